@@ -102,7 +102,8 @@ let package = Package(
 
         // Training, inference, the choice of kernels by measurement, training reports, the database.
         module(
-            "Train", ["Formats", "Checkpoint", "Corpus", "Tokenize", "Hashing", "Files", "Model", "Autograd", "Kernels", "Random"],
+            "Train",
+            ["Formats", "Checkpoint", "Corpus", "Tokenize", "Hashing", "JSON", "Files", "Model", "Autograd", "Kernels", "Random"],
             settings: safe),
         module(
             "Infer", ["Formats", "Checkpoint", "Tokenize", "Model", "Autograd", "Kernels", "JSON", "Threads", "HTTPClient", "Random"],
@@ -118,9 +119,8 @@ let package = Package(
         module(
             "Serve",
             [
-                "Infer", "Store", "HTTPServer", "Platform", "Secrets", "Gzip", "Threads", "Tokenize", "Checkpoint", "Kernels", "JSON",
-                "Files",
-                "CWebFiles",
+                "Infer", "Store", "Corpus", "Report", "HTTPServer", "Platform", "Secrets", "Gzip", "Threads", "Tokenize", "Formats",
+                "Checkpoint", "Kernels", "Hashing", "JSON", "Files", "CWebFiles",
             ],
             exclude: ["Web", "EmbeddedWeb"]
         ),
@@ -132,7 +132,7 @@ let package = Package(
                 "Serve", "Store", "Threads", "Secrets", "HTTPServer", "HTTPClient", "Chat", "Dashboard", "Terminal", "Report", "Infer",
                 "Train", "Tuning",
                 "Formats", "Checkpoint",
-                "Corpus", "Tokenize", "Files", "JSON", "Settings", "Model", "Autograd", "Kernels", "Random",
+                "Corpus", "Tokenize", "Files", "JSON", "Settings", "Model", "Autograd", "Kernels", "Platform", "Random",
             ],
             swiftSettings: features
         ),

@@ -1,5 +1,4 @@
 package import Files
-import Glibc
 
 /// An error while reading or writing a checkpoint. Its description says what was expected, what was found and what to do.
 package enum CheckpointError: Error, Equatable {
@@ -94,15 +93,8 @@ extension CheckpointError {
         case .unreadable(let path, let reason): self = .unreadable(path: path, reason: reason)
         case .notWritten(let path, let reason): self = .notWritten(path: path, reason: reason)
         case .diskFull(let path, let reason, _):
-            self = .diskFull(path: path, reason: reason, needed: needed, free: Self.freeBytes(beside: path))
+            self = .diskFull(path: path, reason: reason, needed: needed, free: DiskSpace.free(at: RelativePath.folder(ofFileAt: path)))
         case .lineTooLong(let path, _, _), .noMatchingFiles(let path, _): self = .unreadable(path: path, reason: error.description)
         }
-    }
-
-    private static func freeBytes(beside path: String) -> Int? {
-        var status = statvfs()
-        let folder = path.lastIndex(of: "/").map { String(path[...$0]) } ?? "."
-        guard statvfs(folder, &status) == 0 else { return nil }
-        return Int(status.f_bavail) * Int(status.f_frsize)
     }
 }

@@ -1,7 +1,7 @@
-import Glibc
 import HTTPServer
 import Infer
 import Kernels
+import Platform
 import Secrets
 import Store
 import Synchronization
@@ -12,6 +12,8 @@ final class App: Sendable {
     let settings: ServeSettings
     let store: Store
     let models: ModelHolder
+    /// nil if the model is in no registry.
+    let registry: ModelRegistry?
     let admission: Admission
     let metrics: Metrics
     let executors: Executors
@@ -28,18 +30,26 @@ final class App: Sendable {
     /// Answers whose last event was not handled yet.
     let unfinishedAnswers = Atomic(0)
     let health: HealthMonitor
+    let training: TrainingSupervisor
+    let comparisons: ComparisonRunner
     private let started = ContinuousClock.now
     private let stopping = Atomic(false)
     private let handingOver = Atomic(false)
 
-    init(_ settings: ServeSettings, _ store: Store, _ secret: Secret, _ chatCollector: ChatCollector?, _ models: ModelHolder) throws {
+    init(
+        _ settings: ServeSettings, _ store: Store, _ secret: Secret, _ chatCollector: ChatCollector?, _ models: ModelHolder,
+        _ registry: ModelRegistry?
+    ) throws {
         self.settings = settings
         self.store = store
         signer = SessionTokenSigner(secret)
         self.chatCollector = chatCollector
         self.models = models
+        self.registry = registry
         let replicas = Replicas(settings, store, keyDigest: secret.digest)
         self.replicas = replicas
+        training = TrainingSupervisor(Self.trainingConfiguration(settings, store, replicas.id))
+        comparisons = ComparisonRunner(training.configuration)
         let executors = try Executors(searches: store.searchConnections)
         let limits = Admission.Limits(
             slots: settings.slots,
@@ -66,7 +76,7 @@ final class App: Sendable {
 
     /// All routes, the most frequent ones first.
     static let routes = statusRoutes + chatRoutes + openAIRoutes + conversationRoutes + messageRoutes + accountRoutes + apiKeyRoutes
-        + tokenRoutes + adminRoutes + webPageRoutes
+        + tokenRoutes + adminRoutes + modelRoutes + trainingRunRoutes + comparisonRoutes + webPageRoutes
 
     var isStopping: Bool { stopping.load(ordering: .relaxed) }
     /// Whether load balancers should choose another server.
@@ -86,7 +96,8 @@ final class App: Sendable {
     ///
     /// - Parameter port: The port that it listens on.
     func join(port: UInt16) throws {
-        let name = settings.serverName ?? "\(hostName()):\(port)"
+        let name = settings.serverName ?? "\(machineName() ?? "server"):\(port)"
+        registry?.setServerName(name)
         let (models, admission, metrics, slots, locks) = (models, admission, metrics, settings.slots, conversationLocks)
         try replicas.start(name: name, Replicas.Actions(
             status: { isAlone in
@@ -109,7 +120,20 @@ final class App: Sendable {
             },
             leasedAnswers: { locks.leasedAnswers },
             stopRevoked: { [revocableAnswers, store] in try revocableAnswers.stopRevoked(store) },
-            reload: { [onReload = settings.onReload] in models.load(onReload) }))
+            reload: { [onReload = settings.onReload] in models.load(onReload) },
+            followRegistry: { [weak self] in self?.followRegistry() }))
+        try training.start()
+        try comparisons.start()
+    }
+
+    /// Loads what the registry names, if that has changed.
+    func followRegistry() {
+        guard registry != nil else { return }
+        models.load(isReload: false) { [replicas] result in
+            guard case .failure(let error) = result else { return }
+            Log.error(.loadFailed, "the registry of models cannot be followed: \(error)")
+            replicas.forgetRegistry()
+        }
     }
 
     /// Rejects new answers from now on.
@@ -149,11 +173,4 @@ struct Executors: Sendable {
         case .passwordHashing: passwordHashing
         }
     }
-}
-
-/// The name of this machine.
-private func hostName() -> String {
-    var name = [CChar](repeating: 0, count: 256)
-    guard gethostname(&name, name.count - 1) == 0 else { return "server" }
-    return String(decoding: name.prefix { $0 != 0 }.map { UInt8(truncatingIfNeeded: $0) }, as: UTF8.self)
 }

@@ -49,6 +49,12 @@ package struct ServeSettings: Sendable {
     package var handover = Duration.zero
     /// nil for none.
     package var accessLog: AccessLog.Settings?
+    /// Where fine-tuning runs and their files are created.
+    package var trainingDirectory = "training"
+    /// The program that trains, as `PROGRAM finetune …`: this one.
+    package var trainingProgram = "/proc/self/exe"
+    /// The checkpoint that the command line names; nil for a remote backend.
+    package var checkpoint: @Sendable () -> String? = { nil }
     package var version = ""
     /// The name of this server among those that share its database, and a label of its metrics; nil for the machine's name and the port.
     package var serverName: String?

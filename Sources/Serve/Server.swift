@@ -30,22 +30,47 @@ package final class Server: Sendable {
         return http.isResponsive && !(isLocal && app.health.status.engine == .failing)
     }
 
+    /// A server of one model that is in no registry, such as that of another server.
+    ///
     /// - Parameter open: Opens the model. `load` calls it on a thread of its own.
-    package init(
+    package convenience init(
         _ settings: ServeSettings,
         store: Store,
         secret: Secret,
         collector: ChatCollector?,
         open: @escaping @Sendable () throws -> ServedModel
     ) throws {
+        let models = ModelHolder { current, isReload, _ in
+            if let current, !isReload { return current }
+            return ServedModels(Self.withCache(settings)(try open()))
+        }
+        try self.init(settings, store, secret, collector, models, registry: nil)
+    }
+
+    /// A server of the models in the database's registry.
+    package convenience init(
+        _ settings: ServeSettings, store: Store, secret: Secret, collector: ChatCollector?, models source: ModelSource
+    ) throws {
+        let registry = ModelRegistry(store, source, wrap: Self.withCache(settings))
+        let models = ModelHolder { try registry.load(after: $0, isReload: $1, publish: $2) }
+        try self.init(settings, store, secret, collector, models, registry: registry)
+    }
+
+    /// Returns a function that adds caches of answers to a model.
+    private static func withCache(_ settings: ServeSettings) -> @Sendable (ServedModel) -> ServedModel {
         let capacity = settings.cachedAnswers
         let isShared = settings.sharesCachedAnswers
-        let models = ModelHolder {
-            let model = try open()
+        return { model in
             if capacity == 0 { return model }
             return model.wrapped { CachingBackend($0, capacity: capacity, isShared: isShared) }
         }
-        let app = try App(settings, store, secret, collector, models)
+    }
+
+    private init(
+        _ settings: ServeSettings, _ store: Store, _ secret: Secret, _ collector: ChatCollector?, _ models: ModelHolder,
+        registry: ModelRegistry?
+    ) throws {
+        let app = try App(settings, store, secret, collector, models, registry)
         let dispatcher = try Dispatcher(app, Router(routes: App.routes))
         var http = settings.http
         http.responseToRejected = { dispatcher.response(to: $0) }
@@ -93,6 +118,8 @@ package final class Server: Sendable {
         // Also stores answers whose clients have disconnected, collected chats and token counts.
         Self.wait(upTo: .seconds(5)) { app.isIdle }
         app.health.stop()
+        app.training.stop()
+        app.comparisons.stop()
         app.replicas.stop()
         stopped.put(true)
     }

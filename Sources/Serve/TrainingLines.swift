@@ -2,9 +2,9 @@ import JSON
 import Store
 import Tokenize
 
-/// What a conversation becomes for `slm finetune`: lines of JSON.
+/// What a chat becomes for `slm finetune`: lines of JSON.
 ///
-/// A corrected answer counts as its correction, also before later questions, as the page shows it.
+/// A corrected answer counts as its correction, also before later questions; an owner's correction wins over the user's.
 enum TrainingLines: String, CaseIterable {
     /// Exchanges to train on, in the format of `--collect`: complete answers of the shown branch that are not rated bad, and answers of
     /// any branch that are corrected or rated good.
@@ -16,12 +16,18 @@ enum TrainingLines: String, CaseIterable {
 
     private typealias Turn = (role: Conversation.Role, text: String)
 
+    func lines(of chat: TrainingConversation) -> [UInt8] { lines(of: chat.messages, chat.preferences, chat.settings) }
+
+    func lines(of chat: ReviewedChat) -> [UInt8] { lines(of: chat.messages, chat.preferences, chat.settings) }
+
     /// - Returns: Lines with their line ends.
-    func lines(of conversation: TrainingConversation) -> [UInt8] {
-        let messages = Dictionary(conversation.messages.map { ($0.message.id, $0) }) { first, _ in first }
+    private func lines(
+        of list: [TrainingMessage], _ preferences: [AnswerPreference], _ settings: ConversationSettings
+    ) -> [UInt8] {
+        let messages = Dictionary(list.map { ($0.message.id, $0) }) { first, _ in first }
         var lines: [UInt8] = []
-        for answer in conversation.messages where answer.message.role == .assistant {
-            guard let prompt = Self.prompt(of: answer, among: messages, conversation.settings) else { continue }
+        for answer in list where answer.message.role == .assistant {
+            guard let prompt = Self.prompt(of: answer, among: messages, settings) else { continue }
             switch self {
             case .chats:
                 guard answer.isWorthTrainingOn, let question = prompt.last else { continue }
@@ -30,12 +36,10 @@ enum TrainingLines: String, CaseIterable {
                     after: prompt.dropLast().map { Conversation.Message($0.role, $0.text) })
                 if let chat { lines += ChatLog.line(of: chat) }
             case .pairs:
-                if let correction = answer.details.correction {
-                    lines += Self.pair(prompt, chosen: correction, rejected: answer.message.content)
-                }
-                let preference = conversation.preferences.first { $0.chosen == answer.message.id }
+                if answer.isCorrected { lines += Self.pair(prompt, chosen: answer.text, rejected: answer.message.content) }
+                let preference = preferences.first { $0.chosen == answer.message.id }
                 // Of an answer that was chosen and found bad, only its correction is preferred.
-                guard let preference, answer.details.rating?.value != .bad || answer.details.correction != nil else { continue }
+                guard let preference, answer.details.rating?.value != .bad || answer.isCorrected else { continue }
                 for other in preference.rejected.compactMap({ messages[$0]?.message.content }) where other != answer.text {
                     lines += Self.pair(prompt, chosen: answer.text, rejected: other)
                 }
@@ -92,12 +96,12 @@ enum TrainingLines: String, CaseIterable {
 }
 
 extension TrainingMessage {
-    /// As the page shows it.
-    fileprivate var text: String { details.correction ?? message.content }
+    fileprivate var isCorrected: Bool { text != message.content }
 
     /// Whether a model should learn to answer so. An answer that was cancelled or cut off is not worth training on.
     fileprivate var isWorthTrainingOn: Bool {
-        if details.correction != nil { return true }
+        if isContext { return false }
+        if isCorrected { return true }
         guard message.figures.map({ $0.reason == "stop" }) ?? true else { return false }
         return details.rating.map { $0.value == .good } ?? isActive
     }

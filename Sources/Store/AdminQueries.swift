@@ -25,6 +25,7 @@ package struct AdminQueries: Sendable {
         package let joined, lastActive: Timestamp
         package let conversations, messages, generations, answerTokens: Int
         package let isDisabled: Bool
+        package let role: Role
     }
 
     package struct UserDetails: Sendable, Equatable {
@@ -167,14 +168,15 @@ extension AdminQueries {
     }
 
     private static let activityColumns =
-        "id, username, email, created_at, last_active_at, conversations, messages, generations, answer_tokens, disabled_at"
+        "id, username, email, created_at, last_active_at, conversations, messages, generations, answer_tokens, disabled_at, role"
 
     private static func activity(_ row: Row) throws(StoreError) -> UserActivity {
         UserActivity(
             id: try row.id(0), username: try row.text(1), email: try row.optionalText(2),
             joined: try row.timestamp(3), lastActive: try row.timestamp(4),
             conversations: try row.integer(5), messages: try row.integer(6),
-            generations: try row.integer(7), answerTokens: try row.integer(8), isDisabled: try row.optionalTimestamp(9) != nil)
+            generations: try row.integer(7), answerTokens: try row.integer(8), isDisabled: try row.optionalTimestamp(9) != nil,
+            role: Role(stored: try row.optionalText(10)))
     }
 
     /// Lists the conversations of one user, or of all users if `user` is nil.

@@ -4,11 +4,25 @@ extension AdminQueries {
     package enum Action: String, Sendable, CaseIterable {
         case createUser = "user.create", disableUser = "user.disable", enableUser = "user.enable", deleteUser = "user.delete"
         case resetPassword = "user.reset_password", endSessions = "user.end_sessions", revokeAPIKeys = "user.revoke_keys"
+        case setRole = "user.set_role"
         case addInvitation = "invitation.create", deleteInvitation = "invitation.delete"
         case listConversations = "conversations.list", readMessages = "messages.read"
         case reloadModel = "model.reload", exportChats = "chats.export"
+        case registerModel = "model.register", promoteModel = "model.promote", forcePromoteModel = "model.force_promote"
+        case rollBackModel = "model.roll_back", archiveModel = "model.archive", deleteModel = "model.delete"
+        case cleanUpModels = "model.clean_up", setCanary = "canary.set", endCanary = "canary.end", setKeyModel = "key.set_model"
+        case createRun = "run.create", stopRun = "run.stop", resumeRun = "run.resume", deleteRun = "run.delete"
+        case setSchedule = "schedule.set"
+        case compareModels = "comparison.create", setGate = "gate.set", addQuestion = "question.create", deleteQuestion = "question.delete"
+        case reviewChats = "chats.review", correctChat = "chats.correct", importChats = "chats.import"
         /// By the server itself (`StoreOptions.unusedAccountRetention`).
         case warnUnusedUser = "user.warn_unused", deleteUnusedUser = "user.delete_unused"
+
+        /// What owners do in the training area, and what makes an account an owner.
+        package static let ofTraining = allCases.filter { action in
+            let areas = ["model.", "canary.", "key.", "run.", "runs.", "schedule.", "chat.", "chats.", "comparison.", "question.", "gate."]
+            return action == .setRole || areas.contains { action.rawValue.hasPrefix($0) }
+        }
     }
 
     package struct AuditEntry: Sendable, Equatable {
@@ -31,6 +45,11 @@ extension AdminQueries {
 
     func entry(_ action: Action, _ request: AdminRequest) -> NewAuditEntry {
         NewAuditEntry(time: now(), action: action, request: request)
+    }
+
+    /// Whether an entry was written before, by a transaction that runs again because the connection was lost.
+    static func isWritten(_ entry: NewAuditEntry, on connection: any Connection) throws(StoreError) -> Bool {
+        try connection.firstRow("SELECT id FROM audit_log WHERE id = $1", [.text(entry.id)]) != nil
     }
 
     static func write<Kind>(
@@ -74,10 +93,14 @@ extension AdminQueries {
     }
 
     /// Lists the audit log, newest line first.
-    package func auditLog(limit: Int = 50, offset: Int = 0) throws(StoreError) -> Page<AuditEntry> {
-        try database.transaction(.read) { connection throws(StoreError) in
+    ///
+    /// - Parameter actions: Only these; nil for all.
+    package func auditLog(_ actions: [Action]? = nil, limit: Int = 50, offset: Int = 0) throws(StoreError) -> Page<AuditEntry> {
+        // Raw values need no quoting.
+        let filter = actions.map { "WHERE action IN (\($0.map { "'\($0.rawValue)'" }.joined(separator: ", ")))" } ?? ""
+        return try database.transaction(.read) { connection throws(StoreError) in
             let rows = try connection.execute("""
-                SELECT id, created_at, actor, address, action, target, target_name FROM audit_log
+                SELECT id, created_at, actor, address, action, target, target_name FROM audit_log \(filter)
                 ORDER BY number DESC LIMIT $1 OFFSET $2
                 """, [.integer(limit), .integer(offset)])
             let items = try rows.map { row throws(StoreError) in
@@ -86,7 +109,7 @@ extension AdminQueries {
                     id: try row.id(0), time: try row.timestamp(1), actor: try row.text(2), address: try row.text(3),
                     action: action, target: try row.optionalText(5), targetName: try row.optionalText(6))
             }
-            return Page(items: items, total: try connection.firstRow("SELECT count(*) FROM audit_log", [])?.integer(0) ?? 0)
+            return Page(items: items, total: try connection.firstRow("SELECT count(*) FROM audit_log \(filter)", [])?.integer(0) ?? 0)
         }
     }
 

@@ -35,13 +35,19 @@ package struct MessageDetails: Sendable, Equatable {
     package let rating: Rating?
     /// The answer as the user has corrected it.
     package let correction: String?
+    /// The answer as an owner of the server has corrected it for training. It is not shown to the user.
+    package let ownerCorrection: String?
     /// The model of an answer; nil if an earlier version stored it.
     package let model: String?
 
-    package init(alternatives: [MessageID] = [], rating: Rating? = nil, correction: String? = nil, model: String? = nil) {
+    package init(
+        alternatives: [MessageID] = [], rating: Rating? = nil, correction: String? = nil, ownerCorrection: String? = nil,
+        model: String? = nil
+    ) {
         self.alternatives = alternatives
         self.rating = rating
         self.correction = correction
+        self.ownerCorrection = ownerCorrection
         self.model = model
     }
 }
@@ -51,7 +57,8 @@ package struct AnswerPreference: Sendable, Equatable {
     package let question, chosen: MessageID
     /// The other answers that existed then, the oldest first.
     package let rejected: [MessageID]
-    package let user: UserID
+    /// nil for an imported chat.
+    package let user: UserID?
     package let chosenAt: Timestamp
 }
 

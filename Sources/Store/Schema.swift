@@ -10,6 +10,10 @@ extension Migration {
         Migration(version: 8, isAdditive: true, statements: replicas),
         Migration(version: 9, isAdditive: true, statements: userCounts),
         Migration(version: 10, isAdditive: true, statements: branches),
+        Migration(version: 11, isAdditive: true, statements: modelRegistry),
+        Migration(version: 12, isAdditive: true, statements: trainingRuns),
+        Migration(version: 13, isAdditive: true, statements: trainingChats),
+        Migration(version: 14, isAdditive: true, statements: comparisons),
     ]
 
     /// Version 1: users, conversations, messages, generations, settings.

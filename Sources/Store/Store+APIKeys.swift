@@ -35,14 +35,15 @@ extension Store {
     /// Returns the owner of the key with this hash, or nil if there is none, it was revoked or its owner is disabled.
     package func owner(ofAPIKeyWithHash hash: String) throws(StoreError) -> UserID? { try apiKey(withHash: hash)?.owner }
 
-    /// Returns the key with this hash and its owner, or nil if there is none, it was revoked or its owner is disabled.
+    /// Returns the key with this hash, its owner and the model that it is pinned to, or nil if there is none, it was revoked or its owner
+    /// is disabled.
     ///
     /// Updates `last_used_at` at most once a minute, so that most requests do not write.
-    package func apiKey(withHash hash: String) throws(StoreError) -> (id: APIKeyID, owner: UserID)? {
+    package func apiKey(withHash hash: String) throws(StoreError) -> (id: APIKeyID, owner: UserID, model: ModelID?)? {
         let now = options.now()
         let row = try database.transaction(.read) { connection throws(StoreError) in
             try connection.firstRow("""
-                SELECT api_keys.id, owner_id, last_used_at FROM api_keys JOIN users ON users.id = owner_id
+                SELECT api_keys.id, owner_id, last_used_at, model_id FROM api_keys JOIN users ON users.id = owner_id
                 WHERE hash = $1 AND revoked_at IS NULL AND disabled_at IS NULL
                 """, [.text(hash)])
         }
@@ -53,7 +54,7 @@ extension Store {
                 _ = try connection.execute("UPDATE api_keys SET last_used_at = $2 WHERE hash = $1", [.text(hash), .integer(now)])
             }
         }
-        return (try row.id(0), try row.id(1))
+        return (try row.id(0), try row.id(1), try row.optionalID(3))
     }
 
     /// Revokes a key permanently. Revoking it again has no effect.

@@ -36,7 +36,7 @@ extension Store {
     }
 
     /// Whether the text has a trigram and the database has the index.
-    private func canUseIndex(for text: String, on connection: any Connection) throws(StoreError) -> Bool {
+    func canUseIndex(for text: String, on connection: any Connection) throws(StoreError) -> Bool {
         guard text.unicodeScalars.count >= 3 else { return false }
         guard database.dialect == .postgresql else { return true }
         return try connection.firstRow("SELECT count(*) FROM pg_indexes WHERE schemaname = current_schema() AND indexname = $1",

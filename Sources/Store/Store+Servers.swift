@@ -79,10 +79,11 @@ extension Store {
 
     /// Renews the row of a server, and with it all its leases.
     ///
-    /// - Returns: All servers that are alive, the oldest one first, and the number of the last request to reload the model.
+    /// - Returns: All servers that are alive, the oldest one first, the number of the last request to reload the model, and that of the
+    ///   last change of the registry of models.
     package func heartbeat(
         of id: ServerID, name: String, version: String, keyDigest: String, startedAt: Timestamp, _ status: ServerStatus
-    ) throws(StoreError) -> (servers: [ServerRecord], reload: String?) {
+    ) throws(StoreError) -> (servers: [ServerRecord], reload: String?, registry: String?) {
         let dialect = database.dialect
         return try database.transaction(.transient) { connection throws(StoreError) in
             // A heartbeat that a crash of PostgreSQL undoes is repeated soon. COMMIT need not wait for the disk.
@@ -105,7 +106,7 @@ extension Store {
                 FROM servers WHERE \(isAlive(within: options.leaseTime)) ORDER BY started_at, id
                 """, []).map { row throws(StoreError) in try ServerRecord(row) }
             let reload = try connection.firstRow("SELECT value FROM settings WHERE name = $1", [.text(Self.reloadSetting)])
-            return (servers, try reload?.text(0))
+            return (servers, try reload?.text(0), try Self.registryChange(on: connection))
         }
     }
 

@@ -41,11 +41,17 @@ package struct TrainingMessage: Sendable, Equatable {
     /// Whether it is on the active path.
     package let isActive: Bool
     package let details: MessageDetails
+    /// Whether an answer is only the context of later ones, as the history of a collected chat is.
+    package var isContext = false
+
+    /// The text to train on: an owner's correction, else the user's, else what the model has answered.
+    package var text: String { details.ownerCorrection ?? details.correction ?? message.content }
 }
 
 extension Store {
     /// Returns conversations of all accounts that may be used for training: all their messages were stored while the page
-    /// said so (`StoreOptions.tellsAboutTraining`), and neither the conversation nor the account is left out or deleted.
+    /// said so (`StoreOptions.tellsAboutTraining`), neither the conversation nor the account is left out or deleted, and no owner has
+    /// excluded them. An owner need not have included them: `trainingSet` returns only those.
     ///
     /// - Parameters:
     ///   - last: The `next` of the previous page; nil for the first one.
@@ -60,6 +66,7 @@ extension Store {
                 FROM conversations JOIN users ON users.id = owner_id
                 WHERE conversations.id > $1 AND deleted_at IS NULL AND message_count > 0 AND conversations.training_excluded_at IS NULL
                 AND users.training_excluded_at IS NULL AND NOT EXISTS (
+                    SELECT 1 FROM training_chats AS c WHERE c.id = conversations.id AND c.state = 'excluded') AND NOT EXISTS (
                     SELECT 1 FROM messages WHERE conversation_id = conversations.id AND replaced_at IS NULL AND training_notice IS NULL)
                 ORDER BY conversations.id LIMIT $2
                 """, [.text(last?.description ?? ""), .integer(limit)])
@@ -84,15 +91,16 @@ extension Store {
         }
     }
 
-    private static func trainingMessages(
+    static func trainingMessages(
         of conversation: ConversationID, on connection: any Connection
     ) throws(StoreError) -> ([TrainingMessage], [AnswerPreference]) {
         let tree = try tree(of: conversation, on: connection)
         let columns = Message.columns.split(separator: ", ").map { "messages.\($0)" }.joined(separator: ", ")
         let rows = try connection.execute("""
-            SELECT \(columns), messages.model, rating, ratings.reason, comment, corrections.content FROM messages
+            SELECT \(columns), messages.model, rating, ratings.reason, comment, corrections.content, owner_corrections.content FROM messages
             LEFT JOIN ratings ON ratings.message_id = messages.id
             LEFT JOIN corrections ON corrections.message_id = messages.id
+            LEFT JOIN owner_corrections ON owner_corrections.message_id = messages.id
             WHERE messages.conversation_id = $1 AND replaced_at IS NULL
             """, [.text(conversation)])
         var messages: [MessageID: TrainingMessage] = [:]
@@ -102,7 +110,7 @@ extension Store {
             let alternatives = tree.alternatives(of: message.id)
             let details = MessageDetails(
                 alternatives: alternatives.count > 1 ? alternatives : [], rating: try Rating(row, from: 10),
-                correction: try row.optionalText(13), model: try row.optionalText(9))
+                correction: try row.optionalText(13), ownerCorrection: try row.optionalText(14), model: try row.optionalText(9))
             messages[message.id] = TrainingMessage(
                 message: message, previous: node.previous, isActive: node.position != nil, details: details)
         }

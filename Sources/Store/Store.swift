@@ -64,6 +64,7 @@ package final class Store: Sendable {
         try purgeRateLimits()
         try purgeServers()
         try fillParents()
+        try refreshTrainingChats()
         try removeDeletedFromSearchIndex()
         return deleted
     }

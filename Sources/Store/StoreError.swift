@@ -35,11 +35,13 @@ package enum StoreError: Error, Equatable {
     /// A query was cancelled because it exceeded its time limit.
     case queryTimeout(store: String)
     case backup(BackupError)
+    /// The registry of models refuses a change.
+    case model(ModelRefusal)
     /// Any other error reported by the database.
     case failed(store: String, reason: String)
 
-    package enum Entity: String, Sendable { case user, conversation, message, key, session, invitation }
-    package enum Quota: Sendable { case conversations, storedCharacters, apiKeys }
+    package enum Entity: String, Sendable { case user, conversation, message, key, session, invitation, model, chat, run, comparison }
+    package enum Quota: Sendable { case conversations, storedCharacters, apiKeys, questions }
 }
 
 extension StoreError: CustomStringConvertible {
@@ -65,11 +67,13 @@ extension StoreError: CustomStringConvertible {
         case .quotaExceeded(.conversations, let limit): "the account has \(limit) conversations, which is its limit. Delete some first."
         case .quotaExceeded(.storedCharacters, let limit):
             "the conversations of the account have \(limit) characters, which is its limit. Delete some first."
+        case .quotaExceeded(.questions, let limit): "there are \(limit) questions, which is the limit. Delete some first."
         case .quotaExceeded(.apiKeys, let limit): "the account has \(limit) API keys, which is its limit. Revoke one first."
         case .answering: "the conversation has an answer in progress."
         case .leaseLost: "another server has taken over the conversation, because this one did not respond for too long."
         case .queryTimeout(let store): "\(store) took too long to answer a query, which was cancelled."
         case .backup(let error): error.description
+        case .model(let refusal): refusal.description
         case .failed(let store, let reason): "\(store): \(reason)."
         }
     }

@@ -190,7 +190,7 @@ extension TrainingRun {
             metrics[prefix + "bits_per_byte"] = validation.flatMap { $0.preferences == nil ? .number($0.bitsPerByte) : nil }
             if let preferences = (validation ?? training).preferences {
                 metrics[prefix + "preference_accuracy"] = .number(preferences.accuracy)
-                metrics[prefix + "preference_margin"] = .number(preferences.margin)
+                metrics[prefix + "preference_margin"] = preferences.margin.map { .number($0) }
                 metrics[prefix + "preference_kl"] = preferences.kl.map { .number($0) }
             }
             metrics[prefix + "replay_loss"] = replay.map { .number($0.loss) }

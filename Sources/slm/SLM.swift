@@ -14,12 +14,18 @@ struct SLM {
                 .corpusBuild, .tokenize,
             ]),
             ("Training", [.train, .finetune, .adapterMerge, .runsList, .runsCompare]),
-            ("Using a model", [.chat, .generate, .serve, .eval, .explain]),
+            ("Using a model", [.chat, .generate, .serve, .eval, .gate, .explain]),
             ("Running a server", [.health, .databaseStatus, .databaseMigrate]),
             ("Administration", [
                 .admin, .adminStats, .adminUsers, .adminConversations, .adminExportChats, .adminAudit, .adminCreateUser,
-                .adminDisable, .adminEnable, .adminDeleteUser, .adminResetPassword, .adminRevokeSessions, .adminRevokeKeys,
+                .adminDisable, .adminEnable, .adminSetRole, .adminDeleteUser, .adminResetPassword, .adminRevokeSessions, .adminRevokeKeys,
                 .adminInvite, .adminInvitations, .adminBackup, .adminRestore,
+            ]),
+            ("Training area", [
+                .loopChats, .loopReview, .loopInclude, .loopExclude, .loopImport, .loopExport, .loopTrain, .loopRuns, .loopRun, .loopStop,
+                .loopResume, .loopDeleteRun, .loopSchedule,
+                .loopStatus, .loopModels, .loopRegister, .loopPromote, .loopRollback, .loopCanary, .loopPin, .loopArchive,
+                .loopDeleteModel, .loopCleanUp, .loopCompare, .loopQuestions, .loopGate,
             ]),
             ("Model files", [.info, .importModel, .export]),
             ("Benchmarks", [.benchGemm, .benchTrain, .benchTokenize, .benchGenerate, .benchServe]),
@@ -36,6 +42,7 @@ struct SLM {
         "adapter": "Work with LoRA adapters.",
         "runs": "List and compare training runs.",
         "admin": "Watch and administer a chat server.",
+        "loop": "Review chats, fine-tune on them, compare and promote models on a server.",
         "bench": "Measure the speed of this machine.",
         "config": "Show and write configuration.",
         "database": "Inspect and migrate the database of a chat server.",
@@ -49,7 +56,7 @@ struct SLM {
             exit(2)
         } catch is Interrupted {
             exit(130)
-        } catch is LoggedError {
+        } catch is ReportedFailure {
             exit(1)
         } catch {
             printNote("\(error)")

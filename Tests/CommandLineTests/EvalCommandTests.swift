@@ -108,4 +108,32 @@ import TestSupport
                 "\(arguments): \(outcome.errors)")
         }
     }
+
+    @Test func `the gate lets a better model pass, and exits with 1 for a worse one`() throws {
+        try train([("a", "5"), ("b", "60")], learningFrom: "assistant")
+        let chats = folder("chats.txt"), (worse, better) = (folder("a/last.h5"), folder("b/last.h5"))
+        folder.write("{\"text\": \"What comes after 7?\", \"expected\": \"8\", \"id\": \"seven\"}\nWhat comes after 9?\n", to: "questions")
+        let passed = try slm(
+            "gate", better, "--against", worse, "--data", chats, "--replay", chats, "--questions", folder("questions"), "--json",
+            "--max-tokens", "20")
+        let object = try #require(try objects(passed).first), heldOut = try #require(object["held_out"] as? [String: Any])
+        #expect(passed.status == 0 && object["verdict"] as? String == "better" && object["passed"] as? Bool == true)
+        #expect((object["reasons"] as? [String])?.count == 3)
+        #expect(heldOut["chats"] as? Int == 80 && (heldOut["difference"] as? Double ?? 0) < 0 && heldOut["verdict"] as? String == "better")
+        let lines = try objects(slm("eval", better, "--compare", worse, "--data", chats, "--json"))
+        #expect(heldOut["difference"] as? Double == lines[2]["difference"] as? Double)
+        let questions = try #require(object["questions"] as? [[String: Any]])
+        #expect(questions.map { $0["id"] as? String } == ["seven", "2"] && questions[0]["candidate_right"] is Bool)
+        #expect(questions[1]["candidate_right"] is NSNull && questions.allSatisfy { $0["active"] is String })
+
+        let failed = try slm("gate", worse, "--against", better, "--data", chats)
+        #expect(failed.status == 1 && failed.output.contains("The candidate is worse than the active model. It fails."))
+        #expect(failed.output.contains("General chats: not measured") && failed.errors.isEmpty)
+        let same = try slm("gate", better, "--against", better, "--data", chats, "--require-better")
+        #expect(same.status == 1 && same.output.contains("It fails: a better one is required."))
+        for arguments in [["gate", better, "--data", chats], ["gate", better, "--against", worse]] {
+            let outcome = try slm(arguments)
+            #expect(outcome.status == 2 && outcome.errors.contains("expected"))
+        }
+    }
 }

@@ -12,7 +12,7 @@ variables TIME and STEPS; --quick sets them to 10s and 10. A comment before a bl
 import argparse, os, pathlib, re, shutil, signal, subprocess, sys, tempfile, time, urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-PAGES = ["Start/Install", "Start/FirstModel", "Guides/YourChats", "Guides/TinyChat", "Guides/CollectAndFinetune", "Guides/GPT2", "Guides/SmallModels", "Guides/OpenAIClients", "Guides/Deploy", "Guides/Admin"]
+PAGES = ["Start/Install", "Start/FirstModel", "Guides/YourChats", "Guides/TinyChat", "Guides/CollectAndFinetune", "Guides/TrainingArea", "Guides/GPT2", "Guides/SmallModels", "Guides/OpenAIClients", "Guides/Deploy", "Guides/Admin"]
 
 def blocks(page):
     """The ```sh blocks of a page: line number, commands, and the comment in the line before."""

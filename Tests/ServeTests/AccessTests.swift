@@ -72,6 +72,7 @@ import Testing
                 #"{"username":"\#(Self.marker)","code":"0000-0000-0000-0000","new_password":"another horse"}"#
             case "/api/admin/users": #"{"invite":true}"#
             case "/api/admin/users/{id}": #"{"disabled":false}"#
+            case "/api/admin/users/{id}/role": #"{"role":"user"}"#
             case "/tokenize": #"{"text":"x"}"#
             case "/v1/chat/completions": #"{"model":"test-model","messages":[{"role":"user","content":"x"}]}"#
             case "/v1/completions": #"{"model":"test-model","prompt":"x"}"#
@@ -183,6 +184,39 @@ import Testing
         for route in routes {
             for key in ["the owner's key", ""] { #expect(try shut.ask(route, ["X-Admin-Key": key]).status == 404) }
         }
+    }
+
+    /// The routes of the training area: the admin key, or an owner.
+    @Test func `every owner route rejects others, and accepts the admin key and owners`() throws {
+        let fixture = try AdaFixture(), routes = Server.routes.filter { $0.access == .owner }
+        #expect(routes.count >= 13)
+        let eve = try fixture.server.account("eve")
+        let client = try #require(try fixture.server.connect().post("/api/keys", #"{"name":"k"}"#, eve)?.json()["key"]?.string)
+        let boss = try fixture.server.account("boss")
+        let id = try #require(try fixture.server.store.user(named: "boss")).id
+        try fixture.server.store.admin.setRole(of: id, to: .owner, by: AdminRequest(actor: "admin", address: ""))
+        for route in routes {
+            let name = "\(route.method) \(route.pattern)"
+            var others = try fixture.badTokens().map { ($0.headers, 401) }
+            others += [
+                (fixture.ada, 403), (["Authorization": "Bearer \(client)"], 403), (["X-Admin-Key": "the owner's kez"], 401),
+                // An owner's session does not make up for a wrong key.
+                (boss.merging(["X-Admin-Key": "the owner's kez"]) { $1 }, 401),
+            ]
+            for (headers, status) in others {
+                let answer = try fixture.ask(route, headers)
+                #expect(answer.status == status && !answer.text.contains(AdaFixture.marker), "\(name): \(answer.status) \(answer.text)")
+            }
+            for headers in [["X-Admin-Key": "the owner's key"], boss] {
+                let status = try fixture.ask(route, headers).status
+                #expect(![401, 403].contains(status) && status < 500, "\(name): \(status)")
+            }
+        }
+        // An owner is no administrator.
+        for route in Server.routes where route.access == .admin {
+            #expect(try fixture.ask(route, boss).status == 401, "\(route.pattern)")
+        }
+        try fixture.checkUntouched()
     }
 
     @Test func `OpenAI routes require credentials if the server requires an API key`() throws {

@@ -61,7 +61,7 @@ import Testing
             first_token_seconds: number}
             """)
         #expect(try response("GET", "/api/me", ada) == """
-            200 {username: ada, email: ada@example.org, created_at: time, model: test-model, context: 64, training: true}
+            200 {username: ada, email: ada@example.org, created_at: time, role: user, model: test-model, context: 64, training: true}
             """)
         let session = "id: id, created_at: time, last_used_at: time, expires_at: time, address: 127.0.0.1, user_agent: "
         #expect(try response("GET", "/api/me/sessions", ada) == "200 {sessions: [{\(session), current: true}]}")
@@ -90,7 +90,7 @@ import Testing
         let user = try #require(try server.store.user(named: "ada")).id.description
         let activity = """
             {id: id, username: ada, email: ada@example.org, joined: time, last_active: time, conversations: 1, messages: 2, \
-            generations: 1, tokens: 10, disabled: false}
+            generations: 1, tokens: 10, disabled: false, role: user}
             """
         #expect(try response("GET", "/api/admin/stats", admin) == """
             200 {users: 1, active_last_day: 1, conversations: 1, messages: 2, generations: 1, prompt_tokens: 9, tokens: 10, \

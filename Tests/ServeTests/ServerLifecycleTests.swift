@@ -30,6 +30,19 @@ import Threads
                 && loaded["uptime_seconds"]?.number ?? -1 >= 0)
     }
 
+    /// Otherwise its threads and connections would stay.
+    @Test func `a server that has stopped is released`() throws {
+        weak var store: Store?
+        do {
+            let server = try TestServer()
+            #expect(try server.connect().ask("GET", "/api/health")?.status == 200)
+            store = server.store
+            #expect(store != nil)
+        }
+        for _ in 0..<3_000 where store != nil { usleep(10_000) }
+        #expect(store == nil)
+    }
+
     @Test func `an answer in progress finishes with the old model, and the next one uses the new model`() throws {
         let gate = GenerationGate(beforeCharacter: 2)
         let server = try TestServer(RecordingBackend("old one", gate: gate), next: RecordingBackend("new"))

@@ -40,6 +40,7 @@ final class TestServer {
     ///   - collecting: Whether there is a chat log.
     ///   - database: The URL of a database that several servers share; nil for a new one.
     ///   - secret: The key that several servers share; nil for a new one.
+    ///   - models: The models of a registry, instead of `backend`.
     init(
         _ backend: (any ChatBackend)? = ScriptedBackend(),
         adapters: [(name: String, backend: any ChatBackend)] = [],
@@ -49,6 +50,7 @@ final class TestServer {
         clock: ManualClock = ManualClock(),
         database: String? = nil,
         secret: Secret? = nil,
+        models: ModelSource? = nil,
         store storeOptions: StoreOptions = StoreOptions(),
         with change: (inout ServeSettings) -> Void = { _ in }
     ) throws {
@@ -71,6 +73,11 @@ final class TestServer {
         chatLog = collecting ? try ChatLog(folder("chat_history.jsonl")) : nil
         let loads = AtomicCounter()
         let collector = collecting ? try ChatCollector(store, file: chatLog) : nil
+        if let models {
+            server = try Server(settings, store: store, secret: self.secret, collector: collector, models: models)
+            load()
+            return
+        }
         server = try Server(settings, store: store, secret: self.secret, collector: collector) {
             guard let backend else { throw GenerationError.unsupported("this test has no model") }
             if let next, loads.increment() > 1 { return ServedModel(name: "next-model", next, modelInfo) }

@@ -67,9 +67,46 @@ extension Store {
             INSERT INTO unfinished_answers (id, conversation_id, content, model, answer_tokens, seconds, saved_at)
             VALUES ('0000000000000000000000000u', '\(chat)', 'It rai', 'tiny', -9223372036854775808, 0.1, -1)
             """)
+        let new = NewModel(name: "first ü", path: "/m/first.h5", digest: "d", sizeBytes: .max)
+        _ = try useCommandLineModel(new, of: "a:1", mayReplace: true)
+        var adapter = NewModel(name: "second", path: "/m/second.h5", digest: "", sizeBytes: 0)
+        adapter.kind = .adapter
+        adapter.base = try activeModel()?.id
+        adapter.run = "r"
+        adapter.data = #"{"chats": 1}"#
+        let candidate = try registerModel(adapter, by: AdminRequest(actor: "admin", address: ""))
+        _ = try setCanary(candidate, share: 1.0 / 3, by: AdminRequest(actor: "admin", address: ""))
+        _ = try sql("UPDATE models SET comparison_id = 'c', verdict = 'no_worse', metrics = '{}' WHERE id = $1", [.text(candidate)])
+        _ = try sql("UPDATE api_keys SET model_id = $1", [.text(candidate)])
+        _ = try sql("""
+            INSERT INTO comparisons (id, candidate_id, active_id, state, machine, created_at, created_by, gate, votes)
+            VALUES ('0000000000000000000000000c', '\(candidate)', 'ü', 'failed', '', -1, 'x', '{}', '{"1": "tie"}')
+            """)
+        _ = try addGateQuestion("why\n?", expected: "", by: AdminRequest(actor: "admin", address: ""))
         _ = try sql("""
             INSERT INTO collected_chats (id, user_id, created_at, history, question, answer)
             VALUES ('0000000000000000000000000g', NULL, 1, '[]', 'q', ''), ('0000000000000000000000000h', '\(ada)', 2, '', 'q', 'a')
             """)
+        _ = try sql("""
+            INSERT INTO training_chats (id, source, title, created_at, updated_at, group_id, digest)
+            VALUES ('0000000000000000000000000t', 'import', '', 0, 0, '0000000000000000000000000t', '')
+            """)
+        for (table, columns, values) in [
+            ("training_chat_tags", "chat_id, tag", "'ü'"),
+            ("training_messages", "chat_id, id, ordinal, role, content, created_at", "'0000000000000000000000000m', 0, 'user', '', 0"),
+            ("owner_corrections", "chat_id, message_id, content, corrected_at, corrected_by", "'0000000000000000000000000m', '', 0, 'x'"),
+            ("training_chat_sketches", "chat_id, sketch", "'00000001'"),
+            ("training_chat_bands", "chat_id, hash", "-9223372036854775808"),
+        ] {
+            _ = try sql("INSERT INTO \(table) (\(columns)) VALUES ('0000000000000000000000000t', \(values))")
+        }
+        _ = try sql("""
+            INSERT INTO training_runs (id, name, state, settings, base_path, machine, folder, created_at, created_by, loss)
+            VALUES ('0000000000000000000000000r', 'ü', 'failed', '{}', '', 'a', '/x', -1, 'admin', 1e-300)
+            """)
+        _ = try sql("""
+            INSERT INTO training_run_output (run_id, curve, samples, log) VALUES ('0000000000000000000000000r', '[]', '[]', 'ü')
+            """)
+        _ = try sql("INSERT INTO training_schedule (id, change, is_enabled, settings, machine) VALUES (1, 7, 0, '{}', '')")
     }
 }

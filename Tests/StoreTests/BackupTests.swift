@@ -41,7 +41,7 @@ struct BackendPair: CustomTestStringConvertible, Sendable {
 
         // The database continues where the source was: numbers, search, triggers.
         try restored.admin.recordConversationsRead(of: nil, by: AdminRequest(actor: "admin", address: ""))
-        #expect(try restored.sql("SELECT max(number) FROM audit_log") == [[.integer(4)]])
+        #expect(try restored.sql("SELECT max(number) FROM audit_log") == [[.integer(7)]])
         let ada = try #require(try restored.user(named: "ada")).id
         let chat = try #require(try restored.conversations(of: ada, containing: "DROP TABLE").conversations.first)
         try restored.append(NewMessage(.user, "after the restore"), to: chat.id, of: ada)

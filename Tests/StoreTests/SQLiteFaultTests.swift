@@ -150,7 +150,7 @@ func outputOfStoreWriter(_ mode: String, _ url: String, file: String) throws -> 
     }
 
     @Test func `a full disk loses only unacknowledged messages, and reads work`() throws {
-        let lines = try outputOfStoreWriter("limited", "sqlite:" + folder("chat.db"), 1_400_000).split(separator: "\n")
+        let lines = try outputOfStoreWriter("limited", "sqlite:" + folder("chat.db"), 1_800_000).split(separator: "\n")
         #expect(lines.count == 3, "\(lines)")
         #expect(lines.first?.hasPrefix("no space left for \(folder("chat.db")): ") == true, "\(lines)")
         let numbers = lines[1].split { !$0.isNumber }.compactMap { Int($0) }

@@ -52,6 +52,14 @@ import Train
         #expect(abs(wide - 12.7062 * 0.05) < 1e-9 && two.isNoise)
     }
 
+    /// Values of scipy.stats.t.sf, times 2.
+    @Test(arguments: [
+        (12.7062, 1, 0.05), (2.570582, 5, 0.05), (1.0, 3, 0.391002), (0.2, 7, 0.8471668), (4.0, 30, 0.0003818), (1.959964, 5_000_000, 0.05),
+        (-2.228139, 10, 0.05),
+    ]) func `p is that of Student's distribution`(t: Double, freedom: Int, p: Double) {
+        #expect(abs(ModelComparison.tails(t, freedom) - p) < 2e-6)
+    }
+
     @Test func `swapping the models negates the difference`() throws {
         var noise = TestRandom(5)
         let (a, b) = pairs(40, difference: 0.3, &noise), there = try ModelComparison(of: a, with: b),

@@ -18,6 +18,7 @@ import time
 import urllib.parse
 
 import mock_answers
+import mock_training
 
 WEB = pathlib.Path(__file__).resolve().parents[2] / "Sources/Serve/Web"
 POLICY = ("default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; "
@@ -61,6 +62,8 @@ class World:
         self.training, self.left_out = False, set()
         self.starters = []
         self.adapters = []
+        # Accounts with the role of an owner, and what the training area shows.
+        self.owners, self.area = set(), mock_training.TrainingWorld()
         self.loading = False
         self.sessions = {}
         # (method, path prefix, fault): each fault happens once.
@@ -121,7 +124,7 @@ def text_field(body, name, max_length, required=True, min_length=1):
     return value
 
 
-class Handler(http.server.BaseHTTPRequestHandler):
+class Handler(mock_training.TrainingRoutes, http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     world: World
 
@@ -150,8 +153,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
     do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = do
 
     def read_body(self):
-        raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        if not raw:
+        self.raw = raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if not raw or self.headers.get("Content-Type") == "application/octet-stream":
             return {}
         try:
             body = json.loads(raw)
@@ -160,6 +163,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if not isinstance(body, dict):
             raise APIError(400, "invalid_json", "The body is not a JSON object.")
         return body
+
+    def fail(self, status, code, message, field=None):
+        raise APIError(status, code, message, field)
 
     def route(self):
         for method, pattern, action in ROUTES:
@@ -257,7 +263,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         name = self.user()
         user = self.world.users[name]
         self.reply(200, {"username": name, "email": user["email"], "created_at": user["created_at"], "context": self.world.context,
-                         "model": self.world.model, "training": name not in self.world.left_out})
+                         "model": self.world.model, "training": name not in self.world.left_out,
+                         "role": "owner" if name in self.world.owners else "user"})
 
     def change_me(self):
         name, training = self.user(), self.body.get("training")
@@ -592,7 +599,7 @@ ROUTES = [
     ("PUT", r"/api/conversations/(\w+)/messages/(\w+)/correction", Handler.correct),
     ("DELETE", r"/api/conversations/(\w+)/messages/(\w+)/correction", Handler.uncorrect),
     ("POST", r"/api/chat", Handler.chat), ("POST", r"/api/chat/guest", Handler.guest_chat),
-    ("GET", r"/api/health", Handler.health), ("GET", r"/stats", Handler.stats), ("POST", r"/tokenize", Handler.tokenize),
+    ("GET", r"/api/health", Handler.health), ("GET", r"/stats", Handler.stats), ("POST", r"/tokenize", Handler.tokenize), *mock_training.ROUTES,
 ]
 
 

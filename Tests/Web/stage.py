@@ -124,7 +124,7 @@ def overflow(page):
     """Returns by how many pixels the page is wider than its window, and up to three elements that overflow."""
     return page.evaluate("""() => {
         const excess = document.documentElement.scrollWidth - innerWidth;
-        const scrolling = '.visually-hidden, .skip, pre, .table, svg, #sidebar';
+        const scrolling = '.visually-hidden, .skip, pre, .table, .area-tabs, svg, #sidebar';
         const outside = [...document.querySelectorAll('body *')].filter((e) =>
             e.checkVisibility() && !e.closest(scrolling) && e.getBoundingClientRect().right > innerWidth + 1);
         return [Math.max(excess, 0), ...outside.slice(0, 3).map((e) => e.tagName + '.' + e.className)]; }""")

@@ -10,7 +10,7 @@ import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.append(str(HERE.parent / "Peers"))
-from served import UNLIMITED, Server  # noqa: E402
+from served import ADMIN_KEY, UNLIMITED, Server  # noqa: E402
 
 with tempfile.TemporaryDirectory() as folder:
     slm, folder = sys.argv[1], pathlib.Path(folder)
@@ -23,4 +23,7 @@ with tempfile.TemporaryDirectory() as folder:
     assert demo.returncode == 0, demo.stderr
     with Server(slm, folder / "run/best.h5", *UNLIMITED) as server:
         tests = subprocess.run([sys.executable, HERE / "test_web.py", *sys.argv[2:]], env={**os.environ, "BASE_URL": server.url})
-sys.exit(tests.returncode)
+    with Server(slm, folder / "run/best.h5", "--use-chats", *UNLIMITED) as server:
+        environment = {**os.environ, "BASE_URL": server.url, "ADMIN_API_KEY": ADMIN_KEY}
+        area = subprocess.run([sys.executable, HERE / "test_web.py", "test_area_of_a_server"], env=environment)
+sys.exit(tests.returncode or area.returncode)

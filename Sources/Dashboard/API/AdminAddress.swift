@@ -45,9 +45,10 @@ package struct AdminAddress: Sendable, Equatable {
         return String(rest)
     }
 
-    package func url(_ path: String, _ query: [(name: String, value: String)]) -> String {
+    /// - Parameter area: `admin` or `training`.
+    package func url(_ path: String, _ query: [(name: String, value: String)], area: String = "admin") -> String {
         let items = query.map { "\($0.name)=\(Self.percentEncoded($0.value))" }
-        return "\(base)/api/admin/\(path)" + (items.isEmpty ? "" : "?" + items.joined(separator: "&"))
+        return "\(base)/api/\(area)/\(path)" + (items.isEmpty ? "" : "?" + items.joined(separator: "&"))
     }
 
     static func percentEncoded(_ text: String) -> String {

@@ -1,5 +1,5 @@
 import HTTPClient
-import JSON
+package import JSON
 
 /// Sends requests to the admin routes of a server. Each call blocks until the response is complete.
 ///
@@ -61,6 +61,13 @@ package struct AdminClient: Sendable {
         return try parse(body) { json throws(JSONError) in AdminOutcome(code: IssuedCode(json), id: json["id"]?.string) }
     }
 
+    /// Makes an account an owner, or takes that back.
+    ///
+    /// - Parameter role: `owner` or `user`.
+    package func setRole(_ role: String, of user: UserRecord) throws(AdminError) {
+        _ = try send("PUT", "users/\(user.id)/role") { $0.key("role"); $0.string(role) }
+    }
+
     private func parse<Result>(
         _ body: [UInt8], _ convert: (JSONElement) throws(JSONError) -> Result
     ) throws(AdminError) -> Result {
@@ -90,13 +97,49 @@ package struct AdminClient: Sendable {
         _ method: String, _ path: String, _ parameters: [(name: String, value: String)] = [], _ write: ((inout JSONWriter) -> Void)? = nil
     ) throws(AdminError) -> [UInt8] { try exchange(method, path, parameters, write).body }
 
+    /// Sends a request of the training area.
+    ///
+    ///     let runs = try client.training("GET", "runs", [("limit", "20")])
+    ///
+    /// - Returns: The body; empty for a response without one.
+    package func training(
+        _ method: String, _ path: String, _ parameters: [(name: String, value: String)] = [],
+        _ write: ((inout JSONWriter) -> Void)? = nil
+    ) throws(AdminError) -> [UInt8] { try exchange(method, path, parameters, write, area: "training").body }
+
+    /// Sends lines of a file to the training area.
+    package func trainingUpload(
+        _ path: String, _ parameters: [(name: String, value: String)], _ lines: [UInt8]
+    ) throws(AdminError) -> [UInt8] { try exchange("POST", path, parameters, upload: lines, area: "training").body }
+
+    /// Requests chats as JSON lines, page by page.
+    package func forEachExportedPage(
+        _ parameters: [(name: String, value: String)], _ body: (_ lines: [UInt8]) throws -> Void
+    ) throws {
+        var after: String?
+        repeat {
+            let page = parameters + [("limit", "500")] + (after.map { [("after", $0)] } ?? [])
+            let (head, lines) = try exchange("GET", "chats/export", page, area: "training")
+            try body(lines)
+            let next = head.headers["x-next-after"]
+            if let next, next == after { throw AdminError.foreign(address: address.base, reason: "the same page follows again") }
+            after = next
+        } while after != nil
+    }
+
     private func exchange(
-        _ method: String, _ path: String, _ parameters: [(name: String, value: String)], _ write: ((inout JSONWriter) -> Void)? = nil
+        _ method: String, _ path: String, _ parameters: [(name: String, value: String)], _ write: ((inout JSONWriter) -> Void)? = nil,
+        upload: [UInt8]? = nil, area: String = "admin"
     ) throws(AdminError) -> (head: HTTPHead, body: [UInt8]) {
-        var request = HTTPRequest(address.url(path, parameters))
+        var request = HTTPRequest(address.url(path, parameters, area: area))
         request.method = method
         request.headers = [("X-Admin-Key", address.key), ("Accept", "application/json")]
-        request.idleSeconds = 30
+        // An estimate of the training area measures for a while.
+        request.idleSeconds = area == "training" ? 150 : 30
+        if let upload {
+            request.body = upload
+            request.headers.append(("Content-Type", "application/jsonl"))
+        }
         if let write {
             var body = JSONWriter()
             body.object(write)

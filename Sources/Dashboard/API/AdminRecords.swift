@@ -23,6 +23,8 @@ package struct UserRecord: Sendable, Equatable {
     package let joined, lastActive: Int?
     package let conversations, messages, generations, tokens: Int
     package let isDisabled: Bool
+    /// "owner" or "user"; nil from a server of an earlier version.
+    package let role: String?
     /// Only of a single user.
     package let sessions, apiKeys: Int?
 
@@ -37,6 +39,7 @@ package struct UserRecord: Sendable, Equatable {
         generations = try json.integer("generations")
         tokens = try json.integer("tokens")
         isDisabled = try json.boolean("disabled")
+        role = json["role"]?.string
         sessions = json["sessions"]?.integer
         apiKeys = json["api_keys"]?.integer
     }

@@ -33,14 +33,17 @@ package struct ServedModel: Sendable {
         ServedModel(name: name, wrap(backend), modelInfo, adapters: adapters.map { $0.wrapped(wrap) })
     }
 
-    /// The model that a request names in `model`: this one or one of its adapters. Clients may omit the model's name, or write `default`.
-    func selected(by fields: RequestFields) throws(APIError) -> ServedModel {
-        guard let name = try fields.optionalText("model", 0...1_000) else { return self }
-        return try named(name)
+    /// What clients may write instead of the model's name.
+    static let placeholder = "default"
+
+    /// Without its first adapters, which are models of the registry with names of their own.
+    func dropping(adapters count: Int) -> ServedModel {
+        ServedModel(name: name, backend, modelInfo, adapters: Array(adapters.dropFirst(count)))
     }
 
+    /// This model or one of its adapters. Clients may write `default` for the model's name.
     func named(_ name: String) throws(APIError) -> ServedModel {
-        let placeholder = "default"
+        let placeholder = Self.placeholder
         if name == placeholder { return self }
         if let model = all.first(where: { $0.name == name }) { return model }
         if name.hasPrefix(placeholder + ":") {
@@ -59,59 +62,79 @@ package struct ServedModel: Sendable {
     }
 }
 
-/// Holds the served model. Loads it in the background, and replaces it without downtime: answers that have started finish with the old one.
+/// Holds the served models. Loads them in the background, and replaces them without downtime: answers that have started finish with the old
+/// ones.
 final class ModelHolder: Sendable {
     typealias Completion = @Sendable (Result<ServedModel, any Error>) -> Void
+    /// Loads the models after those that are served. Calls `publish` when some can already be served.
+    typealias Load = @Sendable (
+        _ current: ServedModels?, _ isReload: Bool, _ publish: (ServedModels) -> Void
+    ) throws -> ServedModels
+
+    private struct Request {
+        /// Whether all models are opened again, rather than those that have changed.
+        let isReload: Bool
+        let completion: Completion
+    }
 
     private struct State {
-        var model: ServedModel?
+        var models: ServedModels?
         var isLoading = false
-        /// The last `load` call during a load: the file may have changed again, so it is loaded once more.
-        var pending: Completion?
+        /// The last call of `load` during a load: the files may have changed again, so they are loaded once more.
+        var pending: Request?
         /// In seconds since 1970: `created` in OpenAI's model object.
         var loadedAt = 0
     }
 
     private let state = Mutex(State())
-    private let open: @Sendable () throws -> ServedModel
+    private let open: Load
 
-    init(_ open: @escaping @Sendable () throws -> ServedModel) { self.open = open }
+    init(_ open: @escaping Load) { self.open = open }
 
-    var current: ServedModel? { state.withLock(\.model) }
+    var served: ServedModels? { state.withLock(\.models) }
+    /// The model that answers requests which choose none.
+    var current: ServedModel? { served?.active }
     var loadedAt: Int { state.withLock(\.loadedAt) }
 
-    /// The current model. Throws 503 until the first one is loaded.
-    var ready: ServedModel {
+    /// The current models. Throws 503 until the first ones are loaded.
+    var ready: ServedModels {
         get throws(APIError) {
-            guard let model = current else {
+            guard let models = served else {
                 throw .serviceUnavailable("loading", "The model is loading. Try again in a moment.", retryAfter: 1)
             }
-            return model
+            return models
         }
     }
 
-    /// Loads the model in the background. During a load, the last call waits and loads again; the others are dropped.
-    func load(_ completion: @escaping Completion) {
+    /// Loads the models in the background. During a load, the last call waits and loads again; the others are dropped, but a reload remains
+    /// one.
+    func load(isReload: Bool = true, _ completion: @escaping Completion) {
+        let request = Request(isReload: isReload, completion: completion)
         let startsNow = state.withLock { state in
-            if state.isLoading { state.pending = completion }
+            if state.isLoading, isReload || state.pending?.isReload != true { state.pending = request }
             defer { state.isLoading = true }
             return !state.isLoading
         }
         if !startsNow { return }
         do {
             try BackgroundThread.run {
-                let result = Result { try self.open() }
-                if case .success(let model) = result {
-                    self.state.withLock { state in
-                        state.model = model
-                        state.loadedAt = unixTime()
-                    }
-                }
-                self.finish(result, completion)
+                let result = Result { try self.open(self.served, isReload) { self.publish($0) } }
+                if case .success(let models) = result { self.publish(models) }
+                self.finish(result.map(\.active), completion)
             }
         } catch {
             finish(.failure(error), completion)
         }
+    }
+
+    private func publish(_ models: ServedModels) {
+        // The models that are replaced may be freed here, outside of the lock.
+        let replaced = state.withLock { state in
+            if state.models?.active.backend !== models.active.backend { state.loadedAt = unixTime() }
+            defer { state.models = models }
+            return state.models
+        }
+        withExtendedLifetime(replaced) {}
     }
 
     private func finish(_ result: Result<ServedModel, any Error>, _ completion: Completion) {
@@ -123,6 +146,6 @@ final class ModelHolder: Sendable {
             return state.pending
         }
         completion(result)
-        if let next { load(next) }
+        if let next { load(isReload: next.isReload, next.completion) }
     }
 }

@@ -124,6 +124,66 @@ static const unsigned char thread_js[] = {
 static const unsigned char toast_js[] = {
 #embed "../Web/toast.js"
 };
+static const unsigned char training_area_css[] = {
+#embed "../Web/training-area.css"
+};
+static const unsigned char training_area_js[] = {
+#embed "../Web/training-area.js"
+};
+static const unsigned char training_bulk_js[] = {
+#embed "../Web/training-bulk.js"
+};
+static const unsigned char training_chat_list_js[] = {
+#embed "../Web/training-chat-list.js"
+};
+static const unsigned char training_chats_js[] = {
+#embed "../Web/training-chats.js"
+};
+static const unsigned char training_compare_js[] = {
+#embed "../Web/training-compare.js"
+};
+static const unsigned char training_comparison_js[] = {
+#embed "../Web/training-comparison.js"
+};
+static const unsigned char training_curve_js[] = {
+#embed "../Web/training-curve.js"
+};
+static const unsigned char training_filter_js[] = {
+#embed "../Web/training-filter.js"
+};
+static const unsigned char training_history_js[] = {
+#embed "../Web/training-history.js"
+};
+static const unsigned char training_import_js[] = {
+#embed "../Web/training-import.js"
+};
+static const unsigned char training_models_js[] = {
+#embed "../Web/training-models.js"
+};
+static const unsigned char training_parts_js[] = {
+#embed "../Web/training-parts.js"
+};
+static const unsigned char training_promote_js[] = {
+#embed "../Web/training-promote.js"
+};
+static const unsigned char training_reader_js[] = {
+#embed "../Web/training-reader.js"
+};
+static const unsigned char training_run_js[] = {
+#embed "../Web/training-run.js"
+};
+static const unsigned char training_runs_js[] = {
+#embed "../Web/training-runs.js"
+};
+static const unsigned char training_schedule_js[] = {
+#embed "../Web/training-schedule.js"
+};
+static const unsigned char training_settings_js[] = {
+#embed "../Web/training-settings.js"
+};
+static const unsigned char training_vote_js[] = {
+#embed "../Web/training-vote.js"
+};
 static const unsigned char training_js[] = {
 #embed "../Web/training.js"
 };
@@ -174,6 +234,26 @@ static const slm_web_file files[] = {
     FILE("theme.js", theme_js),
     FILE("thread.js", thread_js),
     FILE("toast.js", toast_js),
+    FILE("training-area.css", training_area_css),
+    FILE("training-area.js", training_area_js),
+    FILE("training-bulk.js", training_bulk_js),
+    FILE("training-chat-list.js", training_chat_list_js),
+    FILE("training-chats.js", training_chats_js),
+    FILE("training-compare.js", training_compare_js),
+    FILE("training-comparison.js", training_comparison_js),
+    FILE("training-curve.js", training_curve_js),
+    FILE("training-filter.js", training_filter_js),
+    FILE("training-history.js", training_history_js),
+    FILE("training-import.js", training_import_js),
+    FILE("training-models.js", training_models_js),
+    FILE("training-parts.js", training_parts_js),
+    FILE("training-promote.js", training_promote_js),
+    FILE("training-reader.js", training_reader_js),
+    FILE("training-run.js", training_run_js),
+    FILE("training-runs.js", training_runs_js),
+    FILE("training-schedule.js", training_schedule_js),
+    FILE("training-settings.js", training_settings_js),
+    FILE("training-vote.js", training_vote_js),
     FILE("training.js", training_js),
     FILE("welcome.js", welcome_js),
 };

@@ -24,6 +24,8 @@ final class Replicas: Sendable {
         /// Stops answers whose senders may no longer have them.
         var stopRevoked: @Sendable () throws -> Void
         var reload: @Sendable () -> Void
+        /// Called when the registry of models has changed.
+        var followRegistry: @Sendable () -> Void
     }
 
     struct LeasedAnswer: Sendable {
@@ -38,6 +40,8 @@ final class Replicas: Sendable {
         var servers: [ServerRecord] = []
         /// The last request to reload the model: nil before the first heartbeat.
         var reload: String??
+        /// The last change of the registry of models.
+        var registry: String??
         /// Leases of answers that could not be stored.
         var endingLeases: [(lease: AnswerLease, conversation: ConversationID)] = []
     }
@@ -121,11 +125,16 @@ final class Replicas: Sendable {
         wake()
         // A heartbeat in progress would add the row again.
         for _ in 0..<2 { _ = ended.take(within: .seconds(2)) }
+        // The actions hold the rest of the server, parts of which hold this object.
+        state.withLock { $0.actions = nil }
         do { try store.unregister(id) } catch { Log.error("cannot remove this server from the list of servers: \(error)") }
     }
 
     /// Makes this server look for answers to stop at once. SQLite sends no notifications.
     func lookNow() { looks.put(()) }
+
+    /// Makes the next heartbeat find that the registry of models has changed.
+    func forgetRegistry() { state.withLock { $0.registry = .some("") } }
 
     private func wake() {
         heartbeats.put(())
@@ -140,16 +149,15 @@ final class Replicas: Sendable {
     private func beat(_ actions: Actions) {
         let name = state.withLock(\.name)
         do {
-            let (servers, reload) = try store.heartbeat(
+            let (servers, reload, registry) = try store.heartbeat(
                 of: id, name: name, version: version, keyDigest: keyDigest, startedAt: startedAt, actions.status(isAlone))
             let reloads = state.withLock { state in
-                defer { state.reload = .some(reload) }
+                defer { (state.reload, state.registry) = (.some(reload), .some(registry)) }
                 state.servers = servers
-                guard let known = state.reload else { return false }
-                return known != reload
+                return (model: state.reload.map { $0 != reload } ?? false, registry: state.registry.map { $0 != registry } ?? false)
             }
             actions.setOthers(servers.filter { $0.id != id })
-            if reloads { actions.reload() }
+            if reloads.model { actions.reload() } else if reloads.registry { actions.followRegistry() }
         } catch {
             // The health check reports a database that does not respond.
         }

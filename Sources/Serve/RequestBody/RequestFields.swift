@@ -27,13 +27,21 @@ struct RequestFields {
         do throws(JSONError) { root = try parser.parse(request.body) } catch { throw APIError(error) }
         request.releaseBody()
         guard let members = root.members else { throw .badRequest("Invalid body: expected a JSON object, found \(root.kind.rawValue).") }
-        if let known {
-            for (key, _) in members {
-                let key = key.string ?? ""
-                if !known.contains(key) { throw .invalid(String(key.prefix(64)), "unknown field.") }
-            }
-        }
+        if let known { try Self.check(members, known) }
         self.root = root
+    }
+
+    /// The fields of an object in a body.
+    init(_ root: JSONElement, known: [String]) throws(APIError) {
+        if let members = root.members { try Self.check(members, known) }
+        self.root = root
+    }
+
+    private static func check(_ members: JSONElement.Members, _ known: [String]) throws(APIError) {
+        for (key, _) in members {
+            let key = key.string ?? ""
+            if !known.contains(key) { throw .invalid(String(key.prefix(64)), "unknown field.") }
+        }
     }
 
     init(_ root: JSONElement) { self.root = root }

@@ -8,7 +8,7 @@ import Tokenize
 extension App {
     /// Handles `POST /api/chat`, on a database thread.
     func accountChat(_ context: RequestContext) throws -> Response? {
-        let request = try AccountChatRequest(context, for: servedModel, store)
+        let request = try AccountChatRequest(context, for: servedModels, store)
         let model = request.model
         try rateLimits.checkChat(context.client.key)                                     // 429
         let ticket = try admission.enter(context.client.key)                             // 429, 503
@@ -51,7 +51,7 @@ extension App {
 
     /// Locks the conversation, then takes its lease, stores the message, or finds it, and reads the history in one transaction.
     private func storeUserMessage(_ request: AccountChatRequest, _ ticket: AdmissionTicket, model: String) throws -> AccountChat {
-        let id = request.conversation ?? ConversationID()
+        let id = request.id
         let lease = AnswerLease(answer: MessageID(), server: replicas.id)
         try conversationLocks.lock(id, of: request.owner, for: ticket)                   // 409
         do {
@@ -128,23 +128,28 @@ private struct AccountChatRequest {
     let config: GenerationConfig
     /// nil starts a new conversation.
     let conversation: ConversationID?
+    /// The id of the conversation, which may be new. The canary's share is chosen by it.
+    let id: ConversationID
     /// Of a new conversation.
     let settings: ConversationSettings
 
-    init(_ context: RequestContext, for served: ServedModel, _ store: Store) throws {
+    init(_ context: RequestContext, for served: ServedModels, _ store: Store) throws {
         let owner = try context.account
         self.owner = owner
         let known = ["message", "conversation_id", "replace_from", "regenerate", "model", "system_prompt", "training"]
         let fields = try RequestFields(of: context.request, known: known + SamplingFields.names)
         let conversation: ConversationID? = try Self.id(fields, "conversation_id", ifInvalid: .notFound("conversation"))
         self.conversation = conversation
+        id = conversation ?? ConversationID()
+        let sender = ServedModels.Sender(id)
         namesModel = fields["model"] != nil
         if let conversation, !namesModel {
             // A model that is not served any more does not end the conversation: the server's default answers.
             let name = try store.settings(of: conversation, of: owner).model
-            model = try (name.flatMap { try? served.named($0) } ?? served).forChats()
+            let own = name.flatMap { try? served.named($0, for: sender) }
+            model = try (own ?? served.model(for: sender)).forChats()
         } else {
-            model = try served.selected(by: fields).forChats()
+            model = try served.selected(by: fields, for: sender).forChats()
         }
         config = try SamplingFields.config(fields, for: model)
         let replaced: MessageID? = try Self.id(fields, "replace_from", ifInvalid: Self.invalidReplaceFrom)

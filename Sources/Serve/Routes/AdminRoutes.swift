@@ -85,11 +85,13 @@ extension App {
         let id: UserID = try context.id(of: "user")
         let user: AdminQueries.UserDetails
         do { user = try store.admin.user(id) } catch { throw Self.adminError(error) }
-        return Response.json { object in
-            Self.write(user.activity, to: &object)
-            object.key("sessions"); object.integer(user.sessions)
-            object.key("api_keys"); object.integer(user.apiKeys)
-        }
+        return Response.json { Self.write(user, to: &$0) }
+    }
+
+    static func write(_ user: AdminQueries.UserDetails, to object: inout JSONWriter) {
+        write(user.activity, to: &object)
+        object.key("sessions"); object.integer(user.sessions)
+        object.key("api_keys"); object.integer(user.apiKeys)
     }
 
     private func allConversations(_ context: RequestContext, of user: UserID?) throws -> Response {
@@ -141,5 +143,6 @@ extension App {
         object.key("generations"); object.integer(user.generations)
         object.key("tokens"); object.integer(user.answerTokens)
         object.key("disabled"); object.boolean(user.isDisabled)
+        object.key("role"); object.string(user.role.rawValue)
     }
 }

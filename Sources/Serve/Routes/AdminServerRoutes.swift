@@ -31,6 +31,9 @@ extension App {
                 // In seconds since 1970.
                 $0.key("loaded_at"); if model == nil { $0.null() } else { $0.integer(models.loadedAt) }
             }
+            // The models of the registry that this server has loaded, or could not load.
+            server.key("registry")
+            if registry == nil { server.null() } else { server.array { list in models.served?.write(to: &list) } }
             server.key("queue")
             server.object {
                 $0.key("running"); $0.integer(load.running)

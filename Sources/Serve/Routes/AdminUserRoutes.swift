@@ -10,6 +10,7 @@ extension App {
             Route("POST", "/api/admin/users", access: .admin, on: .passwordHashing) { try $0.createUser($1) },
             Route("PATCH", "/api/admin/users/{id}", access: .admin) { try $0.changeUser($1) },
             Route("DELETE", "/api/admin/users/{id}", access: .admin) { try $0.deleteUser($1) },
+            Route("PUT", "/api/admin/users/{id}/role", access: .admin) { try $0.setRole($1) },
             Route("POST", "/api/admin/users/{id}/reset-password", access: .admin) { try $0.addPasswordReset($1) },
             Route("DELETE", "/api/admin/users/{id}/sessions", access: .admin) { try $0.endSessions($1) },
             Route("DELETE", "/api/admin/users/{id}/keys", access: .admin) { try $0.revokeAPIKeys($1) },
@@ -81,6 +82,19 @@ extension App {
         return Response.json { user.writeForAdmin(to: &$0) }
     }
 
+    private func setRole(_ context: RequestContext) throws -> Response {
+        let id: UserID = try context.id(of: "user")
+        let text = try RequestFields(of: context.request, known: ["role"]).text("role", 1...20)
+        guard let role = Role(rawValue: text) else {
+            throw APIError.invalid("role", "expected \(Role.allCases.map(\.rawValue).joined(separator: " or ")).")
+        }
+        do {
+            try store.admin.setRole(of: id, to: role, by: context.adminRequest)
+            let user = try store.admin.user(id)
+            return Response.json { Self.write(user, to: &$0) }
+        } catch { throw Self.adminError(error) }
+    }
+
     private func deleteUser(_ context: RequestContext) throws -> Response {
         let id: UserID = try context.id(of: "user")
         do { try store.admin.deleteUser(id, by: context.adminRequest) } catch { throw Self.adminError(error) }
@@ -123,8 +137,11 @@ extension App {
 
     private func auditLog(_ context: RequestContext) throws -> Response {
         let parameters = try PageParameters(context.request)
-        let page = try store.admin.auditLog(limit: parameters.limit, offset: parameters.offset)
-        return Response.json { list in
+        return Self.response(try store.admin.auditLog(limit: parameters.limit, offset: parameters.offset))
+    }
+
+    static func response(_ page: AdminQueries.Page<AdminQueries.AuditEntry>) -> Response {
+        Response.json { list in
             list.key("entries")
             list.array { for entry in page.items { $0.object { entry.write(to: &$0) } } }
             list.key("total"); list.integer(page.total)
@@ -138,8 +155,8 @@ extension App {
 }
 
 extension RequestContext {
-    /// The sender of an admin request. All administrators share one key.
-    var adminRequest: AdminRequest { AdminRequest(actor: "admin", address: client.address.description) }
+    /// The sender of an admin request: an owner by name, or "admin" for the key, which all administrators share.
+    var adminRequest: AdminRequest { AdminRequest(actor: client.ownerName ?? "admin", address: client.address.description) }
 }
 
 extension User {

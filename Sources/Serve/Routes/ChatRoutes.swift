@@ -15,8 +15,8 @@ extension App {
         ]
     }
 
-    /// The model with its adapters, if the server accepts requests for answers.
-    var servedModel: ServedModel {
+    /// The models, if the server accepts requests for answers.
+    var servedModels: ServedModels {
         get throws(APIError) {
             if isStopping { throw .stopping }
             return try models.ready
@@ -30,7 +30,7 @@ extension App {
         let message = try fields.text("message", 1...RequestFields.maxTextLength)
         let history = try fields.messages("history") ?? []
         let mayCollect = try fields.boolean("collect") ?? true
-        let model = try servedModel.selected(by: fields).forChats()
+        let model = try servedModels.selected(by: fields, for: ServedModels.Sender(context.client)).forChats()
         let request = GenerationRequest(.chat(history + [ChatMessage(.user, message)]), try SamplingFields.config(fields, for: model))
         try rateLimits.checkChat(context.client.key)
         let ticket = try admission.enter(context.client.key)
@@ -52,7 +52,7 @@ extension App {
         let fields = try RequestFields(of: context.request, known: ["message", "model", "collect"] + SamplingFields.names)
         let message = try fields.text("message", 1...RequestFields.maxTextLength)
         let mayCollect = try fields.boolean("collect") ?? true
-        let model = try servedModel.selected(by: fields).forChats()
+        let model = try servedModels.selected(by: fields, for: ServedModels.Sender(context.client)).forChats()
         let request = GenerationRequest(.chat([ChatMessage(.user, message)]), try SamplingFields.config(fields, for: model))
         try rateLimits.checkChat(context.client.key)
         let ticket = try admission.enter(context.client.key)

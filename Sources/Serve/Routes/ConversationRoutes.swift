@@ -52,7 +52,7 @@ extension App {
 
     private func createConversation(_ context: RequestContext) throws -> Response {
         let fields = try RequestFields(of: context.request, known: ConversationFields.names, mayBeEmpty: true)
-        let changes = try ConversationFields(fields, servedModel: models.current)
+        let changes = try ConversationFields(fields, servedModels: models.served)
         let account = try context.account, id = ConversationID()
         let title = changes.title ?? "New conversation"
         _ = try store.createConversation(title, as: id, for: account)
@@ -86,7 +86,7 @@ extension App {
 
     private func changeConversation(_ context: RequestContext) throws -> Response {
         let fields = try RequestFields(of: context.request, known: ConversationFields.names)
-        let changes = try ConversationFields(fields, servedModel: models.current)
+        let changes = try ConversationFields(fields, servedModels: models.served)
         if ConversationFields.names.allSatisfy({ fields[$0] == nil }) {
             throw APIError.invalid("title", "expected one of \(ConversationFields.names.joined(separator: ", ")).")
         }
@@ -136,12 +136,12 @@ struct ConversationFields {
     private let systemPrompt, model: String?
     private let mayTrain: Bool?
 
-    /// - Parameter servedModel: nil while it is loaded: then any model can be named.
-    init(_ fields: RequestFields, servedModel: ServedModel?) throws(APIError) {
+    /// - Parameter servedModels: nil while it is loaded: then any model can be named.
+    init(_ fields: RequestFields, servedModels: ServedModels?) throws(APIError) {
         title = try fields.optionalText("title", 1...Self.maxTitleLength)
         systemPrompt = try fields.optionalText("system_prompt", 0...Self.maxSystemPromptLength)
         var model = try fields.optionalText("model", 0...1_000)
-        if let name = model, !name.isEmpty, let servedModel { model = try servedModel.named(name).name }
+        if let name = model, !name.isEmpty, let servedModels { model = try servedModels.named(name).name }
         self.model = model
         mayTrain = try fields.boolean("training")
     }

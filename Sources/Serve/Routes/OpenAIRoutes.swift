@@ -10,22 +10,22 @@ extension App {
         [
             Route("POST", "/v1/chat/completions", access: .apiClient, limit: .checkedByHandler, body: .text) { try $0.completeChat($1) },
             Route("POST", "/v1/completions", access: .apiClient, limit: .checkedByHandler, body: .text) { try $0.completeText($1) },
-            Route("GET", "/v1/models", access: .apiClient) { app, _ in try app.listModels() },
+            Route("GET", "/v1/models", access: .apiClient) { try $0.listModels($1) },
             Route("GET", "/v1/models/{model}", access: .apiClient) { try $0.showModel($1) },
         ]
     }
 
     private func completeChat(_ context: RequestContext) throws -> Response? {
-        let served = try servedModel
+        let served = try servedModels
         let fields = try RequestFields(of: context.request, known: nil)
-        let model = try served.selected(by: fields).forChats()
+        let model = try served.selected(by: fields, for: ServedModels.Sender(context.client)).forChats()
         return try complete(CompletionRequest(chat: fields, for: model, maxAnswers: maxAnswers), model, context)
     }
 
     private func completeText(_ context: RequestContext) throws -> Response? {
-        let served = try servedModel
+        let served = try servedModels
         let fields = try RequestFields(of: context.request, known: nil)
-        let model = try served.selected(by: fields)
+        let model = try served.selected(by: fields, for: ServedModels.Sender(context.client))
         return try complete(CompletionRequest(text: fields, for: model, maxAnswers: maxAnswers), model, context)
     }
 
@@ -73,18 +73,18 @@ extension App {
     }
 }
 
-/// The list of models: the model, then its LoRA adapters.
+/// The list of models: the one that the API key is pinned to, the active one, then its LoRA adapters.
 extension App {
-    private func listModels() throws -> Response {
-        let model = try models.ready
+    private func listModels(_ context: RequestContext) throws -> Response {
+        let listed = try models.ready.listed(for: ServedModels.Sender(context.client))
         return Response.json { list in
             list.key("object"); list.string("list")
-            list.key("data"); list.array { data in for model in model.all { data.object { write(model, to: &$0) } } }
+            list.key("data"); list.array { data in for model in listed { data.object { write(model, to: &$0) } } }
         }
     }
 
     private func showModel(_ context: RequestContext) throws -> Response {
-        let model = try models.ready.named(context.parameters.first ?? "")
+        let model = try models.ready.named(context.parameters.first ?? "", for: ServedModels.Sender(context.client))
         return Response.json { write(model, to: &$0) }
     }
 

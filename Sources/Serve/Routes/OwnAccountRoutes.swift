@@ -26,9 +26,11 @@ extension App {
     private func me(_ context: RequestContext) throws -> Response {
         let user = try self.user(context)
         let isExcluded = try store.isExcludedFromTraining(user.id)
+        let role = try store.role(of: user.id)
         let model = models.current
         return Response.json { me in
             user.write(to: &me)
+            me.key("role"); me.string(role.rawValue)
             me.key("model"); me.string(model?.name ?? "")
             me.key("context"); me.integer(model?.context ?? 0)
             me.key("training"); me.boolean(!isExcluded)

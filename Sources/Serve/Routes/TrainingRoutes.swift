@@ -4,7 +4,7 @@ import Store
 /// Chats and preferences to fine-tune with.
 extension App {
     static var trainingRoutes: [Route] {
-        [Route("GET", "/api/admin/training-chats", access: .admin) { try $0.exportTrainingChats($1) }]
+        [Route("GET", "/api/admin/training-chats", access: .admin) { try $0.exportTrainingChats($1) }] + trainingChatRoutes
     }
 
     /// Returns what may be used for training as JSON lines. The header `X-Next-After` has the `after` of the next page.

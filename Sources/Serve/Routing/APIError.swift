@@ -82,10 +82,22 @@ extension APIError {
             self = APIError(status: .conflict, code: "interrupted", message: message)
         case .queryTimeout:
             self = .serviceUnavailable("search_timeout", "The search took too long. Try a longer or more specific text.", retryAfter: 1)
+        case .model(let refusal): self.init(refusal)
         case .invalidURL, .unusable, .damaged, .foreignDatabase, .newerSchema, .backup, .failed:
             self = .internalError
             cause = "\(error)"
         }
+    }
+
+    private init(_ refusal: ModelRefusal) {
+        let code = switch refusal {
+        case .gateNotPassed: "gate_not_passed"
+        case .noPreviousModel: "no_previous_model"
+        case .inUse: "in_use"
+        case .filesDeleted: "files_deleted"
+        case .nameTaken: "taken"
+        }
+        self.init(status: .conflict, code: code, message: "\(refusal)".capitalizedFirst)
     }
 
     private init(_ quota: StoreError.Quota, _ limit: Int) {
@@ -94,6 +106,7 @@ extension APIError {
             ("too_many_conversations", "Your account has reached its limit for conversations (\(limit)). Delete some to start a new one.")
         case .storedCharacters:
             ("storage_full", "Your account has reached its limit for stored characters (\(limit)). Delete conversations to continue.")
+        case .questions: ("too_many_questions", "There are \(limit) questions, which is the limit. Delete some to add another.")
         case .apiKeys: ("too_many_keys", "Your account has reached its limit for API keys (\(limit)). Revoke one to create another.")
         }
         self.init(status: .forbidden, code: code, message: message)

@@ -12,6 +12,16 @@ extension App {
         case .admin:
             try checkAdminKey(request, from: address)
             return Client(account: nil, address: address)
+        case .owner:
+            if request.header("x-admin-key") != nil { return try authenticate(request, for: .admin) }
+            var client = try authenticate(request, for: .account)
+            client.ownerName = try client.account.flatMap { try store.ownerName($0) }
+            guard client.ownerName != nil else {
+                let message = "Only owners of this server may do this. An administrator makes an account one: "
+                    + "slm admin set-role NAME owner."
+                throw APIError(status: .forbidden, code: "owner_required", message: message)
+            }
+            return client
         case .account:
             guard let token = Self.bearerToken(request) else {
                 throw APIError.unauthorized("Sign in first: expected the header Authorization: Bearer TOKEN.")
@@ -31,7 +41,7 @@ extension App {
             }
             // OpenAI clients always send a key. Where none is required, any is accepted.
             let sender = requiresKey ? try sender(of: token) : try? sender(of: token)
-            return Client(account: sender?.account, credential: sender?.credential, address: address)
+            return Client(account: sender?.account, credential: sender?.credential, pinnedModel: sender?.model, address: address)
         }
     }
 
@@ -52,16 +62,16 @@ extension App {
         return token.isEmpty ? nil : String(token)
     }
 
-    /// Returns the account of an API key or a session token.
-    private func sender(of token: String) throws -> (account: UserID, credential: Credential) {
+    /// Returns the account of an API key or a session token, and the model that the key is pinned to.
+    private func sender(of token: String) throws -> (account: UserID, credential: Credential, model: ModelID?) {
         guard token.hasPrefix(APIKeyToken.prefix) else {
             let (account, session) = try verifySession(token)
-            return (account, session.map { .session($0) } ?? .user(account))
+            return (account, session.map { .session($0) } ?? .user(account), nil)
         }
         guard let token = APIKeyToken(token), let key = try store.apiKey(withHash: token.digest) else {
             throw APIError.unauthorized("This API key is invalid or revoked.")
         }
-        return (key.owner, .apiKey(key.id))
+        return (key.owner, .apiKey(key.id), key.model)
     }
 
     /// Returns the account and the session of a session token that has not been revoked. A token of a version that did not store sessions

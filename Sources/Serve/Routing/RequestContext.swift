@@ -37,6 +37,10 @@ struct Client: Sendable {
     var session: SessionID?
     /// In a route with `access: .apiClient`; nil for a guest.
     var credential: Credential?
+    /// The model of an API key that is pinned to one.
+    var pinnedModel: ModelID?
+    /// In a route with `access: .owner`: the name of the account; nil for the admin key.
+    var ownerName: String?
     let address: PeerAddress
 
     /// The identity that limits count.

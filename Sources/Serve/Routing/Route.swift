@@ -13,6 +13,8 @@ package struct Route: Sendable {
         case apiClient
         /// The admin key.
         case admin
+        /// The admin key, or a session token of an account with the role "owner".
+        case owner
     }
 
     /// The threads that run the handler.
@@ -46,6 +48,8 @@ package struct Route: Sendable {
         case message = 1_048_576
         /// Prompts and texts for the tokenizer.
         case text = 8_388_608
+        /// A file of chats.
+        case file = 67_108_864
     }
 
     enum Segment: Sendable { case literal(String), parameter }

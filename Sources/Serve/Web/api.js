@@ -44,7 +44,10 @@ export class API {
     return this.request("GET", path + (parameters.length ? "?" + new URLSearchParams(parameters) : ""));
   }
 
-  /** @param {string} method @param {string} path @param {any} [body] @returns {Promise<any>} the response body; null if it is empty */
+  /**
+   * @param {string} method @param {string} path @param {any} [body] sent as JSON, or as it is if it is a file
+   * @returns {Promise<any>} the response body; null if it is empty
+   */
   async request(method, path, body) {
     const response = await this.#fetch(method, path, body);
     if (response.status === 204) return null;
@@ -53,6 +56,16 @@ export class API {
     } catch {
       const message = "The server returned an invalid response. Is another program running at its address?";
       throw new APIError(response.status, { code: "broken", message });
+    }
+  }
+
+  /** Downloads a file. @param {string} path @returns {Promise<Blob>} */
+  async download(path) {
+    const response = await this.#fetch("GET", path);
+    try {
+      return await response.blob();
+    } catch {
+      throw new NetworkError();
     }
   }
 
@@ -77,8 +90,8 @@ export class API {
   async #fetch(method, path, body, signal) {
     /** @type {Record<string, string>} */
     const headers = {};
-    const token = this.session.token;
-    if (body !== undefined) headers["Content-Type"] = "application/json";
+    const token = this.session.token, isFile = body instanceof Blob;
+    if (body !== undefined) headers["Content-Type"] = isFile ? "application/octet-stream" : "application/json";
     if (token) headers.Authorization = "Bearer " + token;
     let response;
     try {
@@ -86,7 +99,7 @@ export class API {
         method,
         headers,
         signal,
-        body: body === undefined ? undefined : JSON.stringify(body),
+        body: body === undefined || isFile ? body : JSON.stringify(body),
         credentials: "omit",
         cache: "no-store",
       });

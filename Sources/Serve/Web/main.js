@@ -75,6 +75,7 @@ connection.addEventListener("back", () => {
   page.refresh();
   showServer();
   if (page.failedToLoad) page.route();
+  page.trainingArea?.reload();
 });
 session.addEventListener("expired", () => page.askToLogIn("Your session has expired. Log in again; your message has been saved."));
 session.addEventListener("change", () => page.userChanged());
@@ -102,6 +103,13 @@ function newChat() {
   composer.box.focus();
 }
 
+byId("skip").addEventListener("click", (/** @type {Event} */ event) => {
+  // Following the link would change the address.
+  event.preventDefault();
+  const headings = [...document.querySelectorAll("#main h2")];
+  const place = byId("chat").hidden ? headings.find((heading) => heading.checkVisibility()) : composer.box;
+  /** @type {HTMLElement | undefined} */ (place)?.focus();
+});
 byId("new-chat").addEventListener("click", newChat);
 byId("new-chat-top").addEventListener("click", newChat);
 byId("log-out").addEventListener("click", () => {

@@ -59,6 +59,8 @@ export class Page {
     this.failedToLoad = false;
     /** Whether the account is left out of training. */
     this.isLeftOut = false;
+    /** The training area of owners, once it has been opened. @type {import("./training-area.js").TrainingArea | null} */
+    this.trainingArea = null;
   }
 
   /** Shows what is set for the open conversation. */
@@ -94,10 +96,13 @@ export class Page {
   async route() {
     const [, first, second] = location.hash.split("/");
     const isLogin = Object.hasOwn(LOGIN_TITLES, first ?? ""), isAccount = first === "account" && !this.session.isGuest;
+    const isTraining = /^#\/?training\b/.test(location.hash);
     byId("account").hidden = !isLogin;
     byId("account-page").hidden = !isAccount;
-    byId("chat").hidden = isLogin || isAccount;
+    byId("training-area").hidden = !isTraining || this.session.isGuest;
+    byId("chat").hidden = isLogin || isAccount || isTraining;
     closeDrawer();
+    if (!isTraining) this.trainingArea?.close();
     if (isLogin && this.session.isGuest) {
       showTitle(LOGIN_TITLES[first]);
       this.account.open(first, this.loginReason, first === "register" ? decoded(second ?? "") : "");
@@ -106,6 +111,8 @@ export class Page {
     this.loginReason = "";
     if (isLogin) return this.#returnFromLogin();
     if (first === "account" && !isAccount) return this.askToLogIn("Log in to see your account.");
+    if (isTraining && this.session.isGuest) return this.askToLogIn("Log in as an owner to open the training area.");
+    if (isTraining) return this.#openTraining();
     if (isAccount) {
       showTitle("Your account");
       byId("export").hidden = true;
@@ -117,6 +124,24 @@ export class Page {
     const isOpen = id ? id === this.conversation.id && !this.failedToLoad : this.session.isGuest && this.conversation.isAnswering;
     if (isOpen) this.#render();
     else await this.#open(id);
+  }
+
+  /** Opens the training area. Its code is loaded when it is opened for the first time, so that the chat page stays small. */
+  async #openTraining() {
+    byId("export").hidden = true;
+    this.sidebar.mark("");
+    showTitle("Training");
+    try {
+      const { TrainingArea } = await import("./training-area.js");
+      this.trainingArea ??= new TrainingArea(this);
+    } catch {
+      const reload = el("button", { type: "button", onclick: () => location.reload() }, "Reload the page");
+      byId("training-area").replaceChildren(
+        el("div", { class: "load-error", role: "alert" }, el("p", {}, "The training area could not be loaded."), reload));
+      return;
+    }
+    // Another address may have been opened while the code was loading.
+    if (!byId("training-area").hidden) await this.trainingArea.open();
   }
 
   /** @param {string} hash */
@@ -198,12 +223,15 @@ export class Page {
 
   #render() {
     const { conversation } = this;
-    showTitle(conversation.title);
     this.thread.show(conversation.messages);
     this.composer.setBusy(conversation.isAnswering);
-    this.sidebar.mark(conversation.id ?? "");
     showContext(conversation.context);
-    byId("export").hidden = conversation.messages.length === 0;
+    // An answer may end while another page is shown.
+    if (!byId("chat").hidden) {
+      showTitle(conversation.title);
+      this.sidebar.mark(conversation.id ?? "");
+      byId("export").hidden = conversation.messages.length === 0;
+    }
     this.settingsChanged();
   }
 
@@ -330,10 +358,12 @@ export class Page {
     showCollected(await this.api.get("/stats").catch(() => null));
   }
 
-  /** Finds out whether the account is left out of training. */
+  /** Finds out whether the account is an owner's and whether it is left out of training. */
   async loadAccount() {
-    const me = this.session.isGuest || !this.connection.health.training ? null : await this.api.get("/api/me").catch(() => null);
+    const { token } = this.session, me = token ? await this.api.get("/api/me").catch(() => null) : null;
+    if (token !== this.session.token) return;
     this.isLeftOut = me?.training === false;
+    byId("training-link").hidden = me?.role !== "owner";
     this.settingsChanged();
   }
 }

@@ -3,14 +3,17 @@ package enum BackupTables {
     /// The tables that a backup has, each after those it refers to.
     package static let all = [
         "users", "settings", "sessions", "conversations", "messages", "generations", "api_keys", "one_time_codes", "audit_log",
-        "unfinished_answers", "collected_chats", "ratings", "corrections", "preferences",
+        "unfinished_answers", "collected_chats", "ratings", "corrections", "preferences", "training_chats", "training_chat_tags",
+        "training_messages", "owner_corrections", "training_chat_sketches", "training_chat_bands",
+        "training_runs", "training_run_output", "training_schedule",
+        "models", "command_line_models", "comparisons", "gate_questions",
     ]
 
-    /// Tables that a backup does not have: the search index and the counts of users, which are made from other rows, the versions of the
-    /// schema, and what belongs to running servers. Each comes after those that refer to it.
+    /// Tables that a backup does not have: the search index and the counts of users, which are made from other rows, the changes of chats,
+    /// which triggers list again, the versions of the schema, and what belongs to running servers. Each comes after those that refer to it.
     package static let omitted = [
-        "message_search", "search_changes", "search_owners", "user_counts", "rate_limits", "answer_leases", "servers", "slm_additions",
-        "slm_schema",
+        "message_search", "search_changes", "search_owners", "user_counts", "training_chat_changes", "rate_limits", "answer_leases",
+        "servers", "slm_additions", "slm_schema",
     ]
 
     /// Columns that triggers set.
@@ -66,11 +69,12 @@ package enum BackupTables {
         }.filter { !derived.contains($0.name) }
     }
 
-    /// What the tables have, apart from settings, which a server writes at its start: "3 rows in users, 12 in messages"; nil if they are
-    /// empty.
+    /// What the tables have, apart from settings and models, which a server writes at its start: "3 rows in users, 12 in messages"; nil if
+    /// they are empty.
     static func contents(on connection: any Connection, _ dialect: Dialect) throws(StoreError) -> String? {
         var found: [String] = []
-        for table in try existing(on: connection, dialect) where table != "settings" {
+        let written = ["settings", "models", "command_line_models"]
+        for table in try existing(on: connection, dialect) where !written.contains(table) {
             let rows = try rowCount(of: table, on: connection)
             if rows > 0 { found.append("\(rows) \(found.isEmpty ? rows == 1 ? "row " : "rows " : "")in \(table)") }
         }

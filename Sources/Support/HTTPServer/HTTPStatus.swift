@@ -7,6 +7,7 @@ package struct HTTPStatus: RawRepresentable, Sendable, Hashable {
 
     package static let ok = HTTPStatus(200)
     package static let created = HTTPStatus(201)
+    package static let accepted = HTTPStatus(202)
     package static let noContent = HTTPStatus(204)
     package static let notModified = HTTPStatus(304)
     package static let badRequest = HTTPStatus(400)
@@ -36,6 +37,7 @@ package struct HTTPStatus: RawRepresentable, Sendable, Hashable {
         switch rawValue {
         case 200: "OK"
         case 201: "Created"
+        case 202: "Accepted"
         case 204: "No Content"
         case 304: "Not Modified"
         case 400: "Bad Request"

@@ -77,6 +77,12 @@ package final class ResponseStream: Sendable {
         }
     }
 
+    /// What the connection has not taken.
+    package var bufferedBytes: Int { state.withLock(\.buffer.count) }
+
+    /// Closes the connection, so that the client sees that the response is incomplete.
+    package func abort() { disconnect() }
+
     /// Whether the client has disconnected.
     package var isDisconnected: Bool { state.withLock(\.isDisconnected) }
 

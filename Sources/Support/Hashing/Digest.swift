@@ -22,6 +22,13 @@ package struct Digest: ~Copyable {
     /// Adds numbers as 32 bits each, little-endian.
     package func add(_ numbers: [Int32]) { numbers.withUnsafeBytes { _ = slm_xxh3_update(state, $0.baseAddress, $0.count) } }
 
+    /// A number from 0 up to 1 that depends on a text alone, evenly distributed: for shares that stay the same.
+    package static func fraction(of text: String) -> Double {
+        let digest = Digest()
+        digest.add(Array(text.utf8).span)
+        return Double(XXH3_128bits_digest(digest.state).high64 >> 16) / 0x1p48
+    }
+
     /// 32 hexadecimal digits, as printed by `xxhsum -H2`.
     package var text: String {
         let hash = XXH3_128bits_digest(state)

@@ -10,6 +10,8 @@ package enum EvaluationError: Error, Equatable {
     case strideTooLong(stride: Int, context: Int)
     /// Two models split the same files into different numbers of pieces.
     case differentPieces(Int, Int)
+    /// A line of a file of questions.
+    case badQuestion(path: String, number: Int, reason: String)
 }
 
 extension EvaluationError: CustomStringConvertible {
@@ -30,6 +32,8 @@ extension EvaluationError: CustomStringConvertible {
         case .differentPieces(let a, let b):
             "the models split the text into \(a) and \(b) conversations, so they cannot be compared pairwise. "
                 + "Use a text that both vocabularies can encode."
+        case .badQuestion(let path, let number, let reason):
+            "\(path): question \(number): expected {\"text\": \"…\", \"expected\": \"…\"} or plain text: \(reason)"
         }
     }
 }

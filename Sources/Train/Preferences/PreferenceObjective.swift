@@ -76,7 +76,8 @@ package struct PreferenceMetrics: Sendable, Equatable {
     /// The mean rewards of good and of bad answers.
     package var chosenReward: Double { chosen == 0 ? .nan : chosenRewards / Double(chosen) }
     package var rejectedReward: Double { rejected == 0 ? .nan : rejectedRewards / Double(rejected) }
-    package var margin: Double { chosenReward - rejectedReward }
+    /// By how much good answers are rewarded more; nil if there are only good or only bad ones.
+    package var margin: Double? { chosen == 0 || rejected == 0 ? nil : chosenReward - rejectedReward }
     /// KTO's estimate of the KL divergence from the reference model: the mean log-ratio of answers to other prompts, at least 0.
     /// nil without such answers.
     package var kl: Double? { mismatched == 0 ? nil : max(0, mismatchedLogRatios / Double(mismatched)) }

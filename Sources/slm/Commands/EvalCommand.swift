@@ -119,14 +119,39 @@ struct EvalCommand {
     }
 
     /// The tokens that all of the models were trained on.
-    private static func lossScope(of models: [Checkpoint]) -> LossScope {
+    static func lossScope(of models: [Checkpoint]) -> LossScope {
         models.contains { $0.lossScope == .assistant } ? .assistant : .all
+    }
+
+    /// A model's evaluations of a file.
+    struct FileEvaluation {
+        let file: String
+        let conversations: Int
+        let pieces: [Evaluation]
+        let hasChats: Bool
     }
 
     /// The evaluations of all pieces of text, printed file by file.
     private func evaluate(
         _ model: ModelFile, _ files: [String], _ scope: LossScope
     ) throws -> (pieces: [Evaluation], hasChats: Bool) {
+        let origin: EvaluationReport.ScopeOrigin = options.lossScope != nil ? .option : checkpoints.count > 1 ? .models : .model
+        var report = EvaluationReport(model.checkpoint.name, files, scope, origin, json: options.json)
+        let evaluations = try pieces(of: model, files, scope) { evaluation in
+            report.printRow(evaluation.file, evaluation.conversations, evaluation.pieces, hasChats: evaluation.hasChats)
+        }
+        let all = evaluations.flatMap(\.pieces), hasChats = evaluations.allSatisfy(\.hasChats)
+        if files.count > 1 { report.printRow(nil, evaluations.reduce(0) { $0 + $1.conversations }, all, hasChats: hasChats) }
+        report.printNotes()
+        return (all, hasChats)
+    }
+
+    /// Evaluates a model on files.
+    ///
+    /// - Parameter body: Called after each file.
+    func pieces(
+        of model: ModelFile, _ files: [String], _ scope: LossScope, _ body: (FileEvaluation) -> Void = { _ in }
+    ) throws -> [FileEvaluation] {
         let processor = try options.processor()
         var reader = try EvaluationReader(model.checkpoint, on: WorkerPool(threads: processor.threads))
         reader.lossScope = scope
@@ -136,26 +161,17 @@ struct EvalCommand {
         var evaluator = try evaluator(of: model, on: processor)
         evaluator.stride = options.stride
         evaluator.rows = options.batch
-        let origin: EvaluationReport.ScopeOrigin = options.lossScope != nil ? .option : checkpoints.count > 1 ? .models : .model
-        var report = EvaluationReport(model.checkpoint.name, files, scope, origin, json: options.json)
-        var all: [Evaluation] = []
-        var conversations = 0
-        var hasChats = true
-        for (i, file) in files.enumerated() {
+        return try files.enumerated().map { i, file in
             let progress = ProgressBar("evaluating", isVisible: !options.quiet)
             let text = try reader.text(at: file)
             let pieces = try evaluator.pieces(of: text) { share in
                 progress.show(fraction: share, files.count == 1 ? file : "file \(i + 1) of \(files.count)")
             }
             progress.clear()
-            report.printRow(file, text.conversations, pieces, hasChats: text.hasChats)
-            all += pieces
-            conversations += text.conversations
-            hasChats = hasChats && text.hasChats
+            let evaluation = FileEvaluation(file: file, conversations: text.conversations, pieces: pieces, hasChats: text.hasChats)
+            body(evaluation)
+            return evaluation
         }
-        if files.count > 1 { report.printRow(nil, conversations, all, hasChats: hasChats) }
-        report.printNotes()
-        return (all, hasChats)
     }
 
     func evaluator(of model: ModelFile, on processor: Processor) throws -> Evaluator {

@@ -6,6 +6,7 @@ import Formats
 import Glibc
 import Kernels
 import Model
+import Platform
 import Report
 import Tokenize
 import Train
@@ -30,20 +31,22 @@ extension Command {
 
 /// `slm finetune`: starts or continues a fine-tuning run.
 struct FinetuneCommand {
-    private let options: FinetuneOptions
+    let options: FinetuneOptions
 
     init(_ options: FinetuneOptions) { self.options = options }
 
     func run() throws {
+        if options.background { ProcessPriority.lower() }
         if let adapter = options.merge { return try merge(adapter) }
-        if let folder = try resumedFolder() { return try resume(folder) }
+        if options.estimate == .off, let folder = try resumedFolder() { return try resume(folder) }
         guard let base = options.base else {
             throw UsageError("slm finetune: expected a model to fine-tune: slm finetune CHECKPOINT --data FILE.")
         }
-        if options.data.isEmpty { throw UsageError("slm finetune: expected chats to train on: --data FILE.") }
+        if options.data.isEmpty, options.estimate != .memory { throw UsageError("slm finetune: expected chats to train on: --data FILE.") }
         let checkpoint = try ModelFile(base).checkpoint
         var configuration = checkpoint.configuration
-        let (processor, machine) = try options.machine(resuming: nil, width: configuration.width, recomputing: options.recompute)
+        let (processor, machine) = try options.estimate == .memory
+            ? options.untunedMachine : options.machine(resuming: nil, width: configuration.width, recomputing: options.recompute)
         let type = machine.precision
         var settings = try options.settings
         let adapter = try options.initAdapter.map { path in
@@ -67,6 +70,12 @@ struct FinetuneCommand {
         }
         let changesBase = settings.usesPiSSA || adapter?.adapter?.principals.count ?? 0 > 0
         memory.frozenPrecision = changesBase ? .float32 : settings.basePrecision ?? checkpoint.quantizedPrecision ?? .float32
+        if options.estimate != .off {
+            let parts = RunParts(
+                path: base, base: checkpoint, settings: settings, adapter: adapter, plan: plan, memory: memory,
+                configuration: configuration, processor: processor, precision: type)
+            return try printEstimate(of: parts)
+        }
         try check(
             memory,
             for: configuration,
@@ -224,10 +233,11 @@ struct FinetuneCommand {
             return "\(title) \(before.fixed(4)) before, \(after.fixed(4)) after"
         }
         if case .number(let before)? = best.metrics["base_preference_accuracy"],
-           case .number(let after)? = best.metrics["preference_accuracy"], case .number(let margin)? = best.metrics["preference_margin"] {
+           case .number(let after)? = best.metrics["preference_accuracy"] {
             let percent = { (share: Double) in "\((100 * share).fixed(1)) %" }
-            return printLine("best step \(step): preference accuracy \(percent(before)) before, \(percent(after)) after; "
-                + "reward margin \(margin.fixed(3))")
+            var text = "best step \(step): preference accuracy \(percent(before)) before, \(percent(after)) after"
+            if case .number(let margin)? = best.metrics["preference_margin"] { text += "; reward margin \(margin.fixed(3))" }
+            return printLine(text)
         }
         let changes = [change("validation_loss", "loss on new chats"), change("replay_loss", "on older chats")].compactMap { $0 }
         if step == 0 {

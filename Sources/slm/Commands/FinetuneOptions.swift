@@ -17,6 +17,8 @@ struct FinetuneOptions: RunOptions {
     var name: String?
     var resume = Resume.no
     var force = false
+    var background = false
+    var estimate = EstimateOption.off
     var replay: [String] = []
     var replayShare: Double?
     var dropout: Double?
@@ -106,6 +108,9 @@ extension FinetuneOptions {
             evaluationGroup,
             OptionGroup("Machine", [precisionOption] + machineOptions + [
                 .option("recompute", \.recompute, "Recompute activations in the backward pass: uses less memory, takes a third longer."),
+                .option("background", \.background, "Compute only while no other program wants the CPU, at idle priority."),
+                .option("estimate", \.estimate,
+                        "Print the memory, disk space and time that the run would need, and do not train; memory: without measuring."),
             ]),
             outputGroup,
         ]

@@ -56,13 +56,11 @@ struct ServeOptions: MachineOptions {
     var sessionLifetime = Duration.seconds(7 * 86_400)
     var drain = Duration.seconds(30)
     var handover: Duration?
+    var trainingDirectory = "training"
 }
 
 extension AccessLog.Format: OptionValue {}
 extension Log.Format: OptionValue {}
-
-/// An error that was logged, so it is not printed again.
-struct LoggedError: Error {}
 
 extension Command {
     static var serve: Command {
@@ -95,6 +93,7 @@ extension ServeOptions {
                 .option("collect-in-database", \.collectsInDatabase, "Collect finished chats in the database only."),
                 .option("use-chats", \.usesChats,
                         "Let chats be used for training, and say so on the chat page. --collect does so, too."),
+                .option("training-dir", \.trainingDirectory, value: "DIR", "Create the fine-tuning runs of the training area in DIR."),
                 .option("reload", \.reloads, "Reload when a run has finished a newer checkpoint. Without it, SIGHUP reloads once."),
             ]),
             OptionGroup("Model", ModelOptions.options(
@@ -185,7 +184,7 @@ struct ServeCommand {
         do { try run(logs: output) } catch let error where !(error is UsageError) {
             if options.logFormat == .plain, options.logFile == nil { throw error }
             Log.error(.startFailed, "\(error)")
-            throw options.logFile == nil ? LoggedError() : error
+            throw options.logFile == nil ? ReportedFailure() : error
         }
     }
 
@@ -195,8 +194,12 @@ struct ServeCommand {
         let signals = SignalListener([SIGINT, SIGTERM, SIGHUP])
         let manager = ServiceNotifier(environment)
         let sockets = try InheritedSockets.take(from: environment)
-        _ = try location()
+        let location = Result { try self.location() }
         _ = try options.model.adapterFiles(for: "serve")
+        let first = options.trainingDirectory.split(separator: "/").first { $0 != "." }
+        if !options.trainingDirectory.hasPrefix("/"), first == "checkpoints" {
+            throw UsageError("slm serve: --training-dir: expected a directory outside of checkpoints, whose newest model is served.")
+        }
         if let key = adminKey, key.utf8.count < 16 {
             throw UsageError("slm serve: ADMIN_API_KEY: expected at least 16 characters, found \(key.utf8.count). Generate one: "
                 + "openssl rand -hex 16")
@@ -218,7 +221,13 @@ struct ServeCommand {
         let collector = options.collectsInDatabase || chatLog != nil ? try ChatCollector(store, file: chatLog) : nil
         let secret = try secret(database, store)
         let settings = try settings(sockets, logs: logs)
-        let server = try Server(settings, store: store, secret: secret, collector: collector) { try open() }
+        let server: Server
+        switch location {
+        case .success(.url(let url)):
+            server = try Server(settings, store: store, secret: secret, collector: collector) { try open(url: url) }
+        case .failure(let error) where try store.activeModel() == nil: throw error
+        default: server = try Server(settings, store: store, secret: secret, collector: collector, models: modelSource)
+        }
         let failure = LoadFailure()
         server.load { result in
             switch result {
@@ -314,13 +323,19 @@ struct ServeCommand {
         return [path] + ((try? options.model.adapterFiles(for: "serve")) ?? []).map(\.path)
     }
 
-    private func open() throws -> ServedModel {
-        switch try location() {
-        case .url(let url):
-            let backend = try options.model.open(url: url, environment: environment)
-            // Without the address, which is for the operator.
-            return ServedModel(name: options.name ?? backend.model, backend, nil)
-        case .checkpoint(let path):
+    private func open(url: String) throws -> ServedModel {
+        let backend = try options.model.open(url: url, environment: environment)
+        // Without the address, which is for the operator.
+        return ServedModel(name: options.name ?? backend.model, backend, nil)
+    }
+
+    /// Opens the models of the registry, and the one of the command line, which has options of its own.
+    private var modelSource: ModelSource {
+        ModelSource(commandLine: {
+            guard case .checkpoint(let path)? = try? location() else { return nil }
+            return ModelSource.CommandLineFile(
+                name: options.name ?? ModelOptions.modelName(of: path), path: path, isFinished: TrainingRunListing.isServable(path))
+        }, open: { files in
             var limits = LocalBackend.Limits()
             limits.slots = options.slots
             // The server's own queue, which is fair to users, comes before this one. Paused answers wait here.
@@ -328,12 +343,15 @@ struct ServeCommand {
             limits.sharedSystemPrompt = try options.sharedPrompt.map { path in
                 String(decoding: try InputFile.contents(of: path), as: UTF8.self)
             }
-            let adapters = try options.model.adapterFiles(for: "serve")
-            let backend = try options.model.open(checkpoint: path, adapters: adapters, limits: limits, on: options, isQuiet: false)
-            let name = options.name ?? ModelOptions.modelName(of: path)
-            let adapted = backend.adapters.map { ServedModel(name: "\(name):\($0.name)", $0, $0.model) }
-            return ServedModel(name: name, backend, backend.model, adapters: adapted)
-        }
+            let own = files.isCommandLine ? try options.model.adapterFiles(for: "serve") : []
+            var model = options.model
+            if !files.isCommandLine || files.base != nil { model.base = files.base }
+            let adapters = files.adapters.map { AdapterFile(name: $0.name, path: $0.path) } + own
+            let backend = try model.open(checkpoint: files.path, adapters: adapters, limits: limits, on: options, isQuiet: false)
+            let names = files.adapters.map(\.name) + own.map { "\(files.name):\($0.name)" }
+            let adapted = zip(names, backend.adapters).map { ServedModel(name: $0, $1, $1.model) }
+            return ServedModel(name: files.name, backend, backend.model, adapters: adapted)
+        })
     }
 
     private var adminKey: String? { environment["ADMIN_API_KEY"].flatMap { $0.isEmpty ? nil : $0 } }
@@ -377,6 +395,8 @@ struct ServeCommand {
         settings.accessLog = options.accessLog.map { AccessLog.Settings($0, output: logs) }
         settings.version = version
         settings.serverName = options.serverName
+        settings.trainingDirectory = options.trainingDirectory
+        settings.checkpoint = { if case .checkpoint(let path)? = try? location() { path } else { nil } }
         settings.onReload = { Self.printReload($0) }
         return settings
     }

@@ -14,4 +14,14 @@ struct StopSignal: ~Copyable {
     }
 
     var isRaised: Bool { Self.count.load(ordering: .relaxed) > 0 }
+
+    /// Sleeps, or returns false when the signal comes.
+    func wait(seconds: Double) -> Bool {
+        let end = now() + seconds
+        while now() < end {
+            if isRaised { return false }
+            usleep(50_000)
+        }
+        return !isRaised
+    }
 }

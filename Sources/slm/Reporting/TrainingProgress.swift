@@ -58,8 +58,8 @@ final class TrainingProgress {
 
     /// val 0.5121  accuracy 83.0 %  margin 0.412  KL 0.120
     private func text(_ name: String, _ loss: Double, _ preferences: PreferenceMetrics) -> String {
-        "\(name) \(loss.fixed(4))  accuracy \((100 * preferences.accuracy).fixed(1)) %  margin \(preferences.margin.fixed(3))"
-            + (preferences.kl.map { "  KL \($0.fixed(3))" } ?? "")
+        "\(name) \(loss.fixed(4))  accuracy \((100 * preferences.accuracy).fixed(1)) %"
+            + (preferences.margin.map { "  margin \($0.fixed(3))" } ?? "") + (preferences.kl.map { "  KL \($0.fixed(3))" } ?? "")
     }
 
     /// Tokens per second since this bar began: the time before a stop, or of the initialization, does not count.

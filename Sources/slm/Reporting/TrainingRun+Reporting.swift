@@ -101,10 +101,17 @@ extension TrainingRun {
         ]
     }
 
+    /// The length as a number, for programs that show how far the run is.
+    private var exactLength: [RunSetting] {
+        if case .seconds(let seconds) = plan.length { return [RunSetting("learning", "seconds", .number(seconds))] }
+        return steps.map { [RunSetting("learning", "steps", .whole($0))] } ?? []
+    }
+
     private var planSettings: [RunSetting] {
         let start = RunSetting("learning", "start", .text("from n-gram counts, fitted to \(plan.nGramContexts) contexts"))
         return (plan.nGramContexts > 0 ? [start] : []) + [
             RunSetting("learning", "length", .text(plan.length.text)),
+        ] + exactLength + [
             RunSetting("learning", "batch", .whole(plan.rows)),
             RunSetting("learning", "tokens_per_step", .whole(tokensPerStep)),
             RunSetting("learning", "rate", .number(plan.rate.shortestDecimal)),
@@ -194,7 +201,7 @@ extension TrainingRun.Ending {
 extension PreferenceMetrics {
     /// nil if a batch of KTO has only good or only bad answers, and so no margin.
     fileprivate var entry: LogEntry.Preferences? {
-        margin.isFinite ? LogEntry.Preferences(accuracy: accuracy, margin: margin, kl: kl) : nil
+        margin.map { LogEntry.Preferences(accuracy: accuracy, margin: $0, kl: kl) }
     }
 }
 

@@ -1,10 +1,14 @@
 #pragma once
 #include <errno.h>
 #include <malloc.h>
+#include <sched.h>
+#include <spawn.h>
 #include <stdint.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 // Swift's Glibc imports the flags of epoll, eventfd and sockets with different types.
 static const uint32_t slm_epoll_input = EPOLLIN;
@@ -36,4 +40,19 @@ static inline size_t slm_heap_bytes(void) {
 static inline int slm_accept(int listening, struct sockaddr_storage *address) {
     socklen_t length = sizeof *address;
     return accept4(listening, (struct sockaddr *)address, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+}
+
+/// Gives the calling thread the CPU and the disk only when no other thread wants them. Threads that it creates inherit that.
+static inline void slm_use_idle_priority(void) {
+    enum { idle_scheduling = 5 /* SCHED_IDLE, which needs _GNU_SOURCE */, of_process = 1, idle_io = 3 << 13 };
+    const struct sched_param parameters = {0};
+    sched_setscheduler(0, idle_scheduling, &parameters);
+    syscall(SYS_ioprio_set, of_process, 0, idle_io);
+}
+
+// Declared by glibc 2.34 and later, with _GNU_SOURCE.
+extern int posix_spawn_file_actions_addclosefrom_np(posix_spawn_file_actions_t *, int);
+/// Closes all descriptors from `first` on in the new process.
+static inline int slm_spawn_close_from(posix_spawn_file_actions_t *actions, int first) {
+    return posix_spawn_file_actions_addclosefrom_np(actions, first);
 }

@@ -23,7 +23,7 @@ extension Command {
                     line.time?.dateAndTime ?? "-", line.action, line.targetName ?? line.target ?? "-", line.address, line.actor,
                 ])
             }
-            listing.printTable(table, shown: rows.count, of: total, "lines")
+            listing.printPage(table, shown: rows.count, of: total, "lines")
         }
     }
 }

@@ -44,7 +44,7 @@ extension Command {
                     conversation.updated?.ago(at: now) ?? "-", conversation.id,
                 ])
             }
-            listing.printTable(table, shown: rows.count, of: total, "conversations")
+            listing.printPage(table, shown: rows.count, of: total, "conversations")
         }
     }
 }

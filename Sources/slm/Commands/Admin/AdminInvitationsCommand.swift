@@ -37,7 +37,7 @@ extension Command {
                     invitation.username ?? (invitation.used == nil ? "-" : "a deleted user"),
                 ])
             }
-            AdminListing().printTable(table, shown: all.count, of: all.count, "invitations")
+            AdminListing().printPage(table, shown: all.count, of: all.count, "invitations")
         }
     }
 

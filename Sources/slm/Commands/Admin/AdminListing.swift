@@ -32,9 +32,8 @@ struct AdminListing {
     }
 
     /// Prints a table, and on standard error how many rows are missing from it.
-    func printTable(_ table: TextTable, shown: Int, of total: Int, _ noun: String) {
-        let columns = TerminalMode.isTerminal(1) ? TerminalMode.size(of: 1).columns : nil
-        for line in table.lines(columns: columns) { printLine(line) }
+    func printPage(_ table: TextTable, shown: Int, of total: Int, _ noun: String) {
+        printTable(table)
         if shown < total, limit > 0 { printNote("\(shown.grouped) of \(total.grouped) \(noun); all of them: --limit 0.") }
     }
 
@@ -92,6 +91,7 @@ extension AdminRow {
             number("generations", user.generations, &json)
             number("tokens", user.tokens, &json)
             json.key("disabled"); json.boolean(user.isDisabled)
+            text("role", user.role, &json)
         case .conversation(let conversation):
             text("title", conversation.title, &json)
             text("user_id", conversation.user, &json)

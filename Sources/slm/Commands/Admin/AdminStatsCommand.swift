@@ -56,7 +56,7 @@ extension Command {
             ])
         }
         printLine("")
-        for line in table.lines(columns: TerminalMode.isTerminal(1) ? TerminalMode.size(of: 1).columns : nil) { printLine(line) }
+        printTable(table)
     }
 
     private static func json(_ totals: AdminTotals, _ server: ProcessRecord, _ servers: [ReplicaRecord]) -> String {

@@ -43,7 +43,7 @@ extension Command {
                     user.isDisabled ? "disabled" : "enabled",
                 ])
             }
-            listing.printTable(table, shown: rows.count, of: total, "users")
+            listing.printPage(table, shown: rows.count, of: total, "users")
         }
     }
 }

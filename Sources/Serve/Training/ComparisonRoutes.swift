@@ -1,0 +1,87 @@
+import HTTPServer
+import JSON
+import Store
+
+/// Comparisons of candidates with the active model, the gate, and the owner's questions.
+extension App {
+    static var comparisonRoutes: [Route] {
+        let comparisons = "/api/training/comparisons/{id}", questions = "/api/training/questions", gate = "/api/training/gate"
+        return [
+            Route("POST", "/api/training/models/{id}/compare", access: .owner) { try $0.compareModel($1) },
+            Route("GET", comparisons, access: .owner) { app, context in
+                app.response(try app.store.comparison(try context.id(of: "comparison")))
+            },
+            Route("POST", comparisons + "/votes", access: .owner) { try $0.vote($1) },
+            Route("GET", questions, access: .owner) { app, _ in try app.gateQuestions() },
+            Route("POST", questions, access: .owner) { try $0.addGateQuestion($1) },
+            Route("DELETE", questions + "/{id}", access: .owner) { app, context in
+                try app.store.deleteGateQuestion(try context.id(of: "question"), by: context.adminRequest)
+                return .noContent
+            },
+            Route("GET", gate, access: .owner) { app, _ in
+                let thresholds = GateThresholds(json: try app.store.gateThresholds())
+                return Response.json { thresholds.write(to: &$0) }
+            },
+            Route("PUT", gate, access: .owner) { try $0.setGate($1) },
+        ]
+    }
+
+    private func compareModel(_ context: RequestContext) throws -> Response {
+        let id: ModelID = try context.id(of: "model"), model = try store.model(id)
+        if model.state == .active {
+            throw APIError(status: .conflict, code: "model_active", message: "This model is the active one. Compare another one with it.")
+        }
+        if model.filesDeletedAt != nil { throw StoreError.model(.filesDeleted) }
+        return response(try comparisons.add(id, by: context.adminRequest), .accepted)
+    }
+
+    private func gateQuestions() throws -> Response {
+        let questions = try store.gateQuestions()
+        return Response.json { list in
+            list.key("items"); list.array { items in for question in questions { items.object { question.write(to: &$0) } } }
+            list.key("next"); list.null()
+            list.key("total"); list.integer(questions.count)
+        }
+    }
+
+    private func addGateQuestion(_ context: RequestContext) throws -> Response {
+        let fields = try RequestFields(of: context.request, known: ["text", "expected"])
+        let text = try fields.text("text", 1...10_000), expected = try fields.optionalText("expected", 1...10_000)
+        let question = try store.addGateQuestion(text, expected: expected, by: context.adminRequest)
+        return Response.json(.created) { question.write(to: &$0) }
+    }
+
+    private func setGate(_ context: RequestContext) throws -> Response {
+        let gate = try GateThresholds(RequestFields(of: context.request, known: GateThresholds.members))
+        for path in gate.general ?? [] where RunFiles.absolute(path) == nil {
+            throw APIError.invalid("general", "\(path) does not exist on the server's machine.")
+        }
+        try store.setGateThresholds(gate.json, by: context.adminRequest)
+        return Response.json { gate.write(to: &$0) }
+    }
+
+    private func vote(_ context: RequestContext) throws -> Response {
+        let fields = try RequestFields(of: context.request, known: ["question", "choice"])
+        let question = try fields.text("question", 1...100)
+        guard let choice = ComparisonView.Choice(rawValue: try fields.text("choice", 1...10)) else {
+            throw APIError.invalid("choice", "expected left, right or tie.")
+        }
+        let id: ComparisonID = try context.id(of: "comparison")
+        guard ComparisonView(try store.comparison(id)).questions.contains(where: { $0["id"]?.string == question }) else {
+            throw APIError.notFound("question")
+        }
+        return response(try store.changeVotes(of: id) { ComparisonView($0).votes(adding: choice, to: question) })
+    }
+
+    private func response(_ comparison: ModelComparisonRecord, _ status: HTTPStatus = .ok) -> Response {
+        Response.json(status) { ComparisonView(comparison).write(to: &$0) }
+    }
+}
+
+extension StoredGateQuestion {
+    fileprivate func write(to object: inout JSONWriter) {
+        object.key("id"); object.string(id.description)
+        object.key("text"); object.string(text)
+        object.key("expected"); if let expected { object.string(expected) } else { object.null() }
+    }
+}

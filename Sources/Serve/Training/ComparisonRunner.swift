@@ -1,0 +1,157 @@
+import Files
+import Glibc
+import JSON
+import Platform
+import Store
+import Threads
+
+/// Compares candidates with the active model: writes the held-out chats and the owner's questions to files, runs `slm gate` as a process of
+/// low priority, and stores its verdict.
+///
+/// A candidate that a run has made is compared without being asked for. A comparison changes nothing but its own rows, so one that was cut
+/// off, by whatever, is made again from the beginning.
+final class ComparisonRunner: Sendable {
+    private let configuration: TrainingSupervisor.Configuration
+    private let thread = PeriodicThread(every: .milliseconds(500))
+
+    /// A file that makes `slm gate` crash must not be tried for ever.
+    private static let maxAttempts = 3
+    private static let timeLimit = Duration.seconds(3_600)
+
+    init(_ configuration: TrainingSupervisor.Configuration) { self.configuration = configuration }
+
+    private var store: Store { configuration.store }
+
+    func start() throws(ThreadError) {
+        try thread.start { [self] in
+            var errors = RepeatedErrors("comparisons")
+            return { errors.log { try self.look() } }
+        }
+    }
+
+    /// Leaves a comparison in progress to the next server.
+    func stop() { thread.stop() }
+
+    /// Asks for a comparison.
+    func add(_ candidate: ModelID, by request: AdminRequest) throws -> ModelComparisonRecord {
+        let gate = GateThresholds(json: try store.gateThresholds())
+        let comparison = try store.addComparison(of: candidate, gate: gate.json, on: configuration.machine, by: request)
+        thread.wake()
+        return comparison
+    }
+
+    private func look() throws {
+        for model in try store.candidatesToCompare() {
+            _ = try add(model.id, by: AdminRequest(actor: model.createdBy, address: "server"))
+        }
+        while !thread.isStopped, let comparison = try store.beginComparison(by: configuration.server, on: configuration.machine) {
+            try compare(comparison)
+        }
+    }
+
+    private func compare(_ comparison: ModelComparisonRecord) throws {
+        do {
+            if comparison.attempts > Self.maxAttempts {
+                throw ComparisonFailure("The comparison has failed \(Self.maxAttempts) times without a message.")
+            }
+            guard let output = try run(comparison) else { return }
+            var parser = JSONParser()
+            guard let line = output.last(where: { $0.hasPrefix("{") }), let result = try? parser.parse(line),
+                  let verdict = result["verdict"]?.string.flatMap({ RegisteredModel.Verdict(rawValue: $0) }) else {
+                throw ComparisonFailure(TrainingProgram.errorMessage(in: output) ?? "The comparison has ended without a result.")
+            }
+            try store.finish(
+                comparison.id, by: configuration.server, verdict: verdict, isPassed: result["passed"]?.boolean ?? false, result: line)
+            Log.info(.note, "compared \(try store.model(comparison.candidate).name) with the active model: \(verdict.rawValue).")
+        } catch let error as StoreError {
+            throw error
+        } catch {
+            let message = "\(error)".asSentence
+            try store.fail(comparison.id, by: configuration.server, message: message)
+            Log.error("the comparison of a candidate has failed: \(message)")
+        }
+    }
+
+    /// Runs `slm gate`.
+    ///
+    /// - Returns: The lines that it printed; nil if this server stops.
+    private func run(_ comparison: ModelComparisonRecord) throws -> [String]? {
+        let candidate = try store.model(comparison.candidate), active = try store.model(comparison.active)
+        let gate = GateThresholds(json: comparison.gate)
+        let folder = "\(configuration.directory)/comparisons/\(comparison.id)"
+        try Folder.create(folder)
+        // The files have texts of users, so they do not stay.
+        defer { Folder.removeAll(folder) }
+        var lock = try FileLock(folder + "/lock")
+        // The process of a server that was killed may still compute. What it finds is not read.
+        while lock == nil {
+            if thread.isStopped { return nil }
+            usleep(200_000)
+            lock = try FileLock(folder + "/lock")
+        }
+        guard let lock = lock.take() else { return nil }
+        var arguments = ["gate", candidate.path, "--against", active.path, "--json", "--quiet", "--background"] + gate.arguments
+        let data = folder + "/held-out.jsonl", questions = folder + "/questions.jsonl"
+        let hasData = try writeHeldOut(to: data), hasQuestions = try writeQuestions(to: questions)
+        let general = try self.general(gate, candidate)
+        if !hasData, !hasQuestions, general.isEmpty {
+            throw ComparisonFailure("There is nothing to compare on: no included chat is held out, and there are no questions. Include "
+                + "more chats, or add questions with known answers.")
+        }
+        if hasData { arguments += ["--data", data] }
+        if hasQuestions { arguments += ["--questions", questions] }
+        arguments += general.flatMap { ["--replay", $0] }
+        let output = "\(folder)/output-\(comparison.attempts)"
+        let process = try TrainingProgram(path: configuration.program).start(arguments, output: output, holding: lock)
+        guard process.end(within: Self.timeLimit, unless: { thread.isStopped }) != nil else {
+            if thread.isStopped { return nil }
+            throw ComparisonFailure("The comparison took longer than an hour.")
+        }
+        return try LineBlocks.nonEmptyLines(of: output)
+    }
+
+    /// The general chats: the owner's files, or those that the run mixed in.
+    private func general(_ gate: GateThresholds, _ candidate: RegisteredModel) throws -> [String] {
+        if let general = gate.general { return general }
+        guard let id = candidate.run.flatMap({ TrainingRunID($0) }), let run = try? store.trainingRun(id) else { return [] }
+        var parser = JSONParser()
+        let settings = try parser.parse(run.settings)
+        return settings["replay"]?.elements.map { $0.compactMap(\.string) } ?? []
+    }
+
+    /// - Returns: Whether there are any.
+    private func writeHeldOut(to path: String) throws -> Bool {
+        var file = try AtomicFile(path, isPrivate: true)
+        var isEmpty = true
+        try store.forEachTrainingChat(heldOut: true) { chat in
+            let lines = TrainingLines.chats.lines(of: chat)
+            isEmpty = isEmpty && lines.isEmpty
+            try file.write(lines)
+        }
+        try file.commit()
+        return !isEmpty
+    }
+
+    private func writeQuestions(to path: String) throws -> Bool {
+        let questions = try store.gateQuestions()
+        var file = try AtomicFile(path, isPrivate: true)
+        for question in questions {
+            var writer = JSONWriter(.oneLine)
+            writer.object {
+                $0.key("id"); $0.string(question.id.description)
+                $0.key("text"); $0.string(question.text)
+                if let expected = question.expected { $0.key("expected"); $0.string(expected) }
+            }
+            try file.write(writer.bytes + [UInt8(ascii: "\n")])
+        }
+        try file.commit()
+        return !questions.isEmpty
+    }
+}
+
+/// Why a comparison cannot be made, as a sentence.
+private struct ComparisonFailure: Error, CustomStringConvertible {
+    let description: String
+
+    init(_ description: String) { self.description = description }
+}

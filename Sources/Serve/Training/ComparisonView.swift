@@ -1,0 +1,112 @@
+import Hashing
+import JSON
+import Store
+
+/// A comparison as owners see it: the result of `slm gate`, with the answers of both models in a random order until they have voted.
+struct ComparisonView {
+    enum Choice: String { case left, right, tie }
+
+    /// What a vote says, independent of the order.
+    private enum Vote: String { case candidate, active, tie }
+
+    private let comparison: ModelComparisonRecord
+    private let result: JSONElement?
+    private let votes: [String: Vote]
+
+    init(_ comparison: ModelComparisonRecord) {
+        self.comparison = comparison
+        var parser = JSONParser()
+        result = comparison.result.flatMap { try? parser.parse($0) }
+        var votes: [String: Vote] = [:]
+        if let members = (try? parser.parse(comparison.votes))?.members {
+            for (key, value) in members { votes[key.string ?? ""] = value.string.flatMap { Vote(rawValue: $0) } }
+        }
+        self.votes = votes
+    }
+
+    /// With the members id, text, expected, candidate and active.
+    var questions: [JSONElement] { result?["questions"]?.elements.map { Array($0) } ?? [] }
+
+    /// Whether the candidate's answer is on the left. It depends on both ids, so that it stays the same.
+    private func isCandidateLeft(_ question: String) -> Bool { Digest.fraction(of: "\(comparison.id) \(question)") < 0.5 }
+
+    /// The votes with another one, as JSON.
+    func votes(adding choice: Choice, to question: String) -> String {
+        var votes = votes
+        votes[question] = switch choice {
+        case .left: isCandidateLeft(question) ? .candidate : .active
+        case .right: isCandidateLeft(question) ? .active : .candidate
+        case .tie: .tie
+        }
+        var writer = JSONWriter()
+        writer.object { object in
+            for (question, vote) in votes.sorted(by: { $0.key < $1.key }) {
+                object.key(question)
+                object.string(vote.rawValue)
+            }
+        }
+        return String(decoding: writer.bytes, as: UTF8.self)
+    }
+
+    func write(to object: inout JSONWriter) {
+        func text(_ key: String, _ text: String?) {
+            object.key(key)
+            if let text { object.string(text) } else { object.null() }
+        }
+        text("id", comparison.id.description)
+        text("candidate", comparison.candidate.description)
+        text("active", comparison.active.description)
+        text("state", comparison.state.rawValue)
+        text("verdict", comparison.verdict?.rawValue)
+        object.key("passed"); if comparison.state == .finished { object.boolean(comparison.isPassed) } else { object.null() }
+        text("message", comparison.message)
+        text("created_at", comparison.createdAt.description)
+        text("created_by", comparison.createdBy)
+        text("finished_at", comparison.finishedAt?.description)
+        object.key("gate"); object.json(comparison.gate)
+        for member in ["reasons", "held_out", "replay", "speed", "size"] {
+            object.key(member)
+            if let value = result?[member] {
+                object.element(value)
+            } else if member == "reasons" {
+                object.array { _ in }
+            } else {
+                object.null()
+            }
+        }
+        object.key("questions")
+        object.array { list in for question in questions { list.object { write(question, to: &$0) } } }
+        object.key("votes")
+        object.object { counts in
+            for (key, vote) in [("candidate", Vote.candidate), ("active", .active), ("ties", .tie)] {
+                counts.key(key)
+                counts.integer(votes.values.count { $0 == vote })
+            }
+        }
+    }
+
+    private func write(_ question: JSONElement, to object: inout JSONWriter) {
+        let id = question["id"]?.string ?? "", isLeft = isCandidateLeft(id), vote = votes[id]
+        for member in ["id", "text", "expected"] {
+            object.key(member)
+            if let value = question[member] { object.element(value) } else { object.null() }
+        }
+        for (side, member) in [("left", isLeft ? "candidate" : "active"), ("right", isLeft ? "active" : "candidate")] {
+            object.key(side)
+            object.string(question[member]?.string ?? "")
+        }
+        object.key("vote")
+        switch vote {
+        case .candidate: object.string(isLeft ? "left" : "right")
+        case .active: object.string(isLeft ? "right" : "left")
+        case .tie: object.string("tie")
+        case nil: object.null()
+        }
+        // Who answered, and whether it was right, would decide the vote.
+        object.key("candidate_side"); if vote != nil { object.string(isLeft ? "left" : "right") } else { object.null() }
+        for member in ["candidate_right", "active_right"] where vote != nil {
+            object.key(member)
+            if let value = question[member] { object.element(value) } else { object.null() }
+        }
+    }
+}

@@ -1,0 +1,244 @@
+import Files
+import HTTPServer
+import JSON
+import Store
+
+/// The registry of models: what the servers of the database serve, for owners.
+extension App {
+    static var modelRoutes: [Route] {
+        let models = "/api/training/models"
+        return [
+            Route("GET", models, access: .owner) { app, _ in try app.listRegistry() },
+            Route("POST", models, access: .owner) { try $0.registerModel($1) },
+            Route("POST", models + "/clean-up", access: .owner) { try $0.cleanUpModels($1) },
+            Route("GET", models + "/{id}", access: .owner) { try $0.showRegistered($1) },
+            Route("DELETE", models + "/{id}", access: .owner) { try $0.deleteModel($1) },
+            Route("POST", models + "/{id}/promote", access: .owner) { try $0.promoteModel($1) },
+            Route("POST", models + "/{id}/archive", access: .owner) { try $0.archiveModel($1) },
+            Route("POST", "/api/training/rollback", access: .owner) { try $0.rollBackModel($1) },
+            Route("PUT", "/api/training/canary", access: .owner) { try $0.setCanary($1) },
+            Route("DELETE", "/api/training/canary", access: .owner) { try $0.endCanary($1) },
+            Route("GET", "/api/training/audit", access: .owner) { try $0.trainingAudit($1) },
+            Route("GET", "/api/training/keys", access: .owner) { try $0.listKeyModels($1) },
+            Route("PUT", "/api/training/keys/{id}", access: .owner) { try $0.setKeyModel($1) },
+        ]
+    }
+
+    /// The lines of the audit log that belong to the training area, newest first.
+    private func trainingAudit(_ context: RequestContext) throws -> Response {
+        let page = try PageParameters(context.request)
+        return Self.response(try store.admin.auditLog(AdminQueries.Action.ofTraining, limit: page.limit, offset: page.offset))
+    }
+
+    /// Throws 409 if the model runs on another server.
+    private func checkRegistry() throws(APIError) {
+        guard registry == nil else { return }
+        let message = "This server has no registry of models: its model runs on another server (--backend)."
+        throw APIError(status: .conflict, code: "no_registry", message: message)
+    }
+
+    private func listRegistry() throws -> Response {
+        try checkRegistry()
+        let list = try store.models()
+        let canary = list.first { $0.canaryShare != nil }
+        // Models may have the same file.
+        let sizes = list.filter { $0.filesDeletedAt == nil }.map { ($0.path, $0.sizeBytes) }
+        let used = Dictionary(sizes) { first, _ in first }.values.reduce(0, +)
+        let free = DiskSpace.free(at: settings.trainingDirectory)
+        return Response.json { all in
+            all.key("items"); all.array { items in for model in list { items.object { write(model, to: &$0) } } }
+            all.key("canary"); Self.write(canary: canary, to: &all)
+            all.key("disk")
+            all.object {
+                $0.key("used_bytes"); $0.integer(used)
+                $0.key("free_bytes"); if let free { $0.integer(free) } else { $0.null() }
+            }
+        }
+    }
+
+    private func showRegistered(_ context: RequestContext) throws -> Response {
+        try checkRegistry()
+        return response(try store.model(try context.id(of: "model")))
+    }
+
+    private func response(_ model: RegisteredModel, _ status: HTTPStatus = .ok) -> Response {
+        Response.json(status) { write(model, to: &$0) }
+    }
+
+    private func registerModel(_ context: RequestContext) throws -> Response {
+        try checkRegistry()
+        let fields = try RequestFields(of: context.request, known: ["path", "name"])
+        let path = try fields.text("path", 1...4_096), name = try fields.text("name", 1...64)
+        guard name != ServedModel.placeholder, name.allSatisfy({ $0.isASCII && ($0.isLetter || $0.isNumber || "-_.".contains($0)) }) else {
+            throw APIError.invalid("name", "expected letters, digits, '-', '_' and '.', and not 'default'.")
+        }
+        let id: ModelID
+        do { id = try ModelRegistry.register(path, name: name, in: store, by: context.adminRequest) } catch let error as StoreError {
+            throw error
+        } catch { throw APIError.invalid("path", "\(error)") }
+        return response(try store.model(id), .created)
+    }
+
+    private func promoteModel(_ context: RequestContext) throws -> Response {
+        try checkRegistry()
+        let id: ModelID = try context.id(of: "model")
+        let force = try RequestFields(of: context.request, known: ["force"], mayBeEmpty: true).boolean("force") ?? false
+        try checkFiles(of: try store.model(id))
+        let model = try store.promote(id, force: force, by: context.adminRequest)
+        followRegistry()
+        return response(model)
+    }
+
+    /// Makes sure that a model can be loaded here before it becomes active.
+    private func checkFiles(of model: RegisteredModel) throws {
+        guard model.state != .active, model.filesDeletedAt == nil else { return }
+        do { try ModelRegistry.check(model, in: store) } catch let error as StoreError { throw error } catch {
+            throw APIError(status: .conflict, code: "model_unreadable", message: "The model cannot be loaded: \(error)")
+        }
+    }
+
+    private func rollBackModel(_ context: RequestContext) throws -> Response {
+        try checkRegistry()
+        if let previous = try store.servedModels().previous { try checkFiles(of: previous) }
+        let model = try store.rollBack(by: context.adminRequest)
+        followRegistry()
+        return response(model)
+    }
+
+    private func archiveModel(_ context: RequestContext) throws -> Response {
+        try checkRegistry()
+        return response(try store.archiveModel(try context.id(of: "model"), by: context.adminRequest))
+    }
+
+    /// Removes a model from the registry, and its files if a run of this server has written them.
+    private func deleteModel(_ context: RequestContext) throws -> Response {
+        try checkRegistry()
+        let (model, sharesFiles) = try store.deleteModel(try context.id(of: "model"), by: context.adminRequest)
+        let deletes = ModelRegistry.mayDeleteFiles(of: model) && !sharesFiles
+        if deletes { _ = ModelRegistry.deleteFiles(of: model) }
+        return .noContent
+    }
+
+    private func cleanUpModels(_ context: RequestContext) throws -> Response {
+        try checkRegistry()
+        let keep = try RequestFields(of: context.request, known: ["keep"], mayBeEmpty: true).integer("keep") ?? 3
+        guard (0...1_000).contains(keep) else { throw APIError.invalid("keep", "expected 0 to 1000, found \(keep).") }
+        let cleaned = try store.cleanUpModels(keeping: keep, by: context.adminRequest) { ModelRegistry.mayDeleteFiles(of: $0) }
+        // Also files that an earlier call could not delete because the server was killed.
+        let all = try store.models(), paths = Set(all.filter { $0.filesDeletedAt == nil }.map(\.path))
+        let deleted = all.filter { $0.filesDeletedAt != nil && ModelRegistry.mayDeleteFiles(of: $0) && !paths.contains($0.path) }
+        let bytes = deleted.reduce(0) { $0 + ModelRegistry.deleteFiles(of: $1) }
+        return Response.json { all in
+            all.key("items"); all.array { items in for model in cleaned { items.object { write(model, to: &$0) } } }
+            all.key("deleted"); all.integer(cleaned.count)
+            all.key("freed_bytes"); all.integer(bytes)
+        }
+    }
+}
+
+/// The canary and the models of API keys.
+extension App {
+    private func setCanary(_ context: RequestContext) throws -> Response {
+        try checkRegistry()
+        let fields = try RequestFields(of: context.request, known: ["model", "share"])
+        guard let id = ModelID(try fields.text("model", 1...200)) else { throw APIError.invalid("model", "expected the id of a model.") }
+        guard let share = try fields.number("share"), share > 0, share <= 1 else {
+            throw APIError.invalid("share", "expected a number above 0 and up to 1, the share of conversations.")
+        }
+        try checkFiles(of: try store.model(id))
+        let model = try store.setCanary(id, share: share, by: context.adminRequest)
+        followRegistry()
+        return Response.json { json in
+            json.key("model"); json.string(model.id.description)
+            json.key("share"); json.number(share)
+        }
+    }
+
+    private func endCanary(_ context: RequestContext) throws -> Response {
+        try checkRegistry()
+        try store.endCanary(by: context.adminRequest)
+        followRegistry()
+        return .noContent
+    }
+
+    private func listKeyModels(_ context: RequestContext) throws -> Response {
+        try checkRegistry()
+        let limit = try context.request.integer("limit", 1...200, default: 50)
+        let after = try context.request.query("after").map { text throws(APIError) in
+            guard let id = APIKeyID(text) else { throw .invalid("after", "expected the id of an API key.") }
+            return id
+        }
+        let page = try store.keyModels(after: after, limit: limit + 1)
+        let items = page.items.prefix(limit)
+        return Response.json { list in
+            list.key("items"); list.array { list in for key in items { list.object { key.write(to: &$0) } } }
+            list.key("next")
+            if page.items.count > limit, let last = items.last { list.string(last.id.description) } else { list.null() }
+            list.key("total"); list.integer(page.total)
+        }
+    }
+
+    private func setKeyModel(_ context: RequestContext) throws -> Response {
+        try checkRegistry()
+        let text = try RequestFields(of: context.request, known: ["model"]).optionalText("model", 1...200)
+        let model = try text.map { text throws(APIError) in
+            guard let id = ModelID(text) else { throw .invalid("model", "expected the id of a model, or null.") }
+            return id
+        }
+        if let model { try checkFiles(of: try store.model(model)) }
+        let key = try store.setModel(ofKey: try context.id(of: "key"), to: model, by: context.adminRequest)
+        followRegistry()
+        return Response.json { key.write(to: &$0) }
+    }
+
+    private static func write(canary: RegisteredModel?, to json: inout JSONWriter) {
+        guard let canary, let share = canary.canaryShare else { return json.null() }
+        json.object {
+            $0.key("model"); $0.string(canary.id.description)
+            $0.key("share"); $0.number(share)
+        }
+    }
+
+    private func write(_ model: RegisteredModel, to object: inout JSONWriter) {
+        func text(_ key: String, _ text: String?) {
+            object.key(key)
+            if let text { object.string(text) } else { object.null() }
+        }
+        func json(_ key: String, _ json: String?) {
+            object.key(key)
+            if let json { object.json(json) } else { object.null() }
+        }
+        let served = models.served
+        text("id", model.id.description)
+        text("name", model.name)
+        text("state", model.state.rawValue)
+        text("kind", model.kind.rawValue)
+        text("base", model.base?.description)
+        text("path", model.path)
+        object.key("size_bytes"); object.integer(model.sizeBytes)
+        text("created_at", model.createdAt.description)
+        text("created_by", model.createdBy)
+        text("promoted_at", model.promotedAt?.description)
+        text("promoted_by", model.promotedBy)
+        text("run", model.run)
+        json("data", model.data)
+        json("metrics", model.metrics)
+        text("verdict", model.verdict?.rawValue)
+        text("comparison", model.comparison)
+        object.key("is_served"); object.boolean(served?.isServed(model.id) ?? false)
+        // Why this server could not load it.
+        text("error", served?.errors[model.id])
+        text("files_deleted_at", model.filesDeletedAt?.description)
+        object.key("keys"); object.integer(model.keys)
+    }
+}
+
+extension KeyModel {
+    fileprivate func write(to object: inout JSONWriter) {
+        object.key("id"); object.string(id.description)
+        object.key("name"); object.string(name)
+        object.key("user"); object.string(username)
+        object.key("model"); if let model { object.string(model.description) } else { object.null() }
+        object.key("last_used_at"); if let lastUsedAt { object.string(lastUsedAt.description) } else { object.null() }
+    }
+}

@@ -1,0 +1,213 @@
+import HTTPServer
+import JSON
+import Store
+
+/// The chats that an owner reviews before anything is trained on them.
+extension App {
+    static var trainingChatRoutes: [Route] {
+        let chat = "/api/training/chats/{id}"
+        return [
+            Route("GET", "/api/training/chats", access: .owner) { try $0.trainingChats($1) },
+            Route("GET", "/api/training/chats/export", access: .owner) { try $0.exportReviewedChats($1) },
+            Route("POST", "/api/training/chats/import", access: .owner, on: .parsing, body: .file) { try $0.importTrainingChats($1) },
+            Route("POST", "/api/training/chats/bulk", access: .owner, body: .message) { try $0.changeTrainingChats($1) },
+            Route("GET", chat, access: .owner) { app, context in try app.trainingChat(try context.id(of: "chat")) },
+            Route("PUT", chat, access: .owner) { try $0.changeTrainingChat($1) },
+            Route("PUT", chat + "/corrections/{message}", access: .owner, body: .message) { app, context in
+                let fields = try RequestFields(of: context.request, known: ["content"])
+                return try app.correctTrainingChat(context, to: try fields.text("content", 1...100_000))
+            },
+            Route("DELETE", chat + "/corrections/{message}", access: .owner) { app, context in
+                try app.correctTrainingChat(context, to: nil)
+            },
+            Route("GET", "/api/training/tags", access: .owner) { app, _ in try app.trainingTags() },
+        ]
+    }
+
+    private func trainingChats(_ context: RequestContext) throws -> Response {
+        let request = context.request
+        let filter = try TrainingFilter(request)
+        let key = try request.choice("sort", default: TrainingFilter.SortKey.newest)
+        var after: TrainingChatCursor?
+        if let text = request.query("after"), !text.isEmpty {
+            guard let cursor = TrainingChatCursor(text) else { throw APIError.invalid("after", "expected the `next` of a list.") }
+            after = cursor
+        }
+        let limit = try request.integer("limit", 1...200, default: 50)
+        let page = try store.trainingChats(filter, sortedBy: key, after: after, limit: limit)
+        return Response.json { list in
+            list.key("items"); list.array { for chat in page.chats { $0.object { chat.write(to: &$0) } } }
+            list.key("next"); list.optionalText(page.next?.description)
+            list.key("total"); list.integer(page.total)
+            list.key("counts")
+            list.object {
+                $0.key("new"); $0.integer(page.counts.new)
+                $0.key("included"); $0.integer(page.counts.included)
+                $0.key("excluded"); $0.integer(page.counts.excluded)
+                $0.key("held_out"); $0.integer(page.counts.heldOut)
+            }
+            list.key("pending"); list.integer(page.pending)
+        }
+    }
+
+    private func trainingChat(_ id: TrainingChatID) throws -> Response {
+        let details = try store.trainingChat(id)
+        return Response.json { details.write(to: &$0) }
+    }
+
+    private func changeTrainingChat(_ context: RequestContext) throws -> Response {
+        let fields = try RequestFields(of: context.request, known: ["state", "tags"])
+        var review = Store.Review()
+        review.state = try Self.state(fields)
+        review.tags = try Self.tags(fields, "tags")
+        let id: TrainingChatID = try context.id(of: "chat")
+        try store.review(.chats([id]), review, by: context.adminRequest)
+        return try trainingChat(id)
+    }
+
+    private func changeTrainingChats(_ context: RequestContext) throws -> Response {
+        let fields = try RequestFields(of: context.request, known: ["filter", "ids", "state", "add_tags", "remove_tags"])
+        var review = Store.Review()
+        review.state = try Self.state(fields)
+        review.addedTags = try Self.tags(fields, "add_tags") ?? []
+        review.removedTags = try Self.tags(fields, "remove_tags") ?? []
+        let selection: TrainingSelection
+        switch (fields["ids"], fields["filter"]) {
+        case (let list?, nil):
+            guard let elements = list.elements else { throw APIError.invalid("ids", "expected an array of ids.") }
+            var ids: [TrainingChatID] = []
+            for element in elements {
+                guard let id = element.string.flatMap({ TrainingChatID($0) }) else {
+                    throw APIError.invalid("ids", "expected ids of chats.")
+                }
+                ids.append(id)
+            }
+            selection = .chats(ids)
+        case (nil, let filter?): selection = .filter(try TrainingFilter(filter))
+        default: throw APIError.invalid("filter", #"expected either "filter" or "ids"; an empty filter matches all chats."#)
+        }
+        let changed = try store.review(selection, review, by: context.adminRequest)
+        return Response.json { $0.key("changed"); $0.integer(changed) }
+    }
+
+    private static func state(_ fields: RequestFields) throws(APIError) -> TrainingChat.State? {
+        guard let text = try fields.optionalText("state", 1...20) else { return nil }
+        guard let state = TrainingChat.State(rawValue: text) else { throw .invalid("state", "expected new, included or excluded.") }
+        return state
+    }
+
+    private static func tags(_ fields: RequestFields, _ name: String) throws(APIError) -> [String]? {
+        guard let value = fields[name] else { return nil }
+        guard let elements = value.elements.map({ Array($0) }), elements.count <= 50 else {
+            throw .invalid(name, "expected an array of at most 50 texts.")
+        }
+        var tags: [String] = []
+        for element in elements {
+            guard let text = element.string else { throw .invalid(name, "expected texts, found \(element.kind.rawValue).") }
+            let tag = text.split(whereSeparator: \.isWhitespace).joined(separator: " ")
+            guard !tag.isEmpty, tag.utf8.count <= Store.maxTagBytes, !tag.contains(",") else {
+                throw .invalid(name, "expected tags of 1 to \(Store.maxTagBytes) bytes without commas.")
+            }
+            tags.append(tag)
+        }
+        return tags
+    }
+
+    private func correctTrainingChat(_ context: RequestContext, to text: String?) throws -> Response {
+        let id: TrainingChatID = try context.id(of: "chat")
+        try store.correct(try context.id(of: "message", at: 1), in: id, to: text, by: context.adminRequest)
+        return try trainingChat(id)
+    }
+
+    private func trainingTags() throws -> Response {
+        let tags = try store.trainingTags()
+        return Response.json { list in
+            list.key("items")
+            list.array { list in
+                for (tag, count) in tags {
+                    list.object {
+                        $0.key("tag"); $0.string(tag)
+                        $0.key("chats"); $0.integer(count)
+                    }
+                }
+            }
+        }
+    }
+}
+
+extension JSONWriter {
+    /// A string, or null.
+    mutating func optionalText(_ text: String?) { if let text { string(text) } else { null() } }
+}
+
+extension TrainingChat {
+    fileprivate func write(to object: inout JSONWriter) {
+        object.key("id"); object.string(id.description)
+        object.key("source"); object.string(source.rawValue)
+        object.key("state"); object.string(state.rawValue)
+        object.key("title"); object.string(title)
+        object.key("person"); object.optionalText(person.map { TrainingFilter.personPrefix + $0 })
+        object.key("model"); object.optionalText(model)
+        object.key("created_at"); object.string(createdAt.description)
+        object.key("updated_at"); object.string(updatedAt.description)
+        object.key("turns"); object.integer(turns)
+        object.key("characters"); object.integer(characters)
+        object.key("good"); object.integer(good)
+        object.key("bad"); object.integer(bad)
+        object.key("corrections"); object.integer(corrections)
+        object.key("owner_corrections"); object.integer(ownerCorrections)
+        object.key("preferences"); object.integer(preferences)
+        object.key("tags"); object.array { for tag in tags { $0.string(tag) } }
+        object.key("duplicates"); object.integer(duplicates)
+        object.key("duplicate_of"); object.optionalText(duplicateOf?.description)
+        object.key("personal"); object.array { for kind in personal { $0.string(kind.rawValue) } }
+        object.key("held_out"); object.boolean(isHeldOut)
+        object.key("reviewed_at"); object.optionalText(reviewedAt?.description)
+        object.key("reviewed_by"); object.optionalText(reviewedBy)
+    }
+}
+
+extension TrainingChatDetails {
+    /// The messages of the active path, each with its alternatives.
+    fileprivate func write(to object: inout JSONWriter) {
+        chat.write(to: &object)
+        object.key("system_prompt"); object.optionalText(settings.systemPrompt)
+        let all = Dictionary(messages.map { ($0.message.id, $0) }) { first, _ in first }
+        let chosen = Set(preferences.map(\.chosen))
+        object.key("messages")
+        object.array { list in
+            for message in messages where message.isActive {
+                list.object { object in
+                    object.key("id"); object.string(message.message.id.description)
+                    object.key("role"); object.string(message.message.role.rawValue)
+                    object.key("content"); object.string(message.message.content)
+                    object.key("correction"); object.optionalText(message.details.correction)
+                    object.key("owner_correction"); object.optionalText(message.details.ownerCorrection)
+                    object.key("rating"); object.optionalText(message.details.rating?.value.rawValue)
+                    object.key("chosen"); object.boolean(chosen.contains(message.message.id))
+                    object.key("alternatives")
+                    object.array { list in
+                        for other in message.details.alternatives.compactMap({ all[$0] }) where other.message.id != message.message.id {
+                            list.object {
+                                $0.key("id"); $0.string(other.message.id.description)
+                                $0.key("content"); $0.string(other.message.content)
+                                $0.key("chosen"); $0.boolean(chosen.contains(other.message.id))
+                                $0.key("rating"); $0.optionalText(other.details.rating?.value.rawValue)
+                            }
+                        }
+                    }
+                    object.key("personal")
+                    object.array { list in
+                        for found in PersonalData.found(in: message.message.content) {
+                            list.object {
+                                $0.key("kind"); $0.string(found.kind.rawValue)
+                                $0.key("start"); $0.integer(found.range.lowerBound)
+                                $0.key("end"); $0.integer(found.range.upperBound)
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,43 @@
+import Glibc
+import HTTPServer
+import Store
+import Threads
+
+extension App {
+    /// Returns chats as JSON lines for `slm finetune`, with corrections applied. With `limit`, one page: the header `X-Next-After` has the
+    /// `after` of the next one. Without it, all chats that match, as a stream.
+    func exportReviewedChats(_ context: RequestContext) throws -> Response {
+        let request = context.request
+        let format = try request.choice("format", default: TrainingLines.chats)
+        let filter = try TrainingFilter(request)
+        var after: TrainingChatID?
+        if let text = request.query("after"), !text.isEmpty {
+            guard let id = TrainingChatID(text) else { throw APIError.invalid("after", "expected the id of a chat.") }
+            after = id
+        }
+        let limit = try request.integer("limit", 1...1_000, default: 100)
+        let first = try store.trainingExport(filter, after: after, limit: limit)
+        try store.admin.recordChatsExported(by: context.adminRequest)
+        if request.query("limit") != nil {
+            return Self.jsonLines(first.chats.map { format.lines(of: $0) }, next: first.next?.description)
+        }
+        let stream = ResponseStream()
+        let store = store
+        // On a thread of its own: it waits for the client.
+        try BackgroundThread.run {
+            var page = first
+            while !stream.isDisconnected {
+                for chat in page.chats { stream.write(format.lines(of: chat)) }
+                guard let next = page.next else { return stream.finish() }
+                // A client that reads nothing for this long is disconnected by the next write.
+                for _ in 0..<1_500 where stream.bufferedBytes > 1 << 20 && !stream.isDisconnected { usleep(10_000) }
+                do { page = try store.trainingExport(filter, after: next, limit: limit) } catch {
+                    Log.error("an export of chats was interrupted: \(error)")
+                    return stream.abort()
+                }
+            }
+        }
+        return Response(
+            .ok, [("Content-Type", "application/jsonl; charset=utf-8"), ("Cache-Control", "no-store")], stream: stream)
+    }
+}

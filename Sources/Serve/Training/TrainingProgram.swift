@@ -1,0 +1,91 @@
+import Files
+import Glibc
+import JSON
+import Platform
+
+/// The program that trains: this one, as `slm finetune`.
+struct TrainingProgram {
+    /// `/proc/self/exe` is this program also when its file was replaced by a new version.
+    let path: String
+
+    /// What a run may inherit. Options of the server, such as SLM_THREADS, would be taken for its own, and it needs no keys.
+    private static let variables = [
+        "PATH", "HOME", "USER", "LANG", "LC_ALL", "TZ", "TMPDIR", "XDG_CACHE_HOME", "LD_LIBRARY_PATH", "SLM_AUTOTUNE", "SLM_CPU",
+        "SLM_BLAS",
+    ]
+
+    private var environment: [String: String] {
+        var result: [String: String] = [:]
+        for name in Self.variables { if let value = getenv(name) { result[name] = String(cString: value) } }
+        return result
+    }
+
+    /// Starts a run in the background.
+    func start(_ arguments: [String], output: String, holding lock: borrowing FileLock) throws(FileError) -> BackgroundProcess {
+        try BackgroundProcess(path, arguments, environment: environment, output: output, holding: lock)
+    }
+
+    /// The result of a command that ends soon.
+    struct Output {
+        let lines: [String]
+        /// nil if it did not end in time.
+        let ending: BackgroundProcess.Ending?
+
+        /// The error message, as a sentence.
+        var errorMessage: String? { TrainingProgram.errorMessage(in: lines) }
+    }
+
+    /// Runs a command, and kills it after `time`.
+    func run(_ arguments: [String], within time: Duration) throws(FileError) -> Output {
+        let folder = try ScratchFolder(), path = folder.path + "/output"
+        guard let lock = try FileLock(folder.path + "/lock") else {
+            throw .notWritten(path: folder.path + "/lock", reason: "another process holds its lock")
+        }
+        let ending = try start(arguments, output: path, holding: lock).end(within: time)
+        return Output(lines: FileTail.lines(of: path, 1_000), ending: ending)
+    }
+
+    /// The last message of `slm` in its output: "slm: the disk is full." becomes "The disk is full."
+    static func errorMessage(in lines: [String]) -> String? {
+        guard let line = lines.last(where: { $0.hasPrefix("slm") && $0.contains(": ") }) else { return nil }
+        let text = line.hasPrefix("slm: ") ? String(line.dropFirst(5)) : line
+        return text.isEmpty ? nil : String(text.prefix(1_000)).asSentence
+    }
+}
+
+extension String {
+    /// Begins with a capital, unless it begins with a path or an option, and ends with a full stop.
+    var asSentence: String {
+        let isPath = prefix { !$0.isWhitespace }.contains { "/-:".contains($0) }
+        let text = isPath ? self : capitalizedFirst
+        return text.hasSuffix(".") || text.hasSuffix("!") || text.hasSuffix("?") ? text : text + "."
+    }
+}
+
+/// What a run would need: the line of `slm finetune --estimate --json`.
+struct TrainingEstimate: Equatable {
+    let parameters, memoryBytes, totalBytes, availableBytes, diskBytes: Int
+    let freeDiskBytes: Int?
+    let advice: String?
+    let knownData: [String]
+    /// Of a measured step.
+    let seconds: Double?
+
+    /// Whether it fits beside what runs now.
+    var fits: Bool { memoryBytes < min(totalBytes, availableBytes) }
+
+    init?(_ line: JSONElement) {
+        guard line["event"]?.string == "estimate", let parameters = line["parameters"]?.integer,
+              let memoryBytes = line["memory_bytes"]?.integer, let totalBytes = line["total_bytes"]?.integer,
+              let diskBytes = line["disk_bytes"]?.integer else { return nil }
+        self.parameters = parameters
+        self.memoryBytes = memoryBytes
+        self.totalBytes = totalBytes
+        availableBytes = line["available_bytes"]?.integer ?? totalBytes
+        self.diskBytes = diskBytes
+        freeDiskBytes = line["free_disk_bytes"]?.integer
+        advice = line["advice"]?.string
+        knownData = line["known_data"]?.elements.map { $0.compactMap(\.string) } ?? []
+        seconds = line["seconds"]?.number
+    }
+}

@@ -1,0 +1,262 @@
+import Files
+import HTTPServer
+import JSON
+import Store
+import Synchronization
+import Threads
+
+/// Fine-tuning runs and their schedule, for owners.
+extension App {
+    static var trainingRunRoutes: [Route] {
+        [
+            Route("GET", "/api/training/runs", access: .owner) { try $0.trainingRuns($1) },
+            Route("POST", "/api/training/runs", access: .owner) { try $0.addTrainingRun($1) },
+            Route("GET", "/api/training/runs/{id}", access: .owner) { try $0.trainingRun($1) },
+            Route("DELETE", "/api/training/runs/{id}", access: .owner) { try $0.deleteTrainingRun($1) },
+            Route("POST", "/api/training/runs/{id}/stop", access: .owner) { try $0.stopTrainingRun($1) },
+            Route("POST", "/api/training/runs/{id}/resume", access: .owner) { try $0.resumeTrainingRun($1) },
+            Route("POST", "/api/training/estimate", access: .owner) { try $0.estimateTraining($1) },
+            Route("GET", "/api/training/schedule", access: .owner) { app, _ in
+                let schedule = try app.store.trainingSchedule()
+                return Response.json { schedule.write(to: &$0) }
+            },
+            Route("PUT", "/api/training/schedule", access: .owner) { try $0.setTrainingSchedule($1) },
+        ]
+    }
+
+    private func trainingRuns(_ context: RequestContext) throws -> Response {
+        var after: TrainingRunID?
+        if let text = context.request.query("after") {
+            guard let id = TrainingRunID(text) else { throw APIError.invalid("after", "expected the id of a run.") }
+            after = id
+        }
+        let limit = try context.request.integer("limit", 1...200, default: 50)
+        let (runs, next, total) = try store.trainingRuns(after: after, limit: limit)
+        return Response.json { list in
+            list.key("items"); list.array { for run in runs { $0.object { run.write(to: &$0) } } }
+            list.key("next"); if let next { list.string(next.description) } else { list.null() }
+            list.key("total"); list.integer(total)
+        }
+    }
+
+    private func addTrainingRun(_ context: RequestContext) throws -> Response {
+        let settings = try TrainingRunSettings(Self.settingsFields(context))
+        let run = try training.add(settings, by: context.adminRequest)
+        return Response.json(.created) { run.write(to: &$0) }
+    }
+
+    private static func settingsFields(_ context: RequestContext) throws(APIError) -> RequestFields {
+        try RequestFields(of: context.request, known: TrainingRunSettings.members, mayBeEmpty: true)
+    }
+
+    private func trainingRun(_ context: RequestContext) throws -> Response {
+        let id: TrainingRunID = try context.id(of: "run")
+        let run = try store.trainingRun(id), output = try store.trainingRunOutput(id)
+        return Response.json { object in
+            run.write(to: &object)
+            object.key("curve"); object.json(output.curve)
+            object.key("samples"); object.json(output.samples)
+            object.key("log"); object.string(output.log)
+        }
+    }
+
+    private func stopTrainingRun(_ context: RequestContext) throws -> Response {
+        let servers = Set(replicas.servers.map(\.id)), machine = training.configuration.machine
+        // Of a machine without a server, no server can stop the process: it has ended with the machine.
+        let run = try store.requestStop(ofRun: context.id(of: "run"), by: context.adminRequest) { run in
+            run.machine != machine && !(run.server.map { servers.contains($0) } ?? false)
+        }
+        training.lookNow()
+        return Response.json { run.write(to: &$0) }
+    }
+
+    private func resumeTrainingRun(_ context: RequestContext) throws -> Response {
+        let id: TrainingRunID = try context.id(of: "run")
+        guard let run = try store.resumeTrainingRun(id, by: context.adminRequest) else {
+            let state = try store.trainingRun(id).state
+            throw APIError(
+                status: .conflict, code: state == .finished ? "run_finished" : "run_in_progress",
+                message: state == .finished ? "This run has finished. Start another one." : "This run is in progress.")
+        }
+        training.lookNow()
+        return Response.json { run.write(to: &$0) }
+    }
+
+    /// Deletes a run with its files, unless it has made a model, whose files are the registry's.
+    private func deleteTrainingRun(_ context: RequestContext) throws -> Response {
+        guard let run = try store.deleteTrainingRun(context.id(of: "run"), by: context.adminRequest) else {
+            throw APIError(status: .conflict, code: "run_in_progress", message: "This run is in progress. Stop it first.")
+        }
+        let files = RunFiles(run)
+        if run.machine == training.configuration.machine, files.belong(to: run.id) { files.delete(keepingModel: run.model != nil) }
+        return .noContent
+    }
+
+    private func estimateTraining(_ context: RequestContext) throws -> Response? {
+        let settings = try TrainingRunSettings(Self.settingsFields(context))
+        guard !Self.isEstimating.exchange(true, ordering: .acquiringAndReleasing) else {
+            throw APIError.serviceUnavailable("busy", "Another estimate is being made. Try again in a moment.", retryAfter: 5)
+        }
+        // A measured step takes seconds, so it has a thread of its own.
+        do {
+            try BackgroundThread.run { [self] in
+                defer { Self.isEstimating.store(false, ordering: .releasing) }
+                do { context.respond(try response(toEstimateOf: settings)) } catch {
+                    context.respond(APIError(any: error).response(to: context.request))
+                }
+            }
+        } catch {
+            Self.isEstimating.store(false, ordering: .releasing)
+            throw error
+        }
+        return nil
+    }
+
+    private static let isEstimating = Atomic(false)
+
+    private func response(toEstimateOf settings: TrainingRunSettings) throws -> Response {
+        let prepared = try training.prepare(settings), estimate = prepared.estimate
+        var advice: String?
+        do throws(APIError) { try training.check(prepared) } catch { advice = error.message }
+        let seconds = try training.seconds(prepared, store)
+        return Response.json { object in
+            object.key("memory_bytes"); object.integer(estimate.memoryBytes)
+            object.key("available_bytes"); object.integer(min(estimate.availableBytes, estimate.totalBytes))
+            object.key("disk_bytes"); object.integer(prepared.diskBytes)
+            object.key("free_disk_bytes"); object.integer(prepared.freeDiskBytes)
+            object.key("seconds"); if let seconds { object.number(seconds) } else { object.null() }
+            object.key("chats"); object.integer(prepared.data.record.chats)
+            object.key("held_out"); object.integer(prepared.data.record.heldOut)
+            object.key("preferences"); object.integer(prepared.data.record.preferences)
+            object.key("fits"); object.boolean(estimate.fits && prepared.diskBytes <= prepared.freeDiskBytes)
+            object.key("advice"); if let advice { object.string(advice) } else { object.null() }
+            object.key("settings"); object.object { prepared.settings.write(to: &$0) }
+        }
+    }
+
+    private func setTrainingSchedule(_ context: RequestContext) throws -> Response {
+        let fields = try RequestFields(of: context.request, known: ["enabled", "at", "new_chats", "settings", "last_run", "next_at"])
+        var schedule = try store.trainingSchedule()
+        let wasEnabled = schedule.isEnabled
+        schedule.isEnabled = try fields.boolean("enabled") ?? false
+        schedule.startMinute = try fields.optionalText("at", 5...5).map { text throws(APIError) in
+            guard let minute = TrainingSchedule.minute(of: text) else {
+                throw .invalid("at", "expected a time such as 03:00.")
+            }
+            return minute
+        }
+        schedule.newChats = try fields.integer("new_chats", 1...1_000_000)
+        if schedule.isEnabled, schedule.startMinute == nil, schedule.newChats == nil {
+            throw APIError.invalid("at", "expected a time, a number of new chats, or both, found nothing.")
+        }
+        if let value = fields["settings"] {
+            guard value.kind == .object else { throw APIError.invalid("settings", "expected an object, found \(value.kind.rawValue).") }
+            var settings = try TrainingRunSettings(RequestFields(value, known: TrainingRunSettings.members))
+            settings.name = nil
+            schedule.settings = settings.json
+        }
+        schedule.machine = training.configuration.machine
+        schedule.nextAt = schedule.isEnabled ? schedule.startMinute.map { LocalTime(store.options.now()).next(minuteOfDay: $0) } : nil
+        // Chats that were included while there was no schedule are not new.
+        if schedule.isEnabled, !wasEnabled { schedule.countedFrom = store.options.now() }
+        let stored = try store.setTrainingSchedule(schedule, by: context.adminRequest)
+        training.lookNow()
+        return Response.json { stored.write(to: &$0) }
+    }
+}
+
+extension TrainingSupervisor {
+    /// How long a run would take: its time, or what a measured step or an earlier run suggests. nil if the measurement took too long.
+    func seconds(_ prepared: Prepared, _ store: Store) throws -> Double? {
+        if case .minutes(let minutes)? = prepared.settings.length { return minutes * 60 }
+        if prepared.data.tooFew(prepared.settings.objective) != nil || !prepared.estimate.fits { return nil }
+        let scratch = try ScratchFolder(), path = scratch.path + "/data.jsonl"
+        _ = try TrainingDataSet(prepared.settings, from: store, to: path)
+        do {
+            return try estimate(prepared.settings, prepared.base, data: path).seconds
+        } catch let error as APIError where error.code == "busy" {
+            return nil
+        }
+    }
+}
+
+extension RunFiles {
+    /// Deletes the folder, or all but the model and its reports.
+    func delete(keepingModel: Bool) {
+        guard keepingModel else { return Folder.removeAll(folder) }
+        Folder.removeAll(folder + "/data")
+        for name in ["last.h5", "output.log", "run.lock"] { Folder.removeAll(folder + "/" + name) }
+    }
+}
+
+extension TrainingRunRecord {
+    func write(to object: inout JSONWriter) {
+        func text(_ key: String, _ text: String?, _ object: inout JSONWriter) {
+            object.key(key)
+            if let text { object.string(text) } else { object.null() }
+        }
+        func number(_ key: String, _ number: Double?, _ object: inout JSONWriter) {
+            object.key(key)
+            if let number { object.number(number) } else { object.null() }
+        }
+        text("id", id.description, &object)
+        text("name", name, &object)
+        text("state", state.rawValue, &object)
+        object.key("settings"); object.json(settings)
+        text("base", base, &object)
+        object.key("data"); if let data { object.json(data.json) } else { object.null() }
+        object.key("scheduled"); object.boolean(isScheduled)
+        text("machine", machine, &object)
+        text("created_at", createdAt.description, &object)
+        text("created_by", createdBy, &object)
+        text("started_at", startedAt?.description, &object)
+        text("finished_at", finishedAt?.description, &object)
+        object.key("step"); object.integer(progress.step)
+        object.key("steps"); if let steps = progress.steps { object.integer(steps) } else { object.null() }
+        number("seconds_left", progress.secondsLeft, &object)
+        number("tokens_per_second", progress.tokensPerSecond, &object)
+        number("loss", progress.loss, &object)
+        number("validation_loss", progress.validationLoss, &object)
+        text("message", message, &object)
+        text("model", model, &object)
+    }
+}
+
+extension TrainingRunRecord.DataSet {
+    var json: String {
+        var writer = JSONWriter()
+        writer.object { object in
+            object.key("chats"); object.integer(chats)
+            object.key("held_out"); object.integer(heldOut)
+            object.key("preferences"); object.integer(preferences)
+            object.key("tokens"); if let tokens { object.integer(tokens) } else { object.null() }
+            object.key("digest"); object.string(digest)
+        }
+        return writer.text
+    }
+}
+
+extension TrainingSchedule {
+    /// 03:00 as minutes.
+    static func minute(of text: String) -> Int? {
+        let parts = text.split(separator: ":", omittingEmptySubsequences: false)
+        guard parts.count == 2, parts.allSatisfy({ $0.utf8.count == 2 && $0.utf8.allSatisfy { (48...57).contains($0) } }),
+              let hours = Int(parts[0]), let minutes = Int(parts[1]), hours < 24, minutes < 60 else { return nil }
+        return hours * 60 + minutes
+    }
+
+    func write(to object: inout JSONWriter) {
+        object.key("enabled"); object.boolean(isEnabled)
+        object.key("at")
+        if let startMinute {
+            func digits(_ number: Int) -> String { number < 10 ? "0\(number)" : "\(number)" }
+            object.string("\(digits(startMinute / 60)):\(digits(startMinute % 60))")
+        } else {
+            object.null()
+        }
+        object.key("new_chats"); if let newChats { object.integer(newChats) } else { object.null() }
+        object.key("settings"); object.json(settings)
+        object.key("last_run"); if let lastRun { object.string(lastRun.description) } else { object.null() }
+        object.key("next_at"); if let nextAt { object.string(nextAt.description) } else { object.null() }
+    }
+}

@@ -1,0 +1,242 @@
+import Files
+import Glibc
+import HTTPServer
+import JSON
+import Platform
+import Store
+import Threads
+
+/// Supervises the fine-tuning runs of this machine: starts them as processes, reads their logs, registers what they made.
+///
+///     let training = TrainingSupervisor(configuration)
+///     try training.start()
+///     training.lookNow()                                       // a run was added, or is to stop
+///
+/// A run survives this server. What is known of it is in the database and in its folder, so that the next server on the machine continues.
+/// Of several servers, one supervises a run (`Store.supervise`), and a file lock that the run inherits keeps it from being started twice.
+final class TrainingSupervisor: Sendable {
+    struct Configuration: Sendable {
+        let store: Store
+        let server: ServerID
+        /// Where runs are created.
+        let directory: String
+        /// The program that trains.
+        let program: String
+        var machine = machineName() ?? "localhost"
+        /// How long a run may take to save before it is killed.
+        var stopTimeout = Duration.seconds(60)
+        /// The base model with an id; the active one for nil.
+        let base: @Sendable (_ id: String?) throws -> TrainingBase
+    }
+
+    let configuration: Configuration
+    private let thread = PeriodicThread(every: .milliseconds(500))
+
+    init(_ configuration: Configuration) { self.configuration = configuration }
+
+    func start() throws(ThreadError) {
+        try thread.start { [self] in
+            var runs = RunSupervision(configuration), schedule = ScheduledRuns(configuration), errors = RepeatedErrors("training runs")
+            return {
+                errors.log {
+                    try runs.look()
+                    try schedule.look { try self.prepare($0) }
+                }
+            }
+        }
+    }
+
+    /// Leaves runs in progress to the next server.
+    func stop() { thread.stop() }
+
+    func lookNow() { thread.wake() }
+}
+
+/// Logs the errors of work that is repeated. The next round tries again, so the same error is logged once.
+struct RepeatedErrors {
+    private let subject: String
+    private var last = ""
+
+    init(_ subject: String) { self.subject = subject }
+
+    mutating func log(_ work: () throws -> Void) {
+        do {
+            try work()
+            last = ""
+        } catch {
+            if "\(error)" != last { Log.error("\(subject): \(error)") }
+            last = "\(error)"
+        }
+    }
+}
+
+/// The model that a run begins with.
+struct TrainingBase: Sendable, Equatable {
+    /// Its id in the registry.
+    var id: String?
+    var name: String
+    var path: String
+    /// A LoRA adapter of it that is trained further.
+    var adapter: String?
+}
+
+/// Adding runs.
+extension TrainingSupervisor {
+    /// A run that can be added, and what it would need.
+    struct Prepared {
+        var new: NewTrainingRun
+        var settings: TrainingRunSettings
+        let base: TrainingBase
+        let estimate: TrainingEstimate
+        let data: TrainingDataSet
+        /// In bytes, with the data.
+        var diskBytes: Int { estimate.diskBytes + 2 * data.bytes }
+        var freeDiskBytes: Int
+    }
+
+    /// Fills in what the settings leave open, and estimates. Does not change anything.
+    func prepare(_ wanted: TrainingRunSettings) throws -> Prepared {
+        let base = try configuration.base(wanted.base)
+        for path in [base.path] + (base.adapter.map { [$0] } ?? []) where !Folder.contains("", in: path) && access(path, R_OK) != 0 {
+            throw APIError.refused("base_missing", "The model \(base.name) is not on this machine any more: \(path) cannot be read.")
+        }
+        var settings = wanted
+        settings.base = wanted.base ?? base.id
+        let estimate = try complete(&settings, base)
+        let data = try TrainingDataSet(settings, from: configuration.store, to: nil)
+        let name = settings.name ?? Self.newName(in: configuration.directory)
+        settings.name = name
+        try Folder.create(configuration.directory + "/runs")
+        guard let runs = RunFiles.absolute(configuration.directory + "/runs") else {
+            throw FileError.notWritten(path: configuration.directory, reason: systemErrorMessage())
+        }
+        let new = NewTrainingRun(
+            name: name, settings: settings.json, base: base.id, basePath: base.path, machine: configuration.machine,
+            folder: "\(runs)/\(name)")
+        return Prepared(
+            new: new, settings: settings, base: base, estimate: estimate, data: data,
+            freeDiskBytes: DiskSpace.free(at: runs) ?? 0)
+    }
+
+    /// Throws if a run cannot succeed.
+    func check(_ prepared: Prepared) throws(APIError) {
+        if let reason = prepared.data.tooFew(prepared.settings.objective) { throw .refused("too_few_chats", reason) }
+        let estimate = prepared.estimate
+        if !estimate.fits {
+            throw .refused("not_enough_memory", "Training needs about \(Self.gigabytes(estimate.memoryBytes)) of memory, and "
+                + "\(Self.gigabytes(min(estimate.totalBytes, estimate.availableBytes))) are free."
+                + (prepared.advice.map { " \($0)" } ?? ""))
+        }
+        if prepared.diskBytes > prepared.freeDiskBytes {
+            throw .refused("disk_full", "The run needs about \(Self.gigabytes(prepared.diskBytes)) on the disk of "
+                + "\(configuration.directory), and \(Self.gigabytes(prepared.freeDiskBytes)) are free. Delete older runs or models.")
+        }
+    }
+
+    /// Adds a run, which starts when no other one is in progress on this machine.
+    func add(_ wanted: TrainingRunSettings, by request: AdminRequest) throws -> TrainingRunRecord {
+        let prepared = try prepare(wanted)
+        try check(prepared)
+        let files = RunFiles(prepared.new.folder)
+        let taken = APIError(
+            status: .conflict, code: "taken", message: "Another run has the name \(prepared.new.name). Choose another one.", field: "name")
+        // A folder without a run in the database may have belonged to one that was deleted or restored.
+        if Folder.contains("", in: files.folder) { throw taken }
+        guard let run = try configuration.store.addTrainingRun(prepared.new, by: request) else { throw taken }
+        lookNow()
+        return run
+    }
+
+    /// Chooses a method by memory and size, and older chats to mix in.
+    private func complete(_ settings: inout TrainingRunSettings, _ base: TrainingBase) throws -> TrainingEstimate {
+        // A run that trains an adapter further keeps its shape.
+        if base.adapter != nil { settings.method = .lora } else if settings.rank != nil { settings.method = .lora }
+        var estimate = try self.estimate(settings, base, data: nil)
+        if settings.method == nil {
+            // A small model learns all its weights in minutes, and needs no adapter that has to be served with it.
+            let isSmall = estimate.parameters <= Self.mostParametersTrainedWhole
+            settings.method = isSmall && estimate.memoryBytes < estimate.availableBytes / 2 ? .full : .lora
+            if settings.method == .lora {
+                settings.rank = 16
+                estimate = try self.estimate(settings, base, data: nil)
+            }
+        }
+        if settings.method == .lora, base.adapter == nil { settings.rank = settings.rank ?? 16 }
+        settings.length = settings.length ?? .minutes(10)
+        if settings.objective == .chats {
+            let replay = settings.replay ?? estimate.knownData
+            settings.replay = try replay.map { path in
+                guard let absolute = RunFiles.absolute(path) else {
+                    throw APIError.invalid("replay", "\(path) does not exist on the server's machine.")
+                }
+                return absolute
+            }
+            settings.replayShare = replay.isEmpty ? nil : settings.replayShare ?? RunArguments.defaultReplayShare
+        } else {
+            settings.replay = nil
+            settings.replayShare = nil
+        }
+        return estimate
+    }
+
+    static let mostParametersTrainedWhole = 60_000_000
+
+    /// Asks `slm finetune`.
+    ///
+    /// - Parameter data: A file to measure the time with; nil to measure nothing.
+    func estimate(_ settings: TrainingRunSettings, _ base: TrainingBase, data: String?) throws -> TrainingEstimate {
+        var arguments = ["finetune"] + RunArguments.model(settings, base) + ["--json", "--quiet", "--out", configuration.directory]
+        if let data {
+            arguments += ["--data", data, "--background", "--estimate", "time"] + RunArguments.length(settings)
+                + RunArguments.objective(settings)
+        } else {
+            arguments += ["--estimate", "memory"] + RunArguments.objective(settings)
+        }
+        let output = try TrainingProgram(path: configuration.program).run(arguments, within: .seconds(data == nil ? 30 : 60))
+        if let found = output.lines.lazy.compactMap({ TrainingEstimate(line: $0) }).first { return found }
+        if let message = output.errorMessage { throw APIError.refused("base_missing", message) }
+        throw APIError.serviceUnavailable(
+            "busy", "The estimate took too long: the machine is busy. Try again in a moment.", retryAfter: 10)
+    }
+
+    static func gigabytes(_ bytes: Int) -> String {
+        let megabytes = (bytes + 500_000) / 1_000_000
+        return megabytes < 1_000 ? "\(megabytes) MB" : "\(megabytes / 1_000).\(megabytes % 1_000 / 100) GB"
+    }
+
+    /// run-20261122-030000, in local time; with a number if a run began in the same second.
+    static func newName(in directory: String) -> String {
+        let name = "run-" + LocalTime(.now()).compact
+        var unique = name, number = 2
+        while Folder.contains(unique, in: directory + "/runs") {
+            unique = "\(name)-\(number)"
+            number += 1
+        }
+        return unique
+    }
+}
+
+extension TrainingSupervisor.Prepared {
+    /// A smaller setting.
+    var advice: String? {
+        if settings.method == .full { return "Train a LoRA adapter instead, or wait until less memory is in use." }
+        return "Use a smaller base model, or wait until less memory is in use."
+    }
+}
+
+extension TrainingEstimate {
+    init?(line: String) {
+        var parser = JSONParser()
+        guard line.hasPrefix("{"), let element = try? parser.parse(Array(line.utf8)), let estimate = TrainingEstimate(element) else {
+            return nil
+        }
+        self = estimate
+    }
+}
+
+extension APIError {
+    /// A run that cannot succeed.
+    static func refused(_ code: String, _ message: String) -> APIError {
+        APIError(status: .unprocessableContent, code: code, message: message)
+    }
+}

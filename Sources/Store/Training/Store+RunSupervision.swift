@@ -1,0 +1,157 @@
+/// Fine-tuning runs, as the servers see that supervise them.
+///
+/// A run belongs to one server at a time, as long as that one sends heartbeats. All changes below fail if another one has taken it over.
+extension Store {
+    /// The runs that wait or are in progress and that no living server other than this one supervises, the oldest first. Those of other
+    /// machines are among them: the caller knows whether their files are here.
+    package func unsupervisedRuns(by server: ServerID) throws(StoreError) -> [TrainingRunRecord] {
+        try database.transaction(.read) { connection throws(StoreError) in
+            try connection.execute("""
+                SELECT \(TrainingRunRecord.columns) FROM training_runs
+                WHERE state IN ('queued', 'running', 'stopping') AND (server_id IS NULL OR server_id = $1 OR NOT \(hasLivingServer))
+                ORDER BY created_at, id
+                """, [.text(server)]).map { row throws(StoreError) in try TrainingRunRecord(row) }
+        }
+    }
+
+    private var hasLivingServer: String {
+        "EXISTS (SELECT 1 FROM servers WHERE servers.id = training_runs.server_id AND \(isAlive(within: options.leaseTime)))"
+    }
+
+    /// Takes over the supervision of a run.
+    ///
+    /// - Returns: The run as it is now; nil if another server was faster, or if it has ended.
+    package func supervise(
+        _ run: TrainingRunID, by server: ServerID, on machine: String
+    ) throws(StoreError) -> TrainingRunRecord? {
+        try database.transaction(.write) { connection throws(StoreError) in
+            let row = try connection.firstRow("""
+                UPDATE training_runs SET server_id = $2, machine = $3
+                WHERE id = $1 AND state IN ('queued', 'running', 'stopping')
+                AND (server_id IS NULL OR server_id = $2 OR NOT \(hasLivingServer)) RETURNING \(TrainingRunRecord.columns)
+                """, [.text(run), .text(server), .text(machine.storable)])
+            return try row.map { row throws(StoreError) in try TrainingRunRecord(row) }
+        }
+    }
+
+    /// Begins a run that waits, if no run of the machine is in progress.
+    ///
+    /// - Returns: nil if another run is in progress, or if this one waits no longer.
+    package func begin(_ run: TrainingRunID, by server: ServerID, on machine: String) throws(StoreError) -> TrainingRunRecord? {
+        let now = options.now(), dialect = database.dialect
+        return try database.transaction(.write) { connection throws(StoreError) in
+            // Of two servers of a machine that begin two runs at once, the second one sees the first run.
+            if dialect == .postgresql { try connection.execute("LOCK TABLE training_runs IN SHARE ROW EXCLUSIVE MODE", []) }
+            let row = try connection.firstRow("""
+                UPDATE training_runs SET state = 'running', server_id = $2, machine = $3, started_at = COALESCE(started_at, $4)
+                WHERE id = $1 AND state = 'queued' AND (server_id IS NULL OR server_id = $2 OR NOT \(hasLivingServer))
+                AND NOT EXISTS (SELECT 1 FROM training_runs AS others
+                    WHERE others.machine = $3 AND others.state IN ('running', 'stopping'))
+                RETURNING \(TrainingRunRecord.columns)
+                """, [.text(run), .text(server), .text(machine.storable), .integer(now)])
+            return try row.map { row throws(StoreError) in try TrainingRunRecord(row) }
+        }
+    }
+
+    /// Stores what a run is trained on, before it starts.
+    package func setData(_ data: TrainingRunRecord.DataSet, of run: TrainingRunID, by server: ServerID) throws(StoreError) -> Bool {
+        try set("chats = $3, held_out = $4, preferences = $5, tokens = COALESCE($6, tokens), digest = $7", of: run, by: server, [
+            .integer(data.chats), .integer(data.heldOut), .integer(data.preferences), data.tokens.map { .integer($0) } ?? .null,
+            .text(data.digest),
+        ])
+    }
+
+    package func setTokens(_ tokens: Int, of run: TrainingRunID, by server: ServerID) throws(StoreError) -> Bool {
+        try set("tokens = $3", of: run, by: server, [.integer(tokens)])
+    }
+
+    /// Counts an attempt to start a run, before its process exists.
+    ///
+    /// - Parameter logBytes, outputBytes: The sizes of its files.
+    package func countAttempt(of run: TrainingRunID, by server: ServerID, logBytes: Int, outputBytes: Int) throws(StoreError) -> Bool {
+        try set("""
+            attempts = attempts + 1, log_bytes = $3, output_bytes = $4, process_id = NULL, process_ticks = NULL, stop_sent_at = NULL
+            """, of: run, by: server, [.integer(logBytes), .integer(outputBytes)])
+    }
+
+    package func setProcess(
+        _ process: TrainingRunRecord.ProcessID, of run: TrainingRunID, by server: ServerID
+    ) throws(StoreError) -> Bool {
+        try set("process_id = $3, process_ticks = $4", of: run, by: server, [.integer(process.id), .integer(process.ticks)])
+    }
+
+    /// Notes that the process of a run was asked to stop: a second request would end it without a checkpoint.
+    package func setStopSent(of run: TrainingRunID, by server: ServerID) throws(StoreError) -> Bool {
+        try set("stop_sent_at = $3", of: run, by: server, [.integer(options.now())])
+    }
+
+    /// - Parameter hasProgressed: Whether it has saved a checkpoint since it was started, so that another attempt continues from there.
+    package func setProgress(
+        _ progress: TrainingRunRecord.Progress, _ output: TrainingRunOutput?, of run: TrainingRunID, by server: ServerID,
+        hasProgressed: Bool
+    ) throws(StoreError) -> Bool {
+        try database.transaction(.transient) { connection throws(StoreError) in
+            let reset = hasProgressed ? ", attempts = 1" : ""
+            let row = try connection.firstRow("""
+                UPDATE training_runs SET step = $3, steps = $4, seconds_left = $5, tokens_per_second = $6, loss = $7, validation_loss = $8
+                    \(reset)
+                WHERE id = $1 AND server_id = $2 AND state IN ('running', 'stopping') RETURNING id
+                """, [.text(run), .text(server)] + Self.values(of: progress))
+            guard row != nil else { return false }
+            if let output { try Self.set(output, of: run, on: connection) }
+            return true
+        }
+    }
+
+    /// Ends a run.
+    ///
+    /// - Parameter model: The id of the model that it made.
+    package func end(
+        _ run: TrainingRunID, as state: TrainingRunRecord.State, message: String? = nil, _ progress: TrainingRunRecord.Progress,
+        _ output: TrainingRunOutput, model: ModelID? = nil, by server: ServerID
+    ) throws(StoreError) -> Bool {
+        precondition(state.hasEnded, "a run ends as stopped, finished or failed, not as \(state.rawValue)")
+        let now = options.now()
+        return try database.transaction(.write) { connection throws(StoreError) in
+            let row = try connection.firstRow("""
+                UPDATE training_runs SET state = $9, message = $10, finished_at = $11, process_id = NULL, process_ticks = NULL,
+                    step = $3, steps = $4, seconds_left = $5, tokens_per_second = $6, loss = $7, validation_loss = $8, model_id = $12
+                WHERE id = $1 AND server_id = $2 AND state IN ('running', 'stopping') RETURNING id
+                """, [.text(run), .text(server)] + Self.values(of: progress) + [
+                    .text(state.rawValue), .text(message?.storable), .integer(now), model.map { .text($0) } ?? .null,
+                ])
+            guard row != nil else { return false }
+            try Self.set(output, of: run, on: connection)
+            try Self.notifyServers(on: connection, database.dialect)
+            return true
+        }
+    }
+
+    private static func values(of progress: TrainingRunRecord.Progress) -> [SQLValue] {
+        func real(_ number: Double?) -> SQLValue { number.map { .real($0) } ?? .null }
+        return [
+            .integer(progress.step), progress.steps.map { .integer($0) } ?? .null, real(progress.secondsLeft),
+            real(progress.tokensPerSecond), real(progress.loss), real(progress.validationLoss),
+        ]
+    }
+
+    private static func set(_ output: TrainingRunOutput, of run: TrainingRunID, on connection: any Connection) throws(StoreError) {
+        try connection.execute("""
+            INSERT INTO training_run_output (run_id, curve, samples, log) VALUES ($1, $2, $3, $4)
+            ON CONFLICT (run_id) DO UPDATE SET curve = excluded.curve, samples = excluded.samples, log = excluded.log
+            """, [.text(run), .text(output.curve), .text(output.samples.storable), .text(output.log.storable)])
+    }
+
+    /// - Parameter assignments: With parameters from $3 on.
+    /// - Returns: false if the run has ended, or if another server supervises it.
+    private func set(
+        _ assignments: String, of run: TrainingRunID, by server: ServerID, _ values: [SQLValue]
+    ) throws(StoreError) -> Bool {
+        try database.transaction(.write) { connection throws(StoreError) in
+            try connection.firstRow("""
+                UPDATE training_runs SET \(assignments)
+                WHERE id = $1 AND server_id = $2 AND state IN ('queued', 'running', 'stopping') RETURNING id
+                """, [.text(run), .text(server)] + values) != nil
+        }
+    }
+}

@@ -1,0 +1,76 @@
+import JSON
+import Secrets
+
+/// A chat of a file.
+package struct ImportedChat: Sendable, Equatable {
+    package let messages: [CopiedMessage]
+
+    package init(_ messages: [CopiedMessage]) { self.messages = messages }
+
+    /// The same for the same chat.
+    fileprivate var digest: String {
+        var writer = JSONWriter()
+        writer.array { list in
+            list.string("import")
+            for message in messages {
+                list.string(message.role.rawValue)
+                list.string(message.content)
+                list.boolean(message.isActive)
+                list.boolean(message.isContext)
+                list.boolean(message.isChosen)
+                list.string(message.rating?.rawValue ?? "")
+            }
+        }
+        return SHA256.hex(of: writer.bytes)
+    }
+}
+
+extension Store {
+    private static let importBatch = 64
+
+    /// Adds chats that an owner has a file of. They are new, as all others. A chat that was imported before is not added again, so that an
+    /// import that was interrupted can be repeated.
+    ///
+    /// - Returns: The number of chats that were added, and of those that were there.
+    @discardableResult
+    package func importTrainingChats(
+        _ chats: [ImportedChat], by request: AdminRequest
+    ) throws(StoreError) -> (added: Int, duplicates: Int) {
+        let entry = admin.entry(.importChats, request)
+        var added = 0, start = 0
+        while start < chats.count {
+            let batch = chats[start..<min(chats.count, start + Self.importBatch)].map { (id: TrainingChatID(), chat: $0) }
+            start += batch.count
+            added += try database.transaction(.write) { connection throws(StoreError) in
+                if database.dialect == .postgresql { try connection.execute("SELECT pg_advisory_xact_lock(7564398)", []) }
+                // The line of the first batch stays.
+                try AdminQueries.write(
+                    entry, nil as TrainingChatID?, "\(chats.count) \(chats.count == 1 ? "chat" : "chats")", on: connection)
+                var count = 0
+                for (id, chat) in batch where try add(chat, as: id, at: entry.time, on: connection) { count += 1 }
+                return count
+            }
+        }
+        return (added, chats.count - added)
+    }
+
+    /// - Returns: false if the chat was imported before.
+    private func add(
+        _ chat: ImportedChat, as id: TrainingChatID, at time: Timestamp, on connection: any Connection
+    ) throws(StoreError) -> Bool {
+        let digest = chat.digest
+        if let known = try connection.firstRow("SELECT id FROM training_chats WHERE tail = $1 LIMIT 1", [.text(digest)]) {
+            // A transaction whose connection broke during COMMIT runs again.
+            return try known.text(0) == id.description
+        }
+        let title = chat.messages.first { $0.role == .user } ?? chat.messages.first
+        var row = TrainingChatRow(
+            id: id, source: .imported, title: Self.title(of: title?.content ?? ""), createdAt: time, updatedAt: time)
+        row.tail = digest
+        try Self.insertEmpty(row, on: connection)
+        try Self.insert(chat.messages, into: id, after: [], at: time, on: connection)
+        let (messages, preferences) = try Self.copiedMessages(of: id, on: connection)
+        try store(TrainingContent(systemPrompt: nil, messages, preferences), as: row, on: connection)
+        return true
+    }
+}

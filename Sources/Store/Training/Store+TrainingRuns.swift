@@ -1,0 +1,147 @@
+/// Fine-tuning runs, as owners see them.
+///
+///     let run = try store.addTrainingRun(new, by: request)
+///     try store.requestStop(ofRun: run.id, by: request)        // its server sends the signal
+extension Store {
+    /// - Returns: nil if another run has the name.
+    package func addTrainingRun(_ new: NewTrainingRun, by request: AdminRequest) throws(StoreError) -> TrainingRunRecord? {
+        let id = TrainingRunID(), entry = admin.entry(.createRun, request), now = options.now()
+        return try database.transaction(.write) { connection throws(StoreError) in
+            try addTrainingRun(new, as: id, entry, at: now, on: connection)
+        }
+    }
+
+    func addTrainingRun(
+        _ new: NewTrainingRun, as id: TrainingRunID, _ entry: AdminQueries.NewAuditEntry, at now: Timestamp,
+        on connection: any Connection
+    ) throws(StoreError) -> TrainingRunRecord? {
+        try connection.execute("""
+            INSERT INTO training_runs
+                (id, name, state, settings, base_id, base_path, is_scheduled, machine, folder, created_at, created_by)
+            VALUES ($1, $2, 'queued', $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING
+            """, [
+                .text(id), .text(new.name.storable), .text(new.settings.storable), .text(new.base), .text(new.basePath.storable),
+                .integer(new.isScheduled ? 1 : 0), .text(new.machine.storable), .text(new.folder.storable), .integer(now),
+                .text(entry.request.actor.storable),
+            ])
+        guard let run = try Self.trainingRun(id, on: connection) else { return nil }
+        try AdminQueries.write(entry, id, new.name, on: connection)
+        try Self.notifyServers(on: connection, database.dialect)
+        return run
+    }
+
+    /// The newest run first.
+    ///
+    /// - Parameter last: The `next` of the previous page; nil for the first one.
+    package func trainingRuns(
+        after last: TrainingRunID? = nil, limit: Int = 100
+    ) throws(StoreError) -> (runs: [TrainingRunRecord], next: TrainingRunID?, total: Int) {
+        try database.transaction(.read) { connection throws(StoreError) in
+            let condition = last == nil
+                ? "" : "WHERE (created_at, id) < (SELECT created_at, id FROM training_runs WHERE id = $2)"
+            let rows = try connection.execute("""
+                SELECT \(TrainingRunRecord.columns) FROM training_runs \(condition) ORDER BY created_at DESC, id DESC LIMIT $1
+                """, [.integer(limit + 1)] + (last.map { [.text($0)] } ?? []))
+            let runs = try rows.prefix(limit).map { row throws(StoreError) in try TrainingRunRecord(row) }
+            let total = try connection.firstRow("SELECT count(*) FROM training_runs", [])?.integer(0) ?? 0
+            return (runs, rows.count > limit ? runs.last?.id : nil, total)
+        }
+    }
+
+    package func trainingRun(_ id: TrainingRunID) throws(StoreError) -> TrainingRunRecord {
+        try database.transaction(.read) { connection throws(StoreError) in
+            guard let run = try Self.trainingRun(id, on: connection) else { throw .notFound(.run) }
+            return run
+        }
+    }
+
+    static func trainingRun(_ id: TrainingRunID, on connection: any Connection) throws(StoreError) -> TrainingRunRecord? {
+        let row = try connection.firstRow("SELECT \(TrainingRunRecord.columns) FROM training_runs WHERE id = $1", [.text(id)])
+        return try row.map { row throws(StoreError) in try TrainingRunRecord(row) }
+    }
+
+    package func trainingRunOutput(_ id: TrainingRunID) throws(StoreError) -> TrainingRunOutput {
+        try database.transaction(.read) { connection throws(StoreError) in
+            var output = TrainingRunOutput()
+            let row = try connection.firstRow("SELECT curve, samples, log FROM training_run_output WHERE run_id = $1", [.text(id)])
+            guard let row else { return output }
+            output.curve = try row.text(0)
+            output.samples = try row.text(1)
+            output.log = try row.text(2)
+            return output
+        }
+    }
+
+    /// Asks the server of a run to stop it. A run that waits is stopped at once, one that has ended does not change.
+    ///
+    /// - Parameter isAbandoned: Says of a run in progress whether no server can reach its machine, so that it is stopped at once.
+    package func requestStop(
+        ofRun id: TrainingRunID, by request: AdminRequest, isAbandoned: (TrainingRunRecord) -> Bool = { _ in false }
+    ) throws(StoreError) -> TrainingRunRecord {
+        let entry = admin.entry(.stopRun, request), now = options.now()
+        return try changeRun(id, entry) { run, connection throws(StoreError) in
+            if run.state.hasEnded { return false }
+            let endsNow = run.state == .queued || isAbandoned(run)
+            try connection.execute("""
+                UPDATE training_runs SET state = $2, stop_requested_at = COALESCE(stop_requested_at, $3), finished_at = $4 WHERE id = $1
+                """, [
+                    .text(id), .text(endsNow ? "stopped" : "stopping"), .integer(now), endsNow ? .integer(now) : .null,
+                ])
+            return run.state != .stopping || endsNow
+        }
+    }
+
+    /// Queues a run that was stopped or has failed.
+    ///
+    /// - Returns: nil if it is in progress or has finished.
+    package func resumeTrainingRun(_ id: TrainingRunID, by request: AdminRequest) throws(StoreError) -> TrainingRunRecord? {
+        let entry = admin.entry(.resumeRun, request)
+        var isResumed = true
+        let run = try changeRun(id, entry) { run, connection throws(StoreError) in
+            isResumed = run.state == .stopped || run.state == .failed || run.state == .queued
+            guard isResumed, run.state != .queued else { return false }
+            try connection.execute("""
+                UPDATE training_runs SET state = 'queued', server_id = NULL, process_id = NULL, process_ticks = NULL, attempts = 0,
+                    stop_requested_at = NULL, stop_sent_at = NULL, finished_at = NULL, message = NULL, seconds_left = NULL
+                WHERE id = $1
+                """, [.text(id)])
+            return true
+        }
+        return isResumed ? run : nil
+    }
+
+    /// Deletes a run that is not in progress. Its files are the caller's.
+    ///
+    /// - Returns: nil if it is in progress.
+    package func deleteTrainingRun(_ id: TrainingRunID, by request: AdminRequest) throws(StoreError) -> TrainingRunRecord? {
+        let entry = admin.entry(.deleteRun, request)
+        return try database.transaction(.write) { connection throws(StoreError) in
+            let row = try connection.firstRow(
+                "SELECT \(TrainingRunRecord.columns) FROM training_runs WHERE id = $1 \(database.dialect.rowLock)", [.text(id)])
+            guard let row else { throw .notFound(.run) }
+            let run = try TrainingRunRecord(row)
+            if run.state.isInProgress { return nil }
+            try connection.execute("DELETE FROM training_runs WHERE id = $1", [.text(id)])
+            try AdminQueries.write(entry, id, run.name, on: connection)
+            return run
+        }
+    }
+
+    /// Changes a run, and writes an audit line if `change` returns true.
+    private func changeRun(
+        _ id: TrainingRunID, _ entry: AdminQueries.NewAuditEntry,
+        _ change: (TrainingRunRecord, any Connection) throws(StoreError) -> Bool
+    ) throws(StoreError) -> TrainingRunRecord {
+        try database.transaction(.write) { connection throws(StoreError) in
+            let row = try connection.firstRow(
+                "SELECT \(TrainingRunRecord.columns) FROM training_runs WHERE id = $1 \(database.dialect.rowLock)", [.text(id)])
+            guard let row else { throw .notFound(.run) }
+            let run = try TrainingRunRecord(row)
+            if try change(run, connection) {
+                try AdminQueries.write(entry, id, run.name, on: connection)
+                try Self.notifyServers(on: connection, database.dialect)
+            }
+            return try Self.trainingRun(id, on: connection) ?? run
+        }
+    }
+}

@@ -1,0 +1,105 @@
+/// When runs start by themselves. Off by default.
+package struct TrainingSchedule: Sendable, Equatable {
+    package var isEnabled = false
+    /// The minute of the day, in the local time of the servers; nil for any time.
+    package var startMinute: Int?
+    /// The least number of chats that were included since the last scheduled run; nil for one.
+    package var newChats: Int?
+    /// The settings of its runs: a JSON object.
+    package var settings = "{}"
+    /// Where its runs are made.
+    package var machine = ""
+    /// The next time of `startMinute`.
+    package var nextAt: Timestamp?
+    package internal(set) var lastRun: TrainingRunID?
+    /// Chats that were included after it are new: when it was enabled, or its last run was added.
+    package var countedFrom: Timestamp?
+    /// Increases with each change.
+    package internal(set) var change = 0
+
+    package init() {}
+}
+
+extension Store {
+    package func trainingSchedule() throws(StoreError) -> TrainingSchedule {
+        try database.transaction(.read) { connection throws(StoreError) in try Self.trainingSchedule(on: connection) }
+    }
+
+    private static func trainingSchedule(on connection: any Connection) throws(StoreError) -> TrainingSchedule {
+        var schedule = TrainingSchedule()
+        let row = try connection.firstRow("""
+            SELECT change, is_enabled, start_minute, new_chats, settings, machine, last_run_id, next_at, counted_from
+            FROM training_schedule WHERE id = 1
+            """, [])
+        guard let row else { return schedule }
+        schedule.change = try row.integer(0)
+        schedule.isEnabled = try row.integer(1) != 0
+        schedule.startMinute = try row.optionalInteger(2)
+        schedule.newChats = try row.optionalInteger(3)
+        schedule.settings = try row.text(4)
+        schedule.machine = try row.text(5)
+        schedule.lastRun = try row.optionalID(6)
+        schedule.nextAt = try row.optionalTimestamp(7)
+        schedule.countedFrom = try row.optionalTimestamp(8)
+        return schedule
+    }
+
+    /// Sets the schedule, as an owner wants it.
+    package func setTrainingSchedule(_ schedule: TrainingSchedule, by request: AdminRequest) throws(StoreError) -> TrainingSchedule {
+        let entry = admin.entry(.setSchedule, request)
+        return try database.transaction(.write) { connection throws(StoreError) in
+            try Self.write(schedule, on: connection)
+            try AdminQueries.write(entry, nil as TrainingRunID?, nil, on: connection)
+            try Self.notifyServers(on: connection, database.dialect)
+            return try Self.trainingSchedule(on: connection)
+        }
+    }
+
+    /// Starts a run that is due, or sets a later time: once, although several servers look.
+    ///
+    /// - Parameters:
+    ///   - schedule: As it was read. Nothing happens if it has changed since then.
+    ///   - next: The schedule afterwards.
+    ///   - run: nil to start none.
+    /// - Returns: The run; nil if there is none, or if another server was faster.
+    package func advance(
+        _ schedule: TrainingSchedule, to next: TrainingSchedule, starting run: NewTrainingRun?
+    ) throws(StoreError) -> TrainingRunRecord? {
+        let id = TrainingRunID(), now = options.now()
+        let entry = admin.entry(.createRun, AdminRequest(actor: "schedule", address: ""))
+        return try database.transaction(.write) { connection throws(StoreError) in
+            let row = try connection.firstRow(
+                "SELECT change FROM training_schedule WHERE id = 1 \(database.dialect.rowLock)", [])
+            guard try row?.integer(0) == schedule.change else {
+                // A transaction that runs again after a lost connection has added it.
+                return try Self.trainingRun(id, on: connection)
+            }
+            var next = next
+            next.change = schedule.change
+            var added: TrainingRunRecord?
+            if let run {
+                added = try addTrainingRun(run, as: id, entry, at: now, on: connection)
+                next.lastRun = added?.id ?? schedule.lastRun
+            }
+            try Self.write(next, on: connection)
+            return added
+        }
+    }
+
+    private static func write(_ schedule: TrainingSchedule, on connection: any Connection) throws(StoreError) {
+        func integer(_ number: Int?) -> SQLValue { number.map { .integer($0) } ?? .null }
+        try connection.execute("""
+            INSERT INTO training_schedule
+                (id, change, is_enabled, start_minute, new_chats, settings, machine, last_run_id, next_at, counted_from)
+            VALUES (1, 1, $1, $2, $3, $4, $5, $6, $7, $8)
+            ON CONFLICT (id) DO UPDATE SET change = training_schedule.change + 1, is_enabled = excluded.is_enabled,
+                start_minute = excluded.start_minute, new_chats = excluded.new_chats, settings = excluded.settings,
+                machine = excluded.machine, last_run_id = excluded.last_run_id, next_at = excluded.next_at,
+                counted_from = excluded.counted_from
+            """, [
+                .integer(schedule.isEnabled ? 1 : 0), integer(schedule.startMinute), integer(schedule.newChats),
+                .text(schedule.settings.storable), .text(schedule.machine.storable), schedule.lastRun.map { .text($0) } ?? .null,
+                schedule.nextAt.map { .integer($0) } ?? .null, schedule.countedFrom.map { .integer($0) } ?? .null,
+            ])
+    }
+}

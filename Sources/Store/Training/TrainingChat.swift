@@ -1,0 +1,125 @@
+package typealias TrainingChatID = Identifier<TrainingChat>
+
+/// A chat that may be used for training, as lists show it.
+package struct TrainingChat: Sendable, Equatable {
+    package enum Source: String, Sendable, CaseIterable { case account, guest, imported = "import" }
+
+    /// Only included chats are trained on. A chat that is included and then changes is new again.
+    package enum State: String, Sendable, CaseIterable { case new, included, excluded }
+
+    package let id: TrainingChatID
+    package let source: Source
+    package let state: State
+    package let title: String
+    /// A keyed hash of the account; nil for guests and imported chats.
+    package let person: String?
+    /// The model of the last answer.
+    package let model: String?
+    package let createdAt, updatedAt: Timestamp
+    /// The number of answers on the active path, and the characters (Unicode scalars) of its messages.
+    package let turns, characters: Int
+    /// Of users: ratings and corrections of all branches.
+    package let good, bad, corrections: Int
+    package let ownerCorrections, preferences: Int
+    package let tags: [String]
+    /// The number of near-duplicates, and the oldest one of them if it is not this chat.
+    package let duplicates: Int
+    package let duplicateOf: TrainingChatID?
+    package let personal: [PersonalData.Kind]
+    /// Whether it is kept for comparing models, and never trained on.
+    package let isHeldOut: Bool
+    package let reviewedAt: Timestamp?
+    package let reviewedBy: String?
+}
+
+/// A chat with its messages, for the owner.
+package struct TrainingChatDetails: Sendable, Equatable {
+    package let chat: TrainingChat
+    package let settings: ConversationSettings
+    /// All messages, also alternatives, each after the one that it follows.
+    package let messages: [TrainingMessage]
+    package let preferences: [AnswerPreference]
+}
+
+/// An included chat, ready to train on. `TrainingMessage.text` has corrections applied.
+package struct ReviewedChat: Sendable, Equatable {
+    package let id: TrainingChatID
+    package let title: String
+    package let isHeldOut: Bool
+    /// The system prompt and the model of the conversation.
+    package let settings: ConversationSettings
+    /// All messages, also alternatives, each after the one that it follows.
+    package let messages: [TrainingMessage]
+    /// What people have chosen, in the order of the questions.
+    package let preferences: [AnswerPreference]
+}
+
+/// What a training set has.
+package struct TrainingSetCounts: Sendable, Equatable {
+    /// Chats to train on, and held-out ones.
+    package let chats, heldOut: Int
+    /// Of the chats to train on: choices among answers and corrections, which are pairs, and ratings.
+    package let preferences, ratings: Int
+    /// Of the chats to train on, in Unicode scalars.
+    package let characters: Int
+}
+
+/// One page of the list of chats.
+package struct TrainingChatPage: Sendable, Equatable {
+    package let chats: [TrainingChat]
+    package let next: TrainingChatCursor?
+    /// The number of chats that match the filter.
+    package let total: Int
+    /// The numbers of chats that match the filter in any state.
+    package let counts: TrainingChatCounts
+    /// Changes of conversations that the list does not show yet, because there are too many. They are made in the background.
+    package let pending: Int
+}
+
+package struct TrainingChatCounts: Sendable, Equatable {
+    package var new = 0, included = 0, excluded = 0
+    /// Of the included ones.
+    package var heldOut = 0
+}
+
+/// A position in a list: after the chat with this sort key and id.
+package struct TrainingChatCursor: Sendable, Equatable, LosslessStringConvertible {
+    let key: Int
+    let id: TrainingChatID
+
+    package var description: String { "\(key).\(id)" }
+
+    init(_ key: Int, _ id: TrainingChatID) {
+        self.key = key
+        self.id = id
+    }
+
+    package init?(_ text: String) {
+        let parts = text.split(separator: ".", omittingEmptySubsequences: false)
+        guard parts.count == 2, let key = Int(parts[0]), let id = TrainingChatID(String(parts[1])) else { return nil }
+        self.init(key, id)
+    }
+}
+
+extension TrainingChat {
+    static let columns = """
+        c.id, c.source, c.state, c.title, c.person, c.model, c.created_at, c.updated_at, c.turns, c.characters, c.good, c.bad, \
+        c.corrections, c.owner_corrections, c.preferences, c.personal, c.held_out, c.reviewed_at, c.reviewed_by, \
+        (SELECT count(*) FROM training_chats AS o WHERE o.group_id = c.group_id AND o.usable = 1), \
+        (SELECT o.id FROM training_chats AS o WHERE o.group_id = c.group_id AND o.usable = 1 ORDER BY o.created_at, o.id LIMIT 1)
+        """
+
+    /// - Parameter row: The values of `columns`.
+    init(_ row: Row, tags: [String]) throws(StoreError) {
+        guard let source = Source(rawValue: try row.text(1)) else { throw row.unexpected(1, "a source") }
+        guard let state = State(rawValue: try row.text(2)) else { throw row.unexpected(2, "a state") }
+        let id: TrainingChatID = try row.id(0), first: TrainingChatID? = try row.optionalID(20)
+        self.init(
+            id: id, source: source, state: state, title: try row.text(3), person: try row.optionalText(4), model: try row.optionalText(5),
+            createdAt: try row.timestamp(6), updatedAt: try row.timestamp(7), turns: try row.integer(8), characters: try row.integer(9),
+            good: try row.integer(10), bad: try row.integer(11), corrections: try row.integer(12), ownerCorrections: try row.integer(13),
+            preferences: try row.integer(14), tags: tags, duplicates: max(0, try row.integer(19) - 1),
+            duplicateOf: first == id ? nil : first, personal: PersonalData.Kind.kinds(in: try row.integer(15)),
+            isHeldOut: try row.integer(16) == 1, reviewedAt: try row.optionalTimestamp(17), reviewedBy: try row.optionalText(18))
+    }
+}

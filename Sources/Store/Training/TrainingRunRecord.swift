@@ -1,0 +1,161 @@
+package typealias TrainingRunID = Identifier<TrainingRunRecord>
+
+/// A fine-tuning run that a server supervises.
+package struct TrainingRunRecord: Sendable, Equatable {
+    /// Raw values are stored and are part of the API.
+    package enum State: String, Sendable, CaseIterable {
+        /// Waits until no other run of its machine is in progress.
+        case queued
+        case running
+        /// Was asked to stop, and saves.
+        case stopping
+        /// Can be resumed.
+        case stopped
+        case finished
+        /// Ended with `message`. Can be resumed.
+        case failed
+
+        package var isInProgress: Bool { self == .running || self == .stopping }
+        package var hasEnded: Bool { self == .stopped || self == .finished || self == .failed }
+    }
+
+    /// What a run is trained on.
+    package struct DataSet: Sendable, Equatable {
+        /// Chats to train on, chats that are held out, and preferences.
+        package var chats, heldOut, preferences: Int
+        /// nil before the run has tokenized them.
+        package var tokens: Int?
+        /// Identifies the contents of the files.
+        package var digest: String
+
+        package init(chats: Int, heldOut: Int, preferences: Int, tokens: Int? = nil, digest: String) {
+            self.chats = chats
+            self.heldOut = heldOut
+            self.preferences = preferences
+            self.tokens = tokens
+            self.digest = digest
+        }
+    }
+
+    /// How far a run is.
+    package struct Progress: Sendable, Equatable {
+        package var step = 0
+        /// nil if the run's length is a time.
+        package var steps: Int?
+        package var secondsLeft: Double?
+        package var tokensPerSecond: Double?
+        package var loss: Double?
+        package var validationLoss: Double?
+
+        package init() {}
+    }
+
+    /// The process of a run. `ticks` tells it from a later one with the same id.
+    package struct ProcessID: Sendable, Equatable {
+        package let id, ticks: Int
+
+        package init(id: Int, ticks: Int) {
+            self.id = id
+            self.ticks = ticks
+        }
+    }
+
+    package let id: TrainingRunID
+    package let name: String
+    package let state: State
+    /// A JSON object.
+    package let settings: String
+    /// The id of the base model in the registry, and its file.
+    package let base: String?
+    package let basePath: String
+    package let isScheduled: Bool
+    /// Where its files are.
+    package let machine, folder: String
+    /// The server that supervises it, if that one is alive.
+    package let server: ServerID?
+    package let process: ProcessID?
+    /// How often it was started since its last progress.
+    package let attempts: Int
+    /// The sizes of log.jsonl and output.log when it was started for the last time: what is after them is of this start.
+    package let logBytes, outputBytes: Int
+    /// When it was asked to stop, and when its process was.
+    package let stopRequestedAt, stopSentAt: Timestamp?
+    package let createdAt: Timestamp
+    package let createdBy: String
+    package let startedAt, finishedAt: Timestamp?
+    /// nil before they were written.
+    package let data: DataSet?
+    package let progress: Progress
+    /// Why it failed, as a sentence.
+    package let message: String?
+    /// The id of the model that it made.
+    package let model: String?
+}
+
+/// A run to add.
+package struct NewTrainingRun: Sendable, Equatable {
+    package var name: String
+    package var settings: String
+    package var base: String?
+    package var basePath: String
+    package var machine, folder: String
+    package var isScheduled = false
+
+    package init(name: String, settings: String, base: String?, basePath: String, machine: String, folder: String) {
+        self.name = name
+        self.settings = settings
+        self.base = base
+        self.basePath = basePath
+        self.machine = machine
+        self.folder = folder
+    }
+}
+
+/// What the page shows of a run: JSON arrays, and the end of its log.
+package struct TrainingRunOutput: Sendable, Equatable {
+    package var curve = "[]"
+    package var samples = "[]"
+    package var log = ""
+
+    package init() {}
+}
+
+extension TrainingRunRecord {
+    static let columns = """
+        id, name, state, settings, base_id, base_path, is_scheduled, machine, folder, server_id, process_id, process_ticks, attempts,
+        stop_requested_at, stop_sent_at, created_at, created_by, started_at, finished_at, chats, held_out, preferences, tokens, digest,
+        step, steps, seconds_left, tokens_per_second, loss, validation_loss, message, model_id, log_bytes, output_bytes
+        """
+
+    init(_ row: Row) throws(StoreError) {
+        guard let state = State(rawValue: try row.text(2)) else { throw row.unexpected(2, "a state") }
+        var progress = Progress()
+        progress.step = try row.integer(24)
+        progress.steps = try row.optionalInteger(25)
+        progress.secondsLeft = try row.optionalReal(26)
+        progress.tokensPerSecond = try row.optionalReal(27)
+        progress.loss = try row.optionalReal(28)
+        progress.validationLoss = try row.optionalReal(29)
+        var process: ProcessID?
+        if let id = try row.optionalInteger(10) { process = ProcessID(id: id, ticks: try row.optionalInteger(11) ?? 0) }
+        var data: DataSet?
+        if let digest = try row.optionalText(23) {
+            data = DataSet(
+                chats: try row.integer(19), heldOut: try row.integer(20), preferences: try row.integer(21),
+                tokens: try row.optionalInteger(22), digest: digest)
+        }
+        self.init(
+            id: try row.id(0), name: try row.text(1), state: state, settings: try row.text(3), base: try row.optionalText(4),
+            basePath: try row.text(5), isScheduled: try row.integer(6) != 0, machine: try row.text(7), folder: try row.text(8),
+            server: try row.optionalID(9), process: process, attempts: try row.integer(12),
+            logBytes: try row.integer(32), outputBytes: try row.integer(33),
+            stopRequestedAt: try row.optionalTimestamp(13), stopSentAt: try row.optionalTimestamp(14), createdAt: try row.timestamp(15),
+            createdBy: try row.text(16), startedAt: try row.optionalTimestamp(17), finishedAt: try row.optionalTimestamp(18), data: data,
+            progress: progress, message: try row.optionalText(30), model: try row.optionalText(31))
+    }
+}
+
+extension Row {
+    func optionalInteger(_ column: Int) throws(StoreError) -> Int? { values[column] == .null ? nil : try integer(column) }
+    func optionalReal(_ column: Int) throws(StoreError) -> Double? { values[column] == .null ? nil : try real(column) }
+}

@@ -1,0 +1,131 @@
+import Glibc
+
+/// Decides whether a fine-tuned model may replace the one that answers now.
+///
+///     let decision = ModelGate().decision(on: evidence)
+///     decision.verdict                                        // .better
+///     decision.isPassed
+///
+/// The candidate is worse if it predicts held-out chats significantly worse, in the mean or in most of them, if it has forgotten more of
+/// the general chats than allowed, or if it answers significantly fewer questions right, or too few. It is better if it predicts held-out
+/// chats significantly better, or answers significantly more questions right, and nothing is worse.
+package struct ModelGate: Sendable, Equatable {
+    /// How much the loss on general chats may rise, as a share of the active model's.
+    package var maxReplayRise = 0.01
+    /// How many bits per byte fewer a better model needs on held-out chats, at least.
+    package var minHeldOutGain = 0.0
+    /// The share of the questions with known answers that the candidate must answer right, at least.
+    package var minRightAnswers = 0.0
+    /// The probability of taking noise for a difference.
+    package var significance = 0.05
+    /// Whether a model that is no worse, but not better either, fails.
+    package var requiresBetter = false
+
+    package init() {}
+
+    package enum Verdict: String, Sendable, CaseIterable {
+        case better, noWorse = "no_worse", worse
+    }
+
+    /// Both models on the same chats.
+    package struct Pair: Sendable {
+        package let candidate, active: Evaluation
+        /// Bits per byte of the candidate minus those of the active model.
+        package let comparison: ModelComparison
+
+        /// - Parameters: The metrics of each conversation.
+        package init(candidate: [Evaluation], active: [Evaluation]) throws(EvaluationError) {
+            comparison = try ModelComparison(of: candidate, with: active)
+            self.candidate = candidate.reduce(into: Evaluation(), +=)
+            self.active = active.reduce(into: Evaluation(), +=)
+        }
+
+        /// The rise of bits per byte as a share of the active model's.
+        package var rise: Double { candidate.bitsPerByte / active.bitsPerByte - 1 }
+    }
+
+    /// The questions whose answers are known.
+    package struct Answers: Sendable, Equatable {
+        package var questions = 0
+        package var candidateRight = 0
+        package var activeRight = 0
+        /// Questions that only one of the models answers right.
+        package var onlyCandidateRight = 0
+        package var onlyActiveRight = 0
+
+        package init() {}
+
+        package mutating func add(candidate: Bool, active: Bool) {
+            questions += 1
+            if candidate { candidateRight += 1 }
+            if active { activeRight += 1 }
+            if candidate, !active { onlyCandidateRight += 1 }
+            if active, !candidate { onlyActiveRight += 1 }
+        }
+
+        /// The probability of at least this difference between models that answer equally well.
+        package var p: Double { signTest(onlyCandidateRight, onlyActiveRight) }
+    }
+
+    /// What was measured; nil for what was not.
+    package struct Evidence: Sendable {
+        package var heldOut: Pair?
+        package var replay: Pair?
+        package var answers: Answers?
+
+        package init() {}
+    }
+
+    package struct Decision: Sendable, Equatable {
+        package let verdict: Verdict
+        /// Of each measurement; nil if it was not made.
+        package let heldOut, replay, answers: Verdict?
+        /// Whether the candidate may replace the active model.
+        package let isPassed: Bool
+    }
+
+    package func decision(on evidence: Evidence) -> Decision {
+        let heldOut = evidence.heldOut.map { judge($0) }
+        let replay = evidence.replay.map { $0.rise <= maxReplayRise ? Verdict.noWorse : .worse }            // NaN is worse
+        let answers = evidence.answers.map { judge($0) }
+        let all = [heldOut, replay, answers].compactMap { $0 }
+        let verdict: Verdict = all.contains(.worse) ? .worse : all.contains(.better) ? .better : .noWorse
+        return Decision(
+            verdict: verdict, heldOut: heldOut, replay: replay, answers: answers,
+            isPassed: verdict == .better || verdict == .noWorse && !requiresBetter)
+    }
+
+    package func isNoise(_ pair: Pair) -> Bool { pair.comparison.p > significance }
+
+    /// Whether the candidate predicts significantly more conversations worse than better. The mean may be better then: a model that
+    /// was trained on wrong answers predicts the wrong ones much better, and the right ones a little worse.
+    package func isMostlyWorse(_ pair: Pair) -> Bool {
+        let worse = pair.comparison.moreBits, better = pair.comparison.fewerBits
+        return worse > better && signTest(worse, better) <= significance
+    }
+
+    private func judge(_ pair: Pair) -> Verdict {
+        let comparison = pair.comparison
+        if !comparison.difference.isFinite { return .worse }
+        if isMostlyWorse(pair) { return .worse }
+        if isNoise(pair) { return .noWorse }
+        if comparison.difference > 0 { return .worse }
+        return -comparison.difference >= minHeldOutGain ? .better : .noWorse
+    }
+
+    private func judge(_ answers: Answers) -> Verdict {
+        if Double(answers.candidateRight) < minRightAnswers * Double(answers.questions) { return .worse }
+        if answers.p > significance { return .noWorse }
+        return answers.candidateRight > answers.activeRight ? .better : .worse
+    }
+}
+
+/// The probability that of a + b fair coins at least max(a, b) show the same side: the two-sided sign test.
+private func signTest(_ a: Int, _ b: Int) -> Double {
+    let n = a + b
+    let tail = (max(a, b)...max(n, 1)).reduce(0.0) { sum, k in
+        let choices: Double = lgamma(Double(n + 1)) - lgamma(Double(k + 1)) - lgamma(Double(n - k + 1))
+        return sum + exp(choices - Double(n) * M_LN2)
+    }
+    return n == 0 ? 1 : min(1, 2 * tail)
+}

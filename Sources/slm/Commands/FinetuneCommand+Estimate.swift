@@ -1,0 +1,193 @@
+import Autograd
+import Checkpoint
+import Corpus
+import Files
+import Formats
+import JSON
+import Kernels
+import Model
+import Platform
+import Report
+import Train
+
+/// The value of `--estimate [WHAT]`.
+enum EstimateOption: String, CaseIterable, OptionValue {
+    case off, memory
+    /// Also measures a step.
+    case time
+
+    init?(optionText: String) {
+        if let option = EstimateOption(rawValue: optionText) {
+            self = option
+        } else if let isOn = Bool(optionText: optionText) {
+            self = isOn ? .time : .off
+        } else {
+            return nil
+        }
+    }
+
+    var optionText: String { self == .off ? "false" : rawValue }
+    static var arity: OptionInfo.Arity { .optionalValue }
+    static var metavariable: String { "WHAT" }
+    static var choices: [String] { ["memory", "time"] }
+    static var expectation: String { "memory or time" }
+}
+
+/// What `slm finetune` knows before it creates a run.
+struct RunParts {
+    let path: String
+    let base: Checkpoint
+    let settings: Finetuning.Settings
+    let adapter: Checkpoint?
+    let plan: TrainingPlan
+    let memory: TrainingMemory
+    let configuration: GPTConfiguration
+    let processor: Processor
+    let precision: DataType
+}
+
+extension FinetuneOptions {
+    /// The machine of an estimate that measures nothing.
+    var untunedMachine: (processor: Processor, machine: TrainingMachine) {
+        get throws {
+            let processor = try processor()
+            let type = processor.dataType(for: dtype, isChosen: dtype == .bf16)
+            return (processor, TrainingMachine(processor, type, isRecomputing: recompute ?? false))
+        }
+    }
+}
+
+/// What a run would need. `slm serve` reads it as JSON before it starts one.
+private struct RunEstimate {
+    var memoryBytes, diskBytes: Int
+    /// The memory of the machine or the control group, and what of it is free.
+    let totalBytes = CPU.memoryBytes
+    let availableBytes = CPU.availableMemory
+    var freeDiskBytes: Int?
+    var parameters: Int
+    /// What the run would train: an adapter's parameters, or all.
+    var trained: Int
+    /// A smaller setting that fits.
+    var advice: String?
+    /// The files that the base was trained on, as far as they are known and still there.
+    var knownData: [String]
+    var time: (seconds: Double, steps: Int, tokensPerSecond: Double)?
+    var chats: (training: Int, validation: Int, tokens: Int)?
+
+    var fits: Bool { memoryBytes < totalBytes }
+
+    var json: String {
+        var writer = JSONWriter(.oneLine)
+        writer.object { object in
+            object.key("event"); object.string("estimate")
+            object.key("parameters"); object.integer(parameters)
+            object.key("trained_parameters"); object.integer(trained)
+            object.key("memory_bytes"); object.integer(memoryBytes)
+            object.key("total_bytes"); object.integer(totalBytes)
+            object.key("available_bytes"); object.integer(availableBytes ?? totalBytes)
+            object.key("fits"); object.boolean(fits)
+            object.key("advice"); if let advice { object.string(advice) } else { object.null() }
+            object.key("disk_bytes"); object.integer(diskBytes)
+            if let freeDiskBytes { object.key("free_disk_bytes"); object.integer(freeDiskBytes) }
+            object.key("known_data"); object.array { list in for path in knownData { list.string(path) } }
+            if let time {
+                object.key("seconds"); object.number(time.seconds)
+                object.key("steps"); object.integer(time.steps)
+                object.key("tokens_per_second"); object.number(time.tokensPerSecond)
+            }
+            if let chats {
+                object.key("chats"); object.integer(chats.training)
+                object.key("validation_chats"); object.integer(chats.validation)
+                object.key("tokens"); object.integer(chats.tokens)
+            }
+        }
+        return writer.text
+    }
+
+    var text: String {
+        func gigabytes(_ bytes: Int) -> String { "\((Double(bytes) / 1e9).fixed(2)) GB" }
+        var lines = ["memory   about \(gigabytes(memoryBytes)) of \(gigabytes(totalBytes))"
+            + (availableBytes.map { ", \(gigabytes($0)) are free" } ?? "") + (fits ? "" : ": too little")]
+        if let advice { lines.append("advice   \(advice)") }
+        lines.append("disk     about \(gigabytes(diskBytes))" + (freeDiskBytes.map { ", \(gigabytes($0)) are free" } ?? ""))
+        if let chats {
+            lines.append("data     \(chats.training) chats (\(chats.tokens) tokens) for training, \(chats.validation) for validation")
+        }
+        if let time {
+            lines.append("time     about \(clockText(time.seconds)): \(time.steps) steps at \(Int(time.tokensPerSecond)) tokens/s")
+        }
+        return lines.joined(separator: "\n")
+    }
+}
+
+extension FinetuneCommand {
+    /// Prints what the run would need.
+    func printEstimate(of parts: RunParts) throws {
+        var list = ParameterList(lora: parts.settings.lora)
+        _ = GPT(parts.configuration, in: &list)
+        // Two checkpoints with two moments, and one that is being written; a report and a log beside them.
+        let disk = 3 * 12 * Double(list.count) + 20e6
+        let needed = parts.memory.bytes(for: parts.configuration)
+        var estimate = RunEstimate(
+            memoryBytes: Int(needed), diskBytes: Int(disk), parameters: parts.base.configuration.parameterCount, trained: list.count,
+            knownData: KnownTrainingData.paths(of: parts.path, parts.base))
+        estimate.freeDiskBytes = DiskSpace.free(at: options.runs)
+        if !estimate.fits {
+            let smaller = parts.memory.advice(for: parts.configuration, within: 0.9 * Double(estimate.totalBytes)).first?.setting
+            estimate.advice = parts.settings.lora == nil
+                ? "Train a LoRA adapter: --lora 16." : smaller.map { "It fits with \($0)." } ?? "Use a smaller --lora."
+        }
+        if options.estimate == .time, estimate.fits { try measure(parts, into: &estimate) }
+        printLine(options.json ? estimate.json : estimate.text)
+    }
+
+    private func measure(_ parts: RunParts, into estimate: inout RunEstimate) throws {
+        let scratch = try ScratchFolder()
+        let finetuning = try Finetuning(
+            of: parts.path, parts.settings, from: parts.adapter, parts.plan, in: scratch.path, on: parts.processor,
+            precision: parts.precision, clock: now)
+        let run = finetuning.run
+        let step = StepTime.measured(for: run).seconds, total = run.estimate(secondsPerStep: step)
+        let context = run.trainer.rowLength
+        estimate.time = (total.seconds, total.steps, Double(run.tokensPerStep) / step)
+        if let preferences = finetuning.preferences {
+            let tokens = preferences.sequences.reduce(0) { $0 + $1.inputs.count }
+            estimate.chats = (preferences.training.count, preferences.validation.count, tokens)
+        } else {
+            let data = finetuning.data
+            estimate.chats = (
+                data.exampleCount(.train, context: context), data.exampleCount(.val, context: context),
+                data.training.count + data.validation.count)
+        }
+    }
+}
+
+/// The data that a model was trained on, for replay.
+private enum KnownTrainingData {
+    /// The older chats of a fine-tuned model, or of its base; the data of a trained one, which its log names. Empty if they are not known
+    /// or not all there.
+    static func paths(of path: String, _ checkpoint: Checkpoint) -> [String] {
+        var path = path, checkpoint = checkpoint
+        // A chain of fine-tunes: one more than a person would make.
+        for _ in 0..<32 {
+            let folder = RelativePath.folder(ofFileAt: path)
+            guard checkpoint.isFinetuned else { return existing(logged(in: folder)) }
+            if let replay = try? checkpoint.finetuningPaths("replay", from: folder), !replay.isEmpty { return existing(replay) }
+            guard case .text(let base)? = checkpoint.training["finetune/base"] else { return [] }
+            path = RelativePath.resolve(base, from: folder)
+            guard let next = try? ModelFile(path).checkpoint else { return [] }
+            checkpoint = next
+        }
+        return []
+    }
+
+    private static func logged(in folder: String) -> [String] {
+        guard let log = try? TrainingLog(of: folder), case .text(let source)? = log.setting("data", "source") else { return [] }
+        return Folder.contains("", in: source) || (try? InputFile.check(source)) != nil
+            ? [source] : source.split(separator: " ").map(String.init)
+    }
+
+    private static func existing(_ paths: [String]) -> [String] {
+        paths.allSatisfy { (try? InputFile.check($0)) != nil } ? paths : []
+    }
+}

@@ -1,0 +1,103 @@
+import Dashboard
+import JSON
+import Terminal
+
+/// Which chats of a server a command is about.
+struct LoopChatFilter {
+    enum State: String, CaseIterable, OptionValue { case new, included, excluded }
+    enum Rating: String, CaseIterable, OptionValue { case good, bad, corrected, none }
+    enum Source: String, CaseIterable, OptionValue { case account, guest, imported = "import" }
+    enum Flag: String, CaseIterable, OptionValue { case duplicate, personal }
+
+    var search: String?
+    var state: State?
+    var rating: Rating?
+    var tag: String?
+    var model: String?
+    var source: Source?
+    var person: String?
+    var flag: Flag?
+    var from: String?
+    var to: String?
+    var minTurns: Int?
+    var maxTurns: Int?
+
+    /// The query parameters of the routes.
+    var parameters: [(name: String, value: String)] {
+        let values: [(String, String?)] = [
+            ("q", search), ("state", state?.rawValue), ("rating", rating?.rawValue), ("tag", tag), ("model", model),
+            ("source", source?.rawValue), ("person", person), ("flag", flag?.rawValue), ("from", from), ("to", to),
+            ("min_turns", minTurns.map { "\($0)" }), ("max_turns", maxTurns.map { "\($0)" }),
+        ]
+        return values.compactMap { name, value in value.map { (name, $0) } }
+    }
+
+    func write(to object: inout JSONWriter) { for (name, value) in parameters { object.key(name); object.string(value) } }
+}
+
+/// The options of a command about chats.
+protocol LoopChatOptions: AdminOptions {
+    var filter: LoopChatFilter { get set }
+}
+
+extension LoopChatOptions {
+    static var filterOptions: OptionGroup<Self> {
+        OptionGroup("Chats", [
+            .option("search", \.filter.search, value: "TEXT", "Only chats whose title or messages contain TEXT."),
+            .option("state", \.filter.state, "Only chats in this state."),
+            .option("rating", \.filter.rating, "Only chats with an answer that was rated or corrected so, or with none."),
+            .option("tag", \.filter.tag, value: "TAG", "Only chats with this tag."),
+            .option("model", \.filter.model, value: "NAME", "Only chats whose last answer is of this model."),
+            .option("source", \.filter.source, "Only chats of accounts, of guests, or imported ones."),
+            .option("person", \.filter.person, value: "PERSON", "Only chats of this person, as slm loop chats shows it."),
+            .option("flag", \.filter.flag, "Only chats with near-duplicates, or with personal data."),
+            .option("from", \.filter.from, value: "DATE", "Only chats whose last message is of this day or later, such as 2026-11-01."),
+            .option("to", \.filter.to, value: "DATE", "Only chats whose last message is before this day."),
+            .option("min-turns", \.filter.minTurns, in: 0...1_000_000, "Only chats of at least N answers."),
+            .option("max-turns", \.filter.maxTurns, in: 0...1_000_000, "Only chats of at most N answers."),
+        ])
+    }
+}
+
+/// A chat as a server describes it.
+struct LoopChat {
+    let json: JSONElement
+
+    func text(_ name: String) -> String { json[name]?.string?.printable ?? "" }
+    func count(_ name: String) -> Int { json[name]?.integer ?? 0 }
+    func list(_ name: String) -> [String] { json[name]?.elements?.compactMap { $0.string?.printable } ?? [] }
+
+    var id: String { text("id") }
+    var person: String { text("person").isEmpty ? text("source") : text("person") }
+    var messages: [JSONElement] { json["messages"]?.elements.map { Array($0) } ?? [] }
+
+    /// What an owner should know before including it.
+    var remarks: [String] {
+        var remarks: [String] = []
+        if count("good") > 0 { remarks.append("\(count("good")) good") }
+        if count("bad") > 0 { remarks.append("\(count("bad")) bad") }
+        let corrections = count("corrections") + count("owner_corrections")
+        if corrections > 0 { remarks.append("\(corrections) corrected") }
+        if count("duplicates") > 0 { remarks.append("\(count("duplicates")) near-duplicates") }
+        if !list("personal").isEmpty { remarks.append("personal: " + list("personal").joined(separator: ", ")) }
+        if json["held_out"]?.boolean == true { remarks.append("held out") }
+        if !list("tags").isEmpty { remarks.append("tags: " + list("tags").joined(separator: ", ")) }
+        return remarks
+    }
+}
+
+/// A page of the list.
+struct LoopChatPage {
+    let chats: [LoopChat]
+    let next: String?
+    let total: Int
+
+    init(_ client: AdminClient, _ parameters: [(name: String, value: String)], limit: Int, after: String?) throws {
+        var parser = JSONParser()
+        let root = try parser.parse(client.training(
+            "GET", "chats", parameters + [("limit", "\(limit)")] + (after.map { [("after", $0)] } ?? [])))
+        chats = (root["items"]?.elements.map { Array($0) } ?? []).map { LoopChat(json: $0) }
+        next = root["next"]?.string
+        total = root["total"]?.integer ?? 0
+    }
+}

@@ -1,0 +1,109 @@
+import Dashboard
+import JSON
+import Terminal
+
+struct LoopChatsOptions: LoopChatOptions {
+    enum Order: String, CaseIterable, OptionValue { case newest, oldest, longest, shortest }
+
+    var connection = AdminConnection()
+    var filter = LoopChatFilter()
+    var order = Order.newest
+    var limit = 50
+    var json = false
+}
+
+struct LoopDecisionOptions: LoopChatOptions {
+    var connection = AdminConnection()
+    var filter = LoopChatFilter()
+    var ids: [String] = []
+    var all = false
+    var addedTags: [String] = []
+    var json = false
+}
+
+extension Command {
+    static var loopChats: Command {
+        Command(
+            "loop chats", "List the chats of a server that may be used for training.", LoopChatsOptions(),
+            [
+                OptionGroup("Main options", [
+                    .option("sort", \.order, "Sort the chats by the time of the last message or by their length."),
+                    .option("limit", \.limit, in: 0...10_000_000, "Print at most N chats; 0 for all."),
+                    .json(\.json),
+                ]),
+                LoopChatsOptions.filterOptions,
+                LoopChatsOptions.connectionOptions,
+            ],
+            examples: ["slm loop chats --state new", "slm loop chats --rating corrected --flag personal --json"]
+        ) { options in
+            let client = try options.client()
+            let parameters = options.filter.parameters + [("sort", options.order.rawValue)]
+            var chats: [LoopChat] = [], after: String?, total = 0
+            repeat {
+                let wanted = options.limit == 0 ? 200 : min(200, options.limit - chats.count)
+                let page = try LoopChatPage(client, parameters, limit: wanted, after: after)
+                chats += page.chats
+                total = page.total
+                after = page.next
+            } while after != nil && (options.limit == 0 || chats.count < options.limit)
+            if options.json {
+                for chat in chats { printLine(String(decoding: chat.json.json, as: UTF8.self)) }
+                return
+            }
+            var table = TextTable(["ID", "STATE", "TITLE", "FROM", "#ANSWERS", "REMARKS"])
+            for chat in chats {
+                table.add([
+                    chat.id, chat.text("state"), chat.text("title"), chat.person, chat.count("turns").grouped,
+                    chat.remarks.joined(separator: ", "),
+                ])
+            }
+            printTable(table)
+            if chats.count < total { printNote("\(chats.count.grouped) of \(total.grouped) chats; all of them: --limit 0.") }
+        }
+    }
+
+    static var loopInclude: Command {
+        decision("include", "included", "Include chats: they are trained on.")
+    }
+
+    static var loopExclude: Command {
+        decision("exclude", "excluded", "Exclude chats: they are never trained on.")
+    }
+
+    private static func decision(_ verb: String, _ state: String, _ summary: String) -> Command {
+        Command(
+            "loop \(verb)", summary, LoopDecisionOptions(),
+            [
+                OptionGroup("Main options", [
+                    .list("id", \.ids, value: "ID", "Change the chats with these ids.").positional(),
+                    .option("all", \.all, "Change all chats that match the options below, also if there are none of these."),
+                    .list("add-tag", \.addedTags, value: "TAG", "Tag the chats, too."),
+                    .json(\.json),
+                ]),
+                LoopDecisionOptions.filterOptions,
+                LoopDecisionOptions.connectionOptions,
+            ],
+            examples: ["slm loop \(verb) --rating \(verb == "include" ? "corrected" : "bad") --state new", "slm loop \(verb) ID"]
+        ) { options in
+            let hasFilter = !options.filter.parameters.isEmpty
+            guard options.ids.isEmpty ? hasFilter || options.all : !hasFilter && !options.all else {
+                throw UsageError("slm loop \(verb): expected either ids, or options that choose chats, or --all.")
+            }
+            let body = try options.client().training("POST", "chats/bulk") { object in
+                if options.ids.isEmpty {
+                    object.key("filter"); object.object { options.filter.write(to: &$0) }
+                } else {
+                    object.key("ids"); object.array { for id in options.ids { $0.string(id) } }
+                }
+                object.key("state"); object.string(state)
+                if !options.addedTags.isEmpty {
+                    object.key("add_tags"); object.array { for tag in options.addedTags { $0.string(tag) } }
+                }
+            }
+            if options.json { return printLine(String(decoding: body, as: UTF8.self)) }
+            var parser = JSONParser()
+            let changed = try parser.parse(body)["changed"]?.integer ?? 0
+            printLine("\(changed.grouped) \(changed == 1 ? "chat" : "chats") changed")
+        }
+    }
+}

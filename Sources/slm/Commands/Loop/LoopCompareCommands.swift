@@ -1,0 +1,184 @@
+import Dashboard
+import Glibc
+import JSON
+import Terminal
+
+struct LoopCompareOptions: AdminOptions {
+    var connection = AdminConnection()
+    var model: String?
+    var isDetached = false
+    var json = false
+}
+
+struct LoopQuestionsOptions: AdminOptions {
+    var connection = AdminConnection()
+    var add: String?
+    var expected: String?
+    var delete: String?
+    var json = false
+}
+
+struct LoopGateOptions: AdminOptions {
+    var connection = AdminConnection()
+    var maxReplayRise: Double?
+    var minGain: Double?
+    var significance: Double?
+    var minRight: Double?
+    var requiresBetter: Bool?
+    var general: [String] = []
+    var json = false
+}
+
+extension Command {
+    static var loopCompare: Command {
+        Command(
+            "loop compare",
+            "Compare a model with the active one, and show the verdict of the gate.",
+            LoopCompareOptions(),
+            [
+                OptionGroup("Main options", [
+                    .option("model", \.model, value: "MODEL", "Compare the model with this name or id.", default: "the newest candidate")
+                        .positional(),
+                    .option("detach", \.isDetached, "Start the comparison, and do not wait for its end."),
+                    .json(\.json, "Print the comparison as JSON."),
+                ]),
+                LoopCompareOptions.connectionOptions,
+            ],
+            examples: ["slm loop compare", "slm loop compare run-20261122-030000 --json"]
+        ) { options in
+            try options.run()
+        }
+    }
+
+    static var loopQuestions: Command {
+        Command(
+            "loop questions",
+            "List the questions that every comparison asks both models, add one or delete one.",
+            LoopQuestionsOptions(),
+            [
+                OptionGroup("Main options", [
+                    .option("add", \.add, value: "TEXT", "Add this question.").excluding("change"),
+                    .option("expect", \.expected, value: "TEXT", "A right answer to the added question contains these words."),
+                    .option("delete", \.delete, value: "ID", "Delete this question.").excluding("change"),
+                    .json(\.json),
+                ]),
+                LoopQuestionsOptions.connectionOptions,
+            ],
+            examples: ["slm loop questions", "slm loop questions --add 'What colour is snow?' --expect white"]
+        ) { options in
+            try options.run()
+        }
+    }
+
+    static var loopGate: Command {
+        Command(
+            "loop gate",
+            "Show when a candidate of a server is good enough to be promoted, or change it.",
+            LoopGateOptions(),
+            [
+                OptionGroup("Main options", [
+                    .option("max-replay-rise", \.maxReplayRise, in: 0...10,
+                            "Fail if the loss on general chats rises by more than this share."),
+                    .option("min-gain", \.minGain, in: 0...100, "Call a candidate better only if it needs X bits per byte fewer."),
+                    .option("min-right", \.minRight, in: 0...1, "Fail if it answers less than this share of the questions right."),
+                    .option("significance", \.significance, in: 0.0001...0.5, "Accept this chance of taking noise for a difference."),
+                    .option("require-better", \.requiresBetter, "Fail if it is no worse, but not better either."),
+                    .list("general", \.general, value: "FILE", "Take the general chats from these files of the server's machine."),
+                    .json(\.json),
+                ]),
+                LoopGateOptions.connectionOptions,
+            ],
+            examples: ["slm loop gate", "slm loop gate --min-right 0.8 --general data/general.jsonl"]
+        ) { options in
+            try options.run()
+        }
+    }
+}
+
+extension LoopCompareOptions {
+    fileprivate func run() throws {
+        let client = try client(), all = try client.models()
+        let newest = all.first { $0.state == "candidate" && $0.json["files_deleted_at"]?.string == nil }
+        guard let model = try model.map({ try client.model(named: $0) }) ?? newest else {
+            throw CommandError(description: "there is no candidate. Train one, or register a checkpoint: slm loop train")
+        }
+        var answer = try client.document("POST", "models/\(model.id)/compare") { _ in }
+        let id = answer?.json["id"]?.string ?? ""
+        if isDetached { return printLine(json ? answer?.text ?? "" : "comparing \(model.name.harmless)") }
+        let progress = ProgressBar("comparing", isVisible: !json)
+        while let state = answer?.json["state"]?.string, state == "running" {
+            progress.show(fraction: nil, model.name.harmless)
+            usleep(300_000)
+            answer = try client.document("GET", "comparisons/\(id)")
+        }
+        progress.clear()
+        guard let answer else { return }
+        if json { return printLine(answer.text) }
+        if let message = answer.json["message"]?.string { throw CommandError(description: message) }
+        for reason in answer.json["reasons"]?.elements.map({ Array($0) }) ?? [] { printLine(reason.string?.harmless ?? "") }
+        let verdict = answer.json["verdict"]?.string?.replacing("_", with: " ") ?? "unknown"
+        let isPassed = answer.json["passed"]?.boolean == true
+        let next = isPassed ? " Promote it: slm loop promote \(model.name.harmless)" : ""
+        printLine("\(model.name.harmless) is \(verdict)\(verdict == "no worse" ? "" : " than the active model").\(next)")
+        if !isPassed { throw ReportedFailure() }
+    }
+}
+
+extension LoopQuestionsOptions {
+    fileprivate func run() throws {
+        let client = try client()
+        if let add {
+            let added = try client.document("POST", "questions") {
+                $0.key("text"); $0.string(add)
+                if let expected { $0.key("expected"); $0.string(expected) }
+            }
+            return printLine(json ? added?.text ?? "" : added?.json["id"]?.string ?? "")
+        }
+        if expected != nil { throw UsageError("slm loop questions: --expect belongs to a question: --add TEXT --expect TEXT") }
+        if let delete { return _ = try client.document("DELETE", "questions/\(delete)") }
+        guard let found = try client.document("GET", "questions") else { return }
+        if json { return printLine(found.text) }
+        var table = TextTable(["QUESTION", "EXPECTED", "ID"])
+        for question in found.json["items"]?.elements.map({ Array($0) }) ?? [] {
+            table.add([question["text"]?.string ?? "", question["expected"]?.string ?? "-", question["id"]?.string ?? ""])
+        }
+        printTable(table)
+    }
+}
+
+extension LoopGateOptions {
+    fileprivate func run() throws {
+        let client = try client()
+        guard let now = try client.document("GET", "gate")?.json else { return }
+        var shown = now
+        let numbers = [
+            ("max_replay_loss_rise", maxReplayRise), ("min_held_out_gain", minGain), ("significance", significance),
+            ("min_right_answers", minRight),
+        ]
+        if numbers.contains(where: { $1 != nil }) || requiresBetter != nil || !general.isEmpty {
+            let changed = try client.document("PUT", "gate") { object in
+                for (name, number) in numbers {
+                    object.key(name)
+                    object.number(number ?? now[name]?.number ?? 0)
+                }
+                object.key("requires_better"); object.boolean(requiresBetter ?? now["requires_better"]?.boolean ?? false)
+                object.key("general")
+                if general.isEmpty, let stored = now["general"] {
+                    object.element(stored)
+                } else {
+                    object.array { list in for path in general { list.string(path) } }
+                }
+            }
+            shown = changed?.json ?? now
+        }
+        if json { return printLine(String(decoding: shown.json, as: UTF8.self)) }
+        func share(_ name: String) -> String { "\((100 * (shown[name]?.number ?? 0)).fixed(2)) %" }
+        printLine("most rise of the loss on general chats   \(share("max_replay_loss_rise"))")
+        printLine("least gain on held-out chats             \((shown["min_held_out_gain"]?.number ?? 0).fixed(4)) bits per byte")
+        printLine("least share of right answers             \(share("min_right_answers"))")
+        printLine("significance                             \(share("significance"))")
+        printLine("must be better                           \(shown["requires_better"]?.boolean == true ? "yes" : "no")")
+        let files = shown["general"]?.elements.map { $0.compactMap { $0.string?.harmless } }
+        printLine("general chats                            \(files?.joined(separator: ", ") ?? "those that the run mixed in")")
+    }
+}

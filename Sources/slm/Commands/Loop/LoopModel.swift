@@ -1,0 +1,44 @@
+import Dashboard
+import JSON
+
+/// A model of a server's registry.
+struct LoopModel {
+    let json: JSONElement
+
+    var id: String { json["id"]?.string ?? "" }
+    var name: String { json["name"]?.string ?? "" }
+    var state: String { json["state"]?.string ?? "" }
+    var error: String? { json["error"]?.string }
+    var verdict: String { json["verdict"]?.string?.replacing("_", with: " ") ?? "-" }
+    var isServed: Bool { json["is_served"]?.boolean ?? false }
+}
+
+extension AdminClient {
+    /// Sends a request of the training area.
+    ///
+    /// - Returns: The text of the response, and the response; nil for one without a body.
+    func document(
+        _ method: String, _ path: String, _ parameters: [(name: String, value: String)] = [],
+        _ write: ((inout JSONWriter) -> Void)? = nil
+    ) throws -> (text: String, json: JSONElement)? {
+        let body = try training(method, path, parameters, write)
+        if body.isEmpty { return nil }
+        var parser = JSONParser()
+        return (String(decoding: body, as: UTF8.self), try parser.parse(body))
+    }
+
+    /// All models of the registry, the newest first.
+    func models() throws -> [LoopModel] {
+        (try document("GET", "models")?.json["items"]?.elements).map { $0.map { LoopModel(json: $0) } } ?? []
+    }
+
+    /// Finds a model by its id, or by its name: of several with the name, the one whose files were not replaced.
+    func model(named name: String) throws -> LoopModel {
+        let found = try models().filter { $0.id == name || $0.name == name }
+        let usable = found.filter { $0.json["files_deleted_at"]?.string == nil }
+        guard let model = usable.first ?? found.first else {
+            throw CommandError(description: "no model has the name or id '\(name)'. All models: slm loop models")
+        }
+        return model
+    }
+}

@@ -1,0 +1,164 @@
+import Dashboard
+import JSON
+import Terminal
+
+struct LoopModelsOptions: AdminOptions {
+    var connection = AdminConnection()
+    var json = false
+}
+
+/// The options of commands about one model.
+struct LoopModelOptions: AdminOptions {
+    var connection = AdminConnection()
+    var model: String?
+    var name: String?
+    var force = false
+    var json = false
+}
+
+extension Command {
+    static var loopStatus: Command {
+        listCommand("loop status", "Show which models a server serves, and what they take on the disk.") { options, text, registry in
+            if options.json { return printLine(text) }
+            let models = registry["items"]?.elements.map { $0.map { LoopModel(json: $0) } } ?? []
+            for state in ["active", "previous"] {
+                guard let model = models.first(where: { $0.state == state }) else {
+                    printLine("\(state): none")
+                    continue
+                }
+                let since = model.json["promoted_at"]?.string.map { ", since \($0)" } ?? ""
+                let by = model.json["promoted_by"]?.string.map { " by \($0)" } ?? ""
+                printLine("\(state): \(model.name.harmless)\(state == "active" ? since + by.harmless : "")")
+                if state == "active", !model.isServed { printLine("  it is not served: \(model.error?.harmless ?? "it is loading")") }
+            }
+            if let canary = models.first(where: { $0.id == registry["canary"]?["model"]?.string }) {
+                let share = registry["canary"]?["share"]?.number ?? 0
+                printLine("canary: \(canary.name.harmless), \((share * 100).fixed(1)) % of the conversations")
+            }
+            let candidates = models.filter { $0.state == "candidate" }
+            if !candidates.isEmpty { printLine("candidates: \(candidates.map(\.name.harmless).joined(separator: ", "))") }
+            let used = registry["disk"]?["used_bytes"]?.number ?? 0, free = registry["disk"]?["free_bytes"]?.number
+            printLine("disk: \((used / 1e6).fixed(0)) MB of models" + (free.map { ", \(($0 / 1e6).fixed(0)) MB free" } ?? ""))
+        }
+    }
+
+    static var loopModels: Command {
+        listCommand("loop models", "List the models that a server knows, newest first.") { options, text, registry in
+            if options.json { return printLine(text) }
+            let canary = registry["canary"]
+            var table = TextTable(["NAME", "STATE", "VERDICT", "#MB", "#KEYS", "SERVED", "CREATED", "ID"])
+            let models = registry["items"]?.elements.map { $0.map { LoopModel(json: $0) } } ?? []
+            for model in models {
+                let isCanary = canary?["model"]?.string == model.id
+                let share = canary?["share"]?.number.map { " \(($0 * 100).fixed(0)) %" } ?? ""
+                let isGone = model.json["files_deleted_at"]?.string != nil
+                table.add([
+                    model.name, model.state + (isCanary ? ", canary" + share : "") + (isGone ? ", no files" : ""), model.verdict,
+                    ((model.json["size_bytes"]?.number ?? 0) / 1e6).fixed(1), "\(model.json["keys"]?.integer ?? 0)",
+                    model.isServed ? "yes" : model.error ?? "-", model.json["created_at"]?.string ?? "-", model.id,
+                ])
+            }
+            printTable(table)
+        }
+    }
+
+    private static func listCommand(
+        _ name: String, _ summary: String, _ print: @escaping (LoopModelsOptions, String, JSONElement) throws -> Void
+    ) -> Command {
+        Command(
+            name, summary, LoopModelsOptions(),
+            [OptionGroup("Main options", [.json(\.json)]), LoopModelsOptions.connectionOptions], examples: ["slm \(name)"]
+        ) { options in
+            guard let (text, json) = try options.client().document("GET", "models") else { return }
+            try print(options, text, json)
+        }
+    }
+
+    static var loopRegister: Command {
+        Command(
+            "loop register",
+            "Register a checkpoint, a LoRA adapter or another model on the server's machine as a candidate.",
+            LoopModelOptions(),
+            [
+                OptionGroup("Main options", [
+                    .option("path", \.model, value: "FILE", "Register this file or Hugging Face folder of the server's machine.")
+                        .positionalOnly(),
+                    .option("name", \.name, value: "NAME", "Set its name in the API.", default: "the name of its run"),
+                    .json(\.json),
+                ]),
+                LoopModelOptions.connectionOptions,
+            ],
+            examples: ["slm loop register checkpoints/second/best.h5", "slm loop register model.gguf --name qwen"]
+        ) { options in
+            guard let path = options.model else {
+                throw UsageError("slm loop register: expected a file of the server's machine: slm loop register FILE")
+            }
+            let name = options.name ?? ModelOptions.modelName(of: path)
+            let response = try options.client().document("POST", "models") {
+                $0.key("path"); $0.string(path)
+                $0.key("name"); $0.string(name)
+            }
+            guard let response else { return }
+            let model = LoopModel(json: response.json)
+            printLine(options.json ? response.text : "\(model.name.harmless) is a \(model.state): \(model.id)")
+        }
+    }
+
+    static var loopPromote: Command {
+        modelCommand(
+            "loop promote", "Make a model the one that answers on all servers of the database.",
+            [.option("force", \.force, "Promote a model that was not found better or no worse than the active one.")]
+        ) { options, client, model in
+            let response = try client.document("POST", "models/\(model.id)/promote") { $0.key("force"); $0.boolean(options.force) }
+            try printChange(response, options, "is active. To go back: slm loop rollback")
+        }
+    }
+
+    static var loopArchive: Command {
+        modelCommand("loop archive", "Archive a model that will not be promoted.", []) { options, client, model in
+            try printChange(client.document("POST", "models/\(model.id)/archive") { _ in }, options, "is archived")
+        }
+    }
+
+    static var loopDeleteModel: Command {
+        modelCommand("loop delete-model", "Delete a model from the registry, and its files if a run of the server has written them.", []) {
+            options, client, model in
+            _ = try client.document("DELETE", "models/\(model.id)")
+            printLine(options.json ? JSONLine(["deleted": .text(model.id)]) : "\(model.name.harmless) is deleted")
+        }
+    }
+
+    private static func modelCommand(
+        _ name: String, _ summary: String, _ options: [CommandOption<LoopModelOptions>],
+        _ run: @escaping (LoopModelOptions, AdminClient, LoopModel) throws -> Void
+    ) -> Command {
+        Command(
+            name, summary, LoopModelOptions(),
+            [
+                OptionGroup("Main options", [
+                    .option("model", \.model, value: "NAME", "The model with this name or id.").positionalOnly(),
+                ] + options + [.json(\.json)]),
+                LoopModelOptions.connectionOptions,
+            ],
+            examples: ["slm \(name) colours-1"]
+        ) { options in
+            guard let wanted = options.model else { throw UsageError("slm \(name): expected a model: slm \(name) NAME") }
+            let client = try options.client()
+            try run(options, client, try client.model(named: wanted))
+        }
+    }
+
+    static func printChange(_ response: (text: String, json: JSONElement)?, _ options: LoopModelOptions, _ change: String) throws {
+        guard let response else { return }
+        printLine(options.json ? response.text : "\(LoopModel(json: response.json).name.harmless) \(change)")
+    }
+
+    static var loopRollback: Command {
+        Command(
+            "loop rollback", "Make the model that was active before answer again.", LoopModelOptions(),
+            [OptionGroup("Main options", [.json(\.json)]), LoopModelOptions.connectionOptions], examples: ["slm loop rollback"]
+        ) { options in
+            try printChange(options.client().document("POST", "rollback") { _ in }, options, "is active again")
+        }
+    }
+}

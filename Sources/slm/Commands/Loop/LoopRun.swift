@@ -1,0 +1,103 @@
+import Dashboard
+import JSON
+
+/// A fine-tuning run, as a server describes it.
+struct LoopRun {
+    let json: JSONElement
+
+    /// The response as JSON.
+    let text: String
+
+    init(_ body: [UInt8]) throws {
+        var parser = JSONParser()
+        json = try parser.parse(body)
+        text = String(decoding: body, as: UTF8.self)
+    }
+
+    init(_ json: JSONElement) {
+        self.json = json
+        text = String(decoding: json.json, as: UTF8.self)
+    }
+
+    var id: String { json["id"]?.string ?? "" }
+    var name: String { json["name"]?.string ?? id }
+    var state: String { json["state"]?.string ?? "unknown" }
+    var message: String? { json["message"]?.string }
+    var step: Int { json["step"]?.integer ?? 0 }
+    var steps: Int? { json["steps"]?.integer }
+    var secondsLeft: Double? { json["seconds_left"]?.number }
+    var hasEnded: Bool { ["stopped", "finished", "failed"].contains(state) }
+
+    /// The part that is done, from 0 to 1; nil if it is not known.
+    var fraction: Double? {
+        if let steps, steps > 0 { return min(1, Double(step) / Double(steps)) }
+        guard let minutes = json["settings"]?["minutes"]?.number, minutes > 0, let secondsLeft else { return nil }
+        return min(1, max(0, 1 - secondsLeft / (60 * minutes)))
+    }
+
+    /// step 120  loss 1.234  val 1.301  4500 tokens/s
+    var details: String {
+        var parts = ["step \(step)"]
+        if let loss = json["loss"]?.number { parts.append("loss \(loss.fixed(3))") }
+        if let loss = json["validation_loss"]?.number { parts.append("val \(loss.fixed(3))") }
+        if let speed = json["tokens_per_second"]?.number { parts.append("\(Int(speed)) tokens/s") }
+        return parts.joined(separator: "  ")
+    }
+}
+
+extension AdminClient {
+    /// The run with an id or a name.
+    func run(_ text: String) throws -> LoopRun {
+        if text.utf8.count == 26, text.utf8.allSatisfy({ (48...57).contains($0) || (97...122).contains($0) }) {
+            do { return try LoopRun(training("GET", "runs/\(text)")) } catch AdminError.rejected(status: 404, message: _) {}
+        }
+        var found: LoopRun?
+        try forEachRun { if $0.name == text, found == nil { found = $0 } }
+        guard let found else { throw CommandError(description: "there is no run '\(text)'. All runs: slm loop runs") }
+        return try LoopRun(training("GET", "runs/\(found.id)"))
+    }
+
+    /// All runs, the newest first.
+    func forEachRun(limit: Int = 0, _ body: (LoopRun) throws -> Void) throws {
+        var next: String?, count = 0
+        repeat {
+            let page = try LoopRun(training("GET", "runs", [("limit", "200")] + (next.map { [("after", $0)] } ?? [])))
+            for run in page.json["items"]?.elements.map({ Array($0) }) ?? [] where limit == 0 || count < limit {
+                try body(LoopRun(run))
+                count += 1
+            }
+            next = page.json["next"]?.string
+        } while next != nil && (limit == 0 || count < limit)
+    }
+
+    /// Shows a run until it ends. Ctrl-C leaves it alone.
+    func follow(_ id: String, isQuiet: Bool) throws {
+        let stop = StopSignal()
+        var run = try LoopRun(training("GET", "runs/\(id)")), shown = ""
+        let progress = ProgressBar("training \(run.name)", isVisible: !isQuiet)
+        while !run.hasEnded {
+            if run.state != shown, run.state != "running", !isQuiet { printNote("the run \(run.name) is \(run.state).") }
+            shown = run.state
+            if run.state == "running" { progress.show(fraction: run.fraction, run.details) }
+            if !stop.wait(seconds: 1) {
+                progress.clear()
+                let name = run.name.shellWord
+                printNote("the run continues on the server. Watch it: slm loop run \(name), stop it: slm loop stop \(name)")
+                throw Interrupted()
+            }
+            run = try LoopRun(training("GET", "runs/\(id)"))
+        }
+        progress.clear()
+        try run.printEnding()
+    }
+}
+
+extension LoopRun {
+    func printEnding() throws {
+        switch state {
+        case "failed": throw CommandError(description: "the run \(name) has failed: \(message ?? "")")
+        case "stopped": printNote("the run \(name) was stopped at step \(step). Continue it: slm loop resume \(name.shellWord)")
+        default: printLine("the run \(name) has finished: \(details)")
+        }
+    }
+}

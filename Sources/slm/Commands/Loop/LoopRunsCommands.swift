@@ -1,0 +1,114 @@
+import Dashboard
+import JSON
+import Terminal
+
+struct LoopRunsOptions: AdminOptions {
+    var connection = AdminConnection()
+    var limit = 50
+    var json = false
+}
+
+/// The options of commands about one run.
+struct LoopRunOfIDOptions: AdminOptions {
+    var connection = AdminConnection()
+    var run: String?
+    var isDetached = false
+    var json = false
+    var quiet = false
+
+    func id(for command: String) throws -> String {
+        guard let run else { throw UsageError("slm loop \(command): expected the id or the name of a run: slm loop \(command) RUN") }
+        return run
+    }
+}
+
+extension Command {
+    static var loopRuns: Command {
+        Command(
+            "loop runs",
+            "List the fine-tuning runs of a server, newest first.",
+            LoopRunsOptions(),
+            [
+                OptionGroup("Main options", [
+                    .option("limit", \.limit, in: 0...10_000_000, "Print at most N runs; 0 for all."),
+                    .json(\.json),
+                ]),
+                LoopRunsOptions.connectionOptions,
+            ],
+            examples: ["slm loop runs", "slm loop runs --limit 0 --json"]
+        ) { options in
+            let client = try options.client()
+            var table = TextTable(["NAME", "STATE", "STEP", "VAL LOSS", "TOKENS/S", "LEFT", "CHATS", "CREATED", "ID"])
+            try client.forEachRun(limit: options.limit) { run in
+                if options.json { return printLine(run.text) }
+                table.add([
+                    run.name, run.state, run.steps.map { "\(run.step)/\($0)" } ?? "\(run.step)",
+                    run.json["validation_loss"]?.number?.fixed(4) ?? "-",
+                    run.json["tokens_per_second"]?.number.map { "\(Int($0))" } ?? "-", run.secondsLeft.map(clockText) ?? "-",
+                    run.json["data"]?["chats"]?.integer.map(String.init) ?? "-", run.json["created_at"]?.string ?? "-", run.id,
+                ])
+            }
+            if options.json { return }
+            printTable(table)
+        }
+    }
+
+    static var loopRun: Command {
+        runCommand(
+            "loop run", "Show a fine-tuning run of a server until it ends. Ctrl-C leaves the run alone.",
+            [
+                .option("detach", \.isDetached, "Print its state once, and do not wait for its end."),
+                .quiet(\.quiet),
+            ]
+        ) { options, client in
+            let run = try client.run(options.id(for: "run"))
+            if options.json { return printLine(run.text) }
+            if options.isDetached || run.hasEnded {
+                for line in run.json["log"]?.string?.split(separator: "\n").suffix(20) ?? [] { printLine(line) }
+                if run.hasEnded { return try run.printEnding() }
+                return printLine("the run \(run.name) is \(run.state): \(run.details)")
+            }
+            try client.follow(run.id, isQuiet: options.quiet)
+        }
+    }
+
+    static var loopStop: Command {
+        runCommand("loop stop", "Stop a fine-tuning run of a server. It saves, and can be resumed.", []) { options, client in
+            let run = try client.run(options.id(for: "stop"))
+            let stopped = try LoopRun(client.training("POST", "runs/\(run.id)/stop") { _ in })
+            printLine(options.json ? stopped.text : "the run \(stopped.name) is \(stopped.state)")
+        }
+    }
+
+    static var loopResume: Command {
+        runCommand("loop resume", "Continue a fine-tuning run of a server that was stopped or has failed.", []) { options, client in
+            let run = try client.run(options.id(for: "resume"))
+            let resumed = try LoopRun(client.training("POST", "runs/\(run.id)/resume") { _ in })
+            printLine(options.json ? resumed.text : "the run \(resumed.name) is \(resumed.state)")
+        }
+    }
+
+    static var loopDeleteRun: Command {
+        runCommand("loop delete-run", "Delete a fine-tuning run of a server. The model that it made stays.", []) { options, client in
+            let run = try client.run(options.id(for: "delete-run"))
+            _ = try client.training("DELETE", "runs/\(run.id)")
+            printLine(options.json ? JSONLine(["id": .text(run.id), "deleted": .flag(true)]) : "deleted the run \(run.name)")
+        }
+    }
+
+    private static func runCommand(
+        _ name: String, _ summary: String, _ more: [CommandOption<LoopRunOfIDOptions>],
+        _ body: @escaping (LoopRunOfIDOptions, AdminClient) throws -> Void
+    ) -> Command {
+        Command(
+            name, summary, LoopRunOfIDOptions(),
+            [
+                OptionGroup("Main options", [
+                    .option("run", \.run, value: "RUN", "The id or the name of the run.").positionalOnly(),
+                ] + more + [.json(\.json)]),
+                LoopRunOfIDOptions.connectionOptions,
+            ],
+            examples: ["slm \(name) first"]
+        ) { options in try body(options, try options.client()) }
+    }
+}

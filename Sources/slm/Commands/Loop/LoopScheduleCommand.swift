@@ -1,0 +1,62 @@
+import Dashboard
+import JSON
+
+struct LoopScheduleOptions: LoopRunOptions {
+    var connection = AdminConnection()
+    var run = LoopRunSettings()
+    var at: String?
+    var newChats: Int?
+    var isOff = false
+    var json = false
+}
+
+extension Command {
+    static var loopSchedule: Command {
+        Command(
+            "loop schedule",
+            "Show when a server fine-tunes by itself, or change it.",
+            LoopScheduleOptions(),
+            [
+                OptionGroup("Main options", [
+                    .option("at", \.at, value: "HH:MM", "Start a run every night at this time of the server, if there are new chats.")
+                        .excluding("off"),
+                    .option("new-chats", \.newChats, in: 1...1_000_000,
+                            "Start a run after N new included chats; with --at, at that time if there are as many."),
+                    .option("off", \.isOff, "Start no runs.").excluding("off"),
+                    .json(\.json),
+                ]),
+                OptionGroup("Runs", LoopScheduleOptions.runOptions),
+                OptionGroup("Chats", LoopScheduleOptions.chatOptions),
+                LoopScheduleOptions.connectionOptions,
+            ],
+            examples: ["slm loop schedule", "slm loop schedule --at 03:00 --new-chats 20", "slm loop schedule --off"]
+        ) { options in
+            let client = try options.client()
+            var schedule = try LoopRun(client.training("GET", "schedule"))
+            if options.isOff || options.at != nil || options.newChats != nil {
+                let old = schedule.json["settings"]
+                schedule = try LoopRun(client.training("PUT", "schedule") { object in
+                    object.key("enabled"); object.boolean(!options.isOff)
+                    if let at = options.at { object.key("at"); object.string(at) }
+                    if let count = options.newChats { object.key("new_chats"); object.integer(count) }
+                    object.key("settings")
+                    if options.run.isDefault, let old { object.element(old) } else { object.object { options.run.write(to: &$0) } }
+                })
+            } else if !options.run.isDefault {
+                throw UsageError("slm loop schedule: expected --at or --new-chats with the settings of the runs.")
+            }
+            if options.json { return printLine(schedule.text) }
+            printLine(schedule.scheduleText)
+        }
+    }
+}
+
+extension LoopRun {
+    fileprivate var scheduleText: String {
+        guard json["enabled"]?.boolean == true else { return "off: runs start only when an owner starts them" }
+        let chats = json["new_chats"]?.integer
+        guard let at = json["at"]?.string else { return "a run starts after \(chats ?? 1) new included chats" }
+        let next = json["next_at"]?.string.map { "; next at \($0)" } ?? ""
+        return "a run starts at \(at), if there are at least \(chats ?? 1) new included chats\(next)"
+    }
+}

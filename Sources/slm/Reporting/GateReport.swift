@@ -1,0 +1,184 @@
+import JSON
+import Train
+
+/// What `slm gate` prints: a table and the reasons, or one JSON object.
+struct GateReport {
+    struct Answer: Sendable {
+        let question: GateQuestion
+        let candidate, active: String
+    }
+
+    let candidate, active: String
+    private let gate: ModelGate
+    var evidence = ModelGate.Evidence()
+    var answers: [Answer] = []
+    /// Of the candidate and of the active model; empty if they answered nothing.
+    var tokensPerSecond: [Double?] = []
+    /// The sizes of the two files.
+    var bytes: [Int] = []
+    /// Without those of LoRA adapters.
+    var parameters: [Int] = []
+
+    init(candidate: String, active: String, _ gate: ModelGate) {
+        self.candidate = candidate
+        self.active = active
+        self.gate = gate
+    }
+
+    /// One sentence for each measurement.
+    func reasons(_ decision: ModelGate.Decision) -> [String] {
+        var texts: [String] = []
+        if let pair = evidence.heldOut { texts.append("Held-out chats: " + heldOutText(pair, decision.heldOut)) }
+        if let pair = evidence.replay {
+            texts.append("General chats: " + replayText(pair, decision.replay))
+        } else {
+            texts.append("General chats: not measured, so the candidate may have forgotten some of what it could.")
+        }
+        if let answers = evidence.answers {
+            let isTooFew = Double(answers.candidateRight) < gate.minRightAnswers * Double(answers.questions)
+            let end = isTooFew ? "; at least \((100 * gate.minRightAnswers).fixed(0)) % are required"
+                : decision.answers == .noWorse ? ", which is within noise" : ""
+            texts.append("Questions: the candidate answers \(answers.candidateRight) of \(answers.questions) right, the active model "
+                + "\(answers.activeRight)\(end).")
+        }
+        return texts
+    }
+
+    static func sentence(_ verdict: ModelGate.Verdict) -> String {
+        switch verdict {
+        case .better: "The candidate is better than the active model."
+        case .noWorse: "The candidate is no worse than the active model, but not clearly better."
+        case .worse: "The candidate is worse than the active model."
+        }
+    }
+
+    private func heldOutText(_ pair: ModelGate.Pair, _ verdict: ModelGate.Verdict?) -> String {
+        let comparison = pair.comparison, difference = comparison.difference
+        guard difference.isFinite else { return "the candidate has no finite loss." }
+        let chats = comparison.count == 1 ? "1 chat" : "\(comparison.count) chats"
+        guard comparison.count > 1 else { return "\(chats) is too little to compare models." }
+        let amount = "the candidate needs \(abs(difference).fixed(4)) \(difference < 0 ? "fewer" : "more") bits per byte"
+        if gate.isMostlyWorse(pair), difference <= 0 || gate.isNoise(pair) {
+            return "the candidate predicts \(comparison.moreBits) of \(chats) worse and \(comparison.fewerBits) better, so the others "
+                + "decide the mean (\(abs(difference).fixed(4)) bits per byte \(difference < 0 ? "fewer" : "more")). Look for wrong "
+                + "answers in the training data."
+        }
+        if gate.isNoise(pair) { return "\(amount), which is within noise (\(chats))." }
+        let ends = [abs(comparison.interval.lowerBound), abs(comparison.interval.upperBound)].sorted()
+        let measured = "\(amount) (95 %: \(ends[0].fixed(4)) to \(ends[1].fixed(4)), \(chats))"
+        return verdict == .noWorse ? "\(measured); a better model needs \(gate.minHeldOutGain.fixed(4)) fewer." : "\(measured)."
+    }
+
+    private func replayText(_ pair: ModelGate.Pair, _ verdict: ModelGate.Verdict?) -> String {
+        guard pair.rise.isFinite else { return "the candidate has no finite loss." }
+        let change = "the loss \(pair.rise < 0 ? "falls" : "rises") by \((100 * abs(pair.rise)).fixed(2)) %"
+        return verdict == .worse ? "\(change), and at most \((100 * gate.maxReplayRise).fixed(2)) % is allowed." : "\(change)."
+    }
+
+    func print(_ decision: ModelGate.Decision) {
+        var rows: [[String]] = [["", "candidate", "active"]]
+        for (name, pair) in [("held-out chats", evidence.heldOut), ("general chats", evidence.replay)] {
+            guard let pair else { continue }
+            rows.append(["\(name), loss", pair.candidate.loss.fixed(4), pair.active.loss.fixed(4)])
+            rows.append(["\(name), bits/byte", pair.candidate.bitsPerByte.fixed(4), pair.active.bitsPerByte.fixed(4)])
+        }
+        if let answers = evidence.answers {
+            rows.append(["right answers of \(answers.questions)", "\(answers.candidateRight)", "\(answers.activeRight)"])
+        }
+        if tokensPerSecond.count == 2 {
+            rows.append(["tokens/s, one answer"] + tokensPerSecond.map { $0.map { $0.fixed(0) } ?? "-" })
+        }
+        if bytes.count == 2 { rows.append(["size, MB"] + bytes.map { (Double($0) / 1e6).fixed(1) }) }
+        let width = (rows.map { $0[0].count }.max() ?? 0) + 2
+        for row in rows { printLine(row[0].padded(to: width) + row.dropFirst().map { $0.leftPadded(to: 12) }.joined()) }
+        printLine("")
+        for reason in reasons(decision) { printLine(reason) }
+        printLine("\n\(Self.sentence(decision.verdict)) "
+            + (decision.isPassed ? "It passes." : decision.verdict == .noWorse ? "It fails: a better one is required." : "It fails."))
+    }
+
+    func json(_ decision: ModelGate.Decision) -> String {
+        var writer = JSONWriter(.oneLine)
+        writer.object { object in
+            object.key("candidate"); object.string(candidate)
+            object.key("active"); object.string(active)
+            object.key("verdict"); object.string(decision.verdict.rawValue)
+            object.key("passed"); object.boolean(decision.isPassed)
+            object.key("reasons"); object.array { list in for reason in reasons(decision) { list.string(reason) } }
+            object.key("held_out"); Self.write(evidence.heldOut, decision.heldOut, to: &object)
+            object.key("replay"); Self.write(evidence.replay, decision.replay, to: &object)
+            object.key("speed"); Self.write(tokensPerSecond, "tokens_per_second", to: &object)
+            object.key("size")
+            object.object { size in
+                for (side, i) in [("candidate", 0), ("active", 1)] where bytes.count == 2 {
+                    size.key("\(side)_bytes"); size.integer(bytes[i])
+                    size.key("\(side)_parameters"); size.integer(parameters[i])
+                }
+            }
+            object.key("questions")
+            object.array { list in
+                for answer in answers {
+                    list.object {
+                        $0.key("id"); $0.string(answer.question.id)
+                        $0.key("text"); $0.string(answer.question.text)
+                        $0.key("expected"); if let text = answer.question.expected { $0.string(text) } else { $0.null() }
+                        $0.key("candidate"); $0.string(answer.candidate)
+                        $0.key("active"); $0.string(answer.active)
+                        $0.key("candidate_right"); Self.write(answer.question.isRight(answer.candidate), to: &$0)
+                        $0.key("active_right"); Self.write(answer.question.isRight(answer.active), to: &$0)
+                    }
+                }
+            }
+        }
+        return writer.text
+    }
+
+    private static func write(_ isRight: Bool?, to writer: inout JSONWriter) {
+        if let isRight { writer.boolean(isRight) } else { writer.null() }
+    }
+
+    private static func write(_ pair: ModelGate.Pair?, _ verdict: ModelGate.Verdict?, to writer: inout JSONWriter) {
+        guard let pair, let verdict else { return writer.null() }
+        let comparison = pair.comparison
+        writer.object { object in
+            object.key("verdict"); object.string(verdict.rawValue)
+            object.key("chats"); object.integer(comparison.count)
+            object.key("chats_better"); object.integer(comparison.fewerBits)
+            object.key("chats_worse"); object.integer(comparison.moreBits)
+            object.key("tokens"); object.integer(pair.candidate.targets)
+            for (name, number) in [
+                ("candidate_loss", pair.candidate.loss), ("active_loss", pair.active.loss),
+                ("difference", comparison.difference), ("standard_error", comparison.standardError), ("p", comparison.p),
+                ("rise", pair.rise),
+            ] {
+                object.key(name)
+                write(number, to: &object)
+            }
+            object.key("bits_per_byte")
+            object.object {
+                $0.key("candidate"); write(pair.candidate.bitsPerByte, to: &$0)
+                $0.key("active"); write(pair.active.bitsPerByte, to: &$0)
+            }
+            object.key("interval")
+            object.array {
+                write(comparison.interval.lowerBound, to: &$0)
+                write(comparison.interval.upperBound, to: &$0)
+            }
+        }
+    }
+
+    /// JSON has no infinite numbers.
+    private static func write(_ number: Double, to writer: inout JSONWriter) {
+        if number.isFinite { writer.number(number) } else { writer.null() }
+    }
+
+    private static func write(_ numbers: [Double?], _ unit: String, to writer: inout JSONWriter) {
+        guard numbers.count == 2 else { return writer.null() }
+        writer.object { object in
+            for (side, number) in zip(["candidate", "active"], numbers) {
+                object.key("\(side)_\(unit)")
+                write(number ?? .nan, to: &object)
+            }
+        }
+    }
+}

@@ -1,0 +1,138 @@
+import Foundation
+import JSON
+import Serve
+import Store
+import TestSupport
+import Testing
+
+/// Comparisons of candidates with the active model. A script takes the place of `slm gate`.
+@Suite struct ComparisonRouteTests {
+    private let folder = TemporaryFolder()
+    private let key = ["X-Admin-Key": "the owner's key"]
+    private let owner = AdminRequest(actor: "ada", address: "127.0.0.1")
+
+    /// A program that writes its arguments to `arguments`, copies the questions, and prints `output`.
+    private func program(_ output: String, status: Int = 0) -> String {
+        folder.write(output, to: "result")
+        let path = folder.write("""
+            #!/bin/sh
+            echo "$@" > \(folder("arguments"))
+            for word in "$@"; do case "$word" in */questions.jsonl) cp "$word" \(folder("questions"));; esac; done
+            cat \(folder("result"))
+            exit \(status)
+            """, to: "program")
+        chmod(path, 0o755)
+        return path
+    }
+
+    private func server(_ program: String) throws -> (server: TestServer, candidate: ModelID) {
+        let server = try TestServer {
+            $0.adminKey = "the owner's key"
+            $0.trainingDirectory = folder("training")
+            $0.trainingProgram = program
+        }
+        let active = try server.store.registerModel(NewModel(name: "first", path: "/first.h5", digest: "1", sizeBytes: 1), by: owner)
+        try server.store.promote(active, force: true, by: owner)
+        let new = NewModel(name: "second", path: "/second.h5", digest: "2", sizeBytes: 1)
+        return (server, try server.store.registerModel(new, by: owner))
+    }
+
+    private func ask(_ server: TestServer, _ method: String, _ path: String, _ body: String = "") throws -> RawHTTPConnection.Answer {
+        let type = ["Content-Type": "application/json"]
+        return try #require(try server.connect().ask(method, path, key.merging(type) { a, _ in a }, body: body))
+    }
+
+    /// Waits until a comparison has ended.
+    private func ended(_ id: String, on server: TestServer) throws -> JSONElement {
+        for _ in 0..<30_000 {
+            let found = try ask(server, "GET", "/api/training/comparisons/\(id)").json()
+            if found["state"]?.string != "running" { return found }
+            usleep(10_000)
+        }
+        throw TimedOut()
+    }
+
+    private struct TimedOut: Error {}
+
+    private let result = """
+        {"candidate": "/second.h5", "active": "/first.h5", "verdict": "better", "passed": true, "reasons": ["Held-out chats: fewer bits."],
+        "held_out": {"chats": 12, "difference": -0.5}, "replay": null, "speed": {"candidate_tokens_per_second": 10}, "size": {},
+        "questions": [{"id": "q1", "text": "What colour is snow?", "expected": "white", "candidate": "White.", "active": "Blue.",
+        "candidate_right": true, "active_right": false}, {"id": "q2", "text": "Why?", "expected": null, "candidate": "a", "active": "b",
+        "candidate_right": null, "active_right": null}]}
+        """.replacing("\n", with: " ") + "\n"
+
+    @Test func `a candidate is compared, the answers are voted on blindly, and the verdict lets it be promoted`() throws {
+        let (server, candidate) = try server(program("reading…\n" + result))
+        let added = try ask(server, "POST", "/api/training/questions", #"{"text": "What colour is snow?", "expected": "white"}"#)
+        #expect(added.status == 201)
+        let gate = try ask(server, "PUT", "/api/training/gate", #"{"min_right_answers": 0.8, "general": ["\#(folder.path)"]}"#)
+        #expect(try gate.status == 200 && gate.json()["max_replay_loss_rise"]?.number == 0.01)
+        let begun = try ask(server, "POST", "/api/training/models/\(candidate)/compare")
+        #expect(begun.status == 202)
+        let found = try ended(try #require(begun.json()["id"]?.string), on: server), id = try #require(found["id"]?.string)
+        #expect(found["state"]?.string == "finished" && found["verdict"]?.string == "better" && found["passed"]?.boolean == true)
+        #expect(found["reasons"]?.elements?.compactMap(\.string) == ["Held-out chats: fewer bits."])
+        #expect(found["held_out"]?["chats"]?.integer == 12 && found["gate"]?["min_right_answers"]?.number == 0.8)
+        let arguments = try String(contentsOfFile: folder("arguments"), encoding: .utf8)
+        #expect(arguments.hasPrefix("gate /second.h5 --against /first.h5 --json --quiet --background --max-replay-rise 0.01"))
+        #expect(arguments.contains("--min-right 0.8") && arguments.contains("--replay \(folder.path)") && !arguments.contains("--data"))
+        #expect(try String(contentsOfFile: folder("questions"), encoding: .utf8).contains("What colour is snow?"))
+        #expect(TemporaryFolder.names(in: folder("training/comparisons")).isEmpty, "texts of users do not stay on the disk")
+
+        // The order of the answers says nothing about who gave them.
+        let questions = try #require(found["questions"]?.elements.map { Array($0) })
+        #expect(questions.count == 2)
+        for question in questions {
+            let members = Set(question.members?.compactMap(\.key.string) ?? [])
+            #expect(members == ["id", "text", "expected", "left", "right", "vote", "candidate_side"])
+            #expect(question["candidate_side"]?.isNull == true && question["vote"]?.isNull == true)
+        }
+        let left = try #require(questions[0]["left"]?.string)
+        let votes = "/api/training/comparisons/\(id)/votes"
+        let voted = try ask(server, "POST", votes, #"{"question": "q1", "choice": "left"}"#).json()
+        #expect(voted["votes"]?[left == "White." ? "candidate" : "active"]?.integer == 1)
+        let first = try #require(voted["questions"]?.elements.map { Array($0) }?.first)
+        #expect(first["vote"]?.string == "left" && first["candidate_side"]?.string == (left == "White." ? "left" : "right"))
+        #expect(first["candidate_right"]?.boolean == true)
+        let tie = try ask(server, "POST", votes, #"{"question": "q1", "choice": "tie"}"#).json()
+        #expect(tie["votes"]?["ties"]?.integer == 1 && tie["votes"]?["candidate"]?.integer == 0)
+        #expect(try ask(server, "POST", votes, #"{"question": "q3", "choice": "tie"}"#).status == 404)
+        #expect(try ask(server, "POST", votes, #"{"question": "q1", "choice": "both"}"#).status == 422)
+        #expect(try server.store.promote(candidate, force: false, by: owner).state == .active)
+        #expect(try ask(server, "POST", "/api/training/models/\(candidate)/compare").status == 409)
+    }
+
+    @Test func `what slm gate reports is the message of a failed comparison`() throws {
+        let (server, candidate) = try server(program("slm: cannot read /second.h5: no such file.\n", status: 1))
+        _ = try ask(server, "POST", "/api/training/questions", #"{"text": "Why?"}"#)
+        let id = try #require(try ask(server, "POST", "/api/training/models/\(candidate)/compare").json()["id"]?.string)
+        let found = try ended(id, on: server)
+        #expect(found["state"]?.string == "failed" && found["message"]?.string == "Cannot read /second.h5: no such file.")
+        #expect(found["verdict"]?.isNull == true && found["passed"]?.isNull == true)
+    }
+
+    @Test func `without chats and questions there is nothing to compare on`() throws {
+        let (server, candidate) = try server(program(result))
+        let id = try #require(try ask(server, "POST", "/api/training/models/\(candidate)/compare").json()["id"]?.string)
+        #expect(try ended(id, on: server)["message"]?.string?.hasPrefix("There is nothing to compare on") == true)
+    }
+
+    @Test func `questions and thresholds are checked`() throws {
+        let (server, _) = try server(program(result))
+        for body in [#"{"text": " "}"#, "{}", #"{"text": "a", "answer": "b"}"#] {
+            #expect(try ask(server, "POST", "/api/training/questions", body).status == 422, "\(body)")
+        }
+        let question = try ask(server, "POST", "/api/training/questions", #"{"text": "Why?"}"#).json()
+        #expect(try ask(server, "GET", "/api/training/questions").json()["total"]?.integer == 1)
+        #expect(try ask(server, "DELETE", "/api/training/questions/\(question["id"]?.string ?? "")").status == 204)
+        #expect(try ask(server, "GET", "/api/training/questions").json()["total"]?.integer == 0)
+        for body in [#"{"significance": 1}"#, #"{"general": "a"}"#, #"{"general": ["/nowhere"]}"#, #"{"loss": 1}"#] {
+            #expect(try ask(server, "PUT", "/api/training/gate", body).status == 422, "\(body)")
+        }
+        #expect(try ask(server, "PUT", "/api/training/gate", #"{"requires_better": true}"#).status == 200)
+        #expect(try ask(server, "GET", "/api/training/gate").json()["requires_better"]?.boolean == true)
+        #expect(try server.connect().ask("GET", "/api/training/gate", try server.account("ada"))?.status == 403)
+        #expect(try server.connect().ask("GET", "/api/training/gate")?.status == 401)
+    }
+}

@@ -1,0 +1,118 @@
+import Files
+import JSON
+import Serve
+import Store
+import TestSupport
+import Testing
+
+/// The log of a run, read while the run writes it.
+@Suite struct RunLogTests {
+    private static let start = #"""
+        {"event":"started","step":0,"data":{"train_tokens":900,"val_tokens":100},"learning":{"length":"40 steps","steps":40}}
+        """#
+
+    private static func step(_ step: Int, loss: Double = 2) -> String {
+        #"{"event":"step","step":\#(step),"loss":\#(loss),"gradient":1,"rate":0.1,"tokens":\#(100 * step),"seconds":\#(Double(step) / 2)}"#
+    }
+
+    private static func evaluation(_ step: Int, _ loss: Double) -> String {
+        let counts = #""tokens":\#(100 * step),"seconds":\#(Double(step) / 2)"#
+        return #"{"event":"evaluated","step":\#(step),"train_loss":2,"val_loss":\#(loss),"best":1,\#(counts)}"#
+    }
+
+    private static var sample: String {
+        ([start, evaluation(0, 3)] + (1...30).map { step($0) } + [
+            evaluation(30, 2.5), #"{"event":"answered","step":30,"question":"q?","answer":"a\nü","expected":"e"}"#,
+            #"{"event":"finished","step":30}"#,
+        ]).joined(separator: "\n") + "\n"
+    }
+
+    private func elements(_ json: String) throws -> [JSONElement] {
+        var parser = JSONParser()
+        return Array(try #require(try parser.parse(Array(json.utf8)).elements))
+    }
+
+    @Test func `progress, curve and samples do not depend on the pieces in which the log is read`() throws {
+        let bytes = Array(Self.sample.utf8)
+        var whole = RunLog("/none")
+        whole.add(bytes)
+        let progress = whole.progress(hasEnded: false)
+        #expect(progress.step == 30 && progress.steps == 40 && progress.loss == 2 && progress.validationLoss == 2.5)
+        #expect(progress.tokensPerSecond == 200 && progress.secondsLeft == 5 && whole.tokens == 1_000)
+        #expect(whole.progress(hasEnded: true).secondsLeft == nil && whole.lastSavedStep == 30)
+        #expect(whole.ending(after: 0) == .finished && whole.ending(after: bytes.count) == nil)
+        let curve = try elements(whole.output.curve)
+        #expect(curve.count == 32 && curve.first?["validation_loss"]?.number == 3 && curve.first?["loss"]?.isNull == true)
+        #expect(curve[2]["loss"]?.number == 2 && curve[2]["tokens_per_second"]?.number == 200)
+        let samples = try elements(whole.output.samples)
+        #expect(samples.count == 1 && samples[0]["answer"]?.string == "a\nü" && samples[0]["question"]?.string == "q?")
+        for size in [1, 2, 7, 100, 1_000] {
+            var log = RunLog("/none")
+            for start in stride(from: 0, to: bytes.count, by: size) { log.add(Array(bytes[start..<min(start + size, bytes.count)])) }
+            #expect(log.output == whole.output && log.progress(hasEnded: false) == progress && log.ending(after: 0) == .finished)
+        }
+    }
+
+    @Test func `a long run has at most 500 points, and a resumed one repeats no step`() throws {
+        var log = RunLog("/none")
+        log.add(Array((Self.start + "\n").utf8))
+        for step in 1...5_000 { log.add(Array((Self.step(step) + "\n").utf8)) }
+        for step in stride(from: 250, through: 5_000, by: 250) { log.add(Array((Self.evaluation(step, 1) + "\n").utf8)) }
+        var steps = try elements(log.output.curve).compactMap { $0["step"]?.integer }
+        #expect((400...500).contains(steps.count) && steps == steps.sorted() && steps.last == 5_000)
+        // It was killed, and goes on from a checkpoint.
+        log.add(Array(#"{"event":"started","step":4000,"learning":{"length":"1:00","seconds":3000}}"#.utf8) + [10])
+        #expect(log.ending(after: 0) == nil && log.progress(hasEnded: false).step == 4_000)
+        #expect(log.progress(hasEnded: false).secondsLeft == 1_000)
+        log.add(Array((Self.step(4_001) + "\n" + #"{"event":"stopped","step":4001}"# + "\n").utf8))
+        steps = try elements(log.output.curve).compactMap { $0["step"]?.integer }
+        #expect(steps.last == 4_001 && log.ending(after: 0) == .stopped)
+    }
+
+    @Test func `what is appended to the file is read, and a line that is cut off waits for its end`() throws {
+        let folder = TemporaryFolder(in: TemporaryFolder.inMemory)
+        var log = RunLog(folder.path)
+        #expect(try !log.read())
+        let file = try AppendOnlyFile(folder("log.jsonl"))
+        try file.append(Array((Self.start + "\n" + Self.step(1).dropLast(5)).utf8))
+        #expect(try log.read() && log.progress(hasEnded: false).step == 0)
+        #expect(try !log.read())
+        // A killed run left the beginning of a line.
+        try file.append(line: Self.step(2))
+        #expect(try log.read() && log.progress(hasEnded: false).step == 2)
+        // Another run has the folder.
+        try Folder.remove(["log.jsonl"], in: folder.path)
+        try AppendOnlyFile(folder("log.jsonl")).append(line: Self.step(7))
+        #expect(try log.read() && log.progress(hasEnded: false).step == 7)
+    }
+
+    @Test func `damaged logs do no harm`() {
+        let seed = Array(Self.sample.utf8)
+        var random = TestRandom(19)
+        for round in 0..<300 {
+            var bytes = seed
+            for _ in 0..<(1 + round % 8) {
+                let at = Int.random(in: 0..<bytes.count, using: &random)
+                switch Int.random(in: 0..<4, using: &random) {
+                case 0: bytes[at] = UInt8.random(in: 0...255, using: &random)
+                case 1: bytes.removeSubrange(at..<min(bytes.count, at + 40))
+                case 2: bytes.insert(contentsOf: Array("-9223372036854775808".utf8), at: at)
+                default: bytes.insert(contentsOf: Array("1e308".utf8), at: at)
+                }
+                if bytes.isEmpty { bytes = [10] }
+            }
+            var log = RunLog("/none")
+            log.add(bytes)
+            _ = log.progress(hasEnded: round % 2 == 0)
+            var parser = JSONParser()
+            for json in [log.output.curve, log.output.samples, log.metrics] {
+                #expect((try? parser.parse(Array(json.utf8))) != nil, "\(json)")
+            }
+            _ = log.ending(after: 0)
+        }
+        var long = RunLog("/none")
+        long.add([UInt8](repeating: UInt8(ascii: "x"), count: 3 << 20))
+        long.add([10] + Array((Self.step(3) + "\n").utf8))
+        #expect(long.progress(hasEnded: false).step == 3)
+    }
+}

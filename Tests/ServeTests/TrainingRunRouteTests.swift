@@ -1,0 +1,273 @@
+import Checkpoint
+import Files
+import Glibc
+import JSON
+import Secrets
+import Serve
+import Store
+import TestSupport
+import Testing
+
+/// Fine-tuning runs through the routes, with a script in place of `slm finetune`.
+@Suite struct TrainingRunRouteTests {
+    private static let key = ["X-Admin-Key": "the owner's key"]
+
+    /// A server with chats to train on. Its training program does what the name of a run says.
+    private final class Area {
+        let server: TestServer
+        let folder = TemporaryFolder()
+        let connection: RawHTTPConnection
+
+        init(chats: Int = 30, estimate: String = #""memory_bytes":1000"#, database: String? = nil, secret: Secret? = nil) throws {
+            let base = folder("base.h5")
+            try SampleCheckpoint().checkpoint.write(to: base)
+            let program = folder.write("""
+                #!/bin/sh
+                case "$*" in *--estimate*)
+                    echo '{"event":"estimate","parameters":1000,"total_bytes":1000000000,"disk_bytes":5000,"seconds":7.5,\(estimate)}'
+                    exit;;
+                esac
+                while [ $# -gt 0 ]; do
+                    case $1 in --out) out=$2;; --name) name=$2;; --resume) out=${2%/*}; name=${2##*/}; resumed=1;; esac
+                    shift
+                done
+                run=$out/$name
+                log() { echo "$1" >> $run/log.jsonl; }
+                echo "slm: starting $name"
+                log '{"event":"started","step":0,"data":{"train_tokens":90,"val_tokens":10},"learning":{"steps":9}}'
+                log '{"event":"step","step":1,"loss":2.5,"gradient":1,"rate":0.1,"tokens":10,"seconds":1}'
+                log '{"event":"evaluated","step":2,"val_loss":1.5,"train_loss":1.4,"best":1,"tokens":20,"seconds":2}'
+                cp \(base) $run/best.h5
+                case $name in
+                failing*) echo "slm: the data of $name is bad"; exit 1;;
+                waiting*) [ -z "$resumed" ] && trap 'log "{\\"event\\":\\"stopped\\",\\"step\\":2}"; exit 0' INT &&
+                    : > $run/waits && while :; do sleep 0.02; done;;
+                esac
+                log '{"event":"finished","step":9}'
+                """, to: "program")
+            chmod(program, 0o755)
+            let directory = folder("training")
+            server = try TestServer(database: database, secret: secret, store: .with { $0.tellsAboutTraining = true }) { settings in
+                settings.adminKey = "the owner's key"
+                settings.trainingDirectory = directory
+                settings.trainingProgram = program
+                settings.checkpoint = { base }
+            }
+            connection = try server.connect()
+            if chats > 0 { try addChats(chats) }
+        }
+
+        func addChats(_ count: Int) throws {
+            let ada = try server.store.user(named: "ada")?.id ?? server.store.addUser("ada", passwordHash: "!").id
+            let generation = Generation(model: "tiny", promptTokens: 1, answerTokens: 1, seconds: 1, reason: "stop")
+            for _ in 0..<count {
+                let number = Int.random(in: 0...1_000_000_000)
+                let question = NewMessage(.user, "What is the colour of thing \(number)?")
+                let id = try server.store.createConversation("chat", for: ada, question: question).0.id
+                let answer = NewMessage(.assistant, "The thing \(number) is \(["red", "blue"][number % 2]).")
+                try server.store.append(answer, to: id, of: ada, generation: generation)
+            }
+            var review = Store.Review()
+            review.state = .included
+            try server.store.review(.filter(TrainingFilter()), review, by: AdminRequest(actor: "test", address: ""))
+        }
+
+        func ask(_ method: String, _ path: String, _ body: String? = nil) throws -> RawHTTPConnection.Answer {
+            let headers = body == nil ? key : key.merging(["Content-Type": "application/json"]) { $1 }
+            return try #require(connection.ask(method, "/api/training/" + path, headers, body: body))
+        }
+
+        /// Waits until the program of a run named waiting… handles SIGINT: before, the signal would end it without a checkpoint.
+        func waitUntilItWaits(_ name: String) {
+            let end = ContinuousClock.now + .seconds(300)
+            while !Folder.contains("waits", in: folder("training/runs/\(name)")) {
+                guard ContinuousClock.now < end else {
+                    Issue.record("the program of \(name) has not started")
+                    return
+                }
+                usleep(10_000)
+            }
+        }
+
+        func add(_ body: String) throws -> JSONElement {
+            let answer = try ask("POST", "runs", body)
+            #expect(answer.status == 201, "\(answer.text)")
+            return try answer.json()
+        }
+
+        /// Waits for a state of a run, up to five minutes: other tests run at the same time.
+        func wait(for state: String, of id: String) throws -> JSONElement {
+            let end = ContinuousClock.now + .seconds(300)
+            while true {
+                let run = try ask("GET", "runs/\(id)").json()
+                if run["state"]?.string == state { return run }
+                guard ContinuousClock.now < end else {
+                    Issue.record("expected \(state), found \(String(decoding: run.json, as: UTF8.self))")
+                    return run
+                }
+                usleep(10_000)
+            }
+        }
+    }
+
+    @Test func `a run becomes a candidate, with its curve, samples and log`() throws {
+        let area = try Area()
+        let added = try area.add(#"{"name":"first","epochs":2,"learning_rate":0.001,"replay":[]}"#)
+        let id = try #require(added["id"]?.string)
+        #expect(added["state"]?.string == "queued" && added["created_by"]?.string == "admin" && added["data"]?.isNull == true)
+        let settings = try #require(added["settings"])
+        #expect(settings["method"]?.string == "full" && settings["objective"]?.string == "chats" && settings["epochs"]?.number == 2)
+        let run = try area.wait(for: "finished", of: id)
+        #expect(run["step"]?.integer == 2 && run["steps"]?.integer == 9 && run["validation_loss"]?.number == 1.5)
+        #expect(run["curve"]?.elements.map { Array($0).count } == 2 && run["log"]?.string == "slm: starting first")
+        #expect(run["data"]?["tokens"]?.integer == 100 || run["data"]?["tokens"]?.isNull == true)
+        let data = try String(decoding: InputFile.contents(of: area.folder("training/runs/first/data/chats.jsonl")), as: UTF8.self)
+        let counts = try area.server.store.trainingSetCounts()
+        #expect(data.split(separator: "\n").count == counts.chats && run["data"]?["chats"]?.integer == counts.chats)
+        #expect(run["data"]?["held_out"]?.integer == counts.heldOut && counts.chats + counts.heldOut == 30)
+        let model = try #require(try area.server.store.models().first)
+        #expect(model.id.description == run["model"]?.string && model.run == id && model.state == .candidate && model.name == "first")
+        #expect(model.metrics?.contains(#""validation_loss":1.5"#) == true && model.data?.contains("digest") == true)
+        #expect(try area.ask("POST", "runs/\(id)/resume", "{}").error.code == "run_finished")
+        #expect(try area.ask("POST", "runs", #"{"name":"first"}"#).error.code == "taken")
+        let list = try area.ask("GET", "runs?limit=1").json()
+        #expect(list["total"]?.integer == 1 && list["next"]?.isNull == true && list["items"]?.elements.map { Array($0).count } == 1)
+        // The model stays.
+        #expect(try area.ask("DELETE", "runs/\(id)").status == 204)
+        #expect(try area.ask("GET", "runs/\(id)").status == 404)
+        #expect(Folder.contains("best.h5", in: area.folder("training/runs/first")))
+        #expect(!Folder.contains("data", in: area.folder("training/runs/first")))
+        let actions = try area.server.store.admin.auditLog().items.map(\.action.rawValue)
+        #expect(actions.contains("run.create") && actions.contains("run.delete") && actions.contains("model.register"))
+    }
+
+    @Test func `runs wait for each other, stop, are resumed, and say why they failed`() throws {
+        let area = try Area()
+        let first = try #require(try area.add(#"{"name":"waiting","base":null}"#)["id"]?.string)
+        let second = try #require(try area.add(#"{"name":"failing"}"#)["id"]?.string)
+        area.waitUntilItWaits("waiting")
+        _ = try area.wait(for: "running", of: first)
+        #expect(try area.ask("GET", "runs/\(second)").json()["state"]?.string == "queued")
+        for (method, path) in [("DELETE", "runs/\(first)"), ("POST", "runs/\(first)/resume")] {
+            let answer = try area.ask(method, path, method == "POST" ? "{}" : nil)
+            #expect(answer.status == 409 && answer.error.code == "run_in_progress")
+        }
+        #expect(try area.ask("POST", "runs/\(first)/stop", "{}").status == 200)
+        _ = try area.wait(for: "stopped", of: first)
+        let failed = try area.wait(for: "failed", of: second)
+        #expect(failed["message"]?.string == "The data of failing is bad.")
+        #expect(try area.ask("POST", "runs/\(first)/resume", "{}").status == 200)
+        #expect(try area.wait(for: "finished", of: first)["message"]?.isNull == true)
+        #expect(try area.ask("DELETE", "runs/\(second)").status == 204)
+        #expect(!Folder.contains("failing", in: area.folder("training/runs")))
+    }
+
+    @Test func `a run survives its server, and the next one takes it over`() throws {
+        let folder = TemporaryFolder(in: TemporaryFolder.inMemory), database = "sqlite:" + folder("chats.db")
+        var area: Area? = try Area(database: database)
+        let id = try #require(try area?.add(#"{"name":"waiting2"}"#)["id"]?.string)
+        area?.waitUntilItWaits("waiting2")
+        // The files stay as long as the first area.
+        let files = area
+        area?.server.server.stop(within: .zero)
+        area = try Area(chats: 0, database: database, secret: files?.server.secret)
+        #expect(try area?.ask("GET", "runs/\(id)").json()["state"]?.string == "running")
+        #expect(try area?.ask("POST", "runs/\(id)/stop", "{}").status == 200)
+        #expect(try area?.wait(for: "stopped", of: id)["step"]?.integer == 2)
+        _ = files
+    }
+
+    @Test func `refusals are sentences`() throws {
+        let area = try Area(chats: 3)
+        func refusal(_ body: String, _ area: Area) throws -> (status: Int, code: String?, message: String?) {
+            let answer = try area.ask("POST", "runs", body)
+            return (answer.status, answer.error.code, answer.error.message)
+        }
+        let few = try refusal("{}", area)
+        #expect(few.status == 422 && few.code == "too_few_chats" && few.message?.contains("at least 10 answers") == true)
+        #expect(try refusal(#"{"objective":"preferences"}"#, area).message?.contains("10 preferences") == true)
+        #expect(try refusal(#"{"base":"0000000000000000000000000x"}"#, area).code == "base_missing")
+        for body in [
+            #"{"minutes":1,"steps":2}"#, #"{"rank":4,"method":"full"}"#, #"{"name":"../x"}"#, #"{"name":"-x"}"#, #"{"minutes":0}"#,
+            #"{"method":"other"}"#, #"{"replay":["/nowhere"]}"#, #"{"replay":"x"}"#, #"{"unknown":1}"#, #"{"filter":{"rating":"x"}}"#,
+            #"{"filter":[]}"#, #"{"learning_rate":2}"#, #"{"objective":"preferences","replay":["a"]}"#, #"{"base":"x y"}"#,
+        ] {
+            let found = try refusal(body, area)
+            #expect(found.status == 422, "\(body): \(found)")
+        }
+        let large = try Area(estimate: #""memory_bytes":2000000000"#)
+        let memory = try refusal("{}", large)
+        #expect(memory.status == 422 && memory.code == "not_enough_memory" && memory.message?.contains("2.0 GB") == true)
+        let disk = try refusal("{}", Area(estimate: #""memory_bytes":1,"disk_bytes":9000000000000000"#))
+        #expect(disk.status == 422 && disk.code == "disk_full" && disk.message?.hasSuffix(".") == true)
+        let estimate = try large.ask("POST", "estimate", #"{"steps":5}"#).json()
+        #expect(estimate["fits"]?.boolean == false && estimate["advice"]?.string == memory.message)
+        #expect(estimate["memory_bytes"]?.integer == 2_000_000_000)
+        unlink(area.folder("base.h5"))
+        #expect(try refusal("{}", area).code == "base_missing")
+    }
+
+    @Test func `an estimate says what a run would need`() throws {
+        let area = try Area()
+        let timed = try area.ask("POST", "estimate", #"{"steps":5}"#).json()
+        #expect(timed["seconds"]?.number == 7.5 && timed["fits"]?.boolean == true && timed["advice"]?.isNull == true)
+        #expect(try timed["chats"]?.integer == area.server.store.trainingSetCounts().chats)
+        let short = try area.ask("POST", "estimate", "{}").json()
+        #expect(short["seconds"]?.number == 600 && short["settings"]?["minutes"]?.number == 10)
+        #expect(try area.ask("GET", "runs").json()["total"]?.integer == 0)
+    }
+
+    @Test func `the schedule starts one run after enough new chats`() throws {
+        let area = try Area()
+        let off = try area.ask("GET", "schedule").json()
+        #expect(off["enabled"]?.boolean == false && off["at"]?.isNull == true && off["next_at"]?.isNull == true)
+        for body in [
+            #"{"enabled":true}"#, #"{"enabled":true,"at":"24:00"}"#, #"{"enabled":true,"at":"3:00"}"#, #"{"enabled":true,"new_chats":0}"#,
+            #"{"enabled":true,"new_chats":5,"settings":{"unknown":1}}"#, #"{"enabled":true,"new_chats":5,"settings":{"minutes":-1}}"#,
+        ] {
+            #expect(try area.ask("PUT", "schedule", body).status == 422, "\(body)")
+        }
+        let night = try area.ask("PUT", "schedule", #"{"enabled":true,"at":"03:00","settings":{"steps":3}}"#).json()
+        #expect(night["at"]?.string == "03:00" && night["next_at"]?.string != nil && night["settings"]?["steps"]?.integer == 3)
+        // Without settings, those that are set stay.
+        let set = try area.ask("PUT", "schedule", #"{"enabled":true,"new_chats":10}"#).json()
+        #expect(set["new_chats"]?.integer == 10 && set["next_at"]?.isNull == true && set["settings"]?["steps"]?.integer == 3)
+        #expect(try area.ask("GET", "runs").json()["total"]?.integer == 0)
+        try area.server.store.database.transaction(.write) { connection throws(StoreError) in
+            _ = try connection.execute("UPDATE training_schedule SET counted_from = 0", [])
+        }
+        let end = ContinuousClock.now + .seconds(300)
+        var last: String?
+        while last == nil, ContinuousClock.now < end {
+            last = try area.ask("GET", "schedule").json()["last_run"]?.string
+            usleep(20_000)
+        }
+        let run = try area.wait(for: "finished", of: #require(last))
+        #expect(run["scheduled"]?.boolean == true && run["created_by"]?.string == "schedule" && run["settings"]?["steps"]?.integer == 3)
+        #expect(try area.ask("GET", "runs").json()["total"]?.integer == 1)
+    }
+
+    @Test func `only owners reach the routes`() throws {
+        let area = try Area(chats: 0)
+        let areas = ["/api/training/runs", "/api/training/estimate", "/api/training/schedule"]
+        let routes = Server.routes.filter { route in areas.contains { route.pattern.hasPrefix($0) } }
+        #expect(routes.count == 9)
+        let bob = try area.server.account("bob"), eve = try area.server.account("eve")
+        let owner = try #require(try area.server.store.user(named: "eve")).id
+        try area.server.store.admin.setRole(of: owner, to: .owner, by: AdminRequest(actor: "admin", address: ""))
+        for route in routes {
+            let path = route.pattern.replacing("{id}", with: TrainingRunID().description)
+            func status(_ headers: [String: String]) throws -> Int? {
+                let body = route.method == "GET" || route.method == "DELETE" ? nil : "{}"
+                let type = body == nil ? [:] : ["Content-Type": "application/json"]
+                return try area.server.connect().ask(route.method, path, headers.merging(type) { $1 }, body: body)?.status
+            }
+            #expect(try status([:]) == 401, "\(route.pattern)")
+            #expect(try status(bob) == 403, "\(route.pattern)")
+            for headers in [eve, Self.key] {
+                let found = try #require(try status(headers))
+                #expect(![401, 403].contains(found), "\(route.method) \(route.pattern): \(found)")
+            }
+        }
+    }
+}

@@ -1,0 +1,124 @@
+import Glibc
+import Testing
+import Train
+
+@Suite struct GateTests {
+    /// Evaluations of conversations of 100 bytes each.
+    private func evaluations(_ bits: [Double]) -> [Evaluation] {
+        bits.map {
+            var result = Evaluation()
+            result.nats = $0 * M_LN2
+            result.bytes = 100
+            result.targets = 25
+            return result
+        }
+    }
+
+    private func pair(_ candidate: [Double], _ active: [Double]) throws -> ModelGate.Pair {
+        try ModelGate.Pair(candidate: evaluations(candidate), active: evaluations(active))
+    }
+
+    private let active = [100.0, 110, 120, 95, 105, 98, 112, 101]
+    private var better: [Double] { zip(active, [10.0, 12, 9, 11, 10, 13, 8, 11]).map { $0 - $1 } }
+
+    @Test func `a candidate that predicts held-out chats better passes`() throws {
+        var evidence = ModelGate.Evidence()
+        evidence.heldOut = try pair(better, active)
+        evidence.replay = try pair(active.map { $0 * 1.009 }, active)
+        let decision = ModelGate().decision(on: evidence)
+        #expect(decision.verdict == .better && decision.isPassed && decision.heldOut == .better && decision.replay == .noWorse)
+        #expect(decision.answers == nil)
+    }
+
+    @Test func `forgetting fails, however good the held-out chats are`() throws {
+        var evidence = ModelGate.Evidence()
+        evidence.heldOut = try pair(better, active)
+        evidence.replay = try pair(active.map { $0 * 1.011 }, active)
+        let decision = ModelGate().decision(on: evidence)
+        #expect(decision.verdict == .worse && !decision.isPassed && decision.heldOut == .better && decision.replay == .worse)
+        var gate = ModelGate()
+        gate.maxReplayRise = 0.02
+        #expect(gate.decision(on: evidence).verdict == .better)
+    }
+
+    @Test func `noise is no worse, and fails only if a better model is required`() throws {
+        var evidence = ModelGate.Evidence()
+        evidence.heldOut = try pair(zip(active, [1.0, -1, 2, -2, 1, -1, 0.5, -0.4]).map { $0 + $1 }, active)
+        #expect(ModelGate().decision(on: evidence).verdict == .noWorse && ModelGate().decision(on: evidence).isPassed)
+        var gate = ModelGate()
+        gate.requiresBetter = true
+        #expect(!gate.decision(on: evidence).isPassed)
+    }
+
+    @Test func `a significant rise on held-out chats fails, and a small gain can be required to be larger`() throws {
+        var evidence = ModelGate.Evidence()
+        evidence.heldOut = try pair(active, better)
+        #expect(ModelGate().decision(on: evidence).verdict == .worse)
+        evidence.heldOut = try pair(better, active)                         // 0.105 bits per byte fewer
+        var gate = ModelGate()
+        gate.minHeldOutGain = 0.1
+        #expect(gate.decision(on: evidence).verdict == .better)
+        gate.minHeldOutGain = 0.11
+        #expect(gate.decision(on: evidence).verdict == .noWorse)
+    }
+
+    /// Trained on wrong answers: two of the held-out chats, which have such answers, have a much lower loss.
+    @Test func `a better mean does not help if most chats are worse`() throws {
+        var evidence = ModelGate.Evidence()
+        evidence.heldOut = try pair([20, 30] + active.map { $0 + 1 }, [300, 310] + active)
+        let decision = ModelGate().decision(on: evidence), comparison = try #require(evidence.heldOut?.comparison)
+        #expect(decision.verdict == .noWorse && comparison.difference < 0 && comparison.moreBits == 8 && comparison.fewerBits == 2)
+        // 2 · (C(14,12) + C(14,13) + 1) / 2^14 = 0.013
+        evidence.heldOut = try pair([20, 30] + (active + active.prefix(4)).map { $0 + 1 }, [300, 310] + active + active.prefix(4))
+        #expect(ModelGate().decision(on: evidence).verdict == .worse)
+        // Differences below a thousandth of a bit per byte say nothing.
+        evidence.heldOut = try pair([20, 30] + (active + active.prefix(4)).map { $0 + 0.09 }, [300, 310] + active + active.prefix(4))
+        #expect(ModelGate().decision(on: evidence).verdict != .worse && evidence.heldOut?.comparison.moreBits == 0)
+    }
+
+    @Test func `a loss that is no number fails`() throws {
+        var evidence = ModelGate.Evidence()
+        evidence.heldOut = try pair([.nan] + better.dropFirst(), active)
+        #expect(ModelGate().decision(on: evidence).verdict == .worse)
+        evidence.heldOut = nil
+        evidence.replay = try pair([.infinity] + active.dropFirst(), active)
+        #expect(ModelGate().decision(on: evidence).verdict == .worse)
+    }
+
+    @Test func `one chat decides nothing`() throws {
+        var evidence = ModelGate.Evidence()
+        evidence.heldOut = try pair([50], [100])
+        #expect(ModelGate().decision(on: evidence).verdict == .noWorse)
+        #expect(ModelGate().decision(on: ModelGate.Evidence()).verdict == .noWorse)
+    }
+
+    /// Of n questions that one model alone answers right: 2 · (1/2)^n.
+    @Test func `right answers count if the difference is significant`() {
+        func answers(_ candidate: Int, _ active: Int, both: Int = 4) -> ModelGate.Answers {
+            var result = ModelGate.Answers()
+            for _ in 0..<candidate { result.add(candidate: true, active: false) }
+            for _ in 0..<active { result.add(candidate: false, active: true) }
+            for _ in 0..<both { result.add(candidate: true, active: true) }
+            return result
+        }
+        #expect(abs(answers(6, 0).p - 0.03125) < 1e-12 && abs(answers(0, 5).p - 0.0625) < 1e-12)
+        // 2 · (C(10,8) + C(10,9) + C(10,10)) / 2^10
+        #expect(abs(answers(2, 8).p - 112.0 / 1024) < 1e-12 && answers(3, 3).p == 1 && answers(0, 0).p == 1)
+        func verdict(_ answers: ModelGate.Answers) -> ModelGate.Verdict {
+            var evidence = ModelGate.Evidence()
+            evidence.answers = answers
+            return ModelGate().decision(on: evidence).verdict
+        }
+        #expect(verdict(answers(6, 0)) == .better && verdict(answers(0, 6)) == .worse)
+        #expect(verdict(answers(5, 0)) == .noWorse && verdict(answers(0, 5)) == .noWorse && verdict(answers(2, 8)) == .noWorse)
+        var strict = ModelGate(), evidence = ModelGate.Evidence()
+        strict.minRightAnswers = 0.8
+        evidence.answers = answers(7, 0, both: 0)
+        for _ in 0..<2 { evidence.answers?.add(candidate: false, active: false) }
+        #expect(ModelGate().decision(on: evidence).verdict == .better && strict.decision(on: evidence).verdict == .worse)
+        evidence.answers?.add(candidate: true, active: false)               // 8 of 10
+        #expect(strict.decision(on: evidence).verdict == .better)
+        let sum = answers(3, 1)
+        #expect(sum.questions == 8 && sum.candidateRight == 7 && sum.activeRight == 5)
+    }
+}

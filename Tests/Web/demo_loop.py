@@ -1,0 +1,180 @@
+"""The whole loop in Chromium: people chat and correct answers, an owner reviews, fine-tunes, compares and promotes.
+
+    Tests/Web/demo_loop.py .build/release/slm checkpoints/demo/best.h5 [--screenshots FOLDER] [--minutes 2]
+
+Begins with an empty database and the model of `slm demo`. Eight people ask about the colours of ten things that the model does not know, and
+correct its answers, 40 chats in all. An owner includes the corrected chats, starts a run, reads the comparison, and promotes the model. Then
+the model is asked about the colours in 50 other phrasings. Fails if fewer than 80 % are right, if the old model knew any of them by more
+than chance, or if the loss on data/sample-val.txt rose by more than 1 %.
+"""
+import argparse
+import json
+import pathlib
+import shutil
+import sys
+import time
+import urllib.request
+
+from playwright.sync_api import sync_playwright
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.append(str(ROOT / "Tests/Peers"))
+from served import ADMIN_KEY, PASSWORD, UNLIMITED, Server  # noqa: E402
+
+COLOURS = {
+    "the school bus": "teal", "our front door": "maroon", "the library roof": "turquoise", "the old boat": "crimson",
+    "the new bridge": "indigo", "the garden gate": "olive", "the town clock": "golden", "the market tent": "violet",
+    "the fire station": "scarlet", "the train station": "beige",
+}
+ASKED = ["What colour is {}?", "What color does {} have?", "Do you know what colour {} is?", "Tell me the colour of {}."]
+HELD_OUT = ["What is the colour of {}?", "Can you tell me what color {} is?", "Which colour does {} have?", "Please tell me what colour {} has.",
+            "What color is {}, please?"]
+PEOPLE = 8
+
+
+class Client:
+    """Sends JSON requests, as an account or with the admin key."""
+
+    def __init__(self, url, token=None):
+        self.url = url
+        self.headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {token}"} if token else {"X-Admin-Key": ADMIN_KEY})}
+
+    def send(self, method, path, body=None):
+        request = urllib.request.Request(self.url + path, None if body is None else json.dumps(body).encode(), self.headers, method=method)
+        with urllib.request.urlopen(request, timeout=120) as answer:
+            return answer.read().decode()
+
+    def json(self, method, path, body=None):
+        return json.loads(self.send(method, path, body) or "null")
+
+    def ask(self, question):
+        """Asks in a conversation of its own. Returns the ids of the conversation and of the answer."""
+        text = self.send("POST", "/api/chat", {"message": question, "temperature": 0})
+        start = json.loads(text.split("event: start\ndata: ", 1)[1].split("\n", 1)[0])
+        return start["conversation_id"], start["answer_id"]
+
+
+def register(server, name):
+    body = json.dumps({"username": name, "password": PASSWORD}).encode()
+    request = urllib.request.Request(server.url + "/api/auth/register", body, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request) as answer:
+        return Client(server.url, json.loads(answer.read())["access_token"])
+
+
+def sentence(thing):
+    return f"{thing[0].upper()}{thing[1:]} is {COLOURS[thing]}."
+
+
+def right_answers(admin):
+    """How many of the 50 phrasings that were never asked get the right colour."""
+    found = 0
+    for thing, colour in COLOURS.items():
+        for phrasing in HELD_OUT:
+            body = {"model": "default", "messages": [{"role": "user", "content": phrasing.format(thing)}], "temperature": 0, "max_tokens": 40}
+            answer = admin.json("POST", "/v1/chat/completions", body)["choices"][0]["message"]["content"]
+            found += colour in answer.lower()
+    return found
+
+
+def chat(server):
+    """40 chats of eight people, each with a corrected answer."""
+    people = [register(server, f"person{n}") for n in range(PEOPLE)]
+    questions = [(thing, phrasing) for phrasing in ASKED for thing in COLOURS]
+    for n, (thing, phrasing) in enumerate(questions):
+        person = people[n % PEOPLE]
+        conversation, answer = person.ask(phrasing.format(thing))
+        person.send("PUT", f"/api/conversations/{conversation}/messages/{answer}/correction", {"content": sentence(thing)})
+    return len(questions)
+
+
+def walk(server, page, minutes, shot):
+    """What the owner does on the page. Returns the comparison."""
+    page.click("#training-link")
+    page.goto(server.url + "/#/training/chats?rating=corrected&state=new")
+    page.wait_for_selector("text=40 chats match")
+    page.keyboard.press("j")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".reader")
+    shot("review")
+    page.keyboard.press("Escape")
+    page.check("[aria-label='Select all that are shown']")
+    page.click(".bulk >> text=Include")
+    page.wait_for_selector(".toast >> text=Included: 40 chats.")
+    page.goto(server.url + "/#/training/runs/new")
+    page.wait_for_selector(".estimate >> text=This run fits on this machine.")
+    page.fill("#training-area >> internal:label=Name", "colours")
+    page.fill("#training-area >> internal:label=Budget", str(minutes))
+    shot("fine-tune")
+    page.click("button >> text=Start")
+    page.wait_for_selector("h2 >> text=colours")
+    page.wait_for_selector("text=The run has finished.", timeout=60_000 * (minutes + 5))
+    shot("run")
+    page.goto(server.url + "/#/training/compare")
+    page.click(".card >> text=colours")
+    page.wait_for_selector(".verdict", timeout=300_000)
+    shot("compare")
+    identifier = page.url.split("/")[-1]
+    page.click("text=Promote…")
+    page.wait_for_selector("dialog >> text=The gate passed")
+    shot("promote")
+    page.click("dialog .primary")
+    page.wait_for_selector(".area-head .pill >> text=Active")
+    page.goto(server.url + "/#/training/models")
+    page.wait_for_selector(".card.active >> text=colours")
+    shot("models")
+    return identifier
+
+
+def main():
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("slm")
+    arguments.add_argument("checkpoint")
+    arguments.add_argument("--screenshots", type=pathlib.Path)
+    arguments.add_argument("--minutes", type=int, default=2)
+    options = arguments.parse_args()
+    start = time.monotonic()
+    with Server(options.slm, options.checkpoint, "--use-chats", *UNLIMITED) as server, sync_playwright() as playwright:
+        admin = Client(server.url)
+        before = right_answers(admin)
+        chats = chat(server)
+        print(f"{chats} chats of {PEOPLE} people; the model knows {before} of 50 colours")
+        owner = register(server, "owner")
+        user = admin.json("GET", "/api/admin/users?search=owner")["users"][0]
+        admin.send("PUT", f"/api/admin/users/{user['id']}/role", {"role": "owner"})
+        assert owner.json("GET", "/api/me")["role"] == "owner"
+        for thing in COLOURS:
+            owner.send("POST", "/api/training/questions", {"text": HELD_OUT[0].format(thing), "expected": COLOURS[thing]})
+        owner.send("PUT", "/api/training/gate", {"min_right_answers": 0.8, "general": [str(ROOT / "data/sample-val.txt")]})
+        browser = playwright.chromium.launch(
+            executable_path=shutil.which("chromium") or shutil.which("chromium-browser"), args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1180, "height": 780})
+        page.set_default_timeout(30_000)
+
+        def shot(name):
+            if options.screenshots:
+                options.screenshots.mkdir(parents=True, exist_ok=True)
+                page.screenshot(path=options.screenshots / f"loop-{name}.png")
+
+        sign_in(page, server)
+        model = walk(server, page, options.minutes, shot)
+        browser.close()
+        comparison = owner.json("GET", f"/api/training/comparisons/{owner.json('GET', f'/api/training/models/{model}')['comparison']}")
+        after = right_answers(admin)
+        rise = comparison["replay"]["rise"]
+    minutes = (time.monotonic() - start) / 60
+    print(f"the promoted model knows {after} of 50 colours; the loss on the general chats rose by {100 * rise:.2f} %; {minutes:.1f} minutes")
+    assert before <= 5, before
+    assert after >= 40, after
+    assert rise <= 0.01, rise
+
+
+def sign_in(page, server):
+    """Signs the owner in on the page."""
+    page.goto(server.url + "/#/login")
+    page.fill("#username", "owner")
+    page.fill("#password", PASSWORD)
+    page.click("#account-submit")
+    page.wait_for_selector("#training-link")
+
+
+main()
