@@ -57,6 +57,7 @@ let package = Package(
         system("CCrypt", apt: "libcrypt-dev"),
         system("CZlib", apt: "zlib1g-dev"),
         system("CNcurses", apt: "libncurses-dev"),
+        system("CMPI"),
         .systemLibrary(name: "CLinux", path: "Sources/Platform/Linux/CLinux"),
         .target(name: "CSimdjson", path: "Sources/System/CSimdjson", linkerSettings: [.linkedLibrary("simdjson")]),
 
@@ -84,6 +85,9 @@ let package = Package(
         module(
             "Kernels", ["CKernels", "COpenBLAS", "CLAPACKE", "COneDNN", "Platform", "Files", "Threads", "SharedLibraries"], exclude: ["C"]),
 
+        // Messages between the processes of a run, and sums of gradients over them.
+        module("Distributed", ["CMPI", "Kernels", "SharedLibraries", "Threads"]),
+
         // Tensors, the tape, derivatives; text to token ids and back.
         module("Autograd", ["Kernels"], settings: safe),
         .target(
@@ -103,7 +107,10 @@ let package = Package(
         // Training, inference, the choice of kernels by measurement, training reports, the database.
         module(
             "Train",
-            ["Formats", "Checkpoint", "Corpus", "Tokenize", "Hashing", "JSON", "Files", "Model", "Autograd", "Kernels", "Random"],
+            [
+                "Formats", "Checkpoint", "Corpus", "Tokenize", "Hashing", "JSON", "Files", "Model", "Autograd", "Distributed", "Kernels",
+                "Random",
+            ],
             settings: safe),
         module(
             "Infer", ["Formats", "Checkpoint", "Tokenize", "Model", "Autograd", "Kernels", "JSON", "Threads", "HTTPClient", "Random"],
@@ -130,7 +137,7 @@ let package = Package(
             name: "slm",
             dependencies: [
                 "Serve", "Store", "Threads", "Secrets", "HTTPServer", "HTTPClient", "Chat", "Dashboard", "Terminal", "Report", "Infer",
-                "Train", "Tuning",
+                "Train", "Tuning", "Distributed",
                 "Formats", "Checkpoint",
                 "Corpus", "Tokenize", "Files", "JSON", "Settings", "Model", "Autograd", "Kernels", "Platform", "Random",
             ],
@@ -159,6 +166,7 @@ let package = Package(
 
         // Tests, one target per module.
         tests("KernelsTests", ["TestSupport", "Kernels", "CKernels", "Platform", "Files"]),
+        tests("DistributedTests", ["Distributed", "Kernels", "Random", "Threads"]),
         tests("AutogradTests", ["TestSupport", "Autograd", "Kernels"]),
         tests("ModelTests", ["TestSupport", "Model", "Autograd", "Kernels"]),
         tests("Base64Tests", ["TestSupport", "Base64"]),

@@ -96,6 +96,9 @@ package final class Parameters {
     package private(set) lazy var gradients = processor.zeros(values.count)
     /// Whether a gradient has been written since `zeroGradients`. The first write stores, and later ones add.
     private var isWritten: [Bool]
+    /// Called before a part of a parameter's gradient is written, with the parameter's index: for work that begins as soon as the gradients
+    /// of some parameters are complete.
+    package var willWriteGradient: ((Int) -> Void)?
     /// Frozen matrices in bf16, int8 or int4, or those of a model that is not trained, by index. Their regions of the buffer are unused,
     /// and take no memory.
     private let quantized: [Int: QuantizedWeights]
@@ -181,6 +184,7 @@ package final class Parameters {
 
     /// The buffer for the next part of a gradient, and whether the part has to be added to its contents.
     func target(for parameter: Parameter) -> (Buffer, adding: Bool) {
+        willWriteGradient?(parameter.index)
         defer { isWritten[parameter.index] = true }
         return (gradients[parameter.range], isWritten[parameter.index])
     }

@@ -93,6 +93,9 @@ package struct Buffer {
         body(&span)
     }
 
+    /// The bytes of the elements, for messages to other processes. They are valid as long as the buffer.
+    package var memory: UnsafeMutableRawBufferPointer { UnsafeMutableRawBufferPointer(start: pointer, count: count * type.size) }
+
     var pointer: UnsafeMutableRawPointer { storage.pointer + offset * type.size }
 
     var floats: UnsafeMutablePointer<Float> {

@@ -23,8 +23,11 @@ package struct AdamWStep {
 
 extension Processor {
     /// Σ x², in f64. The bits do not depend on the number of threads.
-    package func sumOfSquares(_ x: Buffer) -> Double {
-        let block = 1 << 16, blocks = (x.count + block - 1) / block
+    package func sumOfSquares(_ x: Buffer) -> Double { sumsOfSquares(x, block: 1 << 16).reduce(0, +) }
+
+    /// Σ x² of each block of so many elements.
+    package func sumsOfSquares(_ x: Buffer, block: Int) -> [Double] {
+        let blocks = (x.count + block - 1) / block
         var parts = [Double](repeating: 0, count: blocks)
         measured("clip", bytes: x.count * 4) {
             parts.withUnsafeMutableBufferPointer { parts in
@@ -34,7 +37,7 @@ extension Processor {
                 }
             }
         }
-        return parts.reduce(0, +)
+        return parts
     }
 
     /// Updates parameters with AdamW (Loshchilov & Hutter 2019, algorithm 2).

@@ -35,10 +35,20 @@ package final class AdamW {
     /// - Returns: The gradient norm before clipping.
     @discardableResult
     package func update(rate: Float, clippingTo limit: Float = .infinity) -> Float {
+        let norm = Float(processor.sumOfSquares(parameters.allGradients()).squareRoot())
+        update(rate: rate, clippingTo: limit, norm: norm)
+        return norm
+    }
+
+    /// Updates some of the weights.
+    ///
+    /// - Parameters:
+    ///   - norm: That of all gradients.
+    ///   - shard: The elements to update, in ascending order; nil for all.
+    func update(rate: Float, clippingTo limit: Float, norm: Float, shard: [Range<Int>]? = nil) {
         let gradients = parameters.allGradients()
-        let norm = Float(processor.sumOfSquares(gradients).squareRoot())
         parameters.zeroGradients()
-        guard norm.isFinite else { return norm }
+        guard norm.isFinite else { return }
         steps += 1
         var step = AdamWStep(
             rate: rate, beta1: beta1, beta2: beta2, epsilon: epsilon, decay: 0, number: steps,
@@ -47,12 +57,12 @@ package final class AdamW {
         for group in groups {
             step.rate = rate * group.scale
             step.decay = group.decays ? decay : 0
-            let range = group.range
-            processor.adamW(
-                step, weights: parameters.values[range], gradients: gradients[range], first: first[range], second: second[range]
-            )
+            for range in shard.map({ $0.map { $0.clamped(to: group.range) } }) ?? [group.range] where !range.isEmpty {
+                processor.adamW(
+                    step, weights: parameters.values[range], gradients: gradients[range], first: first[range], second: second[range]
+                )
+            }
         }
-        return norm
     }
 
     /// Adjacent parameters with the same settings, so that each group is one pass over memory.

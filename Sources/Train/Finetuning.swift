@@ -1,6 +1,7 @@
 package import Autograd
 package import Checkpoint
 import Corpus
+package import Distributed
 import Files
 import Formats
 package import Kernels
@@ -66,7 +67,7 @@ package struct Finetuning {
     package init(
         of path: String, _ settings: Settings, from adapter: Checkpoint? = nil, _ plan: TrainingPlan, in folder: String,
         on processor: Processor, precision: DataType,
-        clock: () -> Double = { 0 }, preparing: (_ share: Double) -> Void = { _ in },
+        over ranks: RankGroup? = nil, clock: () -> Double = { 0 }, preparing: (_ share: Double) -> Void = { _ in },
         scoring: (_ share: Double) -> Void = { _ in }
     ) throws {
         let file = try ModelFile(path), base = file.checkpoint
@@ -106,12 +107,12 @@ package struct Finetuning {
         plan.length = settings.length ?? .steps(max(100, Int((3 * training.stepsPerEpoch).rounded(.up))))
         let tokensPerStep = (training as? PreferenceBatches)?.tokensPerStep ?? plan.rows * context
         let steps = plan.steps(perEpoch: training.stepsPerEpoch, tokensPerStep: tokensPerStep)
-            ?? Self.steps(of: plan, training, trainer, clock)
+            ?? Self.steps(of: plan, training, trainer, { ranks?.fromFirst(clock()) ?? clock() })
         plan.warmup = settings.warmup ?? TrainingPlan.usualWarmup(for: steps)
         let basePath = CheckpointValue.text(try RelativePath.of(path, from: folder))
         try self.init(
             trainer, adapter, plan, training, chats, preferences, vocabulary, basePath, base.starterQuestions,
-            replayShare: settings.replayShare, basePrecision: settings.basePrecision, in: folder
+            replayShare: settings.replayShare, basePrecision: settings.basePrecision, in: folder, over: ranks
         )
     }
 
@@ -121,7 +122,8 @@ package struct Finetuning {
     ///   - changedPlan: The plan to continue with; the stored one if nil.
     ///   - base: The base model of a LoRA adapter, if it was moved.
     package init(
-        resuming folder: String, _ changedPlan: TrainingPlan? = nil, base: String? = nil, on processor: Processor, precision: DataType
+        resuming folder: String, _ changedPlan: TrainingPlan? = nil, base: String? = nil, on processor: Processor, precision: DataType,
+        over ranks: RankGroup? = nil
     ) throws {
         let stored = try TrainingRun.checkpoint(toResume: folder)
         let vocabulary = try FinetuningVocabulary(stored)
@@ -150,7 +152,7 @@ package struct Finetuning {
             ?? chats.training(plan, replayShare: replayShare)
         try self.init(
             trainer, stored.adapter, plan, training, chats, preferences, vocabulary, stored.training["finetune/base"],
-            stored.starterQuestions, replayShare: replayShare, basePrecision: basePrecision, in: folder
+            stored.starterQuestions, replayShare: replayShare, basePrecision: basePrecision, in: folder, over: ranks
         )
         self.changes = changes
         try run.restore(stored, changes)
@@ -159,8 +161,10 @@ package struct Finetuning {
     private init(
         _ trainer: Trainer, _ adapter: LoRAAdapter?, _ plan: TrainingPlan, _ training: any TrainingBatches, _ chats: FinetuningData,
         _ preferences: FinetuningPreferences?, _ vocabulary: FinetuningVocabulary, _ basePath: CheckpointValue?,
-        _ starterQuestions: [String], replayShare: Double, basePrecision: WeightPrecision?, in folder: String
+        _ starterQuestions: [String], replayShare: Double, basePrecision: WeightPrecision?, in folder: String,
+        over ranks: RankGroup?
     ) throws {
+        if let ranks, ranks.count > 1, preferences != nil { throw TrainingError.ranks(.onePreferenceProcess) }
         var fields = try chats.fields(from: folder, replayShare: replayShare)
         if let basePath { fields["finetune/base"] = basePath }
         if let basePrecision { fields["finetune/base_dtype"] = .text(basePrecision.rawValue) }
@@ -176,7 +180,7 @@ package struct Finetuning {
             trainer, plan, training: training, validation: validation,
             replay: chats.replay?.validationSet(plan.lossScope),
             vocabulary: vocabulary.vocabulary, chatTemplate: vocabulary.chatTemplate, adapter: adapter,
-            extraFields: fields, starterQuestions: starterQuestions, folder: folder
+            extraFields: fields, starterQuestions: starterQuestions, folder: folder, over: ranks
         )
         data = chats.data
         self.preferences = preferences?.data

@@ -70,6 +70,7 @@ extension TrainingPlan {
             Setting("--save-every", .changeable, saveEvery.map(String.init) ?? "no steps"),
             Setting("--dtype", .machine, machine?.precision.rawValue),
             Setting("--recompute", .machine, machine.map { flag($0.isRecomputing) }),
+            Setting("--gradient-groups", .machine, "\(gradientGroups)"),
             Setting("--threads", .machine, machine.map { "\($0.threads)" }),
             Setting("--cpu", .machine, machine?.instructionSet),
             Setting("--blas", .machine, machine?.blas.rawValue),

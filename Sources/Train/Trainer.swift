@@ -13,6 +13,8 @@ package struct StepReport: Sendable {
     package let targets: Int
     /// Of a step on preferences.
     package var preferences: PreferenceMetrics?
+    /// The time that the step waited for other ranks; nil without ranks.
+    package var waitedSeconds: Double?
 }
 
 /// Takes one optimizer step; the training loop is ``TrainingRun/run(clock:shouldStop:_:)``. Prints nothing, and reads no clock and no file.
@@ -35,6 +37,8 @@ package final class Trainer {
     package static let loraMicroBatchTokens = 1_024
 
     package static func defaultMicroBatchTokens(usesLoRA: Bool) -> Int { usesLoRA ? loraMicroBatchTokens : defaultMicroBatchTokens }
+    /// How the gradients of a batch are summed; nil for one micro-batch after the other, in this process.
+    package var groups: GradientGroups?
     let tape: Tape
     private let seed: UInt64
 
@@ -65,7 +69,8 @@ package final class Trainer {
 
     /// Takes one optimizer step. A loss or gradient that is not finite leaves the weights unchanged.
     package func step(_ batch: Batch, rate: Float) -> StepReport {
-        update(loss: accumulateGradients(of: batch), targets: batch.targetCount, rate: rate)
+        if let groups { return step(batch, rate: rate, groups) }
+        return update(loss: accumulateGradients(of: batch), targets: batch.targetCount, rate: rate)
     }
 
     /// Updates the weights with the accumulated gradients, if the loss is finite.
@@ -109,7 +114,7 @@ package final class Trainer {
     }
 
     /// The summed loss of some rows, divided by `count`.
-    private func loss(of rows: Range<Int>, in batch: Batch, count: Int) -> Tensor {
+    func loss(of rows: Range<Int>, in batch: Batch, count: Int) -> Tensor {
         let (inputs, targets, documentStarts) = batch.tensors(of: rows, on: tape)
         return model.loss(of: inputs, predicting: targets, count: count, documentStarts: documentStarts, on: tape)
     }

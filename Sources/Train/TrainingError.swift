@@ -1,5 +1,6 @@
 package import Checkpoint
 package import Corpus
+package import Distributed
 package import Tokenize
 
 /// Why a training run cannot start or continue.
@@ -26,6 +27,7 @@ package enum TrainingError: Error, Equatable {
     /// An option for a resumed run has another value than the run was started with, and cannot change.
     case cannotChange(option: String, stored: String, given: String)
     /// The length for a resumed run is not longer than what it has trained for.
+    case ranks(RankError)
     case lengthPassed(option: String, done: String, given: String)
 }
 
@@ -37,6 +39,7 @@ extension TrainingError: CustomStringConvertible {
         case .corpus(let error): error.description
         case .tokenizer(let error): error.description
         case .checkpoint(let error): error.description
+        case .ranks(let error): error.description
         case .tooFewChats(let paths, let count, let needed):
             "\(paths.joined(separator: ", ")): \(count) chat\(count == 1 ? "" : "s"), and fine-tuning needs \(needed). "
                 + "Collect more, or continue with fewer: --force"

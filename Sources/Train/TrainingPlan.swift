@@ -25,6 +25,10 @@ package struct TrainingPlan: Sendable, Equatable {
     /// The maximum gradient norm.
     package var clipping: Float = 1
     package var seed = 1
+    /// The groups of rows whose gradients are summed pairwise, and which the ranks of a run share: see ``GradientGroups``.
+    package var gradientGroups = 1
+    /// Whether each rank has the optimizer's moments of a part of the weights only. Changes memory and time, but no bits.
+    package var shardsOptimizer = false
     /// Whether rows contain whole packed conversations instead of random windows.
     package var packsConversations = true
     /// Whether learned positions count from the start of each conversation. In runs of older versions, they count from that of the row.
@@ -121,6 +125,7 @@ extension TrainingPlan {
         if let recipe { values["plan/recipe"] = .text(recipe.rawValue) }
         if let preset { values["plan/preset"] = .text(preset) }
         if let requestedVocabulary { values["plan/vocab_size"] = .integer(requestedVocabulary) }
+        if gradientGroups > 1 { values["plan/gradient_groups"] = .integer(gradientGroups) }
         for (name, value) in machine?.values ?? [:] { values[name] = value }
         return values
     }
@@ -158,6 +163,7 @@ extension TrainingPlan {
         if has("recipe") { recipe = Recipe(rawValue: try checkpoint.text("plan/recipe")) }
         if has("preset") { preset = try checkpoint.text("plan/preset") }
         if has("vocab_size") { requestedVocabulary = try checkpoint.integer("plan/vocab_size") }
+        if has("gradient_groups") { gradientGroups = max(1, try checkpoint.integer("plan/gradient_groups")) }
         machine = try TrainingMachine(from: checkpoint)
     }
 }

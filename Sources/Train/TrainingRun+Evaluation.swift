@@ -1,4 +1,6 @@
+import Autograd
 package import Checkpoint
+import Distributed
 import Model
 
 extension TrainingRun {
@@ -49,15 +51,25 @@ extension TrainingRun {
         let part = validation.part(of: resultTokens(of: validation))
         if let best, best.part == part { return try report(.validated(best)) }
         let begin = clock()
-        let stored = try Checkpoint(reading: folder + "/best.h5")
-        let step = try stored.integer("step")
-        if step != state.step { try stored.copyWeights(into: trainer.parameters) }
+        let step = try readWeights("best.h5", unlessOf: state.step)
         let evaluation = try validation.evaluation(of: part, by: trainer) {
             try report(.evaluating(tokens: $0, of: part.tokens))
         }
-        if step != state.step { try Checkpoint(reading: folder + "/last.h5").copyWeights(into: trainer.parameters) }
+        if step != state.step { _ = try readWeights("last.h5", unlessOf: nil) }
         state.evaluationSeconds += clock() - begin
         try report(.validated(Result(evaluation: evaluation, part: part, step: step)))
+    }
+
+    /// Reads the weights of a checkpoint of this run, unless they are those of a step. Returns their step.
+    private func readWeights(_ name: String, unlessOf current: Int?) throws -> Int {
+        // The other ranks may have no access to the folder.
+        let stored = ranks?.isFirst ?? true ? try Checkpoint(reading: folder + "/" + name) : nil
+        let own = try stored?.integer("step") ?? 0
+        let step = ranks.map { Int($0.fromFirst(Double(own))) } ?? own
+        if step == current { return step }
+        try stored?.copyWeights(into: trainer.parameters)
+        ranks?.broadcast(trainer.parameters.values)
+        return step
     }
 
     private func resultTokens(of validation: any HeldOutSet) -> Int {
@@ -153,17 +165,15 @@ extension TrainingRun {
 
     private func evaluationOfTrainingRows(_ progress: (_ tokens: Int) throws -> Void) throws -> Evaluation {
         if let (set, part) = trainingPreferences { return try set.evaluation(of: part, by: trainer, progress: progress) }
-        var sum = Evaluation()
-        var rest = trainingRows
-        state.evaluationBatches = (rest + plan.rows - 1) / plan.rows
-        for step in 0..<state.evaluationBatches {
+        let all = trainingRows
+        state.evaluationBatches = (all + plan.rows - 1) / plan.rows
+        let parts = try ranks.shared(state.evaluationBatches) { step in
             let batch = training.batch(at: step)
-            let rows = min(rest, batch.rows)
-            sum += trainer.evaluation(of: batch.selecting(0..<rows), turnEnds: turnEnds)
-            rest -= rows
-            try progress((trainingRows - rest) * context)
+            let rows = min(all - step * plan.rows, batch.rows)
+            try progress(min(all, (step + 1) * plan.rows) * context)
+            return trainer.evaluation(of: batch.selecting(0..<rows), turnEnds: turnEnds)
         }
-        return sum
+        return parts.reduce(into: Evaluation(), +=)
     }
 
     /// Evaluations count only after the warmup and the first tenth of the run: before, the loss may rise.

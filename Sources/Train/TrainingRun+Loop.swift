@@ -1,4 +1,5 @@
 import Checkpoint
+import Distributed
 
 extension TrainingRun {
     /// Trains until the plan is done or the run ends early.
@@ -6,8 +7,14 @@ extension TrainingRun {
     /// - Parameters:
     ///   - clock: Monotonic seconds.
     ///   - shouldStop: Called before each step.
-    ///   - report: Receives the events.
+    ///   - report: Receives the events. Of the ranks of a run, only the first one reports.
     package func run(clock: () -> Double, shouldStop: (TrainingState) -> Bool, _ report: (Event) throws -> Void) throws -> Ending {
+        // All ranks decide alike: by the clock of the first one, and whether any of them should stop.
+        guard let ranks else { return try runSteps(clock, shouldStop, report) }
+        return try runSteps({ ranks.fromFirst(clock()) }, { ranks.any(shouldStop($0)) }, { if ranks.isFirst { try report($0) } })
+    }
+
+    private func runSteps(_ clock: () -> Double, _ shouldStop: (TrainingState) -> Bool, _ report: (Event) throws -> Void) throws -> Ending {
         if let ending { return ending }
         if nGramProgress != nil {
             // Stopped during the initialization.

@@ -1,5 +1,6 @@
 import Autograd
 package import Checkpoint
+package import Distributed
 import Kernels
 import Model
 package import Tokenize
@@ -59,9 +60,9 @@ package final class TrainingRun {
     /// Of an evaluation during the run, with its sample answers and checkpoint; 0 if it is not known yet.
     var secondsPerEvaluation = 0.0
     var secondsPerEvaluatedToken = 0.0
-    private let tokenizer: StoredTokenizer
+    let tokenizer: StoredTokenizer
     private let chatTemplate: ChatTemplate?
-    private let dataIdentity: String?
+    let dataIdentity: String?
     let folder: String
 
     /// - Parameters:
@@ -70,11 +71,21 @@ package final class TrainingRun {
     ///   - dataIdentity: Identifies the training data, so that a resumed run can check it: see `TokenMeta.identity`.
     ///   - extraFields: Additional fields of the checkpoints' `training` group.
     ///   - starterQuestions: See ``StarterQuestions``.
+    ///   - ranks: The processes that train together; nil for one process.
     package init(
         _ trainer: Trainer, _ plan: TrainingPlan, training: any TrainingBatches, validation: (any HeldOutSet)?,
         replay: (any HeldOutSet)? = nil, vocabulary: Vocabulary, chatTemplate: ChatTemplate?, dataIdentity: String? = nil,
-        adapter: LoRAAdapter? = nil, extraFields: OrderedDictionary<CheckpointValue> = [:], starterQuestions: [String] = [], folder: String
+        adapter: LoRAAdapter? = nil, extraFields: OrderedDictionary<CheckpointValue> = [:], starterQuestions: [String] = [], folder: String,
+        over ranks: RankGroup? = nil
     ) throws(TrainingError) {
+        var plan = plan
+        plan.gradientGroups = min(plan.gradientGroups, plan.rows)
+        if let ranks, ranks.count > plan.gradientGroups {
+            throw .ranks(.tooManyRanks(ranks.count, groups: plan.gradientGroups))
+        }
+        if plan.gradientGroups > 1 || ranks != nil {
+            trainer.groups = GradientGroups(plan.gradientGroups, of: trainer, over: ranks, sharding: plan.shardsOptimizer)
+        }
         self.trainer = trainer
         self.plan = plan
         self.training = training
@@ -92,8 +103,12 @@ package final class TrainingRun {
         trainer.clipping = plan.clipping
         trainer.optimizer.decay = plan.decay
         trainer.optimizer.beta2 = plan.beta2
+        trainer.discardMomentsOfOthers()
         if plan.nGramContexts > 0 { trainer.optimizer.learningRateScale = NGramInitialization.learningRateScale }
     }
+
+    /// The processes that train together; nil for one process.
+    package var ranks: RankGroup? { trainer.groups?.ranks }
 
     /// Of a run on preferences.
     package var preferences: PreferenceBatches? { training as? PreferenceBatches }
@@ -143,10 +158,15 @@ extension TrainingRun {
         state = try TrainingState(from: checkpoint)
         metrics = checkpoint.metrics
         nGramProgress = NGramPreparation.isStored(in: checkpoint) ? checkpoint : nil
+        trainer.discardMomentsOfOthers()
     }
 
     func save(_ name: String, _ report: (Event) throws -> Void) throws {
         let path = folder + "/" + name
+        trainer.groups?.collect(trainer.optimizer.first)
+        trainer.groups?.collect(trainer.optimizer.second)
+        defer { trainer.discardMomentsOfOthers() }
+        if let ranks, !ranks.isFirst { return }
         do throws(CheckpointError) { try checkpoint.write(to: path) } catch { throw TrainingError.checkpoint(error) }
         try report(.saved(path: path, step: state.step))
     }

@@ -51,7 +51,9 @@ struct SLM {
     static func main() {
         do {
             try run(Array(CommandLine.arguments.dropFirst()), environment: environmentVariables())
+            Ranks.end()
         } catch let error as UsageError {
+            Ranks.fail(error)
             printError("\(error)")
             exit(2)
         } catch is Interrupted {
@@ -59,7 +61,8 @@ struct SLM {
         } catch is ReportedFailure {
             exit(1)
         } catch {
-            printNote("\(error)")
+            Ranks.fail(error)
+            Ranks.printError("\(error)")
             exit(1)
         }
     }

@@ -25,6 +25,7 @@ extension LogEntry {
                 w.write("tokens", step.tokens)
                 if let count = step.lossTokens { w.write("loss_tokens", count) }
                 w.write(step.preferences)
+                if let waited = step.waitedSeconds { w.write("waited_seconds", rounding: waited) }
                 w.write("seconds", rounding: step.seconds)
             case .skipped(let step):
                 w.write("event", "skipped")
@@ -86,7 +87,8 @@ extension LogEntry {
             self = .step(
                 Step(
                     step: step, loss: loss, gradientNorm: gradientNorm, learningRate: learningRate, tokens: tokens,
-                    lossTokens: line.count("loss_tokens"), seconds: seconds, preferences: line.preferences("")
+                    lossTokens: line.count("loss_tokens"), seconds: seconds, preferences: line.preferences(""),
+                    waitedSeconds: line.measurement("waited_seconds")
                 )
             )
         case "evaluated":

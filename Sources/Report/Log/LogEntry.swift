@@ -43,12 +43,15 @@ package enum LogEntry: Sendable, Equatable {
         package let seconds: Double
         /// Of a step on preferences.
         package let preferences: Preferences?
+        /// The time that the step waited for other ranks; nil without ranks.
+        package let waitedSeconds: Double?
 
         package init(
             step: Int, loss: Double, gradientNorm: Double, learningRate: Double, tokens: Int, lossTokens: Int? = nil, seconds: Double,
-            preferences: Preferences? = nil
+            preferences: Preferences? = nil, waitedSeconds: Double? = nil
         ) {
             self.preferences = preferences
+            self.waitedSeconds = waitedSeconds
             self.step = step
             self.loss = loss
             self.gradientNorm = gradientNorm

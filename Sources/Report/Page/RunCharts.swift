@@ -6,7 +6,7 @@ struct RunCharts {
 
     var all: [Chart] {
         let quality = log.hasPreferences ? [preferenceAccuracy, rewardMargin, divergence] : [bitsPerByte]
-        return [loss] + quality + [learningRate, throughput, gradientNorm]
+        return [loss] + quality + [learningRate, throughput, gradientNorm] + (communication.map { [$0] } ?? [])
     }
 
     private var loss: Chart {
@@ -65,6 +65,19 @@ struct RunCharts {
     private var throughput: Chart {
         var chart = Chart("Tokens per second", in: "", over: .steps)
         chart.curves = [.smoothed("tokens per second", 5, log.steps.tokensPerSecond(over: .steps))]
+        chart.startsAtZero = true
+        return withTimesAndMarks(chart)
+    }
+
+    /// The share of each step in which the first rank waited for others; nil without ranks.
+    private var communication: Chart? {
+        let points = zip(log.steps, log.steps.dropFirst()).compactMap { previous, step -> Curve.Point? in
+            guard let waited = step.waitedSeconds, step.seconds > previous.seconds else { return nil }
+            return Curve.Point(Double(step.step), 100 * waited / (step.seconds - previous.seconds))
+        }
+        if points.isEmpty { return nil }
+        var chart = Chart("Communication", in: "percent of a step", over: .steps)
+        chart.curves = [.smoothed("waiting for other processes", 2, points)]
         chart.startsAtZero = true
         return withTimesAndMarks(chart)
     }

@@ -13,8 +13,9 @@ package struct SharedLibrary {
     /// - Parameters:
     ///   - name: The file name with its version, which the dynamic linker searches for.
     ///   - package: The Debian package that contains it, for the error message.
-    package init(_ name: String, package: String) throws(MissingLibrary) {
-        guard let handle = dlopen(name, RTLD_NOW | RTLD_LOCAL) else {
+    ///   - isGlobal: Whether libraries that are opened later find its functions.
+    package init(_ name: String, package: String, isGlobal: Bool = false) throws(MissingLibrary) {
+        guard let handle = dlopen(name, RTLD_NOW | (isGlobal ? RTLD_GLOBAL : RTLD_LOCAL)) else {
             throw MissingLibrary(package: package, reason: dlerror().map { String(cString: $0) } ?? "\(name) cannot be opened")
         }
         self.name = name

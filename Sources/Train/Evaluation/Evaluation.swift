@@ -65,7 +65,11 @@ extension Vocabulary {
 
 extension Trainer {
     /// Evaluates texts with the current weights.
-    package var evaluator: Evaluator { Evaluator(context: rowLength) { batch in self.tokenLosses(of: batch) } }
+    package var evaluator: Evaluator {
+        var evaluator = Evaluator(context: rowLength) { batch in self.tokenLosses(of: batch) }
+        evaluator.ranks = groups?.ranks
+        return evaluator
+    }
 
     /// Evaluates the model on a batch of training data.
     ///

@@ -1,5 +1,6 @@
 package import Autograd
 package import Checkpoint
+package import Distributed
 package import Kernels
 package import Model
 
@@ -16,6 +17,8 @@ package struct Evaluator {
     /// Rows per batch; nil for as many as fit into the cache.
     package var rows: Int?
     private let context: Int
+    /// The processes that share the batches; nil for one process.
+    package var ranks: RankGroup?
     private let losses: (Batch) -> TokenLosses
 
     /// The length of a window: at most `context` tokens, or 1,024 if nil, and at most the model's context.
@@ -80,20 +83,23 @@ package struct Evaluator {
         var result = TokenLosses()
         result.nats = Array(repeating: -1, count: text.ids.count)
         result.isTopPrediction = Array(repeating: false, count: text.ids.count)
-        var done = 0
-        while done < windows.count {
-            let length = windows[done].inputs.count
-            let rows = rows ?? max(1, Trainer.defaultMicroBatchTokens / length)
-            let part = windows[done..<min(done + rows, windows.count)]
-            let found = losses(text.batch(part, length: length))
+        var batches: [ArraySlice<EvaluationText.Window>] = []
+        while let first = windows[(batches.last?.endIndex ?? 0)...].first {
+            let start = batches.last?.endIndex ?? 0
+            let rows = rows ?? max(1, Trainer.defaultMicroBatchTokens / first.inputs.count)
+            batches.append(windows[start..<min(start + rows, windows.count)])
+        }
+        let all = try ranks.shared(batches.count) { i in
+            try progress(Double(batches[i].endIndex) / Double(windows.count))
+            return losses(text.batch(batches[i], length: batches[i][batches[i].startIndex].inputs.count))
+        }
+        for (part, found) in zip(batches, all) {
             let positions = part.flatMap { $0.targets.filter { text.isCounted[$0] } }
             for (i, position) in positions.enumerated() {
                 // Rounding can make the loss of a certain token slightly negative.
                 result.nats[position] = found.nats[i] < 0 ? 0 : found.nats[i]
                 result.isTopPrediction[position] = found.isTopPrediction[i]
             }
-            done += part.count
-            try progress(Double(done) / Double(windows.count))
         }
         return result
     }

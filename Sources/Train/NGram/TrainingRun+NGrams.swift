@@ -1,5 +1,6 @@
 import Checkpoint
 package import Corpus
+import Distributed
 package import Kernels
 import Model
 
@@ -16,6 +17,17 @@ extension TrainingRun {
     package func initializeFromNGrams(
         of tokens: TokenFile, on processor: Processor, precision: DataType, clock: () -> Double, shouldStop: () -> Bool,
         progress: (_ share: Double) -> Void = { _ in }, _ report: (Event) throws -> Void
+    ) throws {
+        // Every rank does the whole work, which has the same result on all.
+        guard let ranks else { return try initialize(from: tokens, processor, precision, clock, shouldStop, progress, report) }
+        try initialize(
+            from: tokens, processor, precision, { ranks.fromFirst(clock()) }, { ranks.any(shouldStop()) }, progress,
+            { event in if ranks.isFirst { try report(event) } })
+    }
+
+    private func initialize(
+        from tokens: TokenFile, _ processor: Processor, _ precision: DataType, _ clock: () -> Double, _ shouldStop: () -> Bool,
+        _ progress: (_ share: Double) -> Void, _ report: (Event) throws -> Void
     ) throws {
         guard plan.nGramContexts > 0, state.step == 0 else { return }
         if let pairs = state.nGramPairs {

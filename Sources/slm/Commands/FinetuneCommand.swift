@@ -1,6 +1,7 @@
 import Autograd
 import Checkpoint
 import Corpus
+import Distributed
 import Files
 import Formats
 import Glibc
@@ -56,7 +57,9 @@ struct FinetuneCommand {
         settings.lora = adapter?.adapter?.shape ?? settings.lora
         var plan = try options.plan
         plan.machine = machine
-        let folder = "\(options.runs)/\(options.name ?? "finetuned_\(timestamp)")"
+        plan = try options.sharing(plan, isNew: true)
+        let name = "finetuned_\(timestamp)"
+        let folder = "\(options.runs)/\(options.name ?? Ranks.current?.fromFirst(name) ?? name)"
         if TrainingRun.exists(in: folder) {
             throw CommandError(description: "\(folder) holds a training run already. Continue it with --resume \(folder), or choose "
                 + "another --name.")
@@ -84,7 +87,7 @@ struct FinetuneCommand {
         let initialization = ProgressBar("initializing LoRA (PiSSA)", isVisible: isVisible)
         let scoring = ProgressBar("scoring the answers with the reference model", isVisible: isVisible)
         let finetuning = try Finetuning(
-            of: base, settings, from: adapter, plan, in: folder, on: processor, precision: type, clock: now,
+            of: base, settings, from: adapter, plan, in: folder, on: processor, precision: type, over: Ranks.current, clock: now,
             preparing: { share in initialization.show(fraction: share, "of the weights") },
             scoring: { share in
                 initialization.clear()
@@ -104,7 +107,8 @@ struct FinetuneCommand {
         let (processor, machine) = try options.machine(
             resuming: storedPlan.machine, width: stored.configuration.width, recomputing: options.recompute)
         plan.machine = machine
-        let finetuning = try Finetuning(resuming: folder, plan, base: options.base, on: processor, precision: machine.precision)
+        plan = try options.sharing(plan, isNew: false)
+        let finetuning = try Finetuning(resuming: folder, plan, base: options.base, on: processor, precision: machine.precision, over: Ranks.current)
         printChanges(finetuning.changes)
         printExtension(of: finetuning.run)
         try train(finetuning, folder, machine.precision, processor)
@@ -131,6 +135,7 @@ struct FinetuneCommand {
 
     private func train(_ finetuning: Finetuning, _ folder: String, _ type: DataType, _ processor: Processor) throws {
         let run = finetuning.run
+        if !Ranks.isFirst { return try options.follow(run) }
         let data = finetuning.data
         let resumeCommand = "slm finetune --resume \(folder.shellWord)"
         let best = "\(folder)/best.h5".shellWord

@@ -58,6 +58,8 @@ struct FinetuneOptions: RunOptions {
     var minGain: Double?
     var ask: [String] = []
     var seed: Int?
+    var gradientGroups: Int?
+    var shardsOptimizer = false
     var json = false
     var quiet = false
 }
@@ -112,6 +114,7 @@ extension FinetuneOptions {
                 .option("estimate", \.estimate,
                         "Print the memory, disk space and time that the run would need, and do not train; memory: without measuring."),
             ]),
+            ranksGroup,
             outputGroup,
         ]
     }

@@ -1,6 +1,7 @@
 import Autograd
 import Checkpoint
 import Corpus
+import Distributed
 import Files
 import Kernels
 import Model
@@ -21,6 +22,8 @@ extension Command {
                 "slm train --resume checkpoints/first --data chats.txt",
             ]
         ) { options in
+            var options = options
+            if !options.dryRun, options.compare.isEmpty { try options.joinRanks() }
             try TrainCommand(options).run()
         }
     }
@@ -56,12 +59,13 @@ struct TrainCommand {
         // Options that cannot change are reported before the data is read.
         let resumedPlan = try storedPlan.map { plan in try options.plan(resuming: plan) }
         if let storedPlan { _ = try resumedPlan?.changes(from: storedPlan) }
-        let tokens = try options.trainingData(resuming: stored)
+        let tokens = try Ranks.firstOnEachMachine { try options.trainingData(resuming: stored) }
         let configuration = try stored?.configuration ?? options.configuration(vocabulary: tokens.vocabulary.count)
         var plan = try resumedPlan ?? options.plan(for: configuration)
         let (processor, machine) = try options.machine(
             resuming: storedPlan?.machine, width: configuration.width, recomputing: options.recompute)
         plan.machine = machine
+        plan = try options.sharing(plan, isNew: stored == nil)
         let changes = try storedPlan.map { stored in try plan.changes(from: stored) } ?? []
         let type = machine.precision
         var memory = TrainingMemory(type, rows: plan.rows, isRecomputing: machine.isRecomputing)
@@ -86,13 +90,19 @@ struct TrainCommand {
             chatTemplate: tokens.meta.template,
             dataIdentity: tokens.meta.identity,
             starterQuestions: try StarterQuestions.choose(from: tokens),
-            folder: folder)
+            folder: folder,
+            over: Ranks.current)
         if let stored { try run.restore(stored, options.dryRun ? [] : changes) }
         printChanges(changes)
         printExtension(of: run)
         let summary = summary(of: run, tokens.meta, hasValidation: validation != nil)
         if options.dryRun {
             return DryRun(run, tokens.meta, memory, type, threads: processor.threads).report(summary, json: options.json)
+        }
+        if !Ranks.isFirst {
+            return try options.follow(run) { clock, shouldStop, report in
+                try initializeFromNGrams(tokens.training, run, processor, type, clock, shouldStop, report)
+            }
         }
         try Folder.create(folder)
         if !options.json {
@@ -177,7 +187,8 @@ struct TrainCommand {
     /// The number of steps of a new run; in a run of limited time, estimated.
     private func steps(of plan: TrainingPlan, _ training: any TrainingBatches, _ trainer: Trainer) -> Int {
         if case .seconds(let seconds) = plan.length {
-            return Int(seconds / max(1e-6, trainer.estimatedStepSeconds(for: training.batch(at: 0), clock: now)))
+            let estimate = trainer.estimatedStepSeconds(for: training.batch(at: 0), clock: now) / Double(Ranks.current?.count ?? 1)
+            return Int(seconds / max(1e-6, Ranks.current?.fromFirst(estimate) ?? estimate))
         }
         let tokensPerStep = plan.rows * trainer.model.configuration.context
         return plan.steps(perEpoch: training.stepsPerEpoch, tokensPerStep: tokensPerStep) ?? 0

@@ -50,6 +50,8 @@ struct TrainOptions: RunOptions {
     var patience: Int?
     var minGain: Double?
     var seed: Int?
+    var gradientGroups: Int?
+    var shardsOptimizer = false
     var vocabularySize: Int?
     var validation: [String] = []
     var validationShare: Double?
@@ -86,7 +88,7 @@ extension UnaryFunction: OptionValue {
 
 extension TrainOptions {
     static var groups: [OptionGroup<TrainOptions>] {
-        [mainGroup, dataGroup, modelGroup, recipeGroup, scheduleGroup, evaluationGroup, machineGroup, comparisonGroup, outputGroup]
+        [mainGroup, dataGroup, modelGroup, recipeGroup, scheduleGroup, evaluationGroup, machineGroup, ranksGroup, comparisonGroup, outputGroup]
     }
 
     private static var mainGroup: OptionGroup<TrainOptions> {

@@ -1,4 +1,5 @@
 import Checkpoint
+import Distributed
 import Kernels
 import Report
 import Train
@@ -7,9 +8,24 @@ import Tuning
 /// How `slm train` and `slm finetune` resume a run.
 extension RunOptions {
     /// The processor of a run and the type of its matmuls: of the options, else of the run to resume, else the fastest of this machine for
-    /// a model of this width.
+    /// a model of this width. All ranks use what the first one chooses.
     func machine(
         resuming stored: TrainingMachine?, width: Int, recomputing: Bool? = nil
+    ) throws -> (processor: Processor, machine: TrainingMachine) {
+        guard let ranks = Ranks.current else { return try ownMachine(stored, width, recomputing) }
+        let first = ranks.isFirst ? try ownMachine(stored, width, recomputing) : nil
+        let words = first.map { "\($0.machine.instructionSet) \($0.machine.blas.rawValue) \($0.machine.precision.rawValue)" } ?? ""
+        let chosen = ranks.fromFirst(words).split(separator: " ").map(String.init)
+        if let first { return first }
+        var options = self
+        options.cpu = chosen[0]
+        options.blas = BLAS(rawValue: chosen[1])
+        options.dtype = chosen[2] == DataType.bfloat16.rawValue ? .bf16 : .f32
+        return try options.ownMachine(stored, width, recomputing)
+    }
+
+    private func ownMachine(
+        _ stored: TrainingMachine?, _ width: Int, _ recomputing: Bool?
     ) throws -> (processor: Processor, machine: TrainingMachine) {
         var options = self
         if stored == nil, let tuned = try tunedTraining(width: width, dtype, isQuiet: quiet) {

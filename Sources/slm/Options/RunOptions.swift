@@ -24,6 +24,8 @@ protocol RunOptions: MachineOptions {
     var minGain: Double? { get set }
     var ask: [String] { get set }
     var seed: Int? { get set }
+    var gradientGroups: Int? { get set }
+    var shardsOptimizer: Bool { get set }
     var json: Bool { get set }
     var quiet: Bool { get set }
     /// Defaults as `--help` shows them.

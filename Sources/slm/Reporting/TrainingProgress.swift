@@ -1,3 +1,4 @@
+import Distributed
 import Report
 import Train
 
@@ -7,6 +8,8 @@ final class TrainingProgress {
     private let progress: ProgressBar
     private var smoothedLoss: Float?
     private var first: TrainingState?
+    /// For other ranks, since the first step.
+    private var waitedSeconds = 0.0
 
     init(_ run: TrainingRun, isVisible: Bool) {
         self.run = run
@@ -18,9 +21,10 @@ final class TrainingProgress {
         case .step(let report, _, let state):
             // Over the last ten steps or so: the loss of one batch is noisy.
             smoothedLoss = smoothedLoss.map { 0.9 * $0 + 0.1 * report.loss } ?? report.loss
-            if first == nil { first = state }
+            if first == nil { first = state } else { waitedSeconds += report.waitedSeconds ?? 0 }
             progress.show(
-                fraction: run.progress, "step \(state.step)  loss \(Double(smoothedLoss ?? 0).fixed(3))  \(speed(at: state)) tokens/s")
+                fraction: run.progress,
+                "step \(state.step)  loss \(Double(smoothedLoss ?? 0).fixed(3))  \(speed(at: state)) tokens/s\(ranks(at: state))")
         case .skipped(let step):
             clear()
             printNote("skipped step \(step): its loss or gradient is not finite.")
@@ -66,6 +70,12 @@ final class TrainingProgress {
     private func speed(at state: TrainingState) -> String {
         guard let first, state.seconds > first.seconds else { return "?" }
         return "\(Int(Double(state.tokens - first.tokens) / (state.seconds - first.seconds)))"
+    }
+
+    /// The number of ranks, and the share of the time that they wait for each other.
+    private func ranks(at state: TrainingState) -> String {
+        guard let count = run.ranks?.count, count > 1, let first, state.seconds > first.seconds else { return "" }
+        return "  \(count) ranks, \((100 * waitedSeconds / (state.seconds - first.seconds)).fixed(1)) % communication"
     }
 
     /// One line for the question, one for the answer.

@@ -1,5 +1,6 @@
 import Autograd
 import Checkpoint
+import Distributed
 import Kernels
 import Model
 import Report
@@ -14,6 +15,7 @@ struct StepTime {
     /// From a forward and a backward pass, before the first step.
     static func estimated(for run: TrainingRun) -> StepTime {
         let seconds = run.trainer.estimatedStepSeconds(for: run.training.batch(at: run.state.step), clock: now)
+            / Double(run.ranks?.count ?? 1)
         return StepTime(seconds: max(seconds, 1e-9), origin: "estimated from one pass")
     }
 
@@ -49,6 +51,11 @@ extension TrainingRun {
         var lines = [
             "plan     \(length), \(tokensPerStep) tokens per step, learning rate \(plan.rate), warmup \(plan.warmup), "
                 + "\(type.rawValue), \(threads) threads",
+        ] + (ranks.map { ranks in
+            let hosts = Set(ranks.hosts).count
+            return ["ranks    \(ranks.count) on \(hosts) machine\(hosts == 1 ? "" : "s"), gradients in \(plan.gradientGroups) groups"
+                + (plan.shardsOptimizer ? ", the optimizer's moments divided" : "")]
+        } ?? []) + [
             "memory   about \(Int(memory.bytes(for: trainer.model.configuration) / 1e6)) MB",
             "time     \(expected)",
         ]
@@ -72,6 +79,7 @@ extension TrainingRun {
             RunSetting("machine", "kernels", .text(processor.instructionSet)),
             RunSetting("machine", "dtype", .text(type.rawValue)),
             RunSetting("machine", "threads", .whole(processor.threads)),
+        ] + (ranks.map { [RunSetting("machine", "ranks", .whole($0.count))] } ?? []) + [
             RunSetting("machine", "slm", .text(version)),
         ]
     }
@@ -154,7 +162,8 @@ extension TrainingRun.Event {
                 tokens: state.tokens,
                 lossTokens: state.lossTokens,
                 seconds: state.seconds,
-                preferences: report.preferences?.entry))
+                preferences: report.preferences?.entry,
+                waitedSeconds: report.waitedSeconds))
         case .skipped(let step): .skipped(step: step)
         case .evaluated(let training, let validation, let replay, let isBest, let state):
             .evaluated(.init(

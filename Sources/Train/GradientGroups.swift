@@ -1,0 +1,271 @@
+import Autograd
+package import Distributed
+import Kernels
+
+/// Sums the gradients of a batch in groups of rows, in an order that depends only on the number of groups. The ranks share the groups.
+///
+///     trainer.groups = GradientGroups(4, of: trainer, over: ranks)
+///     trainer.step(batch, rate: 3e-4)                          // the same weights with 1, 2 or 4 ranks, bit for bit
+///
+/// The sums over the ranks begin during the backward pass of a rank's last micro-batch: the gradients of the last layers are complete first.
+package final class GradientGroups {
+    package let tree: SummationTree
+    /// nil in a process of its own.
+    package let ranks: RankGroup?
+    /// Whether each rank has the optimizer's moments of a part of the weights only (ZeRO, stage 1).
+    package let isSharded: Bool
+    /// The groups of this rank.
+    let own: Range<Int>
+    private let parameters: Parameters
+    private let processor: Processor
+
+    /// The sums of nodes of the tree that wait for their other half, and copies of them that are free.
+    private var nodes: [(groups: Range<Int>, sum: Buffer)] = []
+    private var freeBuffers: [Buffer] = []
+    /// The pieces that are being summed over the ranks.
+    private var pending: [PendingExchange] = []
+    /// The start of the pieces that are.
+    private var begun: Int
+    private var passes = BackwardPasses()
+
+    /// The elements of a piece: large enough for few messages, small enough that they begin early.
+    private static let pieceLength = 1 << 20
+
+    package init(_ count: Int, of trainer: Trainer, over ranks: RankGroup? = nil, sharding isSharded: Bool = false) {
+        tree = SummationTree(groups: count)
+        self.ranks = ranks
+        self.isSharded = isSharded && ranks != nil
+        own = tree.groups(of: ranks?.rank ?? 0, of: ranks?.count ?? 1)
+        parameters = trainer.parameters
+        processor = trainer.tape.processor
+        begun = parameters.gradients.count
+    }
+
+    /// The pieces of the flat buffers, from the first on.
+    private var pieces: [Range<Int>] {
+        let count = parameters.gradients.count
+        return stride(from: 0, to: count, by: Self.pieceLength).map { $0..<min($0 + Self.pieceLength, count) }
+    }
+
+    /// The elements that this rank's optimizer updates, in ascending order.
+    var shard: [Range<Int>]? { isSharded ? shard(of: ranks?.rank ?? 0) : nil }
+
+    private func shard(of rank: Int) -> [Range<Int>] {
+        guard let ranks else { return [] }
+        return pieces.map { piece in
+            let slice = ranks.slice(ofLength: piece.count, of: rank)
+            return piece.lowerBound + slice.lowerBound..<piece.lowerBound + slice.upperBound
+        }
+    }
+}
+
+// The gradients.
+extension GradientGroups {
+    /// Adds the gradients of a group, which are those of `parameters`, to the groups of the same node.
+    func add(_ group: Int) {
+        let gradients = parameters.allGradients()
+        var node = group..<group + 1
+        while let left = nodes.last, tree.isNode(left.groups.lowerBound..<node.upperBound) {
+            processor.copy(left.sum, into: gradients, adding: true)
+            node = left.groups.lowerBound..<node.upperBound
+            freeBuffers.append(left.sum)
+            nodes.removeLast()
+        }
+        let copy = freeBuffers.popLast() ?? processor.buffer(of: gradients.count, .float32)
+        copy.copy(from: gradients)
+        nodes.append((node, copy))
+        parameters.zeroGradients()
+    }
+
+    /// Runs the last backward pass of this rank, and begins to sum what it completes over the ranks.
+    ///
+    /// - Parameter kind: Passes of the same kind write each gradient equally often.
+    func finish(_ kind: Int, _ backward: () -> Void) {
+        begun = parameters.gradients.count
+        passes.begin(kind)
+        parameters.willWriteGradient = { [unowned self] index in
+            passes.willWrite(index)
+            if ranks != nil { beginSums(from: passes.frontier(in: parameters.list)) }
+        }
+        backward()
+        parameters.willWriteGradient = nil
+        passes.end()
+        beginSums(from: 0)
+    }
+
+    /// Waits for the sums over the ranks. The gradients of `parameters` are those of the whole batch then, or of this rank's shard.
+    func waitForSums() {
+        for exchange in pending { ranks?.wait(for: exchange) }
+        pending = []
+        freeBuffers += nodes.map(\.sum)
+        nodes = []
+    }
+
+    /// Sums the pieces whose gradients are complete: those from an element on.
+    private func beginSums(from complete: Int) {
+        while begun > 0, pieceStart(before: begun) >= complete {
+            let piece = pieceStart(before: begun)..<begun
+            begun = piece.lowerBound
+            for parameter in parameters.list where parameter.range.overlaps(piece) { _ = parameters.gradient(of: parameter) }
+            sum(piece)
+        }
+    }
+
+    private func pieceStart(before end: Int) -> Int { (end - 1) / Self.pieceLength * Self.pieceLength }
+
+    private func sum(_ piece: Range<Int>) {
+        let gradients = parameters.gradients[piece]
+        var first = own.upperBound - 1
+        var rest = nodes[...]
+        while let left = rest.last, tree.isNode(left.groups.lowerBound..<own.upperBound) {
+            processor.copy(left.sum[piece], into: gradients, adding: true)
+            first = left.groups.lowerBound
+            rest.removeLast()
+        }
+        assert(tree.isNode(first..<own.upperBound))
+        if let ranks {
+            pending.append(ranks.beginSum(of: rest.map { $0.sum[piece] } + [gradients], tree, isGathered: !isSharded))
+        }
+    }
+}
+
+// The optimizer.
+extension GradientGroups {
+    /// The norm of the gradients of the whole batch. Its bits do not depend on the number of ranks.
+    var gradientNorm: Float {
+        let gradients = parameters.allGradients()
+        guard let ranks, isSharded else { return Self.norm(processor.sumsOfSquares(gradients, block: RankGroup.block)) }
+        let own = pieces.map { piece in processor.sumsOfSquares(gradients[piece][ranks.slice(ofLength: piece.count)], block: RankGroup.block) }
+        var all = ranks.gather(Array(own.joined())).map { $0[...] }
+        var sums: [Double] = []
+        for piece in pieces {
+            for rank in 0..<ranks.count {
+                let blocks = (ranks.slice(ofLength: piece.count, of: rank).count + RankGroup.block - 1) / RankGroup.block
+                sums += all[rank].prefix(blocks)
+                all[rank] = all[rank].dropFirst(blocks)
+            }
+        }
+        return Self.norm(sums)
+    }
+
+    private static func norm(_ sums: [Double]) -> Float { Float(sums.reduce(0, +).squareRoot()) }
+
+    /// Sends the weights that this rank has updated to the others, and receives theirs.
+    func gatherWeights() {
+        guard let ranks, isSharded else { return }
+        for exchange in pieces.map({ ranks.beginGathering(parameters.values[$0]) }) { ranks.wait(for: exchange) }
+    }
+
+    /// Collects the moments of all ranks in rank 0, before a checkpoint.
+    func collect(_ moments: Buffer) {
+        guard let ranks, isSharded else { return }
+        for exchange in pieces.map({ ranks.beginCollecting(moments[$0]) }) { ranks.wait(for: exchange) }
+    }
+
+    /// Returns the memory of moments that this rank does not need.
+    func discardOthers(of moments: Buffer) {
+        guard let ranks, isSharded else { return }
+        moments.disableHugePages()
+        for rank in 0..<ranks.count where rank != ranks.rank {
+            for range in shard(of: rank) where !range.isEmpty { moments[range].discard() }
+        }
+    }
+}
+
+/// Follows which gradients a backward pass has completed: those that earlier passes of its kind have written as often.
+private struct BackwardPasses {
+    /// The number of writes of each gradient in a whole pass, by kind.
+    private var expected: [Int: [Int: Int]] = [:]
+    private var kind = 0
+    private var writes: [Int: Int] = [:]
+
+    mutating func begin(_ kind: Int) {
+        self.kind = kind
+        writes = [:]
+    }
+
+    mutating func willWrite(_ index: Int) {
+        writes[index, default: 0] += 1
+        if let expected = expected[kind] {
+            guard writes[index, default: 0] <= expected[index, default: 0] else {
+                fatalError("the gradient of parameter \(index) was written after its sum over the ranks had begun")
+            }
+        }
+        current = index
+    }
+
+    /// The gradient that is being written.
+    private var current: Int?
+
+    mutating func end() {
+        current = nil
+        expected[kind] = writes
+    }
+
+    /// The start of the parameters at the end of the list whose gradients are all complete.
+    func frontier(in list: [Parameter]) -> Int {
+        guard let expected = expected[kind] else { return .max }
+        var start = Int.max
+        for parameter in list.reversed() {
+            let index = parameter.index
+            if index == current || writes[index, default: 0] < expected[index, default: 0] { break }
+            start = parameter.start
+        }
+        return start
+    }
+}
+
+extension Trainer {
+    /// Returns the memory of the moments that other ranks update.
+    func discardMomentsOfOthers() {
+        groups?.discardOthers(of: optimizer.first)
+        groups?.discardOthers(of: optimizer.second)
+    }
+
+    /// Takes one optimizer step with the gradients of groups, which the ranks share. `batch` is the same on all ranks.
+    func step(_ batch: Batch, rate: Float, _ groups: GradientGroups) -> StepReport {
+        let waited = groups.ranks?.waitedSeconds ?? 0
+        let count = batch.targetCount
+        var losses: [Double] = []
+        var part = 0
+        for group in 0..<groups.tree.groups {
+            let rows = batch.rows * group / groups.tree.groups..<batch.rows * (group + 1) / groups.tree.groups
+            let microBatches = Self.microBatches(rows: rows.count, length: batch.length, microBatchTokens: microBatchTokens)
+            guard groups.own.contains(group) else {
+                part += microBatches.count
+                continue
+            }
+            var sum: Float = 0
+            for (i, micro) in microBatches.enumerated() {
+                reset(forPart: part)
+                part += 1
+                let loss = loss(of: rows.lowerBound + micro.lowerBound..<rows.lowerBound + micro.upperBound, in: batch, count: count)
+                sum += loss.scalar
+                if group + 1 == groups.own.upperBound, i + 1 == microBatches.count {
+                    groups.finish(micro.count) { tape.backward(from: loss) }
+                } else {
+                    tape.backward(from: loss)
+                }
+            }
+            losses.append(Double(sum))
+            if group + 1 < groups.own.upperBound { groups.add(group) }
+        }
+        groups.waitForSums()
+        let loss = (groups.ranks?.gather(losses).flatMap(\.self) ?? losses).reduce(Float(0)) { $0 + Float($1) }
+        var report = update(loss: loss, targets: count, rate: rate, groups)
+        report.waitedSeconds = groups.ranks.map { $0.waitedSeconds - waited }
+        return report
+    }
+
+    private func update(loss: Float, targets: Int, rate: Float, _ groups: GradientGroups) -> StepReport {
+        var norm = Float.nan
+        if loss.isFinite {
+            norm = groups.gradientNorm
+            optimizer.update(rate: rate, clippingTo: clipping, norm: norm, shard: groups.shard)
+            groups.gatherWeights()
+        } else {
+            parameters.zeroGradients()
+        }
+        return StepReport(step: optimizer.steps, loss: loss, gradientNorm: norm, targets: targets)
+    }
+}

@@ -1,0 +1,116 @@
+import Distributed
+import Glibc
+import Kernels
+import Synchronization
+import Train
+
+/// The processes that `mpirun` started for one run. The first one prints and writes for all.
+enum Ranks {
+    private static let joined = Mutex<RankGroup?>(nil)
+    /// Standard error of a rank that prints nothing but its end.
+    private static let errorOutput = Atomic(STDERR_FILENO)
+
+    /// nil in a process that was started alone.
+    static var current: RankGroup? { joined.withLock { $0 } }
+
+    static var isFirst: Bool { current?.isFirst ?? true }
+
+    /// Joins the other processes, if mpirun started this one. The ranks after the first print nothing from then on.
+    static func join() throws {
+        guard current == nil, MPITransport.isStarted(in: SLM.environmentVariables()) else { return }
+        let group = try RankGroup(MPITransport()) { error in
+            Ranks.printError("\(error)")
+            _exit(1)
+        }
+        joined.withLock { $0 = group }
+        if !group.isFirst { silence() }
+        try group.checkProgram(version: version)
+    }
+
+    /// Ends the communication of a run that has succeeded.
+    static func end() { current?.end() }
+
+    /// Tells the other ranks why this one ends.
+    static func fail(_ error: any Error) { current?.fail("\(error)") }
+
+    /// Prints on standard error which rank failed.
+    static func printError(_ text: String) {
+        let rank = current.map { $0.count > 1 ? "rank \($0.rank): " : "" } ?? ""
+        let bytes = Array("slm: \(rank)\(text)\n".utf8)
+        _ = bytes.withUnsafeBytes { write(errorOutput.load(ordering: .relaxed), $0.baseAddress, $0.count) }
+    }
+
+    /// Work whose result is kept in a file, such as tokenizing: the first rank of each machine does it, then the others find the file.
+    static func firstOnEachMachine<Result>(_ work: () throws -> Result) rethrows -> Result {
+        guard let current else { return try work() }
+        if !current.isFirstOnThisHost { current.wait() }
+        let result = try work()
+        if current.isFirstOnThisHost { current.wait() }
+        return result
+    }
+
+    /// The threads of this rank. mpirun gives each rank cores of its own, unless it is told not to.
+    static var threads: Int? {
+        guard let current else { return nil }
+        let isBound = CPU.cores.limitedBy != nil
+        return max(1, CPU.availableCores / (isBound ? 1 : current.ranksOnThisHost))
+    }
+
+    private static func silence() {
+        errorOutput.store(dup(STDERR_FILENO), ordering: .relaxed)
+        let null = open("/dev/null", O_WRONLY)
+        dup2(null, STDOUT_FILENO)
+        dup2(null, STDERR_FILENO)
+        close(null)
+    }
+}
+
+extension RunOptions {
+    static var ranksGroup: OptionGroup<Self> {
+        OptionGroup("Several processes (mpirun)", [
+            .option("gradient-groups", \.gradientGroups, in: 1...65_536,
+                    "Sum the gradients of a batch in N groups of sequences, which the processes share. Runs with the same N have the same bits.",
+                    default: "1; with mpirun 4, or the number of processes"),
+            .option("shard-optimizer", \.shardsOptimizer,
+                    "Keep AdamW's moments of a part of the weights in each process (ZeRO stage 1): less memory."),
+        ])
+    }
+
+    /// Joins the processes of mpirun. Their threads share the cores of a machine.
+    mutating func joinRanks() throws {
+        try Ranks.join()
+        if threads == nil { threads = Ranks.threads }
+        if !Ranks.isFirst { quiet = true }
+    }
+
+    /// The plan with the number of groups that the ranks share.
+    ///
+    /// - Parameter isNew: Whether it is the plan of a new run; a resumed one keeps its groups where it can.
+    func sharing(_ plan: TrainingPlan, isNew: Bool) throws -> TrainingPlan {
+        var plan = plan
+        if let gradientGroups {
+            if gradientGroups > plan.rows {
+                throw UsageError("slm: --gradient-groups: expected at most \(plan.rows), the sequences of a batch, found \(gradientGroups).")
+            }
+            plan.gradientGroups = gradientGroups
+        } else if let ranks = Ranks.current, isNew || ranks.count > plan.gradientGroups {
+            // A power of two, for which the order of the sums is simple: each rank has a part of the tree of its own.
+            var groups = 4
+            while groups < ranks.count { groups *= 2 }
+            plan.gradientGroups = min(groups, plan.rows)
+        }
+        plan.shardsOptimizer = shardsOptimizer
+        return plan
+    }
+
+    /// Trains as one of the ranks after the first, which print and write nothing.
+    func follow(
+        _ run: TrainingRun, prepare: (_ clock: () -> Double, _ shouldStop: () -> Bool, _ report: (TrainingRun.Event) throws -> Void) throws -> Void
+            = { _, _, _ in }
+    ) throws {
+        try run.checkRanks()
+        let stop = StopSignal()
+        try prepare(now, { stop.isRaised }, { _ in })
+        _ = try run.run(clock: now, shouldStop: { _ in stop.isRaised }, { _ in })
+    }
+}

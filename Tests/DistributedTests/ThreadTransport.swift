@@ -1,0 +1,63 @@
+import Distributed
+import Synchronization
+
+/// Ranks that are threads of this process: what MPI does for processes.
+final class ThreadNetwork: Sendable {
+    fileprivate struct Key: Hashable {
+        let from, to, tag: Int
+    }
+
+    fileprivate let messages = Mutex<[Key: [[UInt8]]]>([:])
+    /// Ranks that send nothing any more, as if they had been killed.
+    private let dead = Mutex<Set<Int>>([])
+
+    func kill(_ rank: Int) { dead.withLock { _ = $0.insert(rank) } }
+    fileprivate func isDead(_ rank: Int) -> Bool { dead.withLock { $0.contains(rank) } }
+}
+
+final class ThreadTransport: Transport {
+    let rank, count: Int
+    private let network: ThreadNetwork
+
+    init(rank: Int, of count: Int, in network: ThreadNetwork) {
+        self.rank = rank
+        self.count = count
+        self.network = network
+    }
+
+    func send(_ bytes: UnsafeRawBufferPointer, to peer: Int, tag: Int) throws(RankError) -> any TransportRequest {
+        let message = Array(bytes)
+        if !network.isDead(rank) {
+            network.messages.withLock { $0[.init(from: rank, to: peer, tag: tag), default: []].append(message) }
+        }
+        return ThreadRequest { true }
+    }
+
+    func receive(_ bytes: UnsafeMutableRawBufferPointer, from peer: Int, tag: Int) throws(RankError) -> any TransportRequest {
+        let key = ThreadNetwork.Key(from: peer, to: rank, tag: tag)
+        let network = network
+        return ThreadRequest {
+            guard let message = network.messages.withLock({ messages -> [UInt8]? in
+                guard let first = messages[key]?.first else { return nil }
+                messages[key]?.removeFirst()
+                return first
+            }) else { return false }
+            bytes.copyBytes(from: message)
+            return true
+        }
+    }
+
+    func close(_ pending: [any TransportRequest]) {}
+}
+
+private final class ThreadRequest: TransportRequest {
+    private var hasEnded = false
+    private let test: () -> Bool
+
+    init(_ test: @escaping () -> Bool) { self.test = test }
+
+    func isDone() throws(RankError) -> Bool {
+        if !hasEnded { hasEnded = test() }
+        return hasEnded
+    }
+}
