@@ -5,7 +5,7 @@ BUILD    := swift build -c release --explicit-target-dependency-import-check err
 # Debian packages for building and running, and those that only the tests need.
 PACKAGES := libopenblas-dev liblapacke-dev libdnnl-dev libpcre2-dev libsimdjson-dev libxxhash-dev libyaml-dev libcurl4-openssl-dev \
             libsqlite3-dev libpq-dev libsodium-dev libcrypt-dev zlib1g-dev libncurses-dev pkg-config libgcc-12-dev
-TEST_PACKAGES := postgresql python3-venv valgrind man-db
+TEST_PACKAGES := postgresql python3-venv valgrind man-db openmpi-bin
 # A cross-compiler's libraries for 64-bit ARM, which Swift's clang uses, and an emulator.
 NEON_PACKAGES := gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
 PYTHON   := python3
@@ -16,6 +16,7 @@ TEXT     := data/sample.txt
 # Rounds of `make fuzz`, kills of `make kill-…`.
 ROUNDS   := 1000000
 KILLS    := 500
+RANK_KILLS := 50
 STORE_KILLS := 300
 SERVE_KILLS := 300
 SUDO     := $(if $(filter 0,$(shell id -u)),,sudo)
@@ -28,7 +29,7 @@ TSAN_LIBRARIES := -L$(SWIFT_LIBRARIES) -Wl,-rpath,$(SWIFT_LIBRARIES) -ldispatch 
 CLANG    := $(dir $(realpath $(shell command -v swift 2>/dev/null)))clang
 SWIFTC   := $(dir $(realpath $(shell command -v swift 2>/dev/null)))swiftc
 
-.PHONY: help deps test-deps build static install uninstall deb tarball demo demo-loop commands sample test test-swift test-sanitizers test-neon test-sanitized-c test-races test-valgrind test-peers test-web chromium tmux caddy deploy-tools test-dockerfile test-llama test-mutants kill-training kill-store kill-serve mutation fuzz bench clean
+.PHONY: help deps test-deps build static install uninstall deb tarball demo demo-loop commands sample test test-swift test-sanitizers test-neon test-sanitized-c test-races test-valgrind test-peers test-web chromium tmux caddy deploy-tools test-dockerfile test-llama test-mutants kill-training kill-ranks kill-store kill-serve mutation fuzz bench clean
 
 help:           ## List the targets
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -178,7 +179,7 @@ test-valgrind: build test-deps
 	    --threads 2 --cpu $(if $(filter aarch64,$(shell uname -m)),neon,avx2)
 
 # Results of tests must not depend on what is the fastest on the machine.
-test-valgrind test-peers test-web test-llama kill-training kill-serve: export SLM_AUTOTUNE = off
+test-valgrind test-peers test-web test-llama kill-training kill-ranks kill-serve: export SLM_AUTOTUNE = off
 
 test-peers: build test-deps $(VENV)/ready chromium tmux $(if $(CI),caddy deploy-tools)   ## Run the tests with other programs (Python packages, Chromium)
 	$(VENV)/bin/python Tests/Golden/make_golden.py --check
@@ -199,6 +200,7 @@ test-peers: build test-deps $(VENV)/ready chromium tmux $(if $(CI),caddy deploy-
 	$(VENV)/bin/python Tests/Peers/check_preferences.py $(SLM)
 	$(VENV)/bin/python Tests/Peers/check_tokenizers.py $(SLM) $(if $(CI),--quick)
 	$(VENV)/bin/python Tests/Peers/kill_training.py $(SLM) --kills 6
+	$(VENV)/bin/python Tests/Peers/check_ranks.py $(SLM)
 	$(VENV)/bin/python Tests/Peers/check_report.py $(SLM)
 	$(VENV)/bin/python Tests/Peers/kill_store.py .build/release/StoreWriter --kills 20
 	$(VENV)/bin/python Tests/Peers/check_openai.py $(SLM) .build/release/CheckpointWriter
@@ -261,6 +263,9 @@ $(VENV)/llama: $(VENV)/ready Tests/requirements-llama.txt
 
 kill-training: build test-deps $(VENV)/ready   ## Kill training runs and check their checkpoints: KILLS=N, default 500
 	$(VENV)/bin/python Tests/Peers/kill_training.py $(SLM) --kills $(KILLS)
+
+kill-ranks: build test-deps $(VENV)/ready   ## Kill and stop processes of mpirun that train together, and resume the runs: RANK_KILLS=N, default 50
+	$(VENV)/bin/python Tests/Peers/check_ranks.py $(SLM) --kills $(RANK_KILLS)
 
 kill-store: test-deps                ## Kill database writers and PostgreSQL, and check the rows: STORE_KILLS=N, default 300
 	$(BUILD) --product StoreWriter

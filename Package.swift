@@ -151,7 +151,8 @@ let package = Package(
         .target(
             name: "TestSupport",
             dependencies: [
-                "Infer", "JSON", "Threads", "Random", "Formats", "Checkpoint", "Model", "Tokenize", "Autograd", "Kernels", "Files",
+                "Infer", "JSON", "Threads", "Random", "Formats", "Checkpoint", "Distributed", "Model", "Tokenize", "Autograd", "Kernels",
+                "Files",
             ],
             path: "Tests/TestSupport", swiftSettings: features
         ),
@@ -166,7 +167,7 @@ let package = Package(
 
         // Tests, one target per module.
         tests("KernelsTests", ["TestSupport", "Kernels", "CKernels", "Platform", "Files"]),
-        tests("DistributedTests", ["Distributed", "Kernels", "Random", "Threads"]),
+        tests("DistributedTests", ["TestSupport", "Distributed", "Kernels", "Random", "Threads"]),
         tests("AutogradTests", ["TestSupport", "Autograd", "Kernels"]),
         tests("ModelTests", ["TestSupport", "Model", "Autograd", "Kernels"]),
         tests("Base64Tests", ["TestSupport", "Base64"]),
@@ -187,7 +188,10 @@ let package = Package(
             "CommandLineTests",
             ["slm", "TestSupport", "Store", "Infer", "Threads", "Formats", "Checkpoint", "Train", "Model", "Kernels", "JSON"]),
         tests(
-            "TrainTests", ["TestSupport", "Train", "Checkpoint", "Corpus", "Tokenize", "Files", "Model", "Autograd", "Kernels", "Random"]),
+            "TrainTests",
+            [
+                "TestSupport", "Train", "Checkpoint", "Corpus", "Tokenize", "Files", "Model", "Autograd", "Distributed", "Kernels", "Random",
+            ]),
         tests(
             "InferTests",
             [

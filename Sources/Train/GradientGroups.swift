@@ -93,6 +93,18 @@ extension GradientGroups {
         beginSums(from: 0)
     }
 
+    /// Sums the gradients over the ranks once more, and returns the seconds that this takes when nothing else is computed. Changes the
+    /// gradients.
+    package func measureExchange() -> Double {
+        ranks?.wait()
+        let waited = ranks?.waitedSeconds ?? 0
+        begun = parameters.gradients.count
+        beginSums(from: 0)
+        waitForSums()
+        parameters.zeroGradients()
+        return (ranks?.waitedSeconds ?? 0) - waited
+    }
+
     /// Waits for the sums over the ranks. The gradients of `parameters` are those of the whole batch then, or of this rank's shard.
     func waitForSums() {
         for exchange in pending { ranks?.wait(for: exchange) }
@@ -157,7 +169,7 @@ extension GradientGroups {
     }
 
     /// Collects the moments of all ranks in rank 0, before a checkpoint.
-    func collect(_ moments: Buffer) {
+    package func collect(_ moments: Buffer) {
         guard let ranks, isSharded else { return }
         for exchange in pieces.map({ ranks.beginCollecting(moments[$0]) }) { ranks.wait(for: exchange) }
     }

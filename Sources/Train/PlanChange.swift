@@ -26,6 +26,11 @@ extension TrainingPlan {
         return changes
     }
 
+    /// The settings as options of the command line.
+    var optionTexts: [(name: String, value: String)] {
+        settings.map { ($0.option, $0.text ?? "not known") } + [("--shard-optimizer", shardsOptimizer ? "on" : "off")]
+    }
+
     private struct Setting {
         enum Kind {
             /// Data, order of the data and initial weights depend on it.

@@ -84,8 +84,7 @@ extension TrainingRun {
         configuration.add(Array("\(trainer.model.configuration)".utf8).span)
         try ranks.check(
             [
-                ("data", dataIdentity ?? "none"), ("tokenizer", tokenizer.fingerprint), ("model", configuration.text),
-                ("step", "\(state.step)"), ("weights", weights.text), ("--shard-optimizer", plan.shardsOptimizer ? "on" : "off"),
-            ] + plan.values.map { name, value in ("setting \(name)", "\(value)") })
+                ("data", dataIdentity ?? "none"), ("tokenizer", tokenizer.fingerprint),
+            ] + plan.optionTexts + [("model", configuration.text), ("step of the checkpoint", "\(state.step)"), ("weights", weights.text)])
     }
 }

@@ -53,16 +53,16 @@ struct SLM {
             try run(Array(CommandLine.arguments.dropFirst()), environment: environmentVariables())
             Ranks.end()
         } catch let error as UsageError {
-            Ranks.fail(error)
             printError("\(error)")
+            Ranks.fail(error)
             exit(2)
         } catch is Interrupted {
             exit(130)
         } catch is ReportedFailure {
             exit(1)
         } catch {
-            Ranks.fail(error)
             Ranks.printError("\(error)")
+            Ranks.fail(error)
             exit(1)
         }
     }

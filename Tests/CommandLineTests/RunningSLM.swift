@@ -11,10 +11,14 @@ func slm(_ arguments: String..., environment: [String: String] = [:], input: Str
     try slm(arguments, environment, input: input.map { Data($0.utf8) })
 }
 
-func slm(_ arguments: [String], _ environment: [String: String] = [:], input: Data? = nil, in folder: String? = nil) throws -> Outcome {
+/// - Parameter launcher: A program that starts the binary, with its arguments.
+func slm(
+    _ arguments: [String], _ environment: [String: String] = [:], input: Data? = nil, in folder: String? = nil, launcher: [String] = []
+) throws -> Outcome {
     let process = Process()
-    process.executableURL = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent().appendingPathComponent("slm")
-    process.arguments = arguments
+    let binary = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent().appendingPathComponent("slm")
+    process.executableURL = launcher.first.map { URL(fileURLWithPath: $0) } ?? binary
+    process.arguments = launcher.isEmpty ? arguments : launcher.dropFirst() + [binary.path] + arguments
     // Results must not depend on what is the fastest on the machine that runs the tests.
     let own = ProcessInfo.processInfo.environment.filter { !$0.key.hasPrefix("SLM_") }.merging(["SLM_AUTOTUNE": "off"]) { $1 }
     process.environment = own.merging(environment) { $1 }

@@ -1,28 +1,8 @@
 import Distributed
 import Kernels
-import Synchronization
+import TestSupport
 import Testing
 import Threads
-
-/// Runs `body` on threads that are the ranks of a group. Returns what each one returns.
-func withRanks<Result: Sendable>(
-    _ count: Int, in network: ThreadNetwork = ThreadNetwork(), _ body: @escaping @Sendable (RankGroup) -> Result
-) throws -> [Result] {
-    let results = Mailbox<(Int, Result)>()
-    for rank in 0..<count {
-        try BackgroundThread.run {
-            do {
-                let group = try RankGroup(ThreadTransport(rank: rank, of: count, in: network)) { fatalError("\($0)") }
-                let result = body(group)
-                group.end()
-                results.put((rank, result))
-            } catch {
-                fatalError("\(error)")
-            }
-        }
-    }
-    return (0..<count).map { _ in results.take() }.sorted { $0.0 < $1.0 }.map(\.1)
-}
 
 struct RankGroupTests {
     @Test(arguments: [1, 2, 3, 5]) func `all ranks gather what each of them passes`(_ count: Int) throws {

@@ -1,6 +1,7 @@
 import Distributed
 import Kernels
 import Random
+import TestSupport
 import Testing
 
 struct SummationTests {

@@ -1,4 +1,5 @@
 import Autograd
+import Distributed
 import Kernels
 import Model
 import Train
@@ -21,6 +22,8 @@ struct BenchTrainOptions: MachineOptions {
     var recompute = false
     var lora: Int?
     var baseType = BaseType.f32
+    var gradientGroups: Int?
+    var shardsOptimizer = false
     var profile = false
     var json = false
 }
@@ -57,12 +60,19 @@ extension Command {
                             default: "1536"),
                     .option("recompute", \.recompute, "Recompute activations in the backward pass instead of storing them."),
                 ] + BenchTrainOptions.machineOptions),
+                OptionGroup("Several processes (mpirun)", [
+                    .option("gradient-groups", \.gradientGroups, in: 1...65_536, "Sum the gradients of a batch in N groups.",
+                            default: "1; with mpirun 4, or the number of processes"),
+                    .option("shard-optimizer", \.shardsOptimizer, "Keep AdamW's moments of a part of the weights in each process."),
+                ]),
             ],
             examples: ["slm bench train --synthetic --preset eugpt --dtype bf16 --batch 12 --json"]
         ) { options in
             guard options.synthetic else {
                 throw UsageError("slm bench train: expected --synthetic. To measure real data: slm train --dry-run --data FILE")
             }
+            var options = options
+            try options.joinRanks()
             try options.measure()
         }
     }
@@ -107,10 +117,24 @@ extension BenchTrainOptions {
         }
         let trainer = Trainer(model, parameters, on: processor, precision: type, seed: 1)
         if let tokensAtOnce { trainer.microBatchTokens = tokensAtOnce }
+        let groups = gradientGroups ?? Ranks.current.map { max(4, $0.count) } ?? 1
+        if groups > 1 {
+            guard (Ranks.current?.count ?? 1)...batch ~= groups else {
+                throw UsageError("slm bench train: --gradient-groups: expected \(Ranks.current?.count ?? 1) to \(batch), found \(groups).")
+            }
+            trainer.groups = GradientGroups(groups, of: trainer, over: Ranks.current, sharding: shardsOptimizer)
+        }
         let randomBatch = Batch.random(rows: batch, of: configuration)
         let tokens = Double(randomBatch.inputs.count)
         var loss: Float = 0
-        func step() -> Double { measureSeconds { loss = trainer.step(randomBatch, rate: 3e-4).loss } }
+        var waited: [Double] = []
+        func step() -> Double {
+            measureSeconds {
+                let report = trainer.step(randomBatch, rate: 3e-4)
+                loss = report.loss
+                waited.append(report.waitedSeconds ?? 0)
+            }
+        }
         for _ in 0..<warmup { _ = step() }
         let growths = processor.arena.growths
         if profile { processor.profile = Profile() }
@@ -118,7 +142,10 @@ extension BenchTrainOptions {
         let speed = tokens / median(seconds)
         let best = tokens / (seconds.min() ?? 1)
         let peak = CPU.peakMemory >> 20
+        // Without a backward pass at the same time.
+        let exchange = Ranks.current == nil ? nil : median((0..<5).compactMap { _ in trainer.groups?.measureExchange() })
         let name = "\(preset) \(type.rawValue)" + (lora.map { ", LoRA \($0) on \(baseType.rawValue)" } ?? "")
+        if !Ranks.isFirst { return }
         if json {
             printLine(JSONLine([
                 "bench": "train",
@@ -134,6 +161,9 @@ extension BenchTrainOptions {
                 "peak_rss_mb": .whole(peak),
                 "growths_after_warmup": .whole(processor.arena.growths - growths),
                 "loss": .number(Double(loss)),
+                "ranks": Ranks.current.map { .whole($0.count) },
+                "waited_s": exchange.map { _ in .number(median(Array(waited.suffix(steps)))) },
+                "exchange_s": exchange.map { .number($0) },
             ]))
         } else {
             printLine("\(name): \(Int(speed.rounded())) tokens/s (best \(Int(best.rounded()))), peak memory \(peak) MB, "

@@ -1,6 +1,7 @@
 import Autograd
 import Checkpoint
 import Corpus
+import Distributed
 import Formats
 import Infer
 import Kernels
@@ -66,6 +67,8 @@ extension Command {
                 "slm eval checkpoints/a/best.h5 --compare checkpoints/b/best.h5 --data chats.jsonl --learn-from assistant",
             ]
         ) { options in
+            var options = options
+            try options.joinRanks()
             try EvalCommand(options).run()
         }
     }
@@ -161,6 +164,7 @@ struct EvalCommand {
         var evaluator = try evaluator(of: model, on: processor)
         evaluator.stride = options.stride
         evaluator.rows = options.batch
+        evaluator.ranks = Ranks.current
         return try files.enumerated().map { i, file in
             let progress = ProgressBar("evaluating", isVisible: !options.quiet)
             let text = try reader.text(at: file)

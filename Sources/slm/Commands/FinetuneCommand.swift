@@ -25,6 +25,8 @@ extension Command {
                 "slm finetune checkpoints/first/best.h5 --data ratings.jsonl --preferences",
             ]
         ) { options in
+            var options = options
+            if options.merge == nil, options.estimate == .off { try options.joinRanks() }
             try FinetuneCommand(options).run()
         }
     }
@@ -135,6 +137,7 @@ struct FinetuneCommand {
 
     private func train(_ finetuning: Finetuning, _ folder: String, _ type: DataType, _ processor: Processor) throws {
         let run = finetuning.run
+        try run.checkRanks()
         if !Ranks.isFirst { return try options.follow(run) }
         let data = finetuning.data
         let resumeCommand = "slm finetune --resume \(folder.shellWord)"

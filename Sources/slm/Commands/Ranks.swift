@@ -65,6 +65,14 @@ enum Ranks {
     }
 }
 
+extension MachineOptions {
+    /// Joins the processes of mpirun. Their threads share the cores of a machine.
+    mutating func joinRanks() throws {
+        try Ranks.join()
+        if threads == nil { threads = Ranks.threads }
+    }
+}
+
 extension RunOptions {
     static var ranksGroup: OptionGroup<Self> {
         OptionGroup("Several processes (mpirun)", [
@@ -74,13 +82,6 @@ extension RunOptions {
             .option("shard-optimizer", \.shardsOptimizer,
                     "Keep AdamW's moments of a part of the weights in each process (ZeRO stage 1): less memory."),
         ])
-    }
-
-    /// Joins the processes of mpirun. Their threads share the cores of a machine.
-    mutating func joinRanks() throws {
-        try Ranks.join()
-        if threads == nil { threads = Ranks.threads }
-        if !Ranks.isFirst { quiet = true }
     }
 
     /// The plan with the number of groups that the ranks share.
@@ -108,7 +109,6 @@ extension RunOptions {
         _ run: TrainingRun, prepare: (_ clock: () -> Double, _ shouldStop: () -> Bool, _ report: (TrainingRun.Event) throws -> Void) throws -> Void
             = { _, _, _ in }
     ) throws {
-        try run.checkRanks()
         let stop = StopSignal()
         try prepare(now, { stop.isRaised }, { _ in })
         _ = try run.run(clock: now, shouldStop: { _ in stop.isRaised }, { _ in })

@@ -22,7 +22,6 @@ extension RunOptions {
         prepare: (_ clock: () -> Double, _ shouldStop: () -> Bool, _ report: (TrainingRun.Event) throws -> Void) throws -> Void
             = { _, _, _ in }
     ) throws -> TrainingRun.Ending {
-        try run.checkRanks()
         let stop = StopSignal()
         let progress = TrainingProgress(run, isVisible: !quiet)
         let start = now()

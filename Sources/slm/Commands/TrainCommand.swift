@@ -99,6 +99,7 @@ struct TrainCommand {
         if options.dryRun {
             return DryRun(run, tokens.meta, memory, type, threads: processor.threads).report(summary, json: options.json)
         }
+        try run.checkRanks()
         if !Ranks.isFirst {
             return try options.follow(run) { clock, shouldStop, report in
                 try initializeFromNGrams(tokens.training, run, processor, type, clock, shouldStop, report)

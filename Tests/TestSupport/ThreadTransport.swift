@@ -1,8 +1,9 @@
-import Distributed
+package import Distributed
 import Synchronization
+import Threads
 
 /// Ranks that are threads of this process: what MPI does for processes.
-final class ThreadNetwork: Sendable {
+package final class ThreadNetwork: Sendable {
     fileprivate struct Key: Hashable {
         let from, to, tag: Int
     }
@@ -11,21 +12,23 @@ final class ThreadNetwork: Sendable {
     /// Ranks that send nothing any more, as if they had been killed.
     private let dead = Mutex<Set<Int>>([])
 
-    func kill(_ rank: Int) { dead.withLock { _ = $0.insert(rank) } }
+    package init() {}
+
+    package func kill(_ rank: Int) { dead.withLock { _ = $0.insert(rank) } }
     fileprivate func isDead(_ rank: Int) -> Bool { dead.withLock { $0.contains(rank) } }
 }
 
-final class ThreadTransport: Transport {
-    let rank, count: Int
+package final class ThreadTransport: Transport {
+    package let rank, count: Int
     private let network: ThreadNetwork
 
-    init(rank: Int, of count: Int, in network: ThreadNetwork) {
+    package init(rank: Int, of count: Int, in network: ThreadNetwork) {
         self.rank = rank
         self.count = count
         self.network = network
     }
 
-    func send(_ bytes: UnsafeRawBufferPointer, to peer: Int, tag: Int) throws(RankError) -> any TransportRequest {
+    package func send(_ bytes: UnsafeRawBufferPointer, to peer: Int, tag: Int) throws(RankError) -> any TransportRequest {
         let message = Array(bytes)
         if !network.isDead(rank) {
             network.messages.withLock { $0[.init(from: rank, to: peer, tag: tag), default: []].append(message) }
@@ -33,7 +36,7 @@ final class ThreadTransport: Transport {
         return ThreadRequest { true }
     }
 
-    func receive(_ bytes: UnsafeMutableRawBufferPointer, from peer: Int, tag: Int) throws(RankError) -> any TransportRequest {
+    package func receive(_ bytes: UnsafeMutableRawBufferPointer, from peer: Int, tag: Int) throws(RankError) -> any TransportRequest {
         let key = ThreadNetwork.Key(from: peer, to: rank, tag: tag)
         let network = network
         return ThreadRequest {
@@ -47,7 +50,27 @@ final class ThreadTransport: Transport {
         }
     }
 
-    func close(_ pending: [any TransportRequest]) {}
+    package func close(_ pending: [any TransportRequest]) {}
+}
+
+/// Runs `body` on threads that are the ranks of a group. Returns what each one returns.
+package func withRanks<Result: Sendable>(
+    _ count: Int, in network: ThreadNetwork = ThreadNetwork(), _ body: @escaping @Sendable (RankGroup) -> Result
+) throws -> [Result] {
+    let results = Mailbox<(Int, Result)>()
+    for rank in 0..<count {
+        try BackgroundThread.run {
+            do {
+                let group = try RankGroup(ThreadTransport(rank: rank, of: count, in: network)) { fatalError("\($0)") }
+                let result = body(group)
+                group.end()
+                results.put((rank, result))
+            } catch {
+                fatalError("\(error)")
+            }
+        }
+    }
+    return (0..<count).map { _ in results.take() }.sorted { $0.0 < $1.0 }.map(\.1)
 }
 
 private final class ThreadRequest: TransportRequest {

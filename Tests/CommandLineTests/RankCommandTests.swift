@@ -1,0 +1,72 @@
+import Checkpoint
+import Foundation
+import Testing
+import TestSupport
+
+/// Two processes of Open MPI's mpirun. `make test-peers` runs four, and kills them.
+@Suite(.serialized) struct RankCommandTests {
+    private static let mpirun = ["/usr/bin/mpirun", "/usr/local/bin/mpirun"].first { FileManager.default.isExecutableFile(atPath: $0) }
+    private let folder = TemporaryFolder()
+
+    private func ranks(_ count: Int, _ arguments: [String]) throws -> Outcome {
+        let launcher = [Self.mpirun ?? "mpirun", "--oversubscribe", "-np", "\(count)"]
+        return try slm(
+            arguments, ["OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "XDG_CACHE_HOME": folder("cache")],
+            launcher: launcher)
+    }
+
+    private func chats() {
+        let text = (0..<80).map { "[INST] What comes after \($0)? [/INST] After \($0) comes \($0 + 1).\n" }.joined()
+        folder.write(text, to: "chats.txt")
+    }
+
+    private func train(_ name: String, _ more: String...) -> [String] {
+        [
+            "train", "--data", folder("chats.txt"), "--out", folder(name), "--vocab-size", "300", "--layers", "1", "--width", "320",
+            "--heads", "5", "--context", "64", "--batch", "4", "--max-steps", "8", "--eval-every", "4", "--threads", "1",
+            "--counted", "20480", "--dropout", "0.1",
+        ] + more
+    }
+
+    private func weights(_ name: String) throws -> String { try Checkpoint(reading: folder("\(name)/last.h5")).weightsDigest }
+
+    @Test(.enabled(if: mpirun != nil, "mpirun is not installed: sudo apt-get install openmpi-bin"))
+    func `two processes train the same weights as one, resume each other's run, and evaluate alike`() throws {
+        chats()
+        let one = try ranks(1, train("one"))
+        #expect(one.status == 0, "\(one.errors)")
+        let two = try ranks(2, train("two", "--shard-optimizer", "--stop-after", "5"))
+        #expect(two.status == 0, "\(two.errors)")
+        #expect(two.output.contains("ranks    2 on 1 machine, gradients in 4 groups, the optimizer's moments divided"), "\(two.output)")
+        #expect(two.output.ranges(of: "ranks    2").count == 1, "only the first process prints")
+        // In one process again, with the groups that the checkpoint stores.
+        let resumed = try slm(
+            ["train", "--data", folder("chats.txt"), "--out", folder("two"), "--vocab-size", "300", "--resume"],
+            ["XDG_CACHE_HOME": folder("cache")])
+        #expect(resumed.status == 0, "\(resumed.errors)")
+        #expect(try weights("one") == weights("two"))
+        let log = try String(contentsOfFile: folder("two/log.jsonl"), encoding: .utf8)
+        #expect(log.contains(/"event":"step","step":3,.*"waited_seconds":[0-9.]+/))
+        #expect(log.ranges(of: #""event":"step","step":3,"#).count == 1, "only the first process writes")
+
+        let arguments = ["eval", folder("one/best.h5"), "--data", folder("chats.txt"), "--threads", "1", "--json"]
+        let alone = try slm(arguments), shared = try ranks(2, arguments)
+        #expect(shared.status == 0 && shared.output == alone.output, "\(shared.errors)")
+    }
+
+    @Test(.enabled(if: mpirun != nil, "mpirun is not installed: sudo apt-get install openmpi-bin"))
+    func `an error of one process ends all, and each says why`() throws {
+        chats()
+        // The second process has other data.
+        folder.write("#!/bin/sh\n[ \"$OMPI_COMM_WORLD_RANK\" = 1 ] && set -- \"$@\" --lr 0.1\nexec \"$@\"\n", to: "differ.sh")
+        chmod(folder("differ.sh"), 0o755)
+        let launcher = [Self.mpirun ?? "mpirun", "--oversubscribe", "-np", "2", folder("differ.sh")]
+        let outcome = try slm(
+            train("other"),
+            ["OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "XDG_CACHE_HOME": folder("cache")], launcher: launcher)
+        #expect(outcome.status == 1)
+        #expect(outcome.errors.contains("slm: rank 0: all ranks need the same --lr: rank 0 has 0.001, rank 1 on "), "\(outcome.errors)")
+        #expect(outcome.errors.contains("slm: rank 1: all ranks need the same --lr: "), "\(outcome.errors)")
+        #expect(TemporaryFolder.names(in: folder("other")).isEmpty)
+    }
+}

@@ -1,0 +1,189 @@
+"""Trains with 1, 2 and 4 processes of mpirun, and compares the arrays of the checkpoints bit for bit. Then kills and stops processes at random moments, and
+gives them a full disk or another program: all of them end within ten seconds and say why, the last checkpoint is whole, and the run resumes.
+
+    Tests/Peers/check_ranks.py .build/release/slm [--kills N]
+"""
+import argparse
+import os
+import pathlib
+import random
+import resource
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+
+import h5py
+import numpy
+
+ENVIRONMENT = os.environ | {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "SLM_AUTOTUNE": "off"}
+STEPS = 24
+
+
+def command(slm, ranks, arguments):
+    return (["mpirun", "--oversubscribe", "-np", str(ranks)] if ranks else []) + [str(slm)] + [str(argument) for argument in arguments]
+
+
+def run(slm, ranks, *arguments, status=0):
+    done = subprocess.run(command(slm, ranks, arguments), env=ENVIRONMENT, capture_output=True, text=True, timeout=300)
+    assert done.returncode == status, f"{ranks} processes, {arguments}: exit status {done.returncode}\n{done.stdout}\n{done.stderr}"
+    return done
+
+
+def arrays(checkpoint):
+    found = {}
+
+    def add(name, item):
+        if isinstance(item, h5py.Dataset) and name.startswith(("weights/", "optimizer/")):
+            found[name] = item[()].view(numpy.uint8)
+
+    with h5py.File(checkpoint) as file:
+        file.visititems(add)
+    return found
+
+
+def expect_same(a, b, what):
+    a, b = arrays(a), arrays(b)
+    assert a.keys() == b.keys() and len(a) > 20, what
+    different = [name for name in a if not numpy.array_equal(a[name], b[name])]
+    assert not different, f"{what}: {len(different)} of {len(a)} arrays differ, such as {different[0]}"
+
+
+class Case:
+    """A kind of run: its command, and the arguments that resume it."""
+
+    def __init__(self, folder, name, start, resume):
+        self.folder, self.name, self.start, self.resume = folder, name, start, resume
+
+    def arguments(self, run):
+        return [argument.format(folder=self.folder, run=run) for argument in self.start]
+
+    def resuming(self, run):
+        return [argument.format(folder=self.folder, run=run) for argument in self.resume]
+
+    def checkpoint(self, run):
+        return self.folder / run / "last.h5"
+
+
+def check_equality(slm, case):
+    run(slm, 1, *case.arguments("one"))
+    reference = case.checkpoint("one")
+    for ranks, more in [(0, ["--gradient-groups", "4"]), (2, []), (3, []), (4, []), (2, ["--shard-optimizer"]), (4, ["--shard-optimizer"])]:
+        run(slm, ranks, *case.arguments("other"), *more)
+        expect_same(reference, case.checkpoint("other"), f"{case.name}: {ranks} processes {more}")
+        shutil.rmtree(case.folder / "other")
+    # Each part of the run by another number of processes.
+    run(slm, 2, *case.arguments("parts"), "--stop-after", "5", "--shard-optimizer")
+    run(slm, 4, *case.resuming("parts"), "--stop-after", "11")
+    run(slm, 1, *case.resuming("parts"), "--stop-after", "17")
+    run(slm, 0, *case.resuming("parts"))
+    expect_same(reference, case.checkpoint("parts"), f"{case.name}: resumed with other numbers of processes")
+    print(f"{case.name}: 1, 2, 3 and 4 processes, with and without --shard-optimizer, and resumed: {len(arrays(reference))} arrays are the same")
+    return reference
+
+
+def children(pid):
+    """The processes that an mpirun has started, by rank."""
+    found = []
+    for folder in pathlib.Path("/proc").glob("[0-9]*"):
+        try:
+            environment = dict(e.split("=", 1) for e in (folder / "environ").read_bytes().decode(errors="replace").split("\0") if "=" in e)
+            parent = int((folder / "stat").read_text().rsplit(")", 1)[1].split()[1])
+        except (OSError, ValueError):
+            continue
+        if parent == pid and "OMPI_COMM_WORLD_RANK" in environment:
+            found.append((int(environment["OMPI_COMM_WORLD_RANK"]), int(folder.name)))
+    return [pid for _, pid in sorted(found)]
+
+
+def check_kills(slm, case, reference, kills, seconds):
+    """`seconds` is the duration of a whole run."""
+    waits = []
+    for i in range(kills):
+        shutil.rmtree(case.folder / "killed", ignore_errors=True)
+        ranks = random.choice([2, 4])
+        process = subprocess.Popen(command(slm, ranks, case.arguments("killed")), env=ENVIRONMENT, stdout=subprocess.PIPE,
+                                   stderr=subprocess.STDOUT, text=True)
+        time.sleep(random.uniform(0.3, seconds))
+        pids = children(process.pid)
+        if len(pids) < ranks:
+            process.communicate(timeout=60)
+            continue
+        stops = i % 4 == 3
+        victim = random.choice(pids)
+        begin = time.monotonic()
+        os.kill(victim, signal.SIGSTOP if stops else signal.SIGKILL)
+        output, _ = process.communicate(timeout=60)
+        waits.append(time.monotonic() - begin)
+        for pid in pids:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        assert process.returncode != 0 or "done:" in output, output
+        if process.returncode != 0:
+            assert waits[-1] < 10.5, f"{waits[-1]:.1f} s until all processes had ended\n{output}"
+            words = "has not responded" if stops else "exited on signal 9"
+            assert words in output or "has ended" in output, output
+        if case.checkpoint("killed").exists() or (case.folder / "killed/best.h5").exists():
+            run(slm, random.choice([0, 1, 2, 4]), *case.resuming("killed"))
+            expect_same(reference, case.checkpoint("killed"), f"kill {i}: resumed")
+    assert waits, "no process was killed while it trained"
+    print(f"{case.name}: {len(waits)} processes killed or stopped; all ended within {max(waits):.1f} s; what had a checkpoint resumed to the same bits")
+
+
+def check_faults(slm, case):
+    # A file system limit for the process that writes: the same as a full disk.
+    def limit():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+
+    begin = time.monotonic()
+    full = subprocess.run(command(slm, 2, case.arguments("full")), env=ENVIRONMENT, capture_output=True, text=True, timeout=60, preexec_fn=limit)
+    assert full.returncode != 0 and time.monotonic() - begin < 20, full
+    assert "slm: rank 0: " in full.stderr and "slm: rank 1: rank 0 on " in full.stderr, full.stderr
+    other = case.folder / "other-slm"
+    shutil.copy(slm, other)
+    with open(other, "ab") as file:
+        file.write(b"changed")
+    script = case.folder / "start.sh"
+    script.write_text(f'#!/bin/sh\nif [ "$OMPI_COMM_WORLD_RANK" = 2 ]; then exec {other} "$@"; else exec {slm} "$@"; fi\n')
+    script.chmod(0o755)
+    found = run(script, 3, *case.arguments("different"), status=1)
+    for rank in range(3):
+        assert f"slm: rank {rank}: all ranks need the same version of slm: rank 0 has " in found.stderr, found.stderr
+    many = run(slm, 8, *case.arguments("many"), "--gradient-groups", "4", status=1)
+    assert "8 ranks cannot share a batch whose gradients are summed in 4 groups" in many.stderr, many.stderr
+    print("a full disk, another program and too many processes are errors of all processes")
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("slm", type=pathlib.Path)
+    parser.add_argument("--kills", type=int, default=6)
+    arguments = parser.parse_args()
+    slm = arguments.slm.resolve()
+    random.seed(1)
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        ENVIRONMENT["XDG_CACHE_HOME"] = str(folder / "cache")
+        chats = folder / "chats.txt"
+        chats.write_text("".join(f"[INST] What comes after {i}? [/INST] After {i} comes {i + 1}.\n" for i in range(400)))
+        shape = ["--vocab-size", "400", "--layers", "2", "--width", "64", "--heads", "4", "--context", "64", "--dropout", "0.1"]
+        plan = ["--batch", "8", "--max-steps", str(STEPS), "--eval-every", "6", "--save-every", "1", "--threads", "1"]
+        train = Case(folder, "train", ["train", "--data", str(chats), "--out", "{folder}/{run}", *shape, *plan],
+                     ["train", "--data", str(chats), "--resume", "{folder}/{run}", "--vocab-size", "400"])
+        reference = check_equality(slm, train)
+        begin = time.monotonic()
+        run(slm, 2, *train.arguments("timed"))
+        check_kills(slm, train, reference, arguments.kills, time.monotonic() - begin)
+        tuning = ["finetune", str(folder / "one/best.h5"), "--data", str(chats), "--out", "{folder}", "--name", "{run}", *plan]
+        for name, more in [("fine-tuning", []), ("LoRA", ["--lora", "4"])]:
+            (folder / name).mkdir()
+            check_equality(slm, Case(folder / name, name, tuning + more, ["finetune", "--resume", "{folder}/{run}"]))
+        check_faults(slm, train)
+
+
+if __name__ == "__main__":
+    main()

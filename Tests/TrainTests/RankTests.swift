@@ -1,0 +1,110 @@
+import Autograd
+import Distributed
+import Kernels
+import Model
+import TestSupport
+import Testing
+import Train
+
+/// Training by several ranks, which are threads here. `CommandLineTests` and `Tests/Peers/check_ranks.py` run processes of mpirun.
+@Suite struct RankTests {
+    private static var configuration: GPTConfiguration {
+        var configuration = GPTConfiguration(layers: 2, heads: 2, width: 32, context: 12, vocabulary: 400)
+        configuration.dropout = 0.2
+        return configuration
+    }
+
+    private static func batch(step: Int, rows: Int = 6) -> Batch {
+        let ids = (0...rows * 12).map { Int32(($0 * 37 + step * 11) % 400) }
+        // Some targets are masked, differently in each row.
+        return Batch(
+            inputs: Array(ids.dropLast()), targets: ids.dropFirst().enumerated().map { $0 % 7 == $0 / 12 ? -1 : $1 }, rows: rows)
+    }
+
+    private struct Result: Equatable {
+        var losses: [Float] = []
+        var norms: [Float] = []
+        var weights: [UInt32] = []
+        var moments: [UInt32] = []
+    }
+
+    /// The result of three steps on one of the ranks.
+    private static func train(
+        over ranks: RankGroup?, groups: Int, precision: DataType, sharding: Bool, lora: Bool, recomputing: Bool = false
+    ) -> Result {
+        guard let processor = try? Processor(threads: 1) else { return Result() }
+        var list = ParameterList(lora: lora ? LoRAConfiguration(rank: 4) : nil)
+        var model = GPT(configuration, in: &list)
+        model.recomputesBlocks = recomputing
+        let trainer = Trainer(model, Parameters(list, on: processor, seed: 3), on: processor, precision: precision, seed: 3)
+        trainer.microBatchTokens = 24
+        trainer.clipping = 0.5
+        let sums = GradientGroups(groups, of: trainer, over: ranks, sharding: sharding)
+        trainer.groups = sums
+        var result = Result()
+        for step in 0..<3 {
+            let report = trainer.step(batch(step: step), rate: 1e-2)
+            result.losses.append(report.loss)
+            result.norms.append(report.gradientNorm)
+        }
+        for moments in [trainer.optimizer.first, trainer.optimizer.second] {
+            sums.collect(moments)
+            if ranks?.isFirst ?? true { moments.read { span in result.moments += span.indices.map { span[$0].bitPattern } } }
+        }
+        trainer.parameters.values.read { span in result.weights = span.indices.map { span[$0].bitPattern } }
+        return result
+    }
+
+    @Test(arguments: [(DataType.float32, false, false), (.bfloat16, false, false), (.float32, true, false), (.float32, false, true)])
+    func `the weights have the same bits with any number of ranks`(_ variant: (DataType, Bool, Bool)) throws {
+        let (precision, lora, recomputing) = variant
+        for groups in [2, 4, 6] {
+            let alone = Self.train(
+                over: nil, groups: groups, precision: precision, sharding: false, lora: lora, recomputing: recomputing)
+            #expect(alone.losses.allSatisfy(\.isFinite) && alone.losses.count == 3)
+            for count in [1, 2, 3, 4] where count <= groups {
+                for sharding in [false, true] {
+                    let found = try withRanks(count) { ranks in
+                        Self.train(
+                            over: ranks, groups: groups, precision: precision, sharding: sharding, lora: lora, recomputing: recomputing)
+                    }
+                    #expect(found[0] == alone, "\(groups) groups, \(count) ranks, sharding \(sharding)")
+                    for other in found { #expect(other.weights == alone.weights && other.losses == alone.losses) }
+                }
+            }
+        }
+    }
+
+    @Test func `a loss that is not finite leaves the weights of all ranks unchanged`() throws {
+        let found = try withRanks(2) { ranks -> [Bool] in
+            guard let processor = try? Processor(threads: 1) else { return [] }
+            let trainer = Trainer(Self.configuration, on: processor, precision: .float32, seed: 3)
+            trainer.groups = GradientGroups(2, of: trainer, over: ranks)
+            _ = trainer.step(Self.batch(step: 0), rate: 1e-2)
+            // Only the second rank's rows have this token.
+            let row = trainer.parameters.list[0].range.lowerBound + 399 * 32
+            trainer.parameters.values[row..<row + 1].write { $0[0] = .nan }
+            var batch = Self.batch(step: 1)
+            batch = Batch(
+                inputs: batch.inputs.enumerated().map { $0 / 12 >= 3 ? 399 : min($1, 398) }, targets: batch.targets, rows: batch.rows)
+            let before = trainer.parameters.values.read { span in span.indices.map { span[$0].bitPattern } }
+            let report = trainer.step(batch, rate: 1e-2)
+            let after = trainer.parameters.values.read { span in span.indices.map { span[$0].bitPattern } }
+            return [report.loss.isNaN, report.gradientNorm.isNaN, before == after]
+        }
+        for rank in found { #expect(rank == [true, true, true]) }
+    }
+
+    @Test func `more groups than one differ from one by rounding only`() throws {
+        let processor = try Processor(threads: 1)
+        let plain = Trainer(Self.configuration, on: processor, precision: .float32, seed: 3)
+        let grouped = Trainer(Self.configuration, on: processor, precision: .float32, seed: 3)
+        plain.microBatchTokens = 24
+        grouped.microBatchTokens = 24
+        grouped.groups = GradientGroups(3, of: grouped)
+        for step in 0..<3 {
+            let a = plain.step(Self.batch(step: step), rate: 1e-3), b = grouped.step(Self.batch(step: step), rate: 1e-3)
+            expectClose([b.loss, b.gradientNorm], [a.loss, a.gradientNorm], within: .forward, "loss and gradient norm")
+        }
+    }
+}
