@@ -212,6 +212,7 @@ test-peers: build test-deps $(VENV)/ready chromium tmux $(if $(CI),caddy deploy-
 	$(VENV)/bin/python Tests/Peers/kill_loop.py $(SLM) --kills 8
 	$(VENV)/bin/python Tests/Peers/check_training_faults.py $(SLM)
 	$(VENV)/bin/python Tests/Peers/check_poisoned.py $(SLM)
+	$(VENV)/bin/python Tests/Peers/check_review.py $(SLM)
 	$(VENV)/bin/python Tests/Peers/check_tls_proxy.py $(SLM)
 	$(VENV)/bin/python Tests/Peers/check_restart.py $(SLM)
 	$(VENV)/bin/python Tests/Peers/check_promote.py $(SLM)
