@@ -18,6 +18,7 @@ ROUNDS   := 1000000
 KILLS    := 500
 RANK_KILLS := 50
 STORE_KILLS := 300
+LOOP_KILLS := 100
 SERVE_KILLS := 300
 SUDO     := $(if $(filter 0,$(shell id -u)),,sudo)
 SWIFT_LIBRARIES := $(realpath $(dir $(realpath $(shell command -v swift 2>/dev/null)))/../lib/swift/linux)
@@ -29,7 +30,7 @@ TSAN_LIBRARIES := -L$(SWIFT_LIBRARIES) -Wl,-rpath,$(SWIFT_LIBRARIES) -ldispatch 
 CLANG    := $(dir $(realpath $(shell command -v swift 2>/dev/null)))clang
 SWIFTC   := $(dir $(realpath $(shell command -v swift 2>/dev/null)))swiftc
 
-.PHONY: help deps test-deps build static install uninstall deb tarball demo demo-loop commands sample test test-swift test-sanitizers test-neon test-sanitized-c test-races test-valgrind test-peers test-web chromium tmux caddy deploy-tools test-dockerfile test-llama test-mutants kill-training kill-ranks kill-store kill-serve mutation fuzz bench clean
+.PHONY: help deps test-deps build static install uninstall deb tarball demo demo-loop commands sample test test-swift test-sanitizers test-neon test-sanitized-c test-races test-valgrind test-peers test-web chromium tmux caddy deploy-tools test-dockerfile test-llama test-mutants kill-training kill-ranks kill-store kill-serve kill-loop mutation fuzz bench clean
 
 help:           ## List the targets
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -61,8 +62,9 @@ demo: build     ## Train a small model on the sample chats and chat with it at h
 demo-loop: build test-deps $(VENV)/ready chromium checkpoints/demo/best.h5  ## Chat, correct, fine-tune, compare and promote in Chromium, in ten minutes: SCREENSHOTS=DIR
 	SLM_AUTOTUNE=off $(VENV)/bin/python Tests/Web/demo_loop.py $(SLM) checkpoints/demo/best.h5 $(if $(SCREENSHOTS),--screenshots $(SCREENSHOTS))
 
+# As many steps as on a machine that does nothing else.
 checkpoints/demo/best.h5:
-	$(SLM) demo --no-serve
+	$(SLM) demo --no-serve --max-steps 1200
 
 # A binary with the Swift runtime linked in, which runs without the toolchain.
 STATIC   := .build/static/release/slm
@@ -179,7 +181,7 @@ test-valgrind: build test-deps
 	    --threads 2 --cpu $(if $(filter aarch64,$(shell uname -m)),neon,avx2)
 
 # Results of tests must not depend on what is the fastest on the machine.
-test-valgrind test-peers test-web test-llama kill-training kill-ranks kill-serve: export SLM_AUTOTUNE = off
+test-valgrind test-peers test-web test-llama kill-training kill-ranks kill-serve kill-loop: export SLM_AUTOTUNE = off
 
 test-peers: build test-deps $(VENV)/ready chromium tmux $(if $(CI),caddy deploy-tools)   ## Run the tests with other programs (Python packages, Chromium)
 	$(VENV)/bin/python Tests/Golden/make_golden.py --check
@@ -209,6 +211,10 @@ test-peers: build test-deps $(VENV)/ready chromium tmux $(if $(CI),caddy deploy-
 	$(VENV)/bin/python Tests/Peers/check_caddy.py $(SLM)
 	$(VENV)/bin/python Tests/Peers/check_replicas.py $(SLM)
 	$(VENV)/bin/python Tests/Peers/check_training_runs.py $(SLM)
+	$(VENV)/bin/python Tests/Peers/kill_loop.py $(SLM) --kills 8
+	$(VENV)/bin/python Tests/Peers/check_training_faults.py $(SLM)
+	$(VENV)/bin/python Tests/Peers/check_poisoned.py $(SLM)
+	$(VENV)/bin/python Tests/Peers/check_review.py $(SLM)
 	$(VENV)/bin/python Tests/Peers/check_tls_proxy.py $(SLM)
 	$(VENV)/bin/python Tests/Peers/check_restart.py $(SLM)
 	$(VENV)/bin/python Tests/Peers/check_promote.py $(SLM)
@@ -273,6 +279,9 @@ kill-store: test-deps                ## Kill database writers and PostgreSQL, an
 
 kill-serve: build               ## Kill a chat server with eight users, and check the messages: SERVE_KILLS=N, default 300
 	$(PYTHON) Tests/Peers/check_serve.py $(SLM) --only kills --kills $(SERVE_KILLS)
+
+kill-loop: build                ## Kill a server and its runs while owners train, compare and promote: LOOP_KILLS=N, default 100
+	$(PYTHON) Tests/Peers/kill_loop.py $(SLM) --kills $(LOOP_KILLS)
 
 # SCRATCH is a folder for a clone and the results; an interrupted run continues.
 MUTANTS  := 300

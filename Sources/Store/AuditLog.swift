@@ -15,6 +15,7 @@ extension AdminQueries {
         case setSchedule = "schedule.set"
         case compareModels = "comparison.create", setGate = "gate.set", addQuestion = "question.create", deleteQuestion = "question.delete"
         case reviewChats = "chats.review", correctChat = "chats.correct", importChats = "chats.import"
+        case deleteImport = "chats.delete_import"
         /// By the server itself (`StoreOptions.unusedAccountRetention`).
         case warnUnusedUser = "user.warn_unused", deleteUnusedUser = "user.delete_unused"
 

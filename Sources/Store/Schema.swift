@@ -14,6 +14,7 @@ extension Migration {
         Migration(version: 12, isAdditive: true, statements: trainingRuns),
         Migration(version: 13, isAdditive: true, statements: trainingChats),
         Migration(version: 14, isAdditive: true, statements: comparisons),
+        Migration(version: 15, isAdditive: true, statements: trainingImports),
     ]
 
     /// Version 1: users, conversations, messages, generations, settings.

@@ -40,7 +40,9 @@ package enum StoreError: Error, Equatable {
     /// Any other error reported by the database.
     case failed(store: String, reason: String)
 
-    package enum Entity: String, Sendable { case user, conversation, message, key, session, invitation, model, chat, run, comparison }
+    package enum Entity: String, Sendable {
+        case user, conversation, message, key, session, invitation, model, chat, run, comparison, trainingImport = "import"
+    }
     package enum Quota: Sendable { case conversations, storedCharacters, apiKeys, questions }
 }
 

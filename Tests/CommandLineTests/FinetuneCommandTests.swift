@@ -32,6 +32,23 @@ import TestSupport
                 + arguments)
     }
 
+    /// A server may be started anywhere; the log of a training run has the path that it was given.
+    @Test func `the data of a base is found from other directories`() throws {
+        try prepare()
+        let trained = try slm(
+            ["train", "--data", "data", "--out", "runs/relative", "--layers", "1", "--width", "32", "--heads", "2", "--context", "64",
+             "--batch", "4", "--max-steps", "3", "--threads", "2"], in: folder(""))
+        #expect(trained.status == 0, "\(trained.errors)")
+        for (directory, base) in [(folder(""), "runs/relative/best.h5"), (folder("runs"), "relative/best.h5"),
+                                  ("/", folder("runs/relative/best.h5"))] {
+            let outcome = try slm(
+                ["finetune", base, "--estimate", "memory", "--json", "--quiet", "--out", folder("new")], in: directory)
+            let known = outcome.output.firstMatch(of: /"known_data":\["([^"]*)"\]/)?.output.1
+            let path = try #require(known.map { $0.hasPrefix("/") ? String($0) : directory + "/" + $0 }, "\(outcome)")
+            #expect(FileManager.default.fileExists(atPath: path + "/train.bin"), "\(path)")
+        }
+    }
+
     @Test func `a run is named by its time, reports the losses before and after, and resumes`() throws {
         try prepare()
         let whole = try finetune("--max-steps", "8", "--lr", "1e-2", "--eval-every", "4", "--replay", folder("chats.txt"))

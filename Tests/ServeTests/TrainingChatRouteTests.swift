@@ -48,8 +48,9 @@ import Testing
     @Test func `only owners may use the routes`() throws {
         let id = try chat("Hi", "Hello"), message = try store.trainingChat(#require(TrainingChatID(id))).messages[1].message.id
         let eve = try server.account("eve")
-        let routes = Server.routes.filter { $0.pattern.hasPrefix("/api/training/chats") || $0.pattern == "/api/training/tags" }
-        #expect(routes.count == 9 && routes.allSatisfy { $0.access == .owner })
+        let areas = ["chats", "tags", "imports"].map { "/api/training/" + $0 }
+        let routes = Server.routes.filter { route in areas.contains { route.pattern.hasPrefix($0) } }
+        #expect(routes.count == 11 && routes.allSatisfy { $0.access == .owner })
         for route in routes {
             let path = String(route.pattern.dropFirst("/api/training/".count)).replacing("{id}", with: id)
                 .replacing("{message}", with: "\(message)")
@@ -61,8 +62,10 @@ import Testing
                 #"{"messages":[{"role":"user","content":"q"},{"role":"assistant","content":"a"}]}"#
             default: "{}"
             }
+            let allowed = route.pattern.hasSuffix("imports/{id}") ? 404 : 200
             for (headers, status) in [
-                ([:], 401), (["X-Admin-Key": "wrong"], 401), (["Authorization": "Bearer x"], 401), (eve, 403), (owner, 200), (admin, 200),
+                ([:], 401), (["X-Admin-Key": "wrong"], 401), (["Authorization": "Bearer x"], 401), (eve, 403), (owner, allowed),
+                (admin, allowed),
             ] {
                 let answer = try ask(route.method, path, body, as: headers)
                 #expect(answer.status == status, "\(route.method) \(path) \(headers.keys): \(answer.status) \(answer.text)")
@@ -180,6 +183,28 @@ import Testing
         #expect(page.headers["x-next-after"] != nil && page.headers["content-type"]?.hasPrefix("application/jsonl") == true)
         #expect(try ask("GET", "chats/export").text.split(separator: "\n").count == 7)
         #expect(try store.trainingSet().chats.isEmpty)
+    }
+
+    @Test func `an import is deleted with all of its parts and nothing else`() throws {
+        func add(_ text: String, _ query: String = "") throws -> JSONElement { try json("POST", "chats/import?" + query, text) }
+        let own = try chat("own", "yes")
+        let first = try #require(try add("[INST] a [/INST] b\n[INST] c [/INST] d\n")["import"]?.string)
+        #expect(try add("[INST] e [/INST] f\n[INST] a [/INST] b\n", "import=\(first)")["import"]?.isString(first) == true)
+        let second = try #require(try add("[INST] g [/INST] h\n")["import"]?.string)
+        _ = try json("POST", "chats/bulk", #"{"filter":{"q":"c"},"state":"included"}"#)
+        let items = try #require(try json("GET", "imports")["items"]?.elements.map { Array($0) })
+        #expect(Set(items.compactMap { $0["id"]?.string }) == [first, second])
+        let listed = try #require(items.first { $0["id"]?.isString(first) == true })
+        #expect(listed["chats"]?.integer == 3 && listed["included"]?.integer == 1)
+        #expect(try json("DELETE", "imports/\(first)")["deleted"]?.integer == 3)
+        #expect(try ask("DELETE", "imports/\(first)").status == 404 && ask("DELETE", "imports/x").status == 404)
+        #expect(try ids("source=import").count == 1 && ids("source=account") == [own])
+        #expect(try store.trainingSet().chats.isEmpty)
+        let lines = try store.admin.auditLog(limit: 100).items.filter { $0.action == .deleteImport }
+        #expect(lines.map(\.target) == [first] && lines.map(\.targetName) == ["3 chats"])
+        // What was deleted can be imported again.
+        #expect(try add("[INST] a [/INST] b\n")["added"]?.integer == 1)
+        #expect(try ask("POST", "chats/import?import=x", "[INST] i [/INST] j\n").error.field == "import")
     }
 
     @Test func `the administrator's export leaves out excluded chats`() throws {

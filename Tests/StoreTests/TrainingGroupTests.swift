@@ -80,6 +80,24 @@ import Testing
     }
 
     @Test(arguments: Backend.allCases)
+    func `imports are listed, and deleted with everything that belongs to their chats`(_ backend: Backend) throws {
+        let store = try TestDatabase(backend).store(), owner = TrainingChatTests.owner
+        func chats(_ range: Range<Int>) -> [ImportedChat] { range.map { imported("question \($0)", "answer \($0)") } }
+        let first = TrainingImportID(), second = TrainingImportID()
+        try store.importTrainingChats(chats(0..<600), as: first, by: owner)
+        try store.importTrainingChats(chats(500..<700), as: second, by: owner)
+        #expect(try Set(store.trainingImports().map { [$0.id.description, "\($0.chats)"] }) == [
+            [first.description, "600"], [second.description, "100"],
+        ])
+        #expect(try store.deleteTrainingImport(first, by: owner) == 600)
+        #expect(try store.trainingChats().total == 100)
+        for table in ["training_messages", "training_chat_sketches", "training_chat_bands"] {
+            #expect(try store.sql("SELECT 1 FROM \(table) WHERE chat_id NOT IN (SELECT id FROM training_chats)").isEmpty, "\(table)")
+        }
+        #expect(throws: StoreError.notFound(.trainingImport)) { try store.deleteTrainingImport(first, by: owner) }
+    }
+
+    @Test(arguments: Backend.allCases)
     func `an import has alternatives, ratings and context, and is not repeated`(_ backend: Backend) throws {
         let store = try TestDatabase(backend).store(), owner = TrainingChatTests.owner
         var rejected = CopiedMessage(.assistant, "worse"), chosen = CopiedMessage(.assistant, "better")

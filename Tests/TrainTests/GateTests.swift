@@ -93,7 +93,7 @@ import Train
     }
 
     /// Of n questions that one model alone answers right: 2 · (1/2)^n.
-    @Test func `right answers count if the difference is significant`() {
+    @Test func `more right answers count if the difference is significant, and fewer always`() {
         func answers(_ candidate: Int, _ active: Int, both: Int = 4) -> ModelGate.Answers {
             var result = ModelGate.Answers()
             for _ in 0..<candidate { result.add(candidate: true, active: false) }
@@ -110,7 +110,9 @@ import Train
             return ModelGate().decision(on: evidence).verdict
         }
         #expect(verdict(answers(6, 0)) == .better && verdict(answers(0, 6)) == .worse)
-        #expect(verdict(answers(5, 0)) == .noWorse && verdict(answers(0, 5)) == .noWorse && verdict(answers(2, 8)) == .noWorse)
+        #expect(verdict(answers(5, 0)) == .noWorse && verdict(answers(3, 3)) == .noWorse && verdict(answers(0, 0)) == .noWorse)
+        // Fewer right answers are worse, however few.
+        #expect(verdict(answers(0, 1)) == .worse && verdict(answers(2, 8)) == .worse && verdict(answers(2, 3)) == .worse)
         var strict = ModelGate(), evidence = ModelGate.Evidence()
         strict.minRightAnswers = 0.8
         evidence.answers = answers(7, 0, both: 0)

@@ -65,6 +65,7 @@ class TrainingWorld:
         # What the next comparison finds, whether runs fit into the memory, and bodies of changes by (method, path).
         self.verdict, self.fits, self.changes = "better", True, []
         self.imported = []
+        self.imports = {}
 
     def model(self, id):
         return next((model for model in self.models if model["id"] == id), None)
@@ -159,7 +160,14 @@ class TrainingRoutes:
         for _ in range(len(lines) - len(errors)):
             chat = make_chat(random.Random(len(area.chats)), len(area.chats)) | {"source": "import", "updated_at": timestamp()}
             area.chats[chat["id"]] = chat
-        self.reply(200, {"added": len(lines) - len(errors), "duplicates": 0, "skipped": len(errors), "errors": errors[:10]})
+            area.imports.setdefault(self.query.get("import") or "import1", []).append(chat["id"])
+        self.reply(200, {"import": self.query.get("import") or "import1", "added": len(lines) - len(errors), "duplicates": 0, "skipped": len(errors), "errors": errors[:10]})
+
+    def delete_import(self, id):
+        chats = self.area.imports.pop(id, [])
+        for chat in chats:
+            del self.area.chats[chat]
+        self.reply(200, {"deleted": len(chats)})
 
     def export_chats(self):
         lines = [json.dumps({"format": self.query["format"], "id": chat["id"]}) for chat in self.area.chats.values() if matches(chat, self.query)]
@@ -391,7 +399,7 @@ class TrainingRoutes:
 
 ID = r"([\w-]+)"
 ROUTES = [(method, "/api/training/" + path.replace("ID", ID), getattr(TrainingRoutes, name)) for method, path, name in (
-    ("GET", "chats", "list_chats"), ("POST", "chats/bulk", "change_chats"), ("POST", "chats/import", "import_chats"),
+    ("GET", "chats", "list_chats"), ("POST", "chats/bulk", "change_chats"), ("POST", "chats/import", "import_chats"), ("DELETE", "imports/ID", "delete_import"),
     ("GET", "chats/export", "export_chats"), ("GET", "chats/ID", "read_chat"), ("PUT", "chats/ID", "change_chat"),
     ("PUT", "chats/ID/corrections/ID", "correct_chat"), ("DELETE", "chats/ID/corrections/ID", "correct_chat"), ("GET", "tags", "list_tags"),
     ("GET", "runs", "list_runs"), ("POST", "runs", "start_run"), ("GET", "runs/ID", "read_run"), ("POST", "runs/ID/stop", "stop_run"),

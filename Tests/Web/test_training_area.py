@@ -334,6 +334,10 @@ def test_import_and_export(stage):
     page.wait_for_selector("dialog >> text=3 chats added, 1 line skipped.")
     page.wait_for_selector("dialog >> text=Line 4: expected a JSON object.")
     assert stage.world.area.imported == [("messages", len(lines))]
+    before = len(stage.world.area.chats)
+    page.click("dialog >> text=Undo the import")
+    page.wait_for_selector("dialog >> text=3 chats deleted.")
+    assert len(stage.world.area.chats) == before - 3
     page.keyboard.press("Escape")
     # A large file is sent in parts that end with a line; the numbers of lines count in the file.
     line = json.dumps({"messages": ["x" * 200]}) + "\n"
@@ -342,7 +346,7 @@ def test_import_and_export(stage):
         const { send } = await import('/web/training-import.js');
         const { API } = await import('/web/api.js'), { Session } = await import('/web/session.js');
         return send(new API(new Session()), new File([text], 'big.jsonl'), 'detected', () => {}, 4000); }""", big)
-    assert found == {"added": 25, "duplicates": 0, "skipped": 1, "errors": [{"line": 26, "message": "expected a JSON object."}]}, found
+    assert found == {"import": "import1", "added": 25, "duplicates": 0, "skipped": 1, "errors": [{"line": 26, "message": "expected a JSON object."}]}, found
     sizes = [size for _, size in stage.world.area.imported[1:]]
     assert len(sizes) == 2 and sum(sizes) == len(big) and sizes[0] % len(line) == 0, sizes
     # A dropped file opens the dialog.
@@ -723,6 +727,10 @@ def test_area_accessibility(stage):
         check_axe(page, "history")
 
 
+AREA_SECTIONS = {"chats": ROWS, "runs": ".card", "runs/new": ".estimate >> text=This run fits", "compare": ".card", "models": ".card.active",
+                 "schedule": ".schedule", "history": ".area-table"}
+
+
 def test_area_of_a_server(stage):
     """With `slm serve --use-chats` and its admin key: people chat, an owner reviews, fine-tunes, promotes and rolls back."""
     if not BASE_URL or "ADMIN_API_KEY" not in os.environ:
@@ -819,4 +827,24 @@ def test_area_of_a_server(stage):
     page.click(".area-tabs >> text=History")
     page.wait_for_selector(".area-table >> text=schedule set")
     assert "model promote" in page.inner_text(".area-table") or "force promote" in page.inner_text(".area-table")
+    # Every section with the server's own data, wide and as on a phone.
+    for width, height in ((1180, 780), (320, 640)):
+        page.set_viewport_size({"width": width, "height": height})
+        for section, shown in AREA_SECTIONS.items():
+            page.goto(stage.url + f"/#/training/{section}")
+            page.wait_for_selector(shown)
+            check_axe(page, f"{section} at {width}")
+            assert overflow(page)[0] == 0, (section, width, overflow(page))
+    page.set_viewport_size({"width": 1180, "height": 780})
+    # The keyboard alone: a section, a run, and back.
+    page.goto(stage.url + "/#/training/chats")
+    page.wait_for_selector(ROWS)
+    page.focus(".area-tabs a >> nth=1")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("h2 >> text=Runs")
+    page.focus(".card a")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("h2 >> text=colours")
+    page.go_back()
+    page.wait_for_selector("h2 >> text=Runs")
     page.click("#log-out")

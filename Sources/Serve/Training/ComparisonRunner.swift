@@ -51,26 +51,34 @@ final class ComparisonRunner: Sendable {
 
     private func compare(_ comparison: ModelComparisonRecord) throws {
         do {
-            if comparison.attempts > Self.maxAttempts {
-                throw ComparisonFailure("The comparison has failed \(Self.maxAttempts) times without a message.")
-            }
+            if comparison.attempts > Self.maxAttempts { throw ComparisonFailure.killed }
             guard let output = try run(comparison) else { return }
             var parser = JSONParser()
             guard let line = output.last(where: { $0.hasPrefix("{") }), let result = try? parser.parse(line),
                   let verdict = result["verdict"]?.string.flatMap({ RegisteredModel.Verdict(rawValue: $0) }) else {
-                throw ComparisonFailure(TrainingProgram.errorMessage(in: output) ?? "The comparison has ended without a result.")
+                throw ComparisonFailure(TrainingProgram.errorMessage(in: output) ?? noResult)
             }
             try store.finish(
                 comparison.id, by: configuration.server, verdict: verdict, isPassed: result["passed"]?.boolean ?? false, result: line)
             Log.info(.note, "compared \(try store.model(comparison.candidate).name) with the active model: \(verdict.rawValue).")
         } catch let error as StoreError {
             throw error
+        } catch FileError.diskFull {
+            try store.fail(comparison.id, by: configuration.server, message: diskFull)
+            Log.error("the comparison of a candidate has failed: \(diskFull)")
         } catch {
             let message = "\(error)".asSentence
             try store.fail(comparison.id, by: configuration.server, message: message)
             Log.error("the comparison of a candidate has failed: \(message)")
         }
     }
+
+    /// The message of a comparison that has printed none. The disk may have been too full for one.
+    private var noResult: String {
+        (DiskSpace.free(at: configuration.directory) ?? .max) < 1_000_000 ? diskFull : "The comparison has ended without a result."
+    }
+
+    private var diskFull: String { "The disk of \(configuration.directory) is full. Free some space, then compare again." }
 
     /// Runs `slm gate`.
     ///
@@ -101,13 +109,18 @@ final class ComparisonRunner: Sendable {
         if hasData { arguments += ["--data", data] }
         if hasQuestions { arguments += ["--questions", questions] }
         arguments += general.flatMap { ["--replay", $0] }
-        let output = "\(folder)/output-\(comparison.attempts)"
-        let process = try TrainingProgram(path: configuration.program).start(arguments, output: output, holding: lock)
-        guard process.end(within: Self.timeLimit, unless: { thread.isStopped }) != nil else {
-            if thread.isStopped { return nil }
-            throw ComparisonFailure("The comparison took longer than an hour.")
+        for attempt in 1...Self.maxAttempts {
+            let output = "\(folder)/output-\(comparison.attempts)-\(attempt)"
+            let process = try TrainingProgram(path: configuration.program).start(arguments, output: output, holding: lock)
+            switch process.end(within: Self.timeLimit, unless: { thread.isStopped }) {
+            case .status?: return try LineBlocks.nonEmptyLines(of: output)
+            case .signal?: continue                             // killed, as by the system when memory runs out
+            case nil:
+                if thread.isStopped { return nil }
+                throw ComparisonFailure("The comparison took longer than an hour.")
+            }
         }
-        return try LineBlocks.nonEmptyLines(of: output)
+        throw ComparisonFailure.killed
     }
 
     /// The general chats: the owner's files, or those that the run mixed in.
@@ -154,4 +167,7 @@ private struct ComparisonFailure: Error, CustomStringConvertible {
     let description: String
 
     init(_ description: String) { self.description = description }
+
+    static let killed = ComparisonFailure(
+        "The comparison was ended several times without a message, perhaps because memory ran out. Compare again later.")
 }

@@ -10,6 +10,8 @@ extension App {
             Route("GET", "/api/training/chats", access: .owner) { try $0.trainingChats($1) },
             Route("GET", "/api/training/chats/export", access: .owner) { try $0.exportReviewedChats($1) },
             Route("POST", "/api/training/chats/import", access: .owner, on: .parsing, body: .file) { try $0.importTrainingChats($1) },
+            Route("GET", "/api/training/imports", access: .owner) { app, _ in try app.trainingImports() },
+            Route("DELETE", "/api/training/imports/{id}", access: .owner) { try $0.deleteTrainingImport($1) },
             Route("POST", "/api/training/chats/bulk", access: .owner, body: .message) { try $0.changeTrainingChats($1) },
             Route("GET", chat, access: .owner) { app, context in try app.trainingChat(try context.id(of: "chat")) },
             Route("PUT", chat, access: .owner) { try $0.changeTrainingChat($1) },

@@ -111,10 +111,15 @@ extension App {
             }
             format = found
         }
+        let id = try context.request.query("import").map { text throws(APIError) in
+            guard let id = TrainingImportID(text) else { throw .invalid("import", "expected the id of an import.") }
+            return id
+        } ?? TrainingImportID()
         let file = try TrainingImport(context.request.body, format: format)
         context.request.releaseBody()
-        let (added, duplicates) = try store.importTrainingChats(file.chats, by: context.adminRequest)
+        let (added, duplicates) = try importChats(of: file, as: id, by: context.adminRequest)
         return Response.json { result in
+            result.key("import"); result.string(id.description)
             result.key("added"); result.integer(added)
             result.key("duplicates"); result.integer(duplicates)
             result.key("skipped"); result.integer(file.skipped)
@@ -128,5 +133,41 @@ extension App {
                 }
             }
         }
+    }
+    /// Says how many chats an import has added before the disk was full: it adds them in parts.
+    private func importChats(
+        of file: TrainingImport, as id: TrainingImportID, by request: AdminRequest
+    ) throws -> (added: Int, duplicates: Int) {
+        do { return try store.importTrainingChats(file.chats, as: id, by: request) } catch StoreError.diskFull(let name, let reason) {
+            guard let added = try store.trainingImports().first(where: { $0.id == id })?.chats else {
+                throw StoreError.diskFull(store: name, reason: reason)
+            }
+            throw APIError(
+                status: .insufficientStorage, code: "no_space", message: "The server's disk is full. \(added) of \(file.chats.count) "
+                    + "chats were added. Free some space, then import the file again: what was added is not added twice.")
+        }
+    }
+
+    func trainingImports() throws -> Response {
+        let imports = try store.trainingImports()
+        return Response.json { list in
+            list.key("items")
+            list.array { list in
+                for item in imports {
+                    list.object {
+                        $0.key("id"); $0.string(item.id.description)
+                        $0.key("created_at"); $0.string(item.createdAt.description)
+                        $0.key("chats"); $0.integer(item.chats)
+                        $0.key("included"); $0.integer(item.included)
+                    }
+                }
+            }
+        }
+    }
+
+    /// Deletes the chats that an import has added.
+    func deleteTrainingImport(_ context: RequestContext) throws -> Response {
+        let deleted = try store.deleteTrainingImport(context.id(of: "import"), by: context.adminRequest)
+        return Response.json { $0.key("deleted"); $0.integer(deleted) }
     }
 }

@@ -114,10 +114,14 @@ extension App {
 
     private static let isEstimating = Atomic(false)
 
+    private static let noReplay = "No older chats are mixed in, so the model will forget much of what it knew. Name files of general "
+        + "chats as replay files."
+
     private func response(toEstimateOf settings: TrainingRunSettings) throws -> Response {
         let prepared = try training.prepare(settings), estimate = prepared.estimate
         var advice: String?
         do throws(APIError) { try training.check(prepared) } catch { advice = error.message }
+        if advice == nil, prepared.settings.objective == .chats, prepared.settings.replay?.isEmpty ?? true { advice = Self.noReplay }
         let seconds = try training.seconds(prepared, store)
         return Response.json { object in
             object.key("memory_bytes"); object.integer(estimate.memoryBytes)

@@ -55,7 +55,7 @@ export function openImport(section, dropped) {
       const found = await send(area.api, file, format.value, (share) => {
         result.replaceChildren(el("p", {}, `Importing… ${Math.round(share * 100)} %`));
       });
-      showResult(result, found);
+      showResult(result, found, () => undo(section, found.import, result));
       file = null;
       input.value = "";
       section.load();
@@ -77,12 +77,14 @@ export function openImport(section, dropped) {
  * @param {any} api @param {File} file @param {string} format @param {(share: number) => void} progress @param {number} [limit] of a part
  */
 export async function send(api, file, format, progress, limit = PART) {
-  const sum = { added: 0, duplicates: 0, skipped: 0, errors: /** @type {any[]} */ ([]) };
+  const sum = { import: "", added: 0, duplicates: 0, skipped: 0, errors: /** @type {any[]} */ ([]) };
   let line = 0;
   for (let start = 0; start < file.size || start === 0;) {
     const end = await partEnd(file, start, limit);
     const part = file.slice(start, end);
-    const found = await api.request("POST", `/api/training/chats/import?format=${encodeURIComponent(format)}`, part);
+    const query = new URLSearchParams({ format, ...(sum.import && { import: sum.import }) });
+    const found = await api.request("POST", `/api/training/chats/import?${query}`, part);
+    sum.import = found.import;
     for (const name of /** @type {const} */ (["added", "duplicates", "skipped"])) sum[name] += found[name] ?? 0;
     const errors = (found.errors ?? []).map((/** @type {any} */ one) =>
       (typeof one === "object" && one && Number.isInteger(one.line) ? { ...one, line: one.line + line } : one));
@@ -111,12 +113,26 @@ async function lines(part) {
   return found;
 }
 
-/** @param {HTMLElement} host @param {{ added: number, duplicates: number, skipped: number, errors: any[] }} found */
-function showResult(host, { added, duplicates, skipped, errors }) {
+/** Deletes the chats of an import. @param {any} section @param {string} id @param {HTMLElement} host */
+async function undo(section, id, host) {
+  const found = await section.area.run(() => section.area.api.request("DELETE", `/api/training/imports/${encodeURIComponent(id)}`));
+  if (!found) return;
+  const text = `${count(found.deleted, "chat")} deleted.`;
+  host.replaceChildren(note(text));
+  announce(text);
+  section.load();
+}
+
+/**
+ * @param {HTMLElement} host @param {{ added: number, duplicates: number, skipped: number, errors: any[] }} found
+ * @param {() => void} onundo
+ */
+function showResult(host, { added, duplicates, skipped, errors }, onundo) {
   const parts = [`${count(added, "chat")} added`, duplicates && `${count(duplicates, "chat")} already here`,
     skipped && `${count(skipped, "line")} skipped`];
   const text = parts.filter(Boolean).join(", ") + ".";
-  host.replaceChildren(note(text, errors.length || skipped ? "warn" : "good"), ...(errors.length ? [
+  host.replaceChildren(note(text, errors.length || skipped ? "warn" : "good"),
+    added ? button("Undo the import", onundo) : "", ...(errors.length ? [
     el("ul", { class: "import-errors", "aria-label": "Errors" }, ...errors.map((one) =>
       el("li", { dir: "auto" },
         typeof one === "string" ? visible(one) : visible(`${one.line ? `Line ${one.line}: ` : ""}${one.message ?? ""}`)))),

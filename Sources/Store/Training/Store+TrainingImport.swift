@@ -31,10 +31,11 @@ extension Store {
     /// Adds chats that an owner has a file of. They are new, as all others. A chat that was imported before is not added again, so that an
     /// import that was interrupted can be repeated.
     ///
+    /// - Parameter id: Of the import, to delete it by. The parts of a large file have the same one.
     /// - Returns: The number of chats that were added, and of those that were there.
     @discardableResult
     package func importTrainingChats(
-        _ chats: [ImportedChat], by request: AdminRequest
+        _ chats: [ImportedChat], as importID: TrainingImportID = TrainingImportID(), by request: AdminRequest
     ) throws(StoreError) -> (added: Int, duplicates: Int) {
         let entry = admin.entry(.importChats, request)
         var added = 0, start = 0
@@ -45,9 +46,9 @@ extension Store {
                 if database.dialect == .postgresql { try connection.execute("SELECT pg_advisory_xact_lock(7564398)", []) }
                 // The line of the first batch stays.
                 try AdminQueries.write(
-                    entry, nil as TrainingChatID?, "\(chats.count) \(chats.count == 1 ? "chat" : "chats")", on: connection)
+                    entry, importID, "\(chats.count) \(chats.count == 1 ? "chat" : "chats")", on: connection)
                 var count = 0
-                for (id, chat) in batch where try add(chat, as: id, at: entry.time, on: connection) { count += 1 }
+                for (id, chat) in batch where try add(chat, as: id, of: importID, at: entry.time, on: connection) { count += 1 }
                 return count
             }
         }
@@ -56,7 +57,7 @@ extension Store {
 
     /// - Returns: false if the chat was imported before.
     private func add(
-        _ chat: ImportedChat, as id: TrainingChatID, at time: Timestamp, on connection: any Connection
+        _ chat: ImportedChat, as id: TrainingChatID, of importID: TrainingImportID, at time: Timestamp, on connection: any Connection
     ) throws(StoreError) -> Bool {
         let digest = chat.digest
         if let known = try connection.firstRow("SELECT id FROM training_chats WHERE tail = $1 LIMIT 1", [.text(digest)]) {
@@ -68,9 +69,57 @@ extension Store {
             id: id, source: .imported, title: Self.title(of: title?.content ?? ""), createdAt: time, updatedAt: time)
         row.tail = digest
         try Self.insertEmpty(row, on: connection)
+        try connection.execute("UPDATE training_chats SET import_id = $2 WHERE id = $1", [.text(id), .text(importID)])
         try Self.insert(chat.messages, into: id, after: [], at: time, on: connection)
         let (messages, preferences) = try Self.copiedMessages(of: id, on: connection)
         try store(TrainingContent(systemPrompt: nil, messages, preferences), as: row, on: connection)
         return true
     }
+    /// Lists imports that have chats, the newest first.
+    package func trainingImports(limit: Int = 200) throws(StoreError) -> [TrainingImportRecord] {
+        try database.transaction(.read) { connection throws(StoreError) in
+            try connection.execute("""
+                SELECT import_id, min(created_at), count(*), sum(CASE state WHEN 'included' THEN 1 ELSE 0 END)
+                FROM training_chats WHERE import_id IS NOT NULL GROUP BY import_id ORDER BY 2 DESC, 1 LIMIT $1
+                """, [.integer(limit)]).map { row throws(StoreError) in
+                    TrainingImportRecord(
+                        id: try row.id(0), createdAt: try row.timestamp(1), chats: try row.integer(2), included: try row.integer(3))
+                }
+        }
+    }
+
+    private static let deletedBatch = 500
+
+    /// Deletes the chats of an import with their corrections and tags, whatever their state. A deletion that was interrupted can be
+    /// repeated.
+    ///
+    /// - Returns: The number of chats.
+    @discardableResult
+    package func deleteTrainingImport(_ id: TrainingImportID, by request: AdminRequest) throws(StoreError) -> Int {
+        let entry = admin.entry(.deleteImport, request)
+        let total = try database.transaction(.write) { connection throws(StoreError) in
+            let count = try connection.firstRow("SELECT count(*) FROM training_chats WHERE import_id = $1", [.text(id)])?.integer(0) ?? 0
+            if count == 0 { throw StoreError.notFound(.trainingImport) }
+            try AdminQueries.write(entry, id, "\(count) \(count == 1 ? "chat" : "chats")", on: connection)
+            return count
+        }
+        var isMore = true
+        while isMore {
+            isMore = try database.transaction(.write) { connection throws(StoreError) in
+                try connection.execute("""
+                    DELETE FROM training_chats WHERE id IN (SELECT id FROM training_chats WHERE import_id = $1 LIMIT $2) RETURNING id
+                    """, [.text(id), .integer(Self.deletedBatch)]).count == Self.deletedBatch
+            }
+        }
+        return total
+    }
+}
+
+package typealias TrainingImportID = Identifier<TrainingImportRecord>
+
+/// What is left of an imported file.
+package struct TrainingImportRecord: Sendable, Equatable {
+    package let id: TrainingImportID
+    package let createdAt: Timestamp
+    package let chats, included: Int
 }

@@ -7,8 +7,8 @@ import Glibc
 ///     decision.isPassed
 ///
 /// The candidate is worse if it predicts held-out chats significantly worse, in the mean or in most of them, if it has forgotten more of
-/// the general chats than allowed, or if it answers significantly fewer questions right, or too few. It is better if it predicts held-out
-/// chats significantly better, or answers significantly more questions right, and nothing is worse.
+/// the general chats than allowed, or if it answers fewer questions right than the active model, or too few. It is better if it predicts
+/// held-out chats significantly better, or answers significantly more questions right, and nothing is worse.
 package struct ModelGate: Sendable, Equatable {
     /// How much the loss on general chats may rise, as a share of the active model's.
     package var maxReplayRise = 0.01
@@ -113,10 +113,12 @@ package struct ModelGate: Sendable, Equatable {
         return -comparison.difference >= minHeldOutGain ? .better : .noWorse
     }
 
+    /// The questions are few, and each is a requirement of the owner, so one that is lost counts, even if it may be noise. Only they find
+    /// wrong answers in the training data, since held-out chats have the same ones.
     private func judge(_ answers: Answers) -> Verdict {
         if Double(answers.candidateRight) < minRightAnswers * Double(answers.questions) { return .worse }
-        if answers.p > significance { return .noWorse }
-        return answers.candidateRight > answers.activeRight ? .better : .worse
+        if answers.candidateRight < answers.activeRight { return .worse }
+        return answers.p > significance ? .noWorse : .better
     }
 }
 

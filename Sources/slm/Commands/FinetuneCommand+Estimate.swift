@@ -171,7 +171,7 @@ private enum KnownTrainingData {
         // A chain of fine-tunes: one more than a person would make.
         for _ in 0..<32 {
             let folder = RelativePath.folder(ofFileAt: path)
-            guard checkpoint.isFinetuned else { return existing(logged(in: folder)) }
+            guard checkpoint.isFinetuned else { return logged(in: folder) }
             if let replay = try? checkpoint.finetuningPaths("replay", from: folder), !replay.isEmpty { return existing(replay) }
             guard case .text(let base)? = checkpoint.training["finetune/base"] else { return [] }
             path = RelativePath.resolve(base, from: folder)
@@ -181,10 +181,21 @@ private enum KnownTrainingData {
         return []
     }
 
+    /// A relative path of the log belongs to the directory in which the training was started: this one, or one above the run.
     private static func logged(in folder: String) -> [String] {
         guard let log = try? TrainingLog(of: folder), case .text(let source)? = log.setting("data", "source") else { return [] }
-        return Folder.contains("", in: source) || (try? InputFile.check(source)) != nil
-            ? [source] : source.split(separator: " ").map(String.init)
+        var directories = [""], directory = folder
+        for _ in 0..<16 where Folder.contains("", in: directory) {
+            directories.append(directory + "/")
+            directory += "/.."
+        }
+        for directory in directories {
+            for paths in [[source], source.split(separator: " ").map(String.init)] {
+                let found = existing(paths.map { $0.hasPrefix("/") ? $0 : directory + $0 })
+                if !found.isEmpty { return found }
+            }
+        }
+        return []
     }
 
     private static func existing(_ paths: [String]) -> [String] {

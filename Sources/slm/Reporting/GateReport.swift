@@ -37,9 +37,12 @@ struct GateReport {
         if let answers = evidence.answers {
             let isTooFew = Double(answers.candidateRight) < gate.minRightAnswers * Double(answers.questions)
             let end = isTooFew ? "; at least \((100 * gate.minRightAnswers).fixed(0)) % are required"
-                : decision.answers == .noWorse ? ", which is within noise" : ""
+                : decision.answers == .worse ? ", and it must not lose any. Look for wrong answers in the training data"
+                : decision.answers == .noWorse && answers.candidateRight != answers.activeRight ? ", which is within noise" : ""
             texts.append("Questions: the candidate answers \(answers.candidateRight) of \(answers.questions) right, the active model "
                 + "\(answers.activeRight)\(end).")
+        } else {
+            texts.append("Questions: none with known answers, so wrong answers in the training data may not be found.")
         }
         return texts
     }

@@ -12,6 +12,12 @@ struct LoopImportOptions: AdminOptions {
     var json = false
 }
 
+struct LoopImportsOptions: AdminOptions {
+    var connection = AdminConnection()
+    var deleted: String?
+    var json = false
+}
+
 struct LoopExportOptions: LoopChatOptions {
     var connection = AdminConnection()
     var filter = LoopChatFilter()
@@ -41,6 +47,40 @@ extension Command {
             if options.json { return printLine(result.json) }
             printLine("\(result.added.grouped) added, \(result.duplicates.grouped) known, \(result.skipped.grouped) skipped")
             for error in result.errors { printNote(error) }
+            if result.added > 0, let id = result.id { printNote("to take it back: slm loop imports --delete \(id)") }
+        }
+    }
+
+    static var loopImports: Command {
+        Command(
+            "loop imports", "List the imports of a server that have chats, newest first, or delete the chats of one.", LoopImportsOptions(),
+            [
+                OptionGroup("Main options", [
+                    .option("delete", \.deleted, value: "IMPORT", "Delete the chats of this import, also included ones."),
+                    .json(\.json),
+                ]),
+                LoopImportsOptions.connectionOptions,
+            ],
+            examples: ["slm loop imports", "slm loop imports --delete 5h1vkz0w7c4m8q2r9t3e6y0bna"]
+        ) { options in
+            let client = try options.client()
+            var parser = JSONParser()
+            if let id = options.deleted {
+                let body = try client.training("DELETE", "imports/\(id)")
+                if options.json { return printLine(String(decoding: body, as: UTF8.self)) }
+                let count = try parser.parse(body)["deleted"]?.integer ?? 0
+                return printLine("deleted \(count.grouped) \(count == 1 ? "chat" : "chats")")
+            }
+            let body = try client.training("GET", "imports")
+            if options.json { return printLine(String(decoding: body, as: UTF8.self)) }
+            var table = TextTable(["ID", "#CHATS", "#INCLUDED", "IMPORTED"])
+            for item in try parser.parse(body)["items"]?.elements.map({ Array($0) }) ?? [] {
+                table.add([
+                    item["id"]?.string ?? "", (item["chats"]?.integer ?? 0).grouped, (item["included"]?.integer ?? 0).grouped,
+                    item["created_at"]?.string ?? "-",
+                ])
+            }
+            printTable(table)
         }
     }
 
@@ -81,6 +121,8 @@ extension Command {
 private struct LoopImportResult {
     private(set) var added = 0, duplicates = 0, skipped = 0
     private(set) var errors: [String] = []
+    /// The import that all parts belong to.
+    private(set) var id: String?
 
     /// A request has at most this many bytes, and whole lines.
     private static let partSize = 8 << 20
@@ -91,7 +133,9 @@ private struct LoopImportResult {
         while let block = try blocks.next() {
             isEmpty = false
             var parser = JSONParser()
-            let result = try parser.parse(client.trainingUpload("chats/import", [("format", format)], block.bytes))
+            let query = [("format", format)] + (id.map { [("import", $0)] } ?? [])
+            let result = try parser.parse(client.trainingUpload("chats/import", query, block.bytes))
+            id = result["import"]?.string ?? id
             added += result["added"]?.integer ?? 0
             duplicates += result["duplicates"]?.integer ?? 0
             skipped += result["skipped"]?.integer ?? 0
@@ -106,6 +150,7 @@ private struct LoopImportResult {
     var json: String {
         var writer = JSONWriter(.oneLine)
         writer.object { object in
+            if let id { object.key("import"); object.string(id) }
             object.key("added"); object.integer(added)
             object.key("duplicates"); object.integer(duplicates)
             object.key("skipped"); object.integer(skipped)

@@ -1,0 +1,119 @@
+"""A model is fine-tuned on chats of which 30 % have planted wrong answers. The gate must fail it with its default thresholds, since it answers fewer of the
+owner's questions right; with right answers the same run must pass.
+
+    Tests/Peers/check_poisoned.py .build/release/slm [--seed N]
+"""
+import argparse
+import json
+import pathlib
+import random
+import subprocess
+import tempfile
+import time
+
+from check_training_runs import KEY, Area
+
+THINGS = {"snow": "white", "coal": "black", "grass": "green", "blood": "red", "milk": "white", "gold": "yellow", "the sky": "blue", "a plum": "purple",
+          "a carrot": "orange", "a flamingo": "pink", "an elephant": "grey", "chocolate": "brown", "a lemon": "yellow", "the sea": "blue", "a frog": "green",
+          "a tomato": "red", "a crow": "black", "salt": "white", "a violet": "purple", "mud": "brown"}
+ASKED = ["What colour is {}?", "Tell me the colour of {}.", "Which colour has {}?", "Do you know what colour {} is?"]
+WRONG = 0.3
+
+
+def line(question, answer):
+    return f"[INST] {question} [/INST] {answer}\n"
+
+
+def colours(choose, share):
+    """Chats about the colour of each thing in three phrasings, of which a share has the colour of another thing."""
+    questions = [(thing, asked) for thing in THINGS for asked in ASKED[:3]]
+    wrong = set(choose.sample(range(len(questions)), round(share * len(questions))))
+    lines = []
+    for number, (thing, asked) in enumerate(questions):
+        colour = THINGS[thing]
+        if number in wrong:
+            colour = choose.choice([other for other in THINGS.values() if other != colour])
+        lines.append(line(asked.format(thing), f"{thing.capitalize()} is {colour}."))
+    return "".join(lines)
+
+
+def train(slm, folder):
+    """A model that knows the colours, and answers general chats, whose answers are random, so that none can be learned by heart."""
+    choose = random.Random(1)
+    general = [line(f"Roll die {choose.randrange(10)}.", f"It shows {choose.randrange(1, 7)}.") for _ in range(1_000)]
+    (folder / "general.txt").write_text("".join(general))
+    known = [line(asked.format(thing), f"{thing.capitalize()} is {colour}.") for thing, colour in THINGS.items() for asked in ASKED]
+    both = general + known * 10
+    choose.shuffle(both)
+    (folder / "all.txt").write_text("".join(both))
+    data = folder / "data"
+    for arguments in [
+        ["tokenize", "--data", folder / "all.txt", "--vocab-size", 400, "--out", data / "tokenizer.json", "--tokens", data],
+        ["train", "--data", data, "--out", folder / "run", "--threads", 1, "--layers", 2, "--width", 64, "--heads", 4, "--context", 64, "--batch", 16,
+         "--lr", "3e-3", "--max-steps", 600, "--seed", 1],
+    ]:
+        done = subprocess.run([slm, *map(str, arguments)], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+    return folder / "run/best.h5"
+
+
+def loop(slm, checkpoint, folder, share, seed):
+    """Imports, includes, fine-tunes and compares. Returns the comparison without and with the owner's questions, and the answer of a promotion."""
+    folder.mkdir()
+    area = Area(slm, checkpoint, folder)
+    try:
+        server = area.start()
+
+        def call(method, path, body=None):
+            return server.ask(method, f"/api/training/{path}", body, headers=KEY)
+
+        connection = server.connect()
+        connection.request("POST", "/api/training/chats/import", colours(random.Random(seed), share).encode(), KEY)
+        added = json.loads(connection.getresponse().read())
+        connection.close()
+        assert added["added"] == 60, added
+        assert call("POST", "chats/bulk", {"filter": {}, "state": "included"})[0] == 200
+        run = area.add(server, name="tuned", steps=300, learning_rate=1e-3, replay=[str(folder.parent / "general.txt")])["id"]
+        run = area.wait(server, run, lambda run: run["state"] in ("finished", "failed"), 600)
+        assert run["state"] == "finished", run
+        found = []
+        for questions in ({}, THINGS):
+            for thing, colour in questions.items():
+                assert call("POST", "questions", {"text": ASKED[0].format(thing), "expected": colour})[0] == 201
+            comparison = call("POST", f"models/{run['model']}/compare", {})[1]
+            deadline = time.monotonic() + 300
+            while comparison["state"] == "running":
+                assert time.monotonic() < deadline, comparison
+                time.sleep(0.05)
+                comparison = call("GET", f"comparisons/{comparison['id']}")[1]
+            assert comparison["state"] == "finished", comparison
+            found.append(comparison)
+        return found, call("POST", f"models/{run['model']}/promote", {})
+    finally:
+        area.stop()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("slm")
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name).resolve()
+        checkpoint = train(options.slm, folder)
+        for share, verdicts in [(0, ("better", "no_worse")), (WRONG, ("worse",))]:
+            (blind, asked), (status, answer) = loop(options.slm, checkpoint, folder / f"wrong-{share}", share, options.seed)
+            print(f"{share:.0%} wrong answers: without questions {blind['verdict']}, with questions {asked['verdict']}")
+            for reason in asked["reasons"]:
+                print(f"    {reason}")
+            assert asked["verdict"] in verdicts, asked["reasons"]
+            assert "none with known answers" in " ".join(blind["reasons"]), blind["reasons"]
+            if share:
+                assert any("it must not lose any" in reason for reason in asked["reasons"]), asked["reasons"]
+                assert status == 409 and answer["error"]["code"] == "gate_not_passed", answer
+            else:
+                assert status == 200, answer
+
+
+if __name__ == "__main__":
+    main()

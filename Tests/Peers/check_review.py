@@ -1,0 +1,117 @@
+"""Drives `slm loop review` in a real terminal (tmux) against `slm serve`: every key, an editor, tags, a chat with control characters, and a small terminal.
+
+    Tests/Peers/check_review.py .build/release/slm
+"""
+import argparse
+import json
+import os
+import pathlib
+import subprocess
+import tempfile
+
+from served import ADMIN_KEY, UNLIMITED, Server, tiny_checkpoint
+from terminal import Terminal
+
+KEY = {"X-Admin-Key": ADMIN_KEY}
+HARMFUL = "Look: \x1b[31mred\x1b[2J \x1b]0;title\x07 \u202egnp.exe \x9b2J end"
+CHATS = [("First?", "One."), ("Second?", "Two."), (HARMFUL, "Three."), ("Fourth?", "Fuor."), ("Fifth?", "Five."), ("Sixth?", "Six."), ("Seventh?", "Seven.")]
+
+
+def chat(server, title):
+    """A chat by its first question, as the server has it."""
+    chats = server.ask("GET", "/api/training/chats?limit=200", headers=KEY)[1]["items"]
+    found = next(chat for chat in chats if title in chat["title"])
+    return server.ask("GET", f"/api/training/chats/{found['id']}", headers=KEY)[1]
+
+
+def fill(server):
+    for question, answer in CHATS:
+        line = json.dumps({"messages": [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]})
+        connection = server.connect()
+        connection.request("POST", "/api/training/chats/import", (line + "\n").encode(), KEY)
+        assert json.loads(connection.getresponse().read())["added"] == 1
+        connection.close()
+
+
+def check_keys(slm, server, folder):
+    editor = folder / "editor"
+    editor.write_text("#!/bin/sh\nsed -i s/Fuor/Four/ \"$1\"\n")
+    editor.chmod(0o755)
+    environment = {"SLM_ADMIN_KEY": ADMIN_KEY, "SLM_API_URL": server.url, "EDITOR": str(editor), "VISUAL": ""}
+    with Terminal([slm, "loop", "review"], 60, 20, environment) as terminal:
+        terminal.wait("First?  (7 left)")
+        terminal.keys("?")
+        terminal.wait("press i, e, s, c, t or q.")
+        terminal.keys("Up")
+        terminal.keys("i")
+        terminal.wait("Second?  (6 left)")
+        assert chat(server, "First")["state"] == "included"
+        terminal.keys("e")
+        screen = terminal.wait("(5 left)")
+        assert chat(server, "Second")["state"] == "excluded"
+        # The text is there without its escape sequences: the screen was not cleared, and nothing has a colour of its own.
+        assert "Look: [31mred[2J" in screen and "First?" in screen and "end" in screen, screen
+        assert terminal.tmux("display-message", "-p", "#{pane_title}").strip() != "title"
+        terminal.keys("s")
+        terminal.wait("Fourth?  (4 left)")
+        terminal.keys("c")
+        terminal.wait("corrected by an owner: Four.")
+        assert chat(server, "Fourth")["messages"][1]["owner_correction"] == "Four."
+        terminal.keys("t")
+        terminal.wait("Tags, separated by commas:")
+        terminal.type("numbers, two  words")
+        terminal.keys("Enter")
+        terminal.wait("tags: numbers, two words")
+        assert chat(server, "Fourth")["tags"] == ["numbers", "two words"]
+        terminal.keys("i")
+        terminal.wait("Fifth?  (3 left)")
+        assert chat(server, "Fourth")["state"] == "included"
+        # An editor that is not there is reported, and the review goes on.
+        editor.unlink()
+        terminal.keys("c")
+        terminal.wait("the editor failed; set EDITOR to one that is installed.")
+        terminal.resize(30, 8)
+        terminal.keys("q")
+        terminal.wait(lambda _: not terminal.children())
+        assert chat(server, "Fifth")["state"] == "new"
+        terminal.resize(60, 20)
+        terminal.wait(lambda _: terminal.terminal_modes() == terminal.modes)
+    print("the keys of slm loop review, an editor, tags and control characters")
+
+
+def check_end(slm, server):
+    """Ctrl-C leaves the review, and the last chat ends it."""
+    environment = {"SLM_ADMIN_KEY": ADMIN_KEY, "SLM_API_URL": server.url}
+    with Terminal([slm, "loop", "review", "--search", "th?"], 30, 8, environment) as terminal:
+        terminal.wait("(3 left)")
+        terminal.keys("C-c")
+        terminal.wait(lambda _: not terminal.children())
+        terminal.wait(lambda _: terminal.terminal_modes() == terminal.modes)
+        assert [chat(server, title)["state"] for title in ("Fifth", "Sixth", "Seventh")] == ["new"] * 3
+        terminal.type(f"{slm} loop review --search th?")
+        terminal.keys("Enter")
+        for left in (3, 2, 1):
+            terminal.wait(f"({left} left)")
+            terminal.keys("i")
+        terminal.wait("all chats are reviewed")
+        terminal.keys("Up", "Enter")
+        terminal.wait("there are no new chats to revi")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("SLM_")} | environment
+    done = subprocess.run([slm, "loop", "review"], capture_output=True, text=True, env=environment, stdin=subprocess.DEVNULL)
+    assert done.returncode == 2 and "expected a terminal" in done.stderr, (done.returncode, done.stderr)
+    print("the end of slm loop review: the last chat, Ctrl-C, no terminal")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("slm")
+    slm = os.path.abspath(parser.parse_args().slm)
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        with Server(slm, tiny_checkpoint(slm, folder), *UNLIMITED, "--use-chats") as server:
+            fill(server)
+            check_keys(slm, server, folder)
+            check_end(slm, server)
+
+
+main()

@@ -1,0 +1,285 @@
+"""A full disk, files that are missing, and a database that goes away, while owners train, compare, promote and import: the answer of the API says what is
+wrong, nothing is half-written, and everything works again afterwards.
+
+    Tests/Peers/check_training_faults.py .build/release/slm
+
+The disk is a tmpfs, which only root can mount; the database that goes away is PostgreSQL. What is not there is skipped, and said.
+"""
+import argparse
+import json
+import pathlib
+import shutil
+import subprocess
+import tempfile
+import time
+
+from check_training_runs import KEY, Area, add_chats, processes
+from kill_store import PostgreSQL
+from served import UNLIMITED, Server, tiny_checkpoint
+
+CHATS = "".join(f"[INST] How much is {i} plus {i}? [/INST] {i} plus {i} is {2 * i}.\n" for i in range(2_000))
+
+
+class Disk:
+    """A small disk whose free space can be set."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        folder.mkdir()
+        self.error = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=200m", "slm-test", folder], capture_output=True, text=True).stderr.strip()
+
+    def leave(self, kilobytes):
+        used = shutil.disk_usage(self.folder).used // 1024
+        subprocess.run(["mount", "-o", f"remount,size={used + kilobytes}k", self.folder], check=True)
+
+    def close(self):
+        if not self.error:
+            subprocess.run(["umount", "--lazy", self.folder], check=True)
+
+
+def call(server, method, path, body=None):
+    return server.ask(method, f"/api/training/{path}", body, headers=KEY)
+
+
+def models(server):
+    return {model["name"]: model for model in call(server, "GET", "models")[1]["items"]}
+
+
+def registry(server):
+    return sorted((model["name"], model["state"], model["verdict"]) for model in models(server).values())
+
+
+def upload(server):
+    """Imports the file of chats. Returns the status and the answer."""
+    connection = server.connect()
+    connection.request("POST", "/api/training/chats/import", CHATS.encode(), KEY)
+    response = connection.getresponse()
+    return response.status, json.loads(response.read())
+
+
+def compared(server, model, seconds=120):
+    """Compares a model and waits for the end."""
+    status, comparison = call(server, "POST", f"models/{model}/compare", {})
+    assert status == 202, comparison
+    deadline = time.monotonic() + seconds
+    while comparison["state"] == "running":
+        assert time.monotonic() < deadline, comparison
+        time.sleep(0.05)
+        status, comparison = call(server, "GET", f"comparisons/{comparison['id']}")
+    return comparison
+
+
+def check_full_training_disk(slm, checkpoint, folder):
+    """Runs and comparisons; the database is on another disk."""
+    disk = Disk(folder / "disk")
+    if disk.error:
+        return print(f"skipped: a full disk ({disk.error})")
+    (folder / "full").mkdir()
+    area = Area(slm, checkpoint, folder / "full")
+    area.training = folder / "disk/training"
+    try:
+        server = area.start()
+        add_chats(server, 30)
+        first = area.add(server, name="first", steps=20, replay=[])["id"]
+        area.check_finished(server, first)
+        before = compared(server, models(server)["first"]["id"])
+        assert before["state"] == "finished", before
+        disk.leave(2_000)
+        status, answer = call(server, "POST", "runs", {"steps": 20})
+        assert status == 422 and answer["error"]["code"] == "disk_full" and "are free" in answer["error"]["message"], answer
+        status, estimate = call(server, "POST", "estimate", {"steps": 20})
+        assert status == 200 and not estimate["fits"] and "on the disk of" in estimate["advice"], estimate
+        # A promotion needs no space there.
+        status, answer = call(server, "POST", f"models/{models(server)['first']['id']}/promote", {"force": True})
+        assert status == 200, answer
+        assert call(server, "POST", "rollback", {})[0] == 200
+        disk.leave(0)
+        failed = compared(server, models(server)["first"]["id"])
+        assert failed["state"] == "failed" and "disk" in failed["message"] and "is full" in failed["message"], failed
+        assert not list((area.training / "comparisons").glob("*/*.jsonl"))
+        print(f"a comparison on a full disk: {failed['message']}")
+        disk.leave(100_000)
+        assert compared(server, models(server)["first"]["id"])["verdict"] == before["verdict"]
+        # The disk fills up while a run computes.
+        run = area.add(server, name="second", minutes=5, replay=[])["id"]
+        area.wait(server, run, lambda run: run["step"] > 0)
+        disk.leave(0)
+        ended = area.ended(server, run, "failed")
+        assert "disk" in ended["message"] or "space" in ended["message"], ended["message"]
+        assert ended["message"].endswith("."), ended["message"]
+        assert "second" not in models(server), models(server)
+        assert not list((area.training / "runs/second").glob("*.part")), list((area.training / "runs/second").iterdir())
+        print(f"a run on a full disk: {ended['message']}")
+        # It waits for space: nothing starts, and the message stays.
+        call(server, "POST", f"runs/{run}/resume", {})
+        again = area.ended(server, run, "failed")
+        assert "is full" in again["message"], again["message"]
+        disk.leave(100_000)
+        call(server, "POST", f"runs/{run}/resume", {})
+        area.wait(server, run, lambda run: run["state"] == "running" and run["step"] > ended["step"] and processes(area.training))
+        call(server, "POST", f"runs/{run}/stop", {})
+        area.ended(server, run, "stopped")
+    finally:
+        area.stop()
+        disk.close()
+    print("a full disk of runs: refused, reported, and resumed")
+
+
+def check_full_database_disk(slm, checkpoint, folder):
+    """Promotions, imports, runs and comparisons when the database cannot grow."""
+    disk = Disk(folder / "small")
+    if disk.error:
+        return print(f"skipped: a database on a full disk ({disk.error})")
+    area = Area(slm, checkpoint, disk.folder)
+    area.training = folder / "training-of-full"
+    try:
+        server = area.start()
+        add_chats(server, 30)
+        run = area.add(server, name="first", steps=20, replay=[])["id"]
+        area.check_finished(server, run)
+        first = compared(server, models(server)["first"]["id"])
+        assert first["state"] == "finished", first
+        before, total = registry(server), call(server, "GET", "chats")[1]["total"]
+        model = models(server)["first"]["id"]
+        disk.leave(300)
+        status, answer = upload(server)
+        assert status == 507 and answer["error"]["code"] == "no_space", (status, answer)
+        kept = call(server, "GET", "chats")[1]["total"] - total
+        assert f"{kept} of 2000 chats were added" in answer["error"]["message"] if kept else "Nothing was saved" in answer["error"]["message"], (kept, answer)
+        print(f"an import on a full disk: {answer['error']['message']}")
+        disk.leave(0)
+        for path, body in [(f"models/{model}/promote", {"force": True}), (f"models/{model}/compare", {}), ("runs", {"steps": 20})]:
+            status, answer = call(server, "POST", path, body)
+            assert status in (200, 202, 201, 507), (path, status, answer)
+            message = answer["error"]["message"] if status == 507 else "it still fits"
+            print(f"{path.split('/')[-1]} with a full database: {status}, {message}")
+        # Reads work, and the registry is the old or the new one.
+        after = registry(server)
+        assert len([state for _, state, _ in after if state == "active"]) == 1, after
+        server.kill()
+        disk.leave(100_000)
+        server = area.start()
+        status, answer = upload(server)
+        assert status == 200 and answer["added"] + answer["duplicates"] == 2_000 and answer["skipped"] == 0, answer
+        assert call(server, "GET", "chats")[1]["total"] == total + 2_000
+        area.wait(server, run, lambda run: run["state"] == "finished")
+        assert compared(server, model)["state"] == "finished" or models(server)["first"]["state"] == "active"
+        for other in call(server, "GET", "runs")[1]["items"]:
+            area.check_finished(server, other["id"]) if other["name"] != "first" else None
+        assert [name for name, _, _ in before if name not in models(server)] == []
+    finally:
+        area.stop()
+        disk.close()
+    print("a database on a full disk: answers 507, keeps what it had, and goes on when there is space")
+
+
+def check_missing_files(slm, checkpoint, folder):
+    """The candidate, the active model, and the general chats of a comparison."""
+    (folder / "missing").mkdir()
+    area = Area(slm, checkpoint, folder / "missing")
+    try:
+        server = area.start()
+        add_chats(server, 30)
+        run = area.add(server, name="first", steps=20, replay=[])["id"]
+        area.check_finished(server, run)
+        model = models(server)["first"]
+        assert compared(server, model["id"])["state"] == "finished"
+        general = folder / "general.txt"
+        general.write_text(CHATS[:2_000])
+        assert call(server, "PUT", "gate", {"general": [str(general)]})[0] == 200
+        for path, what in [(pathlib.Path(model["path"]), "candidate"), (checkpoint, "active model"), (general, "general chats")]:
+            moved = path.with_name("moved-" + path.name)
+            path.rename(moved)
+            try:
+                failed = compared(server, model["id"])
+                assert failed["state"] == "failed" and path.name in failed["message"], failed
+                assert failed["message"].endswith(".") and failed["verdict"] is None, failed
+                print(f"the {what} is missing: {failed['message']}")
+                if what == "candidate":
+                    status, answer = call(server, "POST", f"models/{model['id']}/promote", {"force": True})
+                    assert status in (409, 422) and path.name in answer["error"]["message"], (status, answer)
+                    assert registry(server)[0][1] == "candidate" or registry(server)[1][1] == "candidate", registry(server)
+            finally:
+                moved.rename(path)
+        assert compared(server, model["id"])["state"] == "finished"
+    finally:
+        area.stop()
+
+
+def check_lost_database(slm, checkpoint, folder):
+    """PostgreSQL is gone for a while: the run goes on, and its end is stored when the database is back."""
+    try:
+        database = PostgreSQL(folder)
+    except AssertionError as missing:
+        return print(f"skipped: a database that goes away ({missing})")
+    training = folder / "training-of-lost"
+    (folder / "lost").mkdir()
+    area = Area(slm, checkpoint, folder / "lost")
+    area.training = training
+
+    def start():
+        server = Server(slm, checkpoint, *UNLIMITED, "--use-chats", "--training-dir", training,
+                        database=database.address, log=folder / "lost/serve.log", environment={"SLM_AUTOTUNE": "off"})
+        area.servers.append(server)
+        return server
+
+    try:
+        server = start()
+        add_chats(server, 30)
+        run = area.add(server, minutes=0.2, replay=[])["id"]
+        area.wait(server, run, lambda run: run["step"] > 0)
+        process = processes(training)
+        database.send("kill")
+        status, answer = call(server, "GET", "runs")
+        assert status == 503 and answer["error"]["message"], (status, answer)
+        print(f"a database that is gone: {answer['error']['message']}")
+        deadline = time.monotonic() + 120
+        # The run ends meanwhile.
+        while processes(training):
+            assert processes(training) == process and time.monotonic() < deadline
+            time.sleep(0.1)
+        database.send("start")
+        server.wait(lambda: call(server, "GET", "runs")[0] == 200)
+        area.wait(server, run, lambda run: run["state"] == "finished", 120)
+        area.check_finished(server, run)
+        candidate = next(model for model in models(server).values() if model["run"] == run)
+        deadline = time.monotonic() + 120
+        while not call(server, "GET", f"models/{candidate['id']}")[1].get("verdict"):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        # Between the end of the comparison and its row.
+        call(server, "POST", f"models/{candidate['id']}/compare", {})
+        time.sleep(0.2)
+        database.send("kill")
+        time.sleep(2)
+        database.send("start")
+        deadline = time.monotonic() + 120
+        while True:
+            status, found = call(server, "GET", f"models/{candidate['id']}")
+            if status == 200 and found["verdict"]:
+                break
+            assert time.monotonic() < deadline, found
+            time.sleep(0.1)
+        assert sorted(state for _, state, _ in registry(server)) == ["active", "candidate"], registry(server)
+    finally:
+        area.stop()
+        database.server.stdin.close()
+        database.server.wait()
+    print("a database that goes away: the run ends by itself and is stored once, the comparison is made")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("slm")
+    parser.add_argument("--only")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name).resolve()
+        checkpoint = tiny_checkpoint(options.slm, folder)
+        for check in [check_full_training_disk, check_full_database_disk, check_missing_files, check_lost_database]:
+            if options.only in (None, check.__name__):
+                check(options.slm, checkpoint, folder)
+
+
+if __name__ == "__main__":
+    main()
