@@ -1,6 +1,6 @@
 import Autograd
 package import Distributed
-import Kernels
+package import Kernels
 
 /// Sums the gradients of a batch in groups of rows, in an order that depends only on the number of groups. The ranks share the groups.
 ///

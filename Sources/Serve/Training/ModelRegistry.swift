@@ -62,6 +62,11 @@ final class ModelRegistry: Sendable {
         models.errors = loading.errors
         models.loaded = opened != nil ? loading.loaded : loading.loaded.merging(current?.loaded ?? [:]) { new, _ in new }
         report(models, after: current, records, own, isReload: isReload)
+        if opened == nil, isReload {
+            // What was loaded before goes on answering, and the reload has failed.
+            publish(models)
+            throw loading.firstError ?? NoModelError()
+        }
         return models
     }
 

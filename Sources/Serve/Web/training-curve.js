@@ -53,7 +53,7 @@ export function curve(points) {
     shape("line", { class: "grid", x1: LEFT, x2: WIDTH - RIGHT, y1: y(value).toFixed(1), y2: y(value).toFixed(1) }),
     shape("text", { x: LEFT - 8, y: (y(value) + 4).toFixed(1), "text-anchor": "end" }, value.toFixed(digits))]);
   const axis = ticks(first, last, 6).filter(Number.isInteger).map((step) =>
-    shape("text", { x: x(step).toFixed(1), y: HEIGHT - 8, "text-anchor": "middle" }, number(step)));
+    shape("text", { x: x(step).toFixed(1), y: HEIGHT - 8, "text-anchor": step === last ? "end" : "middle" }, number(step)));
   const lastLoss = points.findLast((point) => isNumber(point.loss))?.loss, best = Math.min(...points.map((point) => point.validation_loss)
     .filter(isNumber).map(Number));
   const bestText = Number.isFinite(best) ? `, best validation ${loss(best)}` : "";
