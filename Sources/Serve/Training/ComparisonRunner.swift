@@ -109,16 +109,20 @@ final class ComparisonRunner: Sendable {
         if hasData { arguments += ["--data", data] }
         if hasQuestions { arguments += ["--questions", questions] }
         arguments += general.flatMap { ["--replay", $0] }
+        return try lines(of: arguments, to: "\(folder)/output-\(comparison.attempts)", holding: lock)
+    }
+
+    /// Runs a command, again if it is killed, as by the system when memory runs out.
+    ///
+    /// - Returns: The lines that it printed; nil if this server stops.
+    private func lines(of arguments: [String], to output: String, holding lock: borrowing FileLock) throws -> [String]? {
         for attempt in 1...Self.maxAttempts {
-            let output = "\(folder)/output-\(comparison.attempts)-\(attempt)"
-            let process = try TrainingProgram(path: configuration.program).start(arguments, output: output, holding: lock)
-            switch process.end(within: Self.timeLimit, unless: { thread.isStopped }) {
-            case .status?: return try LineBlocks.nonEmptyLines(of: output)
-            case .signal?: continue                             // killed, as by the system when memory runs out
-            case nil:
-                if thread.isStopped { return nil }
-                throw ComparisonFailure("The comparison took longer than an hour.")
-            }
+            let path = "\(output)-\(attempt)"
+            let process = try TrainingProgram(path: configuration.program).start(arguments, output: path, holding: lock)
+            let ending = process.end(within: Self.timeLimit, unless: { thread.isStopped })
+            if thread.isStopped { return nil }
+            guard let ending else { throw ComparisonFailure("The comparison took longer than an hour.") }
+            if case .status = ending { return try LineBlocks.nonEmptyLines(of: path) }
         }
         throw ComparisonFailure.killed
     }

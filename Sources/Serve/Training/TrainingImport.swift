@@ -138,10 +138,8 @@ extension App {
     private func importChats(
         of file: TrainingImport, as id: TrainingImportID, by request: AdminRequest
     ) throws -> (added: Int, duplicates: Int) {
-        do { return try store.importTrainingChats(file.chats, as: id, by: request) } catch StoreError.diskFull(let name, let reason) {
-            guard let added = try store.trainingImports().first(where: { $0.id == id })?.chats else {
-                throw StoreError.diskFull(store: name, reason: reason)
-            }
+        do { return try store.importTrainingChats(file.chats, as: id, by: request) } catch {
+            guard case .diskFull = error, let added = try store.trainingImports().first(where: { $0.id == id })?.chats else { throw error }
             throw APIError(
                 status: .insufficientStorage, code: "no_space", message: "The server's disk is full. \(added) of \(file.chats.count) "
                     + "chats were added. Free some space, then import the file again: what was added is not added twice.")
