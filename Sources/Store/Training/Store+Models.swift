@@ -74,8 +74,8 @@ extension Store {
     static func insert(
         _ new: NewModel, as id: ModelID, at time: Timestamp, by actor: String, on connection: any Connection
     ) throws(StoreError) {
-        // The file of a model with this path was replaced, so that model cannot be loaded any more. The active one stays active until another
-        // one is promoted.
+        // The file of a model with this path was replaced, so that model cannot be loaded any more. The active one stays active until
+        // another one is promoted.
         try connection.execute("""
             UPDATE models SET files_deleted_at = $2, canary_share = NULL, state = CASE state WHEN 'active' THEN state ELSE 'archived' END
             WHERE path = $1 AND files_deleted_at IS NULL
