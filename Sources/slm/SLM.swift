@@ -22,8 +22,8 @@ struct SLM {
                 .adminInvite, .adminInvitations, .adminBackup, .adminRestore,
             ]),
             ("Training area", [
-                .loopChats, .loopReview, .loopInclude, .loopExclude, .loopImport, .loopImports, .loopExport, .loopTrain, .loopRuns, .loopRun,
-                .loopStop, .loopResume, .loopDeleteRun, .loopSchedule,
+                .loopChats, .loopReview, .loopInclude, .loopExclude, .loopImport, .loopImports, .loopExport, .loopTrain, .loopRuns,
+                .loopRun, .loopStop, .loopResume, .loopDeleteRun, .loopSchedule,
                 .loopStatus, .loopModels, .loopRegister, .loopPromote, .loopRollback, .loopCanary, .loopPin, .loopArchive,
                 .loopDeleteModel, .loopCleanUp, .loopCompare, .loopQuestions, .loopGate,
             ]),

@@ -191,7 +191,7 @@ import Testing
         let first = try #require(try add("[INST] a [/INST] b\n[INST] c [/INST] d\n")["import"]?.string)
         #expect(try add("[INST] e [/INST] f\n[INST] a [/INST] b\n", "import=\(first)")["import"]?.isString(first) == true)
         let second = try #require(try add("[INST] g [/INST] h\n")["import"]?.string)
-        _ = try json("POST", "chats/bulk", #"{"filter":{"q":"c"},"state":"included"}"#)
+        _ = try json("POST", "chats/bulk", #"{"filter":{"q":"c","source":"import"},"state":"included"}"#)
         let items = try #require(try json("GET", "imports")["items"]?.elements.map { Array($0) })
         #expect(Set(items.compactMap { $0["id"]?.string }) == [first, second])
         let listed = try #require(items.first { $0["id"]?.isString(first) == true })

@@ -52,6 +52,6 @@ import Testing
             guard page.total > 0, let id = result["import"]?.string.flatMap({ TrainingImportID($0) }) else { continue }
             try store.deleteTrainingImport(id, by: AdminRequest(actor: "admin", address: ""))
         }
-        #expect(added > 100 && refused > 10, "\(added) chats, \(refused) files refused")
+        #expect(added > 100 && refused > 2, "\(added) chats, \(refused) files refused")
     }
 }

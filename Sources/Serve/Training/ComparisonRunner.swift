@@ -50,6 +50,8 @@ final class ComparisonRunner: Sendable {
     }
 
     private func compare(_ comparison: ModelComparisonRecord) throws {
+        // The files have texts of users, so they do not stay, also not those of a server that was killed.
+        defer { Folder.removeAll(folder(of: comparison)) }
         do {
             if comparison.attempts > Self.maxAttempts { throw ComparisonFailure.killed }
             guard let output = try run(comparison) else { return }
@@ -73,6 +75,8 @@ final class ComparisonRunner: Sendable {
         }
     }
 
+    private func folder(of comparison: ModelComparisonRecord) -> String { "\(configuration.directory)/comparisons/\(comparison.id)" }
+
     /// The message of a comparison that has printed none. The disk may have been too full for one.
     private var noResult: String {
         (DiskSpace.free(at: configuration.directory) ?? .max) < 1_000_000 ? diskFull : "The comparison has ended without a result."
@@ -86,10 +90,8 @@ final class ComparisonRunner: Sendable {
     private func run(_ comparison: ModelComparisonRecord) throws -> [String]? {
         let candidate = try store.model(comparison.candidate), active = try store.model(comparison.active)
         let gate = GateThresholds(json: comparison.gate)
-        let folder = "\(configuration.directory)/comparisons/\(comparison.id)"
+        let folder = self.folder(of: comparison)
         try Folder.create(folder)
-        // The files have texts of users, so they do not stay.
-        defer { Folder.removeAll(folder) }
         var lock = try FileLock(folder + "/lock")
         // The process of a server that was killed may still compute. What it finds is not read.
         while lock == nil {

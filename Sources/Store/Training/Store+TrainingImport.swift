@@ -117,7 +117,7 @@ extension Store {
 
 package typealias TrainingImportID = Identifier<TrainingImportRecord>
 
-/// What is left of an imported file.
+/// The chats of an imported file that were not deleted.
 package struct TrainingImportRecord: Sendable, Equatable {
     package let id: TrainingImportID
     package let createdAt: Timestamp
