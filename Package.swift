@@ -190,7 +190,8 @@ let package = Package(
         tests(
             "TrainTests",
             [
-                "TestSupport", "Train", "Checkpoint", "Corpus", "Tokenize", "Files", "Model", "Autograd", "Distributed", "Kernels", "Random",
+                "TestSupport", "Train", "Checkpoint", "Corpus", "Tokenize", "Files", "Model", "Autograd", "Distributed", "Kernels",
+                "Random",
             ]),
         tests(
             "InferTests",

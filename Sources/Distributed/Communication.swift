@@ -4,8 +4,8 @@ import Threads
 
 /// The thread that carries out the exchanges of a rank, and watches over the other ranks.
 ///
-/// Every rank tells every other one once per second that it is alive, also while it computes. If nothing comes from a rank for some seconds,
-/// or if a rank reports an error, `whenLost` is called, which ends the process: the sums of a step need all ranks.
+/// Every rank tells every other one once per second that it is alive, also while it computes. If nothing comes from a rank for seconds, or
+/// if a rank reports an error, `whenLost` is called, which ends the process: the sums of a step need all ranks.
 ///
 /// `@unchecked Sendable`: after `start`, only its thread uses what is not a mailbox or an atomic.
 final class Communication: @unchecked Sendable {

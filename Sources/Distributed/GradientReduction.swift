@@ -20,12 +20,12 @@ struct GradientReduction {
 
     private func slice(of rank: Int) -> Range<Int> { Self.slice(of: rank, of: count, length: partials[0].count) }
 
-    var stages: [() -> [Message]] {
+    var stages: [() -> [RankMessage]] {
         let own = slice(of: rank)
         let peers = (0..<count).filter { $0 != rank }
         let staging = Staging()
-        let exchange = { () -> [Message] in
-            var messages: [Message] = []
+        let exchange = { () -> [RankMessage] in
+            var messages: [RankMessage] = []
             for peer in peers {
                 for _ in tree.nodes(in: tree.groups(of: peer, of: count)) where !own.isEmpty {
                     messages.append(.from(peer, UnsafeMutableRawBufferPointer(staging.allocate(own.count, for: peer))))
@@ -36,12 +36,12 @@ struct GradientReduction {
             }
             return messages
         }
-        let add = { () -> [Message] in
+        let add = { () -> [RankMessage] in
             if !own.isEmpty { addUp(own, staging) }
             staging.deallocate()
             if !isGathered { return [] }
             guard let sums = partials.last else { return [] }
-            var messages: [Message] = []
+            var messages: [RankMessage] = []
             for peer in peers {
                 let slice = slice(of: peer)
                 if !slice.isEmpty { messages.append(.from(peer, UnsafeMutableRawBufferPointer(.init(rebasing: sums[slice])))) }
@@ -114,7 +114,7 @@ extension RankGroup {
     package func beginGathering(_ piece: Buffer) -> PendingExchange {
         let own = memory(of: rank, in: piece)
         countSent(own.count * (count - 1))
-        let messages = (0..<count).filter { $0 != rank }.flatMap { peer -> [Message] in
+        let messages = (0..<count).filter { $0 != rank }.flatMap { peer -> [RankMessage] in
             [.from(peer, memory(of: peer, in: piece)), .to(peer, UnsafeRawBufferPointer(own))]
         }
         return begin([{ messages }])
@@ -122,7 +122,7 @@ extension RankGroup {
 
     /// Begins to collect the slices of all ranks in rank 0.
     package func beginCollecting(_ piece: Buffer) -> PendingExchange {
-        let messages: [Message] = isFirst
+        let messages: [RankMessage] = isFirst
             ? (1..<count).map { .from($0, memory(of: $0, in: piece)) }
             : [.to(0, UnsafeRawBufferPointer(memory(of: rank, in: piece)))]
         return begin([{ messages }])

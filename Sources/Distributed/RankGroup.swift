@@ -70,7 +70,7 @@ extension RankGroup {
     /// Begins an exchange. Returns what waits for its end.
     ///
     /// - Parameter stages: See ``ExchangeOperation``.
-    func begin(_ stages: [() -> [Message]]) -> PendingExchange {
+    func begin(_ stages: [() -> [RankMessage]]) -> PendingExchange {
         operations += 1
         let done = Mailbox<Void>()
         communication.submit(ExchangeOperation(number: operations, stages: stages) { done.put(()) })

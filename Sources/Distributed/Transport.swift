@@ -36,8 +36,8 @@ package enum RankError: Error, Equatable, CustomStringConvertible {
         case .noLibrary(let reason): reason
         case .mpi(let function, let reason): "MPI's \(function) failed: \(reason)"
         case .silent(let rank, let host, let seconds):
-            "rank \(rank) on \(host) has not responded for \(seconds) seconds. Its process has ended or was stopped, or the network is down. "
-                + "Start all ranks again with --resume."
+            "rank \(rank) on \(host) has not responded for \(seconds) seconds. Its process has ended or was stopped, or the network is "
+                + "down. Start all ranks again with --resume."
         case .failed(let rank, let host, let reason): "rank \(rank) on \(host) has ended: \(reason)"
         case .different(let name, let rank, let host, let found, let expected):
             "all ranks need the same \(name): rank 0 has \(expected), rank \(rank) on \(host) has \(found)."

@@ -7,7 +7,8 @@ package import Kernels
 ///     trainer.groups = GradientGroups(4, of: trainer, over: ranks)
 ///     trainer.step(batch, rate: 3e-4)                          // the same weights with 1, 2 or 4 ranks, bit for bit
 ///
-/// The sums over the ranks begin during the backward pass of a rank's last micro-batch: the gradients of the last layers are complete first.
+/// The sums over the ranks begin during the backward pass of a rank's last micro-batch: the gradients of the last layers are complete
+/// first.
 package final class GradientGroups {
     package let tree: SummationTree
     /// nil in a process of its own.
@@ -147,7 +148,9 @@ extension GradientGroups {
     var gradientNorm: Float {
         let gradients = parameters.allGradients()
         guard let ranks, isSharded else { return Self.norm(processor.sumsOfSquares(gradients, block: RankGroup.block)) }
-        let own = pieces.map { piece in processor.sumsOfSquares(gradients[piece][ranks.slice(ofLength: piece.count)], block: RankGroup.block) }
+        let own = pieces.map { piece in
+            processor.sumsOfSquares(gradients[piece][ranks.slice(ofLength: piece.count)], block: RankGroup.block)
+        }
         var all = ranks.gather(Array(own.joined())).map { $0[...] }
         var sums: [Double] = []
         for piece in pieces {

@@ -36,7 +36,11 @@ import Train
         var list = ParameterList(lora: lora ? LoRAConfiguration(rank: 4) : nil)
         var model = GPT(configuration, in: &list)
         model.recomputesBlocks = recomputing
-        let trainer = Trainer(model, Parameters(list, on: processor, seed: 3), on: processor, precision: precision, seed: 3)
+        let frozen = processor.zeros(list.frozen.count)
+        processor.normal(into: frozen, seed: 5)
+        frozen.write { span in for i in span.indices { span[i] *= 0.05 } }
+        let parameters = Parameters(list, over: lora ? frozen : nil, on: processor, seed: 3)
+        let trainer = Trainer(model, parameters, on: processor, precision: precision, seed: 3)
         trainer.microBatchTokens = 24
         trainer.clipping = 0.5
         let sums = GradientGroups(groups, of: trainer, over: ranks, sharding: sharding)

@@ -110,7 +110,8 @@ struct FinetuneCommand {
             resuming: storedPlan.machine, width: stored.configuration.width, recomputing: options.recompute)
         plan.machine = machine
         plan = try options.sharing(plan, isNew: false)
-        let finetuning = try Finetuning(resuming: folder, plan, base: options.base, on: processor, precision: machine.precision, over: Ranks.current)
+        let finetuning = try Finetuning(
+            resuming: folder, plan, base: options.base, on: processor, precision: machine.precision, over: Ranks.current)
         printChanges(finetuning.changes)
         printExtension(of: finetuning.run)
         try train(finetuning, folder, machine.precision, processor)

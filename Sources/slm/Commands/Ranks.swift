@@ -49,7 +49,7 @@ enum Ranks {
         return result
     }
 
-    /// The threads of this rank. mpirun gives each rank cores of its own, unless it is told not to.
+    /// The threads of this rank. mpirun gives each rank cores of its own, except with --bind-to none.
     static var threads: Int? {
         guard let current else { return nil }
         let isBound = CPU.cores.limitedBy != nil
@@ -77,7 +77,7 @@ extension RunOptions {
     static var ranksGroup: OptionGroup<Self> {
         OptionGroup("Several processes (mpirun)", [
             .option("gradient-groups", \.gradientGroups, in: 1...65_536,
-                    "Sum the gradients of a batch in N groups of sequences, which the processes share. Runs with the same N have the same bits.",
+                    "Sum gradients in N groups of sequences, which the processes share. Runs with the same N have the same bits.",
                     default: "1; with mpirun 4, or the number of processes"),
             .option("shard-optimizer", \.shardsOptimizer,
                     "Keep AdamW's moments of a part of the weights in each process (ZeRO stage 1): less memory."),
@@ -91,7 +91,8 @@ extension RunOptions {
         var plan = plan
         if let gradientGroups {
             if gradientGroups > plan.rows {
-                throw UsageError("slm: --gradient-groups: expected at most \(plan.rows), the sequences of a batch, found \(gradientGroups).")
+                throw UsageError(
+                    "slm: --gradient-groups: expected at most \(plan.rows), the sequences of a batch, found \(gradientGroups).")
             }
             plan.gradientGroups = gradientGroups
         } else if let ranks = Ranks.current, isNew || ranks.count > plan.gradientGroups {
@@ -106,7 +107,8 @@ extension RunOptions {
 
     /// Trains as one of the ranks after the first, which print and write nothing.
     func follow(
-        _ run: TrainingRun, prepare: (_ clock: () -> Double, _ shouldStop: () -> Bool, _ report: (TrainingRun.Event) throws -> Void) throws -> Void
+        _ run: TrainingRun,
+        prepare: (_ clock: () -> Double, _ shouldStop: () -> Bool, _ report: (TrainingRun.Event) throws -> Void) throws -> Void
             = { _, _, _ in }
     ) throws {
         let stop = StopSignal()

@@ -88,7 +88,10 @@ extension UnaryFunction: OptionValue {
 
 extension TrainOptions {
     static var groups: [OptionGroup<TrainOptions>] {
-        [mainGroup, dataGroup, modelGroup, recipeGroup, scheduleGroup, evaluationGroup, machineGroup, ranksGroup, comparisonGroup, outputGroup]
+        [
+            mainGroup, dataGroup, modelGroup, recipeGroup, scheduleGroup, evaluationGroup, machineGroup, ranksGroup, comparisonGroup,
+            outputGroup,
+        ]
     }
 
     private static var mainGroup: OptionGroup<TrainOptions> {

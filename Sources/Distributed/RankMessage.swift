@@ -1,7 +1,7 @@
 /// A message to or from another rank.
 ///
 /// `@unchecked Sendable`: the thread that submits an operation leaves its memory alone until the operation is done.
-struct Message: @unchecked Sendable {
+struct RankMessage: @unchecked Sendable {
     enum Content {
         case sent(UnsafeRawBufferPointer)
         case received(UnsafeMutableRawBufferPointer)
@@ -11,8 +11,8 @@ struct Message: @unchecked Sendable {
     /// The other rank.
     let peer: Int
 
-    static func to(_ peer: Int, _ bytes: UnsafeRawBufferPointer) -> Message { Message(content: .sent(bytes), peer: peer) }
-    static func from(_ peer: Int, _ bytes: UnsafeMutableRawBufferPointer) -> Message { Message(content: .received(bytes), peer: peer) }
+    static func to(_ peer: Int, _ bytes: UnsafeRawBufferPointer) -> RankMessage { RankMessage(content: .sent(bytes), peer: peer) }
+    static func from(_ peer: Int, _ bytes: UnsafeMutableRawBufferPointer) -> RankMessage { RankMessage(content: .received(bytes), peer: peer) }
 }
 
 /// Messages that all ranks exchange with each other, in stages. Each stage begins when the messages of the one before have arrived.
@@ -22,19 +22,19 @@ final class ExchangeOperation: @unchecked Sendable {
     /// The number of the operation, which is the same on all ranks.
     let number: Int
     /// Computes what follows from the messages of the stage before, and returns the messages of the next.
-    private var stages: [() -> [Message]]
+    private var stages: [() -> [RankMessage]]
     private var stage = -1
     private let whenDone: () -> Void
 
     /// - Parameter whenDone: Called on the thread of the communication.
-    init(number: Int, stages: [() -> [Message]], whenDone: @escaping () -> Void) {
+    init(number: Int, stages: [() -> [RankMessage]], whenDone: @escaping () -> Void) {
         self.number = number
         self.stages = stages
         self.whenDone = whenDone
     }
 
     /// The messages of the next stage, with their tag; nil after the last one.
-    func next() -> (messages: [Message], tag: Int)? {
+    func next() -> (messages: [RankMessage], tag: Int)? {
         stage += 1
         guard stage < stages.count else {
             whenDone()
