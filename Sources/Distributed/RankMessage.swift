@@ -11,8 +11,13 @@ struct RankMessage: @unchecked Sendable {
     /// The other rank.
     let peer: Int
 
-    static func to(_ peer: Int, _ bytes: UnsafeRawBufferPointer) -> RankMessage { RankMessage(content: .sent(bytes), peer: peer) }
-    static func from(_ peer: Int, _ bytes: UnsafeMutableRawBufferPointer) -> RankMessage { RankMessage(content: .received(bytes), peer: peer) }
+    static func to(_ peer: Int, _ bytes: UnsafeRawBufferPointer) -> RankMessage {
+        RankMessage(content: .sent(bytes), peer: peer)
+    }
+
+    static func from(_ peer: Int, _ bytes: UnsafeMutableRawBufferPointer) -> RankMessage {
+        RankMessage(content: .received(bytes), peer: peer)
+    }
 }
 
 /// Messages that all ranks exchange with each other, in stages. Each stage begins when the messages of the one before have arrived.
