@@ -1,5 +1,6 @@
 import CMPI
 import SharedLibraries
+import Threads
 
 /// Open MPI, opened by a process that `mpirun` started.
 ///
@@ -7,13 +8,19 @@ import SharedLibraries
 package final class MPITransport: Transport {
     package let rank, count: Int
     private let mpi: slm_mpi_functions
+    private let whenLost: @Sendable (RankError) -> Never
+
+    /// MPI returns from its first and its last function when all ranks have called it. Programs start one after the other on many machines.
+    private static let startSeconds = 30, endSeconds = 8
 
     /// Whether mpirun, or srun with PMIx, started this process.
     package static func isStarted(in environment: [String: String]) -> Bool {
         environment["OMPI_COMM_WORLD_SIZE"] != nil || environment["PMIX_RANK"] != nil
     }
 
-    package init() throws(RankError) {
+    /// - Parameter whenLost: Called on another thread if a rank does not start, or does not end, while the others wait for it.
+    package init(whenLost: @escaping @Sendable (RankError) -> Never) throws(RankError) {
+        self.whenLost = whenLost
         do throws(MissingLibrary) {
             // Open MPI's own plugins look up its symbols.
             let library = try SharedLibrary("libmpi.so.40", package: "openmpi-bin", isGlobal: true)
@@ -23,7 +30,9 @@ package final class MPITransport: Transport {
         }
         var provided: CInt = 0
         let serialized: CInt = 2
+        let started = Self.watch(.notStarted(seconds: Self.startSeconds), after: Self.startSeconds, whenLost)
         _ = mpi.Init_thread(nil, nil, serialized, &provided)
+        started.put(())
         if provided < serialized { throw .mpi(function: "Init_thread", reason: "this MPI library does not support threads") }
         _ = mpi.Comm_set_errhandler(mpi.world, mpi.errors_return)
         var number: CInt = 0
@@ -50,7 +59,21 @@ package final class MPITransport: Transport {
             _ = mpi.Cancel(&request.handle)
             _ = mpi.Request_free(&request.handle)
         }
+        let ended = Self.watch(.notEnded(seconds: Self.endSeconds), after: Self.endSeconds, whenLost)
         _ = mpi.Finalize()
+        ended.put(())
+    }
+
+    /// Calls `whenLost` unless the mailbox receives something in time.
+    private static func watch(
+        _ error: RankError, after seconds: Int, _ whenLost: @escaping @Sendable (RankError) -> Never
+    ) -> Mailbox<Void> {
+        let done = Mailbox<Void>()
+        // Without a thread, MPI's functions wait without a limit.
+        try? BackgroundThread.run {
+            if done.take(within: .seconds(seconds)) == nil { whenLost(error) }
+        }
+        return done
     }
 
     fileprivate func isDone(_ handle: inout slm_mpi_request?) throws(RankError) -> Bool {

@@ -5,7 +5,7 @@ import Threads
 
 /// The processes that train one model together, as `mpirun` started them. Each is a rank, numbered from 0.
 ///
-///     let ranks = try RankGroup(MPITransport()) { error in … }
+///     let ranks = try RankGroup(MPITransport(whenLost: end), whenLost: end)
 ///     let losses = ranks.gather(loss)                          // those of all ranks, in order
 ///     ranks.end()
 ///
@@ -61,7 +61,13 @@ package final class RankGroup: @unchecked Sendable {
             requests.append(try transport.receive(place(of: peer), from: peer, tag: 0))
             requests.append(try transport.send(UnsafeRawBufferPointer(place(of: transport.rank)), to: peer, tag: 0))
         }
-        for request in requests { while try !request.isDone() { usleep(100) } }
+        let end = monotonicSeconds() + Communication.timeout
+        for request in requests {
+            while try !request.isDone() {
+                if monotonicSeconds() > end { throw .notStarted(seconds: Int(Communication.timeout)) }
+                usleep(100)
+            }
+        }
         return (0..<transport.count).map { rank in String(decoding: place(of: rank).prefix { $0 != 0 }, as: UTF8.self) }
     }
 }

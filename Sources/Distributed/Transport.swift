@@ -25,6 +25,9 @@ package enum RankError: Error, Equatable, CustomStringConvertible {
     case mpi(function: String, reason: String)
     /// Another rank has sent nothing for some seconds: its process or its machine does not respond, or the network is down.
     case silent(rank: Int, host: String, seconds: Int)
+    /// A rank does not call MPI's first function, or its last one.
+    case notStarted(seconds: Int)
+    case notEnded(seconds: Int)
     /// Another rank has ended with an error.
     case failed(rank: Int, host: String, reason: String)
     case different(name: String, rank: Int, host: String, found: String, expected: String)
@@ -38,6 +41,9 @@ package enum RankError: Error, Equatable, CustomStringConvertible {
         case .silent(let rank, let host, let seconds):
             "rank \(rank) on \(host) has not responded for \(seconds) seconds. Its process has ended or was stopped, or the network is "
                 + "down. Start all ranks again with --resume."
+        case .notStarted(let seconds): "the other processes have not started within \(seconds) seconds."
+        case .notEnded(let seconds):
+            "another process has not ended within \(seconds) seconds. The results are complete: it had nothing more to do."
         case .failed(let rank, let host, let reason): "rank \(rank) on \(host) has ended: \(reason)"
         case .different(let name, let rank, let host, let found, let expected):
             "all ranks need the same \(name): rank 0 has \(expected), rank \(rank) on \(host) has \(found)."

@@ -7,7 +7,6 @@ import argparse
 import os
 import pathlib
 import random
-import resource
 import shutil
 import signal
 import subprocess
@@ -105,12 +104,18 @@ def check_kills(slm, case, reference, kills, seconds):
         ranks = random.choice([2, 4])
         process = subprocess.Popen(command(slm, ranks, case.arguments("killed")), env=ENVIRONMENT, stdout=subprocess.PIPE,
                                    stderr=subprocess.STDOUT, text=True)
-        time.sleep(random.uniform(0.3, seconds))
+        stops = i % 4 == 3
+        if stops:
+            # Before all processes have started, MPI waits for half a minute.
+            while process.poll() is None and not (case.folder / "killed/log.jsonl").exists():
+                time.sleep(0.01)
+            time.sleep(random.uniform(0, seconds / 2))
+        else:
+            time.sleep(random.uniform(0.3, seconds))
         pids = children(process.pid)
         if len(pids) < ranks:
             process.communicate(timeout=60)
             continue
-        stops = i % 4 == 3
         victim = random.choice(pids)
         begin = time.monotonic()
         os.kill(victim, signal.SIGSTOP if stops else signal.SIGKILL)
@@ -124,8 +129,8 @@ def check_kills(slm, case, reference, kills, seconds):
         assert process.returncode != 0 or "done:" in output, output
         if process.returncode != 0:
             assert waits[-1] < 10.5, f"{waits[-1]:.1f} s until all processes had ended\n{output}"
-            words = "has not responded" if stops else "exited on signal 9"
-            assert words in output or "has ended" in output, output
+            words = ["has not responded", "has not ended within"] if stops else ["exited on signal 9"]
+            assert any(word in output for word in words), output
         if case.checkpoint("killed").exists() or (case.folder / "killed/best.h5").exists():
             run(slm, random.choice([0, 1, 2, 4]), *case.resuming("killed"))
             expect_same(reference, case.checkpoint("killed"), f"kill {i}: resumed")
@@ -134,15 +139,19 @@ def check_kills(slm, case, reference, kills, seconds):
 
 
 def check_faults(slm, case):
-    # A file system limit for the process that writes: the same as a full disk.
-    def limit():
-        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-
-    begin = time.monotonic()
-    full = subprocess.run(command(slm, 2, case.arguments("full")), env=ENVIRONMENT, capture_output=True, text=True, timeout=60, preexec_fn=limit)
-    assert full.returncode != 0 and time.monotonic() - begin < 20, full
-    assert "slm: rank 0: " in full.stderr and "slm: rank 1: rank 0 on " in full.stderr, full.stderr
+    full = case.folder / "full"
+    full.mkdir()
+    # A limit on the size of files would also limit those that Open MPI shares between processes.
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", full], capture_output=True).returncode == 0:
+        try:
+            begin = time.monotonic()
+            found = run(slm, 2, *case.arguments("full/run"), status=1)
+            assert time.monotonic() - begin < 20
+        finally:
+            subprocess.run(["umount", full], check=True)
+        assert "slm: rank 0: not enough disk space" in found.stderr and "has ended: not enough disk space" in found.stderr, found.stderr
+    else:
+        print("skipped: a full disk (this user cannot mount a small one)")
     other = case.folder / "other-slm"
     shutil.copy(slm, other)
     with open(other, "ab") as file:
@@ -155,7 +164,7 @@ def check_faults(slm, case):
         assert f"slm: rank {rank}: all ranks need the same version of slm: rank 0 has " in found.stderr, found.stderr
     many = run(slm, 8, *case.arguments("many"), "--gradient-groups", "4", status=1)
     assert "8 ranks cannot share a batch whose gradients are summed in 4 groups" in many.stderr, many.stderr
-    print("a full disk, another program and too many processes are errors of all processes")
+    print("a full disk, where it can be mounted, another program and too many processes are errors of all processes")
 
 
 def main():

@@ -18,10 +18,11 @@ enum Ranks {
     /// Joins the other processes, if mpirun started this one. The ranks after the first print nothing from then on.
     static func join() throws {
         guard current == nil, MPITransport.isStarted(in: SLM.environmentVariables()) else { return }
-        let group = try RankGroup(MPITransport()) { error in
+        let end: @Sendable (RankError) -> Never = { error in
             Ranks.printError("\(error)")
             _exit(1)
         }
+        let group = try RankGroup(MPITransport(whenLost: end), whenLost: end)
         joined.withLock { $0 = group }
         if !group.isFirst { silence() }
         try group.checkProgram(version: version)
