@@ -9,6 +9,8 @@ package final class ThreadNetwork: Sendable {
     }
 
     fileprivate let messages = Mutex<[Key: [[UInt8]]]>([:])
+    /// The number of receives so far: the n-th one gets the n-th message, in whichever order they are tested.
+    fileprivate let receives = Mutex<[Key: Int]>([:])
     /// Ranks that send nothing any more, as if they had been killed.
     private let dead = Mutex<Set<Int>>([])
 
@@ -39,12 +41,15 @@ package final class ThreadTransport: Transport {
     package func receive(_ bytes: UnsafeMutableRawBufferPointer, from peer: Int, tag: Int) throws(RankError) -> any TransportRequest {
         let key = ThreadNetwork.Key(from: peer, to: rank, tag: tag)
         let network = network
+        let index = network.receives.withLock { receives in
+            defer { receives[key, default: 0] += 1 }
+            return receives[key, default: 0]
+        }
         return ThreadRequest {
-            guard let message = network.messages.withLock({ messages -> [UInt8]? in
-                guard let first = messages[key]?.first else { return nil }
-                messages[key]?.removeFirst()
-                return first
-            }) else { return false }
+            let message = network.messages.withLock { messages in
+                messages[key].flatMap { index < $0.count ? $0[index] : nil }
+            }
+            guard let message else { return false }
             bytes.copyBytes(from: message)
             return true
         }

@@ -57,7 +57,9 @@ def read_events(text):
 def check_stream(text, guest):
     events = read_events(text)
     names = [name for name, _ in events]
-    assert names[0] == "start" and names[-1] in ("done", "error") and names.count("start") == 1 and "token" in names, names
+    assert names[0] == "start" and names[-1] in ("done", "error") and names.count("start") == 1, names
+    # The model of test_served.py may end its turn at once.
+    assert "token" in names or names[-1] == "done" and events[-1][1]["answer_tokens"] <= 1, events
     for name, data in events:
         assert EVENTS[name] <= data.keys(), (name, data)
     assert (IDS <= events[0][1].keys()) != guest and not (guest and IDS & events[0][1].keys()), events[0]
