@@ -106,7 +106,7 @@ test: test-deps test-swift   ## Run all tests that need no Python package
 test-swift: test-deps
 	$(BUILD) --build-tests
 	rm -f .build/kernel-paths
-	SLM_KERNEL_PATHS="$$PWD/.build/kernel-paths" swift test -c release --skip-build
+	SLM_KERNEL_PATHS="$$PWD/.build/kernel-paths" Tools/run-swift-tests.sh
 	Tools/check-kernel-paths.sh .build/kernel-paths
 
 # Reads damaged model files of other programs, with limits on memory and time. `make fuzz` reads a million of each format.

@@ -100,8 +100,6 @@ extension RankGroup {
     package func beginSum(of partials: [Buffer], _ tree: SummationTree, isGathered: Bool) -> PendingExchange {
         let reduction = GradientReduction(
             tree: tree, rank: rank, count: count, partials: partials.map { $0.memory.bindMemory(to: Float.self) }, isGathered: isGathered)
-        let bytes = 4 * (partials[0].count - slice(ofLength: partials[0].count).count)
-        countSent(bytes * partials.count + (isGathered ? 4 * slice(ofLength: partials[0].count).count * (count - 1) : 0))
         return begin(reduction.stages)
     }
 
@@ -113,7 +111,6 @@ extension RankGroup {
     /// Begins to send this rank's slice of a piece to all, and to receive theirs.
     package func beginGathering(_ piece: Buffer) -> PendingExchange {
         let own = memory(of: rank, in: piece)
-        countSent(own.count * (count - 1))
         let messages = (0..<count).filter { $0 != rank }.flatMap { peer -> [RankMessage] in
             [.from(peer, memory(of: peer, in: piece)), .to(peer, UnsafeRawBufferPointer(own))]
         }

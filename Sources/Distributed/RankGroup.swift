@@ -19,8 +19,6 @@ package final class RankGroup: @unchecked Sendable {
     package let hosts: [String]
     /// The seconds that this rank has waited for messages of others.
     package private(set) var waitedSeconds = 0.0
-    /// The bytes of the sums of gradients that this rank has sent.
-    package private(set) var sentBytes = 0
     private let communication: Communication
     private var operations = 0
 
@@ -90,8 +88,6 @@ extension RankGroup {
         communication.isAwaited.store(false, ordering: .relaxed)
         waitedSeconds += monotonicSeconds() - begin
     }
-
-    func countSent(_ bytes: Int) { sentBytes += bytes }
 }
 
 /// An exchange in progress.

@@ -40,13 +40,13 @@ package final class AdamW {
         return norm
     }
 
-    /// Updates some of the weights.
+    /// Updates some of the weights, after `allGradients()` has filled the gradients that were not written.
     ///
     /// - Parameters:
     ///   - norm: That of all gradients.
     ///   - shard: The elements to update, in ascending order; nil for all.
     func update(rate: Float, clippingTo limit: Float, norm: Float, shard: [Range<Int>]? = nil) {
-        let gradients = parameters.allGradients()
+        let gradients = parameters.gradients
         parameters.zeroGradients()
         guard norm.isFinite else { return }
         steps += 1

@@ -13,11 +13,9 @@ typedef struct ompi_errhandler_t *slm_mpi_errhandler;
 #define SLM_MPI_FUNCTIONS(USE) \
     USE(Init_thread, int, int *count, char ***arguments, int required, int *provided) \
     USE(Finalize, int, void) \
-    USE(Abort, int, slm_mpi_comm comm, int status) \
     USE(Comm_rank, int, slm_mpi_comm comm, int *rank) \
     USE(Comm_size, int, slm_mpi_comm comm, int *size) \
     USE(Comm_set_errhandler, int, slm_mpi_comm comm, slm_mpi_errhandler handler) \
-    USE(Get_library_version, int, char *version, int *length) \
     USE(Error_string, int, int code, char *text, int *length) \
     USE(Isend, int, const void *bytes, int count, slm_mpi_datatype type, int rank, int tag, slm_mpi_comm comm, slm_mpi_request *request) \
     USE(Irecv, int, void *bytes, int count, slm_mpi_datatype type, int rank, int tag, slm_mpi_comm comm, slm_mpi_request *request) \
