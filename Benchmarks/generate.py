@@ -4,8 +4,8 @@
     .venv/bin/python Benchmarks/generate.py --checkpoint best.h5 [--rounds 3]
     .venv/bin/python Benchmarks/generate.py --shape gpt2            random weights of GPT-2's shape
 
-Run it on an otherwise idle machine. Each measurement is a separate process, so that its peak memory is its own. `slm export` writes the files for llama.cpp, so
-that both have the same weights. slm's int8 and int4 are compared with Q8_0 and Q4_0.
+Run it on an otherwise idle machine. Each measurement is a separate process, so that its peak memory is its own. `slm export` writes the files, so that both have the
+same weights. slm's int8 and int4 are compared with Q8_0 and Q4_0. slm reads its own files; in bf16, which they do not have, it reads llama.cpp's.
 """
 import argparse
 import json
@@ -73,6 +73,16 @@ def prepare(folder, options):
     return checkpoint
 
 
+def slm_file(folder, checkpoint, kind):
+    """The model in the numbers that slm computes with."""
+    if PAIRS[kind] == "bf16":
+        return folder / f"{kind}.gguf"
+    path = folder / f"{PAIRS[kind]}.h5"
+    if not path.exists():
+        subprocess.run([SLM, "export", checkpoint, "--out", path, "--dtype", PAIRS[kind]], check=True, capture_output=True)
+    return path
+
+
 def measure(folder, checkpoint, options):
     """Returns the results of each round by program, format and batch size."""
     results = {}
@@ -82,7 +92,8 @@ def measure(folder, checkpoint, options):
                 work = ["--batch", batch, "--prompt", options.prompt, "--generate", options.generate]
                 runs = {"llama.cpp": [options.python, HERE / "llama_generate.py", folder / f"{kind}.gguf"] + work}
                 if PAIRS[kind]:
-                    runs["slm"] = [SLM, "bench", "generate", "--checkpoint", checkpoint, "--dtype", PAIRS[kind], "--json"] + work
+                    file = slm_file(folder, checkpoint, kind)
+                    runs["slm"] = [SLM, "bench", "generate", "--checkpoint", file, "--dtype", PAIRS[kind], "--json"] + work
                 for program, command in runs.items():
                     line = last_line(command)
                     print(json.dumps(dict(program=program, **line)), flush=True)

@@ -4,8 +4,8 @@
     .venv/bin/python Benchmarks/load.py --checkpoint best.h5 [--rounds 7]
     .venv/bin/python Benchmarks/load.py --shape gpt2            random weights of GPT-2's shape
 
-Each program gets a file in the format that it computes with: `slm export` writes them. slm also reads llama.cpp's own file. slm reads the file, verifies its checksum, reads the tokenizer, prepares
-the weights and computes the logits of one token (`load_s` of `slm bench generate`); llama.cpp maps the file, creates a context and decodes one token. Neither
+Each program gets a file in the format that it computes with: `slm export` writes them. slm also reads llama.cpp's own file. slm reads the file, verifies its
+checksum, reads the tokenizer, prepares the weights and computes the logits of one token (`load_s` of `slm bench generate`); llama.cpp maps the file, creates a context and decodes one token. Neither
 figure contains the start of the process, which is Python for llama.cpp. `slm generate` is a whole process of slm with one generated token.
 """
 import argparse
@@ -19,7 +19,7 @@ import time
 import generate
 from record import last_line
 
-# slm's data type, and that of its file: a checkpoint has no bf16.
+# slm's data type, and that of its file: a checkpoint has no bf16, which is read from f32.
 FORMATS = {"f32": ("f32", "f32"), "bf16": ("bf16", "f32"), "q8_0": ("int8", "int8"), "q4_0": ("int4", "int4")}
 
 

@@ -139,6 +139,11 @@ package final class Storage {
         AddressSpace.discard(pointer + bytes.lowerBound, bytes.count)
     }
 
+    func copy(_ offset: Int, into bytes: UnsafeMutableRawBufferPointer) {
+        if case .file(let file) = owner { return file.copy(offset, into: bytes) }
+        bytes.copyMemory(from: UnsafeRawBufferPointer(start: pointer + offset, count: bytes.count))
+    }
+
     func releaseFilePages(_ bytes: Range<Int>) {
         if case .file(let file) = owner { file.releasePages(max(0, bytes.lowerBound - 2 << 20)..<min(count, bytes.upperBound + 2 << 20)) }
     }

@@ -58,6 +58,13 @@ package struct Buffer {
         memmove(pointer, other.pointer, count * type.size)
     }
 
+    /// Copies elements. Of a mapped file, it reads them without mapping the pages around them.
+    func copyBytes(ofElements range: Range<Int>, into bytes: UnsafeMutableRawPointer) {
+        precondition(range.lowerBound >= 0 && range.upperBound <= count, "elements \(range) of \(count)")
+        let target = UnsafeMutableRawBufferPointer(start: bytes, count: range.count * type.size)
+        storage.copy((offset + range.lowerBound) * type.size, into: target)
+    }
+
     /// Returns the memory of the part of a mapped file that holds this buffer, if any, to the system, with the pages around it: the
     /// system loads up to 2 MB around a page that is read. Pages are read again on the next access. The file must not have been written to.
     package func releaseFilePages() { storage.releaseFilePages(offset * type.size..<(offset + count) * type.size) }

@@ -35,14 +35,20 @@ package struct PackedWeights {
     package let precision: WeightPrecision
     package let outputs, inputs: Int
     let layout: Int32
-    /// The panels; for ``isUnpacked`` weights, their rows.
-    let panels: Buffer
+    /// Weights that stay where they are stored have no panels: each matmul packs one at a time.
+    enum Content { case panels(Buffer), unpacked(WeightSource, equalsFile: Bool) }
+    let content: Content
     /// [I], for int8 and int4; nil if all are 1. See ``InputScales``.
     var inputScales: Buffer?
-    /// Whether these are f32 weights where they were stored, of which each matmul packs a panel at a time.
-    package var isUnpacked = false
+    /// That of all panels, packed or not.
+    package let byteCount: Int
 
-    package var byteCount: Int { panels.count * 4 }
+    package var isUnpacked: Bool { if case .unpacked = content { true } else { false } }
+
+    var panels: Buffer {
+        guard case .panels(let panels) = content else { preconditionFailure("weights that stay where they are stored have no panels") }
+        return panels
+    }
 }
 
 extension slm_kernels {
@@ -51,66 +57,9 @@ extension slm_kernels {
 }
 
 extension Processor {
-    /// Packs weights [O, I].
-    ///
-    /// - Parameter releasingFile: Releases pages of the file that holds `values` soon after they are read; see
-    ///   ``Buffer/releaseFilePages()``.
-    package func pack(
-        _ values: Buffer, outputs O: Int, inputs I: Int, as precision: WeightPrecision, releasingFile: Bool = false
-    ) -> PackedWeights {
-        require(values.count == O * I && I > 0, "weights: \(values.count) elements for [\(O), \(I)]")
-        let scales = inputScales(for: precision, outputs: O, inputs: I) { $1.update(from: values.floats + $0 * I, count: I) }
-        for layout in precision.layouts(inputs: I, on: self) {
-            let panels = panels(of: values, outputs: O, inputs: I, scales, in: layout, releasingFile: releasingFile)
-            if table.weights_fit(layout, panels.pointer, O, I) {
-                return PackedWeights(precision: precision, outputs: O, inputs: I, layout: layout, panels: panels, inputScales: scales)
-            }
-        }
-        preconditionFailure("weights: the last layout of \(precision.rawValue) fits all weights")
-    }
-
-    /// Weights [O, I] in f32 that stay where they are stored. A matmul takes longer than with packed weights, but gives the same bits.
-    package func unpacked(_ values: Buffer, outputs O: Int, inputs I: Int) -> PackedWeights {
-        require(values.count == O * I && I > 0, "weights: \(values.count) elements for [\(O), \(I)]")
-        return PackedWeights(
-            precision: .float32, outputs: O, inputs: I, layout: WeightPrecision.float32.code, panels: values, isUnpacked: true)
-    }
-
-    /// The scales for the inputs of weights [O, I]; nil if all are 1, or if the precision has none.
-    func inputScales(
-        for precision: WeightPrecision, outputs O: Int, inputs I: Int, readRow: (Int, UnsafeMutablePointer<Float>) -> Void
-    ) -> Buffer? {
-        guard precision == .int8 || precision == .int4 else { return nil }
-        guard let scales = InputScales.find(outputs: O, inputs: I, readRow: readRow) else { return nil }
-        let result = buffer(of: I, .float32)
-        result.write { span in for i in span.indices { span[i] = scales[i] } }
-        return result
-    }
-
-    private func panels(
-        of values: Buffer, outputs O: Int, inputs I: Int, _ inputScales: Buffer?, in layout: Int32, releasingFile: Bool
-    ) -> Buffer {
-        let panels = buffer(of: (table.weights_bytes(layout, O, I) + 3) / 4, .int32)
-        let scratch = scratch(table.weights_pack_scratch(I)), width = table.weights_panel, count = table.panels(of: O)
-        let panelsPerMegabyte = max(concurrency, (1 << 20) / (4 * I * width))
-        measured("pack weights", bytes: values.count * 4 + panels.count * 4) {
-            for first in stride(from: 0, to: count, by: panelsPerMegabyte) {
-                let last = min(first + panelsPerMegabyte, count)
-                parallelFor(last - first) { item, thread in
-                    let panel = first + item
-                    table.weights_pack(
-                        layout, values.floats, I, O, I, inputScales?.floats, panel, panel + 1, panels.pointer, scratch[thread])
-                }
-                if releasingFile { values[first * width * I..<min(last * width, O) * I].releaseFilePages() }
-            }
-        }
-        return panels
-    }
-
     /// Embedding lookup in packed weights: y [N, I] = rows `ids` (+ more [N, I]).
     package func embed(_ ids: Buffer, in w: PackedWeights, plus more: Buffer?, into y: Buffer) {
         let I = w.inputs
-        require(!w.isUnpacked, "embed: weights that are not packed are looked up as a table")
         require(y.count == ids.count * I && (more?.count ?? y.count) == y.count, "embed: \(ids.count) ids into \(y.count) elements")
         ids.readIDs { span in
             for i in span.indices {
@@ -119,10 +68,17 @@ extension Processor {
         }
         measured("embed", bytes: y.count * 8) {
             split(ids.count, atLeast: 32) { range in
-                let n = range.lowerBound
-                table.weights_lookup(
-                    w.layout, w.panels.pointer, I, w.inputScales?.floats, ids.ids + n,
-                    more.map { UnsafePointer($0.floats + n * I) }, y.floats + n * I, range.count)
+                let n = range.lowerBound, more = more.map { UnsafePointer($0.floats + n * I) }
+                switch w.content {
+                case .panels(let panels):
+                    table.weights_lookup(
+                        w.layout, panels.pointer, I, w.inputScales?.floats, ids.ids + n, more, y.floats + n * I, range.count)
+                case .unpacked(let source, let equalsFile):
+                    for (i, n) in range.enumerated() {
+                        read(Int(ids.ids[n]), of: source, equalsFile: equalsFile, inputs: I, as: w.precision,
+                             plus: more.map { $0 + i * I }, into: y.floats + n * I)
+                    }
+                }
             }
         }
     }
@@ -156,16 +112,16 @@ extension Processor {
                 table.weights_prepare_input(layout, x.floats + first * I, range.count, I, inputScales, rows + first * rowBytes)
             }
             withUnsafePointer(to: p) { p in
-                if w.isUnpacked {
-                    let panelBytes = table.weights_bytes(layout, 1, I), panels = scratch(panelBytes)
-                    return parallelFor(table.panels(of: O)) { panel, thread in
-                        let first = panels[thread] - panel * panelBytes         // where panel 0 would be
-                        table.weights_pack(layout, w.panels.floats, I, O, I, nil, panel, panel + 1, first, panels[thread])
-                        table.packed_matmul(layout, p, first, rows, panel, panel + 1)
+                switch w.content {
+                case .panels(let panels):
+                    split(table.panels(of: O)) { range in
+                        table.packed_matmul(layout, p, panels.pointer, rows, range.lowerBound, range.upperBound)
                     }
-                }
-                split(table.panels(of: O)) { range in
-                    table.packed_matmul(layout, p, w.panels.pointer, rows, range.lowerBound, range.upperBound)
+                case .unpacked(let source, let equalsFile):
+                    forEachPanel(of: source, outputs: O, inputs: I, in: layout) { panel, packed in
+                        table.packed_matmul(layout, p, packed - panel * table.weights_bytes(layout, 1, I), rows, panel, panel + 1)
+                    }
+                    if equalsFile { source.releasePages(0..<O, inputs: I) }
                 }
             }
         }

@@ -89,18 +89,22 @@ package struct QuantizedWeights {
         storedRows?.first.map { inputs / $0.format.blockCount * $0.format.blockSize } ?? Self.codeBytes(precision, inputs: inputs)
     }
 
-    /// The layout that holds the codes of all rows unchanged; nil if there is none.
-    fileprivate var blockLayout: Int32? {
-        guard let parts = storedRows, let format = parts.first?.format, parts.allSatisfy({ $0.format == format }) else { return nil }
+    /// The layout that holds the codes and scales of all rows unchanged; nil if there is none.
+    var layout: Int32? {
+        guard let parts = storedRows else { return bfloat16 == nil ? precision.code : nil }
+        guard let format = parts.first?.format, parts.allSatisfy({ $0.format == format }) else { return nil }
         return format == .q8_0 ? Int32(SLM_WEIGHTS_Q8_0) : format == .q4_0 ? Int32(SLM_WEIGHTS_Q4_0) : nil
     }
 
+    package func releasePages() { releasePages(0..<outputs) }
+
     /// Returns the pages of some rows to the system: they are read from the file again on the next access.
-    fileprivate func releasePages(_ rows: Range<Int>) {
+    func releasePages(_ rows: Range<Int>) {
         switch content {
-        case .codes(let codes, _):
-            let width = Self.codeBytes(precision, inputs: inputs) / codes.type.size
+        case .codes(let codes, let scales):
+            let width = Self.codeBytes(precision, inputs: inputs) / codes.type.size, groups = scales.count / outputs
             codes[rows.lowerBound * width..<rows.upperBound * width].releaseFilePages()
+            scales[rows.lowerBound * groups..<rows.upperBound * groups].releaseFilePages()
         case .rows(let parts):
             for part in parts {
                 if part.rows.overlaps(rows) { part.releasePages(rows.clamped(to: part.rows), inputs: inputs) }
@@ -133,102 +137,6 @@ extension Processor {
         return QuantizedWeights(precision, outputs: O, inputs: I, codes: codes, scales: scales, inputScales: packed.inputScales)
     }
 
-    /// Packs weights in a precision. Weights that a file stores in another one are converted a few rows at a time.
-    ///
-    /// - Parameter releasingFile: Releases pages of the file that holds them soon after they are read; see
-    ///   ``Buffer/releaseFilePages()``.
-    package func pack(_ weights: QuantizedWeights, as precision: WeightPrecision, releasingFile: Bool = false) -> PackedWeights {
-        if weights.storedRows == nil, weights.bfloat16 == nil, weights.precision == precision {
-            return packCodes(weights, releasingFile: releasingFile)
-        }
-        if let layout = weights.blockLayout, weights.precision == precision {
-            let panels = packBlocks(of: weights, in: layout, releasingFile: releasingFile)
-            return PackedWeights(precision: precision, outputs: weights.outputs, inputs: weights.inputs, layout: layout, panels: panels)
-        }
-        let O = weights.outputs, I = weights.inputs
-        let scales = inputScales(for: precision, outputs: O, inputs: I) { dequantize(weights, from: $0, count: 1, into: $1) }
-        for layout in precision.layouts(inputs: I, on: self) {
-            let panels = panels(of: weights, scales, in: layout, releasingFile: releasingFile)
-            if table.weights_fit(layout, panels.pointer, O, I) {
-                return PackedWeights(precision: precision, outputs: O, inputs: I, layout: layout, panels: panels, inputScales: scales)
-            }
-        }
-        preconditionFailure("weights: the last layout of \(precision.rawValue) fits all weights")
-    }
-
-    private func panels(of weights: QuantizedWeights, _ inputScales: Buffer?, in layout: Int32, releasingFile: Bool) -> Buffer {
-        let O = weights.outputs, I = weights.inputs, width = table.weights_panel
-        let panels = buffer(of: (table.weights_bytes(layout, O, I) + 3) / 4, .int32)
-        let count = table.panels(of: O), rowBytes = width * I * MemoryLayout<Float>.size
-        let scratch = scratch(table.weights_pack_scratch(I) + rowBytes)
-        let step = max(concurrency, (8 << 20) / rowBytes)
-        measured("pack weights", bytes: O * I * 4 + panels.count * 4) {
-            for first in stride(from: 0, to: count, by: step) {
-                let last = min(first + step, count)
-                parallelFor(last - first) { item, thread in
-                    let panel = first + item, row = panel * width
-                    let values = (scratch[thread] + table.weights_pack_scratch(I)).assumingMemoryBound(to: Float.self)
-                    dequantize(weights, from: row, count: min(width, O - row), into: values)
-                    table.weights_pack(
-                        layout, values - row * I, I, O, I, inputScales?.floats, panel, panel + 1, panels.pointer, scratch[thread])
-                }
-                if releasingFile { weights.releasePages(first * width..<min(last * width, O)) }
-            }
-        }
-        return panels
-    }
-
-    /// Moves llama.cpp's blocks into panels, with their codes and scales unchanged.
-    private func packBlocks(of weights: QuantizedWeights, in layout: Int32, releasingFile: Bool) -> Buffer {
-        let O = weights.outputs, I = weights.inputs, width = table.weights_panel, panelBytes = table.weights_bytes(layout, 1, I)
-        let panels = buffer(of: (table.weights_bytes(layout, O, I) + 3) / 4, .int32), parts = weights.storedRows ?? []
-        let count = table.panels(of: O), step = max(concurrency, (8 << 20) / max(1, panelBytes))
-        measured("pack weights", bytes: 2 * panels.count * 4) {
-            for first in stride(from: 0, to: count, by: step) {
-                let last = min(first + step, count)
-                parallelFor(last - first) { item, _ in
-                    let panel = first + item, rows = panel * width..<min((panel + 1) * width, O)
-                    withUnsafeTemporaryAllocation(of: UnsafeRawPointer?.self, capacity: rows.count) { pointers in
-                        for part in parts where part.rows.overlaps(rows) {
-                            for row in rows.clamped(to: part.rows) { pointers[row - rows.lowerBound] = part.row(row, inputs: I) }
-                        }
-                        table.weights_pack_blocks(layout, pointers.baseAddress, rows.count, I, panels.pointer + panel * panelBytes)
-                    }
-                }
-                if releasingFile { weights.releasePages(first * width..<min(last * width, O)) }
-            }
-        }
-        return panels
-    }
-
-    private func packCodes(_ weights: QuantizedWeights, releasingFile: Bool) -> PackedWeights {
-        let O = weights.outputs
-        let I = weights.inputs
-        let precision = weights.precision
-        if precision == .bfloat16 {
-            let values = buffer(of: O * I, .float32)
-            dequantize(weights, into: values)
-            return pack(values, outputs: O, inputs: I, as: .bfloat16)
-        }
-        let panels = buffer(of: (table.weights_bytes(precision.code, O, I) + 3) / 4, .int32)
-        let width = QuantizedWeights.codeBytes(precision, inputs: I)
-        let count = table.panels(of: O)
-        let panelsPerMegabyte = max(concurrency, (1 << 20) / (width * table.weights_panel))
-        measured("pack weights", bytes: weights.codes.count + panels.count * 4) {
-            for first in stride(from: 0, to: count, by: panelsPerMegabyte) {
-                let last = min(first + panelsPerMegabyte, count)
-                split(last - first) { range in
-                    table.weights_pack_codes(
-                        precision.code, weights.codes.bytes, weights.scales.floats, O, I, first + range.lowerBound,
-                        first + range.upperBound, panels.pointer)
-                }
-                if releasingFile { weights.releasePages(first * table.weights_panel..<min(last * table.weights_panel, O)) }
-            }
-        }
-        return PackedWeights(
-            precision: precision, outputs: O, inputs: I, layout: precision.code, panels: panels, inputScales: weights.inputScales)
-    }
-
     /// Writes the dequantized weights [O, I].
     package func dequantize(_ weights: QuantizedWeights, into values: Buffer) {
         dequantize(weights, rows: 0..<weights.outputs, into: values)
@@ -259,7 +167,7 @@ extension Processor {
         }
     }
 
-    private func dequantize(_ weights: QuantizedWeights, from row: Int, count: Int, into values: UnsafeMutablePointer<Float>) {
+    func dequantize(_ weights: QuantizedWeights, from row: Int, count: Int, into values: UnsafeMutablePointer<Float>) {
         if let stored = weights.storedRows {
             for part in stored where part.rows.overlaps(row..<row + count) {
                 let wanted = (row..<row + count).clamped(to: part.rows)

@@ -30,8 +30,17 @@ package struct StoredRows {
     /// The bytes of a row of I numbers, given by its index in the matrix.
     func row(_ row: Int, inputs I: Int) -> UnsafeRawPointer {
         guard let start = file.baseAddress else { fatalError("\(file.path): an empty file has no rows") }
+        return UnsafeRawPointer(start + offset(ofRow: row, inputs: I))
+    }
+
+    /// Copies the bytes of a row out of the file.
+    func copyRow(_ row: Int, inputs I: Int, into bytes: UnsafeMutableRawBufferPointer) {
+        file.copy(offset(ofRow: row, inputs: I), into: bytes)
+    }
+
+    private func offset(ofRow row: Int, inputs I: Int) -> Int {
         let own = row - rows.lowerBound
-        return UnsafeRawPointer(start + range.lowerBound + (order.map { Int($0[own]) } ?? own) * rowBytes(I))
+        return range.lowerBound + (order.map { Int($0[own]) } ?? own) * rowBytes(I)
     }
 
     /// The kernel that reads blocks.

@@ -78,6 +78,27 @@ import Testing
         }
     }
 
+    @Test(arguments: Processor.instructionSets)
+    func `weights in the file give the bits of packed ones`(instructionSet: String) throws {
+        let p = try Processor(threads: 2, instructionSet: instructionSet)
+        for (O, I) in [(2, 256), (33, 256), (70, 512)] {
+            for format in StoredFormat.allCases {
+                let weights = try weights(format, O, I, reversed: true).weights
+                for precision in WeightPrecision.allCases {
+                    guard let unpacked = p.unpacked(weights, as: precision, equalsFile: true) else {
+                        // The scales of int8 and int4 are found first, unless the file has them; bf16 may have a layout that depends on
+                        // all weights.
+                        #expect(precision != .float32 && (precision == .bfloat16 || ![.q8_0, .q4_0].contains(format)
+                            || precision != format.precision), "\(format.name) as \(precision.rawValue)")
+                        continue
+                    }
+                    let packed = p.pack(weights, as: precision)
+                    expectSameResults(packed, unpacked, rows: 3, on: p, "\(format.name) as \(precision.rawValue) [\(O), \(I)]")
+                }
+            }
+        }
+    }
+
     /// The codes and scales of llama.cpp's blocks are kept, so that only the input rows are rounded.
     @Test(arguments: ProcessorVariant.all)
     func `blocks of Q8_0 and Q4_0 are packed without rounding`(variant: ProcessorVariant) throws {

@@ -185,17 +185,26 @@ import Testing
         for threads in [1, 3] {
             let p = try Processor(threads: threads, cores: threads, instructionSet: instructionSet)
             for (N, O, I) in Self.cases {
-                let x = p.buffer(TestRandom.numbers(N * I, seed: 1)), values = p.buffer(TestRandom.numbers(O * I, seed: 2))
-                let bias = p.buffer(TestRandom.numbers(O, seed: 3)), plus = p.buffer(TestRandom.numbers(N * O, seed: 4))
-                let packed = p.pack(values, outputs: O, inputs: I, as: .float32), unpacked = p.unpacked(values, outputs: O, inputs: I)
-                #expect(unpacked.byteCount == O * I * 4)
-                let results = [packed, unpacked].map { weights in
-                    let y = p.buffer(of: N * O, .float32)
-                    p.packedMatmul(x, rows: N, by: weights, bias: bias, then: .relu, plus: plus, into: y)
-                    return p.floats(y).map(\.bitPattern)
+                let values = p.buffer(TestRandom.numbers(O * I, seed: 2))
+                for precision in WeightPrecision.allCases {
+                    let what = "\(precision.rawValue), \(N) rows, [\(O), \(I)], \(threads) threads"
+                    let packed = p.pack(values, outputs: O, inputs: I, as: precision), unpacked: PackedWeights?
+                    if precision == .float32 {
+                        unpacked = p.unpacked(values, outputs: O, inputs: I, as: precision)
+                    } else {
+                        unpacked = p.unpacked(p.quantize(values, outputs: O, inputs: I, to: precision), as: precision)
+                    }
+                    guard let unpacked else {
+                        // bf16 may have a layout that depends on all weights.
+                        #expect(precision == .bfloat16 && p.hasBFloat16, "\(what)")
+                        continue
+                    }
+                    #expect(unpacked.isUnpacked && !packed.isUnpacked && unpacked.byteCount == packed.byteCount, "\(what)")
+                    expectSameResults(packed, unpacked, rows: N, on: p, what)
                 }
-                let isSame = results[0] == results[1]
-                #expect(isSame, "\(N) rows, [\(O), \(I)], \(threads) threads")
+                let rounded = p.unpacked(values, outputs: O, inputs: I, as: .bfloat16)
+                guard let rounded else { continue }
+                expectSameResults(p.pack(values, outputs: O, inputs: I, as: .bfloat16), rounded, rows: N, on: p, "f32 as bf16 [\(O), \(I)]")
             }
         }
     }

@@ -5,8 +5,8 @@ import Model
 
 /// The weights of a model as inference reads them: matrices packed in a precision, vectors in f32. Each is made when it is first used.
 ///
-/// f32 matrices of a file are first used where they lie, so that the first token does not wait for packing. Each of the following steps
-/// packs some of them.
+/// Matrices of a file are first used where they lie, so that the first token does not wait for packing. Each of the following steps packs
+/// some of them. Embeddings are not packed for lookups: a step reads a few of their rows.
 struct InferenceWeights {
     private let parameters: Parameters
     private let processor: Processor
@@ -15,9 +15,12 @@ struct InferenceWeights {
     private let storedPrecision: WeightPrecision?
     private var packedWeights: ByParameter<PackedWeights>
     private var vectors: ByParameter<Buffer>
+    private var tables: ByParameter<PackedWeights>
     /// Bytes of weights used where they lie that the current step may still pack.
     private var packingBudget = 0
     private static let packedPerStep = 64 << 20
+    /// Whether the last step packed weights, around which other pages of the file were loaded.
+    private var hasPacked = false
 
     init(
         of model: GPT,
@@ -32,15 +35,31 @@ struct InferenceWeights {
         storedPrecision = parameters.quantizedPrecision
         packedWeights = ByParameter(parameters)
         vectors = ByParameter(parameters)
+        tables = ByParameter(parameters)
     }
 
     /// Begins a step: a pass over all weights.
-    mutating func beginStep() { packingBudget = packedBytes > 0 ? Self.packedPerStep : 0 }
+    mutating func beginStep() {
+        packingBudget = packedBytes > 0 ? Self.packedPerStep : 0
+        if hasPacked, isUnmodified {
+            for parameter in parameters.list { parameters.quantized(parameter)?.releasePages() ?? stored(parameter).releaseFilePages() }
+        }
+        hasPacked = false
+    }
 
     var packedBytes: Int { packedWeights.all.reduce(0) { $0 + $1.byteCount } }
 
-    /// Whether the rows of an embedding are read where they are stored, in memory or in a file: packing f32 rows gains nothing.
-    func isUnpackedTable(_ table: Parameter) -> Bool { precision == .float32 && parameters.quantized(table) == nil }
+    /// y [N, C] = rows of an embedding (+ more [N, C]). The rows are read where they are stored, unless their numbers are converted to a
+    /// format with scales.
+    mutating func embed(_ ids: Buffer, in parameter: Parameter, plus more: Buffer?, into y: Buffer) {
+        processor.embed(ids, in: table(parameter) ?? packed(parameter), plus: more, into: y)
+    }
+
+    private mutating func table(_ parameter: Parameter) -> PackedWeights? {
+        if let table = tables[parameter] { return table }
+        tables[parameter] = unpacked(parameter, as: precision(of: parameter))
+        return tables[parameter]
+    }
 
     /// The f32 values of a norm, a bias or an embedding of positions. Small ones are copied out of a mapped file, where reading a
     /// page also loads up to 2 MB around it.
@@ -57,30 +76,46 @@ struct InferenceWeights {
 
     mutating func packed(_ weight: Parameter) -> PackedWeights {
         if let packed = packedWeights[weight], !packed.isUnpacked || packingBudget <= 0 { return packed }
-        // LoRA matrices are small and sensitive: they are not quantized.
-        let isLoRA = weight.isTrainable && !parameters.frozen.isEmpty
-        var precision = isLoRA && precision != .float32 ? .bfloat16 : precision
-        // Errors of the token embedding reach every layer, and int4 would save little, unless it is the head too.
-        if precision == .int4, weight.name.hasPrefix("tokens"), !isTied { precision = .int8 }
-        // A file of 4 bits keeps the few matrices that it has in more of them, such as the tied embedding.
-        if precision == .int4, storedPrecision == .int4, parameters.quantized(weight)?.precision == .int8 { precision = .int8 }
-        let packed: PackedWeights
-        let isFirstUse = packedWeights[weight] == nil
-        if precision == .float32, isFirstUse, isUnmodified, parameters.quantized(weight) == nil, stored(weight).isInFile {
-            packed = processor.unpacked(stored(weight), outputs: weight.shape[0], inputs: weight.shape[1])
-        } else {
-            packed = pack(weight, as: precision)
-            packingBudget -= packed.byteCount
+        let precision = precision(of: weight)
+        if packedWeights[weight] == nil, isInFile(weight), let unpacked = unpacked(weight, as: precision) {
+            packedWeights[weight] = unpacked
+            return unpacked
         }
+        let packed = pack(weight, as: precision)
+        packingBudget -= packed.byteCount
+        hasPacked = true
         packedWeights[weight] = packed
         return packed
     }
 
-    /// Whether weights in memory equal the file's, so that file pages can be released. False for a LoRA adapter, which may have
-    /// changed its base.
+    private func precision(of weight: Parameter) -> WeightPrecision {
+        // LoRA matrices are small and sensitive: they are not quantized.
+        if weight.isTrainable, !parameters.frozen.isEmpty { return precision == .float32 ? .float32 : .bfloat16 }
+        guard precision == .int4 else { return precision }
+        // Errors of the token embedding reach every layer, and int4 would save little, unless it is the head too.
+        if weight.name.hasPrefix("tokens"), !isTied { return .int8 }
+        // A file of 4 bits keeps the few matrices that it has in more of them, such as the tied embedding.
+        return storedPrecision == .int4 && parameters.quantized(weight)?.precision == .int8 ? .int8 : .int4
+    }
+
+    /// Whether weights in memory equal the file's, so that file pages can be released, and rows be read from the file. False for a LoRA
+    /// adapter, which may have changed its base.
     private var isUnmodified: Bool { parameters.frozen.isEmpty }
 
     private func stored(_ parameter: Parameter) -> Buffer { parameters.value(of: parameter).elements }
+
+    private func isInFile(_ weight: Parameter) -> Bool {
+        isUnmodified && (parameters.quantized(weight) != nil || stored(weight).isInFile)
+    }
+
+    /// The weights where they are stored; nil if they cannot be used there.
+    private func unpacked(_ weight: Parameter, as precision: WeightPrecision) -> PackedWeights? {
+        guard let quantized = parameters.quantized(weight) else {
+            return processor.unpacked(
+                stored(weight), outputs: weight.shape[0], inputs: weight.shape[1], as: precision, equalsFile: isUnmodified)
+        }
+        return processor.unpacked(quantized, as: precision, equalsFile: isUnmodified)
+    }
 
     private func pack(_ weight: Parameter, as precision: WeightPrecision) -> PackedWeights {
         let O = weight.shape[0], I = weight.shape[1]

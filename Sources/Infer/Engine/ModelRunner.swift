@@ -152,13 +152,8 @@ package final class ModelRunner: Executor {
         for segment in batch {
             let rows = n..<n + segment.ids.count, start = segment.rows.start
             let positionRows = positions.map { weights.value(of: $0.table)[start * C..<(start + rows.count) * C] }
-            let result = y.elements[rows.lowerBound * C..<rows.upperBound * C]
-            if weights.isUnpackedTable(table.table) {
-                let values = weights.value(of: table.table)
-                processor.embed(ids.elements[rows], table: values, C: C, plus: positionRows, period: rows.count, into: result)
-            } else {
-                processor.embed(ids.elements[rows], in: weights.packed(table.table), plus: positionRows, into: result)
-            }
+            weights.embed(
+                ids.elements[rows], in: table.table, plus: positionRows, into: y.elements[rows.lowerBound * C..<rows.upperBound * C])
             n = rows.upperBound
         }
         return y

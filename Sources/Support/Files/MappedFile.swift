@@ -11,17 +11,18 @@ package final class MappedFile: Sendable {
 
     /// - Parameter writable: whether the mapped bytes may be changed. The file is not changed: a page that is written to is copied.
     package convenience init(_ path: String, writable: Bool = false) throws(FileError) {
-        let descriptor = try Self.open(path)
-        defer { close(descriptor) }
-        try self.init(path, descriptor, writable: writable)
+        try self.init(path, try Self.open(path), writable: writable)
     }
 
     /// Maps the same file twice, writable and read-only, even if another file takes its place meanwhile. Each mapping has pages of its own
     /// to release.
     package static func twice(_ path: String) throws(FileError) -> (writable: MappedFile, readOnly: MappedFile) {
-        let descriptor = try open(path)
-        defer { close(descriptor) }
-        return (try MappedFile(path, descriptor, writable: true), try MappedFile(path, descriptor, writable: false))
+        let descriptor = try open(path), second = fcntl(descriptor, F_DUPFD_CLOEXEC, 0)
+        guard second >= 0 else {
+            defer { close(descriptor) }
+            throw .unreadable(path: path, reason: systemErrorMessage())
+        }
+        return (try MappedFile(path, descriptor, writable: true), try MappedFile(path, second, writable: false))
     }
 
     private static func open(_ path: String) throws(FileError) -> Int32 {
@@ -30,17 +31,31 @@ package final class MappedFile: Sendable {
         return descriptor
     }
 
+    /// Takes the descriptor, which is closed when the mapping ends.
     private init(_ path: String, _ descriptor: Int32, writable: Bool) throws(FileError) {
         var status = stat()
         _ = fstat(descriptor, &status)
-        guard status.st_mode & S_IFMT == S_IFREG else { throw .unreadable(path: path, reason: "it is not a regular file") }
+        var failure: String?, start: UnsafeMutableRawPointer?
+        if status.st_mode & S_IFMT != S_IFREG {
+            failure = "it is not a regular file"
+        } else if status.st_size > 0 {
+            start = mmap(nil, Int(status.st_size), writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_PRIVATE, descriptor, 0)
+            if start == MAP_FAILED { failure = systemErrorMessage() }
+        }
+        if let failure {
+            close(descriptor)
+            throw .unreadable(path: path, reason: failure)
+        }
         self.path = path
         count = Int(status.st_size)
-        bytes = try Pages(descriptor, count: count, writable: writable, path: path)
+        bytes = Pages(start, count: count, descriptor)
     }
 
     /// The address of the first byte, valid as long as this object lives: `Kernels` has buffers in mapped files. nil if the file is empty.
     package var baseAddress: UnsafeMutableRawPointer? { bytes.start }
+
+    /// Copies bytes of the file at an offset. Unlike access to the mapping, it maps no pages, and does not see what was written to them.
+    package func copy(_ offset: Int, into target: UnsafeMutableRawBufferPointer) { bytes.copy(offset, into: target) }
 
     /// Prepares pages of a byte range for reading, all at once, which takes less time than when they are read.
     package func preparePages(_ range: Range<Int>) { bytes.prepare(range) }
@@ -61,18 +76,20 @@ package final class MappedFile: Sendable {
 private struct Pages: ~Copyable, @unchecked Sendable {
     let start: UnsafeMutableRawPointer?
     private let count: Int
+    private let descriptor: Int32
 
-    init(_ descriptor: Int32, count: Int, writable: Bool, path: String) throws(FileError) {
-        self.count = count
-        if count == 0 {
-            start = nil
-            return
-        }
-        let protection = writable ? PROT_READ | PROT_WRITE : PROT_READ
-        guard let start = mmap(nil, count, protection, MAP_PRIVATE, descriptor, 0), start != MAP_FAILED else {
-            throw .unreadable(path: path, reason: systemErrorMessage())
-        }
+    init(_ start: UnsafeMutableRawPointer?, count: Int, _ descriptor: Int32) {
         self.start = start
+        self.count = count
+        self.descriptor = descriptor
+    }
+
+    func copy(_ offset: Int, into target: UnsafeMutableRawBufferPointer) {
+        precondition(offset >= 0 && offset + target.count <= count, "\(target.count) bytes at \(offset) of \(count)")
+        guard let start, let bytes = target.baseAddress else { return }
+        // A signal may interrupt the call; if the system cannot read at all, the mapping is read.
+        guard pread(descriptor, bytes, target.count, offset) != target.count else { return }
+        bytes.copyMemory(from: start + offset, byteCount: target.count)
     }
 
     func prepare(_ range: Range<Int>) {
@@ -91,5 +108,8 @@ private struct Pages: ~Copyable, @unchecked Sendable {
         if let start, first < end { madvise(start + first, end - first, MADV_DONTNEED) }
     }
 
-    deinit { if let start { munmap(start, count) } }
+    deinit {
+        if let start { munmap(start, count) }
+        close(descriptor)
+    }
 }

@@ -1,0 +1,231 @@
+internal import CKernels
+
+/// A weight matrix [O, I] as it is stored, from which panels are packed.
+enum WeightSource {
+    /// Rows in f32.
+    case values(Buffer)
+    case quantized(QuantizedWeights)
+
+    /// Bytes of a row.
+    func rowBytes(inputs I: Int) -> Int {
+        switch self {
+        case .values: I * MemoryLayout<Float>.size
+        case .quantized(let weights): weights.rowBytes
+        }
+    }
+
+    /// Returns the pages of some rows in a mapped file to the system: they are read from the file again on the next access.
+    func releasePages(_ rows: Range<Int>, inputs I: Int) {
+        switch self {
+        case .values(let values): values[rows.lowerBound * I..<rows.upperBound * I].releaseFilePages()
+        case .quantized(let weights): weights.releasePages(rows)
+        }
+    }
+}
+
+extension Processor {
+    /// Packs weights [O, I].
+    ///
+    /// - Parameter releasingFile: Releases pages of the file that holds `values` soon after they are read; see
+    ///   ``Buffer/releaseFilePages()``.
+    package func pack(
+        _ values: Buffer, outputs O: Int, inputs I: Int, as precision: WeightPrecision, releasingFile: Bool = false
+    ) -> PackedWeights {
+        require(values.count == O * I && I > 0, "weights: \(values.count) elements for [\(O), \(I)]")
+        let scales = inputScales(for: precision, outputs: O, inputs: I) { $1.update(from: values.floats + $0 * I, count: I) }
+        return pack(.values(values), outputs: O, inputs: I, as: precision, scales, releasingFile: releasingFile)
+    }
+
+    /// Packs weights in a precision. Weights that a file stores in another one are converted a few rows at a time.
+    ///
+    /// - Parameter releasingFile: Releases pages of the file that holds them soon after they are read; see
+    ///   ``Buffer/releaseFilePages()``.
+    package func pack(_ weights: QuantizedWeights, as precision: WeightPrecision, releasingFile: Bool = false) -> PackedWeights {
+        let O = weights.outputs, I = weights.inputs, source = WeightSource.quantized(weights)
+        if weights.precision == precision, let layout = weights.layout {
+            let panels = panels(of: source, outputs: O, inputs: I, nil, in: layout, releasingFile: releasingFile)
+            return packed(.panels(panels), outputs: O, inputs: I, as: precision, in: layout, weights.inputScales)
+        }
+        let scales = inputScales(for: precision, outputs: O, inputs: I) { dequantize(weights, from: $0, count: 1, into: $1) }
+        return pack(source, outputs: O, inputs: I, as: precision, scales, releasingFile: releasingFile)
+    }
+
+    /// f32 weights [O, I] that stay where they are stored: a matmul takes longer than with packed weights, but gives the same bits. nil if
+    /// they cannot be packed one panel at a time.
+    ///
+    /// - Parameter equalsFile: Whether weights in a mapped file have not been changed in memory. Then its pages are released after each
+    ///   matmul; see ``Buffer/releaseFilePages()``.
+    package func unpacked(
+        _ values: Buffer, outputs O: Int, inputs I: Int, as precision: WeightPrecision, equalsFile: Bool = false
+    ) -> PackedWeights? {
+        require(values.count == O * I && I > 0, "weights: \(values.count) elements for [\(O), \(I)]")
+        guard let layout = layout(forPanelsIn: precision, inputs: I) else { return nil }
+        return packed(.unpacked(.values(values), equalsFile: equalsFile), outputs: O, inputs: I, as: precision, in: layout)
+    }
+
+    /// The same for weights that a file stores in other numbers.
+    package func unpacked(_ weights: QuantizedWeights, as precision: WeightPrecision, equalsFile: Bool = false) -> PackedWeights? {
+        let O = weights.outputs, I = weights.inputs
+        let content = PackedWeights.Content.unpacked(.quantized(weights), equalsFile: equalsFile)
+        if weights.precision == precision, let layout = weights.layout {
+            return packed(content, outputs: O, inputs: I, as: precision, in: layout, weights.inputScales)
+        }
+        guard let layout = layout(forPanelsIn: precision, inputs: I) else { return nil }
+        return packed(content, outputs: O, inputs: I, as: precision, in: layout)
+    }
+
+    /// The layout for panels that are packed independently of each other. nil for int8 and int4, whose scales are found first, and if the
+    /// layout depends on all weights.
+    private func layout(forPanelsIn precision: WeightPrecision, inputs I: Int) -> Int32? {
+        let layouts = precision == .float32 || precision == .bfloat16 ? precision.layouts(inputs: I, on: self) : []
+        return layouts.count == 1 ? layouts[0] : nil
+    }
+
+    private func packed(
+        _ content: PackedWeights.Content, outputs O: Int, inputs I: Int, as precision: WeightPrecision, in layout: Int32,
+        _ inputScales: Buffer? = nil
+    ) -> PackedWeights {
+        PackedWeights(
+            precision: precision, outputs: O, inputs: I, layout: layout, content: content, inputScales: inputScales,
+            byteCount: table.weights_bytes(layout, O, I))
+    }
+
+    private func pack(
+        _ source: WeightSource, outputs O: Int, inputs I: Int, as precision: WeightPrecision, _ inputScales: Buffer?, releasingFile: Bool
+    ) -> PackedWeights {
+        for layout in precision.layouts(inputs: I, on: self) {
+            let panels = panels(of: source, outputs: O, inputs: I, inputScales, in: layout, releasingFile: releasingFile)
+            if table.weights_fit(layout, panels.pointer, O, I) {
+                return packed(.panels(panels), outputs: O, inputs: I, as: precision, in: layout, inputScales)
+            }
+        }
+        preconditionFailure("weights: the last layout of \(precision.rawValue) fits all weights")
+    }
+
+    /// The scales for the inputs of weights [O, I]; nil if all are 1, or if the precision has none.
+    private func inputScales(
+        for precision: WeightPrecision, outputs O: Int, inputs I: Int, readRow: (Int, UnsafeMutablePointer<Float>) -> Void
+    ) -> Buffer? {
+        guard precision == .int8 || precision == .int4 else { return nil }
+        guard let scales = InputScales.find(outputs: O, inputs: I, readRow: readRow) else { return nil }
+        let result = buffer(of: I, .float32)
+        result.write { span in for i in span.indices { span[i] = scales[i] } }
+        return result
+    }
+}
+
+// Panels.
+extension Processor {
+    /// Packs all panels.
+    private func panels(
+        of source: WeightSource, outputs O: Int, inputs I: Int, _ inputScales: Buffer?, in layout: Int32, releasingFile: Bool
+    ) -> Buffer {
+        let panels = buffer(of: (table.weights_bytes(layout, O, I) + 3) / 4, .int32), panelBytes = table.weights_bytes(layout, 1, I)
+        let scratch = scratch(packScratch(inputs: I)), width = table.weights_panel, count = table.panels(of: O)
+        let panelsPerMegabyte = max(concurrency, (1 << 20) / (source.rowBytes(inputs: I) * width))
+        measured("pack weights", bytes: O * source.rowBytes(inputs: I) + panels.count * 4) {
+            for first in stride(from: 0, to: count, by: panelsPerMegabyte) {
+                let last = min(first + panelsPerMegabyte, count)
+                parallelFor(last - first) { item, thread in
+                    let panel = first + item
+                    pack(panel, of: source, outputs: O, inputs: I, inputScales, in: layout, to: panels.pointer + panel * panelBytes,
+                         scratch[thread])
+                }
+                if releasingFile { source.releasePages(first * width..<min(last * width, O), inputs: I) }
+            }
+        }
+        return panels
+    }
+
+    /// Packs each panel into memory that stays in the cache, and calls `body` with it.
+    func forEachPanel(
+        of source: WeightSource, outputs O: Int, inputs I: Int, in layout: Int32, _ body: (_ panel: Int, UnsafeMutableRawPointer) -> Void
+    ) {
+        let panelBytes = (table.weights_bytes(layout, 1, I) + 63) / 64 * 64, scratch = scratch(panelBytes + packScratch(inputs: I))
+        parallelFor(table.panels(of: O)) { panel, thread in
+            pack(panel, of: source, outputs: O, inputs: I, nil, in: layout, to: scratch[thread], scratch[thread] + panelBytes)
+            body(panel, scratch[thread])
+        }
+    }
+
+    /// Bytes of the memory that packing a panel needs: for the kernel, and for the rows in f32.
+    private func packScratch(inputs I: Int) -> Int { table.weights_pack_scratch(I) + table.weights_panel * I * MemoryLayout<Float>.size }
+
+    private func pack(
+        _ panel: Int, of source: WeightSource, outputs O: Int, inputs I: Int, _ inputScales: Buffer?, in layout: Int32,
+        to packed: UnsafeMutableRawPointer, _ scratch: UnsafeMutableRawPointer
+    ) {
+        let width = table.weights_panel, rows = panel * width..<min((panel + 1) * width, O)
+        let first = packed - panel * table.weights_bytes(layout, 1, I)                           // where panel 0 would be
+        switch source {
+        case .values(let values):
+            table.weights_pack(layout, values.floats, I, O, I, inputScales?.floats, panel, panel + 1, first, scratch)
+        case .quantized(let weights) where weights.layout == layout:
+            guard let parts = weights.storedRows else {
+                return table.weights_pack_codes(
+                    weights.precision.code, weights.codes.bytes, weights.scales.floats, O, I, panel, panel + 1, first)
+            }
+            withUnsafeTemporaryAllocation(of: UnsafeRawPointer?.self, capacity: rows.count) { pointers in
+                for part in parts where part.rows.overlaps(rows) {
+                    for row in rows.clamped(to: part.rows) { pointers[row - rows.lowerBound] = part.row(row, inputs: I) }
+                }
+                table.weights_pack_blocks(layout, pointers.baseAddress, rows.count, I, packed)
+            }
+        case .quantized(let weights):
+            let values = (scratch + table.weights_pack_scratch(I)).assumingMemoryBound(to: Float.self)
+            dequantize(weights, from: rows.lowerBound, count: rows.count, into: values)
+            table.weights_pack(layout, values - rows.lowerBound * I, I, O, I, inputScales?.floats, panel, panel + 1, first, scratch)
+        }
+    }
+
+    /// y [I] = a row of weights that stay where they are stored, with the bits that packed ones have (+ more [I]).
+    func read(
+        _ row: Int, of source: WeightSource, equalsFile: Bool, inputs I: Int, as precision: WeightPrecision,
+        plus more: UnsafePointer<Float>?, into y: UnsafeMutablePointer<Float>
+    ) {
+        switch source {
+        case .values(let values) where equalsFile: values.copyBytes(ofElements: row * I..<(row + 1) * I, into: y)
+        case .values(let values): y.update(from: values.floats + row * I, count: I)
+        case .quantized(let weights) where equalsFile: readRow(row, of: weights, into: y)
+        case .quantized(let weights): dequantize(weights, from: row, count: 1, into: y)
+        }
+        if precision == .bfloat16 { for i in 0..<I { y[i] = y[i].roundedToBFloat16 } }
+        if let more { for i in 0..<I { y[i] += more[i] } }
+    }
+}
+
+extension Processor {
+    /// y [I] = a row. Copies its bytes out of a mapped file: on access, the system would map up to 2 MB around them.
+    private func readRow(_ row: Int, of weights: QuantizedWeights, into y: UnsafeMutablePointer<Float>) {
+        let I = weights.inputs
+        if let part = weights.storedRows?.first(where: { $0.rows.contains(row) }) {
+            if part.isTransposed { return dequantize(weights, from: row, count: 1, into: y) }
+            return withUnsafeTemporaryAllocation(byteCount: part.rowBytes(I), alignment: 16) { bytes in
+                part.copyRow(row, inputs: I, into: bytes)
+                table.read_stored(Int32(part.format.rawValue), bytes.baseAddress, I, y)
+            }
+        }
+        let width = weights.rowBytes, groups = weights.scales.count / weights.outputs, codes = weights.codes
+        withUnsafeTemporaryAllocation(byteCount: groups * MemoryLayout<Float>.size + width, alignment: 16) { bytes in
+            guard let scales = bytes.baseAddress?.assumingMemoryBound(to: Float.self) else { return }
+            let numbers = UnsafeMutableRawPointer(scales + groups), elements = width / codes.type.size
+            weights.scales.copyBytes(ofElements: row * groups..<(row + 1) * groups, into: scales)
+            codes.copyBytes(ofElements: row * elements..<(row + 1) * elements, into: numbers)
+            if weights.bfloat16 != nil {
+                let row = numbers.assumingMemoryBound(to: UInt16.self)
+                for i in 0..<I { y[i] = Float(bitPattern: UInt32(row[i]) << 16) }
+            } else {
+                table.weights_dequantize(
+                    weights.precision.code, numbers.assumingMemoryBound(to: UInt8.self), scales, weights.inputScales?.floats, 1, I, y)
+            }
+        }
+    }
+}
+
+extension Float {
+    /// The nearest number in bf16; of two, the even one.
+    fileprivate var roundedToBFloat16: Float {
+        if isNaN { return self }
+        return Float(bitPattern: (bitPattern &+ 0x7fff &+ bitPattern >> 16 & 1) & 0xffff_0000)
+    }
+}
