@@ -22,12 +22,20 @@ package final class RankGroup: @unchecked Sendable {
     private let communication: Communication
     private var operations = 0
 
-    /// - Parameter whenLost: Called on another thread if a rank does not respond any more, or has ended with an error.
-    package init(_ transport: any Transport, whenLost: @escaping @Sendable (RankError) -> Never) throws {
+    /// - Parameters:
+    ///   - whenLost: Called on another thread if a rank does not respond any more, or has ended with an error.
+    ///   - isEnding: Whether mpirun is about to end this process. Asked several times a second, until it is true.
+    ///   - whenEnding: Called then, after the other ranks were asked whether they are alive: with the error for the ranks that are not, on
+    ///     the first of those that are; else with nil.
+    package init(
+        _ transport: any Transport, whenLost: @escaping @Sendable (RankError) -> Never,
+        isEnding: @escaping @Sendable () -> Bool = { false }, whenEnding: @escaping @Sendable (RankError?) -> Void = { _ in }
+    ) throws {
         rank = transport.rank
         count = transport.count
         hosts = try Self.exchangeHosts(transport)
-        communication = Communication(transport, hosts: hosts, whenLost: whenLost)
+        communication = Communication(
+            transport, hosts: hosts, whenLost: whenLost, isEnding: isEnding, whenEnding: whenEnding)
         try communication.start()
     }
 

@@ -22,7 +22,12 @@ enum Ranks {
             Ranks.printError("\(error)")
             _exit(1)
         }
-        let group = try RankGroup(MPITransport(whenLost: end), whenLost: end)
+        let transport = try MPITransport(whenLost: end)
+        StopSignal.watchForEndOfRanks()
+        let group = try RankGroup(transport, whenLost: end, isEnding: { StopSignal.isEndOfRanks }) { error in
+            if let error { Ranks.printError("\(error)") }
+            if !StopSignal.isStoppingRun { _exit(128 + SIGTERM) }
+        }
         joined.withLock { $0 = group }
         if !group.isFirst { silence() }
         try group.checkProgram(version: version)
