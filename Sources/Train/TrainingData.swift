@@ -117,25 +117,24 @@ extension TrainingData {
         meta.template == nil ? max(0, tokens(split).count + context - 2) / context : meta.counts(of: split).conversations
     }
 
-    /// The memory of the token files, which stays in use once they are read, and of the packing.
+    /// The memory of the token files, which stays in use once they are read, and of the packing. Of token files that are larger than
+    /// ``TokenFile/checkedBytes``, the system can release pages at any time.
     package var memoryBytes: Double {
         DatasetSplit.allCases.map { meta.counts(of: $0) }.reduce(0) {
-            $0 + Double($1.tokens * meta.width + $1.turns * 8 + $1.conversations * 48)
-        }
+            $0 + Double($1.turns * 8 + $1.conversations * 48)
+        } + Double(training.residentBytes + validation.residentBytes)
     }
 
     /// Identifies the tokens and their split.
     package var digest: String {
-        let digest = Digest()
-        var ids: [TokenID] = []
-        for file in [training, validation] {
-            for start in stride(from: 0, to: file.count, by: 1 << 16) {
-                file.read(start..<min(start + 1 << 16, file.count), into: &ids)
-                digest.add(ids)
+        get throws(CorpusError) {
+            let digest = Digest()
+            for file in [training, validation] {
+                try file.addIDs(to: digest)
+                digest.add([-1])       // the border between the sets
             }
-            digest.add([-1])       // the border between the sets
+            return digest.text
         }
-        return digest.text
     }
 
     /// The batches of a set: packed conversations or, for plain text or if the plan says so, random windows.
@@ -147,8 +146,8 @@ extension TrainingData {
     }
 
     /// The validation set; nil if it has no targets.
-    package func validationSet(_ lossScope: LossScope) -> ValidationSet? {
-        ValidationSet(validation, meta.template, vocabulary, lossScope: lossScope)
+    package func validationSet(_ lossScope: LossScope) throws(CorpusError) -> ValidationSet? {
+        try ValidationSet(validation, meta.template, vocabulary, lossScope: lossScope)
     }
 
     /// Packed conversations, also for plain text.

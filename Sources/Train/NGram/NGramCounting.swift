@@ -6,7 +6,7 @@ import Tokenize
 /// Counts the bigrams and trigrams of a text, one part after the other.
 ///
 ///     var counting = NGramCounting(of: train, vocabulary: 16_387)
-///     while counting.share < 1 { counting.countNext(of: train) }
+///     while counting.share < 1 { try counting.countNext(of: train) }
 ///
 /// An n-gram is the number made of its token ids, the latest in the lowest bits. A text of more than `maxTokens` tokens is sampled: blocks
 /// at equal distances, from its beginning to its end. The n-grams that begin in a block are counted.
@@ -39,12 +39,12 @@ package struct NGramCounting: Sendable {
     package var share: Double { blocks == 0 ? 1 : Double(nextBlock) / Double(blocks) }
 
     /// Counts the next part of the text.
-    package mutating func countNext(of text: TokenFile) {
+    package mutating func countNext(of text: TokenFile) throws(CorpusError) {
         var pairs: [UInt64] = [], triples: [UInt64] = [], ids: [TokenID] = []
         let width = UInt64(bits)
         while nextBlock < blocks, pairs.count < Self.tokensPerPart {
             let block = range(ofBlock: nextBlock)
-            text.read(block.lowerBound..<min(block.upperBound + 2, tokens), into: &ids)
+            try text.read(block.lowerBound..<min(block.upperBound + 2, tokens), into: &ids)
             for i in 0..<block.count where i + 1 < ids.count {
                 let pair = UInt64(ids[i]) << width | UInt64(ids[i + 1])
                 pairs.append(pair)

@@ -46,14 +46,14 @@ package struct NGramPreparation {
     ///   - progress: Called with the share of the work that is done.
     package mutating func run(
         of text: TokenFile, shouldStop: () -> Bool, progress: (_ share: Double) -> Void = { _ in }
-    ) -> NGramInitialization? {
+    ) throws(CorpusError) -> NGramInitialization? {
         while true {
             if shouldStop() { return nil }
             switch phase {
             case .counting(var counting):
                 progress(Self.countingShare * counting.share)
                 if counting.share < 1 {
-                    counting.countNext(of: text)
+                    try counting.countNext(of: text)
                     phase = .counting(counting)
                     continue
                 }

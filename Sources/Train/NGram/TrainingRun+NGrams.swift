@@ -40,7 +40,7 @@ extension TrainingRun {
         guard var preparation else { return }
         let begin = clock() - state.seconds
         if let nGramProgress { try preparation.restore(nGramProgress) }
-        let initialization = preparation.run(of: tokens, shouldStop: shouldStop, progress: progress)
+        let initialization = try preparation.run(of: tokens, shouldStop: shouldStop, progress: progress)
         state.seconds = clock() - begin
         guard let initialization else {
             var progress = Checkpoint(trainer.model.configuration, weights: [:])
