@@ -122,10 +122,12 @@ extension RankGroup {
     }
 
     /// The numbers that each rank passes.
-    package func gather(_ numbers: [Double]) -> [[Double]] {
+    package func gather<Number: BitwiseCopyable>(_ numbers: [Number]) -> [[Number]] {
         gather(numbers.withUnsafeBytes { Array($0) }).map { bytes in
             bytes.withUnsafeBytes { bytes in
-                stride(from: 0, to: bytes.count, by: 8).map { bytes.loadUnaligned(fromByteOffset: $0, as: Double.self) }
+                stride(from: 0, to: bytes.count, by: MemoryLayout<Number>.stride).map {
+                    bytes.loadUnaligned(fromByteOffset: $0, as: Number.self)
+                }
             }
         }
     }
@@ -136,7 +138,7 @@ extension RankGroup {
     package func fromFirst(_ text: String) -> String { String(decoding: gather(isFirst ? Array(text.utf8) : [])[0], as: UTF8.self) }
 
     /// Whether any rank passes true.
-    package func any(_ flag: Bool) -> Bool { gather([flag ? 1 : 0]).contains { $0[0] == 1 } }
+    package func any(_ flag: Bool) -> Bool { gather([flag ? 1 : 0] as [UInt8]).contains { $0[0] == 1 } }
 
     /// Waits until all ranks call this.
     package func wait() { _ = gather([UInt8]()) }

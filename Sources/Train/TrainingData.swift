@@ -45,10 +45,12 @@ package struct TrainingData: Sendable {
 
     /// - Parameters:
     ///   - template: The chat template for chat files.
+    ///   - sharing: Other processes of this machine that tokenize a part each, with `tokenizePart`.
     ///   - progress: Called with the number of bytes that are tokenized.
     package init(
         _ source: Source, vocabulary: Vocabulary, template: ChatTemplate = .specialTokens, storage: Storage = .temporary,
-        on pool: WorkerPool, progress: @escaping (_ bytesRead: Int) throws(CorpusError) -> Void = { _ in }
+        sharing: SharedEncoding? = nil, on pool: WorkerPool,
+        progress: @escaping (_ bytesRead: Int) throws(CorpusError) -> Void = { _ in }
     ) throws {
         if source.isPrepared {
             try self.init(prepared: source.paths[0], vocabulary, report: nil)
@@ -56,7 +58,7 @@ package struct TrainingData: Sendable {
         }
         var report: CorpusReport?
         let tokenize = { (folder: String) throws in
-            report = try Self.tokenize(source, with: Tokenizer(vocabulary), template, to: folder, on: pool, progress)
+            report = try Self.tokenize(source, with: Tokenizer(vocabulary), template, to: folder, sharing, on: pool, progress)
         }
         switch storage {
         case .temporary:
@@ -64,11 +66,7 @@ package struct TrainingData: Sendable {
             try tokenize(folder.path)
             try self.init(prepared: folder.path, vocabulary, report: report)
         case .cache(let cache, let version):
-            let recipe = """
-                tokens, format \(TokenMeta.version), slm \(version), vocabulary \(vocabulary.fingerprint), template \(template.rawValue), \
-                validation share \(source.validationShare), validation files \(source.validation.count)\
-                \(source.skipsBad ? ", malformed lines skipped" : "")
-                """
+            let recipe = Self.recipe(source, vocabulary, template, version: version)
             let folder = try cache.folder(for: source.paths + source.validation, recipe: recipe) { folder in
                 try tokenize(folder)
                 try vocabulary.write(to: folder + "/tokenizer.json")       // makes it a complete folder for slm train --data
@@ -88,15 +86,28 @@ package struct TrainingData: Sendable {
         validation = try TokenFile(.val, in: folder, meta)
     }
 
-    private static func tokenize(
-        _ source: Source, with tokenizer: Tokenizer, _ template: ChatTemplate, to folder: String, on pool: WorkerPool,
-        _ progress: @escaping (_ bytesRead: Int) throws(CorpusError) -> Void
-    ) throws(CorpusError) -> CorpusReport {
+    private static func recipe(_ source: Source, _ vocabulary: Vocabulary, _ template: ChatTemplate, version: String) -> String {
+        """
+        tokens, format \(TokenMeta.version), slm \(version), vocabulary \(vocabulary.fingerprint), template \(template.rawValue), \
+        validation share \(source.validationShare), validation files \(source.validation.count)\
+        \(source.skipsBad ? ", malformed lines skipped" : "")
+        """
+    }
+
+    private static func encoder(_ source: Source, with tokenizer: Tokenizer, _ template: ChatTemplate) -> CorpusEncoder {
         var encoder = CorpusEncoder(tokenizer, file: "tokenizer.json", template: template)
         encoder.validationShare = source.validationShare
         encoder.skipsBad = source.skipsBad
+        return encoder
+    }
+
+    private static func tokenize(
+        _ source: Source, with tokenizer: Tokenizer, _ template: ChatTemplate, to folder: String, _ sharing: SharedEncoding?,
+        on pool: WorkerPool, _ progress: @escaping (_ bytesRead: Int) throws(CorpusError) -> Void
+    ) throws(CorpusError) -> CorpusReport {
+        var encoder = encoder(source, with: tokenizer, template)
         encoder.progress = progress
-        let report = try encoder.write(source.paths, validation: source.validation, to: folder, on: pool)
+        let report = try encoder.write(source.paths, validation: source.validation, to: folder, sharing: sharing, on: pool)
         let isSplit = report.train.conversations > 0 && report.val.conversations > 0
         if isSplit || !source.validation.isEmpty || source.paths.contains("-") { return report }
         if try TokenMeta(reading: folder + "/meta.json").template == nil { return report }
@@ -106,6 +117,24 @@ package struct TrainingData: Sendable {
         if adjusted == split { return report }
         encoder.validationShare = adjusted.share
         return try encoder.write(source.paths, to: folder, on: pool)
+    }
+}
+
+// Several processes.
+extension TrainingData {
+    /// Whether the cache has the token files of a source.
+    package static func isCached(
+        _ source: Source, vocabulary: Vocabulary, template: ChatTemplate, in cache: DatasetCache, version: String
+    ) throws -> Bool {
+        try cache.contains(source.paths + source.validation, recipe: recipe(source, vocabulary, template, version: version))
+    }
+
+    /// Tokenizes this process's part of a source, for the process that builds the data.
+    package static func tokenizePart(
+        of source: Source, vocabulary: Vocabulary, template: ChatTemplate, sharing: SharedEncoding, on pool: WorkerPool
+    ) throws {
+        try encoder(source, with: Tokenizer(vocabulary), template)
+            .encodePart(of: source.paths, validation: source.validation, sharing: sharing, on: pool)
     }
 }
 

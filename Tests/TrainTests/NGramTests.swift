@@ -67,6 +67,31 @@ import Train
         #expect(counts.afterToken.totals == model.totals && model.totals.reduce(0, +) == 199_999)
     }
 
+    @Test(arguments: [2, 3]) func `ranks count what one process counts, also when they stop in between`(_ count: Int) throws {
+        // Four parts of a million tokens.
+        let V = 40, text = try file(Self.text(3_300_000, vocabulary: V, seed: 2), vocabulary: V)
+        let alone = try counting(of: text, vocabulary: V)
+        var stopped = NGramCounting(of: text, vocabulary: V)
+        for _ in 0..<count { try stopped.countNext(of: text) }
+        let found = try withRanks(count) { ranks -> [NGramCounting] in
+            var counting = NGramCounting(of: text, vocabulary: V)
+            do {
+                try counting.countNext(of: text, over: ranks)
+                counting.merge(over: ranks)
+                let stopped = counting
+                while counting.share < 1 { try counting.countNext(of: text, over: ranks) }
+                counting.merge(over: ranks)
+                return [stopped, counting]
+            } catch { return [] }
+        }
+        let isSame = { (a: NGramCounting, b: NGramCounting) in
+            a.share == b.share && a.bigrams.numbers == b.bigrams.numbers && a.bigrams.counts == b.bigrams.counts
+                && a.trigrams.numbers == b.trigrams.numbers && a.trigrams.counts == b.trigrams.counts
+        }
+        #expect(alone.trigrams.counts.reduce(0) { $0 + Int($1) } == 3_300_000 - 2)
+        for counts in found { #expect(counts.count == 2 && isSame(counts[0], stopped) && isSame(counts[1], alone)) }
+    }
+
     /// The last quarter of the text has tokens that the rest lacks.
     @Test func `a text that is too long is sampled from its beginning to its end`() throws {
         let text = (0..<60_000).map { UInt16($0 % 7) } + (0..<20_000).map { UInt16(10 + $0 % 5) }

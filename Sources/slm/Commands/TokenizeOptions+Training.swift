@@ -7,7 +7,7 @@ import Train
 
 /// Training a tokenizer, and writing token files.
 extension TokenizeOptions {
-    private func pool() throws -> WorkerPool { try WorkerPool(threads: threads ?? CPU.availableCores) }
+    func pool() throws -> WorkerPool { try WorkerPool(threads: threads ?? CPU.availableCores) }
 
     /// The size of all files; nil if it is unknown, as for a pipe.
     private func bytes(of paths: [String]) throws -> Int? {

@@ -59,7 +59,7 @@ struct TrainCommand {
         // Options that cannot change are reported before the data is read.
         let resumedPlan = try storedPlan.map { plan in try options.plan(resuming: plan) }
         if let storedPlan { _ = try resumedPlan?.changes(from: storedPlan) }
-        let tokens = try Ranks.firstOnEachMachine { try options.trainingData(resuming: stored) }
+        let tokens = try options.trainingData(resuming: stored)
         let configuration = try stored?.configuration ?? options.configuration(vocabulary: tokens.vocabulary.count)
         var plan = try resumedPlan ?? options.plan(for: configuration)
         let (processor, machine) = try options.machine(
