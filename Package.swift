@@ -183,7 +183,7 @@ let package = Package(
         tests(
             "FormatsTests",
             ["CheckpointWriter", "TestSupport", "Formats", "Checkpoint", "Model", "Tokenize", "Autograd", "Kernels", "Files", "JSON"]),
-        tests("CorpusTests", ["TestSupport", "Corpus", "Tokenize", "Files", "Kernels"]),
+        tests("CorpusTests", ["TestSupport", "Corpus", "Tokenize", "Files", "Kernels", "Threads"]),
         tests(
             "CommandLineTests",
             ["slm", "TestSupport", "Store", "Infer", "Threads", "Formats", "Checkpoint", "Train", "Model", "Kernels", "JSON"]),

@@ -13,6 +13,8 @@ package import Tokenize
 ///   Role 0 is the preamble of a conversation, 1 the user, 2 the assistant, 3 the system. Plain text is the assistant's.
 /// - `meta.json`: a `TokenMeta`.
 ///
+/// With a `shardSize`, a split with more tokens is in several files instead: `train-00001-of-00016.bin`, its turns, and so on.
+///
 /// The same corpus, settings and tokenizer give the same bytes on every machine and with any number of threads. All files are replaced
 /// together at the end; after an error the previous files are unchanged.
 package struct CorpusEncoder {
@@ -31,6 +33,8 @@ package struct CorpusEncoder {
     package var maxTokens: Int?
     /// Whether malformed lines are skipped and counted.
     package var skipsBad = false
+    /// The maximum number of tokens of a file, unless a conversation is longer; nil for one file per split.
+    package var shardSize: Int?
     package var maxLineBytes = LineBlocks.defaultLimit
     package var blockSize = 1 << 17
     /// Called after each block with the number of bytes read so far. It stops the work by throwing `.stopped`; then no file is changed.
@@ -42,28 +46,59 @@ package struct CorpusEncoder {
         self.template = template
     }
 
-    /// - Parameter validation: files for validation, instead of a share of `paths`.
-    @discardableResult
-    package func write(
-        _ paths: [String], validation: [String] = [], to folder: String, on pool: WorkerPool
-    ) throws(CorpusError) -> CorpusReport {
-        let width = TokenMeta.width(ofVocabulary: tokenizer.vocabulary.count)
-        var blocks = try CorpusBlocks(
+    /// The width of an ID in bytes.
+    private var width: Int { TokenMeta.width(ofVocabulary: tokenizer.vocabulary.count) }
+
+    func blocks(_ paths: [String], validation: [String]) throws(CorpusError) -> CorpusBlocks {
+        try CorpusBlocks(
             paths, validation: validation, format: format, validationShare: validationShare,
             blockSize: blockSize, maxLineBytes: maxLineBytes
         )
-        var workers: [BlockEncoder] = []
-        for _ in 0..<pool.size { workers.append(try BlockEncoder(tokenizer, template: template, maxTokens: maxTokens, width: width)) }
+    }
+
+    func blockEncoders(_ count: Int) throws(CorpusError) -> [BlockEncoder] {
+        var encoders: [BlockEncoder] = []
+        for _ in 0..<count { encoders.append(try BlockEncoder(tokenizer, template: template, maxTokens: maxTokens, width: width)) }
+        return encoders
+    }
+
+    /// A block that this process has encoded, or one that another process encodes.
+    private enum Work: Sendable {
+        case done(EncodedBlock)
+        case elsewhere(CorpusBlock, index: Int)
+    }
+
+    /// - Parameters:
+    ///   - validation: files for validation, instead of a share of `paths`.
+    ///   - sharing: other processes that encode a part each, as process 0 of them.
+    @discardableResult
+    package func write(
+        _ paths: [String], validation: [String] = [], to folder: String, sharing: SharedEncoding? = nil, on pool: WorkerPool
+    ) throws(CorpusError) -> CorpusReport {
+        var blocks = try blocks(paths, validation: validation)
+        // The last one is for blocks that another process did not encode.
+        let workers = try blockEncoders(pool.size + 1)
         try mapFileError { () throws(FileError) in try Folder.create(folder) }
-        var train = try SplitWriter(folder, .train, width: width)
-        var val = try SplitWriter(folder, .val, width: width)
+        // From here on, another program that writes to the folder has an error.
+        var meta = try AtomicFile.forCorpus(folder + "/meta.json")
+        try mapFileError { () throws(FileError) in try TokenFileName.removeUnfinished(in: folder) }
+        var train = try SplitWriter(folder, .train, width: width, shardSize: shardSize)
+        var val = try SplitWriter(folder, .val, width: width, shardSize: shardSize)
         var report = CorpusReport()
         let validationSplit = ValidationSplit(seed: seed, share: validationShare)
         var index = 0
         var bytesRead = 0
         var hasChats = false
 
-        try blocks.forEach(on: pool, transform: { block, thread in workers[thread].encode(block) }) { block throws(CorpusError) in
+        try blocks.forEach(on: pool) { block, index, thread -> Work in
+            if let sharing, !sharing.encodes(index) { return .elsewhere(block, index: index) }
+            return .done(workers[thread].encode(block))
+        } consume: { work throws(CorpusError) in
+            let block: EncodedBlock
+            switch work {
+            case .done(let encoded): block = encoded
+            case .elsewhere(let read, let index): block = try sharing?.receive(read, index) ?? workers[pool.size].encode(read)
+            }
             for line in block.malformedLines { try report.add(line, skipsBad: skipsBad) }
             if let failure = block.failure { throw failure }
             report.empty += block.empty
@@ -89,17 +124,18 @@ package struct CorpusEncoder {
         guard train.counts.tokens + val.counts.tokens > 0 else {
             throw .noTrainingData(files: blocks.sources.count, empty: report.empty, malformed: report.malformed)
         }
-        var meta = try AtomicFile.forCorpus(folder + "/meta.json")
-        let text = TokenMeta(self, width: width, report, blocks.sources, hasChats: hasChats).json
         do throws(FileError) {
-            try meta.write(text)
             // Everything that may fail comes before the first file is replaced.
             try train.finish()
             try val.finish()
+            let shards = [DatasetSplit.train: train.shards, .val: val.shards]
+            try meta.write(TokenMeta(self, width: width, report, shards, blocks.sources, hasChats: hasChats).json)
             try meta.finish()
+            let names = train.names + val.names
             try train.commit()
             try val.commit()
             try meta.commit()
+            try TokenFileName.removeOthers(than: names, in: folder)
         } catch { throw .file(error) }
         return report
     }

@@ -37,6 +37,12 @@ package enum CorpusError: Error, Equatable {
     case noTrainingData(files: Int, empty: Int, malformed: Int)
     /// A token file that is incomplete, or does not match the files in its folder.
     case damaged(path: String, reason: String)
+    /// Files of a split in shards that are not in its folder.
+    case missingShards(folder: String, names: [String], expected: Int)
+    /// Shards in a folder whose metadata does not list them.
+    case surplusShards(folder: String, names: [String], expected: Int)
+    /// A shard whose beginning or end is not that of the shard that the metadata lists.
+    case foreignShard(path: String, expected: String, found: String)
     /// Stopped by `progress`.
     case stopped
 }
@@ -51,8 +57,25 @@ extension CorpusError: CustomStringConvertible {
             "nothing to train on in \(files) file\(files == 1 ? "" : "s"): "
                 + "\(empty) conversations are empty and \(malformed) lines are malformed."
         case .damaged(let path, let reason): "\(path) is damaged: \(reason). Encode the corpus again: slm corpus build"
+        case .missingShards(let folder, let names, let expected):
+            "\(folder)/meta.json lists \(Self.files(expected)), and \(Self.list(names)) \(names.count == 1 ? "is" : "are") missing. "
+                + "Copy what is missing from where the corpus was encoded, or encode it again: slm corpus build"
+        case .surplusShards(let folder, let names, let expected):
+            "\(folder)/meta.json lists \(Self.files(expected)), and \(Self.list(names)) \(names.count == 1 ? "is" : "are") not among "
+                + "them. Delete what belongs to another corpus, or encode the corpus again: slm corpus build"
+        case .foreignShard(let path, let expected, let found):
+            "\(path) belongs to another corpus or has another number: meta.json expects the hash \(expected), found \(found). "
+                + "Copy it from where the corpus was encoded, or encode it again: slm corpus build"
         case .stopped: "stopped. No file was changed."
         }
+    }
+
+    private static func files(_ count: Int) -> String { count == 1 ? "one file" : "\(count) shards" }
+
+    /// The first names, and how many more there are.
+    private static func list(_ names: [String]) -> String {
+        let more = names.count > 4 ? " and \(names.count - 4) more" : ""
+        return names.prefix(4).joined(separator: ", ") + more
     }
 }
 

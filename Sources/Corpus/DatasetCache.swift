@@ -30,11 +30,8 @@ package struct DatasetCache {
     ///   - recipe: everything else that the folder's contents depend on.
     ///   - make: fills a folder.
     package func folder(for paths: [String], recipe: String, _ make: (_ folder: String) throws -> Void) throws -> String {
-        let key = try Self.key(paths, recipe)
-        let digest = Digest()
-        digest.add(Array(key.utf8).span)
-        let path = "\(root)/\(digest.text)"
-        if Folder.contains(Self.keyFile, in: path), try InputFile.contents(of: "\(path)/\(Self.keyFile)") == Array(key.utf8) {
+        let key = try Self.key(paths, recipe), path = path(of: key)
+        if try contains(key, at: path) {
             CachedFolder.touch(path, marker: Self.keyFile)
             return path
         }
@@ -47,6 +44,22 @@ package struct DatasetCache {
         }
         evictOldest()
         return path
+    }
+
+    /// Whether the folder is in the cache.
+    package func contains(_ paths: [String], recipe: String) throws -> Bool {
+        let key = try Self.key(paths, recipe)
+        return try contains(key, at: path(of: key))
+    }
+
+    private func path(of key: String) -> String {
+        let digest = Digest()
+        digest.add(Array(key.utf8).span)
+        return "\(root)/\(digest.text)"
+    }
+
+    private func contains(_ key: String, at path: String) throws -> Bool {
+        try Folder.contains(Self.keyFile, in: path) && InputFile.contents(of: "\(path)/\(Self.keyFile)") == Array(key.utf8)
     }
 
     private func evictOldest() {

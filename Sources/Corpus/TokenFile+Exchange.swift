@@ -26,7 +26,7 @@ extension TokenFile {
     }
 
     /// Calls `body` with the first exchange of each conversation, until it returns false.
-    package func forEachFirstExchange(_ body: (Exchange) -> Bool) {
+    package func forEachFirstExchange(_ body: (Exchange) throws -> Bool) rethrows {
         var start: Int?
         var question: Range<Int>?
         for i in turns.indices {
@@ -41,7 +41,7 @@ extension TokenFile {
             case .assistant:
                 if let start, let question {
                     let exchange = Exchange(prompt: start..<turn.start, question: question, answer: turn.start..<end)
-                    if !body(exchange) { return }
+                    if try !body(exchange) { return }
                 }
                 start = nil               // later exchanges are not the conversation's first
             }

@@ -22,9 +22,14 @@ package struct TokenMeta: Sendable, Equatable {
     /// The maximum number of tokens of a conversation.
     package var maxTokens: Int?
     package var report: CorpusReport
+    /// Of the splits that are in more than one file.
+    private var shards: [DatasetSplit: [TokenShard]]
     package var sources: [CorpusBlocks.Source]
 
-    init(_ encoder: CorpusEncoder, width: Int, _ report: CorpusReport, _ sources: [CorpusBlocks.Source], hasChats: Bool) {
+    init(
+        _ encoder: CorpusEncoder, width: Int, _ report: CorpusReport, _ shards: [DatasetSplit: [TokenShard]],
+        _ sources: [CorpusBlocks.Source], hasChats: Bool
+    ) {
         let vocabulary = encoder.tokenizer.vocabulary
         tokenizerFile = encoder.tokenizerFile
         fingerprint = vocabulary.fingerprint
@@ -35,6 +40,7 @@ package struct TokenMeta: Sendable, Equatable {
         validationShare = encoder.validationShare
         maxTokens = encoder.maxTokens
         self.report = report
+        self.shards = shards.filter { $0.value.count > 1 }
         self.sources = sources
     }
 
@@ -42,7 +48,14 @@ package struct TokenMeta: Sendable, Equatable {
 
     package func counts(of split: DatasetSplit) -> CorpusReport.Counts { split == .train ? report.train : report.val }
 
-    /// Identifies the tokens regardless of their location. A training run stores it, and resumes only with the same tokens.
+    /// The files of a split, in order.
+    package func shards(of split: DatasetSplit) -> [TokenShard] {
+        let counts = counts(of: split)
+        return shards[split] ?? [TokenShard(tokens: counts.tokens, turns: counts.turns)]
+    }
+
+    /// Identifies the tokens regardless of their location and of the number of files. A training run stores it, and resumes only with the
+    /// same tokens.
     package var identity: String {
         "vocabulary \(fingerprint), seed \(seed), " + DatasetSplit.allCases.map { split in
             let counts = counts(of: split)
@@ -79,14 +92,14 @@ extension TokenMeta {
                 $0.key("empty"); $0.integer(report.empty)
                 $0.key("malformed"); $0.integer(report.malformed)
             }
-            for split in DatasetSplit.allCases { w.key(split.rawValue); Self.write(counts(of: split), to: &w) }
+            for split in DatasetSplit.allCases { w.key(split.rawValue); Self.write(counts(of: split), shards[split] ?? [], to: &w) }
             w.key("sources"); w.array { w in for source in sources { Self.write(source, to: &w) } }
         }
         writer.newline()
         return writer.bytes
     }
 
-    private static func write(_ counts: CorpusReport.Counts, to writer: inout JSONWriter) {
+    private static func write(_ counts: CorpusReport.Counts, _ shards: [TokenShard], to writer: inout JSONWriter) {
         writer.object {
             $0.key("conversations"); $0.integer(counts.conversations)
             $0.key("messages"); $0.integer(counts.messages)
@@ -96,6 +109,16 @@ extension TokenMeta {
                 $0.key("user"); $0.integer(counts.bytes.user)
                 $0.key("assistant"); $0.integer(counts.bytes.assistant)
                 $0.key("system"); $0.integer(counts.bytes.system)
+            }
+            if shards.isEmpty { return }
+            $0.key("shards"); $0.array { w in
+                for shard in shards {
+                    w.object {
+                        $0.key("tokens"); $0.integer(shard.tokens)
+                        $0.key("turns"); $0.integer(shard.turns)
+                        $0.key("hash"); $0.string(shard.hash ?? "")
+                    }
+                }
             }
         }
     }
@@ -155,7 +178,20 @@ extension TokenMeta {
         report.malformed = try conversations.integer("malformed")
         report.train = try Self.counts(root.object("train"))
         report.val = try Self.counts(root.object("val"))
+        shards = [:]
         sources = []
+        for split in DatasetSplit.allCases {
+            let object = try root.object(split.rawValue)
+            if object["shards"] == nil { continue }
+            let list = try Self.shards(object), counts = counts(of: split)
+            let sums = list.reduce((0, 0)) { ($0.0 + $1.tokens, $0.1 + $1.turns) }
+            guard list.count > 1, sums == (counts.tokens, counts.turns) else {
+                throw mismatch(
+                    "shards", "two or more shards of \(counts.tokens) tokens and \(counts.turns) turns",
+                    "\(list.count) of \(sums.0) and \(sums.1)")
+            }
+            shards[split] = list
+        }
         for source in try root.array("sources") {
             sources.append(CorpusBlocks.Source(
                 path: try source.string("path"),
@@ -164,6 +200,18 @@ extension TokenMeta {
                 format: source["format"]?.string.flatMap(ChatFileFormat.init(rawValue:))
             ))
         }
+    }
+
+    private static func shards(_ object: JSONElement) throws(JSONError) -> [TokenShard] {
+        var shards: [TokenShard] = []
+        for shard in try object.array("shards") {
+            let tokens = try shard.integer("tokens"), turns = try shard.integer("turns")
+            guard tokens >= 0, turns >= 0, tokens < 1 << 48, turns < 1 << 48 else {
+                throw .mismatch(key: "shards", expected: "numbers of tokens and turns", found: "\(tokens) and \(turns)")
+            }
+            shards.append(TokenShard(tokens: tokens, turns: turns, hash: try shard.string("hash")))
+        }
+        return shards
     }
 
     private static func counts(_ object: JSONElement) throws(JSONError) -> CorpusReport.Counts {

@@ -13,13 +13,17 @@ final class Communication: @unchecked Sendable {
     static let timeout = 8.0
     /// Operations in progress at the same time, each with memory for what it receives.
     private static let window = 4
+    /// The seconds in which the others say that they are alive. mpirun kills a process one second after SIGTERM.
+    static let answerTime = 0.6
 
     private let transport: any Transport
     private let hosts: [String]
     private let whenLost: @Sendable (RankError) -> Never
+    private let isEnding: @Sendable () -> Bool
+    private let whenEnding: @Sendable (RankError?) -> Void
     private let submitted = Mailbox<ExchangeOperation>()
     private let ended = Mailbox<Void>()
-    private let isEnding = Atomic(false)
+    private let isClosing = Atomic(false)
     private let failure = Mutex<String?>(nil)
     /// Whether a thread waits for an operation, and leaves its core to this one.
     let isAwaited = Atomic(false)
@@ -27,8 +31,16 @@ final class Communication: @unchecked Sendable {
     private var active: [(operation: ExchangeOperation, requests: [any TransportRequest])] = []
     private var peers: [Int: Peer] = [:]
     private var nextLook = 0.0
+    /// When the others were asked whether they are alive.
+    private var askedAt: Double?
+    private var hasAsked = false
 
-    init(_ transport: any Transport, hosts: [String], whenLost: @escaping @Sendable (RankError) -> Never) {
+    init(
+        _ transport: any Transport, hosts: [String], whenLost: @escaping @Sendable (RankError) -> Never,
+        isEnding: @escaping @Sendable () -> Bool, whenEnding: @escaping @Sendable (RankError?) -> Void
+    ) {
+        self.isEnding = isEnding
+        self.whenEnding = whenEnding
         self.transport = transport
         self.hosts = hosts
         self.whenLost = whenLost
@@ -46,7 +58,7 @@ final class Communication: @unchecked Sendable {
 
     /// Ends the communication, after the last operation of all ranks.
     func end() {
-        isEnding.store(true, ordering: .releasing)
+        isClosing.store(true, ordering: .releasing)
         ended.take()
     }
 
@@ -58,7 +70,7 @@ final class Communication: @unchecked Sendable {
                 let now = monotonicSeconds()
                 try watch(now)
                 if let reason = failure.withLock({ $0 }) { return try notifyOfFailure(reason) }
-                if active.isEmpty, isEnding.load(ordering: .acquiring) { return close() }
+                if active.isEmpty, isClosing.load(ordering: .acquiring) { return close() }
                 let hasBegun = try accept()
                 let hasAdvanced = try advance()
                 if hasBegun || hasAdvanced {
@@ -124,6 +136,22 @@ final class Communication: @unchecked Sendable {
             let silence = now - peer.lastHeard
             if silence > Self.timeout { throw .silent(rank: rank, host: hosts[rank], seconds: Int(silence)) }
         }
+        lookForEndedRanks(now)
+    }
+
+    /// When mpirun ends this process: asks the others whether they are alive, and reports those that do not answer.
+    private func lookForEndedRanks(_ now: Double) {
+        if !hasAsked, isEnding() {
+            hasAsked = true
+            askedAt = now
+            // A message to a rank that has ended may be an error.
+            for peer in peers.values { try? peer.ask() }
+        }
+        guard let begin = askedAt, now - begin > Self.answerTime else { return }
+        askedAt = nil
+        let ended = peers.filter { $0.value.lastHeard <= begin }.keys.sorted()
+        let isReporting = !peers.keys.contains { $0 < transport.rank && !ended.contains($0) }
+        whenEnding(ended.isEmpty || !isReporting ? nil : .ended(ranks: ended, hosts: ended.map { hosts[$0] }))
     }
 
     private func notifyOfFailure(_ reason: String) throws(RankError) {
@@ -160,6 +188,8 @@ private final class Peer {
     private var sending: (any TransportRequest)?
     private(set) var lastHeard = monotonicSeconds()
     private(set) var lastNotice = 0.0
+    /// A message that is to be answered at once.
+    private static let question = "\u{5}"
 
     init(_ rank: Int, _ transport: any Transport) throws(RankError) {
         self.rank = rank
@@ -178,6 +208,11 @@ private final class Peer {
         if try hasSent() { try send("") }
     }
 
+    /// Asks the rank to say that it is alive.
+    func ask() throws(RankError) {
+        if try hasSent() { try send(Self.question) }
+    }
+
     func notify(ofFailure reason: String) throws(RankError) {
         if try hasSent() { try send(reason) }
     }
@@ -191,9 +226,10 @@ private final class Peer {
     func failure(_ now: Double) throws(RankError) -> String? {
         while try receive.isDone() {
             lastHeard = now
-            let text = incoming.prefix { $0 != 0 }
-            if !text.isEmpty { return String(decoding: text, as: UTF8.self) }
+            let text = String(decoding: incoming.prefix { $0 != 0 }, as: UTF8.self)
+            if !text.isEmpty, text != Self.question { return text }
             receive = try transport.receive(incoming, from: rank, tag: Self.tag)
+            if text == Self.question { try notify(at: now) }
         }
         return nil
     }

@@ -22,12 +22,20 @@ package final class RankGroup: @unchecked Sendable {
     private let communication: Communication
     private var operations = 0
 
-    /// - Parameter whenLost: Called on another thread if a rank does not respond any more, or has ended with an error.
-    package init(_ transport: any Transport, whenLost: @escaping @Sendable (RankError) -> Never) throws {
+    /// - Parameters:
+    ///   - whenLost: Called on another thread if a rank does not respond any more, or has ended with an error.
+    ///   - isEnding: Whether mpirun is about to end this process. Asked several times a second, until it is true.
+    ///   - whenEnding: Called then, after the other ranks were asked whether they are alive: with the error for the ranks that are not, on
+    ///     the first of those that are; else with nil.
+    package init(
+        _ transport: any Transport, whenLost: @escaping @Sendable (RankError) -> Never,
+        isEnding: @escaping @Sendable () -> Bool = { false }, whenEnding: @escaping @Sendable (RankError?) -> Void = { _ in }
+    ) throws {
         rank = transport.rank
         count = transport.count
         hosts = try Self.exchangeHosts(transport)
-        communication = Communication(transport, hosts: hosts, whenLost: whenLost)
+        communication = Communication(
+            transport, hosts: hosts, whenLost: whenLost, isEnding: isEnding, whenEnding: whenEnding)
         try communication.start()
     }
 
@@ -114,10 +122,12 @@ extension RankGroup {
     }
 
     /// The numbers that each rank passes.
-    package func gather(_ numbers: [Double]) -> [[Double]] {
+    package func gather<Number: BitwiseCopyable>(_ numbers: [Number]) -> [[Number]] {
         gather(numbers.withUnsafeBytes { Array($0) }).map { bytes in
             bytes.withUnsafeBytes { bytes in
-                stride(from: 0, to: bytes.count, by: 8).map { bytes.loadUnaligned(fromByteOffset: $0, as: Double.self) }
+                stride(from: 0, to: bytes.count, by: MemoryLayout<Number>.stride).map {
+                    bytes.loadUnaligned(fromByteOffset: $0, as: Number.self)
+                }
             }
         }
     }
@@ -128,7 +138,7 @@ extension RankGroup {
     package func fromFirst(_ text: String) -> String { String(decoding: gather(isFirst ? Array(text.utf8) : [])[0], as: UTF8.self) }
 
     /// Whether any rank passes true.
-    package func any(_ flag: Bool) -> Bool { gather([flag ? 1 : 0]).contains { $0[0] == 1 } }
+    package func any(_ flag: Bool) -> Bool { gather([flag ? 1 : 0] as [UInt8]).contains { $0[0] == 1 } }
 
     /// Waits until all ranks call this.
     package func wait() { _ = gather([UInt8]()) }

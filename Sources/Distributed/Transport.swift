@@ -28,6 +28,8 @@ package enum RankError: Error, Equatable, CustomStringConvertible {
     /// A rank does not call MPI's first function, or its last one.
     case notStarted(seconds: Int)
     case notEnded(seconds: Int)
+    /// mpirun ends all ranks, because these have ended without an error message.
+    case ended(ranks: [Int], hosts: [String])
     /// Another rank has ended with an error.
     case failed(rank: Int, host: String, reason: String)
     case different(name: String, rank: Int, host: String, found: String, expected: String)
@@ -44,6 +46,10 @@ package enum RankError: Error, Equatable, CustomStringConvertible {
         case .notStarted(let seconds): "the other processes have not started within \(seconds) seconds."
         case .notEnded(let seconds):
             "another process has not ended within \(seconds) seconds. The results are complete: it had nothing more to do."
+        case .ended(let ranks, let hosts):
+            zip(ranks, hosts).map { "rank \($0) on \($1)" }.joined(separator: ", ")
+                + " \(ranks.count == 1 ? "has" : "have") ended without a message: killed, crashed or out of memory. mpirun ends all ranks. "
+                + "The last checkpoint is whole: start all ranks again with --resume."
         case .failed(let rank, let host, let reason): "rank \(rank) on \(host) has ended: \(reason)"
         case .different(let name, let rank, let host, let found, let expected):
             "all ranks need the same \(name): rank 0 has \(expected), rank \(rank) on \(host) has \(found)."

@@ -106,7 +106,7 @@ package struct Finetuning {
             ?? chats.training(plan, replayShare: settings.replayShare)
         plan.length = settings.length ?? .steps(max(100, Int((3 * training.stepsPerEpoch).rounded(.up))))
         let tokensPerStep = (training as? PreferenceBatches)?.tokensPerStep ?? plan.rows * context
-        let steps = plan.steps(perEpoch: training.stepsPerEpoch, tokensPerStep: tokensPerStep)
+        let steps = try plan.steps(perEpoch: training.stepsPerEpoch, tokensPerStep: tokensPerStep)
             ?? Self.steps(of: plan, training, trainer, { ranks?.fromFirst(clock()) ?? clock() })
         plan.warmup = settings.warmup ?? TrainingPlan.usualWarmup(for: steps)
         let basePath = CheckpointValue.text(try RelativePath.of(path, from: folder))
@@ -174,11 +174,11 @@ package struct Finetuning {
         if let batches = training as? PreferenceBatches {
             validation = batches.validationSet
         } else {
-            validation = chats.data.validationSet(plan.lossScope)
+            validation = try chats.data.validationSet(plan.lossScope)
         }
         run = try TrainingRun(
             trainer, plan, training: training, validation: validation,
-            replay: chats.replay?.validationSet(plan.lossScope),
+            replay: try chats.replay?.validationSet(plan.lossScope),
             vocabulary: vocabulary.vocabulary, chatTemplate: vocabulary.chatTemplate, adapter: adapter,
             extraFields: fields, starterQuestions: starterQuestions, folder: folder, over: ranks
         )
@@ -194,9 +194,9 @@ package struct Finetuning {
     /// The estimated number of steps of a run of limited time.
     private static func steps(
         of plan: TrainingPlan, _ training: any TrainingBatches, _ trainer: Trainer, _ clock: () -> Double
-    ) -> Int? {
+    ) throws(CorpusError) -> Int? {
         guard case .seconds(let seconds) = plan.length else { return nil }
-        let step = trainer.estimatedStepSeconds(for: training.batch(at: 0), clock: clock)
+        let step = trainer.estimatedStepSeconds(for: try training.batch(at: 0), clock: clock)
         return step > 0 ? Int(seconds / step) : nil
     }
 

@@ -70,10 +70,10 @@ struct FinetuningData {
     /// The checkpoint fields that `init(resuming:)` reads. Paths are relative to the run's folder.
     func fields(from folder: String, replayShare: Double) throws -> OrderedDictionary<CheckpointValue> {
         var fields: OrderedDictionary<CheckpointValue> = [
-            "finetune/data_digest": .text(data.digest), "finetune/replay_share": .number(replay == nil ? 0 : replayShare),
+            "finetune/data_digest": .text(try data.digest), "finetune/replay_share": .number(replay == nil ? 0 : replayShare),
         ]
         if skipsBad { fields["finetune/skips_bad"] = .integer(1) }
-        if let replay { fields["finetune/replay_digest"] = .text(replay.digest) }
+        if let replay { fields["finetune/replay_digest"] = .text(try replay.digest) }
         for (name, paths) in [("data", paths), ("replay", replayPaths)] {
             for (i, path) in paths.enumerated() { fields["finetune/\(name)/\(i)"] = .text(try RelativePath.of(path, from: folder)) }
         }

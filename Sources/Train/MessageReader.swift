@@ -4,7 +4,7 @@ import Tokenize
 /// Decodes messages of a token file to text.
 ///
 ///     let reader = MessageReader(validation, .specialTokens, tokenizer)
-///     let question = reader.text(of: exchange.question)
+///     let question = try reader.text(of: exchange.question)
 struct MessageReader {
     private let tokens: TokenFile
     private let template: ChatTemplate?
@@ -22,21 +22,21 @@ struct MessageReader {
         renderer = if case .jinja? = template { template.flatMap { try? ChatRenderer($0, for: tokenizer) } } else { nil }
     }
 
-    func ids(of range: Range<Int>) -> [TokenID] {
+    func ids(of range: Range<Int>) throws(CorpusError) -> [TokenID] {
         var ids: [TokenID] = []
-        tokens.read(range, into: &ids)
+        try tokens.read(range, into: &ids)
         return ids
     }
 
     /// The text of a user's message before an answer.
-    func question(of range: Range<Int>) -> String {
-        let text = text(of: range)
+    func question(of range: Range<Int>) throws(CorpusError) -> String {
+        let text = try text(of: range)
         return renderer?.question(in: text) ?? text
     }
 
     /// The text of a message, without special tokens.
-    func text(of range: Range<Int>) -> String {
-        let text = tokenizer.text(of: ids(of: range).filter { !specialTokens.contains($0) })
+    func text(of range: Range<Int>) throws(CorpusError) -> String {
+        let text = tokenizer.text(of: try ids(of: range).filter { !specialTokens.contains($0) })
         // In the human-assistant template a turn ends with its line, and the label of the next turn follows.
         return template == .humanAssistant ? String(text.drop { $0 == " " }.prefix { $0 != "\n" }) : text
     }

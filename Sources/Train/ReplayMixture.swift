@@ -1,7 +1,9 @@
+package import Corpus
+
 /// New conversations mixed with a share of older ones (experience replay), to reduce forgetting during fine-tuning.
 ///
 ///     let mixture = ReplayMixture(of: chats, and: older, share: 0.2, rows: 12, context: 384)
-///     mixture.batch(at: 0)                                     // 10 new rows, then 2 older ones; in some batches 9 and 3
+///     try mixture.batch(at: 0)                                  // 10 new rows, then 2 older ones; in some batches 9 and 3
 ///
 /// Of all rows up to any step, the share of older ones is exact, rounded down.
 package struct ReplayMixture: TrainingBatches {
@@ -20,12 +22,12 @@ package struct ReplayMixture: TrainingBatches {
     /// The number of steps in which each new token is used once.
     package var stepsPerEpoch: Double { Double(new.rowsPerEpoch) / (Double(rows) * (1 - share)) }
 
-    package func batch(at step: Int) -> Batch {
+    package func batch(at step: Int) throws(CorpusError) -> Batch {
         let first = olderRows(before: step)
         let last = olderRows(before: step + 1)
         var builder = BatchBuilder(rows: rows, context: context, padding: new.padding)
-        new.fill(&builder, with: step * rows - first..<(step + 1) * rows - last)
-        old.fill(&builder, with: first..<last)
+        try new.fill(&builder, with: step * rows - first..<(step + 1) * rows - last)
+        try old.fill(&builder, with: first..<last)
         return builder.batch
     }
 

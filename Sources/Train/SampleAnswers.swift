@@ -35,7 +35,7 @@ package struct SampleAnswers {
         let renderer = try template.map { try ChatRenderer($0, for: tokenizer) }
         self.complete = complete
         if questions.isEmpty {
-            self.questions = [Self.question(in: tokens, template, tokenizer, maxTokens: max(1, context / 2))].compactMap { $0 }
+            self.questions = [try Self.question(in: tokens, template, tokenizer, maxTokens: max(1, context / 2))].compactMap { $0 }
             return
         }
         var encoder = try Encoder(tokenizer)
@@ -53,15 +53,17 @@ package struct SampleAnswers {
     /// The first exchange of the data or, for plain text, its beginning.
     private static func question(
         in tokens: TokenFile, _ template: ChatTemplate?, _ tokenizer: Tokenizer, maxTokens: Int
-    ) -> Question? {
+    ) throws(CorpusError) -> Question? {
         let reader = MessageReader(tokens, template, tokenizer)
         guard template != nil else {
             let beginning = 0..<min(tokens.count, maxTokens, 24)
-            return beginning.isEmpty ? nil : Question(text: reader.text(of: beginning), prompt: reader.ids(of: beginning), expected: nil)
+            if beginning.isEmpty { return nil }
+            return Question(text: try reader.text(of: beginning), prompt: try reader.ids(of: beginning), expected: nil)
         }
         guard let found = tokens.firstExchange(of: 1...maxTokens) ?? tokens.firstExchange(of: 1...(.max)) else { return nil }
         return Question(
-            text: reader.question(of: found.question), prompt: reader.ids(of: found.prompt), expected: reader.text(of: found.answer))
+            text: try reader.question(of: found.question), prompt: try reader.ids(of: found.prompt),
+            expected: try reader.text(of: found.answer))
     }
 
     /// Lets the current model complete the prompts, with at most 40 tokens each: without a KV cache, each token costs a forward pass.

@@ -21,12 +21,12 @@ package enum StarterQuestions {
         var result: [String] = []
         var firstWords: Set<String> = []
         var remaining = searched
-        data.validation.forEachFirstExchange { exchange in
+        try data.validation.forEachFirstExchange { exchange in
             remaining -= 1
             // A token has at most a few characters on average: longer messages need not be decoded. The tokens include what a Jinja
             // template writes around the message.
             if exchange.question.count <= 2 * lengths.upperBound + 32 {
-                let text = trimmed(reader.question(of: exchange.question))
+                let text = trimmed(try reader.question(of: exchange.question))
                 if isSuitable(text), firstWords.insert(firstWord(of: text)).inserted { result.append(text) }
             }
             return result.count < count && remaining > 0

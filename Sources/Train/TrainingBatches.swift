@@ -5,7 +5,7 @@ import Tokenize
 
 /// A sampler of batches. The batch of a step depends only on the step, so resuming a run needs no sampler state.
 package protocol TrainingBatches: Sendable {
-    func batch(at step: Int) -> Batch
+    func batch(at step: Int) throws(CorpusError) -> Batch
     /// The number of steps in which each token is used once.
     var stepsPerEpoch: Double { get }
 }
@@ -18,7 +18,7 @@ package enum LossScope: String, Sendable, CaseIterable {
 /// Windows at random offsets of the token stream, across conversation boundaries, as in nanoGPT.
 ///
 ///     let batches = RandomWindows(train, rows: 12, context: 384, seed: 1)
-///     let batch = batches.batch(at: 0)
+///     let batch = try batches.batch(at: 0)
 package struct RandomWindows: TrainingBatches {
     private let tokens: TokenFile
     private let rows, context: Int
@@ -38,12 +38,12 @@ package struct RandomWindows: TrainingBatches {
 
     package var stepsPerEpoch: Double { Double(tokens.count) / Double(rows * context) }
 
-    package func batch(at step: Int) -> Batch {
+    package func batch(at step: Int) throws(CorpusError) -> Batch {
         var random = SeededRandom(seed: seed, stream: UInt64(step))
         var builder = BatchBuilder(rows: rows, context: context)
         for _ in 0..<rows {
             let start = Int.random(in: 0..<tokens.count - context, using: &random)
-            builder.add(start..<start + context, of: tokens, lossScope: lossScope)
+            try builder.add(start..<start + context, of: tokens, lossScope: lossScope)
             builder.endRow()
         }
         return builder.batch
@@ -81,18 +81,18 @@ package struct PackedConversations: TrainingBatches {
     /// The share of all positions that is padding.
     package var padded: Double { packing.padded }
 
-    package func batch(at step: Int) -> Batch {
+    package func batch(at step: Int) throws(CorpusError) -> Batch {
         var builder = BatchBuilder(rows: rows, context: context, padding: padding)
-        fill(&builder, with: step * rows..<(step + 1) * rows)
+        try fill(&builder, with: step * rows..<(step + 1) * rows)
         return builder.batch
     }
 
     /// Adds rows, which are numbered through all epochs.
-    func fill(_ builder: inout BatchBuilder, with rows: Range<Int>) {
+    func fill(_ builder: inout BatchBuilder, with rows: Range<Int>) throws(CorpusError) {
         for i in rows {
             let (epoch, index) = i.quotientAndRemainder(dividingBy: packing.rows.count)
             for piece in packing.rows[Shuffle(count: packing.rows.count, seed: seed &+ UInt64(epoch))[index]] {
-                builder.add(piece, of: tokens, lossScope: lossScope)
+                try builder.add(piece, of: tokens, lossScope: lossScope)
             }
             builder.endRow()
         }
@@ -131,13 +131,13 @@ struct BatchBuilder {
     }
 
     /// Adds a conversation, or a piece of one, with the inputs `range`. The targets are one token further.
-    mutating func add(_ range: Range<Int>, of tokens: TokenFile, lossScope: LossScope) {
+    mutating func add(_ range: Range<Int>, of tokens: TokenFile, lossScope: LossScope) throws(CorpusError) {
         let start = Int32(inputs.count % context)
         if lossScope == .all {
-            tokens.read(range.lowerBound..<range.upperBound + 1, into: &ids)
+            try tokens.read(range.lowerBound..<range.upperBound + 1, into: &ids)
             targets += ids.dropFirst()
         } else {
-            tokens.read(range.lowerBound..<range.upperBound + 1, into: &ids, roles: &roles)
+            try tokens.read(range.lowerBound..<range.upperBound + 1, into: &ids, roles: &roles)
             targets += zip(ids, roles).dropFirst().map { $1 == .assistant ? $0 : -1 }
         }
         inputs += ids.dropLast()

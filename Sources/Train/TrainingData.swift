@@ -45,10 +45,12 @@ package struct TrainingData: Sendable {
 
     /// - Parameters:
     ///   - template: The chat template for chat files.
+    ///   - sharing: Other processes of this machine that tokenize a part each, with `tokenizePart`.
     ///   - progress: Called with the number of bytes that are tokenized.
     package init(
         _ source: Source, vocabulary: Vocabulary, template: ChatTemplate = .specialTokens, storage: Storage = .temporary,
-        on pool: WorkerPool, progress: @escaping (_ bytesRead: Int) throws(CorpusError) -> Void = { _ in }
+        sharing: SharedEncoding? = nil, on pool: WorkerPool,
+        progress: @escaping (_ bytesRead: Int) throws(CorpusError) -> Void = { _ in }
     ) throws {
         if source.isPrepared {
             try self.init(prepared: source.paths[0], vocabulary, report: nil)
@@ -56,7 +58,7 @@ package struct TrainingData: Sendable {
         }
         var report: CorpusReport?
         let tokenize = { (folder: String) throws in
-            report = try Self.tokenize(source, with: Tokenizer(vocabulary), template, to: folder, on: pool, progress)
+            report = try Self.tokenize(source, with: Tokenizer(vocabulary), template, to: folder, sharing, on: pool, progress)
         }
         switch storage {
         case .temporary:
@@ -64,11 +66,7 @@ package struct TrainingData: Sendable {
             try tokenize(folder.path)
             try self.init(prepared: folder.path, vocabulary, report: report)
         case .cache(let cache, let version):
-            let recipe = """
-                tokens, format \(TokenMeta.version), slm \(version), vocabulary \(vocabulary.fingerprint), template \(template.rawValue), \
-                validation share \(source.validationShare), validation files \(source.validation.count)\
-                \(source.skipsBad ? ", malformed lines skipped" : "")
-                """
+            let recipe = Self.recipe(source, vocabulary, template, version: version)
             let folder = try cache.folder(for: source.paths + source.validation, recipe: recipe) { folder in
                 try tokenize(folder)
                 try vocabulary.write(to: folder + "/tokenizer.json")       // makes it a complete folder for slm train --data
@@ -88,15 +86,28 @@ package struct TrainingData: Sendable {
         validation = try TokenFile(.val, in: folder, meta)
     }
 
-    private static func tokenize(
-        _ source: Source, with tokenizer: Tokenizer, _ template: ChatTemplate, to folder: String, on pool: WorkerPool,
-        _ progress: @escaping (_ bytesRead: Int) throws(CorpusError) -> Void
-    ) throws(CorpusError) -> CorpusReport {
+    private static func recipe(_ source: Source, _ vocabulary: Vocabulary, _ template: ChatTemplate, version: String) -> String {
+        """
+        tokens, format \(TokenMeta.version), slm \(version), vocabulary \(vocabulary.fingerprint), template \(template.rawValue), \
+        validation share \(source.validationShare), validation files \(source.validation.count)\
+        \(source.skipsBad ? ", malformed lines skipped" : "")
+        """
+    }
+
+    private static func encoder(_ source: Source, with tokenizer: Tokenizer, _ template: ChatTemplate) -> CorpusEncoder {
         var encoder = CorpusEncoder(tokenizer, file: "tokenizer.json", template: template)
         encoder.validationShare = source.validationShare
         encoder.skipsBad = source.skipsBad
+        return encoder
+    }
+
+    private static func tokenize(
+        _ source: Source, with tokenizer: Tokenizer, _ template: ChatTemplate, to folder: String, _ sharing: SharedEncoding?,
+        on pool: WorkerPool, _ progress: @escaping (_ bytesRead: Int) throws(CorpusError) -> Void
+    ) throws(CorpusError) -> CorpusReport {
+        var encoder = encoder(source, with: tokenizer, template)
         encoder.progress = progress
-        let report = try encoder.write(source.paths, validation: source.validation, to: folder, on: pool)
+        let report = try encoder.write(source.paths, validation: source.validation, to: folder, sharing: sharing, on: pool)
         let isSplit = report.train.conversations > 0 && report.val.conversations > 0
         if isSplit || !source.validation.isEmpty || source.paths.contains("-") { return report }
         if try TokenMeta(reading: folder + "/meta.json").template == nil { return report }
@@ -109,6 +120,24 @@ package struct TrainingData: Sendable {
     }
 }
 
+// Several processes.
+extension TrainingData {
+    /// Whether the cache has the token files of a source.
+    package static func isCached(
+        _ source: Source, vocabulary: Vocabulary, template: ChatTemplate, in cache: DatasetCache, version: String
+    ) throws -> Bool {
+        try cache.contains(source.paths + source.validation, recipe: recipe(source, vocabulary, template, version: version))
+    }
+
+    /// Tokenizes this process's part of a source, for the process that builds the data.
+    package static func tokenizePart(
+        of source: Source, vocabulary: Vocabulary, template: ChatTemplate, sharing: SharedEncoding, on pool: WorkerPool
+    ) throws {
+        try encoder(source, with: Tokenizer(vocabulary), template)
+            .encodePart(of: source.paths, validation: source.validation, sharing: sharing, on: pool)
+    }
+}
+
 extension TrainingData {
     private func tokens(_ split: DatasetSplit) -> TokenFile { split == .train ? training : validation }
 
@@ -117,25 +146,24 @@ extension TrainingData {
         meta.template == nil ? max(0, tokens(split).count + context - 2) / context : meta.counts(of: split).conversations
     }
 
-    /// The memory of the token files, which stays in use once they are read, and of the packing.
+    /// The memory of the token files, which stays in use once they are read, and of the packing. Of token files that are larger than
+    /// ``TokenFile/checkedBytes``, the system can release pages at any time.
     package var memoryBytes: Double {
         DatasetSplit.allCases.map { meta.counts(of: $0) }.reduce(0) {
-            $0 + Double($1.tokens * meta.width + $1.turns * 8 + $1.conversations * 48)
-        }
+            $0 + Double($1.turns * 8 + $1.conversations * 48)
+        } + Double(training.residentBytes + validation.residentBytes)
     }
 
     /// Identifies the tokens and their split.
     package var digest: String {
-        let digest = Digest()
-        var ids: [TokenID] = []
-        for file in [training, validation] {
-            for start in stride(from: 0, to: file.count, by: 1 << 16) {
-                file.read(start..<min(start + 1 << 16, file.count), into: &ids)
-                digest.add(ids)
+        get throws(CorpusError) {
+            let digest = Digest()
+            for file in [training, validation] {
+                try file.addIDs(to: digest)
+                digest.add([-1])       // the border between the sets
             }
-            digest.add([-1])       // the border between the sets
+            return digest.text
         }
-        return digest.text
     }
 
     /// The batches of a set: packed conversations or, for plain text or if the plan says so, random windows.
@@ -147,8 +175,8 @@ extension TrainingData {
     }
 
     /// The validation set; nil if it has no targets.
-    package func validationSet(_ lossScope: LossScope) -> ValidationSet? {
-        ValidationSet(validation, meta.template, vocabulary, lossScope: lossScope)
+    package func validationSet(_ lossScope: LossScope) throws(CorpusError) -> ValidationSet? {
+        try ValidationSet(validation, meta.template, vocabulary, lossScope: lossScope)
     }
 
     /// Packed conversations, also for plain text.

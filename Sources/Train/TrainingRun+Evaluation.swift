@@ -132,7 +132,7 @@ extension TrainingRun {
     /// Evaluates about 1,000 tokens. Returns their exact number.
     private func evaluateLittle(_ progress: (_ tokens: Int, _ all: Int) throws -> Void) throws -> Int {
         guard let part = validation?.part(of: 1_024) else {
-            let batch = training.batch(at: 0).selecting(0..<1)
+            let batch = try training.batch(at: 0).selecting(0..<1)
             _ = trainer.tokenLosses(of: batch)
             try progress(context, context)
             return context
@@ -168,7 +168,7 @@ extension TrainingRun {
         let all = trainingRows
         state.evaluationBatches = (all + plan.rows - 1) / plan.rows
         let parts = try ranks.shared(state.evaluationBatches) { step in
-            let batch = training.batch(at: step)
+            let batch = try training.batch(at: step)
             let rows = min(all - step * plan.rows, batch.rows)
             try progress(min(all, (step + 1) * plan.rows) * context)
             return trainer.evaluation(of: batch.selecting(0..<rows), turnEnds: turnEnds)

@@ -30,7 +30,7 @@ extension TrainingRun {
             }
             let rate = currentRate
             let step = state.step
-            let result = preferences?.takeStep(step, with: trainer, rate: rate) ?? trainer.step(training.batch(at: step), rate: rate)
+            let result = try preferences?.takeStep(step, with: trainer, rate: rate) ?? trainer.step(training.batch(at: step), rate: rate)
             state.step += 1
             state.seconds = clock() - begin
             guard result.loss.isFinite, result.gradientNorm.isFinite else {
@@ -65,7 +65,7 @@ extension TrainingRun {
 
     /// Writes `last.h5`, unless the weights give no finite loss: then the older file stays, from which the run can resume.
     private func saveIfFinite(_ report: (Event) throws -> Void) throws {
-        if trainer.hasFiniteLoss(on: training.batch(at: state.step)) { try save("last.h5", report) }
+        if trainer.hasFiniteLoss(on: try training.batch(at: state.step)) { try save("last.h5", report) }
     }
 
     private var currentRate: Float {

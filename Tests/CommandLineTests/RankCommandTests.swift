@@ -55,6 +55,32 @@ import TestSupport
     }
 
     @Test(.enabled(if: mpirun != nil, "mpirun is not installed: sudo apt-get install openmpi-bin"))
+    func `two processes tokenize together, and write the files of one`() throws {
+        // Several blocks of 128 KB for each.
+        let text = (0..<9_000).map { "[INST] What comes after \($0)? [/INST] After \($0) comes \($0 + 1).\n" }.joined()
+        folder.write(text, to: "chats.txt")
+        let arguments = { (name: String) in
+            [
+                "train", "--data", folder("chats.txt"), "--out", folder(name), "--vocab-size", "300", "--layers", "1", "--width", "32",
+                "--heads", "2", "--context", "32", "--batch", "4", "--max-steps", "1", "--threads", "1",
+            ]
+        }
+        let shared = try ranks(2, arguments("two"))
+        #expect(shared.status == 0, "\(shared.errors)")
+        let alone = try slm(arguments("one"), ["XDG_CACHE_HOME": folder("other cache")])
+        #expect(alone.status == 0, "\(alone.errors)")
+        var compared = 0
+        for path in FileManager.default.enumerator(atPath: folder("cache"))?.compactMap({ $0 as? String }) ?? [] {
+            guard path.hasSuffix(".bin") else { continue }
+            let a = FileManager.default.contents(atPath: folder("cache/\(path)"))
+            let b = FileManager.default.contents(atPath: folder("other cache/\(path)"))
+            #expect(a == b && b != nil, "\(path)")
+            compared += 1
+        }
+        #expect(compared == 4)
+    }
+
+    @Test(.enabled(if: mpirun != nil, "mpirun is not installed: sudo apt-get install openmpi-bin"))
     func `an error of one process ends all, and each says why`() throws {
         chats()
         // The second process has other data.

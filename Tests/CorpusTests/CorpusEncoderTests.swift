@@ -18,7 +18,7 @@ import Tokenize
     private func text(_ split: DatasetSplit, in path: String) throws -> String {
         let file = try TokenFile(split, in: path)
         var ids: [TokenID] = []
-        file.read(0..<file.count, into: &ids)
+        try file.read(0..<file.count, into: &ids)
         return try byteTokenizer().text(of: ids)
     }
 
@@ -239,7 +239,7 @@ import Tokenize
             try encoder.write([folder("plain.txt")], to: folder("plain"), on: WorkerPool(threads: 2))
             let file = try TokenFile(.train, in: folder("plain"))
             var ids: [TokenID] = []
-            file.read(0..<file.count, into: &ids)
+            try file.read(0..<file.count, into: &ids)
             let isEqual = ids == (try tokenizer.ids(of: text))
             #expect(isEqual, "blocks of \(block)")
         }

@@ -105,10 +105,10 @@ import Kernels
         return (try TokenFile(.train, in: folder.path), tokenizer)
     }
 
-    private func texts(_ exchange: TokenFile.Exchange, _ tokens: TokenFile, _ tokenizer: Tokenizer) -> [String] {
-        [exchange.prompt, exchange.question, exchange.answer].map { range in
+    private func texts(_ exchange: TokenFile.Exchange, _ tokens: TokenFile, _ tokenizer: Tokenizer) throws -> [String] {
+        try [exchange.prompt, exchange.question, exchange.answer].map { range in
             var ids: [TokenID] = []
-            tokens.read(range, into: &ids)
+            try tokens.read(range, into: &ids)
             return tokenizer.text(of: ids)
         }
     }
@@ -117,15 +117,15 @@ import Kernels
         let (tokens, tokenizer) = try file(
             "[INST] a very long question [/INST] no [INST] b? [/INST] b!\n[INST] unanswered\n[INST] c? [/INST] c!\n")
         let found = try #require(tokens.firstExchange(of: 1...8))
-        #expect(texts(found, tokens, tokenizer) == ["<|user|>c?<|assistant|>", "c?<|assistant|>", "c!<|eos|>"])
+        #expect(try texts(found, tokens, tokenizer) == ["<|user|>c?<|assistant|>", "c?<|assistant|>", "c!<|eos|>"])
         let long = try #require(tokens.firstExchange(of: 1...100))
-        #expect(texts(long, tokens, tokenizer)[0] == "<|user|>a very long question<|assistant|>")
+        #expect(try texts(long, tokens, tokenizer)[0] == "<|user|>a very long question<|assistant|>")
         #expect(tokens.firstExchange(of: 1...3) == nil)
     }
 
     @Test func `human-assistant chats have exchanges and plain text has none`() throws {
         let (tokens, tokenizer) = try file("[INST] c? [/INST] c!\n", template: .humanAssistant)
-        #expect(texts(try #require(tokens.firstExchange(of: 1...100)), tokens, tokenizer)[0] == "Human: c?\nAssistant:")
+        #expect(try texts(#require(tokens.firstExchange(of: 1...100)), tokens, tokenizer)[0] == "Human: c?\nAssistant:")
         #expect(try file("just a text\n").0.firstExchange(of: 1...100) == nil)
     }
 }

@@ -29,14 +29,14 @@ import Tokenize
         try encoder.write([path], to: folder("out"), on: WorkerPool(threads: 2))
         let file = try TokenFile(.train, in: folder("out"))
         var whole: [TokenID] = [], roles: [TokenRole] = [], ids: [TokenID] = [], some: [TokenRole] = []
-        file.read(0..<file.count, into: &whole, roles: &roles)
+        try file.read(0..<file.count, into: &whole, roles: &roles)
         let text = "<|user|>Hi<|assistant|>Yo<|eos|><|user|>A<|eos|><|user|>B<|assistant|>C<|user|>D<|eos|>"
         #expect(try byteTokenizer().text(of: whole) == text)
         #expect(roles.map { "\($0.rawValue)" }.joined() == "0111222" + "011" + "0112211")
         #expect(file.turns.map(\.start) == [0, 1, 4, 7, 8, 10, 11, 13, 15])
         for low in 0...file.count {
             for high in low...file.count {
-                file.read(low..<high, into: &ids, roles: &some)
+                try file.read(low..<high, into: &ids, roles: &some)
                 #expect(ids == Array(whole[low..<high]) && some == Array(roles[low..<high]))
             }
         }
@@ -52,7 +52,7 @@ import Tokenize
         try encoder.write([path], to: folder("out"), on: WorkerPool(threads: 1))
         let file = try TokenFile(.train, in: folder("out"))
         var ids: [TokenID] = []
-        file.read(0..<file.count, into: &ids)
+        try file.read(0..<file.count, into: &ids)
         #expect(ids == [0, 76, 109, 2])
         #expect(try InputFile.contents(of: folder("out/train.bin")).count == 16)
     }

@@ -1,5 +1,6 @@
 import Distributed
 import Kernels
+import Synchronization
 import TestSupport
 import Testing
 import Threads
@@ -91,5 +92,50 @@ struct RankGroupTests {
                 continue
             }
         }
+    }
+
+    @Test func `when mpirun ends the ranks, the first one that is alive names those that are not`() throws {
+        final class Flag: Sendable { let isSet = Atomic(false) }
+        let network = ThreadNetwork(), isEnding = Flag(), found = Mailbox<(Int, RankError?)>(), started = Mailbox<Void>()
+        for rank in 0..<3 {
+            try BackgroundThread.run {
+                let group = try? RankGroup(
+                    ThreadTransport(rank: rank, of: 3, in: network),
+                    whenLost: { _ in while true { _ = Mailbox<Void>().take(within: .seconds(1_000)) } },
+                    isEnding: { isEnding.isSet.load(ordering: .relaxed) }, whenEnding: { if rank != 0 { found.put((rank, $0)) } })
+                if rank == 0 { network.kill(0) }
+                started.put(())
+                group?.wait()
+            }
+        }
+        for _ in 0..<3 { try #require(started.take(within: .seconds(20)) != nil) }
+        isEnding.isSet.store(true, ordering: .relaxed)
+        var errors: [Int: RankError?] = [:]
+        for _ in 0..<2 {
+            let (rank, error) = try #require(found.take(within: .seconds(20)))
+            errors[rank] = error
+        }
+        let error = try #require(errors[1] ?? nil), host = try #require("\(error)".split(separator: " ").dropFirst(3).first)
+        #expect("\(error)" == """
+            rank 0 on \(host) has ended without a message: killed, crashed or out of memory. mpirun ends all ranks. The last checkpoint is \
+            whole: start all ranks again with --resume.
+            """)
+        #expect(errors[2] == .some(nil), "one message is enough")
+    }
+
+    @Test func `when mpirun ends ranks that are all alive, none is named`() throws {
+        let found = Mailbox<RankError?>()
+        let network = ThreadNetwork()
+        for rank in 0..<2 {
+            try BackgroundThread.run {
+                let group = try? RankGroup(
+                    ThreadTransport(rank: rank, of: 2, in: network),
+                    whenLost: { _ in while true { _ = Mailbox<Void>().take(within: .seconds(1_000)) } }, isEnding: { true },
+                    whenEnding: { found.put($0) })
+                group?.wait()
+                _ = Mailbox<Void>().take(within: .seconds(1_000))
+            }
+        }
+        for _ in 0..<2 { #expect(try #require(found.take(within: .seconds(20))) == nil) }
     }
 }

@@ -98,7 +98,7 @@ def children(pid):
 
 def check_kills(slm, case, reference, kills, seconds):
     """`seconds` is the duration of a whole run."""
-    waits = []
+    waits, named = [], 0
     for i in range(kills):
         shutil.rmtree(case.folder / "killed", ignore_errors=True)
         ranks = random.choice([2, 4])
@@ -117,6 +117,7 @@ def check_kills(slm, case, reference, kills, seconds):
             process.communicate(timeout=60)
             continue
         victim = random.choice(pids)
+        is_training = (case.folder / "killed/log.jsonl").exists()
         begin = time.monotonic()
         os.kill(victim, signal.SIGSTOP if stops else signal.SIGKILL)
         output, _ = process.communicate(timeout=60)
@@ -131,11 +132,16 @@ def check_kills(slm, case, reference, kills, seconds):
             assert waits[-1] < 10.5, f"{waits[-1]:.1f} s until all processes had ended\n{output}"
             words = ["has not responded", "has not ended within"] if stops else ["exited on signal 9"]
             assert any(word in output for word in words), output
+            if is_training and not stops and "done:" not in output:
+                # The first of the others says which one is gone, once.
+                assert output.count("has ended without a message") == 1 and f"rank {pids.index(victim)} on " in output, output
+                named += 1
         if case.checkpoint("killed").exists() or (case.folder / "killed/best.h5").exists():
             run(slm, random.choice([0, 1, 2, 4]), *case.resuming("killed"))
             expect_same(reference, case.checkpoint("killed"), f"kill {i}: resumed")
     assert waits, "no process was killed while it trained"
-    print(f"{case.name}: {len(waits)} processes killed or stopped; all ended within {max(waits):.1f} s; what had a checkpoint resumed to the same bits")
+    print(f"{case.name}: {len(waits)} processes killed or stopped; all ended within {max(waits):.1f} s; "
+          f"{named} were killed while they trained, and the others named them; what had a checkpoint resumed to the same bits")
 
 
 def check_faults(slm, case):

@@ -42,7 +42,7 @@ import Train
             var plan = TrainingPlan()
             plan.rows = 4
             let batches = try data([chats(.sums, 100, in: "sums.jsonl")], on: processor.pool).packedBatches(.train, plan, context: 48)
-            for step in 0..<steps { _ = trainer.step(batches.batch(at: step), rate: 1e-2) }
+            for step in 0..<steps { _ = trainer.step(try batches.batch(at: step), rate: 1e-2) }
         }
         var checkpoint = Checkpoint(configuration, weights: OrderedDictionary(trainer.parameters.values, of: trainer.parameters.list))
         checkpoint.tokenizer = try StoredTokenizer(Self.vocabulary)

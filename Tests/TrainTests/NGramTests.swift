@@ -30,9 +30,9 @@ import Train
         return try TokenFile(path, vocabularySize: vocabulary)
     }
 
-    private func counting(of text: TokenFile, vocabulary: Int, maxTokens: Int = NGramCounting.maxTokens) -> NGramCounting {
+    private func counting(of text: TokenFile, vocabulary: Int, maxTokens: Int = NGramCounting.maxTokens) throws -> NGramCounting {
         var counting = NGramCounting(of: text, vocabulary: vocabulary, maxTokens: maxTokens)
-        while counting.share < 1 { counting.countNext(of: text) }
+        while counting.share < 1 { try counting.countNext(of: text) }
         return counting
     }
 
@@ -59,18 +59,44 @@ import Train
     }
 
     @Test func `all n-grams of a text are counted, also across the borders of its parts`() throws {
-        let V = 50, text = Self.text(200_000, vocabulary: V, seed: 5), counted = counting(of: try file(text, vocabulary: V), vocabulary: V)
+        let V = 50, text = Self.text(200_000, vocabulary: V, seed: 5)
+        let counted = try counting(of: file(text, vocabulary: V), vocabulary: V)
         let pairs = zip(text, text.dropFirst()).map { a, b -> UInt64 in UInt64(a) << 6 | UInt64(b) }
         let model = KneserNeyModel(SortedCounts(pairs, bits: 12), bits: 6)
         let counts = try #require(NGramCounts(of: counted, vocabulary: V, pairs: 10))
         #expect(counts.afterToken.totals == model.totals && model.totals.reduce(0, +) == 199_999)
     }
 
+    @Test(arguments: [2, 3]) func `ranks count what one process counts, also when they stop in between`(_ count: Int) throws {
+        // Four parts of a million tokens.
+        let V = 40, text = try file(Self.text(3_300_000, vocabulary: V, seed: 2), vocabulary: V)
+        let alone = try counting(of: text, vocabulary: V)
+        var stopped = NGramCounting(of: text, vocabulary: V)
+        for _ in 0..<count { try stopped.countNext(of: text) }
+        let found = try withRanks(count) { ranks -> [NGramCounting] in
+            var counting = NGramCounting(of: text, vocabulary: V)
+            do {
+                try counting.countNext(of: text, over: ranks)
+                counting.merge(over: ranks)
+                let stopped = counting
+                while counting.share < 1 { try counting.countNext(of: text, over: ranks) }
+                counting.merge(over: ranks)
+                return [stopped, counting]
+            } catch { return [] }
+        }
+        let isSame = { (a: NGramCounting, b: NGramCounting) in
+            a.share == b.share && a.bigrams.numbers == b.bigrams.numbers && a.bigrams.counts == b.bigrams.counts
+                && a.trigrams.numbers == b.trigrams.numbers && a.trigrams.counts == b.trigrams.counts
+        }
+        #expect(alone.trigrams.counts.reduce(0) { $0 + Int($1) } == 3_300_000 - 2)
+        for counts in found { #expect(counts.count == 2 && isSame(counts[0], stopped) && isSame(counts[1], alone)) }
+    }
+
     /// The last quarter of the text has tokens that the rest lacks.
     @Test func `a text that is too long is sampled from its beginning to its end`() throws {
         let text = (0..<60_000).map { UInt16($0 % 7) } + (0..<20_000).map { UInt16(10 + $0 % 5) }
         let path = try file(text, vocabulary: 16)
-        let counting = counting(of: path, vocabulary: 16, maxTokens: 8_192)
+        let counting = try counting(of: path, vocabulary: 16, maxTokens: 8_192)
         let counts = try #require(NGramCounts(of: counting, vocabulary: 16, pairs: 10)), model = counts.afterToken
         #expect(model.totals.reduce(0, +) <= 8_192 && model.contexts == Array(0..<7) + Array(10..<15))
         let late = zip(model.contexts, model.totals).filter { $0.0 >= 10 }.map(\.1).reduce(0, +)
@@ -114,7 +140,7 @@ import Train
         while text.count < 4_000 {
             text += noise.next() % 2 == 0 ? [1, 2, 5] : [UInt16(noise.next() % 12), UInt16(noise.next() % 12)]
         }
-        let counts = try #require(NGramCounts(of: counting(of: try file(text, vocabulary: V), vocabulary: V), vocabulary: V, pairs: 40))
+        let counts = try #require(NGramCounts(of: counting(of: file(text, vocabulary: V), vocabulary: V), vocabulary: V, pairs: 40))
         let ids = text.map { UInt64($0) }
         let trigrams = zip(ids, zip(ids.dropFirst(), ids.dropFirst(2))).map { ($0 << bits | $1.0) << bits | $1.1 }
         let afterPair = KneserNeyModel(SortedCounts(trigrams, bits: 12), bits: bits)
@@ -144,7 +170,7 @@ import Train
             let b = Int(text[text.count - 1])
             text.append(UInt16(b == 3 || noise.next() % 5 == 0 ? Int(noise.next() % 12) : (a * 5 + b * 7 + 1) % 12))
         }
-        let counts = try #require(NGramCounts(of: counting(of: try file(text, vocabulary: 12), vocabulary: 12), vocabulary: 12, pairs: 100))
+        let counts = try #require(NGramCounts(of: counting(of: file(text, vocabulary: 12), vocabulary: 12), vocabulary: 12, pairs: 100))
         #expect(counts.pairs.count == 100 && !counts.pairs.contains { $0.last == 3 })
     }
 
@@ -155,7 +181,7 @@ import Train
         let tokens = try file(Self.text(60_000, vocabulary: V, seed: 1), vocabulary: V)
         var preparation = try #require(
             NGramPreparation(configuration, of: tokens, contexts: 60_000, on: processor, precision: .float32, seed: 3))
-        let made = preparation.run(of: tokens, shouldStop: { false })
+        let made = try preparation.run(of: tokens, shouldStop: { false })
         let initialization = try #require(made)
         let trainer = Trainer(configuration, on: processor, precision: .float32, seed: 3)
         let parameters = trainer.parameters
@@ -258,7 +284,7 @@ import Train
         var preparation = try #require(
             NGramPreparation(configuration, of: tokens, contexts: 4_096, on: processor, precision: .float32, seed: 3))
         var calls = 0
-        let isStopped = preparation.run(
+        let isStopped = try preparation.run(
             of: tokens,
             shouldStop: {
                 calls += 1
@@ -287,7 +313,7 @@ import Train
         let processor = try Processor(threads: 1)
         var preparation = try #require(NGramPreparation(
             configuration, of: tokens, contexts: 4_096, on: processor, precision: .float32, seed: 3))
-        let isStopped = preparation.run(of: tokens, shouldStop: { calls += 1; return calls > limit }) == nil
+        let isStopped = try preparation.run(of: tokens, shouldStop: { calls += 1; return calls > limit }) == nil
         #expect(isStopped)
         var stored = Checkpoint(configuration, weights: [:])
         stored.training = preparation.values

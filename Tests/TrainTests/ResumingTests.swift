@@ -201,7 +201,7 @@ import Train
         plan.lossScope = .assistant
         let run = try run(plan, in: "run"), batches = try data().packedBatches(.train, plan, context: 32)
         try train(run)
-        let targets = (0..<12).map { batches.batch(at: $0).targetCount }.reduce(0, +)
+        let targets = try (0..<12).map { try batches.batch(at: $0).targetCount }.reduce(0, +)
         #expect(run.state.tokens == 12 * 64 && run.state.lossTokens == targets && targets < 6 * 64)
         #expect(try Checkpoint(reading: folder("run/last.h5")).integer("loss_tokens") == targets)
     }

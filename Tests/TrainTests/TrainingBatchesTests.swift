@@ -33,7 +33,7 @@ import Train
         let epoch = Int(batches.stepsPerEpoch)
         var targets = 0, padded = 0
         for step in 0..<epoch {
-            let batch = batches.batch(at: step)
+            let batch = try batches.batch(at: step)
             #expect(batch.inputs.count == context)
             targets += batch.targets.count { $0 >= 0 }
             padded += zip(batch.inputs, batch.targets).count { $0 == 3 && $1 < 0 }
@@ -46,7 +46,7 @@ import Train
     @Test func `a packed row has the start of each conversation, and targets from the same conversation`() throws {
         let batches = try PackedConversations(tokens(Self.lengths), rows: 4, context: 64, seed: 3, padding: 3)
         for step in 0..<10 {
-            let batch = batches.batch(at: step)
+            let batch = try batches.batch(at: step)
             for i in batch.inputs.indices where batch.targets[i] >= 0 {
                 let isLastOfRow = i % 64 == 63, document = batch.documentStarts?[i] ?? 0
                 if !isLastOfRow, (batch.documentStarts?[i + 1] ?? 0) == document, batch.targets[i + 1] >= 0 {
@@ -71,12 +71,12 @@ import Train
         let packed = try PackedConversations(tokens, rows: 2, context: 64, seed: 3, padding: 3)
         let again = try PackedConversations(tokens, rows: 2, context: 64, seed: 3, padding: 3)
         let other = try PackedConversations(tokens, rows: 2, context: 64, seed: 4, padding: 3)
-        #expect(packed.batch(at: 700).inputs == again.batch(at: 700).inputs)
-        #expect(packed.batch(at: 7).inputs != other.batch(at: 7).inputs)
-        #expect(packed.batch(at: 0).inputs != packed.batch(at: Int(packed.stepsPerEpoch)).inputs)
+        #expect(try packed.batch(at: 700).inputs == again.batch(at: 700).inputs)
+        #expect(try packed.batch(at: 7).inputs != other.batch(at: 7).inputs)
+        #expect(try packed.batch(at: 0).inputs != packed.batch(at: Int(packed.stepsPerEpoch)).inputs)
         let windows = try RandomWindows(tokens, rows: 3, context: 50, seed: 9)
-        #expect(windows.batch(at: 5).inputs == (try RandomWindows(tokens, rows: 3, context: 50, seed: 9).batch(at: 5).inputs))
-        #expect(windows.batch(at: 5).inputs != windows.batch(at: 6).inputs)
+        #expect(try windows.batch(at: 5).inputs == RandomWindows(tokens, rows: 3, context: 50, seed: 9).batch(at: 5).inputs)
+        #expect(try windows.batch(at: 5).inputs != windows.batch(at: 6).inputs)
     }
 
     @Test func `windows start at every offset, and predict the next token`() throws {
@@ -84,14 +84,14 @@ import Train
         var seen = Set<[Int32]>()
         let windows = try RandomWindows(tokens, rows: 4, context: 10, seed: 2)
         for step in 0..<200 {
-            let batch = windows.batch(at: step)
+            let batch = try windows.batch(at: step)
             for row in 0..<4 {
                 let inputs = Array(batch.inputs[row * 10..<row * 10 + 10]), targets = Array(batch.targets[row * 10..<row * 10 + 10])
                 #expect(inputs.dropFirst() == targets.dropLast())
                 seen.insert(inputs + [targets[9]])
             }
         }
-        #expect(batchStarts(tokens, 10).isSubset(of: seen))
+        #expect(try batchStarts(tokens, 10).isSubset(of: seen))
     }
 
     @Test func `an epoch of windows has as many tokens as the data`() throws {
@@ -99,10 +99,10 @@ import Train
         #expect(windows.stepsPerEpoch == Double(tokens.count) / 40)
     }
 
-    private func batchStarts(_ tokens: TokenFile, _ context: Int) -> Set<[Int32]> {
-        Set((0..<tokens.count - context).map { start in
+    private func batchStarts(_ tokens: TokenFile, _ context: Int) throws -> Set<[Int32]> {
+        try Set((0..<tokens.count - context).map { start in
             var ids: [Int32] = []
-            tokens.read(start..<start + context + 1, into: &ids)
+            try tokens.read(start..<start + context + 1, into: &ids)
             return ids
         })
     }

@@ -31,7 +31,7 @@ import Train
         let tokenizer = try Tokenizer(vocabulary)
         var ids: [TokenID] = []
         return try file.conversations.map { range in
-            file.read(range, into: &ids)
+            try file.read(range, into: &ids)
             return try #require(Int(tokenizer.text(of: ids.filter { $0 > 3 }).filter(\.isNumber)))
         }
     }
@@ -73,7 +73,7 @@ import Train
         #expect(!validation.isEmpty && (training + validation).sorted() == Array(0..<100))
         for (name, other) in [("cached", cached), ("prepared", prepared), ("fine-tuning", finetuned)] {
             #expect(try numbers(in: other.validation) == validation && numbers(in: other.training) == training, "\(name)")
-            #expect(other.digest == trained.digest && other.meta.identity == trained.meta.identity, "\(name)")
+            #expect(try other.digest == trained.digest && other.meta.identity == trained.meta.identity, "\(name)")
         }
     }
 
@@ -134,9 +134,9 @@ import Train
         let lines = (0..<40).map { "line \($0) of words\n" }, data = try data(source(lines.joined(), "text.txt"))
         let tokenizer = try Tokenizer(vocabulary)
         var ids: [TokenID] = []
-        data.training.read(0..<data.training.count, into: &ids)
+        try data.training.read(0..<data.training.count, into: &ids)
         let training = tokenizer.text(of: ids.filter { $0 > 3 })
-        data.validation.read(0..<data.validation.count, into: &ids)
+        try data.validation.read(0..<data.validation.count, into: &ids)
         let validation = tokenizer.text(of: ids.filter { $0 > 3 })
         #expect(training + validation == lines.joined() && (2...6).contains(validation.split(separator: "\n").count))
         #expect(data.exampleCount(.train, context: 32) == (data.training.count + 30) / 32)
@@ -155,13 +155,13 @@ import Train
         let isOld = { (row: [Int32]) in row.contains(126) }  // z is 122, plus 4 special tokens
         var newer: [[Int32]] = [], older = 0
         for step in 0..<60 {
-            let batch = mixture.batch(at: step)
+            let batch = try mixture.batch(at: step)
             #expect(batch.rows == 3 && batch.inputs.count == 96)
             older += rows(batch).count(where: isOld)
             newer += rows(batch).filter { !isOld($0) }
             #expect(older == Int(Double(3 * (step + 1)) * share), "at step \(step)")
         }
-        let alone = (0..<60).flatMap { rows(new.batch(at: $0)) }
+        let alone = try (0..<60).flatMap { rows(try new.batch(at: $0)) }
         #expect(newer == Array(alone.prefix(newer.count)))
         #expect(abs(mixture.stepsPerEpoch * 3 * (1 - share) - Double(new.rowsPerEpoch)) < 1e-9)
     }

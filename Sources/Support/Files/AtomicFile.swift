@@ -78,7 +78,23 @@ package struct AtomicFile: ~Copyable {
         try finish()
         guard rename(part, target) == 0 else { throw failure() }
         isCommitted = true
-        let folder = open(Self.folder(of: part), O_RDONLY | O_DIRECTORY | O_CLOEXEC)        // so that the name survives a power cut, too
+        Self.syncFolder(of: part)
+    }
+
+    /// Flushes all bytes to disk and closes the file. `files` renames its part, or removes it.
+    ///
+    /// - Returns: The path of the part.
+    package consuming func finish(into files: FinishedFiles) throws(FileError) -> String {
+        try finish()
+        let part = part
+        files.add(part)
+        isCommitted = true
+        return part
+    }
+
+    /// Flushes the names of a file's folder to disk, so that a new name survives a power cut, too.
+    static func syncFolder(of path: String) {
+        let folder = open(Self.folder(of: path), O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         if folder >= 0 {
             _ = fsync(folder)
             close(folder)

@@ -14,6 +14,12 @@ package final class MappedFile: Sendable {
         try self.init(path, try Self.open(path), writable: writable)
     }
 
+    /// Lets the system read only the pages that are accessed, instead of those around them, too.
+    package func expectRandomAccess() { bytes.advise(0..<count, MADV_RANDOM) }
+
+    /// Starts to read the pages of a byte range from the disk, without waiting for them.
+    package func prefetch(_ range: Range<Int>) { bytes.advise(range, MADV_WILLNEED) }
+
     /// Maps the same file twice, writable and read-only, even if another file takes its place meanwhile. Each mapping has pages of its own
     /// to release.
     package static func twice(_ path: String) throws(FileError) -> (writable: MappedFile, readOnly: MappedFile) {
@@ -92,11 +98,13 @@ private struct Pages: ~Copyable, @unchecked Sendable {
         bytes.copyMemory(from: start + offset, byteCount: target.count)
     }
 
-    func prepare(_ range: Range<Int>) {
+    func prepare(_ range: Range<Int>) { advise(range, 22) }        // MADV_POPULATE_READ; Linux before 5.14 does nothing
+
+    /// Advises the system about the pages of a byte range.
+    func advise(_ range: Range<Int>, _ advice: Int32) {
         precondition(range.lowerBound >= 0 && range.upperBound <= count, "bytes \(range) of \(count)")
-        let first = range.lowerBound / sysconf(Int32(_SC_PAGESIZE)) * sysconf(Int32(_SC_PAGESIZE))
-        let populateRead: Int32 = 22                           // MADV_POPULATE_READ; Linux before 5.14 does nothing
-        if let start, first < range.upperBound { madvise(start + first, range.upperBound - first, populateRead) }
+        let page = sysconf(Int32(_SC_PAGESIZE)), first = range.lowerBound / page * page
+        if let start, first < range.upperBound { madvise(start + first, range.upperBound - first, advice) }
     }
 
     func release(_ range: Range<Int>) {

@@ -5,7 +5,7 @@ package enum EvaluationError: Error, Equatable {
     case noTargets(path: String, scope: LossScope)
     /// The tokens were written with a chat template other than the model's.
     case wrongTemplate(path: String, found: String, expected: String)
-    /// A token file that is neither train.bin nor val.bin.
+    /// A token file that is neither train.bin nor val.bin nor one of their shards.
     case unknownTokens(path: String)
     case strideTooLong(stride: Int, context: Int)
     /// Two models split the same files into different numbers of pieces.
@@ -26,7 +26,8 @@ extension EvaluationError: CustomStringConvertible {
         case .wrongTemplate(let path, let found, let expected):
             "\(path): expected the model's chat template '\(expected)', found '\(found)'. "
                 + "Write the tokens again: slm corpus build --chat-template \(expected)"
-        case .unknownTokens(let path): "\(path): expected train.bin or val.bin in a folder that slm corpus build wrote."
+        case .unknownTokens(let path): 
+            "\(path): expected train.bin, val.bin or one of their shards in a folder that slm corpus build wrote."
         case .strideTooLong(let stride, let context):
             "expected a stride of at most \(context) (the model's context), found \(stride) (--stride). A longer stride would skip tokens."
         case .differentPieces(let a, let b):

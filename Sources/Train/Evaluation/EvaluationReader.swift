@@ -32,10 +32,12 @@ package struct EvaluationReader {
         tokenizer = try Tokenizer(vocabulary)
     }
 
-    /// Expands paths to files: chat and text files, folders of them, token files, and token folders, of which `val.bin` is used.
+    /// Expands paths to files: chat and text files, folders of them, token files, and token folders, of which the validation set is used.
     package static func files(at paths: [String]) throws -> [String] {
         try paths.flatMap { path in
-            if Folder.contains("meta.json", in: path) { return [path + "/val.bin"] }
+            if Folder.contains("meta.json", in: path) {
+                return ["\(path)/\(try TokenMeta(reading: path + "/meta.json").fileName(of: .val))"]
+            }
             return path.hasSuffix(".bin") ? [path] : try Folder.files(at: [path], withExtensions: CorpusBlocks.fileExtensions)
         }
     }
@@ -83,15 +85,14 @@ package struct EvaluationReader {
         guard meta.template == nil || meta.template == template else {
             throw EvaluationError.wrongTemplate(path: path, found: meta.template?.rawValue ?? "text", expected: template.rawValue)
         }
-        guard let part = DatasetSplit.allCases.first(where: { name == "\($0.rawValue).bin" }) else {
-            throw EvaluationError.unknownTokens(path: path)
-        }
-        let file = try TokenFile(part, in: folder, meta)
+        guard let file = try TokenFile(named: name, in: folder, meta) else { throw EvaluationError.unknownTokens(path: path) }
         var ids: [TokenID] = []
-        file.read(0..<file.count, into: &ids)
+        try file.read(0..<file.count, into: &ids)
+        let documents = file.conversations
+        let split = DatasetSplit.allCases.first { name == "\($0.rawValue).bin" || name == meta.fileName(of: $0) }
         return builder(meta.template).text(
-            path, ids, EvaluationTextBuilder.roles(Array(file.turns), of: ids.count), documents: file.conversations,
-            conversations: meta.counts(of: part).conversations
+            path, ids, EvaluationTextBuilder.roles(Array(file.turns), of: ids.count), documents: documents,
+            conversations: split.map { meta.counts(of: $0).conversations } ?? documents.count
         )
     }
 }

@@ -5,7 +5,7 @@ import Random
 
 /// The validation set of a training run, evaluated as `slm eval` does.
 ///
-///     let set = ValidationSet(data.validation, data.meta.template, data.vocabulary, lossScope: .assistant)
+///     let set = try ValidationSet(data.validation, data.meta.template, data.vocabulary, lossScope: .assistant)
 ///     try set?.evaluation(of: 65_536, by: trainer.evaluator).loss
 ///
 /// A part of the set is the first conversations of an order that depends on the data alone. So runs of any seed, length and batch size that
@@ -36,7 +36,9 @@ package struct ValidationSet: Sendable {
     /// nil if no token is a target.
     ///
     /// - Parameter template: nil for plain text.
-    package init?(_ file: TokenFile, _ template: ChatTemplate?, _ vocabulary: Vocabulary, lossScope: LossScope) {
+    package init?(
+        _ file: TokenFile, _ template: ChatTemplate?, _ vocabulary: Vocabulary, lossScope: LossScope
+    ) throws(CorpusError) {
         var builder = EvaluationTextBuilder(vocabulary, template)
         builder.lossScope = lossScope
         var passages = template == nil ? Self.passages(ofTextWith: file.count) : Self.conversations(of: file, lossScope)
@@ -49,7 +51,7 @@ package struct ValidationSet: Sendable {
         self.builder = builder
         tokens = passages.reduce(0) { $0 + $1.targets }
         count = passages.count
-        digest = Self.digest(of: file, lossScope)
+        digest = try Self.digest(of: file, lossScope)
     }
 
     private static func passages(ofTextWith count: Int) -> [Passage] {
@@ -73,13 +75,9 @@ package struct ValidationSet: Sendable {
     }
 
     /// Identifies the tokens, and which of them are targets.
-    private static func digest(of file: TokenFile, _ lossScope: LossScope) -> String {
+    private static func digest(of file: TokenFile, _ lossScope: LossScope) throws(CorpusError) -> String {
         let digest = Digest()
-        var ids: [TokenID] = []
-        for start in stride(from: 0, to: file.count, by: 1 << 16) {
-            file.read(start..<min(start + 1 << 16, file.count), into: &ids)
-            digest.add(ids)
-        }
+        try file.addIDs(to: digest)
         for turn in file.turns { digest.add([Int32(truncatingIfNeeded: turn.start), Int32(turn.role.rawValue)]) }
         digest.add([lossScope == .all ? 0 : 1, -1])
         return digest.text
@@ -125,11 +123,11 @@ extension ValidationSet {
         return result
     }
 
-    private func forEachText(of part: Part, _ body: (EvaluationText, _ tokens: Int) throws -> Void) rethrows {
+    private func forEachText(of part: Part, _ body: (EvaluationText, _ tokens: Int) throws -> Void) throws {
         if part.isWhole, builder.template == nil {
             // One stream, as in slm eval.
             var ids: [TokenID] = []
-            file.read(0..<file.count, into: &ids)
+            try file.read(0..<file.count, into: &ids)
             return try body(builder.text("validation", ids, [], documents: [0..<ids.count], conversations: 1), tokens)
         }
         var rest = passages[..<part.count]
@@ -140,16 +138,16 @@ extension ValidationSet {
                 return size < Self.groupTokens
             }
             rest = rest.dropFirst(group.count)
-            try body(text(of: group), group.reduce(0) { $0 + $1.targets })
+            try body(try text(of: group), group.reduce(0) { $0 + $1.targets })
         }
     }
 
-    private func text(of passages: ArraySlice<Passage>) -> EvaluationText {
+    private func text(of passages: ArraySlice<Passage>) throws(CorpusError) -> EvaluationText {
         var all: [TokenID] = [], roles: [TokenRole] = [], documents: [Range<Int>] = [], isContext: [Range<Int>] = []
         var ids: [TokenID] = [], idRoles: [TokenRole] = []
         for passage in passages {
             let start = all.count
-            file.read(passage.range, into: &ids, roles: &idRoles)
+            try file.read(passage.range, into: &ids, roles: &idRoles)
             all += ids
             roles += idRoles
             documents.append(start..<all.count)

@@ -1,30 +1,36 @@
 import Checkpoint
 package import Corpus
+package import Distributed
 import Kernels
 import Tokenize
 
 /// Counts the bigrams and trigrams of a text, one part after the other.
 ///
 ///     var counting = NGramCounting(of: train, vocabulary: 16_387)
-///     while counting.share < 1 { counting.countNext(of: train) }
+///     while counting.share < 1 { try counting.countNext(of: train) }
 ///
 /// An n-gram is the number made of its token ids, the latest in the lowest bits. A text of more than `maxTokens` tokens is sampled: blocks
 /// at equal distances, from its beginning to its end. The n-grams that begin in a block are counted.
+///
+/// Ranks count different parts; `merge` adds up their counts, which are those of one process.
 package struct NGramCounting: Sendable {
     /// The number of bits of a token id.
     let bits: Int
-    private(set) var bigrams = SortedCounts()
-    private(set) var trigrams = SortedCounts()
+    package private(set) var bigrams = SortedCounts()
+    package private(set) var trigrams = SortedCounts()
     private var nextBlock = 0
     /// The number of tokens of the text.
     private let tokens: Int
     private let blockLength, blocks: Int
+    /// Whether the counts are those of all ranks.
+    private var isMerged = true
 
     /// The maximum number of tokens to count.
     package static let maxTokens = 1 << 25
     private static let sampleBlocks = 512
     /// About a tenth of a second of work.
     private static let tokensPerPart = 1 << 20
+    private var blocksPerPart: Int { (Self.tokensPerPart + blockLength - 1) / blockLength }
 
     package init(of text: TokenFile, vocabulary: Int, maxTokens: Int = Self.maxTokens) {
         bits = max(1, Int.bitWidth - (vocabulary - 1).leadingZeroBitCount)
@@ -38,22 +44,38 @@ package struct NGramCounting: Sendable {
     /// The share of the work that is done.
     package var share: Double { blocks == 0 ? 1 : Double(nextBlock) / Double(blocks) }
 
-    /// Counts the next part of the text.
-    package mutating func countNext(of text: TokenFile) {
+    /// Counts the next part of the text; of ranks, each counts one of the next parts.
+    package mutating func countNext(of text: TokenFile, over ranks: RankGroup? = nil) throws(CorpusError) {
+        if let ranks, isMerged {
+            // The first rank has the counts so far.
+            if !ranks.isFirst { (bigrams, trigrams) = (SortedCounts(), SortedCounts()) }
+            isMerged = false
+        }
+        let first = nextBlock + (ranks?.rank ?? 0) * blocksPerPart
+        let part = min(blocks, first)..<min(blocks, first + blocksPerPart)
+        nextBlock = min(blocks, nextBlock + (ranks?.count ?? 1) * blocksPerPart)
+        if part.isEmpty { return }
         var pairs: [UInt64] = [], triples: [UInt64] = [], ids: [TokenID] = []
         let width = UInt64(bits)
-        while nextBlock < blocks, pairs.count < Self.tokensPerPart {
-            let block = range(ofBlock: nextBlock)
-            text.read(block.lowerBound..<min(block.upperBound + 2, tokens), into: &ids)
+        for block in part {
+            let block = range(ofBlock: block)
+            try text.read(block.lowerBound..<min(block.upperBound + 2, tokens), into: &ids)
             for i in 0..<block.count where i + 1 < ids.count {
                 let pair = UInt64(ids[i]) << width | UInt64(ids[i + 1])
                 pairs.append(pair)
                 if i + 2 < ids.count { triples.append(pair << width | UInt64(ids[i + 2])) }
             }
-            nextBlock += 1
         }
         bigrams.add(SortedCounts(pairs, bits: 2 * bits))
         trigrams.add(SortedCounts(triples, bits: 3 * bits))
+    }
+
+    /// Adds up the counts of all ranks.
+    package mutating func merge(over ranks: RankGroup?) {
+        guard let ranks, !isMerged else { return }
+        bigrams = bigrams.sum(over: ranks)
+        trigrams = trigrams.sum(over: ranks)
+        isMerged = true
     }
 
     private func range(ofBlock block: Int) -> Range<Int> {

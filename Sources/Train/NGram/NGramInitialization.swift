@@ -9,7 +9,7 @@ import Random
 ///     var preparation = NGramPreparation(
 ///         configuration, of: train, contexts: 819_200, on: processor, precision: .bfloat16, seed: 1
 ///     )
-///     preparation?.run(of: train, shouldStop: { false })?.write(into: parameters)
+///     try preparation?.run(of: train, shouldStop: { false })?.write(into: parameters)
 ///
 /// The channels of the residual stream are divided into the statistics of the next token (E channels), a code of ±1 that identifies the
 /// token, space for the code of the previous token, and sine waves that encode the position. The first heads of layer 0 attend to the

@@ -1,5 +1,6 @@
 package import Checkpoint
 package import Corpus
+package import Distributed
 package import Kernels
 package import Model
 
@@ -42,21 +43,30 @@ package struct NGramPreparation {
     ///
     /// - Parameters:
     ///   - text: The same as at the beginning.
+    ///   - ranks: Processes that share the counting. All of them call this, and stop together.
     ///   - shouldStop: Called several times a second.
     ///   - progress: Called with the share of the work that is done.
     package mutating func run(
-        of text: TokenFile, shouldStop: () -> Bool, progress: (_ share: Double) -> Void = { _ in }
-    ) -> NGramInitialization? {
+        of text: TokenFile, over ranks: RankGroup? = nil, shouldStop: () -> Bool, progress: (_ share: Double) -> Void = { _ in }
+    ) throws(CorpusError) -> NGramInitialization? {
         while true {
-            if shouldStop() { return nil }
+            if shouldStop() {
+                if case .counting(var counting) = phase {
+                    counting.merge(over: ranks)
+                    phase = .counting(counting)
+                }
+                return nil
+            }
             switch phase {
             case .counting(var counting):
                 progress(Self.countingShare * counting.share)
                 if counting.share < 1 {
-                    counting.countNext(of: text)
+                    try counting.countNext(of: text, over: ranks)
                     phase = .counting(counting)
                     continue
                 }
+                counting.merge(over: ranks)
+                phase = .counting(counting)
                 let counts = NGramCounts(
                     of: counting, vocabulary: configuration.vocabulary, pairs: NGramInitialization.maxPairs(of: configuration),
                     shouldStop: shouldStop

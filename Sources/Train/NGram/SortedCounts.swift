@@ -1,4 +1,6 @@
 import Checkpoint
+import Distributed
+import Tokenize
 
 /// Distinct numbers in ascending order, with the count of each.
 package struct SortedCounts: Sendable {
@@ -6,6 +8,11 @@ package struct SortedCounts: Sendable {
     package private(set) var counts: [UInt32] = []
 
     init() {}
+
+    private init(numbers: [UInt64], counts: [UInt32]) {
+        self.numbers = numbers
+        self.counts = counts
+    }
 
     /// - Parameter bits: The width of the largest number.
     package init(_ all: consuming [UInt64], bits: Int) {
@@ -50,6 +57,29 @@ package struct SortedCounts: Sendable {
         merged.numbers += b.numbers[j...]
         merged.counts += b.counts[j...]
         self = merged
+    }
+
+    /// The sum of the counts of all ranks.
+    ///
+    /// The numbers are sent in several ranges, so that the counts of all ranks are never in memory together.
+    func sum(over ranks: RankGroup) -> SortedCounts {
+        let ranges = 16
+        let own = numbers.isEmpty || !ranks.isFirst ? [] : (1..<ranges).map { numbers[numbers.count * $0 / ranges] }
+        let borders = ranks.gather(own)[0]
+        var sum = SortedCounts()
+        var start = 0
+        for border in borders.map(Optional.some) + [nil] {
+            let end = border.map { border in numbers.prefixCount { $0 < border } } ?? numbers.count
+            let allNumbers = ranks.gather(Array(numbers[start..<end])), allCounts = ranks.gather(Array(counts[start..<end]))
+            var part = SortedCounts()
+            for (numbers, counts) in zip(allNumbers, allCounts) where !numbers.isEmpty {
+                part.add(SortedCounts(numbers: numbers, counts: counts))
+            }
+            sum.numbers += part.numbers
+            sum.counts += part.counts
+            start = end
+        }
+        return sum
     }
 
     /// Radix sort with 12-bit digits: three times as fast as a comparison sort.

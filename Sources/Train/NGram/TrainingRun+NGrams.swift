@@ -18,7 +18,7 @@ extension TrainingRun {
         of tokens: TokenFile, on processor: Processor, precision: DataType, clock: () -> Double, shouldStop: () -> Bool,
         progress: (_ share: Double) -> Void = { _ in }, _ report: (Event) throws -> Void
     ) throws {
-        // Every rank does the whole work, which has the same result on all.
+        // The ranks share the counting. Every rank does the rest of the work, which has the same result on all.
         guard let ranks else { return try initialize(from: tokens, processor, precision, clock, shouldStop, progress, report) }
         try initialize(
             from: tokens, processor, precision, { ranks.fromFirst(clock()) }, { ranks.any(shouldStop()) }, progress,
@@ -40,7 +40,7 @@ extension TrainingRun {
         guard var preparation else { return }
         let begin = clock() - state.seconds
         if let nGramProgress { try preparation.restore(nGramProgress) }
-        let initialization = preparation.run(of: tokens, shouldStop: shouldStop, progress: progress)
+        let initialization = try preparation.run(of: tokens, over: ranks, shouldStop: shouldStop, progress: progress)
         state.seconds = clock() - begin
         guard let initialization else {
             var progress = Checkpoint(trainer.model.configuration, weights: [:])

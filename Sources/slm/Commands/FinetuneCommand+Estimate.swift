@@ -147,7 +147,7 @@ extension FinetuneCommand {
             of: parts.path, parts.settings, from: parts.adapter, parts.plan, in: scratch.path, on: parts.processor,
             precision: parts.precision, clock: now)
         let run = finetuning.run
-        let step = StepTime.measured(for: run).seconds, total = run.estimate(secondsPerStep: step)
+        let step = try StepTime.measured(for: run).seconds, total = run.estimate(secondsPerStep: step)
         let context = run.trainer.rowLength
         estimate.time = (total.seconds, total.steps, Double(run.tokensPerStep) / step)
         if let preferences = finetuning.preferences {

@@ -150,7 +150,7 @@ struct FinetuneCommand {
             finetuning.vocabulary,
             context: run.trainer.rowLength,
             complete: greedyCompletion(of: run.trainer, on: processor, type, finetuning.vocabulary, finetuning.chatTemplate))
-        printSummary(finetuning, folder, type, processor.threads)
+        try printSummary(finetuning, folder, type, processor.threads)
         let merging = RunPage.Command(to: "merge it into its base model", "slm adapter merge \(best) --out merged.h5")
         let recorder = try RunRecorder(
             folder,
@@ -198,7 +198,7 @@ struct FinetuneCommand {
         try merging.run()
     }
 
-    private func printSummary(_ finetuning: Finetuning, _ folder: String, _ type: DataType, _ threads: Int) {
+    private func printSummary(_ finetuning: Finetuning, _ folder: String, _ type: DataType, _ threads: Int) throws {
         for data in [finetuning.data, finetuning.replay] { data?.report.map { printFaults(of: $0) } }
         if options.json { return }
         let run = finetuning.run
@@ -226,7 +226,7 @@ struct FinetuneCommand {
             train    \(trained)
             data     \(text(finetuning.data)); \(loss)\
             \(finetuning.replay.map { "\nreplay   \(text($0))" } ?? "")
-            \(run.summary(type, threads, memory, .estimated(for: run), in: folder))
+            \(run.summary(type, threads, memory, try .estimated(for: run), in: folder))
             """)
     }
 

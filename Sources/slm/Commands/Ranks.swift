@@ -1,4 +1,6 @@
+import Corpus
 import Distributed
+import Files
 import Glibc
 import Kernels
 import Synchronization
@@ -22,7 +24,12 @@ enum Ranks {
             Ranks.printError("\(error)")
             _exit(1)
         }
-        let group = try RankGroup(MPITransport(whenLost: end), whenLost: end)
+        let transport = try MPITransport(whenLost: end)
+        StopSignal.watchForEndOfRanks()
+        let group = try RankGroup(transport, whenLost: end, isEnding: { StopSignal.isEndOfRanks }) { error in
+            if let error { Ranks.printError("\(error)") }
+            if !StopSignal.isStoppingRun { _exit(128 + SIGTERM) }
+        }
         joined.withLock { $0 = group }
         if !group.isFirst { silence() }
         try group.checkProgram(version: version)
@@ -41,7 +48,36 @@ enum Ranks {
         _ = bytes.withUnsafeBytes { write(errorOutput.load(ordering: .relaxed), $0.baseAddress, $0.count) }
     }
 
-    /// Work whose result is kept in a file, such as tokenizing: the first rank of each machine does it, then the others find the file.
+    /// Encodes chats on all ranks of each machine. The first one builds the data, which is kept in files; then the others find them.
+    ///
+    /// - Parameters:
+    ///   - isCached: Whether the files exist.
+    ///   - encodePart: The work of the other ranks of the machine.
+    ///   - build: Builds or finds the data.
+    static func shareEncoding<Result>(
+        isCached: () throws -> Bool, encodePart: (SharedEncoding) throws -> Void, build: (SharedEncoding?) throws -> Result
+    ) throws -> Result {
+        guard let current else { return try build(nil) }
+        let count = current.ranksOnThisHost
+        if current.isFirstOnThisHost {
+            let pipes = try ScratchFolder(), isShared = try count > 1 && !isCached()
+            if isShared { try SharedEncoding.createPipes(in: pipes.path, count: count) }
+            _ = current.gather(Array((isShared ? pipes.path : "").utf8))
+            let result = try build(isShared ? SharedEncoding(0, of: count, in: pipes.path) : nil)
+            current.wait()
+            return result
+        }
+        let paths = current.gather([UInt8]()).map { String(decoding: $0, as: UTF8.self) }
+        let machine = current.hosts.indices.filter { current.hosts[$0] == current.hosts[current.rank] }
+        if let first = machine.first, let index = machine.firstIndex(of: current.rank), !paths[first].isEmpty {
+            try encodePart(SharedEncoding(index, of: count, in: paths[first]))
+        }
+        current.wait()
+        return try build(nil)
+    }
+
+    /// Work whose result is kept in a file, such as training a tokenizer: the first rank of each machine does it, then the others find
+    /// the file.
     static func firstOnEachMachine<Result>(_ work: () throws -> Result) rethrows -> Result {
         guard let current else { return try work() }
         if !current.isFirstOnThisHost { current.wait() }

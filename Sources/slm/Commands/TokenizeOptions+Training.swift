@@ -7,7 +7,7 @@ import Train
 
 /// Training a tokenizer, and writing token files.
 extension TokenizeOptions {
-    private func pool() throws -> WorkerPool { try WorkerPool(threads: threads ?? CPU.availableCores) }
+    func pool() throws -> WorkerPool { try WorkerPool(threads: threads ?? CPU.availableCores) }
 
     /// The size of all files; nil if it is unknown, as for a pipe.
     private func bytes(of paths: [String]) throws -> Int? {
@@ -100,7 +100,7 @@ extension TokenizeOptions {
         progress.clear()
         guard let report = built.report else { return built }
         printCounts(of: report)
-        if !isSilent { printSummary(of: report, "", seconds: now() - start) }
+        if !isSilent { printSummary(of: report, "", built.meta, seconds: now() - start) }
         return built
     }
 
@@ -114,6 +114,7 @@ extension TokenizeOptions {
         encoder.seed = UInt64(bitPattern: Int64(seed))
         encoder.validationShare = validationShare
         encoder.maxTokens = maxLength
+        encoder.shardSize = shardSize
         encoder.skipsBad = skipsBad
         let progress = ProgressBar("writing", ofBytes: try bytes(of: data + validation), isVisible: !quiet)
         let pool = try pool()
@@ -122,7 +123,7 @@ extension TokenizeOptions {
         let seconds = try measureSeconds { report = try encoder.write(data, validation: validation, to: folder, on: pool) }
         progress.clear()
         printCounts(of: report)
-        if !isSilent { printSummary(of: report, folder, seconds: seconds) }
+        if !isSilent { printSummary(of: report, folder, try TokenMeta(reading: folder + "/meta.json"), seconds: seconds) }
         if report.train.tokens == 0 {
             let reason = report.val.tokens > 0 && validation.isEmpty ? "all of it is in val.bin: use a smaller --val-share"
                 : "no text was found in the data"
@@ -130,7 +131,7 @@ extension TokenizeOptions {
         }
     }
 
-    private func printSummary(of report: CorpusReport, _ folder: String, seconds: Double) {
+    private func printSummary(of report: CorpusReport, _ folder: String, _ meta: TokenMeta, seconds: Double) {
         if json {
             return printLine(JSONLine([
                 "folder": .text(folder),
@@ -142,12 +143,15 @@ extension TokenizeOptions {
                 "val_tokens": .whole(report.val.tokens),
                 "train_conversations": .whole(report.train.conversations),
                 "val_conversations": .whole(report.val.conversations),
+                "train_files": .whole(meta.shards(of: .train).count),
+                "val_files": .whole(meta.shards(of: .val).count),
                 "bytes": .whole(report.train.bytes.total + report.val.bytes.total),
                 "seconds": .number(seconds),
                 "peak_rss_mb": .whole(CPU.peakMemory >> 20),
             ]))
         }
-        for (name, counts) in [("train.bin", report.train), ("val.bin", report.val)] {
+        for (split, counts) in [(DatasetSplit.train, report.train), (.val, report.val)] {
+            let name = meta.fileName(of: split)
             let path = hidesFolder ? name : "\(folder)/\(name)"
             printLine("\(path): \(counts.tokens) tokens, \(counts.conversations) conversations, \(amount(counts.bytes.total)) of text")
         }

@@ -20,6 +20,7 @@ struct TokenizeOptions {
     var validationShare = 0.1
     var chatTemplate = ChatTemplate.specialTokens
     var maxLength: Int?
+    var shardSize: Int?
     var seed = 1
     var skipsBad = false
     var encodes = false
@@ -104,6 +105,8 @@ extension TokenizeOptions {
                 .excluding("validation"),
             .option("chat-template", \.chatTemplate, "Render conversations with this chat template.").alias("form"),
             .option("max-length", \.maxLength, in: 1...1_000_000_000, "Cut conversations after N tokens."),
+            .option("shard-size", \.shardSize, in: 1...1_000_000_000_000,
+                    "Write at most N tokens per file: train-00001-of-00016.bin, …", default: "one file"),
         ]
     }
 

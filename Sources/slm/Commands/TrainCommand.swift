@@ -59,7 +59,7 @@ struct TrainCommand {
         // Options that cannot change are reported before the data is read.
         let resumedPlan = try storedPlan.map { plan in try options.plan(resuming: plan) }
         if let storedPlan { _ = try resumedPlan?.changes(from: storedPlan) }
-        let tokens = try Ranks.firstOnEachMachine { try options.trainingData(resuming: stored) }
+        let tokens = try options.trainingData(resuming: stored)
         let configuration = try stored?.configuration ?? options.configuration(vocabulary: tokens.vocabulary.count)
         var plan = try resumedPlan ?? options.plan(for: configuration)
         let (processor, machine) = try options.machine(
@@ -75,9 +75,9 @@ struct TrainCommand {
         let trainer = Trainer(
             configuration, on: processor, precision: type, recomputing: machine.isRecomputing, seed: UInt64(bitPattern: Int64(plan.seed)))
         let training = try tokens.batches(.train, plan, context: configuration.context)
-        let validation = tokens.validationSet(plan.lossScope)
+        let validation = try tokens.validationSet(plan.lossScope)
         if stored == nil {
-            let steps = steps(of: plan, training, trainer)
+            let steps = try steps(of: plan, training, trainer)
             plan.warmup = options.warmup ?? TrainingPlan.usualWarmup(for: steps)
             plan.nGramContexts = nGramContexts(for: plan, steps: steps, context: configuration.context)
         }
@@ -97,7 +97,7 @@ struct TrainCommand {
         printExtension(of: run)
         let summary = summary(of: run, tokens.meta, hasValidation: validation != nil)
         if options.dryRun {
-            return DryRun(run, tokens.meta, memory, type, threads: processor.threads).report(summary, json: options.json)
+            return try DryRun(run, tokens.meta, memory, type, threads: processor.threads).report(summary, json: options.json)
         }
         try run.checkRanks()
         if !Ranks.isFirst {
@@ -108,7 +108,7 @@ struct TrainCommand {
         try Folder.create(folder)
         if !options.json {
             printLine(summary)
-            printLine(run.summary(type, processor.threads, memory, .estimated(for: run), in: folder))
+            printLine(run.summary(type, processor.threads, memory, try .estimated(for: run), in: folder))
         }
         try train(run, tokens, processor, type, changes, hasValidation: validation != nil)
     }
@@ -186,9 +186,9 @@ struct TrainCommand {
     }
 
     /// The number of steps of a new run; in a run of limited time, estimated.
-    private func steps(of plan: TrainingPlan, _ training: any TrainingBatches, _ trainer: Trainer) -> Int {
+    private func steps(of plan: TrainingPlan, _ training: any TrainingBatches, _ trainer: Trainer) throws -> Int {
         if case .seconds(let seconds) = plan.length {
-            let estimate = trainer.estimatedStepSeconds(for: training.batch(at: 0), clock: now) / Double(Ranks.current?.count ?? 1)
+            let estimate = trainer.estimatedStepSeconds(for: try training.batch(at: 0), clock: now) / Double(Ranks.current?.count ?? 1)
             return Int(seconds / max(1e-6, Ranks.current?.fromFirst(estimate) ?? estimate))
         }
         let tokensPerStep = plan.rows * trainer.model.configuration.context
@@ -267,8 +267,8 @@ private struct DryRun {
         self.threads = threads
     }
 
-    func report(_ summary: String, json: Bool) {
-        let time = StepTime.measured(for: run)
+    func report(_ summary: String, json: Bool) throws {
+        let time = try StepTime.measured(for: run)
         guard json else {
             printLine(summary)
             printLine(run.summary(type, threads, memory, time, in: nil))

@@ -76,11 +76,20 @@ extension TrainOptions {
                 + "folder: slm corpus build --tokens DIR")
         }
         let cache = DatasetCache(in: root)
-        let vocabulary = try stored ?? tokenizer.map { try Vocabulary(reading: $0) } ?? trainedVocabulary(tokenize, cache)
-        return try tokenize.printingProgress { pool, progress in
-            try TrainingData(
-                source, vocabulary: vocabulary, template: tokenize.chatTemplate, storage: .cache(cache, version: version), on: pool,
-                progress: progress)
+        let vocabulary = try Ranks.firstOnEachMachine {
+            try stored ?? tokenizer.map { try Vocabulary(reading: $0) } ?? trainedVocabulary(tokenize, cache)
+        }
+        return try Ranks.shareEncoding {
+            try TrainingData.isCached(source, vocabulary: vocabulary, template: tokenize.chatTemplate, in: cache, version: version)
+        } encodePart: { sharing in
+            try TrainingData.tokenizePart(
+                of: source, vocabulary: vocabulary, template: tokenize.chatTemplate, sharing: sharing, on: tokenize.pool())
+        } build: { sharing in
+            try tokenize.printingProgress { pool, progress in
+                try TrainingData(
+                    source, vocabulary: vocabulary, template: tokenize.chatTemplate, storage: .cache(cache, version: version),
+                    sharing: sharing, on: pool, progress: progress)
+            }
         }
     }
 

@@ -13,15 +13,15 @@ struct StepTime {
     let origin: String
 
     /// From a forward and a backward pass, before the first step.
-    static func estimated(for run: TrainingRun) -> StepTime {
-        let seconds = run.trainer.estimatedStepSeconds(for: run.training.batch(at: run.state.step), clock: now)
+    static func estimated(for run: TrainingRun) throws -> StepTime {
+        let seconds = run.trainer.estimatedStepSeconds(for: try run.training.batch(at: run.state.step), clock: now)
             / Double(run.ranks?.count ?? 1)
         return StepTime(seconds: max(seconds, 1e-9), origin: "estimated from one pass")
     }
 
     /// From two steps after a first one, or from one step if they take long. The weights change.
-    static func measured(for run: TrainingRun) -> StepTime {
-        let batch = run.training.batch(at: run.state.step)
+    static func measured(for run: TrainingRun) throws -> StepTime {
+        let batch = try run.training.batch(at: run.state.step)
         let first = measureSeconds { _ = run.trainer.step(batch, rate: 0) }
         if first > 20 { return StepTime(seconds: first, origin: "measured over 1 step") }
         let seconds = measureSeconds {
