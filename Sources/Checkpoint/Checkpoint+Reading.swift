@@ -13,7 +13,7 @@ extension Checkpoint {
     /// never crashes.
     package init(reading path: String) throws(CheckpointError) {
         let file: MappedFile
-        do { file = try MappedFile(path, writable: true) } catch { throw Self.error(error, at: path) }
+        do { file = try MappedFile(path, writable: true, staysOpen: true) } catch { throw Self.error(error, at: path) }
         self = try file.read(as: UInt8.self) { bytes throws(CheckpointError) in
             try CheckpointHeader.check(bytes, of: file)
             return try Checkpoint(try H5Reader.arrays(in: bytes, path: path), of: bytes, in: file)

@@ -38,6 +38,13 @@ import Testing
         #expect(throws: FileError.notWritten(path: folder("file"), reason: "it is not a folder")) { try Folder.create(folder("file/x")) }
     }
 
+    @Test(arguments: [true, false]) func `bytes are copied out of a file`(staysOpen: Bool) throws {
+        let file = try MappedFile(folder.write([1, 2, 3, 4, 5] as [UInt8], to: "bytes"), staysOpen: staysOpen)
+        var bytes: [UInt8] = [0, 0, 0]
+        bytes.withUnsafeMutableBytes { file.copy(1, into: $0) }
+        #expect(bytes == [2, 3, 4])
+    }
+
     @Test func `a mapped file is read as numbers and a remainder is ignored`() throws {
         let file = try MappedFile(folder.write([1, 0, 0, 1, 9] as [UInt8], to: "numbers"))
         #expect(file.count == 5)

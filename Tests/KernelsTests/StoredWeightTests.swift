@@ -30,7 +30,7 @@ import Testing
         _ format: StoredFormat, _ O: Int, _ I: Int, seed: UInt64 = 1, reversed: Bool = false
     ) throws -> (weights: QuantizedWeights, values: [Float]) {
         let stored = bytes(format, numbers: O * I, seed: seed), path = folder.write([1, 2, 3] + stored, to: "\(format.name)-\(seed)")
-        let file = try MappedFile(path), half = O / 2, size = stored.count / O
+        let file = try MappedFile(path, staysOpen: true), half = O / 2, size = stored.count / O
         // Two tensors, as queries and keys; the rows of the second may be in another order.
         var parts = [
             StoredRows(in: file, at: 3..<3 + half * size, format, rows: 0..<half),

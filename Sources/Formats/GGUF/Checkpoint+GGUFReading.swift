@@ -15,7 +15,7 @@ extension Checkpoint {
     /// - Parameter hasTokenizer: whether to read the tokenizer; otherwise the checkpoint has none.
     package init(mappingGGUF path: String, hasTokenizer: Bool = true) throws(GGUFError) {
         let file: MappedFile
-        do { file = try MappedFile(path) } catch { throw .file(error) }
+        do { file = try MappedFile(path, staysOpen: true) } catch { throw .file(error) }
         self = try file.read(as: UInt8.self) { bytes throws(GGUFError) in
             try Checkpoint(GGUFReader.read(bytes, path: path), bytes, in: file, hasTokenizer)
         }

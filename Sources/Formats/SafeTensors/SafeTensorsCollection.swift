@@ -18,7 +18,7 @@ struct SafeTensorsCollection {
 
     mutating func add(fileAt path: String) throws(CheckpointError) {
         let file: MappedFile
-        do { file = try MappedFile(path) } catch { throw CheckpointError(error) }
+        do { file = try MappedFile(path, staysOpen: true) } catch { throw CheckpointError(error) }
         byteCount += file.count
         let header = try file.read(as: UInt8.self) { bytes throws(CheckpointError) in try SafeTensorsHeader(of: bytes, path: path) }
         for (name, tensor) in header.tensors {

@@ -9,9 +9,13 @@ package final class MappedFile: Sendable {
     package let count: Int
     private let bytes: Pages
 
-    /// - Parameter writable: whether the mapped bytes may be changed. The file is not changed: a page that is written to is copied.
-    package convenience init(_ path: String, writable: Bool = false) throws(FileError) {
-        try self.init(path, try Self.open(path), writable: writable)
+    /// - Parameters:
+    ///   - writable: Whether the mapped bytes may be changed. The file is not changed: a page that is written to is copied.
+    ///   - staysOpen: Whether the file keeps its descriptor, from which `copy` reads.
+    package convenience init(_ path: String, writable: Bool = false, staysOpen: Bool = false) throws(FileError) {
+        let descriptor = try Self.open(path)
+        defer { if !staysOpen { close(descriptor) } }
+        try self.init(path, descriptor, writable: writable, staysOpen: staysOpen)
     }
 
     /// Lets the system read only the pages that are accessed, instead of those around them, too.
@@ -23,12 +27,14 @@ package final class MappedFile: Sendable {
     /// Maps the same file twice, writable and read-only, even if another file takes its place meanwhile. Each mapping has pages of its own
     /// to release.
     package static func twice(_ path: String) throws(FileError) -> (writable: MappedFile, readOnly: MappedFile) {
-        let descriptor = try open(path), second = fcntl(descriptor, F_DUPFD_CLOEXEC, 0)
-        guard second >= 0 else {
-            defer { close(descriptor) }
-            throw .unreadable(path: path, reason: systemErrorMessage())
+        let descriptor = try open(path), readOnly: MappedFile
+        do {
+            readOnly = try MappedFile(path, descriptor, writable: false, staysOpen: false)
+        } catch {
+            close(descriptor)
+            throw error
         }
-        return (try MappedFile(path, descriptor, writable: true), try MappedFile(path, second, writable: false))
+        return (try MappedFile(path, descriptor, writable: true, staysOpen: true), readOnly)
     }
 
     private static func open(_ path: String) throws(FileError) -> Int32 {
@@ -37,8 +43,8 @@ package final class MappedFile: Sendable {
         return descriptor
     }
 
-    /// Takes the descriptor, which is closed when the mapping ends.
-    private init(_ path: String, _ descriptor: Int32, writable: Bool) throws(FileError) {
+    /// - Parameter staysOpen: Whether the mapping takes the descriptor, and closes it when it ends or if it fails.
+    private init(_ path: String, _ descriptor: Int32, writable: Bool, staysOpen: Bool) throws(FileError) {
         var status = stat()
         _ = fstat(descriptor, &status)
         var failure: String?, start: UnsafeMutableRawPointer?
@@ -49,18 +55,19 @@ package final class MappedFile: Sendable {
             if start == MAP_FAILED { failure = systemErrorMessage() }
         }
         if let failure {
-            close(descriptor)
+            if staysOpen { close(descriptor) }
             throw .unreadable(path: path, reason: failure)
         }
         self.path = path
         count = Int(status.st_size)
-        bytes = Pages(start, count: count, descriptor)
+        bytes = Pages(start, count: count, staysOpen ? descriptor : nil)
     }
 
     /// The address of the first byte, valid as long as this object lives: `Kernels` has buffers in mapped files. nil if the file is empty.
     package var baseAddress: UnsafeMutableRawPointer? { bytes.start }
 
-    /// Copies bytes of the file at an offset. Unlike access to the mapping, it maps no pages, and does not see what was written to them.
+    /// Copies bytes at an offset of a file that stays open. Unlike access to the mapping, it maps no pages, and does not see what was
+    /// written to them.
     package func copy(_ offset: Int, into target: UnsafeMutableRawBufferPointer) { bytes.copy(offset, into: target) }
 
     /// Prepares pages of a byte range for reading, all at once, which takes less time than when they are read.
@@ -82,9 +89,9 @@ package final class MappedFile: Sendable {
 private struct Pages: ~Copyable, @unchecked Sendable {
     let start: UnsafeMutableRawPointer?
     private let count: Int
-    private let descriptor: Int32
+    private let descriptor: Int32?
 
-    init(_ start: UnsafeMutableRawPointer?, count: Int, _ descriptor: Int32) {
+    init(_ start: UnsafeMutableRawPointer?, count: Int, _ descriptor: Int32?) {
         self.start = start
         self.count = count
         self.descriptor = descriptor
@@ -94,7 +101,7 @@ private struct Pages: ~Copyable, @unchecked Sendable {
         precondition(offset >= 0 && offset + target.count <= count, "\(target.count) bytes at \(offset) of \(count)")
         guard let start, let bytes = target.baseAddress else { return }
         // A signal may interrupt the call; if the system cannot read at all, the mapping is read.
-        guard pread(descriptor, bytes, target.count, offset) != target.count else { return }
+        if let descriptor, pread(descriptor, bytes, target.count, offset) == target.count { return }
         bytes.copyMemory(from: start + offset, byteCount: target.count)
     }
 
@@ -118,6 +125,6 @@ private struct Pages: ~Copyable, @unchecked Sendable {
 
     deinit {
         if let start { munmap(start, count) }
-        close(descriptor)
+        if let descriptor { close(descriptor) }
     }
 }
