@@ -29,7 +29,7 @@ query() { "$bin/psql" --no-psqlrc --quiet --no-align --tuples-only --set ON_ERRO
 start() {
     for _ in $(seq 100); do
         # fsync=off is safe here: tests kill the server, not the machine.
-        # Each test migrates a schema of its own, in one transaction with hundreds of locks; 150 tests at once had too few.
+        # Each test migrates a schema of its own, in one transaction with hundreds of locks.
         "${as[@]}" "$bin/postgres" -D data -k "$folder" -c listen_addresses= -c fsync=off -c shared_buffers=16MB -c max_connections=150 \
             -c max_locks_per_transaction=512 -c autovacuum=off ${SLM_POSTGRES_OPTIONS:-} >> log 2>&1 < /dev/null &
         server=$!
