@@ -78,6 +78,7 @@ package final class Server: Sendable {
         http.bodyPolicy = { dispatcher.bodyPolicy($0) }
         http.onMistake = { Log.error($0) }
         http.trustsRequestIDs = settings.trustsProxy
+        http.closesAfterStreams = settings.handover > .zero
         self.app = app
         self.settings = settings
         self.http = try HTTPServer(http) { dispatcher.dispatch($0) }
@@ -125,11 +126,17 @@ package final class Server: Sendable {
     }
 
     private func handOver() {
-        // With an inherited socket there may be no other server to choose: the next process answers the load balancer.
-        if isSocketInherited { http.stopAccepting() } else { app.beginHandover() }
-        Self.wait(upTo: settings.handover) { isSocketInherited && http.idleConnectionCount == 0 }
-        http.stopAccepting()
-        http.closeIdleConnections()
+        if isSocketInherited {
+            // There may be no other server to choose: the next process answers the load balancer.
+            http.stopAccepting()
+            http.closeIdleConnections(after: settings.handover)
+            Self.wait(upTo: settings.handover) { http.connectionCount == 0 }
+        } else {
+            app.beginHandover()
+            Self.wait(upTo: settings.handover) { false }
+            http.stopAccepting()
+            http.closeIdleConnections(after: .zero)
+        }
     }
 
     private static func wait(upTo time: Duration, until condition: () -> Bool) {

@@ -82,12 +82,23 @@ import Threads
         #expect(arrived.take(within: .seconds(20)) == true)
         while server.connectionCount < 3 { usleep(1_000) }
         server.stopAccepting()
-        #expect(server.idleConnectionCount == 2)
-        server.closeIdleConnections()
+        server.closeIdleConnections(after: .milliseconds(100))
         #expect(idle.isClosed())
         begun.send("TP/1.1\r\nHost: h\r\n\r\n")
         for _ in 0..<2 { finish.put(true) }
         #expect(busy.answer()?.headers["connection"] == "close" && begun.answer()?.text == "done")
+    }
+
+    @Test func `a client that was just told that its connection stays open can send one more request`() throws {
+        let server = try HTTPServerTests.server()
+        defer { server.stop(within: .zero) }
+        let connection = try #require(RawHTTPConnection(to: server.port))
+        #expect(connection.ask("GET", "/")?.headers["connection"] == nil)
+        server.stopAccepting()
+        server.closeIdleConnections(after: .seconds(60))
+        usleep(50_000)
+        #expect(connection.ask("GET", "/")?.headers["connection"] == "close")
+        #expect(connection.isClosed())
     }
 
     @Test func `variables for another process, or without sockets, are ignored`() throws {

@@ -86,6 +86,15 @@ import Threads
         #expect(stopped.take(within: .seconds(120)) == true)
     }
 
+    @Test(arguments: [Duration.zero, .seconds(3)])
+    func `a server that will hand over says in the head of a stream that its connection ends`(handover: Duration) throws {
+        let server = try TestServer { $0.handover = handover }
+        let connection = try server.connect()
+        connection.sendPost("/api/chat/guest", guest)
+        #expect(connection.head()?.headers["connection"] == (handover == .zero ? nil : "close"))
+        server.server.stop(within: .zero)
+    }
+
     @Test func `the address in X-Forwarded-For counts if a listed proxy sends it`() throws {
         // The test connects from 127.0.0.1, which is always trusted; PeerAddress decides for all others.
         let server = try TestServer {

@@ -151,9 +151,11 @@ final class ClientConnection {
         if isLate { close() }
     }
 
-    /// Whether `HTTPServer.closeIdleConnections` was called and no request has begun. Needs the phase `head`.
+    /// Whether no request has begun for the time of `HTTPServer.closeIdleConnections`. Needs the phase `head`.
     private var isIdleAndUnwanted: Bool {
-        state.closesIdleConnections.load(ordering: .relaxed) && !parser.hasBegun && input.isEmpty && !hasMoreInput
+        let limit = state.maxIdleMilliseconds.load(ordering: .relaxed)
+        guard limit < .max, !parser.hasBegun, input.isEmpty, !hasMoreInput else { return false }
+        return waitingSince + .milliseconds(limit) <= .now
     }
 
     /// Closes the connection. A response that was not sent is dropped, and its handler is notified.
@@ -354,7 +356,7 @@ final class ClientConnection {
         case .bytes(let bytes): if mayHaveBody { framing = .length(bytes.count) }
         case .stream:
             framing = responding.isHTTP10 ? .untilClosed : .chunked
-            if responding.isHTTP10 { responding.keepsAlive = false }
+            if responding.isHTTP10 || state.settings.closesAfterStreams { responding.keepsAlive = false }
         }
         let connection = !responding.keepsAlive ? "close" : responding.isHTTP10 ? "keep-alive" : nil
         table.encoder.append(response, framing, connection: connection, to: &output)

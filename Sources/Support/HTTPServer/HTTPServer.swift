@@ -19,6 +19,9 @@ package final class HTTPServer: Sendable {
         package var listening: [ListeningSocket] = []
         /// Whether connections wait in the queues of the sockets until `startAccepting`.
         package var acceptsLater = false
+        /// Whether the head of a stream says that its connection ends with it. A head that is sent before the server begins to stop cannot say
+        /// so later, and a proxy would send its next request on a connection that is being closed.
+        package var closesAfterStreams = false
         package var threads = 2
         package var limits = Limits()
         /// The addresses of reverse proxies on other machines. Proxies on this machine need not be listed.
@@ -164,14 +167,12 @@ package final class HTTPServer: Sendable {
         }
     }
 
-    /// After `stopAccepting`: closes the connections on which no request has begun.
-    package func closeIdleConnections() {
-        state.closesIdleConnections.store(true, ordering: .relaxed)
+    /// After `stopAccepting`: closes each connection on which no request has begun for `time`. A client that was told that its connection
+    /// stays open may be sending a request on it.
+    package func closeIdleConnections(after time: Duration) {
+        state.maxIdleMilliseconds.store(Int(time / .milliseconds(1)), ordering: .relaxed)
         for loop in loops { loop.checkAll() }
     }
-
-    /// Open connections without a request in flight.
-    package var idleConnectionCount: Int { max(0, state.connections.count - state.requestsInFlight.load(ordering: .relaxed)) }
 
     /// Whether each thread has looked for events within the last 20 seconds. Those that have nothing to do look every 5 seconds.
     package var isResponsive: Bool { loops.allSatisfy { $0.secondsSinceLastRound < 20 } }

@@ -11,7 +11,8 @@ final class HTTPServerState: Sendable {
     /// Responses that are streamed.
     let streams = Atomic(0)
     let isStopping = Atomic(false)
-    let closesIdleConnections = Atomic(false)
+    /// While the server stops: how long a connection may be idle, in milliseconds.
+    let maxIdleMilliseconds = Atomic(Int.max)
     let started = ContinuousClock.now
     private let requestIDPrefix = String(UInt32.random(in: 0x1000_0000 ... .max), radix: 16)
     private let requestCount = Atomic(0)
