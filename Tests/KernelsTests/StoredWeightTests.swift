@@ -129,16 +129,16 @@ import Testing
     func `a row's product with blocks is the same in every batch`(instructionSet: String) throws {
         let one = try Processor(threads: 1, instructionSet: instructionSet)
         let three = try Processor(threads: 3, instructionSet: instructionSet)
-        let O = 70, I = 96, x = TestRandom.numbers(13 * I, seed: 3)
+        let O = 70, I = 96, x = TestRandom.numbers(199 * I, seed: 3)
         for format in [StoredFormat.q8_0, .q4_0] {
             let weights = try weights(format, O, I).weights, packed = one.pack(weights, as: format.precision)
-            let rows = (0..<13).flatMap { row in
+            let rows = (0..<199).flatMap { row in
                 let y = one.buffer(of: O, .float32)
                 one.packedMatmul(one.buffer(Array(x[row * I..<(row + 1) * I])), rows: 1, by: packed, into: y)
                 return one.floats(y).map(\.bitPattern)
             }
             let shared = three.pack(weights, as: format.precision)
-            for N in [1, 2, 3, 6, 7, 12, 13] {
+            for N in [1, 2, 3, 6, 7, 12, 13, 98, 199] {
                 let y = three.buffer(of: N * O, .float32)
                 three.packedMatmul(three.buffer(Array(x[0..<N * I])), rows: N, by: shared, into: y)
                 let isSame = three.floats(y).map(\.bitPattern) == Array(rows[0..<N * O])

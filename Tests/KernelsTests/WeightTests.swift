@@ -139,7 +139,7 @@ import Testing
     func `the bits of a row do not depend on other rows`(instructionSet: String) throws {
         let one = try Processor(threads: 1, instructionSet: instructionSet)
         let three = try Processor(threads: 3, cores: 3, instructionSet: instructionSet)
-        let O = 77, rowCount = 40
+        let O = 77, rowCount = 199
         for (precision, I) in WeightPrecision.allCases.map({ ($0, 130) }) + [(.bfloat16, 192)] {
             let x = TestRandom.numbers(rowCount * I, seed: 1), values = numbers(O * I, "outliers", on: one)
             let weights = one.pack(one.buffer(values), outputs: O, inputs: I, as: precision)
@@ -149,7 +149,7 @@ import Testing
                 one.packedMatmul(one.buffer(Array(x[n * I..<(n + 1) * I])), rows: 1, by: weights, into: y)
                 return one.floats(y).map(\.bitPattern)
             }
-            for N in [1, 2, 3, 4, 5, 6, 7, 11, 12, 13, 16, 25, 40] {
+            for N in [1, 2, 3, 4, 5, 6, 7, 11, 12, 13, 16, 25, 40, 98, 103, 199] {
                 let y = three.buffer(of: N * O, .float32)
                 three.packedMatmul(three.buffer(Array(x[0..<N * I])), rows: N, by: sameWeights, into: y)
                 let same = three.floats(y).map(\.bitPattern) == rows[0..<N].flatMap { $0 }

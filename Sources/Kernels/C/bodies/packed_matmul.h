@@ -121,6 +121,17 @@ static inline vi add_quads(vi sum, vu quads, const char *x) {
 #endif
 }
 
+// Quad q of a group, of vector v of the panel: four bytes for each output.
+INLINE vu quads_at(int precision, const char *group, size_t q, size_t v) {
+    const vu quads = ((const vu_any *)(group + 2 * P + 4 * (has_bytes(precision) ? q : q / 2) * P))[v];
+    if (has_bytes(precision)) return quads;
+    const vu codes = (quads >> (uint32_t)(4 * (q % 2))) & 0x0f0f0f0f;
+    return precision == SLM_WEIGHTS_INT4 ? levels_of(codes) : codes;
+}
+
+// Adds the scaled sum of a group. `x` and `scale` are the scales of the row's group and of the outputs' weights.
+INLINE vf add_scaled(vf sum, vi part, float x, vf scale) { return sum + __builtin_convertvector(part, vf) * splat(x) * scale; }
+
 INLINE void packed_int(int precision, int R, const char *rows, size_t step, size_t I, const char *panel, float *tile) {
     vf sum[R][2];
 #pragma clang loop unroll(full)
@@ -135,14 +146,9 @@ INLINE void packed_int(int precision, int R, const char *rows, size_t step, size
             part[r][0] = part[r][1] = (vi){0} + *(const int32_t *)((const char *)(first.offsets + g) + (size_t)r * step);
 #pragma clang loop unroll(full)
         for (int q = 0; q < (int)group_of(precision) / 4; q++) {
-            const char *from = panel + 2 * P + 4 * (has_bytes(precision) ? q : q / 2) * P;
-            if (R > 1 && (has_bytes(precision) || q % 2 == 0)) prefetch_ahead(from, 4 * P);
-            vu quads[2];
-            for (int v = 0; v < 2; v++) {
-                if (has_bytes(precision)) quads[v] = ((const vu_any *)from)[v];
-                else quads[v] = (((const vu_any *)from)[v] >> (uint32_t)(4 * (q % 2))) & 0x0f0f0f0f;
-                if (precision == SLM_WEIGHTS_INT4) quads[v] = levels_of(quads[v]);
-            }
+            if (R > 1 && has_bytes(precision)) prefetch_ahead(panel + 2 * P + 4 * q * P, 4 * P);
+            else if (R > 1 && q % 2 == 0) prefetch_ahead(panel + 2 * P + 2 * q * P, 4 * P);
+            const vu quads[2] = {quads_at(precision, panel, (size_t)q, 0), quads_at(precision, panel, (size_t)q, 1)};
 #pragma clang loop unroll(full)
             for (int r = 0; r < R; r++)
                 for (int v = 0; v < 2; v++)
@@ -151,8 +157,8 @@ INLINE void packed_int(int precision, int R, const char *rows, size_t step, size
         const vf scale[2] = {load_scales(precision, panel), load_scales(precision, panel + 2 * W)};
 #pragma clang loop unroll(full)
         for (int r = 0; r < R; r++) {
-            const vf x = splat(*(const float *)((const char *)(first.scales + g) + (size_t)r * step));
-            for (int v = 0; v < 2; v++) sum[r][v] += __builtin_convertvector(part[r][v], vf) * x * scale[v];
+            const float x = *(const float *)((const char *)(first.scales + g) + (size_t)r * step);
+            for (int v = 0; v < 2; v++) sum[r][v] = add_scaled(sum[r][v], part[r][v], x, scale[v]);
         }
     }
 #pragma clang loop unroll(full)
@@ -190,6 +196,8 @@ INLINE size_t packed_rows(int precision, size_t left, const char *rows, size_t s
     return 1;
 }
 
+#include "bodies/many_rows.h"
+
 // Applies bias, activation and `plus` to W sums and stores them in C, which is f32.
 static inline void finish_packed(const slm_matmul *p, size_t m, size_t n, vf v) {
     const size_t i = m * p->c_stride + n;
@@ -204,10 +212,13 @@ INLINE void packed_matmul_as(int precision, const slm_matmul *p, const void *pan
     const size_t step = weights_input_bytes(precision, p->K), size = panel_bytes(precision, p->K);
     for (size_t panel = p0; panel < p1; panel++) {
         const size_t n = panel * P, columns = min_size(P, p->N - n);
+        const char *weights = (const char *)panels + panel * size;
         for (size_t m = 0; m < p->M;) {
-            float tile[12 * P] __attribute__((aligned(64)));
-            const size_t done = packed_rows(precision, p->M - m, (const char *)rows + m * step, step, p->K,
-                                            (const char *)panels + panel * size, tile);
+            float tile[UNPACKS_ONCE(precision) ? 2 * BLOCK_ROWS * P : 12 * P] __attribute__((aligned(64)));
+            const char *first = (const char *)rows + m * step;
+            size_t done = min_size(BLOCK_ROWS, p->M - m);
+            if (UNPACKS_ONCE(precision) && done >= MANY_ROWS) many_rows(precision, first, step, done, p->K, weights, tile);
+            else done = packed_rows(precision, p->M - m, first, step, p->K, weights, tile);
             for (size_t r = 0; r < done; r++, m++) {
                 size_t j = 0;
                 for (; j + W <= columns; j += W) finish_packed(p, m, n + j, load(tile + r * P + j));

@@ -1,0 +1,120 @@
+// Matmul of many rows with packed weights, such as those of a prompt or of several sequences, where a CPU cannot multiply the stored
+// numbers as they are: it unpacks the weights of some inputs once for all rows, instead of once for the few rows whose sums fit into
+// registers. The sums of all rows lie in memory meanwhile. Their bits are those of packed_matmul.h.
+
+#if defined(SLM_NEON)
+#define UNPACKS_ONCE(precision) false
+#elif defined(SLM_NATIVE_BF16) || defined(SLM_VNNI)
+#define UNPACKS_ONCE(precision) (is_bf16(precision) && BF16_ROW_SIZE == 4)
+#else
+#define UNPACKS_ONCE(precision) (is_bf16(precision) || is_int(precision))
+#endif
+
+enum {
+    UNPACKED_INPUTS = 128,                     // inputs whose bf16 weights are unpacked at once; of others, a group is
+    BLOCK_ROWS = 96,                           // rows for which they are
+    MANY_ROWS = 6,                             // from which on it is faster
+    ROWS_AT_ONCE = W == 16 ? 12 : 6,           // rows whose sums are in registers
+};
+
+#ifndef SLM_NEON
+// Adds to the sums [R][P] the products of `count` inputs, every second one of the rows, with weights [count][P].
+INLINE void add_alternate(int R, const char *rows, size_t step, size_t count, const float *weights, float *sums) {
+    vf sum[R][2];
+#pragma clang loop unroll(full)
+    for (int r = 0; r < R; r++) sum[r][0] = load(sums + r * P), sum[r][1] = load(sums + r * P + W);
+    for (size_t i = 0; i < count; i++, weights += P) {
+        const vf a = load(weights), b = load(weights + W);
+#pragma clang loop unroll(full)
+        for (int r = 0; r < R; r++) {
+            const vf x = splat(((const float *)(rows + (size_t)r * step))[2 * i]);
+            sum[r][0] += x * a;
+            sum[r][1] += x * b;
+        }
+    }
+#pragma clang loop unroll(full)
+    for (int r = 0; r < R; r++) store(sums + r * P, sum[r][0]), store(sums + r * P + W, sum[r][1]);
+}
+
+// Multiplies bf16 weights of a panel. The sums of even inputs are [rows][P], those of odd ones follow after BLOCK_ROWS rows.
+INLINE void many_bf16(const char *rows, size_t step, size_t row_count, size_t I, const unit *panel, float *sums) {
+    float weights[2][UNPACKED_INPUTS / 2 * P] __attribute__((aligned(64)));
+    for (size_t i = 0; i < I; i += UNPACKED_INPUTS) {
+        const size_t pairs = (min_size(UNPACKED_INPUTS, I - i) + 1) / 2;
+        for (size_t j = 0; j < pairs * P; j += W, panel += W) {
+            if (j % P == 0) prefetch_ahead(panel, 4 * P);
+            const vu pair = *(const vu_any *)panel;
+            store(weights[0] + j, (vf)(pair << 16));
+            store(weights[1] + j, (vf)(pair & 0xffff0000));
+        }
+        for (size_t m = 0, count; m < row_count; m += count) {
+            count = row_count - m >= ROWS_AT_ONCE ? ROWS_AT_ONCE : row_count - m >= 4 ? 4 : 1;
+            for (int odd = 0; odd < 2; odd++) {
+                const char *from = rows + m * step + 4 * (i + (size_t)odd);
+                float *to = sums + (odd * BLOCK_ROWS + m) * P;
+                if (count == ROWS_AT_ONCE) add_alternate(ROWS_AT_ONCE, from, step, pairs, weights[odd], to);
+                else if (count == 4) add_alternate(4, from, step, pairs, weights[odd], to);
+                else add_alternate(1, from, step, pairs, weights[odd], to);
+            }
+        }
+    }
+    for (size_t j = 0; j < row_count * P; j += W) store(sums + j, load(sums + j) + load(sums + BLOCK_ROWS * P + j));
+}
+
+#if ROW_BYTE_SIZE == 2
+// Adds to the sums [R][P] the products of group g of the rows with its weights: [pairs] of both vectors of the panel.
+INLINE void add_group(int precision, int R, const char *rows, size_t step, size_t I, size_t g, const vu *weights, const vf *scale,
+                      float *sums) {
+    const int8_row first = int8_row_at(precision, rows, I);
+    const char *bytes = first.bytes + g * group_of(precision) * ROW_BYTE_SIZE;
+    vi part[R][2];
+#pragma clang loop unroll(full)
+    for (int r = 0; r < R; r++)
+        part[r][0] = part[r][1] = (vi){0} + *(const int32_t *)((const char *)(first.offsets + g) + (size_t)r * step);
+    for (size_t pair = 0; pair < group_of(precision) / 2; pair++) {
+        const vi a = (vi)weights[2 * pair], b = (vi)weights[2 * pair + 1];
+#pragma clang loop unroll(full)
+        for (int r = 0; r < R; r++) {
+            const vi x = (vi){0} + *(const int32_t *)(bytes + (size_t)r * step + 4 * pair);
+            part[r][0] += multiply_pairs(a, x);
+            part[r][1] += multiply_pairs(b, x);
+        }
+    }
+#pragma clang loop unroll(full)
+    for (int r = 0; r < R; r++) {
+        const float x = *(const float *)((const char *)(first.scales + g) + (size_t)r * step);
+        for (int v = 0; v < 2; v++) store(sums + r * P + v * W, add_scaled(load(sums + r * P + v * W), part[r][v], x, scale[v]));
+    }
+}
+
+INLINE void many_int(int precision, const char *rows, size_t step, size_t row_count, size_t I, const char *panel, float *sums) {
+    vu weights[GROUP] __attribute__((aligned(64)));
+    const size_t quads = group_of(precision) / 4;
+    for (size_t g = 0; g < groups_in(precision, I); g++, panel += group_bytes(precision)) {
+        prefetch_ahead(panel, group_bytes(precision));
+        for (size_t q = 0; q < quads; q++)
+            for (size_t v = 0; v < 2; v++) {
+                const vu quad = quads_at(precision, panel, q, v);
+                weights[4 * q + v] = quad & 0x00ff00ff;
+                weights[4 * q + 2 + v] = (quad >> 8) & 0x00ff00ff;
+            }
+        const vf scale[2] = {load_scales(precision, panel), load_scales(precision, panel + 2 * W)};
+        size_t m = 0;
+        for (; m + ROWS_AT_ONCE <= row_count; m += ROWS_AT_ONCE)
+            add_group(precision, ROWS_AT_ONCE, rows + m * step, step, I, g, weights, scale, sums + m * P);
+        for (; m + 4 <= row_count; m += 4) add_group(precision, 4, rows + m * step, step, I, g, weights, scale, sums + m * P);
+        for (; m < row_count; m++) add_group(precision, 1, rows + m * step, step, I, g, weights, scale, sums + m * P);
+    }
+}
+#endif
+
+// Computes `row_count` ≤ BLOCK_ROWS rows of a panel into the beginning of `sums`, which has 2 · BLOCK_ROWS · P elements.
+INLINE void many_rows(int precision, const char *rows, size_t step, size_t row_count, size_t I, const char *panel, float *sums) {
+    memset(sums, 0, 4 * row_count * P);
+    memset(sums + BLOCK_ROWS * P, 0, 4 * row_count * P);
+    if (is_bf16(precision)) many_bf16(rows, step, row_count, I, (const unit *)panel, sums);
+#if ROW_BYTE_SIZE == 2
+    else many_int(precision, rows, step, row_count, I, panel, sums);
+#endif
+}
+#endif
