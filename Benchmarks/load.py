@@ -5,8 +5,9 @@
     .venv/bin/python Benchmarks/load.py --shape gpt2            random weights of GPT-2's shape
 
 Each program gets a file in the format that it computes with: `slm export` writes them. slm also reads llama.cpp's own file. slm reads the file, verifies its
-checksum, reads the tokenizer, prepares the weights and computes the logits of one token (`load_s` of `slm bench generate`); llama.cpp maps the file, creates a context and decodes one token. Neither
-figure contains the start of the process, which is Python for llama.cpp. `slm generate` is a whole process of slm with one generated token.
+checksum, reads the tokenizer, prepares the weights and computes the logits of one token (`load_s` of `slm bench generate`); llama.cpp maps the file, creates a
+context and decodes one token. Neither figure contains the start of the process, which is Python for llama.cpp. `slm generate` is a whole process of slm with one
+generated token.
 """
 import argparse
 import pathlib

@@ -1,4 +1,5 @@
 import CMPI
+import Glibc
 import SharedLibraries
 import Threads
 
@@ -12,6 +13,9 @@ package final class MPITransport: Transport {
 
     /// MPI returns from its first and its last function when all ranks have called it. Programs start one after the other on many machines.
     private static let startSeconds = 30, endSeconds = 8
+
+    /// More than the slices of a piece of gradients, with a header.
+    private static let maxEagerBytes = 4 * RankGroup.pieceLength / 2 + 4_096
 
     /// Whether mpirun, or srun with PMIx, started this process.
     package static func isStarted(in environment: [String: String]) -> Bool {
@@ -28,6 +32,8 @@ package final class MPITransport: Transport {
         } catch {
             throw .noLibrary("\(error)")
         }
+        // Larger messages begin over TCP with a handshake, which waits behind the data of other messages.
+        setenv("OMPI_MCA_btl_tcp_eager_limit", "\(Self.maxEagerBytes)", 0)
         var provided: CInt = 0
         let serialized: CInt = 2
         let started = Self.watch(.notStarted(seconds: Self.startSeconds), after: Self.startSeconds, whenLost)

@@ -184,8 +184,9 @@ private final class GatherMemory {
 
 // Buffers.
 extension RankGroup {
-    /// Messages of large buffers are at most this long.
-    private static let pieceLength = 1 << 20
+    /// The elements of a piece of the gradients or of another large buffer: large enough for few messages, small enough that sums begin
+    /// early.
+    package static let pieceLength = 1 << 20
 
     /// Replaces the elements of a buffer by those of rank 0.
     package func broadcast(_ buffer: Buffer) {

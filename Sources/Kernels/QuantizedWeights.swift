@@ -176,15 +176,22 @@ extension Processor {
             }
             return
         }
-        if let numbers = weights.bfloat16 {
-            let I = weights.inputs, row = numbers[row * I..<(row + count) * I].pointer.assumingMemoryBound(to: UInt16.self)
-            for i in 0..<count * I { values[i] = Float(bitPattern: UInt32(row[i]) << 16) }
-            return
+        let groups = weights.scales.count / weights.outputs
+        decode(weights, weights.codes.pointer + row * weights.rowBytes, weights.scales.floats + row * groups, count: count, into: values)
+    }
+
+    /// Decodes rows of `weights`, or copies of them: bf16 numbers, or codes and their scales.
+    func decode(
+        _ weights: QuantizedWeights, _ codes: UnsafeRawPointer, _ scales: UnsafePointer<Float>, count: Int,
+        into values: UnsafeMutablePointer<Float>
+    ) {
+        if weights.precision == .bfloat16 {
+            let numbers = codes.assumingMemoryBound(to: UInt16.self)
+            for i in 0..<count * weights.inputs { values[i] = Float(bitPattern: UInt32(numbers[i]) << 16) }
+        } else {
+            table.weights_dequantize(
+                weights.precision.code, codes.assumingMemoryBound(to: UInt8.self), scales, weights.inputScales?.floats, count,
+                weights.inputs, values)
         }
-        let width = QuantizedWeights.codeBytes(weights.precision, inputs: weights.inputs)
-        let groups = QuantizedWeights.groups(inputs: weights.inputs)
-        table.weights_dequantize(
-            weights.precision.code, weights.codes.bytes + row * width, weights.scales.floats + row * groups,
-            weights.inputScales?.floats, count, weights.inputs, values)
     }
 }

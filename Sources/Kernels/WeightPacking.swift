@@ -211,13 +211,7 @@ extension Processor {
             let numbers = UnsafeMutableRawPointer(scales + groups), elements = width / codes.type.size
             weights.scales.copyBytes(ofElements: row * groups..<(row + 1) * groups, into: scales)
             codes.copyBytes(ofElements: row * elements..<(row + 1) * elements, into: numbers)
-            if weights.bfloat16 != nil {
-                let row = numbers.assumingMemoryBound(to: UInt16.self)
-                for i in 0..<I { y[i] = Float(bitPattern: UInt32(row[i]) << 16) }
-            } else {
-                table.weights_dequantize(
-                    weights.precision.code, numbers.assumingMemoryBound(to: UInt8.self), scales, weights.inputScales?.floats, 1, I, y)
-            }
+            decode(weights, numbers, scales, count: 1, into: y)
         }
     }
 }

@@ -29,9 +29,6 @@ package final class GradientGroups {
     private var begun: Int
     private var passes = BackwardPasses()
 
-    /// The elements of a piece: large enough for few messages, small enough that they begin early.
-    private static let pieceLength = 1 << 20
-
     package init(_ count: Int, of trainer: Trainer, over ranks: RankGroup? = nil, sharding isSharded: Bool = false) {
         tree = SummationTree(groups: count)
         self.ranks = ranks
@@ -45,7 +42,7 @@ package final class GradientGroups {
     /// The pieces of the flat buffers, from the first on.
     private var pieces: [Range<Int>] {
         let count = parameters.gradients.count
-        return stride(from: 0, to: count, by: Self.pieceLength).map { $0..<min($0 + Self.pieceLength, count) }
+        return stride(from: 0, to: count, by: RankGroup.pieceLength).map { $0..<min($0 + RankGroup.pieceLength, count) }
     }
 
     /// The elements that this rank's optimizer updates, in ascending order.
@@ -124,7 +121,7 @@ extension GradientGroups {
         }
     }
 
-    private func pieceStart(before end: Int) -> Int { (end - 1) / Self.pieceLength * Self.pieceLength }
+    private func pieceStart(before end: Int) -> Int { (end - 1) / RankGroup.pieceLength * RankGroup.pieceLength }
 
     private func sum(_ piece: Range<Int>) {
         let gradients = parameters.gradients[piece]
