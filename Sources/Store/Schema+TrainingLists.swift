@@ -25,6 +25,10 @@ extension Migration {
                 characters, id, state, held_out, \(compared), updated_at, usable
             ) WHERE usable = 1
             """,
+            "DROP INDEX training_chats_of_imports",
+            """
+            CREATE INDEX training_chats_of_imports ON training_chats (import_id, created_at, state) WHERE import_id IS NOT NULL
+            """,
             // Each group of several chats has one: a group is named for the chat that it began with.
             "CREATE INDEX training_chats_grouped ON training_chats (group_id) WHERE usable = 1 AND group_id <> id",
             "ALTER TABLE training_chat_tags ADD COLUMN state \(d.binaryText) NOT NULL DEFAULT ''",

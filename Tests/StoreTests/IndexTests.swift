@@ -96,13 +96,13 @@ import Testing
                 #expect(page.contains(isByTime ? "training_chats_by_time" : "training_chats_by_length"), "\(page)")
                 if backend == .sqlite { #expect(!page.contains("c USING INDEX training_chats_by"), "\(page)") }
             }
-            let (sql, values) = TrainingChatList(filter, dialect).countQuery, counts = try plan(store, sql, values, settings)
+            let (sql, values) = TrainingChatList(filter, dialect).countQuery(), counts = try plan(store, sql, values, settings)
             // In an empty table, all indexes with these columns are as small for PostgreSQL.
             #expect(counts.contains(backend == .sqlite ? "training_chats_filtered" : "Index Only Scan"), "\(counts)")
         }
         filter = TrainingFilter()
         filter.tag = "red"
-        let tag = TrainingChatList(filter, dialect).countQuery
+        let tag = TrainingChatList(filter, dialect).countQuery()
         let counts = try plan(store, tag.sql, tag.values, settings)
         #expect(counts.contains("training_chat_tags_counted") && !counts.contains("training_chats"), "\(counts)")
         filter = TrainingFilter()

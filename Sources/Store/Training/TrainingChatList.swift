@@ -26,39 +26,48 @@ package struct TrainingChatList {
 
     // MARK: Counts
 
-    /// - Returns: The numbers of chats in each state, and whether there may be more.
-    func counts(on connection: any Connection) throws(StoreError) -> (counts: TrainingChatCounts, isExact: Bool) {
+    /// - Parameter isTagFrequent: The result of `isTagFrequent(on:)`.
+    /// - Returns: The numbers of chats in each state, and whether these are all.
+    func counts(isTagFrequent: Bool, on connection: any Connection) throws(StoreError) -> (counts: TrainingChatCounts, isExact: Bool) {
         if let text = filter.text {
             let (compared, values) = self.compared(with: text, after: nil, includesState: false)
-            let sql = "WITH compared AS MATERIALIZED (\(compared)) SELECT \(Self.counts("c.hit = 1")), count(*) FROM compared AS c"
-            if let row = try connection.firstRow(sql, values) {
-                let counts = try TrainingChatCounts(row), isAll = try row.integer(4) < Self.comparedFirst
-                if isAll || counts.total(of: nil) >= Self.commonMatches { return (counts, isAll) }
-            }
+            let groups = "SELECT c.state, c.held_out, sum(c.hit), count(*) FROM compared AS c GROUP BY c.state, c.held_out"
+            let rows = try connection.execute("WITH compared AS MATERIALIZED (\(compared)) \(groups)", values)
+            let counts = try TrainingChatCounts(rows)
+            var all = 0
+            for row in rows { all += try row.integer(3) }
+            if all < Self.comparedFirst || counts.total(of: nil) >= Self.commonMatches { return (counts, all < Self.comparedFirst) }
         }
-        let (sql, values) = countQuery
-        return (try connection.firstRow(sql, values).map { row throws(StoreError) in try TrainingChatCounts(row) } ?? .init(), true)
+        let (sql, values) = countQuery(isTagFrequent: isTagFrequent)
+        return (try TrainingChatCounts(connection.execute(sql, values)), true)
     }
 
-    /// - Parameter condition: Which rows are counted.
-    private static func counts(_ condition: String) -> String {
-        ["c.state = 'new'", "c.state = 'included'", "c.state = 'excluded'", "c.state = 'included' AND c.held_out = 1"].map {
-            "count(*) FILTER (WHERE \(condition) AND \($0))"
-        }.joined(separator: ", ")
+    /// Whether so many chats have the tag that looking each of them up takes longer than reading an index of all chats.
+    func isTagFrequent(on connection: any Connection) throws(StoreError) -> Bool {
+        guard let tag = filter.tag else { return false }
+        let some = "SELECT 1 FROM training_chat_tags WHERE tag = $1 AND usable = 1 LIMIT \(Self.sorted + 1)"
+        return try connection.firstRow("SELECT count(*) FROM (\(some)) AS found", [.text(tag.storable)])?.integer(0) ?? 0 > Self.sorted
     }
 
-    package var countQuery: (sql: String, values: [SQLValue]) {
+    /// The query of the numbers of chats by state and by whether they are held out.
+    package func countQuery(isTagFrequent: Bool = false) -> (sql: String, values: [SQLValue]) {
+        func groups(of rows: String, sorted: Bool = true) -> String {
+            // SQLite would sort the rows of an index with another order.
+            let filters = ["c.state = 'new'", "c.state = 'included' AND c.held_out = 0", "c.state = 'included' AND c.held_out = 1"]
+            let counts = filters.map { "count(*) FILTER (WHERE \($0))" }.joined(separator: ", ")
+            return sorted ? "SELECT c.state, c.held_out, count(*) FROM \(rows) GROUP BY c.state, c.held_out"
+                : "SELECT \(counts), count(*) FROM \(rows)"
+        }
         var others = filter
         (others.state, others.tag) = (nil, nil)
         if let tag = filter.tag, others == TrainingFilter() {
             // The state of each chat is beside its tags.
-            return ("SELECT \(Self.counts("c.usable = 1")) FROM training_chat_tags AS c WHERE c.usable = 1 AND c.tag = $1",
-                    [.text(tag.storable)])
+            return (groups(of: "training_chat_tags AS c WHERE c.usable = 1 AND c.tag = $1"), [.text(tag.storable)])
         }
-        let condition = filter.condition(dialect, includesState: false, usesIndex: usesIndex)
-        let hasTime = filter.from != nil || filter.to != nil
-        let index = filter.hasSet ? "" : hint(hasTime ? "training_chats_by_time" : "training_chats_filtered")
-        return ("SELECT \(Self.counts("c.usable = 1")) FROM training_chats AS c \(index)WHERE \(condition.sql)", condition.values)
+        let walks = filter.from != nil || filter.to != nil || isTagFrequent, hasOtherSet = filter.flag == .duplicate || filter.text != nil
+        let condition = filter.condition(dialect, isTagFrequent ? .rows : .sets, includesState: false, usesIndex: usesIndex)
+        let index = walks && !hasOtherSet ? hint("training_chats_by_time") : filter.hasSet ? "" : hint("training_chats_filtered")
+        return (groups(of: "training_chats AS c \(index)WHERE \(condition.sql)", sorted: index.isEmpty || !walks), condition.values)
     }
 
     /// SQLite has no statistics by which it could choose the index.
@@ -68,7 +77,7 @@ package struct TrainingChatList {
 
     /// - Parameter total: The number of chats that match, or a lower bound.
     func page(
-        after cursor: TrainingChatCursor?, limit: Int, total: Int, on connection: any Connection
+        after cursor: TrainingChatCursor?, limit: Int, total: Int, isTagFrequent: Bool, on connection: any Connection
     ) throws(StoreError) -> [Row] {
         if let text = filter.text {
             let (compared, values) = self.compared(with: text, after: cursor, includesState: true)
@@ -83,13 +92,15 @@ package struct TrainingChatList {
                 if rows.count == limit || compared < Self.comparedFirst { return rows }
             }
         }
-        let (sql, values) = pageQuery(after: cursor, limit: limit, total: total)
+        let (sql, values) = pageQuery(after: cursor, limit: limit, total: total, isTagFrequent: isTagFrequent)
         return try connection.execute(sql, values)
     }
 
     /// The query of a page. Its rows are chosen along an index; then their groups are counted.
-    package func pageQuery(after cursor: TrainingChatCursor?, limit: Int, total: Int) -> (sql: String, values: [SQLValue]) {
-        let findsSet = filter.text != nil || filter.hasSet && total <= Self.sorted
+    package func pageQuery(
+        after cursor: TrainingChatCursor?, limit: Int, total: Int, isTagFrequent: Bool = false
+    ) -> (sql: String, values: [SQLValue]) {
+        let findsSet = filter.text != nil || filter.tag != nil && !isTagFrequent || filter.flag == .duplicate && total <= Self.sorted
         var condition = filter.condition(dialect, findsSet ? .sets : .rows, usesIndex: usesIndex)
         add(cursor, to: &condition)
         let index = findsSet ? "" : hint(key.index)
@@ -138,8 +149,10 @@ extension Store {
         let pending = try refreshTrainingChats(within: Self.refreshTime)
         return try database.transaction(filter.text == nil ? .read : .search) { connection throws(StoreError) in
             let list = TrainingChatList(filter, sortedBy: key, usesIndex: try canUseIndex(for: filter, on: connection), database.dialect)
-            var (counts, isExact) = try list.counts(on: connection)
-            let rows = try list.page(after: cursor, limit: limit + 1, total: counts.total(of: filter.state), on: connection)
+            let isTagFrequent = try list.isTagFrequent(on: connection)
+            var (counts, isExact) = try list.counts(isTagFrequent: isTagFrequent, on: connection)
+            let rows = try list.page(
+                after: cursor, limit: limit + 1, total: counts.total(of: filter.state), isTagFrequent: isTagFrequent, on: connection)
             // The chats of a state may be none of those that were compared for the counts.
             if let state = filter.state, !isExact { counts.raise(state, to: rows.count) }
             var chats: [TrainingChat] = []
@@ -169,10 +182,27 @@ extension TrainingChatCounts {
         }
     }
 
-    /// - Parameter row: Begins with the counts of new, included, excluded and held-out chats.
-    fileprivate init(_ row: Row) throws(StoreError) {
-        self.init(
-            new: try row.integer(0), included: try row.integer(1), excluded: try row.integer(2), heldOut: try row.integer(3))
+    /// - Parameter rows: A state, whether the chats are held out, and their number, for each; or one row with the numbers of new chats, of
+    ///   included ones that are not held out and that are, and of all.
+    fileprivate init(_ rows: [Row]) throws(StoreError) {
+        self.init()
+        for row in rows {
+            if case .integer(let new) = row.values[0] {
+                heldOut = try row.integer(2)
+                (self.new, included) = (Int(new), try row.integer(1) + heldOut)
+                excluded = try row.integer(3) - self.new - included
+                continue
+            }
+            let count = try row.integer(2)
+            switch TrainingChat.State(rawValue: try row.text(0)) {
+            case .new?: new += count
+            case .included?:
+                included += count
+                if try row.integer(1) == 1 { heldOut += count }
+            case .excluded?: excluded += count
+            case nil: throw row.unexpected(0, "a state")
+            }
+        }
     }
 }
 
