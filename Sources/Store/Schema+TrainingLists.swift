@@ -29,8 +29,9 @@ extension Migration {
             """
             CREATE INDEX training_chats_of_imports ON training_chats (import_id, created_at, state) WHERE import_id IS NOT NULL
             """,
-            // Each group of several chats has one: a group is named for the chat that it began with.
-            "CREATE INDEX training_chats_grouped ON training_chats (group_id) WHERE usable = 1 AND group_id <> id",
+            // Each group of several chats has one that is not NULL here: a group is named for the chat that it began with. PostgreSQL
+            // has statistics of an expression, and none of a condition.
+            "CREATE INDEX training_chats_grouped ON training_chats ((\(laterInGroup(""))) WHERE usable = 1",
             "ALTER TABLE training_chat_tags ADD COLUMN state \(d.binaryText) NOT NULL DEFAULT ''",
             "ALTER TABLE training_chat_tags ADD COLUMN held_out \(count)",
             "ALTER TABLE training_chat_tags ADD COLUMN usable \(count)",
@@ -41,6 +42,11 @@ extension Migration {
             "CREATE INDEX training_chat_tags_counted ON training_chat_tags (tag, usable, state, held_out)",
         ] + (d == .sqlite ? sqliteTagTriggers + sqliteTrainingSearch : postgresTagTriggers + postgresTrainingSearch)
     }
+
+    /// The group of a chat that is not the one that the group began with; NULL for others.
+    ///
+    /// - Parameter row: The name of the row with a dot, or nothing.
+    static func laterInGroup(_ row: String) -> String { "CASE WHEN \(row)group_id <> \(row)id THEN \(row)group_id END" }
 
     private static let sqliteTagTriggers = [
         """

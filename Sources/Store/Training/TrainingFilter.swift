@@ -97,12 +97,18 @@ extension TrainingFilter {
                 : "1 = (SELECT 1 FROM training_chat_tags AS t WHERE t.chat_id = c.id AND t.tag = #)", .text(tag.storable))
         }
         if flag == .duplicate {
-            let others = "SELECT 1 FROM training_chats AS o WHERE o.group_id = c.group_id AND o.usable = 1 AND o.id <> c.id LIMIT 1"
-            if access == .sets {
-                let index = dialect == .sqlite ? "INDEXED BY training_chats_grouped " : ""
-                all.add("c.group_id IN (SELECT group_id FROM training_chats \(index)WHERE usable = 1 AND group_id <> id)")
+            func hasOther(_ row: String) -> String {
+                """
+                1 = (SELECT 1 FROM training_chats AS o
+                    WHERE o.group_id = \(row).group_id AND o.usable = 1 AND o.id <> \(row).id LIMIT 1)
+                """
             }
-            all.add("1 = (\(others))")
+            let index = dialect == .sqlite ? "INDEXED BY training_chats_grouped " : ""
+            all.add(access == .rows ? hasOther("c") : """
+                c.group_id IN (
+                    SELECT g.group_id FROM training_chats AS g \(index)
+                    WHERE g.usable = 1 AND \(Migration.laterInGroup("g.")) > '' AND \(hasOther("g")))
+                """)
         }
         return all
     }
