@@ -51,7 +51,7 @@ struct ChatLogFiles: ~Copyable {
     }
 
     private mutating func rotate() throws(FileError) {
-        guard rename(path, previousPath) == 0 else { throw .writing(path) }
+        guard rename(path, previousPath) == 0 else { throw .writing(path, after: nil) }
         previousCount = file.lines
         file = try File(path)
     }
@@ -87,7 +87,7 @@ extension ChatLogFiles {
             self.path = path
             size = 0
             lines = 0
-            guard descriptor >= 0 else { throw .writing(path) }
+            guard descriptor >= 0 else { throw .writing(path, after: nil) }
             size = try Self.repairEnd(descriptor, path)
             lines = try ChatLogFiles.lineCount(path)
         }
@@ -106,7 +106,7 @@ extension ChatLogFiles {
             repeat { written = write(descriptor, line, line.count) } while written < 0 && errno == EINTR
             guard written == line.count else {
                 if written >= 0 { errno = ENOSPC }              // a partial write: the disk is full
-                let error = FileError.writing(path)
+                let error = FileError.writing(path, after: nil)
                 _ = ftruncate(descriptor, off_t(size))
                 throw error
             }
@@ -132,10 +132,10 @@ extension ChatLogFiles {
             let start = try startOfLastLine(descriptor, size, path)
             if start == size { return size }
             if isTorn(descriptor, start, size) {
-                guard ftruncate(descriptor, off_t(start)) == 0 else { throw .writing(path) }
+                guard ftruncate(descriptor, off_t(start)) == 0 else { throw .writing(path, after: nil) }
                 return start
             }
-            guard writeAll([0x0A], by: { write(descriptor, $0, $1) }) else { throw .writing(path) }
+            guard writeAll([0x0A], by: { write(descriptor, $0, $1) }) else { throw .writing(path, after: nil) }
             return size + 1
         }
 

@@ -79,7 +79,7 @@ extension Migration {
     /// Functions that triggers call, and that are dropped with the tables.
     static let postgresFunctions = [
         "set_message_owner", "add_user_counts", "count_conversations", "count_generations", postgresTrainingFunction,
-    ]
+    ] + postgresTagFunctions
 
     /// The tables with triggers that count their rows.
     static let countedTables = ["conversations", "generations"]

@@ -15,6 +15,7 @@ extension Migration {
         Migration(version: 13, isAdditive: true, statements: trainingChats),
         Migration(version: 14, isAdditive: true, statements: comparisons),
         Migration(version: 15, isAdditive: true, statements: trainingImports),
+        Migration(version: 16, isAdditive: true, statements: trainingLists),
     ]
 
     /// Version 1: users, conversations, messages, generations, settings.

@@ -36,11 +36,13 @@ extension Store {
     }
 
     /// Whether the text has a trigram and the database has the index.
-    func canUseIndex(for text: String, on connection: any Connection) throws(StoreError) -> Bool {
+    func canUseIndex(
+        for text: String, named index: String = "messages_search", on connection: any Connection
+    ) throws(StoreError) -> Bool {
         guard text.unicodeScalars.count >= 3 else { return false }
         guard database.dialect == .postgresql else { return true }
         return try connection.firstRow("SELECT count(*) FROM pg_indexes WHERE schemaname = current_schema() AND indexname = $1",
-                                       [.text("messages_search")])?.integer(0) == 1
+                                       [.text(index)])?.integer(0) == 1
     }
 
     /// An FTS5 expression for the messages that contain the trigrams of a text, at most 16 of them: the text itself is compared later.
@@ -131,25 +133,40 @@ extension Store {
 
     /// Carries out the changes of messages that were made in this and earlier transactions.
     ///
-    /// - Parameter minimum: The number of changes below which they wait: one transaction for many writes much less than one for each.
-    ///   Searches compare the messages that wait.
-    static func updateSearchIndex(on connection: any Connection, _ dialect: Dialect, minimum: Int = 1) throws(StoreError) {
+    /// - Parameters:
+    ///   - minimum: The number of changes below which they wait: one transaction for many writes much less than one for each.
+    ///     Searches compare the messages that wait.
+    ///   - schema: The version of the database.
+    static func updateSearchIndex(
+        on connection: any Connection, _ dialect: Dialect, minimum: Int = 1, schema: Int = Migration.latest
+    ) throws(StoreError) {
         guard dialect == .sqlite else { return }
-        let changes = try connection.firstRow("SELECT count(*), count(content) FROM search_changes", [])
+        try updateSearchIndex("search_changes", [("messages", "content")], minimum, on: connection)
+        guard schema >= Migration.trainingListsVersion else { return }
+        let texts = [(table: "training_messages", text: "content"), ("training_chats", "title")]
+        try updateSearchIndex("training_search_changes", texts, minimum, on: connection)
+    }
+
+    /// - Parameter texts: The columns of the texts whose changes the list has.
+    private static func updateSearchIndex(
+        _ list: String, _ texts: [(table: String, text: String)], _ minimum: Int, on connection: any Connection
+    ) throws(StoreError) {
+        let changes = try connection.firstRow("SELECT count(*), count(content) FROM \(list)", [])
         guard let changes, try changes.integer(0) >= minimum else { return }
         if try changes.integer(1) > 0 {
             try connection.execute("""
                 INSERT INTO message_search (message_search, rowid, content)
-                SELECT 'delete', search_id, content FROM search_changes WHERE is_new = 0
+                SELECT 'delete', search_id, content FROM \(list) WHERE is_new = 0
                 """, [])
             try connection.execute("INSERT INTO settings (name, value) VALUES ($1, '1') ON CONFLICT (name) DO NOTHING", [.text(deletions)])
         }
-        try connection.execute("""
-            INSERT INTO message_search (rowid, content)
-            SELECT messages.search_id, messages.content FROM search_changes JOIN messages ON messages.search_id = search_changes.search_id
-            WHERE is_new = 1
-            """, [])
-        try connection.execute("DELETE FROM search_changes", [])
+        for (table, text) in texts {
+            try connection.execute("""
+                INSERT INTO message_search (rowid, content)
+                SELECT t.search_id, t.\(text) FROM \(list) CROSS JOIN \(table) AS t ON t.search_id = \(list).search_id WHERE is_new = 1
+                """, [])
+        }
+        try connection.execute("DELETE FROM \(list)", [])
     }
 
     /// Rewrites the index in small steps if messages were deleted, at most once a day: until then it contains their trigrams.

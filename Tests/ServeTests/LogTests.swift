@@ -7,7 +7,8 @@ import TestSupport
 import Testing
 import Threads
 
-@Suite struct LogTests {
+/// Tests that read the log take turns, because there is one for the process.
+@Suite(.serialized) struct LogTests {
     private let line = Log.Line(
         time: Timestamp(milliseconds: 1_763_726_400_123), level: .error, event: .failed, message: "disk full:\n\"chat.db\"",
         requestID: "8f-1")
@@ -66,5 +67,25 @@ import Threads
         let line = found.first { $0.hasSuffix("(request \(id))\n") }
         #expect(line?.contains(" error failed ") == true && line?.contains("api_keys") == true, "\(found)")
         #expect(!found.contains { $0.contains("the access log is too slow") || $0.contains("POST /v1/completions") }, "\(found)")
+    }
+
+    @Test func `a reload that fails is logged by its caller alone`() throws {
+        let lines = Mailbox<String>(), results = Mailbox<String>()
+        Log.configure(.text) { lines.put(String(decoding: $0, as: UTF8.self)) }
+        defer { Log.configure(.plain) }
+        let models = try RegistryModels("first"), server = try models.server()
+        unlink(models.path("first"))
+        server.server.load { result in
+            switch result {
+            case .success(let model): results.put("loaded \(model.name)")
+            case .failure(let error): results.put("\(error)")
+            }
+        }
+        let error = try #require(results.take(within: .seconds(20)))
+        #expect(error.contains(models.path("first")))
+        #expect(try models.answer(server) == "first")
+        var found: [String] = []
+        while let line = lines.take(within: .zero) { found.append(line) }
+        #expect(!found.contains { $0.contains(models.path("first")) }, "\(found)")
     }
 }

@@ -11,7 +11,7 @@ extension Store {
             let sql = database.dialect == .sqlite
                 ? "SELECT name FROM pragma_table_info('\(table)')"
                 : "SELECT column_name FROM information_schema.columns WHERE table_schema = current_schema() AND table_name = '\(table)'"
-            let derived: Set = table == "messages" ? ["owner_id", "search_id"] : []
+            let derived: Set = table == "messages" ? ["owner_id", "search_id"] : table.hasPrefix("training_") ? ["search_id"] : []
             let columns = try self.sql(sql).compactMap { row -> String? in
                 guard case .text(let name)? = row.first, !derived.contains(name) else { return nil }
                 return name

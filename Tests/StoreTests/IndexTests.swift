@@ -80,6 +80,41 @@ import Testing
         #expect(!sorted.contains("conversations") && !sorted.contains("generations"), "\(sorted)")
     }
 
+    /// Neither reads the rows of chats that do not match.
+    @Test(arguments: Backend.allCases) func `lists of chats for training are read and counted in indexes`(_ backend: Backend) throws {
+        let store = try TestDatabase(backend).store(), dialect = store.database.dialect
+        // Without these settings, PostgreSQL reads a table of no rows as a whole.
+        let off = ["enable_seqscan", "enable_bitmapscan", "enable_sort"].map { "set_config('\($0)', 'off', true)" }
+        let settings = backend == .sqlite ? nil : "SELECT " + off.joined(separator: ", ")
+        var filter = TrainingFilter()
+        for rating in [nil, TrainingFilter.Rating.good] {
+            filter.rating = rating
+            (filter.source, filter.minTurns) = rating == nil ? (nil, nil) : (.guest, 3)
+            for key in TrainingFilter.SortKey.allCases {
+                let list = TrainingChatList(filter, sortedBy: key, dialect), (sql, values) = list.pageQuery(after: nil, limit: 51, total: 10_000)
+                let page = try plan(store, sql, values, settings), isByTime = key == .newest || key == .oldest
+                #expect(page.contains(isByTime ? "training_chats_by_time" : "training_chats_by_length"), "\(page)")
+                if backend == .sqlite { #expect(!page.contains("c USING INDEX training_chats_by"), "\(page)") }
+            }
+            let (sql, values) = TrainingChatList(filter, dialect).countQuery(), counts = try plan(store, sql, values, settings)
+            // In an empty table, all indexes with these columns are as small for PostgreSQL.
+            #expect(counts.contains(backend == .sqlite ? "training_chats_filtered" : "Index Only Scan"), "\(counts)")
+        }
+        filter = TrainingFilter()
+        filter.tag = "red"
+        let tag = TrainingChatList(filter, dialect).countQuery()
+        let counts = try plan(store, tag.sql, tag.values, settings)
+        #expect(counts.contains("training_chat_tags_counted") && !counts.contains("training_chats"), "\(counts)")
+        filter = TrainingFilter()
+        filter.text = "rare"
+        let text = TrainingChatList(filter, dialect).pageQuery(after: nil, limit: 51, total: 0)
+        let bitmaps = backend == .sqlite ? nil : "SELECT set_config('enable_seqscan', 'off', true)"
+        let search = try plan(store, text.sql, text.values, bitmaps)
+        let indexes = backend == .sqlite ? ["VIRTUAL TABLE INDEX 0:M1", "training_messages_by_search_id (search_id=?)"]
+            : ["training_messages_search", "training_chats_search", "messages_search"]
+        for index in indexes { #expect(search.contains(index), "\(search)") }
+    }
+
     /// Adds 3,000 conversations of three messages, enough for PostgreSQL to prefer an index.
     /// In PostgreSQL, only of tables of this test: without a list, it waits for the migrations of all other tests.
     private func analyze(_ store: Store, _ backend: Backend) throws {

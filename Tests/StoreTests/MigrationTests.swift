@@ -69,6 +69,52 @@ import Testing
         #expect([totals.users, totals.conversations, totals.messages, totals.generations, totals.answerTokens] == [2, 1, 4, 3, 9])
     }
 
+    @Test(arguments: Backend.allCases) func `chats for training of an older version are found by tag, text and group`(
+        _ backend: Backend
+    ) throws {
+        let store = try oldDatabase(backend, version: 15).store()
+        func found(_ change: (inout TrainingFilter) -> Void) throws -> [String] {
+            var filter = TrainingFilter()
+            change(&filter)
+            // Found by the index as well, not only by comparing the first chats.
+            let list = TrainingChatList(filter, store.database.dialect), (sql, values) = list.pageQuery(after: nil, limit: 9, total: 9)
+            let ids = try store.sql(sql, values).compactMap { row in if case .text(let id) = row[0] { String(id.suffix(1)) } else { nil } }
+            let page = try store.trainingChats(filter)
+            #expect(page.chats.map { String($0.id.description.suffix(1)) } == ids && page.total == ids.count)
+            return ids
+        }
+        #expect(try found { $0.text = "SCATTERS" } == ["t"] && found { $0.text = "of clouds" } == ["v"])
+        #expect(try found { $0.tag = "sky" } == ["v", "t"] && found { $0.flag = .duplicate } == ["v", "t"])
+        #expect(try found { $0.tag = "sky"; $0.state = .included } == ["t"])
+        let tags = try store.trainingTags()
+        #expect(tags.map(\.tag) == ["sky"] && tags.map(\.chats) == [2])
+    }
+
+    /// A server of version 15 sets neither the search ids nor the state beside a tag; triggers do.
+    @Test(arguments: Backend.allCases) func `rows of a server of schema version 15 are found as well`(_ backend: Backend) throws {
+        let store = try oldDatabase(backend, version: 15).store()
+        let (chat, message) = (TrainingChatID(), MessageID())
+        _ = try store.sql("""
+            INSERT INTO training_chats (id, source, title, created_at, updated_at, turns, group_id, usable, digest)
+            VALUES ($1, 'import', 'A title', 1, 1, 1, $1, 1, '')
+            """, [.text(chat)])
+        _ = try store.sql("""
+            INSERT INTO training_messages (id, chat_id, position, ordinal, role, content, created_at)
+            VALUES ($1, $2, 0, 0, 'user', 'Umbrellas', 1)
+            """, [.text(message), .text(chat)])
+        _ = try store.sql("INSERT INTO training_chat_tags (chat_id, tag) VALUES ($1, 'rain')", [.text(chat)])
+        _ = try store.sql("UPDATE training_chats SET state = 'excluded' WHERE id = $1", [.text(chat)])
+        var filter = TrainingFilter()
+        filter.tag = "rain"
+        #expect(try store.trainingChats(filter).counts.excluded == 1)
+        for isIndexed in [false, true] {
+            if isIndexed { try store.purge() }
+            filter.text = "mbrella"
+            let list = TrainingChatList(filter, store.database.dialect), (sql, values) = list.pageQuery(after: nil, limit: 9, total: 9)
+            #expect(try store.sql(sql, values).count == 1 && store.trainingChats(filter).chats.map(\.id) == [chat])
+        }
+    }
+
     /// Programs of version 7 read only `slm_schema`, so they still open the database: a failed upgrade can be undone.
     @Test(arguments: Backend.allCases) func `additive versions are not required, and later ones are accepted`(_ backend: Backend) throws {
         let db = try TestDatabase(backend)
@@ -82,12 +128,14 @@ import Testing
     }
 
     /// After all migrations.
-    private static let versions: [[[SQLValue]]] = [1...7, 8...15].map { $0.map { [.integer($0)] } }
+    private static let versions: [[[SQLValue]]] = [1...7, 8...16].map { $0.map { [.integer($0)] } }
 
     /// A released migration must not change.
     @Test(arguments: Backend.allCases) func `the migrations create the same schema as before`(_ backend: Backend) throws {
         let new = try TestDatabase(backend).store()
-        for version in [1, 7, 8, 9] { #expect(try tables(oldDatabase(backend, version: version).store(), backend) == tables(new, backend)) }
+        for version in [1, 7, 8, 9, 15] {
+            #expect(try tables(oldDatabase(backend, version: version).store(), backend) == tables(new, backend))
+        }
     }
 
     private func tables(_ store: Store, _ backend: Backend) throws -> [[SQLValue]] {

@@ -127,7 +127,7 @@ import Threads
         wanted.newChats = 20
         wanted.settings = #"{"method":"lora"}"#
         wanted.nextAt = Timestamp(milliseconds: 5)
-        let schedule = try store.setTrainingSchedule(wanted, by: Self.owner)
+        let schedule = try store.changeTrainingSchedule(by: Self.owner) { $0 = wanted }
         #expect(schedule.startMinute == 180 && schedule.newChats == 20 && schedule.lastRun == nil && schedule.change == 1)
         #expect(try store.trainingSchedule() == schedule)
         var later = schedule
@@ -145,5 +145,31 @@ import Threads
         #expect(after.lastRun == run && after.nextAt == Timestamp(milliseconds: 99) && after.change == 2)
         #expect(try store.trainingRun(run).isScheduled && store.trainingRun(run).createdBy == "schedule")
         #expect(try actions(store) == ["schedule.set", "run.create"])
+    }
+
+    /// The run has counted its chats: another one must not start for the same.
+    @Test(arguments: Backend.allCases) func `an owner's change of the schedule keeps the run that started meanwhile`(
+        _ backend: Backend
+    ) throws {
+        let db = try TestDatabase(backend), stores = try (0..<2).map { _ in try db.store { $0.timeout = .seconds(30) } }
+        let first = try stores[0].changeTrainingSchedule(by: Self.owner) { $0.isEnabled = true; $0.newChats = 1 }
+        var later = first
+        later.countedFrom = Timestamp(milliseconds: 7)
+        let new = NewTrainingRun(name: "nightly", settings: "{}", base: nil, basePath: "", machine: "m", folder: "")
+        let ended = Mailbox<Void>()
+        // The owner's change waits for the run, or the run for the change: whichever comes later reads what the other one wrote.
+        try BackgroundThread.run { [later] in
+            var known = first, next = later
+            while (try? stores[1].advance(known, to: next, starting: new)) == nil {
+                known = (try? stores[1].trainingSchedule()) ?? known
+                next = known
+                next.countedFrom = Timestamp(milliseconds: 7)
+            }
+            ended.put(())
+        }
+        for count in 2...40 { _ = try stores[0].changeTrainingSchedule(by: Self.owner) { $0.newChats = count } }
+        _ = try #require(ended.take(within: .seconds(60)))
+        let schedule = try stores[0].changeTrainingSchedule(by: Self.owner) { $0.newChats = 5 }
+        #expect(schedule.countedFrom == Timestamp(milliseconds: 7) && schedule.lastRun != nil && schedule.newChats == 5)
     }
 }

@@ -118,7 +118,7 @@ class TrainingRoutes:
         found.sort(key=lambda chat: chat[key], reverse=reverse)
         start, limit = int(query.get("after", 0)), int(query.get("limit", 50))
         counts = {state: sum(chat["state"] == state for chat in same) for state in ("new", "included", "excluded")}
-        self.reply(200, {"items": [summary(chat) for chat in found[start:start + limit]], "total": len(found),
+        self.reply(200, {"items": [summary(chat) for chat in found[start:start + limit]], "total": len(found), "total_is_exact": query.get("q") != "about",
                          "next": str(start + limit) if start + limit < len(found) else None,
                          "counts": counts | {"held_out": sum(chat["held_out"] for chat in same)}})
 

@@ -260,6 +260,14 @@ def test_include_all_that_match(stage):
     page.click(".bulk >> text=Exclude")
     eventually(lambda: len(changes(stage, "chats/bulk")) == 2)
     assert len(changes(stage, "chats/bulk")[1][1]["ids"]) == rows
+    # Lower bounds, as for a text that many chats contain.
+    page.goto(stage.url + "/#/training/chats?q=about")
+    page.wait_for_selector("text=120+ chats match")
+    page.check("[aria-label='Select all that are shown']")
+    page.click("text=Select all 120+ that match")
+    page.click("text=Exclude all 120+ that match")
+    page.wait_for_selector("dialog >> text=Exclude 120+ chats?")
+    page.keyboard.press("Escape")
 
 
 @scripted

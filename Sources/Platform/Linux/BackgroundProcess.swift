@@ -34,7 +34,7 @@ package struct BackgroundProcess: Sendable, Equatable {
         _ program: String, _ arguments: [String], environment: [String: String], output: String, holding lock: borrowing FileLock
     ) throws(FileError) {
         let log = open(output, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0o644)
-        guard log >= 0 else { throw .writing(output) }
+        guard log >= 0 else { throw .writing(output, after: nil) }
         defer { close(log) }
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)

@@ -61,13 +61,12 @@ final class ModelRegistry: Sendable {
         loading.loadOthers(into: &models)
         models.errors = loading.errors
         models.loaded = opened != nil ? loading.loaded : loading.loaded.merging(current?.loaded ?? [:]) { new, _ in new }
-        report(models, after: current, records, own, isReload: isReload)
-        if opened == nil, isReload {
-            // What was loaded before goes on answering, and the reload has failed.
-            publish(models)
-            throw loading.firstError ?? NoModelError()
-        }
-        return models
+        // What was loaded before goes on answering, and the reload has failed. The caller logs why.
+        let failure: (any Error)? = opened == nil && isReload ? loading.firstError ?? NoModelError() : nil
+        report(models, after: current, records, own, isReload: isReload, except: failure)
+        guard let failure else { return models }
+        publish(models)
+        throw failure
     }
 
     private static func newModel(_ identity: ModelFileIdentity, name: String, in store: Store) throws -> NewModel {
@@ -118,8 +117,11 @@ final class ModelRegistry: Sendable {
     }
 
     /// Logs which model is served and why, and each error once.
+    ///
+    /// - Parameter failure: An error that the caller logs.
     private func report(
-        _ models: ServedModels, after current: ServedModels?, _ records: ServedModelRecords, _ own: CommandLineModel?, isReload: Bool
+        _ models: ServedModels, after current: ServedModels?, _ records: ServedModelRecords, _ own: CommandLineModel?, isReload: Bool,
+        except failure: (any Error)?
     ) {
         let new = reported.withLock { reported in
             defer { reported = models.errors }
@@ -127,7 +129,8 @@ final class ModelRegistry: Sendable {
         }
         let names = Dictionary([records.active, records.previous, records.canary].compactMap { $0 }.map { ($0.id, $0.name) }
             + records.pinned.map { ($0.id, $0.name) }) { first, _ in first }
-        for (id, error) in new {
+        let reason = failure.map { "\($0)" }
+        for (id, error) in new where error != reason {
             let served = id == records.active?.id ? "; \(models.active.name) answers instead" : ""
             Log.error(.loadFailed, "the model \(names[id] ?? id.description) cannot be loaded\(served): \(error)")
         }

@@ -41,6 +41,7 @@ extension App {
             list.key("items"); list.array { for chat in page.chats { $0.object { chat.write(to: &$0) } } }
             list.key("next"); list.optionalText(page.next?.description)
             list.key("total"); list.integer(page.total)
+            list.key("total_is_exact"); list.boolean(page.isExact)
             list.key("counts")
             list.object {
                 $0.key("new"); $0.integer(page.counts.new)

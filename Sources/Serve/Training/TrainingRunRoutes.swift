@@ -140,30 +140,32 @@ extension App {
 
     private func setTrainingSchedule(_ context: RequestContext) throws -> Response {
         let fields = try RequestFields(of: context.request, known: ["enabled", "at", "new_chats", "settings", "last_run", "next_at"])
-        var schedule = try store.trainingSchedule()
-        let wasEnabled = schedule.isEnabled
-        schedule.isEnabled = try fields.boolean("enabled") ?? false
-        schedule.startMinute = try fields.optionalText("at", 5...5).map { text throws(APIError) in
+        let isEnabled = try fields.boolean("enabled") ?? false
+        let startMinute = try fields.optionalText("at", 5...5).map { text throws(APIError) in
             guard let minute = TrainingSchedule.minute(of: text) else {
                 throw .invalid("at", "expected a time such as 03:00.")
             }
             return minute
         }
-        schedule.newChats = try fields.integer("new_chats", 1...1_000_000)
-        if schedule.isEnabled, schedule.startMinute == nil, schedule.newChats == nil {
+        let newChats = try fields.integer("new_chats", 1...1_000_000)
+        if isEnabled, startMinute == nil, newChats == nil {
             throw APIError.invalid("at", "expected a time, a number of new chats, or both, found nothing.")
         }
+        var settings: TrainingRunSettings?
         if let value = fields["settings"] {
             guard value.kind == .object else { throw APIError.invalid("settings", "expected an object, found \(value.kind.rawValue).") }
-            var settings = try TrainingRunSettings(RequestFields(value, known: TrainingRunSettings.members))
-            settings.name = nil
-            schedule.settings = settings.json
+            settings = try TrainingRunSettings(RequestFields(value, known: TrainingRunSettings.members))
+            settings?.name = nil
         }
-        schedule.machine = training.configuration.machine
-        schedule.nextAt = schedule.isEnabled ? schedule.startMinute.map { LocalTime(store.options.now()).next(minuteOfDay: $0) } : nil
-        // Chats that were included while there was no schedule are not new.
-        if schedule.isEnabled, !wasEnabled { schedule.countedFrom = store.options.now() }
-        let stored = try store.setTrainingSchedule(schedule, by: context.adminRequest)
+        let now = store.options.now(), machine = training.configuration.machine
+        let stored = try store.changeTrainingSchedule(by: context.adminRequest) { schedule in
+            // Chats that were included while there was no schedule are not new.
+            if isEnabled, !schedule.isEnabled { schedule.countedFrom = now }
+            (schedule.isEnabled, schedule.startMinute, schedule.newChats) = (isEnabled, startMinute, newChats)
+            if let settings { schedule.settings = settings.json }
+            schedule.machine = machine
+            schedule.nextAt = isEnabled ? startMinute.map { LocalTime(now).next(minuteOfDay: $0) } : nil
+        }
         training.lookNow()
         return Response.json { stored.write(to: &$0) }
     }

@@ -2,7 +2,7 @@
 import { announce, el } from "./dom.js";
 import { toast } from "./toast.js";
 import { requestFilter } from "./training-filter.js";
-import { button, check, confirmed, count, field, number, openDialog } from "./training-parts.js";
+import { atLeast, button, check, confirmed, count, field, number, openDialog } from "./training-parts.js";
 
 /** @typedef {{ state?: string, add_tags?: string[], remove_tags?: string[] }} Change */
 /** @typedef {{ set: (state: string) => void, tag: () => void, clear: () => void, selectAll: (isOn: boolean) => void }} BulkActions */
@@ -17,6 +17,7 @@ export class BulkBar {
     /** Whether actions apply to all chats that match the filter, not only to the rows that are loaded. */
     this.isAll = false;
     this.total = 0;
+    this.isExact = true;
     this.box = el("input",
       { type: "checkbox", "aria-label": "Select all that are shown", onchange: () => actions.selectAll(this.box.checked) });
     this.text = el("span", { class: "bulk-text", role: "status" });
@@ -38,26 +39,27 @@ export class BulkBar {
     this.shown = 0;
   }
 
-  /** @param {number} selected @param {number} total that match @param {number} shown rows */
-  show(selected, total, shown) {
+  /** @param {number} selected @param {number} total that match @param {number} shown rows @param {boolean} isExact or a lower bound */
+  show(selected, total, shown, isExact) {
     if (selected !== this.selected || total !== this.total || selected === 0) this.isAll = false;
     this.selected = selected;
     this.total = total;
+    this.isExact = isExact;
     this.shown = shown;
     this.#render();
   }
 
   #render() {
-    const { selected, total, shown, isAll } = this;
+    const { selected, total, shown, isAll, isExact } = this, all = atLeast(total, isExact);
     this.element.hidden = total === 0;
     this.box.checked = selected > 0 && selected >= shown;
     this.box.indeterminate = selected > 0 && selected < shown;
     this.buttons.hidden = selected === 0;
-    this.text.textContent = isAll ? `All ${number(total)} that match` : selected ? `${number(selected)} selected` : "Select all";
-    this.all.textContent = `Select all ${number(total)} that match`;
-    this.all.hidden = isAll || selected < shown || total <= selected || selected === 0;
-    this.include.textContent = isAll ? `Include all ${number(total)} that match` : "Include";
-    this.exclude.textContent = isAll ? `Exclude all ${number(total)} that match` : "Exclude";
+    this.text.textContent = isAll ? `All ${all} that match` : selected ? `${number(selected)} selected` : "Select all";
+    this.all.textContent = `Select all ${all} that match`;
+    this.all.hidden = isAll || selected < shown || isExact && total <= selected || selected === 0;
+    this.include.textContent = isAll ? `Include all ${all} that match` : "Include";
+    this.exclude.textContent = isAll ? `Exclude all ${all} that match` : "Exclude";
   }
 }
 
@@ -113,7 +115,7 @@ async function undo(section, before) {
 /** @param {any} section @param {Change} change */
 async function changeAll(section, change) {
   const { area, bulk } = section;
-  const filter = requestFilter(section.filter), what = count(bulk.total, "chat");
+  const filter = requestFilter(section.filter), what = count(bulk.total, "chat", "chats", bulk.isExact);
   const action = change.state === "included" ? "Include" : change.state === "excluded" ? "Exclude" : change.state ? "Mark as new"
     : "Change the tags of";
   const isFiltered = Object.keys(filter).length > 0;
@@ -145,7 +147,7 @@ export function tagDialog(section, ids) {
     } }, field("Tags to add", box, "Separate several by commas."), suggestions,
     boxes.length > 0 && el("fieldset", {}, el("legend", {}, "Tags to remove"), ...boxes.map((one) => check(one.value, one))),
     el("div", { class: "buttons" }, button("Cancel", () => dialog.close("")), el("button", { class: "button primary" }, "Save")));
-    const title = section.bulk.isAll ? `Tags of ${count(section.bulk.total, "chat")}` : `Tags of ${count(ids.length, "chat")}`;
+    const title = section.bulk.isAll ? `Tags of ${count(section.bulk.total, "chat", "chats", section.bulk.isExact)}` : `Tags of ${count(ids.length, "chat")}`;
     const dialog = openDialog(title, [form], {
       onclose: (value) => {
         const add = tagsIn(box.value), remove = boxes.filter((one) => one.checked).map((one) => one.value);

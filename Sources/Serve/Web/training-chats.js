@@ -7,7 +7,7 @@ import { BulkBar, changeChats, tagDialog } from "./training-bulk.js";
 import { ChatList } from "./training-chat-list.js";
 import { filterChips, filterFields, filterOf, requestFilter } from "./training-filter.js";
 import { exportChats, openImport } from "./training-import.js";
-import { button, count, nothing, number, select } from "./training-parts.js";
+import { atLeast, button, count, nothing, select } from "./training-parts.js";
 import { ChatReader } from "./training-reader.js";
 
 /** @typedef {import("./training-filter.js").Filter} Filter */
@@ -39,6 +39,7 @@ class ChatsSection {
     this.filter = {};
     this.sort = "newest";
     this.total = 0;
+    this.isExact = true;
     /** The place of the next page; null after the last one. @type {string | null} */
     this.next = null;
     this.isLoading = false;
@@ -47,7 +48,7 @@ class ChatsSection {
     /** @type {{ tags: string[], models: string[] }} */
     this.known = { tags: [], models: [] };
     this.list = new ChatList({
-      open: (id) => this.openChat(id), selectionChanged: () => this.bulk.show(this.list.selected.size, this.total, this.list.size),
+      open: (id) => this.openChat(id), selectionChanged: () => this.bulk.show(this.list.selected.size, this.total, this.list.size, this.isExact),
     });
     this.bulk = new BulkBar({
       set: (state) => this.setState(state), tag: () => this.tag(),
@@ -185,17 +186,18 @@ class ChatsSection {
   }
 
   /**
-   * @param {{ items: ReviewedChat[], next: string | null, total: number, counts: any, pending?: number }} found
+   * @param {{ items: ReviewedChat[], next: string | null, total: number, total_is_exact?: boolean, counts: any, pending?: number }} found
    * @param {boolean} isFirst
    */
-  #show({ items, next, total, counts, pending = 0 }, isFirst) {
+  #show({ items, next, total, total_is_exact: isExact = true, counts, pending = 0 }, isFirst) {
     this.next = next;
     this.total = total;
+    this.isExact = isExact;
     this.more.hidden = next === null;
     for (const { model } of items) if (model && !this.known.models.includes(model)) this.known.models.push(model);
     if (isFirst) this.list.show(items);
     else this.list.append(items);
-    this.#showCounts(counts);
+    this.#showCounts(counts, isExact);
     const isFiltered = Object.keys(this.filter).length > 0;
     if (total === 0) {
       this.list.element.replaceChildren(isFiltered
@@ -204,23 +206,23 @@ class ChatsSection {
         : nothing("No chats yet", "Chats appear here when people chat and have seen the notice about training. You can also import files.",
           button("Import a file", () => openImport(this))));
     }
-    const matching = total === 0 ? "" : `${count(total, "chat")}${isFiltered ? " match" + (total === 1 ? "es" : "") : ""}`;
+    const matching = total === 0 ? "" : `${count(total, "chat", "chats", isExact)}${isFiltered ? " match" + (total === 1 ? "es" : "") : ""}`;
     const waiting = pending > 0 ? `${count(pending, "changed chat")} will appear in a moment.` : "";
     this.status.replaceChildren([matching, waiting].filter(Boolean).join(". "), waiting && " ",
       waiting && button("Show", () => this.load(), { class: "small" }));
-    this.bulk.show(this.list.selected.size, total, this.list.size);
+    this.bulk.show(this.list.selected.size, total, this.list.size, isExact);
     this.list.mark(this.reader.id);
   }
 
-  /** @param {Record<string, number> | undefined} counts */
-  #showCounts(counts) {
+  /** @param {Record<string, number> | undefined} counts @param {boolean} isExact or lower bounds */
+  #showCounts(counts, isExact) {
     const all = counts ? counts.new + counts.included + counts.excluded : null;
     this.states.replaceChildren(...STATES.map(([value, label]) => {
       const some = value ? counts?.[value] : all;
       return el("button", {
         type: "button", "aria-pressed": String((this.filter.state ?? "") === value), onclick: () => this.setFilter("state", value),
-      }, label, some !== null && some !== undefined && el("span", { class: "count" }, " ", number(some)));
-    }), counts && el("span", { class: "held-out" }, `${number(counts.held_out)} held out`));
+      }, label, some !== null && some !== undefined && el("span", { class: "count" }, " ", atLeast(some, isExact)));
+    }), counts && el("span", { class: "held-out" }, `${atLeast(counts.held_out, isExact)} held out`));
   }
 
   /** Updates what depends on the numbers of chats, after changes. The rows stay, so that a list of new chats can be worked through. */
@@ -228,7 +230,7 @@ class ChatsSection {
     const load = this.loads, filter = requestFilter(this.filter);
     const found = await this.area.api.get("/api/training/chats", { ...filter, limit: 1 }).catch(() => null);
     if (!found || load !== this.loads) return;
-    this.#showCounts(found.counts);
+    this.#showCounts(found.counts, found.total_is_exact !== false);
   }
 
   /** @param {ReviewedChat} chat that was changed */

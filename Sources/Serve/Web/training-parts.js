@@ -6,8 +6,11 @@ import { visible } from "./sanitize.js";
 /** @param {number} value */
 export const number = (value) => value.toLocaleString("en");
 
-/** "1 chat", "1,200 chats". @param {number} count @param {string} one @param {string} [many] */
-export const count = (count, one, many = one + "s") => `${number(count)} ${count === 1 ? one : many}`;
+/** "1,200", and "1,200+" for a lower bound. @param {number} value @param {boolean} isExact */
+export const atLeast = (value, isExact) => number(value) + (isExact ? "" : "+");
+
+/** "1 chat", "1,200 chats", "1,200+ chats". @param {number} count @param {string} one @param {string} [many] @param {boolean} [isExact] */
+export const count = (count, one, many = one + "s", isExact = true) => `${atLeast(count, isExact)} ${count === 1 ? one : many}`;
 
 /** A size with three digits: "12.3 MB". @param {number | null | undefined} size */
 export function bytes(size) {

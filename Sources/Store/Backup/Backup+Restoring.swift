@@ -49,7 +49,7 @@ extension Backup {
             var reader = try BackupReader(path)
             guard reader.manifest == summary.manifest else { throw reader.changed }
             try withoutCounting(on: connection, database.dialect, schema: schema) { () throws(StoreError) in
-                try insertAll(from: &reader, on: connection, database.dialect, progress)
+                try insertAll(from: &reader, schema: schema, on: connection, database.dialect, progress)
             }
             if restoring.endsSessions { try endSessions(on: connection, schema: schema) }
             if restoring.migrates { try Migration.run(on: connection, database.dialect, after: schema, at: options.now()) }
@@ -94,7 +94,7 @@ extension Backup {
     }
 
     private static func insertAll(
-        from reader: inout BackupReader, on connection: any Connection, _ dialect: Dialect, _ progress: Progress
+        from reader: inout BackupReader, schema: Int, on connection: any Connection, _ dialect: Dialect, _ progress: Progress
     ) throws(StoreError) {
         let isIndexed = try Migration.has("search_changes", on: connection, dialect)
         while let member = try reader.next() {
@@ -110,13 +110,13 @@ extension Backup {
                 }
                 inserted += 1
                 // The changes of the search index wait in a table, which should not become large.
-                if isIndexed, inserted % 1_000 == 0 { try Store.updateSearchIndex(on: connection, dialect) }
+                if isIndexed, inserted % 1_000 == 0 { try Store.updateSearchIndex(on: connection, dialect, schema: schema) }
                 progress(.restoring, reader.fraction)
             }
             try inserter.finish(on: connection)
             guard try BackupTables.rowCount(of: table.name, on: connection) == table.rows else { throw reader.invalidTable(table.name) }
         }
-        if isIndexed { try Store.updateSearchIndex(on: connection, dialect) }
+        if isIndexed { try Store.updateSearchIndex(on: connection, dialect, schema: schema) }
     }
 
     private static func endSessions(on connection: any Connection, schema: Int) throws(StoreError) {

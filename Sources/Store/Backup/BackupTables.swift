@@ -12,12 +12,15 @@ package enum BackupTables {
     /// Tables that a backup does not have: the search index and the counts of users, which are made from other rows, the changes of chats,
     /// which triggers list again, the versions of the schema, and what belongs to running servers. Each comes after those that refer to it.
     package static let omitted = [
-        "message_search", "search_changes", "search_owners", "user_counts", "training_chat_changes", "rate_limits", "answer_leases",
-        "servers", "slm_additions", "slm_schema",
+        "message_search", "search_changes", "training_search_changes", "search_owners", "user_counts", "training_chat_changes",
+        "rate_limits", "answer_leases", "servers", "slm_additions", "slm_schema",
     ]
 
     /// Columns that triggers set.
-    private static let derivedColumns = ["messages": ["search_id", "owner_id"]]
+    private static let derivedColumns = [
+        "messages": ["search_id", "owner_id"], "training_chats": ["search_id"], "training_messages": ["search_id"],
+        "training_chat_tags": ["state", "held_out", "usable"],
+    ]
 
     /// Rows that a backup does not have. `search_index_deletions` is a state of the search index; `jwt_secret` is a key that versions
     /// before schema 3 stored.

@@ -86,6 +86,8 @@ final class PostgresConnection: Connection, @unchecked Sendable {
         // With `off`, COMMIT may return before the data is on the disk. All other values guarantee at least a local flush, or are the
         // administrator's choice.
         try execute("SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'", [])
+        // Compiling a statement takes longer than any of these runs. Versions before 11 do not compile.
+        try execute("SELECT set_config('jit', 'off', false) WHERE current_setting('jit', true) = 'on'", [])
         // A client that died holds its locks for a minute at most. The lock timeout is half of ours, so that its error arrives in time.
         try execute("SELECT set_config('idle_in_transaction_session_timeout', '60000', false), set_config('lock_timeout', $1, false)",
                     [.text("\(max(1, timeout.milliseconds / 2))")])

@@ -49,6 +49,7 @@ extension Store {
                     entry, importID, "\(chats.count) \(chats.count == 1 ? "chat" : "chats")", on: connection)
                 var count = 0
                 for (id, chat) in batch where try add(chat, as: id, of: importID, at: entry.time, on: connection) { count += 1 }
+                try Self.updateSearchIndex(on: connection, database.dialect, minimum: 50)
                 return count
             }
         }
@@ -75,6 +76,7 @@ extension Store {
         try store(TrainingContent(systemPrompt: nil, messages, preferences), as: row, on: connection)
         return true
     }
+
     /// Lists imports that have chats, the newest first.
     package func trainingImports(limit: Int = 200) throws(StoreError) -> [TrainingImportRecord] {
         try database.transaction(.read) { connection throws(StoreError) in
@@ -106,9 +108,11 @@ extension Store {
         var isMore = true
         while isMore {
             isMore = try database.transaction(.write) { connection throws(StoreError) in
-                try connection.execute("""
+                let deleted = try connection.execute("""
                     DELETE FROM training_chats WHERE id IN (SELECT id FROM training_chats WHERE import_id = $1 LIMIT $2) RETURNING id
-                    """, [.text(id), .integer(Self.deletedBatch)]).count == Self.deletedBatch
+                    """, [.text(id), .integer(Self.deletedBatch)]).count
+                try Self.updateSearchIndex(on: connection, database.dialect)
+                return deleted == Self.deletedBatch
             }
         }
         return total

@@ -55,6 +55,7 @@ extension Store {
             let numbers = changes.filter { conversations[$0.chat] != .busy }.map { SQLValue.integer($0.number) }
             let padding = [SQLValue](repeating: .integer(-1), count: Self.batch - numbers.count)
             try connection.execute("DELETE FROM training_chat_changes WHERE number IN (\(Self.parameters))", numbers + padding)
+            try Self.updateSearchIndex(on: connection, database.dialect, minimum: 50)
             return end
         }
     }

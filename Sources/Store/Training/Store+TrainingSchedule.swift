@@ -44,10 +44,15 @@ extension Store {
         return schedule
     }
 
-    /// Sets the schedule, as an owner wants it.
-    package func setTrainingSchedule(_ schedule: TrainingSchedule, by request: AdminRequest) throws(StoreError) -> TrainingSchedule {
+    /// Changes the schedule, as an owner wants it. A server that starts a run meanwhile waits, so that its run is counted.
+    package func changeTrainingSchedule(
+        by request: AdminRequest, _ change: (inout TrainingSchedule) -> Void
+    ) throws(StoreError) -> TrainingSchedule {
         let entry = admin.entry(.setSchedule, request)
         return try database.transaction(.write) { connection throws(StoreError) in
+            _ = try connection.execute("SELECT change FROM training_schedule WHERE id = 1 \(database.dialect.rowLock)", [])
+            var schedule = try Self.trainingSchedule(on: connection)
+            change(&schedule)
             try Self.write(schedule, on: connection)
             try AdminQueries.write(entry, nil as TrainingRunID?, nil, on: connection)
             try Self.notifyServers(on: connection, database.dialect)

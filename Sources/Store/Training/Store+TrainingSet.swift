@@ -123,8 +123,7 @@ extension Store {
     }
 
     func condition(_ filter: TrainingFilter, on connection: any Connection) throws(StoreError) -> SQLCondition {
-        let usesIndex = try filter.text.map { text throws(StoreError) in try canUseIndex(for: text, on: connection) } ?? false
-        return filter.condition(database.dialect, usesIndex: usesIndex)
+        filter.condition(database.dialect, usesIndex: try canUseIndex(for: filter, on: connection))
     }
 
     /// Consent as it is now, whatever the rows of `training_chats` say.

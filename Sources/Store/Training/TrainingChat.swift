@@ -72,6 +72,8 @@ package struct TrainingChatPage: Sendable, Equatable {
     package let total: Int
     /// The numbers of chats that match the filter in any state.
     package let counts: TrainingChatCounts
+    /// Whether `total` and `counts` are not lower bounds, as they are for a text that many chats contain.
+    package let isExact: Bool
     /// Changes of conversations that the list does not show yet, because there are too many. They are made in the background.
     package let pending: Int
 }
@@ -108,6 +110,8 @@ extension TrainingChat {
         (SELECT count(*) FROM training_chats AS o WHERE o.group_id = c.group_id AND o.usable = 1), \
         (SELECT o.id FROM training_chats AS o WHERE o.group_id = c.group_id AND o.usable = 1 ORDER BY o.created_at, o.id LIMIT 1)
         """
+
+    static let columnCount = 21
 
     /// - Parameter row: The values of `columns`.
     init(_ row: Row, tags: [String]) throws(StoreError) {

@@ -59,19 +59,21 @@ struct SQLCondition {
 }
 
 extension TrainingFilter {
-    /// Whether few of the rows along the index of a sort key may match.
-    func isSelective(for key: SortKey) -> Bool {
-        if text != nil || tag != nil || flag == .duplicate { return false }
-        if state != nil, key == .longest || key == .shortest { return true }
-        return rating != nil || model != nil || source != nil || person != nil || flag != nil || minTurns != nil || maxTurns != nil
+    /// How a statement finds the chats of a filter.
+    enum Access {
+        /// First those that have the tag, are in a group of several, or contain the text.
+        case sets
+        /// One chat after the other, along an index.
+        case rows
     }
 
-    /// The condition on rows of `training_chats AS c`. Only chats that may be used match.
+    /// Whether the filter names a set of chats that need not be found one after the other.
+    var hasSet: Bool { tag != nil || flag == .duplicate || text != nil }
+
+    /// The condition on rows of `training_chats AS c`, apart from `text`. Only chats that may be used match.
     ///
-    /// - Parameters:
-    ///   - includesState: Whether `state` counts.
-    ///   - usesIndex: Whether the full-text index of messages exists.
-    func condition(_ dialect: Dialect, includesState: Bool = true, usesIndex: Bool = true) -> SQLCondition {
+    /// - Parameter includesState: Whether `state` counts.
+    func conditionWithoutText(_ dialect: Dialect, _ access: Access, includesState: Bool = true) -> SQLCondition {
         var all = SQLCondition("c.usable = 1")
         if includesState, let state { all.add("c.state = #", .text(state.rawValue)) }
         switch rating {
@@ -81,55 +83,87 @@ extension TrainingFilter {
         case .some(.none): all.add("c.good = 0 AND c.bad = 0 AND c.corrections + c.owner_corrections = 0")
         case nil: break
         }
-        if let tag { all.add("c.id IN (SELECT chat_id FROM training_chat_tags WHERE tag = #)", .text(tag.storable)) }
         if let model { all.add("c.model = #", .text(model.storable)) }
         if let source { all.add("c.source = #", .text(source.rawValue)) }
         if let person { all.add("c.person = #", .text(person.storable)) }
-        switch flag {
-        case .duplicate:
-            all.add("c.group_id IN (SELECT group_id FROM training_chats WHERE usable = 1 GROUP BY group_id HAVING count(*) > 1)")
-        case .personal: all.add("c.personal <> 0")
-        case nil: break
-        }
+        if flag == .personal { all.add("c.personal <> 0") }
         if let from { all.add("c.updated_at >= #", .integer(from)) }
         if let to { all.add("c.updated_at < #", .integer(to)) }
         if let minTurns { all.add("c.turns >= #", .integer(minTurns)) }
         if let maxTurns { all.add("c.turns <= #", .integer(maxTurns)) }
-        if let text, !text.isEmpty { addSearch(for: text.storable, to: &all, dialect, usesIndex: usesIndex) }
+        if let tag {
+            // `1 = (SELECT 1 …)` instead of EXISTS keeps PostgreSQL from reading all chats of the tag first.
+            all.add(access == .sets ? "c.id IN (SELECT chat_id FROM training_chat_tags WHERE tag = #)"
+                : "1 = (SELECT 1 FROM training_chat_tags AS t WHERE t.chat_id = c.id AND t.tag = #)", .text(tag.storable))
+        }
+        if flag == .duplicate {
+            func hasOther(_ row: String) -> String {
+                """
+                1 = (SELECT 1 FROM training_chats AS o
+                    WHERE o.group_id = \(row).group_id AND o.usable = 1 AND o.id <> \(row).id LIMIT 1)
+                """
+            }
+            let index = dialect == .sqlite ? "INDEXED BY training_chats_grouped " : ""
+            all.add(access == .rows ? hasOther("c") : """
+                c.group_id IN (
+                    SELECT g.group_id FROM training_chats AS g \(index)
+                    WHERE g.usable = 1 AND \(Migration.laterInGroup("g.")) > '' AND \(hasOther("g")))
+                """)
+        }
         return all
     }
 
-    /// The index yields the conversations whose messages contain all trigrams of the text; then their messages are compared. Guests' and
-    /// imported chats are compared one by one.
-    private func addSearch(for text: String, to all: inout SQLCondition, _ dialect: Dialect, usesIndex: Bool) {
-        let part = all.parameter(.text(text))
-        func contains(_ column: String) -> String { dialect.contains(column, part) }
-        let hasMessage = """
-            EXISTS (SELECT 1 FROM messages AS m WHERE m.conversation_id = c.id AND m.replaced_at IS NULL AND \(contains("m.content")))
+    /// The condition on rows of `training_chats AS c`.
+    ///
+    /// - Parameter usesIndex: Whether the full-text index finds the text; otherwise the chats are compared one by one.
+    func condition(_ dialect: Dialect, _ access: Access = .sets, includesState: Bool = true, usesIndex: Bool) -> SQLCondition {
+        var all = conditionWithoutText(dialect, access, includesState: includesState)
+        guard let text else { return all }
+        if usesIndex { addIndexedSearch(for: text.storable, to: &all, dialect) } else { all.add(Self.contains(text, &all, dialect)) }
+        return all
+    }
+
+    /// Whether the title or a message of a row of `training_chats AS c` contains a text.
+    static func contains(_ text: String, _ all: inout SQLCondition, _ dialect: Dialect) -> String {
+        let part = all.parameter(.text(text.storable))
+        return """
+            (\(dialect.contains("c.title", part)) OR EXISTS (
+                SELECT 1 FROM messages AS m
+                WHERE m.conversation_id = c.conversation_id AND m.replaced_at IS NULL AND \(dialect.contains("m.content", part))
+            ) OR c.conversation_id IS NULL AND EXISTS (
+                SELECT 1 FROM training_messages AS m WHERE m.chat_id = c.id AND \(dialect.contains("m.content", part))))
             """
-        let copied = "EXISTS (SELECT 1 FROM training_messages AS m WHERE m.chat_id = c.id AND \(contains("m.content")))"
-        let candidates: String
-        if usesIndex, text.unicodeScalars.count >= 3 {
-            switch dialect {
-            case .sqlite:
-                let query = all.parameter(.text(Store.trigramQuery(text)))
-                candidates = """
-                    c.conversation_id IN (
-                        SELECT conversation_id FROM messages WHERE search_id IN (
-                            SELECT rowid FROM message_search WHERE message_search MATCH \(query)
-                            UNION ALL SELECT search_id FROM search_changes WHERE is_new = 1)
-                    ) AND \(hasMessage)
-                    """
-            case .postgresql:
-                let pattern = all.parameter(.text(Store.likePattern(text)))
-                candidates = """
-                    c.conversation_id IN (
-                        SELECT conversation_id FROM messages WHERE lower(content) LIKE lower(\(pattern)) AND replaced_at IS NULL)
-                    """
+    }
+
+    /// The index yields the titles and messages that contain all trigrams of the text; these are compared.
+    private func addIndexedSearch(for text: String, to all: inout SQLCondition, _ dialect: Dialect) {
+        let copied: String, titles: String, messages: String
+        switch dialect {
+        case .sqlite:
+            let part = all.parameter(.text(text)), query = all.parameter(.text(Store.trigramQuery(text)))
+            func found(_ row: String, _ column: String, in ids: Range<Int>, _ changes: String) -> String {
+                """
+                \(row).search_id IN (
+                    SELECT rowid FROM message_search
+                    WHERE message_search MATCH \(query) AND rowid >= \(ids.lowerBound) AND rowid < \(ids.upperBound)
+                    UNION ALL SELECT search_id FROM \(changes) WHERE is_new = 1
+                ) AND \(dialect.contains("\(row).\(column)", part))
+                """
             }
-        } else {
-            candidates = "c.source = 'account' AND \(hasMessage)"
+            let (first, second) = (Migration.titleSearchIDs, Migration.messageSearchIDs)
+            copied = found("m", "content", in: 0..<first, "training_search_changes")
+            titles = found("t", "title", in: first..<second, "training_search_changes")
+            messages = found("m", "content", in: second..<Int.max, "search_changes")
+        case .postgresql:
+            let pattern = all.parameter(.text(Store.likePattern(text)))
+            func found(_ column: String) -> String { "lower(\(column)) LIKE lower(\(pattern))" }
+            (copied, titles, messages) = (found("m.content"), found("t.title"), found("m.content"))
         }
-        all.add("(\(contains("c.title")) OR (\(candidates)) OR (c.conversation_id IS NULL AND \(copied)))")
+        all.add("""
+            c.id IN (
+                SELECT m.chat_id FROM training_messages AS m WHERE \(copied)
+                UNION SELECT t.id FROM training_chats AS t WHERE \(titles)
+                UNION SELECT m.conversation_id FROM messages AS m WHERE \(messages) AND m.replaced_at IS NULL)
+            """)
     }
 }

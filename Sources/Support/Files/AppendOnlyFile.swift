@@ -17,7 +17,7 @@ package struct AppendOnlyFile: ~Copyable {
     deinit { close(descriptor) }
 
     package func append(_ bytes: [UInt8]) throws(FileError) {
-        guard writeAll(bytes, by: { write(descriptor, $0, $1) }) else { throw .writing(path) }
+        guard writeAll(bytes, by: { write(descriptor, $0, $1) }) else { throw .writing(path, after: nil) }
     }
 
     /// Appends a line. If a killed program left the last line unfinished, it is ended first.

@@ -115,7 +115,7 @@ extension AtomicFile {
         var status = stat()
         guard stat(path, &status) == 0 else { return (path, nil) }
         guard status.st_mode & S_IFMT == S_IFREG else { throw .notWritten(path: path, reason: "it is not a regular file") }
-        guard let real = realpath(path, nil) else { throw .writing(path) }
+        guard let real = realpath(path, nil) else { throw .writing(path, after: 0) }
         defer { free(real) }
         return (String(cString: real), status.st_mode & 0o7777)
     }
@@ -123,7 +123,7 @@ extension AtomicFile {
     private static func openPart(_ part: String, for path: String, mode: mode_t?) throws(FileError) -> Int32 {
         while true {
             let descriptor = open(part, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, mode == 0o600 ? 0o600 : 0o666)
-            guard descriptor >= 0 else { throw .writing(path) }
+            guard descriptor >= 0 else { throw .writing(path, after: 0) }
             guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
                 close(descriptor)
                 throw .notWritten(path: path, reason: "another program is writing it (\(part))")
@@ -133,7 +133,7 @@ extension AtomicFile {
             if fstat(descriptor, &mine) == 0, stat(part, &named) == 0, mine.st_ino == named.st_ino, mine.st_dev == named.st_dev {
                 guard ftruncate(descriptor, 0) == 0 else {
                     defer { close(descriptor) }
-                    throw .writing(path)
+                    throw .writing(path, after: 0)
                 }
                 if let mode { _ = fchmod(descriptor, mode) }
                 return descriptor

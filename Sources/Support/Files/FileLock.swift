@@ -12,10 +12,10 @@ package struct FileLock: ~Copyable {
     /// Creates the file if it does not exist. Returns nil if another process, or another value in this one, holds the lock.
     package init?(_ path: String) throws(FileError) {
         let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
-        guard descriptor >= 0 else { throw .writing(path) }
+        guard descriptor >= 0 else { throw .writing(path, after: nil) }
         guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
             let isHeld = errno == EWOULDBLOCK
-            let error = FileError.writing(path)
+            let error = FileError.writing(path, after: nil)
             close(descriptor)
             if isHeld { return nil }
             throw error

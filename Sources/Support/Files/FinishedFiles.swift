@@ -20,7 +20,7 @@ package final class FinishedFiles {
     package func rename(_ names: [(part: String, path: String)]) throws(FileError) {
         for (part, path) in names {
             precondition(parts.contains(part), "\(part) is not a finished file")
-            guard Glibc.rename(part, path) == 0 else { throw .writing(path) }
+            guard Glibc.rename(part, path) == 0 else { throw .writing(path, after: 0) }
             parts.remove(part)
         }
         if let last = names.last { AtomicFile.syncFolder(of: last.path) }

@@ -91,6 +91,8 @@ struct LoopChatPage {
     let chats: [LoopChat]
     let next: String?
     let total: Int
+    /// Whether `total` is not a lower bound.
+    let isExact: Bool
 
     init(_ client: AdminClient, _ parameters: [(name: String, value: String)], limit: Int, after: String?) throws {
         var parser = JSONParser()
@@ -99,5 +101,6 @@ struct LoopChatPage {
         chats = (root["items"]?.elements.map { Array($0) } ?? []).map { LoopChat(json: $0) }
         next = root["next"]?.string
         total = root["total"]?.integer ?? 0
+        isExact = root["total_is_exact"]?.boolean ?? true
     }
 }

@@ -38,12 +38,12 @@ extension Command {
         ) { options in
             let client = try options.client()
             let parameters = options.filter.parameters + [("sort", options.order.rawValue)]
-            var chats: [LoopChat] = [], after: String?, total = 0
+            var chats: [LoopChat] = [], after: String?, total = ""
             repeat {
                 let wanted = options.limit == 0 ? 200 : min(200, options.limit - chats.count)
                 let page = try LoopChatPage(client, parameters, limit: wanted, after: after)
                 chats += page.chats
-                total = page.total
+                total = page.total.grouped + (page.isExact ? "" : "+")
                 after = page.next
             } while after != nil && (options.limit == 0 || chats.count < options.limit)
             if options.json {
@@ -58,7 +58,7 @@ extension Command {
                 ])
             }
             printTable(table)
-            if chats.count < total { printNote("\(chats.count.grouped) of \(total.grouped) chats; all of them: --limit 0.") }
+            if after != nil { printNote("\(chats.count.grouped) of \(total) chats; all of them: --limit 0.") }
         }
     }
 

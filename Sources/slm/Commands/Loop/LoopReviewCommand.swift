@@ -25,7 +25,7 @@ extension Command {
             var after: String?, left: Int?
             repeat {
                 let page = try LoopChatPage(review.client, filter.parameters + [("sort", "oldest")], limit: 50, after: after)
-                var remaining = left ?? page.total
+                var remaining = page.isExact ? left ?? page.total : max(left ?? 0, page.total)
                 if page.total == 0, left == nil { return printLine("there are no \(filter.state?.rawValue ?? "") chats to review") }
                 for chat in page.chats {
                     guard try review.decide(chat.id, remaining: remaining) else { return }

@@ -1,0 +1,254 @@
+/// The statements of the list of chats.
+///
+/// Their time must not grow with the number of chats more than one walk along an index does. So a page is read along the index of its sort
+/// key, and chats are counted in an index that has what filters compare. A text that the first chats of the list contain often is compared
+/// with those only, because its index has too many chats; then the counts are lower bounds.
+package struct TrainingChatList {
+    let filter: TrainingFilter
+    let key: TrainingFilter.SortKey
+    /// Whether the database has the full-text index and the text a trigram.
+    let usesIndex: Bool
+    let dialect: Dialect
+
+    package init(
+        _ filter: TrainingFilter, sortedBy key: TrainingFilter.SortKey = .newest, usesIndex: Bool = true, _ dialect: Dialect
+    ) {
+        self.filter = filter
+        self.key = key
+        self.usesIndex = usesIndex
+        self.dialect = dialect
+    }
+
+    /// The chats that are compared with a text one by one, and the number of them from which on it is common.
+    static let comparedFirst = 1_000, commonMatches = 50
+    /// Chats that are sorted rather than looked for along an index.
+    private static let sorted = 2_000
+
+    // MARK: Counts
+
+    /// - Parameter isTagFrequent: The result of `isTagFrequent(on:)`.
+    /// - Returns: The numbers of chats in each state, and whether these are all.
+    func counts(isTagFrequent: Bool, on connection: any Connection) throws(StoreError) -> (counts: TrainingChatCounts, isExact: Bool) {
+        if let text = filter.text {
+            let (compared, values) = self.compared(with: text, after: nil, includesState: false)
+            let groups = "SELECT c.state, c.held_out, sum(c.hit), count(*) FROM compared AS c GROUP BY c.state, c.held_out"
+            let rows = try connection.execute("WITH compared AS MATERIALIZED (\(compared)) \(groups)", values)
+            let counts = try TrainingChatCounts(rows)
+            var all = 0
+            for row in rows { all += try row.integer(3) }
+            if all < Self.comparedFirst || counts.total(of: nil) >= Self.commonMatches { return (counts, all < Self.comparedFirst) }
+        }
+        let (sql, values) = countQuery(isTagFrequent: isTagFrequent)
+        return (try TrainingChatCounts(connection.execute(sql, values)), true)
+    }
+
+    /// Whether so many chats have the tag that looking each of them up takes longer than reading an index of all chats.
+    func isTagFrequent(on connection: any Connection) throws(StoreError) -> Bool {
+        guard let tag = filter.tag else { return false }
+        let some = "SELECT 1 FROM training_chat_tags WHERE tag = $1 AND usable = 1 LIMIT \(Self.sorted + 1)"
+        return try connection.firstRow("SELECT count(*) FROM (\(some)) AS found", [.text(tag.storable)])?.integer(0) ?? 0 > Self.sorted
+    }
+
+    /// The query of the numbers of chats by state and by whether they are held out.
+    package func countQuery(isTagFrequent: Bool = false) -> (sql: String, values: [SQLValue]) {
+        func groups(of rows: String, sorted: Bool = true) -> String {
+            // SQLite would sort the rows of an index with another order.
+            let filters = ["c.state = 'new'", "c.state = 'included' AND c.held_out = 0", "c.state = 'included' AND c.held_out = 1"]
+            let counts = filters.map { "count(*) FILTER (WHERE \($0))" }.joined(separator: ", ")
+            return sorted ? "SELECT c.state, c.held_out, count(*) FROM \(rows) GROUP BY c.state, c.held_out"
+                : "SELECT \(counts), count(*) FROM \(rows)"
+        }
+        var others = filter
+        (others.state, others.tag) = (nil, nil)
+        if let tag = filter.tag, others == TrainingFilter() {
+            // The state of each chat is beside its tags.
+            return (groups(of: "training_chat_tags AS c WHERE c.usable = 1 AND c.tag = $1"), [.text(tag.storable)])
+        }
+        let walks = filter.from != nil || filter.to != nil || isTagFrequent, hasOtherSet = filter.flag == .duplicate || filter.text != nil
+        let condition = filter.condition(dialect, isTagFrequent ? .rows : .sets, includesState: false, usesIndex: usesIndex)
+        let index = walks && !hasOtherSet ? hint("training_chats_by_time") : filter.hasSet ? "" : hint("training_chats_filtered")
+        return (groups(of: "training_chats AS c \(index)WHERE \(condition.sql)", sorted: index.isEmpty || !walks), condition.values)
+    }
+
+    /// SQLite has no statistics by which it could choose the index.
+    private func hint(_ index: String) -> String { dialect == .sqlite ? "INDEXED BY \(index) " : "" }
+
+    // MARK: Pages
+
+    /// - Parameter total: The number of chats that match, or a lower bound.
+    func page(
+        after cursor: TrainingChatCursor?, limit: Int, total: Int, isTagFrequent: Bool, on connection: any Connection
+    ) throws(StoreError) -> [Row] {
+        if let text = filter.text {
+            let (compared, values) = self.compared(with: text, after: cursor, includesState: true)
+            let rows = try connection.execute("""
+                WITH compared AS MATERIALIZED (\(compared))
+                SELECT \(TrainingChat.columns), (SELECT count(*) FROM compared)
+                FROM (SELECT id AS page_id FROM compared WHERE hit = 1 ORDER BY sort_key \(direction), id \(direction) LIMIT \(limit))
+                AS page JOIN training_chats AS c ON c.id = page_id \(order)
+                """, values)
+            if let first = rows.first {
+                let compared = try first.integer(TrainingChat.columnCount)
+                if rows.count == limit || compared < Self.comparedFirst { return rows }
+            }
+        }
+        let (sql, values) = pageQuery(after: cursor, limit: limit, total: total, isTagFrequent: isTagFrequent)
+        return try connection.execute(sql, values)
+    }
+
+    /// The query of a page. Its rows are chosen along an index; then their groups are counted.
+    package func pageQuery(
+        after cursor: TrainingChatCursor?, limit: Int, total: Int, isTagFrequent: Bool = false
+    ) -> (sql: String, values: [SQLValue]) {
+        let findsSet = filter.text != nil || filter.tag != nil && !isTagFrequent || filter.flag == .duplicate && total <= Self.sorted
+        var condition = filter.condition(dialect, findsSet ? .sets : .rows, usesIndex: usesIndex)
+        add(cursor, to: &condition)
+        let index = findsSet ? "" : hint(key.index)
+        return ("""
+            SELECT \(TrainingChat.columns) FROM (
+                SELECT c.id AS page_id FROM training_chats AS c \(index)WHERE \(condition.sql) \(order) LIMIT \(limit)
+            ) AS page JOIN training_chats AS c ON c.id = page_id \(order)
+            """, condition.values)
+    }
+
+    private var direction: String { key.isDescending ? "DESC" : "ASC" }
+    private var order: String { "ORDER BY c.\(key.column) \(direction), c.id \(direction)" }
+
+    private func add(_ cursor: TrainingChatCursor?, to condition: inout SQLCondition) {
+        guard let cursor else { return }
+        let (value, id) = (condition.parameter(.integer(cursor.key)), condition.parameter(.text(cursor.id)))
+        condition.add("(c.\(key.column), c.id) \(key.isDescending ? "<" : ">") (\(value), \(id))")
+    }
+
+    /// A query that compares a text with the first chats that match the rest of the filter.
+    private func compared(
+        with text: String, after cursor: TrainingChatCursor?, includesState: Bool
+    ) -> (sql: String, values: [SQLValue]) {
+        var condition = filter.conditionWithoutText(dialect, .rows, includesState: includesState)
+        add(cursor, to: &condition)
+        let first = """
+            SELECT c.id, c.state, c.held_out, c.title, c.conversation_id, c.\(key.column) FROM training_chats AS c \(hint(key.index))
+            WHERE \(condition.sql) \(order) LIMIT \(Self.comparedFirst)
+            """
+        let contains = TrainingFilter.contains(text, &condition, dialect)
+        return ("""
+            SELECT c.id, c.state, c.held_out, c.\(key.column) AS sort_key, CASE WHEN \(contains) THEN 1 ELSE 0 END AS hit
+            FROM (\(first)) AS c
+            """, condition.values)
+    }
+}
+
+extension Store {
+    /// Lists chats that may be used for training.
+    ///
+    /// - Parameter cursor: The `next` of the previous page; nil for the first one.
+    package func trainingChats(
+        _ filter: TrainingFilter = TrainingFilter(), sortedBy key: TrainingFilter.SortKey = .newest,
+        after cursor: TrainingChatCursor? = nil, limit: Int = 50
+    ) throws(StoreError) -> TrainingChatPage {
+        let pending = try refreshTrainingChats(within: Self.refreshTime)
+        return try database.transaction(filter.text == nil ? .read : .search) { connection throws(StoreError) in
+            let list = TrainingChatList(filter, sortedBy: key, usesIndex: try canUseIndex(for: filter, on: connection), database.dialect)
+            let isTagFrequent = try list.isTagFrequent(on: connection)
+            var (counts, isExact) = try list.counts(isTagFrequent: isTagFrequent, on: connection)
+            let rows = try list.page(
+                after: cursor, limit: limit + 1, total: counts.total(of: filter.state), isTagFrequent: isTagFrequent, on: connection)
+            // The chats of a state may be none of those that were compared for the counts.
+            if let state = filter.state, !isExact { counts.raise(state, to: rows.count) }
+            var chats: [TrainingChat] = []
+            for row in rows.prefix(limit) { chats.append(try TrainingChat(row, tags: [])) }
+            let tags = try Self.tags(of: chats.map(\.id), on: connection)
+            chats = chats.map { $0.with(tags: tags[$0.id] ?? []) }
+            let next = rows.count > limit ? chats.last.map { TrainingChatCursor(key.value(of: $0), $0.id) } : nil
+            return TrainingChatPage(
+                chats: chats, next: next, total: counts.total(of: filter.state), counts: counts, isExact: isExact, pending: pending)
+        }
+    }
+
+    /// Whether the full-text index finds the text of a filter.
+    func canUseIndex(for filter: TrainingFilter, on connection: any Connection) throws(StoreError) -> Bool {
+        guard let text = filter.text else { return false }
+        guard try canUseIndex(for: text, on: connection) else { return false }
+        return try canUseIndex(for: text, named: "training_messages_search", on: connection)
+    }
+}
+
+extension TrainingChatCounts {
+    fileprivate mutating func raise(_ state: TrainingChat.State, to least: Int) {
+        switch state {
+        case .new: new = max(new, least)
+        case .included: included = max(included, least)
+        case .excluded: excluded = max(excluded, least)
+        }
+    }
+
+    /// - Parameter rows: A state, whether the chats are held out, and their number, for each; or one row with the numbers of new chats, of
+    ///   included ones that are not held out and that are, and of all.
+    fileprivate init(_ rows: [Row]) throws(StoreError) {
+        self.init()
+        for row in rows {
+            if case .integer(let new) = row.values[0] {
+                heldOut = try row.integer(2)
+                (self.new, included) = (Int(new), try row.integer(1) + heldOut)
+                excluded = try row.integer(3) - self.new - included
+                continue
+            }
+            let count = try row.integer(2)
+            switch TrainingChat.State(rawValue: try row.text(0)) {
+            case .new?: new += count
+            case .included?:
+                included += count
+                if try row.integer(1) == 1 { heldOut += count }
+            case .excluded?: excluded += count
+            case nil: throw row.unexpected(0, "a state")
+            }
+        }
+    }
+}
+
+extension TrainingChat {
+    fileprivate func with(tags: [String]) -> TrainingChat {
+        TrainingChat(
+            id: id, source: source, state: state, title: title, person: person, model: model, createdAt: createdAt, updatedAt: updatedAt,
+            turns: turns, characters: characters, good: good, bad: bad, corrections: corrections, ownerCorrections: ownerCorrections,
+            preferences: preferences, tags: tags, duplicates: duplicates, duplicateOf: duplicateOf, personal: personal,
+            isHeldOut: isHeldOut, reviewedAt: reviewedAt, reviewedBy: reviewedBy)
+    }
+}
+
+extension TrainingChatCounts {
+    fileprivate func total(of state: TrainingChat.State?) -> Int {
+        switch state {
+        case nil: new + included + excluded
+        case .new?: new
+        case .included?: included
+        case .excluded?: excluded
+        }
+    }
+}
+
+extension TrainingFilter.SortKey {
+    fileprivate var column: String {
+        switch self {
+        case .newest, .oldest: "updated_at"
+        case .longest, .shortest: "characters"
+        }
+    }
+
+    /// The index that has the column and what filters compare.
+    fileprivate var index: String {
+        switch self {
+        case .newest, .oldest: "training_chats_by_time"
+        case .longest, .shortest: "training_chats_by_length"
+        }
+    }
+
+    fileprivate var isDescending: Bool { self == .newest || self == .longest }
+
+    fileprivate func value(of chat: TrainingChat) -> Int {
+        switch self {
+        case .newest, .oldest: Int(chat.updatedAt.milliseconds)
+        case .longest, .shortest: chat.characters
+        }
+    }
+}
