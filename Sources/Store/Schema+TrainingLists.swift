@@ -31,7 +31,7 @@ extension Migration {
             """,
             // Each group of several chats has one that is not NULL here: a group is named for the chat that it began with. PostgreSQL
             // has statistics of an expression, and none of a condition.
-            "CREATE INDEX training_chats_grouped ON training_chats ((\(laterInGroup(""))) WHERE usable = 1",
+            "CREATE INDEX training_chats_grouped ON training_chats ((\(laterInGroup("")))) WHERE usable = 1",
             "ALTER TABLE training_chat_tags ADD COLUMN state \(d.binaryText) NOT NULL DEFAULT ''",
             "ALTER TABLE training_chat_tags ADD COLUMN held_out \(count)",
             "ALTER TABLE training_chat_tags ADD COLUMN usable \(count)",

@@ -91,7 +91,8 @@ import Testing
             filter.rating = rating
             (filter.source, filter.minTurns) = rating == nil ? (nil, nil) : (.guest, 3)
             for key in TrainingFilter.SortKey.allCases {
-                let list = TrainingChatList(filter, sortedBy: key, dialect), (sql, values) = list.pageQuery(after: nil, limit: 51, total: 10_000)
+                let list = TrainingChatList(filter, sortedBy: key, dialect)
+                let (sql, values) = list.pageQuery(after: nil, limit: 51, total: 10_000)
                 let page = try plan(store, sql, values, settings), isByTime = key == .newest || key == .oldest
                 #expect(page.contains(isByTime ? "training_chats_by_time" : "training_chats_by_length"), "\(page)")
                 if backend == .sqlite { #expect(!page.contains("c USING INDEX training_chats_by"), "\(page)") }

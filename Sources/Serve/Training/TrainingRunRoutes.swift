@@ -161,7 +161,9 @@ extension App {
         let stored = try store.changeTrainingSchedule(by: context.adminRequest) { schedule in
             // Chats that were included while there was no schedule are not new.
             if isEnabled, !schedule.isEnabled { schedule.countedFrom = now }
-            (schedule.isEnabled, schedule.startMinute, schedule.newChats) = (isEnabled, startMinute, newChats)
+            schedule.isEnabled = isEnabled
+            schedule.startMinute = startMinute
+            schedule.newChats = newChats
             if let settings { schedule.settings = settings.json }
             schedule.machine = machine
             schedule.nextAt = isEnabled ? startMinute.map { LocalTime(now).next(minuteOfDay: $0) } : nil

@@ -147,7 +147,8 @@ export function tagDialog(section, ids) {
     } }, field("Tags to add", box, "Separate several by commas."), suggestions,
     boxes.length > 0 && el("fieldset", {}, el("legend", {}, "Tags to remove"), ...boxes.map((one) => check(one.value, one))),
     el("div", { class: "buttons" }, button("Cancel", () => dialog.close("")), el("button", { class: "button primary" }, "Save")));
-    const title = section.bulk.isAll ? `Tags of ${count(section.bulk.total, "chat", "chats", section.bulk.isExact)}` : `Tags of ${count(ids.length, "chat")}`;
+    const { isAll, total, isExact } = section.bulk;
+    const title = `Tags of ${isAll ? count(total, "chat", "chats", isExact) : count(ids.length, "chat")}`;
     const dialog = openDialog(title, [form], {
       onclose: (value) => {
         const add = tagsIn(box.value), remove = boxes.filter((one) => one.checked).map((one) => one.value);

@@ -48,7 +48,7 @@ class ChatsSection {
     /** @type {{ tags: string[], models: string[] }} */
     this.known = { tags: [], models: [] };
     this.list = new ChatList({
-      open: (id) => this.openChat(id), selectionChanged: () => this.bulk.show(this.list.selected.size, this.total, this.list.size, this.isExact),
+      open: (id) => this.openChat(id), selectionChanged: () => this.#showBulk(),
     });
     this.bulk = new BulkBar({
       set: (state) => this.setState(state), tag: () => this.tag(),
@@ -206,12 +206,17 @@ class ChatsSection {
         : nothing("No chats yet", "Chats appear here when people chat and have seen the notice about training. You can also import files.",
           button("Import a file", () => openImport(this))));
     }
-    const matching = total === 0 ? "" : `${count(total, "chat", "chats", isExact)}${isFiltered ? " match" + (total === 1 ? "es" : "") : ""}`;
+    const matches = isFiltered ? " match" + (total === 1 ? "es" : "") : "";
+    const matching = total === 0 ? "" : count(total, "chat", "chats", isExact) + matches;
     const waiting = pending > 0 ? `${count(pending, "changed chat")} will appear in a moment.` : "";
     this.status.replaceChildren([matching, waiting].filter(Boolean).join(". "), waiting && " ",
       waiting && button("Show", () => this.load(), { class: "small" }));
-    this.bulk.show(this.list.selected.size, total, this.list.size, isExact);
+    this.#showBulk();
     this.list.mark(this.reader.id);
+  }
+
+  #showBulk() {
+    this.bulk.show(this.list.selected.size, this.total, this.list.size, this.isExact);
   }
 
   /** @param {Record<string, number> | undefined} counts @param {boolean} isExact or lower bounds */

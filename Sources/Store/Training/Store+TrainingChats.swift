@@ -66,7 +66,8 @@ extension Store {
     package func trainingTags() throws(StoreError) -> [(tag: String, chats: Int)] {
         try database.transaction(.read) { connection throws(StoreError) in
             try connection.execute(
-                "SELECT tag, count(*) FROM training_chat_tags WHERE usable = 1 GROUP BY tag ORDER BY tag", []).map { row throws(StoreError) in (try row.text(0), try row.integer(1)) }
+                "SELECT tag, count(*) FROM training_chat_tags WHERE usable = 1 GROUP BY tag ORDER BY tag", []
+            ).map { row throws(StoreError) in (try row.text(0), try row.integer(1)) }
         }
     }
 }

@@ -59,7 +59,8 @@ package struct TrainingChatList {
                 : "SELECT \(counts), count(*) FROM \(rows)"
         }
         var others = filter
-        (others.state, others.tag) = (nil, nil)
+        others.state = nil
+        others.tag = nil
         if let tag = filter.tag, others == TrainingFilter() {
             // The state of each chat is beside its tags.
             return (groups(of: "training_chat_tags AS c WHERE c.usable = 1 AND c.tag = $1"), [.text(tag.storable)])
@@ -189,7 +190,8 @@ extension TrainingChatCounts {
         for row in rows {
             if case .integer(let new) = row.values[0] {
                 heldOut = try row.integer(2)
-                (self.new, included) = (Int(new), try row.integer(1) + heldOut)
+                self.new = Int(new)
+                included = try row.integer(1) + heldOut
                 excluded = try row.integer(3) - self.new - included
                 continue
             }

@@ -157,7 +157,9 @@ extension TrainingFilter {
         case .postgresql:
             let pattern = all.parameter(.text(Store.likePattern(text)))
             func found(_ column: String) -> String { "lower(\(column)) LIKE lower(\(pattern))" }
-            (copied, titles, messages) = (found("m.content"), found("t.title"), found("m.content"))
+            copied = found("m.content")
+            titles = found("t.title")
+            messages = found("m.content")
         }
         all.add("""
             c.id IN (
