@@ -89,7 +89,7 @@ import Threads
         #expect(busy.answer()?.headers["connection"] == "close" && begun.answer()?.text == "done")
     }
 
-    @Test func `a client that was just told that its connection stays open can send one more request`() throws {
+    @Test func `a client whose last response announced no end of the connection can send one more request`() throws {
         let server = try HTTPServerTests.server()
         defer { server.stop(within: .zero) }
         let connection = try #require(RawHTTPConnection(to: server.port))

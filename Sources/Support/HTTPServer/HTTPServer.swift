@@ -19,8 +19,8 @@ package final class HTTPServer: Sendable {
         package var listening: [ListeningSocket] = []
         /// Whether connections wait in the queues of the sockets until `startAccepting`.
         package var acceptsLater = false
-        /// Whether the head of a stream says that its connection ends with it. A head that is sent before the server begins to stop cannot say
-        /// so later, and a proxy would send its next request on a connection that is being closed.
+        /// Whether the head of a stream says that its connection ends with it. A head that is sent before the server begins to stop
+        /// cannot say so later, and a proxy would send its next request on a connection that is being closed.
         package var closesAfterStreams = false
         package var threads = 2
         package var limits = Limits()
@@ -167,8 +167,8 @@ package final class HTTPServer: Sendable {
         }
     }
 
-    /// After `stopAccepting`: closes each connection on which no request has begun for `time`. A client that was told that its connection
-    /// stays open may be sending a request on it.
+    /// After `stopAccepting`: closes each connection on which no request has begun for `time`. A client whose last response did not
+    /// announce the end of the connection may be sending a request on it.
     package func closeIdleConnections(after time: Duration) {
         state.maxIdleMilliseconds.store(Int(time / .milliseconds(1)), ordering: .relaxed)
         for loop in loops { loop.checkAll() }
