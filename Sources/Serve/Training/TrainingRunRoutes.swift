@@ -94,25 +94,25 @@ extension App {
 
     private func estimateTraining(_ context: RequestContext) throws -> Response? {
         let settings = try TrainingRunSettings(Self.settingsFields(context))
-        guard !Self.isEstimating.exchange(true, ordering: .acquiringAndReleasing) else {
+        guard !training.isEstimating.exchange(true, ordering: .acquiringAndReleasing) else {
             throw APIError.serviceUnavailable("busy", "Another estimate is being made. Try again in a moment.", retryAfter: 5)
         }
         // A measured step takes seconds, so it has a thread of its own.
         do {
             try BackgroundThread.run { [self] in
-                defer { Self.isEstimating.store(false, ordering: .releasing) }
-                do { context.respond(try response(toEstimateOf: settings)) } catch {
+                let result = Result { try response(toEstimateOf: settings) }
+                // Before the response: a client that has it may ask for another estimate at once.
+                training.isEstimating.store(false, ordering: .releasing)
+                do { context.respond(try result.get()) } catch {
                     context.respond(APIError(any: error).response(to: context.request))
                 }
             }
         } catch {
-            Self.isEstimating.store(false, ordering: .releasing)
+            training.isEstimating.store(false, ordering: .releasing)
             throw error
         }
         return nil
     }
-
-    private static let isEstimating = Atomic(false)
 
     private static let noReplay = "No older chats are mixed in, so the model will forget much of what it knew. Name files of general "
         + "chats as replay files."

@@ -4,6 +4,7 @@ import HTTPServer
 import JSON
 import Platform
 import Store
+import Synchronization
 import Threads
 
 /// Supervises the fine-tuning runs of this machine: starts them as processes, reads their logs, registers what they made.
@@ -30,6 +31,8 @@ final class TrainingSupervisor: Sendable {
     }
 
     let configuration: Configuration
+    /// Whether an estimate is being made: one at a time, because its measured steps need memory.
+    let isEstimating = Atomic(false)
     private let thread = PeriodicThread(every: .milliseconds(500))
 
     init(_ configuration: Configuration) { self.configuration = configuration }

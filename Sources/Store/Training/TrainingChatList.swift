@@ -66,7 +66,9 @@ package struct TrainingChatList {
             return (groups(of: "training_chat_tags AS c WHERE c.usable = 1 AND c.tag = $1"), [.text(tag.storable)])
         }
         let walks = filter.from != nil || filter.to != nil || isTagFrequent, hasOtherSet = filter.flag == .duplicate || filter.text != nil
-        let condition = filter.condition(dialect, isTagFrequent ? .rows : .sets, includesState: false, usesIndex: usesIndex)
+        // PostgreSQL joins both.
+        let access: TrainingFilter.Access = isTagFrequent && dialect == .sqlite ? .rows : .sets
+        let condition = filter.condition(dialect, access, includesState: false, usesIndex: usesIndex)
         let index = walks && !hasOtherSet ? hint("training_chats_by_time") : filter.hasSet ? "" : hint("training_chats_filtered")
         return (groups(of: "training_chats AS c \(index)WHERE \(condition.sql)", sorted: index.isEmpty || !walks), condition.values)
     }
