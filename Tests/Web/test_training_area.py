@@ -254,6 +254,7 @@ def test_include_all_that_match(stage):
     page.wait_for_selector(".toast >> text=Changed 120 chats")
     assert changes(stage, "chats/bulk") == [("POST", {"filter": {}, "state": "included"})]
     page.goto(stage.url + "/#/training/chats?tag=colours&min_turns=2&from=2020-01-01")
+    page.wait_for_load_state("networkidle")
     page.wait_for_selector(ROWS)
     rows = page.locator(ROWS).count()
     page.check("[aria-label='Select all that are shown']")
@@ -452,6 +453,7 @@ def test_compare_vote_promote(stage):
     page.wait_for_selector(".question-rows >> text=Name a <river>.")
     page.click("[aria-label='Remove the question Which colour has the sky?']")
     eventually(lambda: [question["text"] for question in stage.world.area.questions] == ["What is the capital of Peru?", "Name a <river>."])
+    page.wait_for_load_state("networkidle")
     page.fill("#training-area >> internal:label=Most rise of the general loss", "0.02")
     page.uncheck("text=A model must be better")
     page.click("text=Save the gate")
