@@ -118,3 +118,16 @@ INLINE void many_rows(int precision, const char *rows, size_t step, size_t row_c
 #endif
 }
 #endif
+
+// Computes the next rows of a panel into `tile`: a block of many if there are as many `left`, else the few that packed_rows takes.
+// Returns how many.
+INLINE size_t next_rows(int precision, size_t left, const char *rows, size_t step, size_t I, const char *panel, float *tile) {
+#ifndef SLM_NEON
+    if (UNPACKS_ONCE(precision) && left >= MANY_ROWS) {
+        const size_t count = min_size(BLOCK_ROWS, left);
+        many_rows(precision, rows, step, count, I, panel, tile);
+        return count;
+    }
+#endif
+    return packed_rows(precision, left, rows, step, I, panel, tile);
+}

@@ -216,9 +216,7 @@ INLINE void packed_matmul_as(int precision, const slm_matmul *p, const void *pan
         for (size_t m = 0; m < p->M;) {
             float tile[UNPACKS_ONCE(precision) ? 2 * BLOCK_ROWS * P : 12 * P] __attribute__((aligned(64)));
             const char *first = (const char *)rows + m * step;
-            size_t done = min_size(BLOCK_ROWS, p->M - m);
-            if (UNPACKS_ONCE(precision) && done >= MANY_ROWS) many_rows(precision, first, step, done, p->K, weights, tile);
-            else done = packed_rows(precision, p->M - m, first, step, p->K, weights, tile);
+            const size_t done = next_rows(precision, p->M - m, first, step, p->K, weights, tile);
             for (size_t r = 0; r < done; r++, m++) {
                 size_t j = 0;
                 for (; j + W <= columns; j += W) finish_packed(p, m, n + j, load(tile + r * P + j));
