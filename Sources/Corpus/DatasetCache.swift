@@ -70,7 +70,8 @@ package struct DatasetCache {
         }
     }
 
-    private static func key(_ paths: [String], _ recipe: String) throws(CorpusError) -> String {
+    /// The recipe, and the path, size and modification time of each file.
+    package static func key(_ paths: [String], _ recipe: String) throws(CorpusError) -> String {
         let all = try mapFileError { () throws(FileError) in try Folder.files(at: paths, withExtensions: CorpusBlocks.fileExtensions) }
         var lines = [recipe]
         for path in all { lines.append(try mapFileError { () throws(FileError) in try FileStamp(path) }.description) }

@@ -13,6 +13,8 @@ final class Communication: @unchecked Sendable {
     static let timeout = 8.0
     /// Operations in progress at the same time, each with memory for what it receives.
     private static let window = 4
+    /// MPI counts the bytes of a message in 32 bits.
+    private static let longestMessage = 1 << 30
     /// The seconds in which the others say that they are alive. mpirun kills a process one second after SIGTERM.
     static let answerTime = 0.6
 
@@ -95,7 +97,7 @@ final class Communication: @unchecked Sendable {
     private func begin(_ operation: ExchangeOperation) throws(RankError) {
         while let (messages, tag) = operation.next() {
             var requests: [any TransportRequest] = []
-            for message in messages {
+            for message in messages.flatMap({ $0.parts(of: Self.longestMessage) }) {
                 switch message.content {
                 case .sent(let bytes): requests.append(try transport.send(bytes, to: message.peer, tag: tag))
                 case .received(let bytes): requests.append(try transport.receive(bytes, from: message.peer, tag: tag))

@@ -18,6 +18,17 @@ struct RankMessage: @unchecked Sendable {
     static func from(_ peer: Int, _ bytes: UnsafeMutableRawBufferPointer) -> RankMessage {
         RankMessage(content: .received(bytes), peer: peer)
     }
+
+    /// The message in parts of at most `length` bytes, which arrive in this order.
+    func parts(of length: Int) -> [RankMessage] {
+        func ranges(_ count: Int) -> [Range<Int>] {
+            count <= length ? [0..<count] : stride(from: 0, to: count, by: length).map { $0..<min($0 + length, count) }
+        }
+        return switch content {
+        case .sent(let bytes): ranges(bytes.count).map { .to(peer, UnsafeRawBufferPointer(rebasing: bytes[$0])) }
+        case .received(let bytes): ranges(bytes.count).map { .from(peer, UnsafeMutableRawBufferPointer(rebasing: bytes[$0])) }
+        }
+    }
 }
 
 /// Messages that all ranks exchange with each other, in stages. Each stage begins when the messages of the one before have arrived.

@@ -34,7 +34,6 @@ package enum RankError: Error, Equatable, CustomStringConvertible {
     case failed(rank: Int, host: String, reason: String)
     case different(name: String, rank: Int, host: String, found: String, expected: String)
     case tooManyRanks(Int, groups: Int)
-    case onePreferenceProcess
 
     package var description: String {
         switch self {
@@ -53,7 +52,6 @@ package enum RankError: Error, Equatable, CustomStringConvertible {
         case .failed(let rank, let host, let reason): "rank \(rank) on \(host) has ended: \(reason)"
         case .different(let name, let rank, let host, let found, let expected):
             "all ranks need the same \(name): rank 0 has \(expected), rank \(rank) on \(host) has \(found)."
-        case .onePreferenceProcess: "training on preferences runs in one process: start it without mpirun."
         case .tooManyRanks(let count, let groups):
             "\(count) ranks cannot share a batch whose gradients are summed in \(groups) groups: start at most \(groups) ranks, or set "
                 + "--gradient-groups \(count) or more, and --batch at least as high."

@@ -85,7 +85,8 @@ package struct Finetuning {
             try FinetuningPreferences($0, settings.data, vocabulary, context: context, skipsBad: settings.skipsBad)
         }
         let chats = try FinetuningData(
-            settings.data, replay: settings.replay, vocabulary, context: context, skipsBad: settings.skipsBad, on: processor.pool
+            settings.data, replay: settings.replay, vocabulary, context: context, skipsBad: settings.skipsBad, over: ranks,
+            on: processor.pool
         )
         let count = preferences?.data.examples.count
             ?? chats.data.exampleCount(.train, context: context) + chats.data.exampleCount(.val, context: context)
@@ -102,7 +103,7 @@ package struct Finetuning {
         )
         trainer.rowLength = context
         trainer.model.recomputesBlocks = plan.machine?.isRecomputing ?? false
-        let training: any TrainingBatches = try preferences?.batches(plan, trainer, in: folder, progress: scoring)
+        let training: any TrainingBatches = try preferences?.batches(plan, trainer, in: folder, over: ranks, progress: scoring)
             ?? chats.training(plan, replayShare: settings.replayShare)
         plan.length = settings.length ?? .steps(max(100, Int((3 * training.stepsPerEpoch).rounded(.up))))
         let tokensPerStep = (training as? PreferenceBatches)?.tokensPerStep ?? plan.rows * context
@@ -129,7 +130,7 @@ package struct Finetuning {
         let vocabulary = try FinetuningVocabulary(stored)
         let storedPlan = try TrainingPlan(from: stored)
         var plan = changedPlan ?? storedPlan
-        let chats = try FinetuningData(resuming: stored, in: folder, vocabulary, on: processor.pool)
+        let chats = try FinetuningData(resuming: stored, in: folder, vocabulary, over: ranks, on: processor.pool)
         let preferences = try stored.finetuningPreferences.map {
             try FinetuningPreferences(
                 $0, chats.paths, vocabulary, context: stored.finetuningRowLength, skipsBad: stored.training["finetune/skips_bad"] != nil)
@@ -148,7 +149,7 @@ package struct Finetuning {
         trainer.rowLength = try stored.finetuningRowLength
         trainer.model.recomputesBlocks = plan.machine?.isRecomputing ?? false
         let replayShare = try stored.number("finetune/replay_share")
-        let training: any TrainingBatches = try preferences?.batches(resuming: plan, in: folder)
+        let training: any TrainingBatches = try preferences?.batches(resuming: plan, in: folder, over: ranks)
             ?? chats.training(plan, replayShare: replayShare)
         try self.init(
             trainer, stored.adapter, plan, training, chats, preferences, vocabulary, stored.training["finetune/base"],
@@ -164,7 +165,6 @@ package struct Finetuning {
         _ starterQuestions: [String], replayShare: Double, basePrecision: WeightPrecision?, in folder: String,
         over ranks: RankGroup?
     ) throws {
-        if let ranks, ranks.count > 1, preferences != nil { throw TrainingError.ranks(.onePreferenceProcess) }
         var fields = try chats.fields(from: folder, replayShare: replayShare)
         if let basePath { fields["finetune/base"] = basePath }
         if let basePrecision { fields["finetune/base_dtype"] = .text(basePrecision.rawValue) }

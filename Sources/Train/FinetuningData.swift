@@ -1,5 +1,6 @@
 package import Checkpoint
 import Corpus
+import Distributed
 import Files
 package import Kernels
 import Model
@@ -28,12 +29,13 @@ struct FinetuningData {
 
     init(
         _ paths: [String], replay replayPaths: [String], _ vocabulary: FinetuningVocabulary, context: Int, skipsBad: Bool,
-        on pool: WorkerPool
+        over ranks: RankGroup?, on pool: WorkerPool
     ) throws {
         func read(_ paths: [String]) throws -> TrainingData {
             var source = TrainingData.Source(paths)
             source.skipsBad = skipsBad
-            return try TrainingData(source, vocabulary: vocabulary.vocabulary, template: vocabulary.chatTemplate, on: pool)
+            return try TrainingData(
+                source, vocabulary: vocabulary.vocabulary, template: vocabulary.chatTemplate, over: ranks, on: pool)
         }
         self.paths = paths
         self.replayPaths = replayPaths
@@ -44,12 +46,14 @@ struct FinetuningData {
     }
 
     /// Reads the chats of a stored run again, and checks with their digests that they have not changed.
-    init(resuming stored: Checkpoint, in folder: String, _ vocabulary: FinetuningVocabulary, on pool: WorkerPool) throws {
+    init(
+        resuming stored: Checkpoint, in folder: String, _ vocabulary: FinetuningVocabulary, over ranks: RankGroup?, on pool: WorkerPool
+    ) throws {
         guard stored.isFinetuned else { throw TrainingError.noFinetune(path: stored.path ?? folder) }
         try self.init(
             try stored.finetuningPaths("data", from: folder), replay: try stored.finetuningPaths("replay", from: folder), vocabulary,
             context: stored.finetuningRowLength,
-            skipsBad: stored.training["finetune/skips_bad"] != nil, on: pool
+            skipsBad: stored.training["finetune/skips_bad"] != nil, over: ranks, on: pool
         )
         guard try stored.text("finetune/data_digest") == data.digest else { throw TrainingError.changedData(paths: self.paths) }
         if let replay, try stored.text("finetune/replay_digest") != replay.digest {

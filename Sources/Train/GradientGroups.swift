@@ -60,7 +60,7 @@ package final class GradientGroups {
 // The gradients.
 extension GradientGroups {
     /// Adds the gradients of a group, which are those of `parameters`, to the groups of the same node.
-    func add(_ group: Int) {
+    private func add(_ group: Int) {
         let gradients = parameters.allGradients()
         var node = group..<group + 1
         while let left = nodes.last, tree.isNode(left.groups.lowerBound..<node.upperBound) {
@@ -75,11 +75,38 @@ extension GradientGroups {
         parameters.zeroGradients()
     }
 
-    /// Runs the last backward pass of this rank, and begins to sum what it completes over the ranks.
+    /// Adds up the gradients of a step over all groups and ranks.
     ///
-    /// - Parameter kind: Passes of the same kind write each gradient equally often.
-    func finish(_ kind: Int, _ backward: () -> Void) {
+    /// - Parameters:
+    ///   - microBatches: Those of each group, the same on all ranks.
+    ///   - kind: Micro-batches of the same kind write each gradient equally often; nil if that is not known.
+    ///   - forward: Computes a micro-batch of a group, which is a part of the step, and returns its backward pass.
+    func accumulate<MicroBatch>(
+        _ microBatches: [[MicroBatch]], kind: (MicroBatch) -> Int?,
+        _ forward: (MicroBatch, _ group: Int, _ part: Int) -> () -> Void
+    ) {
+        var part = microBatches[..<own.lowerBound].reduce(0) { $0 + $1.count }
+        for group in own {
+            for (i, micro) in microBatches[group].enumerated() {
+                let backward = forward(micro, group, part)
+                part += 1
+                if group + 1 == own.upperBound, i + 1 == microBatches[group].count { finish(kind(micro), backward) } else { backward() }
+            }
+            if group + 1 < own.upperBound { add(group) }
+        }
+        waitForSums()
+    }
+
+    /// Results of all groups, of which this process has computed its own.
+    func shared<Result: SharedResult>(_ results: [Result]) -> [Result] {
+        ranks.map { $0.gatherResults(Array(results[own])).flatMap(\.self) } ?? results
+    }
+
+    /// Runs the last backward pass of this rank, and begins to sum what it completes over the ranks.
+    private func finish(_ kind: Int?, _ backward: () -> Void) {
         begun = parameters.gradients.count
+        defer { beginSums(from: 0) }
+        guard let kind else { return backward() }
         passes.begin(kind)
         parameters.willWriteGradient = { [unowned self] index in
             passes.willWrite(index)
@@ -88,7 +115,6 @@ extension GradientGroups {
         backward()
         parameters.willWriteGradient = nil
         passes.end()
-        beginSums(from: 0)
     }
 
     /// Sums the gradients over the ranks once more, and returns the seconds that this takes when nothing else is computed. Changes the
@@ -97,6 +123,8 @@ extension GradientGroups {
         ranks?.wait()
         let waited = ranks?.waitedSeconds ?? 0
         begun = parameters.gradients.count
+        // As many sums as in a step.
+        nodes = tree.nodes(in: own).dropLast().map { ($0, freeBuffers.popLast() ?? processor.zeros(parameters.gradients.count)) }
         beginSums(from: 0)
         waitForSums()
         parameters.zeroGradients()
@@ -104,7 +132,7 @@ extension GradientGroups {
     }
 
     /// Waits for the sums over the ranks. The gradients of `parameters` are those of the whole batch then, or of this rank's shard.
-    func waitForSums() {
+    private func waitForSums() {
         for exchange in pending { ranks?.wait(for: exchange) }
         pending = []
         freeBuffers += nodes.map(\.sum)
@@ -236,48 +264,29 @@ extension Trainer {
 
     /// Takes one optimizer step with the gradients of groups, which the ranks share. `batch` is the same on all ranks.
     func step(_ batch: Batch, rate: Float, _ groups: GradientGroups) -> StepReport {
-        let waited = groups.ranks?.waitedSeconds ?? 0
         let count = batch.targetCount
-        var losses: [Double] = []
-        var part = 0
-        for group in 0..<groups.tree.groups {
+        let microBatches = (0..<groups.tree.groups).map { group in
             let rows = batch.rows * group / groups.tree.groups..<batch.rows * (group + 1) / groups.tree.groups
-            let microBatches = Self.microBatches(rows: rows.count, length: batch.length, microBatchTokens: microBatchTokens)
-            guard groups.own.contains(group) else {
-                part += microBatches.count
-                continue
+            return Self.microBatches(rows: rows.count, length: batch.length, microBatchTokens: microBatchTokens).map {
+                rows.lowerBound + $0.lowerBound..<rows.lowerBound + $0.upperBound
             }
-            var sum: Float = 0
-            for (i, micro) in microBatches.enumerated() {
-                reset(forPart: part)
-                part += 1
-                let loss = loss(of: rows.lowerBound + micro.lowerBound..<rows.lowerBound + micro.upperBound, in: batch, count: count)
-                sum += loss.scalar
-                if group + 1 == groups.own.upperBound, i + 1 == microBatches.count {
-                    groups.finish(micro.count) { tape.backward(from: loss) }
-                } else {
-                    tape.backward(from: loss)
-                }
-            }
-            losses.append(Double(sum))
-            if group + 1 < groups.own.upperBound { groups.add(group) }
         }
-        groups.waitForSums()
-        let loss = (groups.ranks?.gather(losses).flatMap(\.self) ?? losses).reduce(Float(0)) { $0 + Float($1) }
-        var report = update(loss: loss, targets: count, rate: rate, groups)
-        report.waitedSeconds = groups.ranks.map { $0.waitedSeconds - waited }
-        return report
+        var losses = [Float](repeating: 0, count: groups.tree.groups)
+        groups.accumulate(microBatches, kind: \.count) { rows, group, part in
+            reset(forPart: part)
+            let loss = loss(of: rows, in: batch, count: count)
+            losses[group] += loss.scalar
+            return { self.tape.backward(from: loss) }
+        }
+        return update(loss: groups.shared(losses).reduce(0, +), targets: count, rate: rate)
     }
 
-    private func update(loss: Float, targets: Int, rate: Float, _ groups: GradientGroups) -> StepReport {
-        var norm = Float.nan
-        if loss.isFinite {
-            norm = groups.gradientNorm
-            optimizer.update(rate: rate, clippingTo: clipping, norm: norm, shard: groups.shard)
-            groups.gatherWeights()
-        } else {
-            parameters.zeroGradients()
-        }
-        return StepReport(step: optimizer.steps, loss: loss, gradientNorm: norm, targets: targets)
+    /// Takes a step, and notes in its report how long it waited for other ranks.
+    func measuringWait(_ step: () -> StepReport) -> StepReport {
+        guard let ranks = groups?.ranks else { return step() }
+        let waited = ranks.waitedSeconds
+        var report = step()
+        report.waitedSeconds = ranks.waitedSeconds - waited
+        return report
     }
 }

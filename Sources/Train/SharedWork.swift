@@ -1,5 +1,6 @@
 import Autograd
 import Checkpoint
+import Corpus
 package import Distributed
 import Files
 import Hashing
@@ -16,19 +17,90 @@ extension RankGroup? {
     /// The results of `count` pieces of work, in order. Each piece is done by one of the ranks; without ranks, by this process.
     func shared<Result: SharedResult>(_ count: Int, _ work: (Int) throws -> Result) rethrows -> [Result] {
         guard let ranks = self else { return try (0..<count).map(work) }
-        var own: [Double] = []
-        for i in stride(from: ranks.rank, to: count, by: ranks.count) {
-            let numbers = try work(i).numbers
-            own += [Double(numbers.count)] + numbers
+        let all = ranks.gatherResults(try stride(from: ranks.rank, to: count, by: ranks.count).map(work))
+        return (0..<count).map { all[$0 % ranks.count][$0 / ranks.count] }
+    }
+}
+
+extension RankGroup {
+    /// The results of all ranks, whose numbers may differ.
+    func gatherResults<Result: SharedResult>(_ results: [Result]) -> [[Result]] {
+        gather(results.flatMap { [Double($0.numbers.count)] + $0.numbers }).map { numbers in
+            var rest = numbers[...], found: [Result] = []
+            while let count = rest.popFirst() {
+                found.append(Result(rest.prefix(Int(count))))
+                rest = rest.dropFirst(Int(count))
+            }
+            return found
         }
-        var rests = ranks.gather(own).map { $0[...] }
-        return (0..<count).map { i in
-            let rank = i % ranks.count
-            let length = Int(rests[rank].first ?? 0)
-            rests[rank] = rests[rank].dropFirst()
-            defer { rests[rank] = rests[rank].dropFirst(length) }
-            return Result(rests[rank].prefix(length))
+    }
+}
+
+extension RankGroup? {
+    /// Encodes chats to token files on all ranks of each machine. The first rank of a machine writes the files.
+    ///
+    /// - Parameters:
+    ///   - identity: Of the chats and the settings. A rank that has others makes files of its own; the difference is reported later.
+    ///   - isWritten: Whether the files exist already.
+    ///   - encodePart: The work of the other ranks of the machine.
+    ///   - write: Writes or finds the files, and returns their folder.
+    ///   - open: Opens the files of a folder, which the first rank may delete afterwards.
+    func encodingTogether<Result>(
+        _ identity: String, isWritten: () throws -> Bool, encodePart: (SharedEncoding) throws -> Void,
+        write: (SharedEncoding?) throws -> String, open: (_ folder: String) throws -> Result
+    ) throws -> Result {
+        guard let ranks = self else { return try open(write(nil)) }
+        let all = ranks.gather(Array(identity.utf8))
+        let members = ranks.hosts.indices.filter { ranks.hosts[$0] == ranks.hosts[ranks.rank] && all[$0] == all[ranks.rank] }
+        let first = members[0]
+        func path(_ own: String) -> String { String(decoding: ranks.gather(Array(own.utf8))[first], as: UTF8.self) }
+
+        func result(in own: String) throws -> Result {
+            let result = try open(path(own))
+            ranks.wait()
+            return result
         }
+
+        if ranks.rank == first {
+            guard try members.count > 1 && !isWritten() else {
+                _ = path("")
+                return try result(in: write(nil))
+            }
+            let pipes = try ScratchFolder()
+            try SharedEncoding.createPipes(in: pipes.path, count: members.count)
+            _ = path(pipes.path)
+            return try result(in: write(SharedEncoding(0, of: members.count, in: pipes.path)))
+        }
+        let pipes = path("")
+        if !pipes.isEmpty, let index = members.firstIndex(of: ranks.rank) {
+            try encodePart(SharedEncoding(index, of: members.count, in: pipes))
+        }
+        return try result(in: "")
+    }
+}
+
+extension Float: SharedResult {
+    var numbers: [Double] { [Double(self)] }
+
+    init(_ numbers: ArraySlice<Double>) { self = numbers.first.map { Float($0) } ?? .nan }
+}
+
+extension [Double]: SharedResult {
+    var numbers: [Double] { self }
+}
+
+extension PreferenceMetrics: SharedResult {
+    var numbers: [Double] {
+        [lossSum, correct, chosenRewards, rejectedRewards, mismatchedLogRatios]
+            + [examples, chosen, rejected, mismatched].map(Double.init)
+    }
+
+    init(_ numbers: ArraySlice<Double>) {
+        self.init()
+        let numbers = Array(numbers)
+        (lossSum, correct, chosenRewards, rejectedRewards, mismatchedLogRatios)
+            = (numbers[0], numbers[1], numbers[2], numbers[3], numbers[4])
+        (examples, chosen, rejected, mismatched) = (Int(numbers[5]), Int(numbers[6]), Int(numbers[7]), Int(numbers[8]))
     }
 }
 
@@ -84,7 +156,15 @@ extension TrainingRun {
         configuration.add(Array("\(trainer.model.configuration)".utf8).span)
         try ranks.check(
             [
-                ("data", dataIdentity ?? "none"), ("tokenizer", tokenizer.fingerprint),
+                ("data", dataIdentity ?? digestsOfChats), ("tokenizer", tokenizer.fingerprint),
             ] + plan.optionTexts + [("model", configuration.text), ("step of the checkpoint", "\(state.step)"), ("weights", weights.text)])
+    }
+
+    /// Of a fine-tuning run.
+    private var digestsOfChats: String {
+        let texts = extraFields.compactMap { name, value -> String? in
+            if name.hasSuffix("digest"), case .text(let digest) = value { String(digest.prefix(16)) } else { nil }
+        }
+        return texts.isEmpty ? "none" : texts.joined(separator: ", ")
     }
 }

@@ -69,14 +69,18 @@ package final class Trainer {
 
     /// Takes one optimizer step. A loss or gradient that is not finite leaves the weights unchanged.
     package func step(_ batch: Batch, rate: Float) -> StepReport {
-        if let groups { return step(batch, rate: rate, groups) }
+        if let groups { return measuringWait { step(batch, rate: rate, groups) } }
         return update(loss: accumulateGradients(of: batch), targets: batch.targetCount, rate: rate)
     }
 
     /// Updates the weights with the accumulated gradients, if the loss is finite.
     func update(loss: Float, targets: Int, rate: Float, _ preferences: PreferenceMetrics? = nil) -> StepReport {
         var norm = Float.nan
-        if loss.isFinite {
+        if loss.isFinite, let groups {
+            norm = groups.gradientNorm
+            optimizer.update(rate: rate, clippingTo: clipping, norm: norm, shard: groups.shard)
+            groups.gatherWeights()
+        } else if loss.isFinite {
             norm = optimizer.update(rate: rate, clippingTo: clipping)
         } else {
             parameters.zeroGradients()

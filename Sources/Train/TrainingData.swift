@@ -1,5 +1,6 @@
 package import Corpus
 import Checkpoint
+package import Distributed
 import Files
 import Hashing
 package import Kernels
@@ -45,11 +46,11 @@ package struct TrainingData: Sendable {
 
     /// - Parameters:
     ///   - template: The chat template for chat files.
-    ///   - sharing: Other processes of this machine that tokenize a part each, with `tokenizePart`.
+    ///   - ranks: Those of one machine tokenize together. All of them build the same data.
     ///   - progress: Called with the number of bytes that are tokenized.
     package init(
         _ source: Source, vocabulary: Vocabulary, template: ChatTemplate = .specialTokens, storage: Storage = .temporary,
-        sharing: SharedEncoding? = nil, on pool: WorkerPool,
+        over ranks: RankGroup? = nil, on pool: WorkerPool,
         progress: @escaping (_ bytesRead: Int) throws(CorpusError) -> Void = { _ in }
     ) throws {
         if source.isPrepared {
@@ -57,21 +58,36 @@ package struct TrainingData: Sendable {
             return
         }
         var report: CorpusReport?
-        let tokenize = { (folder: String) throws in
-            report = try Self.tokenize(source, with: Tokenizer(vocabulary), template, to: folder, sharing, on: pool, progress)
+        let identity = ranks == nil ? "" : Self.identity(of: source, recipe: Self.recipe(source, vocabulary, template, version: ""))
+        func opened(
+            isWritten: () throws -> Bool, _ write: (_ tokenize: (_ folder: String) throws -> Void) throws -> String
+        ) throws -> Self {
+            try ranks.encodingTogether(identity, isWritten: isWritten) { sharing in
+                try Self.encoder(source, with: Tokenizer(vocabulary), template)
+                    .encodePart(of: source.paths, validation: source.validation, sharing: sharing, on: pool)
+            } write: { sharing in
+                try write { folder in
+                    report = try Self.tokenize(source, with: Tokenizer(vocabulary), template, to: folder, sharing, on: pool, progress)
+                }
+            } open: { folder in
+                try Self(prepared: folder, vocabulary, report: report)
+            }
         }
         switch storage {
         case .temporary:
             let folder = try ScratchFolder()
-            try tokenize(folder.path)
-            try self.init(prepared: folder.path, vocabulary, report: report)
-        case .cache(let cache, let version):
-            let recipe = Self.recipe(source, vocabulary, template, version: version)
-            let folder = try cache.folder(for: source.paths + source.validation, recipe: recipe) { folder in
-                try tokenize(folder)
-                try vocabulary.write(to: folder + "/tokenizer.json")       // makes it a complete folder for slm train --data
+            self = try opened(isWritten: { false }) { tokenize in
+                try tokenize(folder.path)
+                return folder.path
             }
-            try self.init(prepared: folder, vocabulary, report: report)
+        case .cache(let cache, let version):
+            let paths = source.paths + source.validation, recipe = Self.recipe(source, vocabulary, template, version: version)
+            self = try opened(isWritten: { try cache.contains(paths, recipe: recipe) }) { tokenize in
+                try cache.folder(for: paths, recipe: recipe) { folder in
+                    try tokenize(folder)
+                    try vocabulary.write(to: folder + "/tokenizer.json")       // makes it a complete folder for slm train --data
+                }
+            }
         }
     }
 
@@ -92,6 +108,11 @@ package struct TrainingData: Sendable {
         validation share \(source.validationShare), validation files \(source.validation.count)\
         \(source.skipsBad ? ", malformed lines skipped" : "")
         """
+    }
+
+    /// Differs between ranks that would write other token files.
+    private static func identity(of source: Source, recipe: String) -> String {
+        [source.paths, source.validation].map { (try? DatasetCache.key($0, recipe)) ?? $0.joined(separator: "\n") }.joined(separator: "\n\n")
     }
 
     private static func encoder(_ source: Source, with tokenizer: Tokenizer, _ template: ChatTemplate) -> CorpusEncoder {
@@ -117,24 +138,6 @@ package struct TrainingData: Sendable {
         if adjusted == split { return report }
         encoder.validationShare = adjusted.share
         return try encoder.write(source.paths, to: folder, on: pool)
-    }
-}
-
-// Several processes.
-extension TrainingData {
-    /// Whether the cache has the token files of a source.
-    package static func isCached(
-        _ source: Source, vocabulary: Vocabulary, template: ChatTemplate, in cache: DatasetCache, version: String
-    ) throws -> Bool {
-        try cache.contains(source.paths + source.validation, recipe: recipe(source, vocabulary, template, version: version))
-    }
-
-    /// Tokenizes this process's part of a source, for the process that builds the data.
-    package static func tokenizePart(
-        of source: Source, vocabulary: Vocabulary, template: ChatTemplate, sharing: SharedEncoding, on pool: WorkerPool
-    ) throws {
-        try encoder(source, with: Tokenizer(vocabulary), template)
-            .encodePart(of: source.paths, validation: source.validation, sharing: sharing, on: pool)
     }
 }
 

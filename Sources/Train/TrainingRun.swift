@@ -51,7 +51,7 @@ package final class TrainingRun {
     /// The LoRA adapter that is trained; nil if the whole model is.
     package let adapter: LoRAAdapter?
     /// Additional fields of the checkpoints' `training` group.
-    private let extraFields: OrderedDictionary<CheckpointValue>
+    let extraFields: OrderedDictionary<CheckpointValue>
     private let starterQuestions: [String]
     let validation, replay: (any HeldOutSet)?
     let turnEnds: [TokenID]

@@ -8,11 +8,18 @@ import TestSupport
     private static let mpirun = ["/usr/bin/mpirun", "/usr/local/bin/mpirun"].first { FileManager.default.isExecutableFile(atPath: $0) }
     private let folder = TemporaryFolder()
 
-    private func ranks(_ count: Int, _ arguments: [String]) throws -> Outcome {
-        let launcher = [Self.mpirun ?? "mpirun", "--oversubscribe", "-np", "\(count)"]
+    private func ranks(_ count: Int, _ arguments: [String], _ program: String...) throws -> Outcome {
+        let launcher = [Self.mpirun ?? "mpirun", "--oversubscribe", "-np", "\(count)"] + program
         return try slm(
             arguments, ["OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "XDG_CACHE_HOME": folder("cache")],
             launcher: launcher)
+    }
+
+    /// Two processes, of which the second has more arguments.
+    private func differing(_ arguments: [String], _ more: String) throws -> Outcome {
+        folder.write("#!/bin/sh\n[ \"$OMPI_COMM_WORLD_RANK\" = 1 ] && set -- \"$@\" \(more)\nexec \"$@\"\n", to: "differ.sh")
+        chmod(folder("differ.sh"), 0o755)
+        return try ranks(2, arguments, folder("differ.sh"))
     }
 
     private func chats() {
@@ -52,6 +59,9 @@ import TestSupport
         let arguments = ["eval", folder("one/best.h5"), "--data", folder("chats.txt"), "--threads", "1", "--json"]
         let alone = try slm(arguments), shared = try ranks(2, arguments)
         #expect(shared.status == 0 && shared.output == alone.output, "\(shared.errors)")
+        #expect(try differing(arguments, "--context 16").errors.contains("slm: rank 1: all ranks need the same window: rank 0 has 64 tokens, "))
+        let files = try differing(arguments, "--data \(folder("chats.txt"))")
+        #expect(files.errors.contains("slm: rank 1: all ranks need the same number of files: rank 0 has 1, "), "\(files.errors)")
     }
 
     @Test(.enabled(if: mpirun != nil, "mpirun is not installed: sudo apt-get install openmpi-bin"))
@@ -83,16 +93,15 @@ import TestSupport
     @Test(.enabled(if: mpirun != nil, "mpirun is not installed: sudo apt-get install openmpi-bin"))
     func `an error of one process ends all, and each says why`() throws {
         chats()
-        // The second process has other data.
-        folder.write("#!/bin/sh\n[ \"$OMPI_COMM_WORLD_RANK\" = 1 ] && set -- \"$@\" --lr 0.1\nexec \"$@\"\n", to: "differ.sh")
-        chmod(folder("differ.sh"), 0o755)
-        let launcher = [Self.mpirun ?? "mpirun", "--oversubscribe", "-np", "2", folder("differ.sh")]
-        let outcome = try slm(
-            train("other"),
-            ["OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "XDG_CACHE_HOME": folder("cache")], launcher: launcher)
-        #expect(outcome.status == 1)
-        #expect(outcome.errors.contains("slm: rank 0: all ranks need the same --lr: rank 0 has 0.001, rank 1 on "), "\(outcome.errors)")
-        #expect(outcome.errors.contains("slm: rank 1: all ranks need the same --lr: "), "\(outcome.errors)")
+        folder.write("[INST] What is new? [/INST] One more chat.\n", to: "more.txt")
+        for (more, message) in [
+            ("--lr 0.1", "all ranks need the same --lr: rank 0 has 0.001, rank 1 on "),
+            ("--data \(folder("more.txt"))", "all ranks need the same data: rank 0 has "),
+        ] {
+            let outcome = try differing(train("other"), more)
+            #expect(outcome.status == 1)
+            for rank in 0..<2 { #expect(outcome.errors.contains("slm: rank \(rank): \(message)"), "\(outcome.errors)") }
+        }
         #expect(TemporaryFolder.names(in: folder("other")).isEmpty)
     }
 }

@@ -1,7 +1,9 @@
 import Autograd
 import Checkpoint
 import Corpus
+import Distributed
 import Files
+import Foundation
 import Glibc
 import Kernels
 import Model
@@ -195,6 +197,62 @@ import Train
             try Finetuning(
                 of: folder("first/last.h5"), settings, first.run.plan, in: folder("third"), on: processor, precision: .float32)
         }
+    }
+
+    @Test(arguments: PreferenceMethod.allCases)
+    func `ranks train the same weights on preferences as one process`(_ method: PreferenceMethod) throws {
+        let base = try base(steps: 20), folder = folder
+        var settings = settings(method, steps: 7, lora: false)
+        settings.dropout = 0.1
+        let shared = settings
+        let train = { @Sendable (ranks: RankGroup?, name: String) -> [Double]? in
+            var plan = TrainingPlan(), losses: [Double] = []
+            plan.rows = 8
+            plan.lossScope = .assistant
+            plan.evaluateEvery = 3
+            plan.gradientGroups = 4
+            guard let processor = try? Processor(threads: 1) else { return nil }
+            plan.machine = TrainingMachine(processor, .float32)
+            do {
+                let finetuning = try Finetuning(
+                    of: base, shared, plan, in: folder(name), on: processor, precision: .float32, over: ranks)
+                _ = try finetuning.run.run(clock: { 0 }, shouldStop: { _ in false }) { event in
+                    if case .evaluated(_, let validation?, _, _, _) = event { losses.append(validation.loss) }
+                }
+            } catch {
+                fatalError("\(error)")
+            }
+            return losses
+        }
+        let alone = try #require(train(nil, "alone")), weights = try Checkpoint(reading: folder("alone/last.h5")).weightsDigest
+        #expect(alone.count >= 3 && Set(alone).count == alone.count)
+        for count in [1, 2, 3] {
+            let found = try withRanks(count) { train($0, "ranks \(count)") }
+            #expect(found.allSatisfy { $0 == alone }, "\(count) ranks")
+            #expect(try Checkpoint(reading: folder("ranks \(count)/last.h5")).weightsDigest == weights, "\(count) ranks")
+        }
+    }
+
+    @Test func `ranks with other preferences are refused before they share work`() throws {
+        let base = try base(steps: 5), folder = folder, settings = settings(.dpo, steps: 7, lora: false)
+        var others = settings
+        others.data = [folder("others.jsonl")]
+        let lines = try String(contentsOfFile: settings.data[0], encoding: .utf8).split(separator: "\n").prefix(30)
+        folder.write(lines.joined(separator: "\n") + "\n", to: "others.jsonl")
+        let errors = try withRanks(2) { [others] ranks in
+            var plan = TrainingPlan()
+            plan.rows = 8
+            plan.gradientGroups = 4
+            guard let processor = try? Processor(threads: 1) else { return "" }
+            do {
+                _ = try Finetuning(
+                    of: base, ranks.isFirst ? settings : others, plan, in: folder("run"), on: processor, precision: .float32, over: ranks)
+                return ""
+            } catch {
+                return "\(error)"
+            }
+        }
+        #expect(errors.allSatisfy { $0.hasPrefix("all ranks need the same data: rank 0 has ") }, "\(errors)")
     }
 
     @Test func `early stopping uses the held-out preferences, and best.h5 is the model with the lowest loss on them`() throws {

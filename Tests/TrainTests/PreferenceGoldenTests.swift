@@ -87,7 +87,7 @@ import Train
     @Test func `the log-probabilities are those of the answers' tokens alone`() throws {
         let golden = try Case(.dpo, KernelVariant.standard[0])
         let evaluator = Evaluator(context: 64) { golden.trainer.tokenLosses(of: $0) }
-        let found = evaluator.logProbabilities(of: golden.batches.data) { _ in }
+        let found = try evaluator.logProbabilities(of: golden.batches.data) { _ in }
         expectClose(found.prefix(6).map { Float($0) }, golden.golden.floats("dpo/log_probabilities"), within: .gradient)
     }
 }

@@ -59,6 +59,18 @@ import Train
         return result
     }
 
+    /// Rank 1 of 3 has two sums of 8 groups.
+    @Test func `a sum can be measured with any number of groups`() throws {
+        for (ranks, groups) in [(2, 4), (3, 8), (3, 5)] {
+            let seconds = try withRanks(ranks) { ranks -> Double in
+                guard let processor = try? Processor(threads: 1) else { return -1 }
+                let trainer = Trainer(Self.configuration, on: processor, precision: .float32, seed: 3)
+                return GradientGroups(groups, of: trainer, over: ranks).measureExchange()
+            }
+            #expect(seconds.allSatisfy { $0 >= 0 })
+        }
+    }
+
     @Test(arguments: [(DataType.float32, false, false), (.bfloat16, false, false), (.float32, true, false), (.float32, false, true)])
     func `the weights have the same bits with any number of ranks`(_ variant: (DataType, Bool, Bool)) throws {
         let (precision, lora, recomputing) = variant

@@ -42,6 +42,40 @@ import Train
         return plan
     }
 
+    @Test(arguments: [false, true]) func `ranks of a machine tokenize together`(inCache: Bool) throws {
+        // Several blocks for each of them.
+        let source = source(chats(15_000, answer: "an answer of some length")), vocabulary = vocabulary, path = folder("cache")
+        let alone = try data(source)
+        let digest = try alone.digest
+        for isFirstTime in [true, false] {
+            let found = try withRanks(3) { ranks -> (digest: String?, kept: Int?) in
+                let storage = inCache ? TrainingData.Storage.cache(DatasetCache(in: path), version: "1") : .temporary
+                guard let pool = try? WorkerPool(threads: 1),
+                      let data = try? TrainingData(source, vocabulary: vocabulary, storage: storage, over: ranks, on: pool)
+                else { return (nil, nil) }
+                return (try? data.digest, data.report?.kept)
+            }
+            #expect(found.map(\.digest) == [digest, digest, digest])
+            // Only the first one has written the files.
+            #expect(found.map(\.kept) == [isFirstTime || !inCache ? 15_000 : nil, nil, nil])
+        }
+        #expect(alone.report?.kept == 15_000)
+    }
+
+    @Test func `ranks with other settings do not tokenize together`() throws {
+        let source = source(chats(15_000, answer: "an answer of some length")), vocabulary = vocabulary, path = folder("cache")
+        let found = try withRanks(3) { ranks -> String? in
+            var own = source
+            if ranks.rank == 1 { own.validationShare = 0.3 }
+            guard let pool = try? WorkerPool(threads: 1) else { return nil }
+            return try? TrainingData(
+                own, vocabulary: vocabulary, storage: .cache(DatasetCache(in: path), version: "1"), over: ranks, on: pool).digest
+        }
+        var other = source
+        other.validationShare = 0.3
+        #expect(try found == [data(source).digest, data(other).digest, data(source).digest])
+    }
+
     @Test func `slm train, slm finetune and slm tokenize split a file alike`() throws {
         let source = source(chats(100)), pool = try WorkerPool(threads: 2)
         // As slm train: chat files, tokenized into the cache, and read from it the second time.

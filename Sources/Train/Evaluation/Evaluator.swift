@@ -1,6 +1,7 @@
 package import Autograd
 package import Checkpoint
 package import Distributed
+import Hashing
 package import Kernels
 package import Model
 
@@ -66,11 +67,12 @@ package struct Evaluator {
     /// The log-probability of each sequence of preferences.
     ///
     /// - Parameter progress: Called with the share that is done.
-    package func logProbabilities(of data: PreferenceData, progress: (_ share: Double) -> Void) -> [Double] {
+    package func logProbabilities(of data: PreferenceData, progress: (_ share: Double) -> Void) throws -> [Double] {
+        try ranks?.check([("data", data.digest), ("window", "\(context) tokens, rows \(rows ?? 0)")])
         let indices = Array(data.sequences.indices), tokens = rows.map { $0 * context } ?? Trainer.defaultMicroBatchTokens
         let all = data.sequences.reduce(0) { $0 + $1.inputs.count }
         let found = data.logProbabilities(
-            of: indices, tokens: tokens, sharesRows: false, progress: { progress(Double($0) / Double(max(all, 1))) }, losses)
+            of: indices, tokens: tokens, sharesRows: false, over: ranks, progress: { progress(Double($0) / Double(max(all, 1))) }, losses)
         return indices.map { found[$0] ?? .nan }
     }
 
@@ -89,6 +91,7 @@ package struct Evaluator {
             let rows = rows ?? max(1, Trainer.defaultMicroBatchTokens / first.inputs.count)
             batches.append(windows[start..<min(start + rows, windows.count)])
         }
+        try ranks?.check([("data", text.digest), ("window", "\(context) tokens, stride \(stride), rows \(rows ?? 0)")])
         let all = try ranks.shared(batches.count) { i in
             try progress(Double(batches[i].endIndex) / Double(windows.count))
             return losses(text.batch(batches[i], length: batches[i][batches[i].startIndex].inputs.count))
@@ -106,6 +109,14 @@ package struct Evaluator {
 }
 
 extension EvaluationText {
+    /// Of the tokens and of which of them are targets.
+    fileprivate var digest: String {
+        let digest = Digest()
+        digest.add(ids)
+        digest.add(isCounted.map { $0 ? 1 : 0 })
+        return digest.text
+    }
+
     /// Windows as the rows of a batch. The padding comes after all targets, where causal attention does not reach it.
     fileprivate func batch(_ windows: ArraySlice<Window>, length: Int) -> Batch {
         var inputs: [Int32] = [], targets: [Int32] = []

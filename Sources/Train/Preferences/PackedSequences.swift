@@ -1,4 +1,5 @@
 import Autograd
+import Distributed
 import Kernels
 
 /// Some sequences as a batch: packed into rows, with what belongs to which.
@@ -73,25 +74,30 @@ extension PreferenceData {
     ///
     /// - Parameters:
     ///   - sharesRows: Whether `losses` separates the sequences of a row.
+    ///   - ranks: Each of them computes a part of the sequences.
     ///   - losses: Computes the losses of the targets of a batch, in order.
     func logProbabilities(
-        of indices: [Int], tokens: Int, sharesRows: Bool = true, progress: (_ tokens: Int) throws -> Void,
+        of indices: [Int], tokens: Int, sharesRows: Bool = true, over ranks: RankGroup?, progress: (_ tokens: Int) throws -> Void,
         _ losses: (Batch) -> TokenLosses
     ) rethrows -> [Int: Double] {
-        var result: [Int: Double] = [:]
+        let groups = PackedSequences.microBatches(indices.map { [$0] }, of: self, tokens: tokens).map { $0.map { indices[$0] } }
         var done = 0
-        for group in PackedSequences.microBatches(indices.map { [$0] }, of: self, tokens: tokens) {
-            let packed = PackedSequences(group.map { indices[$0] }, of: self, sharesRows: sharesRows)
+        let ends = groups.map { group in
+            done += group.reduce(0) { $0 + sequences[$1].inputs.count }
+            return done
+        }
+        let all = try ranks.shared(groups.count) { i -> [Double] in
+            let packed = PackedSequences(groups[i], of: self, sharesRows: sharesRows)
             let nats = losses(packed.batch).nats
-            var next = 0
+            var found: [Int: Double] = [:], next = 0
             for segment in packed.segments {
                 let count = packed.batch.targets[segment.range].reduce(0) { $0 + ($1 >= 0 ? 1 : 0) }
-                result[segment.sequence] = nats[next..<next + count].reduce(0) { $0 - Double($1) }
+                found[segment.sequence] = nats[next..<next + count].reduce(0) { $0 - Double($1) }
                 next += count
-                done += segment.range.count
             }
-            try progress(done)
+            try progress(ends[i])
+            return groups[i].map { found[$0] ?? .nan }
         }
-        return result
+        return Dictionary(zip(groups.joined(), all.joined()), uniquingKeysWith: { _, last in last })
     }
 }

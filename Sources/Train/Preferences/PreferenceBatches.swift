@@ -84,7 +84,7 @@ package struct PreferenceSet: HeldOutSet {
         let examples = self.examples[..<part.count].map { data.examples[$0] }
         let mismatched = estimatesKL ? examples.compactMap(\.mismatched) : []
         let logProbabilities = try data.logProbabilities(
-            of: examples.flatMap(\.sequences) + mismatched, tokens: trainer.microBatchTokens,
+            of: examples.flatMap(\.sequences) + mismatched, tokens: trainer.microBatchTokens, over: trainer.groups?.ranks,
             progress: { try progress(min($0, part.tokens)) }, trainer.tokenLosses(of:))
         func score(_ sequence: Int) -> AnswerScore { batches.score(sequence, logProbabilities[sequence] ?? .nan) }
         var metrics = PreferenceMetrics()

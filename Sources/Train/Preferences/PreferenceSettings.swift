@@ -1,4 +1,5 @@
 package import Checkpoint
+import Distributed
 import Kernels
 import Tokenize
 
@@ -32,19 +33,24 @@ struct FinetuningPreferences {
 
     /// The batches of a new run. Writes the log-probabilities of the reference model: the trainer's, which has not taken a step.
     ///
-    /// - Parameter progress: Called with the share of the reference model's log-probabilities that is done.
+    /// - Parameters:
+    ///   - ranks: Each of them computes a part.
+    ///   - progress: Called with the share of the reference model's log-probabilities that is done.
     func batches(
-        _ plan: TrainingPlan, _ trainer: Trainer, in folder: String, progress: (_ share: Double) -> Void
+        _ plan: TrainingPlan, _ trainer: Trainer, in folder: String, over ranks: RankGroup?, progress: (_ share: Double) -> Void
     ) throws -> PreferenceBatches {
-        let reference = ReferenceLogProbabilities(of: data, objective, by: trainer, progress: progress)
+        // Ranks with other data would divide the work differently.
+        try ranks?.check([("data", digest), ("tokens per micro-batch", "\(trainer.microBatchTokens)")])
+        let reference = ReferenceLogProbabilities(of: data, objective, by: trainer, over: ranks, progress: progress)
         guard reference.values.allSatisfy(\.isFinite) else { throw TrainingError.notFinite(path: "the model") }
-        try reference.write(to: folder, digest: digest)
+        if ranks?.isFirst ?? true { try reference.write(to: folder, digest: digest) }
         return batches(plan, reference)
     }
 
     /// The batches of a run that is resumed.
-    func batches(resuming plan: TrainingPlan, in folder: String) throws -> PreferenceBatches {
-        batches(plan, try ReferenceLogProbabilities(in: folder, digest: digest, count: data.sequences.count))
+    func batches(resuming plan: TrainingPlan, in folder: String, over ranks: RankGroup?) throws -> PreferenceBatches {
+        try ranks?.check([("data", digest)])
+        return batches(plan, try ReferenceLogProbabilities(in: folder, digest: digest, count: data.sequences.count, over: ranks))
     }
 
     private func batches(_ plan: TrainingPlan, _ reference: ReferenceLogProbabilities) -> PreferenceBatches {

@@ -53,9 +53,11 @@ extension EvalCommand {
         if data.examples.isEmpty { throw PreferenceError.allTooLong(paths: [file], count: data.tooLong, context: context) }
         var evaluator = try evaluator(of: model, on: processor)
         evaluator.rows = options.batch
+        try checkRanks(model, processor, files: 1)
+        evaluator.ranks = Ranks.current
         let progress = ProgressBar("evaluating", isVisible: !options.quiet)
         defer { progress.clear() }
-        return Scores(data: data, logProbabilities: evaluator.logProbabilities(of: data) { progress.show(fraction: $0, file) })
+        return Scores(data: data, logProbabilities: try evaluator.logProbabilities(of: data) { progress.show(fraction: $0, file) })
     }
 
     private func printRow(_ name: String, _ file: String, _ scores: Scores) {

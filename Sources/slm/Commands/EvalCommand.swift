@@ -164,6 +164,7 @@ struct EvalCommand {
         var evaluator = try evaluator(of: model, on: processor)
         evaluator.stride = options.stride
         evaluator.rows = options.batch
+        try checkRanks(model, processor, files: files.count)
         evaluator.ranks = Ranks.current
         return try files.enumerated().map { i, file in
             let progress = ProgressBar("evaluating", isVisible: !options.quiet)
@@ -176,6 +177,17 @@ struct EvalCommand {
             body(evaluation)
             return evaluation
         }
+    }
+
+    /// Throws on all ranks if one has another model or computes in another way: then its results would not belong to those of the others.
+    func checkRanks(_ model: ModelFile, _ processor: Processor, files: Int) throws {
+        guard let ranks = Ranks.current, ranks.count > 1 else { return }
+        let precision = options.dtype.precision(on: processor, stored: model.storedPrecision)
+        try ranks.check([
+            ("number of models", "\(checkpoints.count)"), ("number of files", "\(files)"), ("--dtype", precision.rawValue),
+            ("kernels", processor.instructionSet), ("matmul library", processor.blas.rawValue), ("model", model.base.weightsDigest),
+            ("adapter", model.checkpoint.adapter == nil ? "none" : model.checkpoint.weightsDigest),
+        ])
     }
 
     func evaluator(of model: ModelFile, on processor: Processor) throws -> Evaluator {

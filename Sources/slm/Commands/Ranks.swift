@@ -22,13 +22,16 @@ enum Ranks {
         guard current == nil, MPITransport.isStarted(in: SLM.environmentVariables()) else { return }
         let end: @Sendable (RankError) -> Never = { error in
             Ranks.printError("\(error)")
+            ScratchFolder.removeAll()
             _exit(1)
         }
         let transport = try MPITransport(whenLost: end)
         StopSignal.watchForEndOfRanks()
         let group = try RankGroup(transport, whenLost: end, isEnding: { StopSignal.isEndOfRanks }) { error in
             if let error { Ranks.printError("\(error)") }
-            if !StopSignal.isStoppingRun { _exit(128 + SIGTERM) }
+            if StopSignal.isStoppingRun { return }
+            ScratchFolder.removeAll()
+            _exit(128 + SIGTERM)
         }
         joined.withLock { $0 = group }
         if !group.isFirst { silence() }
@@ -46,34 +49,6 @@ enum Ranks {
         let rank = current.map { $0.count > 1 ? "rank \($0.rank): " : "" } ?? ""
         let bytes = Array("slm: \(rank)\(text)\n".utf8)
         _ = bytes.withUnsafeBytes { write(errorOutput.load(ordering: .relaxed), $0.baseAddress, $0.count) }
-    }
-
-    /// Encodes chats on all ranks of each machine. The first one builds the data, which is kept in files; then the others find them.
-    ///
-    /// - Parameters:
-    ///   - isCached: Whether the files exist.
-    ///   - encodePart: The work of the other ranks of the machine.
-    ///   - build: Builds or finds the data.
-    static func shareEncoding<Result>(
-        isCached: () throws -> Bool, encodePart: (SharedEncoding) throws -> Void, build: (SharedEncoding?) throws -> Result
-    ) throws -> Result {
-        guard let current else { return try build(nil) }
-        let count = current.ranksOnThisHost
-        if current.isFirstOnThisHost {
-            let pipes = try ScratchFolder(), isShared = try count > 1 && !isCached()
-            if isShared { try SharedEncoding.createPipes(in: pipes.path, count: count) }
-            _ = current.gather(Array((isShared ? pipes.path : "").utf8))
-            let result = try build(isShared ? SharedEncoding(0, of: count, in: pipes.path) : nil)
-            current.wait()
-            return result
-        }
-        let paths = current.gather([UInt8]()).map { String(decoding: $0, as: UTF8.self) }
-        let machine = current.hosts.indices.filter { current.hosts[$0] == current.hosts[current.rank] }
-        if let first = machine.first, let index = machine.firstIndex(of: current.rank), !paths[first].isEmpty {
-            try encodePart(SharedEncoding(index, of: count, in: paths[first]))
-        }
-        current.wait()
-        return try build(nil)
     }
 
     /// Work whose result is kept in a file, such as training a tokenizer: the first rank of each machine does it, then the others find

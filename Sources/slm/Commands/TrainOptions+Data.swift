@@ -79,17 +79,10 @@ extension TrainOptions {
         let vocabulary = try Ranks.firstOnEachMachine {
             try stored ?? tokenizer.map { try Vocabulary(reading: $0) } ?? trainedVocabulary(tokenize, cache)
         }
-        return try Ranks.shareEncoding {
-            try TrainingData.isCached(source, vocabulary: vocabulary, template: tokenize.chatTemplate, in: cache, version: version)
-        } encodePart: { sharing in
-            try TrainingData.tokenizePart(
-                of: source, vocabulary: vocabulary, template: tokenize.chatTemplate, sharing: sharing, on: tokenize.pool())
-        } build: { sharing in
-            try tokenize.printingProgress { pool, progress in
-                try TrainingData(
-                    source, vocabulary: vocabulary, template: tokenize.chatTemplate, storage: .cache(cache, version: version),
-                    sharing: sharing, on: pool, progress: progress)
-            }
+        return try tokenize.printingProgress { pool, progress in
+            try TrainingData(
+                source, vocabulary: vocabulary, template: tokenize.chatTemplate, storage: .cache(cache, version: version),
+                over: Ranks.current, on: pool, progress: progress)
         }
     }
 
