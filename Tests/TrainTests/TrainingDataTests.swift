@@ -1,6 +1,7 @@
 import Autograd
 import Checkpoint
 import Corpus
+import Distributed
 import Files
 import Foundation
 import Kernels
