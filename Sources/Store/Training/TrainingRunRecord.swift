@@ -100,6 +100,8 @@ package struct NewTrainingRun: Sendable, Equatable {
     package var basePath: String
     package var machine, folder: String
     package var isScheduled = false
+    /// Why it cannot start, as a sentence: then it is added as failed. nil if it waits.
+    package var failure: String?
 
     package init(name: String, settings: String, base: String?, basePath: String, machine: String, folder: String) {
         self.name = name
