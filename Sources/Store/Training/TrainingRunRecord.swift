@@ -90,6 +90,9 @@ package struct TrainingRunRecord: Sendable, Equatable {
     package let message: String?
     /// The id of the model that it made.
     package let model: String?
+
+    /// Whether it can be continued, or started again. A run that the schedule could not even prepare has no base.
+    package var canResume: Bool { (state == .stopped || state == .failed) && !basePath.isEmpty }
 }
 
 /// A run to add.
