@@ -207,6 +207,28 @@ import Testing
         #expect(try ask("POST", "chats/import?import=x", "[INST] i [/INST] j\n").error.field == "import")
     }
 
+    @Test func `an import on a full disk says how many chats of the request were added`() throws {
+        func file(_ first: Int, _ count: Int) -> String {
+            (first..<first + count).map { "[INST] question \($0) [/INST] \(String(repeating: "\($0) ", count: 200))\n" }.joined()
+        }
+        /// A disk with space for some more pages of the database.
+        func leave(_ pages: Int) throws {
+            try store.database.transaction(.write) { connection throws(StoreError) in
+                let used = try connection.firstRow("PRAGMA page_count", [])?.integer(0) ?? 0
+                _ = try connection.execute("PRAGMA max_page_count = \(used + pages)", [])
+            }
+        }
+        let first = try #require(try json("POST", "chats/import", file(0, 300))["import"]?.string)
+        try leave(200)
+        let answer = try ask("POST", "chats/import?import=\(first)", file(300, 1_000))
+        #expect(answer.status == 507 && answer.error.code == "no_space")
+        let added = try json("GET", "chats")["total"]?.integer.map { $0 - 300 } ?? 0
+        #expect(added > 0 && answer.error.message?.contains(" \(added) of 1000 chats of this part of the file were added.") == true,
+                "\(added): \(answer.text)")
+        try leave(100_000)
+        #expect(try json("POST", "chats/import?import=\(first)", file(300, 1_000))["duplicates"]?.integer == added)
+    }
+
     @Test func `the administrator's export leaves out excluded chats`() throws {
         let id = try chat("keep", "yes"), other = try chat("drop", "no")
         _ = try json("PUT", "chats/\(other)", #"{"state":"excluded"}"#)
