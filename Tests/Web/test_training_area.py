@@ -374,6 +374,10 @@ def test_import_and_export(stage):
     assert download.value.suggested_filename == "slm-pairs.jsonl"
     exported = pathlib.Path(download.value.path()).read_text().splitlines()
     assert len(exported) == len(stage.world.area.chats) and json.loads(exported[0])["format"] == "pairs"
+    page.click("[aria-label='Import and export']")
+    with page.expect_download() as download:
+        page.click("role=menuitem >> text=Export messages")
+    assert download.value.suggested_filename == "slm-messages.jsonl"
 
 
 @scripted
