@@ -84,6 +84,7 @@ import Testing
         let list = try json("GET", "chats")
         #expect(list["total"]?.integer == 2 && list["next"]?.isNull == true && list["pending"]?.integer == 0)
         #expect(try ids("flag=personal") == [id] && ids("min_turns=2") == [id])
+        #expect(try ids("max_characters=4") == [other] && ids("min_characters=5&max_characters=500") == [id])
         #expect(try ids("max_turns=1") == [other] && ids("q=example.ORG") == [id])
         let person = try #require(list["items"]?.elements?.first { _ in true }?["person"]?.string)
         #expect(person.hasPrefix("Person ") && !person.contains("ada"))
@@ -127,7 +128,9 @@ import Testing
         #expect(found.count == 5 && Set(found) == Set(all))
         for (method, path, body, field) in [
             ("POST", "chats/bulk", #"{"state":"new"}"#, "filter"), ("POST", "chats/bulk", #"{"filter":{},"ids":[]}"#, "filter"),
-            ("POST", "chats/bulk", #"{"filter":{"x":1}}"#, "filter.x"), ("POST", "chats/bulk", #"{"ids":["x"]}"#, "ids"),
+            ("POST", "chats/bulk", #"{"filter":{"x":1}}"#, "filter.x"),
+            ("POST", "chats/bulk", #"{"filter":{"min_characters":-1},"state":"new"}"#, "min_characters"),
+            ("POST", "chats/bulk", #"{"ids":["x"]}"#, "ids"),
             ("POST", "chats/bulk", #"{"filter":{},"state":"good"}"#, "state"),
             ("POST", "chats/bulk", #"{"filter":{},"add_tags":[""]}"#, "add_tags"),
             ("PUT", "chats/\(all[0])", #"{"tags":"x"}"#, "tags"), ("PUT", "chats/\(all[0])", #"{"name":"x"}"#, "name"),

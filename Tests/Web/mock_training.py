@@ -87,7 +87,8 @@ def matches(chat, filter):
                              "none": chat["good"] + chat["bad"] == 0}[v],
         "flag": lambda v: chat["duplicates"] > 0 if v == "duplicate" else bool(chat["personal"]),
         "from": lambda v: chat["updated_at"] >= v, "to": lambda v: chat["updated_at"] < v,
-        "min_turns": lambda v: chat["turns"] >= int(v), "max_turns": lambda v: chat["turns"] <= int(v)}
+        "min_turns": lambda v: chat["turns"] >= int(v), "max_turns": lambda v: chat["turns"] <= int(v),
+        "min_characters": lambda v: chat["characters"] >= int(v), "max_characters": lambda v: chat["characters"] <= int(v)}
     return all(test(filter[name]) for name, test in tests.items() if name in filter)
 
 

@@ -152,6 +152,14 @@ def test_chats_list_and_filters(stage):
     page.select_option("[aria-label=Order]", "oldest")
     page.wait_for_selector(f"{ROWS} >> nth=0 >> text=Chat 117")
     page.click("button >> text=Filters")
+    length = sorted(chat["characters"] for chat in stage.world.area.chats.values() if chat["bad"])[9]
+    fewer = sum(bool(chat["bad"]) and chat["characters"] <= length for chat in stage.world.area.chats.values())
+    page.fill("#chat-filters >> internal:label=Characters, at most", str(length))
+    page.press("#chat-filters >> internal:label=Characters, at most", "Tab")
+    page.wait_for_selector(f"text={fewer} chats match")
+    assert page.locator(".filter-chip").all_inner_texts()[-1] == f"Characters, at most: {length}" and f"max_characters={length}" in page.url
+    page.click(".filter-chip >> nth=1")
+    page.wait_for_selector("text=30 chats match")
     page.fill("#chat-filters >> internal:label=Last day", "2020-01-01")
     page.wait_for_selector("text=No chat matches")
     page.fill("#chat-filters >> internal:label=Last day", "")
