@@ -442,6 +442,22 @@ def test_run(stage):
     page.wait_for_selector(".card >> text=The disk is full")
     page.click(".card >> nth=1 >> a")
     page.wait_for_selector("text=The disk is full: 3 MB are free, 600 MB are needed.")
+    page.wait_for_selector(".area-buttons >> text=Resume")
+    # A base that is gone: the estimate, the start, and a run of the schedule, which cannot be resumed.
+    missing = "The model first is not on this machine any more: /models/first.h5 cannot be read."
+    refusal = {"status": 422, "code": "base_missing", "message": missing}
+    stage.world.faults.append(("POST", "/api/training/estimate", refusal))
+    page.goto(stage.url + "/#/training/runs/new")
+    page.wait_for_selector(f".estimate >> text={missing}")
+    stage.world.faults.append(("POST", "/api/training/runs", refusal))
+    page.click("text=Start")
+    page.wait_for_selector(f"[role=alert] >> text={missing}")
+    stage.world.area.runs[1] |= {"message": missing, "settings": {}}
+    page.goto(stage.url + "/#/training/runs")
+    page.wait_for_selector(f".card >> text={missing}")
+    page.click(".card >> nth=1 >> a")
+    page.wait_for_selector(f".area-note >> text={missing}")
+    assert page.locator(".area-buttons >> text=Resume").count() == 0
     page.click("text=Delete…")
     page.wait_for_selector("dialog >> text=The model that it made stays in the registry.")
     page.click("dialog .danger")
