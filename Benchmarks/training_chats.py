@@ -21,7 +21,7 @@ from served import ADMIN_KEY, UNLIMITED, Server, tiny_checkpoint  # noqa: E402
 KEY = {"X-Admin-Key": ADMIN_KEY}
 WORDS = pathlib.Path(__file__).resolve().parents[1].joinpath("data/sample.txt").read_text().replace("[INST]", "").replace("[/INST]", "").split()
 LISTS = ["", "state=new", "state=included", "sort=longest", "sort=shortest&state=included", "rating=corrected", "rating=good", "flag=personal", "flag=duplicate",
-         "tag=some", "tag=some&state=included", "tag=some&min_turns=2", "source=import", "source=account", "min_turns=3", "q=rarewordhere", "q=99999", "q=the", "q=the&state=included", "from=2020-01-01&to=2021-01-01"]
+         "tag=some", "tag=some&state=included", "tag=some&min_turns=2", "source=import", "source=account", "min_turns=3", "min_characters=100", "max_characters=60", "min_characters=100&rating=corrected", "max_characters=60&sort=longest", "q=rarewordhere", "q=99999", "q=the", "q=the&state=included", "from=2020-01-01&to=2021-01-01"]
 
 
 def chats(count, choose):

@@ -9,6 +9,9 @@ enum TrainingLines: String, CaseIterable {
     /// Exchanges to train on, in the format of `--collect`: complete answers of the shown branch that are not rated bad, and answers of
     /// any branch that are corrected or rated good.
     case chats
+    /// Whole chats, one in each line, in the format of OpenAI and Hugging Face: the shown branch up to the first answer that is not worth
+    /// training on, because readers of this format train on all answers.
+    case messages
     /// What users prefer, in TRL's format: a chosen answer over its alternatives, and a correction over its original.
     case pairs
     /// Answers that are rated good or bad, in TRL's format.
@@ -24,6 +27,7 @@ enum TrainingLines: String, CaseIterable {
     private func lines(
         of list: [TrainingMessage], _ preferences: [AnswerPreference], _ settings: ConversationSettings
     ) -> [UInt8] {
+        if self == .messages { return Self.chat(list, settings) }
         let messages = Dictionary(list.map { ($0.message.id, $0) }) { first, _ in first }
         var lines: [UInt8] = []
         for answer in list where answer.message.role == .assistant {
@@ -35,6 +39,7 @@ enum TrainingLines: String, CaseIterable {
                     user: question.text, assistant: answer.text, at: answer.message.createdAt,
                     after: prompt.dropLast().map { Conversation.Message($0.role, $0.text) })
                 if let chat { lines += ChatLog.line(of: chat) }
+            case .messages: break
             case .pairs:
                 if answer.isCorrected { lines += Self.pair(prompt, chosen: answer.text, rejected: answer.message.content) }
                 let preference = preferences.first { $0.chosen == answer.message.id }
@@ -52,6 +57,24 @@ enum TrainingLines: String, CaseIterable {
             }
         }
         return lines
+    }
+
+    private static func chat(_ list: [TrainingMessage], _ settings: ConversationSettings) -> [UInt8] {
+        var turns: [Turn] = [], length = 0
+        if let text = settings.systemPrompt { turns.append((.system, text)) }
+        for message in list where message.isActive {
+            let isAnswer = message.message.role == .assistant
+            if isAnswer, !message.isWorthTrainingOn { break }
+            guard let role = Conversation.Role(rawValue: message.message.role.rawValue) else { break }
+            turns.append((role, message.text))
+            if isAnswer { length = turns.count }
+        }
+        if length == 0 { return [] }
+        var writer = JSONWriter(.oneLine)
+        writer.object { object in
+            object.key("messages"); object.array { for turn in turns.prefix(length) { write(turn, to: &$0) } }
+        }
+        return writer.bytes + [UInt8(ascii: "\n")]
     }
 
     /// The messages before an answer, with the system prompt; nil if the message before it is not a user's.

@@ -13,7 +13,8 @@ extension AdminQueries {
         case cleanUpModels = "model.clean_up", setCanary = "canary.set", endCanary = "canary.end", setKeyModel = "key.set_model"
         case createRun = "run.create", stopRun = "run.stop", resumeRun = "run.resume", deleteRun = "run.delete"
         case setSchedule = "schedule.set"
-        case compareModels = "comparison.create", setGate = "gate.set", addQuestion = "question.create", deleteQuestion = "question.delete"
+        case compareModels = "comparison.create", vote = "comparison.vote"
+        case setGate = "gate.set", addQuestion = "question.create", deleteQuestion = "question.delete"
         case reviewChats = "chats.review", correctChat = "chats.correct", importChats = "chats.import"
         case deleteImport = "chats.delete_import"
         /// By the server itself (`StoreOptions.unusedAccountRetention`).

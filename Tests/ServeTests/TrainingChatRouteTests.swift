@@ -84,6 +84,7 @@ import Testing
         let list = try json("GET", "chats")
         #expect(list["total"]?.integer == 2 && list["next"]?.isNull == true && list["pending"]?.integer == 0)
         #expect(try ids("flag=personal") == [id] && ids("min_turns=2") == [id])
+        #expect(try ids("max_characters=4") == [other] && ids("min_characters=5&max_characters=500") == [id])
         #expect(try ids("max_turns=1") == [other] && ids("q=example.ORG") == [id])
         let person = try #require(list["items"]?.elements?.first { _ in true }?["person"]?.string)
         #expect(person.hasPrefix("Person ") && !person.contains("ada"))
@@ -127,7 +128,9 @@ import Testing
         #expect(found.count == 5 && Set(found) == Set(all))
         for (method, path, body, field) in [
             ("POST", "chats/bulk", #"{"state":"new"}"#, "filter"), ("POST", "chats/bulk", #"{"filter":{},"ids":[]}"#, "filter"),
-            ("POST", "chats/bulk", #"{"filter":{"x":1}}"#, "filter.x"), ("POST", "chats/bulk", #"{"ids":["x"]}"#, "ids"),
+            ("POST", "chats/bulk", #"{"filter":{"x":1}}"#, "filter.x"),
+            ("POST", "chats/bulk", #"{"filter":{"min_characters":-1},"state":"new"}"#, "min_characters"),
+            ("POST", "chats/bulk", #"{"ids":["x"]}"#, "ids"),
             ("POST", "chats/bulk", #"{"filter":{},"state":"good"}"#, "state"),
             ("POST", "chats/bulk", #"{"filter":{},"add_tags":[""]}"#, "add_tags"),
             ("PUT", "chats/\(all[0])", #"{"tags":"x"}"#, "tags"), ("PUT", "chats/\(all[0])", #"{"name":"x"}"#, "name"),
@@ -205,6 +208,28 @@ import Testing
         // What was deleted can be imported again.
         #expect(try add("[INST] a [/INST] b\n")["added"]?.integer == 1)
         #expect(try ask("POST", "chats/import?import=x", "[INST] i [/INST] j\n").error.field == "import")
+    }
+
+    @Test func `an import on a full disk says how many chats of the request were added`() throws {
+        func file(_ first: Int, _ count: Int) -> String {
+            (first..<first + count).map { "[INST] question \($0) [/INST] \(String(repeating: "\($0) ", count: 200))\n" }.joined()
+        }
+        /// A disk with space for some more pages of the database.
+        func leave(_ pages: Int) throws {
+            try store.database.transaction(.write) { connection throws(StoreError) in
+                let used = try connection.firstRow("PRAGMA page_count", [])?.integer(0) ?? 0
+                _ = try connection.execute("PRAGMA max_page_count = \(used + pages)", [])
+            }
+        }
+        let first = try #require(try json("POST", "chats/import", file(0, 300))["import"]?.string)
+        try leave(200)
+        let answer = try ask("POST", "chats/import?import=\(first)", file(300, 1_000))
+        #expect(answer.status == 507 && answer.error.code == "no_space")
+        let added = try json("GET", "chats")["total"]?.integer.map { $0 - 300 } ?? 0
+        #expect(added > 0 && answer.error.message?.contains(" \(added) of 1000 chats of this part of the file were added.") == true,
+                "\(added): \(answer.text)")
+        try leave(100_000)
+        #expect(try json("POST", "chats/import?import=\(first)", file(300, 1_000))["duplicates"]?.integer == added)
     }
 
     @Test func `the administrator's export leaves out excluded chats`() throws {

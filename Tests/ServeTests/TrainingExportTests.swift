@@ -53,6 +53,28 @@ import Testing
         ])
     }
 
+    @Test func `whole chats are exported as messages, up to an answer that is not to be trained on`() throws {
+        let first = try chat("q1", "a1", "q2", "a2", "q3", "a3", system: "Be kind.")
+        try store.correct(first.messages[1].id, in: first.id, of: ada, to: "better")
+        try store.rate(first.messages[5].id, in: first.id, of: ada, Rating(.bad))
+        let bad = try chat("q", "a")
+        try store.rate(bad.messages[1].id, in: bad.id, of: ada, Rating(.bad))
+        _ = try chat("Hi", "Ho", "unanswered")
+        let expected = [
+            #"{"messages":[{"role":"system","content":"Be kind."},{"role":"user","content":"q1"},{"role":"assistant","content":"better"},"#
+                + #"{"role":"user","content":"q2"},{"role":"assistant","content":"a2"}]}"#,
+            #"{"messages":[{"role":"user","content":"Hi"},{"role":"assistant","content":"Ho"}]}"#,
+        ].sorted()
+        #expect(try lines("messages") == expected)
+        let answer = try #require(try server.connect().ask(
+            "GET", "/api/training/chats/export?format=messages", ["X-Admin-Key": "the owner's key"]))
+        #expect(answer.text.split(separator: "\n").map(String.init).sorted() == expected)
+        // `slm` reads them.
+        let path = "/api/training/chats/import?format=messages"
+        let added = try #require(try server.connect().ask("POST", path, ["X-Admin-Key": "the owner's key"], body: answer.text)).json()
+        #expect(added["added"]?.integer == 2 && added["skipped"]?.integer == 0)
+    }
+
     @Test func `corrections and choices are exported as pairs, and ratings as good and bad answers`() throws {
         let first = try chat("q1", "a1", "q2", "a2")
         try store.correct(first.messages[1].id, in: first.id, of: ada, to: "b1")

@@ -95,6 +95,24 @@ import Testing
             return try answer.json()
         }
 
+        /// Changes the schedule without its route.
+        func setSchedule(_ changes: String) throws {
+            try server.store.database.transaction(.write) { connection throws(StoreError) in
+                _ = try connection.execute("UPDATE training_schedule SET \(changes)", [])
+            }
+        }
+
+        /// Waits until the schedule has added a run, another one than `last`.
+        func scheduledRun(after last: String? = nil) throws -> String {
+            let end = ContinuousClock.now + .seconds(300)
+            while ContinuousClock.now < end {
+                if let found = try ask("GET", "schedule").json()["last_run"]?.string, found != last { return found }
+                usleep(20_000)
+            }
+            Issue.record("the schedule has added no run")
+            return ""
+        }
+
         /// Waits for a state of a run, up to five minutes: other tests run at the same time.
         func wait(for state: String, of id: String) throws -> JSONElement {
             let end = ContinuousClock.now + .seconds(300)
@@ -236,18 +254,51 @@ import Testing
         let set = try area.ask("PUT", "schedule", #"{"enabled":true,"new_chats":10}"#).json()
         #expect(set["new_chats"]?.integer == 10 && set["next_at"]?.isNull == true && set["settings"]?["steps"]?.integer == 3)
         #expect(try area.ask("GET", "runs").json()["total"]?.integer == 0)
-        try area.server.store.database.transaction(.write) { connection throws(StoreError) in
-            _ = try connection.execute("UPDATE training_schedule SET counted_from = 0", [])
-        }
-        let end = ContinuousClock.now + .seconds(300)
-        var last: String?
-        while last == nil, ContinuousClock.now < end {
-            last = try area.ask("GET", "schedule").json()["last_run"]?.string
-            usleep(20_000)
-        }
-        let run = try area.wait(for: "finished", of: #require(last))
+        try area.setSchedule("counted_from = 0")
+        let run = try area.wait(for: "finished", of: area.scheduledRun())
         #expect(run["scheduled"]?.boolean == true && run["created_by"]?.string == "schedule" && run["settings"]?["steps"]?.integer == 3)
         #expect(try area.ask("GET", "runs").json()["total"]?.integer == 1)
+    }
+
+    @Test func `a scheduled run that cannot start is listed, keeps the chats new for the next night, and can be resumed`() throws {
+        let area = try Area(estimate: #""memory_bytes":2000000000"#), store = area.server.store
+        _ = try area.ask("PUT", "schedule", #"{"enabled":true,"at":"03:00","settings":{"steps":3}}"#)
+        let tonight = Timestamp.now()
+        try area.setSchedule("counted_from = 0, next_at = \(tonight.milliseconds)")
+        let id = try area.scheduledRun(), run = try area.ask("GET", "runs/\(id)").json()
+        #expect(run["state"]?.string == "failed" && run["message"]?.string?.hasPrefix("Training needs about 2.0 GB of memory") == true)
+        #expect(run["scheduled"]?.boolean == true && run["started_at"]?.isNull == true && run["can_resume"]?.boolean == true)
+        #expect(run["settings"]?["method"]?.string == "lora" && run["settings"]?["steps"]?.integer == 3)
+        let schedule = try store.trainingSchedule()
+        #expect(schedule.countedFrom == Timestamp(milliseconds: 0), "the chats are still new")
+        #expect(try #require(schedule.nextAt) > tonight)
+        // The reason is gone: the program of the test does not need the memory.
+        #expect(try area.ask("POST", "runs/\(id)/resume", "{}").status == 200)
+        #expect(try area.wait(for: "finished", of: id)["can_resume"]?.boolean == false)
+        // Without a time of the day, each look would add a failed run.
+        _ = try area.ask("PUT", "schedule", #"{"enabled":true,"new_chats":10}"#)
+        try area.setSchedule("counted_from = 0")
+        let second = try area.scheduledRun(after: id)
+        #expect(try area.ask("GET", "runs/\(second)").json()["state"]?.string == "failed")
+        #expect(try #require(try store.trainingSchedule().countedFrom) >= tonight)
+        #expect(try area.ask("GET", "runs").json()["total"]?.integer == 2)
+    }
+
+    @Test func `a scheduled run that cannot be prepared is listed once, and a new one is to be started`() throws {
+        let area = try Area()
+        // A file where the folder of the runs belongs.
+        area.folder.write("", to: "training")
+        _ = try area.ask("PUT", "schedule", #"{"enabled":true,"at":"03:00"}"#)
+        let tonight = Timestamp.now()
+        try area.setSchedule("counted_from = 0, next_at = \(tonight.milliseconds)")
+        let id = try area.scheduledRun(), run = try area.ask("GET", "runs/\(id)").json()
+        #expect(run["state"]?.string == "failed" && run["can_resume"]?.boolean == false)
+        #expect(run["message"]?.string?.contains("training") == true && run["message"]?.string?.hasSuffix(".") == true)
+        #expect(try #require(try area.server.store.trainingSchedule().nextAt) > tonight)
+        let refused = try area.ask("POST", "runs/\(id)/resume", "{}")
+        #expect(refused.status == 409 && refused.error.code == "run_not_prepared")
+        #expect(refused.error.message?.hasSuffix("Start a new run.") == true)
+        #expect(try area.ask("DELETE", "runs/\(id)").status == 204)
     }
 
     @Test func `only owners reach the routes`() throws {

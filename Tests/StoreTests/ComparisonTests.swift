@@ -91,9 +91,13 @@ import Testing
         try store.setGateThresholds("{\"significance\": 0.01}", by: owner)
         #expect(try store.gateThresholds() == "{\"significance\": 0.01}")
         let comparison = try store.addComparison(of: candidate, gate: "{}", on: "m", by: owner)
-        #expect(try store.changeVotes(of: comparison.id) { $0.votes == "{}" ? "{\"1\": \"tie\"}" : "" }.votes == "{\"1\": \"tie\"}")
-        let actions = try store.admin.auditLog(limit: 10).items.map(\.action).reversed()
-        #expect(actions.suffix(5) == [.addQuestion, .addQuestion, .deleteQuestion, .setGate, .compareModels])
+        let voted = try store.changeVotes(of: comparison.id, by: owner) { $0.votes == "{}" ? "{\"1\": \"tie\"}" : "" }
+        #expect(voted.votes == "{\"1\": \"tie\"}")
+        let lines = try store.admin.auditLog(limit: 10).items
+        #expect(lines.map(\.action).reversed().suffix(6) == [
+            .addQuestion, .addQuestion, .deleteQuestion, .setGate, .compareModels, .vote,
+        ])
+        #expect(lines.first?.action == .vote && lines.first?.target == candidate.description && lines.first?.actor == owner.actor)
         #expect(throws: StoreError.notFound(.comparison)) { try store.comparison(ComparisonID()) }
     }
 }

@@ -101,6 +101,18 @@ import Testing
             // In an empty table, all indexes with these columns are as small for PostgreSQL.
             #expect(counts.contains(backend == .sqlite ? "training_chats_filtered" : "Index Only Scan"), "\(counts)")
         }
+        // Few chats of some lengths are looked for in the index that has lengths, whatever the order.
+        filter = TrainingFilter()
+        filter.minCharacters = 100
+        filter.rating = .good
+        for key in TrainingFilter.SortKey.allCases {
+            let (sql, values) = TrainingChatList(filter, sortedBy: key, dialect).pageQuery(after: nil, limit: 51, total: 100)
+            let page = try plan(store, sql, values, nil)
+            if backend == .sqlite { #expect(page.contains("c USING COVERING INDEX training_chats_by_length"), "\(page)") }
+        }
+        let lengths = TrainingChatList(filter, dialect).countQuery()
+        let counted = try plan(store, lengths.sql, lengths.values, settings)
+        #expect(counted.contains(backend == .sqlite ? "training_chats_by_length" : "Index"), "\(counted)")
         filter = TrainingFilter()
         filter.tag = "red"
         let tag = TrainingChatList(filter, dialect).countQuery()

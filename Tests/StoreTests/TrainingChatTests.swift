@@ -108,7 +108,7 @@ import Testing
         #expect(found.turns == 2 && found.good == 1 && found.bad == 1 && found.corrections == 1 && found.model == "tiny")
         #expect(found.tags == ["b", "colours"] && found.personal == [.email] && found.source == .account && found.person?.count == 6)
         #expect(found.characters == messages.reduce(0) { $0 + $1.content.count })
-        var filters = (0..<12).map { _ in TrainingFilter() }
+        var filters = (0..<14).map { _ in TrainingFilter() }
         filters[0].rating = .good
         filters[1].rating = .bad
         filters[2].rating = .corrected
@@ -122,10 +122,17 @@ import Testing
         filters[9].maxTurns = 1
         filters[10].text = "ho"
         filters[11].text = "100%"
-        for (i, filter) in filters.enumerated() {
-            let ids = try store.trainingChats(filter).chats.map(\.id)
-            #expect(ids == (i < 8 ? [id] : i < 11 ? [other] : []), "\(filter)")
+        filters[12].maxCharacters = 4
+        filters[13].minCharacters = found.characters
+        let expected = Array(repeating: [id], count: 8) + [[other], [other], [other], [], [other], [id]]
+        for (filter, expected) in zip(filters, expected) {
+            for key in TrainingFilter.SortKey.allCases {
+                let page = try store.trainingChats(filter, sortedBy: key)
+                #expect(page.chats.map(\.id) == expected && page.total == expected.count, "\(filter)")
+            }
         }
+        filters[13].maxCharacters = found.characters - 1
+        #expect(try store.trainingChats(filters[13]).total == 0)
         filters[0].model = "tiny"
         filters[0].source = .account
         filters[0].person = found.person

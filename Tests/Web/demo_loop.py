@@ -3,9 +3,10 @@
     Tests/Web/demo_loop.py .build/release/slm checkpoints/demo/best.h5 [--screenshots FOLDER] [--steps 1000]
 
 Begins with an empty database and the model of `slm demo`. Eight people ask about the colours of ten things that the model does not know, and
-correct its answers, 40 chats in all. An owner includes the corrected chats, starts a run, reads the comparison, and promotes the model. Then
-the model is asked about the colours in 50 other phrasings. Fails if fewer than 80 % are right, if the old model knew any of them by more
-than chance, or if the loss on data/sample-val.txt rose by more than 1 %.
+correct its answers, 40 chats in all, one of them on the page. An owner includes the corrected chats, starts a run, reads the comparison, and
+promotes the model. Then the model is asked about the colours in 50 other phrasings. At the end, the owner rolls back, and the old model
+answers again. Fails if fewer than 80 % are right, if the old model knew any of them by more than chance, before or after, or if the loss on
+data/sample-val.txt rose by more than 1 %.
 """
 import argparse
 import contextlib
@@ -69,25 +70,33 @@ def sentence(thing):
     return f"{thing[0].upper()}{thing[1:]} is {COLOURS[thing]}."
 
 
-def right_answers(admin):
+def right_answers(admin, phrasings=HELD_OUT):
     """How many of the 50 phrasings that were never asked get the right colour."""
     found = 0
     for thing, colour in COLOURS.items():
-        for phrasing in HELD_OUT:
+        for phrasing in phrasings:
             body = {"model": "default", "messages": [{"role": "user", "content": phrasing.format(thing)}], "temperature": 0, "max_tokens": 40}
             answer = admin.json("POST", "/v1/chat/completions", body)["choices"][0]["message"]["content"]
             found += colour in answer.lower()
     return found
 
 
-def chat(server):
-    """40 chats of eight people, each with a corrected answer."""
+def chat(server, page, shot):
+    """40 chats of eight people, each with a corrected answer. The last person corrects on the page."""
     people = [register(server, f"person{n}") for n in range(PEOPLE)]
     questions = [(thing, phrasing) for phrasing in ASKED for thing in COLOURS]
     for n, (thing, phrasing) in enumerate(questions):
         person = people[n % PEOPLE]
         conversation, answer = person.ask(phrasing.format(thing))
-        person.send("PUT", f"/api/conversations/{conversation}/messages/{answer}/correction", {"content": sentence(thing)})
+        if n < len(questions) - 1:
+            person.send("PUT", f"/api/conversations/{conversation}/messages/{answer}/correction", {"content": sentence(thing)})
+    sign_in(page, server, f"person{n % PEOPLE}")
+    page.goto(f"{server.url}/#/c/{conversation}")
+    page.click("[aria-label='Correct answer']")
+    page.fill(".correct textarea", sentence(thing))
+    shot("correct", page)
+    page.click(".correct .primary")
+    page.wait_for_selector(".corrected >> text=Corrected by you")
     return len(questions)
 
 
@@ -137,6 +146,17 @@ def walk(server, page, steps, shot):
     return identifier
 
 
+def roll_back(server, page, shot):
+    """Makes the model before active again."""
+    page.goto(server.url + "/#/training/models")
+    page.click(".area-head >> text=Roll back to")
+    page.wait_for_selector(".toast >> text=is active again.")
+    page.click(".toast [aria-label='Dismiss']")
+    page.wait_for_selector(".card.archived >> text=colours")
+    page.wait_for_selector("text=This server does not serve it yet", state="detached", timeout=60_000)
+    shot("rollback")
+
+
 def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("slm")
@@ -147,8 +167,24 @@ def main():
     start = time.monotonic()
     with Server(options.slm, options.checkpoint, "--use-chats", *UNLIMITED) as server, sync_playwright() as playwright, no_runs_left(server):
         admin = Client(server.url)
+        browser = playwright.chromium.launch(
+            executable_path=shutil.which("chromium") or shutil.which("chromium-browser"), args=["--no-sandbox"])
+
+        def open_page():
+            page = browser.new_page(viewport={"width": 1180, "height": 780})
+            page.set_default_timeout(30_000)
+            return page
+
+        page, other = open_page(), open_page()
+
+        def shot(name, page=page):
+            if options.screenshots:
+                options.screenshots.mkdir(parents=True, exist_ok=True)
+                page.screenshot(path=options.screenshots / f"loop-{name}.png")
+
         before = right_answers(admin)
-        chats = chat(server)
+        chats = chat(server, other, shot)
+        other.close()
         print(f"{chats} chats of {PEOPLE} people; the model knows {before} of 50 colours")
         owner = register(server, "owner")
         user = admin.json("GET", "/api/admin/users?search=owner")["users"][0]
@@ -157,27 +193,22 @@ def main():
         for thing in COLOURS:
             owner.send("POST", "/api/training/questions", {"text": HELD_OUT[0].format(thing), "expected": COLOURS[thing]})
         owner.send("PUT", "/api/training/gate", {"min_right_answers": 0.8, "general": [str(ROOT / "data/sample-val.txt")]})
-        browser = playwright.chromium.launch(
-            executable_path=shutil.which("chromium") or shutil.which("chromium-browser"), args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 1180, "height": 780})
-        page.set_default_timeout(30_000)
-
-        def shot(name):
-            if options.screenshots:
-                options.screenshots.mkdir(parents=True, exist_ok=True)
-                page.screenshot(path=options.screenshots / f"loop-{name}.png")
-
-        sign_in(page, server)
+        sign_in(page, server, "owner")
+        page.wait_for_selector("#training-link")
         model = walk(server, page, options.steps, shot)
-        browser.close()
         comparison = owner.json("GET", f"/api/training/comparisons/{owner.json('GET', f'/api/training/models/{model}')['comparison']}")
         after = right_answers(admin)
         rise = comparison["replay"]["rise"]
+        roll_back(server, page, shot)
+        back = right_answers(admin, HELD_OUT[:1])
+        browser.close()
     minutes = (time.monotonic() - start) / 60
-    print(f"the promoted model knows {after} of 50 colours; the loss on the general chats rose by {100 * rise:.2f} %; {minutes:.1f} minutes")
+    print(f"the promoted model knows {after} of 50 colours; the loss on the general chats rose by {100 * rise:.2f} %; "
+          f"after the roll-back, {back} of 10 answers are right; {minutes:.1f} minutes")
     assert before <= 5, before
     assert after >= 40, after
     assert rise <= 0.01, rise
+    assert back <= 2, back
 
 
 @contextlib.contextmanager
@@ -191,13 +222,13 @@ def no_runs_left(server):
             os.kill(process, signal.SIGKILL)
 
 
-def sign_in(page, server):
-    """Signs the owner in on the page."""
+def sign_in(page, server, name):
+    """Signs a person in on the page."""
     page.goto(server.url + "/#/login")
-    page.fill("#username", "owner")
+    page.fill("#username", name)
     page.fill("#password", PASSWORD)
     page.click("#account-submit")
-    page.wait_for_selector("#training-link")
+    page.wait_for_selector("#user:not([hidden])", state="attached")
 
 
 main()

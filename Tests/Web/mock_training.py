@@ -87,8 +87,14 @@ def matches(chat, filter):
                              "none": chat["good"] + chat["bad"] == 0}[v],
         "flag": lambda v: chat["duplicates"] > 0 if v == "duplicate" else bool(chat["personal"]),
         "from": lambda v: chat["updated_at"] >= v, "to": lambda v: chat["updated_at"] < v,
-        "min_turns": lambda v: chat["turns"] >= int(v), "max_turns": lambda v: chat["turns"] <= int(v)}
+        "min_turns": lambda v: chat["turns"] >= int(v), "max_turns": lambda v: chat["turns"] <= int(v),
+        "min_characters": lambda v: chat["characters"] >= int(v), "max_characters": lambda v: chat["characters"] <= int(v)}
     return all(test(filter[name]) for name, test in tests.items() if name in filter)
+
+
+def shown(run):
+    """A run as routes answer with it."""
+    return run | {"can_resume": run["state"] in ("stopped", "failed") and run["settings"].get("method") is not None}
 
 
 class TrainingRoutes:
@@ -176,7 +182,7 @@ class TrainingRoutes:
     # Runs
 
     def list_runs(self):
-        self.reply(200, {"items": [{k: v for k, v in run.items() if k not in ("curve", "samples", "log")} for run in self.area.runs],
+        self.reply(200, {"items": [{k: v for k, v in shown(run).items() if k not in ("curve", "samples", "log")} for run in self.area.runs],
                          "next": None, "total": len(self.area.runs)})
 
     def estimate(self):
@@ -193,20 +199,20 @@ class TrainingRoutes:
             self.fail(422, "not_enough_memory", "The run needs 9 GB more memory than this machine has.")
         if any(run["state"] == "running" for run in area.runs):
             self.fail(409, "run_in_progress", "A run is in progress. Wait until it has ended, or stop it.")
-        run = {"id": f"r{len(area.runs) + 1}", "name": self.body.get("name") or f"run-{len(area.runs) + 1}", "state": "running", "settings": self.body,
+        run = {"id": f"r{len(area.runs) + 1}", "name": self.body.get("name") or f"run-{len(area.runs) + 1}", "state": "running", "settings": {"method": "full"} | self.body,
                "base": area.models[0]["id"], "data": {"chats": 12, "held_out": 3, "preferences": 5, "tokens": 4321, "digest": "ab12"},
                "created_at": timestamp(), "created_by": "owner", "started_at": timestamp(), "finished_at": None, "step": 0, "steps": 40,
                "seconds_left": 80, "tokens_per_second": None, "loss": None, "validation_loss": None, "message": None, "model": None,
                "curve": [], "samples": [], "log": "step 0"}
         area.runs.insert(0, run)
-        self.reply(201, run)
+        self.reply(201, shown(run))
 
     def read_run(self, id):
         area = self.area
         run = self.found(area.run(id))
         if run["state"] == "running":
             self.advance(area, run)
-        self.reply(200, run)
+        self.reply(200, shown(run))
 
     def advance(self, area, run):
         """Ten steps each time that the run is read."""
@@ -224,12 +230,12 @@ class TrainingRoutes:
     def stop_run(self, id):
         run = self.found(self.area.run(id))
         run |= {"state": "stopped", "finished_at": timestamp(), "seconds_left": None}
-        self.reply(200, run)
+        self.reply(200, shown(run))
 
     def resume_run(self, id):
         run = self.found(self.area.run(id))
         run |= {"state": "running", "finished_at": None, "message": None}
-        self.reply(200, run)
+        self.reply(200, shown(run))
 
     def delete_run(self, id):
         area = self.area

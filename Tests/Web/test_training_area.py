@@ -152,6 +152,14 @@ def test_chats_list_and_filters(stage):
     page.select_option("[aria-label=Order]", "oldest")
     page.wait_for_selector(f"{ROWS} >> nth=0 >> text=Chat 117")
     page.click("button >> text=Filters")
+    length = sorted(chat["characters"] for chat in stage.world.area.chats.values() if chat["bad"])[9]
+    fewer = sum(bool(chat["bad"]) and chat["characters"] <= length for chat in stage.world.area.chats.values())
+    page.fill("#chat-filters >> internal:label=Characters, at most", str(length))
+    page.press("#chat-filters >> internal:label=Characters, at most", "Tab")
+    page.wait_for_selector(f"text={fewer} chats match")
+    assert page.locator(".filter-chip").all_inner_texts()[-1] == f"Characters, at most: {length}" and f"max_characters={length}" in page.url
+    page.click(".filter-chip >> nth=1")
+    page.wait_for_selector("text=30 chats match")
     page.fill("#chat-filters >> internal:label=Last day", "2020-01-01")
     page.wait_for_selector("text=No chat matches")
     page.fill("#chat-filters >> internal:label=Last day", "")
@@ -374,6 +382,10 @@ def test_import_and_export(stage):
     assert download.value.suggested_filename == "slm-pairs.jsonl"
     exported = pathlib.Path(download.value.path()).read_text().splitlines()
     assert len(exported) == len(stage.world.area.chats) and json.loads(exported[0])["format"] == "pairs"
+    page.click("[aria-label='Import and export']")
+    with page.expect_download() as download:
+        page.click("role=menuitem >> text=Export messages")
+    assert download.value.suggested_filename == "slm-messages.jsonl"
 
 
 @scripted
@@ -430,6 +442,22 @@ def test_run(stage):
     page.wait_for_selector(".card >> text=The disk is full")
     page.click(".card >> nth=1 >> a")
     page.wait_for_selector("text=The disk is full: 3 MB are free, 600 MB are needed.")
+    page.wait_for_selector(".area-buttons >> text=Resume")
+    # A base that is gone: the estimate, the start, and a run of the schedule, which cannot be resumed.
+    missing = "The model first is not on this machine any more: /models/first.h5 cannot be read."
+    refusal = {"status": 422, "code": "base_missing", "message": missing}
+    stage.world.faults.append(("POST", "/api/training/estimate", refusal))
+    page.goto(stage.url + "/#/training/runs/new")
+    page.wait_for_selector(f".estimate >> text={missing}")
+    stage.world.faults.append(("POST", "/api/training/runs", refusal))
+    page.click("text=Start")
+    page.wait_for_selector(f"[role=alert] >> text={missing}")
+    stage.world.area.runs[1] |= {"message": missing, "settings": {}}
+    page.goto(stage.url + "/#/training/runs")
+    page.wait_for_selector(f".card >> text={missing}")
+    page.click(".card >> nth=1 >> a")
+    page.wait_for_selector(f".area-note >> text={missing}")
+    assert page.locator(".area-buttons >> text=Resume").count() == 0
     page.click("text=Delete…")
     page.wait_for_selector("dialog >> text=The model that it made stays in the registry.")
     page.click("dialog .danger")

@@ -70,7 +70,7 @@ extension App {
         guard ComparisonView(try store.comparison(id)).questions.contains(where: { $0["id"]?.string == question }) else {
             throw APIError.notFound("question")
         }
-        return response(try store.changeVotes(of: id) { ComparisonView($0).votes(adding: choice, to: question) })
+        return response(try store.changeVotes(of: id, by: context.adminRequest) { ComparisonView($0).votes(adding: choice, to: question) })
     }
 
     private func response(_ comparison: ModelComparisonRecord, _ status: HTTPStatus = .ok) -> Response {

@@ -2,7 +2,8 @@ package import Store
 
 /// Starts the runs of the schedule. Servers that share a database all look; the database lets one of them start a run.
 package struct ScheduledRuns {
-    private let configuration: TrainingSupervisor.Configuration
+    private let supervisor: TrainingSupervisor
+    private var configuration: TrainingSupervisor.Configuration { supervisor.configuration }
     private var nextLook = ContinuousClock.now
     /// Since when a run is due; nil if none is.
     private var dueSince: ContinuousClock.Instant?
@@ -13,7 +14,7 @@ package struct ScheduledRuns {
     /// After this, a server of another machine than the schedule's starts the run: that one may be gone.
     static let patience = Duration.seconds(60)
 
-    init(_ configuration: TrainingSupervisor.Configuration) { self.configuration = configuration }
+    init(_ supervisor: TrainingSupervisor) { self.supervisor = supervisor }
 
     /// What is due.
     package enum Step: Equatable {
@@ -45,7 +46,7 @@ package struct ScheduledRuns {
         return .run(next: next)
     }
 
-    mutating func look(_ prepare: (TrainingRunSettings) throws -> TrainingSupervisor.Prepared) throws {
+    mutating func look() throws {
         guard nextLook <= .now else { return }
         nextLook = .now + Self.interval
         let store = configuration.store, schedule = try store.trainingSchedule()
@@ -58,49 +59,58 @@ package struct ScheduledRuns {
         if case .run = step { dueSince = dueSince ?? .now } else { dueSince = nil }
         if let dueSince, schedule.machine != configuration.machine, dueSince + Self.patience > .now { return }
         dueSince = nil
-        var later = schedule
         switch step {
         case .nothing: return
         case .wait(let until):
+            var later = schedule
             later.nextAt = until
             _ = try store.advance(schedule, to: later, starting: nil)
-        case .run(let next):
-            later.nextAt = next
-            later.countedFrom = now
-            try start(schedule, later, prepare)
+        case .run(let next): try start(schedule, next: next, at: now)
         }
     }
 
-    private func start(
-        _ schedule: TrainingSchedule, _ later: TrainingSchedule, _ prepare: (TrainingRunSettings) throws -> TrainingSupervisor.Prepared
-    ) throws {
-        let store = configuration.store
-        var settings = try TrainingRunSettings(json: schedule.settings)
-        settings.name = nil
-        do {
-            var new = try prepare(settings).new
-            new.isScheduled = true
-            guard let run = try store.advance(schedule, to: later, starting: new) else { return }
+    private func start(_ schedule: TrainingSchedule, next: Timestamp?, at now: Timestamp) throws {
+        let new = try newRun(schedule)
+        var later = schedule
+        later.nextAt = next
+        // After a failure, the chats are still new at the next time. Without one, each look would add a failed run.
+        if new.failure == nil || next == nil { later.countedFrom = now }
+        guard let run = try configuration.store.advance(schedule, to: later, starting: new) else { return }
+        if let reason = new.failure {
+            Log.error("the schedule could not start the training run \(run.name): \(reason)")
+        } else {
             Log.info(.note, "the schedule started the training run \(run.name).")
-        } catch let error as APIError {
-            try fail(schedule, later, settings, error.message)
         }
     }
 
-    /// Adds a run that has failed, so that the owner sees why there is none.
-    private func fail(
-        _ schedule: TrainingSchedule, _ later: TrainingSchedule, _ settings: TrainingRunSettings, _ reason: String
-    ) throws {
-        let name = TrainingSupervisor.newName(in: configuration.directory)
-        var new = NewTrainingRun(
+    /// The run to add. One that cannot start is added as failed, so that the owner sees why there is none.
+    private func newRun(_ schedule: TrainingSchedule) throws -> NewTrainingRun {
+        var new: NewTrainingRun?, settings = TrainingRunSettings(), failure: String?
+        do {
+            settings = try TrainingRunSettings(json: schedule.settings)
+            settings.name = nil
+            let prepared = try supervisor.prepare(settings)
+            new = prepared.new
+            try supervisor.check(prepared)
+        } catch let error as StoreError {
+            // Without the database, nothing can be added. The next look tries again.
+            throw error
+        } catch let error as APIError {
+            failure = error.message
+        } catch {
+            failure = "\(error)".asSentence
+        }
+        var run = new ?? unprepared(settings)
+        run.isScheduled = true
+        run.failure = failure
+        return run
+    }
+
+    /// A run whose base, method or length is not known. It cannot be resumed (`TrainingRunRecord.canResume`).
+    private func unprepared(_ settings: TrainingRunSettings) -> NewTrainingRun {
+        let runs = configuration.directory + "/runs", name = TrainingSupervisor.newName(in: configuration.directory)
+        return NewTrainingRun(
             name: name, settings: settings.json, base: settings.base, basePath: "", machine: configuration.machine,
-            folder: "\(configuration.directory)/runs/\(name)")
-        new.isScheduled = true
-        let store = configuration.store
-        guard let run = try store.advance(schedule, to: later, starting: new),
-              try store.begin(run.id, by: configuration.server, on: configuration.machine) != nil else { return }
-        _ = try store.end(
-            run.id, as: .failed, message: reason, TrainingRunRecord.Progress(), TrainingRunOutput(), by: configuration.server)
-        Log.error("the schedule could not start a training run: \(reason)")
+            folder: "\(RunFiles.absolute(runs) ?? runs)/\(name)")
     }
 }

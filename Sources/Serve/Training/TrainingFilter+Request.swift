@@ -5,7 +5,8 @@ import Store
 /// Filters of chats in requests: query parameters of lists, and an object with the same names in bodies and in the settings of runs.
 extension TrainingFilter {
     static let names = [
-        "q", "state", "rating", "tag", "model", "source", "person", "flag", "from", "to", "min_turns", "max_turns",
+        "q", "state", "rating", "tag", "model", "source", "person", "flag", "from", "to", "min_turns", "max_turns", "min_characters",
+        "max_characters",
     ]
 
     init(_ request: Request) throws(APIError) { try self.init { request.query($0) } }
@@ -69,6 +70,8 @@ extension TrainingFilter {
         to = try time("to")
         minTurns = try number("min_turns")
         maxTurns = try number("max_turns")
+        minCharacters = try number("min_characters")
+        maxCharacters = try number("max_characters")
     }
 
     static let personPrefix = "Person "
@@ -82,7 +85,10 @@ extension TrainingFilter {
         ] {
             if let value { object.key(name); object.string(value) }
         }
-        if let minTurns { object.key("min_turns"); object.integer(minTurns) }
-        if let maxTurns { object.key("max_turns"); object.integer(maxTurns) }
+        for (name, value) in [
+            ("min_turns", minTurns), ("max_turns", maxTurns), ("min_characters", minCharacters), ("max_characters", maxCharacters),
+        ] {
+            if let value { object.key(name); object.integer(value) }
+        }
     }
 }

@@ -117,7 +117,8 @@ extension App {
         } ?? TrainingImportID()
         let file = try TrainingImport(context.request.body, format: format)
         context.request.releaseBody()
-        let (added, duplicates) = try importChats(of: file, as: id, by: context.adminRequest)
+        let isPart = context.request.query("import") != nil
+        let (added, duplicates) = try importChats(of: file, as: id, isPart: isPart, by: context.adminRequest)
         return Response.json { result in
             result.key("import"); result.string(id.description)
             result.key("added"); result.integer(added)
@@ -134,15 +135,20 @@ extension App {
             }
         }
     }
-    /// Says how many chats an import has added before the disk was full: it adds them in parts.
+
+    /// Says how many chats a request has added before the disk was full: each transaction adds some of them.
+    ///
+    /// - Parameter isPart: Whether earlier requests have sent other parts of the file.
     private func importChats(
-        of file: TrainingImport, as id: TrainingImportID, by request: AdminRequest
+        of file: TrainingImport, as id: TrainingImportID, isPart: Bool, by request: AdminRequest
     ) throws -> (added: Int, duplicates: Int) {
-        do { return try store.importTrainingChats(file.chats, as: id, by: request) } catch {
-            guard case .diskFull = error, let added = try store.trainingImports().first(where: { $0.id == id })?.chats else { throw error }
+        var added = 0
+        do { return try store.importTrainingChats(file.chats, as: id, by: request) { added = $0 } } catch {
+            guard case .diskFull = error, added > 0 || isPart else { throw error }
             throw APIError(
                 status: .insufficientStorage, code: "no_space", message: "The server's disk is full. \(added) of \(file.chats.count) "
-                    + "chats were added. Free some space, then import the file again: what was added is not added twice.")
+                    + "chats \(isPart ? "of this part of the file " : "")were added. Free some space, then import the file again: "
+                    + "what was added is not added twice.")
         }
     }
 

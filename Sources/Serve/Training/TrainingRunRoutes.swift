@@ -71,7 +71,12 @@ extension App {
     }
 
     private func resumeTrainingRun(_ context: RequestContext) throws -> Response {
-        let id: TrainingRunID = try context.id(of: "run")
+        let id: TrainingRunID = try context.id(of: "run"), found = try store.trainingRun(id)
+        if found.state == .failed, !found.canResume {
+            throw APIError(
+                status: .conflict, code: "run_not_prepared",
+                message: "This run could not be prepared, so there is nothing to resume. Start a new run.")
+        }
         guard let run = try store.resumeTrainingRun(id, by: context.adminRequest) else {
             let state = try store.trainingRun(id).state
             throw APIError(
@@ -227,6 +232,7 @@ extension TrainingRunRecord {
         number("validation_loss", progress.validationLoss, &object)
         text("message", message, &object)
         text("model", model, &object)
+        object.key("can_resume"); object.boolean(canResume)
     }
 }
 

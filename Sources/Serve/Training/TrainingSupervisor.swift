@@ -39,11 +39,11 @@ final class TrainingSupervisor: Sendable {
 
     func start() throws(ThreadError) {
         try thread.start { [self] in
-            var runs = RunSupervision(configuration), schedule = ScheduledRuns(configuration), errors = RepeatedErrors("training runs")
+            var runs = RunSupervision(configuration), schedule = ScheduledRuns(self), errors = RepeatedErrors("training runs")
             return {
                 errors.log {
                     try runs.look()
-                    try schedule.look { try self.prepare($0) }
+                    try schedule.look()
                 }
             }
         }

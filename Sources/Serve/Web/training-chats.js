@@ -299,6 +299,7 @@ class ChatsSection {
     openMenu(at, [
       { label: "Import a file…", icon: "up", action: () => openImport(this) },
       { label: "Export chats", icon: "download", action: () => save("chats") },
+      { label: "Export messages", icon: "download", action: () => save("messages") },
       { label: "Export preference pairs", icon: "download", action: () => save("pairs") },
       { label: "Export ratings", icon: "download", action: () => save("ratings") },
     ]);

@@ -16,6 +16,7 @@ const CHOICES = {
 export const FILTERS = {
   q: "Search", state: "State", rating: "Rating", tag: "Tag", model: "Model", source: "From", flag: "Marked as", person: "Person",
   from: "First day", to: "Last day", min_turns: "Turns, at least", max_turns: "Turns, at most",
+  min_characters: "Characters, at least", max_characters: "Characters, at most",
 };
 
 /** The filter in an address. @param {URLSearchParams} query @returns {Filter} */
@@ -35,7 +36,7 @@ export function requestFilter(filter) {
       if (Number.isNaN(day.getTime())) continue;
       if (name === "to") day.setDate(day.getDate() + 1);
       request[name] = day.toISOString();
-    } else if (name.endsWith("_turns")) {
+    } else if (/^m(in|ax)_/.test(name)) {
       if (Number.isInteger(Number(value))) request[name] = Number(value);
     } else request[name] = value;
   }
@@ -82,6 +83,7 @@ export function filterFields(filter, known, onchange) {
   return el("div", { class: "filter-fields" }, input("rating"), input("source"), input("flag"), input("tag", { list: "known-tags" }),
     input("model", { list: "known-models" }), input("person", { placeholder: "Person 3f2a" }), input("from", { type: "date" }),
     input("to", { type: "date" }), input("min_turns", { type: "number", min: 1 }), input("max_turns", { type: "number", min: 1 }),
+    input("min_characters", { type: "number", min: 1 }), input("max_characters", { type: "number", min: 1 }),
     list("known-tags", known.tags), list("known-models", known.models));
 }
 

@@ -106,11 +106,10 @@ export class RunView {
   /** @param {Run} run */
   #showButtons(run) {
     const hadFocus = this.buttons.contains(document.activeElement);
-    const canResume = run.state === "stopped" || run.state === "failed";
     this.buttons.replaceChildren(
       run.model ? linkButton("Compare the model", `#/training/compare/${encodeURIComponent(run.model)}`, "primary") : "",
       run.state === "running" || run.state === "queued" ? button("Stop", () => this.#toggle()) : "",
-      canResume ? button("Resume", () => this.#toggle(), { class: "primary" }) : "",
+      run.can_resume ? button("Resume", () => this.#toggle(), { class: "primary" }) : "",
       isActive(run) ? "" : button("Delete…", () => this.#delete(), { class: "danger", "aria-haspopup": "dialog" }));
     if (hadFocus) (this.buttons.querySelector("a, button") ?? this.title).focus();
   }
@@ -118,8 +117,7 @@ export class RunView {
   async #toggle() {
     const { run } = this;
     if (!run) return;
-    const action = run.state === "running" || run.state === "queued" ? "stop" : run.state === "stopped" || run.state === "failed"
-      ? "resume" : null;
+    const action = run.state === "running" || run.state === "queued" ? "stop" : run.can_resume ? "resume" : null;
     if (!action) return;
     const found = await this.area.run(() => this.area.api.request("POST", `${this.path}/${action}`));
     if (found === undefined) return;

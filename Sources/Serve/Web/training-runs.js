@@ -12,7 +12,7 @@ import { SettingsForm, settingsText } from "./training-settings.js";
  *   id: string, name: string, state: string, settings: any, base: string | null, data: any, created_at: string, created_by: string,
  *   started_at: string | null, finished_at: string | null, step: number | null, steps: number | null, seconds_left: number | null,
  *   tokens_per_second: number | null, loss: number | null, validation_loss: number | null, message: string | null, model: string | null,
- *   curve?: any[], samples?: any[], log?: string
+ *   can_resume: boolean, curve?: any[], samples?: any[], log?: string
  * }} Run
  */
 

@@ -107,15 +107,17 @@ extension Store {
     ///
     /// - Parameter change: Returns the new votes, given the comparison with the old ones.
     package func changeVotes(
-        of id: ComparisonID, _ change: (ModelComparisonRecord) throws(StoreError) -> String
+        of id: ComparisonID, by request: AdminRequest, _ change: (ModelComparisonRecord) throws(StoreError) -> String
     ) throws(StoreError) -> ModelComparisonRecord {
-        let dialect = database.dialect
+        let entry = admin.entry(.vote, request), dialect = database.dialect
         return try database.transaction(.write) { connection throws(StoreError) in
             let row = try connection.firstRow(
                 "SELECT \(ModelComparisonRecord.columns) FROM comparisons WHERE id = $1 \(dialect.rowLock)", [.text(id)])
             guard let row else { throw .notFound(.comparison) }
-            let votes = try change(try ModelComparisonRecord(row))
+            let old = try ModelComparisonRecord(row), votes = try change(old)
             try connection.execute("UPDATE comparisons SET votes = $2 WHERE id = $1", [.text(id), .text(votes.storable)])
+            let name = try connection.firstRow("SELECT name FROM models WHERE id = $1", [.text(old.candidate)])?.text(0)
+            try AdminQueries.write(entry, old.candidate, name, on: connection)
             return try Self.comparison(id, on: connection)
         }
     }

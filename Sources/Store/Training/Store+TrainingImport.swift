@@ -31,11 +31,14 @@ extension Store {
     /// Adds chats that an owner has a file of. They are new, as all others. A chat that was imported before is not added again, so that an
     /// import that was interrupted can be repeated.
     ///
-    /// - Parameter id: Of the import, to delete it by. The parts of a large file have the same one.
+    /// - Parameters:
+    ///   - id: Of the import, to delete it by. The parts of a large file have the same one.
+    ///   - progress: Receives the number of chats that this call has added, after each transaction: an error does not take them back.
     /// - Returns: The number of chats that were added, and of those that were there.
     @discardableResult
     package func importTrainingChats(
-        _ chats: [ImportedChat], as importID: TrainingImportID = TrainingImportID(), by request: AdminRequest
+        _ chats: [ImportedChat], as importID: TrainingImportID = TrainingImportID(), by request: AdminRequest,
+        progress: (Int) -> Void = { _ in }
     ) throws(StoreError) -> (added: Int, duplicates: Int) {
         let entry = admin.entry(.importChats, request)
         var added = 0, start = 0
@@ -52,6 +55,7 @@ extension Store {
                 try Self.updateSearchIndex(on: connection, database.dialect, minimum: 50)
                 return count
             }
+            progress(added)
         }
         return (added, chats.count - added)
     }

@@ -17,12 +17,13 @@ extension Store {
     ) throws(StoreError) -> TrainingRunRecord? {
         try connection.execute("""
             INSERT INTO training_runs
-                (id, name, state, settings, base_id, base_path, is_scheduled, machine, folder, created_at, created_by)
-            VALUES ($1, $2, 'queued', $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING
+                (id, name, settings, base_id, base_path, is_scheduled, machine, folder, created_at, created_by, state, message, finished_at)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT DO NOTHING
             """, [
                 .text(id), .text(new.name.storable), .text(new.settings.storable), .text(new.base), .text(new.basePath.storable),
                 .integer(new.isScheduled ? 1 : 0), .text(new.machine.storable), .text(new.folder.storable), .integer(now),
-                .text(entry.request.actor.storable),
+                .text(entry.request.actor.storable), .text(new.failure == nil ? "queued" : "failed"), .text(new.failure?.storable),
+                new.failure == nil ? .null : .integer(now),
             ])
         guard let run = try Self.trainingRun(id, on: connection) else { return nil }
         try AdminQueries.write(entry, id, new.name, on: connection)

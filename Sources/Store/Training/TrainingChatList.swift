@@ -65,13 +65,18 @@ package struct TrainingChatList {
             // The state of each chat is beside its tags.
             return (groups(of: "training_chat_tags AS c WHERE c.usable = 1 AND c.tag = $1"), [.text(tag.storable)])
         }
-        let walks = filter.from != nil || filter.to != nil || isTagFrequent, hasOtherSet = filter.flag == .duplicate || filter.text != nil
+        let walks = filter.from != nil || filter.to != nil || isTagFrequent || filter.comparesLength
+        let hasOtherSet = filter.flag == .duplicate || filter.text != nil
         // PostgreSQL joins both.
         let access: TrainingFilter.Access = isTagFrequent && dialect == .sqlite ? .rows : .sets
         let condition = filter.condition(dialect, access, includesState: false, usesIndex: usesIndex)
-        let index = walks && !hasOtherSet ? hint("training_chats_by_time") : filter.hasSet ? "" : hint("training_chats_filtered")
+        let walked = filter.comparesLength ? Self.byLength : Self.byTime
+        let index = walks && !hasOtherSet ? hint(walked) : filter.hasSet ? "" : hint("training_chats_filtered")
         return (groups(of: "training_chats AS c \(index)WHERE \(condition.sql)", sorted: index.isEmpty || !walks), condition.values)
     }
+
+    /// The indexes for pages. Both have what filters compare, and only the second one has lengths.
+    fileprivate static let byTime = "training_chats_by_time", byLength = "training_chats_by_length"
 
     /// SQLite has no statistics by which it could choose the index.
     private func hint(_ index: String) -> String { dialect == .sqlite ? "INDEXED BY \(index) " : "" }
@@ -99,14 +104,16 @@ package struct TrainingChatList {
         return try connection.execute(sql, values)
     }
 
-    /// The query of a page. Its rows are chosen along an index; then their groups are counted.
+    /// The query of a page. Its rows are chosen along an index; then their groups are counted. If few chats have the wanted lengths, they
+    /// are found in the index of lengths and sorted.
     package func pageQuery(
         after cursor: TrainingChatCursor?, limit: Int, total: Int, isTagFrequent: Bool = false
     ) -> (sql: String, values: [SQLValue]) {
-        let findsSet = filter.text != nil || filter.tag != nil && !isTagFrequent || filter.flag == .duplicate && total <= Self.sorted
+        let isShort = total <= Self.sorted
+        let findsSet = filter.text != nil || filter.tag != nil && !isTagFrequent || filter.flag == .duplicate && isShort
         var condition = filter.condition(dialect, findsSet ? .sets : .rows, usesIndex: usesIndex)
         add(cursor, to: &condition)
-        let index = findsSet ? "" : hint(key.index)
+        let index = findsSet ? "" : hint(filter.comparesLength && isShort ? Self.byLength : key.index)
         return ("""
             SELECT \(TrainingChat.columns) FROM (
                 SELECT c.id AS page_id FROM training_chats AS c \(index)WHERE \(condition.sql) \(order) LIMIT \(limit)
@@ -242,8 +249,8 @@ extension TrainingFilter.SortKey {
     /// The index that has the column and what filters compare.
     fileprivate var index: String {
         switch self {
-        case .newest, .oldest: "training_chats_by_time"
-        case .longest, .shortest: "training_chats_by_length"
+        case .newest, .oldest: TrainingChatList.byTime
+        case .longest, .shortest: TrainingChatList.byLength
         }
     }
 

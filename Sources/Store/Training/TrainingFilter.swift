@@ -30,6 +30,8 @@ package struct TrainingFilter: Sendable, Equatable {
     /// The time of the last message: from the first one on, before the second one.
     package var from, to: Timestamp?
     package var minTurns, maxTurns: Int?
+    /// Of all messages that are shown, as the list says.
+    package var minCharacters, maxCharacters: Int?
 
     package init() {}
 }
@@ -70,6 +72,9 @@ extension TrainingFilter {
     /// Whether the filter names a set of chats that need not be found one after the other.
     var hasSet: Bool { tag != nil || flag == .duplicate || text != nil }
 
+    /// Whether the filter compares a column that only the index of lengths has.
+    var comparesLength: Bool { minCharacters != nil || maxCharacters != nil }
+
     /// The condition on rows of `training_chats AS c`, apart from `text`. Only chats that may be used match.
     ///
     /// - Parameter includesState: Whether `state` counts.
@@ -91,6 +96,8 @@ extension TrainingFilter {
         if let to { all.add("c.updated_at < #", .integer(to)) }
         if let minTurns { all.add("c.turns >= #", .integer(minTurns)) }
         if let maxTurns { all.add("c.turns <= #", .integer(maxTurns)) }
+        if let minCharacters { all.add("c.characters >= #", .integer(minCharacters)) }
+        if let maxCharacters { all.add("c.characters <= #", .integer(maxCharacters)) }
         if let tag {
             // `1 = (SELECT 1 …)` instead of EXISTS keeps PostgreSQL from reading all chats of the tag first.
             all.add(access == .sets ? "c.id IN (SELECT chat_id FROM training_chat_tags WHERE tag = #)"

@@ -90,6 +90,9 @@ package struct TrainingRunRecord: Sendable, Equatable {
     package let message: String?
     /// The id of the model that it made.
     package let model: String?
+
+    /// Whether it can be continued, or started again. A run that the schedule could not even prepare has no base.
+    package var canResume: Bool { (state == .stopped || state == .failed) && !basePath.isEmpty }
 }
 
 /// A run to add.
@@ -100,6 +103,8 @@ package struct NewTrainingRun: Sendable, Equatable {
     package var basePath: String
     package var machine, folder: String
     package var isScheduled = false
+    /// Why it cannot start, as a sentence: then it is added as failed. nil if it waits.
+    package var failure: String?
 
     package init(name: String, settings: String, base: String?, basePath: String, machine: String, folder: String) {
         self.name = name

@@ -2,7 +2,20 @@ import Dashboard
 import Files
 
 struct AdminExportChatsOptions: AdminOptions {
-    enum Format: String, CaseIterable, OptionValue { case chats, pairs, ratings }
+    enum Format: String, CaseIterable, OptionValue {
+        case chats, messages, pairs, ratings
+
+        static let help = "Write answers to train on; whole chats as messages; chosen and corrected answers as pairs; or rated answers."
+
+        /// What a line of the format has.
+        var lines: String {
+            switch self {
+            case .chats: "exchanges"
+            case .messages: "chats"
+            case .pairs, .ratings: rawValue
+            }
+        }
+    }
 
     var connection = AdminConnection()
     var format = Format.chats
@@ -17,7 +30,7 @@ extension Command {
             AdminExportChatsOptions(),
             [
                 OptionGroup("Main options", [
-                    .option("format", \.format, "Write chats to train on; chosen and corrected answers as pairs; or rated answers."),
+                    .option("format", \.format, AdminExportChatsOptions.Format.help),
                     .option("out", \.out, value: "FILE", "Write to this file, which only you can read.",
                             default: "the terminal").short("o"),
                 ]),
@@ -41,7 +54,7 @@ extension Command {
                 count += lines.count { $0 == UInt8(ascii: "\n") }
             }
             try file.commit()
-            printNote("\(path): \(count) \(options.format == .chats ? "exchanges" : options.format.rawValue).")
+            printNote("\(path): \(count) \(options.format.lines).")
         }
     }
 }

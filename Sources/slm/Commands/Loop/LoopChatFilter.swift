@@ -21,6 +21,8 @@ struct LoopChatFilter {
     var to: String?
     var minTurns: Int?
     var maxTurns: Int?
+    var minCharacters: Int?
+    var maxCharacters: Int?
 
     /// The query parameters of the routes.
     var parameters: [(name: String, value: String)] {
@@ -28,6 +30,7 @@ struct LoopChatFilter {
             ("q", search), ("state", state?.rawValue), ("rating", rating?.rawValue), ("tag", tag), ("model", model),
             ("source", source?.rawValue), ("person", person), ("flag", flag?.rawValue), ("from", from), ("to", to),
             ("min_turns", minTurns.map { "\($0)" }), ("max_turns", maxTurns.map { "\($0)" }),
+            ("min_characters", minCharacters.map { "\($0)" }), ("max_characters", maxCharacters.map { "\($0)" }),
         ]
         return values.compactMap { name, value in value.map { (name, $0) } }
     }
@@ -55,6 +58,8 @@ extension LoopChatOptions {
             .option("to", \.filter.to, value: "DATE", "Only chats whose last message is before this day."),
             .option("min-turns", \.filter.minTurns, in: 0...1_000_000, "Only chats of at least N answers."),
             .option("max-turns", \.filter.maxTurns, in: 0...1_000_000, "Only chats of at most N answers."),
+            .option("min-characters", \.filter.minCharacters, in: 0...1_000_000_000, "Only chats of at least N characters."),
+            .option("max-characters", \.filter.maxCharacters, in: 0...1_000_000_000, "Only chats of at most N characters."),
         ])
     }
 }

@@ -89,7 +89,7 @@ extension Command {
             "loop export", "Write the chats of a server, with corrections applied, for slm finetune.", LoopExportOptions(),
             [
                 OptionGroup("Main options", [
-                    .option("format", \.format, "Write chats to train on; chosen and corrected answers as pairs; or rated answers."),
+                    .option("format", \.format, AdminExportChatsOptions.Format.help),
                     .option("out", \.out, value: "FILE", "Write to this file, which only you can read.",
                             default: "the terminal").short("o"),
                 ]),
@@ -112,7 +112,7 @@ extension Command {
                 count += lines.count { $0 == UInt8(ascii: "\n") }
             }
             try file.commit()
-            printNote("\(path): \(count) \(options.format == .chats ? "exchanges" : options.format.rawValue).")
+            printNote("\(path): \(count) \(options.format.lines).")
         }
     }
 }
