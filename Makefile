@@ -11,6 +11,8 @@ NEON_PACKAGES := gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
 PYTHON   := python3
 VENV     := .venv
 SLM      := .build/release/slm
+# Tests that compute leave their core to tests of servers.
+NICE     := nice -n 19
 # The text for the tokenizer benchmarks of `make bench`.
 TEXT     := data/sample.txt
 # Rounds of `make fuzz`, kills of `make kill-…`.
@@ -30,7 +32,7 @@ TSAN_LIBRARIES := -L$(SWIFT_LIBRARIES) -Wl,-rpath,$(SWIFT_LIBRARIES) -ldispatch 
 CLANG    := $(dir $(realpath $(shell command -v swift 2>/dev/null)))clang
 SWIFTC   := $(dir $(realpath $(shell command -v swift 2>/dev/null)))swiftc
 
-.PHONY: help deps test-deps build static install uninstall deb tarball demo demo-loop commands sample test test-swift test-sanitizers test-neon test-sanitized-c test-races test-valgrind test-peers test-web chromium tmux caddy deploy-tools test-dockerfile test-llama test-mutants kill-training kill-ranks kill-store kill-serve kill-loop mutation fuzz bench clean
+.PHONY: help deps test-deps build static install uninstall deb tarball demo demo-loop commands sample test test-swift test-sanitizers test-neon test-sanitized-c test-races test-valgrind test-peers test-numbers test-servers test-web chromium tmux caddy deploy-tools test-dockerfile test-llama test-mutants kill-training kill-ranks kill-store kill-serve kill-loop mutation fuzz bench clean
 
 help:           ## List the targets
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -181,30 +183,33 @@ test-valgrind: build test-deps
 	    --threads 2 --cpu $(if $(filter aarch64,$(shell uname -m)),neon,avx2)
 
 # Results of tests must not depend on what is the fastest on the machine.
-test-valgrind test-peers test-web test-llama kill-training kill-ranks kill-serve kill-loop: export SLM_AUTOTUNE = off
+test-valgrind test-numbers test-servers test-web test-llama kill-training kill-ranks kill-serve kill-loop: export SLM_AUTOTUNE = off
 
 test-peers: build test-deps $(VENV)/ready chromium tmux $(if $(CI),caddy deploy-tools)   ## Run the tests with other programs (Python packages, Chromium)
-	$(VENV)/bin/python Tests/Golden/make_golden.py --check
-	$(VENV)/bin/python Benchmarks/tables.py --check
-	$(BUILD) --product CheckpointWriter
-	$(BUILD) --product Logits
-	$(BUILD) --product Gradients
-	$(BUILD) --product StoreWriter
-	$(BUILD) --product JinjaRender
-	$(VENV)/bin/python Tests/Golden/jinja.py --check
-	$(VENV)/bin/python Tests/Peers/check_jinja.py .build/release/JinjaRender
-	$(VENV)/bin/python Tests/Peers/check_checkpoint.py .build/release/CheckpointWriter
-	$(VENV)/bin/python Tests/Peers/check_pytorch.py .build/release/CheckpointWriter
-	$(VENV)/bin/python Tests/Peers/check_gguf.py .build/release/CheckpointWriter
-	$(VENV)/bin/python Tests/Peers/check_huggingface.py $(SLM) .build/release/Logits
-	$(VENV)/bin/python Tests/Peers/check_models.py $(SLM) .build/release/Logits
-	$(VENV)/bin/python Tests/Peers/check_peft.py $(SLM) .build/release/Logits .build/release/Gradients
-	$(VENV)/bin/python Tests/Peers/check_preferences.py $(SLM)
-	$(VENV)/bin/python Tests/Peers/check_tokenizers.py $(SLM) $(if $(CI),--quick)
-	$(VENV)/bin/python Tests/Peers/kill_training.py $(SLM) --kills 6
+	for product in CheckpointWriter Logits Gradients StoreWriter JinjaRender ServeParts; do $(BUILD) --product $$product || exit 1; done
+	$(MAKE) --no-print-directory --jobs=2 --output-sync=line test-numbers test-servers
+
+# Files, numbers and tokens.
+test-numbers:
+	$(NICE) $(VENV)/bin/python Tests/Golden/make_golden.py --check
+	$(NICE) $(VENV)/bin/python Benchmarks/tables.py --check
+	$(NICE) $(VENV)/bin/python Tests/Golden/jinja.py --check
+	$(NICE) $(VENV)/bin/python Tests/Peers/check_jinja.py .build/release/JinjaRender
+	$(NICE) $(VENV)/bin/python Tests/Peers/check_checkpoint.py .build/release/CheckpointWriter
+	$(NICE) $(VENV)/bin/python Tests/Peers/check_pytorch.py .build/release/CheckpointWriter
+	$(NICE) $(VENV)/bin/python Tests/Peers/check_gguf.py .build/release/CheckpointWriter
+	$(NICE) $(VENV)/bin/python Tests/Peers/check_huggingface.py $(SLM) .build/release/Logits
+	$(NICE) $(VENV)/bin/python Tests/Peers/check_models.py $(SLM) .build/release/Logits
+	$(NICE) $(VENV)/bin/python Tests/Peers/check_peft.py $(SLM) .build/release/Logits .build/release/Gradients
+	$(NICE) $(VENV)/bin/python Tests/Peers/check_preferences.py $(SLM)
+	$(NICE) $(VENV)/bin/python Tests/Peers/check_tokenizers.py $(SLM) $(if $(CI),--quick)
+	$(NICE) $(VENV)/bin/python Tests/Peers/kill_training.py $(SLM) --kills 6
+	$(NICE) $(VENV)/bin/python Tests/Peers/check_report.py $(SLM)
+	$(NICE) $(VENV)/bin/python Tests/Peers/kill_store.py .build/release/StoreWriter --kills 20
+	$(NICE) $(VENV)/bin/python Tests/Peers/learn_pages.py $(SLM)
+
+test-servers: checkpoints/demo/best.h5
 	$(VENV)/bin/python Tests/Peers/check_ranks.py $(SLM)
-	$(VENV)/bin/python Tests/Peers/check_report.py $(SLM)
-	$(VENV)/bin/python Tests/Peers/kill_store.py .build/release/StoreWriter --kills 20
 	$(VENV)/bin/python Tests/Peers/check_openai.py $(SLM) .build/release/CheckpointWriter
 	$(VENV)/bin/python Tests/Peers/check_tls_backend.py $(SLM)
 	$(VENV)/bin/python Tests/Peers/check_backup.py $(SLM)
@@ -221,12 +226,11 @@ test-peers: build test-deps $(VENV)/ready chromium tmux $(if $(CI),caddy deploy-
 	$(VENV)/bin/python Tests/Peers/check_deploy.py $(SLM)
 	$(VENV)/bin/python Tests/Peers/check_admin.py $(SLM)
 	$(VENV)/bin/python Tests/Peers/check_api.py $(SLM) .build/release/CheckpointWriter $(if $(CI),--quick)
-	$(BUILD) --product ServeParts
 	$(VENV)/bin/python Tests/Peers/check_metrics.py .build/release/ServeParts
 	$(VENV)/bin/python Tests/Peers/check_serve.py $(SLM) $(if $(CI),--quick)
 	$(VENV)/bin/python Tests/Web/test_web.py
 	$(VENV)/bin/python Tests/Web/test_served.py $(SLM)
-	$(VENV)/bin/python Tests/Peers/learn_pages.py $(SLM)
+	$(VENV)/bin/python Tests/Web/demo_loop.py $(SLM) checkpoints/demo/best.h5
 	$(VENV)/bin/python Tests/Peers/run_pages.py $(SLM) $(if $(CI),--quick)
 
 tmux:           ## Install the terminal for check_admin.py

@@ -120,9 +120,10 @@ def walk(server, page, steps, shot):
     page.fill("#training-area >> internal:label=Name", "colours")
     # Steps, not minutes: the result must not depend on how busy the machine is.
     page.select_option("#training-area >> internal:label=Unit", "steps")
-    page.fill("#training-area >> internal:label=Budget", str(steps))
-    page.wait_for_selector(".estimate[aria-busy=true]")
-    page.wait_for_selector(".estimate[aria-busy=false]", timeout=300_000)
+    with page.expect_response(lambda response: response.url.endswith("/api/training/estimate")
+                              and response.request.post_data_json.get("steps") == steps, timeout=300_000):
+        page.fill("#training-area >> internal:label=Budget", str(steps))
+    page.wait_for_selector(".estimate[aria-busy=false]")
     shot("fine-tune")
     page.click("button >> text=Start")
     page.wait_for_selector("h2 >> text=colours")

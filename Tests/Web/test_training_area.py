@@ -472,6 +472,19 @@ def candidate(stage, name="colours", **fields):
 
 
 @scripted
+def test_model_that_is_loading(stage):
+    page = as_owner(stage, "#/training/models")
+    page.wait_for_selector(".card.active")
+    assert page.locator("text=This server does not serve it yet").count() == 0
+    active = next(model for model in stage.world.area.models if model["state"] == "active")
+    active["is_served"] = False
+    page.reload()
+    page.wait_for_selector("text=This server does not serve it yet")
+    active["is_served"] = True
+    page.wait_for_selector("text=This server does not serve it yet", state="detached")
+
+
+@scripted
 def test_compare_vote_promote(stage):
     page = as_owner(stage, "#/training/compare")
     page.wait_for_selector("text=No candidates")

@@ -28,6 +28,7 @@ class ModelsSection {
     this.canary = null;
     /** The models whose details are shown. @type {Set<string>} */
     this.opened = new Set();
+    this.isWaiting = false;
     this.rollBack = button("Roll back", () => this.#rollBack(), { hidden: true });
     this.rows = el("ul", { class: "cards", "aria-labelledby": "area-title" });
     this.canaryHost = el("div", {});
@@ -87,6 +88,18 @@ class ModelsSection {
       nothing("No models", "The model of the command line appears here when the server has loaded it.")));
     this.canaryHost.replaceChildren(this.#canaryForm());
     this.#showDisk(disk);
+    this.#refreshWhileLoading();
+  }
+
+  /** The server takes seconds to load a model that has become active. */
+  #refreshWhileLoading() {
+    const isLoading = this.models.some(({ state, is_served, error }) => state === "active" && !is_served && !error);
+    if (!isLoading || this.isWaiting) return;
+    this.isWaiting = true;
+    this.area.poll(async () => {
+      this.isWaiting = false;
+      await this.#refresh();
+    }, 1);
   }
 
   /** @param {Model} model */
