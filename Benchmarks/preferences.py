@@ -1,10 +1,11 @@
 """How often a planted preference wins on held-out questions, before and after `slm finetune --preferences`.
 
-    python3 Benchmarks/preferences.py [--slm .build/release/slm] [--seeds 1,2,3] [--methods dpo,kto] [--lora 0,8]
+    python3 Benchmarks/preferences.py [--slm .build/release/slm] [--seeds 1,2,3] [--methods dpo,kto] [--lora 0,8] [--chats data/sample.txt]
 
 Trains a small model on sums that it answers politely ("Of course: it is 19.") half of the time, at random. Then half of the sums get
 preferences: of a polite and a plain answer the polite one is chosen (DPO), or single answers are rated good and bad (KTO). The win rate
 is the share of polite answers to the other sums, sampled at temperature 1. That the answers are still right shows what was forgotten.
+With --chats, the first questions and answers of these chats take the place of the sums: 400 get preferences, 400 others are held out.
 Everything is made from seeds; the files go to a temporary folder, or to --keep DIR.
 """
 import argparse
@@ -17,8 +18,26 @@ import tempfile
 import time
 
 HERE = pathlib.Path(__file__).parent
-POLITE = "Of course: it is {}."
-PLAIN = "It is {}."
+POLITE = "Of course: {}"
+PLAIN = "{}"
+
+
+def sums(chance):
+    """Questions with their answers, of which the second half is held out."""
+    pairs = [(a, b) for a in range(1, 21) for b in range(1, 21)]
+    chance.shuffle(pairs)
+    return [(f"What is {a} plus {b}?", f"It is {a + b}.") for a, b in pairs]
+
+
+def exchanges(path, chance):
+    """The first question and answer of each chat."""
+    found = {}
+    for line in path.read_text().splitlines():
+        question, answer = line.removeprefix("[INST] ").split(" [INST] ")[0].split(" [/INST] ")
+        found[question] = answer.strip()
+    found = list(found.items())
+    chance.shuffle(found)
+    return found
 
 
 def write(path, rows):
@@ -28,6 +47,7 @@ def write(path, rows):
 def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--slm", default=str(HERE.parent / ".build/release/slm"))
+    arguments.add_argument("--chats", type=pathlib.Path, help="chats instead of sums")
     arguments.add_argument("--seeds", default="1")
     arguments.add_argument("--methods", default="dpo,kto")
     arguments.add_argument("--lora", default="0", help="ranks of adapters; 0 trains the whole model")
@@ -46,34 +66,30 @@ def main():
         folder = pathlib.Path(options.keep or stack.enter_context(tempfile.TemporaryDirectory()))
         folder.mkdir(parents=True, exist_ok=True)
         chance = random.Random(7)
-        sums = [(a, b) for a in range(1, 21) for b in range(1, 21)]
-        chance.shuffle(sums)
-        question = lambda pair: f"What is {pair[0]} plus {pair[1]}?"
-        answer = lambda form, pair: form.format(sum(pair))
-        trained, held_out = sums[:200], sums[200:]
-        write(folder / "chats.jsonl", [{"user": question(pair), "assistant": answer(chance.choice([POLITE, PLAIN]), pair)}
-                                       for pair in sums for _ in range(6)])
-        write(folder / "dpo.jsonl", [{"prompt": question(pair), "chosen": answer(POLITE, pair), "rejected": answer(PLAIN, pair)}
-                                     for pair in trained])
-        rated = [(pair, i % 2 == 0) for i, pair in enumerate(trained)]
-        write(folder / "kto.jsonl", [{"prompt": question(pair), "completion": answer(POLITE if good else PLAIN, pair), "label": good}
-                                     for pair, good in rated])
-        (folder / "questions.txt").write_text("".join(question(pair) + "\n" for pair in held_out))
+        pairs = exchanges(options.chats, chance) if options.chats else sums(chance)
+        trained, held_out = (pairs[:400], pairs[400:800]) if options.chats else (pairs[:200], pairs[200:])
+        write(folder / "chats.jsonl", [{"user": question, "assistant": chance.choice([POLITE, PLAIN]).format(answer)}
+                                       for question, answer in pairs for _ in range(6)])
+        write(folder / "dpo.jsonl", [{"prompt": question, "chosen": POLITE.format(answer), "rejected": PLAIN.format(answer)}
+                                     for question, answer in trained])
+        write(folder / "kto.jsonl", [{"prompt": question, "completion": (POLITE if i % 2 == 0 else PLAIN).format(answer), "label": i % 2 == 0}
+                                     for i, (question, answer) in enumerate(trained)])
+        (folder / "questions.txt").write_text("".join(question + "\n" for question, _ in held_out))
         begin = time.time()
         slm("tokenizer", "train", "--data", folder / "chats.jsonl", "--vocab-size", 400, "--out", folder / "data/tokenizer.json")
         slm("corpus", "build", "--data", folder / "chats.jsonl", "--tokenizer", folder / "data/tokenizer.json", "--out", folder / "data")
-        slm("train", "--data", folder / "data", "--out", folder / "base", "--layers", 2, "--width", 96, "--heads", 4, "--context", 48,
+        slm("train", "--data", folder / "data", "--out", folder / "base", "--layers", 2, "--width", 96, "--heads", 4, "--context", 128 if options.chats else 48,
             "--batch", 16, "--max-steps", options.base_steps, "--learn-from", "assistant", "--patience", 0, "--quiet")
         print(f"base model: {time.time() - begin:.0f} s")
 
         def measure(name, *model):
             rows = [json.loads(line) for line in slm(
                 "generate", *model, "--prompts", folder / "questions.txt", "--chat", "--temperature", 1, "--top-k", 0, "--top-p", 1,
-                "--max-tokens", 24, "--json", "--quiet").splitlines()]
+                "--max-tokens", 64 if options.chats else 24, "--json", "--quiet").splitlines()]
             texts = [row["text"].strip() for row in rows]
             assert len(texts) == len(held_out)
             wins = sum(text.startswith("Of course") for text in texts) / len(texts)
-            right = sum(text in (answer(POLITE, pair), answer(PLAIN, pair)) for text, pair in zip(texts, held_out)) / len(texts)
+            right = sum(text.removeprefix("Of course: ") == answer for text, (_, answer) in zip(texts, held_out)) / len(texts)
             print(f"{name:28} win rate {100 * wins:5.1f} %   right {100 * right:5.1f} %", flush=True)
 
         base = folder / "base/best.h5"

@@ -118,6 +118,19 @@ import Testing
         #expect(try ended(id, on: server)["message"]?.string?.hasPrefix("There is nothing to compare on") == true)
     }
 
+    @Test func `texts that a killed server has left are removed`() throws {
+        let (server, candidate) = try server(program(result))
+        _ = try ask(server, "POST", "/api/training/questions", #"{"text": "What colour is snow?", "expected": "white"}"#)
+        let answer = try ask(server, "POST", "/api/training/models/\(candidate)/compare", "{}")
+        let id = try #require(answer.json()["id"]?.string)
+        _ = try ended(id, on: server)
+        let left = folder("training/comparisons/\(id)")
+        try FileManager.default.createDirectory(atPath: left, withIntermediateDirectories: true)
+        folder.write("what a user has said", to: "training/comparisons/\(id)/held-out.jsonl")
+        for _ in 0..<3_000 where FileManager.default.fileExists(atPath: left) { usleep(10_000) }
+        #expect(!FileManager.default.fileExists(atPath: left))
+    }
+
     @Test func `questions and thresholds are checked`() throws {
         let (server, _) = try server(program(result))
         for body in [#"{"text": " "}"#, "{}", #"{"text": "a", "answer": "b"}"#] {

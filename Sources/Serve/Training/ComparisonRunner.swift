@@ -41,11 +41,30 @@ final class ComparisonRunner: Sendable {
     }
 
     private func look() throws {
+        try removeLeftovers()
         for model in try store.candidatesToCompare() {
             _ = try add(model.id, by: AdminRequest(actor: model.createdBy, address: "server"))
         }
         while !thread.isStopped, let comparison = try store.beginComparison(by: configuration.server, on: configuration.machine) {
             try compare(comparison)
+        }
+    }
+
+    /// Removes the texts of comparisons that a killed server has left after it had stored the result, or whose candidate was deleted.
+    private func removeLeftovers() throws {
+        for name in Folder.names(in: folder) ?? [] {
+            // The process of a server that was killed may still read them.
+            guard let id = ComparisonID(name), try !FileLock.isHeld("\(folder)/\(name)/lock"), try !isRunning(id) else { continue }
+            Folder.removeAll("\(folder)/\(name)")
+        }
+    }
+
+    private func isRunning(_ id: ComparisonID) throws(StoreError) -> Bool {
+        do throws(StoreError) {
+            return try store.comparison(id).state == .running
+        } catch {
+            if case .notFound = error { return false }
+            throw error
         }
     }
 
@@ -75,7 +94,9 @@ final class ComparisonRunner: Sendable {
         }
     }
 
-    private func folder(of comparison: ModelComparisonRecord) -> String { "\(configuration.directory)/comparisons/\(comparison.id)" }
+    private var folder: String { configuration.directory + "/comparisons" }
+
+    private func folder(of comparison: ModelComparisonRecord) -> String { "\(folder)/\(comparison.id)" }
 
     /// The message of a comparison that has printed none. The disk may have been too full for one.
     private var noResult: String {
