@@ -209,7 +209,6 @@ test-numbers:
 	$(NICE) $(VENV)/bin/python Tests/Peers/learn_pages.py $(SLM)
 
 test-servers: checkpoints/demo/best.h5
-	$(VENV)/bin/python Tests/Peers/check_ranks.py $(SLM)
 	$(VENV)/bin/python Tests/Peers/check_openai.py $(SLM) .build/release/CheckpointWriter
 	$(VENV)/bin/python Tests/Peers/check_tls_backend.py $(SLM)
 	$(VENV)/bin/python Tests/Peers/check_backup.py $(SLM)
@@ -230,6 +229,7 @@ test-servers: checkpoints/demo/best.h5
 	$(VENV)/bin/python Tests/Peers/check_serve.py $(SLM) $(if $(CI),--quick)
 	$(VENV)/bin/python Tests/Web/test_web.py
 	$(VENV)/bin/python Tests/Web/test_served.py $(SLM)
+	$(VENV)/bin/python Tests/Peers/check_ranks.py $(SLM)
 	$(VENV)/bin/python Tests/Web/demo_loop.py $(SLM) checkpoints/demo/best.h5
 	$(VENV)/bin/python Tests/Peers/run_pages.py $(SLM) $(if $(CI),--quick)
 

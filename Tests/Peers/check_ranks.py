@@ -98,10 +98,10 @@ def children(pid):
 
 
 def check_named(output, victim):
-    """Whether the victim alone is named. A rank that had no core for half a second can be named, too."""
+    """Whether the victim alone is named, once. Where all cores are busy, a rank that got none for half a second can be named, too."""
     lines = [line for line in output.splitlines() if "ended without a message" in line]
-    assert len(lines) == 1 and f"rank {victim} on " in lines[0], output
-    return " has ended" in lines[0]
+    assert lines and all(f"rank {victim} on " in line for line in lines), output
+    return len(lines) == 1 and " has ended" in lines[0]
 
 
 def check_kills(slm, case, reference, kills, seconds):
@@ -150,7 +150,7 @@ def check_kills(slm, case, reference, kills, seconds):
             run(slm, random.choice([0, 1, 2, 4]), *case.resuming("killed"))
             expect_same(reference, case.checkpoint("killed"), f"kill {i}: resumed")
     print(f"{case.name}: {killed} processes killed and {len(waits) - killed} stopped; all ended within {max(waits):.1f} s; "
-          f"the others named {named} that were killed while they trained; what had a checkpoint resumed to the same bits")
+          f"the others named {named}, and no other, that were killed while they trained; what had a checkpoint resumed to the same bits")
 
 
 def check_faults(slm, case):
