@@ -69,6 +69,12 @@ def compared(server, model, seconds=120):
     return comparison
 
 
+def check_compared(server, model):
+    comparison = compared(server, model)
+    assert comparison["state"] == "finished", comparison
+    return comparison
+
+
 def check_full_training_disk(slm, checkpoint, folder):
     """Runs and comparisons; the database is on another disk."""
     disk = Disk(folder / "disk")
@@ -82,8 +88,7 @@ def check_full_training_disk(slm, checkpoint, folder):
         add_chats(server, 30)
         first = area.add(server, name="first", steps=20, replay=[])["id"]
         area.check_finished(server, first)
-        before = compared(server, models(server)["first"]["id"])
-        assert before["state"] == "finished", before
+        before = check_compared(server, models(server)["first"]["id"])
         disk.leave(2_000)
         status, answer = call(server, "POST", "runs", {"steps": 20})
         assert status == 422 and answer["error"]["code"] == "disk_full" and "are free" in answer["error"]["message"], answer
@@ -137,8 +142,7 @@ def check_full_database_disk(slm, checkpoint, folder):
         add_chats(server, 30)
         run = area.add(server, name="first", steps=20, replay=[])["id"]
         area.check_finished(server, run)
-        first = compared(server, models(server)["first"]["id"])
-        assert first["state"] == "finished", first
+        check_compared(server, models(server)["first"]["id"])
         before, total = registry(server), call(server, "GET", "chats")[1]["total"]
         model = models(server)["first"]["id"]
         disk.leave(300)
@@ -166,7 +170,7 @@ def check_full_database_disk(slm, checkpoint, folder):
         area.wait(server, run, lambda run: run["state"] == "finished")
         if models(server)["first"]["state"] == "active":
             assert call(server, "POST", "rollback", {})[0] == 200
-        assert compared(server, model)["state"] == "finished"
+        check_compared(server, model)
         for other in call(server, "GET", "runs")[1]["items"]:
             area.check_finished(server, other["id"]) if other["name"] != "first" else None
         assert [name for name, _, _ in before if name not in models(server)] == []
@@ -186,7 +190,7 @@ def check_missing_files(slm, checkpoint, folder):
         run = area.add(server, name="first", steps=20, replay=[])["id"]
         area.check_finished(server, run)
         model = models(server)["first"]
-        assert compared(server, model["id"])["state"] == "finished"
+        check_compared(server, model["id"])
         general = folder / "general.txt"
         general.write_text(CHATS[:2_000])
         assert call(server, "PUT", "gate", {"general": [str(general)]})[0] == 200
@@ -204,7 +208,7 @@ def check_missing_files(slm, checkpoint, folder):
                     assert registry(server)[0][1] == "candidate" or registry(server)[1][1] == "candidate", registry(server)
             finally:
                 moved.rename(path)
-        assert compared(server, model["id"])["state"] == "finished"
+        check_compared(server, model["id"])
     finally:
         area.stop()
 

@@ -98,16 +98,25 @@ def processes(folder):
 
 
 def add_chats(server, count):
+    """Adds and includes chats with corrections, at least `count`, until at least one is held out: each is with a probability of a tenth."""
     token = server.account("ada")
-    for i in range(count):
+    for first in range(0, 20 * count, count):
+        add_corrections(server, token, range(first, first + count))
+        status, answer = server.ask("POST", "/api/training/chats/bulk", {"filter": {}, "state": "included"}, headers=KEY)
+        assert status in (200, 404), (status, answer)
+        if server.ask("GET", "/api/training/chats", headers=KEY)[1]["counts"]["held_out"]:
+            return
+    raise AssertionError(f"none of {20 * count} chats is held out")
+
+
+def add_corrections(server, token, numbers):
+    for i in numbers:
         events = list(server.stream("/api/chat", {"message": f"What comes after {i}?", "max_tokens": 4}, token))
         start = events[0][1]
         path = f"/api/conversations/{start['conversation_id']}/messages/{start['answer_id']}/correction"
         status, answer = server.ask("PUT", path, {"content": f"After {i} comes {i + 1}."}, token)
         # An empty answer is not stored.
         assert status in (200, 204, 404), (status, answer)
-    status, answer = server.ask("POST", "/api/training/chats/bulk", {"filter": {}, "state": "included"}, headers=KEY)
-    assert status in (200, 404), (status, answer)
 
 
 def check_run(area, server):
