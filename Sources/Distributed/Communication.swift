@@ -15,11 +15,13 @@ final class Communication: @unchecked Sendable {
     private static let window = 4
     /// MPI counts the bytes of a message in 32 bits.
     private static let longestMessage = 1 << 30
-    /// The seconds in which the others say that they are alive. mpirun kills a process one second after SIGTERM.
-    static let answerTime = 0.6
+    /// The default of ``answerTime``. mpirun kills a process one second after SIGTERM.
+    static let usualAnswerTime = 0.6
     /// How much longer the ranks that report nothing answer those that ask late.
     private static let lateAnswerTime = 0.2
 
+    /// The seconds in which the others say that they are alive.
+    private let answerTime: Double
     private let transport: any Transport
     private let hosts: [String]
     private let whenLost: @Sendable (RankError) -> Never
@@ -41,8 +43,9 @@ final class Communication: @unchecked Sendable {
 
     init(
         _ transport: any Transport, hosts: [String], whenLost: @escaping @Sendable (RankError) -> Never,
-        isEnding: @escaping @Sendable () -> Bool, whenEnding: @escaping @Sendable (RankError?) -> Void
+        isEnding: @escaping @Sendable () -> Bool, answerTime: Double, whenEnding: @escaping @Sendable (RankError?) -> Void
     ) {
+        self.answerTime = answerTime
         self.isEnding = isEnding
         self.whenEnding = whenEnding
         self.transport = transport
@@ -151,10 +154,10 @@ final class Communication: @unchecked Sendable {
             // A message to a rank that has ended may be an error.
             for peer in peers.values { try? peer.ask() }
         }
-        guard let begin = askedAt, now - begin > Self.answerTime else { return }
+        guard let begin = askedAt, now - begin > answerTime else { return }
         let ended = peers.filter { $0.value.lastHeard <= begin }.keys.sorted()
         let isReporting = !ended.isEmpty && !peers.keys.contains { $0 < transport.rank && !ended.contains($0) }
-        if !isReporting, now - begin <= Self.answerTime + Self.lateAnswerTime { return }
+        if !isReporting, now - begin <= answerTime + Self.lateAnswerTime { return }
         askedAt = nil
         whenEnding(isReporting ? .ended(ranks: ended, hosts: ended.map { hosts[$0] }) : nil)
     }

@@ -25,17 +25,20 @@ package final class RankGroup: @unchecked Sendable {
     /// - Parameters:
     ///   - whenLost: Called on another thread if a rank does not respond any more, or has ended with an error.
     ///   - isEnding: Whether mpirun is about to end this process. Asked several times a second, until it is true.
+    ///   - answerTime: The seconds in which the other ranks say that they are alive; by default what mpirun leaves.
     ///   - whenEnding: Called then, after the other ranks were asked whether they are alive: with the error for the ranks that are not, on
     ///     the first of those that are; else with nil.
     package init(
         _ transport: any Transport, whenLost: @escaping @Sendable (RankError) -> Never,
-        isEnding: @escaping @Sendable () -> Bool = { false }, whenEnding: @escaping @Sendable (RankError?) -> Void = { _ in }
+        isEnding: @escaping @Sendable () -> Bool = { false }, answerTime: Double? = nil,
+        whenEnding: @escaping @Sendable (RankError?) -> Void = { _ in }
     ) throws {
         rank = transport.rank
         count = transport.count
         hosts = try Self.exchangeHosts(transport)
         communication = Communication(
-            transport, hosts: hosts, whenLost: whenLost, isEnding: isEnding, whenEnding: whenEnding)
+            transport, hosts: hosts, whenLost: whenLost, isEnding: isEnding, answerTime: answerTime ?? Communication.usualAnswerTime,
+            whenEnding: whenEnding)
         try communication.start()
     }
 

@@ -102,7 +102,8 @@ struct RankGroupTests {
                 let group = try? RankGroup(
                     ThreadTransport(rank: rank, of: 3, in: network),
                     whenLost: { _ in while true { _ = Mailbox<Void>().take(within: .seconds(1_000)) } },
-                    isEnding: { isEnding.isSet.load(ordering: .relaxed) }, whenEnding: { if rank != 0 { found.put((rank, $0)) } })
+                    isEnding: { isEnding.isSet.load(ordering: .relaxed) }, answerTime: 3,
+                    whenEnding: { if rank != 0 { found.put((rank, $0)) } })
                 if rank == 0 { network.kill(0) }
                 started.put(())
                 group?.wait()
@@ -130,7 +131,7 @@ struct RankGroupTests {
             try BackgroundThread.run {
                 let group = try? RankGroup(
                     ThreadTransport(rank: rank, of: 2, in: network),
-                    whenLost: { _ in while true { _ = Mailbox<Void>().take(within: .seconds(1_000)) } }, isEnding: { true },
+                    whenLost: { _ in while true { _ = Mailbox<Void>().take(within: .seconds(1_000)) } }, isEnding: { true }, answerTime: 3,
                     whenEnding: { found.put($0) })
                 group?.wait()
                 _ = Mailbox<Void>().take(within: .seconds(1_000))

@@ -170,6 +170,7 @@ struct HTTPServerTests {
         _ = arrived.take()
         try BackgroundThread.run { server.stop(within: .seconds(20)); over.put(true) }
         #expect(over.take(within: .milliseconds(100)) == nil)
+        for _ in 0..<2_000 where RawHTTPConnection(to: server.port) != nil { usleep(10_000) }
         #expect(RawHTTPConnection(to: server.port)?.ask("GET", "/late") == nil)
         more.put("the last piece")
         more.put(nil)

@@ -276,7 +276,7 @@ def check_update(slm, folder):
         assert run(machine.update, "--root", machine.root, "--list").split("\n")[:2] == ["1.0.0", "2.0.0 (current)"]
         # One that does not start: back to the old one.
         bad, _ = make_release(slm, folder, "3.0.0", health=False)
-        output = machine.call("--wait", "2s", bad, status=1)
+        output = machine.call("--wait", "10s", bad, status=1)
         assert machine.current() == "2.0.0" and "going back" in output and "runs again" in output, output
         # One that does not start after a migration: the database comes back, too. The oldest schema is a real one.
         subprocess.run(["bash", machine.folder / "stop"], timeout=60)
@@ -286,7 +286,7 @@ def check_update(slm, folder):
                 connection.executescript((ROOT / f"Tests/StoreTests/Schemas/{part}.sql").read_text())
             connection.commit()
         bad, _ = make_release(slm, folder, "4.0.0", health=False)
-        output = machine.call("--wait", "2s", bad, status=1)
+        output = machine.call("--wait", "10s", bad, status=1)
         assert "saved the database" in output and "migrated from schema version 1" in output and "restored the database" in output, output
         backups = sorted(path.name for path in (machine.root / "var/backups/slm").iterdir())
         assert len(backups) == 2 and backups[0].endswith("-after.tar") != backups[1].endswith("-after.tar"), backups

@@ -146,7 +146,7 @@ def check_disconnects(server, client):
 
 
 def wait_until_idle(server):
-    for _ in range(100):
+    for _ in range(3_000):
         if server.queue() == {"running": 0, "waiting": 0}:
             return
         time.sleep(0.01)

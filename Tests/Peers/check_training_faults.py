@@ -242,8 +242,8 @@ def check_lost_database(slm, checkpoint, folder):
         print(f"a database that is gone: {answer['error']['message']}")
         deadline = time.monotonic() + 120
         # The run ends meanwhile.
-        while processes(training):
-            assert processes(training) == process and time.monotonic() < deadline
+        while found := processes(training):
+            assert found == process and time.monotonic() < deadline
             time.sleep(0.1)
         database.send("start")
         server.wait(lambda: call(server, "GET", "runs")[0] == 200)

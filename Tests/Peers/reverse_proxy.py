@@ -2,6 +2,7 @@
 
     with Caddy(folder, config, "https://localhost:8443/api/ready", environment, context) as caddy: …
 """
+import contextlib
 import os
 import socket
 import subprocess
@@ -9,9 +10,14 @@ import time
 import urllib.request
 
 
+def free_ports(count):
+    """Different ones: all are held until the last is chosen."""
+    with contextlib.ExitStack() as held:
+        return [held.enter_context(socket.create_server(("127.0.0.1", 0))).getsockname()[1] for _ in range(count)]
+
+
 def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        return listening.getsockname()[1]
+    return free_ports(1)[0]
 
 
 class Caddy:

@@ -11,9 +11,9 @@ final class ManualClock: Sendable {
     func advance(_ milliseconds: Int) { offset.withLock { $0 += .milliseconds(milliseconds) } }
 }
 
-/// Waits until a condition is true. Fails after some seconds.
+/// Waits until a condition is true. Fails after half a minute: other tests may use all cores for seconds.
 func eventually(_ condition: () throws -> Bool, sourceLocation: SourceLocation = #_sourceLocation) throws {
-    for _ in 0..<2_000 {
+    for _ in 0..<10_000 {
         if try condition() { return }
         usleep(3_000)
     }

@@ -263,7 +263,7 @@ struct OpenAIRoutesTests {
         let server = try TestServer(), ada = try server.account("ada")
         _ = try server.connect().post("/v1/chat/completions", #"{\#(Self.question),"n":2}"#, ada)
         var totals = try server.store.admin.totals()
-        for _ in 0..<200 where totals.generations < 2 { usleep(5_000); totals = try server.store.admin.totals() }
+        for _ in 0..<6_000 where totals.generations < 2 { usleep(5_000); totals = try server.store.admin.totals() }
         #expect(totals.generations == 2 && totals.answerTokens == 20 && totals.messages == 0 && totals.conversations == 0)
     }
 }

@@ -548,9 +548,9 @@ class Handler(mock_training.TrainingRoutes, http.server.BaseHTTPRequestHandler):
             reason = "cancelled" if stopped else "length" if len(pieces) == self.body.get("max_tokens") else "stop"
             self.figures = {"reason": reason, "answer_tokens": len(pieces), "seconds": round(seconds, 3), "first_token_seconds": 0.002,
                             "tokens_per_second": round(len(pieces) / max(seconds, 1e-3), 1)}
+            self.world.collected += not stopped
             self.event("done", self.figures | {"prompt_tokens": prompt, "cached_tokens": prompt // 2})
             self.world.ends.append(reason)
-            self.world.collected += not stopped
         except (BrokenPipeError, ConnectionResetError):
             self.world.ends.append("disconnected")
         finally:

@@ -283,7 +283,7 @@ def test_highlighting(stage):
                 const element = document.createElement('code');
                 element.append(...highlight.highlighted(code, name));
                 if (element.textContent !== code || element.querySelector(':not(span)')) problems.push([name, unit, 'changed']);
-                if (performance.now() - start > 2000) problems.push([name, unit, performance.now() - start]);
+                if (performance.now() - start > 20000) problems.push([name, unit, performance.now() - start]);
             }
         }
         return problems; }""", [list(CODE), evil])

@@ -546,7 +546,8 @@ def test_compare_vote_promote(stage):
     failed = candidate(stage)
     page.goto(stage.url + f"/#/training/compare/{failed['id']}")
     page.click(".area-buttons >> text=Compare")
-    one = list(stage.world.area.comparisons.values())[-1]
+    eventually(lambda: failed["comparison"])
+    one = stage.world.area.comparisons[failed["comparison"]]
     one |= {"state": "failed", "message": "There are only 2 held-out chats; at least 5 are needed."}
     page.wait_for_selector("text=There are only 2 held-out chats")
     page.click("text=Archive…")

@@ -36,6 +36,7 @@ def test_sign_up_chat_reload(stage):
     ask(page, "Good morning to you!")
     page.wait_for_url("**/#/c/*")
     answer = texts(page, "assistant")[0]
+    page.wait_for_selector("#conversations a[aria-current=page]")
     assert answer and page.locator("#conversations a[aria-current=page]").count() == 1
     metrics = page.inner_text(".metrics")
     assert re.fullmatch(r"(Stopped at the token limit · )?\d+ tokens? · .*tokens/s · .* m?s", metrics), metrics
@@ -663,6 +664,7 @@ def test_list_errors(stage):
     page = stage.open()
     stage.register(page)
     ask(page, "One")
+    page.wait_for_load_state("networkidle")                  # the list is read again after an answer
     stage.world.faults.append(("GET", "/api/conversations", {"status": 500, "message": "The database is busy."}))
     page.reload()
     page.wait_for_selector(":is(#conversations, .load-error) >> text=The database is busy.")
