@@ -53,7 +53,6 @@ extension EvalCommand {
         if data.examples.isEmpty { throw PreferenceError.allTooLong(paths: [file], count: data.tooLong, context: context) }
         var evaluator = try evaluator(of: model, on: processor)
         evaluator.rows = options.batch
-        try checkRanks(model, processor, files: 1)
         evaluator.ranks = Ranks.current
         let progress = ProgressBar("evaluating", isVisible: !options.quiet)
         defer { progress.clear() }

@@ -100,6 +100,7 @@ struct EvalCommand {
         let models = try checkpoints.map { path in try ModelFile(path, base: options.base) }
         for model in models { try model.verify() }
         let preferences = try all.filter { try isPreferences($0) }
+        try checkRanks(models, files: all.count, preferences: preferences.count)
         try evaluatePreferences(models, preferences)
         let files = all.filter { !preferences.contains($0) }
         if files.isEmpty { return }
@@ -164,7 +165,6 @@ struct EvalCommand {
         var evaluator = try evaluator(of: model, on: processor)
         evaluator.stride = options.stride
         evaluator.rows = options.batch
-        try checkRanks(model, processor, files: files.count)
         evaluator.ranks = Ranks.current
         return try files.enumerated().map { i, file in
             let progress = ProgressBar("evaluating", isVisible: !options.quiet)
@@ -179,14 +179,17 @@ struct EvalCommand {
         }
     }
 
-    /// Throws on all ranks if one has another model or computes in another way: then its results would not belong to those of the others.
-    func checkRanks(_ model: ModelFile, _ processor: Processor, files: Int) throws {
+    /// Throws on all ranks if one has other models or computes in another way: then its results would not belong to those of the others.
+    private func checkRanks(_ models: [ModelFile], files: Int, preferences: Int) throws {
         guard let ranks = Ranks.current, ranks.count > 1 else { return }
-        let precision = options.dtype.precision(on: processor, stored: model.storedPrecision)
+        let processor = try options.processor()
+        func list(_ value: (ModelFile) -> String) -> String { models.map(value).joined(separator: ", ") }
         try ranks.check([
-            ("number of models", "\(checkpoints.count)"), ("number of files", "\(files)"), ("--dtype", precision.rawValue),
-            ("kernels", processor.instructionSet), ("matmul library", processor.blas.rawValue), ("model", model.base.weightsDigest),
-            ("adapter", model.checkpoint.adapter == nil ? "none" : model.checkpoint.weightsDigest),
+            ("number of files", "\(files)"), ("number of files with preferences", "\(preferences)"),
+            ("--dtype", list { options.dtype.precision(on: processor, stored: $0.storedPrecision).rawValue }),
+            ("kernels", processor.instructionSet), ("matmul library", processor.blas.rawValue),
+            ("models", list(\.base.weightsDigest)),
+            ("adapters", list { $0.checkpoint.adapter == nil ? "none" : $0.checkpoint.weightsDigest }),
         ])
     }
 
