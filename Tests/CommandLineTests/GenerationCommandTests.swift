@@ -67,6 +67,22 @@ import Threads
         #expect(last["id"] as? Int == 0xC3 && last["bytes"] as? [Int] == [0xC3] && (last["logprob"] as? Double ?? -1) > -0.01)
     }
 
+    @Test func `a shorter context limits prompt and answer together`() throws {
+        let long = String(repeating: "Hi, you! ", count: 3)
+        func counts(_ options: String...) throws -> [Int] {
+            let arguments = ["generate", "--checkpoint", model, "--temperature", "0", "--json", "--prompt", long] + options
+            let line = try #require(try objects(slm(arguments)).first)
+            return try ["prompt_tokens", "answer_tokens"].map { try #require(line[$0] as? Int) }
+        }
+        #expect(try counts("--max-tokens", "2")[0] == long.utf8.count)
+        for context in [16, 20] {
+            let limited = try counts("--context", "\(context)")
+            #expect(limited[0] == context * 3 / 4 && limited[0] + limited[1] <= context, "\(limited)")
+        }
+        // More than the model has.
+        #expect(try counts("--context", "100000", "--max-tokens", "2")[0] == long.utf8.count)
+    }
+
     @Test func `the same seed gives the same text`() throws {
         let outputs = try ["1", "1", "2", "3", "4"].map {
             try slm(
@@ -88,6 +104,11 @@ import Threads
         (["--prompt", "a", "--logprobs", "1"], "slm generate: --logprobs needs --json.\n"),
         (["--prompt", "a", "--system", "b"], "slm generate: --system needs a chat: --user TEXT or --chat.\n"),
         (["--prompt", "a", "--backend", "gguf:x"], "slm generate: --backend: expected openai:URL, found 'gguf:x'.\n"),
+        (["--prompt", "a", "--context", "15"], "slm: --context: expected a whole number from 16 to 16777216, found '15'.\n"),
+        (
+            ["--prompt", "a", "--context", "16", "--backend", "openai:http://127.0.0.1:1"],
+            "slm generate: --context limits a checkpoint, and --backend has a limit of its own.\n"
+        ),
         (
             ["--prompt", "a", "--backend", "openai:x", "--checkpoint", "y"],
             "slm generate: expected --checkpoint or --backend, found both.\n"

@@ -23,6 +23,7 @@ extension LocalBackend {
     /// - Parameters:
     ///   - base: The base model of a LoRA adapter, if it is not at the path that the adapter names.
     ///   - adapters: LoRA adapters of the model to load with it: see ``LocalBackend/adapters``.
+    ///   - context: The most tokens of a prompt and its answer, if it is fewer than the model's context.
     ///   - tuned: What to use for weights that are not quantized, if the option is `auto`.
     ///   - makeProcessor: Runs on the thread that will run the model.
     package convenience init(
@@ -30,6 +31,7 @@ extension LocalBackend {
         base: String? = nil,
         adapters: [AdapterFile] = [],
         _ option: PrecisionOption = .auto,
+        context: Int? = nil,
         limits: Limits = .init(),
         tuned: TunedInference? = nil,
         on makeProcessor: @escaping @Sendable () throws -> Processor
@@ -40,11 +42,11 @@ extension LocalBackend {
             let processor = try tuned?.makeProcessor() ?? makeProcessor()
             let precision = tuned?.precision ?? option.precision(on: processor, stored: stored)
             let loaded = Result {
-                var info = try ModelInfo(of: file.checkpoint, name: path)
+                var info = try ModelInfo(of: file.checkpoint, name: path, context: context)
                 let updates = try info.load(adapters, of: file.checkpoint, on: processor)
                 processor.trim()                               // the tokenizer's tables are made of larger ones
                 let runner = try ModelRunner(
-                    of: file.checkpoint, over: file.base, adapters: updates, on: processor, precision: precision)
+                    of: file.checkpoint, over: file.base, adapters: updates, on: processor, precision: precision, context: info.context)
                 return (info, runner)
             }
             try file.verify()
@@ -57,11 +59,12 @@ extension LocalBackend {
 
 extension ModelInfo {
     /// Reads the tokenizer and the chat template of a checkpoint.
-    package init(of checkpoint: Checkpoint, name: String) throws {
+    ///
+    /// - Parameter context: As for ``LocalBackend``.
+    package init(of checkpoint: Checkpoint, name: String, context: Int? = nil) throws {
         let tokenizer = try Tokenizer(checkpoint.vocabulary())
         let renderer = try checkpoint.chatTemplate.map { try ChatRenderer($0, for: tokenizer) }
-        self.init(
-            name: name, context: checkpoint.configuration.context, tokenizer, renderer, starterQuestions: checkpoint.starterQuestions
-        )
+        let most = checkpoint.configuration.context
+        self.init(name: name, context: min(context ?? most, most), tokenizer, renderer, starterQuestions: checkpoint.starterQuestions)
     }
 }

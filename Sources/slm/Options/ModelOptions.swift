@@ -14,6 +14,7 @@ struct ModelOptions {
     var backend: String?
     var backendModel: String?
     var dtype = PrecisionOption.auto
+    var context: Int?
 
     enum Location {
         case checkpoint(String), url(String)
@@ -36,6 +37,8 @@ struct ModelOptions {
                     default: "the path stored in the adapter"),
             .list("adapter", path.appending(path: \.adapters), value: "NAME=FILE", adapterHelp, separator: ","),
             .option("dtype", path.appending(path: \.dtype), "Store the weights in this data type."),
+            .option("context", path.appending(path: \.context), value: "N", in: 16...16_777_216,
+                    "Use at most N tokens for a prompt and its answer.", default: "the model's context"),
             .option("backend", path.appending(path: \.backend), value: "openai:URL",
                     "Use a model behind an OpenAI-compatible API. Its key is read from SLM_BACKEND_KEY or OPENAI_API_KEY."),
             .option("backend-model", path.appending(path: \.backendModel), value: "NAME", "Choose a model of the --backend.",
@@ -53,6 +56,7 @@ struct ModelOptions {
             guard backend.hasPrefix("openai:") else {
                 throw UsageError("slm \(command): --backend: expected openai:URL, found '\(backend)'.")
             }
+            if context != nil { throw UsageError("slm \(command): --context limits a checkpoint, and --backend has a limit of its own.") }
             return .url(String(backend.dropFirst(7)))
         case (nil, nil):
             guard let path = Checkpoint.newest(under: "checkpoints", where: isAccepted) else {
@@ -73,7 +77,8 @@ struct ModelOptions {
     ) throws -> LocalBackend {
         let tuned = try machine.tunedInference(dtype, isQuiet: isQuiet)
         return try LocalBackend(
-            checkpoint: path, base: base, adapters: adapters, dtype, limits: limits, tuned: tuned, on: machine.makeProcessor)
+            checkpoint: path, base: base, adapters: adapters, dtype, context: context, limits: limits, tuned: tuned,
+            on: machine.makeProcessor)
     }
 
     func open(url: String, environment: [String: String]) throws -> OpenAIBackend {
