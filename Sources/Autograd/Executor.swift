@@ -28,6 +28,8 @@ package protocol Executor: AnyObject {
     func add(_ a: Tensor, _ b: Tensor) -> Tensor
     func scale(_ x: Tensor, by factor: Float) -> Tensor
     func apply(_ f: UnaryFunction, to x: Tensor) -> Tensor
+    /// cap·tanh(x/cap)
+    func softCap(_ x: Tensor, at cap: Float) -> Tensor
     /// Applies dropout during training.
     func dropout(_ x: Tensor, _ p: Float) -> Tensor
     /// Runs `body(x)`. A tape stores only x and runs `body` again in the backward pass.

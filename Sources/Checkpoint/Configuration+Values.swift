@@ -23,6 +23,8 @@ extension GPTConfiguration {
         write("parallel", 1, if: isParallel)
         write("rotary", .text(rotary.text), if: rotary != RotaryPositions())
         if let attentionScale { values["attention_scale"] = .number(Double(attentionScale)) }
+        if let scoreCap { values["score_cap"] = .number(Double(scoreCap)) }
+        if let logitCap { values["logit_cap"] = .number(Double(logitCap)) }
         write("layer_attention", .text(layerAttention.map(\.rawValue).joined(separator: ",")), if: layerAttention != [.full])
         write("sliding_window", .integer(slidingWindow), if: layerAttention.contains(.sliding))
         if let slidingRotary { values["sliding_rotary"] = .text(slidingRotary.text) }
@@ -73,6 +75,8 @@ extension GPTConfiguration {
         if fields.value("attention_scale") != nil {
             attentionScale = Float(try fields.number("attention_scale", "a number from 1e-6 to 1000") { (1e-6...1_000).contains($0) })
         }
+        scoreCap = try fields.cap("score_cap")
+        logitCap = try fields.cap("logit_cap")
         slidingRotary = try fields.rotary("sliding_rotary", width: headWidth)
         slidingWindow = try fields.integer("sliding_window", else: slidingWindow, 1...16_777_216)
         embeddingScale = Float(try fields.number("embedding_scale", else: 1, "a number from 1e-6 to 1e6") { (1e-6...1e6).contains($0) })
@@ -125,6 +129,12 @@ private final class ConfigurationFields {
         if let other, found == nil { return other }
         guard case .number(let value)? = found, isValid(value) else { throw mismatch(name, expected) }
         return value
+    }
+
+    /// The cap of scores or logits; nil if there is no such field.
+    func cap(_ name: String) throws(CheckpointError) -> Float? {
+        if value(name) == nil { return nil }
+        return Float(try number(name, "a number from 1e-3 to 1e6") { GPTConfiguration.possibleCaps.contains($0) })
     }
 
     func choice<Choice>(_ name: String, else other: Choice? = nil, _ choices: [(String, Choice)]) throws(CheckpointError) -> Choice {

@@ -11,20 +11,24 @@ package struct AttentionHeads: Sendable, Hashable {
     package let width: Int
     /// The factor of the scores.
     package let scale: Float
+    /// The limit of the scores, which soft-capping keeps them within: cap·tanh(score/cap), as in Gemma 2. nil: none.
+    package let scoreCap: Float?
     /// The number of positions that a query attends to, its own included (sliding window attention); nil: all up to its own.
     package let window: Int?
 
     /// - Parameter scale: By default 1/√D.
-    package init(_ queries: Int, keys: Int? = nil, width: Int, scale: Float? = nil, window: Int? = nil) {
+    package init(_ queries: Int, keys: Int? = nil, width: Int, scale: Float? = nil, scoreCap: Float? = nil, window: Int? = nil) {
         let keys = keys ?? queries
         require(
-            queries > 0 && keys > 0 && queries % keys == 0 && width > 0 && (window ?? 1) > 0,
-            "attention: \(queries) query heads and \(keys) key heads of \(width) channels, window \(window ?? 0)"
+            queries > 0 && keys > 0 && queries % keys == 0 && width > 0 && (window ?? 1) > 0 && (scale ?? 1) > 0 && (scoreCap ?? 1) > 0,
+            "attention: \(queries) query heads and \(keys) key heads of \(width) channels, window \(window ?? 0), scale \(scale ?? 1), "
+                + "cap \(scoreCap ?? 0)"
         )
         self.queries = queries
         self.keys = keys
         self.width = width
         self.scale = scale ?? 1 / Float(width).squareRoot()
+        self.scoreCap = scoreCap
         self.window = window
     }
 

@@ -71,6 +71,7 @@ package struct Attention {
         p.stride = stride
         p.y_stride = heads.queryWidth
         p.scale = heads.scale
+        p.cap = heads.scoreCap ?? 0
         p.first = first.map { UnsafePointer($0.ids + b * T) }
         p.q = UnsafeRawPointer(q.at(row + h * heads.width))
         p.k = UnsafeRawPointer(k.at(key))

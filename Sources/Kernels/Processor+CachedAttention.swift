@@ -93,6 +93,7 @@ private struct CachedAttentionStep {
         p.precision = cache.precision.code
         p.capacity = cache.capacity
         p.scale = heads.scale
+        p.cap = heads.scoreCap ?? 0
         p.keys = UnsafeRawPointer(cache.keys(layer: layer, head: keyHead))
         p.values = UnsafeRawPointer(cache.values(layer: layer, head: keyHead))
         let endsGroup = (head + 1) % heads.group == 0

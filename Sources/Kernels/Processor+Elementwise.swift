@@ -25,6 +25,27 @@ extension Processor {
         }
     }
 
+    /// y = cap·tanh(x/cap): nearly x for small x, and never beyond ±cap. y may be x.
+    package func softCap(_ x: Buffer, at cap: Float, into y: Buffer) {
+        require(x.count == y.count && cap > 0, "soft cap of \(cap): \(x.count) elements into \(y.count)")
+        measured("soft cap", bytes: x.count * (x.type.size + y.type.size)) {
+            split(x.count, atLeast: 1 << 12, multipleOf: vectorWidth) { range in
+                table.soft_cap(cap, x[range].pointer, x.type.code, y[range].pointer, y.type.code, range.count)
+            }
+        }
+    }
+
+    /// dx = dy·(1 − (y/cap)²), from the result y. dx may be dy.
+    package func softCapGradient(dy: Buffer, y: Buffer, cap: Float, into dx: Buffer) {
+        require(dy.count == y.count && dx.count == y.count && cap > 0, "soft cap gradient: \(dy.count) elements for \(y.count)")
+        measured("soft cap gradient", bytes: y.count * (y.type.size + dy.type.size + dx.type.size)) {
+            split(y.count, atLeast: 1 << 12, multipleOf: vectorWidth) { range in
+                table.soft_cap_gradient(
+                    cap, dy[range].pointer, dy.type.code, y[range].pointer, y.type.code, dx[range].pointer, dx.type.code, range.count)
+            }
+        }
+    }
+
     /// Gated activation: y [N, F] = f(x[:, 0 ..< F])·x[:, F ..< 2F].   x [N, 2F]
     package func gate(_ f: UnaryFunction, _ x: Buffer, N: Int, F: Int, into y: Buffer) {
         require(x.count == 2 * N * F && y.count == N * F, "gate: \(x.count) elements into \(y.count), not [\(N), \(F)]")

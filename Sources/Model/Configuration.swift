@@ -71,6 +71,12 @@ package struct GPTConfiguration: Sendable, Equatable {
     package var qkNorm = QKNorm.none
     /// The factor of attention scores; nil: 1/√D.
     package var attentionScale: Float?
+    /// Soft-caps attention scores, as in Gemma 2: see ``AttentionHeads/scoreCap``.
+    package var scoreCap: Float?
+    /// Soft-caps the logits: cap·tanh(logit/cap).
+    package var logitCap: Float?
+    /// The caps of scores and logits that files may contain.
+    package static let possibleCaps = 1e-3...1e6
     /// The attention of each layer; repeated if there are more layers.
     package var layerAttention = [LayerAttention.full]
     package var slidingWindow = 4_096
@@ -101,7 +107,7 @@ package struct GPTConfiguration: Sendable, Equatable {
     /// How a layer divides queries, keys and values into heads, and what it sees.
     package func attentionHeads(of layer: Int) -> AttentionHeads {
         let window = attention(of: layer) == .sliding ? slidingWindow : nil
-        return AttentionHeads(heads, keys: keyValueHeads, width: headWidth, scale: attentionScale, window: window)
+        return AttentionHeads(heads, keys: keyValueHeads, width: headWidth, scale: attentionScale, scoreCap: scoreCap, window: window)
     }
 
     /// The rotary positions of a layer; nil if it has none.

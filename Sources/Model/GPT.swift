@@ -51,7 +51,7 @@ package struct GPT: Sendable {
     ) -> Tensor {
         let x = hiddenStates(of: ids, documentStarts: documentStarts, on: tape)                       // [B, T, C]
         // The [B, T, V] logits never exist as a whole.
-        return tape.linearCrossEntropy(x, weight: head, targets: targets, count: count)               // []
+        return tape.linearCrossEntropy(x, weight: head, softCap: logitCap, targets: targets, count: count)   // []
     }
 
     /// The cross-entropy of each target, 0 where it is negative, with gradients.   ids, targets [B, T]
@@ -59,7 +59,7 @@ package struct GPT: Sendable {
     /// See ``Tape/linearTargetLosses(_:weight:targets:)``.
     package func targetLosses(of ids: Tensor, predicting targets: Tensor, documentStarts: Tensor? = nil, on tape: Tape) -> Tensor {
         let x = hiddenStates(of: ids, documentStarts: documentStarts, on: tape)                       // [B, T, C]
-        return tape.linearTargetLosses(x, weight: head, targets: targets)                             // [B, T]
+        return tape.linearTargetLosses(x, weight: head, softCap: logitCap, targets: targets)          // [B, T]
     }
 
     /// The cross-entropy of each target that counts, in order, without gradients.   ids, targets [B, T]
@@ -73,15 +73,18 @@ package struct GPT: Sendable {
     ) -> [TokenLosses] {
         tape.withoutRecording {
             let x = hiddenStates(of: ids, documentStarts: documentStarts, on: tape)                   // [B, T, C]
-            return targets.map { tape.linearTokenLosses(x, weight: head, targets: $0) }
+            return targets.map { tape.linearTokenLosses(x, weight: head, softCap: logitCap, targets: $0) }
         }
     }
 
     /// The logits of the next token at every position.   ids [B, T]
     package func logits(of ids: Tensor, documentStarts: Tensor? = nil, on executor: some Executor) -> Tensor {
         let x = hiddenStates(of: ids, documentStarts: documentStarts, on: executor)                   // [B, T, C]
-        return executor.linear(x, weight: head, bias: nil, then: .identity, plus: nil)                // [B, T, V]
+        let logits = executor.linear(x, weight: head, bias: nil, then: .identity, plus: nil)          // [B, T, V]
+        return logitCap.map { executor.softCap(logits, at: $0) } ?? logits                            // [B, T, V]
     }
+
+    private var logitCap: Float? { configuration.logitCap }
 
     /// The final hidden states: embedding, blocks, norm.
     private func hiddenStates(of ids: Tensor, documentStarts: Tensor?, on executor: some Executor) -> Tensor {

@@ -49,9 +49,10 @@ package struct TrainingMemory: Sendable {
         let mlp = (c.isGated ? 3 : 2) * F + (c.hasPostNorms ? 4 : 2) * C
         let block = tokens * ((qkv + mlp) * stored + 8 * C)
         let blocks = isRecomputing ? min(L, 1) * block + L * tokens * C * 4 : L * block
-        // The logits in f32, and the copy of their gradient that the matmuls read.
+        // The logits in f32, and the copy of their gradient that the matmuls read. In f32 the gradient takes the place of the logits,
+        // unless the derivative of their soft cap needs both.
         let logitRows = isRecomputing && lora == nil ? Tape.fewLogitRows(of: c.vocabulary) : Tape.logitRows(of: c.vocabulary)
-        let logits = min(tokens, Double(logitRows)) * V * (precision == .bfloat16 ? 6 : 4)
+        let logits = min(tokens, Double(logitRows)) * V * (precision == .bfloat16 ? 6 : c.logitCap == nil ? 4 : 8)
         let hasNGrams = nGramTokens > 0 && NGramInitialization.isPossible(for: c)
         let initialization = hasNGrams ? NGramInitialization.bytes(for: c, counting: nGramTokens) : 0
         return Double(Self.program) + dataBytes + parameters(of: c) + max(blocks + logits, initialization)

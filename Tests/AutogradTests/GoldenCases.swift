@@ -63,6 +63,7 @@ struct GoldenCase: Sendable, CustomTestStringConvertible {
         GoldenCase("exp") { $0.exp($1.x) },
         GoldenCase("log") { $0.log($1.x) },
         GoldenCase("sqrt") { $0.sqrt($1.x) },
+        GoldenCase("softCap") { $0.softCap($1.x, at: 1.5) },
     ] + activations.map { f in
         GoldenCase("\(f)") { $0.apply(f, to: $1.x) }
     }
@@ -113,6 +114,7 @@ struct GoldenCase: Sendable, CustomTestStringConvertible {
         GoldenCase("causalAttention over \(T), \(H) heads of \(D)") { $0.causalAttention($1.qkv, heads: H) }
     } + [
         GoldenCase("causalAttention in documents of 1 to 65") { $0.causalAttention($1.qkv, heads: 2, documentStarts: $1.documents) },
+        GoldenCase("causalAttention with capped scores") { $0.causalAttention($1.qkv, AttentionHeads(2, width: 9, scoreCap: 1.5)) },
     ]
 
     private static let heads = [(2, 3, 2), (5, 3, 6), (3, 1, 66)].flatMap { (T, H, D) in
@@ -135,6 +137,9 @@ struct GoldenCase: Sendable, CustomTestStringConvertible {
     } + [
         GoldenCase("linearCrossEntropy") { $0.linearCrossEntropy($1.x, weight: $1.weight, targets: $1.targets) },
         GoldenCase("linearCrossEntropy") { $0.linearCrossEntropy($1.x, weight: $1.weight, targets: $1.targets, rows: 5) },
+        GoldenCase("linearCrossEntropy of capped logits") {
+            $0.linearCrossEntropy($1.x, weight: $1.weight, softCap: 0.5, targets: $1.targets, rows: 20)
+        },
     ]
 }
 

@@ -210,8 +210,9 @@ import Testing
             }
         }
         let grouped = AttentionHeads(4, keys: 2, width: 5), sliding = AttentionHeads(2, width: 3, window: 7)
-        let variants = [grouped, .init(3, keys: 1, width: 8, scale: 0.2, window: 3), sliding]
-        for (T, heads) in zip([17, 9, 13], variants) {
+        let capped = AttentionHeads(4, keys: 2, width: 5, scoreCap: 0.7)
+        let variants = [grouped, .init(3, keys: 1, width: 8, scale: 0.2, window: 3), sliding, capped]
+        for (T, heads) in zip([17, 9, 13, 11], variants) {
             expectGradientCheck(of: [.anything([2, T, heads.rowWidth])], on: p, "attention, \(heads)") { tape, x in
                 tape.causalAttention(x[0], heads)
             }
@@ -223,6 +224,9 @@ import Testing
         let p = try Processor(threads: 1, instructionSet: instructionSet)
         for f in [UnaryFunction.silu, .gelu, .exactGELU] {
             expectGradientCheck(of: [.anything([2, 3, 38])], on: p, "gate by \(f)") { tape, x in tape.gate(x[0], by: f) }
+        }
+        expectGradientCheck(of: [.anything([3, 19])], on: p, "soft cap, its input used again") { tape, x in
+            tape.add(tape.softCap(x[0], at: 0.7), x[0])
         }
         expectGradientCheck(of: [.anything([5, 4])], on: p, "used twice") { tape, x in
             tape.add(tape.gate(x[0], by: .silu), tape.slice(x[0], along: 1, 1..<3))
@@ -277,6 +281,9 @@ import Testing
                     expectGradientCheck(of: [.anything([N, C]), .anything([V, C])], on: p, "linearCrossEntropy by \(rows)") {
                         tape, x in
                         tape.linearCrossEntropy(x[0], weight: x[1], targets: tape.ids(targets, [N]), rows: rows)
+                    }
+                    expectGradientCheck(of: [.anything([N, C]), .anything([V, C])], on: p, "capped logits by \(rows)") { tape, x in
+                        tape.linearCrossEntropy(x[0], weight: x[1], softCap: 0.8, targets: tape.ids(targets, [N]), rows: rows)
                     }
                 }
                 expectGradientCheck(of: [.anything([N, C]), .anything([V, C])], on: p, "scaled, its inputs used again") { tape, x in

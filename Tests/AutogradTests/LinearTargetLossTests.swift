@@ -13,6 +13,9 @@ import Testing
                 expectGradientCheck(of: [.anything([7, 5]), .anything([19, 5])], on: p, "\(targets) in chunks of \(rows)") { tape, x in
                     tape.linearTargetLosses(x[0], weight: x[1], targets: tape.ids(targets, [7]), rows: rows)
                 }
+                expectGradientCheck(of: [.anything([7, 5]), .anything([19, 5])], on: p, "\(targets) with capped logits") { tape, x in
+                    tape.linearTargetLosses(x[0], weight: x[1], softCap: 0.8, targets: tape.ids(targets, [7]), rows: rows)
+                }
             }
         }
     }

@@ -69,6 +69,8 @@ import Tokenize
         for (_, preset) in GPTConfiguration.presets { #expect(try GPTConfiguration(preset.values, path: "a.h5") == preset) }
         var configuration = GPTConfiguration.gemma3
         configuration.isParallel = true
+        configuration.scoreCap = 50
+        configuration.logitCap = 30
         configuration.rotary.width = 64
         configuration.layerAttention = [.sliding, .positionless]
         for scaling: RotaryPositions.Scaling in [
@@ -91,6 +93,8 @@ import Tokenize
         #expect(try reason("sliding_window", 0).contains("expected a whole number from 1 to"))
         #expect(try reason("norm_epsilon", .number(0)).contains("expected a number from 1e-12 to 1"))
         #expect(try reason("attention_scale", .number(-1)).contains("expected a number from 1e-6"))
+        #expect(try reason("score_cap", .number(0)).contains("expected a number from 1e-3 to 1e6"))
+        #expect(try reason("logit_cap", .number(.nan)).contains("expected a number from 1e-3 to 1e6"))
         #expect(try reason("embedding_scale", .number(.infinity)).contains("expected a number from 1e-6"))
         for text in ["", "full,", "full,far", "full;full"] {
             #expect(try reason("layer_attention", .text(text)).contains("one to 1,024 of full, sliding, positionless"))

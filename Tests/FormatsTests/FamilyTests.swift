@@ -126,7 +126,7 @@ import Formats
         (SampleFamily.llama, "\"model_type\": \"llama\"", "\"model_type\": \"mixtral\"", "model_type: expected one of gpt2, llama, "),
         (.llama, "\"vocab_size\"", "\"num_local_experts\": 8, \"vocab_size\"", "mixtures of experts are not supported, found 8"),
         (.llama, "\"vocab_size\"", "\"quantization_config\": {\"bits\": 4}, \"vocab_size\"", "quantization_config: expected no such field"),
-        (.gemma3, "\"vocab_size\"", "\"final_logit_softcapping\": 30.0, \"vocab_size\"", "soft-capped logits are not supported"),
+        (.gemma2, "\"final_logit_softcapping\": 4.0", "\"final_logit_softcapping\": 0", "final_logit_softcapping: expected a number from"),
         (.gemma3, "\"vocab_size\"", "\"use_bidirectional_attention\": true, \"vocab_size\"", "use_bidirectional_attention: expected false"),
         (.qwen3, "\"attention_bias\": false", "\"attention_bias\": true", "attention_bias: expected false"),
         (.llama, "\"num_key_value_heads\": 2", "\"num_key_value_heads\": 3", "num_key_value_heads: expected a divisor of the 4 heads"),
@@ -150,6 +150,10 @@ import Formats
             return "accepted"
         }
         #expect(try reason(.qwen2) { $0.layerAttention = [.full, .sliding] }.contains("layers with a sliding window"))
+        #expect(try reason(.gemma3) { $0.scoreCap = 5 }.contains("its attention scores are soft-capped, and Gemma 3's are not"))
+        #expect(try reason(.qwen2) { $0.logitCap = 5 }.contains("its logits are soft-capped, and Qwen2's are not"))
+        #expect(try reason(.gemma2) { $0.scoreCap = nil }.contains("llama.cpp expects soft-capped scores and logits"))
+        #expect(try reason(.gemma2) { $0.layerAttention = [.full, .sliding] }.contains("a sliding window in the first of every two layers"))
         #expect(try reason(.gemma3) { $0.attentionScale = 0.5 }.contains("its attention scores are multiplied by 0.5"))
         #expect(try reason(.llama) { $0.rotary.scaling = .yarn(factor: 2, fast: 32, slow: 1, context: 8, magnitude: 1, truncates: false) }
             .contains("rounds the range of its YaRN scaling"))

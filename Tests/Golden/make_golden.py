@@ -228,10 +228,18 @@ def attention_mask(T, documents=None):
     return causal if documents is None else causal & (positions >= documents[..., None])[:, None]
 
 
-def attention(qkv, heads, documents=None):
+def soft_capped(x, cap):
+    return cap * torch.tanh(x / cap)
+
+
+def attention(qkv, heads, documents=None, cap=None):
     B, T, C = qkv.shape[0], qkv.shape[1], qkv.shape[2] // 3
     q, k, v = (part.reshape(B, T, heads, C // heads).transpose(1, 2) for part in qkv.split(C, dim=-1))
-    y = F.scaled_dot_product_attention(q, k, v, attn_mask=attention_mask(T, documents))
+    if cap is None:
+        y = F.scaled_dot_product_attention(q, k, v, attn_mask=attention_mask(T, documents))
+    else:
+        scores = soft_capped(q @ k.mT / (C // heads) ** 0.5, cap)
+        y = scores.masked_fill(~attention_mask(T, documents), -torch.inf).softmax(-1) @ v
     return y.transpose(1, 2).reshape(B, T, C)
 
 
@@ -247,10 +255,11 @@ def attentions():
          qkv=normal(2, 65, 3 * 2 * 5, deviation=1), documents=starts([65], [1, 3, 17, 33, 11]))
 
 
-def losses():
-    def cross_entropy(x, targets):
-        return F.cross_entropy(x.flatten(0, -2), targets.flatten().long(), ignore_index=IGNORED)
+def cross_entropy(x, targets):
+    return F.cross_entropy(x.flatten(0, -2), targets.flatten().long(), ignore_index=IGNORED)
 
+
+def losses():
     for C, rows in [(3, (17,)), (65, (3, 5))]:
         case(f"crossEntropy of {C}", cross_entropy, x=normal(*rows, C, deviation=2), targets=ids(*rows, below=C))
         case(f"crossEntropy of {C}, some ignored", cross_entropy, x=normal(*rows, C, deviation=2), targets=some_ignored(ids(*rows, below=C)))
@@ -287,6 +296,10 @@ def later_functions():
     case("silu", lambda x: F.silu(x), x=normal(3, 65, deviation=2))
     case("linear then silu", lambda input, weight, bias: F.silu(F.linear(input, weight, bias)),
          input=normal(5, 33), weight=normal(17, 33), bias=normal(17))
+    case("softCap", lambda x: soft_capped(x, 1.5), x=normal(3, 65, deviation=2))
+    case("causalAttention with capped scores", lambda qkv: attention(qkv, 2, cap=1.5), qkv=normal(2, 65, 3 * 2 * 9, deviation=1))
+    case("linearCrossEntropy of capped logits", lambda x, weight, targets: cross_entropy(soft_capped(x @ weight.mT, 0.5), targets),
+         x=normal(2, 17, 33), weight=normal(65, 33), targets=some_ignored(ids(2, 17, below=65)))
 
 
 # A GPT as in Sources/Model/GPT.swift.

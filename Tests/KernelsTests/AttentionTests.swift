@@ -25,6 +25,8 @@ import Testing
             AttentionSample(B: 1, T: 131, H: 3, K: 1, D: 33, window: 40, hasDocuments: hasDocuments),
             AttentionSample(B: 2, T: 100, H: 2, D: 8, window: 1, hasDocuments: hasDocuments),
             AttentionSample(B: 1, T: 210, H: 6, K: 2, D: 20, window: 97, hasDocuments: hasDocuments),
+            AttentionSample(B: 2, T: 50, H: 4, K: 2, D: 16, cap: 0.3, hasDocuments: hasDocuments),
+            AttentionSample(B: 1, T: 131, H: 2, D: 33, window: 60, cap: 2, hasDocuments: hasDocuments),
         ]
         for sample in samples {
             for type in [DataType.float32, .bfloat16] {
@@ -84,10 +86,10 @@ private struct AttentionSample {
     let dy: [Float]                  // [B, T, H·D]
     var first: [Int32]?              // [B, T]
 
-    init(B: Int, T: Int, H: Int, K: Int? = nil, D: Int, window: Int? = nil, hasDocuments: Bool) {
+    init(B: Int, T: Int, H: Int, K: Int? = nil, D: Int, window: Int? = nil, cap: Float? = nil, hasDocuments: Bool) {
         self.B = B
         self.T = T
-        heads = AttentionHeads(H, keys: K, width: D, scale: window.map { _ in 0.3 }, window: window)
+        heads = AttentionHeads(H, keys: K, width: D, scale: window.map { _ in 0.3 }, scoreCap: cap, window: window)
         qkv = TestRandom.numbers(B * T * heads.rowWidth, seed: 1)
         dy = TestRandom.numbers(B * T * heads.queryWidth, seed: 2)
         // Documents of 1, 2, 3 … positions.
@@ -115,7 +117,10 @@ private struct AttentionSample {
         let x = qkv.map { Double(type == .bfloat16 ? rounded($0) : $0) }, H = heads.queries, D = heads.width
         let gradient = dy.map { Double(type == .bfloat16 ? rounded($0) : $0) }
         func dot(_ a: [Double], _ i: Int, _ b: [Double], _ j: Int) -> Double { (0..<D).reduce(0) { $0 + a[i + $1] * b[j + $1] } }
-        let scale = Double(heads.scale)
+        let scale = Double(heads.scale), cap = heads.scoreCap.map(Double.init)
+        func capped(_ score: Double) -> Double { cap.map { $0 * tanh(score / $0) } ?? score }
+        /// The derivative of the soft cap, from its result.
+        func slope(_ score: Double) -> Double { cap.map { 1 - score / $0 * (score / $0) } ?? 1 }
         var y = [Double](repeating: 0, count: dy.count), logSums = [Double](repeating: 0, count: B * H * T)
         var dx = [Double](repeating: 0, count: x.count)
         for b in 0..<B {
@@ -126,14 +131,14 @@ private struct AttentionSample {
                 for t in 0..<T {
                     let out = (b * T + t) * heads.queryWidth + h * D
                     let low = max(Int(first?[b * T + t] ?? 0), t + 1 - (heads.window ?? T))
-                    let scores = (low...t).map { dot(x, at(t, 0), x, at($0, 1)) * scale }
+                    let scores = (low...t).map { capped(dot(x, at(t, 0), x, at($0, 1)) * scale) }
                     let top = scores.max() ?? 0, sum = scores.reduce(0) { $0 + exp($1 - top) }
                     logSums[(b * H + h) * T + t] = top + log(sum)
                     let probs = scores.map { exp($0 - top) / sum }
                     for (s, p) in zip(low...t, probs) { for d in 0..<D { y[out + d] += p * x[at(s, 2) + d] } }
                     let projection = dot(gradient, out, y, out)
                     for (s, p) in zip(low...t, probs) {
-                        let ds = p * (dot(gradient, out, x, at(s, 2)) - projection) * scale
+                        let ds = p * (dot(gradient, out, x, at(s, 2)) - projection) * scale * slope(scores[s - low])
                         for d in 0..<D {
                             dx[at(s, 2) + d] += p * gradient[out + d]
                             dx[at(t, 0) + d] += ds * x[at(s, 1) + d]

@@ -31,6 +31,29 @@ import Testing
         }
     }
 
+    @Test(arguments: ProcessorVariant.all)
+    func `soft caps and their derivatives agree with the C library`(variant: ProcessorVariant) throws {
+        let p = try variant.processor()
+        for count in Self.counts {
+            for cap: Float in [0.5, 30] {
+                let x = TestRandom.numbers(count, seed: 1).map { 40 * $0 }, dy = TestRandom.numbers(count, seed: 2)
+                let expected = x.map { Double(cap) * tanh(Double($0) / Double(cap)) }
+                let y = p.buffer(x)
+                p.softCap(y, at: cap, into: y)
+                expectClose(p.floats(y), expected, within: .forward, "\(count) capped at \(cap)")
+                let slopes = zip(p.floats(y), dy).map { Double($1) * (1 - Double($0) / Double(cap) * (Double($0) / Double(cap))) }
+                for type in [DataType.float32, .bfloat16] {
+                    let dx = p.buffer(dy, type), tolerance = type == .float32 ? Tolerance.forward : .bfloat16Gradient
+                    p.softCapGradient(dy: dx, y: y, cap: cap, into: dx)
+                    expectClose(p.floats(dx), slopes, within: tolerance, terms: 1, "derivative of \(count) capped at \(cap)")
+                    let stored = p.buffer(of: count, type)
+                    p.softCap(p.buffer(x), at: cap, into: stored)
+                    expectClose(p.floats(stored), expected, within: type == .float32 ? .forward : .stored, "\(type) capped at \(cap)")
+                }
+            }
+        }
+    }
+
     @Test(arguments: ProcessorVariant.all, UnaryFunction.allCases)
     func `unary functions of extreme values agree with the C library`(variant: ProcessorVariant, f: UnaryFunction) throws {
         let p = try variant.processor()

@@ -16,7 +16,8 @@ import Testing
                 let key = C + h / (heads.queries / heads.keys) * D, value = key + heads.keyWidth, low = max(0, t + 1 - (heads.window ?? T))
                 let q = (0..<D).map { Double(qkv[t * row + h * D + $0]) }
                 let scores = (low...t).map { s in
-                    (0..<D).reduce(0.0) { $0 + q[$1] * Double(rounding(qkv[s * row + key + $1])) } * Double(heads.scale)
+                    let score = (0..<D).reduce(0.0) { $0 + q[$1] * Double(rounding(qkv[s * row + key + $1])) } * Double(heads.scale)
+                    return heads.scoreCap.map { Double($0) * tanh(score / Double($0)) } ?? score
                 }
                 let top = scores.max() ?? 0, weights = scores.map { exp($0 - top) }, sum = weights.reduce(0, +)
                 for d in 0..<D {
@@ -37,6 +38,7 @@ import Testing
             (130, .init(1, width: 64)),
             (20, .init(1, width: 129)), (40, .init(6, keys: 2, width: 16)), (150, .init(4, keys: 1, width: 32, scale: 0.1, window: 37)),
             (100, .init(2, width: 8, window: 1)), (90, .init(4, keys: 2, width: 20, window: 64)),
+            (75, .init(4, keys: 2, width: 20, scoreCap: 1.5)), (90, .init(2, width: 40, scale: 0.2, scoreCap: 0.5, window: 30)),
         ]
         for (T, heads) in cases {
             let qkv = TestRandom.numbers(T * heads.rowWidth, seed: UInt64(T)).map { 2 * $0 }

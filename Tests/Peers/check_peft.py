@@ -33,7 +33,7 @@ LINEAR = {
     "gpt_neox": ["query_key_value", "dense", "dense_h_to_4h", "dense_4h_to_h"],
 }
 LLAMA = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
-NAMES = ["gpt2", "llama", "llama-biases", "mistral", "qwen2", "qwen3", "gemma3", "pythia", "gpt-neox-in-sequence"]
+NAMES = ["gpt2", "llama", "llama-biases", "mistral", "qwen2", "qwen3", "gemma2", "gemma3", "pythia", "gpt-neox-in-sequence"]
 # Families whose loss curves are compared: fused and separate queries, keys and values, norms before and after, tied heads.
 # Families with all kinds of adapters, and adapters that slm trained.
 COMPLETE = ["gpt2", "llama", "pythia"]

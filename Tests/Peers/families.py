@@ -3,7 +3,7 @@ import json
 
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-from transformers import (AutoModelForCausalLM, Gemma3TextConfig, GPT2Config, GPTNeoXConfig, LlamaConfig, MistralConfig, Qwen2Config, Qwen3Config)
+from transformers import (AutoModelForCausalLM, Gemma2Config, Gemma3TextConfig, GPT2Config, GPTNeoXConfig, LlamaConfig, MistralConfig, Qwen2Config, Qwen3Config)
 
 SMALL = dict(hidden_size=64, intermediate_size=96, num_hidden_layers=3, num_attention_heads=4, num_key_value_heads=2, vocab_size=320, max_position_embeddings=256)
 LLAMA3 = dict(rope_type="llama3", factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0, original_max_position_embeddings=64)
@@ -27,9 +27,13 @@ MODELS = {
     "qwen2": Qwen2Config(**SMALL, tie_word_embeddings=True, **rope(1_000_000.0)),
     "qwen2-sliding": Qwen2Config(**SMALL, use_sliding_window=True, sliding_window=24, max_window_layers=1, **rope(1_000_000.0)),
     "qwen3": Qwen3Config(**SMALL, head_dim=32, tie_word_embeddings=True, **rope(1_000_000.0)),
+    # Caps near the largest scores and logits, so that they matter.
+    "gemma2": Gemma2Config(**SMALL, head_dim=32, query_pre_attn_scalar=32, sliding_window=24, attn_logit_softcapping=3.0, final_logit_softcapping=4.0),
+    "gemma2-uncapped": Gemma2Config(**SMALL, head_dim=32, query_pre_attn_scalar=24, sliding_window=24, attn_logit_softcapping=None, final_logit_softcapping=None),
     "gemma3": Gemma3TextConfig(**{**SMALL, "num_hidden_layers": 7}, head_dim=32, query_pre_attn_scalar=32, sliding_window=24),
     "gemma3-scaled": Gemma3TextConfig(**SMALL, head_dim=32, query_pre_attn_scalar=24, sliding_window=24, layer_types=["full_attention", "sliding_attention", "full_attention"],
                                       rope_parameters=dict(full_attention=dict(rope_type="linear", factor=8.0, rope_theta=1_000_000.0), sliding_attention=dict(rope_type="default", rope_theta=10_000.0))),
+    "gemma3-capped": Gemma3TextConfig(**{**SMALL, "num_hidden_layers": 7}, head_dim=32, query_pre_attn_scalar=32, sliding_window=24, final_logit_softcapping=4.0),
     "pythia": GPTNeoXConfig(**GPT_NEOX, rope_parameters=dict(rope_type="default", rope_theta=10_000.0, partial_rotary_factor=0.25)),
     "gpt-neox-in-sequence": GPTNeoXConfig(**GPT_NEOX, use_parallel_residual=False, rope_parameters=dict(rope_type="default", rope_theta=10_000.0, partial_rotary_factor=1.0)),
 }
@@ -57,7 +61,7 @@ def random_model(config, seed=1, deviation=0.08):
             if parameter.dim() > 1:
                 parameter.normal_(0, deviation)
             elif name.endswith("weight"):
-                parameter.normal_(0 if config.model_type == "gemma3_text" else 1, 0.1)
+                parameter.normal_(0 if config.model_type.startswith("gemma") else 1, 0.1)
             else:
                 parameter.normal_(0, 0.05)
     return model

@@ -6,7 +6,7 @@ import Tokenize
 
 /// Small models of the families that slm exchanges with other programs, with random weights.
 package enum SampleFamily: String, CaseIterable, Sendable {
-    case gpt2, llama, llama3, mistral, qwen2, qwen3, gemma3, gptNeoX
+    case gpt2, llama, llama3, mistral, qwen2, qwen3, gemma2, gemma3, gptNeoX
 
     /// The `model_type` of transformers.
     package var modelType: String {
@@ -32,7 +32,7 @@ package enum SampleFamily: String, CaseIterable, Sendable {
         c.hiddenWidth = 64
         guard self != .gpt2 else { return c }
         c.positions = .rotary
-        c.isTied = self == .qwen2 || self == .gemma3
+        c.isTied = [.qwen2, .gemma2, .gemma3].contains(self)
         if self == .gptNeoX {
             c.isParallel = true
             c.activation = .exactGELU
@@ -57,13 +57,18 @@ package enum SampleFamily: String, CaseIterable, Sendable {
         case .qwen3:
             c.qkNorm = .scaled
             c.headWidth = 16
-        case .gemma3:
-            c.qkNorm = .scaled
+        case .gemma2, .gemma3:
             c.hasPostNorms = true
             c.activation = .gelu
             c.embeddingScale = Float(32).squareRoot()
             c.layerAttention = [.sliding, .full]
             c.slidingWindow = 8
+            if self == .gemma2 {
+                c.scoreCap = 3
+                c.logitCap = 4
+                break
+            }
+            c.qkNorm = .scaled
             c.slidingRotary = .init()
             c.rotary = .init(base: 1_000_000)
         default: break

@@ -3,7 +3,7 @@ package import Kernels
 extension Tape {
     /// y = softmax(scale·q·kᵀ)·v for each head, where each position sees itself and earlier ones.   qkv [B, T, (H + 2·K)·D]; y [B, T, H·D]
     ///
-    /// Never holds a T × T matrix (like FlashAttention).
+    /// With a cap, the scores scale·q·kᵀ are soft-capped before the softmax. Never holds a T × T matrix (like FlashAttention).
     ///
     /// - Parameter documentStarts: [B, T], for each position the first position of its conversation, before which it sees nothing.
     ///   This lets several conversations share a row.

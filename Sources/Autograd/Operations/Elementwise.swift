@@ -10,6 +10,27 @@ extension Tape {
     }
 }
 
+extension Tape {
+    /// y = cap·tanh(x/cap), which keeps y within ±cap.
+    package func softCap(_ x: Tensor, at cap: Float) -> Tensor {
+        let x = contiguous(x)
+        let y = empty(x.shape, x.type)
+        processor.softCap(x.elements, at: cap, into: y.elements)
+        return record(y, from: [GradientTarget(x)]) { SoftCap(cap: cap, x: GradientTarget(x), y: y) }
+    }
+}
+
+/// y = cap·tanh(x/cap):   dx += dy·(1 − (y/cap)²)
+private struct SoftCap: Operation {
+    let cap: Float
+    let x: GradientTarget
+    let y: Tensor
+
+    func backward(_ dy: Tensor, on tape: Tape) {
+        tape.writeGradient(to: x) { dx in tape.processor.softCapGradient(dy: dy.elements, y: y.elements, cap: cap, into: dx) }
+    }
+}
+
 /// y = f(x):   dx += dy·f'(x)
 private struct Elementwise: Operation {
     let f: UnaryFunction

@@ -7,20 +7,28 @@ extension Tape {
     /// Works in chunks: at most `rows` rows of logits exist at a time. If gradients are needed, they are computed along with the loss while
     /// the logits of a chunk exist.
     ///
-    /// - Parameter count: The divisor of the sum when this is only part of a larger batch; by default the number of targets that count.
-    package func linearCrossEntropy(_ x: Tensor, weight: Tensor, targets: Tensor, count: Int? = nil, rows most: Int? = nil) -> Tensor {
-        linearCrossEntropy(x, .tensor(weight), targets: targets, count: count, rows: most)
+    /// - Parameters:
+    ///   - cap: Soft-caps the logits: see ``softCap(_:at:)``.
+    ///   - count: The divisor of the sum when this is only part of a larger batch; by default the number of targets that count.
+    package func linearCrossEntropy(
+        _ x: Tensor, weight: Tensor, softCap cap: Float? = nil, targets: Tensor, count: Int? = nil, rows most: Int? = nil
+    ) -> Tensor {
+        linearCrossEntropy(x, .tensor(weight), softCap: cap, targets: targets, count: count, rows: most)
     }
 
     /// The same with a weight that may be quantized.
-    package func linearCrossEntropy(_ x: Tensor, weight: Parameter, targets: Tensor, count: Int? = nil) -> Tensor {
-        linearCrossEntropy(x, matrix(of: weight), targets: targets, count: count, rows: nil)
+    package func linearCrossEntropy(
+        _ x: Tensor, weight: Parameter, softCap cap: Float? = nil, targets: Tensor, count: Int? = nil
+    ) -> Tensor {
+        linearCrossEntropy(x, matrix(of: weight), softCap: cap, targets: targets, count: count, rows: nil)
     }
 
-    private func linearCrossEntropy(_ x: Tensor, _ weight: WeightMatrix, targets: Tensor, count: Int?, rows most: Int?) -> Tensor {
+    private func linearCrossEntropy(
+        _ x: Tensor, _ weight: WeightMatrix, softCap cap: Float?, targets: Tensor, count: Int?, rows most: Int?
+    ) -> Tensor {
         require(targets.isTarget(of: x), "linearCrossEntropy: targets \(targets.shape) for \(x.shape)")
         let scale = targets.meanFactor(of: count)
-        return linearCrossEntropy(x, weight, scale: scale, rows: most) { logits, rows, V, stride, losses, dLogits in
+        return linearCrossEntropy(x, weight, softCap: cap, scale: scale, rows: most) { logits, rows, V, stride, losses, dLogits in
             processor.crossEntropy(
                 logits, N: rows.count, V: V, stride: stride, targets: targets.elements[rows], losses: losses, gradient: dLogits,
                 scale: scale
@@ -31,7 +39,9 @@ extension Tape {
     /// The sum over all rows of −Σ p·log softmax(x·Wᵀ)[token], for target distributions p over several tokens.   x [N, C], W [V, C]
     package func linearCrossEntropy(_ x: Tensor, weight: Tensor, softTargets: SoftTargets) -> Tensor {
         require(softTargets.rows == x.shape.rows.0, "linearCrossEntropy: soft targets for \(softTargets.rows) rows of \(x.shape)")
-        return linearCrossEntropy(x, .tensor(weight), scale: 1, rows: softTargets.rows) { logits, rows, V, stride, losses, dLogits in
+        return linearCrossEntropy(
+            x, .tensor(weight), softCap: nil, scale: 1, rows: softTargets.rows
+        ) { logits, rows, V, stride, losses, dLogits in
             processor.crossEntropy(
                 logits, N: rows.count, V: V, stride: stride, softTargets: softTargets, losses: losses, gradient: dLogits, scale: 1
             )
@@ -39,7 +49,7 @@ extension Tape {
     }
 
     private func linearCrossEntropy(
-        _ x: Tensor, _ weight: WeightMatrix, scale: Float, rows most: Int?,
+        _ x: Tensor, _ weight: WeightMatrix, softCap cap: Float?, scale: Float, rows most: Int?,
         _ crossEntropy: (_ logits: Buffer, Range<Int>, _ V: Int, _ stride: Int, _ losses: Buffer, _ dLogits: Buffer?) -> Void
     ) -> Tensor {
         let x = contiguous(x)
@@ -56,10 +66,11 @@ extension Tape {
         let dx = needsGradient && GradientTarget(x).needsGradient ? processor.buffer(of: N * C, isWhole ? x.type : .float32) : nil
         let dw = needsGradient && weight.gradient?.needsGradient ?? false ? processor.buffer(of: V * C, .float32) : nil
         var dLogits: Buffer?
-        forEachChunk(of: x, through: weight, atMost: most) { rows, features, logits, stride in
-            if needsGradient, dLogits == nil { dLogits = precision == .float32 ? logits : processor.buffer(of: logits.count, precision) }
+        forEachChunk(of: x, through: weight, softCap: cap, atMost: most) { rows, features, logits, stride in
+            if needsGradient, dLogits == nil { dLogits = gradientBuffer(of: logits, softCap: cap) }
             crossEntropy(logits, rows, V, stride, losses[rows], dLogits)
             guard let dLogits else { return }
+            if let cap { processor.softCapGradient(dy: dLogits, y: logits, cap: cap, into: dLogits) }
             let slope = Matrix(dLogits, rows: rows.count, columns: V, rowStride: stride)
             if let dx {
                 let part = Matrix(dx[rows.lowerBound * C..<rows.upperBound * C], rows: rows.count, columns: C)
@@ -90,9 +101,14 @@ extension Tape {
         return savesMemory && isTrained ? Self.fewLogitRows(of: weight.shape[0]) : Self.logitRows(of: weight.shape[0])
     }
 
+    /// Where the gradient of a chunk of logits is computed: in their place, unless they are needed for the derivative of the soft cap.
+    func gradientBuffer(of logits: Buffer, softCap cap: Float?) -> Buffer {
+        precision == .float32 && cap == nil ? logits : processor.buffer(of: logits.count, precision)
+    }
+
     /// Computes the logits x·Wᵀ chunk by chunk, in one buffer with rows `stride` apart.   x [.., C], W [V, C]
     func forEachChunk(
-        of x: Tensor, through weight: WeightMatrix, atMost most: Int,
+        of x: Tensor, through weight: WeightMatrix, softCap cap: Float?, atMost most: Int,
         _ body: (_ rows: Range<Int>, _ features: Matrix, _ logits: Buffer, _ stride: Int) -> Void
     ) {
         let (N, C) = x.shape.rows
@@ -114,6 +130,7 @@ extension Tape {
                 matmul.precision = matmulPrecision
                 processor.run(matmul, as: "head")
             }
+            if let cap { processor.softCap(logits, at: cap, into: logits) }
             body(rows, features, logits, stride)
         }
     }

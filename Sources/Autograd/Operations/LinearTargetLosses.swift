@@ -5,16 +5,20 @@ extension Tape {
     ///
     /// For losses that weigh targets by what all of them turn out to be, as preference losses do: the gradient of each y is known only
     /// after the forward pass. So the backward pass computes the logits again, instead of storing them. Ignored targets cost nothing.
-    package func linearTargetLosses(_ x: Tensor, weight: Parameter, targets: Tensor) -> Tensor {
-        linearTargetLosses(x, matrix(of: weight), targets: targets, rows: nil)
+    package func linearTargetLosses(_ x: Tensor, weight: Parameter, softCap cap: Float? = nil, targets: Tensor) -> Tensor {
+        linearTargetLosses(x, matrix(of: weight), softCap: cap, targets: targets, rows: nil)
     }
 
     /// - Parameter most: The most rows of logits that exist at a time.
-    package func linearTargetLosses(_ x: Tensor, weight: Tensor, targets: Tensor, rows most: Int? = nil) -> Tensor {
-        linearTargetLosses(x, .tensor(weight), targets: targets, rows: most)
+    package func linearTargetLosses(
+        _ x: Tensor, weight: Tensor, softCap cap: Float? = nil, targets: Tensor, rows most: Int? = nil
+    ) -> Tensor {
+        linearTargetLosses(x, .tensor(weight), softCap: cap, targets: targets, rows: most)
     }
 
-    private func linearTargetLosses(_ x: Tensor, _ weight: WeightMatrix, targets: Tensor, rows most: Int?) -> Tensor {
+    private func linearTargetLosses(
+        _ x: Tensor, _ weight: WeightMatrix, softCap cap: Float?, targets: Tensor, rows most: Int?
+    ) -> Tensor {
         require(targets.isTarget(of: x), "linearTargetLosses: targets \(targets.shape) for \(x.shape)")
         let x = contiguous(x)
         let (N, C) = x.shape.rows
@@ -28,7 +32,7 @@ extension Tape {
         processor.embed(rows.elements, table: x.elements, C: C, plus: nil, period: 1, into: features.elements)
         let countedTargets = ids(counted.map { allTargets[$0] }, [counted.count])
         let losses = empty([counted.count])
-        forEachChunk(of: features, through: weight, atMost: most) { rows, _, logits, stride in
+        forEachChunk(of: features, through: weight, softCap: cap, atMost: most) { rows, _, logits, stride in
             processor.crossEntropy(
                 logits, N: rows.count, V: weight.shape[0], stride: stride, targets: countedTargets.elements[rows],
                 losses: losses.elements[rows], gradient: nil, scale: 0)
@@ -38,16 +42,19 @@ extension Tape {
         let inputs = [GradientTarget(x)] + (weight.gradient.map { [$0] } ?? [])
         return record(constant(values, targets.shape), from: inputs) {
             LinearTargetLosses(
-                x: GradientTarget(x), features: features, weight: weight, targets: countedTargets, counted: counted, N: N, most: most)
+                x: GradientTarget(x), features: features, weight: weight, softCap: cap, targets: countedTargets, counted: counted, N: N,
+                most: most)
         }
     }
 }
 
 /// With the logits u = x·Wᵀ:   du[n] = dy[n]·(softmax(u[n]) − one-hot(target[n])),   dx += du·W,   dW += duᵀ·x
+/// A soft cap multiplies du by its derivative.
 private struct LinearTargetLosses: Operation {
     let x: GradientTarget
     let features: Tensor             // [M, C]: the rows of x with a target that counts
     let weight: WeightMatrix
+    let softCap: Float?
     let targets: Tensor              // [M]
     let counted: [Int]               // [M]: their indices in x
     let N, most: Int
@@ -64,8 +71,8 @@ private struct LinearTargetLosses: Operation {
         let dx = x.needsGradient ? processor.buffer(of: (M + 1) * C, type) : nil
         if let dx { processor.clear(dx[M * C..<(M + 1) * C]) }
         var dLogits: Buffer?
-        tape.forEachChunk(of: features, through: weight, atMost: most) { rows, features, logits, stride in
-            let du = dLogits ?? (tape.precision == .float32 ? logits : processor.buffer(of: logits.count, tape.precision))
+        tape.forEachChunk(of: features, through: weight, softCap: softCap, atMost: most) { rows, features, logits, stride in
+            let du = dLogits ?? tape.gradientBuffer(of: logits, softCap: softCap)
             dLogits = du
             // The targets of a sequence have the same slope.
             var start = rows.lowerBound
@@ -77,6 +84,7 @@ private struct LinearTargetLosses: Operation {
                     losses: nil, gradient: du[offset..<du.count], scale: slopes[start])
                 start = end
             }
+            if let softCap { processor.softCapGradient(dy: du, y: logits, cap: softCap, into: du) }
             let slope = Matrix(du, rows: rows.count, columns: V, rowStride: stride)
             if let dx {
                 let part = Matrix(dx[rows.lowerBound * C..<rows.upperBound * C], rows: rows.count, columns: C)

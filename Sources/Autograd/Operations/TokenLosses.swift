@@ -21,16 +21,20 @@ extension Tape {
     /// The cross-entropy of each single target, without gradients. Rows whose target is negative are skipped.   x [.., C], W [V, C]
     ///
     ///     let tokenLosses = tape.withoutRecording { tape.linearTokenLosses(x, weight: head, targets: targets) }
-    package func linearTokenLosses(_ x: Tensor, weight: Tensor, targets: Tensor, rows most: Int? = nil) -> TokenLosses {
-        linearTokenLosses(x, .tensor(weight), targets: targets, rows: most)
+    package func linearTokenLosses(
+        _ x: Tensor, weight: Tensor, softCap cap: Float? = nil, targets: Tensor, rows most: Int? = nil
+    ) -> TokenLosses {
+        linearTokenLosses(x, .tensor(weight), softCap: cap, targets: targets, rows: most)
     }
 
     /// The same with a weight that may be quantized.
-    package func linearTokenLosses(_ x: Tensor, weight: Parameter, targets: Tensor) -> TokenLosses {
-        linearTokenLosses(x, matrix(of: weight), targets: targets, rows: nil)
+    package func linearTokenLosses(_ x: Tensor, weight: Parameter, softCap cap: Float? = nil, targets: Tensor) -> TokenLosses {
+        linearTokenLosses(x, matrix(of: weight), softCap: cap, targets: targets, rows: nil)
     }
 
-    private func linearTokenLosses(_ x: Tensor, _ weight: WeightMatrix, targets: Tensor, rows most: Int?) -> TokenLosses {
+    private func linearTokenLosses(
+        _ x: Tensor, _ weight: WeightMatrix, softCap cap: Float?, targets: Tensor, rows most: Int?
+    ) -> TokenLosses {
         require(!isRecording, "linearTokenLosses has no derivative: call it inside withoutRecording")
         let x = contiguous(x)
         let (N, C) = x.shape.rows
@@ -53,7 +57,7 @@ extension Tape {
         }
         let losses = empty([counted.count])
         let hits = empty([counted.count], .int32)
-        forEachChunk(of: features, through: weight, atMost: most) { rows, _, logits, stride in
+        forEachChunk(of: features, through: weight, softCap: cap, atMost: most) { rows, _, logits, stride in
             processor.crossEntropy(
                 logits, N: rows.count, V: V, stride: stride, targets: countedTargets.elements[rows], losses: losses.elements[rows],
                 hits: hits.elements[rows], gradient: nil, scale: 0

@@ -36,6 +36,8 @@ struct FamilyFeatures {
     /// Whether token embeddings are multiplied by √C.
     var scalesEmbeddings = false
     var hasAttentionScale = false
+    /// Whether attention scores can be soft-capped, and logits.
+    var hasScoreCap = false, hasLogitCap = false
     var activations = UnaryFunction.allCases
 
     /// Why a model cannot be stored as one of this family; empty if it can.
@@ -60,6 +62,8 @@ struct FamilyFeatures {
         let scale = c.embeddingScale / embeddingScale(width: c.width)
         check(abs(scale - 1) < 1e-6, "its token embeddings are multiplied by \(c.embeddingScale)")
         check(hasAttentionScale || c.hasUsualAttentionScale, "its attention scores are multiplied by \(c.attentionScale ?? 1)")
+        check(hasScoreCap || c.scoreCap == nil, "its attention scores are soft-capped, and \(name)'s are not")
+        check(hasLogitCap || c.logitCap == nil, "its logits are soft-capped, and \(name)'s are not")
         check(activations.contains(c.activation), "\(name) lacks its activation, \(c.activation)")
         differences += slidingDifferences(c) + rotaryDifferences(c)
         return differences
@@ -121,9 +125,13 @@ struct FamilyFeatures {
     static let mistral = FamilyFeatures(name: "Mistral", sliding: .all)
     static let qwen2 = FamilyFeatures(name: "Qwen2", biases: [.queriesKeysValues], sliding: .some)
     static let qwen3 = FamilyFeatures(name: "Qwen3", qkNorm: .scaled, sliding: .some)
+    static let gemma2 = FamilyFeatures(
+        name: "Gemma 2", hasPostNorms: true, sliding: .some, scalesEmbeddings: true, hasAttentionScale: true, hasScoreCap: true,
+        hasLogitCap: true
+    )
     static let gemma3 = FamilyFeatures(
         name: "Gemma 3", qkNorm: .scaled, hasPostNorms: true, sliding: .some, hasSlidingRotary: true, scalesEmbeddings: true,
-        hasAttentionScale: true
+        hasAttentionScale: true, hasScoreCap: true, hasLogitCap: true
     )
     static let gptNeoX = FamilyFeatures(
         name: "GPT-NeoX", norm: .layer, isGated: false, canBeParallel: true, hasOwnHeads: false, biases: [.all], hasPartialRotary: true

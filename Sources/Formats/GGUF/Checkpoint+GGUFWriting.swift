@@ -148,14 +148,16 @@ extension GGUFHeader {
         add("\(prefix).attention.layer_norm_\(c.norm == .rms ? "rms_" : "")epsilon", c.normEpsilon)
         if architecture == .gptNeoX { add("\(prefix).use_parallel_residual", c.isParallel) }
         if c.positions == .rotary { addRotary(c.rotary, c, prefix) }
+        if let cap = c.scoreCap { add("\(prefix).attn_logit_softcapping", cap) }
+        if let cap = c.logitCap { add("\(prefix).final_logit_softcapping", cap) }
         if c.layerAttention.contains(.sliding) {
             let isSliding = (0..<c.layers).map { c.attention(of: $0) == .sliding }
             add("\(prefix).attention.sliding_window", UInt32(c.slidingWindow))
             // Older versions of llama.cpp know only this pattern, and no key for it.
-            if isSliding.indices.contains(where: { isSliding[$0] == (($0 + 1) % 6 == 0) }) {
+            if architecture == .gemma3, isSliding.indices.contains(where: { isSliding[$0] == (($0 + 1) % 6 == 0) }) {
                 add("\(prefix).attention.sliding_window_pattern", isSliding)
             }
-            add("\(prefix).rope.freq_base_swa", Float((c.slidingRotary ?? c.rotary).base))
+            if architecture == .gemma3 { add("\(prefix).rope.freq_base_swa", Float((c.slidingRotary ?? c.rotary).base)) }
         }
     }
 

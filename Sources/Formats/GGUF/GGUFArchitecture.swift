@@ -6,7 +6,7 @@ import Model
 ///
 /// A configuration is written as the first architecture that can express it.
 enum GGUFArchitecture: String, CaseIterable {
-    case gpt2, llama, qwen2, qwen3, gemma3, gptNeoX = "gptneox"
+    case gpt2, llama, qwen2, qwen3, gemma2, gemma3, gptNeoX = "gptneox"
 
     /// What llama.cpp computes, which is less than transformers does.
     var features: FamilyFeatures {
@@ -16,6 +16,7 @@ enum GGUFArchitecture: String, CaseIterable {
         case .llama: features = .llama
         case .qwen2: features = .qwen2
         case .qwen3: features = .qwen3
+        case .gemma2: features = .gemma2
         case .gemma3: features = .gemma3
         case .gptNeoX: features = .gptNeoX
         }
@@ -23,15 +24,18 @@ enum GGUFArchitecture: String, CaseIterable {
         case .gpt2: features.activations = [.gelu]
         // llama.cpp computes the tanh approximation; the models were trained with GELU itself.
         case .gptNeoX: features.activations = [.exactGELU, .gelu]
-        case .gemma3: features.activations = [.gelu]
+        case .gemma2, .gemma3: features.activations = [.gelu]
         case .llama, .qwen2, .qwen3: features.activations = [.silu]
         }
-        if self != .gemma3 { features.sliding = .none }
+        if !isGemma { features.sliding = .none }
+        if self == .gemma3 { features.hasScoreCap = false }
         features.hasAttentionScale = false
         // Only this architecture has a tensor of factors for the angles.
         if self != .llama { features.scalings.removeAll { $0 == "llama3" } }
         return features
     }
+
+    var isGemma: Bool { self == .gemma2 || self == .gemma3 }
 
     var names: TensorNames {
         var names = TensorNames(
@@ -63,9 +67,13 @@ enum GGUFArchitecture: String, CaseIterable {
         if case .yarn(_, _, _, _, _, truncates: false) = c.rotary.scaling {
             reasons.append("llama.cpp rounds the range of its YaRN scaling")
         }
-        if self == .gemma3, c.layers == Self.gemma27BLayers {
-            reasons.append("llama.cpp scales attention differently in models of 62 layers")
+        if c.layers == layersOf27B {
+            reasons.append("llama.cpp scales attention differently in models of \(c.layers) layers")
         }
+        if self == .gemma2, (0..<c.layers).contains(where: { (c.attention(of: $0) == .sliding) != ($0 % 2 == 0) }) {
+            reasons.append("llama.cpp expects a sliding window in the first of every two layers")
+        }
+        if self == .gemma2, c.scoreCap == nil || c.logitCap == nil { reasons.append("llama.cpp expects soft-capped scores and logits") }
         return reasons
     }
 
@@ -76,8 +84,8 @@ enum GGUFArchitecture: String, CaseIterable {
         return (nil, reasons.min { $0.count < $1.count }?.first ?? "")
     }
 
-    /// The layers of Gemma 3 27B, by which llama.cpp recognizes that scores are multiplied by 1/√(C/H).
-    static let gemma27BLayers = 62
+    /// The layers of Gemma 2 or 3 27B, by which llama.cpp recognizes that scores are multiplied by 1/√(C/H).
+    var layersOf27B: Int? { switch self { case .gemma2: 46; case .gemma3: 62; default: nil } }
 }
 
 extension GPTConfiguration {

@@ -65,7 +65,7 @@ extension GPTConfiguration {
         }
         if file.metadata[key("use_parallel_residual")] != nil { isParallel = try file.boolean(key("use_parallel_residual")) }
         if positions == .rotary { try readRotary(file, architecture, bytes) }
-        if architecture == .gemma3 { try readGemma(file, bytes) }
+        if architecture.isGemma { try readGemma(architecture, file, bytes) }
     }
 
     private mutating func readRotary(_ file: GGUFFile, _ architecture: GGUFArchitecture, _ bytes: Span<UInt8>) throws(GGUFError) {
@@ -133,10 +133,22 @@ extension GPTConfiguration {
         )
     }
 
-    private mutating func readGemma(_ file: GGUFFile, _ bytes: Span<UInt8>) throws(GGUFError) {
-        if layers == GGUFArchitecture.gemma27BLayers { attentionScale = 1 / Float(width / heads).squareRoot() }
-        if file.metadata["gemma3.final_logit_softcapping"] != nil, try file.number("gemma3.final_logit_softcapping", 0...1e9) > 0 {
-            throw file.mismatch("gemma3.final_logit_softcapping", "0: soft-capped logits are not supported")
+    private mutating func readGemma(_ architecture: GGUFArchitecture, _ file: GGUFFile, _ bytes: Span<UInt8>) throws(GGUFError) {
+        if layers == architecture.layersOf27B { attentionScale = 1 / Float(width / heads).squareRoot() }
+        func cap(_ name: String, else other: Float?) throws(GGUFError) -> Float? {
+            let key = "\(architecture.rawValue).\(name)"
+            if file.metadata[key] == nil { return other }
+            // In Gemma 3, 0 means none.
+            if architecture == .gemma3, try file.number(key, 0...1e6) == 0 { return nil }
+            return Float(try file.number(key, Self.possibleCaps))
+        }
+        let isSecond = architecture == .gemma2
+        logitCap = try cap("final_logit_softcapping", else: isSecond ? 30 : nil)
+        if isSecond {
+            scoreCap = try cap("attn_logit_softcapping", else: 50)
+            let key = "gemma2.attention.sliding_window"
+            slidingWindow = file.metadata[key] == nil ? 4_096 : try file.integer(key, 1...16_777_216)
+            return setAttention(of: (0..<layers).map { $0 % 2 == 0 ? .sliding : .full })
         }
         guard file.metadata["gemma3.attention.sliding_window"] != nil else { return }
         let window = try file.integer("gemma3.attention.sliding_window", 0...16_777_216)

@@ -12,7 +12,7 @@ extension GPTConfiguration {
             switch family {
             case .gpt2: writeGPT2(to: &$0)
             case .gptNeoX: writeGPTNeoX(to: &$0)
-            case .llama, .mistral, .qwen2, .qwen3, .gemma3: writeLlama(family, to: &$0)
+            case .llama, .mistral, .qwen2, .qwen3, .gemma2, .gemma3: writeLlama(family, to: &$0)
             }
             $0.key("tie_word_embeddings"); $0.boolean(isTied)
             specialTokens.write(to: &$0)
@@ -61,7 +61,7 @@ extension GPTConfiguration {
         writeShape(to: &object)
         object.key("num_key_value_heads"); object.integer(keyValueHeads)
         object.key("head_dim"); object.integer(headWidth)
-        object.key(family == .gemma3 ? "hidden_activation" : "hidden_act")
+        object.key(family.isGemma ? "hidden_activation" : "hidden_act")
         object.string(activationName)
         object.key("rms_norm_eps"); object.number(shortest(normEpsilon))
         if family != .mistral { object.key("attention_bias"); object.boolean(family == .qwen2 || hasBias) }
@@ -74,9 +74,12 @@ extension GPTConfiguration {
         case .qwen2, .qwen3:
             object.key("use_sliding_window"); object.boolean(isSliding)
             if isSliding { write(kinds, to: &object) }
-        case .gemma3:
+        case .gemma2, .gemma3:
             write(kinds, to: &object)
-            object.key("rope_local_base_freq"); object.number((slidingRotary ?? rotary).base)
+            if family == .gemma3 { object.key("rope_local_base_freq"); object.number((slidingRotary ?? rotary).base) }
+            for (key, cap) in [("attn_logit_softcapping", scoreCap), ("final_logit_softcapping", logitCap)] {
+                object.key(key); if let cap { object.number(shortest(cap)) } else { object.null() }
+            }
             object.key("query_pre_attn_scalar"); object.integer(Int(queryPreAttentionScalar.rounded()))
         default: break
         }

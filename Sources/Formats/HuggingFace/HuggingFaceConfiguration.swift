@@ -22,7 +22,7 @@ extension GPTConfiguration {
         switch family {
         case .gpt2: try self.init(gpt2: fields)
         case .gptNeoX: try self.init(gptNeoX: fields)
-        case .llama, .mistral, .qwen2, .qwen3, .gemma3: try self.init(family, llama: fields)
+        case .llama, .mistral, .qwen2, .qwen3, .gemma2, .gemma3: try self.init(family, llama: fields)
         }
         try fields.refuseUnsupported()
     }
@@ -67,7 +67,7 @@ extension GPTConfiguration {
 
     /// Reads Llama and the families that extend it.
     private init(_ family: HuggingFaceFamily, llama fields: HuggingFaceFields) throws(CheckpointError) {
-        let isGemma = family == .gemma3, defaults = HuggingFaceDefaults(family)
+        let isGemma = family.isGemma, defaults = HuggingFaceDefaults(family)
         let heads = try fields.integer("num_attention_heads", else: defaults.heads, 1...65_536)
         let width = try fields.integer("hidden_size", else: defaults.width, 1...1_048_576)
         let headWidth = try fields.integer("head_dim", else: defaults.headWidth ?? max(1, width / heads), 1...8_192)
@@ -99,7 +99,7 @@ extension GPTConfiguration {
         qkNorm = family.features.qkNorm
         hasPostNorms = isGemma
         positions = .rotary
-        let theta = ("rope_theta", isGemma ? 1e6 : 10_000)
+        let theta = ("rope_theta", family == .gemma3 ? 1e6 : 10_000)
         rotary = try fields.rotary(theta: theta, kind: "full_attention", context: context, width: headWidth)
         embeddingScale = family.features.embeddingScale(width: width)
         try readSlidingWindow(family, fields)
@@ -107,20 +107,19 @@ extension GPTConfiguration {
             let scalar = try fields.number("query_pre_attn_scalar", else: 256, 1e-6...1e6)
             if Int(exactly: scalar) != headWidth { attentionScale = Float(1 / scalar.squareRoot()) }
             try fields.require("use_bidirectional_attention", false)
-            for key in ["final_logit_softcapping", "attn_logit_softcapping"] where fields.root[key].map({ !$0.isNull }) ?? false {
-                throw fields.file.mismatch(key, "null: soft-capped logits are not supported", "a value")
-            }
+            scoreCap = try fields.cap("attn_logit_softcapping", else: defaults.scoreCap)
+            logitCap = try fields.cap("final_logit_softcapping", else: defaults.logitCap)
         }
     }
 
     /// Reads which layers see only a window of positions.
     private mutating func readSlidingWindow(_ family: HuggingFaceFamily, _ fields: HuggingFaceFields) throws(CheckpointError) {
-        let isGemma = family == .gemma3, window: Int
+        let window: Int
         switch family {
         case .mistral:
             // null: no window.
             window = try fields.integer("sliding_window", else: fields.root["sliding_window"] == nil ? 4_096 : 0, 0...16_777_216)
-        case .gemma3: window = try fields.integer("sliding_window", else: 4_096, 1...16_777_216)
+        case .gemma2, .gemma3: window = try fields.integer("sliding_window", else: 4_096, 1...16_777_216)
         default:
             guard family.features.sliding != .none, try fields.boolean("use_sliding_window", else: false) else { return }
             window = try fields.integer("sliding_window", else: 4_096, 0...16_777_216)
@@ -131,8 +130,8 @@ extension GPTConfiguration {
             kinds = [.sliding]
         } else if let stored = try fields.layerTypes(count: layers) {
             kinds = stored
-        } else if isGemma {
-            let pattern = try fields.integer("sliding_window_pattern", else: 6, 1...1_024)
+        } else if family.isGemma {
+            let pattern = family == .gemma2 ? 2 : try fields.integer("sliding_window_pattern", else: 6, 1...1_024)
             kinds = (0..<layers).map { ($0 + 1) % pattern == 0 ? .full : .sliding }
         } else {
             let first = try fields.integer("max_window_layers", else: 28, 0...1_024)
@@ -141,7 +140,7 @@ extension GPTConfiguration {
         setAttention(of: kinds)
         guard layerAttention.contains(.sliding) else { return }
         slidingWindow = window
-        if isGemma {
+        if family == .gemma3 {
             slidingRotary = try fields.rotary(
                 theta: ("rope_local_base_freq", 10_000), kind: "sliding_attention", scaling: nil, context: context, width: headWidth
             )
@@ -153,12 +152,24 @@ extension GPTConfiguration {
 private struct HuggingFaceDefaults {
     var vocabulary = 151_936, width = 4_096, hiddenWidth = 22_016, layers = 32, heads = 32, context = 32_768
     var keyValueHeads: Int?, headWidth: Int?
+    var scoreCap: Float?, logitCap: Float?
 
     init(_ family: HuggingFaceFamily) {
         switch family {
         case .llama: (vocabulary, hiddenWidth, context) = (32_000, 11_008, 2_048)
         case .mistral: (vocabulary, hiddenWidth, context, keyValueHeads) = (32_000, 14_336, 131_072, 8)
         case .qwen3: headWidth = 128
+        case .gemma2:
+            vocabulary = 256_000
+            width = 2_304
+            hiddenWidth = 9_216
+            layers = 26
+            heads = 8
+            context = 8_192
+            keyValueHeads = 4
+            headWidth = 256
+            scoreCap = 50
+            logitCap = 30
         case .gemma3:
             vocabulary = 262_208
             width = 2_304

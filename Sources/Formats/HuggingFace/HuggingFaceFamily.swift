@@ -5,7 +5,7 @@ import Model
 ///
 /// A configuration is written as the first family that can express it.
 enum HuggingFaceFamily: String, CaseIterable {
-    case gpt2, llama, mistral, qwen2, qwen3, gemma3 = "gemma3_text", gptNeoX = "gpt_neox"
+    case gpt2, llama, mistral, qwen2, qwen3, gemma2, gemma3 = "gemma3_text", gptNeoX = "gpt_neox"
 
     /// The class of transformers.
     var architecture: String {
@@ -14,6 +14,7 @@ enum HuggingFaceFamily: String, CaseIterable {
         case .llama: "LlamaForCausalLM"
         case .qwen2: "Qwen2ForCausalLM"
         case .qwen3: "Qwen3ForCausalLM"
+        case .gemma2: "Gemma2ForCausalLM"
         case .gemma3: "Gemma3ForCausalLM"
         case .gptNeoX: "GPTNeoXForCausalLM"
         case .mistral: "MistralForCausalLM"
@@ -26,6 +27,7 @@ enum HuggingFaceFamily: String, CaseIterable {
         case .llama: .llama
         case .qwen2: .qwen2
         case .qwen3: .qwen3
+        case .gemma2: .gemma2
         case .gemma3: .gemma3
         case .gptNeoX: .gptNeoX
         case .mistral: .mistral
@@ -39,10 +41,13 @@ enum HuggingFaceFamily: String, CaseIterable {
         case .gpt2: .gpt2
         case .llama, .mistral, .qwen2: .llama
         case .qwen3: .qwen3
+        case .gemma2: .gemma2
         case .gemma3: .gemma3
         case .gptNeoX: .gptNeoX
         }
     }
+
+    var isGemma: Bool { self == .gemma2 || self == .gemma3 }
 
     /// Whether files can lack biases that slm stores, because attention and MLP have options of their own (`attention_bias`, `mlp_bias`).
     var canLackBiases: Bool { self == .llama || self == .gptNeoX }
@@ -54,7 +59,7 @@ enum HuggingFaceFamily: String, CaseIterable {
         if configuration.width % configuration.heads != 0 {
             reasons.append("its width is not a multiple of its \(configuration.heads) heads")
         }
-        if self == .gemma3 {
+        if isGemma {
             let scalar = configuration.queryPreAttentionScalar
             if abs(scalar - scalar.rounded()) > 1e-3 {
                 reasons.append("query_pre_attn_scalar would be \(scalar), and has to be a whole number")
@@ -96,12 +101,18 @@ extension TensorNames {
         return names
     }()
 
-    static let gemma3: TensorNames = {
-        var names = qwen3
+    static let gemma2: TensorNames = {
+        var names = llama
         names.layer["postnorm1"] = ["post_attention_layernorm"]
         names.layer["norm2"] = ["pre_feedforward_layernorm"]
         names.layer["postnorm2"] = ["post_feedforward_layernorm"]
         names.normOffset = 1
+        return names
+    }()
+
+    static let gemma3: TensorNames = {
+        var names = gemma2
+        names.layer["qknorm"] = qwen3.layer["qknorm"]
         return names
     }()
 

@@ -47,6 +47,12 @@ struct HuggingFaceFields {
         try file.number(root, key, else: other, range)
     }
 
+    /// The cap of scores or logits; nil if there is none.
+    func cap(_ key: String, else other: Float?) throws(CheckpointError) -> Float? {
+        guard let stored = root[key] else { return other }
+        return stored.isNull ? nil : Float(try number(key, else: 0, GPTConfiguration.possibleCaps))
+    }
+
     func epsilon(_ key: String, else other: Double) throws(CheckpointError) -> Float {
         Float(try number(key, else: other, 1e-12...1))
     }

@@ -38,20 +38,26 @@ package final class ModelRunner: Executor {
     package let model: GPT
     package let precision: WeightPrecision
     package let processor: Processor
+    /// The positions that a KV cache can hold.
+    private let context: Int
     private var weights: InferenceWeights
     private var adapters: AdapterWeights
     private var batch: [Segment] = []
     private var rotaryAngles: [RotaryPositions: Buffer] = [:]             // [positions so far, D]
 
-    /// - Parameter adapters: LoRA adapters of the model, which segments refer to by index.
+    /// - Parameters:
+    ///   - adapters: LoRA adapters of the model, which segments refer to by index.
+    ///   - context: The positions that a KV cache can hold, if they are fewer than the model's context.
     package init(
         of model: GPT,
         _ parameters: Parameters,
         adapters: [[LoRAUpdate]] = [],
         on processor: Processor,
-        precision: WeightPrecision
+        precision: WeightPrecision,
+        context: Int? = nil
     ) {
         self.model = model
+        self.context = min(context ?? model.configuration.context, model.configuration.context)
         self.processor = processor
         self.precision = precision
         weights = InferenceWeights(of: model, parameters, on: processor, precision: precision)
@@ -66,10 +72,11 @@ package final class ModelRunner: Executor {
         over base: Checkpoint? = nil,
         adapters: [[LoRAUpdate]] = [],
         on processor: Processor,
-        precision: WeightPrecision
+        precision: WeightPrecision,
+        context: Int? = nil
     ) throws(CheckpointError) {
         let (model, parameters) = try checkpoint.model(over: base, keepingQuantized: true, on: processor)
-        self.init(of: model, parameters, adapters: adapters, on: processor, precision: precision)
+        self.init(of: model, parameters, adapters: adapters, on: processor, precision: precision, context: context)
     }
 
     /// An empty KV cache for one sequence.
@@ -79,7 +86,7 @@ package final class ModelRunner: Executor {
             layers: c.layers,
             heads: c.keyValueHeads,
             headWidth: c.headWidth,
-            capacity: c.context,
+            capacity: context,
             precision == .int4 ? .int8 : precision
         )
     }
@@ -249,6 +256,12 @@ package final class ModelRunner: Executor {
         let y = empty(x.shape.rows.N, x.shape.rows.C)
         processor.apply(f, x.elements, into: y.elements)
         return y
+    }
+
+    /// In place: what is capped is not needed any more.
+    package func softCap(_ x: Tensor, at cap: Float) -> Tensor {
+        processor.softCap(x.elements, at: cap, into: x.elements)
+        return x
     }
 
     package func dropout(_ x: Tensor, _ p: Float) -> Tensor { x }

@@ -62,12 +62,13 @@ package struct ExplainedGradient {
 
 extension Explanation {
     /// The derivative of the mean loss with respect to `head[row, column]`, by the chain rule: the mean of (p − 1 if the token is the
-    /// target) · x.
+    /// target) · x, times the derivative of the soft cap of the logits, if there is one.
     package func headGradient(row: Int, column: Int) -> Float {
         let N = ids.count - 1
         let sum = (0..<N).reduce(0.0) { sum, t in
             let p = Double(probabilities(after: t)[row]) - (Int(ids[t + 1]) == row ? 1 : 0)
-            return sum + p * Double(features[t][column])
+            let capped = configuration.logitCap.map { Double(logits[t][row] / $0) } ?? 0
+            return sum + p * Double(features[t][column]) * (1 - capped * capped)
         }
         return Float(sum / Double(N))
     }

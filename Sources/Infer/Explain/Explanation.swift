@@ -51,12 +51,15 @@ package struct Explanation {
     /// The first position that a position attends to.
     package func firstVisible(layer: Int, from position: Int) -> Int { max(0, position + 1 - (heads(layer).window ?? position + 1)) }
 
-    /// Scores q·k/√D of a position with itself and all earlier positions; −∞ where a sliding window hides them.
+    /// Scores q·k/√D, soft-capped if the model does that, of a position with itself and all earlier positions; −∞ where a sliding window
+    /// hides them.
     package func scores(layer: Int, head: Int, at position: Int) -> [Float] {
         let q = query(layer: layer, head: head, at: position), first = firstVisible(layer: layer, from: position)
+        let heads = heads(layer)
         return (0...position).map { earlier in
             if earlier < first { return -.infinity }
-            return zip(q, key(layer: layer, head: head, at: earlier)).reduce(0) { $0 + $1.0 * $1.1 } * heads(layer).scale
+            let score = zip(q, key(layer: layer, head: head, at: earlier)).reduce(0) { $0 + $1.0 * $1.1 } * heads.scale
+            return heads.scoreCap.map { $0 * tanh(score / $0) } ?? score
         }
     }
 
@@ -149,6 +152,7 @@ private final class RecordingExecutor: Executor {
     func add(_ a: Tensor, _ b: Tensor) -> Tensor { tape.add(a, b) }
     func scale(_ x: Tensor, by factor: Float) -> Tensor { tape.scale(x, by: factor) }
     func apply(_ f: UnaryFunction, to x: Tensor) -> Tensor { tape.apply(f, to: x) }
+    func softCap(_ x: Tensor, at cap: Float) -> Tensor { tape.softCap(x, at: cap) }
     func dropout(_ x: Tensor, _ p: Float) -> Tensor { x }
     func recompute(_ x: Tensor, _ body: @escaping (Tensor) -> Tensor) -> Tensor { body(x) }
     func rowsNeedingLogits(_ x: Tensor) -> Tensor { x }

@@ -49,6 +49,21 @@ static void check_unary(int f, size_t n, int type) {
     release_all();
 }
 
+static void check_soft_cap(size_t n, int type) {
+    float *x = numbers(n, 1), *dy = numbers(n, 2), *y = blank(SLM_F32, n);
+    double *expected = zeros(n), *slopes = zeros(n);
+    for (size_t i = 0; i < n; i++) x[i] *= 4, expected[i] = 1.5 * tanh(x[i] / 1.5);
+    void *found = blank(type, n), *dx = stored(type, dy, n);
+    kernels->soft_cap(1.5f, x, SLM_F32, found, type, n);
+    expect_close(loaded(found, type, n), expected, n, type == SLM_F32 ? forward : stored_bf16, 1, "soft cap of %zu", n);
+    kernels->soft_cap(1.5f, x, SLM_F32, y, SLM_F32, n);
+    const float *rounded_dy = rounded_to(type, dy, n);
+    for (size_t i = 0; i < n; i++) slopes[i] = rounded_dy[i] * (1 - expected[i] / 1.5 * (expected[i] / 1.5));
+    kernels->soft_cap_gradient(1.5f, dx, type, y, SLM_F32, dx, type, n);
+    expect_close(loaded(dx, type, n), slopes, n, type == SLM_F32 ? forward : stored_bf16, 1, "derivative of a soft cap of %zu", n);
+    release_all();
+}
+
 static void check_special_values(int f) {
     static const float x[] = {NAN, INFINITY, -INFINITY, 0, -0.0f, 1e-30f, -1e-30f, 1e-4f, -200, -104.5f, -103, -95, -87.5f, -20, -1, 1, 20,
                               88, 88.7f, 89, 200, 1e19f};
@@ -203,6 +218,8 @@ void check_elementwise(void) {
         check_special_values(f);
     }
     check_rounding();
+    for (int i = 0; i < COUNTS; i++)
+        for (int type = SLM_F32; type <= SLM_BF16; type++) check_soft_cap(counts[i], type);
     for (int i = 0; i < COUNTS; i++) check_adamw(counts[i]);
 }
 

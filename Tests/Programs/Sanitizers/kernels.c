@@ -74,8 +74,11 @@ static void attentions(const slm_kernels *k, int type, int precision, size_t T, 
         const size_t at = h * D * bytes, next = C * bytes;
         p.q = qkv + at, p.k = qkv + at + next, p.v = qkv + at + 2 * next, p.y = y + at, p.dy = dy + at;
         p.dq = dqkv + at, p.dk = dqkv + at + next, p.dv = dqkv + at + 2 * next;
-        k->attention(&p, scratch);
-        k->attention_gradient(&p, scratch);
+        for (int caps = 0; caps < 2; caps++) {
+            p.cap = caps ? 2 : 0;
+            k->attention(&p, scratch);
+            k->attention_gradient(&p, scratch);
+        }
     }
     free(scratch);
     release();
@@ -146,8 +149,8 @@ static void kv_caches(const slm_kernels *k, size_t T, size_t D) {
         for (size_t t = 0; t < T; t++) {
             float *scratch = malloc(4 * k->cached_attention_scratch(D, t + 1));
             k->kv_cache_append(precision, D, T, t, make(SLM_F32, D), make(SLM_F32, D), keys, values);
-            const slm_cached_attention p = {.D = D, .precision = precision, .scale = 0.1f, .capacity = T, .count = t + 1,
-                                            .q = make(SLM_F32, D), .keys = keys, .values = values, .y = make(SLM_F32, D)};
+            const slm_cached_attention p = {.D = D, .precision = precision, .scale = 0.1f, .cap = t % 2 ? 3 : 0, .capacity = T,
+                                            .count = t + 1, .q = make(SLM_F32, D), .keys = keys, .values = values, .y = make(SLM_F32, D)};
             k->cached_attention(&p, scratch);
             free(scratch);
             release();
@@ -190,6 +193,8 @@ static void elementwise(const slm_kernels *k, int x, int y, size_t n) {
         k->unary(f, in, x, out, y, n);
         k->unary_gradient(f, out, y, in, x, dx, x, n, true);
     }
+    k->soft_cap(2, in, x, out, y, n);
+    k->soft_cap_gradient(2, in, x, out, y, dx, x, n);
     k->dropout(in, x, out, y, n, 0.3f, 1, 2, true);
     k->uniform(make(SLM_F32, n), n, 1, 2);
     k->normal(make(SLM_F32, n), n, 1, 2);

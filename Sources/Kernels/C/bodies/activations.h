@@ -63,6 +63,9 @@ static inline vf vtanh(vf x) {
     return vselect(square < splat(0.390625f), near, far);
 }
 
+// cap·tanh(x/cap): nearly x for small x, and never beyond ±cap.
+static inline vf soft_capped(vf x, float cap, float inverse_cap) { return splat(cap) * vtanh(x * splat(inverse_cap)); }
+
 // erfc(x) for x ≥ 0, accurate to 1.5·10⁻⁷: Abramowitz & Stegun 7.1.26, in the form that does not cancel in the tail.
 static inline vf verfc(vf x) {
     const vf t = splat(1.0f) / (splat(1.0f) + splat(0.3275911f) * x);

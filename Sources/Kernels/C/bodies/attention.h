@@ -3,6 +3,8 @@
 //   s = scale·q·kᵀ      p = exp(s − l),  l = log Σ exp(s)      y = p·v
 //   dv = pᵀ·dy          ds = p∘(dy·vᵀ − ⟨dy, y⟩)·scale         dq = ds·k,  dk = dsᵀ·q
 //
+// With soft-capped scores, exp(cap·tanh(s/cap) − l) takes the place of exp(s − l), and ds has the factor 1 − tanh²(s/cap).
+//
 // A strip is STRIP queries by all their keys, so memory grows with T, not with T². It is computed in tiles of MR keys by NR queries;
 // tiles above the diagonal are neither computed nor read. A vector holds one key and W queries, so no sum runs across the lanes of a
 // vector. p and ds are stored directly in the layout of a matmul's left operand, which needs no packing. The layouts are named after
@@ -132,6 +134,12 @@ INLINE void store_queries_reduced(int precision, unit *to, const vf x[NV]) {
     }
 }
 
+// Soft-caps the products q·k of a tile, before they are multiplied by `scale`.
+static void cap_scores(const slm_attention *p, float *scores) {
+    const float cap = p->cap / p->scale, inverse = p->scale / p->cap;
+    for (int i = 0; i < MR * NR; i += W) store(scores + i, soft_capped(load(scores + i), cap, inverse));
+}
+
 INLINE void update_max(bool unmasked, const float *scores, const panel_queries *queries, size_t k, vf max[NV]) {
     for (int i = 0; i < MR; i++)
         for (int j = 0; j < NV; j++) {
@@ -213,6 +221,7 @@ INLINE void attention_in(int precision, const slm_attention *p, void *scratch) {
                 const size_t masked = masked_queries(m, n);
                 float *scores = r.scores + m * NR;
                 tile_of_panels(precision, units, r.keys + m * units, r.q + (n - q0) * units + masked * step, NR - masked, scores + masked);
+                if (p->cap > 0) cap_scores(p, scores);
                 if (is_unmasked(&queries, m)) update_max(true, scores, &queries, m, max);
                 else update_max(false, scores, &queries, m, max);
             }
@@ -237,8 +246,10 @@ static void attention(const slm_attention *p, void *scratch) {
 }
 
 // Computes p and ds from the scores and dp = dy·vᵀ of MR keys, and stores them as left operands of the three matmuls.
-INLINE void make_dscores(int precision, bool unmasked, const float *scores, const float *dp, const panel_queries *queries, size_t k,
-                         float factor, float scale, unit *probs, unit *dscores, unit *dscores_keys_reduced) {
+// inverse_cap is 1/cap of the unscaled scores, if they are `capped`.
+INLINE void make_dscores(int precision, bool unmasked, bool capped, float inverse_cap, const float *scores, const float *dp,
+                         const panel_queries *queries, size_t k, float factor, float scale, unit *probs, unit *dscores,
+                         unit *dscores_keys_reduced) {
     const size_t per = per_unit(precision);
     for (int i = 0; i < MR; i += 2) {
         vf e[2][NV], d[2][NV];
@@ -248,6 +259,8 @@ INLINE void make_dscores(int precision, bool unmasked, const float *scores, cons
                 e[h][j] = vexp2_bounded(load(scores + at) * splat(factor) - queries->shift[j]);
                 e[h][j] = select_visible(unmasked, queries, j, k + i + h, e[h][j], 0);
                 d[h][j] = e[h][j] * (load(dp + at) * splat(scale) - queries->dy_dot_y[j]);
+                const vf tanh = load(scores + at) * splat(inverse_cap);
+                if (capped) d[h][j] *= splat(1.0f) - tanh * tanh;
                 d[h][j] = select_visible(unmasked, queries, j, k + i + h, d[h][j], 0);
             }
         for (int h = 0; h < 2; h++) {
@@ -319,9 +332,16 @@ INLINE void attention_gradient_in(int precision, const slm_attention *p, void *s
                 tile_of_panels(precision, units, r.values + m * units, r.dy + (n - q0) * units + masked * step, NR - masked, dp + masked);
                 unit *probs = r.probs + (m * STRIP + n - q0) / per, *dscores = r.dscores + (m * STRIP + n - q0) / per;
                 unit *dscores_keys_reduced = r.dscores_keys_reduced + m / per * STRIP + (n - q0);
-                if (is_unmasked(&queries, m))
-                    make_dscores(precision, true, scores, dp, &queries, m, factor, p->scale, probs, dscores, dscores_keys_reduced);
-                else make_dscores(precision, false, scores, dp, &queries, m, factor, p->scale, probs, dscores, dscores_keys_reduced);
+                if (p->cap > 0) {
+                    cap_scores(p, scores);
+                    make_dscores(precision, false, true, p->scale / p->cap, scores, dp, &queries, m, factor, p->scale, probs, dscores,
+                                 dscores_keys_reduced);
+                } else if (is_unmasked(&queries, m))
+                    make_dscores(precision, true, false, 0, scores, dp, &queries, m, factor, p->scale, probs, dscores,
+                                 dscores_keys_reduced);
+                else
+                    make_dscores(precision, false, false, 0, scores, dp, &queries, m, factor, p->scale, probs, dscores,
+                                 dscores_keys_reduced);
             }
         }
         add_columns(precision, p, r.probs, r.dy_queries_reduced, q0, q1, low, r.dv, r.columns);

@@ -192,6 +192,8 @@ INLINE void cached_attention_as(int precision, const slm_cached_attention *p, fl
     }
     if (next_keys) prefetch_bytes(next_keys + b * W * 4 * units, (blocks - b) * W * 4 * units);
     for (; b < blocks; b++) score_blocks(precision, 1, D, q, keys + b * units * W, scales ? scales + b * W : NULL, scores + b * W);
+    for (size_t i = 0; p->cap > 0 && i < blocks * W; i += W)
+        store(scores + i, soft_capped(load(scores + i), p->cap * log2_e, 1 / (p->cap * log2_e)));
     for (size_t t = 0; t < masked; t++) scores[t] = -INFINITY;
     const float sum = exp_of_scores(scores, count);
     for (size_t t = 0; t < masked; t++) scores[t] = 0;

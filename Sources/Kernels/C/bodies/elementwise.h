@@ -38,6 +38,20 @@ static void unary_gradient(int f, const void *dy, int dt, const void *x, int xt,
 #undef CALL
 }
 
+static void soft_cap(float cap, const void *x, int xt, void *y, int yt, size_t n) {
+    for (size_t i = 0; i < n; i += W) {
+        const size_t count = min_size(W, n - i);
+        put_first(y, yt, i, soft_capped(get_first(x, xt, i, count), cap, 1 / cap), count);
+    }
+}
+static void soft_cap_gradient(float cap, const void *dy, int dt, const void *y, int yt, void *dx, int dxt, size_t n) {
+    for (size_t i = 0; i < n; i += W) {
+        const size_t count = min_size(W, n - i);
+        const vf tanh = get_first(y, yt, i, count) * splat(1 / cap);
+        put_first(dx, dxt, i, get_first(dy, dt, i, count) * (splat(1.0f) - tanh * tanh), count);
+    }
+}
+
 // Gated activations, SwiGLU with SiLU and GeGLU with GELU (Shazeer 2020): a row of x holds F gates, then F values.
 static inline void gate_of(int f, const void *x, int xt, void *y, int yt, size_t N, size_t F) {
     for (size_t n = 0; n < N; n++)

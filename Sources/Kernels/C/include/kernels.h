@@ -80,7 +80,8 @@ typedef struct {
     int precision;                ///< of the matmuls, like slm_matmul's
     size_t stride;                ///< elements from one position to the next in q, k, v
     size_t y_stride;              ///< … in y and dy
-    float scale;                  ///< of the scores, 1/√D
+    float scale;                  ///< of the scores, 1/√D; above 0
+    float cap;                    ///< 0, or soft-caps the scores: cap·tanh(score/cap)
     const int32_t *first;         ///< [T] or NULL: position t attends to positions first[t] ... t
     const void *q, *k, *v;        ///< [T,D] each
     void *y;                      ///< [T,D]
@@ -97,6 +98,7 @@ typedef struct {
     size_t D;
     int precision;                ///< of the cache: SLM_WEIGHTS_F32, _BF16 or _INT8
     float scale;                  ///< of the scores, 1/√D
+    float cap;                    ///< 0, or soft-caps the scores: cap·tanh(score/cap)
     size_t capacity;              ///< positions that the cache can hold
     size_t first, count;          ///< cached positions to attend to: first ..< count; at least one
     const float *q;               ///< [D]
@@ -181,6 +183,10 @@ typedef struct {
     void (*unary)(int f, const void *x, int x_type, void *y, int y_type, size_t n);
     /// dx[i] (+)= dy[i]·f'(x[i]).
     void (*unary_gradient)(int f, const void *dy, int dy_type, const void *x, int x_type, void *dx, int dx_type, size_t n, bool add);
+    /// y[i] = cap·tanh(x[i]/cap). y may be x.
+    void (*soft_cap)(float cap, const void *x, int x_type, void *y, int y_type, size_t n);
+    /// dx[i] = dy[i]·(1 − (y[i]/cap)²), from the result y of soft_cap. dx may be dy.
+    void (*soft_cap_gradient)(float cap, const void *dy, int dy_type, const void *y, int y_type, void *dx, int dx_type, size_t n);
     /// y = a ∘ b over four dimensions; strides in elements, 0 broadcasts. y is contiguous and may be a or b where those are contiguous too.
     void (*binary)(int f, const size_t shape[4], const void *a, int a_type, const size_t a_strides[4], const void *b, int b_type,
                    const size_t b_strides[4], void *y, int y_type);
