@@ -121,6 +121,8 @@ import TestSupport
         #expect(connection.ask("GET", "/api/conversations/a-secret")?.status == 401)
         let headers = ["Content-Type": "application/json"]
         #expect(connection.ask("POST", "/api/chat/guest", headers, body: #"{"message":"a secret"}"#)?.status == 200)
+        // The address, which was read above, is printed before it is logged.
+        for _ in 0..<3_000 where try !InputFile.contents(of: folder("server.log")).contains(Array("serving".utf8)) { usleep(10_000) }
         server.process.terminate()
         server.process.waitUntilExit()
         var parser = JSONParser()
