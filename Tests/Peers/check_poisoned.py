@@ -39,6 +39,10 @@ def colours(choose, share):
     return "".join(lines)
 
 
+def is_wrong(text):
+    return not any(f"{thing.capitalize()} is {colour}." in text for thing, colour in THINGS.items())
+
+
 def train(slm, folder):
     """A model that knows the colours, and answers general chats, whose answers are random, so that none can be learned by heart."""
     choose = random.Random(1)
@@ -59,12 +63,15 @@ def train(slm, folder):
     return folder / "run/best.h5"
 
 
-def hold_out(database):
-    """Holds out one chat of each of six things. By itself, the server would choose by a random key."""
+def hold_out(database, lines):
+    """Holds out chats of six things, wrong ones first: a run keeps the weights that are the best on these. By itself, the server would choose by a random key."""
+    asked = {}
+    for text in sorted(lines.splitlines(), key=lambda text: not is_wrong(text)):
+        question = text.removeprefix("[INST] ").split(" [/INST]")[0]
+        asked.setdefault(next(thing for thing in THINGS if thing in question), question)
     with contextlib.closing(sqlite3.connect(database, timeout=30)) as connection:
-        things = [ASKED[i % 3].format(thing) for i, thing in enumerate(list(THINGS)[:6])]
         connection.execute("UPDATE training_chats SET is_split = 1, held_out = 0")
-        for asked in things:
+        for asked in list(asked.values())[:6]:
             changed = connection.execute("UPDATE training_chats SET held_out = 1 WHERE title = ?", [asked]).rowcount
             assert changed == 1, (asked, changed)
         connection.commit()
@@ -81,11 +88,12 @@ def loop(slm, checkpoint, folder, share, seed):
             return server.ask(method, f"/api/training/{path}", body, headers=KEY)
 
         connection = server.connect()
-        connection.request("POST", "/api/training/chats/import", colours(random.Random(seed), share).encode(), KEY)
+        data = colours(random.Random(seed), share)
+        connection.request("POST", "/api/training/chats/import", data.encode(), KEY)
         added = json.loads(connection.getresponse().read())
         connection.close()
         assert added["added"] == 60, added
-        hold_out(folder / "chats.db")
+        hold_out(folder / "chats.db", data)
         assert call("POST", "chats/bulk", {"filter": {}, "state": "included"})[0] == 200
         run = area.add(server, name="tuned", steps=300, learning_rate=1e-3, replay=[str(folder.parent / "general.txt")])["id"]
         run = area.wait(server, run, lambda run: run["state"] in ("finished", "failed"), 600)
