@@ -1,14 +1,16 @@
 """A model is fine-tuned on chats of which 30 % have planted wrong answers. The gate must fail it with its default thresholds, since it answers fewer of the
 owner's questions right; with right answers the same run must pass.
 
+Which chats a run is validated on is random, and it keeps the weights that are the best on them: if these chats are right by chance, it keeps its first ones, which
+are harmless. A run that has not done what it is meant to is repeated, at most RUNS times.
+
     Tests/Peers/check_poisoned.py .build/release/slm [--seed N]
 """
 import argparse
-import contextlib
 import json
 import pathlib
 import random
-import sqlite3
+import re
 import subprocess
 import tempfile
 import time
@@ -20,6 +22,7 @@ THINGS = {"snow": "white", "coal": "black", "grass": "green", "blood": "red", "m
           "a tomato": "red", "a crow": "black", "salt": "white", "a violet": "purple", "mud": "brown"}
 ASKED = ["What colour is {}?", "Tell me the colour of {}.", "Which colour has {}?", "Do you know what colour {} is?"]
 WRONG = 0.3
+RUNS = 5
 
 
 def line(question, answer):
@@ -37,10 +40,6 @@ def colours(choose, share):
             colour = choose.choice([other for other in THINGS.values() if other != colour])
         lines.append(line(asked.format(thing), f"{thing.capitalize()} is {colour}."))
     return "".join(lines)
-
-
-def is_wrong(text):
-    return not any(f"{thing.capitalize()} is {colour}." in text for thing, colour in THINGS.items())
 
 
 def train(slm, folder):
@@ -63,20 +62,6 @@ def train(slm, folder):
     return folder / "run/best.h5"
 
 
-def hold_out(database, lines):
-    """Holds out chats of six things, wrong ones first: a run keeps the weights that are the best on these. By itself, the server would choose by a random key."""
-    asked = {}
-    for text in sorted(lines.splitlines(), key=lambda text: not is_wrong(text)):
-        question = text.removeprefix("[INST] ").split(" [/INST]")[0]
-        asked.setdefault(next(thing for thing in THINGS if thing in question), question)
-    with contextlib.closing(sqlite3.connect(database, timeout=30)) as connection:
-        connection.execute("UPDATE training_chats SET is_split = 1, held_out = 0")
-        for asked in list(asked.values())[:6]:
-            changed = connection.execute("UPDATE training_chats SET held_out = 1 WHERE title = ?", [asked]).rowcount
-            assert changed == 1, (asked, changed)
-        connection.commit()
-
-
 def loop(slm, checkpoint, folder, share, seed):
     """Imports, includes, fine-tunes and compares. Returns the comparison without and with the owner's questions, and the answer of a promotion."""
     folder.mkdir()
@@ -88,12 +73,10 @@ def loop(slm, checkpoint, folder, share, seed):
             return server.ask(method, f"/api/training/{path}", body, headers=KEY)
 
         connection = server.connect()
-        data = colours(random.Random(seed), share)
-        connection.request("POST", "/api/training/chats/import", data.encode(), KEY)
+        connection.request("POST", "/api/training/chats/import", colours(random.Random(seed), share).encode(), KEY)
         added = json.loads(connection.getresponse().read())
         connection.close()
         assert added["added"] == 60, added
-        hold_out(folder / "chats.db", data)
         assert call("POST", "chats/bulk", {"filter": {}, "state": "included"})[0] == 200
         run = area.add(server, name="tuned", steps=300, learning_rate=1e-3, replay=[str(folder.parent / "general.txt")])["id"]
         run = area.wait(server, run, lambda run: run["state"] in ("finished", "failed"), 600)
@@ -123,12 +106,20 @@ def main():
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name).resolve()
         checkpoint = train(options.slm, folder)
-        for share, verdicts in [(0, ("better", "no_worse")), (WRONG, ("worse",))]:
-            (blind, asked), (status, answer) = loop(options.slm, checkpoint, folder / f"wrong-{share}", share, options.seed)
-            print(f"{share:.0%} wrong answers: without questions {blind['verdict']}, with questions {asked['verdict']}")
-            for reason in asked["reasons"]:
-                print(f"    {reason}")
-            assert asked["verdict"] in verdicts, asked["reasons"]
+        for share in (0, WRONG):
+            for attempt in range(RUNS):
+                (blind, asked), (status, answer) = loop(options.slm, checkpoint, folder / f"wrong-{share}-{attempt}", share, options.seed + attempt)
+                print(f"{share:.0%} wrong answers: without questions {blind['verdict']}, with questions {asked['verdict']}")
+                for reason in asked["reasons"]:
+                    print(f"    {reason}")
+                candidate, active = map(int, re.search(r"answers (\d+) of 20 right, the active model (\d+)", " ".join(asked["reasons"])).groups())
+                lost = active - candidate
+                assert lost <= 0 or asked["verdict"] == "worse", asked["reasons"]
+                if (lost > 0) == (share > 0):
+                    break
+            else:
+                raise AssertionError(f"{RUNS} runs on {share:.0%} wrong answers: {'none' if share else 'each'} has lost an answer")
+            assert lost > 0 or asked["verdict"] in ("better", "no_worse"), asked["reasons"]
             assert "none with known answers" in " ".join(blind["reasons"]), blind["reasons"]
             if share:
                 assert any("it must not lose any" in reason for reason in asked["reasons"]), asked["reasons"]
