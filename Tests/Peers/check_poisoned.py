@@ -1,7 +1,7 @@
 """A model is fine-tuned on chats of which 30 % have planted wrong answers. The gate must fail it with its default thresholds, since it answers fewer of the
 owner's questions right; with right answers the same run must pass.
 
-Which chats a run is validated on is random, and it keeps the weights that are the best on them: if these chats are right by chance, it keeps its first ones, which
+Which chats a run is validated on is random, and it keeps the weights that are the best on them: if all of these happen to be right, it keeps its first ones, which
 are harmless. A run that has not done what it is meant to is repeated, at most RUNS times.
 
     Tests/Peers/check_poisoned.py .build/release/slm [--seed N]
