@@ -109,7 +109,7 @@ def check_named(output, victim):
 
 def check_kills(slm, case, reference, kills, seconds):
     """Kills `kills` processes, and stops a third as many. `seconds` is the duration of a whole run."""
-    waits, killed, named, i = [], 0, 0, -1
+    waits, killed, asked, named, i = [], 0, 0, 0, -1
     while killed < kills:
         i += 1
         shutil.rmtree(case.folder / "killed", ignore_errors=True)
@@ -148,10 +148,12 @@ def check_kills(slm, case, reference, kills, seconds):
             assert any(word in output for word in words), output
             if is_training and not stops and "done:" not in output:
                 # The first of the others says which one is gone, once.
+                asked += 1
                 named += check_named(output, pids.index(victim))
         if case.checkpoint("killed").exists() or (case.folder / "killed/best.h5").exists():
             run(slm, random.choice([0, 1, 2, 4]), *case.resuming("killed"))
             expect_same(reference, case.checkpoint("killed"), f"kill {i}: resumed")
+    assert named or asked < 3, f"of {asked} processes that were killed while they trained, the others named none"
     print(f"{case.name}: {killed} processes killed and {len(waits) - killed} stopped; all ended within {max(waits):.1f} s; "
           f"the others named {named}, and no other, that were killed while they trained; what had a checkpoint resumed to the same bits")
 
