@@ -12,12 +12,12 @@ SHAPES = {
 }
 
 
-def random_model(shape, seed=0):
-    """A model of transformers in bf16."""
+def random_model(shape, seed=0, dtype="bf16"):
+    """A model of transformers, in bf16 or f32."""
     import torch
     import transformers
 
     torch.manual_seed(seed)
-    torch.set_default_dtype(torch.bfloat16)
+    torch.set_default_dtype({"bf16": torch.bfloat16, "f32": torch.float32}[dtype])
     settings = dict(SHAPES[shape])
     return transformers.AutoModelForCausalLM.from_config(transformers.AutoConfig.for_model(settings.pop("model_type"), **settings))

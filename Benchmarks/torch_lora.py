@@ -1,7 +1,7 @@
-"""The counterpart of `slm bench train --lora`: peft on PyTorch, with random bf16 weights of the same shape, the same tokens per step and the same rank.
+"""The counterpart of `slm bench train --lora`: peft on PyTorch, with random weights of the same shape, the same tokens per step and the same rank.
 
 Prints a line of JSON: tokens per second of the whole step (forward, backward, AdamW), and peak memory.
-    python Benchmarks/torch_lora.py --shape qwen2.5-0.5b --tokens 1024 [--compile] [--checkpointing]
+    python Benchmarks/torch_lora.py --shape qwen2.5-0.5b --tokens 1024 [--dtype f32] [--compile] [--checkpointing]
 """
 import argparse
 import json
@@ -23,11 +23,12 @@ def main():
     arguments.add_argument("--rank", type=int, default=16)
     arguments.add_argument("--steps", type=int, default=4)
     arguments.add_argument("--warmup", type=int, default=1)
+    arguments.add_argument("--dtype", choices=["bf16", "f32"], default="bf16", help="of the weights; bf16 is slow on CPUs without bf16 instructions")
     arguments.add_argument("--compile", action="store_true")
     arguments.add_argument("--checkpointing", action="store_true", help="recompute activations in the backward pass")
     options = arguments.parse_args()
     torch.set_num_threads(os.cpu_count())
-    model = random_model(options.shape)
+    model = random_model(options.shape, dtype=options.dtype)
     if options.checkpointing:
         model.gradient_checkpointing_enable()
         model.enable_input_require_grads()
@@ -44,7 +45,7 @@ def main():
         optimizer.zero_grad(set_to_none=True)
         seconds.append(time.perf_counter() - begin)
     print(json.dumps({
-        "peer": f"peft {peft.__version__} on PyTorch {torch.__version__.split('+')[0]}", "shape": options.shape, "tokens": options.tokens,
+        "peer": f"peft {peft.__version__} on PyTorch {torch.__version__.split('+')[0]}", "shape": options.shape, "dtype": options.dtype, "tokens": options.tokens,
         "tokens_per_s": options.tokens / statistics.median(seconds[options.warmup:]), "peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10}))
 
 

@@ -106,6 +106,10 @@ extension Processor {
         p.plus = plus.map { UnsafePointer($0.floats) }
         let inputScales = w.inputScales?.floats
         let layout = w.layout, rowBytes = table.weights_input_bytes(layout, I), rows = sharedScratch(N * rowBytes)
+        // Half of the second-level cache, unless reading the weights again for each block would take longer than reading the rows again
+        // for each panel.
+        let weightBytes = max(1, table.weights_bytes(layout, table.weights_panel, I) / (Int(table.weights_panel) * max(I, 1)))
+        p.m_block = max(24 * weightBytes, caches.second / 2 / max(rowBytes, 1))
         measured(name, flops: 2 * N * O * I, bytes: w.byteCount + N * (I + O) * 4) {
             split(N, atLeast: 4) { range in
                 let first = range.lowerBound

@@ -42,26 +42,57 @@ extension Processor {
         let scratch = scratch(4 * table.cached_attention_scratch(heads.width, longest))
         let flops = sequences.reduce(0) { $0 + 4 * heads.queryWidth * $1.count * min($1.start + $1.count, heads.window ?? .max) }
         measured("attention", flops: flops) {
-            // A work item is a few neighboring heads of one sequence: whole groups that share keys, unless those are too few.
-            let sharesGroups = sequences.count * heads.keys < concurrency && heads.group > 1
-            let units = sharesGroups ? heads.queries : heads.keys, queriesPerUnit = sharesGroups ? 1 : heads.group
-            if sharesGroups {
-                for (sequence, row) in zip(sequences, firstRows) { step.append(sequence, at: row, keyHeads: 0..<heads.keys) }
+            if N == sequences.count {
+                attendOneRow(ofEach: sequences, step, scratch)
+            } else {
+                attendManyRows(of: sequences, firstRows, step, scratch)
             }
-            let perItem = sequences.count == 1 ? (units + concurrency - 1) / concurrency
-                : sequences.count < 4 * concurrency ? min(units, 4) : units
-            let items = (units + perItem - 1) / perItem
-            parallelFor(sequences.count * items) { item, thread in
-                let sequence = sequences[item / items], row = firstRows[item / items]
-                let start = item % items * perItem, end = min(start + perItem, units)
-                let scratch = scratch[thread].assumingMemoryBound(to: Float.self)
-                for unit in start..<end {
-                    if !sharesGroups { step.append(sequence, at: row, keyHeads: unit..<unit + 1) }
-                    for head in unit * queriesPerUnit..<(unit + 1) * queriesPerUnit {
-                        step.attend(sequence, at: row, head: head, isLast: head + 1 == end * queriesPerUnit, scratch)
-                    }
+        }
+    }
+
+    /// Of sequences that are answered, which have one row each. A work item is a few neighboring heads of one sequence: whole groups that
+    /// share keys, unless those are too few.
+    private func attendOneRow(ofEach sequences: [CachedRows], _ step: CachedAttentionStep, _ scratch: [UnsafeMutableRawPointer]) {
+        let heads = step.heads, sharesGroups = sequences.count * heads.keys < concurrency && heads.group > 1
+        let units = sharesGroups ? heads.queries : heads.keys, queriesPerUnit = sharesGroups ? 1 : heads.group
+        if sharesGroups {
+            for (row, sequence) in sequences.enumerated() { step.append(sequence, at: row, keyHeads: 0..<heads.keys) }
+        }
+        let perItem = sequences.count == 1 ? (units + concurrency - 1) / concurrency
+            : sequences.count < 4 * concurrency ? min(units, 4) : units
+        let items = (units + perItem - 1) / perItem
+        parallelFor(sequences.count * items) { item, thread in
+            let row = item / items, sequence = sequences[row]
+            let start = item % items * perItem, end = min(start + perItem, units)
+            let scratch = scratch[thread].assumingMemoryBound(to: Float.self)
+            for unit in start..<end {
+                if !sharesGroups { step.append(sequence, at: row, keyHeads: unit..<unit + 1) }
+                for head in unit * queriesPerUnit..<(unit + 1) * queriesPerUnit {
+                    step.attend(sequence, rows: 0..<1, at: row, head: head, isLast: head + 1 == end * queriesPerUnit, scratch)
                 }
             }
+        }
+    }
+
+    /// A work item is a part of the rows of a sequence, for one head: a prompt may have fewer heads than there are threads, and its last
+    /// rows attend to the most positions.
+    private func attendManyRows(
+        of sequences: [CachedRows], _ firstRows: [Int], _ step: CachedAttentionStep, _ scratch: [UnsafeMutableRawPointer]
+    ) {
+        let heads = step.heads, rowsPerItem = 48
+        parallelFor(sequences.count * heads.keys) { item, _ in
+            let sequence = item / heads.keys, head = item % heads.keys
+            step.append(sequences[sequence], at: firstRows[sequence], keyHeads: head..<head + 1)
+        }
+        let parts = sequences.indices.flatMap { sequence in
+            let count = sequences[sequence].count
+            return stride(from: 0, to: count, by: rowsPerItem).reversed().map { (sequence, $0..<min($0 + rowsPerItem, count)) }
+        }
+        parallelFor(parts.count * heads.queries) { item, thread in
+            let (sequence, rows) = parts[item / heads.queries]
+            step.attend(
+                sequences[sequence], rows: rows, at: firstRows[sequence], head: item % heads.queries, isLast: true,
+                scratch[thread].assumingMemoryBound(to: Float.self))
         }
     }
 }
@@ -74,39 +105,42 @@ private struct CachedAttentionStep {
     let y: Buffer
     let table: slm_kernels
 
-    /// Stores the keys and values of the rows from `row` on.
-    func append(_ rows: CachedRows, at row: Int, keyHeads: Range<Int>) {
-        let cache = rows.cache, D = heads.width
+    /// Stores the keys and values of a sequence, whose rows begin at `row`.
+    func append(_ sequence: CachedRows, at row: Int, keyHeads: Range<Int>) {
+        let cache = sequence.cache, D = heads.width
         for head in keyHeads {
             let keys = cache.keys(layer: layer, head: head), values = cache.values(layer: layer, head: head)
-            for n in 0..<rows.count {
+            for n in 0..<sequence.count {
                 let key = qkv.floats + (row + n) * heads.rowWidth + heads.queryWidth + head * D
-                table.kv_cache_append(cache.precision.code, D, cache.capacity, rows.start + n, key, key + heads.keyWidth, keys, values)
+                table.kv_cache_append(cache.precision.code, D, cache.capacity, sequence.start + n, key, key + heads.keyWidth, keys, values)
             }
         }
     }
 
-    func attend(_ rows: CachedRows, at row: Int, head: Int, isLast: Bool, _ scratch: UnsafeMutablePointer<Float>) {
-        let cache = rows.cache, D = heads.width, keyHead = head / heads.group
+    /// Computes some `rows` of a sequence, whose rows begin at `row`. Unless this head is the last, the next one is prefetched.
+    func attend(
+        _ sequence: CachedRows, rows: Range<Int>, at row: Int, head: Int, isLast: Bool, _ scratch: UnsafeMutablePointer<Float>
+    ) {
+        let cache = sequence.cache, D = heads.width, keyHead = head / heads.group, first = row + rows.lowerBound
         var p = slm_cached_attention()
         p.D = D
         p.precision = cache.precision.code
         p.capacity = cache.capacity
         p.scale = heads.scale
         p.cap = heads.scoreCap ?? 0
+        p.rows = rows.count
+        p.count = sequence.start + rows.lowerBound + 1
+        p.window = heads.window ?? 0
         p.keys = UnsafeRawPointer(cache.keys(layer: layer, head: keyHead))
         p.values = UnsafeRawPointer(cache.values(layer: layer, head: keyHead))
-        let endsGroup = (head + 1) % heads.group == 0
-        for n in 0..<rows.count {
-            if n + 1 == rows.count, !isLast, endsGroup {
-                p.next_keys = UnsafeRawPointer(cache.keys(layer: layer, head: keyHead + 1))
-                p.next_values = UnsafeRawPointer(cache.values(layer: layer, head: keyHead + 1))
-            }
-            p.q = UnsafePointer(qkv.floats + (row + n) * heads.rowWidth + head * D)
-            p.y = y.floats + (row + n) * heads.queryWidth + head * D
-            p.count = rows.start + n + 1
-            p.first = max(0, p.count - (heads.window ?? p.count))
-            table.cached_attention(&p, scratch)
+        if !isLast, (head + 1) % heads.group == 0 {
+            p.next_keys = UnsafeRawPointer(cache.keys(layer: layer, head: keyHead + 1))
+            p.next_values = UnsafeRawPointer(cache.values(layer: layer, head: keyHead + 1))
         }
+        p.q = UnsafePointer(qkv.floats + first * heads.rowWidth + head * D)
+        p.q_stride = heads.rowWidth
+        p.y = y.floats + first * heads.queryWidth + head * D
+        p.y_stride = heads.queryWidth
+        table.cached_attention(&p, scratch)
     }
 }

@@ -10,7 +10,7 @@
 #define W 8
 #define MR 4
 #define NV 3
-#define FLOAT_ROWS 4
+#define FLOAT_ROWS 6
 #define INT_ROWS 3
 #define SLM_AVX2
 #include "bodies/table.h"

@@ -143,14 +143,20 @@ static cache make_cache(int precision, size_t D, size_t capacity) {
                    make_bytes(kernels->kv_cache_value_bytes(precision, D, capacity), 4)};
 }
 
+// Computes the attention of `rows` positions, from position t on, whose keys and values are in the cache.
+static void attend(int precision, size_t D, size_t capacity, size_t t, size_t rows, float cap, size_t window, const float *qkv, cache c,
+                   float *y) {
+    const slm_cached_attention p = {.D = D, .precision = precision, .scale = (float)(1 / sqrt((double)D)), .cap = cap, .capacity = capacity,
+                                    .rows = rows, .count = t + 1, .window = window, .q = qkv + t * 3 * D, .q_stride = 3 * D, .keys = c.keys,
+                                    .values = c.values, .next_keys = c.keys, .next_values = c.values, .y = y + t * D, .y_stride = D};
+    kernels->cached_attention(&p, make_bytes(4 * kernels->cached_attention_scratch(D, t + rows), 4));
+}
+
 // Appends position t and computes its attention.
 static void step(int precision, size_t D, size_t capacity, size_t t, float cap, const float *qkv, cache c, float *y) {
     const float *x = qkv + t * 3 * D;
     kernels->kv_cache_append(precision, D, capacity, t, x + D, x + 2 * D, c.keys, c.values);
-    const slm_cached_attention p = {.D = D, .precision = precision, .scale = (float)(1 / sqrt((double)D)), .cap = cap, .capacity = capacity,
-                                    .count = t + 1, .q = x, .keys = c.keys, .values = c.values, .next_keys = c.keys,
-                                    .next_values = c.values, .y = y + t * D};
-    kernels->cached_attention(&p, make_bytes(4 * kernels->cached_attention_scratch(D, t + 1), 4));
+    attend(precision, D, capacity, t, 1, cap, 0, qkv, c, y);
 }
 
 void check_kv_cache(void) {
@@ -172,6 +178,14 @@ void check_kv_cache(void) {
             reference((sample){T, 1, D, false, cap}, NULL, doubles(rounded_qkv, T * 3 * D), zeros(T * D), expected, log_sums, dx);
             expect_close(y, expected, T * D, precision == SLM_WEIGHTS_F32 ? gradient : bf16_gradient, 2,
                          "cached attention, T %zu, D %zu, cap %g, precision %d", T, D, (double)cap, precision);
+            // Positions that are computed together have the same bits as alone, also with a window.
+            const size_t first = T / 7;
+            attend(precision, D, capacity, first, T - first, cap, 0, qkv, whole, again);
+            expect_same(again + first * D, y + first * D, (T - first) * D, "rows together, T %zu, D %zu, precision %d", T, D, precision);
+            float *windowed = blank(SLM_F32, T * D);
+            for (size_t t = 0; t < T; t++) attend(precision, D, capacity, t, 1, cap, 19, qkv, whole, windowed);
+            attend(precision, D, capacity, 0, T, cap, 19, qkv, whole, again);
+            expect_same(again, windowed, T * D, "rows together with a window, T %zu, D %zu, precision %d", T, D, precision);
             // A copy of a cache continues like the original.
             const size_t part = T / 2;
             kernels->kv_cache_copy(precision, D, capacity, part, whole.keys, whole.values, copy.keys, copy.values);

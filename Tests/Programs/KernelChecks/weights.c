@@ -22,9 +22,10 @@ static void multiply(int precision, const char *panels, const float *x, size_t N
                      const float *plus, float *y) {
     char *rows = make_bytes(N * kernels->weights_input_bytes(precision, I), 4);
     kernels->weights_prepare_input(precision, x, N, I, NULL, rows);
-    const slm_matmul p = {.M = N, .N = O, .K = I, .scale = 1, .c = y, .c_type = SLM_F32, .c_stride = O, .bias = bias,
-                          .activation = activation, .plus = plus};
+    slm_matmul p = {.M = N, .N = O, .K = I, .scale = 1, .c = y, .c_type = SLM_F32, .c_stride = O, .bias = bias, .activation = activation,
+                    .plus = plus};
     kernels->packed_matmul(precision, &p, panels, rows, panels_of(O) / 2, panels_of(O));
+    p.m_block = 7;
     kernels->packed_matmul(precision, &p, panels, rows, 0, panels_of(O) / 2);
 }
 

@@ -112,6 +112,8 @@ static void weights(const slm_kernels *k, size_t N, size_t O, size_t I) {
         slm_matmul p = {.M = N, .N = O, .K = I, .scale = 1, .c = make(SLM_F32, N * O), .c_stride = O, .bias = make(SLM_F32, O),
                         .activation = SLM_GELU_TANH, .plus = make(SLM_F32, N * O)};
         k->packed_matmul(precision, &p, packed, rows, 0, panels);
+        p.m_block = 5;
+        k->packed_matmul(precision, &p, packed, rows, 0, panels);
         k->weights_lookup(precision, packed, I, input_scales, ids, make(SLM_F32, N * I), make(SLM_F32, N * I), N);
         if (precision == SLM_WEIGHTS_INT8 || precision == SLM_WEIGHTS_INT4) {
             uint8_t *codes = malloc(O * (precision == SLM_WEIGHTS_INT8 ? I : (I + 1) / 2));
@@ -150,11 +152,20 @@ static void kv_caches(const slm_kernels *k, size_t T, size_t D) {
             float *scratch = malloc(4 * k->cached_attention_scratch(D, t + 1));
             k->kv_cache_append(precision, D, T, t, make(SLM_F32, D), make(SLM_F32, D), keys, values);
             const slm_cached_attention p = {.D = D, .precision = precision, .scale = 0.1f, .cap = t % 2 ? 3 : 0, .capacity = T,
-                                            .count = t + 1, .q = make(SLM_F32, D), .keys = keys, .values = values, .y = make(SLM_F32, D)};
+                                            .rows = 1, .count = t + 1, .q = make(SLM_F32, D), .keys = keys, .values = values,
+                                            .y = make(SLM_F32, D)};
             k->cached_attention(&p, scratch);
             free(scratch);
             release();
         }
+        // All positions at once.
+        float *scratch = malloc(4 * k->cached_attention_scratch(D, T));
+        const slm_cached_attention p = {.D = D, .precision = precision, .scale = 0.1f, .capacity = T, .rows = T, .count = 1,
+                                        .window = T / 2, .q = make(SLM_F32, T * D), .q_stride = D, .keys = keys, .values = values,
+                                        .y = make(SLM_F32, T * D), .y_stride = D};
+        k->cached_attention(&p, scratch);
+        free(scratch);
+        release();
         k->kv_cache_copy(precision, D, T, T, keys, values, copied_keys, copied_values);
         free(keys), free(values), free(copied_keys), free(copied_values);
     }

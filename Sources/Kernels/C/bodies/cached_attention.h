@@ -1,42 +1,91 @@
-// Attention of one position over the KV cache of its sequence (kv_cache.h), for one head.
+// Attention over the KV cache of a sequence (kv_cache.h), for one head and for neighboring positions.
 //
-// The result of a position depends only on the positions that it attends to, and is summed in the same order however many positions
-// are computed together.
+// Several queries are multiplied with each key and value that is read. The result of a position depends only on the positions that it
+// attends to, and is summed in the same order however many positions are computed together.
 
-// A query in the layout that is multiplied with keys: floats, pairs of bf16, or quads of bytes. `offset` corrects the sum of products
-// for the 128 that are added to each byte of a key.
-typedef struct { float scale; int32_t offset; unit *units; } quantized_query;
-static inline quantized_query quantize_query(int precision, size_t D, const float *q, float scale, unit *to) {
-    quantized_query result = {1, 0, to};
+enum {
+    QUERIES = 6,                               // queries that are computed together, where there are as many
+    VECTORS = W == 8 ? 2 : 4,                  // vectors of sums of each of them; registers hold all sums
+};
+
+// Queries in the layout that is multiplied with keys: floats, pairs of bf16, or quads of bytes. They are `step` bytes apart. `offset`
+// corrects the sums of products for the 128 that are added to each byte of a key.
+typedef struct {
+    float scale[QUERIES];
+    int32_t offset[QUERIES];
+    const char *rows;
+    size_t step;
+} quantized_queries;
+
+// bf16 without bf16 instructions: floats that are rounded to bf16.
+static inline void quantize_query(int precision, size_t D, const float *q, float scale, quantized_queries *to, int r) {
+    char *row = (char *)to->rows + (size_t)r * to->step;
+    to->scale[r] = 1;
+    to->offset[r] = 0;
     if (precision == SLM_WEIGHTS_F32) {
-        for (size_t d = 0; d < D; d++) ((float *)to)[d] = q[d] * scale;
+        for (size_t d = 0; d < D; d++) ((float *)row)[d] = q[d] * scale;
     } else if (precision == SLM_WEIGHTS_BF16) {
-        for (size_t d = 0; d < 2 * pairs_of(D); d++) ((bf16 *)to)[d] = d < D ? narrow1(q[d] * scale) : 0;
+        for (size_t d = 0; d < 2 * pairs_of(D); d++) {
+            const bf16 x = d < D ? narrow1(q[d] * scale) : 0;
+#ifdef SLM_NATIVE_BF16
+            ((bf16 *)row)[d] = x;
+#else
+            ((float *)row)[d] = widen1(x);
+#endif
+        }
     } else {
         float inverse;
-        result.scale = scale_of_vector(q, D, &inverse) * scale;
+        to->scale[r] = scale_of_vector(q, D, &inverse) * scale;
+        vi sum = {0};
         for (size_t d = 0; d < D; d += W) {
-            const vb steps = quantize(q + d, min_size(W, D - d), inverse);
-            for (size_t i = 0; i < 4 * quads_of(min_size(W, D - d)); i++) {
-                result.offset -= BYTE_OFFSET * steps[i];
-                put_row_byte((char *)to, d + i, steps[i]);
-            }
+            const vi steps = __builtin_convertvector(quantize(q + d, min_size(W, D - d), inverse), vi);
+            sum += steps;
+            put_row_bytes(row, d, steps);
         }
+        for (int i = 0; i < W; i++) to->offset[r] -= BYTE_OFFSET * sum[i];
     }
-    return result;
 }
 
+#ifdef SLM_NATIVE_BF16
 static inline vf add_pairs(vf sum, vu a, vu b) {                     // sum + a.low·b.low + a.high·b.high
-#if defined(SLM_NEON) && defined(SLM_NATIVE_BF16)
+#ifdef SLM_NEON
     return dot_pairs(sum, a, b);
-#elif defined(SLM_NATIVE_BF16)
-    return (vf)_mm512_dpbf16_ps((__m512)sum, (__m512bh)a, (__m512bh)b);
 #else
-    sum += (vf)(a << 16) * (vf)(b << 16);
-    return sum + (vf)(a & 0xffff0000) * (vf)(b & 0xffff0000);
+    return (vf)_mm512_dpbf16_ps((__m512)sum, (__m512bh)a, (__m512bh)b);
 #endif
 }
+#endif
 static inline vu splat_unit(unit u) { return (vu){0} + u; }
+
+// Adds to the sums [Q][vectors] the products of unit `i` of Q rows, `step` bytes apart, and vectors of floats or of pairs of bf16.
+INLINE void add_products(int precision, int Q, int vectors, const char *rows, size_t step, size_t i, const vu *units, vf (*sums)[4]) {
+    if (precision == SLM_WEIGHTS_F32) {
+#pragma clang loop unroll(full)
+        for (int r = 0; r < Q; r++) {
+            const vf x = splat(((const float *)(rows + (size_t)r * step))[i]);
+            for (int v = 0; v < vectors; v++) sums[r][v] += x * (vf)units[v];
+        }
+        return;
+    }
+#ifdef SLM_NATIVE_BF16
+#pragma clang loop unroll(full)
+    for (int r = 0; r < Q; r++) {
+        const vu x = splat_unit(((const unit *)(rows + (size_t)r * step))[i]);
+        for (int v = 0; v < vectors; v++) sums[r][v] = add_pairs(sums[r][v], x, units[v]);
+    }
+#else
+    vf widened[4];
+#pragma clang loop unroll(full)
+    for (size_t half = 0; half < 2; half++) {
+        for (int v = 0; v < vectors; v++) widened[v] = (vf)(half == 0 ? units[v] << 16 : units[v] & 0xffff0000);
+#pragma clang loop unroll(full)
+        for (int r = 0; r < Q; r++) {
+            const vf x = splat(((const float *)(rows + (size_t)r * step))[2 * i + half]);
+            for (int v = 0; v < vectors; v++) sums[r][v] += x * widened[v];
+        }
+    }
+#endif
+}
 
 // Prefetches the cache of the next head while one is computed: it is in main memory, in pieces too short for the hardware prefetcher.
 // Into the second-level cache, because the first-level cache is too small, and because more requests can be outstanding.
@@ -44,23 +93,44 @@ static inline void prefetch_bytes(const char *from, size_t bytes) {
     for (size_t i = 0; i < bytes; i += 64) __builtin_prefetch(from + i, 0, 2);
 }
 
-// Scores of W positions in each of `blocks` ≤ 4 blocks. Several blocks together, so that their sums are independent.
-INLINE void score_blocks(int precision, int blocks, size_t D, quantized_query q, const unit *keys, const float *scales, float *scores) {
+// Scores of Q queries, `score_step` floats apart, in W positions of each of `blocks` ≤ 4 blocks.
+INLINE void score_blocks(int precision, int Q, int blocks, size_t D, const quantized_queries *q, const unit *keys, const float *scales,
+                         float *scores, size_t score_step) {
     const size_t units = key_units(precision, D);
-    vf sum[4] = {{0}};
-    vi part[4];
-    for (int b = 0; b < 4; b++) part[b] = (vi){0} + q.offset;
-    for (size_t d = 0; d < units; d++)
-        for (int b = 0; b < blocks; b++) {
-            const vu k = *(const vu_any *)(keys + ((size_t)b * units + d) * W);
-            if (precision == SLM_WEIGHTS_F32) sum[b] += (vf)splat_unit(q.units[d]) * (vf)k;
-            else if (precision == SLM_WEIGHTS_BF16) sum[b] = add_pairs(sum[b], splat_unit(q.units[d]), k);
-            else part[b] = add_quads(part[b], k, (const char *)q.units + 4 * d * ROW_BYTE_SIZE);
+    vf sum[QUERIES][4];
+    vi part[QUERIES][4];
+    for (int r = 0; r < Q; r++)
+        for (int b = 0; b < blocks; b++) sum[r][b] = (vf){0}, part[r][b] = (vi){0} + q->offset[r];
+    for (size_t d = 0; d < units; d++) {
+        vu key[4];
+        for (int b = 0; b < blocks; b++) key[b] = *(const vu_any *)(keys + ((size_t)b * units + d) * W);
+        if (precision != SLM_WEIGHTS_INT8) {
+            add_products(precision, Q, blocks, q->rows, q->step, d, key, sum);
+            continue;
         }
-    for (int b = 0; b < blocks; b++) {
-        if (precision == SLM_WEIGHTS_INT8) sum[b] = __builtin_convertvector(part[b], vf) * splat(q.scale) * load(scales + b * W);
-        store(scores + b * W, sum[b]);
+#if ROW_BYTE_SIZE == 2
+#pragma clang loop unroll(full)
+        for (size_t half = 0; half < 2; half++) {
+            vi bytes[4];
+            for (int b = 0; b < blocks; b++) bytes[b] = (vi)((half == 0 ? key[b] : key[b] >> 8) & 0x00ff00ff);
+#pragma clang loop unroll(full)
+            for (int r = 0; r < Q; r++) {
+                const vi x = (vi){0} + ((const int32_t *)(q->rows + (size_t)r * q->step))[2 * d + half];
+                for (int b = 0; b < blocks; b++) part[r][b] += multiply_pairs(bytes[b], x);
+            }
+        }
+#else
+#pragma clang loop unroll(full)
+        for (int r = 0; r < Q; r++)
+            for (int b = 0; b < blocks; b++) part[r][b] = add_quads(part[r][b], key[b], q->rows + (size_t)r * q->step + 4 * d);
+#endif
     }
+    for (int r = 0; r < Q; r++)
+        for (int b = 0; b < blocks; b++) {
+            if (precision == SLM_WEIGHTS_INT8)
+                sum[r][b] = __builtin_convertvector(part[r][b], vf) * splat(q->scale[r]) * load(scales + b * W);
+            store(scores + (size_t)r * score_step + b * W, sum[r][b]);
+        }
 }
 
 static const int32_t lane_indices[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
@@ -88,27 +158,24 @@ static inline float exp_of_scores(float *scores, size_t count) {
     return sum_lanes(sum);
 }
 
+#if ROW_BYTE_SIZE == 1
 // sum + quads of signed value bytes · the quad of unsigned row bytes at `probs`
 static inline vi add_value_quads(vi sum, vu quads, const char *probs) {
-#if defined(SLM_SIGNED_BYTES)
     int32_t four;
     memcpy(&four, probs, 4);
+#ifdef SLM_SIGNED_BYTES
     return dot_quads(sum, (vi)quads, (vi){0} + four);
-#elif defined(SLM_VNNI)
-    int32_t four;
-    memcpy(&four, probs, 4);
-    return multiply_quads(sum, (vu){0} + (uint32_t)four, (vi)quads);
 #else
-    typedef int16_t vs __attribute__((ext_vector_type(2 * W)));
-    int32_t row[2];
-    memcpy(row, probs, 8);
-    return sum + multiply_pairs((vi)((vs)quads << 8 >> 8), (vi){0} + row[0]) + multiply_pairs((vi)((vs)quads >> 8), (vi){0} + row[1]);
+    return multiply_quads(sum, (vu){0} + (uint32_t)four, (vi)quads);
 #endif
 }
+#endif
 
-// Unnormalized probabilities in steps of 1/PROB_STEPS of the largest, as two rows of bytes: steps / 256 and steps % 256; where bytes are
-// signed, steps % 256 is between −128 and 127.
-#ifdef SLM_SIGNED_BYTES
+// Unnormalized probabilities in steps of 1/PROB_STEPS of the largest: where bytes are multiplied, two rows of bytes, steps / 256 and
+// steps % 256, which is between −128 and 127 where bytes are signed; otherwise one row of 16 bits, each quad in the order 0 2 1 3.
+#if ROW_BYTE_SIZE == 2
+#define PROB_STEPS 32767
+#elif defined(SLM_SIGNED_BYTES)
 #define PROB_STEPS (127 * 256 + 127)
 #else
 #define PROB_STEPS 65535
@@ -119,106 +186,181 @@ static inline quantized_probs quantize_probs(const float *probs, size_t count, c
     vf max = {0};
     for (size_t t = 0; t < padded; t += W) max = vmax(load(probs + t), max);
     const float largest = max_lanes(max);
-    const quantized_probs result = {largest / PROB_STEPS, scratch, scratch + padded * ROW_BYTE_SIZE};
+    const quantized_probs result = {largest / PROB_STEPS, scratch, scratch + padded};
     const vf inverse = splat(largest > 0 ? PROB_STEPS / largest : 0);
     for (size_t t = 0; t < padded; t += W) {
+        const vi steps = round_to_int(load(probs + t) * inverse);
+#if ROW_BYTE_SIZE == 2
+        put_row_bytes(result.high, t, steps);
+#else
 #ifdef SLM_SIGNED_BYTES
-        const vi steps = round_to_int(load(probs + t) * inverse), low = steps << 24 >> 24, high = (steps - low) >> 8;
+        const vi low = steps << 24 >> 24, high = (steps - low) >> 8;
 #else
-        const vi steps = round_to_int(load(probs + t) * inverse), high = steps >> 8, low = steps & 255;
+        const vi low = steps & 255, high = steps >> 8;
 #endif
-#if ROW_BYTE_SIZE == 1
-        *(vb_any *)(result.high + t) = __builtin_convertvector(high, vb);
-        *(vb_any *)(result.low + t) = __builtin_convertvector(low, vb);
-#else
-        for (size_t i = 0; i < W; i++) put_row_byte(result.high, t + i, high[i]), put_row_byte(result.low, t + i, low[i]);
+        put_row_bytes(result.high, t, high);
+        put_row_bytes(result.low, t, low);
 #endif
     }
     return result;
 }
 
-// y[c ..< c + vectors·W] = factor·Σ prob·value, or only the first `width` elements of a single vector.
-INLINE void weighted_sum_int8(int vectors, size_t width, size_t D, size_t count, quantized_probs probs, const void *values, size_t c,
-                              float factor, float *y) {
-    vf sum[4] = {{0}};
-    for (size_t first = 0; first < quads_of(count); first += 4096) {       // the sums of so many positions fit into 32 bits
-        vi high[4] = {{0}}, low[4] = {{0}};
-        for (size_t t = first; t < min_size(first + 4096, quads_of(count)); t++)
-            for (int v = 0; v < vectors; v++) {
-                const vu quads = (vu)load_first((const float *)values + t * D + c + v * W, width);
-                high[v] = add_value_quads(high[v], quads, probs.high + 4 * t * ROW_BYTE_SIZE);
-                low[v] = add_value_quads(low[v], quads, probs.low + 4 * t * ROW_BYTE_SIZE);
+// y[r][c ..< c + vectors·W] = factor[r]·Σ prob·value for Q queries, or only the first `width` elements of a single vector.
+INLINE void weighted_sum_int8(int Q, int vectors, size_t width, size_t D, size_t count, const quantized_probs *probs, const void *values,
+                              size_t c, const float *factors, float *y, size_t y_stride) {
+    vf sum[QUERIES][4];
+    for (int r = 0; r < Q; r++)
+        for (int v = 0; v < vectors; v++) sum[r][v] = (vf){0};
+    const size_t part = ROW_BYTE_SIZE == 2 ? 128 : 4096;                    // the sums of so many quads fit into 32 bits
+    for (size_t first = 0; first < quads_of(count); first += part) {
+        vi high[QUERIES][4], low[QUERIES][4];
+        for (int r = 0; r < Q; r++)
+            for (int v = 0; v < vectors; v++) high[r][v] = low[r][v] = (vi){0};
+        for (size_t t = first; t < min_size(first + part, quads_of(count)); t++) {
+            vu quads[4];
+            for (int v = 0; v < vectors; v++) quads[v] = (vu)load_first((const float *)values + t * D + c + v * W, width);
+#if ROW_BYTE_SIZE == 2
+            typedef int16_t vs __attribute__((ext_vector_type(2 * W)));
+#pragma clang loop unroll(full)
+            for (size_t half = 0; half < 2; half++) {
+                vi pairs[4];
+                for (int v = 0; v < vectors; v++) pairs[v] = (vi)(half == 0 ? (vs)quads[v] << 8 >> 8 : (vs)quads[v] >> 8);
+#pragma clang loop unroll(full)
+                for (int r = 0; r < Q; r++) {
+                    const vi x = (vi){0} + ((const int32_t *)probs[r].high)[2 * t + half];
+                    for (int v = 0; v < vectors; v++) high[r][v] += multiply_pairs(pairs[v], x);
+                }
             }
-        for (int v = 0; v < vectors; v++)
-            sum[v] += __builtin_convertvector(high[v], vf) * splat(256) + __builtin_convertvector(low[v], vf);
-    }
-    for (int v = 0; v < vectors; v++) store_first(y + c + v * W, sum[v] * splat(factor * probs.step), width);
-}
-
-// The same for f32 and bf16. In bf16, probs are pairs.
-INLINE void weighted_sum_float(int precision, int vectors, size_t width, size_t D, size_t count, const void *probs, const void *values,
-                               size_t c, float factor, float *y) {
-    vf sum[4] = {{0}};
-    const size_t steps = precision == SLM_WEIGHTS_BF16 ? pairs_of(count) : count;
-    for (size_t t = 0; t < steps; t++)
-        for (int v = 0; v < vectors; v++) {
-            const vf value = load_first((const float *)values + t * D + c + v * W, width);
-            if (precision == SLM_WEIGHTS_F32) sum[v] += splat(((const float *)probs)[t]) * value;
-            else sum[v] = add_pairs(sum[v], splat_unit(((const unit *)probs)[t]), (vu)value);
+#else
+#pragma clang loop unroll(full)
+            for (int r = 0; r < Q; r++)
+                for (int v = 0; v < vectors; v++) {
+                    high[r][v] = add_value_quads(high[r][v], quads[v], probs[r].high + 4 * t);
+                    low[r][v] = add_value_quads(low[r][v], quads[v], probs[r].low + 4 * t);
+                }
+#endif
         }
-    for (int v = 0; v < vectors; v++) store_first(y + c + v * W, sum[v] * splat(factor), width);
+        for (int r = 0; r < Q; r++)
+            for (int v = 0; v < vectors; v++) {
+                if (ROW_BYTE_SIZE == 2) sum[r][v] += __builtin_convertvector(high[r][v], vf);
+                else sum[r][v] += __builtin_convertvector(high[r][v], vf) * splat(256) + __builtin_convertvector(low[r][v], vf);
+            }
+    }
+    for (int r = 0; r < Q; r++)
+        for (int v = 0; v < vectors; v++)
+            store_first(y + (size_t)r * y_stride + c + v * W, sum[r][v] * splat(factors[r] * probs[r].step), width);
 }
 
-INLINE void weighted_sum(int precision, int vectors, size_t width, size_t D, size_t count, const void *probs, quantized_probs bytes,
-                         const void *values, size_t c, float factor, float *y) {
-    if (precision == SLM_WEIGHTS_INT8) weighted_sum_int8(vectors, width, D, count, bytes, values, c, factor, y);
-    else weighted_sum_float(precision, vectors, width, D, count, probs, values, c, factor, y);
+// The same for f32 and bf16, whose probabilities are `step` bytes apart, in the layout of queries.
+INLINE void weighted_sum_float(int precision, int Q, int vectors, size_t width, size_t D, size_t count, const char *probs, size_t step,
+                               const void *values, size_t c, const float *factors, float *y, size_t y_stride) {
+    vf sum[QUERIES][4];
+    for (int r = 0; r < Q; r++)
+        for (int v = 0; v < vectors; v++) sum[r][v] = (vf){0};
+    const size_t steps = precision == SLM_WEIGHTS_BF16 ? pairs_of(count) : count;
+    for (size_t t = 0; t < steps; t++) {
+        vu value[4];
+        for (int v = 0; v < vectors; v++) value[v] = (vu)load_first((const float *)values + t * D + c + v * W, width);
+        add_products(precision, Q, vectors, probs, step, t, value, sum);
+    }
+    for (int r = 0; r < Q; r++)
+        for (int v = 0; v < vectors; v++) store_first(y + (size_t)r * y_stride + c + v * W, sum[r][v] * splat(factors[r]), width);
+}
+
+static inline size_t score_step(size_t count) {
+    const size_t step = round_up(count, 2 * W);
+    return step % 1024 == 0 ? step + 2 * W : step;         // not a multiple of 4 KB: caches hold few lines at such distances
+}
+static inline size_t query_step(size_t D) { return 2 * round_up(D, 4); }
+// Floats of scratch for `count` positions.
+static size_t cached_attention_scratch(size_t D, size_t count) { return QUERIES * (query_step(D) + 2 * score_step(count + 2 * W)); }
+
+// The first position that position `at` attends to.
+static inline size_t first_position(const slm_cached_attention *p, size_t at) {
+    return p->window > 0 && at + 1 > p->window ? at + 1 - p->window : 0;
+}
+// Where its keys begin to be read: at the beginning of a block, whose positions before the first get a probability of 0.
+static inline size_t block_start(const slm_cached_attention *p, size_t at) { return first_position(p, at) / (2 * W) * (2 * W); }
+
+// Attention of Q positions, from row `row` on, whose keys begin to be read at the same position.
+INLINE void attend(int precision, int Q, const slm_cached_attention *p, size_t row, bool prefetches, float *scratch) {
+    const size_t at = p->count - 1 + row, start = block_start(p, at), count = at + (size_t)Q - start;   // of the last query
+    const size_t D = p->D, units = key_units(precision, D), blocks = (count + W - 1) / W, step = score_step(count);
+    const void *values = (const char *)p->values + start * value_bytes(precision, D);
+    float *scores = scratch + QUERIES * query_step(D), *probs = scores + QUERIES * step;
+    quantized_queries q;
+    q.rows = (const char *)scratch;
+    q.step = 4 * query_step(D);
+    for (int r = 0; r < Q; r++) quantize_query(precision, D, p->q + (row + (size_t)r) * p->q_stride, p->scale * log2_e, &q, r);
+
+    const unit *keys = (const unit *)p->keys + start * units;
+    const char *next_keys = prefetches ? (const char *)p->next_keys + 4 * start * units : NULL;
+    const float *scales = precision == SLM_WEIGHTS_INT8 ? key_scales(D, p->capacity, p->keys) + start : NULL;
+    const size_t together = Q == 1 ? 4 : VECTORS;             // blocks whose sums are independent
+    size_t b = 0;
+    for (; b + together <= blocks; b += together) {
+        if (next_keys) prefetch_bytes(next_keys + b * W * 4 * units, together * W * 4 * units);
+        score_blocks(precision, Q, (int)together, D, &q, keys + b * units * W, scales ? scales + b * W : NULL, scores + b * W, step);
+    }
+    if (next_keys) prefetch_bytes(next_keys + b * W * 4 * units, (blocks - b) * W * 4 * units);
+    for (; b < blocks; b++)
+        score_blocks(precision, Q, 1, D, &q, keys + b * units * W, scales ? scales + b * W : NULL, scores + b * W, step);
+
+    float factors[QUERIES];
+    quantized_probs bytes[QUERIES];
+    for (int r = 0; r < Q; r++) {
+        float *own = scores + (size_t)r * step, *rounded = probs + (size_t)r * step;
+        const size_t own_count = at + (size_t)r + 1 - start, masked = first_position(p, at + (size_t)r) - start;
+        for (size_t i = 0; p->cap > 0 && i < blocks * W; i += W)
+            store(own + i, soft_capped(load(own + i), p->cap * log2_e, 1 / (p->cap * log2_e)));
+        for (size_t t = 0; t < masked; t++) own[t] = -INFINITY;
+        factors[r] = 1 / exp_of_scores(own, own_count);
+        for (size_t t = 0; t < masked; t++) own[t] = 0;
+        for (size_t t = round_up(own_count, W); t < round_up(count, 2 * W); t += W) store(own + t, (vf){0});
+        if (precision == SLM_WEIGHTS_BF16) {
+            for (size_t t = 0; t < count; t += 2 * W) {
+#ifdef SLM_NATIVE_BF16
+                *(vu_any *)((unit *)rounded + t / 2) = pair_along(load(own + t), load(own + t + W));
+#else
+                for (size_t i = t; i < t + 2 * W; i += W) store(rounded + i, (vf)(round_to_bf16(load(own + i)) & 0xffff0000));
+#endif
+            }
+        } else if (precision == SLM_WEIGHTS_INT8) {
+            const float *value_steps = value_scales(D, p->capacity, p->values) + start;
+            for (size_t t = 0; t < blocks * W; t += W)
+                store(own + t, vselect(load(own + t) > splat(0), load(own + t) * load(value_steps + t), splat(0)));
+            bytes[r] = quantize_probs(own, count, (char *)rounded);
+        }
+    }
+    const size_t position = value_bytes(precision, D);
+    if (prefetches) prefetch_bytes((const char *)p->next_values + start * position, blocks * W * position);
+    const char *rows = (const char *)(precision == SLM_WEIGHTS_F32 ? scores : probs);
+    float *y = p->y + row * p->y_stride;
+#define WEIGHTED_SUM(vectors, width)                                                                                               \
+    if (precision == SLM_WEIGHTS_INT8) weighted_sum_int8(Q, vectors, width, D, count, bytes, values, c, factors, y, p->y_stride);    \
+    else weighted_sum_float(precision, Q, vectors, width, D, count, rows, 4 * step, values, c, factors, y, p->y_stride)
+    const bool needs_two = precision == SLM_WEIGHTS_INT8 && ROW_BYTE_SIZE == 1;               // registers for a sum
+    const int wide = Q == 1 ? 4 : needs_two ? VECTORS / 2 : VECTORS;
+    size_t c = 0;
+    for (; c + (size_t)wide * W <= D; c += (size_t)wide * W) { WEIGHTED_SUM(wide, W); }
+    for (; c + W <= D; c += W) { WEIGHTED_SUM(1, W); }
+    if (c < D) { WEIGHTED_SUM(1, D - c); }
+#undef WEIGHTED_SUM
 }
 
 INLINE void cached_attention_as(int precision, const slm_cached_attention *p, float *scratch) {
-    // Starts at the block of the first position; the positions before it in that block get a probability of 0.
-    const size_t start = p->first / (2 * W) * (2 * W), masked = p->first - start, count = p->count - start;
-    const size_t D = p->D, units = key_units(precision, D), blocks = (count + W - 1) / W;
-    const void *values = (const char *)p->values + start * value_bytes(precision, D);
-    float *scores = scratch, *probs = scores + blocks * W;
-    const quantized_query q = quantize_query(precision, D, p->q, p->scale * log2_e, (unit *)(probs + blocks * W));
-    const unit *keys = (const unit *)p->keys + start * units;
-    const char *next_keys = p->next_keys ? (const char *)p->next_keys + 4 * start * units : NULL;
-    const float *scales = precision == SLM_WEIGHTS_INT8 ? key_scales(D, p->capacity, p->keys) + start : NULL;
-    size_t b = 0;
-    for (; b + 4 <= blocks; b += 4) {
-        if (next_keys) prefetch_bytes(next_keys + b * W * 4 * units, 4 * W * 4 * units);
-        score_blocks(precision, 4, D, q, keys + b * units * W, scales ? scales + b * W : NULL, scores + b * W);
+    for (size_t row = 0; row < p->rows;) {
+        const size_t at = p->count - 1 + row;
+        if (p->rows - row >= QUERIES && block_start(p, at) == block_start(p, at + QUERIES - 1)) {
+            attend(precision, QUERIES, p, row, false, scratch);
+            row += QUERIES;
+        } else {
+            attend(precision, 1, p, row, p->next_keys && row + 1 == p->rows, scratch);
+            row++;
+        }
     }
-    if (next_keys) prefetch_bytes(next_keys + b * W * 4 * units, (blocks - b) * W * 4 * units);
-    for (; b < blocks; b++) score_blocks(precision, 1, D, q, keys + b * units * W, scales ? scales + b * W : NULL, scores + b * W);
-    for (size_t i = 0; p->cap > 0 && i < blocks * W; i += W)
-        store(scores + i, soft_capped(load(scores + i), p->cap * log2_e, 1 / (p->cap * log2_e)));
-    for (size_t t = 0; t < masked; t++) scores[t] = -INFINITY;
-    const float sum = exp_of_scores(scores, count);
-    for (size_t t = 0; t < masked; t++) scores[t] = 0;
-    if (precision == SLM_WEIGHTS_F32) probs = scores;
-    for (size_t t = 0; precision == SLM_WEIGHTS_BF16 && t < blocks * W; t += 2 * W) {
-        const vf second = t + W < blocks * W ? load(scores + t + W) : (vf){0};
-        *(vu_any *)((unit *)probs + t / 2) = pair_along(load(scores + t), second);
-    }
-    quantized_probs bytes = {0};
-    if (precision == SLM_WEIGHTS_INT8) {
-        const float *steps = value_scales(D, p->capacity, p->values) + start;
-        for (size_t t = 0; t < blocks * W; t += W)
-            store(scores + t, vselect(load(scores + t) > splat(0), load(scores + t) * load(steps + t), splat(0)));
-        bytes = quantize_probs(scores, count, (char *)probs);
-    }
-    const size_t position = value_bytes(precision, D);
-    if (p->next_values) prefetch_bytes((const char *)p->next_values + start * position, blocks * W * position);
-    size_t c = 0;
-    for (; c + 4 * W <= D; c += 4 * W) weighted_sum(precision, 4, W, D, count, probs, bytes, values, c, 1 / sum, p->y);
-    for (; c + W <= D; c += W) weighted_sum(precision, 1, W, D, count, probs, bytes, values, c, 1 / sum, p->y);
-    if (c < D) weighted_sum(precision, 1, D - c, D, count, probs, bytes, values, c, 1 / sum, p->y);
 }
 
-// Floats of scratch for `count` positions.
-static size_t cached_attention_scratch(size_t D, size_t count) { return 2 * round_up(D, 4) + 2 * round_up(count, W) + 2 * W; }
 static void cached_attention(const slm_cached_attention *p, float *scratch) {
     switch (p->precision) {
     case SLM_WEIGHTS_F32: cached_attention_as(SLM_WEIGHTS_F32, p, scratch); break;

@@ -208,24 +208,27 @@ static inline void finish_packed(const slm_matmul *p, size_t m, size_t n, vf v) 
     store((float *)p->c + i, v);
 }
 
+// Multiplies all panels with a block of rows before the next block, so that the rows stay in the second-level cache.
 INLINE void packed_matmul_as(int precision, const slm_matmul *p, const void *panels, const void *rows, size_t p0, size_t p1) {
     const size_t step = weights_input_bytes(precision, p->K), size = panel_bytes(precision, p->K);
-    for (size_t panel = p0; panel < p1; panel++) {
-        const size_t n = panel * P, columns = min_size(P, p->N - n);
-        const char *weights = (const char *)panels + panel * size;
-        for (size_t m = 0; m < p->M;) {
-            float tile[UNPACKS_ONCE(precision) ? 2 * BLOCK_ROWS * P : 12 * P] __attribute__((aligned(64)));
-            const char *first = (const char *)rows + m * step;
-            const size_t done = next_rows(precision, p->M - m, first, step, p->K, weights, tile);
-            for (size_t r = 0; r < done; r++, m++) {
-                size_t j = 0;
-                for (; j + W <= columns; j += W) finish_packed(p, m, n + j, load(tile + r * P + j));
-                if (j < columns) finish(p, m, n + j, load(tile + r * P + j), columns - j);
+    const size_t block = p->m_block > 0 ? p->m_block : p->M;
+    for (size_t m0 = 0; m0 < p->M; m0 += block)
+        for (size_t panel = p0; panel < p1; panel++) {
+            const size_t n = panel * P, columns = min_size(P, p->N - n), m1 = min_size(m0 + block, p->M);
+            const char *weights = (const char *)panels + panel * size;
+            for (size_t m = m0; m < m1;) {
+                float tile[UNPACKS_ONCE(precision) ? 2 * BLOCK_ROWS * P : 12 * P] __attribute__((aligned(64)));
+                const char *first = (const char *)rows + m * step;
+                const size_t done = next_rows(precision, m1 - m, first, step, p->K, weights, tile);
+                for (size_t r = 0; r < done; r++, m++) {
+                    size_t j = 0;
+                    for (; j + W <= columns; j += W) finish_packed(p, m, n + j, load(tile + r * P + j));
+                    if (j < columns) finish(p, m, n + j, load(tile + r * P + j), columns - j);
+                }
             }
         }
-    }
 }
-// Computes panels p0 ..< p1 of C, which is f32. Of the slm_matmul, reads only the shape, c, bias, activation and plus.
+// Computes panels p0 ..< p1 of C, which is f32. Of the slm_matmul, reads only the shape, m_block, c, bias, activation and plus.
 static void packed_matmul(int precision, const slm_matmul *p, const void *panels, const void *rows, size_t p0, size_t p1) {
     switch (precision) {
     case SLM_WEIGHTS_F32: packed_matmul_as(SLM_WEIGHTS_F32, p, panels, rows, p0, p1); break;

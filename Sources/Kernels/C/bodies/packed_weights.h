@@ -162,14 +162,17 @@ static inline vi round_to_int(vf x) {                                // |x| < 2Â
     return (vi)(x + magic) - (vi)magic;
 }
 
-// Stores byte i of a row, widened to 16 bits where ROW_BYTE_SIZE is 2.
-static inline void put_row_byte(char *row, size_t i, int32_t value) {
+// Stores W bytes of a row, from byte i on, a multiple of 4: widened to 16 bits where ROW_BYTE_SIZE is 2.
+static inline void put_row_bytes(char *row, size_t i, vi values) {
 #if ROW_BYTE_SIZE == 1
-    row[i] = (char)value;
+    *(vb_any *)(row + i) = __builtin_convertvector(values, vb);
 #else
-    static const size_t order[4] = {0, 2, 1, 3};
-    const int16_t wide = (int16_t)value;
-    memcpy(row + 2 * (i / 4 * 4 + order[i % 4]), &wide, 2);
+    quad_u quads[W / 4];
+    memcpy(quads, &values, sizeof quads);
+    for (size_t q = 0; q < W / 4; q++) {
+        const quad_u pairs = (quads[q] & 0xffff) | __builtin_shufflevector(quads[q], quads[q], 2, 3, 2, 3) << 16;
+        memcpy(row + 2 * i + 8 * q, &pairs, 8);
+    }
 #endif
 }
 
@@ -187,11 +190,7 @@ INLINE void quantize_group(size_t group, int32_t code_offset, const float *x, si
     for (size_t i = 0; i < group; i += W) {
         const vi steps = round_to_int(load(padded + i) * inverse);
         sums += steps;
-#if ROW_BYTE_SIZE == 1
-        *(vb_any *)(bytes + i) = __builtin_convertvector(steps, vb);
-#else
-        for (size_t j = 0; j < W; j++) put_row_byte(bytes, i + j, steps[j]);
-#endif
+        put_row_bytes(bytes, i, steps);
     }
     int32_t sum = 0;
     for (int i = 0; i < W; i++) sum += sums[i];

@@ -93,18 +93,22 @@ typedef struct {
     bool adds_to_keys, keeps_key_sums;
 } slm_attention;
 
-/// Attention of one position of one sequence over its KV cache, for one head: see bodies/cached_attention.h.
+/// Attention of consecutive positions of one sequence over its KV cache, for one head: see bodies/cached_attention.h.
 typedef struct {
     size_t D;
     int precision;                ///< of the cache: SLM_WEIGHTS_F32, _BF16 or _INT8
     float scale;                  ///< of the scores, 1/√D
     float cap;                    ///< 0, or soft-caps the scores: cap·tanh(score/cap)
     size_t capacity;              ///< positions that the cache can hold
-    size_t first, count;          ///< cached positions to attend to: first ..< count; at least one
-    const float *q;               ///< [D]
+    size_t rows;                  ///< positions to compute; their keys and values are in the cache
+    size_t count;                 ///< cached positions up to the first of them, at least one
+    size_t window;                ///< positions that each attends to, itself included; 0: all up to itself
+    const float *q;               ///< [rows][D]
+    size_t q_stride;              ///< elements from one query to the next
     const void *keys, *values;
     const void *next_keys, *next_values;   ///< the cache of the head that is computed next, to prefetch, or NULL
-    float *y;                     ///< [D]
+    float *y;                     ///< [rows][D]
+    size_t y_stride;
 } slm_cached_attention;
 
 typedef struct {
@@ -164,7 +168,8 @@ typedef struct {
                            float *y, size_t N);
     /// Converts input rows x [N,I] to the layout that packed_matmul reads.
     void (*weights_prepare_input)(int precision, const float *x, size_t N, size_t I, const float *input_scales, void *rows);
-    /// Computes the columns of C that belong to panels p0 ..< p1. C is f32. Ignores the matmul's a, b and plan.
+    /// Computes the columns of C that belong to panels p0 ..< p1, m_block rows at a time (0: all rows). C is f32. Ignores the matmul's a,
+    /// b and the rest of the plan.
     void (*packed_matmul)(int precision, const slm_matmul *, const void *panels, const void *rows, size_t p0, size_t p1);
 
     /// Bytes of the cached keys, and of the cached values, of one head.
