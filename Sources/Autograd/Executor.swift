@@ -34,6 +34,8 @@ package protocol Executor: AnyObject {
     func dropout(_ x: Tensor, _ p: Float) -> Tensor
     /// Runs `body(x)`. A tape stores only x and runs `body` again in the backward pass.
     func recompute(_ x: Tensor, _ body: @escaping (Tensor) -> Tensor) -> Tensor
+    /// Runs the last layer of the `body` of ``recompute(_:_:)``, whose result a tape does not need again.
+    func blockResult(_ layer: () -> Tensor) -> Tensor
     /// The rows of x [B, T, C] whose logits the caller needs. Returns x unchanged if the rows were selected already.
     func rowsNeedingLogits(_ x: Tensor) -> Tensor
 }

@@ -28,6 +28,10 @@ package final class Tape {
     package private(set) var isRecording = true
     /// Whether dropout is applied. Also true in the first pass of a recomputed block, which records nothing.
     private(set) var isTraining = true
+    /// Whether a recomputed block runs for the second time, in the backward pass.
+    private var isReplaying = false
+    /// Whether linear layers that add to another tensor are not computed: see ``blockResult(_:)``.
+    private(set) var omitsSums = false
     /// The position in dropout's random stream. ``reset(seed:)`` sets it back to 0.
     var dropoutOffset: UInt64 = 0
     private(set) var seed: UInt64
@@ -201,15 +205,29 @@ package final class Tape {
     func replay(gradient dy: Tensor, _ body: () -> Tensor) {
         let first = nodes.count
         let wasTraining = isTraining
+        let wasReplaying = isReplaying
         isRecording = true
         isTraining = true
+        isReplaying = true
         let y = body()
         isRecording = false
         isTraining = wasTraining
+        isReplaying = wasReplaying
         passGradient(dy, to: GradientTarget(y))
         if let last = nodeIndex(of: y.origin), last >= first { run(from: last, through: first, retainingGraph: false) }
         nodes.removeSubrange(first...)
         gradients.removeSubrange(first...)
+    }
+
+    /// Runs the last layer of the body of ``recompute(_:_:)``, and what follows it.
+    ///
+    /// When the body runs again to recompute its activations, no derivative reads its result. So if the result is the output of a linear
+    /// layer that was added to another tensor, it is not computed, and contains anything.
+    package func blockResult(_ layer: () -> Tensor) -> Tensor {
+        guard isReplaying, isRecording else { return layer() }       // a block within another one runs without recording first
+        omitsSums = true
+        defer { omitsSums = false }
+        return layer()
     }
 
     /// The gradient of a variable or parameter; nil if there is none.

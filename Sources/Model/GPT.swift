@@ -160,7 +160,7 @@ private struct Block: Sendable {
         }
         let after = add(output, of: attended, postNorm1, to: before, on: executor)                    // [B, T, C]
         let hidden = mlp(norm2(isParallel ? before : after, on: executor), on: executor)              // [B, T, F]
-        return add(down, of: hidden, postNorm2, to: after, on: executor)                              // [B, T, C]
+        return executor.blockResult { add(down, of: hidden, postNorm2, to: after, on: executor) }     // [B, T, C]
     }
 
     private func attend(_ x: Tensor, _ documentStarts: Tensor?, on executor: some Executor) -> Tensor {

@@ -188,6 +188,41 @@ import Testing
         expectSame(recomputed, plain)
     }
 
+    @Test(arguments: [false, true])
+    func `the result of a recomputed block is not computed again`(isAdapted: Bool) throws {
+        var list = isAdapted ? ParameterList(lora: LoRAConfiguration(rank: 3, targets: ["layer0", "layer1"])) : ParameterList()
+        let layers = (0..<2).map { Linear(from: 17, to: 17, named: "layer\($0)", in: &list) }
+        var noise = TestRandom(2)
+        let p = try Processor(threads: 2), frozen = p.buffer(of: list.frozen.count, .float32)
+        let parameters = Parameters(list, over: frozen, on: p), tape = Tape(p, parameters: parameters)
+        for buffer in [frozen, parameters.values] { buffer.write { span in for i in span.indices { span[i] = noise.number() } } }
+        let values = noise.numbers(5 * 17)
+        func run(_ method: (Tensor, @escaping (Tensor) -> Tensor) -> Tensor, marking: Bool) -> (gradients: [[Float]], linears: Int) {
+            tape.reset()
+            parameters.zeroGradients()
+            tape.processor.profile = Profile()
+            defer { tape.processor.profile = nil }
+            var y = tape.variable(values, [5, 17])
+            let x = y
+            for layer in layers {
+                y = method(y) { x in
+                    let end = { layer(tape.tanh(x), on: tape, plus: x) }
+                    return marking ? tape.blockResult(end) : end()
+                }
+            }
+            tape.backward(from: tape.sum(tape.multiply(y, y)))
+            let gradients = [tape.gradient(of: x)?.floats ?? []] + parameters.list.map { parameters.gradient(of: $0).floats }
+            return (gradients, tape.processor.profile?.entries["linear"]?.calls ?? 0)
+        }
+        let plain = run({ x, body in body(x) }, marking: true)
+        let again = run(tape.recompute, marking: false), omitted = run(tape.recompute, marking: true)
+        #expect(plain.gradients[0].contains { $0 != 0 })
+        expectSame(again.gradients, plain.gradients)
+        expectSame(omitted.gradients, plain.gradients)
+        // Adapted layers have two matmuls more, of which one is needed: x·Aᵀ.
+        #expect((plain.linears, again.linears, omitted.linears) == (isAdapted ? (6, 12, 8) : (2, 4, 2)))
+    }
+
     @Test func `recomputation stores only the input of the block`() throws {
         let (tape, _) = try tape()
         let x = tape.variable([Float](repeating: 0.5, count: 10_000), [10_000]), before = tape.processor.arena.used

@@ -21,18 +21,20 @@ extension Tape {
         let y = empty(shape, plus == nil ? precision : .float32)
         let before = f != .identity && needsGradient(for: inputs) ? empty(shape, y.type) : nil
         let sum = plus.map(contiguous)
-        WeightMatrix.quantized(weights).forEachBlock(on: processor) { rows, block in
-            func part(_ buffer: Buffer) -> Buffer { buffer[min(rows.lowerBound, buffer.count)..<buffer.count] }
-            var matmul = Matmul(
-                of: Matrix(x.elements, rows: N, columns: I), block.transposed,
-                into: Matrix(part(y.elements), rows: N, columns: rows.count, rowStride: O)
-            )
-            matmul.precision = matmulPrecision
-            matmul.bias = bias?.elements[rows]
-            matmul.activation = f
-            matmul.preActivation = before.map { part($0.elements) }
-            matmul.plus = sum.map { part($0.elements) }
-            processor.run(matmul, as: "linear")
+        if !omitsSums || plus == nil || before != nil {
+            WeightMatrix.quantized(weights).forEachBlock(on: processor) { rows, block in
+                func part(_ buffer: Buffer) -> Buffer { buffer[min(rows.lowerBound, buffer.count)..<buffer.count] }
+                var matmul = Matmul(
+                    of: Matrix(x.elements, rows: N, columns: I), block.transposed,
+                    into: Matrix(part(y.elements), rows: N, columns: rows.count, rowStride: O)
+                )
+                matmul.precision = matmulPrecision
+                matmul.bias = bias?.elements[rows]
+                matmul.activation = f
+                matmul.preActivation = before.map { part($0.elements) }
+                matmul.plus = sum.map { part($0.elements) }
+                processor.run(matmul, as: "linear")
+            }
         }
         return record(y, from: inputs) {
             FrozenLinear(

@@ -266,6 +266,7 @@ package final class ModelRunner: Executor {
 
     package func dropout(_ x: Tensor, _ p: Float) -> Tensor { x }
     package func recompute(_ x: Tensor, _ body: @escaping (Tensor) -> Tensor) -> Tensor { body(x) }
+    package func blockResult(_ layer: () -> Tensor) -> Tensor { layer() }
 
     package func rowsNeedingLogits(_ x: Tensor) -> Tensor {
         let (N, C) = x.shape.rows

@@ -155,6 +155,7 @@ private final class RecordingExecutor: Executor {
     func softCap(_ x: Tensor, at cap: Float) -> Tensor { tape.softCap(x, at: cap) }
     func dropout(_ x: Tensor, _ p: Float) -> Tensor { x }
     func recompute(_ x: Tensor, _ body: @escaping (Tensor) -> Tensor) -> Tensor { body(x) }
+    func blockResult(_ layer: () -> Tensor) -> Tensor { layer() }
     func rowsNeedingLogits(_ x: Tensor) -> Tensor { x }
 }
 

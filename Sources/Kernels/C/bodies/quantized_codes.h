@@ -87,13 +87,35 @@ static void weights_pack_blocks(int precision, const void *const *rows, size_t c
     }
 }
 
+// w[i] = the weights that the `count` ≤ GROUP codes of a group stand for.
+INLINE void dequantize_group(int precision, const uint8_t *codes, size_t count, float scale, const float *input_scales, float *w) {
+    uint8_t bytes[GROUP] __attribute__((aligned(64)));         // values + 128
+    if (precision == SLM_WEIGHTS_INT8) memcpy(bytes, codes, count);
+    else {
+        for (size_t i = 0; i < (count + 1) / 2; i++) bytes[2 * i] = codes[i] & 15, bytes[2 * i + 1] = codes[i] >> 4;
+        for (size_t i = count + count % 2; i < GROUP; i++) bytes[i] = 0;
+        for (size_t i = 0; i < GROUP; i += 4 * W) *(vu_any *)(bytes + i) = levels_of(*(const vu_any *)(bytes + i));
+    }
+    size_t i = 0;
+    for (; i + W <= count; i += W) {
+        const vb steps = *(const vb_any *)(bytes + i) ^ (int8_t)-128;
+        vf x = __builtin_convertvector(__builtin_convertvector(steps, vi), vf) * splat(scale);
+        if (input_scales) x *= load(input_scales + i);
+        store(w + i, x);
+    }
+    for (; i < count; i++) w[i] = (float)(bytes[i] - 128) * scale * (input_scales ? input_scales[i] : 1);
+}
+
 // w [N,I] = the weights that N rows stand for.
 static void weights_dequantize(int precision, const uint8_t *codes, const float *scales, const float *input_scales, size_t N, size_t I,
                                float *w) {
+    const size_t bytes = precision == SLM_WEIGHTS_INT8 ? GROUP : GROUP / 2;
     for (size_t n = 0; n < N; n++, codes += code_bytes(precision, I), scales += groups_of(I), w += I)
-        for (size_t i = 0; i < I; i++) {
-            const int level = precision == SLM_WEIGHTS_INT8 ? codes[i] - 128 : int4_levels[codes[i / 2] >> (4 * (i % 2)) & 15];
-            w[i] = (float)level * scales[i / GROUP] * (input_scales ? input_scales[i] : 1);
+        for (size_t g = 0, i = 0; i < I; g++, i += GROUP) {
+            const float *own = input_scales ? input_scales + i : NULL;
+            if (precision == SLM_WEIGHTS_INT8)
+                dequantize_group(SLM_WEIGHTS_INT8, codes + g * bytes, min_size(GROUP, I - i), scales[g], own, w + i);
+            else dequantize_group(SLM_WEIGHTS_INT4, codes + g * bytes, min_size(GROUP, I - i), scales[g], own, w + i);
         }
 }
 
