@@ -138,6 +138,7 @@ def comparisons(results, options):
         for batch in map(int, options.batches.split(",")):
             for metric, key in METRICS.items():
                 work, unit = WORKS[metric]
+                work = f"prompts of {options.prompt} tokens" if metric == "prompt" else work
                 values = {program: [line[key] for line in results.get((program, kind, batch), [])] for program in ("slm", "llama.cpp")}
                 if values["slm"]:
                     found.append(record.comparison(
