@@ -31,7 +31,7 @@ package final class Tape {
     /// Whether a recomputed block runs for the second time, in the backward pass.
     private var isReplaying = false
     /// Whether linear layers that add to another tensor are not computed: see ``blockResult(_:)``.
-    private(set) var omitsSums = false
+    private var omitsSums = false
     /// The position in dropout's random stream. ``reset(seed:)`` sets it back to 0.
     var dropoutOffset: UInt64 = 0
     private(set) var seed: UInt64
@@ -229,6 +229,9 @@ package final class Tape {
         defer { omitsSums = false }
         return layer()
     }
+
+    /// Whether a linear layer is not computed, because it is a block's result. Derivatives read what is stored before an activation.
+    func omitsLinear(plus: Tensor?, before: Tensor?) -> Bool { omitsSums && plus != nil && before == nil }
 
     /// The gradient of a variable or parameter; nil if there is none.
     package func gradient(of x: Tensor) -> Tensor? {

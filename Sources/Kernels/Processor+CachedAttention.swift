@@ -42,7 +42,7 @@ extension Processor {
         let scratch = scratch(4 * table.cached_attention_scratch(heads.width, longest))
         let flops = sequences.reduce(0) { $0 + 4 * heads.queryWidth * $1.count * min($1.start + $1.count, heads.window ?? .max) }
         measured("attention", flops: flops) {
-            if N == sequences.count {
+            if sequences.allSatisfy({ $0.count == 1 }) {
                 attendOneRow(ofEach: sequences, step, scratch)
             } else {
                 attendManyRows(of: sequences, firstRows, step, scratch)

@@ -77,6 +77,11 @@ import Testing
             }
             let same = actual == expected
             #expect(same, "\(heads) \(precision)")
+            // A sequence without rows changes nothing for one with two.
+            let two = p.buffer(of: 2 * C, .float32)
+            let rows = [CachedRows(makeCache(), from: 0, count: 0), CachedRows(makeCache(), from: 0, count: 2)]
+            p.cachedAttention(p.buffer(Array(qkv[..<(2 * row)])), heads, rows: rows, layer: 0, into: two)
+            #expect(p.floats(two).map(\.bitPattern) == Array(expected[..<(2 * C)]), "\(heads) \(precision)")
             // A copy of a cache continues like the original.
             let copy = makeCache()
             for count in [T - 1, 33, 7] {

@@ -21,7 +21,7 @@ extension Tape {
         let y = empty(shape, plus == nil ? precision : .float32)
         let before = f != .identity && needsGradient(for: inputs) ? empty(shape, y.type) : nil
         let sum = plus.map(contiguous)
-        if !omitsSums || plus == nil || before != nil {
+        if !omitsLinear(plus: plus, before: before) {
             WeightMatrix.quantized(weights).forEachBlock(on: processor) { rows, block in
                 func part(_ buffer: Buffer) -> Buffer { buffer[min(rows.lowerBound, buffer.count)..<buffer.count] }
                 var matmul = Matmul(

@@ -35,7 +35,7 @@ extension Tape {
         matmul.activation = f
         matmul.preActivation = before?.elements
         matmul.plus = plus.map { contiguous($0).elements }
-        if !omitsSums || plus == nil || before != nil { processor.run(matmul, as: "linear") }
+        if !omitsLinear(plus: plus, before: before) { processor.run(matmul, as: "linear") }
         return record(y, from: inputs) {
             LinearOperation(
                 x: x, weight: weight, bias: bias.map { GradientTarget($0) }, f: f, before: before, plus: plus.map { GradientTarget($0) },
