@@ -104,8 +104,7 @@ final class BlockEncoder {
         } catch {
             chat.ids.removeSubrange(idStart...)
             chat.turns.removeSubrange(turnStart...)
-            let message = error.description
-            let reason = message.hasSuffix(".") ? String(message.dropLast()) : message
+            let reason = LineError(sentence: error.description).reason
             result.malformedLines.append(MalformedLine(path: block.path, line: line, reason: reason))
         }
     }

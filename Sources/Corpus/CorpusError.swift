@@ -23,6 +23,9 @@ struct LineError: Error {
     let reason: String
 
     init(_ reason: String) { self.reason = reason }
+
+    /// - Parameter sentence: Its period is left out, because a message about a line ends without one.
+    init(sentence: String) { reason = sentence.hasSuffix(".") ? String(sentence.dropLast()) : sentence }
 }
 
 /// An error while converting chats to tokens, or while reading token files.

@@ -12,34 +12,103 @@ enum JSONChat {
         ]
         guard let conversation = try Conversation(checking: exchange) else { return nil }
         if root["history"] == nil { return conversation }
-        var context: [Conversation.Message] = []
-        for message in try messages(root["history"], "history") where !message.text.isEmpty {
-            context.append(Conversation.Message(message.role, message.text, isContext: true))
-        }
-        return Conversation(context + conversation.messages)
+        let context = try messages(root["history"], "history").filter { !$0.isEmpty }.map(\.asContext)
+        return Conversation(context + conversation.messages, tools: try tools(root))
     }
 
-    /// Parses `{"messages": [{"role": "user", "content": "Hi"}, …]}`.
+    /// Parses `{"messages": [{"role": "user", "content": "Hi"}, …]}`, with the functions that the assistant could call in `"tools"`.
     static func conversation(_ root: JSONElement) throws(LineError) -> Conversation? {
         guard root.kind == .object else { throw LineError("expected an object, found \(root.kind.rawValue)") }
-        return try Conversation(checking: try messages(root["messages"], "messages"))
+        return try Conversation(checking: try messages(root["messages"], "messages"), tools: try tools(root))
     }
 
     static func messages(_ list: JSONElement?, _ key: String) throws(LineError) -> [Conversation.Message] {
         guard let list else { throw LineError("expected \"\(key)\", found nothing") }
         guard let elements = list.elements else { throw LineError("\"\(key)\": expected an array, found \(list.kind.rawValue)") }
-        var messages: [Conversation.Message] = []
+        var messages: [Conversation.Message] = [], ids = ToolCallIDs()
         for element in elements {
             guard element.kind == .object else { throw LineError("in \"\(key)\": expected an object, found \(element.kind.rawValue)") }
-            messages.append(.init(try role(element["role"]), try content(element["content"]).trimmed))
+            let role = try role(element["role"])
+            let message: Conversation.Message
+            if role == .tool {
+                let id = try ids.id(ofResult: element["tool_call_id"])
+                message = .init(resultOf: id, String(decoding: try content(element["content"]).trimmed, as: UTF8.self))
+            } else if role == .assistant, let calls = try calls(element["tool_calls"], &ids) {
+                let text = element["content"].map { $0.isNull } ?? true ? [] : try content(element["content"]).trimmed
+                message = .init(String(decoding: text, as: UTF8.self), calling: calls)
+            } else {
+                message = .init(role, try content(element["content"]).trimmed)
+            }
+            messages.append(try isTrainedOn(element) ? message : message.asContext)
         }
         return messages
     }
 
+    /// The `weight` of a message, 1 or 0, as OpenAI's fine-tuning has it.
+    private static func isTrainedOn(_ element: JSONElement) throws(LineError) -> Bool {
+        guard let weight = element["weight"], !weight.isNull else { return true }
+        guard let value = weight.integer, 0...1 ~= value else { throw LineError(#""weight": expected 0 or 1"#) }
+        return value == 1
+    }
+
+    // MARK: Tools
+
+    /// A list, or one in a string, as TRL has it. nil if there are none.
+    static func tools(_ root: JSONElement) throws(LineError) -> ChatTools? {
+        guard var list = root["tools"], !list.isNull else { return nil }
+        if let text = list.bytes {
+            if text.trimmed.isEmpty { return nil }
+            var parser = JSONParser()
+            do throws(JSONError) { list = try parser.parse(text) } catch { throw LineError("\"tools\": \(error.description)") }
+        }
+        do throws(ToolFieldError) { return try ChatTools(list) } catch {
+            throw LineError(sentence: "\"tools\(error.path)\": \(error.reason)")
+        }
+    }
+
+    private static func calls(_ element: JSONElement?, _ ids: inout ToolCallIDs) throws(LineError) -> [Conversation.IdentifiedToolCall]? {
+        guard let element, !element.isNull else { return nil }
+        let list: [(id: String?, call: ToolCall)]
+        do throws(ToolFieldError) { list = try ToolCall.list(element) } catch {
+            throw LineError(sentence: "\"tool_calls\(error.path)\": \(error.reason)")
+        }
+        return list.isEmpty ? nil : list.map { ids.identified($0.call, $0.id) }
+    }
+
+    /// Gives an id to calls that have none, and to their results in the order of the calls. It has nine characters, which the templates of
+    /// Mistral require.
+    private struct ToolCallIDs {
+        private var count = 0
+        /// Of calls whose result has not been read.
+        private var pending: [String] = []
+
+        mutating func identified(_ call: ToolCall, _ id: String?) -> Conversation.IdentifiedToolCall {
+            count += 1
+            let number = String(count)
+            let id = id ?? "call" + String(repeating: "0", count: max(0, 5 - number.count)) + number
+            pending.append(id)
+            return .init(id: id, call)
+        }
+
+        mutating func id(ofResult element: JSONElement?) throws(LineError) -> String {
+            if let element, !element.isNull {
+                guard let id = element.string else {
+                    throw LineError("\"tool_call_id\": expected a string, found \(element.kind.rawValue)")
+                }
+                if let index = pending.firstIndex(of: id) { pending.remove(at: index) }
+                return id
+            }
+            guard !pending.isEmpty else { throw LineError(#"a message of the role "tool" without a call before it"#) }
+            return pending.removeFirst()
+        }
+    }
+
+    // MARK: Fields
+
     private static func role(_ element: JSONElement?) throws(LineError) -> Conversation.Role {
-        for role in [Conversation.Role.user, .assistant, .system] where element?.isString(role.rawValue) ?? false { return role }
+        for role in Conversation.Role.allCases where element?.isString(role.rawValue) ?? false { return role }
         let found = element?.string.map { "\"\($0.prefix(20))\"" } ?? element?.kind.rawValue ?? "nothing"
-        throw LineError(#""role": expected "system", "user" or "assistant", found \#(found)"#)
+        throw LineError(#""role": expected "system", "user", "assistant" or "tool", found \#(found)"#)
     }
 
     /// A string, or an array of text parts.

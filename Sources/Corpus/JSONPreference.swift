@@ -17,6 +17,12 @@ enum JSONPreference {
     /// nil if an answer is empty, or both are the same.
     static func preference(_ root: JSONElement) throws(LineError) -> Preference? {
         guard root.kind == .object else { throw LineError("expected an object, found \(root.kind.rawValue)") }
+        guard var preference = try answers(root) else { return nil }
+        preference.tools = try JSONChat.tools(root)
+        return preference
+    }
+
+    private static func answers(_ root: JSONElement) throws(LineError) -> Preference? {
         if root["chosen"] != nil || root["rejected"] != nil { return try pair(root) }
         guard root["completion"] != nil || root["label"] != nil else {
             throw LineError(#"expected "chosen" and "rejected", or "completion" and "label", found neither"#)
@@ -120,7 +126,7 @@ enum JSONPreference {
         guard preference.prompt.contains(where: { $0.role == .user }) else {
             throw LineError("expected a prompt with a message of the user, found none")
         }
-        if let empty = preference.prompt.first(where: { $0.text.isEmpty }) { throw LineError("an empty \(empty.role.rawValue) message") }
+        if let empty = preference.prompt.first(where: \.isEmpty) { throw LineError("an empty \(empty.role.rawValue) message") }
         let answers: [[Conversation.Message]]
         switch preference.answers {
         case .pair(let chosen, let rejected):
@@ -133,7 +139,7 @@ enum JSONPreference {
             guard first.role == .assistant else {
                 throw LineError("expected an answer that begins with the assistant, found a message of the role \(first.role.rawValue)")
             }
-            if answer.contains(where: { $0.text.isEmpty }) { return nil }
+            if answer.contains(where: \.isEmpty) { return nil }
         }
         return preference
     }

@@ -13,14 +13,17 @@ package struct Preference: Sendable, Equatable {
     package let prompt: [Conversation.Message]
     /// An answer is usually one message of the assistant.
     package let answers: Answers
+    /// The functions that the assistant could call. nil: none.
+    package internal(set) var tools: ChatTools?
 
-    package init(prompt: [Conversation.Message], _ answers: Answers) {
-        self.prompt = prompt.map { Conversation.Message($0.role, $0.text, isContext: true) }
+    package init(prompt: [Conversation.Message], _ answers: Answers, tools: ChatTools? = nil) {
+        self.prompt = prompt.map(\.asContext)
         self.answers = answers
+        self.tools = tools
     }
 
     /// The prompt and an answer to it.
-    package func conversation(with answer: [Conversation.Message]) -> Conversation { Conversation(prompt + answer) }
+    package func conversation(with answer: [Conversation.Message]) -> Conversation { Conversation(prompt + answer, tools: tools) }
 
     /// The conversation with the preferred answer; nil if the only answer is bad.
     package var preferredConversation: Conversation? {

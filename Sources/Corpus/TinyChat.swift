@@ -48,12 +48,12 @@ extension [UInt8] {
 
 extension Conversation {
     /// Returns nil if all messages are empty, and throws if only some are.
-    init?(checking messages: [Message]) throws(LineError) {
-        let empty = messages.first { $0.text.isEmpty }
-        if let empty, messages.contains(where: { !$0.text.isEmpty }) {
+    init?(checking messages: [Message], tools: ChatTools? = nil) throws(LineError) {
+        let empty = messages.first(where: \.isEmpty)
+        if let empty, messages.contains(where: { !$0.isEmpty }) {
             throw LineError("an empty \(empty.role.rawValue) message")
         }
         if messages.isEmpty || empty != nil { return nil }
-        self.init(messages)
+        self.init(messages, tools: tools)
     }
 }

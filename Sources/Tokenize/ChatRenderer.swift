@@ -75,7 +75,8 @@ package struct ChatRenderer: Sendable {
     package func append(
         _ conversation: Conversation, maxTokens: Int = .max, with encoder: inout Encoder, to chat: inout ChatTokens
     ) throws(TokenizeError) -> Bool {
-        if let jinja { return try !jinja.append(conversation.messages, maxTokens: maxTokens, with: &encoder, to: &chat) }
+        if let jinja { return try !jinja.append(conversation, maxTokens: maxTokens, with: &encoder, to: &chat) }
+        if conversation.concernsTools { throw .chatTemplate("\(template.rawValue) has no tools") }
         let start = chat.ids.count
         let isComplete = try append(conversation.messages, maxTokens: maxTokens, with: &encoder, to: &chat)
         if isComplete, chat.ids.count > start {

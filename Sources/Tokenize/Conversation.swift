@@ -1,8 +1,8 @@
-/// The messages of a chat, in order.
+/// The messages of a chat, in order, and the functions that the assistant could call.
 ///
 ///     Conversation([.init(.user, "Hi"), .init(.assistant, "Hello!")])
 package struct Conversation: Sendable, Equatable {
-    package enum Role: String, Sendable {
+    package enum Role: String, Sendable, CaseIterable {
         case system, user, assistant
         /// The result of a function that the assistant has called. Only Jinja templates have this role.
         case tool
@@ -13,7 +13,7 @@ package struct Conversation: Sendable, Equatable {
         /// UTF-8.
         package let text: [UInt8]
         /// Whether it is an earlier message of a chat of which only the last exchange is trained on.
-        package let isContext: Bool
+        package private(set) var isContext: Bool
         /// Functions that the assistant has called in this message.
         package private(set) var toolCalls: [IdentifiedToolCall] = []
         /// The call whose result a message of the role `tool` is.
@@ -37,6 +37,8 @@ package struct Conversation: Sendable, Equatable {
             toolCallID = call
         }
 
+        package init(_ role: Role, _ text: String) { self.init(role, Array(text.utf8)) }
+
         /// The same message with another text.
         package func with(text: [UInt8]) -> Message {
             var message = Message(role, text, isContext: isContext)
@@ -45,7 +47,18 @@ package struct Conversation: Sendable, Equatable {
             return message
         }
 
-        package init(_ role: Role, _ text: String) { self.init(role, Array(text.utf8)) }
+        /// The same message as one that is not trained on.
+        package var asContext: Message {
+            var message = self
+            message.isContext = true
+            return message
+        }
+
+        /// Whether it calls functions, or is the result of one.
+        package var concernsTools: Bool { role == .tool || !toolCalls.isEmpty }
+
+        /// Whether it says nothing. The result of a function may have no text.
+        package var isEmpty: Bool { text.isEmpty && !concernsTools }
     }
 
     package struct IdentifiedToolCall: Sendable, Equatable {
@@ -59,6 +72,14 @@ package struct Conversation: Sendable, Equatable {
     }
 
     package var messages: [Message]
+    /// nil: none.
+    package let tools: ChatTools?
 
-    package init(_ messages: [Message]) { self.messages = messages }
+    package init(_ messages: [Message], tools: ChatTools? = nil) {
+        self.messages = messages
+        self.tools = tools
+    }
+
+    /// Whether only a template that has tools can render it.
+    package var concernsTools: Bool { tools != nil || messages.contains(where: \.concernsTools) }
 }

@@ -32,25 +32,73 @@ extension JinjaChatRenderer {
     }
 }
 
-/// How the template writes calls, found by rendering one.
-extension JinjaChatRenderer {
-    /// The format in which a rendered call can be read again. A template without tools does not write the function's name.
-    func renderedToolCallFormat() -> ToolCallFormat? {
-        let name = "slm_probe", user = Conversation.Message(.user, "U")
-        let call = ToolCall(name: name, arguments: Array(#"{"a":1}"#.utf8))
-        let answer = Conversation.Message("", calling: [.init(id: "abcdefghi", call)])
+/// A call that shows how a template writes calls and their results.
+enum ToolProbe {
+    static let name = "slm_probe"
+    static let call = ToolCall(name: name, arguments: Array(#"{"a":1}"#.utf8))
+
+    /// Mistral's templates require ids of nine characters.
+    static var callAndResult: [Conversation.Message] {
+        [.init("", calling: [.init(id: "abcdefghi", call)]), .init(resultOf: "abcdefghi", "R")]
+    }
+
+    static var tools: ChatTools {
         let parameters = #"{"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}"#
         let function = #"{"name": "\#(name)", "description": "D", "parameters": \#(parameters)}"#
-        let tools = ChatTools(json: Array(#"[{"type": "function", "function": \#(function)}]"#.utf8), names: [name])
+        return ChatTools(json: Array(#"[{"type": "function", "function": \#(function)}]"#.utf8), names: [name])
+    }
+}
+
+extension JinjaChatRenderer {
+    /// Throws if a template has not written the tools, the calls or the results of a conversation to train on.
+    func requireTools(of conversation: Conversation, in text: Rendered, _ messages: [Conversation.Message]) throws(TokenizeError) {
+        if conversation.tools != nil, text.range(of: Self.toolsSource) == nil { throw .chatTemplate("it has no tools") }
+        for index in messages.indices where messages[index].concernsTools && text.range(of: Self.source(of: index)) == nil {
+            if messages[index].role == .tool, messages[index].text.isEmpty { continue }
+            throw .chatTemplate("it does not write \(messages[index].role == .tool ? "results" : "calls") of tools")
+        }
+    }
+
+    /// Where an answer with calls starts whose prompt is not known: behind what it has in common with the generation prompt. The name of
+    /// the function, which is the first text of the message, is inside of the call.
+    func startOfCalls(in text: Rendered, _ range: Range<Int>) -> Int? {
+        for beginning in turns.generationPromptBeginnings where beginning.count <= range.count {
+            let starts = range.lowerBound...range.upperBound - beginning.count
+            if let found = starts.last(where: { text.bytes[$0...].starts(with: beginning) }) { return found + beginning.count }
+        }
+        return nil
+    }
+
+    /// Where the turn of an answer with calls ends. The last argument is inside of the call, and results may repeat the function's name.
+    func endOfCalls(
+        of index: Int, from start: Int, in text: Rendered, _ messages: [Conversation.Message], _ tools: ChatTools?, _ bound: Int
+    ) -> Int {
+        let first = max(text.range(of: Self.source(of: index))?.lowerBound ?? start, start)
+        let following = text.specialTokens.filter { $0.range.lowerBound >= first && $0.range.lowerBound < max(bound, first + 1) }
+        if let end = following.first(where: { $0.id == turns.end || stopTokens.contains($0.id) }) { return end.range.upperBound }
+        if let turn = try? rendered(Array(messages[...index]), prompts: false, tools: tools), turn.bytes.count > start,
+            text.bytes.starts(with: turn.bytes) {
+            return turn.bytes.count
+        }
+        return text.range(of: Self.source(of: index))?.upperBound ?? start
+    }
+
+    /// The format in which a rendered call can be read again. A template without tools does not write the function's name.
+    func renderedToolCallFormat() -> ToolCallFormat? {
+        let name = ToolProbe.name, call = ToolProbe.call, tools = ToolProbe.tools, user = Conversation.Message(.user, "U")
         guard let prompt = try? rendered([user], prompts: true, tools: tools), prompt.bytes.contains(Array(name.utf8)) else { return nil }
-        guard let text = try? rendered([user, answer], prompts: false, tools: tools) else { return nil }
-        // What follows the common beginning is the call, with the token that ends the turn.
-        let common = zip(prompt.bytes, text.bytes).prefix { $0 == $1 }.count
-        let start = text.specialTokens.last { $0.range.contains(common) }?.range.lowerBound ?? common
-        let ends = text.specialTokens.filter { $0.range.lowerBound > start && stopTokens.contains($0.id) }
-        let end = ends.first?.range.lowerBound ?? text.bytes.count
-        guard start < end else { return nil }
-        return ToolCallFormat.allCases.first { $0.calls(in: text.bytes[start..<end], names: [name]) == [call] }
+        let messages = [user, ToolProbe.callAndResult[0]]
+        guard let text = try? rendered(messages, prompts: false, tools: tools), let question = text.range(of: Self.source(of: 0)),
+            let answer = text.range(of: Self.source(of: 1)),
+            let start = try? start(of: 1, in: text, messages, tools, answer, question.upperBound, text.bytes.count)
+        else { return nil }
+        let stop = text.specialTokens.first { $0.range.lowerBound > start && stopTokens.contains($0.id) }
+        let end = stop?.range.lowerBound ?? text.bytes.count
+        return ToolCallFormat.allCases.first { format in
+            let (content, calls) = format.read(text.bytes[start..<end], names: [name])
+            // Some templates write an empty thought before the call.
+            return calls == [call] && (content.trimmed.isEmpty || content.trimmed.starts(with: Array("<think>".utf8)))
+        }
     }
 }
 

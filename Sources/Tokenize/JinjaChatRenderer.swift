@@ -16,7 +16,7 @@ struct JinjaChatRenderer: Sendable {
     private let specialTokenStarts: Set<UInt8>
     private let vocabulary: Vocabulary
     private let clock: @Sendable () -> JinjaClock
-    private let turns: TurnShape
+    let turns: TurnShape
     /// Whether `tools` is an empty list instead of none.
     private let hasToolList: Bool
 
@@ -24,10 +24,13 @@ struct JinjaChatRenderer: Sendable {
     struct TurnShape: Sendable {
         /// Whether the template accepts a system message and writes it.
         var hasSystemRole = true
-        /// What follows a user message before the answer.
-        var opening: [UInt8] = []
+        /// What follows a message of the user, or the result of a function, before the answer.
+        var openings: [Conversation.Role: [UInt8]] = [:]
         /// What `add_generation_prompt` adds.
         var generationPrompt: [UInt8] = []
+        /// The beginnings of that which end with a special token or a line, longest first. A template may add more to a prompt than it
+        /// writes before an answer, such as `<think>`.
+        var generationPromptBeginnings: [[UInt8]] = []
         /// The special token that ends the assistant's turn.
         var end: TokenID?
         /// What follows an answer at the end of a conversation.
@@ -108,7 +111,7 @@ struct JinjaChatRenderer: Sendable {
         var variables: [String: JinjaValue] = [
             "messages": .list(list), "tools": hasToolList ? .list([]) : .none, "documents": .none, "add_generation_prompt": .bool(prompts),
         ]
-        if let tools { variables["tools"] = try value(ofJSON: tools.json, source: JinjaText.sources.upperBound) }
+        if let tools { variables["tools"] = try value(ofJSON: tools.json, source: toolsSource) }
         for (name, text) in template.tokens { variables[name] = .string(text) }
         let text: JinjaText
         do throws(JinjaError) { text = try jinja.render(variables, clock: clock) } catch { throw .chatTemplate(error.description) }
@@ -123,8 +126,11 @@ struct JinjaChatRenderer: Sendable {
         return result
     }
 
+    /// The source of `tools`. A conversation to train on has no message with this number.
+    static let toolsSource = JinjaText.sources.upperBound
+
     /// The number of a message's source, from 1.
-    private static func source(of index: Int) -> Int { 1 + index % JinjaText.sources.upperBound }
+    static func source(of index: Int) -> Int { 1 + index % JinjaText.sources.upperBound }
 
     /// Without a system role in the template, system messages are prepended to the next user message.
     private func normalized(_ messages: [Conversation.Message]) -> [Conversation.Message] {
@@ -158,12 +164,13 @@ struct JinjaChatRenderer: Sendable {
 
     /// Appends a complete conversation, truncated to `maxTokens`. Returns whether it is complete.
     func append(
-        _ conversation: [Conversation.Message], maxTokens: Int, with encoder: inout Encoder, to chat: inout ChatTokens
+        _ conversation: Conversation, maxTokens: Int, with encoder: inout Encoder, to chat: inout ChatTokens
     ) throws(TokenizeError) -> Bool {
-        let all = normalized(conversation), messages = Array(all.prefix(Self.maxMessages))
+        let all = normalized(conversation.messages), messages = Array(all.prefix(Self.maxMessages))
         if messages.isEmpty { return true }
-        let text = try rendered(messages, prompts: false)
-        let said = try assistantRanges(in: text, messages)
+        let text = try rendered(messages, prompts: false, tools: conversation.tools)
+        try requireTools(of: conversation, in: text, messages)
+        let said = try assistantRanges(in: text, messages, conversation.tools)
         let isWhole = try append(text, said: said, messages, maxTokens: maxTokens, with: &encoder, to: &chat)
         return isWhole && all.count == messages.count
     }
@@ -231,7 +238,9 @@ struct JinjaChatRenderer: Sendable {
     // MARK: What the assistant said
 
     /// The ranges that the model writes itself: each answer with what the template adds to it, up to the token that ends its turn.
-    private func assistantRanges(in text: Rendered, _ messages: [Conversation.Message]) throws(TokenizeError) -> [Range<Int>] {
+    private func assistantRanges(
+        in text: Rendered, _ messages: [Conversation.Message], _ tools: ChatTools?
+    ) throws(TokenizeError) -> [Range<Int>] {
         let contents = messages.indices.map { text.range(of: Self.source(of: $0)) }
         func isContext(_ range: Range<Int>) -> Bool {
             messages.indices.contains { messages[$0].isContext && contents[$0].map { range.overlaps($0) } ?? false }
@@ -245,21 +254,25 @@ struct JinjaChatRenderer: Sendable {
             // A message may be rendered again later: only one that starts behind this is the next one.
             let from = contents[index]?.upperBound ?? before
             let bound = contents[(index + 1)...].compactMap { $0?.lowerBound }.first { $0 >= from } ?? text.bytes.count
-            guard let start = try start(of: index, in: text, messages, contents[index], before, bound) else { continue }
-            let end = end(of: contents[index], from: start, in: text, bound)
+            guard let start = try start(of: index, in: text, messages, tools, contents[index], before, bound) else { continue }
+            let end = messages[index].toolCalls.isEmpty
+                ? end(of: contents[index], from: start, in: text, bound)
+                : endOfCalls(of: index, from: start, in: text, messages, tools, bound)
             if end > start { ranges.append(max(start, ranges.last?.upperBound ?? 0)..<end) }
         }
         return ranges.filter { !$0.isEmpty }
     }
 
     /// Where the model starts to write an answer: at the end of its prompt.
-    private func start(
-        of index: Int, in text: Rendered, _ messages: [Conversation.Message], _ content: Range<Int>?, _ before: Int, _ bound: Int
+    func start(
+        of index: Int, in text: Rendered, _ messages: [Conversation.Message], _ tools: ChatTools?, _ content: Range<Int>?, _ before: Int,
+        _ bound: Int
     ) throws(TokenizeError) -> Int? {
         let latest = content?.lowerBound ?? bound
-        if index > 0, messages[index - 1].role == .user, before + turns.opening.count <= latest,
-            text.bytes[before...].starts(with: turns.opening) {
-            return before + turns.opening.count
+        // Some templates write the tools behind the last question.
+        if index > 0, let opening = turns.openings[messages[index - 1].role], !opening.isEmpty || tools == nil,
+            before + opening.count <= latest, text.bytes[before...].starts(with: opening) {
+            return before + opening.count
         }
         if !turns.generationPrompt.isEmpty, before + turns.generationPrompt.count <= latest {
             let starts = before...latest - turns.generationPrompt.count
@@ -268,10 +281,11 @@ struct JinjaChatRenderer: Sendable {
             }
         }
         // The template rejects some conversations without an answer; then the prompt is unknown.
-        if index <= 64, let prompt = try? rendered(Array(messages[..<index]), prompts: true), prompt.bytes.count <= latest,
-            prompt.bytes.count >= before, text.bytes.starts(with: prompt.bytes) {
+        if index <= 64, let prompt = try? rendered(Array(messages[..<index]), prompts: true, tools: tools),
+            prompt.bytes.count <= latest, prompt.bytes.count >= before, text.bytes.starts(with: prompt.bytes) {
             return prompt.bytes.count
         }
+        if !messages[index].toolCalls.isEmpty, let start = startOfCalls(in: text, before..<latest) { return start }
         return content?.lowerBound
     }
 
@@ -301,9 +315,18 @@ struct JinjaChatRenderer: Sendable {
             shape.hasSystemRole = false
         }
         guard let question = prompt.range(of: source(of: 0)) else { throw .chatTemplate("it does not write the user's message") }
-        shape.opening = Array(prompt.bytes[question.upperBound...])
+        shape.openings[.user] = Array(prompt.bytes[question.upperBound...])
+        let calling = [user] + ToolProbe.callAndResult
+        if let prompt = try? render(calling, true), prompt.range(of: source(of: 1)) != nil, let result = prompt.range(of: source(of: 2)) {
+            shape.openings[.tool] = Array(prompt.bytes[result.upperBound...])
+        }
         if let unprompted = try? render([user], false), prompt.bytes.starts(with: unprompted.bytes) {
-            shape.generationPrompt = Array(prompt.bytes[unprompted.bytes.count...])
+            let start = unprompted.bytes.count
+            shape.generationPrompt = Array(prompt.bytes[start...])
+            let specialEnds = prompt.specialTokens.map(\.range.upperBound)
+            shape.generationPromptBeginnings = (start..<prompt.bytes.count).reversed()
+                .filter { $0 > start && (prompt.bytes[$0 - 1] == UInt8(ascii: "\n") || specialEnds.contains($0)) }
+                .map { Array(prompt.bytes[start..<$0]) }
         }
         // Some templates end the last answer of a conversation with another token than the others.
         var last: TokenID?

@@ -44,14 +44,11 @@ package enum ToolCallFormat: String, Sendable, CaseIterable {
         }
     }
 
-    /// The calls of an answer that consists of calls only, such as one that a chat template has rendered; nil for any other text.
-    package func calls(in text: some Sequence<UInt8>, names: [String]) -> [ToolCall]? {
+    /// The text and the calls of an answer.
+    package func read(_ answer: some Sequence<UInt8>, names: [String]) -> ToolCallParser.Output {
         var parser = ToolCallParser(self, names: names)
-        var (content, calls) = parser.add(Array(text))
-        let last = parser.finish()
-        content += last.content
-        calls += last.calls
-        return content.trimmed.isEmpty && !calls.isEmpty ? calls : nil
+        let (content, calls) = parser.add(Array(answer)), last = parser.finish()
+        return (content + last.content, calls + last.calls)
     }
 }
 

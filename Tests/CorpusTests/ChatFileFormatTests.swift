@@ -34,7 +34,7 @@ import Tokenize
         (#"{"timestamp": "2025", "user": " a\n", "assistant": "b", "more": [1]}"#, "1 user: a | assistant: b"),
         (
             #"{"history": [{"role": "user", "content": "x"}, {"role": "assistant", "content": "y"}], "user": "a", "assistant": "b"}"#,
-            "1 user: x | assistant: y | user: a | assistant: b"
+            "1 -user: x | -assistant: y | user: a | assistant: b"
         ),
         (#"{"history": [], "user": "a", "assistant": "b"}"#, "1 user: a | assistant: b"),
         (#"{"history": 7, "user": "a", "assistant": "b"}"#, #"FILE:1: "history": expected an array, found a number"#),
@@ -67,8 +67,17 @@ import Tokenize
         (#"{"messages": {"role": "user"}}"#, #"FILE:1: "messages": expected an array, found an object"#),
         (#"{"message": []}"#, #"FILE:1: expected "messages", found nothing"#),
         (#"{"messages": ["a"]}"#, #"FILE:1: in "messages": expected an object, found a string"#),
-        (#"{"messages": [{"role": "tool", "content": "a"}]}"#, #"FILE:1: "role": expected "system", "user" or "assistant", found "tool""#),
-        (#"{"messages": [{"content": "a"}]}"#, #"FILE:1: "role": expected "system", "user" or "assistant", found nothing"#),
+        (
+            #"{"messages": [{"role": "ipython", "content": "a"}]}"#,
+            #"FILE:1: "role": expected "system", "user", "assistant" or "tool", found "ipython""#
+        ),
+        (#"{"messages": [{"content": "a"}]}"#, #"FILE:1: "role": expected "system", "user", "assistant" or "tool", found nothing"#),
+        (
+            #"{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b", "weight": 0}, "#
+                + #"{"role": "assistant", "content": "c", "weight": 1}]}"#,
+            "1 user: a | -assistant: b | assistant: c"
+        ),
+        (#"{"messages": [{"role": "user", "content": "a", "weight": 0.5}]}"#, #"FILE:1: "weight": expected 0 or 1"#),
         (#"{"messages": [{"role": "user", "content": null}]}"#, #"FILE:1: "content": expected a string, found null"#),
         (
             #"{"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}"#,
@@ -80,6 +89,57 @@ import Tokenize
     func `messages are in OpenAI's format`(_ text: String, _ expected: String) throws {
         #expect(try entries(of: text) == [expected])
         #expect(try entries(of: text, format: .messages) == [expected])
+    }
+
+    private static let weather = #"{"type": "function", "function": {"name": "weather"}}"#
+    private static let call = #"{"id": "a", "type": "function", "function": {"name": "weather", "arguments": "{\"x\": 1}"}}"#
+    private static let bareCall = #"{"function": {"name": "weather", "arguments": {"x": 2}}}"#
+
+    @Test(arguments: [
+        // As OpenAI's API has it, and as data sets of Hugging Face: arguments as objects, no ids, the list of tools in a string.
+        (
+            #"{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": null, "tool_calls": [\#(call)]}, "#
+                + #"{"role": "tool", "tool_call_id": "a", "content": " s "}, {"role": "assistant", "content": "b"}], "#
+                + #""tools": [\#(weather)]}"#,
+            #"1 [weather] user: a | assistant:  a=weather{"x":1} | tool a: s | assistant: b"#
+        ),
+        (
+            #"{"tools": "[{\"type\": \"function\", \"function\": {\"name\": \"f\"}}]", "messages": [{"role": "assistant", "#
+                + #""content": "t", "tool_calls": [\#(bareCall), \#(bareCall)]}, {"role": "tool", "content": ""}, "#
+                + #"{"role": "tool", "content": "r"}]}"#,
+            #"1 [f] assistant: t call00001=weather{"x":2} call00002=weather{"x":2} | tool call00001:  | tool call00002: r"#
+        ),
+        (
+            #"{"history": [{"role": "user", "content": "x"}, {"role": "assistant", "tool_calls": [\#(call)]}, "#
+                + #"{"role": "tool", "content": "r"}], "tools": [\#(weather)], "user": "a", "assistant": "b"}"#,
+            #"1 [weather] -user: x | -assistant:  a=weather{"x":1} | -tool a: r | user: a | assistant: b"#
+        ),
+        (#"{"messages": [{"role": "user", "content": "a"}], "tools": []}"#, "1 user: a"),
+        (#"{"messages": [{"role": "assistant", "content": "a", "tool_calls": []}], "tools": null}"#, "1 assistant: a"),
+        (#"{"messages": [{"role": "user", "content": "a"}], "tools": 1}"#, #"FILE:1: "tools": expected a list, found a number"#),
+        (
+            #"{"messages": [{"role": "user", "content": "a"}], "tools": "[1"}"#,
+            #"FILE:1: "tools": at byte 2: expected a comma or ']', found the end"#
+        ),
+        (
+            #"{"messages": [{"role": "user", "content": "a"}], "tools": [{"name": "f"}]}"#,
+            #"FILE:1: "tools[0]": expected an object with the type function and the member function"#
+        ),
+        (
+            #"{"messages": [{"role": "assistant", "tool_calls": [{"function": {"name": "f", "arguments": "[]"}}]}]}"#,
+            #"FILE:1: "tool_calls[0].function.arguments": expected a JSON object, or one in a string"#
+        ),
+        (
+            #"{"messages": [{"role": "tool", "content": "r"}]}"#,
+            #"FILE:1: a message of the role "tool" without a call before it"#
+        ),
+        (
+            #"{"messages": [{"role": "tool", "content": "r", "tool_call_id": 7}]}"#,
+            #"FILE:1: "tool_call_id": expected a string, found a number"#
+        ),
+    ])
+    func `messages have calls of tools and their results`(_ text: String, _ expected: String) throws {
+        #expect(try entries(of: text) == [expected])
     }
 
     @Test func `the format is detected by the first lines`() throws {

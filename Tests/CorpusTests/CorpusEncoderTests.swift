@@ -36,6 +36,34 @@ import Tokenize
         #expect(try TokenMeta(reading: out + "/meta.json").template == .jinja(template))
     }
 
+    @Test func `the assistant learns its calls, and a template without tools rejects them`() throws {
+        let template = JinjaChatTemplate("""
+            {% for t in tools %}{{ t.function.name }};{% endfor %}{% for m in messages %}{{ '<|' + m.role + '|>' + m.content }}\
+            {% for c in m.tool_calls %}{{ c.function | tojson }}{% endfor %}{{ '<|eos|>' }}{% endfor %}
+            """)
+        let call = #"{"function": {"name": "f", "arguments": {"x": 1}}}"#
+        let question = #"{"role": "user", "content": "Hi"}, {"role": "assistant", "tool_calls": [\#(call)]}"#
+        let answer = #"{"role": "tool", "content": "R"}, {"role": "assistant", "content": "Yo"}"#
+        let tools = #"[{"type": "function", "function": {"name": "f"}}]"#
+        let path = folder.write(#"{"tools": \#(tools), "messages": [\#(question), \#(answer)]}"#, to: "chats.jsonl"), out = folder("out")
+        var encoder = try makeEncoder(.jinja(template))
+        encoder.validationShare = 0
+        try encoder.write([path], to: out, on: WorkerPool(threads: 1))
+        let written = #"f;<|user|>Hi<|eos|><|assistant|>{"name": "f", "arguments": {"x": 1}}<|eos|><|tool|>R<|eos|><|assistant|>Yo<|eos|>"#
+        #expect(try text(.train, in: out) == written)
+        // Calls count as what the assistant said.
+        #expect(try TokenMeta(reading: out + "/meta.json").report.train.bytes.assistant == 4)
+
+        let expected = "the chat template: markers has no tools"
+        #expect(throws: CorpusError.malformed(MalformedLine(path: path, line: 1, reason: expected))) {
+            try makeEncoder().write([path], to: folder("markers"), on: WorkerPool(threads: 1))
+        }
+        let plain = JinjaChatTemplate("{% for m in messages %}{{ '<|' + m.role + '|>' + m.content + '<|eos|>' }}{% endfor %}")
+        #expect(throws: CorpusError.malformed(MalformedLine(path: path, line: 1, reason: "the chat template: it has no tools"))) {
+            try makeEncoder(.jinja(plain)).write([path], to: folder("plain"), on: WorkerPool(threads: 1))
+        }
+    }
+
     @Test func `two conversations give the expected bytes`() throws {
         let path = folder.write("[INST] Hi [/INST] Yo\n[INST] A\n", to: "chats.txt"), out = folder("out")
         var encoder = try makeEncoder()

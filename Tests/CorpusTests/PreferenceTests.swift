@@ -117,7 +117,7 @@ import Tokenize
         let path = folder.write(
             #"{"prompt": "Q", "chosen": "A", "rejected": "B"}"# + "\n" + #"{"prompt": "R", "completion": "C", "label": false}"# + "\n"
                 + #"{"prompt": "S", "completion": "D", "label": true}"# + "\n", to: "mixed.jsonl")
-        #expect(try entries(of: path) == ["1 user: Q | assistant: A", "2 empty", "3 user: S | assistant: D"])
+        #expect(try entries(of: path) == ["1 -user: Q | assistant: A", "2 empty", "3 -user: S | assistant: D"])
         #expect(try PreferenceReader.isPreferences(path) && !PreferenceReader.isPreferences(folder.write("Text.\n", to: "text.txt")))
     }
 }

@@ -109,35 +109,43 @@ import Tokenize
 
     private static let specialTokens = ["<s>", "</s>", "<|im_start|>", "<|im_end|>", "<|eot_id|>", "[TOOL_CALLS]", "[INST]", "[/INST]"]
 
-    private func format(_ template: String) throws -> ToolCallFormat? {
+    private static func renderer(_ template: String) throws -> ChatRenderer {
         var jinja = JinjaChatTemplate(template)
         jinja.tokens = ["eos_token": "</s>", "bos_token": "<s>"]
-        return try ChatRenderer(.jinja(jinja), for: Tokenizer(.ofBytes(specialTokens: Self.specialTokens))).toolCallFormat
+        return try ChatRenderer(.jinja(jinja), for: Tokenizer(.ofBytes(specialTokens: specialTokens)))
     }
+
+    private func format(_ template: String) throws -> ToolCallFormat? { try Self.renderer(template).toolCallFormat }
+
+    /// The form of Mistral 7B v0.3: tools before the last question, calls with ids of nine characters.
+    private static let mistral = """
+        {{ bos_token }}{% set users = messages | selectattr('role', 'equalto', 'user') | list %}\
+        {% for m in messages %}{% if m.role == 'user' %}{% if tools and m == users[-1] %}\
+        {{ '[AVAILABLE_TOOLS] ' + tools | tojson + '[/AVAILABLE_TOOLS]' }}{% endif %}\
+        {{ '[INST] ' + m.content + '[/INST]' }}{% elif m.tool_calls %}{{ '[TOOL_CALLS] [' }}{% for c in m.tool_calls %}\
+        {% if c.id | length != 9 %}{{ raise_exception('nine') }}{% endif %}\
+        {{ (c.function | tojson)[:-1] + ', "id": "' + c.id + '"}' }}{% endfor %}{{ ']' + eos_token }}\
+        {% else %}{{ ' ' + m.content + eos_token }}{% endif %}{% endfor %}
+        """
+    /// The form of Llama 3.1.
+    private static let llama = """
+        {{ bos_token }}{% if tools %}{{ 'Functions: ' + tools | tojson }}{% endif %}{% for m in messages %}\
+        {{ m.role + ':\\n\\n' }}{% if m.tool_calls %}{% for c in m.tool_calls %}\
+        {{ '{"name": "' + c.function.name + '", "parameters": ' + c.function.arguments | tojson + '}' }}{% endfor %}\
+        {% else %}{{ m.content }}{% endif %}{{ '<|eot_id|>' }}{% endfor %}\
+        {% if add_generation_prompt %}{{ 'assistant:\\n\\n' }}{% endif %}
+        """
 
     private static let chatML = "{% for m in messages %}{{ '<|im_start|>' + m.role + '\\n' + m.content + '<|im_end|>\\n' }}{% endfor %}"
         + "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
 
     @Test func `the form of calls is that of the template`() throws {
         #expect(try format(ToolCallModel.template) == .hermes)
-        // The form of Mistral 7B v0.3: tools before the last question, calls with ids of nine characters.
-        #expect(try format("""
-            {{ bos_token }}{% set users = messages | selectattr('role', 'equalto', 'user') | list %}\
-            {% for m in messages %}{% if m.role == 'user' %}{% if tools and m == users[-1] %}\
-            {{ '[AVAILABLE_TOOLS] ' + tools | tojson + '[/AVAILABLE_TOOLS]' }}{% endif %}\
-            {{ '[INST] ' + m.content + '[/INST]' }}{% elif m.tool_calls %}{{ '[TOOL_CALLS] [' }}{% for c in m.tool_calls %}\
-            {% if c.id | length != 9 %}{{ raise_exception('nine') }}{% endif %}\
-            {{ (c.function | tojson)[:-1] + ', "id": "' + c.id + '"}' }}{% endfor %}{{ ']' + eos_token }}\
-            {% else %}{{ ' ' + m.content + eos_token }}{% endif %}{% endfor %}
-            """) == .mistral)
-        // The form of Llama 3.1.
-        #expect(try format("""
-            {{ bos_token }}{% if tools %}{{ 'Functions: ' + tools | tojson }}{% endif %}{% for m in messages %}\
-            {{ m.role + ':\\n\\n' }}{% if m.tool_calls %}{% for c in m.tool_calls %}\
-            {{ '{"name": "' + c.function.name + '", "parameters": ' + c.function.arguments | tojson + '}' }}{% endfor %}\
-            {% else %}{{ m.content }}{% endif %}{{ '<|eot_id|>' }}{% endfor %}\
-            {% if add_generation_prompt %}{{ 'assistant:\\n\\n' }}{% endif %}
-            """) == .llama)
+        // The forms of Qwen3, which writes an empty thought before the last answer, and of QwQ, whose prompts begin one.
+        #expect(try format(Self.thinking(last: "<think>\\n\\n</think>\\n\\n", prompt: "")) == .hermes)
+        #expect(try format(Self.thinking(last: "", prompt: "<think>\\n")) == .hermes)
+        #expect(try format(Self.mistral) == .mistral)
+        #expect(try format(Self.llama) == .llama)
         // A template that ignores tools, one that writes calls in a form of its own, and slm's own.
         #expect(try format(Self.chatML) == nil)
         #expect(try format(Self.chatML + "{% if tools %}{{ tools | tojson }}{% endif %}") == nil)
@@ -165,5 +173,80 @@ import Tokenize
             """)
         let end = try #require(ToolCallModel.vocabulary.specialTokenID("<|im_end|>"))
         #expect(chat.ids.filter { $0 == end }.count == 4)
+    }
+
+    private static func thinking(last: String, prompt: String) -> String {
+        """
+        {{ tools | tojson }}{% for m in messages %}{{ '<|im_start|>' + m.role + '\\n' }}\
+        {{ '\(last)' if loop.last and m.role == 'assistant' else '' }}{{ m.content }}{% for c in m.tool_calls %}\
+        {{ '<tool_call>\\n{"name": "' + c.function.name + '", "arguments": ' + c.function.arguments | tojson + '}\\n</tool_call>' }}\
+        {% endfor %}{{ '<|im_end|>\\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n\(prompt)' }}{% endif %}
+        """
+    }
+
+    // MARK: Training
+
+    /// In the forms of Qwen2.5, Qwen3, Mistral and Llama: a question, two calls, their results, an answer, and again with one call.
+    @Test(arguments: [
+        (
+            ToolCallModel.template,
+            [
+                "One\n<tool_call>\n{\"name\": \"f\", \"arguments\": {\"x\": [1]}}\n</tool_call>"
+                    + "\n<tool_call>\n{\"name\": \"g\", \"arguments\": {}}\n</tool_call><|im_end|>",
+                "Two<|im_end|>", "\n<tool_call>\n{\"name\": \"f\", \"arguments\": {\"x\": \"<|im_end|>\"}}\n</tool_call><|im_end|>",
+                "Three<|im_end|>",
+            ]
+        ),
+        (
+            thinking(last: "<think>\\n\\n</think>\\n\\n", prompt: "<think>\\n"),
+            [
+                "One<tool_call>\n{\"name\": \"f\", \"arguments\": {\"x\": [1]}}\n</tool_call>"
+                    + "<tool_call>\n{\"name\": \"g\", \"arguments\": {}}\n</tool_call><|im_end|>",
+                "Two<|im_end|>", "<tool_call>\n{\"name\": \"f\", \"arguments\": {\"x\": \"<|im_end|>\"}}\n</tool_call><|im_end|>",
+                "\n</think>\n\nThree<|im_end|>",
+            ]
+        ),
+        (
+            mistral,
+            [
+                #"[TOOL_CALLS] [{"name": "f", "arguments": {"x": [1]}, "id": "call00001"}"#
+                    + #"{"name": "g", "arguments": {}, "id": "call00002"}]</s>"#,
+                " Two</s>", #"[TOOL_CALLS] [{"name": "f", "arguments": {"x": "<|im_end|>"}, "id": "call00003"}]</s>"#, " Three</s>",
+            ]
+        ),
+        (
+            llama,
+            [
+                #"{"name": "f", "parameters": {"x": [1]}}{"name": "g", "parameters": {}}<|eot_id|>"#, "Two<|eot_id|>",
+                #"{"name": "f", "parameters": {"x": "<|im_end|>"}}<|eot_id|>"#, "Three<|eot_id|>",
+            ]
+        ),
+    ])
+    func `the assistant has said its calls, with the token that ends its turn`(template: String, said: [String]) throws {
+        func call(_ id: String, _ name: String, _ arguments: String) -> Conversation.IdentifiedToolCall {
+            .init(id: id, ToolCall(name: name, arguments: Array(arguments.utf8)))
+        }
+        let messages: [Conversation.Message] = [
+            .init(.user, "U"), .init("One", calling: [call("call00001", "f", #"{"x":[1]}"#), call("call00002", "g", "{}")]),
+            .init(resultOf: "call00001", "R"), .init(resultOf: "call00002", "S"), .init(.assistant, "Two"), .init(.user, "V"),
+            .init("", calling: [call("call00003", "f", #"{"x":"<|im_end|>"}"#)]), .init(resultOf: "call00003", "T"),
+            .init(.assistant, "Three"),
+        ]
+        let list = #"[{"type":"function","function":{"name":"f"}},{"type":"function","function":{"name":"g"}}]"#
+        let tools = ChatTools(json: Array(list.utf8), names: ["f", "g"])
+        let isQwen = template == ToolCallModel.template
+        let tokenizer = try isQwen ? Tokenizer(ToolCallModel.vocabulary) : Tokenizer(.ofBytes(specialTokens: Self.specialTokens))
+        let renderer = try isQwen ? ChatRenderer(.jinja(JinjaChatTemplate(template)), for: tokenizer) : Self.renderer(template)
+        var encoder = try Encoder(tokenizer, cacheBits: 0), whole = ChatTokens()
+        try renderer.append(Conversation(messages, tools: tools), with: &encoder, to: &whole)
+        let ranges = whole.ranges(of: .assistant)
+        #expect(ranges.map { tokenizer.text(of: Array(whole.ids[$0])) } == said)
+        // What precedes an answer is its prompt, if the template writes no other one.
+        for (answer, range) in zip([1, 4, 6, 8], ranges) {
+            var prompt = ChatTokens()
+            try renderer.append(promptOf: Array(messages[..<answer]), tools: tools, with: &encoder, to: &prompt)
+            let isPrefix = template == Self.llama || template == Self.mistral && answer > 5
+            if isPrefix { #expect(prompt.ids == Array(whole.ids[..<range.lowerBound]), "answer \(answer)") }
+        }
     }
 }

@@ -83,7 +83,7 @@ extension CachingBackend.Key {
         case .tokens(let ids): prompt = [Array("\(ids)".utf8), [], []]
         case .chat(let messages):
             // Prompts with tools depend on much more than texts, and their answers are rarely asked for again.
-            if request.tools != nil || messages.contains(where: { $0.role == .tool || !$0.toolCalls.isEmpty }) { return nil }
+            if request.tools != nil || messages.contains(where: \.concernsTools) { return nil }
             prompt = messages.flatMap { [Array($0.role.rawValue.utf8), $0.text] } + [[]]
         }
         // Greedy sampling ignores top_k, top_p, min_p and the seed, so they are not part of the key.

@@ -226,7 +226,7 @@ extension Preference {
     /// The answers alone, good or bad.
     fileprivate var ratings: [Preference] {
         guard case .pair(let chosen, let rejected) = answers else { return [self] }
-        return [Preference(prompt: prompt, .rated(chosen, isGood: true)), Preference(prompt: prompt, .rated(rejected, isGood: false))]
+        return [(chosen, true), (rejected, false)].map { Preference(prompt: prompt, .rated($0, isGood: $1), tools: tools) }
     }
 
     fileprivate var firstAnswer: [Conversation.Message] {
