@@ -106,7 +106,8 @@ import Testing
                 let rows = switch precision {
                 case .float32: x.map { Double($0) }
                 case .bfloat16: x.map { Double(rounded($0)) }
-                case .int8, .int4: quantizedInGroups(x, I)
+                case .int8: quantizedInGroups(x, I, steps: 127)
+                case .int4: quantizedInGroups(x, I, steps: Float(p.int4InputSteps))
                 }
                 p.packedMatmul(p.buffer(x), rows: N, by: packed, bias: p.buffer(bias), then: .relu, plus: p.buffer(plus), into: y)
                 var expected = plus.map { Double($0) }
@@ -121,14 +122,14 @@ import Testing
         }
     }
 
-    /// Quantizes each group of 64 inputs to ±127 steps.
-    private func quantizedInGroups(_ x: [Float], _ I: Int) -> [Double] {
+    /// Quantizes each group of 64 inputs to ± so many steps.
+    private func quantizedInGroups(_ x: [Float], _ I: Int, steps: Float) -> [Double] {
         var result = x.map { Double($0) }
         for row in stride(from: 0, to: x.count, by: I) {
             for start in stride(from: row, to: row + I, by: 64) {
                 let group = start..<min(start + 64, row + I), largest = group.reduce(Float(0)) { max($0, abs(x[$1])) }
                 for i in group where largest > 0 {
-                    result[i] = Double((x[i] * (127 / largest)).rounded(.toNearestOrEven)) * Double(largest / 127)
+                    result[i] = Double((x[i] * (steps / largest)).rounded(.toNearestOrEven)) * Double(largest / steps)
                 }
             }
         }

@@ -10,19 +10,20 @@ static const stored_format formats[] = {
     {SLM_STORED_F32, -1, 1, 4, {3, 3}}, {SLM_STORED_F16, -1, 1, 2, {1, 1}}, {SLM_STORED_BF16, -1, 1, 2, {1, 1}},
 };
 
-// Random blocks whose scales are ordinary numbers.
-static uint8_t *blocks(const stored_format *f, size_t numbers_count) {
+// Blocks whose scales are ordinary numbers, with random codes or the largest ones.
+static uint8_t *blocks(const stored_format *f, size_t numbers_count, bool largest) {
     const size_t n = numbers_count / f->count;
     uint8_t *bytes = make_bytes(n * f->size, 1);
     const float *random = numbers(n * f->size, (unsigned)f->format);
-    for (size_t i = 0; i < n * f->size; i++) bytes[i] = (uint8_t)(int)(128 + 127 * random[i]);
+    for (size_t i = 0; i < n * f->size; i++) bytes[i] = largest ? 255 : (uint8_t)(int)(128 + 127 * random[i]);
     for (size_t block = 0; block < n; block++)
         for (int s = 0; s < 2; s++) bytes[block * f->size + f->scales[s]] = (bytes[block * f->size + f->scales[s]] & 0x83) | 0x20;
     return bytes;
 }
 
-// Products with blocks that keep their codes and scales, of input rows that are not rounded.
-static void check_products(const stored_format *f, const uint8_t *bytes, const float *w, size_t N, size_t O, size_t I) {
+// Products with blocks that keep their codes and scales, of input rows that are not rounded: whole numbers up to 127, which each block of
+// 32 inputs has, or 127 alone.
+static void check_products(const stored_format *f, const uint8_t *bytes, const float *w, size_t N, size_t O, size_t I, bool largest) {
     const size_t P = kernels->weights_panel, panels = (O + P - 1) / P, panel_bytes = kernels->weights_bytes(f->layout, 1, I);
     char *packed = make_bytes(panels * panel_bytes, 64);
     for (size_t p = 0; p < panels; p++) {
@@ -31,10 +32,9 @@ static void check_products(const stored_format *f, const uint8_t *bytes, const f
         for (size_t lane = 0; lane < count; lane++) rows[lane] = bytes + (p * P + lane) * (I / f->count * f->size);
         kernels->weights_pack_blocks(f->layout, rows, count, I, packed + p * panel_bytes);
     }
-    // Whole numbers up to 127, which each block of 32 inputs has.
     float *x = make_bytes(4 * N * I, 4), *y = make_bytes(4 * N * O, 4);
     const float *random = numbers(N * I, 3);
-    for (size_t i = 0; i < N * I; i++) x[i] = i % 32 == 5 ? 127 : (float)(int)(100 * random[i]);
+    for (size_t i = 0; i < N * I; i++) x[i] = largest || i % 32 == 5 ? 127 : (float)(int)(100 * random[i]);
     char *rows = make_bytes(N * kernels->weights_input_bytes(f->layout, I), 64);
     kernels->weights_prepare_input(f->layout, x, N, I, NULL, rows);
     const slm_matmul p = {.M = N, .N = O, .K = I, .scale = 1, .c = y, .c_type = SLM_F32, .c_stride = O, .activation = SLM_IDENTITY};
@@ -55,7 +55,7 @@ void check_blocks(void) {
     for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {
         const stored_format *f = formats + i;
         const size_t O = 37, I = 256;
-        const uint8_t *bytes = blocks(f, O * I);
+        const uint8_t *bytes = blocks(f, O * I, false), *largest = blocks(f, O * I, true);
         float *w = make_bytes(4 * O * I, 4), *row = make_bytes(4 * I, 4);
         kernels->read_stored(f->format, bytes, O * I, w);
         kernels->read_stored(f->format, bytes + I / f->count * f->size, I, row);
@@ -64,8 +64,11 @@ void check_blocks(void) {
         float *same = make_bytes(4 * O * I, 4);
         slm_kernels_named("plain")->read_stored(f->format, bytes, O * I, same);
         expect_same(w, same, O * I, "numbers of type %d", f->format);
-        if (f->layout >= 0)
-            for (size_t N = 1; N < 14; N += 4) check_products(f, bytes, w, N, O, I);
+        if (f->layout >= 0) {
+            for (size_t N = 1; N < 14; N += 4) check_products(f, bytes, w, N, O, I, false);
+            kernels->read_stored(f->format, largest, O * I, w);
+            for (size_t N = 1; N < 14; N += 4) check_products(f, largest, w, N, O, I, true);
+        }
         release_all();
     }
 }

@@ -38,8 +38,9 @@ static float *stored_weights(int precision, const char *panels, size_t O, size_t
     return w;
 }
 
-// Each group of 64 inputs in ±127 steps.
-static float *quantized_in_groups(const float *x, size_t N, size_t I) {
+// Each group of 64 inputs in steps of a scale of its own.
+static float *quantized_in_groups(int precision, const float *x, size_t N, size_t I) {
+    const float steps = precision == SLM_WEIGHTS_INT4 ? (float)kernels->weights_int4_steps : 127;
     float *y = make_bytes(4 * N * I, 4);
     for (size_t n = 0; n < N; n++)
         for (size_t start = 0; start < I; start += 64) {
@@ -47,7 +48,7 @@ static float *quantized_in_groups(const float *x, size_t N, size_t I) {
             float largest = 0;
             for (size_t i = start; i < end; i++) largest = fmaxf(largest, fabsf(x[n * I + i]));
             for (size_t i = start; i < end; i++)
-                y[n * I + i] = largest > 0 ? rintf(x[n * I + i] * (127 / largest)) * (largest / 127) : 0;
+                y[n * I + i] = largest > 0 ? rintf(x[n * I + i] * (steps / largest)) * (largest / steps) : 0;
         }
     return y;
 }
@@ -73,7 +74,7 @@ static void check(int precision, size_t N, size_t O, size_t I) {
     expect(kernels->weights_fit(precision, panels, O, I), "%s: weights do not fit", names[precision]);
     const float *stands_for = stored_weights(precision, panels, O, I);
     check_accuracy(precision, w, stands_for, O, I);
-    const float *rows = is_int(precision) ? quantized_in_groups(x, N, I)
+    const float *rows = is_int(precision) ? quantized_in_groups(precision, x, N, I)
         : rounded_to(precision == SLM_WEIGHTS_F32 ? SLM_F32 : SLM_BF16, x, N * I);
     double *expected = doubles(plus, N * O);
     for (size_t n = 0; n < N; n++)
@@ -208,22 +209,23 @@ static void check_special_values(int precision) {
 }
 
 // The largest possible sums of products of bytes: no intermediate result overflows.
-static void check_extreme_codes(void) {
-    enum { O = 33, I = 130 };
+static void check_extreme_codes(int precision) {
+    enum { O = 33, I = 130, N = 9 };                                 // N: rows of a block, and some that are left
     uint8_t *codes = make_bytes(O * I, 1);
-    float *scales = make_bytes(4 * O * 3, 4), *x = make_bytes(4 * 3 * I, 4), *w = blank(SLM_F32, O * I), *y = blank(SLM_F32, 3 * O);
+    float *scales = make_bytes(4 * O * 3, 4), *x = make_bytes(4 * N * I, 4), *w = blank(SLM_F32, O * I), *y = blank(SLM_F32, N * O);
+    // 255 is the largest byte, and twice the largest half of a byte.
     for (size_t i = 0; i < O * I; i++) codes[i] = i / I % 3 == 0 ? 0 : i / I % 3 == 1 ? 255 : i % 2 ? 255 : 0;
     for (size_t i = 0; i < O * 3; i++) scales[i] = 1;
-    for (size_t i = 0; i < 3 * I; i++) x[i] = i / I == 0 ? 127 : i / I == 1 ? -127 : i % 2 ? 127 : -127;
-    char *panels = make_bytes(kernels->weights_bytes(SLM_WEIGHTS_INT8, O, I), 8);
-    kernels->weights_pack_codes(SLM_WEIGHTS_INT8, codes, scales, O, I, 0, panels_of(O), panels);
-    kernels->weights_dequantize(SLM_WEIGHTS_INT8, codes, scales, NULL, O, I, w);
-    multiply(SLM_WEIGHTS_INT8, panels, x, 3, O, I, NULL, SLM_IDENTITY, NULL, y);
-    double *expected = zeros(3 * O);
-    for (size_t n = 0; n < 3; n++)
+    for (size_t i = 0; i < N * I; i++) x[i] = i / I % 3 == 0 ? 127 : i / I % 3 == 1 ? -127 : i % 2 ? 127 : -127;
+    char *panels = make_bytes(kernels->weights_bytes(precision, O, I), 8);
+    kernels->weights_pack_codes(precision, codes, scales, O, I, 0, panels_of(O), panels);
+    kernels->weights_dequantize(precision, codes, scales, NULL, O, I, w);
+    multiply(precision, panels, x, N, O, I, NULL, SLM_IDENTITY, NULL, y);
+    double *expected = zeros(N * O);
+    for (size_t n = 0; n < N; n++)
         for (size_t o = 0; o < O; o++)
             for (size_t i = 0; i < I; i++) expected[n * O + o] += (double)x[n * I + i] * (double)w[o * I + i];
-    expect_close(y, expected, 3 * O, forward, 0, "the largest products of bytes");
+    expect_close(y, expected, N * O, forward, 0, "the largest products of %s", names[precision]);
     release_all();
 }
 
@@ -240,5 +242,6 @@ void check_weights(void) {
         if (is_offered(precision, 64)) check_special_values(precision);
     }
     if (kernels->has_native_bf16) check_compression();
-    check_extreme_codes();
+    check_extreme_codes(SLM_WEIGHTS_INT8);
+    check_extreme_codes(SLM_WEIGHTS_INT4);
 }

@@ -40,7 +40,7 @@ static inline void quantize_query(int precision, size_t D, const float *q, float
         for (size_t d = 0; d < D; d += W) {
             const vi steps = __builtin_convertvector(quantize(q + d, min_size(W, D - d), inverse), vi);
             sum += steps;
-            put_row_bytes(row, d, steps);
+            put_row_bytes(ROW_BYTE_SIZE, row, d, steps);
         }
         for (int i = 0; i < W; i++) to->offset[r] -= BYTE_OFFSET * sum[i];
     }
@@ -122,7 +122,7 @@ INLINE void score_blocks(int precision, int Q, int blocks, size_t D, const quant
 #else
 #pragma clang loop unroll(full)
         for (int r = 0; r < Q; r++)
-            for (int b = 0; b < blocks; b++) part[r][b] = add_quads(part[r][b], key[b], q->rows + (size_t)r * q->step + 4 * d);
+            for (int b = 0; b < blocks; b++) part[r][b] = add_quads(SLM_WEIGHTS_INT8, part[r][b], key[b], q->rows + (size_t)r * q->step + 4 * d);
 #endif
     }
     for (int r = 0; r < Q; r++)
@@ -191,15 +191,15 @@ static inline quantized_probs quantize_probs(const float *probs, size_t count, c
     for (size_t t = 0; t < padded; t += W) {
         const vi steps = round_to_int(load(probs + t) * inverse);
 #if ROW_BYTE_SIZE == 2
-        put_row_bytes(result.high, t, steps);
+        put_row_bytes(ROW_BYTE_SIZE, result.high, t, steps);
 #else
 #ifdef SLM_SIGNED_BYTES
         const vi low = steps << 24 >> 24, high = (steps - low) >> 8;
 #else
         const vi low = steps & 255, high = steps >> 8;
 #endif
-        put_row_bytes(result.high, t, high);
-        put_row_bytes(result.low, t, low);
+        put_row_bytes(ROW_BYTE_SIZE, result.high, t, high);
+        put_row_bytes(ROW_BYTE_SIZE, result.low, t, low);
 #endif
     }
     return result;

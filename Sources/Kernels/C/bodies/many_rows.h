@@ -62,15 +62,41 @@ INLINE void many_bf16(const char *rows, size_t step, size_t row_count, size_t I,
 }
 
 #if ROW_BYTE_SIZE == 2
-// Adds to the sums [R][P] the products of group g of the rows with its weights: [pairs] of both vectors of the panel.
-INLINE void add_group(int precision, int R, const char *rows, size_t step, size_t I, size_t g, const vu *weights, const vf *scale,
-                      float *sums) {
-    const int8_row first = int8_row_at(precision, rows, I);
-    const char *bytes = first.bytes + g * group_of(precision) * ROW_BYTE_SIZE;
-    vi part[R][2];
+// part[R][2] += the products of group g of the rows, of which `bytes` are the first one's, with its weights: [pairs or quads] of both
+// vectors of the panel.
+INLINE void add_group_products(int precision, int R, const char *bytes, size_t step, const vu *weights, vi (*part)[2]) {
+#ifdef SLM_BYTE_PAIRS
+    if (precision == SLM_WEIGHTS_Q4_0) {                             // a group's sums fit into 16 bits
+        vi sum[R][2];
 #pragma clang loop unroll(full)
-    for (int r = 0; r < R; r++)
-        part[r][0] = part[r][1] = (vi){0} + *(const int32_t *)((const char *)(first.offsets + g) + (size_t)r * step);
+        for (size_t q = 0; q < GGUF_BLOCK / 4; q++) {
+            const vu a = weights[2 * q], b = weights[2 * q + 1];
+#pragma clang loop unroll(full)
+            for (int r = 0; r < R; r++) {
+                KEEP_ORDER;
+                const vi x = (vi){0} + *(const int32_t *)(bytes + (size_t)r * step + 4 * q);
+                sum[r][0] = q == 0 ? multiply_bytes(a, x) : add_halves(sum[r][0], multiply_bytes(a, x));
+                sum[r][1] = q == 0 ? multiply_bytes(b, x) : add_halves(sum[r][1], multiply_bytes(b, x));
+            }
+        }
+#pragma clang loop unroll(full)
+        for (int r = 0; r < R; r++) part[r][0] += sum_of_halves(sum[r][0]), part[r][1] += sum_of_halves(sum[r][1]);
+        return;
+    }
+    if (row_byte_size(precision) == 1) {
+        for (size_t q = 0; q < group_of(precision) / 4; q++) {
+            const vu a = weights[2 * q], b = weights[2 * q + 1];
+#pragma clang loop unroll(full)
+            for (int r = 0; r < R; r++) {
+                KEEP_ORDER;
+                const vi x = (vi){0} + *(const int32_t *)(bytes + (size_t)r * step + 4 * q);
+                part[r][0] += sum_of_halves(multiply_bytes(a, x));
+                part[r][1] += sum_of_halves(multiply_bytes(b, x));
+            }
+        }
+        return;
+    }
+#endif
     for (size_t pair = 0; pair < group_of(precision) / 2; pair++) {
         const vi a = (vi)weights[2 * pair], b = (vi)weights[2 * pair + 1];
 #pragma clang loop unroll(full)
@@ -80,6 +106,18 @@ INLINE void add_group(int precision, int R, const char *rows, size_t step, size_
             part[r][1] += multiply_pairs(b, x);
         }
     }
+}
+
+// Adds to the sums [R][P] the scaled products of group g of the rows with its weights.
+INLINE void add_group(int precision, int R, const char *rows, size_t step, size_t I, size_t g, const vu *weights, const vf *scale,
+                      float *sums) {
+    const int8_row first = int8_row_at(precision, rows, I);
+    const char *bytes = first.bytes + g * group_of(precision) * row_byte_size(precision);
+    vi part[R][2];
+#pragma clang loop unroll(full)
+    for (int r = 0; r < R; r++)
+        part[r][0] = part[r][1] = (vi){0} + *(const int32_t *)((const char *)(first.offsets + g) + (size_t)r * step);
+    add_group_products(precision, R, bytes, step, weights, part);
 #pragma clang loop unroll(full)
     for (int r = 0; r < R; r++) {
         const float x = *(const float *)((const char *)(first.scales + g) + (size_t)r * step);
@@ -95,6 +133,10 @@ INLINE void many_int(int precision, const char *rows, size_t step, size_t row_co
         for (size_t q = 0; q < quads; q++)
             for (size_t v = 0; v < 2; v++) {
                 const vu quad = quads_at(precision, panel, q, v);
+                if (row_byte_size(precision) == 1) {
+                    weights[2 * q + v] = quad;
+                    continue;
+                }
                 weights[4 * q + v] = quad & 0x00ff00ff;
                 weights[4 * q + 2 + v] = (quad >> 8) & 0x00ff00ff;
             }

@@ -151,7 +151,8 @@ static inline vi dot_quads(vi sum, vi a, vi b) {
 #endif
 }
 // sum + quads of unsigned bytes, each 128 too large, · the quad of row bytes at x
-static inline vi add_quads(vi sum, vu quads, const char *x) {
+static inline vi add_quads(int precision, vi sum, vu quads, const char *x) {
+    (void)precision;
     int32_t row;
     memcpy(&row, x, 4);
     return dot_quads(sum, (vi)(quads ^ 0x80808080), (vi){0} + row);

@@ -108,13 +108,22 @@ INLINE void packed_bf12(int R, const char *rows, size_t step, size_t I, const ch
 #endif
 
 // sum + quads of unsigned bytes · the quad of row bytes at x
-static inline vi add_quads(vi sum, vu quads, const char *x) {
+static inline vi add_quads(int precision, vi sum, vu quads, const char *x) {
 #ifdef SLM_VNNI
+    (void)precision;
     int32_t row;
     memcpy(&row, x, 4);
     return multiply_quads(sum, quads, (vi){0} + row);
 #else
     int32_t row[2];
+#ifdef SLM_BYTE_PAIRS
+    if (row_byte_size(precision) == 1) {
+        memcpy(row, x, 4);
+        return sum + sum_of_halves(multiply_bytes(quads, (vi){0} + row[0]));
+    }
+#else
+    (void)precision;
+#endif
     memcpy(row, x, 8);
     const vi even = multiply_pairs((vi)(quads & 0x00ff00ff), (vi){0} + row[0]);
     return sum + even + multiply_pairs((vi)((quads >> 8) & 0x00ff00ff), (vi){0} + row[1]);
@@ -139,7 +148,7 @@ INLINE void packed_int(int precision, int R, const char *rows, size_t step, size
     const size_t groups = groups_in(precision, I), size = group_bytes(precision);
     const int8_row first = int8_row_at(precision, rows, I);
     const char *bytes = first.bytes;
-    for (size_t g = 0; g < groups; g++, panel += size, bytes += group_of(precision) * ROW_BYTE_SIZE) {
+    for (size_t g = 0; g < groups; g++, panel += size, bytes += group_of(precision) * row_byte_size(precision)) {
         vi part[R][2];
 #pragma clang loop unroll(full)
         for (int r = 0; r < R; r++)
@@ -152,7 +161,8 @@ INLINE void packed_int(int precision, int R, const char *rows, size_t step, size
 #pragma clang loop unroll(full)
             for (int r = 0; r < R; r++)
                 for (int v = 0; v < 2; v++)
-                    part[r][v] = add_quads(part[r][v], quads[v], bytes + (size_t)r * step + 4 * q * ROW_BYTE_SIZE);
+                    part[r][v] = add_quads(precision, part[r][v], quads[v],
+                                           bytes + (size_t)r * step + 4 * (size_t)q * row_byte_size(precision));
         }
         const vf scale[2] = {load_scales(precision, panel), load_scales(precision, panel + 2 * W)};
 #pragma clang loop unroll(full)

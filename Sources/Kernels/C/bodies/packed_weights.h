@@ -14,9 +14,9 @@
 // A weight matrix in int8 or int4 may have a scale for each input: the weights of an input are divided by it before they are quantized,
 // and multiplied with it in lookups; input rows are multiplied with it before they are quantized.
 //
-// With int8, int4, Q8_0 and Q4_0 weights, input rows are quantized too: each group to ±127 steps of its own scale. Products of bytes are
-// summed exactly, in 32 bits; the sum of a group is then scaled and added to the sums of the others. The unsigned bytes of the weights are
-// 128 too large, which `offset`, the initial value of a group's sum, corrects.
+// With int8, int4, Q8_0 and Q4_0 weights, input rows are quantized too: each group to ±127 steps of its own scale, or to fewer with int4
+// (INT4_STEPS). Products of bytes are summed exactly, in 32 bits; the sum of a group is then scaled and added to the sums of the others.
+// The unsigned bytes of the weights are 128 too large, which `offset`, the initial value of a group's sum, corrects.
 //
 // Every output of every row is summed in one lane, in the order of the inputs (with bf12, its exceptions last; without bf16 instructions,
 // even and odd inputs in sums of their own): its bits do not depend on other rows or on the distribution of panels among threads.
@@ -54,6 +54,22 @@ INLINE void prefetch_ahead(const void *from, size_t bytes) {
 #else
 #define ROW_BYTE_SIZE 2        // bytes are widened to 16 bits, each quad in the order 0 2 1 3, because pairs of 16 bits are multiplied
 #endif
+// AVX2 and AVX-512 without a dot product of bytes can multiply unsigned and signed bytes, with sums of two products in 16 bits. Those of
+// int8 do not fit. Those of int4, whose unsigned levels are at most 232, do if inputs have at most 70 steps: this loses less than the
+// weights do, and is 1.35 times as fast as pairs of 16 bits. Of Q4_0, whose codes are at most 15, the sums of 16 products fit.
+#if ROW_BYTE_SIZE == 2 && (defined(SLM_AVX2) || defined(SLM_AVX512))
+#define SLM_BYTE_PAIRS
+#define INT4_STEPS 70
+#else
+#define INT4_STEPS 127
+#endif
+// Bytes of an input in a prepared row of int8, int4, Q8_0 or Q4_0.
+static inline size_t row_byte_size(int precision) {
+#ifdef SLM_BYTE_PAIRS
+    if (precision == SLM_WEIGHTS_INT4 || precision == SLM_WEIGHTS_Q4_0) return 1;
+#endif
+    return ROW_BYTE_SIZE;
+}
 
 #ifdef SLM_SIGNED_BYTES
 #define BYTE_OFFSET 0
@@ -121,6 +137,25 @@ static inline vi multiply_pairs(vi a, vi b) {
 }
 #endif
 
+#ifdef SLM_BYTE_PAIRS
+// The sums of two neighboring products of the unsigned bytes of a and the signed bytes of b, in 16 bits.
+static inline vi multiply_bytes(vu a, vi b) {
+#ifdef SLM_AVX512
+    return (vi)_mm512_maddubs_epi16((__m512i)a, (__m512i)b);
+#else
+    return (vi)_mm256_maddubs_epi16((__m256i)a, (__m256i)b);
+#endif
+}
+static inline vi add_halves(vi a, vi b) {                            // of 16 bits
+#ifdef SLM_AVX512
+    return (vi)_mm512_add_epi16((__m512i)a, (__m512i)b);
+#else
+    return (vi)_mm256_add_epi16((__m256i)a, (__m256i)b);
+#endif
+}
+static inline vi sum_of_halves(vi a) { return multiply_pairs(a, (vi){0} + 0x00010001); }
+#endif
+
 // Inputs of a group.
 static inline size_t group_of(int precision) { return is_block(precision) ? GGUF_BLOCK : GROUP; }
 static inline size_t groups_of(size_t I) { return (I + GROUP - 1) / GROUP; }
@@ -148,7 +183,7 @@ static inline bool is_int(int precision) {
 static size_t weights_input_bytes(int precision, size_t I) {
     if (precision == SLM_WEIGHTS_F32) return round_up(4 * I, 64);
     if (is_bf16(precision)) return round_up(BF16_ROW_SIZE * round_up(I, 2), 64);
-    return round_up(groups_in(precision, I) * (8 + group_of(precision) * ROW_BYTE_SIZE), 64);
+    return round_up(groups_in(precision, I) * (8 + group_of(precision) * row_byte_size(precision)), 64);
 }
 typedef struct { float *scales; int32_t *offsets; char *bytes; } int8_row;
 static inline int8_row int8_row_at(int precision, const void *row, size_t I) {
@@ -162,39 +197,55 @@ static inline vi round_to_int(vf x) {                                // |x| < 2�
     return (vi)(x + magic) - (vi)magic;
 }
 
-// Stores W bytes of a row, from byte i on, a multiple of 4: widened to 16 bits where ROW_BYTE_SIZE is 2.
-static inline void put_row_bytes(char *row, size_t i, vi values) {
-#if ROW_BYTE_SIZE == 1
-    *(vb_any *)(row + i) = __builtin_convertvector(values, vb);
-#else
+// Stores W bytes of a row, from byte i on, a multiple of 4: widened to 16 bits if `size` is 2.
+static inline void put_row_bytes(size_t size, char *row, size_t i, vi values) {
+    if (size == 1) {
+        *(vb_any *)(row + i) = __builtin_convertvector(values, vb);
+        return;
+    }
     quad_u quads[W / 4];
     memcpy(quads, &values, sizeof quads);
     for (size_t q = 0; q < W / 4; q++) {
         const quad_u pairs = (quads[q] & 0xffff) | __builtin_shufflevector(quads[q], quads[q], 2, 3, 2, 3) << 16;
         memcpy(row + 2 * i + 8 * q, &pairs, 8);
     }
-#endif
 }
 
-// Quantizes a group of an input row to ±127 steps. `offset` is what the sum of its products with unsigned codes begins with.
-INLINE void quantize_group(size_t group, int32_t code_offset, const float *x, size_t count, float *scale, int32_t *offset, char *bytes) {
+// Quantizes group g of an input row. Its offset is what the sum of its products with unsigned codes begins with.
+INLINE void quantize_group(int precision, const float *x, size_t count, int8_row to, size_t g) {
+    const size_t group = group_of(precision), size = row_byte_size(precision);
+    const float most = precision == SLM_WEIGHTS_INT4 ? INT4_STEPS : 127;
     float last_group[GROUP] = {0};
     const float *padded = x;
     if (count < group) memcpy(last_group, x, 4 * count), padded = last_group;
     vf largest = {0};
     for (size_t i = 0; i < group; i += W) largest = vmax(vabs(load(padded + i)), largest);
     const float max = max_lanes(largest);
-    *scale = max / 127;
-    const vf inverse = splat(max > 0 ? 127 / max : 0);
+    to.scales[g] = max / most;
+    const vf inverse = splat(max > 0 ? most / max : 0);
     vi sums = {0};
     for (size_t i = 0; i < group; i += W) {
         const vi steps = round_to_int(load(padded + i) * inverse);
         sums += steps;
-        put_row_bytes(bytes, i, steps);
+        put_row_bytes(size, to.bytes + g * group * size, i, steps);
     }
     int32_t sum = 0;
     for (int i = 0; i < W; i++) sum += sums[i];
-    *offset = -code_offset * sum;
+    to.offsets[g] = -(precision == SLM_WEIGHTS_Q4_0 ? SMALL_OFFSET : BYTE_OFFSET) * sum;
+}
+
+INLINE void quantize_row(int precision, const float *x, size_t I, const float *input_scales, void *row) {
+    const int8_row to = int8_row_at(precision, row, I);
+    for (size_t g = 0, start = 0; g < groups_in(precision, I); g++, start += group_of(precision)) {
+        const float *group = x + start;
+        const size_t count = min_size(group_of(precision), I - start);
+        float scaled[GROUP];
+        if (input_scales) {
+            for (size_t i = 0; i < count; i++) scaled[i] = group[i] * input_scales[start + i];
+            group = scaled;
+        }
+        quantize_group(precision, group, count, to, g);
+    }
 }
 
 // Converts N rows of x, each I floats, to rows of weights_input_bytes.
@@ -212,26 +263,10 @@ static void weights_prepare_input(int precision, const float *x, size_t N, size_
             for (; i + W <= I; i += W) store((float *)row + i, (vf)(round_to_bf16(load(x + i)) & 0xffff0000));
             for (; i < round_up(I, 2); i++) ((float *)row)[i] = i < I ? widen1(narrow1(x[i])) : 0;
 #endif
-        } else {
-            const int8_row to = int8_row_at(precision, row, I);
-            if (is_block(precision)) {
-                const int32_t own = precision == SLM_WEIGHTS_Q4_0 ? SMALL_OFFSET : BYTE_OFFSET;
-                for (size_t g = 0; g < I / GGUF_BLOCK; g++)
-                    quantize_group(GGUF_BLOCK, own, x + g * GGUF_BLOCK, GGUF_BLOCK, to.scales + g, to.offsets + g,
-                                   to.bytes + g * GGUF_BLOCK * ROW_BYTE_SIZE);
-                continue;
-            }
-            for (size_t g = 0; g < groups_of(I); g++) {
-                const float *group = x + g * GROUP;
-                const size_t count = min_size(GROUP, I - g * GROUP);
-                float scaled[GROUP];
-                if (input_scales) {
-                    for (size_t i = 0; i < count; i++) scaled[i] = group[i] * input_scales[g * GROUP + i];
-                    group = scaled;
-                }
-                quantize_group(GROUP, BYTE_OFFSET, group, count, to.scales + g, to.offsets + g, to.bytes + g * GROUP * ROW_BYTE_SIZE);
-            }
-        }
+        } else if (precision == SLM_WEIGHTS_INT8) quantize_row(SLM_WEIGHTS_INT8, x, I, input_scales, row);
+        else if (precision == SLM_WEIGHTS_INT4) quantize_row(SLM_WEIGHTS_INT4, x, I, input_scales, row);
+        else if (precision == SLM_WEIGHTS_Q8_0) quantize_row(SLM_WEIGHTS_Q8_0, x, I, NULL, row);
+        else quantize_row(SLM_WEIGHTS_Q4_0, x, I, NULL, row);
     }
 }
 

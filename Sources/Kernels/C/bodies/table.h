@@ -30,6 +30,7 @@ const slm_kernels SLM_TABLE = {
     .matmul_plan = matmul_plan, .matmul_pack = matmul_pack, .matmul_rows = matmul_rows, .matmul_finish = matmul_finish,
     .attention = attention, .attention_gradient = attention_gradient, .attention_scratch = attention_scratch,
     .weights_bytes = weights_bytes, .weights_input_bytes = weights_input_bytes, .weights_fit = weights_fit, .weights_panel = P,
+    .weights_int4_steps = INT4_STEPS,
     .weights_pack_scratch = weights_pack_scratch, .weights_pack = weights_pack, .weights_unpack_codes = weights_unpack_codes,
     .weights_pack_codes = weights_pack_codes, .weights_pack_blocks = weights_pack_blocks,
     .weights_dequantize = weights_dequantize, .weights_lookup = weights_lookup,

@@ -146,6 +146,7 @@ typedef struct {
     /// Whether all panels could hold the weights that were packed into them; false only for SLM_WEIGHTS_BF12.
     bool (*weights_fit)(int precision, const void *panels, size_t O, size_t I);
     size_t weights_panel;         ///< outputs of a panel
+    int weights_int4_steps;       ///< an input row of int4 is quantized to ± so many steps
     size_t (*weights_pack_scratch)(size_t I);                     ///< in bytes
     /// Packs panels p0 ..< p1 of w [O,I], whose rows are `stride` apart. `panels` is the beginning of all panels. `input_scales`, here and
     /// below, is NULL or [I] scales of int8 or int4 weights, by which those of each input are divided before they are quantized.
