@@ -100,6 +100,9 @@ package struct ChatRenderer: Sendable {
     /// How the model writes tool calls. nil if the template has no tools, or writes calls in a form that slm does not read.
     package var toolCallFormat: ToolCallFormat? { jinja?.toolCallFormat }
 
+    /// The texts around the name and the arguments of a call. nil if the template has no tools, or writes calls in an unusual way.
+    package var toolCallShape: ToolCallShape? { jinja?.toolCallShape }
+
     /// Appends a prompt: a conversation up to where the assistant's answer starts.
     ///
     /// - Parameter tools: Functions that the model may call. Templates without tools ignore them.

@@ -84,7 +84,7 @@ extension JinjaChatRenderer {
     }
 
     /// The format in which a rendered call can be read again. A template without tools does not write the function's name.
-    func renderedToolCallFormat() -> ToolCallFormat? {
+    func renderedToolCallFormat() -> (format: ToolCallFormat, shape: ToolCallShape?)? {
         let name = ToolProbe.name, call = ToolProbe.call, tools = ToolProbe.tools, user = Conversation.Message(.user, "U")
         guard let prompt = try? rendered([user], prompts: true, tools: tools), prompt.bytes.contains(Array(name.utf8)) else { return nil }
         let messages = [user, ToolProbe.callAndResult[0]]
@@ -94,11 +94,13 @@ extension JinjaChatRenderer {
         else { return nil }
         let stop = text.specialTokens.first { $0.range.lowerBound > start && stopTokens.contains($0.id) }
         let end = stop?.range.lowerBound ?? text.bytes.count
-        return ToolCallFormat.allCases.first { format in
-            let (content, calls) = format.read(text.bytes[start..<end], names: [name])
+        let written = text.bytes[start..<end]
+        let format = ToolCallFormat.allCases.first { format in
+            let (content, calls) = format.read(written, names: [name])
             // Some templates write an empty thought before the call.
             return calls == [call] && (content.trimmed.isEmpty || content.trimmed.starts(with: Array("<think>".utf8)))
         }
+        return format.map { ($0, ToolCallShape(of: call, in: written)) }
     }
 }
 

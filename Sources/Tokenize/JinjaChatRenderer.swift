@@ -7,6 +7,7 @@ import Jinja
 struct JinjaChatRenderer: Sendable {
     let stopTokens: [TokenID]
     private(set) var toolCallFormat: ToolCallFormat?
+    private(set) var toolCallShape: ToolCallShape?
     private(set) var aroundQuestion: (before: [UInt8], after: [UInt8]) = ([], [])
 
     private let template: JinjaChatTemplate
@@ -89,7 +90,9 @@ struct JinjaChatRenderer: Sendable {
         specialTokens = special
         specialTokenStarts = starts
         stopTokens = stops
-        toolCallFormat = renderedToolCallFormat()
+        let calls = renderedToolCallFormat()
+        toolCallFormat = calls?.format
+        toolCallShape = calls?.shape
         aroundQuestion = textsAroundQuestion()
     }
 

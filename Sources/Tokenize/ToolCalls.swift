@@ -52,6 +52,32 @@ package enum ToolCallFormat: String, Sendable, CaseIterable {
     }
 }
 
+/// The texts around the name and the arguments of a call, as a chat template writes it.
+package struct ToolCallShape: Sendable, Equatable {
+    package let beforeName: [UInt8]
+    package let beforeArguments: [UInt8]
+    package let end: [UInt8]
+
+    /// nil if the template has changed the name or the arguments of a call whose only argument is a number.
+    init?(of call: ToolCall, in answer: ArraySlice<UInt8>) {
+        func firstRange(of part: some Collection<UInt8>, from: Int) -> Range<Int>? {
+            (from..<answer.endIndex).first { answer[$0...].starts(with: part) }.map { $0..<$0 + part.count }
+        }
+        guard let name = firstRange(of: call.name.utf8, from: answer.startIndex),
+            let start = answer[name.upperBound...].firstIndex(of: UInt8(ascii: "{")),
+            let end = answer[start...].firstIndex(of: UInt8(ascii: "}"))
+        else { return nil }
+        var parser = JSONParser()
+        guard let arguments = try? parser.parse(Array(answer[start...end])), arguments.json == call.arguments else { return nil }
+        // Some templates write an empty thought before a call.
+        let thoughtEnd = firstRange(of: "</think>".utf8, from: answer.startIndex).map(\.upperBound) ?? answer.startIndex
+        let first = thoughtEnd < name.lowerBound ? thoughtEnd : answer.startIndex
+        beforeName = Array(first == answer.startIndex ? answer[..<name.lowerBound] : answer[first..<name.lowerBound].drop { $0 == 10 })
+        beforeArguments = Array(answer[name.upperBound..<start])
+        self.end = Array(answer[(end + 1)...])
+    }
+}
+
 /// Separates tool calls from the text of an answer while it is generated. Text that may begin a call is held back until that is decided.
 ///
 ///     var parser = ToolCallParser(.hermes, names: ["weather"])
@@ -130,7 +156,7 @@ package struct ToolCallParser: Sendable {
                 drop(start + Self.hermesStart.count)
                 state = .call
             }
-            guard let end = find(Self.hermesEnd) else { return output }
+            guard let end = findEndOfHermesCall() else { return output }
             if let call = Self.call(in: held[..<end], arguments: ["arguments", "parameters"]) {
                 output.calls.append(call)
             } else {
@@ -139,6 +165,15 @@ package struct ToolCallParser: Sendable {
             drop(end + Self.hermesEnd.count)
             state = .text
         }
+    }
+
+    /// A text in the arguments may contain the mark.
+    private mutating func findEndOfHermesCall() -> Int? {
+        while let end = find(Self.hermesEnd) {
+            guard Self.endsInsideString(held[..<end]) else { return end }
+            searched = end + Self.hermesEnd.count
+        }
+        return nil
     }
 
     private mutating func readMistral() -> Output {
@@ -246,6 +281,18 @@ package struct ToolCallParser: Sendable {
             }
         }
         return nil
+    }
+
+    /// Whether the end of a text is inside of a string of the JSON object that it begins with.
+    private static func endsInsideString(_ text: ArraySlice<UInt8>) -> Bool {
+        let text = text.drop(while: isSpace)
+        guard text.first == UInt8(ascii: "{") else { return false }
+        var isInString = false, isEscaped = false
+        for byte in text {
+            if byte == UInt8(ascii: "\""), !isEscaped { isInString.toggle() }
+            isEscaped = isInString && byte == UInt8(ascii: "\\") && !isEscaped
+        }
+        return isInString
     }
 
     private static func isSpace(_ byte: UInt8) -> Bool { byte == 32 || 9...13 ~= byte }

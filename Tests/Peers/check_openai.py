@@ -14,8 +14,11 @@ import subprocess
 import sys
 import tempfile
 import time
+from typing import Literal, Optional
 
+import jsonschema
 import openai
+import pydantic
 from served import Server
 
 SENTENCE = "Hi, you!é日"
@@ -105,7 +108,7 @@ def check_errors(client):
     assert missing.code == "model_not_found" and missing.type == "invalid_request_error"
     refused(openai.NotFoundError, "model", lambda: client.models.retrieve("gpt/4"))
     wrong = {"temperature": 3, "n": 9, "max_tokens": 0, "stop": [""], "seed": -1, "tools": [{"type": "function", "function": {"name": "f"}}], "audio": {"voice": "x"},
-             "response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": {}}}, "logit_bias": {"1": 101}, "top_logprobs": 3}
+             "logit_bias": {"1": 101}, "top_logprobs": 3}
     for field, value in wrong.items():
         for streams in [False, True]:
             refused(openai.BadRequestError, field, lambda: chat(model="parrot", messages=HELLO, stream=streams, extra_body={field: value}))
@@ -207,7 +210,75 @@ def check_tools(slm, writer, folder):
         assert json.loads(streamed.message.tool_calls[0].function.arguments) == {"city": "Rome"} and streamed.message.tool_calls[0].id
         plain = client.chat.completions.create(**request, tool_choice="none").choices[0]
         assert plain.finish_reason == "stop" and plain.message.content == "I cannot know."
-        refused(openai.BadRequestError, "tool_choice", lambda: client.chat.completions.create(**request, tool_choice="required"))
+        refused(openai.BadRequestError, "tool_choice", lambda: client.chat.completions.create(**request, tool_choice="always"))
+        check_required_calls(client, request)
+        check_structured_output(client)
+
+
+def check_required_calls(client, request):
+    """The model would say something before its call, and would call the other function."""
+    zone = {"type": "object", "properties": {"zone": {"enum": ["UTC", "CET"]}, "hours": {"type": "integer"}}, "required": ["zone"]}
+    tools = [WEATHER, {"type": "function", "function": {"name": "time", "parameters": zone}}]
+    named = {"type": "function", "function": {"name": "time"}}
+    for choice, names in [("required", {"weather", "time"}), (named, {"time"})]:
+        answer = client.chat.completions.create(**request | {"tools": tools}, tool_choice=choice, max_tokens=300).choices[0]
+        assert answer.finish_reason == "tool_calls" and not answer.message.content, answer
+        for call in answer.message.tool_calls:
+            schema = next(tool["function"]["parameters"] for tool in tools if tool["function"]["name"] == call.function.name)
+            assert call.function.name in names, call
+            jsonschema.validate(json.loads(call.function.arguments), schema)
+
+
+class Place(pydantic.BaseModel):
+    city: Literal["Rome", "Paris", "Ville \"Lumière\""]
+    size: int
+    tags: list[Literal["old", "large"]] = pydantic.Field(max_length=3)
+    mayor: Optional["Place"]
+
+
+SCHEMAS = [
+    {"type": "object", "properties": {"a": {"type": "string", "maxLength": 6}, "b": {"type": ["boolean", "null"]}, "c": {"type": "number"}},
+     "required": ["b"], "additionalProperties": False},
+    {"type": "array", "items": {"type": "array", "items": {"enum": [0, 1, "x", None, {"y": [2.5]}]}, "minItems": 1, "maxItems": 2}, "minItems": 2, "maxItems": 4},
+    {"type": "array", "prefixItems": [{"type": "integer"}, {"type": "string", "minLength": 2, "maxLength": 4}], "items": False, "minItems": 2},
+    {"anyOf": [{"const": {"k": "\u00e9\n"}}, {"$ref": "#/$defs/tree"}],
+     "$defs": {"tree": {"type": "object", "properties": {"left": {"$ref": "#/$defs/leaf"}, "right": {"$ref": "#/$defs/leaf"}}, "required": ["left", "right"],
+                        "additionalProperties": False},
+               "leaf": {"anyOf": [{"type": "null"}, {"type": "boolean"}, {"$ref": "#/$defs/tree"}]}}},
+    {"type": "object", "properties": {"fixed": {"type": "boolean"}}, "additionalProperties": {"type": "integer"}, "required": ["fixed"]},
+]
+
+
+def check_structured_output(client):
+    """What the model says at random is valid with each schema, by the library jsonschema; the client parses it into its own types."""
+    question = [{"role": "user", "content": "Where is the Colosseum?"}]
+
+    def ask(**fields):
+        return client.chat.completions.create(model="tools", messages=question, temperature=2, max_tokens=500, **fields).choices[0]
+
+    stopped = 0
+    for schema in SCHEMAS:
+        for seed in range(12):
+            response_format = {"type": "json_schema", "json_schema": {"name": "answer", "strict": True, "schema": schema}}
+            choice = ask(seed=seed, response_format=response_format)
+            if choice.finish_reason == "length":
+                continue
+            stopped += 1
+            jsonschema.validate(json.loads(choice.message.content), schema)
+    assert stopped > 40, stopped
+    for seed in range(5):
+        choice = ask(seed=seed, response_format={"type": "json_object"})
+        assert choice.finish_reason == "length" or isinstance(json.loads(choice.message.content), dict), choice
+    parsed = 0
+    for seed in range(10):
+        fields = {"model": "tools", "messages": question, "temperature": 2, "max_tokens": 500, "seed": seed}
+        try:
+            parsed += isinstance(client.chat.completions.parse(**fields, response_format=Place).choices[0].message.parsed, Place)
+        except openai.LengthFinishReasonError:
+            pass
+    assert parsed >= 3, parsed
+    strict = {"type": "json_schema", "json_schema": {"name": "x", "strict": True, "schema": {"properties": {"a": {"pattern": "x"}}}}}
+    refused(openai.BadRequestError, "response_format.json_schema.schema.properties.a.pattern", lambda: ask(response_format=strict))
 
 
 def check_adapters(slm, writer, folder):

@@ -118,7 +118,7 @@ struct OpenAIRoutesTests {
             ("{\(question),\"truncation\":\"some\"}", "truncation", "invalid"), ("{\(question),\"user\":7}", "user", "invalid"),
             ("{\(question),\"tool_choice\":\"required\"}", "tool_choice", "invalid"),
             ("{\(question),\"functions\":[{}]}", "functions", "invalid"),
-            ("{\(question),\"response_format\":{\"type\":\"json_schema\"}}", "response_format", "invalid"),
+            ("{\(question),\"response_format\":{\"type\":\"json_schema\"}}", "response_format.json_schema", "invalid"),
             ("{\(question),\"modalities\":[\"text\",\"audio\"]}", "modalities", "invalid"),
             ("{\(question),\"audio\":{}}", "audio", "invalid"),
         ])

@@ -46,6 +46,37 @@ import Tokenize
         }
     }
 
+    @Test(arguments: [
+        (#""required""#, ["weather", "time"]), (#"{"type":"function","function":{"name":"weather"}}"#, ["weather"]),
+        (#"{"type":"function","function":{"name":"time"}}"#, ["time"]),
+    ])
+    func `an answer can be made to call a function`(choice: String, allowed: [String]) throws {
+        func tool(_ name: String, _ property: String, _ value: String) -> String {
+            let parameters = #"{"properties":{"\#(property)":{"enum":["\#(value)"]}},"required":["\#(property)"]}"#
+            return #"{"type":"function","function":{"name":"\#(name)","parameters":\#(parameters)}}"#
+        }
+        let tools = #""tools":[\#(tool("weather", "city", "Rome")),\#(tool("time", "zone", "UTC"))],"tool_choice":\#(choice)"#
+        for stream in [false, true] {
+            // The model itself answers with a text before its call.
+            let answer = try chat(Self.question, tools + #","max_tokens":200,"stream":\#(stream)"#)
+            var names: [String] = [], arguments: [String] = [], content = ""
+            let objects = stream ? try answer.data.dropLast().map { line in
+                var parser = JSONParser()
+                return try parser.parse(Array(line.utf8))
+            } : [try answer.json()]
+            for object in objects {
+                let choice = object["choices"]?.elements?.first { _ in true }, message = choice?["delta"] ?? choice?["message"]
+                content += message?["content"]?.string ?? ""
+                for call in message?["tool_calls"]?.elements.map(Array.init) ?? [] {
+                    names.append(call["function"]?["name"]?.string ?? "")
+                    arguments.append(call["function"]?["arguments"]?.string ?? "")
+                }
+            }
+            #expect(content.isEmpty && names.allSatisfy { allowed.contains($0) } && names.count == 1, "\(answer.text)")
+            #expect(arguments.first == (names == ["time"] ? #"{"zone":"UTC"}"# : ToolCallModel.arguments), "\(answer.text)")
+        }
+    }
+
     @Test(arguments: ["", #""tool_choice":"none","# + tools, #""tools":[]"#])
     func `an answer without tools is text`(_ fields: String) throws {
         let found = try choice(chat(Self.question, fields))
@@ -73,8 +104,12 @@ import Tokenize
             (#""tools":{}"#, "tools"), (#""tools":[{"type":"function"}]"#, "tools[0]"), (#""tools":[{"type":"web"}]"#, "tools[0]"),
             (#""tools":[{"type":"function","function":{"name":"a b"}}]"#, "tools[0].function.name"),
             (#""tools":[{"type":"function","function":{"name":"a","parameters":[]}}]"#, "tools[0].function.parameters"),
-            (tools + #","tool_choice":"required""#, "tool_choice"),
-            (tools + #","tool_choice":{"type":"function","function":{"name":"weather"}}"#, "tool_choice"),
+            (tools + #","tool_choice":"always""#, "tool_choice"), (tools + #","tool_choice":{"type":"function"}"#, "tool_choice"),
+            (tools + #","tool_choice":{"type":"function","function":{"name":"time"}}"#, "tool_choice.function.name"),
+            (#""tool_choice":"required""#, "tool_choice"),
+            (#""tool_choice":"required","tools":[{"type":"function","function":{"name":"a","parameters":{"type":7}}}]"#,
+                "tools[0].function.parameters.type"),
+            (tools + #","response_format":{"type":"json_object"}"#, "response_format"),
             (tools + #","parallel_tool_calls":1"#, "parallel_tool_calls"),
         ])
     func invalid(fields: String, field: String) throws {

@@ -53,6 +53,10 @@ import Tokenize
         Answer(
             format: .hermes, text: #"<tool_call>{"name": "weather", "arguments": "{\"city\": \"Rome\"}"}</tool_call>"#, calls: [weather]),
         Answer(format: .hermes, text: "a <tool_call>nothing</tool_call> b", content: "a<tool_call>nothing</tool_call> b"),
+        Answer(
+            format: .hermes, text: #"<tool_call>{"name": "time", "arguments": {"a": "\"</tool_call>"}}</tool_call>"#,
+            calls: [ToolCall(name: "time", arguments: Array(#"{"a":"\"</tool_call>"}"#.utf8))]),
+        Answer(format: .hermes, text: #"<tool_call>{"name": "f</tool_call> b"#, content: #"<tool_call>{"name": "f</tool_call> b"#),
         Answer(format: .hermes, text: "1 <tool_ca", content: "1 <tool_ca"),
         Answer(format: .mistral, text: "Hello", content: "Hello"),
         Answer(format: .mistral, text: "[TOOL_CALLS] [\(weatherJSON), \(timeJSON)]", calls: [weather, time]),

@@ -59,6 +59,8 @@ package struct GenerationRequest: Sendable, Equatable {
     package var policy: TruncationPolicy
     /// Functions that the answer to a chat may call.
     package var tools: ChatTools?
+    /// What the answer must consist of. nil: any text.
+    package var grammar: Grammar?
     /// Whose prompt it is. Cached keys and values are reused within one owner only, except those of a prefix that all may share.
     package var owner = ""
 

@@ -18,6 +18,8 @@ package enum GenerationError: Error, Equatable, Sendable {
     case threadNotStarted(ThreadError)
     /// The logits are NaN or −∞.
     case invalidLogits
+    /// No token of the vocabulary continues a text of the request's grammar.
+    case noAllowedToken
     /// The backend does not support the request.
     case unsupported(String)
     /// An error of another server.
@@ -54,6 +56,7 @@ extension GenerationError: CustomStringConvertible {
         case .busy(let waiting): "too many requests: \(waiting) are waiting. Try again in a moment."
         case .threadNotStarted(let error): error.description
         case .invalidLogits: "the model's logits are not finite: its file is damaged, or its training diverged."
+        case .noAllowedToken: "the answer cannot be continued: no token of the model has the characters that its format requires."
         case .unsupported(let reason): reason
         case .remote(let error): error.description
         }

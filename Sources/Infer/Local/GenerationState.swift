@@ -52,6 +52,7 @@ package struct GenerationState: Sendable {
     package private(set) var reason: FinishReason?
     private let stopTokens: [TokenID]
     private var sampler: Sampler
+    private var filter: AnswerFilter?
     private var text: TextStreamer
 
     package init(_ request: GenerationRequest, for model: ModelInfo) throws(GenerationError) {
@@ -67,7 +68,7 @@ package struct GenerationState: Sendable {
         let vocabulary = model.tokenizer.vocabulary
         let rules = StopRules(
             for: request.prompt, vocabulary, model.renderer, stop: config.stop, ignoresEOS: config.ignoresEOS,
-            callsTools: request.tools != nil)
+            callsTools: request.tools != nil, stopsAtLineBreak: request.grammar == nil)
         prompt = fitted.ids
         maxNewTokens = fitted.maxNewTokens
         stopTokens = rules.stopTokens
@@ -76,6 +77,7 @@ package struct GenerationState: Sendable {
         start.wasTruncated = fitted.wasTruncated
         self.start = start
         sampler = Sampler(config, vocabulary: vocabulary.count, banned: rules.banned, prompt: fitted.ids)
+        filter = request.grammar.map { AnswerFilter($0, vocabulary, stopTokens: rules.stopTokens) }
         text = TextStreamer(vocabulary, rules)
     }
 
@@ -84,9 +86,16 @@ package struct GenerationState: Sendable {
     /// - Parameter logits: Of the next token; they are modified.
     package mutating func advance(_ logits: inout MutableSpan<Float>) -> Step {
         guard reason == nil else { return Step(piece: nil, nextToken: nil) }
-        guard let choice = sampler.sample(&logits) else { return finish(.error(.invalidLogits)) }
+        guard let choice = sampler.sample(&logits, restrictedBy: &filter) else {
+            return finish(.error(filter == nil ? .invalidLogits : .noAllowedToken))
+        }
         if !stopTokens.contains(choice.id) { answerTokens += 1 }
+        filter?.add(choice.id)
         let piece = text.add(choice)
+        if let filter, filter.isComplete, !text.isFinished {
+            let last = finish(.stop).piece
+            return Step(piece: TextPiece(joining: piece, last), nextToken: nil)
+        }
         if text.isFinished {
             reason = .stop
             return Step(piece: piece, nextToken: nil)

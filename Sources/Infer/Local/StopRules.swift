@@ -22,9 +22,10 @@ package struct StopRules: Sendable, Equatable {
     ///   - renderer: nil for a model without a chat template.
     ///   - ignoresEOS: Bans all stop tokens instead of stopping at them.
     ///   - callsTools: Whether the answer may contain the special tokens of the model's tool calls.
+    ///   - stopsAtLineBreak: Whether a line break ends the answers of templates without a token for that.
     package init(
         for prompt: Prompt, _ vocabulary: Vocabulary, _ renderer: ChatRenderer?, stop: [String], ignoresEOS: Bool = false,
-        callsTools: Bool = false
+        callsTools: Bool = false, stopsAtLineBreak: Bool = true
     ) {
         // Some vocabularies have the end of a turn among the added tokens that are not special.
         let ends = (vocabulary.specialTokens + vocabulary.addedTokens).filter { Self.endTokens.contains($0.text) }
@@ -33,7 +34,7 @@ package struct StopRules: Sendable, Equatable {
         if case .chat = prompt, let renderer {
             if !ignoresEOS { tokens.formUnion(renderer.stopTokens) }
             // A line break ends the turn even inside a longer token.
-            if renderer.template == .humanAssistant, !ignoresEOS { texts.append([UInt8(ascii: "\n")]) }
+            if renderer.template == .humanAssistant, !ignoresEOS, stopsAtLineBreak { texts.append([UInt8(ascii: "\n")]) }
             trimsWhitespace = true
         } else {
             trimsWhitespace = false

@@ -75,7 +75,8 @@ package final class OpenAIBackend: ChatBackend {
         switch request.prompt {
         case .text(""), .tokens([]), .chat([]): throw .emptyPrompt
         case .chat where request.tools != nil: throw .unsupported("tools are not supported with a model on another server.")
-        default: break
+        default:
+            if request.grammar != nil { throw .unsupported("structured output is not supported with a model on another server.") }
         }
         let handle = Handle()
         do throws(ThreadError) {

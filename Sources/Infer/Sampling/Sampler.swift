@@ -8,7 +8,7 @@ import Random
 ///     var sampler = Sampler(config, vocabulary: tokenizer.vocabulary.count, banned: rules.banned, prompt: ids)
 ///     let choice = sampler.sample(&logits)                     // modifies the logits
 ///
-/// The steps, in order: repetition, frequency and presence penalties; logit bias; banned tokens; at temperature 0 the most likely
+/// The steps, in order: repetition, frequency and presence penalties; logit bias; banned tokens; a filter; at temperature 0 the most likely
 /// token; otherwise top-k, top-p and min-p, each applied to what the previous one left and with the probabilities at temperature
 /// 1; temperature; one random draw. So the set of possible tokens does not depend on the temperature (as in llama.cpp): a high
 /// temperature varies the answer without admitting very unlikely tokens.
@@ -58,13 +58,19 @@ package struct Sampler: Sendable {
         penalties = Penalties(config, banned: banned, prompt: prompt)
     }
 
-    /// Samples the next token. nil if every logit is NaN or -∞: the model is broken.
     package mutating func sample(_ logits: inout MutableSpan<Float>) -> Choice? {
+        var noFilter: AnswerFilter?
+        return sample(&logits, restrictedBy: &noFilter)
+    }
+
+    /// Samples the next token. nil if every logit is NaN or -∞: the model is broken, or the filter allows no token.
+    mutating func sample(_ logits: inout MutableSpan<Float>, restrictedBy filter: inout AnswerFilter?) -> Choice? {
         let logProbabilities = config.logProbabilities.map {
             TokenLogProbabilities(logits.span, alternatives: $0, &blocks, &candidates, &exponentials)
         }
         if logProbabilities != nil { copyOriginal(logits.span) }
         penalties.apply(to: &logits)
+        filter?.restrict(&logits)
         let allowed = logits.span.extracting(first: vocabulary)
         blocks.update(from: allowed)
         guard let best = blocks.argmax(in: allowed) else { return nil }

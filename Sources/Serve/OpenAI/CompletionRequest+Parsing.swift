@@ -12,7 +12,8 @@ extension CompletionRequest {
             throw .invalid("messages", "expected a list of messages, found nothing.")
         }
         if messages.isEmpty { throw .invalid("messages", "expected at least one message.") }
-        let tools = try fields.tools(for: model, messages)
+        let tools = try fields.tools(for: model, messages), format = try fields.responseFormat(for: model)
+        if tools != nil, format != nil { throw .invalid("response_format", "not supported together with tools.") }
         let wantsLogProbabilities = try fields.boolean("logprobs") ?? false
         let alternatives = try fields.alternatives("top_logprobs")
         if !wantsLogProbabilities, alternatives ?? 0 > 0 { throw .invalid("top_logprobs", "expected together with logprobs: true only.") }
@@ -26,6 +27,7 @@ extension CompletionRequest {
             echoes: [],
             model,
             tools: tools,
+            format: format,
             maximumTokens: maxTokens,
             logProbabilities: wantsLogProbabilities ? alternatives ?? 0 : nil,
             maxAnswers: maxAnswers)
@@ -57,6 +59,7 @@ extension CompletionRequest {
         echoes: [String],
         _ model: ServedModel,
         tools: Tools? = nil,
+        format: Grammar? = nil,
         maximumTokens: Int?,
         logProbabilities: Int?,
         maxAnswers: Int
@@ -74,6 +77,7 @@ extension CompletionRequest {
         self.prompts = prompts
         self.echoes = echoes
         self.tools = tools
+        self.format = format
         answersPerPrompt = n
         config = try SamplingFields.config(
             fields, for: model, maximumTokens: maximumTokens, logitBias: bias, logProbabilities: logProbabilities)

@@ -13,6 +13,8 @@ struct CompletionRequest: Sendable {
         let format: ToolCallFormat
         /// `parallel_tool_calls`: false limits an answer to one call.
         let allowsSeveral: Bool
+        /// With `tool_choice`: the calls that an answer must consist of. nil: it may call tools, or not.
+        let grammar: Grammar?
     }
 
     let kind: Kind
@@ -25,6 +27,8 @@ struct CompletionRequest: Sendable {
     let answersPerPrompt: Int
     let streams: Bool
     let tools: Tools?
+    /// `response_format`: what answers must consist of. nil: any text.
+    let format: Grammar?
     /// `stream_options.include_usage`
     let includesUsage: Bool
 
@@ -36,6 +40,7 @@ struct CompletionRequest: Sendable {
         let config = config.reseeded(attempt: UInt64(answer % answersPerPrompt))
         var request = GenerationRequest(prompts[answer / answersPerPrompt], config, policy: policy)
         request.tools = tools?.tools
+        request.grammar = tools?.grammar ?? format
         return request
     }
 

@@ -13,14 +13,52 @@ extension RequestFields {
         do throws(ToolFieldError) { tools = try self["tools"].flatMap { list throws(ToolFieldError) in try ChatTools(list) } } catch {
             throw .invalid("tools\(error.path)", error.reason)
         }
+        if tools == nil, case .required = try toolChoice() { throw .invalid("tool_choice", "expected together with tools only.") }
         if tools == nil, !messages.contains(where: \.concernsTools) { return nil }
         let field = tools == nil ? "messages" : "tools"
         guard let info = model.modelInfo else { throw .invalid(field, "tools are not supported: the model runs on another server.") }
         guard let format = info.renderer?.toolCallFormat else {
             throw .invalid(field, "not supported: the chat template of \(model.name) has no tools whose calls can be read.")
         }
-        guard let tools, self["tool_choice"]?.isString("none") != true else { return nil }
-        return CompletionRequest.Tools(tools: tools, format: format, allowsSeveral: try boolean("parallel_tool_calls") ?? true)
+        guard let tools else { return nil }
+        let allowsSeveral = try boolean("parallel_tool_calls") ?? true
+        switch try toolChoice() {
+        case .none: return nil
+        case .auto: return CompletionRequest.Tools(tools: tools, format: format, allowsSeveral: allowsSeveral, grammar: nil)
+        case .required(let name):
+            if let name, !tools.names.contains(name) {
+                throw .invalid("tool_choice.function.name", "expected the name of one of the tools.")
+            }
+            guard let shape = info.renderer?.toolCallShape else {
+                throw .invalid("tool_choice", "expected none or auto: the chat template of \(model.name) writes calls in an unusual way.")
+            }
+            let grammar: Grammar
+            do throws(JSONSchemaError) {
+                grammar = try Grammar(callsOf: tools, named: name, format, shape, allowsSeveral: allowsSeveral && name == nil)
+            } catch { throw .invalid("tools\(error.path)", error.reason) }
+            return CompletionRequest.Tools(tools: tools, format: format, allowsSeveral: allowsSeveral, grammar: grammar)
+        }
+    }
+
+    private enum ToolChoice {
+        case none, auto
+        /// A call of this function; nil for any.
+        case required(String?)
+    }
+
+    private func toolChoice() throws(APIError) -> ToolChoice {
+        guard let value = self["tool_choice"] else { return .auto }
+        switch value.string {
+        case "none": return .none
+        case "auto": return .auto
+        case "required": return .required(nil)
+        default:
+            guard value["type"]?.isString("function") == true, let name = value["function"]?["name"]?.string else {
+                let example = #"{"type": "function", "function": {"name": …}}"#
+                throw .invalid("tool_choice", "expected none, auto, required, or \(example).")
+            }
+            return .required(name)
+        }
     }
 
     /// Parses a message of the role `tool`, or an answer with `tool_calls`. nil for other messages.

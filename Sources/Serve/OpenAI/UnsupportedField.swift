@@ -14,14 +14,8 @@ struct UnsupportedField: Sendable {
     }
 
     static let chat = [
-        UnsupportedField("tool_choice", "expected none or auto: an answer cannot be made to call a function.") {
-            $0.isString("none") || $0.isString("auto")
-        },
         UnsupportedField("functions", "not supported: use tools.") { $0.isEmptyList },
         UnsupportedField("function_call", "not supported: use tool_choice.") { $0.isString("none") || $0.isString("auto") },
-        UnsupportedField("response_format", "structured output is not supported: expected type text.") {
-            $0["type"]?.isString("text") ?? false
-        },
         UnsupportedField("modalities", "only text is supported.") { $0.elements?.allSatisfy { $0.isString("text") } ?? false },
         UnsupportedField("audio", "only text is supported."),
         UnsupportedField("web_search_options", "web search is not supported."),

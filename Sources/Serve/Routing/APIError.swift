@@ -118,7 +118,7 @@ extension APIError {
             self = .invalid(SamplingFields.jsonName(of: name), "expected \(expected), found \(value).")
         case .tooLong:
             self = APIError(status: .unprocessableContent, code: "context_length_exceeded", message: "\(error)".capitalizedFirst)
-        case .emptyPrompt, .noChatTemplate, .tokenizer, .unsupported:
+        case .emptyPrompt, .noChatTemplate, .tokenizer, .noAllowedToken, .unsupported:
             self = APIError(status: .unprocessableContent, code: "invalid", message: "\(error)".capitalizedFirst)
         case .busy: self = .serviceUnavailable("busy", "\(error)".capitalizedFirst)
         case .threadNotStarted, .invalidLogits:

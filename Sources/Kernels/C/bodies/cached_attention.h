@@ -122,7 +122,8 @@ INLINE void score_blocks(int precision, int Q, int blocks, size_t D, const quant
 #else
 #pragma clang loop unroll(full)
         for (int r = 0; r < Q; r++)
-            for (int b = 0; b < blocks; b++) part[r][b] = add_quads(SLM_WEIGHTS_INT8, part[r][b], key[b], q->rows + (size_t)r * q->step + 4 * d);
+            for (int b = 0; b < blocks; b++)
+                part[r][b] = add_quads(SLM_WEIGHTS_INT8, part[r][b], key[b], q->rows + (size_t)r * q->step + 4 * d);
 #endif
     }
     for (int r = 0; r < Q; r++)

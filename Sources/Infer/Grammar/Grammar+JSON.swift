@@ -1,0 +1,110 @@
+package import JSON
+
+/// A JSON schema that no grammar can be made of.
+package struct JSONSchemaError: Error, Equatable {
+    /// Inside of the schema, such as `.properties.city.type`.
+    package let path: String
+    package let reason: String
+
+    package init(path: String, reason: String) {
+        self.path = path
+        self.reason = reason
+    }
+}
+
+extension Grammar {
+    /// JSON objects.
+    package static var anyObject: Grammar {
+        var builder = JSONGrammarBuilder()
+        builder.grammar.start = builder.grammar.newRule()
+        builder.grammar.define(builder.grammar.start, [[builder.object]])
+        return builder.grammar
+    }
+
+    /// JSON that is valid with a schema.
+    ///
+    /// - Parameter isStrict: Throws for keywords that the grammar cannot express, such as `pattern`, instead of ignoring them.
+    package init(jsonSchema schema: JSONElement, isStrict: Bool) throws(JSONSchemaError) {
+        var compiler = JSONSchemaCompiler(root: schema, isStrict: isStrict)
+        let value = try compiler.element(for: schema, "")
+        self = compiler.builder.grammar
+        start = newRule()
+        define(start, [[value]])
+    }
+}
+
+/// The parts of JSON as rules of a grammar.
+struct JSONGrammarBuilder {
+    var grammar = Grammar()
+    /// Nothing, a space, or a line break with an indentation.
+    let space: Grammar.Element
+    let character: Grammar.Element
+    let string: Grammar.Element
+    let integer: Grammar.Element
+    let number: Grammar.Element
+    let boolean: Grammar.Element
+    let object: Grammar.Element
+    let array: Grammar.Element
+    /// Any value.
+    let value: Grammar.Element
+
+    init() {
+        var g = Grammar()
+        let indentation = g.repeated([.bytes(Grammar.ByteSet(" \t".utf8))], atMost: 20)
+        let space = g.rule([[], Grammar.text(" "), Grammar.text("\n") + [indentation]])
+        let character = Self.character(&g), characters = g.repeated([character])
+        let string = g.rule([Grammar.text("\"") + [characters] + Grammar.text("\"")])
+
+        let digit = Grammar.Element.range("0", "9"), moreDigits = g.repeated([digit], atMost: 15)
+        let whole = g.rule([Grammar.text("0"), [.range("1", "9"), moreDigits]]), minus = g.optional(Grammar.text("-"))
+        let fraction = g.optional(Grammar.text(".") + [digit, moreDigits])
+        let sign = g.optional([.bytes(Grammar.ByteSet("+-".utf8))])
+        let exponentDigits = g.repeated([digit], atLeast: 1, atMost: 2)          // three could be more than a number holds
+        let exponent = g.optional([.bytes(Grammar.ByteSet("eE".utf8)), sign, exponentDigits])
+        integer = g.rule([[minus, whole]])
+        number = g.rule([[minus, whole, fraction, exponent]])
+        boolean = g.rule([Grammar.text("true"), Grammar.text("false")])
+
+        let object = g.newRule(), array = g.newRule()
+        let value = g.rule([[.rule(object)], [.rule(array)], [string], [number], [boolean], Grammar.text("null")])
+        let member = g.rule([[string] + Grammar.text(":") + [space, value]])
+        g.define(object, Self.list("{", "}", of: member, space, &g))
+        g.define(array, Self.list("[", "]", of: value, space, &g))
+        self.object = .rule(object)
+        self.array = .rule(array)
+        self.value = value
+        self.space = space
+        self.character = character
+        self.string = string
+        grammar = g
+    }
+
+    /// A character of a string: valid UTF-8, or an escape.
+    private static func character(_ g: inout Grammar) -> Grammar.Element {
+        func set(_ range: ClosedRange<UInt8>) -> Grammar.Element { .bytes(Grammar.ByteSet(range)) }
+        let next = set(0x80...0xBF), hex = Grammar.Element.bytes(Grammar.ByteSet("0123456789abcdefABCDEF".utf8))
+        return g.rule([
+            [.bytes(Grammar.ByteSet(0x20...0x21, 0x23...0x5B, 0x5D...0x7F))],
+            Grammar.text("\\") + [.bytes(Grammar.ByteSet("\"\\/bfnrt".utf8))],
+            // Halves of surrogate pairs are left out.
+            Grammar.text("\\u") + [.bytes(Grammar.ByteSet("0123456789abcefABCEF".utf8)), hex, hex, hex],
+            Grammar.text("\\u") + [.bytes(Grammar.ByteSet("dD".utf8)), .range("0", "7"), hex, hex],
+            [set(0xC2...0xDF), next],
+            [set(0xE0...0xE0), set(0xA0...0xBF), next], [set(0xE1...0xEC), next, next], [set(0xED...0xED), set(0x80...0x9F), next],
+            [set(0xEE...0xEF), next, next],
+            [set(0xF0...0xF0), set(0x90...0xBF), next, next], [set(0xF1...0xF3), next, next, next],
+            [set(0xF4...0xF4), set(0x80...0x8F), next, next],
+        ])
+    }
+
+    /// The alternatives of a list in brackets, without items and with any number of them.
+    private static func list(
+        _ open: String, _ close: String, of item: Grammar.Element, _ space: Grammar.Element, _ g: inout Grammar
+    ) -> [[Grammar.Element]] {
+        let more = g.repeated(Grammar.text(",") + [space, item])
+        return [
+            Grammar.text(open) + [space] + Grammar.text(close),
+            Grammar.text(open) + [space, item, more, space] + Grammar.text(close),
+        ]
+    }
+}

@@ -1,0 +1,124 @@
+/// Reads a text byte by byte, and knows which bytes may follow.
+///
+///     var matcher = GrammarMatcher(grammar)
+///     let next = matcher.next(matcher.start, UInt8(ascii: "{"))            // GrammarMatcher.dead if that is not allowed
+///     matcher.accepts(next)                                                // whether the text may end here
+///
+/// A state is a set of stacks, each the places in the grammar where the text can go on. States and their transitions are computed when they
+/// are needed first, and kept: most bytes of a text lead to a state that is known.
+package struct GrammarMatcher: Sendable {
+    package typealias State = Int32
+
+    package static let dead: State = -1
+    private static let unknown: State = -2
+    /// The stack of a complete text.
+    private static let empty: Int32 = 0
+
+    /// What remains of a sequence, and the stack under it.
+    private struct Stack: Hashable, Sendable {
+        let position: Int32
+        let under: Int32
+    }
+
+    private let grammar: Grammar
+    private var stacks: [Stack] = [Stack(position: -1, under: -1)]
+    private var stackIndices: [Stack: Int32] = [:]
+    /// The sorted stacks of each state.
+    private var states: [[Int32]] = []
+    private var stateIndices: [[Int32]: State] = [:]
+    /// 256 for each state.
+    private var transitions: [State] = []
+    package private(set) var start: State = 0
+
+    package init(_ grammar: Grammar) {
+        self.grammar = grammar
+        start = state(of: expanded(grammar.rules[grammar.start].map { Stack(position: $0, under: Self.empty) }))
+    }
+
+    package var stateCount: Int { states.count }
+
+    /// Whether the text may end in a state.
+    package func accepts(_ state: State) -> Bool { states[Int(state)].first == Self.empty }
+    /// Whether the text must end in a state.
+    package func isComplete(_ state: State) -> Bool { states[Int(state)] == [Self.empty] }
+
+    package mutating func next(_ state: State, _ byte: UInt8) -> State {
+        let index = Int(state) << 8 | Int(byte), known = transitions[index]
+        if known != Self.unknown { return known }
+        let found = transition(state, byte)
+        transitions[index] = found
+        return found
+    }
+
+    private mutating func transition(_ state: State, _ byte: UInt8) -> State {
+        let matching = states[Int(state)].filter { $0 != Self.empty }.map { stacks[Int($0)] }
+            .filter { grammar.sets[Int(-2 - grammar.code[Int($0.position)])].contains(byte) }
+        if matching.isEmpty { return Self.dead }
+        return self.state(of: expanded(matching.map { Stack(position: $0.position + 1, under: $0.under) }))
+    }
+
+    /// The stacks that have a set of bytes on top, and the empty one for a complete text.
+    private mutating func expanded(_ stacks: [Stack]) -> Set<Int32> {
+        var found: Set<Int32> = [], work = stacks, visited = Set(stacks)
+        func visit(_ stack: Stack) { if visited.insert(stack).inserted { work.append(stack) } }
+        while let stack = work.popLast() {
+            let element = grammar.code[Int(stack.position)]
+            if element == Grammar.end {
+                if stack.under == Self.empty { found.insert(Self.empty) } else { visit(self.stacks[Int(stack.under)]) }
+            } else if element < Grammar.end {
+                found.insert(index(of: stack))
+            } else {
+                // The last rule of a sequence needs no place to return to, so repetitions do not grow the stack.
+                let isLast = grammar.code[Int(stack.position) + 1] == Grammar.end
+                let rest = isLast ? stack.under : index(of: Stack(position: stack.position + 1, under: stack.under))
+                for alternative in grammar.rules[Int(element)] { visit(Stack(position: alternative, under: rest)) }
+            }
+        }
+        return found
+    }
+
+    private mutating func index(of stack: Stack) -> Int32 {
+        if let index = stackIndices[stack] { return index }
+        let index = Int32(stacks.count)
+        stacks.append(stack)
+        stackIndices[stack] = index
+        return index
+    }
+
+    private mutating func state(of found: Set<Int32>) -> State {
+        let sorted = found.sorted()
+        if let index = stateIndices[sorted] { return index }
+        let index = State(states.count)
+        states.append(sorted)
+        stateIndices[sorted] = index
+        transitions += repeatElement(Self.unknown, count: 256)
+        return index
+    }
+
+    /// Forgets all states but one, which becomes the start: a long text may have many.
+    package mutating func forget(allBut state: State) {
+        let old = self
+        stacks = [Stack(position: -1, under: -1)]
+        stackIndices = [:]
+        states = []
+        stateIndices = [:]
+        transitions = []
+        var copies: [Int32: Int32] = [Self.empty: Self.empty]
+        let found = old.states[Int(state)].map { copy($0, of: old, &copies) }
+        start = self.state(of: Set(found))
+    }
+
+    private mutating func copy(_ index: Int32, of old: GrammarMatcher, _ copies: inout [Int32: Int32]) -> Int32 {
+        // From the bottom to the top: a stack may be deeper than recursion allows.
+        var path: [Int32] = [], at = index
+        while copies[at] == nil {
+            path.append(at)
+            at = old.stacks[Int(at)].under
+        }
+        for index in path.reversed() {
+            let stack = old.stacks[Int(index)]
+            copies[index] = self.index(of: Stack(position: stack.position, under: copies[stack.under] ?? Self.empty))
+        }
+        return copies[index] ?? Self.empty
+    }
+}

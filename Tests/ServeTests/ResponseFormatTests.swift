@@ -1,0 +1,67 @@
+import Checkpoint
+import Infer
+import JSON
+import Kernels
+import Serve
+import TestSupport
+import Testing
+
+/// `response_format` in `/v1/chat/completions`.
+@Suite struct ResponseFormatTests {
+    private let folder = TemporaryFolder()
+    private let server: TestServer
+
+    init() throws {
+        try ToolCallModel.checkpoint().write(to: folder("model.h5"))
+        let backend = try LocalBackend(checkpoint: folder("model.h5"), .f32) { try Processor(threads: 1) }
+        server = try TestServer(backend, modelInfo: backend.model)
+    }
+
+    private func ask(_ format: String, _ fields: String = "") throws -> RawHTTPConnection.Answer {
+        let messages = #""messages":[{"role":"user","content":"Where is Rome?"}]"#
+        return try #require(server.connect().post("/v1/chat/completions", "{\(messages),\"response_format\":\(format)\(fields)}"))
+    }
+
+    private static let schema = """
+        {"type":"object","properties":{"city":{"enum":["Rome","Paris"]},"size":{"type":"integer"}},"required":["city","size"]}
+        """
+
+    @Test func `an answer has the form of a schema, whatever the model would say`() throws {
+        for seed in 0..<5 {
+            let format = #"{"type":"json_schema","json_schema":{"name":"a","strict":true,"schema":\#(Self.schema)}}"#
+            let answer = try ask(format, #","seed":\#(seed),"temperature":1,"max_tokens":200"#)
+            let choice = try #require(try answer.json()["choices"]?.elements?.first { _ in true }, "\(answer.text)")
+            guard choice["finish_reason"]?.string == "stop" else { continue }
+            var parser = JSONParser()
+            let value = try parser.parse(try #require(choice["message"]?["content"]?.bytes))
+            #expect(["Rome", "Paris"].contains(value["city"]?.string) && value["size"]?.integer != nil, "\(answer.text)")
+        }
+    }
+
+    @Test func `text is any text, and a cached answer does not replace JSON`() throws {
+        let text = try ask(#"{"type":"text"}"#, #","temperature":0"#)
+        #expect(text.text.contains(ToolCallModel.plain), "\(text.text)")
+        let object = try ask(#"{"type":"json_object"}"#, #","temperature":0,"max_tokens":8"#)
+        #expect(object.status == 200 && !object.text.contains(ToolCallModel.plain), "\(object.text)")
+    }
+
+    @Test(arguments: [
+        (#"{"type":"xml"}"#, "response_format.type"), ("7", "response_format.type"),
+        (#"{"type":"json_schema"}"#, "response_format.json_schema"),
+        (#"{"type":"json_schema","json_schema":{"name":"a"}}"#, "response_format.json_schema"),
+        (
+            #"{"type":"json_schema","json_schema":{"strict":true,"schema":{"items":{"multipleOf":2}}}}"#,
+            "response_format.json_schema.schema.items.multipleOf"
+        ),
+    ])
+    func `a format that is not understood is named`(format: String, field: String) throws {
+        let answer = try ask(format)
+        #expect(try answer.status == 400 && answer.json()["error"]?["param"]?.string == field, "\(answer.text)")
+    }
+
+    @Test func `a model on another server has no structured output`() throws {
+        let body = #"{"messages":[{"role":"user","content":"Hi"}],"response_format":{"type":"json_object"}}"#
+        let remote = try TestServer(), answer = try #require(remote.connect().post("/v1/chat/completions", body))
+        #expect(try answer.status == 400 && answer.json()["error"]?["param"]?.string == "response_format", "\(answer.text)")
+    }
+}
