@@ -44,7 +44,12 @@ import Tokenize
             invalid: ["{}", #"{"a":1}"#, #"{"c"#, #"{"b":"x","a"#, #"{"a":1.5"#, #"{"b":"x","d"#, #"{"b":"x",}"#, "["]),
         Schema(
             source: #"{"properties": {"a": {"const": 1}}, "additionalProperties": {"type": "boolean"}}"#,
-            valid: ["{}", #"{"a":1}"#, #"{"a":1,"x":true,"y":false}"#, #"{"x": true}"#], invalid: [#"{"a":2"#, #"{"x":1"#]),
+            valid: ["{}", #"{"a":1}"#, #"{"a":1,"x":true,"y":false}"#, #"{"x": true}"#, #"{"aa":true}"#, #"{"":true}"#, #"{"ä":true}"#],
+            invalid: [#"{"a":2"#, #"{"x":1"#, #"{"x":true,"a""#, #"{"\u0061"#]),
+        Schema(
+            source: #"{"properties": {"ab": true, "aé": true, "b\"": true}, "additionalProperties": {"type": "null"}, "required": ["c"]}"#,
+            valid: [#"{"c":1}"#, #"{"ab":1,"b\"":2,"c":3,"a":null,"abc":null,"b":null,"d\n":null}"#, #"{"c":1,"axé":null}"#],
+            invalid: [#"{"c":1,"ab""#, #"{"c":1,"aé"#, #"{"c":1,"b\"#, #"{"c":1,"c""#, "{}"]),
         Schema(source: #"{"type": "object", "additionalProperties": false}"#, valid: ["{}", "{ }"], invalid: [#"{""#]),
         Schema(
             source: #"{"type": "object", "required": ["a\"b"]}"#, valid: [#"{"a\"b":1}"#, #"{"a\"b": {},"c":2}"#],
@@ -118,7 +123,9 @@ import Tokenize
         ("1", "", "expected a schema, found a number."), ("false", "", "expected a schema, found false, which nothing satisfies."),
         (#"{"properties": {"a": {"pattern": "x"}}}"#, ".properties.a.pattern", "not supported in a strict schema."),
         (#"{"type": "text"}"#, ".type", "expected object, array, string, integer, number, boolean or null, found 'text'."),
-        (#"{"enum": []}"#, ".enum", "expected a list of values."), (#"{"anyOf": {}}"#, ".anyOf", "expected a list of schemas."),
+        (#"{"enum": []}"#, ".enum", "expected a list of 1 to 1000 values."),
+        (#"{"anyOf": {}}"#, ".anyOf", "expected a list of 1 to 1000 schemas."),
+        (#"{"anyOf": [true], "items": true}"#, ".items", "not supported beside anyOf in a strict schema."),
         (#"{"$ref": "other.json"}"#, ".$ref", "expected a reference to a part of this schema, such as #/$defs/city."),
         (##"{"$ref": "#/$defs/a"}"##, ".$ref", "#/$defs/a is not in the schema."),
         (##"{"$ref": "#"}"##, ".$ref", "# refers to itself."), (#"{"allOf": [true, true]}"#, ".allOf", "expected a list of one schema."),
@@ -138,7 +145,18 @@ import Tokenize
         #expect(throws: JSONSchemaError.self) { try Self.grammar(source, isStrict: true) }
     }
 
-    @Test func `a schema of many rules, or of many levels, is an error`() {
+    @Test func `a text that could go on in thousands of places is not allowed`() throws {
+        func grammar(_ count: Int) throws -> Grammar {
+            let lengths = (0..<count).map { #"{"type": "string", "minLength": \#($0 % 3)}"# }.joined(separator: ",")
+            return try Self.grammar(#"{"items": {"anyOf": [\#(lengths)]}}"#)
+        }
+        #expect(try match(grammar(200), #"["", "abc"]"#.utf8).isMatch == true)
+        #expect(try match(grammar(999), #"["", "abc"]"#.utf8).isMatch == false)
+    }
+
+    @Test func `a schema of many rules, of many levels, or with long names, is an error`() {
+        let name = String(repeating: "n", count: 100_000)
+        #expect(throws: JSONSchemaError.self) { try Self.grammar(#"{"properties": {"\#(name)": true}, "additionalProperties": true}"#) }
         let wide = (0..<50).map { #""p\#($0)": {"type": "string", "maxLength": 10000}"# }.joined(separator: ",")
         #expect(throws: JSONSchemaError.self) { try Self.grammar(#"{"properties": {\#(wide)}}"#) }
         let deep = String(repeating: #"{"items": "#, count: 200) + "true" + String(repeating: "}", count: 200)

@@ -18,7 +18,7 @@ package enum GenerationError: Error, Equatable, Sendable {
     case threadNotStarted(ThreadError)
     /// The logits are NaN or −∞.
     case invalidLogits
-    /// No token of the vocabulary continues a text of the request's grammar.
+    /// No token of the vocabulary continues a text of the request's grammar, or there are too many places where it could go on.
     case noAllowedToken
     /// The backend does not support the request.
     case unsupported(String)
@@ -56,7 +56,9 @@ extension GenerationError: CustomStringConvertible {
         case .busy(let waiting): "too many requests: \(waiting) are waiting. Try again in a moment."
         case .threadNotStarted(let error): error.description
         case .invalidLogits: "the model's logits are not finite: its file is damaged, or its training diverged."
-        case .noAllowedToken: "the answer cannot be continued: no token of the model has the characters that its format requires."
+        case .noAllowedToken:
+            "the answer cannot be continued: no token of the model has the characters that its format requires, or the format has too many "
+                + "alternatives."
         case .unsupported(let reason): reason
         case .remote(let error): error.description
         }

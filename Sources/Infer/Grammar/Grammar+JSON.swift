@@ -39,6 +39,7 @@ struct JSONGrammarBuilder {
     /// Nothing, a space, or a line break with an indentation.
     let space: Grammar.Element
     let character: Grammar.Element
+    let multibyteCharacter: Grammar.Element
     let string: Grammar.Element
     let integer: Grammar.Element
     let number: Grammar.Element
@@ -52,7 +53,7 @@ struct JSONGrammarBuilder {
         var g = Grammar()
         let indentation = g.repeated([.bytes(Grammar.ByteSet(" \t".utf8))], atMost: 20)
         let space = g.rule([[], Grammar.text(" "), Grammar.text("\n") + [indentation]])
-        let character = Self.character(&g), characters = g.repeated([character])
+        let multibyte = Self.multibyteCharacter(&g), character = Self.character(&g, multibyte), characters = g.repeated([character])
         let string = g.rule([Grammar.text("\"") + [characters] + Grammar.text("\"")])
 
         let digit = Grammar.Element.range("0", "9"), moreDigits = g.repeated([digit], atMost: 15)
@@ -75,20 +76,52 @@ struct JSONGrammarBuilder {
         self.value = value
         self.space = space
         self.character = character
+        multibyteCharacter = multibyte
         self.string = string
         grammar = g
     }
 
+    /// A string that is none of these, which are JSON with quotation marks.
+    ///
+    /// As long as it begins like one of them, it has no escapes, which could spell the same characters.
+    mutating func string(otherThan names: [[UInt8]]) -> Grammar.Element {
+        let rest = beginning(otherThan: names.map { $0[1...] })
+        return grammar.rule([Grammar.text("\"") + [rest]])
+    }
+
+    /// - Parameter ends: What remains of the strings that begin as this one does.
+    private mutating func beginning(otherThan ends: [ArraySlice<UInt8>]) -> Grammar.Element {
+        let characters = grammar.repeated([character]), quote = UInt8(ascii: "\"")
+        // Characters of several bytes, and escapes, are compared no further: what follows them may be any of these strings.
+        let isPlain = { (byte: UInt8) in byte < 0x80 && byte != UInt8(ascii: "\\") }
+        let next = Set(ends.compactMap(\.first)), others = (UInt8(0x20)...0x7F).filter { isPlain($0) && $0 != quote && !next.contains($0) }
+        var alternatives: [[Grammar.Element]] = [[.bytes(Grammar.ByteSet(others)), characters] + Grammar.text("\"")]
+        if !next.contains(quote) { alternatives.append(Grammar.text("\"")) }
+        if next.allSatisfy(isPlain) { alternatives.append([multibyteCharacter, characters] + Grammar.text("\"")) }
+        for byte in next.sorted() where isPlain(byte) && byte != quote {
+            let rest = beginning(otherThan: ends.filter { $0.first == byte }.map { $0.dropFirst() })
+            alternatives.append(Grammar.text(CollectionOfOne(byte)) + [rest])
+        }
+        return grammar.rule(alternatives)
+    }
+
     /// A character of a string: valid UTF-8, or an escape.
-    private static func character(_ g: inout Grammar) -> Grammar.Element {
-        func set(_ range: ClosedRange<UInt8>) -> Grammar.Element { .bytes(Grammar.ByteSet(range)) }
-        let next = set(0x80...0xBF), hex = Grammar.Element.bytes(Grammar.ByteSet("0123456789abcdefABCDEF".utf8))
+    private static func character(_ g: inout Grammar, _ multibyte: Grammar.Element) -> Grammar.Element {
+        let hex = Grammar.Element.bytes(Grammar.ByteSet("0123456789abcdefABCDEF".utf8))
         return g.rule([
             [.bytes(Grammar.ByteSet(0x20...0x21, 0x23...0x5B, 0x5D...0x7F))],
             Grammar.text("\\") + [.bytes(Grammar.ByteSet("\"\\/bfnrt".utf8))],
             // Halves of surrogate pairs are left out.
             Grammar.text("\\u") + [.bytes(Grammar.ByteSet("0123456789abcefABCEF".utf8)), hex, hex, hex],
             Grammar.text("\\u") + [.bytes(Grammar.ByteSet("dD".utf8)), .range("0", "7"), hex, hex],
+            [multibyte],
+        ])
+    }
+
+    private static func multibyteCharacter(_ g: inout Grammar) -> Grammar.Element {
+        func set(_ range: ClosedRange<UInt8>) -> Grammar.Element { .bytes(Grammar.ByteSet(range)) }
+        let next = set(0x80...0xBF)
+        return g.rule([
             [set(0xC2...0xDF), next],
             [set(0xE0...0xE0), set(0xA0...0xBF), next], [set(0xE1...0xEC), next, next], [set(0xED...0xED), set(0x80...0x9F), next],
             [set(0xEE...0xEF), next, next],

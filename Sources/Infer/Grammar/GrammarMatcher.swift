@@ -11,6 +11,8 @@ package struct GrammarMatcher: Sendable {
 
     package static let dead: State = -1
     private static let unknown: State = -2
+    /// A text that can go on in more places is not allowed: each byte would take too long.
+    private static let maxStacks = 4_000
     /// The stack of a complete text.
     private static let empty: Int32 = 0
 
@@ -54,7 +56,8 @@ package struct GrammarMatcher: Sendable {
         let matching = states[Int(state)].filter { $0 != Self.empty }.map { stacks[Int($0)] }
             .filter { grammar.sets[Int(-2 - grammar.code[Int($0.position)])].contains(byte) }
         if matching.isEmpty { return Self.dead }
-        return self.state(of: expanded(matching.map { Stack(position: $0.position + 1, under: $0.under) }))
+        let found = expanded(matching.map { Stack(position: $0.position + 1, under: $0.under) })
+        return found.count <= Self.maxStacks ? self.state(of: found) : Self.dead
     }
 
     /// The stacks that have a set of bytes on top, and the empty one for a complete text.

@@ -5,8 +5,12 @@ import JSON
 /// An object's properties are written in the order of the schema. Properties that it does not list are allowed only if
 /// `additionalProperties` says so, or if it lists none.
 struct JSONSchemaCompiler {
-    private static let maxRules = 100_000
+    private static let maxRules = 20_000
     private static let maxCount = 10_000
+    /// Of an `enum`, an `anyOf`, or the properties of an object: each may be a place of its own where a text can go on.
+    private static let maxChoices = 1_000
+    /// Of a property whose name no other may have, in bytes.
+    private static let maxName = 256
     private static let maxDepth = 100
 
     /// Keywords that limit values, and that a grammar cannot express.
@@ -15,6 +19,9 @@ struct JSONSchemaCompiler {
         "minContains", "maxContains", "patternProperties", "propertyNames", "minProperties", "maxProperties", "not", "if", "then", "else",
         "dependentRequired", "dependentSchemas", "unevaluatedProperties", "unevaluatedItems",
     ]
+
+    /// Keywords that would limit a value further beside one that describes it as a whole.
+    private static let structure = ["properties", "required", "additionalProperties", "items", "prefixItems", "enum", "const"]
 
     var builder = JSONGrammarBuilder()
     private let root: JSONElement
@@ -46,11 +53,16 @@ struct JSONSchemaCompiler {
         if isStrict, let keyword = Self.unsupported.first(where: { schema[$0] != nil }) {
             throw JSONSchemaError(path: "\(path).\(keyword)", reason: "not supported in a strict schema.")
         }
+        if isStrict, let whole = ["$ref", "anyOf", "oneOf", "allOf"].first(where: { schema[$0] != nil }),
+            let keyword = Self.structure.first(where: { schema[$0] != nil }) {
+            throw JSONSchemaError(path: "\(path).\(keyword)", reason: "not supported beside \(whole) in a strict schema.")
+        }
         if let reference = schema["$ref"] { return try element(ofReference: reference, path) }
         if let value = schema["const"] { return builder.grammar.rule([Grammar.text(value.json)]) }
         if let values = schema["enum"] {
-            guard let elements = values.elements, elements.contains(where: { _ in true }) else {
-                throw JSONSchemaError(path: "\(path).enum", reason: "expected a list of values.")
+            let elements = values.elements.map(Array.init) ?? []
+            guard 1...Self.maxChoices ~= elements.count else {
+                throw JSONSchemaError(path: "\(path).enum", reason: "expected a list of 1 to \(Self.maxChoices) values.")
             }
             return builder.grammar.rule(elements.map { Grammar.text($0.json) })
         }
@@ -67,7 +79,9 @@ struct JSONSchemaCompiler {
 
     private mutating func choice(of schemas: JSONElement, _ path: String) throws(JSONSchemaError) -> Element {
         let list = schemas.elements.map(Array.init) ?? []
-        guard !list.isEmpty else { throw JSONSchemaError(path: path, reason: "expected a list of schemas.") }
+        guard 1...Self.maxChoices ~= list.count else {
+            throw JSONSchemaError(path: path, reason: "expected a list of 1 to \(Self.maxChoices) schemas.")
+        }
         var alternatives: [[Element]] = []
         for (index, schema) in list.enumerated() { alternatives.append([try element(for: schema, "\(path)[\(index)]")]) }
         return builder.grammar.rule(alternatives)
@@ -189,12 +203,16 @@ struct JSONSchemaCompiler {
             }
             required = Set(elements.compactMap(\.string))
         }
-        var members: [(member: [Element], isRequired: Bool)] = []
+        var members: [(member: [Element], isRequired: Bool)] = [], names: [[UInt8]] = []
         if let properties = schema["properties"] {
             guard let list = properties.members else {
                 throw JSONSchemaError(path: "\(path).properties", reason: "expected an object, found \(properties.kind.rawValue).")
             }
             for (key, value) in list {
+                guard names.count < Self.maxChoices else {
+                    throw JSONSchemaError(path: "\(path).properties", reason: "expected at most \(Self.maxChoices) properties.")
+                }
+                names.append(key.json)
                 let name = key.string ?? "", value = try element(for: value, "\(path).properties.\(name.prefix(64))")
                 members.append((Grammar.text(key.json) + Grammar.text(":") + [builder.space, value], required.remove(name) != nil))
             }
@@ -205,7 +223,17 @@ struct JSONSchemaCompiler {
             let value = try additional.map { schema throws(JSONSchemaError) in
                 try element(for: schema, "\(path).additionalProperties")
             } ?? builder.value
-            further = builder.grammar.rule([[builder.string] + Grammar.text(":") + [builder.space, value]])
+            // A second member of the same name would replace the first.
+            for name in required {
+                var key = JSONWriter()
+                key.string(name)
+                names.append(key.bytes)
+            }
+            guard names.allSatisfy({ $0.count <= Self.maxName }) else {
+                throw JSONSchemaError(path: "\(path).properties", reason: "expected names of at most \(Self.maxName) bytes.")
+            }
+            let key = names.isEmpty ? builder.string : builder.string(otherThan: names)
+            further = builder.grammar.rule([[key] + Grammar.text(":") + [builder.space, value]])
         }
         for name in required.sorted() {
             guard further != nil else {
