@@ -27,7 +27,7 @@ def main():
     arguments.add_argument("--compile", action="store_true")
     arguments.add_argument("--checkpointing", action="store_true", help="recompute activations in the backward pass")
     options = arguments.parse_args()
-    torch.set_num_threads(os.cpu_count())
+    torch.set_num_threads(len(os.sched_getaffinity(0)))
     model = random_model(options.shape, dtype=options.dtype)
     if options.checkpointing:
         model.gradient_checkpointing_enable()

@@ -92,7 +92,7 @@ def main():
     parser.add_argument("--save", action="store_true", help="store the results in Documentation/Performance/results")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     parser.add_argument("--files", type=pathlib.Path, help=argparse.SUPPRESS)
-    parser.add_argument("--threads", type=int, default=os.cpu_count(), help=argparse.SUPPRESS)
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help=argparse.SUPPRESS)
     o = parser.parse_args()
     if o.one: return print(json.dumps(measure(o.one, o.text, o.files, o.vocab, o.threads)))
     peers = [("train huggingface", o.threads), ("train rustbpe", o.threads), ("encode tiktoken", 1), ("encode tiktoken", o.threads),

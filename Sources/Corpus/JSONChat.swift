@@ -10,10 +10,10 @@ enum JSONChat {
         let exchange: [Conversation.Message] = [
             .init(.user, try text(root["user"], "user").trimmed), .init(.assistant, try text(root["assistant"], "assistant").trimmed),
         ]
-        guard let conversation = try Conversation(checking: exchange) else { return nil }
-        if root["history"] == nil { return conversation }
-        let context = try messages(root["history"], "history").filter { !$0.isEmpty }.map(\.asContext)
-        return Conversation(context + conversation.messages, tools: try tools(root))
+        guard let conversation = try Conversation(checking: exchange, tools: try tools(root)) else { return nil }
+        guard let history = root["history"] else { return conversation }
+        let context = try messages(history, "history").filter { !$0.isEmpty }.map(\.asContext)
+        return Conversation(context + conversation.messages, tools: conversation.tools)
     }
 
     /// Parses `{"messages": [{"role": "user", "content": "Hi"}, …]}`, with the functions that the assistant could call in `"tools"`.
@@ -84,8 +84,7 @@ enum JSONChat {
 
         mutating func identified(_ call: ToolCall, _ id: String?) -> Conversation.IdentifiedToolCall {
             count += 1
-            let number = String(count)
-            let id = id ?? "call" + String(repeating: "0", count: max(0, 5 - number.count)) + number
+            let id = id ?? "call\(10_000 + count)"
             pending.append(id)
             return .init(id: id, call)
         }

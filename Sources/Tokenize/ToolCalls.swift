@@ -263,22 +263,10 @@ package struct ToolCallParser: Sendable {
     /// The end of the JSON object at the start of a text; nil if it has none.
     private static func objectEnd(in text: ArraySlice<UInt8>) -> Int? {
         guard text.first == UInt8(ascii: "{") else { return nil }
-        var depth = 0, isInString = false, isEscaped = false
+        var scanner = JSONNesting()
         for index in text.indices {
-            let byte = text[index]
-            if isInString {
-                if byte == UInt8(ascii: "\""), !isEscaped { isInString = false }
-                isEscaped = byte == UInt8(ascii: "\\") && !isEscaped
-                continue
-            }
-            switch byte {
-            case UInt8(ascii: "\""): isInString = true
-            case UInt8(ascii: "{"), UInt8(ascii: "["): depth += 1
-            case UInt8(ascii: "}"), UInt8(ascii: "]"):
-                depth -= 1
-                if depth == 0 { return index + 1 }
-            default: break
-            }
+            scanner.add(text[index])
+            if scanner.depth == 0 { return index + 1 }
         }
         return nil
     }
@@ -287,12 +275,9 @@ package struct ToolCallParser: Sendable {
     private static func endsInsideString(_ text: ArraySlice<UInt8>) -> Bool {
         let text = text.drop(while: isSpace)
         guard text.first == UInt8(ascii: "{") else { return false }
-        var isInString = false, isEscaped = false
-        for byte in text {
-            if byte == UInt8(ascii: "\""), !isEscaped { isInString.toggle() }
-            isEscaped = isInString && byte == UInt8(ascii: "\\") && !isEscaped
-        }
-        return isInString
+        var scanner = JSONNesting()
+        for byte in text { scanner.add(byte) }
+        return scanner.isInString
     }
 
     private static func isSpace(_ byte: UInt8) -> Bool { byte == 32 || 9...13 ~= byte }
@@ -321,6 +306,28 @@ package struct ToolCallParser: Sendable {
         let text = Array(held.dropLast(partial).withoutTrailingSpace)
         drop(text.count)
         return text
+    }
+}
+
+/// Where in a JSON text its scanned part ends.
+private struct JSONNesting {
+    /// The number of open objects and arrays.
+    private(set) var depth = 0
+    private(set) var isInString = false
+    private var isEscaped = false
+
+    mutating func add(_ byte: UInt8) {
+        if isInString {
+            if byte == UInt8(ascii: "\""), !isEscaped { isInString = false }
+            isEscaped = byte == UInt8(ascii: "\\") && !isEscaped
+            return
+        }
+        switch byte {
+        case UInt8(ascii: "\""): isInString = true
+        case UInt8(ascii: "{"), UInt8(ascii: "["): depth += 1
+        case UInt8(ascii: "}"), UInt8(ascii: "]"): depth -= 1
+        default: break
+        }
     }
 }
 

@@ -128,7 +128,7 @@ import TestSupport
         let compared = try slm("runs", "compare", folder("runs/short"), folder("runs/long"), "--out", folder("both.html"))
         #expect(compared.status == 0 && compared.output == "\(folder("both.html"))\n")
         #expect(try slm("runs", "list", folder("none")).status == 1 && slm("runs", "compare").status == 2)
-        let resumed = try slm("train", "--resume", folder("runs/short"), "--data", folder("data"), "--quiet")
+        let resumed = try slm("train", "--resume", folder("runs/short"), "--data", folder("data"), "--threads", "2", "--quiet")
         #expect(resumed.status == 0 && resumed.output.contains("resumed at step 2"), "\(resumed.errors)")
         #expect(resumed.errors == "slm: the run has finished. Train it further with a longer --max-steps or --time.\n")
     }

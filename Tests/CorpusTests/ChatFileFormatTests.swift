@@ -107,13 +107,14 @@ import Tokenize
             #"{"tools": "[{\"type\": \"function\", \"function\": {\"name\": \"f\"}}]", "messages": [{"role": "assistant", "#
                 + #""content": "t", "tool_calls": [\#(bareCall), \#(bareCall)]}, {"role": "tool", "content": ""}, "#
                 + #"{"role": "tool", "content": "r"}]}"#,
-            #"1 [f] assistant: t call00001=weather{"x":2} call00002=weather{"x":2} | tool call00001:  | tool call00002: r"#
+            #"1 [f] assistant: t call10001=weather{"x":2} call10002=weather{"x":2} | tool call10001:  | tool call10002: r"#
         ),
         (
             #"{"history": [{"role": "user", "content": "x"}, {"role": "assistant", "tool_calls": [\#(call)]}, "#
                 + #"{"role": "tool", "content": "r"}], "tools": [\#(weather)], "user": "a", "assistant": "b"}"#,
             #"1 [weather] -user: x | -assistant:  a=weather{"x":1} | -tool a: r | user: a | assistant: b"#
         ),
+        (#"{"tools": [\#(weather)], "user": "a", "assistant": "b"}"#, "1 [weather] user: a | assistant: b"),
         (#"{"messages": [{"role": "user", "content": "a"}], "tools": []}"#, "1 user: a"),
         (#"{"messages": [{"role": "assistant", "content": "a", "tool_calls": []}], "tools": null}"#, "1 assistant: a"),
         (#"{"messages": [{"role": "user", "content": "a"}], "tools": 1}"#, #"FILE:1: "tools": expected a list, found a number"#),

@@ -77,6 +77,19 @@ struct HTTPServerTests {
         }
     }
 
+    @Test("nothing follows the end of a stream that several threads write to")
+    func streamOfSeveralWriters() throws {
+        let server = try Self.server { exchange in
+            let stream = ResponseStream()
+            exchange.respond(Response(.ok, [], stream: stream))
+            for _ in 0..<3 { try? BackgroundThread.run { for _ in 0..<200 { stream.write("x") } } }
+            stream.finish(with: Array("end".utf8))
+        }
+        defer { server.stop(within: .seconds(1)) }
+        let connection = try #require(RawHTTPConnection(to: server.port))
+        for _ in 0..<50 { #expect(connection.ask("GET", "/")?.text.drop { $0 == "x" } == "end") }
+    }
+
     @Test("long request and response bodies", arguments: [65_536, 1_000_000])
     func longBodies(count: Int) throws {
         let server = try Self.server { exchange in

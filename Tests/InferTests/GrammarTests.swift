@@ -205,15 +205,15 @@ import Tokenize
     }()
 
     /// Random logits stand for a model that has learned nothing.
-    private func answer(_ grammar: Grammar, seed: UInt64, _ vocabulary: Vocabulary = vocabulary, maximum: Int = 400) throws
-        -> (text: String, reason: FinishReason?)
-    {
+    private func answer(
+        _ grammar: Grammar, seed: UInt64, _ vocabulary: Vocabulary = vocabulary, maximum: Int = 400, spread: Float = 6
+    ) throws -> (text: String, reason: FinishReason?) {
         let info = ModelInfo(name: "random", context: 1_024, try Tokenizer(vocabulary), nil)
         var request = GenerationRequest(.text("x"), try GenerationConfig(maximumTokens: maximum, seed: seed))
         request.grammar = grammar
         var state = try GenerationState(request, for: info), random = TestRandom(seed), text = ""
         while state.reason == nil {
-            var logits = random.numbers(vocabulary.count).map { 6 * $0 }, span = logits.mutableSpan
+            var logits = random.numbers(vocabulary.count).map { spread * $0 }, span = logits.mutableSpan
             text += state.advance(&span).piece?.text ?? ""
         }
         return (text, state.reason)
@@ -258,6 +258,10 @@ import Tokenize
         vocabulary.add(specialTokens: ["<|eos|>"])
         for text in ["x", "y"] { vocabulary.tokens.append(Array(text.utf8)) }
         #expect(try answer(.anyObject, seed: 1, vocabulary).reason == .error(.noAllowedToken))
+    }
+
+    @Test func `logits that are all NaN are an error of the model, not of the format`() throws {
+        #expect(try answer(.anyObject, seed: 1, spread: .nan).reason == .error(.invalidLogits))
     }
 
     @Test func `an answer may begin with a space`() {

@@ -173,7 +173,7 @@ struct OpenAIRoutesTests {
         #expect(refused.status == 400 && refused.error("code") == "context_length_exceeded")
     }
 
-    @Test("a failed answer is an error response, or an error event in a stream", arguments: [1, 3])
+    @Test("a failed answer is an error response, or an error event in a stream", arguments: [1, 8])
     func broken(count: Int) throws {
         let server = try TestServer(FailingBackend()), connection = try server.connect()
         let whole = try chat(connection, #""n":\#(count)"#)

@@ -35,8 +35,7 @@ package struct AnswerFilter: Sendable {
             state = matcher.start
             masks = [:]
         }
-        let mask = masks[state] ?? makeMask()
-        masks[state] = mask
+        let mask = mask(of: state)
         var ends: [(id: Int, logit: Float)] = []
         if matcher.accepts(state) { ends = stopTokens.map { (Int($0), logits[Int($0)]) } }
         for id in logits.indices where id >= 64 * mask.count || mask[id / 64] >> UInt64(id % 64) & 1 == 0 { logits[id] = -.infinity }
@@ -48,7 +47,8 @@ package struct AnswerFilter: Sendable {
         for byte in vocabulary.tokens[Int(id)] where state != GrammarMatcher.dead { state = matcher.next(state, byte) }
     }
 
-    private mutating func makeMask() -> [UInt64] {
+    private mutating func mask(of state: GrammarMatcher.State) -> [UInt64] {
+        if let mask = masks[state] { return mask }
         let tokens = vocabulary.tokens
         var mask = [UInt64](repeating: 0, count: (tokens.count + 63) / 64)
         for id in tokens.indices {
@@ -62,6 +62,7 @@ package struct AnswerFilter: Sendable {
             if next != GrammarMatcher.dead { mask[id / 64] |= 1 << UInt64(id % 64) }
         }
         for id in stopTokens { mask[Int(id) / 64] &= ~(1 << UInt64(id % 64)) }
+        masks[state] = mask
         return mask
     }
 }

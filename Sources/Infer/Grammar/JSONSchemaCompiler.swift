@@ -217,33 +217,33 @@ struct JSONSchemaCompiler {
                 members.append((Grammar.text(key.json) + Grammar.text(":") + [builder.space, value], required.remove(name) != nil))
             }
         }
-        let additional = schema["additionalProperties"]
-        var further: Element?
-        if additional == nil ? schema["properties"] == nil : additional?.boolean != false {
-            let value = try additional.map { schema throws(JSONSchemaError) in
-                try element(for: schema, "\(path).additionalProperties")
-            } ?? builder.value
-            // A second member of the same name would replace the first.
-            for name in required {
-                var key = JSONWriter()
-                key.string(name)
-                names.append(key.bytes)
-            }
-            guard names.allSatisfy({ $0.count <= Self.maxName }) else {
-                throw JSONSchemaError(path: "\(path).properties", reason: "expected names of at most \(Self.maxName) bytes.")
-            }
-            let key = names.isEmpty ? builder.string : builder.string(otherThan: names)
-            further = builder.grammar.rule([[key] + Grammar.text(":") + [builder.space, value]])
-        }
-        for name in required.sorted() {
-            guard further != nil else {
-                throw JSONSchemaError(path: "\(path).required", reason: "'\(name.prefix(64))' is not in properties.")
-            }
+        // Required names that are not listed: members of any value.
+        let unlisted = required.sorted()
+        for name in unlisted {
             var key = JSONWriter()
             key.string(name)
+            names.append(key.bytes)
             members.append((Grammar.text(key.bytes) + Grammar.text(":") + [builder.space, builder.value], true))
         }
+        let further = try furtherMember(of: schema, names, path)
+        if further == nil, let name = unlisted.first {
+            throw JSONSchemaError(path: "\(path).required", reason: "'\(name.prefix(64))' is not in properties.")
+        }
         return object(of: members, further)
+    }
+
+    /// A member that an object may have beside those of the given names; nil if it may have none.
+    private mutating func furtherMember(of schema: JSONElement, _ names: [[UInt8]], _ path: String) throws(JSONSchemaError) -> Element? {
+        let additional = schema["additionalProperties"]
+        guard additional == nil ? schema["properties"] == nil : additional?.boolean != false else { return nil }
+        var value = builder.value
+        if let additional { value = try element(for: additional, "\(path).additionalProperties") }
+        // A second member of the same name would replace the first.
+        guard names.allSatisfy({ $0.count <= Self.maxName }) else {
+            throw JSONSchemaError(path: "\(path).properties", reason: "expected names of at most \(Self.maxName) bytes.")
+        }
+        let key = names.isEmpty ? builder.string : builder.string(otherThan: names)
+        return builder.grammar.rule([[key] + Grammar.text(":") + [builder.space, value]])
     }
 
     /// Two rules for each member, from the last one to the first: what can follow other members, and what can begin the object.

@@ -86,8 +86,9 @@ package struct GenerationState: Sendable {
     /// - Parameter logits: Of the next token; they are modified.
     package mutating func advance(_ logits: inout MutableSpan<Float>) -> Step {
         guard reason == nil else { return Step(piece: nil, nextToken: nil) }
+        let isBroken = logits.span.isEveryLogitInvalid
         guard let choice = sampler.sample(&logits, restrictedBy: &filter) else {
-            return finish(.error(filter == nil ? .invalidLogits : .noAllowedToken))
+            return finish(.error(filter == nil || isBroken ? .invalidLogits : .noAllowedToken))
         }
         if !stopTokens.contains(choice.id) { answerTokens += 1 }
         filter?.add(choice.id)
@@ -113,6 +114,13 @@ package struct GenerationState: Sendable {
 
     package func end(_ timings: GenerationTimings) -> GenerationEnd {
         GenerationEnd(reason ?? .cancelled, promptTokens: prompt.count, answerTokens: answerTokens, timings: timings)
+    }
+}
+
+extension Span<Float> {
+    fileprivate var isEveryLogitInvalid: Bool {
+        for i in indices where self[i] > -.infinity { return false }
+        return true
     }
 }
 

@@ -58,12 +58,13 @@ package struct Sampler: Sendable {
         penalties = Penalties(config, banned: banned, prompt: prompt)
     }
 
+    /// Samples the next token. nil if every logit is NaN or -∞: the model is broken.
     package mutating func sample(_ logits: inout MutableSpan<Float>) -> Choice? {
         var noFilter: AnswerFilter?
         return sample(&logits, restrictedBy: &noFilter)
     }
 
-    /// Samples the next token. nil if every logit is NaN or -∞: the model is broken, or the filter allows no token.
+    /// Samples one of the tokens that a filter allows. nil if every logit of these is NaN or -∞.
     mutating func sample(_ logits: inout MutableSpan<Float>, restrictedBy filter: inout AnswerFilter?) -> Choice? {
         let logProbabilities = config.logProbabilities.map {
             TokenLogProbabilities(logits.span, alternatives: $0, &blocks, &candidates, &exponentials)

@@ -120,8 +120,7 @@ final class CompletionResponder: Sendable {
         guard let answers else { return }
         if request.streams {
             if request.includesUsage { stream.write(encoder.usageEvent(answers)) }
-            stream.write(CompletionEncoder.doneEvent)
-            stream.finish()
+            stream.finish(with: CompletionEncoder.doneEvent)
         } else {
             context.respond(Response(.ok, [("Content-Type", "application/json")], encoder.response(answers)))
         }
@@ -136,8 +135,7 @@ final class CompletionResponder: Sendable {
         }
         guard let hadResponded else { return }
         if hadResponded {
-            stream.write(CompletionEncoder.event(of: error.identified(by: context.request)))
-            stream.finish()
+            stream.finish(with: CompletionEncoder.event(of: error.identified(by: context.request)))
         } else {
             context.respond(error.response(to: context.request))
         }

@@ -70,8 +70,12 @@ package final class ResponseStream: Sendable {
 
     package func write(_ text: String) { write(Array(text.utf8)) }
 
-    package func finish() {
+    /// Ends the stream.
+    ///
+    /// - Parameter last: The end of the body. What another thread writes at the same time is before it, or is dropped.
+    package func finish(with last: [UInt8] = []) {
         state.withLock { state in
+            if !state.isFinished, !state.isDisconnected { state.buffer += last }
             state.isFinished = true
             state.wake()
         }
