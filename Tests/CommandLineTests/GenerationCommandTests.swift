@@ -43,6 +43,26 @@ import Threads
         #expect(several.count == 40 && several.allSatisfy { $0["text"] as? String == "Hi" && $0["finish_reason"] as? String == "length" })
     }
 
+    @Test func `answers are JSON of a schema`() throws {
+        folder.write(#"{"type": "array", "prefixItems": [{"enum": ["Hi", 7]}], "minItems": 1}"#, to: "schema.json")
+        for prompt in [["--user", "Hello"], ["--prompt", "Hi"], ["--prompts", "-", "--chat"]] {
+            let arguments = ["--json-schema", folder("schema.json"), "--checkpoint", model, "--temperature", "0"]
+            let output = try slm(["generate"] + prompt + arguments, input: Data("Hello\n".utf8)).output
+            #expect([#"["Hi"]"#, "[7]"].contains(output.filter { !$0.isWhitespace }), "\(output)")
+        }
+    }
+
+    @Test(arguments: [
+        (#"{"pattern": "x"}"#, ".pattern: not supported in a strict schema."), (#"{"type": "#, "found text that is not JSON: at byte 9"),
+        ("7", "the whole schema: expected a schema, found a number."),
+    ])
+    func `an invalid schema is an error that names its file`(schema: String, message: String) throws {
+        folder.write(schema, to: "schema.json")
+        let outcome = try generate("--user", "Hello", "--json-schema", folder("schema.json"))
+        #expect(outcome.status == 1 && outcome.errors.hasPrefix("slm: \(folder("schema.json"))") && outcome.errors.contains(message),
+                "\(outcome.errors)")
+    }
+
     @Test func `a JSON object has the documented keys`() throws {
         let line = try #require(try objects(generate("--user", "Hello", "--json", "--logprobs", "1")).first)
         #expect(line.keys.sorted() == ["answer_tokens", "finish_reason", "logprobs", "prompt_tokens", "text", "timings", "tokens"])

@@ -1,5 +1,6 @@
 import Files
 import Infer
+import JSON
 import Kernels
 import Terminal
 import Tokenize
@@ -15,6 +16,7 @@ struct GenerateOptions: GenerationOptions {
     var chat = false
     var echo = false
     var concurrency = 16
+    var jsonSchema: String?
     var json = false
     var quiet = false
 }
@@ -38,6 +40,7 @@ extension Command {
                     .json(\.json, "Print one JSON object per answer."),
                 ]),
                 OptionGroup("Output", [
+                    .option("json-schema", \.jsonSchema, value: "FILE", "Answer with JSON that is valid with the JSON schema in FILE."),
                     .option("echo", \.echo, "Print the prompt before its completion."),
                     .option("logprobs", \.generation.sampling.logprobs,
                             "With --json: print log-probabilities, with N alternatives per token."),
@@ -58,6 +61,7 @@ extension Command {
 private struct GenerateCommand {
     private let options: GenerateOptions
     private let config: GenerationConfig
+    private let grammar: Grammar?
 
     init(_ options: GenerateOptions) throws {
         if [options.prompt, options.user, options.prompts].count(where: { $0 != nil }) > 1 {
@@ -69,6 +73,7 @@ private struct GenerateCommand {
         if options.generation.sampling.logprobs != nil, !options.json { throw UsageError("slm generate: --logprobs needs --json.") }
         self.options = options
         config = try options.generation.config
+        grammar = try options.jsonSchema.map { try Grammar(jsonSchemaIn: $0) }
     }
 
     func run() throws {
@@ -101,9 +106,11 @@ private struct GenerateCommand {
 
     private func request(_ text: String) -> GenerationRequest {
         let generation = options.generation
-        guard options.user != nil || options.chat else { return GenerationRequest(.text(text), config, policy: generation.policy) }
         let system = generation.system.map { [Conversation.Message(.system, $0)] } ?? []
-        return GenerationRequest(.chat(system + [.init(.user, text)]), config, policy: generation.policy)
+        let prompt: Prompt = options.user != nil || options.chat ? .chat(system + [.init(.user, text)]) : .text(text)
+        var request = GenerationRequest(prompt, config, policy: generation.policy)
+        request.grammar = grammar
+        return request
     }
 
     /// Prints one answer while it is generated.
@@ -142,4 +149,18 @@ private struct GenerateCommand {
 
     /// Without control characters and wrapped at words in a terminal; unchanged in a file.
     private func printable(_ text: String, _ wrap: inout WordWrap?) -> String { wrap?.add(text.printable) ?? text }
+}
+
+extension Grammar {
+    fileprivate init(jsonSchemaIn path: String) throws {
+        let text = try InputFile.contents(of: path)
+        do {
+            var parser = JSONParser()
+            self = try Grammar(jsonSchema: parser.parse(text), isStrict: true).afterOptionalSpace
+        } catch let error as JSONSchemaError {
+            throw CommandError(description: "\(path), at \(error.path.isEmpty ? "the whole schema" : error.path): \(error.reason)")
+        } catch let error as JSONError {
+            throw CommandError(description: "\(path): expected a JSON schema, found text that is not JSON: \(error.description).")
+        }
+    }
 }
