@@ -40,7 +40,7 @@ package struct PackedWeights {
     let content: Content
     /// [I], for int8 and int4; nil if all are 1. See ``InputScales``.
     var inputScales: Buffer?
-    /// That of all panels, packed or not.
+    /// That of all panels, packed or not: unpacked bf16 weights are expected to fit into the smallest layout.
     package let byteCount: Int
 
     package var isUnpacked: Bool { if case .unpacked = content { true } else { false } }

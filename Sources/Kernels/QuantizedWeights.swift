@@ -74,6 +74,15 @@ package struct QuantizedWeights {
     /// The numbers [O, I] of weights in bf16, which matmuls read as they are; nil for codes and for rows of another program's file.
     package var bfloat16: Buffer? { storedRows == nil && precision == .bfloat16 ? codes : nil }
 
+    /// Where rows in bf16 lie one behind the other; nil if they do not, or are in another format.
+    func bfloat16Rows(_ rows: Range<Int>) -> UnsafeRawPointer? {
+        guard let parts = storedRows else { return bfloat16.map { UnsafeRawPointer($0.pointer + rows.lowerBound * inputs * $0.type.size) } }
+        guard let part = parts.first(where: { $0.rows.contains(rows.lowerBound) }), part.format == .bf16, part.order == nil,
+            !part.isTransposed, rows.upperBound <= part.rows.upperBound
+        else { return nil }
+        return part.row(rows.lowerBound, inputs: inputs)
+    }
+
     /// Bytes of the codes of one row.
     package static func codeBytes(_ precision: WeightPrecision, inputs: Int) -> Int {
         switch precision {
@@ -155,6 +164,28 @@ extension Processor {
         }
     }
 
+    /// Writes some rows and columns of the weights that codes stand for, in f32 or rounded to bf16.
+    ///
+    /// - Parameter columns: Begin at a multiple of the 64 inputs that have a scale in common.
+    package func dequantize(codes weights: QuantizedWeights, rows: Range<Int>, columns: Range<Int>, into values: Buffer) {
+        let (I, group, width) = (weights.inputs, Int(SLM_GROUP), values.type.size), first = columns.lowerBound
+        require(
+            0 <= rows.lowerBound && rows.upperBound <= weights.outputs && 0 <= first && columns.upperBound <= I && first % group == 0
+                && values.count == rows.count * columns.count,
+            "dequantize: rows \(rows) and columns \(columns) of [\(weights.outputs), \(I)] into \(values.count) elements")
+        let codes = weights.codes.bytes + QuantizedWeights.codeBytes(weights.precision, inputs: first)
+        let scales = weights.scales.floats + first / group, groups = QuantizedWeights.groups(inputs: I)
+        let inputScales = weights.inputScales.map { $0.floats + first }
+        measured("dequantize", bytes: values.count * weights.rowBytes / I + width * values.count) {
+            split(rows.count, atLeast: 64) { part in
+                let row = rows.lowerBound + part.lowerBound
+                table.weights_dequantize(
+                    weights.precision.code, codes + row * weights.rowBytes, scales + row * groups, inputScales, part.count, I,
+                    columns.count, values.pointer + part.lowerBound * columns.count * width, values.type.code)
+            }
+        }
+    }
+
     /// Embedding lookup: y [N, I] = the dequantized rows `ids`.
     package func embed(_ ids: Buffer, in weights: QuantizedWeights, into y: Buffer) {
         let I = weights.inputs
@@ -191,7 +222,7 @@ extension Processor {
         } else {
             table.weights_dequantize(
                 weights.precision.code, codes.assumingMemoryBound(to: UInt8.self), scales, weights.inputScales?.floats, count,
-                weights.inputs, values)
+                weights.inputs, weights.inputs, values, DataType.float32.code)
         }
     }
 }

@@ -59,7 +59,7 @@ extension Processor {
         _ values: Buffer, outputs O: Int, inputs I: Int, as precision: WeightPrecision, equalsFile: Bool = false
     ) -> PackedWeights? {
         require(values.count == O * I && I > 0, "weights: \(values.count) elements for [\(O), \(I)]")
-        guard let layout = layout(forPanelsIn: precision, inputs: I) else { return nil }
+        guard let layout = layout(forPanelsIn: precision) else { return nil }
         return packed(.unpacked(.values(values), equalsFile: equalsFile), outputs: O, inputs: I, as: precision, in: layout)
     }
 
@@ -70,24 +70,25 @@ extension Processor {
         if weights.precision == precision, let layout = weights.layout {
             return packed(content, outputs: O, inputs: I, as: precision, in: layout, weights.inputScales)
         }
-        guard let layout = layout(forPanelsIn: precision, inputs: I) else { return nil }
+        guard let layout = layout(forPanelsIn: precision) else { return nil }
         return packed(content, outputs: O, inputs: I, as: precision, in: layout)
     }
 
-    /// The layout for panels that are packed independently of each other. nil for int8 and int4, whose scales are found first, and if the
-    /// layout depends on all weights.
-    private func layout(forPanelsIn precision: WeightPrecision, inputs I: Int) -> Int32? {
-        let layouts = precision == .float32 || precision == .bfloat16 ? precision.layouts(inputs: I, on: self) : []
-        return layouts.count == 1 ? layouts[0] : nil
+    /// The layout for panels that are packed independently of each other, with the bits of products that packed weights have. nil for int8
+    /// and int4, whose scales are found first.
+    private func layout(forPanelsIn precision: WeightPrecision) -> Int32? {
+        precision == .float32 || precision == .bfloat16 ? precision.code : nil
     }
 
     private func packed(
         _ content: PackedWeights.Content, outputs O: Int, inputs I: Int, as precision: WeightPrecision, in layout: Int32,
         _ inputScales: Buffer? = nil
     ) -> PackedWeights {
-        PackedWeights(
+        var smallest = layout
+        if case .unpacked = content, layout == precision.code { smallest = precision.layouts(inputs: I, on: self)[0] }
+        return PackedWeights(
             precision: precision, outputs: O, inputs: I, layout: layout, content: content, inputScales: inputScales,
-            byteCount: table.weights_bytes(layout, O, I))
+            byteCount: table.weights_bytes(smallest, O, I))
     }
 
     private func pack(
@@ -159,7 +160,8 @@ extension Processor {
         let first = packed - panel * table.weights_bytes(layout, 1, I)                           // where panel 0 would be
         switch source {
         case .values(let values):
-            table.weights_pack(layout, values.floats, I, O, I, inputScales?.floats, panel, panel + 1, first, scratch)
+            table.weights_pack(
+                layout, values.pointer, DataType.float32.code, I, O, I, inputScales?.floats, panel, panel + 1, first, scratch)
         case .quantized(let weights) where weights.layout == layout:
             guard let parts = weights.storedRows else {
                 return table.weights_pack_codes(
@@ -172,9 +174,18 @@ extension Processor {
                 table.weights_pack_blocks(layout, pointers.baseAddress, rows.count, I, packed)
             }
         case .quantized(let weights):
-            let values = (scratch + table.weights_pack_scratch(I)).assumingMemoryBound(to: Float.self)
-            dequantize(weights, from: rows.lowerBound, count: rows.count, into: values)
-            table.weights_pack(layout, values - rows.lowerBound * I, I, O, I, inputScales?.floats, panel, panel + 1, first, scratch)
+            if let numbers = weights.bfloat16Rows(rows) {
+                let type = DataType.bfloat16
+                table.weights_pack(
+                    layout, numbers - rows.lowerBound * I * type.size, type.code, I, O, I, inputScales?.floats, panel, panel + 1, first,
+                    scratch)
+            } else {
+                let values = (scratch + table.weights_pack_scratch(I)).assumingMemoryBound(to: Float.self)
+                dequantize(weights, from: rows.lowerBound, count: rows.count, into: values)
+                table.weights_pack(
+                    layout, values - rows.lowerBound * I, DataType.float32.code, I, O, I, inputScales?.floats, panel, panel + 1, first,
+                    scratch)
+            }
         }
     }
 

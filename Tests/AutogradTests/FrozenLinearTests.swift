@@ -70,23 +70,25 @@ import TestSupport
         }
     }
 
-    @Test func `weights of several blocks are widened block by block`() throws {
-        let p = try Processor(threads: 2), (N, O, I) = (3, 4_100, 1_024)
+    /// Blocks of rows, of rows and columns, and of columns.
+    @Test(arguments: [(4_100, 1_024), (2_100, 4_200), (1_000, 5_000)], KernelVariant.training)
+    func `weights of several blocks are widened block by block`(size: (O: Int, I: Int), variant: KernelVariant) throws {
+        let p = try variant.processor(), N = 3, (O, I) = size
         var noise = TestRandom(1)
         let weights = p.quantize(Tape(p).constant(noise.numbers(O * I), [O, I]).elements, outputs: O, inputs: I, to: .int8)
         let input = noise.numbers(N * I)
         let whole = p.buffer(of: O * I, .float32)
         p.dequantize(weights, into: whole)
         func run(_ body: (Tape, Tensor) -> Tensor) throws -> ([Float], [Float]) {
-            let tape = Tape(p), x = tape.variable(input, [N, I])
-            let y = body(tape, x)
+            let tape = Tape(p, precision: variant.activations), x = tape.variable(input, [N, I])
+            let y = tape.cast(body(tape, x), to: .float32)
             tape.backward(from: tape.sum(tape.multiply(y, y)))
             return (y.floats, try #require(tape.gradient(of: x)).floats)
         }
         let found = try run { $0.linear($1, frozen: weights) }
         let expected = try run { $0.linear($1, weight: Tensor(whole, [O, I])) }
-        expectClose(found.0, expected.0, within: .gradient, "y")
-        expectClose(found.1, expected.1, within: .gradient, "dx")
+        expectClose(found.0, expected.0, within: variant.gradient, "y")
+        expectClose(found.1, expected.1, within: variant.gradient, "dx")
     }
 
     @Test func `bf16 weights are used as they are, rounded to nearest`() throws {

@@ -22,7 +22,7 @@ extension Tape {
         let before = f != .identity && needsGradient(for: inputs) ? empty(shape, y.type) : nil
         let sum = plus.map(contiguous)
         if !omitsLinear(plus: plus, before: before) {
-            WeightMatrix.quantized(weights).forEachBlock(on: processor) { rows, block in
+            WeightMatrix.quantized(weights).forEachBlockOfRows(on: processor, as: matmulPrecision) { rows, block in
                 func part(_ buffer: Buffer) -> Buffer { buffer[min(rows.lowerBound, buffer.count)..<buffer.count] }
                 var matmul = Matmul(
                     of: Matrix(x.elements, rows: N, columns: I), block.transposed,

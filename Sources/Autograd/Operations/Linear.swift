@@ -48,8 +48,7 @@ extension Tape {
     func addInputGradient(dy: Matrix, weight: WeightMatrix, to x: GradientTarget) {
         addGradient(to: x) { dx, adding in
             // Accumulating in bf16 would round twice. f32 targets, as in the residual stream, are accumulated directly.
-            let isWhole = if case .tensor = weight { true } else { false }
-            let direct = (!adding && isWhole) || x.type == .float32
+            let direct = (!adding && !weight.isSummedInBlocks) || x.type == .float32
             let target = direct ? dx : processor.buffer(of: dx.count, .float32)
             let result = Matrix(target, rows: dy.rows, columns: weight.shape[1])
             multiply(dy, by: weight, into: result, adding: adding && direct, as: "linear dx")
@@ -59,10 +58,10 @@ extension Tape {
         }
     }
 
-    /// y (+)= x·W, summed over blocks of rows of W. If there are several blocks, y must be f32.
+    /// y (+)= x·W. If W ``WeightMatrix/isSummedInBlocks``, y must be f32.
     func multiply(_ x: Matrix, by weight: WeightMatrix, into y: Matrix, adding: Bool = false, as name: StaticString) {
-        weight.forEachBlock(on: processor) { rows, block in
-            var matmul = Matmul(of: x.columns(rows), block, into: y)
+        weight.forEachSummedBlock(on: processor, as: matmulPrecision) { rows, columns, block in
+            var matmul = Matmul(of: x.columns(rows), block, into: y.columns(columns))
             matmul.precision = matmulPrecision
             matmul.accumulates = adding || rows.lowerBound > 0
             processor.run(matmul, as: name)

@@ -122,7 +122,7 @@ extension Tape {
         for start in Swift.stride(from: 0, to: N, by: size) {
             let rows = start..<min(start + size, N)
             let features = Matrix(x.elements[start * C..<rows.upperBound * C], rows: rows.count, columns: C)
-            weight.forEachBlock(on: processor) { outputs, block in
+            weight.forEachBlockOfRows(on: processor, as: matmulPrecision) { outputs, block in
                 let part = logits[outputs.lowerBound..<logits.count]
                 var matmul = Matmul(
                     of: features, block.transposed, into: Matrix(part, rows: rows.count, columns: outputs.count, rowStride: stride)

@@ -106,7 +106,7 @@ static void weights(const slm_kernels *k, size_t N, size_t O, size_t I) {
         char *packed = malloc(k->weights_bytes(precision, O, I)), *scratch = malloc(k->weights_pack_scratch(I));
         char *rows = malloc(N * k->weights_input_bytes(precision, I) + 1);
         const float *input_scales = precision == SLM_WEIGHTS_INT8 || precision == SLM_WEIGHTS_INT4 ? make(SLM_F32, I) : NULL;
-        k->weights_pack(precision, w, I, O, I, input_scales, 0, panels, packed, scratch);
+        k->weights_pack(precision, w, SLM_F32, I, O, I, input_scales, 0, panels, packed, scratch);
         if (!k->weights_fit(precision, packed, O, I)) abort();
         k->weights_prepare_input(precision, x, N, I, input_scales, rows);
         slm_matmul p = {.M = N, .N = O, .K = I, .scale = 1, .c = make(SLM_F32, N * O), .c_stride = O, .bias = make(SLM_F32, O),
@@ -120,7 +120,8 @@ static void weights(const slm_kernels *k, size_t N, size_t O, size_t I) {
             float *scales = malloc(4 * O * groups);
             k->weights_unpack_codes(precision, packed, I, 0, O, codes, scales);
             k->weights_pack_codes(precision, codes, scales, O, I, 0, panels, packed);
-            k->weights_dequantize(precision, codes, scales, input_scales, O, I, make(SLM_F32, O * I));
+            k->weights_dequantize(precision, codes, scales, input_scales, O, I, I, make(SLM_F32, O * I), SLM_F32);
+            k->weights_dequantize(precision, codes, scales, input_scales, O, I, I, make(SLM_BF16, O * I), SLM_BF16);
             free(codes), free(scales);
         }
         free(packed), free(scratch), free(rows);
@@ -135,7 +136,7 @@ static void exceptions(const slm_kernels *k, size_t I) {
         float *w = make(SLM_F32, O * I);
         for (size_t i = 0; i < O * I; i++) w[i] = i < count ? 1e-30f : 1;
         void *packed = malloc(k->weights_bytes(SLM_WEIGHTS_BF12, O, I)), *scratch = malloc(k->weights_pack_scratch(I));
-        k->weights_pack(SLM_WEIGHTS_BF12, w, I, O, I, NULL, 0, 2, packed, scratch);
+        k->weights_pack(SLM_WEIGHTS_BF12, w, SLM_F32, I, O, I, NULL, 0, 2, packed, scratch);
         if (k->weights_fit(SLM_WEIGHTS_BF12, packed, O, I) != (count == max)) puts("wrong number of bf12 exceptions"), abort();
         free(packed), free(scratch);
     }

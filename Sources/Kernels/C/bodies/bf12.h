@@ -1,11 +1,11 @@
 // bf12: lossless compression of bf16 weights to 12 bits. The 8 bits of an exponent carry little information: nearly all neighboring
 // weights have one of 14 consecutive exponents. The upper byte of a bf16 holds the sign and the exponent without its last bit. bf12
 // replaces it with a code of 4 bits: the sign, and 1 … 7 for the seven values above a base. Code 0 is the weight 0, or an exception:
-// one of the few weights that the panel stores in full in a list.
+// one of the few weights that the panel stores in full in a list. A product has the bits of one with bf16 weights.
 //
 //   A panel: [I/4] bases, one for two pairs of inputs
 //            [I/4] times two pairs: [2P] codes, those of the second pair in the upper halves, and [2][2P] lower bytes
-//            the exceptions, at most one in 256 weights
+//            the exceptions, at most one in 256 weights, in the order of the pairs of inputs
 //   The order of the bytes is that of the two unpack instructions: 16 bytes hold the pairs of outputs o … o + 3 and W + o … W + o + 3.
 //
 // Only for I that is a multiple of 64, and with native bf16 matmul, where W is 16 (AVX-512) or 4 (NEON).
@@ -22,6 +22,18 @@ static inline size_t bf12_bytes(size_t I) {
 }
 static inline exceptions *exceptions_of(const char *panel, size_t I) {
     return (exceptions *)(panel + bases_bytes(I) + I / 4 * BYTES_PER_4_INPUTS);
+}
+
+// The pair of inputs of the next exception; SIZE_MAX if there is none.
+static inline size_t next_pair(const exception *e, const exception *end) { return e < end ? e->input / 2 : SIZE_MAX; }
+
+// Writes the exceptions of a pair of inputs into its decompressed weights [P]. Returns the next exception.
+static inline const exception *put_exceptions(const exception *e, const exception *end, unit *weights) {
+    for (const size_t pair = next_pair(e, end); next_pair(e, end) == pair; e++) {
+        const bf16 value = narrow1(e->value);
+        memcpy((char *)(weights + e->output) + 2 * (e->input % 2), &value, 2);
+    }
+    return e;
 }
 
 // Whether no panel has too many exceptions. Otherwise the weights must be packed as bf16.

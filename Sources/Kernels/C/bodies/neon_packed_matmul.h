@@ -76,6 +76,9 @@ INLINE void packed_bf12(int R, const char *rows, size_t step, size_t I, const ch
     const uint8_t *from = (const uint8_t *)panel + bases_bytes(I);
     const uint8x16_t code_and_sign = {0, 1, 2, 3, 4, 5, 6, 7, 128, 129, 130, 131, 132, 133, 134, 135};
     const uint8x16_t is_coded = {0, 255, 255, 255, 255, 255, 255, 255, 0, 255, 255, 255, 255, 255, 255, 255};
+    const exceptions *list = exceptions_of(panel, I);
+    const exception *e = list->list, *end = e + list->count;
+    size_t next = next_pair(e, end);
     for (size_t i = 0; i < I / 2; i += W) {
 #pragma clang loop unroll(full)
         for (int r = 0; r < R; r++) x[r] = load((const float *)(rows + (size_t)r * step) + i);
@@ -89,18 +92,20 @@ INLINE void packed_bf12(int R, const char *rows, size_t step, size_t I, const ch
             for (int j = 0; j < 2; j++) {
                 const uint8x16_t lower = vld1q_u8(from + 16 * (1 + j));
                 const uint8x16_t upper = vqtbl1q_u8(uppers, j == 0 ? vandq_u8(codes, vdupq_n_u8(15)) : vshrq_n_u8(codes, 4));
-                add_pair(R, sum, x, h + j, (vu)vzip1q_u8(lower, upper), (vu)vzip2q_u8(lower, upper));
+                vu a = (vu)vzip1q_u8(lower, upper), b = (vu)vzip2q_u8(lower, upper);
+                if (__builtin_expect(i + (size_t)(h + j) == next, 0)) {
+                    unit weights[P];
+                    *(vu_any *)weights = a, *(vu_any *)(weights + W) = b;
+                    e = put_exceptions(e, end, weights);
+                    next = next_pair(e, end);
+                    a = *(const vu_any *)weights, b = *(const vu_any *)(weights + W);
+                }
+                add_pair(R, sum, x, h + j, a, b);
             }
         }
     }
 #pragma clang loop unroll(full)
     for (int r = 0; r < R; r++) store(tile + r * P, sum[r][0]), store(tile + r * P + W, sum[r][1]);
-    const exceptions *rest = exceptions_of(panel, I);
-    for (const exception *e = rest->list; e < rest->list + rest->count; e++)
-        for (size_t r = 0; r < (size_t)R; r++) {
-            const float value = widen1(((const bf16 *)(rows + r * step))[e->input]);
-            tile[r * P + e->output] = __builtin_fmaf(e->value, value, tile[r * P + e->output]);  // explicit: the same rounding for any R
-        }
 }
 #else
 // Adds to the sums of R rows the products of the two inputs in lanes `l` and `l` + 1 of each row with their weights.

@@ -45,35 +45,49 @@ INLINE void packed_bf16(int R, const char *rows, size_t step, size_t I, const un
     for (int r = 0; r < R; r++) _mm512_storeu_ps(tile + r * P, sum[r][0]), _mm512_storeu_ps(tile + r * P + W, sum[r][1]);
 }
 
+// Decompresses pair j of the two pairs of inputs at `from`, without exceptions, into both vectors of a panel.
+INLINE void bf12_pair(const __m512i *from, char base, size_t j, __m512i *a, __m512i *b) {
+    const __m512i code_and_sign =
+        _mm512_broadcast_i32x4(_mm_setr_epi8(0, 1, 2, 3, 4, 5, 6, 7, -128, -127, -126, -125, -124, -123, -122, -121));
+    // The upper bytes that the 16 codes stand for.
+    const __m512i uppers = _mm512_mask_add_epi8(code_and_sign, 0xfefefefefefefefe, code_and_sign, _mm512_set1_epi8(base));
+    const __m512i codes = _mm512_loadu_si512(from), lower = _mm512_loadu_si512(from + 1 + j), half = _mm512_set1_epi8(15);
+    const __m512i upper = _mm512_shuffle_epi8(uppers, _mm512_and_si512(j == 0 ? codes : _mm512_srli_epi16(codes, 4), half));
+    *a = _mm512_unpacklo_epi8(lower, upper), *b = _mm512_unpackhi_epi8(lower, upper);
+}
+
 INLINE void packed_bf12(int R, const char *rows, size_t step, size_t I, const char *panel, float *tile) {
     __m512 sum[R][2];
 #pragma clang loop unroll(full)
     for (int r = 0; r < R; r++) sum[r][0] = sum[r][1] = _mm512_setzero_ps();
     const __m512i *from = (const __m512i *)(panel + bases_bytes(I));
-    const __m512i half = _mm512_set1_epi8(15);
-    const __m512i code_and_sign =
-        _mm512_broadcast_i32x4(_mm_setr_epi8(0, 1, 2, 3, 4, 5, 6, 7, -128, -127, -126, -125, -124, -123, -122, -121));
-    for (size_t i = 0; i < I / 2; i += 2, from += 3) {
-        prefetch_ahead(from, BYTES_PER_4_INPUTS);
-        // The upper bytes that the 16 codes stand for.
-        const __m512i uppers =
-            _mm512_mask_add_epi8(code_and_sign, 0xfefefefefefefefe, code_and_sign, _mm512_set1_epi8(panel[i / 2]));
-        const __m512i codes = _mm512_loadu_si512(from);
+    const exceptions *list = exceptions_of(panel, I);
+    const exception *e = list->list, *const end = e + list->count;
+    for (size_t i = 0; i < I / 2;) {
+        const size_t next = min_size(next_pair(e, end) / 2 * 2, I / 2);
+        for (; i < next; i += 2, from += 3) {
+            prefetch_ahead(from, BYTES_PER_4_INPUTS);
 #pragma clang loop unroll(full)
-        for (size_t j = 0; j < 2; j++) {
-            const __m512i lower = _mm512_loadu_si512(from + 1 + j);
-            const __m512i upper = _mm512_shuffle_epi8(uppers, _mm512_and_si512(j == 0 ? codes : _mm512_srli_epi16(codes, 4), half));
-            add_pair(R, sum, rows, step, i + j, (__m512bh)_mm512_unpacklo_epi8(lower, upper), (__m512bh)_mm512_unpackhi_epi8(lower, upper));
+            for (size_t j = 0; j < 2; j++) {
+                __m512i a, b;
+                bf12_pair(from, panel[i / 2], j, &a, &b);
+                add_pair(R, sum, rows, step, i + j, (__m512bh)a, (__m512bh)b);
+            }
         }
+        if (i == I / 2) break;
+        // Two pairs with exceptions. A loop of its own, so that the common one keeps all registers.
+        unit weights[2][P] __attribute__((aligned(64)));
+        for (size_t j = 0; j < 2; j++) {
+            bf12_pair(from, panel[i / 2], j, (__m512i *)weights[j], (__m512i *)(weights[j] + W));
+            if (next_pair(e, end) == i + j) e = put_exceptions(e, end, weights[j]);
+        }
+#pragma clang loop unroll(disable)
+        for (size_t j = 0; j < 2; j++)
+            add_pair(R, sum, rows, step, i + j, (__m512bh)_mm512_load_si512(weights[j]), (__m512bh)_mm512_load_si512(weights[j] + W));
+        i += 2, from += 3;
     }
 #pragma clang loop unroll(full)
     for (int r = 0; r < R; r++) _mm512_storeu_ps(tile + r * P, sum[r][0]), _mm512_storeu_ps(tile + r * P + W, sum[r][1]);
-    const exceptions *rest = exceptions_of(panel, I);
-    for (const exception *e = rest->list; e < rest->list + rest->count; e++)
-        for (size_t r = 0; r < (size_t)R; r++) {
-            const float x = widen1(((const bf16 *)(rows + r * step))[e->input]);
-            tile[r * P + e->output] = __builtin_fmaf(e->value, x, tile[r * P + e->output]);      // explicit: the same rounding for any R
-        }
 }
 #else
 // Widens the weights in registers. The rows are floats. Even and odd inputs have sums of their own, so that a multiply-add need not wait

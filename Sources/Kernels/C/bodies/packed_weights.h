@@ -18,8 +18,8 @@
 // (INT4_STEPS). Products of bytes are summed exactly, in 32 bits; the sum of a group is then scaled and added to the sums of the others.
 // The unsigned bytes of the weights are 128 too large, which `offset`, the initial value of a group's sum, corrects.
 //
-// Every output of every row is summed in one lane, in the order of the inputs (with bf12, its exceptions last; without bf16 instructions,
-// even and odd inputs in sums of their own): its bits do not depend on other rows or on the distribution of panels among threads.
+// Every output of every row is summed in one lane, in the order of the inputs (bf16 without bf16 instructions: even and odd inputs in
+// sums of their own): its bits do not depend on other rows or on the distribution of panels among threads.
 
 #define P (2 * W)              // outputs of a panel
 #define GROUP SLM_GROUP
@@ -354,9 +354,9 @@ static inline void pack_group_int4(const float *x, char *to) {
 
 static size_t weights_pack_scratch(size_t I) { return 4 * P * round_up(I, GROUP); }
 // Packs panels p0 ..< p1 of weights [O,I], whose rows are `stride` apart. `scratch` has weights_pack_scratch bytes.
-static void weights_pack(int precision, const float *w, size_t stride, size_t O, size_t I, const float *input_scales, size_t p0,
+static void weights_pack(int precision, const void *w, int type, size_t stride, size_t O, size_t I, const float *input_scales, size_t p0,
                          size_t p1, void *panels, void *scratch) {
-    const slm_operand rows = {.data = w, .type = SLM_F32, .outer = stride, .inner = 1};
+    const slm_operand rows = {.data = w, .type = type, .outer = stride, .inner = 1};
     for (size_t p = p0; p < p1; p++) {
         char *to = (char *)panels + p * panel_bytes(precision, I);
         const size_t o0 = p * P, o1 = min_size(o0 + P, O);

@@ -87,8 +87,9 @@ static void weights_pack_blocks(int precision, const void *const *rows, size_t c
     }
 }
 
-// w[i] = the weights that the `count` ≤ GROUP codes of a group stand for.
-INLINE void dequantize_group(int precision, const uint8_t *codes, size_t count, float scale, const float *input_scales, float *w) {
+// w[at + i] = the weights that the `count` ≤ GROUP codes of a group stand for.
+INLINE void dequantize_group(int precision, const uint8_t *codes, size_t count, float scale, const float *input_scales, void *w, int type,
+                             size_t at) {
     uint8_t bytes[GROUP] __attribute__((aligned(64)));         // values + 128
     if (precision == SLM_WEIGHTS_INT8) memcpy(bytes, codes, count);
     else {
@@ -101,22 +102,28 @@ INLINE void dequantize_group(int precision, const uint8_t *codes, size_t count, 
         const vb steps = *(const vb_any *)(bytes + i) ^ (int8_t)-128;
         vf x = __builtin_convertvector(__builtin_convertvector(steps, vi), vf) * splat(scale);
         if (input_scales) x *= load(input_scales + i);
-        store(w + i, x);
+        put(w, type, at + i, x);
     }
-    for (; i < count; i++) w[i] = (float)(bytes[i] - 128) * scale * (input_scales ? input_scales[i] : 1);
+    for (; i < count; i++) put1(w, type, at + i, (float)(bytes[i] - 128) * scale * (input_scales ? input_scales[i] : 1));
 }
 
-// w [N,I] = the weights that N rows stand for.
-static void weights_dequantize(int precision, const uint8_t *codes, const float *scales, const float *input_scales, size_t N, size_t I,
-                               float *w) {
+INLINE void dequantize_as(int precision, const uint8_t *codes, const float *scales, const float *input_scales, size_t N, size_t I,
+                          size_t columns, void *w, int type) {
     const size_t bytes = precision == SLM_WEIGHTS_INT8 ? GROUP : GROUP / 2;
-    for (size_t n = 0; n < N; n++, codes += code_bytes(precision, I), scales += groups_of(I), w += I)
-        for (size_t g = 0, i = 0; i < I; g++, i += GROUP) {
-            const float *own = input_scales ? input_scales + i : NULL;
-            if (precision == SLM_WEIGHTS_INT8)
-                dequantize_group(SLM_WEIGHTS_INT8, codes + g * bytes, min_size(GROUP, I - i), scales[g], own, w + i);
-            else dequantize_group(SLM_WEIGHTS_INT4, codes + g * bytes, min_size(GROUP, I - i), scales[g], own, w + i);
-        }
+    for (size_t n = 0; n < N; n++, codes += code_bytes(precision, I), scales += groups_of(I))
+        for (size_t g = 0, i = 0; i < columns; g++, i += GROUP)
+            dequantize_group(precision, codes + g * bytes, min_size(GROUP, columns - i), scales[g], input_scales ? input_scales + i : NULL,
+                             w, type, n * columns + i);
+}
+
+// w [N,columns] = the weights that the first `columns` codes of N rows of I codes stand for.
+static void weights_dequantize(int precision, const uint8_t *codes, const float *scales, const float *input_scales, size_t N, size_t I,
+                               size_t columns, void *w, int type) {
+    const bool is_int8 = precision == SLM_WEIGHTS_INT8;
+    if (is_int8 && type == SLM_F32) dequantize_as(SLM_WEIGHTS_INT8, codes, scales, input_scales, N, I, columns, w, SLM_F32);
+    else if (is_int8) dequantize_as(SLM_WEIGHTS_INT8, codes, scales, input_scales, N, I, columns, w, SLM_BF16);
+    else if (type == SLM_F32) dequantize_as(SLM_WEIGHTS_INT4, codes, scales, input_scales, N, I, columns, w, SLM_F32);
+    else dequantize_as(SLM_WEIGHTS_INT4, codes, scales, input_scales, N, I, columns, w, SLM_BF16);
 }
 
 // y[n] = row ids[n] of packed weights (+ more[n]).

@@ -148,10 +148,11 @@ typedef struct {
     size_t weights_panel;         ///< outputs of a panel
     int weights_int4_steps;       ///< an input row of int4 is quantized to ± so many steps
     size_t (*weights_pack_scratch)(size_t I);                     ///< in bytes
-    /// Packs panels p0 ..< p1 of w [O,I], whose rows are `stride` apart. `panels` is the beginning of all panels. `input_scales`, here and
-    /// below, is NULL or [I] scales of int8 or int4 weights, by which those of each input are divided before they are quantized.
-    void (*weights_pack)(int precision, const float *w, size_t stride, size_t O, size_t I, const float *input_scales, size_t p0, size_t p1,
-                         void *panels, void *scratch);
+    /// Packs panels p0 ..< p1 of w [O,I], in f32 or bf16, whose rows are `stride` apart. `panels` is the beginning of all panels.
+    /// `input_scales`, here and below, is NULL or [I] scales of int8 or int4 weights, by which those of each input are divided before they
+    /// are quantized.
+    void (*weights_pack)(int precision, const void *w, int w_type, size_t stride, size_t O, size_t I, const float *input_scales, size_t p0,
+                         size_t p1, void *panels, void *scratch);
     /// int8 and int4: copies the codes and scales of rows o0 ..< o1 out of the panels.
     void (*weights_unpack_codes)(int precision, const void *panels, size_t I, size_t o0, size_t o1, uint8_t *codes, float *scales);
     /// int8 and int4: packs panels p0 ..< p1 from the codes and scales of all rows.
@@ -159,9 +160,10 @@ typedef struct {
                                void *panels);
     /// SLM_WEIGHTS_Q8_0 and _Q4_0: packs one panel from the blocks of its rows, of which the last panel may have less than weights_panel.
     void (*weights_pack_blocks)(int precision, const void *const *rows, size_t count, size_t I, void *panel);
-    /// int8 and int4: w [N,I] = the dequantized weights of N rows of codes and scales.
+    /// int8 and int4: w [N,columns] = the first `columns` dequantized weights of N rows of I codes, in f32 or bf16. Codes and scales may
+    /// be those of a later column, a multiple of SLM_GROUP.
     void (*weights_dequantize)(int precision, const uint8_t *codes, const float *scales, const float *input_scales, size_t N, size_t I,
-                               float *w);
+                               size_t columns, void *w, int w_type);
     /// Reads `count` numbers, whole blocks of a SLM_STORED format.
     void (*read_stored)(int format, const void *bytes, size_t count, float *to);
     /// y[n] = weight row ids[n] (+ more[n], if more is not NULL): an embedding lookup.
