@@ -91,3 +91,21 @@ extension UInt8 {
         }
     }
 }
+
+extension JSONWriter {
+    /// A call as a message to OpenAI's API has it.
+    ///
+    /// - Parameter index: Of the call in a streamed answer.
+    package mutating func toolCall(_ call: ToolCall, id: String, index: Int? = nil) {
+        object {
+            if let index { $0.key("index"); $0.integer(index) }
+            $0.key("id"); $0.string(id)
+            $0.key("type"); $0.string("function")
+            $0.key("function")
+            $0.object {
+                $0.key("name"); $0.string(call.name)
+                $0.key("arguments"); $0.string(call.arguments)
+            }
+        }
+    }
+}

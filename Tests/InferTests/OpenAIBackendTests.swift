@@ -90,6 +90,59 @@ import Tokenize
         #expect(text.tokens == [GeneratedToken(nil, [97], logProbability: -0.25, alternatives: alternatives)])
     }
 
+    private static func callChunk(_ calls: String) -> String {
+        #"data: {"choices":[{"delta":{"content":null,"tool_calls":\#(calls)}}]}"# + "\n\n"
+    }
+
+    @Test func `the parts of tool calls are joined`() throws {
+        let answer = try result(
+            Self.streamHead,
+            Self.chunk("One "),
+            Self.callChunk(#"[{"index":0,"id":"a","function":{"name":"f","arguments":""}}]"#),
+            Self.callChunk(#"[{"index":0,"function":{"arguments":"{\"x\""}}]"#),
+            Self.callChunk(#"[{"index":0,"function":{"arguments":":1}"}},{"index":1,"function":{"name":"g","arguments":"{}"}}]"#),
+            "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"tool_calls\"}]}\n\ndata: [DONE]\n\n")
+        #expect(answer.text == "One" && answer.end.reason == .stop)
+        #expect(answer.toolCalls == [
+            ToolCall(name: "f", arguments: Array(#"{"x":1}"#.utf8)), ToolCall(name: "g", arguments: Array("{}".utf8)),
+        ])
+    }
+
+    @Test(arguments: [
+        #"[{"index":0,"function":{"arguments":"{}"}}]"#, #"[{"index":7,"function":{"name":"f"}}]"#,
+        #"[{"index":-1,"function":{"name":"f"}}]"#, "[7]",
+    ])
+    func `a tool call without a name or out of order is an error`(calls: String) throws {
+        let reason = try result(Self.streamHead, Self.callChunk(calls), Self.stop).end.reason
+        guard case .error(.remote(.invalidResponse)) = reason else { return #expect(Bool(false), "\(reason)") }
+    }
+
+    @Test func `tools, calls, results and formats are sent`() throws {
+        let requests = Mailbox<ScriptedServer.Request>()
+        let server = ScriptedServer { request, connection in
+            requests.put(request)
+            connection.send(Self.streamHead + Self.stop)
+        }
+        let call = ToolCall(name: "f", arguments: Array(#"{"x":1}"#.utf8))
+        var request = GenerationRequest(.chat([.init(.user, "u"), .init("", calling: [.init(id: "1", call)]), .init(resultOf: "1", "r")]))
+        request.tools = ChatTools(json: Array(#"[{"type":"function","function":{"name":"f"}}]"#.utf8), names: ["f"])
+        request.forwardedFields = [ForwardedField("tool_choice", Array(#""required""#.utf8))]
+        _ = try OpenAIBackend(address: server.address, model: "m", key: nil).generate(request)
+        let body = String(decoding: requests.take().body, as: UTF8.self)
+        #expect(body.hasPrefix(
+            #"{"model":"m","messages":[{"role":"user","content":"u"},{"role":"assistant","content":"","tool_calls":[{"id":"1","#
+                + #""type":"function","function":{"name":"f","arguments":"{\"x\":1}"}}]},"#
+                + #"{"role":"tool","content":"r","tool_call_id":"1"}],"#
+                + #""tools":[{"type":"function","function":{"name":"f"}}],"tool_choice":"required","stream":true"#), "\(body)")
+    }
+
+    @Test func `a grammar that is not forwarded is an error`() throws {
+        var request = Self.hello
+        request.grammar = .anyObject
+        let backend = try OpenAIBackend(address: "http://127.0.0.1:9", model: "m", key: nil)
+        #expect(throws: GenerationError.self) { _ = try backend.start(request) { _ in } }
+    }
+
     private static func chunk(_ text: String) -> String { "data: {\"choices\":[{\"delta\":{\"content\":\"\(text)\"}}]}\n\n" }
 
     @Test(arguments: [

@@ -58,10 +58,4 @@ import Testing
         let answer = try ask(format)
         #expect(try answer.status == 400 && answer.json()["error"]?["param"]?.string == field, "\(answer.text)")
     }
-
-    @Test func `a model on another server has no structured output`() throws {
-        let body = #"{"messages":[{"role":"user","content":"Hi"}],"response_format":{"type":"json_object"}}"#
-        let remote = try TestServer(), answer = try #require(remote.connect().post("/v1/chat/completions", body))
-        #expect(try answer.status == 400 && answer.json()["error"]?["param"]?.string == "response_format", "\(answer.text)")
-    }
 }

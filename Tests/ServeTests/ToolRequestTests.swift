@@ -21,9 +21,24 @@ import Tokenize
     private static let question = #"{"role":"user","content":"Weather in Rome?"}"#
     private static let tools = #""tools":\#(ToolCallModel.tools)"#
 
-    private func chat(_ messages: String, _ fields: String) throws -> RawHTTPConnection.Answer {
+    /// A function whose argument has one value.
+    private static func tool(_ name: String, _ property: String, _ value: String) -> String {
+        let parameters = #"{"properties":{"\#(property)":{"enum":["\#(value)"]}},"required":["\#(property)"]}"#
+        return #"{"type":"function","function":{"name":"\#(name)","parameters":\#(parameters)}}"#
+    }
+
+    private func chat(_ messages: String, _ fields: String, at other: TestServer? = nil) throws -> RawHTTPConnection.Answer {
         let body = #"{"temperature":0,"messages":[\#(messages)]\#(fields.isEmpty ? "" : ",")\#(fields)}"#
-        return try #require(server.connect().post("/v1/chat/completions", body))
+        return try #require((other ?? server).connect().post("/v1/chat/completions", body))
+    }
+
+    /// The choices of an answer, or of the chunks of a stream.
+    private func choices(_ answer: RawHTTPConnection.Answer) throws -> [JSONElement] {
+        let objects = answer.data.isEmpty ? [try answer.json()] : try answer.data.dropLast().map { line in
+            var parser = JSONParser()
+            return try parser.parse(Array(line.utf8))
+        }
+        return objects.compactMap { $0["choices"]?.elements?.first { _ in true } }
     }
 
     private func choice(_ answer: RawHTTPConnection.Answer) throws -> JSONElement {
@@ -51,21 +66,13 @@ import Tokenize
         (#"{"type":"function","function":{"name":"time"}}"#, ["time"]),
     ])
     func `an answer can be made to call a function`(choice: String, allowed: [String]) throws {
-        func tool(_ name: String, _ property: String, _ value: String) -> String {
-            let parameters = #"{"properties":{"\#(property)":{"enum":["\#(value)"]}},"required":["\#(property)"]}"#
-            return #"{"type":"function","function":{"name":"\#(name)","parameters":\#(parameters)}}"#
-        }
-        let tools = #""tools":[\#(tool("weather", "city", "Rome")),\#(tool("time", "zone", "UTC"))],"tool_choice":\#(choice)"#
+        let tools = #""tools":[\#(Self.tool("weather", "city", "Rome")),\#(Self.tool("time", "zone", "UTC"))],"tool_choice":\#(choice)"#
         for stream in [false, true] {
             // The model itself answers with a text before its call.
             let answer = try chat(Self.question, tools + #","max_tokens":200,"stream":\#(stream)"#)
             var names: [String] = [], arguments: [String] = [], content = ""
-            let objects = stream ? try answer.data.dropLast().map { line in
-                var parser = JSONParser()
-                return try parser.parse(Array(line.utf8))
-            } : [try answer.json()]
-            for object in objects {
-                let choice = object["choices"]?.elements?.first { _ in true }, message = choice?["delta"] ?? choice?["message"]
+            for choice in try choices(answer) {
+                let message = choice["delta"] ?? choice["message"]
                 content += message?["content"]?.string ?? ""
                 for call in message?["tool_calls"]?.elements.map(Array.init) ?? [] {
                     names.append(call["function"]?["name"]?.string ?? "")
@@ -86,9 +93,7 @@ import Tokenize
     @Test func `a streamed answer has its calls in chunks`() throws {
         let stream = try chat(Self.question, Self.tools + #","stream":true,"tool_choice":"auto","parallel_tool_calls":false"#)
         var content = "", calls: [JSONElement] = [], reasons: [String] = []
-        for line in stream.data.dropLast() {
-            var parser = JSONParser()
-            let choice = try #require(try parser.parse(Array(line.utf8))["choices"]?.elements?.first { _ in true })
+        for choice in try choices(stream) {
             content += choice["delta"]?["content"]?.string ?? ""
             for call in choice["delta"]?["tool_calls"]?.elements.map(Array.init) ?? [] { calls.append(call) }
             if let reason = choice["finish_reason"]?.string { reasons.append(reason) }
@@ -96,6 +101,37 @@ import Tokenize
         #expect(content == ToolCallModel.thought && reasons == ["tool_calls"] && stream.data.last == "[DONE]")
         #expect(calls.count == 1 && calls.first?["index"]?.integer == 0 && calls.first?["id"]?.string?.count == 9)
         #expect(calls.first?["function"]?["arguments"]?.string == ToolCallModel.arguments)
+    }
+
+    @Test(arguments: [false, true])
+    func `a server before another one passes on tools, calls and formats`(streams: Bool) throws {
+        let front = try TestServer(OpenAIBackend(address: "http://127.0.0.1:\(server.port)", model: nil, key: nil))
+        func ask(_ messages: String, _ fields: String) throws -> (content: String, calls: [JSONElement], reason: String?) {
+            var content = "", calls: [JSONElement] = [], reason: String?
+            for choice in try choices(chat(messages, fields + #","stream":\#(streams)"#, at: front)) {
+                let message = choice["delta"] ?? choice["message"]
+                content += message?["content"]?.string ?? ""
+                calls += message?["tool_calls"]?.elements.map(Array.init) ?? []
+                reason = choice["finish_reason"]?.string ?? reason
+            }
+            return (content, calls, reason)
+        }
+        let first = try ask(Self.question, Self.tools), call = try #require(first.calls.first)
+        #expect(first.content == ToolCallModel.thought && first.calls.count == 1 && first.reason == "tool_calls")
+        #expect(call["function"]?["name"]?.string == "weather" && call["function"]?["arguments"]?.string == ToolCallModel.arguments)
+        let id = try #require(call["id"]?.string), calls = first.calls.map { String(decoding: $0.json, as: UTF8.self) }
+        let history = #"\#(Self.question),{"role":"assistant","content":"\#(first.content)","tool_calls":[\#(calls[0])]},"#
+            + #"{"role":"tool","tool_call_id":"\#(id)","content":"sunny"}"#
+        #expect(try ask(history, Self.tools).content == ToolCallModel.answer)
+        #expect(try ask(Self.question, Self.tools + #","tool_choice":"none""#).content == ToolCallModel.plain)
+        let time = #""tools":[\#(Self.tool("time", "zone", "UTC"))],"tool_choice":"required","parallel_tool_calls":false"#
+        let required = try ask(Self.question, time)
+        #expect(required.content.isEmpty && required.calls.count == 1 && required.reason == "tool_calls", "\(required)")
+        #expect(required.calls.first?["function"]?["arguments"]?.string == #"{"zone":"UTC"}"#)
+        let schema = #"{"type":"json_schema","json_schema":{"name":"n","schema":{"enum":[12,"x"]}}}"#
+        #expect(try [#"12"#, #""x""#].contains(ask(Self.question, #""response_format":\#(schema)"#).content))
+        let refused = try chat(Self.question, #""response_format":{"type":"xml"}"#, at: front)
+        #expect(refused.status >= 400, "\(refused.text)")
     }
 
     @Test(
@@ -147,8 +183,6 @@ import Tokenize
             let sentence = "not supported: the chat template of test-model has no tools whose calls can be read."
             #expect(error?["message"]?.string?.hasSuffix(sentence) == true, "\(error?["message"]?.string ?? "")")
         }
-        let remote = try TestServer()
-        #expect(try remote.connect().post("/v1/chat/completions", requests[0].0)?.status == 400)
     }
 
     @Test func `special tokens of tool calls are allowed in answers with tools only`() throws {

@@ -61,6 +61,8 @@ package struct GenerationRequest: Sendable, Equatable {
     package var tools: ChatTools?
     /// What the answer must consist of. nil: any text.
     package var grammar: Grammar?
+    /// What only a model on another server reads.
+    package var forwardedFields: [ForwardedField] = []
     /// Whose prompt it is. Cached keys and values are reused within one owner only, except those of a prefix that all may share.
     package var owner = ""
 
@@ -68,6 +70,19 @@ package struct GenerationRequest: Sendable, Equatable {
         self.prompt = prompt
         self.config = config
         self.policy = policy
+    }
+}
+
+/// A field of a request to OpenAI's API, such as `response_format`, with its JSON.
+package struct ForwardedField: Sendable, Equatable {
+    package static let responseFormat = "response_format"
+
+    package let name: String
+    package let json: [UInt8]
+
+    package init(_ name: String, _ json: [UInt8]) {
+        self.name = name
+        self.json = json
     }
 }
 

@@ -31,10 +31,13 @@ package struct TextPiece: Sendable, Equatable {
     package var text: String
     /// The tokens of the text, as far as known. A token comes with the piece in which its text begins.
     package var tokens: [GeneratedToken]
+    /// Calls of functions that another server has separated from the text. A model on this machine writes them in the text.
+    package var toolCalls: [ToolCall]
 
-    package init(_ text: String, _ tokens: [GeneratedToken] = []) {
+    package init(_ text: String, _ tokens: [GeneratedToken] = [], toolCalls: [ToolCall] = []) {
         self.text = text
         self.tokens = tokens
+        self.toolCalls = toolCalls
     }
 }
 

@@ -1,4 +1,5 @@
 import Threads
+package import Tokenize
 
 /// The events of one generation as a sequence whose `next()` blocks.
 ///
@@ -42,6 +43,7 @@ package struct GenerationResult: Sendable, Equatable {
     package var start = GenerationStart()
     package var text = ""
     package var tokens: [GeneratedToken] = []
+    package var toolCalls: [ToolCall] = []
     package var end = GenerationEnd(.cancelled, promptTokens: 0, answerTokens: 0)
 
     package init() {}
@@ -52,6 +54,7 @@ package struct GenerationResult: Sendable, Equatable {
         case .piece(let piece):
             text += piece.text
             tokens += piece.tokens
+            toolCalls += piece.toolCalls
         case .ended(let end): self.end = end
         }
     }

@@ -74,9 +74,10 @@ package final class OpenAIBackend: ChatBackend {
     ) throws(GenerationError) -> any GenerationHandle {
         switch request.prompt {
         case .text(""), .tokens([]), .chat([]): throw .emptyPrompt
-        case .chat where request.tools != nil: throw .unsupported("tools are not supported with a model on another server.")
-        default:
-            if request.grammar != nil { throw .unsupported("structured output is not supported with a model on another server.") }
+        case .text, .tokens, .chat: break
+        }
+        if request.grammar != nil, !request.forwardedFields.contains(where: { $0.name == ForwardedField.responseFormat }) {
+            throw .unsupported("a grammar is not supported with a model on another server.")
         }
         let handle = Handle()
         do throws(ThreadError) {

@@ -20,7 +20,9 @@ struct OpenAIRequest {
             case .chat(let messages):
                 writer.key("messages")
                 writer.array { for message in messages { Self.write(message, to: &$0) } }
+                if let tools = request.tools { writer.key("tools"); writer.json(String(decoding: tools.json, as: UTF8.self)) }
             }
+            for field in request.forwardedFields { writer.key(field.name); writer.json(String(decoding: field.json, as: UTF8.self)) }
             writer.key("stream"); writer.boolean(true)
             writer.key("stream_options"); writer.object { $0.key("include_usage"); $0.boolean(true) }
             Self.write(config, isChat: isChat, to: &writer)
@@ -34,6 +36,12 @@ struct OpenAIRequest {
         writer.object {
             $0.key("role"); $0.string(message.role.rawValue)
             $0.key("content"); $0.string(message.text)
+            if let id = message.toolCallID { $0.key("tool_call_id"); $0.string(id) }
+            if message.toolCalls.isEmpty { return }
+            $0.key("tool_calls")
+            $0.array { list in
+                for call in message.toolCalls { list.toolCall(call.call, id: call.id) }
+            }
         }
     }
 

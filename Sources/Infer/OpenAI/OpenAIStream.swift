@@ -1,5 +1,6 @@
 import HTTPClient
 import JSON
+import Tokenize
 
 /// Parses the response of an OpenAI-compatible server into pieces of text and the end of the generation.
 ///
@@ -19,6 +20,7 @@ struct OpenAIStream: ~Copyable {
     private var isDone = false
     private var usage: (prompt: Int, answer: Int)?
     private var failure: RemoteError?
+    private var calls: [(name: String, arguments: [UInt8])] = []
     /// nil if whitespace is part of the answer.
     private var trimmed: TrimmedPieces?
 
@@ -43,8 +45,13 @@ struct OpenAIStream: ~Copyable {
 
     private var isStream: Bool { head.status == 200 && head.headers["content-type"]?.lowercased().contains("text/event-stream") ?? false }
 
-    /// The tokens after the last piece of text; nil if there are none. Call it once, at the end of the response.
-    mutating func finish() -> TextPiece? { trimmed?.finish() }
+    /// The tokens after the last piece of text, and the calls of functions; nil if there are none. Call it once, at the end of the
+    /// response.
+    mutating func finish() -> TextPiece? {
+        let last = trimmed?.finish()
+        if calls.isEmpty { return last }
+        return TextPiece("", last?.tokens ?? [], toolCalls: calls.map { ToolCall(name: $0.name, arguments: $0.arguments) })
+    }
 
     /// The end of the generation, without connection errors.
     var end: GenerationEnd {
@@ -79,6 +86,7 @@ struct OpenAIStream: ~Copyable {
             let text: String
             if let delta = choice["delta"] {
                 text = try delta.string("content", default: "")
+                if let calls = delta["tool_calls"]?.elements { try add(calls) }
             } else {
                 text = try choice.string("text", default: "")
             }
@@ -89,6 +97,27 @@ struct OpenAIStream: ~Copyable {
             if let piece = trimmed == nil ? piece : trimmed?.add(piece) { deliver(piece) }
         } catch { failure = .invalidResponse(address: address, reason: "the response is not valid: \(error)") }
     }
+
+    /// Adds parts of tool calls. The first part of a call has its name.
+    private mutating func add(_ parts: some Sequence<JSONElement>) throws(JSONError) {
+        for part in parts {
+            let index = part["index"]?.integer ?? calls.count, function = part["function"]
+            if index == calls.count, index < Self.maxCalls, let name = function?["name"]?.string, !name.isEmpty {
+                calls.append((name, []))
+            } else if !calls.indices.contains(index) {
+                return failure = .invalidResponse(address: address, reason: "tool call \(index) has no name")
+            }
+            pieceCount += 1
+            calls[index].arguments += function?["arguments"]?.bytes ?? []
+            guard calls[index].arguments.count <= Self.maxArguments else {
+                let reason = "the arguments of a tool call exceed \(Self.maxArguments >> 20) MB"
+                return failure = .invalidResponse(address: address, reason: reason)
+            }
+        }
+    }
+
+    private static let maxCalls = 128
+    private static let maxArguments = 1 << 20
 
     /// Parses `logprobs`: a list of objects in a chat completion, parallel lists in a text completion.
     private static func tokens(_ logprobs: JSONElement) -> [GeneratedToken] {

@@ -91,7 +91,7 @@ struct CompletionEncoder: Sendable {
 extension CompletionEncoder {
     private func write(_ answer: GenerationResult, _ index: Int, to list: inout JSONWriter) {
         let echo = request.echo(of: index)
-        let (content, calls) = request.tools.map { ToolCallReader.read(answer.text, $0) } ?? (answer.text, [])
+        let (content, calls) = request.tools.map { ToolCallReader.read(answer, $0) } ?? (answer.text, [])
         list.object { choice in
             choice.key("index"); choice.integer(index)
             if isChat {
@@ -145,18 +145,7 @@ extension CompletionEncoder {
     private func write(_ calls: [ToolCallReader.Call], withIndex: Bool, to message: inout JSONWriter) {
         message.key("tool_calls")
         message.array { list in
-            for call in calls {
-                list.object {
-                    if withIndex { $0.key("index"); $0.integer(call.index) }
-                    $0.key("id"); $0.string(call.id)
-                    $0.key("type"); $0.string("function")
-                    $0.key("function")
-                    $0.object {
-                        $0.key("name"); $0.string(call.call.name)
-                        $0.key("arguments"); $0.string(call.call.arguments)
-                    }
-                }
-            }
+            for call in calls { list.toolCall(call.call, id: call.id, index: withIndex ? call.index : nil) }
         }
     }
 

@@ -28,6 +28,7 @@ extension CompletionRequest {
             model,
             tools: tools,
             format: format,
+            forwardedFields: model.modelInfo == nil ? fields.forwarded(withTools: tools != nil) : [],
             maximumTokens: maxTokens,
             logProbabilities: wantsLogProbabilities ? alternatives ?? 0 : nil,
             maxAnswers: maxAnswers)
@@ -60,6 +61,7 @@ extension CompletionRequest {
         _ model: ServedModel,
         tools: Tools? = nil,
         format: Grammar? = nil,
+        forwardedFields: [ForwardedField] = [],
         maximumTokens: Int?,
         logProbabilities: Int?,
         maxAnswers: Int
@@ -78,6 +80,7 @@ extension CompletionRequest {
         self.echoes = echoes
         self.tools = tools
         self.format = format
+        self.forwardedFields = forwardedFields
         answersPerPrompt = n
         config = try SamplingFields.config(
             fields, for: model, maximumTokens: maximumTokens, logitBias: bias, logProbabilities: logProbabilities)
@@ -88,6 +91,12 @@ extension CompletionRequest {
 }
 
 extension RequestFields {
+    /// The fields that a model on another server gets as they are.
+    fileprivate func forwarded(withTools hasTools: Bool) -> [ForwardedField] {
+        let names = [ForwardedField.responseFormat] + (hasTools ? ["tool_choice", "parallel_tool_calls"] : [])
+        return names.compactMap { name in self[name].map { ForwardedField(name, $0.json) } }
+    }
+
     fileprivate func object(_ name: String) throws(APIError) -> RequestFields? {
         guard let value = self[name] else { return nil }
         guard value.kind == .object else { throw .invalid(name, "expected an object, found \(value.kind.rawValue).") }

@@ -10,7 +10,8 @@ struct CompletionRequest: Sendable {
     /// The functions that answers may call, and how the model writes calls.
     struct Tools: Sendable {
         let tools: ChatTools
-        let format: ToolCallFormat
+        /// nil for a model on another server, which separates them from the text.
+        let format: ToolCallFormat?
         /// `parallel_tool_calls`: false limits an answer to one call.
         let allowsSeveral: Bool
         /// With `tool_choice`: the calls that an answer must consist of. nil: it may call tools, or not.
@@ -29,6 +30,7 @@ struct CompletionRequest: Sendable {
     let tools: Tools?
     /// `response_format`: what answers must consist of. nil: any text.
     let format: Grammar?
+    let forwardedFields: [ForwardedField]
     /// `stream_options.include_usage`
     let includesUsage: Bool
 
@@ -41,6 +43,7 @@ struct CompletionRequest: Sendable {
         var request = GenerationRequest(prompts[answer / answersPerPrompt], config, policy: policy)
         request.tools = tools?.tools
         request.grammar = tools?.grammar ?? format
+        request.forwardedFields = forwardedFields
         return request
     }
 

@@ -85,7 +85,7 @@ final class CompletionResponder: Sendable {
     /// Streams a piece: its text, and tool calls that it completes.
     private func write(_ piece: TextPiece, offset: Int, isFirst: Bool, of answer: Int) {
         guard request.tools != nil else { return writeText(piece, offset, isFirst, answer) }
-        let (content, calls) = state.withLock { $0.toolCalls[answer].add(piece.text) }
+        let (content, calls) = state.withLock { $0.toolCalls[answer].add(piece) }
         writeText(TextPiece(content, piece.tokens), offset, isFirst, answer)
         if !calls.isEmpty { stream.write(encoder.event(.toolCalls(calls), of: answer), flush: true) }
     }

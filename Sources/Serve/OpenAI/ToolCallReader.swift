@@ -11,21 +11,26 @@ struct ToolCallReader: Sendable {
     }
 
     private let allowsSeveral: Bool
-    private var parser: ToolCallParser
+    /// nil if calls come apart from the text.
+    private var parser: ToolCallParser?
     private(set) var count = 0
 
     init(_ tools: CompletionRequest.Tools) {
         allowsSeveral = tools.allowsSeveral
-        parser = ToolCallParser(tools.format, names: tools.tools.names)
+        parser = tools.format.map { ToolCallParser($0, names: tools.tools.names) }
     }
 
-    mutating func add(_ text: String) -> (content: String, calls: [Call]) { output(parser.add(Array(text.utf8))) }
-    mutating func finish() -> (content: String, calls: [Call]) { output(parser.finish()) }
+    mutating func add(_ piece: TextPiece) -> (content: String, calls: [Call]) {
+        let text = Array(piece.text.utf8)
+        return output(parser?.add(text) ?? (text, piece.toolCalls))
+    }
+
+    mutating func finish() -> (content: String, calls: [Call]) { output(parser?.finish() ?? ([], [])) }
 
     /// The content and the calls of a whole answer.
-    static func read(_ text: String, _ tools: CompletionRequest.Tools) -> (content: String, calls: [Call]) {
+    static func read(_ answer: GenerationResult, _ tools: CompletionRequest.Tools) -> (content: String, calls: [Call]) {
         var reader = ToolCallReader(tools)
-        let first = reader.add(text), last = reader.finish()
+        let first = reader.add(TextPiece(answer.text, toolCalls: answer.toolCalls)), last = reader.finish()
         return (first.content + last.content, first.calls + last.calls)
     }
 

@@ -16,7 +16,7 @@ extension RequestFields {
         if tools == nil, case .required = try toolChoice() { throw .invalid("tool_choice", "expected together with tools only.") }
         if tools == nil, !messages.contains(where: \.concernsTools) { return nil }
         let field = tools == nil ? "messages" : "tools"
-        guard let info = model.modelInfo else { throw .invalid(field, "tools are not supported: the model runs on another server.") }
+        guard let info = model.modelInfo else { return try tools.flatMap { tools throws(APIError) in try forwarded(tools) } }
         guard let format = info.renderer?.toolCallFormat else {
             throw .invalid(field, "not supported: the chat template of \(model.name) has no tools whose calls can be read.")
         }
@@ -38,6 +38,12 @@ extension RequestFields {
             } catch { throw .invalid("tools\(error.path)", error.reason) }
             return CompletionRequest.Tools(tools: tools, format: format, allowsSeveral: allowsSeveral, grammar: grammar)
         }
+    }
+
+    /// Tools for a model on another server, which gets `tool_choice` and `parallel_tool_calls` as they are.
+    private func forwarded(_ tools: ChatTools) throws(APIError) -> CompletionRequest.Tools? {
+        if case .none = try toolChoice() { return nil }
+        return CompletionRequest.Tools(tools: tools, format: nil, allowsSeveral: true, grammar: nil)
     }
 
     private enum ToolChoice {

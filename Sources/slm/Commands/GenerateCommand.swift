@@ -61,7 +61,7 @@ extension Command {
 private struct GenerateCommand {
     private let options: GenerateOptions
     private let config: GenerationConfig
-    private let grammar: Grammar?
+    private let format: AnswerFormat?
 
     init(_ options: GenerateOptions) throws {
         if [options.prompt, options.user, options.prompts].count(where: { $0 != nil }) > 1 {
@@ -73,7 +73,7 @@ private struct GenerateCommand {
         if options.generation.sampling.logprobs != nil, !options.json { throw UsageError("slm generate: --logprobs needs --json.") }
         self.options = options
         config = try options.generation.config
-        grammar = try options.jsonSchema.map { try Grammar(jsonSchemaIn: $0) }
+        format = try options.jsonSchema.map { try AnswerFormat(jsonSchemaIn: $0) }
     }
 
     func run() throws {
@@ -109,7 +109,10 @@ private struct GenerateCommand {
         let system = generation.system.map { [Conversation.Message(.system, $0)] } ?? []
         let prompt: Prompt = options.user != nil || options.chat ? .chat(system + [.init(.user, text)]) : .text(text)
         var request = GenerationRequest(prompt, config, policy: generation.policy)
-        request.grammar = grammar
+        if let format {
+            request.grammar = format.grammar
+            request.forwardedFields = [format.field]
+        }
         return request
     }
 
@@ -151,12 +154,28 @@ private struct GenerateCommand {
     private func printable(_ text: String, _ wrap: inout WordWrap?) -> String { wrap?.add(text.printable) ?? text }
 }
 
-extension Grammar {
-    fileprivate init(jsonSchemaIn path: String) throws {
+/// JSON of a schema: for a model on this machine, and for one on another server.
+private struct AnswerFormat {
+    let grammar: Grammar
+    let field: ForwardedField
+
+    init(jsonSchemaIn path: String) throws {
         let text = try InputFile.contents(of: path)
         do {
             var parser = JSONParser()
-            self = try Grammar(jsonSchema: parser.parse(text), isStrict: true).afterOptionalSpace
+            let schema = try parser.parse(text)
+            grammar = try Grammar(jsonSchema: schema, isStrict: true).afterOptionalSpace
+            var writer = JSONWriter(.oneLine)
+            writer.object {
+                $0.key("type"); $0.string("json_schema")
+                $0.key("json_schema")
+                $0.object {
+                    $0.key("name"); $0.string("answer")
+                    $0.key("strict"); $0.boolean(true)
+                    $0.key("schema"); $0.element(schema)
+                }
+            }
+            field = ForwardedField(ForwardedField.responseFormat, writer.bytes)
         } catch let error as JSONSchemaError {
             throw CommandError(description: "\(path), at \(error.path.isEmpty ? "the whole schema" : error.path): \(error.reason)")
         } catch let error as JSONError {
