@@ -192,27 +192,39 @@ WEATHER = {"type": "function", "function": {"name": "weather", "description": "C
 
 
 def check_tools(slm, writer, folder):
-    """A function call and its result, as one object, as a stream, and with the client's own accumulation of chunks."""
+    """Tools and structured output, also through a server that has this one as its backend."""
     checkpoint = pathlib.Path(folder, "tools.h5")
     subprocess.run([writer, "tools", checkpoint], check=True)
-    with Server(slm, checkpoint, "--chats-per-minute", "0") as server, openai.OpenAI(base_url=server.url + "/v1", api_key="any", max_retries=0) as client:
-        request = {"model": "tools", "temperature": 0, "tools": [WEATHER], "messages": [{"role": "user", "content": "Weather in Rome?"}]}
-        choice = client.chat.completions.create(**request).choices[0]
-        call, = choice.message.tool_calls
-        assert choice.finish_reason == "tool_calls" and choice.message.content == "Let me look."
-        assert (call.type, call.function.name, json.loads(call.function.arguments)) == ("function", "weather", {"city": "Rome"})
-        history = request["messages"] + [choice.message.model_dump(exclude_none=True), {"role": "tool", "tool_call_id": call.id, "content": "sunny"}]
-        answer = client.chat.completions.create(**request | {"messages": history}).choices[0]
-        assert answer.finish_reason == "stop" and answer.message.content == "It is sunny in Rome." and answer.message.tool_calls is None
-        with client.chat.completions.stream(**request) as stream:
-            streamed = stream.get_final_completion().choices[0]
-        assert streamed.finish_reason == "tool_calls" and streamed.message.content == "Let me look."
-        assert json.loads(streamed.message.tool_calls[0].function.arguments) == {"city": "Rome"} and streamed.message.tool_calls[0].id
-        plain = client.chat.completions.create(**request, tool_choice="none").choices[0]
-        assert plain.finish_reason == "stop" and plain.message.content == "I cannot know."
-        refused(openai.BadRequestError, "tool_choice", lambda: client.chat.completions.create(**request, tool_choice="always"))
-        check_required_calls(client, request)
-        check_structured_output(client)
+    with Server(slm, checkpoint, "--chats-per-minute", "0") as server, Server(slm, None, "--chats-per-minute", "0", "--backend", f"openai:{server.url}") as front:
+        for url in (server.url, front.url):
+            with openai.OpenAI(base_url=url + "/v1", api_key="any", max_retries=0) as client:
+                request = {"model": client.models.list().data[0].id, "temperature": 0, "tools": [WEATHER], "messages": [{"role": "user", "content": "Weather in Rome?"}]}
+                check_calls(client, request)
+                check_required_calls(client, request)
+                check_structured_output(client, request["model"])
+        with openai.OpenAI(base_url=server.url + "/v1", api_key="any", max_retries=0) as client:
+            strict = {"type": "json_schema", "json_schema": {"name": "x", "strict": True, "schema": {"properties": {"a": {"pattern": "x"}}}}}
+            question = {"model": "tools", "messages": [{"role": "user", "content": "Hello"}]}
+            refused(openai.BadRequestError, "response_format.json_schema.schema.properties.a.pattern",
+                    lambda: client.chat.completions.create(**question, response_format=strict))
+
+
+def check_calls(client, request):
+    """A function call and its result, as one object, as a stream, and with the client's own accumulation of chunks."""
+    choice = client.chat.completions.create(**request).choices[0]
+    call, = choice.message.tool_calls
+    assert choice.finish_reason == "tool_calls" and choice.message.content == "Let me look."
+    assert (call.type, call.function.name, json.loads(call.function.arguments)) == ("function", "weather", {"city": "Rome"})
+    history = request["messages"] + [choice.message.model_dump(exclude_none=True), {"role": "tool", "tool_call_id": call.id, "content": "sunny"}]
+    answer = client.chat.completions.create(**request | {"messages": history}).choices[0]
+    assert answer.finish_reason == "stop" and answer.message.content == "It is sunny in Rome." and answer.message.tool_calls is None
+    with client.chat.completions.stream(**request) as stream:
+        streamed = stream.get_final_completion().choices[0]
+    assert streamed.finish_reason == "tool_calls" and streamed.message.content == "Let me look."
+    assert json.loads(streamed.message.tool_calls[0].function.arguments) == {"city": "Rome"} and streamed.message.tool_calls[0].id
+    plain = client.chat.completions.create(**request, tool_choice="none").choices[0]
+    assert plain.finish_reason == "stop" and plain.message.content == "I cannot know."
+    refused(openai.BadRequestError, "tool_choice", lambda: client.chat.completions.create(**request, tool_choice="always"))
 
 
 def check_required_calls(client, request):
@@ -249,12 +261,12 @@ SCHEMAS = [
 ]
 
 
-def check_structured_output(client):
+def check_structured_output(client, model):
     """What the model says at random is valid with each schema, by the library jsonschema; the client parses it into its own types."""
     question = [{"role": "user", "content": "Where is the Colosseum?"}]
 
     def ask(**fields):
-        return client.chat.completions.create(model="tools", messages=question, temperature=2, max_tokens=500, **fields).choices[0]
+        return client.chat.completions.create(model=model, messages=question, temperature=2, max_tokens=500, **fields).choices[0]
 
     stopped = 0
     for schema in SCHEMAS:
@@ -271,15 +283,12 @@ def check_structured_output(client):
         assert choice.finish_reason == "length" or isinstance(json.loads(choice.message.content), dict), choice
     parsed = 0
     for seed in range(10):
-        fields = {"model": "tools", "messages": question, "temperature": 2, "max_tokens": 500, "seed": seed}
+        fields = {"model": model, "messages": question, "temperature": 2, "max_tokens": 500, "seed": seed}
         try:
             parsed += isinstance(client.chat.completions.parse(**fields, response_format=Place).choices[0].message.parsed, Place)
         except openai.LengthFinishReasonError:
             pass
     assert parsed >= 3, parsed
-    strict = {"type": "json_schema", "json_schema": {"name": "x", "strict": True, "schema": {"properties": {"a": {"pattern": "x"}}}}}
-    refused(openai.BadRequestError, "response_format.json_schema.schema.properties.a.pattern", lambda: ask(response_format=strict))
-
 
 def check_adapters(slm, writer, folder):
     """LoRA adapters of one model, chosen by its name; many requests to all of them at once; reloading."""
@@ -349,7 +358,7 @@ def main():
         check_keys(slm, checkpoint)
         check_tools(slm, writer, folder)
         check_adapters(slm, writer, folder)
-    print(f"OpenAI's client {openai.__version__}: chats, texts, tokens, streams, errors, API keys, tools, LoRA adapters; slm generate as a client")
+    print(f"OpenAI's client {openai.__version__}: chats, texts, tokens, streams, errors, API keys, tools and structured output (also with a server as the backend), LoRA adapters; slm generate as a client")
 
 
 if __name__ == "__main__":
