@@ -36,7 +36,7 @@ extension Checkpoint {
             rows.isTransposed = part.isTransposed
             rows.order = part.order.map { order in
                 var inverse = [Int32](repeating: 0, count: order.count)
-                for (row, own) in order.enumerated() { inverse[own] = Int32(row) }
+                for row in 0..<order.count { inverse[order[row]] = Int32(row) }
                 return inverse
             }
             return rows

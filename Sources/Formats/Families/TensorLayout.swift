@@ -42,46 +42,45 @@ struct TensorLayout {
     }
 }
 
-/// The order of the rows of queries, keys and values in a file: for each of its rows, that of slm. nil if they are the same.
+/// The order of the rows of queries, keys and values in a file. nil if it is that of slm.
 private struct QueryKeyRows {
     let heights: [Int]
-    private(set) var queries: [Int]?, keys: [Int]?
+    private(set) var queries: RowOrder?, keys: RowOrder?
     /// Of queries, keys and values in one tensor.
-    private(set) var all: [Int]?
+    private(set) var all: RowOrder?
 
     init(_ configuration: GPTConfiguration, _ names: TensorNames) {
         let heads = AttentionHeads(configuration.heads, keys: configuration.keyValueHeads, width: configuration.headWidth), D = heads.width
         heights = [heads.queryWidth, heads.keyWidth, heads.keyWidth]
-        let channels = Self.channels(names.rotaryOrder, width: D, rotating: min(configuration.rotary.width ?? D, D))
-        let isSame = configuration.positions != .rotary || channels == Array(0..<D)
-        func row(_ i: Int) -> Int { isSame ? i : i / D * D + channels[i % D] }
+        let order = names.rotaryOrder, R = min(configuration.rotary.width ?? D, D)
+        func channel(_ i: Int) -> Int { Self.channel(i, order, width: D, rotating: R) }
+        let isSame = configuration.positions != .rotary || (0..<D).allSatisfy { channel($0) == $0 }
+        func row(_ i: Int) -> Int { isSame ? i : i / D * D + channel(i % D) }
         if !isSame {
-            queries = (0..<heads.queryWidth).map(row)
-            keys = (0..<heads.keyWidth).map(row)
+            queries = RowOrder(count: heads.queryWidth, row)
+            keys = RowOrder(count: heads.keyWidth, row)
         }
         let positioned = heads.queryWidth + heads.keyWidth
         if names.alternatesHeads {
             // Of a head: D queries, D keys, D values. There are as many heads of each.
-            all = (0..<heads.rowWidth).map { i in
+            all = RowOrder(count: heads.rowWidth) { i in
                 let own = i / D % 3 * heads.queryWidth + i / (3 * D) * D + i % D
                 return own < positioned ? row(own) : own
             }
         } else if !isSame {
-            all = (0..<heads.rowWidth).map { $0 < positioned ? row($0) : $0 }
+            all = RowOrder(count: heads.rowWidth) { $0 < positioned ? row($0) : $0 }
         }
     }
 
-    /// The channel in slm of each channel of a head in the file.
-    private static func channels(_ order: TensorNames.RotaryOrder, width D: Int, rotating R: Int) -> [Int] {
+    /// The channel in slm of a channel of a head in the file.
+    private static func channel(_ i: Int, _ order: TensorNames.RotaryOrder, width D: Int, rotating R: Int) -> Int {
         switch order {
-        case .halves: return Array(0..<D)
-        case .neighbors: return (0..<D).map { $0 % 2 * (D / 2) + $0 / 2 }
+        case .halves: return i
+        case .neighbors: return i % 2 * (D / 2) + i / 2
         case .halvesOfRotating:
             // slm keeps the channels that do not rotate at the end of each half.
-            return (0..<D).map { i in
-                if i < R { return i < R / 2 ? i : i - R / 2 + D / 2 }
-                return i - R < (D - R) / 2 ? R / 2 + i - R : i
-            }
+            if i < R { return i < R / 2 ? i : i - R / 2 + D / 2 }
+            return i - R < (D - R) / 2 ? R / 2 + i - R : i
         }
     }
 }

@@ -7,8 +7,8 @@ struct TensorPart {
     var shape: [Int]
     /// The rows of the parameter. A parameter with one dimension has rows of one number.
     let rows: Range<Int>
-    /// For each row in the file, that of the part; nil if they are in the same order.
-    var order: [Int]?
+    /// nil if the rows have the same order in the file.
+    var order: RowOrder?
     var isTransposed = false
     /// What the parameter's numbers have more than the file's.
     var offset: Float = 0
@@ -69,4 +69,18 @@ struct TensorPart {
             }
         }
     }
+}
+
+/// For each row of a tensor in a file, that of the part of a parameter. A row is computed when it is asked for, because the sizes in a
+/// damaged file are checked against its tensors only after their layout is known.
+struct RowOrder {
+    let count: Int
+    private let row: (Int) -> Int
+
+    init(count: Int, _ row: @escaping (Int) -> Int) {
+        self.count = count
+        self.row = row
+    }
+
+    subscript(_ index: Int) -> Int { row(index) }
 }

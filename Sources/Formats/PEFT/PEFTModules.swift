@@ -15,7 +15,7 @@ struct PEFTModules {
         let shortName: String
         let rows: Range<Int>
         /// For each row in the file, that of the part; nil if they are in the same order.
-        let order: [Int]?
+        let order: RowOrder?
     }
 
     struct Layer {

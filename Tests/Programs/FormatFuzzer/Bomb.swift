@@ -54,6 +54,13 @@ struct Bomb {
                 file.set("tokenizer.ggml.merges", GGUFBytes.texts(["1 0", "1 1", "1 2"]))
             },
             bomb("merges of one token") { $0.set("tokenizer.ggml.merges", GGUFBytes.texts([String](repeating: "a b", count: count))) },
+            bomb("a wide head") { file in
+                file.set("general.architecture", GGUFBytes.text("llama"))
+                let sizes = ["block_count": 1, "context_length": 8, "feed_forward_length": 8, "attention.head_count": 1, "vocab_size": 4]
+                for (key, size) in sizes { file.set("llama." + key, GGUFBytes.u32(size)) }
+                file.set("llama.embedding_length", GGUFBytes.u32(1 << 20))
+                file.set("llama.attention.layer_norm_rms_epsilon", GGUFBytes.f32(1e-5))
+            },
             bomb("a string of 2 GB in an array") { $0.set("a", GGUFBytes.array(8, count: 1, GGUFBytes.little(UInt64(2) << 30))) },
         ]
     }
@@ -70,6 +77,8 @@ struct Bomb {
 
     private static var json: [Bomb] {
         func bomb(_ name: String, _ text: String) -> Bomb { Bomb("config.json, " + name, folder: ["config.json": text], header: "{}") }
+        let sizes = #""num_hidden_layers":1024,"num_attention_heads":1,"hidden_size":1048576,"intermediate_size":1048576,"#
+            + #""max_position_embeddings":16777216,"vocab_size":16777216"#
         return [
             bomb("brackets", String(repeating: "[", count: 10 * count)),
             bomb("nesting", String(repeating: "{\"a\":", count: count) + String(repeating: "}", count: count)),
@@ -77,6 +86,8 @@ struct Bomb {
             bomb(
                 "a model of a thousand terabytes",
                 #"{"n_layer":1024,"n_head":1,"n_embd":1048576,"n_positions":16777216,"vocab_size":16777216}"#),
+            bomb("a Llama of a thousand terabytes", #"{"model_type":"llama","num_key_value_heads":1,\#(sizes)}"#),
+            bomb("a GPT-NeoX of a thousand terabytes", #"{"model_type":"gpt_neox","rotary_pct":0.25,\#(sizes)}"#),
         ]
     }
 
