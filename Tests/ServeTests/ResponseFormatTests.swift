@@ -6,7 +6,7 @@ import Serve
 import TestSupport
 import Testing
 
-/// `response_format` in `/v1/chat/completions`.
+/// `response_format` in `/v1/chat/completions` and `/v1/completions`.
 @Suite struct ResponseFormatTests {
     private let folder = TemporaryFolder()
     private let server: TestServer
@@ -36,6 +36,16 @@ import Testing
             let value = try parser.parse(try #require(choice["message"]?["content"]?.bytes))
             #expect(["Rome", "Paris"].contains(value["city"]?.string) && value["size"]?.integer != nil, "\(answer.text)")
         }
+    }
+
+    @Test(arguments: [false, true])
+    func `a completed text has the form of a schema, also behind another server`(isBehind: Bool) throws {
+        let address = "http://127.0.0.1:\(server.port)"
+        let asked = isBehind ? try TestServer(OpenAIBackend(address: address, model: nil, key: nil)) : server
+        let body = #"{"prompt":"Rome","response_format":{"type":"json_schema","json_schema":{"schema":{"enum":[7,"x"]}}}}"#
+        let answer = try #require(asked.connect().post("/v1/completions", body))
+        let text = try answer.json()["choices"]?.elements?.first { _ in true }?["text"]?.string
+        #expect(["7", #""x""#].contains(text?.filter { $0 != " " }), "\(answer.text)")
     }
 
     @Test func `text is any text, and a cached answer does not replace JSON`() throws {

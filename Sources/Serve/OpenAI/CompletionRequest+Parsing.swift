@@ -28,7 +28,6 @@ extension CompletionRequest {
             model,
             tools: tools,
             format: format,
-            forwardedFields: model.modelInfo == nil ? fields.forwarded(withTools: tools != nil) : [],
             maximumTokens: maxTokens,
             logProbabilities: wantsLogProbabilities ? alternatives ?? 0 : nil,
             maxAnswers: maxAnswers)
@@ -48,6 +47,7 @@ extension CompletionRequest {
             prompts,
             echoes: echo ? try prompts.map { prompt throws(APIError) in try prompt.text(for: model) } : [],
             model,
+            format: try fields.responseFormat(for: model),
             maximumTokens: try fields.integer("max_tokens"),
             logProbabilities: alternatives,
             maxAnswers: maxAnswers)
@@ -60,8 +60,7 @@ extension CompletionRequest {
         echoes: [String],
         _ model: ServedModel,
         tools: Tools? = nil,
-        format: Grammar? = nil,
-        forwardedFields: [ForwardedField] = [],
+        format: Grammar?,
         maximumTokens: Int?,
         logProbabilities: Int?,
         maxAnswers: Int
@@ -80,7 +79,7 @@ extension CompletionRequest {
         self.echoes = echoes
         self.tools = tools
         self.format = format
-        self.forwardedFields = forwardedFields
+        forwardedFields = model.modelInfo == nil ? fields.forwarded(withTools: tools != nil) : []
         answersPerPrompt = n
         config = try SamplingFields.config(
             fields, for: model, maximumTokens: maximumTokens, logitBias: bias, logProbabilities: logProbabilities)
