@@ -60,6 +60,11 @@ struct RunSupervision {
         // After the lock: what the process wrote before it ended is read, too.
         let isNew = try state.log.read()
         if watched[run.id] == nil { state.savedStep = state.log.lastSavedStep }
+        // Also of a run that ended since the last look.
+        if !state.hasTokens, let tokens = state.log.tokens {
+            state.hasTokens = try store.setTokens(tokens, of: run.id, by: server)
+            run = try store.trainingRun(run.id)
+        }
         if !isRunning {
             let ending = state.child?.takeEnding()
             state.child = nil
@@ -89,9 +94,6 @@ struct RunSupervision {
     private func publish(_ run: TrainingRunRecord, _ files: RunFiles, _ state: inout WatchedRun) throws {
         let now = ContinuousClock.now, progress = state.log.progress(hasEnded: false)
         if let last = state.published, last.progress == progress || last.at + .seconds(1) > now { return }
-        if !state.hasTokens, let tokens = state.log.tokens {
-            state.hasTokens = try store.setTokens(tokens, of: run.id, by: server)
-        }
         var output: TrainingRunOutput?
         if state.outputAt.map({ $0 + .seconds(2) <= now }) ?? true {
             output = self.output(files, state.log)
