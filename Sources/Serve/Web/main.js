@@ -8,7 +8,7 @@ import { Connection } from "./connection.js";
 import { saveGuestMessages } from "./conversation.js";
 import { byId } from "./dom.js";
 import { download, FORMATS } from "./export.js";
-import { closeDrawer, drawerIsOpen, prepareLayout, showSidebar, showTitle, toggleSidebar } from "./layout.js";
+import { closeDrawer, drawerIsOpen, prepareLayout, showSidebar, toggleSidebar } from "./layout.js";
 import { openMenu } from "./menu.js";
 import { Page } from "./page.js";
 import { Session } from "./session.js";
@@ -88,7 +88,7 @@ sidebar.addEventListener("renamed", (event) => {
   const { id, title } = /** @type {CustomEvent} */ (event).detail;
   if (id !== page.conversation.id) return;
   page.conversation.title = title;
-  showTitle(title);
+  page.showChatTitle(title);
 });
 
 /** Shows what the server has said about itself. */

@@ -226,8 +226,7 @@ export class Page {
     this.thread.show(conversation.messages);
     this.composer.setBusy(conversation.isAnswering);
     showContext(conversation.context);
-    // An answer may end while another page is shown.
-    if (!byId("chat").hidden) {
+    if (this.#showsChat) {
       showTitle(conversation.title);
       this.sidebar.mark(conversation.id ?? "");
       byId("export").hidden = conversation.messages.length === 0;
@@ -235,9 +234,17 @@ export class Page {
     this.settingsChanged();
   }
 
+  /** Whether the conversation is what is shown. An answer may begin or end while another page is. */
+  get #showsChat() { return !byId("chat").hidden; }
+
+  /** Shows the title of the open conversation, unless another page is shown, which keeps its own. @param {string} title */
+  showChatTitle(title) {
+    if (this.#showsChat) showTitle(title);
+  }
+
   /** @param {Conversation} conversation */
   async #load(conversation) {
-    showTitle("");
+    this.showChatTitle("");
     byId("welcome").hidden = true;
     this.thread.list.hidden = false;
     this.thread.list.replaceChildren(skeleton());
@@ -254,7 +261,7 @@ export class Page {
   #showLoadError(error) {
     this.failedToLoad = true;
     const missing = error instanceof APIError && error.status === 404;
-    showTitle(missing ? "Not found" : "Could not be loaded");
+    this.showChatTitle(missing ? "Not found" : "Could not be loaded");
     const message = missing ? "This conversation does not exist or belongs to another user." : error.message;
     const onclick = () => (missing ? this.go("#/") : this.#open(this.conversation.id ?? ""));
     const button = el("button", { type: "button", onclick }, missing ? "New chat" : "Try again");
@@ -276,9 +283,11 @@ export class Page {
     draft(id).value = draft("new").value;
     draft("new").value = "";
     this.composer.key = id;
-    history.replaceState(null, "", "#/c/" + encodeURIComponent(id));
-    showTitle(this.conversation.title);
-    this.sidebar.current = id;
+    if (this.#showsChat) {
+      history.replaceState(null, "", "#/c/" + encodeURIComponent(id));
+      showTitle(this.conversation.title);
+      this.sidebar.current = id;
+    }
     this.sidebar.load();
     this.tabs.announce(id);
   }
@@ -297,7 +306,7 @@ export class Page {
     const found = await this.api.get("/api/conversations/" + encodeURIComponent(conversation.id)).catch(() => null);
     if (!found || !canReload()) return;
     conversation.title = found.title;
-    showTitle(found.title);
+    this.showChatTitle(found.title);
     const keys = (/** @type {Message[]} */ messages) => JSON.stringify(messages.map(
       ({ id, content, alternatives, rating, correction }) => [id, content, alternatives, rating, correction]));
     const settings = JSON.stringify([found.system_prompt ?? "", found.model ?? "", found.training ?? true]);

@@ -127,7 +127,8 @@ export function openDialog(title, body, { foot = [], onclose } = {}) {
   dialog.addEventListener("click", (/** @type {Event} */ event) => { if (event.target === dialog) dialog.close(); });
   dialog.addEventListener("close", () => {
     dialog.remove();
-    if (returnFocus?.isConnected) returnFocus.focus();
+    // The browser has returned the focus. This event comes later: the person may already be elsewhere.
+    if (document.activeElement === document.body && returnFocus?.isConnected) returnFocus.focus();
     onclose?.(dialog.returnValue);
   });
   (document.getElementById("training-area") ?? document.body).append(dialog);
