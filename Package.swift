@@ -168,7 +168,7 @@ let package = Package(
         // Tests, one target per module.
         tests("KernelsTests", ["TestSupport", "Kernels", "CKernels", "Platform", "Files"]),
         tests("DistributedTests", ["TestSupport", "Distributed", "Kernels", "Random", "Threads"]),
-        tests("AutogradTests", ["TestSupport", "Autograd", "Kernels"]),
+        tests("AutogradTests", ["TestSupport", "Autograd", "Kernels", "Files"]),
         tests("ModelTests", ["TestSupport", "Model", "Autograd", "Kernels"]),
         tests("Base64Tests", ["TestSupport", "Base64"]),
         tests("JSONTests", ["TestSupport", "JSON"]),

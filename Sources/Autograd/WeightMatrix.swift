@@ -27,7 +27,7 @@ enum WeightMatrix {
     /// Whether the sums of a product x·W are computed in parts.
     var isSummedInBlocks: Bool {
         guard case .quantized(let weights) = self, weights.bfloat16 == nil else { return false }
-        return weights.outputs > (weights.storedRows == nil ? Self.summedRows : 0)
+        return weights.outputs > Self.summedRows
     }
 
     /// Calls `body` with blocks of whole rows, in order: all rows, or a few that are overwritten by the next ones.
@@ -56,26 +56,20 @@ enum WeightMatrix {
         }
     }
 
-    /// Widens blocks of at most `size`, of whole rows for weights of another program's file.
+    /// Widens blocks of at most `size`.
     private func forEachBlock(
         of size: (rows: Int, columns: Int), on processor: Processor, as type: DataType,
         _ body: (_ rows: Range<Int>, _ columns: Range<Int>, _ block: Matrix) -> Void
     ) {
         guard case .quantized(let weights) = self else { return }
-        let (O, I) = (weights.outputs, weights.inputs)
-        let isStored = weights.storedRows != nil, type = isStored ? .float32 : type
-        let C = isStored || size.columns >= I ? I : max(64, size.columns / 64 * 64)
-        let R = max(1, min(O, isStored ? Self.blockBytes / (4 * max(I, 1)) : size.rows))
+        let (O, I) = (weights.outputs, weights.inputs), together = QuantizedWeights.columnsTogether
+        let C = size.columns >= I ? I : max(together, size.columns / together * together), R = max(1, min(O, size.rows))
         let widened = processor.buffer(of: R * C, type)
         for left in stride(from: 0, to: I, by: max(C, 1)) {
             let columns = left..<min(left + C, I)
             for top in stride(from: 0, to: O, by: R) {
                 let rows = top..<min(top + R, O), values = widened[0..<rows.count * columns.count]
-                if isStored {
-                    processor.dequantize(weights, rows: rows, into: values)
-                } else {
-                    processor.dequantize(codes: weights, rows: rows, columns: columns, into: values)
-                }
+                processor.dequantize(weights, rows: rows, columns: columns, into: values)
                 body(rows, columns, Matrix(values, rows: rows.count, columns: columns.count))
             }
         }

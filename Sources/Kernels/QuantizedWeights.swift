@@ -83,6 +83,9 @@ package struct QuantizedWeights {
         return part.row(rows.lowerBound, inputs: inputs)
     }
 
+    /// Columns at multiples of this begin a group with a scale of its own, in codes and in every ``StoredFormat``.
+    package static let columnsTogether = 256
+
     /// Bytes of the codes of one row.
     package static func codeBytes(_ precision: WeightPrecision, inputs: Int) -> Int {
         switch precision {
@@ -146,42 +149,23 @@ extension Processor {
         return QuantizedWeights(precision, outputs: O, inputs: I, codes: codes, scales: scales, inputScales: packed.inputScales)
     }
 
-    /// Writes the dequantized weights [O, I].
-    package func dequantize(_ weights: QuantizedWeights, into values: Buffer) {
-        dequantize(weights, rows: 0..<weights.outputs, into: values)
-    }
-
-    /// Writes some rows of the dequantized weights.
-    package func dequantize(_ weights: QuantizedWeights, rows: Range<Int>, into values: Buffer) {
-        let I = weights.inputs
-        require(
-            rows.lowerBound >= 0 && rows.upperBound <= weights.outputs && values.count == rows.count * I,
-            "dequantize: rows \(rows) of [\(weights.outputs), \(I)] into \(values.count) elements")
-        measured("dequantize", bytes: rows.count * weights.rowBytes + 4 * values.count) {
-            split(rows.count, atLeast: 64) { part in
-                dequantize(weights, from: rows.lowerBound + part.lowerBound, count: part.count, into: values.floats + part.lowerBound * I)
-            }
-        }
-    }
-
-    /// Writes some rows and columns of the weights that codes stand for, in f32 or rounded to bf16.
+    /// Writes the dequantized weights, or some rows and columns of them, in f32 or rounded to bf16.
     ///
-    /// - Parameter columns: Begin at a multiple of the 64 inputs that have a scale in common.
-    package func dequantize(codes weights: QuantizedWeights, rows: Range<Int>, columns: Range<Int>, into values: Buffer) {
-        let (I, group, width) = (weights.inputs, Int(SLM_GROUP), values.type.size), first = columns.lowerBound
+    /// - Parameter columns: Begin at a multiple of ``QuantizedWeights/columnsTogether``.
+    package func dequantize(
+        _ weights: QuantizedWeights, rows: Range<Int>? = nil, columns: Range<Int>? = nil, into values: Buffer
+    ) {
+        let (O, I) = (weights.outputs, weights.inputs), rows = rows ?? 0..<O, columns = columns ?? 0..<I
         require(
-            0 <= rows.lowerBound && rows.upperBound <= weights.outputs && 0 <= first && columns.upperBound <= I && first % group == 0
-                && values.count == rows.count * columns.count,
-            "dequantize: rows \(rows) and columns \(columns) of [\(weights.outputs), \(I)] into \(values.count) elements")
-        let codes = weights.codes.bytes + QuantizedWeights.codeBytes(weights.precision, inputs: first)
-        let scales = weights.scales.floats + first / group, groups = QuantizedWeights.groups(inputs: I)
-        let inputScales = weights.inputScales.map { $0.floats + first }
-        measured("dequantize", bytes: values.count * weights.rowBytes / I + width * values.count) {
+            0 <= rows.lowerBound && rows.upperBound <= O && 0 <= columns.lowerBound && columns.upperBound <= I
+                && columns.lowerBound % QuantizedWeights.columnsTogether == 0 && values.count == rows.count * columns.count,
+            "dequantize: rows \(rows) and columns \(columns) of [\(O), \(I)] into \(values.count) elements")
+        let width = values.type.size
+        measured("dequantize", bytes: values.count * weights.rowBytes / max(I, 1) + width * values.count) {
             split(rows.count, atLeast: 64) { part in
-                let row = rows.lowerBound + part.lowerBound
-                table.weights_dequantize(
-                    weights.precision.code, codes + row * weights.rowBytes, scales + row * groups, inputScales, part.count, I,
-                    columns.count, values.pointer + part.lowerBound * columns.count * width, values.type.code)
+                dequantize(
+                    weights, rows: rows.lowerBound + part.lowerBound..<rows.lowerBound + part.upperBound, columns: columns,
+                    into: values.pointer + part.lowerBound * columns.count * width, as: values.type)
             }
         }
     }
@@ -193,36 +177,45 @@ extension Processor {
         ids.readIDs { ids in
             for n in ids.indices {
                 require(ids[n] >= 0 && ids[n] < weights.outputs, "embed: id \(ids[n]) at \(n), in a table of \(weights.outputs)")
-                dequantize(weights, from: Int(ids[n]), count: 1, into: y.floats + n * I)
+                dequantize(weights, row: Int(ids[n]), into: y.floats + n * I)
             }
         }
     }
 
-    func dequantize(_ weights: QuantizedWeights, from row: Int, count: Int, into values: UnsafeMutablePointer<Float>) {
-        if let stored = weights.storedRows {
-            for part in stored where part.rows.overlaps(row..<row + count) {
-                let wanted = (row..<row + count).clamped(to: part.rows)
-                let target = values + (wanted.lowerBound - row) * weights.inputs
-                part.read(wanted, inputs: weights.inputs, into: target, with: table.read_stored)
-            }
-            return
+    func dequantize(_ weights: QuantizedWeights, row: Int, into values: UnsafeMutablePointer<Float>) {
+        dequantize(weights, rows: row..<row + 1, columns: 0..<weights.inputs, into: values, as: .float32)
+    }
+
+    func dequantize(
+        _ weights: QuantizedWeights, rows: Range<Int>, columns: Range<Int>, into values: UnsafeMutableRawPointer, as type: DataType
+    ) {
+        guard let stored = weights.storedRows else {
+            let codes = weights.codes.pointer + rows.lowerBound * weights.rowBytes
+            let scales = weights.scales.floats + rows.lowerBound * weights.scales.count / weights.outputs
+            return decode(weights, codes, scales, rows: rows.count, columns: columns, into: values, as: type)
         }
-        let groups = weights.scales.count / weights.outputs
-        decode(weights, weights.codes.pointer + row * weights.rowBytes, weights.scales.floats + row * groups, count: count, into: values)
+        for part in stored where part.rows.overlaps(rows) {
+            let wanted = rows.clamped(to: part.rows)
+            let target = values + (wanted.lowerBound - rows.lowerBound) * columns.count * type.size
+            part.read(wanted, columns: columns, inputs: weights.inputs, into: target, as: type, with: table.read_stored)
+        }
     }
 
     /// Decodes rows of `weights`, or copies of them: bf16 numbers, or codes and their scales.
     func decode(
-        _ weights: QuantizedWeights, _ codes: UnsafeRawPointer, _ scales: UnsafePointer<Float>, count: Int,
-        into values: UnsafeMutablePointer<Float>
+        _ weights: QuantizedWeights, _ codes: UnsafeRawPointer, _ scales: UnsafePointer<Float>, rows: Int, columns: Range<Int>,
+        into values: UnsafeMutableRawPointer, as type: DataType
     ) {
+        let I = weights.inputs, first = columns.lowerBound, codes = codes + QuantizedWeights.codeBytes(weights.precision, inputs: first)
         if weights.precision == .bfloat16 {
-            let numbers = codes.assumingMemoryBound(to: UInt16.self)
-            for i in 0..<count * weights.inputs { values[i] = Float(bitPattern: UInt32(numbers[i]) << 16) }
+            for n in 0..<rows {
+                table.read_stored(
+                    Int32(SLM_STORED_BF16), codes + n * weights.rowBytes, columns.count, values + n * columns.count * type.size, type.code)
+            }
         } else {
             table.weights_dequantize(
-                weights.precision.code, codes.assumingMemoryBound(to: UInt8.self), scales, weights.inputScales?.floats, count,
-                weights.inputs, weights.inputs, values, DataType.float32.code)
+                weights.precision.code, codes.assumingMemoryBound(to: UInt8.self), scales + first / Int(SLM_GROUP),
+                weights.inputScales.map { $0.floats + first }, rows, I, columns.count, values, type.code)
         }
     }
 }

@@ -51,7 +51,7 @@ package enum StoredFormat: UInt32, CaseIterable, Sendable {
             numbers.withUnsafeMutableBufferPointer { numbers in
                 guard let from = bytes.baseAddress, let to = numbers.baseAddress else { return }
                 guard let kernels = slm_kernels_named("plain") else { fatalError("every build has the plain kernels") }
-                kernels.pointee.read_stored(Int32(rawValue), from, count, to)
+                kernels.pointee.read_stored(Int32(rawValue), from, count, to, DataType.float32.code)
             }
         }
     }

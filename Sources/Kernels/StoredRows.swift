@@ -43,25 +43,48 @@ package struct StoredRows {
         return range.lowerBound + (order.map { Int($0[own]) } ?? own) * rowBytes(I)
     }
 
-    /// The kernel that reads blocks.
-    typealias Reader = @convention(c) (Int32, UnsafeRawPointer?, Int, UnsafeMutablePointer<Float>?) -> Void
+    /// The kernel that reads blocks, as f32 or bf16.
+    typealias Reader = @convention(c) (Int32, UnsafeRawPointer?, Int, UnsafeMutableRawPointer?, Int32) -> Void
 
-    /// Reads rows of the matrix, which must be among these, into [rows, I].
-    func read(_ wanted: Range<Int>, inputs I: Int, into values: UnsafeMutablePointer<Float>, with reader: Reader) {
-        if isTransposed { return readColumns(wanted, inputs: I, into: values, with: reader) }
-        let format = Int32(format.rawValue)
-        if order == nil { return reader(format, row(wanted.lowerBound, inputs: I), wanted.count * I, values) }
-        for (n, index) in wanted.enumerated() { reader(format, row(index, inputs: I), I, values + n * I) }
+    /// Reads rows of the matrix, which must be among these, into [rows, columns] of a type.
+    ///
+    /// - Parameter columns: Whole blocks.
+    func read(
+        _ wanted: Range<Int>, columns: Range<Int>, inputs I: Int, into values: UnsafeMutableRawPointer, as type: DataType,
+        with reader: Reader
+    ) {
+        if isTransposed {
+            let C = columns.count
+            if type == .float32 {
+                readColumns(wanted, columns, as: type, with: reader) { values.assumingMemoryBound(to: Float.self)[$0 * C + $1] = $2 }
+            } else {
+                readColumns(wanted, columns, as: type, with: reader) { values.assumingMemoryBound(to: UInt16.self)[$0 * C + $1] = $2 }
+            }
+            return
+        }
+        let code = Int32(format.rawValue)
+        if order == nil && columns.count == I {
+            return reader(code, row(wanted.lowerBound, inputs: I), wanted.count * I, values, type.code)
+        }
+        for (n, index) in wanted.enumerated() {
+            let from = row(index, inputs: I) + rowBytes(columns.lowerBound)
+            reader(code, from, columns.count, values + n * columns.count * type.size, type.code)
+        }
     }
 
-    private func readColumns(_ wanted: Range<Int>, inputs I: Int, into values: UnsafeMutablePointer<Float>, with reader: Reader) {
+    /// Reads columns of the matrix, each of which is a part of a row of the tensor, and calls `body` with each number.
+    private func readColumns<Number: BitwiseCopyable>(
+        _ wanted: Range<Int>, _ columns: Range<Int>, as type: DataType, with reader: Reader,
+        _ body: (_ row: Int, _ column: Int, Number) -> Void
+    ) {
         guard let start = file.baseAddress else { fatalError("\(file.path): an empty file has no rows") }
         let size = format.blockSize, first = wanted.lowerBound - rows.lowerBound
-        withUnsafeTemporaryAllocation(of: Float.self, capacity: wanted.count) { part in
-            guard let numbers = part.baseAddress else { return }
-            for i in 0..<I {
-                reader(Int32(format.rawValue), start + range.lowerBound + (i * rows.count + first) * size, wanted.count, numbers)
-                for n in 0..<wanted.count { values[n * I + i] = numbers[n] }
+        withUnsafeTemporaryAllocation(of: Number.self, capacity: wanted.count) { part in
+            for i in columns {
+                reader(
+                    Int32(format.rawValue), start + range.lowerBound + (i * rows.count + first) * size, wanted.count,
+                    UnsafeMutableRawPointer(part.baseAddress), type.code)
+                for n in part.indices { body(n, i - columns.lowerBound, part[n]) }
             }
         }
     }

@@ -46,7 +46,7 @@ extension Processor {
             let panels = panels(of: source, outputs: O, inputs: I, nil, in: layout, releasingFile: releasingFile)
             return packed(.panels(panels), outputs: O, inputs: I, as: precision, in: layout, weights.inputScales)
         }
-        let scales = inputScales(for: precision, outputs: O, inputs: I) { dequantize(weights, from: $0, count: 1, into: $1) }
+        let scales = inputScales(for: precision, outputs: O, inputs: I) { dequantize(weights, row: $0, into: $1) }
         return pack(source, outputs: O, inputs: I, as: precision, scales, releasingFile: releasingFile)
     }
 
@@ -60,7 +60,9 @@ extension Processor {
     ) -> PackedWeights? {
         require(values.count == O * I && I > 0, "weights: \(values.count) elements for [\(O), \(I)]")
         guard let layout = layout(forPanelsIn: precision) else { return nil }
-        return packed(.unpacked(.values(values), equalsFile: equalsFile), outputs: O, inputs: I, as: precision, in: layout)
+        return packed(
+            .unpacked(.values(values), equalsFile: equalsFile), outputs: O, inputs: I, as: precision, in: layout,
+            expected: precision.layouts(inputs: I, on: self)[0])
     }
 
     /// The same for weights that a file stores in other numbers.
@@ -71,7 +73,8 @@ extension Processor {
             return packed(content, outputs: O, inputs: I, as: precision, in: layout, weights.inputScales)
         }
         guard let layout = layout(forPanelsIn: precision) else { return nil }
-        return packed(content, outputs: O, inputs: I, as: precision, in: layout)
+        return packed(
+            content, outputs: O, inputs: I, as: precision, in: layout, expected: precision.layouts(inputs: I, on: self)[0])
     }
 
     /// The layout for panels that are packed independently of each other, with the bits of products that packed weights have. nil for int8
@@ -80,15 +83,14 @@ extension Processor {
         precision == .float32 || precision == .bfloat16 ? precision.code : nil
     }
 
+    /// - Parameter expected: The layout that weights which are not packed yet are expected to get.
     private func packed(
         _ content: PackedWeights.Content, outputs O: Int, inputs I: Int, as precision: WeightPrecision, in layout: Int32,
-        _ inputScales: Buffer? = nil
+        _ inputScales: Buffer? = nil, expected: Int32? = nil
     ) -> PackedWeights {
-        var smallest = layout
-        if case .unpacked = content, layout == precision.code { smallest = precision.layouts(inputs: I, on: self)[0] }
-        return PackedWeights(
+        PackedWeights(
             precision: precision, outputs: O, inputs: I, layout: layout, content: content, inputScales: inputScales,
-            byteCount: table.weights_bytes(smallest, O, I))
+            byteCount: table.weights_bytes(expected ?? layout, O, I))
     }
 
     private func pack(
@@ -158,34 +160,40 @@ extension Processor {
     ) {
         let width = table.weights_panel, rows = panel * width..<min((panel + 1) * width, O)
         let first = packed - panel * table.weights_bytes(layout, 1, I)                           // where panel 0 would be
+        var numbers: UnsafeRawPointer, type = DataType.float32                                   // of the panel's first row
         switch source {
-        case .values(let values):
-            table.weights_pack(
-                layout, values.pointer, DataType.float32.code, I, O, I, inputScales?.floats, panel, panel + 1, first, scratch)
+        case .values(let values): numbers = UnsafeRawPointer(values.floats + rows.lowerBound * I)
         case .quantized(let weights) where weights.layout == layout:
-            guard let parts = weights.storedRows else {
-                return table.weights_pack_codes(
-                    weights.precision.code, weights.codes.bytes, weights.scales.floats, O, I, panel, panel + 1, first)
-            }
-            withUnsafeTemporaryAllocation(of: UnsafeRawPointer?.self, capacity: rows.count) { pointers in
-                for part in parts where part.rows.overlaps(rows) {
-                    for row in rows.clamped(to: part.rows) { pointers[row - rows.lowerBound] = part.row(row, inputs: I) }
-                }
-                table.weights_pack_blocks(layout, pointers.baseAddress, rows.count, I, packed)
-            }
+            return packStored(panel, rows, of: weights, in: layout, to: packed, panels: first)
         case .quantized(let weights):
-            if let numbers = weights.bfloat16Rows(rows) {
-                let type = DataType.bfloat16
-                table.weights_pack(
-                    layout, numbers - rows.lowerBound * I * type.size, type.code, I, O, I, inputScales?.floats, panel, panel + 1, first,
-                    scratch)
+            if let stored = weights.bfloat16Rows(rows) {
+                numbers = stored
+                type = .bfloat16
             } else {
-                let values = (scratch + table.weights_pack_scratch(I)).assumingMemoryBound(to: Float.self)
-                dequantize(weights, from: rows.lowerBound, count: rows.count, into: values)
-                table.weights_pack(
-                    layout, values - rows.lowerBound * I, DataType.float32.code, I, O, I, inputScales?.floats, panel, panel + 1, first,
-                    scratch)
+                let values = scratch + table.weights_pack_scratch(I)
+                dequantize(weights, rows: rows, columns: 0..<I, into: values, as: .float32)
+                numbers = UnsafeRawPointer(values)
             }
+        }
+        table.weights_pack(
+            layout, numbers - rows.lowerBound * I * type.size, type.code, I, O, I, inputScales?.floats, panel, panel + 1, first, scratch)
+    }
+
+    /// Packs the codes and scales of a panel unchanged.
+    private func packStored(
+        _ panel: Int, _ rows: Range<Int>, of weights: QuantizedWeights, in layout: Int32, to packed: UnsafeMutableRawPointer,
+        panels first: UnsafeMutableRawPointer
+    ) {
+        let (O, I) = (weights.outputs, weights.inputs)
+        guard let parts = weights.storedRows else {
+            return table.weights_pack_codes(
+                weights.precision.code, weights.codes.bytes, weights.scales.floats, O, I, panel, panel + 1, first)
+        }
+        withUnsafeTemporaryAllocation(of: UnsafeRawPointer?.self, capacity: rows.count) { pointers in
+            for part in parts where part.rows.overlaps(rows) {
+                for row in rows.clamped(to: part.rows) { pointers[row - rows.lowerBound] = part.row(row, inputs: I) }
+            }
+            table.weights_pack_blocks(layout, pointers.baseAddress, rows.count, I, packed)
         }
     }
 
@@ -198,7 +206,7 @@ extension Processor {
         case .values(let values) where equalsFile: values.copyBytes(ofElements: row * I..<(row + 1) * I, into: y)
         case .values(let values): y.update(from: values.floats + row * I, count: I)
         case .quantized(let weights) where equalsFile: readRow(row, of: weights, into: y)
-        case .quantized(let weights): dequantize(weights, from: row, count: 1, into: y)
+        case .quantized(let weights): dequantize(weights, row: row, into: y)
         }
         if precision == .bfloat16 { for i in 0..<I { y[i] = y[i].roundedToBFloat16 } }
         if let more { for i in 0..<I { y[i] += more[i] } }
@@ -210,10 +218,10 @@ extension Processor {
     private func readRow(_ row: Int, of weights: QuantizedWeights, into y: UnsafeMutablePointer<Float>) {
         let I = weights.inputs
         if let part = weights.storedRows?.first(where: { $0.rows.contains(row) }) {
-            if part.isTransposed { return dequantize(weights, from: row, count: 1, into: y) }
+            if part.isTransposed { return dequantize(weights, row: row, into: y) }
             return withUnsafeTemporaryAllocation(byteCount: part.rowBytes(I), alignment: 16) { bytes in
                 part.copyRow(row, inputs: I, into: bytes)
-                table.read_stored(Int32(part.format.rawValue), bytes.baseAddress, I, y)
+                table.read_stored(Int32(part.format.rawValue), bytes.baseAddress, I, y, DataType.float32.code)
             }
         }
         let width = weights.rowBytes, groups = weights.scales.count / weights.outputs, codes = weights.codes
@@ -222,7 +230,7 @@ extension Processor {
             let numbers = UnsafeMutableRawPointer(scales + groups), elements = width / codes.type.size
             weights.scales.copyBytes(ofElements: row * groups..<(row + 1) * groups, into: scales)
             codes.copyBytes(ofElements: row * elements..<(row + 1) * elements, into: numbers)
-            decode(weights, numbers, scales, count: 1, into: y)
+            decode(weights, numbers, scales, rows: 1, columns: 0..<I, into: y, as: .float32)
         }
     }
 }

@@ -1,4 +1,5 @@
 import Autograd
+import Files
 import Kernels
 import Testing
 import TestSupport
@@ -70,12 +71,25 @@ import TestSupport
         }
     }
 
+    /// Rows of another program's file, of blocks of 32 bytes with an f16 scale of 2⁻⁶.
+    private func storedRows(_ O: Int, _ I: Int, noise: inout TestRandom) throws -> QuantizedWeights {
+        let numbers = noise.numbers(O * I), folder = TemporaryFolder()
+        let bytes = stride(from: 0, to: O * I, by: 32).flatMap { first in
+            [0x00, 0x24] + numbers[first..<first + 32].map { UInt8(bitPattern: Int8(max(-127, min(127, $0 * 32)))) }
+        }
+        let file = try MappedFile(folder.write(bytes, to: "blocks"), staysOpen: true)
+        return QuantizedWeights(rows: [StoredRows(in: file, at: 0..<bytes.count, .q8_0, rows: 0..<O)], outputs: O, inputs: I)
+    }
+
     /// Blocks of rows, of rows and columns, and of columns.
-    @Test(arguments: [(4_100, 1_024), (2_100, 4_200), (1_000, 5_000)], KernelVariant.training)
-    func `weights of several blocks are widened block by block`(size: (O: Int, I: Int), variant: KernelVariant) throws {
-        let p = try variant.processor(), N = 3, (O, I) = size
+    @Test(arguments: [(4_100, 1_024, false), (2_100, 4_224, false), (2_100, 4_224, true), (1_000, 5_056, true)], KernelVariant.training)
+    func `weights of several blocks are widened block by block`(
+        size: (O: Int, I: Int, isStored: Bool), variant: KernelVariant
+    ) throws {
+        let p = try variant.processor(), N = 3, (O, I, isStored) = size
         var noise = TestRandom(1)
-        let weights = p.quantize(Tape(p).constant(noise.numbers(O * I), [O, I]).elements, outputs: O, inputs: I, to: .int8)
+        let weights = try isStored ? storedRows(O, I, noise: &noise)
+            : p.quantize(Tape(p).constant(noise.numbers(O * I), [O, I]).elements, outputs: O, inputs: I, to: .int8)
         let input = noise.numbers(N * I)
         let whole = p.buffer(of: O * I, .float32)
         p.dequantize(weights, into: whole)

@@ -48,6 +48,10 @@ import Formats
         let other = try slm("import", source, "--out", out, "--tokenizer", tokenizer)
         #expect(other.status == 0 && !other.errors.contains("no tokenizer"), "\(other.errors)")
         #expect(try Checkpoint(reading: out).tokenizer != nil)
+        // The tokenizer of a GGUF file, whatever its name.
+        let fromGGUF = try slm("import", source, "--out", out, "--tokenizer", folder.write(GGUFBytes.sample.bytes, to: "vocabulary"))
+        #expect(fromGGUF.status == 0 && !fromGGUF.errors.contains("no tokenizer"), "\(fromGGUF.errors)")
+        #expect(try Checkpoint(reading: out).tokenizer != nil)
         let none = try slm("import", folder.write(GGUFBytes.sample.bytes, to: "b.gguf"), "--out", out, "--tokenizer", "none")
         #expect(none.status == 0 && none.errors.contains("--tokenizer none was set") && none.output.contains("1 layers"))
         #expect(try Checkpoint(reading: out).tokenizer == nil)

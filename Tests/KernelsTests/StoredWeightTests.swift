@@ -60,6 +60,24 @@ import Testing
     }
 
     @Test(arguments: Processor.instructionSets)
+    func `rows and columns are those of the whole, in f32 and rounded to bf16`(instructionSet: String) throws {
+        let p = try Processor(threads: 2, instructionSet: instructionSet), O = 70, I = 768, rows = 30..<64, columns = 256..<768
+        for format in StoredFormat.allCases {
+            for reversed in [false, true] {
+                let (weights, expected) = try weights(format, O, I, seed: 2, reversed: reversed)
+                let block = p.buffer(rows.flatMap { expected[$0 * I + columns.lowerBound..<$0 * I + columns.upperBound] })
+                let found = p.buffer(of: block.count, .float32)
+                p.dequantize(weights, rows: rows, columns: columns, into: found)
+                #expect(p.floats(found) == p.floats(block), "\(format.name)")
+                let rounded = p.buffer(of: block.count, .bfloat16), narrow = p.buffer(of: block.count, .bfloat16)
+                p.copy(block, into: rounded)
+                p.dequantize(weights, rows: rows, columns: columns, into: narrow)
+                #expect(p.floats(narrow) == p.floats(rounded), "\(format.name) in bf16")
+            }
+        }
+    }
+
+    @Test(arguments: Processor.instructionSets)
     func `stored weights are packed like their values`(instructionSet: String) throws {
         let p = try Processor(threads: 2, instructionSet: instructionSet), O = 70, I = 512
         let x = p.buffer(TestRandom.numbers(3 * I, seed: 5))
@@ -155,8 +173,13 @@ import Testing
         var numbers = [Float](repeating: 0, count: O * I)
         var span = numbers.mutableSpan
         StoredFormat.f16.read(stored.span, into: &span)
+        let weights = QuantizedWeights(rows: [rows], outputs: O, inputs: I), expected = (0..<O * I).map { numbers[$0 % I * O + $0 / I] }
         let values = p.buffer(of: O * I, .float32)
-        p.dequantize(QuantizedWeights(rows: [rows], outputs: O, inputs: I), into: values)
-        #expect(p.floats(values) == (0..<O * I).map { numbers[$0 % I * O + $0 / I] })
+        p.dequantize(weights, into: values)
+        #expect(p.floats(values) == expected)
+        let narrow = p.buffer(of: 9 * I, .bfloat16), rounded = p.buffer(of: 9 * I, .bfloat16)
+        p.dequantize(weights, rows: 30..<39, into: narrow)
+        p.copy(p.buffer(Array(expected[30 * I..<39 * I])), into: rounded)
+        #expect(p.floats(narrow) == p.floats(rounded))
     }
 }

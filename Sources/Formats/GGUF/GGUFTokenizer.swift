@@ -1,3 +1,4 @@
+import Checkpoint
 import Files
 package import Tokenize
 
@@ -15,6 +16,18 @@ package enum GGUFVocabulary {
             throw .mismatch(path: path, name: "tokenizer.ggml.model", expected: "a tokenizer", found: "none")
         }
         return vocabulary
+    }
+}
+
+extension Vocabulary {
+    /// Reads a tokenizer of any format: that of a GGUF file, or one of those of ``init(reading:pattern:specialTokens:)``.
+    ///
+    ///     let qwen = try Vocabulary(ofFile: "qwen2.5-0.5b.Q8_0.gguf")
+    ///
+    /// - Parameter pattern: overrides the pattern that the file contains or implies; a GGUF file keeps its own.
+    package init(ofFile path: String, pattern: PreTokenizationPattern? = nil) throws {
+        let kind = (try? MappedFile(path))?.read(as: UInt8.self) { FileKind(of: $0) }
+        self = try kind == .gguf ? GGUFVocabulary.read(path) : Vocabulary(reading: path, pattern: pattern)
     }
 }
 

@@ -1,5 +1,6 @@
 import Corpus
 import Files
+import Formats
 import Kernels
 import Tokenize
 
@@ -56,7 +57,7 @@ extension BenchTokenizeOptions {
             if only != .encode { report("train", threads: threads ?? CPU.availableCores, bytes: size, result) }
         }
         if only == .train { return }
-        let encoding = try tokenizer.map { path in try Vocabulary(reading: path) } ?? vocabulary ?? .ofBytes()
+        let encoding = try tokenizer.map { path in try Vocabulary(ofFile: path) } ?? vocabulary ?? .ofBytes()
         for threads in threads.map({ [$0] }) ?? (CPU.availableCores == 1 ? [1] : [1, CPU.availableCores]) {
             let tokenizer = try Tokenizer(encoding)
             let pool = try WorkerPool(threads: threads)

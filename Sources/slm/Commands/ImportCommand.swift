@@ -90,7 +90,7 @@ extension ImportOptions {
             switch tokenizer {
             case nil: .included
             case "none"?: .none
-            case let path?: .vocabulary(try Vocabulary(reading: path))
+            case let path?: .vocabulary(try Vocabulary(ofFile: path))
             }
         }
     }

@@ -138,8 +138,7 @@ extension TokenizeOptions {
         case "characters":
             throw UsageError("slm: the tokenizer 'characters' is made from data. Write it to a file first: "
                 + "slm tokenizer train --characters --data FILE --out tokenizer.json")
-        case let path? where path.hasSuffix(".gguf"): try GGUFVocabulary.read(path)
-        case let path?: try Vocabulary(reading: path, pattern: pattern == nil ? nil : preTokenizationPattern)
+        case let path?: try Vocabulary(ofFile: path, pattern: pattern == nil ? nil : preTokenizationPattern)
         case nil: throw UsageError("slm: expected a tokenizer: --tokenizer FILE.")
         }
     }

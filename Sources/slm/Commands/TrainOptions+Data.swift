@@ -1,6 +1,7 @@
 import Checkpoint
 import Corpus
 import Files
+import Formats
 import Glibc
 import Kernels
 import Model
@@ -30,7 +31,7 @@ extension TrainOptions {
             if let option = chatOptions.compactMap({ $0 }).first {
                 throw UsageError("slm train: \(option) applies to chats, and \(first) holds token files.")
             }
-            let vocabulary = try Vocabulary(reading: tokenizer ?? first + "/tokenizer.json")
+            let vocabulary = try Vocabulary(ofFile: tokenizer ?? first + "/tokenizer.json")
             tokens = try TrainingData(source, vocabulary: vocabulary, on: WorkerPool(threads: 1))
         } else {
             try checkChatOptions()
@@ -44,7 +45,7 @@ extension TrainOptions {
 
     /// Throws if a tokenizer is not that of the run to resume.
     private func check(_ tokenizer: String, _ stored: Checkpoint) throws {
-        let given = try Vocabulary(reading: tokenizer).fingerprint
+        let given = try Vocabulary(ofFile: tokenizer).fingerprint
         if let expected = stored.tokenizer?.fingerprint, expected != given {
             throw TrainingError.cannotChange(option: "--tokenizer", stored: "vocabulary \(expected)", given: "\(given) (\(tokenizer))")
         }
@@ -77,7 +78,7 @@ extension TrainOptions {
         }
         let cache = DatasetCache(in: root)
         let vocabulary = try Ranks.firstOnEachMachine {
-            try stored ?? tokenizer.map { try Vocabulary(reading: $0) } ?? trainedVocabulary(tokenize, cache)
+            try stored ?? tokenizer.map { try Vocabulary(ofFile: $0) } ?? trainedVocabulary(tokenize, cache)
         }
         return try tokenize.printingProgress { pool, progress in
             try TrainingData(

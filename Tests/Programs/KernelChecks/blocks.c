@@ -57,16 +57,21 @@ void check_blocks(void) {
         const size_t O = 37, I = 256;
         const uint8_t *bytes = blocks(f, O * I, false), *largest = blocks(f, O * I, true);
         float *w = make_bytes(4 * O * I, 4), *row = make_bytes(4 * I, 4);
-        kernels->read_stored(f->format, bytes, O * I, w);
-        kernels->read_stored(f->format, bytes + I / f->count * f->size, I, row);
+        kernels->read_stored(f->format, bytes, O * I, w, SLM_F32);
+        kernels->read_stored(f->format, bytes + I / f->count * f->size, I, row, SLM_F32);
         expect_same(row, w + I, I, "a row of type %d", f->format);
         // Plain kernels are the reference: equal bytes are equal numbers on every CPU.
         float *same = make_bytes(4 * O * I, 4);
-        slm_kernels_named("plain")->read_stored(f->format, bytes, O * I, same);
+        slm_kernels_named("plain")->read_stored(f->format, bytes, O * I, same, SLM_F32);
         expect_same(w, same, O * I, "numbers of type %d", f->format);
+        // Rounded to bf16, and not a multiple of 256 numbers if a block is smaller.
+        const size_t count = O * I - f->count;
+        void *narrow = blank(SLM_BF16, count);
+        kernels->read_stored(f->format, bytes, count, narrow, SLM_BF16);
+        expect_same(loaded(narrow, SLM_BF16, count), rounded_to(SLM_BF16, w, count), count, "bf16 numbers of type %d", f->format);
         if (f->layout >= 0) {
             for (size_t N = 1; N < 14; N += 4) check_products(f, bytes, w, N, O, I, false);
-            kernels->read_stored(f->format, largest, O * I, w);
+            kernels->read_stored(f->format, largest, O * I, w, SLM_F32);
             for (size_t N = 1; N < 14; N += 4) check_products(f, largest, w, N, O, I, true);
         }
         release_all();

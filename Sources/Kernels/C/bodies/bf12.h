@@ -27,15 +27,6 @@ static inline exceptions *exceptions_of(const char *panel, size_t I) {
 // The pair of inputs of the next exception; SIZE_MAX if there is none.
 static inline size_t next_pair(const exception *e, const exception *end) { return e < end ? e->input / 2 : SIZE_MAX; }
 
-// Writes the exceptions of a pair of inputs into its decompressed weights [P]. Returns the next exception.
-static inline const exception *put_exceptions(const exception *e, const exception *end, unit *weights) {
-    for (const size_t pair = next_pair(e, end); next_pair(e, end) == pair; e++) {
-        const bf16 value = narrow1(e->value);
-        memcpy((char *)(weights + e->output) + 2 * (e->input % 2), &value, 2);
-    }
-    return e;
-}
-
 // Whether no panel has too many exceptions. Otherwise the weights must be packed as bf16.
 static bool weights_fit(int precision, const void *panels, size_t O, size_t I) {
     for (size_t p = 0; precision == SLM_WEIGHTS_BF12 && p < (O + P - 1) / P; p++)

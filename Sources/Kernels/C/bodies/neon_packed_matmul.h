@@ -68,6 +68,15 @@ INLINE void packed_bf16(int R, const char *rows, size_t step, size_t I, const un
     for (int r = 0; r < R; r++) store(tile + r * P, sum[r][0]), store(tile + r * P + W, sum[r][1]);
 }
 
+// Writes the exceptions of a pair of inputs into its decompressed weights [P]. Returns the next exception.
+static inline const exception *put_exceptions(const exception *e, const exception *end, unit *weights) {
+    for (const size_t pair = next_pair(e, end); next_pair(e, end) == pair; e++) {
+        const bf16 value = narrow1(e->value);
+        memcpy((char *)(weights + e->output) + 2 * (e->input % 2), &value, 2);
+    }
+    return e;
+}
+
 INLINE void packed_bf12(int R, const char *rows, size_t step, size_t I, const char *panel, float *tile) {
     vf sum[R][2];
     vf x[R];

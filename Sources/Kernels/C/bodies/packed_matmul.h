@@ -56,6 +56,14 @@ INLINE void bf12_pair(const __m512i *from, char base, size_t j, __m512i *a, __m5
     *a = _mm512_unpacklo_epi8(lower, upper), *b = _mm512_unpackhi_epi8(lower, upper);
 }
 
+// Writes an exception into the decompressed weights of its pair of inputs. Without a store, on whose end a load of the vector would wait.
+INLINE void put_exception(const exception *e, __m512i *a, __m512i *b) {
+    const __mmask32 lane = 1u << (2 * (e->output % W) + e->input % 2);
+    const short value = (short)narrow1(e->value);
+    *a = _mm512_mask_set1_epi16(*a, e->output < W ? lane : 0, value);
+    *b = _mm512_mask_set1_epi16(*b, e->output < W ? 0 : lane, value);
+}
+
 INLINE void packed_bf12(int R, const char *rows, size_t step, size_t I, const char *panel, float *tile) {
     __m512 sum[R][2];
 #pragma clang loop unroll(full)
@@ -76,14 +84,13 @@ INLINE void packed_bf12(int R, const char *rows, size_t step, size_t I, const ch
         }
         if (i == I / 2) break;
         // Two pairs with exceptions. A loop of its own, so that the common one keeps all registers.
-        unit weights[2][P] __attribute__((aligned(64)));
-        for (size_t j = 0; j < 2; j++) {
-            bf12_pair(from, panel[i / 2], j, (__m512i *)weights[j], (__m512i *)(weights[j] + W));
-            if (next_pair(e, end) == i + j) e = put_exceptions(e, end, weights[j]);
-        }
 #pragma clang loop unroll(disable)
-        for (size_t j = 0; j < 2; j++)
-            add_pair(R, sum, rows, step, i + j, (__m512bh)_mm512_load_si512(weights[j]), (__m512bh)_mm512_load_si512(weights[j] + W));
+        for (size_t j = 0; j < 2; j++) {
+            __m512i a, b;
+            bf12_pair(from, panel[i / 2], j, &a, &b);
+            for (; next_pair(e, end) == i + j; e++) put_exception(e, &a, &b);
+            add_pair(R, sum, rows, step, i + j, (__m512bh)a, (__m512bh)b);
+        }
         i += 2, from += 3;
     }
 #pragma clang loop unroll(full)

@@ -50,8 +50,7 @@ static inline void read_q6(const uint8_t *from, float *to) {
             }
 }
 
-// Reads `count` numbers, whole blocks, from `bytes`.
-static void read_stored(int format, const void *bytes, size_t count, float *to) {
+static void read_stored_as_f32(int format, const void *bytes, size_t count, float *to) {
 #pragma clang fp contract(off)
     const uint8_t *from = bytes;
     switch (format) {
@@ -94,5 +93,42 @@ static void read_stored(int format, const void *bytes, size_t count, float *to) 
     case SLM_STORED_Q4_K: for (; count >= 256; count -= 256, from += 144, to += 256) read_k(from, NULL, to); break;
     case SLM_STORED_Q5_K: for (; count >= 256; count -= 256, from += 176, to += 256) read_k(from, from + 16, to); break;
     default: for (; count >= 256; count -= 256, from += 210, to += 256) read_q6(from, to);
+    }
+}
+
+// The bytes of 256 numbers, which are whole blocks of every format.
+static size_t bytes_of_256(int format) {
+    switch (format) {
+    case SLM_STORED_F32: return 256 * 4;
+    case SLM_STORED_F16: case SLM_STORED_BF16: return 256 * 2;
+    case SLM_STORED_Q8_0: return 8 * 34;
+    case SLM_STORED_Q4_0: return 8 * 18;
+    case SLM_STORED_Q4_1: return 8 * 20;
+    case SLM_STORED_Q5_0: return 8 * 22;
+    case SLM_STORED_Q5_1: return 8 * 24;
+    case SLM_STORED_Q4_K: return 144;
+    case SLM_STORED_Q5_K: return 176;
+    default: return 210;
+    }
+}
+
+// Reads `count` numbers, whole blocks, from `bytes`, and rounds them to bf16 if that is `type`.
+static void read_stored(int format, const void *bytes, size_t count, void *to, int type) {
+    if (type == SLM_F32) {
+        read_stored_as_f32(format, bytes, count, to);
+        return;
+    }
+    if (format == SLM_STORED_BF16) {
+        memcpy(to, bytes, 2 * count);
+        return;
+    }
+    const char *from = bytes;
+    float part[256] __attribute__((aligned(64)));
+    for (size_t first = 0; first < count; first += 256, from += bytes_of_256(format)) {
+        const size_t n = min_size(256, count - first);
+        size_t i = 0;
+        read_stored_as_f32(format, from, n, part);
+        for (; i + W <= n; i += W) put(to, SLM_BF16, first + i, load(part + i));
+        for (; i < n; i++) put1(to, SLM_BF16, first + i, part[i]);
     }
 }

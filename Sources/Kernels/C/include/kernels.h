@@ -164,8 +164,8 @@ typedef struct {
     /// be those of a later column, a multiple of SLM_GROUP.
     void (*weights_dequantize)(int precision, const uint8_t *codes, const float *scales, const float *input_scales, size_t N, size_t I,
                                size_t columns, void *w, int w_type);
-    /// Reads `count` numbers, whole blocks of a SLM_STORED format.
-    void (*read_stored)(int format, const void *bytes, size_t count, float *to);
+    /// Reads `count` numbers, whole blocks of a SLM_STORED format, as f32 or bf16.
+    void (*read_stored)(int format, const void *bytes, size_t count, void *to, int to_type);
     /// y[n] = weight row ids[n] (+ more[n], if more is not NULL): an embedding lookup.
     void (*weights_lookup)(int precision, const void *panels, size_t I, const float *input_scales, const int32_t *ids, const float *more,
                            float *y, size_t N);
