@@ -5,7 +5,8 @@
     .venv/bin/python Benchmarks/generate.py --shape gpt2            random weights of GPT-2's shape
 
 Run it on an otherwise idle machine. Each measurement is a separate process, so that its peak memory is its own. `slm export` writes the files, so that both have the
-same weights. slm's int8 and int4 are compared with Q8_0 and Q4_0. slm reads its own files; in bf16, which they do not have, it reads llama.cpp's.
+same weights; llama.cpp itself makes Q4_K_M from them. slm's int8 and int4 are compared with Q8_0, and with Q4_0 and Q4_K_M. slm reads its own files; in bf16, which
+they do not have, it reads llama.cpp's. With --same-file it always reads llama.cpp's file, in the precision that the file has.
 """
 import argparse
 import json
@@ -29,7 +30,7 @@ SHAPES = {
     "gpt2": dict(n_layer=12, n_head=12, n_embd=768, n_positions=1_024, vocab_size=50_257, tie_word_embeddings=True),
 }
 # llama.cpp's format and the slm data type it is compared with.
-PAIRS = {"f32": "f32", "f16": None, "bf16": "bf16", "q8_0": "int8", "q4_0": "int4"}
+PAIRS = {"f32": "f32", "f16": None, "bf16": "bf16", "q8_0": "int8", "q4_0": "int4", "q4_k_m": "int4"}
 METRICS = {"prompt": "prompt_tokens_per_s", "decode": "tokens_per_s", "load s": "load_s", "peak MB": "peak_rss_mb"}
 WORKS = {"prompt": ("prompt", "tokens/s"), "decode": ("generation", "tokens/s"), "load s": ("loading", "s"), "peak MB": ("peak memory of generation", "MB")}
 
@@ -69,13 +70,30 @@ def prepare(folder, options):
         checkpoint = folder / "model.h5"
         subprocess.run([SLM, "import", folder / "hf", "--out", checkpoint], check=True, capture_output=True)
     for kind in options.formats.split(","):
-        subprocess.run([SLM, "export", checkpoint, "--to", folder / f"{kind}.gguf", "--dtype", kind], check=True, capture_output=True)
+        export(checkpoint, folder / f"{kind}.gguf", "bf16" if kind == "q4_k_m" else kind)
+        if kind == "q4_k_m":
+            quantize(folder / f"{kind}.gguf", options.python)
     return checkpoint
 
 
-def slm_file(folder, checkpoint, kind):
+def export(checkpoint, path, kind):
+    subprocess.run([SLM, "export", checkpoint, "--to", path, "--dtype", kind], check=True, capture_output=True)
+
+
+def quantize(path, python):
+    """Replaces a GGUF file in bf16 by llama.cpp's Q4_K_M."""
+    program = """import sys, llama_cpp as llama
+settings = llama.llama_model_quantize_default_params()
+settings.ftype = llama.LLAMA_FTYPE_MOSTLY_Q4_K_M
+sys.exit(llama.llama_model_quantize(*map(str.encode, sys.argv[1:]), settings))"""
+    wide = path.rename(path.with_suffix(".bf16"))
+    subprocess.run([python, "-c", program, wide, path], check=True, capture_output=True)
+    wide.unlink()
+
+
+def slm_file(folder, checkpoint, kind, options):
     """The model in the numbers that slm computes with."""
-    if PAIRS[kind] == "bf16":
+    if options.same_file or PAIRS[kind] == "bf16":
         return folder / f"{kind}.gguf"
     path = folder / f"{PAIRS[kind]}.h5"
     if not path.exists():
@@ -92,8 +110,9 @@ def measure(folder, checkpoint, options):
                 work = ["--batch", batch, "--prompt", options.prompt, "--generate", options.generate]
                 runs = {"llama.cpp": [options.python, HERE / "llama_generate.py", folder / f"{kind}.gguf"] + work}
                 if PAIRS[kind]:
-                    file = slm_file(folder, checkpoint, kind)
-                    runs["slm"] = [SLM, "bench", "generate", "--checkpoint", file, "--dtype", PAIRS[kind], "--json"] + work
+                    file = slm_file(folder, checkpoint, kind, options)
+                    dtype = [] if options.same_file else ["--dtype", PAIRS[kind]]
+                    runs["slm"] = [SLM, "bench", "generate", "--checkpoint", file, *dtype, "--json"] + work
                 for program, command in runs.items():
                     line = last_line(command)
                     print(json.dumps(dict(program=program, **line)), flush=True)
@@ -141,6 +160,7 @@ def comparisons(results, options):
                 work = f"prompts of {options.prompt} tokens" if metric == "prompt" else work
                 values = {program: [line[key] for line in results.get((program, kind, batch), [])] for program in ("slm", "llama.cpp")}
                 if values["slm"]:
+                    ours = f"{kind.upper()} of the same file" if options.same_file else ours
                     found.append(record.comparison(
                         f"{work}, {weights}", f"{ours}, {batch} sequence{'s' if batch > 1 else ''}" + (", AVX2" if options.avx2 else ""), unit,
                         values["slm"], f"llama.cpp {kind.upper()}", values["llama.cpp"]))
@@ -156,6 +176,7 @@ def main():
     arguments.add_argument("--formats", default=",".join(PAIRS))
     arguments.add_argument("--batches", default="1,16")
     arguments.add_argument("--python", default=sys.executable, help="Python interpreter with llama-cpp-python")
+    arguments.add_argument("--same-file", action="store_true", help="slm reads llama.cpp's file, in the precision that it has")
     arguments.add_argument("--avx2", action="store_true", help="hold slm to AVX2; llama.cpp's build must have been made without AVX-512")
     arguments.add_argument("--save", action="store_true", help="store the results in Documentation/Performance/results")
     options = arguments.parse_args()

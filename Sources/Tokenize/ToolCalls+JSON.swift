@@ -46,7 +46,8 @@ extension ChatTools {
 }
 
 extension ToolCall {
-    private static let maxCalls = 128
+    /// The most calls in one message.
+    package static let maxCalls = 128
 
     /// Reads the `tool_calls` of a message: `[{"id": "1", "type": "function", "function": {"name": "weather", "arguments": "{…}"}}]`.
     /// The arguments may also be an object, as in data sets of Hugging Face, where calls often have no id.

@@ -108,6 +108,9 @@ import TestSupport
             let choice = isASCII ? Self.pieces.filter { $0.allSatisfy { $0 < 0x80 } } : Self.pieces
             texts.append((0..<Int.random(in: 1...80, using: &random)).flatMap { _ in choice.randomElement(using: &random) ?? [] })
         }
+        // All short texts of one character of each class.
+        let classes = Array("as'1 \t\n!".utf8)
+        for number in 0..<(1 << 15) { texts.append((0..<5).map { classes[number >> (3 * $0) & 7] }) }
         let instructionSets = BuiltInPreTokenizer.instructionSets
         let preTokenizers = instructionSets.map { BuiltInPreTokenizer(pattern, instructionSet: $0) }
         for text in texts {

@@ -102,7 +102,7 @@ struct OpenAIStream: ~Copyable {
     private mutating func add(_ parts: some Sequence<JSONElement>) throws(JSONError) {
         for part in parts {
             let index = part["index"]?.integer ?? calls.count, function = part["function"]
-            if index == calls.count, index < Self.maxCalls, let name = function?["name"]?.string, !name.isEmpty {
+            if index == calls.count, index < ToolCall.maxCalls, let name = function?["name"]?.string, !name.isEmpty {
                 calls.append((name, []))
             } else if !calls.indices.contains(index) {
                 return failure = .invalidResponse(address: address, reason: "tool call \(index) has no name")
@@ -116,7 +116,6 @@ struct OpenAIStream: ~Copyable {
         }
     }
 
-    private static let maxCalls = 128
     private static let maxArguments = 1 << 20
 
     /// Parses `logprobs`: a list of objects in a chat completion, parallel lists in a text completion.

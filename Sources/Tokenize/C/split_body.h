@@ -7,7 +7,7 @@
 //     SmolLM splits the text at digits, each a word, and the rest by GPT-2's: \s+(?!\S) also ends before a digit.
 //
 // Two implementations give the same words. The scalar one reads one character at a time and supports all of Unicode. The vector one
-// reads 64 bytes of ASCII at once: bit masks tell what each byte is, and shifts and ANDs of the masks tell where words start.
+// reads up to 64 ASCII characters at once: bit masks tell what each one is, and shifts and ANDs of the masks tell where words start.
 // A byte that is not part of a valid UTF-8 character counts as one character that is neither letter, number nor space.
 #include "split.h"
 #include <string.h>
@@ -165,52 +165,108 @@ typedef bool b64 __attribute__((ext_vector_type(64)));
 // Bit i is 1 if element i of a comparison is true.
 #define BITS(comparison) ({ b64 bits_ = __builtin_convertvector((comparison), b64); uint64_t mask_; memcpy(&mask_, &bits_, 8); mask_; })
 
-// The offsets in 64 bytes, the first of which starts a word, at which further words of GPT-2's pattern start; 0 if a byte is not ASCII.
-// With fewer than 64 bytes the text ends there, which is marked like the start of a word. `single_digits`: SmolLM's pattern.
-static inline uint64_t starts_gpt2(const uint8_t *bytes, size_t length, bool single_digits) {
-    v64 b = {0};
-    if (length < 64) memcpy(&b, bytes, length);
-    else b = *(const v64_any *)bytes;
-    if (BITS(b >= (v64)0x80) != 0) return 0;
-    const uint64_t text = length < 64 ? (1ull << length) - 1 : ~0ull, end = ~text & (text << 1);
-    const uint64_t letter = BITS((b | 0x20) - 'a' < (v64)26), number = BITS(b - '0' < (v64)10);
-    const uint64_t blank = BITS(b == ' '), space = blank | BITS(b - '\t' < (v64)5), other = text & ~(letter | number | space);
+// The ASCII characters at the start of a text, at most 64, and what each one is. `end`: the bit after them if the text ends there.
+typedef struct { v64 bytes; uint64_t text, end, letter, number, space, other; } ascii_block;
+
+static inline ascii_block ascii_at(const uint8_t *bytes, size_t length, bool is_last) {
+    ascii_block a = {.bytes = {0}, .text = ~0ull};
+    if (length < 64) {
+        memcpy(&a.bytes, bytes, length);
+        a.end = 1ull << length, a.text = a.end - 1;
+    } else {
+        a.bytes = *(const v64_any *)bytes;
+    }
+    const uint64_t high = BITS(a.bytes >= (v64)0x80);
+    if (high != 0) a.text = (high & -high) - 1;
+    if (high != 0 || !is_last) a.end = 0;
+    a.letter = BITS((a.bytes | 0x20) - 'a' < (v64)26) & a.text, a.number = BITS(a.bytes - '0' < (v64)10) & a.text;
+    a.space = (BITS(a.bytes == ' ') | BITS(a.bytes - '\t' < (v64)5)) & a.text;
+    a.other = a.text & ~(a.letter | a.number | a.space);
+    return a;
+}
+
+// The starts that further text cannot change, without that of the first word: whether the last character starts a word depends on the
+// next one. The end of the text is marked like the start of a word.
+static inline uint64_t known_starts(const ascii_block *a, uint64_t starts) {
+    return (starts & (a->end != 0 ? a->text : a->text >> 1) & ~1ull) | a->end;
+}
+
+// The first characters of the runs of a kind.
+static inline uint64_t runs_of(uint64_t kind) { return kind & ~(kind << 1); }
+
+// The apostrophes that begin a contraction of two and of three characters. The text is in lower case, to ignore case.
+typedef struct { uint64_t two, three; } contractions;
+static inline contractions contractions_of(const v64 *at, uint64_t apostrophe) {
+    const v64 bytes = *at;
+    const uint64_t s = BITS(bytes == 's') | BITS(bytes == 'd') | BITS(bytes == 'm') | BITS(bytes == 't');
+    const uint64_t l = BITS(bytes == 'l'), e = BITS(bytes == 'e'), v = BITS(bytes == 'v') | BITS(bytes == 'r');
+    return (contractions){apostrophe & s >> 1, apostrophe & ((l >> 1 & l >> 2) | (v >> 1 & e >> 2))};
+}
+
+// The offsets in a block, which starts a word, at which further words of GPT-2's pattern start. `single_digits`: SmolLM's pattern.
+static inline uint64_t starts_gpt2(const ascii_block *a, bool single_digits) {
+    const uint64_t blank = BITS(a->bytes == ' '), runs = runs_of(a->letter) | runs_of(a->number) | runs_of(a->other);
+    const uint64_t after_blank = single_digits ? blank << 1 & ~a->number : blank << 1;
     // Where a run of one kind starts; a blank before it is its start.
-    const uint64_t runs = (letter & ~(letter << 1)) | (number & ~(number << 1)) | (other & ~(other << 1));
-    const uint64_t after_blank = single_digits ? blank << 1 & ~number : blank << 1;
     uint64_t starts = (runs & ~after_blank) | (runs & after_blank) >> 1;
     // White space: its first byte, and its last, which is a word of its own unless it is the blank of the next word or ends the text.
-    starts |= space & ~(space << 1);
-    starts |= space & ~(space >> 1) & ~(end >> 1) & ~(single_digits ? number >> 1 : 0);
-    if (single_digits) starts |= number;
-    const uint64_t apostrophe = BITS(b == '\'') & runs & ~after_blank;
-    if (apostrophe & letter >> 1) {
-        const uint64_t s = BITS(b == 's') | BITS(b == 'd') | BITS(b == 'm') | BITS(b == 't'), e = BITS(b == 'e'), l = BITS(b == 'l');
-        const uint64_t one = apostrophe & s >> 1;
-        const uint64_t two = apostrophe & ((l >> 1 & l >> 2) | ((BITS(b == 'v') | BITS(b == 'r')) >> 1 & e >> 2));
-        starts = (starts & ~((one | two) << 1)) | one << 2 | two << 3;
+    starts |= runs_of(a->space);
+    starts |= a->space & ~(a->space >> 1) & ~(a->end >> 1) & ~(single_digits ? a->number >> 1 : 0);
+    if (single_digits) starts |= a->number;
+    const uint64_t apostrophe = BITS(a->bytes == '\'') & runs & ~after_blank;
+    if (apostrophe & a->letter >> 1) {
+        const contractions c = contractions_of(&a->bytes, apostrophe);
+        starts = (starts & ~((c.two | c.three) << 1)) | c.two << 2 | c.three << 3;
     }
-    if (length < 64) return (starts & text & ~1ull) | end;
-    return starts & ~(1ull | 1ull << 63);                     // whether byte 63 starts a word depends on the byte after it
+    return known_starts(a, starts);
+}
+
+// The same for GPT-4's pattern; for the parameters see word_gpt4.
+static inline uint64_t starts_gpt4(const ascii_block *a, int digits, bool trailing_is_one) {
+    const uint64_t blank = BITS(a->bytes == ' '), line = (BITS(a->bytes == '\n') | BITS(a->bytes == '\r')) & a->text;
+    const uint64_t flat = a->space & ~line;                   // white space on a line
+    // Line ends directly after other characters belong to their word. The addition carries through them.
+    const uint64_t space = a->space & ~(line & ~(line + (line & a->other << 1)));
+    const uint64_t others = runs_of(a->other) & ~(blank << 1), single = others & ~(a->other >> 1);
+    // A single other character before letters starts their word, as does white space on their line.
+    uint64_t starts = others | (runs_of(a->letter) & ~((flat | single) << 1));
+    if (digits == 1) starts |= a->number;
+    else for (uint64_t n = runs_of(a->number); n != 0; n = n << 3 & a->number & a->number << 1 & a->number << 2) starts |= n;
+    // White space: its first character, and its last, unless that is a line end or ends the text.
+    starts |= runs_of(space) | (flat & ~(a->space >> 1) & ~(a->end >> 1));
+    // A run after a line end, unless it ends at another one. Where it reaches the end of the block, further text decides.
+    for (uint64_t left = flat & line << 1; left != 0; left &= left - 1) {
+        const uint64_t first = left & -left, after = (flat + first) & ~flat;
+        if (after & ((a->text & ~line) | (trailing_is_one ? 0 : a->end))) starts |= first;
+    }
+    const uint64_t apostrophe = BITS(a->bytes == '\'') & single;
+    if (apostrophe & a->letter >> 1) {
+        const v64 lower = a->bytes | 0x20;
+        const contractions c = contractions_of(&lower, apostrophe);
+        starts |= c.two << 2 | c.three << 3;
+    }
+    return known_starts(a, starts);
 }
 
 // See split.h.
 size_t SLM_SPLIT(int pattern, const uint8_t *bytes, size_t length, bool is_last, uint32_t *word_ends, size_t capacity) {
     const split_text text = {bytes, length, is_last};
-    const bool is_gpt2 = pattern == SLM_PATTERN_GPT2 || pattern == SLM_PATTERN_SMOLLM;
+    const bool is_gpt2 = pattern == SLM_PATTERN_GPT2 || pattern == SLM_PATTERN_SMOLLM, single_digits = pattern == SLM_PATTERN_SMOLLM;
+    const int digits = pattern == SLM_PATTERN_QWEN2 ? 1 : 3;
+    const bool trailing_is_one = pattern == SLM_PATTERN_GPT4;
     size_t at = 0, count = 0;
     while (at < length && count < capacity) {
         if (count > 0 && count + 64 > capacity) break;        // the vector path needs room for 64 ends: the next call has it
-        if (is_gpt2 && capacity >= 64 && (length - at >= 64 || is_last)) {
-            uint64_t starts = starts_gpt2(bytes + at, length - at, pattern == SLM_PATTERN_SMOLLM);
+        if (capacity >= 64) {
+            const ascii_block block = ascii_at(bytes + at, length - at, is_last);
+            uint64_t starts = is_gpt2 ? starts_gpt2(&block, single_digits) : starts_gpt4(&block, digits, trailing_is_one);
             if (starts != 0) {
                 for (; starts != 0; starts &= starts - 1) word_ends[count++] = (uint32_t)(at + __builtin_ctzll(starts));
                 at = word_ends[count - 1];
                 continue;
             }
         }
-        const size_t end = is_gpt2 ? word_gpt2(&text, at, pattern == SLM_PATTERN_SMOLLM)
-                                   : word_gpt4(&text, at, pattern == SLM_PATTERN_QWEN2 ? 1 : 3, pattern == SLM_PATTERN_GPT4);
+        const size_t end = is_gpt2 ? word_gpt2(&text, at, single_digits) : word_gpt4(&text, at, digits, trailing_is_one);
         if (end == 0) break;
         word_ends[count++] = (uint32_t)end;
         at = end;
