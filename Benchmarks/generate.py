@@ -77,7 +77,7 @@ def prepare(folder, options):
 
 
 def export(checkpoint, path, kind):
-    subprocess.run([SLM, "export", checkpoint, "--to", path, "--dtype", kind], check=True, capture_output=True)
+    subprocess.run([SLM, "export", checkpoint, "--out", path, "--dtype", kind], check=True, capture_output=True)
 
 
 def quantize(path, python):
@@ -97,7 +97,7 @@ def slm_file(folder, checkpoint, kind, options):
         return folder / f"{kind}.gguf"
     path = folder / f"{PAIRS[kind]}.h5"
     if not path.exists():
-        subprocess.run([SLM, "export", checkpoint, "--out", path, "--dtype", PAIRS[kind]], check=True, capture_output=True)
+        export(checkpoint, path, PAIRS[kind])
     return path
 
 

@@ -41,7 +41,7 @@ def main():
         folder = pathlib.Path(name)
         checkpoint = generate.prepare(folder, options)
         for kind in formats:
-            slm("export", checkpoint, "--out", folder / f"{kind}.h5", "--dtype", FORMATS[kind][1])
+            generate.export(checkpoint, folder / f"{kind}.h5", FORMATS[kind][1])
         has_tokenizer = "fingerprint" in slm("info", checkpoint).stdout
         for _ in range(options.rounds):
             for kind in formats:

@@ -93,6 +93,11 @@ def test_area_is_for_owners(stage):
     page.wait_for_selector(".area-body h2 >> text=Models")
     eventually(lambda: page.inner_text("#announcer").startswith("Answer:"))
     assert page.inner_text("#title") == "Training: Models" and page.url.endswith("#/training/models") and page.is_hidden("#export")
+    # Deleting that chat does not leave the area.
+    page.focus("#conversations a")
+    page.keyboard.press("Delete")
+    page.wait_for_selector(".toast >> text=was deleted")
+    assert page.url.endswith("#/training/models") and page.is_visible(".area-body h2 >> text=Models")
     # The skip link goes to the content and keeps the address.
     page.focus("#skip")
     page.keyboard.press("Enter")

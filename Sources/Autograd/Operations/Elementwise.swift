@@ -8,9 +8,7 @@ extension Tape {
         processor.apply(f, x.elements, into: y.elements)
         return record(y, from: [GradientTarget(x)]) { Elementwise(f: f, x: x) }
     }
-}
 
-extension Tape {
     /// y = cap·tanh(x/cap), which keeps y within ±cap.
     package func softCap(_ x: Tensor, at cap: Float) -> Tensor {
         let x = contiguous(x)

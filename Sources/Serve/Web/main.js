@@ -74,7 +74,7 @@ connection.addEventListener("back", () => {
   sidebar.load();
   page.refresh();
   showServer();
-  if (page.failedToLoad) page.route();
+  if (page.failedToLoad && page.showsChat) page.route();
   page.trainingArea?.reload();
 });
 session.addEventListener("expired", () => page.askToLogIn("Your session has expired. Log in again; your message has been saved."));
@@ -82,7 +82,7 @@ session.addEventListener("change", () => page.userChanged());
 tabs.addEventListener("changed", (event) => page.changedElsewhere(/** @type {CustomEvent} */ (event).detail));
 sidebar.addEventListener("changed", (event) => tabs.announce(/** @type {CustomEvent} */ (event).detail.id));
 sidebar.addEventListener("deleted", (event) => {
-  if (/** @type {CustomEvent} */ (event).detail.id === page.conversation.id) page.go("#/");
+  if (page.showsChat && /** @type {CustomEvent} */ (event).detail.id === page.conversation.id) page.go("#/");
 });
 sidebar.addEventListener("renamed", (event) => {
   const { id, title } = /** @type {CustomEvent} */ (event).detail;

@@ -226,7 +226,7 @@ export class Page {
     this.thread.show(conversation.messages);
     this.composer.setBusy(conversation.isAnswering);
     showContext(conversation.context);
-    if (this.#showsChat) {
+    if (this.showsChat) {
       showTitle(conversation.title);
       this.sidebar.mark(conversation.id ?? "");
       byId("export").hidden = conversation.messages.length === 0;
@@ -235,11 +235,11 @@ export class Page {
   }
 
   /** Whether the conversation is what is shown. An answer may begin or end while another page is. */
-  get #showsChat() { return !byId("chat").hidden; }
+  get showsChat() { return !byId("chat").hidden; }
 
   /** Shows the title of the open conversation, unless another page is shown, which keeps its own. @param {string} title */
   showChatTitle(title) {
-    if (this.#showsChat) showTitle(title);
+    if (this.showsChat) showTitle(title);
   }
 
   /** @param {Conversation} conversation */
@@ -283,7 +283,7 @@ export class Page {
     draft(id).value = draft("new").value;
     draft("new").value = "";
     this.composer.key = id;
-    if (this.#showsChat) {
+    if (this.showsChat) {
       history.replaceState(null, "", "#/c/" + encodeURIComponent(id));
       showTitle(this.conversation.title);
       this.sidebar.current = id;

@@ -62,7 +62,7 @@ extension Command {
                 ] + BenchTrainOptions.machineOptions),
                 OptionGroup("Several processes (mpirun)", [
                     .option("gradient-groups", \.gradientGroups, in: 1...65_536, "Sum the gradients of a batch in N groups.",
-                            default: "1; with mpirun 4, or the number of processes"),
+                            default: "1; with mpirun 4, or a power of two for more processes"),
                     .option("shard-optimizer", \.shardsOptimizer, "Keep AdamW's moments of a part of the weights in each process."),
                 ]),
             ],
@@ -117,7 +117,7 @@ extension BenchTrainOptions {
         }
         let trainer = Trainer(model, parameters, on: processor, precision: type, seed: 1)
         if let tokensAtOnce { trainer.microBatchTokens = tokensAtOnce }
-        let groups = gradientGroups ?? Ranks.current.map { max(4, $0.count) } ?? 1
+        let groups = gradientGroups ?? Ranks.current.map { Ranks.gradientGroups(of: $0.count, rows: batch) } ?? 1
         if groups > 1 {
             guard (Ranks.current?.count ?? 1)...batch ~= groups else {
                 throw UsageError("slm bench train: --gradient-groups: expected \(Ranks.current?.count ?? 1) to \(batch), found \(groups).")

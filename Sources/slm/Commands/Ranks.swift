@@ -17,6 +17,14 @@ enum Ranks {
 
     static var isFirst: Bool { current?.isFirst ?? true }
 
+    /// In how many groups the ranks sum the gradients of a batch, unless it was set: a power of two, for which the order of the sums is
+    /// simple. Each rank has a part of the tree of its own.
+    static func gradientGroups(of count: Int, rows: Int) -> Int {
+        var groups = 4
+        while groups < count { groups *= 2 }
+        return min(groups, rows)
+    }
+
     /// Joins the other processes, if mpirun started this one. The ranks after the first print nothing from then on.
     static func join() throws {
         guard current == nil, MPITransport.isStarted(in: SLM.environmentVariables()) else { return }
@@ -90,7 +98,7 @@ extension RunOptions {
         OptionGroup("Several processes (mpirun)", [
             .option("gradient-groups", \.gradientGroups, in: 1...65_536,
                     "Sum gradients in N groups of sequences, which the processes share. Runs with the same N have the same bits.",
-                    default: "1; with mpirun 4, or the number of processes"),
+                    default: "1; with mpirun 4, or a power of two for more processes"),
             .option("shard-optimizer", \.shardsOptimizer,
                     "Keep AdamW's moments of a part of the weights in each process (ZeRO stage 1): less memory."),
         ])
@@ -108,10 +116,7 @@ extension RunOptions {
             }
             plan.gradientGroups = gradientGroups
         } else if let ranks = Ranks.current, isNew || ranks.count > plan.gradientGroups {
-            // A power of two, for which the order of the sums is simple: each rank has a part of the tree of its own.
-            var groups = 4
-            while groups < ranks.count { groups *= 2 }
-            plan.gradientGroups = min(groups, plan.rows)
+            plan.gradientGroups = Ranks.gradientGroups(of: ranks.count, rows: plan.rows)
         }
         plan.shardsOptimizer = shardsOptimizer
         return plan

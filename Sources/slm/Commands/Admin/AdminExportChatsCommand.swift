@@ -15,6 +15,22 @@ struct AdminExportChatsOptions: AdminOptions {
             case .pairs, .ratings: rawValue
             }
         }
+
+        /// Writes the pages that `forEachPage` reads from a server to a file that only its owner can read, or else to standard output.
+        func write(to path: String?, _ forEachPage: (_ body: (_ lines: [UInt8]) throws -> Void) throws -> Void) throws {
+            guard let path else {
+                return try forEachPage { lines in
+                    if !lines.isEmpty { printLine(String(decoding: lines.dropLast(), as: UTF8.self)) }
+                }
+            }
+            var file = try AtomicFile(path, isPrivate: true), count = 0
+            try forEachPage { page in
+                try file.write(page)
+                count += page.count { $0 == UInt8(ascii: "\n") }
+            }
+            try file.commit()
+            printNote("\(path): \(count) \(lines).")
+        }
     }
 
     var connection = AdminConnection()
@@ -42,19 +58,7 @@ extension Command {
             ]
         ) { options in
             let client = try options.client()
-            guard let path = options.out else {
-                try client.forEachTrainingPage(options.format.rawValue) { lines in
-                    if !lines.isEmpty { printLine(String(decoding: lines.dropLast(), as: UTF8.self)) }
-                }
-                return
-            }
-            var file = try AtomicFile(path, isPrivate: true), count = 0
-            try client.forEachTrainingPage(options.format.rawValue) { lines in
-                try file.write(lines)
-                count += lines.count { $0 == UInt8(ascii: "\n") }
-            }
-            try file.commit()
-            printNote("\(path): \(count) \(options.format.lines).")
+            try options.format.write(to: options.out) { try client.forEachTrainingPage(options.format.rawValue, $0) }
         }
     }
 }

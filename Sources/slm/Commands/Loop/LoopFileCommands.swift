@@ -100,19 +100,7 @@ extension Command {
         ) { options in
             let parameters = [("format", options.format.rawValue)] + options.filter.parameters
             let client = try options.client()
-            guard let path = options.out else {
-                try client.forEachExportedPage(parameters) { lines in
-                    if !lines.isEmpty { printLine(String(decoding: lines.dropLast(), as: UTF8.self)) }
-                }
-                return
-            }
-            var file = try AtomicFile(path, isPrivate: true), count = 0
-            try client.forEachExportedPage(parameters) { lines in
-                try file.write(lines)
-                count += lines.count { $0 == UInt8(ascii: "\n") }
-            }
-            try file.commit()
-            printNote("\(path): \(count) \(options.format.lines).")
+            try options.format.write(to: options.out) { try client.forEachExportedPage(parameters, $0) }
         }
     }
 }
