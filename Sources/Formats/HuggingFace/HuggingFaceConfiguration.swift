@@ -159,11 +159,27 @@ private struct HuggingFaceDefaults {
         case .llama: (vocabulary, hiddenWidth, context) = (32_000, 11_008, 2_048)
         case .mistral: (vocabulary, hiddenWidth, context, keyValueHeads) = (32_000, 14_336, 131_072, 8)
         case .qwen3: headWidth = 128
-        case .gemma2, .gemma3:
-            (width, hiddenWidth, layers, heads, keyValueHeads, headWidth) = (2_304, 9_216, 26, 8, 4, 256)
-            (vocabulary, context) = family == .gemma2 ? (256_000, 8_192) : (262_208, 131_072)
-            if family == .gemma2 { (scoreCap, logitCap) = (50, 30) }
+        case .gemma2:
+            setGemma()
+            vocabulary = 256_000
+            context = 8_192
+            scoreCap = 50
+            logitCap = 30
+        case .gemma3:
+            setGemma()
+            vocabulary = 262_208
+            context = 131_072
         case .gpt2, .gptNeoX, .qwen2: break
         }
+    }
+
+    /// What Gemma 2 and 3 have in common.
+    private mutating func setGemma() {
+        width = 2_304
+        hiddenWidth = 9_216
+        layers = 26
+        heads = 8
+        keyValueHeads = 4
+        headWidth = 256
     }
 }
