@@ -186,6 +186,25 @@ def test_chats_list_and_filters(stage):
 
 
 @scripted
+def test_rows_stay_when_states_change(stage):
+    """A row that moves between a mouse button's press and its release loses the click."""
+    page = as_owner(stage)
+    page.wait_for_selector(ROWS)
+    page.evaluate("""() => {
+      const list = document.querySelector(".chat-rows"), height = () => Math.round(list.getBoundingClientRect().height);
+      window.heights = new Set([height()]);
+      new MutationObserver(() => window.heights.add(height())).observe(list, { childList: true, subtree: true });
+    }""")
+    for row in (4, 5, 6):
+        page.check(f"{ROWS} >> nth={row} >> input")
+    for key, shown in (("i", "Included"), ("e", "Excluded"), ("n", "New")):
+        page.keyboard.press(key)
+        page.wait_for_selector(f"{ROWS} >> nth=6 >> .pill >> text={shown}")
+        assert focused(page) == "Select Chat 6 about " + stage.world.area.chats["c6"]["title"].split()[-1]
+    assert page.evaluate("window.heights.size") == 1, page.evaluate("[...window.heights]")
+
+
+@scripted
 def test_review_with_the_keyboard(stage):
     page = as_owner(stage)
     page.wait_for_selector(ROWS)

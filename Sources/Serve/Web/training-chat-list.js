@@ -44,33 +44,33 @@ export class ChatList {
 
   /** @param {ReviewedChat[]} chats */
   append(chats) {
-    const rows = chats.filter(({ id }) => !this.rows.has(id)).map((chat) => this.#add(chat));
-    this.element.append(...rows);
+    for (const chat of chats) {
+      if (this.rows.has(chat.id)) continue;
+      const row = el("li", { "data-id": chat.id }, el("input", { type: "checkbox" }));
+      this.rows.set(chat.id, row);
+      this.#fill(row, chat);
+      this.element.append(row);
+    }
   }
 
-  /** @param {ReviewedChat} chat */
-  #add(chat) {
-    const row = this.#row(chat);
-    this.chats.set(chat.id, chat);
-    this.rows.set(chat.id, row);
-    return row;
-  }
-
-  /** Shows a changed chat in its place. @param {ReviewedChat} chat */
+  /** Shows a changed chat in its row. @param {ReviewedChat} chat */
   replace(chat) {
-    const old = this.rows.get(chat.id);
-    if (!old) return;
-    const hasFocus = old.contains(document.activeElement);
-    const row = this.#add({ ...this.chats.get(chat.id), ...chat });
-    old.replaceWith(row);
-    this.#paint(chat.id);
-    if (chat.id === this.markedID) row.querySelector("a")?.setAttribute("aria-current", "true");
-    // Without scrolling: the pointer may be between two clicks.
-    if (hasFocus) row.querySelector("a")?.focus({ preventScroll: true });
+    const row = this.rows.get(chat.id);
+    if (!row) return;
+    const hadFocus = row.querySelector("a") === document.activeElement;
+    this.#fill(row, { ...this.chats.get(chat.id), ...chat });
+    const link = row.querySelector("a");
+    if (chat.id === this.markedID) link?.setAttribute("aria-current", "true");
+    if (hadFocus) link?.focus({ preventScroll: true });
   }
 
-  /** @param {ReviewedChat} chat */
-  #row(chat) {
+  /**
+   * The row and its checkbox stay. A new row would take the size of rows outside of the window until the next frame,
+   * and the rows below it would move while they are clicked.
+   * @param {HTMLElement} row @param {ReviewedChat} chat
+   */
+  #fill(row, chat) {
+    this.chats.set(chat.id, chat);
     const title = visible(chat.title || "Untitled");
     const marks = [
       chat.good > 0 && pill(`${chat.good} good`, "good"), chat.bad > 0 && pill(`${chat.bad} bad`, "bad"),
@@ -81,8 +81,9 @@ export class ChatList {
     ];
     const source = { account: chat.person, guest: chat.person ? `${chat.person} (guest)` : "Guest", import: "Imported" }[chat.source]
       ?? chat.person;
-    return el("li", { "data-id": chat.id },
-      el("input", { type: "checkbox", "aria-label": `Select ${title}` }),
+    row.querySelector("input")?.setAttribute("aria-label", `Select ${title}`);
+    for (const old of row.querySelectorAll("input ~ *")) old.remove();
+    row.append(
       el("a", { href: `#/training/chats/${encodeURIComponent(chat.id)}`, dir: "auto" }, title),
       el("div", { class: "row-facts" }, statePill(chat.state), el("span", { dir: "auto" }, visible(source ?? "")),
         el("span", {}, count(chat.turns, "turn")),
