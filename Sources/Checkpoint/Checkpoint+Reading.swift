@@ -12,11 +12,10 @@ extension Checkpoint {
     /// The file may be replaced afterwards, as training does, but must not be truncated. A damaged or malicious file throws; it
     /// never crashes.
     package init(reading path: String) throws(CheckpointError) {
-        let file: MappedFile
-        do { file = try MappedFile(path, writable: true, staysOpen: true) } catch { throw Self.error(error, at: path) }
+        let file = try Self.map(path)
+        try CheckpointHeader.check(file)
         self = try file.read(as: UInt8.self) { bytes throws(CheckpointError) in
-            try CheckpointHeader.check(bytes, of: file)
-            return try Checkpoint(try H5Reader.arrays(in: bytes, path: path), of: bytes, in: file)
+            try Checkpoint(try H5Reader.arrays(in: bytes, path: path), of: bytes, in: file)
         }
     }
 
@@ -24,13 +23,12 @@ extension Checkpoint {
     ///
     ///     let (checkpoint, check) = try Checkpoint.open("checkpoints/tiny/best.h5")
     package static func open(_ path: String) throws(CheckpointError) -> (checkpoint: Checkpoint, check: ChecksumCheck) {
-        let files: (writable: MappedFile, readOnly: MappedFile)
-        do { files = try MappedFile.twice(path) } catch { throw Self.error(error, at: path) }
-        return try files.writable.read(as: UInt8.self) { bytes throws(CheckpointError) in
+        let file = try map(path)
+        return try file.read(as: UInt8.self) { bytes throws(CheckpointError) in
             try CheckpointHeader.checkLength(bytes, path: path)
-            let check = ChecksumCheck(of: files.readOnly)
+            let check = ChecksumCheck(of: file)
             do throws(CheckpointError) {
-                return (try Checkpoint(try H5Reader.arrays(in: bytes, path: path), of: bytes, in: files.writable), check)
+                return (try Checkpoint(try H5Reader.arrays(in: bytes, path: path), of: bytes, in: file), check)
             } catch {
                 try check.wait()                               // damage explains what cannot be parsed
                 throw error
@@ -38,8 +36,10 @@ extension Checkpoint {
         }
     }
 
-    private static func error(_ error: FileError, at path: String) -> CheckpointError {
-        Folder.contains(".", in: path) ? .isFolder(path) : CheckpointError(error)
+    private static func map(_ path: String) throws(CheckpointError) -> MappedFile {
+        do { return try MappedFile(path, writable: true, staysOpen: true) } catch {
+            throw Folder.contains(".", in: path) ? .isFolder(path) : CheckpointError(error)
+        }
     }
 
     /// The arrays of one matrix's int8 or int4 codes: [rows, bytes per row].

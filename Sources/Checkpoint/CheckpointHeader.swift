@@ -37,13 +37,12 @@ package struct CheckpointHeader: Equatable {
         return Array(text.utf8) + [UInt8](repeating: 0, count: Self.size - text.utf8.count)
     }
 
-    /// Verifies the header, the length and the checksum by reading the whole file.
-    ///
-    /// - Parameter file: The file that `bytes` are of. Its pages are released after they were read: a checkpoint with optimizer state
-    ///   should not fill memory when only the weights are used.
-    static func check(_ bytes: Span<UInt8>, of file: MappedFile) throws(CheckpointError) {
-        let lengthOffset = try checkLength(bytes, path: file.path)
-        try checkDigest(bytes, of: file, lengthOffset: lengthOffset)
+    /// Verifies the header, the length and the checksum by reading the whole file, which must stay open.
+    static func check(_ file: MappedFile) throws(CheckpointError) {
+        try file.read(as: UInt8.self) { bytes throws(CheckpointError) in
+            let lengthOffset = try checkLength(bytes, path: file.path)
+            try checkDigest(bytes, of: file, lengthOffset: lengthOffset)
+        }
     }
 
     /// Verifies what the header says before its checksum, without reading the file.
@@ -72,11 +71,13 @@ package struct CheckpointHeader: Equatable {
 
     private static func checkDigest(_ bytes: Span<UInt8>, of file: MappedFile, lengthOffset: Int) throws(CheckpointError) {
         let digest = Digest(), length = bytes.count, path = file.path
-        for start in stride(from: size, to: length, by: 1 << 20) {
-            let piece = start..<min(start + 1 << 20, length)
-            file.preparePages(piece)
-            digest.add(bytes.extracting(piece))
-            file.releasePages(piece)
+        // Copying pieces out of the file takes half the time of mapping its pages, and fills no memory with them.
+        withUnsafeTemporaryAllocation(byteCount: pieceSize, alignment: 64) { buffer in
+            for start in stride(from: size, to: length, by: pieceSize) {
+                let piece = UnsafeMutableRawBufferPointer(rebasing: buffer[..<min(pieceSize, length - start)])
+                file.copy(start, into: piece)
+                digest.add(piece.bindMemory(to: UInt8.self).span)
+            }
         }
         let found = digest.text
         let correct = CheckpointHeader(length: length, digest: found).bytes
@@ -89,6 +90,8 @@ package struct CheckpointHeader: Equatable {
         throw .malformed(path: path, offset: first, expected: "the byte \(correct[first])", found: "\(bytes[first])")
     }
 
+    /// Bytes that are read at once: they stay in the cache.
+    private static let pieceSize = 256 << 10
     private static let magic = "slm checkpoint, version "
 
     /// Reads a decimal number that ends with a line break.

@@ -36,7 +36,7 @@ package struct PackedWeights {
     package let outputs, inputs: Int
     let layout: Int32
     /// Weights that stay where they are stored have no panels: each matmul packs one at a time.
-    enum Content { case panels(Buffer), unpacked(WeightSource, equalsFile: Bool) }
+    enum Content { case panels(Buffer), unpacked(WeightSource) }
     let content: Content
     /// [I], for int8 and int4; nil if all are 1. See ``InputScales``.
     var inputScales: Buffer?
@@ -73,10 +73,9 @@ extension Processor {
                 case .panels(let panels):
                     table.weights_lookup(
                         w.layout, panels.pointer, I, w.inputScales?.floats, ids.ids + n, more, y.floats + n * I, range.count)
-                case .unpacked(let source, let equalsFile):
+                case .unpacked(let source):
                     for (i, n) in range.enumerated() {
-                        read(Int(ids.ids[n]), of: source, equalsFile: equalsFile, inputs: I, as: w.precision,
-                             plus: more.map { $0 + i * I }, into: y.floats + n * I)
+                        read(Int(ids.ids[n]), of: source, inputs: I, as: w.precision, plus: more.map { $0 + i * I }, into: y.floats + n * I)
                     }
                 }
             }
@@ -121,11 +120,11 @@ extension Processor {
                     split(table.panels(of: O)) { range in
                         table.packed_matmul(layout, p, panels.pointer, rows, range.lowerBound, range.upperBound)
                     }
-                case .unpacked(let source, let equalsFile):
+                case .unpacked(let source):
                     forEachPanel(of: source, outputs: O, inputs: I, in: layout) { panel, packed in
                         table.packed_matmul(layout, p, packed - panel * table.weights_bytes(layout, 1, I), rows, panel, panel + 1)
                     }
-                    if equalsFile { source.releasePages(0..<O, inputs: I) }
+                    source.releasePages(0..<O)
                 }
             }
         }

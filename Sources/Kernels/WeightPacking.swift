@@ -1,74 +1,82 @@
 internal import CKernels
 
 /// A weight matrix [O, I] as it is stored, from which panels are packed.
-enum WeightSource {
-    /// Rows in f32.
-    case values(Buffer)
-    case quantized(QuantizedWeights)
+struct WeightSource {
+    enum Numbers {
+        /// Rows in f32.
+        case values(Buffer)
+        case quantized(QuantizedWeights)
+    }
+
+    let numbers: Numbers
+    /// Whether memory equals the mapped file that holds the weights, if any. Rows in f32 are then read from the file instead of mapped,
+    /// which takes less time and memory; mapped pages of other numbers are released soon after they are read.
+    let equalsFile: Bool
 
     /// Bytes of a row.
     func rowBytes(inputs I: Int) -> Int {
-        switch self {
+        switch numbers {
         case .values: I * MemoryLayout<Float>.size
         case .quantized(let weights): weights.rowBytes
         }
     }
 
-    /// Returns the pages of some rows in a mapped file to the system: they are read from the file again on the next access.
-    func releasePages(_ rows: Range<Int>, inputs I: Int) {
-        switch self {
-        case .values(let values): values[rows.lowerBound * I..<rows.upperBound * I].releaseFilePages()
-        case .quantized(let weights): weights.releasePages(rows)
-        }
+    /// Returns the pages of some rows that packing mapped to the system: they are read from the file again on the next access.
+    func releasePages(_ rows: Range<Int>) {
+        if equalsFile, case .quantized(let weights) = numbers { weights.releasePages(rows) }
     }
 }
 
 extension Processor {
     /// Packs weights [O, I].
     ///
-    /// - Parameter releasingFile: Releases pages of the file that holds `values` soon after they are read; see
-    ///   ``Buffer/releaseFilePages()``.
+    /// - Parameter equalsFile: Whether weights in a mapped file have not been changed in memory. Packing then leaves none of its pages
+    ///   in memory.
     package func pack(
-        _ values: Buffer, outputs O: Int, inputs I: Int, as precision: WeightPrecision, releasingFile: Bool = false
+        _ values: Buffer, outputs O: Int, inputs I: Int, as precision: WeightPrecision, equalsFile: Bool = false
     ) -> PackedWeights {
         require(values.count == O * I && I > 0, "weights: \(values.count) elements for [\(O), \(I)]")
-        let scales = inputScales(for: precision, outputs: O, inputs: I) { $1.update(from: values.floats + $0 * I, count: I) }
-        return pack(.values(values), outputs: O, inputs: I, as: precision, scales, releasingFile: releasingFile)
+        let source = WeightSource(numbers: .values(values), equalsFile: equalsFile)
+        let scales = inputScales(for: precision, outputs: O, inputs: I) { row, target in
+            let elements = row * I..<(row + 1) * I
+            if equalsFile { values.copyBytes(ofElements: elements, into: target) } else { target.update(from: values.floats + row * I, count: I) }
+        }
+        return pack(source, outputs: O, inputs: I, as: precision, scales)
     }
 
     /// Packs weights in a precision. Weights that a file stores in another one are converted a few rows at a time.
     ///
-    /// - Parameter releasingFile: Releases pages of the file that holds them soon after they are read; see
-    ///   ``Buffer/releaseFilePages()``.
-    package func pack(_ weights: QuantizedWeights, as precision: WeightPrecision, releasingFile: Bool = false) -> PackedWeights {
-        let O = weights.outputs, I = weights.inputs, source = WeightSource.quantized(weights)
+    /// - Parameter equalsFile: Whether weights in a mapped file have not been changed in memory. Its pages are then released soon after
+    ///   they are read; see ``Buffer/releaseFilePages()``.
+    package func pack(_ weights: QuantizedWeights, as precision: WeightPrecision, equalsFile: Bool = false) -> PackedWeights {
+        let O = weights.outputs, I = weights.inputs, source = WeightSource(numbers: .quantized(weights), equalsFile: equalsFile)
         if weights.precision == precision, let layout = weights.layout {
-            let panels = panels(of: source, outputs: O, inputs: I, nil, in: layout, releasingFile: releasingFile)
+            let panels = panels(of: source, outputs: O, inputs: I, nil, in: layout)
             return packed(.panels(panels), outputs: O, inputs: I, as: precision, in: layout, weights.inputScales)
         }
         let scales = inputScales(for: precision, outputs: O, inputs: I) { dequantize(weights, row: $0, into: $1) }
-        return pack(source, outputs: O, inputs: I, as: precision, scales, releasingFile: releasingFile)
+        return pack(source, outputs: O, inputs: I, as: precision, scales)
     }
 
     /// f32 weights [O, I] that stay where they are stored: a matmul takes longer than with packed weights, but gives the same bits. nil if
     /// they cannot be packed one panel at a time.
     ///
-    /// - Parameter equalsFile: Whether weights in a mapped file have not been changed in memory. Then its pages are released after each
-    ///   matmul; see ``Buffer/releaseFilePages()``.
+    /// - Parameter equalsFile: Whether weights in a mapped file have not been changed in memory. A matmul then leaves none of its pages
+    ///   in memory.
     package func unpacked(
         _ values: Buffer, outputs O: Int, inputs I: Int, as precision: WeightPrecision, equalsFile: Bool = false
     ) -> PackedWeights? {
         require(values.count == O * I && I > 0, "weights: \(values.count) elements for [\(O), \(I)]")
         guard let layout = layout(forPanelsIn: precision) else { return nil }
         return packed(
-            .unpacked(.values(values), equalsFile: equalsFile), outputs: O, inputs: I, as: precision, in: layout,
+            .unpacked(WeightSource(numbers: .values(values), equalsFile: equalsFile)), outputs: O, inputs: I, as: precision, in: layout,
             expected: precision.layouts(inputs: I, on: self)[0])
     }
 
     /// The same for weights that a file stores in other numbers.
     package func unpacked(_ weights: QuantizedWeights, as precision: WeightPrecision, equalsFile: Bool = false) -> PackedWeights? {
         let O = weights.outputs, I = weights.inputs
-        let content = PackedWeights.Content.unpacked(.quantized(weights), equalsFile: equalsFile)
+        let content = PackedWeights.Content.unpacked(WeightSource(numbers: .quantized(weights), equalsFile: equalsFile))
         if weights.precision == precision, let layout = weights.layout {
             return packed(content, outputs: O, inputs: I, as: precision, in: layout, weights.inputScales)
         }
@@ -94,10 +102,10 @@ extension Processor {
     }
 
     private func pack(
-        _ source: WeightSource, outputs O: Int, inputs I: Int, as precision: WeightPrecision, _ inputScales: Buffer?, releasingFile: Bool
+        _ source: WeightSource, outputs O: Int, inputs I: Int, as precision: WeightPrecision, _ inputScales: Buffer?
     ) -> PackedWeights {
         for layout in precision.layouts(inputs: I, on: self) {
-            let panels = panels(of: source, outputs: O, inputs: I, inputScales, in: layout, releasingFile: releasingFile)
+            let panels = panels(of: source, outputs: O, inputs: I, inputScales, in: layout)
             if table.weights_fit(layout, panels.pointer, O, I) {
                 return packed(.panels(panels), outputs: O, inputs: I, as: precision, in: layout, inputScales)
             }
@@ -121,7 +129,7 @@ extension Processor {
 extension Processor {
     /// Packs all panels.
     private func panels(
-        of source: WeightSource, outputs O: Int, inputs I: Int, _ inputScales: Buffer?, in layout: Int32, releasingFile: Bool
+        of source: WeightSource, outputs O: Int, inputs I: Int, _ inputScales: Buffer?, in layout: Int32
     ) -> Buffer {
         let panels = buffer(of: (table.weights_bytes(layout, O, I) + 3) / 4, .int32), panelBytes = table.weights_bytes(layout, 1, I)
         let scratch = scratch(packScratch(inputs: I)), width = table.weights_panel, count = table.panels(of: O)
@@ -134,7 +142,7 @@ extension Processor {
                     pack(panel, of: source, outputs: O, inputs: I, inputScales, in: layout, to: panels.pointer + panel * panelBytes,
                          scratch[thread])
                 }
-                if releasingFile { source.releasePages(first * width..<min(last * width, O), inputs: I) }
+                source.releasePages(first * width..<min(last * width, O))
             }
         }
         return panels
@@ -161,7 +169,11 @@ extension Processor {
         let width = table.weights_panel, rows = panel * width..<min((panel + 1) * width, O)
         let first = packed - panel * table.weights_bytes(layout, 1, I)                           // where panel 0 would be
         var numbers: UnsafeRawPointer, type = DataType.float32                                   // of the panel's first row
-        switch source {
+        switch source.numbers {
+        case .values(let values) where source.equalsFile && values.isInFile:
+            let copy = scratch + table.weights_pack_scratch(I)
+            values.copyBytes(ofElements: rows.lowerBound * I..<rows.upperBound * I, into: copy)
+            numbers = UnsafeRawPointer(copy)
         case .values(let values): numbers = UnsafeRawPointer(values.floats + rows.lowerBound * I)
         case .quantized(let weights) where weights.layout == layout:
             return packStored(panel, rows, of: weights, in: layout, to: packed, panels: first)
@@ -199,13 +211,13 @@ extension Processor {
 
     /// y [I] = a row of weights that stay where they are stored, with the bits that packed ones have (+ more [I]).
     func read(
-        _ row: Int, of source: WeightSource, equalsFile: Bool, inputs I: Int, as precision: WeightPrecision,
+        _ row: Int, of source: WeightSource, inputs I: Int, as precision: WeightPrecision,
         plus more: UnsafePointer<Float>?, into y: UnsafeMutablePointer<Float>
     ) {
-        switch source {
-        case .values(let values) where equalsFile: values.copyBytes(ofElements: row * I..<(row + 1) * I, into: y)
+        switch source.numbers {
+        case .values(let values) where source.equalsFile: values.copyBytes(ofElements: row * I..<(row + 1) * I, into: y)
         case .values(let values): y.update(from: values.floats + row * I, count: I)
-        case .quantized(let weights) where equalsFile: readRow(row, of: weights, into: y)
+        case .quantized(let weights) where source.equalsFile: readRow(row, of: weights, into: y)
         case .quantized(let weights): dequantize(weights, row: row, into: y)
         }
         if precision == .bfloat16 { for i in 0..<I { y[i] = y[i].roundedToBFloat16 } }

@@ -120,9 +120,9 @@ struct InferenceWeights {
     private func pack(_ weight: Parameter, as precision: WeightPrecision) -> PackedWeights {
         let O = weight.shape[0], I = weight.shape[1]
         guard let quantized = parameters.quantized(weight) else {
-            return processor.pack(stored(weight), outputs: O, inputs: I, as: precision, releasingFile: isUnmodified)
+            return processor.pack(stored(weight), outputs: O, inputs: I, as: precision, equalsFile: isUnmodified)
         }
-        return processor.pack(quantized, as: precision, releasingFile: true)
+        return processor.pack(quantized, as: precision, equalsFile: true)
     }
 }
 

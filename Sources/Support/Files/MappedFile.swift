@@ -12,39 +12,9 @@ package final class MappedFile: Sendable {
     /// - Parameters:
     ///   - writable: Whether the mapped bytes may be changed. The file is not changed: a page that is written to is copied.
     ///   - staysOpen: Whether the file keeps its descriptor, from which `copy` reads.
-    package convenience init(_ path: String, writable: Bool = false, staysOpen: Bool = false) throws(FileError) {
-        let descriptor = try Self.open(path)
-        defer { if !staysOpen { close(descriptor) } }
-        try self.init(path, descriptor, writable: writable, staysOpen: staysOpen)
-    }
-
-    /// Lets the system read only the pages that are accessed, instead of those around them, too.
-    package func expectRandomAccess() { bytes.advise(0..<count, MADV_RANDOM) }
-
-    /// Starts to read the pages of a byte range from the disk, without waiting for them.
-    package func prefetch(_ range: Range<Int>) { bytes.advise(range, MADV_WILLNEED) }
-
-    /// Maps the same file twice, writable and read-only, even if another file takes its place meanwhile. Each mapping has pages of its own
-    /// to release.
-    package static func twice(_ path: String) throws(FileError) -> (writable: MappedFile, readOnly: MappedFile) {
-        let descriptor = try open(path), readOnly: MappedFile
-        do {
-            readOnly = try MappedFile(path, descriptor, writable: false, staysOpen: false)
-        } catch {
-            close(descriptor)
-            throw error
-        }
-        return (try MappedFile(path, descriptor, writable: true, staysOpen: true), readOnly)
-    }
-
-    private static func open(_ path: String) throws(FileError) -> Int32 {
-        let descriptor = Glibc.open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)      // does not wait for the writer of a pipe
+    package init(_ path: String, writable: Bool = false, staysOpen: Bool = false) throws(FileError) {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)            // does not wait for the writer of a pipe
         guard descriptor >= 0 else { throw .unreadable(path: path, reason: systemErrorMessage()) }
-        return descriptor
-    }
-
-    /// - Parameter staysOpen: Whether the mapping takes the descriptor, and closes it when it ends or if it fails.
-    private init(_ path: String, _ descriptor: Int32, writable: Bool, staysOpen: Bool) throws(FileError) {
         var status = stat()
         _ = fstat(descriptor, &status)
         var failure: String?, start: UnsafeMutableRawPointer?
@@ -54,14 +24,18 @@ package final class MappedFile: Sendable {
             start = mmap(nil, Int(status.st_size), writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_PRIVATE, descriptor, 0)
             if start == MAP_FAILED { failure = systemErrorMessage() }
         }
-        if let failure {
-            if staysOpen { close(descriptor) }
-            throw .unreadable(path: path, reason: failure)
-        }
+        if !staysOpen || failure != nil { close(descriptor) }
+        if let failure { throw .unreadable(path: path, reason: failure) }
         self.path = path
         count = Int(status.st_size)
         bytes = Pages(start, count: count, staysOpen ? descriptor : nil)
     }
+
+    /// Lets the system read only the pages that are accessed, instead of those around them, too.
+    package func expectRandomAccess() { bytes.advise(0..<count, MADV_RANDOM) }
+
+    /// Starts to read the pages of a byte range from the disk, without waiting for them.
+    package func prefetch(_ range: Range<Int>) { bytes.advise(range, MADV_WILLNEED) }
 
     /// The address of the first byte, valid as long as this object lives: `Kernels` has buffers in mapped files. nil if the file is empty.
     package var baseAddress: UnsafeMutableRawPointer? { bytes.start }
@@ -69,9 +43,6 @@ package final class MappedFile: Sendable {
     /// Copies bytes at an offset of a file that stays open. Unlike access to the mapping, it maps no pages, and does not see what was
     /// written to them.
     package func copy(_ offset: Int, into target: UnsafeMutableRawBufferPointer) { bytes.copy(offset, into: target) }
-
-    /// Prepares pages of a byte range for reading, all at once, which takes less time than when they are read.
-    package func preparePages(_ range: Range<Int>) { bytes.prepare(range) }
 
     /// Frees the memory of pages in a byte range that have not been written to. They are read from the file again when accessed.
     package func releasePages(_ range: Range<Int>) { bytes.release(range) }
@@ -104,8 +75,6 @@ private struct Pages: ~Copyable, @unchecked Sendable {
         if let descriptor, pread(descriptor, bytes, target.count, offset) == target.count { return }
         bytes.copyMemory(from: start + offset, byteCount: target.count)
     }
-
-    func prepare(_ range: Range<Int>) { advise(range, 22) }        // MADV_POPULATE_READ; Linux before 5.14 does nothing
 
     /// Advises the system about the pages of a byte range.
     func advise(_ range: Range<Int>, _ advice: Int32) {
