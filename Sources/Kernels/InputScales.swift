@@ -25,9 +25,12 @@ enum InputScales {
         var roots = [Float](repeating: 0, count: I)
         withUnsafeTemporaryAllocation(of: Float.self, capacity: I) { weights in
             guard let start = weights.baseAddress else { return }
-            for row in 0..<rows {
-                readRow(row * O / rows, start)
-                for i in 0..<I { roots[i] += abs(weights[i]).squareRoot() }
+            roots.withUnsafeMutableBufferPointer { roots in
+                guard let sums = roots.baseAddress else { return }
+                for row in 0..<rows {
+                    readRow(row * O / rows, start)
+                    for i in 0..<I { sums[i] += abs(start[i]).squareRoot() }             // without bounds checks, in vectors
+                }
             }
         }
         var scales = [Float](repeating: 1, count: I)

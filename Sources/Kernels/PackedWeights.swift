@@ -43,6 +43,13 @@ package struct PackedWeights {
     /// That of all panels, packed or not: unpacked bf16 weights are expected to fit into the smallest layout.
     package let byteCount: Int
 
+    /// Whether rows that are looked up are first rounded to codes that the file does not have, which takes longer than to read them.
+    package var roundsRows: Bool {
+        guard case .unpacked(let source) = content, precision == .int8 || precision == .int4 else { return false }
+        if case .quantized(let weights) = source.numbers { return weights.layout != layout }
+        return true
+    }
+
     package var isUnpacked: Bool { if case .unpacked = content { true } else { false } }
 
     var panels: Buffer {
@@ -75,7 +82,7 @@ extension Processor {
                         w.layout, panels.pointer, I, w.inputScales?.floats, ids.ids + n, more, y.floats + n * I, range.count)
                 case .unpacked(let source):
                     for (i, n) in range.enumerated() {
-                        read(Int(ids.ids[n]), of: source, inputs: I, as: w.precision, plus: more.map { $0 + i * I }, into: y.floats + n * I)
+                        read(Int(ids.ids[n]), of: w, in: source, plus: more.map { $0 + i * I }, into: y.floats + n * I)
                     }
                 }
             }
@@ -121,7 +128,7 @@ extension Processor {
                         table.packed_matmul(layout, p, panels.pointer, rows, range.lowerBound, range.upperBound)
                     }
                 case .unpacked(let source):
-                    forEachPanel(of: source, outputs: O, inputs: I, in: layout) { panel, packed in
+                    forEachPanel(of: source, outputs: O, inputs: I, w.inputScales, in: layout) { panel, packed in
                         table.packed_matmul(layout, p, packed - panel * table.weights_bytes(layout, 1, I), rows, panel, panel + 1)
                     }
                     source.releasePages(0..<O)

@@ -37,10 +37,7 @@ extension Processor {
     ) -> PackedWeights {
         require(values.count == O * I && I > 0, "weights: \(values.count) elements for [\(O), \(I)]")
         let source = WeightSource(numbers: .values(values), equalsFile: equalsFile)
-        let scales = inputScales(for: precision, outputs: O, inputs: I) { row, target in
-            let elements = row * I..<(row + 1) * I
-            if equalsFile { values.copyBytes(ofElements: elements, into: target) } else { target.update(from: values.floats + row * I, count: I) }
-        }
+        let scales = inputScales(for: precision, of: source, outputs: O, inputs: I)
         return pack(source, outputs: O, inputs: I, as: precision, scales)
     }
 
@@ -54,12 +51,12 @@ extension Processor {
             let panels = panels(of: source, outputs: O, inputs: I, nil, in: layout)
             return packed(.panels(panels), outputs: O, inputs: I, as: precision, in: layout, weights.inputScales)
         }
-        let scales = inputScales(for: precision, outputs: O, inputs: I) { dequantize(weights, row: $0, into: $1) }
+        let scales = inputScales(for: precision, of: source, outputs: O, inputs: I)
         return pack(source, outputs: O, inputs: I, as: precision, scales)
     }
 
-    /// f32 weights [O, I] that stay where they are stored: a matmul takes longer than with packed weights, but gives the same bits. nil if
-    /// they cannot be packed one panel at a time.
+    /// f32 weights [O, I] that stay where they are stored: a matmul takes longer than with packed weights, but gives the same bits. nil for
+    /// int4, because finding the scales of all weights each time takes longer than packing them.
     ///
     /// - Parameter equalsFile: Whether weights in a mapped file have not been changed in memory. A matmul then leaves none of its pages
     ///   in memory.
@@ -67,28 +64,24 @@ extension Processor {
         _ values: Buffer, outputs O: Int, inputs I: Int, as precision: WeightPrecision, equalsFile: Bool = false
     ) -> PackedWeights? {
         require(values.count == O * I && I > 0, "weights: \(values.count) elements for [\(O), \(I)]")
-        guard let layout = layout(forPanelsIn: precision) else { return nil }
-        return packed(
-            .unpacked(WeightSource(numbers: .values(values), equalsFile: equalsFile)), outputs: O, inputs: I, as: precision, in: layout,
-            expected: precision.layouts(inputs: I, on: self)[0])
+        return unpacked(WeightSource(numbers: .values(values), equalsFile: equalsFile), outputs: O, inputs: I, as: precision)
     }
 
     /// The same for weights that a file stores in other numbers.
     package func unpacked(_ weights: QuantizedWeights, as precision: WeightPrecision, equalsFile: Bool = false) -> PackedWeights? {
-        let O = weights.outputs, I = weights.inputs
-        let content = PackedWeights.Content.unpacked(WeightSource(numbers: .quantized(weights), equalsFile: equalsFile))
+        let O = weights.outputs, I = weights.inputs, source = WeightSource(numbers: .quantized(weights), equalsFile: equalsFile)
         if weights.precision == precision, let layout = weights.layout {
-            return packed(content, outputs: O, inputs: I, as: precision, in: layout, weights.inputScales)
+            return packed(.unpacked(source), outputs: O, inputs: I, as: precision, in: layout, weights.inputScales)
         }
-        guard let layout = layout(forPanelsIn: precision) else { return nil }
-        return packed(
-            content, outputs: O, inputs: I, as: precision, in: layout, expected: precision.layouts(inputs: I, on: self)[0])
+        return unpacked(source, outputs: O, inputs: I, as: precision)
     }
 
-    /// The layout for panels that are packed independently of each other, with the bits of products that packed weights have. nil for int8
-    /// and int4, whose scales are found first.
-    private func layout(forPanelsIn precision: WeightPrecision) -> Int32? {
-        precision == .float32 || precision == .bfloat16 ? precision.code : nil
+    private func unpacked(_ source: WeightSource, outputs O: Int, inputs I: Int, as precision: WeightPrecision) -> PackedWeights? {
+        if precision == .int4 { return nil }
+        let scales = inputScales(for: precision, of: source, outputs: O, inputs: I)
+        return packed(
+            .unpacked(source), outputs: O, inputs: I, as: precision, in: precision.code, scales,
+            expected: precision.layouts(inputs: I, on: self)[0])
     }
 
     /// - Parameter expected: The layout that weights which are not packed yet are expected to get.
@@ -114,11 +107,10 @@ extension Processor {
     }
 
     /// The scales for the inputs of weights [O, I]; nil if all are 1, or if the precision has none.
-    private func inputScales(
-        for precision: WeightPrecision, outputs O: Int, inputs I: Int, readRow: (Int, UnsafeMutablePointer<Float>) -> Void
-    ) -> Buffer? {
+    private func inputScales(for precision: WeightPrecision, of source: WeightSource, outputs O: Int, inputs I: Int) -> Buffer? {
         guard precision == .int8 || precision == .int4 else { return nil }
-        guard let scales = InputScales.find(outputs: O, inputs: I, readRow: readRow) else { return nil }
+        let scales = InputScales.find(outputs: O, inputs: I) { read($0, of: source, inputs: I, into: $1) }
+        guard let scales else { return nil }
         let result = buffer(of: I, .float32)
         result.write { span in for i in span.indices { span[i] = scales[i] } }
         return result
@@ -139,8 +131,8 @@ extension Processor {
                 let last = min(first + panelsPerMegabyte, count)
                 parallelFor(last - first) { item, thread in
                     let panel = first + item
-                    pack(panel, of: source, outputs: O, inputs: I, inputScales, in: layout, to: panels.pointer + panel * panelBytes,
-                         scratch[thread])
+                    pack(panel * width..<min((panel + 1) * width, O), of: source, inputs: I, inputScales, in: layout,
+                         to: panels.pointer + panel * panelBytes, scratch[thread])
                 }
                 source.releasePages(first * width..<min(last * width, O))
             }
@@ -150,11 +142,14 @@ extension Processor {
 
     /// Packs each panel into memory that stays in the cache, and calls `body` with it.
     func forEachPanel(
-        of source: WeightSource, outputs O: Int, inputs I: Int, in layout: Int32, _ body: (_ panel: Int, UnsafeMutableRawPointer) -> Void
+        of source: WeightSource, outputs O: Int, inputs I: Int, _ inputScales: Buffer?, in layout: Int32,
+        _ body: (_ panel: Int, UnsafeMutableRawPointer) -> Void
     ) {
         let panelBytes = (table.weights_bytes(layout, 1, I) + 63) / 64 * 64, scratch = scratch(panelBytes + packScratch(inputs: I))
+        let width = table.weights_panel
         parallelFor(table.panels(of: O)) { panel, thread in
-            pack(panel, of: source, outputs: O, inputs: I, nil, in: layout, to: scratch[thread], scratch[thread] + panelBytes)
+            pack(panel * width..<min((panel + 1) * width, O), of: source, inputs: I, inputScales, in: layout,
+                 to: scratch[thread], scratch[thread] + panelBytes)
             body(panel, scratch[thread])
         }
     }
@@ -162,66 +157,74 @@ extension Processor {
     /// Bytes of the memory that packing a panel needs: for the kernel, and for the rows in f32.
     private func packScratch(inputs I: Int) -> Int { table.weights_pack_scratch(I) + table.weights_panel * I * MemoryLayout<Float>.size }
 
+    /// Packs the rows of a panel.
     private func pack(
-        _ panel: Int, of source: WeightSource, outputs O: Int, inputs I: Int, _ inputScales: Buffer?, in layout: Int32,
-        to packed: UnsafeMutableRawPointer, _ scratch: UnsafeMutableRawPointer
+        _ rows: Range<Int>, of source: WeightSource, inputs I: Int, _ inputScales: Buffer?, in layout: Int32,
+        to panel: UnsafeMutableRawPointer, _ scratch: UnsafeMutableRawPointer
     ) {
-        let width = table.weights_panel, rows = panel * width..<min((panel + 1) * width, O)
-        let first = packed - panel * table.weights_bytes(layout, 1, I)                           // where panel 0 would be
-        var numbers: UnsafeRawPointer, type = DataType.float32                                   // of the panel's first row
+        let numbers: UnsafeRawPointer, copy = scratch + table.weights_pack_scratch(I)
+        var type = DataType.float32
         switch source.numbers {
         case .values(let values) where source.equalsFile && values.isInFile:
-            let copy = scratch + table.weights_pack_scratch(I)
             values.copyBytes(ofElements: rows.lowerBound * I..<rows.upperBound * I, into: copy)
             numbers = UnsafeRawPointer(copy)
         case .values(let values): numbers = UnsafeRawPointer(values.floats + rows.lowerBound * I)
-        case .quantized(let weights) where weights.layout == layout:
-            return packStored(panel, rows, of: weights, in: layout, to: packed, panels: first)
+        case .quantized(let weights) where weights.layout == layout: return packStored(rows, of: weights, in: layout, to: panel)
         case .quantized(let weights):
             if let stored = weights.bfloat16Rows(rows) {
                 numbers = stored
                 type = .bfloat16
             } else {
-                let values = scratch + table.weights_pack_scratch(I)
-                dequantize(weights, rows: rows, columns: 0..<I, into: values, as: .float32)
-                numbers = UnsafeRawPointer(values)
+                dequantize(weights, rows: rows, columns: 0..<I, into: copy, as: .float32)
+                numbers = UnsafeRawPointer(copy)
             }
         }
-        table.weights_pack(
-            layout, numbers - rows.lowerBound * I * type.size, type.code, I, O, I, inputScales?.floats, panel, panel + 1, first, scratch)
+        table.weights_pack(layout, numbers, type.code, I, rows.count, I, inputScales?.floats, 0, 1, panel, scratch)
     }
 
     /// Packs the codes and scales of a panel unchanged.
-    private func packStored(
-        _ panel: Int, _ rows: Range<Int>, of weights: QuantizedWeights, in layout: Int32, to packed: UnsafeMutableRawPointer,
-        panels first: UnsafeMutableRawPointer
-    ) {
-        let (O, I) = (weights.outputs, weights.inputs)
+    private func packStored(_ rows: Range<Int>, of weights: QuantizedWeights, in layout: Int32, to panel: UnsafeMutableRawPointer) {
+        let I = weights.inputs
         guard let parts = weights.storedRows else {
+            let scales = weights.scales.floats + rows.lowerBound * QuantizedWeights.groups(inputs: I)
             return table.weights_pack_codes(
-                weights.precision.code, weights.codes.bytes, weights.scales.floats, O, I, panel, panel + 1, first)
+                weights.precision.code, weights.codes.bytes + rows.lowerBound * weights.rowBytes, scales, rows.count, I, 0, 1, panel)
         }
         withUnsafeTemporaryAllocation(of: UnsafeRawPointer?.self, capacity: rows.count) { pointers in
             for part in parts where part.rows.overlaps(rows) {
                 for row in rows.clamped(to: part.rows) { pointers[row - rows.lowerBound] = part.row(row, inputs: I) }
             }
-            table.weights_pack_blocks(layout, pointers.baseAddress, rows.count, I, packed)
+            table.weights_pack_blocks(layout, pointers.baseAddress, rows.count, I, panel)
         }
     }
 
     /// y [I] = a row of weights that stay where they are stored, with the bits that packed ones have (+ more [I]).
     func read(
-        _ row: Int, of source: WeightSource, inputs I: Int, as precision: WeightPrecision,
-        plus more: UnsafePointer<Float>?, into y: UnsafeMutablePointer<Float>
+        _ row: Int, of w: PackedWeights, in source: WeightSource, plus more: UnsafePointer<Float>?, into y: UnsafeMutablePointer<Float>
     ) {
+        let I = w.inputs
+        if w.roundsRows {
+            let panelBytes = (table.weights_bytes(w.layout, 1, I) + 63) / 64 * 64
+            return withUnsafeTemporaryAllocation(byteCount: panelBytes + packScratch(inputs: I), alignment: 64) { scratch in
+                guard let panel = scratch.baseAddress else { return }
+                pack(row..<row + 1, of: source, inputs: I, w.inputScales, in: w.layout, to: panel, panel + panelBytes)
+                var first: Int32 = 0
+                table.weights_lookup(w.layout, panel, I, w.inputScales?.floats, &first, more, y, 1)
+            }
+        }
+        read(row, of: source, inputs: I, into: y)
+        if w.precision == .bfloat16 { for i in 0..<I { y[i] = y[i].roundedToBFloat16 } }
+        if let more { for i in 0..<I { y[i] += more[i] } }
+    }
+
+    /// y [I] = a row as it is stored.
+    private func read(_ row: Int, of source: WeightSource, inputs I: Int, into y: UnsafeMutablePointer<Float>) {
         switch source.numbers {
         case .values(let values) where source.equalsFile: values.copyBytes(ofElements: row * I..<(row + 1) * I, into: y)
         case .values(let values): y.update(from: values.floats + row * I, count: I)
         case .quantized(let weights) where source.equalsFile: readRow(row, of: weights, into: y)
         case .quantized(let weights): dequantize(weights, row: row, into: y)
         }
-        if precision == .bfloat16 { for i in 0..<I { y[i] = y[i].roundedToBFloat16 } }
-        if let more { for i in 0..<I { y[i] += more[i] } }
     }
 }
 

@@ -104,10 +104,8 @@ import Testing
                 let weights = try weights(format, O, I, reversed: true).weights
                 for precision in WeightPrecision.allCases {
                     guard let unpacked = p.unpacked(weights, as: precision, equalsFile: true) else {
-                        // The scales of int8 and int4 are found first, unless the file has them; bf16 may have a layout that depends on
-                        // all weights.
-                        #expect(precision != .float32 && (precision == .bfloat16 || ![.q8_0, .q4_0].contains(format)
-                            || precision != format.precision), "\(format.name) as \(precision.rawValue)")
+                        // Finding the scales of int4 takes longer than packing.
+                        #expect(precision == .int4 && format != .q4_0, "\(format.name) as \(precision.rawValue)")
                         continue
                     }
                     let packed = p.pack(weights, as: precision)

@@ -189,23 +189,25 @@ import Testing
                 let values = p.buffer(TestRandom.numbers(O * I, seed: 2))
                 for precision in WeightPrecision.allCases {
                     let what = "\(precision.rawValue), \(N) rows, [\(O), \(I)], \(threads) threads"
-                    let packed = p.pack(values, outputs: O, inputs: I, as: precision), unpacked: PackedWeights?
+                    let packed = p.pack(values, outputs: O, inputs: I, as: precision), stored: PackedWeights?
                     if precision == .float32 {
-                        unpacked = p.unpacked(values, outputs: O, inputs: I, as: precision)
+                        stored = p.unpacked(values, outputs: O, inputs: I, as: precision)
                     } else {
-                        unpacked = p.unpacked(p.quantize(values, outputs: O, inputs: I, to: precision), as: precision)
+                        stored = p.unpacked(p.quantize(values, outputs: O, inputs: I, to: precision), as: precision)
                     }
-                    guard let unpacked else {
-                        // bf16 may have a layout that depends on all weights.
-                        #expect(precision == .bfloat16 && p.hasBFloat16, "\(what)")
-                        continue
-                    }
+                    let unpacked = try #require(stored, "\(what)")
                     #expect(unpacked.isUnpacked && !packed.isUnpacked && unpacked.byteCount == packed.byteCount, "\(what)")
                     expectSameResults(packed, unpacked, rows: N, on: p, what)
                 }
-                let rounded = p.unpacked(values, outputs: O, inputs: I, as: .bfloat16)
-                guard let rounded else { continue }
-                expectSameResults(p.pack(values, outputs: O, inputs: I, as: .bfloat16), rounded, rows: N, on: p, "f32 as bf16 [\(O), \(I)]")
+                // Large weights of some inputs give them scales of their own.
+                let uneven = p.buffer(TestRandom.numbers(O * I, seed: 3).enumerated().map { $0 % I % 50 == 7 ? 30 * $1 : $1 })
+                for (precision, values) in [(WeightPrecision.bfloat16, values), (.int8, values), (.int8, uneven)] {
+                    let packed = p.pack(values, outputs: O, inputs: I, as: precision)
+                    let unpacked = try #require(p.unpacked(values, outputs: O, inputs: I, as: precision))
+                    #expect(unpacked.roundsRows == (precision == .int8))
+                    expectSameResults(packed, unpacked, rows: N, on: p, "f32 as \(precision.rawValue) [\(O), \(I)]")
+                }
+                #expect(p.unpacked(values, outputs: O, inputs: I, as: .int4) == nil)
             }
         }
     }

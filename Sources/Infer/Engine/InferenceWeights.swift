@@ -15,7 +15,8 @@ struct InferenceWeights {
     private let storedPrecision: WeightPrecision?
     private var packedWeights: ByParameter<PackedWeights>
     private var vectors: ByParameter<Buffer>
-    private var tables: ByParameter<PackedWeights>
+    /// Embeddings that are read where they are stored; nil if their numbers are converted to a format with scales.
+    private var tables: ByParameter<PackedWeights?>
     /// Bytes of weights used where they lie that the current step may still pack.
     private var packingBudget = 0
     private static let packedPerStep = 64 << 20
@@ -49,16 +50,17 @@ struct InferenceWeights {
 
     var packedBytes: Int { packedWeights.all.reduce(0) { $0 + $1.byteCount } }
 
-    /// y [N, C] = rows of an embedding (+ more [N, C]). The rows are read where they are stored, unless their numbers are converted to a
-    /// format with scales.
+    /// y [N, C] = rows of an embedding (+ more [N, C]).
     mutating func embed(_ ids: Buffer, in parameter: Parameter, plus more: Buffer?, into y: Buffer) {
         processor.embed(ids, in: table(parameter) ?? packed(parameter), plus: more, into: y)
     }
 
     private mutating func table(_ parameter: Parameter) -> PackedWeights? {
-        if let table = tables[parameter] { return table }
-        tables[parameter] = unpacked(parameter, as: precision(of: parameter))
-        return tables[parameter]
+        if tables[parameter] == nil {
+            let table = unpacked(parameter, as: precision(of: parameter))
+            tables[parameter] = .some(table?.roundsRows == false ? table : nil)
+        }
+        return tables[parameter] ?? nil
     }
 
     /// The f32 values of a norm, a bias or an embedding of positions. Small ones are copied out of a mapped file, where reading a
