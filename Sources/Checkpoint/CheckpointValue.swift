@@ -92,9 +92,14 @@ extension Array where Element: BitwiseCopyable {
     fileprivate var littleEndian: [UInt8] { withUnsafeBytes { Array<UInt8>($0) } }
 
     fileprivate init(littleEndian bytes: Span<UInt8>) {
+        // The initializer below writes the count of an empty array, too, to the storage that all of them share: a data race.
+        if bytes.isEmpty {
+            self = []
+            return
+        }
         self.init(unsafeUninitializedCapacity: bytes.count / MemoryLayout<Element>.size) { buffer, count in
             bytes.withUnsafeBytes { source in
-                if !source.isEmpty { UnsafeMutableRawBufferPointer(buffer).copyMemory(from: source) }
+                UnsafeMutableRawBufferPointer(buffer).copyMemory(from: source)
             }
             count = bytes.count / MemoryLayout<Element>.size
         }
