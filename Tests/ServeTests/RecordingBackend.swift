@@ -56,7 +56,8 @@ final class GenerationGate: Sendable {
 
     func wait(character: Int) {
         guard character == self.character else { return }
-        for _ in 0..<20_000 {
+        // At most a minute: with ThreadSanitizer and all tests at once, a request has taken more than ten seconds.
+        for _ in 0..<120_000 {
             if isOpen.load(ordering: .relaxed) { return }
             usleep(500)
         }
