@@ -79,5 +79,10 @@ extension Tape: Executor {
         causalAttention(qkv, heads, documentStarts: documentStarts)
     }
 
-    package func rowsNeedingLogits(_ x: Tensor) -> Tensor { x }
+    package func rowsNeedingLogits(_ x: Tensor) -> Tensor {
+        let (N, C) = x.shape.rows
+        if !needsOnlyLastLogits || N == 1 { return x }
+        require(!isRecording && x.shape[0] == 1, "the logits of one sequence's last position are for answers, not for training")
+        return Tensor(x.elements[(N - 1) * C..<N * C], Shape(1, 1, C))
+    }
 }

@@ -24,6 +24,8 @@ package final class Tape {
     let matmulPrecision: DataType
     /// Whether fewer rows of logits exist at a time: for training in little memory.
     package var savesMemory = false
+    /// Whether logits are computed for the last position only.
+    package var needsOnlyLastLogits = false
     /// Whether operations are recorded. False inside ``withoutRecording(_:)``.
     package private(set) var isRecording = true
     /// Whether dropout is applied. Also true in the first pass of a recomputed block, which records nothing.

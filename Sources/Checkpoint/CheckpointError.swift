@@ -51,7 +51,8 @@ extension CheckpointError: CustomStringConvertible {
             return "\(path) does not have the layout that slm writes: "
                 + "at byte \(grouped(offset)) expected \(expected), found \(found). \(other)"
         case .mismatch(let path, let name, let expected, let found):
-            return "\(path): \(name): expected \(expected), found \(found)."
+            // What was found may be another error, which is a sentence.
+            return "\(path): \(name): expected \(expected), found \(found)" + (found.hasSuffix(".") ? "" : ".")
         case .wrongVocabulary(let path, let expected, let found):
             return "\(path) and the tokens have different vocabularies: "
                 + "expected the fingerprint \(expected) of the tokens, found \(found). "
@@ -82,6 +83,10 @@ extension CheckpointError {
     static func isFolder(_ path: String) -> CheckpointError {
         if Folder.contains("best.h5", in: path) {
             return .unreadable(path: path, reason: "it is the folder of a run; give best.h5 or last.h5 in it")
+        }
+        if Folder.contains("adapter_config.json", in: path) {
+            let command = "slm import \(path) --base MODEL --out FILE"
+            return .unreadable(path: path, reason: "it is the folder of a PEFT adapter; import it: \(command)")
         }
         return .unreadable(
             path: path, reason: "it is a folder without config.json, which a Hugging Face model has"

@@ -19,8 +19,8 @@ package enum ChatFileFormat: String, Sendable, CaseIterable {
 
     /// Detects the format of a file by its first block; nil if there are only empty lines.
     ///
-    /// The first of its first 32 lines that is a JSON object or starts with `[INST]` determines it. A file without one whose first line
-    /// starts with `{"` is broken JSON, not text: it is rejected rather than trained on.
+    /// The first of its first 32 lines that is a JSON object or starts with `[INST]` determines it. A file without one that begins like
+    /// JSON is broken, an array of chats or an object on several lines, not text: it is rejected rather than trained on.
     static func format(of block: LineBlock) -> ChatFileFormat? {
         var parser = JSONParser()
         var lines = 0
@@ -33,8 +33,10 @@ package enum ChatFileFormat: String, Sendable, CaseIterable {
             lines += 1
             if line.starts(with: TinyChat.open) {
                 found = .tinyChat
-            } else if line.first == UInt8(ascii: "{") {
-                if lines == 1, line.starts(with: #"{""#.utf8) { looksLikeJSON = true }
+            } else if lines == 1, isBeginningOfJSON(line) {
+                looksLikeJSON = true
+            }
+            if line.first == UInt8(ascii: "{") {
                 if let root = try? parser.parse(block.bytes.span.extracting(range)) {
                     let isExchange = root["messages"] == nil && (root["user"] != nil || root["assistant"] != nil)
                     found = JSONPreference.isPreference(root) ? .preferences : isExchange ? .collected : .messages
@@ -43,5 +45,12 @@ package enum ChatFileFormat: String, Sendable, CaseIterable {
         }
         if let found { return found }
         return lines == 0 ? nil : looksLikeJSON ? .messages : .text
+    }
+
+    /// Whether a line begins with `{"` or `[{`, or is only a bracket.
+    private static func isBeginningOfJSON(_ line: ArraySlice<UInt8>) -> Bool {
+        guard let first = line.first, first == UInt8(ascii: "{") || first == UInt8(ascii: "[") else { return false }
+        guard let second = line.dropFirst().first(where: { ![9, 10, 13, 32].contains($0) }) else { return true }
+        return second == UInt8(ascii: first == UInt8(ascii: "{") ? "\"" : "{")
     }
 }

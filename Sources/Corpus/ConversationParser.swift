@@ -115,7 +115,14 @@ extension ConversationParser {
     }
 
     private mutating func root(_ bytes: [UInt8], _ line: Range<Int>) throws(LineError) -> JSONElement {
-        do throws(JSONError) { return try parser.parse(bytes.span.extracting(line)) } catch { throw LineError(error.description) }
+        let root: JSONElement
+        do throws(JSONError) { root = try parser.parse(bytes.span.extracting(line)) } catch {
+            // An array on several lines, or an object: neither of its lines is JSON.
+            if bytes.trimmed(line).count == 1 { throw LineError.notOneObjectPerLine }
+            throw LineError(error.description)
+        }
+        if root.elements?.first(where: { _ in true })?.kind == .object { throw LineError.notOneObjectPerLine }
+        return root
     }
 }
 

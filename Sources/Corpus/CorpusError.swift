@@ -26,6 +26,9 @@ struct LineError: Error {
 
     /// - Parameter sentence: Its period is left out, because a message about a line ends without one.
     init(sentence: String) { reason = sentence.hasSuffix(".") ? String(sentence.dropLast()) : sentence }
+
+    static let notOneObjectPerLine = LineError("expected one JSON object per line, found an array, or an object on several lines. "
+        + "To convert an array: jq -c '.[]' FILE > FILE.jsonl")
 }
 
 /// An error while converting chats to tokens, or while reading token files.

@@ -73,6 +73,10 @@ package struct PackedConversations: TrainingBatches {
         self.padding = padding
         packing = SequencePacking(tokens.conversations, into: context, seed: seed)
         if packing.rows.isEmpty { throw .tooFewTokens(path: tokens.path, count: tokens.count, needed: 2) }
+        // Tokens without turns are all the assistant's.
+        if lossScope == .assistant, !tokens.turns.isEmpty, !tokens.turns.contains(where: { $0.role == .assistant }) {
+            throw .noAnswers
+        }
         self.rows = rows
     }
 

@@ -10,6 +10,8 @@ package enum TrainingError: Error, Equatable {
     case tokenizer(TokenizeError)
     case checkpoint(CheckpointError)
     case tooFewChats(paths: [String], count: Int, needed: Int)
+    /// No message of the assistant is to be learned, and no other messages are.
+    case noAnswers
     /// The base of a fine-tuning run is a LoRA adapter instead of a model.
     case adapterAsBase(path: String)
     /// The adapter to start from is a model.
@@ -43,6 +45,9 @@ extension TrainingError: CustomStringConvertible {
         case .tooFewChats(let paths, let count, let needed):
             "\(paths.joined(separator: ", ")): \(count) chat\(count == 1 ? "" : "s"), and fine-tuning needs \(needed). "
                 + "Collect more, or continue with fewer: --force"
+        case .noAnswers:
+            "the chats to train on have no answers of the assistant to learn, or only such with the weight 0. "
+                + "To learn all messages: --learn-from all"
         case .adapterAsBase(let path):
             "\(path) is a LoRA adapter, not a model. Train it further: slm finetune BASE --init-adapter \(path) --data FILE. Or merge "
                 + "it into its base first: slm adapter merge \(path) --out MERGED.h5, then fine-tune the merged model."

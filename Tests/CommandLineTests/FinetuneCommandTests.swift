@@ -1,5 +1,6 @@
 import Checkpoint
 import Foundation
+import Model
 import Testing
 import TestSupport
 
@@ -177,6 +178,18 @@ import TestSupport
         #expect(resumed.status == 0 && resumed.output.contains("data     21 chats"), "\(resumed.errors)")
     }
 
+    @Test func `the memory of a run is that of its rows, not of the model's context`() throws {
+        try prepare()
+        var base = try SampleFamily.qwen2.checkpoint()
+        base.configuration.context = 1_000_000                 // rotary positions have no weights
+        try base.write(to: folder("long.h5"))
+        let run = try slm(
+            "finetune", folder("long.h5"), "--data", folder("new.jsonl"), "--lora", "2", "--context", "64", "--max-steps", "1", "--out",
+            folder("runs"), "--threads", "2")
+        let megabytes = run.output.firstMatch(of: /memory +about (\d+) MB/).flatMap { Int($0.output.1) }
+        #expect(try #require(megabytes, "\(run)") < 100)
+    }
+
     @Test func `missing arguments and files are reported`() throws {
         try prepare()
         #expect(
@@ -201,5 +214,16 @@ import TestSupport
             try finetune("--lora-targets", "qkv,head").errors
                 == "slm finetune: --lora-targets: expected some of qkv,output,up,down, found 'head'.\n")
         #expect(try finetune("--max-steps", "3", "--epochs", "2").status == 2)
+        let described = try slm("finetune", "--resume", folder("runs/x"), "--estimate")
+        #expect(described.status == 2 && described.errors.contains("--estimate describes a new run"), "\(described.errors)")
+        let questions = #"{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b", "weight": 0}]}"# + "\n"
+        folder.write(String(repeating: questions, count: 12), to: "questions.jsonl")
+        func train(_ arguments: String...) throws -> Outcome {
+            try slm(["finetune", folder("base/best.h5"), "--data", folder("questions.jsonl"), "--out", folder("runs"), "--max-steps", "1",
+                 "--name", "questions"] + arguments)
+        }
+        let unanswered = try train()
+        #expect(unanswered.status == 1 && unanswered.errors.contains("have no answers of the assistant to learn"), "\(unanswered.errors)")
+        #expect(try train("--learn-from", "all").status == 0)
     }
 }

@@ -114,7 +114,7 @@ import Threads
 
     @Test(arguments: [
         (["--prompt", "a", "--temperature", "3"], "slm: --temperature: expected a number from 0 to 2, found 3.0.\n"),
-        (["--prompt", "a", "--top-p", "0"], "slm: --top-p: expected a number above 0 and up to 1, found 0.0.\n"),
+        (["--prompt", "a", "--top-p", "1.5"], "slm: --top-p: expected a number from 0 to 1, found 1.5.\n"),
         (["--prompt", "a", "--max-tokens", "0"], "slm: --max-tokens: expected at least 1, found 0.\n"),
         (
             ["--prompt", "a", "--logit-bias", "7"],

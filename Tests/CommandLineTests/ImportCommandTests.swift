@@ -1,5 +1,6 @@
 import Checkpoint
 import Foundation
+import Model
 import Testing
 import TestSupport
 import Formats
@@ -92,6 +93,45 @@ import Formats
         ] {
             let outcome = try slm(arguments)
             #expect(outcome.status == Int32(status) && outcome.errors.contains(message), "\(arguments): \(outcome.errors)")
+        }
+    }
+
+    @Test func `a model is not written over itself, nor beside files of another one`() throws {
+        try SampleCheckpoint().checkpoint.write(to: folder("a.h5"))
+        #expect(try slm("export", folder("a.h5"), "--out", folder("hf")).status == 0)
+        folder.write("{{ 'another' }}", to: "hf/chat_template.jinja")
+        folder.write("{}", to: "hf/model.safetensors.index.json")
+        folder.write("mine", to: "hf/README.md")
+        #expect(try slm("export", folder("a.h5"), "--out", folder("hf")).status == 0)
+        let names = TemporaryFolder.names(in: folder("hf"))
+        #expect(!names.contains("chat_template.jinja") && !names.contains("model.safetensors.index.json") && names.contains("README.md"))
+        #expect(try slm("info", folder("hf")).output.contains("markers"))
+        for arguments in [["export", folder("a.h5"), "--out", folder("hf/../a.h5")], ["export", folder("hf"), "--out", folder("hf/")],
+                          ["import", folder("hf"), "--out", folder("hf")]] {
+            let outcome = try slm(arguments)
+            #expect(outcome.status == 2 && outcome.errors.contains("than the model itself"), "\(arguments): \(outcome.errors)")
+        }
+    }
+
+    @Test func `an adapter of PEFT gets a Hugging Face folder or a GGUF file as its base`() throws {
+        var base = try SampleFamily.qwen2.checkpoint()
+        base.configuration.context = 128
+        try HuggingFace.write(base, to: folder("hf"), as: .f32)
+        try base.writeGGUF(to: folder("a.gguf"), as: .f32)
+        try base.write(to: folder("base.h5"))
+        folder.write(String(repeating: #"{"user": "Hi", "assistant": "Hello"}"# + "\n", count: 12), to: "chats.jsonl")
+        let trained = try slm(
+            "finetune", folder("base.h5"), "--data", folder("chats.jsonl"), "--lora", "2", "--max-steps", "1", "--out", folder("runs"),
+            "--name", "a")
+        #expect(trained.status == 0, "\(trained.errors)")
+        #expect(try slm("export", folder("runs/a/last.h5"), "--peft", "--out", folder("peft")).status == 0)
+        let without = try slm("generate", folder("peft"), "--prompt", "Hi")
+        #expect(without.errors.contains("it is the folder of a PEFT adapter; import it: slm import"), "\(without.errors)")
+        for model in ["hf", "a.gguf"] {
+            let imported = try slm("import", folder("peft"), "--base", folder(model), "--out", folder("adapter.h5"))
+            #expect(imported.status == 0, "\(imported.errors)")
+            let answer = try slm("generate", folder("adapter.h5"), "--prompt", "Hi", "--max-tokens", "2", "--json")
+            #expect(answer.status == 0 && answer.output.contains(#""answer_tokens":2"#), "\(answer.errors)")
         }
     }
 

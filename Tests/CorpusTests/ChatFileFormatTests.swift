@@ -152,6 +152,12 @@ import Tokenize
         let broken = try entries(of: "{\"user\": \"a\", \"assist\n{\"user\": \"a\", \"assistant\": \"b\"}\n")
         #expect(broken.count == 2 && broken[0].hasPrefix("FILE:1: at byte ") && broken[1] == "2 user: a | assistant: b")
         #expect(try entries(of: "{\"user\": \"a\", \"assist").first?.hasPrefix("FILE:1: at byte 21") == true)
+        // An array of chats, or chats on several lines, are not text, either.
+        for array in [#"[{"messages": []}, {"messages": []}]"# + "\n", "[\n  {\"messages\": []}\n]\n", "{\n  \"messages\": []\n}\n"] {
+            let first = try entries(of: array).first
+            #expect(first?.hasPrefix("FILE:1: expected one JSON object per line, found an array") == true, "\(array)")
+        }
+        #expect(try entries(of: "[1] The beginning\n") == ["text: [1] The beginning\n"])
         #expect(try entries(of: "hello\n[INST] a\n") == ["FILE:1: no [INST]", "2 user: a"])
         #expect(try entries(of: "{\"text\": \"x\"}\n") == [#"FILE:1: expected "messages", found nothing"#])
     }

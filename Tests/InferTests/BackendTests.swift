@@ -131,8 +131,8 @@ import Tokenize
         expectMessage("topK: expected at least 0 (0: all tokens), found -1.") { () throws(GenerationError) in
             try GenerationConfig(topK: -1)
         }
-        expectMessage("topP: expected a number above 0 and up to 1, found 0.0.") { () throws(GenerationError) in
-            try GenerationConfig(topP: 0)
+        expectMessage("topP: expected a number from 0 to 1, found -0.1.") { () throws(GenerationError) in
+            try GenerationConfig(topP: -0.1)
         }
         expectMessage("minP: expected a number from 0 to 1, found 1.1.") { () throws(GenerationError) in
             try GenerationConfig(minP: 1.1)

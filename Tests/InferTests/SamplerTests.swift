@@ -172,4 +172,9 @@ import Tokenize
             #expect(try sample(&sampler, [.nan, .infinity, 5]).id == 1)
         }
     }
+
+    @Test(arguments: [0, 2]) func `a top-p of 0 is greedy`(topK: Int) throws {
+        var sampler = Sampler(try GenerationConfig(temperature: 2, topK: topK, topP: 0, seed: 3), vocabulary: 3)
+        for _ in 0..<50 { #expect(try sample(&sampler, [1, 1.01, 0.9]).id == 1) }
+    }
 }

@@ -107,7 +107,7 @@ def check_errors(client):
     missing = refused(openai.NotFoundError, "model", lambda: chat(model="gpt-4", messages=HELLO))
     assert missing.code == "model_not_found" and missing.type == "invalid_request_error"
     refused(openai.NotFoundError, "model", lambda: client.models.retrieve("gpt/4"))
-    wrong = {"temperature": 3, "n": 9, "max_tokens": 0, "stop": [""], "seed": -1, "tools": [{"type": "function", "function": {"name": "f"}}], "audio": {"voice": "x"},
+    wrong = {"temperature": 3, "n": 9, "max_tokens": 0, "stop": [""], "seed": 0.5, "tools": [{"type": "function", "function": {"name": "f"}}], "audio": {"voice": "x"},
              "logit_bias": {"1": 101}, "top_logprobs": 3}
     for field, value in wrong.items():
         for streams in [False, True]:

@@ -66,13 +66,13 @@ import Testing
         ("max_tokens", #""max_tokens":0"#), ("max_tokens", #""max_tokens":1.5"#), ("max_tokens", #""max_tokens":"5""#),
         ("max_tokens", #""max_tokens":1e99"#),
         ("temperature", #""temperature":-0.1"#), ("temperature", #""temperature":2.1"#), ("temperature", #""temperature":"hot""#),
-        ("top_k", #""top_k":-1"#), ("top_k", #""top_k":true"#), ("top_p", #""top_p":0"#), ("top_p", #""top_p":1.1"#),
+        ("top_k", #""top_k":-1"#), ("top_k", #""top_k":true"#), ("top_p", #""top_p":-0.1"#), ("top_p", #""top_p":1.1"#),
         ("min_p", #""min_p":-0.1"#), ("min_p", #""min_p":1.1"#),
         ("repetition_penalty", #""repetition_penalty":0"#), ("frequency_penalty", #""frequency_penalty":2.5"#),
         ("presence_penalty", #""presence_penalty":-2.5"#),
         ("stop", #""stop":"""#), ("stop", #""stop":5"#), ("stop", #""stop":["a",5]"#), ("stop", #""stop":["a",""]"#),
         ("stop", #""stop":["1","2","3","4","5","6","7","8","9","10","11","12","13","14","15","16","17"]"#),
-        ("seed", #""seed":-1"#), ("seed", #""seed":18446744073709551616"#), ("seed", #""seed":"x""#), ("ignore_eos", #""ignore_eos":1"#),
+        ("seed", #""seed":-1.5"#), ("seed", #""seed":18446744073709551616"#), ("seed", #""seed":"x""#), ("ignore_eos", #""ignore_eos":1"#),
         ("temprature", #""temprature":1"#),
     ]
 

@@ -86,6 +86,10 @@ struct OpenAIRoutesTests {
         }
         let three = try texts(#""seed":18446744073709551615,"n":3"#)
         #expect(three == (try texts(#""seed":18446744073709551615"#) + texts(#""seed":0"#) + texts(#""seed":1"#)) && Set(three).count == 3)
+        // Signed seeds, as in OpenAI's schema; -1 is random, as in llama.cpp. A top_p of 0 is allowed.
+        #expect(try texts(#""seed":-2"#) == texts(#""seed":-2"#))
+        #expect(try Set((0..<4).flatMap { _ in try texts(#""seed":-1"#) }).count > 1)
+        #expect(try texts(#""top_p":0"#).count == 1)
         let stream = try chat(connection, #""temperature":2,"seed":18446744073709551615,"n":3,"stream":true"#)
         var streamed = ["", "", ""], reasons: [String] = []
         for line in stream.data.dropLast() {
@@ -114,7 +118,7 @@ struct OpenAIRoutesTests {
             ("{\(question),\"logit_bias\":{\"1\":101}}", "logit_bias", "invalid"), ("{\(question),\"stop\":[\"\"]}", "stop", "invalid"),
             ("{\(question),\"stream\":1}", "stream", "invalid"),
             ("{\(question),\"stream_options\":{\"include_usage\":3}}", "include_usage", "invalid"),
-            ("{\(question),\"seed\":-1}", "seed", "invalid"),
+            ("{\(question),\"seed\":0.5}", "seed", "invalid"),
             ("{\(question),\"truncation\":\"some\"}", "truncation", "invalid"), ("{\(question),\"user\":7}", "user", "invalid"),
             ("{\(question),\"tool_choice\":\"required\"}", "tool_choice", "invalid"),
             ("{\(question),\"functions\":[{}]}", "functions", "invalid"),

@@ -53,10 +53,15 @@ import Testing
         #expect(text.text.contains(ToolCallModel.plain), "\(text.text)")
         let object = try ask(#"{"type":"json_object"}"#, #","temperature":0,"max_tokens":8"#)
         #expect(object.status == 200 && !object.text.contains(ToolCallModel.plain), "\(object.text)")
+        // llama.cpp's form of a schema.
+        let seven = try ask(#"{"type":"json_object","schema":{"enum":[7]}}"#)
+        let content = try seven.json()["choices"]?.elements?.first { _ in true }?["message"]?["content"]?.string
+        #expect(content?.filter { $0 != " " } == "7", "\(seven.text)")
     }
 
     @Test(arguments: [
         (#"{"type":"xml"}"#, "response_format.type"), ("7", "response_format.type"),
+        (#"{"type":"json_object","schema":{"items":5}}"#, "response_format.schema.items"),
         (#"{"type":"json_schema"}"#, "response_format.json_schema"),
         (#"{"type":"json_schema","json_schema":{"name":"a"}}"#, "response_format.json_schema"),
         (

@@ -9,7 +9,8 @@ import Tokenize
 extension HuggingFace {
     /// Writes a model as a folder for `AutoModelForCausalLM.from_pretrained(folder)` of transformers.
     ///
-    /// Each file is written atomically; the weights, which may fill the disk, are synced before the others are written. GPT-2 and GPT-NeoX
+    /// Each file is written atomically; the weights, which may fill the disk, are synced before the others are written. Files of another
+    /// model in the folder that would be read with this one are deleted. GPT-2 and GPT-NeoX
     /// always have biases: a model without them gets zeros. Throws for a LoRA adapter.
     package static func write(
         _ checkpoint: Checkpoint, to folder: String, as format: WeightFormat = .f32
@@ -40,6 +41,7 @@ extension HuggingFace {
             try Folder.create(folder)
             var writer = try SafeTensorsWriter("\(folder)/\(weights)")
             try writer.write(arrays, as: format)
+            try Folder.remove(readFiles.filter { name in !files.contains { $0.name == name } }, in: folder)
             for (name, bytes) in files {
                 var file = try AtomicFile("\(folder)/\(name)")
                 try file.write(bytes)
@@ -48,6 +50,12 @@ extension HuggingFace {
             try writer.commit()
         } catch { throw CheckpointError(error, needed: arrays.reduce(0) { $0 + $1.part.count * format.size }) }
     }
+
+    /// The files that are read with a model's weights, by slm and by transformers.
+    private static let readFiles = [
+        "tokenizer.json", tokenizerSettings, "special_tokens_map.json", chatTemplateFile, "added_tokens.json", "vocab.json", "merges.txt",
+        "tokenizer.model", "\(weights).index.json",
+    ]
 
     /// The weights with the family's names and shapes, in the order of the model. Only biases that the model lacks are zeros.
     private static func arrays(

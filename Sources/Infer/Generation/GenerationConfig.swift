@@ -14,7 +14,7 @@ package struct GenerationConfig: Sendable, Equatable {
     package private(set) var temperature: Double
     /// Samples from the k most likely tokens; 0 for all.
     package let topK: Int
-    /// Samples from the smallest set of most likely tokens whose total probability is at least p (nucleus sampling).
+    /// Samples from the smallest set of most likely tokens whose total probability is at least p (nucleus sampling); 0 is greedy.
     package let topP: Double
     /// Samples from tokens with at least this fraction of the highest probability.
     package let minP: Double
@@ -106,7 +106,7 @@ package struct GenerationConfig: Sendable, Equatable {
         }
         try Self.check("temperature", temperature, in: 0...2)
         if topK < 0 { throw .field("topK", value: "\(topK)", expected: "at least 0 (0: all tokens)") }
-        guard topP > 0, topP <= 1 else { throw .field("topP", value: "\(topP)", expected: "a number above 0 and up to 1") }
+        try Self.check("topP", topP, in: 0...1)
         try Self.check("minP", minP, in: 0...1)
         guard repetitionPenalty > 0, repetitionPenalty.isFinite else {
             throw .field("repetitionPenalty", value: "\(repetitionPenalty)", expected: "a number above 0 (1: off)")

@@ -10,23 +10,29 @@ package import Tokenize
 ///     let ids = generator.completion(of: prompt, stoppingAt: renderer.stopTokens)
 package struct UncachedGenerator {
     private let model: GPT
+    private let context: Int
     private let tape: Tape
 
-    package init(of model: GPT, _ parameters: Parameters, on processor: Processor, precision: DataType = .float32) {
+    /// - Parameter context: The positions of a forward pass, if they are fewer than the model's context.
+    package init(
+        of model: GPT, _ parameters: Parameters, on processor: Processor, precision: DataType = .float32, context: Int? = nil
+    ) {
         self.model = model
+        self.context = min(context ?? model.configuration.context, model.configuration.context)
         tape = Tape(processor, parameters: parameters, precision: precision)
+        tape.needsOnlyLastLogits = true
     }
 
     /// The logits of the next token.   [V]
     ///
-    /// If the text is longer than the model's context, only its end is used.
+    /// If the text is longer than the context, only its end is used.
     package func logits(after ids: [TokenID]) -> [Float] {
-        let window = Array(ids.suffix(model.configuration.context)), V = model.configuration.vocabulary
+        let window = Array(ids.suffix(context))
         require(!window.isEmpty, "expected at least one token, found none")
         tape.reset()
         return tape.withoutRecording {
-            let logits = model.logits(of: tape.ids(window, [1, window.count]), on: tape)         // [1, T, V]
-            return Array(tape.cast(logits, to: .float32).floats.suffix(V))
+            let logits = model.logits(of: tape.ids(window, [1, window.count]), on: tape)         // [1, 1, V]
+            return tape.cast(logits, to: .float32).floats
         }
     }
 

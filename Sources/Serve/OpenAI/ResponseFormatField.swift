@@ -9,17 +9,28 @@ extension RequestFields {
         let grammar: Grammar, isRemote = model.modelInfo == nil
         switch value["type"]?.string {
         case "text": return nil
-        case "json_object": grammar = .anyObject
+        case "json_object":
+            if isRemote { return nil }
+            // The schema is an extension of llama.cpp.
+            if let schema = value["schema"], schema.kind != .null {
+                grammar = try Self.grammar(of: schema, "response_format.schema", isStrict: false)
+            } else {
+                grammar = .anyObject
+            }
         case "json_schema":
             guard let format = value["json_schema"], format.kind == .object, let schema = format["schema"] else {
                 throw .invalid("response_format.json_schema", "expected an object with the member schema.")
             }
             if isRemote { return nil }
-            do throws(JSONSchemaError) {
-                grammar = try Grammar(jsonSchema: schema, isStrict: format["strict"]?.boolean ?? false)
-            } catch { throw .invalid("response_format.json_schema.schema\(error.path)", error.reason) }
+            grammar = try Self.grammar(of: schema, "response_format.json_schema.schema", isStrict: format["strict"]?.boolean ?? false)
         default: throw .invalid("response_format.type", "expected text, json_object or json_schema.")
         }
-        return isRemote ? nil : grammar.afterOptionalSpace
+        return grammar.afterOptionalSpace
+    }
+
+    private static func grammar(of schema: JSONElement, _ field: String, isStrict: Bool) throws(APIError) -> Grammar {
+        do throws(JSONSchemaError) { return try Grammar(jsonSchema: schema, isStrict: isStrict) } catch {
+            throw .invalid(field + error.path, error.reason)
+        }
     }
 }

@@ -37,7 +37,8 @@ extension RequestFields {
         let text = element["role"]?.string
         if isOpenAI, text == "developer" { return .system }
         guard let role = text.flatMap(Conversation.Role.init), role != .tool else {
-            throw .invalid("\(path).role", "expected system, user or assistant\(isOpenAI ? ", or tool" : "").")
+            let roles = isOpenAI ? "system, developer, user, assistant or tool" : "system, user or assistant"
+            throw .invalid("\(path).role", "expected \(roles).")
         }
         return role
     }

@@ -76,12 +76,14 @@ struct RequestFields {
         return number
     }
 
-    func unsigned(_ name: String) throws(APIError) -> UInt64? {
+    /// A seed: an integer of 64 bits, signed or not. nil for -1, which asks for a random one, as in llama.cpp.
+    func seed(_ name: String) throws(APIError) -> UInt64? {
         guard let value = self[name] else { return nil }
-        guard let number = value.unsigned ?? value.number.flatMap({ UInt64(exactly: $0) }) else {
-            throw .invalid(name, "expected an integer from 0 to 18446744073709551615, found \(Self.description(of: value)).")
+        if let number = value.unsigned ?? value.number.flatMap({ UInt64(exactly: $0) }) { return number }
+        guard let number = value.number.flatMap({ Int64(exactly: $0) }) else {
+            throw .invalid(name, "expected an integer of 64 bits, found \(Self.description(of: value)).")
         }
-        return number
+        return number == -1 ? nil : UInt64(bitPattern: number)
     }
 
     func number(_ name: String) throws(APIError) -> Double? {

@@ -28,7 +28,7 @@ enum SamplingFields {
         let repetition = try fields.number("repetition_penalty") ?? 1
         let frequency = try fields.number("frequency_penalty") ?? 0
         let presence = try fields.number("presence_penalty") ?? 0
-        let seed = try fields.unsigned("seed")
+        let seed = try fields.seed("seed")
         let ignoresEOS = try fields.boolean("ignore_eos") ?? false
         do throws(GenerationError) {
             var config = try GenerationConfig(

@@ -29,6 +29,13 @@ package enum Folder {
 
     package static func contains(_ name: String, in folder: String) -> Bool { access("\(folder)/\(name)", F_OK) == 0 }
 
+    /// Whether two paths name the same file or folder. False if one does not exist.
+    package static func isSame(_ path: String, _ other: String) -> Bool {
+        var status = stat(), otherStatus = stat()
+        guard stat(path, &status) == 0, stat(other, &otherStatus) == 0 else { return false }
+        return status.st_dev == otherStatus.st_dev && status.st_ino == otherStatus.st_ino
+    }
+
     /// Whether files can be created in a folder.
     package static func isWritable(_ path: String) -> Bool { access(path, W_OK | X_OK) == 0 }
 

@@ -59,6 +59,9 @@ extension ExportOptions {
             throw UsageError("slm export: --out: expected FILE.gguf, FILE.h5 or a directory, found '\(to)'. "
                 + "For a directory whose name ends in .\(ending): --out \((to + "/").shellWord)")
         }
+        if Folder.isSame(path, to) {
+            throw UsageError("slm export: --out: expected another path than the model itself, which would be overwritten: \(to)")
+        }
         let file = try ModelFile(path, base: base)
         try file.verify()
         var checkpoint = file.checkpoint

@@ -43,6 +43,9 @@ struct FinetuneCommand {
         if let adapter = options.merge { return try merge(adapter) }
         if options.estimate == .off, let folder = try resumedFolder() { return try resume(folder) }
         guard let base = options.base else {
+            if options.resume != .no {
+                throw UsageError("slm finetune: --estimate describes a new run; --resume prints the memory and the time of its run itself.")
+            }
             throw UsageError("slm finetune: expected a model to fine-tune: slm finetune CHECKPOINT --data FILE.")
         }
         if options.data.isEmpty, options.estimate != .memory { throw UsageError("slm finetune: expected chats to train on: --data FILE.") }

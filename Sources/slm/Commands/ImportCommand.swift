@@ -46,6 +46,9 @@ extension ImportOptions {
     fileprivate func run() throws {
         guard let source else { throw UsageError("slm import: expected a model: slm import SOURCE --out FILE") }
         guard let out else { throw UsageError("slm import: expected a file to write: --out FILE") }
+        if Folder.isSame(source, out) {
+            throw UsageError("slm import: --out: expected another file than the model itself, which would be overwritten: \(out)")
+        }
         if PEFT.isAdapter(source) { return try importAdapter(source, out: out) }
         if base != nil { throw UsageError("slm import: --base: expected a PEFT adapter with adapter_config.json, found '\(source)'.") }
         let model = try ImportedModel(reading: source, heads: heads, tokenizer: tokenizerSource, on: try Processor())
@@ -73,7 +76,8 @@ extension ImportOptions {
                 + "slm import \(source.shellWord) --base CHECKPOINT --out FILE")
         }
         if tokenizer != nil || heads != nil { throw UsageError("slm import: an adapter has its base model's tokenizer and heads.") }
-        let model = try Checkpoint(reading: base)
+        let file = try ModelFile(base), model = file.checkpoint
+        try file.verify()
         if model.adapter != nil { throw CommandError(description: "\(base): expected a whole model, found a LoRA adapter.") }
         try Folder.create(forFileAt: out)
         let basePath = try RelativePath.of(base, from: RelativePath.folder(ofFileAt: out))

@@ -91,7 +91,7 @@ func greedyCompletion(
     _ vocabulary: Vocabulary,
     _ template: ChatTemplate?
 ) throws -> SampleAnswers.Completion {
-    let generator = UncachedGenerator(of: trainer.model, trainer.parameters, on: processor, precision: type)
+    let generator = UncachedGenerator(of: trainer.model, trainer.parameters, on: processor, precision: type, context: trainer.rowLength)
     let renderer = try template.map { try ChatRenderer($0, for: Tokenizer(vocabulary)) }
     let rules = StopRules(for: renderer == nil ? .text("") : .chat([]), vocabulary, renderer, stop: [])
     let config = try GenerationConfig(temperature: 0)

@@ -23,7 +23,7 @@ struct CheckpointDescription {
             "\(c.norm.rawValue) norm",
             "\(c.activation)",
             "\(c.positions.rawValue) positions",
-            c.hasBias ? "biases" : "no biases",
+            c.hasBias ? "biases" : c.hasQKVBias ? "biases of queries, keys and values" : "no biases",
             c.isTied ? "tied output head" : "untied output head",
         ] + (c.qkNorm != .none ? ["QK-norm"] : []) + ["dropout \(c.dropout)"]
         let quantized = checkpoint.quantized.count == 0

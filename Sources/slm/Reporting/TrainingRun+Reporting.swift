@@ -38,6 +38,8 @@ extension TrainingRun {
     func summary(_ type: DataType, _ threads: Int, _ memory: TrainingMemory, _ time: StepTime, in folder: String?) -> String {
         let estimate = estimate(secondsPerStep: time.seconds)
         let epochs = "\((Double(estimate.steps) / training.stepsPerEpoch).fixed(2)) epochs"
+        var rowConfiguration = trainer.model.configuration
+        rowConfiguration.context = trainer.rowLength
         let speed = "\(Int(Double(tokensPerStep) / time.seconds)) tokens/s"
         let length: String
         let expected: String
@@ -56,7 +58,7 @@ extension TrainingRun {
             return ["ranks    \(ranks.count) on \(hosts) machine\(hosts == 1 ? "" : "s"), gradients in \(plan.gradientGroups) groups"
                 + (plan.shardsOptimizer ? ", the optimizer's moments divided" : "")]
         } ?? []) + [
-            "memory   about \(Int(memory.bytes(for: trainer.model.configuration) / 1e6)) MB",
+            "memory   about \(Int(memory.bytes(for: rowConfiguration) / 1e6)) MB",
             "time     \(expected)",
         ]
         if let folder { lines.append("run      \(folder)\(state.step > 0 ? ", resumed at step \(state.step)" : "")") }
