@@ -16,14 +16,16 @@ enum JSONChat {
         return Conversation(context + conversation.messages, tools: conversation.tools)
     }
 
-    /// Parses `{"messages": [{"role": "user", "content": "Hi"}, …]}`, with the functions that the assistant could call in `"tools"`.
+    /// Parses `{"messages": [{"role": "user", "content": "Hi"}, …]}` or the form of a data set, with the functions that the assistant could
+    /// call in `"tools"`.
     static func conversation(_ root: JSONElement) throws(LineError) -> Conversation? {
         guard root.kind == .object else { throw LineError("expected an object, found \(root.kind.rawValue)") }
-        return try Conversation(checking: try messages(root["messages"], "messages"), tools: try tools(root))
+        let messages: [Conversation.Message]
+        if let list = root["messages"] { messages = try self.messages(list, "messages") } else { messages = try dataSetMessages(root) }
+        return try Conversation(checking: messages, tools: try tools(root))
     }
 
-    static func messages(_ list: JSONElement?, _ key: String) throws(LineError) -> [Conversation.Message] {
-        guard let list else { throw LineError("expected \"\(key)\", found nothing") }
+    static func messages(_ list: JSONElement, _ key: String) throws(LineError) -> [Conversation.Message] {
         guard let elements = list.elements else { throw LineError("\"\(key)\": expected an array, found \(list.kind.rawValue)") }
         var messages: [Conversation.Message] = [], ids = ToolCallIDs()
         for element in elements {

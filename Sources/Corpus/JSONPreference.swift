@@ -58,8 +58,11 @@ enum JSONPreference {
         case text([UInt8]), messages([Conversation.Message])
 
         init(_ element: JSONElement?, _ key: String) throws(LineError) {
-            self = element?.kind == .array
-                ? .messages(try JSONChat.messages(element, key)) : .text(try JSONChat.text(element, key))
+            if let element, element.kind == .array {
+                self = .messages(try JSONChat.messages(element, key))
+            } else {
+                self = .text(try JSONChat.text(element, key))
+            }
         }
 
         var messages: [Conversation.Message] {

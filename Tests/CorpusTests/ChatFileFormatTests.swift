@@ -65,7 +65,9 @@ import Tokenize
             "FILE:1: an empty system message"
         ),
         (#"{"messages": {"role": "user"}}"#, #"FILE:1: "messages": expected an array, found an object"#),
-        (#"{"message": []}"#, #"FILE:1: expected "messages", found nothing"#),
+        (
+            #"{"message": []}"#, #"FILE:1: expected "messages", "conversations", "instruction" or "prompt", found none of them"#
+        ),
         (#"{"messages": ["a"]}"#, #"FILE:1: in "messages": expected an object, found a string"#),
         (
             #"{"messages": [{"role": "ipython", "content": "a"}]}"#,
@@ -89,6 +91,44 @@ import Tokenize
     func `messages are in OpenAI's format`(_ text: String, _ expected: String) throws {
         #expect(try entries(of: text) == [expected])
         #expect(try entries(of: text, format: .messages) == [expected])
+    }
+
+    @Test(arguments: [
+        (#"{"conversations": [{"from": "human", "value": " a "}, {"from": "gpt", "value": "b"}]}"#, "1 user: a | assistant: b"),
+        (
+            #"{"system": "s", "conversations": [{"from": "user", "value": "a"}, {"from": "assistant", "value": "b"}]}"#,
+            "1 system: s | user: a | assistant: b"
+        ),
+        (
+            #"{"conversations": [{"from": "system", "value": "s"}, {"from": "human", "value": "a"}, {"from": "gpt", "value": "b"}, "#
+                + #"{"from": "human", "value": "c"}, {"from": "gpt", "value": "d"}]}"#,
+            "1 system: s | user: a | assistant: b | user: c | assistant: d"
+        ),
+        (#"{"conversations": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}"#, "1 user: a | assistant: b"),
+        (
+            #"{"conversations": [{"from": "observation", "value": "a"}]}"#,
+            #"FILE:1: "from": expected "system", "human", "user", "gpt" or "assistant", found "observation""#
+        ),
+        (#"{"conversations": [{"from": "human"}]}"#, #"FILE:1: "value": expected a string, found nothing"#),
+        (#"{"conversations": []}"#, "1 empty"),
+        (#"{"conversations": 5}"#, #"FILE:1: "conversations": expected an array, found a number"#),
+        (#"{"instruction": "a", "input": "", "output": "b"}"#, "1 user: a | assistant: b"),
+        (#"{"instruction": "a", "input": "x", "output": "b", "system": "s"}"#, "1 system: s | user: a\n\nx | assistant: b"),
+        (#"{"instruction": "a"}"#, #"FILE:1: "output": expected a string, found nothing"#),
+        (
+            #"{"instruction": "a", "output": "b", "history": [["c", "d"]]}"#,
+            #"FILE:1: "history" beside "instruction" is not read; write all messages as "messages""#
+        ),
+        (#"{"prompt": "a", "completion": "b"}"#, "1 -user: a | assistant: b"),
+        (
+            #"{"prompt": [{"role": "system", "content": "s"}, {"role": "user", "content": "a"}], "#
+                + #""completion": [{"role": "assistant", "content": "b"}]}"#,
+            "1 -system: s | -user: a | assistant: b"
+        ),
+        (#"{"prompt": "a"}"#, #"FILE:1: expected "completion", found nothing"#),
+    ])
+    func `data sets are in the forms of ShareGPT, Alpaca and TRL`(_ text: String, _ expected: String) throws {
+        #expect(try entries(of: text) == [expected])
     }
 
     private static let weather = #"{"type": "function", "function": {"name": "weather"}}"#
@@ -159,7 +199,7 @@ import Tokenize
         }
         #expect(try entries(of: "[1] The beginning\n") == ["text: [1] The beginning\n"])
         #expect(try entries(of: "hello\n[INST] a\n") == ["FILE:1: no [INST]", "2 user: a"])
-        #expect(try entries(of: "{\"text\": \"x\"}\n") == [#"FILE:1: expected "messages", found nothing"#])
+        #expect(try entries(of: "{\"text\": \"x\"}\n") .first?.hasPrefix(#"FILE:1: expected "messages", "conv"#) == true)
     }
 
     @Test func `a byte-order mark and line ends are not part of messages`() throws {
