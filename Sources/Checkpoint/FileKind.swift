@@ -6,6 +6,8 @@ package enum FileKind: String {
     case zip = "a zip archive, such as PyTorch's .pt files"
     case safetensors = "a safetensors file"
     case json = "JSON"
+    case lfsPointer = "a Git LFS pointer instead of the file; to download it: git lfs pull"
+    case webPage = "a web page, perhaps the error of a download"
     case unknown = "a file of unknown format"
 
     package init(of bytes: Span<UInt8>) {
@@ -18,6 +20,8 @@ package enum FileKind: String {
         else if hasBytes(Array("PK".utf8)) { self = .zip }
         else if hasBytes(Array("{".utf8), at: 8) { self = .safetensors }
         else if hasBytes(Array("{".utf8)) { self = .json }
+        else if hasBytes(Array("version https://git-lfs".utf8)) { self = .lfsPointer }
+        else if ["<!DOCTYPE", "<!doctype", "<html"].contains(where: { hasBytes(Array($0.utf8)) }) { self = .webPage }
         else { self = .unknown }
     }
 }

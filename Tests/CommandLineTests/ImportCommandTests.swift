@@ -135,6 +135,23 @@ import Formats
         }
     }
 
+    @Test(arguments: [
+        ("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 942\n", "a Git LFS pointer instead of the file"),
+        ("<!DOCTYPE html>\n<title>404</title>\n", "a web page, perhaps the error of a download"),
+    ])
+    func `a failed download is named`(content: String, name: String) throws {
+        try SampleCheckpoint().checkpoint.write(to: folder("a.h5"))
+        #expect(try slm("export", folder("a.h5"), "--out", folder("hf")).status == 0)
+        folder.write(content, to: "hf/model.safetensors")
+        folder.write(content, to: "model.gguf")
+        for model in [folder("hf"), folder("model.gguf")] {
+            for command in [["info", model], ["import", model, "--out", folder("b.h5")]] {
+                let outcome = try slm(command)
+                #expect(outcome.status == 1 && outcome.errors.contains(name), "\(command): \(outcome.errors)")
+            }
+        }
+    }
+
     @Test func `missing arguments and unreadable files are reported`() throws {
         try SampleCheckpoint().checkpoint.write(to: folder("a.h5"))
         folder.write("hello", to: "text")

@@ -28,6 +28,8 @@ package struct SafeTensorsHeader {
 
     package init(of bytes: Span<UInt8>, path: String) throws(CheckpointError) {
         let file = ImportedFile(path)
+        let kind = FileKind(of: bytes)
+        if kind == .lfsPointer || kind == .webPage { throw file.mismatch("the file", "tensors", kind.rawValue) }
         guard bytes.count >= 8 else { throw file.mismatch("header length", "8 bytes", "\(bytes.count)") }
         let length = (0..<8).reduce(0) { $0 | UInt64(bytes[$1]) << UInt64(8 * $1) }
         let limit = min(bytes.count - 8, Self.maximumHeaderSize)
