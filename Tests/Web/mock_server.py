@@ -27,9 +27,9 @@ TYPES = {
     ".html": "text/html; charset=utf-8", ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml",
 }
-NUMBERS = {"max_tokens": (1, 1e9), "temperature": (0, 2), "top_p": (1e-9, 1), "top_k": (0, 1e9), "min_p": (0, 1),
+NUMBERS = {"max_tokens": (1, 1e9), "temperature": (0, 2), "top_p": (0, 1), "top_k": (0, 1e9), "min_p": (0, 1),
            "repetition_penalty": (1e-9, 1e9),
-           "frequency_penalty": (-2, 2), "presence_penalty": (-2, 2), "seed": (0, 2**64 - 1)}
+           "frequency_penalty": (-2, 2), "presence_penalty": (-2, 2), "seed": (-2**63, 2**64 - 1)}
 UNDO_SECONDS = 60
 
 

@@ -138,7 +138,7 @@ def check_feedback(ask, path, start):
 
 
 def check_chats(ask):
-    for field, value in {"temperature": 3, "top_p": 0, "top_k": -1, "max_tokens": 0, "message": " "}.items():
+    for field, value in {"temperature": 3, "top_p": 1.1, "top_k": -1, "max_tokens": 0, "message": " "}.items():
         assert ask("POST", "/api/chat", {"message": "What comes after 3?"} | {field: value}, expected=422)["error"]["field"] == field
     start = check_stream(ask("POST", "/api/chat", {"message": "What comes after 3?", "max_tokens": 4, "temperature": 0}), guest=False)
     path, one = f"/api/conversations/{start['conversation_id']}", "/api/conversations/{id}"

@@ -13,9 +13,9 @@ struct JSONSchemaCompiler {
     private static let maxName = 256
     private static let maxDepth = 100
 
-    /// Keywords that limit values, and that a grammar cannot express.
+    /// Keywords that limit values, and that a grammar cannot express. Not `format`, which only describes a text.
     private static let unsupported = [
-        "pattern", "format", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "uniqueItems", "contains",
+        "pattern", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "uniqueItems", "contains",
         "minContains", "maxContains", "patternProperties", "propertyNames", "minProperties", "maxProperties", "not", "if", "then", "else",
         "dependentRequired", "dependentSchemas", "unevaluatedProperties", "unevaluatedItems",
     ]
