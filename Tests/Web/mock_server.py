@@ -9,7 +9,9 @@ import functools
 import gzip
 import http.server
 import json
+import os
 import pathlib
+import random
 import re
 import secrets
 import textwrap
@@ -31,6 +33,8 @@ NUMBERS = {"max_tokens": (1, 1e9), "temperature": (0, 2), "top_p": (0, 1), "top_
            "repetition_penalty": (1e-9, 1e9),
            "frequency_penalty": (-2, 2), "presence_penalty": (-2, 2), "seed": (-2**63, 2**64 - 1)}
 UNDO_SECONDS = 60
+# Each response waits for a random time up to this many seconds.
+LATENCY = float(os.environ.get("LATENCY", 0))
 
 
 class APIError(Exception):
@@ -140,8 +144,7 @@ class Handler(mock_training.TrainingRoutes, http.server.BaseHTTPRequestHandler):
             if "status" in fault:
                 raise APIError(fault["status"], fault.get("code", "fault"), fault.get("message", "An injected fault."),
                                retry_after=fault.get("retry_after"))
-            if "sleep" in fault:
-                time.sleep(fault["sleep"])
+            time.sleep(fault.get("sleep", random.uniform(0, LATENCY)))
             self.fault = fault
             self.route()
         except APIError as error:

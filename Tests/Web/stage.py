@@ -11,6 +11,8 @@ import mock_server
 # In milliseconds; generous for slow build machines.
 TIMEOUT = 30_000
 BASE_URL = os.environ.get("BASE_URL")
+# How many times slower the pages' processor appears to be.
+SLOWDOWN = float(os.environ.get("SLOWDOWN", 1))
 
 
 class Stage:
@@ -54,6 +56,8 @@ class Stage:
         context.add_init_script("""addEventListener('securitypolicyviolation',
             (e) => console.error('policy: ' + e.violatedDirective + ' ' + e.blockedURI))""")
         page = context.new_page()
+        if SLOWDOWN > 1:
+            context.new_cdp_session(page).send("Emulation.setCPUThrottlingRate", {"rate": SLOWDOWN})
         self.watch(page)
         page.goto(self.url + "/" + hash)
         page.wait_for_selector("html[data-ready]")

@@ -138,6 +138,23 @@ def test_correction(stage):
 
 
 @scripted
+def test_model_is_right_as_soon_as_it_is_shown(stage):
+    stage.world.adapters = [stage.world.model + ":poems"]
+    page = stage.open()
+    stage.register(page)
+    page.wait_for_selector("#model-choice:not([hidden])")
+    page.select_option("#model-choice", stage.world.adapters[0])
+    ask(page, "Hello")
+    stage.world.faults.append(("GET", "/api/health", {"sleep": 1}))
+    stage.world.faults.append(("GET", "/api/me", {"sleep": 4}))
+    page.reload()
+    page.wait_for_selector(".message.assistant")
+    page.wait_for_selector("#model-choice:not([hidden])")
+    assert page.input_value("#model-choice") == stage.world.adapters[0]
+    stage.world.adapters = []
+
+
+@scripted
 def test_settings_of_a_conversation(stage):
     stage.world.adapters = [stage.world.model + ":poems"]
     page = stage.open()
@@ -157,6 +174,8 @@ def test_settings_of_a_conversation(stage):
     eventually(lambda: conversation(stage)["model"] == stage.world.model)
     page.reload()
     page.wait_for_selector(".message.assistant")
+    # The list of models is shown when the server's health is known.
+    page.wait_for_selector("#model-choice:not([hidden])")
     assert page.input_value("#model-choice") == stage.world.model
     page.click("#open-conversation")
     assert page.input_value("#system-prompt") == "Answer in rhymes."

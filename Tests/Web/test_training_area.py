@@ -644,7 +644,7 @@ def test_models(stage):
     page.wait_for_selector("dialog >> text=there is no checkpoint at this path")
     page.fill("#training-area >> internal:label=File", "/models/other.h5")
     page.keyboard.press("Enter")
-    page.wait_for_selector(".card >> text=other")
+    page.wait_for_selector(".card h3 >> text=other")
     stage.world.area.models[1]["error"] = "The file is damaged: its checksum is wrong."
     page.reload()
     page.wait_for_selector(".card >> text=The file is damaged")

@@ -94,6 +94,7 @@ sidebar.addEventListener("renamed", (event) => {
 /** Shows what the server has said about itself. */
 function showServer() {
   showModel(connection.health, settings, (text) => composer.fill(text), (model) => page.chooseModel(model));
+  page.settingsChanged();
   page.loadAccount();
 }
 
