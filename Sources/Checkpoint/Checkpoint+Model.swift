@@ -67,7 +67,7 @@ extension Checkpoint {
         result.tokenizer = tokenizer
         result.chatTemplate = chatTemplate
         result.metrics = metrics
-        result.starterQuestions = starterQuestions
+        result.servingDefaults = servingDefaults
         return result
     }
 

@@ -24,7 +24,7 @@ extension Checkpoint {
         result.tokenizer = tokenizer
         result.chatTemplate = chatTemplate
         result.metrics = metrics
-        result.starterQuestions = starterQuestions
+        result.servingDefaults = servingDefaults
         func quantize(_ name: String, _ values: Buffer, _ shape: Shape) {
             let isEmbedding = name.hasPrefix("tokens") && !configuration.isTied && precision == .int4
             result.quantized[name] = processor.quantize(

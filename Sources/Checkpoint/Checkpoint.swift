@@ -33,6 +33,8 @@ package struct Checkpoint {
     package var tokenizer: StoredTokenizer?
     /// How a conversation becomes tokens; nil for a model that was not trained on chats.
     package var chatTemplate: ChatTemplate?
+    /// Why the model's own chat template cannot be rendered; nil if it can, or if there is none.
+    package var chatTemplateError: String?
     /// What a run needs to resume: step, seed, settings, an identifier of its data, and further entries of its trainer.
     package var training: OrderedDictionary<CheckpointValue> = [:]
     /// Training loss, validation loss and other measurements of the model.

@@ -49,7 +49,9 @@ extension Checkpoint {
     /// Parses the vocabulary that the model was trained with.
     package func vocabulary() throws(CheckpointError) -> Vocabulary {
         guard let tokenizer else {
-            throw mismatch("tokenizer/json", "a tokenizer (to add one: slm import --tokenizer)", "nothing")
+            let expected = format == .huggingFace ? "a tokenizer.json, a vocab.json with merges.txt, or a tokenizer.model" : "a tokenizer"
+            throw mismatch(
+                format == .slm ? "tokenizer/json" : "the tokenizer", "\(expected) (to add one: slm import --tokenizer FILE)", "nothing")
         }
         let vocabulary: Vocabulary
         do { vocabulary = try tokenizer.vocabulary(path: "\(name): tokenizer/json") } catch {

@@ -1,3 +1,4 @@
+import Checkpoint
 import JSON
 import Tokenize
 
@@ -5,7 +6,7 @@ import Tokenize
 ///
 ///     var imported = ImportedChatTemplate(jinja)
 ///     imported.template.tokens["eos_token"] = "</s>"
-///     checkpoint.chatTemplate = try imported.checked(for: vocabulary)
+///     imported.add(to: &checkpoint, vocabulary)
 struct ImportedChatTemplate {
     var template: JinjaChatTemplate
     /// Set if slm wrote the template itself.
@@ -16,11 +17,13 @@ struct ImportedChatTemplate {
         template = JinjaChatTemplate(source)
     }
 
-    /// The template, after it has rendered a conversation.
-    func checked(for vocabulary: Vocabulary) throws(TokenizeError) -> ChatTemplate {
+    /// Adds the template if it renders a conversation, otherwise the reason why it does not.
+    func add(to checkpoint: inout Checkpoint, _ vocabulary: Vocabulary) {
         let result = own ?? .jinja(template)
-        _ = try ChatRenderer(result, for: try Tokenizer(vocabulary))
-        return result
+        do throws(TokenizeError) {
+            _ = try ChatRenderer(result, for: try Tokenizer(vocabulary))
+            checkpoint.chatTemplate = result
+        } catch { checkpoint.chatTemplateError = "\(error)" }
     }
 
     /// Adds the special tokens of a tokenizer_config.json: strings, or objects with the string as `content`.
@@ -49,7 +52,7 @@ extension JSONElement {
 
 extension GGUFFile {
     /// The template of `tokenizer.chat_template`, with the tokens that other keys name by their ids.
-    func chatTemplate(in bytes: Span<UInt8>, _ vocabulary: Vocabulary) throws(GGUFError) -> ChatTemplate {
+    func chatTemplate(in bytes: Span<UInt8>, _ vocabulary: Vocabulary) throws(GGUFError) -> ImportedChatTemplate {
         var imported = ImportedChatTemplate(try text("tokenizer.chat_template", in: bytes))
         func id(_ role: String) -> TokenID? {
             guard case .unsigned(let id)? = metadata["tokenizer.ggml.\(role)_token_id"] else { return nil }
@@ -62,8 +65,6 @@ extension GGUFFile {
         for id in [id("eos"), id("eot"), id("eom")].compactMap({ $0 }) where !imported.template.stopTokens.contains(id) {
             imported.template.stopTokens.append(id)
         }
-        do throws(TokenizeError) { return try imported.checked(for: vocabulary) } catch {
-            throw .mismatch(path: path, name: "tokenizer.chat_template", expected: "a chat template that slm can render", found: "\(error)")
-        }
+        return imported
     }
 }

@@ -66,6 +66,17 @@ package struct ModelFile {
         }
     }
 
+    /// Opens a LoRA adapter: a checkpoint of one, or a folder of PEFT.
+    ///
+    /// - Parameters:
+    ///   - base: The adapter's base model.
+    ///   - basePath: Where it is, relative to where an adapter of PEFT will be written.
+    package static func adapter(
+        _ path: String, of base: Checkpoint, at basePath: String, on processor: Processor
+    ) throws(CheckpointError) -> Checkpoint {
+        PEFT.isAdapter(path) ? try PEFT.read(path, base: base, basePath: basePath, on: processor) : try Checkpoint(reading: path)
+    }
+
     /// nil if the file cannot be read, which opening it as a checkpoint explains.
     private static func kind(of path: String) -> FileKind? {
         guard let file = try? MappedFile(path) else { return nil }

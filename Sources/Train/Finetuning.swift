@@ -112,7 +112,7 @@ package struct Finetuning {
         plan.warmup = settings.warmup ?? TrainingPlan.usualWarmup(for: steps)
         let basePath = CheckpointValue.text(try RelativePath.of(path, from: folder))
         try self.init(
-            trainer, adapter, plan, training, chats, preferences, vocabulary, basePath, base.starterQuestions,
+            trainer, adapter, plan, training, chats, preferences, vocabulary, basePath, base.servingDefaults,
             replayShare: settings.replayShare, basePrecision: settings.basePrecision, in: folder, over: ranks
         )
     }
@@ -153,7 +153,7 @@ package struct Finetuning {
             ?? chats.training(plan, replayShare: replayShare)
         try self.init(
             trainer, stored.adapter, plan, training, chats, preferences, vocabulary, stored.training["finetune/base"],
-            stored.starterQuestions, replayShare: replayShare, basePrecision: basePrecision, in: folder, over: ranks
+            stored.servingDefaults, replayShare: replayShare, basePrecision: basePrecision, in: folder, over: ranks
         )
         self.changes = changes
         try run.restore(stored, changes)
@@ -162,7 +162,7 @@ package struct Finetuning {
     private init(
         _ trainer: Trainer, _ adapter: LoRAAdapter?, _ plan: TrainingPlan, _ training: any TrainingBatches, _ chats: FinetuningData,
         _ preferences: FinetuningPreferences?, _ vocabulary: FinetuningVocabulary, _ basePath: CheckpointValue?,
-        _ starterQuestions: [String], replayShare: Double, basePrecision: WeightPrecision?, in folder: String,
+        _ servingDefaults: ServingDefaults, replayShare: Double, basePrecision: WeightPrecision?, in folder: String,
         over ranks: RankGroup?
     ) throws {
         var fields = try chats.fields(from: folder, replayShare: replayShare)
@@ -180,7 +180,7 @@ package struct Finetuning {
             trainer, plan, training: training, validation: validation,
             replay: try chats.replay?.validationSet(plan.lossScope),
             vocabulary: vocabulary.vocabulary, chatTemplate: vocabulary.chatTemplate, adapter: adapter,
-            extraFields: fields, starterQuestions: starterQuestions, folder: folder, over: ranks
+            extraFields: fields, servingDefaults: servingDefaults, folder: folder, over: ranks
         )
         data = chats.data
         self.preferences = preferences?.data

@@ -3,7 +3,7 @@ import Tokenize
 
 /// Questions that a chat page can offer for a new chat: short first messages of the validation data, which the model was trained to answer.
 ///
-///     checkpoint.starterQuestions = try StarterQuestions.choose(from: data)
+///     checkpoint.servingDefaults.starterQuestions = try StarterQuestions.choose(from: data)
 package enum StarterQuestions {
     /// The number of questions.
     private static let count = 4

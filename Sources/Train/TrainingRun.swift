@@ -52,7 +52,7 @@ package final class TrainingRun {
     package let adapter: LoRAAdapter?
     /// Additional fields of the checkpoints' `training` group.
     let extraFields: OrderedDictionary<CheckpointValue>
-    private let starterQuestions: [String]
+    private let servingDefaults: ServingDefaults
     let validation, replay: (any HeldOutSet)?
     let turnEnds: [TokenID]
     /// Of the best weights, if this process has evaluated them.
@@ -70,13 +70,12 @@ package final class TrainingRun {
     ///   - replay: The validation set of older data.
     ///   - dataIdentity: Identifies the training data, so that a resumed run can check it: see `TokenMeta.identity`.
     ///   - extraFields: Additional fields of the checkpoints' `training` group.
-    ///   - starterQuestions: See ``StarterQuestions``.
     ///   - ranks: The processes that train together; nil for one process.
     package init(
         _ trainer: Trainer, _ plan: TrainingPlan, training: any TrainingBatches, validation: (any HeldOutSet)?,
         replay: (any HeldOutSet)? = nil, vocabulary: Vocabulary, chatTemplate: ChatTemplate?, dataIdentity: String? = nil,
-        adapter: LoRAAdapter? = nil, extraFields: OrderedDictionary<CheckpointValue> = [:], starterQuestions: [String] = [], folder: String,
-        over ranks: RankGroup? = nil
+        adapter: LoRAAdapter? = nil, extraFields: OrderedDictionary<CheckpointValue> = [:],
+        servingDefaults: ServingDefaults = ServingDefaults(), folder: String, over ranks: RankGroup? = nil
     ) throws(TrainingError) {
         var plan = plan
         plan.gradientGroups = min(plan.gradientGroups, plan.rows)
@@ -95,7 +94,7 @@ package final class TrainingRun {
         self.dataIdentity = dataIdentity
         self.adapter = adapter
         self.extraFields = extraFields
-        self.starterQuestions = starterQuestions
+        self.servingDefaults = servingDefaults
         self.folder = folder
         turnEnds = vocabulary.turnEnds(of: chatTemplate)
         do throws(TokenizeError) { tokenizer = try StoredTokenizer(vocabulary) } catch { throw .tokenizer(error) }
@@ -144,7 +143,7 @@ extension TrainingRun {
         for (name, value) in nGramProgress?.training ?? [:] where name.hasPrefix("ngrams/") { checkpoint.training[name] = value }
         checkpoint.metrics = metrics
         checkpoint.adapter = adapter
-        checkpoint.starterQuestions = starterQuestions
+        checkpoint.servingDefaults = servingDefaults
         return checkpoint
     }
 

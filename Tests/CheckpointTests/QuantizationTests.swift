@@ -24,11 +24,11 @@ import Tokenize
     func `quantized weights read back and are close to the original`(_ precision: WeightPrecision, tied: Bool) throws {
         let processor = try Processor(threads: 2), path = folder("small.h5")
         var exact = try exact(processor, tied: tied)
-        exact.starterQuestions = ["Why does it rain?", "Wo ist Köln?"]
+        exact.servingDefaults.starterQuestions = ["Why does it rain?", "Wo ist Köln?"]
         try exact.quantized(to: precision, on: processor).write(to: path)
         let read = try Checkpoint(reading: path), again = try read.dequantized(on: processor)
         #expect(
-            read.starterQuestions == exact.starterQuestions && read.quantizedPrecision == precision
+            read.servingDefaults == exact.servingDefaults && read.quantizedPrecision == precision
                 && read.quantized.count == (tied ? 5 : 6)
                 && read.weights.count + read.quantized.count == exact.weights.count)
         #expect(again.weights.names == exact.weights.names && again.quantized.count == 0)

@@ -1,5 +1,6 @@
 import Autograd
 import Checkpoint
+import Formats
 import Infer
 import Kernels
 import Model
@@ -160,6 +161,22 @@ import Tokenize
             _ = try LocalBackend(checkpoint: folder(checkpoint), adapters: files, .f32) { try Processor(threads: 1) }
             return "accepted"
         } catch { return "\(error)".replacing(folder.path, with: "folder") }
+    }
+
+    @Test func `a folder of PEFT is served as the checkpoint that it was written from`() throws {
+        let sample = try SampleAdapters(in: folder, .qwen2), processor = try Processor(threads: 1)
+        try PEFT.write(sample.adapters[0], to: folder("peft"), as: .f32, baseModel: nil, on: processor)
+        let file = try ModelFile.adapter(folder("peft"), of: sample.base, at: "base.h5", on: processor)
+        let (base, digest) = (sample.base, sample.base.weightsDigest)
+        let updates = try [file, sample.adapters[0]].map { try $0.loraUpdates(of: base, digest: digest, on: processor) }
+        let runner = try ModelRunner(of: base, over: base, adapters: updates, on: processor, precision: .float32)
+        let isSame = alone(runner, prompts[0], adapter: 0) == alone(runner, prompts[0], adapter: 1)
+        #expect(isSame && alone(runner, prompts[0]) != alone(runner, prompts[0], adapter: 0))
+        // A name of its own, and the model's template.
+        let backend = try LocalBackend(checkpoint: folder("base.h5"), adapters: [.init(name: "other", path: folder("peft"))], .f32) {
+            try Processor(threads: 1)
+        }
+        #expect(backend.adapters.map(\.name) == ["other"])
     }
 
     @Test func `files that are not adapters of the model are refused`() throws {

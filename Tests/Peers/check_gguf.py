@@ -4,6 +4,7 @@
 
 Compares every key, name, shape, type and number; quantized numbers must equal the package's own quantization bit for bit. check_llama.py runs llama.cpp itself.
 """
+import json
 import pathlib
 import subprocess
 import sys
@@ -69,6 +70,7 @@ def write_theirs(path, kind, tensors, alignment):
     writer.add_custom_alignment(alignment)
     writer.add_context_length(96); writer.add_embedding_length(64); writer.add_block_count(2); writer.add_feed_forward_length(256)
     writer.add_head_count(2); writer.add_layer_norm_eps(1e-5); writer.add_file_type(gguf.LlamaFileType.ALL_F32)
+    writer.add_sampling_temp(0.7); writer.add_sampling_top_k(20); writer.add_sampling_penalty_repeat(1.1)
     for name, numbers in tensors.items():
         if numbers.ndim == 2 and name != "position_embd.weight" and kind != Type.F32:
             writer.add_tensor(name, gguf.quants.quantize(numbers, kind), raw_dtype=kind)
@@ -83,6 +85,9 @@ def check_theirs(writer, folder, kind, alignment):
     tensors = {name: random.standard_normal(shape, dtype=np.float32) for name, shape in shapes.items()}
     write_theirs(folder / "theirs.gguf", TYPES[kind], tensors, alignment)
     subprocess.run([writer, "from-gguf", folder / "theirs.gguf", folder / "theirs.h5"], check=True)
+    with h5py.File(folder / "theirs.h5") as file:
+        sampling = json.loads(bytes(file["training/sampling"][()]))
+    assert sampling == {"temperature": 0.7, "top_k": 20, "top_p": 1, "repetition_penalty": 1.1}, sampling
     found = weights(folder / "theirs.h5")
     assert set(found) == set(tensors)
     for tensor in gguf.GGUFReader(folder / "theirs.gguf").tensors:

@@ -75,6 +75,7 @@ def difference(logits, model, checkpoint, seed):
 
 def check_import(slm, logits, folder, **shape):
     model = random_model(1, **shape)
+    model.generation_config.update(do_sample=True, temperature=0.6, top_k=20, top_p=0.9, repetition_penalty=1.1)
     model.save_pretrained(folder / "theirs")
     run(slm, "import", folder / "theirs", "--out", folder / "ours.h5")
     worst = difference(logits, model, folder / "ours.h5", 2)
@@ -82,6 +83,8 @@ def check_import(slm, logits, folder, **shape):
     run(slm, "export", folder / "ours.h5", "--to", folder / "back")
     back = AutoModelForCausalLM.from_pretrained(folder / "back").eval()
     assert isinstance(back, GPT2LMHeadModel)
+    sampling = {key: getattr(back.generation_config, key) for key in ("do_sample", "temperature", "top_k", "top_p", "repetition_penalty")}
+    assert sampling == {"do_sample": True, "temperature": 0.6, "top_k": 20, "top_p": 0.9, "repetition_penalty": 1.1}, sampling
     state, again = model.state_dict(), back.state_dict()
     assert state.keys() == again.keys() and all(torch.equal(state[name], again[name]) for name in state), "the round trip changed the weights"
     shutil.rmtree(folder / "theirs")

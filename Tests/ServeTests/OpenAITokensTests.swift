@@ -32,16 +32,34 @@ struct OpenAITokensTests {
     @Test("the health route lists the starter questions of the model, or of the settings")
     func starterQuestions() throws {
         var checkpoint = try OneSentenceModel.checkpoint()
-        checkpoint.starterQuestions = ["Why does it rain?", "Wo ist \"Köln\"?"]
+        checkpoint.servingDefaults.starterQuestions = ["Why does it rain?", "Wo ist \"Köln\"?"]
         let info = try ModelInfo(of: checkpoint, name: "parrot")
         func questions(_ change: (inout ServeSettings) -> Void) throws -> [String?] {
             let server = try TestServer(modelInfo: info, with: change)
             let health = try #require(try server.connect().ask("GET", "/api/health"))
             return try #require(try health.json()["starter_questions"]?.elements).map { $0.string }
         }
-        #expect(try questions { _ in } == checkpoint.starterQuestions)
+        #expect(try questions { _ in } == checkpoint.servingDefaults.starterQuestions)
         #expect(try questions { $0.starterQuestions = ["Hi?"] } == ["Hi?"])
         #expect(try questions { $0.starterQuestions = [] } == [])
+    }
+
+    @Test func `the health route has the model's sampling settings`() throws {
+        func health(_ sampling: SamplingDefaults?) throws -> String {
+            let backend = try LocalBackend {
+                var checkpoint = try OneSentenceModel.checkpoint()
+                checkpoint.servingDefaults.sampling = sampling
+                return (
+                    try ModelInfo(of: checkpoint, name: "parrot"),
+                    try ModelRunner(of: checkpoint, on: try Processor(threads: 1), precision: .float32)
+                )
+            }
+            let server = try TestServer(backend, modelInfo: backend.model)
+            return try #require(try server.connect().ask("GET", "/api/health")).text
+        }
+        let own = SamplingDefaults(temperature: 0.25, topK: 7, topP: nil, minP: nil, repetitionPenalty: 1.5)
+        #expect(try health(own).contains(#""sampling":{"temperature":0.25,"top_k":7,"top_p":1.0,"repetition_penalty":1.5}"#))
+        #expect(try health(nil).contains(#""sampling":{"temperature":0.8,"top_k":50,"top_p":0.95}"#))
     }
 
     @Test("prompts of token ids equal prompts of text")
@@ -65,7 +83,7 @@ struct OpenAITokensTests {
         let withTokenizer = try self.server(), other = try withTokenizer.connect()
         _ = try complete(other, #""prompt":[0],"max_tokens":1"#)
         #expect(other.post("/v1/completions", #"{"prompt":[-1]}"#)?.status == 400)
-        for (count, status) in [(100_000, 200), (100_001, 400)] {
+        for (count, status) in [(1_000_000, 200), (1_000_001, 400)] {
             let ids = String(repeating: "1,", count: count - 1) + "1"
             #expect(connection.post("/v1/completions", #"{"prompt":[\#(ids)],"max_tokens":1}"#)?.status == status, "\(count) tokens")
         }

@@ -66,6 +66,7 @@ class World:
         self.training, self.left_out = False, set()
         self.starters = []
         self.adapters = []
+        self.sampling = {"temperature": 0.8, "top_k": 50, "top_p": 0.95}
         # Accounts with the role of an owner, and what the training area shows.
         self.owners, self.area = set(), mock_training.TrainingWorld()
         self.loading = False
@@ -568,7 +569,7 @@ class Handler(mock_training.TrainingRoutes, http.server.BaseHTTPRequestHandler):
 
     def health(self):
         status = {"status": "loading" if self.world.loading else "ready", "model": self.world.model, "context": self.world.context,
-                  "models": [self.world.model, *self.world.adapters], "starter_questions": self.world.starters, "registration": "invitation" if self.world.closed else "open",
+                  "models": [self.world.model, *self.world.adapters], "sampling": self.world.sampling, "starter_questions": self.world.starters, "registration": "invitation" if self.world.closed else "open",
                   "remote": False, "training": self.world.training, "uptime_seconds": 1, "queue": {"running": len(self.world.running), "waiting": 0}}
         self.reply(200, status)
 

@@ -215,6 +215,23 @@ def test_two_users(stage):
     assert "secret" not in other.inner_text("body")
 
 
+@scripted
+def test_sampling_settings_of_the_model(stage):
+    stage.world.sampling = {"temperature": 0.7, "top_k": 20, "top_p": 0.8, "repetition_penalty": 1.1}
+    page = stage.open()
+    page.wait_for_selector("#starters", state="attached")
+    eventually(lambda: page.inner_text("#model-name") == stage.world.model)
+    page.click("#open-settings")
+    values = [page.input_value(f"#setting-{name}") for name in ("temperature", "top_k", "top_p", "repetition_penalty", "min_p")]
+    assert values == ["0.7", "20", "0.8", "1.1", "0"], values
+    # A value that is slm's default but not the model's is sent; the model's own is not.
+    page.fill("#setting-top_k", "50")
+    page.fill("#setting-temperature", "0.7")
+    page.click("#settings .primary")
+    ask(page, "Hello")
+    assert {**stage.world.requests[-1], "history": 0} == {"message": "Hello", "top_k": 50, "history": 0}, stage.world.requests[-1]
+
+
 def test_guest(stage):
     page = stage.open()
     page.click("#open-settings")

@@ -42,10 +42,11 @@ extension Checkpoint {
             add(parameter, parts.map { ($0, StoredTensor(file: mapped, range: $1.range, format: $1.type)) })
         }
         addMissingBiases(of: layout)
+        servingDefaults.sampling = file.samplingDefaults
         guard let vocabulary else { return }
         tokenizer = StoredTokenizer(read: vocabulary)
         guard file.metadata["tokenizer.chat_template"] != nil else { return }
-        chatTemplate = try file.chatTemplate(in: bytes, vocabulary)
+        try file.chatTemplate(in: bytes, vocabulary).add(to: &self, vocabulary)
     }
 }
 

@@ -53,6 +53,7 @@ extension Checkpoint {
         header.add("general.file_type", format.fileType)
         header.add("general.quantization_version", 2 as UInt32)
         header.add(stored, architecture)
+        if let sampling = servingDefaults.sampling { header.add(sampling) }
         guard tokenizer != nil else {
             header.add("tokenizer.ggml.model", "none")
             return header

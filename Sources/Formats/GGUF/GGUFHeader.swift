@@ -1,4 +1,5 @@
 import Kernels
+
 /// Builds the part of a GGUF file before the tensor data: metadata and tensor list.
 ///
 ///     var header = GGUFHeader()
@@ -20,6 +21,11 @@ struct GGUFHeader {
 
     mutating func add(_ key: String, _ value: UInt32) {
         begin(key, .u32)
+        keys.append(littleEndian: value)
+    }
+
+    mutating func add(_ key: String, _ value: Int32) {
+        begin(key, .i32)
         keys.append(littleEndian: value)
     }
 

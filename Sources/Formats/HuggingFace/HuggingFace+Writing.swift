@@ -27,7 +27,7 @@ extension HuggingFace {
         }
         var files: [(name: String, bytes: [UInt8])] = [
             (configuration, checkpoint.configuration.huggingFaceJSON(family, tokens, format)),
-            ("generation_config.json", tokens.generationConfig),
+            (generationSettings, tokens.generationConfig(checkpoint.servingDefaults.sampling)),
         ]
         if let vocabulary, let stored = checkpoint.tokenizer {
             let template = checkpoint.chatTemplate?.jinja(for: vocabulary), json: [UInt8]

@@ -15,6 +15,7 @@ package enum HuggingFace {
     static let weights = "model.safetensors"
     static let index = "model.safetensors.index.json"
     static let tokenizerSettings = "tokenizer_config.json"
+    static let generationSettings = "generation_config.json"
     static let chatTemplateFile = "chat_template.jinja"
 
     /// Reads a folder. Its matrices stay in the mapped files, in the formats that they have there; norms and biases are converted to f32.
@@ -26,11 +27,19 @@ package enum HuggingFace {
         let configuration = try GPTConfiguration(family, fields), tensors = try tensors(in: folder)
         var checkpoint = Checkpoint(path: folder, byteCount: tensors.byteCount, configuration: configuration, format: .huggingFace)
         try addWeights(tensors, to: &checkpoint, folder, family, isPartOfLarger: fields.isPartOfLarger)
+        let generation = try json(generationSettings, in: folder)
+        checkpoint.servingDefaults.sampling = generation.flatMap { SamplingDefaults($0) }
         guard hasTokenizer, let vocabulary = try vocabulary(in: folder) else { return checkpoint }
         try checkpoint.check(vocabulary, ofModelAt: folder)
         checkpoint.tokenizer = StoredTokenizer(read: vocabulary)
-        checkpoint.chatTemplate = try chatTemplate(of: vocabulary, in: folder)
+        try addChatTemplate(to: &checkpoint, vocabulary, in: folder, generation)
         return checkpoint
+    }
+
+    /// A file that the folder may lack.
+    private static func json(_ name: String, in folder: String) throws(CheckpointError) -> JSONElement? {
+        guard Folder.contains(name, in: folder) else { return nil }
+        return try ImportedFile("\(folder)/\(name)").json()
     }
 
     /// Reads a folder and converts all weights to f32.
@@ -48,27 +57,29 @@ package enum HuggingFace {
         }
     }
 
-    /// Returns the template of the folder, or the first one of slm's own that the vocabulary has tokens for.
-    private static func chatTemplate(of vocabulary: Vocabulary, in folder: String) throws(CheckpointError) -> ChatTemplate? {
-        func json(_ name: String) throws(CheckpointError) -> JSONElement? {
-            guard Folder.contains(name, in: folder) else { return nil }
-            return try ImportedFile("\(folder)/\(name)").json()
-        }
-        let settings = try json(tokenizerSettings)
+    /// Adds the template of the folder, or the first one of slm's own that the vocabulary has tokens for.
+    private static func addChatTemplate(
+        to checkpoint: inout Checkpoint, _ vocabulary: Vocabulary, in folder: String, _ generation: JSONElement?
+    ) throws(CheckpointError) {
+        let settings = try json(tokenizerSettings, in: folder)
         var source = settings?["chat_template"]?.chatTemplateSource
         if Folder.contains(chatTemplateFile, in: folder) {
             do { source = String(decoding: try InputFile.contents(of: "\(folder)/\(chatTemplateFile)"), as: UTF8.self) } catch {
                 throw CheckpointError(error)
             }
         }
-        guard let source else { return ChatTemplate.supported(by: vocabulary).first }
+        guard let source else {
+            checkpoint.chatTemplate = ChatTemplate.supported(by: vocabulary).first
+            return
+        }
         var imported = ImportedChatTemplate(source)
         if let settings { imported.addTokens(from: settings) }
-        if let generation = try json("generation_config.json") { imported.addStopTokens(from: generation) }
-        do { return try imported.checked(for: vocabulary) } catch {
-            // A model of slm whose template was replaced still has its role tokens.
-            if let own = ChatTemplate.supported(by: vocabulary).first, own == .specialTokens { return own }
-            throw ImportedFile(folder).mismatch(Checkpoint.importedTokenizerField, "a chat template that slm can render", "\(error)")
+        if let generation { imported.addStopTokens(from: generation) }
+        imported.add(to: &checkpoint, vocabulary)
+        // A model of slm whose template was replaced still has its role tokens.
+        if checkpoint.chatTemplate == nil, ChatTemplate.supported(by: vocabulary).first == .specialTokens {
+            checkpoint.chatTemplate = .specialTokens
+            checkpoint.chatTemplateError = nil
         }
     }
 

@@ -7,10 +7,12 @@ import Model
 extension HuggingFaceFamily {
     /// The family of a config.json. Throws for one that slm cannot compute.
     init(_ fields: HuggingFaceFields) throws(CheckpointError) {
-        let type = try fields.text("model_type", else: HuggingFaceFamily.gpt2.rawValue)
+        // Files of GPT-2 from before 2020 have no model_type.
+        let isOldGPT2 = fields.root["model_type"] == nil && fields.root["n_layer"] != nil
+        let type = isOldGPT2 ? HuggingFaceFamily.gpt2.rawValue : try fields.text("model_type", else: "")
         guard let family = Self(rawValue: type) else {
             let known = Self.allCases.map(\.rawValue).joined(separator: ", ")
-            throw fields.file.mismatch("model_type", "one of \(known)", String(type.prefix(60)).quoted)
+            throw fields.file.mismatch("model_type", "one of \(known)", type.isEmpty ? "nothing" : String(type.prefix(60)).quoted)
         }
         self = family
     }

@@ -1,3 +1,4 @@
+import Checkpoint
 import JSON
 import Tokenize
 
@@ -36,7 +37,7 @@ struct HuggingFaceSpecialTokens {
     }
 
     /// generation_config.json: stop tokens and sampling.
-    var generationConfig: [UInt8] {
+    func generationConfig(_ sampling: SamplingDefaults?) -> [UInt8] {
         var writer = JSONWriter(.pretty)
         writer.object { object in
             for (key, special) in [("bos_token_id", begin), ("pad_token_id", padding)] {
@@ -44,6 +45,7 @@ struct HuggingFaceSpecialTokens {
             }
             if !stops.isEmpty { object.key("eos_token_id"); object.array { for id in stops { $0.integer(id) } } }
             object.key("do_sample"); object.boolean(true)
+            sampling?.write(to: &object)
         }
         writer.newline()
         return writer.bytes

@@ -61,7 +61,7 @@ package enum PEFT {
         checkpoint.adapter = LoRAAdapter(shape, baseDigest: base.weightsDigest, basePath: basePath)
         checkpoint.tokenizer = base.tokenizer
         checkpoint.chatTemplate = base.chatTemplate
-        checkpoint.starterQuestions = base.starterQuestions
+        checkpoint.servingDefaults = base.servingDefaults
         return checkpoint
     }
 

@@ -1,4 +1,5 @@
-import Checkpoint
+package import Checkpoint
+import Formats
 import Kernels
 import Tokenize
 
@@ -31,6 +32,7 @@ package final class AdapterBackend: ChatBackend {
 
     package var name: String { model.name }
     package var context: Int? { model.context }
+    package var samplingDefaults: SamplingDefaults { model.samplingDefaults }
     package var canPause: Bool { base.canPause }
     package func probe(_ completion: @escaping @Sendable (_ works: Bool) -> Void) { base.probe(completion) }
 
@@ -59,7 +61,7 @@ extension ModelInfo {
         }
         let digest = base.weightsDigest
         return try files.map { file in
-            let adapter = try Checkpoint(reading: file.path)
+            let adapter = try ModelFile.adapter(file.path, of: base, at: base.name, on: processor)
             let updates = try adapter.loraUpdates(of: base, digest: digest, on: processor)
             // Most adapters have the tokenizer of their base: it is large and shared.
             let isSame = adapter.tokenizer == base.tokenizer
@@ -67,7 +69,7 @@ extension ModelInfo {
             let renderer = isSame && adapter.chatTemplate == base.chatTemplate
                 ? renderer : try adapter.chatTemplate.map { try ChatRenderer($0, for: tokenizer) }
             adapters.append(ModelInfo(
-                name: file.name, context: context, tokenizer, renderer, starterQuestions: adapter.starterQuestions))
+                name: file.name, context: context, tokenizer, renderer, adapter.servingDefaults))
             return updates
         }
     }

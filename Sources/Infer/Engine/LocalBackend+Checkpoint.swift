@@ -65,6 +65,7 @@ extension ModelInfo {
         let tokenizer = try Tokenizer(checkpoint.vocabulary())
         let renderer = try checkpoint.chatTemplate.map { try ChatRenderer($0, for: tokenizer) }
         let most = checkpoint.configuration.context
-        self.init(name: name, context: min(context ?? most, most), tokenizer, renderer, starterQuestions: checkpoint.starterQuestions)
+        self.init(name: name, context: min(context ?? most, most), tokenizer, renderer, checkpoint.servingDefaults)
+        templateError = checkpoint.chatTemplateError
     }
 }

@@ -1,3 +1,4 @@
+package import Checkpoint
 import Synchronization
 import Threads
 import Tokenize
@@ -45,6 +46,7 @@ package final class LocalBackend: ChatBackend {
 
     package var name: String { model.name }
     package var context: Int? { model.context }
+    package var samplingDefaults: SamplingDefaults { model.samplingDefaults }
     package var status: Status { queueStatus.status }
 
     /// - Parameter open: Runs on the thread that will run the model.

@@ -1,3 +1,4 @@
+package import Checkpoint
 package import Tokenize
 
 /// Generates text: either a model on this machine (``LocalBackend``) or an OpenAI-compatible server (``OpenAIBackend``).
@@ -23,6 +24,9 @@ package protocol ChatBackend: AnyObject, Sendable {
         deliver: @escaping @Sendable (GenerationEvent) -> Void
     ) throws(GenerationError) -> any GenerationHandle
 
+    /// For requests that do not give their own sampling settings.
+    var samplingDefaults: SamplingDefaults { get }
+
     /// Whether the handles of generations can pause them. A backend on another server cannot.
     var canPause: Bool { get }
 
@@ -31,6 +35,7 @@ package protocol ChatBackend: AnyObject, Sendable {
 }
 
 extension ChatBackend {
+    package var samplingDefaults: SamplingDefaults { .remoteModels }
     package var canPause: Bool { false }
     package func probe(_ completion: @escaping @Sendable (_ works: Bool) -> Void) { completion(true) }
 }

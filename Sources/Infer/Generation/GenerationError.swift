@@ -11,7 +11,7 @@ package enum GenerationError: Error, Equatable, Sendable {
     case tooLong(promptTokens: Int, context: Int)
     case emptyPrompt
     /// A conversation, for a model without a chat template.
-    case noChatTemplate(model: String)
+    case noChatTemplate(model: String, reason: String? = nil)
     case tokenizer(TokenizeError)
     /// All slots are taken and the queue is full.
     case busy(waiting: Int)
@@ -51,7 +51,9 @@ extension GenerationError: CustomStringConvertible {
         case .tooLong(let tokens, let context):
             "the prompt has \(tokens) tokens and leaves no space for an answer in the context of \(context). Shorten it, or drop old turns."
         case .emptyPrompt: "the prompt is empty: there is nothing to complete."
-        case .noChatTemplate(let model): "\(model) has no chat template: expected a text to complete, found a conversation."
+        case .noChatTemplate(let model, let reason):
+            reason.map { "the chat template of \(model) cannot be rendered, so it can only complete texts: \($0)" }
+                ?? "\(model) has no chat template: expected a text to complete, found a conversation."
         case .tokenizer(let error): error.description
         case .busy(let waiting): "too many requests: \(waiting) are waiting. Try again in a moment."
         case .threadNotStarted(let error): error.description

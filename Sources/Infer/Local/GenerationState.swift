@@ -1,3 +1,4 @@
+package import Checkpoint
 package import Tokenize
 
 /// What generation on this machine needs of a model besides its weights.
@@ -10,17 +11,32 @@ package struct ModelInfo: Sendable {
     package let tokenizer: Tokenizer
     /// nil for a model without a chat template.
     package let renderer: ChatRenderer?
-    /// Questions that a chat page can offer for a new chat.
-    package let starterQuestions: [String]
+    package let servingDefaults: ServingDefaults
+    /// Why there is no renderer, if the model has a chat template.
+    package internal(set) var templateError: String?
     /// The LoRA adapters that are loaded with the model.
     package internal(set) var adapters: [ModelInfo] = []
 
-    package init(name: String, context: Int, _ tokenizer: Tokenizer, _ renderer: ChatRenderer?, starterQuestions: [String] = []) {
+    package init(
+        name: String, context: Int, _ tokenizer: Tokenizer, _ renderer: ChatRenderer?,
+        _ servingDefaults: ServingDefaults = ServingDefaults()
+    ) {
         self.name = name
         self.context = context
         self.tokenizer = tokenizer
         self.renderer = renderer
-        self.starterQuestions = starterQuestions
+        self.servingDefaults = servingDefaults
+    }
+
+    /// The sampling settings of a request that does not give its own.
+    package var samplingDefaults: SamplingDefaults { servingDefaults.sampling ?? .smallModels }
+
+    /// Renders chats. Throws if the model has no chat template.
+    package var chatRenderer: ChatRenderer {
+        get throws(GenerationError) {
+            guard let renderer else { throw .noChatTemplate(model: name, reason: templateError) }
+            return renderer
+        }
     }
 }
 
@@ -56,14 +72,14 @@ package struct GenerationState: Sendable {
     private var text: TextStreamer
 
     package init(_ request: GenerationRequest, for model: ModelInfo) throws(GenerationError) {
-        let budget = PromptBudget(context: model.context, model.tokenizer, model.renderer)
+        let renderer = if case .chat = request.prompt { try model.chatRenderer } else { model.renderer }
+        let budget = PromptBudget(context: model.context, model.tokenizer, renderer)
         let config = request.config
         let fitted: PromptBudget.FittedPrompt = switch request.prompt {
         case .text(let text): try budget.prompt(of: text, policy: request.policy, maximumTokens: config.maximumTokens)
         case .tokens(let ids): try budget.prompt(of: ids, policy: request.policy, maximumTokens: config.maximumTokens)
         case .chat(let history):
-            try budget.prompt(
-                of: history, tools: request.tools, policy: request.policy, maximumTokens: config.maximumTokens, model: model.name)
+            try budget.prompt(of: history, tools: request.tools, policy: request.policy, maximumTokens: config.maximumTokens)
         }
         let vocabulary = model.tokenizer.vocabulary
         let rules = StopRules(

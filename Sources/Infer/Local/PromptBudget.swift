@@ -40,10 +40,9 @@ package struct PromptBudget: Sendable {
         of history: [Conversation.Message],
         tools: ChatTools? = nil,
         policy: TruncationPolicy,
-        maximumTokens: Int?,
-        model: String = "this model"
+        maximumTokens: Int?
     ) throws(GenerationError) -> FittedPrompt {
-        guard let chatRenderer = renderer else { throw .noChatTemplate(model: model) }
+        guard let chatRenderer = renderer else { throw .noChatTemplate(model: "this model") }
         let renderer = PromptRenderer(chatRenderer, tools)
         let limit = try promptLimit(maximumTokens)
         var fitted = FittedPrompt()

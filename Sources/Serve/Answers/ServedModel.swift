@@ -1,3 +1,4 @@
+import Checkpoint
 import HTTPServer
 package import Infer
 import Synchronization
@@ -16,7 +17,7 @@ package struct ServedModel: Sendable {
     /// Tokens of prompt and answer together; nil if unknown.
     package var context: Int? { backend.context }
 
-    var samplingDefaults: SamplingDefaults { modelInfo == nil ? .remoteModels : .smallModels }
+    var samplingDefaults: SamplingDefaults { backend.samplingDefaults }
 
     package init(name: String, _ backend: any ChatBackend, _ modelInfo: ModelInfo?, adapters: [ServedModel] = []) {
         self.name = name
@@ -57,7 +58,7 @@ package struct ServedModel: Sendable {
 
     /// The model, if it can answer chats.
     func forChats() throws(APIError) -> ServedModel {
-        if let modelInfo, modelInfo.renderer == nil { throw APIError(GenerationError.noChatTemplate(model: name)) }
+        do throws(GenerationError) { _ = try modelInfo?.chatRenderer } catch { throw APIError(error) }
         return self
     }
 }

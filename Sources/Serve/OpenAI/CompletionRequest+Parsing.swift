@@ -136,7 +136,7 @@ extension RequestFields {
 
     /// Parses `prompt`: a text, a list of texts, a list of token ids, or a list of such lists.
     fileprivate func prompts(for model: ServedModel, maxCount: Int) throws(APIError) -> [Prompt] {
-        if self["prompt"]?.string != nil { return [.text(try text("prompt", 0...Self.maxTextLength))] }
+        if self["prompt"]?.string != nil { return [.text(try text("prompt", 0...Self.maxPromptLength))] }
         guard let elements = self["prompt"]?.elements else {
             let found = self["prompt"]?.kind.rawValue ?? "nothing"
             throw .invalid("prompt", "expected a string, a list of strings, or a list of token ids, found \(found).")
@@ -150,8 +150,8 @@ extension RequestFields {
         var prompts: [Prompt] = []
         for (i, element) in list.enumerated() {
             if let text = element.string, first.kind == .string {
-                guard text.unicodeScalars.count <= Self.maxTextLength else {
-                    throw .invalid("prompt[\(i)]", "expected at most \(Self.maxTextLength) characters.")
+                guard text.unicodeScalars.count <= Self.maxPromptLength else {
+                    throw .invalid("prompt[\(i)]", "expected at most \(Self.maxPromptLength) characters.")
                 }
                 prompts.append(.text(text))
             } else if let ids = element.elements, first.kind == .array {
@@ -164,8 +164,8 @@ extension RequestFields {
     }
 
     private func tokens(_ elements: [JSONElement], _ path: String, _ model: ServedModel) throws(APIError) -> [TokenID] {
-        guard !elements.isEmpty, elements.count <= Self.maxTextLength else {
-            throw .invalid(path, "expected 1 to \(Self.maxTextLength) tokens, found \(elements.count).")
+        guard !elements.isEmpty, elements.count <= Self.maxPromptLength else {
+            throw .invalid(path, "expected 1 to \(Self.maxPromptLength) tokens, found \(elements.count).")
         }
         var ids: [TokenID] = []
         for (i, element) in elements.enumerated() {

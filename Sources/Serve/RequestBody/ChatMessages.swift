@@ -7,6 +7,8 @@ typealias ChatMessage = Conversation.Message
 extension RequestFields {
     /// In Unicode code points.
     static let maxTextLength = 100_000
+    /// Of the OpenAI routes and of the tokenizer: also in token ids. The context limits prompts before this does.
+    static let maxPromptLength = 1_000_000
     private static let maxMessages = 1_000
 
     /// Parses a list of objects with `role` and `content`.
@@ -58,7 +60,8 @@ extension RequestFields {
             text = joined
         }
         guard let text else { throw .invalid(path, "expected a string, found \(content?.kind.rawValue ?? "nothing").") }
-        guard text.unicodeScalars.count <= maxTextLength else { throw .invalid(path, "expected at most \(maxTextLength) characters.") }
+        let most = isOpenAI ? maxPromptLength : maxTextLength
+        guard text.unicodeScalars.count <= most else { throw .invalid(path, "expected at most \(most) characters.") }
         return text
     }
 }

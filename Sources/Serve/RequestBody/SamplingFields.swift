@@ -1,3 +1,4 @@
+import Checkpoint
 import Infer
 import JSON
 import Tokenize
@@ -24,8 +25,8 @@ enum SamplingFields {
         let temperature = try fields.number("temperature") ?? defaults.temperature
         let topK = try fields.integer("top_k") ?? defaults.topK
         let topP = try fields.number("top_p") ?? defaults.topP
-        let minP = try fields.number("min_p") ?? 0
-        let repetition = try fields.number("repetition_penalty") ?? 1
+        let minP = try fields.number("min_p") ?? defaults.minP
+        let repetition = try fields.number("repetition_penalty") ?? defaults.repetitionPenalty
         let frequency = try fields.number("frequency_penalty") ?? 0
         let presence = try fields.number("presence_penalty") ?? 0
         let seed = try fields.seed("seed")

@@ -1,3 +1,4 @@
+import Checkpoint
 import HTTPServer
 import Infer
 import JSON
@@ -29,9 +30,10 @@ extension App {
             health.key("remote"); health.boolean(model.map { $0.modelInfo == nil } ?? false)
             health.key("context"); if let context = model?.context { health.integer(context) } else { health.null() }
             health.key("starter_questions")
-            health.array { questions in
-                for question in self.settings.starterQuestions ?? model?.modelInfo?.starterQuestions ?? [] { questions.string(question) }
-            }
+            let questions = settings.starterQuestions ?? model?.modelInfo?.servingDefaults.starterQuestions ?? []
+            health.array { for question in questions { $0.string(question) } }
+            // Of requests that do not give their own.
+            health.key("sampling"); health.object { model?.samplingDefaults.write(to: &$0) }
             health.key("registration"); health.string(settings.allowsRegistration ? "open" : "invitation")
             // Whether chats may be used for training, as the page says.
             health.key("training"); health.boolean(store.options.tellsAboutTraining)

@@ -12,8 +12,6 @@ extension App {
         ]
     }
 
-    private static let maxTokens = 1_000_000
-
     private func modelInfo(for fields: RequestFields) throws(APIError) -> ModelInfo {
         guard let modelInfo = try models.ready.selected(by: fields).modelInfo else {
             let message = "Not supported: the model runs on another server, and its tokenizer is not known here."
@@ -25,7 +23,7 @@ extension App {
     private func tokenize(_ context: RequestContext) throws -> Response {
         let fields = try RequestFields(of: context.request, known: ["text", "messages", "model"])
         let model = try modelInfo(for: fields)
-        let text = try fields.optionalText("text", 0...1_000_000)
+        let text = try fields.optionalText("text", 0...RequestFields.maxPromptLength)
         let messages = try fields.messages("messages")
         guard (text == nil) != (messages == nil) else { throw APIError.invalid("text", "expected either text or messages.") }
         try rateLimits.checkChat(context.client.key)
@@ -38,7 +36,7 @@ extension App {
     }
 
     private func promptTokens(_ messages: [ChatMessage], _ model: ModelInfo) throws -> [TokenID] {
-        guard let renderer = model.renderer else { throw GenerationError.noChatTemplate(model: model.name) }
+        let renderer = try model.chatRenderer
         var encoder = try Encoder(model.tokenizer, cacheBits: 0)
         var chat = ChatTokens()
         try renderer.append(promptOf: messages, with: &encoder, to: &chat)
@@ -49,10 +47,10 @@ extension App {
         let fields = try RequestFields(of: context.request, known: ["tokens", "model"])
         let model = try modelInfo(for: fields)
         guard let elements = fields["tokens"]?.elements else { throw APIError.invalid("tokens", "expected a list of token ids.") }
-        let vocabularySize = model.tokenizer.vocabulary.count
+        let vocabularySize = model.tokenizer.vocabulary.count, most = RequestFields.maxPromptLength
         var ids: [TokenID] = []
         for element in elements {
-            guard ids.count < Self.maxTokens else { throw APIError.invalid("tokens", "expected at most \(Self.maxTokens) tokens.") }
+            guard ids.count < most else { throw APIError.invalid("tokens", "expected at most \(most) tokens.") }
             guard let id = element.integer, id >= 0, id < vocabularySize else {
                 throw APIError.invalid("tokens[\(ids.count)]", "expected a token id from 0 to \(vocabularySize - 1).")
             }

@@ -12,7 +12,7 @@ import { closeDrawer, drawerIsOpen, prepareLayout, showSidebar, toggleSidebar } 
 import { openMenu } from "./menu.js";
 import { Page } from "./page.js";
 import { Session } from "./session.js";
-import { fillSettings, openSettings } from "./settings-dialog.js";
+import { openSettings, prepareSettings } from "./settings-dialog.js";
 import { Settings } from "./settings.js";
 import { listen } from "./shortcuts.js";
 import { Sidebar } from "./sidebar.js";
@@ -119,7 +119,7 @@ byId("log-out").addEventListener("click", () => {
   page.logOut();
 });
 byId("toggle-theme").addEventListener("click", toggleTheme);
-byId("open-settings").addEventListener("click", openSettings);
+byId("open-settings").addEventListener("click", () => openSettings(settings));
 byId("open-shortcuts").addEventListener("click", () => byId("shortcuts").showModal());
 byId("open-conversation").addEventListener("click", () => openConversationDialog(page));
 byId("export").addEventListener("click", () => openMenu(byId("export"), exportChoices(() => page.conversation)));
@@ -136,11 +136,11 @@ listen([
   { keys: ["F2"], label: "Rename the focused conversation" },
   { keys: ["Del"], label: "Delete the focused conversation" },
   { keys: ["Mod", "Shift", "L"], label: "Toggle dark mode", action: toggleTheme },
-  { keys: ["Mod", ","], label: "Settings", action: openSettings },
+  { keys: ["Mod", ","], label: "Settings", action: () => openSettings(settings) },
   { keys: ["?"], label: "Show keyboard shortcuts", single: true, action: () => byId("shortcuts").showModal() },
 ], () => settings.singleKeys);
 
-fillSettings(settings);
+prepareSettings(settings);
 prepareLayout();
 prepareTraining(page);
 prepareConversationDialog(page);

@@ -5,12 +5,9 @@ import { setTheme, theme } from "./theme-choice.js";
 
 /** @typedef {import("./settings.js").Setting} Setting */
 
-/** Fills the settings dialog. Changes apply from the next answer on. @param {import("./settings.js").Settings} settings */
-export function fillSettings(settings) {
-  const fields = byId("settings-fields");
-  const render = () => fields.replaceChildren(...SETTINGS.map((setting) => row(setting, settings)));
-  render();
-  byId("settings-reset").addEventListener("click", () => { settings.reset(); render(); });
+/** Prepares the settings dialog. Changes apply from the next answer on. @param {import("./settings.js").Settings} settings */
+export function prepareSettings(settings) {
+  byId("settings-reset").addEventListener("click", () => { settings.reset(); showFields(settings); });
 
   for (const element of document.querySelectorAll('input[name="theme"]')) {
     const input = /** @type {HTMLInputElement} */ (element);
@@ -21,11 +18,16 @@ export function fillSettings(settings) {
   keys.addEventListener("change", () => { settings.singleKeys = keys.checked; });
 }
 
-export function openSettings() {
+/** @param {import("./settings.js").Settings} settings */
+export function openSettings(settings) {
+  showFields(settings);
   const input = document.querySelector(`input[name="theme"][value="${theme()}"]`);
   if (input) /** @type {HTMLInputElement} */ (input).checked = true;
   byId("settings").showModal();
 }
+
+/** @param {import("./settings.js").Settings} settings */
+const showFields = (settings) => byId("settings-fields").replaceChildren(...SETTINGS.map((setting) => row(setting, settings)));
 
 /** @param {Setting} setting @param {import("./settings.js").Settings} settings */
 function row(setting, settings) {
@@ -39,7 +41,7 @@ function row(setting, settings) {
     step: setting.step,
     inputmode: "numeric",
     "aria-describedby": helpID,
-    placeholder: setting.initial === null ? "automatic" : String(setting.initial),
+    placeholder: String(settings.initial(setting) ?? "automatic"),
   });
   input.value = Array.isArray(value) ? value.join("\n") : value ?? "";
   input.addEventListener("input", () => {

@@ -68,17 +68,22 @@ export class Settings {
   #mayCollect = stored("may-collect", true);
   /** The names of the models that the server offers, its default first. @type {string[]} */
   models = [];
+  /** The sampling settings of the server's default model. @type {Record<string, number>} */
+  defaults = {};
+
+  /** The value that applies if the user has set none. @param {Setting} setting */
+  initial(setting) { return this.defaults[setting.name] ?? setting.initial; }
 
   /** @param {string} name */
   get(name) {
     const setting = SETTINGS.find((one) => one.name === name);
-    return this.#values.value[name] ?? setting?.initial ?? null;
+    return this.#values.value[name] ?? (setting ? this.initial(setting) : null);
   }
 
   /** Sets a value. An invalid value resets the setting to its default. @param {Setting} setting @param {any} value */
   set(setting, value) {
     const all = { ...this.#values.value };
-    if (isValid(setting, value) && JSON.stringify(value) !== JSON.stringify(setting.initial)) all[setting.name] = value;
+    if (isValid(setting, value) && JSON.stringify(value) !== JSON.stringify(this.initial(setting))) all[setting.name] = value;
     else delete all[setting.name];
     this.#values.value = all;
   }

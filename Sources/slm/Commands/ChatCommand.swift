@@ -27,8 +27,10 @@ extension Command {
 extension ChatOptions {
     fileprivate func run() throws {
         let environment = SLM.environmentVariables()
-        let session = ChatSession(config: try generation.config, system: generation.system, policy: generation.policy)
-        var chat = ChatLoop(try openBackend(for: "chat", environment: environment), session, ChatScreen(environment: environment))
+        let backend = try openBackend(for: "chat", environment: environment)
+        let config = try generation.sampling.config(backend.samplingDefaults)
+        let session = ChatSession(config: config, system: generation.system, policy: generation.policy)
+        var chat = ChatLoop(backend, session, ChatScreen(environment: environment))
         chat.run()
     }
 }

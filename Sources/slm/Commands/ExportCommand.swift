@@ -75,7 +75,7 @@ extension ExportOptions {
         try write(checkpoint, to: to)
         printLine("\(to): \(ModelSummary(checkpoint)), \(dtype.rawValue)")
         if to.hasSuffix(".gguf") {
-            printNextStep("Run it in llama.cpp", "llama-cli --model \(to.shellWord)", unless: quiet)
+            printNextStep("Run it in llama.cpp", "llama-cli --model \(to.shellWord)", unless: quiet || checkpoint.tokenizer == nil)
         } else if to.hasSuffix(".h5") {
             printNextStep("Measure its speed", "slm bench generate \(to.shellWord)", unless: quiet)
         } else {

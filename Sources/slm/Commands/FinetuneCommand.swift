@@ -55,15 +55,12 @@ struct FinetuneCommand {
             ? options.untunedMachine : options.machine(resuming: nil, width: configuration.width, recomputing: options.recompute)
         let type = machine.precision
         var settings = try options.settings
-        let adapter = try options.initAdapter.map { path in
-            try PEFT.isAdapter(path)
-                ? PEFT.read(path, base: checkpoint, basePath: base, on: processor) : Checkpoint(reading: path)
-        }
+        let adapter = try options.initAdapter.map { try ModelFile.adapter($0, of: checkpoint, at: base, on: processor) }
         settings.lora = adapter?.adapter?.shape ?? settings.lora
         var plan = try options.plan
         plan.machine = machine
         plan = try options.sharing(plan, isNew: true)
-        let name = "finetuned_\(timestamp)"
+        let name = newRunName
         let folder = "\(options.runs)/\(options.name ?? Ranks.current?.fromFirst(name) ?? name)"
         if TrainingRun.exists(in: folder) {
             throw CommandError(description: "\(folder) holds a training run already. Continue it with --resume \(folder), or choose "
@@ -272,7 +269,15 @@ struct FinetuneCommand {
             ]
     }
 
-    /// 20261120_143000, in local time.
+    /// finetuned_20261120_143000, in local time; with a number if there is such a run.
+    private var newRunName: String {
+        let name = "finetuned_\(timestamp)"
+        func exists(_ name: String) -> Bool { TrainingRun.exists(in: "\(options.runs)/\(name)") }
+        var number = 2
+        while exists("\(name)_\(number)") { number += 1 }
+        return exists(name) ? "\(name)_\(number)" : name
+    }
+
     private var timestamp: String {
         var seconds = time(nil)
         var parts = tm()

@@ -60,7 +60,6 @@ extension Command {
 /// `slm generate`: sends the prompts and prints the answers.
 private struct GenerateCommand {
     private let options: GenerateOptions
-    private let config: GenerationConfig
     private let format: AnswerFormat?
 
     init(_ options: GenerateOptions) throws {
@@ -72,17 +71,17 @@ private struct GenerateCommand {
         }
         if options.generation.sampling.logprobs != nil, !options.json { throw UsageError("slm generate: --logprobs needs --json.") }
         self.options = options
-        config = try options.generation.config
         format = try options.jsonSchema.map { try AnswerFormat(jsonSchemaIn: $0) }
     }
 
     func run() throws {
         let backend = try options.openBackend(for: "generate", environment: SLM.environmentVariables())
-        guard let path = options.prompts else { return try stream(prompt(), from: backend) }
+        let config = try options.generation.sampling.config(backend.samplingDefaults)
+        guard let path = options.prompts else { return try stream(prompt(), config, from: backend) }
         let prompts = try LineBlocks.nonEmptyLines(of: path).map { $0.replacing("\\n", with: "\n") }
         let interrupts = Interrupts()
         var isStopped = false
-        try backend.generate(prompts.map(request), concurrency: options.concurrency, isStopped: {
+        try backend.generate(prompts.map { request($0, config) }, concurrency: options.concurrency, isStopped: {
             isStopped = isStopped || interrupts.take() > 0
             return isStopped
         }) { index, result in
@@ -104,7 +103,7 @@ private struct GenerateCommand {
         return String(decoding: text.last == 10 ? text.dropLast() : text[...], as: UTF8.self)
     }
 
-    private func request(_ text: String) -> GenerationRequest {
+    private func request(_ text: String, _ config: GenerationConfig) -> GenerationRequest {
         let generation = options.generation
         let system = generation.system.map { [Conversation.Message(.system, $0)] } ?? []
         let prompt: Prompt = options.user != nil || options.chat ? .chat(system + [.init(.user, text)]) : .text(text)
@@ -117,9 +116,9 @@ private struct GenerateCommand {
     }
 
     /// Prints one answer while it is generated.
-    private func stream(_ prompt: String, from backend: any ChatBackend) throws {
+    private func stream(_ prompt: String, _ config: GenerationConfig, from backend: any ChatBackend) throws {
         let interrupts = Interrupts()
-        let events = try backend.stream(request(prompt))
+        let events = try backend.stream(request(prompt, config))
         var result = GenerationResult()
         var output = StandardOutput()
         var isFinished = false

@@ -60,6 +60,9 @@ extension ImportOptions {
             printNote("the checkpoint has no tokenizer, so it cannot generate text or be evaluated: \(reason) Add one with "
                 + "--tokenizer FILE.")
         }
+        if let error = model.checkpoint.chatTemplateError {
+            printNote("the checkpoint has no chat template, so it can only complete texts: the model's own cannot be rendered: \(error)")
+        }
         printLine("\(out): \(ModelSummary(model.checkpoint))")
         if model.checkpoint.chatTemplate != nil {
             printNextStep("Chat with it", "slm chat \(out.shellWord)", unless: quiet)

@@ -89,7 +89,7 @@ struct TrainCommand {
             vocabulary: tokens.vocabulary,
             chatTemplate: tokens.meta.template,
             dataIdentity: tokens.meta.identity,
-            starterQuestions: try StarterQuestions.choose(from: tokens),
+            servingDefaults: ServingDefaults(starterQuestions: try StarterQuestions.choose(from: tokens)),
             folder: folder,
             over: Ranks.current)
         if let stored { try run.restore(stored, options.dryRun ? [] : changes) }

@@ -1,3 +1,4 @@
+import Checkpoint
 import Infer
 import Tokenize
 
@@ -18,17 +19,16 @@ struct GenerationSettings {
     var system: String?
     var policy = TruncationPolicy.oldestTurns
 
-    var config: GenerationConfig { get throws { try sampling.config(defaults: model.backend == nil ? .smallModels : .remoteModels) } }
 }
 
-/// Options that are not set get defaults for small models. A remote backend applies its own.
+/// Options that are not set get the model's defaults.
 struct SamplingOptions {
     var maxTokens: Int?
     var temperature: Double?
     var topK: Int?
     var topP: Double?
-    var minP = 0.0
-    var repetitionPenalty = 1.0
+    var minP: Double?
+    var repetitionPenalty: Double?
     var frequencyPenalty = 0.0
     var presencePenalty = 0.0
     var stop: [String] = []
@@ -36,15 +36,16 @@ struct SamplingOptions {
     var logprobs: Int?
     var logitBias: [String] = []
 
-    func config(defaults: SamplingDefaults) throws -> GenerationConfig {
+    /// - Parameter defaults: `samplingDefaults` of the backend.
+    func config(_ defaults: SamplingDefaults = .smallModels) throws -> GenerationConfig {
         do throws(GenerationError) {
             return try GenerationConfig(
                 maximumTokens: maxTokens,
                 temperature: temperature ?? defaults.temperature,
                 topK: topK ?? defaults.topK,
                 topP: topP ?? defaults.topP,
-                minP: minP,
-                repetitionPenalty: repetitionPenalty,
+                minP: minP ?? defaults.minP,
+                repetitionPenalty: repetitionPenalty ?? defaults.repetitionPenalty,
                 frequencyPenalty: frequencyPenalty,
                 presencePenalty: presencePenalty,
                 stop: stop,
@@ -87,7 +88,7 @@ extension GenerationOptions {
             .option("system", \.generation.system, value: "TEXT", "Set the system message of the chat."),
             .option("temperature", \.generation.sampling.temperature,
                     "Set the sampling temperature, 0 to 2; 0 always takes the most likely token.",
-                    default: "0.8"),
+                    default: "the model's, or 0.8"),
             .option("max-tokens", \.generation.sampling.maxTokens, "Generate at most N tokens.", default: "what fits the context"),
         ]
     }
@@ -95,11 +96,14 @@ extension GenerationOptions {
     static var generationGroups: [OptionGroup<Self>] {
         [
             OptionGroup("Sampling", [
-                .option("top-k", \.generation.sampling.topK, "Sample from the N most likely tokens; 0 for all.", default: "50"),
+                .option("top-k", \.generation.sampling.topK, "Sample from the N most likely tokens; 0 for all.",
+                        default: "the model's, or 50"),
                 .option("top-p", \.generation.sampling.topP, "Sample from the most likely tokens with a total probability of X.",
-                        default: "0.95"),
-                .option("min-p", \.generation.sampling.minP, "Drop tokens less likely than X times the most likely one."),
-                .option("repetition-penalty", \.generation.sampling.repetitionPenalty, "Divide the logits of tokens that occurred by X."),
+                        default: "the model's, or 0.95"),
+                .option("min-p", \.generation.sampling.minP, "Drop tokens less likely than X times the most likely one.",
+                        default: "the model's, or 0"),
+                .option("repetition-penalty", \.generation.sampling.repetitionPenalty, "Divide the logits of tokens that occurred by X.",
+                        default: "the model's, or 1"),
                 .option("frequency-penalty", \.generation.sampling.frequencyPenalty,
                         "Subtract X from a token's logit for each time it occurred in the answer."),
                 .option("presence-penalty", \.generation.sampling.presencePenalty,
@@ -114,7 +118,9 @@ extension GenerationOptions {
         ]
     }
 
+    /// Opens the model. Wrong sampling options are reported before it is loaded.
     func openBackend(for command: String, environment: [String: String]) throws -> any ChatBackend {
+        _ = try generation.sampling.config()
         let model = generation.model, adapters = try model.adapterFiles(for: command)
         if adapters.count > 1 { throw UsageError("slm \(command): --adapter: expected one adapter, found \(adapters.count).") }
         switch try model.location(for: command) {

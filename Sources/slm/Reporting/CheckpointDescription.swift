@@ -38,7 +38,7 @@ struct CheckpointDescription {
             (checkpoint.format == .slm ? "quantized" : "matrices", quantized ?? "none"),
             ("optimizer", optimizer),
             ("tokenizer", tokenizer ?? "none"),
-            ("template", checkpoint.chatTemplate?.rawValue ?? "none"),
+            ("template", checkpoint.chatTemplate?.rawValue ?? checkpoint.chatTemplateError.map { "cannot be rendered: \($0)" } ?? "none"),
         ]
         if let adapter = checkpoint.adapter {
             let shape = adapter.shape

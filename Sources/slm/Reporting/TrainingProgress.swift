@@ -39,7 +39,9 @@ final class TrainingProgress {
             }
             let others = (validation.map { "  val \($0.loss.fixed(4))  \($0.bitsPerByte.fixed(4)) bits per byte" } ?? "")
                 + (replay.map { "  replay \($0.loss.fixed(4))" } ?? "")
-            printLine("step \(step)  \(time)  train \(training.loss.fixed(4))\(others)\(isBest ? "  best" : "")")
+            // The few batches that are evaluated may have no answer to learn.
+            let loss = training.targets == 0 ? "–" : training.loss.fixed(4)
+            printLine("step \(step)  \(time)  train \(loss)\(others)\(isBest ? "  best" : "")")
         case .initializedFromNGrams(let pairs, _, let state):
             clear()
             printLine("initialized from n-gram counts: \(pairs) pairs of tokens  \(clockText(state.seconds))")
