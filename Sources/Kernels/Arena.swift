@@ -25,6 +25,8 @@ package final class Arena {
     /// The arena grows by multiples of this: few system calls, and whole huge pages.
     private static let step = 4 << 20
 
+    private var usesHugePages = true
+
     /// Reserves addresses, not memory: four times the memory that the process may use, or less if that is not allowed.
     package init() throws(ProcessorError) {
         var size = max(4 * CPU.memoryBytes / Self.step, 64) * Self.step
@@ -48,6 +50,12 @@ package final class Arena {
         return Storage(self, start: start, count: count, pointer: base + start)
     }
 
+    /// Uses small pages for memory that was not touched yet: more page-table walks, but no unused rest of a huge page.
+    func useSmallPages() {
+        usesHugePages = false
+        AddressSpace.disableHugePages(base, capacity)
+    }
+
     /// Returns the memory of free ranges to the system, after work that will not be repeated. Using them again takes new memory.
     package func trim() {
         for range in free { AddressSpace.discard(base + range.start, range.count) }
@@ -68,7 +76,7 @@ package final class Arena {
         let last = free.last.flatMap { $0.start + $0.count == capacity ? $0 : nil }
         let missing = count - (last?.count ?? 0)
         let more = (missing + Self.step - 1) / Self.step * Self.step
-        guard capacity + more <= reserved, AddressSpace.commit(base + capacity, more) else {
+        guard capacity + more <= reserved, AddressSpace.commit(base + capacity, more, inHugePages: usesHugePages) else {
             fatalError("out of memory: cannot allocate \(count >> 20) MB, \(used >> 20) MB are in use")
         }
         growths += 1

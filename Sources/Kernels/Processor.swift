@@ -91,6 +91,13 @@ package final class Processor {
         slm_trim_process()
     }
 
+    /// From now on, large blocks of the heap are returned to the system when they are freed. To be called before a model is loaded that
+    /// will answer; training and tokenizing, which use the same sizes again, are faster without it.
+    package static func returnLargeBlocks() { slm_return_large_blocks() }
+
+    /// Uses small pages for memory that was not touched yet: after a model of a few tens of MB was loaded.
+    package func useSmallPages() { arena.useSmallPages() }
+
     /// At least `bytes` of working memory for each thread that computes. Calls return the same memory until it must grow.
     func scratch(_ bytes: Int) -> [UnsafeMutableRawPointer] {
         scratch.indices.map { i in

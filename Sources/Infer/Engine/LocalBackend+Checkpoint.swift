@@ -37,6 +37,7 @@ extension LocalBackend {
         on makeProcessor: @escaping @Sendable () throws -> Processor
     ) throws {
         try self.init(limits: limits) {
+            Processor.returnLargeBlocks()
             let file = try ModelFile(path, base: base), stored = file.storedPrecision
             let tuned = option == .auto && stored == nil ? tuned : nil
             let processor = try tuned?.makeProcessor() ?? makeProcessor()

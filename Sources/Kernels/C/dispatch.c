@@ -92,6 +92,13 @@ static int release_code(struct dl_phdr_info *module, size_t size, void *context)
     return 0;
 }
 
+void slm_return_large_blocks(void) {
+#if defined(__GLIBC__)
+    // glibc's first threshold, which otherwise rises to the largest block that was freed.
+    mallopt(M_MMAP_THRESHOLD, 128 << 10);
+#endif
+}
+
 void slm_trim_process(void) {
 #if defined(__GLIBC__)
     malloc_trim(0);

@@ -10,10 +10,12 @@ package enum AddressSpace {
 
     package static func release(_ address: UnsafeMutableRawPointer, _ bytes: Int) { munmap(address, bytes) }
 
-    /// Makes reserved addresses usable, in huge pages if the system has them: fewer page-table walks. Returns false if there is no memory.
-    package static func commit(_ address: UnsafeMutableRawPointer, _ bytes: Int) -> Bool {
+    /// Makes reserved addresses usable. Returns false if there is no memory.
+    ///
+    /// - Parameter inHugePages: Whether to use huge pages if the system has them: fewer page-table walks.
+    package static func commit(_ address: UnsafeMutableRawPointer, _ bytes: Int, inHugePages: Bool) -> Bool {
         guard mprotect(address, bytes, PROT_READ | PROT_WRITE) == 0 else { return false }
-        madvise(address, bytes, MADV_HUGEPAGE)         // optional, so errors are ignored
+        if inHugePages { madvise(address, bytes, MADV_HUGEPAGE) }         // optional, so errors are ignored
         return true
     }
 

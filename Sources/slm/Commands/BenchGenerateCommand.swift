@@ -60,6 +60,7 @@ extension Command {
 
 extension BenchGenerateOptions {
     fileprivate func open(_ tuned: TunedInference?) throws -> ModelRunner {
+        Processor.returnLargeBlocks()                         // as every command that answers does
         let file = try checkpoint.map { try ModelFile($0) }
         let stored = file?.storedPrecision
         let tuned = stored == nil ? tuned : nil
@@ -68,7 +69,7 @@ extension BenchGenerateOptions {
         let configuration = try file?.checkpoint.configuration ?? GPTConfiguration.preset(preset, for: "bench generate")
         let adapters = (0..<adapters).map { Self.randomAdapter(of: configuration, seed: UInt64($0), on: processor) }
         if let file {
-            // As every command that answers does.
+            // Every command that answers reads the tokenizer first.
             if file.checkpoint.tokenizer != nil { _ = try ModelInfo(of: file.checkpoint, name: file.checkpoint.name) }
             processor.trim()
             let runner = try ModelRunner(of: file.checkpoint, over: file.base, adapters: adapters, on: processor, precision: precision)

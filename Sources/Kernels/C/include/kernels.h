@@ -290,3 +290,5 @@ const slm_kernels *slm_kernels_for(const char *name, slm_feature_test has, void 
 /// Returns the free memory of the heap to the system, and unmaps the pages of code and constants, of which only those that are used are
 /// mapped again: starting and loading a model need many that answering does not.
 void slm_trim_process(void);
+// From now on, large blocks of the heap are returned to the system when they are freed, instead of kept for others.
+void slm_return_large_blocks(void);
