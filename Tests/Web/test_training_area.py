@@ -747,6 +747,24 @@ def test_area_shows_hostile_text(stage):
 
 
 @scripted
+def test_lists_that_load_or_fail_are_accessible(stage):
+    page = as_owner(stage)
+    page.wait_for_selector(ROWS)
+    stage.allowed.append("500")
+    for path in ("models", "runs", "compare"):
+        route = "runs" if path == "runs" else "models"
+        stage.world.faults.append(("GET", f"/api/training/{route}", {"sleep": 3}))
+        page.goto(f"{stage.url}/#/training/{path}")
+        page.wait_for_selector("#training-area .cards .area-loading", state="attached")
+        check_axe(page, f"{path}, loading")
+        page.wait_for_selector("#training-area .cards .area-loading", state="detached")
+    stage.world.faults.append(("GET", "/api/training/runs", {"status": 500, "message": "The database is busy."}))
+    page.goto(stage.url + "/#/training/runs")
+    page.wait_for_selector(".cards .load-error")
+    check_axe(page, "runs, failed")
+
+
+@scripted
 def test_area_accessibility(stage):
     """All axe rules on every view of the area, light and wide, dark and narrow."""
     for scheme, width in (("light", 1280), ("dark", 360)):

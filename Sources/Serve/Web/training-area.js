@@ -135,7 +135,7 @@ export class TrainingArea {
    */
   async load(host, request, show, isQuiet = false) {
     const { signal } = this;
-    if (!isQuiet) host.replaceChildren(loading());
+    if (!isQuiet) replaceContent(host, loading());
     try {
       const found = await request();
       if (!signal.aborted) show(found);
@@ -194,7 +194,7 @@ export class TrainingArea {
 
   /** @param {HTMLElement} host @param {string} message @param {() => void} retry @param {string} [label] */
   #showError(host, message, retry, label = "Try again") {
-    host.replaceChildren(el("div", { class: "load-error", role: "alert" }, el("p", { dir: "auto" }, message), button(label, retry)));
+    replaceContent(host, el("div", { class: "load-error", role: "alert" }, el("p", { dir: "auto" }, message), button(label, retry)));
   }
 
   #loadStyle() {
@@ -247,4 +247,9 @@ function decoded(text) {
   } catch {
     return "";
   }
+}
+
+/** Shows an element in a host. A list may only have items. @param {HTMLElement} host @param {HTMLElement} element */
+function replaceContent(host, element) {
+  host.replaceChildren(host.tagName === "UL" ? el("li", {}, element) : element);
 }
