@@ -151,7 +151,7 @@ package final class Parameters {
     /// The smallest precision of the matrices that are kept as a file stores them; nil if there are none.
     package var quantizedPrecision: WeightPrecision? {
         let found = Set(quantized.values.map(\.precision))
-        return [.int4, .int8, .bfloat16, .float32].first { found.contains($0) }
+        return [.int4, .int6, .int8, .bfloat16, .float32].first { found.contains($0) }
     }
 
     package func value(of parameter: Parameter) -> Tensor {

@@ -3,16 +3,19 @@ package import Kernels
 import Model
 
 extension Checkpoint {
-    /// Returns the model with its matrices quantized to int8 or int4: a quarter or an eighth of the file size.
+    /// Returns the model with its matrices quantized to int8, int6 or int4: a quarter to a seventh of the file size.
     ///
     ///     try checkpoint.quantized(to: .int8, on: processor).write(to: "small.h5")
     ///
-    /// Position embeddings, norms and biases stay f32, because they are small. With int4, an untied token embedding is stored in int8,
-    /// because its rows are the input of every layer. Training state is dropped, except for the starter questions.
+    /// Position embeddings, norms and biases stay f32, because they are small. With int4, token embedding and head are stored in
+    /// more bits (``precision(of:as:isCalibrated:)``). Training state is dropped, except for the starter questions.
     ///
-    /// - Parameter releasingFile: Releases pages of the file after they are read. The weights must not have been changed in memory.
+    /// - Parameters:
+    ///   - releasingFile: Releases pages of the file after they are read. The weights must not have been changed in memory.
+    ///   - calibration: The statistics of a matrix's inputs, by its name, for int6 and int4.
     package func quantized(
-        to precision: WeightPrecision, releasingFile: Bool = false, on processor: Processor
+        to precision: WeightPrecision, releasingFile: Bool = false, on processor: Processor,
+        calibration: (_ name: String) -> InputStatistics? = { _ in nil }
     ) throws(CheckpointError) -> Checkpoint {
         if adapter != nil {
             throw .notExpressible(
@@ -26,10 +29,9 @@ extension Checkpoint {
         result.metrics = metrics
         result.servingDefaults = servingDefaults
         func quantize(_ name: String, _ values: Buffer, _ shape: Shape) {
-            let isEmbedding = name.hasPrefix("tokens") && !configuration.isTied && precision == .int4
+            let calibration = calibration(name), precision = Self.precision(of: name, as: precision, isCalibrated: calibration != nil)
             result.quantized[name] = processor.quantize(
-                values, outputs: shape[0], inputs: shape[1], to: isEmbedding ? .int8 : precision
-            )
+                values, outputs: shape[0], inputs: shape[1], to: precision, calibration: calibration)
         }
         for (name, array) in weights {
             if !Self.isMatrix(name, array.shape) {
@@ -46,6 +48,13 @@ extension Checkpoint {
             quantize(name, values, matrix.shape)
         }
         return result
+    }
+
+    /// The precision of a matrix in a model of another one: int4 would lose too much in the token embedding, whose errors reach every
+    /// layer, and in the head. int6 loses little there only if it is calibrated (Documentation/decisions/int4.md).
+    package static func precision(of name: String, as precision: WeightPrecision, isCalibrated: Bool = false) -> WeightPrecision {
+        guard precision == .int4, name.hasPrefix("tokens") || name.hasPrefix("head") else { return precision }
+        return isCalibrated ? .int6 : .int8
     }
 
     /// Whether a parameter is a matrix that can be kept in another format than f32. Position embeddings and norms are small.
@@ -67,12 +76,11 @@ extension Checkpoint {
         return try quantized(to: precision, releasingFile: true, on: processor)
     }
 
-    /// The precision of the matrices that are stored in fewer bits than f32: int4 if any of them is, then int8, then bf16. nil if some are
+    /// The precision of the matrices that are stored in fewer bits than f32: the smallest of int4, int6 and int8, then bf16. nil if some are
     /// f32 or f16 and the others bf16, or if there are none.
     package var quantizedPrecision: WeightPrecision? {
         let found = Set(quantized.map(\.element.precision))
-        if found.contains(.int4) { return .int4 }
-        if found.contains(.int8) { return .int8 }
+        if let smallest = [WeightPrecision.int4, .int6, .int8].first(where: found.contains) { return smallest }
         return found == [.bfloat16] ? .bfloat16 : nil
     }
 
@@ -111,16 +119,19 @@ extension Checkpoint {
 
 extension QuantizedWeights {
     var shape: Shape { [outputs, inputs] }
-    var scaleArray: FloatArray { FloatArray(scales, shape: [outputs, Self.groups(inputs: inputs)]) }
+    /// The scales of int8, which are stored beside its codes.
+    var scaleArray: FloatArray? {
+        precision == .int8 ? FloatArray(scales, shape: [outputs, Self.groups(inputs: inputs)]) : nil
+    }
 
     /// Combines the arrays of a file; nil if their shapes do not match.
-    init?(codes: (shape: [Int], values: Buffer), scales: FloatArray, inputScales: FloatArray?, inputs: Int) {
-        guard codes.shape.count == 2, inputs > 0, scales.shape == [codes.shape[0], Self.groups(inputs: inputs)] else { return nil }
-        guard inputScales?.shape ?? [inputs] == [inputs] else { return nil }
-        let precision = [WeightPrecision.int8, .int4].first { Self.codeBytes($0, inputs: inputs) == codes.shape[1] }
-        guard let precision else { return nil }
+    init?(codes: (shape: [Int], values: Buffer), scales: FloatArray?, inputScales: FloatArray?, inputs: Int) {
+        guard codes.shape.count == 2, inputs > 0, inputScales?.shape ?? [inputs] == [inputs] else { return nil }
+        guard scales == nil || scales?.shape == [codes.shape[0], Self.groups(inputs: inputs)] else { return nil }
+        let precisions: [WeightPrecision] = scales == nil ? [.int6, .int4] : [.int8]
+        guard let precision = precisions.first(where: { Self.codeBytes($0, inputs: inputs) == codes.shape[1] }) else { return nil }
         self.init(
-            precision, outputs: codes.shape[0], inputs: inputs, codes: codes.values, scales: scales.values,
+            precision, outputs: codes.shape[0], inputs: inputs, codes: codes.values, scales: scales?.values ?? Buffer(zeros: 0),
             inputScales: inputScales?.values)
     }
 }

@@ -42,7 +42,7 @@ extension Checkpoint {
         }
     }
 
-    /// The arrays of one matrix's int8 or int4 codes: [rows, bytes per row].
+    /// The arrays of one matrix's int8, int6 or int4 codes: [rows, bytes per row].
     private typealias Codes = (name: String, shape: [Int], values: Buffer)
 
     private init(_ arrays: [StoredArray], of bytes: borrowing Span<UInt8>, in file: MappedFile) throws(CheckpointError) {
@@ -113,9 +113,9 @@ extension Checkpoint {
                 throw mismatch(name, parameter.map { "codes of \($0.shape)" } ?? "no such matrix in this model", found)
             }
             let inputScales = scales[name + "/input_scales"]
-            guard let array = scales[name + "/scales"],
-                  let weights = QuantizedWeights(
-                    codes: (shape, values), scales: array, inputScales: inputScales, inputs: parameter.shape[1]) else {
+            let weights = QuantizedWeights(
+                codes: (shape, values), scales: scales[name + "/scales"], inputScales: inputScales, inputs: parameter.shape[1])
+            guard let weights else {
                 throw mismatch(name, "codes and scales of \(parameter.shape)", found)
             }
             guard inputScales?.values.read({ span in span.indices.allSatisfy { span[$0] > 0 && span[$0].isFinite } }) ?? true else {

@@ -78,7 +78,7 @@ extension Checkpoint {
             let shape = [weights.outputs, weights.codes.count / max(1, weights.outputs)]
             let codes = ArrayDescription(path: "rounded/\(name)/codes", type: .uint8, shape: shape)
             result.append(Content(description: codes, numbers: .buffer(weights.codes)))
-            add(["\(name)/scales": weights.scaleArray], in: "rounded")
+            if let scales = weights.scaleArray { add(["\(name)/scales": scales], in: "rounded") }
             if let scales = weights.inputScales {
                 add(["\(name)/input_scales": FloatArray(scales, shape: [weights.inputs])], in: "rounded")
             }

@@ -4,6 +4,8 @@ import SharedLibraries
 /// Matrix factorization by LAPACK. Matrices are row-major.
 package final class LinearAlgebra {
     private let sgesdd: lapacke_sgesdd
+    private let spotrf: lapacke_spotrf
+    private let strtri: lapacke_strtri
 
     /// - Parameter instructionSet: Tells OpenBLAS, which LAPACK uses, the type of the CPU; see ``Processor/instructionSet``.
     package init(for instructionSet: String) throws(ProcessorError) {
@@ -11,6 +13,8 @@ package final class LinearAlgebra {
         let library = try SharedLibrary.open("liblapacke.so.3", package: "liblapacke", for: .openblas)
         do throws(MissingLibrary) {
             sgesdd = unsafeBitCast(try library.address(of: "LAPACKE_sgesdd"), to: lapacke_sgesdd.self)
+            spotrf = unsafeBitCast(try library.address(of: "LAPACKE_spotrf"), to: lapacke_spotrf.self)
+            strtri = unsafeBitCast(try library.address(of: "LAPACKE_strtri"), to: lapacke_strtri.self)
         } catch { throw .noLibrary(.openblas, because: error.reason) }
     }
 
@@ -35,5 +39,16 @@ package final class LinearAlgebra {
         let status = sgesdd(LAPACK_COL_MAJOR, CChar(UInt8(ascii: "S")), m, n, &matrix, m, &values, &right, m, &left, k)
         require(status >= 0, "LAPACKE_sgesdd rejected argument \(-status)")
         return status == 0 ? (left, values, right) : nil
+    }
+
+    /// L⁻¹ of a symmetric matrix A = L·Lᵀ [count, count]; nil if A is not positive definite.
+    package func inverseOfCholeskyFactor(of matrix: [Float], count: Int) -> [Float]? {
+        require(matrix.count == count * count, "Cholesky factor of [\(count), \(count)] from \(matrix.count) elements")
+        var matrix = matrix
+        // LAPACK is column-major: the upper factor that it writes is the lower one in row-major order.
+        let n = Int32(count), upper = CChar(UInt8(ascii: "U"))
+        guard spotrf(LAPACK_COL_MAJOR, upper, n, &matrix, n) == 0 else { return nil }
+        guard strtri(LAPACK_COL_MAJOR, upper, CChar(UInt8(ascii: "N")), n, &matrix, n) == 0 else { return nil }
+        return matrix
     }
 }

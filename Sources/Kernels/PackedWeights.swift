@@ -5,16 +5,24 @@ package enum WeightPrecision: String, Sendable, CaseIterable {
     case float32 = "f32", bfloat16 = "bf16"
     /// A byte per weight, and a scale for each group of 64 weights.
     case int8
-    /// Half a byte per weight, which selects one of 16 levels, and a scale for each group of 64 weights.
+    /// Six bits per weight, and a scale and a minimum for each group of 32 weights.
+    case int6
+    /// Four bits per weight, and a scale and a minimum for each group of 32 weights.
     ///
     /// Weights of a GGUF file in Q8_0 or Q4_0 keep their codes, with a scale for each group of 32.
     case int4
+
+    /// Whether weights are stored in rows that hold their own scales and minimums.
+    package var isAffine: Bool { self == .int6 || self == .int4 }
+    /// Whether weights and the inputs of their matmuls are quantized.
+    package var isInteger: Bool { self == .int8 || isAffine }
 
     var code: Int32 {
         switch self {
         case .float32: Int32(SLM_WEIGHTS_F32)
         case .bfloat16: Int32(SLM_WEIGHTS_BF16)
         case .int8: Int32(SLM_WEIGHTS_INT8)
+        case .int6: Int32(SLM_WEIGHTS_INT6)
         case .int4: Int32(SLM_WEIGHTS_INT4)
         }
     }
@@ -38,14 +46,14 @@ package struct PackedWeights {
     /// Weights that stay where they are stored have no panels: each matmul packs one at a time.
     enum Content { case panels(Buffer), unpacked(WeightSource) }
     let content: Content
-    /// [I], for int8 and int4; nil if all are 1. See ``InputScales``.
+    /// [I], for int8, int6 and int4; nil if all are 1. See ``InputScales``.
     var inputScales: Buffer?
     /// That of all panels, packed or not: unpacked bf16 weights are expected to fit into the smallest layout.
     package let byteCount: Int
 
     /// Whether rows that are looked up are first rounded to codes that the file does not have, which takes longer than to read them.
     package var roundsRows: Bool {
-        guard case .unpacked(let source) = content, precision == .int8 || precision == .int4 else { return false }
+        guard case .unpacked(let source) = content, precision.isInteger else { return false }
         if case .quantized(let weights) = source.numbers { return weights.layout != layout }
         return true
     }

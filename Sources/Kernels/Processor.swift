@@ -16,8 +16,6 @@ package final class Processor {
     /// Whether the kernels multiply bf16. Without that, training in bf16 is not available; packed bf16 weights are widened to f32.
     package var hasBFloat16: Bool { table.has_native_bf16 }
 
-    /// With int4 weights, inputs are quantized to ± so many steps of their group's scale.
-    package var int4InputSteps: Int { Int(table.weights_int4_steps) }
     package var threads: Int { pool.size }
     /// The threads that compute: fewer than ``threads`` if more are asked for than the CPU can run at once.
     var concurrency: Int { pool.concurrency }

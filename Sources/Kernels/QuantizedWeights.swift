@@ -1,6 +1,6 @@
 internal import CKernels
 
-/// A weight matrix [O, I] as a file stores it: row by row, in bf16, in int8 or int4 codes, or in the number formats of another program's
+/// A weight matrix [O, I] as a file stores it: row by row, in bf16, int8, int6 or int4, or in the number formats of another program's
 /// file. The same on every CPU, unlike ``PackedWeights``.
 ///
 ///     let quantized = processor.quantize(values, outputs: O, inputs: I, to: .int8)
@@ -14,14 +14,14 @@ package struct QuantizedWeights {
     package let outputs, inputs: Int
     private let content: Content
 
-    /// int8: [O, I], each weight in steps of its scale, + 128. int4: [O, (I + 1)/2], indices of levels, two per byte, the first in the low
-    /// half. bf16: [O, I], the numbers themselves.
+    /// int8: [O, I], each weight in steps of its scale, + 128. int6 and int4: [O, bytes], rows with their scales and minimums
+    /// (affine_weights.h). bf16: [O, I], the numbers themselves.
     package var codes: Buffer {
         guard case .codes(let codes, _) = content else { preconditionFailure("rows of another program's file have no codes") }
         return codes
     }
 
-    /// [O, groups]: one scale for each 64 inputs; none for bf16.
+    /// int8: [O, groups], one scale for each 64 inputs. Empty for others.
     package var scales: Buffer {
         guard case .codes(_, let scales) = content else { preconditionFailure("rows of another program's file have no scales") }
         return scales
@@ -39,7 +39,7 @@ package struct QuantizedWeights {
         require(
             codes.type == (precision == .bfloat16 ? .bfloat16 : .byte)
                 && codes.count * codes.type.size == outputs * Self.codeBytes(precision, inputs: inputs)
-                && scales.count == (precision == .bfloat16 ? 0 : outputs * Self.groups(inputs: inputs))
+                && scales.count == (precision == .int8 ? outputs * Self.groups(inputs: inputs) : 0)
                 && (inputScales?.count ?? inputs) == inputs,
             "\(precision.rawValue) weights [\(outputs), \(inputs)] of \(codes.count) codes and \(scales.count) scales")
         self.precision = precision
@@ -86,13 +86,13 @@ package struct QuantizedWeights {
     /// Columns at multiples of this begin a group with a scale of its own, in codes and in every ``StoredFormat``.
     package static let columnsTogether = 256
 
-    /// Bytes of the codes of one row.
+    /// Bytes of the codes of one row; those of int6 and int4 contain their scales.
     package static func codeBytes(_ precision: WeightPrecision, inputs: Int) -> Int {
         switch precision {
         case .bfloat16: return 2 * inputs
         case .int8: return inputs
-        case .int4: return (inputs + 1) / 2
-        case .float32: preconditionFailure("quantized weights: expected bf16, int8 or int4, found f32")
+        case .int6, .int4: return 4 + (inputs + 31) / 32 * (precision == .int6 ? 26 : 18)
+        case .float32: preconditionFailure("quantized weights: expected bf16, int8, int6 or int4, found f32")
         }
     }
 
@@ -130,12 +130,17 @@ package struct QuantizedWeights {
 
 extension Processor {
     /// Quantizes weights [O, I], or rounds them to bf16.
-    package func quantize(_ values: Buffer, outputs O: Int, inputs I: Int, to precision: WeightPrecision) -> QuantizedWeights {
+    ///
+    /// - Parameter calibration: What is known of the inputs of the matrix, for int6 and int4.
+    package func quantize(
+        _ values: Buffer, outputs O: Int, inputs I: Int, to precision: WeightPrecision, calibration: InputStatistics? = nil
+    ) -> QuantizedWeights {
         if precision == .bfloat16 {
             let rounded = buffer(of: O * I, .bfloat16)
             copy(values, into: rounded)
             return QuantizedWeights(.bfloat16, outputs: O, inputs: I, codes: rounded, scales: buffer(of: 0, .float32))
         }
+        if precision.isAffine { return quantizeAffine(values, outputs: O, inputs: I, to: precision, calibration: calibration) }
         let packed = pack(values, outputs: O, inputs: I, as: precision)
         let width = QuantizedWeights.codeBytes(precision, inputs: I)
         let groups = QuantizedWeights.groups(inputs: I)
@@ -143,10 +148,29 @@ extension Processor {
         let scales = buffer(of: O * groups, .float32)
         split(O) { rows in
             table.weights_unpack_codes(
-                precision.code, packed.panels.pointer, I, rows.lowerBound, rows.upperBound, codes.bytes + rows.lowerBound * width,
+                packed.panels.pointer, I, rows.lowerBound, rows.upperBound, codes.bytes + rows.lowerBound * width,
                 scales.floats + rows.lowerBound * groups)
         }
         return QuantizedWeights(precision, outputs: O, inputs: I, codes: codes, scales: scales, inputScales: packed.inputScales)
+    }
+
+    private func quantizeAffine(
+        _ values: Buffer, outputs O: Int, inputs I: Int, to precision: WeightPrecision, calibration: InputStatistics?
+    ) -> QuantizedWeights {
+        require(values.count == O * I && I > 0, "weights: \(values.count) elements for [\(O), \(I)]")
+        let width = QuantizedWeights.codeBytes(precision, inputs: I), panel = table.weights_panel
+        let codes = buffer(of: O * width, .byte), inputScales = inputScales(of: values, outputs: O, inputs: I, for: precision)
+        let scratch = scratch(table.weights_pack_scratch(I)), factor = calibration?.factor(on: self, dividedBy: inputScales)
+        measured("quantize", bytes: O * I * 4) {
+            parallelFor(table.panels(of: O)) { item, thread in
+                let rows = item * panel..<min((item + 1) * panel, O)
+                table.weights_quantize(
+                    precision.code, values.floats + rows.lowerBound * I, rows.count, I, inputScales?.floats, nil,
+                    factor?.floats, codes.bytes + rows.lowerBound * width, scratch[thread])
+            }
+        }
+        return QuantizedWeights(
+            precision, outputs: O, inputs: I, codes: codes, scales: buffer(of: 0, .float32), inputScales: inputScales)
     }
 
     /// Writes the dequantized weights, or some rows and columns of them, in f32 or rounded to bf16.
@@ -206,16 +230,16 @@ extension Processor {
         _ weights: QuantizedWeights, _ codes: UnsafeRawPointer, _ scales: UnsafePointer<Float>, rows: Int, columns: Range<Int>,
         into values: UnsafeMutableRawPointer, as type: DataType
     ) {
-        let I = weights.inputs, first = columns.lowerBound, codes = codes + QuantizedWeights.codeBytes(weights.precision, inputs: first)
+        let I = weights.inputs, first = columns.lowerBound
         if weights.precision == .bfloat16 {
             for n in 0..<rows {
                 table.read_stored(
-                    Int32(SLM_STORED_BF16), codes + n * weights.rowBytes, columns.count, values + n * columns.count * type.size, type.code)
+                    Int32(SLM_STORED_BF16), codes + n * weights.rowBytes + 2 * first, columns.count, values + n * columns.count * type.size, type.code)
             }
         } else {
             table.weights_dequantize(
-                weights.precision.code, codes.assumingMemoryBound(to: UInt8.self), scales + first / Int(SLM_GROUP),
-                weights.inputScales.map { $0.floats + first }, rows, I, columns.count, values, type.code)
+                weights.precision.code, codes.assumingMemoryBound(to: UInt8.self), scales, weights.inputScales?.floats, rows, I, first,
+                columns.count, values, type.code)
         }
     }
 }

@@ -56,7 +56,7 @@ extension Processor {
     }
 
     /// f32 weights [O, I] that stay where they are stored: a matmul takes longer than with packed weights, but gives the same bits. nil for
-    /// int4, because finding the scales of all weights each time takes longer than packing them.
+    /// int6 and int4, because finding the scales of all weights each time takes longer than packing them.
     ///
     /// - Parameter equalsFile: Whether weights in a mapped file have not been changed in memory. A matmul then leaves none of its pages
     ///   in memory.
@@ -77,7 +77,7 @@ extension Processor {
     }
 
     private func unpacked(_ source: WeightSource, outputs O: Int, inputs I: Int, as precision: WeightPrecision) -> PackedWeights? {
-        if precision == .int4 { return nil }
+        if precision.isAffine { return nil }
         let scales = inputScales(for: precision, of: source, outputs: O, inputs: I)
         return packed(
             .unpacked(source), outputs: O, inputs: I, as: precision, in: precision.code, scales,
@@ -108,12 +108,19 @@ extension Processor {
 
     /// The scales for the inputs of weights [O, I]; nil if all are 1, or if the precision has none.
     private func inputScales(for precision: WeightPrecision, of source: WeightSource, outputs O: Int, inputs I: Int) -> Buffer? {
-        guard precision == .int8 || precision == .int4 else { return nil }
+        guard precision.isInteger else { return nil }
         let scales = InputScales.find(outputs: O, inputs: I) { read($0, of: source, inputs: I, into: $1) }
         guard let scales else { return nil }
         let result = buffer(of: I, .float32)
         result.write { span in for i in span.indices { span[i] = scales[i] } }
         return result
+    }
+}
+
+extension Processor {
+    /// The scales for the inputs of weights [O, I] in memory; nil if all are 1.
+    func inputScales(of values: Buffer, outputs O: Int, inputs I: Int, for precision: WeightPrecision) -> Buffer? {
+        inputScales(for: precision, of: WeightSource(numbers: .values(values), equalsFile: false), outputs: O, inputs: I)
     }
 }
 
@@ -185,16 +192,20 @@ extension Processor {
     /// Packs the codes and scales of a panel unchanged.
     private func packStored(_ rows: Range<Int>, of weights: QuantizedWeights, in layout: Int32, to panel: UnsafeMutableRawPointer) {
         let I = weights.inputs
-        guard let parts = weights.storedRows else {
+        if weights.storedRows == nil, weights.precision == .int8 {
             let scales = weights.scales.floats + rows.lowerBound * QuantizedWeights.groups(inputs: I)
             return table.weights_pack_codes(
-                weights.precision.code, weights.codes.bytes + rows.lowerBound * weights.rowBytes, scales, rows.count, I, 0, 1, panel)
+                weights.codes.bytes + rows.lowerBound * weights.rowBytes, scales, rows.count, I, 0, 1, panel)
         }
         withUnsafeTemporaryAllocation(of: UnsafeRawPointer?.self, capacity: rows.count) { pointers in
-            for part in parts where part.rows.overlaps(rows) {
-                for row in rows.clamped(to: part.rows) { pointers[row - rows.lowerBound] = part.row(row, inputs: I) }
+            if let parts = weights.storedRows {
+                for part in parts where part.rows.overlaps(rows) {
+                    for row in rows.clamped(to: part.rows) { pointers[row - rows.lowerBound] = part.row(row, inputs: I) }
+                }
+            } else {
+                for row in rows { pointers[row - rows.lowerBound] = UnsafeRawPointer(weights.codes.bytes + row * weights.rowBytes) }
             }
-            table.weights_pack_blocks(layout, pointers.baseAddress, rows.count, I, panel)
+            table.weights_pack_rows(layout, pointers.baseAddress, rows.count, I, panel)
         }
     }
 

@@ -96,7 +96,7 @@ extension Checkpoint {
             let name = try text("finetune/base_dtype")
             guard let precision = WeightPrecision(rawValue: name) else {
                 throw .mismatch(
-                    path: self.name, name: "training/finetune/base_dtype", expected: "f32, bf16, int8 or int4", found: name.quoted)
+                    path: self.name, name: "training/finetune/base_dtype", expected: "f32, bf16, int8, int6 or int4", found: name.quoted)
             }
             return precision
         }

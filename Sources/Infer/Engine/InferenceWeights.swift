@@ -11,7 +11,6 @@ struct InferenceWeights {
     private let parameters: Parameters
     private let processor: Processor
     private let precision: WeightPrecision
-    private let isTied: Bool
     private let storedPrecision: WeightPrecision?
     private var packedWeights: ByParameter<PackedWeights>
     private var vectors: ByParameter<Buffer>
@@ -24,7 +23,6 @@ struct InferenceWeights {
     private var hasPacked = false
 
     init(
-        of model: GPT,
         _ parameters: Parameters,
         on processor: Processor,
         precision: WeightPrecision
@@ -32,7 +30,6 @@ struct InferenceWeights {
         self.parameters = parameters
         self.processor = processor
         self.precision = precision
-        isTied = model.configuration.isTied
         storedPrecision = parameters.quantizedPrecision
         packedWeights = ByParameter(parameters)
         vectors = ByParameter(parameters)
@@ -93,11 +90,11 @@ struct InferenceWeights {
     private func precision(of weight: Parameter) -> WeightPrecision {
         // LoRA matrices are small and sensitive: they are not quantized.
         if weight.isTrainable, !parameters.frozen.isEmpty { return precision == .float32 ? .float32 : .bfloat16 }
-        guard precision == .int4 else { return precision }
-        // Errors of the token embedding reach every layer, and int4 would save little, unless it is the head too.
-        if weight.name.hasPrefix("tokens"), !isTied { return .int8 }
-        // A file of 4 bits keeps the few matrices that it has in more of them, such as the tied embedding.
-        return storedPrecision == .int4 && parameters.quantized(weight)?.precision == .int8 ? .int8 : .int4
+        // A file of this precision keeps the few matrices that it has in another one, such as the embedding.
+        if precision.isAffine, storedPrecision == precision, let stored = parameters.quantized(weight)?.precision, stored.isInteger {
+            return stored
+        }
+        return Checkpoint.precision(of: weight.name, as: precision)
     }
 
     /// Whether weights in memory equal the file's, so that file pages can be released, and rows be read from the file. False for a LoRA

@@ -43,6 +43,8 @@ package final class ModelRunner: Executor {
     private var weights: InferenceWeights
     private var adapters: AdapterWeights
     private var batch: [Segment] = []
+    /// Called with the inputs of each matmul: N rows.
+    package var observeInputs: ((_ weight: Parameter, _ x: Buffer, _ N: Int) -> Void)?
     private var rotaryAngles: [RotaryPositions: Buffer] = [:]             // [positions so far, D]
 
     /// - Parameters:
@@ -60,7 +62,7 @@ package final class ModelRunner: Executor {
         self.context = min(context ?? model.configuration.context, model.configuration.context)
         self.processor = processor
         self.precision = precision
-        weights = InferenceWeights(of: model, parameters, on: processor, precision: precision)
+        weights = InferenceWeights(parameters, on: processor, precision: precision)
         self.adapters = AdapterWeights(adapters, on: processor, precision: precision)
         // Packs the weights, so that the first request does not wait for it.
         _ = logits(for: [Segment(makeKVCache(), from: 0, ids: [0])])
@@ -89,7 +91,7 @@ package final class ModelRunner: Executor {
             heads: c.keyValueHeads,
             headWidth: c.headWidth,
             capacity: context,
-            precision == .int4 ? .int8 : precision
+            precision.isAffine ? .int8 : precision
         )
     }
 
@@ -186,6 +188,7 @@ package final class ModelRunner: Executor {
 
     package func linear(_ x: Tensor, weight: Parameter, bias: Parameter?, then f: UnaryFunction, plus: Tensor?) -> Tensor {
         let N = x.shape.rows.N, y = empty(N, weight.shape[0]), w = weights.packed(weight), b = bias.map { weights.value(of: $0) }
+        observeInputs?(weight, x.elements, N)
         // The output of an adapted layer is complete before its activation function.
         let isFused = f == .identity || !adapters.adapt(weight)
         processor.packedMatmul(

@@ -4,7 +4,7 @@ package import Kernels
 package enum PrecisionOption: String, Sendable, CaseIterable {
     /// The file's precision if it is quantized; otherwise the fastest without loss of quality: bf16 if the CPU supports it, f32 otherwise.
     case auto
-    case f32, bf16, int8, int4
+    case f32, bf16, int8, int6, int4
 
     /// The precision on this machine. Kernels without bf16 instructions widen bf16 weights to f32.
     ///
@@ -16,6 +16,7 @@ package enum PrecisionOption: String, Sendable, CaseIterable {
         case .auto: processor.hasBFloat16 ? .bfloat16 : .float32
         case .bf16: .bfloat16
         case .int8: .int8
+        case .int6: .int6
         case .int4: .int4
         }
     }

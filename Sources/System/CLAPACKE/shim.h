@@ -3,3 +3,5 @@
 #include <lapacke.h>
 
 typedef __typeof__(&LAPACKE_sgesdd) lapacke_sgesdd;
+typedef __typeof__(&LAPACKE_spotrf) lapacke_spotrf;
+typedef __typeof__(&LAPACKE_strtri) lapacke_strtri;

@@ -8,6 +8,8 @@ struct ExportOptions {
     var to: String?
     var base: String?
     var dtype = ExportType.f32
+    var calibrate: String?
+    var check: String?
     var peft = false
     var baseName: String?
     var quiet = false
@@ -15,7 +17,7 @@ struct ExportOptions {
 
 /// The data type of exported weights.
 enum ExportType: String, CaseIterable, OptionValue {
-    case f32, f16, bf16, q8_0, q4_0, int8, int4
+    case f32, f16, bf16, q8_0, q4_0, int8, int6, int4
 
     static var metavariable: String { "TYPE" }
 }
@@ -31,7 +33,10 @@ extension Command {
                     .checkpoint(\.checkpoint, "Export this model."),
                     .option("out", \.to, value: "PATH", "Write a directory for Hugging Face transformers, X.gguf for llama.cpp, or X.h5.")
                         .alias("to").short("o"),
-                    .option("dtype", \.dtype, "Store the weights in this data type; q8_0 and q4_0 in GGUF, int8 and int4 in .h5."),
+                    .option("dtype", \.dtype, "Store the weights in this data type; q8_0 and q4_0 in GGUF, int8, int6 and int4 in .h5."),
+                    .option("calibrate", \.calibrate, value: "FILE", "Fit int6 and int4 to the activations on this text or these chats.",
+                            default: "text that the model generates"),
+                    .option("check", \.check, value: "FILE", "Print the loss on this text or these chats, and that of the model in f32."),
                     .option("base", \.base, value: "CHECKPOINT", "Take the base model of a LoRA adapter from this file.",
                             default: "the path stored in the adapter"),
                     .option("peft", \.peft, "Write a LoRA adapter alone, as a directory for PEFT, instead of merging it into its base."),
@@ -43,6 +48,7 @@ extension Command {
             examples: [
                 "slm export checkpoints/tiny/best.h5 --out exported",
                 "slm export checkpoints/tiny/best.h5 --out tiny.gguf --dtype q8_0",
+                "slm export smollm2.gguf --out small.h5 --dtype int4 --calibrate chats.jsonl --check held-out.jsonl",
                 "slm export checkpoints/support/best.h5 --peft --out support-lora",
             ]
         ) { options in
@@ -69,11 +75,12 @@ extension ExportOptions {
         if baseName != nil { throw UsageError("slm export: --base-name needs --peft.") }
         // A LoRA adapter is merged into its base model.
         if checkpoint.adapter != nil { checkpoint = try checkpoint.merged(over: file.base, on: try Processor()) }
-        // To int8 and int4, one matrix at a time is converted.
+        // To int8, int6 and int4, one matrix at a time is converted.
         let isQuantizing = to.hasSuffix(".h5") && dtype.rawValue.hasPrefix("int")
         if checkpoint.quantized.count > 0, !isQuantizing { checkpoint = try checkpoint.dequantized(on: Processor()) }
         try write(checkpoint, to: to)
         printLine("\(to): \(ModelSummary(checkpoint)), \(dtype.rawValue)")
+        try printLoss(of: to, beside: path)
         if to.hasSuffix(".gguf") {
             printNextStep("Run it in llama.cpp", "llama-cli --model \(to.shellWord)", unless: quiet || checkpoint.tokenizer == nil)
         } else if to.hasSuffix(".h5") {
@@ -118,10 +125,10 @@ extension ExportOptions {
         }
         if path.hasSuffix(".h5") {
             guard let precision = WeightPrecision(rawValue: dtype.rawValue), precision != .bfloat16 else {
-                throw error("a checkpoint", ["f32", "int8", "int4"])
+                throw error("a checkpoint", ["f32", "int8", "int6", "int4"])
             }
             try Folder.create(forFileAt: path)
-            return try (precision == .float32 ? checkpoint : checkpoint.quantized(to: precision, on: Processor())).write(to: path)
+            return try (precision == .float32 ? checkpoint : quantized(checkpoint, to: precision, on: Processor())).write(to: path)
         }
         guard let format = WeightFormat(rawValue: dtype.rawValue) else { throw error("a Hugging Face directory", ["f32", "f16", "bf16"]) }
         try HuggingFace.write(checkpoint, to: path, as: format)

@@ -30,7 +30,7 @@ static void check_products(const stored_format *f, const uint8_t *bytes, const f
         const void *rows[64];
         const size_t count = smaller(P, O - p * P);
         for (size_t lane = 0; lane < count; lane++) rows[lane] = bytes + (p * P + lane) * (I / f->count * f->size);
-        kernels->weights_pack_blocks(f->layout, rows, count, I, packed + p * panel_bytes);
+        kernels->weights_pack_rows(f->layout, rows, count, I, packed + p * panel_bytes);
     }
     float *x = make_bytes(4 * N * I, 4), *y = make_bytes(4 * N * O, 4);
     const float *random = numbers(N * I, 3);

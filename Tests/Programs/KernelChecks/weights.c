@@ -1,8 +1,10 @@
 // Checks of packed and quantized weights. The cases are those of Tests/KernelsTests/WeightTests.swift.
 #include "check.h"
 
-static const char *const names[] = {"f32", "bf16", "int8", "int4", "bf12"};
-static bool is_int(int precision) { return precision == SLM_WEIGHTS_INT8 || precision == SLM_WEIGHTS_INT4; }
+static const char *const names[] = {"f32", "bf16", "int8", "int4", "bf12", "Q8_0", "Q4_0", "int6"};
+static bool is_affine(int precision) { return precision == SLM_WEIGHTS_INT4 || precision == SLM_WEIGHTS_INT6; }
+static bool is_int(int precision) { return precision == SLM_WEIGHTS_INT8 || is_affine(precision); }
+static size_t group_of(int precision) { return is_affine(precision) ? 32 : 64; }
 static bool is_offered(int precision, size_t I) {
     if (precision == SLM_WEIGHTS_BF12 && I % SLM_GROUP != 0) return false;
     return kernels->has_native_bf16 || precision != SLM_WEIGHTS_BF12;
@@ -38,13 +40,14 @@ static float *stored_weights(int precision, const char *panels, size_t O, size_t
     return w;
 }
 
-// Each group of 64 inputs in steps of a scale of its own.
+// Each group of inputs in steps of a scale of its own.
 static float *quantized_in_groups(int precision, const float *x, size_t N, size_t I) {
-    const float steps = precision == SLM_WEIGHTS_INT4 ? (float)kernels->weights_int4_steps : 127;
+    const float steps = 127;
+    const size_t group = group_of(precision);
     float *y = make_bytes(4 * N * I, 4);
     for (size_t n = 0; n < N; n++)
-        for (size_t start = 0; start < I; start += 64) {
-            const size_t end = smaller(start + 64, I);
+        for (size_t start = 0; start < I; start += group) {
+            const size_t end = smaller(start + group, I);
             float largest = 0;
             for (size_t i = start; i < end; i++) largest = fmaxf(largest, fabsf(x[n * I + i]));
             for (size_t i = start; i < end; i++)
@@ -53,19 +56,75 @@ static float *quantized_in_groups(int precision, const float *x, size_t N, size_
     return y;
 }
 
+// Errors of int4 and int6 are at most a step: half of one by rounding, the rest where the range of a group is cut. Groups whose weights
+// are small beside those of the row have coarser steps.
 static void check_accuracy(int precision, const float *w, const float *stands_for, size_t O, size_t I) {
+    const size_t group = group_of(precision);
     for (size_t o = 0; o < O; o++)
-        for (size_t start = 0; start < I; start += 64) {
-            double largest = 0;
-            for (size_t i = start; i < smaller(start + 64, I); i++) largest = fmax(largest, fabs((double)w[o * I + i]));
+        for (size_t start = 0; start < I; start += group) {
+            double largest = 0, of_row = 0;
+            for (size_t i = 0; i < I; i++) of_row = fmax(of_row, fabs((double)w[o * I + i]));
+            for (size_t i = start; i < smaller(start + group, I); i++) largest = fmax(largest, fabs((double)w[o * I + i]));
+            if (is_affine(precision)) largest += of_row / 255;
             const double allowed = precision == SLM_WEIGHTS_F32 ? 1e-7 : precision == SLM_WEIGHTS_INT8 ? 0.5 / 127 * 1.01
-                : precision == SLM_WEIGHTS_INT4 ? 0.25 : 1.0 / 256;
-            for (size_t i = start; i < smaller(start + 64, I); i++) {
+                : precision == SLM_WEIGHTS_INT4 ? 2.0 / 15 : precision == SLM_WEIGHTS_INT6 ? 2.0 / 63 : 1.0 / 256;
+            for (size_t i = start; i < smaller(start + group, I); i++) {
                 const double error = fabs((double)stands_for[o * I + i] - (double)w[o * I + i]);
                 expect(error <= allowed * largest * 1.01, "%s [%zu, %zu]: %g is stored as %g", names[precision], O, I,
                        (double)w[o * I + i], (double)stands_for[o * I + i]);
             }
         }
+}
+
+// Rows as files store them: int8 codes and scales out of panels, rows of int4 and int6 from the weights.
+typedef struct { uint8_t *codes; float *scales; size_t row_bytes; } file_rows;
+static file_rows file_rows_of(int precision, const char *panels, const float *w, const float *input_scales, size_t O, size_t I) {
+    const size_t groups = (I + 63) / 64;
+    file_rows rows = {.row_bytes = is_affine(precision) ? kernels->weights_row_bytes(precision, I) : I, .scales = make_bytes(4 * O * groups, 4)};
+    rows.codes = make_bytes(O * rows.row_bytes, 1);
+    if (!is_affine(precision)) {
+        kernels->weights_unpack_codes(panels, I, 0, O / 2, rows.codes, rows.scales);
+        kernels->weights_unpack_codes(panels, I, O / 2, O, rows.codes + O / 2 * I, rows.scales + O / 2 * groups);
+        return rows;
+    }
+    void *scratch = make_bytes(kernels->weights_pack_scratch(I), 4);
+    const size_t panel = kernels->weights_panel;
+    for (size_t o = 0; o < O; o += panel)
+        kernels->weights_quantize(precision, w + o * I, smaller(panel, O - o), I, input_scales, NULL, NULL, rows.codes + o * rows.row_bytes,
+                                  scratch);
+    return rows;
+}
+static char *packed_rows(int precision, file_rows rows, size_t O, size_t I) {
+    char *panels = make_bytes(kernels->weights_bytes(precision, O, I), 8);
+    if (!is_affine(precision)) {
+        kernels->weights_pack_codes(rows.codes, rows.scales, O, I, 0, panels_of(O), panels);
+        return panels;
+    }
+    const void **each = make_bytes(sizeof(void *) * kernels->weights_panel, 8);
+    for (size_t p = 0; p < panels_of(O); p++) {
+        const size_t o = p * kernels->weights_panel, count = smaller(kernels->weights_panel, O - o);
+        for (size_t lane = 0; lane < count; lane++) each[lane] = rows.codes + (o + lane) * rows.row_bytes;
+        kernels->weights_pack_rows(precision, each, count, I, panels + p * kernels->weights_bytes(precision, 1, I));
+    }
+    return panels;
+}
+
+static void check_rows_of_files(int precision, const char *panels, const float *w, const float *stands_for, const float *x, size_t N,
+                                size_t O, size_t I) {
+    const file_rows rows = file_rows_of(precision, panels, w, NULL, O, I);
+    float *dequantized = blank(SLM_F32, O * I), *y = blank(SLM_F32, N * O), *z = blank(SLM_F32, N * O);
+    kernels->weights_dequantize(precision, rows.codes, rows.scales, NULL, O, I, 0, I, dequantized, SLM_F32);
+    expect_same(dequantized, stands_for, O * I, "dequantized %s", names[precision]);
+    // The columns from the second group of 64 on, but for the last one, in bf16.
+    const size_t columns = I > 65 ? I - 65 : 0;
+    float *part = make_bytes(4 * O * columns, 4);
+    for (size_t i = 0; i < O * columns; i++) part[i] = rounded(dequantized[i / columns * I + 64 + i % columns]);
+    void *narrow = blank(SLM_BF16, O * columns);
+    if (columns > 0) kernels->weights_dequantize(precision, rows.codes, rows.scales, NULL, O, I, 64, columns, narrow, SLM_BF16);
+    expect_same(loaded(narrow, SLM_BF16, O * columns), part, O * columns, "dequantized columns of %s", names[precision]);
+    multiply(precision, panels, x, N, O, I, NULL, SLM_IDENTITY, NULL, y);
+    multiply(precision, packed_rows(precision, rows, O, I), x, N, O, I, NULL, SLM_IDENTITY, NULL, z);
+    expect_same(z, y, N * O, "weights packed from rows of %s", names[precision]);
 }
 
 static void check(int precision, size_t N, size_t O, size_t I) {
@@ -94,27 +153,7 @@ static void check(int precision, size_t N, size_t O, size_t I) {
     kernels->weights_lookup(precision, panels, I, NULL, ids, more, looked_up, 3);
     for (size_t i = 0; i < 3 * I; i++) sum[i] = stands_for[(size_t)ids[i / I] * I + i % I] + more[i];
     expect_same(looked_up, sum, 3 * I, "lookup in %s", names[precision]);
-    if (is_int(precision)) {
-        const size_t groups = (I + 63) / 64, code_bytes = precision == SLM_WEIGHTS_INT8 ? I : (I + 1) / 2;
-        uint8_t *codes = make_bytes(O * code_bytes, 1);
-        float *scales = make_bytes(4 * O * groups, 4), *dequantized = blank(SLM_F32, O * I), *z = blank(SLM_F32, N * O);
-        kernels->weights_unpack_codes(precision, panels, I, 0, O / 2, codes, scales);
-        kernels->weights_unpack_codes(precision, panels, I, O / 2, O, codes + O / 2 * code_bytes, scales + O / 2 * groups);
-        kernels->weights_dequantize(precision, codes, scales, NULL, O, I, I, dequantized, SLM_F32);
-        expect_close(dequantized, doubles(stands_for, O * I), O * I, forward, 0, "dequantized %s", names[precision]);
-        // The columns from the second group on, but for the last one, in bf16.
-        const size_t columns = I > 65 ? I - 65 : 0;
-        float *part = make_bytes(4 * O * columns, 4);
-        for (size_t i = 0; i < O * columns; i++) part[i] = rounded(dequantized[i / columns * I + 64 + i % columns]);
-        void *narrow = blank(SLM_BF16, O * columns);
-        const uint8_t *second = codes + (precision == SLM_WEIGHTS_INT8 ? 64 : 32);
-        if (columns > 0) kernels->weights_dequantize(precision, second, scales + 1, NULL, O, I, columns, narrow, SLM_BF16);
-        expect_same(loaded(narrow, SLM_BF16, O * columns), part, O * columns, "dequantized columns of %s", names[precision]);
-        char *again = make_bytes(kernels->weights_bytes(precision, O, I), 8);
-        kernels->weights_pack_codes(precision, codes, scales, O, I, 0, panels_of(O), again);
-        multiply(precision, again, x, N, O, I, bias, SLM_RELU, plus, z);
-        expect_same(z, y, N * O, "weights packed from codes of %s", names[precision]);
-    }
+    if (is_int(precision)) check_rows_of_files(precision, panels, w, stands_for, x, N, O, I);
     // Rows in bf16 are packed as their numbers in f32 are.
     const char *narrow = stored(SLM_BF16, w, O * I), *from_f32 = packed(precision, rounded_to(SLM_BF16, w, O * I), O, I);
     const size_t all_bytes = kernels->weights_bytes(precision, O, I);
@@ -146,10 +185,8 @@ static void check_input_scales(int precision, size_t N, size_t O, size_t I) {
     for (size_t o = 0; o < O; o++) ids[o] = (int32_t)o;
     kernels->weights_lookup(precision, panels, I, scales, ids, NULL, looked_up, O);
     expect_same(looked_up, stands_for, O * I, "lookup in %s with scales of inputs", names[precision]);
-    uint8_t *codes = make_bytes(O * I, 1);
-    float *group_scales = make_bytes(4 * O * ((I + 63) / 64), 4);
-    kernels->weights_unpack_codes(precision, panels, I, 0, O, codes, group_scales);
-    kernels->weights_dequantize(precision, codes, group_scales, scales, O, I, I, dequantized, SLM_F32);
+    const file_rows stored = file_rows_of(precision, panels, scaled_w, scales, O, I);
+    kernels->weights_dequantize(precision, stored.codes, stored.scales, scales, O, I, 0, I, dequantized, SLM_F32);
     expect_same(dequantized, stands_for, O * I, "dequantized %s with scales of inputs", names[precision]);
     release_all();
 }
@@ -225,15 +262,20 @@ static void check_special_values(int precision) {
 // The largest possible sums of products of bytes: no intermediate result overflows.
 static void check_extreme_codes(int precision) {
     enum { O = 33, I = 130, N = 9 };                                 // N: rows of a block, and some that are left
-    uint8_t *codes = make_bytes(O * I, 1);
-    float *scales = make_bytes(4 * O * 3, 4), *x = make_bytes(4 * N * I, 4), *w = blank(SLM_F32, O * I), *y = blank(SLM_F32, N * O);
-    // 255 is the largest byte, and twice the largest half of a byte.
-    for (size_t i = 0; i < O * I; i++) codes[i] = i / I % 3 == 0 ? 0 : i / I % 3 == 1 ? 255 : i % 2 ? 255 : 0;
-    for (size_t i = 0; i < O * 3; i++) scales[i] = 1;
+    file_rows rows = {.row_bytes = is_affine(precision) ? kernels->weights_row_bytes(precision, I) : I, .scales = make_bytes(4 * O * 3, 4)};
+    rows.codes = make_bytes(O * rows.row_bytes, 1);
+    float *x = make_bytes(4 * N * I, 4), *w = blank(SLM_F32, O * I), *y = blank(SLM_F32, N * O);
+    // 255 is the largest byte, twice the largest half of a byte, and the largest scale.
+    for (size_t i = 0; i < O * rows.row_bytes; i++) {
+        const size_t o = i / rows.row_bytes;
+        rows.codes[i] = o % 3 == 0 ? 0 : o % 3 == 1 ? 255 : i % 2 ? 255 : 0;
+    }
+    const float one = 1;
+    for (size_t o = 0; is_affine(precision) && o < O; o++) memcpy(rows.codes + o * rows.row_bytes, &one, 4);
+    for (size_t i = 0; i < O * 3; i++) rows.scales[i] = 1;
     for (size_t i = 0; i < N * I; i++) x[i] = i / I % 3 == 0 ? 127 : i / I % 3 == 1 ? -127 : i % 2 ? 127 : -127;
-    char *panels = make_bytes(kernels->weights_bytes(precision, O, I), 8);
-    kernels->weights_pack_codes(precision, codes, scales, O, I, 0, panels_of(O), panels);
-    kernels->weights_dequantize(precision, codes, scales, NULL, O, I, I, w, SLM_F32);
+    const char *panels = packed_rows(precision, rows, O, I);
+    kernels->weights_dequantize(precision, rows.codes, rows.scales, NULL, O, I, 0, I, w, SLM_F32);
     multiply(precision, panels, x, N, O, I, NULL, SLM_IDENTITY, NULL, y);
     double *expected = zeros(N * O);
     for (size_t n = 0; n < N; n++)
@@ -246,7 +288,8 @@ static void check_extreme_codes(int precision) {
 void check_weights(void) {
     static const size_t cases[][3] = {{1, 1, 1}, {2, 33, 5}, {5, 31, 32}, {13, 70, 100}, {7, 64, 33}, {29, 17, 64}, {3, 130, 259},
                                       {8, 40, 192}, {12, 9, 66}, {1, 24, 512}, {0, 5, 7}};
-    for (int precision = SLM_WEIGHTS_F32; precision <= SLM_WEIGHTS_BF12; precision++) {
+    for (int precision = SLM_WEIGHTS_F32; precision <= SLM_WEIGHTS_INT6; precision++) {
+        if (precision == SLM_WEIGHTS_Q8_0 || precision == SLM_WEIGHTS_Q4_0) continue;                   // blocks.c
         for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
             if (is_offered(precision, cases[i][2])) check(precision, cases[i][0], cases[i][1], cases[i][2]);
         for (size_t i = 0; is_int(precision) && i < sizeof cases / sizeof *cases; i++)
@@ -258,4 +301,5 @@ void check_weights(void) {
     if (kernels->has_native_bf16) check_compression();
     check_extreme_codes(SLM_WEIGHTS_INT8);
     check_extreme_codes(SLM_WEIGHTS_INT4);
+    check_extreme_codes(SLM_WEIGHTS_INT6);
 }

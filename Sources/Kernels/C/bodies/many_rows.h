@@ -66,10 +66,10 @@ INLINE void many_bf16(const char *rows, size_t step, size_t row_count, size_t I,
 // vectors of the panel.
 INLINE void add_group_products(int precision, int R, const char *bytes, size_t step, const vu *weights, vi (*part)[2]) {
 #ifdef SLM_BYTE_PAIRS
-    if (precision == SLM_WEIGHTS_Q4_0) {                             // a group's sums fit into 16 bits
+    if (precision == SLM_WEIGHTS_Q4_0 || precision == SLM_WEIGHTS_INT4) {             // a group's sums fit into 16 bits
         vi sum[R][2];
 #pragma clang loop unroll(full)
-        for (size_t q = 0; q < GGUF_BLOCK / 4; q++) {
+        for (size_t q = 0; q < SMALL_GROUP / 4; q++) {
             const vu a = weights[2 * q], b = weights[2 * q + 1];
 #pragma clang loop unroll(full)
             for (int r = 0; r < R; r++) {
@@ -109,25 +109,27 @@ INLINE void add_group_products(int precision, int R, const char *bytes, size_t s
 }
 
 // Adds to the sums [R][P] the scaled products of group g of the rows with its weights.
-INLINE void add_group(int precision, int R, const char *rows, size_t step, size_t I, size_t g, const vu *weights, const vf *scale,
-                      float *sums) {
+INLINE void add_group(int precision, int R, const char *rows, size_t step, size_t I, size_t g, const vu *weights,
+                      const group_scales *scales, float *sums) {
     const int8_row first = int8_row_at(precision, rows, I);
     const char *bytes = first.bytes + g * group_of(precision) * row_byte_size(precision);
     vi part[R][2];
 #pragma clang loop unroll(full)
-    for (int r = 0; r < R; r++)
-        part[r][0] = part[r][1] = (vi){0} + *(const int32_t *)((const char *)(first.offsets + g) + (size_t)r * step);
+    for (int r = 0; r < R; r++) part[r][0] = part[r][1] = first_sum(precision, first, (size_t)r * step, g);
     add_group_products(precision, R, bytes, step, weights, part);
 #pragma clang loop unroll(full)
-    for (int r = 0; r < R; r++) {
-        const float x = *(const float *)((const char *)(first.scales + g) + (size_t)r * step);
-        for (int v = 0; v < 2; v++) store(sums + r * P + v * W, add_scaled(load(sums + r * P + v * W), part[r][v], x, scale[v]));
-    }
+    for (int r = 0; r < R; r++)
+        for (size_t v = 0; v < 2; v++) {
+            float *sum = sums + (size_t)r * P + v * W;
+            store(sum, add_scaled(precision, load(sum), part[r][v], first, (size_t)r * step, g, scales, v));
+        }
 }
 
 INLINE void many_int(int precision, const char *rows, size_t step, size_t row_count, size_t I, const char *panel, float *sums) {
     vu weights[GROUP] __attribute__((aligned(64)));
     const size_t quads = group_of(precision) / 4;
+    const char *const header = panel;
+    panel += header_bytes(precision);
     for (size_t g = 0; g < groups_in(precision, I); g++, panel += group_bytes(precision)) {
         prefetch_ahead(panel, group_bytes(precision));
         for (size_t q = 0; q < quads; q++)
@@ -140,13 +142,15 @@ INLINE void many_int(int precision, const char *rows, size_t step, size_t row_co
                 weights[4 * q + v] = quad & 0x00ff00ff;
                 weights[4 * q + 2 + v] = (quad >> 8) & 0x00ff00ff;
             }
-        const vf scale[2] = {load_scales(precision, panel), load_scales(precision, panel + 2 * W)};
+        const group_scales scales = load_group_scales(precision, panel);
         size_t m = 0;
         for (; m + ROWS_AT_ONCE <= row_count; m += ROWS_AT_ONCE)
-            add_group(precision, ROWS_AT_ONCE, rows + m * step, step, I, g, weights, scale, sums + m * P);
-        for (; m + 4 <= row_count; m += 4) add_group(precision, 4, rows + m * step, step, I, g, weights, scale, sums + m * P);
-        for (; m < row_count; m++) add_group(precision, 1, rows + m * step, step, I, g, weights, scale, sums + m * P);
+            add_group(precision, ROWS_AT_ONCE, rows + m * step, step, I, g, weights, &scales, sums + m * P);
+        for (; m + 4 <= row_count; m += 4) add_group(precision, 4, rows + m * step, step, I, g, weights, &scales, sums + m * P);
+        for (; m < row_count; m++) add_group(precision, 1, rows + m * step, step, I, g, weights, &scales, sums + m * P);
     }
+    for (size_t i = 0; is_affine(precision) && i < row_count * P; i += W)
+        store(sums + i, load(sums + i) * output_scale(precision, header, i / W % 2));
 }
 #endif
 

@@ -177,7 +177,8 @@ INLINE void packed_int(int precision, int R, const char *rows, size_t step, size
     memset(tile, 0, sizeof(float) * (size_t)R * P);
     const size_t groups = groups_in(precision, I), size = group_bytes(precision);
     const int8_row first = int8_row_at(precision, rows, I);
-    const char *bytes = first.bytes;
+    const char *bytes = first.bytes, *const header = panel;
+    panel += header_bytes(precision);
     vi part[INT_ROWS][2], x[INT_ROWS];
     for (size_t g = 0; g < groups; g++, panel += size, bytes += group_of(precision)) {
 #pragma clang loop unroll(full)
@@ -196,8 +197,11 @@ INLINE void packed_int(int precision, int R, const char *rows, size_t step, size
                     else {
                         const uint8x16_t both = (uint8x16_t)((const vu_any *)from)[v];
                         const uint8x16_t codes = l % 2 == 0 ? vandq_u8(both, vdupq_n_u8(15)) : vshrq_n_u8(both, 4);
-                        quads[v] = precision == SLM_WEIGHTS_Q4_0 ? (vi)vsubq_s8((int8x16_t)codes, vdupq_n_s8(8))
-                                                                 : (vi)vqtbl1q_s8(vld1q_s8(int4_levels), codes);
+                        quads[v] = precision == SLM_WEIGHTS_Q4_0 ? (vi)vsubq_s8((int8x16_t)codes, vdupq_n_s8(8)) : (vi)codes;
+                        if (precision != SLM_WEIGHTS_INT6) continue;
+                        // The loop advances by four quads, whose upper bits are in one word.
+                        const vu upper = ((const vu_any *)(panel + 2 * P + 4 * (SMALL_GROUP / 8 + (size_t)q / 4) * P))[v];
+                        quads[v] |= (vi)((upper >> (uint32_t)(2 * l) & 0x03030303) << 4);
                     }
                 }
 #pragma clang loop unroll(full)
@@ -206,14 +210,14 @@ INLINE void packed_int(int precision, int R, const char *rows, size_t step, size
                 if (has_bytes(precision) || l % 2 == 1) from += 4 * P;
             }
         }
-        const vf scale[2] = {load_scales(precision, panel), load_scales(precision, panel + 2 * W)};
+        const group_scales scales = load_group_scales(precision, panel);
 #pragma clang loop unroll(full)
-        for (int r = 0; r < R; r++) {
-            const vf x_scale = splat(*(const float *)((const char *)(first.scales + g) + (size_t)r * step));
-            for (int v = 0; v < 2; v++) {
-                float *sum = tile + r * P + v * W;
-                store(sum, load(sum) + __builtin_convertvector(part[r][v], vf) * x_scale * scale[v]);
+        for (int r = 0; r < R; r++)
+            for (size_t v = 0; v < 2; v++) {
+                float *sum = tile + (size_t)r * P + v * W;
+                store(sum, add_scaled(precision, load(sum), part[r][v], first, (size_t)r * step, g, &scales, v));
             }
-        }
     }
+    for (size_t i = 0; is_affine(precision) && i < (size_t)R * P; i += W)
+        store(tile + i, load(tile + i) * load((const float *)header + i % P));
 }

@@ -155,12 +155,16 @@ static inline vi add_quads(int precision, vi sum, vu quads, const char *x) {
 INLINE vu quads_at(int precision, const char *group, size_t q, size_t v) {
     const vu quads = ((const vu_any *)(group + 2 * P + 4 * (has_bytes(precision) ? q : q / 2) * P))[v];
     if (has_bytes(precision)) return quads;
-    const vu codes = (quads >> (uint32_t)(4 * (q % 2))) & 0x0f0f0f0f;
-    return precision == SLM_WEIGHTS_INT4 ? levels_of(codes) : codes;
+    const vu low = (quads >> (uint32_t)(4 * (q % 2))) & 0x0f0f0f0f;
+    if (precision != SLM_WEIGHTS_INT6) return low;
+    const vu upper = ((const vu_any *)(group + 2 * P + 4 * (SMALL_GROUP / 8 + q / 4) * P))[v] >> (uint32_t)(2 * (q % 4));
+    return low | (upper & 0x03030303) << 4;
 }
 
-// Adds the scaled sum of a group. `x` and `scale` are the scales of the row's group and of the outputs' weights.
-INLINE vf add_scaled(vf sum, vi part, float x, vf scale) { return sum + __builtin_convertvector(part, vf) * splat(x) * scale; }
+// The scales of the outputs of a panel of int4 or int6, for vector v; 1 for others.
+INLINE vf output_scale(int precision, const char *panel, size_t v) {
+    return is_affine(precision) ? load((const float *)panel + v * W) : splat(1);
+}
 
 INLINE void packed_int(int precision, int R, const char *rows, size_t step, size_t I, const char *panel, float *tile) {
     vf sum[R][2];
@@ -168,12 +172,12 @@ INLINE void packed_int(int precision, int R, const char *rows, size_t step, size
     for (int r = 0; r < R; r++) sum[r][0] = sum[r][1] = (vf){0};
     const size_t groups = groups_in(precision, I), size = group_bytes(precision);
     const int8_row first = int8_row_at(precision, rows, I);
-    const char *bytes = first.bytes;
+    const char *bytes = first.bytes, *const header = panel;
+    panel += header_bytes(precision);
     for (size_t g = 0; g < groups; g++, panel += size, bytes += group_of(precision) * row_byte_size(precision)) {
         vi part[R][2];
 #pragma clang loop unroll(full)
-        for (int r = 0; r < R; r++)
-            part[r][0] = part[r][1] = (vi){0} + *(const int32_t *)((const char *)(first.offsets + g) + (size_t)r * step);
+        for (int r = 0; r < R; r++) part[r][0] = part[r][1] = first_sum(precision, first, (size_t)r * step, g);
 #pragma clang loop unroll(full)
         for (int q = 0; q < (int)group_of(precision) / 4; q++) {
             if (R > 1 && has_bytes(precision)) prefetch_ahead(panel + 2 * P + 4 * q * P, 4 * P);
@@ -185,15 +189,15 @@ INLINE void packed_int(int precision, int R, const char *rows, size_t step, size
                     part[r][v] = add_quads(precision, part[r][v], quads[v],
                                            bytes + (size_t)r * step + 4 * (size_t)q * row_byte_size(precision));
         }
-        const vf scale[2] = {load_scales(precision, panel), load_scales(precision, panel + 2 * W)};
+        const group_scales scales = load_group_scales(precision, panel);
 #pragma clang loop unroll(full)
-        for (int r = 0; r < R; r++) {
-            const float x = *(const float *)((const char *)(first.scales + g) + (size_t)r * step);
-            for (int v = 0; v < 2; v++) sum[r][v] = add_scaled(sum[r][v], part[r][v], x, scale[v]);
-        }
+        for (int r = 0; r < R; r++)
+            for (size_t v = 0; v < 2; v++) sum[r][v] = add_scaled(precision, sum[r][v], part[r][v], first, (size_t)r * step, g, &scales, v);
     }
+    const vf output[2] = {output_scale(precision, header, 0), output_scale(precision, header, 1)};
 #pragma clang loop unroll(full)
-    for (int r = 0; r < R; r++) store(tile + r * P, sum[r][0]), store(tile + r * P + W, sum[r][1]);
+    for (int r = 0; r < R; r++)
+        for (size_t v = 0; v < 2; v++) store(tile + r * P + v * W, is_affine(precision) ? sum[r][v] * output[v] : sum[r][v]);
 }
 
 #endif   // SLM_NEON
@@ -268,6 +272,7 @@ static void packed_matmul(int precision, const slm_matmul *p, const void *panels
     case SLM_WEIGHTS_INT8: packed_matmul_as(SLM_WEIGHTS_INT8, p, panels, rows, p0, p1); break;
     case SLM_WEIGHTS_Q8_0: packed_matmul_as(SLM_WEIGHTS_Q8_0, p, panels, rows, p0, p1); break;
     case SLM_WEIGHTS_Q4_0: packed_matmul_as(SLM_WEIGHTS_Q4_0, p, panels, rows, p0, p1); break;
+    case SLM_WEIGHTS_INT6: packed_matmul_as(SLM_WEIGHTS_INT6, p, panels, rows, p0, p1); break;
     default: packed_matmul_as(SLM_WEIGHTS_INT4, p, panels, rows, p0, p1);
     }
 }

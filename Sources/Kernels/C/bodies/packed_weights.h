@@ -6,17 +6,18 @@
 //     bf16   [I/2][P] pairs of neighboring inputs
 //     bf12   bf16, losslessly compressed to 12 bits: bf12.h
 //     int8   for each group of 64 inputs: [P] scales in bf16, then [16][P] quads of neighboring inputs, each input a byte: its value + 128
-//     int4   the same with [8][P] quads of codes, which are indices in `int4_levels`: the low halves of the bytes are the first quad's
-//            codes, the high halves the next quad's
+//     int4   [P] scales of the outputs in f32, then for each group of 32 inputs: [P] scales and [P] zeros in bytes, then [4][P] words:
+//            the low halves of the bytes are the codes of a quad, the high halves those of the next quad: affine_weights.h
+//     int6   the same with [2][P] words more: the upper two bits of the codes of four quads
 //     Q8_0   like int8, with groups of 32 and scales in f16: llama.cpp's blocks
-//     Q4_0   like int4, with groups of 32, scales in f16, and codes that are 8 larger than the weight's steps: llama.cpp's blocks
+//     Q4_0   the words of int4, with scales in f16, and codes that are 8 larger than the weight's steps: llama.cpp's blocks
 //
-// A weight matrix in int8 or int4 may have a scale for each input: the weights of an input are divided by it before they are quantized,
-// and multiplied with it in lookups; input rows are multiplied with it before they are quantized.
+// A weight matrix in int8, int6 or int4 may have a scale for each input: the weights of an input are divided by it before they are
+// quantized, and multiplied with it in lookups; input rows are multiplied with it before they are quantized.
 //
-// With int8, int4, Q8_0 and Q4_0 weights, input rows are quantized too: each group to ±127 steps of its own scale, or to fewer with int4
-// (INT4_STEPS). Products of bytes are summed exactly, in 32 bits; the sum of a group is then scaled and added to the sums of the others.
-// The unsigned bytes of the weights are 128 too large, which `offset`, the initial value of a group's sum, corrects.
+// With int8, int6, int4, Q8_0 and Q4_0 weights, input rows are quantized too: each group to ±127 steps of its own scale. Products of
+// bytes are summed exactly, in 32 bits; the sum of a group is then scaled and added to the sums of the others. The unsigned bytes of
+// int8, Q8_0 and Q4_0 are too large, which `offset`, the initial value of a group's sum, corrects.
 //
 // Every output of every row is summed in one lane, in the order of the inputs (bf16 without bf16 instructions: even and odd inputs in
 // sums of their own): its bits do not depend on other rows or on the distribution of panels among threads.
@@ -24,10 +25,13 @@
 #define P (2 * W)              // outputs of a panel
 #define GROUP SLM_GROUP
 #define QUADS (GROUP / 4)      // in a group
-#define GGUF_BLOCK 32               // inputs of a block of llama.cpp
+#define SMALL_GROUP 32         // inputs of a group of int4 and int6, and of a block of llama.cpp
 
 static inline bool is_block(int precision) { return precision == SLM_WEIGHTS_Q8_0 || precision == SLM_WEIGHTS_Q4_0; }
-// Whether a code is a byte, not half a byte.
+// Whether a group has a minimum: a weight is its code times the group's scale, minus the minimum.
+static inline bool is_affine(int precision) { return precision == SLM_WEIGHTS_INT4 || precision == SLM_WEIGHTS_INT6; }
+static inline int code_bits(int precision) { return precision == SLM_WEIGHTS_INT6 ? 6 : 4; }
+// Whether a code is a byte, not a part of one.
 static inline bool has_bytes(int precision) { return precision == SLM_WEIGHTS_INT8 || precision == SLM_WEIGHTS_Q8_0; }
 
 // The hardware prefetcher does not look far enough ahead if several rows are multiplied, or bytes are unpacked, between two reads.
@@ -55,18 +59,14 @@ INLINE void prefetch_ahead(const void *from, size_t bytes) {
 #define ROW_BYTE_SIZE 2        // bytes are widened to 16 bits, each quad in the order 0 2 1 3, because pairs of 16 bits are multiplied
 #endif
 // AVX2 and AVX-512 without a dot product of bytes can multiply unsigned and signed bytes, with sums of two products in 16 bits. Those of
-// int8 do not fit. Those of int4, whose unsigned levels are at most 232, do if inputs have at most 70 steps: this loses less than the
-// weights do, and is 1.35 times as fast as pairs of 16 bits. Of Q4_0, whose codes are at most 15, the sums of 16 products fit.
+// int8 do not fit. Those of codes of 6 bits do, and of codes of 4 bits the sums of 16 products.
 #if ROW_BYTE_SIZE == 2 && (defined(SLM_AVX2) || defined(SLM_AVX512))
 #define SLM_BYTE_PAIRS
-#define INT4_STEPS 70
-#else
-#define INT4_STEPS 127
 #endif
-// Bytes of an input in a prepared row of int8, int4, Q8_0 or Q4_0.
+// Bytes of an input in a prepared row of quantized numbers.
 static inline size_t row_byte_size(int precision) {
 #ifdef SLM_BYTE_PAIRS
-    if (precision == SLM_WEIGHTS_INT4 || precision == SLM_WEIGHTS_Q4_0) return 1;
+    if (!has_bytes(precision)) return 1;
 #endif
     return ROW_BYTE_SIZE;
 }
@@ -79,11 +79,12 @@ static inline size_t row_byte_size(int precision) {
 #define SMALL_OFFSET 8         // by which the codes of Q4_0 are too large
 #endif
 
-// The values of the 16 codes of int4, in units of a group's scale: levels with the least squared error for normally distributed weights.
-static const int8_t int4_levels[16] = {-127, -97, -77, -61, -48, -35, -23, -10, 2, 13, 25, 37, 50, 64, 81, 104};
-
-// The scales of a group, for a vector of outputs: f16 in blocks of llama.cpp, else bf16.
-INLINE vf load_scales(int precision, const void *from) {
+// W bytes as floats.
+INLINE vf load_bytes(const void *from) { return __builtin_convertvector(*(const vub_any *)from, vf); }
+// The scales of a group, for vector v of the outputs: bytes in int4 and int6, f16 in blocks of llama.cpp, bf16 in int8.
+INLINE vf load_scales(int precision, const char *group, size_t v) {
+    if (is_affine(precision)) return load_bytes(group + v * W);
+    const void *from = group + 2 * v * W;
     if (!is_block(precision)) return load_bf16((const bf16 *)from);
 #if defined(SLM_AVX512)
     return (vf)_mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)from));
@@ -95,23 +96,6 @@ INLINE vf load_scales(int precision, const void *from) {
     vf scales;
     for (size_t i = 0; i < W; i++) scales[i] = f16_at((const uint8_t *)from + 2 * i);
     return scales;
-#endif
-}
-
-// Maps the code 0 ..< 16 in each byte to its level + 128.
-static inline vu levels_of(vu codes) {
-#if defined(SLM_AVX512)
-    const __m128i levels = _mm_add_epi8(_mm_loadu_si128((const __m128i *)int4_levels), _mm_set1_epi8((char)128));
-    return (vu)_mm512_shuffle_epi8(_mm512_broadcast_i32x4(levels), (__m512i)codes);
-#elif defined(SLM_AVX2)
-    const __m128i levels = _mm_add_epi8(_mm_loadu_si128((const __m128i *)int4_levels), _mm_set1_epi8((char)128));
-    return (vu)_mm256_shuffle_epi8(_mm256_broadcastsi128_si256(levels), (__m256i)codes);
-#else
-    uint8_t bytes[4 * W];
-    memcpy(bytes, &codes, sizeof bytes);
-    for (size_t i = 0; i < 4 * W; i++) bytes[i] = (uint8_t)(int4_levels[bytes[i]] + 128);
-    memcpy(&codes, bytes, sizeof bytes);
-    return codes;
 #endif
 }
 
@@ -157,17 +141,20 @@ static inline vi sum_of_halves(vi a) { return multiply_pairs(a, (vi){0} + 0x0001
 #endif
 
 // Inputs of a group.
-static inline size_t group_of(int precision) { return is_block(precision) ? GGUF_BLOCK : GROUP; }
-static inline size_t groups_of(size_t I) { return (I + GROUP - 1) / GROUP; }
-static inline size_t groups_in(int precision, size_t I) { return is_block(precision) ? I / GGUF_BLOCK : groups_of(I); }
+static inline size_t group_of(int precision) { return is_block(precision) || is_affine(precision) ? SMALL_GROUP : GROUP; }
+static inline size_t groups_in(int precision, size_t I) { return (I + group_of(precision) - 1) / group_of(precision); }
 // Bytes of a group's scales and quads, for all outputs of a panel.
-static inline size_t group_bytes(int precision) { return P * (2 + group_of(precision) / (has_bytes(precision) ? 1 : 2)); }
+static inline size_t group_bytes(int precision) {
+    return P * (2 + (has_bytes(precision) ? group_of(precision) : precision == SLM_WEIGHTS_INT6 ? SMALL_GROUP * 3 / 4 : SMALL_GROUP / 2));
+}
+// Bytes in front of the first group: the scales of the outputs.
+static inline size_t header_bytes(int precision) { return is_affine(precision) ? 4 * P : 0; }
 static inline size_t panel_bytes(int precision, size_t I) {
     switch (precision) {
     case SLM_WEIGHTS_F32: return 4 * I * P;
     case SLM_WEIGHTS_BF16: return 4 * units_of(I, SLM_BF16) * P;
     case SLM_WEIGHTS_BF12: return bf12_bytes(I);
-    default: return groups_in(precision, I) * group_bytes(precision);
+    default: return header_bytes(precision) + groups_in(precision, I) * group_bytes(precision);
     }
 }
 static size_t weights_bytes(int precision, size_t O, size_t I) { return (O + P - 1) / P * panel_bytes(precision, I); }
@@ -175,10 +162,11 @@ static size_t weights_bytes(int precision, size_t O, size_t I) { return (O + P -
 // The layout of a prepared input row:
 //   f32               floats
 //   bf16, bf12        bf16; without bf16 instructions floats, rounded to bf16
-//   others            [groups] scales, [groups] offsets, then the bytes
+//   others            [groups] scales, [groups] offsets, then the bytes. The offset of int8, Q8_0 and Q4_0 is an integer, that of int4 and
+//                     int6 a float: what a unit of the weights' minimum adds to a sum
 static inline bool is_bf16(int precision) { return precision == SLM_WEIGHTS_BF16 || precision == SLM_WEIGHTS_BF12; }
 static inline bool is_int(int precision) {
-    return precision == SLM_WEIGHTS_INT8 || precision == SLM_WEIGHTS_INT4 || is_block(precision);
+    return precision == SLM_WEIGHTS_INT8 || is_affine(precision) || is_block(precision);
 }
 static size_t weights_input_bytes(int precision, size_t I) {
     if (precision == SLM_WEIGHTS_F32) return round_up(4 * I, 64);
@@ -211,10 +199,10 @@ static inline void put_row_bytes(size_t size, char *row, size_t i, vi values) {
     }
 }
 
-// Quantizes group g of an input row. Its offset is what the sum of its products with unsigned codes begins with.
+// Quantizes group g of an input row.
 INLINE void quantize_group(int precision, const float *x, size_t count, int8_row to, size_t g) {
     const size_t group = group_of(precision), size = row_byte_size(precision);
-    const float most = precision == SLM_WEIGHTS_INT4 ? INT4_STEPS : 127;
+    const float most = 127;
     float last_group[GROUP] = {0};
     const float *padded = x;
     if (count < group) memcpy(last_group, x, 4 * count), padded = last_group;
@@ -231,7 +219,29 @@ INLINE void quantize_group(int precision, const float *x, size_t count, int8_row
     }
     int32_t sum = 0;
     for (int i = 0; i < W; i++) sum += sums[i];
-    to.offsets[g] = -(precision == SLM_WEIGHTS_Q4_0 ? SMALL_OFFSET : BYTE_OFFSET) * sum;
+    if (is_affine(precision)) {
+        const float unit = -(float)(1 << code_bits(precision)) / 256 * to.scales[g] * (float)sum;
+        memcpy(to.offsets + g, &unit, 4);
+    } else to.offsets[g] = -(precision == SLM_WEIGHTS_Q4_0 ? SMALL_OFFSET : BYTE_OFFSET) * sum;
+}
+// What the sum of the products of group g of a row, which is `step` bytes after `first`, begins with.
+INLINE vi first_sum(int precision, int8_row first, size_t step, size_t g) {
+    return (vi){0} + (is_affine(precision) ? 0 : *(const int32_t *)((const char *)(first.offsets + g) + step));
+}
+
+// The scales of a group's weights, and in int4 and int6 their minimums, for both vectors of outputs.
+typedef struct { vf scale[2], minimum[2]; } group_scales;
+INLINE group_scales load_group_scales(int precision, const char *group) {
+    group_scales s = {.scale = {load_scales(precision, group, 0), load_scales(precision, group, 1)}};
+    for (size_t v = 0; is_affine(precision) && v < 2; v++) s.minimum[v] = s.scale[v] * load_bytes(group + P + v * W);
+    return s;
+}
+// Adds the scaled products of group g of a row, which is `step` bytes after `first`, with the weights of vector v.
+INLINE vf add_scaled(int precision, vf sum, vi part, int8_row first, size_t step, size_t g, const group_scales *s, size_t v) {
+    const vf x = splat(*(const float *)((const char *)(first.scales + g) + step));
+    sum += __builtin_convertvector(part, vf) * x * s->scale[v];
+    if (is_affine(precision)) sum += splat(*(const float *)((const char *)(first.offsets + g) + step)) * s->minimum[v];
+    return sum;
 }
 
 INLINE void quantize_row(int precision, const float *x, size_t I, const float *input_scales, void *row) {
@@ -265,6 +275,7 @@ static void weights_prepare_input(int precision, const float *x, size_t N, size_
 #endif
         } else if (precision == SLM_WEIGHTS_INT8) quantize_row(SLM_WEIGHTS_INT8, x, I, input_scales, row);
         else if (precision == SLM_WEIGHTS_INT4) quantize_row(SLM_WEIGHTS_INT4, x, I, input_scales, row);
+        else if (precision == SLM_WEIGHTS_INT6) quantize_row(SLM_WEIGHTS_INT6, x, I, input_scales, row);
         else if (precision == SLM_WEIGHTS_Q8_0) quantize_row(SLM_WEIGHTS_Q8_0, x, I, NULL, row);
         else quantize_row(SLM_WEIGHTS_Q4_0, x, I, NULL, row);
     }
@@ -293,88 +304,47 @@ static inline void pack_group_int8(const float *x, char *to) {
     }
 }
 
-// The code of the level that is nearest to each x; *value is that level.
-static inline vi nearest_code(vf x, vf *value) {
-    vi code = {0};
-    vf level = splat(int4_levels[0]);
-    for (int i = 1; i < 16; i++) {
-        const vi above = x > splat(0.5f * (float)(int4_levels[i - 1] + int4_levels[i]));
-        code -= above;
-        level = vselect(above, splat(int4_levels[i]), level);
-    }
-    *value = level;
-    return code;
-}
+#include "bodies/affine_weights.h"
 
-// The scale, of several candidates, with the least squared error of the quantized weights.
-static inline vf best_int4_scale(const float *x, size_t v) {
-    vf max = {0}, extreme = {0};
-    for (size_t i = 0; i < GROUP; i++) {
-        const vf w = load(x + i * P + v);
-        extreme = vselect(vabs(w) > max, w, extreme);
-        max = vmax(vabs(w), max);
-    }
-    vf best = {0}, least_error = splat(INFINITY);
-    // Candidates map the weight of the largest magnitude to the lowest level or to the highest one, or a little beyond it, which gives
-    // the other weights finer steps.
-    static const float reach[] = {1.0f, 0.94f, 0.88f, 0.82f, 0.76f, -1.0f, -0.94f, -0.88f, -0.82f};
-    for (size_t c = 0; c < sizeof reach / sizeof *reach; c++) {
-        const float end = reach[c] > 0 ? int4_levels[0] : -int4_levels[15];
-        const vf scale = (vf)(((vu)(extreme * splat(reach[c] / end)) + 0x8000) & 0xffff0000);
-        const vf inverse = inverse_of(scale);
-        vf error = {0};
-        for (size_t i = 0; i < GROUP; i++) {
-            const vf w = load(x + i * P + v);
-            vf value;
-            nearest_code(w * inverse, &value);
-            const vf difference = w - value * scale;
-            error += difference * difference;
-        }
-        best = vselect(error < least_error, scale, best);
-        least_error = vmin(error, least_error);
-    }
-    return best;
-}
+// Bytes of the weights of a panel in f32, filled up with zeros to whole groups.
+static inline size_t f32_panel_bytes(size_t I) { return round_up(4 * P * round_up(I, GROUP), 64); }
+// For the weights in f32, and for rows as a file stores them.
+static size_t weights_pack_scratch(size_t I) { return f32_panel_bytes(I) + P * affine_row_bytes(SLM_WEIGHTS_INT6, I); }
 
-static inline void pack_group_int4(const float *x, char *to) {
-    for (size_t v = 0; v < P; v += W) {
-        const vf scale = best_int4_scale(x, v), inverse = inverse_of(scale);
-        store_scales((uint16_t *)to + v, scale);
-        for (size_t q = 0; q < QUADS; q += 2) {
-            vu quad = {0};
-            for (size_t half = 0; half < 2; half++)
-                for (size_t i = 0; i < 4; i++) {
-                    vf value;
-                    quad |= (vu)nearest_code(load(x + (4 * (q + half) + i) * P + v) * inverse, &value) << (uint32_t)(8 * i + 4 * half);
-                }
-            *(vu_any *)(to + 2 * P + 4 * (q / 2 * P + v)) = quad;
-        }
+// x [I][P] = rows o0 ..< o1 of weights, whose rows are `stride` apart, divided by the scales of their inputs.
+static inline void load_weights(const void *w, int type, size_t stride, size_t o0, size_t o1, size_t I, const float *input_scales, float *x) {
+    const slm_operand rows = {.data = w, .type = type, .outer = stride, .inner = 1};
+    pack_plainly((unit *)x, &rows, SLM_F32, P, o0, o1, 0, I);
+    memset(x + I * P, 0, 4 * P * (round_up(I, GROUP) - I));
+    for (size_t i = 0; input_scales && i < I; i++) {
+        const vf inverse = splat(1 / input_scales[i]);
+        store(x + i * P, load(x + i * P) * inverse), store(x + i * P + W, load(x + i * P + W) * inverse);
     }
 }
 
-static size_t weights_pack_scratch(size_t I) { return 4 * P * round_up(I, GROUP); }
 // Packs panels p0 ..< p1 of weights [O,I], whose rows are `stride` apart. `scratch` has weights_pack_scratch bytes.
 static void weights_pack(int precision, const void *w, int type, size_t stride, size_t O, size_t I, const float *input_scales, size_t p0,
                          size_t p1, void *panels, void *scratch) {
-    const slm_operand rows = {.data = w, .type = type, .outer = stride, .inner = 1};
     for (size_t p = p0; p < p1; p++) {
         char *to = (char *)panels + p * panel_bytes(precision, I);
         const size_t o0 = p * P, o1 = min_size(o0 + P, O);
         if (!is_int(precision)) {
+            const slm_operand rows = {.data = w, .type = type, .outer = stride, .inner = 1};
             unit *units = precision == SLM_WEIGHTS_BF12 ? scratch : (unit *)to;
             pack_plainly(units, &rows, precision == SLM_WEIGHTS_F32 ? SLM_F32 : SLM_BF16, P, o0, o1, 0, I);
             if (precision == SLM_WEIGHTS_BF12) bf12_pack(units, I, to);
             continue;
         }
         float *x = scratch;
-        pack_plainly((unit *)x, &rows, SLM_F32, P, o0, o1, 0, I);
-        memset(x + I * P, 0, 4 * P * (round_up(I, GROUP) - I));
-        for (size_t i = 0; input_scales && i < I; i++) {
-            const vf inverse = splat(1 / input_scales[i]);
-            store(x + i * P, load(x + i * P) * inverse), store(x + i * P + W, load(x + i * P + W) * inverse);
+        load_weights(w, type, stride, o0, o1, I, input_scales, x);
+        if (!is_affine(precision)) {
+            for (size_t g = 0; g < groups_in(precision, I); g++, to += group_bytes(precision)) pack_group_int8(x + g * GROUP * P, to);
+            continue;
         }
-        for (size_t g = 0; g < groups_of(I); g++, to += group_bytes(precision)) {
-            if (precision == SLM_WEIGHTS_INT8) pack_group_int8(x + g * GROUP * P, to); else pack_group_int4(x + g * GROUP * P, to);
-        }
+        uint8_t *rows = (uint8_t *)scratch + f32_panel_bytes(I);
+        quantize_affine(precision, x, I, NULL, NULL, rows);
+        const void *each[P];
+        for (size_t lane = 0; lane < P; lane++) each[lane] = rows + lane * affine_row_bytes(precision, I);
+        pack_affine(precision, each, o1 - o0, I, to);
     }
 }

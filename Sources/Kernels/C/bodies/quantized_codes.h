@@ -1,74 +1,57 @@
-// Access to single weights: quantized weights row by row, as files store them, and embedding lookup in packed weights. A row of quantized
-// weights is a code for each weight (a byte, or in int4 half a byte, the first in the low half) and a scale for each group.
+// Access to single weights: quantized weights row by row, as files store them, and embedding lookup in packed weights. A row of int8 is a
+// byte for each weight, and a scale for each group beside it; rows of int4 and int6 hold their scales: affine_weights.h.
 
-static inline size_t code_bytes(int precision, size_t I) { return precision == SLM_WEIGHTS_INT8 ? I : (I + 1) / 2; }
+static inline size_t int8_groups(size_t I) { return groups_in(SLM_WEIGHTS_INT8, I); }
 
-// The byte offset in a panel of the code of input i of output `lane`. In int4, `shift` selects the half of the byte.
+// The byte offset in a panel of the code of input i of output `lane`. In formats of half bytes, `shift` selects the half.
 static inline size_t offset_of_code(int precision, size_t lane, size_t i, int *shift) {
     const size_t g = i / group_of(precision), q = i % group_of(precision) / 4, j = i % 4;
-    const size_t group = group_bytes(precision);
     *shift = has_bytes(precision) ? 0 : 4 * (int)(q % 2);
-    return g * group + 2 * P + 4 * ((has_bytes(precision) ? q : q / 2) * P + lane) + j;
+    return header_bytes(precision) + g * group_bytes(precision) + 2 * P + 4 * ((has_bytes(precision) ? q : q / 2) * P + lane) + j;
 }
-static inline bf16 *scale_at(int precision, char *panel, size_t lane, size_t g) {
-    return (bf16 *)(panel + g * group_bytes(precision)) + lane;
+static inline char *group_at(int precision, char *panel, size_t g) {
+    return panel + header_bytes(precision) + g * group_bytes(precision);
 }
 
-// Copies rows o0 ..< o1 out of the panels; `codes` and `scales` begin at row o0.
-static void weights_unpack_codes(int precision, const void *panels, size_t I, size_t o0, size_t o1, uint8_t *codes, float *scales) {
-    const uint8_t mask = precision == SLM_WEIGHTS_INT8 ? 255 : 15;
-    memset(codes, 0, (o1 - o0) * code_bytes(precision, I));
-    for (size_t o = o0; o < o1; o++, codes += code_bytes(precision, I), scales += groups_of(I)) {
-        char *panel = (char *)panels + o / P * panel_bytes(precision, I);
-        for (size_t g = 0; g < groups_of(I); g++) scales[g] = widen1(*scale_at(precision, panel, o % P, g));
+// Copies rows o0 ..< o1 of int8 out of the panels; `codes` and `scales` begin at row o0.
+static void weights_unpack_codes(const void *panels, size_t I, size_t o0, size_t o1, uint8_t *codes, float *scales) {
+    for (size_t o = o0; o < o1; o++, codes += I, scales += int8_groups(I)) {
+        char *panel = (char *)panels + o / P * panel_bytes(SLM_WEIGHTS_INT8, I);
+        for (size_t g = 0; g < int8_groups(I); g++) scales[g] = widen1(((bf16 *)group_at(SLM_WEIGHTS_INT8, panel, g))[o % P]);
         for (size_t i = 0; i < I; i++) {
             int shift;
-            const uint8_t code = (uint8_t)(((const uint8_t *)panel)[offset_of_code(precision, o % P, i, &shift)] >> shift) & mask;
-            if (precision == SLM_WEIGHTS_INT8) codes[i] = code; else codes[i / 2] |= (uint8_t)(code << (4 * (i % 2)));
+            codes[i] = ((const uint8_t *)panel)[offset_of_code(SLM_WEIGHTS_INT8, o % P, i, &shift)];
         }
     }
 }
 
-// The codes of four neighboring inputs in the low halves of the bytes, given in 16 bits.
-static inline uint32_t spread_codes(uint32_t x) {
-    x = (x | x << 8) & 0x00ff00ff;
-    return (x | x << 4) & 0x0f0f0f0f;
-}
-
-// Packs panels p0 ..< p1; `codes` and `scales` hold all rows. Codes of outputs and inputs that do not exist are 0.
-static void weights_pack_codes(int precision, const uint8_t *codes, const float *scales, size_t O, size_t I, size_t p0, size_t p1,
-                               void *panels) {
-    const size_t width = code_bytes(precision, I), group_width = precision == SLM_WEIGHTS_INT8 ? GROUP : GROUP / 2;
+// Packs panels p0 ..< p1 of int8; `codes` and `scales` hold all rows. Codes of outputs and inputs that do not exist are 0.
+static void weights_pack_codes(const uint8_t *codes, const float *scales, size_t O, size_t I, size_t p0, size_t p1, void *panels) {
     for (size_t p = p0; p < p1; p++) {
-        char *to = (char *)panels + p * panel_bytes(precision, I);
+        char *to = (char *)panels + p * panel_bytes(SLM_WEIGHTS_INT8, I);
         const size_t o0 = p * P, lanes = min_size(P, O - o0);
-        if (lanes < P) memset(to, 0, panel_bytes(precision, I));
-        for (size_t g = 0; g < groups_of(I); g++, to += group_bytes(precision)) {
+        if (lanes < P) memset(to, 0, panel_bytes(SLM_WEIGHTS_INT8, I));
+        for (size_t g = 0; g < int8_groups(I); g++, to += group_bytes(SLM_WEIGHTS_INT8)) {
             uint32_t *quads = (uint32_t *)(to + 2 * P);
             for (size_t lane = 0; lane < lanes; lane++) {
                 const size_t o = o0 + lane;
-                ((bf16 *)to)[lane] = narrow1(scales[o * groups_of(I) + g]);
-                uint32_t four[QUADS] = {0};                   // in int4, the codes of eight inputs each
-                memcpy(four, codes + o * width + g * group_width, min_size(group_width, width - g * group_width));
-                if (precision == SLM_WEIGHTS_INT8) {
-                    for (size_t q = 0; q < QUADS; q++) quads[q * P + lane] = four[q];
-                } else {
-                    for (size_t q = 0; q < QUADS / 2; q++)
-                        quads[q * P + lane] = spread_codes(four[q] & 0xffff) | spread_codes(four[q] >> 16) << 4;
-                }
+                ((bf16 *)to)[lane] = narrow1(scales[o * int8_groups(I) + g]);
+                uint32_t four[QUADS] = {0};
+                memcpy(four, codes + o * I + g * GROUP, min_size(GROUP, I - g * GROUP));
+                for (size_t q = 0; q < QUADS; q++) quads[q * P + lane] = four[q];
             }
         }
     }
 }
 
 // Packs a panel of llama.cpp's blocks: an f16 scale, then 32 signed bytes, or 16 bytes whose low halves are the first 16 codes.
-static void weights_pack_blocks(int precision, const void *const *rows, size_t count, size_t I, void *panel) {
+static void pack_blocks(int precision, const void *const *rows, size_t count, size_t I, void *panel) {
     const size_t block = precision == SLM_WEIGHTS_Q8_0 ? 34 : 18;
     if (count < P) memset(panel, 0, panel_bytes(precision, I));
     for (size_t lane = 0; lane < count; lane++) {
         const char *from = rows[lane];
         char *to = panel;
-        for (size_t g = 0; g < I / GGUF_BLOCK; g++, from += block, to += group_bytes(precision)) {
+        for (size_t g = 0; g < I / SMALL_GROUP; g++, from += block, to += group_bytes(precision)) {
             memcpy(to + 2 * lane, from, 2);
             char *quads = to + 2 * P + 4 * lane;
             uint32_t four[8] = {0};
@@ -87,43 +70,93 @@ static void weights_pack_blocks(int precision, const void *const *rows, size_t c
     }
 }
 
-// w[at + i] = the weights that the `count` ≤ GROUP codes of a group stand for.
-INLINE void dequantize_group(int precision, const uint8_t *codes, size_t count, float scale, const float *input_scales, void *w, int type,
-                             size_t at) {
-    uint8_t bytes[GROUP] __attribute__((aligned(64)));         // values + 128
-    if (precision == SLM_WEIGHTS_INT8) memcpy(bytes, codes, count);
-    else {
-        for (size_t i = 0; i < (count + 1) / 2; i++) bytes[2 * i] = codes[i] & 15, bytes[2 * i + 1] = codes[i] >> 4;
-        for (size_t i = count + count % 2; i < GROUP; i++) bytes[i] = 0;
-        for (size_t i = 0; i < GROUP; i += 4 * W) *(vu_any *)(bytes + i) = levels_of(*(const vu_any *)(bytes + i));
-    }
+// Packs a panel from the rows of a file.
+static void weights_pack_rows(int precision, const void *const *rows, size_t count, size_t I, void *panel) {
+    if (is_affine(precision)) pack_affine(precision, rows, count, I, panel); else pack_blocks(precision, rows, count, I, panel);
+}
+
+// Quantizes `count` ≤ P rows of weights in f32 to rows of int4 or int6.
+static void weights_quantize(int precision, const float *w, size_t count, size_t I, const float *input_scales, const float *importance,
+                             const float *factor, uint8_t *rows, void *scratch) {
+    float *x = scratch;
+    load_weights(w, SLM_F32, I, 0, count, I, input_scales, x);
+    const size_t bytes = affine_row_bytes(precision, I);
+    uint8_t *all = (uint8_t *)scratch + f32_panel_bytes(I);
+    quantize_affine(precision, x, I, importance, factor, all);
+    memcpy(rows, all, count * bytes);
+}
+
+// w[at + i] = the weights that the `count` ≤ GROUP codes of a group of int8 stand for.
+INLINE void dequantize_group(const uint8_t *codes, size_t count, float scale, const float *input_scales, void *w, int type, size_t at) {
     size_t i = 0;
     for (; i + W <= count; i += W) {
-        const vb steps = *(const vb_any *)(bytes + i) ^ (int8_t)-128;
+        const vb steps = *(const vb_any *)(codes + i) ^ (int8_t)-128;
         vf x = __builtin_convertvector(__builtin_convertvector(steps, vi), vf) * splat(scale);
         if (input_scales) x *= load(input_scales + i);
         put(w, type, at + i, x);
     }
-    for (; i < count; i++) put1(w, type, at + i, (float)(bytes[i] - 128) * scale * (input_scales ? input_scales[i] : 1));
+    for (; i < count; i++) put1(w, type, at + i, (float)(codes[i] - 128) * scale * (input_scales ? input_scales[i] : 1));
 }
 
 INLINE void dequantize_as(int precision, const uint8_t *codes, const float *scales, const float *input_scales, size_t N, size_t I,
-                          size_t columns, void *w, int type) {
-    const size_t bytes = precision == SLM_WEIGHTS_INT8 ? GROUP : GROUP / 2;
-    for (size_t n = 0; n < N; n++, codes += code_bytes(precision, I), scales += groups_of(I))
-        for (size_t g = 0, i = 0; i < columns; g++, i += GROUP)
-            dequantize_group(precision, codes + g * bytes, min_size(GROUP, columns - i), scales[g], input_scales ? input_scales + i : NULL,
-                             w, type, n * columns + i);
+                          size_t first, size_t columns, void *w, int type) {
+    if (precision == SLM_WEIGHTS_INT8) {
+        codes += first, scales += first / GROUP;
+        for (size_t n = 0; n < N; n++, codes += I, scales += int8_groups(I))
+            for (size_t g = 0, i = 0; i < columns; g++, i += GROUP)
+                dequantize_group(codes + i, min_size(GROUP, columns - i), scales[g], input_scales ? input_scales + first + i : NULL, w, type,
+                                 n * columns + i);
+        return;
+    }
+    const size_t bytes = affine_group_bytes(precision);
+    for (size_t n = 0; n < N; n++, codes += affine_row_bytes(precision, I)) {
+        float d;
+        memcpy(&d, codes, 4);
+        const uint8_t *group = codes + 4 + first / SMALL_GROUP * bytes;
+        for (size_t i = 0; i < columns; i += SMALL_GROUP, group += bytes)
+            dequantize_affine_group(precision, group, d, min_size(SMALL_GROUP, columns - i), input_scales ? input_scales + first + i : NULL,
+                                    w, type, n * columns + i);
+    }
 }
 
-// w [N,columns] = the weights that the first `columns` codes of N rows of I codes stand for.
+// w [N,columns] = columns first ..< first + columns of the weights that N rows stand for. `first` is a multiple of GROUP.
 static void weights_dequantize(int precision, const uint8_t *codes, const float *scales, const float *input_scales, size_t N, size_t I,
-                               size_t columns, void *w, int type) {
-    const bool is_int8 = precision == SLM_WEIGHTS_INT8;
-    if (is_int8 && type == SLM_F32) dequantize_as(SLM_WEIGHTS_INT8, codes, scales, input_scales, N, I, columns, w, SLM_F32);
-    else if (is_int8) dequantize_as(SLM_WEIGHTS_INT8, codes, scales, input_scales, N, I, columns, w, SLM_BF16);
-    else if (type == SLM_F32) dequantize_as(SLM_WEIGHTS_INT4, codes, scales, input_scales, N, I, columns, w, SLM_F32);
-    else dequantize_as(SLM_WEIGHTS_INT4, codes, scales, input_scales, N, I, columns, w, SLM_BF16);
+                               size_t first, size_t columns, void *w, int type) {
+    const bool is_f32 = type == SLM_F32;
+    switch (precision) {
+    case SLM_WEIGHTS_INT8:
+        if (is_f32) dequantize_as(SLM_WEIGHTS_INT8, codes, scales, input_scales, N, I, first, columns, w, SLM_F32);
+        else dequantize_as(SLM_WEIGHTS_INT8, codes, scales, input_scales, N, I, first, columns, w, SLM_BF16);
+        break;
+    case SLM_WEIGHTS_INT6:
+        if (is_f32) dequantize_as(SLM_WEIGHTS_INT6, codes, scales, input_scales, N, I, first, columns, w, SLM_F32);
+        else dequantize_as(SLM_WEIGHTS_INT6, codes, scales, input_scales, N, I, first, columns, w, SLM_BF16);
+        break;
+    default:
+        if (is_f32) dequantize_as(SLM_WEIGHTS_INT4, codes, scales, input_scales, N, I, first, columns, w, SLM_F32);
+        else dequantize_as(SLM_WEIGHTS_INT4, codes, scales, input_scales, N, I, first, columns, w, SLM_BF16);
+    }
+}
+
+// Weight i of output `lane` of a panel of quantized weights, without the scale of its input.
+static inline float quantized_weight_at(int precision, char *panel, size_t lane, size_t i) {
+    int shift;
+    const uint8_t byte = ((const uint8_t *)panel)[offset_of_code(precision, lane, i, &shift)];
+    char *group = group_at(precision, panel, i / group_of(precision));
+    if (is_affine(precision)) {
+        int code = byte >> shift & 15;
+        if (precision == SLM_WEIGHTS_INT6) {
+            const size_t q = i % SMALL_GROUP / 4, word = SMALL_GROUP / 8 + q / 4;
+            code |= (((const uint8_t *)group)[2 * P + 4 * (word * P + lane) + i % 4] >> (2 * (q % 4)) & 3) << 4;
+        }
+        const float d = ((const float *)panel)[lane];
+        const float scale = d * (float)(uint8_t)group[lane];
+        const float minimum = scale * (float)(uint8_t)group[P + lane] * affine_zero_unit(precision);
+        return (float)code * scale - minimum;
+    }
+    if (!is_block(precision)) return (float)(byte - 128) * widen1(((const bf16 *)group)[lane]);
+    const int level = precision == SLM_WEIGHTS_Q8_0 ? byte - 128 : (byte >> shift & 15) - 8;
+    return (float)level * f16_at((const uint8_t *)group + 2 * lane);
 }
 
 // y[n] = row ids[n] of packed weights (+ more[n]).
@@ -142,12 +175,7 @@ static void weights_lookup(int precision, const void *panels, size_t I, const fl
             if (precision == SLM_WEIGHTS_F32) x = ((const float *)panel)[i * P + lane];
             else if (precision == SLM_WEIGHTS_BF16) x = widen1(((const bf16 *)panel)[2 * (i / 2 * P + lane) + i % 2]);
             else {
-                int shift;
-                const uint8_t code = ((const uint8_t *)panel)[offset_of_code(precision, lane, i, &shift)];
-                const bf16 *scale = scale_at(precision, panel, lane, i / group_of(precision));
-                const int level = has_bytes(precision) ? code - 128
-                    : precision == SLM_WEIGHTS_Q4_0 ? (code >> shift & 15) - 8 : int4_levels[code >> shift & 15];
-                x = (float)level * (is_block(precision) ? f16_at((const uint8_t *)scale) : widen1(*scale));
+                x = quantized_weight_at(precision, panel, lane, i);
                 if (input_scales) x *= input_scales[i];
             }
             y[i] = more ? x + more[i] : x;

@@ -19,6 +19,8 @@ typedef uint32_t vu __attribute__((ext_vector_type(W)));
 typedef uint16_t vh __attribute__((ext_vector_type(W)));
 typedef int8_t vb __attribute__((ext_vector_type(W)));
 typedef vb vb_any __attribute__((aligned(1), may_alias));
+typedef uint8_t vub __attribute__((ext_vector_type(W)));
+typedef vub vub_any __attribute__((aligned(1), may_alias));
 typedef vf vf_any __attribute__((aligned(1), may_alias));
 typedef vu vu_any __attribute__((aligned(1), may_alias));
 typedef vi vi_any __attribute__((aligned(1), may_alias));

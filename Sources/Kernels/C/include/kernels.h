@@ -22,7 +22,8 @@ enum { SLM_ADD, SLM_SUBTRACT, SLM_MULTIPLY, SLM_DIVIDE };
 /// How packed weights are stored, see bodies/packed_weights.h. SLM_WEIGHTS_BF12 is bf16, losslessly compressed to 12 bits. SLM_WEIGHTS_Q8_0
 /// and SLM_WEIGHTS_Q4_0 hold the codes and scales of llama.cpp's blocks, unchanged.
 enum {
-    SLM_WEIGHTS_F32, SLM_WEIGHTS_BF16, SLM_WEIGHTS_INT8, SLM_WEIGHTS_INT4, SLM_WEIGHTS_BF12, SLM_WEIGHTS_Q8_0, SLM_WEIGHTS_Q4_0
+    SLM_WEIGHTS_F32, SLM_WEIGHTS_BF16, SLM_WEIGHTS_INT8, SLM_WEIGHTS_INT4, SLM_WEIGHTS_BF12, SLM_WEIGHTS_Q8_0, SLM_WEIGHTS_Q4_0,
+    SLM_WEIGHTS_INT6
 };
 /// The number formats of files of other programs, by llama.cpp's numbers for them.
 enum {
@@ -138,7 +139,7 @@ typedef struct {
     void (*attention_gradient)(const slm_attention *, void *scratch);
     size_t (*attention_scratch)(const slm_attention *);           ///< in bytes
 
-    // Packed weights. In these functions and in those of the KV cache, `precision` is SLM_WEIGHTS_F32 … SLM_WEIGHTS_Q4_0.
+    // Packed weights. In these functions and in those of the KV cache, `precision` is SLM_WEIGHTS_F32 … SLM_WEIGHTS_INT6.
 
     /// Bytes of packed weights [O,I], and of one prepared input row.
     size_t (*weights_bytes)(int precision, size_t O, size_t I);
@@ -146,24 +147,30 @@ typedef struct {
     /// Whether all panels could hold the weights that were packed into them; false only for SLM_WEIGHTS_BF12.
     bool (*weights_fit)(int precision, const void *panels, size_t O, size_t I);
     size_t weights_panel;         ///< outputs of a panel
-    int weights_int4_steps;       ///< an input row of int4 is quantized to ± so many steps
     size_t (*weights_pack_scratch)(size_t I);                     ///< in bytes
     /// Packs panels p0 ..< p1 of w [O,I], in f32 or bf16, whose rows are `stride` apart. `panels` is the beginning of all panels.
-    /// `input_scales`, here and below, is NULL or [I] scales of int8 or int4 weights, by which those of each input are divided before they
-    /// are quantized.
+    /// `input_scales`, here and below, is NULL or [I] scales of int8, int6 or int4 weights, by which those of each input are divided before
+    /// they are quantized.
     void (*weights_pack)(int precision, const void *w, int w_type, size_t stride, size_t O, size_t I, const float *input_scales, size_t p0,
                          size_t p1, void *panels, void *scratch);
-    /// int8 and int4: copies the codes and scales of rows o0 ..< o1 out of the panels.
-    void (*weights_unpack_codes)(int precision, const void *panels, size_t I, size_t o0, size_t o1, uint8_t *codes, float *scales);
-    /// int8 and int4: packs panels p0 ..< p1 from the codes and scales of all rows.
-    void (*weights_pack_codes)(int precision, const uint8_t *codes, const float *scales, size_t O, size_t I, size_t p0, size_t p1,
-                               void *panels);
-    /// SLM_WEIGHTS_Q8_0 and _Q4_0: packs one panel from the blocks of its rows, of which the last panel may have less than weights_panel.
-    void (*weights_pack_blocks)(int precision, const void *const *rows, size_t count, size_t I, void *panel);
-    /// int8 and int4: w [N,columns] = the first `columns` dequantized weights of N rows of I codes, in f32 or bf16. Codes and scales may
-    /// be those of a later column, a multiple of SLM_GROUP.
+    /// int8: copies the codes and scales of rows o0 ..< o1 out of the panels.
+    void (*weights_unpack_codes)(const void *panels, size_t I, size_t o0, size_t o1, uint8_t *codes, float *scales);
+    /// int8: packs panels p0 ..< p1 from the codes and scales of all rows.
+    void (*weights_pack_codes)(const uint8_t *codes, const float *scales, size_t O, size_t I, size_t p0, size_t p1, void *panels);
+    /// int6 and int4: bytes of a row with its scales, see bodies/affine_weights.h.
+    size_t (*weights_row_bytes)(int precision, size_t I);
+    /// int6 and int4: quantizes `count` ≤ weights_panel rows of w [count,I] to rows as files store them, as weights_pack does if
+    /// `importance` and `factor` are NULL. `importance` [I] weights the squared errors of the inputs. `factor` [I,I] is the upper Cholesky
+    /// factor of the inverse of the inputs' Hessian, with which later inputs make up for the errors of earlier ones. `scratch` has
+    /// weights_pack_scratch bytes.
+    void (*weights_quantize)(int precision, const float *w, size_t count, size_t I, const float *input_scales, const float *importance,
+                             const float *factor, uint8_t *rows, void *scratch);
+    /// int6, int4, SLM_WEIGHTS_Q8_0 and _Q4_0: packs one panel from its rows, of which the last panel may have less than weights_panel.
+    void (*weights_pack_rows)(int precision, const void *const *rows, size_t count, size_t I, void *panel);
+    /// int8, int6 and int4: w [N,columns] = columns first ..< first + columns of N rows of I weights, in f32 or bf16. `codes` and, for int8,
+    /// `scales` are those of whole rows. `first` is a multiple of SLM_GROUP.
     void (*weights_dequantize)(int precision, const uint8_t *codes, const float *scales, const float *input_scales, size_t N, size_t I,
-                               size_t columns, void *w, int w_type);
+                               size_t first, size_t columns, void *w, int w_type);
     /// Reads `count` numbers, whole blocks of a SLM_STORED format, as f32 or bf16.
     void (*read_stored)(int format, const void *bytes, size_t count, void *to, int to_type);
     /// y[n] = weight row ids[n] (+ more[n], if more is not NULL): an embedding lookup.

@@ -1,0 +1,81 @@
+import Autograd
+package import Checkpoint
+package import Kernels
+import Model
+import Random
+package import Tokenize
+
+/// Runs a model on a text and collects the statistics of each matmul's inputs, with which int6 and int4 lose less.
+///
+///     let calibration = try Calibration(of: checkpoint, on: windows, with: processor)
+///     let small = try checkpoint.quantized(to: .int4, on: processor, calibration: calibration.statistics)
+///
+/// The statistics of a matrix with I inputs take 4·I² bytes. Those of a few matrices are collected in one pass over the text.
+package final class Calibration {
+    private let runner: ModelRunner
+    private let windows: [[TokenID]]
+    private let algebra: LinearAlgebra
+    /// The inputs of each matmul, in the order in which the first pass finds them.
+    private var inputs: [(name: String, count: Int)] = []
+    private var collected: [String: InputStatistics] = [:]
+
+    private static let bytesPerPass = 1 << 30
+
+    /// - Parameter windows: Pieces of text, each at most as long as the model's context; nil for text that the model generates.
+    package init(of checkpoint: Checkpoint, on windows: [[TokenID]]? = nil, with processor: Processor) throws {
+        algebra = try LinearAlgebra(for: processor.instructionSet)
+        let precision = PrecisionOption.auto.precision(on: processor)
+        runner = try ModelRunner(of: checkpoint, on: processor, precision: precision)
+        self.windows = try windows ?? Self.generatedText(by: runner)
+    }
+
+    /// The tokens that statistics are collected of.
+    package var tokenCount: Int { windows.reduce(0) { $0 + $1.count } }
+
+    /// The statistics of the inputs of a matrix; nil if no matmul uses it. Fastest for matrices in the order in which the model uses them.
+    package func statistics(of name: String) -> InputStatistics? {
+        if inputs.isEmpty { findInputs() }
+        if let found = collected[name] { return found }
+        guard let start = inputs.firstIndex(where: { $0.name == name }) else { return nil }
+        collected = [:]
+        var bytes = 0
+        for (name, count) in inputs[start...] {
+            bytes += 4 * count * count
+            if bytes > Self.bytesPerPass, !collected.isEmpty { break }
+            collected[name] = InputStatistics(inputs: count, algebra)
+        }
+        let processor = runner.processor
+        runner.observeInputs = { [collected] weight, x, rows in collected[weight.name]?.add(x, rows: rows, on: processor) }
+        defer { runner.observeInputs = nil }
+        for window in windows { _ = runner.logits(for: [.init(runner.makeKVCache(), from: 0, ids: window, logits: .all)]) }
+        return collected[name]
+    }
+
+    private func findInputs() {
+        var found: [(name: String, count: Int)] = []
+        runner.observeInputs = { weight, _, _ in found.append((weight.name, weight.shape[1])) }
+        _ = runner.logits(for: [.init(runner.makeKVCache(), from: 0, ids: [0])])
+        runner.observeInputs = nil
+        inputs = found
+    }
+
+    /// Text that the model itself generates at temperature 1, each piece after a random token.
+    private static func generatedText(by runner: ModelRunner) throws -> [[TokenID]] {
+        let sequences = 16, V = runner.model.configuration.vocabulary, length = min(512, runner.model.configuration.context)
+        var random = SeededRandom(seed: 1, stream: 0)
+        var texts = (0..<sequences).map { _ in [TokenID.random(in: 0..<TokenID(V), using: &random)] }
+        var samplers = try (0..<sequences).map { Sampler(try GenerationConfig(seed: UInt64($0)), vocabulary: V) }
+        let caches = texts.map { _ in runner.makeKVCache() }
+        for position in 0..<length - 1 {
+            let segments = texts.indices.map {
+                ModelRunner.Segment(caches[$0], from: position, ids: [texts[$0][position]])
+            }
+            let logits = runner.logits(for: segments).floats                                   // [sequences, V]
+            for i in texts.indices {
+                var row = Array(logits[i * V..<(i + 1) * V]), span = row.mutableSpan
+                texts[i].append(samplers[i].sample(&span)?.id ?? 0)
+            }
+        }
+        return texts
+    }
+}

@@ -1,0 +1,66 @@
+import Checkpoint
+import Formats
+import Infer
+import Kernels
+import Model
+import Tokenize
+import Train
+
+// Checkpoints with quantized matrices.
+extension ExportOptions {
+    /// The tokens of a text that calibration reads at most: more hardly changes the result.
+    private static let mostCalibrationTokens = 65_536
+    private static let windowLength = 512
+
+    /// The checkpoint in int8, int6 or int4. The last two are calibrated on --calibrate, or on text that the model generates.
+    func quantized(_ checkpoint: Checkpoint, to precision: WeightPrecision, on processor: Processor) throws -> Checkpoint {
+        guard precision.isAffine else {
+            if calibrate != nil { throw UsageError("slm export: --calibrate: expected --dtype int6 or int4, found \(dtype.rawValue).") }
+            return try checkpoint.quantized(to: precision, on: processor)
+        }
+        let progress = ProgressBar("calibrating", isVisible: !quiet)
+        progress.show(fraction: 0, calibrate ?? "on text that the model generates")
+        let calibration = try Calibration(
+            of: checkpoint, on: try calibrate.map { try windows(of: $0, for: checkpoint, on: processor) }, with: processor)
+        let total = Double(max(1, checkpoint.matrixCount))
+        var done = 0.0
+        let result = try checkpoint.quantized(to: precision, on: processor) { name in
+            progress.show(fraction: done / total, name)
+            done += 1
+            return calibration.statistics(of: name)
+        }
+        progress.clear()
+        return result
+    }
+
+    private func windows(of path: String, for checkpoint: Checkpoint, on processor: Processor) throws -> [[TokenID]] {
+        let ids = try EvaluationReader(checkpoint, on: processor.pool).text(at: path).ids.prefix(Self.mostCalibrationTokens)
+        let length = min(Self.windowLength, checkpoint.configuration.context)
+        return stride(from: 0, to: ids.count, by: length).map { Array(ids[$0..<min($0 + length, ids.count)]) }
+    }
+
+    /// Prints the loss of the exported model on a text beside that of the model that it was made from, in f32.
+    func printLoss(of result: String, beside original: String) throws {
+        guard let check else { return }
+        func loss(of path: String, as type: PrecisionOption) throws -> Double {
+            var evaluation = EvalOptions()
+            evaluation.checkpoint = path
+            evaluation.base = path == original ? base : nil
+            evaluation.data = [check]
+            evaluation.dtype = type
+            evaluation.quiet = quiet
+            let model = try ModelFile(path, base: evaluation.base)
+            try model.verify()
+            let command = try EvalCommand(evaluation), files = try EvaluationReader.files(at: [check])
+            let pieces = try command.pieces(of: model, files, EvalCommand.lossScope(of: [model.checkpoint]))
+            return pieces.flatMap(\.pieces).reduce(into: Evaluation(), +=).loss
+        }
+        let before = try loss(of: original, as: .f32), after = try loss(of: result, as: .auto), difference = after - before
+        printLine("\(check): \(after.fixed(4)) nats per token, \(before.fixed(4)) in f32: "
+            + "\(difference < 0 ? "−" : "+")\(abs(difference).fixed(4))")
+    }
+}
+
+extension Checkpoint {
+    fileprivate var matrixCount: Int { quantized.count + weights.filter { Self.isMatrix($0.name, $0.element.shape) }.count }
+}
