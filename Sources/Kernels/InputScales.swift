@@ -1,9 +1,8 @@
-internal import CKernels
 import Glibc
 
 /// Scales for the inputs of weights that are quantized.
 ///
-/// A group of 64 inputs shares a scale. An input whose weights are far larger than those of the others in its group leaves few steps for
+/// A group of inputs shares a scale, and in int6 and int4 the scales of a row's groups are steps of one scale. An input whose weights are far larger than those of the others in its group leaves few steps for
 /// them; one whose weights are far smaller, because its activations are far larger, is itself left with few steps, and so are the
 /// activations of its group. Dividing the weights of such an input by their size, and multiplying its activations with it, changes no
 /// product, and gives both the steps that their part in the output deserves.
@@ -17,8 +16,12 @@ enum InputScales {
 
     /// Returns a power of two for each input of weights [O, I], which scales without rounding; nil if no input needs one.
     ///
-    /// - Parameter readRow: Writes the weights of one output.
-    static func find(outputs O: Int, inputs I: Int, readRow: (Int, UnsafeMutablePointer<Float>) -> Void) -> [Float]? {
+    /// - Parameters:
+    ///   - together: The number of inputs with whose median an input is compared.
+    ///   - readRow: Writes the weights of one output.
+    static func find(
+        outputs O: Int, inputs I: Int, together: Int, readRow: (Int, UnsafeMutablePointer<Float>) -> Void
+    ) -> [Float]? {
         guard O >= leastRows else { return nil }
         let rows = min(O, sampledRows)
         // Means of roots: single large weights, which are not the size of their input's weights, hardly change them.
@@ -34,8 +37,8 @@ enum InputScales {
             }
         }
         var scales = [Float](repeating: 1, count: I)
-        for first in stride(from: 0, to: I, by: Int(SLM_GROUP)) {
-            let group = first..<min(first + Int(SLM_GROUP), I)
+        for first in stride(from: 0, to: I, by: together) {
+            let group = first..<min(first + together, I)
             let median = roots[group].sorted()[group.count / 2]
             guard median > 0, median.isFinite else { continue }
             for i in group where roots[i] > 0 && roots[i].isFinite {

@@ -109,7 +109,8 @@ extension Processor {
     /// The scales for the inputs of weights [O, I]; nil if all are 1, or if the precision has none.
     private func inputScales(for precision: WeightPrecision, of source: WeightSource, outputs O: Int, inputs I: Int) -> Buffer? {
         guard precision.isInteger else { return nil }
-        let scales = InputScales.find(outputs: O, inputs: I) { read($0, of: source, inputs: I, into: $1) }
+        let together = precision.isAffine ? I : Int(SLM_GROUP)
+        let scales = InputScales.find(outputs: O, inputs: I, together: together) { read($0, of: source, inputs: I, into: $1) }
         guard let scales else { return nil }
         let result = buffer(of: I, .float32)
         result.write { span in for i in span.indices { span[i] = scales[i] } }

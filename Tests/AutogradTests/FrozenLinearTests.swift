@@ -47,7 +47,7 @@ import TestSupport
         return (loss.scalar, parameters.allGradients().read { span in span.indices.map { span[$0] } }, token.nats)
     }
 
-    @Test(arguments: KernelVariant.training, [WeightPrecision.bfloat16, .int8, .int4])
+    @Test(arguments: KernelVariant.training, [WeightPrecision.bfloat16, .int8, .int6, .int4])
     func `losses and gradients equal those of the dequantized weights`(variant: KernelVariant, precision: WeightPrecision) throws {
         let p = try variant.processor(), model = Model(V: 40, C: 70, O: 24), layout = model.list.frozen
         let frozen = p.zeros(layout.count), widened = p.zeros(layout.count)

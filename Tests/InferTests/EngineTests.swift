@@ -59,7 +59,7 @@ import Tokenize
         return texts.withLock { $0 }
     }
 
-    @Test(arguments: [PrecisionOption.f32, .bf16, .int8, .int4])
+    @Test(arguments: [PrecisionOption.f32, .bf16, .int8, .int6, .int4])
     func `an answer is the same alone and in a batch of 64`(_ option: PrecisionOption) throws {
         let alone = try backend(option) { $0.slots = 1 }
         let batched = try backend(option) { limits in

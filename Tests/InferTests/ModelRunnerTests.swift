@@ -32,7 +32,7 @@ import Tokenize
         }
     }
 
-    @Test(arguments: [WeightPrecision.float32, .int8, .int4])
+    @Test(arguments: [WeightPrecision.float32, .int8, .int6, .int4])
     func `logits do not depend on chunks or on other sequences of the batch, bit for bit`(_ precision: WeightPrecision) throws {
         try checkBatches(precision)
     }
@@ -85,7 +85,7 @@ import Tokenize
 
     private func sumOfSquares(_ numbers: [Float]) -> Double { numbers.reduce(0) { $0 + Double($1) * Double($1) } }
 
-    @Test(arguments: [(WeightPrecision.int8, 5e-4), (.int4, 3e-2)])
+    @Test(arguments: [(WeightPrecision.int8, 5e-4), (.int6, 1.5e-3), (.int4, 1.5e-2)])
     func `quantized weights give logits near those of f32`(precision: WeightPrecision, most: Double) throws {
         try checkError(of: precision, most: most)
     }

@@ -34,7 +34,7 @@ import Testing
     @Test(arguments: Processor.instructionSets)
     func `outliers do not cost the other inputs their accuracy`(instructionSet: String) throws {
         let p = try Processor(threads: 2, instructionSet: instructionSet)
-        for (precision, most) in [(WeightPrecision.int8, 1.5e-4), (.int4, 1.5e-2)] {
+        for (precision, most) in [(WeightPrecision.int8, 1.5e-4), (.int6, 1e-3), (.int4, 1.5e-2)] {
             let usual = relativeError(factor: 1, precision, on: p)
             #expect(usual < most)
             for factor in [30, 1_000, 0.01] as [Float] {
@@ -46,7 +46,7 @@ import Testing
 
     @Test func `quantized weights with outliers stand for the same values in every form`() throws {
         let p = try Processor(threads: 2), (O, I) = (Self.O, Self.I), weights = p.buffer(operands(factor: 100).weights)
-        for precision in [WeightPrecision.int8, .int4] {
+        for precision in [WeightPrecision.int8, .int6, .int4] {
             let quantized = p.quantize(weights, outputs: O, inputs: I, to: precision)
             let scales = try #require(quantized.inputScales)
             #expect(p.floats(scales)[3] == 128 && p.floats(scales)[11] == 1 / 128 && p.floats(scales)[0] == 1)

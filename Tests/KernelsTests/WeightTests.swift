@@ -27,13 +27,17 @@ import Testing
                 for o in 0..<O {
                     for start in stride(from: 0, to: I, by: 64) {
                         let group = o * I + start..<o * I + min(start + 64, I)
-                        let largest = group.reduce(0) { max($0, abs(Double(values[$1]))) }
+                        let row = values[o * I..<(o + 1) * I].reduce(0) { max($0, abs(Double($1))) }
+                        // The scales of int6 and int4 are in steps of the row's.
+                        let largest = group.reduce(0) { max($0, abs(Double(values[$1]))) } + (precision.isAffine ? row / 255 : 0)
                         let allowed: Double = switch precision {
                         case .float32: 1e-7
                         case .bfloat16: 1.0 / 256
                         // half a step; the scale, rounded up to bf16, is up to 1/128 too large
                         case .int8: 0.5 / 127 * 1.01
-                        case .int4: 0.25                         // outliers may be clipped for the accuracy of the others
+                        // half a step, and half of one where the range of a group is cut; at [*, 1], steps of the scale
+                        case .int6: 2.0 / 63
+                        case .int4: 2.0 / 15
                         }
                         for i in group where abs(stored[i] - Double(values[i])) > allowed * largest * 1.01 {
                             let what = "\(precision.rawValue) [\(O), \(I)] at \(i)"
@@ -87,7 +91,7 @@ import Testing
         let normal = p.buffer(of: O * I, .float32)
         p.normal(into: normal, seed: 3)
         let values = p.floats(normal), energy = values.reduce(0) { $0 + Double($1) * Double($1) }
-        for (precision, maxLoss) in [(WeightPrecision.int8, 4e-5), (.int4, 7.5e-3)] {
+        for (precision, maxLoss) in [(WeightPrecision.int8, 4e-5), (.int6, 4.5e-4), (.int4, 7e-3)] {
             let stored = storedValues(of: p.pack(normal, outputs: O, inputs: I, as: precision), on: p)
             let lost = zip(values, stored).reduce(0) { $0 + (Double($1.0) - $1.1) * (Double($1.0) - $1.1) }
             #expect(lost / energy < maxLoss, "\(precision.rawValue): \(lost / energy) of the energy is lost")
@@ -106,8 +110,8 @@ import Testing
                 let rows = switch precision {
                 case .float32: x.map { Double($0) }
                 case .bfloat16: x.map { Double(rounded($0)) }
-                case .int8: quantizedInGroups(x, I, steps: 127)
-                case .int4: quantizedInGroups(x, I, steps: Float(p.int4InputSteps))
+                case .int8: quantizedInGroups(x, I, of: 64)
+                case .int6, .int4: quantizedInGroups(x, I, of: 32)
                 }
                 p.packedMatmul(p.buffer(x), rows: N, by: packed, bias: p.buffer(bias), then: .relu, plus: p.buffer(plus), into: y)
                 var expected = plus.map { Double($0) }
@@ -122,12 +126,18 @@ import Testing
         }
     }
 
-    /// Quantizes each group of 64 inputs to ± so many steps.
-    private func quantizedInGroups(_ x: [Float], _ I: Int, steps: Float) -> [Double] {
+    /// Quantizes each group of inputs to ± 127 steps; of 64 inputs, the quad with the largest one has more of them.
+    private func quantizedInGroups(_ x: [Float], _ I: Int, of count: Int) -> [Double] {
+        let steps: Float = 127
         var result = x.map { Double($0) }
         for row in stride(from: 0, to: x.count, by: I) {
-            for start in stride(from: row, to: row + I, by: 64) {
-                let group = start..<min(start + 64, row + I), largest = group.reduce(Float(0)) { max($0, abs(x[$1])) }
+            for start in stride(from: row, to: row + I, by: count) {
+                let group = start..<min(start + count, row + I)
+                var largest = group.reduce(Float(0)) { max($0, abs(x[$1])) }
+                if count == 64, let at = group.first(where: { abs(x[$0]) == largest }) {
+                    let others = group.filter { ($0 - start) / 4 != (at - start) / 4 }
+                    largest = others.reduce(largest / 128) { max($0, abs(x[$1])) }
+                }
                 for i in group where largest > 0 {
                     result[i] = Double((x[i] * (steps / largest)).rounded(.toNearestOrEven)) * Double(largest / steps)
                 }
@@ -164,7 +174,7 @@ import Testing
         let p = try Processor(threads: 2, instructionSet: instructionSet)
         for (_, O, I) in Self.cases where I > 1 {
             let values = p.buffer(TestRandom.numbers(O * I, seed: 4)), x = p.buffer(TestRandom.numbers(3 * I, seed: 5))
-            for precision in [WeightPrecision.int8, .int4] {
+            for precision in [WeightPrecision.int8, .int6, .int4] {
                 let quantized = p.quantize(values, outputs: O, inputs: I, to: precision)
                 let direct = p.pack(values, outputs: O, inputs: I, as: precision)
                 let results = [direct, p.pack(quantized, as: precision)].map { weights in

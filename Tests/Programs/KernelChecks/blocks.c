@@ -22,7 +22,7 @@ static uint8_t *blocks(const stored_format *f, size_t numbers_count, bool larges
 }
 
 // Products with blocks that keep their codes and scales, of input rows that are not rounded: whole numbers up to 127, which each block of
-// 32 inputs has, or 127 alone.
+// 32 inputs has, with a larger one in another quad for Q8_0, or 127 alone.
 static void check_products(const stored_format *f, const uint8_t *bytes, const float *w, size_t N, size_t O, size_t I, bool largest) {
     const size_t P = kernels->weights_panel, panels = (O + P - 1) / P, panel_bytes = kernels->weights_bytes(f->layout, 1, I);
     char *packed = make_bytes(panels * panel_bytes, 64);
@@ -34,7 +34,9 @@ static void check_products(const stored_format *f, const uint8_t *bytes, const f
     }
     float *x = make_bytes(4 * N * I, 4), *y = make_bytes(4 * N * O, 4);
     const float *random = numbers(N * I, 3);
-    for (size_t i = 0; i < N * I; i++) x[i] = largest || i % 32 == 5 ? 127 : (float)(int)(100 * random[i]);
+    for (size_t i = 0; i < N * I; i++)
+        x[i] = !largest && i % 32 == 5 && f->layout == SLM_WEIGHTS_Q8_0 ? 127 * 99
+            : largest || i % 32 == 5 || i % 32 == 12 ? 127 : (float)(int)(100 * random[i]);
     char *rows = make_bytes(N * kernels->weights_input_bytes(f->layout, I), 64);
     kernels->weights_prepare_input(f->layout, x, N, I, NULL, rows);
     const slm_matmul p = {.M = N, .N = O, .K = I, .scale = 1, .c = y, .c_type = SLM_F32, .c_stride = O, .activation = SLM_IDENTITY};

@@ -95,17 +95,37 @@ static void heads(const slm_kernels *k, int type, size_t N, size_t D, size_t H) 
     release();
 }
 
+// Rows of int4 and int6: quantize, with and without errors that are spread, pack, and convert to numbers.
+static void affine_rows(const slm_kernels *k, int precision, const float *w, size_t O, size_t I, const float *input_scales, void *packed,
+                        void *scratch) {
+    const size_t count = O < k->weights_panel ? O : k->weights_panel, bytes = k->weights_row_bytes(precision, I);
+    uint8_t *codes = malloc(count * bytes);
+    float *factor = make(SLM_F32, I * I);
+    for (size_t i = 0; i < I; i++) factor[i * I + i] = 1;
+    k->weights_quantize(precision, w, count, I, input_scales, make(SLM_F32, I), factor, codes, scratch);
+    k->weights_quantize(precision, w, count, I, NULL, NULL, NULL, codes, scratch);
+    const void **rows = malloc(count * sizeof *rows);
+    for (size_t n = 0; n < count; n++) rows[n] = codes + n * bytes;
+    k->weights_pack_rows(precision, rows, count, I, packed);
+    k->weights_dequantize(precision, codes, NULL, input_scales, count, I, 0, I, make(SLM_F32, count * I), SLM_F32);
+    k->weights_dequantize(precision, codes, NULL, input_scales, count, I, 0, I, make(SLM_BF16, count * I), SLM_BF16);
+    if (I > SLM_GROUP) k->weights_dequantize(precision, codes, NULL, NULL, count, I, SLM_GROUP, I - SLM_GROUP, make(SLM_F32, count * I), SLM_F32);
+    free(codes), free(rows);
+}
+
 // Packed weights in every precision: pack, multiply, look up, convert to codes and back.
 static void weights(const slm_kernels *k, size_t N, size_t O, size_t I) {
     float *w = make(SLM_F32, O * I), *x = make(SLM_F32, N * I);
     int32_t *ids = make_ids(N, (int)O);
-    for (int precision = SLM_WEIGHTS_F32; precision <= SLM_WEIGHTS_BF12; precision++) {
+    for (int precision = SLM_WEIGHTS_F32; precision <= SLM_WEIGHTS_INT6; precision++) {
+        if (precision == SLM_WEIGHTS_Q8_0 || precision == SLM_WEIGHTS_Q4_0) continue;
+        const bool is_affine = precision == SLM_WEIGHTS_INT4 || precision == SLM_WEIGHTS_INT6;
         if (precision == SLM_WEIGHTS_BF12 && !k->has_native_bf16) continue;
         if (precision == SLM_WEIGHTS_BF12 && I % SLM_GROUP) continue;
         const size_t panels = (O + k->weights_panel - 1) / k->weights_panel, groups = (I + SLM_GROUP - 1) / SLM_GROUP;
         char *packed = malloc(k->weights_bytes(precision, O, I)), *scratch = malloc(k->weights_pack_scratch(I));
         char *rows = malloc(N * k->weights_input_bytes(precision, I) + 1);
-        const float *input_scales = precision == SLM_WEIGHTS_INT8 || precision == SLM_WEIGHTS_INT4 ? make(SLM_F32, I) : NULL;
+        const float *input_scales = precision == SLM_WEIGHTS_INT8 || is_affine ? make(SLM_F32, I) : NULL;
         k->weights_pack(precision, w, SLM_F32, I, O, I, input_scales, 0, panels, packed, scratch);
         if (!k->weights_fit(precision, packed, O, I)) abort();
         k->weights_prepare_input(precision, x, N, I, input_scales, rows);
@@ -115,15 +135,15 @@ static void weights(const slm_kernels *k, size_t N, size_t O, size_t I) {
         p.m_block = 5;
         k->packed_matmul(precision, &p, packed, rows, 0, panels);
         k->weights_lookup(precision, packed, I, input_scales, ids, make(SLM_F32, N * I), make(SLM_F32, N * I), N);
-        if (precision == SLM_WEIGHTS_INT8 || precision == SLM_WEIGHTS_INT4) {
-            uint8_t *codes = malloc(O * (precision == SLM_WEIGHTS_INT8 ? I : (I + 1) / 2));
+        if (precision == SLM_WEIGHTS_INT8) {
+            uint8_t *codes = malloc(O * I);
             float *scales = malloc(4 * O * groups);
-            k->weights_unpack_codes(precision, packed, I, 0, O, codes, scales);
-            k->weights_pack_codes(precision, codes, scales, O, I, 0, panels, packed);
-            k->weights_dequantize(precision, codes, scales, input_scales, O, I, I, make(SLM_F32, O * I), SLM_F32);
-            k->weights_dequantize(precision, codes, scales, input_scales, O, I, I, make(SLM_BF16, O * I), SLM_BF16);
+            k->weights_unpack_codes(packed, I, 0, O, codes, scales);
+            k->weights_pack_codes(codes, scales, O, I, 0, panels, packed);
+            k->weights_dequantize(precision, codes, scales, input_scales, O, I, 0, I, make(SLM_F32, O * I), SLM_F32);
+            k->weights_dequantize(precision, codes, scales, input_scales, O, I, 0, I, make(SLM_BF16, O * I), SLM_BF16);
             free(codes), free(scales);
-        }
+        } else if (is_affine) affine_rows(k, precision, w, O, I, input_scales, packed, scratch);
         free(packed), free(scratch), free(rows);
     }
     release();

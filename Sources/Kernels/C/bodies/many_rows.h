@@ -115,7 +115,16 @@ INLINE void add_group(int precision, int R, const char *rows, size_t step, size_
     const char *bytes = first.bytes + g * group_of(precision) * row_byte_size(precision);
     vi part[R][2];
 #pragma clang loop unroll(full)
-    for (int r = 0; r < R; r++) part[r][0] = part[r][1] = first_sum(precision, first, (size_t)r * step, g);
+    for (int r = 0; r < R; r++) {
+        part[r][0] = part[r][1] = first_sum(precision, first, (size_t)r * step, g);
+        if (!has_bytes(precision)) continue;
+        const size_t q = (size_t)*(const int32_t *)((const char *)(first.largest + g) + (size_t)r * step);
+        const int32_t *upper = (const int32_t *)(const void *)(first.uppers + g * 4 * row_byte_size(precision) + (size_t)r * step);
+        for (size_t v = 0; v < 2; v++) {
+            const vi even = multiply_pairs((vi)weights[4 * q + v], (vi){0} + upper[0]);
+            part[r][v] = (part[r][v] + even + multiply_pairs((vi)weights[4 * q + 2 + v], (vi){0} + upper[1])) * UPPER;
+        }
+    }
     add_group_products(precision, R, bytes, step, weights, part);
 #pragma clang loop unroll(full)
     for (int r = 0; r < R; r++)

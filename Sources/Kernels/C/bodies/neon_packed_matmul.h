@@ -182,7 +182,14 @@ INLINE void packed_int(int precision, int R, const char *rows, size_t step, size
     vi part[INT_ROWS][2], x[INT_ROWS];
     for (size_t g = 0; g < groups; g++, panel += size, bytes += group_of(precision)) {
 #pragma clang loop unroll(full)
-        for (int r = 0; r < R; r++) part[r][0] = part[r][1] = (vi){0};
+        for (int r = 0; r < R; r++) {
+            part[r][0] = part[r][1] = (vi){0};
+            if (!has_bytes(precision)) continue;
+            const size_t q = (size_t)*(const int32_t *)((const char *)(first.largest + g) + (size_t)r * step);
+            for (size_t v = 0; v < 2; v++)
+                part[r][v] = add_quads(precision, part[r][v], ((const vu_any *)(panel + 2 * P + 4 * q * P))[v],
+                                       first.uppers + 4 * g + (size_t)r * step) * UPPER;
+        }
         const char *from = panel + 2 * P;
 #pragma clang loop unroll(disable)
         for (int q = 0; q < (int)group_of(precision) / 4; q += W) {

@@ -177,7 +177,14 @@ INLINE void packed_int(int precision, int R, const char *rows, size_t step, size
     for (size_t g = 0; g < groups; g++, panel += size, bytes += group_of(precision) * row_byte_size(precision)) {
         vi part[R][2];
 #pragma clang loop unroll(full)
-        for (int r = 0; r < R; r++) part[r][0] = part[r][1] = first_sum(precision, first, (size_t)r * step, g);
+        for (int r = 0; r < R; r++) {
+            part[r][0] = part[r][1] = first_sum(precision, first, (size_t)r * step, g);
+            if (!has_bytes(precision)) continue;
+            const size_t q = (size_t)*(const int32_t *)((const char *)(first.largest + g) + (size_t)r * step);
+            const char *upper = first.uppers + g * 4 * row_byte_size(precision) + (size_t)r * step;
+            for (size_t v = 0; v < 2; v++)
+                part[r][v] = add_quads(precision, part[r][v], quads_at(precision, panel, q, v), upper) * UPPER;
+        }
 #pragma clang loop unroll(full)
         for (int q = 0; q < (int)group_of(precision) / 4; q++) {
             if (R > 1 && has_bytes(precision)) prefetch_ahead(panel + 2 * P + 4 * q * P, 4 * P);

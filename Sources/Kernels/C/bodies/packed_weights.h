@@ -17,7 +17,11 @@
 //
 // With int8, int6, int4, Q8_0 and Q4_0 weights, input rows are quantized too: each group to ±127 steps of its own scale. Products of
 // bytes are summed exactly, in 32 bits; the sum of a group is then scaled and added to the sums of the others. The unsigned bytes of
-// int8, Q8_0 and Q4_0 are too large, which `offset`, the initial value of a group's sum, corrects.
+// int8, Q8_0 and Q4_0 are too large, which `offset`, in the initial value of a group's sum, corrects.
+//
+// With int8 and Q8_0, most of the loss would come from inputs that are far larger than the others of their group. The quad of inputs with
+// the largest one has 15 bits therefore, and the others set the scale: its upper bytes, in units of 128 steps, are multiplied first, and
+// their sum is shifted before the lower bytes are multiplied with those of the other quads (Documentation/decisions/int8.md).
 //
 // Every output of every row is summed in one lane, in the order of the inputs (bf16 without bf16 instructions: even and odd inputs in
 // sums of their own): its bits do not depend on other rows or on the distribution of panels among threads.
@@ -162,7 +166,7 @@ static size_t weights_bytes(int precision, size_t O, size_t I) { return (O + P -
 // The layout of a prepared input row:
 //   f32               floats
 //   bf16, bf12        bf16; without bf16 instructions floats, rounded to bf16
-//   others            [groups] scales, [groups] offsets, then the bytes. The offset of int8, Q8_0 and Q4_0 is an integer, that of int4 and
+//   others            [groups] scales, [groups] offsets, for int8 and Q8_0 [groups] indices and quads of upper bytes, then the bytes. The offset of int8, Q8_0 and Q4_0 is an integer, that of int4 and
 //                     int6 a float: what a unit of the weights' minimum adds to a sum
 static inline bool is_bf16(int precision) { return precision == SLM_WEIGHTS_BF16 || precision == SLM_WEIGHTS_BF12; }
 static inline bool is_int(int precision) {
@@ -171,13 +175,18 @@ static inline bool is_int(int precision) {
 static size_t weights_input_bytes(int precision, size_t I) {
     if (precision == SLM_WEIGHTS_F32) return round_up(4 * I, 64);
     if (is_bf16(precision)) return round_up(BF16_ROW_SIZE * round_up(I, 2), 64);
-    return round_up(groups_in(precision, I) * (8 + group_of(precision) * row_byte_size(precision)), 64);
+    const size_t size = row_byte_size(precision), upper = has_bytes(precision) ? 4 + 4 * size : 0;
+    return round_up(groups_in(precision, I) * (8 + upper + group_of(precision) * size), 64);
 }
-typedef struct { float *scales; int32_t *offsets; char *bytes; } int8_row;
+// `largest` has the index of the quad whose upper bytes are in `uppers`, for each group of int8 and Q8_0.
+typedef struct { float *scales; int32_t *offsets, *largest; char *uppers, *bytes; } int8_row;
 static inline int8_row int8_row_at(int precision, const void *row, size_t I) {
-    float *scales = (float *)row;
     const size_t groups = groups_in(precision, I);
-    return (int8_row){scales, (int32_t *)(scales + groups), (char *)(scales + 2 * groups)};
+    float *scales = (float *)row;
+    int32_t *offsets = (int32_t *)(scales + groups);
+    if (!has_bytes(precision)) return (int8_row){scales, offsets, NULL, NULL, (char *)(offsets + groups)};
+    char *uppers = (char *)(offsets + 2 * groups);
+    return (int8_row){scales, offsets, offsets + groups, uppers, uppers + groups * 4 * row_byte_size(precision)};
 }
 
 static inline vi round_to_int(vf x) {                                // |x| < 2²²
@@ -199,6 +208,80 @@ static inline void put_row_bytes(size_t size, char *row, size_t i, vi values) {
     }
 }
 
+static inline vf largest_of_quad(vf x) {                             // in each lane
+#if W == 16
+    x = vmax(x, __builtin_shufflevector(x, x, 1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14));
+    return vmax(x, __builtin_shufflevector(x, x, 2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13));
+#elif W == 8
+    x = vmax(x, __builtin_shufflevector(x, x, 1, 0, 3, 2, 5, 4, 7, 6));
+    return vmax(x, __builtin_shufflevector(x, x, 2, 3, 0, 1, 6, 7, 4, 5));
+#else
+    x = vmax(x, __builtin_shufflevector(x, x, 1, 0, 3, 2));
+    return vmax(x, __builtin_shufflevector(x, x, 2, 3, 0, 1));
+#endif
+}
+
+// The quad of a group with the largest input, that input, and the largest one of the other quads.
+typedef struct { size_t quad; float first, second; } largest_inputs;
+INLINE largest_inputs find_largest(const float *x, size_t count) {
+    vf first = {0}, second = {0};
+    vi at = {0};
+    for (size_t i = 0; i < count; i += W) {
+        const vf most = largest_of_quad(vabs(load(x + i)));
+        const vi above = most > first;
+        second = vmax(second, vmin(first, most));
+        at = above ? (vi){0} + (int32_t)(i / 4) : at;
+        first = vselect(above, most, first);
+    }
+    largest_inputs found = {0, 0, 0};
+    for (int lane = 0; lane < W; lane += 4) {
+        const float value = first[lane];
+        if (value > found.first) {
+            found.second = found.first > second[lane] ? found.first : second[lane];
+            found.first = value, found.quad = (size_t)at[lane] + (size_t)lane / 4;
+        } else {
+            found.second = value > found.second ? value : found.second;
+            found.second = second[lane] > found.second ? second[lane] : found.second;
+        }
+    }
+    return found;
+}
+
+enum { UPPER = 128 };          // steps of the upper bytes of a quad
+// Quantizes group g of an input row to bytes, and its largest quad to two bytes an input.
+INLINE void quantize_group_with_uppers(int precision, const float *x, int8_row to, size_t g) {
+    const size_t group = group_of(precision), size = row_byte_size(precision);
+    const largest_inputs largest = find_largest(x, group);
+    // The largest input has at most 127 · 128 steps.
+    const float most = largest.second * UPPER > largest.first ? largest.second : largest.first / UPPER;
+    to.scales[g] = most / 127;
+    const vf inverse = splat(most > 0 ? 127 / most : 0);
+    char *bytes = to.bytes + g * group * size;
+    vi sums = {0};
+    for (size_t i = 0; i < group; i += W) {
+        const vi steps = round_to_int(load(x + i) * inverse);
+        sums += steps;
+        put_row_bytes(size, bytes, i, steps);
+    }
+    int32_t sum = 0;
+    for (int i = 0; i < W; i++) sum += sums[i];
+    to.offsets[g] = -BYTE_OFFSET / UPPER * sum;
+    to.largest[g] = (int32_t)largest.quad;
+    // Lower and upper bytes, in the order of put_row_bytes.
+    for (size_t i = 0; i < 4; i++) {
+        const float steps = (x[4 * largest.quad + i] * inverse[0] + 12582912.0f) - 12582912.0f;
+        const int32_t upper = steps > -1e6f && steps < 1e6f ? (int32_t)((steps + (steps < 0 ? -64 : 64)) / UPPER) : 0;
+        const int32_t lower = steps > -1e6f && steps < 1e6f ? (int32_t)steps - UPPER * upper : 0;
+        if (size == 1) {
+            bytes[4 * largest.quad + i] = (char)lower, to.uppers[4 * g + i] = (char)upper;
+        } else {
+            const size_t place = i == 1 ? 2 : i == 2 ? 1 : i;
+            ((int16_t *)(void *)(bytes + 8 * largest.quad))[place] = (int16_t)lower;
+            ((int16_t *)(void *)(to.uppers + 8 * g))[place] = (int16_t)upper;
+        }
+    }
+}
+
 // Quantizes group g of an input row.
 INLINE void quantize_group(int precision, const float *x, size_t count, int8_row to, size_t g) {
     const size_t group = group_of(precision), size = row_byte_size(precision);
@@ -206,6 +289,7 @@ INLINE void quantize_group(int precision, const float *x, size_t count, int8_row
     float last_group[GROUP] = {0};
     const float *padded = x;
     if (count < group) memcpy(last_group, x, 4 * count), padded = last_group;
+    if (has_bytes(precision)) return quantize_group_with_uppers(precision, padded, to, g);
     vf largest = {0};
     for (size_t i = 0; i < group; i += W) largest = vmax(vabs(load(padded + i)), largest);
     const float max = max_lanes(largest);
@@ -224,7 +308,7 @@ INLINE void quantize_group(int precision, const float *x, size_t count, int8_row
         memcpy(to.offsets + g, &unit, 4);
     } else to.offsets[g] = -(precision == SLM_WEIGHTS_Q4_0 ? SMALL_OFFSET : BYTE_OFFSET) * sum;
 }
-// What the sum of the products of group g of a row, which is `step` bytes after `first`, begins with.
+// What the sum of the products of group g of a row, which is `step` bytes after `first`, begins with; of int8 and Q8_0, in units of UPPER.
 INLINE vi first_sum(int precision, int8_row first, size_t step, size_t g) {
     return (vi){0} + (is_affine(precision) ? 0 : *(const int32_t *)((const char *)(first.offsets + g) + step));
 }
