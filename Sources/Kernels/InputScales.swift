@@ -2,10 +2,10 @@ import Glibc
 
 /// Scales for the inputs of weights that are quantized.
 ///
-/// A group of inputs shares a scale, and in int6 and int4 the scales of a row's groups are steps of one scale. An input whose weights are far larger than those of the others in its group leaves few steps for
-/// them; one whose weights are far smaller, because its activations are far larger, is itself left with few steps, and so are the
-/// activations of its group. Dividing the weights of such an input by their size, and multiplying its activations with it, changes no
-/// product, and gives both the steps that their part in the output deserves.
+/// A group of inputs shares a scale, and in int6 and int4 the scales of a row's groups are steps of one scale. An input whose weights are
+/// far larger than those of the others leaves few steps for them; one whose weights are far smaller, because its activations are far
+/// larger, is itself left with few steps, and so are the activations of its group. Dividing the weights of such an input by their size,
+/// and multiplying its activations with it, changes no product, and gives both the steps that their part in the output deserves.
 enum InputScales {
     /// Rows from which the sizes are estimated.
     private static let sampledRows = 128

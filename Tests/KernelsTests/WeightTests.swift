@@ -126,7 +126,7 @@ import Testing
         }
     }
 
-    /// Quantizes each group of inputs to ± 127 steps; of 64 inputs, the quad with the largest one has more of them.
+    /// Quantizes each group of inputs to ± 127 steps; of 64 inputs, a quad with one far larger than the others has more.
     private func quantizedInGroups(_ x: [Float], _ I: Int, of count: Int) -> [Double] {
         let steps: Float = 127
         var result = x.map { Double($0) }
@@ -136,7 +136,8 @@ import Testing
                 var largest = group.reduce(Float(0)) { max($0, abs(x[$1])) }
                 if count == 64, let at = group.first(where: { abs(x[$0]) == largest }) {
                     let others = group.filter { ($0 - start) / 4 != (at - start) / 4 }
-                    largest = others.reduce(largest / 128) { max($0, abs(x[$1])) }
+                    let other = others.reduce(largest / 128) { max($0, abs(x[$1])) }
+                    if largest > 1.25 * other { largest = other }
                 }
                 for i in group where largest > 0 {
                     result[i] = Double((x[i] * (steps / largest)).rounded(.toNearestOrEven)) * Double(largest / steps)

@@ -40,8 +40,8 @@ static float *stored_weights(int precision, const char *panels, size_t O, size_t
     return w;
 }
 
-// Each group of inputs in steps of a scale of its own. In int8, it is that of the largest input outside of one quad, that with the largest
-// input, which has up to 128 times as many steps.
+// Each group of inputs in steps of a scale of its own. In int8, it is that of the largest input outside of one quad if that
+// has an input more than 1.25 times as large, which has up to 128 times as many steps.
 static float *quantized_in_groups(int precision, const float *x, size_t N, size_t I) {
     const float steps = 127;
     const size_t group = group_of(precision);
@@ -57,7 +57,7 @@ static float *quantized_in_groups(int precision, const float *x, size_t N, size_
                 float others = largest / 128;
                 for (size_t i = start; i < end; i++)
                     if ((i - start) / 4 != (at - start) / 4) others = fmaxf(others, fabsf(x[n * I + i]));
-                largest = others;
+                if (largest > 1.25f * others) largest = others;
             }
             for (size_t i = start; i < end; i++)
                 y[n * I + i] = largest > 0 ? rintf(x[n * I + i] * (steps / largest)) * (largest / steps) : 0;

@@ -117,8 +117,9 @@ INLINE void add_group(int precision, int R, const char *rows, size_t step, size_
 #pragma clang loop unroll(full)
     for (int r = 0; r < R; r++) {
         part[r][0] = part[r][1] = first_sum(precision, first, (size_t)r * step, g);
-        if (!has_bytes(precision)) continue;
-        const size_t q = (size_t)*(const int32_t *)((const char *)(first.largest + g) + (size_t)r * step);
+        const int32_t largest = has_bytes(precision) ? *(const int32_t *)((const char *)(first.largest + g) + (size_t)r * step) : -1;
+        if (largest < 0) continue;
+        const size_t q = (size_t)largest;
         const int32_t *upper = (const int32_t *)(const void *)(first.uppers + g * 4 * row_byte_size(precision) + (size_t)r * step);
         for (size_t v = 0; v < 2; v++) {
             const vi even = multiply_pairs((vi)weights[4 * q + v], (vi){0} + upper[0]);

@@ -184,8 +184,9 @@ INLINE void packed_int(int precision, int R, const char *rows, size_t step, size
 #pragma clang loop unroll(full)
         for (int r = 0; r < R; r++) {
             part[r][0] = part[r][1] = (vi){0};
-            if (!has_bytes(precision)) continue;
-            const size_t q = (size_t)*(const int32_t *)((const char *)(first.largest + g) + (size_t)r * step);
+            const int32_t largest = has_bytes(precision) ? *(const int32_t *)((const char *)(first.largest + g) + (size_t)r * step) : -1;
+            if (largest < 0) continue;
+            const size_t q = (size_t)largest;
             for (size_t v = 0; v < 2; v++)
                 part[r][v] = add_quads(precision, part[r][v], ((const vu_any *)(panel + 2 * P + 4 * q * P))[v],
                                        first.uppers + 4 * g + (size_t)r * step) * UPPER;

@@ -179,8 +179,9 @@ INLINE void packed_int(int precision, int R, const char *rows, size_t step, size
 #pragma clang loop unroll(full)
         for (int r = 0; r < R; r++) {
             part[r][0] = part[r][1] = first_sum(precision, first, (size_t)r * step, g);
-            if (!has_bytes(precision)) continue;
-            const size_t q = (size_t)*(const int32_t *)((const char *)(first.largest + g) + (size_t)r * step);
+            const int32_t largest = has_bytes(precision) ? *(const int32_t *)((const char *)(first.largest + g) + (size_t)r * step) : -1;
+            if (largest < 0) continue;
+            const size_t q = (size_t)largest;
             const char *upper = first.uppers + g * 4 * row_byte_size(precision) + (size_t)r * step;
             for (size_t v = 0; v < 2; v++)
                 part[r][v] = add_quads(precision, part[r][v], quads_at(precision, panel, q, v), upper) * UPPER;

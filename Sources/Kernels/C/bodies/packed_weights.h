@@ -19,9 +19,10 @@
 // bytes are summed exactly, in 32 bits; the sum of a group is then scaled and added to the sums of the others. The unsigned bytes of
 // int8, Q8_0 and Q4_0 are too large, which `offset`, in the initial value of a group's sum, corrects.
 //
-// With int8 and Q8_0, most of the loss would come from inputs that are far larger than the others of their group. The quad of inputs with
-// the largest one has 15 bits therefore, and the others set the scale: its upper bytes, in units of 128 steps, are multiplied first, and
-// their sum is shifted before the lower bytes are multiplied with those of the other quads (Documentation/decisions/int8.md).
+// With int8 and Q8_0, most of the loss would come from inputs that are far larger than the others of their group. If the largest one is
+// larger than those of the other quads by LEAST_RATIO, they set the scale, and its quad has two bytes an input: the upper ones, in units of
+// 128 steps, are multiplied first, and their sum is multiplied by 128 before the products of the lower bytes are added to it like those of
+// the other quads (Documentation/decisions/int8.md).
 //
 // Every output of every row is summed in one lane, in the order of the inputs (bf16 without bf16 instructions: even and odd inputs in
 // sums of their own): its bits do not depend on other rows or on the distribution of panels among threads.
@@ -178,7 +179,7 @@ static size_t weights_input_bytes(int precision, size_t I) {
     const size_t size = row_byte_size(precision), upper = has_bytes(precision) ? 4 + 4 * size : 0;
     return round_up(groups_in(precision, I) * (8 + upper + group_of(precision) * size), 64);
 }
-// `largest` has the index of the quad whose upper bytes are in `uppers`, for each group of int8 and Q8_0.
+// `largest` has the index of the quad whose upper bytes are in `uppers`, for each group of int8 and Q8_0; −1 if none has upper bytes.
 typedef struct { float *scales; int32_t *offsets, *largest; char *uppers, *bytes; } int8_row;
 static inline int8_row int8_row_at(int precision, const void *row, size_t I) {
     const size_t groups = groups_in(precision, I);
@@ -248,12 +249,22 @@ INLINE largest_inputs find_largest(const float *x, size_t count) {
 }
 
 enum { UPPER = 128 };          // steps of the upper bytes of a quad
-// Quantizes group g of an input row to bytes, and its largest quad to two bytes an input.
+#define LEAST_RATIO 1.25f      // of the largest input to those of the other quads
+// Quantizes group g of an input row to bytes, and its largest quad to two bytes an input if that helps.
 INLINE void quantize_group_with_uppers(int precision, const float *x, int8_row to, size_t g) {
     const size_t group = group_of(precision), size = row_byte_size(precision);
-    const largest_inputs largest = find_largest(x, group);
+    vf lanes = {0};
+    for (size_t i = 0; i < group; i += W) lanes = vmax(vabs(load(x + i)), lanes);
+    largest_inputs largest = {0, max_lanes(lanes), 0};
+    // Without the lanes of the largest input's quad, which are those of other quads too, the largest one may be smaller, but not larger.
+    largest.second = max_lanes(vselect(largest_of_quad(lanes) < splat(largest.first), lanes, splat(0)));
+    bool has_uppers = largest.first > LEAST_RATIO * largest.second;
+    if (has_uppers) {
+        largest = find_largest(x, group);
+        has_uppers = largest.first > LEAST_RATIO * largest.second;
+    }
     // The largest input has at most 127 · 128 steps.
-    const float most = largest.second * UPPER > largest.first ? largest.second : largest.first / UPPER;
+    const float most = !has_uppers ? largest.first : largest.second * UPPER > largest.first ? largest.second : largest.first / UPPER;
     to.scales[g] = most / 127;
     const vf inverse = splat(most > 0 ? 127 / most : 0);
     char *bytes = to.bytes + g * group * size;
@@ -265,8 +276,9 @@ INLINE void quantize_group_with_uppers(int precision, const float *x, int8_row t
     }
     int32_t sum = 0;
     for (int i = 0; i < W; i++) sum += sums[i];
-    to.offsets[g] = -BYTE_OFFSET / UPPER * sum;
-    to.largest[g] = (int32_t)largest.quad;
+    to.offsets[g] = -BYTE_OFFSET / (has_uppers ? UPPER : 1) * sum;
+    to.largest[g] = has_uppers ? (int32_t)largest.quad : -1;
+    if (!has_uppers) return;
     // Lower and upper bytes, in the order of put_row_bytes.
     for (size_t i = 0; i < 4; i++) {
         const float steps = (x[4 * largest.quad + i] * inverse[0] + 12582912.0f) - 12582912.0f;
@@ -308,7 +320,7 @@ INLINE void quantize_group(int precision, const float *x, size_t count, int8_row
         memcpy(to.offsets + g, &unit, 4);
     } else to.offsets[g] = -(precision == SLM_WEIGHTS_Q4_0 ? SMALL_OFFSET : BYTE_OFFSET) * sum;
 }
-// What the sum of the products of group g of a row, which is `step` bytes after `first`, begins with; of int8 and Q8_0, in units of UPPER.
+// What the sum of the products of group g of a row, which is `step` bytes after `first`, begins with; in units of UPPER if it has upper bytes.
 INLINE vi first_sum(int precision, int8_row first, size_t step, size_t g) {
     return (vi){0} + (is_affine(precision) ? 0 : *(const int32_t *)((const char *)(first.offsets + g) + step));
 }

@@ -43,10 +43,19 @@ static inline float sum_lanes(vf v) {
     return part[0];
 }
 
+typedef float vf4 __attribute__((ext_vector_type(4)));
+static inline vf4 max4(vf4 a, vf4 b) { return a > b ? a : b; }
 static inline float max_lanes(vf v) {
-    float most = v[0];
-    for (int i = 1; i < W; i++) most = v[i] > most ? v[i] : most;
-    return most;
+#if W == 16
+    const vf4 a = max4(__builtin_shufflevector(v, v, 0, 1, 2, 3), __builtin_shufflevector(v, v, 4, 5, 6, 7));
+    const vf4 x = max4(a, max4(__builtin_shufflevector(v, v, 8, 9, 10, 11), __builtin_shufflevector(v, v, 12, 13, 14, 15)));
+#elif W == 8
+    const vf4 x = max4(__builtin_shufflevector(v, v, 0, 1, 2, 3), __builtin_shufflevector(v, v, 4, 5, 6, 7));
+#else
+    const vf4 x = v;
+#endif
+    const vf4 y = max4(x, __builtin_shufflevector(x, x, 2, 3, 0, 1)), z = max4(y, __builtin_shufflevector(y, y, 1, 0, 3, 2));
+    return z[0];
 }
 
 // A bf16 is the upper half of an f32.
