@@ -21,7 +21,8 @@ package struct Finetuning {
         package var replay: [String] = []
         /// The share of the rows that are older chats.
         package var replayShare = 0.2
-        package var dropout: Float = 0.1
+        /// nil for the rate that the base was trained with, and none for preferences.
+        package var dropout: Float?
         /// The length of a training row; nil for the model's context, but at most 1,024.
         package var rowLength: Int?
         /// Trains a LoRA adapter instead of the whole model.
@@ -221,7 +222,7 @@ package struct Finetuning {
         _ preparing: (_ share: Double) -> Void
     ) throws -> (Trainer, LoRAAdapter?) {
         var configuration = base.configuration
-        configuration.dropout = settings.dropout
+        configuration.dropout = settings.dropout ?? (settings.preferences == nil ? configuration.dropout : 0)
         var list = ParameterList(lora: settings.lora)
         let model = GPT(configuration, in: &list)
         guard let lora = settings.lora else {

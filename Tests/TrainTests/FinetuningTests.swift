@@ -34,9 +34,10 @@ import Train
 
     /// Writes `base.h5`, a model trained on sums.
     @discardableResult
-    private func base(steps: Int = 0) throws -> String {
+    private func base(steps: Int = 0, dropout: Float = 0) throws -> String {
         let processor = try Processor(threads: 2)
-        let configuration = GPTConfiguration(layers: 1, heads: 2, width: 32, context: 48, vocabulary: Self.vocabulary.count)
+        var configuration = GPTConfiguration(layers: 1, heads: 2, width: 32, context: 48, vocabulary: Self.vocabulary.count)
+        configuration.dropout = dropout
         let trainer = Trainer(configuration, on: processor, precision: .float32, seed: 5)
         if steps > 0 {
             var plan = TrainingPlan()
@@ -172,7 +173,7 @@ import Train
         expectSame(
             parameters.frozenValues.read { span in span.indices.map { span[$0] } },
             trainer.parameters.frozenValues.read { span in span.indices.map { span[$0] } }, "frozen weights")
-        #expect(model.configuration == trainer.model.configuration && model.configuration.dropout == 0.1)
+        #expect(model.configuration == trainer.model.configuration && model.configuration.dropout == 0)
     }
 
     @Test(arguments: Kind.allCases) func `the evaluation before the first step is that of the base, which can be the best`(
@@ -223,6 +224,19 @@ import Train
     private func errorMessage(_ settings: Finetuning.Settings) -> String {
         do { _ = try finetuning(settings, in: "refused") } catch { return "\(error)".replacing(folder.path, with: "folder") }
         return "accepted"
+    }
+
+    /// Dropout in a model that was trained without it doubles the loss and keeps an adapter from learning.
+    @Test(arguments: [0, 0.25] as [Float])
+    func `dropout is that of the base unless it is set, and preferences have none`(dropout: Float) throws {
+        try base(dropout: dropout)
+        func rate(_ settings: Finetuning.Settings, in name: String) throws -> Float {
+            try finetuning(settings, in: name).run.trainer.model.configuration.dropout
+        }
+        var settings = settings(.plain, steps: 1)
+        #expect(try rate(settings, in: "default") == dropout)
+        settings.dropout = 0.5
+        #expect(try rate(settings, in: "set") == 0.5)
     }
 
     @Test func `fewer than ten chats are refused unless the minimum is lower`() throws {

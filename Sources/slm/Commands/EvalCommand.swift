@@ -58,7 +58,7 @@ extension Command {
                 OptionGroup("Machine", [
                     .option("base", \.base, value: "CHECKPOINT", "Take the base model of a LoRA adapter from this file.",
                             default: "the path stored in the adapter"),
-                    .option("dtype", \.dtype, "Compute matmuls in this data type; int8 and int4 quantize the weights first."),
+                    .option("dtype", \.dtype, "Compute matmuls in this data type; int8, int6 and int4 quantize the weights first."),
                     .option("batch", \.batch, in: 1...65_536, "Evaluate N sequences at once.", default: "what fits the cache"),
                 ] + EvalOptions.machineOptions),
             ],

@@ -103,7 +103,7 @@ extension FinetuneOptions {
             preferenceGroup,
             scheduleGroup,
             OptionGroup("Model", [
-                .option("dropout", \.dropout, in: 0...0.99, "Set the dropout rate.", default: "0.1; 0 with --preferences"),
+                .option("dropout", \.dropout, in: 0...0.99, "Set the dropout rate.", default: "the base's; 0 with --preferences"),
                 .option("context", \.context, value: "N", in: 16...1_048_576, "Train on rows of N tokens, at most the model's context.",
                         default: "1,024, or the model's context"),
             ]),
@@ -154,7 +154,7 @@ extension FinetuneOptions {
             settings.replay = replay
             settings.replayShare = replayShare ?? settings.replayShare
             settings.preferences = try preferenceSettings
-            settings.dropout = dropout.map { Float($0) } ?? (settings.preferences == nil ? settings.dropout : 0)
+            settings.dropout = dropout.map { Float($0) }
             settings.rowLength = context
             settings.lora = try loraConfiguration
             settings.usesPiSSA = loraInit == .pissa

@@ -74,7 +74,7 @@ extension Command {
                     .option("base", \.base, value: "CHECKPOINT", "Take the base model of LoRA adapters from this file.",
                             default: "the path stored in the adapter"),
                     .option("background", \.background, "Compute only while no other program wants the CPU, at idle priority."),
-                    .option("dtype", \.dtype, "Compute matmuls in this data type; int8 and int4 quantize the weights first."),
+                    .option("dtype", \.dtype, "Compute matmuls in this data type; int8, int6 and int4 quantize the weights first."),
                 ] + GateOptions.machineOptions),
             ],
             examples: ["slm gate checkpoints/tuned/best.h5 --against checkpoints/first/best.h5 --data held-out.jsonl --replay general.txt"]
