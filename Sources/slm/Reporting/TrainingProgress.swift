@@ -1,4 +1,5 @@
 import Distributed
+import Model
 import Report
 import Train
 
@@ -7,6 +8,7 @@ final class TrainingProgress {
     private let run: TrainingRun
     private let progress: ProgressBar
     private var smoothedLoss: Float?
+    private var rise = LossRise()
     private var first: TrainingState?
     /// For other ranks, since the first step.
     private var waitedSeconds = 0.0
@@ -21,6 +23,11 @@ final class TrainingProgress {
         case .step(let report, _, let state):
             // Over the last ten steps or so: the loss of one batch is noisy.
             smoothedLoss = smoothedLoss.map { 0.9 * $0 + 0.1 * report.loss } ?? report.loss
+            if let loss = rise.step(Double(report.loss)), let start = rise.start {
+                clear()
+                printNote("the training loss has risen to \(loss.fixed(3)), from \(start.fixed(3)) at the start. "
+                    + "Try a lower --lr\(run.trainer.model.configuration.dropout > 0 ? ", or --dropout 0" : "").")
+            }
             if first == nil { first = state } else { waitedSeconds += report.waitedSeconds ?? 0 }
             progress.show(
                 fraction: run.progress,
@@ -30,6 +37,7 @@ final class TrainingProgress {
             printNote("skipped step \(step): its loss or gradient is not finite.")
         case .evaluated(let training, let validation, let replay, let isBest, let state):
             clear()
+            if training.targets > 0, training.preferences == nil { rise.evaluated(training.loss) }
             let step = "\(state.step)".leftPadded(to: 6)
             let time = clockText(state.seconds).leftPadded(to: 7)
             if let preferences = training.preferences {
