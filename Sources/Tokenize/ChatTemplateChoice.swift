@@ -57,22 +57,23 @@ package enum ChatTemplateChoice: Sendable, Equatable {
         case .file(let path):
             let source: String
             do throws(FileError) { source = String(decoding: try InputFile.contents(of: path), as: UTF8.self) } catch {
-                throw .malformed(
-                    path: path, location: nil, expected: "one of \(Self.names.joined(separator: ", ")), or a file with a Jinja template",
-                    found: "no such name, and: \(error)")
+                let names = Self.names.joined(separator: ", ")
+                throw .unsupported(
+                    path: path, what: "no such chat template, and no file that can be read",
+                    advice: "Choose one of \(names), or a file with a Jinja template.")
             }
             if let own = ChatTemplate(jinja: source) { return try Self.own(own).template(for: tokenizer) }
             var template = JinjaChatTemplate(source)
             template.tokens = Self.tokens(of: vocabulary, other)
-            do throws(TokenizeError) {
-                if let text = try JinjaChatRenderer(template, for: tokenizer, clock: { .now }).textAfterAnswers {
-                    throw TokenizeError.chatTemplate(
-                        text.isEmpty ? "it writes nothing after an answer, so that no answer would end. Write {{ eos_token }} there"
-                            : "it writes '\(text.replacing("\n", with: "\\n"))' after an answer, which is no special token of this "
-                                + "vocabulary, so that no answer would end. Write {{ eos_token }} there")
-                }
-            } catch .chatTemplate(let reason) {
-                throw .malformed(path: path, location: nil, expected: "a chat template for this vocabulary", found: reason)
+            let renderer: JinjaChatRenderer
+            do throws(TokenizeError) { renderer = try JinjaChatRenderer(template, for: tokenizer, clock: { .now }) } catch {
+                throw .unsupported(path: path, what: "the template cannot be used", advice: error.description)
+            }
+            if let text = renderer.textAfterAnswers {
+                throw .malformed(
+                    path: path, location: nil,
+                    expected: "a special token of the vocabulary after an answer, such as {{ eos_token }}, which ends it",
+                    found: text.isEmpty ? "nothing" : "'\(text.replacing("\n", with: "\\n"))'")
             }
             return .jinja(template)
         }
