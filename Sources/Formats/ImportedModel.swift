@@ -1,7 +1,7 @@
 package import Checkpoint
 import Files
 package import Kernels
-import Tokenize
+package import Tokenize
 
 /// A model read from another program's files: a Hugging Face folder, a GGUF file, or nanoGPT's .pt.
 ///
@@ -17,8 +17,13 @@ package struct ImportedModel {
     /// A model whose own tokenizer cannot be read is imported without it: its weights can still be benchmarked, or used with another
     /// tokenizer.
     ///
-    /// - Parameter heads: the number of heads of a .pt that does not contain it.
-    package init(reading path: String, heads: Int? = nil, tokenizer: TokenizerSource = .included, on processor: Processor) throws {
+    /// - Parameters:
+    ///   - heads: The number of heads of a .pt that does not contain it.
+    ///   - chatTemplate: Replaces the chat template of the model.
+    package init(
+        reading path: String, heads: Int? = nil, tokenizer: TokenizerSource = .included, chatTemplate: ChatTemplateChoice? = nil,
+        on processor: Processor
+    ) throws {
         switch tokenizer {
         case .included:
             do { checkpoint = try Self.read(path, heads, hasTokenizer: true, processor) } catch {
@@ -31,8 +36,9 @@ package struct ImportedModel {
         case .vocabulary(let vocabulary):
             checkpoint = try Self.read(path, heads, hasTokenizer: false, processor)
             try checkpoint.setVocabulary(vocabulary, ofModelAt: path)
-            checkpoint.chatTemplate = ChatTemplate.supported(by: vocabulary).first
+            checkpoint.assumeChatTemplate(for: vocabulary)
         }
+        if let chatTemplate { try checkpoint.replaceChatTemplate(by: chatTemplate) }
     }
 
     private static func read(_ path: String, _ heads: Int?, hasTokenizer: Bool, _ processor: Processor) throws -> Checkpoint {

@@ -3,6 +3,7 @@ package import Checkpoint
 import Files
 package import Kernels
 package import Model
+package import Tokenize
 
 /// A model on this machine in any format that slm computes with: a checkpoint, a LoRA adapter with its base model, a Hugging Face folder,
 /// or a GGUF file. Commands open models with it.
@@ -19,9 +20,12 @@ package struct ModelFile {
     package let base: Checkpoint
     private let checks: [ChecksumCheck]
 
-    /// - Parameter base: the base model of a LoRA adapter, if it is not at the path that the adapter names.
-    package init(_ path: String, base basePath: String? = nil) throws {
-        let (checkpoint, check) = try Self.open(path)
+    /// - Parameters:
+    ///   - basePath: the base model of a LoRA adapter, if it is not at the path that the adapter names.
+    ///   - chatTemplate: replaces the chat template of the model.
+    package init(_ path: String, base basePath: String? = nil, chatTemplate: ChatTemplateChoice? = nil) throws {
+        var (checkpoint, check) = try Self.open(path)
+        if let chatTemplate { try checkpoint.replaceChatTemplate(by: chatTemplate) }
         self.checkpoint = checkpoint
         guard checkpoint.adapter != nil else {
             base = checkpoint

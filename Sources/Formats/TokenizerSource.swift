@@ -40,6 +40,22 @@ extension ChatTemplate {
     }
 }
 
+extension Checkpoint {
+    /// Sets the first of slm's own chat templates that the vocabulary has the tokens for. Role tokens show that the model was trained with
+    /// theirs.
+    mutating func assumeChatTemplate(for vocabulary: Vocabulary) {
+        chatTemplate = ChatTemplate.supported(by: vocabulary).first
+        isChatTemplateAssumed = chatTemplate == .humanAssistant
+    }
+
+    /// Replaces the chat template by one that a user has chosen.
+    package mutating func replaceChatTemplate(by choice: ChatTemplateChoice) throws {
+        chatTemplate = try choice.template(for: Tokenizer(vocabulary()), replacing: chatTemplate)
+        chatTemplateError = nil
+        isChatTemplateAssumed = false
+    }
+}
+
 // Errors that concern only the tokenizer: the model can be imported without it.
 
 extension GGUFError {

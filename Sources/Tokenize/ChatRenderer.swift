@@ -19,6 +19,9 @@ package struct ChatRenderer: Sendable {
     private let userPrefix: [TokenID]
     private let assistantPrefix: [TokenID]
     private let systemPrefix: [TokenID]?
+    /// The labels at the beginning of a text, which get the space that SentencePiece prepends.
+    private let firstUserPrefix: [TokenID]
+    private let firstAssistantPrefix: [TokenID]
     /// The tokens after each message, and after a conversation.
     private let messageEnd: [TokenID]
     private let conversationEnd: [TokenID]
@@ -38,6 +41,8 @@ package struct ChatRenderer: Sendable {
             stopTokens = renderer.stopTokens
             userPrefix = []
             assistantPrefix = []
+            firstUserPrefix = []
+            firstAssistantPrefix = []
             systemPrefix = nil
             messageEnd = []
             conversationEnd = []
@@ -58,13 +63,18 @@ package struct ChatRenderer: Sendable {
             systemPrefix = tokenizer.vocabulary.specialTokenID("<|system|>").map { [$0] }
             messageEnd = []
             stopTokens = userPrefix + conversationEnd
+            firstUserPrefix = userPrefix
+            firstAssistantPrefix = assistantPrefix
         case .humanAssistant:
-            userPrefix = try tokenizer.ids(of: "Human:")
-            assistantPrefix = try tokenizer.ids(of: "Assistant:")
+            let labels = (user: Array("Human:".utf8), assistant: Array("Assistant:".utf8))
+            firstUserPrefix = try tokenizer.ids(of: labels.user)
+            firstAssistantPrefix = try tokenizer.ids(of: labels.assistant)
+            userPrefix = try tokenizer.ids(of: labels.user, from: .insideText)
+            assistantPrefix = try tokenizer.ids(of: labels.assistant, from: .insideText)
             systemPrefix = nil
-            messageEnd = try tokenizer.ids(of: "\n")
+            guard let lineBreak = tokenizer.lineBreakToken else { throw .missingSpecialToken("\\n", template: template.rawValue) }
+            messageEnd = [lineBreak]
             conversationEnd = []
-            guard messageEnd.count == 1 else { throw .missingSpecialToken("\\n", template: template.rawValue) }
             stopTokens = messageEnd
         case .jinja: preconditionFailure("rendered above")
         }
@@ -112,8 +122,9 @@ package struct ChatRenderer: Sendable {
         if let jinja { return try jinja.append(promptOf: history, tools: tools, with: &encoder, to: &chat) }
         let start = chat.ids.count
         _ = try append(history, maxTokens: .max, with: &encoder, to: &chat)
-        if chat.ids.count == start { chat.turns.append(.init(start, .preamble)) }
-        chat.ids += assistantPrefix
+        let isFirst = chat.ids.count == start
+        if isFirst { chat.turns.append(.init(start, .preamble)) }
+        chat.ids += isFirst ? firstAssistantPrefix : assistantPrefix
     }
 
     private func append(
@@ -130,7 +141,7 @@ package struct ChatRenderer: Sendable {
             case .assistant? where template == .humanAssistant || role != .user: chat.turns.append(.init(chat.ids.count, .user))
             default: break
             }
-            chat.ids += prefix(of: message.role)
+            chat.ids += prefix(of: message.role, isFirst: chat.ids.count == start)
             // A user prefix after the assistant's turn already belongs to the user.
             if chat.turns.last?.role != role { chat.turns.append(.init(chat.ids.count, role)) }
             let textStart = chat.ids.count
@@ -151,11 +162,12 @@ package struct ChatRenderer: Sendable {
         return true
     }
 
-    private func prefix(of role: Conversation.Role) -> [TokenID] {
-        switch role {
-        case .assistant: assistantPrefix
-        case .system: systemPrefix ?? userPrefix
-        case .user, .tool: userPrefix
+    private func prefix(of role: Conversation.Role, isFirst: Bool) -> [TokenID] {
+        let user = isFirst ? firstUserPrefix : userPrefix
+        return switch role {
+        case .assistant: isFirst ? firstAssistantPrefix : assistantPrefix
+        case .system: systemPrefix ?? user
+        case .user, .tool: user
         }
     }
 
@@ -168,7 +180,7 @@ package struct ChatRenderer: Sendable {
     private func encode(_ text: [UInt8], with encoder: inout Encoder, into ids: inout [TokenID]) throws(TokenizeError) {
         switch template {
         case .specialTokens: try encoder.encode(text.span, into: &ids)
-        case .humanAssistant: try encoder.encode(([UInt8(ascii: " ")] + text).span, into: &ids)
+        case .humanAssistant: try encoder.encode(([UInt8(ascii: " ")] + text).span, from: .insideText, into: &ids)
         case .jinja: preconditionFailure("rendered by JinjaChatRenderer")
         }
     }

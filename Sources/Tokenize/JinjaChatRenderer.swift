@@ -154,6 +154,10 @@ struct JinjaChatRenderer: Sendable {
         return result
     }
 
+    /// What follows an answer, if it has no special token, so that nothing would end the answers of a model that is trained with the
+    /// template; nil if it has one.
+    var textAfterAnswers: String? { turns.end == nil ? String(decoding: turns.closing, as: UTF8.self) : nil }
+
     // MARK: Tokens
 
     /// Appends a prompt: a conversation up to where the assistant's answer starts.

@@ -37,6 +37,12 @@ extension ChatTemplate {
 }
 
 extension ChatTemplate {
+    /// A text that tells templates apart.
+    package var identity: String {
+        guard case .jinja(let template) = self else { return rawValue }
+        return "\(rawValue) \(template.settingsJSON) \(template.source)"
+    }
+
     /// The special token that a variable of a Jinja template names.
     package func tokenID(_ name: String, in vocabulary: Vocabulary) -> TokenID? {
         guard case .jinja(let template) = self, let text = template.tokens[name] else { return nil }

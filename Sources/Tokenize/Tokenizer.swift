@@ -79,10 +79,20 @@ package struct Tokenizer: Sendable {
         try ids(of: Array(text.utf8), specialTokens: specialTokens)
     }
 
-    package func ids(of text: [UInt8], specialTokens: SpecialTokenHandling = .asText) throws(TokenizeError) -> [TokenID] {
+    package func ids(
+        of text: [UInt8], specialTokens: SpecialTokenHandling = .asText, from beginning: Encoder.Beginning = .ofText
+    ) throws(TokenizeError) -> [TokenID] {
         var encoder = try Encoder(self, cacheBits: 0), ids: [TokenID] = []
-        try encoder.encode(text.span, specialTokens: specialTokens, into: &ids)
+        try encoder.encode(text.span, specialTokens: specialTokens, from: beginning, into: &ids)
         return ids
+    }
+
+    /// The token of a line break inside a text, in a SentencePiece vocabulary often the byte token `<0x0A>`. nil if it has none.
+    package var lineBreakToken: TokenID? {
+        guard let ids = try? ids(of: [10], from: .insideText), ids.count == 1, vocabulary.tokens[Int(ids[0])].elementsEqual([10]) else {
+            return nil
+        }
+        return ids[0]
     }
 
     /// The IDs of a text that a model completes: with the tokens that begin every text, such as `<s>`.

@@ -39,6 +39,8 @@ package struct Finetuning {
         package var preferences: PreferenceSettings?
         /// Skips and counts malformed chats instead of throwing.
         package var skipsBad = false
+        /// Replaces the chat template of the base, or of the adapter to train further.
+        package var chatTemplate: ChatTemplateChoice?
 
         package init(data: [String]) { self.data = data }
 
@@ -71,7 +73,7 @@ package struct Finetuning {
         over ranks: RankGroup? = nil, clock: () -> Double = { 0 }, preparing: (_ share: Double) -> Void = { _ in },
         scoring: (_ share: Double) -> Void = { _ in }
     ) throws {
-        let file = try ModelFile(path), base = file.checkpoint
+        let file = try ModelFile(path, chatTemplate: settings.chatTemplate), base = file.checkpoint
         try file.verify()
         var settings = settings
         if let adapter {
@@ -80,7 +82,7 @@ package struct Finetuning {
             settings.usesPiSSA = false
         }
         if base.adapter != nil { throw TrainingError.adapterAsBase(path: path) }
-        let vocabulary = try FinetuningVocabulary(base)
+        let vocabulary = try FinetuningVocabulary(base, settings.chatTemplate == nil ? adapter?.chatTemplate : nil)
         let context = settings.rowLength(of: base.configuration)
         let preferences = try settings.preferences.map {
             try FinetuningPreferences($0, settings.data, vocabulary, context: context, skipsBad: settings.skipsBad)

@@ -4,18 +4,24 @@ import Distributed
 import Files
 package import Kernels
 import Model
-import Tokenize
+package import Tokenize
 
 /// The vocabulary and chat template of a fine-tuning run, from its base model.
 struct FinetuningVocabulary {
     let vocabulary: Vocabulary
     let chatTemplate: ChatTemplate
 
-    init(_ checkpoint: Checkpoint) throws {
+    /// - Parameter adapterTemplate: The chat template of the adapter to train further.
+    init(_ checkpoint: Checkpoint, _ adapterTemplate: ChatTemplate? = nil) throws {
         vocabulary = try checkpoint.vocabulary()
-        // A base without a chat template gets one that its vocabulary can encode.
-        chatTemplate = checkpoint.chatTemplate
-            ?? (vocabulary.specialTokenID("<|assistant|>") == nil ? .humanAssistant : .specialTokens)
+        chatTemplate = adapterTemplate ?? checkpoint.chatTemplate ?? .assumed(for: vocabulary)
+    }
+}
+
+extension ChatTemplate {
+    /// The chat template of a base that has none: one that its vocabulary can encode.
+    package static func assumed(for vocabulary: Vocabulary) -> ChatTemplate {
+        vocabulary.specialTokenID("<|assistant|>") == nil ? .humanAssistant : .specialTokens
     }
 }
 

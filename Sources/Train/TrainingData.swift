@@ -104,7 +104,7 @@ package struct TrainingData: Sendable {
 
     private static func recipe(_ source: Source, _ vocabulary: Vocabulary, _ template: ChatTemplate, version: String) -> String {
         """
-        tokens, format \(TokenMeta.version), slm \(version), vocabulary \(vocabulary.fingerprint), template \(template.rawValue), \
+        tokens, format \(TokenMeta.version), slm \(version), vocabulary \(vocabulary.fingerprint), template \(template.identity), \
         validation share \(source.validationShare), validation files \(source.validation.count)\
         \(source.skipsBad ? ", malformed lines skipped" : "")
         """

@@ -53,6 +53,25 @@ import Tokenize
         #expect(chat.bytes.user == 5 && chat.bytes.assistant == 6)
     }
 
+    /// Llama 2 spells a line break with the byte token <0x0A>, and prepends a space to a text, but not to each of its parts.
+    @Test func `human-assistant has the tokens of the whole text in a SentencePiece vocabulary with byte tokens`() throws {
+        for prefix in Vocabulary.PrefixSpace.allCases {
+            let tokenizer = try Tokenizer(VocabularyFixtures.sentencePiece(prefix)), lineBreak = tokenizer.vocabulary.byteTokens[10]
+            let renderer = try ChatRenderer(.humanAssistant, for: tokenizer)
+            #expect(renderer.stopTokens == [lineBreak])
+            var encoder = try Encoder(tokenizer), chat = ChatTokens(), prompt = ChatTokens()
+            try renderer.append(Conversation([.init(.user, "the end"), .init(.assistant, "the other")]), with: &encoder, to: &chat)
+            #expect(chat.ids == (try tokenizer.ids(of: "Human: the end\nAssistant: the other\n")), "\(prefix)")
+            #expect(chat.ids.count { $0 == lineBreak } == 2)
+            #expect(chat.ranges(of: .assistant).map { chat.ids[$0].last } == [lineBreak])
+            try renderer.append(promptOf: [.init(.user, "the end")], with: &encoder, to: &prompt)
+            #expect(prompt.ids == (try tokenizer.ids(of: "Human: the end\nAssistant:")), "\(prefix)")
+            prompt = ChatTokens()
+            try renderer.append(promptOf: [], with: &encoder, to: &prompt)
+            #expect(prompt.ids == (try tokenizer.ids(of: "Assistant:")), "\(prefix)")
+        }
+    }
+
     @Test(arguments: ChatTemplate.allCases) func `earlier answers that are context are the user's, and the text is the same`(
         template: ChatTemplate
     ) throws {

@@ -205,14 +205,14 @@ extension GGUFHeader {
 
     /// llama.cpp stops at `eos`, the end of a conversation, and at `eot`, the end of a turn. GPT-2 has one token for begin and end.
     private mutating func addSpecialTokens(of vocabulary: Vocabulary, _ chatTemplate: ChatTemplate?) {
-        let lineBreak = vocabulary.tokens.indices.first { vocabulary.tokens[$0].elementsEqual([10]) }.map { TokenID($0) }
+        let lineBreak = chatTemplate == .humanAssistant ? (try? Tokenizer(vocabulary))?.lineBreakToken : nil
         let turnEnd = switch chatTemplate {
         case .specialTokens?: vocabulary.specialTokenID("<|user|>")
         case .humanAssistant?: lineBreak
         case .jinja?: (try? chatTemplate.map { try ChatRenderer($0, for: Tokenizer(vocabulary)) })??.stopTokens.first
         case nil: TokenID?.none
         }
-        let end = vocabulary.endOfTextToken ?? (chatTemplate == .humanAssistant ? lineBreak : nil)
+        let end = vocabulary.endOfTextToken ?? lineBreak
         let beginning = vocabulary.textPrefix.first ?? vocabulary.beginOfTextToken ?? end
         func named(_ name: String) -> TokenID? { chatTemplate?.tokenID(name, in: vocabulary) }
         let roles = [

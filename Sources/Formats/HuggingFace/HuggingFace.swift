@@ -69,7 +69,7 @@ package enum HuggingFace {
             }
         }
         guard let source else {
-            checkpoint.chatTemplate = ChatTemplate.supported(by: vocabulary).first
+            checkpoint.assumeChatTemplate(for: vocabulary)
             return
         }
         var imported = ImportedChatTemplate(source)

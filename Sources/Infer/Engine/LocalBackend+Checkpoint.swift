@@ -2,7 +2,7 @@ package import Checkpoint
 import Formats
 package import Kernels
 import Model
-import Tokenize
+package import Tokenize
 
 /// The precision of weights and the processor that are the fastest on this machine.
 package struct TunedInference: Sendable {
@@ -24,6 +24,7 @@ extension LocalBackend {
     ///   - base: The base model of a LoRA adapter, if it is not at the path that the adapter names.
     ///   - adapters: LoRA adapters of the model to load with it: see ``LocalBackend/adapters``.
     ///   - context: The most tokens of a prompt and its answer, if it is fewer than the model's context.
+    ///   - chatTemplate: Replaces the chat template of the model, and of adapters of PEFT, which have none of their own.
     ///   - tuned: What to use for weights that are not quantized, if the option is `auto`.
     ///   - makeProcessor: Runs on the thread that will run the model.
     package convenience init(
@@ -32,13 +33,14 @@ extension LocalBackend {
         adapters: [AdapterFile] = [],
         _ option: PrecisionOption = .auto,
         context: Int? = nil,
+        chatTemplate: ChatTemplateChoice? = nil,
         limits: Limits = .init(),
         tuned: TunedInference? = nil,
         on makeProcessor: @escaping @Sendable () throws -> Processor
     ) throws {
         try self.init(limits: limits) {
             Processor.returnLargeBlocks()
-            let file = try ModelFile(path, base: base), stored = file.storedPrecision
+            let file = try ModelFile(path, base: base, chatTemplate: chatTemplate), stored = file.storedPrecision
             let tuned = option == .auto && stored == nil ? tuned : nil
             let processor = try tuned?.makeProcessor() ?? makeProcessor()
             let precision = tuned?.precision ?? option.precision(on: processor, stored: stored)
@@ -68,5 +70,6 @@ extension ModelInfo {
         let most = checkpoint.configuration.context
         self.init(name: name, context: min(context ?? most, most), tokenizer, renderer, checkpoint.servingDefaults)
         templateError = checkpoint.chatTemplateError
+        isTemplateAssumed = checkpoint.isChatTemplateAssumed
     }
 }

@@ -14,6 +14,8 @@ package struct ModelInfo: Sendable {
     package let servingDefaults: ServingDefaults
     /// Why there is no renderer, if the model has a chat template.
     package internal(set) var templateError: String?
+    /// Whether the model has no chat template, and one of slm's own is used.
+    package internal(set) var isTemplateAssumed = false
     /// The LoRA adapters that are loaded with the model.
     package internal(set) var adapters: [ModelInfo] = []
 

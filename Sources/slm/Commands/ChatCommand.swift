@@ -27,7 +27,7 @@ extension Command {
 extension ChatOptions {
     fileprivate func run() throws {
         let environment = SLM.environmentVariables()
-        let backend = try openBackend(for: "chat", environment: environment)
+        let backend = try openBackend(for: "chat", chats: true, environment: environment)
         let config = try generation.sampling.config(backend.samplingDefaults)
         let session = ChatSession(config: config, system: generation.system, policy: generation.policy)
         var chat = ChatLoop(backend, session, ChatScreen(environment: environment))

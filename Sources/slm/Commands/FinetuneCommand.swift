@@ -49,7 +49,7 @@ struct FinetuneCommand {
             throw UsageError("slm finetune: expected a model to fine-tune: slm finetune CHECKPOINT --data FILE.")
         }
         if options.data.isEmpty, options.estimate != .memory { throw UsageError("slm finetune: expected chats to train on: --data FILE.") }
-        let checkpoint = try ModelFile(base).checkpoint
+        let checkpoint = try ModelFile(base, chatTemplate: options.chatTemplate).checkpoint
         var configuration = checkpoint.configuration
         let (processor, machine) = try options.estimate == .memory
             ? options.untunedMachine : options.machine(resuming: nil, width: configuration.width, recomputing: options.recompute)
@@ -85,6 +85,7 @@ struct FinetuneCommand {
             memory,
             for: configuration,
             advice: settings.lora == nil ? "Train a LoRA adapter: --lora 16." : "Use a smaller --lora.")
+        if !options.quiet, adapter?.chatTemplate == nil { try printTemplateNote(base, of: checkpoint) }
         let isVisible = !options.quiet && !options.json
         let initialization = ProgressBar("initializing LoRA (PiSSA)", isVisible: isVisible)
         let scoring = ProgressBar("scoring the answers with the reference model", isVisible: isVisible)

@@ -3,6 +3,7 @@ import Checkpoint
 import Files
 import Kernels
 import Model
+import Tokenize
 import Train
 
 struct FinetuneOptions: RunOptions {
@@ -50,6 +51,7 @@ struct FinetuneOptions: RunOptions {
     var beta2: Double?
     var clip: Double?
     var skipsBad = false
+    var chatTemplate: ChatTemplateChoice?
     var lossScope: LossScope?
     var evaluateEvery: Int?
     var evaluationTokens: Int?
@@ -87,6 +89,7 @@ extension FinetuneOptions {
                 .option("replay-share", \.replayShare, in: 0.01...0.9, "Take this share of each batch from the --replay chats.",
                         default: "0.2"),
                 .option("force", \.force, "Accept fewer than 10 chats."),
+                .chatTemplate(\.chatTemplate, "Render the chats with this chat template, or with a Jinja file."),
             ] + dataOptions),
             OptionGroup("LoRA adapter", [
                 .option("lora-alpha", \.loraAlpha, in: 0.001...1e6, "Scale the adapter by X / rank.", default: "the rank"),
@@ -163,6 +166,7 @@ extension FinetuneOptions {
             settings.warmup = warmup
             if force { settings.minimumChats = 1 }
             settings.skipsBad = skipsBad
+            settings.chatTemplate = chatTemplate
             return settings
         }
     }
@@ -226,6 +230,7 @@ extension FinetuneOptions {
             ("--lora-init", loraInit?.rawValue, stored.adapter?.principals.count ?? 0 > 0 ? "pissa" : "plain"),
         ]
         settings += preferenceChecks(try stored.finetuningPreferences)
+        if let chatTemplate { try stored.check(chatTemplate) }
         // The base model of an adapter may have moved; that of a whole model is needed no more.
         if let base, shape == nil, case .text(let path)? = stored.training["finetune/base"] {
             settings.append(("--base", try relative([base]), path))

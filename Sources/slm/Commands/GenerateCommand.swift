@@ -75,7 +75,8 @@ private struct GenerateCommand {
     }
 
     func run() throws {
-        let backend = try options.openBackend(for: "generate", environment: SLM.environmentVariables())
+        let backend = try options.openBackend(
+            for: "generate", chats: options.user != nil || options.chat, environment: SLM.environmentVariables())
         let config = try options.generation.sampling.config(backend.samplingDefaults)
         guard let path = options.prompts else { return try stream(prompt(), config, from: backend) }
         let prompts = try LineBlocks.nonEmptyLines(of: path).map { $0.replacing("\\n", with: "\n") }

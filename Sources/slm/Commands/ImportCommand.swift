@@ -11,6 +11,7 @@ struct ImportOptions {
     var tokenizer: String?
     var heads: Int?
     var base: String?
+    var chatTemplate: ChatTemplateChoice?
     var quiet = false
 }
 
@@ -30,6 +31,7 @@ extension Command {
                     .option("out", \.out, value: "FILE", "Write the checkpoint to FILE.").short("o"),
                     .option("tokenizer", \.tokenizer, value: "TOKENIZER",
                             "Use this tokenizer instead of the model's own; 'none' for none."),
+                    .chatTemplate(\.chatTemplate),
                     .option("heads", \.heads, in: 1...65_536, "Set the number of attention heads of a .pt file that does not contain it."),
                 ]),
                 OptionGroup("Output", [.quiet(\.quiet)]),
@@ -51,7 +53,7 @@ extension ImportOptions {
         }
         if PEFT.isAdapter(source) { return try importAdapter(source, out: out) }
         if base != nil { throw UsageError("slm import: --base: expected a PEFT adapter with adapter_config.json, found '\(source)'.") }
-        let model = try ImportedModel(reading: source, heads: heads, tokenizer: tokenizerSource, on: try Processor())
+        let model = try ImportedModel(reading: source, heads: heads, tokenizer: tokenizerSource, chatTemplate: chatTemplate, on: try Processor())
         try Folder.create(forFileAt: out)
         try model.checkpoint.write(to: out)
         if model.checkpoint.tokenizer == nil {
@@ -63,6 +65,7 @@ extension ImportOptions {
         if let error = model.checkpoint.chatTemplateError {
             printNote("the checkpoint has no chat template, so it can only complete texts: the model's own cannot be rendered: \(error)")
         }
+        if !quiet, model.checkpoint.isChatTemplateAssumed { try printTemplateNote(source, of: model.checkpoint) }
         printLine("\(out): \(ModelSummary(model.checkpoint))")
         if model.checkpoint.chatTemplate != nil {
             printNextStep("Chat with it", "slm chat \(out.shellWord)", unless: quiet)
@@ -79,7 +82,7 @@ extension ImportOptions {
                 + "slm import \(source.shellWord) --base CHECKPOINT --out FILE")
         }
         if tokenizer != nil || heads != nil { throw UsageError("slm import: an adapter has its base model's tokenizer and heads.") }
-        let file = try ModelFile(base), model = file.checkpoint
+        let file = try ModelFile(base, chatTemplate: chatTemplate), model = file.checkpoint
         try file.verify()
         if model.adapter != nil { throw CommandError(description: "\(base): expected a whole model, found a LoRA adapter.") }
         try Folder.create(forFileAt: out)

@@ -346,8 +346,10 @@ struct ServeCommand {
             let own = files.isCommandLine ? try options.model.adapterFiles(for: "serve") : []
             var model = options.model
             if !files.isCommandLine || files.base != nil { model.base = files.base }
+            if !files.isCommandLine { model.chatTemplate = nil }
             let adapters = files.adapters.map { AdapterFile(name: $0.name, path: $0.path) } + own
             let backend = try model.open(checkpoint: files.path, adapters: adapters, limits: limits, on: options, isQuiet: false)
+            if backend.model.isTemplateAssumed { Log.info(.note, templateNote(files.path)) }
             let names = files.adapters.map(\.name) + own.map { "\(files.name):\($0.name)" }
             let adapted = zip(names, backend.adapters).map { ServedModel(name: $0, $1, $1.model) }
             return ServedModel(name: files.name, backend, backend.model, adapters: adapted)

@@ -109,7 +109,8 @@ extension TokenizeOptions {
         // The directory is complete: slm train finds the tokenizer in it. --out may have written the same file before.
         let own = folder + "/tokenizer.json"
         if out == nil || (try? FileStamp(own)) != (try? FileStamp(out ?? own)) { try vocabulary.write(to: own) }
-        var encoder = CorpusEncoder(try Tokenizer(vocabulary), file: "tokenizer.json", template: chatTemplate)
+        let tokenizer = try Tokenizer(vocabulary)
+        var encoder = CorpusEncoder(tokenizer, file: "tokenizer.json", template: try chatTemplate.template(for: tokenizer))
         encoder.format = format
         encoder.seed = UInt64(bitPattern: Int64(seed))
         encoder.validationShare = validationShare

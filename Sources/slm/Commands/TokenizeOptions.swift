@@ -10,7 +10,8 @@ struct TokenizeOptions {
     var out: String?
     var vocabularySize: Int?
     var pattern: String?
-    var specialTokens = "<|user|>,<|assistant|>,<|eos|>,<|pad|>"
+    /// nil for those of the chat template.
+    var specialTokens: String?
     var specialsLast = false
     var minCount = 2
     var maxTokenLength: Int?
@@ -18,7 +19,7 @@ struct TokenizeOptions {
     var tokens: String?
     var validation: [String] = []
     var validationShare = 0.1
-    var chatTemplate = ChatTemplate.specialTokens
+    var chatTemplate = ChatTemplateChoice.own(.specialTokens)
     var maxLength: Int?
     var shardSize: Int?
     var seed = 1
@@ -44,7 +45,13 @@ struct TokenizeOptions {
     }
 }
 
-extension ChatTemplate: OptionValue {}
+extension ChatTemplateChoice: OptionValue {
+    init?(optionText: String) { self.init(optionText) }
+    var optionText: String { text }
+    static var metavariable: String { "NAME|FILE" }
+    static var choices: [String] { names }
+    static var expectation: String { "one of \(names.joined(separator: ", ")), or a file with a Jinja template" }
+}
 extension ChatFileFormat: OptionValue {
     static var metavariable: String { "FORMAT" }
 }
@@ -94,7 +101,10 @@ extension TokenizeOptions {
         ]
     }
 
-    static var specials: Option { .option("specials", \.specialTokens, value: "TOKENS", "Add these special tokens, separated by commas.") }
+    static var specials: Option {
+        .option("specials", \.specialTokens, value: "TOKENS", "Add these special tokens, separated by commas.",
+                default: ChatTemplateChoice.own(.specialTokens).specialTokens.joined(separator: ","))
+    }
     static var specialsLast: Option { .option("specials-last", \.specialsLast, "Give special tokens the last ids instead of the first.") }
 
     static var corpusOptions: [Option] {
@@ -103,7 +113,7 @@ extension TokenizeOptions {
                 .excluding("validation"),
             .option("val-share", \.validationShare, in: 0...1, "Write this share of the conversations to val.bin.")
                 .excluding("validation"),
-            .option("chat-template", \.chatTemplate, "Render conversations with this chat template.").alias("form"),
+            .option("chat-template", \.chatTemplate, "Render conversations with this chat template, or with a Jinja file.").alias("form"),
             .option("max-length", \.maxLength, in: 1...1_000_000_000, "Cut conversations after N tokens."),
             .option("shard-size", \.shardSize, in: 1...1_000_000_000_000,
                     "Write at most N tokens per file: train-00001-of-00016.bin, …", default: "one file"),
@@ -129,7 +139,7 @@ extension TokenizeOptions {
     static var outputOptions: [Option] { [.quiet(\.quiet), .json(\.json)] }
 
     var preTokenizationPattern: PreTokenizationPattern { PreTokenizationPattern(named: pattern ?? "gpt2") }
-    var specialTexts: [String] { specialTokens.split(separator: ",").map(String.init) }
+    var specialTexts: [String] { specialTokens?.split(separator: ",").map(String.init) ?? chatTemplate.specialTokens }
 
     /// The tokenizer of `--tokenizer`.
     func vocabulary() throws -> Vocabulary {

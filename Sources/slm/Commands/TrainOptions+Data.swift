@@ -26,7 +26,7 @@ extension TrainOptions {
         if source.isPrepared {
             let chatOptions = [
                 vocabularySize == nil ? nil : "--vocab-size", validation.isEmpty ? nil : "--val",
-                validationShare == nil ? nil : "--val-share",
+                validationShare == nil ? nil : "--val-share", chatTemplate == nil ? nil : "--chat-template",
             ]
             if let option = chatOptions.compactMap({ $0 }).first {
                 throw UsageError("slm train: \(option) applies to chats, and \(first) holds token files.")
@@ -35,7 +35,7 @@ extension TrainOptions {
             tokens = try TrainingData(source, vocabulary: vocabulary, on: WorkerPool(threads: 1))
         } else {
             try checkChatOptions()
-            tokens = try tokenizedChats(source, try stored?.vocabulary())
+            tokens = try tokenizedChats(source, stored)
         }
         if case .text(let identity)? = stored?.training["data"], identity != tokens.meta.identity {
             throw TrainingError.otherTokens(found: tokens.meta.identity, expected: identity)
@@ -63,8 +63,9 @@ extension TrainOptions {
         }
     }
 
-    private func tokenizedChats(_ source: TrainingData.Source, _ stored: Vocabulary?) throws -> TrainingData {
+    private func tokenizedChats(_ source: TrainingData.Source, _ stored: Checkpoint?) throws -> TrainingData {
         var tokenize = TokenizeOptions()
+        tokenize.chatTemplate = chatTemplate ?? tokenize.chatTemplate
         tokenize.data = data
         tokenize.validation = validation
         tokenize.threads = threads
@@ -78,11 +79,13 @@ extension TrainOptions {
         }
         let cache = DatasetCache(in: root)
         let vocabulary = try Ranks.firstOnEachMachine {
-            try stored ?? tokenizer.map { try Vocabulary(ofFile: $0) } ?? trainedVocabulary(tokenize, cache)
+            try stored?.vocabulary() ?? tokenizer.map { try Vocabulary(ofFile: $0) } ?? trainedVocabulary(tokenize, cache)
         }
+        if let chatTemplate { try stored?.check(chatTemplate) }
+        let template = try stored?.chatTemplate ?? tokenize.chatTemplate.template(for: Tokenizer(vocabulary))
         return try tokenize.printingProgress { pool, progress in
             try TrainingData(
-                source, vocabulary: vocabulary, template: tokenize.chatTemplate, storage: .cache(cache, version: version),
+                source, vocabulary: vocabulary, template: template, storage: .cache(cache, version: version),
                 over: Ranks.current, on: pool, progress: progress)
         }
     }
@@ -91,7 +94,7 @@ extension TrainOptions {
         var tokenize = tokenize
         let size = try vocabularySize ?? presetConfiguration.vocabulary
         tokenize.vocabularySize = size
-        let recipe = "a vocabulary of \(size), slm \(version), special tokens \(tokenize.specialTokens)"
+        let recipe = "a vocabulary of \(size), slm \(version), special tokens \(tokenize.specialTexts.joined(separator: ","))"
             + (skipsBad ? ", malformed lines skipped" : "")
         let folder = try cache.folder(for: data, recipe: recipe) { part in
             try tokenize.trainVocabulary().write(to: part + "/tokenizer.json")

@@ -1,6 +1,7 @@
 import Autograd
 import Kernels
 import Model
+import Tokenize
 import Train
 
 struct TrainOptions: RunOptions {
@@ -10,6 +11,7 @@ struct TrainOptions: RunOptions {
     var dtype = Precision.auto
     var data: [String] = []
     var tokenizer: String?
+    var chatTemplate: ChatTemplateChoice?
     var out: String?
     /// nil for the default preset.
     var preset: String?
@@ -115,6 +117,7 @@ extension TrainOptions {
             .option("vocab-size", \.vocabularySize, in: 256...100_000_000, "Train a tokenizer with N tokens on the data.",
                     default: "the preset's")
                 .excluding("vocabulary"),
+            .chatTemplate(\.chatTemplate, "Render conversations with this chat template, or with a Jinja file.", default: "markers"),
             .list("val", \.validation, value: "FILE", "Validate on these chats instead of a share of the data.").excluding("validation"),
             .option("val-share", \.validationShare, in: 0...1, "Hold out this share of the conversations for validation.", default: "0.1")
                 .excluding("validation"),

@@ -119,7 +119,9 @@ extension GenerationOptions {
     }
 
     /// Opens the model. Wrong sampling options are reported before it is loaded.
-    func openBackend(for command: String, environment: [String: String]) throws -> any ChatBackend {
+    ///
+    /// - Parameter chats: Whether it will answer chats, so that a template that it lacks is worth a note.
+    func openBackend(for command: String, chats: Bool, environment: [String: String]) throws -> any ChatBackend {
         _ = try generation.sampling.config()
         let model = generation.model, adapters = try model.adapterFiles(for: command)
         if adapters.count > 1 { throw UsageError("slm \(command): --adapter: expected one adapter, found \(adapters.count).") }
@@ -128,6 +130,7 @@ extension GenerationOptions {
         case .checkpoint(let path):
             if model.checkpoint == nil, !quiet { printNote("using \(path), the newest model under checkpoints/.") }
             let backend = try model.open(checkpoint: path, adapters: adapters, on: self, isQuiet: quiet)
+            if chats, !quiet, backend.model.isTemplateAssumed, adapters.isEmpty { printTemplateNote(path) }
             if let adapter = backend.adapters.first { return adapter }
             return backend
         }

@@ -1,6 +1,7 @@
 import Checkpoint
 import Infer
 import Kernels
+import Tokenize
 
 extension PrecisionOption: OptionValue {
     static var metavariable: String { "TYPE" }
@@ -15,6 +16,7 @@ struct ModelOptions {
     var backendModel: String?
     var dtype = PrecisionOption.auto
     var context: Int?
+    var chatTemplate: ChatTemplateChoice?
 
     enum Location {
         case checkpoint(String), url(String)
@@ -36,6 +38,7 @@ struct ModelOptions {
             .option("base", path.appending(path: \.base), value: "CHECKPOINT", "Take the base model of a LoRA adapter from this file.",
                     default: "the path stored in the adapter"),
             .list("adapter", path.appending(path: \.adapters), value: "NAME=FILE", adapterHelp, separator: ","),
+            .chatTemplate(path.appending(path: \.chatTemplate)),
             .option("dtype", path.appending(path: \.dtype), "Store the weights in this data type."),
             .option("context", path.appending(path: \.context), value: "N", in: 16...16_777_216,
                     "Use at most N tokens for a prompt and its answer.", default: "the model's context"),
@@ -57,6 +60,7 @@ struct ModelOptions {
                 throw UsageError("slm \(command): --backend: expected openai:URL, found '\(backend)'.")
             }
             if context != nil { throw UsageError("slm \(command): --context limits a checkpoint, and --backend has a limit of its own.") }
+            if chatTemplate != nil { throw UsageError("slm \(command): --chat-template: a --backend renders chats itself.") }
             return .url(String(backend.dropFirst(7)))
         case (nil, nil):
             guard let path = Checkpoint.newest(under: "checkpoints", where: isAccepted) else {
@@ -77,8 +81,8 @@ struct ModelOptions {
     ) throws -> LocalBackend {
         let tuned = try machine.tunedInference(dtype, isQuiet: isQuiet)
         return try LocalBackend(
-            checkpoint: path, base: base, adapters: adapters, dtype, context: context, limits: limits, tuned: tuned,
-            on: machine.makeProcessor)
+            checkpoint: path, base: base, adapters: adapters, dtype, context: context, chatTemplate: chatTemplate, limits: limits,
+            tuned: tuned, on: machine.makeProcessor)
     }
 
     func open(url: String, environment: [String: String]) throws -> OpenAIBackend {

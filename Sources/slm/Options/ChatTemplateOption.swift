@@ -1,0 +1,39 @@
+import Checkpoint
+import Tokenize
+import Train
+
+extension CommandOption {
+    /// `--chat-template`.
+    static func chatTemplate(
+        _ path: WritableKeyPath<Options, ChatTemplateChoice?>,
+        _ help: String = "Render chats with this chat template, or with a Jinja file.", default defaultText: String = "the model's"
+    ) -> CommandOption {
+        .option("chat-template", path, help, default: defaultText)
+    }
+}
+
+extension Checkpoint {
+    /// Throws if a chosen chat template is not that of the run to resume.
+    func check(_ choice: ChatTemplateChoice) throws {
+        let given = try choice.template(for: Tokenizer(vocabulary()), replacing: chatTemplate)
+        if given != chatTemplate {
+            throw TrainingError.cannotChange(
+                option: "--chat-template", stored: chatTemplate?.rawValue ?? "none", given: choice.text)
+        }
+    }
+}
+
+/// What is printed about a model without a chat template that is to answer chats.
+func templateNote(_ name: String, reason: String? = nil, template: ChatTemplate = .humanAssistant) -> String {
+    let cause = reason.map { "the chat template of \(name) cannot be rendered (\($0))" } ?? "\(name) has no chat template"
+    return "\(cause): its chats are rendered as '\(template.rawValue)'. Choose another with --chat-template NAME or a Jinja file."
+}
+
+func printTemplateNote(_ name: String) { printNote(templateNote(name)) }
+
+/// Prints a note if a model to fine-tune or import has no chat template.
+func printTemplateNote(_ name: String, of checkpoint: Checkpoint) throws {
+    guard checkpoint.chatTemplate == nil || checkpoint.isChatTemplateAssumed else { return }
+    let template = try checkpoint.chatTemplate ?? .assumed(for: checkpoint.vocabulary())
+    printNote(templateNote(name, reason: checkpoint.chatTemplateError, template: template))
+}
