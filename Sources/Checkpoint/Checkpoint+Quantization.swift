@@ -76,8 +76,8 @@ extension Checkpoint {
         return try quantized(to: precision, releasingFile: true, on: processor)
     }
 
-    /// The precision of the matrices that are stored in fewer bits than f32: the smallest of int4, int6 and int8, then bf16. nil if some are
-    /// f32 or f16 and the others bf16, or if there are none.
+    /// The precision of the matrices that are stored in fewer bits than f32: the smallest of int4, int6 and int8, then bf16. nil if some
+    /// are f32 or f16 and the others bf16, or if there are none.
     package var quantizedPrecision: WeightPrecision? {
         let found = Set(quantized.map(\.element.precision))
         if let smallest = [WeightPrecision.int4, .int6, .int8].first(where: found.contains) { return smallest }

@@ -35,6 +35,8 @@ package struct Checkpoint {
     package var chatTemplate: ChatTemplate?
     /// Why the model's own chat template cannot be rendered; nil if it can, or if there is none.
     package var chatTemplateError: String?
+    /// What was left out of another program's files.
+    package var importNotes: [String] = []
     /// Whether the file has no chat template, and `chatTemplate` is one of slm's own that the vocabulary has tokens for.
     package var isChatTemplateAssumed = false
     /// What a run needs to resume: step, seed, settings, an identifier of its data, and further entries of its trainer.

@@ -1,4 +1,5 @@
 import JSON
+package import Tokenize
 
 /// What a checkpoint says about serving its model.
 package struct ServingDefaults: Sendable, Equatable {
@@ -6,18 +7,23 @@ package struct ServingDefaults: Sendable, Equatable {
     package var starterQuestions: [String]
     /// Of the model's author; nil if there are none.
     package var sampling: SamplingDefaults?
+    /// The tokens that end every text, besides those with well-known names: `eos_token_id` of the model's files.
+    package var endTokens: [TokenID]
 
-    package init(starterQuestions: [String] = [], sampling: SamplingDefaults? = nil) {
+    package init(starterQuestions: [String] = [], sampling: SamplingDefaults? = nil, endTokens: [TokenID] = []) {
         self.starterQuestions = starterQuestions
         self.sampling = sampling
+        self.endTokens = endTokens
     }
 }
 
 extension Checkpoint {
     private static var questionsField: String { "starter_questions" }
     private static var samplingField: String { "sampling" }
+    private static var endTokensField: String { "end_tokens" }
 
-    /// Stored with the training state: the questions as one string, one question per line, the sampling settings as JSON.
+    /// Stored with the training state: the questions as one string, one question per line, the sampling settings as JSON, the ids of end
+    /// tokens separated by spaces.
     package var servingDefaults: ServingDefaults {
         get {
             var defaults = ServingDefaults()
@@ -28,9 +34,14 @@ extension Checkpoint {
                 var parser = JSONParser()
                 defaults.sampling = (try? parser.parse(json)).flatMap { SamplingDefaults($0) }
             }
+            if case .text(let ids)? = training[Self.endTokensField] {
+                defaults.endTokens = ids.split(separator: " ").compactMap { TokenID($0) }
+            }
             return defaults
         }
         set {
+            let ids = newValue.endTokens
+            training[Self.endTokensField] = ids.isEmpty ? nil : .text(ids.map(String.init).joined(separator: " "))
             let questions = newValue.starterQuestions
             training[Self.questionsField] = questions.isEmpty ? nil : .text(questions.joined(separator: "\n"))
             training[Self.samplingField] = newValue.sampling.map { sampling in

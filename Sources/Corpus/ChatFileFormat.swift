@@ -1,7 +1,7 @@
 import Files
 import JSON
 
-/// The format of a file of chats. All but plain text have one conversation per line.
+/// The format of a file of chats or texts. All but plain text have one conversation, or one document, per line.
 ///
 ///     ChatFileFormat(rawValue: "tinychat")                         // the value of --format
 package enum ChatFileFormat: String, Sendable, CaseIterable {
@@ -14,6 +14,8 @@ package enum ChatFileFormat: String, Sendable, CaseIterable {
     /// `{"prompt": "Hi", "chosen": "Hello!", "rejected": "What?"}` or `{"prompt": "Hi", "completion": "Hello!", "label": true}`, as for
     /// TRL. Read as chats, only the preferred answers count.
     case preferences
+    /// `{"text": "A document."}`, as data for pretraining is published.
+    case documents
     /// Plain text without roles.
     case text
 
@@ -39,7 +41,8 @@ package enum ChatFileFormat: String, Sendable, CaseIterable {
             if line.first == UInt8(ascii: "{") {
                 if let root = try? parser.parse(block.bytes.span.extracting(range)) {
                     let isExchange = root["messages"] == nil && (root["user"] != nil || root["assistant"] != nil)
-                    found = JSONPreference.isPreference(root) ? .preferences : isExchange ? .collected : .messages
+                    found = JSONPreference.isPreference(root) ? .preferences : isExchange ? .collected
+                        : JSONChat.isDocument(root) ? .documents : .messages
                 }
             }
         }

@@ -7,9 +7,9 @@ package import Tokenize
 ///     if case .conversation(let conversation, let line) = entry { … }
 package enum CorpusEntry {
     case conversation(Conversation, line: Int)
-    /// A plain text, or a part of one.
+    /// A document, a plain text, or a part of one.
     case text([UInt8], line: Int)
-    /// A conversation in which all messages are empty.
+    /// A conversation in which all messages are empty, or an empty document.
     case empty(line: Int)
     case malformed(MalformedLine)
 }
@@ -37,8 +37,13 @@ package struct ConversationParser: ~Copyable {
                 do throws(LineError) {
                     guard !lines.bytes.trimmed(range).isEmpty else { return }
                     if !isValid { try Self.validate(lines.bytes, range) }
-                    let conversation = try parse(lines.bytes, range, format)
-                    entry = conversation.map { .conversation($0, line: number) } ?? .empty(line: number)
+                    if format == .documents {
+                        let text = try JSONChat.document(root(lines.bytes, range))
+                        entry = text.isEmpty ? .empty(line: number) : .text(text, line: number)
+                    } else {
+                        let conversation = try parse(lines.bytes, range, format)
+                        entry = conversation.map { .conversation($0, line: number) } ?? .empty(line: number)
+                    }
                 } catch { entry = .malformed(MalformedLine(path: block.path, line: number, reason: error.reason)) }
                 try body(entry)
             }
@@ -51,7 +56,7 @@ package struct ConversationParser: ~Copyable {
         switch format {
         case .collected: return try JSONChat.exchange(root)
         case .preferences: return try JSONPreference.preference(root).flatMap(\.preferredConversation)
-        case .messages, .tinyChat, .text: return try JSONChat.conversation(root)
+        case .messages, .tinyChat, .documents, .text: return try JSONChat.conversation(root)
         }
     }
 
@@ -109,7 +114,7 @@ extension ConversationParser {
             }
         case .lines(let lines, let format):
             let reason = #"expected preferences ("prompt", "chosen" and "rejected", or "prompt", "completion" and "label"), "#
-                + (format == .text ? "found plain text" : "found chats")
+                + (format == .text ? "found plain text" : format == .documents ? "found documents" : "found chats")
             try body(.malformed(MalformedLine(path: block.path, line: lines.firstLine, reason: reason)))
         }
     }

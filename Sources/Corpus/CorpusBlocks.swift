@@ -20,7 +20,7 @@ package struct CorpusBlock: Sendable {
     package let content: Content
     /// The split of its conversations; nil to choose it by the seed.
     package let split: DatasetSplit?
-    /// Whether this block is the first, and the last, of a plain text.
+    /// Whether this block is the first, and the last, of a plain text. Each line of a block of documents is a whole text.
     package let startsText, endsText: Bool
 }
 
@@ -140,7 +140,8 @@ private struct CorpusFile: ~Copyable {
             guard let format else { continue }          // only empty lines so far
             isEmpty = false
             if format != .text {
-                return CorpusBlock(path: path, content: .lines(block, format), split: split, startsText: false, endsText: false)
+                let isWhole = format == .documents
+                return CorpusBlock(path: path, content: .lines(block, format), split: split, startsText: isWhole, endsText: isWhole)
             }
             text.append(block)
         }

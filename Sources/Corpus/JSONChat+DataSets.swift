@@ -54,6 +54,17 @@ extension JSONChat {
         return try part("prompt", .user).map(\.asContext) + (try part("completion", .assistant))
     }
 
+    /// Whether a line is a document: it has a text, and no field of a conversation.
+    static func isDocument(_ root: JSONElement) -> Bool {
+        root["text"] != nil && ["messages", "conversations", "instruction", "prompt"].allSatisfy { root[$0] == nil }
+    }
+
+    /// Parses `{"text": "A document."}`.
+    static func document(_ root: JSONElement) throws(LineError) -> [UInt8] {
+        guard root.kind == .object else { throw LineError("expected an object, found \(root.kind.rawValue)") }
+        return try text(root["text"], "text")
+    }
+
     private static func system(_ root: JSONElement) throws(LineError) -> [Conversation.Message] {
         guard let system = root["system"], !system.isNull else { return [] }
         let text = try text(system, "system").trimmed

@@ -19,6 +19,8 @@ struct ImportedChatTemplate {
 
     /// Adds the template if it renders a conversation, otherwise the reason why it does not.
     func add(to checkpoint: inout Checkpoint, _ vocabulary: Vocabulary) {
+        var template = template
+        template.stopTokens = checkpoint.servingDefaults.endTokens
         let result = own ?? .jinja(template)
         do throws(TokenizeError) {
             _ = try ChatRenderer(result, for: try Tokenizer(vocabulary))
@@ -33,15 +35,31 @@ struct ImportedChatTemplate {
         }
     }
 
-    /// Adds the stop tokens of a generation_config.json: a number or several.
-    mutating func addStopTokens(from settings: JSONElement) {
-        guard let value = settings["eos_token_id"] else { return }
-        let ids = value.elements.map { $0.compactMap(\.integer) } ?? [value.integer].compactMap { $0 }
-        template.stopTokens += ids.compactMap { TokenID(exactly: $0) }.filter { !template.stopTokens.contains($0) }
+}
+
+extension Checkpoint {
+    /// Sets the tokens that end every text. Ids without a token, such as those of another model's settings, are left out with a note.
+    ///
+    /// - Parameter field: The file or key that names them, for the note.
+    mutating func addEndTokens(_ ids: [Int], of field: String, _ vocabulary: Vocabulary) {
+        for id in ids where id >= 0 {
+            guard let token = TokenID(exactly: id), vocabulary.contains(token) else {
+                importNotes.append("\(field) names token \(id) as the end of a text, which the vocabulary of \(vocabulary.count) tokens does "
+                    + "not have: it is ignored")
+                continue
+            }
+            if !servingDefaults.endTokens.contains(token) { servingDefaults.endTokens.append(token) }
+        }
     }
 }
 
 extension JSONElement {
+    /// `eos_token_id` of a config.json or a generation_config.json: a number or several.
+    var endTokenIDs: [Int] {
+        guard let value = self["eos_token_id"] else { return [] }
+        return value.elements.map { $0.compactMap(\.integer) } ?? [value.integer].compactMap { $0 }
+    }
+
     /// `chat_template` of a tokenizer_config.json: a string, or a list of named ones, of which `default` is for chats.
     var chatTemplateSource: String? {
         if let text = string { return text }
@@ -61,9 +79,6 @@ extension GGUFFile {
         for (role, name) in [("bos", "bos_token"), ("eos", "eos_token"), ("unknown", "unk_token"), ("padding", "pad_token")] {
             guard let id = id(role), let token = vocabulary.specialTokens.first(where: { $0.id == id }) else { continue }
             imported.template.tokens[name] = token.text
-        }
-        for id in [id("eos"), id("eot"), id("eom")].compactMap({ $0 }) where !imported.template.stopTokens.contains(id) {
-            imported.template.stopTokens.append(id)
         }
         return imported
     }

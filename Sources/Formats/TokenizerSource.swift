@@ -50,7 +50,9 @@ extension Checkpoint {
 
     /// Replaces the chat template by one that a user has chosen.
     package mutating func replaceChatTemplate(by choice: ChatTemplateChoice) throws {
-        chatTemplate = try choice.template(for: Tokenizer(vocabulary()), replacing: chatTemplate)
+        let tokenizer = try Tokenizer(vocabulary()), template = try choice.template(for: tokenizer, replacing: chatTemplate)
+        _ = try ChatRenderer(template, for: tokenizer)
+        chatTemplate = template
         chatTemplateError = nil
         isChatTemplateAssumed = false
     }

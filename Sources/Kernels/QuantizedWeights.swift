@@ -234,7 +234,8 @@ extension Processor {
         if weights.precision == .bfloat16 {
             for n in 0..<rows {
                 table.read_stored(
-                    Int32(SLM_STORED_BF16), codes + n * weights.rowBytes + 2 * first, columns.count, values + n * columns.count * type.size, type.code)
+                    Int32(SLM_STORED_BF16), codes + n * weights.rowBytes + 2 * first, columns.count,
+                    values + n * columns.count * type.size, type.code)
             }
         } else {
             table.weights_dequantize(

@@ -38,15 +38,14 @@ package enum ChatTemplateChoice: Sendable, Equatable {
         }
     }
 
-    /// The template for a vocabulary. Throws if the vocabulary lacks a special token of it, or if nothing would end an answer.
+    /// The template for a vocabulary. Throws if the vocabulary lacks a special token of a Jinja template, or if nothing would end an
+    /// answer. Those of slm's own templates are looked for when a chat is rendered, because data without chats does not need them.
     ///
     /// - Parameter other: The model's own template, which may name special tokens such as `bos_token`.
     package func template(for tokenizer: Tokenizer, replacing other: ChatTemplate? = nil) throws(TokenizeError) -> ChatTemplate {
         let vocabulary = tokenizer.vocabulary
         switch self {
-        case .own(let template):
-            _ = try ChatRenderer(template, for: tokenizer)
-            return template
+        case .own(let template): return template
         case .known(let known):
             var template = JinjaChatTemplate(known.source)
             template.tokens = Self.tokens(of: vocabulary, other)

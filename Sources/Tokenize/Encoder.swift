@@ -33,11 +33,13 @@ package struct Encoder: ~Copyable {
     }
 
     /// Appends the IDs of a complete text, or of a part of one.
+    ///
+    /// - Parameter textTokens: Special and added tokens that are encoded as text; nil for the special ones.
     package mutating func encode(
-        _ text: Span<UInt8>, specialTokens: Tokenizer.SpecialTokenHandling = .asText, from beginning: Beginning = .ofText,
-        into ids: inout [TokenID]
+        _ text: Span<UInt8>, specialTokens: Tokenizer.SpecialTokenHandling = .asText, asText textTokens: Set<TokenID>? = nil,
+        from beginning: Beginning = .ofText, into ids: inout [TokenID]
     ) throws(TokenizeError) {
-        let ignored = specialTokens == .recognized ? [] : tokenizer.specialTokenIDs
+        let ignored = specialTokens == .recognized ? [] : textTokens ?? tokenizer.specialTokenIDs
         if tokenizer.needsWholeText || specialTokens == .recognized {
             let offset = beginning == .afterSpecialToken ? 1 : 0
             try encodeAround(tokenizer.addedTokens, in: text, ignored, at: offset, beginning == .insideText, into: &ids)

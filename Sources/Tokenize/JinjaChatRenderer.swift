@@ -2,8 +2,8 @@ import Jinja
 
 /// Renders conversations by a Jinja template.
 ///
-/// Special tokens are recognized only where the template wrote all of their characters: a message that spells `<|im_end|>` is encoded as
-/// text. Each character of a rendered text knows which message it came from (``JinjaText``).
+/// Special tokens, and other tokens that the template writes, are recognized only where the template wrote all of their characters
+/// (``ControlTokens``): a message that spells `<|im_end|>` is encoded as text. Each character of a rendered text knows which message it came from (``JinjaText``).
 struct JinjaChatRenderer: Sendable {
     let stopTokens: [TokenID]
     private(set) var toolCallFormat: ToolCallFormat?
@@ -12,9 +12,7 @@ struct JinjaChatRenderer: Sendable {
 
     private let template: JinjaChatTemplate
     private let jinja: JinjaTemplate
-    /// Longest first.
-    private let specialTokens: [(text: [UInt8], id: TokenID)]
-    private let specialTokenStarts: Set<UInt8>
+    private let control: ControlTokens
     private let vocabulary: Vocabulary
     private let clock: @Sendable () -> JinjaClock
     let turns: TurnShape
@@ -27,6 +25,8 @@ struct JinjaChatRenderer: Sendable {
         var hasSystemRole = true
         /// What follows a message of the user, or the result of a function, before the answer.
         var openings: [Conversation.Role: [UInt8]] = [:]
+        /// The tokens that the template writes around the messages of a user and an answer.
+        var delimiters: Set<TokenID> = []
         /// What `add_generation_prompt` adds.
         var generationPrompt: [UInt8] = []
         /// The beginnings of that which end with a special token or a line, longest first. A template may add more to a prompt than it
@@ -43,8 +43,8 @@ struct JinjaChatRenderer: Sendable {
         private(set) var bytes: [UInt8] = []
         /// For each byte, the source and the generation bit, as in `JinjaText`.
         private(set) var origins: [UInt32] = []
-        /// The special tokens that the template wrote.
-        var specialTokens: [(range: Range<Int>, id: TokenID)] = []
+        /// The control tokens in it.
+        var specialTokens: [ControlTokens.Match] = []
 
         func source(at index: Int) -> Int { JinjaText.source(of: origins[index]) }
 
@@ -72,13 +72,13 @@ struct JinjaChatRenderer: Sendable {
         vocabulary = tokenizer.vocabulary
         let jinja: JinjaTemplate
         do throws(JinjaError) { jinja = try JinjaTemplate(template.source) } catch { throw .chatTemplate(error.description) }
-        let special = vocabulary.specialTokens.map { (text: Array($0.text.utf8), id: $0.id) }.filter { !$0.text.isEmpty }
-            .sorted { $0.text.count > $1.text.count }
-        let starts = Set(special.compactMap(\.text.first))
+        var control = ControlTokens(of: vocabulary), written: Set<TokenID> = []
         func shape(hasToolList: Bool) throws(TokenizeError) -> (TurnShape, stopTokens: [TokenID]) {
             try Self.shape(of: template, tokenizer.vocabulary) { (messages, prompts) throws(TokenizeError) in
-                try Self.rendered(
-                    messages, prompts: prompts, by: jinja, template, clock(), hasToolList: hasToolList, finding: special, starts)
+                let text = try Self.rendered(
+                    messages, prompts: prompts, by: jinja, template, clock(), hasToolList: hasToolList, finding: control)
+                written.formUnion(text.specialTokens.map(\.id))
+                return text
             }
         }
         // Templates that are only for tools cannot render without a list of them.
@@ -87,8 +87,8 @@ struct JinjaChatRenderer: Sendable {
         hasToolList = withoutList == nil
         self.jinja = jinja
         self.turns = turns
-        specialTokens = special
-        specialTokenStarts = starts
+        control.restrict(toThoseIn: template.source, written, delimiters: turns.delimiters.union(stops))
+        self.control = control
         stopTokens = stops
         let calls = renderedToolCallFormat()
         toolCallFormat = calls?.format
@@ -101,13 +101,12 @@ struct JinjaChatRenderer: Sendable {
     /// - Parameter prompts: whether the text ends where the assistant's answer starts.
     func rendered(_ messages: [Conversation.Message], prompts: Bool, tools: ChatTools? = nil) throws(TokenizeError) -> Rendered {
         try Self.rendered(
-            messages, prompts: prompts, by: jinja, template, clock(), hasToolList: hasToolList, tools: tools, finding: specialTokens,
-            specialTokenStarts)
+            messages, prompts: prompts, by: jinja, template, clock(), hasToolList: hasToolList, tools: tools, finding: control)
     }
 
     private static func rendered(
         _ messages: [Conversation.Message], prompts: Bool, by jinja: JinjaTemplate, _ template: JinjaChatTemplate, _ clock: JinjaClock,
-        hasToolList: Bool, tools: ChatTools? = nil, finding specialTokens: [(text: [UInt8], id: TokenID)], _ starts: Set<UInt8>
+        hasToolList: Bool, tools: ChatTools? = nil, finding control: ControlTokens
     ) throws(TokenizeError) -> Rendered {
         var list: [JinjaValue] = []
         for (index, message) in messages.enumerated() { list.append(try value(of: message, source: source(of: index))) }
@@ -125,7 +124,11 @@ struct JinjaChatRenderer: Sendable {
                 result.append(byte, unit & ~JinjaText.scalarMask)
             }
         }
-        result.findSpecialTokens(specialTokens, starts)
+        result.specialTokens = control.matches(in: result) { source in
+            // Messages share a source if there are more of them than sources.
+            stride(from: source - 1, to: messages.count, by: JinjaText.sources.upperBound).allSatisfy { messages[$0].role == .assistant }
+                && source <= messages.count
+        }
         return result
     }
 
@@ -219,7 +222,7 @@ struct JinjaChatRenderer: Sendable {
             var end = nextSpecial < text.specialTokens.count ? text.specialTokens[nextSpecial].range.lowerBound : text.bytes.count
             if nextSaid < said.count { end = min(end, isSaid ? said[nextSaid].upperBound : said[nextSaid].lowerBound) }
             var ids: [TokenID] = []
-            try encoder.encode(text.bytes.span.extracting(position..<end), from: beginning, into: &ids)
+            try encoder.encode(text.bytes.span.extracting(position..<end), asText: control.ids, from: beginning, into: &ids)
             beginning = .insideText
             var byte = position
             for id in ids {
@@ -343,37 +346,23 @@ struct JinjaChatRenderer: Sendable {
                 ?? text.bytes.count
             shape.end = shape.end
                 ?? text.specialTokens.first { $0.range.lowerBound >= answer.upperBound && $0.range.lowerBound < bound }?.id
-            guard messages.count == 2 else { continue }
+            guard messages.count == 2 else {
+                shape.delimiters = Set(text.specialTokens.map(\.id))
+                continue
+            }
             shape.closing = Array(text.bytes[answer.upperBound...])
             last = text.specialTokens.first { $0.range.lowerBound == answer.upperBound }?.id
         }
         var stops = shape.end.map { [$0] } ?? []
         if let last, !stops.contains(last) { stops.append(last) }
         let named = template.tokens["eos_token"].flatMap { vocabulary.specialTokenID($0) }
-        for id in (named.map { [$0] } ?? []) + template.stopTokens where !stops.contains(id) { stops.append(id) }
+        let further = (named.map { [$0] } ?? []) + template.stopTokens.filter(vocabulary.contains)
+        for id in further where !stops.contains(id) { stops.append(id) }
         return (shape, stops)
     }
 }
 
 extension JinjaChatRenderer.Rendered {
-    /// Finds the special tokens all of whose characters the template wrote: the leftmost first, and the longest of those that start at the
-    /// same byte.
-    mutating func findSpecialTokens(_ tokens: [(text: [UInt8], id: TokenID)], _ starts: Set<UInt8>) {
-        var at = 0
-        while at < bytes.count {
-            if source(at: at) == 0, starts.contains(bytes[at]),
-                let token = tokens.first(where: { token in
-                    at + token.text.count <= bytes.count && bytes[at...].starts(with: token.text)
-                        && (at..<at + token.text.count).allSatisfy { source(at: $0) == 0 }
-                }) {
-                specialTokens.append((at..<at + token.text.count, token.id))
-                at += token.text.count
-            } else {
-                at += 1
-            }
-        }
-    }
-
     /// What the template wrote inside of `{% generation %}`.
     var generatedRanges: [Range<Int>] {
         var ranges: [Range<Int>] = [], start: Int?

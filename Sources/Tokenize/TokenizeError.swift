@@ -32,8 +32,8 @@ extension TokenizeError: CustomStringConvertible {
         case .noToken(let piece, let offset):
             "no token for '\(piece)' at byte \(offset): the vocabulary was built from text without it."
         case .missingSpecialToken(let token, let template):
-            "the chat template '\(template)' needs the token \(token), which this vocabulary does not have. Choose another: --chat-template NAME "
-                + "or a Jinja file."
+            "the chat template '\(template)' needs the token \(token), which this vocabulary does not have. Choose another: "
+                + "--chat-template NAME or a Jinja file."
         case .chatTemplate(let reason): "the chat template: \(reason)."
         case .badPattern(let pattern, let offset, let reason):
             "the pattern '\(Self.excerpt(pattern))' is invalid at character \(offset): \(reason)."

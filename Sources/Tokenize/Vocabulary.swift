@@ -89,6 +89,9 @@ package struct Vocabulary: Sendable, Equatable {
     /// The number of tokens including special tokens and unused IDs: every ID is below it.
     package var count: Int { tokens.count }
 
+    /// Whether an ID, such as one that a file names, has a token.
+    package func contains(_ id: TokenID) -> Bool { tokens.indices.contains(Int(id)) && !tokens.range(of: Int(id)).isEmpty }
+
     package func specialTokenID(_ text: String) -> TokenID? {
         specialTokens.first { $0.text.utf8.elementsEqual(text.utf8) }?.id
     }

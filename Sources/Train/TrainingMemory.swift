@@ -64,7 +64,13 @@ package struct TrainingMemory: Sendable {
         var list = ParameterList(lora: lora)
         _ = GPT(configuration, in: &list)
         // int8 has an f32 scale for every 64 weights; int6 and int4 have two bytes for every 32.
-        let frozenBytes = switch frozenPrecision { case .int4: 0.5625; case .int6: 0.8125; case .int8: 1.0625; case .bfloat16: 2.0; case .float32: 4.0 }
+        let frozenBytes = switch frozenPrecision {
+        case .int4: 0.5625
+        case .int6: 0.8125
+        case .int8: 1.0625
+        case .bfloat16: 2.0
+        case .float32: 4.0
+        }
         return 16 * Double(list.count) + frozenBytes * Double(list.frozen.count)
     }
 

@@ -52,7 +52,7 @@ package final class TrainingRun {
     package let adapter: LoRAAdapter?
     /// Additional fields of the checkpoints' `training` group.
     let extraFields: OrderedDictionary<CheckpointValue>
-    private let servingDefaults: ServingDefaults
+    package let servingDefaults: ServingDefaults
     let validation, replay: (any HeldOutSet)?
     let turnEnds: [TokenID]
     /// Of the best weights, if this process has evaluated them.

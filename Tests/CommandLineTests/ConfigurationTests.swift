@@ -54,7 +54,7 @@ import TestSupport
     @Test func `every option can be set by the environment and by a file`() throws {
         let rows = try slm("train", "--help").output.matches(of: /\n  (?:-.,|   ) --([a-z0-9-]+) ?(\S*)/)
         // Options whose value is any text.
-        let texts = ["FILE", "FILE...", "DIR", "RUN...", "[RUN]", "TEXT..."]
+        let texts = ["FILE", "FILE...", "NAME|FILE", "DIR", "RUN...", "[RUN]", "TEXT..."]
         let typed = rows.filter { !texts.contains(String($0.output.2)) }.map { String($0.output.1) }
             .filter { !["help", "preset", "cpu"].contains($0) }
         #expect(typed.count > 35 && typed.contains("dry-run") && typed.contains("min-gain") && typed.contains("positions"))

@@ -41,6 +41,7 @@ import TestSupport
         try Folder.create(folder("model"))
         folder.write("half of it", to: "model/SmolLM2-135M-Instruct.Q4_1.gguf")
         let run = try demo(python: "echo offline; exit 1")
-        #expect(run.status == 1 && run.errors.contains("is damaged, and is fetched again") && run.errors.contains("offline"), "\(run.errors)")
+        #expect(
+            run.status == 1 && run.errors.contains("is damaged, and is fetched again") && run.errors.contains("offline"), "\(run.errors)")
     }
 }

@@ -114,7 +114,7 @@ import TestSupport
             return outcome.errors
         }
         #expect(try refusal("--lora", "4").hasPrefix("slm: --lora: expected 2, which the run was started with, found 4."))
-        #expect(try refusal("--dropout", "0.5").hasPrefix("slm: --dropout: expected 0.1, which the run was started with, found 0.5."))
+        #expect(try refusal("--dropout", "0.5").hasPrefix("slm: --dropout: expected 0.0, which the run was started with, found 0.5."))
         #expect(
             try refusal("--data", folder("other.jsonl"))
                 .hasPrefix("slm: --data: expected ../../new.jsonl, which the run was started with, found ../../other.jsonl."))

@@ -31,6 +31,19 @@ import Tokenize
     }
 
     @Test(arguments: [
+        (#"{"text": " a\nb ", "meta": {"url": "x"}}"# + "\n" + #"{"text": "c"}"#, ["text:  a\nb c"]),
+        ("\n" + #"{"id": 7, "text": "ä"}"#, ["text: ä"]),
+        (#"{"text": "a"}"# + "\n" + #"{"text": ""}"# + "\n\n" + #"{"text": 7}"# + "\n" + #"["text"]"# + "\n" + #"{"messages": []}"#,
+         ["2 empty", #"FILE:4: "text": expected a string, found a number"#, "FILE:5: expected an object, found an array",
+          #"FILE:6: "text": expected a string, found nothing"#, "text: a"]),
+        // A chat with a text beside it stays a chat.
+        (#"{"text": "a", "messages": [{"role": "user", "content": "b"}]}"#, ["1 user: b"]),
+    ])
+    func `a line with a text is a document`(_ text: String, _ expected: [String]) throws {
+        #expect(try entries(of: text) == expected)
+    }
+
+    @Test(arguments: [
         (#"{"timestamp": "2025", "user": " a\n", "assistant": "b", "more": [1]}"#, "1 user: a | assistant: b"),
         (
             #"{"history": [{"role": "user", "content": "x"}, {"role": "assistant", "content": "y"}], "user": "a", "assistant": "b"}"#,

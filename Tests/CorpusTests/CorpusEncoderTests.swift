@@ -128,6 +128,23 @@ import Tokenize
             """)
     }
 
+    @Test func `each document is a text of its own`() throws {
+        let folder = TemporaryFolder()
+        let path = folder.write((0..<20).map { #"{"text": "n\#($0)\n"}"# + "\n" }.joined(), to: "texts.jsonl")
+        var encoder = CorpusEncoder(try byteTokenizer(), file: "t.json", template: .specialTokens)
+        encoder.validationShare = 0.25
+        let report = try encoder.write([path], to: folder("data"), on: WorkerPool(threads: 1))
+        #expect(report.kept == 20 && report.train.conversations + report.val.conversations == 20 && report.val.conversations > 0)
+        let meta = try TokenMeta(reading: folder("data/meta.json"))
+        #expect(meta.template == nil)
+        let file = try #require(try TokenFile(named: "train.bin", in: folder("data"), meta))
+        var ids: [TokenID] = []
+        try file.read(0..<file.count, into: &ids)
+        // <|eos|> ends each document.
+        #expect(file.conversations.count == report.train.conversations && ids.count { $0 == 2 } == report.train.conversations)
+        #expect(file.conversations.allSatisfy { ids[$0.upperBound - 1] == 2 && ids[$0.lowerBound] == TokenID(UInt8(ascii: "n")) + 4 })
+    }
+
     @Test func `the result depends on the seed, not on threads or blocks`() throws {
         var lines = ""
         for i in 0..<3_000 { lines += "[INST] question \(i) [/INST] " + String(repeating: "answer ", count: i % 13 + 1) + "\n" }

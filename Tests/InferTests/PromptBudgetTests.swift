@@ -66,7 +66,7 @@ import Tokenize
                 if !isRight { wrong.append("\(fault): context \(context), most \(most ?? 0), \(lengths)") }
             }
             for policy in TruncationPolicy.allCases {
-                guard policy != .refuse || whole.count <= limit else {
+                guard policy != .refuse || whole.count < context else {
                     #expect(throws: GenerationError.tooLong(promptTokens: whole.count, context: context)) {
                         try budget.prompt(of: messages, policy: policy, maximumTokens: most)
                     }
@@ -76,7 +76,7 @@ import Tokenize
                 let isWithinContext = fitted.ids.count + fitted.maxNewTokens <= context
                 check(isWithinContext && fitted.maxNewTokens >= 1 && !fitted.ids.isEmpty, "does not fit")
                 check(fitted.maxNewTokens == min(most ?? context, context - fitted.ids.count), "part of the context is unused")
-                if whole.count <= limit {
+                if whole.count <= limit || policy == .refuse {
                     counts.whole += 1
                     check(fitted.ids == whole && fitted.droppedMessages == 0 && !fitted.wasTruncated, "fits but was changed")
                     continue
@@ -94,7 +94,7 @@ import Tokenize
                     let newest = users.last.map { last in others.filter { $0 >= last } } ?? Array(others.suffix(1))
                     let keptCount = kept.filter { $0.role != .system }.count
                     check(others.isEmpty || keptCount == newest.count, "cut although older turns remain")
-                    check(try ids(kept, renderer, tokenizer).count > limit, "cut although it fits")
+                    check(try ids(kept, renderer, tokenizer).count >= context, "cut although it fits")
                 } else {
                     counts.dropped += 1
                     check(try fitted.ids == ids(kept, renderer, tokenizer), "differs from the kept messages")
@@ -120,6 +120,20 @@ import Tokenize
         #expect(fitted.wasTruncated && fitted.droppedMessages == 2 && fitted.maxNewTokens == 30 && (55...60).contains(fitted.ids.count))
         #expect(text.contains("be there") && text.contains("39 other 日本"), "\(text)")
         #expect(!text.contains("the 3 other") && !text.contains("\u{FFFD}"), "\(text)")
+    }
+
+    /// A context of 256 and a prompt of 241 tokens: 192 of them were kept without a limit of the answer, and 128 with one of 4,096.
+    @Test(arguments: [nil, 4_096, 10])
+    func `a prompt that fits is not cut, and the answer is limited`(maximumTokens: Int?) throws {
+        let tokenizer = try Self.tokenizer(system: true), renderer = try ChatRenderer(.specialTokens, for: tokenizer)
+        let budget = PromptBudget(context: 256, tokenizer, renderer)
+        let messages = [Message(.user, String(repeating: "z", count: 239))]
+        for policy in TruncationPolicy.allCases {
+            let fitted = try budget.prompt(of: messages, policy: policy, maximumTokens: maximumTokens)
+            #expect(fitted.ids.count == 241 && !fitted.wasTruncated && fitted.maxNewTokens == min(15, maximumTokens ?? 15))
+            let text = try budget.prompt(of: String(repeating: "z", count: 255), policy: policy, maximumTokens: maximumTokens)
+            #expect(text.ids.count == 255 && !text.wasTruncated && text.maxNewTokens == 1)
+        }
     }
 
     @Test func `a system message that is too long loses its end`() throws {

@@ -167,14 +167,16 @@ struct OpenAIRoutesTests {
         #expect(answer.status == 200, "\(answer.text)")
     }
 
-    @Test("a prompt that is too long is truncated, or rejected before the stream starts")
+    @Test("a prompt that is too long is rejected before the stream starts, or truncated where the client asks for it")
     func tooLong() throws {
         let server = try TestServer()
         let connection = try server.connect()
         let long = #""prompt":"\#(String(repeating: "x", count: 70))","stream":true"#
-        #expect(connection.post("/v1/completions", "{\(long)}")?.status == 200)
-        let refused = try #require(connection.post("/v1/completions", #"{\#(long),"truncation":"disabled"}"#))
-        #expect(refused.status == 400 && refused.error("code") == "context_length_exceeded")
+        for more in ["", #","truncation":"disabled""#] {
+            let refused = try #require(connection.post("/v1/completions", "{\(long)\(more)}"))
+            #expect(refused.status == 400 && refused.error("code") == "context_length_exceeded")
+        }
+        #expect(connection.post("/v1/completions", #"{\#(long),"truncation":"auto"}"#)?.status == 200)
     }
 
     @Test("a failed answer is an error response, or an error event in a stream", arguments: [1, 8])

@@ -153,7 +153,8 @@ import Tokenize
 
     @Test func `a missing role token is named`() throws {
         let error = #expect(throws: TokenizeError.self) { try ChatRenderer(.specialTokens, for: Self.tokenizer(["<|user|>"])) }
-        #expect(error?.description == "the chat template 'markers' needs the token <|assistant|>, which this vocabulary does not have.")
+        #expect(error?.description == "the chat template 'markers' needs the token <|assistant|>, which this vocabulary does not have. "
+            + "Choose another: --chat-template NAME or a Jinja file.")
     }
 
     @Test func `a fingerprint is stable and changes with every property`() throws {

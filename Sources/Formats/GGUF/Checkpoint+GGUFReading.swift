@@ -45,6 +45,11 @@ extension Checkpoint {
         servingDefaults.sampling = file.samplingDefaults
         guard let vocabulary else { return }
         tokenizer = StoredTokenizer(read: vocabulary)
+        for role in GGUFFile.endRoles {
+            let key = "tokenizer.ggml.\(role)_token_id"
+            guard case .unsigned(let id)? = file.metadata[key] else { continue }
+            addEndTokens([Int(clamping: id)], of: key, vocabulary)
+        }
         guard file.metadata["tokenizer.chat_template"] != nil else { return }
         try file.chatTemplate(in: bytes, vocabulary).add(to: &self, vocabulary)
     }

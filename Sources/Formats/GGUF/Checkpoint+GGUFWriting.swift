@@ -60,9 +60,9 @@ extension Checkpoint {
         }
         let vocabulary: Vocabulary
         do { vocabulary = try self.vocabulary() } catch { throw .checkpoint(error) }
-        do throws(TokenizeError) { try header.add(vocabulary, chatTemplate, rows: configuration.vocabulary) } catch {
-            throw .tokenizer(error)
-        }
+        do throws(TokenizeError) {
+            try header.add(vocabulary, chatTemplate, endTokens: servingDefaults.endTokens, rows: configuration.vocabulary)
+        } catch { throw .tokenizer(error) }
         return header
     }
 

@@ -32,6 +32,9 @@ extension Vocabulary {
 }
 
 extension GGUFFile {
+    /// The roles of tokens that end a text, a turn or a message, in the names of keys.
+    static let endRoles = ["eos", "eot", "eom"]
+
     /// Reads the vocabulary; nil if the file has none.
     ///
     /// - Parameter rows: the rows of the embedding, if the file has weights.
@@ -157,7 +160,9 @@ extension GGUFHeader {
     /// Adds the tokenizer's keys.
     ///
     /// - Parameter rows: the rows of the embedding. llama.cpp needs a token for each, so unused rows get placeholder names.
-    mutating func add(_ vocabulary: Vocabulary, _ chatTemplate: ChatTemplate?, rows: Int) throws(TokenizeError) {
+    mutating func add(
+        _ vocabulary: Vocabulary, _ chatTemplate: ChatTemplate?, endTokens: [TokenID], rows: Int
+    ) throws(TokenizeError) {
         let list = try TokenList(vocabulary)
         let scores = vocabulary.unit == .bytes ? [] : list.scores(of: vocabulary)
         if vocabulary.unit == .bytes {
@@ -197,14 +202,15 @@ extension GGUFHeader {
         } else {
             add("tokenizer.ggml.merges", list.merges.indices.map { Array(list.merges[$0]) })
         }
-        addSpecialTokens(of: vocabulary, chatTemplate)
+        addSpecialTokens(of: vocabulary, chatTemplate, endTokens)
         add("tokenizer.ggml.add_bos_token", !vocabulary.textPrefix.isEmpty)
         if !vocabulary.textSuffix.isEmpty { add("tokenizer.ggml.add_eos_token", true) }
         if let chatTemplate { add("tokenizer.chat_template", chatTemplate.jinja(for: vocabulary)) }
     }
 
-    /// llama.cpp stops at `eos`, the end of a conversation, and at `eot`, the end of a turn. GPT-2 has one token for begin and end.
-    private mutating func addSpecialTokens(of vocabulary: Vocabulary, _ chatTemplate: ChatTemplate?) {
+    /// llama.cpp stops at `eos`, the end of a conversation, at `eot`, the end of a turn, and at `eom`, the end of a message. GPT-2 has one
+    /// token for begin and end.
+    private mutating func addSpecialTokens(of vocabulary: Vocabulary, _ chatTemplate: ChatTemplate?, _ endTokens: [TokenID]) {
         let lineBreak = chatTemplate == .humanAssistant ? (try? Tokenizer(vocabulary))?.lineBreakToken : nil
         let turnEnd = switch chatTemplate {
         case .specialTokens?: vocabulary.specialTokenID("<|user|>")
@@ -215,10 +221,11 @@ extension GGUFHeader {
         let end = vocabulary.endOfTextToken ?? lineBreak
         let beginning = vocabulary.textPrefix.first ?? vocabulary.beginOfTextToken ?? end
         func named(_ name: String) -> TokenID? { chatTemplate?.tokenID(name, in: vocabulary) }
+        let eos = named("eos_token") ?? endTokens.first ?? vocabulary.textSuffix.first ?? end
+        let eot = turnEnd ?? vocabulary.endOfTurnToken ?? endTokens.first { $0 != eos }
         let roles = [
-            ("bos", named("bos_token") ?? beginning), ("eos", named("eos_token") ?? vocabulary.textSuffix.first ?? end),
-            ("eot", turnEnd ?? vocabulary.endOfTurnToken), ("unknown", vocabulary.unknownToken),
-            ("padding", named("pad_token") ?? vocabulary.paddingToken),
+            ("bos", named("bos_token") ?? beginning), ("eos", eos), ("eot", eot), ("eom", endTokens.first { $0 != eos && $0 != eot }),
+            ("unknown", vocabulary.unknownToken), ("padding", named("pad_token") ?? vocabulary.paddingToken),
         ]
         for (role, id) in roles { if let id { add("tokenizer.ggml.\(role)_token_id", UInt32(id)) } }
     }

@@ -22,7 +22,9 @@ extension HuggingFace {
         var vocabulary: Vocabulary?, tokens = HuggingFaceSpecialTokens()
         if checkpoint.tokenizer != nil {
             let own = try checkpoint.vocabulary()
-            do { tokens = try HuggingFaceSpecialTokens(own, checkpoint.chatTemplate) } catch { throw notExpressible("\(error)") }
+            do {
+                tokens = try HuggingFaceSpecialTokens(own, checkpoint.chatTemplate, endTokens: checkpoint.servingDefaults.endTokens)
+            } catch { throw notExpressible("\(error)") }
             vocabulary = own
         }
         var files: [(name: String, bytes: [UInt8])] = [

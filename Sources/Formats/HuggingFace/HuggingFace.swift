@@ -32,7 +32,9 @@ package enum HuggingFace {
         guard hasTokenizer, let vocabulary = try vocabulary(in: folder) else { return checkpoint }
         try checkpoint.check(vocabulary, ofModelAt: folder)
         checkpoint.tokenizer = StoredTokenizer(read: vocabulary)
-        try addChatTemplate(to: &checkpoint, vocabulary, in: folder, generation)
+        checkpoint.addEndTokens(fields.root.endTokenIDs, of: self.configuration, vocabulary)
+        if let generation { checkpoint.addEndTokens(generation.endTokenIDs, of: generationSettings, vocabulary) }
+        try addChatTemplate(to: &checkpoint, vocabulary, in: folder)
         return checkpoint
     }
 
@@ -59,7 +61,7 @@ package enum HuggingFace {
 
     /// Adds the template of the folder, or the first one of slm's own that the vocabulary has tokens for.
     private static func addChatTemplate(
-        to checkpoint: inout Checkpoint, _ vocabulary: Vocabulary, in folder: String, _ generation: JSONElement?
+        to checkpoint: inout Checkpoint, _ vocabulary: Vocabulary, in folder: String
     ) throws(CheckpointError) {
         let settings = try json(tokenizerSettings, in: folder)
         var source = settings?["chat_template"]?.chatTemplateSource
@@ -74,7 +76,6 @@ package enum HuggingFace {
         }
         var imported = ImportedChatTemplate(source)
         if let settings { imported.addTokens(from: settings) }
-        if let generation { imported.addStopTokens(from: generation) }
         imported.add(to: &checkpoint, vocabulary)
         // A model of slm whose template was replaced still has its role tokens.
         if checkpoint.chatTemplate == nil, ChatTemplate.supported(by: vocabulary).first == .specialTokens {

@@ -13,7 +13,7 @@ struct HuggingFaceSpecialTokens {
 
     init() {}
 
-    init(_ vocabulary: Vocabulary, _ chatTemplate: ChatTemplate?) throws(TokenizeError) {
+    init(_ vocabulary: Vocabulary, _ chatTemplate: ChatTemplate?, endTokens: [TokenID]) throws(TokenizeError) {
         func special(_ texts: [String]) -> Vocabulary.SpecialToken? {
             texts.lazy.compactMap { text in vocabulary.specialTokens.first { $0.text == text } }.first
         }
@@ -21,11 +21,12 @@ struct HuggingFaceSpecialTokens {
             guard case .jinja(let template)? = chatTemplate, let text = template.tokens[name] else { return [] }
             return [text]
         }
-        end = special(named("eos_token") + ["<|eos|>", "<|endoftext|>"])
+        end = special(named("eos_token")) ?? vocabulary.specialTokens.first { $0.id == endTokens.first }
+            ?? special(["<|eos|>", "<|endoftext|>"])
         begin = special(named("bos_token")) ?? end
         padding = special(named("pad_token") + ["<|pad|>"]) ?? end
         if let chatTemplate { stops = try ChatRenderer(chatTemplate, for: Tokenizer(vocabulary)).stopTokens }
-        if let end, !stops.contains(end.id) { stops.append(end.id) }
+        for id in [end?.id].compactMap({ $0 }) + endTokens where !stops.contains(id) { stops.append(id) }
     }
 
     /// Writes the ids to config.json. Missing ones are written as null, because transformers would otherwise use GPT-2's.

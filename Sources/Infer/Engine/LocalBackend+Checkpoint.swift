@@ -71,5 +71,6 @@ extension ModelInfo {
         self.init(name: name, context: min(context ?? most, most), tokenizer, renderer, checkpoint.servingDefaults)
         templateError = checkpoint.chatTemplateError
         isTemplateAssumed = checkpoint.isChatTemplateAssumed
+        importNotes = checkpoint.importNotes
     }
 }

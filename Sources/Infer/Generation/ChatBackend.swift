@@ -102,7 +102,8 @@ package enum Prompt: Sendable, Equatable {
 
 /// What to drop when a conversation is longer than the context.
 package enum TruncationPolicy: String, Sendable, CaseIterable {
-    /// As few of the oldest turns as possible. The newest user message and system messages stay.
+    /// As few of the oldest turns as possible, so that a quarter of the context, or the most tokens of the answer up to half of it, is left
+    /// for the answer. The newest user message and system messages stay.
     case oldestTurns = "oldest-turns"
     /// Every turn before the newest user message, as soon as not all turns fit. System messages stay.
     case allButLast = "all-but-last"

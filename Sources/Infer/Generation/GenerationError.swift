@@ -53,7 +53,8 @@ extension GenerationError: CustomStringConvertible {
         case .emptyPrompt: "the prompt is empty: there is nothing to complete."
         case .noChatTemplate(let model, let reason):
             reason.map { "the chat template of \(model) cannot be rendered, so it can only complete texts: \($0)" }
-                ?? "\(model) has no chat template: expected a text to complete, found a conversation. Choose a template with --chat-template."
+                ?? "\(model) has no chat template: expected a text to complete, found a conversation. Choose a template with "
+                + "--chat-template."
         case .tokenizer(let error): error.description
         case .busy(let waiting): "too many requests: \(waiting) are waiting. Try again in a moment."
         case .threadNotStarted(let error): error.description

@@ -21,7 +21,7 @@ package struct AnswerFilter: Sendable {
 
     package init(_ grammar: Grammar, _ vocabulary: Vocabulary, stopTokens: [TokenID]) {
         self.vocabulary = vocabulary
-        self.stopTokens = stopTokens
+        self.stopTokens = stopTokens.filter(vocabulary.contains)
         matcher = GrammarMatcher(grammar)
         state = matcher.start
     }
@@ -44,6 +44,10 @@ package struct AnswerFilter: Sendable {
 
     package mutating func add(_ id: TokenID) {
         if stopTokens.contains(id) { return }
+        guard vocabulary.contains(id) else {
+            state = GrammarMatcher.dead
+            return
+        }
         for byte in vocabulary.tokens[Int(id)] where state != GrammarMatcher.dead { state = matcher.next(state, byte) }
     }
 

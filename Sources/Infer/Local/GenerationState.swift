@@ -16,6 +16,8 @@ package struct ModelInfo: Sendable {
     package internal(set) var templateError: String?
     /// Whether the model has no chat template, and one of slm's own is used.
     package internal(set) var isTemplateAssumed = false
+    /// What was left out of another program's files.
+    package internal(set) var importNotes: [String] = []
     /// The LoRA adapters that are loaded with the model.
     package internal(set) var adapters: [ModelInfo] = []
 
@@ -85,8 +87,8 @@ package struct GenerationState: Sendable {
         }
         let vocabulary = model.tokenizer.vocabulary
         let rules = StopRules(
-            for: request.prompt, vocabulary, model.renderer, stop: config.stop, ignoresEOS: config.ignoresEOS,
-            callsTools: request.tools != nil, stopsAtLineBreak: request.grammar == nil)
+            for: request.prompt, vocabulary, model.renderer, endTokens: model.servingDefaults.endTokens, stop: config.stop,
+            ignoresEOS: config.ignoresEOS, callsTools: request.tools != nil, stopsAtLineBreak: request.grammar == nil)
         prompt = fitted.ids
         maxNewTokens = fitted.maxNewTokens
         stopTokens = rules.stopTokens

@@ -6,11 +6,11 @@ package import Tokenize
 ///     let prompt = try budget.prompt(of: messages, policy: .oldestTurns, maximumTokens: 200)
 ///     prompt.ids.count + prompt.maxNewTokens <= 384
 ///
-/// The budget reserves `maximumTokens` for the answer, or a quarter of the context if not given, but at most half of the context:
-/// a long answer limit must not displace the question. After a short prompt the answer may use the rest of the context.
+/// No message is cut as long as the prompt leaves one token for an answer: the answer is limited to the rest of the context instead.
 ///
-/// System messages stay, but lose their end if they are longer than half of the prompt's share. If the newest user message does
-/// not fit by itself, it loses its beginning.
+/// Policies that drop turns, or cut what does not fit, reserve `maximumTokens` for the answer, or a quarter of the context if not given,
+/// but at most half of the context: a long answer limit must not displace the question. System messages stay, but lose their end if they
+/// are longer than half of the prompt's share. If the newest user message does not fit by itself, it loses its beginning.
 package struct PromptBudget: Sendable {
     package struct FittedPrompt: Sendable, Equatable {
         package var ids: [TokenID] = []
@@ -47,12 +47,12 @@ package struct PromptBudget: Sendable {
         let limit = try promptLimit(maximumTokens)
         var fitted = FittedPrompt()
         fitted.ids = try ids(of: history, renderer)
-        if fitted.ids.count > limit {
-            if policy == .refuse { throw .tooLong(promptTokens: fitted.ids.count, context: context) }
+        if policy == .refuse, !fits(fitted.ids) { throw .tooLong(promptTokens: fitted.ids.count, context: context) }
+        if policy != .refuse, fitted.ids.count > limit {
             let kept = try droppingTurns(of: history, by: policy, to: limit, renderer)
             fitted.droppedMessages = history.count - kept.count
-            fitted.ids = try ids(of: kept, renderer)
-            if fitted.ids.count > limit {
+            if fitted.droppedMessages > 0 { fitted.ids = try ids(of: kept, renderer) }
+            if !fits(fitted.ids) {
                 fitted.wasTruncated = true
                 fitted.ids = try ids(of: try truncated(kept, to: limit, renderer), renderer)
                 // In a very small context the role labels alone may be too long.
@@ -85,8 +85,8 @@ package struct PromptBudget: Sendable {
         }
         var fitted = FittedPrompt()
         fitted.ids = ids
-        if fitted.ids.count > limit {
-            if policy == .refuse { throw .tooLong(promptTokens: fitted.ids.count, context: context) }
+        if !fits(ids) {
+            if policy == .refuse { throw .tooLong(promptTokens: ids.count, context: context) }
             let start = fitted.ids.prefix(min(kept, limit / 2))
             fitted.ids = start + fitted.ids.suffix(limit - start.count)
             fitted.wasTruncated = true
@@ -95,9 +95,12 @@ package struct PromptBudget: Sendable {
         return fitted
     }
 
+    /// Whether a prompt leaves a token for an answer.
+    private func fits(_ ids: [TokenID]) -> Bool { ids.count < context }
+
     private func maxNewTokens(after count: Int, _ maximumTokens: Int?) -> Int { min(maximumTokens ?? context, context - count) }
 
-    /// The most tokens of the prompt.
+    /// The most tokens of a prompt from which something is dropped.
     private func promptLimit(_ maximumTokens: Int?) throws(GenerationError) -> Int {
         guard context > 1 else { throw .tooLong(promptTokens: 1, context: context) }
         return context - max(1, maximumTokens.map { min($0, context / 2) } ?? context / 4)

@@ -12,7 +12,7 @@ package struct StopRules: Sendable, Equatable {
     /// Whether leading and trailing whitespace is removed, as in the training data of chat models.
     let trimsWhitespace: Bool
 
-    /// Special tokens that end a text, in common vocabularies.
+    /// Special tokens that end a text, in common vocabularies. A model's files may name others.
     private static let endTokens: Set = [
         "<|eos|>", "<|endoftext|>", "</s>", "<|end_of_text|>", "<|im_end|>", "<eos>", "<|eot_id|>", "<|eom_id|>", "<end_of_turn>",
         "<turn|>", "<|end|>", "<|end_of_turn|>",
@@ -20,16 +20,18 @@ package struct StopRules: Sendable, Equatable {
 
     /// - Parameters:
     ///   - renderer: nil for a model without a chat template.
+    ///   - endTokens: Of the model: ``ServingDefaults/endTokens``.
     ///   - ignoresEOS: Bans all stop tokens instead of stopping at them.
     ///   - callsTools: Whether the answer may contain the special tokens of the model's tool calls.
     ///   - stopsAtLineBreak: Whether a line break ends the answers of templates without a token for that.
     package init(
-        for prompt: Prompt, _ vocabulary: Vocabulary, _ renderer: ChatRenderer?, stop: [String], ignoresEOS: Bool = false,
-        callsTools: Bool = false, stopsAtLineBreak: Bool = true
+        for prompt: Prompt, _ vocabulary: Vocabulary, _ renderer: ChatRenderer?, endTokens: [TokenID] = [], stop: [String],
+        ignoresEOS: Bool = false, callsTools: Bool = false, stopsAtLineBreak: Bool = true
     ) {
         // Some vocabularies have the end of a turn among the added tokens that are not special.
-        let ends = (vocabulary.specialTokens + vocabulary.addedTokens).filter { Self.endTokens.contains($0.text) }
-        var tokens = ignoresEOS ? [] : Set(ends.map(\.id))
+        let named = (vocabulary.specialTokens + vocabulary.addedTokens).filter { Self.endTokens.contains($0.text) }
+        let ends = named.map(\.id) + endTokens.filter(vocabulary.contains)
+        var tokens = ignoresEOS ? [] : Set(ends)
         var texts = stop.map { Array($0.utf8) }
         if case .chat = prompt, let renderer {
             if !ignoresEOS { tokens.formUnion(renderer.stopTokens) }
@@ -42,7 +44,7 @@ package struct StopRules: Sendable, Equatable {
         let unused = vocabulary.tokens.indices.filter { vocabulary.tokens.range(of: $0).isEmpty }.map { TokenID($0) }
         let callTokens = callsTools ? Set(renderer?.toolCallFormat?.tokens ?? []) : []
         let special = vocabulary.specialTokens.filter { !callTokens.contains($0.text) }.map(\.id)
-        banned = Set(special).union(unused).union(ends.map(\.id)).subtracting(tokens).sorted()
+        banned = Set(special).union(unused).union(ends).subtracting(tokens).sorted()
         stopTokens = tokens.sorted()
         stopTexts = texts
     }

@@ -112,8 +112,8 @@ extension RequestFields {
     /// Parses `truncation`, a field of OpenAI's Responses API.
     fileprivate func truncationPolicy() throws(APIError) -> TruncationPolicy {
         switch try optionalText("truncation", 0...20) {
-        case nil, "auto": .oldestTurns
-        case "disabled": .refuse
+        case "auto": .oldestTurns
+        case nil, "disabled": .refuse
         default: throw .invalid("truncation", "expected auto or disabled.")
         }
     }

@@ -25,7 +25,9 @@ struct TrainingImport {
         var parser = ConversationParser()
         switch text.format {
         case nil: throw .invalid("format", "the file is empty.")
-        case .text: throw .invalid("format", "expected chats (tinychat, collected, messages or preferences), found plain text.")
+        case .text, .documents:
+            let found = text.format == .text ? "plain text" : "documents"
+            throw .invalid("format", "expected chats (tinychat, collected, messages or preferences), found \(found).")
         case .preferences:
             parser.parsePreferences(text.block) { entry in
                 switch entry {
@@ -104,7 +106,7 @@ extension App {
     func importTrainingChats(_ context: RequestContext) throws -> Response {
         var format: ChatFileFormat?
         if let name = context.request.query("format"), name != "detected" {
-            let formats = ChatFileFormat.allCases.filter { $0 != .text }
+            let formats = ChatFileFormat.allCases.filter { $0 != .text && $0 != .documents }
             guard let found = formats.first(where: { $0.rawValue == name }) else {
                 let names = ["detected"] + formats.map(\.rawValue)
                 throw APIError.invalid("format", "expected one of \(names.joined(separator: ", ")).")

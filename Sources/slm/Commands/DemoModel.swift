@@ -47,7 +47,8 @@ enum DemoModel: String, CaseIterable, OptionValue {
     }
 
     private func failure(_ reason: String) -> CommandError {
-        CommandError(description: "\(rawValue) could not be fetched: \(reason). make demo needs no network: it trains a model from scratch.")
+        CommandError(
+            description: "\(rawValue) could not be fetched: \(reason). make demo needs no network: it trains a model from scratch.")
     }
 
     /// Runs Python, and throws with the last line that it prints if it fails.

@@ -85,6 +85,7 @@ struct FinetuneCommand {
             memory,
             for: configuration,
             advice: settings.lora == nil ? "Train a LoRA adapter: --lora 16." : "Use a smaller --lora.")
+        if !options.quiet { checkpoint.importNotes.forEach(printNote) }
         if !options.quiet, adapter?.chatTemplate == nil { try printTemplateNote(base, of: checkpoint) }
         let isVisible = !options.quiet && !options.json
         let initialization = ProgressBar("initializing LoRA (PiSSA)", isVisible: isVisible)
@@ -150,7 +151,9 @@ struct FinetuneCommand {
             finetuning.chatTemplate,
             finetuning.vocabulary,
             context: run.trainer.rowLength,
-            complete: greedyCompletion(of: run.trainer, on: processor, type, finetuning.vocabulary, finetuning.chatTemplate))
+            complete: greedyCompletion(
+                of: run.trainer, on: processor, type, finetuning.vocabulary, finetuning.chatTemplate,
+                endTokens: run.servingDefaults.endTokens))
         try printSummary(finetuning, folder, type, processor.threads)
         let merging = RunPage.Command(to: "merge it into its base model", "slm adapter merge \(best) --out merged.h5")
         let recorder = try RunRecorder(

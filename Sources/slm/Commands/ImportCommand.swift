@@ -53,7 +53,8 @@ extension ImportOptions {
         }
         if PEFT.isAdapter(source) { return try importAdapter(source, out: out) }
         if base != nil { throw UsageError("slm import: --base: expected a PEFT adapter with adapter_config.json, found '\(source)'.") }
-        let model = try ImportedModel(reading: source, heads: heads, tokenizer: tokenizerSource, chatTemplate: chatTemplate, on: try Processor())
+        let model = try ImportedModel(
+            reading: source, heads: heads, tokenizer: tokenizerSource, chatTemplate: chatTemplate, on: try Processor())
         try Folder.create(forFileAt: out)
         try model.checkpoint.write(to: out)
         if model.checkpoint.tokenizer == nil {
@@ -62,6 +63,7 @@ extension ImportOptions {
             printNote("the checkpoint has no tokenizer, so it cannot generate text or be evaluated: \(reason) Add one with "
                 + "--tokenizer FILE.")
         }
+        if !quiet { model.checkpoint.importNotes.forEach(printNote) }
         if let error = model.checkpoint.chatTemplateError {
             printNote("the checkpoint has no chat template, so it can only complete texts: the model's own cannot be rendered: \(error)")
         }

@@ -83,17 +83,20 @@ extension RunOptions {
 
 /// Completes the prompts of sample answers with the current weights of a run.
 ///
-/// - Parameter template: nil if the data is plain text.
+/// - Parameters:
+///   - template: nil if the data is plain text.
+///   - endTokens: Of the model: ``ServingDefaults/endTokens``.
 func greedyCompletion(
     of trainer: Trainer,
     on processor: Processor,
     _ type: DataType,
     _ vocabulary: Vocabulary,
-    _ template: ChatTemplate?
+    _ template: ChatTemplate?,
+    endTokens: [TokenID] = []
 ) throws -> SampleAnswers.Completion {
     let generator = UncachedGenerator(of: trainer.model, trainer.parameters, on: processor, precision: type, context: trainer.rowLength)
     let renderer = try template.map { try ChatRenderer($0, for: Tokenizer(vocabulary)) }
-    let rules = StopRules(for: renderer == nil ? .text("") : .chat([]), vocabulary, renderer, stop: [])
+    let rules = StopRules(for: renderer == nil ? .text("") : .chat([]), vocabulary, renderer, endTokens: endTokens, stop: [])
     let config = try GenerationConfig(temperature: 0)
     return { prompt, maxTokens in generator.text(after: prompt, config, vocabulary, rules, most: maxTokens) }
 }

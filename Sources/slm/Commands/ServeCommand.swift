@@ -349,6 +349,7 @@ struct ServeCommand {
             if !files.isCommandLine { model.chatTemplate = nil }
             let adapters = files.adapters.map { AdapterFile(name: $0.name, path: $0.path) } + own
             let backend = try model.open(checkpoint: files.path, adapters: adapters, limits: limits, on: options, isQuiet: false)
+            for note in backend.model.importNotes { Log.info(.note, "\(files.path): \(note)") }
             if backend.model.isTemplateAssumed { Log.info(.note, templateNote(files.path)) }
             let names = files.adapters.map(\.name) + own.map { "\(files.name):\($0.name)" }
             let adapted = zip(names, backend.adapters).map { ServedModel(name: $0, $1, $1.model) }

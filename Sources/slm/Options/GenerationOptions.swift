@@ -130,6 +130,7 @@ extension GenerationOptions {
         case .checkpoint(let path):
             if model.checkpoint == nil, !quiet { printNote("using \(path), the newest model under checkpoints/.") }
             let backend = try model.open(checkpoint: path, adapters: adapters, on: self, isQuiet: quiet)
+            if !quiet { backend.model.importNotes.forEach(printNote) }
             if chats, !quiet, backend.model.isTemplateAssumed, adapters.isEmpty { printTemplateNote(path) }
             if let adapter = backend.adapters.first { return adapter }
             return backend

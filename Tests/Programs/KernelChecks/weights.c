@@ -89,7 +89,8 @@ static void check_accuracy(int precision, const float *w, const float *stands_fo
 typedef struct { uint8_t *codes; float *scales; size_t row_bytes; } file_rows;
 static file_rows file_rows_of(int precision, const char *panels, const float *w, const float *input_scales, size_t O, size_t I) {
     const size_t groups = (I + 63) / 64;
-    file_rows rows = {.row_bytes = is_affine(precision) ? kernels->weights_row_bytes(precision, I) : I, .scales = make_bytes(4 * O * groups, 4)};
+    const size_t row_bytes = is_affine(precision) ? kernels->weights_row_bytes(precision, I) : I;
+    file_rows rows = {.row_bytes = row_bytes, .scales = make_bytes(4 * O * groups, 4)};
     rows.codes = make_bytes(O * rows.row_bytes, 1);
     if (!is_affine(precision)) {
         kernels->weights_unpack_codes(panels, I, 0, O / 2, rows.codes, rows.scales);

@@ -109,7 +109,8 @@ static void affine_rows(const slm_kernels *k, int precision, const float *w, siz
     k->weights_pack_rows(precision, rows, count, I, packed);
     k->weights_dequantize(precision, codes, NULL, input_scales, count, I, 0, I, make(SLM_F32, count * I), SLM_F32);
     k->weights_dequantize(precision, codes, NULL, input_scales, count, I, 0, I, make(SLM_BF16, count * I), SLM_BF16);
-    if (I > SLM_GROUP) k->weights_dequantize(precision, codes, NULL, NULL, count, I, SLM_GROUP, I - SLM_GROUP, make(SLM_F32, count * I), SLM_F32);
+    if (I > SLM_GROUP)
+        k->weights_dequantize(precision, codes, NULL, NULL, count, I, SLM_GROUP, I - SLM_GROUP, make(SLM_F32, count * I), SLM_F32);
     free(codes), free(rows);
 }
 

@@ -198,8 +198,8 @@ INLINE void affine_group_codes(int precision, const uint8_t *group, uint8_t *cod
 }
 
 // w[at + i] = the first `count` weights of a group of a row whose scale is d.
-INLINE void dequantize_affine_group(int precision, const uint8_t *group, float d, size_t count, const float *input_scales, void *w, int type,
-                                    size_t at) {
+INLINE void dequantize_affine_group(int precision, const uint8_t *group, float d, size_t count, const float *input_scales, void *w,
+                                    int type, size_t at) {
     uint8_t codes[SMALL_GROUP];
     affine_group_codes(precision, group, codes);
     const float scale = d * (float)group[0], minimum = scale * (float)group[1] * affine_zero_unit(precision);

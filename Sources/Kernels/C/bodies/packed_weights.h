@@ -167,8 +167,9 @@ static size_t weights_bytes(int precision, size_t O, size_t I) { return (O + P -
 // The layout of a prepared input row:
 //   f32               floats
 //   bf16, bf12        bf16; without bf16 instructions floats, rounded to bf16
-//   others            [groups] scales, [groups] offsets, for int8 and Q8_0 [groups] indices and quads of upper bytes, then the bytes. The offset of int8, Q8_0 and Q4_0 is an integer, that of int4 and
-//                     int6 a float: what a unit of the weights' minimum adds to a sum
+//   others            [groups] scales, [groups] offsets, for int8 and Q8_0 [groups] indices and quads of upper bytes, then the bytes.
+//                     The offset of int8, Q8_0 and Q4_0 is an integer, that of int4 and int6 a float: what a unit of the weights' minimum
+//                     adds to a sum
 static inline bool is_bf16(int precision) { return precision == SLM_WEIGHTS_BF16 || precision == SLM_WEIGHTS_BF12; }
 static inline bool is_int(int precision) {
     return precision == SLM_WEIGHTS_INT8 || is_affine(precision) || is_block(precision);
@@ -320,7 +321,8 @@ INLINE void quantize_group(int precision, const float *x, size_t count, int8_row
         memcpy(to.offsets + g, &unit, 4);
     } else to.offsets[g] = -(precision == SLM_WEIGHTS_Q4_0 ? SMALL_OFFSET : BYTE_OFFSET) * sum;
 }
-// What the sum of the products of group g of a row, which is `step` bytes after `first`, begins with; in units of UPPER if it has upper bytes.
+// What the sum of the products of group g of a row, which is `step` bytes after `first`, begins with; in units of UPPER if it has upper
+// bytes.
 INLINE vi first_sum(int precision, int8_row first, size_t step, size_t g) {
     return (vi){0} + (is_affine(precision) ? 0 : *(const int32_t *)((const char *)(first.offsets + g) + step));
 }
@@ -408,7 +410,8 @@ static inline size_t f32_panel_bytes(size_t I) { return round_up(4 * P * round_u
 static size_t weights_pack_scratch(size_t I) { return f32_panel_bytes(I) + P * affine_row_bytes(SLM_WEIGHTS_INT6, I); }
 
 // x [I][P] = rows o0 ..< o1 of weights, whose rows are `stride` apart, divided by the scales of their inputs.
-static inline void load_weights(const void *w, int type, size_t stride, size_t o0, size_t o1, size_t I, const float *input_scales, float *x) {
+static inline void load_weights(const void *w, int type, size_t stride, size_t o0, size_t o1, size_t I, const float *input_scales,
+                                float *x) {
     const slm_operand rows = {.data = w, .type = type, .outer = stride, .inner = 1};
     pack_plainly((unit *)x, &rows, SLM_F32, P, o0, o1, 0, I);
     memset(x + I * P, 0, 4 * P * (round_up(I, GROUP) - I));

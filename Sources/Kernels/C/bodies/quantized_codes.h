@@ -104,8 +104,8 @@ INLINE void dequantize_as(int precision, const uint8_t *codes, const float *scal
         codes += first, scales += first / GROUP;
         for (size_t n = 0; n < N; n++, codes += I, scales += int8_groups(I))
             for (size_t g = 0, i = 0; i < columns; g++, i += GROUP)
-                dequantize_group(codes + i, min_size(GROUP, columns - i), scales[g], input_scales ? input_scales + first + i : NULL, w, type,
-                                 n * columns + i);
+                dequantize_group(codes + i, min_size(GROUP, columns - i), scales[g], input_scales ? input_scales + first + i : NULL, w,
+                                 type, n * columns + i);
         return;
     }
     const size_t bytes = affine_group_bytes(precision);

@@ -167,8 +167,8 @@ typedef struct {
                              const float *factor, uint8_t *rows, void *scratch);
     /// int6, int4, SLM_WEIGHTS_Q8_0 and _Q4_0: packs one panel from its rows, of which the last panel may have less than weights_panel.
     void (*weights_pack_rows)(int precision, const void *const *rows, size_t count, size_t I, void *panel);
-    /// int8, int6 and int4: w [N,columns] = columns first ..< first + columns of N rows of I weights, in f32 or bf16. `codes` and, for int8,
-    /// `scales` are those of whole rows. `first` is a multiple of SLM_GROUP.
+    /// int8, int6 and int4: w [N,columns] = columns first ..< first + columns of N rows of I weights, in f32 or bf16. `codes` and, for
+    /// int8, `scales` are those of whole rows. `first` is a multiple of SLM_GROUP.
     void (*weights_dequantize)(int precision, const uint8_t *codes, const float *scales, const float *input_scales, size_t N, size_t I,
                                size_t first, size_t columns, void *w, int w_type);
     /// Reads `count` numbers, whole blocks of a SLM_STORED format, as f32 or bf16.
