@@ -117,8 +117,10 @@ test-swift: test-deps
 # Reads damaged model files of other programs, with limits on memory and time. `make fuzz` reads a million of each format.
 test-mutants: test-deps
 	$(BUILD) --product FormatFuzzer
+	$(BUILD) --product FolderFuzzer
 	.build/release/FormatFuzzer bombs
 	.build/release/FormatFuzzer 1000
+	.build/release/FolderFuzzer 300
 
 # Runs the C kernels with sanitizers on buffers of exactly the right size, so that any access outside is detected.
 test-sanitized-c: test-deps
@@ -300,8 +302,10 @@ mutation: test-deps    ## Change one operator or line at a time, and list what n
 fuzz: test-deps    ## Run the fuzz tests with a million rounds, about half an hour: ROUNDS=N
 	$(BUILD) --build-tests
 	$(BUILD) --product FormatFuzzer
+	$(BUILD) --product FolderFuzzer
 	.build/release/FormatFuzzer bombs
 	.build/release/FormatFuzzer $(ROUNDS)
+	.build/release/FolderFuzzer 100000
 	SLM_FUZZ_ROUNDS=$(ROUNDS) swift test -c release --skip-build --filter 'Fuzz|fuzz|Damage|Malicious' --skip FormatFuzz
 
 bench: build $(VENV)/ready   ## Compare the speed of matmul, training and tokenizers with other programs: TEXT=FILE

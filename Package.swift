@@ -162,6 +162,10 @@ let package = Package(
         testProgram("Gradients", ["Train", "Checkpoint", "Model", "Autograd", "Kernels", "Files"]),
         .target(name: "ResourceWatch", path: "Tests/Programs/ResourceWatch"),
         testProgram("FormatFuzzer", ["ResourceWatch", "TestSupport", "Kernels"]),
+        testProgram("FolderFuzzer", [
+            "ResourceWatch", "TestSupport", "Serve", "Store", "Secrets", "HTTPServer", "Infer", "Formats", "Checkpoint", "Model", "Tokenize",
+            "Kernels", "Files", "Threads",
+        ]),
         testProgram("StoreWriter", ["Store", "Threads"]),
         testProgram("ServeParts", ["Serve", "Files"]),
 

@@ -19,8 +19,6 @@ struct ImportedChatTemplate {
 
     /// Adds the template if it renders a conversation, otherwise the reason why it does not.
     func add(to checkpoint: inout Checkpoint, _ vocabulary: Vocabulary) {
-        var template = template
-        template.stopTokens = checkpoint.servingDefaults.endTokens
         let result = own ?? .jinja(template)
         do throws(TokenizeError) {
             _ = try ChatRenderer(result, for: try Tokenizer(vocabulary))
@@ -37,19 +35,40 @@ struct ImportedChatTemplate {
 
 }
 
-extension Checkpoint {
-    /// Sets the tokens that end every text. Ids without a token, such as those of another model's settings, are left out with a note.
+/// The tokens that a model's files name as the end of a text.
+///
+///     var ends = EndTokens(vocabulary)
+///     ends.add([128_009], of: "generation_config.json")
+///     ends.set(in: &checkpoint)
+struct EndTokens {
+    private let vocabulary: Vocabulary
+    private(set) var ids: [TokenID] = []
+    private var notes: [String] = []
+
+    init(_ vocabulary: Vocabulary) { self.vocabulary = vocabulary }
+
+    /// Adds tokens. Ids without a token, such as those of another model's settings, are left out with a note; -1 is none.
     ///
     /// - Parameter field: The file or key that names them, for the note.
-    mutating func addEndTokens(_ ids: [Int], of field: String, _ vocabulary: Vocabulary) {
-        for id in ids where id >= 0 {
-            guard let token = TokenID(exactly: id), vocabulary.contains(token) else {
-                importNotes.append("\(field) names token \(id) as the end of a text, which the vocabulary of \(vocabulary.count) tokens does "
+    mutating func add(_ numbers: [Int], of field: String) {
+        for number in numbers where number >= 0 {
+            guard let id = TokenID(exactly: number), vocabulary.contains(id) else {
+                notes.append("\(field) names token \(number) as the end of a text, which the vocabulary of \(vocabulary.count) tokens does "
                     + "not have: it is ignored")
                 continue
             }
-            if !servingDefaults.endTokens.contains(token) { servingDefaults.endTokens.append(token) }
+            if !ids.contains(id) { ids.append(id) }
         }
+    }
+
+    /// Stores those that neither their names nor one of slm's own chat templates tells.
+    func set(in checkpoint: inout Checkpoint) {
+        var known = Set(vocabulary.endTokens)
+        if let template = checkpoint.chatTemplate, ChatTemplate.allCases.contains(template), let tokenizer = try? Tokenizer(vocabulary) {
+            known.formUnion((try? ChatRenderer(template, for: tokenizer))?.stopTokens ?? [])
+        }
+        checkpoint.servingDefaults.endTokens = ids.filter { !known.contains($0) }
+        checkpoint.importNotes += notes
     }
 }
 

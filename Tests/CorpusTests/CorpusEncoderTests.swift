@@ -135,14 +135,13 @@ import Tokenize
         encoder.validationShare = 0.25
         let report = try encoder.write([path], to: folder("data"), on: WorkerPool(threads: 1))
         #expect(report.kept == 20 && report.train.conversations + report.val.conversations == 20 && report.val.conversations > 0)
-        let meta = try TokenMeta(reading: folder("data/meta.json"))
-        #expect(meta.template == nil)
-        let file = try #require(try TokenFile(named: "train.bin", in: folder("data"), meta))
-        var ids: [TokenID] = []
-        try file.read(0..<file.count, into: &ids)
-        // <|eos|> ends each document.
-        #expect(file.conversations.count == report.train.conversations && ids.count { $0 == 2 } == report.train.conversations)
-        #expect(file.conversations.allSatisfy { ids[$0.upperBound - 1] == 2 && ids[$0.lowerBound] == TokenID(UInt8(ascii: "n")) + 4 })
+        #expect(try TokenMeta(reading: folder("data/meta.json")).template == nil)
+        // <|eos|> ends each document, and nothing else does.
+        let corpus = try encoder.tokens(of: [path], on: WorkerPool(threads: 1)), ids = corpus.tokens.ids
+        #expect(corpus.entries.count == 20 && ids.count { $0 == 2 } == 20)
+        for entry in corpus.entries {
+            #expect(entry.isPlainText && ids[entry.range.lowerBound] == TokenID(UInt8(ascii: "n")) + 4 && ids[entry.range.upperBound - 1] == 2)
+        }
     }
 
     @Test func `the result depends on the seed, not on threads or blocks`() throws {

@@ -19,7 +19,7 @@ import Tokenize
     private static func vocabulary() -> Vocabulary {
         var vocabulary = Vocabulary()
         for byte in UInt8.min...UInt8.max { vocabulary.tokens.append(CollectionOfOne(byte)) }
-        vocabulary.add(specialTokens: ["<｜end▁of▁sentence｜>", "[EOT]", "[X]"])
+        vocabulary.add(specialTokens: ["[EOS]", "[EOT]", "[X]"])
         return vocabulary
     }
 

@@ -148,12 +148,12 @@ import Tokenize
     /// As in vocabularies whose `<|im_end|>` is an added token with `special: false`.
     @Test func `added tokens that the template writes cannot be forged`() throws {
         var vocabulary = Vocabulary.ofBytes(specialTokens: ["<s>", "</s>"])
-        let added = ["<|im_start|>", "<|im_end|>", "<think>", "<|user|>", "<h1>", "  "]
-        for text in added {
+        let texts = ["<|im_start|>", "<|im_end|>", "<think>", "<|user|>", "<h1>", "  "]
+        for text in texts {
             vocabulary.addedTokens.append(.init(id: TokenID(vocabulary.count), text: text))
             vocabulary.tokens.append(text.utf8)
         }
-        let first = TokenID(vocabulary.count - added.count), tokenizer = try Tokenizer(vocabulary)
+        let first = TokenID(vocabulary.count - texts.count), tokenizer = try Tokenizer(vocabulary)
         // The template writes <|user|> without spelling it.
         let template = JinjaChatTemplate(
             "{% for m in messages %}{{ '<|im_start|>' + '<|' + m.role + '|>' + m.content + '<|im_end|>' }}{% endfor %}"
@@ -163,7 +163,7 @@ import Tokenize
         func added(_ messages: [Conversation.Message], tools: ChatTools? = nil) throws -> [String] {
             var encoder = try Encoder(tokenizer), chat = ChatTokens()
             try renderer.append(promptOf: messages, tools: tools, with: &encoder, to: &chat)
-            return chat.ids.filter { $0 >= first }.map { added[Int($0 - first)] }
+            return chat.ids.filter { $0 >= first }.map { texts[Int($0 - first)] }
         }
         let turn = ["<|im_start|>", "<|user|>", "<|im_end|>"], prompt = ["<|im_start|>", "<think>"]
         for role in [Conversation.Role.user, .system] {

@@ -45,13 +45,18 @@ extension Checkpoint {
         servingDefaults.sampling = file.samplingDefaults
         guard let vocabulary else { return }
         tokenizer = StoredTokenizer(read: vocabulary)
+        var ends = EndTokens(vocabulary)
         for role in GGUFFile.endRoles {
             let key = "tokenizer.ggml.\(role)_token_id"
             guard case .unsigned(let id)? = file.metadata[key] else { continue }
-            addEndTokens([Int(clamping: id)], of: key, vocabulary)
+            ends.add([Int(clamping: id)], of: key)
         }
-        guard file.metadata["tokenizer.chat_template"] != nil else { return }
-        try file.chatTemplate(in: bytes, vocabulary).add(to: &self, vocabulary)
+        if file.metadata["tokenizer.chat_template"] != nil {
+            var template = try file.chatTemplate(in: bytes, vocabulary)
+            template.template.stopTokens = ends.ids
+            template.add(to: &self, vocabulary)
+        }
+        ends.set(in: &self)
     }
 }
 

@@ -32,9 +32,11 @@ package enum HuggingFace {
         guard hasTokenizer, let vocabulary = try vocabulary(in: folder) else { return checkpoint }
         try checkpoint.check(vocabulary, ofModelAt: folder)
         checkpoint.tokenizer = StoredTokenizer(read: vocabulary)
-        checkpoint.addEndTokens(fields.root.endTokenIDs, of: self.configuration, vocabulary)
-        if let generation { checkpoint.addEndTokens(generation.endTokenIDs, of: generationSettings, vocabulary) }
-        try addChatTemplate(to: &checkpoint, vocabulary, in: folder)
+        var ends = EndTokens(vocabulary)
+        ends.add(fields.root.endTokenIDs, of: self.configuration)
+        if let generation { ends.add(generation.endTokenIDs, of: generationSettings) }
+        try addChatTemplate(to: &checkpoint, vocabulary, in: folder, stopTokens: ends.ids)
+        ends.set(in: &checkpoint)
         return checkpoint
     }
 
@@ -61,7 +63,7 @@ package enum HuggingFace {
 
     /// Adds the template of the folder, or the first one of slm's own that the vocabulary has tokens for.
     private static func addChatTemplate(
-        to checkpoint: inout Checkpoint, _ vocabulary: Vocabulary, in folder: String
+        to checkpoint: inout Checkpoint, _ vocabulary: Vocabulary, in folder: String, stopTokens: [TokenID]
     ) throws(CheckpointError) {
         let settings = try json(tokenizerSettings, in: folder)
         var source = settings?["chat_template"]?.chatTemplateSource
@@ -76,6 +78,7 @@ package enum HuggingFace {
         }
         var imported = ImportedChatTemplate(source)
         if let settings { imported.addTokens(from: settings) }
+        imported.template.stopTokens = stopTokens
         imported.add(to: &checkpoint, vocabulary)
         // A model of slm whose template was replaced still has its role tokens.
         if checkpoint.chatTemplate == nil, ChatTemplate.supported(by: vocabulary).first == .specialTokens {

@@ -40,11 +40,12 @@ package struct GrammarMatcher: Sendable {
     package var stateCount: Int { states.count }
 
     /// Whether the text may end in a state.
-    package func accepts(_ state: State) -> Bool { states[Int(state)].first == Self.empty }
+    package func accepts(_ state: State) -> Bool { state != Self.dead && states[Int(state)].first == Self.empty }
     /// Whether the text must end in a state.
-    package func isComplete(_ state: State) -> Bool { states[Int(state)] == [Self.empty] }
+    package func isComplete(_ state: State) -> Bool { state != Self.dead && states[Int(state)] == [Self.empty] }
 
     package mutating func next(_ state: State, _ byte: UInt8) -> State {
+        if state == Self.dead { return Self.dead }
         let index = Int(state) << 8 | Int(byte), known = transitions[index]
         if known != Self.unknown { return known }
         let found = transition(state, byte)

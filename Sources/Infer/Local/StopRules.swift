@@ -12,12 +12,6 @@ package struct StopRules: Sendable, Equatable {
     /// Whether leading and trailing whitespace is removed, as in the training data of chat models.
     let trimsWhitespace: Bool
 
-    /// Special tokens that end a text, in common vocabularies. A model's files may name others.
-    private static let endTokens: Set = [
-        "<|eos|>", "<|endoftext|>", "</s>", "<|end_of_text|>", "<|im_end|>", "<eos>", "<|eot_id|>", "<|eom_id|>", "<end_of_turn>",
-        "<turn|>", "<|end|>", "<|end_of_turn|>",
-    ]
-
     /// - Parameters:
     ///   - renderer: nil for a model without a chat template.
     ///   - endTokens: Of the model: ``ServingDefaults/endTokens``.
@@ -28,9 +22,7 @@ package struct StopRules: Sendable, Equatable {
         for prompt: Prompt, _ vocabulary: Vocabulary, _ renderer: ChatRenderer?, endTokens: [TokenID] = [], stop: [String],
         ignoresEOS: Bool = false, callsTools: Bool = false, stopsAtLineBreak: Bool = true
     ) {
-        // Some vocabularies have the end of a turn among the added tokens that are not special.
-        let named = (vocabulary.specialTokens + vocabulary.addedTokens).filter { Self.endTokens.contains($0.text) }
-        let ends = named.map(\.id) + endTokens.filter(vocabulary.contains)
+        let ends = vocabulary.endTokens + endTokens.filter(vocabulary.contains)
         var tokens = ignoresEOS ? [] : Set(ends)
         var texts = stop.map { Array($0.utf8) }
         if case .chat = prompt, let renderer {
