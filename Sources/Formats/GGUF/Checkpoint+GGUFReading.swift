@@ -3,6 +3,7 @@ import Autograd
 import Files
 package import Kernels
 import Model
+import Tokenize
 
 extension Checkpoint {
     /// Reads a GGUF file of one of the architectures of ``GGUFArchitecture``. Its matrices stay in the mapped file as they are; norms and

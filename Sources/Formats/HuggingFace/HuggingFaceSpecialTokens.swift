@@ -21,8 +21,8 @@ struct HuggingFaceSpecialTokens {
             guard case .jinja(let template)? = chatTemplate, let text = template.tokens[name] else { return [] }
             return [text]
         }
-        end = special(named("eos_token")) ?? vocabulary.specialTokens.first { $0.id == endTokens.first }
-            ?? special(["<|eos|>", "<|endoftext|>"])
+        let endID = endTokens.first ?? vocabulary.endOfTextToken
+        end = special(named("eos_token")) ?? vocabulary.specialTokens.first { $0.id == endID }
         begin = special(named("bos_token")) ?? end
         padding = special(named("pad_token") + ["<|pad|>"]) ?? end
         if let chatTemplate { stops = try ChatRenderer(chatTemplate, for: Tokenizer(vocabulary)).stopTokens }

@@ -30,6 +30,10 @@ package struct AnswerFilter: Sendable {
 
     /// Makes the logits of tokens that the grammar does not allow -∞.
     package mutating func restrict(_ logits: inout MutableSpan<Float>) {
+        if state == GrammarMatcher.dead {
+            for id in logits.indices { logits[id] = -.infinity }
+            return
+        }
         if matcher.stateCount > Self.maxStates || masks.count > Self.maxMasks {
             matcher.forget(allBut: state)
             state = matcher.start
