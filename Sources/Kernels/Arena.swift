@@ -16,8 +16,10 @@ package final class Arena {
     /// How often the arena had to obtain more memory.
     package private(set) var growths = 0
 
+    /// Bytes of addresses, with memory or not.
+    package let reserved: Int
+
     private let base: UnsafeMutableRawPointer
-    private let reserved: Int
     /// Free ranges below `capacity`, by address; neighbors are always merged.
     private var free: [(start: Int, count: Int)] = []
 
@@ -27,9 +29,10 @@ package final class Arena {
 
     private var usesHugePages = true
 
-    /// Reserves addresses, not memory: four times the memory that the process may use, or less if that is not allowed.
+    /// Reserves addresses, not memory: four times the memory that the process may use, but at least 256 GB, because each KV cache takes
+    /// addresses for a whole context; less if that is not allowed.
     package init() throws(ProcessorError) {
-        var size = max(4 * CPU.memoryBytes / Self.step, 64) * Self.step
+        var size = max(4 * CPU.memoryBytes, 256 << 30) / Self.step * Self.step
         var address = AddressSpace.reserve(size)
         while address == nil, size > 256 << 20 {
             size /= 2

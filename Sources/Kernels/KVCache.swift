@@ -15,6 +15,7 @@ package final class KVCache {
     package let capacity: Int
     /// How keys and values are stored: f32, bf16 or int8.
     package let precision: WeightPrecision
+    package let size: KVCacheSize
     private let storage: Buffer
     private let keyBytes, valueBytes: Int
     private let table: slm_kernels
@@ -29,6 +30,8 @@ package final class KVCache {
         table = processor.table
         keyBytes = table.kv_cache_key_bytes(precision.code, headWidth, capacity)
         valueBytes = table.kv_cache_value_bytes(precision.code, headWidth, capacity)
+        size = KVCacheSize(
+            heads: layers * heads, headBytes: [keyBytes, valueBytes], capacity: capacity, partsOfHead: precision == .int8 ? 2 : 1)
         // Page-aligned, so that the cache occupies as few pages as possible.
         let count = layers * heads * (keyBytes + valueBytes) / 4
         let whole = processor.buffer(of: count + pageBytes / 4, .int32)
@@ -37,6 +40,8 @@ package final class KVCache {
         // Positions that were never written occupy no memory: a page holds 32 positions of a head in bf16, while a huge page would span
         // several heads.
         storage.disableHugePages()
+        // Nor do those that held other buffers of the arena before.
+        storage.discard()
     }
 
     func keys(layer: Int, head: Int) -> UnsafeMutableRawPointer {
@@ -62,11 +67,43 @@ package final class KVCache {
 
     /// Drops all positions and returns their memory to the system.
     package func clear() { storage.discard() }
+}
 
-    /// Bytes of memory that `count` cached positions use.
-    package func memoryBytes(forPositions count: Int) -> Int {
-        func pages(_ bytes: Int) -> Int { (bytes * count + capacity * pageBytes - 1) / (capacity * pageBytes) * pageBytes }
-        return layers * heads * (pages(keyBytes) + pages(valueBytes))
+/// The memory of a KV cache, which takes pages of the system as positions are written.
+///
+///     cache.size.bytes(forPositions: 2_000)
+package struct KVCacheSize: Sendable {
+    /// Heads of all layers.
+    let heads: Int
+    /// Bytes of the keys of a head, and of its values.
+    let headBytes: [Int]
+    let capacity: Int
+    /// Arrays in the keys, and in the values, of a head: numbers and scales.
+    let partsOfHead: Int
+
+    /// Positions are written and copied in blocks of at most so many.
+    private static let block = 32
+
+    /// Addresses that the cache takes.
+    package var addressBytes: Int { heads * headBytes.reduce(0, +) + pageBytes }
+
+    /// The most memory that the first `count` positions use.
+    package func bytes(forPositions count: Int) -> Int {
+        if count <= 0 { return 0 }
+        let written = min(capacity, (count + Self.block - 1) / Self.block * Self.block)
+        // Each part may begin and end within a page.
+        let pages = headBytes.reduce(0) { $0 + ($1 * written + capacity * pageBytes - 1) / (capacity * pageBytes) + partsOfHead }
+        return min(heads * pages, (addressBytes + pageBytes - 1) / pageBytes) * pageBytes
+    }
+
+    /// The most positions that fit into some memory.
+    package func positions(within bytes: Int) -> Int {
+        var low = 0, high = capacity
+        while low < high {
+            let middle = (low + high + 1) / 2
+            if self.bytes(forPositions: middle) <= bytes { low = middle } else { high = middle - 1 }
+        }
+        return low
     }
 }
 

@@ -23,6 +23,7 @@ extension LocalBackend {
     /// - Parameters:
     ///   - base: The base model of a LoRA adapter, if it is not at the path that the adapter names.
     ///   - adapters: LoRA adapters of the model to load with it: see ``LocalBackend/adapters``.
+    ///   - cache: The precision of cached keys and values.
     ///   - context: The most tokens of a prompt and its answer, if it is fewer than the model's context.
     ///   - chatTemplate: Replaces the chat template of the model, and of adapters of PEFT, which have none of their own.
     ///   - tuned: What to use for weights that are not quantized, if the option is `auto`.
@@ -32,6 +33,7 @@ extension LocalBackend {
         base: String? = nil,
         adapters: [AdapterFile] = [],
         _ option: PrecisionOption = .auto,
+        cache: KVPrecisionOption = .auto,
         context: Int? = nil,
         chatTemplate: ChatTemplateChoice? = nil,
         limits: Limits = .init(),
@@ -49,7 +51,8 @@ extension LocalBackend {
                 let updates = try info.load(adapters, of: file.checkpoint, on: processor)
                 processor.trim()                               // the tokenizer's tables are made of larger ones
                 let runner = try ModelRunner(
-                    of: file.checkpoint, over: file.base, adapters: updates, on: processor, precision: precision, context: info.context)
+                    of: file.checkpoint, over: file.base, adapters: updates, on: processor, precision: precision, cache: cache,
+                    context: info.context)
                 return (info, runner)
             }
             try file.verify()

@@ -37,6 +37,8 @@ package final class ModelRunner: Executor {
 
     package let model: GPT
     package let precision: WeightPrecision
+    /// The precision of cached keys and values.
+    package let cachePrecision: WeightPrecision
     package let processor: Processor
     /// The positions that a KV cache can hold.
     private let context: Int
@@ -56,12 +58,14 @@ package final class ModelRunner: Executor {
         adapters: [[LoRAUpdate]] = [],
         on processor: Processor,
         precision: WeightPrecision,
+        cache: KVPrecisionOption = .auto,
         context: Int? = nil
     ) {
         self.model = model
         self.context = min(context ?? model.configuration.context, model.configuration.context)
         self.processor = processor
         self.precision = precision
+        cachePrecision = cache.precision(weights: precision, hasQKVBias: model.configuration.hasQKVBias)
         weights = InferenceWeights(parameters, on: processor, precision: precision)
         self.adapters = AdapterWeights(adapters, on: processor, precision: precision)
         // Packs the weights, so that the first request does not wait for it.
@@ -77,10 +81,11 @@ package final class ModelRunner: Executor {
         adapters: [[LoRAUpdate]] = [],
         on processor: Processor,
         precision: WeightPrecision,
+        cache: KVPrecisionOption = .auto,
         context: Int? = nil
     ) throws(CheckpointError) {
         let (model, parameters) = try checkpoint.model(over: base, keepingQuantized: true, on: processor)
-        self.init(of: model, parameters, adapters: adapters, on: processor, precision: precision, context: context)
+        self.init(of: model, parameters, adapters: adapters, on: processor, precision: precision, cache: cache, context: context)
     }
 
     /// An empty KV cache for one sequence.
@@ -91,9 +96,12 @@ package final class ModelRunner: Executor {
             heads: c.keyValueHeads,
             headWidth: c.headWidth,
             capacity: context,
-            precision.isAffine ? .int8 : precision
+            cachePrecision
         )
     }
+
+    /// Bytes of addresses that KV caches may take.
+    package var cacheAddresses: Int { processor.arena.reserved / 2 }
 
     /// The size of the packed weights in bytes.
     package var weightBytes: Int { weights.packedBytes + adapters.byteCount }

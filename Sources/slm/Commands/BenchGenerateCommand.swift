@@ -14,6 +14,7 @@ struct BenchGenerateOptions: MachineOptions {
     var checkpoint: String?
     var preset = "eugpt"
     var dtype = PrecisionOption.auto
+    var kvPrecision = KVPrecisionOption.auto
     var batch = 1
     var adapters = 0
     var prompt: Int?
@@ -35,6 +36,7 @@ extension Command {
                     .option("preset", \.preset, value: "NAME", "Choose the size of the model if there is no checkpoint.")
                         .choices(GPTConfiguration.presets.map(\.name)),
                     .option("dtype", \.dtype, "Store the weights in this data type."),
+                    .kvPrecision(\.kvPrecision),
                     .option("batch", \.batch, in: 1...4_096, "Generate N sequences at once."),
                     .option("adapters", \.adapters, in: 0...4_096,
                             "Divide the sequences among N LoRA adapters with random weights, rank 16."),
@@ -72,7 +74,8 @@ extension BenchGenerateOptions {
             // Every command that answers reads the tokenizer first.
             if file.checkpoint.tokenizer != nil { _ = try ModelInfo(of: file.checkpoint, name: file.checkpoint.name) }
             processor.trim()
-            let runner = try ModelRunner(of: file.checkpoint, over: file.base, adapters: adapters, on: processor, precision: precision)
+            let runner = try ModelRunner(
+                of: file.checkpoint, over: file.base, adapters: adapters, on: processor, precision: precision, cache: kvPrecision)
             try file.verify()
             processor.trim()
             return runner
@@ -80,7 +83,7 @@ extension BenchGenerateOptions {
         var list = ParameterList()
         let model = GPT(configuration, in: &list)
         let parameters = Parameters(list, on: processor, seed: 1)
-        return ModelRunner(of: model, parameters, adapters: adapters, on: processor, precision: precision)
+        return ModelRunner(of: model, parameters, adapters: adapters, on: processor, precision: precision, cache: kvPrecision)
     }
 
     private static func randomAdapter(of configuration: GPTConfiguration, seed: UInt64, on processor: Processor) -> [LoRAUpdate] {
@@ -141,7 +144,7 @@ extension BenchGenerateOptions {
                 }
             })
         }
-        let cacheBytes = caches.reduce(0) { $0 + $1.memoryBytes(forPositions: $1.capacity) }
+        let cacheBytes = caches.reduce(0) { $0 + $1.size.bytes(forPositions: $1.capacity) }
         report(runner, cacheBytes, load, (prompt, promptSeconds), (generate, answerSeconds))
         guard let profile = runner.processor.profile else { return }
         runner.processor.profile = nil
@@ -161,6 +164,7 @@ extension BenchGenerateOptions {
             return printLine(JSONLine([
                 "bench": "generate",
                 "case": .text(runner.precision.rawValue),
+                "kv_dtype": .text(runner.cachePrecision.rawValue),
                 "batch": .whole(batch),
                 "adapters": .whole(adapters),
                 "threads": .whole(runner.processor.threads),

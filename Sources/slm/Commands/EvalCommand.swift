@@ -13,6 +13,7 @@ struct EvalOptions: MachineOptions {
     var cpu: String?
     var blas: BLAS?
     var dtype = PrecisionOption.auto
+    var kvPrecision = KVPrecisionOption.auto
     var checkpoint: String?
     var base: String?
     var compare: [String] = []
@@ -59,6 +60,8 @@ extension Command {
                     .option("base", \.base, value: "CHECKPOINT", "Take the base model of a LoRA adapter from this file.",
                             default: "the path stored in the adapter"),
                     .option("dtype", \.dtype, "Compute matmuls in this data type; int8, int6 and int4 quantize the weights first."),
+                    .option("kv-dtype", \.kvPrecision,
+                            "Read the text in order through a KV cache of this data type; auto does so only with quantized weights."),
                     .option("batch", \.batch, in: 1...65_536, "Evaluate N sequences at once.", default: "what fits the cache"),
                 ] + EvalOptions.machineOptions),
             ],
@@ -186,6 +189,7 @@ struct EvalCommand {
         func list(_ value: (ModelFile) -> String) -> String { models.map(value).joined(separator: ", ") }
         try ranks.check([
             ("number of files", "\(files)"), ("number of files with preferences", "\(preferences)"),
+            ("--kv-dtype", options.kvPrecision.rawValue),
             ("--dtype", list { options.dtype.precision(on: processor, stored: $0.storedPrecision).rawValue }),
             ("kernels", processor.instructionSet), ("matmul library", processor.blas.rawValue),
             ("models", list(\.base.weightsDigest)),
@@ -195,11 +199,12 @@ struct EvalCommand {
 
     func evaluator(of model: ModelFile, on processor: Processor) throws -> Evaluator {
         let checkpoint = model.checkpoint, precision = options.dtype.precision(on: processor, stored: model.storedPrecision)
-        if precision == .float32 || precision == .bfloat16 {
+        if options.kvPrecision == .auto, precision == .float32 || precision == .bfloat16 {
             let type = processor.dataType(for: precision == .float32 ? .f32 : .bf16)
             return try Evaluator(checkpoint, over: model.base, context: options.context, on: processor, precision: type)
         }
-        let runner = try ModelRunner(of: checkpoint, over: model.base, on: processor, precision: precision)
+        let runner = try ModelRunner(
+            of: checkpoint, over: model.base, on: processor, precision: precision, cache: options.kvPrecision)
         return Evaluator(context: Evaluator.context(options.context, of: checkpoint.configuration)) { batch in
             let length = batch.inputs.count / batch.rows
             return (0..<batch.rows).reduce(into: TokenLosses()) { sum, row in

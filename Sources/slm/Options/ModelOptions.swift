@@ -7,6 +7,16 @@ extension PrecisionOption: OptionValue {
     static var metavariable: String { "TYPE" }
 }
 
+extension KVPrecisionOption: OptionValue {
+    static var metavariable: String { "TYPE" }
+}
+
+extension CommandOption {
+    static func kvPrecision(_ path: WritableKeyPath<Options, KVPrecisionOption>) -> CommandOption {
+        option("kv-dtype", path, "Store cached keys and values in this data type.")
+    }
+}
+
 /// The options that choose the model: a checkpoint on this machine, or a server with an OpenAI-compatible API.
 struct ModelOptions {
     var checkpoint: String?
@@ -15,6 +25,7 @@ struct ModelOptions {
     var backend: String?
     var backendModel: String?
     var dtype = PrecisionOption.auto
+    var kvPrecision = KVPrecisionOption.auto
     var context: Int?
     var chatTemplate: ChatTemplateChoice?
 
@@ -40,6 +51,7 @@ struct ModelOptions {
             .list("adapter", path.appending(path: \.adapters), value: "NAME=FILE", adapterHelp, separator: ","),
             .chatTemplate(path.appending(path: \.chatTemplate)),
             .option("dtype", path.appending(path: \.dtype), "Store the weights in this data type."),
+            .kvPrecision(path.appending(path: \.kvPrecision)),
             .option("context", path.appending(path: \.context), value: "N", in: 16...16_777_216,
                     "Use at most N tokens for a prompt and its answer.", default: "the model's context"),
             .option("backend", path.appending(path: \.backend), value: "openai:URL",
@@ -81,8 +93,8 @@ struct ModelOptions {
     ) throws -> LocalBackend {
         let tuned = try machine.tunedInference(dtype, isQuiet: isQuiet)
         return try LocalBackend(
-            checkpoint: path, base: base, adapters: adapters, dtype, context: context, chatTemplate: chatTemplate, limits: limits,
-            tuned: tuned, on: machine.makeProcessor)
+            checkpoint: path, base: base, adapters: adapters, dtype, cache: kvPrecision, context: context, chatTemplate: chatTemplate,
+            limits: limits, tuned: tuned, on: machine.makeProcessor)
     }
 
     func open(url: String, environment: [String: String]) throws -> OpenAIBackend {
