@@ -167,7 +167,7 @@ let package = Package(
             "Kernels", "Files", "Threads",
         ]),
         testProgram("StoreWriter", ["Store", "Threads"]),
-        testProgram("ServeParts", ["Serve", "Files"]),
+        testProgram("ServeParts", ["Serve", "Infer", "Files"]),
 
         // Tests, one target per module.
         tests("KernelsTests", ["TestSupport", "Kernels", "CKernels", "Platform", "Files"]),

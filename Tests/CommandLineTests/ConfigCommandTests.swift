@@ -35,6 +35,18 @@ import TestSupport
         #expect(try rows(["bench", "generate", "--repeats", "2"])["runs"]?.value == "2")
     }
 
+    @Test(arguments: [("1536MB", "1536MB"), ("2g", "2GB"), ("1.5GiB", "1536MB"), ("1000", "1000"), ("0.5k", "512")])
+    func `a size is read in units of 1,024`(text: String, shown: String) throws {
+        #expect(try rows(["serve"], ["SLM_KV_MEMORY": text])["kv-memory"]?.value == shown)
+        #expect(try rows(["serve"])["kv-memory"]?.source == "default")
+    }
+
+    @Test(arguments: ["x", "0", "-1GB", "GB", "1PB", "1e99", "nan"]) func `a wrong size is an error`(text: String) throws {
+        let outcome = try slm("config", "show", "serve", "--kv-memory=\(text)")
+        #expect(outcome.status == 2)
+        #expect(outcome.errors == "slm: --kv-memory: expected a size such as 512MB or 2GB, found '\(text)'.\n")
+    }
+
     @Test func `an option on the command line overrides the options that exclude it`() throws {
         let rows = try rows(["train", "--time", "10m"], ["SLM_MAX_STEPS": "3"])
         #expect(rows["time"]?.value == "10m" && rows["max-steps"]?.source == "not set")

@@ -13,7 +13,8 @@ TYPES = {
     "slm_answers_running": "gauge", "slm_first_token_seconds": "histogram", "slm_answer_seconds": "histogram", "process_resident_memory_bytes": "gauge",
     "process_cpu_seconds": "counter", "process_open_fds": "gauge", "process_max_fds": "gauge", "process_start_time_seconds": "gauge", "slm_build_info": "gauge",
     "slm_slots": "gauge", "slm_check_ok": "gauge", "slm_servers": "gauge", "slm_sqlite_memory_bytes": "gauge", "slm_heap_bytes": "gauge",
-    "slm_model_answers": "counter", "slm_model_tokens_generated": "counter",
+    "slm_model_answers": "counter", "slm_model_tokens_generated": "counter", "slm_kv_cache_bytes": "gauge",
+    "slm_kv_cache_reserved_bytes": "gauge", "slm_kv_cache_limit_bytes": "gauge",
 }
 
 
@@ -34,6 +35,8 @@ def main():
     assert value("slm_tokens_generated_total") == 12 and value("slm_prompt_tokens_total") == 345
     assert value("slm_slots") == 4 and value("slm_check_ok", check="model") == 1 and value("slm_check_ok", check="database") == 0
     assert value("slm_servers") == 1 and value("slm_sqlite_memory_bytes") == 345_678
+    assert value("slm_kv_cache_bytes") == 4_096 and value("slm_kv_cache_reserved_bytes") == 12_288
+    assert value("slm_kv_cache_limit_bytes") == 1 << 31
     assert value("slm_queue_length") == 3 and value("slm_answers_running") == 2
     assert value("slm_build_info", version='1.0 "quoted"\\\n') == 1
     assert value("slm_first_token_seconds_bucket", le="0.01") == 1 and value("slm_first_token_seconds_bucket", le="0.5") == 3

@@ -1,4 +1,5 @@
 import Glibc
+import Infer
 import Serve
 import TestSupport
 import Testing
@@ -19,6 +20,14 @@ import Testing
         #expect(line("slm_slots", of: metrics()) == "4" && line("slm_answers_running", of: metrics()) == "2")
         #expect(
             line(#"slm_check_ok{check="model"}"#, of: metrics()) == "1" && line(#"slm_check_ok{check="database"}"#, of: metrics()) == "0")
+    }
+
+    @Test func `the memory of KV caches is written, except of a model on another server`() {
+        let local = Metrics(
+            routes: [], version: "1", slots: 4, load: { .init(running: 2, waiting: 3) }, checks: { [] },
+            kvMemory: { KVMemoryUse(used: 1, reserved: 2, limit: 3) })
+        #expect(line("slm_kv_cache_bytes", of: local) == "1" && line("slm_kv_cache_reserved_bytes", of: local) == "2")
+        #expect(line("slm_kv_cache_limit_bytes", of: local) == "3" && line("slm_kv_cache_bytes", of: metrics()) == nil)
     }
 
     @Test func `requests are counted by route, method and status`() {

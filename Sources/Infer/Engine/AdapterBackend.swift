@@ -33,6 +33,7 @@ package final class AdapterBackend: ChatBackend {
     package var name: String { model.name }
     package var context: Int? { model.context }
     package var samplingDefaults: SamplingDefaults { model.samplingDefaults }
+    package var kvMemoryUse: KVMemoryUse? { base.kvMemoryUse }
     package var canPause: Bool { base.canPause }
     package func probe(_ completion: @escaping @Sendable (_ works: Bool) -> Void) { base.probe(completion) }
 

@@ -21,6 +21,9 @@ package final class LocalBackend: ChatBackend {
         package var sharedPrefillChunk = 64
         /// Prompt tokens prefilled per step while no other generation runs.
         package var solePrefillChunk = 512
+        /// Bytes that the KV caches of running and finished generations may use together; generations that need more wait. nil: half of the
+        /// memory that this process may use besides the weights.
+        package var kvMemory: Int?
         /// Bytes of KV caches beyond which those of finished generations are reused or evicted. nil: half the size of the
         /// weights, but at least 32 MB.
         package var cacheBudget: Int?
@@ -36,10 +39,16 @@ package final class LocalBackend: ChatBackend {
         package var waiting = 0
         /// Memory in use by KV caches, of running and of finished generations.
         package var cacheBytes = 0
+        /// The same, with what running generations have reserved.
+        package var reservedBytes = 0
+        /// The most that `reservedBytes` has been.
+        package var mostReservedBytes = 0
     }
 
     /// The tokenizer and the chat template of the model.
     package let model: ModelInfo
+    /// What the KV caches may use.
+    package let memory: KVMemory
     private let limits: Limits
     private let inbox: Mailbox<Message>
     private let queueStatus: RequestQueueStatus
@@ -48,23 +57,27 @@ package final class LocalBackend: ChatBackend {
     package var context: Int? { model.context }
     package var samplingDefaults: SamplingDefaults { model.samplingDefaults }
     package var status: Status { queueStatus.status }
+    package var kvMemoryUse: KVMemoryUse? {
+        let status = status
+        return KVMemoryUse(used: status.cacheBytes, reserved: status.reservedBytes, limit: memory.limit)
+    }
 
     /// - Parameter open: Runs on the thread that will run the model.
     package init(limits: Limits = Limits(), _ open: @escaping @Sendable () throws -> (ModelInfo, ModelRunner)) throws {
-        let inbox = Mailbox<Message>(), opened = Mailbox<Result<ModelInfo, any Error>>(), queueStatus = RequestQueueStatus()
+        let inbox = Mailbox<Message>(), opened = Mailbox<Result<(ModelInfo, KVMemory), any Error>>(), queueStatus = RequestQueueStatus()
         try BackgroundThread.run {
             do {
                 let (model, runner) = try open()
                 let shared = try ([model] + model.adapters).map { try SharedPrefixes(of: $0, systemPrompt: limits.sharedSystemPrompt) }
                 let scheduler = Scheduler(runner, limits, shared, queueStatus)
-                opened.put(.success(model))
+                opened.put(.success((model, scheduler.memory)))
                 scheduler.run(receiving: inbox)
             } catch { opened.put(.failure(error)) }
         }
         self.limits = limits
         self.inbox = inbox
         self.queueStatus = queueStatus
-        model = try opened.take().get()
+        (model, memory) = try opened.take().get()
     }
 
     deinit { inbox.put(.stop) }
@@ -81,7 +94,9 @@ package final class LocalBackend: ChatBackend {
         _ request: GenerationRequest, adapter: Int?, deliver: @escaping @Sendable (GenerationEvent) -> Void
     ) throws(GenerationError) -> any GenerationHandle {
         let model = adapter.map { self.model.adapters[$0] } ?? self.model
-        let state = try GenerationState(request, for: model), control = GenerationControl(inbox)
+        var state = try GenerationState(request, for: model)
+        try memory.fit(&state)
+        let control = GenerationControl(inbox)
         try queueStatus.enter(limit: limits.waiting + limits.slots)
         let job = Job(
             owner: request.owner, adapter: adapter, state: state, control: control, timing: TimingRecorder(), deliver: deliver)

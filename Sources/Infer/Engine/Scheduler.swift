@@ -36,12 +36,17 @@ final class Scheduler {
         }
     }
 
+    /// Positions of an answer that memory is reserved for. A longer one reserves more when it has used them: most answers end long before
+    /// the most tokens that they may have.
+    private static let reservedAnswer = 1_024
+
     private let runner: ModelRunner
     private let limits: LocalBackend.Limits
     private let queueStatus: LocalBackend.RequestQueueStatus
     /// Of the model alone, then of each adapter.
     private let sharedPrefixes: [SharedPrefixes]
     private var slots: SlotPool
+    let memory: KVMemory
     private var running: [RunningSequence] = []
     /// Includes generations that are paused.
     private var waiting: [LocalBackend.Job] = []
@@ -55,8 +60,18 @@ final class Scheduler {
         self.limits = limits
         self.sharedPrefixes = sharedPrefixes
         self.queueStatus = queueStatus
-        let cacheBudget = limits.cacheBudget ?? max(32 << 20, runner.weightBytes / 2)
-        slots = SlotPool(capacity: limits.slots, cacheBudget: cacheBudget) { runner.makeKVCache() }
+        let memoryLimit = limits.kvMemory ?? Self.defaultKVMemory(besides: runner.weightBytes)
+        slots = SlotPool(
+            capacity: limits.slots, cacheBudget: limits.cacheBudget ?? max(32 << 20, runner.weightBytes / 2), memoryLimit: memoryLimit,
+            addresses: runner.cacheAddresses
+        ) { runner.makeKVCache() }
+        memory = KVMemory(limit: memoryLimit, slots.cacheSize)
+        recordMemory()
+    }
+
+    /// Half of what is left of the memory that this process may use, so that a model that replaces this one, and other programs, have room.
+    private static func defaultKVMemory(besides weights: Int) -> Int {
+        max(64 << 20, min(CPU.memoryBytes - weights, CPU.availableMemory ?? .max) / 2)
     }
 
     func run(receiving inbox: Mailbox<LocalBackend.Message>) {
@@ -97,17 +112,39 @@ final class Scheduler {
     /// Takes the slots of generations that are paused. Their keys and values stay cached while there is room; what is lost is computed
     /// again after `resume`.
     private func removePaused() {
-        for sequence in running where sequence.job.control.isPaused {
-            sequence.isFinished = true
-            sequence.job.tokens = slots[sequence.slot].ids + sequence.pendingTokens
-            slots.release(sequence.slot)
-            queueStatus.update { $0.running -= 1 }
-            waiting.append(sequence.job)
+        for sequence in running where sequence.job.control.isPaused { waiting.append(suspend(sequence)) }
+        removeFinished()
+    }
+
+    /// Takes the slot of a generation, which can be continued later.
+    private func suspend(_ sequence: RunningSequence) -> LocalBackend.Job {
+        sequence.isFinished = true
+        sequence.job.tokens = slots[sequence.slot].ids + sequence.pendingTokens
+        slots.release(sequence.slot)
+        queueStatus.update { $0.running -= 1 }
+        return sequence.job
+    }
+
+    /// Reserves memory for answers that have used up theirs, the oldest first. If there is none, the newest generations wait until there
+    /// is: the oldest one always goes on.
+    private func reserveMemory() {
+        for sequence in running {
+            let tokens = slots[sequence.slot].ids.count + sequence.pendingTokens.count
+            if tokens <= slots[sequence.slot].reservedPositions ?? 0 { continue }
+            while !sequence.isFinished, !slots.reserve(positions(of: sequence.job, tokens: tokens), in: sequence.slot) {
+                guard let newest = running.last(where: { !$0.isFinished }) else { break }
+                waiting.insert(suspend(newest), at: 0)
+            }
         }
         removeFinished()
     }
 
-    /// Gives free slots to waiting jobs, first come, first served.
+    /// The positions that a generation with so many tokens needs for now.
+    private func positions(of job: LocalBackend.Job, tokens: Int) -> Int {
+        tokens + min(job.state.maxNewTokens - job.state.answerTokens, Self.reservedAnswer)
+    }
+
+    /// Gives free slots to waiting jobs, first come, first served: one that needs much memory is not overtaken.
     private func admit() {
         while let index = waiting.firstIndex(where: { !$0.control.isPaused }) {
             let job = waiting[index]
@@ -115,7 +152,7 @@ final class Scheduler {
             let slot = slots.acquire(
                 for: tokens, of: job.owner, adapter: job.adapter,
                 sharing: sharedPrefixes[job.adapter.map { $0 + 1 } ?? 0].length(in: tokens),
-                maxNewTokens: job.state.maxNewTokens - job.state.answerTokens)
+                positions: positions(of: job, tokens: tokens.count))
             guard let slot else { return }
             waiting.remove(at: index)
             let sequence = RunningSequence(job, slot: slot, cachedCount: slots[slot].ids.count)
@@ -130,6 +167,7 @@ final class Scheduler {
     }
 
     private func step() {
+        reserveMemory()
         schedule()
         // Rows with the same adapter are multiplied together, so they are neighbors.
         let scheduled = running.filter { $0.scheduledCount > 0 }.sorted { ($0.job.adapter ?? -1) < ($1.job.adapter ?? -1) }
@@ -146,8 +184,17 @@ final class Scheduler {
             sequence.pendingTokens.removeFirst(sequence.scheduledCount)
         }
         sample(sampled, from: logits.elements)
-        queueStatus.update { $0.cacheBytes = slots.cacheBytes }
+        recordMemory()
         removeFinished()
+    }
+
+    private func recordMemory() {
+        let used = slots.cacheBytes, reserved = slots.reservedBytes
+        queueStatus.update { status in
+            status.cacheBytes = used
+            status.reservedBytes = reserved
+            status.mostReservedBytes = max(status.mostReservedBytes, reserved)
+        }
     }
 
     /// Sets the number of tokens of each sequence in this step: the next token of those that decode, and a chunk of the prompts.
@@ -180,10 +227,8 @@ final class Scheduler {
     private func finish(_ sequence: RunningSequence, because reason: FinishReason?) {
         sequence.isFinished = true
         slots.release(sequence.slot)
-        queueStatus.update { status in
-            status.running -= 1
-            status.cacheBytes = slots.cacheBytes
-        }
+        queueStatus.update { $0.running -= 1 }
+        recordMemory()
         end(sequence.job, because: reason)
     }
 

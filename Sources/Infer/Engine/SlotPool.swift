@@ -16,13 +16,23 @@ struct SequenceSlot {
     /// The number of positions that occupy memory.
     fileprivate var usedPositions = 0
     /// The number of positions that the running generation may need; nil if the slot is free.
-    fileprivate var reservedPositions: Int?
+    fileprivate(set) var reservedPositions: Int?
     /// When the slot was last acquired, counted in generations.
     fileprivate var lastUse = 0
 
     fileprivate var isFree: Bool { reservedPositions == nil }
-    fileprivate var byteCount: Int { cache.memoryBytes(forPositions: usedPositions) }
-    fileprivate var reservedBytes: Int { cache.memoryBytes(forPositions: max(usedPositions, reservedPositions ?? 0)) }
+    fileprivate var byteCount: Int { cache.size.bytes(forPositions: usedPositions) }
+    fileprivate var reservedBytes: Int { bytes(forPositions: reservedPositions ?? 0) }
+
+    /// The memory of the cache when it has grown to `count` positions.
+    fileprivate func bytes(forPositions count: Int) -> Int { cache.size.bytes(forPositions: max(usedPositions, count)) }
+
+    /// Drops the sequence and returns its memory to the system.
+    fileprivate mutating func evict() {
+        cache.clear()
+        ids = []
+        usedPositions = 0
+    }
 
     /// The length of the common prefix with a prompt. Less than the whole prompt, since the logits of its last token must be computed.
     ///
@@ -37,26 +47,39 @@ struct SequenceSlot {
 }
 
 /// The slots of an engine, with prefix reuse between sequences (prompt caching). A slot's KV cache is allocated when it is first needed.
+///
+/// The memory that running sequences have reserved and the memory of finished ones are never more than a limit.
 struct SlotPool {
     /// Shorter prefixes are not worth keeping or copying.
     private static let minReusedPrefix = 16
 
-    private var slots: [SequenceSlot] = []
+    private var slots: [SequenceSlot]
     private var generations = 0
     private let capacity: Int
     private let cacheBudget: Int
+    private let memoryLimit: Int
     private let makeKVCache: () -> KVCache
 
     /// - Parameters:
     ///   - capacity: The most slots.
     ///   - cacheBudget: Bytes of all KV caches, beyond which those of finished sequences are reused or evicted.
-    init(capacity: Int, cacheBudget: Int, makeKVCache: @escaping () -> KVCache) {
-        self.capacity = capacity
+    ///   - memoryLimit: Bytes of all KV caches that are never exceeded.
+    ///   - addresses: Bytes of addresses that the KV caches may take.
+    init(capacity: Int, cacheBudget: Int, memoryLimit: Int, addresses: Int, makeKVCache: @escaping () -> KVCache) {
+        let first = makeKVCache()
+        slots = [SequenceSlot(cache: first)]
+        self.capacity = min(capacity, max(1, addresses / first.size.addressBytes))
         self.cacheBudget = cacheBudget
+        self.memoryLimit = memoryLimit
         self.makeKVCache = makeKVCache
     }
 
+    /// The memory in use.
     var cacheBytes: Int { slots.reduce(0) { $0 + $1.byteCount } }
+    /// The memory in use, and what running sequences have reserved.
+    var reservedBytes: Int { slots.reduce(0) { $0 + $1.reservedBytes } }
+    /// The memory of any of the KV caches.
+    var cacheSize: KVCacheSize { slots[0].cache.size }
 
     subscript(slot: Int) -> SequenceSlot { slots[slot] }
 
@@ -66,15 +89,19 @@ struct SlotPool {
         slots[slot].usedPositions = max(slots[slot].usedPositions, slots[slot].ids.count)
     }
 
-    /// Acquires the slot that shares the longest prefix with a prompt, or nil if none is free. The slot keeps the ids of that prefix.
+    /// Acquires the slot that shares the longest prefix with a prompt, or nil if none is free or there is too little memory. The slot keeps
+    /// the ids of that prefix. Finished sequences are evicted if their memory is needed.
     ///
     /// - Parameters:
     ///   - owner: Whose prompt it is. Prompts of other owners share a prefix of at most `shared` tokens with it.
     ///   - adapter: The LoRA adapter that processes it. Prompts of other adapters share nothing with it.
-    mutating func acquire(for prompt: [TokenID], of owner: String, adapter: Int?, sharing shared: Int, maxNewTokens: Int) -> Int? {
-        let prefixes = slots.map { $0.commonPrefix(with: prompt, of: owner, adapter: adapter, sharing: shared) }
-        guard let slot = freeSlot(prefixes) else { return nil }
-        let ownPrefix = slot < prefixes.count ? prefixes[slot] : 0
+    ///   - positions: That the sequence may need for now: see ``reserve(_:in:)``.
+    mutating func acquire(for prompt: [TokenID], of owner: String, adapter: Int?, sharing shared: Int, positions: Int) -> Int? {
+        func prefixes() -> [Int] { slots.map { $0.commonPrefix(with: prompt, of: owner, adapter: adapter, sharing: shared) } }
+        let found = prefixes()
+        guard canReserve(positions, besides: nil), let slot = freeSlot(found) else { return nil }
+        evict(for: positions, in: slot, last: found.indices.max { found[$0] < found[$1] })
+        let prefixes = prefixes(), ownPrefix = prefixes[slot]                       // of those that were not evicted
         let best = prefixes.indices.max { prefixes[$0] < prefixes[$1] }
         if let best, prefixes[best] >= ownPrefix + Self.minReusedPrefix {
             slots[slot].cache.copy(prefixes[best], from: slots[best].cache)
@@ -88,9 +115,38 @@ struct SlotPool {
         slots[slot].owner = owner
         slots[slot].adapter = adapter
         generations += 1
-        slots[slot].reservedPositions = min(prompt.count + maxNewTokens, slots[slot].cache.capacity)
+        slots[slot].reservedPositions = positions
         slots[slot].lastUse = generations
         return slot
+    }
+
+    /// Reserves memory for a running sequence that becomes longer. Returns false if there is too little beside the other running ones.
+    mutating func reserve(_ positions: Int, in slot: Int) -> Bool {
+        guard canReserve(positions, besides: slot) else { return false }
+        evict(for: positions, in: slot, last: nil)
+        slots[slot].reservedPositions = positions
+        return true
+    }
+
+    /// Whether a sequence of so many positions has enough memory if all finished sequences are evicted.
+    private func canReserve(_ positions: Int, besides slot: Int?) -> Bool {
+        let others = slots.indices.reduce(0) { $0 + ($1 == slot || slots[$1].isFree ? 0 : slots[$1].reservedBytes) }
+        return others + cacheSize.bytes(forPositions: positions) <= memoryLimit
+    }
+
+    /// Evicts finished sequences, the least recently used first, until the sequence of a slot may have `positions`.
+    ///
+    /// - Parameter last: A sequence that is worth keeping.
+    private mutating func evict(for positions: Int, in slot: Int, last: Int?) {
+        var excess = slots.reduce(0) { $0 + $1.reservedBytes } - slots[slot].reservedBytes + slots[slot].bytes(forPositions: positions)
+            - memoryLimit
+        let others = slots.indices.filter { $0 != slot && $0 != last }.sorted { slots[$0].lastUse < slots[$1].lastUse }
+        for other in others + [last].compactMap({ $0 }).filter({ $0 != slot }) where excess > 0 && slots[other].isFree {
+            excess -= slots[other].byteCount
+            slots[other].evict()
+        }
+        // It holds a sequence that is longer than the one that will use it.
+        if excess > 0, slots[slot].isFree { slots[slot].evict() }
     }
 
     /// - Parameter prefixes: The length of each slot's common prefix with the prompt.
@@ -122,9 +178,7 @@ struct SlotPool {
         var bytes = candidates.reduce(0) { $0 + slots[$1].byteCount }
         while bytes > cacheBudget, let oldest = candidates.popFirst() {
             bytes -= slots[oldest].byteCount
-            slots[oldest].cache.clear()
-            slots[oldest].ids = []
-            slots[oldest].usedPositions = 0
+            slots[oldest].evict()
         }
     }
 }

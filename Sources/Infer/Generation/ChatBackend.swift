@@ -27,6 +27,9 @@ package protocol ChatBackend: AnyObject, Sendable {
     /// For requests that do not give their own sampling settings.
     var samplingDefaults: SamplingDefaults { get }
 
+    /// nil if the model runs on another server.
+    var kvMemoryUse: KVMemoryUse? { get }
+
     /// Whether the handles of generations can pause them. A backend on another server cannot.
     var canPause: Bool { get }
 
@@ -36,8 +39,23 @@ package protocol ChatBackend: AnyObject, Sendable {
 
 extension ChatBackend {
     package var samplingDefaults: SamplingDefaults { .remoteModels }
+    package var kvMemoryUse: KVMemoryUse? { nil }
     package var canPause: Bool { false }
     package func probe(_ completion: @escaping @Sendable (_ works: Bool) -> Void) { completion(true) }
+}
+
+/// The memory of all KV caches of an engine, in bytes.
+package struct KVMemoryUse: Sendable, Equatable {
+    package let used: Int
+    /// In use, or reserved by answers in progress.
+    package let reserved: Int
+    package let limit: Int
+
+    package init(used: Int, reserved: Int, limit: Int) {
+        self.used = used
+        self.reserved = reserved
+        self.limit = limit
+    }
 }
 
 /// A generation that is running or finished.

@@ -9,6 +9,8 @@ package enum GenerationError: Error, Equatable, Sendable {
     case field(String, value: String, expected: String)
     /// The prompt leaves no space for an answer in the context, and nothing may be dropped (`TruncationPolicy.refuse`).
     case tooLong(promptTokens: Int, context: Int)
+    /// The keys and values of the prompt need more memory than all KV caches may use.
+    case tooMuchMemory(promptTokens: Int, bytes: Int, limit: Int)
     case emptyPrompt
     /// A conversation, for a model without a chat template.
     case noChatTemplate(model: String, reason: String? = nil)
@@ -50,6 +52,9 @@ extension GenerationError: CustomStringConvertible {
         case .field(let name, let value, let expected): "\(name): expected \(expected), found \(value)."
         case .tooLong(let tokens, let context):
             "the prompt has \(tokens) tokens and leaves no space for an answer in the context of \(context). Shorten it, or drop old turns."
+        case .tooMuchMemory(let tokens, let bytes, let limit):
+            "the prompt has \(tokens) tokens, whose keys and values need \(Self.megabytes(bytes)) MB: expected at most "
+                + "\(Self.megabytes(limit)) MB. Shorten it, or raise --kv-memory."
         case .emptyPrompt: "the prompt is empty: there is nothing to complete."
         case .noChatTemplate(let model, let reason):
             reason.map { "the chat template of \(model) cannot be rendered, so it can only complete texts: \($0)" }
@@ -65,6 +70,14 @@ extension GenerationError: CustomStringConvertible {
         case .unsupported(let reason): reason
         case .remote(let error): error.description
         }
+    }
+}
+
+extension GenerationError {
+    /// With one decimal below 10 MB.
+    private static func megabytes(_ bytes: Int) -> String {
+        let tenths = (bytes * 10 + (1 << 20) - 1) >> 20
+        return tenths < 100 ? "\(tenths / 10).\(tenths % 10)" : "\((tenths + 5) / 10)"
     }
 }
 

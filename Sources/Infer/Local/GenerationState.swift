@@ -65,7 +65,7 @@ package struct GenerationState: Sendable {
     /// The prompt as it was fitted to the context. The backend adds the number of cached tokens.
     package let start: GenerationStart
     /// The most tokens to generate.
-    package let maxNewTokens: Int
+    package private(set) var maxNewTokens: Int
     /// Sampled tokens except the one that ended the turn.
     package private(set) var answerTokens = 0
     /// nil until the generation is finished.
@@ -125,6 +125,9 @@ package struct GenerationState: Sendable {
         let last = finish(.length).piece
         return Step(piece: TextPiece(joining: piece, last), nextToken: nil)
     }
+
+    /// Lowers the most tokens to generate, which must be at least 1.
+    mutating func limitAnswer(to tokens: Int) { maxNewTokens = min(maxNewTokens, tokens) }
 
     /// Ends the generation before its regular end, and returns the text that was held back.
     package mutating func finish(_ reason: FinishReason) -> Step {

@@ -36,6 +36,7 @@ package final class CachingBackend: ChatBackend {
     package var name: String { backend.name }
     package var context: Int? { backend.context }
     package var samplingDefaults: SamplingDefaults { backend.samplingDefaults }
+    package var kvMemoryUse: KVMemoryUse? { backend.kvMemoryUse }
     package var canPause: Bool { backend.canPause }
     package func probe(_ completion: @escaping @Sendable (_ works: Bool) -> Void) { backend.probe(completion) }
 

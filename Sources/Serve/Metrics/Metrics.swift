@@ -1,3 +1,5 @@
+package import Infer
+
 /// The server's metrics for Prometheus.
 ///
 ///     let metrics = Metrics(routes: routes, version: "1.0", slots: 64, load: { admission.load }, checks: { [] })
@@ -36,15 +38,18 @@ package final class Metrics: Sendable {
     private let slots: Int
     private let load: @Sendable () -> Load
     private let checks: @Sendable () -> [(name: String, isOK: Bool)]
+    private let kvMemory: @Sendable () -> KVMemoryUse?
     private let sqliteMemory: @Sendable () -> Int?
 
     /// - Parameters:
     ///   - server: The value of the label `server` of all samples, which tells the servers behind a proxy apart; nil for no label.
     ///   - checks: The results of the last health checks.
+    ///   - kvMemory: Of the active model; nil if it runs on another server.
     ///   - sqliteMemory: In bytes; nil with another database.
     package init(
         routes: [String], version: String, server: String? = nil, slots: Int, load: @escaping @Sendable () -> Load,
-        checks: @escaping @Sendable () -> [(name: String, isOK: Bool)], sqliteMemory: @escaping @Sendable () -> Int? = { nil }
+        checks: @escaping @Sendable () -> [(name: String, isOK: Bool)], kvMemory: @escaping @Sendable () -> KVMemoryUse? = { nil },
+        sqliteMemory: @escaping @Sendable () -> Int? = { nil }
     ) {
         requests = RequestMetrics(routes: routes)
         self.version = version
@@ -52,6 +57,7 @@ package final class Metrics: Sendable {
         self.slots = slots
         self.load = load
         self.checks = checks
+        self.kvMemory = kvMemory
         self.sqliteMemory = sqliteMemory
     }
 
@@ -78,6 +84,13 @@ package final class Metrics: Sendable {
             $0.sample(firstTokenSeconds)
         }
         text.metric("slm_answer_seconds", .histogram, "Time from a request to the end of its answer") { $0.sample(answerSeconds) }
+        if let memory = kvMemory() {
+            text.metric("slm_kv_cache_bytes", .gauge, "Memory of cached keys and values") { $0.sample(memory.used) }
+            text.metric("slm_kv_cache_reserved_bytes", .gauge, "The same, with what answers in progress have reserved") {
+                $0.sample(memory.reserved)
+            }
+            text.metric("slm_kv_cache_limit_bytes", .gauge, "The most memory of cached keys and values") { $0.sample(memory.limit) }
+        }
         if let bytes = sqliteMemory() {
             text.metric("slm_sqlite_memory_bytes", .gauge, "Memory that SQLite uses, mostly for pages of the database") { $0.sample(bytes) }
         }

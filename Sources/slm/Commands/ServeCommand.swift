@@ -27,6 +27,7 @@ struct ServeOptions: MachineOptions {
     var serverName: String?
     var reloads = false
     var slots = 64
+    var kvMemory: ByteCount?
     var waiting = 256
     var perUser = 64
     var chatsPerMinute = 240
@@ -132,6 +133,9 @@ extension ServeOptions {
             ]),
             OptionGroup("Limits", [
                 .option("slots", \.slots, in: 1...4_096, "Generate N answers at the same time.").alias("places"),
+                .option("kv-memory", \.kvMemory,
+                        "Use at most SIZE of memory for the cached keys and values of a model; answers that need more wait.",
+                        default: "half of what the weights leave"),
                 .option("waiting", \.waiting, in: 0...1_000_000, "Queue at most N requests for a slot."),
                 .option("per-user", \.perUser, in: 1...4_096, "Allow each account or address N requests at the same time.")
                     .alias("per-person"),
@@ -338,6 +342,7 @@ struct ServeCommand {
         }, open: { files in
             var limits = LocalBackend.Limits()
             limits.slots = options.slots
+            limits.kvMemory = options.kvMemory?.bytes
             // The server's own queue, which is fair to users, comes before this one. Paused answers wait here.
             limits.waiting = 16 + options.waiting
             limits.sharedSystemPrompt = try options.sharedPrompt.map { path in

@@ -101,6 +101,35 @@ extension Duration: OptionValue {
     static var expectation: String { "a duration such as 90s, 10m or 2h" }
 }
 
+/// Accepts 512MB, 1.5GB, 2G, or a number of bytes. Units are powers of 1,024, as in the limits of a control group.
+struct ByteCount: OptionValue, Comparable {
+    let bytes: Int
+
+    private static let units: [(letter: Character, bytes: Double)] = [
+        ("T", 0x1p40), ("G", 0x1p30), ("M", 0x1p20), ("K", 0x1p10),
+    ]
+
+    init?(optionText: String) {
+        var text = optionText.uppercased()[...]
+        if text.hasSuffix("IB") { text.removeLast(2) } else if text.hasSuffix("B") { text.removeLast() }
+        let unit = Self.units.first { $0.letter == text.last }
+        if unit != nil { text.removeLast() }
+        guard let number = Double(text), number > 0, number * (unit?.bytes ?? 1) < 0x1p60 else { return nil }
+        bytes = Int(number * (unit?.bytes ?? 1))
+    }
+
+    /// In the largest unit that gives a whole number.
+    var optionText: String {
+        let unit = Self.units.first { Double(bytes).truncatingRemainder(dividingBy: $0.bytes) == 0 }
+        return unit.map { "\(Int(Double(bytes) / $0.bytes))\($0.letter)B" } ?? "\(bytes)"
+    }
+
+    static func < (a: ByteCount, b: ByteCount) -> Bool { a.bytes < b.bytes }
+
+    static var metavariable: String { "SIZE" }
+    static var expectation: String { "a size such as 512MB or 2GB" }
+}
+
 /// The value of `--resume [RUN]`.
 enum Resume: OptionValue, Equatable {
     case no

@@ -1,5 +1,6 @@
 import Files
 import Glibc
+import Infer
 import Serve
 
 /// Runs parts of the server in a process of its own, for tests.
@@ -58,7 +59,7 @@ struct ServeParts {
         let metrics = Metrics(
             routes: ["/api/health", "/api/conversations/{id}"], version: "1.0 \"quoted\"\\\n", slots: 4,
             load: { Metrics.Load(running: 2, waiting: 3) }, checks: { [("model", true), ("database", false)] },
-            sqliteMemory: { 345_678 })
+            kvMemory: { KVMemoryUse(used: 4_096, reserved: 12_288, limit: 1 << 31) }, sqliteMemory: { 345_678 })
         for _ in 0..<3 { metrics.requests.count(route: 0, method: "GET", status: 200, seconds: 0.0004) }
         metrics.requests.count(route: 1, method: "PATCH", status: 404, seconds: 0.02)
         metrics.requests.count(route: nil, method: "BREW", status: 418, seconds: 1_000)
