@@ -16,7 +16,7 @@ package struct Linear: Sendable {
         from I: Int, to O: Int, bias: Bool = true, named name: String, in list: inout ParameterList, weight: Initialization? = nil
     ) {
         self.weight = list.add("\(name).weight", [O, I], weight ?? .uniform(limit: 1 / Float(I).squareRoot()))
-        self.bias = bias ? list.add("\(name).bias", [O], .constant(0)) : nil
+        self.bias = bias ? list.add("\(name).bias", [O], .constant(0), .bias) : nil
         lora = list.addLoRA(to: self.weight, in: name)
     }
 
@@ -63,8 +63,8 @@ package struct Norm: Sendable {
     ) {
         self.kind = kind
         self.epsilon = epsilon
-        weight = list.add("\(name).weight", [C], .constant(1))
-        self.bias = bias && kind == .layer ? list.add("\(name).bias", [C], .constant(0)) : nil
+        weight = list.add("\(name).weight", [C], .constant(1), .norm)
+        self.bias = bias && kind == .layer ? list.add("\(name).bias", [C], .constant(0), .norm) : nil
     }
 
     package func callAsFunction(_ x: Tensor, on executor: some Executor) -> Tensor { executor.norm(x, by: self) }

@@ -5,6 +5,7 @@ package struct Parameter: Hashable, Sendable {
     package let name: String
     package let shape: Shape
     package let initialization: Initialization
+    package let kind: ParameterKind
     /// The index among the parameters of the same buffer.
     package let index: Int
     /// The offset of the first element in the buffer.
@@ -13,6 +14,15 @@ package struct Parameter: Hashable, Sendable {
     package let isTrainable: Bool
 
     package var range: Range<Int> { start..<start + shape.count }
+}
+
+/// What a parameter does in a layer. The optimizer decays matrices only, whatever the shapes of the others.
+package enum ParameterKind: Hashable, Sendable {
+    /// The weight of a linear layer, or an embedding.
+    case matrix
+    case bias
+    /// The scale or the shift of one norm, or the scales of several.
+    case norm
 }
 
 /// The initial values of a parameter.
@@ -37,9 +47,12 @@ package struct ParameterList: Sendable {
         package private(set) var parameters: [Parameter] = []
         package private(set) var count = 0
 
-        fileprivate mutating func add(_ name: String, _ shape: Shape, _ initialization: Initialization, isTrainable: Bool) -> Parameter {
+        fileprivate mutating func add(
+            _ name: String, _ shape: Shape, _ initialization: Initialization, _ kind: ParameterKind, isTrainable: Bool
+        ) -> Parameter {
             let parameter = Parameter(
-                name: name, shape: shape, initialization: initialization, index: parameters.count, start: count, isTrainable: isTrainable
+                name: name, shape: shape, initialization: initialization, kind: kind, index: parameters.count, start: count,
+                isTrainable: isTrainable
             )
             parameters.append(parameter)
             // Every parameter starts on a cache line. The gap is 0 in every buffer and stays so.
@@ -62,15 +75,19 @@ package struct ParameterList: Sendable {
     /// The length of the flat buffer of the trainable parameters.
     package var count: Int { trainable.count }
 
-    package mutating func add(_ name: String, _ shape: Shape, _ initialization: Initialization) -> Parameter {
-        if lora == nil { return addTrainable(name, shape, initialization) }
+    package mutating func add(
+        _ name: String, _ shape: Shape, _ initialization: Initialization, _ kind: ParameterKind = .matrix
+    ) -> Parameter {
+        if lora == nil { return addTrainable(name, shape, initialization, kind) }
         checkIsNew(name)
-        return frozen.add(name, shape, initialization, isTrainable: false)
+        return frozen.add(name, shape, initialization, kind, isTrainable: false)
     }
 
-    mutating func addTrainable(_ name: String, _ shape: Shape, _ initialization: Initialization) -> Parameter {
+    mutating func addTrainable(
+        _ name: String, _ shape: Shape, _ initialization: Initialization, _ kind: ParameterKind = .matrix
+    ) -> Parameter {
         checkIsNew(name)
-        return trainable.add(name, shape, initialization, isTrainable: true)
+        return trainable.add(name, shape, initialization, kind, isTrainable: true)
     }
 
     /// Adds LoRA matrices for a layer's weight, if the layer is a target.

@@ -141,7 +141,7 @@ private struct Block: Sendable {
         }
         norm1 = Norm(configuration, named: "\(name).norm1", in: &list)
         qkv = linear("qkv", C, heads.rowWidth, bias: bias || configuration.hasQKVBias, .normal(deviation: 0.02))
-        qkNormWeight = qkNorm == .scaled ? list.add("\(name).qknorm.weight", [2, heads.width], .constant(1)) : nil
+        qkNormWeight = qkNorm == .scaled ? list.add("\(name).qknorm.weight", [2, heads.width], .constant(1), .norm) : nil
         output = linear("output", heads.queryWidth, C, residual)
         postNorm1 = configuration.hasPostNorms ? Norm(configuration, named: "\(name).postnorm1", in: &list) : nil
         norm2 = Norm(configuration, named: "\(name).norm2", in: &list)

@@ -1,7 +1,7 @@
 package import Autograd
 package import Kernels
 
-/// AdamW (Loshchilov & Hutter 2019). Weight decay applies to matrices only.
+/// AdamW (Loshchilov & Hutter 2019). Weight decay applies to matrices only, not to norms and biases.
 ///
 ///     let optimizer = AdamW(for: parameters, on: processor)
 ///     tape.backward(from: loss)
@@ -69,7 +69,7 @@ package final class AdamW {
     private var groups: [(range: Range<Int>, decays: Bool, scale: Float)] {
         var result: [(range: Range<Int>, decays: Bool, scale: Float)] = []
         for parameter in parameters.list {
-            let decays = parameter.shape.rank >= 2
+            let decays = parameter.kind == .matrix
             let scale = learningRateScale(parameter)
             if let last = result.last, last.decays == decays, last.scale == scale, parameter.start - last.range.upperBound < 16 {
                 result[result.count - 1].range = last.range.lowerBound..<parameter.range.upperBound

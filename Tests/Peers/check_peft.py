@@ -3,8 +3,8 @@
     python Tests/Peers/check_peft.py .build/release/slm .build/release/Logits .build/release/Gradients [--only llama …] [--steps 50]
 
 For each family: an adapter of peft with random A and B, imported, gives peft's logits, also merged; exported again it is the same file and gives the same logits in peft
-on the exported base; so do adapters that slm trained, with and without PiSSA. Gradients of all weights, and of A and B, are those of PyTorch. The losses of 50 steps of AdamW
-from the same A and B on the same batch are peft's within TOLERANCES.
+on the exported base; so do adapters that slm trained, with and without PiSSA. Gradients of all weights, and of A and B, are those of PyTorch, and so are all weights after a step
+of AdamW with weight decay. The losses of 50 steps of AdamW from the same A and B on the same batch are peft's within TOLERANCES.
 """
 import argparse
 import json
@@ -42,6 +42,7 @@ CURVES = ["gpt2", "llama", "qwen2", "gemma3", "pythia"]
 # changes a weight by as much as a large one does.
 TOLERANCES = {1: 1e-5, 10: 1e-4, 25: 2e-4, 50: 5e-4}
 RATE = 2e-3
+DECAY = 0.5
 
 
 def adapters(config, complete):
@@ -183,6 +184,31 @@ def check_gradients(slm, gradients, folder, name, config, rows):
     return worst
 
 
+def check_step(slm, gradients, folder, name, config, rows):
+    """All weights after one step of AdamW: matrices have weight decay, norms and biases have none."""
+    model = AutoModelForCausalLM.from_pretrained(folder / "exported").eval()
+    model(torch.tensor(rows), labels=torch.tensor(rows)).loss.backward()
+    parameters = list(model.parameters())
+    torch.nn.utils.clip_grad_norm_(parameters, 1)
+    matrices, others = ([p for p in parameters if (p.dim() > 1) == is_matrix] for is_matrix in (True, False))
+    torch.optim.AdamW([dict(params=matrices, weight_decay=DECAY), dict(params=others, weight_decay=0)], lr=RATE, betas=(0.9, 0.95), eps=1e-8).step()
+    steps(gradients, folder / "base.h5", folder / "stepped.h5", rows, 1, RATE, DECAY)
+    run(slm, "export", folder / "stepped.h5", "--to", folder / "stepped")
+    own = load_file(folder / "stepped/model.safetensors")
+    worst, before = 0, load_file(folder / "exported/model.safetensors")
+    for key, parameter in model.named_parameters():
+        if key not in own:
+            continue
+        # AdamW moves a weight by the whole rate in the direction of a gradient that is only a rounding error.
+        is_certain = parameter.grad.abs() > max(1e-7, 1e-3 * float(parameter.grad.abs().max()))
+        apart = (own[key] - parameter.detach()).abs()
+        worst = max(worst, float((apart * is_certain).max()))
+        assert (apart * is_certain).max() < 1e-5 and apart.max() < 2.1 * RATE, f"{name}: {key} differs by {float((apart * is_certain).max()):.1e}, {float(apart.max()):.1e} after a step"
+        assert key.endswith("bias") or not torch.equal(own[key], before[key]), f"{name}: {key} is unchanged"
+    shutil.rmtree(folder / "stepped")
+    return worst
+
+
 def check_curve(slm, gradients, folder, name, config, rows, count):
     """AdamW as in slm, in f32, with the norm of all gradients clipped to 1."""
     torch.manual_seed(3)
@@ -255,6 +281,7 @@ def main():
             if name in COMPLETE:
                 check_trained(slm, logits, folder, name, config, rows)
             results.append(f"gradients {check_gradients(slm, gradients, folder, name, config, batch(config.vocab_size)):.0e}")
+            results.append(f"weights after a step {check_step(slm, gradients, folder, name, config, batch(config.vocab_size)):.0e}")
             if name in CURVES:
                 losses, apart, change = check_curve(slm, gradients, folder, name, config, batch(config.vocab_size), options.steps)
                 results.append(f"loss {losses[0]:.3f} to {losses[-1]:.3f}, differences up to step " + ", ".join(f"{step}: {value:.0e}" for step, value in apart.items()))

@@ -34,4 +34,25 @@ import Train
             expectClose(found, expected, within: kernels.gradient, parameter.name)
         }
     }
+
+    /// The weights of QK-norm are stored as one matrix [2, D].
+    @Test func `matrices have weight decay, and norms and biases have none`() throws {
+        var configuration = GPTConfiguration(layers: 2, heads: 2, width: 16, context: 12, vocabulary: 29)
+        configuration.qkNorm = .scaled
+        configuration.hasPostNorms = true
+        var list = ParameterList()
+        _ = GPT(configuration, in: &list)
+        let processor = try Processor(threads: 1), parameters = Parameters(list, on: processor, seed: 1)
+        let before = parameters.list.map { parameters.value(of: $0).floats }
+        let optimizer = AdamW(for: parameters, on: processor)
+        optimizer.update(rate: 1)                                // all gradients are 0
+        var decayed: Set<String> = []
+        for (parameter, before) in zip(parameters.list, before) {
+            let isBias = parameter.name.hasSuffix(".bias"), isNorm = parameter.name.contains("norm")
+            let after = parameters.value(of: parameter).floats
+            expectClose(after, isBias || isNorm ? before : before.map { 0.9 * $0 }, within: .forward, parameter.name)
+            if after != before, let part = parameter.name.split(separator: ".").dropLast().last { decayed.insert(String(part)) }
+        }
+        #expect(decayed == ["tokens", "positions", "qkv", "output", "up", "down", "head"])
+    }
 }

@@ -10,21 +10,24 @@ import Train
 ///
 ///     Gradients CHECKPOINT OUT < rows            // writes the gradients as a checkpoint whose weights are the gradients
 ///     Gradients CHECKPOINT OUT 50 1e-3 < rows    // 50 steps of AdamW on the same batch: rate 1e-3, β 0.9 and 0.95, no decay
+///     Gradients CHECKPOINT OUT 1 1e-3 0.1 < rows // a step with weight decay
 ///
 /// A row is a line of ids, all as long; each predicts the next one. The checkpoint may be a LoRA adapter.
 @main
 struct Gradients {
     static func main() throws {
         let arguments = CommandLine.arguments
-        guard arguments.count == 3 || arguments.count == 5 else { return print("usage: Gradients CHECKPOINT OUT [STEPS RATE] < rows") }
+        guard arguments.count == 3 || 5...6 ~= arguments.count else {
+            return print("usage: Gradients CHECKPOINT OUT [STEPS RATE [DECAY]] < rows")
+        }
         let processor = try Processor()
         var checkpoint = try Checkpoint(reading: arguments[1])
         checkpoint.configuration.dropout = 0
         let (model, parameters) = try checkpoint.model(copying: true, keepingQuantized: checkpoint.adapter != nil, on: processor)
         let batch = batch()
-        if arguments.count == 5, let steps = Int(arguments[3]), let rate = Float(arguments[4]) {
+        if arguments.count > 3, let steps = Int(arguments[3]), let rate = Float(arguments[4]) {
             let trainer = Trainer(model, parameters, on: processor, precision: .float32, seed: 1)
-            trainer.optimizer.decay = 0
+            trainer.optimizer.decay = arguments.count > 5 ? Float(arguments[5]) ?? 0 : 0
             for _ in 0..<steps { print(trainer.step(batch, rate: rate).loss) }
         } else {
             let trainer = Trainer(model, parameters, on: processor, precision: .float32, seed: 1)
@@ -33,7 +36,7 @@ struct Gradients {
         var result = checkpoint
         result.optimizer = [:]
         result.training = [:]
-        let values = arguments.count == 5 ? parameters.values : parameters.allGradients()
+        let values = arguments.count > 3 ? parameters.values : parameters.allGradients()
         result.weights = OrderedDictionary(values, of: parameters.list)
         // An adapter of PiSSA has gradients of A and B like any other.
         if arguments.count == 3 { result.adapter?.principals = [:] }
