@@ -64,6 +64,7 @@ extension TrainingPlan {
             Setting("--seed", .fixed, "\(seed)"),
             Setting(length.option, .changeable, "\(length)"),
             Setting("--lr", .changeable, "\(rate)"),
+            Setting("--schedule", .changeable, schedule.rawValue),
             Setting("--warmup", .changeable, "\(warmup)"),
             Setting("--weight-decay", .changeable, "\(decay)"),
             Setting("--beta2", .changeable, "\(beta2)"),

@@ -17,6 +17,7 @@ package struct TrainingPlan: Sendable, Equatable {
     package var rate: Float = 1e-3
     /// Steps until the peak.
     package var warmup = 100
+    package var schedule = LearningRateSchedule.Shape.cosine
     /// The minimum learning rate as a share of the peak.
     package var minimumRateFraction: Float = 0.1
     /// Weight decay.
@@ -101,10 +102,10 @@ package enum Recipe: String, Sendable, CaseIterable {
 
 extension TrainingPlan {
     /// The plan as fields of a checkpoint.
-    var values: OrderedDictionary<CheckpointValue> {
+    package var values: OrderedDictionary<CheckpointValue> {
         var values: OrderedDictionary<CheckpointValue> = [
             "plan/rows": .integer(rows), "plan/rate": .number(Double(rate)), "plan/warmup": .integer(warmup),
-            "plan/floor": .number(Double(minimumRateFraction)),
+            "plan/schedule": .text(schedule.rawValue), "plan/floor": .number(Double(minimumRateFraction)),
             "plan/decay": .number(Double(decay)), "plan/beta2": .number(Double(beta2)), "plan/clipping": .number(Double(clipping)),
             "plan/seed": .integer(seed),
             "plan/packs": .integer(packsConversations ? 1 : 0), "plan/restarts_positions": .integer(restartsPositions ? 1 : 0),
@@ -136,6 +137,7 @@ extension TrainingPlan {
         rows = try checkpoint.integer("plan/rows")
         rate = Float(try checkpoint.number("plan/rate"))
         warmup = try checkpoint.integer("plan/warmup")
+        if has("schedule") { schedule = try Self.schedule(of: checkpoint) }
         minimumRateFraction = Float(try checkpoint.number("plan/floor"))
         decay = Float(try checkpoint.number("plan/decay"))
         if has("beta2") { beta2 = Float(try checkpoint.number("plan/beta2")) }
@@ -165,5 +167,14 @@ extension TrainingPlan {
         if has("vocab_size") { requestedVocabulary = try checkpoint.integer("plan/vocab_size") }
         if has("gradient_groups") { gradientGroups = max(1, try checkpoint.integer("plan/gradient_groups")) }
         machine = try TrainingMachine(from: checkpoint)
+    }
+
+    private static func schedule(of checkpoint: Checkpoint) throws(CheckpointError) -> LearningRateSchedule.Shape {
+        let text = try checkpoint.text("plan/schedule")
+        guard let schedule = LearningRateSchedule.Shape(rawValue: text) else {
+            let known = LearningRateSchedule.Shape.allCases.map(\.rawValue).joined(separator: ", ")
+            throw .mismatch(path: checkpoint.name, name: "training/plan/schedule", expected: "one of \(known)", found: "'\(text)'")
+        }
+        return schedule
     }
 }

@@ -69,7 +69,8 @@ extension TrainingRun {
     }
 
     private var currentRate: Float {
-        let schedule = LearningRateSchedule(peak: plan.rate, warmup: plan.warmup, steps: steps ?? 0, floor: plan.minimumRateFraction)
+        let schedule = LearningRateSchedule(
+            plan.schedule, peak: plan.rate, warmup: plan.warmup, steps: steps ?? 0, floor: plan.minimumRateFraction)
         return steps == nil ? schedule.rate(at: state.step, progress: progress) : schedule.rate(at: state.step)
     }
 }

@@ -46,6 +46,7 @@ struct FinetuneOptions: RunOptions {
     var stopAfter: Int?
     var batch: Int?
     var learningRate: Double?
+    var schedule: LearningRateSchedule.Shape?
     var warmup: Int?
     var weightDecay: Double?
     var beta2: Double?

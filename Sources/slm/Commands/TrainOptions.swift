@@ -39,6 +39,7 @@ struct TrainOptions: RunOptions {
     var nGramContexts: Int?
     var batch: Int?
     var learningRate: Double?
+    var schedule: LearningRateSchedule.Shape?
     var warmup: Int?
     var weightDecay: Double?
     var beta2: Double?

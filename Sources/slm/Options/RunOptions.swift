@@ -11,6 +11,7 @@ protocol RunOptions: MachineOptions {
     var stopAfter: Int? { get set }
     var batch: Int? { get set }
     var learningRate: Double? { get set }
+    var schedule: LearningRateSchedule.Shape? { get set }
     var warmup: Int? { get set }
     var weightDecay: Double? { get set }
     var beta2: Double? { get set }
@@ -36,6 +37,7 @@ protocol RunOptions: MachineOptions {
 }
 
 extension LossScope: OptionValue {}
+extension LearningRateSchedule.Shape: OptionValue {}
 
 extension RunOptions {
     static var mainRunOptions: [CommandOption<Self>] {
@@ -52,6 +54,8 @@ extension RunOptions {
             .option("epochs", \.epochs, in: 0...1_000_000, "Train for X passes over the data.").excluding("length"),
             .option("train-tokens", \.tokens, in: 1...1_000_000_000_000, "Train on N tokens.").alias("tokens").excluding("length"),
             .option("stop-after", \.stopAfter, in: 1...1_000_000_000, "Stop at step N as Ctrl-C does, without changing the schedule."),
+            .option("schedule", \.schedule, "Choose how the learning rate falls after the warmup; wsd keeps it until the last fifth.",
+                    default: "cosine"),
             .option("warmup", \.warmup, in: 0...1_000_000_000, "Warm the learning rate up over N steps.",
                     default: "100, or a tenth of all steps"),
             .option("weight-decay", \.weightDecay, in: 0...10, "Set AdamW's weight decay for matrices.", default: defaultDecay),
@@ -131,6 +135,7 @@ extension RunOptions {
         if let minGain { plan.minDelta = Float(minGain) }
         if let batch { plan.rows = batch }
         if let beta2 { plan.beta2 = Float(beta2) }
+        if let schedule { plan.schedule = schedule }
         if let learningRate { plan.rate = Float(learningRate) }
         if let weightDecay { plan.decay = Float(weightDecay) }
         return plan

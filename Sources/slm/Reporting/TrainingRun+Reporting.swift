@@ -50,8 +50,9 @@ extension TrainingRun {
             length = "\(estimate.steps) steps, \(epochs)"
             expected = "about \(clockText(estimate.seconds)) at \(speed) (\(time.origin))"
         }
+        let schedule = plan.schedule == .cosine ? "" : " (\(plan.schedule.rawValue))"
         var lines = [
-            "plan     \(length), \(tokensPerStep) tokens per step, learning rate \(plan.rate), warmup \(plan.warmup), "
+            "plan     \(length), \(tokensPerStep) tokens per step, learning rate \(plan.rate)\(schedule), warmup \(plan.warmup), "
                 + "\(type.rawValue), \(threads) threads",
         ] + (ranks.map { ranks in
             let hosts = Set(ranks.hosts).count
@@ -126,6 +127,7 @@ extension TrainingRun {
             RunSetting("learning", "tokens_per_step", .whole(tokensPerStep)),
             RunSetting("learning", "rate", .number(plan.rate.shortestDecimal)),
             RunSetting("learning", "lowest_rate", .text("\(plan.minimumRateFraction) of the rate")),
+            RunSetting("learning", "schedule", .text(plan.schedule.rawValue)),
             RunSetting("learning", "warmup", .whole(plan.warmup)),
             RunSetting("learning", "weight_decay", .number(plan.decay.shortestDecimal)),
             RunSetting("learning", "clip", .text(plan.clipping.isFinite ? "\(plan.clipping)" : "no")),
