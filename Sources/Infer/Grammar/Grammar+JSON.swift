@@ -5,10 +5,13 @@ package struct JSONSchemaError: Error, Equatable {
     /// Inside of the schema, such as `.properties.city.type`.
     package let path: String
     package let reason: String
+    /// Whether no value satisfies the schema: one of several in `anyOf` may be so.
+    package let isConflict: Bool
 
-    package init(path: String, reason: String) {
+    package init(path: String, reason: String, isConflict: Bool = false) {
         self.path = path
         self.reason = reason
+        self.isConflict = isConflict
     }
 }
 
@@ -26,7 +29,7 @@ extension Grammar {
     /// - Parameter isStrict: Throws for keywords that the grammar cannot express, such as `pattern`, instead of ignoring them.
     package init(jsonSchema schema: JSONElement, isStrict: Bool) throws(JSONSchemaError) {
         var compiler = JSONSchemaCompiler(root: schema, isStrict: isStrict)
-        let value = try compiler.element(for: schema, "")
+        let value = try compiler.element()
         self = compiler.builder.grammar
         start = newRule()
         define(start, [[value]])

@@ -3,14 +3,17 @@ import JSON
 /// Makes a grammar of a JSON schema.
 ///
 /// An object's properties are written in the order of the schema. Properties that it does not list are allowed only if
-/// `additionalProperties` says so, or if it lists none.
+/// `additionalProperties` says so, or if it lists none. Schemas that a value has to satisfy together (`allOf`, and keywords beside `$ref`,
+/// `anyOf` or `oneOf`) are merged: a schema is compiled as a list of ``SchemaPart``.
 struct JSONSchemaCompiler {
     private static let maxRules = 20_000
-    private static let maxCount = 10_000
+    /// Of schemas that several others are merged to: `anyOf` in `allOf` multiplies them.
+    private static let maxMerged = 20_000
+    static let maxCount = 10_000
     /// Of an `enum`, an `anyOf`, or the properties of an object: each may be a place of its own where a text can go on.
-    private static let maxChoices = 1_000
+    static let maxChoices = 1_000
     /// Of a property whose name no other may have, in bytes.
-    private static let maxName = 256
+    static let maxName = 256
     private static let maxDepth = 100
 
     /// Keywords that limit values, and that a grammar cannot express. Not `format`, which only describes a text.
@@ -20,14 +23,12 @@ struct JSONSchemaCompiler {
         "dependentRequired", "dependentSchemas", "unevaluatedProperties", "unevaluatedItems",
     ]
 
-    /// Keywords that would limit a value further beside one that describes it as a whole.
-    private static let structure = ["properties", "required", "additionalProperties", "items", "prefixItems", "enum", "const"]
-
     var builder = JSONGrammarBuilder()
     private let root: JSONElement
     private let isStrict: Bool
-    /// The rules of schemas that `$ref` names.
+    /// The rules of schemas that `$ref` names, by the keys of their parts.
     private var references: [String: Int] = [:]
+    private var merged = 0
     private var depth = 0
 
     typealias Element = Grammar.Element
@@ -37,63 +38,131 @@ struct JSONSchemaCompiler {
         self.isStrict = isStrict
     }
 
-    /// What a schema describes.
-    mutating func element(for schema: JSONElement, _ path: String) throws(JSONSchemaError) -> Element {
+    /// What the whole schema describes.
+    mutating func element() throws(JSONSchemaError) -> Element { try element(for: [SchemaPart(root, "", at: "#")]) }
+
+    /// What satisfies all of the parts.
+    mutating func element(for parts: [SchemaPart]) throws(JSONSchemaError) -> Element {
+        let path = parts.first?.path ?? ""
         depth += 1
         defer { depth -= 1 }
         guard depth <= Self.maxDepth else { throw JSONSchemaError(path: path, reason: "expected at most \(Self.maxDepth) levels.") }
         guard builder.grammar.rules.count <= Self.maxRules else {
             throw JSONSchemaError(path: path, reason: "the schema is too large: expected at most \(Self.maxRules) rules.")
         }
-        if schema.boolean == true { return builder.value }
-        guard schema.kind == .object else {
-            let found = schema.boolean == false ? "false, which nothing satisfies" : schema.kind.rawValue
-            throw JSONSchemaError(path: path, reason: "expected a schema, found \(found).")
-        }
-        if isStrict, let keyword = Self.unsupported.first(where: { schema[$0] != nil }) {
-            throw JSONSchemaError(path: "\(path).\(keyword)", reason: "not supported in a strict schema.")
-        }
-        if isStrict, let whole = ["$ref", "anyOf", "oneOf", "allOf"].first(where: { schema[$0] != nil }),
-            let keyword = Self.structure.first(where: { schema[$0] != nil }) {
-            throw JSONSchemaError(path: "\(path).\(keyword)", reason: "not supported beside \(whole) in a strict schema.")
-        }
-        if let reference = schema["$ref"] { return try element(ofReference: reference, path) }
-        if let value = schema["const"] { return builder.grammar.rule([Grammar.text(value.json)]) }
-        if let values = schema["enum"] {
-            let elements = values.elements.map(Array.init) ?? []
-            guard 1...Self.maxChoices ~= elements.count else {
-                throw JSONSchemaError(path: "\(path).enum", reason: "expected a list of 1 to \(Self.maxChoices) values.")
-            }
-            return builder.grammar.rule(elements.map { Grammar.text($0.json) })
-        }
-        for keyword in ["anyOf", "oneOf"] {
-            if let choices = schema[keyword] { return try choice(of: choices, "\(path).\(keyword)") }
-        }
-        if let all = schema["allOf"] {
-            let schemas = all.elements.map(Array.init) ?? []
-            guard schemas.count == 1 else { throw JSONSchemaError(path: "\(path).allOf", reason: "expected a list of one schema.") }
-            return try element(for: schemas[0], "\(path).allOf[0]")
-        }
-        return try element(ofTypes: schema, path)
+        let (flat, hasReference) = try flattened(parts)
+        if flat.count > 1 { try countMerge(at: path) }
+        guard hasReference else { return try element(forFlat: flat, path) }
+        let key = Set(flat.map(\.key)).sorted().joined(separator: "\n")
+        if let rule = references[key] { return .rule(rule) }
+        let rule = builder.grammar.newRule()
+        references[key] = rule
+        builder.grammar.define(rule, [[try element(forFlat: flat, path)]])
+        return .rule(rule)
     }
 
-    private mutating func choice(of schemas: JSONElement, _ path: String) throws(JSONSchemaError) -> Element {
+    /// Limits the work: schemas of a few bytes can multiply.
+    mutating func countMerge(at path: String) throws(JSONSchemaError) {
+        merged += 1
+        guard merged <= Self.maxMerged else {
+            throw JSONSchemaError(path: path, reason: "the schema is too large: expected at most \(Self.maxMerged) merged schemas.")
+        }
+    }
+
+    private mutating func element(forFlat parts: [SchemaPart], _ path: String) throws(JSONSchemaError) -> Element {
+        for (index, part) in parts.enumerated() {
+            for keyword in ["anyOf", "oneOf"] {
+                guard let choices = part[keyword] else { continue }
+                var others = parts
+                others[index] = part.without(keyword)
+                return try choice(of: choices, keyword, part, others.filter(\.isConstraint))
+            }
+        }
+        if let values = try values(of: parts) { return builder.grammar.rule(values.map { Grammar.text($0.json) }) }
+        return try element(ofTypes: parts, path)
+    }
+
+    /// - Parameter others: what has to be satisfied, too.
+    private mutating func choice(
+        of schemas: JSONElement, _ keyword: String, _ part: SchemaPart, _ others: [SchemaPart]
+    ) throws(JSONSchemaError) -> Element {
         let list = schemas.elements.map(Array.init) ?? []
         guard 1...Self.maxChoices ~= list.count else {
-            throw JSONSchemaError(path: path, reason: "expected a list of 1 to \(Self.maxChoices) schemas.")
+            throw JSONSchemaError(path: "\(part.path).\(keyword)", reason: "expected a list of 1 to \(Self.maxChoices) schemas.")
         }
-        var alternatives: [[Element]] = []
-        for (index, schema) in list.enumerated() { alternatives.append([try element(for: schema, "\(path)[\(index)]")]) }
+        var alternatives: [[Element]] = [], conflict: JSONSchemaError?
+        for (index, schema) in list.enumerated() {
+            do throws(JSONSchemaError) {
+                alternatives.append([try element(for: others + [part.part(schema, keyword, index)])])
+            } catch {
+                guard error.isConflict else { throw error }
+                conflict = conflict ?? error
+            }
+        }
+        if alternatives.isEmpty, let conflict { throw conflict }
         return builder.grammar.rule(alternatives)
     }
 
+    // MARK: Parts
+
+    /// The parts that `allOf` and `$ref` consist of, in the order of the schema, without those that allow any value.
+    ///
+    /// - Returns: also whether there was a reference, through which a schema may be part of itself.
+    func flattened(_ parts: [SchemaPart]) throws(JSONSchemaError) -> (parts: [SchemaPart], hasReference: Bool) {
+        var flat: [SchemaPart] = [], visited: Set<String> = [], hasReference = false
+        for part in parts { try flatten(part, [], &visited, &hasReference, into: &flat) }
+        return (flat, hasReference)
+    }
+
+    /// - Parameter chain: the keys of the schemas that this one is part of.
+    private func flatten(
+        _ part: SchemaPart, _ chain: [String], _ visited: inout Set<String>, _ hasReference: inout Bool, into flat: inout [SchemaPart]
+    ) throws(JSONSchemaError) {
+        if !visited.insert(part.key).inserted { return }
+        if part.schema.boolean == true { return }
+        guard let members = part.schema.members else {
+            let isFalse = part.schema.boolean == false, found = isFalse ? "false, which nothing satisfies" : part.schema.kind.rawValue
+            throw JSONSchemaError(path: part.path, reason: "expected a schema, found \(found).", isConflict: isFalse)
+        }
+        guard chain.count < Self.maxDepth else {
+            throw JSONSchemaError(path: part.path, reason: "expected at most \(Self.maxDepth) levels.")
+        }
+        if isStrict, let keyword = Self.unsupported.first(where: { part.schema[$0] != nil }) {
+            throw JSONSchemaError(path: "\(part.path).\(keyword)", reason: "not supported in a strict schema.")
+        }
+        let chain = chain + [part.key]
+        var isAdded = !part.isConstraint
+        for (key, _) in members {
+            switch key.string {
+            case "$ref":
+                hasReference = true
+                let target = try target(of: part)
+                if chain.contains(target.key) {
+                    throw JSONSchemaError(path: target.path, reason: "\(target.location.prefix(100)) refers to itself.")
+                }
+                try flatten(target, chain, &visited, &hasReference, into: &flat)
+            case "allOf":
+                guard let all = part["allOf"]?.elements.map(Array.init), !all.isEmpty else {
+                    throw JSONSchemaError(path: "\(part.path).allOf", reason: "expected a list of schemas.")
+                }
+                for (index, schema) in all.enumerated() {
+                    try flatten(part.part(schema, "allOf", index), chain, &visited, &hasReference, into: &flat)
+                }
+            case "properties" where !isAdded:
+                flat.append(part)
+                isAdded = true
+            default: break
+            }
+        }
+        if !isAdded { flat.append(part) }
+    }
+
     /// A schema inside of the whole one, such as `#/$defs/city`.
-    private mutating func element(ofReference reference: JSONElement, _ path: String) throws(JSONSchemaError) -> Element {
-        let path = "\(path).$ref"
-        guard let text = reference.string, text == "#" || text.hasPrefix("#/") else {
+    private func target(of part: SchemaPart) throws(JSONSchemaError) -> SchemaPart {
+        let path = "\(part.path).$ref"
+        guard let text = part["$ref"]?.string, text == "#" || text.hasPrefix("#/") else {
             throw JSONSchemaError(path: path, reason: "expected a reference to a part of this schema, such as #/$defs/city.")
         }
-        if let rule = references[text] { return .rule(rule) }
         var schema = root
         for part in text.dropFirst(2).split(separator: "/", omittingEmptySubsequences: false) where text != "#" {
             let name = String(part).replacing("~1", with: "/").replacing("~0", with: "~")
@@ -103,178 +172,6 @@ struct JSONSchemaCompiler {
             }
             schema = member
         }
-        let rule = builder.grammar.newRule()
-        references[text] = rule
-        let element = try element(for: schema, path)
-        if element == .rule(rule) { throw JSONSchemaError(path: path, reason: "\(text.prefix(100)) refers to itself.") }
-        builder.grammar.define(rule, [[element]])
-        return .rule(rule)
-    }
-
-    private mutating func element(ofTypes schema: JSONElement, _ path: String) throws(JSONSchemaError) -> Element {
-        guard let type = schema["type"] else {
-            if schema["properties"] != nil || schema["additionalProperties"] != nil || schema["required"] != nil {
-                return try object(schema, path)
-            }
-            if schema["items"] != nil || schema["prefixItems"] != nil { return try array(schema, path) }
-            if schema["minLength"] != nil || schema["maxLength"] != nil { return try string(schema, path) }
-            return builder.value
-        }
-        let names = type.string.map { [$0] } ?? type.elements?.compactMap(\.string) ?? []
-        guard !names.isEmpty else { throw JSONSchemaError(path: "\(path).type", reason: "expected a type, or a list of types.") }
-        var alternatives: [[Element]] = []
-        for name in names { alternatives.append([try element(ofType: name, schema, path)]) }
-        return alternatives.count == 1 ? alternatives[0][0] : builder.grammar.rule(alternatives)
-    }
-
-    private mutating func element(ofType name: String, _ schema: JSONElement, _ path: String) throws(JSONSchemaError) -> Element {
-        switch name {
-        case "object": return try object(schema, path)
-        case "array": return try array(schema, path)
-        case "string": return try string(schema, path)
-        case "integer": return builder.integer
-        case "number": return builder.number
-        case "boolean": return builder.boolean
-        case "null": return builder.grammar.rule([Grammar.text("null")])
-        default:
-            let expected = "expected object, array, string, integer, number, boolean or null, found '\(name.prefix(40))'."
-            throw JSONSchemaError(path: "\(path).type", reason: expected)
-        }
-    }
-
-    // MARK: Types
-
-    private mutating func string(_ schema: JSONElement, _ path: String) throws(JSONSchemaError) -> Element {
-        let (least, most) = try counts(schema, "minLength", "maxLength", path)
-        if least == 0, most == nil { return builder.string }
-        let characters = builder.grammar.repeated([builder.character], atLeast: least, atMost: most)
-        return builder.grammar.rule([Grammar.text("\"") + [characters] + Grammar.text("\"")])
-    }
-
-    private mutating func array(_ schema: JSONElement, _ path: String) throws(JSONSchemaError) -> Element {
-        let (least, most) = try counts(schema, "minItems", "maxItems", path)
-        var first: [Element] = []
-        if let items = schema["prefixItems"] {
-            guard let elements = items.elements else {
-                throw JSONSchemaError(path: "\(path).prefixItems", reason: "expected a list of schemas.")
-            }
-            for item in elements { first.append(try element(for: item, "\(path).prefixItems[\(first.count)]")) }
-        }
-        // Without a schema for further items, a list of first ones has no others.
-        var further: Element?
-        if let items = schema["items"] {
-            if items.boolean != false { further = try element(for: items, "\(path).items") }
-        } else if first.isEmpty {
-            further = builder.value
-        }
-        let limit = further == nil ? min(most ?? first.count, first.count) : most
-        guard least <= limit ?? .max else { throw JSONSchemaError(path: path, reason: "expected minItems of at most maxItems.") }
-        return list(first, further, least, limit)
-    }
-
-    /// A list of `least` to `most` items. The n-th rest follows n items.
-    private mutating func list(_ first: [Element], _ further: Element?, _ least: Int, _ most: Int?) -> Element {
-        let space = builder.space, listed = max(first.count, least, most ?? 0)
-        let close = [space] + Grammar.text("]")
-        var rest: [Element]
-        if most == nil, let further {
-            rest = [builder.grammar.repeated(Grammar.text(",") + [space, further])] + close
-        } else {
-            rest = close
-        }
-        for index in (0..<listed).reversed() {
-            if let most, index >= most { continue }
-            guard let item = index < first.count ? first[index] : further else { continue }
-            let comma = index == 0 ? [] : Grammar.text(",")
-            let next = comma + [space, item] + rest
-            rest = index >= least ? [builder.grammar.rule([next, close])] : next
-        }
-        if listed == 0, most == nil, let further {
-            rest = [builder.grammar.rule([[space, further] + rest, close])]
-        }
-        return builder.grammar.rule([Grammar.text("[") + rest])
-    }
-
-    private mutating func object(_ schema: JSONElement, _ path: String) throws(JSONSchemaError) -> Element {
-        var required: Set<String> = []
-        if let names = schema["required"] {
-            guard let elements = names.elements else {
-                throw JSONSchemaError(path: "\(path).required", reason: "expected a list of names.")
-            }
-            required = Set(elements.compactMap(\.string))
-        }
-        var members: [(member: [Element], isRequired: Bool)] = [], names: [[UInt8]] = []
-        if let properties = schema["properties"] {
-            guard let list = properties.members else {
-                throw JSONSchemaError(path: "\(path).properties", reason: "expected an object, found \(properties.kind.rawValue).")
-            }
-            for (key, value) in list {
-                guard names.count < Self.maxChoices else {
-                    throw JSONSchemaError(path: "\(path).properties", reason: "expected at most \(Self.maxChoices) properties.")
-                }
-                names.append(key.json)
-                let name = key.string ?? "", value = try element(for: value, "\(path).properties.\(name.prefix(64))")
-                members.append((Grammar.text(key.json) + Grammar.text(":") + [builder.space, value], required.remove(name) != nil))
-            }
-        }
-        // Required names that are not listed: members of any value.
-        let unlisted = required.sorted()
-        for name in unlisted {
-            var key = JSONWriter()
-            key.string(name)
-            names.append(key.bytes)
-            members.append((Grammar.text(key.bytes) + Grammar.text(":") + [builder.space, builder.value], true))
-        }
-        let further = try furtherMember(of: schema, names, path)
-        if further == nil, let name = unlisted.first {
-            throw JSONSchemaError(path: "\(path).required", reason: "'\(name.prefix(64))' is not in properties.")
-        }
-        return object(of: members, further)
-    }
-
-    /// A member that an object may have beside those of the given names; nil if it may have none.
-    private mutating func furtherMember(of schema: JSONElement, _ names: [[UInt8]], _ path: String) throws(JSONSchemaError) -> Element? {
-        let additional = schema["additionalProperties"]
-        guard additional == nil ? schema["properties"] == nil : additional?.boolean != false else { return nil }
-        var value = builder.value
-        if let additional { value = try element(for: additional, "\(path).additionalProperties") }
-        // A second member of the same name would replace the first.
-        guard names.allSatisfy({ $0.count <= Self.maxName }) else {
-            throw JSONSchemaError(path: "\(path).properties", reason: "expected names of at most \(Self.maxName) bytes.")
-        }
-        let key = names.isEmpty ? builder.string : builder.string(otherThan: names)
-        return builder.grammar.rule([[key] + Grammar.text(":") + [builder.space, value]])
-    }
-
-    /// Two rules for each member, from the last one to the first: what can follow other members, and what can begin the object.
-    private mutating func object(of members: [(member: [Element], isRequired: Bool)], _ further: Element?) -> Element {
-        let space = builder.space, close = [space] + Grammar.text("}")
-        var following = close, beginning = close
-        if let further {
-            let more = builder.grammar.repeated(Grammar.text(",") + [space, further])
-            following = [more] + close
-            beginning = [builder.grammar.rule([close, [space, further, more] + close])]
-        }
-        for (member, isRequired) in members.reversed() {
-            let asNext = Grammar.text(",") + [space] + member + following, asFirst = [space] + member + following
-            beginning = [builder.grammar.rule(isRequired ? [asFirst] : [asFirst, beginning])]
-            following = [builder.grammar.rule(isRequired ? [asNext] : [asNext, following])]
-        }
-        return builder.grammar.rule([Grammar.text("{") + beginning])
-    }
-
-    private func counts(
-        _ schema: JSONElement, _ least: String, _ most: String, _ path: String
-    ) throws(JSONSchemaError) -> (least: Int, most: Int?) {
-        func count(_ name: String) throws(JSONSchemaError) -> Int? {
-            guard let value = schema[name] else { return nil }
-            guard let count = value.integer, 0...Self.maxCount ~= count else {
-                throw JSONSchemaError(path: "\(path).\(name)", reason: "expected a whole number from 0 to \(Self.maxCount).")
-            }
-            return count
-        }
-        let low = try count(least) ?? 0, high = try count(most)
-        guard low <= high ?? .max else { throw JSONSchemaError(path: "\(path).\(least)", reason: "expected at most \(most).") }
-        return (low, high)
+        return SchemaPart(schema, path, at: text)
     }
 }
