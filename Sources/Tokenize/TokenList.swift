@@ -25,7 +25,9 @@ package struct TokenList: Sendable, Equatable {
         guard vocabulary.unit == .bytes || vocabulary.marksSpaces else { throw error("its tokens are characters") }
         if vocabulary.unit == .bytes {
             guard vocabulary.prefixSpace == .never else { throw error("it adds a prefix space to every text") }
-            if vocabulary.ignoresMerges, vocabulary.pattern != .llama3, let id = vocabulary.firstUnreachableToken {
+            // The names of these patterns in a GGUF file say that merges are ignored.
+            let isNamed = [.llama3, .regex(PreTokenizationPattern.tekken)].contains(vocabulary.pattern)
+            if vocabulary.ignoresMerges, !isNamed, let id = vocabulary.firstUnreachableToken {
                 throw error("it ignores merges, and token \(id) is not reachable by merges")
             }
         } else {

@@ -75,7 +75,9 @@ import Tokenize
         for (name, pattern, normalization) in [
             ("qwen2", PreTokenizationPattern.qwen2, Vocabulary.Normalization.nfc), ("smollm", .smollm, .none),
             ("starcoder", .smollm, .none),
-            ("llama-bpe", .llama3, .none), ("olmo", .gpt2, .nfc),
+            ("llama-bpe", .llama3, .none), ("olmo", .gpt2, .nfc), ("default", .llamaCppDefault, .none),
+            ("deepseek-llm", .deepSeekLLM, .none), ("deepseek-coder", .deepSeekCoder, .none), ("deepseek-v3", .deepSeekV3, .none),
+            ("tekken", .regex(PreTokenizationPattern.tekken), .none), ("glm4", .llama3, .none),
         ] {
             let vocabulary = try vocabulary { $0.set("tokenizer.ggml.pre", File.text(name)) }
             #expect(vocabulary.pattern == pattern && vocabulary.normalization == normalization, "\(name)")
@@ -90,6 +92,29 @@ import Tokenize
             file.set("tokenizer.ggml.bos_token_id", File.u32(3))
         }
         #expect(llama3.textPrefix == [3] && llama3.ignoresMerges)
+    }
+
+    @Test(arguments: [
+        ("default", "Hi, it's 12345 $x<y  z", ["Hi", ",", " it", "'", "s", " ", "123", "45", " ", "$", "x", "<", "y", " ", " z"]),
+        ("deepseek-llm", "Hi, it's 123 日本語x  z\n ab  ", [
+            "Hi", ",", " it", "'", "s", " ", "123", " ", "日本語", "x", " ", " z", "\n", " ab", "  ",
+        ]),
+        ("deepseek-coder", "Hi, 12 日本 z", ["Hi", ",", " ", "1", "2", " ", "日本", " z"]),
+        ("deepseek-v3", "Hi, it's 12345 日本語x (ab\n\n  z", [
+            "Hi", ",", " it", "'s", " ", "123", "45", " ", "日本語", "x", " (", "ab", "\n\n", " ", " z",
+        ]),
+        ("tekken", "HelloWorld it's 123 a/b/\n  z", ["Hello", "World", " it", "'s", " ", "1", "2", "3", " a", "/b", "/\n", " ", " z"]),
+        ("glm4", "it's 12345", ["it", "'s", " ", "123", "45"]),
+    ])
+    func `words of patterns`(name: String, text: String, expected: [String]) throws {
+        let pattern = try vocabulary { $0.set("tokenizer.ggml.pre", File.text(name)) }.pattern
+        // Each word is a token, and no merge makes any other.
+        var vocabulary = Vocabulary.ofBytes()
+        vocabulary.pattern = pattern
+        vocabulary.ignoresMerges = true
+        for word in Set(expected.map { Array($0.utf8) }) where word.count > 1 { vocabulary.tokens.append(word) }
+        let tokenizer = try Tokenizer(vocabulary)
+        #expect(try tokenizer.ids(of: Array(text.utf8)).map { String(decoding: vocabulary.tokens[Int($0)], as: UTF8.self) } == expected)
     }
 
     @Test func `invalid SentencePiece tokenizers are rejected`() throws {

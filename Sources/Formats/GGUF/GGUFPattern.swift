@@ -30,14 +30,18 @@ struct GGUFPattern {
     static let named: [String: GGUFPattern] = {
         var named: [String: GGUFPattern] = [
             "olmo": GGUFPattern(.gpt2, hasNFC: true),
-            "deepseek-coder": GGUFPattern(deepSeekCoder),
+            "default": GGUFPattern(.llamaCppDefault),
+            "deepseek-llm": GGUFPattern(.deepSeekLLM), "deepseek-coder": GGUFPattern(.deepSeekCoder),
+            "deepseek-v3": GGUFPattern(.deepSeekV3), "hunyuan-dense": GGUFPattern(.deepSeekV3),
+            "tekken": GGUFPattern(.regex(PreTokenizationPattern.tekken), ignoresMerges: true, addsBeginning: true),
+            "glm4": GGUFPattern(.llama3, ignoresMerges: true), "chatglm-bpe": GGUFPattern(.llama3),
             "qwen2": GGUFPattern(.qwen2, hasNFC: true), "deepseek-r1-qwen": GGUFPattern(.qwen2, hasNFC: true),
             "smaug-bpe": GGUFPattern(.llama3), "dbrx": GGUFPattern(.llama3),
             "gpt-4o": GGUFPattern(PreTokenizationPattern(regex: PreTokenizationPattern.o200k)),
             "llama4": GGUFPattern(PreTokenizationPattern(regex: PreTokenizationPattern.o200k)),
         ]
         for name in ["gpt-2", "phi-2", "roberta-bpe", "mpt", "jais", "exaone4", "granite-docling"] { named[name] = GGUFPattern(.gpt2) }
-        for name in ["llama-bpe", "llama3", "llama-v3", "falcon3"] {
+        for name in ["llama-bpe", "llama3", "llama-v3", "falcon3", "pixtral"] {
             named[name] = GGUFPattern(.llama3, ignoresMerges: true, addsBeginning: true)
         }
         for name in ["stablelm2", "megrez", "hunyuan"] { named[name] = GGUFPattern(.qwen2) }
@@ -54,12 +58,13 @@ struct GGUFPattern {
         case .llama3: vocabulary.ignoresMerges ? "llama-bpe" : "smaug-bpe"
         case .qwen2: "qwen2"
         case .smollm: "smollm"
-        case deepSeekCoder: "deepseek-coder"
+        case .llamaCppDefault: "default"
+        case .deepSeekLLM: "deepseek-llm"
+        case .deepSeekCoder: "deepseek-coder"
+        case .deepSeekV3: "deepseek-v3"
+        case .regex(PreTokenizationPattern.tekken): vocabulary.ignoresMerges ? "tekken" : nil
         case PreTokenizationPattern(regex: PreTokenizationPattern.o200k): "gpt-4o"
         default: nil
         }
     }
-
-    private static let deepSeekCoder = PreTokenizationPattern.sequence(
-        [#"[\r\n]"#, #"\s?\p{L}+"#, #"\s?\p{P}+"#, "[\u{4E00}-\u{9FA5}\u{800}-\u{4E00}\u{AC00}-\u{D7FF}]+", #"\p{N}"#].map { .regex($0) })
 }
