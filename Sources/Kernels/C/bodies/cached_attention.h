@@ -8,14 +8,25 @@ enum {
     VECTORS = W == 8 ? 2 : 4,                  // vectors of sums of each of them; registers hold all sums
 };
 
-// Queries in the layout that is multiplied with keys: floats, pairs of bf16, or quads of bytes. They are `step` bytes apart. `offset`
-// corrects the sums of products for the 128 that are added to each byte of a key.
+// Queries in the layout that is multiplied with keys: floats, pairs of bf16, or steps of 16 bits, because those of 8 would lose more than
+// the keys do. They are `step` bytes apart. Steps are quads in the order 0 2 1 3, or where bytes are multiplied, quads of upper bytes and,
+// `low` bytes behind them, of lower ones, all signed. `offset` corrects the sums of products for the 128 that are added to a byte of a key.
 typedef struct {
     float scale[QUERIES];
-    int32_t offset[QUERIES];
+    int32_t offset[QUERIES], low_offset[QUERIES];
     const char *rows;
-    size_t step;
+    size_t step, low;
 } quantized_queries;
+
+// Steps of the largest channel of a query: the sums of products with D keys and the offset fit into 32 bits.
+static inline float query_steps(size_t D) {
+#if ROW_BYTE_SIZE == 1
+    (void)D;
+    return 127 * 256 + 127;
+#else
+    return (float)min_size(32767, 0x7fffffff / 384 / D);
+#endif
+}
 
 // bf16 without bf16 instructions: floats that are rounded to bf16.
 static inline void quantize_query(int precision, size_t D, const float *q, float scale, quantized_queries *to, int r) {
@@ -34,15 +45,24 @@ static inline void quantize_query(int precision, size_t D, const float *q, float
 #endif
         }
     } else {
-        float inverse;
-        to->scale[r] = scale_of_vector(q, D, &inverse) * scale;
-        vi sum = {0};
+        float inverse, space[MOST_ROTATED];
+        q = rotated_channels(q, D, space);
+        to->scale[r] = scale_of_vector(q, D, query_steps(D), &inverse) * scale;
+        to->low_offset[r] = 0;
+        vi sum = {0}, low_sum = {0};
         for (size_t d = 0; d < D; d += W) {
-            const vi steps = __builtin_convertvector(quantize(q + d, min_size(W, D - d), inverse), vi);
+            const vi steps = round_to_int(load_first(q + d, min_size(W, D - d)) * splat(inverse));
+#if ROW_BYTE_SIZE == 2
             sum += steps;
             put_row_bytes(ROW_BYTE_SIZE, row, d, steps);
+#else
+            const vi low = steps << 24 >> 24, high = (steps - low) >> 8;
+            sum += high, low_sum += low;
+            put_row_bytes(ROW_BYTE_SIZE, row, d, high);
+            put_row_bytes(ROW_BYTE_SIZE, row + to->low, d, low);
+#endif
         }
-        for (int i = 0; i < W; i++) to->offset[r] -= BYTE_OFFSET * sum[i];
+        for (int i = 0; i < W; i++) to->offset[r] -= BYTE_OFFSET * sum[i], to->low_offset[r] -= BYTE_OFFSET * low_sum[i];
     }
 }
 
@@ -98,9 +118,13 @@ INLINE void score_blocks(int precision, int Q, int blocks, size_t D, const quant
                          float *scores, size_t score_step) {
     const size_t units = key_units(precision, D);
     vf sum[QUERIES][4];
-    vi part[QUERIES][4];
+    vi part[QUERIES][4], low[QUERIES][4];
     for (int r = 0; r < Q; r++)
-        for (int b = 0; b < blocks; b++) sum[r][b] = (vf){0}, part[r][b] = (vi){0} + q->offset[r];
+        for (int b = 0; b < blocks; b++) {
+            sum[r][b] = (vf){0};
+            part[r][b] = (vi){0} + q->offset[r];
+            low[r][b] = (vi){0} + q->low_offset[r];
+        }
     for (size_t d = 0; d < units; d++) {
         vu key[4];
         for (int b = 0; b < blocks; b++) key[b] = *(const vu_any *)(keys + ((size_t)b * units + d) * W);
@@ -121,20 +145,25 @@ INLINE void score_blocks(int precision, int Q, int blocks, size_t D, const quant
         }
 #else
 #pragma clang loop unroll(full)
-        for (int r = 0; r < Q; r++)
-            for (int b = 0; b < blocks; b++)
-                part[r][b] = add_quads(SLM_WEIGHTS_INT8, part[r][b], key[b], q->rows + (size_t)r * q->step + 4 * d);
+        for (int r = 0; r < Q; r++) {
+            const char *row = q->rows + (size_t)r * q->step + 4 * d;
+            for (int b = 0; b < blocks; b++) {
+                part[r][b] = add_quads(SLM_WEIGHTS_INT8, part[r][b], key[b], row);
+                low[r][b] = add_quads(SLM_WEIGHTS_INT8, low[r][b], key[b], row + q->low);
+            }
+        }
 #endif
     }
     for (int r = 0; r < Q; r++)
         for (int b = 0; b < blocks; b++) {
-            if (precision == SLM_WEIGHTS_INT8)
-                sum[r][b] = __builtin_convertvector(part[r][b], vf) * splat(q->scale[r]) * load(scales + b * W);
+            if (precision == SLM_WEIGHTS_INT8) {
+                sum[r][b] = __builtin_convertvector(part[r][b], vf);
+                if (ROW_BYTE_SIZE == 1) sum[r][b] = sum[r][b] * splat(256) + __builtin_convertvector(low[r][b], vf);
+                sum[r][b] *= splat(q->scale[r]) * load(scales + b * W);
+            }
             store(scores + (size_t)r * score_step + b * W, sum[r][b]);
         }
 }
-
-static const int32_t lane_indices[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
 
 // Replaces the scores by 2^(score − largest score), the unnormalized probabilities, and pads the last vector with 0. Returns their sum.
 static inline float exp_of_scores(float *scores, size_t count) {
@@ -292,12 +321,14 @@ INLINE void attend(int precision, int Q, const slm_cached_attention *p, size_t r
     quantized_queries q;
     q.rows = (const char *)scratch;
     q.step = 4 * query_step(D);
+    q.low = round_up(D, W);
     for (int r = 0; r < Q; r++) quantize_query(precision, D, p->q + (row + (size_t)r) * p->q_stride, p->scale * log2_e, &q, r);
 
     const unit *keys = (const unit *)p->keys + start * units;
     const char *next_keys = prefetches ? (const char *)p->next_keys + 4 * start * units : NULL;
     const float *scales = precision == SLM_WEIGHTS_INT8 ? key_scales(D, p->capacity, p->keys) + start : NULL;
-    const size_t together = Q == 1 ? 4 : VECTORS;             // blocks whose sums are independent
+    const bool needs_two = precision == SLM_WEIGHTS_INT8 && ROW_BYTE_SIZE == 1;               // registers for a sum
+    const size_t together = Q == 1 ? 4 : needs_two ? VECTORS / 2 : VECTORS;                   // blocks whose sums are independent
     size_t b = 0;
     for (; b + together <= blocks; b += together) {
         if (next_keys) prefetch_bytes(next_keys + b * W * 4 * units, together * W * 4 * units);
@@ -340,13 +371,13 @@ INLINE void attend(int precision, int Q, const slm_cached_attention *p, size_t r
 #define WEIGHTED_SUM(vectors, width)                                                                                               \
     if (precision == SLM_WEIGHTS_INT8) weighted_sum_int8(Q, vectors, width, D, count, bytes, values, c, factors, y, p->y_stride);    \
     else weighted_sum_float(precision, Q, vectors, width, D, count, rows, 4 * step, values, c, factors, y, p->y_stride)
-    const bool needs_two = precision == SLM_WEIGHTS_INT8 && ROW_BYTE_SIZE == 1;               // registers for a sum
     const int wide = Q == 1 ? 4 : needs_two ? VECTORS / 2 : VECTORS;
     size_t c = 0;
     for (; c + (size_t)wide * W <= D; c += (size_t)wide * W) { WEIGHTED_SUM(wide, W); }
     for (; c + W <= D; c += W) { WEIGHTED_SUM(1, W); }
     if (c < D) { WEIGHTED_SUM(1, D - c); }
 #undef WEIGHTED_SUM
+    for (int r = 0; precision == SLM_WEIGHTS_INT8 && r < Q; r++, y += p->y_stride) rotate_channels(y, D, y);
 }
 
 INLINE void cached_attention_as(int precision, const slm_cached_attention *p, float *scratch) {
