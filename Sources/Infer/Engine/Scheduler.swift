@@ -69,7 +69,7 @@ final class Scheduler {
         recordMemory()
     }
 
-    /// Half of what is left of the memory that this process may use, so that a model that replaces this one, and other programs, have room.
+    /// Half of what this process may use besides the weights: a model that replaces this one, and other programs, need memory, too.
     private static func defaultKVMemory(besides weights: Int) -> Int {
         max(64 << 20, min(CPU.memoryBytes - weights, CPU.availableMemory ?? .max) / 2)
     }
