@@ -68,7 +68,8 @@ final class App: Sendable {
                 let load = admission.load
                 return Metrics.Load(running: load.running, waiting: load.waiting, servers: max(1, replicas.servers.count))
             },
-            checks: { health.status.checks }, kvMemory: { models.current?.backend.kvMemoryUse }, sqliteMemory: { store.database.memoryBytes })
+            checks: { health.status.checks }, kvMemory: { models.current?.backend.kvMemoryUse },
+            sqliteMemory: { store.database.memoryBytes })
         passwordHasher = PasswordHasher(cost: settings.passwordCost, onHash: settings.onPasswordHash)
         passwordQueue = Admission(Executors.passwordQueueLimits) { $0() }
         rateLimits = RateLimits(settings, store, replicas)
