@@ -30,20 +30,28 @@ package struct Linear: Sendable {
     }
 }
 
-/// y[i] = table[ids[i]]
+/// y[i] = table[ids[i]]. With LoRA, a row of table + (α/r)·B·A.
 package struct Embedding: Sendable {
     package let table: Parameter                       // [V, C]
+    package let lora: LoRALayer?
 
     package init(
         of V: Int, to C: Int, named name: String, in list: inout ParameterList, weight: Initialization = .normal(deviation: 0.02)
     ) {
         table = list.add("\(name).weight", [V, C], weight)
+        lora = list.addLoRA(to: table, in: name, isEmbedding: true)
+    }
+
+    init(table: Parameter) {
+        self.table = table
+        lora = nil
     }
 
     package func callAsFunction(
         _ ids: Tensor, plus positions: Embedding? = nil, documentStarts: Tensor? = nil, on executor: some Executor
     ) -> Tensor {
-        executor.embed(ids, in: self, plus: positions, documentStarts: documentStarts)
+        let y = executor.embed(ids, in: self, plus: positions, documentStarts: documentStarts)
+        return lora?.rows(of: ids, on: executor, plus: y) ?? y
     }
 }
 

@@ -49,26 +49,36 @@ package struct LoRABlock: Sendable, Equatable {
     }
 }
 
-/// The matrices A and B of one adapted linear layer.
+/// The matrices A and B of one adapted linear layer, or of an embedding.
 package struct LoRALayer: Sendable {
+    /// Such as "layer3.qkv". A head that is tied to the embedding has the same weight, but is a layer of its own.
+    package let name: String
     /// The frozen weight W.
     package let weight: Parameter                      // [O, I]
-    package let a: Parameter                           // [R, I]
+    package let a: Parameter                           // [R, I]; of an embedding Aᵀ [I, R], which follows the lookup in B
     package let b: Parameter                           // [O, R]; starts at 0, so the adapted layer starts as W
     package let scale: Float
+    package let isEmbedding: Bool
     /// One block for each part of the layer that has A and B of its own; usually one.
     package let blocks: [LoRABlock]
 
     /// nil if no rows of the layer are adapted.
-    init?(for weight: Parameter, of layer: String, _ configuration: LoRAConfiguration, in list: inout ParameterList) {
+    init?(
+        for weight: Parameter, of layer: String, isEmbedding: Bool, _ configuration: LoRAConfiguration, in list: inout ParameterList
+    ) {
         let O = weight.shape[0]
         let I = weight.shape[1]
+        name = layer
         self.weight = weight
+        self.isEmbedding = isEmbedding
         scale = configuration.scale
         blocks = configuration.blocks(of: layer) ?? [LoRABlock(rows: O, rank: configuration.rank)]
         let R = blocks.reduce(0) { $0 + $1.rank }
         guard R > 0 else { return nil }
-        a = list.addTrainable("\(layer).lora_A", [R, I], .uniform(limit: 1 / Float(I).squareRoot()))
+        // As PEFT initializes them.
+        a = isEmbedding
+            ? list.addTrainable("\(layer).lora_A", [I, R], .normal(deviation: 1))
+            : list.addTrainable("\(layer).lora_A", [R, I], .uniform(limit: 1 / Float(I).squareRoot()))
         b = list.addTrainable("\(layer).lora_B", [O, R], .constant(0))
     }
 
@@ -96,10 +106,21 @@ package struct LoRALayer: Sendable {
     }
 
     /// (α/r)·(x·Aᵀ)·Bᵀ + plus: two thin matmuls, because B·A would be as large as W.
-    func callAsFunction(_ x: Tensor, on executor: some Executor, plus: Tensor? = nil) -> Tensor {
+    package func callAsFunction(_ x: Tensor, on executor: some Executor, plus: Tensor? = nil) -> Tensor {
+        executor.linear(low(x, on: executor), weight: b, bias: nil, then: .identity, plus: plus)     // [.., O]
+    }
+
+    /// (α/r)·x·Aᵀ
+    func low(_ x: Tensor, on executor: some Executor) -> Tensor {
         let low = executor.linear(x, weight: a, bias: nil, then: .identity, plus: nil)               // [.., R]
+        return scale == 1 ? low : executor.scale(low, by: scale)                                     // [.., R]
+    }
+
+    /// (α/r)·B[ids]·A + plus, the change of the rows of an embedding.
+    func rows(of ids: Tensor, on executor: some Executor, plus: Tensor) -> Tensor {
+        let low = executor.embed(ids, in: Embedding(table: b), plus: nil, documentStarts: nil)       // [.., R]
         let scaled = scale == 1 ? low : executor.scale(low, by: scale)                               // [.., R]
-        return executor.linear(scaled, weight: b, bias: nil, then: .identity, plus: plus)            // [.., O]
+        return executor.linear(scaled, weight: a, bias: nil, then: .identity, plus: plus)            // [.., I]
     }
 }
 
@@ -110,11 +131,12 @@ extension Parameters {
     package func addLoRA(_ layer: LoRALayer, scaledBy factor: Float, from values: Buffer) {
         let O = layer.weight.shape[0]
         let I = layer.weight.shape[1]
-        let R = layer.a.shape[0]
+        let R = layer.b.shape[1]
         let b = processor.buffer(of: O * R, .float32)
         processor.copy(values[layer.b.range], into: b, scale: factor * layer.scale)
+        let a = Matrix(values[layer.a.range], rows: layer.a.shape[0], columns: layer.a.shape[1])
         var matmul = Matmul(
-            of: Matrix(b, rows: O, columns: R), Matrix(values[layer.a.range], rows: R, columns: I),
+            of: Matrix(b, rows: O, columns: R), layer.isEmbedding ? a.transposed : a,
             into: Matrix(frozenValues[layer.weight.range], rows: O, columns: I)
         )
         matmul.accumulates = true
@@ -124,7 +146,7 @@ extension Parameters {
     /// Initializes A and B with PiSSA (Meng et al. 2024).
     ///
     /// B·A takes the largest singular values of the weight, and the frozen weight keeps the rest. Each layer takes time cubic in its
-    /// smaller side.
+    /// smaller side, none of which may be an embedding.
     ///
     /// - Parameter progress: Called before each layer with the number of layers that are done.
     /// - Returns: The initial A and B, which are needed to restore the original weights; nil if a weight is not finite.
@@ -134,6 +156,7 @@ extension Parameters {
         let algebra = try LinearAlgebra(for: processor.instructionSet)
         for (i, layer) in layers.enumerated() {
             progress(i)
+            require(!layer.isEmbedding, "PiSSA of an embedding: \(layer.name)")
             let O = layer.weight.shape[0]
             let I = layer.weight.shape[1]
             let width = layer.a.shape[0]

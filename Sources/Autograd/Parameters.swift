@@ -91,9 +91,9 @@ package struct ParameterList: Sendable {
     }
 
     /// Adds LoRA matrices for a layer's weight, if the layer is a target.
-    mutating func addLoRA(to weight: Parameter, in layer: String) -> LoRALayer? {
+    package mutating func addLoRA(to weight: Parameter, in layer: String, isEmbedding: Bool = false) -> LoRALayer? {
         guard let lora, lora.targets.contains(where: { layer == $0 || layer.hasSuffix("." + $0) }) else { return nil }
-        guard let matrices = LoRALayer(for: weight, of: layer, lora, in: &self) else { return nil }
+        guard let matrices = LoRALayer(for: weight, of: layer, isEmbedding: isEmbedding, lora, in: &self) else { return nil }
         loraLayers.append(matrices)
         return matrices
     }

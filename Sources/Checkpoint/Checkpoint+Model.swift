@@ -60,8 +60,15 @@ extension Checkpoint {
     /// Merges a LoRA adapter into its base model.
     ///
     ///     try adapter.merged(on: processor).write(to: "checkpoints/merged.h5")
+    ///
+    /// If the adapter changes the embedding or the head, they are two matrices in the result, even if they are one in the base.
     package func merged(over base: Checkpoint? = nil, on processor: Processor) throws(CheckpointError) -> Checkpoint {
-        let (_, parameters, list) = try adaptedModel(base, on: processor)
+        var (_, parameters, list) = try adaptedModel(base, on: processor)
+        var configuration = configuration
+        if configuration.isTied, let adapter, adapter.shape.adaptsVocabulary {
+            configuration.isTied = false
+            (parameters, list) = untied(parameters, configuration, adapter.shape, on: processor)
+        }
         for change in list.loraLayers { parameters.addLoRA(change, scaledBy: 1, from: parameters.values) }
         var result = Checkpoint(configuration, weights: OrderedDictionary(parameters.frozenValues, of: parameters.frozen))
         result.tokenizer = tokenizer
@@ -69,6 +76,21 @@ extension Checkpoint {
         result.metrics = metrics
         result.servingDefaults = servingDefaults
         return result
+    }
+
+    /// Returns the parameters of a model whose head is a copy of the embedding, with the same adapter.
+    private func untied(
+        _ tied: Parameters, _ configuration: GPTConfiguration, _ shape: LoRAConfiguration, on processor: Processor
+    ) -> (Parameters, ParameterList) {
+        var list = ParameterList(lora: shape)
+        _ = GPT(configuration, in: &list)
+        let frozen = processor.zeros(list.frozen.count)
+        let sources = Dictionary(tied.frozen.map { ($0.name, tied.frozenValues[$0.range]) }) { first, _ in first }
+        for parameter in list.frozen.parameters {
+            guard let source = sources[parameter.name == "head.weight" ? "tokens.weight" : parameter.name] else { continue }
+            frozen[parameter.range].copy(from: source)
+        }
+        return (Parameters(list, values: tied.values, over: frozen, on: processor), list)
     }
 
     /// Returns the frozen base weights. With PiSSA, subtracts the initial A and B, because training started from W − (α/r)·B₀·A₀.

@@ -1,5 +1,6 @@
 import Files
 import Hashing
+import Model
 package import Autograd
 package import Kernels
 
@@ -114,7 +115,7 @@ extension LoRAAdapter {
         return values
     }
 
-    /// Throws unless the blocks of each layer are its rows.
+    /// Throws unless the blocks of each layer are its rows. PiSSA changes the weights of the base, which a head and an embedding may share.
     package func checkBlocks(_ list: ParameterList, path: String) throws(CheckpointError) {
         for layer in list.loraLayers {
             let rows = layer.blocks.reduce(0) { $0 + $1.rows }
@@ -123,6 +124,11 @@ extension LoRAAdapter {
                     path: path, name: "adapter/blocks", expected: "\(layer.weight.shape[0]) rows of \(layer.weight.name)",
                     found: "\(rows)")
             }
+        }
+        guard principals.count == 0 || !shape.adaptsVocabulary else {
+            throw .mismatch(
+                path: path, name: "principals", expected: "no such arrays with the targets head and embedding",
+                found: "\(principals.count) arrays")
         }
     }
 }

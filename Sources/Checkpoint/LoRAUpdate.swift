@@ -8,12 +8,15 @@ import Model
 package struct LoRAUpdate {
     /// The name of the weight, such as `layer0.qkv.weight`.
     package let weight: String
-    package let a: FloatArray                          // [R, I]
+    package let a: FloatArray                          // [R, I]; of an embedding Aᵀ [I, R]
     package let b: FloatArray                          // [O, R]
     package let scale: Float
+    /// Whether it changes the rows that are looked up, and not the logits of a head that has the same weight.
+    package let isEmbedding: Bool
 
-    package init(weight: String, a: FloatArray, b: FloatArray, scale: Float) {
+    package init(weight: String, a: FloatArray, b: FloatArray, scale: Float, isEmbedding: Bool = false) {
         self.weight = weight
+        self.isEmbedding = isEmbedding
         self.a = a
         self.b = b
         self.scale = scale
@@ -35,6 +38,7 @@ extension Checkpoint {
         }
         var list = ParameterList(lora: adapter.shape)
         _ = GPT(base.configuration, in: &list)
+        try adapter.checkBlocks(list, path: name)
         let values = try values(of: list.trainable, on: processor)
         var principals: Buffer?
         if adapter.principals.count > 0 {
@@ -48,7 +52,7 @@ extension Checkpoint {
                 weight: layer.weight.name,
                 a: matrices?.a ?? FloatArray(values[layer.a.range], shape: layer.a.shape),
                 b: matrices?.b ?? FloatArray(values[layer.b.range], shape: layer.b.shape),
-                scale: layer.scale)
+                scale: layer.scale, isEmbedding: layer.isEmbedding)
         }
     }
 }

@@ -22,6 +22,7 @@ package struct GPT: Sendable {
     private let blocks: [Block]
     private let norm: Norm
     private let head: Parameter                               // [V, C]; the token embedding if the weights are tied
+    private let headAdapter: LoRALayer?
 
     /// Adds the model's parameters to `list`.
     package init(_ configuration: GPTConfiguration, in list: inout ParameterList) {
@@ -38,6 +39,7 @@ package struct GPT: Sendable {
         blocks = (0..<configuration.layers).map { Block(configuration, layer: $0, in: &list) }
         norm = Norm(configuration, named: "norm", in: &list)
         head = configuration.isTied ? tokens.table : list.add("head.weight", [V, C], .normal(deviation: 0.02))
+        headAdapter = list.addLoRA(to: head, in: "head")
     }
 
     /// The mean cross-entropy over the targets that count. Negative targets are ignored.   ids, targets [B, T]
@@ -51,7 +53,8 @@ package struct GPT: Sendable {
     ) -> Tensor {
         let x = hiddenStates(of: ids, documentStarts: documentStarts, on: tape)                       // [B, T, C]
         // The [B, T, V] logits never exist as a whole.
-        return tape.linearCrossEntropy(x, weight: head, softCap: logitCap, targets: targets, count: count)   // []
+        return tape.linearCrossEntropy(
+            x, weight: head, adapter: headAdapter, softCap: logitCap, targets: targets, count: count)       // []
     }
 
     /// The cross-entropy of each target, 0 where it is negative, with gradients.   ids, targets [B, T]
@@ -59,7 +62,8 @@ package struct GPT: Sendable {
     /// See ``Tape/linearTargetLosses(_:weight:targets:)``.
     package func targetLosses(of ids: Tensor, predicting targets: Tensor, documentStarts: Tensor? = nil, on tape: Tape) -> Tensor {
         let x = hiddenStates(of: ids, documentStarts: documentStarts, on: tape)                       // [B, T, C]
-        return tape.linearTargetLosses(x, weight: head, softCap: logitCap, targets: targets)          // [B, T]
+        return tape.linearTargetLosses(
+            x, weight: head, adapter: headAdapter, softCap: logitCap, targets: targets)               // [B, T]
     }
 
     /// The cross-entropy of each target that counts, in order, without gradients.   ids, targets [B, T]
@@ -73,16 +77,20 @@ package struct GPT: Sendable {
     ) -> [TokenLosses] {
         tape.withoutRecording {
             let x = hiddenStates(of: ids, documentStarts: documentStarts, on: tape)                   // [B, T, C]
-            return targets.map { tape.linearTokenLosses(x, weight: head, softCap: logitCap, targets: $0) }
+            return targets.map { tape.linearTokenLosses(x, weight: head, adapter: headAdapter, softCap: logitCap, targets: $0) }
         }
     }
 
     /// The logits of the next token at every position.   ids [B, T]
     package func logits(of ids: Tensor, documentStarts: Tensor? = nil, on executor: some Executor) -> Tensor {
         let x = hiddenStates(of: ids, documentStarts: documentStarts, on: executor)                   // [B, T, C]
-        let logits = executor.linear(x, weight: head, bias: nil, then: .identity, plus: nil)          // [B, T, V]
+        var logits = executor.linear(x, weight: head, bias: nil, then: .identity, plus: nil)          // [B, T, V]
+        if let headAdapter { logits = executor.add(logits, headAdapter(x, on: executor)) }            // [B, T, V]
         return logitCap.map { executor.softCap(logits, at: $0) } ?? logits                            // [B, T, V]
     }
+
+    /// The token embedding, which is also the head if the weights are tied.
+    package var embedding: Parameter { tokens.table }
 
     private var logitCap: Float? { configuration.logitCap }
 

@@ -211,8 +211,14 @@ import TestSupport
                 == "slm finetune: expected a model to fine-tune: slm finetune CHECKPOINT --data FILE.\n")
         #expect(try slm("finetune", "--base", "x").errors == "slm finetune: expected chats to train on: --data FILE.\n")
         #expect(
-            try finetune("--lora-targets", "qkv,head").errors
-                == "slm finetune: --lora-targets: expected some of qkv,output,up,down, found 'head'.\n")
+            try finetune("--lora-targets", "qkv,heads").errors
+                == "slm finetune: --lora-targets: expected some of q,k,v,qkv,output,up,down,head,embedding, found 'heads'.\n")
+        #expect(
+            try finetune("--lora", "2", "--lora-targets", "v,qkv").errors
+                == "slm finetune: --lora-targets: expected qkv or some of q,k,v, found both qkv and v.\n")
+        #expect(
+            try finetune("--lora", "2", "--lora-init", "pissa", "--lora-targets", "q,embedding").errors
+                == "slm finetune: --lora-init pissa: it changes the base's weights, and cannot adapt the head or the embedding.\n")
         #expect(try finetune("--max-steps", "3", "--epochs", "2").status == 2)
         let described = try slm("finetune", "--resume", folder("runs/x"), "--estimate")
         #expect(described.status == 2 && described.errors.contains("--estimate describes a new run"), "\(described.errors)")

@@ -17,9 +17,13 @@ import Formats
 
     /// An adapter with random A and B, and with 0 outside of the blocks.
     private func adapter(
-        _ family: SampleFamily, _ shape: LoRAConfiguration, withPrincipals: Bool = false
+        _ family: SampleFamily, _ shape: LoRAConfiguration, withPrincipals: Bool = false, isTied: Bool? = nil
     ) throws -> (base: Checkpoint, adapter: Checkpoint) {
-        let base = try family.checkpoint()
+        var base = try family.checkpoint()
+        if let isTied, isTied != base.configuration.isTied {
+            base.configuration.isTied = isTied
+            base.weights["head.weight"] = isTied ? nil : base.weights["tokens.weight"]
+        }
         var list = ParameterList(lora: shape)
         _ = GPT(base.configuration, in: &list)
         func values(_ seed: UInt64) -> OrderedDictionary<FloatArray> {
@@ -89,6 +93,39 @@ import Formats
         // Its file, too.
         try found.write(to: folder("adapter.h5"))
         #expect(try Checkpoint(reading: folder("adapter.h5")).adapter?.shape == shape)
+    }
+
+    @Test(arguments: SampleFamily.allCases, [false, true])
+    func `adapters of parts of qkv, the head and the embedding read back unchanged`(family: SampleFamily, isTied: Bool) throws {
+        var configuration = try family.checkpoint().configuration
+        configuration.isTied = isTied
+        let shape = LoRAConfiguration(rank: 2, alpha: 3, names: ["q", "v", "up", "head", "embedding"], of: configuration)
+        let (base, adapter) = try adapter(family, shape, isTied: isTied)
+        // GPT-2 and GPT-NeoX have queries, keys and values in one module.
+        if family == .gpt2 || family == .gptNeoX { return try checkFusedModules(base, adapter) }
+        #expect(adapter.adapter?.shape.targetNames == ["q", "v", "up", "head", "embedding"])
+        try PEFT.write(adapter, to: folder.path, on: processor)
+        let bytes = try InputFile.contents(of: folder("adapter_model.safetensors"))
+        let names = try SafeTensorsHeader(of: bytes.span, path: "").tensors
+        let V = configuration.vocabulary, C = configuration.width
+        #expect(names["base_model.model.model.embed_tokens.lora_embedding_A"]?.shape == [2, V])
+        #expect(names["base_model.model.model.embed_tokens.lora_embedding_B"]?.shape == [C, 2])
+        #expect(names["base_model.model.lm_head.lora_B.weight"]?.shape == [V, 2])
+        #expect(names["base_model.model.model.layers.0.self_attn.k_proj.lora_A.weight"] == nil)
+        let found = try read(base)
+        #expect(found.adapter?.shape == shape && found.weights.names == adapter.weights.names)
+        for name in found.weights.names { expectSame(floats(found.weights[name]), floats(adapter.weights[name]), name) }
+    }
+
+    /// The parts become one module, with the rank of all.
+    private func checkFusedModules(_ base: Checkpoint, _ adapter: Checkpoint) throws {
+        try PEFT.write(adapter, to: folder.path, on: processor)
+        let found = try read(base)
+        #expect(found.adapter?.shape.blocks["qkv"] == [LoRABlock(rows: 96, rank: 4)])
+        for name in adapter.weights.names { expectSame(floats(found.weights[name]), floats(adapter.weights[name]), name) }
+        let models = try [adapter, found].map { try $0.merged(over: base, on: processor) }
+        #expect(models[0].weights.names.contains("head.weight") && models[0].configuration.isTied == false)
+        for name in models[0].weights.names { expectSame(floats(models[1].weights[name]), floats(models[0].weights[name]), name) }
     }
 
     @Test(arguments: [SampleFamily.gpt2, .llama, .gptNeoX])
@@ -169,7 +206,7 @@ import Formats
         #expect(try refusal("layers.1.self_attn.q_proj.lora_A", "layers.1.self_attn.q_proj.lora_C")
             == "folder: tensor 'base_model.model.model.layers.1.self_attn.q_proj.lora_A.weight': expected a tensor [2, 32], found nothing.")
         #expect(try refusal("layers.1.self_attn.q_proj", "layers.9.self_attn.q_proj")
-            .contains("expected lora_A or lora_B of a linear layer of this Llama's attention or MLP, found F32 [2, 32]"))
+            .contains("expected lora_A or lora_B of a linear layer, the head or the embedding of this Llama, found F32 [2, 32]"))
         #expect(try refusal("\"shape\":[32,2]", "\"shape\":[16,4]").contains("expected [32, 2], found [16, 4]"))
         #expect(try refusal("\"dtype\":\"F32\"", "\"dtype\":\"I32\"").contains("expected F32, F16 or BF16, found I32"))
         folder.write([UInt8](), to: "adapter_model.bin")

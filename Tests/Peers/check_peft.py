@@ -33,6 +33,9 @@ LINEAR = {
     "gpt_neox": ["query_key_value", "dense", "dense_h_to_4h", "dense_4h_to_h"],
 }
 LLAMA = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+# The embedding and the head, and a layer of a block.
+VOCABULARY = {"gpt2": ["wte", "lm_head", "attn.c_proj"], "gpt_neox": ["embed_in", "lm_head", "dense"]}
+LLAMA_VOCABULARY = ["embed_tokens", "lm_head", "v_proj"]
 NAMES = ["gpt2", "llama", "llama-biases", "mistral", "qwen2", "qwen3", "gemma2", "gemma3", "pythia", "gpt-neox-in-sequence"]
 # Families whose loss curves are compared: fused and separate queries, keys and values, norms before and after, tied heads.
 # Families with all kinds of adapters, and adapters that slm trained.
@@ -50,6 +53,7 @@ def adapters(config, complete):
     linear = LINEAR.get(config.model_type, LLAMA)
     short = [name.split(".")[-1] for name in linear]
     yield "all layers", peft.LoraConfig(r=4, lora_alpha=6, target_modules=linear), True
+    yield "head and embedding", peft.LoraConfig(r=4, lora_alpha=6, target_modules=VOCABULARY.get(config.model_type, LLAMA_VOCABULARY)), True
     if not complete:
         return
     yield "all-linear, rank-stabilized", peft.LoraConfig(r=3, lora_alpha=5, target_modules="all-linear", use_rslora=True), False
@@ -79,10 +83,16 @@ def check_close(found, expected, what, limit=1e-4):
 
 
 def adapted_logits(base, folder, rows):
-    """The logits of peft on a folder that slm exported."""
+    """The logits of peft on a folder that slm exported; also merged, unless peft would merge an embedding's adapter into the head that is tied to it."""
     model = peft.PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(base), folder).eval()
-    model_logits = theirs(model, rows)
-    return model_logits, theirs(model.merge_and_unload(), rows)
+    model_logits = [theirs(model, rows)]
+    is_tied = model.config.tie_word_embeddings and any("lora_embedding" in name for name, _ in model.named_parameters())
+    return model_logits + ([] if is_tied else [theirs(model.merge_and_unload(), rows)])
+
+
+def saved(folder):
+    """A and B of a folder of peft, without the base's weights that it stores along with adapters of the embedding and the head."""
+    return {key: value for key, value in load_file(folder / "adapter_model.safetensors").items() if "base_layer" not in key}
 
 
 def check_adapters(slm, logits, folder, name, config, rows):
@@ -94,13 +104,16 @@ def check_adapters(slm, logits, folder, name, config, rows):
         expected = theirs(adapted, rows)
         run(slm, "import", folder / "peft", "--base", folder / "base.h5", "--out", folder / "adapter.h5")
         worst = max(worst, check_close(ours(logits, folder / "adapter.h5", rows, vocabulary), expected, f"{what}, imported"))
-        if number == 0:
+        if number < 2:
+            run(slm, "export", folder / "adapter.h5", "--to", folder / "whole")
+            check_close(theirs(AutoModelForCausalLM.from_pretrained(folder / "whole").eval(), rows), expected, f"{what}, merged for transformers")
+            shutil.rmtree(folder / "whole")
             run(slm, "adapter", "merge", folder / "adapter.h5", "--out", folder / "merged.h5")
             check_close(ours(logits, folder / "merged.h5", rows, vocabulary), expected, f"{what}, merged by slm")
         run(slm, "export", folder / "adapter.h5", "--peft", "--out", folder / "back")
         for found in adapted_logits(folder / "exported", folder / "back", rows):
             worst = max(worst, check_close(found, expected, f"{what}, exported"))
-        before, after = load_file(folder / "peft/adapter_model.safetensors"), load_file(folder / "back/adapter_model.safetensors")
+        before, after = saved(folder / "peft"), saved(folder / "back")
         assert before.keys() == after.keys(), f"{what}: {sorted(before.keys() ^ after.keys())[:4]}"
         if is_same:
             assert all(torch.equal(before[key], after[key]) for key in before), what
@@ -112,14 +125,15 @@ def check_adapters(slm, logits, folder, name, config, rows):
 
 
 def check_trained(slm, logits, folder, name, config, rows):
-    """Adapters that slm trained, with A of queries, keys and values in common."""
-    for start in ["plain", "pissa"]:
-        run(slm, "finetune", folder / "base.h5", "--data", folder / "chats.jsonl", "--lora", "3", "--lora-alpha", "5", "--lora-init", start, "--max-steps", "3", "--lr", "1e-2",
+    """Adapters that slm trained: with A of queries, keys and values in common, with PiSSA, and of parts of them, the head and the embedding."""
+    for start, options in {"plain": [], "pissa": ["--lora-init", "pissa"], "parts": ["--lora-targets", "q,v,down,head,embedding", "--rslora"]}.items():
+        run(slm, "finetune", folder / "base.h5", "--data", folder / "chats.jsonl", "--lora", "3", "--lora-alpha", "5", *options, "--max-steps", "3", "--lr", "1e-2",
             "--out", folder, "--name", start, "--threads", "2", "--dtype", "f32", "--quiet")
         expected = ours(logits, folder / start / "last.h5", rows, config.vocab_size)
         run(slm, "export", folder / start / "last.h5", "--peft", "--out", folder / "back", "--base-name", "somewhere/base")
         settings = json.loads((folder / "back/adapter_config.json").read_text())
         assert settings["r"] == (6 if start == "pissa" else 3) and settings["base_model_name_or_path"] == "somewhere/base", settings
+        assert abs(settings["lora_alpha"] / settings["r"] - 5 / (3 ** 0.5 if start == "parts" else 3)) < 1e-6, settings
         for found in adapted_logits(folder / "exported", folder / "back", rows):
             check_close(found, expected, f"{name}, trained from {start}")
         run(slm, "import", folder / "back", "--base", folder / "base.h5", "--out", folder / "again.h5")
@@ -168,19 +182,21 @@ def check_gradients(slm, gradients, folder, name, config, rows):
     expected = {key: parameter.grad for key, parameter in model.named_parameters() if key in own and parameter.grad.abs().max() > 1e-7}
     assert len(expected) > len(own) * 0.8, f"{name}: {len(expected)} gradients of {len(own)}"
     worst = check_equal(own, expected, f"gradients of {name}")
-    settings = peft.LoraConfig(r=4, lora_alpha=6, target_modules=LINEAR.get(config.model_type, LLAMA))
-    adapted = random_adapter(AutoModelForCausalLM.from_pretrained(folder / "exported"), settings, seed=9)
-    adapted.save_pretrained(folder / "peft")
-    adapted(torch.tensor(rows), labels=torch.tensor(rows)).loss.backward()
-    run(slm, "import", folder / "peft", "--base", folder / "base.h5", "--out", folder / "adapter.h5")
-    steps(gradients, folder / "adapter.h5", folder / "gradients.h5", rows)
-    run(slm, "export", folder / "gradients.h5", "--peft", "--out", folder / "back")
-    expected = {key.replace(".default", ""): parameter.grad for key, parameter in adapted.named_parameters() if parameter.grad is not None}
-    own = load_file(folder / "back/adapter_model.safetensors")
-    assert own.keys() == expected.keys()
-    worst = max(worst, check_equal(own, expected, f"gradients of {name}'s adapter"))
-    for part in ["gradients", "peft", "back"]:
-        shutil.rmtree(folder / part)
+    for targets in [LINEAR.get(config.model_type, LLAMA), VOCABULARY.get(config.model_type, LLAMA_VOCABULARY)]:
+        settings = peft.LoraConfig(r=4, lora_alpha=6, target_modules=targets)
+        adapted = random_adapter(AutoModelForCausalLM.from_pretrained(folder / "exported"), settings, seed=9)
+        adapted.save_pretrained(folder / "peft")
+        adapted(torch.tensor(rows), labels=torch.tensor(rows)).loss.backward()
+        run(slm, "import", folder / "peft", "--base", folder / "base.h5", "--out", folder / "adapter.h5")
+        steps(gradients, folder / "adapter.h5", folder / "gradients.h5", rows)
+        run(slm, "export", folder / "gradients.h5", "--peft", "--out", folder / "back")
+        expected = {key.replace(".default", ""): parameter.grad for key, parameter in adapted.named_parameters() if parameter.grad is not None}
+        own = saved(folder / "back")
+        assert own.keys() == expected.keys()
+        worst = max(worst, check_equal(own, expected, f"gradients of {name}'s adapter of {targets}"))
+        for part in ["peft", "back"]:
+            shutil.rmtree(folder / part)
+    shutil.rmtree(folder / "gradients")
     return worst
 
 
@@ -248,8 +264,6 @@ def check_refusals(slm, folder):
         (peft.LoraConfig(target_modules=["q_proj"], modules_to_save=["lm_head"]), "modules_to_save: expected null"),
         (peft.LoraConfig(target_modules=["q_proj"], bias="lora_only"), "bias: expected none"),
         (peft.LoraConfig(target_modules=["q_proj"], init_lora_weights="pissa"), "path_initial_model_for_weight_conversion"),
-        (peft.LoraConfig(target_modules=["q_proj", "embed_tokens"]), "embed_tokens"),
-        (peft.LoraConfig(target_modules=["q_proj", "lm_head"]), "lm_head"),
         (peft.IA3Config(target_modules=["k_proj", "down_proj"], feedforward_modules=["down_proj"]), "peft_type: expected LORA"),
     ]:
         peft.get_peft_model(AutoModelForCausalLM.from_pretrained(base), settings).save_pretrained(folder / "peft")

@@ -4,8 +4,8 @@ import Kernels
 import Model
 import Tokenize
 
-/// A small model in `base.h5` of a folder, and three LoRA adapters for it with random weights: `wide.h5` of all layers, `narrow.h5` of
-/// some layers with another rank, and `principal.h5`, which was initialized with PiSSA.
+/// A small model in `base.h5` of a folder, and three LoRA adapters for it with random weights: `wide.h5` of all layers of the
+/// blocks, `narrow.h5` of some layers, the head and the embedding with another rank, and `principal.h5`, which was initialized with PiSSA.
 package struct SampleAdapters {
     package static let names = ["wide", "narrow", "principal"]
 
@@ -32,8 +32,8 @@ package struct SampleAdapters {
         self.base = try Checkpoint(reading: folder("base.h5"))
         let digest = self.base.weightsDigest
         adapters = try Self.names.enumerated().map { index, name in
-            let lora = name == "narrow"
-                ? LoRAConfiguration(rank: 20, targets: ["qkv", "down"]) : LoRAConfiguration(rank: 3, alpha: 4)
+            let narrow = LoRAConfiguration(rank: 20, names: ["qkv", "down", "head", "embedding"], of: configuration)
+            let lora = name == "narrow" ? narrow : LoRAConfiguration(rank: 3, alpha: 4)
             var adapter = checkpoint(configuration, lora, seed: UInt64(10 + index))
             adapter.adapter = LoRAAdapter(lora, baseDigest: digest, basePath: "base.h5")
             if name == "principal" {

@@ -13,22 +13,24 @@ extension Tape {
     package func linearCrossEntropy(
         _ x: Tensor, weight: Tensor, softCap cap: Float? = nil, targets: Tensor, count: Int? = nil, rows most: Int? = nil
     ) -> Tensor {
-        linearCrossEntropy(x, .tensor(weight), softCap: cap, targets: targets, count: count, rows: most)
+        linearCrossEntropy(x, .tensor(weight), nil, softCap: cap, targets: targets, count: count, rows: most)
     }
 
-    /// The same with a weight that may be quantized.
+    /// The same with a weight that may be quantized, and may be adapted.
     package func linearCrossEntropy(
-        _ x: Tensor, weight: Parameter, softCap cap: Float? = nil, targets: Tensor, count: Int? = nil
+        _ x: Tensor, weight: Parameter, adapter: LoRALayer? = nil, softCap cap: Float? = nil, targets: Tensor, count: Int? = nil,
+        rows most: Int? = nil
     ) -> Tensor {
-        linearCrossEntropy(x, matrix(of: weight), softCap: cap, targets: targets, count: count, rows: nil)
+        linearCrossEntropy(
+            x, matrix(of: weight), headAdapter(adapter, of: x), softCap: cap, targets: targets, count: count, rows: most)
     }
 
     private func linearCrossEntropy(
-        _ x: Tensor, _ weight: WeightMatrix, softCap cap: Float?, targets: Tensor, count: Int?, rows most: Int?
+        _ x: Tensor, _ weight: WeightMatrix, _ adapter: HeadAdapter?, softCap cap: Float?, targets: Tensor, count: Int?, rows most: Int?
     ) -> Tensor {
         require(targets.isTarget(of: x), "linearCrossEntropy: targets \(targets.shape) for \(x.shape)")
         let scale = targets.meanFactor(of: count)
-        return linearCrossEntropy(x, weight, softCap: cap, scale: scale, rows: most) { logits, rows, V, stride, losses, dLogits in
+        return linearCrossEntropy(x, weight, adapter, softCap: cap, scale: scale, rows: most) { logits, rows, V, stride, losses, dLogits in
             processor.crossEntropy(
                 logits, N: rows.count, V: V, stride: stride, targets: targets.elements[rows], losses: losses, gradient: dLogits,
                 scale: scale
@@ -40,7 +42,7 @@ extension Tape {
     package func linearCrossEntropy(_ x: Tensor, weight: Tensor, softTargets: SoftTargets) -> Tensor {
         require(softTargets.rows == x.shape.rows.0, "linearCrossEntropy: soft targets for \(softTargets.rows) rows of \(x.shape)")
         return linearCrossEntropy(
-            x, .tensor(weight), softCap: nil, scale: 1, rows: softTargets.rows
+            x, .tensor(weight), nil, softCap: nil, scale: 1, rows: softTargets.rows
         ) { logits, rows, V, stride, losses, dLogits in
             processor.crossEntropy(
                 logits, N: rows.count, V: V, stride: stride, softTargets: softTargets, losses: losses, gradient: dLogits, scale: 1
@@ -49,7 +51,7 @@ extension Tape {
     }
 
     private func linearCrossEntropy(
-        _ x: Tensor, _ weight: WeightMatrix, softCap cap: Float?, scale: Float, rows most: Int?,
+        _ x: Tensor, _ weight: WeightMatrix, _ adapter: HeadAdapter?, softCap cap: Float?, scale: Float, rows most: Int?,
         _ crossEntropy: (_ logits: Buffer, Range<Int>, _ V: Int, _ stride: Int, _ losses: Buffer, _ dLogits: Buffer?) -> Void
     ) -> Tensor {
         let x = contiguous(x)
@@ -60,13 +62,16 @@ extension Tape {
         require(most > 0, "linearCrossEntropy: chunks of \(most) rows")
         let losses = processor.buffer(of: N, .float32)
         let inputs = [GradientTarget(x)] + (weight.gradient.map { [$0] } ?? [])
+            + (adapter.map { [GradientTarget($0.low), GradientTarget($0.b)] } ?? [])
         let needsGradient = needsGradient(for: inputs)
         // Blocks of quantized weights are summed in f32.
         let isWhole = weight.gradient != nil
         let dx = needsGradient && GradientTarget(x).needsGradient ? processor.buffer(of: N * C, isWhole ? x.type : .float32) : nil
         let dw = needsGradient && weight.gradient?.needsGradient ?? false ? processor.buffer(of: V * C, .float32) : nil
+        let dlow = needsGradient ? adapter.map { processor.buffer(of: N * $0.rank, $0.low.type) } : nil
+        let db = needsGradient ? adapter.map { processor.buffer(of: V * $0.rank, .float32) } : nil
         var dLogits: Buffer?
-        forEachChunk(of: x, through: weight, softCap: cap, atMost: most) { rows, features, logits, stride in
+        forEachChunk(of: x, through: weight, adapter, softCap: cap, atMost: most) { rows, features, logits, stride in
             if needsGradient, dLogits == nil { dLogits = gradientBuffer(of: logits, softCap: cap) }
             crossEntropy(logits, rows, V, stride, losses[rows], dLogits)
             guard let dLogits else { return }
@@ -76,16 +81,21 @@ extension Tape {
                 let part = Matrix(dx[rows.lowerBound * C..<rows.upperBound * C], rows: rows.count, columns: C)
                 multiply(slope, by: weight, into: part, as: "head dx")
             }
-            if let dw {
-                var matmul = Matmul(of: slope.transposed, features, into: Matrix(dw, rows: V, columns: C))
+            func addProduct(_ x: Matrix, to gradient: Buffer) {
+                var matmul = Matmul(of: slope.transposed, x, into: Matrix(gradient, rows: V, columns: x.columns))
                 matmul.precision = matmulPrecision
                 matmul.accumulates = rows.lowerBound > 0
                 processor.run(matmul, as: "head dW")
             }
+            if let dw { addProduct(features, to: dw) }
+            if let adapter, let dlow, let db {
+                adapter.writeLowGradient(rows, of: slope, into: dlow, on: self)
+                addProduct(adapter.matrix(of: rows), to: db)
+            }
         }
-        if N == 0, let dw { processor.clear(dw) }
+        if N == 0 { for gradient in [dw, db].compactMap(\.self) { processor.clear(gradient) } }
         return record(total(losses, scale: scale), from: inputs) {
-            LinearCrossEntropy(x: GradientTarget(x), weight: weight.gradient, dx: dx, dw: dw)
+            LinearCrossEntropy(gradients: zip(inputs, [dx] + (weight.gradient == nil ? [] : [dw]) + [dlow, db]).map { ($0, $1) })
         }
     }
 
@@ -106,9 +116,9 @@ extension Tape {
         precision == .float32 && cap == nil ? logits : processor.buffer(of: logits.count, precision)
     }
 
-    /// Computes the logits x·Wᵀ chunk by chunk, in one buffer with rows `stride` apart.   x [.., C], W [V, C]
+    /// Computes the logits x·Wᵀ, with those of an adapter, chunk by chunk, in one buffer with rows `stride` apart.   x [.., C], W [V, C]
     func forEachChunk(
-        of x: Tensor, through weight: WeightMatrix, softCap cap: Float?, atMost most: Int,
+        of x: Tensor, through weight: WeightMatrix, _ adapter: HeadAdapter?, softCap cap: Float?, atMost most: Int,
         _ body: (_ rows: Range<Int>, _ features: Matrix, _ logits: Buffer, _ stride: Int) -> Void
     ) {
         let (N, C) = x.shape.rows
@@ -130,6 +140,7 @@ extension Tape {
                 matmul.precision = matmulPrecision
                 processor.run(matmul, as: "head")
             }
+            adapter?.add(rows, to: Matrix(logits, rows: rows.count, columns: V, rowStride: stride), on: self)
             if let cap { processor.softCap(logits, at: cap, into: logits) }
             body(rows, features, logits, stride)
         }
@@ -155,13 +166,12 @@ extension Tensor {
 
 /// The gradients for dy = 1 were computed in the forward pass.
 private struct LinearCrossEntropy: Operation {
-    let x: GradientTarget
-    let weight: GradientTarget?
-    let dx, dw: Buffer?
+    /// nil for an input that needs no gradient.
+    let gradients: [(GradientTarget, Buffer?)]
 
     func backward(_ dy: Tensor, on tape: Tape) {
-        for (input, gradient) in [(x, dx), (weight, dw)] {
-            guard let input, let gradient else { continue }
+        for (input, gradient) in gradients {
+            guard let gradient else { continue }
             if dy.scalar == 1 {
                 tape.passGradient(Tensor(gradient, shape: [gradient.count]), to: input)
             } else {

@@ -24,16 +24,18 @@ extension Tape {
     package func linearTokenLosses(
         _ x: Tensor, weight: Tensor, softCap cap: Float? = nil, targets: Tensor, rows most: Int? = nil
     ) -> TokenLosses {
-        linearTokenLosses(x, .tensor(weight), softCap: cap, targets: targets, rows: most)
+        linearTokenLosses(x, .tensor(weight), nil, softCap: cap, targets: targets, rows: most)
     }
 
-    /// The same with a weight that may be quantized.
-    package func linearTokenLosses(_ x: Tensor, weight: Parameter, softCap cap: Float? = nil, targets: Tensor) -> TokenLosses {
-        linearTokenLosses(x, matrix(of: weight), softCap: cap, targets: targets, rows: nil)
+    /// The same with a weight that may be quantized, and may be adapted.
+    package func linearTokenLosses(
+        _ x: Tensor, weight: Parameter, adapter: LoRALayer? = nil, softCap cap: Float? = nil, targets: Tensor, rows most: Int? = nil
+    ) -> TokenLosses {
+        linearTokenLosses(x, matrix(of: weight), headAdapter(adapter, of: x), softCap: cap, targets: targets, rows: most)
     }
 
     private func linearTokenLosses(
-        _ x: Tensor, _ weight: WeightMatrix, softCap cap: Float?, targets: Tensor, rows most: Int?
+        _ x: Tensor, _ weight: WeightMatrix, _ adapter: HeadAdapter?, softCap cap: Float?, targets: Tensor, rows most: Int?
     ) -> TokenLosses {
         require(!isRecording, "linearTokenLosses has no derivative: call it inside withoutRecording")
         let x = contiguous(x)
@@ -48,16 +50,18 @@ extension Tape {
         let allTargets = targets.ids
         let counted = allTargets.indices.filter { allTargets[$0] >= 0 }
         var features = x
+        var adapter = adapter
         var countedTargets = targets
         if counted.count < N {
             features = empty([counted.count, C], x.type)
             let rows = ids(counted.map { Int32($0) }, [counted.count])
             processor.embed(rows.elements, table: x.elements, C: C, plus: nil, period: 1, into: features.elements)
+            adapter = adapter?.selecting(rows, on: self)
             countedTargets = ids(counted.map { allTargets[$0] }, [counted.count])
         }
         let losses = empty([counted.count])
         let hits = empty([counted.count], .int32)
-        forEachChunk(of: features, through: weight, softCap: cap, atMost: most) { rows, _, logits, stride in
+        forEachChunk(of: features, through: weight, adapter, softCap: cap, atMost: most) { rows, _, logits, stride in
             processor.crossEntropy(
                 logits, N: rows.count, V: V, stride: stride, targets: countedTargets.elements[rows], losses: losses.elements[rows],
                 hits: hits.elements[rows], gradient: nil, scale: 0

@@ -21,13 +21,7 @@ extension PEFT {
         let modules = try PEFTModules(checkpoint.configuration)
         let written = try self.modules(of: checkpoint, adapter, modules, on: processor)
         let config = adapterConfig(written, adapter.shape.scale, modules, baseModel)
-        let arrays = written.flatMap { module in
-            [("A", module.a, [module.rank, module.inputs]), ("B", module.b, [module.outputs, module.rank])].map { matrix, values, shape in
-                SafeTensorsWriter.Array(
-                    part: TensorPart(name: PEFTTensors.name(module.part, matrix), shape: shape, rows: 0..<shape[0]),
-                    parameter: (values, columns: shape[1]))
-            }
-        }
+        let arrays = written.flatMap(\.arrays)
         do {
             try Folder.create(folder)
             var writer = try SafeTensorsWriter("\(folder)/\(weights)")
@@ -39,11 +33,22 @@ extension PEFT {
         } catch { throw CheckpointError(error, needed: arrays.reduce(0) { $0 + $1.part.count * format.size }) }
     }
 
-    /// A and B of one module, in the order of the file.
+    /// A and B of one module, in the order of the file. Of an embedding, slm's Aᵀ and B.
     private struct Module {
         let part: PEFTModules.Part
         let rank, inputs, outputs: Int
         let a, b: Buffer
+
+        var arrays: [SafeTensorsWriter.Array] {
+            func array(_ matrix: String, _ shape: [Int], _ values: Buffer) -> SafeTensorsWriter.Array {
+                let part = TensorPart(name: PEFTTensors.name(part, matrix), shape: shape, rows: 0..<shape[0])
+                return SafeTensorsWriter.Array(part: part, parameter: (values, columns: shape[1]))
+            }
+            guard part.isEmbedding else { return [array("A", [rank, inputs], a), array("B", [outputs, rank], b)] }
+            var table = TensorPart(name: PEFTTensors.name(part, "A"), shape: [rank, outputs], rows: 0..<outputs)
+            table.isTransposed = true
+            return [SafeTensorsWriter.Array(part: table, parameter: (b, columns: rank)), array("B", [inputs, rank], a)]
+        }
     }
 
     private static func modules(
@@ -54,15 +59,21 @@ extension PEFT {
         try adapter.checkBlocks(list, path: checkpoint.name)
         let trained = try checkpoint.values(of: list.trainable, on: processor)
         let initial = try adapter.principalValues(of: list.trainable, path: checkpoint.name, on: processor)
-        let layers = Dictionary(list.loraLayers.map { (String($0.weight.name.dropLast(".weight".count)), $0) }) { first, _ in first }
+        let layers = Dictionary(list.loraLayers.map { ($0.name, $0) }) { first, _ in first }
         return modules.layers.flatMap { layer -> [Module] in
             guard let adapted = layers[layer.name] else { return [] }
+            if adapted.isEmbedding, let part = layer.parts.first {
+                let a = trained[adapted.a.range], b = trained[adapted.b.range], rank = adapted.b.shape[1]
+                return [Module(part: part, rank: rank, inputs: layer.inputs, outputs: layer.outputs, a: a, b: b)]
+            }
             let ranges = adapted.blockRanges
             return layer.parts.compactMap { part in
-                // The block that contains the rows of the part; slm's blocks are the family's parts, or the whole layer.
+                // The block that contains the rows of the part; a module that the family does not divide has all blocks, and the numbers of
+                // B outside of them are 0.
                 let block = ranges.first { $0.rows.contains(part.rows.lowerBound) && $0.rows.upperBound >= part.rows.upperBound }
-                guard let block, !block.columns.isEmpty else { return nil }
-                return module(part, layer, adapted, columns: block.columns, trained, minus: initial, on: processor)
+                let columns = block?.columns ?? 0..<adapted.b.shape[1]
+                if columns.isEmpty { return nil }
+                return module(part, layer, adapted, columns: columns, trained, minus: initial, on: processor)
             }
         }
     }

@@ -29,18 +29,26 @@ package enum PEFT {
     ) throws(CheckpointError) -> Checkpoint {
         let configuration = try PEFTConfiguration(ImportedFile("\(folder)/\(configuration)"))
         let tensors = try tensors(in: folder)
-        let hasPrefix = try PEFTModules(base.configuration).layers.contains { layer in
+        let isStored = { (module: String) in tensors.entries["\(prefix)\(module).lora_A.weight"] != nil }
+        let hasPrefix = try PEFTModules(base.configuration, isStored: isStored).layers.contains { layer in
             layer.parts.contains { tensors.entries[PEFTTensors.name($0, "A")] != nil }
         }
-        let modules = try PEFTModules(base.configuration, hasPrefix: hasPrefix)
+        let modules = try PEFTModules(base.configuration, hasPrefix: hasPrefix, isStored: isStored)
         let layers = try modules.layers.map { layer throws(CheckpointError) in
             try PEFTTensors(of: layer, in: tensors, configuration, folder)
         }
-        let known = Set(layers.flatMap { $0.pairs.flatMap { [PEFTTensors.name($0.part, "A"), PEFTTensors.name($0.part, "B")] } })
+        var known = Set(layers.flatMap { $0.pairs.flatMap { [PEFTTensors.name($0.part, "A"), PEFTTensors.name($0.part, "B")] } })
+        for layer in layers where PEFTModules.vocabularyLayers.contains(layer.layer.name) {
+            if let pair = layer.pairs.first { try configuration.checkTying(of: pair.part.module, isTied: base.configuration.isTied) }
+            for part in layer.layer.parts {
+                let name = PEFTTensors.baseName(part)
+                if try isBaseWeight(name, of: layer.layer, in: tensors, folder, base, on: processor) { known.insert(name) }
+            }
+        }
         for (name, entry) in tensors.entries where !known.contains(name) {
             throw ImportedFile(entry.file.path).mismatch(
                 SafeTensorsHeader.field(name),
-                "lora_A or lora_B of a linear layer of this \(modules.family.features.name)'s attention or MLP",
+                "lora_A or lora_B of a linear layer, the head or the embedding of this \(modules.family.features.name)",
                 "\(entry.tensor.type) \(entry.tensor.shape.prefix(8))"
             )
         }
@@ -54,8 +62,7 @@ package enum PEFT {
         let values = processor.zeros(list.count)
         let byName = Dictionary(layers.map { ($0.layer.name, $0) }) { first, _ in first }
         for adapted in list.loraLayers {
-            let name = String(adapted.weight.name.dropLast(".weight".count))
-            byName[name]?.copy(into: adapted, of: values, scale: scale, from: tensors, on: processor)
+            byName[adapted.name]?.copy(into: adapted, of: values, scale: scale, from: tensors, on: processor)
         }
         var checkpoint = Checkpoint(base.configuration, weights: OrderedDictionary(values, of: list.parameters))
         checkpoint.adapter = LoRAAdapter(shape, baseDigest: base.weightsDigest, basePath: basePath)
@@ -63,6 +70,28 @@ package enum PEFT {
         checkpoint.chatTemplate = base.chatTemplate
         checkpoint.servingDefaults = base.servingDefaults
         return checkpoint
+    }
+
+    /// Whether a folder holds a weight of the base model, too. Throws if it is another one than the base's, unless that is quantized.
+    private static func isBaseWeight(
+        _ name: String, of layer: PEFTModules.Layer, in tensors: SafeTensorsCollection, _ folder: String, _ base: Checkpoint,
+        on processor: Processor
+    ) throws(CheckpointError) -> Bool {
+        guard tensors.entries[name] != nil else { return false }
+        let (O, I) = (layer.outputs, layer.inputs)
+        try tensors.check(name, [O, I], in: folder)
+        let weight = layer.name == "head" && base.configuration.isTied ? "tokens.weight" : "\(layer.name).weight"
+        guard let array = base.weights[weight] else { return true }
+        let stored = processor.buffer(of: O * I, .float32)
+        tensors.copy(TensorPart(name: name, shape: [O, I], rows: 0..<O), into: stored, columns: I)
+        // Either of them may have been rounded to bf16.
+        let isSame = array.values.read { a in stored.read { b in a.indices.allSatisfy { abs(a[$0] - b[$0]) <= abs(a[$0]) / 128 } } }
+        guard isSame else {
+            throw ImportedFile("\(folder)/\(weights)").mismatch(
+                SafeTensorsHeader.field(name), "the weights of \(base.name)",
+                "other ones: the adapter was trained on another base model, or with changed weights")
+        }
+        return true
     }
 
     private static func tensors(in folder: String) throws(CheckpointError) -> SafeTensorsCollection {
@@ -77,7 +106,7 @@ package enum PEFT {
 
     /// The shape of the adapter: blocks only where a layer does not have one pair of matrices of the usual rank.
     private static func shape(_ layers: [PEFTTensors], rank: Int, scale: Double) -> LoRAConfiguration {
-        let targets = GPT.loraTargets.filter { target in
+        let targets = (GPT.loraTargets + PEFTModules.vocabularyLayers).filter { target in
             layers.contains { LoRAConfiguration.target(of: $0.layer.name) == target && !$0.pairs.isEmpty }
         }
         var shape = LoRAConfiguration(rank: rank, alpha: Float(scale * Double(rank)), targets: targets)

@@ -13,6 +13,8 @@ struct PEFTConfiguration {
     private let isRankStabilized: Bool
     /// In the order of the file: the first one that matches a module counts.
     private let alphaPattern: [(pattern: String, alpha: Double)]
+    /// Whether a head that is the embedding stays so: then both have the same adapter.
+    private let keepsTying: Bool
     private let file: ImportedFile
 
     private static let numbers = 1e-9...1e9
@@ -27,6 +29,7 @@ struct PEFTConfiguration {
         rank = try fields.integer("r", else: 8, Self.ranks)
         alpha = try fields.number("lora_alpha", else: 8, Self.numbers)
         isRankStabilized = try fields.boolean("use_rslora", else: false)
+        keepsTying = try fields.boolean("ensure_weight_tying", else: false)
         var patterns: [(String, Double)] = []
         if let object = root["alpha_pattern"], !object.isNull {
             guard let members = object.members else { throw file.mismatch("alpha_pattern", "an object", object.kind.rawValue) }
@@ -65,6 +68,12 @@ struct PEFTConfiguration {
             "init_lora_weights", "true, false, gaussian, eva or orthogonal; others change the base model's weights. Convert the adapter in "
                 + "Python: save_pretrained(FOLDER, path_initial_model_for_weight_conversion=…)", String(start.prefix(60)).quoted
         )
+    }
+
+    /// Throws if the head and the embedding of a model have one adapter in common.
+    func checkTying(of module: String, isTied: Bool) throws(CheckpointError) {
+        guard keepsTying, isTied else { return }
+        throw file.mismatch("ensure_weight_tying", "false: slm's adapters of \(module) do not share their matrices", "true")
     }
 
     /// The factor of B·A for a module, such as `model.layers.0.self_attn.q_proj`.

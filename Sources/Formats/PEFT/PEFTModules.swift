@@ -2,7 +2,7 @@ import Autograd
 import Checkpoint
 import Model
 
-/// The linear layers that LoRA adapts, with the names of the modules of transformers that slm stores as one layer.
+/// The layers that LoRA adapts, with the names of the modules of transformers that slm stores as one layer.
 ///
 ///     let modules = try PEFTModules(checkpoint)
 ///     modules.layers[0].name                                   // layer0.qkv
@@ -16,6 +16,8 @@ struct PEFTModules {
         let rows: Range<Int>
         /// For each row in the file, that of the part; nil if they are in the same order.
         let order: RowOrder?
+        /// PEFT stores the matrices of an embedding under other names, transposed.
+        var isEmbedding = false
     }
 
     struct Layer {
@@ -25,17 +27,24 @@ struct PEFTModules {
         let parts: [Part]
     }
 
+    /// slm's names of the layers outside of the blocks.
+    static let vocabularyLayers = ["head", "tokens"]
+
     let family: HuggingFaceFamily
     let layers: [Layer]
 
-    /// - Parameter hasPrefix: Whether the names are those of a model with its head: `model.layers`, not `layers`.
-    init(_ configuration: GPTConfiguration, hasPrefix: Bool = true) throws(CheckpointError) {
+    /// - Parameters:
+    ///   - hasPrefix: Whether the names are those of a model with its head: `model.layers`, not `layers`.
+    ///   - isStored: Whether an adapter has a module, where versions of transformers name it differently.
+    init(
+        _ configuration: GPTConfiguration, hasPrefix: Bool = true, isStored: (_ module: String) -> Bool = { _ in false }
+    ) throws(CheckpointError) {
         let (found, reason) = HuggingFaceFamily.family(of: configuration)
         guard let family = found else { throw .notExpressible(format: "A PEFT adapter", reason: reason) }
         self.family = family
         var names = family.names
         if !hasPrefix { names.prefix = "" }
-        layers = TensorLayout(configuration, names).parameters.compactMap { parameter, parts in
+        let blocks = TensorLayout(configuration, names).parameters.compactMap { parameter, parts -> Layer? in
             let layer = String(parameter.name.dropLast(".weight".count)), target = LoRAConfiguration.target(of: layer)
             let isWeight = parameter.name.hasSuffix(".weight") && parameter.name.hasPrefix("layer")
             guard isWeight, GPT.loraTargets.contains(target) else { return nil }
@@ -45,6 +54,14 @@ struct PEFTModules {
                 parts: zip(parts, short).map { part, short in
                     Part(module: String(part.name.dropLast(".weight".count)), shortName: short, rows: part.rows, order: part.order)
                 })
+        }
+        let (V, C) = (configuration.vocabulary, configuration.width)
+        layers = blocks + Self.vocabularyLayers.compactMap { name -> Layer? in
+            guard let short = names.model[name] else { return nil }
+            // transformers 5 calls the head of GPT-NeoX like any other.
+            let isHead = name == "head", module = isHead ? isStored(short) ? short : "lm_head" : names.prefix + short
+            let part = Part(module: module, shortName: isHead ? module : short, rows: 0..<V, order: nil, isEmbedding: !isHead)
+            return Layer(name: name, outputs: V, inputs: C, parts: [part])
         }
     }
 }

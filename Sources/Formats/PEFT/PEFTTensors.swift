@@ -18,7 +18,12 @@ struct PEFTTensors {
     /// rank stays.
     private let isShared: Bool
 
-    static func name(_ part: PEFTModules.Part, _ matrix: String) -> String { "\(PEFT.prefix)\(part.module).lora_\(matrix).weight" }
+    static func name(_ part: PEFTModules.Part, _ matrix: String) -> String {
+        PEFT.prefix + part.module + (part.isEmbedding ? ".lora_embedding_\(matrix)" : ".lora_\(matrix).weight")
+    }
+
+    /// The weight of the base model, which PEFT stores along with an adapter of the head or the embedding.
+    static func baseName(_ part: PEFTModules.Part) -> String { "\(PEFT.prefix)\(part.module).base_layer.weight" }
 
     init(
         of layer: PEFTModules.Layer, in tensors: SafeTensorsCollection, _ configuration: PEFTConfiguration, _ folder: String
@@ -29,8 +34,9 @@ struct PEFTTensors {
             guard tensors.entries[a] != nil || tensors.entries[b] != nil else { continue }
             let shape = tensors.entries[a]?.tensor.shape ?? []
             let rank = shape.count == 2 && 1...65_536 ~= shape[0] ? shape[0] : configuration.rank
-            try tensors.check(a, [rank, layer.inputs], in: folder)
-            try tensors.check(b, [part.rows.count, rank], in: folder)
+            let (inputs, outputs) = part.isEmbedding ? (part.rows.count, layer.inputs) : (layer.inputs, part.rows.count)
+            try tensors.check(a, [rank, inputs], in: folder)
+            try tensors.check(b, [outputs, rank], in: folder)
             pairs.append(Pair(part: part, rank: rank, scale: try configuration.scale(of: part.module, rank: rank)))
         }
         let pairs = pairs
@@ -49,6 +55,7 @@ struct PEFTTensors {
 
     /// Copies the matrices into A and B of the layer. B takes the quotient of a module's scale and the adapter's.
     func copy(into adapted: LoRALayer, of values: Buffer, scale: Double, from tensors: SafeTensorsCollection, on processor: Processor) {
+        if adapted.isEmbedding { return copyEmbedding(into: adapted, of: values, scale: scale, from: tensors, on: processor) }
         let width = adapted.a.shape[0], I = layer.inputs
         var column = 0
         for (index, pair) in pairs.enumerated() {
@@ -71,5 +78,20 @@ struct PEFTTensors {
             }
             if !isShared { column += R }
         }
+    }
+
+    /// PEFT's A [R, V] is slm's B, transposed, and its B [C, R] is slm's Aᵀ.
+    private func copyEmbedding(
+        into adapted: LoRALayer, of values: Buffer, scale: Double, from tensors: SafeTensorsCollection, on processor: Processor
+    ) {
+        guard let pair = pairs.first else { return }
+        let (V, R) = (adapted.b.shape[0], pair.rank)
+        var table = TensorPart(name: Self.name(pair.part, "A"), shape: [R, V], rows: 0..<V)
+        table.isTransposed = true
+        let b = processor.buffer(of: V * R, .float32)
+        tensors.copy(table, into: b, columns: R)
+        processor.copy(b, into: values[adapted.b.range], scale: Float(pair.scale / scale))
+        let matrix = TensorPart(name: Self.name(pair.part, "B"), shape: adapted.a.shape.sizes, rows: 0..<adapted.a.shape[0])
+        tensors.copy(matrix, into: values[adapted.a.range], columns: R)
     }
 }

@@ -175,6 +175,7 @@ package final class ModelRunner: Executor {
                 ids.elements[rows], in: table.table, plus: positionRows, into: y.elements[rows.lowerBound * C..<rows.upperBound * C])
             n = rows.upperBound
         }
+        if table.table == model.embedding { adapters.addEmbeddings(of: ids.elements, into: y.elements, on: processor) }
         return y
     }
 

@@ -54,7 +54,7 @@ struct FinetuneCommand {
         let (processor, machine) = try options.estimate == .memory
             ? options.untunedMachine : options.machine(resuming: nil, width: configuration.width, recomputing: options.recompute)
         let type = machine.precision
-        var settings = try options.settings
+        var settings = try options.settings(for: configuration)
         let adapter = try options.initAdapter.map { try ModelFile.adapter($0, of: checkpoint, at: base, on: processor) }
         settings.lora = adapter?.adapter?.shape ?? settings.lora
         var plan = try options.plan
@@ -208,7 +208,7 @@ struct FinetuneCommand {
         let run = finetuning.run
         let parameters = run.trainer.parameters
         let trained = run.adapter.map {
-            "\(parameters.count) parameters: a LoRA adapter of rank \($0.shape.rank) for \($0.shape.targets.joined(separator: ", "))"
+            "\(parameters.count) parameters: a LoRA adapter of rank \($0.shape.rank) for \($0.shape.targetNames.joined(separator: ", "))"
                 + ($0.principals.count > 0 ? ", initialized with PiSSA" : "") + "; \(parameters.frozenCount) are frozen"
         } ?? "all \(parameters.count) parameters"
         let context = run.trainer.rowLength

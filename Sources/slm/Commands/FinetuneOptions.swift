@@ -27,6 +27,7 @@ struct FinetuneOptions: RunOptions {
     var recompute: Bool?
     var lora: Int?
     var loraAlpha: Double?
+    var rankStabilized: Bool?
     var loraTargets: String?
     var loraInit: LoRAInitialization?
     var initAdapter: String?
@@ -94,7 +95,9 @@ extension FinetuneOptions {
             ] + dataOptions),
             OptionGroup("LoRA adapter", [
                 .option("lora-alpha", \.loraAlpha, in: 0.001...1e6, "Scale the adapter by X / rank.", default: "the rank"),
-                .option("lora-targets", \.loraTargets, value: "NAMES", "Adapt these layers, separated by commas.",
+                .option("rslora", \.rankStabilized, "Scale the adapter by X / √rank instead (rank-stabilized LoRA)."),
+                .option("lora-targets", \.loraTargets, value: "NAMES",
+                        "Adapt these of \(GPT.loraTargetNames.joined(separator: ",")); q, k and v are parts of qkv.",
                         default: GPT.loraTargets.joined(separator: ",")),
                 .option("lora-init", \.loraInit, "Initialize the adapter at zero, or with the largest singular values (PiSSA).",
                         default: "plain"),
@@ -144,32 +147,31 @@ extension FinetuneOptions {
         }
     }
 
-    var settings: Finetuning.Settings {
-        get throws {
-            if initAdapter != nil {
-                for (option, isSet) in [
-                    ("--lora", lora != nil), ("--lora-alpha", loraAlpha != nil), ("--lora-targets", loraTargets != nil),
-                    ("--lora-init", loraInit != nil),
-                ] where isSet {
-                    throw UsageError("slm finetune: --init-adapter: the adapter has its own rank, alpha and layers; remove \(option).")
-                }
+    /// - Parameter configuration: The base model's.
+    func settings(for configuration: GPTConfiguration) throws -> Finetuning.Settings {
+        if initAdapter != nil {
+            for (option, isSet) in [
+                ("--lora", lora != nil), ("--lora-alpha", loraAlpha != nil), ("--rslora", rankStabilized ?? false),
+                ("--lora-targets", loraTargets != nil), ("--lora-init", loraInit != nil),
+            ] where isSet {
+                throw UsageError("slm finetune: --init-adapter: the adapter has its own rank, alpha and layers; remove \(option).")
             }
-            var settings = Finetuning.Settings(data: data)
-            settings.replay = replay
-            settings.replayShare = replayShare ?? settings.replayShare
-            settings.preferences = try preferenceSettings
-            settings.dropout = dropout.map { Float($0) }
-            settings.rowLength = context
-            settings.lora = try loraConfiguration
-            settings.usesPiSSA = loraInit == .pissa
-            settings.basePrecision = try basePrecision
-            settings.length = try length(for: "finetune")
-            settings.warmup = warmup
-            if force { settings.minimumChats = 1 }
-            settings.skipsBad = skipsBad
-            settings.chatTemplate = chatTemplate
-            return settings
         }
+        var settings = Finetuning.Settings(data: data)
+        settings.replay = replay
+        settings.replayShare = replayShare ?? settings.replayShare
+        settings.preferences = try preferenceSettings
+        settings.dropout = dropout.map { Float($0) }
+        settings.rowLength = context
+        settings.lora = try loraConfiguration(for: configuration)
+        settings.usesPiSSA = loraInit == .pissa
+        settings.basePrecision = try basePrecision
+        settings.length = try length(for: "finetune")
+        settings.warmup = warmup
+        if force { settings.minimumChats = 1 }
+        settings.skipsBad = skipsBad
+        settings.chatTemplate = chatTemplate
+        return settings
     }
 
     private var basePrecision: WeightPrecision? {
@@ -185,17 +187,29 @@ extension FinetuneOptions {
         }
     }
 
-    private var loraConfiguration: LoRAConfiguration? {
-        get throws {
-            let known = GPT.loraTargets
-            let targets = loraTargets?.split(separator: ",").map(String.init) ?? known
-            let unknown = targets.first { !known.contains($0) }
-            if unknown != nil || targets.isEmpty {
-                let layers = known.joined(separator: ",")
-                throw UsageError("slm finetune: --lora-targets: expected some of \(layers), found '\(unknown ?? "")'.")
-            }
-            return lora.map { LoRAConfiguration(rank: $0, alpha: loraAlpha.map { Float($0) }, targets: targets) }
+    private func loraConfiguration(for configuration: GPTConfiguration) throws -> LoRAConfiguration? {
+        let known = GPT.loraTargetNames
+        let names = loraTargets?.split(separator: ",").map(String.init) ?? GPT.loraTargets
+        let unknown = names.first { !known.contains($0) }
+        if unknown != nil || names.isEmpty {
+            let layers = known.joined(separator: ",")
+            throw UsageError("slm finetune: --lora-targets: expected some of \(layers), found '\(unknown ?? "")'.")
         }
+        if names.contains("qkv"), let part = names.first(where: { ["q", "k", "v"].contains($0) }) {
+            throw UsageError("slm finetune: --lora-targets: expected qkv or some of q,k,v, found both qkv and \(part).")
+        }
+        guard let lora else { return nil }
+        let shape = LoRAConfiguration(rank: lora, alpha: loraAlpha(rank: lora), names: names, of: configuration)
+        if loraInit == .pissa, shape.adaptsVocabulary {
+            throw UsageError("slm finetune: --lora-init pissa: it changes the base's weights, and cannot adapt the head or the embedding.")
+        }
+        return shape
+    }
+
+    /// α, such that α/r is the scale: with rank-stabilized LoRA, --lora-alpha times √r.
+    private func loraAlpha(rank: Int) -> Float? {
+        let alpha = loraAlpha.map { Float($0) }
+        return rankStabilized ?? false ? (alpha ?? Float(rank)) * Float(rank).squareRoot() : alpha
     }
 }
 
@@ -224,8 +238,9 @@ extension FinetuneOptions {
             ("--dropout", dropout.map { "\(Float($0))" }, "\(stored.configuration.dropout)"),
             ("--context", context.map(String.init), "\(try stored.finetuningRowLength)"),
             ("--lora", lora.map(String.init), shape.map { "\($0.rank)" } ?? "no adapter"),
-            ("--lora-alpha", loraAlpha.map { "\(Float($0))" }, shape.map { "\($0.alpha)" } ?? "no adapter"),
-            ("--lora-targets", loraTargets, shape?.targets.joined(separator: ",") ?? "no adapter"),
+            ("--lora-alpha", loraAlpha.flatMap { _ in (lora ?? shape?.rank).flatMap(loraAlpha) }.map { "\($0)" },
+             shape.map { "\($0.alpha)" } ?? "no adapter"),
+            ("--lora-targets", loraTargets, shape?.targetNames.joined(separator: ",") ?? "no adapter"),
             ("--init-adapter", initAdapter, "the adapter of the run"),
             ("--base-dtype", baseType?.precision.rawValue, try stored.finetuningBasePrecision?.rawValue ?? "as the base is stored"),
             ("--lora-init", loraInit?.rawValue, stored.adapter?.principals.count ?? 0 > 0 ? "pissa" : "plain"),

@@ -3,6 +3,7 @@ import Checkpoint
 import Files
 import Formats
 import Kernels
+import Model
 import Tokenize
 
 struct ImportOptions {
@@ -91,7 +92,7 @@ extension ImportOptions {
         let basePath = try RelativePath.of(base, from: RelativePath.folder(ofFileAt: out))
         let adapter = try PEFT.read(source, base: model, basePath: basePath, on: try Processor())
         try adapter.write(to: out)
-        let targets = adapter.adapter?.shape.targets.joined(separator: ", ") ?? ""
+        let targets = adapter.adapter?.shape.targetNames.joined(separator: ", ") ?? ""
         printLine("\(out): a LoRA adapter of \(adapter.weights.elementCount) parameters for \(targets)")
         printNextStep("Chat with it", "slm chat \(out.shellWord)", unless: quiet || adapter.chatTemplate == nil)
         printNextStep("Train it further", "slm finetune \(base.shellWord) --init-adapter \(out.shellWord) --data FILE", unless: quiet)

@@ -44,7 +44,7 @@ struct CheckpointDescription {
             let shape = adapter.shape
             let pissa = adapter.principals.count > 0 ? ", without its \(shape.rank) largest singular values (PiSSA)" : ""
             lines.insert(("adapter", "LoRA, rank \(shape.rank), alpha \(shape.alpha), targets "
-                + "\(shape.targets.joined(separator: ", "))"), at: 1)
+                + "\(shape.targetNames.joined(separator: ", "))"), at: 1)
             lines.insert(("", "base model \(adapter.basePath.quoted), relative to this file\(pissa)"), at: 2)
         }
         for (title, values) in [("training", checkpoint.training), ("metrics", checkpoint.metrics)] {

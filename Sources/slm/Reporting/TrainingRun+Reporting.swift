@@ -106,7 +106,7 @@ extension TrainingRun {
             RunSetting("adapter", "parameters", .whole(parameters.count)),
             RunSetting("adapter", "rank", .whole(adapter.shape.rank)),
             RunSetting("adapter", "alpha", .number(adapter.shape.alpha.shortestDecimal)),
-            RunSetting("adapter", "targets", .text(adapter.shape.targets.joined(separator: ", "))),
+            RunSetting("adapter", "targets", .text(adapter.shape.targetNames.joined(separator: ", "))),
             RunSetting("adapter", "begins", .text(adapter.principals.count > 0 ? "PiSSA: the largest singular values" : "at 0")),
             RunSetting("adapter", "base", .text(adapter.basePath)),
         ]
