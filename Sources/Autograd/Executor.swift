@@ -26,12 +26,16 @@ package protocol Executor: AnyObject {
     /// f(first half of x)·(second half of x): see ``Tape/gate(_:by:)``.   x [B, T, 2F]; y [B, T, F]
     func gate(_ x: Tensor, by f: UnaryFunction) -> Tensor
     func add(_ a: Tensor, _ b: Tensor) -> Tensor
+    /// m/‖V‖·u + b, channel by channel, for a layer with DoRA.   u [.., O], b [O]
+    func scaleChannels(_ u: Tensor, of layer: LoRALayer, bias: Parameter?) -> Tensor
     func scale(_ x: Tensor, by factor: Float) -> Tensor
     func apply(_ f: UnaryFunction, to x: Tensor) -> Tensor
     /// cap·tanh(x/cap)
     func softCap(_ x: Tensor, at cap: Float) -> Tensor
     /// Applies dropout during training.
     func dropout(_ x: Tensor, _ p: Float) -> Tensor
+    /// Adds uniform noise in ±limit during training.
+    func addNoise(_ x: Tensor, limit: Float) -> Tensor
     /// Runs `body(x)`. A tape stores only x and runs `body` again in the backward pass.
     func recompute(_ x: Tensor, _ body: @escaping (Tensor) -> Tensor) -> Tensor
     /// Runs the last layer of the `body` of ``recompute(_:_:)``, whose result a tape does not need again.

@@ -2,7 +2,7 @@ package import Kernels
 
 // A layer is a value that refers to its parameters and holds no weights, so the same layer runs on any executor.
 
-/// y = f(x·Wᵀ + b). With LoRA, y = f(x·(W + (α/r)·B·A)ᵀ + b): see ``LoRAConfiguration``.
+/// y = f(x·Wᵀ + b). With LoRA, y = f(x·(W + (α/r)·B·A)ᵀ + b): see ``LoRAConfiguration``. With DoRA, y = f(m/‖V‖·x·Vᵀ + b).
 ///
 ///     let hidden = Linear(from: 2, to: 16, named: "hidden", in: &list)
 ///     let y = hidden(x, on: tape, then: .tanh)
@@ -23,6 +23,12 @@ package struct Linear: Sendable {
     package func callAsFunction(_ x: Tensor, on executor: some Executor, then f: UnaryFunction = .identity, plus: Tensor? = nil) -> Tensor {
         let base = { (f: UnaryFunction, plus: Tensor?) in executor.linear(x, weight: weight, bias: bias, then: f, plus: plus) }
         guard let lora else { return base(f, plus) }
+        if lora.magnitude != nil {
+            let sum = executor.add(executor.linear(x, weight: weight, bias: nil, then: .identity, plus: nil), lora(x, on: executor))
+            let u = executor.scaleChannels(sum, of: lora, bias: bias)
+            let y = f == .identity ? u : executor.apply(f, to: u)
+            return plus.map { executor.add($0, y) } ?? y
+        }
         if let plus, f == .identity { return lora(x, on: executor, plus: base(.identity, plus)) }
         let u = executor.add(base(.identity, nil), lora(x, on: executor))
         let y = f == .identity ? u : executor.apply(f, to: u)

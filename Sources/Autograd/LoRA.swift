@@ -14,6 +14,12 @@ package struct LoRAConfiguration: Sendable, Equatable {
     /// The blocks of layers that do not have one pair of matrices of rank `rank`, by the name of the layer or its last part. A layer
     /// with no blocks is not adapted.
     package var blocks: [String: [LoRABlock]] = [:]
+    /// The share of the inputs of A that are dropped in training; those of W are not.
+    package var dropout: Float = 0
+    /// Whether the rows of W + (α/r)·B·A have trained norms (DoRA, Liu et al. 2024).
+    package var usesDoRA = false
+    /// The names of layers that are trained as a whole instead, such as "norm" or "head".
+    package var wholeLayers: [String] = []
 
     /// - Parameter alpha: α; the rank by default, so that the scale is 1.
     package init(rank: Int, alpha: Float? = nil, targets: [String]) {
@@ -28,6 +34,11 @@ package struct LoRAConfiguration: Sendable, Equatable {
 
     /// The blocks of a layer; nil if it has one pair of matrices of rank `rank`.
     package func blocks(of layer: String) -> [LoRABlock]? { blocks[layer] ?? blocks[Self.target(of: layer)] }
+
+    /// Whether a parameter, such as "layer3.norm1.weight", belongs to a layer that is trained as a whole.
+    package func trainsWhole(_ parameter: String) -> Bool {
+        wholeLayers.contains { parameter.hasPrefix($0 + ".") && !parameter.dropFirst($0.count + 1).contains(".") }
+    }
 
     /// The last part of a layer's name: "qkv" of "layer3.qkv".
     package static func target(of layer: String) -> String { layer.split(separator: ".").last.map(String.init) ?? layer }
@@ -57,7 +68,10 @@ package struct LoRALayer: Sendable {
     package let weight: Parameter                      // [O, I]
     package let a: Parameter                           // [R, I]; of an embedding Aᵀ [I, R], which follows the lookup in B
     package let b: Parameter                           // [O, R]; starts at 0, so the adapted layer starts as W
+    /// The norms of the rows with DoRA; nil without.
+    package let magnitude: Parameter?                  // [O]
     package let scale: Float
+    package let dropout: Float
     package let isEmbedding: Bool
     /// One block for each part of the layer that has A and B of its own; usually one.
     package let blocks: [LoRABlock]
@@ -72,6 +86,7 @@ package struct LoRALayer: Sendable {
         self.weight = weight
         self.isEmbedding = isEmbedding
         scale = configuration.scale
+        dropout = configuration.dropout
         blocks = configuration.blocks(of: layer) ?? [LoRABlock(rows: O, rank: configuration.rank)]
         let R = blocks.reduce(0) { $0 + $1.rank }
         guard R > 0 else { return nil }
@@ -80,6 +95,7 @@ package struct LoRALayer: Sendable {
             ? list.addTrainable("\(layer).lora_A", [I, R], .normal(deviation: 1))
             : list.addTrainable("\(layer).lora_A", [R, I], .uniform(limit: 1 / Float(I).squareRoot()))
         b = list.addTrainable("\(layer).lora_B", [O, R], .constant(0))
+        magnitude = configuration.usesDoRA ? list.addTrainable("\(layer).lora_magnitude", [O], .constant(1), .norm) : nil
     }
 
     /// The rows and columns of B that each block with a rank has.
@@ -110,8 +126,9 @@ package struct LoRALayer: Sendable {
         executor.linear(low(x, on: executor), weight: b, bias: nil, then: .identity, plus: plus)     // [.., O]
     }
 
-    /// (α/r)·x·Aᵀ
+    /// (α/r)·dropout(x)·Aᵀ
     func low(_ x: Tensor, on executor: some Executor) -> Tensor {
+        let x = dropout > 0 ? executor.dropout(x, dropout) : x
         let low = executor.linear(x, weight: a, bias: nil, then: .identity, plus: nil)               // [.., R]
         return scale == 1 ? low : executor.scale(low, by: scale)                                     // [.., R]
     }

@@ -78,12 +78,18 @@ package struct ParameterList: Sendable {
     package mutating func add(
         _ name: String, _ shape: Shape, _ initialization: Initialization, _ kind: ParameterKind = .matrix
     ) -> Parameter {
-        if lora == nil { return addTrainable(name, shape, initialization, kind) }
+        guard let lora else { return addTrainable(name, shape, initialization, kind) }
+        // All of the base's weights are frozen parameters, also those that the adapter replaces: then they are laid out as in the base.
+        let base = frozen.add(name, shape, initialization, kind, isTrainable: false)
+        if lora.trainsWhole(name) { return addTrainable(name, shape, initialization, kind) }
         checkIsNew(name)
-        return frozen.add(name, shape, initialization, kind, isTrainable: false)
+        return base
     }
 
-    mutating func addTrainable(
+    /// The base's weight of a layer that is trained as a whole, for another layer that shares it and is not.
+    package func base(of parameter: Parameter) -> Parameter { frozen.parameters.first { $0.name == parameter.name } ?? parameter }
+
+    package mutating func addTrainable(
         _ name: String, _ shape: Shape, _ initialization: Initialization, _ kind: ParameterKind = .matrix
     ) -> Parameter {
         checkIsNew(name)
@@ -92,7 +98,8 @@ package struct ParameterList: Sendable {
 
     /// Adds LoRA matrices for a layer's weight, if the layer is a target.
     package mutating func addLoRA(to weight: Parameter, in layer: String, isEmbedding: Bool = false) -> LoRALayer? {
-        guard let lora, lora.targets.contains(where: { layer == $0 || layer.hasSuffix("." + $0) }) else { return nil }
+        guard let lora, !lora.wholeLayers.contains(layer),
+              lora.targets.contains(where: { layer == $0 || layer.hasSuffix("." + $0) }) else { return nil }
         guard let matrices = LoRALayer(for: weight, of: layer, isEmbedding: isEmbedding, lora, in: &self) else { return nil }
         loraLayers.append(matrices)
         return matrices

@@ -65,11 +65,11 @@ extension Checkpoint {
     package func merged(over base: Checkpoint? = nil, on processor: Processor) throws(CheckpointError) -> Checkpoint {
         var (_, parameters, list) = try adaptedModel(base, on: processor)
         var configuration = configuration
-        if configuration.isTied, let adapter, adapter.shape.adaptsVocabulary {
-            configuration.isTied = false
-            (parameters, list) = untied(parameters, configuration, adapter.shape, on: processor)
+        if let adapter, configuration.isTied && adapter.shape.dividesVocabulary || !adapter.shape.wholeLayers.isEmpty {
+            if adapter.shape.dividesVocabulary { configuration.isTied = false }
+            (parameters, list) = withWholeLayers(parameters, configuration, adapter.shape, on: processor)
         }
-        for change in list.loraLayers { parameters.addLoRA(change, scaledBy: 1, from: parameters.values) }
+        for change in list.loraLayers { parameters.mergeLoRA(change) }
         var result = Checkpoint(configuration, weights: OrderedDictionary(parameters.frozenValues, of: parameters.frozen))
         result.tokenizer = tokenizer
         result.chatTemplate = chatTemplate
@@ -78,19 +78,24 @@ extension Checkpoint {
         return result
     }
 
-    /// Returns the parameters of a model whose head is a copy of the embedding, with the same adapter.
-    private func untied(
-        _ tied: Parameters, _ configuration: GPTConfiguration, _ shape: LoRAConfiguration, on processor: Processor
+    /// Returns the parameters of a model with the whole layers of an adapter in it, and with the adapter's A and B. A head that the base
+    /// does not have is a copy of its embedding.
+    private func withWholeLayers(
+        _ adapted: Parameters, _ configuration: GPTConfiguration, _ shape: LoRAConfiguration, on processor: Processor
     ) -> (Parameters, ParameterList) {
+        var shape = shape
+        shape.wholeLayers = []
         var list = ParameterList(lora: shape)
         _ = GPT(configuration, in: &list)
-        let frozen = processor.zeros(list.frozen.count)
-        let sources = Dictionary(tied.frozen.map { ($0.name, tied.frozenValues[$0.range]) }) { first, _ in first }
+        let base = Dictionary(adapted.frozen.map { ($0.name, adapted.frozenValues[$0.range]) }) { first, _ in first }
+        let own = Dictionary(adapted.list.map { ($0.name, adapted.values[$0.range]) }) { first, _ in first }
+        let frozen = processor.zeros(list.frozen.count), values = processor.zeros(list.count)
         for parameter in list.frozen.parameters {
-            guard let source = sources[parameter.name == "head.weight" ? "tokens.weight" : parameter.name] else { continue }
-            frozen[parameter.range].copy(from: source)
+            let table = parameter.name == "head.weight" ? base["tokens.weight"] : nil
+            if let source = own[parameter.name] ?? base[parameter.name] ?? table { frozen[parameter.range].copy(from: source) }
         }
-        return (Parameters(list, values: tied.values, over: frozen, on: processor), list)
+        for parameter in list.parameters { if let source = own[parameter.name] { values[parameter.range].copy(from: source) } }
+        return (Parameters(list, values: values, over: frozen, on: processor), list)
     }
 
     /// Returns the frozen base weights. With PiSSA, subtracts the initial A and B, because training started from W − (α/r)·B₀·A₀.

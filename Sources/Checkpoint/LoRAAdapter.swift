@@ -33,6 +33,9 @@ extension LoRAAdapter {
             "targets": .text(shape.targets.joined(separator: ",")),
             "base_digest": .text(baseDigest), "base_path": .text(basePath),
         ]
+        if shape.dropout > 0 { values["dropout"] = .number(Double(shape.dropout)) }
+        if shape.usesDoRA { values["dora"] = .integer(1) }
+        if !shape.wholeLayers.isEmpty { values["whole_layers"] = .text(shape.wholeLayers.joined(separator: ",")) }
         if !shape.blocks.isEmpty { values["blocks"] = .text(LoRABlock.text(of: shape.blocks)) }
         return values
     }
@@ -63,6 +66,18 @@ extension LoRAAdapter {
                 throw mismatch("blocks", "ranks and rows of layers, such as qkv=8:576+0:192+8:192")
             }
             shape.blocks = blocks
+        }
+        if let dropout = values["dropout"] {
+            guard case .number(let share) = dropout, share > 0, share < 1 else { throw mismatch("dropout", "a number between 0 and 1") }
+            shape.dropout = Float(share)
+        }
+        if let dora = values["dora"] {
+            guard case .integer(1) = dora else { throw mismatch("dora", "1, or no such field") }
+            shape.usesDoRA = true
+        }
+        if values["whole_layers"] != nil {
+            shape.wholeLayers = try text("whole_layers").split(separator: ",").map(String.init)
+            guard !shape.wholeLayers.isEmpty else { throw mismatch("whole_layers", "names of layers, separated by commas") }
         }
         let known = Set(self.values.names)
         for name in values.names where !known.contains(name) {
@@ -125,10 +140,13 @@ extension LoRAAdapter {
                     found: "\(rows)")
             }
         }
-        guard principals.count == 0 || !shape.adaptsVocabulary else {
+        guard principals.count == 0 || !(shape.dividesVocabulary || shape.usesDoRA || !shape.wholeLayers.isEmpty) else {
             throw .mismatch(
-                path: path, name: "principals", expected: "no such arrays with the targets head and embedding",
+                path: path, name: "principals", expected: "no such arrays with DoRA, whole layers, or the targets head and embedding",
                 found: "\(principals.count) arrays")
+        }
+        guard !shape.usesDoRA || !shape.adaptsVocabulary else {
+            throw .mismatch(path: path, name: "adapter/dora", expected: "no such field with the targets head and embedding", found: "1")
         }
     }
 }

@@ -36,6 +36,13 @@ extension Checkpoint {
                 path: name, name: "adapter/base_digest", expected: "\(digest), the weights of \(base.name)",
                 found: "\(adapter.baseDigest): it was trained on another model")
         }
+        guard !adapter.shape.usesDoRA, adapter.shape.wholeLayers.isEmpty else {
+            let found = adapter.shape.usesDoRA ? "DoRA" : adapter.shape.wholeLayers.joined(separator: ", ")
+            throw .mismatch(
+                path: name, name: adapter.shape.usesDoRA ? "adapter/dora" : "adapter/whole_layers",
+                expected: "A and B alone, to share the weights of \(base.name)",
+                found: "\(found): serve it as the model, or merge it: slm adapter merge")
+        }
         var list = ParameterList(lora: adapter.shape)
         _ = GPT(base.configuration, in: &list)
         try adapter.checkBlocks(list, path: name)

@@ -17,11 +17,14 @@ package struct GPT: Sendable {
     package var recomputesBlocks = false
     /// Whether learned positions count from the start of each conversation, as in an answer, or from the start of the row.
     package var restartsPositions = true
+    /// In training, embeddings get uniform noise in ±α/√(T·C) (NEFTune, Jain et al. 2023).
+    package var noiseAlpha: Float = 0
     private let tokens: Embedding                             // [V, C]
     private let positions: Embedding?                         // [context, C]; nil unless positions are learned
     private let blocks: [Block]
     private let norm: Norm
-    private let head: Parameter                               // [V, C]; the token embedding if the weights are tied
+    /// The token embedding if the weights are tied, unless an adapter replaces one of them.
+    private let head: Parameter                               // [V, C]
     private let headAdapter: LoRALayer?
 
     /// Adds the model's parameters to `list`.
@@ -38,7 +41,9 @@ package struct GPT: Sendable {
             ? Embedding(of: configuration.context, to: C, named: "positions", in: &list) : nil
         blocks = (0..<configuration.layers).map { Block(configuration, layer: $0, in: &list) }
         norm = Norm(configuration, named: "norm", in: &list)
-        head = configuration.isTied ? tokens.table : list.add("head.weight", [V, C], .normal(deviation: 0.02))
+        let initialization = Initialization.normal(deviation: 0.02), isReplaced = list.lora?.wholeLayers.contains("head") ?? false
+        head = !configuration.isTied ? list.add("head.weight", [V, C], initialization)
+            : isReplaced ? list.addTrainable("head.weight", [V, C], initialization) : list.base(of: tokens.table)
         headAdapter = list.addLoRA(to: head, in: "head")
     }
 
@@ -84,8 +89,9 @@ package struct GPT: Sendable {
     /// The logits of the next token at every position.   ids [B, T]
     package func logits(of ids: Tensor, documentStarts: Tensor? = nil, on executor: some Executor) -> Tensor {
         let x = hiddenStates(of: ids, documentStarts: documentStarts, on: executor)                   // [B, T, C]
+        let change = headAdapter.map { $0(x, on: executor) }                                          // [B, T, V]
         var logits = executor.linear(x, weight: head, bias: nil, then: .identity, plus: nil)          // [B, T, V]
-        if let headAdapter { logits = executor.add(logits, headAdapter(x, on: executor)) }            // [B, T, V]
+        if let change { logits = executor.add(logits, change) }                                       // [B, T, V]
         return logitCap.map { executor.softCap(logits, at: $0) } ?? logits                            // [B, T, V]
     }
 
@@ -104,6 +110,7 @@ package struct GPT: Sendable {
         let starts = restartsPositions ? documentStarts : nil
         var x = tokens(ids, plus: positions, documentStarts: starts, on: executor)                    // [B, T, C]
         if configuration.embeddingScale != 1 { x = executor.scale(x, by: configuration.embeddingScale) }
+        if noiseAlpha > 0 { x = executor.addNoise(x, limit: noiseAlpha / Float(ids.shape[1] * configuration.width).squareRoot()) }
         x = executor.dropout(x, configuration.dropout)                                                // [B, T, C]
         for block in blocks {
             let forward = { (x: Tensor) in block(x, documentStarts: documentStarts, on: executor) }

@@ -47,6 +47,11 @@ extension LoRAConfiguration {
         }
     }
 
-    /// Whether the embedding or the head is adapted. If they are one matrix in the base model, they differ with the adapter.
+    /// Whether the embedding or the head has A and B.
     package var adaptsVocabulary: Bool { targets.contains("head") || targets.contains(GPT.embedding) }
+
+    /// Whether the head and the embedding of a model in which they are one matrix differ with the adapter.
+    package var dividesVocabulary: Bool {
+        adaptsVocabulary || wholeLayers.contains("head") || wholeLayers.contains(GPT.embedding)
+    }
 }

@@ -27,6 +27,13 @@ package final class AdamW {
         second = processor.zeros(parameters.values.count)
     }
 
+    /// The factor of the learning rate with LoRA+: `ratio` for B and the magnitudes of DoRA, as in PEFT; 1 for A, and for the matrices of
+    /// an embedding.
+    package static func loraPlusScale(of parameter: Parameter, ratio: Float) -> Float {
+        let isFast = parameter.name.hasSuffix(".lora_B") || parameter.name.hasSuffix(".lora_magnitude")
+        return isFast && !parameter.name.hasPrefix("tokens.") ? ratio : 1
+    }
+
     /// Updates the weights and resets the gradients to zero.
     ///
     /// A gradient norm that is not finite leaves weights and moments unchanged.

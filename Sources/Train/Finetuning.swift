@@ -240,6 +240,7 @@ package struct Finetuning {
         let frozen = try kept.values(of: list.frozen, keepingQuantized: keepsQuantized, on: processor)
         let quantized = keepsQuantized ? kept.quantizedWeights(of: list.frozen) : [:]
         let parameters = Parameters(list, over: frozen, quantized: quantized, on: processor, seed: seed)
+        parameters.initializeMagnitudes(of: list.loraLayers)
         if settings.usesPiSSA {
             let layers = list.loraLayers
             let principals = try parameters.initializeWithPiSSA(of: layers) { preparing(Double($0) / Double(layers.count)) }

@@ -68,6 +68,8 @@ extension TrainingPlan {
             Setting("--warmup", .changeable, "\(warmup)"),
             Setting("--weight-decay", .changeable, "\(decay)"),
             Setting("--beta2", .changeable, "\(beta2)"),
+            Setting("--lora-plus-ratio", .changeable, "\(loraPlusRatio)"),
+            Setting("--neftune", .changeable, "\(noiseAlpha)"),
             Setting("--clip", .changeable, clipping.isFinite ? "\(clipping)" : "0"),
             Setting("--min-gain", .changeable, "\(minDelta)"),
             Setting("--patience", .changeable, "\(patience ?? 0)"),

@@ -23,6 +23,10 @@ package struct TrainingPlan: Sendable, Equatable {
     /// Weight decay.
     package var decay: Float = 0.1
     package var beta2: Float = 0.95
+    /// The learning rate of an adapter's B, relative to that of A (LoRA+, Hayou et al. 2024).
+    package var loraPlusRatio: Float = 1
+    /// α of the noise that embeddings get: see ``GPT/noiseAlpha``.
+    package var noiseAlpha: Float = 0
     /// The maximum gradient norm.
     package var clipping: Float = 1
     package var seed = 1
@@ -126,6 +130,8 @@ extension TrainingPlan {
         if let recipe { values["plan/recipe"] = .text(recipe.rawValue) }
         if let preset { values["plan/preset"] = .text(preset) }
         if let requestedVocabulary { values["plan/vocab_size"] = .integer(requestedVocabulary) }
+        if loraPlusRatio != 1 { values["plan/lora_plus_ratio"] = .number(Double(loraPlusRatio)) }
+        if noiseAlpha != 0 { values["plan/neftune"] = .number(Double(noiseAlpha)) }
         if gradientGroups > 1 { values["plan/gradient_groups"] = .integer(gradientGroups) }
         for (name, value) in machine?.values ?? [:] { values[name] = value }
         return values
@@ -165,6 +171,8 @@ extension TrainingPlan {
         if has("recipe") { recipe = Recipe(rawValue: try checkpoint.text("plan/recipe")) }
         if has("preset") { preset = try checkpoint.text("plan/preset") }
         if has("vocab_size") { requestedVocabulary = try checkpoint.integer("plan/vocab_size") }
+        if has("lora_plus_ratio") { loraPlusRatio = Float(try checkpoint.number("plan/lora_plus_ratio")) }
+        if has("neftune") { noiseAlpha = Float(try checkpoint.number("plan/neftune")) }
         if has("gradient_groups") { gradientGroups = max(1, try checkpoint.integer("plan/gradient_groups")) }
         machine = try TrainingMachine(from: checkpoint)
     }

@@ -103,6 +103,9 @@ package final class TrainingRun {
         trainer.optimizer.decay = plan.decay
         trainer.optimizer.beta2 = plan.beta2
         trainer.discardMomentsOfOthers()
+        trainer.model.noiseAlpha = plan.noiseAlpha
+        let ratio = plan.loraPlusRatio
+        if ratio != 1 { trainer.optimizer.learningRateScale = { AdamW.loraPlusScale(of: $0, ratio: ratio) } }
         if plan.nGramContexts > 0 { trainer.optimizer.learningRateScale = NGramInitialization.learningRateScale }
     }
 

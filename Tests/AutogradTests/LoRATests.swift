@@ -136,6 +136,34 @@ import TestSupport
         }
     }
 
+    @Test(arguments: KernelVariant.training) func `dropout changes the inputs of A only, and only in training`(
+        _ variant: KernelVariant
+    ) throws {
+        let processor = try variant.processor()
+        var shape = LoRAConfiguration(rank: Self.R, alpha: 6, targets: ["layer"]), noise = TestRandom(3)
+        shape.dropout = 0.5
+        var list = ParameterList(lora: shape)
+        let layer = Linear(from: Self.I, to: Self.O, bias: false, named: "layer", in: &list), frozen = processor.zeros(list.frozen.count)
+        frozen.write { span in for i in span.indices { span[i] = noise.number() } }
+        let parameters = Parameters(list, over: frozen, on: processor)
+        parameters.values.write { span in for i in span.indices { span[i] = noise.number() } }
+        let tape = Tape(processor, parameters: parameters, precision: variant.activations, seed: 5)
+        let x = tape.constant(noise.numbers(Self.N * Self.I), [Self.N, Self.I]), lora = try #require(layer.lora)
+        let found = tape.cast(layer(x, on: tape), to: .float32).floats
+        tape.reset(seed: 5)
+        let dropped = tape.dropout(x, 0.5)                       // the same numbers again
+        #expect(dropped.floats.contains(0) && dropped.floats != x.floats)
+        tape.reset()
+        let base = tape.linear(x, weight: tape.value(of: layer.weight))
+        func change(_ x: Tensor) -> Tensor {
+            let low = tape.scale(tape.linear(x, weight: tape.value(of: lora.a)), by: 2)
+            return tape.linear(low, weight: tape.value(of: lora.b))
+        }
+        expectClose(found, tape.cast(tape.add(base, change(dropped)), to: .float32).floats, within: variant.gradient, "in training")
+        let answered = tape.withoutRecording { tape.cast(layer(x, on: tape), to: .float32).floats }
+        expectClose(answered, tape.cast(tape.add(base, change(x)), to: .float32).floats, within: variant.gradient, "in an answer")
+    }
+
     @Test func `a new adapter does not change the layer's output`() throws {
         for (f, adds) in Self.cases {
             let adapted = try AdaptedLayer(), lora = try #require(adapted.layer.lora)

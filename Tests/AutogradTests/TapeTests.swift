@@ -327,4 +327,18 @@ import Testing
         }
         expectSame(runs[0], runs[1])
     }
+
+    @Test func `noise is uniform within its limit, in training only, and passes gradients on`() throws {
+        let tape = Tape(try Processor(threads: 2), seed: 4), x = tape.variable([Float](repeating: 3, count: 4_000), [4, 1_000])
+        let y = tape.addNoise(x, limit: 0.5), first = y.floats, noise = first.map { $0 - 3 }
+        let mean = noise.reduce(0, +) / 4_000, variance = noise.reduce(0) { $0 + $1 * $1 } / 4_000
+        #expect(noise.allSatisfy { abs($0) <= 0.5 } && abs(mean) < 0.02 && abs(variance - 1.0 / 12) < 0.005)
+        #expect(tape.addNoise(x, limit: 0.5).floats != y.floats, "the stream goes on")
+        #expect(tape.withoutRecording { tape.addNoise(x, limit: 0.5).floats } == x.floats)
+        tape.backward(from: y, gradient: tape.constant([Float](repeating: 2, count: 4_000), [4, 1_000]))
+        #expect(tape.gradient(of: x)?.floats == [Float](repeating: 2, count: 4_000))
+        tape.reset(seed: 4)
+        let again = tape.addNoise(tape.constant([Float](repeating: 3, count: 4_000), [4, 1_000]), limit: 0.5)
+        expectSame(again.floats, first, "the same seed")
+    }
 }

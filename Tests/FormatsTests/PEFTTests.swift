@@ -179,8 +179,8 @@ import Formats
     @Test(arguments: [
         ("\"peft_type\": \"LORA\"", "\"peft_type\": \"IA3\"", "peft_type: expected LORA, the only supported method, found 'IA3'"),
         ("\"bias\": \"none\"", "\"bias\": \"all\"", "bias: expected none"),
-        ("\"use_dora\": false", "\"use_dora\": true", "use_dora: expected false, the only supported value, found true"),
-        ("\"modules_to_save\": null", "\"modules_to_save\": [\"lm_head\"]", "modules_to_save: expected null: slm's adapters contain"),
+        ("\"use_dora\": false", "\"use_dora\": true", "lora_magnitude_vector': expected a tensor [32], found nothing"),
+        ("\"modules_to_save\": null", "\"modules_to_save\": [\"lm_head\"]", "modules_to_save: expected the tensors of these modules"),
         ("\"init_lora_weights\": true", "\"init_lora_weights\": \"pissa_niter_4\"", "path_initial_model_for_weight_conversion=…), found"),
         ("\"r\": 2", "\"r\": 0", "r: expected a whole number from 1 to 65536, found 0"),
         ("\"lora_alpha\": 2", "\"lora_alpha\": -2", "lora_alpha: expected a number from"),

@@ -54,8 +54,15 @@ def adapters(config, complete):
     short = [name.split(".")[-1] for name in linear]
     yield "all layers", peft.LoraConfig(r=4, lora_alpha=6, target_modules=linear), True
     yield "head and embedding", peft.LoraConfig(r=4, lora_alpha=6, target_modules=VOCABULARY.get(config.model_type, LLAMA_VOCABULARY)), True
+    # Whole modules, also where the head is the embedding.
+    norm = {"gpt2": "ln_f", "gpt_neox": "final_layer_norm"}.get(config.model_type, "norm")
+    embedding, head, _ = VOCABULARY.get(config.model_type, LLAMA_VOCABULARY)
+    exact = not config.model_type.startswith("gemma")       # whose norms are stored as 1 + w
+    yield "DoRA", peft.LoraConfig(r=4, lora_alpha=6, target_modules=linear, use_dora=True), True
+    yield "head and norm as a whole", peft.LoraConfig(r=4, lora_alpha=6, target_modules=linear, modules_to_save=[norm, head]), exact
     if not complete:
         return
+    yield "embedding as a whole, DoRA", peft.LoraConfig(r=4, lora_alpha=6, target_modules=linear[:1], modules_to_save=[embedding], use_dora=True), True
     yield "all-linear, rank-stabilized", peft.LoraConfig(r=3, lora_alpha=5, target_modules="all-linear", use_rslora=True), False
     if linear is LLAMA:
         yield "queries and values", peft.LoraConfig(r=4, lora_alpha=8, target_modules=["q_proj", "v_proj"]), True
@@ -71,8 +78,12 @@ def random_adapter(model, config, seed):
     adapted = peft.get_peft_model(model, config)
     with torch.no_grad():
         for name, parameter in adapted.named_parameters():
-            if "lora_" in name:
+            if "lora_magnitude" in name:
+                parameter.mul_(1 + 0.1 * torch.randn_like(parameter))
+            elif "lora_" in name:
                 parameter.normal_(0, 0.1)
+            elif "modules_to_save" in name:
+                parameter.add_(0.05 * torch.randn_like(parameter))
     return adapted.eval()
 
 
@@ -86,7 +97,7 @@ def adapted_logits(base, folder, rows):
     """The logits of peft on a folder that slm exported; also merged, unless peft would merge an embedding's adapter into the head that is tied to it."""
     model = peft.PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(base), folder).eval()
     model_logits = [theirs(model, rows)]
-    is_tied = model.config.tie_word_embeddings and any("lora_embedding" in name for name, _ in model.named_parameters())
+    is_tied = model.config.tie_word_embeddings and any("lora_embedding" in name or "modules_to_save" in name for name, _ in model.named_parameters())
     return model_logits + ([] if is_tied else [theirs(model.merge_and_unload(), rows)])
 
 
@@ -104,7 +115,7 @@ def check_adapters(slm, logits, folder, name, config, rows):
         expected = theirs(adapted, rows)
         run(slm, "import", folder / "peft", "--base", folder / "base.h5", "--out", folder / "adapter.h5")
         worst = max(worst, check_close(ours(logits, folder / "adapter.h5", rows, vocabulary), expected, f"{what}, imported"))
-        if number < 2:
+        if number < 4:
             run(slm, "export", folder / "adapter.h5", "--to", folder / "whole")
             check_close(theirs(AutoModelForCausalLM.from_pretrained(folder / "whole").eval(), rows), expected, f"{what}, merged for transformers")
             shutil.rmtree(folder / "whole")
@@ -126,7 +137,7 @@ def check_adapters(slm, logits, folder, name, config, rows):
 
 def check_trained(slm, logits, folder, name, config, rows):
     """Adapters that slm trained: with A of queries, keys and values in common, with PiSSA, and of parts of them, the head and the embedding."""
-    for start, options in {"plain": [], "pissa": ["--lora-init", "pissa"], "parts": ["--lora-targets", "q,v,down,head,embedding", "--rslora"]}.items():
+    for start, options in {"plain": [], "pissa": ["--lora-init", "pissa"], "dora": ["--dora"], "parts": ["--lora-targets", "q,v,down,head,embedding", "--rslora"]}.items():
         run(slm, "finetune", folder / "base.h5", "--data", folder / "chats.jsonl", "--lora", "3", "--lora-alpha", "5", *options, "--max-steps", "3", "--lr", "1e-2",
             "--out", folder, "--name", start, "--threads", "2", "--dtype", "f32", "--quiet")
         expected = ours(logits, folder / start / "last.h5", rows, config.vocab_size)
@@ -182,18 +193,20 @@ def check_gradients(slm, gradients, folder, name, config, rows):
     expected = {key: parameter.grad for key, parameter in model.named_parameters() if key in own and parameter.grad.abs().max() > 1e-7}
     assert len(expected) > len(own) * 0.8, f"{name}: {len(expected)} gradients of {len(own)}"
     worst = check_equal(own, expected, f"gradients of {name}")
-    for targets in [LINEAR.get(config.model_type, LLAMA), VOCABULARY.get(config.model_type, LLAMA_VOCABULARY)]:
-        settings = peft.LoraConfig(r=4, lora_alpha=6, target_modules=targets)
+    linear, vocabulary = LINEAR.get(config.model_type, LLAMA), VOCABULARY.get(config.model_type, LLAMA_VOCABULARY)
+    for targets, options in [(linear, {}), (vocabulary, {}), (linear, dict(use_dora=True)), (linear, dict(modules_to_save=vocabulary[1:2]))]:
+        settings = peft.LoraConfig(r=4, lora_alpha=6, target_modules=targets, **options)
         adapted = random_adapter(AutoModelForCausalLM.from_pretrained(folder / "exported"), settings, seed=9)
         adapted.save_pretrained(folder / "peft")
         adapted(torch.tensor(rows), labels=torch.tensor(rows)).loss.backward()
         run(slm, "import", folder / "peft", "--base", folder / "base.h5", "--out", folder / "adapter.h5")
         steps(gradients, folder / "adapter.h5", folder / "gradients.h5", rows)
         run(slm, "export", folder / "gradients.h5", "--peft", "--out", folder / "back")
-        expected = {key.replace(".default", ""): parameter.grad for key, parameter in adapted.named_parameters() if parameter.grad is not None}
+        expected = {key.replace(".default", "").replace(".modules_to_save", "").replace("vector.weight", "vector"): parameter.grad
+                    for key, parameter in adapted.named_parameters() if parameter.grad is not None}
         own = saved(folder / "back")
         assert own.keys() == expected.keys()
-        worst = max(worst, check_equal(own, expected, f"gradients of {name}'s adapter of {targets}"))
+        worst = max(worst, check_equal(own, expected, f"gradients of {name}'s adapter of {targets} {options}"))
         for part in ["peft", "back"]:
             shutil.rmtree(folder / part)
     shutil.rmtree(folder / "gradients")
@@ -260,8 +273,8 @@ def check_refusals(slm, folder):
     """Adapters that slm cannot represent: one sentence that names the field."""
     base = folder / "exported"
     for settings, message in [
-        (peft.LoraConfig(target_modules=["q_proj"], use_dora=True), "use_dora: expected false"),
-        (peft.LoraConfig(target_modules=["q_proj"], modules_to_save=["lm_head"]), "modules_to_save: expected null"),
+        (peft.LoraConfig(target_modules=["q_proj", "lm_head"], use_dora=True), "use_dora: expected false"),
+        (peft.LoraConfig(target_modules=["q_proj"], modules_to_save=["v_proj"]), "modules_to_save: expected modules of which no part"),
         (peft.LoraConfig(target_modules=["q_proj"], bias="lora_only"), "bias: expected none"),
         (peft.LoraConfig(target_modules=["q_proj"], init_lora_weights="pissa"), "path_initial_model_for_weight_conversion"),
         (peft.IA3Config(target_modules=["k_proj", "down_proj"], feedforward_modules=["down_proj"]), "peft_type: expected LORA"),

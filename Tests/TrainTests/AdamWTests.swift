@@ -35,6 +35,30 @@ import Train
         }
     }
 
+    @Test func `with LoRA+, B and magnitudes have a higher rate than A, and those of an embedding do not`() throws {
+        let configuration = GPTConfiguration(layers: 1, heads: 2, width: 16, context: 12, vocabulary: 29)
+        var shape = LoRAConfiguration(rank: 2, names: ["q", "down", "embedding"], of: configuration)
+        shape.usesDoRA = true
+        var list = ParameterList(lora: shape)
+        _ = GPT(configuration, in: &list)
+        let processor = try Processor(threads: 1), frozen = processor.zeros(list.frozen.count)
+        let parameters = Parameters(list, over: frozen, on: processor, seed: 1)
+        let before = parameters.list.map { parameters.value(of: $0).floats }
+        _ = parameters.allGradients()
+        parameters.gradients.write { span in for i in span.indices { span[i] = 1 } }
+        let optimizer = AdamW(for: parameters, on: processor)
+        optimizer.decay = 0
+        optimizer.learningRateScale = { AdamW.loraPlusScale(of: $0, ratio: 4) }
+        optimizer.update(rate: 0.5)                              // the first step moves each weight by its rate
+        for (parameter, before) in zip(parameters.list, before) {
+            let isFast = parameter.name.hasPrefix("layer") && !parameter.name.hasSuffix("lora_A"), rate: Float = isFast ? 2 : 0.5
+            // Numbers of B outside of the blocks have no gradient.
+            let after = parameters.value(of: parameter).floats, moved = zip(before, after).filter { $0 != $1 }
+            expectClose(moved.map { $0.0 - $0.1 }, moved.map { _ in rate }, within: .gradient, parameter.name)
+            #expect(!moved.isEmpty)
+        }
+    }
+
     /// The weights of QK-norm are stored as one matrix [2, D].
     @Test func `matrices have weight decay, and norms and biases have none`() throws {
         var configuration = GPTConfiguration(layers: 2, heads: 2, width: 16, context: 12, vocabulary: 29)

@@ -16,6 +16,15 @@ extension Tape {
         processor.dropout(x.elements, into: y.elements, p: p, seed: seed, start: start)
         return record(y, from: [GradientTarget(x)]) { Dropout(x: GradientTarget(x), p: p, seed: seed, start: start) }
     }
+
+    /// x plus noise that is uniform in ±limit, from the random stream of dropout. Does nothing in evaluation.
+    package func addNoise(_ x: Tensor, limit: Float) -> Tensor {
+        guard limit > 0, isTraining else { return x }
+        let noise = empty(x.shape)
+        processor.uniform(into: noise.elements, seed: seed, start: dropoutOffset)
+        dropoutOffset += UInt64(x.count)
+        return add(x, add(scale(noise, by: 2 * limit), constant([-limit], [])))
+    }
 }
 
 /// The same mask:   dx += dy·(0 or 1/(1 − p))

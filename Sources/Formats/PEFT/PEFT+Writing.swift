@@ -19,9 +19,15 @@ extension PEFT {
             throw .notExpressible(format: "A PEFT adapter", reason: "it is a whole model, not a LoRA adapter")
         }
         let modules = try PEFTModules(checkpoint.configuration)
-        let written = try self.modules(of: checkpoint, adapter, modules, on: processor)
-        let config = adapterConfig(written, adapter.shape.scale, modules, baseModel)
-        let arrays = written.flatMap(\.arrays)
+        var list = ParameterList(lora: adapter.shape)
+        _ = GPT(checkpoint.configuration, in: &list)
+        try adapter.checkBlocks(list, path: checkpoint.name)
+        let trained = try checkpoint.values(of: list.trainable, on: processor)
+        let initial = try adapter.principalValues(of: list.trainable, path: checkpoint.name, on: processor)
+        let written = self.modules(of: list, modules, trained, minus: initial, on: processor)
+        let whole = PEFTWholeLayers.arrays(of: list, trained, modules, checkpoint.configuration)
+        let config = adapterConfig(written, adapter.shape, modules, whole.modules, baseModel)
+        let arrays = written.flatMap(\.arrays) + whole.arrays
         do {
             try Folder.create(folder)
             var writer = try SafeTensorsWriter("\(folder)/\(weights)")
@@ -38,13 +44,19 @@ extension PEFT {
         let part: PEFTModules.Part
         let rank, inputs, outputs: Int
         let a, b: Buffer
+        let magnitude: Buffer?
 
         var arrays: [SafeTensorsWriter.Array] {
             func array(_ matrix: String, _ shape: [Int], _ values: Buffer) -> SafeTensorsWriter.Array {
                 let part = TensorPart(name: PEFTTensors.name(part, matrix), shape: shape, rows: 0..<shape[0])
                 return SafeTensorsWriter.Array(part: part, parameter: (values, columns: shape[1]))
             }
-            guard part.isEmbedding else { return [array("A", [rank, inputs], a), array("B", [outputs, rank], b)] }
+            guard part.isEmbedding else {
+                return [array("A", [rank, inputs], a), array("B", [outputs, rank], b)] + (magnitude.map { magnitude in
+                    let part = TensorPart(name: PEFTTensors.magnitudeName(part), shape: [outputs], rows: 0..<outputs)
+                    return [SafeTensorsWriter.Array(part: part, parameter: (magnitude, columns: 1))]
+                } ?? [])
+            }
             var table = TensorPart(name: PEFTTensors.name(part, "A"), shape: [rank, outputs], rows: 0..<outputs)
             table.isTransposed = true
             return [SafeTensorsWriter.Array(part: table, parameter: (b, columns: rank)), array("B", [inputs, rank], a)]
@@ -52,19 +64,14 @@ extension PEFT {
     }
 
     private static func modules(
-        of checkpoint: Checkpoint, _ adapter: LoRAAdapter, _ modules: PEFTModules, on processor: Processor
-    ) throws(CheckpointError) -> [Module] {
-        var list = ParameterList(lora: adapter.shape)
-        _ = GPT(checkpoint.configuration, in: &list)
-        try adapter.checkBlocks(list, path: checkpoint.name)
-        let trained = try checkpoint.values(of: list.trainable, on: processor)
-        let initial = try adapter.principalValues(of: list.trainable, path: checkpoint.name, on: processor)
+        of list: ParameterList, _ modules: PEFTModules, _ trained: Buffer, minus initial: Buffer?, on processor: Processor
+    ) -> [Module] {
         let layers = Dictionary(list.loraLayers.map { ($0.name, $0) }) { first, _ in first }
         return modules.layers.flatMap { layer -> [Module] in
             guard let adapted = layers[layer.name] else { return [] }
             if adapted.isEmbedding, let part = layer.parts.first {
                 let a = trained[adapted.a.range], b = trained[adapted.b.range], rank = adapted.b.shape[1]
-                return [Module(part: part, rank: rank, inputs: layer.inputs, outputs: layer.outputs, a: a, b: b)]
+                return [Module(part: part, rank: rank, inputs: layer.inputs, outputs: layer.outputs, a: a, b: b, magnitude: nil)]
             }
             let ranges = adapted.blockRanges
             return layer.parts.compactMap { part in
@@ -98,10 +105,20 @@ extension PEFT {
                 }
             }
         }
-        return Module(part: part, rank: rank, inputs: I, outputs: rows, a: a, b: b)
+        let magnitude = adapted.magnitude.map { parameter in
+            let own = processor.buffer(of: rows, .float32)
+            trained[parameter.range].read { source in
+                own.write { target in for row in 0..<rows { target[row] = source[part.rows.lowerBound + (part.order?[row] ?? row)] } }
+            }
+            return own
+        }
+        return Module(part: part, rank: rank, inputs: I, outputs: rows, a: a, b: b, magnitude: magnitude)
     }
 
-    private static func adapterConfig(_ written: [Module], _ scale: Float, _ modules: PEFTModules, _ baseModel: String?) -> [UInt8] {
+    private static func adapterConfig(
+        _ written: [Module], _ shape: LoRAConfiguration, _ modules: PEFTModules, _ whole: [String], _ baseModel: String?
+    ) -> [UInt8] {
+        let scale = shape.scale
         // The most frequent rank is that of all modules which `rank_pattern` does not name.
         let counts = written.reduce(into: [Int: Int]()) { $0[$1.rank, default: 0] += 1 }
         let rank = counts.max { ($0.value, $0.key) < ($1.value, $1.key) }?.key ?? 1
@@ -117,15 +134,17 @@ extension PEFT {
             $0.key("inference_mode"); $0.boolean(true)
             $0.key("r"); $0.integer(rank)
             $0.key("lora_alpha"); write(alpha(rank), to: &$0)
-            $0.key("lora_dropout"); $0.number(0)
+            $0.key("lora_dropout"); $0.number(Double("\(shape.dropout)") ?? 0)
             $0.key("target_modules"); $0.array { for name in Pattern(written, modules).targets { $0.string(name) } }
             $0.key("rank_pattern"); $0.object { for (name, rank) in others { $0.key(name); $0.integer(rank) } }
             $0.key("alpha_pattern"); $0.object { for (name, rank) in others { $0.key(name); write(alpha(rank), to: &$0) } }
             $0.key("bias"); $0.string("none")
             $0.key("fan_in_fan_out"); $0.boolean(modules.family.names.isTransposed)
             $0.key("init_lora_weights"); $0.boolean(true)
-            for key in ["use_rslora", "use_dora"] { $0.key(key); $0.boolean(false) }
-            $0.key("modules_to_save"); $0.null()
+            $0.key("use_rslora"); $0.boolean(false)
+            $0.key("use_dora"); $0.boolean(shape.usesDoRA)
+            $0.key("modules_to_save")
+            if whole.isEmpty { $0.null() } else { $0.array { for name in whole { $0.string(name) } } }
         }
         writer.newline()
         return writer.bytes

@@ -29,7 +29,9 @@ package enum PEFT {
     ) throws(CheckpointError) -> Checkpoint {
         let configuration = try PEFTConfiguration(ImportedFile("\(folder)/\(configuration)"))
         let tensors = try tensors(in: folder)
-        let isStored = { (module: String) in tensors.entries["\(prefix)\(module).lora_A.weight"] != nil }
+        let isStored = { (module: String) in
+            ["lora_A.weight", "weight"].contains { tensors.entries["\(prefix)\(module).\($0)"] != nil }
+        }
         let hasPrefix = try PEFTModules(base.configuration, isStored: isStored).layers.contains { layer in
             layer.parts.contains { tensors.entries[PEFTTensors.name($0, "A")] != nil }
         }
@@ -38,8 +40,16 @@ package enum PEFT {
             try PEFTTensors(of: layer, in: tensors, configuration, folder)
         }
         var known = Set(layers.flatMap { $0.pairs.flatMap { [PEFTTensors.name($0.part, "A"), PEFTTensors.name($0.part, "B")] } })
+        if configuration.usesDoRA { known.formUnion(layers.flatMap { $0.pairs.map { PEFTTensors.magnitudeName($0.part) } }) }
+        let whole = try PEFTWholeLayers(in: tensors, folder, modules, base.configuration)
+        known.formUnion(whole.names)
+        try configuration.checkSaved(whole.layers, adapted: layers.filter { !$0.pairs.isEmpty }.map(\.layer.name))
         for layer in layers where PEFTModules.vocabularyLayers.contains(layer.layer.name) {
-            if let pair = layer.pairs.first { try configuration.checkTying(of: pair.part.module, isTied: base.configuration.isTied) }
+            if let pair = layer.pairs.first {
+                try configuration.check(pair.part.module, ofVocabularyTied: base.configuration.isTied)
+            } else if whole.layers.contains(layer.layer.name), let part = layer.layer.parts.first {
+                try configuration.checkTying(of: part.module, isTied: base.configuration.isTied)
+            }
             for part in layer.layer.parts {
                 let name = PEFTTensors.baseName(part)
                 if try isBaseWeight(name, of: layer.layer, in: tensors, folder, base, on: processor) { known.insert(name) }
@@ -55,7 +65,11 @@ package enum PEFT {
         guard let scale = layers.lazy.compactMap(\.pairs.first).first?.scale else {
             throw ImportedFile("\(folder)/\(weights)").mismatch("the tensors", "at least one lora_A and lora_B", "none")
         }
-        let shape = shape(layers, rank: configuration.rank, scale: scale)
+        var shape = shape(layers, rank: configuration.rank, scale: scale)
+        shape.usesDoRA = configuration.usesDoRA
+        // With DoRA, PEFT drops inputs of W as well.
+        if !shape.usesDoRA { shape.dropout = Float(configuration.dropout) }
+        shape.wholeLayers = whole.layers
         var list = ParameterList(lora: shape)
         _ = GPT(base.configuration, in: &list)
         // Memory is allocated only now that the file is known to contain the matrices.
@@ -64,6 +78,7 @@ package enum PEFT {
         for adapted in list.loraLayers {
             byName[adapted.name]?.copy(into: adapted, of: values, scale: scale, from: tensors, on: processor)
         }
+        try whole.copy(into: values, list, from: tensors, base: base, on: processor)
         var checkpoint = Checkpoint(base.configuration, weights: OrderedDictionary(values, of: list.parameters))
         checkpoint.adapter = LoRAAdapter(shape, baseDigest: base.weightsDigest, basePath: basePath)
         checkpoint.tokenizer = base.tokenizer

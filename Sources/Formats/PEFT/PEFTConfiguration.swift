@@ -8,6 +8,9 @@ import Tokenize
 ///     try configuration.scale(of: "model.layers.0.self_attn.q_proj", rank: 16)          // lora_alpha / 16
 struct PEFTConfiguration {
     let rank: Int
+    let dropout: Double
+    /// Whether modules have a magnitude, too (DoRA).
+    let usesDoRA: Bool
     private let alpha: Double
     /// Whether the scale is α/√r instead of α/r (rsLoRA, Kalajdzievski 2023).
     private let isRankStabilized: Bool
@@ -15,6 +18,8 @@ struct PEFTConfiguration {
     private let alphaPattern: [(pattern: String, alpha: Double)]
     /// Whether a head that is the embedding stays so: then both have the same adapter.
     private let keepsTying: Bool
+    /// Whether there are modules that are stored as a whole.
+    private let savesModules: Bool
     private let file: ImportedFile
 
     private static let numbers = 1e-9...1e9
@@ -28,6 +33,9 @@ struct PEFTConfiguration {
         try Self.refuseUnsupported(fields)
         rank = try fields.integer("r", else: 8, Self.ranks)
         alpha = try fields.number("lora_alpha", else: 8, Self.numbers)
+        dropout = try fields.number("lora_dropout", else: 0, 0...0.99)
+        savesModules = root["modules_to_save"].map { !$0.isNull && !$0.isEmpty } ?? false
+        usesDoRA = try fields.boolean("use_dora", else: false)
         isRankStabilized = try fields.boolean("use_rslora", else: false)
         keepsTying = try fields.boolean("ensure_weight_tying", else: false)
         var patterns: [(String, Double)] = []
@@ -54,14 +62,14 @@ struct PEFTConfiguration {
         guard type == "LORA" else { throw file.mismatch("peft_type", "LORA, the only supported method", String(type.prefix(60)).quoted) }
         let bias = try fields.text("bias", else: "none")
         guard bias == "none" else { throw file.mismatch("bias", "none: slm's adapters have no biases", String(bias.prefix(60)).quoted) }
-        for key in ["use_dora", "lora_bias", "use_qalora"] { try fields.require(key, false) }
+        for key in ["lora_bias", "use_qalora"] { try fields.require(key, false) }
         let others = [
-            "modules_to_save", "layer_replication", "trainable_token_indices", "target_parameters", "alora_invocation_tokens",
+            "layer_replication", "trainable_token_indices", "target_parameters", "alora_invocation_tokens",
             "megatron_config", "velora_config", "monteclora_config", "use_bdlora", "arrow_config", "kasa_config",
         ]
         for key in others {
             guard let value = root[key], !value.isNull, !value.isEmpty else { continue }
-            throw file.mismatch(key, "null: slm's adapters contain only A and B of linear layers", value.kind.rawValue)
+            throw file.mismatch(key, "null: slm's adapters contain only A, B and whole modules", value.kind.rawValue)
         }
         guard let start = root["init_lora_weights"]?.string, !["gaussian", "eva", "orthogonal"].contains(start.lowercased()) else { return }
         throw file.mismatch(
@@ -74,6 +82,21 @@ struct PEFTConfiguration {
     func checkTying(of module: String, isTied: Bool) throws(CheckpointError) {
         guard keepsTying, isTied else { return }
         throw file.mismatch("ensure_weight_tying", "false: slm's adapters of \(module) do not share their matrices", "true")
+    }
+
+    /// Throws if whole modules are missing, or if one has A and B, too.
+    func checkSaved(_ whole: [String], adapted: [String]) throws(CheckpointError) {
+        if savesModules, whole.isEmpty { throw file.mismatch("modules_to_save", "the tensors of these modules", "none") }
+        guard let both = whole.first(where: adapted.contains) else { return }
+        throw file.mismatch(
+            "modules_to_save", "modules of which no part has lora_A and lora_B", "some of \(both), which is one layer in slm")
+    }
+
+    /// Throws if an adapter of the head or the embedding cannot be represented.
+    func check(_ module: String, ofVocabularyTied isTied: Bool) throws(CheckpointError) {
+        try checkTying(of: module, isTied: isTied)
+        guard usesDoRA else { return }
+        throw file.mismatch("use_dora", "false, because \(module) is adapted: slm has DoRA for the layers of blocks", "true")
     }
 
     /// The factor of B·A for a module, such as `model.layers.0.self_attn.q_proj`.

@@ -31,6 +31,8 @@ struct PEFTModules {
     static let vocabularyLayers = ["head", "tokens"]
 
     let family: HuggingFaceFamily
+    /// With the prefix and the name of the head that the adapter has.
+    let names: TensorNames
     let layers: [Layer]
 
     /// - Parameters:
@@ -44,6 +46,9 @@ struct PEFTModules {
         self.family = family
         var names = family.names
         if !hasPrefix { names.prefix = "" }
+        // transformers 5 calls the head of GPT-NeoX like any other.
+        if let head = names.model["head"], !isStored(head) { names.model["head"] = "lm_head" }
+        self.names = names
         let blocks = TensorLayout(configuration, names).parameters.compactMap { parameter, parts -> Layer? in
             let layer = String(parameter.name.dropLast(".weight".count)), target = LoRAConfiguration.target(of: layer)
             let isWeight = parameter.name.hasSuffix(".weight") && parameter.name.hasPrefix("layer")
@@ -58,9 +63,8 @@ struct PEFTModules {
         let (V, C) = (configuration.vocabulary, configuration.width)
         layers = blocks + Self.vocabularyLayers.compactMap { name -> Layer? in
             guard let short = names.model[name] else { return nil }
-            // transformers 5 calls the head of GPT-NeoX like any other.
-            let isHead = name == "head", module = isHead ? isStored(short) ? short : "lm_head" : names.prefix + short
-            let part = Part(module: module, shortName: isHead ? module : short, rows: 0..<V, order: nil, isEmbedding: !isHead)
+            let isHead = name == "head", module = isHead ? short : names.prefix + short
+            let part = Part(module: module, shortName: short, rows: 0..<V, order: nil, isEmbedding: !isHead)
             return Layer(name: name, outputs: V, inputs: C, parts: [part])
         }
     }

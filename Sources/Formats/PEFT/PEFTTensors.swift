@@ -22,6 +22,8 @@ struct PEFTTensors {
         PEFT.prefix + part.module + (part.isEmbedding ? ".lora_embedding_\(matrix)" : ".lora_\(matrix).weight")
     }
 
+    static func magnitudeName(_ part: PEFTModules.Part) -> String { "\(PEFT.prefix)\(part.module).lora_magnitude_vector" }
+
     /// The weight of the base model, which PEFT stores along with an adapter of the head or the embedding.
     static func baseName(_ part: PEFTModules.Part) -> String { "\(PEFT.prefix)\(part.module).base_layer.weight" }
 
@@ -37,6 +39,7 @@ struct PEFTTensors {
             let (inputs, outputs) = part.isEmbedding ? (part.rows.count, layer.inputs) : (layer.inputs, part.rows.count)
             try tensors.check(a, [rank, inputs], in: folder)
             try tensors.check(b, [outputs, rank], in: folder)
+            if configuration.usesDoRA { try tensors.check(Self.magnitudeName(part), [outputs], in: folder) }
             pairs.append(Pair(part: part, rank: rank, scale: try configuration.scale(of: part.module, rank: rank)))
         }
         let pairs = pairs
@@ -77,6 +80,11 @@ struct PEFTTensors {
                 }
             }
             if !isShared { column += R }
+            if let magnitude = adapted.magnitude {
+                var tensor = TensorPart(name: Self.magnitudeName(part), shape: [part.rows.count], rows: part.rows)
+                tensor.order = part.order
+                tensors.copy(tensor, into: values[magnitude.range], columns: 1)
+            }
         }
     }
 

@@ -73,6 +73,15 @@ struct InferenceWeights {
         return copy
     }
 
+    /// The factors of the outputs of a layer with DoRA.   [O]
+    mutating func channelFactors(of layer: LoRALayer, _ magnitude: Parameter) -> Buffer {
+        if let factors = vectors[magnitude] { return factors }
+        let factors = processor.buffer(of: magnitude.shape.count, .float32), numbers = parameters.channelFactors(of: layer, magnitude)
+        factors.write { span in for i in span.indices { span[i] = numbers[i] } }
+        vectors[magnitude] = factors
+        return factors
+    }
+
     mutating func packed(_ weight: Parameter) -> PackedWeights {
         if let packed = packedWeights[weight], !packed.isUnpacked || packingBudget <= 0 { return packed }
         let precision = precision(of: weight)

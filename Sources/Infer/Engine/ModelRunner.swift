@@ -260,6 +260,18 @@ package final class ModelRunner: Executor {
         return y
     }
 
+    package func scaleChannels(_ u: Tensor, of layer: LoRALayer, bias: Parameter?) -> Tensor {
+        guard let magnitude = layer.magnitude else { return u }
+        let (N, O) = u.shape.rows
+        func combine(_ f: ArithmeticOperator, _ x: Tensor, _ vector: Buffer) -> Tensor {
+            let y = empty(N, O)
+            processor.combine(f, shape: [1, 1, N, O], x.elements, strides: [0, 0, O, 1], vector, strides: [0, 0, 0, 1], into: y.elements)
+            return y
+        }
+        let y = combine(.multiply, u, weights.channelFactors(of: layer, magnitude))
+        return bias.map { combine(.add, y, weights.value(of: $0)) } ?? y
+    }
+
     package func scale(_ x: Tensor, by factor: Float) -> Tensor {
         let y = empty(x.shape.rows.N, x.shape.rows.C)
         processor.copy(x.elements, into: y.elements, scale: factor)
@@ -279,6 +291,7 @@ package final class ModelRunner: Executor {
     }
 
     package func dropout(_ x: Tensor, _ p: Float) -> Tensor { x }
+    package func addNoise(_ x: Tensor, limit: Float) -> Tensor { x }
     package func recompute(_ x: Tensor, _ body: @escaping (Tensor) -> Tensor) -> Tensor { body(x) }
     package func blockResult(_ layer: () -> Tensor) -> Tensor { layer() }
 

@@ -150,10 +150,12 @@ private final class RecordingExecutor: Executor {
     }
     func gate(_ x: Tensor, by f: UnaryFunction) -> Tensor { tape.gate(x, by: f) }
     func add(_ a: Tensor, _ b: Tensor) -> Tensor { tape.add(a, b) }
+    func scaleChannels(_ u: Tensor, of layer: LoRALayer, bias: Parameter?) -> Tensor { tape.scaleChannels(u, of: layer, bias: bias) }
     func scale(_ x: Tensor, by factor: Float) -> Tensor { tape.scale(x, by: factor) }
     func apply(_ f: UnaryFunction, to x: Tensor) -> Tensor { tape.apply(f, to: x) }
     func softCap(_ x: Tensor, at cap: Float) -> Tensor { tape.softCap(x, at: cap) }
     func dropout(_ x: Tensor, _ p: Float) -> Tensor { x }
+    func addNoise(_ x: Tensor, limit: Float) -> Tensor { x }
     func recompute(_ x: Tensor, _ body: @escaping (Tensor) -> Tensor) -> Tensor { body(x) }
     func blockResult(_ layer: () -> Tensor) -> Tensor { layer() }
     func rowsNeedingLogits(_ x: Tensor) -> Tensor { x }

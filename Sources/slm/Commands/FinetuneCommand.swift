@@ -208,7 +208,8 @@ struct FinetuneCommand {
         let run = finetuning.run
         let parameters = run.trainer.parameters
         let trained = run.adapter.map {
-            "\(parameters.count) parameters: a LoRA adapter of rank \($0.shape.rank) for \($0.shape.targetNames.joined(separator: ", "))"
+            "\(parameters.count) parameters: a \($0.shape.usesDoRA ? "DoRA" : "LoRA") adapter of rank \($0.shape.rank) for "
+                + $0.shape.targetNames.joined(separator: ", ")
                 + ($0.principals.count > 0 ? ", initialized with PiSSA" : "") + "; \(parameters.frozenCount) are frozen"
         } ?? "all \(parameters.count) parameters"
         let context = run.trainer.rowLength

@@ -28,6 +28,10 @@ struct FinetuneOptions: RunOptions {
     var lora: Int?
     var loraAlpha: Double?
     var rankStabilized: Bool?
+    var usesDoRA: Bool?
+    var loraDropout: Double?
+    var loraPlusRatio: Double?
+    var neftune: Double?
     var loraTargets: String?
     var loraInit: LoRAInitialization?
     var initAdapter: String?
@@ -96,9 +100,13 @@ extension FinetuneOptions {
             OptionGroup("LoRA adapter", [
                 .option("lora-alpha", \.loraAlpha, in: 0.001...1e6, "Scale the adapter by X / rank.", default: "the rank"),
                 .option("rslora", \.rankStabilized, "Scale the adapter by X / √rank instead (rank-stabilized LoRA)."),
+                .option("dora", \.usesDoRA, "Train the norms of the adapted rows as well (DoRA): slower, closer to full fine-tuning."),
                 .option("lora-targets", \.loraTargets, value: "NAMES",
                         "Adapt these of \(GPT.loraTargetNames.joined(separator: ",")); q, k and v are parts of qkv.",
                         default: GPT.loraTargets.joined(separator: ",")),
+                .option("lora-dropout", \.loraDropout, in: 0...0.99, "Drop this share of the adapter's inputs in training.", default: "0"),
+                .option("lora-plus-ratio", \.loraPlusRatio, in: 0.01...1_000, "Multiply the learning rate of B by X (LoRA+).",
+                        default: "1"),
                 .option("lora-init", \.loraInit, "Initialize the adapter at zero, or with the largest singular values (PiSSA).",
                         default: "plain"),
                 .option("init-adapter", \.initAdapter, value: "ADAPTER",
@@ -111,6 +119,8 @@ extension FinetuneOptions {
             scheduleGroup,
             OptionGroup("Model", [
                 .option("dropout", \.dropout, in: 0...0.99, "Set the dropout rate.", default: "the base's; 0 with --preferences"),
+                .option("neftune", \.neftune, value: "ALPHA", in: 0...1_000,
+                        "Add noise of up to ALPHA / √(tokens of a row · width) to embeddings (NEFTune).", default: "0"),
                 .option("context", \.context, value: "N", in: 16...1_048_576, "Train on rows of N tokens, at most the model's context.",
                         default: "1,024, or the model's context"),
             ]),
@@ -143,6 +153,11 @@ extension FinetuneOptions {
                 defaults.rate = isAdapter ? 1e-3 : 1e-4
                 defaults.decay = 0
             }
+            if loraPlusRatio != nil, !isAdapter {
+                throw UsageError("slm finetune: --lora-plus-ratio needs an adapter: --lora RANK or --init-adapter ADAPTER.")
+            }
+            defaults.loraPlusRatio = loraPlusRatio.map { Float($0) } ?? 1
+            defaults.noiseAlpha = neftune.map { Float($0) } ?? 0
             return try plan(basedOn: defaults, for: "finetune")
         }
     }
@@ -152,6 +167,7 @@ extension FinetuneOptions {
         if initAdapter != nil {
             for (option, isSet) in [
                 ("--lora", lora != nil), ("--lora-alpha", loraAlpha != nil), ("--rslora", rankStabilized ?? false),
+                ("--dora", usesDoRA ?? false), ("--lora-dropout", loraDropout != nil),
                 ("--lora-targets", loraTargets != nil), ("--lora-init", loraInit != nil),
             ] where isSet {
                 throw UsageError("slm finetune: --init-adapter: the adapter has its own rank, alpha and layers; remove \(option).")
@@ -199,9 +215,18 @@ extension FinetuneOptions {
             throw UsageError("slm finetune: --lora-targets: expected qkv or some of q,k,v, found both qkv and \(part).")
         }
         guard let lora else { return nil }
-        let shape = LoRAConfiguration(rank: lora, alpha: loraAlpha(rank: lora), names: names, of: configuration)
+        var shape = LoRAConfiguration(rank: lora, alpha: loraAlpha(rank: lora), names: names, of: configuration)
         if loraInit == .pissa, shape.adaptsVocabulary {
             throw UsageError("slm finetune: --lora-init pissa: it changes the base's weights, and cannot adapt the head or the embedding.")
+        }
+        shape.dropout = Float(loraDropout ?? 0)
+        if usesDoRA ?? false {
+            shape.usesDoRA = true
+            if loraInit == .pissa || shape.adaptsVocabulary || shape.dropout > 0 {
+                let other = loraInit == .pissa ? "--lora-init pissa" : shape.dropout > 0 ? "--lora-dropout"
+                    : "--lora-targets head,embedding"
+                throw UsageError("slm finetune: --dora cannot be combined with \(other).")
+            }
         }
         return shape
     }
@@ -221,6 +246,8 @@ extension FinetuneOptions {
     func plan(resuming stored: TrainingPlan) throws -> TrainingPlan {
         var plan = try plan(basedOn: stored, for: "finetune")
         if let warmup { plan.warmup = warmup }
+        if let neftune { plan.noiseAlpha = Float(neftune) }
+        if let loraPlusRatio { plan.loraPlusRatio = Float(loraPlusRatio) }
         return plan
     }
 
@@ -240,6 +267,8 @@ extension FinetuneOptions {
             ("--lora", lora.map(String.init), shape.map { "\($0.rank)" } ?? "no adapter"),
             ("--lora-alpha", loraAlpha.flatMap { _ in (lora ?? shape?.rank).flatMap(loraAlpha) }.map { "\($0)" },
              shape.map { "\($0.alpha)" } ?? "no adapter"),
+            ("--lora-dropout", loraDropout.map { "\(Float($0))" }, shape.map { "\($0.dropout)" } ?? "no adapter"),
+            ("--dora", usesDoRA.map { $0 ? "on" : "off" }, shape?.usesDoRA ?? false ? "on" : "off"),
             ("--lora-targets", loraTargets, shape?.targetNames.joined(separator: ",") ?? "no adapter"),
             ("--init-adapter", initAdapter, "the adapter of the run"),
             ("--base-dtype", baseType?.precision.rawValue, try stored.finetuningBasePrecision?.rawValue ?? "as the base is stored"),

@@ -93,7 +93,8 @@ extension ImportOptions {
         let adapter = try PEFT.read(source, base: model, basePath: basePath, on: try Processor())
         try adapter.write(to: out)
         let targets = adapter.adapter?.shape.targetNames.joined(separator: ", ") ?? ""
-        printLine("\(out): a LoRA adapter of \(adapter.weights.elementCount) parameters for \(targets)")
+        let kind = adapter.adapter?.shape.usesDoRA ?? false ? "DoRA" : "LoRA"
+        printLine("\(out): a \(kind) adapter of \(adapter.weights.elementCount) parameters for \(targets)")
         printNextStep("Chat with it", "slm chat \(out.shellWord)", unless: quiet || adapter.chatTemplate == nil)
         printNextStep("Train it further", "slm finetune \(base.shellWord) --init-adapter \(out.shellWord) --data FILE", unless: quiet)
     }

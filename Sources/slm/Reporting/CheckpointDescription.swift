@@ -43,8 +43,9 @@ struct CheckpointDescription {
         if let adapter = checkpoint.adapter {
             let shape = adapter.shape
             let pissa = adapter.principals.count > 0 ? ", without its \(shape.rank) largest singular values (PiSSA)" : ""
-            lines.insert(("adapter", "LoRA, rank \(shape.rank), alpha \(shape.alpha), targets "
-                + "\(shape.targetNames.joined(separator: ", "))"), at: 1)
+            let whole = shape.wholeLayers.isEmpty ? "" : "; whole layers \(shape.wholeLayers.joined(separator: ", "))"
+            lines.insert(("adapter", "\(shape.usesDoRA ? "DoRA" : "LoRA"), rank \(shape.rank), alpha \(shape.alpha), targets "
+                + "\(shape.targetNames.joined(separator: ", "))\(whole)"), at: 1)
             lines.insert(("", "base model \(adapter.basePath.quoted), relative to this file\(pissa)"), at: 2)
         }
         for (title, values) in [("training", checkpoint.training), ("metrics", checkpoint.metrics)] {

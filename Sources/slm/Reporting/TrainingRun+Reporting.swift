@@ -107,6 +107,9 @@ extension TrainingRun {
             RunSetting("adapter", "rank", .whole(adapter.shape.rank)),
             RunSetting("adapter", "alpha", .number(adapter.shape.alpha.shortestDecimal)),
             RunSetting("adapter", "targets", .text(adapter.shape.targetNames.joined(separator: ", "))),
+            RunSetting("adapter", "dropout", .number(adapter.shape.dropout.shortestDecimal)),
+            RunSetting("adapter", "rate_of_b", .text("\(plan.loraPlusRatio) of the rate")),
+            RunSetting("adapter", "dora", .text(adapter.shape.usesDoRA ? "on" : "off")),
             RunSetting("adapter", "begins", .text(adapter.principals.count > 0 ? "PiSSA: the largest singular values" : "at 0")),
             RunSetting("adapter", "base", .text(adapter.basePath)),
         ]
@@ -130,6 +133,7 @@ extension TrainingRun {
             RunSetting("learning", "schedule", .text(plan.schedule.rawValue)),
             RunSetting("learning", "warmup", .whole(plan.warmup)),
             RunSetting("learning", "weight_decay", .number(plan.decay.shortestDecimal)),
+        ] + (plan.noiseAlpha == 0 ? [] : [RunSetting("learning", "neftune", .number(plan.noiseAlpha.shortestDecimal))]) + [
             RunSetting("learning", "clip", .text(plan.clipping.isFinite ? "\(plan.clipping)" : "no")),
             RunSetting("learning", "patience", .text(plan.patience.map { "\($0)" } ?? "unlimited")),
             RunSetting("learning", "seed", .whole(plan.seed)),

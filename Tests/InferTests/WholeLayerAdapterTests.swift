@@ -1,0 +1,93 @@
+import Autograd
+import Checkpoint
+import Formats
+import Infer
+import Kernels
+import Model
+import Testing
+import TestSupport
+
+/// Adapters with DoRA, and adapters that replace whole layers (`modules_to_save` of PEFT).
+@Suite struct WholeLayerAdapterTests {
+    private let folder = TemporaryFolder()
+    private let processor: Processor
+
+    init() throws { processor = try Processor(threads: 1) }
+
+    /// An adapter with random matrices, and with layers near those of the base.
+    private func adapter(_ family: SampleFamily, _ change: (inout LoRAConfiguration) -> Void) throws -> (base: Checkpoint, Checkpoint) {
+        let base = try SampleAdapters(in: folder, family).base
+        var shape = LoRAConfiguration(rank: 3, alpha: 4, names: ["q", "v", "up"], of: base.configuration)
+        change(&shape)
+        var list = ParameterList(lora: shape)
+        _ = GPT(base.configuration, in: &list)
+        let values = processor.zeros(list.count)
+        processor.normal(into: values, seed: 7)
+        for layer in list.loraLayers {
+            values[layer.b.range].write { span in
+                var isOutside = [Bool](repeating: true, count: span.count)
+                for (rows, columns) in layer.blockRanges {
+                    for row in rows { for column in columns { isOutside[row * layer.b.shape[1] + column] = false } }
+                }
+                for i in span.indices where isOutside[i] { span[i] = 0 }
+            }
+        }
+        values.write { span in for i in span.indices { span[i] *= 0.12 } }
+        for parameter in list.parameters where shape.trainsWhole(parameter.name) || parameter.name.hasSuffix("magnitude") {
+            let original = base.weights[parameter.name] ?? base.weights["tokens.weight"]
+            values[parameter.range].write { span in
+                original?.values.read { base in for i in span.indices { span[i] += base.count == span.count ? base[i] : 1 } }
+            }
+        }
+        var adapter = Checkpoint(base.configuration, weights: OrderedDictionary(values, of: list.parameters))
+        adapter.adapter = LoRAAdapter(shape, baseDigest: base.weightsDigest, basePath: "base.h5")
+        adapter.tokenizer = base.tokenizer
+        adapter.chatTemplate = base.chatTemplate
+        try adapter.write(to: folder("adapter.h5"))
+        return (base, try Checkpoint(reading: folder("adapter.h5")))
+    }
+
+    private func logits(_ checkpoint: Checkpoint, over base: Checkpoint) throws -> (tape: [Float], runner: [Float]) {
+        let (model, parameters) = try checkpoint.model(over: base, on: processor), tape = Tape(processor, parameters: parameters)
+        let ids: [Int32] = [3, 1, 4, 1, 5, 92, 65]
+        let whole = tape.withoutRecording { model.logits(of: tape.ids(ids, [1, ids.count]), on: tape) }.floats
+        let runner = try ModelRunner(of: checkpoint, over: base, on: processor, precision: .float32), cache = runner.makeKVCache()
+        let first = runner.logits(for: [.init(cache, from: 0, ids: Array(ids.prefix(4)), logits: .all)]).floats
+        return (whole, first + runner.logits(for: [.init(cache, from: 4, ids: Array(ids.dropFirst(4)), logits: .all)]).floats)
+    }
+
+    private static let changes: [@Sendable (inout LoRAConfiguration) -> Void] = [
+        { $0.usesDoRA = true },
+        { $0.wholeLayers = ["norm", "head", "layer1.norm2"] },
+        { $0.wholeLayers = ["tokens", "layer0.down"] },
+        { $0.wholeLayers = ["tokens", "head"]; $0.usesDoRA = true },
+    ]
+
+    @Test(arguments: [SampleFamily.gpt2, .llama, .qwen2, .gemma3, .gptNeoX], 0..<4)
+    func `adapters answer as their merged models, and read back from a folder of PEFT`(family: SampleFamily, change: Int) throws {
+        let (base, adapter) = try adapter(family, Self.changes[change]), shape = try #require(adapter.adapter?.shape)
+        let found = try logits(adapter, over: base), merged = try adapter.merged(over: base, on: processor)
+        expectClose(found.runner, found.tape, within: .gradient, "with a cache")
+        expectClose(try logits(merged, over: merged).tape, found.tape, within: .gradient, "merged")
+        #expect(try logits(base, over: base).tape != found.tape)
+        #expect(merged.configuration.isTied == (base.configuration.isTied && !shape.dividesVocabulary))
+        try PEFT.write(adapter, to: folder("peft"), on: processor)
+        let again = try PEFT.read(folder("peft"), base: base, basePath: "base.h5", on: processor)
+        #expect(again.adapter?.shape.usesDoRA == shape.usesDoRA && Set(again.adapter?.shape.wholeLayers ?? []) == Set(shape.wholeLayers))
+        for name in adapter.weights.names {
+            func floats(_ checkpoint: Checkpoint) -> [Float] {
+                checkpoint.weights[name]?.values.read { span in span.indices.map { span[$0] } } ?? []
+            }
+            // The weights of Gemma's norms lose a bit where 1 is subtracted and added.
+            if name.contains("norm"), family == .gemma3 {
+                expectClose(floats(again), floats(adapter), within: .gradient, name)
+            } else {
+                expectSame(floats(again), floats(adapter), name)
+            }
+        }
+        let error = #expect(throws: CheckpointError.self) {
+            _ = try adapter.loraUpdates(of: base, digest: base.weightsDigest, on: processor)
+        }
+        #expect(error?.description.contains("serve it as the model, or merge it: slm adapter merge") == true)
+    }
+}
