@@ -8,8 +8,13 @@ import random
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
 LLAMA3 = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+")
+GPT2 = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 QWEN2 = LLAMA3.replace(r"\p{N}{1,3}", r"\p{N}")
 DEEPSEEK = [r"[\r\n]", r"\s?\p{L}+", r"\s?\p{P}+", "[一-龥ࠀ-一가-\ud7ff]+"]
+DEEPSEEK_V3 = [r"\p{N}{1,3}", "[一-龥぀-ゟ゠-ヿ]+",
+               r"[!\"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"]
+TEKKEN = (r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*"
+          r"|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+")
 
 
 def level(use_regex):
@@ -29,6 +34,11 @@ BYTE_LEVEL = {
     "smollm": (None, pre_tokenizers.Sequence([pre_tokenizers.Digits(True), level(True)]), False),
     "starcoder": (None, pre_tokenizers.Sequence([pre_tokenizers.Digits(True), level(True)]), False),
     "deepseek-coder": (None, pre_tokenizers.Sequence([*map(split, DEEPSEEK), pre_tokenizers.Digits(True), level(False)]), False),
+    "deepseek-v3": (None, pre_tokenizers.Sequence([*map(split, DEEPSEEK_V3), level(False)]), False),
+    "tekken": (None, pre_tokenizers.Sequence([split(TEKKEN), level(False)]), True),
+    "glm4": (None, pre_tokenizers.Sequence([split(LLAMA3), level(False)]), True),
+    # llama.cpp's own.
+    "default": (None, pre_tokenizers.Sequence([split(r"[\p{P}$+<=>^~|]+"), split(GPT2), split(r"\p{N}+"), split("[0-9][0-9][0-9]"), level(False)]), False),
 }
 MARK = "\u2581"
 REPLACE = normalizers.Replace(" ", MARK)
