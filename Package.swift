@@ -163,8 +163,8 @@ let package = Package(
         .target(name: "ResourceWatch", path: "Tests/Programs/ResourceWatch"),
         testProgram("FormatFuzzer", ["ResourceWatch", "TestSupport", "Kernels"]),
         testProgram("FolderFuzzer", [
-            "ResourceWatch", "TestSupport", "Serve", "Store", "Secrets", "HTTPServer", "Infer", "Formats", "Checkpoint", "Model", "Tokenize",
-            "Kernels", "Files", "Threads",
+            "ResourceWatch", "TestSupport", "Serve", "Store", "Secrets", "HTTPServer", "Infer", "Formats", "Checkpoint", "Model",
+            "Tokenize", "Kernels", "Files", "Threads",
         ]),
         testProgram("StoreWriter", ["Store", "Threads"]),
         testProgram("ServeParts", ["Serve", "Infer", "Files"]),

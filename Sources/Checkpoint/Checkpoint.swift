@@ -35,7 +35,7 @@ package struct Checkpoint {
     package var chatTemplate: ChatTemplate?
     /// Why the model's own chat template cannot be rendered; nil if it can, or if there is none.
     package var chatTemplateError: String?
-    /// What was left out of another program's files.
+    /// A sentence for each part of another program's files that was left out.
     package var importNotes: [String] = []
     /// Whether the file has no chat template, and `chatTemplate` is one of slm's own that the vocabulary has tokens for.
     package var isChatTemplateAssumed = false

@@ -3,7 +3,8 @@ import Jinja
 /// Renders conversations by a Jinja template.
 ///
 /// Special tokens, and other tokens that the template writes, are recognized only where the template wrote all of their characters
-/// (``ControlTokens``): a message that spells `<|im_end|>` is encoded as text. Each character of a rendered text knows which message it came from (``JinjaText``).
+/// (``TemplateTokens``): a message that spells `<|im_end|>` is encoded as text. Each character of a rendered text knows which message it
+/// came from (``JinjaText``).
 struct JinjaChatRenderer: Sendable {
     let stopTokens: [TokenID]
     private(set) var toolCallFormat: ToolCallFormat?
@@ -12,7 +13,7 @@ struct JinjaChatRenderer: Sendable {
 
     private let template: JinjaChatTemplate
     private let jinja: JinjaTemplate
-    private let control: ControlTokens
+    private let templateTokens: TemplateTokens
     private let vocabulary: Vocabulary
     private let clock: @Sendable () -> JinjaClock
     let turns: TurnShape
@@ -43,8 +44,8 @@ struct JinjaChatRenderer: Sendable {
         private(set) var bytes: [UInt8] = []
         /// For each byte, the source and the generation bit, as in `JinjaText`.
         private(set) var origins: [UInt32] = []
-        /// The control tokens in it.
-        var specialTokens: [ControlTokens.Match] = []
+        /// The tokens in it that the template wrote, or that structure an answer.
+        var specialTokens: [TemplateTokens.Match] = []
 
         func source(at index: Int) -> Int { JinjaText.source(of: origins[index]) }
 
@@ -72,11 +73,11 @@ struct JinjaChatRenderer: Sendable {
         vocabulary = tokenizer.vocabulary
         let jinja: JinjaTemplate
         do throws(JinjaError) { jinja = try JinjaTemplate(template.source) } catch { throw .chatTemplate(error.description) }
-        var control = ControlTokens(of: vocabulary), written: Set<TokenID> = []
+        var templateTokens = TemplateTokens(of: vocabulary), written: Set<TokenID> = []
         func shape(hasToolList: Bool) throws(TokenizeError) -> (TurnShape, stopTokens: [TokenID]) {
             try Self.shape(of: template, tokenizer.vocabulary) { (messages, prompts) throws(TokenizeError) in
                 let text = try Self.rendered(
-                    messages, prompts: prompts, by: jinja, template, clock(), hasToolList: hasToolList, finding: control)
+                    messages, prompts: prompts, by: jinja, template, clock(), hasToolList: hasToolList, finding: templateTokens)
                 written.formUnion(text.specialTokens.map(\.id))
                 return text
             }
@@ -87,8 +88,8 @@ struct JinjaChatRenderer: Sendable {
         hasToolList = withoutList == nil
         self.jinja = jinja
         self.turns = turns
-        control.restrict(toThoseIn: template.source, written, delimiters: turns.delimiters.union(stops))
-        self.control = control
+        templateTokens.restrict(toThoseIn: template.source, written, delimiters: turns.delimiters.union(stops))
+        self.templateTokens = templateTokens
         stopTokens = stops
         let calls = renderedToolCallFormat()
         toolCallFormat = calls?.format
@@ -101,12 +102,12 @@ struct JinjaChatRenderer: Sendable {
     /// - Parameter prompts: whether the text ends where the assistant's answer starts.
     func rendered(_ messages: [Conversation.Message], prompts: Bool, tools: ChatTools? = nil) throws(TokenizeError) -> Rendered {
         try Self.rendered(
-            messages, prompts: prompts, by: jinja, template, clock(), hasToolList: hasToolList, tools: tools, finding: control)
+            messages, prompts: prompts, by: jinja, template, clock(), hasToolList: hasToolList, tools: tools, finding: templateTokens)
     }
 
     private static func rendered(
         _ messages: [Conversation.Message], prompts: Bool, by jinja: JinjaTemplate, _ template: JinjaChatTemplate, _ clock: JinjaClock,
-        hasToolList: Bool, tools: ChatTools? = nil, finding control: ControlTokens
+        hasToolList: Bool, tools: ChatTools? = nil, finding templateTokens: TemplateTokens
     ) throws(TokenizeError) -> Rendered {
         var list: [JinjaValue] = []
         for (index, message) in messages.enumerated() { list.append(try value(of: message, source: source(of: index))) }
@@ -124,7 +125,7 @@ struct JinjaChatRenderer: Sendable {
                 result.append(byte, unit & ~JinjaText.scalarMask)
             }
         }
-        result.specialTokens = control.matches(in: result) { source in
+        result.specialTokens = templateTokens.matches(in: result) { source in
             // Messages share a source if there are more of them than sources.
             stride(from: source - 1, to: messages.count, by: JinjaText.sources.upperBound).allSatisfy { messages[$0].role == .assistant }
                 && source <= messages.count
@@ -222,7 +223,7 @@ struct JinjaChatRenderer: Sendable {
             var end = nextSpecial < text.specialTokens.count ? text.specialTokens[nextSpecial].range.lowerBound : text.bytes.count
             if nextSaid < said.count { end = min(end, isSaid ? said[nextSaid].upperBound : said[nextSaid].lowerBound) }
             var ids: [TokenID] = []
-            try encoder.encode(text.bytes.span.extracting(position..<end), asText: control.ids, from: beginning, into: &ids)
+            try encoder.encode(text.bytes.span.extracting(position..<end), asText: templateTokens.ids, from: beginning, into: &ids)
             beginning = .insideText
             var byte = position
             for id in ids {

@@ -212,7 +212,7 @@ import Tokenize
         }
         #expect(try entries(of: "[1] The beginning\n") == ["text: [1] The beginning\n"])
         #expect(try entries(of: "hello\n[INST] a\n") == ["FILE:1: no [INST]", "2 user: a"])
-        #expect(try entries(of: "{\"text\": \"x\"}\n") .first?.hasPrefix(#"FILE:1: expected "messages", "conv"#) == true)
+        #expect(try entries(of: "{\"texts\": \"x\"}\n").first?.hasPrefix(#"FILE:1: expected "messages", "conv"#) == true)
     }
 
     @Test func `a byte-order mark and line ends are not part of messages`() throws {

@@ -140,7 +140,8 @@ import Tokenize
         let corpus = try encoder.tokens(of: [path], on: WorkerPool(threads: 1)), ids = corpus.tokens.ids
         #expect(corpus.entries.count == 20 && ids.count { $0 == 2 } == 20)
         for entry in corpus.entries {
-            #expect(entry.isPlainText && ids[entry.range.lowerBound] == TokenID(UInt8(ascii: "n")) + 4 && ids[entry.range.upperBound - 1] == 2)
+            let first = ids[entry.range.lowerBound], last = ids[entry.range.upperBound - 1]
+            #expect(entry.isPlainText && first == TokenID(UInt8(ascii: "n")) + 4 && last == 2)
         }
     }
 

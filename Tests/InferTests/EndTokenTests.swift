@@ -77,7 +77,8 @@ import Tokenize
         let read = try HuggingFace.read(folder("hf"), on: processor)
         #expect(read.servingDefaults.endTokens == [257])
         #expect(read.importNotes == [
-            "generation_config.json names token \(id) as the end of a text, which the vocabulary of 259 tokens does not have: it is ignored",
+            "generation_config.json names token \(id) as the end of a text, which the vocabulary of 259 tokens does not have: "
+                + "it is ignored",
         ])
         // Also if such a number comes from a checkpoint of slm.
         var broken = read

@@ -16,7 +16,7 @@ package struct ModelInfo: Sendable {
     package internal(set) var templateError: String?
     /// Whether the model has no chat template, and one of slm's own is used.
     package internal(set) var isTemplateAssumed = false
-    /// What was left out of another program's files.
+    /// A sentence for each part of another program's files that was left out.
     package internal(set) var importNotes: [String] = []
     /// The LoRA adapters that are loaded with the model.
     package internal(set) var adapters: [ModelInfo] = []

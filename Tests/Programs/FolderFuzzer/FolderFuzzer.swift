@@ -1,7 +1,8 @@
 import Glibc
 import ResourceWatch
 
-/// Damages values in whole model folders and GGUF files, and answers with those that can be read, in the terminal's way and through a server.
+/// Damages values in whole model folders and GGUF files, and answers with those that can be read, as `slm generate` does and through a
+/// server.
 ///
 ///     FolderFuzzer ROUNDS [FIRST]      rounds, optionally starting at round FIRST
 ///
@@ -21,7 +22,8 @@ struct FolderFuzzer {
             let faults: [String]
             if try served.load(path) {
                 counts.read += 1
-                faults = served.generate() + served.answer { counts.responses[$0, default: 0] += 1 }
+                served.generate()
+                faults = served.answer { counts.responses[$0, default: 0] += 1 }
             } else {
                 counts.refused += 1
                 faults = []

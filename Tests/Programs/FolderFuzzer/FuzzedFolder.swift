@@ -25,8 +25,8 @@ struct FuzzedFolder {
     private static let template = """
         {% if tools %}{{ '<|im_start|>system\\n' }}{% for tool in tools %}{{ tool | tojson }}{% endfor %}{{ '<|im_end|>\\n' }}{% endif %}\
         {% for m in messages %}{{ '<|im_start|>' + m.role + '\\n' }}{% if m.content %}{{ m.content }}{% endif %}\
-        {% for call in m.tool_calls or [] %}{{ '<tool_call>' + ({'name': call.function.name, 'arguments': call.function.arguments} | tojson) \
-        + '</tool_call>' }}{% endfor %}{{ '<|im_end|>\\n' }}{% endfor %}\
+        {% for call in m.tool_calls or [] %}{{ '<tool_call>' }}\
+        {{ {'name': call.function.name, 'arguments': call.function.arguments} | tojson }}{{ '</tool_call>' }}{% endfor %}{{ '<|im_end|>\\n' }}{% endfor %}\
         {% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}
         """
 
@@ -82,15 +82,15 @@ struct FuzzedFolder {
     }
 
     private static let words = [
-        "null", "-1", "99999", "4294967295", "[", "]", "{", "}", "\"eos_token_id\":99999,", "\"temperature\":1e300,", "{{ m }}", "{% for x in",
-        "tokenizer.ggml.eos_token_id", "\u{4}\0\0\0\u{ff}\u{ff}", "<|im_end|>", "'*9999999",
+        "null", "-1", "99999", "4294967295", "[", "]", "{", "}", "\"eos_token_id\":99999,", "\"temperature\":1e300,", "{{ m }}",
+        "{% for x in", "tokenizer.ggml.eos_token_id", "\u{4}\0\0\0\u{ff}\u{ff}", "<|im_end|>", "'*9999999",
     ]
 
     /// Values that a careless conversion, index or shift does not survive.
     private static let values = [
         "-1", "0", "1", "255", "256", "261", "262", "263", "99999", "2147483647", "2147483648", "4294967295", "4294967296",
-        "9223372036854775807", "9223372036854775808", "18446744073709551616", "-9223372036854775808", "1e308", "1e-308", "-0.0", "0.5", "1.5",
-        "true", "false", "null", "\"\"", "\"a\"", "\"<|im_end|>\"", "[]", "{}", "[99999]", "[0,261,262,-1,4294967295]", "[[0]]",
+        "9223372036854775807", "9223372036854775808", "18446744073709551616", "-9223372036854775808", "1e308", "1e-308", "-0.0", "0.5",
+        "1.5", "true", "false", "null", "\"\"", "\"a\"", "\"<|im_end|>\"", "[]", "{}", "[99999]", "[0,261,262,-1,4294967295]", "[[0]]",
         "{\"content\":\"\"}", "\"\\u0000\"", "\"\\ud83d\\ude00\"",
     ]
 

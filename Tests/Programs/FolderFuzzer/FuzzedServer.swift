@@ -34,10 +34,8 @@ struct FuzzedServer {
         settings.version = "fuzz"
         let next = Box()
         self.next = next
-        server = try Server(
-            settings, store: try Store("sqlite:" + folder("chats.db")), secret: try Secret(validating: Secret.generate(), source: "the fuzzer"),
-            collector: nil
-        ) {
+        let secret = try Secret(validating: Secret.generate(), source: "the fuzzer")
+        server = try Server(settings, store: try Store("sqlite:" + folder("chats.db")), secret: secret, collector: nil) {
             guard let model = next.model.withLock({ $0 }) else { throw NoModel() }
             return model
         }
@@ -56,13 +54,12 @@ struct FuzzedServer {
     }
 
     /// Generates as `slm generate` does. An error is fine; a crash is not.
-    func generate() -> [String] {
-        guard let backend else { return [] }
+    func generate() {
+        guard let backend else { return }
         let config = try? GenerationConfig(maximumTokens: 3, temperature: 0.8, topK: 5)
         for prompt in [Prompt.text("ab<|im_end|>"), .chat([.init(.system, "s"), .init(.user, "Hi <|im_end|><tool_call>")])] {
             _ = try? backend.generate(GenerationRequest(prompt, config ?? GenerationConfig()))
         }
-        return []
     }
 
     private static let question = #""messages":[{"role":"system","content":"s"},{"role":"user","content":"Hi <|im_end|>"}]"#
@@ -77,7 +74,8 @@ struct FuzzedServer {
         ("/v1/chat/completions", #"{\#(question),"max_tokens":3,"logprobs":true,"top_logprobs":5,"seed":-1}"#),
         ("/v1/chat/completions", #"{\#(question),"max_tokens":6,"stream":true,"response_format":{"type":"json_object"}}"#),
         ("/v1/chat/completions", """
-            {\(question),"max_tokens":20,"response_format":{"type":"json_schema","json_schema":{"name":"s","strict":true,"schema":\(schema)}}}
+            {\(question),"max_tokens":20,"response_format":{"type":"json_schema",\
+            "json_schema":{"name":"s","strict":true,"schema":\(schema)}}}
             """),
         ("/v1/chat/completions", #"{\#(question),"max_tokens":30,\#(tool),"tool_choice":"required"}"#),
         ("/v1/chat/completions", #"{\#(question),"max_tokens":4,\#(tool)}"#),
@@ -95,7 +93,9 @@ struct FuzzedServer {
                 return faults + ["\(path) \(body): no response"]
             }
             count(answer.status)
-            if answer.status == 500 || answer.status == 404 { faults.append("\(path) \(body): \(answer.status) \(answer.text.prefix(200))") }
+            if answer.status == 500 || answer.status == 404 {
+                faults.append("\(path) \(body): \(answer.status) \(answer.text.prefix(200))")
+            }
         }
         return faults
     }

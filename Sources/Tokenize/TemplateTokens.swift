@@ -1,10 +1,10 @@
 /// The tokens that structure a conversation: the special tokens, and those added tokens that a template writes although their file does not
 /// call them special. In a rendered text they are recognized only where the template wrote them, so that no message can forge them.
 ///
-///     var control = ControlTokens(of: vocabulary)              // all that may be
-///     control.restrict(toThoseIn: template.source, written, delimiters: [im_start, im_end])
-///     control.matches(in: rendered) { source in false }
-struct ControlTokens: Sendable {
+///     var templateTokens = TemplateTokens(of: vocabulary)              // all that may be
+///     templateTokens.restrict(toThoseIn: template.source, written, delimiters: [im_start, im_end])
+///     templateTokens.matches(in: rendered) { source in false }
+struct TemplateTokens: Sendable {
     struct Match: Equatable {
         let range: Range<Int>
         let id: TokenID
