@@ -74,7 +74,11 @@ import TestSupport
         try PEFT.write(adapter, to: folder("peft"), on: processor)
         let again = try PEFT.read(folder("peft"), base: base, basePath: "base.h5", on: processor)
         #expect(again.adapter?.shape.usesDoRA == shape.usesDoRA && Set(again.adapter?.shape.wholeLayers ?? []) == Set(shape.wholeLayers))
-        for name in adapter.weights.names {
+        // PEFT's files have no magnitudes of rows without an adapter, and nothing reads those. Modules that hold queries, keys and values
+        // have all magnitudes.
+        let isFused = [.gpt2, .gptNeoX].contains(family)
+        if !isFused { expectClose(try logits(again, over: base).tape, found.tape, within: .gradient, "read back") }
+        for name in adapter.weights.names where isFused || !name.hasSuffix("magnitude") {
             func floats(_ checkpoint: Checkpoint) -> [Float] {
                 checkpoint.weights[name]?.values.read { span in span.indices.map { span[$0] } } ?? []
             }

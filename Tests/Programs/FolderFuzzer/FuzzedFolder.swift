@@ -26,7 +26,8 @@ struct FuzzedFolder {
         {% if tools %}{{ '<|im_start|>system\\n' }}{% for tool in tools %}{{ tool | tojson }}{% endfor %}{{ '<|im_end|>\\n' }}{% endif %}\
         {% for m in messages %}{{ '<|im_start|>' + m.role + '\\n' }}{% if m.content %}{{ m.content }}{% endif %}\
         {% for call in m.tool_calls or [] %}{{ '<tool_call>' }}\
-        {{ {'name': call.function.name, 'arguments': call.function.arguments} | tojson }}{{ '</tool_call>' }}{% endfor %}{{ '<|im_end|>\\n' }}{% endfor %}\
+        {{ {'name': call.function.name, 'arguments': call.function.arguments} | tojson }}\
+        {{ '</tool_call>' }}{% endfor %}{{ '<|im_end|>\\n' }}{% endfor %}\
         {% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}
         """
 
