@@ -53,6 +53,8 @@ def byte_level():
 def sentence_piece():
     """As Llama 2's: a space before the text, and byte tokens for characters that are none, such as a line break."""
     learned = Tokenizer(models.BPE())
+    # As in SentencePiece's vocabularies, a space only begins a piece: transformers merges across the border of an answer, slm does not.
+    learned.pre_tokenizer = foreign.pre_tokenizers.Metaspace(replacement=foreign.MARK, prepend_scheme="never")
     alphabet = [chr(code) for code in range(33, 127)] + [foreign.MARK]
     learned.train_from_iterator([" ".join(TEXTS).replace("\n", " ").replace(" ", foreign.MARK)] * 3, trainers.BpeTrainer(vocab_size=200, initial_alphabet=alphabet, limit_alphabet=95, show_progress=False))
     state = json.loads(learned.to_str())["model"]
