@@ -161,7 +161,8 @@ let package = Package(
         testProgram("Logits", ["Infer", "Formats", "Checkpoint", "Model", "Autograd", "Kernels", "Files"]),
         testProgram("Gradients", ["Train", "Checkpoint", "Model", "Autograd", "Kernels", "Files"]),
         .target(name: "ResourceWatch", path: "Tests/Programs/ResourceWatch"),
-        testProgram("FormatFuzzer", ["ResourceWatch", "TestSupport", "Kernels"]),
+        // Checkpoint: values of TestSupport contain its types, so that this program is compiled again when they change.
+        testProgram("FormatFuzzer", ["ResourceWatch", "TestSupport", "Checkpoint", "Kernels"]),
         testProgram("FolderFuzzer", [
             "ResourceWatch", "TestSupport", "Serve", "Store", "Secrets", "HTTPServer", "Infer", "Formats", "Checkpoint", "Model",
             "Tokenize", "Kernels", "Files", "Threads",
