@@ -139,7 +139,7 @@ final class Scheduler {
         removeFinished()
     }
 
-    /// The positions that a generation with so many tokens needs for now.
+    /// The positions to reserve for a generation with so many tokens: those, and at most `reservedAnswer` of its answer.
     private func positions(of job: LocalBackend.Job, tokens: Int) -> Int {
         tokens + min(job.state.maxNewTokens - job.state.answerTokens, Self.reservedAnswer)
     }

@@ -95,7 +95,7 @@ struct SlotPool {
     /// - Parameters:
     ///   - owner: Whose prompt it is. Prompts of other owners share a prefix of at most `shared` tokens with it.
     ///   - adapter: The LoRA adapter that processes it. Prompts of other adapters share nothing with it.
-    ///   - positions: That the sequence may need for now: see ``reserve(_:in:)``.
+    ///   - positions: To reserve for the sequence: see ``reserve(_:in:)``.
     mutating func acquire(for prompt: [TokenID], of owner: String, adapter: Int?, sharing shared: Int, positions: Int) -> Int? {
         func prefixes() -> [Int] { slots.map { $0.commonPrefix(with: prompt, of: owner, adapter: adapter, sharing: shared) } }
         let found = prefixes()
