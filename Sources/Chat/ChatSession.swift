@@ -14,6 +14,10 @@ package struct ChatSession: Sendable {
     package var system: String?
     package var config: GenerationConfig
     package var policy: TruncationPolicy
+    /// Variables of the chat template.
+    package var templateArguments: TemplateArguments?
+    /// What only a model on another server reads.
+    package var forwardedFields: [ForwardedField] = []
     /// The user message that waits for its answer.
     private var pendingMessage: Conversation.Message?
     /// The number of retries of the last message. With a fixed seed, each retry uses the next seed.
@@ -57,7 +61,10 @@ package struct ChatSession: Sendable {
 
     private var request: GenerationRequest {
         let prompt = conversation.messages + (pendingMessage.map { [$0] } ?? [])
-        return GenerationRequest(.chat(prompt), config.reseeded(attempt: retries), policy: policy)
+        var request = GenerationRequest(.chat(prompt), config.reseeded(attempt: retries), policy: policy)
+        request.templateArguments = templateArguments
+        request.forwardedFields = forwardedFields
+        return request
     }
 
     /// Adds the answer to the pending message. An incomplete answer is kept; a message without any answer is removed.

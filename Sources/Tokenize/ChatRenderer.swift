@@ -113,18 +113,35 @@ package struct ChatRenderer: Sendable {
     /// The texts around the name and the arguments of a call. nil if the template has no tools, or writes calls in an unusual way.
     package var toolCallShape: ToolCallShape? { jinja?.toolCallShape }
 
-    /// Appends a prompt: a conversation up to where the assistant's answer starts.
-    ///
-    /// - Parameter tools: Functions that the model may call. Templates without tools ignore them.
+    /// The marks of the thought that an answer may begin with. nil if the model has none.
+    package var thoughtMarks: ThoughtMarks? {
+        guard case .jinja(let template) = template else { return nil }
+        return JinjaChatRenderer.thoughtMarks(in: template.source, vocabulary)
+    }
+
+    /// Appends a prompt: a conversation up to where the assistant's answer starts, or goes on.
     package func append(
-        promptOf history: [Conversation.Message], tools: ChatTools? = nil, with encoder: inout Encoder, to chat: inout ChatTokens
+        promptOf history: [Conversation.Message], _ form: ChatPromptForm = ChatPromptForm(), with encoder: inout Encoder,
+        to chat: inout ChatTokens
     ) throws(TokenizeError) {
-        if let jinja { return try jinja.append(promptOf: history, tools: tools, with: &encoder, to: &chat) }
+        if let jinja { return try jinja.append(promptOf: history, form, with: &encoder, to: &chat) }
+        if form.continuesAnswer { return try append(continuationOf: normalized(history), with: &encoder, to: &chat) }
         let start = chat.ids.count
         _ = try append(history, maxTokens: .max, with: &encoder, to: &chat)
         let isFirst = chat.ids.count == start
         if isFirst { chat.turns.append(.init(start, .preamble)) }
         chat.ids += isFirst ? firstAssistantPrefix : assistantPrefix
+    }
+
+    private func append(
+        continuationOf messages: [Conversation.Message], with encoder: inout Encoder, to chat: inout ChatTokens
+    ) throws(TokenizeError) {
+        guard let last = messages.lastIndex(where: { $0.role == .assistant }) else {
+            throw .chatTemplate("there is no message of the assistant to continue")
+        }
+        try append(promptOf: Array(messages[..<last]), with: &encoder, to: &chat)
+        let text = messages[last].text
+        if !text.isEmpty { try encode(text, with: &encoder, into: &chat.ids) }
     }
 
     private func append(

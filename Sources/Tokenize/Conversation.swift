@@ -18,6 +18,8 @@ package struct Conversation: Sendable, Equatable {
         package private(set) var toolCalls: [IdentifiedToolCall] = []
         /// The call whose result a message of the role `tool` is.
         package private(set) var toolCallID: String?
+        /// What the assistant thought before this message, as UTF-8. Jinja templates decide whether the model sees it.
+        package var reasoning: [UInt8]?
 
         package init(_ role: Role, _ text: [UInt8], isContext: Bool = false) {
             self.role = role
@@ -44,6 +46,7 @@ package struct Conversation: Sendable, Equatable {
             var message = Message(role, text, isContext: isContext)
             message.toolCalls = toolCalls
             message.toolCallID = toolCallID
+            message.reasoning = reasoning
             return message
         }
 

@@ -7,6 +7,12 @@ extension JinjaChatRenderer {
         let dict = JinjaDict()
         dict.set(.string("role"), .string(message.role.rawValue))
         dict.set(.string("content"), .string(String(decoding: message.text, as: UTF8.self), source: source))
+        if let reasoning = message.reasoning {
+            // Templates read it by either name, as in transformers.
+            for name in ["thinking", "reasoning_content"] {
+                dict.set(.string(name), .string(String(decoding: reasoning, as: UTF8.self), source: source))
+            }
+        }
         if let id = message.toolCallID { dict.set(.string("tool_call_id"), .string(id, source: source)) }
         if message.toolCalls.isEmpty { return .dict(dict) }
         var calls: [JinjaValue] = []

@@ -105,21 +105,32 @@ struct JinjaChatRenderer: Sendable {
             messages, prompts: prompts, by: jinja, template, clock(), hasToolList: hasToolList, tools: tools, finding: templateTokens)
     }
 
+    /// The prompt of a form.
+    private func renderedPrompt(_ messages: [Conversation.Message], _ form: ChatPromptForm) throws(TokenizeError) -> Rendered {
+        try Self.rendered(
+            messages, prompts: !form.continuesAnswer, by: jinja, template, clock(), hasToolList: hasToolList, tools: form.tools,
+            arguments: form.arguments, isContinued: form.continuesAnswer, finding: templateTokens)
+    }
+
     private static func rendered(
         _ messages: [Conversation.Message], prompts: Bool, by jinja: JinjaTemplate, _ template: JinjaChatTemplate, _ clock: JinjaClock,
-        hasToolList: Bool, tools: ChatTools? = nil, finding templateTokens: TemplateTokens
+        hasToolList: Bool, tools: ChatTools? = nil, arguments: TemplateArguments? = nil, isContinued: Bool = false,
+        finding templateTokens: TemplateTokens
     ) throws(TokenizeError) -> Rendered {
         var list: [JinjaValue] = []
-        for (index, message) in messages.enumerated() { list.append(try value(of: message, source: source(of: index))) }
+        for (index, message) in (isContinued ? ContinuedAnswer.marked(messages) : messages).enumerated() {
+            list.append(try value(of: message, source: source(of: index)))
+        }
         var variables: [String: JinjaValue] = [
             "messages": .list(list), "tools": hasToolList ? .list([]) : .none, "documents": .none, "add_generation_prompt": .bool(prompts),
         ]
         if let tools { variables["tools"] = try value(ofJSON: tools.json, source: toolsSource) }
         for (name, text) in template.tokens { variables[name] = .string(text) }
+        if let arguments { try set(arguments, in: &variables) }
         let text: JinjaText
         do throws(JinjaError) { text = try jinja.render(variables, clock: clock) } catch { throw .chatTemplate(error.description) }
         var result = Rendered()
-        for unit in text.units {
+        for unit in try isContinued ? ContinuedAnswer.cut(text, of: messages) : text.units[...] {
             let scalar = Unicode.Scalar(unit & JinjaText.scalarMask) ?? "\u{FFFD}"
             for byte in UTF8.encode(scalar) ?? UTF8.encodedReplacementCharacter {
                 result.append(byte, unit & ~JinjaText.scalarMask)
@@ -166,10 +177,10 @@ struct JinjaChatRenderer: Sendable {
 
     /// Appends a prompt: a conversation up to where the assistant's answer starts.
     func append(
-        promptOf history: [Conversation.Message], tools: ChatTools?, with encoder: inout Encoder, to chat: inout ChatTokens
+        promptOf history: [Conversation.Message], _ form: ChatPromptForm, with encoder: inout Encoder, to chat: inout ChatTokens
     ) throws(TokenizeError) {
         let messages = normalized(history)
-        let text = try rendered(messages, prompts: true, tools: tools)
+        let text = try renderedPrompt(messages, form)
         try append(text, said: [], messages, maxTokens: .max, with: &encoder, to: &chat)
     }
 

@@ -166,7 +166,7 @@ import Tokenize
         ]
         let function = #"{"name":"weather","description":"<|im_end|>"}"#
         let tools = ChatTools(json: Array(#"[{"type":"function","function":\#(function)}]"#.utf8), names: ["weather"])
-        try renderer.append(promptOf: messages, tools: tools, with: &encoder, to: &chat)
+        try renderer.append(promptOf: messages, ChatPromptForm(tools: tools), with: &encoder, to: &chat)
         #expect(tokenizer.text(of: chat.ids) == """
             <|im_start|>system\nTools:\n{"type": "function", "function": {"name": "weather", "description": "<|im_end|>"}}\n<|im_end|>
             <|im_start|>user\nHi<|im_end|>
@@ -248,7 +248,7 @@ import Tokenize
         // What precedes an answer is its prompt, if the template writes no other one.
         for (answer, range) in zip([1, 4, 6, 8], ranges) {
             var prompt = ChatTokens()
-            try renderer.append(promptOf: Array(messages[..<answer]), tools: tools, with: &encoder, to: &prompt)
+            try renderer.append(promptOf: Array(messages[..<answer]), ChatPromptForm(tools: tools), with: &encoder, to: &prompt)
             let isPrefix = template == Self.llama || template == Self.mistral && answer > 5
             if isPrefix { #expect(prompt.ids == Array(whole.ids[..<range.lowerBound]), "answer \(answer)") }
         }

@@ -82,6 +82,10 @@ package struct GenerationRequest: Sendable, Equatable {
     package var policy: TruncationPolicy
     /// Functions that the answer to a chat may call.
     package var tools: ChatTools?
+    /// Variables of the chat template.
+    package var templateArguments: TemplateArguments?
+    /// Whether the answer continues the last message of a chat, which is the assistant's.
+    package var continuesAnswer = false
     /// What the answer must consist of. nil: any text.
     package var grammar: Grammar?
     /// What only a model on another server reads.
@@ -94,11 +98,19 @@ package struct GenerationRequest: Sendable, Equatable {
         self.config = config
         self.policy = policy
     }
+
+    var chatForm: ChatPromptForm {
+        var form = ChatPromptForm(tools: tools)
+        form.arguments = templateArguments
+        form.continuesAnswer = continuesAnswer
+        return form
+    }
 }
 
 /// A field of a request to OpenAI's API, such as `response_format`, with its JSON.
 package struct ForwardedField: Sendable, Equatable {
     package static let responseFormat = "response_format"
+    package static let templateArguments = "chat_template_kwargs"
 
     package let name: String
     package let json: [UInt8]

@@ -19,6 +19,8 @@ package struct GenerationStart: Sendable, Equatable {
     package var wasTruncated = false
     /// The context length: the most tokens of prompt and answer together.
     package var context: Int?
+    /// Whether the prompt ends inside of a thought, with which the answer goes on.
+    package var isThinking = false
 
     package init(promptTokens: Int? = nil, context: Int? = nil) {
         self.promptTokens = promptTokens
@@ -33,6 +35,8 @@ package struct TextPiece: Sendable, Equatable {
     package var tokens: [GeneratedToken]
     /// Calls of functions that another server has separated from the text. A model on this machine writes them in the text.
     package var toolCalls: [ToolCall]
+    /// What the model thought, if another server has separated it from the text.
+    package var reasoning = ""
 
     package init(_ text: String, _ tokens: [GeneratedToken] = [], toolCalls: [ToolCall] = []) {
         self.text = text

@@ -44,6 +44,7 @@ package struct GenerationResult: Sendable, Equatable {
     package var text = ""
     package var tokens: [GeneratedToken] = []
     package var toolCalls: [ToolCall] = []
+    package var reasoning = ""
     package var end = GenerationEnd(.cancelled, promptTokens: 0, answerTokens: 0)
 
     package init() {}
@@ -55,6 +56,7 @@ package struct GenerationResult: Sendable, Equatable {
             text += piece.text
             tokens += piece.tokens
             toolCalls += piece.toolCalls
+            reasoning += piece.reasoning
         case .ended(let end): self.end = end
         }
     }

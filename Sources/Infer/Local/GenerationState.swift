@@ -83,7 +83,7 @@ package struct GenerationState: Sendable {
         case .text(let text): try budget.prompt(of: text, policy: request.policy, maximumTokens: config.maximumTokens)
         case .tokens(let ids): try budget.prompt(of: ids, policy: request.policy, maximumTokens: config.maximumTokens)
         case .chat(let history):
-            try budget.prompt(of: history, tools: request.tools, policy: request.policy, maximumTokens: config.maximumTokens)
+            try budget.prompt(of: history, request.chatForm, policy: request.policy, maximumTokens: config.maximumTokens)
         }
         let vocabulary = model.tokenizer.vocabulary
         let rules = StopRules(
@@ -95,10 +95,11 @@ package struct GenerationState: Sendable {
         var start = GenerationStart(promptTokens: fitted.ids.count, context: model.context)
         start.droppedMessages = fitted.droppedMessages
         start.wasTruncated = fitted.wasTruncated
+        start.isThinking = request.isThinking(after: fitted.ids, model)
         self.start = start
         sampler = Sampler(config, vocabulary: vocabulary.count, banned: rules.banned, prompt: fitted.ids)
         filter = request.grammar.map { AnswerFilter($0, vocabulary, stopTokens: rules.stopTokens) }
-        text = TextStreamer(vocabulary, rules)
+        text = TextStreamer(vocabulary, rules, continuesText: request.continuesAnswer)
     }
 
     /// Samples the next token.
@@ -137,6 +138,16 @@ package struct GenerationState: Sendable {
 
     package func end(_ timings: GenerationTimings) -> GenerationEnd {
         GenerationEnd(reason ?? .cancelled, promptTokens: prompt.count, answerTokens: answerTokens, timings: timings)
+    }
+}
+
+extension GenerationRequest {
+    /// Whether a prompt ends inside of a thought: behind the mark that begins one, or with an answer that has begun one.
+    fileprivate func isThinking(after prompt: [TokenID], _ model: ModelInfo) -> Bool {
+        guard case .chat(let history) = self.prompt, let marks = model.renderer?.thoughtMarks else { return false }
+        if continuesAnswer, let last = history.last, marks.isOpen(atEndOf: last.text) { return true }
+        let end = model.tokenizer.bytes(of: prompt.suffix(marks.start.utf8.count + 8)).trimmed
+        return end.suffix(marks.start.utf8.count).elementsEqual(marks.start.utf8)
     }
 }
 

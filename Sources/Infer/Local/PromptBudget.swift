@@ -38,12 +38,12 @@ package struct PromptBudget: Sendable {
     /// The prompt of a conversation in which the assistant speaks next.
     package func prompt(
         of history: [Conversation.Message],
-        tools: ChatTools? = nil,
+        _ form: ChatPromptForm = ChatPromptForm(),
         policy: TruncationPolicy,
         maximumTokens: Int?
     ) throws(GenerationError) -> FittedPrompt {
         guard let chatRenderer = renderer else { throw .noChatTemplate(model: "this model") }
-        let renderer = PromptRenderer(chatRenderer, tools)
+        let renderer = PromptRenderer(chatRenderer, form)
         let limit = try promptLimit(maximumTokens)
         var fitted = FittedPrompt()
         fitted.ids = try ids(of: history, renderer)
@@ -106,21 +106,21 @@ package struct PromptBudget: Sendable {
         return context - max(1, maximumTokens.map { min($0, context / 2) } ?? context / 4)
     }
 
-    /// A chat template with the tools of one request.
+    /// A chat template with the tools and settings of one request.
     private struct PromptRenderer {
         let renderer: ChatRenderer
-        let tools: ChatTools?
+        let form: ChatPromptForm
 
-        init(_ renderer: ChatRenderer, _ tools: ChatTools?) {
+        init(_ renderer: ChatRenderer, _ form: ChatPromptForm) {
             self.renderer = renderer
-            self.tools = tools
+            self.form = form
         }
     }
 
     private func ids(of messages: [Conversation.Message], _ prompt: PromptRenderer) throws(GenerationError) -> [TokenID] {
         do throws(TokenizeError) {
             var encoder = try Encoder(tokenizer, cacheBits: 0), chat = ChatTokens()
-            try prompt.renderer.append(promptOf: messages, tools: prompt.tools, with: &encoder, to: &chat)
+            try prompt.renderer.append(promptOf: messages, prompt.form, with: &encoder, to: &chat)
             return chat.ids
         } catch { throw .tokenizer(error) }
     }

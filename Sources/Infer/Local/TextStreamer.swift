@@ -26,10 +26,11 @@ package struct TextStreamer: Sendable {
     private var hasBegun: Bool
     package private(set) var isFinished = false
 
-    package init(_ vocabulary: Vocabulary, _ rules: StopRules) {
+    /// - Parameter continuesText: Whether white space at the beginning belongs to a text that the prompt has begun.
+    package init(_ vocabulary: Vocabulary, _ rules: StopRules, continuesText: Bool = false) {
         self.vocabulary = vocabulary
         self.rules = rules
-        hasBegun = !rules.trimsWhitespace
+        hasBegun = continuesText || !rules.trimsWhitespace
         decoder = StreamDecoder(vocabulary)
     }
 

@@ -88,7 +88,8 @@ package final class OpenAIBackend: ChatBackend {
 
     private func run(_ request: GenerationRequest, _ exchange: HTTPExchange, _ deliver: (GenerationEvent) -> Void) {
         let body = OpenAIRequest(request, model: model)
-        var stream = OpenAIStream(address: address.base, trimsWhitespace: body.isChat), timing = TimingRecorder(), failure: HTTPError?
+        var stream = OpenAIStream(address: address.base, trimsWhitespace: body.isChat && !body.continuesAnswer)
+        var timing = TimingRecorder(), failure: HTTPError?
         deliver(.began(GenerationStart()))
         do throws(HTTPError) {
             try exchange.run(address.request(body.path, body: body.body, idleSeconds: idleSeconds)) { head, bytes in

@@ -6,6 +6,8 @@ import Tokenize
 struct OpenAIRequest {
     let path: String
     let isChat: Bool
+    /// Whether the answer continues the last message, so that white space at its beginning counts.
+    let continuesAnswer: Bool
     let body: [UInt8]
 
     init(_ request: GenerationRequest, model: String) {
@@ -28,6 +30,7 @@ struct OpenAIRequest {
             Self.write(config, isChat: isChat, to: &writer)
         }
         self.isChat = isChat
+        continuesAnswer = request.continuesAnswer
         path = isChat ? "chat/completions" : "completions"
         body = writer.bytes
     }
@@ -36,6 +39,7 @@ struct OpenAIRequest {
         writer.object {
             $0.key("role"); $0.string(message.role.rawValue)
             $0.key("content"); $0.string(message.text)
+            if let reasoning = message.reasoning { $0.key("reasoning_content"); $0.string(reasoning) }
             if let id = message.toolCallID { $0.key("tool_call_id"); $0.string(id) }
             if message.toolCalls.isEmpty { return }
             $0.key("tool_calls")

@@ -87,6 +87,12 @@ struct OpenAIStream: ~Copyable {
             if let delta = choice["delta"] {
                 text = try delta.string("content", default: "")
                 if let calls = delta["tool_calls"]?.elements { try add(calls) }
+                if let reasoning = delta["reasoning_content"]?.string, !reasoning.isEmpty {
+                    pieceCount += 1
+                    var piece = TextPiece("")
+                    piece.reasoning = reasoning
+                    deliver(piece)
+                }
             } else {
                 text = try choice.string("text", default: "")
             }

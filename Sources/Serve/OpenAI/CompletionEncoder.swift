@@ -11,6 +11,8 @@ struct CompletionEncoder: Sendable {
         case start(GenerationStart)
         /// - offset: Characters of the answer before this piece.
         case text(TextPiece, offset: Int)
+        /// What the model thought, with the tokens of a piece.
+        case reasoning(String, [GeneratedToken])
         case toolCalls([ToolCallReader.Call])
         case finish(FinishReason, callsTools: Bool)
     }
@@ -91,14 +93,15 @@ struct CompletionEncoder: Sendable {
 extension CompletionEncoder {
     private func write(_ answer: GenerationResult, _ index: Int, to list: inout JSONWriter) {
         let echo = request.echo(of: index)
-        let (content, calls) = request.tools.map { ToolCallReader.read(answer, $0) } ?? (answer.text, [])
+        let read = AnswerReader.read(answer, request), calls = read.calls
         list.object { choice in
             choice.key("index"); choice.integer(index)
             if isChat {
                 choice.key("message")
                 choice.object {
                     $0.key("role"); $0.string("assistant")
-                    $0.key("content"); if content.isEmpty, !calls.isEmpty { $0.null() } else { $0.string(content) }
+                    $0.key("content"); if read.content.isEmpty, !calls.isEmpty { $0.null() } else { $0.string(read.content) }
+                    if !read.reasoning.isEmpty { $0.key("reasoning_content"); $0.string(read.reasoning) }
                     if !calls.isEmpty { write(calls, withIndex: false, to: &$0) }
                 }
             } else {
@@ -126,13 +129,16 @@ extension CompletionEncoder {
             writeWarning(beginning, to: &choice)
         case .text(let piece, _):
             if isChat { choice.object { $0.key("content"); $0.string(piece.text) } } else { choice.string(piece.text) }
+        case .reasoning(let text, _): choice.object { $0.key("reasoning_content"); $0.string(text) }
         case .toolCalls(let calls): choice.object { write(calls, withIndex: true, to: &$0) }
         case .finish: if isChat { choice.object { _ in } } else { choice.string("") }
         }
-        if case .text(let piece, let offset) = chunk {
-            writeLogProbabilities(piece.tokens, offset: offset, to: &choice)
-        } else {
-            choice.key("logprobs"); choice.null()
+        switch chunk {
+        case .text(let piece, let offset): writeLogProbabilities(piece.tokens, offset: offset, to: &choice)
+        case .reasoning(_, let tokens) where !tokens.isEmpty: writeLogProbabilities(tokens, offset: 0, to: &choice)
+        default:
+            choice.key("logprobs")
+            choice.null()
         }
         choice.key("finish_reason")
         guard case .finish(let reason, let callsTools) = chunk else { return choice.null() }

@@ -31,6 +31,10 @@ extension CompletionRequest {
             maximumTokens: maxTokens,
             logProbabilities: wantsLogProbabilities ? alternatives ?? 0 : nil,
             maxAnswers: maxAnswers)
+        let grammar = tools?.grammar ?? format
+        templateArguments = try fields.templateArguments()
+        continuesAnswer = try fields.continuesAnswer(messages, grammar: grammar)
+        thoughtMarks = try fields.thoughtMarks(for: model, grammar: grammar)
     }
 
     init(text fields: RequestFields, for model: ServedModel, maxAnswers: Int) throws(APIError) {
@@ -92,7 +96,10 @@ extension CompletionRequest {
 extension RequestFields {
     /// The fields that a model on another server gets as they are.
     fileprivate func forwarded(withTools hasTools: Bool) -> [ForwardedField] {
-        let names = [ForwardedField.responseFormat] + (hasTools ? ["tool_choice", "parallel_tool_calls"] : [])
+        let names = [
+            ForwardedField.responseFormat, ForwardedField.templateArguments, "continue_final_message", "add_generation_prompt",
+            "reasoning_format",
+        ] + (hasTools ? ["tool_choice", "parallel_tool_calls"] : [])
         return names.compactMap { name in self[name].map { ForwardedField(name, $0.json) } }
     }
 

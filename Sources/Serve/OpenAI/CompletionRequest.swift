@@ -31,6 +31,12 @@ struct CompletionRequest: Sendable {
     /// `response_format`: what answers must consist of. nil: any text.
     let format: Grammar?
     let forwardedFields: [ForwardedField]
+    /// `chat_template_kwargs`
+    var templateArguments: TemplateArguments?
+    /// Whether the answer continues the last message.
+    var continuesAnswer = false
+    /// The marks of thoughts that are returned apart from answers. nil: an answer is text.
+    var thoughtMarks: ThoughtMarks?
     /// `stream_options.include_usage`
     let includesUsage: Bool
 
@@ -43,6 +49,8 @@ struct CompletionRequest: Sendable {
         var request = GenerationRequest(prompts[answer / answersPerPrompt], config, policy: policy)
         request.tools = tools?.tools
         request.grammar = tools?.grammar ?? format
+        request.templateArguments = templateArguments
+        request.continuesAnswer = continuesAnswer
         request.forwardedFields = forwardedFields
         return request
     }

@@ -12,8 +12,8 @@ final class CompletionResponder: Sendable {
         var answers: [GenerationResult]
         /// The number of characters of each answer that were sent.
         var offsets: [Int]
-        /// Of streamed answers that may call tools.
-        var toolCalls: [ToolCallReader]
+        /// Of streamed answers to chats.
+        var readers: [AnswerReader]
         var unfinished: Int
         var hasResponded = false
         var hasText = false
@@ -38,7 +38,7 @@ final class CompletionResponder: Sendable {
         state = Mutex(State(
             answers: Array(repeating: GenerationResult(), count: count),
             offsets: (0..<count).map { request.echo(of: $0).unicodeScalars.count },
-            toolCalls: request.tools.map { tools in (0..<count).map { _ in ToolCallReader(tools) } } ?? [],
+            readers: Array(repeating: AnswerReader(request, GenerationStart()), count: count),
             unfinished: count))
         context.exchange.onDisconnect(cancel)
     }
@@ -54,6 +54,7 @@ final class CompletionResponder: Sendable {
                 }
             }
             if request.streams, case .piece = event {} else { state.answers[answer].add(event) }
+            if case .began(let start) = event { state.readers[answer] = AnswerReader(request, start) }
             return (state.offsets[answer], !state.hasText)
         }
         guard let before else { return }
@@ -82,12 +83,21 @@ final class CompletionResponder: Sendable {
         stream.write(encoder.event(.start(beginning), of: answer))
     }
 
-    /// Streams a piece: its text, and tool calls that it completes.
+    /// Streams a piece: what the model thought, its text, and tool calls that it completes.
     private func write(_ piece: TextPiece, offset: Int, isFirst: Bool, of answer: Int) {
-        guard request.tools != nil else { return writeText(piece, offset, isFirst, answer) }
-        let (content, calls) = state.withLock { $0.toolCalls[answer].add(piece) }
-        writeText(TextPiece(content, piece.tokens), offset, isFirst, answer)
-        if !calls.isEmpty { stream.write(encoder.event(.toolCalls(calls), of: answer), flush: true) }
+        guard request.kind == .chat else { return writeText(piece, offset, isFirst, answer) }
+        let output = state.withLock { $0.readers[answer].add(piece) }
+        write(output, piece.tokens, offset, isFirst, answer)
+    }
+
+    /// - Parameter tokens: They go with the text, if there is some.
+    private func write(_ output: AnswerReader.Output, _ tokens: [GeneratedToken], _ offset: Int, _ isFirst: Bool, _ answer: Int) {
+        let isThought = output.content.isEmpty && !output.reasoning.isEmpty
+        if !output.reasoning.isEmpty {
+            stream.write(encoder.event(.reasoning(output.reasoning, isThought ? tokens : []), of: answer), flush: isFirst)
+        }
+        if !isThought { writeText(TextPiece(output.content, tokens), offset, isFirst, answer) }
+        if !output.calls.isEmpty { stream.write(encoder.event(.toolCalls(output.calls), of: answer), flush: true) }
     }
 
     private func writeText(_ piece: TextPiece, _ offset: Int, _ isFirst: Bool, _ answer: Int) {
@@ -98,13 +108,12 @@ final class CompletionResponder: Sendable {
 
     /// Streams the end of an answer. Returns whether it called tools.
     private func writeEnd(of answer: Int) -> Bool {
-        guard request.tools != nil else { return false }
-        let (content, calls, count) = state.withLock { state in
-            let (content, calls) = state.toolCalls[answer].finish()
-            return (content, calls, state.toolCalls[answer].count)
+        guard request.kind == .chat else { return false }
+        let (output, count) = state.withLock { state in
+            let output = state.readers[answer].finish()
+            return (output, state.readers[answer].callCount)
         }
-        writeText(TextPiece(content, []), 0, false, answer)
-        if !calls.isEmpty { stream.write(encoder.event(.toolCalls(calls), of: answer)) }
+        write(output, [], 0, false, answer)
         return count > 0
     }
 

@@ -27,13 +27,6 @@ struct ToolCallReader: Sendable {
 
     mutating func finish() -> (content: String, calls: [Call]) { output(parser?.finish() ?? ([], [])) }
 
-    /// The content and the calls of a whole answer.
-    static func read(_ answer: GenerationResult, _ tools: CompletionRequest.Tools) -> (content: String, calls: [Call]) {
-        var reader = ToolCallReader(tools)
-        let first = reader.add(TextPiece(answer.text, toolCalls: answer.toolCalls)), last = reader.finish()
-        return (first.content + last.content, first.calls + last.calls)
-    }
-
     private mutating func output(_ output: ToolCallParser.Output) -> (content: String, calls: [Call]) {
         var calls: [Call] = []
         for call in output.calls where allowsSeveral || count == 0 {

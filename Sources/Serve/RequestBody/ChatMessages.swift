@@ -26,11 +26,10 @@ extension RequestFields {
             if !isOpenAI, let other = members.lazy.compactMap(\.key.string).first(where: { $0 != "role" && $0 != "content" }) {
                 throw .invalid("\(path).\(other.prefix(64))", "unknown field.")
             }
-            if isOpenAI, let message = try Self.toolMessage(element, path) {
-                messages.append(message)
-            } else {
-                messages.append(ChatMessage(try Self.role(element, path, isOpenAI), try Self.content(element, path, isOpenAI)))
-            }
+            var message = try isOpenAI ? Self.toolMessage(element, path) : nil
+            if message == nil { message = ChatMessage(try Self.role(element, path, isOpenAI), try Self.content(element, path, isOpenAI)) }
+            if isOpenAI, message?.role == .assistant { message?.reasoning = try Self.reasoning(element, path) }
+            if let message { messages.append(message) }
         }
         return messages
     }
@@ -43,6 +42,15 @@ extension RequestFields {
             throw .invalid("\(path).role", "expected \(roles).")
         }
         return role
+    }
+
+    /// What the assistant thought before its message, as earlier answers returned it.
+    private static func reasoning(_ element: JSONElement, _ path: String) throws(APIError) -> [UInt8]? {
+        guard let value = element["reasoning_content"], !value.isNull else { return nil }
+        let path = "\(path).reasoning_content"
+        guard let text = value.string else { throw .invalid(path, "expected a string, found \(value.kind.rawValue).") }
+        guard text.unicodeScalars.count <= maxPromptLength else { throw .invalid(path, "expected at most \(maxPromptLength) characters.") }
+        return Array(text.utf8)
     }
 
     static func content(_ element: JSONElement, _ path: String, _ isOpenAI: Bool) throws(APIError) -> String {

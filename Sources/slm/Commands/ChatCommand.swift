@@ -29,7 +29,9 @@ extension ChatOptions {
         let environment = SLM.environmentVariables()
         let backend = try openBackend(for: "chat", chats: true, environment: environment)
         let config = try generation.sampling.config(backend.samplingDefaults)
-        let session = ChatSession(config: config, system: generation.system, policy: generation.policy)
+        var session = ChatSession(config: config, system: generation.system, policy: generation.policy)
+        session.templateArguments = generation.templateArguments
+        session.forwardedFields = generation.forwardedFields
         var chat = ChatLoop(backend, session, ChatScreen(environment: environment))
         chat.run()
     }

@@ -69,6 +69,9 @@ private struct GenerateCommand {
         if options.generation.system != nil, options.user == nil, !options.chat {
             throw UsageError("slm generate: --system needs a chat: --user TEXT or --chat.")
         }
+        if options.generation.templateArguments != nil, options.user == nil, !options.chat {
+            throw UsageError("slm generate: --chat-template-kwargs needs a chat: --user TEXT or --chat.")
+        }
         if options.generation.sampling.logprobs != nil, !options.json { throw UsageError("slm generate: --logprobs needs --json.") }
         self.options = options
         format = try options.jsonSchema.map { try AnswerFormat(jsonSchemaIn: $0) }
@@ -109,9 +112,11 @@ private struct GenerateCommand {
         let system = generation.system.map { [Conversation.Message(.system, $0)] } ?? []
         let prompt: Prompt = options.user != nil || options.chat ? .chat(system + [.init(.user, text)]) : .text(text)
         var request = GenerationRequest(prompt, config, policy: generation.policy)
+        request.templateArguments = generation.templateArguments
+        request.forwardedFields = generation.forwardedFields
         if let format {
             request.grammar = format.grammar
-            request.forwardedFields = [format.field]
+            request.forwardedFields.append(format.field)
         }
         return request
     }

@@ -1,9 +1,21 @@
 import Checkpoint
 import Infer
+import JSON
 import Tokenize
 
 extension TruncationPolicy: OptionValue {
     static var metavariable: String { "POLICY" }
+}
+
+extension TemplateArguments: OptionValue {
+    init?(optionText: String) {
+        var parser = JSONParser()
+        guard let element = try? parser.parse(optionText), let arguments = try? TemplateArguments(element) else { return nil }
+        self = arguments
+    }
+    var optionText: String { String(decoding: json, as: UTF8.self) }
+    static var metavariable: String { "JSON" }
+    static var expectation: String { #"a JSON object such as {"enable_thinking": false}, without variables that are set for every chat"# }
 }
 
 /// The options of every command that generates text.
@@ -18,7 +30,12 @@ struct GenerationSettings {
     var sampling = SamplingOptions()
     var system: String?
     var policy = TruncationPolicy.oldestTurns
+    var templateArguments: TemplateArguments?
 
+    /// The fields that a model on another server reads.
+    var forwardedFields: [ForwardedField] {
+        templateArguments.map { [ForwardedField(ForwardedField.templateArguments, $0.json)] } ?? []
+    }
 }
 
 /// Options that are not set get the model's defaults.
@@ -113,7 +130,10 @@ extension GenerationOptions {
                 .option("seed", \.generation.sampling.seed, "Sample the same text every time.", default: "random"),
                 .option("policy", \.generation.policy, "Choose what is dropped when a conversation exceeds the context."),
             ]),
-            OptionGroup("Model", ModelOptions.options(\.generation.model)),
+            OptionGroup("Model", ModelOptions.options(\.generation.model) + [
+                .option("chat-template-kwargs", \.generation.templateArguments,
+                        "Set variables of the model's chat template, such as {\"enable_thinking\": false}.", default: "none"),
+            ]),
             OptionGroup("Machine", machineOptions),
         ]
     }

@@ -1,0 +1,61 @@
+import Infer
+import Tokenize
+
+/// Reads one answer to a chat while it is generated: what the model thought, what it says, and its tool calls.
+struct AnswerReader: Sendable {
+    struct Output: Sendable {
+        var reasoning = ""
+        var content = ""
+        var calls: [ToolCallReader.Call] = []
+    }
+
+    private var thoughts: ThoughtParser?
+    private var tools: ToolCallReader?
+
+    /// - Parameter start: Of the answer: its prompt may have begun a thought.
+    init(_ request: CompletionRequest, _ start: GenerationStart) {
+        thoughts = request.thoughtMarks.map {
+            ThoughtParser($0, isOpen: start.isThinking, continuesAnswer: request.continuesAnswer)
+        }
+        tools = request.tools.map { ToolCallReader($0) }
+    }
+
+    /// The number of tool calls so far.
+    var callCount: Int { tools?.count ?? 0 }
+
+    mutating func add(_ piece: TextPiece) -> Output {
+        var piece = piece, output = Output(reasoning: piece.reasoning)
+        if let (thought, content) = thoughts?.add(Array(piece.text.utf8)) {
+            output.reasoning += String(decoding: thought, as: UTF8.self)
+            piece.text = String(decoding: content, as: UTF8.self)
+        }
+        (output.content, output.calls) = tools?.add(piece) ?? (piece.text, [])
+        return output
+    }
+
+    mutating func finish() -> Output {
+        var output = Output(), piece = TextPiece("")
+        if let (thought, content) = thoughts?.finish() {
+            output.reasoning = String(decoding: thought, as: UTF8.self)
+            piece.text = String(decoding: content, as: UTF8.self)
+        }
+        (output.content, output.calls) = tools?.add(piece) ?? (piece.text, [])
+        if let (content, calls) = tools?.finish() {
+            output.content += content
+            output.calls += calls
+        }
+        return output
+    }
+
+    /// Reads a whole answer.
+    static func read(_ answer: GenerationResult, _ request: CompletionRequest) -> Output {
+        var reader = AnswerReader(request, answer.start), piece = TextPiece(answer.text, toolCalls: answer.toolCalls)
+        piece.reasoning = answer.reasoning
+        var output = reader.add(piece)
+        let last = reader.finish()
+        output.reasoning += last.reasoning
+        output.content += last.content
+        output.calls += last.calls
+        return output
+    }
+}

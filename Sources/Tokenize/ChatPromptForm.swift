@@ -1,0 +1,51 @@
+package import JSON
+
+/// What a chat prompt depends on besides its messages.
+///
+///     var form = ChatPromptForm()
+///     form.arguments = try TemplateArguments(json)             // {"enable_thinking": false}
+///     form.continuesAnswer = true                              // the prompt ends inside of the last message
+package struct ChatPromptForm: Sendable, Equatable {
+    /// Functions that the model may call. Templates without tools ignore them.
+    package var tools: ChatTools?
+    /// Only Jinja templates have variables.
+    package var arguments: TemplateArguments?
+    /// Whether the model continues the last message, which is the assistant's, instead of writing a new one.
+    package var continuesAnswer = false
+
+    package init(tools: ChatTools? = nil) { self.tools = tools }
+}
+
+/// Values for variables of a Jinja template (`chat_template_kwargs`).
+package struct TemplateArguments: Sendable, Equatable {
+    /// What is wrong with an argument. The name is nil if there is no object at all.
+    package struct Failure: Error, Equatable {
+        package let name: String?
+        package let reason: String
+
+        package init(name: String?, reason: String) {
+            self.name = name
+            self.reason = reason
+        }
+    }
+
+    /// Names that slm sets itself.
+    private static let reserved = Set(
+        ["messages", "tools", "documents", "add_generation_prompt", "raise_exception", "strftime_now"] + JinjaChatTemplate.tokenNames)
+    private static let maxBytes = 65_536
+
+    /// An object, as JSON.
+    package let json: [UInt8]
+
+    package init(_ element: JSONElement) throws(Failure) {
+        guard let members = element.members else {
+            throw Failure(name: nil, reason: "expected an object, found \(element.kind.rawValue).")
+        }
+        for (key, _) in members {
+            let name = key.string ?? ""
+            if Self.reserved.contains(name) { throw Failure(name: name, reason: "not allowed: it is set for every chat.") }
+        }
+        json = element.json
+        guard json.count <= Self.maxBytes else { throw Failure(name: nil, reason: "expected at most \(Self.maxBytes) bytes of JSON.") }
+    }
+}
