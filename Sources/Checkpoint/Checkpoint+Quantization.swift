@@ -12,7 +12,7 @@ extension Checkpoint {
     ///
     /// - Parameters:
     ///   - releasingFile: Releases pages of the file after they are read. The weights must not have been changed in memory.
-    ///   - calibration: The statistics of a matrix's inputs, by its name, for int6 and int4.
+    ///   - calibration: The statistics of a matrix's inputs, by its name.
     package func quantized(
         to precision: WeightPrecision, releasingFile: Bool = false, on processor: Processor,
         calibration: (_ name: String) -> InputStatistics? = { _ in nil }
@@ -53,9 +53,11 @@ extension Checkpoint {
     /// The precision of a matrix in a model of another one: int4 would lose too much in the token embedding, whose errors reach every
     /// layer, and in the head. int6 loses little there only if it is calibrated (Documentation/decisions/int4.md).
     package static func precision(of name: String, as precision: WeightPrecision, isCalibrated: Bool = false) -> WeightPrecision {
-        guard precision == .int4, name.hasPrefix("tokens") || name.hasPrefix("head") else { return precision }
+        guard precision == .int4, isEmbeddingOrHead(name) else { return precision }
         return isCalibrated ? .int6 : .int8
     }
+
+    package static func isEmbeddingOrHead(_ name: String) -> Bool { name.hasPrefix("tokens") || name.hasPrefix("head") }
 
     /// Whether a parameter is a matrix that can be kept in another format than f32. Position embeddings and norms are small.
     package static func isMatrix(_ name: String, _ shape: Shape) -> Bool {

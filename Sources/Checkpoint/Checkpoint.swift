@@ -70,8 +70,11 @@ package struct Checkpoint {
 ///
 ///     let seed = UInt64(truncatingIfNeeded: try checkpoint.integer("seed"))
 extension Checkpoint {
-    package func integer(_ name: String) throws(CheckpointError) -> Int {
-        guard case .integer(let value)? = training[name] else { throw mismatch(name, "a whole number") }
+    package func integer(_ name: String, in range: ClosedRange<Int> = .min ... .max) throws(CheckpointError) -> Int {
+        guard case .integer(let value)? = training[name], range.contains(value) else {
+            let isAny = range == .min ... .max
+            throw mismatch(name, isAny ? "a whole number" : "a whole number from \(range.lowerBound) to \(range.upperBound)")
+        }
         return value
     }
 
@@ -79,6 +82,13 @@ extension Checkpoint {
     package func number(_ name: String) throws(CheckpointError) -> Double {
         if case .integer(let value)? = training[name] { return Double(value) }
         guard case .number(let value)? = training[name] else { throw mismatch(name, "a number") }
+        return value
+    }
+
+    /// A number in a range, which is not NaN.
+    package func number(_ name: String, in range: ClosedRange<Double>) throws(CheckpointError) -> Double {
+        let value = try number(name)
+        guard range.contains(value) else { throw mismatch(name, "a number from \(range.lowerBound) to \(range.upperBound)") }
         return value
     }
 

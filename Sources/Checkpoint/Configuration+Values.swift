@@ -44,7 +44,7 @@ extension GPTConfiguration {
             layers: try fields.integer("layers", 0...1_024), heads: heads, width: width, headWidth: max(1, width / heads),
             context: try fields.integer("context", 1...16_777_216), vocabulary: try fields.integer("vocabulary", 1...16_777_216)
         )
-        dropout = Float(try fields.number("dropout", "a number from 0 to below 1") { $0 >= 0 && $0 < 1 })
+        dropout = Float(try fields.number("dropout", "a number from 0 to below 1") { $0 >= 0 && Float($0) < 1 })
         hasBias = try fields.integer("bias", 0...1) == 1
         isTied = try fields.integer("tied", 0...1) == 1
         norm = try fields.choice("norm", Norm.Kind.allCases.map { ($0.rawValue, $0) })
@@ -59,7 +59,7 @@ extension GPTConfiguration {
 
     /// Reads the fields of architectures other than GPT-2's.
     private mutating func readArchitecture(_ fields: ConfigurationFields) throws(CheckpointError) {
-        headWidth = try fields.integer("head_width", else: headWidth, 1...65_536)
+        headWidth = try fields.integer("head_width", else: headWidth, 1...8_192)
         if positions == .rotary, headWidth % 2 != 0 {
             throw fields.mismatch("positions", "learned or none, since heads are \(headWidth) wide")
         }

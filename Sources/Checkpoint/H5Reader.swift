@@ -6,7 +6,7 @@
 /// is used, and the work is bounded by the file's length. The format is that of the HDF5 File Format Specification, version 3.0.
 struct H5Reader {
     private var arrays: [StoredArray] = []
-    /// The bytes of headers that may still be read: groups that contain each other exhaust it.
+    /// The bytes of headers and names that may still be read: groups that contain each other exhaust it.
     private var budget: Int
 
     static func arrays(in file: borrowing Span<UInt8>, path: String) throws(CheckpointError) -> [StoredArray] {
@@ -46,6 +46,9 @@ struct H5Reader {
         at offset: Int, name: String, depth: Int, of file: borrowing Span<UInt8>
     ) throws(ParseError) {
         guard depth < 16 else { throw ParseError(offset: offset, expected: "at most 16 nested groups", found: "more") }
+        // An array's name contains those of its groups.
+        budget -= name.utf8.count
+        guard budget >= 0 else { throw ParseError(offset: offset, expected: "names shorter than the file", found: "longer ones") }
         let messages = try H5Message.all(at: offset, of: file, budget: &budget)
         if messages.contains(where: { $0.kind == .layout }) {
             arrays.append(try array(messages, name: name, at: offset, of: file))

@@ -68,7 +68,9 @@ extension LoRAAdapter {
             shape.blocks = blocks
         }
         if let dropout = values["dropout"] {
-            guard case .number(let share) = dropout, share > 0, share < 1 else { throw mismatch("dropout", "a number between 0 and 1") }
+            guard case .number(let share) = dropout, share > 0, Float(share) < 1 else {
+                throw mismatch("dropout", "a number between 0 and 1")
+            }
             shape.dropout = Float(share)
         }
         if let dora = values["dora"] {
@@ -103,10 +105,13 @@ extension LoRABlock {
             var blocks: [LoRABlock] = []
             for part in sides[1].split(separator: "+") {
                 let numbers = part.split(separator: ":").compactMap { Int($0) }
-                guard numbers.count == 2, 0...65_536 ~= numbers[0], 1...(1 << 40) ~= numbers[1] else { return nil }
+                guard numbers.count == 2, 0...65_536 ~= numbers[0], 1...(1 << 31) ~= numbers[1] else { return nil }
                 blocks.append(LoRABlock(rows: numbers[1], rank: numbers[0]))
             }
-            guard blocks.count <= 64, result.updateValue(blocks, forKey: String(sides[0])) == nil else { return nil }
+            // The adapter's size must not overflow.
+            guard blocks.count <= 64, blocks.reduce(0, { $0 + $1.rank }) <= 65_536,
+                result.updateValue(blocks, forKey: String(sides[0])) == nil
+            else { return nil }
         }
         return result.isEmpty ? nil : result
     }

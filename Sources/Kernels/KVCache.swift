@@ -21,7 +21,7 @@ package final class KVCache {
     private let table: slm_kernels
 
     fileprivate init(layers: Int, heads: Int, headWidth: Int, capacity: Int, _ precision: WeightPrecision, on processor: Processor) {
-        require(precision != .int4, "KV cache: expected f32, bf16 or int8, found int4")
+        require(!precision.isAffine, "KV cache: expected f32, bf16 or int8, found \(precision.rawValue)")
         self.layers = layers
         self.heads = heads
         self.headWidth = headWidth
@@ -108,6 +108,17 @@ package struct KVCacheSize: Sendable {
 }
 
 extension Processor {
+    /// Bytes of addresses that KV caches may take.
+    package var kvCacheAddresses: Int { arena.reserved / 2 }
+
+    /// The positions of a KV cache, at most `most`, for which there are addresses.
+    package func kvCacheCapacity(layers: Int, heads: Int, headWidth: Int, upTo most: Int, _ precision: WeightPrecision) -> Int {
+        // A cache grows by whole blocks of positions, which all have the same size.
+        let block = 1_024, blocks = kvCacheAddresses / max(1, layers * heads)
+            / (table.kv_cache_key_bytes(precision.code, headWidth, block) + table.kv_cache_value_bytes(precision.code, headWidth, block))
+        return min(most, max(1, blocks * block))
+    }
+
     package func makeKVCache(layers: Int, heads: Int, headWidth: Int, capacity: Int, _ precision: WeightPrecision) -> KVCache {
         KVCache(layers: layers, heads: heads, headWidth: headWidth, capacity: capacity, precision, on: self)
     }

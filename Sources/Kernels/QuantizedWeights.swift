@@ -131,7 +131,7 @@ package struct QuantizedWeights {
 extension Processor {
     /// Quantizes weights [O, I], or rounds them to bf16.
     ///
-    /// - Parameter calibration: What is known of the inputs of the matrix, for int6 and int4.
+    /// - Parameter calibration: What is known of the inputs of the matrix, for int8, int6 and int4.
     package func quantize(
         _ values: Buffer, outputs O: Int, inputs I: Int, to precision: WeightPrecision, calibration: InputStatistics? = nil
     ) -> QuantizedWeights {
@@ -140,37 +140,21 @@ extension Processor {
             copy(values, into: rounded)
             return QuantizedWeights(.bfloat16, outputs: O, inputs: I, codes: rounded, scales: buffer(of: 0, .float32))
         }
-        if precision.isAffine { return quantizeAffine(values, outputs: O, inputs: I, to: precision, calibration: calibration) }
-        let packed = pack(values, outputs: O, inputs: I, as: precision)
-        let width = QuantizedWeights.codeBytes(precision, inputs: I)
-        let groups = QuantizedWeights.groups(inputs: I)
-        let codes = buffer(of: O * width, .byte)
-        let scales = buffer(of: O * groups, .float32)
-        split(O) { rows in
-            table.weights_unpack_codes(
-                packed.panels.pointer, I, rows.lowerBound, rows.upperBound, codes.bytes + rows.lowerBound * width,
-                scales.floats + rows.lowerBound * groups)
-        }
-        return QuantizedWeights(precision, outputs: O, inputs: I, codes: codes, scales: scales, inputScales: packed.inputScales)
-    }
-
-    private func quantizeAffine(
-        _ values: Buffer, outputs O: Int, inputs I: Int, to precision: WeightPrecision, calibration: InputStatistics?
-    ) -> QuantizedWeights {
         require(values.count == O * I && I > 0, "weights: \(values.count) elements for [\(O), \(I)]")
         let width = QuantizedWeights.codeBytes(precision, inputs: I), panel = table.weights_panel
-        let codes = buffer(of: O * width, .byte), inputScales = inputScales(of: values, outputs: O, inputs: I, for: precision)
+        let groups = precision == .int8 ? QuantizedWeights.groups(inputs: I) : 0
+        let codes = buffer(of: O * width, .byte), scales = buffer(of: O * groups, .float32)
+        let inputScales = inputScales(of: values, outputs: O, inputs: I, for: precision)
         let scratch = scratch(table.weights_pack_scratch(I)), factor = calibration?.factor(on: self, dividedBy: inputScales)
         measured("quantize", bytes: O * I * 4) {
             parallelFor(table.panels(of: O)) { item, thread in
                 let rows = item * panel..<min((item + 1) * panel, O)
                 table.weights_quantize(
-                    precision.code, values.floats + rows.lowerBound * I, rows.count, I, inputScales?.floats, nil,
-                    factor?.floats, codes.bytes + rows.lowerBound * width, scratch[thread])
+                    precision.code, values.floats + rows.lowerBound * I, rows.count, I, inputScales?.floats, factor?.floats,
+                    codes.bytes + rows.lowerBound * width, scales.floats + rows.lowerBound * groups, scratch[thread])
             }
         }
-        return QuantizedWeights(
-            precision, outputs: O, inputs: I, codes: codes, scales: buffer(of: 0, .float32), inputScales: inputScales)
+        return QuantizedWeights(precision, outputs: O, inputs: I, codes: codes, scales: scales, inputScales: inputScales)
     }
 
     /// Writes the dequantized weights, or some rows and columns of them, in f32 or rounded to bf16.

@@ -151,7 +151,7 @@ package struct Finetuning {
         let trainer = Trainer(model, parameters, on: processor, precision: precision, seed: seed)
         trainer.rowLength = try stored.finetuningRowLength
         trainer.model.recomputesBlocks = plan.machine?.isRecomputing ?? false
-        let replayShare = try stored.number("finetune/replay_share")
+        let replayShare = try stored.number("finetune/replay_share", in: 0...1)
         let training: any TrainingBatches = try preferences?.batches(resuming: plan, in: folder, over: ranks)
             ?? chats.training(plan, replayShare: replayShare)
         try self.init(

@@ -140,40 +140,40 @@ extension TrainingPlan {
     /// The plan of a checkpoint's run. Fields that checkpoints of older versions lack get their defaults.
     package init(from checkpoint: Checkpoint) throws(CheckpointError) {
         let has = { (name: String) in checkpoint.training["plan/" + name] != nil }
-        rows = try checkpoint.integer("plan/rows")
-        rate = Float(try checkpoint.number("plan/rate"))
-        warmup = try checkpoint.integer("plan/warmup")
+        rows = try checkpoint.integer("plan/rows", in: 1...65_536)
+        rate = Float(try checkpoint.number("plan/rate", in: 0...Double(Float.greatestFiniteMagnitude)))
+        warmup = try checkpoint.integer("plan/warmup", in: 0...1_000_000_000)
         if has("schedule") { schedule = try Self.schedule(of: checkpoint) }
-        minimumRateFraction = Float(try checkpoint.number("plan/floor"))
-        decay = Float(try checkpoint.number("plan/decay"))
-        if has("beta2") { beta2 = Float(try checkpoint.number("plan/beta2")) }
-        clipping = Float(try checkpoint.number("plan/clipping"))
+        minimumRateFraction = Float(try checkpoint.number("plan/floor", in: 0...1))
+        decay = Float(try checkpoint.number("plan/decay", in: 0...10))
+        if has("beta2") { beta2 = Float(try checkpoint.number("plan/beta2", in: 0...0.99999)) }
+        clipping = Float(try checkpoint.number("plan/clipping", in: 0 ... .infinity))
         seed = try checkpoint.integer("plan/seed")
         packsConversations = try checkpoint.integer("plan/packs") != 0
         restartsPositions = has("restarts_positions") ? try checkpoint.integer("plan/restarts_positions") != 0 : false
         if has("evaluates_first") { evaluatesBeforeTraining = try checkpoint.integer("plan/evaluates_first") != 0 }
         lossScope = LossScope(rawValue: try checkpoint.text("plan/learned")) ?? .all
-        evaluationTokens = try checkpoint.integer("plan/evaluation_tokens")
-        minDelta = Float(try checkpoint.number("plan/smallest_gain"))
-        if has("start_contexts") { nGramContexts = try checkpoint.integer("plan/start_contexts") }
+        evaluationTokens = try checkpoint.integer("plan/evaluation_tokens", in: 0...1_000_000_000_000)
+        minDelta = Float(try checkpoint.number("plan/smallest_gain", in: 0...100))
+        if has("start_contexts") { nGramContexts = try checkpoint.integer("plan/start_contexts", in: 0...(1 << 40)) }
         if has("epochs") {
-            length = .epochs(try checkpoint.number("plan/epochs"))
+            length = .epochs(try checkpoint.number("plan/epochs", in: 0...1_000_000))
         } else if has("tokens") {
-            length = .tokens(try checkpoint.integer("plan/tokens"))
+            length = .tokens(try checkpoint.integer("plan/tokens", in: 1...1_000_000_000_000))
         } else if has("seconds") {
-            length = .seconds(try checkpoint.number("plan/seconds"))
+            length = .seconds(try checkpoint.number("plan/seconds", in: 0...1e12))
         } else {
-            length = .steps(try checkpoint.integer("plan/steps"))
+            length = .steps(try checkpoint.integer("plan/steps", in: 1...1_000_000_000))
         }
-        if has("evaluate_every") { evaluateEvery = try checkpoint.integer("plan/evaluate_every") }
-        if has("save_every") { saveEvery = try checkpoint.integer("plan/save_every") }
-        if has("patience") { patience = try checkpoint.integer("plan/patience") }
+        if has("evaluate_every") { evaluateEvery = try checkpoint.integer("plan/evaluate_every", in: 1...1_000_000_000) }
+        if has("save_every") { saveEvery = try checkpoint.integer("plan/save_every", in: 1...1_000_000_000) }
+        if has("patience") { patience = try checkpoint.integer("plan/patience", in: 0...1_000_000) }
         if has("recipe") { recipe = Recipe(rawValue: try checkpoint.text("plan/recipe")) }
         if has("preset") { preset = try checkpoint.text("plan/preset") }
-        if has("vocab_size") { requestedVocabulary = try checkpoint.integer("plan/vocab_size") }
-        if has("lora_plus_ratio") { loraPlusRatio = Float(try checkpoint.number("plan/lora_plus_ratio")) }
-        if has("neftune") { noiseAlpha = Float(try checkpoint.number("plan/neftune")) }
-        if has("gradient_groups") { gradientGroups = max(1, try checkpoint.integer("plan/gradient_groups")) }
+        if has("vocab_size") { requestedVocabulary = try checkpoint.integer("plan/vocab_size", in: 1...16_777_216) }
+        if has("lora_plus_ratio") { loraPlusRatio = Float(try checkpoint.number("plan/lora_plus_ratio", in: 1e-6...1e6)) }
+        if has("neftune") { noiseAlpha = Float(try checkpoint.number("plan/neftune", in: 0...1e6)) }
+        if has("gradient_groups") { gradientGroups = try checkpoint.integer("plan/gradient_groups", in: 1...65_536) }
         machine = try TrainingMachine(from: checkpoint)
     }
 

@@ -156,7 +156,7 @@ extension TrainingRun {
         try checkpoint.copyWeights(into: trainer.parameters)
         try checkpoint.copyOptimizer("first", into: trainer.optimizer.first, like: trainer.parameters.list)
         try checkpoint.copyOptimizer("second", into: trainer.optimizer.second, like: trainer.parameters.list)
-        trainer.optimizer.steps = try checkpoint.integer("updates")
+        trainer.optimizer.steps = try checkpoint.integer("updates", in: 0...(1 << 60))
         state = try TrainingState(from: checkpoint)
         metrics = checkpoint.metrics
         nGramProgress = NGramPreparation.isStored(in: checkpoint) ? checkpoint : nil

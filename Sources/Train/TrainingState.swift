@@ -51,26 +51,29 @@ extension TrainingState {
         return values
     }
 
+    private static let counts = 0...(1 << 60)
+
     init(from checkpoint: Checkpoint) throws(CheckpointError) {
-        step = try checkpoint.integer("step")
-        seconds = try checkpoint.number("seconds")
-        tokens = try checkpoint.integer("tokens")
-        skipped = try checkpoint.integer("skipped")
+        step = try checkpoint.integer("step", in: Self.counts)
+        seconds = try checkpoint.number("seconds", in: 0...1e12)
+        tokens = try checkpoint.integer("tokens", in: Self.counts)
+        skipped = try checkpoint.integer("skipped", in: Self.counts)
         // A run that diverged has another chance.
-        let inARow = try checkpoint.integer("skipped_in_a_row")
+        let inARow = try checkpoint.integer("skipped_in_a_row", in: Self.counts)
         skippedInARow = inARow < Self.skippedLimit ? inARow : 0
         best = Float(try checkpoint.number("best"))
-        evaluationsSinceBest = try checkpoint.integer("since_best")
-        evaluations = try checkpoint.integer("evaluations")
-        evaluationBatches = try checkpoint.integer("evaluation_batches")
+        evaluationsSinceBest = try checkpoint.integer("since_best", in: Self.counts)
+        evaluations = try checkpoint.integer("evaluations", in: Self.counts)
+        evaluationBatches = try checkpoint.integer("evaluation_batches", in: Self.counts)
         // Missing in checkpoints of older versions.
-        if checkpoint.training["validation_set"] != nil { validationSet = try checkpoint.text("validation_set") }
-        if checkpoint.training["evaluation_tokens"] != nil { evaluationTokens = try checkpoint.integer("evaluation_tokens") }
-        if checkpoint.training["evaluation_seconds"] != nil { evaluationSeconds = try checkpoint.number("evaluation_seconds") }
-        lossTokens = checkpoint.training["loss_tokens"] == nil ? nil : try checkpoint.integer("loss_tokens")
-        nGramPairs = checkpoint.training["ngram_pairs"] == nil ? nil : try checkpoint.integer("ngram_pairs")
+        let has = { (name: String) in checkpoint.training[name] != nil }
+        if has("validation_set") { validationSet = try checkpoint.text("validation_set") }
+        if has("evaluation_tokens") { evaluationTokens = try checkpoint.integer("evaluation_tokens", in: Self.counts) }
+        if has("evaluation_seconds") { evaluationSeconds = try checkpoint.number("evaluation_seconds", in: 0...1e12) }
+        lossTokens = has("loss_tokens") ? try checkpoint.integer("loss_tokens", in: Self.counts) : nil
+        nGramPairs = has("ngram_pairs") ? try checkpoint.integer("ngram_pairs", in: Self.counts) : nil
         // Older versions saved after an evaluation, with few exceptions.
-        let isOlder = checkpoint.training["evaluated_step"] == nil && evaluations > 0
-        evaluatedStep = isOlder ? step : evaluations == 0 ? nil : try checkpoint.integer("evaluated_step")
+        let isOlder = !has("evaluated_step") && evaluations > 0
+        evaluatedStep = isOlder ? step : evaluations == 0 ? nil : try checkpoint.integer("evaluated_step", in: Self.counts)
     }
 }

@@ -55,6 +55,17 @@ import TestSupport
         fault(Self.littleEndian(number), at: offset, in: original)
     }
 
+    @Test func `names of arrays are no longer in all than the file`() throws {
+        // Their group's name, which the file has once, is a part of each.
+        let group = String(repeating: "g", count: 30_000)
+        var sample = try SampleCheckpoint(layers: 0).checkpoint
+        for i in 0..<1_000 { sample.training["\(group)/\(i)"] = .integers([]) }
+        let path = folder("long.h5")
+        try sample.write(to: path)
+        let error = #expect(throws: CheckpointError.self) { try Checkpoint(reading: path) }
+        #expect("\(try #require(error))".contains("expected names shorter than the file"))
+    }
+
     @Test func `the superblock`() {
         let start = CheckpointHeader.size                              // of the HDF5 file
         #expect(fault([0x88], at: start).hasPrefix("\(start): expected HDF5's signature with 137, found 136"))

@@ -31,6 +31,19 @@ import Tokenize
                 == "folder/a.h5: weights/layer0.norm1.bias: expected no such array in this model, found an array.")
     }
 
+    @Test func `sizes whose product no number holds are errors`() throws {
+        let largest = GPTConfiguration(layers: 1_024, heads: 65_536, width: 1 << 20, headWidth: 8_192, context: 1, vocabulary: 1)
+        let path = folder("large.h5"), processor = try Processor(threads: 1)
+        try Checkpoint(largest, weights: [:]).write(to: path)
+        #expect(throws: CheckpointError.self) { try Checkpoint(reading: path).model(on: processor) }
+        var larger = largest.values
+        larger["head_width"] = 65_536
+        #expect(throws: CheckpointError.self) { try GPTConfiguration(larger, path: "a.h5") }
+        var certain = largest.values
+        certain["dropout"] = .number(0.99999999999)                  // 1 as a Float
+        #expect(throws: CheckpointError.self) { try GPTConfiguration(certain, path: "a.h5") }
+    }
+
     @Test func `fields that older files lack have their defaults`() throws {
         let configuration = try SampleCheckpoint().checkpoint.configuration
         var old = configuration.values

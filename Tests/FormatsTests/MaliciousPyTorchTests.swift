@@ -100,6 +100,23 @@ import Formats
         }
     }
 
+    @Test func `empty tensors with impossible offsets and strides are rejected as others of a wrong shape`() {
+        let huge = [0, 2, 1 << 31, 1 << 31]
+        for (sizes, strides, offset) in [([0], [1], 1 << 62), (huge, [1, 1 << 62, 1 << 31, 1], 0)] as [([Int], [Int], Int)] {
+            let tokens = Bytes.tensor("0", count: 20, sizes: sizes, strides: [Int](repeating: 1, count: sizes.count))
+            let head = Bytes.tensor("1", count: 12, sizes: sizes, strides: strides, offset: offset)
+            let found = sentence(Bytes.file(Bytes.dictionary(Bytes.state(tokens: tokens) + [("lm_head.weight", head)])))
+            #expect(found.hasPrefix("FILE: ") && found.contains("wte.weight"), "\(found)")
+        }
+    }
+
+    @Test(.timeLimit(.minutes(1))) func `a name of many prefixes takes linear time`() {
+        let name = String(repeating: "module.", count: 2_000_000) + "wte.weight"
+        let tokens = Bytes.tensor("0", count: 20, sizes: [5, 4], strides: [4, 1])
+        let state = [(name, tokens)] + Bytes.state().dropFirst()
+        #expect(sentence(Bytes.file(Bytes.dictionary(state))) == "accepted")
+    }
+
     @Test func `inconsistent archives are rejected`() throws {
         let files = Bytes.files(Bytes.pickle(Bytes.dictionary(Bytes.state()))), whole = Bytes.zip(files)
         func changed(_ name: String, _ bytes: String) -> String {

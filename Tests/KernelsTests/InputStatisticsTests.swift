@@ -35,7 +35,7 @@ import Testing
     func `weights that make up for each other's errors lose less on other inputs like these`(instructionSet: String) throws {
         let p = try Processor(threads: 2, instructionSet: instructionSet), (O, I) = (70, 96)
         let values = TestRandom.numbers(O * I, seed: 5), weights = p.buffer(values), statistics = try calibrated(on: inputs(seed: 1), p)
-        for precision in [WeightPrecision.int6, .int4] {
+        for precision in [WeightPrecision.int8, .int6, .int4] {
             let plain = p.quantize(weights, outputs: O, inputs: I, to: precision)
             let fitted = p.quantize(weights, outputs: O, inputs: I, to: precision, calibration: statistics)
             let others = inputs(seed: 2), before = error(of: plain, values, others, on: p), after = error(of: fitted, values, others, on: p)

@@ -223,11 +223,13 @@ import Testing
         }
     }
 
-    @Test func `NaN and infinity stay in their row`() throws {
+    private static let onlyNaN = [Int: Float](uniqueKeysWithValues: (0..<64).map { ($0, .nan) })
+
+    @Test(arguments: [[7: Float.nan, 9: .infinity], [7: .nan], [9: -.infinity], onlyNaN])
+    func `NaN and infinity stay in their row`(inputs: [Int: Float]) throws {
         let p = try Processor(threads: 2), O = 40, I = 64
         var x = TestRandom.numbers(3 * I, seed: 1)
-        x[I + 7] = .nan
-        x[I + 9] = .infinity
+        for (i, value) in inputs { x[I + i] = value }
         for precision in WeightPrecision.allCases {
             let packed = p.pack(p.buffer(TestRandom.numbers(O * I, seed: 2)), outputs: O, inputs: I, as: precision),
                 y = p.buffer(of: 3 * O, .float32)
@@ -235,6 +237,22 @@ import Testing
             let actual = p.floats(y)
             #expect(actual[0..<O].allSatisfy(\.isFinite) && actual[(2 * O)...].allSatisfy(\.isFinite))
             #expect(actual[O..<2 * O].allSatisfy { !$0.isFinite }, "\(precision.rawValue)")
+        }
+    }
+
+    @Test func `a weight that is not finite makes the output NaN, in every precision`() throws {
+        let p = try Processor(threads: 2), O = 40, I = 64, x = p.buffer(TestRandom.numbers(I, seed: 1)), y = p.buffer(of: O, .float32)
+        for (bad, at) in [(Float.nan, 4), (.nan, 7), (.infinity, 9)] {
+            var w = TestRandom.numbers(O * I, seed: 2)
+            w[3 * I + at] = bad
+            for precision in WeightPrecision.allCases {
+                p.packedMatmul(x, rows: 1, by: p.pack(p.buffer(w), outputs: O, inputs: I, as: precision), into: y)
+                #expect(p.floats(y).indices.filter { !p.floats(y)[$0].isFinite } == [3], "\(precision.rawValue)")
+                guard precision.isInteger else { continue }
+                let stored = p.quantize(p.buffer(w), outputs: O, inputs: I, to: precision)
+                p.packedMatmul(x, rows: 1, by: p.pack(stored, as: precision), into: y)
+                #expect(p.floats(y).indices.filter { !p.floats(y)[$0].isFinite } == [3], "stored \(precision.rawValue)")
+            }
         }
     }
 }

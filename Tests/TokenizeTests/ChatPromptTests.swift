@@ -97,7 +97,7 @@ import Tokenize
         #expect(String(decoding: tokenizer.bytes(of: ids), as: UTF8.self) == expected)
         // The text of a variable is no special token.
         let end = try #require(tokenizer.vocabulary.specialTokenID("<|im_end|>"))
-        #expect(ids.count { $0 == end } == 3 && ids.last == tokenizer.vocabulary.byteTokens[Int(UInt8(ascii: ">"))])
+        #expect(ids.count { $0 == end } == 3 && ids.last != end)
     }
 
     @Test(arguments: [

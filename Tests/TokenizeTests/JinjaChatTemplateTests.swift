@@ -160,9 +160,9 @@ import Tokenize
                 + "{% if add_generation_prompt %}{{ '<|im_start|><|assistant|><think>' }}{% endif %}")
         let renderer = try ChatRenderer(.jinja(template), for: tokenizer)
         #expect(renderer.stopTokens == [first + 1])
-        func added(_ messages: [Conversation.Message], tools: ChatTools? = nil) throws -> [String] {
+        func added(_ messages: [Conversation.Message]) throws -> [String] {
             var encoder = try Encoder(tokenizer), chat = ChatTokens()
-            try renderer.append(promptOf: messages, tools: tools, with: &encoder, to: &chat)
+            try renderer.append(promptOf: messages, with: &encoder, to: &chat)
             return chat.ids.filter { $0 >= first }.map { texts[Int($0 - first)] }
         }
         let turn = ["<|im_start|>", "<|user|>", "<|im_end|>"], prompt = ["<|im_start|>", "<think>"]

@@ -336,6 +336,11 @@ import Train
         for numbers in [[3, 3], [4, 3]] {
             try expectMismatch(1, ["ngrams/bigrams/numbers": .integers(numbers), "ngrams/bigrams/counts": .integers([1, 1])])
         }
+        // Ids of 6 bits that the vocabulary of 40 tokens does not have, and counts whose sum would overflow.
+        try expectMismatch(1, ["ngrams/bigrams/numbers": .integers([63]), "ngrams/bigrams/counts": .integers([1])])
+        try expectMismatch(1, ["ngrams/bigrams/numbers": .integers([40 << 6]), "ngrams/bigrams/counts": .integers([1])])
+        try expectMismatch(1, ["ngrams/trigrams/numbers": .integers([40 << 12]), "ngrams/trigrams/counts": .integers([1])])
+        try expectMismatch(1, ["ngrams/bigrams/numbers": .integers([1]), "ngrams/bigrams/counts": .integers([Int(UInt32.max)])])
         // The loss of the fit is that of the text, in nats per token: no gradient is large.
         let moments = try Self.stored(configuration, of: tokens, calls: 6).checkpoint.floats("ngrams/table/first")
         #expect((1e-6..<1).contains(moments.map { abs($0) }.max() ?? 0))

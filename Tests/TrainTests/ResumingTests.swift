@@ -95,6 +95,34 @@ import Train
         #expect(throws: CheckpointError.self) { try TrainingPlan(from: damaged) }
     }
 
+    @Test(arguments: [
+        ("plan/save_every", 0), ("plan/evaluate_every", 0), ("plan/rows", 0), ("plan/rows", -1), ("plan/steps", -1),
+        ("plan/rate", .number(.nan)), ("plan/floor", .number(.infinity)), ("plan/clipping", .number(-1)),
+        ("step", -1), ("tokens", .integer(.max)), ("since_best", -1), ("seconds", .number(.nan)), ("updates", -1),
+    ] as [(String, CheckpointValue)])
+    func `a number out of range is reported, not computed with`(name: String, value: CheckpointValue) throws {
+        var plan = plan
+        plan.saveEvery = 2
+        let run = try run(plan, in: "run")
+        try train(run, until: 3)
+        var damaged = try Checkpoint(reading: folder("run/last.h5"))
+        #expect(damaged.training[name] != nil)
+        damaged.training[name] = value
+        #expect(throws: CheckpointError.self) {
+            _ = try TrainingPlan(from: damaged)
+            try run.restore(damaged, [])
+        }
+    }
+
+    @Test(arguments: [("plan/epochs", .number(.infinity)), ("plan/epochs", .number(.nan)), ("plan/tokens", .integer(.max))]
+        as [(String, CheckpointValue)])
+    func `a length that no run has is reported`(name: String, value: CheckpointValue) throws {
+        try train(run(plan, in: "run"), until: 1)
+        var damaged = try Checkpoint(reading: folder("run/last.h5"))
+        damaged.training[name] = value
+        #expect(throws: CheckpointError.self) { try TrainingPlan(from: damaged) }
+    }
+
     @Test func `settings that cannot change are refused by name`() throws {
         let stored = plan
         func refused(_ change: (inout TrainingPlan) -> Void) -> TrainingError? {

@@ -1,3 +1,4 @@
+import Checkpoint
 import Files
 import Tokenize
 
@@ -30,15 +31,23 @@ struct NanoGPTCharacterVocabulary {
             }
             vocabulary.tokens.append(character.utf8)
         }
-        guard Set(characters.values).count == characters.count else { throw mismatch("distinct characters", "one twice") }
+        // Swift compares strings by meaning: Ω (U+03A9) and the ohm sign (U+2126) are equal, but different characters.
+        guard Set(characters.values.map { Array($0.unicodeScalars) }).count == characters.count else {
+            throw mismatch("distinct characters", "one twice")
+        }
         self.vocabulary = vocabulary
     }
 
     /// Reads a meta.pkl.
     static func read(_ path: String) throws(PyTorchError) -> Vocabulary {
-        let bytes: [UInt8], pickle: Pickle
-        do { bytes = try InputFile.contents(of: path) } catch { throw PyTorchError(error) }
-        do { pickle = try Unpickler.read(bytes.span) } catch { throw PyTorchError(error, path: path, part: "the file") }
+        let file: MappedFile, pickle: Pickle
+        do { file = try MappedFile(path) } catch { throw PyTorchError(error) }
+        do throws(ParseError) {
+            guard file.count <= TorchFile.maximumPickleSize else {
+                throw ParseError(offset: 0, expected: "at most \(TorchFile.maximumPickleSize) bytes", found: "\(file.count)")
+            }
+            pickle = try file.read(as: UInt8.self) { bytes throws(ParseError) in try Unpickler.read(bytes) }
+        } catch { throw PyTorchError(error, path: path, part: "the file") }
         guard let characters = try NanoGPTCharacterVocabulary(pickle, path: path) else {
             throw .mismatch(path: path, name: "stoi", expected: "a dictionary from characters to ids", found: "nothing")
         }

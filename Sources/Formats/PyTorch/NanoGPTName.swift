@@ -11,7 +11,7 @@ enum NanoGPTName: Equatable {
     init(_ name: String) {
         var parts = name.split(separator: ".", omittingEmptySubsequences: false).map(String.init)
         // Prefixes of torch.compile and DistributedDataParallel.
-        while let first = parts.first, ["_orig_mod", "module"].contains(first) { parts.removeFirst() }
+        parts.removeSubrange(..<(parts.firstIndex { !["_orig_mod", "module"].contains($0) } ?? parts.endIndex))
         if parts.first == "transformer" { parts.removeFirst() }
         guard let first = parts.first else {
             self = .unknown

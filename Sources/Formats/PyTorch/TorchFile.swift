@@ -18,7 +18,7 @@ struct TorchFile {
     private var checked: Set<String> = []
 
     /// Far more than any model needs. A value takes at most a hundred bytes of memory per byte of pickle.
-    private static let maximumPickleSize = 16 << 20
+    static let maximumPickleSize = 16 << 20
 
     init(_ path: String) throws(PyTorchError) {
         do { file = try MappedFile(path, writable: true) } catch { throw PyTorchError(error) }
@@ -107,13 +107,15 @@ extension TorchFile {
             let found = "a \(tensor.storage.type.rawValue)"
             throw .mismatch(path: path, name: name, expected: "numbers of f32, f16, bf16 or f64", found: found)
         }
+        // An empty tensor may have any offset and strides.
+        if tensor.count == 0 { return processor.buffer(of: 0, .float32) }
         // With a stride of 0, a small storage could become a huge tensor.
         guard tensor.count <= tensor.storage.count else {
             let found = "\(tensor.sizes) of \(tensor.storage.count) numbers"
             throw .mismatch(path: path, name: name, expected: "a tensor without repeated numbers", found: found)
         }
         let range = try contents(of: tensor.storage), start = range.lowerBound + 4 * tensor.offset
-        if tensor.storage.type == .float32, tensor.isContiguous, tensor.count > 0, start % 4 == 0 {
+        if tensor.storage.type == .float32, tensor.isContiguous, start % 4 == 0 {
             return Buffer(in: file, at: start, count: tensor.count, .float32)
         }
         let result = processor.buffer(of: tensor.count, .float32)

@@ -56,7 +56,7 @@ struct TorchTensor {
         self.count = count
     }
 
-    /// Whether the elements lie in row-major order without gaps.
+    /// Whether the elements lie in row-major order without gaps. The tensor is not empty.
     var isContiguous: Bool {
         var expected = 1
         for (size, stride) in zip(sizes, strides).reversed() where size != 1 {

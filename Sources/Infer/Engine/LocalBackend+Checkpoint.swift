@@ -26,7 +26,7 @@ extension LocalBackend {
     ///   - cache: The precision of cached keys and values.
     ///   - context: The most tokens of a prompt and its answer, if it is fewer than the model's context.
     ///   - chatTemplate: Replaces the chat template of the model, and of adapters of PEFT, which have none of their own.
-    ///   - tuned: What to use for weights that are not quantized, if the option is `auto`.
+    ///   - tuned: Finds what to use for weights that are not quantized, if the option is `auto`.
     ///   - makeProcessor: Runs on the thread that will run the model.
     package convenience init(
         checkpoint path: String,
@@ -37,13 +37,13 @@ extension LocalBackend {
         context: Int? = nil,
         chatTemplate: ChatTemplateChoice? = nil,
         limits: Limits = .init(),
-        tuned: TunedInference? = nil,
+        tuned: @escaping @Sendable () throws -> TunedInference? = { nil },
         on makeProcessor: @escaping @Sendable () throws -> Processor
     ) throws {
         try self.init(limits: limits) {
             Processor.returnLargeBlocks()
             let file = try ModelFile(path, base: base, chatTemplate: chatTemplate), stored = file.storedPrecision
-            let tuned = option == .auto && stored == nil ? tuned : nil
+            let tuned = option == .auto && stored == nil ? try tuned() : nil
             let processor = try tuned?.makeProcessor() ?? makeProcessor()
             let precision = tuned?.precision ?? option.precision(on: processor, stored: stored)
             let loaded = Result {
@@ -53,6 +53,7 @@ extension LocalBackend {
                 let runner = try ModelRunner(
                     of: file.checkpoint, over: file.base, adapters: updates, on: processor, precision: precision, cache: cache,
                     context: info.context)
+                info.limitContext(to: runner.context)
                 return (info, runner)
             }
             try file.verify()
@@ -75,5 +76,13 @@ extension ModelInfo {
         templateError = checkpoint.chatTemplateError
         isTemplateAssumed = checkpoint.isChatTemplateAssumed
         importNotes = checkpoint.importNotes
+    }
+
+    /// Lowers the context to what the KV cache can hold.
+    fileprivate mutating func limitContext(to capacity: Int) {
+        guard capacity < context else { return }
+        importNotes.append("a KV cache can hold \(capacity) of the model's context of \(context) tokens here")
+        context = capacity
+        for i in adapters.indices { adapters[i].context = min(capacity, adapters[i].context) }
     }
 }

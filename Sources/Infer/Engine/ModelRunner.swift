@@ -41,7 +41,7 @@ package final class ModelRunner: Executor {
     package let cachePrecision: WeightPrecision
     package let processor: Processor
     /// The positions that a KV cache can hold.
-    private let context: Int
+    let context: Int
     private var weights: InferenceWeights
     private var adapters: AdapterWeights
     private var batch: [Segment] = []
@@ -51,7 +51,8 @@ package final class ModelRunner: Executor {
 
     /// - Parameters:
     ///   - adapters: LoRA adapters of the model, which segments refer to by index.
-    ///   - context: The positions that a KV cache can hold, if they are fewer than the model's context.
+    ///   - context: The positions that a KV cache can hold, if they are fewer than the model's context. There are still fewer if the
+    ///     addresses of the process do not suffice: some models declare contexts of millions of tokens.
     package init(
         of model: GPT,
         _ parameters: Parameters,
@@ -62,10 +63,12 @@ package final class ModelRunner: Executor {
         context: Int? = nil
     ) {
         self.model = model
-        self.context = min(context ?? model.configuration.context, model.configuration.context)
         self.processor = processor
         self.precision = precision
-        cachePrecision = cache.precision(weights: precision, hasQKVBias: model.configuration.hasQKVBias)
+        let c = model.configuration
+        cachePrecision = cache.precision(weights: precision, hasQKVBias: c.hasQKVBias)
+        self.context = processor.kvCacheCapacity(
+            layers: c.layers, heads: c.keyValueHeads, headWidth: c.headWidth, upTo: min(context ?? c.context, c.context), cachePrecision)
         weights = InferenceWeights(parameters, on: processor, precision: precision)
         self.adapters = AdapterWeights(adapters, on: processor, precision: precision)
         // Packs the weights, so that the first request does not wait for it.
@@ -101,7 +104,7 @@ package final class ModelRunner: Executor {
     }
 
     /// Bytes of addresses that KV caches may take.
-    package var cacheAddresses: Int { processor.arena.reserved / 2 }
+    package var cacheAddresses: Int { processor.kvCacheAddresses }
 
     /// The size of the packed weights in bytes.
     package var weightBytes: Int { weights.packedBytes + adapters.byteCount }

@@ -7,7 +7,7 @@ package import Tokenize
 package struct ModelInfo: Sendable {
     package let name: String
     /// The context length in tokens.
-    package let context: Int
+    package internal(set) var context: Int
     package let tokenizer: Tokenizer
     /// nil for a model without a chat template.
     package let renderer: ChatRenderer?

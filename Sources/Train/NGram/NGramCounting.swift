@@ -14,6 +14,7 @@ import Tokenize
 ///
 /// Ranks count different parts; `merge` adds up their counts, which are those of one process.
 package struct NGramCounting: Sendable {
+    private let vocabulary: Int
     /// The number of bits of a token id.
     let bits: Int
     package private(set) var bigrams = SortedCounts()
@@ -33,6 +34,7 @@ package struct NGramCounting: Sendable {
     private var blocksPerPart: Int { (Self.tokensPerPart + blockLength - 1) / blockLength }
 
     package init(of text: TokenFile, vocabulary: Int, maxTokens: Int = Self.maxTokens) {
+        self.vocabulary = vocabulary
         bits = max(1, Int.bitWidth - (vocabulary - 1).leadingZeroBitCount)
         require(3 * bits <= 63, "trigrams of a vocabulary of \(vocabulary) tokens do not fit into 63 bits")
         tokens = text.count
@@ -99,8 +101,20 @@ extension NGramCounting {
         guard 0...blocks ~= counted else {
             throw .mismatch(path: checkpoint.name, name: "ngrams/blocks", expected: "0 to \(blocks)", found: "\(counted)")
         }
-        bigrams = try SortedCounts("ngrams/bigrams", of: checkpoint, below: 1 << UInt64(2 * bits))
-        trigrams = try SortedCounts("ngrams/trigrams", of: checkpoint, below: 1 << UInt64(3 * bits))
+        let bigrams = try counts(of: 2, "ngrams/bigrams", in: checkpoint), trigrams = try counts(of: 3, "ngrams/trigrams", in: checkpoint)
+        self.bigrams = bigrams
+        self.trigrams = trigrams
         nextBlock = counted
+    }
+
+    private func counts(of n: Int, _ name: String, in checkpoint: Checkpoint) throws(CheckpointError) -> SortedCounts {
+        let counts = try SortedCounts(name, of: checkpoint), mask = UInt64(1) << UInt64(bits) - 1
+        let isKnown = counts.numbers.allSatisfy { number in
+            number >> UInt64(n * bits) == 0 && (0..<n).allSatisfy { number >> UInt64($0 * bits) & mask < vocabulary }
+        }
+        if !isKnown {
+            throw .mismatch(path: checkpoint.name, name: name + "/numbers", expected: "n-grams of \(vocabulary) tokens", found: "others")
+        }
+        return counts
     }
 }

@@ -110,15 +110,15 @@ extension SortedCounts {
         ["\(name)/numbers": .integers(numbers.map { Int($0) }), "\(name)/counts": .integers(counts.map { Int($0) })]
     }
 
-    /// - Parameter limit: Greater than all numbers.
-    init(_ name: String, of checkpoint: Checkpoint, below limit: UInt64) throws(CheckpointError) {
+    init(_ name: String, of checkpoint: Checkpoint) throws(CheckpointError) {
         let numbers = try checkpoint.integers(name + "/numbers")
         let counts = try checkpoint.integers(name + "/counts")
         let isAscending = zip(numbers, numbers.dropFirst()).allSatisfy { $0 < $1 }
-        guard isAscending, numbers.first ?? 0 >= 0, UInt64(numbers.last ?? 0) < limit else {
-            throw .mismatch(path: checkpoint.name, name: name + "/numbers", expected: "ascending numbers below \(limit)", found: "others")
+        guard isAscending, numbers.first ?? 0 >= 0 else {
+            throw .mismatch(path: checkpoint.name, name: name + "/numbers", expected: "ascending numbers from 0", found: "others")
         }
-        guard counts.count == numbers.count, counts.allSatisfy({ 1...Int(UInt32.max) ~= $0 }) else {
+        // The counts of the rest of the text, at most `NGramCounting.maxTokens`, are added to them.
+        guard counts.count == numbers.count, counts.allSatisfy({ 1...(1 << 31) ~= $0 }) else {
             throw .mismatch(path: checkpoint.name, name: name + "/counts", expected: "\(numbers.count) counts", found: "others")
         }
         self.numbers = numbers.map { UInt64($0) }

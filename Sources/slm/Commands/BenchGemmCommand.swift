@@ -125,7 +125,7 @@ private struct GemmShape: CustomStringConvertible {
         let c = processor.buffer(of: M * N, hasFloat32Result ? .float32 : type)
         processor.clear(c)
         var matmul = Matmul(of: left, right, into: Matrix(c, rows: M, columns: N))
-        matmul.precision = type
+        matmul.precision = processor.hasBFloat16 ? type : .float32
         matmul.accumulates = pass == .weightGradient
         let seconds = (0..<runs + 2).map { _ in measureSeconds { processor.run(matmul, as: "bench") } }.dropFirst(2)
         return Double(matmul.flops) * 1e-9 / median(Array(seconds))

@@ -51,7 +51,7 @@ extension Command {
             ],
             examples: ["slm bench generate best.h5 --dtype int8 --batch 16 --prompt 128 --generate 200 --json"]
         ) { options in
-            let tuned = try options.tunedInference(options.dtype, isQuiet: false)
+            let tuned = try options.tunedInference(options.dtype, isQuiet: false)()
             var runner: ModelRunner?
             let load = try measureSeconds { runner = try options.open(tuned) }
             guard let runner else { return }

@@ -171,7 +171,8 @@ extension BenchTrainOptions {
         }
         guard let profile = processor.profile else { return }
         processor.profile = nil
-        ProfileTable(profile, steps: steps, limits: MachineLimits(of: processor, in: type), total: seconds.reduce(0, +)).write(asJSON: json)
+        let limits = MachineLimits(of: processor, in: processor.hasBFloat16 ? type : .float32)
+        ProfileTable(profile, steps: steps, limits: limits, total: seconds.reduce(0, +)).write(asJSON: json)
     }
 }
 

@@ -34,7 +34,7 @@ extension Command {
                     .option("out", \.to, value: "PATH", "Write a directory for Hugging Face transformers, X.gguf for llama.cpp, or X.h5.")
                         .alias("to").short("o"),
                     .option("dtype", \.dtype, "Store the weights in this data type; q8_0 and q4_0 in GGUF, int8, int6 and int4 in .h5."),
-                    .option("calibrate", \.calibrate, value: "FILE", "Fit int6 and int4 to the activations on this text or these chats.",
+                    .option("calibrate", \.calibrate, value: "FILE", "Fit quantized weights to the activations on this text or chats.",
                             default: "text that the model generates"),
                     .option("check", \.check, value: "FILE", "Print the loss on this text or these chats, and that of the model in f32."),
                     .option("base", \.base, value: "CHECKPOINT", "Take the base model of a LoRA adapter from this file.",
@@ -77,6 +77,10 @@ extension ExportOptions {
         if checkpoint.adapter != nil { checkpoint = try checkpoint.merged(over: file.base, on: try Processor()) }
         // To int8, int6 and int4, one matrix at a time is converted.
         let isQuantizing = to.hasSuffix(".h5") && dtype.rawValue.hasPrefix("int")
+        if calibrate != nil, !isQuantizing {
+            throw UsageError(
+                "slm export: --calibrate: expected --out FILE.h5 with --dtype int8, int6 or int4, found \(to) with \(dtype.rawValue).")
+        }
         if checkpoint.quantized.count > 0, !isQuantizing { checkpoint = try checkpoint.dequantized(on: Processor()) }
         try write(checkpoint, to: to)
         printLine("\(to): \(ModelSummary(checkpoint)), \(dtype.rawValue)")

@@ -12,12 +12,8 @@ extension ExportOptions {
     private static let mostCalibrationTokens = 65_536
     private static let windowLength = 512
 
-    /// The checkpoint in int8, int6 or int4. The last two are calibrated on --calibrate, or on text that the model generates.
+    /// The checkpoint in int8, int6 or int4, calibrated on --calibrate, or on text that the model generates.
     func quantized(_ checkpoint: Checkpoint, to precision: WeightPrecision, on processor: Processor) throws -> Checkpoint {
-        guard precision.isAffine else {
-            if calibrate != nil { throw UsageError("slm export: --calibrate: expected --dtype int6 or int4, found \(dtype.rawValue).") }
-            return try checkpoint.quantized(to: precision, on: processor)
-        }
         let progress = ProgressBar("calibrating", isVisible: !quiet)
         progress.show(fraction: 0, calibrate ?? "on text that the model generates")
         let calibration = try Calibration(
@@ -27,7 +23,8 @@ extension ExportOptions {
         let result = try checkpoint.quantized(to: precision, on: processor) { name in
             progress.show(fraction: done / total, name)
             done += 1
-            return calibration.statistics(of: name)
+            // Blocks in int8 lose nothing that calibration could save: see decisions/int8.md.
+            return precision == .int8 && !Checkpoint.isEmbeddingOrHead(name) ? nil : calibration.statistics(of: name)
         }
         progress.clear()
         return result

@@ -163,7 +163,7 @@ struct GateCommand {
     private func ask(_ questions: [GateQuestion], _ report: inout GateReport) throws -> [GateReport.Answer] {
         let backends = try [candidate, active].map { path in
             try LocalBackend(
-                checkpoint: path, base: options.base, options.dtype, tuned: try options.tunedInference(options.dtype, isQuiet: true),
+                checkpoint: path, base: options.base, options.dtype, tuned: options.tunedInference(options.dtype, isQuiet: true),
                 on: options.makeProcessor)
         }
         let config = try GenerationConfig(maximumTokens: options.answerTokens, temperature: 0)

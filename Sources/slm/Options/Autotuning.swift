@@ -80,17 +80,18 @@ extension MachineOptions {
         }
     }
 
-    /// The measured choice for a model whose weights are not quantized, if `--dtype` is not given.
-    func tunedInference(_ dtype: PrecisionOption, isQuiet: Bool) throws -> TunedInference? {
-        guard dtype == .auto else { return nil }
-        let choice = try Autotuning.result(for: .inference, threads: threadCount, isQuiet: isQuiet)?.best { choice in
-            cpu == nil || choice.instructionSet == cpu
-        }
-        guard let choice else { return nil }
-        let threads = threads
-        let blas = blas
-        return TunedInference(precision: choice.precision == .bfloat16 ? .bfloat16 : .float32) {
-            try Processor(threads: threads, instructionSet: choice.instructionSet, blas: blas)
+    /// Finds the measured choice for a model whose weights are not quantized, if `--dtype` is not given.
+    func tunedInference(_ dtype: PrecisionOption, isQuiet: Bool) -> @Sendable () throws -> TunedInference? {
+        let threads = threads, threadCount = threadCount, cpu = cpu, blas = blas
+        return {
+            guard dtype == .auto else { return nil }
+            let choice = try Autotuning.result(for: .inference, threads: threadCount, isQuiet: isQuiet)?.best { choice in
+                cpu == nil || choice.instructionSet == cpu
+            }
+            guard let choice else { return nil }
+            return TunedInference(precision: choice.precision == .bfloat16 ? .bfloat16 : .float32) {
+                try Processor(threads: threads, instructionSet: choice.instructionSet, blas: blas)
+            }
         }
     }
 }

@@ -91,10 +91,9 @@ struct ModelOptions {
         on machine: some MachineOptions,
         isQuiet: Bool
     ) throws -> LocalBackend {
-        let tuned = try machine.tunedInference(dtype, isQuiet: isQuiet)
-        return try LocalBackend(
+        try LocalBackend(
             checkpoint: path, base: base, adapters: adapters, dtype, cache: kvPrecision, context: context, chatTemplate: chatTemplate,
-            limits: limits, tuned: tuned, on: machine.makeProcessor)
+            limits: limits, tuned: machine.tunedInference(dtype, isQuiet: isQuiet), on: machine.makeProcessor)
     }
 
     func open(url: String, environment: [String: String]) throws -> OpenAIBackend {

@@ -85,23 +85,18 @@ static void check_accuracy(int precision, const float *w, const float *stands_fo
         }
 }
 
-// Rows as files store them: int8 codes and scales out of panels, rows of int4 and int6 from the weights.
+// Rows as files store them.
 typedef struct { uint8_t *codes; float *scales; size_t row_bytes; } file_rows;
-static file_rows file_rows_of(int precision, const char *panels, const float *w, const float *input_scales, size_t O, size_t I) {
-    const size_t groups = (I + 63) / 64;
-    const size_t row_bytes = is_affine(precision) ? kernels->weights_row_bytes(precision, I) : I;
-    file_rows rows = {.row_bytes = row_bytes, .scales = make_bytes(4 * O * groups, 4)};
+static file_rows file_rows_of(int precision, const float *w, const float *input_scales, size_t O, size_t I) {
+    const size_t groups = is_affine(precision) ? 0 : (I + 63) / 64;
+    file_rows rows = {.row_bytes = is_affine(precision) ? kernels->weights_row_bytes(precision, I) : I};
+    rows.scales = make_bytes(4 * O * groups, 4);
     rows.codes = make_bytes(O * rows.row_bytes, 1);
-    if (!is_affine(precision)) {
-        kernels->weights_unpack_codes(panels, I, 0, O / 2, rows.codes, rows.scales);
-        kernels->weights_unpack_codes(panels, I, O / 2, O, rows.codes + O / 2 * I, rows.scales + O / 2 * groups);
-        return rows;
-    }
     void *scratch = make_bytes(kernels->weights_pack_scratch(I), 4);
     const size_t panel = kernels->weights_panel;
     for (size_t o = 0; o < O; o += panel)
-        kernels->weights_quantize(precision, w + o * I, smaller(panel, O - o), I, input_scales, NULL, NULL, rows.codes + o * rows.row_bytes,
-                                  scratch);
+        kernels->weights_quantize(precision, w + o * I, smaller(panel, O - o), I, input_scales, NULL, rows.codes + o * rows.row_bytes,
+                                  rows.scales + o * groups, scratch);
     return rows;
 }
 static char *packed_rows(int precision, file_rows rows, size_t O, size_t I) {
@@ -121,7 +116,7 @@ static char *packed_rows(int precision, file_rows rows, size_t O, size_t I) {
 
 static void check_rows_of_files(int precision, const char *panels, const float *w, const float *stands_for, const float *x, size_t N,
                                 size_t O, size_t I) {
-    const file_rows rows = file_rows_of(precision, panels, w, NULL, O, I);
+    const file_rows rows = file_rows_of(precision, w, NULL, O, I);
     float *dequantized = blank(SLM_F32, O * I), *y = blank(SLM_F32, N * O), *z = blank(SLM_F32, N * O);
     kernels->weights_dequantize(precision, rows.codes, rows.scales, NULL, O, I, 0, I, dequantized, SLM_F32);
     expect_same(dequantized, stands_for, O * I, "dequantized %s", names[precision]);
@@ -195,7 +190,7 @@ static void check_input_scales(int precision, size_t N, size_t O, size_t I) {
     for (size_t o = 0; o < O; o++) ids[o] = (int32_t)o;
     kernels->weights_lookup(precision, panels, I, scales, ids, NULL, looked_up, O);
     expect_same(looked_up, stands_for, O * I, "lookup in %s with scales of inputs", names[precision]);
-    const file_rows stored = file_rows_of(precision, panels, scaled_w, scales, O, I);
+    const file_rows stored = file_rows_of(precision, scaled_w, scales, O, I);
     kernels->weights_dequantize(precision, stored.codes, stored.scales, scales, O, I, 0, I, dequantized, SLM_F32);
     expect_same(dequantized, stands_for, O * I, "dequantized %s with scales of inputs", names[precision]);
     release_all();
@@ -258,15 +253,19 @@ static void check_compression(void) {
     release_all();
 }
 
-// NaN and infinity in one row of the input.
+// NaN and infinity in one row of the input, alone and together.
 static void check_special_values(int precision) {
     enum { O = 40, I = 64 };
-    float *x = numbers(3 * I, 1), *y = blank(SLM_F32, 3 * O);
-    x[I + 7] = NAN, x[I + 9] = INFINITY;
-    multiply(precision, packed(precision, numbers(O * I, 2), O, I), x, 3, O, I, NULL, SLM_IDENTITY, NULL, y);
-    for (size_t i = 0; i < 3 * O; i++)
-        expect(isfinite(y[i]) ? i / O != 1 : i / O == 1, "%s: row %zu of a matmul with NaN in row 1", names[precision], i / O);
-    release_all();
+    for (int kind = 0; kind < 4; kind++) {
+        float *x = numbers(3 * I, 1), *y = blank(SLM_F32, 3 * O);
+        if (kind == 0 || kind == 1) x[I + 7] = NAN;
+        if (kind == 0 || kind == 2) x[I + 9] = INFINITY;
+        for (size_t i = 0; kind == 3 && i < I; i++) x[I + i] = NAN;
+        multiply(precision, packed(precision, numbers(O * I, 2), O, I), x, 3, O, I, NULL, SLM_IDENTITY, NULL, y);
+        for (size_t i = 0; i < 3 * O; i++)
+            expect(isfinite(y[i]) ? i / O != 1 : i / O == 1, "%s: row %zu of a matmul with NaN in row 1", names[precision], i / O);
+        release_all();
+    }
 }
 
 // The largest possible sums of products of bytes: no intermediate result overflows.

@@ -96,14 +96,17 @@ static void heads(const slm_kernels *k, int type, size_t N, size_t D, size_t H) 
 }
 
 // Rows of int4 and int6: quantize, with and without errors that are spread, pack, and convert to numbers.
+static float *make_factor(size_t I) {
+    float *factor = make(SLM_F32, I * I);
+    for (size_t i = 0; i < I; i++) factor[i * I + i] = 1;
+    return factor;
+}
 static void affine_rows(const slm_kernels *k, int precision, const float *w, size_t O, size_t I, const float *input_scales, void *packed,
                         void *scratch) {
     const size_t count = O < k->weights_panel ? O : k->weights_panel, bytes = k->weights_row_bytes(precision, I);
     uint8_t *codes = malloc(count * bytes);
-    float *factor = make(SLM_F32, I * I);
-    for (size_t i = 0; i < I; i++) factor[i * I + i] = 1;
-    k->weights_quantize(precision, w, count, I, input_scales, make(SLM_F32, I), factor, codes, scratch);
-    k->weights_quantize(precision, w, count, I, NULL, NULL, NULL, codes, scratch);
+    k->weights_quantize(precision, w, count, I, input_scales, make_factor(I), codes, NULL, scratch);
+    k->weights_quantize(precision, w, count, I, NULL, NULL, codes, NULL, scratch);
     const void **rows = malloc(count * sizeof *rows);
     for (size_t n = 0; n < count; n++) rows[n] = codes + n * bytes;
     k->weights_pack_rows(precision, rows, count, I, packed);
@@ -139,7 +142,9 @@ static void weights(const slm_kernels *k, size_t N, size_t O, size_t I) {
         if (precision == SLM_WEIGHTS_INT8) {
             uint8_t *codes = malloc(O * I);
             float *scales = malloc(4 * O * groups);
-            k->weights_unpack_codes(packed, I, 0, O, codes, scales);
+            for (size_t o = 0; o < O; o += k->weights_panel)
+                k->weights_quantize(precision, w + o * I, O - o < k->weights_panel ? O - o : k->weights_panel, I, input_scales,
+                                    make_factor(I), codes + o * I, scales + o * groups, scratch);
             k->weights_pack_codes(codes, scales, O, I, 0, panels, packed);
             k->weights_dequantize(precision, codes, scales, input_scales, O, I, 0, I, make(SLM_F32, O * I), SLM_F32);
             k->weights_dequantize(precision, codes, scales, input_scales, O, I, 0, I, make(SLM_BF16, O * I), SLM_BF16);

@@ -27,20 +27,19 @@ INLINE vf affine_codes(vf x, vf minimum, vf inverse, float most) {
 }
 
 // The squared error of 32 weights [32][P].
-INLINE vf affine_error(int precision, const float *x, const float *importance, affine_fit fit) {
+INLINE vf affine_error(int precision, const float *x, affine_fit fit) {
     const float most = (float)((1 << code_bits(precision)) - 1);
     const vf inverse = inverse_of(fit.scale);
     vf error = {0};
     for (size_t i = 0; i < SMALL_GROUP; i++) {
         const vf value = load(x + i * P), difference = affine_codes(value, fit.minimum, inverse, most) * fit.scale - fit.minimum - value;
-        error += difference * difference * splat(importance[i]);
+        error += difference * difference;
     }
     return error;
 }
 
-// The scale and minimum, of several candidates, with the least squared error of 32 weights [32][P], weighted by the
-// `importance` of their inputs.
-INLINE affine_fit fit_group(int precision, const float *x, const float *importance) {
+// The scale and minimum, of several candidates, with the least squared error of 32 weights [32][P].
+INLINE affine_fit fit_group(int precision, const float *x) {
     // By how many steps more, or fewer, the range of the weights is divided than there are codes.
     static const float more[] = {0, -0.9f, -0.7f, -0.5f, -0.3f, 0.2f, 0.4f, -1.2f, -1.6f};
     const int candidates = precision == SLM_WEIGHTS_INT6 ? 3 : (int)(sizeof more / sizeof *more);
@@ -49,20 +48,20 @@ INLINE affine_fit fit_group(int precision, const float *x, const float *importan
     for (size_t i = 0; i < SMALL_GROUP; i++) low = vmin(load(x + i * P), low), high = vmax(load(x + i * P), high);
     const vf range = high - low;
     affine_fit best = {range * splat(1 / most), -low};
-    vf least_error = affine_error(precision, x, importance, best);
+    vf least_error = affine_error(precision, x, best);
     for (int c = 0; c < candidates; c++) {
         const vf inverse = inverse_of(range * splat(1 / (most + more[c])));
-        vf w1 = {0}, wq = {0}, wqq = {0}, wx = {0}, wqx = {0};               // sums of weights, codes and products
+        vf sum_q = {0}, sum_qq = {0}, sum_x = {0}, sum_qx = {0};            // of codes, weights and products
         for (size_t i = 0; i < SMALL_GROUP; i++) {
-            const vf w = splat(importance[i]), value = load(x + i * P), q = affine_codes(value, -low, inverse, most);
-            w1 += w, wq += w * q, wqq += w * q * q, wx += w * value, wqx += w * q * value;
+            const vf value = load(x + i * P), q = affine_codes(value, -low, inverse, most);
+            sum_q += q, sum_qq += q * q, sum_x += value, sum_qx += q * value;
         }
-        const vf determinant = w1 * wqq - wq * wq, one = inverse_of(determinant);
-        affine_fit fit = {(w1 * wqx - wx * wq) * one, -(wqq * wx - wq * wqx) * one};
+        const vf count = splat(SMALL_GROUP), one = inverse_of(count * sum_qq - sum_q * sum_q);
+        affine_fit fit = {(count * sum_qx - sum_x * sum_q) * one, -(sum_qq * sum_x - sum_q * sum_qx) * one};
         const vi above = fit.minimum < splat(0);                               // a minimum above 0 has no code
-        fit.scale = vselect(above, wqx * inverse_of(wqq), fit.scale);
+        fit.scale = vselect(above, sum_qx * inverse_of(sum_qq), fit.scale);
         fit.minimum = vselect(above, splat(0), fit.minimum);
-        const vf error = affine_error(precision, x, importance, fit);
+        const vf error = affine_error(precision, x, fit);
         const vi better = (error < least_error) & (fit.scale > splat(0));
         best.scale = vselect(better, fit.scale, best.scale);
         best.minimum = vselect(better, fit.minimum, best.minimum);
@@ -80,11 +79,11 @@ INLINE stored_fit stored_as(int precision, affine_fit fit, vf scale_byte, vf uni
     return (stored_fit){scale_byte, zero, {scale, zero * scale * splat(zero_unit)}};
 }
 // The better one of the two nearest bytes of a scale.
-INLINE stored_fit store_fit(int precision, const float *x, const float *importance, affine_fit fit, vf unit) {
+INLINE stored_fit store_fit(int precision, const float *x, affine_fit fit, vf unit) {
     const vf nearest = vmin(round_to_float(fit.scale * inverse_of(unit)), splat(255));
     const vf above = vmin(nearest + vselect(nearest * unit < fit.scale, splat(1), splat(0)), splat(255));
     const stored_fit a = stored_as(precision, fit, nearest, unit), b = stored_as(precision, fit, above, unit);
-    const vi better = affine_error(precision, x, importance, b.fit) < affine_error(precision, x, importance, a.fit);
+    const vi better = affine_error(precision, x, b.fit) < affine_error(precision, x, a.fit);
     return (stored_fit){
         vselect(better, b.scale_byte, a.scale_byte), vselect(better, b.zero_byte, a.zero_byte),
         {vselect(better, b.fit.scale, a.fit.scale), vselect(better, b.fit.minimum, a.fit.minimum)}};
@@ -121,29 +120,31 @@ INLINE void spread_errors(float *x, const float *errors, const float *factor, si
 
 // Quantizes weights x [I][P], filled up with zeros to whole groups, to rows of a file. With `factor`, later inputs make up for the errors
 // of earlier ones, and x is overwritten.
-INLINE void quantize_affine_as(int precision, float *x, size_t I, const float *importance, const float *factor, uint8_t *rows) {
+INLINE void quantize_affine_as(int precision, float *x, size_t I, const float *factor, uint8_t *rows) {
     const size_t groups = groups_in(precision, I), row_bytes = affine_row_bytes(precision, I);
     const float most = (float)((1 << code_bits(precision)) - 1);
-    float some[SMALL_GROUP], codes[SMALL_GROUP * P], errors[SMALL_GROUP * P], d[P];
-    vf largest[2] = {{0}, {0}};
+    float codes[SMALL_GROUP * P], errors[SMALL_GROUP * P], d[P];
+    vf largest[2] = {{0}, {0}}, broken[2] = {{0}, {0}};
     for (size_t g = 0; g < groups; g++) {
-        for (size_t i = 0; i < SMALL_GROUP; i++) some[i] = importance && g * SMALL_GROUP + i < I ? importance[g * SMALL_GROUP + i] : 1;
         for (size_t v = 0; v < 2; v++) {
-            const affine_fit fit = fit_group(precision, x + g * SMALL_GROUP * P + v * W, some);
+            const affine_fit fit = fit_group(precision, x + g * SMALL_GROUP * P + v * W);
             largest[v] = vmax(fit.scale, largest[v]);
+            for (size_t i = 0; i < SMALL_GROUP; i++) broken[v] += unless_finite(load(x + (g * SMALL_GROUP + i) * P + v * W));
         }
     }
     // Weights that make up for errors may become larger.
     for (size_t v = 0; v < 2; v++) store(d + v * W, largest[v] * splat((factor ? 1.05f : 1.0f) / 255));
     memset(rows, 0, P * row_bytes);
-    for (size_t lane = 0; lane < P; lane++) memcpy(rows + lane * row_bytes, d + lane, 4);
+    for (size_t lane = 0; lane < P; lane++) {
+        const float stored = d[lane] + broken[lane / W][lane % W];
+        memcpy(rows + lane * row_bytes, &stored, 4);
+    }
     for (size_t g = 0; g < groups; g++) {
         float *group = x + g * SMALL_GROUP * P;
         const size_t count = min_size(SMALL_GROUP, I - g * SMALL_GROUP);
-        for (size_t i = 0; i < SMALL_GROUP; i++) some[i] = importance && i < count ? importance[g * SMALL_GROUP + i] : 1;
         for (size_t v = 0; v < 2; v++) {
             const float *lanes = group + v * W;
-            const stored_fit best = store_fit(precision, lanes, some, fit_group(precision, lanes, some), load(d + v * W));
+            const stored_fit best = store_fit(precision, lanes, fit_group(precision, lanes), load(d + v * W));
             const vf scale = best.fit.scale, minimum = best.fit.minimum, inverse = inverse_of(scale);
             float bytes[2 * W];
             store(bytes, best.scale_byte), store(bytes + W, best.zero_byte);
@@ -166,9 +167,9 @@ INLINE void quantize_affine_as(int precision, float *x, size_t I, const float *i
             store_affine_codes(precision, codes + lane, rows + lane * row_bytes + 4 + g * affine_group_bytes(precision));
     }
 }
-static void quantize_affine(int precision, float *x, size_t I, const float *importance, const float *factor, uint8_t *rows) {
-    if (precision == SLM_WEIGHTS_INT6) quantize_affine_as(SLM_WEIGHTS_INT6, x, I, importance, factor, rows);
-    else quantize_affine_as(SLM_WEIGHTS_INT4, x, I, importance, factor, rows);
+static void quantize_affine(int precision, float *x, size_t I, const float *factor, uint8_t *rows) {
+    if (precision == SLM_WEIGHTS_INT6) quantize_affine_as(SLM_WEIGHTS_INT6, x, I, factor, rows);
+    else quantize_affine_as(SLM_WEIGHTS_INT4, x, I, factor, rows);
 }
 
 // MARK: Packing

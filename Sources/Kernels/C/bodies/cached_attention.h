@@ -51,7 +51,8 @@ static inline void quantize_query(int precision, size_t D, const float *q, float
         to->low_offset[r] = 0;
         vi sum = {0}, low_sum = {0};
         for (size_t d = 0; d < D; d += W) {
-            const vi steps = round_to_int(load_first(q + d, min_size(W, D - d)) * splat(inverse));
+            const vf x = load_first(q + d, min_size(W, D - d)) * splat(inverse);
+            const vi steps = round_to_int(vselect(x == x, x, splat(0)));       // the scale makes all scores NaN
 #if ROW_BYTE_SIZE == 2
             sum += steps;
             put_row_bytes(ROW_BYTE_SIZE, row, d, steps);
@@ -213,10 +214,10 @@ static inline vi add_value_quads(vi sum, vu quads, const char *probs) {
 typedef struct { float step; char *high, *low; } quantized_probs;
 static inline quantized_probs quantize_probs(const float *probs, size_t count, char *scratch) {
     const size_t padded = round_up(count, W);
-    vf max = {0};
-    for (size_t t = 0; t < padded; t += W) max = vmax(load(probs + t), max);
+    vf max = {0}, broken = {0};
+    for (size_t t = 0; t < padded; t += W) max = vmax(load(probs + t), max), broken += unless_finite(load(probs + t));
     const float largest = max_lanes(max);
-    const quantized_probs result = {largest / PROB_STEPS, scratch, scratch + padded};
+    const quantized_probs result = {largest / PROB_STEPS + sum_lanes(broken), scratch, scratch + padded};
     const vf inverse = splat(largest > 0 ? PROB_STEPS / largest : 0);
     for (size_t t = 0; t < padded; t += W) {
         const vi steps = round_to_int(load(probs + t) * inverse);

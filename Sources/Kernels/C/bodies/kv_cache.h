@@ -86,11 +86,15 @@ static inline const float *rotated_channels(const float *x, size_t D, float *spa
 
 // The scale of a vector that is quantized to ±`steps` steps, and the inverse of the scale.
 static inline float scale_of_vector(const float *x, size_t D, float steps, float *inverse) {
-    vf largest = {0};
-    for (size_t d = 0; d < D; d += W) largest = vmax(vabs(load_first(x + d, min_size(W, D - d))), largest);
+    vf largest = {0}, broken = {0};
+    for (size_t d = 0; d < D; d += W) {
+        const vf part = load_first(x + d, min_size(W, D - d));
+        largest = vmax(vabs(part), largest);
+        broken += unless_finite(part);
+    }
     const float max = max_lanes(largest);
     *inverse = max > 0 ? steps / max : 0;
-    return max / steps;
+    return max / steps + sum_lanes(broken);
 }
 static inline vb quantize(const float *x, size_t count, float inverse) {
     return __builtin_convertvector(round_to_int(load_first(x, count) * splat(inverse)), vb);

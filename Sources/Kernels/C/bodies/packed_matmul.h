@@ -271,7 +271,7 @@ INLINE void packed_matmul_as(int precision, const slm_matmul *p, const void *pan
             }
         }
 }
-// Computes panels p0 ..< p1 of C, which is f32. Of the slm_matmul, reads only the shape, m_block, c, bias, activation and plus.
+// Computes panels p0 ..< p1 of C, which is f32. Of the slm_matmul, a, b and the plan except m_block are ignored; the scale is 1.
 static void packed_matmul(int precision, const slm_matmul *p, const void *panels, const void *rows, size_t p0, size_t p1) {
     switch (precision) {
     case SLM_WEIGHTS_F32: packed_matmul_as(SLM_WEIGHTS_F32, p, panels, rows, p0, p1); break;

@@ -249,13 +249,24 @@ INLINE largest_inputs find_largest(const float *x, size_t count) {
     return found;
 }
 
+// Makes all products of a group NaN, because one of its inputs is not finite.
+static inline void quantize_broken_group(int precision, int8_row to, size_t g) {
+    const size_t bytes = group_of(precision) * row_byte_size(precision);
+    to.scales[g] = NAN;
+    to.offsets[g] = 0;
+    memset(to.bytes + g * bytes, 0, bytes);
+    if (has_bytes(precision)) to.largest[g] = -1;
+    else if (is_affine(precision)) memcpy(to.offsets + g, to.scales + g, 4);
+}
+
 enum { UPPER = 128 };          // steps of the upper bytes of a quad
 #define LEAST_RATIO 1.25f      // of the largest input to those of the other quads
 // Quantizes group g of an input row to bytes, and its largest quad to two bytes an input if that helps.
 INLINE void quantize_group_with_uppers(int precision, const float *x, int8_row to, size_t g) {
     const size_t group = group_of(precision), size = row_byte_size(precision);
-    vf lanes = {0};
-    for (size_t i = 0; i < group; i += W) lanes = vmax(vabs(load(x + i)), lanes);
+    vf lanes = {0}, broken = {0};
+    for (size_t i = 0; i < group; i += W) lanes = vmax(vabs(load(x + i)), lanes), broken += unless_finite(load(x + i));
+    if (sum_lanes(broken) != 0) return quantize_broken_group(precision, to, g);
     largest_inputs largest = {0, max_lanes(lanes), 0};
     // Without the lanes of the largest input's quad, which are those of other quads too, the largest one may be smaller, but not larger.
     largest.second = max_lanes(vselect(largest_of_quad(lanes) < splat(largest.first), lanes, splat(0)));
@@ -303,8 +314,9 @@ INLINE void quantize_group(int precision, const float *x, size_t count, int8_row
     const float *padded = x;
     if (count < group) memcpy(last_group, x, 4 * count), padded = last_group;
     if (has_bytes(precision)) return quantize_group_with_uppers(precision, padded, to, g);
-    vf largest = {0};
-    for (size_t i = 0; i < group; i += W) largest = vmax(vabs(load(padded + i)), largest);
+    vf largest = {0}, broken = {0};
+    for (size_t i = 0; i < group; i += W) largest = vmax(vabs(load(padded + i)), largest), broken += unless_finite(load(padded + i));
+    if (sum_lanes(broken) != 0) return quantize_broken_group(precision, to, g);
     const float max = max_lanes(largest);
     to.scales[g] = max / most;
     const vf inverse = splat(max > 0 ? most / max : 0);
@@ -389,9 +401,9 @@ static inline void store_scales(uint16_t *to, vf scale) { *(vh_any *)to = __buil
 // x is [GROUP][P]: a lane is an output.
 static inline void pack_group_int8(const float *x, char *to) {
     for (size_t v = 0; v < P; v += W) {
-        vf max = {0};
-        for (size_t i = 0; i < GROUP; i++) max = vmax(vabs(load(x + i * P + v)), max);
-        const vf scale = scale_of(max), inverse = inverse_of(scale);
+        vf max = {0}, broken = {0};
+        for (size_t i = 0; i < GROUP; i++) max = vmax(vabs(load(x + i * P + v)), max), broken += unless_finite(load(x + i * P + v));
+        const vf scale = scale_of(max) + broken, inverse = inverse_of(scale);
         store_scales((uint16_t *)to + v, scale);
         for (size_t q = 0; q < QUADS; q++) {
             vu quad = {0};
@@ -441,7 +453,7 @@ static void weights_pack(int precision, const void *w, int type, size_t stride, 
             continue;
         }
         uint8_t *rows = (uint8_t *)scratch + f32_panel_bytes(I);
-        quantize_affine(precision, x, I, NULL, NULL, rows);
+        quantize_affine(precision, x, I, NULL, rows);
         const void *each[P];
         for (size_t lane = 0; lane < P; lane++) each[lane] = rows + lane * affine_row_bytes(precision, I);
         pack_affine(precision, each, o1 - o0, I, to);

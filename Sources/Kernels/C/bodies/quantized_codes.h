@@ -13,18 +13,6 @@ static inline char *group_at(int precision, char *panel, size_t g) {
     return panel + header_bytes(precision) + g * group_bytes(precision);
 }
 
-// Copies rows o0 ..< o1 of int8 out of the panels; `codes` and `scales` begin at row o0.
-static void weights_unpack_codes(const void *panels, size_t I, size_t o0, size_t o1, uint8_t *codes, float *scales) {
-    for (size_t o = o0; o < o1; o++, codes += I, scales += int8_groups(I)) {
-        char *panel = (char *)panels + o / P * panel_bytes(SLM_WEIGHTS_INT8, I);
-        for (size_t g = 0; g < int8_groups(I); g++) scales[g] = widen1(((bf16 *)group_at(SLM_WEIGHTS_INT8, panel, g))[o % P]);
-        for (size_t i = 0; i < I; i++) {
-            int shift;
-            codes[i] = ((const uint8_t *)panel)[offset_of_code(SLM_WEIGHTS_INT8, o % P, i, &shift)];
-        }
-    }
-}
-
 // Packs panels p0 ..< p1 of int8; `codes` and `scales` hold all rows. Codes of outputs and inputs that do not exist are 0.
 static void weights_pack_codes(const uint8_t *codes, const float *scales, size_t O, size_t I, size_t p0, size_t p1, void *panels) {
     for (size_t p = p0; p < p1; p++) {
@@ -75,15 +63,55 @@ static void weights_pack_rows(int precision, const void *const *rows, size_t cou
     if (is_affine(precision)) pack_affine(precision, rows, count, I, panel); else pack_blocks(precision, rows, count, I, panel);
 }
 
-// Quantizes `count` ≤ P rows of weights in f32 to rows of int4 or int6.
-static void weights_quantize(int precision, const float *w, size_t count, size_t I, const float *input_scales, const float *importance,
-                             const float *factor, uint8_t *rows, void *scratch) {
+// Quantizes weights x [I][P], filled up with zeros to whole groups, to `count` rows of int8. With `factor`, later inputs make up for the
+// errors of earlier ones, and x is overwritten.
+static void quantize_int8(float *x, size_t I, const float *factor, size_t count, uint8_t *codes, float *scales) {
+    float steps[GROUP * P], errors[GROUP * P], lanes[P];
+    const size_t groups = int8_groups(I);
+    for (size_t g = 0; g < groups; g++) {
+        float *group = x + g * GROUP * P;
+        const size_t inputs = min_size(GROUP, I - g * GROUP);
+        for (size_t v = 0; v < P; v += W) {
+            vf max = {0}, broken = {0};
+            for (size_t i = 0; i < inputs; i++) {
+                max = vmax(vabs(load(group + i * P + v)), max);
+                broken += unless_finite(load(group + i * P + v));
+            }
+            const vf scale = scale_of(max) + broken, inverse = inverse_of(scale);
+            store(lanes + v, scale);
+            for (size_t i = 0; i < inputs; i++) {
+                const vf value = load(group + i * P + v);
+                // Weights that make up for errors may exceed the group's largest one.
+                const vf q = vmax(vmin(round_to_float(value * inverse), splat(127)), splat(-127));
+                store(steps + i * P + v, q);
+                if (!factor) continue;
+                const float *row = factor + (g * GROUP + i) * I + g * GROUP;
+                const vf error = (value - q * scale) * splat(1 / row[i]);
+                store(errors + i * P + v, error);
+                for (size_t j = i + 1; j < inputs; j++) store(group + j * P + v, load(group + j * P + v) - error * splat(row[j]));
+            }
+        }
+        for (size_t s = 0; factor && inputs == GROUP && s < GROUP / SMALL_GROUP; s++)
+            spread_errors(x, errors + s * SMALL_GROUP * P, factor, I, g * GROUP / SMALL_GROUP + s, (g + 1) * GROUP, I);
+        for (size_t lane = 0; lane < count; lane++) {
+            scales[lane * groups + g] = lanes[lane];
+            for (size_t i = 0; i < inputs; i++) codes[lane * I + g * GROUP + i] = (uint8_t)((int)steps[i * P + lane] + 128);
+        }
+    }
+}
+
+// Quantizes `count` ≤ P rows of weights in f32 to rows of int8, int6 or int4.
+static void weights_quantize(int precision, const float *w, size_t count, size_t I, const float *input_scales, const float *factor,
+                             uint8_t *rows, float *scales, void *scratch) {
     float *x = scratch;
     load_weights(w, SLM_F32, I, 0, count, I, input_scales, x);
-    const size_t bytes = affine_row_bytes(precision, I);
+    if (precision == SLM_WEIGHTS_INT8) {
+        quantize_int8(x, I, factor, count, rows, scales);
+        return;
+    }
     uint8_t *all = (uint8_t *)scratch + f32_panel_bytes(I);
-    quantize_affine(precision, x, I, importance, factor, all);
-    memcpy(rows, all, count * bytes);
+    quantize_affine(precision, x, I, factor, all);
+    memcpy(rows, all, count * affine_row_bytes(precision, I));
 }
 
 // w[at + i] = the weights that the `count` ≤ GROUP codes of a group of int8 stand for.

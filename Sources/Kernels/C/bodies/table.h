@@ -30,7 +30,7 @@ const slm_kernels SLM_TABLE = {
     .matmul_plan = matmul_plan, .matmul_pack = matmul_pack, .matmul_rows = matmul_rows, .matmul_finish = matmul_finish,
     .attention = attention, .attention_gradient = attention_gradient, .attention_scratch = attention_scratch,
     .weights_bytes = weights_bytes, .weights_input_bytes = weights_input_bytes, .weights_fit = weights_fit, .weights_panel = P,
-    .weights_pack_scratch = weights_pack_scratch, .weights_pack = weights_pack, .weights_unpack_codes = weights_unpack_codes,
+    .weights_pack_scratch = weights_pack_scratch, .weights_pack = weights_pack,
     .weights_pack_codes = weights_pack_codes, .weights_row_bytes = affine_row_bytes, .weights_quantize = weights_quantize,
     .weights_pack_rows = weights_pack_rows,
     .weights_dequantize = weights_dequantize, .weights_lookup = weights_lookup,

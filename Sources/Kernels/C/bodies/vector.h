@@ -34,6 +34,9 @@ static inline vf vselect(vi mask, vf yes, vf no) { return mask ? yes : no; }   /
 static inline vf vmax(vf a, vf b) { return vselect(a > b, a, b); }             // b where one of them is NaN
 static inline vf vmin(vf a, vf b) { return vselect(a < b, a, b); }
 
+// 0, or NaN in lanes that are NaN or infinite. Added to a scale, it keeps a broken number from becoming one that looks sound.
+static inline vf unless_finite(vf x) { return x - x; }
+
 // Pairwise, so that the order is the same for every compiler.
 static inline float sum_lanes(vf v) {
     float part[W];

@@ -30,7 +30,7 @@ enum {
     SLM_STORED_F32 = 0, SLM_STORED_F16 = 1, SLM_STORED_Q4_0 = 2, SLM_STORED_Q4_1 = 3, SLM_STORED_Q5_0 = 6, SLM_STORED_Q5_1 = 7,
     SLM_STORED_Q8_0 = 8, SLM_STORED_Q4_K = 12, SLM_STORED_Q5_K = 13, SLM_STORED_Q6_K = 14, SLM_STORED_BF16 = 30
 };
-/// Inputs that share one scale in int8 and int4.
+/// Inputs that share one scale in int8. In int6 and int4, there are 32.
 enum { SLM_GROUP = 64 };
 
 /// Sizes of the data caches in bytes. A matmul's blocks depend on them; its bits do not.
@@ -153,18 +153,15 @@ typedef struct {
     /// they are quantized.
     void (*weights_pack)(int precision, const void *w, int w_type, size_t stride, size_t O, size_t I, const float *input_scales, size_t p0,
                          size_t p1, void *panels, void *scratch);
-    /// int8: copies the codes and scales of rows o0 ..< o1 out of the panels.
-    void (*weights_unpack_codes)(const void *panels, size_t I, size_t o0, size_t o1, uint8_t *codes, float *scales);
     /// int8: packs panels p0 ..< p1 from the codes and scales of all rows.
     void (*weights_pack_codes)(const uint8_t *codes, const float *scales, size_t O, size_t I, size_t p0, size_t p1, void *panels);
     /// int6 and int4: bytes of a row with its scales, see bodies/affine_weights.h.
     size_t (*weights_row_bytes)(int precision, size_t I);
-    /// int6 and int4: quantizes `count` ≤ weights_panel rows of w [count,I] to rows as files store them, as weights_pack does if
-    /// `importance` and `factor` are NULL. `importance` [I] weights the squared errors of the inputs. `factor` [I,I] is the upper Cholesky
-    /// factor of the inverse of the inputs' Hessian, with which later inputs make up for the errors of earlier ones. `scratch` has
-    /// weights_pack_scratch bytes.
-    void (*weights_quantize)(int precision, const float *w, size_t count, size_t I, const float *input_scales, const float *importance,
-                             const float *factor, uint8_t *rows, void *scratch);
+    /// int8, int6 and int4: quantizes `count` ≤ weights_panel rows of w [count,I] to rows as files store them, as weights_pack does if
+    /// `factor` is NULL. `factor` [I,I] is the upper Cholesky factor of the inverse of the inputs' Hessian, with which later inputs make
+    /// up for the errors of earlier ones. `scales` is where int8 has those of its groups. `scratch` has weights_pack_scratch bytes.
+    void (*weights_quantize)(int precision, const float *w, size_t count, size_t I, const float *input_scales, const float *factor,
+                             uint8_t *rows, float *scales, void *scratch);
     /// int6, int4, SLM_WEIGHTS_Q8_0 and _Q4_0: packs one panel from its rows, of which the last panel may have less than weights_panel.
     void (*weights_pack_rows)(int precision, const void *const *rows, size_t count, size_t I, void *panel);
     /// int8, int6 and int4: w [N,columns] = columns first ..< first + columns of N rows of I weights, in f32 or bf16. `codes` and, for
