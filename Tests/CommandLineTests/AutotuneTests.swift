@@ -1,3 +1,4 @@
+import Checkpoint
 import Foundation
 import Kernels
 import TestSupport
@@ -115,5 +116,21 @@ import Testing
             let value = try #require(choices[last][key] as? String)
             #expect(info.contains(try Regex("plan/\(key) +'\(value)'")), "\(info)")
         }
+    }
+
+    @Test func `a quantized model is not measured`() throws {
+        let path = folder("int8.h5"), processor = try Processor(threads: 1)
+        try SampleCheckpoint().checkpoint.quantized(to: .int8, on: processor).write(to: path)
+        let outcome = try run("generate", path, "--prompt", "a", "--max-tokens", "2")
+        #expect(outcome.status == 0 && !outcome.errors.contains("measuring"), "\(outcome.errors)")
+        #expect(files.isEmpty)
+    }
+
+    @Test func `benchmarks in bf16 run on kernels without bf16 instructions`() throws {
+        let train = try benchTrain("--cpu", "plain", "--dtype", "bf16", "--profile", mode: "off")
+        #expect(train.status == 0, "\(train.errors)")
+        let gemm = try slm(
+            "bench", "gemm", "--dtype", "bf16", "--only", "output, weight", "--runs", "1", "--cpu", "plain")
+        #expect(gemm.status == 0, "\(gemm.errors)")
     }
 }
