@@ -23,15 +23,17 @@ package struct Finetuning {
         package var replayShare = 0.2
         /// nil for the rate that the base was trained with, and none for preferences.
         package var dropout: Float?
-        /// The length of a training row; nil for the model's context, but at most 1,024.
+        /// The length of a training row; nil for the model's context, but at most 1,024, and less for few chats.
         package var rowLength: Int?
+        /// Whether a batch has fewer rows than the plan says if the chats are few.
+        package var fitsBatchToChats = false
         /// Trains a LoRA adapter instead of the whole model.
         package var lora: LoRAConfiguration?
         /// Whether to initialize the adapter with PiSSA.
         package var usesPiSSA = false
         /// How the frozen weights of an adapter's base are kept; nil for as they are stored.
         package var basePrecision: WeightPrecision?
-        /// nil for three epochs, but at least a hundred steps. Early stopping can end the run before.
+        /// nil for three epochs, but at least 30 steps, or a hundred with preferences. Early stopping can end the run before.
         package var length: TrainingPlan.Length?
         package var warmup: Int?
         package var minimumChats = 10
@@ -83,21 +85,29 @@ package struct Finetuning {
         }
         if base.adapter != nil { throw TrainingError.adapterAsBase(path: path) }
         let vocabulary = try FinetuningVocabulary(base, settings.chatTemplate == nil ? adapter?.chatTemplate : nil)
-        let context = settings.rowLength(of: base.configuration)
+        var context = settings.rowLength(of: base.configuration)
         let preferences = try settings.preferences.map {
             try FinetuningPreferences($0, settings.data, vocabulary, context: context, skipsBad: settings.skipsBad)
         }
-        let chats = try FinetuningData(
+        var chats = try FinetuningData(
             settings.data, replay: settings.replay, vocabulary, context: context, skipsBad: settings.skipsBad, over: ranks,
             on: processor.pool
         )
+        if settings.rowLength == nil, preferences == nil {
+            chats.shortenRows()
+            context = chats.context
+        }
         let count = preferences?.data.examples.count
             ?? chats.data.exampleCount(.train, context: context) + chats.data.exampleCount(.val, context: context)
         guard count >= settings.minimumChats else {
             throw TrainingError.tooFewChats(paths: settings.data, count: count, needed: settings.minimumChats)
         }
         var plan = plan
-        plan.rows = min(plan.rows, try preferences?.data.training.count ?? chats.rowsPerEpoch(plan))
+        let rowsPerEpoch = try preferences?.data.training.count ?? chats.rowsPerEpoch(plan)
+        plan.rows = min(plan.rows, rowsPerEpoch)
+        if settings.fitsBatchToChats, preferences == nil {
+            plan.rows = min(plan.rows, max(plan.gradientGroups, rowsPerEpoch / FinetuningData.wantedSteps))
+        }
         plan.evaluatesBeforeTraining = true
         try Folder.create(folder)
         let (trainer, adapter) = try Self.trainer(
@@ -108,7 +118,7 @@ package struct Finetuning {
         trainer.model.recomputesBlocks = plan.machine?.isRecomputing ?? false
         let training: any TrainingBatches = try preferences?.batches(plan, trainer, in: folder, over: ranks, progress: scoring)
             ?? chats.training(plan, replayShare: settings.replayShare)
-        plan.length = settings.length ?? .steps(max(100, Int((3 * training.stepsPerEpoch).rounded(.up))))
+        plan.length = settings.length ?? .steps(max(preferences == nil ? 30 : 100, Int((3 * training.stepsPerEpoch).rounded(.up))))
         let tokensPerStep = (training as? PreferenceBatches)?.tokensPerStep ?? plan.rows * context
         let steps = try plan.steps(perEpoch: training.stepsPerEpoch, tokensPerStep: tokensPerStep)
             ?? Self.steps(of: plan, training, trainer, { ranks?.fromFirst(clock()) ?? clock() })

@@ -30,8 +30,12 @@ struct FinetuningData {
     let data: TrainingData
     let replay: TrainingData?
     let paths, replayPaths: [String]
-    private let context: Int
+    /// The length of a row.
+    private(set) var context: Int
     private let skipsBad: Bool
+    /// Steps of an epoch below which rows become shorter and batches smaller: a few large steps learn less (decisions/finetuning.md).
+    static let wantedSteps = 8
+    private static let shortestRow = 128
 
     init(
         _ paths: [String], replay replayPaths: [String], _ vocabulary: FinetuningVocabulary, context: Int, skipsBad: Bool,
@@ -49,6 +53,12 @@ struct FinetuningData {
         self.skipsBad = skipsBad
         data = try read(paths)
         replay = replayPaths.isEmpty ? nil : try read(replayPaths)
+    }
+
+    /// Halves the length of rows until an epoch of single rows has about the wanted steps, as long as no conversation is cut.
+    mutating func shortenRows() {
+        let tokens = data.tokens(.train), longest = tokens.conversations.map(\.count).max() ?? 0
+        while context / 2 >= max(Self.shortestRow, longest), tokens.count < Self.wantedSteps * context { context /= 2 }
     }
 
     /// Reads the chats of a stored run again, and checks with their digests that they have not changed.

@@ -143,7 +143,7 @@ package struct TrainingData: Sendable {
 }
 
 extension TrainingData {
-    private func tokens(_ split: DatasetSplit) -> TokenFile { split == .train ? training : validation }
+    func tokens(_ split: DatasetSplit) -> TokenFile { split == .train ? training : validation }
 
     /// The number of examples: conversations or, for plain text, passages as long as the context.
     package func exampleCount(_ split: DatasetSplit, context: Int) -> Int {

@@ -122,7 +122,7 @@ import TestSupport
         #expect(resumed.status == 0 && resumed.output.contains("f32, 1 threads"), "\(resumed.output)\(resumed.errors)")
         #expect(
             resumed.errors.contains("resuming with --max-steps 9 steps instead of 6 steps.")
-                && resumed.errors.contains("resuming with --lr 0.0001 instead of 0.0003."), "\(resumed.errors)")
+                && resumed.errors.contains("resuming with --lr 0.0001 instead of 0.001."), "\(resumed.errors)")
         let longer = try slm("finetune", "--resume", folder("runs/run"), "--max-steps", "12")
         #expect(longer.status == 0 && longer.output.contains("12 steps"), "\(longer.errors)")
     }

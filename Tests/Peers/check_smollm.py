@@ -104,7 +104,7 @@ def check_server(slm, path, prompts, expected):
 
 
 def check_finetuning(slm, path, folder):
-    """A rule that the base does not know: what comes after a number is told in words of its own."""
+    """Sums in French words, which the base does not know."""
     words = "zero un deux trois quatre cinq six sept huit neuf".split()
     chats = [[{"role": "user", "content": f"{a} and {b}?"}, {"role": "assistant", "content": f"{words[a]}-{words[b]} ({words[(a + b) % 10]})"}] for a in range(10) for b in range(8)]
     (folder / "chats.jsonl").write_text("".join(json.dumps({"messages": chat}) + "\n" for chat in chats))

@@ -34,9 +34,9 @@ import Train
 
     /// Writes `base.h5`, a model trained on sums.
     @discardableResult
-    private func base(steps: Int = 0, dropout: Float = 0) throws -> String {
+    private func base(steps: Int = 0, dropout: Float = 0, context: Int = 48) throws -> String {
         let processor = try Processor(threads: 2)
-        var configuration = GPTConfiguration(layers: 1, heads: 2, width: 32, context: 48, vocabulary: Self.vocabulary.count)
+        var configuration = GPTConfiguration(layers: 1, heads: 2, width: 32, context: context, vocabulary: Self.vocabulary.count)
         configuration.dropout = dropout
         let trainer = Trainer(configuration, on: processor, precision: .float32, seed: 5)
         if steps > 0 {
@@ -303,14 +303,38 @@ import Train
         #expect(throws: TrainingError.noFinetune(path: folder("no/last.h5"))) { try resume("no") }
     }
 
-    @Test func `the default length is three epochs and at least 100 steps, and a batch has at most all rows`() throws {
+    @Test func `the default length is three epochs and at least 30 steps, and a batch has at most all rows`() throws {
         try base()
         var settings = Finetuning.Settings(data: [chats(.names, 20, in: "names.jsonl")]), wide = plan
         wide.rows = 64
         let short = try finetuning(settings, wide, in: "short").run
-        #expect(short.steps == 100 && short.plan.warmup == 10 && short.plan.rows < 64)
+        #expect(short.steps == 30 && short.plan.warmup == 3 && short.plan.rows < 64)
         settings.data = [chats(.names, 600, in: "many.jsonl")]
         let long = try finetuning(settings, in: "long").run
         #expect(try #require(long.steps) > 200 && long.plan.rows == 2)
+    }
+
+    @Test func `few chats have short rows and small batches, so that an epoch has several steps`() throws {
+        try base(context: 2_048)
+        func run(_ settings: Finetuning.Settings, in name: String) throws -> TrainingRun {
+            var settings = settings, plan = plan
+            settings.fitsBatchToChats = true
+            plan.rows = 4
+            return try finetuning(settings, plan, in: name).run
+        }
+        // About 34 tokens each: 1,200 in all fill rows of 128, and 20,000 fill rows of 1,024, of which two are a batch.
+        let few = try run(.init(data: [chats(.names, 40, in: "few.jsonl")]), in: "few")
+        #expect(few.trainer.rowLength == 128 && few.plan.rows == 1 && (6...16).contains(few.training.stepsPerEpoch))
+        let more = try run(.init(data: [chats(.names, 600, in: "more.jsonl")]), in: "more")
+        #expect(more.trainer.rowLength == 1_024 && more.plan.rows == 2 && more.training.stepsPerEpoch >= 8)
+        // Chats of 700 tokens are not cut.
+        let question = String(repeating: "long ", count: 140)
+        folder.write((0..<3).map { "{\"user\": \"\(question)\($0)\", \"assistant\": \"yes\"}\n" }.joined(), to: "long.jsonl")
+        let mixed = try run(.init(data: [chats(.names, 40, in: "few.jsonl"), folder("long.jsonl")]), in: "mixed")
+        #expect(mixed.trainer.rowLength == 1_024)
+        // Options stand as they are.
+        var chosen = Finetuning.Settings(data: [chats(.names, 40, in: "few.jsonl")])
+        chosen.rowLength = 512
+        #expect(try run(chosen, in: "chosen").trainer.rowLength == 512)
     }
 }

@@ -122,7 +122,7 @@ extension FinetuneOptions {
                 .option("neftune", \.neftune, value: "ALPHA", in: 0...1_000,
                         "Add noise of up to ALPHA / √(tokens of a row · width) to embeddings (NEFTune).", default: "0"),
                 .option("context", \.context, value: "N", in: 16...1_048_576, "Train on rows of N tokens, at most the model's context.",
-                        default: "1,024, or the model's context"),
+                        default: "1,024, or the model's context; less for few chats"),
             ]),
             evaluationGroup,
             OptionGroup("Machine", [precisionOption] + machineOptions + [
@@ -137,20 +137,20 @@ extension FinetuneOptions {
     }
 
     static var defaultLossScope: LossScope { .assistant }
-    static var defaultBatch: String { "4; 8 preferences" }
-    static var defaultRate: String { "3e-4; with --preferences 1e-4, or 1e-3 for an adapter" }
+    static var defaultBatch: String { "4, or fewer for few chats; 8 preferences" }
+    static var defaultRate: String { "1e-3 for an adapter; otherwise 3e-4, or 1e-4 with --preferences" }
     static var defaultDecay: String { "0.1; 0 with --lora or --preferences" }
 
     var plan: TrainingPlan {
         get throws {
             var defaults = defaultPlan()
             defaults.rows = 4
-            defaults.rate = 3e-4
             let isAdapter = lora != nil || initAdapter != nil
+            defaults.rate = isAdapter ? 1e-3 : 3e-4
             defaults.decay = isAdapter ? 0 : 0.1
             if preferences != .off {
                 defaults.rows = 8
-                defaults.rate = isAdapter ? 1e-3 : 1e-4
+                if !isAdapter { defaults.rate = 1e-4 }
                 defaults.decay = 0
             }
             if loraPlusRatio != nil, !isAdapter {
@@ -179,6 +179,7 @@ extension FinetuneOptions {
         settings.preferences = try preferenceSettings
         settings.dropout = dropout.map { Float($0) }
         settings.rowLength = context
+        settings.fitsBatchToChats = batch == nil
         settings.lora = try loraConfiguration(for: configuration)
         settings.usesPiSSA = loraInit == .pissa
         settings.basePrecision = try basePrecision
