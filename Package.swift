@@ -191,7 +191,7 @@ let package = Package(
         tests("CorpusTests", ["TestSupport", "Corpus", "Tokenize", "Files", "Kernels", "Threads"]),
         tests(
             "CommandLineTests",
-            ["slm", "TestSupport", "Store", "Infer", "Threads", "Formats", "Checkpoint", "Train", "Model", "Kernels", "JSON"]),
+            ["slm", "TestSupport", "Store", "Infer", "Threads", "Formats", "Checkpoint", "Train", "Model", "Tokenize", "Kernels", "JSON"]),
         tests(
             "TrainTests",
             [

@@ -35,6 +35,8 @@ extension AdminQueries {
         package let action: Action
         /// The id and the name of the user, or of another object, that it was done to. They stay when the object is deleted.
         package let target, targetName: String?
+        /// Why, if it had to be said.
+        package let reason: String?
     }
 
     /// A line that is not written yet. Its id makes writing idempotent.
@@ -55,14 +57,16 @@ extension AdminQueries {
     }
 
     static func write<Kind>(
-        _ entry: NewAuditEntry, _ target: Identifier<Kind>?, _ name: String?, on connection: any Connection
+        _ entry: NewAuditEntry, _ target: Identifier<Kind>?, _ name: String?, because reason: String? = nil,
+        on connection: any Connection
     ) throws(StoreError) {
         try connection.execute("""
-            INSERT INTO audit_log (id, created_at, actor, address, action, target, target_name) VALUES ($1, $2, $3, $4, $5, $6, $7)
+            INSERT INTO audit_log (id, created_at, actor, address, action, target, target_name, reason)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
             ON CONFLICT (id) DO NOTHING
             """, [
                 .text(entry.id), .integer(entry.time), .text(entry.request.actor.storable), .text(entry.request.address.storable),
-                .text(entry.action.rawValue), target.map { .text($0) } ?? .null, .text(name),
+                .text(entry.action.rawValue), target.map { .text($0) } ?? .null, .text(name), .text(reason?.storable),
             ])
     }
 
@@ -102,14 +106,15 @@ extension AdminQueries {
         let filter = actions.map { "WHERE action IN (\($0.map { "'\($0.rawValue)'" }.joined(separator: ", ")))" } ?? ""
         return try database.transaction(.read) { connection throws(StoreError) in
             let rows = try connection.execute("""
-                SELECT id, created_at, actor, address, action, target, target_name FROM audit_log \(filter)
+                SELECT id, created_at, actor, address, action, target, target_name, reason FROM audit_log \(filter)
                 ORDER BY number DESC LIMIT $1 OFFSET $2
                 """, [.integer(limit), .integer(offset)])
             let items = try rows.map { row throws(StoreError) in
                 guard let action = Action(rawValue: try row.text(4)) else { throw row.unexpected(4, "an action") }
                 return AuditEntry(
                     id: try row.id(0), time: try row.timestamp(1), actor: try row.text(2), address: try row.text(3),
-                    action: action, target: try row.optionalText(5), targetName: try row.optionalText(6))
+                    action: action, target: try row.optionalText(5), targetName: try row.optionalText(6),
+                    reason: try row.optionalText(7))
             }
             return Page(items: items, total: try connection.firstRow("SELECT count(*) FROM audit_log \(filter)", [])?.integer(0) ?? 0)
         }

@@ -16,6 +16,7 @@ extension Migration {
         Migration(version: 14, isAdditive: true, statements: comparisons),
         Migration(version: 15, isAdditive: true, statements: trainingImports),
         Migration(version: 16, isAdditive: true, statements: trainingLists),
+        Migration(version: 17, isAdditive: true, statements: trainingReasons),
     ]
 
     /// Version 1: users, conversations, messages, generations, settings.

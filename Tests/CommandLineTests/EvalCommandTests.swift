@@ -128,12 +128,10 @@ import TestSupport
 
         let failed = try slm("gate", worse, "--against", better, "--data", chats)
         #expect(failed.status == 1 && failed.output.contains("The candidate is worse than the active model. It fails."))
-        #expect(failed.output.contains("General chats: not measured") && failed.errors.isEmpty)
+        #expect(failed.output.contains("General chats: the loss rises by") && failed.errors.isEmpty)
         let same = try slm("gate", better, "--against", better, "--data", chats, "--require-better")
         #expect(same.status == 1 && same.output.contains("It fails: a better one is required."))
-        for arguments in [["gate", better, "--data", chats], ["gate", better, "--against", worse]] {
-            let outcome = try slm(arguments)
-            #expect(outcome.status == 2 && outcome.errors.contains("expected"))
-        }
+        let outcome = try slm("gate", better, "--data", chats)
+        #expect(outcome.status == 2 && outcome.errors.contains("expected two models"))
     }
 }

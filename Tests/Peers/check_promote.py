@@ -58,7 +58,7 @@ def change(server, models):
             kind, model = choose.choice(["promote", "promote", "rollback", "canary"]), choose.choice(models)
             asked = (kind, model)
             if kind == "promote":
-                status, _ = call(server, "POST", f"models/{model}/promote", {"force": True})
+                status, _ = call(server, "POST", f"models/{model}/promote", {"force": True, "reason": "a test"})
             elif kind == "rollback":
                 status, _ = call(server, "POST", "rollback", {})
             else:

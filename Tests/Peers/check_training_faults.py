@@ -95,7 +95,7 @@ def check_full_training_disk(slm, checkpoint, folder):
         status, estimate = call(server, "POST", "estimate", {"steps": 20})
         assert status == 200 and not estimate["fits"] and "on the disk of" in estimate["advice"], estimate
         # A promotion needs no space there.
-        status, answer = call(server, "POST", f"models/{models(server)['first']['id']}/promote", {"force": True})
+        status, answer = call(server, "POST", f"models/{models(server)['first']['id']}/promote", {"force": True, "reason": "a test"})
         assert status == 200, answer
         assert call(server, "POST", "rollback", {})[0] == 200
         disk.leave(0)
@@ -153,7 +153,7 @@ def check_full_database_disk(slm, checkpoint, folder):
         print(f"an import on a full disk: {answer['error']['message']}")
         disk.leave(0)
         # What still fits is done, the rest is refused.
-        for path, body in [(f"models/{model}/compare", {}), ("runs", {"steps": 20}), (f"models/{model}/promote", {"force": True})]:
+        for path, body in [(f"models/{model}/compare", {}), ("runs", {"steps": 20}), (f"models/{model}/promote", {"force": True, "reason": "a test"})]:
             status, answer = call(server, "POST", path, body)
             assert status in (200, 202, 201, 507), (path, status, answer)
             message = answer["error"]["message"] if status == 507 else "it still fits"
@@ -203,7 +203,7 @@ def check_missing_files(slm, checkpoint, folder):
                 assert failed["message"].endswith(".") and failed["verdict"] is None, failed
                 print(f"the {what} is missing: {failed['message']}")
                 if what == "candidate":
-                    status, answer = call(server, "POST", f"models/{model['id']}/promote", {"force": True})
+                    status, answer = call(server, "POST", f"models/{model['id']}/promote", {"force": True, "reason": "a test"})
                     assert status in (409, 422) and path.name in answer["error"]["message"], (status, answer)
                     assert registry(server)[0][1] == "candidate" or registry(server)[1][1] == "candidate", registry(server)
             finally:

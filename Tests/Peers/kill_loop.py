@@ -94,7 +94,7 @@ class Loop:
         model = self.choose.choice(self.models())["id"]
         after = now if model == now[0] else (model, now[0])
         self.possible = [now, after]
-        status, answer = self.call("POST", f"models/{model}/promote", {"force": True})
+        status, answer = self.call("POST", f"models/{model}/promote", {"force": True, "reason": "a test"})
         assert status == 200, (status, answer)
         return [after]
 

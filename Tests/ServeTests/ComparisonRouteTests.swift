@@ -32,7 +32,7 @@ import Testing
             $0.trainingProgram = program
         }
         let active = try server.store.registerModel(NewModel(name: "first", path: "/first.h5", digest: "1", sizeBytes: 1), by: owner)
-        try server.store.promote(active, force: true, by: owner)
+        try server.store.promote(active, forcedBecause: "a test", by: owner)
         let new = NewModel(name: "second", path: "/second.h5", digest: "2", sizeBytes: 1)
         return (server, try server.store.registerModel(new, by: owner))
     }
@@ -100,7 +100,7 @@ import Testing
         #expect(tie["votes"]?["ties"]?.integer == 1 && tie["votes"]?["candidate"]?.integer == 0)
         #expect(try ask(server, "POST", votes, #"{"question": "q3", "choice": "tie"}"#).status == 404)
         #expect(try ask(server, "POST", votes, #"{"question": "q1", "choice": "both"}"#).status == 422)
-        #expect(try server.store.promote(candidate, force: false, by: owner).state == .active)
+        #expect(try server.store.promote(candidate, by: owner).state == .active)
         #expect(try ask(server, "POST", "/api/training/models/\(candidate)/compare").status == 409)
     }
 
@@ -113,10 +113,20 @@ import Testing
         #expect(found["verdict"]?.isNull == true && found["passed"]?.isNull == true)
     }
 
-    @Test func `without chats and questions there is nothing to compare on`() throws {
-        let (server, candidate) = try server(program(result))
+    @Test func `without enough to judge, a candidate is promoted only by force`() throws {
+        let found = #"{"verdict": "not_enough", "passed": false, "missing": ["held_out_chats", "questions"], "own_text": {}}"# + "\n"
+        let (server, candidate) = try server(program(found, status: 1))
         let id = try #require(try ask(server, "POST", "/api/training/models/\(candidate)/compare").json()["id"]?.string)
-        #expect(try ended(id, on: server)["message"]?.string?.hasPrefix("There is nothing to compare on") == true)
+        let comparison = try ended(id, on: server)
+        #expect(comparison["state"]?.string == "finished" && comparison["verdict"]?.string == "not_enough")
+        #expect(comparison["passed"]?.boolean == false && comparison["own_text"]?.isNull == false)
+        #expect(comparison["missing"]?.elements?.compactMap(\.string) == ["held_out_chats", "questions"])
+        let arguments = try String(contentsOfFile: folder("arguments"), encoding: .utf8)
+        #expect(!arguments.contains("--data") && !arguments.contains("--questions") && !arguments.contains("--replay"))
+        #expect(try server.store.model(candidate).verdict == .notEnough)
+        #expect(throws: StoreError.model(.gateNotPassed(.notEnough))) { try server.store.promote(candidate, by: owner) }
+        #expect(try server.store.promote(candidate, forcedBecause: "it answers my questions", by: owner).state == .active)
+        #expect(try server.store.admin.auditLog().items.first?.reason == "it answers my questions")
     }
 
     @Test func `texts that a killed server has left are removed`() throws {

@@ -60,7 +60,8 @@ import Testing
         let cleaned = try models.ask(server, "POST", "models/clean-up", #"{"keep":1}"#).json()
         #expect(cleaned["deleted"]?.integer == 2 && cleaned["freed_bytes"]?.integer ?? 0 > 2_000)
         #expect(["first", "second", "a", "b", "c"].filter { access(models.path($0), F_OK) == 0 } == ["first", "second", "c"])
-        #expect(try models.ask(server, "POST", "models/\(ids[0])/promote", #"{"force":true}"#).error.code == "files_deleted")
+        let forced = try models.ask(server, "POST", "models/\(ids[0])/promote", #"{"force":true,"reason":"a test"}"#)
+        #expect(forced.error.code == "files_deleted")
         for id in [ids[2], second] { #expect(try models.ask(server, "DELETE", "models/\(id)").status == 204) }
         #expect(["first", "second", "c"].filter { access(models.path($0), F_OK) == 0 } == ["first", "second"])
         #expect(try models.states(server) == "a:archived b:archived first:active")
@@ -87,11 +88,14 @@ import Testing
         let list = try #require(try server.connect().ask("GET", "/api/admin/users", RegistryModels.admin)).json()
         #expect(list["users"]?.elements.map { $0.map { $0["role"]?.string } } == ["owner"])
         let second = try models.register("second", on: server)
-        let promoted = try models.ask(server, "POST", "models/\(second)/promote", #"{"force":true}"#, as: ada).json()
+        let unexplained = try models.ask(server, "POST", "models/\(second)/promote", #"{"force":true}"#, as: ada)
+        #expect(unexplained.status == 422 && unexplained.error.message?.contains("reason") == true)
+        let promoted = try models.ask(server, "POST", "models/\(second)/promote", #"{"force":true,"reason":"a test"}"#, as: ada).json()
         #expect(promoted["promoted_by"]?.string == "ada")
         let lines = try models.ask(server, "GET", "audit?limit=10", as: ada).json()
         let shown = lines["entries"]?.elements.map { $0.map { "\($0["actor"]?.string ?? "") \($0["action"]?.string ?? "")" } }
         #expect(shown == ["ada model.force_promote", "admin model.register", "admin user.set_role"] && lines["total"]?.integer == 3)
+        #expect(lines["entries"]?.elements.map { $0.map { $0["reason"]?.string } } == ["a test", nil, nil])
         #expect(try setRole("user", as: RegistryModels.admin)?.status == 200)
         #expect(try models.ask(server, "GET", "models", as: ada).status == 403)
     }

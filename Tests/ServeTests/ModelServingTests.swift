@@ -183,7 +183,7 @@ import Threads
         server = try models.server()
         #expect(try models.answer(server) == "first")
         // Nothing of that can be promoted or rolled back to.
-        for (path, body) in [("rollback", "{}"), ("models/\(second)/promote", #"{"force":true}"#)] {
+        for (path, body) in [("rollback", "{}"), ("models/\(second)/promote", #"{"force":true,"reason":"a test"}"#)] {
             #expect(try models.ask(server, "POST", path, body).error.code == "model_unreadable")
         }
         #expect(try models.states(server) == "first:archived second:previous third:active")

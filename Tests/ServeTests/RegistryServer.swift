@@ -79,7 +79,7 @@ final class RegistryModels {
 
     /// Promotes a model, and waits until the server serves it.
     func promote(_ id: String, on server: TestServer) throws {
-        let answer = try ask(server, "POST", "models/\(id)/promote", #"{"force":true}"#)
+        let answer = try ask(server, "POST", "models/\(id)/promote", #"{"force":true,"reason":"a test"}"#)
         #expect(answer.status == 200, "\(answer.text)")
         try waitUntilServed(id, by: server)
     }

@@ -9,7 +9,7 @@ import Testing
     private func store(_ backend: Backend) throws -> (db: TestDatabase, store: Store, active: ModelID, candidate: ModelID) {
         let db = try TestDatabase(backend), store = try db.store()
         let active = try store.registerModel(NewModel(name: "first", path: "/first.h5", digest: "1", sizeBytes: 1), by: owner)
-        try store.promote(active, force: true, by: owner)
+        try store.promote(active, forcedBecause: "a test", by: owner)
         let candidate = try store.registerModel(NewModel(name: "second", path: "/second.h5", digest: "2", sizeBytes: 1), by: owner)
         _ = try store.register(server, name: "a", version: "1", keyDigest: "key")
         return (db, store, active, candidate)
@@ -29,7 +29,7 @@ import Testing
         #expect(try !store.finish(added.id, by: server, verdict: .worse, isPassed: false, result: "{}"), "finished before")
         let finished = try store.comparison(added.id)
         #expect(finished.state == .finished && finished.verdict == .better && finished.isPassed && finished.finishedAt != nil)
-        #expect(try store.model(candidate).verdict == .better && store.promote(candidate, force: false, by: owner).state == .active)
+        #expect(try store.model(candidate).verdict == .better && store.promote(candidate, by: owner).state == .active)
     }
 
     @Test(arguments: Backend.allCases) func `a verdict counts only against the model that is active`(_ backend: Backend) throws {
@@ -41,14 +41,17 @@ import Testing
         }
         try compare(.better, passed: true)
         let other = try store.registerModel(NewModel(name: "third", path: "/third.h5", digest: "3", sizeBytes: 1), by: owner)
-        try store.promote(other, force: true, by: owner)
-        #expect(throws: StoreError.model(.gateNotPassed(.better))) { try store.promote(candidate, force: false, by: owner) }
+        try store.promote(other, forcedBecause: "a test", by: owner)
+        #expect(throws: StoreError.model(.gateNotPassed(.better))) { try store.promote(candidate, by: owner) }
         try compare(.noWorse, passed: false)                                // a better one is required
-        #expect(throws: StoreError.model(.gateNotPassed(.noWorse))) { try store.promote(candidate, force: false, by: owner) }
+        #expect(throws: StoreError.model(.gateNotPassed(.noWorse))) { try store.promote(candidate, by: owner) }
         try compare(.worse, passed: false)
-        #expect(throws: StoreError.model(.gateNotPassed(.worse))) { try store.promote(candidate, force: false, by: owner) }
+        #expect(throws: StoreError.model(.gateNotPassed(.worse))) { try store.promote(candidate, by: owner) }
+        try compare(.notEnough, passed: false)
+        #expect(try store.model(candidate).verdict == .notEnough)
+        #expect(throws: StoreError.model(.gateNotPassed(.notEnough))) { try store.promote(candidate, by: owner) }
         try compare(.noWorse, passed: true)
-        #expect(try store.promote(candidate, force: false, by: owner).state == .active && store.model(other).state == .previous)
+        #expect(try store.promote(candidate, by: owner).state == .active && store.model(other).state == .previous)
         #expect(try store.model(active).state == .archived)
     }
 
@@ -65,7 +68,7 @@ import Testing
         try store.fail(comparison.id, by: next, message: "The disk is full.")
         let failed = try store.comparison(comparison.id)
         #expect(try failed.state == .failed && failed.message == "The disk is full." && store.model(candidate).verdict == nil)
-        #expect(throws: StoreError.model(.gateNotPassed(nil))) { try store.promote(candidate, force: false, by: owner) }
+        #expect(throws: StoreError.model(.gateNotPassed(nil))) { try store.promote(candidate, by: owner) }
     }
 
     @Test(arguments: Backend.allCases) func `models of runs are compared without being asked for, once`(_ backend: Backend) throws {

@@ -46,27 +46,27 @@ extension Store {
         #expect(try commandLine(store, "first").isTaken)
         let second = try store.candidate("second") { $0.metrics = #"{"loss":1}"# }, third = try store.candidate("third")
         #expect(try store.states() == "active:first candidate:second candidate:third")
-        #expect(throws: StoreError.model(.gateNotPassed(nil))) { try store.promote(second, force: false, by: store.owner) }
+        #expect(throws: StoreError.model(.gateNotPassed(nil))) { try store.promote(second, by: store.owner) }
         try store.compare(second, .worse, isPassed: false)
-        #expect(throws: StoreError.model(.gateNotPassed(.worse))) { try store.promote(second, force: false, by: store.owner) }
+        #expect(throws: StoreError.model(.gateNotPassed(.worse))) { try store.promote(second, by: store.owner) }
         let comparison = try store.compare(second, .noWorse)
         db.advanceClock(by: .seconds(5))
-        let promoted = try store.promote(second, force: false, by: store.owner)
+        let promoted = try store.promote(second, by: store.owner)
         #expect(promoted.state == .active && promoted.promotedBy == "ada" && promoted.promotedAt == store.options.now())
         #expect(promoted.metrics == #"{"loss":1}"# && promoted.comparison == comparison && promoted.verdict == .noWorse)
         #expect(try store.states() == "active:second candidate:third previous:first")
         // Promoting the active model changes nothing.
-        try store.promote(second, force: true, by: store.owner)
-        try store.promote(third, force: true, by: store.owner)
+        try store.promote(second, forcedBecause: "a test", by: store.owner)
+        try store.promote(third, forcedBecause: "a test", by: store.owner)
         #expect(try store.states() == "active:third archived:first previous:second")
         #expect(try store.rollBack(by: store.owner).name == "second")
         #expect(try store.states() == "active:second archived:first archived:third")
         #expect(throws: StoreError.model(.noPreviousModel)) { try store.rollBack(by: store.owner) }
         // An archived model can be promoted again, and so can the previous one: both change places.
-        try store.promote(third, force: true, by: store.owner)
-        try store.promote(second, force: true, by: store.owner)
+        try store.promote(third, forcedBecause: "a test", by: store.owner)
+        try store.promote(second, forcedBecause: "a test", by: store.owner)
         #expect(try store.states() == "active:second archived:first previous:third")
-        #expect(throws: StoreError.notFound(.model)) { try store.promote(ModelID(), force: true, by: store.owner) }
+        #expect(throws: StoreError.notFound(.model)) { try store.promote(ModelID(), forcedBecause: "a test", by: store.owner) }
         let log = try store.admin.auditLog().items
         #expect(log.map(\.action.rawValue) == [
             "model.force_promote", "model.force_promote", "model.roll_back", "model.force_promote", "model.promote",
@@ -88,7 +88,7 @@ extension Store {
         // A file that was replaced is another model, and the earlier one cannot be loaded any more.
         let newer = try store.candidate("second") { $0.path = "/models/first.h5"; $0.digest = "other" }
         #expect(try newer != first && store.model(first).filesDeletedAt != nil && store.model(first).state == .archived)
-        #expect(throws: StoreError.model(.filesDeleted)) { try store.promote(first, force: true, by: store.owner) }
+        #expect(throws: StoreError.model(.filesDeleted)) { try store.promote(first, forcedBecause: "a test", by: store.owner) }
         #expect(throws: StoreError.model(.filesDeleted)) { try store.setCanary(first, share: 0.5, by: store.owner) }
         #expect(try store.models().count == 3 && store.admin.auditLog().total == 3)
     }
@@ -99,7 +99,7 @@ extension Store {
         let first = try commandLine(store, "first")
         #expect(first.isTaken && first.replaced == nil)
         let promoted = try store.candidate("promoted")
-        try store.promote(promoted, force: true, by: store.owner)
+        try store.promote(promoted, forcedBecause: "a test", by: store.owner)
         // The same command line again, and that of another server with the same file.
         for server in ["a:1", "b:1"] {
             let again = try commandLine(store, "first", server: server)
@@ -150,7 +150,7 @@ extension Store {
         #expect(throws: StoreError.model(.inUse(.active))) { try store.archiveModel(active, by: store.owner) }
         #expect(throws: StoreError.model(.inUse(.active))) { try store.setCanary(active, share: 1, by: store.owner) }
         // A canary that is promoted is no canary any more.
-        try store.promote(canary, force: true, by: store.owner)
+        try store.promote(canary, forcedBecause: "a test", by: store.owner)
         _ = try store.setModel(ofKey: key.id, to: nil, by: store.owner)
         served = try store.servedModels()
         #expect(served.active?.id == canary && served.canary == nil && served.pinned.isEmpty && served.previous?.name == "first")
@@ -200,7 +200,7 @@ extension Store {
         #expect(cleaned.map(\.name) == ["e", "b", "base"])
         #expect(try store.states() == "active:first archived:b archived:base archived:c archived:e candidate:d candidate:f")
         #expect(try store.cleanUpModels(keeping: 1, by: store.owner) { $0.name != "d" }.isEmpty)
-        #expect(throws: StoreError.model(.filesDeleted)) { try store.promote(#require(ids["b"]), force: true, by: store.owner) }
+        #expect(throws: StoreError.model(.filesDeleted)) { try store.promote(#require(ids["b"]), forcedBecause: "a test", by: store.owner) }
         let line = try #require(try store.admin.auditLog().items.first)
         #expect(line.action == .cleanUpModels && line.targetName == "e, b, base")
     }
@@ -223,7 +223,7 @@ extension Store {
                     names.append(new)
                 case 2, 3, 4:
                     isRefused = name.isEmpty
-                    try store.promote(id, force: true, by: store.owner)
+                    try store.promote(id, forcedBecause: "a test", by: store.owner)
                     guard name != active else { break }
                     archived.remove(name)
                     if let active {
@@ -278,7 +278,7 @@ extension Store {
                 if round == 3 {
                     do { try store.rollBack(by: store.owner) } catch StoreError.model(.noPreviousModel) {}
                 } else {
-                    try store.promote(ids[i], force: true, by: store.owner)
+                    try store.promote(ids[i], forcedBecause: "a test", by: store.owner)
                 }
                 #expect(try store.activeModel() != nil)
             }
@@ -297,10 +297,10 @@ extension Store {
         _ = try commandLine(store, "first")
         let first = try change(), id = try store.candidate("second"), second = try change()
         #expect(first != nil && second != nil && first != second)
-        try store.promote(id, force: true, by: store.owner)
+        try store.promote(id, forcedBecause: "a test", by: store.owner)
         let third = try change()
         #expect(third != second)
-        try store.promote(id, force: true, by: store.owner)
+        try store.promote(id, forcedBecause: "a test", by: store.owner)
         _ = try commandLine(store, "first")
         #expect(throws: StoreError.self) { try store.deleteModel(id, by: store.owner) }
         #expect(try change() == third)

@@ -202,7 +202,7 @@ class TrainingRoutes:
         run = {"id": f"r{len(area.runs) + 1}", "name": self.body.get("name") or f"run-{len(area.runs) + 1}", "state": "running", "settings": {"method": "full"} | self.body,
                "base": area.models[0]["id"], "data": {"chats": 12, "held_out": 3, "preferences": 5, "tokens": 4321, "digest": "ab12"},
                "created_at": timestamp(), "created_by": "owner", "started_at": timestamp(), "finished_at": None, "step": 0, "steps": 40,
-               "seconds_left": 80, "tokens_per_second": None, "loss": None, "validation_loss": None, "message": None, "model": None,
+               "seconds_left": 80, "tokens_per_second": None, "loss": None, "validation_loss": None, "best_validation_loss": None, "message": None, "model": None,
                "curve": [], "samples": [], "log": "step 0"}
         area.runs.insert(0, run)
         self.reply(201, shown(run))
@@ -218,7 +218,8 @@ class TrainingRoutes:
         """Ten steps each time that the run is read."""
         run["step"] += 10
         step = run["step"]
-        run |= {"loss": 3 - step / 20, "tokens_per_second": 812.5, "seconds_left": 2 * (40 - step), "validation_loss": 3.1 - step / 20}
+        run |= {"loss": 3 - step / 20, "tokens_per_second": 812.5, "seconds_left": 2 * (40 - step), "validation_loss": 3.1 - step / 20,
+                "best_validation_loss": 3.1 - step / 20}
         run["curve"].append({"step": step, "loss": run["loss"], "validation_loss": run["validation_loss"], "tokens_per_second": 812.5})
         run["samples"].append({"step": step, "question": "Which colour has the sky?", "answer": f"Blue, after {step} steps. <b>"})
         run["log"] += f"\nstep {step}: loss {run['loss']:.3f}"
@@ -248,7 +249,7 @@ class TrainingRoutes:
         area = self.area
         model = self.found(area.model(id))
         comparison = {"id": secrets.token_hex(4), "candidate": id, "active": area.models[0]["id"], "state": "running", "verdict": None, "reasons": [],
-                      "progress": {"done": 0, "total": 3}, "created_at": timestamp(), "finished_at": None, "held_out": None, "replay": None,
+                      "progress": {"done": 0, "total": 3}, "created_at": timestamp(), "finished_at": None, "held_out": None, "replay": None, "own_text": None, "missing": [],
                       "speed": None, "size": None, "questions": [], "votes": {"candidate": 0, "active": 0, "ties": 0}, "message": None}
         area.comparisons[comparison["id"]] = comparison
         model |= {"comparison": comparison["id"], "verdict": None}
@@ -339,7 +340,9 @@ class TrainingRoutes:
     def promote(self, id):
         area = self.area
         model = self.found(area.model(id))
-        if model["verdict"] in (None, "worse") and not self.body.get("force"):
+        if self.body.get("force") and not self.body.get("reason"):
+            self.fail(422, "invalid_request", "reason: expected why the model is promoted.")
+        if model["verdict"] in (None, "worse", "not_enough") and not self.body.get("force"):
             self.fail(409, "gate_not_passed", "The model did not pass the gate.")
         self.activate_model(area, model)
 

@@ -520,7 +520,7 @@ def test_compare_vote_promote(stage):
     page.click("[aria-label='Remove the question Which colour has the sky?']")
     eventually(lambda: [question["text"] for question in stage.world.area.questions] == ["What is the capital of Peru?", "Name a <river>."])
     page.wait_for_load_state("networkidle")
-    page.fill("#training-area >> internal:label=Most rise of the general loss", "0.02")
+    page.fill("#training-area >> internal:label=How much it may forget", "0.02")
     page.uncheck("text=A model must be better")
     page.click("text=Save the gate")
     page.wait_for_selector(".toast >> text=The gate was changed.")
@@ -551,8 +551,8 @@ def test_compare_vote_promote(stage):
     page.wait_for_selector("dialog >> text=The gate passed: it is better")
     page.click("dialog .primary")
     page.wait_for_selector(".area-head .pill >> text=Active")
-    assert model["state"] == "active" and changes(stage, f"models/{model['id']}/promote")[-1][1] == {"force": False}
-    # A worse model needs a second decision.
+    assert model["state"] == "active" and changes(stage, f"models/{model['id']}/promote")[-1][1] == {}
+    # A worse model needs a second decision, and a reason.
     worse = candidate(stage)
     stage.world.area.verdict = "worse"
     page.goto(stage.url + f"/#/training/compare/{worse['id']}")
@@ -566,8 +566,22 @@ def test_compare_vote_promote(stage):
     page.click("text=Promote…")
     page.check("#training-area >> internal:label=Promote it all the same")
     page.click("dialog .primary")
+    page.wait_for_selector(".toast >> text=say why")
+    assert worse["state"] == "candidate"
+    page.click("text=Promote…")
+    page.check("#training-area >> internal:label=Promote it all the same")
+    page.fill("#training-area dialog >> internal:label=Why", "It answers my questions")
+    page.click("dialog .primary")
     eventually(lambda: worse["state"] == "active")
-    assert changes(stage, f"models/{worse['id']}/promote")[-1][1] == {"force": True}
+    assert changes(stage, f"models/{worse['id']}/promote")[-1][1] == {"force": True, "reason": "It answers my questions"}
+    unknown = candidate(stage)
+    stage.world.area.verdict = "not_enough"
+    page.goto(stage.url + f"/#/training/compare/{unknown['id']}")
+    page.click(".area-buttons >> text=Compare")
+    page.wait_for_selector(".verdict.not_enough >> text=Not enough to judge")
+    page.click("text=Promote…")
+    page.wait_for_selector("dialog >> text=There is not enough to judge it")
+    page.click("dialog >> text=Cancel")
     failed = candidate(stage)
     page.goto(stage.url + f"/#/training/compare/{failed['id']}")
     page.click(".area-buttons >> text=Compare")
@@ -654,8 +668,8 @@ def test_models(stage):
 def test_schedule(stage):
     page = as_owner(stage, "#/training/schedule")
     page.wait_for_selector(".schedule")
-    assert not page.is_checked("#training-area >> internal:label=Start runs by themselves") and "off" in page.inner_text(".facts")
-    page.check("#training-area >> internal:label=Start runs by themselves")
+    assert not page.is_checked("#training-area >> internal:label=Train automatically") and "off" in page.inner_text(".facts")
+    page.check("#training-area >> internal:label=Train automatically")
     page.uncheck("#training-area >> internal:label=Every night")
     page.click(".schedule .primary")
     page.wait_for_selector("text=Choose when runs start")
@@ -899,7 +913,7 @@ def test_area_of_a_server(stage):
     page.goto(stage.url + "/#/training/compare")
     page.click(".card >> text=colours")
     page.wait_for_selector(".verdict", timeout=120_000)
-    assert "General chats: not measured" in page.inner_text(".verdict") or "General chats: the loss" in page.inner_text(".verdict")
+    assert "Text that the active model generates: the loss" in page.inner_text(".verdict") or "General chats: the loss" in page.inner_text(".verdict")
     page.wait_for_selector(".vote >> text=What comes after 5?")
     page.keyboard.press("0")
     page.wait_for_selector("text=found 1 tie")
@@ -912,12 +926,13 @@ def test_area_of_a_server(stage):
     force = page.locator("#training-area >> internal:label=Promote it all the same")
     if force.count():
         force.check()
+        page.fill("#training-area dialog >> internal:label=Why", "A test")
     page.click("dialog .primary")
     page.wait_for_selector(f".card.active >> text={candidate}")
     page.click(".area-head >> text=Roll back to")
     page.wait_for_selector(".toast >> text=is active again.")
     page.goto(stage.url + "/#/training/schedule")
-    page.check("#training-area >> internal:label=Start runs by themselves")
+    page.check("#training-area >> internal:label=Train automatically")
     page.click(".schedule .primary")
     page.wait_for_selector(".toast >> text=The schedule is on.")
     page.click(".area-tabs >> text=History")

@@ -81,7 +81,7 @@ package struct MessageRecord: Sendable, Equatable {
 package struct AuditRecord: Sendable, Equatable {
     package let id, actor, address, action: String
     package let time: Int?
-    package let target, targetName: String?
+    package let target, targetName, reason: String?
 
     init(_ json: JSONElement) throws(JSONError) {
         id = try json.string("id")
@@ -91,6 +91,7 @@ package struct AuditRecord: Sendable, Equatable {
         time = json["at"]?.string.flatMap(milliseconds)
         target = json["target"]?.string
         targetName = json["target_name"]?.string
+        reason = json["reason"]?.string
     }
 }
 

@@ -61,21 +61,9 @@ package final class Calibration {
 
     /// Text that the model itself generates at temperature 1, each piece after a random token.
     private static func generatedText(by runner: ModelRunner) throws -> [[TokenID]] {
-        let sequences = 16, V = runner.model.configuration.vocabulary, length = min(512, runner.model.configuration.context)
+        let V = runner.model.configuration.vocabulary, length = min(512, runner.model.configuration.context)
         var random = SeededRandom(seed: 1, stream: 0)
-        var texts = (0..<sequences).map { _ in [TokenID.random(in: 0..<TokenID(V), using: &random)] }
-        var samplers = try (0..<sequences).map { Sampler(try GenerationConfig(seed: UInt64($0)), vocabulary: V) }
-        let caches = texts.map { _ in runner.makeKVCache() }
-        for position in 0..<length - 1 {
-            let segments = texts.indices.map {
-                ModelRunner.Segment(caches[$0], from: position, ids: [texts[$0][position]])
-            }
-            let logits = runner.logits(for: segments).floats                                   // [sequences, V]
-            for i in texts.indices {
-                var row = Array(logits[i * V..<(i + 1) * V]), span = row.mutableSpan
-                texts[i].append(samplers[i].sample(&span)?.id ?? 0)
-            }
-        }
-        return texts
+        let starts = (0..<16).map { _ in [TokenID.random(in: 0..<TokenID(V), using: &random)] }
+        return zip(starts, try GeneratedText.continuations(of: starts, by: runner, count: length - 1)).map { $0 + $1 }
     }
 }

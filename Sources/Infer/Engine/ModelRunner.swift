@@ -41,7 +41,7 @@ package final class ModelRunner: Executor {
     package let cachePrecision: WeightPrecision
     package let processor: Processor
     /// The positions that a KV cache can hold.
-    let context: Int
+    package let context: Int
     private var weights: InferenceWeights
     private var adapters: AdapterWeights
     private var batch: [Segment] = []

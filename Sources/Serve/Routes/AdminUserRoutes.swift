@@ -196,5 +196,6 @@ extension AdminQueries.AuditEntry {
         object.key("action"); object.string(action.rawValue)
         object.key("target"); if let target { object.string(target) } else { object.null() }
         object.key("target_name"); if let targetName { object.string(targetName) } else { object.null() }
+        object.key("reason"); if let reason { object.string(reason) } else { object.null() }
     }
 }

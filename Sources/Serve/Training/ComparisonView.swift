@@ -64,11 +64,11 @@ struct ComparisonView {
         text("created_by", comparison.createdBy)
         text("finished_at", comparison.finishedAt?.description)
         object.key("gate"); object.json(comparison.gate)
-        for member in ["reasons", "held_out", "replay", "speed", "size"] {
+        for member in ["reasons", "missing", "held_out", "replay", "own_text", "speed", "size"] {
             object.key(member)
             if let value = result?[member] {
                 object.element(value)
-            } else if member == "reasons" {
+            } else if member == "reasons" || member == "missing" {
                 object.array { _ in }
             } else {
                 object.null()

@@ -1,4 +1,5 @@
 import Files
+import Glibc
 import HTTPServer
 import JSON
 import Store
@@ -82,10 +83,15 @@ extension App {
     private func promoteModel(_ context: RequestContext) throws -> Response {
         try checkRegistry()
         let id: ModelID = try context.id(of: "model")
-        let force = try RequestFields(of: context.request, known: ["force"], mayBeEmpty: true).boolean("force") ?? false
+        let fields = try RequestFields(of: context.request, known: ["force", "reason"], mayBeEmpty: true)
+        let force = try fields.boolean("force") ?? false, reason = try fields.optionalText("reason", 1...500)
+        if force, reason == nil {
+            throw APIError.invalid("reason", "expected why the model is promoted although it has not passed the gate. It is part of the "
+                + "audit log.")
+        }
         try checkFiles(of: try store.model(id))
-        let model = try store.promote(id, force: force, by: context.adminRequest)
-        followRegistry()
+        let model = try store.promote(id, forcedBecause: force ? reason : nil, by: context.adminRequest)
+        follow(model)
         return response(model)
     }
 
@@ -101,9 +107,22 @@ extension App {
         try checkRegistry()
         if let previous = try store.servedModels().previous { try checkFiles(of: previous) }
         let model = try store.rollBack(by: context.adminRequest)
-        followRegistry()
+        follow(model)
         return response(model)
     }
+
+    /// Loads a model that has become active, and waits until it answers here: after the response, no new answer comes from another one.
+    /// A model that takes longer is served later, and the response says so.
+    private func follow(_ model: RegisteredModel) {
+        followRegistry()
+        let end = ContinuousClock.now + Self.longestLoad
+        while !isStopping, ContinuousClock.now < end, let served = models.served, served.activeID != model.id {
+            if served.errors[model.id] != nil { return }
+            usleep(10_000)
+        }
+    }
+
+    private static let longestLoad = Duration.seconds(60)
 
     private func archiveModel(_ context: RequestContext) throws -> Response {
         try checkRegistry()

@@ -140,11 +140,13 @@ export class ComparisonView {
 }
 
 /** The figures of both models side by side. @param {any} comparison */
-function figures({ held_out: heldOut, replay, speed, size, votes }) {
+function figures({ held_out: heldOut, replay, own_text: ownText, speed, size, votes }) {
   const signed = (/** @type {any} */ value) =>
     (typeof value === "number" ? `${value > 0 ? "+" : value < 0 ? "−" : ""}${loss(Math.abs(value))}` : "–");
   const rows = [];
-  for (const [name, found] of /** @type {[string, any][]} */ ([["Held-out chats", heldOut], ["General text", replay]])) {
+  /** @type {[string, any][]} */
+  const sets = [["Held-out chats", heldOut], ["General text", replay], ["Generated text", ownText]];
+  for (const [name, found] of sets) {
     if (!found) continue;
     const p = typeof found.p === "number" ? `, p = ${decimal(found.p, 3)}` : "";
     const range = found.interval ? ` (${signed(found.interval[0])} to ${signed(found.interval[1])}${p})` : "";

@@ -14,9 +14,10 @@ export function open(area) {
   const show = (/** @type {any} */ found) => {
     lines = [...lines, ...found.entries];
     more.hidden = lines.length >= found.total;
-    host.replaceChildren(lines.length ? table("What was changed in the training area", ["Time", "Who", "What", "Of"], lines.map((line) =>
+    const columns = ["Time", "Who", "Change", "Model, run or chat", "Reason"];
+    host.replaceChildren(lines.length ? table("What was changed in the training area", columns, lines.map((line) =>
       [when(line.at), visible(line.actor ?? ""), visible(String(line.action ?? "").replaceAll(/[_.]/g, " ")),
-        visible(line.target_name ?? line.target ?? "")]))
+        visible(line.target_name ?? line.target ?? ""), visible(line.reason ?? "")]))
       : nothing("Nothing yet", "Every change in this area leaves a line here."));
   };
   const load = async () => {

@@ -157,6 +157,7 @@ export const STATES = {
   finished: ["Finished", "good"], failed: ["Failed", "bad"],
   candidate: ["Candidate", "plain"], active: ["Active", "good"], previous: ["Previous", "warn"], archived: ["Archived", "plain"],
   better: ["Better", "good"], no_worse: ["No worse", "warn"], worse: ["Worse", "bad"],
+  not_enough: ["Not enough to judge", "warn"],
 };
 
 /** @param {string | null | undefined} state */

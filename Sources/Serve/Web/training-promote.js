@@ -3,7 +3,7 @@ import { APIError } from "./api.js";
 import { el } from "./dom.js";
 import { errorText } from "./forms.js";
 import { toast } from "./toast.js";
-import { bytes, check, confirmed, note, statePill } from "./training-parts.js";
+import { bytes, check, confirmed, field, note, statePill } from "./training-parts.js";
 
 /**
  * @typedef {{
@@ -21,6 +21,7 @@ export function gateText({ verdict, comparison }) {
   if (verdict === "better") return "The gate passed: it is better than the active model on held-out chats.";
   if (verdict === "no_worse") return "The gate passed: it is no worse than the active model.";
   if (verdict === "worse") return "The gate did not pass: it is worse than the active model.";
+  if (verdict === "not_enough") return "There is not enough to judge it: the gate has neither passed nor failed it.";
   return comparison ? "The comparison has no verdict yet." : "It was not compared with the active model.";
 }
 
@@ -30,32 +31,43 @@ export function gateText({ verdict, comparison }) {
  * @returns {Promise<Model | null>}
  */
 export async function promote(area, model, reasons = []) {
-  let isForced = model.verdict === null || model.verdict === "worse";
-  const force = el("input", { type: "checkbox" });
+  const isForced = model.verdict !== "better" && model.verdict !== "no_worse";
+  const force = el("input", { type: "checkbox" }), reason = reasonInput();
   const body = [
     note(gateText(model), isForced ? "bad" : "good"),
     reasons.length ? el("ul", { class: "reasons-list" }, ...reasons.map((text) => el("li", { dir: "auto" }, text))) : "",
     el("p", {}, "All new answers come from it. Answers that have begun end with the model that began them. "
       + "Roll back returns to the model that is active now."),
-    isForced ? check("Promote it all the same", force) : "",
+    isForced ? check("Promote it all the same", force) : "", isForced ? reasonField(reason) : "",
   ].map((part) => (typeof part === "string" ? el("span", {}) : part));
   if (!await confirmed(`Promote ${model.name}?`, body, "Promote")) return null;
-  if (isForced && !force.checked) {
-    toast("Nothing was changed: tick “Promote it all the same” to promote a model that did not pass the gate.");
+  if (isForced && (!force.checked || !reason.value.trim())) {
+    toast("Nothing was changed: tick “Promote it all the same” and say why, to promote a model that did not pass the gate.");
     return null;
   }
   try {
-    return await area.api.request("POST", `${path(model.id)}/promote`, { force: isForced });
+    return await area.api.request("POST", `${path(model.id)}/promote`, isForced ? { force: true, reason: reason.value.trim() } : {});
   } catch (error) {
     // The verdict may have changed since the list was loaded.
     if (!(error instanceof APIError) || error.code !== "gate_not_passed" || isForced) {
       await area.run(() => Promise.reject(error));
       return null;
     }
-    isForced = await confirmed(`Promote ${model.name} all the same?`, [note(errorText(error), "bad")], "Promote all the same", true);
-    return isForced ? await area.run(() => area.api.request("POST", `${path(model.id)}/promote`, { force: true })) ?? null : null;
+    const body = [note(errorText(error), "bad"), reasonField(reason)];
+    if (!await confirmed(`Promote ${model.name} all the same?`, body, "Promote all the same", true)) return null;
+    if (!reason.value.trim()) {
+      toast("Nothing was changed: say why a model is promoted that did not pass the gate.");
+      return null;
+    }
+    return await area.run(() =>
+      area.api.request("POST", `${path(model.id)}/promote`, { force: true, reason: reason.value.trim() })) ?? null;
   }
 }
+
+const reasonInput = () => el("input", { type: "text", maxlength: 500 });
+
+/** @param {HTMLInputElement} input */
+const reasonField = (input) => field("Why", input, "The history shows your reason.");
 
 /** Archives a model after a question. @param {import("./training-area.js").TrainingArea} area @param {Model} model */
 export async function archive(area, model) {

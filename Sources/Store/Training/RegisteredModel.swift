@@ -19,7 +19,13 @@ package struct RegisteredModel: Sendable, Equatable {
     }
 
     /// The result of the comparison with the active model.
-    package enum Verdict: String, Sendable, CaseIterable { case better, noWorse = "no_worse", worse }
+    package enum Verdict: String, Sendable, CaseIterable {
+        case better, noWorse = "no_worse", worse
+        /// The comparison had too little to compare on. Stored as a finished comparison without a verdict.
+        case notEnough = "not_enough"
+
+        var stored: SQLValue { self == .notEnough ? .null : .text(rawValue) }
+    }
 
     package let id: ModelID
     /// The name in the API.
@@ -89,6 +95,8 @@ extension ModelRefusal: CustomStringConvertible {
         case .gateNotPassed(.better), .gateNotPassed(.noWorse):
             "this model has not passed the gate against the model that is active now. Compare it again, or force the promotion."
         case .gateNotPassed(nil): "this model was not compared with the active one. Compare it first, or force the promotion."
+        case .gateNotPassed(.notEnough):
+            "there was not enough to judge this model. Include more chats or add questions, then compare again, or force the promotion."
         case .gateNotPassed: "this model was found worse than the active one. Train another one, or force the promotion."
         case .noPreviousModel: "no model was active before this one. Promote a model instead."
         case .inUse(.active): "this model is active. Promote another one first."
@@ -106,7 +114,9 @@ extension ModelRefusal: CustomStringConvertible {
 extension RegisteredModel {
     static let columns = """
         id, name, state, kind, base_id, path, digest, size_bytes, created_at, created_by, promoted_at, promoted_by, run_id, data, metrics,
-        verdict, comparison_id, canary_share, files_deleted_at,
+        coalesce(verdict, (
+            SELECT 'not_enough' FROM comparisons WHERE comparisons.id = models.comparison_id AND comparisons.state = 'finished'
+        )), comparison_id, canary_share, files_deleted_at,
         (SELECT count(*) FROM api_keys WHERE api_keys.model_id = models.id AND revoked_at IS NULL)
         """
 

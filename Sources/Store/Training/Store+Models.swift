@@ -1,7 +1,7 @@
 /// The registry of models. All servers of the database serve its active model.
 ///
 ///     let candidate = try store.registerModel(NewModel(name: "colours", path: path, digest: digest, sizeBytes: size), by: request)
-///     try store.promote(candidate, force: false, by: request)
+///     try store.promote(candidate, by: request)
 ///     try store.rollBack(by: request)
 ///
 /// Each change is one transaction: it changes states, writes the line of the audit log and asks all servers to look at the registry.
@@ -111,17 +111,19 @@ extension Store {
 
     /// Makes a model the active one, which becomes the previous one.
     ///
-    /// - Parameter force: Whether a model is promoted that was not found better or no worse than the active one.
+    /// - Parameter reason: Why a model is promoted that was not found better or no worse than the active one. It is part of the audit log.
     @discardableResult
-    package func promote(_ id: ModelID, force: Bool, by request: AdminRequest) throws(StoreError) -> RegisteredModel {
-        try changeRegistry(force ? .forcePromoteModel : .promoteModel, request) { connection, entry throws(StoreError) in
+    package func promote(
+        _ id: ModelID, forcedBecause reason: String? = nil, by request: AdminRequest
+    ) throws(StoreError) -> RegisteredModel {
+        try changeRegistry(reason == nil ? .promoteModel : .forcePromoteModel, request) { connection, entry throws(StoreError) in
             let model = try Self.model(id, on: connection)
             if model.state == .active { return (model, false) }
             if model.filesDeletedAt != nil { throw .model(.filesDeleted) }
             let hasPassed = try Self.hasPassed(model, on: connection)
-            guard force || hasPassed else { throw .model(.gateNotPassed(model.verdict)) }
+            guard reason != nil || hasPassed else { throw .model(.gateNotPassed(model.verdict)) }
             try Self.activate(model, at: entry.time, by: request.actor, on: connection)
-            try AdminQueries.write(entry, id, model.name, on: connection)
+            try AdminQueries.write(entry, id, model.name, because: reason, on: connection)
             return (try Self.model(id, on: connection), true)
         }
     }

@@ -9,9 +9,13 @@ import Glibc
 /// The candidate is worse if it predicts held-out chats significantly worse, in the mean or in most of them, if it has forgotten more of
 /// the general chats than allowed, or if it answers fewer questions right than the active model, or too few. It is better if it predicts
 /// held-out chats significantly better, or answers significantly more questions right, and nothing is worse.
+///
+/// Without evidence there is no verdict: it takes a general set, and held-out chats or questions that could have shown a difference.
 package struct ModelGate: Sendable, Equatable {
     /// How much the loss on general chats may rise, as a share of the active model's.
     package var maxReplayRise = 0.01
+    /// How much the loss on text that the active model generates may rise. Every other model has a higher loss on it, also a good one.
+    package var maxOwnTextRise: Double { max(0.25, maxReplayRise) }
     /// How many bits per byte fewer a better model needs on held-out chats, at least.
     package var minHeldOutGain = 0.0
     /// The share of the questions with known answers that the candidate must answer right, at least.
@@ -25,6 +29,13 @@ package struct ModelGate: Sendable, Equatable {
 
     package enum Verdict: String, Sendable, CaseIterable {
         case better, noWorse = "no_worse", worse
+        /// Too little was measured.
+        case notEnough = "not_enough"
+    }
+
+    /// What could give a verdict. Raw values are part of the API.
+    package enum Missing: String, Sendable, CaseIterable {
+        case heldOutChats = "held_out_chats", generalText = "general_text", questions
     }
 
     /// Both models on the same chats.
@@ -71,6 +82,8 @@ package struct ModelGate: Sendable, Equatable {
     package struct Evidence: Sendable {
         package var heldOut: Pair?
         package var replay: Pair?
+        /// On text that the active model generates, which is measured if there are no general chats.
+        package var ownText: Pair?
         package var answers: Answers?
 
         package init() {}
@@ -79,7 +92,9 @@ package struct ModelGate: Sendable, Equatable {
     package struct Decision: Sendable, Equatable {
         package let verdict: Verdict
         /// Of each measurement; nil if it was not made.
-        package let heldOut, replay, answers: Verdict?
+        package let heldOut, replay, ownText, answers: Verdict?
+        /// What a verdict takes; empty if there is one.
+        package let missing: [Missing]
         /// Whether the candidate may replace the active model.
         package let isPassed: Bool
     }
@@ -87,13 +102,23 @@ package struct ModelGate: Sendable, Equatable {
     package func decision(on evidence: Evidence) -> Decision {
         let heldOut = evidence.heldOut.map { judge($0) }
         let replay = evidence.replay.map { $0.rise <= maxReplayRise ? Verdict.noWorse : .worse }            // NaN is worse
+        let ownText = evidence.ownText.map { judge(ownText: $0) }
         let answers = evidence.answers.map { judge($0) }
-        let all = [heldOut, replay, answers].compactMap { $0 }
-        let verdict: Verdict = all.contains(.worse) ? .worse : all.contains(.better) ? .better : .noWorse
+        let all = [heldOut, replay, ownText, answers].compactMap { $0 }, wanted = [heldOut, answers].compactMap { $0 }
+        var missing: [Missing] = []
+        var verdict = Verdict.worse
+        if !all.contains(.worse) {
+            if replay == nil, ownText == nil { missing.append(.generalText) }
+            if !wanted.contains(.better), !wanted.contains(.noWorse) { missing += [.heldOutChats, .questions] }
+            verdict = !missing.isEmpty ? .notEnough : wanted.contains(.better) ? .better : .noWorse
+        }
         return Decision(
-            verdict: verdict, heldOut: heldOut, replay: replay, answers: answers,
+            verdict: verdict, heldOut: heldOut, replay: replay, ownText: ownText, answers: answers, missing: missing,
             isPassed: verdict == .better || verdict == .noWorse && !requiresBetter)
     }
+
+    /// The fewest held-out chats that can show a difference: if all of them are worse, the sign test finds it.
+    package var minHeldOutChats: Int { Int((1 - log2(significance)).rounded(.up)) }
 
     package func isNoise(_ pair: Pair) -> Bool { pair.comparison.p > significance }
 
@@ -104,21 +129,28 @@ package struct ModelGate: Sendable, Equatable {
         return worse > better && signTest(worse, better) <= significance
     }
 
+    /// The text of a model that knows few answers has so little information that a share of it means nothing. NaN is worse.
+    private func judge(ownText pair: Pair) -> Verdict {
+        pair.comparison.difference <= maxOwnTextRise * max(0.1, pair.active.bitsPerByte) ? .noWorse : .worse
+    }
+
     private func judge(_ pair: Pair) -> Verdict {
         let comparison = pair.comparison
         if !comparison.difference.isFinite { return .worse }
         if isMostlyWorse(pair) { return .worse }
-        if isNoise(pair) { return .noWorse }
+        if isNoise(pair) { return comparison.count < minHeldOutChats ? .notEnough : .noWorse }
         if comparison.difference > 0 { return .worse }
         return -comparison.difference >= minHeldOutGain ? .better : .noWorse
     }
 
     /// The questions are few, and each is a requirement of the owner, so one that is lost counts, even if it may be noise. Only they find
-    /// wrong answers in the training data, since held-out chats have the same ones.
+    /// wrong answers in the training data, since held-out chats have the same ones. Questions that neither model answers right show
+    /// nothing.
     private func judge(_ answers: Answers) -> Verdict {
         if Double(answers.candidateRight) < minRightAnswers * Double(answers.questions) { return .worse }
         if answers.candidateRight < answers.activeRight { return .worse }
-        return answers.p > significance ? .noWorse : .better
+        if answers.p <= significance { return .better }
+        return answers.candidateRight > 0 ? .noWorse : .notEnough
     }
 }
 

@@ -46,7 +46,7 @@ extension Command {
                     .option("against", \.active, value: "CHECKPOINT", "Compare it with this model, which answers now."),
                     .list("data", \.data, value: "FILE", "Compare on these held-out chats: files or directories.").short("d"),
                     .list("replay", \.replay, value: "FILE",
-                          "Compare on these general chats, too, which the candidate must not forget."),
+                          "Compare on these general chats, which must not be forgotten, not on text that the active model generates."),
                     .option("questions", \.questions, value: "FILE",
                             "Ask both models these questions: JSON lines with text and expected, or lines of text.",
                             default: "the first eight of --data"),
@@ -87,16 +87,13 @@ extension Command {
 
 /// `slm gate`: compares a candidate with the active model, and exits with 1 if it fails.
 struct GateCommand {
-    private let options: GateOptions
-    private let candidate, active: String
+    let options: GateOptions
+    let candidate, active: String
     private var gate = ModelGate()
 
     init(_ options: GateOptions) throws {
         guard let candidate = options.candidate, let active = options.active else {
             throw UsageError("slm gate: expected two models: slm gate CANDIDATE --against ACTIVE --data FILE.")
-        }
-        if options.data.isEmpty, options.replay.isEmpty, options.questions == nil {
-            throw UsageError("slm gate: expected something to compare on: --data FILE, --replay FILE or --questions FILE.")
         }
         self.options = options
         self.candidate = candidate
@@ -118,9 +115,15 @@ struct GateCommand {
             report.bytes = [candidate, active].map(Self.bytes)
             report.parameters = models.map(\.base.configuration.parameterCount)
             if !options.data.isEmpty { evidence.heldOut = try compare(models, on: options.data) }
-            if !options.replay.isEmpty { evidence.replay = try compare(models, on: options.replay) }
+            if options.replay.isEmpty {
+                evidence.replay = try compareOnOwnValidationSet(models)
+                evidence.ownText = try compareOnOwnText(models)
+            } else {
+                evidence.replay = try compare(models, on: options.replay)
+            }
         }
-        let questions = try options.questions.map { try GateQuestion.read($0) } ?? GateQuestion.first(8, of: options.data)
+        let questions = try options.questions.map { try GateQuestion.read($0) } 
+            ?? (options.data.isEmpty ? [] : GateQuestion.first(8, of: options.data))
         if !questions.isEmpty {
             report.answers = try ask(questions, &report)
             evidence.answers = report.answers.reduce(into: ModelGate.Answers()) { sum, answer in
@@ -142,21 +145,27 @@ struct GateCommand {
     }
 
     /// Evaluates both models on the same files.
-    private func compare(_ models: [ModelFile], on paths: [String]) throws -> ModelGate.Pair {
-        let scope = options.lossScope ?? EvalCommand.lossScope(of: models.map(\.checkpoint))
+    func compare(_ models: [ModelFile], on paths: [String], _ lossScope: LossScope? = nil) throws -> ModelGate.Pair {
+        let scope = lossScope ?? self.lossScope(of: models)
+        let command = try evaluation(of: paths), files = try EvaluationReader.files(at: paths)
+        let results = try models.map { try command.pieces(of: $0, files, scope).flatMap(\.pieces) }
+        return try ModelGate.Pair(candidate: results[0], active: results[1])
+    }
+
+    func lossScope(of models: [ModelFile]) -> LossScope { options.lossScope ?? EvalCommand.lossScope(of: models.map(\.checkpoint)) }
+
+    func evaluation(of paths: [String]) throws -> EvalCommand {
         var eval = EvalOptions()
         eval.threads = options.threads
         eval.cpu = options.cpu
         eval.blas = options.blas
         eval.dtype = options.dtype
         eval.context = options.context
-        eval.lossScope = scope
+        eval.lossScope = options.lossScope
         eval.quiet = options.quiet || options.json
         eval.checkpoint = candidate
         eval.data = paths
-        let command = try EvalCommand(eval), files = try EvaluationReader.files(at: paths)
-        let results = try models.map { try command.pieces(of: $0, files, scope).flatMap(\.pieces) }
-        return try ModelGate.Pair(candidate: results[0], active: results[1])
+        return try EvalCommand(eval)
     }
 
     /// Asks both models all questions in turn, so that their speeds are measured at the same time.
@@ -176,6 +185,8 @@ struct GateCommand {
             for (side, backend) in backends.enumerated() {
                 let request = GenerationRequest(.chat([.init(.user, question.text)]), config)
                 try backend.generate([request], concurrency: 1) { _, result in
+                    // A model without finite logits has no answer.
+                    if case .failure(.invalidLogits) = result { return texts.append("") }
                     let answer = try result.get()
                     texts.append(answer.text)
                     // The first token of an answer is part of the prefill.

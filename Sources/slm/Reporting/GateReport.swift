@@ -30,7 +30,9 @@ struct GateReport {
         var texts: [String] = []
         if let pair = evidence.heldOut { texts.append("Held-out chats: " + heldOutText(pair, decision.heldOut)) }
         if let pair = evidence.replay {
-            texts.append("General chats: " + replayText(pair, decision.replay))
+            texts.append("General chats: " + riseText(pair, decision.replay, most: gate.maxReplayRise))
+        } else if let pair = evidence.ownText {
+            texts.append("Text that the active model generates: " + riseText(pair, decision.ownText, most: gate.maxOwnTextRise))
         } else {
             texts.append("General chats: not measured, so the candidate may have forgotten some of what it could.")
         }
@@ -44,7 +46,19 @@ struct GateReport {
         } else {
             texts.append("Questions: none with known answers, so wrong answers in the training data may not be found.")
         }
+        if !decision.missing.isEmpty { texts.append(missingText(decision.missing)) }
         return texts
+    }
+
+    /// Either of held-out chats and questions is enough.
+    private func missingText(_ missing: [ModelGate.Missing]) -> String {
+        var texts: [String] = []
+        if missing.contains(.generalText) { texts.append("a general set, since the active model generates no text.") }
+        if missing.contains(.heldOutChats) {
+            texts.append("\(gate.minHeldOutChats) held-out chats (found \(evidence.heldOut?.comparison.count ?? 0)), or questions with "
+                + "known answers of which the candidate answers one right.")
+        }
+        return "Missing: " + texts.joined(separator: " Missing: ")
     }
 
     static func sentence(_ verdict: ModelGate.Verdict) -> String {
@@ -52,6 +66,7 @@ struct GateReport {
         case .better: "The candidate is better than the active model."
         case .noWorse: "The candidate is no worse than the active model, but not clearly better."
         case .worse: "The candidate is worse than the active model."
+        case .notEnough: "There is not enough to judge the candidate."
         }
     }
 
@@ -72,15 +87,17 @@ struct GateReport {
         return verdict == .noWorse ? "\(measured); a better model needs \(gate.minHeldOutGain.fixed(4)) fewer." : "\(measured)."
     }
 
-    private func replayText(_ pair: ModelGate.Pair, _ verdict: ModelGate.Verdict?) -> String {
+    private func riseText(_ pair: ModelGate.Pair, _ verdict: ModelGate.Verdict?, most: Double) -> String {
         guard pair.rise.isFinite else { return "the candidate has no finite loss." }
         let change = "the loss \(pair.rise < 0 ? "falls" : "rises") by \((100 * abs(pair.rise)).fixed(2)) %"
-        return verdict == .worse ? "\(change), and at most \((100 * gate.maxReplayRise).fixed(2)) % is allowed." : "\(change)."
+        return verdict == .worse ? "\(change), and at most \((100 * most).fixed(2)) % is allowed." : "\(change)."
     }
 
     func print(_ decision: ModelGate.Decision) {
         var rows: [[String]] = [["", "candidate", "active"]]
-        for (name, pair) in [("held-out chats", evidence.heldOut), ("general chats", evidence.replay)] {
+        for (name, pair) in [
+            ("held-out chats", evidence.heldOut), ("general chats", evidence.replay), ("generated text", evidence.ownText),
+        ] {
             guard let pair else { continue }
             rows.append(["\(name), loss", pair.candidate.loss.fixed(4), pair.active.loss.fixed(4)])
             rows.append(["\(name), bits/byte", pair.candidate.bitsPerByte.fixed(4), pair.active.bitsPerByte.fixed(4)])
@@ -110,6 +127,8 @@ struct GateReport {
             object.key("reasons"); object.array { list in for reason in reasons(decision) { list.string(reason) } }
             object.key("held_out"); Self.write(evidence.heldOut, decision.heldOut, to: &object)
             object.key("replay"); Self.write(evidence.replay, decision.replay, to: &object)
+            object.key("own_text"); Self.write(evidence.ownText, decision.ownText, to: &object)
+            object.key("missing"); object.array { list in for missing in decision.missing { list.string(missing.rawValue) } }
             object.key("speed"); Self.write(tokensPerSecond, "tokens_per_second", to: &object)
             object.key("size")
             object.object { size in

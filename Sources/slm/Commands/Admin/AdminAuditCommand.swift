@@ -17,10 +17,11 @@ extension Command {
             let listing = options.listing
             let (rows, total) = try listing.rows(of: options.client()) { .audit(offset: $0, limit: $1) }
             if listing.json { return listing.printJSON("entries", rows, total: total) }
-            var table = TextTable(["TIME", "ACTION", "TARGET", "ADDRESS", "ACTOR"])
+            var table = TextTable(["TIME", "ACTION", "TARGET", "ADDRESS", "ACTOR", "REASON"])
             for case .audit(let line) in rows {
                 table.add([
                     line.time?.dateAndTime ?? "-", line.action, line.targetName ?? line.target ?? "-", line.address, line.actor,
+                    line.reason ?? "-",
                 ])
             }
             listing.printPage(table, shown: rows.count, of: total, "lines")

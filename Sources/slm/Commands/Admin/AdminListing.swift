@@ -106,6 +106,7 @@ extension AdminRow {
             text("action", line.action, &json)
             text("target", line.target, &json)
             text("target_name", line.targetName, &json)
+            text("reason", line.reason, &json)
         }
     }
 }

@@ -116,10 +116,16 @@ extension LoopCompareOptions {
         if json { return printLine(answer.text) }
         if let message = answer.json["message"]?.string { throw CommandError(description: message) }
         for reason in answer.json["reasons"]?.elements.map({ Array($0) }) ?? [] { printLine(reason.string?.harmless ?? "") }
-        let verdict = answer.json["verdict"]?.string?.replacing("_", with: " ") ?? "unknown"
-        let isPassed = answer.json["passed"]?.boolean == true
-        let next = isPassed ? " Promote it: slm loop promote \(model.name.harmless)" : ""
-        printLine("\(model.name.harmless) is \(verdict)\(verdict == "no worse" ? "" : " than the active model").\(next)")
+        let isPassed = answer.json["passed"]?.boolean == true, name = model.name.harmless
+        let result = switch answer.json["verdict"]?.string {
+        case "better": "\(name) is better than the active model."
+        case "no_worse": "\(name) is no worse than the active model."
+        case "worse": "\(name) is worse than the active model."
+        case "not_enough": "There is not enough to judge \(name). To promote it all the same: "
+            + "slm loop promote \(name) --force --reason TEXT"
+        case let other: "\(name) is \(other?.harmless ?? "unknown")."
+        }
+        printLine(result + (isPassed ? " Promote it: slm loop promote \(name)" : ""))
         if !isPassed { throw ReportedFailure() }
     }
 }

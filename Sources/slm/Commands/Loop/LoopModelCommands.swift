@@ -13,6 +13,7 @@ struct LoopModelOptions: AdminOptions {
     var model: String?
     var name: String?
     var force = false
+    var reason: String?
     var json = false
 }
 
@@ -107,10 +108,22 @@ extension Command {
     static var loopPromote: Command {
         modelCommand(
             "loop promote", "Make a model the one that answers on all servers of the database.",
-            [.option("force", \.force, "Promote a model that was not found better or no worse than the active one.")]
+            [
+                .option("force", \.force, "Promote a model that was not found better or no worse than the active one."),
+                .option("reason", \.reason, value: "TEXT", "Say why in the audit log. --force needs it."),
+            ]
         ) { options, client, model in
-            let response = try client.document("POST", "models/\(model.id)/promote") { $0.key("force"); $0.boolean(options.force) }
-            try printChange(response, options, "is active. To go back: slm loop rollback")
+            if options.force, options.reason == nil {
+                throw UsageError("slm loop promote: --force needs a reason for the audit log: --force --reason TEXT")
+            }
+            let response = try client.document("POST", "models/\(model.id)/promote") {
+                $0.key("force"); $0.boolean(options.force)
+                if let reason = options.reason { $0.key("reason"); $0.string(reason) }
+            }
+            // A large model is loaded after the response.
+            let isServed = response?.json["is_served"]?.boolean ?? true
+            try printChange(
+                response, options, "is active\(isServed ? "" : ", and the server is loading it"). To go back: slm loop rollback")
         }
     }
 

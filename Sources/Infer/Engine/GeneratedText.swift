@@ -1,0 +1,90 @@
+import Autograd
+import Model
+package import Tokenize
+
+/// Text that a model generates, with a fixed seed: on one machine it is the same each time.
+///
+///     let chats = try GeneratedText.chats(by: runner, tokenizer, renderer)
+///
+/// All samples are from the model's unmodified distribution, and are generated at once.
+package enum GeneratedText {
+    package struct Chat: Sendable, Equatable {
+        package let question, answer: String
+    }
+
+    private static let chatCount = 32, textCount = 16
+    private static let questionTokens = 32, answerTokens = 128, textTokens = 256
+    /// For models that generate no questions, because they were trained on the answers alone.
+    private static let usualQuestion = "Hello"
+
+    /// The tokens after each of the starts.
+    ///
+    /// - Parameters:
+    ///   - count: The most tokens after a start.
+    ///   - ends: The tokens that end a text. They are left out.
+    ///   - vocabulary: Only smaller ids are sampled; by default those of the model, which may be more than the tokenizer's.
+    static func continuations(
+        of starts: [[TokenID]], by runner: ModelRunner, count: Int, until ends: Set<TokenID> = [], vocabulary: Int? = nil
+    ) throws -> [[TokenID]] {
+        let V = runner.model.configuration.vocabulary
+        var samplers = try starts.indices.map { Sampler(try GenerationConfig(seed: UInt64($0)), vocabulary: min(vocabulary ?? V, V)) }
+        let caches = starts.map { _ in runner.makeKVCache() }
+        var texts = starts.map { _ in [TokenID]() }
+        var unfinished = Array(starts.indices)
+        for step in 0..<count where !unfinished.isEmpty {
+            let segments = unfinished.map { i in
+                let start = step == 0 ? 0 : starts[i].count + step - 1
+                return ModelRunner.Segment(caches[i], from: start, ids: step == 0 ? starts[i] : [texts[i][step - 1]])
+            }
+            let logits = runner.logits(for: segments).floats                                   // [unfinished, V]
+            var going: [Int] = []
+            for (row, i) in unfinished.enumerated() {
+                var values = Array(logits[row * V..<(row + 1) * V]), span = values.mutableSpan
+                // A model whose logits are not numbers has nothing to sample.
+                guard let id = samplers[i].sample(&span)?.id, !ends.contains(id) else { continue }
+                texts[i].append(id)
+                going.append(i)
+            }
+            unfinished = going
+        }
+        return texts
+    }
+
+    /// Chats of one question and its answer, both by the model. Empty if it generates no answers.
+    package static func chats(by runner: ModelRunner, _ tokenizer: Tokenizer, _ renderer: ChatRenderer) throws -> [Chat] {
+        let context = runner.context, vocabulary = tokenizer.vocabulary
+        var encoder = try Encoder(tokenizer)
+        func prompt(_ question: String) throws -> [TokenID] {
+            var chat = ChatTokens()
+            try renderer.append(promptOf: [.init(.user, question)], with: &encoder, to: &chat)
+            return chat.ids
+        }
+        let ends = Set(vocabulary.specialTokens.map(\.id) + vocabulary.endTokens + renderer.stopTokens)
+        // The tokens before a question are those that two different questions begin with.
+        let start = zip(try prompt("a"), try prompt("1")).prefix { $0 == $1 }.map(\.0)
+        let first = start.isEmpty ? [vocabulary.beginOfTextToken ?? 0] : start
+        let spoken = try continuations(
+            of: Array(repeating: first, count: chatCount), by: runner, count: min(questionTokens, max(1, context / 4)),
+            until: ends.union([tokenizer.lineBreakToken].compactMap { $0 }), vocabulary: vocabulary.count)
+        let questions = spoken.map { text(of: $0, tokenizer) }.map { $0.isEmpty ? usualQuestion : $0 }
+        let longest = min(answerTokens, max(1, context / 2))
+        let prompts = try questions.map { (question: $0, ids: try prompt($0)) }.filter { $0.ids.count + longest <= context }
+        let answers = try continuations(
+            of: prompts.map(\.ids), by: runner, count: longest, until: ends, vocabulary: vocabulary.count)
+        return zip(prompts, answers).map { Chat(question: $0.question, answer: text(of: $1, tokenizer)) }.filter { !$0.answer.isEmpty }
+    }
+
+    /// Texts of a model without a chat template. Empty if it generates none.
+    package static func texts(by runner: ModelRunner, _ tokenizer: Tokenizer) throws -> [String] {
+        let vocabulary = tokenizer.vocabulary
+        let prefix = vocabulary.textPrefix.isEmpty ? [vocabulary.beginOfTextToken ?? vocabulary.endOfTextToken ?? 0] : vocabulary.textPrefix
+        let texts = try continuations(
+            of: Array(repeating: prefix, count: textCount), by: runner, count: min(textTokens, max(1, runner.context - prefix.count)),
+            until: Set(vocabulary.specialTokens.map(\.id) + vocabulary.endTokens), vocabulary: vocabulary.count)
+        return texts.map { text(of: $0, tokenizer) }.filter { !$0.isEmpty }
+    }
+
+    private static func text(of ids: [TokenID], _ tokenizer: Tokenizer) -> String {
+        String(decoding: tokenizer.bytes(of: ids).trimmed, as: UTF8.self)
+    }
+}
