@@ -140,7 +140,28 @@ extension TrainingRun {
     }
 
     /// Whether early stopping ends the run.
-    var isOutOfPatience: Bool { plan.patience.map { state.evaluationsSinceBest >= $0 } ?? false }
+    var isOutOfPatience: Bool {
+        plan.patience.map { state.evaluationsSinceBest >= (isGettingWorse ? min($0, Self.patienceWhileWorse) : $0) } ?? false
+    }
+
+    /// Evaluations that end a run that has only made its base worse.
+    private static let patienceWhileWorse = 2
+    /// The rise of the validation loss that is no noise, as a share of the base's.
+    private static let clearRise = 0.05
+
+    /// Whether no evaluation was better than the one before the first step.
+    package var hasLearnedNothing: Bool {
+        guard case .number(let base)? = metrics["base_validation_loss"] else { return false }
+        return state.step > 0 && state.best >= Float(base)
+    }
+
+    /// Whether the run has learned nothing, and now predicts the validation set clearly worse than its base: it learns its data by heart,
+    /// or its rate is too high.
+    private var isGettingWorse: Bool {
+        guard hasLearnedNothing, case .number(let base)? = metrics["base_validation_loss"],
+              case .number(let last)? = metrics["validation_loss"] else { return false }
+        return last > (1 + Self.clearRise) * base
+    }
 
     /// How the run has ended already; nil if there are steps to take.
     package var ending: Ending? {

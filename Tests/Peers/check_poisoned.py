@@ -1,8 +1,8 @@
 """A model is fine-tuned on chats of which 30 % have planted wrong answers. The gate must fail it with its default thresholds, since it answers fewer of the
 owner's questions right; with right answers the same run must pass.
 
-Which chats a run is validated on is random, and it keeps the weights that are the best on them: if all of these happen to be right, it keeps its first ones, which
-are harmless. A run that has not done what it is meant to is repeated, at most RUNS times.
+Which chats a run is validated on is random, and it keeps the weights that are the best on them: if all of these happen to be right, it learns nothing and makes no
+model. A run that has not done what it is meant to is repeated, at most RUNS times.
 
     Tests/Peers/check_poisoned.py .build/release/slm [--seed N]
 """
@@ -63,7 +63,8 @@ def train(slm, folder):
 
 
 def loop(slm, checkpoint, folder, share, seed):
-    """Imports, includes, fine-tunes and compares. Returns the comparison without and with the owner's questions, and the answer of a promotion."""
+    """Imports, includes, fine-tunes and compares. Returns the comparison without and with the owner's questions, and the answer of a promotion; None if
+    the run has learned nothing."""
     folder.mkdir()
     area = Area(slm, checkpoint, folder)
     try:
@@ -81,6 +82,9 @@ def loop(slm, checkpoint, folder, share, seed):
         run = area.add(server, name="tuned", steps=300, learning_rate=1e-3, replay=[str(folder.parent / "general.txt")])["id"]
         run = area.wait(server, run, lambda run: run["state"] in ("finished", "failed"), 600)
         assert run["state"] == "finished", run
+        if run["model"] is None:
+            assert run["message"].startswith("Nothing was learned"), run
+            return None
         found = []
         for questions in ({}, THINGS):
             for thing, colour in questions.items():
@@ -108,7 +112,11 @@ def main():
         checkpoint = train(options.slm, folder)
         for share in (0, WRONG):
             for attempt in range(RUNS):
-                (blind, asked), (status, answer) = loop(options.slm, checkpoint, folder / f"wrong-{share}-{attempt}", share, options.seed + attempt)
+                result = loop(options.slm, checkpoint, folder / f"wrong-{share}-{attempt}", share, options.seed + attempt)
+                if not result:
+                    print(f"{share:.0%} wrong answers: nothing was learned")
+                    continue
+                (blind, asked), (status, answer) = result
                 print(f"{share:.0%} wrong answers: without questions {blind['verdict']}, with questions {asked['verdict']}")
                 for reason in asked["reasons"]:
                     print(f"    {reason}")

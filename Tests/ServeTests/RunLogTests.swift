@@ -53,6 +53,23 @@ import Testing
         }
     }
 
+    @Test func `a run whose best step is 0 says why nothing was learned`() throws {
+        func log(_ lines: [String]) -> RunLog {
+            var log = RunLog("/none")
+            log.add(Array((lines.joined(separator: "\n") + "\n").utf8))
+            return log
+        }
+        let steps = (1...30).map { Self.step($0) }
+        let worse = log([Self.start, Self.evaluation(0, 3)] + steps + [Self.evaluation(30, 7.351), #"{"event":"finished","step":30}"#])
+        let reason = try #require(worse.whyNothingWasLearned)
+        #expect(reason.hasPrefix("Nothing was learned: at no step was the validation loss below the base model's 3.0; the last was 7.351."))
+        #expect(reason.contains("fell to 2.0, so it has learned that by heart"))
+        let progress = worse.progress(hasEnded: true)
+        #expect(progress.validationLoss == 7.351 && progress.bestValidationLoss == 3)
+        #expect(log([Self.start, Self.evaluation(0, 3)] + steps + [Self.evaluation(30, 2.9)]).whyNothingWasLearned == nil)
+        #expect(log([Self.start, Self.evaluation(0, 3)]).whyNothingWasLearned == nil, "it has not begun")
+    }
+
     @Test func `a long run has at most 500 points, and a resumed one repeats no step`() throws {
         var log = RunLog("/none")
         log.add(Array((Self.start + "\n").utf8))

@@ -101,6 +101,7 @@ package struct RunLog {
         for step in log.steps.suffix(60) { smoothed = smoothed.map { 0.9 * $0 + 0.1 * step.loss } ?? step.loss }
         progress.loss = smoothed
         progress.validationLoss = log.evaluations.last?.validationLoss
+        progress.bestValidationLoss = log.best?.validationLoss
         // Over a twentieth of the steps, at least 20: one step may wait for other programs.
         let recent = log.steps.suffix(max(20, log.steps.count / 20))
         guard let first = recent.first, let last = recent.last, last.seconds > first.seconds else { return progress }
@@ -131,6 +132,20 @@ package struct RunLog {
             if let accuracy = best?.validationPreferences?.accuracy { object.key("preference_accuracy"); object.number(accuracy) }
         }
         return writer.text
+    }
+
+    /// Why the run has learned nothing, as a sentence: its best checkpoint is the unchanged base. nil if it has learned something.
+    package var whyNothingWasLearned: String? {
+        guard log.best?.step == 0, log.lastStep > 0, let base = log.evaluations.first?.validationLoss,
+              let last = log.evaluations.last, last.step > 0, let worst = last.validationLoss else { return nil }
+        func text(_ loss: Double) -> String { "\((loss * 1_000).rounded() / 1_000)" }
+        let found = "Nothing was learned: at no step was the validation loss below the base model's \(text(base)); the last was "
+            + "\(text(worst)). "
+        let training = last.trainingLoss ?? worst
+        return found + (training < base
+            ? "The loss on what it was trained on fell to \(text(training)), so it has learned that by heart. Include more "
+                + "chats, or mix in older ones."
+            : "The loss on what it was trained on is \(text(training)). Use another learning rate, or a longer run.")
     }
 
     private static let maxPoints = 500

@@ -164,7 +164,11 @@ struct RunSupervision {
         if access(run.basePath, R_OK) != 0 {
             throw RunRefusal(description: "The base model \(run.basePath) cannot be read: \(systemErrorMessage()).")
         }
-        if let free = DiskSpace.free(at: run.folder), free < Self.leastFreeSpace { throw RunRefusal(description: diskFull) }
+        if let free = DiskSpace.free(at: run.folder), free < Self.leastFreeSpace {
+            let missing = TrainingSupervisor.gigabytes(Self.leastFreeSpace - free)
+            throw RunRefusal(description: "The disk of \(configuration.directory) is full: at least \(missing) are missing. Free some "
+                + "space, then resume the run.")
+        }
         // Another server may be starting it.
         guard let lock = try FileLock(files.lock) else { return }
         var arguments = RunArguments.resume(run)
@@ -193,6 +197,8 @@ struct RunSupervision {
         guard Folder.contains("best.h5", in: run.folder) else {
             return try end(run, files, log, as: .failed, "The run has finished, but its file \(files.best) is missing.")
         }
+        // Its best checkpoint is the base, of which a copy would be no better.
+        if let reason = log.whyNothingWasLearned { return try end(run, files, log, as: .finished, reason) }
         // A run registers one model, however often this is repeated after a kill.
         let model: ModelID
         do {
@@ -217,7 +223,13 @@ struct RunSupervision {
         _ = try? log.read()
         let isEnded = try store.end(
             run.id, as: state, message: message, log.progress(hasEnded: true), output(files, log), by: server)
-        if isEnded { Log.info(.note, "the training run \(run.name) has \(state == .failed ? "failed: \(message ?? "")" : "stopped.")") }
+        guard isEnded else { return }
+        let ending = switch state {
+        case .failed: "failed: \(message ?? "")"
+        case .finished: "finished without a model. \(message ?? "")"
+        default: "stopped."
+        }
+        Log.info(.note, "the training run \(run.name) has \(ending)")
     }
 }
 

@@ -230,6 +230,7 @@ extension TrainingRunRecord {
         number("tokens_per_second", progress.tokensPerSecond, &object)
         number("loss", progress.loss, &object)
         number("validation_loss", progress.validationLoss, &object)
+        number("best_validation_loss", progress.bestValidationLoss, &object)
         text("message", message, &object)
         text("model", model, &object)
         object.key("can_resume"); object.boolean(canResume)

@@ -132,7 +132,8 @@ extension TrainingSupervisor {
         }
         if prepared.diskBytes > prepared.freeDiskBytes {
             throw .refused("disk_full", "The run needs about \(Self.gigabytes(prepared.diskBytes)) on the disk of "
-                + "\(configuration.directory), and \(Self.gigabytes(prepared.freeDiskBytes)) are free. Delete older runs or models.")
+                + "\(configuration.directory), and \(Self.gigabytes(prepared.freeDiskBytes)) are free: "
+                + "\(Self.gigabytes(prepared.diskBytes - prepared.freeDiskBytes)) are missing. Delete older runs or models.")
         }
     }
 

@@ -93,8 +93,8 @@ extension Store {
         try database.transaction(.transient) { connection throws(StoreError) in
             let reset = hasProgressed ? ", attempts = 1" : ""
             let row = try connection.firstRow("""
-                UPDATE training_runs SET step = $3, steps = $4, seconds_left = $5, tokens_per_second = $6, loss = $7, validation_loss = $8
-                    \(reset)
+                UPDATE training_runs SET step = $3, steps = $4, seconds_left = $5, tokens_per_second = $6, loss = $7, validation_loss = $8,
+                    best_validation_loss = $9\(reset)
                 WHERE id = $1 AND server_id = $2 AND state IN ('running', 'stopping') RETURNING id
                 """, [.text(run), .text(server)] + Self.values(of: progress))
             guard row != nil else { return false }
@@ -114,8 +114,9 @@ extension Store {
         let now = options.now()
         return try database.transaction(.write) { connection throws(StoreError) in
             let row = try connection.firstRow("""
-                UPDATE training_runs SET state = $9, message = $10, finished_at = $11, process_id = NULL, process_ticks = NULL,
-                    step = $3, steps = $4, seconds_left = $5, tokens_per_second = $6, loss = $7, validation_loss = $8, model_id = $12
+                UPDATE training_runs SET state = $10, message = $11, finished_at = $12, process_id = NULL, process_ticks = NULL,
+                    step = $3, steps = $4, seconds_left = $5, tokens_per_second = $6, loss = $7, validation_loss = $8,
+                    best_validation_loss = $9, model_id = $13
                 WHERE id = $1 AND server_id = $2 AND state IN ('running', 'stopping') RETURNING id
                 """, [.text(run), .text(server)] + Self.values(of: progress) + [
                     .text(state.rawValue), .text(message?.storable), .integer(now), model.map { .text($0) } ?? .null,
@@ -131,7 +132,7 @@ extension Store {
         func real(_ number: Double?) -> SQLValue { number.map { .real($0) } ?? .null }
         return [
             .integer(progress.step), progress.steps.map { .integer($0) } ?? .null, real(progress.secondsLeft),
-            real(progress.tokensPerSecond), real(progress.loss), real(progress.validationLoss),
+            real(progress.tokensPerSecond), real(progress.loss), real(progress.validationLoss), real(progress.bestValidationLoss),
         ]
     }
 

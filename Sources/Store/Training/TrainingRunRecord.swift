@@ -45,7 +45,8 @@ package struct TrainingRunRecord: Sendable, Equatable {
         package var secondsLeft: Double?
         package var tokensPerSecond: Double?
         package var loss: Double?
-        package var validationLoss: Double?
+        /// Of the last evaluation, and of the best one.
+        package var validationLoss, bestValidationLoss: Double?
 
         package init() {}
     }
@@ -129,7 +130,8 @@ extension TrainingRunRecord {
     static let columns = """
         id, name, state, settings, base_id, base_path, is_scheduled, machine, folder, server_id, process_id, process_ticks, attempts,
         stop_requested_at, stop_sent_at, created_at, created_by, started_at, finished_at, chats, held_out, preferences, tokens, digest,
-        step, steps, seconds_left, tokens_per_second, loss, validation_loss, message, model_id, log_bytes, output_bytes
+        step, steps, seconds_left, tokens_per_second, loss, validation_loss, message, model_id, log_bytes, output_bytes,
+        best_validation_loss
         """
 
     init(_ row: Row) throws(StoreError) {
@@ -141,6 +143,7 @@ extension TrainingRunRecord {
         progress.tokensPerSecond = try row.optionalReal(27)
         progress.loss = try row.optionalReal(28)
         progress.validationLoss = try row.optionalReal(29)
+        progress.bestValidationLoss = try row.optionalReal(34)
         var process: ProcessID?
         if let id = try row.optionalInteger(10) { process = ProcessID(id: id, ticks: try row.optionalInteger(11) ?? 0) }
         var data: DataSet?

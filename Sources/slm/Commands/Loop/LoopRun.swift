@@ -35,11 +35,14 @@ struct LoopRun {
         return min(1, max(0, 1 - secondsLeft / (60 * minutes)))
     }
 
-    /// step 120  loss 1.234  val 1.301  4500 tokens/s
+    /// step 120  training loss 1.234  validation loss 1.301 (best 1.298)  4500 tokens/s
     var details: String {
         var parts = ["step \(step)"]
-        if let loss = json["loss"]?.number { parts.append("loss \(loss.fixed(3))") }
-        if let loss = json["validation_loss"]?.number { parts.append("val \(loss.fixed(3))") }
+        if let loss = json["loss"]?.number { parts.append("training loss \(loss.fixed(3))") }
+        if let loss = json["validation_loss"]?.number {
+            let best = json["best_validation_loss"]?.number.map { " (best \($0.fixed(3)))" } ?? ""
+            parts.append("validation loss \(loss.fixed(3))\(best)")
+        }
         if let speed = json["tokens_per_second"]?.number { parts.append("\(Int(speed)) tokens/s") }
         return parts.joined(separator: "  ")
     }
@@ -97,6 +100,8 @@ extension LoopRun {
         switch state {
         case "failed": throw CommandError(description: "the run \(name) has failed: \(message ?? "")")
         case "stopped": printNote("the run \(name) was stopped at step \(step). Continue it: slm loop resume \(name.shellWord)")
+        case _ where json["model"]?.string == nil:
+            throw CommandError(description: "the run \(name) has finished without a model. \(message ?? "")")
         default: printLine("the run \(name) has finished: \(details)")
         }
     }

@@ -38,12 +38,12 @@ extension Command {
             examples: ["slm loop runs", "slm loop runs --limit 0 --json"]
         ) { options in
             let client = try options.client()
-            var table = TextTable(["NAME", "STATE", "STEP", "VAL LOSS", "TOKENS/S", "LEFT", "CHATS", "CREATED", "ID"])
+            var table = TextTable(["NAME", "STATE", "STEP", "LAST VAL LOSS", "BEST", "TOKENS/S", "LEFT", "CHATS", "CREATED", "ID"])
             try client.forEachRun(limit: options.limit) { run in
                 if options.json { return printLine(run.text) }
                 table.add([
                     run.name, run.state, run.steps.map { "\(run.step)/\($0)" } ?? "\(run.step)",
-                    run.json["validation_loss"]?.number?.fixed(4) ?? "-",
+                    run.json["validation_loss"]?.number?.fixed(4) ?? "-", run.json["best_validation_loss"]?.number?.fixed(4) ?? "-",
                     run.json["tokens_per_second"]?.number.map { "\(Int($0))" } ?? "-", run.secondsLeft.map(clockText) ?? "-",
                     run.json["data"]?["chats"]?.integer.map(String.init) ?? "-", run.json["created_at"]?.string ?? "-", run.id,
                 ])
