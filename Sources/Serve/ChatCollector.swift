@@ -43,7 +43,7 @@ package final class ChatCollector: Sendable {
         try file?.append(chat)
     }
 
-    /// The number of chats that all servers have collected.
+    /// The number of exchanges that all servers have collected.
     package var count: Int {
         get throws {
             let known = counted.withLock { $0 }
@@ -54,6 +54,12 @@ package final class ChatCollector: Sendable {
             return count
         }
     }
+
+    /// The number of conversations that they are part of.
+    package var conversations: Int { get throws { try store.collectedConversationCount() } }
+
+    /// Whether each chat is also copied to a file, from which nothing is deleted.
+    package var writesFile: Bool { file != nil }
 
     package var hasEnoughForFineTuning: Bool {
         get throws { try count >= ChatLog.minChatsForFineTuning }

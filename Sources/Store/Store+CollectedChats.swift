@@ -58,12 +58,23 @@ extension Store {
             SELECT id FROM conversations WHERE deleted_at IS NOT NULL))
         """
 
-    /// The number of chats that an export has.
+    /// The number of exchanges that an export has: its lines.
     package func collectedChatCount() throws(StoreError) -> Int {
         try database.transaction(.read) { connection throws(StoreError) in
             let all = try connection.firstRow("SELECT count(*) FROM collected_chats", [])?.integer(0) ?? 0
             let leftOut = try connection.firstRow("SELECT count(*) FROM collected_chats WHERE \(Self.isLeftOut)", [])?.integer(0) ?? 0
             return all - leftOut
+        }
+    }
+
+    /// The number of conversations whose exchanges an export has. A guest's conversation is counted by its first exchange.
+    package func collectedConversationCount() throws(StoreError) -> Int {
+        try database.transaction(.read) { connection throws(StoreError) in
+            try connection.firstRow("""
+                SELECT count(DISTINCT conversation_id)
+                    + coalesce(sum(CASE WHEN conversation_id IS NULL AND history = '' THEN 1 ELSE 0 END), 0)
+                FROM collected_chats WHERE (\(Self.isLeftOut)) IS NOT TRUE
+                """, [])?.integer(0) ?? 0
         }
     }
 

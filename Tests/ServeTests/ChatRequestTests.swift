@@ -25,14 +25,20 @@ import Testing
 
     @Test func `nanogpt-chat's route answers with one object and adds the chat to the log`() throws {
         let server = try TestServer(collecting: true)
-        #expect(try server.connect().ask("GET", "/stats")?.text == #"{"count":0,"ready":false,"collecting":true}"#)
+        #expect(
+            try server.connect().ask("GET", "/stats")?.text
+                == #"{"count":0,"ready":false,"collecting":true,"conversations":0,"file":true}"#)
         for i in 1...10 {
             let answer = try server.connect().post("/chat", #"{"message":"one","temperature":0}"#)
             #expect(try answer?.json()["response"]?.string == OneSentenceModel.sentence && answer?.json()["chat_count"]?.integer == i)
         }
-        #expect(try server.connect().ask("GET", "/stats")?.text == #"{"count":10,"ready":true,"collecting":true}"#)
+        #expect(
+            try server.connect().ask("GET", "/stats")?.text
+                == #"{"count":10,"ready":true,"collecting":true,"conversations":10,"file":true}"#)
         let discreet = try TestServer()
-        #expect(try discreet.connect().ask("GET", "/stats")?.text == #"{"count":0,"ready":false,"collecting":false}"#)
+        #expect(
+            try discreet.connect().ask("GET", "/stats")?.text
+                == #"{"count":0,"ready":false,"collecting":false,"conversations":0,"file":false}"#)
     }
 
     @Test func `the chat log keeps what came before an exchange`() throws {

@@ -113,7 +113,7 @@ import Testing
                 == "200 {id: id, username: ada, email: ada@example.org, joined: time, disabled: true}")
         let entry = "at: time, actor: admin, address: 127.0.0.1, action"
         #expect(try response("GET", "/api/admin/audit?limit=1", admin)
-                == "200 {entries: [{id: id, \(entry): user.disable, target: id, target_name: ada}], total: 8}")
+                == "200 {entries: [{id: id, \(entry): user.disable, target: id, target_name: ada, reason: null}], total: 8}")
         // A missing user is one in the path, not the sender.
         let missing = try response("PATCH", "/api/admin/users/\(UserID())", admin, #"{"disabled":true}"#)
         #expect(missing.hasPrefix("404 {error: {code: not_found"), "\(missing)")
@@ -132,7 +132,7 @@ import Testing
         // The first checks may still be running.
         try eventually { try response("GET", "/api/ready").hasPrefix("200") }
         #expect(try response("GET", "/api/ready") == "200 {status: ready, checks: {model: ok, engine: ok, database: ok}}")
-        #expect(try response("GET", "/stats") == "200 {count: 0, ready: false, collecting: true}")
+        #expect(try response("GET", "/stats") == "200 {count: 0, ready: false, collecting: true, conversations: 0, file: true}")
         #expect(try response("POST", "/chat", [:], #"{"message":"Hi there"}"#) == "200 {response: Hi, you!é日, chat_count: 1}")
         let model = "{id: test-model, object: model, created: number, owned_by: slm, context_length: 64}"
         #expect(try response("GET", "/v1/models") == "200 {object: list, data: [\(model)]}")

@@ -574,7 +574,8 @@ class Handler(mock_training.TrainingRoutes, http.server.BaseHTTPRequestHandler):
         self.reply(200, status)
 
     def stats(self):
-        self.reply(200, {"count": self.world.collected, "ready": self.world.collected >= 10, "collecting": self.world.collecting})
+        self.reply(200, {"count": self.world.collected, "ready": self.world.collected >= 10, "collecting": self.world.collecting,
+                         "conversations": self.world.collected, "file": False})
 
     def tokenize(self):
         texts = [m["content"] for m in self.body["messages"]] if "messages" in self.body else [text_field(self.body, "text", 1_000_000)]

@@ -311,7 +311,8 @@ def test_collected(stage):
     ask(page, "One more")
     page.wait_for_selector("#collected >> text=10 chats collected")
     assert page.is_visible("#collected-ready")
-    page.wait_for_selector("#guest >> text=Your chats are collected")
+    # Only the notice below the message box speaks of training.
+    assert page.inner_text("#guest-notice") == ""
     stage.world.collecting = False
     page.reload()
     page.wait_for_selector("#guest >> text=Your chats are not stored on the server")      # only after the server said so

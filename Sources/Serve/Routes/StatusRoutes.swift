@@ -65,11 +65,15 @@ extension App {
 
     private func chatLogStatistics() throws -> Response {
         let count = try chatCollector?.count ?? 0
+        let conversations = try chatCollector?.conversations ?? 0
         let isReady = try chatCollector?.hasEnoughForFineTuning ?? false
         return Response.json { statistics in
             statistics.key("count"); statistics.integer(count)
             statistics.key("ready"); statistics.boolean(isReady)
             statistics.key("collecting"); statistics.boolean(chatCollector != nil)
+            statistics.key("conversations"); statistics.integer(conversations)
+            // A copy in the file stays when a chat is deleted.
+            statistics.key("file"); statistics.boolean(chatCollector?.writesFile ?? false)
         }
     }
 }

@@ -23,9 +23,11 @@ export function showContext(context) {
 export function showCollected(stats) {
   byId("collected").hidden = !stats?.collecting;
   if (!stats) return;
-  byId("guest-notice").textContent =
-    stats.collecting ? "Your chats are collected as training data." : "Your chats are not stored on the server.";
-  byId("collected-text").textContent = `${stats.count.toLocaleString("en")} ${stats.count === 1 ? "chat" : "chats"} collected for training`;
+  // Of collected chats, the notice below the message box speaks.
+  byId("guest-notice").textContent = stats.collecting ? "" : "Your chats are not stored on the server.";
+  const chats = stats.conversations ?? stats.count;
+  byId("collected-text").textContent = `${chats.toLocaleString("en")} ${chats === 1 ? "chat" : "chats"} collected for training`;
+  byId("training-file").hidden = !stats.file;
   byId("collected-ready").hidden = !stats.ready;
 }
 

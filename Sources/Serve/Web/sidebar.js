@@ -212,7 +212,10 @@ export class Sidebar extends EventTarget {
         toast(/** @type {Error} */ (error).message);
       }
     };
-    const training = this.saysTraining() ? " It is not used for training any more." : "";
+    const stays = !byId("training-file").hidden;
+    const training = !this.saysTraining() ? ""
+      : stays ? " It is left out of later training, but a copy in the server's file of collected chats may stay."
+        : " It is not used for training any more.";
     const item = toast(`“${visible(summary.title)}” was deleted.${training}`, { label: "Undo", action: undo });
     // Move the focus from the removed row to its neighbour or to the Undo button; otherwise the browser moves it to the top of the page.
     const neighbour = this.summaries[Math.min(index, this.summaries.length - 1)];

@@ -80,10 +80,10 @@ function gateForm(area, gate) {
   };
   return el("form", { class: "area-form", onsubmit },
     el("div", { class: "settings-grid" },
-      field("Most rise of the general loss", inputs.max_replay_loss_rise,
-        "As a share: 0.01 is 1 %. More means that the model has forgotten."),
-      field("Least gain on held-out chats", inputs.min_held_out_gain, "In bits per byte."),
-      field("Least share of right answers", inputs.min_right_answers, "To your questions with an expected answer: 0.8 is 80 %."),
+      field("How much it may forget", inputs.max_replay_loss_rise,
+        "How much worse than the active model it may predict general chats, as a share: 0.01 is 1 %."),
+      field("Improvement needed to be better", inputs.min_held_out_gain, "On held-out chats, in bits per byte."),
+      field("Right answers needed", inputs.min_right_answers, "Of your questions with an expected answer: 0.8 is 80 %."),
       field("Significance", inputs.significance, "The chance of a wrong verdict that you accept: 0.05 is 5 %.")),
     el("label", { class: "check" }, better, el("span", {}, "A model must be better, not only no worse")), error,
     el("div", { class: "buttons" }, el("button", { class: "button" }, "Save the gate")));

@@ -76,7 +76,7 @@ function form(area, schedule, models, tags) {
       save.disabled = false;
     }
   };
-  return el("form", { class: "area-form schedule", novalidate: true, onsubmit }, next, check("Start runs by themselves", enabled),
+  return el("form", { class: "area-form schedule", novalidate: true, onsubmit }, next, check("Train automatically", enabled),
     el("fieldset", {}, el("legend", {}, "When"), check("Every night", nightly), atField,
       check("After a number of new included chats", many), chatsField),
     el("fieldset", {}, el("legend", {}, "Settings of the run"), settings.element), error, el("div", { class: "buttons" }, save));
