@@ -67,10 +67,8 @@ extension RunOptions {
 
     private func printEnding(_ ending: TrainingRun.Ending, _ run: TrainingRun, _ folder: String, _ resumeCommand: String) throws {
         switch ending {
-        case .finished where run.hasLearnedNothing, .earlyStopped where run.hasLearnedNothing:
-            printNote("nothing was learned: no evaluation was better than the base model, so best.h5 is the base unchanged. Use more "
-                + "data, fewer steps, or another --lr.")
         case .finished: if !json { printLine("done: \(folder)/best.h5, report in \(folder)/report.html") }
+        case .earlyStopped where run.hasLearnedNothing: printNote("done early: every evaluation was worse than the base model.")
         case .earlyStopped: printNote("done: no improvement in \(run.plan.patience ?? 0) evaluations. The best model is \(folder)/best.h5.")
         case .stopped: return printNote("stopped at step \(run.state.step). Continue with: \(resumeCommand)")
         case .diverged:
