@@ -84,7 +84,8 @@ package enum GeneratedText {
         return texts.map { text(of: $0, tokenizer) }.filter { !$0.isEmpty }
     }
 
+    /// Without NUL characters, which no text for training may have, and a hardly trained model of bytes generates.
     private static func text(of ids: [TokenID], _ tokenizer: Tokenizer) -> String {
-        String(decoding: tokenizer.bytes(of: ids).trimmed, as: UTF8.self)
+        String(decoding: tokenizer.bytes(of: ids).filter { $0 != 0 }.trimmed, as: UTF8.self)
     }
 }
