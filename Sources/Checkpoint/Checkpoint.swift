@@ -70,11 +70,14 @@ package struct Checkpoint {
 ///
 ///     let seed = UInt64(truncatingIfNeeded: try checkpoint.integer("seed"))
 extension Checkpoint {
-    package func integer(_ name: String, in range: ClosedRange<Int> = .min ... .max) throws(CheckpointError) -> Int {
-        guard case .integer(let value)? = training[name], range.contains(value) else {
-            let isAny = range == .min ... .max
-            throw mismatch(name, isAny ? "a whole number" : "a whole number from \(range.lowerBound) to \(range.upperBound)")
-        }
+    package func integer(_ name: String) throws(CheckpointError) -> Int {
+        guard case .integer(let value)? = training[name] else { throw mismatch(name, "a whole number") }
+        return value
+    }
+
+    package func integer(_ name: String, in range: ClosedRange<Int>) throws(CheckpointError) -> Int {
+        let value = try integer(name)
+        guard range.contains(value) else { throw mismatch(name, "a whole number from \(range.lowerBound) to \(range.upperBound)") }
         return value
     }
 

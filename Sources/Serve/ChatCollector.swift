@@ -11,9 +11,10 @@ package import Tokenize
 package final class ChatCollector: Sendable {
     private let store: Store
     private let file: ChatLog?
-    /// The number of chats as it was counted last.
-    private let counted = Mutex<(count: Int, at: ContinuousClock.Instant)?>(nil)
-    /// Counting reads an index of all chats, so a count is used again for a moment.
+    private typealias Count = (value: Int, at: ContinuousClock.Instant)
+    /// The numbers of exchanges and of conversations as they were counted last.
+    private let counted = Mutex<Count?>(nil), countedConversations = Mutex<Count?>(nil)
+    /// Counting reads all chats, or an index of them, so a count is used again for a moment.
     private static let countLifetime = Duration.milliseconds(500)
 
     /// - Parameter file: Gets a copy of each chat of this server; nil for none. Chats that an earlier version has collected in it are
@@ -39,24 +40,23 @@ package final class ChatCollector: Sendable {
     ) throws {
         guard let chat = ChatLog.chat(user: message, assistant: answer, at: .now(), after: history) else { return }
         guard try store.collect(chat, of: user, in: conversation) else { return }
-        counted.withLock { if let last = $0 { $0 = (last.count + 1, last.at) } }
+        counted.withLock { if let last = $0 { $0 = (last.value + 1, last.at) } }
+        countedConversations.withLock { $0 = nil }
         try file?.append(chat)
     }
 
     /// The number of exchanges that all servers have collected.
-    package var count: Int {
-        get throws {
-            let known = counted.withLock { $0 }
-            if let known, .now < known.at + Self.countLifetime { return known.count }
-            let now = ContinuousClock.now
-            let count = try store.collectedChatCount()
-            counted.withLock { $0 = (count, now) }
-            return count
-        }
-    }
+    package var count: Int { get throws { try Self.recent(counted) { try store.collectedChatCount() } } }
 
     /// The number of conversations that they are part of.
-    package var conversations: Int { get throws { try store.collectedConversationCount() } }
+    package var conversations: Int { get throws { try Self.recent(countedConversations) { try store.collectedConversationCount() } } }
+
+    private static func recent(_ counted: borrowing Mutex<Count?>, else count: () throws -> Int) throws -> Int {
+        if let known = counted.withLock({ $0 }), .now < known.at + countLifetime { return known.value }
+        let now = ContinuousClock.now, value = try count()
+        counted.withLock { $0 = (value, now) }
+        return value
+    }
 
     /// Whether each chat is also copied to a file, from which nothing is deleted.
     package var writesFile: Bool { file != nil }

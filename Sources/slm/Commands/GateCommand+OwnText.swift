@@ -3,7 +3,6 @@ import Corpus
 import Files
 import Formats
 import Infer
-import JSON
 import Kernels
 import Tokenize
 import Train
@@ -57,20 +56,8 @@ extension GateCommand {
         guard let template = model.checkpoint.chatTemplate else {
             return try GeneratedText.texts(by: runner, tokenizer).map { "\(JSONLine(["text": .text($0)]))" }
         }
-        return try GeneratedText.chats(by: runner, tokenizer, ChatRenderer(template, for: tokenizer)).map { chat in
-            var writer = JSONWriter(.oneLine)
-            writer.object { line in
-                line.key("messages")
-                line.array { messages in
-                    for (role, text) in [("user", chat.question), ("assistant", chat.answer)] {
-                        messages.object {
-                            $0.key("role"); $0.string(role)
-                            $0.key("content"); $0.string(text)
-                        }
-                    }
-                }
-            }
-            return writer.text
+        return try GeneratedText.chats(by: runner, tokenizer, ChatRenderer(template, for: tokenizer)).map {
+            "\(JSONLine(["user": .text($0.question), "assistant": .text($0.answer)]))"
         }
     }
 }

@@ -398,12 +398,17 @@ static inline vf scale_of(vf max) { return (vf)(((vu)(max * splat(1.0f / 127)) +
 static inline vf inverse_of(vf scale) { return vselect(vabs(scale) > splat(0), splat(1) / scale, splat(0)); }
 static inline void store_scales(uint16_t *to, vf scale) { *(vh_any *)to = __builtin_convertvector((vu)scale >> 16, vh); }
 
+// The scale of `count` weights x [count][P], where a lane is an output; NaN if one of them is not finite.
+static inline vf int8_scale(const float *x, size_t count) {
+    vf max = {0}, broken = {0};
+    for (size_t i = 0; i < count; i++) max = vmax(vabs(load(x + i * P)), max), broken += unless_finite(load(x + i * P));
+    return scale_of(max) + broken;
+}
+
 // x is [GROUP][P]: a lane is an output.
 static inline void pack_group_int8(const float *x, char *to) {
     for (size_t v = 0; v < P; v += W) {
-        vf max = {0}, broken = {0};
-        for (size_t i = 0; i < GROUP; i++) max = vmax(vabs(load(x + i * P + v)), max), broken += unless_finite(load(x + i * P + v));
-        const vf scale = scale_of(max) + broken, inverse = inverse_of(scale);
+        const vf scale = int8_scale(x + v, GROUP), inverse = inverse_of(scale);
         store_scales((uint16_t *)to + v, scale);
         for (size_t q = 0; q < QUADS; q++) {
             vu quad = {0};

@@ -72,12 +72,7 @@ static void quantize_int8(float *x, size_t I, const float *factor, size_t count,
         float *group = x + g * GROUP * P;
         const size_t inputs = min_size(GROUP, I - g * GROUP);
         for (size_t v = 0; v < P; v += W) {
-            vf max = {0}, broken = {0};
-            for (size_t i = 0; i < inputs; i++) {
-                max = vmax(vabs(load(group + i * P + v)), max);
-                broken += unless_finite(load(group + i * P + v));
-            }
-            const vf scale = scale_of(max) + broken, inverse = inverse_of(scale);
+            const vf scale = int8_scale(group + v, inputs), inverse = inverse_of(scale);
             store(lanes + v, scale);
             for (size_t i = 0; i < inputs; i++) {
                 const vf value = load(group + i * P + v);
