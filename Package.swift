@@ -213,7 +213,7 @@ let package = Package(
         tests("ChatTests", ["TestSupport", "Chat", "Infer", "Corpus", "Tokenize", "Files"]),
         tests("TuningTests", ["TestSupport", "Tuning", "Kernels", "Files"]),
         tests("ReportTests", ["TestSupport", "Report", "JSON", "Files"]),
-        tests("StoreTests", ["StoreWriter", "TestSupport", "Store", "Gzip", "Secrets", "Threads", "JSON", "Files"], exclude: ["Schemas"]),
+        tests("StoreTests", ["StoreWriter", "TestSupport", "Store", "Gzip", "Secrets", "Threads", "JSON", "Files"]),
         tests("SecretsTests", ["TestSupport", "Secrets", "Files", "JSON"]),
         tests(
             "ServeTests",

@@ -17,15 +17,10 @@ package final class ChatCollector: Sendable {
     /// Counting reads all chats, or an index of them, so a count is used again for a moment.
     private static let countLifetime = Duration.milliseconds(500)
 
-    /// - Parameter file: Gets a copy of each chat of this server; nil for none. Chats that an earlier version has collected in it are
-    ///   copied to the database, if that has none.
-    package init(_ store: Store, file: ChatLog?) throws {
+    /// - Parameter file: Gets a copy of each chat of this server; nil for none.
+    package init(_ store: Store, file: ChatLog?) {
         self.store = store
         self.file = file
-        guard let file, file.count > 0, try store.collectedChatCount() == 0 else { return }
-        for path in file.paths {
-            try ChatLog.forEachBatch(ofFileAt: path) { chats throws(StoreError) in try store.collect(chats, of: nil) }
-        }
     }
 
     /// Collects a chat, unless the message or the answer is blank.

@@ -137,28 +137,4 @@ extension ChatLog {
     static func line(of chat: CollectedChat) -> [UInt8] {
         line(chat.question, chat.answer, chat.time.description, historyJSON: chat.history)
     }
-
-    /// Reads the chats of a file in batches, without lines that are no chats.
-    static func forEachBatch(
-        ofFileAt path: String, _ body: ([CollectedChat]) throws(StoreError) -> Void
-    ) throws {
-        var blocks = try LineBlocks(path)
-        var parser = JSONParser()
-        while let block = try blocks.next() {
-            var chats: [CollectedChat] = []
-            block.forEachLineRange { range, _ in
-                guard let line = try? parser.parse(Array(block.bytes[range])), let user = line["user"]?.string,
-                      let assistant = line["assistant"]?.string else { return }
-                let history = (line["history"]?.elements).map { Array($0) } ?? []
-                let messages = history.compactMap { message -> Conversation.Message? in
-                    guard let role = message["role"]?.string.flatMap({ Conversation.Role(rawValue: $0) }),
-                          let content = message["content"]?.string else { return nil }
-                    return Conversation.Message(role, content)
-                }
-                let time = line["timestamp"]?.string.flatMap { Timestamp(iso: $0) } ?? Timestamp(milliseconds: 0)
-                if let chat = chat(user: user, assistant: assistant, at: time, after: messages) { chats.append(chat) }
-            }
-            try body(chats)
-        }
-    }
 }

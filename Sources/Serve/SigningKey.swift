@@ -7,27 +7,17 @@ package import Store
 ///     let key = try Secret(signingKeyIn: "slm_chat.db.secret", environment: nil, store) { print($0) }
 extension Secret {
     private static let digestSetting = "jwt_secret_digest"
-    /// Earlier versions stored the key in PostgreSQL, readable for all who can read the database or a backup of it.
-    private static let formerSetting = "jwt_secret"
 
-    /// Takes the key from the environment or from a file, which is created if it does not exist. A key that an earlier version stored in
-    /// the database moves to the file, so that users stay signed in.
+    /// Takes the key from the environment or from a file, which is created if it does not exist.
     ///
     /// - Parameters:
     ///   - text: The value of `SLM_JWT_SECRET`, which takes precedence over the file.
     ///   - note: Receives sentences for the operator.
     package init(signingKeyIn path: String, environment text: String?, _ store: Store, note: (String) -> Void) throws {
-        let former = try store.setting(Self.formerSetting)
         if let text {
             self = try Secret(validating: text, source: "SLM_JWT_SECRET")
         } else {
-            self = try Secret(storedAt: path, orCreatedFrom: former)
-        }
-        if former != nil {
-            try store.removeSetting(Self.formerSetting)
-            note(text == nil
-                ? "the key that signs session tokens has moved from the database to \(path). Back it up with the database."
-                : "the key that signs session tokens was removed from the database: SLM_JWT_SECRET is used.")
+            self = try Secret(storedAt: path)
         }
         try checkDigest(store, note)
     }

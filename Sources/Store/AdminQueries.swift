@@ -69,9 +69,9 @@ package struct AdminQueries: Sendable {
         fileprivate var sql: String {
             switch self {
             case .username: "username_key"
-            case .title: Migration.titleKey
+            case .title: Schema.titleKey
             case .createdAt: "c.created_at"
-            case .updatedAt: Migration.updateKey
+            case .updatedAt: Schema.updateKey
             case .messages: "message_count"
             }
         }

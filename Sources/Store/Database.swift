@@ -126,10 +126,10 @@ package enum Dialect: Sendable {
     }
     /// Text compared byte by byte, independent of the database's locale.
     var binaryText: String { self == .sqlite ? "TEXT" : #"TEXT COLLATE "C""# }
-    /// Table options. Without STRICT, SQLite stores values of any type in any column.
-    var tableOptions: String { self == .sqlite ? "STRICT" : "" }
+    /// Follows the columns of a table. Without STRICT, SQLite stores values of any type in any column.
+    var tableOptions: String { self == .sqlite ? " STRICT" : "" }
     /// Keeps PostgreSQL from logging the changes of a table, which it empties after a crash.
-    var unlogged: String { self == .sqlite ? "" : "UNLOGGED" }
+    var unlogged: String { self == .sqlite ? "" : "UNLOGGED " }
     /// The time in microseconds since 1970 by the clock of the database, which is the same for all servers.
     var clock: String {
         switch self {

@@ -79,6 +79,6 @@ extension MessageTree.Node {
     init(_ row: Row) throws(StoreError) {
         self.init(
             id: try row.id(0), position: row.values[1] == .null ? nil : try row.integer(1), previous: try row.optionalID(2),
-            next: try row.optionalID(3), createdAt: try row.timestamp(4), ordinal: row.values[5] == .null ? -1 : try row.integer(5))
+            next: try row.optionalID(3), createdAt: try row.timestamp(4), ordinal: try row.integer(5))
     }
 }

@@ -21,8 +21,10 @@ package struct NewConversation: Sendable {
 package struct AnswerStart: Sendable {
     package let conversation: StoredConversation
     package let settings: ConversationSettings
-    /// The messages of the active path. The last one is the question.
+    /// The messages of the active path up to the question.
     package let messages: [Message]
+    /// The user's message that is answered.
+    package let question: Message
     /// The corrected texts of answers.
     package let corrections: [MessageID: String]
     /// The answer whose place the new one takes.
@@ -80,7 +82,8 @@ extension Store {
             let details = try Self.details(of: conversation, on: connection)
             return AnswerStart(
                 conversation: try Self.conversation(conversation, of: owner, on: connection),
-                settings: try Self.settings(of: conversation, on: connection), messages: Array(messages[...index]),
+                settings: try Self.settings(of: conversation, on: connection),
+                messages: Array(messages[...index]), question: messages[index],
                 corrections: details.compactMapValues(\.correction), replacedAnswer: next?.id)
         }
     }
@@ -116,7 +119,7 @@ extension Store {
                 conversation: conversation, settings: try Self.settings(of: id, on: connection),
                 messages: try Self.messages(of: id, on: connection), details: try Self.details(of: id, on: connection),
                 isAnswering: lease != nil)
-            return (found, try !interruptedAnswers(in: id, at: options.now(), on: connection).isEmpty)
+            return (found, try !interruptedAnswers(in: id, on: connection).isEmpty)
         }
     }
 }

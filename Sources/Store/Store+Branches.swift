@@ -46,13 +46,12 @@ extension Store {
 
     static func tree(of conversation: ConversationID, on connection: any Connection) throws(StoreError) -> MessageTree {
         let rows = try connection.execute(
-            "SELECT \(MessageTree.Node.columns) FROM messages WHERE conversation_id = $1 AND replaced_at IS NULL", [.text(conversation)])
+            "SELECT \(MessageTree.Node.columns) FROM messages WHERE conversation_id = $1", [.text(conversation)])
         return MessageTree(try rows.map { row throws(StoreError) in try MessageTree.Node(row) })
     }
 
     /// Takes the messages from a position on off the active path, where they stay as alternatives.
     static func leaveActivePath(from position: Int, in conversation: ConversationID, on connection: any Connection) throws(StoreError) {
-        try linkActivePath(of: conversation, on: connection)
         let values: [SQLValue] = [.text(conversation), .integer(position)]
         try connection.execute("""
             UPDATE messages SET next_id = (
@@ -62,42 +61,15 @@ extension Store {
         try connection.execute("UPDATE messages SET position = NULL WHERE conversation_id = $1 AND position >= $2", values)
     }
 
-    /// Stores the message before each message of the active path that an earlier version has stored.
-    private static func linkActivePath(of conversation: ConversationID, on connection: any Connection) throws(StoreError) {
-        try connection.execute("""
-            UPDATE messages SET previous_id = (
-                SELECT id FROM messages AS earlier WHERE earlier.conversation_id = $1 AND earlier.position = messages.position - 1)
-            WHERE conversation_id = $1 AND position > 0 AND previous_id IS NULL
-            """, [.text(conversation)])
-    }
-
     /// Stores that the user has chosen an answer over the other answers to the same question, if there are any.
     static func prefer(_ message: MessageID, by user: UserID, at now: Timestamp, on connection: any Connection) throws(StoreError) {
         try connection.execute("""
             INSERT INTO preferences (question_id, chosen_id, user_id, chosen_at)
             SELECT previous_id, id, $2, $3 FROM messages WHERE id = $1 AND role = 'assistant' AND previous_id IS NOT NULL AND EXISTS (
                 SELECT 1 FROM messages AS others WHERE others.conversation_id = messages.conversation_id AND others.position IS NULL
-                AND others.previous_id = messages.previous_id AND others.id <> $1 AND others.role = 'assistant'
-                AND others.replaced_at IS NULL)
+                AND others.previous_id = messages.previous_id AND others.id <> $1 AND others.role = 'assistant')
             ON CONFLICT (question_id) DO UPDATE
             SET chosen_id = excluded.chosen_id, user_id = excluded.user_id, chosen_at = excluded.chosen_at
             """, [.text(message), .text(user), .integer(now)])
-    }
-
-    /// Deletes alternatives that follow a deleted message, which a server of schema version 9 has replaced.
-    func deleteUnreachableMessages() throws(StoreError) {
-        while true {
-            let count = try database.transaction(.write) { connection throws(StoreError) in
-                let rows = try connection.execute("""
-                    DELETE FROM messages WHERE id IN (
-                        SELECT id FROM messages WHERE position IS NULL AND replaced_at IS NULL AND previous_id IS NOT NULL
-                        AND NOT EXISTS (SELECT 1 FROM messages AS earlier WHERE earlier.id = messages.previous_id) LIMIT 200)
-                    RETURNING id
-                    """, [])
-                try Self.updateSearchIndex(on: connection, database.dialect)
-                return rows.count
-            }
-            if count == 0 { return }
-        }
     }
 }

@@ -22,13 +22,8 @@ extension Store {
     @discardableResult
     package func collect(
         _ chat: CollectedChat, of user: UserID?, in conversation: ConversationID? = nil
-    ) throws(StoreError) -> Bool { try collect([chat], of: user, in: conversation) }
-
-    @discardableResult
-    package func collect(
-        _ chats: [CollectedChat], of user: UserID?, in conversation: ConversationID? = nil
     ) throws(StoreError) -> Bool {
-        let ids = chats.map { _ in MessageID() }
+        let id = MessageID()
         return try database.transaction(.write) { connection throws(StoreError) in
             if let user {
                 let sql = "SELECT id FROM users WHERE id = $1 AND training_excluded_at IS NULL"
@@ -38,15 +33,13 @@ extension Store {
                 let sql = "SELECT id FROM conversations WHERE id = $1 AND deleted_at IS NULL AND training_excluded_at IS NULL"
                 if try connection.firstRow(sql, [.text(conversation)]) == nil { return false }
             }
-            for (id, chat) in zip(ids, chats) {
-                try connection.execute("""
-                    INSERT INTO collected_chats (id, user_id, created_at, history, question, answer, conversation_id)
-                    VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (id) DO NOTHING
-                    """, [
-                        .text(id), user.map { .text($0) } ?? .null, .integer(chat.time), .text(chat.history), .text(chat.question),
-                        .text(chat.answer), conversation.map { .text($0) } ?? .null,
-                    ])
-            }
+            try connection.execute("""
+                INSERT INTO collected_chats (id, user_id, created_at, history, question, answer, conversation_id)
+                VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (id) DO NOTHING
+                """, [
+                    .text(id), user.map { .text($0) } ?? .null, .integer(chat.time), .text(chat.history), .text(chat.question),
+                    .text(chat.answer), conversation.map { .text($0) } ?? .null,
+                ])
             return true
         }
     }

@@ -56,9 +56,8 @@ extension Store {
             if count >= options.maxConversations { throw .quotaExceeded(.conversations, limit: options.maxConversations) }
         }
         guard try connection.firstRow("SELECT id FROM users WHERE id = $1", [.text(owner)]) != nil else { throw .notFound(.user) }
-        // Nothing reads `creation_key`: it is NOT NULL and unique for each owner, so it repeats the id.
         try connection.execute("""
-            INSERT INTO conversations (id, owner_id, title, creation_key, created_at, updated_at) VALUES ($1, $2, $3, $1, $4, $4)
+            INSERT INTO conversations (id, owner_id, title, created_at, updated_at) VALUES ($1, $2, $3, $4, $4)
             ON CONFLICT (id) DO NOTHING
             """, [.text(id), .text(owner), .text(title), .integer(now)])
     }

@@ -1,8 +1,6 @@
 /// What the sender of a request under `/v1` has proved their identity with.
 package enum Credential: Sendable, Hashable {
     case apiKey(APIKeyID), session(SessionID)
-    /// A session token of a version that did not store sessions.
-    case user(UserID)
 }
 
 /// Credentials whose answers are in progress.
@@ -11,12 +9,10 @@ extension Store {
     package func valid(among credentials: Set<Credential>) throws(StoreError) -> Set<Credential> {
         var keys: [APIKeyID] = []
         var sessions: [SessionID] = []
-        var users: [UserID] = []
         for credential in credentials {
             switch credential {
             case .apiKey(let id): keys.append(id)
             case .session(let id): sessions.append(id)
-            case .user(let id): users.append(id)
             }
         }
         return try database.transaction(.read) { connection throws(StoreError) in
@@ -25,8 +21,7 @@ extension Store {
                 keys, in: "SELECT id, owner_id AS owner FROM api_keys WHERE revoked_at IS NULL AND id", user, on: connection)
             let sessions: [SessionID] = try Self.found(
                 sessions, in: "SELECT id, user_id AS owner FROM sessions WHERE id", user, on: connection)
-            let users: [UserID] = try Self.found(users, in: "SELECT id, id AS owner FROM users WHERE id", user, on: connection)
-            return Set(keys.map { .apiKey($0) } + sessions.map { .session($0) } + users.map { .user($0) })
+            return Set(keys.map { .apiKey($0) } + sessions.map { .session($0) })
         }
     }
 

@@ -52,7 +52,7 @@ extension Store {
     ) throws(StoreError) -> String {
         _ = try Self.conversation(conversation, of: owner, on: connection)
         let row = try connection.firstRow("""
-            SELECT content FROM messages WHERE id = $1 AND conversation_id = $2 AND role = 'assistant' AND replaced_at IS NULL
+            SELECT content FROM messages WHERE id = $1 AND conversation_id = $2 AND role = 'assistant'
             """, [.text(message), .text(conversation)])
         guard let row else { throw .notFound(.message) }
         return try row.text(0)
@@ -61,7 +61,7 @@ extension Store {
     /// What is stored beside the messages of the active path. Messages without anything are missing.
     static func details(of conversation: ConversationID, on connection: any Connection) throws(StoreError) -> [MessageID: MessageDetails] {
         let branches = try connection.firstRow(
-            "SELECT 1 FROM messages WHERE conversation_id = $1 AND position IS NULL AND replaced_at IS NULL LIMIT 1",
+            "SELECT 1 FROM messages WHERE conversation_id = $1 AND position IS NULL LIMIT 1",
             [.text(conversation)])
         let tree = branches == nil ? nil : try tree(of: conversation, on: connection)
         let rows = try connection.execute("""

@@ -77,12 +77,11 @@ extension Store {
         }
         var previous = question
         if let position { previous = try self.message(at: position - 1, in: conversation, on: connection) }
-        // Nothing reads `write_key`: it is NOT NULL and unique in a conversation, so it repeats the id.
         try connection.execute("""
             INSERT INTO messages
-                (id, conversation_id, position, role, content, write_key, created_at, reason, answer_tokens, seconds, first_token_seconds,
-                parent_id, previous_id, ordinal, model, training_notice)
-            VALUES ($1, $2, $3, $4, $5, $1, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+                (id, conversation_id, position, role, content, created_at, reason, answer_tokens, seconds, first_token_seconds, parent_id,
+                previous_id, ordinal, model, training_notice)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
             """, [
                 .text(id), .text(conversation), position.map { .integer($0) } ?? .null,
                 .text(message.role.rawValue), .text(message.content), .integer(now),
@@ -129,7 +128,7 @@ extension Store {
     ) throws(StoreError) -> (characters: Int, messages: Int) {
         let row = try connection.firstRow("""
             SELECT CAST(COALESCE(SUM(LENGTH(messages.content) + COALESCE(LENGTH(corrections.content), 0)), 0) AS BIGINT), COUNT(*)
-            FROM messages LEFT JOIN corrections ON message_id = messages.id WHERE conversation_id = $1 AND replaced_at IS NULL
+            FROM messages LEFT JOIN corrections ON message_id = messages.id WHERE conversation_id = $1
             """, [.text(conversation)])
         return (try row?.integer(0) ?? 0, try row?.integer(1) ?? 0)
     }
@@ -166,14 +165,7 @@ extension Store {
     }
 
     static func messages(of conversation: ConversationID, on connection: any Connection) throws(StoreError) -> [Message] {
-        var question: MessageID?
-        return try connection.execute(messagesSQL, [.text(conversation)]).map { row throws(StoreError) in
-            var message = try Message(row)
-            // Servers of schema version 7 do not store the parent.
-            if message.role == .assistant, message.parent == nil { message.parent = question }
-            if message.role == .user { question = message.id }
-            return message
-        }
+        try connection.execute(messagesSQL, [.text(conversation)]).map { row throws(StoreError) in try Message(row) }
     }
 
     package static let messagesSQL =

@@ -133,40 +133,29 @@ extension Store {
 
     /// Carries out the changes of messages that were made in this and earlier transactions.
     ///
-    /// - Parameters:
-    ///   - minimum: The number of changes below which they wait: one transaction for many writes much less than one for each.
-    ///     Searches compare the messages that wait.
-    ///   - schema: The version of the database.
+    /// - Parameter minimum: The number of changes below which they wait: one transaction for many writes much less than one for each.
+    ///   Searches compare the texts that wait.
     static func updateSearchIndex(
-        on connection: any Connection, _ dialect: Dialect, minimum: Int = 1, schema: Int = Migration.latest
+        on connection: any Connection, _ dialect: Dialect, minimum: Int = 1
     ) throws(StoreError) {
         guard dialect == .sqlite else { return }
-        try updateSearchIndex("search_changes", [("messages", "content")], minimum, on: connection)
-        guard schema >= Migration.trainingListsVersion else { return }
-        let texts = [(table: "training_messages", text: "content"), ("training_chats", "title")]
-        try updateSearchIndex("training_search_changes", texts, minimum, on: connection)
-    }
-
-    /// - Parameter texts: The columns of the texts whose changes the list has.
-    private static func updateSearchIndex(
-        _ list: String, _ texts: [(table: String, text: String)], _ minimum: Int, on connection: any Connection
-    ) throws(StoreError) {
-        let changes = try connection.firstRow("SELECT count(*), count(content) FROM \(list)", [])
+        let changes = try connection.firstRow("SELECT count(*), count(content) FROM search_changes", [])
         guard let changes, try changes.integer(0) >= minimum else { return }
         if try changes.integer(1) > 0 {
             try connection.execute("""
                 INSERT INTO message_search (message_search, rowid, content)
-                SELECT 'delete', search_id, content FROM \(list) WHERE is_new = 0
+                SELECT 'delete', search_id, content FROM search_changes WHERE is_new = 0
                 """, [])
             try connection.execute("INSERT INTO settings (name, value) VALUES ($1, '1') ON CONFLICT (name) DO NOTHING", [.text(deletions)])
         }
-        for (table, text) in texts {
+        for (table, text) in [("messages", "content"), ("training_messages", "content"), ("training_chats", "title")] {
             try connection.execute("""
                 INSERT INTO message_search (rowid, content)
-                SELECT t.search_id, t.\(text) FROM \(list) CROSS JOIN \(table) AS t ON t.search_id = \(list).search_id WHERE is_new = 1
+                SELECT t.search_id, t.\(text) FROM search_changes AS changes CROSS JOIN \(table) AS t ON t.search_id = changes.search_id
+                WHERE is_new = 1
                 """, [])
         }
-        try connection.execute("DELETE FROM \(list)", [])
+        try connection.execute("DELETE FROM search_changes", [])
     }
 
     /// Rewrites the index in small steps if messages were deleted, at most once a day: until then it contains their trigrams.

@@ -38,21 +38,18 @@ extension Store {
 
     /// Checks a session token, with one query. Updates `lastUsedAt` at most once a minute, so that most requests do not write.
     ///
-    /// - Parameters:
-    ///   - session: nil for a token of a version that did not store sessions. It is valid until the epoch changes.
-    ///   - epoch: The epoch in the token.
-    package func state(ofSession session: SessionID?, epoch: Int, of user: UserID) throws(StoreError) -> SessionState {
+    /// - Parameter epoch: The epoch in the token.
+    package func state(ofSession session: SessionID, epoch: Int, of user: UserID) throws(StoreError) -> SessionState {
         let now = options.now()
         let row = try database.transaction(.read) { connection throws(StoreError) in
             try connection.firstRow("""
                 SELECT token_epoch, disabled_at, sessions.last_used_at
                 FROM users LEFT JOIN sessions ON sessions.id = $2 AND sessions.user_id = users.id WHERE users.id = $1
-                """, [.text(user), session.map { .text($0) } ?? .text("")])
+                """, [.text(user), .text(session)])
         }
         guard let row else { return .ended }
         if try row.optionalTimestamp(1) != nil { return .disabled }
         guard try row.integer(0) == epoch else { return .ended }
-        guard let session else { return .active }
         guard let lastUsed = try row.optionalTimestamp(2) else { return .ended }
         if lastUsed < now.advanced(by: .seconds(-60)) {
             try database.transaction(.write) { connection throws(StoreError) in

@@ -8,12 +8,6 @@ extension Store {
         }
     }
 
-    package func removeSetting(_ name: String) throws(StoreError) {
-        try database.transaction(.write) { connection throws(StoreError) in
-            _ = try connection.execute("DELETE FROM settings WHERE name = $1", [.text(name)])
-        }
-    }
-
     package func set(_ name: String, to value: String) throws(StoreError) {
         try database.transaction(.write) { connection throws(StoreError) in
             _ = try connection.execute(

@@ -67,7 +67,7 @@ extension Store {
                 WHERE conversations.id > $1 AND deleted_at IS NULL AND message_count > 0 AND conversations.training_excluded_at IS NULL
                 AND users.training_excluded_at IS NULL AND NOT EXISTS (
                     SELECT 1 FROM training_chats AS c WHERE c.id = conversations.id AND c.state = 'excluded') AND NOT EXISTS (
-                    SELECT 1 FROM messages WHERE conversation_id = conversations.id AND replaced_at IS NULL AND training_notice IS NULL)
+                    SELECT 1 FROM messages WHERE conversation_id = conversations.id AND training_notice IS NULL)
                 ORDER BY conversations.id LIMIT $2
                 """, [.text(last?.description ?? ""), .integer(limit)])
             let found = try rows.map { row throws(StoreError) in
@@ -101,7 +101,7 @@ extension Store {
             LEFT JOIN ratings ON ratings.message_id = messages.id
             LEFT JOIN corrections ON corrections.message_id = messages.id
             LEFT JOIN owner_corrections ON owner_corrections.message_id = messages.id
-            WHERE messages.conversation_id = $1 AND replaced_at IS NULL
+            WHERE messages.conversation_id = $1
             """, [.text(conversation)])
         var messages: [MessageID: TrainingMessage] = [:]
         for row in rows {

@@ -2,14 +2,14 @@
 package struct UnfinishedAnswer: Sendable, Equatable {
     /// The id that the message will have.
     package let id: MessageID
-    /// The user's message that it answers; nil if a server of schema version 7 saved it.
-    package let question: MessageID?
+    /// The user's message that it answers.
+    package let question: MessageID
     package let content: String
     package let model: String
     package let tokens: Int
     package let seconds: Double
 
-    package init(id: MessageID, to question: MessageID? = nil, content: String, model: String, tokens: Int, seconds: Double) {
+    package init(id: MessageID, to question: MessageID, content: String, model: String, tokens: Int, seconds: Double) {
         self.id = id
         self.question = question
         self.content = content
@@ -37,13 +37,13 @@ extension Store {
                     seconds = excluded.seconds, saved_at = excluded.saved_at
                 """, [
                     .text(answer.id), .text(conversation), .text(answer.content), .text(answer.model), .integer(answer.tokens),
-                    .real(answer.seconds), .integer(now), .text(owner), answer.question.map { .text($0) } ?? .null,
+                    .real(answer.seconds), .integer(now), .text(owner), .text(answer.question),
                 ])
         }
     }
 
-    /// Makes messages of the saved text of answers that were interrupted: their server is dead, or it has no leases (schema version 7) and
-    /// has saved nothing for `StoreOptions.interruptedAfter`. Their finish reason is `interruptedReason`.
+    /// Makes messages of the saved text of answers that were interrupted, because their server is dead. Their finish reason is
+    /// `interruptedReason`.
     package func recoverAnswers(in conversation: ConversationID, of owner: UserID) throws(StoreError) {
         let now = options.now()
         try database.transaction(.write) { connection throws(StoreError) in
@@ -56,7 +56,7 @@ extension Store {
     func recoverAnswers(
         in conversation: ConversationID, of owner: UserID, at now: Timestamp, on connection: any Connection
     ) throws(StoreError) {
-        for (answer, place) in try interruptedAnswers(in: conversation, at: now, on: connection) {
+        for (answer, place) in try interruptedAnswers(in: conversation, on: connection) {
             if place != .none {
                 let generation = Generation(
                     model: answer.model, promptTokens: 0, answerTokens: answer.tokens, seconds: answer.seconds,
@@ -83,25 +83,24 @@ extension Store {
 
     /// The interrupted answers in a conversation.
     func interruptedAnswers(
-        in conversation: ConversationID, at now: Timestamp, on connection: any Connection
+        in conversation: ConversationID, on connection: any Connection
     ) throws(StoreError) -> [(UnfinishedAnswer, InterruptedPlace)] {
         let rows = try connection.execute("""
             SELECT id, question_id, content, model, answer_tokens, seconds FROM unfinished_answers
-            WHERE conversation_id = $1 AND CASE WHEN question_id IS NULL THEN saved_at < $2 ELSE NOT EXISTS (
-                SELECT 1 FROM answer_leases WHERE conversation_id = $1 AND answer_id = unfinished_answers.id AND \(isLive)) END
+            WHERE conversation_id = $1 AND NOT EXISTS (
+                SELECT 1 FROM answer_leases WHERE conversation_id = $1 AND answer_id = unfinished_answers.id AND \(isLive))
             ORDER BY saved_at
-            """, [.text(conversation), .integer(now.advanced(by: .zero - options.interruptedAfter))])
+            """, [.text(conversation)])
         if rows.isEmpty { return [] }
         let last = try connection.firstRow(
             "SELECT id, role FROM messages WHERE conversation_id = $1 AND position >= 0 ORDER BY position DESC LIMIT 1",
             [.text(conversation)])
         return try rows.map { row throws(StoreError) in
-            let question: MessageID? = row.values[1] == .null ? nil : try row.id(1)
+            let question: MessageID = try row.id(1)
             let answer = UnfinishedAnswer(
                 id: try row.id(0), to: question, content: try row.text(2), model: try row.text(3), tokens: try row.integer(4),
                 seconds: try row.real(5))
             let isLastFromUser = try last?.text(1) == Message.Role.user.rawValue
-            guard let question else { return (answer, isLastFromUser ? .last : .none) }
             if isLastFromUser, try last?.text(0) == question.description { return (answer, .last) }
             let next = try connection.firstRow("""
                 SELECT later.id FROM messages AS later JOIN messages AS question

@@ -23,8 +23,8 @@ package final class Store: Sendable {
     package init(_ url: DatabaseURL, _ options: StoreOptions = StoreOptions()) throws(StoreError) {
         self.options = options
         database = try url.database(options)
-        let version = try Migration.run(on: database, named: url.description, at: options.now())
-        migratedFrom = (1..<Migration.latest).contains(version) ? version : nil
+        let version = try Migration.run(options.migrations, on: database, named: url.description, at: options.now())
+        migratedFrom = (1..<options.migrations.count).contains(version) ? version : nil
     }
 
     package convenience init(_ url: String, _ options: StoreOptions = StoreOptions()) throws(StoreError) {
@@ -35,14 +35,13 @@ package final class Store: Sendable {
     package var searchConnections: Int { options.searchConnections }
 
     /// The version of the schema that this program creates.
-    package static var schemaVersion: Int { Migration.latest }
+    package static var schemaVersion: Int { Migration.all.count }
 
     /// Closes all connections. SQLite then removes its -wal and -shm files.
     package func close() { database.closeConnections() }
 
-    /// Permanently deletes conversations deleted before the undo window, messages that earlier versions have replaced, expired sessions
-    /// and one-time codes, and what is older than the retention times of `StoreOptions`, also accounts that are not used. The server
-    /// calls it periodically.
+    /// Permanently deletes conversations deleted before the undo window, expired sessions and one-time codes, and what is older than the
+    /// retention times of `StoreOptions`, also accounts that are not used. The server calls it periodically.
     ///
     /// - Returns: The number of deleted conversations.
     @discardableResult
@@ -51,7 +50,6 @@ package final class Store: Sendable {
         let end = now.advanced(by: .zero - options.undoWindow)
         try deleteInBatches("sessions", where: "expires_at <= $1", now, batch: 1_000)
         try deleteInBatches("one_time_codes", where: "expires_at <= $1", now, batch: 1_000)
-        try deleteInBatches("messages", where: "replaced_at IS NOT NULL AND replaced_at <= $1", end, batch: 200)
         let deleted = try deleteInBatches("conversations", where: "deleted_at IS NOT NULL AND deleted_at <= $1", end, batch: 20)
         if let retention = options.generationRetention {
             try deleteInBatches("generations", where: "created_at <= $1", now.advanced(by: .zero - retention), batch: 1_000)
@@ -63,14 +61,13 @@ package final class Store: Sendable {
         try deleteUnused(at: now)
         try purgeRateLimits()
         try purgeServers()
-        try fillParents()
         try refreshTrainingChats()
         try removeDeletedFromSearchIndex()
         return deleted
     }
 
-    /// Deletes conversations without new messages, accounts that are not used, old lines of the audit log and alternatives that cannot be
-    /// shown, at most once an hour: it reads these tables.
+    /// Deletes conversations without new messages, accounts that are not used and old lines of the audit log, at most once an hour: it
+    /// reads these tables.
     private func deleteUnused(at now: Timestamp) throws(StoreError) {
         let isDue = lastDeletionOfUnused.withLock { last in
             if let last, now < last.advanced(by: .seconds(3_600)) { return false }
@@ -85,7 +82,6 @@ package final class Store: Sendable {
             try deleteInBatches("audit_log", where: "created_at <= $1", now.advanced(by: .zero - retention), batch: 1_000)
         }
         try deleteUnusedAccounts(at: now)
-        try deleteUnreachableMessages()
     }
 
     /// Deletes rows in short transactions, so that other writers need not wait long.

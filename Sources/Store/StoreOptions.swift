@@ -37,10 +37,10 @@ package struct StoreOptions: Sendable {
     package var unusedAccountWarning = Duration.seconds(30 * 86_400)
     /// A server that has sent no heartbeat for this long is dead: its conversations can be continued on another one.
     package var leaseTime = Duration.seconds(6)
-    /// An answer of a server without leases (schema version 7) that was not saved for this long is no longer being generated.
-    package var interruptedAfter = Duration.seconds(8)
     /// Whether the page says that chats may be used for training. Only messages that are stored meanwhile may be.
     package var tellsAboutTraining = false
+    /// The migrations of the schema; tests have others.
+    package var migrations = Migration.all
     package var now: @Sendable () -> Timestamp = Timestamp.now
 
     package init() {}

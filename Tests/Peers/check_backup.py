@@ -18,21 +18,21 @@ import tempfile
 
 TEXTS = ["", "why?\n\t\"\\", "ü 漢字 🇺🇦 e\u0301 \u2028\u0085\ufeff", "\x01\x1f\x7f", "\\N", "NULL", "'; DROP TABLE users; --",
          "long ä " * 100_000]
-SCHEMA = 7
+SCHEMA = 1
 
 
 def rows():
-    """The rows of a backup of schema version 7 by table."""
+    """The rows of a backup by table. Columns that may be NULL, or have a default, can be missing."""
     def message(i):
         row = {"id": f"{i:026}", "conversation_id": "c".zfill(26), "position": i, "role": ["user", "assistant"][i % 2], "content": TEXTS[i],
-               "write_key": f"{i:026}", "created_at": 1_700_000_000_000 + i}
+               "ordinal": i, "created_at": 1_700_000_000_000 + i}
         return row if i % 2 == 0 else row | {"reason": "stop", "answer_tokens": 2**62 + i, "seconds": 1 / 3, "first_token_seconds": 1e-300}
 
     return {
         "users": [{"id": "a".zfill(26), "username": "Ada", "username_key": "ada", "password_hash": "$2b$12$hash", "created_at": 0,
                    "last_active_at": -1, "token_epoch": 3}],
         "settings": [{"name": "n", "value": ""}],
-        "conversations": [{"id": "c".zfill(26), "owner_id": "a".zfill(26), "title": TEXTS[2], "creation_key": "c", "created_at": 0,
+        "conversations": [{"id": "c".zfill(26), "owner_id": "a".zfill(26), "title": TEXTS[2], "created_at": 0,
                            "updated_at": 1, "message_count": len(TEXTS), "characters": sum(map(len, TEXTS))}],
         "messages": [message(i) for i in range(len(TEXTS))],
         "audit_log": [{"number": n, "id": f"{n:026}", "created_at": n, "actor": "admin", "address": "", "action": "user.create"}
@@ -84,7 +84,7 @@ def restore_on_full_disk(slm, folder, address, psql):
     tables = rows()
     letters = random.Random(1)
     # Random text, so that PostgreSQL cannot compress it: 9 MB.
-    tables["messages"] = [{"id": f"{i:026}", "conversation_id": "c".zfill(26), "position": i, "role": "user", "write_key": f"{i:026}",
+    tables["messages"] = [{"id": f"{i:026}", "conversation_id": "c".zfill(26), "position": i, "role": "user", "ordinal": i,
                            "content": letters.randbytes(15_000).hex(), "created_at": i} for i in range(300)]
     tables["conversations"][0]["message_count"] = 300
     write(folder / "large.tar", tables)

@@ -305,8 +305,7 @@ def upgrade(stage, folder):
                 cluster.servers[i] = cluster.start(i, slm)
                 wait_for_answers(40)
         messages = verify(cluster.store, users)
-        assert cluster.rows("SELECT max(version) FROM slm_schema") == [["7"]] and cluster.rows("SELECT max(version) FROM slm_additions") == [["9"]]
-        report(f"rolling upgrade: {len(users.answers)} answers while two servers of schema 7 were replaced one by one, once back and again; "
+        report(f"rolling upgrade: {len(users.answers)} answers while two servers of the last release were replaced one by one, once back and again; "
                f"all {messages} messages are stored")
 
 
@@ -316,7 +315,7 @@ def main():
     parser.add_argument("--chats", type=int, default=60, help="answers of the test with interleaved chats")
     parser.add_argument("--kills", type=int, default=1, help="kills for each number of servers")
     parser.add_argument("--servers", type=int, nargs="+", default=[2, 4])
-    parser.add_argument("--old", help="a program of schema version 7, for the rolling upgrade")
+    parser.add_argument("--old", help="the program of the last release, for the rolling upgrade")
     parser.add_argument("--seed", type=int, default=1)
     stage = parser.parse_args()
     draw = random.Random(stage.seed)

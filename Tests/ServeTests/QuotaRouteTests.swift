@@ -99,9 +99,9 @@ import Threads
         let chat = try server.store.createConversation("long", for: owner).0.id
         try server.store.database.transaction(.write) { connection throws(StoreError) in
             _ = try connection.execute("""
-                INSERT INTO messages (id, conversation_id, position, role, content, write_key, created_at)
+                INSERT INTO messages (id, conversation_id, position, role, content, created_at, ordinal)
                 WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000)
-                SELECT 'm' || i, $1, i, 'user', $2, 'k' || i, i FROM n
+                SELECT 'm' || i, $1, i, 'user', $2, i, i FROM n
                 """, [.text(chat), .text(String(repeating: "rain ", count: 100))])
         }
         let answer = try server.connect().ask("GET", "/api/conversations?search=zz", ada)

@@ -142,15 +142,4 @@ import Tokenize
         #expect(try export().text == files[1])
         try eventually { try servers.first.connect().ask("GET", "/stats")?.json()["count"]?.integer == 1 }
     }
-
-    @Test func `chats of a file of an earlier version are copied to the database, once`() throws {
-        let folder = TemporaryFolder(in: TemporaryFolder.inMemory), store = try Store("sqlite:" + folder("chats.db"))
-        let log = try ChatLog(folder("a.jsonl"))
-        let line = #"{"timestamp":"2026-11-20T17:36:00.123Z","history":[{"role":"user","content":"a"}],"user":"Hi","assistant":"Hello"}"#
-        try log.append(user: "Hi", assistant: "Hello", at: "2026-11-20T17:36:00.123Z", after: [.init(.user, "a")])
-        for _ in 0..<2 { #expect(try ChatCollector(store, file: log).count == 1) }
-        let chat = try #require(try store.collectedChats().chats.first)
-        #expect(try String(contentsOfFile: folder("a.jsonl"), encoding: .utf8) == line + "\n")
-        #expect(chat.history == #"[{"role":"user","content":"a"}]"# && chat.time.description == "2026-11-20T17:36:00.123Z")
-    }
 }

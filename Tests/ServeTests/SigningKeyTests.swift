@@ -27,24 +27,12 @@ import Testing
         #expect(again.digest == key.digest && notes.isEmpty)
     }
 
-    @Test func `a key that an earlier version stored in the database moves to the file`() throws {
-        let store = try Store(try PostgresServer.shared.get().freshSchemaURL()), former = Secret.generate()
-        try store.set("jwt_secret", to: former)
-        var notes: [String] = []
-        let key = try Secret(signingKeyIn: path, environment: nil, store) { notes.append($0) }
-        #expect(try String(contentsOfFile: path, encoding: .utf8) == former + "\n")
-        #expect(try key.digest == Secret(validating: former, source: "a test").digest)
-        #expect(try store.setting("jwt_secret") == nil && values(of: store).allSatisfy { $0 != former })
-        #expect(notes.count == 1 && notes[0].contains("has moved from the database to \(path)"))
-    }
-
-    @Test func `a key in the environment takes precedence and also removes the one in the database`() throws {
+    @Test func `a key in the environment takes precedence`() throws {
         let store = try Store("sqlite:" + folder("chat.db")), text = Secret.generate()
-        try store.set("jwt_secret", to: Secret.generate())
         var notes: [String] = []
         let key = try Secret(signingKeyIn: path, environment: text, store) { notes.append($0) }
-        #expect(try key.digest == Secret(validating: text, source: "a test").digest && store.setting("jwt_secret") == nil)
-        #expect(!folder.names.contains("chat.secret") && notes.count == 1)
+        #expect(try key.digest == Secret(validating: text, source: "a test").digest)
+        #expect(!folder.names.contains("chat.secret") && notes.isEmpty)
         #expect(throws: SecretError.self) { try Secret(signingKeyIn: path, environment: "short", store) { _ in } }
     }
 

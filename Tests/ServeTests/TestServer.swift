@@ -72,7 +72,7 @@ final class TestServer {
         self.secret = try secret ?? Secret(validating: Secret.generate(), source: "a test")
         chatLog = collecting ? try ChatLog(folder("chat_history.jsonl")) : nil
         let loads = AtomicCounter()
-        let collector = collecting ? try ChatCollector(store, file: chatLog) : nil
+        let collector = collecting ? ChatCollector(store, file: chatLog) : nil
         if let models {
             server = try Server(settings, store: store, secret: self.secret, collector: collector, models: models)
             load()

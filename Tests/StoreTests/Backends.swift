@@ -47,17 +47,12 @@ final class TestDatabase: Sendable {
     }
 }
 
-/// A database created by an older version, with rows in each table (Schemas/).
-func oldDatabase(_ backend: Backend, version: Int) throws -> TestDatabase {
-    let db = try TestDatabase(backend), database = try db.database()
-    let folder = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "Schemas")
-    for name in ["\(backend)-\(version)".lowercased(), "rows-\(version)"] {
-        let text = try String(contentsOf: folder.appending(path: name + ".sql"), encoding: .utf8)
-        try database.transaction(.write) { connection throws(StoreError) in
-            for statement in text.split(separator: ";\n") { try connection.execute(String(statement), []) }
-        }
-    }
-    return db
+/// Schemas of later programs: 2 adds a column, which servers of version 1 need not know, 3 changes what titles are.
+extension Migration {
+    static let later = all + [
+        Migration(version: 2, isAdditive: true) { _ in ["ALTER TABLE users ADD COLUMN language TEXT"] },
+        Migration(version: 3) { _ in ["UPDATE conversations SET title = upper(title)"] },
+    ]
 }
 
 /// Keeps a folder alive; its deinit deletes the folder. Sendable, because the folder is never read.

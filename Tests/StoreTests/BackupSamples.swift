@@ -64,8 +64,8 @@ extension Store {
         _ = try sql("DELETE FROM audit_log WHERE number = 1")
         try set("jwt_secret_digest", to: "0123")
         _ = try sql("""
-            INSERT INTO unfinished_answers (id, conversation_id, content, model, answer_tokens, seconds, saved_at)
-            VALUES ('0000000000000000000000000u', '\(chat)', 'It rai', 'tiny', -9223372036854775808, 0.1, -1)
+            INSERT INTO unfinished_answers (id, conversation_id, question_id, content, model, answer_tokens, seconds, saved_at)
+            VALUES ('0000000000000000000000000u', '\(chat)', '0000000000000000000000000q', 'It rai', 'tiny', -9223372036854775808, 0.1, -1)
             """)
         let new = NewModel(name: "first ü", path: "/m/first.h5", digest: "d", sizeBytes: .max)
         _ = try useCommandLineModel(new, of: "a:1", mayReplace: true)

@@ -197,53 +197,6 @@ private struct Chat {
         #expect(try chat.preferences().count == 1)
     }
 
-    /// A server of schema version 9 replaces messages as before: they are deleted, with the alternatives that follow them.
-    @Test(arguments: Backend.allCases) func `a server of an earlier version loses no other branch`(_ backend: Backend) throws {
-        let chat = try Chat(backend), messages = chat.messages
-        let other = try chat.regenerate(messages[3], "a2'")
-        let first = try chat.regenerate(messages[1], "a1'")                  // q2 with two answers is an alternative now
-        try chat.activate(messages[1])
-        // Its statements for an edited second question.
-        let new = MessageID()
-        _ = try chat.store.sql(
-            "UPDATE messages SET replaced_at = 1, position = NULL WHERE conversation_id = $1 AND position >= 2", [.text(chat.id)])
-        _ = try chat.store.sql("""
-            INSERT INTO messages (id, conversation_id, position, role, content, write_key, created_at)
-            VALUES ($1, $2, 2, 'user', 'q2 of version 9', $1, 1700000000600)
-            """, [.text(new), .text(chat.id)])
-        _ = try chat.store.sql("UPDATE conversations SET message_count = 3 WHERE id = $1", [.text(chat.id)])
-        #expect(try chat.contents == ["q1", "a1", "q2 of version 9"])
-        chat.db.advanceClock(by: .seconds(10_000))
-        try chat.store.purge()
-        // The alternative answer to the deleted question is gone, too.
-        #expect(try chat.store.sql("SELECT count(*) FROM messages") == [[.integer(4)]])
-        #expect(throws: StoreError.notFound(.message)) { try chat.activate(other) }
-        try chat.activate(first)
-        #expect(try chat.contents == ["q1", "a1'"])
-        try chat.activate(messages[1])
-        #expect(try chat.contents == ["q1", "a1", "q2 of version 9"])
-        #expect(try chat.store.conversation(chat.id, of: chat.ada).0.messageCount == 3)
-    }
-
-    @Test(arguments: Backend.allCases) func `a conversation of an older version gets branches`(_ backend: Backend) throws {
-        let db = try oldDatabase(backend, version: 9), store = try db.store(), ada = try #require(try store.user(named: "ada")).id
-        db.advanceClock(by: .seconds(10))
-        let chat = try #require(try store.conversations(of: ada).conversations.first).id
-        let messages = try store.conversation(chat, of: ada).1
-        let start = try store.beginAnswer(to: .storedMessage(messages[0].id), in: chat, of: ada)
-        let other = try store.append(
-            NewMessage(.assistant, "sun."), to: chat, of: ada, replacingFrom: start.replacedAnswer, answering: messages[0].id)
-        #expect(try store.openConversation(chat, of: ada).details[other.id]?.alternatives == [messages[1].id, other.id])
-        try store.activate(messages[1].id, in: chat, of: ada)
-        #expect(try store.contents(of: chat, ada) == ["why?", "clouds.", "really?", "yes. "])
-        // The answer that version 9 has replaced is deleted, and cannot be shown meanwhile.
-        #expect(try store.messagesWithAlternatives(of: chat, of: ada).messages.count == 5)
-        #expect(try store.sql("SELECT count(*) FROM messages") == [[.integer(6)]])
-        db.advanceClock(by: .seconds(1_000))
-        try store.purge()
-        #expect(try store.sql("SELECT count(*) FROM messages") == [[.integer(5)]])
-    }
-
     @Test(arguments: Backend.allCases) func `two servers that switch and regenerate keep one whole active path`(_ backend: Backend) throws {
         let chat = try Chat(backend) { $0.timeout = .seconds(30) }
         let other = try chat.regenerate(chat.messages[1], "a1'")

@@ -137,12 +137,12 @@ import Testing
     private func fill(_ store: Store, _ owner: UserID) throws {
         func numbers(_ last: Int) -> String { "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < \(last - 1))" }
         _ = try store.sql("""
-            INSERT INTO conversations (id, owner_id, title, creation_key, created_at, updated_at)
-            \(numbers(3_000)) SELECT 'c' || i, $1, 'title', 'k' || i, i, i FROM n
+            INSERT INTO conversations (id, owner_id, title, created_at, updated_at)
+            \(numbers(3_000)) SELECT 'c' || i, $1, 'title', i, i FROM n
             """, [.text(owner)])
         _ = try store.sql("""
-            INSERT INTO messages (id, conversation_id, position, role, content, write_key, created_at)
-            \(numbers(9_000)) SELECT 'm' || i, 'c' || (i / 3), i % 3, 'user', 'hello', 'k' || (i % 3), i FROM n
+            INSERT INTO messages (id, conversation_id, position, role, content, created_at, ordinal)
+            \(numbers(9_000)) SELECT 'm' || i, 'c' || (i / 3), i % 3, 'user', 'hello', i, i % 3 FROM n
             """)
     }
 }

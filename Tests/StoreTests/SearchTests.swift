@@ -103,9 +103,9 @@ import Threads
         let chat = try store.createConversation("long", for: ada).0.id
         // Two letters have no trigram, so all the texts are read.
         _ = try store.sql("""
-            INSERT INTO messages (id, conversation_id, position, role, content, write_key, created_at)
+            INSERT INTO messages (id, conversation_id, position, role, content, created_at, ordinal)
             WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000)
-            SELECT 'm' || i, $1, i, 'user', $2, 'k' || i, i FROM n
+            SELECT 'm' || i, $1, i, 'user', $2, i, i FROM n
             """, [.text(chat), .text(String(repeating: "rain ", count: 100))])
         for _ in 0..<3 {
             let error = #expect(throws: StoreError.self) { try store.conversations(of: ada, containing: "zz") }

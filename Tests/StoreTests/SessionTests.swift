@@ -20,7 +20,6 @@ import Testing
         #expect(try store.state(ofSession: one.id, epoch: 0, of: bob.id) == .ended)
         #expect(try store.state(ofSession: one.id, epoch: 1, of: ada.id) == .ended)
         #expect(try store.state(ofSession: SessionID(), epoch: 0, of: ada.id) == .ended)
-        #expect(try store.state(ofSession: nil, epoch: 0, of: UserID()) == .ended)
         #expect(throws: StoreError.notFound(.session)) { try store.endSession(one.id, of: bob.id) }
         try store.endSession(one.id, of: ada.id)
         #expect(try store.state(ofSession: one.id, epoch: 0, of: ada.id) == .ended && store.sessions(of: ada.id) == [two])
@@ -46,7 +45,6 @@ import Testing
         let changed = try #require(try store.changePassword(of: ada, to: "new"))
         #expect(try changed.passwordHash == "new" && changed.tokenEpoch == 1 && store.user(ada.id) == changed)
         #expect(try store.state(ofSession: session.id, epoch: 0, of: ada.id) == .ended && store.sessions(of: ada.id).isEmpty)
-        #expect(try store.state(ofSession: nil, epoch: 0, of: ada.id) == .ended)
         // A request that checked the old password is too late, for a session and for another password.
         #expect(try store.startSession(of: ada, from: "", userAgent: "", lifetime: .seconds(60)) == nil)
         #expect(try store.changePassword(of: ada, to: "other") == nil && store.user(ada.id)?.passwordHash == "new")
@@ -60,7 +58,6 @@ import Testing
         let one = try start(store, ada), other = try start(store, bob)
         try store.endAllSessions(of: ada.id)
         #expect(try store.state(ofSession: one.id, epoch: 0, of: ada.id) == .ended && store.sessions(of: ada.id).isEmpty)
-        #expect(try store.state(ofSession: nil, epoch: 0, of: ada.id) == .ended)
         #expect(try store.state(ofSession: other.id, epoch: 0, of: bob.id) == .active)
         let again = try start(store, try #require(try store.user(ada.id)))
         #expect(try store.state(ofSession: again.id, epoch: 1, of: ada.id) == .active)

@@ -42,18 +42,6 @@ import Testing
         #expect(try store.sql("SELECT count(*) FROM answer_leases") == [[.integer(0)]])
     }
 
-    /// Servers of version 7 do not store which question they answer.
-    @Test(arguments: Backend.allCases) func `the text so far of an old server answers the last question`(_ backend: Backend) throws {
-        let db = try TestDatabase(backend), store = try db.store(), ada = try store.addTestUser("ada")
-        let chat = try store.createConversation("Rain", for: ada, question: NewMessage(.user, "why?")).0.id
-        let answer = UnfinishedAnswer(id: MessageID(), content: "clo", model: "m", tokens: 2, seconds: 1)
-        try store.save(answer, in: chat, of: ada)
-        db.advanceClock(by: .seconds(60))
-        let messages = try store.openConversation(chat, of: ada).messages
-        #expect(messages.map(\.content) == ["why?", "clo"] && messages.last?.id == answer.id)
-        #expect(try store.sql("SELECT count(*) FROM unfinished_answers") == [[.integer(0)]])
-    }
-
     @Test(arguments: Backend.allCases) func `the time until a token depends on those that were taken`(_ backend: Backend) throws {
         let store = try TestDatabase(backend).store()
         // A token every 6,000 seconds.

@@ -215,8 +215,8 @@ import Testing
         #expect(try stores[1].trainingChats().chats.map(\.turns).reduce(0, +) == 60)
     }
 
-    /// Statements of a server of schema version 10, which knows none of the tables.
-    @Test(arguments: Backend.allCases) func `changes by an older server are noticed`(_ backend: Backend) throws {
+    /// Statements of another program, which knows none of the tables.
+    @Test(arguments: Backend.allCases) func `changes by another program are noticed`(_ backend: Backend) throws {
         let store = try TestDatabase(backend).store { $0.tellsAboutTraining = true }, ada = try store.addTestUser("ada")
         let id = try store.createConversation("c", for: ada, question: NewMessage(.user, "q")).0.id
         let answer = try store.append(NewMessage(.assistant, "a"), to: id, of: ada)
@@ -225,8 +225,8 @@ import Testing
         #expect(try store.trainingChats().chats.map(\.good) == [1])
         let late = MessageID()
         _ = try store.sql("""
-            INSERT INTO messages (id, conversation_id, position, role, content, write_key, created_at, training_notice)
-            VALUES ('\(late)', '\(id)', 2, 'user', 'without a notice', '\(late)', 0, NULL)
+            INSERT INTO messages (id, conversation_id, position, role, ordinal, content, created_at, training_notice)
+            VALUES ('\(late)', '\(id)', 2, 'user', 2, 'without a notice', 0, NULL)
             """)
         #expect(try store.trainingChats().total == 0)
         _ = try store.sql("DELETE FROM messages WHERE id = '\(late)'")

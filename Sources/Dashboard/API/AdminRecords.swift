@@ -23,7 +23,7 @@ package struct UserRecord: Sendable, Equatable {
     package let joined, lastActive: Int?
     package let conversations, messages, generations, tokens: Int
     package let isDisabled: Bool
-    /// "owner" or "user"; nil from a server of an earlier version.
+    /// "owner" or "user".
     package let role: String?
     /// Only of a single user.
     package let sessions, apiKeys: Int?

@@ -198,8 +198,8 @@ private struct AccountChat: Sendable {
     var conversation: StoredConversation { start.conversation }
 
     /// The user's message.
-    var question: MessageID? { start.messages.last?.id }
-    var message: String { start.messages.last?.content ?? "" }
+    var question: MessageID { start.question.id }
+    var message: String { start.question.content }
 
     /// The prompt messages. Answers that the user has corrected are in the history as corrected, as the page shows them.
     var history: [ChatMessage] {
@@ -214,7 +214,7 @@ private struct AccountChat: Sendable {
         [
             ("conversation_id", conversation.id.description),
             ("title", conversation.title),
-            ("message_id", question?.description ?? ""),
+            ("message_id", question.description),
             ("answer_id", lease.answer.description),
             ("model", model),
         ]

@@ -66,7 +66,7 @@ extension App {
     private func sender(of token: String) throws -> (account: UserID, credential: Credential, model: ModelID?) {
         guard token.hasPrefix(APIKeyToken.prefix) else {
             let (account, session) = try verifySession(token)
-            return (account, session.map { .session($0) } ?? .user(account), nil)
+            return (account, .session(session), nil)
         }
         guard let token = APIKeyToken(token), let key = try store.apiKey(withHash: token.digest) else {
             throw APIError.unauthorized("This API key is invalid or revoked.")
@@ -74,21 +74,20 @@ extension App {
         return (key.owner, .apiKey(key.id), key.model)
     }
 
-    /// Returns the account and the session of a session token that has not been revoked. A token of a version that did not store sessions
-    /// has none.
-    private func verifySession(_ text: String) throws -> (account: UserID, session: SessionID?) {
+    /// Returns the account and the session of a session token that has not been revoked.
+    private func verifySession(_ text: String) throws -> (account: UserID, session: SessionID) {
         let token: SessionToken
         let account: UserID
+        let session: SessionID
         do throws(SessionTokenError) {
             token = try signer.token(text, at: unixTime())
-            guard let subject = UserID(token.subject) else { throw SessionTokenError.forged }
+            guard let subject = UserID(token.subject), let id = SessionID(token.id) else { throw SessionTokenError.forged }
             account = subject
+            session = id
         } catch {
             throw APIError.unauthorized("\(error)".capitalizedFirst)
         }
-        let session = token.epoch == nil ? nil : SessionID(token.id)
-        if token.epoch != nil, session == nil { throw APIError.unauthorized("\(SessionTokenError.forged)".capitalizedFirst) }
-        switch try store.state(ofSession: session, epoch: token.epoch ?? 0, of: account) {
+        switch try store.state(ofSession: session, epoch: token.epoch, of: account) {
         case .active: return (account, session)
         case .ended: throw APIError.unauthorized("This session has ended. Sign in again.")
         case .disabled: throw APIError.unauthorized("This account is disabled. Ask the owner of this server.")

@@ -25,14 +25,15 @@ extension Backup {
         _ path: String, into url: DatabaseURL, _ restoring: RestoreOptions = RestoreOptions(), _ options: StoreOptions = StoreOptions(),
         progress: Progress = { _, _ in }
     ) throws(StoreError) -> Summary {
-        try checkVersion(of: BackupReader(path).manifest, path)
+        let known = options.migrations.count
+        try checkVersion(of: BackupReader(path).manifest, path, known: known)
         let summary = try verify(path, progress: progress)
         if restoring.isDryRun, case .sqlite(let file) = url, access(file, F_OK) != 0 { return summary }
         let database = try url.database(options)
         defer { database.closeConnections() }
         if restoring.isDryRun {
             try database.transaction(.read) { connection throws(StoreError) in
-                _ = try checkContents(on: connection, database.dialect, url, restoring)
+                _ = try checkContents(on: connection, database.dialect, url, restoring, known: known)
             }
             return summary
         }
@@ -42,24 +43,26 @@ extension Backup {
                 throw .unavailable(store: url.description, reason: "the connection was lost; look whether the backup is restored")
             }
             hasBegun = true
-            let found = try checkContents(on: connection, database.dialect, url, restoring)
+            let found = try checkContents(on: connection, database.dialect, url, restoring, known: known)
             if found > 0 { try BackupTables.drop(on: connection, database.dialect) }
             let schema = summary.manifest.schemaVersion
-            try Migration.run(on: connection, database.dialect, after: 0, upTo: schema, at: options.now())
+            try Migration.run(options.migrations.prefix(schema), after: 0, on: connection, database.dialect, at: options.now())
             var reader = try BackupReader(path)
             guard reader.manifest == summary.manifest else { throw reader.changed }
-            try withoutCounting(on: connection, database.dialect, schema: schema) { () throws(StoreError) in
-                try insertAll(from: &reader, schema: schema, on: connection, database.dialect, progress)
+            try withoutCounting(on: connection, database.dialect) { () throws(StoreError) in
+                try insertAll(from: &reader, on: connection, database.dialect, progress)
             }
-            if restoring.endsSessions { try endSessions(on: connection, schema: schema) }
-            if restoring.migrates { try Migration.run(on: connection, database.dialect, after: schema, at: options.now()) }
+            if restoring.endsSessions { try endSessions(on: connection) }
+            if restoring.migrates {
+                try Migration.run(options.migrations, after: schema, on: connection, database.dialect, at: options.now())
+            }
         }
         return summary
     }
 
-    private static func checkVersion(of manifest: BackupManifest, _ path: String) throws(StoreError) {
-        guard manifest.schemaVersion <= Migration.latest else {
-            throw .backup(.newerSchema(path: path, version: manifest.schemaVersion, known: Migration.latest))
+    private static func checkVersion(of manifest: BackupManifest, _ path: String, known: Int) throws(StoreError) {
+        guard manifest.schemaVersion <= known else {
+            throw .backup(.newerSchema(path: path, version: manifest.schemaVersion, known: known))
         }
         for table in manifest.tables where !BackupTables.all.contains(table.name) {
             throw .backup(.damaged(path: path, reason: "slm has no table \(table.name)"))
@@ -68,12 +71,11 @@ extension Backup {
 
     /// The schema version of a database that may be replaced; 0 for an empty one.
     private static func checkContents(
-        on connection: any Connection, _ dialect: Dialect, _ url: DatabaseURL, _ restoring: RestoreOptions
+        on connection: any Connection, _ dialect: Dialect, _ url: DatabaseURL, _ restoring: RestoreOptions,
+        known: Int
     ) throws(StoreError) -> Int {
-        let version = try Migration.version(of: connection, dialect, url.description)
-        guard version <= Migration.latest else {
-            throw .newerSchema(store: url.description, version: version, known: Migration.latest)
-        }
+        let version = try Migration.version(of: connection, dialect, url.description, known: known)
+        guard version <= known else { throw .newerSchema(store: url.description, version: version, known: known) }
         if version > 0, !restoring.replaces, let found = try BackupTables.contents(on: connection, dialect) {
             throw .backup(.notEmpty(store: url.description, found: found))
         }
@@ -83,20 +85,33 @@ extension Backup {
     /// Runs `body` without the triggers that count the rows of users, and counts them at once afterwards: PostgreSQL needs quadratic time
     /// to change a row many times in a transaction.
     private static func withoutCounting(
-        on connection: any Connection, _ dialect: Dialect, schema: Int, _ body: () throws(StoreError) -> Void
+        on connection: any Connection, _ dialect: Dialect, _ body: () throws(StoreError) -> Void
     ) throws(StoreError) {
-        guard dialect == .postgresql, schema >= Migration.userCountsVersion else { return try body() }
-        for table in Migration.countedTables { try connection.execute("ALTER TABLE \(table) DISABLE TRIGGER USER", []) }
+        guard dialect == .postgresql else { return try body() }
+        for table in Schema.countedTables { try connection.execute("ALTER TABLE \(table) DISABLE TRIGGER USER", []) }
         try body()
-        for table in Migration.countedTables { try connection.execute("ALTER TABLE \(table) ENABLE TRIGGER USER", []) }
+        for table in Schema.countedTables { try connection.execute("ALTER TABLE \(table) ENABLE TRIGGER USER", []) }
         try connection.execute("DELETE FROM user_counts", [])
-        try connection.execute(Migration.countUsers(dialect), [])
+        try connection.execute(countUsers, [])
     }
 
+    /// Fills `user_counts` from the rows that it counts.
+    private static let countUsers = """
+        INSERT INTO user_counts (user_id, conversations, messages, generations, prompt_tokens, answer_tokens)
+        SELECT id, coalesce(conversations, 0), coalesce(messages, 0), coalesce(generations, 0), coalesce(prompts, 0), coalesce(answers, 0)
+        FROM users LEFT JOIN (
+            SELECT owner_id, count(*) AS conversations, sum(message_count) AS messages
+            FROM conversations WHERE deleted_at IS NULL GROUP BY owner_id
+        ) AS chats ON chats.owner_id = users.id LEFT JOIN (
+            SELECT user_id, count(*) AS generations, sum(\(Dialect.postgresql.bounded("prompt_tokens"))) AS prompts,
+                sum(\(Dialect.postgresql.bounded("answer_tokens"))) AS answers
+            FROM generations WHERE user_id IS NOT NULL GROUP BY user_id
+        ) AS work ON work.user_id = users.id
+        """
+
     private static func insertAll(
-        from reader: inout BackupReader, schema: Int, on connection: any Connection, _ dialect: Dialect, _ progress: Progress
+        from reader: inout BackupReader, on connection: any Connection, _ dialect: Dialect, _ progress: Progress
     ) throws(StoreError) {
-        let isIndexed = try Migration.has("search_changes", on: connection, dialect)
         while let member = try reader.next() {
             guard case .table(let table) = member else { continue }
             let columns = try BackupTables.columns(of: table.name, on: connection, dialect)
@@ -110,17 +125,16 @@ extension Backup {
                 }
                 inserted += 1
                 // The changes of the search index wait in a table, which should not become large.
-                if isIndexed, inserted % 1_000 == 0 { try Store.updateSearchIndex(on: connection, dialect, schema: schema) }
+                if inserted % 1_000 == 0 { try Store.updateSearchIndex(on: connection, dialect) }
                 progress(.restoring, reader.fraction)
             }
             try inserter.finish(on: connection)
             guard try BackupTables.rowCount(of: table.name, on: connection) == table.rows else { throw reader.invalidTable(table.name) }
         }
-        if isIndexed { try Store.updateSearchIndex(on: connection, dialect, schema: schema) }
+        try Store.updateSearchIndex(on: connection, dialect)
     }
 
-    private static func endSessions(on connection: any Connection, schema: Int) throws(StoreError) {
-        guard schema >= 3 else { return }
+    private static func endSessions(on connection: any Connection) throws(StoreError) {
         try connection.execute("DELETE FROM sessions", [])
         try connection.execute("UPDATE users SET token_epoch = token_epoch + 1", [])
     }

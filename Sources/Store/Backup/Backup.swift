@@ -38,7 +38,7 @@ package enum Backup {
             guard saved == nil else {
                 throw .unavailable(store: url.description, reason: "the connection was lost during the backup; run the command again")
             }
-            let manifest = try self.manifest(on: connection, database.dialect, url, names, program, at: options.now())
+            let manifest = try self.manifest(on: connection, database.dialect, url, names, program, options)
             saved = manifest
             try writer.add(BackupManifest.fileName, manifest.json)
             try save(manifest, on: connection, database.dialect, to: &writer, progress)
@@ -75,20 +75,20 @@ package enum Backup {
 
 extension Backup {
     private static func manifest(
-        on connection: any Connection, _ dialect: Dialect, _ url: DatabaseURL, _ checkpoints: [String], _ program: String, at now: Timestamp
+        on connection: any Connection, _ dialect: Dialect, _ url: DatabaseURL, _ checkpoints: [String], _ program: String,
+        _ options: StoreOptions
     ) throws(StoreError) -> BackupManifest {
-        let version = try Migration.version(of: connection, dialect, url.description)
+        let known = options.migrations.count
+        let version = try Migration.version(of: connection, dialect, url.description, known: known)
         guard version > 0 else { throw .unusable(store: url.description, reason: "it has no tables of slm") }
-        guard version <= Migration.latest else {
-            throw .newerSchema(store: url.description, version: version, known: Migration.latest)
-        }
+        guard version <= known else { throw .newerSchema(store: url.description, version: version, known: known) }
         var tables: [BackupManifest.Table] = []
         for name in try BackupTables.existing(on: connection, dialect) {
             tables.append(.init(name: name, rows: try BackupTables.rowCount(of: name, on: connection)))
         }
         return BackupManifest(
-            createdAt: now.description, createdBy: program, database: dialect == .sqlite ? "sqlite" : "postgresql", schemaVersion: version,
-            tables: tables, checkpoints: checkpoints)
+            createdAt: options.now().description, createdBy: program, database: dialect == .sqlite ? "sqlite" : "postgresql",
+            schemaVersion: version, tables: tables, checkpoints: checkpoints)
     }
 
     /// Writes the rows of all tables.

@@ -12,7 +12,7 @@ package enum BackupTables {
     /// Tables that a backup does not have: the search index and the counts of users, which are made from other rows, the changes of chats,
     /// which triggers list again, the versions of the schema, and what belongs to running servers. Each comes after those that refer to it.
     package static let omitted = [
-        "message_search", "search_changes", "training_search_changes", "search_owners", "user_counts", "training_chat_changes",
+        "message_search", "search_changes", "search_owners", "user_counts", "training_chat_changes",
         "rate_limits", "answer_leases", "servers", "slm_additions", "slm_schema",
     ]
 
@@ -22,11 +22,10 @@ package enum BackupTables {
         "training_chat_tags": ["state", "held_out", "usable"],
     ]
 
-    /// Rows that a backup does not have. `search_index_deletions` is a state of the search index; `jwt_secret` is a key that versions
-    /// before schema 3 stored.
-    private static let condition = ["settings": "name NOT IN ('search_index_deletions', 'jwt_secret')"]
+    /// Rows that a backup does not have: the state of the search index.
+    private static let condition = ["settings": "name <> 'search_index_deletions'"]
 
-    /// The tables that exist.
+    /// The tables that exist: a backup may be of a schema version before the latest.
     static func existing(on connection: any Connection, _ dialect: Dialect) throws(StoreError) -> [String] {
         var found: [String] = []
         for table in all where try Migration.has(table, on: connection, dialect) { found.append(table) }
@@ -91,6 +90,6 @@ package enum BackupTables {
             try connection.execute("DROP TABLE \(table)", [])
         }
         guard dialect == .postgresql else { return }
-        for function in Migration.postgresFunctions { try connection.execute("DROP FUNCTION IF EXISTS \(function)()", []) }
+        for function in Schema.postgresFunctions { try connection.execute("DROP FUNCTION IF EXISTS \(function)()", []) }
     }
 }

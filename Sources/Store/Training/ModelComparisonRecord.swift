@@ -42,12 +42,11 @@ extension ModelComparisonRecord {
 
     init(_ row: Row) throws(StoreError) {
         guard let state = State(rawValue: try row.text(3)) else { throw row.unexpected(3, "a state") }
-        let verdict = try row.optionalText(9).flatMap(RegisteredModel.Verdict.init(rawValue:))
         self.init(
             id: try row.id(0), candidate: try row.id(1), active: try row.id(2), state: state, machine: try row.text(4),
             attempts: try row.integer(5), createdAt: try row.timestamp(6), createdBy: try row.text(7),
             finishedAt: try row.optionalTimestamp(8),
-            verdict: verdict ?? (state == .finished ? .notEnough : nil), isPassed: row.values[10] == .integer(1),
+            verdict: try row.optionalText(9).flatMap(RegisteredModel.Verdict.init(rawValue:)), isPassed: row.values[10] == .integer(1),
             gate: try row.text(11), result: try row.optionalText(12), votes: try row.text(13), message: try row.optionalText(14))
     }
 }

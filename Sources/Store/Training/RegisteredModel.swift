@@ -21,10 +21,8 @@ package struct RegisteredModel: Sendable, Equatable {
     /// The result of the comparison with the active model.
     package enum Verdict: String, Sendable, CaseIterable {
         case better, noWorse = "no_worse", worse
-        /// The comparison had too little to compare on. Stored as a finished comparison without a verdict.
+        /// The comparison had too little to compare on.
         case notEnough = "not_enough"
-
-        var stored: SQLValue { self == .notEnough ? .null : .text(rawValue) }
     }
 
     package let id: ModelID
@@ -114,9 +112,7 @@ extension ModelRefusal: CustomStringConvertible {
 extension RegisteredModel {
     static let columns = """
         id, name, state, kind, base_id, path, digest, size_bytes, created_at, created_by, promoted_at, promoted_by, run_id, data, metrics,
-        coalesce(verdict, (
-            SELECT 'not_enough' FROM comparisons WHERE comparisons.id = models.comparison_id AND comparisons.state = 'finished'
-        )), comparison_id, canary_share, files_deleted_at,
+        verdict, comparison_id, canary_share, files_deleted_at,
         (SELECT count(*) FROM api_keys WHERE api_keys.model_id = models.id AND revoked_at IS NULL)
         """
 

@@ -81,13 +81,13 @@ extension Store {
                 UPDATE comparisons SET state = 'finished', finished_at = $3, verdict = $4, passed = $5, result = $6, server_id = NULL
                 WHERE id = $1 AND server_id = $2 AND state = 'running' RETURNING candidate_id
                 """, [
-                    .text(id), .text(server), .integer(now), verdict.stored, .integer(isPassed ? 1 : 0), .text(result.storable),
+                    .text(id), .text(server), .integer(now), .text(verdict.rawValue), .integer(isPassed ? 1 : 0), .text(result.storable),
                 ])
             guard let row else { return false }
             let candidate: ModelID = try row.id(0)
             try connection.execute(
                 "UPDATE models SET verdict = $3 WHERE id = $1 AND comparison_id = $2",
-                [.text(candidate), .text(id), verdict.stored])
+                [.text(candidate), .text(id), .text(verdict.rawValue)])
             return true
         }
     }

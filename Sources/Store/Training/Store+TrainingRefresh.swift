@@ -86,8 +86,8 @@ extension Store {
             SELECT title, conversations.created_at, updated_at, owner_id, system_prompt, model,
                 CASE WHEN deleted_at IS NULL AND conversations.training_excluded_at IS NULL AND users.training_excluded_at IS NULL
                     THEN 1 ELSE 0 END,
-                (SELECT count(*) FROM messages WHERE conversation_id = $1 AND replaced_at IS NULL AND training_notice IS NOT NULL),
-                (SELECT count(*) FROM messages WHERE conversation_id = $1 AND replaced_at IS NULL AND training_notice IS NULL)
+                (SELECT count(*) FROM messages WHERE conversation_id = $1 AND training_notice IS NOT NULL),
+                (SELECT count(*) FROM messages WHERE conversation_id = $1 AND training_notice IS NULL)
             FROM conversations JOIN users ON users.id = owner_id WHERE conversations.id = $1
             """, [.text(conversation)])
         guard let row, try row.integer(7) > 0 else {

@@ -134,7 +134,7 @@ extension Store {
                 SELECT 1 FROM conversations AS v WHERE v.id = c.conversation_id AND v.deleted_at IS NULL
                 AND v.training_excluded_at IS NULL) AND NOT EXISTS (
                 SELECT 1 FROM messages AS m
-                WHERE m.conversation_id = c.conversation_id AND m.replaced_at IS NULL AND m.training_notice IS NULL))
+                WHERE m.conversation_id = c.conversation_id AND m.training_notice IS NULL))
             """)
     }
 }

@@ -114,7 +114,7 @@ extension TrainingFilter {
             all.add(access == .rows ? hasOther("c") : """
                 c.group_id IN (
                     SELECT g.group_id FROM training_chats AS g \(index)
-                    WHERE g.usable = 1 AND \(Migration.laterInGroup("g.")) > '' AND \(hasOther("g")))
+                    WHERE g.usable = 1 AND \(Schema.laterInGroup("g.")) > '' AND \(hasOther("g")))
                 """)
         }
         return all
@@ -136,7 +136,7 @@ extension TrainingFilter {
         return """
             (\(dialect.contains("c.title", part)) OR EXISTS (
                 SELECT 1 FROM messages AS m
-                WHERE m.conversation_id = c.conversation_id AND m.replaced_at IS NULL AND \(dialect.contains("m.content", part))
+                WHERE m.conversation_id = c.conversation_id AND \(dialect.contains("m.content", part))
             ) OR c.conversation_id IS NULL AND EXISTS (
                 SELECT 1 FROM training_messages AS m WHERE m.chat_id = c.id AND \(dialect.contains("m.content", part))))
             """
@@ -148,19 +148,19 @@ extension TrainingFilter {
         switch dialect {
         case .sqlite:
             let part = all.parameter(.text(text)), query = all.parameter(.text(Store.trigramQuery(text)))
-            func found(_ row: String, _ column: String, in ids: Range<Int>, _ changes: String) -> String {
+            func found(_ row: String, _ column: String, in ids: Range<Int>) -> String {
                 """
                 \(row).search_id IN (
                     SELECT rowid FROM message_search
                     WHERE message_search MATCH \(query) AND rowid >= \(ids.lowerBound) AND rowid < \(ids.upperBound)
-                    UNION ALL SELECT search_id FROM \(changes) WHERE is_new = 1
+                    UNION ALL SELECT search_id FROM search_changes WHERE is_new = 1
                 ) AND \(dialect.contains("\(row).\(column)", part))
                 """
             }
-            let (first, second) = (Migration.titleSearchIDs, Migration.messageSearchIDs)
-            copied = found("m", "content", in: 0..<first, "training_search_changes")
-            titles = found("t", "title", in: first..<second, "training_search_changes")
-            messages = found("m", "content", in: second..<Int.max, "search_changes")
+            let (first, second) = (Schema.titleSearchIDs, Schema.messageSearchIDs)
+            copied = found("m", "content", in: 0..<first)
+            titles = found("t", "title", in: first..<second)
+            messages = found("m", "content", in: second..<Int.max)
         case .postgresql:
             let pattern = all.parameter(.text(Store.likePattern(text)))
             func found(_ column: String) -> String { "lower(\(column)) LIKE lower(\(pattern))" }
@@ -172,7 +172,7 @@ extension TrainingFilter {
             c.id IN (
                 SELECT m.chat_id FROM training_messages AS m WHERE \(copied)
                 UNION SELECT t.id FROM training_chats AS t WHERE \(titles)
-                UNION SELECT m.conversation_id FROM messages AS m WHERE \(messages) AND m.replaced_at IS NULL)
+                UNION SELECT m.conversation_id FROM messages AS m WHERE \(messages))
             """)
     }
 }

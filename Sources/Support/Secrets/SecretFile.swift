@@ -6,15 +6,12 @@ extension Secret {
     /// Reads the secret from a file that only its owner can access. Generates it if the file does not exist.
     ///
     /// Several processes that start at once all get the secret of the first.
-    ///
-    /// - Parameter text: The content of a new file; nil to generate a secret.
-    package init(storedAt path: String, orCreatedFrom text: String? = nil) throws(SecretError) {
+    package init(storedAt path: String) throws(SecretError) {
         if let stored = try Self.read(path) {
             self = stored
             return
         }
-        if let text { _ = try Secret(validating: text, source: "the secret for \(path)") }
-        try Self.create(path, text ?? Self.generate())
+        try Self.create(path, Self.generate())
         guard let created = try Self.read(path) else { throw .unreadable(path: path, reason: "it was removed") }
         self = created
     }

@@ -11,16 +11,16 @@ package struct SessionToken: Sendable, Equatable {
     package let issuedAt, expiresAt: Int
     /// Unique for each token: the id of its session.
     package let id: String
-    /// The token is valid only as long as the user has the same epoch. nil in tokens of versions that had no epochs.
-    package let epoch: Int?
+    /// The token is valid only as long as the user has the same epoch.
+    package let epoch: Int
 
     /// - Parameter id: nil for a random one.
-    package init(for subject: String, id: String? = nil, epoch: Int? = nil, at now: Int, lifetime: Int) {
+    package init(for subject: String, id: String? = nil, epoch: Int = 0, at now: Int, lifetime: Int) {
         let id = id ?? Base64.text(of: RandomBytes.make(16))
         self.init(subject: subject, issuedAt: now, expiresAt: now + lifetime, id: id, epoch: epoch)
     }
 
-    init(subject: String, issuedAt: Int, expiresAt: Int, id: String, epoch: Int?) {
+    init(subject: String, issuedAt: Int, expiresAt: Int, id: String, epoch: Int) {
         self.subject = subject
         self.issuedAt = issuedAt
         self.expiresAt = expiresAt

@@ -23,7 +23,7 @@ package struct SessionTokenSigner: Sendable {
             $0.key("iat"); $0.integer(token.issuedAt)
             $0.key("exp"); $0.integer(token.expiresAt)
             $0.key("jti"); $0.string(token.id)
-            if let epoch = token.epoch { $0.key("epoch"); $0.integer(epoch) }
+            $0.key("epoch"); $0.integer(token.epoch)
         }
         let signed = "\(Self.header).\(Base64.text(of: claims.bytes))"
         return "\(signed).\(Base64.text(of: signature(of: signed)))"
@@ -54,7 +54,7 @@ package struct SessionTokenSigner: Sendable {
         do {
             return try SessionToken(
                 subject: claims.string("sub"), issuedAt: claims.integer("iat"), expiresAt: claims.integer("exp"), id: claims.string("jti"),
-                epoch: claims["epoch"] == nil ? nil : claims.integer("epoch"))
+                epoch: claims.integer("epoch"))
         } catch { throw .malformed(reason: "\(error)") }
     }
 

@@ -101,14 +101,14 @@ struct SearchBenchmark {
                 for i in batch * 50..<(batch + 1) * 50 {
                     let id = ConversationID(), owner = i % 2 == 0 ? reader : others[i / 2 % others.count]
                     try connection.execute("""
-                        INSERT INTO conversations (id, owner_id, title, creation_key, created_at, updated_at, message_count)
-                        VALUES ($1, $2, $3, $1, $4, $4, \(Self.messagesOfConversation))
+                        INSERT INTO conversations (id, owner_id, title, created_at, updated_at, message_count)
+                        VALUES ($1, $2, $3, $4, $4, \(Self.messagesOfConversation))
                         """, [.text(id), .text(owner), .text("chat \(i)"), .integer(i)])
                     for position in 0..<Self.messagesOfConversation {
                         let content = i == 0 ? "Zebra Crossing " + text() : text()
                         try connection.execute("""
-                            INSERT INTO messages (id, conversation_id, position, role, content, write_key, created_at)
-                            VALUES ($1, $2, $3, 'user', $4, $1, $5)
+                            INSERT INTO messages (id, conversation_id, position, ordinal, role, content, created_at)
+                            VALUES ($1, $2, $3, $3, 'user', $4, $5)
                             """, [.text(MessageID()), .text(id), .integer(position), .text(content), .integer(i)])
                     }
                 }

@@ -14,7 +14,7 @@ package struct SchemaState: Sendable, Equatable {
 
     /// Reads the version and changes nothing. Throws for tables of another program, or of a later version of slm.
     package init(of url: DatabaseURL, _ options: StoreOptions = StoreOptions()) throws(StoreError) {
-        latest = Migration.latest
+        latest = options.migrations.count
         if case .sqlite(let path) = url, access(path, F_OK) != 0 {
             version = 0
             return
@@ -22,7 +22,7 @@ package struct SchemaState: Sendable, Equatable {
         let database = try url.database(options)
         defer { database.closeConnections() }
         version = try database.transaction(.read) { connection throws(StoreError) in
-            try Migration.version(of: connection, database.dialect, url.description)
+            try Migration.version(of: connection, database.dialect, url.description, known: options.migrations.count)
         }
     }
 }
