@@ -79,7 +79,7 @@ def main():
         slm("tokenizer", "train", "--data", folder / "chats.jsonl", "--vocab-size", 400, "--out", folder / "data/tokenizer.json")
         slm("corpus", "build", "--data", folder / "chats.jsonl", "--tokenizer", folder / "data/tokenizer.json", "--out", folder / "data")
         slm("train", "--data", folder / "data", "--out", folder / "base", "--layers", 2, "--width", 96, "--heads", 4, "--context", 128 if options.chats else 48,
-            "--batch", 16, "--max-steps", options.base_steps, "--learn-from", "assistant", "--patience", 0, "--quiet")
+            "--batch", 16, "--max-steps", options.base_steps, "--loss-scope", "assistant", "--patience", 0, "--quiet")
         print(f"base model: {time.time() - begin:.0f} s")
 
         def measure(name, *model):

@@ -21,7 +21,7 @@ from kill_store import PostgreSQL
 
 
 def load(url, people, questions):
-    return subprocess.Popen([str(word) for word in [SLM, "bench", "serve", "--url", url, "--people", people, "--questions", questions, "--prompt", 16, "--generate", 200, "--json"]],
+    return subprocess.Popen([str(word) for word in [SLM, "bench", "serve", "--url", url, "--users", people, "--requests", questions, "--prompt", 16, "--generate", 200, "--json"]],
                             stdout=subprocess.PIPE, text=True)
 
 
@@ -35,7 +35,7 @@ def measure(options, database, servers, threads):
                                    "--secret-file", options.folder / "secret", "--chats-per-minute", 0, "--per-user", 4_096], port, "/api/ready"))
         people = options.people // servers
         for server in started:
-            last_line([SLM, "bench", "serve", "--url", server.url, "--people", people, "--questions", 1, "--prompt", 16, "--generate", 20, "--json"])
+            last_line([SLM, "bench", "serve", "--url", server.url, "--users", people, "--requests", 1, "--prompt", 16, "--generate", 20, "--json"])
         begin = time.monotonic()
         clients = [load(server.url, people, options.questions) for server in started]
         for client in clients:

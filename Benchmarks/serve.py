@@ -53,7 +53,7 @@ class Server:
         self.process.wait()
 
     def ask(self, people, questions):
-        return last_line([SLM, "bench", "serve", "--url", self.url, "--people", people, "--questions", questions, "--prompt", 16, "--generate", 200, "--json"])
+        return last_line([SLM, "bench", "serve", "--url", self.url, "--users", people, "--requests", questions, "--prompt", 16, "--generate", 200, "--json"])
 
     def measure(self, people, questions):
         self.ask(people, 1)
@@ -67,14 +67,14 @@ def measure(folder, options):
     kinds, people = options.types.split(","), [int(count) for count in options.people.split(",")]
     if options.llama_server:
         for kind in kinds:
-            subprocess.run([SLM, "export", models, "--to", folder / f"{kind}.gguf", "--dtype", KINDS[kind]], check=True, capture_output=True)
+            subprocess.run([SLM, "export", models, "--out", folder / f"{kind}.gguf", "--dtype", KINDS[kind]], check=True, capture_output=True)
     for turn in range(options.rounds):
         for kind in kinds:
             for count in people:
                 questions = max(4, options.answers // count)
                 port = free_port()
                 command = [SLM, "serve", "--checkpoint", models, "--dtype", kind, "--threads", 2, "--port", port, "--database", f"sqlite:{folder}/{turn}-{kind}-{count}.db",
-                           "--chats-per-minute", 0, "--per-person", 4_096]
+                           "--chats-per-minute", 0, "--per-user", 4_096]
                 with Server(command, port, "/api/ready") as server:
                     ours = server.measure(count, questions)
                     os.kill(server.process.pid, signal.SIGSTOP)

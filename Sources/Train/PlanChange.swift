@@ -12,14 +12,13 @@ package struct PlanChange: Sendable, Equatable {
 }
 
 extension TrainingPlan {
-    /// The settings that differ from the plan of the run to resume, in the order of `settings`.
+    /// The settings that differ from the plan of the run to resume.
     ///
     /// Throws if one of them cannot change without becoming another run.
     package func changes(from stored: TrainingPlan) throws(TrainingError) -> [PlanChange] {
         var changes: [PlanChange] = []
-        for (new, old) in zip(settings, stored.settings) {
-            // A checkpoint of an older version does not store all settings.
-            guard let oldText = old.text, let newText = new.text, oldText != newText else { continue }
+        for (new, old) in zip(texts, stored.texts) {
+            guard let oldText = old.text, let newText = new.text, (new.option, newText) != (old.option, oldText) else { continue }
             if new.kind == .fixed { throw .cannotChange(option: new.option, stored: oldText, given: newText) }
             changes.append(PlanChange(option: new.option, old: oldText, new: newText, isOfMachine: new.kind == .machine))
         }
@@ -28,62 +27,20 @@ extension TrainingPlan {
 
     /// The settings as options of the command line.
     var optionTexts: [(name: String, value: String)] {
-        settings.map { ($0.option, $0.text ?? "not known") } + [("--shard-optimizer", shardsOptimizer ? "on" : "off")]
+        texts.map { ($0.option, $0.text ?? "not known") } + [("--shard-optimizer", shardsOptimizer ? "on" : "off")]
     }
 
-    private struct Setting {
-        enum Kind {
-            /// Data, order of the data and initial weights depend on it.
-            case fixed
-            case changeable
-            case machine
-        }
-
-        let option: String
-        let kind: Kind
-        /// nil if the value is not known.
-        let text: String?
-
-        init(_ option: String, _ kind: Kind, _ text: String?) {
-            self.option = option
-            self.kind = kind
-            self.text = text
-        }
+    /// - Returns: The text is nil if the plan does not have the setting.
+    private var texts: [(option: String, kind: PlanSetting.Kind, text: String?)] {
+        [(length.option, .changeable, "\(length)")]
+            + Self.settings.map { ($0.option, $0.kind, $0.text(in: self) ?? $0.unset) }
+            + TrainingMachine.options.map { option, text in (option, .machine, machine.map(text)) }
     }
+}
 
-    private var settings: [Setting] {
-        let flag = { (isOn: Bool) in isOn ? "on" : "off" }
-        return [
-            Setting("--preset", .fixed, preset),
-            Setting("--vocab-size", .fixed, requestedVocabulary.map(String.init)),
-            Setting("--recipe", .fixed, recipe?.rawValue),
-            Setting("--counted", .fixed, "\(nGramContexts)"),
-            Setting("--batch", .fixed, "\(rows)"),
-            Setting("--windows", .fixed, flag(!packsConversations)),
-            Setting("--learn-from", .fixed, lossScope.rawValue),
-            Setting("--seed", .fixed, "\(seed)"),
-            Setting(length.option, .changeable, "\(length)"),
-            Setting("--lr", .changeable, "\(rate)"),
-            Setting("--schedule", .changeable, schedule.rawValue),
-            Setting("--warmup", .changeable, "\(warmup)"),
-            Setting("--weight-decay", .changeable, "\(decay)"),
-            Setting("--beta2", .changeable, "\(beta2)"),
-            Setting("--lora-plus-ratio", .changeable, "\(loraPlusRatio)"),
-            Setting("--neftune", .changeable, "\(noiseAlpha)"),
-            Setting("--clip", .changeable, clipping.isFinite ? "\(clipping)" : "0"),
-            Setting("--min-gain", .changeable, "\(minDelta)"),
-            Setting("--patience", .changeable, "\(patience ?? 0)"),
-            Setting("--eval-every", .changeable, evaluateEvery.map(String.init) ?? "a twentieth of the run"),
-            Setting("--eval-tokens", .changeable, "\(evaluationTokens)"),
-            Setting("--save-every", .changeable, saveEvery.map(String.init) ?? "no steps"),
-            Setting("--dtype", .machine, machine?.precision.rawValue),
-            Setting("--recompute", .machine, machine.map { flag($0.isRecomputing) }),
-            Setting("--gradient-groups", .machine, "\(gradientGroups)"),
-            Setting("--threads", .machine, machine.map { "\($0.threads)" }),
-            Setting("--cpu", .machine, machine?.instructionSet),
-            Setting("--blas", .machine, machine?.blas.rawValue),
-        ]
-    }
+extension PlanSetting {
+    /// Stands for a value that is not set, where it can be set later.
+    fileprivate var unset: String? { kind == .changeable ? defaultText.isEmpty ? "off" : defaultText : nil }
 }
 
 extension TrainingPlan.Length: CustomStringConvertible {

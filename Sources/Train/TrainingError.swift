@@ -47,7 +47,7 @@ extension TrainingError: CustomStringConvertible {
                 + "Collect more, or continue with fewer: --force"
         case .noAnswers:
             "the chats to train on have no answers of the assistant to learn, or only such with the weight 0. "
-                + "To learn all messages: --learn-from all"
+                + "To learn all messages: --loss-scope all"
         case .adapterAsBase(let path):
             "\(path) is a LoRA adapter, not a model. Train it further: slm finetune BASE --init-adapter \(path) --data FILE. Or merge "
                 + "it into its base first: slm adapter merge \(path) --out MERGED.h5, then fine-tune the merged model."

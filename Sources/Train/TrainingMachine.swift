@@ -26,11 +26,17 @@ extension TrainingMachine {
     var values: OrderedDictionary<CheckpointValue> {
         [
             "plan/dtype": .text(precision.rawValue), "plan/recompute": .integer(isRecomputing ? 1 : 0),
-            "plan/threads": .integer(threads), "plan/kernels": .text(instructionSet), "plan/blas": .text(blas.rawValue),
+            "plan/threads": .integer(threads), "plan/cpu": .text(instructionSet), "plan/blas": .text(blas.rawValue),
         ]
     }
 
-    /// nil for a checkpoint of an older version, which does not store it.
+    /// The options of the command line that set it, with their texts.
+    static let options: [(name: String, text: @Sendable (TrainingMachine) -> String)] = [
+        ("--dtype", { $0.precision.rawValue }), ("--recompute", { $0.isRecomputing ? "on" : "off" }),
+        ("--threads", { "\($0.threads)" }), ("--cpu", { $0.instructionSet }), ("--blas", { $0.blas.rawValue }),
+    ]
+
+    /// nil for the checkpoint of a plan without a machine.
     init?(from checkpoint: Checkpoint) throws(CheckpointError) {
         guard checkpoint.training["plan/dtype"] != nil else { return nil }
         let type = try checkpoint.text("plan/dtype")
@@ -46,6 +52,6 @@ extension TrainingMachine {
         self.blas = blas
         isRecomputing = try checkpoint.integer("plan/recompute") != 0
         threads = try checkpoint.integer("plan/threads")
-        instructionSet = try checkpoint.text("plan/kernels")
+        instructionSet = try checkpoint.text("plan/cpu")
     }
 }

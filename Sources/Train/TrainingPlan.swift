@@ -34,10 +34,8 @@ package struct TrainingPlan: Sendable, Equatable {
     package var gradientGroups = 1
     /// Whether each rank has the optimizer's moments of a part of the weights only. Changes memory and time, but no bits.
     package var shardsOptimizer = false
-    /// Whether rows contain whole packed conversations instead of random windows.
-    package var packsConversations = true
-    /// Whether learned positions count from the start of each conversation. In runs of older versions, they count from that of the row.
-    package var restartsPositions = true
+    /// Whether rows are windows at random positions instead of whole packed conversations.
+    package var usesWindows = false
     package var lossScope = LossScope.all
     /// Steps between evaluations; nil for twenty evaluations in all.
     package var evaluateEvery: Int?
@@ -50,7 +48,7 @@ package struct TrainingPlan: Sendable, Equatable {
     /// Early stopping: the number of evaluations without improvement that ends the run; nil for no early stopping.
     package var patience: Int?
     /// The minimum improvement in nats per token.
-    package var minDelta: Float = 0.001
+    package var minGain: Float = 0.001
     /// The number of examples for the n-gram initialization; 0 for random initialization.
     package var nGramContexts = 0
     /// The recipe that the plan began with; nil for none.
@@ -58,8 +56,8 @@ package struct TrainingPlan: Sendable, Equatable {
     /// The preset of the model; nil if it is not known.
     package var preset: String?
     /// The number of tokens that the trained tokenizer should have; nil if the run did not train one.
-    package var requestedVocabulary: Int?
-    /// nil if it is not known, as in checkpoints of older versions.
+    package var vocabularySize: Int?
+    /// nil if it is not known.
     package var machine: TrainingMachine?
 
     package init() {}
@@ -98,7 +96,7 @@ package enum Recipe: String, Sendable, CaseIterable {
             plan.rate = 1e-3
             plan.minimumRateFraction = 0
             plan.nGramContexts = 819_200
-        case .nanogpt: plan.packsConversations = false
+        case .nanogpt: plan.usesWindows = true
         }
         return plan
     }
@@ -107,55 +105,22 @@ package enum Recipe: String, Sendable, CaseIterable {
 extension TrainingPlan {
     /// The plan as fields of a checkpoint.
     package var values: OrderedDictionary<CheckpointValue> {
-        var values: OrderedDictionary<CheckpointValue> = [
-            "plan/rows": .integer(rows), "plan/rate": .number(Double(rate)), "plan/warmup": .integer(warmup),
-            "plan/schedule": .text(schedule.rawValue), "plan/floor": .number(Double(minimumRateFraction)),
-            "plan/decay": .number(Double(decay)), "plan/beta2": .number(Double(beta2)), "plan/clipping": .number(Double(clipping)),
-            "plan/seed": .integer(seed),
-            "plan/packs": .integer(packsConversations ? 1 : 0), "plan/restarts_positions": .integer(restartsPositions ? 1 : 0),
-            "plan/evaluates_first": .integer(evaluatesBeforeTraining ? 1 : 0),
-            "plan/learned": .text(lossScope.rawValue),
-            "plan/evaluation_tokens": .integer(evaluationTokens), "plan/smallest_gain": .number(Double(minDelta)),
-            "plan/start_contexts": .integer(nGramContexts),
-        ]
+        var values: OrderedDictionary<CheckpointValue> = ["plan/evaluates_first": .integer(evaluatesBeforeTraining ? 1 : 0)]
         switch length {
         case .steps(let n): values["plan/steps"] = .integer(n)
         case .epochs(let x): values["plan/epochs"] = .number(x)
         case .tokens(let n): values["plan/tokens"] = .integer(n)
         case .seconds(let x): values["plan/seconds"] = .number(x)
         }
-        if let evaluateEvery { values["plan/evaluate_every"] = .integer(evaluateEvery) }
-        if let saveEvery { values["plan/save_every"] = .integer(saveEvery) }
-        if let patience { values["plan/patience"] = .integer(patience) }
-        if let recipe { values["plan/recipe"] = .text(recipe.rawValue) }
-        if let preset { values["plan/preset"] = .text(preset) }
-        if let requestedVocabulary { values["plan/vocab_size"] = .integer(requestedVocabulary) }
-        if loraPlusRatio != 1 { values["plan/lora_plus_ratio"] = .number(Double(loraPlusRatio)) }
-        if noiseAlpha != 0 { values["plan/neftune"] = .number(Double(noiseAlpha)) }
-        if gradientGroups > 1 { values["plan/gradient_groups"] = .integer(gradientGroups) }
+        for setting in Self.settings { setting.value(self).map { values[setting.field] = $0 } }
         for (name, value) in machine?.values ?? [:] { values[name] = value }
         return values
     }
 
-    /// The plan of a checkpoint's run. Fields that checkpoints of older versions lack get their defaults.
+    /// The plan of a checkpoint's run. Settings that it does not store have their defaults.
     package init(from checkpoint: Checkpoint) throws(CheckpointError) {
         let has = { (name: String) in checkpoint.training["plan/" + name] != nil }
-        rows = try checkpoint.integer("plan/rows", in: 1...65_536)
-        rate = Float(try checkpoint.number("plan/rate", in: 0...Double(Float.greatestFiniteMagnitude)))
-        warmup = try checkpoint.integer("plan/warmup", in: 0...1_000_000_000)
-        if has("schedule") { schedule = try Self.schedule(of: checkpoint) }
-        minimumRateFraction = Float(try checkpoint.number("plan/floor", in: 0...1))
-        decay = Float(try checkpoint.number("plan/decay", in: 0...10))
-        if has("beta2") { beta2 = Float(try checkpoint.number("plan/beta2", in: 0...0.99999)) }
-        clipping = Float(try checkpoint.number("plan/clipping", in: 0 ... .infinity))
-        seed = try checkpoint.integer("plan/seed")
-        packsConversations = try checkpoint.integer("plan/packs") != 0
-        restartsPositions = has("restarts_positions") ? try checkpoint.integer("plan/restarts_positions") != 0 : false
-        if has("evaluates_first") { evaluatesBeforeTraining = try checkpoint.integer("plan/evaluates_first") != 0 }
-        lossScope = LossScope(rawValue: try checkpoint.text("plan/learned")) ?? .all
-        evaluationTokens = try checkpoint.integer("plan/evaluation_tokens", in: 0...1_000_000_000_000)
-        minDelta = Float(try checkpoint.number("plan/smallest_gain", in: 0...100))
-        if has("start_contexts") { nGramContexts = try checkpoint.integer("plan/start_contexts", in: 0...(1 << 40)) }
+        evaluatesBeforeTraining = try checkpoint.integer("plan/evaluates_first") != 0
         if has("epochs") {
             length = .epochs(try checkpoint.number("plan/epochs", in: 0...1_000_000))
         } else if has("tokens") {
@@ -165,24 +130,7 @@ extension TrainingPlan {
         } else {
             length = .steps(try checkpoint.integer("plan/steps", in: 1...1_000_000_000))
         }
-        if has("evaluate_every") { evaluateEvery = try checkpoint.integer("plan/evaluate_every", in: 1...1_000_000_000) }
-        if has("save_every") { saveEvery = try checkpoint.integer("plan/save_every", in: 1...1_000_000_000) }
-        if has("patience") { patience = try checkpoint.integer("plan/patience", in: 0...1_000_000) }
-        if has("recipe") { recipe = Recipe(rawValue: try checkpoint.text("plan/recipe")) }
-        if has("preset") { preset = try checkpoint.text("plan/preset") }
-        if has("vocab_size") { requestedVocabulary = try checkpoint.integer("plan/vocab_size", in: 1...16_777_216) }
-        if has("lora_plus_ratio") { loraPlusRatio = Float(try checkpoint.number("plan/lora_plus_ratio", in: 1e-6...1e6)) }
-        if has("neftune") { noiseAlpha = Float(try checkpoint.number("plan/neftune", in: 0...1e6)) }
-        if has("gradient_groups") { gradientGroups = try checkpoint.integer("plan/gradient_groups", in: 1...65_536) }
+        for setting in Self.settings { try setting.read(from: checkpoint, into: &self) }
         machine = try TrainingMachine(from: checkpoint)
-    }
-
-    private static func schedule(of checkpoint: Checkpoint) throws(CheckpointError) -> LearningRateSchedule.Shape {
-        let text = try checkpoint.text("plan/schedule")
-        guard let schedule = LearningRateSchedule.Shape(rawValue: text) else {
-            let known = LearningRateSchedule.Shape.allCases.map(\.rawValue).joined(separator: ", ")
-            throw .mismatch(path: checkpoint.name, name: "training/plan/schedule", expected: "one of \(known)", found: "'\(text)'")
-        }
-        return schedule
     }
 }

@@ -33,7 +33,7 @@ extension TrainingRun {
         add(training, validation, replay)
         let loss = Float((validation ?? training).loss)
         let isBest = loss < state.best
-        countTowardsPatience(improved: loss < state.best - plan.minDelta)
+        countTowardsPatience(improved: loss < state.best - plan.minGain)
         state.best = min(state.best, loss)
         state.evaluations += 1
         state.evaluatedStep = state.step
@@ -185,7 +185,7 @@ extension TrainingRun {
         }
     }
 
-    /// The best loss so far cannot be compared with losses on other tokens, as those of a run that an older version started.
+    /// The best loss so far cannot be compared with losses on other tokens.
     private func forgetBest(unlessValidatedOn part: ValidationSet.Part?) {
         defer { state.validationSet = part?.fingerprint }
         guard let part, state.evaluations > 0, state.validationSet != part.fingerprint else { return }
@@ -205,7 +205,7 @@ extension TrainingRun {
             }
             metrics[prefix + "replay_loss"] = replay.map { .number($0.loss) }
         }
-        metrics["learn_from"] = .text(plan.lossScope.rawValue)
+        metrics["loss_scope"] = .text(plan.lossScope.rawValue)
         metrics[preferences == nil ? "validation_tokens" : "validation_preferences"] = validation.map { .integer($0.targets) }
     }
 }
@@ -214,7 +214,7 @@ extension Checkpoint {
     /// The tokens that the model was trained on. Models of other programs were trained on all.
     package var lossScope: LossScope {
         // Merged and quantized models have metrics, but no plan.
-        guard case .text(let name)? = metrics["learn_from"] ?? training["plan/learned"] else { return .all }
+        guard case .text(let name)? = metrics["loss_scope"] ?? training["plan/loss_scope"] else { return .all }
         return LossScope(rawValue: name) ?? .all
     }
 }

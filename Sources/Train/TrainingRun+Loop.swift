@@ -43,7 +43,7 @@ extension TrainingRun {
             }
             state.skippedInARow = 0
             state.tokens += tokensPerStep
-            state.lossTokens = state.lossTokens.map { $0 + result.targets }
+            state.lossTokens += result.targets
             try report(.step(result, rate: rate, state: state))
             if progress < 1, try isEvaluationDue(clock, report) {
                 try evaluate(clock, report)

@@ -98,7 +98,6 @@ package final class TrainingRun {
         self.folder = folder
         turnEnds = vocabulary.turnEnds(of: chatTemplate)
         do throws(TokenizeError) { tokenizer = try StoredTokenizer(vocabulary) } catch { throw .tokenizer(error) }
-        trainer.model.restartsPositions = plan.restartsPositions
         trainer.clipping = plan.clipping
         trainer.optimizer.decay = plan.decay
         trainer.optimizer.beta2 = plan.beta2

@@ -8,8 +8,8 @@ package struct TrainingState: Sendable, Equatable {
     package var seconds = 0.0
     /// The number of tokens processed: the positions of all rows, padding and masked targets included.
     package var tokens = 0
-    /// The number of targets whose loss was trained on; nil if a part of the run did not count them, as in older versions.
-    package var lossTokens: Int? = 0
+    /// The number of targets whose loss was trained on.
+    package var lossTokens = 0
     /// The number of steps whose loss or gradient was not finite.
     package var skipped = 0
     package var skippedInARow = 0
@@ -26,7 +26,7 @@ package struct TrainingState: Sendable, Equatable {
     package var evaluatedStep: Int?
     /// The number of validation tokens per evaluation; 0 before the first one, which sets it, so that all are comparable.
     package var evaluationTokens = 0
-    /// Identifies the tokens of `best`; nil without validation data, and in runs of older versions.
+    /// Identifies the tokens of `best`; nil without validation data.
     package var validationSet: String?
     /// The number of training batches that an evaluation reads, the last one in part.
     package var evaluationBatches = 0
@@ -43,8 +43,8 @@ extension TrainingState {
             "skipped_in_a_row": .integer(skippedInARow), "best": .number(Double(best)), "since_best": .integer(evaluationsSinceBest),
             "evaluations": .integer(evaluations), "evaluation_batches": .integer(evaluationBatches),
             "evaluation_tokens": .integer(evaluationTokens), "evaluation_seconds": .number(evaluationSeconds),
+            "loss_tokens": .integer(lossTokens),
         ]
-        if let lossTokens { values["loss_tokens"] = .integer(lossTokens) }
         if let validationSet { values["validation_set"] = .text(validationSet) }
         if let evaluatedStep { values["evaluated_step"] = .integer(evaluatedStep) }
         if let nGramPairs { values["ngram_pairs"] = .integer(nGramPairs) }
@@ -65,15 +65,12 @@ extension TrainingState {
         evaluationsSinceBest = try checkpoint.integer("since_best", in: Self.counts)
         evaluations = try checkpoint.integer("evaluations", in: Self.counts)
         evaluationBatches = try checkpoint.integer("evaluation_batches", in: Self.counts)
-        // Missing in checkpoints of older versions.
+        evaluationTokens = try checkpoint.integer("evaluation_tokens", in: Self.counts)
+        evaluationSeconds = try checkpoint.number("evaluation_seconds", in: 0...1e12)
+        lossTokens = try checkpoint.integer("loss_tokens", in: Self.counts)
         let has = { (name: String) in checkpoint.training[name] != nil }
         if has("validation_set") { validationSet = try checkpoint.text("validation_set") }
-        if has("evaluation_tokens") { evaluationTokens = try checkpoint.integer("evaluation_tokens", in: Self.counts) }
-        if has("evaluation_seconds") { evaluationSeconds = try checkpoint.number("evaluation_seconds", in: 0...1e12) }
-        lossTokens = has("loss_tokens") ? try checkpoint.integer("loss_tokens", in: Self.counts) : nil
-        nGramPairs = has("ngram_pairs") ? try checkpoint.integer("ngram_pairs", in: Self.counts) : nil
-        // Older versions saved after an evaluation, with few exceptions.
-        let isOlder = !has("evaluated_step") && evaluations > 0
-        evaluatedStep = isOlder ? step : evaluations == 0 ? nil : try checkpoint.integer("evaluated_step", in: Self.counts)
+        if has("ngram_pairs") { nGramPairs = try checkpoint.integer("ngram_pairs", in: Self.counts) }
+        if has("evaluated_step") { evaluatedStep = try checkpoint.integer("evaluated_step", in: Self.counts) }
     }
 }

@@ -112,9 +112,9 @@ import Testing
         let resumed = try slm(["train", "--data", folder("chats.txt"), "--out", folder("run"), "--resume"], environment)
         #expect(resumed.status == 0 && !resumed.errors.contains("instead of"), "\(resumed.errors)")
         let info = try slm("info", folder("run/last.h5")).output
-        for key in ["kernels", "dtype"] {
+        for (key, field) in [("kernels", "cpu"), ("dtype", "dtype")] {
             let value = try #require(choices[last][key] as? String)
-            #expect(info.contains(try Regex("plan/\(key) +'\(value)'")), "\(info)")
+            #expect(info.contains(try Regex("plan/\(field) +'\(value)'")), "\(info)")
         }
     }
 

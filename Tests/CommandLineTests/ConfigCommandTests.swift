@@ -28,11 +28,9 @@ import TestSupport
     }
 
     @Test func `an alias sets the same option`() throws {
-        #expect(try rows(["train", "--tokens", "5"])["train-tokens"]?.value == "5")
-        #expect(try rows(["serve"], ["SLM_PLACES": "9"])["slots"]?.source == "environment SLM_PLACES")
-        let file = folder.write("bench serve:\n  people: 3\n", to: "slm.yaml")
-        #expect(try rows(["bench", "serve", "--config", file])["users"]?.value == "3")
-        #expect(try rows(["bench", "generate", "--repeats", "2"])["runs"]?.value == "2")
+        #expect(try rows(["finetune"], ["SLM_CHECKPOINT": "a.h5"])["base"]?.source == "environment SLM_CHECKPOINT")
+        let file = folder.write("finetune:\n  checkpoint: b.h5\n", to: "slm.yaml")
+        #expect(try rows(["finetune", "--config", file])["base"]?.value == "b.h5")
     }
 
     @Test(arguments: [("1536MB", "1536MB"), ("2g", "2GB"), ("1.5GiB", "1536MB"), ("1000", "1000"), ("0.5k", "512")])

@@ -18,7 +18,7 @@ import TestSupport
             let outcome = try slm(
                 "train", "--data", folder("data"), "--out", folder(name), "--layers", "1", "--width", "32", "--heads", "2", "--context",
                 "64", "--batch", "4",
-                "--max-steps", steps, "--lr", "0.01", "--threads", "2", "--learn-from", role)
+                "--max-steps", steps, "--lr", "0.01", "--threads", "2", "--loss-scope", role)
             #expect(outcome.status == 0, "\(outcome.errors)")
         }
     }
@@ -36,7 +36,7 @@ import TestSupport
         #expect(try one.status == 0 && objects(one).count == 1)
         #expect(
             line.keys.sorted() == [
-                "accuracy", "bits_per_byte", "bytes", "checkpoint", "conversations", "file", "learn_from", "loss", "perplexity",
+                "accuracy", "bits_per_byte", "bytes", "checkpoint", "conversations", "file", "loss_scope", "loss", "perplexity",
                 "text_loss", "tokens", "turn_end_loss", "turn_ends",
             ])
         let (loss, tokens, bytes) = try (
@@ -71,14 +71,14 @@ import TestSupport
         try train([("a", "12")], learningFrom: "assistant")
         let model = folder("a/best.h5"), files = ["--data", folder("data")]
         let found = try objects(slm(["eval", model, "--json"] + files))
-        let all = try objects(slm(["eval", model, "--json", "--learn-from", "all"] + files))
-        let explicit = try objects(slm(["eval", model, "--json", "--learn-from", "assistant"] + files))
-        #expect(found.first?["learn_from"] as? String == "assistant" && all.first?["learn_from"] as? String == "all")
+        let all = try objects(slm(["eval", model, "--json", "--loss-scope", "all"] + files))
+        let explicit = try objects(slm(["eval", model, "--json", "--loss-scope", "assistant"] + files))
+        #expect(found.first?["loss_scope"] as? String == "assistant" && all.first?["loss_scope"] as? String == "all")
         #expect(found.first?["loss"] as? Double == explicit.first?["loss"] as? Double)
         #expect(try #require(found.first?["tokens"] as? Int) < #require(all.first?["tokens"] as? Int))
         let text = try slm(["eval", model] + files).output
-        #expect(text.contains("Counts the assistant's tokens, as in training (--learn-from all counts all)."), "\(text)")
-        #expect(try slm(["eval", model, "--learn-from", "all"] + files).output.contains("Counts all tokens."))
+        #expect(text.contains("Counts the assistant's tokens, as in training (--loss-scope all counts all)."), "\(text)")
+        #expect(try slm(["eval", model, "--loss-scope", "all"] + files).output.contains("Counts all tokens."))
         let log = try String(contentsOfFile: folder("a/log.jsonl"), encoding: .utf8)
         let validated = try #require(log.split(separator: "\n").first { $0.contains(#""event":"validated""#) })
         let entry = try #require(JSONSerialization.jsonObject(with: Data(validated.utf8)) as? [String: Any])

@@ -126,15 +126,14 @@ import TestSupport
             "\(info)")
         #expect(try slm("info", adapter, "--json").output.contains(#""adapter":{"rank":4,"alpha":4"#))
         #expect(
-            try slm("finetune", "--merge", adapter).errors
-                == "slm finetune: --merge needs the file to write: slm adapter merge ADAPTER --out FILE.\n")
-        let merged = try slm("finetune", "--merge", adapter, "--out", folder("merged/model.h5"))
+            try slm("adapter", "merge", adapter).errors == "slm adapter merge: expected a file to write: --out FILE.\n")
+        let merged = try slm("adapter", "merge", adapter, "--out", folder("merged/model.h5"))
         #expect(
             merged.status == 0 && merged.output == "\(folder("merged/model.h5")): 34016 parameters, adapter merged\n",
             "\(merged.errors)")
         #expect(try Checkpoint(reading: folder("merged/model.h5")).adapter == nil)
         #expect(
-            try slm("finetune", "--merge", folder("merged/model.h5"), "--out", folder("x.h5")).errors.contains(
+            try slm("adapter", "merge", folder("merged/model.h5"), "--out", folder("x.h5")).errors.contains(
                 "expected a LoRA adapter, found a whole model"))
         #expect(
             try slm("finetune", "--base", adapter, "--data", folder("new.jsonl"), "--out", folder("runs")).errors.contains(
@@ -146,7 +145,7 @@ import TestSupport
         let outcome = try finetune("--lora", "4", "--max-steps", "8", "--lr", "1e-2", "--name", "small", "--ask", "Who are you?")
         #expect(outcome.status == 0 && outcome.output.contains("you  Who are you?"), "\(outcome.errors)")
         let adapter = folder("runs/small/last.h5"), merged = folder("merged.h5"), base = folder("base/best.h5")
-        #expect(try slm("finetune", "--merge", adapter, "--out", merged).status == 0)
+        #expect(try slm("adapter", "merge", adapter, "--out", merged).status == 0)
         func loss(_ arguments: String...) throws -> Double {
             let outcome = try slm(["eval", "--data", folder("new.jsonl"), "--dtype", "f32", "--threads", "2", "--json"] + arguments)
             let found = try #require(outcome.output.firstMatch(of: /"loss":([0-9.e-]+)/), "\(outcome.errors)")
@@ -230,6 +229,6 @@ import TestSupport
         }
         let unanswered = try train()
         #expect(unanswered.status == 1 && unanswered.errors.contains("have no answers of the assistant to learn"), "\(unanswered.errors)")
-        #expect(try train("--learn-from", "all").status == 0)
+        #expect(try train("--loss-scope", "all").status == 0)
     }
 }

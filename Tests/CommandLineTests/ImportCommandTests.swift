@@ -15,7 +15,7 @@ import Formats
         sample.training = [:]
         sample.metrics = [:]
         try sample.write(to: folder("a.h5"))
-        let exported = try slm("export", folder("a.h5"), "--to", folder("new/hf"))
+        let exported = try slm("export", folder("a.h5"), "--out", folder("new/hf"))
         #expect(
             exported.status == 0
                 && exported.output.hasPrefix("\(folder("new/hf")): 1 layers, 2 heads, width 8, context 6, vocabulary 262, "),
@@ -26,7 +26,7 @@ import Formats
         let a = try Data(contentsOf: URL(filePath: folder("a.h5"))), b = try Data(contentsOf: URL(filePath: folder("other/b.h5")))
         let isSame = a == b
         #expect(isSame)
-        #expect(try slm("export", folder("a.h5"), "--to", folder("half"), "--dtype", "bf16").output.hasSuffix("bf16\n"))
+        #expect(try slm("export", folder("a.h5"), "--out", folder("half"), "--dtype", "bf16").output.hasSuffix("bf16\n"))
         let sizes = try ["new/hf", "half"].map { try Data(contentsOf: URL(filePath: folder($0 + "/model.safetensors"))).count }
         #expect(sizes[1] < sizes[0] * 3 / 4)
     }
@@ -64,7 +64,7 @@ import Formats
 
     @Test func `an adapter is exported merged into its base model`() throws {
         let sample = try SampleAdapter(in: folder)
-        try #expect(slm("export", folder("adapter.h5"), "--to", folder("hf")).status == 0)
+        try #expect(slm("export", folder("adapter.h5"), "--out", folder("hf")).status == 0)
         try #expect(slm("import", folder("hf"), "--out", folder("c.h5")).status == 0)
         let read = try Checkpoint(reading: folder("c.h5"))
         #expect(read.adapter == nil && read.weights.names == sample.base.weights.names && read.weightsDigest != sample.base.weightsDigest)
@@ -161,15 +161,15 @@ import Formats
             (["export"], 2, "expected a model: slm export CHECKPOINT --out PATH"),
             (["export", "x"], 2, "expected where to write: --out DIR, --out FILE.gguf or --out FILE.h5"),
             (
-                ["export", folder("a.h5"), "--to", folder("b"), "--dtype", "f8"], 2,
+                ["export", folder("a.h5"), "--out", folder("b"), "--dtype", "f8"], 2,
                 "expected f32, f16, bf16, q8_0, q4_0, int8, int6, int4, found 'f8'"
             ),
             (
-                ["export", folder("a.h5"), "--to", folder("b"), "--dtype", "q8_0"], 2,
+                ["export", folder("a.h5"), "--out", folder("b"), "--dtype", "q8_0"], 2,
                 "--dtype: expected f32, f16, bf16 for a Hugging Face directory, found q8_0."
             ),
-            (["export", folder("a.h5"), "--to", folder("x.bin")], 2, "For a directory whose name ends in .bin: --out \(folder("x.bin"))/"),
-            (["export", folder("a.h5"), "--to", folder("x.GGUF")], 2, "--out: expected FILE.gguf, FILE.h5 or a directory, found"),
+            (["export", folder("a.h5"), "--out", folder("x.bin")], 2, "For a directory whose name ends in .bin: --out \(folder("x.bin"))/"),
+            (["export", folder("a.h5"), "--out", folder("x.GGUF")], 2, "--out: expected FILE.gguf, FILE.h5 or a directory, found"),
             (["import", folder("none"), "--out", "x"], 1, "none: cannot be read"),
             (["import", folder.path, "--out", "x"], 1, "found a folder without config.json."),
             (["import", folder("text"), "--out", "x"], 1, "found a file of unknown format."),
@@ -181,7 +181,7 @@ import Formats
         }
         #expect(folder.names == ["a.h5", "text"])
         for directory in ["x.bin/", "x.bin", "gpt-1.5"] {
-            let outcome = try slm("export", folder("a.h5"), "--to", folder(directory))
+            let outcome = try slm("export", folder("a.h5"), "--out", folder(directory))
             #expect(outcome.status == 0, "\(directory): \(outcome.errors)")
         }
         #expect(folder.names == ["a.h5", "gpt-1.5", "text", "x.bin"])

@@ -94,7 +94,7 @@ import TestSupport
             ("pairs.jsonl", ["--beta", "0.2"], 2, "--beta needs --preferences."),
             ("pairs.jsonl", ["--preferences", "best"], 2, "expected one of auto, dpo, kto, found 'best'"),
             ("pairs.jsonl", ["--preferences", "--replay", "chats.txt"], 2, "older chats have no preferences; remove --replay"),
-            ("pairs.jsonl", ["--preferences", "--learn-from", "all"], 2, "remove --learn-from all"),
+            ("pairs.jsonl", ["--preferences", "--loss-scope", "all"], 2, "remove --loss-scope all"),
             ("pairs.jsonl", ["--preferences", "kto", "--label-smoothing", "0.1"], 2, "--label-smoothing is for pairs: --preferences dpo."),
             ("pairs.jsonl", ["--preferences", "dpo", "--desirable-weight", "2"], 2, "is for good and bad answers: --preferences kto."),
         ] {

@@ -19,7 +19,7 @@ struct ShardCommandTests {
 
     private let shape = [
         "--layers", "1", "--width", "320", "--heads", "5", "--context", "32", "--batch", "2", "--max-steps", "8", "--eval-every", "4",
-        "--counted", "4096", "--dropout", "0.1", "--learn-from", "assistant",
+        "--ngram-contexts", "4096", "--dropout", "0.1", "--loss-scope", "assistant",
     ]
 
     private func weights(_ name: String) throws -> String { try Checkpoint(reading: folder("\(name)/last.h5")).weightsDigest }

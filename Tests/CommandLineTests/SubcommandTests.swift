@@ -68,7 +68,7 @@ import TestSupport
         let exports = try forms.map { try slm(["export"] + $0 + ["--out", folder("exported.h5"), "--quiet"]) }
         #expect(exports.allSatisfy { $0.status == 0 && $0.errors.isEmpty })
         #expect(
-            try slm("export", model, "--to", folder("again.h5")).errors == "Measure its speed: slm bench generate \(folder("again.h5"))\n")
+            try slm("export", model, "--out", folder("again.h5")).errors == "Measure its speed: slm bench generate \(folder("again.h5"))\n")
         #expect(
             try slm("adapter", "merge", model, "--out", "x.h5").errors == "slm: \(model): expected a LoRA adapter, found a whole model.\n")
         #expect(try slm("adapter", "merge", "-c", model).errors.contains("expected a file to write: --out FILE"))

@@ -47,13 +47,13 @@ import TestSupport
             .filter { !$0.contains(/"event":"(started|stopped)"/) }
         }
         #expect(losses[0] == losses[1] && losses[0].count == 20)
-        let both = try slm("train", "--compare", folder("whole"), folder("parts/"), "--out", folder("both.html"))
+        let both = try slm("runs", "compare", folder("whole"), folder("parts/"), "--out", folder("both.html"))
         #expect(both.status == 0 && both.output == "\(folder("both.html"))\n")
         let page = try String(contentsOfFile: folder("both.html"), encoding: .utf8)
         #expect(page.contains(">whole<") && page.contains(">parts<"))
         #expect(try String(contentsOfFile: folder("parts/report.html"), encoding: .utf8).contains("resumed after step 7"))
         #expect(
-            try slm("train", "--compare", folder("none")).errors
+            try slm("runs", "compare", folder("none"), folder("whole")).errors
                 == "slm: \(folder("none/log.jsonl")): cannot be read: No such file or directory.\n")
     }
 
@@ -67,7 +67,7 @@ import TestSupport
         let losses = { (output: String) in
             output.matches(of: /"event":"step","step":\d+,"loss":([0-9.]+)/).compactMap { Double($0.output.1) }
         }
-        let whole = try slm(shape + ["--out", folder("whole"), "--counted", "20480"]),
+        let whole = try slm(shape + ["--out", folder("whole"), "--ngram-contexts", "20480"]),
             random = try slm(shape + ["--out", folder("random"), "--recipe", "nanogpt"])
         #expect(whole.status == 0 && random.status == 0, "\(whole.errors) \(random.errors)")
         let counted = losses(whole.output)
@@ -80,7 +80,7 @@ import TestSupport
         #expect(
             try String(contentsOfFile: folder("whole/report.html"), encoding: .utf8).contains(
                 "Its weights were initialized from n-gram counts with "))
-        let stopped = try slm(shape + ["--out", folder("parts"), "--counted", "20480", "--stop-after", "3"])
+        let stopped = try slm(shape + ["--out", folder("parts"), "--ngram-contexts", "20480", "--stop-after", "3"])
         let resumed = try slm("train", "--data", folder("data"), "--out", folder("parts"), "--resume", "--threads", "2", "--json")
         #expect(losses(stopped.output) + losses(resumed.output) == counted, "\(resumed.errors)")
         let impossible = try train("x", "--recipe", "counts")
@@ -164,7 +164,7 @@ import TestSupport
             try slm("train", "--out", folder("x")).errors
                 == "slm train: expected chats, text or a directory of token files: --data FILE.\n")
         #expect(
-            try train("x", "--tokens", "5").errors
+            try train("x", "--train-tokens", "5").errors
                 == "slm train: expected one of --max-steps, --epochs, --train-tokens and --time, found 2.\n")
         #expect(try train("x", "--heads", "3").errors == "slm train: expected a --width that is a multiple of --heads, found 32 and 3.\n")
     }

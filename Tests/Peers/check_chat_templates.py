@@ -84,7 +84,7 @@ def check(slm, folder, name, template, chats):
     checkpoint, back, data = (folder / f"{name}-{template.stem}{end}" for end in (".h5", "", "-data"))
     choice = template if template.suffix else template.name
     run(slm, "import", folder / name, "--chat-template", choice, "--out", checkpoint)
-    run(slm, "export", checkpoint, "--to", back)
+    run(slm, "export", checkpoint, "--out", back)
     tokenizer = AutoTokenizer.from_pretrained(back)
     chats = [texts for texts in chats if not forged(tokenizer, texts)]
     (folder / "chats.jsonl").write_text("".join(json.dumps({"messages": messages(texts)}) + "\n" for texts in chats))
@@ -99,7 +99,7 @@ def check(slm, folder, name, template, chats):
         expected = peer_ids(tokenizer, texts[:1], prompts=True)
         assert found == expected, f"{name}, {template.name}: a prompt: {found} {expected}"
     if name == "bytes":                 # no scores give the merges of the other vocabulary, which GGUF would need
-        run(slm, "export", checkpoint, "--to", folder / "model.gguf")
+        run(slm, "export", checkpoint, "--out", folder / "model.gguf")
         field = gguf.GGUFReader(folder / "model.gguf").fields["tokenizer.chat_template"]
         assert bytes(field.parts[field.data[0]]).decode() == tokenizer.chat_template, f"{name}, {template.name}: GGUF"
     # The adapter of a fine-tuning run records the template.
@@ -107,7 +107,7 @@ def check(slm, folder, name, template, chats):
     run(slm, "finetune", folder / name, "--chat-template", choice, "--data", folder / "chats.jsonl", "--force", "--lora", "2", "--max-steps", "2",
         "--context", "64", "--out", out, "--name", template.stem, "--quiet")
     run(slm, "adapter", "merge", out / template.stem / "last.h5", "--out", folder / "merged.h5")
-    run(slm, "export", folder / "merged.h5", "--to", folder / "merged")
+    run(slm, "export", folder / "merged.h5", "--out", folder / "merged")
     assert AutoTokenizer.from_pretrained(folder / "merged").chat_template == tokenizer.chat_template, f"{name}, {template.name}: the adapter"
     print(f"ok: {name}, {template.stem}: {len(chats)} chats and prompts")
 

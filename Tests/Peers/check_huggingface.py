@@ -80,7 +80,7 @@ def check_import(slm, logits, folder, **shape):
     run(slm, "import", folder / "theirs", "--out", folder / "ours.h5")
     worst = difference(logits, model, folder / "ours.h5", 2)
     assert worst < 1e-4, f"{shape}: logits after the import differ by {worst}"
-    run(slm, "export", folder / "ours.h5", "--to", folder / "back")
+    run(slm, "export", folder / "ours.h5", "--out", folder / "back")
     back = AutoModelForCausalLM.from_pretrained(folder / "back").eval()
     assert isinstance(back, GPT2LMHeadModel)
     sampling = {key: getattr(back.generation_config, key) for key in ("do_sample", "temperature", "top_k", "top_p", "repetition_penalty")}
@@ -100,7 +100,7 @@ def check_halves(slm, logits, folder):
         run(slm, "import", folder / dtype, "--out", folder / "half.h5")
         worst = difference(logits, model.float(), folder / "half.h5", 5)
         assert worst < 1e-4, f"{dtype} split into several files: logits differ by {worst}"
-        run(slm, "export", folder / "half.h5", "--to", folder / "again", "--dtype", dtype.replace("float", "f"))
+        run(slm, "export", folder / "half.h5", "--out", folder / "again", "--dtype", dtype.replace("float", "f"))
         again = AutoModelForCausalLM.from_pretrained(folder / "again")
         assert again.dtype == getattr(torch, dtype), again.dtype
         assert all(torch.equal(a, b.float()) for a, b in zip(model.state_dict().values(), again.state_dict().values())), dtype
@@ -111,11 +111,11 @@ def check_training(slm, logits, folder, form, pattern):
     chats = "".join(f"[INST] What comes after {i}? [/INST] After {i} comes {i + 1}, don't you think?\n" for i in range(200))
     (folder / "chats.txt").write_text(chats)
     out = folder / f"{form}-{pattern}"
-    run(slm, "tokenize", "--data", folder / "chats.txt", "--vocab-size", "400", "--pattern", pattern, "--form", form, "--out", out / "tokenizer.json", "--tokens", out / "data")
+    run(slm, "tokenize", "--data", folder / "chats.txt", "--vocab-size", "400", "--pattern", pattern, "--chat-template", form, "--out", out / "tokenizer.json", "--tokens", out / "data")
     run(slm, "train", "--data", out / "data", "--out", out / "run", "--layers", "2", "--width", "64", "--heads", "4", "--context", "96", "--batch", "4",
         "--max-steps", "60", "--lr", "0.01")
     checkpoint = out / "run" / "last.h5"
-    run(slm, "export", checkpoint, "--to", out / "hf")
+    run(slm, "export", checkpoint, "--out", out / "hf")
     model, tokenizer = AutoModelForCausalLM.from_pretrained(out / "hf").eval(), AutoTokenizer.from_pretrained(out / "hf")
     worst = difference(logits, model, checkpoint, 6)
     assert worst < 1e-4, f"{form}: transformers' logits of the exported model differ by {worst}"

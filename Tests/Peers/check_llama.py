@@ -101,7 +101,7 @@ class Theirs:
 
 def train(slm, folder, form):
     out = folder / form
-    run(slm, "tokenize", "--data", ROOT / "data/sample.txt", "--vocab-size", "1200", "--form", form, "--out", out / "tokenizer.json", "--tokens", out / "data")
+    run(slm, "tokenize", "--data", ROOT / "data/sample.txt", "--vocab-size", "1200", "--chat-template", form, "--out", out / "tokenizer.json", "--tokens", out / "data")
     run(slm, "train", "--data", out / "data", "--out", out / "run", "--layers", "2", "--width", "64", "--heads", "4", "--context", str(CONTEXT), "--batch", "8",
         "--max-steps", "80", "--lr", "0.01")
     return out / "run" / "last.h5", out / "tokenizer.json"
@@ -188,9 +188,9 @@ def both(program, checkpoint, path):
 
 def check_format(slm, logits, folder, kind, checkpoint, rows, others):
     path, back = folder / f"{kind}.gguf", folder / f"{kind}.h5"
-    run(slm, "export", checkpoint, "--to", path, "--dtype", kind)
+    run(slm, "export", checkpoint, "--out", path, "--dtype", kind)
     run(slm, "import", path, "--out", back)
-    run(slm, "export", back, "--to", folder / "again.gguf", "--dtype", kind)
+    run(slm, "export", back, "--out", folder / "again.gguf", "--dtype", kind)
     with both(logits, back, path) as (ours, theirs):
         spread = float(np.std(np.concatenate([ours.logits(row) for row in rows])))
         worst, same = check_numbers(kind, ours, theirs, rows, spread)
@@ -219,7 +219,7 @@ def main():
             if form == "markers":
                 rows, others = prompts(slm, tokenizer), {}
                 results = [check_format(slm, logits, folder, kind, checkpoint, rows, others) for kind in LIMITS]
-            run(slm, "export", checkpoint, "--to", folder / "form.gguf")
+            run(slm, "export", checkpoint, "--out", folder / "form.gguf")
             theirs = Theirs(folder / "form.gguf")
             check_vocabulary(slm, theirs, tokenizer, form)
             check_template(theirs, form)

@@ -80,7 +80,7 @@ def check(slm, logits, folder, name, config, longest=100, deviation=0.08, count=
         a, b = (json.loads(run(slm, "info", path, "--json")) for path in (folder / "ours.h5", folder / "old.h5"))
         assert a["configuration"] == b["configuration"], f"{name}: the older config.json has another meaning: {a['configuration']} {b['configuration']}"
     shutil.rmtree(folder / "theirs")
-    run(slm, "export", folder / "ours.h5", "--to", folder / "back")
+    run(slm, "export", folder / "ours.h5", "--out", folder / "back")
     back = AutoModelForCausalLM.from_pretrained(folder / "back").eval()
     assert back.config.model_type == EXPORTED.get(name, config.model_type), f"{name}: exported as {back.config.model_type}"
     state, again = model.state_dict(), back.state_dict()
@@ -114,10 +114,10 @@ def check_llama(slm, logits, folder, name, rows, expected):
     llama.llama_log_set(QUIET, ctypes.c_void_p(0))
     path = folder / "model.gguf"
     if name in NOT_IN_LLAMA:
-        done = subprocess.run([slm, "export", folder / "ours.h5", "--to", path], capture_output=True, text=True)
+        done = subprocess.run([slm, "export", folder / "ours.h5", "--out", path], capture_output=True, text=True)
         assert done.returncode and NOT_IN_LLAMA[name] in done.stderr, f"{name}: {done.stderr}"
         return
-    run(slm, "export", folder / "ours.h5", "--to", path)
+    run(slm, "export", folder / "ours.h5", "--out", path)
     run(slm, "import", path, "--out", folder / "again.h5")
     if name != "mistral":                                    # its context is its window
         check_logits(logits, folder / "again.h5", rows, expected, f"{name} from GGUF", modes=("",))

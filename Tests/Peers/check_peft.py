@@ -116,7 +116,7 @@ def check_adapters(slm, logits, folder, name, config, rows):
         run(slm, "import", folder / "peft", "--base", folder / "base.h5", "--out", folder / "adapter.h5")
         worst = max(worst, check_close(ours(logits, folder / "adapter.h5", rows, vocabulary), expected, f"{what}, imported"))
         if number < 4:
-            run(slm, "export", folder / "adapter.h5", "--to", folder / "whole")
+            run(slm, "export", folder / "adapter.h5", "--out", folder / "whole")
             check_close(theirs(AutoModelForCausalLM.from_pretrained(folder / "whole").eval(), rows), expected, f"{what}, merged for transformers")
             shutil.rmtree(folder / "whole")
             run(slm, "adapter", "merge", folder / "adapter.h5", "--out", folder / "merged.h5")
@@ -185,7 +185,7 @@ def check_gradients(slm, gradients, folder, name, config, rows):
     loss.backward()
     found = steps(gradients, folder / "base.h5", folder / "gradients.h5", rows)
     assert abs(found[0] - loss.item()) < 1e-5 * loss.item(), f"{name}: loss {found[0]} instead of {loss.item()}"
-    run(slm, "export", folder / "gradients.h5", "--to", folder / "gradients")
+    run(slm, "export", folder / "gradients.h5", "--out", folder / "gradients")
     own = load_file(folder / "gradients/model.safetensors")
     if config.model_type.startswith("gemma"):                # slm subtracts the 1 that it adds to weights of norms
         own = {key: value + 1 if "norm" in key else value for key, value in own.items()}
@@ -222,7 +222,7 @@ def check_step(slm, gradients, folder, name, config, rows):
     matrices, others = ([p for p in parameters if (p.dim() > 1) == is_matrix] for is_matrix in (True, False))
     torch.optim.AdamW([dict(params=matrices, weight_decay=DECAY), dict(params=others, weight_decay=0)], lr=RATE, betas=(0.9, 0.95), eps=1e-8).step()
     steps(gradients, folder / "base.h5", folder / "stepped.h5", rows, 1, RATE, DECAY)
-    run(slm, "export", folder / "stepped.h5", "--to", folder / "stepped")
+    run(slm, "export", folder / "stepped.h5", "--out", folder / "stepped")
     own = load_file(folder / "stepped/model.safetensors")
     worst, before = 0, load_file(folder / "exported/model.safetensors")
     for key, parameter in model.named_parameters():
@@ -301,7 +301,7 @@ def main():
             random_model(config).save_pretrained(folder / "theirs")
             save_tokenizer(folder / "theirs")
             run(slm, "import", folder / "theirs", "--out", folder / "base.h5")
-            run(slm, "export", folder / "base.h5", "--to", folder / "exported")
+            run(slm, "export", folder / "base.h5", "--out", folder / "exported")
             (folder / "chats.jsonl").write_text("".join(json.dumps({"user": f"say {i}", "assistant": f"{i} it is"}) + "\n" for i in range(12)))
             rows = prompts(config.vocab_size, 60, count=4)
             results = [f"{name}: logits {check_adapters(slm, logits, folder, name, config, rows):.0e}"]

@@ -77,7 +77,7 @@ def main():
         events.Reload()
         check_scalars(events, [line for line in lines if line["event"] == "evaluated"], REPLAYED)
 
-        subprocess.run([slm, "train", "--compare", run, finetune, "--out", pathlib.Path(folder, "both.html")], check=True, capture_output=True)
+        subprocess.run([slm, "runs", "compare", run, finetune, "--out", pathlib.Path(folder, "both.html")], check=True, capture_output=True)
         for page in [run / "report.html", finetune / "report.html", pathlib.Path(folder, "both.html")]:
             document = xml.dom.minidom.parse(str(page))
             assert document.getElementsByTagName("svg") and not document.getElementsByTagName("script")

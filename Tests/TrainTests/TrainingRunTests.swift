@@ -75,58 +75,26 @@ import Train
         #expect(wholeFile.count > 10_000 && wholeFile == partsFile)
     }
 
-    @Test func `a checkpoint of an older version with fewer plan fields resumes`() throws {
-        try #expect(run(plan, in: "old").run(clock: { 0 }, shouldStop: { $0.step >= 4 }) { _ in } == .stopped)
-        var checkpoint = try Checkpoint(reading: folder("old/last.h5"))
-        #expect(checkpoint.training["plan/evaluates_first"] != nil)
-        for name in ["evaluates_first", "beta2"] { checkpoint.training["plan/\(name)"] = nil }
-        try checkpoint.write(to: folder("old/older.h5"))
-        let older = try Checkpoint(reading: folder("old/older.h5")), run = try run(try TrainingPlan(from: older), in: "old")
-        #expect(run.plan == plan)
-        try run.restore(older)
-        #expect(try run.run(clock: { 0 }, shouldStop: { _ in false }) { _ in } == .finished)
-    }
-
     @Test(arguments: [TrainingPlan.Length.steps(7), .epochs(2.5), .tokens(3_000), .seconds(90)])
     func `a checkpoint stores every setting of the plan`(length: TrainingPlan.Length) throws {
         var plan = TrainingPlan()
         plan.length = length
-        plan.rows = 3
-        plan.rate = 2e-3
-        plan.warmup = 5
-        plan.minimumRateFraction = 0.25
-        plan.decay = 0.2
-        plan.beta2 = 0.99
-        plan.clipping = 2
-        plan.seed = 6
-        plan.packsConversations = false
-        plan.restartsPositions = false
-        plan.lossScope = .assistant
-        plan.evaluateEvery = 8
-        plan.evaluationTokens = 4_096
         plan.evaluatesBeforeTraining = true
-        plan.saveEvery = 9
-        plan.patience = 10
-        plan.minDelta = 0.5
-        plan.nGramContexts = 11
-        plan.recipe = .counts
-        plan.preset = "tiny"
-        plan.requestedVocabulary = 300
+        for setting in TrainingPlan.settings {
+            let before = plan
+            switch setting.type {
+            case .integer(let range): setting.set(&plan, .integer(min(max(3, range.lowerBound), range.upperBound)))
+            case .number(let range): setting.set(&plan, .number((range.lowerBound + min(1, range.upperBound)) / 4))
+            case .flag: setting.set(&plan, 1)
+            case .text: setting.set(&plan, "tiny")
+            case .choice(let choices): setting.set(&plan, .text(choices[choices.count - 1]))
+            }
+            #expect(plan != before, "\(setting.name)")
+        }
+        #expect(plan.rows == 3 && plan.seed == 3 && plan.usesWindows && plan.lossScope == .assistant && plan.schedule == .constant)
+        #expect(plan.decay == 0.25 && plan.patience == 3 && plan.recipe == .nanogpt && plan.preset == "tiny")
         plan.machine = try TrainingMachine(Processor(threads: 1), .float32)
         #expect(try TrainingPlan(from: run(plan, in: "plan").checkpoint) == plan)
-    }
-
-    @Test func `a run of a version without restarted positions keeps the positions that it began with`() throws {
-        let first = try run(plan, in: "rows")
-        #expect(first.trainer.model.restartsPositions)
-        try #expect(first.run(clock: { 0 }, shouldStop: { $0.step >= 4 }) { _ in } == .stopped)
-        var checkpoint = try Checkpoint(reading: folder("rows/last.h5"))
-        #expect(try TrainingPlan(from: checkpoint).restartsPositions)
-        checkpoint.training["plan/restarts_positions"] = nil
-        try checkpoint.write(to: folder("rows/older.h5"))
-        let older = try run(try TrainingPlan(from: Checkpoint(reading: folder("rows/older.h5"))), in: "rows")
-        #expect(!older.plan.restartsPositions && !older.trainer.model.restartsPositions)
-        #expect(try older.checkpoint.integer("plan/restarts_positions") == 0)
     }
 
     @Test func `a run lowers the loss, saves the best checkpoint and reports events`() throws {

@@ -20,7 +20,7 @@ extension EvaluationError: CustomStringConvertible {
         case .noVocabulary(let checkpoint):
             "\(checkpoint) contains no vocabulary. Import it again with its tokenizer: slm import FILE --tokenizer TOKENIZER"
         case .noTargets(let path, .assistant):
-            "\(path): expected assistant messages, found none. Evaluate all tokens: --learn-from all."
+            "\(path): expected assistant messages, found none. Evaluate all tokens: --loss-scope all."
         case .noTargets(let path, .all):
             "\(path): expected at least two tokens. The first token of a text is never a target. Provide more text."
         case .wrongTemplate(let path, let found, let expected):

@@ -34,7 +34,7 @@ extension Command {
 
 extension CommandOption {
     static func runs(_ path: WritableKeyPath<Options, Int>, in range: ClosedRange<Int>) -> CommandOption {
-        option("runs", path, in: range, "Time N runs of each case and report the median.").alias("repeats")
+        option("runs", path, in: range, "Time N runs of each case and report the median.")
     }
 
     static func profile(_ path: WritableKeyPath<Options, Bool>) -> CommandOption {

@@ -41,8 +41,8 @@ extension Command {
                 OptionGroup("Main options", [
                     .option("url", \.url, value: "URL",
                             "Send requests to this server: slm, llama.cpp, or any with an OpenAI-compatible API."),
-                    .option("users", \.users, in: 1...4_096, "Send requests from N users at once.").alias("people"),
-                    .option("requests", \.requests, in: 1...100_000, "Send N requests per user, one after the other.").alias("questions"),
+                    .option("users", \.users, in: 1...4_096, "Send requests from N users at once."),
+                    .option("requests", \.requests, in: 1...100_000, "Send N requests per user, one after the other."),
                     .option("prompt", \.prompt, in: 1...100_000, "Use prompts of N words, all different."),
                     .option("generate", \.generate, in: 1...1_048_576, "Generate N tokens per answer."),
                     .option("pause", \.pause, value: "SECONDS", in: 0...3_600, "Wait about SECONDS between two requests of a user."),

@@ -57,7 +57,7 @@ extension Command {
 /// Runs every stage from chats to a served model.
 private struct Demo {
     private let options: DemoOptions
-    private let trainingOptions = "--batch 8 --lr 0.0025 --learn-from assistant"
+    private let trainingOptions = "--batch 8 --lr 0.0025 --loss-scope assistant"
 
     init(_ options: DemoOptions) { self.options = options }
 
@@ -118,14 +118,14 @@ private struct Demo {
         train.threads = options.threads
         train.cpu = options.cpu
         train.blas = options.blas
-        train.seed = options.seed
+        train.plan[integer: "seed"] = options.seed
         train.steps = options.steps
         train.time = options.steps == nil ? options.time : nil
         train.data = [data]
         train.out = out
-        train.batch = 8
-        train.learningRate = 2.5e-3
-        train.lossScope = .assistant
+        train.plan[integer: "batch"] = 8
+        train.plan[number: "lr"] = 2.5e-3
+        train.plan[text: "loss-scope"] = LossScope.assistant.rawValue
         train.quiet = options.quiet
         train.hasNextStep = false
         try TrainCommand(train).run()

@@ -41,7 +41,7 @@ extension Command {
                     .list("data", \.data, value: "FILE",
                             "Evaluate on chats, text or preferences: files, directories, - for standard input, or token files.").short("d"),
                     .list("compare", \.compare, value: "CHECKPOINT", "Evaluate a second model and test whether the difference is noise."),
-                    .option("learn-from", \.lossScope, value: "ROLE", "Count the tokens of this role.",
+                    .option("loss-scope", \.lossScope, value: "ROLE", "Count the tokens of this role.",
                             default: "those that the model was trained on"),
                     .quiet(\.quiet),
                     .json(\.json),
@@ -67,7 +67,7 @@ extension Command {
             ],
             examples: [
                 "slm eval checkpoints/tiny/best.h5 --data data/sample-val.txt",
-                "slm eval checkpoints/a/best.h5 --compare checkpoints/b/best.h5 --data chats.jsonl --learn-from assistant",
+                "slm eval checkpoints/a/best.h5 --compare checkpoints/b/best.h5 --data chats.jsonl --loss-scope assistant",
             ]
         ) { options in
             var options = options

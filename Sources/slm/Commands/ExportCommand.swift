@@ -32,7 +32,7 @@ extension Command {
                 OptionGroup("Main options", [
                     .checkpoint(\.checkpoint, "Export this model."),
                     .option("out", \.to, value: "PATH", "Write a directory for Hugging Face transformers, X.gguf for llama.cpp, or X.h5.")
-                        .alias("to").short("o"),
+                        .short("o"),
                     .option("dtype", \.dtype, "Store the weights in this data type; q8_0 and q4_0 in GGUF, int8, int6 and int4 in .h5."),
                     .option("calibrate", \.calibrate, value: "FILE", "Fit quantized weights to the activations on this text or chats.",
                             default: "text that the model generates"),

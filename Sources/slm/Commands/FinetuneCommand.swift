@@ -26,7 +26,7 @@ extension Command {
             ]
         ) { options in
             var options = options
-            if options.merge == nil, options.estimate == .off { try options.joinRanks() }
+            if options.estimate == .off { try options.joinRanks() }
             try FinetuneCommand(options).run()
         }
     }
@@ -40,7 +40,6 @@ struct FinetuneCommand {
 
     func run() throws {
         if options.background { ProcessPriority.lower() }
-        if let adapter = options.merge { return try merge(adapter) }
         if options.estimate == .off, let folder = try resumedFolder() { return try resume(folder) }
         guard let base = options.base else {
             if options.resume != .no {
@@ -57,7 +56,7 @@ struct FinetuneCommand {
         var settings = try options.settings(for: configuration)
         let adapter = try options.initAdapter.map { try ModelFile.adapter($0, of: checkpoint, at: base, on: processor) }
         settings.lora = adapter?.adapter?.shape ?? settings.lora
-        var plan = try options.plan
+        var plan = try options.newPlan
         plan.machine = machine
         plan = try options.sharing(plan, isNew: true)
         let name = newRunName
@@ -185,21 +184,6 @@ struct FinetuneCommand {
                 RunSetting("data", "form", .text(finetuning.chatTemplate.rawValue)),
                 RunSetting("data", "vocabulary_hash", .text(finetuning.vocabulary.fingerprint)),
             ]
-    }
-
-    private func merge(_ path: String) throws {
-        guard let out = options.out else {
-            throw UsageError("slm finetune: --merge needs the file to write: slm adapter merge ADAPTER --out FILE.")
-        }
-        var merging = AdapterMergeOptions()
-        merging.checkpoint = path
-        merging.base = options.base
-        merging.out = out
-        merging.threads = options.threads
-        merging.cpu = options.cpu
-        merging.blas = options.blas
-        merging.quiet = options.quiet
-        try merging.run()
     }
 
     private func printSummary(_ finetuning: Finetuning, _ folder: String, _ type: DataType, _ threads: Int) throws {

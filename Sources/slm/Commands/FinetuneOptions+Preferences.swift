@@ -34,8 +34,8 @@ extension FinetuneOptions {
                 throw UsageError("slm finetune: --preferences: older chats have no preferences; remove --replay. The reference model keeps "
                     + "the model from forgetting: --beta.")
             }
-            if lossScope == .all {
-                throw UsageError("slm finetune: --preferences: only answers are compared; remove --learn-from all.")
+            if plan[text: "loss-scope"] == LossScope.all.rawValue {
+                throw UsageError("slm finetune: --preferences: only answers are compared; remove --loss-scope all.")
             }
             let method = preferences.method
             for (option, isSet) in [("--label-smoothing", labelSmoothing != nil), ("--reference-free", referenceFree == true)]

@@ -7,6 +7,7 @@ import Tokenize
 import Train
 
 struct FinetuneOptions: RunOptions {
+    var plan = PlanOptions()
     var threads: Int?
     var cpu: String?
     var blas: BLAS?
@@ -30,13 +31,10 @@ struct FinetuneOptions: RunOptions {
     var rankStabilized: Bool?
     var usesDoRA: Bool?
     var loraDropout: Double?
-    var loraPlusRatio: Double?
-    var neftune: Double?
     var loraTargets: String?
     var loraInit: LoRAInitialization?
     var initAdapter: String?
     var baseType: BaseType?
-    var merge: String?
     var preferences = PreferenceOption.off
     var beta: Double?
     var sftWeight: Double?
@@ -49,24 +47,9 @@ struct FinetuneOptions: RunOptions {
     var tokens: Int?
     var time: Duration?
     var stopAfter: Int?
-    var batch: Int?
-    var learningRate: Double?
-    var schedule: LearningRateSchedule.Shape?
-    var warmup: Int?
-    var weightDecay: Double?
-    var beta2: Double?
-    var clip: Double?
     var skipsBad = false
     var chatTemplate: ChatTemplateChoice?
-    var lossScope: LossScope?
-    var evaluateEvery: Int?
-    var evaluationTokens: Int?
-    var saveEvery: Int?
-    var patience: Int?
-    var minGain: Double?
     var ask: [String] = []
-    var seed: Int?
-    var gradientGroups: Int?
     var shardsOptimizer = false
     var json = false
     var quiet = false
@@ -105,22 +88,18 @@ extension FinetuneOptions {
                         "Adapt these of \(GPT.loraTargetNames.joined(separator: ",")); q, k and v are parts of qkv.",
                         default: GPT.loraTargets.joined(separator: ",")),
                 .option("lora-dropout", \.loraDropout, in: 0...0.99, "Drop this share of the adapter's inputs in training.", default: "0"),
-                .option("lora-plus-ratio", \.loraPlusRatio, in: 0.01...1_000, "Multiply the learning rate of B by X (LoRA+).",
-                        default: "1"),
+                .setting("lora-plus-ratio"),
                 .option("lora-init", \.loraInit, "Initialize the adapter at zero, or with the largest singular values (PiSSA).",
                         default: "plain"),
                 .option("init-adapter", \.initAdapter, value: "ADAPTER",
                         "Train this adapter of the base model further: a checkpoint, or a directory of PEFT."),
                 .option("base-dtype", \.baseType, "Keep the frozen weights in this data type.", default: "as the base is stored"),
-                .option("merge", \.merge, value: "CHECKPOINT",
-                        "Merge this adapter into its base model and write it to --out (see slm adapter merge)."),
             ]),
             preferenceGroup,
             scheduleGroup,
             OptionGroup("Model", [
                 .option("dropout", \.dropout, in: 0...0.99, "Set the dropout rate.", default: "the base's; 0 with --preferences"),
-                .option("neftune", \.neftune, value: "ALPHA", in: 0...1_000,
-                        "Add noise of up to ALPHA / √(tokens of a row · width) to embeddings (NEFTune).", default: "0"),
+                .setting("neftune"),
                 .option("context", \.context, value: "N", in: 16...1_048_576, "Train on rows of N tokens, at most the model's context.",
                         default: "1,024, or the model's context; less for few chats"),
             ]),
@@ -141,7 +120,7 @@ extension FinetuneOptions {
     static var defaultRate: String { "1e-3 for an adapter; otherwise 3e-4, or 1e-4 with --preferences" }
     static var defaultDecay: String { "0.1; 0 with --lora or --preferences" }
 
-    var plan: TrainingPlan {
+    var newPlan: TrainingPlan {
         get throws {
             var defaults = defaultPlan()
             defaults.rows = 4
@@ -153,11 +132,9 @@ extension FinetuneOptions {
                 if !isAdapter { defaults.rate = 1e-4 }
                 defaults.decay = 0
             }
-            if loraPlusRatio != nil, !isAdapter {
+            if self.plan.has("lora-plus-ratio"), !isAdapter {
                 throw UsageError("slm finetune: --lora-plus-ratio needs an adapter: --lora RANK or --init-adapter ADAPTER.")
             }
-            defaults.loraPlusRatio = loraPlusRatio.map { Float($0) } ?? 1
-            defaults.noiseAlpha = neftune.map { Float($0) } ?? 0
             return try plan(basedOn: defaults, for: "finetune")
         }
     }
@@ -179,12 +156,12 @@ extension FinetuneOptions {
         settings.preferences = try preferenceSettings
         settings.dropout = dropout.map { Float($0) }
         settings.rowLength = context
-        settings.fitsBatchToChats = batch == nil
+        settings.fitsBatchToChats = !plan.has("batch")
         settings.lora = try loraConfiguration(for: configuration)
         settings.usesPiSSA = loraInit == .pissa
         settings.basePrecision = try basePrecision
         settings.length = try length(for: "finetune")
-        settings.warmup = warmup
+        settings.warmup = plan[integer: "warmup"]
         if force { settings.minimumChats = 1 }
         settings.skipsBad = skipsBad
         settings.chatTemplate = chatTemplate
@@ -244,13 +221,7 @@ extension FinetuneOptions {
     var runs: String { out ?? "checkpoints" }
 
     /// The plan of a run to resume, with the options that are set.
-    func plan(resuming stored: TrainingPlan) throws -> TrainingPlan {
-        var plan = try plan(basedOn: stored, for: "finetune")
-        if let warmup { plan.warmup = warmup }
-        if let neftune { plan.noiseAlpha = Float(neftune) }
-        if let loraPlusRatio { plan.loraPlusRatio = Float(loraPlusRatio) }
-        return plan
-    }
+    func plan(resuming stored: TrainingPlan) throws -> TrainingPlan { try plan(basedOn: stored, for: "finetune") }
 
     /// Throws if an option contradicts the run to resume, which cannot change.
     func check(_ stored: Checkpoint, in folder: String) throws {

@@ -96,9 +96,7 @@ extension MachineOptions {
 extension RunOptions {
     static var ranksGroup: OptionGroup<Self> {
         OptionGroup("Several processes (mpirun)", [
-            .option("gradient-groups", \.gradientGroups, in: 1...65_536,
-                    "Sum gradients in N groups of sequences, which the processes share. Runs with the same N have the same bits.",
-                    default: "1; with mpirun 4, or a power of two for more processes"),
+            .setting("gradient-groups"),
             .option("shard-optimizer", \.shardsOptimizer,
                     "Keep AdamW's moments of a part of the weights in each process (ZeRO stage 1): less memory."),
         ])
@@ -109,12 +107,11 @@ extension RunOptions {
     /// - Parameter isNew: Whether it is the plan of a new run; a resumed one keeps its groups where it can.
     func sharing(_ plan: TrainingPlan, isNew: Bool) throws -> TrainingPlan {
         var plan = plan
-        if let gradientGroups {
-            if gradientGroups > plan.rows {
+        if let groups = self.plan[integer: "gradient-groups"] {
+            if groups > plan.rows {
                 throw UsageError(
-                    "slm: --gradient-groups: expected at most \(plan.rows), the sequences of a batch, found \(gradientGroups).")
+                    "slm: --gradient-groups: expected at most \(plan.rows), the sequences of a batch, found \(groups).")
             }
-            plan.gradientGroups = gradientGroups
         } else if let ranks = Ranks.current, isNew || ranks.count > plan.gradientGroups {
             plan.gradientGroups = Ranks.gradientGroups(of: ranks.count, rows: plan.rows)
         }

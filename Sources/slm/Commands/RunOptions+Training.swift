@@ -51,8 +51,9 @@ extension RunOptions {
             try recorder.writeReport()
         }
         progress.clear()
-        if !json, run.state.tokens > 0, let count = run.state.lossTokens {
-            printLine("tokens   \(run.state.tokens) processed, \(count) with a loss (not padding, and not left out by --learn-from)")
+        if !json, run.state.tokens > 0 {
+            printLine("tokens   \(run.state.tokens) processed, \(run.state.lossTokens) with a loss (not padding, and not left out by "
+                + "--loss-scope)")
         }
         try add(.ended(ending.entry, step: run.state.step), to: recorder)
         try recorder.writeReport()

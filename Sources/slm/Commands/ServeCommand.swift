@@ -132,13 +132,12 @@ extension ServeOptions {
                 .option("share-answers", \.sharesCachedAnswers, "Send cached answers of one user to others (temperature 0)."),
             ]),
             OptionGroup("Limits", [
-                .option("slots", \.slots, in: 1...4_096, "Generate N answers at the same time.").alias("places"),
+                .option("slots", \.slots, in: 1...4_096, "Generate N answers at the same time."),
                 .option("kv-memory", \.kvMemory,
                         "Use at most SIZE of memory for the cached keys and values of a model; answers that need more wait.",
                         default: "half of what the weights leave"),
                 .option("waiting", \.waiting, in: 0...1_000_000, "Queue at most N requests for a slot."),
-                .option("per-user", \.perUser, in: 1...4_096, "Allow each account or address N requests at the same time.")
-                    .alias("per-person"),
+                .option("per-user", \.perUser, in: 1...4_096, "Allow each account or address N requests at the same time."),
                 .option("chats-per-minute", \.chatsPerMinute, in: 0...1_000_000,
                         "Allow each account or address N messages per minute; 0 for any number."),
                 .option("sign-ins-per-minute", \.signInsPerMinute, in: 0...1_000_000,
@@ -222,7 +221,7 @@ struct ServeCommand {
             Log.info(.migrated, "migrated \(database) from schema version \(version) to \(Store.schemaVersion).")
         }
         let chatLog = try options.collect.map { try ChatLog($0) }
-        let collector = options.collectsInDatabase || chatLog != nil ? try ChatCollector(store, file: chatLog) : nil
+        let collector = options.collectsInDatabase || chatLog != nil ? ChatCollector(store, file: chatLog) : nil
         let secret = try secret(database, store)
         let settings = try settings(sockets, logs: logs)
         let server: Server

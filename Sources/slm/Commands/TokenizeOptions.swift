@@ -113,7 +113,7 @@ extension TokenizeOptions {
                 .excluding("validation"),
             .option("val-share", \.validationShare, in: 0...1, "Write this share of the conversations to val.bin.")
                 .excluding("validation"),
-            .option("chat-template", \.chatTemplate, "Render conversations with this chat template, or with a Jinja file.").alias("form"),
+            .option("chat-template", \.chatTemplate, "Render conversations with this chat template, or with a Jinja file."),
             .option("max-length", \.maxLength, in: 1...1_000_000_000, "Cut conversations after N tokens."),
             .option("shard-size", \.shardSize, in: 1...1_000_000_000_000,
                     "Write at most N tokens per file: train-00001-of-00016.bin, …", default: "one file"),

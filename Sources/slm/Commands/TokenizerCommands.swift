@@ -127,7 +127,7 @@ extension Command {
                     TokenizeOptions.data,
                     TokenizeOptions.tokenizerOrCharacters.excluding("vocabulary"),
                     TokenizeOptions.vocabularySize.excluding("vocabulary"),
-                    .option("out", \.tokens, value: "DIR", "Write train.bin, val.bin, meta.json and tokenizer.json to DIR.").alias("tokens")
+                    .option("out", \.tokens, value: "DIR", "Write train.bin, val.bin, meta.json and tokenizer.json to DIR.")
                         .short("o"),
                 ] + TokenizeOptions.corpusOptions),
                 OptionGroup("Tokenizer training", TokenizeOptions.trainingOptions),

@@ -23,7 +23,7 @@ extension Command {
             ]
         ) { options in
             var options = options
-            if !options.dryRun, options.compare.isEmpty { try options.joinRanks() }
+            if !options.dryRun { try options.joinRanks() }
             try TrainCommand(options).run()
         }
     }
@@ -40,7 +40,6 @@ struct TrainCommand {
     }
 
     func run() throws {
-        if !options.compare.isEmpty { return try RunsCompareOptions(runs: options.compare, out: options.out ?? "report.html").run() }
         if options.dryRun {
             // Token files that are not cached yet are written to a directory that is removed afterwards.
             let scratch = try ScratchFolder()
@@ -78,7 +77,7 @@ struct TrainCommand {
         let validation = try tokens.validationSet(plan.lossScope)
         if stored == nil {
             let steps = try steps(of: plan, training, trainer)
-            plan.warmup = options.warmup ?? TrainingPlan.usualWarmup(for: steps)
+            plan.warmup = options.plan[integer: "warmup"] ?? TrainingPlan.usualWarmup(for: steps)
             plan.nGramContexts = nGramContexts(for: plan, steps: steps, context: configuration.context)
         }
         let run = try TrainingRun(
@@ -198,7 +197,7 @@ struct TrainCommand {
     /// Fitting one context takes a fifth of the time of training on one token, so the initialization takes about an eighth of the run.
     private func nGramContexts(for plan: TrainingPlan, steps: Int, context: Int) -> Int {
         let tokens = Double(steps * plan.rows * context)
-        return options.nGramContexts == nil ? min(plan.nGramContexts, Int(tokens * 2 / 3) / 1_024 * 1_024) : plan.nGramContexts
+        return !options.plan.has("ngram-contexts") ? min(plan.nGramContexts, Int(tokens * 2 / 3) / 1_024 * 1_024) : plan.nGramContexts
     }
 
     /// The command that continues this run.

@@ -25,7 +25,7 @@ extension TrainOptions {
         let tokens: TrainingData
         if source.isPrepared {
             let chatOptions = [
-                vocabularySize == nil ? nil : "--vocab-size", validation.isEmpty ? nil : "--val",
+                plan.has("vocab-size") ? "--vocab-size" : nil, validation.isEmpty ? nil : "--val",
                 validationShare == nil ? nil : "--val-share", chatTemplate == nil ? nil : "--chat-template",
             ]
             if let option = chatOptions.compactMap({ $0 }).first {
@@ -52,7 +52,7 @@ extension TrainOptions {
     }
 
     private func checkChatOptions() throws {
-        if tokenizer != nil, vocabularySize != nil {
+        if tokenizer != nil, plan.has("vocab-size") {
             throw UsageError("slm train: expected --vocab-size (train a tokenizer) or --tokenizer (use one), found both.")
         }
         if data.contains("-") {
@@ -92,7 +92,7 @@ extension TrainOptions {
 
     private func trainedVocabulary(_ tokenize: TokenizeOptions, _ cache: DatasetCache) throws -> Vocabulary {
         var tokenize = tokenize
-        let size = try vocabularySize ?? presetConfiguration.vocabulary
+        let size = try plan[integer: "vocab-size"] ?? presetConfiguration.vocabulary
         tokenize.vocabularySize = size
         let recipe = "a vocabulary of \(size), slm \(version), special tokens \(tokenize.specialTexts.joined(separator: ","))"
             + (skipsBad ? ", malformed lines skipped" : "")

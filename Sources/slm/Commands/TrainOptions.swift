@@ -5,6 +5,7 @@ import Tokenize
 import Train
 
 struct TrainOptions: RunOptions {
+    var plan = PlanOptions()
     var threads: Int?
     var cpu: String?
     var blas: BLAS?
@@ -35,27 +36,8 @@ struct TrainOptions: RunOptions {
     var activation: UnaryFunction?
     var positions: GPTConfiguration.Positions?
     var qkNorm: Bool?
-    var recipe: Recipe?
-    var nGramContexts: Int?
-    var batch: Int?
-    var learningRate: Double?
-    var schedule: LearningRateSchedule.Shape?
-    var warmup: Int?
-    var weightDecay: Double?
-    var beta2: Double?
-    var clip: Double?
     var skipsBad = false
-    var windows: Bool?
-    var lossScope: LossScope?
-    var evaluateEvery: Int?
-    var evaluationTokens: Int?
-    var saveEvery: Int?
-    var patience: Int?
-    var minGain: Double?
-    var seed: Int?
-    var gradientGroups: Int?
     var shardsOptimizer = false
-    var vocabularySize: Int?
     var validation: [String] = []
     var validationShare: Double?
     var ask: [String] = []
@@ -63,14 +45,12 @@ struct TrainOptions: RunOptions {
     var keyValueHeads: Int?
     var hiddenWidth: Int?
     var gated: Bool?
-    var compare: [String] = []
     /// Whether to suggest a command after the run.
     var hasNextStep = true
     var json = false
     var quiet = false
 }
 
-extension Recipe: OptionValue {}
 extension Norm.Kind: OptionValue {}
 extension GPTConfiguration.Positions: OptionValue {}
 
@@ -92,8 +72,7 @@ extension UnaryFunction: OptionValue {
 extension TrainOptions {
     static var groups: [OptionGroup<TrainOptions>] {
         [
-            mainGroup, dataGroup, modelGroup, recipeGroup, scheduleGroup, evaluationGroup, machineGroup, ranksGroup, comparisonGroup,
-            outputGroup,
+            mainGroup, dataGroup, modelGroup, recipeGroup, scheduleGroup, evaluationGroup, machineGroup, ranksGroup, outputGroup,
         ]
     }
 
@@ -115,14 +94,12 @@ extension TrainOptions {
         OptionGroup("Data", [
             .option("tokenizer", \.tokenizer, value: "FILE", "Use this tokenizer.", default: "that of the token files")
                 .excluding("vocabulary"),
-            .option("vocab-size", \.vocabularySize, in: 256...100_000_000, "Train a tokenizer with N tokens on the data.",
-                    default: "the preset's")
-                .excluding("vocabulary"),
+            .setting("vocab-size", default: "the preset's").excluding("vocabulary"),
             .chatTemplate(\.chatTemplate, "Render conversations with this chat template, or with a Jinja file.", default: "markers"),
             .list("val", \.validation, value: "FILE", "Validate on these chats instead of a share of the data.").excluding("validation"),
             .option("val-share", \.validationShare, in: 0...1, "Hold out this share of the conversations for validation.", default: "0.1")
                 .excluding("validation"),
-            .option("windows", \.windows, "Train on windows at random positions, like nanoGPT, instead of packed conversations."),
+            .setting("windows"),
         ] + dataOptions)
     }
 
@@ -145,23 +122,12 @@ extension TrainOptions {
     }
 
     private static var recipeGroup: OptionGroup<TrainOptions> {
-        OptionGroup("Recipe", [
-            .option("recipe", \.recipe, "Initialize the weights from n-gram counts, or train as nanoGPT does.",
-                    default: "counts if the model is large enough"),
-            .option("counted", \.nGramContexts, in: 0...1_000_000_000, "Fit the n-gram initialization to N contexts.",
-                    default: "819200, at most 2/3 of the tokens"),
-        ])
+        OptionGroup("Recipe", [.setting("recipe"), .setting("ngram-contexts")])
     }
 
     private static var machineGroup: OptionGroup<TrainOptions> {
         OptionGroup("Machine", [precisionOption] + machineOptions + [
             .option("recompute", \.recompute, "Recompute activations in the backward pass: uses less memory, takes a third longer."),
-        ])
-    }
-
-    private static var comparisonGroup: OptionGroup<TrainOptions> {
-        OptionGroup("Comparison", [
-            .list("compare", \.compare, value: "RUN", "Train nothing: write one report about these runs to --out (see slm runs compare)."),
         ])
     }
 
@@ -231,7 +197,7 @@ extension TrainOptions {
 
     /// The recipe that is set, else n-gram counts if the model is large enough for them.
     func recipe(for configuration: GPTConfiguration) throws -> Recipe? {
-        let obstacle = NGramInitialization.obstacle(for: configuration)
+        let obstacle = NGramInitialization.obstacle(for: configuration), recipe = plan[text: "recipe"].flatMap { Recipe(rawValue: $0) }
         if recipe == .counts, let obstacle { throw UsageError("slm train: --recipe counts needs \(obstacle). Use --recipe nanogpt.") }
         return recipe ?? (obstacle == nil ? .counts : nil)
     }
@@ -249,16 +215,12 @@ extension TrainOptions {
     func plan(resuming stored: TrainingPlan) throws -> TrainingPlan {
         var plan = try changed(stored)
         if let preset { plan.preset = preset }
-        if let recipe { plan.recipe = recipe }
-        if let warmup { plan.warmup = warmup }
         return plan
     }
 
-    private func changed(_ plan: TrainingPlan) throws -> TrainingPlan {
-        var plan = try self.plan(basedOn: plan, for: "train")
-        if let windows { plan.packsConversations = !windows }
-        if let vocabularySize { plan.requestedVocabulary = vocabularySize }
-        if let nGramContexts, plan.nGramContexts > 0 { plan.nGramContexts = nGramContexts }
+    private func changed(_ old: TrainingPlan) throws -> TrainingPlan {
+        var plan = try self.plan(basedOn: old, for: "train")
+        if old.nGramContexts == 0 { plan.nGramContexts = 0 }
         return plan
     }
 

@@ -112,6 +112,17 @@ extension CommandOption {
 
     func onCommandLineOnly() -> CommandOption { with(\.sources, .commandLine) }
     func choices(_ choices: [String]) -> CommandOption { with(\.choices, choices) }
+
+    /// Accepts these texts only.
+    func oneOf(_ choices: [String]) -> CommandOption {
+        let option = with(\.choices, choices)
+        return CommandOption(option.info, set: { options, text, source in
+            guard choices.contains(text) else {
+                throw UsageError("slm: \(source): expected \(choices.joined(separator: ", ")), found '\(text)'.")
+            }
+            try option.set(&options, text, source)
+        }, text: option.text)
+    }
 }
 
 /// Options under one heading of `--help`.

@@ -38,7 +38,7 @@ struct EvaluationReport {
                 "checkpoint": .text(checkpoint),
                 "file": .text(file ?? "all"),
                 "conversations": .whole(conversations),
-                "learn_from": .text(hasChats ? scope.rawValue : LossScope.all.rawValue),
+                "loss_scope": .text(hasChats ? scope.rawValue : LossScope.all.rawValue),
                 "tokens": .whole(sum.targets),
                 "bytes": .whole(sum.bytes),
                 "loss": .exact(sum.loss),
@@ -69,7 +69,7 @@ struct EvaluationReport {
     func printNotes() {
         if json || !hasChats { return }
         let tokens = scope == .assistant ? "the assistant's tokens" : "all tokens"
-        let other = scope == .assistant ? "--learn-from all" : "--learn-from assistant"
+        let other = scope == .assistant ? "--loss-scope all" : "--loss-scope assistant"
         let reason = switch origin {
         case .option: ""
         case .model: ", as in training (\(other) counts \(scope == .assistant ? "all" : "the assistant's only"))"

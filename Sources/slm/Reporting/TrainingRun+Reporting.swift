@@ -70,14 +70,8 @@ extension TrainingRun {
     ///
     /// - Parameter data: the entries about the data.
     func settings(_ data: [RunSetting], _ type: DataType, _ processor: Processor) -> [RunSetting] {
-        var reading = [
-            RunSetting("data", "rows", .text(training is RandomWindows ? "windows" : "whole conversations")),
-            RunSetting("data", "learned", .text(plan.lossScope.rawValue)),
-        ]
-        if let packed = training as? PackedConversations {
-            reading.append(RunSetting("data", "padding", .text("\((packed.padded * 100).fixed(2)) %")))
-        }
-        return modelSettings + data + reading + planSettings + [
+        let padding = (training as? PackedConversations).map { RunSetting("data", "padding", .text("\(($0.padded * 100).fixed(2)) %")) }
+        return modelSettings + data + (padding.map { [$0] } ?? []) + planSettings + [
             RunSetting("machine", "cpu", .text(CPU.name)),
             RunSetting("machine", "kernels", .text(processor.instructionSet)),
             RunSetting("machine", "dtype", .text(type.rawValue)),
@@ -108,7 +102,6 @@ extension TrainingRun {
             RunSetting("adapter", "alpha", .number(adapter.shape.alpha.shortestDecimal)),
             RunSetting("adapter", "targets", .text(adapter.shape.targetNames.joined(separator: ", "))),
             RunSetting("adapter", "dropout", .number(adapter.shape.dropout.shortestDecimal)),
-            RunSetting("adapter", "rate_of_b", .text("\(plan.loraPlusRatio) of the rate")),
             RunSetting("adapter", "dora", .text(adapter.shape.usesDoRA ? "on" : "off")),
             RunSetting("adapter", "begins", .text(adapter.principals.count > 0 ? "PiSSA: the largest singular values" : "at 0")),
             RunSetting("adapter", "base", .text(adapter.basePath)),
@@ -122,22 +115,18 @@ extension TrainingRun {
     }
 
     private var planSettings: [RunSetting] {
-        let start = RunSetting("learning", "start", .text("from n-gram counts, fitted to \(plan.nGramContexts) contexts"))
-        return (plan.nGramContexts > 0 ? [start] : []) + [
-            RunSetting("learning", "length", .text(plan.length.text)),
-        ] + exactLength + [
-            RunSetting("learning", "batch", .whole(plan.rows)),
-            RunSetting("learning", "tokens_per_step", .whole(tokensPerStep)),
-            RunSetting("learning", "rate", .number(plan.rate.shortestDecimal)),
-            RunSetting("learning", "lowest_rate", .text("\(plan.minimumRateFraction) of the rate")),
-            RunSetting("learning", "schedule", .text(plan.schedule.rawValue)),
-            RunSetting("learning", "warmup", .whole(plan.warmup)),
-            RunSetting("learning", "weight_decay", .number(plan.decay.shortestDecimal)),
-        ] + (plan.noiseAlpha == 0 ? [] : [RunSetting("learning", "neftune", .number(plan.noiseAlpha.shortestDecimal))]) + [
-            RunSetting("learning", "clip", .text(plan.clipping.isFinite ? "\(plan.clipping)" : "no")),
-            RunSetting("learning", "patience", .text(plan.patience.map { "\($0)" } ?? "unlimited")),
-            RunSetting("learning", "seed", .whole(plan.seed)),
-        ]
+        [RunSetting("learning", "length", .text(plan.length.text))] + exactLength
+            + [RunSetting("learning", "tokens_per_step", .whole(tokensPerStep))]
+            + TrainingPlan.settings.compactMap { setting in
+                setting.text(in: plan).map { text in
+                    let value: RunSetting.Value = switch setting.value(plan) {
+                    case .integer(let number)? where !setting.isFlag: .whole(number)
+                    case .number(let number)?: .number(Float(number).shortestDecimal)
+                    default: .text(text)
+                    }
+                    return RunSetting("learning", setting.key, value)
+                }
+            }
     }
 }
 

@@ -29,7 +29,7 @@ extension Command {
                     .option("keep-schema", \.keepsSchema, "Do not migrate the tables to the schema of this version, for an earlier slm."),
                     .option("checkpoints", \.checkpoints, value: "DIR", "Copy the checkpoints of the backup into this directory.",
                             default: "not copied"),
-                    .option("dry-run", \.isDryRun, "Check the backup and the database, and change nothing.").alias("check"),
+                    .option("dry-run", \.isDryRun, "Check the backup and the database, and change nothing."),
                 ]),
                 OptionGroup("Output", [.quiet(\.quiet), .json(\.json)]),
             ],
