@@ -260,6 +260,26 @@ import Testing
         #expect(connection.ask("GET", "/web/main%2Ejs")?.status == 200)                   // the same path, encoded
     }
 
+    @Test func `a browser gets the page at the addresses that people type, other clients get 404`() throws {
+        let server = try TestServer(), connection = try server.connect()
+        let browser = ["Accept": "text/html,application/xhtml+xml,*/*;q=0.8"]
+        let page = try #require(connection.ask("GET", "/"))
+        for path in ["/login", "/login/", "/signup", "/settings", "/training", "/admin?from=bookmark"] {
+            let answer = try #require(connection.ask("GET", path, browser))
+            #expect(answer.status == 200 && answer.body == page.body, "\(path): \(answer.status)")
+            #expect(answer.headers["content-type"] == "text/html; charset=utf-8", "\(path)")
+            for headers in [[:], ["Accept": "*/*"], ["Accept": "application/json"]] {
+                let answer = try #require(connection.ask("GET", path, headers))
+                #expect(answer.status == 404 && answer.headers["content-type"] == "application/json", "\(path): \(answer.status)")
+            }
+            #expect(connection.ask("POST", path, browser, body: "{}")?.status == 404, "\(path)")
+        }
+        for path in ["/nothing", "/login/x", "/LOGIN", "/api/login", "/v1/login", "/..%2flogin"] {
+            #expect([400, 404].contains(connection.ask("GET", path, browser)?.status ?? 0), "\(path)")
+        }
+        #expect(connection.ask("HEAD", "/login", browser)?.status == 200)
+    }
+
     @Test func `every response has security headers`() throws {
         let server = try TestServer(), connection = try server.connect()
         for answer in [

@@ -11,6 +11,22 @@ extension App {
         ]
     }
 
+    /// Paths that people type. The page shows what they mean: `addresses.js`. GET /chat is missing, because POST /chat is a route of the API.
+    private static let typedAddresses: Set<String> = [
+        "login", "signin", "register", "signup", "reset", "account", "settings", "training", "admin",
+    ]
+
+    /// Returns the page for a browser that asks for a path that people type.
+    ///
+    /// - Throws: `notFound` for all other paths, and for clients that do not name text/html.
+    func pageOfTypedAddress(_ request: Request) throws(APIError) -> Response {
+        let segments = request.segments.last == "" ? request.segments.dropLast() : request.segments[...]
+        guard ["GET", "HEAD"].contains(request.method), segments.count == 1, let name = segments.first,
+            Self.typedAddresses.contains(name), request.header("accept")?.lowercased().contains("text/html") ?? false
+        else { throw .notFound("path") }
+        return try file("/", request).addingHeader("Vary", "Accept")
+    }
+
     private func file(_ path: String, _ request: Request) throws(APIError) -> Response {
         guard let file = webFiles[path] else { throw .notFound("file") }
         let compressed = acceptsGzip(request) ? file.gzip : nil

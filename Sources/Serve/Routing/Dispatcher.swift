@@ -20,7 +20,7 @@ struct Dispatcher: Sendable {
         do throws(APIError) {
             try originPolicy.check(request)
             switch router.match(request.method, request.segments) {
-            case .notFound: throw .notFound("path")
+            case .notFound: try respond(app.pageOfTypedAddress(request), to: exchange)
             case .methodNotAllowed(let allowed): rejectMethod(exchange, allowed)
             case .route(let index, let parameters): try run(router.routes[index], parameters, exchange)
             }
