@@ -133,6 +133,17 @@ import Tokenize
         }
     }
 
+    @Test func `the chat of the page gets the thoughts that another server has separated`() throws {
+        let front = try TestServer(OpenAIBackend(address: "http://127.0.0.1:\(server.port)", model: nil, key: nil))
+        let stream = try front.openStream("/api/chat/guest", #"{"message":"2 + 2?","temperature":0}"#)
+        var thought = "", text = ""
+        while let event = try stream.next() {
+            if event.name == "reasoning" { thought += event.data["text"]?.string ?? "" }
+            if event.name == "token" { text += event.data["text"]?.string ?? "" }
+        }
+        #expect(thought == ThinkingModel.thought && text == ThinkingModel.answer)
+    }
+
     @Test(
         "an invalid field is named",
         arguments: [

@@ -9,7 +9,7 @@ import Tokenize
 ///
 ///     let stream = ChatStream(for: context.request) { ticket.cancel() }
 ///     context.respond(stream.response)
-///     stream.send(event)                                       // `start`, `warning`, `token`
+///     stream.send(event)                                       // `start`, `warning`, `reasoning`, `token`
 ///     stream.finish(end, seconds: 1.5)                         // `done` or `error`
 final class ChatStream: Sendable {
     private struct State {
@@ -71,6 +71,7 @@ final class ChatStream: Sendable {
     }
 
     private func send(_ piece: TextPiece) {
+        if !piece.reasoning.isEmpty { write("reasoning") { $0.key("text"); $0.string(piece.reasoning) } }
         if piece.text.isEmpty { return }             // tokens without text
         let isFirst = state.withLock { state in
             state.text += piece.text
