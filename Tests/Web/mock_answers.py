@@ -41,7 +41,12 @@ RIGHT_TO_LEFT = """שלום! אני מודל קטן, ואני עונה בעבר�
 
 And a paragraph in English.
 """
+THOUGHT = "The user asks for **bread**.\n\nFlour comes first."
+CALL = '{"name": "weather", "arguments": {"city": "Rome"}}'
 NAMED = {
+    "/nothing": "",
+    "/think": f"<think>\n{THOUGHT}\n</think>\n\nTake flour.\n\n<tool_call>\n{CALL}\n</tool_call>",
+    "/reason": "Take flour.",
     "/markdown": MARKDOWN,
     "How do I bake a good loaf of bread?": MARKDOWN.partition("| Flour")[0].strip(),
     "/long": "\n\n".join(f"Paragraph {n}. {PLAIN}" for n in range(1, 13)),

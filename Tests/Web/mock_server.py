@@ -2,7 +2,7 @@
 
     python3 Tests/Web/mock_server.py --port 8000          serves the page at http://127.0.0.1:8000 for development
 
-These messages select an answer: "/markdown", "/long", "/rtl", "/hostile 17", "/error", "/break", "/429". All others get a few sentences.
+These messages select an answer: "/markdown", "/long", "/rtl", "/think", "/reason", "/nothing", "/hostile 17", "/error", "/break", "/429". All others get a few sentences.
 """
 import argparse
 import functools
@@ -33,6 +33,8 @@ NUMBERS = {"max_tokens": (1, 1e9), "temperature": (0, 2), "top_p": (0, 1), "top_
            "repetition_penalty": (1e-9, 1e9),
            "frequency_penalty": (-2, 2), "presence_penalty": (-2, 2), "seed": (-2**63, 2**64 - 1)}
 UNDO_SECONDS = 60
+# Paths that people type. A browser gets the page, which shows what they mean.
+ADDRESSES = ["login", "signin", "register", "signup", "reset", "account", "settings", "training", "admin"]
 # Each response waits for a random time up to this many seconds.
 LATENCY = float(os.environ.get("LATENCY", 0))
 
@@ -212,6 +214,11 @@ class Handler(mock_training.TrainingRoutes, http.server.BaseHTTPRequestHandler):
         if "gzip" in self.headers.get("Accept-Encoding", ""):
             raw, headers["Content-Encoding"] = compressed(raw), "gzip"
         self.send(200, raw, headers)
+
+    def typed_address(self):
+        if "text/html" not in self.headers.get("Accept", ""):
+            raise APIError(404, "not_found", "There is no such path.")
+        self.page()
 
     # Accounts
 
@@ -534,6 +541,8 @@ class Handler(mock_training.TrainingRoutes, http.server.BaseHTTPRequestHandler):
             if dropped or cut:
                 self.event("warning", {"dropped_turns": dropped, "cut": cut})
             self.wfile.write(b": heartbeat\n\n")
+            if text == "/reason":
+                self.event("reasoning", {"text": mock_answers.THOUGHT})
             for index, piece in enumerate(pieces):
                 if index == self.fault.get("break_after") or (text == "/break" and index == 5):
                     return sent
@@ -584,7 +593,7 @@ class Handler(mock_training.TrainingRoutes, http.server.BaseHTTPRequestHandler):
 
 
 ROUTES = [
-    ("GET", r"/", Handler.page), ("GET", r"/web/([\w.-]+)", Handler.page),
+    ("GET", r"/", Handler.page), ("GET", "/(?:" + "|".join(ADDRESSES) + ")/?", Handler.typed_address), ("GET", r"/web/([\w.-]+)", Handler.page),
     ("POST", r"/api/auth/register", Handler.register), ("POST", r"/api/auth/login", Handler.login), ("GET", r"/api/me", Handler.me),
     ("PATCH", r"/api/me", Handler.change_me),
     ("POST", r"/api/auth/reset-password", Handler.reset_password), ("POST", r"/api/auth/logout", Handler.logout),

@@ -112,7 +112,9 @@ def test_correction(stage):
     stage.register(page)
     ask(page, "Hello")
     original = page.inner_text(".assistant .body")
+    top = page.locator(".assistant .body").bounding_box()["y"]
     footer(page, "Correct answer").click()
+    assert abs(page.locator(".correct textarea").bounding_box()["y"] - top) < 4 and page.is_hidden(".assistant .body")
     page.fill(".correct textarea", "A **better** answer")
     page.click(".correct .primary")
     page.wait_for_selector(".corrected >> text=Corrected by you")
@@ -262,7 +264,8 @@ def test_feedback_on_a_phone(stage):
     footer(page, "Correct answer").tap()
     assert overflow(page) == [0], overflow(page)
     page.tap(".correct [type=button] >> nth=0")
-    page.tap("#open-conversation")
+    page.tap("#more")
+    page.tap("role=menuitem[name='This conversation']")
     assert overflow(page) == [0], overflow(page)
 
 
@@ -307,6 +310,24 @@ def test_highlighting(stage):
         }
         return problems; }""", [list(CODE), evil])
     assert not slow, slow
+
+
+@scripted
+def test_thoughts_and_tool_calls_are_folded(stage):
+    page = stage.open()
+    stage.world.delay = 0.05
+    ask(page, "/think", wait=False)
+    page.click(".fold summary >> text=Thinking")
+    page.wait_for_selector(".fold[open] summary >> text=Thoughts")             # the same element
+    answered(page)
+    assert page.locator(".fold summary").all_inner_texts() == ["Thoughts", "Tool call: weather"]
+    assert page.locator(".fold strong").inner_text() == "bread" and page.is_hidden(".fold >> text=Rome")
+    assert page.locator(".assistant .body > p").all_inner_texts() == ["Take flour."]
+    stage.world.delay = 0
+    ask(page, "/reason")
+    assert page.inner_text(".message:last-child .body").split("\n")[0] == "Thoughts"
+    eventually(lambda: page.inner_text("#announcer").split() == "Answer: Thoughts Take flour.".split())
+    assert page.inner_text(".message:last-child .sender") == stage.world.model
 
 
 @scripted

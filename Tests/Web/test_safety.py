@@ -10,7 +10,7 @@ AXE = (pathlib.Path(axe_playwright_python.__file__).parent / "axe.min.js").read_
 
 # The elements and attributes that an answer may contain.
 TAGS = {"P", "STRONG", "EM", "DEL", "CODE", "PRE", "DIV", "SPAN", "A", "BDI", "UL", "OL", "LI", "H3", "H4", "H5", "H6", "HR", "BLOCKQUOTE",
-        "TABLE", "THEAD", "TBODY", "TR", "TH", "TD", "BUTTON", "svg", "use"}
+        "TABLE", "THEAD", "TBODY", "TR", "TH", "TD", "BUTTON", "DETAILS", "SUMMARY", "svg", "use"}
 INSPECT = """() => { const body = document.querySelector('.message.assistant .body');
     const all = [...body.querySelectorAll('*')];
     return { tags: [...new Set(all.map((e) => e.tagName))],
@@ -28,7 +28,7 @@ def test_hostile_answers(stage):
     page = stage.open(width=390, height=700)
     assert len(hostile.ANSWERS) == 200
     page.evaluate("""async () => { const { Thread } = await import('/web/thread.js');
-        window.show = (text) => { const list = document.getElementById('thread'); const thread = new Thread({ isGuest: () => true });
+        window.show = (text) => { const list = document.getElementById('thread'); const thread = new Thread({ isGuest: () => true, model: () => '' });
             thread.clear(); const message = { role: 'assistant', content: text.slice(0, text.length / 2), state: 'streaming' };
             thread.show([message]); message.content = text; message.state = undefined; thread.show([message]); }; }""")
     url, title = page.url, page.title()
@@ -118,6 +118,21 @@ def test_markdown(stage):
         "(see https://b.example/a_(b))": "<p>(see <a>https://b.example/a_(b)</a>)</p>",
         "[a](javascript:b) <b>c</b> &amp;": "<p>[a](javascript:b) &lt;b&gt;c&lt;/b&gt; &amp;amp;</p>",
         "line\nbreak": "<p>line\nbreak</p>",
+        "<think>\n*a*\n\nb\n</think>\n\nc": "<details><summary>Thoughts</summary><div><p><em>a</em></p><p>b</p></div></details><p>c</p>",
+        "<think>a": "<details><summary>Thinking…</summary><div><p>a</p></div></details>",
+        # The template has written the first mark into the prompt.
+        "a\n</think>\nb": "<details><summary>Thoughts</summary><div><p>a</p></div></details><p>b</p>",
+        "<think>\n\n</think>\n\na": "<p>a</p>",
+        "a `<think>`\n<think>\nb": "<p>a <code>&lt;think&gt;</code></p><p>&lt;think&gt;\nb</p>",
+        "```\n<think>\n</think>\n```": "<pre><code>&lt;think&gt;\n&lt;/think&gt;</code></pre>",
+        "a\n<tool_call>\n{\"name\": \"<b>\"}\n</tool_call> b":
+            "<p>a</p><details><summary>Tool call: &lt;b&gt;</summary><div><pre><code>{<span>\"name\"</span>: <span>\"&lt;b&gt;\"</span>}</code></pre>"
+            "</div></details>"
+            "<p> b</p>",
+        "[TOOL_CALLS] [{\"name\": \"f\"}, {\"name\": \"g\"}]":
+            "<details><summary>Tool call: f, g</summary><div><pre><code>[{<span>\"name\"</span>: <span>\"f\"</span>}, "
+            "{<span>\"name\"</span>: <span>\"g\"</span>}]</code></pre></div></details>",
+        "<tool_response>x</tool_response>": "<details><summary>Tool result</summary><div><pre><code>x</code></pre></div></details>",
         "": "",
     }
     render = """async (text) => {
@@ -140,6 +155,12 @@ def test_markdown(stage):
         return [streamed.innerHTML === whole.innerHTML, streamed.firstChild === first]; }""",
         "# Title of the text\n\nA paragraph, **bold**.\n\n" + "\n\n".join(cases))
     assert same == [True, True], same
+    slow = page.evaluate("""async () => {
+        const { blocksOf } = await import('/web/markdown-blocks.js'), start = performance.now();
+        for (const unit of ['<think>', '</think>', '</think>\\n', '<think></think>', '<think>\\n', '<tool_call>', '<tool_call>x</tool_call>',
+            '<tool_call>\\n</tool_call>\\n', '[TOOL_CALLS]\\n', '[[', 'x</think>\\n```\\n']) blocksOf(unit.repeat(200000 / unit.length));
+        return performance.now() - start; }""")
+    assert slow < 20_000, slow
 
 
 def test_events(stage):
@@ -179,6 +200,17 @@ def check_axe(page, view):
         r.violations.map((v) => [v.id, v.nodes.slice(0, 3).map((n) => n.target.join(' ') + ' ' + n.failureSummary)])])""")
     assert not violations, (view, violations)
     assert passes > 15, (view, f"only {passes} axe rules applied")
+    unexplained = page.evaluate("""[...document.querySelectorAll('button, a, summary')].filter((e) => e.checkVisibility({ checkVisibilityCSS: true }))
+        .filter((e) => !e.innerText.trim() && !(e.title && e.ariaLabel)).map((e) => e.id || e.ariaLabel || e.className)""")
+    assert not unexplained, (view, unexplained)
+
+
+def open_from_header(page, label, id):
+    """Opens a dialog from the header: with a button, or on narrow pages with a menu."""
+    if page.viewport_size["width"] >= 768:
+        return page.click("#" + id)
+    page.click("#more")
+    page.click(f"role=menuitem[name='{label}']")
 
 
 def test_accessibility(stage):
@@ -213,10 +245,10 @@ def test_accessibility(stage):
         page.click(".correct .primary")
         page.wait_for_selector(".corrected")
         check_axe(page, "corrected")
-        page.click("#open-conversation")
+        open_from_header(page, "This conversation", "open-conversation")
         check_axe(page, "conversation")
         page.keyboard.press("Escape")
-        page.click("#open-settings")
+        open_from_header(page, "Settings", "open-settings")
         check_axe(page, "settings")
         page.keyboard.press("Escape")
         if width < 768:

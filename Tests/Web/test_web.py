@@ -39,10 +39,13 @@ def test_sign_up_chat_reload(stage):
     answer = texts(page, "assistant")[0]
     page.wait_for_selector("#conversations a[aria-current=page]")
     assert answer and page.locator("#conversations a[aria-current=page]").count() == 1
+    assert page.locator(".metrics").count() == 0, "figures that nobody has asked for"
+    page.click("[aria-label='Speed and length']")
     metrics = page.inner_text(".metrics")
-    assert re.fullmatch(r"(Stopped at the token limit · )?\d+ tokens? · .*tokens/s · .* m?s", metrics), metrics
+    assert re.fullmatch(r"\d+ tokens? · .*tokens/s · .* m?s", metrics), metrics
     page.reload()
-    page.wait_for_selector(".message.assistant")
+    page.click("[aria-label='Speed and length']")
+    assert page.get_attribute("[aria-label='Speed and length']", "aria-expanded") == "true"
     found = texts(page, "user") + texts(page, "assistant")
     assert found == ["Good morning to you!", answer], found
     assert page.inner_text(".metrics") == metrics and "first token after" in metrics, "the figures vanish on reload"
@@ -66,6 +69,7 @@ def test_register_errors(stage):
     page.fill("#password", "short")
     page.click("#account-submit")
     assert page.inner_text("#username-error") and page.inner_text("#password-error")
+    assert page.inner_text("#account-form").count("8 characters") == 1
     assert page.evaluate("document.activeElement.id") == "username" and page.get_attribute("#username", "aria-invalid") == "true"
     page.fill("#username", "alex")
     page.fill("#password", "é" * 513)
@@ -95,7 +99,7 @@ def test_stream_stop_regenerate_edit(stage):
     page.keyboard.press("Escape")
     answered(page)
     stopped = texts(page, "assistant")[0]
-    assert 40 < len(stopped) and "Stopped" in page.inner_text(".metrics")
+    assert 40 < len(stopped) and page.inner_text(".ending") == "Stopped."
     eventually(lambda: page.inner_text("#announcer").startswith("Answer: Paragraph 1"))
     assert page.inner_text("#announcer").endswith("Stopped.")
     stage.world.delay = 0
@@ -136,8 +140,9 @@ def test_stop_asks_the_server(stage):
     page.click("#stop")
     answered(page)
     eventually(lambda: stage.world.ends == ["cancelled"])
-    metrics = page.inner_text(".metrics")
-    assert "Stopped" in metrics and re.search(r"\d+ tokens", metrics), metrics
+    assert page.inner_text(".ending") == "Stopped."
+    page.click("[aria-label='Speed and length']")
+    assert re.match(r"\d+ tokens", page.inner_text(".metrics"))
     conversation = next(iter(stage.world.conversations.values()))
     assert page.inner_text(".assistant .body").split() == conversation["messages"][1]["content"].split(), "not the stored text"
     # The next message need not wait for the stopped answer.
@@ -156,6 +161,8 @@ def test_stop_closes_the_connection(stage):
     page.click("#stop")
     answered(page)
     eventually(lambda: stage.world.ends == ["disconnected"])
+    # No event has said how long the answer is.
+    eventually(lambda: int(page.get_attribute("#context-gauge", "aria-valuenow")) > 10)
     stage.register(page)
     stage.allowed += ["503", "net::ERR"]
     stage.world.faults.append(("POST", "/api/conversations/", {"status": 503}))
@@ -163,7 +170,7 @@ def test_stop_closes_the_connection(stage):
     page.click("#stop")
     answered(page)
     eventually(lambda: stage.world.ends == ["disconnected"] * 2)
-    assert "Stopped" in page.inner_text(".message:last-child .metrics")
+    assert page.inner_text(".message:last-child .ending") == "Stopped."
     stage.world.faults.append(("POST", "/api/conversations/", {"sleep": 30}))
     begin_long(stage, page)
     page.click("#stop")
@@ -197,6 +204,10 @@ def test_rename_delete_undo_search(stage):
     page.focus("#conversations a >> text=Fruit")
     page.keyboard.press("Delete")
     eventually(lambda: page.locator("#conversations a").count() == 1)
+    page.fill("#message", "a\n" * 20)
+    toast, box = page.locator(".toast").bounding_box(), page.locator("#composer").bounding_box()
+    assert toast["y"] + toast["height"] < box["y"] or toast["y"] > box["y"] + box["height"], "the notice covers the message box"
+    page.fill("#message", "")
     page.click(".toast >> text=Undo")
     page.wait_for_selector("#conversations >> text=Fruit for the week")
     page.wait_for_selector(".message.user >> text=Apples")
@@ -246,6 +257,7 @@ def test_guest(stage):
     ask(page, "And again, please")
     assert bodies[0] == {"message": "Hello there, model", "max_tokens": 7, "temperature": 0.3, "history": []}, bodies[0]
     assert [turn["role"] for turn in bodies[1]["history"]] == ["user", "assistant"]
+    check_spaces(page)
     page.reload()
     page.wait_for_selector(".message.assistant >> nth=1")
     assert page.evaluate("JSON.stringify(localStorage)").find("Hello there") < 0, "a guest's chat is stored beyond the tab"
@@ -269,6 +281,8 @@ def test_starter_questions(stage):
     stage.world.starters = ["How do birds fly?", "<b>Why</b> is it & so?"]
     page = stage.open()
     page.wait_for_selector("#starters button")
+    note, box = (page.locator(place).bounding_box() for place in (".composer-footer span >> nth=0", "#composer"))
+    assert abs(note["x"] + note["width"] / 2 - box["x"] - box["width"] / 2) < 2, "the note is not centred below the box"
     assert page.locator("#starters button").all_inner_texts() == stage.world.starters
     page.click("#starters button >> nth=1")
     assert page.input_value("#message") == "<b>Why</b> is it & so?"
@@ -296,10 +310,44 @@ def test_choice_of_a_model(stage):
     page.reload()
     page.wait_for_selector("#model-choice:not([hidden])")
     assert choice.input_value() == names[2] and page.inner_text("#model") == names[2]
+    assert page.locator(".sender").all_inner_texts() == [names[0], names[2]]
     stage.world.adapters = []
     page.reload()
     ask(page, "Hello")
     assert page.locator("#model-choice").is_hidden() and "model" not in stage.world.requests[-1]
+
+
+@scripted
+def test_answer_without_text(stage):
+    page = stage.open()
+    ask(page, "/nothing")
+    assert page.inner_text(".message.assistant .ending") == "The model had nothing to say."
+    eventually(lambda: page.inner_text("#announcer") == "The model had nothing to say.")
+    stage.register(page)
+    ask(page, "Hello")
+    conversation = next(iter(stage.world.conversations.values()))
+    conversation["messages"][0]["content"] = "/nothing"
+    page.click("[aria-label='Regenerate answer']")
+    page.wait_for_selector(".error >> text=nothing to say")
+    # The server has stored no answer, as if it had been killed.
+    conversation["messages"].pop()
+    page.reload()
+    page.wait_for_selector(".error >> text=No answer to this message was stored.")
+
+
+def test_typed_addresses(stage):
+    page = stage.open()
+    for path, hash, shown in (("/login", "#/login", "Welcome back"), ("/signup/", "#/register", "Create an account"),
+                              ("/account", "#/login", "Log in to see your account."), ("/training", "#/login", "as an owner"),
+                              ("/settings", "#/", "Sampling")):
+        page.goto(stage.url + path)
+        page.wait_for_selector(f":visible:text('{shown}')")
+        assert page.url == f"{stage.url}/{hash}", page.url
+    stage.allowed.append("404")
+    for path, accept in (("/login", "application/json"), ("/nothing", "text/html")):
+        found = page.evaluate("([path, accept]) => fetch(path, { headers: { accept } }).then(async (r) => [r.status, (await r.json()).error.code])",
+                              [path, accept])
+        assert found == [404, "not_found"], (path, found)
 
 
 @scripted
@@ -313,6 +361,11 @@ def test_collected(stage):
     assert page.is_visible("#collected-ready")
     # Only the notice below the message box speaks of training.
     assert page.inner_text("#guest-notice") == ""
+    stage.world.training = True
+    page.reload()
+    page.wait_for_selector("#training:not([hidden])")
+    assert page.is_hidden("#collected"), "a guest reads about training twice"
+    stage.world.training = False
     stage.world.collecting = False
     page.reload()
     page.wait_for_selector("#guest >> text=Your chats are not stored on the server")      # only after the server said so
@@ -338,6 +391,23 @@ def test_export(stage):
             assert extension == ".json" or (set(turns[0]) == {"role", "content"} and text.count("\n") == 1)
 
 
+def small_targets(page):
+    """The controls that are smaller than a finger needs, except for links inside of a sentence."""
+    return page.evaluate("""[...document.querySelectorAll('button, a, input, textarea, select, summary')]
+        .filter((e) => e.checkVisibility({ checkVisibilityCSS: true }) && !e.closest('.visually-hidden, .skip, p:not(.training)'))
+        .map((e) => [e, (e.closest('label') ?? e).getBoundingClientRect()])
+        .filter(([, { width, height }]) => width < 40 || height < 40)
+        .map(([e, { width, height }]) => [e.id || e.className || e.type, width, height])""")
+
+
+def check_spaces(page):
+    """A question is nearer to its answer than to the answer before it."""
+    answer, question, next = (page.locator(place).nth(number).bounding_box() for place, number in
+                              ((".assistant .message-footer", 0), (".user .body", 1), (".assistant .sender", 1)))
+    before, after = question["y"] - answer["y"] - answer["height"], next["y"] - question["y"] - question["height"]
+    assert 0 < after < before, (before, after)
+
+
 def test_phone(stage):
     page = stage.open(width=320, height=600, has_touch=True, is_mobile=True)
     assert overflow(page) == [0], overflow(page)
@@ -347,21 +417,25 @@ def test_phone(stage):
     ask(page, "/markdown")
     assert overflow(page) == [0], overflow(page)
     assert page.evaluate("document.getElementById('sidebar').getBoundingClientRect().right <= 0")
+    ask(page, "Who are you, and what can you do for me?")
+    title = page.locator("#title")
+    assert title.evaluate("(e) => e.scrollWidth <= e.clientWidth && e.scrollHeight <= e.clientHeight + 1"), "the title is cut"
+    assert not small_targets(page), small_targets(page)
+    check_spaces(page)
     page.tap("#toggle-sidebar")
     assert page.evaluate("document.getElementById('main').inert && document.activeElement.id") == "new-chat"
     eventually(lambda: page.evaluate("document.getElementById('sidebar').getBoundingClientRect().left") >= 0)
     page.keyboard.press("Escape")
     assert page.evaluate("!document.getElementById('main').inert && document.activeElement.id") == "toggle-sidebar"
     page.tap("#toggle-sidebar")
+    assert not small_targets(page), small_targets(page)
     page.tap("#new-chat")
     page.wait_for_selector("#welcome:not([hidden])")
-    page.tap("#open-settings")
+    page.tap("#more")
+    assert not small_targets(page), small_targets(page)
+    page.tap("role=menuitem[name='Settings']")
     assert overflow(page) == [0], overflow(page)
-    small = page.evaluate("""[...document.querySelectorAll('button, a.button, input, textarea')]
-        .filter((e) => e.checkVisibility() && !e.closest('.visually-hidden, label'))
-        .filter((e) => e.getBoundingClientRect().width < 24 || e.getBoundingClientRect().height < 24)
-        .map((e) => e.id || e.className || e.type)""")
-    assert not small, small
+    assert not small_targets(page), small_targets(page)
 
 
 def press(page, *keys):

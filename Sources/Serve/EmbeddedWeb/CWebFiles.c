@@ -10,6 +10,9 @@ static const unsigned char account_page_js[] = {
 static const unsigned char account_js[] = {
 #embed "../Web/account.js"
 };
+static const unsigned char addresses_js[] = {
+#embed "../Web/addresses.js"
+};
 static const unsigned char api_js[] = {
 #embed "../Web/api.js"
 };
@@ -124,6 +127,9 @@ static const unsigned char thread_js[] = {
 static const unsigned char toast_js[] = {
 #embed "../Web/toast.js"
 };
+static const unsigned char touch_css[] = {
+#embed "../Web/touch.css"
+};
 static const unsigned char training_area_css[] = {
 #embed "../Web/training-area.css"
 };
@@ -196,6 +202,7 @@ static const unsigned char welcome_js[] = {
 static const slm_web_file files[] = {
     FILE("account-page.js", account_page_js),
     FILE("account.js", account_js),
+    FILE("addresses.js", addresses_js),
     FILE("api.js", api_js),
     FILE("composer.js", composer_js),
     FILE("connection.js", connection_js),
@@ -234,6 +241,7 @@ static const slm_web_file files[] = {
     FILE("theme.js", theme_js),
     FILE("thread.js", thread_js),
     FILE("toast.js", toast_js),
+    FILE("touch.css", touch_css),
     FILE("training-area.css", training_area_css),
     FILE("training-area.js", training_area_js),
     FILE("training-bulk.js", training_bulk_js),

@@ -8,6 +8,7 @@ import { stored } from "./storage.js";
  * @property {string} [id] the server's id; messages of guests have none
  * @property {"user" | "assistant"} role
  * @property {string} content
+ * @property {string} [reasoning] what the model has thought before it answered, where the server sends it apart
  * @property {string} [created_at]
  * @property {string[]} [alternatives] the ids of all messages that follow the same message, this one included
  * @property {Rating} [rating]
@@ -59,6 +60,8 @@ export class Conversation extends EventTarget {
     this.isStopping = false;
     /** @type {{ used: number, size: number } | null} the context window in tokens */
     this.context = null;
+    /** Whether messages have changed since the context was counted. */
+    this.contextIsOld = false;
   }
 
   get isAnswering() { return this.running !== null; }
@@ -95,7 +98,7 @@ export class Conversation extends EventTarget {
     await this.#answer({ conversation_id: this.id, regenerate: prompt.id }, prompt, other);
     if (other.content === "" && answer.content !== "") {
       // Nothing was stored, so that the earlier answer is still the one that the server shows.
-      answer.error = other.error;
+      answer.error = other.error ?? (other.state === "stopped" ? undefined : new Error("This time the model had nothing to say."));
       this.messages = before;
       this.#changed();
     } else if (answer.id && other.id) {
@@ -153,7 +156,7 @@ export class Conversation extends EventTarget {
   /** The model that answers next. */
   get model() {
     const { models, model } = this.settings;
-    return models.includes(this.own.model) ? this.own.model : this.id ? models[0] : model;
+    return models.includes(this.own.model) ? this.own.model : (this.id ? models[0] : model) ?? "";
   }
 
   /**
@@ -220,6 +223,7 @@ export class Conversation extends EventTarget {
   /** Receives an answer, which becomes the last message. @param {any} target @param {Message} prompt @param {Message} answer */
   async #answer(target, prompt, answer) {
     this.messages.push(answer);
+    this.contextIsOld = true;
     const running = this.running = new AbortController();
     const initialID = this.id;
     this.#changed();
@@ -258,6 +262,9 @@ export class Conversation extends EventTarget {
       case "start":
         this.#handleStart(data, prompt, answer);
         break;
+      case "reasoning":
+        answer.reasoning = (answer.reasoning ?? "") + data.text;
+        break;
       case "token":
         answer.content += data.text;
         answer.state = "streaming";
@@ -268,6 +275,7 @@ export class Conversation extends EventTarget {
       case "done":
         answer.state = stateOf(data.reason);
         answer.metrics = data;
+        this.contextIsOld = false;
         if (this.context) this.context = { ...this.context, used: data.prompt_tokens + data.answer_tokens };
         break;
       case "error":
@@ -280,7 +288,7 @@ export class Conversation extends EventTarget {
   #handleStart(data, prompt, answer) {
     prompt.id = data.message_id ?? undefined;
     answer.id = data.answer_id ?? undefined;
-    answer.model = data.model ?? undefined;
+    answer.model = data.model ?? (this.model || undefined);
     if (data.model && !this.id) this.own.model = this.settings.modelField.model ?? "";
     answer.state = "streaming";
     this.id = data.conversation_id ?? this.id;
@@ -314,12 +322,10 @@ const stateOf = (reason) => (reason === "length" ? "length" : reason === "cancel
 
 /** A message as the server sends it. @param {any} stored @returns {Message} */
 export const messageOf = ({ reason, id, role, content, created_at, alternatives, rating, correction, model, metrics }) => {
-  const state = reason === "interrupted" ? interrupted() : { state: stateOf(reason) };
+  const state = reason === "interrupted"
+    ? { state: /** @type {const} */ ("failed"), error: new Error("The answer was interrupted.") } : { state: stateOf(reason) };
   return { id, role, content, created_at, alternatives, rating, correction, model, metrics, ...state };
 };
-
-/** The state of an answer whose server was stopped before its end. @returns {Pick<Message, "state" | "error">} */
-const interrupted = () => ({ state: "failed", error: new Error("The answer was interrupted.") });
 
 /**
  * The messages of a conversation as the server sends it. A question without an answer gets one that can be generated again.
@@ -327,7 +333,9 @@ const interrupted = () => ({ state: "failed", error: new Error("The answer was i
  */
 export function messagesOf({ messages, answering }) {
   const list = messages.map(messageOf);
-  if (!answering && list.at(-1)?.role === "user") list.push({ role: "assistant", content: "", ...interrupted() });
+  if (!answering && list.at(-1)?.role === "user") {
+    list.push({ role: "assistant", content: "", state: "failed", error: new Error("No answer to this message was stored.") });
+  }
   return list;
 }
 
@@ -340,6 +348,6 @@ export const guestSystemPrompt = stored("guest-system", "", sessionStorage);
 /** @param {Message[]} messages */
 export function saveGuestMessages(messages) {
   const sent = messages.filter((message) => message.state !== "unsent");
-  guestMessages.value = sent.map(({ role, content, created_at, metrics, state }) => (
-    { role, content, created_at, metrics, state: state === "length" || state === "stopped" ? state : undefined }));
+  guestMessages.value = sent.map(({ role, content, created_at, model, metrics, state }) => (
+    { role, content, created_at, model, metrics, state: state === "length" || state === "stopped" ? state : undefined }));
 }

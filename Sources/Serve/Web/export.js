@@ -2,7 +2,7 @@
 import { el } from "./dom.js";
 
 /** @typedef {{ title: string, createdAt?: string, messages: ExportedMessage[] }} Exported */
-/** @typedef {{ role: string, content: string, created_at?: string, correction?: string }} ExportedMessage */
+/** @typedef {{ role: string, content: string, created_at?: string, correction?: string, model?: string }} ExportedMessage */
 
 /** One line of training data in the format of `slm finetune --data`. @param {Exported} conversation */
 export const asTrainingData = ({ messages }) =>
@@ -17,7 +17,8 @@ export function asJSON({ title, createdAt, messages }) {
 /** @param {Exported} conversation */
 export const asMarkdown = ({ title, messages }) =>
   `# ${title || "Conversation"}\n\n`
-  + messages.map(({ role, content, correction }) => `**${role === "user" ? "You" : "slm"}:**\n\n${correction ?? content}\n`).join("\n");
+  + messages.map(({ role, content, correction, model }) =>
+    `**${role === "user" ? "You" : model ?? "slm"}:**\n\n${correction ?? content}\n`).join("\n");
 
 /**
  * The export formats of the menu.

@@ -8,7 +8,8 @@ const MAX_PASSWORD_BYTES = 1024;
 /** Why a new password cannot be used; empty if it can. @param {string} password */
 export function passwordError(password) {
   if (password === "") return "Enter a password.";
-  if (password.length < 8) return "At least 8 characters.";
+  // The text below the field says how many it needs.
+  if (password.length < 8) return password.length === 1 ? "This is only 1 character." : `These are only ${password.length} characters.`;
   const bytes = new TextEncoder().encode(password).length;
   return bytes > MAX_PASSWORD_BYTES ? `At most ${MAX_PASSWORD_BYTES} bytes; this has ${bytes}.` : "";
 }

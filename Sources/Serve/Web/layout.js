@@ -61,6 +61,8 @@ export function prepareLayout() {
 
 /** Shows the title of a conversation in the header and in the browser tab. @param {string} title empty for a new chat */
 export function showTitle(title) {
-  byId("title").textContent = visible(title) || "New chat";
+  const heading = byId("title");
+  heading.textContent = visible(title) || "New chat";
+  heading.title = visible(title);
   document.title = title ? `${visible(title)} · slm` : "slm";
 }

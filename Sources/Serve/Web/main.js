@@ -1,4 +1,5 @@
 // @ts-check
+import { replaceTypedAddress } from "./addresses.js";
 import { AccountPage } from "./account-page.js";
 import { Account } from "./account.js";
 import { API } from "./api.js";
@@ -50,6 +51,7 @@ const thread = new Thread({
   switchTo: (id, label) => page.switchTo(id, label),
   isBusy: () => page.conversation.isAnswering,
   isGuest: () => session.isGuest,
+  model: () => page.conversation.model,
 });
 const composer = new Composer({
   send: (text) => { thread.scrollToEnd(); page.conversation.send(text); },
@@ -123,6 +125,12 @@ byId("open-settings").addEventListener("click", () => openSettings(settings));
 byId("open-shortcuts").addEventListener("click", () => byId("shortcuts").showModal());
 byId("open-conversation").addEventListener("click", () => openConversationDialog(page));
 byId("export").addEventListener("click", () => openMenu(byId("export"), exportChoices(() => page.conversation)));
+byId("more").addEventListener("click", () => openMenu(byId("more"), [
+  { label: "This conversation", icon: "prompt", action: () => openConversationDialog(page) },
+  ...(byId("export").hidden ? [] : exportChoices(() => page.conversation)),
+  { label: "Toggle dark mode", icon: "theme", action: toggleTheme },
+  { label: "Settings", icon: "settings", action: () => openSettings(settings) },
+]));
 listen([
   { keys: ["Enter"], label: "Send the message" },
   { keys: ["Shift", "Enter"], label: "New line" },
@@ -147,7 +155,9 @@ prepareConversationDialog(page);
 addEventListener("hashchange", () => page.route());
 addEventListener("pagehide", () => { if (session.isGuest) saveGuestMessages(page.conversation.messages); });
 
+const typedPath = replaceTypedAddress();
 page.route();
+if (typedPath === "/settings") openSettings(settings);
 page.refresh();
 sidebar.load();
 connection.check().then(() => {

@@ -7,6 +7,7 @@ import { trimmedEnd } from "./sanitize.js";
  *   | { kind: "code", text: string, language: string }
  *   | { kind: "quote", blocks: Block[] }
  *   | { kind: "table", rows: string[][] }
+ *   | { kind: "fold", label: string, blocks: Block[] }
  *   | { kind: "list", ordered: boolean, start: number, items: Block[][] }} Block
  */
 
@@ -17,6 +18,8 @@ const HEADING = /^ {0,3}(#{1,6})[ \t]+(.+)$/;
 const RULE = /^ {0,3}([-*_])(?:[ \t]*\1){2,}[ \t]*$/;
 const ITEM = /^( {0,12})([-*+•]|\d{1,9}[.)])(?:[ \t]+|$)/;
 const QUOTE = /^ {0,3}> ?/;
+const FOLD = /^ {0,3}(<think>|<tool_call>|<tool_response>|\[TOOL_CALLS\])/;
+const THOUGHT_END = "</think>";
 const TABLE_LINE = /^ {0,3}\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*\|?[ \t]*$/;
 
 /**
@@ -28,9 +31,25 @@ const TABLE_LINE = /^ {0,3}\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*\|?[ \t
  * @returns {Block[]}
  */
 export function blocksOf(text) {
-  const blocks = parse(text.replace(/\r\n?/g, "\n").split("\n"), 0);
+  const plain = text.replace(/\r\n?/g, "\n");
+  // The templates of some models write the first mark of a thought into the prompt.
+  const isThought = thoughtLength(plain) > 0 && !plain.trimStart().startsWith("<think>");
+  const blocks = parse((isThought ? "<think>" + plain : plain).split("\n"), 0);
   levelHeadings(blocks);
   return blocks;
+}
+
+/** The answer without what the model has thought before it. @param {string} text */
+export const withoutThought = (text) => text.slice(thoughtLength(text)).trimStart();
+
+/** The length of the thought that an answer begins with, with its marks; 0 without one. @param {string} text */
+function thoughtLength(text) {
+  const end = text.indexOf(THOUGHT_END), next = end + THOUGHT_END.length;
+  if (text.trimStart().startsWith("<think>")) return end < 0 ? text.length : next;
+  if (end < 0) return 0;
+  const before = text.slice(0, end), fences = before.match(/^ {0,3}(?:`{3}|~{3})/gm) ?? [];
+  const isThought = /^[ \t]*(?:\r?\n|$)/.test(text.slice(next)) && !before.includes("<think>") && fences.length % 2 === 0;
+  return isThought ? next : 0;
 }
 
 /** @param {string[]} lines @param {number} depth @returns {Block[]} */
@@ -43,9 +62,10 @@ function parse(lines, depth) {
       continue;
     }
     const special = depth < MAX_DEPTH
-      && (fence(lines, at) ?? ruleOrHeading(lines, at) ?? table(lines, at) ?? quote(lines, at, depth) ?? list(lines, at, depth));
+      && (fold(lines, at, depth, blocks) ?? fence(lines, at) ?? ruleOrHeading(lines, at) ?? table(lines, at)
+        ?? quote(lines, at, depth) ?? list(lines, at, depth));
     const [block, next] = special || paragraph(lines, at, depth);
-    blocks.push(block);
+    if (block) blocks.push(block);
     at = next;
   }
   return blocks;
@@ -57,6 +77,44 @@ const isBlank = (line) => line.trim() === "";
 const indent = (line) => line.length - line.trimStart().length;
 /** Does not apply most patterns to very long lines, to bound the time. @param {RegExp} pattern @param {string} line */
 const matches = (pattern, line) => (line.length > 2000 && pattern !== QUOTE && pattern !== ITEM ? null : pattern.exec(line));
+
+/**
+ * A thought, a tool call or a tool's result, up to its closing mark or the end. A thought has only such blocks before it; an empty one is
+ * left out. What follows a closing mark becomes a line of its own.
+ * @param {string[]} lines @param {number} at @param {number} depth @param {Block[]} before @returns {[Block | null, number] | null}
+ */
+function fold(lines, at, depth, before) {
+  const mark = depth === 0 && FOLD.exec(lines[at])?.[1];
+  if (!mark || (mark === "<think>" && before.some(({ kind }) => kind !== "fold"))) return null;
+  const closing = mark.startsWith("[") ? null : mark.replace("<", "</");
+  const inside = [lines[at].slice(lines[at].indexOf(mark) + mark.length)];
+  let next = at + 1, isClosed = false;
+  for (;;) {
+    const line = inside[inside.length - 1], end = closing ? line.indexOf(closing) : -1;
+    if (closing && end >= 0) {
+      inside[inside.length - 1] = line.slice(0, end);
+      lines[next -= 1] = line.slice(end + closing.length);
+      isClosed = true;
+    }
+    if (isClosed || next >= lines.length) break;
+    inside.push(lines[next]);
+    next += 1;
+  }
+  if (inside.every(isBlank)) return [null, next];
+  if (mark === "<think>") return [{ kind: "fold", label: isClosed ? "Thoughts" : "Thinking…", blocks: parse(inside, depth + 1) }, next];
+  const text = inside.join("\n").trim(), label = mark === "<tool_response>" ? "Tool result" : toolCallLabel(text);
+  return [{ kind: "fold", label, blocks: [{ kind: "code", text, language: "json" }] }, next];
+}
+
+/** @param {string} text the JSON of a call or of a list of calls */
+function toolCallLabel(text) {
+  try {
+    const calls = [JSON.parse(text)].flat(), names = calls.map(({ name }) => String(name).slice(0, 64));
+    return `Tool call: ${names.join(", ")}`;
+  } catch {
+    return "Tool call";
+  }
+}
 
 /** @param {string[]} lines @param {number} at @returns {[Block, number] | null} */
 function fence(lines, at) {
@@ -141,7 +199,8 @@ function paragraph(lines, at, depth) {
 /** Whether a block other than a paragraph starts here. @param {string[]} lines @param {number} at */
 function startsBlock(lines, at) {
   const item = ITEM.exec(lines[at]);
-  return Boolean(matches(FENCE, lines[at]) || matches(HEADING, lines[at]) || matches(RULE, lines[at]) || QUOTE.test(lines[at])
+  return Boolean(FOLD.test(lines[at]) || QUOTE.test(lines[at])
+    || matches(FENCE, lines[at]) || matches(HEADING, lines[at]) || matches(RULE, lines[at])
     || (item && item[1].length <= 3 && item[0].length < lines[at].length));
 }
 

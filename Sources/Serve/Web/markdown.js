@@ -27,15 +27,19 @@ export class MarkdownView {
 
   /** @param {string} text */
   show(text) {
-    const isLong = text.length > MAX_LENGTH;
-    /** @type {Block[]} */
-    const blocks = isLong ? [{ kind: "paragraph", text }] : blocksOf(text);
+    if (text.length <= MAX_LENGTH) return this.showBlocks(blocksOf(text));
+    this.element.replaceChildren(el("p", { dir: "auto" }, visible(text)));
+    this.sources = [];
+  }
+
+  /** @param {Block[]} blocks */
+  showBlocks(blocks) {
     blocks.forEach((block, index) => {
       const source = JSON.stringify(block);
       if (this.sources[index] === source) return;
-      const node = isLong ? el("p", { dir: "auto" }, visible(text)) : render(block), old = this.element.children[index];
-      if (old) old.replaceWith(node);
-      else this.element.append(node);
+      const old = this.element.children[index], node = block.kind === "fold" ? renderFold(block, old) : render(block);
+      if (!old) this.element.append(node);
+      else if (old !== node) old.replaceWith(node);
       this.sources[index] = source;
     });
     this.sources.length = blocks.length;
@@ -54,7 +58,27 @@ function render(block) {
       ...block.items.map((item) => el("li", { dir: "auto" }, ...renderItem(item)))));
     case "code": return renderCode(block.text, block.language);
     case "table": return renderTable(block.rows);
+    case "fold": return renderFold(block);
   }
+}
+
+/** The contents of folded blocks. @type {WeakMap<Element, MarkdownView>} */
+const foldedViews = new WeakMap();
+
+/**
+ * A block that a click opens. While its text grows, its element stays, and so it stays open.
+ * @param {Extract<Block, { kind: "fold" }>} block @param {Element} [old] the element in its place
+ * @returns {HTMLElement}
+ */
+function renderFold({ label, blocks }, old) {
+  const known = old && foldedViews.get(old);
+  const contents = known?.element ?? el("div", {});
+  const element = known ? old : el("details", { class: "fold" }, el("summary", {}), contents);
+  const view = known ?? new MarkdownView(contents);
+  foldedViews.set(element, view);
+  element.firstElementChild.textContent = visible(label);
+  view.showBlocks(blocks);
+  return element;
 }
 
 const RIGHT_TO_LEFT =

@@ -3,6 +3,7 @@ import { APIError, NetworkError } from "./api.js";
 import { copyButton } from "./copy.js";
 import { el, icon, iconButton } from "./dom.js";
 import { alternatives, correctionForm, ratingButtons, reasonForm } from "./feedback.js";
+import { withoutThought } from "./markdown-blocks.js";
 import { MarkdownView } from "./markdown.js";
 import { visible, withoutControls } from "./sanitize.js";
 
@@ -16,6 +17,7 @@ import { visible, withoutControls } from "./sanitize.js";
  * @property {(id: string, label: string) => Promise<void>} switchTo
  * @property {() => boolean} isBusy
  * @property {() => boolean} isGuest
+ * @property {() => string} model the name of the model that answers next
  */
 
 /** The view of one message. `show()` updates it. */
@@ -28,20 +30,23 @@ export class MessageView {
     this.body = el("div", { class: "body", dir: isUser ? "auto" : null });
     this.notice = el("div", { class: "notices" });
     this.footer = el("div", { class: "message-footer" });
-    const sender = el("h2", { class: isUser ? "visually-hidden" : "sender" }, isUser ? "You" : "slm");
-    /** A form below the message: reasons of a rating, or a correction. */
+    this.sender = el("h2", { class: isUser ? "visually-hidden" : "sender", dir: "auto" }, "You");
+    /** Takes the place of the text while it is corrected. */
+    this.editor = el("div");
+    /** The reasons of a rating, below the message. */
     this.form = el("div");
     this.element = el("li", { class: "message " + message.role },
-      el("article", {}, sender, this.notice, this.body, this.footer, this.form));
+      el("article", {}, this.sender, this.notice, this.body, this.editor, this.footer, this.form));
     this.markdown = isUser ? null : new MarkdownView(this.body);
     this.shownState = "";
     this.showsOriginal = false;
+    this.showsMetrics = false;
     this.editing = false;
   }
 
   show() {
     const { message } = this;
-    if (this.markdown) this.markdown.show(this.text);
+    if (this.markdown) this.#showAnswer(this.markdown);
     else if (!this.editing) this.body.textContent = visible(message.content);
     const streaming = message.state === "waiting" || message.state === "streaming";
     this.element.classList.toggle("streaming", streaming);
@@ -51,7 +56,8 @@ export class MessageView {
     // Buttons are replaced only if the state changed, so that they keep the focus while tokens arrive.
     const { state, warning, metrics, error, id, rating, correction, alternatives } = message;
     const shown = JSON.stringify([
-      state, warning, metrics, error?.message, id, rating, correction, alternatives, this.showsOriginal, this.actions.isGuest()]);
+      state, warning, metrics, error?.message, id, rating, correction, alternatives, this.showsOriginal, this.showsMetrics,
+      this.actions.isGuest()]);
     if (shown === this.shownState) return;
     this.shownState = shown;
     const label = this.footer.contains(document.activeElement) && document.activeElement?.getAttribute("aria-label");
@@ -59,6 +65,13 @@ export class MessageView {
     this.footer.replaceChildren(...(streaming ? [] : this.#footerOf(message)));
     // A button that was pressed keeps the focus.
     if (label) this.footer.querySelector(`[aria-label="${label}"]`)?.focus();
+  }
+
+  /** @param {MarkdownView} markdown */
+  #showAnswer(markdown) {
+    const { reasoning, model } = this.message;
+    markdown.show((reasoning ? `<think>${reasoning}${this.text && "</think>"}\n` : "") + this.text);
+    this.sender.textContent = visible(model ?? this.actions.model()) || "slm";
   }
 
   /** The text that is shown: the corrected one, unless the user has asked for the original. */
@@ -76,15 +89,19 @@ export class MessageView {
       el("button", { type: "button", class: "link-button", onclick }, this.showsOriginal ? "Show correction" : "Show original"))];
   }
 
-  /** Shows a form below the message. @param {(close: () => void) => HTMLElement} make @param {string} label of the button that opened it */
-  #open(make, label) {
+  /**
+   * Shows a form.
+   * @param {HTMLElement} place @param {(close: () => void) => HTMLElement} make @param {string} label of the button that opened it
+   */
+  #open(place, make, label) {
     const close = () => {
-      this.form.replaceChildren();
+      place.replaceChildren();
       this.editing = false;
+      this.element.classList.remove("correcting");
       this.footer.querySelector(`[aria-label="${label}"]`)?.focus();
     };
     const form = make(close);
-    this.form.replaceChildren(form);
+    place.replaceChildren(form);
     /** @type {HTMLElement | null} */ (form.querySelector("input, textarea"))?.focus();
   }
 
@@ -92,29 +109,41 @@ export class MessageView {
     if (this.actions.isBusy()) return;
     this.showsOriginal = false;
     this.editing = true;
-    this.#open((close) => correctionForm(this.message, this.actions, close), "Correct answer");
+    this.form.replaceChildren();
+    this.element.classList.add("correcting");
+    this.#open(this.editor, (close) => correctionForm(this.message, this.actions, close), "Correct answer");
   }
 
   #askWhy() {
     const label = this.message.rating?.rating === "bad" ? "Bad answer" : "Good answer";
-    this.#open((close) => reasonForm(this.message, this.actions, close), label);
+    this.#open(this.form, (close) => reasonForm(this.message, this.actions, close), label);
   }
 
   /** @param {Message} message @returns {Node[]} */
   #footerOf(message) {
     const isUser = message.role === "user";
     const buttons = el("div", { class: "actions" },
-      copyButton(isUser ? "Copy message" : "Copy answer", () => withoutControls(this.text)),
+      copyButton(isUser ? "Copy message" : "Copy answer", () => withoutControls(isUser ? this.text : withoutThought(this.text))),
       isUser && iconButton("Edit message", "edit", () => this.edit()),
       !isUser && iconButton("Regenerate answer", "again", () => this.actions.regenerate(message)),
       ...(isUser || this.actions.isGuest() || !message.id || message.content === "" ? [] : [
         ...ratingButtons(message, this.actions, () => this.#askWhy()),
         iconButton("Correct answer", "edit", () => this.#correct()),
-      ]));
+      ]),
+      !isUser && message.metrics && this.#metricsButton());
     const others = this.actions.isGuest() ? null : alternatives(message, this.actions);
     const retry = () => (isUser ? this.actions.resend(message) : this.actions.regenerate(message));
     const error = message.error ? errorBox(message.error, isUser, retry) : null;
-    return [error, others, buttons, isUser ? null : metricsLine(message)].filter((node) => node !== null);
+    const metrics = message.metrics && this.showsMetrics ? metricsLine(message.metrics) : null;
+    return [error, others, buttons, isUser ? null : endingLine(message), metrics].filter((node) => node !== null);
+  }
+
+  #metricsButton() {
+    const onclick = () => {
+      this.showsMetrics = !this.showsMetrics;
+      this.show();
+    };
+    return iconButton("Speed and length", "speed", onclick, { "aria-expanded": String(this.showsMetrics) });
   }
 
   /** Turns a user message into a text box. Sending it replaces the message and all later ones. */
@@ -167,16 +196,28 @@ function notices(message) {
 /** @param {number} seconds */
 const duration = (seconds) => (seconds < 1 ? `${Math.ceil(seconds * 1000)} ms` : `${seconds.toFixed(seconds < 10 ? 1 : 0)} s`);
 
+/** How an answer ended, unless it is a complete text: "" then. @param {Message} message */
+export function endingOf({ state, error, content, correction }) {
+  if (state === "stopped") return "Stopped.";
+  if (state === "length") return "Stopped at the token limit.";
+  return state === undefined && !error && withoutThought(correction ?? content) === "" ? "The model had nothing to say." : "";
+}
+
 /** @param {Message} message */
-function metricsLine({ metrics, state }) {
+function endingLine(message) {
+  const text = endingOf(message);
+  return text ? el("p", { class: "ending" }, text) : null;
+}
+
+/** @param {NonNullable<Message["metrics"]>} metrics */
+function metricsLine(metrics) {
   const parts = [
-    state === "stopped" && "Stopped", state === "length" && "Stopped at the token limit",
-    metrics && `${metrics.answer_tokens.toLocaleString("en")} ${metrics.answer_tokens === 1 ? "token" : "tokens"}`,
-    metrics && metrics.tokens_per_second > 0 && `${Math.round(metrics.tokens_per_second).toLocaleString("en")} tokens/s`,
-    metrics && duration(metrics.seconds),
-    metrics?.first_token_seconds !== undefined && `first token after ${duration(metrics.first_token_seconds)}`,
+    `${metrics.answer_tokens.toLocaleString("en")} ${metrics.answer_tokens === 1 ? "token" : "tokens"}`,
+    metrics.tokens_per_second > 0 && `${Math.round(metrics.tokens_per_second).toLocaleString("en")} tokens/s`,
+    duration(metrics.seconds),
+    metrics.first_token_seconds !== undefined && `first token after ${duration(metrics.first_token_seconds)}`,
   ].filter(Boolean);
-  return parts.length ? el("p", { class: "metrics", dir: "ltr" }, parts.join(" · ")) : null;
+  return el("p", { class: "metrics", dir: "ltr" }, parts.join(" · "));
 }
 
 /**

@@ -32,14 +32,18 @@ export function showCollected(stats) {
 }
 
 /**
- * Counts the tokens of a conversation for which no answer has been generated since it was opened.
+ * Counts the tokens of a conversation of which the server has not said how many it has: nothing was answered since it was opened, or the
+ * connection was closed during the last answer.
  * @param {import("./api.js").API} api @param {import("./conversation.js").Conversation} conversation @param {number | undefined} size
  */
 export async function measure(api, conversation, size) {
-  if (conversation.context || conversation.sent.length === 0 || !size) return;
+  const known = conversation.context;
+  if ((known && !conversation.contextIsOld) || conversation.isAnswering || conversation.sent.length === 0 || !size) return;
   const prompt = conversation.own.system_prompt;
   const messages = conversation.sent.map(({ role, content, correction }) => ({ role, content: correction ?? content }));
   if (prompt) messages.unshift({ role: /** @type {any} */ ("system"), content: prompt });
   const found = await api.request("POST", "/tokenize", { messages }).catch(() => null);
-  if (found && !conversation.context) conversation.context = { used: found.count, size };
+  if (!found || conversation.context !== known) return;
+  conversation.context = { used: found.count, size };
+  conversation.contextIsOld = false;
 }

@@ -326,6 +326,7 @@ export class Page {
       this.#render();
       if (conversation.messages.includes(answer)) this.thread.announceAnswer(answer);
     }
+    if (conversation.messages.includes(answer)) this.measure(conversation);
     if (!this.session.isGuest) this.#sync(conversation);
     this.refresh();
   }

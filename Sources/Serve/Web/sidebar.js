@@ -1,7 +1,7 @@
 // @ts-check
 import { NetworkError } from "./api.js";
 import { groupOf } from "./dates.js";
-import { announce, byId, el, icon, narrow } from "./dom.js";
+import { announce, byId, el, iconButton, narrow } from "./dom.js";
 import { openMenu } from "./menu.js";
 import { visible } from "./sanitize.js";
 import { toast } from "./toast.js";
@@ -132,14 +132,8 @@ export class Sidebar extends EventTarget {
       ...this.exportChoices(summary),
       { label: "Delete", icon: "trash", danger: true, action: () => this.remove(summary) },
     ]);
-    const button = el("button", {
-      type: "button",
-      class: "icon-button",
-      "aria-label": `Options for ${title}`,
-      "aria-haspopup": "menu",
-      "aria-expanded": "false",
-      onclick,
-    }, icon("dots"));
+    const button = iconButton(`Options for ${title}`, "dots", onclick,
+      { title: "Rename, export, delete", "aria-haspopup": "menu", "aria-expanded": "false" });
     return el("li", {}, link, button);
   }
 

@@ -1,6 +1,6 @@
 // @ts-check
 import { announce, byId, el } from "./dom.js";
-import { MessageView } from "./message.js";
+import { endingOf, MessageView } from "./message.js";
 
 /** @typedef {import("./conversation.js").Message} Message */
 
@@ -31,6 +31,7 @@ export class Thread {
     this.views.clear();
     this.list.replaceChildren();
     this.follows = true;
+    this.endButton.hidden = true;
   }
 
   /** @param {Message[]} messages */
@@ -68,8 +69,9 @@ export class Thread {
 
   /** Announces a complete answer to screen readers, which cannot follow single tokens. @param {Message} answer */
   announceAnswer(answer) {
-    const text = this.views.get(answer)?.body.textContent ?? "";
-    const ending = answer.state === "stopped" ? "Stopped." : answer.state === "failed" ? "The answer was interrupted." : "";
+    // Without the contents of what is folded.
+    const text = this.views.get(answer)?.body.innerText ?? "";
+    const ending = answer.state === "failed" ? "The answer was interrupted." : endingOf(answer);
     announce(`${text ? "Answer: " + text : ""} ${ending}`.trim());
   }
 
