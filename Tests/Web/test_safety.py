@@ -201,7 +201,7 @@ def check_axe(page, view):
     assert not violations, (view, violations)
     assert passes > 15, (view, f"only {passes} axe rules applied")
     unexplained = page.evaluate("""[...document.querySelectorAll('button, a, summary')].filter((e) => e.checkVisibility({ checkVisibilityCSS: true }))
-        .filter((e) => !e.innerText.trim() && !(e.title && e.ariaLabel)).map((e) => e.id || e.ariaLabel || e.className)""")
+        .filter((e) => !e.textContent.trim() && !(e.title && e.ariaLabel)).map((e) => e.id || e.ariaLabel || e.className)""")
     assert not unexplained, (view, unexplained)
 
 

@@ -39,7 +39,7 @@ def test_sign_up_chat_reload(stage):
     answer = texts(page, "assistant")[0]
     page.wait_for_selector("#conversations a[aria-current=page]")
     assert answer and page.locator("#conversations a[aria-current=page]").count() == 1
-    assert page.locator(".metrics").count() == 0, "figures that nobody has asked for"
+    assert page.locator(".metrics").count() == 0, "figures are shown without a request"
     page.click("[aria-label='Speed and length']")
     metrics = page.inner_text(".metrics")
     assert re.fullmatch(r"\d+ tokens? · .*tokens/s · .* m?s", metrics), metrics
