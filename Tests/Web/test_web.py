@@ -365,11 +365,14 @@ def test_collected(stage):
     page.reload()
     page.wait_for_selector("#training:not([hidden])")
     assert page.is_hidden("#collected"), "a guest reads about training twice"
-    stage.world.training = False
+    # A server that uses the chats of accounts, but does not collect those of guests.
     stage.world.collecting = False
     page.reload()
     page.wait_for_selector("#guest >> text=Your chats are not stored on the server")      # only after the server said so
     assert page.is_hidden("#collected")
+    eventually(lambda: page.is_hidden("#training"))
+    page.wait_for_load_state("networkidle")
+    assert page.is_hidden("#training"), "what is not stored is not used for training"
 
 
 def test_export(stage):

@@ -59,6 +59,8 @@ export class Page {
     this.failedToLoad = false;
     /** Whether the account is left out of training. */
     this.isLeftOut = false;
+    /** Whether the server collects the chats of guests. It stores those of accounts. */
+    this.collects = true;
     /** The training area of owners, once it has been opened. @type {import("./training-area.js").TrainingArea | null} */
     this.trainingArea = null;
   }
@@ -365,7 +367,10 @@ export class Page {
   /** Updates the user and the number of collected chats. */
   async refresh() {
     showUser(this.session);
-    showCollected(await this.api.get("/stats").catch(() => null));
+    const stats = await this.api.get("/stats").catch(() => null);
+    this.collects = stats?.collecting ?? true;
+    showCollected(stats);
+    showTraining(this);
   }
 
   /** Finds out whether the account is an owner's and whether it is left out of training. */

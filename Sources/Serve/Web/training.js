@@ -4,14 +4,14 @@ import { attempt } from "./feedback.js";
 
 /**
  * The notice beside the message box that chats may be used for training, with a switch: of the conversation, or of all chats of a guest in
- * this browser. Without such use there is no notice.
+ * this browser. Without such use, as of a guest whose chats the server does not collect, there is no notice.
  * @param {import("./page.js").Page} page
  */
 export function showTraining(page) {
   const { conversation, session, settings, connection, isLeftOut } = page;
   const isUsed = session.isGuest ? settings.mayCollect : conversation.own.training && !isLeftOut;
-  const chats = session.isGuest ? "Your chats" : "This chat";
-  byId("training").hidden = !connection.health.training;
+  const chats = session.isGuest ? "Your chats" : "This chat", mayTrain = connection.health.training && (!session.isGuest || page.collects);
+  byId("training").hidden = !mayTrain;
   byId("training-text").textContent = isUsed ? `${chats} may be used to train the model.`
     : isLeftOut && !session.isGuest ? "Your account is left out of training."
       : `${chats} ${session.isGuest ? "are" : "is"} not used for training.`;
@@ -19,7 +19,7 @@ export function showTraining(page) {
   button.hidden = isLeftOut && !session.isGuest;
   button.textContent = isUsed ? "Leave out" : "Allow";
   button.setAttribute("aria-label", `${isUsed ? "Leave out of training" : "Allow training"}: ${chats.toLowerCase()}`);
-  byId("guest-training").hidden = !connection.health.training || !session.isGuest;
+  byId("guest-training").hidden = !mayTrain || !session.isGuest;
   byId("may-collect").checked = settings.mayCollect;
   byId("training-section").hidden = !connection.health.training;
 }
