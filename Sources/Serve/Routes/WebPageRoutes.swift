@@ -11,7 +11,7 @@ extension App {
         ]
     }
 
-    /// Paths that people type. The page shows what they mean: `addresses.js`. GET /chat is missing, because POST /chat is a route of the API.
+    /// Paths that people type; `addresses.js` says what the page shows there. /chat is missing: it is a route of the API.
     private static let typedAddresses: Set<String> = [
         "login", "signin", "register", "signup", "reset", "account", "settings", "training", "admin",
     ]
