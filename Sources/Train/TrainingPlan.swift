@@ -130,6 +130,7 @@ extension TrainingPlan {
         } else {
             length = .steps(try checkpoint.integer("plan/steps", in: 1...1_000_000_000))
         }
+        _ = try checkpoint.integer("plan/batch")                            // each run has it
         for setting in Self.settings { try setting.read(from: checkpoint, into: &self) }
         machine = try TrainingMachine(from: checkpoint)
     }

@@ -87,7 +87,7 @@ import TestSupport
             #expect(outcome.output.contains(line), "\(line) is not in \(outcome.output)")
         }
         let log = try String(contentsOfFile: folder("run/log.jsonl"), encoding: .utf8)
-        #expect(log.contains("\"seed\":7") && log.contains("\"learned\":\"assistant\""))
+        #expect(log.contains("\"seed\":7") && log.contains("\"loss_scope\":\"assistant\""))
         // Sections of other commands are read, too.
         #expect(
             try slm("finetune", "--config", file, "--lora-targets", "none").errors.hasPrefix("slm finetune: expected a model to fine-tune"))

@@ -36,7 +36,7 @@ import TestSupport
         #expect(try one.status == 0 && objects(one).count == 1)
         #expect(
             line.keys.sorted() == [
-                "accuracy", "bits_per_byte", "bytes", "checkpoint", "conversations", "file", "loss_scope", "loss", "perplexity",
+                "accuracy", "bits_per_byte", "bytes", "checkpoint", "conversations", "file", "loss", "loss_scope", "perplexity",
                 "text_loss", "tokens", "turn_end_loss", "turn_ends",
             ])
         let (loss, tokens, bytes) = try (

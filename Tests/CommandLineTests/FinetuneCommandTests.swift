@@ -126,7 +126,7 @@ import TestSupport
             "\(info)")
         #expect(try slm("info", adapter, "--json").output.contains(#""adapter":{"rank":4,"alpha":4"#))
         #expect(
-            try slm("adapter", "merge", adapter).errors == "slm adapter merge: expected a file to write: --out FILE.\n")
+            try slm("adapter", "merge", adapter).errors == "slm adapter merge: expected a file to write: --out FILE\n")
         let merged = try slm("adapter", "merge", adapter, "--out", folder("merged/model.h5"))
         #expect(
             merged.status == 0 && merged.output == "\(folder("merged/model.h5")): 34016 parameters, adapter merged\n",

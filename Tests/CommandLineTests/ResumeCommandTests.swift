@@ -45,7 +45,7 @@ import TestSupport
         }
         #expect(runs[0] == runs[1] && runs[0].count == 12)
         let info = try slm("info", folder("parts/last.h5")).output
-        for part in [/plan\/dtype +'f32'/, /plan\/recompute +1/, /plan\/threads +1/, /plan\/kernels +'plain'/] {
+        for part in [/plan\/dtype +'f32'/, /plan\/recompute +1/, /plan\/threads +1/, /plan\/cpu +'plain'/] {
             #expect(info.contains(part), "\(info)")
         }
     }

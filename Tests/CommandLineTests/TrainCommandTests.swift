@@ -126,7 +126,7 @@ import TestSupport
                 ["train", "--data", folder("data"), "--out", folder(name), "--max-steps", "9", "--stop-after", "1"] + arguments + options)
             #expect(outcome.status == 0, "\(outcome.errors)")
             let info = try slm("info", folder("\(name)/last.h5")).output
-            let stored = try #require(info.firstMatch(of: /plan\/rate +([-0-9.e]+)/).flatMap { Double($0.output.1) }, "\(info)")
+            let stored = try #require(info.firstMatch(of: /plan\/lr +([-0-9.e]+)/).flatMap { Double($0.output.1) }, "\(info)")
             #expect(abs(stored - rate) < 1e-6 * rate, "\(name)")
         }
     }

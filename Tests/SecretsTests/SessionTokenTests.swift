@@ -106,7 +106,7 @@ import Testing
     /// Another program with the same secret may sign any payload.
     @Test func `fuzz: a signed payload is parsed or rejected`() throws {
         var mutator = Mutator(seed: 12, words: ["null", "-1", "1e400", "\"", "{", "99999999999999999999", "\"exp\":"])
-        let claims = Array(#"{"sub":"ada","iat":1700000000,"exp":1700003600,"jti":"one"}"#.utf8)
+        let claims = Array(#"{"sub":"ada","iat":1700000000,"exp":1700003600,"jti":"one","epoch":0}"#.utf8)
         var accepted = 0, rejected = 0
         for _ in 0..<fuzzRounds(default: 3_000) {
             var bytes = claims

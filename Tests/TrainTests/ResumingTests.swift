@@ -107,6 +107,15 @@ import Train
         #expect(throws: CheckpointError.self) { try TrainingPlan(from: damaged) }
     }
 
+    @Test func `settings that a checkpoint does not store have their defaults, but a run has a batch size`() throws {
+        try train(run(plan, in: "run"), until: 1)
+        var stored = try Checkpoint(reading: folder("run/last.h5"))
+        stored.training["plan/beta2"] = nil
+        #expect(try TrainingPlan(from: stored).beta2 == TrainingPlan().beta2)
+        stored.training["plan/batch"] = nil
+        #expect(throws: CheckpointError.self) { try TrainingPlan(from: stored) }
+    }
+
     @Test func `settings that cannot change are refused by name`() throws {
         let stored = plan
         func refused(_ change: (inout TrainingPlan) -> Void) -> TrainingError? {
@@ -175,10 +184,8 @@ import Train
         plan.patience = nil
         plan.saveEvery = 1
         try train(run(plan, in: "run"), until: 6)
-        let diverging = try resume("run") {
-            $0.rate = 1e30
-            $0.clipping = .infinity
-        }.run
+        let diverging = try resume("run") { $0.clipping = .infinity }.run
+        diverging.trainer.optimizer.learningRateScale = { _ in 1e32 }
         #expect(try train(diverging) == .diverged && diverging.state.skipped == 3)
         // The state after the step that broke the weights was not written.
         let checkpoint = try Checkpoint(reading: folder("run/last.h5"))
