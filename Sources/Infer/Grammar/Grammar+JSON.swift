@@ -26,13 +26,16 @@ extension Grammar {
 
     /// JSON that is valid with a schema.
     ///
-    /// - Parameter isStrict: Throws for keywords that the grammar cannot express, such as `pattern`, instead of ignoring them.
+    /// - Parameter isStrict: Throws for keywords that the grammar cannot express, such as `not`, instead of ignoring them.
     package init(jsonSchema schema: JSONElement, isStrict: Bool) throws(JSONSchemaError) {
         var compiler = JSONSchemaCompiler(root: schema, isStrict: isStrict)
         let value = try compiler.element()
         self = compiler.builder.grammar
         start = newRule()
         define(start, [[value]])
+        if GrammarCompletion(self).alternatives[start] < 0 {
+            throw JSONSchemaError(path: "", reason: "no value satisfies it: each contains another one without an end.", isConflict: true)
+        }
     }
 }
 
@@ -41,6 +44,8 @@ struct JSONGrammarBuilder {
     var grammar = Grammar()
     /// Nothing, a space, or a line break with an indentation.
     let space: Grammar.Element
+    /// Nothing or a space, behind a colon: no pretty printer begins a line there.
+    let optionalSpace: Grammar.Element
     let character: Grammar.Element
     let multibyteCharacter: Grammar.Element
     let string: Grammar.Element
@@ -54,7 +59,9 @@ struct JSONGrammarBuilder {
 
     init() {
         var g = Grammar()
-        let indentation = g.repeated([.bytes(Grammar.ByteSet(" \t".utf8))], atMost: 20)
+        // As in llama.cpp: a model that knows little would fill its answer with white space.
+        let indentation = g.rule([[g.repeated(Grammar.text(" "), atMost: 20)], [g.repeated(Grammar.text("\t"), atLeast: 1, atMost: 10)]])
+        let optionalSpace = g.optional(Grammar.text(" "))
         let space = g.rule([[], Grammar.text(" "), Grammar.text("\n") + [indentation]])
         let multibyte = Self.multibyteCharacter(&g), character = Self.character(&g, multibyte), characters = g.repeated([character])
         let string = g.rule([Grammar.text("\"") + [characters] + Grammar.text("\"")])
@@ -71,13 +78,14 @@ struct JSONGrammarBuilder {
 
         let object = g.newRule(), array = g.newRule()
         let value = g.rule([[.rule(object)], [.rule(array)], [string], [number], [boolean], Grammar.text("null")])
-        let member = g.rule([[string] + Grammar.text(":") + [space, value]])
+        let member = g.rule([[string] + Grammar.text(":") + [optionalSpace, value]])
         g.define(object, Self.list("{", "}", of: member, space, &g))
         g.define(array, Self.list("[", "]", of: value, space, &g))
         self.object = .rule(object)
         self.array = .rule(array)
         self.value = value
         self.space = space
+        self.optionalSpace = optionalSpace
         self.character = character
         multibyteCharacter = multibyte
         self.string = string

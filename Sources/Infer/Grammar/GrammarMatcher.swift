@@ -13,17 +13,22 @@ package struct GrammarMatcher: Sendable {
     private static let unknown: State = -2
     /// A text that can go on in more places is not allowed: each byte would take too long.
     private static let maxStacks = 4_000
+    /// Of the places that are visited for one byte.
+    private static let maxVisited = 40_000
     /// The stack of a complete text.
     private static let empty: Int32 = 0
 
     /// What remains of a sequence, and the stack under it.
-    private struct Stack: Hashable, Sendable {
+    struct Stack: Hashable, Sendable {
         let position: Int32
         let under: Int32
     }
 
-    private let grammar: Grammar
+    let grammar: Grammar
+    let completion: GrammarCompletion
     private var stacks: [Stack] = [Stack(position: -1, under: -1)]
+    /// The least number of bytes that complete each stack.
+    private var remainingBytes: [Int32] = [0]
     private var stackIndices: [Stack: Int32] = [:]
     /// The sorted stacks of each state.
     private var states: [[Int32]] = []
@@ -34,10 +39,17 @@ package struct GrammarMatcher: Sendable {
 
     package init(_ grammar: Grammar) {
         self.grammar = grammar
-        start = state(of: expanded(grammar.rules[grammar.start].map { Stack(position: $0, under: Self.empty) }))
+        completion = GrammarCompletion(grammar)
+        let found = expanded(grammar.rules[grammar.start].map { Stack(position: $0, under: Self.empty) })
+        start = found.isEmpty ? Self.dead : state(of: found)
     }
 
     package var stateCount: Int { states.count }
+
+    func stacks(of state: State) -> [Int32] { states[Int(state)] }
+    /// nil for the one of a complete text.
+    func stack(_ index: Int32) -> Stack? { index == Self.empty ? nil : stacks[Int(index)] }
+    func remaining(_ stack: Int32) -> Int32 { remainingBytes[Int(stack)] }
 
     /// Whether the text may end in a state.
     package func accepts(_ state: State) -> Bool { state != Self.dead && states[Int(state)].first == Self.empty }
@@ -58,14 +70,15 @@ package struct GrammarMatcher: Sendable {
             .filter { grammar.sets[Int(-2 - grammar.code[Int($0.position)])].contains(byte) }
         if matching.isEmpty { return Self.dead }
         let found = expanded(matching.map { Stack(position: $0.position + 1, under: $0.under) })
-        return found.count <= Self.maxStacks ? self.state(of: found) : Self.dead
+        return found.isEmpty ? Self.dead : self.state(of: found)
     }
 
-    /// The stacks that have a set of bytes on top, and the empty one for a complete text.
+    /// The stacks that have a set of bytes on top, and the empty one for a complete text; none if there are too many.
     private mutating func expanded(_ stacks: [Stack]) -> Set<Int32> {
         var found: Set<Int32> = [], work = stacks, visited = Set(stacks)
         func visit(_ stack: Stack) { if visited.insert(stack).inserted { work.append(stack) } }
         while let stack = work.popLast() {
+            guard visited.count <= Self.maxVisited else { return [] }
             let element = grammar.code[Int(stack.position)]
             if element == Grammar.end {
                 if stack.under == Self.empty { found.insert(Self.empty) } else { visit(self.stacks[Int(stack.under)]) }
@@ -75,16 +88,19 @@ package struct GrammarMatcher: Sendable {
                 // The last rule of a sequence needs no place to return to, so repetitions do not grow the stack.
                 let isLast = grammar.code[Int(stack.position) + 1] == Grammar.end
                 let rest = isLast ? stack.under : index(of: Stack(position: stack.position + 1, under: stack.under))
-                for alternative in grammar.rules[Int(element)] { visit(Stack(position: alternative, under: rest)) }
+                for alternative in grammar.rules[Int(element)] where completion.costs[Int(alternative)] < GrammarCompletion.never {
+                    visit(Stack(position: alternative, under: rest))
+                }
             }
         }
-        return found
+        return found.count <= Self.maxStacks ? found : []
     }
 
     private mutating func index(of stack: Stack) -> Int32 {
         if let index = stackIndices[stack] { return index }
         let index = Int32(stacks.count)
         stacks.append(stack)
+        remainingBytes.append(min(GrammarCompletion.never, completion.costs[Int(stack.position)] + remainingBytes[Int(stack.under)]))
         stackIndices[stack] = index
         return index
     }
@@ -103,6 +119,7 @@ package struct GrammarMatcher: Sendable {
     package mutating func forget(allBut state: State) {
         let old = self
         stacks = [Stack(position: -1, under: -1)]
+        remainingBytes = [0]
         stackIndices = [:]
         states = []
         stateIndices = [:]

@@ -7,7 +7,10 @@ extension JSONSchemaCompiler {
         guard let types = try types(of: parts) else {
             if have("properties", "additionalProperties", "required") { return try object(parts) }
             if have("items", "prefixItems") { return try array(parts, path) }
-            if have("minLength", "maxLength") { return try string(parts) }
+            if have("minLength", "maxLength", "pattern") || parts.contains(where: \.hasKnownFormat) { return try string(parts, path) }
+            if parts.contains(where: { part in NumberLimits.keywords.contains { part[$0] != nil } }) {
+                return try number(parts, path, isInteger: false)
+            }
             return builder.value
         }
         var alternatives: [[Element]] = []
@@ -15,9 +18,9 @@ extension JSONSchemaCompiler {
             let element = switch type {
             case .object: try object(parts)
             case .array: try array(parts, path)
-            case .string: try string(parts)
-            case .integer: builder.integer
-            case .number: builder.number
+            case .string: try string(parts, path)
+            case .integer: try number(parts, path, isInteger: true)
+            case .number: try number(parts, path, isInteger: false)
             case .boolean: builder.boolean
             case .null: builder.grammar.rule([Grammar.text("null")])
             }
@@ -60,13 +63,6 @@ extension JSONSchemaCompiler {
 
     private static func common(_ a: ValueType, _ b: ValueType) -> ValueType? {
         a == b ? a : [a, b] == [.integer, .number] || [a, b] == [.number, .integer] ? .integer : nil
-    }
-
-    private mutating func string(_ parts: [SchemaPart]) throws(JSONSchemaError) -> Element {
-        let (least, most) = try counts(parts, "minLength", "maxLength")
-        if least == 0, most == nil { return builder.string }
-        let characters = builder.grammar.repeated([builder.character], atLeast: least, atMost: most)
-        return builder.grammar.rule([Grammar.text("\"") + [characters] + Grammar.text("\"")])
     }
 
     // MARK: Lists
@@ -149,7 +145,7 @@ extension JSONSchemaCompiler {
         for (key, name) in properties.order {
             let value = try element(for: properties.schemas[name] ?? [])
             let isRequired = properties.required.removeValue(forKey: name) != nil
-            members.append((Grammar.text(key) + Grammar.text(":") + [builder.space, value], isRequired))
+            members.append((Grammar.text(key) + Grammar.text(":") + [builder.optionalSpace, value], isRequired))
         }
         // Required names that are not listed: members of any value.
         let unlisted = properties.required.keys.sorted()
@@ -158,7 +154,7 @@ extension JSONSchemaCompiler {
             var key = JSONWriter()
             key.string(name)
             names.append(key.bytes)
-            members.append((Grammar.text(key.bytes) + Grammar.text(":") + [builder.space, builder.value], true))
+            members.append((Grammar.text(key.bytes) + Grammar.text(":") + [builder.optionalSpace, builder.value], true))
         }
         let further = try furtherMember(properties, names, parts)
         if further == nil, let name = unlisted.first, let path = properties.required[name] {
@@ -246,7 +242,7 @@ extension JSONSchemaCompiler {
             throw JSONSchemaError(path: "\(path).properties", reason: "expected names of at most \(Self.maxName) bytes.")
         }
         let key = names.isEmpty ? builder.string : builder.string(otherThan: names)
-        return builder.grammar.rule([[key] + Grammar.text(":") + [builder.space, value]])
+        return builder.grammar.rule([[key] + Grammar.text(":") + [builder.optionalSpace, value]])
     }
 
     /// Two rules for each member, from the last one to the first: what can follow other members, and what can begin the object.

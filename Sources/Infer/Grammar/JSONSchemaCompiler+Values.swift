@@ -45,7 +45,8 @@ extension JSONSchemaCompiler {
     private mutating func satisfiesStructure(_ value: JSONElement, _ parts: [SchemaPart]) throws(JSONSchemaError) -> Bool {
         if let types = try types(of: parts), !types.contains(where: { Self.isValue(value, of: $0) }) { return false }
         return switch value.kind {
-        case .string: try isCount(value.string?.unicodeScalars.count ?? 0, of: parts, "minLength", "maxLength")
+        case .string: try satisfiesText(value.string ?? "", parts)
+        case .number: try limits(of: parts).allow(value)
         case .array: try satisfyItems(value.elements.map(Array.init) ?? [], parts)
         case .object: try satisfyMembers(value, parts)
         default: true
@@ -87,6 +88,11 @@ extension JSONSchemaCompiler {
     ) throws(JSONSchemaError) -> Bool {
         let (least, most) = try counts(parts, least, most)
         return least...(most ?? .max) ~= count
+    }
+
+    private mutating func satisfiesText(_ text: String, _ parts: [SchemaPart]) throws(JSONSchemaError) -> Bool {
+        guard try isCount(text.unicodeScalars.count, of: parts, "minLength", "maxLength") else { return false }
+        return try automaton(ofStrings: parts)?.accepts(text.unicodeScalars) ?? true
     }
 
     private mutating func satisfyItems(_ items: [JSONElement], _ parts: [SchemaPart]) throws(JSONSchemaError) -> Bool {

@@ -16,16 +16,15 @@ struct JSONSchemaCompiler {
     static let maxName = 256
     private static let maxDepth = 100
 
-    /// Keywords that limit values, and that a grammar cannot express. Not `format`, which only describes a text.
+    /// Keywords that limit values, and that a grammar cannot express.
     private static let unsupported = [
-        "pattern", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "uniqueItems", "contains",
-        "minContains", "maxContains", "patternProperties", "propertyNames", "minProperties", "maxProperties", "not", "if", "then", "else",
-        "dependentRequired", "dependentSchemas", "unevaluatedProperties", "unevaluatedItems",
+        "uniqueItems", "contains", "minContains", "maxContains", "patternProperties", "propertyNames", "minProperties", "maxProperties",
+        "not", "if", "then", "else", "dependentRequired", "dependentSchemas", "unevaluatedProperties", "unevaluatedItems",
     ]
 
     var builder = JSONGrammarBuilder()
     private let root: JSONElement
-    private let isStrict: Bool
+    let isStrict: Bool
     /// The rules of schemas that `$ref` names, by the keys of their parts.
     private var references: [String: Int] = [:]
     private var merged = 0

@@ -7,8 +7,8 @@ struct SchemaPart {
     /// Keywords that describe values. A schema without them allows any.
     private static let constraints = [
         "type", "enum", "const", "properties", "required", "additionalProperties", "items", "prefixItems", "minItems", "maxItems",
-        "minLength", "maxLength", "anyOf", "oneOf",
-    ]
+        "minLength", "maxLength", "pattern", "anyOf", "oneOf",
+    ] + NumberLimits.keywords
 
     let schema: JSONElement
     /// Where it was found, for messages: `.properties.city.$ref`.
@@ -29,7 +29,8 @@ struct SchemaPart {
 
     subscript(keyword: String) -> JSONElement? { hidden.contains(keyword) ? nil : schema[keyword] }
 
-    var isConstraint: Bool { schema.boolean == false || Self.constraints.contains { self[$0] != nil } }
+    var isConstraint: Bool { schema.boolean == false || hasKnownFormat || Self.constraints.contains { self[$0] != nil } }
+    var hasKnownFormat: Bool { self["format"]?.string.flatMap(StringFormat.init) != nil }
 
     /// A schema inside of this one.
     ///

@@ -98,7 +98,7 @@ package struct GenerationState: Sendable {
         start.isThinking = request.isThinking(after: fitted.ids, model)
         self.start = start
         sampler = Sampler(config, vocabulary: vocabulary.count, banned: rules.banned, prompt: fitted.ids)
-        filter = request.grammar.map { AnswerFilter($0, vocabulary, stopTokens: rules.stopTokens) }
+        filter = request.grammar.map { AnswerFilter($0, vocabulary, stopTokens: rules.stopTokens, banned: rules.banned) }
         text = TextStreamer(vocabulary, rules, continuesText: request.continuesAnswer)
     }
 
@@ -108,6 +108,7 @@ package struct GenerationState: Sendable {
     package mutating func advance(_ logits: inout MutableSpan<Float>) -> Step {
         guard reason == nil else { return Step(piece: nil, nextToken: nil) }
         let isBroken = logits.span.isEveryLogitInvalid
+        filter?.budget = maxNewTokens - answerTokens
         guard let choice = sampler.sample(&logits, restrictedBy: &filter) else {
             return finish(.error(filter == nil || isBroken ? .invalidLogits : .noAllowedToken))
         }
@@ -115,11 +116,11 @@ package struct GenerationState: Sendable {
         filter?.add(choice.id)
         let piece = text.add(choice)
         if let filter, filter.isComplete, !text.isFinished {
-            let last = finish(.stop).piece
+            let last = finish(filter.isShortened ? .length : .stop).piece
             return Step(piece: TextPiece(joining: piece, last), nextToken: nil)
         }
         if text.isFinished {
-            reason = .stop
+            reason = filter?.isShortened == true ? .length : .stop
             return Step(piece: piece, nextToken: nil)
         }
         guard answerTokens == maxNewTokens else { return Step(piece: piece, nextToken: choice.id) }

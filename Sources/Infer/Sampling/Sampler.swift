@@ -75,7 +75,7 @@ package struct Sampler: Sendable {
         let allowed = logits.span.extracting(first: vocabulary)
         blocks.update(from: allowed)
         guard let best = blocks.argmax(in: allowed) else { return nil }
-        let id = config.isGreedy ? TokenID(best) : randomToken(from: allowed)
+        let sampled = config.isGreedy ? TokenID(best) : randomToken(from: allowed), id = filter?.affordable(sampled) ?? sampled
         index += 1
         penalties.add(id)
         return Choice(
