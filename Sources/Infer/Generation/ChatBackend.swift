@@ -111,6 +111,10 @@ package struct GenerationRequest: Sendable, Equatable {
 package struct ForwardedField: Sendable, Equatable {
     package static let responseFormat = "response_format"
     package static let templateArguments = "chat_template_kwargs"
+    /// What answers must consist of: at most one of them.
+    package static let answerFormats = [
+        responseFormat, "grammar", "structured_outputs", "guided_json", "guided_regex", "guided_choice", "guided_grammar",
+    ]
 
     package let name: String
     package let json: [UInt8]

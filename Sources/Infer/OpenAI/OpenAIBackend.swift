@@ -76,7 +76,7 @@ package final class OpenAIBackend: ChatBackend {
         case .text(""), .tokens([]), .chat([]): throw .emptyPrompt
         case .text, .tokens, .chat: break
         }
-        if request.grammar != nil, !request.forwardedFields.contains(where: { $0.name == ForwardedField.responseFormat }) {
+        if request.grammar != nil, !request.forwardedFields.contains(where: { ForwardedField.answerFormats.contains($0.name) }) {
             throw .unsupported("a grammar is not supported with a model on another server.")
         }
         let handle = Handle()

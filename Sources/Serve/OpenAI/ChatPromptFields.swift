@@ -31,7 +31,7 @@ extension RequestFields {
             throw .invalid("add_generation_prompt", "expected true, unless the answer continues a last message of the assistant.")
         }
         if continues, grammar != nil {
-            let field = self[ForwardedField.responseFormat] == nil ? "tool_choice" : ForwardedField.responseFormat
+            let field = answerFormatFields.first ?? "tool_choice"
             throw .invalid(field, "not supported for an answer that continues the last message: set continue_final_message to false.")
         }
         return continues

@@ -13,7 +13,9 @@ extension CompletionRequest {
         }
         if messages.isEmpty { throw .invalid("messages", "expected at least one message.") }
         let tools = try fields.tools(for: model, messages), format = try fields.responseFormat(for: model)
-        if tools != nil, format != nil { throw .invalid("response_format", "not supported together with tools.") }
+        if tools != nil, format != nil {
+            throw .invalid(fields.answerFormatFields.first ?? ForwardedField.responseFormat, "not supported together with tools.")
+        }
         let wantsLogProbabilities = try fields.boolean("logprobs") ?? false
         let alternatives = try fields.alternatives("top_logprobs")
         if !wantsLogProbabilities, alternatives ?? 0 > 0 { throw .invalid("top_logprobs", "expected together with logprobs: true only.") }
@@ -72,6 +74,9 @@ extension CompletionRequest {
         _ = try fields.optionalText("user", 0...RequestFields.maxTextLength)
         let n = try fields.integer("n") ?? 1
         let bias = try fields.logitBias(for: model)
+        if kind == .text, let best = try fields.integer("best_of"), best != 1, best != n {
+            throw .invalid("best_of", "ranking answers is not supported: use n.")
+        }
         guard (1...Self.maxAnswersPerPrompt).contains(n) else {
             throw .invalid("n", "expected 1 to \(Self.maxAnswersPerPrompt), found \(n).")
         }
@@ -96,8 +101,8 @@ extension CompletionRequest {
 extension RequestFields {
     /// The fields that a model on another server gets as they are.
     fileprivate func forwarded(withTools hasTools: Bool) -> [ForwardedField] {
-        let names = [
-            ForwardedField.responseFormat, ForwardedField.templateArguments, "continue_final_message", "add_generation_prompt",
+        let names = ForwardedField.answerFormats + [
+            ForwardedField.templateArguments, "continue_final_message", "add_generation_prompt",
             "reasoning_format",
         ] + (hasTools ? ["tool_choice", "parallel_tool_calls"] : [])
         return names.compactMap { name in self[name].map { ForwardedField(name, $0.json) } }

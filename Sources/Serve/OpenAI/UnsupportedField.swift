@@ -1,6 +1,7 @@
 import JSON
 
-/// A field of OpenAI's API that would change the answer and is not supported. It is rejected unless its value asks for the default.
+/// A field of OpenAI's API, or of llama.cpp's or vLLM's, that would change the answer and is not supported. It is rejected unless its
+/// value asks for the default.
 struct UnsupportedField: Sendable {
     let name: String
     let reason: String
@@ -13,7 +14,26 @@ struct UnsupportedField: Sendable {
         self.isDefault = isDefault
     }
 
-    static let chat = [
+    /// Of llama.cpp and vLLM, on both endpoints.
+    private static let sampling = [
+        number("min_tokens", 0), number("mirostat", 0), number("mirostat_mode", 0), number("typical_p", 1), number("dry_multiplier", 0),
+        number("xtc_probability", 0), number("dynatemp_range", 0), number("tfs_z", 1), number("top_a", 0), number("top_n_sigma", -1),
+        number("length_penalty", 1), number("repeat_penalty", 1, "use repetition_penalty."), number("n_predict", -1, "use max_tokens."),
+        UnsupportedField("use_beam_search", "beam search is not supported.") { $0.boolean == false },
+        UnsupportedField("prompt_logprobs", "log-probabilities of the prompt are not supported."),
+        UnsupportedField("include_stop_str_in_output", "not supported.") { $0.boolean == false },
+        UnsupportedField("stop_token_ids", "not supported: use stop.") { $0.isEmptyList },
+        UnsupportedField("bad_words", "not supported: use logit_bias.") { $0.isEmptyList },
+        UnsupportedField("allowed_token_ids", "not supported: use logit_bias or a grammar."),
+        UnsupportedField("guided_whitespace_pattern", "not supported."),
+        UnsupportedField("samplers", "the order of sampling cannot be changed."),
+    ]
+
+    private static func number(_ name: String, _ usual: Double, _ advice: String = "not supported.") -> UnsupportedField {
+        UnsupportedField(name, advice) { $0.number == usual }
+    }
+
+    static let chat = sampling + [
         UnsupportedField("functions", "not supported: use tools.") { $0.isEmptyList },
         UnsupportedField("function_call", "not supported: use tool_choice.") { $0.isString("none") || $0.isString("auto") },
         UnsupportedField("modalities", "only text is supported.") { $0.elements?.allSatisfy { $0.isString("text") } ?? false },
@@ -21,9 +41,8 @@ struct UnsupportedField: Sendable {
         UnsupportedField("web_search_options", "web search is not supported."),
     ]
 
-    static let text = [
+    static let text = sampling + [
         UnsupportedField("suffix", "inserting text before a suffix is not supported.") { $0.isString("") },
-        UnsupportedField("best_of", "ranking answers is not supported: use n.") { $0.integer == 1 },
     ]
 }
 

@@ -17,6 +17,9 @@ struct GenerateOptions: GenerationOptions {
     var echo = false
     var concurrency = 16
     var jsonSchema: String?
+    var grammar: String?
+    var regex: String?
+    var choice: String?
     var json = false
     var quiet = false
 }
@@ -41,6 +44,9 @@ extension Command {
                 ]),
                 OptionGroup("Output", [
                     .option("json-schema", \.jsonSchema, value: "FILE", "Answer with JSON that is valid with the JSON schema in FILE."),
+                    .option("grammar", \.grammar, value: "FILE", "Answer with a text of the GBNF grammar in FILE."),
+                    .option("regex", \.regex, value: "REGEX", "Answer with a text that matches REGEX as a whole."),
+                    .option("choice", \.choice, value: "TEXT,…", "Answer with one of the texts."),
                     .option("echo", \.echo, "Print the prompt before its completion."),
                     .option("logprobs", \.generation.sampling.logprobs,
                             "With --json: print log-probabilities, with N alternatives per token."),
@@ -74,7 +80,7 @@ private struct GenerateCommand {
         }
         if options.generation.sampling.logprobs != nil, !options.json { throw UsageError("slm generate: --logprobs needs --json.") }
         self.options = options
-        format = try options.jsonSchema.map { try AnswerFormat(jsonSchemaIn: $0) }
+        format = try AnswerFormat.reading(options)
     }
 
     func run() throws {
@@ -159,12 +165,45 @@ private struct GenerateCommand {
     private func printable(_ text: String, _ wrap: inout WordWrap?) -> String { wrap?.add(text.printable) ?? text }
 }
 
-/// JSON of a schema: for a model on this machine, and for one on another server.
+/// JSON of a schema, or text of a grammar: for a model on this machine, and for one on another server.
 private struct AnswerFormat {
     let grammar: Grammar
     let field: ForwardedField
 
-    init(jsonSchemaIn path: String) throws {
+    /// nil for any text.
+    static func reading(_ options: GenerateOptions) throws -> AnswerFormat? {
+        let given = [options.jsonSchema, options.grammar, options.regex, options.choice].count { $0 != nil }
+        if given > 1 { throw UsageError("slm generate: expected one of --json-schema, --grammar, --regex and --choice, found several.") }
+        var option = "--choice", writer = JSONWriter(.oneLine)
+        do {
+            if let path = options.jsonSchema {
+                return try AnswerFormat(jsonSchemaIn: path)
+            } else if let path = options.grammar {
+                option = path
+                let text = String(decoding: try InputFile.contents(of: path), as: UTF8.self)
+                writer.string(text)
+                return try AnswerFormat(grammar: Grammar(gbnf: text), field: ForwardedField("grammar", writer.bytes))
+            } else if let regex = options.regex {
+                option = "--regex"
+                writer.string(regex)
+                return try AnswerFormat(grammar: Grammar(regex: regex), field: ForwardedField("guided_regex", writer.bytes))
+            } else if let choice = options.choice {
+                let texts = choice.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
+                writer.array { list in for text in texts { list.string(text) } }
+                return try AnswerFormat(grammar: Grammar(choices: texts), field: ForwardedField("guided_choice", writer.bytes))
+            }
+            return nil
+        } catch let error as GrammarTextError {
+            throw CommandError(description: "\(option): \(error.reason)")
+        }
+    }
+
+    private init(grammar: Grammar, field: ForwardedField) {
+        self.grammar = grammar
+        self.field = field
+    }
+
+    private init(jsonSchemaIn path: String) throws {
         let text = try InputFile.contents(of: path)
         do {
             var parser = JSONParser()
