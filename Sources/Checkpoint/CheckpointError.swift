@@ -33,8 +33,11 @@ extension CheckpointError: CustomStringConvertible {
         case .unreadable(let path, let reason): return "\(path): cannot be read: \(reason)."
         case .notWritten(let path, let reason): return "\(path): cannot be written: \(reason). The previous file is unchanged."
         case .diskFull(let path, let reason, let needed, let free):
-            let available = free.map { ", \(megabytes($0)) free" } ?? ""
-            return "not enough disk space for \(path): \(megabytes(needed)) needed\(available) (\(reason)). "
+            // Where the rounded numbers are the same, the number of bytes tells them apart.
+            let isClose = free.map { megabytes($0) == megabytes(needed) } ?? false
+            let size = { (bytes: Int) in isClose ? "\(grouped(bytes)) bytes" : megabytes(bytes) }
+            let available = free.map { ", \(size($0)) free" } ?? ""
+            return "not enough disk space for \(path): \(size(needed)) needed\(available) (\(reason)). "
                 + "The previous file is unchanged."
         case .notACheckpoint(let path, let found):
             return "\(path) is not an slm checkpoint: it is \(found). "

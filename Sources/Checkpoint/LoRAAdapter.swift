@@ -36,6 +36,7 @@ extension LoRAAdapter {
         if shape.dropout > 0 { values["dropout"] = .number(Double(shape.dropout)) }
         if shape.usesDoRA { values["dora"] = .integer(1) }
         if !shape.wholeLayers.isEmpty { values["whole_layers"] = .text(shape.wholeLayers.joined(separator: ",")) }
+        if let added = shape.addedTokens { values["added_tokens"] = .integers([added.baseRows, added.firstTrained]) }
         if !shape.blocks.isEmpty { values["blocks"] = .text(LoRABlock.text(of: shape.blocks)) }
         return values
     }
@@ -80,6 +81,12 @@ extension LoRAAdapter {
         if values["whole_layers"] != nil {
             shape.wholeLayers = try text("whole_layers").split(separator: ",").map(String.init)
             guard !shape.wholeLayers.isEmpty else { throw mismatch("whole_layers", "names of layers, separated by commas") }
+        }
+        if values["added_tokens"] != nil {
+            guard case .integers(let rows)? = values["added_tokens"], rows.count == 2, 1...(1 << 31) ~= rows[0], 0...(1 << 31) ~= rows[1],
+                  shape.wholeLayers.contains(GPT.embedding)
+            else { throw mismatch("added_tokens", "the rows of the base's embedding and the first trained row, of the whole layer tokens") }
+            shape.addedTokens = AddedTokens(baseRows: rows[0], firstTrained: rows[1], layers: GPT.vocabularyLayers)
         }
         let known = Set(self.values.names)
         for name in values.names where !known.contains(name) {
@@ -143,6 +150,15 @@ extension LoRAAdapter {
                 throw .mismatch(
                     path: path, name: "adapter/blocks", expected: "\(layer.weight.shape[0]) rows of \(layer.weight.name)",
                     found: "\(rows)")
+            }
+        }
+        if let added = shape.addedTokens {
+            // Reading the base's weights compares their rows.
+            let rows = list.parameters.first { $0.name == "\(GPT.embedding).weight" }?.shape[0] ?? 0
+            guard added.firstTrained < rows, added.baseRows <= rows else {
+                throw .mismatch(
+                    path: path, name: "adapter/added_tokens", expected: "rows of an embedding of \(rows)",
+                    found: "\(added.baseRows) and \(added.firstTrained)")
             }
         }
         guard principals.count == 0 || !(shape.dividesVocabulary || shape.usesDoRA || !shape.wholeLayers.isEmpty) else {

@@ -20,9 +20,10 @@ package struct ImportedModel {
     /// - Parameters:
     ///   - heads: The number of heads of a .pt that does not contain it.
     ///   - chatTemplate: Replaces the chat template of the model.
+    ///   - addedTokens: Special tokens to add to its vocabulary.
     package init(
         reading path: String, heads: Int? = nil, tokenizer: TokenizerSource = .included, chatTemplate: ChatTemplateChoice? = nil,
-        on processor: Processor
+        adding addedTokens: AddedTokenChoice? = nil, on processor: Processor
     ) throws {
         switch tokenizer {
         case .included:
@@ -38,7 +39,7 @@ package struct ImportedModel {
             try checkpoint.setVocabulary(vocabulary, ofModelAt: path)
             checkpoint.assumeChatTemplate(for: vocabulary)
         }
-        if let chatTemplate { try checkpoint.replaceChatTemplate(by: chatTemplate) }
+        try checkpoint.prepare(chatTemplate, adding: addedTokens, on: processor)
     }
 
     private static func read(_ path: String, _ heads: Int?, hasTokenizer: Bool, _ processor: Processor) throws -> Checkpoint {

@@ -1,4 +1,5 @@
-import Checkpoint
+package import Checkpoint
+package import Kernels
 import Model
 package import Tokenize
 
@@ -46,6 +47,12 @@ extension Checkpoint {
     mutating func assumeChatTemplate(for vocabulary: Vocabulary) {
         chatTemplate = ChatTemplate.supported(by: vocabulary).first
         isChatTemplateAssumed = chatTemplate == .humanAssistant
+    }
+
+    /// Adds special tokens to a whole model, and replaces its chat template, as a user has chosen.
+    package mutating func prepare(_ template: ChatTemplateChoice?, adding tokens: AddedTokenChoice?, on processor: Processor) throws {
+        if let tokens, adapter == nil { try add(specialTokens: tokens.texts(for: template), on: processor) }
+        if let template { try replaceChatTemplate(by: template) }
     }
 
     /// Replaces the chat template by one that a user has chosen.

@@ -42,8 +42,10 @@ package struct GPT: Sendable {
         blocks = (0..<configuration.layers).map { Block(configuration, layer: $0, in: &list) }
         norm = Norm(configuration, named: "norm", in: &list)
         let initialization = Initialization.normal(deviation: 0.02), isReplaced = list.lora?.wholeLayers.contains("head") ?? false
+        // With added tokens, the embedding's rows are those of the head, too.
+        let tied = list.lora?.addedTokens == nil ? list.base(of: tokens.table) : tokens.table
         head = !configuration.isTied ? list.add("head.weight", [V, C], initialization)
-            : isReplaced ? list.addTrainable("head.weight", [V, C], initialization) : list.base(of: tokens.table)
+            : isReplaced ? list.addTrainable("head.weight", [V, C], initialization) : tied
         headAdapter = list.addLoRA(to: head, in: "head")
     }
 

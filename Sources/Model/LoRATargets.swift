@@ -8,7 +8,9 @@ extension GPT {
     package static let loraTargetNames = ["q", "k", "v"] + loraTargets + ["head", "embedding"]
     fileprivate static let attentionParts = ["q", "k", "v"]
     /// The layer of the embedding.
-    fileprivate static let embedding = "tokens"
+    package static let embedding = "tokens"
+    /// The layers with a row for each token.
+    package static let vocabularyLayers = [embedding, "head"]
 }
 
 extension LoRAConfiguration {
@@ -52,6 +54,6 @@ extension LoRAConfiguration {
 
     /// Whether the head and the embedding of a model in which they are one matrix differ with the adapter.
     package var dividesVocabulary: Bool {
-        adaptsVocabulary || wholeLayers.contains("head") || wholeLayers.contains(GPT.embedding)
+        adaptsVocabulary || wholeLayers.contains("head") || wholeLayers.contains(GPT.embedding) && addedTokens == nil
     }
 }

@@ -109,6 +109,21 @@ package struct Vocabulary: Sendable, Equatable {
         specialTokenIDs.union(byteTokens).union(addedTokens.lazy.filter { !$0.matching.contains(.mergeable) }.map(\.id))
     }
 
+    /// Makes texts special tokens: those that are added tokens keep their IDs, and the others get the next ones.
+    package mutating func include(specialTokens texts: [String]) throws(TokenizeError) {
+        for text in texts where specialTokenID(text) == nil {
+            if let index = addedTokens.firstIndex(where: { $0.text.utf8.elementsEqual(text.utf8) }) {
+                specialTokens.append(addedTokens.remove(at: index))
+            } else if text.isEmpty || tokens.indices.contains(where: { tokens[$0].elementsEqual(text.utf8) }) {
+                // Ordinary text encodes to such a token.
+                throw .malformed(
+                    path: "--add-tokens", location: nil, expected: "texts that are not ordinary tokens of the vocabulary", found: "'\(text)'")
+            } else {
+                add(specialTokens: [text])
+            }
+        }
+    }
+
     /// Appends special tokens with the next IDs.
     package mutating func add(specialTokens texts: [String]) {
         for text in texts {

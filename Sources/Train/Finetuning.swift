@@ -43,6 +43,8 @@ package struct Finetuning {
         package var skipsBad = false
         /// Replaces the chat template of the base, or of the adapter to train further.
         package var chatTemplate: ChatTemplateChoice?
+        /// Special tokens to add to the vocabulary of the base.
+        package var addedTokens: AddedTokenChoice?
 
         package init(data: [String]) { self.data = data }
 
@@ -75,9 +77,9 @@ package struct Finetuning {
         over ranks: RankGroup? = nil, clock: () -> Double = { 0 }, preparing: (_ share: Double) -> Void = { _ in },
         scoring: (_ share: Double) -> Void = { _ in }
     ) throws {
-        let file = try ModelFile(path, chatTemplate: settings.chatTemplate), base = file.checkpoint
-        try file.verify()
+        let start = try FinetuningBase(path, settings.chatTemplate, adding: settings.addedTokens, on: processor), base = start.checkpoint
         var settings = settings
+        settings.lora = try start.shape(settings.lora)
         if let adapter {
             guard let shape = adapter.adapter?.shape else { throw TrainingError.noAdapter(path: adapter.name) }
             settings.lora = shape
@@ -111,7 +113,7 @@ package struct Finetuning {
         plan.evaluatesBeforeTraining = true
         try Folder.create(folder)
         let (trainer, adapter) = try Self.trainer(
-            of: base, settings, from: adapter, basePath: try RelativePath.of(path, from: folder), on: processor, precision,
+            of: start, settings, from: adapter, basePath: try RelativePath.of(path, from: folder), on: processor, precision,
             seed: UInt64(bitPattern: Int64(plan.seed)), preparing
         )
         trainer.rowLength = context
@@ -229,16 +231,17 @@ package struct Finetuning {
     }
 
     private static func trainer(
-        of base: Checkpoint, _ settings: Settings, from initial: Checkpoint?, basePath: String, on processor: Processor,
+        of start: FinetuningBase, _ settings: Settings, from initial: Checkpoint?, basePath: String, on processor: Processor,
         _ precision: DataType, seed: UInt64,
         _ preparing: (_ share: Double) -> Void
     ) throws -> (Trainer, LoRAAdapter?) {
-        var configuration = base.configuration
+        let base = start.stored
+        var configuration = start.checkpoint.configuration
         configuration.dropout = settings.dropout ?? (settings.preferences == nil ? configuration.dropout : 0)
         var list = ParameterList(lora: settings.lora)
         let model = GPT(configuration, in: &list)
         guard let lora = settings.lora else {
-            let values = try base.values(of: list.trainable, copying: true, on: processor)
+            let values = try start.checkpoint.values(of: list.trainable, copying: true, on: processor)
             let parameters = Parameters(list, values: values, on: processor)
             return (Trainer(model, parameters, on: processor, precision: precision, seed: seed), nil)
         }
@@ -251,6 +254,9 @@ package struct Finetuning {
         let quantized = keepsQuantized ? kept.quantizedWeights(of: list.frozen) : [:]
         let parameters = Parameters(list, over: frozen, quantized: quantized, on: processor, seed: seed)
         parameters.initializeMagnitudes(of: list.loraLayers)
+        for parameter in list.parameters where lora.addedTokens != nil && lora.trainsWhole(parameter.name) {
+            if let rows = start.checkpoint.weights[parameter.name] { parameters.values[parameter.range].copy(from: rows.values) }
+        }
         if settings.usesPiSSA {
             let layers = list.loraLayers
             let principals = try parameters.initializeWithPiSSA(of: layers) { preparing(Double($0) / Double(layers.count)) }

@@ -45,6 +45,8 @@ CURVES = ["gpt2", "llama", "qwen2", "gemma3", "pythia"]
 # changes a weight by as much as a large one does.
 TOLERANCES = {1: 1e-5, 10: 1e-4, 25: 2e-4, 50: 5e-4}
 RATE = 2e-3
+# Tokens of the tokenizer of random models; tokens that greedy sampling adds.
+TOKENS, GREEDY = 259, 64
 DECAY = 0.5
 
 
@@ -285,6 +287,68 @@ def check_refusals(slm, folder):
         shutil.rmtree(folder / "peft")
 
 
+def greedy(logits, prompt, count):
+    """The ids that follow, by a function from ids to the logits of the last of them."""
+    ids = list(prompt)
+    for _ in range(count):
+        ids.append(int(np.argmax(logits(ids))))
+    return ids[len(prompt):]
+
+
+def check_added_tokens(slm, logits, folder, config, is_tied, base_rows):
+    """Special tokens that an adapter adds to the vocabulary of its base, from slm to peft and back, and from peft to slm."""
+    config = type(config)(**{**config.to_dict(), "vocab_size": base_rows, "tie_word_embeddings": is_tied})
+    what = f"added tokens, {base_rows} rows, {'tied' if is_tied else 'with a head'}"
+    random_model(config).save_pretrained(folder / "small")
+    save_tokenizer(folder / "small")
+    run(slm, "import", folder / "small", "--out", folder / "small.h5")
+    (folder / "chats.jsonl").write_text("".join(json.dumps({"user": f"say {i}", "assistant": f"{i} it is"}) + "\n" for i in range(12)))
+    run(slm, "finetune", folder / "small.h5", "--data", folder / "chats.jsonl", "--lora", "3", "--chat-template", "chatml", "--add-tokens", "--max-steps", "4", "--lr", "1e-2",
+        "--weight-decay", "0.5", "--out", folder, "--name", "added", "--threads", "2", "--dtype", "f32", "--quiet")
+    adapter = folder / "added/last.h5"
+    run(slm, "export", adapter, "--peft", "--out", folder / "back")
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder / "back")
+    new, rows = tokenizer.convert_tokens_to_ids(["<|im_start|>", "<|im_end|>"]), max(base_rows, len(tokenizer))
+    assert new == [TOKENS, TOKENS + 1] and len(tokenizer) == TOKENS + 2, (new, len(tokenizer))
+    ids = [row + new for row in prompts(TOKENS, 40, count=3)] + [tokenizer.apply_chat_template([{"role": "user", "content": "say 4"}], add_generation_prompt=True, return_dict=False)]
+    expected = ours(logits, adapter, ids, rows)
+
+    def base():
+        model = AutoModelForCausalLM.from_pretrained(folder / "small")
+        if len(tokenizer) > base_rows:
+            model.resize_token_embeddings(len(tokenizer))
+        return model
+    model = peft.PeftModel.from_pretrained(base(), folder / "back").eval()
+    check_close(theirs(model, ids), expected, f"{what}, exported for peft")
+    # Rows of other tokens stay as they are.
+    table, before = load_file(folder / "back/adapter_model.safetensors"), base().get_input_embeddings().weight.detach()
+    table = next(value for key, value in table.items() if key.endswith("embed_tokens.weight"))
+    assert torch.equal(table[:TOKENS], before[:TOKENS]) and not torch.equal(table[TOKENS:TOKENS + 2], before[TOKENS:TOKENS + 2]), what
+    run(slm, "export", adapter, "--out", folder / "whole")
+    whole = AutoModelForCausalLM.from_pretrained(folder / "whole").eval()
+    assert whole.config.vocab_size == rows and whole.config.tie_word_embeddings == is_tied, whole.config
+    check_close(theirs(whole, ids), expected, f"{what}, merged for transformers")
+    continued = [greedy(lambda ids: theirs(one, [ids])[0][-1], ids[-1], GREEDY) for one in (model, whole)]
+    assert continued == [greedy(lambda ids: ours(logits, adapter, [ids], rows)[0][-1], ids[-1], GREEDY)] * 2, f"{what}: {continued}"
+    run(slm, "import", folder / "back", "--base", folder / "small.h5", "--out", folder / "again.h5")
+    check_close(ours(logits, folder / "again.h5", ids, rows), expected, f"{what}, imported again")
+    run(slm, "finetune", "--resume", folder / "added", "--max-steps", "6", "--quiet", "--threads", "2", "--dtype", "f32")
+
+    # peft's own: the embedding and the head differ, also where the base has one matrix for both.
+    settings = peft.LoraConfig(r=4, lora_alpha=6, target_modules=["q_proj", "v_proj"], modules_to_save=["embed_tokens", "lm_head"])
+    adapted = random_adapter(base(), settings, seed=4)
+    adapted.save_pretrained(folder / "peft")
+    if len(tokenizer) > base_rows:
+        done = subprocess.run([slm, "import", folder / "peft", "--base", folder / "small.h5", "--out", folder / "no.h5"], capture_output=True, text=True)
+        assert done.returncode == 1 and "a tokenizer.json with the added tokens" in done.stderr, done.stderr
+    tokenizer.save_pretrained(folder / "peft")
+    run(slm, "import", folder / "peft", "--base", folder / "small.h5", "--out", folder / "theirs.h5")
+    check_close(ours(logits, folder / "theirs.h5", ids, rows), theirs(adapted, ids), f"{what}, from peft")
+    for name in ["small", "back", "whole", "peft", "added"]:
+        shutil.rmtree(folder / name)
+    return what
+
+
 def main():
     arguments = argparse.ArgumentParser()
     arguments.add_argument("slm")
@@ -315,6 +379,8 @@ def main():
                 results.append(f"A and B then differ by {change:.0e}")
             if name == "llama":
                 check_refusals(slm, folder)
+                for is_tied, base_rows in [(False, TOKENS), (True, TOKENS), (True, config.vocab_size)]:
+                    results.append(check_added_tokens(slm, logits, folder, config, is_tied, base_rows))
             print("; ".join(results), flush=True)
     print(f"adapters: peft {peft.__version__} and slm agree")
 

@@ -19,31 +19,16 @@ extension HuggingFace {
         let (found, reason) = HuggingFaceFamily.family(of: checkpoint.configuration)
         guard let family = found else { throw notExpressible(reason) }
         let arrays = try arrays(of: checkpoint, family)
-        var vocabulary: Vocabulary?, tokens = HuggingFaceSpecialTokens()
-        if checkpoint.tokenizer != nil {
-            let own = try checkpoint.vocabulary()
-            do {
-                tokens = try HuggingFaceSpecialTokens(own, checkpoint.chatTemplate, endTokens: checkpoint.servingDefaults.endTokens)
-            } catch { throw notExpressible("\(error)") }
-            vocabulary = own
-        }
-        var files: [(name: String, bytes: [UInt8])] = [
+        let (tokens, tokenizerFiles) = try tokenizerFiles(of: checkpoint)
+        let files = [
             (configuration, checkpoint.configuration.huggingFaceJSON(family, tokens, format)),
             (generationSettings, tokens.generationConfig(checkpoint.servingDefaults.sampling)),
-        ]
-        if let vocabulary, let stored = checkpoint.tokenizer {
-            let template = checkpoint.chatTemplate?.jinja(for: vocabulary), json: [UInt8]
-            do { json = try stored.json() } catch { throw notExpressible("\(error)") }
-            files += [
-                ("tokenizer.json", json), ("special_tokens_map.json", tokens.specialTokensMap),
-                (tokenizerSettings, tokens.tokenizerConfig(context: checkpoint.configuration.context, template: template)),
-            ]
-        }
+        ] + tokenizerFiles
         do {
             try Folder.create(folder)
             var writer = try SafeTensorsWriter("\(folder)/\(weights)")
             try writer.write(arrays, as: format)
-            try Folder.remove(readFiles.filter { name in !files.contains { $0.name == name } }, in: folder)
+            try Folder.remove(readFiles.filter { name in !files.contains { $0.0 == name } }, in: folder)
             for (name, bytes) in files {
                 var file = try AtomicFile("\(folder)/\(name)")
                 try file.write(bytes)
@@ -51,6 +36,23 @@ extension HuggingFace {
             }
             try writer.commit()
         } catch { throw CheckpointError(error, needed: arrays.reduce(0) { $0 + $1.part.count * format.size }) }
+    }
+
+    /// The special tokens of a model, and the files with its tokenizer and chat template; none if it has no tokenizer.
+    static func tokenizerFiles(
+        of checkpoint: Checkpoint
+    ) throws(CheckpointError) -> (tokens: HuggingFaceSpecialTokens, files: [(name: String, bytes: [UInt8])]) {
+        guard let stored = checkpoint.tokenizer else { return (HuggingFaceSpecialTokens(), []) }
+        let vocabulary = try checkpoint.vocabulary(), tokens: HuggingFaceSpecialTokens, json: [UInt8]
+        do {
+            tokens = try HuggingFaceSpecialTokens(vocabulary, checkpoint.chatTemplate, endTokens: checkpoint.servingDefaults.endTokens)
+            json = try stored.json()
+        } catch { throw notExpressible("\(error)") }
+        let template = checkpoint.chatTemplate?.jinja(for: vocabulary)
+        return (tokens, [
+            ("tokenizer.json", json), ("special_tokens_map.json", tokens.specialTokensMap),
+            (tokenizerSettings, tokens.tokenizerConfig(context: checkpoint.configuration.context, template: template)),
+        ])
     }
 
     /// The files that are read with a model's weights, by slm and by transformers.

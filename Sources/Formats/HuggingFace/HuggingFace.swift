@@ -29,15 +29,26 @@ package enum HuggingFace {
         try addWeights(tensors, to: &checkpoint, folder, family, isPartOfLarger: fields.isPartOfLarger)
         let generation = try json(generationSettings, in: folder)
         checkpoint.servingDefaults.sampling = generation.flatMap { SamplingDefaults($0) }
-        guard hasTokenizer, let vocabulary = try vocabulary(in: folder) else { return checkpoint }
+        if hasTokenizer { try addTokenizer(to: &checkpoint, in: folder, fields.root, generation) }
+        return checkpoint
+    }
+
+    /// Adds the tokenizer and the chat template of a folder, if it has a tokenizer.
+    ///
+    /// - Parameters:
+    ///   - root: The config.json, which may name the tokens that end a text.
+    ///   - generation: The generation_config.json, which may name others.
+    static func addTokenizer(
+        to checkpoint: inout Checkpoint, in folder: String, _ root: JSONElement?, _ generation: JSONElement?
+    ) throws(CheckpointError) {
+        guard let vocabulary = try vocabulary(in: folder) else { return }
         try checkpoint.check(vocabulary, ofModelAt: folder)
         checkpoint.tokenizer = StoredTokenizer(read: vocabulary)
         var ends = EndTokens(vocabulary)
-        ends.add(fields.root.endTokenIDs, of: self.configuration)
+        if let root { ends.add(root.endTokenIDs, of: configuration) }
         if let generation { ends.add(generation.endTokenIDs, of: generationSettings) }
         try addChatTemplate(to: &checkpoint, vocabulary, in: folder, stopTokens: ends.ids)
         ends.set(in: &checkpoint)
-        return checkpoint
     }
 
     /// A file that the folder may lack.

@@ -26,15 +26,19 @@ extension PEFT {
         let initial = try adapter.principalValues(of: list.trainable, path: checkpoint.name, on: processor)
         let written = self.modules(of: list, modules, trained, minus: initial, on: processor)
         let whole = PEFTWholeLayers.arrays(of: list, trained, modules, checkpoint.configuration)
+        // PEFT's AutoPeftModel makes room for added tokens if the folder has a tokenizer.
+        let tokenizer = adapter.shape.addedTokens == nil ? [] : try HuggingFace.tokenizerFiles(of: checkpoint).files
         let config = adapterConfig(written, adapter.shape, modules, whole.modules, baseModel)
         let arrays = written.flatMap(\.arrays) + whole.arrays
         do {
             try Folder.create(folder)
             var writer = try SafeTensorsWriter("\(folder)/\(weights)")
             try writer.write(arrays, as: format)
-            var file = try AtomicFile("\(folder)/\(configuration)")
-            try file.write(config)
-            try file.commit()
+            for (name, bytes) in [(configuration, config)] + tokenizer {
+                var file = try AtomicFile("\(folder)/\(name)")
+                try file.write(bytes)
+                try file.commit()
+            }
             try writer.commit()
         } catch { throw CheckpointError(error, needed: arrays.reduce(0) { $0 + $1.part.count * format.size }) }
     }

@@ -3,6 +3,7 @@ import Autograd
 import Files
 package import Kernels
 import Model
+import Tokenize
 
 /// Reads and writes LoRA adapters of Hugging Face's PEFT: adapter_config.json and adapter_model.safetensors.
 ///
@@ -35,13 +36,15 @@ package enum PEFT {
         let hasPrefix = try PEFTModules(base.configuration, isStored: isStored).layers.contains { layer in
             layer.parts.contains { tensors.entries[PEFTTensors.name($0, "A")] != nil }
         }
-        let modules = try PEFTModules(base.configuration, hasPrefix: hasPrefix, isStored: isStored)
+        var modules = try PEFTModules(base.configuration, hasPrefix: hasPrefix, isStored: isStored)
         let layers = try modules.layers.map { layer throws(CheckpointError) in
             try PEFTTensors(of: layer, in: tensors, configuration, folder)
         }
         var known = Set(layers.flatMap { $0.pairs.flatMap { [PEFTTensors.name($0.part, "A"), PEFTTensors.name($0.part, "B")] } })
         if configuration.usesDoRA { known.formUnion(layers.flatMap { $0.pairs.map { PEFTTensors.magnitudeName($0.part) } }) }
-        let whole = try PEFTWholeLayers(in: tensors, folder, modules, base.configuration)
+        let model = try withTokenizer(of: folder, base, tensors, modules), addsTokens = model.tokenizer != base.tokenizer
+        if addsTokens { modules = try PEFTModules(model.configuration, hasPrefix: hasPrefix, isStored: isStored) }
+        let whole = try PEFTWholeLayers(in: tensors, folder, modules, model.configuration, addsTokens: addsTokens)
         known.formUnion(whole.names)
         try configuration.checkSaved(whole.layers, adapted: layers.filter { !$0.pairs.isEmpty }.map(\.layer.name))
         for layer in layers where PEFTModules.vocabularyLayers.contains(layer.layer.name) {
@@ -70,8 +73,11 @@ package enum PEFT {
         // With DoRA, PEFT drops inputs of W as well.
         if !shape.usesDoRA { shape.dropout = Float(configuration.dropout) }
         shape.wholeLayers = whole.layers
+        if addsTokens {
+            shape.addedTokens = AddedTokens(baseRows: base.configuration.vocabulary, firstTrained: 0, layers: GPT.vocabularyLayers)
+        }
         var list = ParameterList(lora: shape)
-        _ = GPT(base.configuration, in: &list)
+        _ = GPT(model.configuration, in: &list)
         // Memory is allocated only now that the file is known to contain the matrices.
         let values = processor.zeros(list.count)
         let byName = Dictionary(layers.map { ($0.layer.name, $0) }) { first, _ in first }
@@ -79,12 +85,39 @@ package enum PEFT {
             byName[adapted.name]?.copy(into: adapted, of: values, scale: scale, from: tensors, on: processor)
         }
         try whole.copy(into: values, list, from: tensors, base: base, on: processor)
-        var checkpoint = Checkpoint(base.configuration, weights: OrderedDictionary(values, of: list.parameters))
+        var checkpoint = Checkpoint(model.configuration, weights: OrderedDictionary(values, of: list.parameters))
         checkpoint.adapter = LoRAAdapter(shape, baseDigest: base.weightsDigest, basePath: basePath)
-        checkpoint.tokenizer = base.tokenizer
-        checkpoint.chatTemplate = base.chatTemplate
-        checkpoint.servingDefaults = base.servingDefaults
+        checkpoint.tokenizer = model.tokenizer
+        checkpoint.chatTemplate = model.chatTemplate
+        checkpoint.servingDefaults = model.servingDefaults
         return checkpoint
+    }
+
+    /// The base with the tokenizer of an adapter that has an embedding for more tokens; otherwise the base as it is.
+    private static func withTokenizer(
+        of folder: String, _ base: Checkpoint, _ tensors: SafeTensorsCollection, _ modules: PEFTModules
+    ) throws(CheckpointError) -> Checkpoint {
+        guard let part = modules.layers.first(where: { $0.name == GPT.embedding })?.parts.first,
+              let table = tensors.entries["\(prefix)\(part.module).weight"]?.tensor.shape, table.count == 2 else { return base }
+        var model = base
+        model.configuration.vocabulary = max(table[0], base.configuration.vocabulary)
+        try HuggingFace.addTokenizer(to: &model, in: folder, nil, nil)
+        if model.isChatTemplateAssumed {
+            // The folder has none.
+            model.chatTemplate = base.chatTemplate
+            model.isChatTemplateAssumed = base.isChatTemplateAssumed
+        }
+        if base.tokenizer != nil {
+            let own = try model.vocabulary(), usual = try base.vocabulary()
+            if own.count > usual.count { return model }
+        }
+        if table[0] > base.configuration.vocabulary {
+            throw ImportedFile(folder).mismatch(
+                SafeTensorsHeader.field("\(prefix)\(part.module).weight"),
+                "\(base.configuration.vocabulary) rows as in the base, or a tokenizer.json with the added tokens in the folder",
+                "\(table[0]) rows")
+        }
+        return base
     }
 
     /// Whether a folder holds a weight of the base model, too. Throws if it is another one than the base's, unless that is quantized.

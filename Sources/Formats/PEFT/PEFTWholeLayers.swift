@@ -20,7 +20,7 @@ struct PEFTWholeLayers {
     private let stored: [Stored]
 
     init(
-        in tensors: SafeTensorsCollection, _ folder: String, _ modules: PEFTModules, _ configuration: GPTConfiguration
+        in tensors: SafeTensorsCollection, _ folder: String, _ modules: PEFTModules, _ configuration: GPTConfiguration, addsTokens: Bool
     ) throws(CheckpointError) {
         var stored: [Stored] = [], layers: [String] = []
         for (parameter, parts) in modules.parameters(of: configuration) {
@@ -32,6 +32,14 @@ struct PEFTWholeLayers {
             if !layers.contains(layer) { layers.append(layer) }
         }
         self.stored = stored
+        // PEFT copies a head that is tied to the embedding.
+        let head = stored.first { Self.layer(of: $0.parameter) == "head" }, table = stored.first { $0.parameter.name == "tokens.weight" }
+        if addsTokens, configuration.isTied, let head, let table, tensors.areEqual(head.parts[0].name, table.parts[0].name) {
+            layers.removeAll { $0 == "head" }
+        } else if addsTokens, head == nil || table == nil {
+            throw ImportedFile(folder).mismatch(
+                "modules_to_save", "the embedding and the head, which have rows for the added tokens", layers.joined(separator: ", "))
+        }
         self.layers = layers
     }
 
@@ -49,7 +57,9 @@ struct PEFTWholeLayers {
         let ranges = Dictionary(whole.parameters.map { ($0.name, $0.range) }) { first, _ in first }
         for parameter in list.parameters where list.lora?.trainsWhole(parameter.name) ?? false {
             // The head may be the embedding.
-            if let range = ranges[parameter.name] ?? ranges["tokens.weight"] { values[parameter.range].copy(from: baseValues[range]) }
+            if let range = ranges[parameter.name] ?? ranges["tokens.weight"], range.count == parameter.range.count {
+                values[parameter.range].copy(from: baseValues[range])
+            }
             for part in parts[parameter.name] ?? [] { tensors.copy(part, into: values[parameter.range], columns: parameter.columns) }
         }
     }
@@ -60,8 +70,10 @@ struct PEFTWholeLayers {
     ) -> (arrays: [SafeTensorsWriter.Array], modules: [String]) {
         let own = Dictionary(list.parameters.map { ($0.name, values[$0.range]) }) { first, _ in first }
         var arrays: [SafeTensorsWriter.Array] = [], names: [String] = []
-        for (parameter, parts) in modules.parameters(of: configuration) where list.lora?.trainsWhole(parameter.name) ?? false {
-            guard let values = own[parameter.name] else { continue }
+        for (parameter, parts) in modules.parameters(of: configuration) {
+            let isTiedHead = parameter.name == "head.weight" && configuration.isTied && list.lora?.addedTokens != nil
+            guard let values = own[parameter.name] ?? (isTiedHead ? own["tokens.weight"] : nil),
+                  isTiedHead || list.lora?.trainsWhole(parameter.name) ?? false else { continue }
             for part in parts {
                 arrays.append(.init(part: named(PEFT.prefix + part.name, part), parameter: (values, columns: parameter.columns)))
                 let module = part.name.split(separator: ".").dropLast().joined(separator: ".")

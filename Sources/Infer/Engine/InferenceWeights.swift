@@ -47,6 +47,12 @@ struct InferenceWeights {
 
     var packedBytes: Int { packedWeights.all.reduce(0) { $0 + $1.byteCount } }
 
+    /// The average over all packed matrices, with their scales; nil before the first step.
+    var bitsPerWeight: Double? {
+        let count = packedWeights.all.reduce(0) { $0 + $1.outputs * $1.inputs }
+        return count == 0 ? nil : 8 * Double(packedBytes) / Double(count)
+    }
+
     /// y [N, C] = rows of an embedding (+ more [N, C]).
     mutating func embed(_ ids: Buffer, in parameter: Parameter, plus more: Buffer?, into y: Buffer) {
         processor.embed(ids, in: table(parameter) ?? packed(parameter), plus: more, into: y)

@@ -109,6 +109,9 @@ package final class ModelRunner: Executor {
     /// The size of the packed weights in bytes.
     package var weightBytes: Int { weights.packedBytes + adapters.byteCount }
 
+    /// The average over all matrices, with their scales; nil before the first step.
+    package var bitsPerWeight: Double? { weights.bitsPerWeight }
+
     /// The logits of the next token, for the rows that the segments ask for, in their order.   [rows, V]
     ///
     /// Adds the tokens of all segments to their caches.

@@ -175,13 +175,15 @@ extension BenchGenerateOptions {
                 "tokens_per_s": .number(speed),
                 "load_s": .number(load),
                 "weights_mb": .whole(runner.weightBytes >> 20),
+                "bits_per_weight": runner.bitsPerWeight.map { .number($0) },
                 "cache_mb": .whole(cacheBytes >> 20),
                 "peak_rss_mb": .whole(peak),
             ]))
         }
+        let bits = runner.bitsPerWeight.map { " (\($0.fixed(1)) bits per weight)" } ?? ""
         let among = adapters > 0 ? ", \(adapters) adapters" : ""
         printLine("\(runner.precision.rawValue), batch \(batch)\(among): prompt \(Int(promptSpeed.rounded())) tokens/s, "
             + "generation \(Int(speed.rounded())) tokens/s, "
-            + "loaded in \(load.durationText), weights \(runner.weightBytes >> 20) MB, peak memory \(peak) MB")
+            + "loaded in \(load.durationText), weights \(runner.weightBytes >> 20) MB\(bits), peak memory \(peak) MB")
     }
 }

@@ -48,14 +48,16 @@ struct FinetuneCommand {
             throw UsageError("slm finetune: expected a model to fine-tune: slm finetune CHECKPOINT --data FILE.")
         }
         if options.data.isEmpty, options.estimate != .memory { throw UsageError("slm finetune: expected chats to train on: --data FILE.") }
-        let checkpoint = try ModelFile(base, chatTemplate: options.chatTemplate).checkpoint
-        var configuration = checkpoint.configuration
+        let width = try ModelFile.open(base).checkpoint.configuration.width
         let (processor, machine) = try options.estimate == .memory
-            ? options.untunedMachine : options.machine(resuming: nil, width: configuration.width, recomputing: options.recompute)
+            ? options.untunedMachine : options.machine(resuming: nil, width: width, recomputing: options.recompute)
         let type = machine.precision
+        let start = try FinetuningBase(base, options.chatTemplate, adding: options.addTokens.choice, on: processor)
+        let checkpoint = start.checkpoint
+        var configuration = checkpoint.configuration
         var settings = try options.settings(for: configuration)
         let adapter = try options.initAdapter.map { try ModelFile.adapter($0, of: checkpoint, at: base, on: processor) }
-        settings.lora = adapter?.adapter?.shape ?? settings.lora
+        settings.lora = try adapter?.adapter?.shape ?? start.shape(settings.lora)
         var plan = try options.newPlan
         plan.machine = machine
         plan = try options.sharing(plan, isNew: true)

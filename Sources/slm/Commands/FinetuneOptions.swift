@@ -49,6 +49,7 @@ struct FinetuneOptions: RunOptions {
     var stopAfter: Int?
     var skipsBad = false
     var chatTemplate: ChatTemplateChoice?
+    var addTokens = AddTokens.none
     var ask: [String] = []
     var shardsOptimizer = false
     var json = false
@@ -79,6 +80,7 @@ extension FinetuneOptions {
                         default: "0.2"),
                 .option("force", \.force, "Accept fewer than 10 chats."),
                 .chatTemplate(\.chatTemplate, "Render the chats with this chat template, or with a Jinja file."),
+                .addTokens(\.addTokens),
             ] + dataOptions),
             OptionGroup("LoRA adapter", [
                 .option("lora-alpha", \.loraAlpha, in: 0.001...1e6, "Scale the adapter by X / rank.", default: "the rank"),
@@ -145,7 +147,7 @@ extension FinetuneOptions {
             for (option, isSet) in [
                 ("--lora", lora != nil), ("--lora-alpha", loraAlpha != nil), ("--rslora", rankStabilized ?? false),
                 ("--dora", usesDoRA ?? false), ("--lora-dropout", loraDropout != nil),
-                ("--lora-targets", loraTargets != nil), ("--lora-init", loraInit != nil),
+                ("--lora-targets", loraTargets != nil), ("--lora-init", loraInit != nil), ("--add-tokens", addTokens != .none),
             ] where isSet {
                 throw UsageError("slm finetune: --init-adapter: the adapter has its own rank, alpha and layers; remove \(option).")
             }
@@ -165,6 +167,7 @@ extension FinetuneOptions {
         if force { settings.minimumChats = 1 }
         settings.skipsBad = skipsBad
         settings.chatTemplate = chatTemplate
+        settings.addedTokens = addTokens.choice
         return settings
     }
 
@@ -196,6 +199,10 @@ extension FinetuneOptions {
         var shape = LoRAConfiguration(rank: lora, alpha: loraAlpha(rank: lora), names: names, of: configuration)
         if loraInit == .pissa, shape.adaptsVocabulary {
             throw UsageError("slm finetune: --lora-init pissa: it changes the base's weights, and cannot adapt the head or the embedding.")
+        }
+        if addTokens != .none, loraInit == .pissa || shape.adaptsVocabulary {
+            let other = loraInit == .pissa ? "--lora-init pissa" : "--lora-targets head,embedding"
+            throw UsageError("slm finetune: --add-tokens cannot be combined with \(other).")
         }
         shape.dropout = Float(loraDropout ?? 0)
         if usesDoRA ?? false {
@@ -246,6 +253,9 @@ extension FinetuneOptions {
             ("--base-dtype", baseType?.precision.rawValue, try stored.finetuningBasePrecision?.rawValue ?? "as the base is stored"),
             ("--lora-init", loraInit?.rawValue, stored.adapter?.principals.count ?? 0 > 0 ? "pissa" : "plain"),
         ]
+        if addTokens != .none {
+            settings.append(("--add-tokens", addTokens.optionText, shape?.addedTokens == nil ? "none" : addTokens.optionText))
+        }
         settings += preferenceChecks(try stored.finetuningPreferences)
         if let chatTemplate { try stored.check(chatTemplate) }
         // The base model of an adapter may have moved; that of a whole model is needed no more.

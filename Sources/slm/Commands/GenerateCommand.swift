@@ -109,6 +109,9 @@ private struct GenerateCommand {
             throw UsageError("slm generate: expected a prompt: --prompt TEXT, --user TEXT, --prompts FILE, or text on standard input.")
         }
         let text = try InputFile.contents(of: "-")
+        if text.allSatisfy({ $0 == 10 || $0 == 13 || $0 == 32 }) {
+            throw UsageError("slm generate: expected a prompt on standard input, found an empty text. For a text without a prompt: --prompt ''")
+        }
         // The last line end comes from the shell.
         return String(decoding: text.last == 10 ? text.dropLast() : text[...], as: UTF8.self)
     }

@@ -13,6 +13,7 @@ struct ImportOptions {
     var heads: Int?
     var base: String?
     var chatTemplate: ChatTemplateChoice?
+    var addTokens = AddTokens.none
     var quiet = false
 }
 
@@ -33,6 +34,7 @@ extension Command {
                     .option("tokenizer", \.tokenizer, value: "TOKENIZER",
                             "Use this tokenizer instead of the model's own; 'none' for none."),
                     .chatTemplate(\.chatTemplate),
+                    .addTokens(\.addTokens),
                     .option("heads", \.heads, in: 1...65_536, "Set the number of attention heads of a .pt file that does not contain it."),
                 ]),
                 OptionGroup("Output", [.quiet(\.quiet)]),
@@ -55,7 +57,8 @@ extension ImportOptions {
         if PEFT.isAdapter(source) { return try importAdapter(source, out: out) }
         if base != nil { throw UsageError("slm import: --base: expected a PEFT adapter with adapter_config.json, found '\(source)'.") }
         let model = try ImportedModel(
-            reading: source, heads: heads, tokenizer: tokenizerSource, chatTemplate: chatTemplate, on: try Processor())
+            reading: source, heads: heads, tokenizer: tokenizerSource, chatTemplate: chatTemplate, adding: addTokens.choice,
+            on: try Processor())
         try Folder.create(forFileAt: out)
         try model.checkpoint.write(to: out)
         if model.checkpoint.tokenizer == nil {
@@ -84,7 +87,9 @@ extension ImportOptions {
             throw UsageError("slm import: \(source) is a PEFT adapter. Give the base model that it was trained on: "
                 + "slm import \(source.shellWord) --base CHECKPOINT --out FILE")
         }
-        if tokenizer != nil || heads != nil { throw UsageError("slm import: an adapter has its base model's tokenizer and heads.") }
+        if tokenizer != nil || heads != nil || addTokens != .none {
+            throw UsageError("slm import: an adapter has its base model's tokenizer and heads, and its own added tokens.")
+        }
         let file = try ModelFile(base, chatTemplate: chatTemplate), model = file.checkpoint
         try file.verify()
         if model.adapter != nil { throw CommandError(description: "\(base): expected a whole model, found a LoRA adapter.") }

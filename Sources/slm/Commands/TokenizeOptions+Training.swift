@@ -81,7 +81,8 @@ extension TokenizeOptions {
         if let bytesPerToken { printLine("\(bytesPerToken.fixed(2)) bytes per token") }
         if let size = vocabularySize, vocabulary.count < size {
             let length = maxTokenLength.map { " and makes at most \($0) bytes" } ?? ""
-            printNote("expected \(size) tokens, found \(vocabulary.count): no other pair occurs \(minCount) times\(length).")
+            printNote("the vocabulary has \(vocabulary.count) of at most \(size) tokens: in this text, no other pair of tokens occurs "
+                + "\(minCount) times\(length).")
         }
         let longest = vocabulary.merges.map(\.result)
             .sorted { vocabulary.tokens[Int($0)].count > vocabulary.tokens[Int($1)].count }

@@ -12,6 +12,53 @@ extension CommandOption {
     }
 }
 
+/// The value of `--add-tokens [TEXTS]`.
+enum AddTokens: OptionValue, Equatable {
+    case none
+    /// Those of the chat template.
+    case ofTemplate
+    case texts([String])
+
+    init?(optionText: String) {
+        switch Bool(optionText: optionText) {
+        case true?: self = .ofTemplate
+        case false?: self = .none
+        case nil:
+            let texts = optionText.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
+            if texts.contains("") { return nil }
+            self = .texts(texts)
+        }
+    }
+
+    var optionText: String {
+        switch self {
+        case .none: "false"
+        case .ofTemplate: "true"
+        case .texts(let texts): texts.joined(separator: ",")
+        }
+    }
+
+    var choice: AddedTokenChoice? {
+        switch self {
+        case .none: nil
+        case .ofTemplate: .ofTemplate
+        case .texts(let texts): .texts(texts)
+        }
+    }
+
+    static var arity: OptionInfo.Arity { .optionalValue }
+    static var metavariable: String { "TEXTS" }
+    static var expectation: String { "texts of special tokens, separated by commas" }
+}
+
+extension CommandOption {
+    /// `--add-tokens`.
+    static func addTokens(_ path: WritableKeyPath<Options, AddTokens>) -> CommandOption {
+        .option("add-tokens", path, "Add the special tokens of --chat-template to the vocabulary, or TEXTS, separated by commas.",
+                default: "none")
+    }
+}
+
 extension Checkpoint {
     /// Throws if a chosen chat template is not that of the run to resume.
     func check(_ choice: ChatTemplateChoice) throws {

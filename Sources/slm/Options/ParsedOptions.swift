@@ -77,6 +77,9 @@ struct ParsedOptions {
             info.position != .only && (isLong ? info.names.contains(name) : info.short.map { String($0) } == name)
         }
         if let found { return found }
+        if name == "device" || name.hasPrefix("device=") {
+            throw UsageError("slm \(command): slm computes on the CPU, with all of its cores: remove --device.")
+        }
         let names = options.filter { $0.position != .only }.flatMap(\.names)
         let near = isLong ? closestMatch(to: name.lowercased(), among: names).map { "; did you mean --\($0)?" } : nil
         throw UsageError("slm \(command): unknown option \(argument)\(near ?? ".") \(advice)")

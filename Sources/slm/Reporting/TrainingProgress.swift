@@ -10,6 +10,8 @@ final class TrainingProgress {
     private var smoothedLoss: Float?
     private var rise = LossRise()
     private var first: TrainingState?
+    /// The last sample answer that was printed for each question.
+    private var answers: [String: String] = [:]
     /// For other ranks, since the first step.
     private var waitedSeconds = 0.0
 
@@ -89,7 +91,9 @@ final class TrainingProgress {
     }
 
     /// One line for the question, one for the answer.
+    /// Prints a sample answer, unless it is the one that was printed last.
     func show(_ answer: LogEntry.Answer) {
+        if answers.updateValue(answer.answer, forKey: answer.question) == answer.answer { return }
         func line(_ text: String) -> String {
             let scalars = text.unicodeScalars.map { $0.properties.generalCategory == .control ? " " : $0 }
             return String(String.UnicodeScalarView(scalars).prefix(160))
