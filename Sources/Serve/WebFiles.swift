@@ -5,7 +5,7 @@ import Secrets
 /// The files of the web page, which are embedded in the binary, with gzip versions and ETags.
 ///
 ///     let files = WebFiles()
-///     files["/web/app.js"]?.gzip
+///     files["/web/chat/message.js"]?.gzip
 package struct WebFiles: Sendable {
     package struct File: Sendable {
         package let bytes: [UInt8]
@@ -34,9 +34,9 @@ package struct WebFiles: Sendable {
         var files: [String: File] = [:]
         var index = 0
         while let file = slm_web_file_at(index)?.pointee {
-            let name = String(cString: file.name)
+            let path = String(cString: file.path)
             let bytes = Array(UnsafeBufferPointer(start: file.bytes, count: file.count))
-            files[name == "index.html" ? "/" : "/web/" + name] = File(bytes, Self.contentType(of: name))
+            files[path == "index.html" ? "/" : "/web/" + path] = File(bytes, Self.contentType(of: path))
             index += 1
         }
         self.files = files
@@ -46,13 +46,13 @@ package struct WebFiles: Sendable {
 
     package var paths: [String] { files.keys.sorted() }
 
-    private static func contentType(of name: String) -> String {
-        switch name.split(separator: ".").last {
+    private static func contentType(of path: String) -> String {
+        switch path.split(separator: ".").last {
         case "html": "text/html; charset=utf-8"
         case "css": "text/css; charset=utf-8"
         case "js": "text/javascript; charset=utf-8"
         case "svg": "image/svg+xml"
-        default: fatalError("unknown content type of \(name)")
+        default: fatalError("unknown content type of \(path)")
         }
     }
 }

@@ -250,6 +250,7 @@ import Testing
         for path in [
             "..%2fmain.js", "%2e%2e%2fetc%2fpasswd", "%252e%252e%252fetc%252fpasswd", "../../etc/passwd", "../web/main.js", "/etc/passwd",
             "..\\..\\etc\\passwd", "%2fetc%2fpasswd",
+            "chat", "chat/", "chat/main.js", "chat/../main.js", "chat/%2e%2e/main.js", "chat/x/message.js",
             ".", "..", "", "main.js/", "./main.js", "main.js%00", "main.js%2f", "MAIN.JS", "main%2ejs%3fx", "index.html",
             "%c0%ae%c0%ae%c0%afetc%c0%afpasswd", ".git", "main.js;x",
         ] {

@@ -49,7 +49,7 @@ import Testing
             default: conversation
             }
             return route.pattern.replacing("{id}", with: id).replacing("{message}", with: answer).replacing("{file}", with: "app.js")
-                .replacing("{model}", with: "test-model")
+                .replacing("{folder}", with: "chat").replacing("{model}", with: "test-model")
         }
 
         /// A valid request body.

@@ -26,19 +26,22 @@ import Testing
     }
 
     @Test func `every file of the web page is embedded unchanged`() throws {
-        let names = TemporaryFolder.names(in: Self.web)
+        let names = try FileManager.default.subpathsOfDirectory(atPath: Self.web).filter { $0.contains(".") }
         #expect(Set(files.paths) == Set(names.map { $0 == "index.html" ? "/" : "/web/" + $0 }))
         for name in names {
             let isSame = try files[name == "index.html" ? "/" : "/web/" + name]?.bytes == InputFile.contents(of: "\(Self.web)/\(name)")
             #expect(isSame, "\(name) was embedded before it was changed: rebuild")
         }
-        for path in ["", "/web/", "/web/index.html", "/web/../index.html", "/index.html", "/web/APP.js"] { #expect(files[path] == nil) }
+        for path in ["", "/web/", "/web/index.html", "/web/../index.html", "/index.html", "/web/chat", "/web/chat/MESSAGE.js"] {
+            #expect(files[path] == nil)
+        }
     }
 
     @Test func `each file has a content type and ETags`() throws {
         #expect(
             files["/"]?.contentType == "text/html; charset=utf-8" && files["/web/main.js"]?.contentType == "text/javascript; charset=utf-8")
-        #expect(files["/web/style.css"]?.contentType == "text/css; charset=utf-8" && files["/web/icon.svg"]?.contentType == "image/svg+xml")
+        #expect(files["/web/common/style.css"]?.contentType == "text/css; charset=utf-8")
+        #expect(files["/web/common/icon.svg"]?.contentType == "image/svg+xml")
         let all = files.paths.compactMap { files[$0] }
         let etags = all.map(\.etag) + all.map(\.gzipETag)
         #expect(
@@ -49,14 +52,14 @@ import Testing
 
     @Test func `compressed files are at most 40 % of the size and decompress to the same bytes`() throws {
         // The training area is loaded when an owner opens it.
-        let area = files.paths.filter { $0.hasPrefix("/web/training-") }
+        let area = files.paths.filter { $0.hasPrefix("/web/training/") }
         for (paths, limit) in [(files.paths.filter { !area.contains($0) }, 100_000), (area, 60_000)] {
             let all = paths.compactMap { files[$0] }
             let packed = all.reduce(0) { $0 + ($1.gzip?.count ?? $1.bytes.count) }
             let whole = all.reduce(0) { $0 + $1.bytes.count }
             #expect(packed < whole * 2 / 5 && packed < limit)
         }
-        for path in ["/", "/web/style.css", "/web/page.js"] {
+        for path in ["/", "/web/common/style.css", "/web/page.js"] {
             let file = try #require(files[path])
             let gzip = try #require(file.gzip)
             let isSame = try decompressed(gzip) == file.bytes

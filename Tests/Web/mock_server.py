@@ -206,7 +206,7 @@ class Handler(mock_training.TrainingRoutes, http.server.BaseHTTPRequestHandler):
 
     def page(self, name="index.html"):
         file = WEB / name
-        if file.parent != WEB or not file.is_file():
+        if WEB not in file.resolve().parents or not file.is_file():
             raise APIError(404, "not_found", "There is no such file.")
         headers = {"Content-Type": TYPES[file.suffix], "Cache-Control": "no-cache", "Content-Security-Policy": POLICY,
                    "Referrer-Policy": "no-referrer", "Cross-Origin-Opener-Policy": "same-origin", "Vary": "Accept-Encoding"}
@@ -593,7 +593,7 @@ class Handler(mock_training.TrainingRoutes, http.server.BaseHTTPRequestHandler):
 
 
 ROUTES = [
-    ("GET", r"/", Handler.page), ("GET", "/(?:" + "|".join(ADDRESSES) + ")/?", Handler.typed_address), ("GET", r"/web/([\w.-]+)", Handler.page),
+    ("GET", r"/", Handler.page), ("GET", "/(?:" + "|".join(ADDRESSES) + ")/?", Handler.typed_address), ("GET", r"/web/((?:\w+/)?[\w.-]+)", Handler.page),
     ("POST", r"/api/auth/register", Handler.register), ("POST", r"/api/auth/login", Handler.login), ("GET", r"/api/me", Handler.me),
     ("PATCH", r"/api/me", Handler.change_me),
     ("POST", r"/api/auth/reset-password", Handler.reset_password), ("POST", r"/api/auth/logout", Handler.logout),

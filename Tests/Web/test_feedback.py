@@ -280,7 +280,7 @@ CODE = {
 def test_highlighting(stage):
     """Every text comes out unchanged, in linear time, and never as HTML."""
     page = stage.open()
-    page.evaluate("import('/web/highlight.js').then((module) => { window.highlight = module; })")
+    page.evaluate("import('/web/chat/highlight.js').then((module) => { window.highlight = module; })")
     eventually(lambda: page.evaluate("!!window.highlight"))
     shown = """([code, language]) => {
         const element = document.createElement('code');

@@ -27,7 +27,7 @@ def test_hostile_answers(stage):
     """Shows each answer in two halves, as if it were streamed, and checks the page afterwards."""
     page = stage.open(width=390, height=700)
     assert len(hostile.ANSWERS) == 200
-    page.evaluate("""async () => { const { Thread } = await import('/web/thread.js');
+    page.evaluate("""async () => { const { Thread } = await import('/web/chat/thread.js');
         window.show = (text) => { const list = document.getElementById('thread'); const thread = new Thread({ isGuest: () => true, model: () => '' });
             thread.clear(); const message = { role: 'assistant', content: text.slice(0, text.length / 2), state: 'streaming' };
             thread.show([message]); message.content = text; message.state = undefined; thread.show([message]); }; }""")
@@ -136,7 +136,7 @@ def test_markdown(stage):
         "": "",
     }
     render = """async (text) => {
-        const { MarkdownView } = await import('/web/markdown.js');
+        const { MarkdownView } = await import('/web/chat/markdown.js');
         const element = document.createElement('div'); new MarkdownView(element).show(text);
         element.querySelectorAll('.code, .table').forEach((e) => e.replaceWith(e.querySelector('pre, table')));
         element.querySelectorAll('a').forEach((e) => { e.textContent = e.textContent; });
@@ -147,7 +147,7 @@ def test_markdown(stage):
         assert found == expected, f"{text!r}: {found}"
     # Rendering character by character gives the same result as rendering at once, and unchanged blocks keep their nodes.
     same = page.evaluate("""async (text) => {
-        const { MarkdownView } = await import('/web/markdown.js');
+        const { MarkdownView } = await import('/web/chat/markdown.js');
         const streamed = document.createElement('div'), whole = document.createElement('div'), view = new MarkdownView(streamed);
         let first;
         for (let n = 0; n <= text.length; n++) { view.show(text.slice(0, n)); if (n === 40) first = streamed.firstChild; }
@@ -156,7 +156,7 @@ def test_markdown(stage):
         "# Title of the text\n\nA paragraph, **bold**.\n\n" + "\n\n".join(cases))
     assert same == [True, True], same
     slow = page.evaluate("""async () => {
-        const { blocksOf } = await import('/web/markdown-blocks.js'), start = performance.now();
+        const { blocksOf } = await import('/web/chat/markdown-blocks.js'), start = performance.now();
         for (const unit of ['<think>', '</think>', '</think>\\n', '<think></think>', '<think>\\n', '<tool_call>', '<tool_call>x</tool_call>',
             '<tool_call>\\n</tool_call>\\n', '[TOOL_CALLS]\\n', '[[', 'x</think>\\n```\\n']) blocksOf(unit.repeat(200000 / unit.length));
         return performance.now() - start; }""")
@@ -169,7 +169,7 @@ def test_events(stage):
     stream = (": heartbeat\r\nevent: start\r\ndata: {\"a\":1}\r\n\r\ndata:é\ndata: two\n\nevent: x\rdata: ☃\r\r: only a comment\n\n"
               "id: 7\ndata: last\n\ndata: incomplete")
     found = page.evaluate("""async (text) => {
-        const { events } = await import('/web/sse.js');
+        const { events } = await import('/web/common/sse.js');
         const bytes = new TextEncoder().encode(text), all = new Set();
         for (let at = 0; at <= bytes.length; at++) {
             const body = new ReadableStream({ start(c) {
@@ -188,7 +188,7 @@ def test_dates(stage):
              (2026, 10, 13, 1): "Previous 7 days", (2026, 10, 1): "Previous 30 days", (2026, 2, 1): "March", (2024, 1, 1): "2024",
              (2027, 1, 1): "Today"}
     groups = page.evaluate("""async (dates) => {
-        const { groupOf } = await import('/web/dates.js');
+        const { groupOf } = await import('/web/chat/dates.js');
         const now = new Date(2026, 10, 20, 0, 30);
         return dates.map((d) => groupOf(new Date(...d).toISOString(), now)); }""", [list(date) for date in dates])
     assert groups == list(dates.values()), groups

@@ -12,7 +12,7 @@ from stage import BASE_URL, ask, eventually, overflow, scripted
 from test_safety import CONTROLS, check_axe
 
 ROWS = ".chat-rows li[data-id]"
-FILES = sorted(path.name for path in mock_server.WEB.glob("training-*"))
+FILES = sorted(path.name for path in (mock_server.WEB / "training").iterdir())
 
 
 def as_owner(stage, hash="#/training/chats", **window):
@@ -119,7 +119,7 @@ def test_area_files(stage):
     forbidden = (".innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function", "DOMParser", 'setAttribute("style"')
     total = 0
     for name in FILES:
-        text, size = page.evaluate("""async (name) => { const r = await fetch('/web/' + name); const text = await r.text();
+        text, size = page.evaluate("""async (name) => { const r = await fetch('/web/training/' + name); const text = await r.text();
             return [text, performance.getEntriesByName(r.url)[0].encodedBodySize]; }""", name)
         total += size
         assert not any(word in text for word in forbidden), name
@@ -385,8 +385,8 @@ def test_import_and_export(stage):
     line = json.dumps({"messages": ["x" * 200]}) + "\n"
     big = line * 25 + "wrong\n"
     found = page.evaluate("""async (text) => {
-        const { send } = await import('/web/training-import.js');
-        const { API } = await import('/web/api.js'), { Session } = await import('/web/session.js');
+        const { send } = await import('/web/training/import.js');
+        const { API } = await import('/web/common/api.js'), { Session } = await import('/web/common/session.js');
         return send(new API(new Session()), new File([text], 'big.jsonl'), 'detected', () => {}, 4000); }""", big)
     assert found == {"import": "import1", "added": 25, "duplicates": 0, "skipped": 1, "errors": [{"line": 26, "message": "expected a JSON object."}]}, found
     sizes = [size for _, size in stage.world.area.imported[1:]]

@@ -25,7 +25,7 @@ def test_size(stage):
     assert 10_000 < total < 100_000, total
     # A module that is not preloaded costs one more round trip.
     loaded = {name.split("/web/")[1] for name, _ in files if name.endswith(".js")}
-    assert loaded == set(re.findall(r'/web/([\w-]+\.js)', page.content())), loaded
+    assert loaded == set(re.findall(r'/web/([\w/-]+\.js)', page.content())), loaded
     paint = page.evaluate("performance.getEntriesByName('first-contentful-paint')[0]?.startTime")
     print(f"    {total:,} bytes in {len(files) + 1} files; first paint after {paint:.0f} ms")
 

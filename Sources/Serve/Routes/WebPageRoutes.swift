@@ -5,9 +5,8 @@ extension App {
     static var webPageRoutes: [Route] {
         [
             Route("GET", "/", on: .connection) { app, context in try app.file("/", context.request) },
-            Route("GET", "/web/{file}", on: .connection) { app, context in
-                try app.file("/web/\(context.parameters.first ?? "")", context.request)
-            },
+            Route("GET", "/web/{file}", on: .connection) { app, context in try app.webFile(context) },
+            Route("GET", "/web/{folder}/{file}", on: .connection) { app, context in try app.webFile(context) },
         ]
     }
 
@@ -25,6 +24,10 @@ extension App {
             Self.typedAddresses.contains(name), request.header("accept")?.lowercased().contains("text/html") ?? false
         else { throw .notFound("path") }
         return try file("/", request).addingHeader("Vary", "Accept")
+    }
+
+    private func webFile(_ context: RequestContext) throws(APIError) -> Response {
+        try file("/web/" + context.parameters.joined(separator: "/"), context.request)
     }
 
     private func file(_ path: String, _ request: Request) throws(APIError) -> Response {

@@ -1,32 +1,35 @@
 // @ts-check
 import { replaceTypedAddress } from "./addresses.js";
-import { AccountPage } from "./account-page.js";
-import { Account } from "./account.js";
-import { API } from "./api.js";
-import { Composer } from "./composer.js";
-import { openConversationDialog, prepareConversationDialog } from "./conversation-dialog.js";
-import { Connection } from "./connection.js";
-import { saveGuestMessages } from "./conversation.js";
-import { byId } from "./dom.js";
-import { download, FORMATS } from "./export.js";
-import { closeDrawer, drawerIsOpen, prepareLayout, showSidebar, toggleSidebar } from "./layout.js";
-import { openMenu } from "./menu.js";
+import { AccountPage } from "./account/account-page.js";
+import { Account } from "./account/login.js";
+import { API } from "./common/api.js";
+import { Composer } from "./chat/composer.js";
+import { openConversationDialog, prepareConversationDialog } from "./chat/conversation-dialog.js";
+import { Connection } from "./common/connection.js";
+import { saveGuestMessages } from "./chat/conversation.js";
+import { byId } from "./common/dom.js";
+import { download, FORMATS } from "./chat/export.js";
+import { closeDrawer, drawerIsOpen, prepareLayout, showSidebar, toggleSidebar } from "./common/layout.js";
+import { openMenu } from "./common/menu.js";
 import { Page } from "./page.js";
-import { Session } from "./session.js";
-import { openSettings, prepareSettings } from "./settings-dialog.js";
-import { Settings } from "./settings.js";
-import { listen } from "./shortcuts.js";
-import { Sidebar } from "./sidebar.js";
-import { toggleTheme } from "./theme-choice.js";
-import { Tabs } from "./tabs.js";
-import { Thread } from "./thread.js";
-import { toast } from "./toast.js";
-import { prepareTraining } from "./training.js";
-import { showModel } from "./welcome.js";
+import { Session } from "./common/session.js";
+import { openSettings, prepareSettings } from "./chat/settings-dialog.js";
+import { Settings } from "./chat/settings.js";
+import { listen } from "./common/shortcuts.js";
+import { Sidebar } from "./chat/sidebar.js";
+import { toggleTheme } from "./common/theme-choice.js";
+import { Tabs } from "./common/tabs.js";
+import { Thread } from "./chat/thread.js";
+import { toast } from "./common/toast.js";
+import { prepareTraining } from "./chat/training-notice.js";
+import { showModel } from "./chat/welcome.js";
 
-/** @typedef {import("./export.js").Exported} Exported */
+/** @typedef {import("./chat/export.js").Exported} Exported */
 
-/** The menu items that export a conversation. @param {() => Exported | Promise<Exported>} read @returns {import("./menu.js").Choice[]} */
+/**
+ * The menu items that export a conversation.
+ * @param {() => Exported | Promise<Exported>} read @returns {import("./common/menu.js").Choice[]}
+ */
 const exportChoices = (read) => FORMATS.map((format) => ({
   label: format.label,
   icon: "download",

@@ -1,17 +1,17 @@
 // @ts-check
-import { showUser } from "./account.js";
-import { APIError } from "./api.js";
-import { Conversation, guestMessages, guestSystemPrompt, saveGuestMessages } from "./conversation.js";
-import { announce, byId, el } from "./dom.js";
-import { attempt } from "./feedback.js";
-import { closeDrawer, showTitle } from "./layout.js";
-import { measure, showCollected, showContext } from "./meter.js";
-import { draft, stored } from "./storage.js";
-import { skeleton } from "./thread.js";
-import { showTraining } from "./training.js";
-import { showModelName } from "./welcome.js";
+import { showUser } from "./account/login.js";
+import { APIError } from "./common/api.js";
+import { Conversation, guestMessages, guestSystemPrompt, saveGuestMessages } from "./chat/conversation.js";
+import { announce, byId, el } from "./common/dom.js";
+import { attempt } from "./chat/feedback.js";
+import { closeDrawer, showTitle } from "./common/layout.js";
+import { measure, showCollected, showContext } from "./chat/meter.js";
+import { draft, stored } from "./common/storage.js";
+import { skeleton } from "./chat/thread.js";
+import { showTraining } from "./chat/training-notice.js";
+import { showModelName } from "./chat/welcome.js";
 
-/** @typedef {import("./conversation.js").Message} Message */
+/** @typedef {import("./chat/conversation.js").Message} Message */
 
 /** The messages that did not reach the server, so that they survive a reload. @param {string} key the conversation's id, or "new" */
 const unsent = (key) => stored("unsent." + key, "");
@@ -34,9 +34,9 @@ function decoded(text) {
  */
 export class Page {
   /**
-   * @param {{ api: any, session: import("./session.js").Session, connection: import("./connection.js").Connection,
+   * @param {{ api: any, session: import("./common/session.js").Session, connection: import("./common/connection.js").Connection,
    *   settings: any, sidebar: any, thread: any, composer: any, account: any, accountPage: any,
-   *   tabs: import("./tabs.js").Tabs }} parts
+   *   tabs: import("./common/tabs.js").Tabs }} parts
    */
   constructor(parts) {
     this.api = parts.api;
@@ -61,7 +61,7 @@ export class Page {
     this.isLeftOut = false;
     /** Whether the server collects the chats of guests. It stores those of accounts. */
     this.collects = true;
-    /** The training area of owners, once it has been opened. @type {import("./training-area.js").TrainingArea | null} */
+    /** The training area of owners, once it has been opened. @type {import("./training/area.js").TrainingArea | null} */
     this.trainingArea = null;
   }
 
@@ -134,7 +134,7 @@ export class Page {
     this.sidebar.mark("");
     showTitle("Training");
     try {
-      const { TrainingArea } = await import("./training-area.js");
+      const { TrainingArea } = await import("./training/area.js");
       this.trainingArea ??= new TrainingArea(this);
     } catch {
       const reload = el("button", { type: "button", onclick: () => location.reload() }, "Reload the page");

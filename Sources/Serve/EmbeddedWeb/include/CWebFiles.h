@@ -1,9 +1,9 @@
 #pragma once
 #include <stddef.h>
 
-/// A file of Sources/Serve/Web.
+/// A file of Sources/Serve/Web, and its path there.
 typedef struct {
-    const char *name;
+    const char *path;
     const unsigned char *bytes;
     size_t count;
 } slm_web_file;

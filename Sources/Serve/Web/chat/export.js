@@ -1,0 +1,48 @@
+// @ts-check
+import { el } from "../common/dom.js";
+
+/** @typedef {{ title: string, createdAt?: string, messages: ExportedMessage[] }} Exported */
+/** @typedef {{ role: string, content: string, created_at?: string, correction?: string, model?: string }} ExportedMessage */
+
+/** One line of training data in the format of `slm finetune --data`. @param {Exported} conversation */
+export const asTrainingData = ({ messages }) =>
+  JSON.stringify({ messages: messages.map(({ role, content, correction }) => ({ role, content: correction ?? content })) }) + "\n";
+
+/** @param {Exported} conversation */
+export function asJSON({ title, createdAt, messages }) {
+  const fields = messages.map(({ role, content, created_at, correction }) => ({ role, content, created_at, correction }));
+  return JSON.stringify({ title, created_at: createdAt, messages: fields }, null, 2) + "\n";
+}
+
+/** @param {Exported} conversation */
+export const asMarkdown = ({ title, messages }) =>
+  `# ${title || "Conversation"}\n\n`
+  + messages.map(({ role, content, correction, model }) =>
+    `**${role === "user" ? "You" : model ?? "slm"}:**\n\n${correction ?? content}\n`).join("\n");
+
+/**
+ * The export formats of the menu.
+ * @type {{ label: string, extension: string, type: string, write: (conversation: Exported) => string }[]}
+ */
+export const FORMATS = [
+  { label: "Export as Markdown", extension: ".md", type: "text/markdown", write: asMarkdown },
+  { label: "Export as JSON", extension: ".json", type: "application/json", write: asJSON },
+  { label: "Export as training data", extension: ".jsonl", type: "application/jsonl", write: asTrainingData },
+];
+
+/** @param {Exported} conversation @param {typeof FORMATS[0]} format */
+export function download(conversation, format) {
+  const exported = { ...conversation, messages: conversation.messages.filter(({ content }) => content !== "") };
+  save(format.write(exported), fileName(conversation.title) + format.extension, format.type);
+}
+
+/** Saves a text as a file. @param {string} text @param {string} name @param {string} type */
+export function save(text, name, type) {
+  const url = URL.createObjectURL(new Blob([text], { type }));
+  el("a", { href: url, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(url), 10_000);
+}
+
+/** Keeps letters and digits of all languages and replaces everything else by dashes. @param {string} title */
+const fileName = (title) =>
+  title.toLowerCase().replace(/[^\p{L}\p{N}]+/gu, "-").replace(/^-|-$/g, "").slice(0, 60) || "conversation";
