@@ -55,6 +55,30 @@ struct ArchitectureTests {
         #expect(expected.subtracting(drawn).sorted() == [], "in Package.swift, but not drawn")
     }
 
+    /// The modules of each part of the diagram.
+    static func parts() throws -> [String: Set<String>] {
+        let line = try Regex(#"^ +(?:subgraph (?<part>\w+)|(?<module>\w+))$"#)
+        var parts: [String: Set<String>] = [:], part = ""
+        for match in try diagram(after: "## Modules").compactMap({ try line.wholeMatch(in: $0) }) {
+            if let name = match["part"]?.substring { part = String(name) }
+            if let module = match["module"]?.substring, module != "end" { parts[part, default: []].insert(String(module)) }
+        }
+        return parts
+    }
+
+    @Test func `no module of the engine imports one of the server, and support imports neither`() throws {
+        let modules = try Self.declared(), parts = try Self.parts()
+        #expect(Set(parts.keys) == ["program", "server", "engine", "support"])
+        #expect(parts.values.reduce(into: [String]()) { $0 += $1 }.sorted() == modules.keys.sorted(), "each module is in one part")
+        for (part, allowed) in [("support", ["support"]), ("engine", ["support", "engine"]), ("server", ["support", "engine", "server"])] {
+            let lower = allowed.reduce(into: Set<String>()) { $0.formUnion(parts[$1] ?? []) }
+            for module in parts[part] ?? [] {
+                let above = (modules[module] ?? []).subtracting(lower)
+                #expect(above.sorted() == [], "\(module) of \(part) imports modules above it")
+            }
+        }
+    }
+
     /// The diagrams of a step and of a request name types as `Module.Type`: the module declares them.
     @Test(arguments: ["## A training step", "## A chat request"])
     func `the diagrams name types that their modules declare`(_ heading: String) throws {
