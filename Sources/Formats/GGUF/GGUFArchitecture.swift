@@ -25,7 +25,7 @@ enum GGUFArchitecture: String, CaseIterable {
         // llama.cpp computes the tanh approximation; the models were trained with GELU itself.
         case .gptNeoX: features.activations = [.exactGELU, .gelu]
         case .gemma2, .gemma3: features.activations = [.gelu]
-        case .llama, .qwen2, .qwen3: features.activations = [.silu]
+        default: features.activations = [.silu]
         }
         if !isGemma { features.sliding = .none }
         if self == .gemma3 { features.hasScoreCap = false }

@@ -12,7 +12,7 @@ extension GPTConfiguration {
             switch family {
             case .gpt2: writeGPT2(to: &$0)
             case .gptNeoX: writeGPTNeoX(to: &$0)
-            case .llama, .mistral, .qwen2, .qwen3, .gemma2, .gemma3: writeLlama(family, to: &$0)
+            default: writeLlama(family, to: &$0)
             }
             $0.key("tie_word_embeddings"); $0.boolean(isTied)
             specialTokens.write(to: &$0)
@@ -71,9 +71,6 @@ extension GPTConfiguration {
         let kinds = (0..<layers).map { attention(of: $0) }, isSliding = kinds.contains(.sliding)
         switch family {
         case .mistral: object.key("sliding_window"); object.integer(slidingWindow)
-        case .qwen2, .qwen3:
-            object.key("use_sliding_window"); object.boolean(isSliding)
-            if isSliding { write(kinds, to: &object) }
         case .gemma2, .gemma3:
             write(kinds, to: &object)
             if family == .gemma3 { object.key("rope_local_base_freq"); object.number((slidingRotary ?? rotary).base) }
@@ -81,7 +78,10 @@ extension GPTConfiguration {
                 object.key(key); if let cap { object.number(shortest(cap)) } else { object.null() }
             }
             object.key("query_pre_attn_scalar"); object.integer(Int(queryPreAttentionScalar.rounded()))
-        default: break
+        default:
+            guard family.features.sliding != .none else { return }
+            object.key("use_sliding_window"); object.boolean(isSliding)
+            if isSliding { write(kinds, to: &object) }
         }
     }
 

@@ -24,7 +24,7 @@ extension GPTConfiguration {
         switch family {
         case .gpt2: try self.init(gpt2: fields)
         case .gptNeoX: try self.init(gptNeoX: fields)
-        case .llama, .mistral, .qwen2, .qwen3, .gemma2, .gemma3: try self.init(family, llama: fields)
+        default: try self.init(family, llama: fields)  // most families have the fields of Llama
         }
         try fields.refuseUnsupported()
     }
@@ -171,7 +171,7 @@ private struct HuggingFaceDefaults {
             setGemma()
             vocabulary = 262_208
             context = 131_072
-        case .gpt2, .gptNeoX, .qwen2: break
+        default: break
         }
     }
 
