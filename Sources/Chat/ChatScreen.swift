@@ -11,7 +11,7 @@ package struct ChatScreen: ~Copyable {
     package let isTerminal: Bool
     private let style: ANSIStyle
     private var editor = LineEditor()
-    /// Of the answer that is being shown.
+    /// Wraps the answer that is being shown.
     private var wrap = WordWrap(columns: 80)
     private static let userLabel = "you    "
     private static let continuationLabel = "  …    "

@@ -5,7 +5,7 @@ package import Tokenize
 package struct ServingDefaults: Sendable, Equatable {
     /// Questions that a chat page can offer for a new chat.
     package var starterQuestions: [String]
-    /// Of the model's author; nil if there are none.
+    /// The settings of the model's author; nil if there are none.
     package var sampling: SamplingDefaults?
     /// The tokens that end every text, besides those with well-known names: `eos_token_id` of the model's files.
     package var endTokens: [TokenID]

@@ -81,7 +81,7 @@ enum JSONChat {
     /// Mistral require.
     private struct ToolCallIDs {
         private var count = 0
-        /// Of calls whose result has not been read.
+        /// The ids of the calls whose result has not been read.
         private var pending: [String] = []
 
         mutating func identified(_ call: ToolCall, _ id: String?) -> Conversation.IdentifiedToolCall {

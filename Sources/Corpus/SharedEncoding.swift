@@ -11,7 +11,7 @@ import Tokenize
 /// The token files have the bytes that one process would write. A process that ends early leaves its blocks to process 0.
 package struct SharedEncoding: Sendable {
     package let index, count: Int
-    /// Of process 0: those of the others; else its own.
+    /// In process 0 the pipes of the others, else its own.
     private let pipes: [NamedPipe]
 
     package static func createPipes(in folder: String, count: Int) throws(FileError) {

@@ -22,7 +22,7 @@ package struct TokenMeta: Sendable, Equatable {
     /// The maximum number of tokens of a conversation.
     package var maxTokens: Int?
     package var report: CorpusReport
-    /// Of the splits that are in more than one file.
+    /// The shards of the splits that are in more than one file.
     private var shards: [DatasetSplit: [TokenShard]]
     package var sources: [CorpusBlocks.Source]
 

@@ -50,8 +50,8 @@ extension Processor {
         }
     }
 
-    /// Of sequences that are answered, which have one row each. A work item is a few neighboring heads of one sequence: whole groups that
-    /// share keys, unless those are too few.
+    /// Computes the attention of sequences that are answered, which have one row each. A work item is a few neighboring heads of one
+    /// sequence: whole groups that share keys, unless those are too few.
     private func attendOneRow(ofEach sequences: [CachedRows], _ step: CachedAttentionStep, _ scratch: [UnsafeMutableRawPointer]) {
         let heads = step.heads, sharesGroups = sequences.count * heads.keys < concurrency && heads.group > 1
         let units = sharesGroups ? heads.queries : heads.keys, queriesPerUnit = sharesGroups ? 1 : heads.group

@@ -1,6 +1,6 @@
 /// Trains byte pair encoding: repeatedly merges the most frequent pair of adjacent tokens into a new token (Sennrich, Haddow & Birch 2016).
 ///
-/// Of equally frequent pairs, the one whose left token is older is merged first, then the one whose right token is older. So the same word
+/// Among equally frequent pairs, that with the oldest left token is merged first, then that with the oldest right token. So the same word
 /// counts give the same merges on every machine, in whatever order the words are counted.
 ///
 /// All words are stored in one array with an element per byte. A token's ID is stored at its first and its last byte, so that the tokens

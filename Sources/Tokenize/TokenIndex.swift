@@ -4,7 +4,7 @@ struct TokenIndex: Sendable {
     /// The ID in each slot; -1 if the slot is empty.
     private var slots: [TokenID]
 
-    /// Of tokens with equal bytes, the first is found.
+    /// Indexes the first of several tokens with equal bytes.
     init(_ tokens: ByteStrings, except excluded: Set<TokenID> = []) {
         self.tokens = tokens
         let count = tokens.indices.count { !tokens.range(of: $0).isEmpty }

@@ -15,7 +15,7 @@ package struct TokenList: Sendable, Equatable {
     package var names = ByteStrings()
     package var kinds: [Kind] = []
     package var merges = ByteStrings()
-    /// Of SentencePiece, by ID: the pair that makes the token with the highest score merges first. Empty for lists with merges.
+    /// SentencePiece's scores, by ID: the pair that makes the token with the highest score merges first. Empty for lists with merges.
     package var scores: [Float] = []
 
     package init() {}

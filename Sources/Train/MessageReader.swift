@@ -10,7 +10,7 @@ struct MessageReader {
     private let template: ChatTemplate?
     private let tokenizer: Tokenizer
     private let specialTokens: Set<TokenID>
-    /// Of a Jinja template.
+    /// Renders the chats of a model with a Jinja template.
     private let renderer: ChatRenderer?
 
     /// - Parameter template: nil if the data is plain text.

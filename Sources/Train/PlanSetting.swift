@@ -9,7 +9,7 @@ package struct PlanSetting: Sendable {
         /// Data, order of the data and initial weights depend on it: a resumed run cannot change it.
         case fixed
         case changeable
-        /// Of the computation, such as the number of threads, instead of the training.
+        /// It concerns the computation, such as the number of threads, instead of the training.
         case machine
     }
 

@@ -5,7 +5,7 @@ package import Corpus
 ///     let mixture = ReplayMixture(of: chats, and: older, share: 0.2, rows: 12, context: 384)
 ///     try mixture.batch(at: 0)                                  // 10 new rows, then 2 older ones; in some batches 9 and 3
 ///
-/// Of all rows up to any step, the share of older ones is exact, rounded down.
+/// Mixes rows of older chats in. Their share of all rows up to any step is exact, rounded down.
 package struct ReplayMixture: TrainingBatches {
     private let new, old: PackedConversations
     private let share: Double

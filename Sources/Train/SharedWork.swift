@@ -122,7 +122,7 @@ extension TokenLosses: SharedResult {
     }
 }
 
-/// Of an evaluation on text.
+/// The result of an evaluation on text.
 extension Evaluation: SharedResult {
     var numbers: [Double] { [nats, turnEndNats] + [targets, correct, bytes, turnEnds].map(Double.init) }
 
@@ -166,7 +166,7 @@ extension TrainingRun {
             ] + plan.optionTexts + [("model", configuration.text), ("step of the checkpoint", "\(state.step)"), ("weights", weights.text)])
     }
 
-    /// Of a fine-tuning run.
+    /// The digests of the chats of a fine-tuning run.
     private var digestsOfChats: String {
         let texts = extraFields.compactMap { name, value -> String? in
             if name.hasSuffix("digest"), case .text(let digest) = value { String(digest.prefix(16)) } else { nil }

@@ -11,7 +11,7 @@ package struct StepReport: Sendable {
     package let gradientNorm: Float
     /// The number of targets that count.
     package let targets: Int
-    /// Of a step on preferences.
+    /// The metrics of a step on preferences.
     package var preferences: PreferenceMetrics?
     /// The time that the step waited for other ranks; nil without ranks.
     package var waitedSeconds: Double?

@@ -55,9 +55,9 @@ package final class TrainingRun {
     package let servingDefaults: ServingDefaults
     let validation, replay: (any HeldOutSet)?
     let turnEnds: [TokenID]
-    /// Of the best weights, if this process has evaluated them.
+    /// The result of the best weights, if this process has evaluated them.
     var best: Result?
-    /// Of an evaluation during the run, with its sample answers and checkpoint; 0 if it is not known yet.
+    /// The time of an evaluation during the run, with its sample answers and checkpoint; 0 if it is not known yet.
     var secondsPerEvaluation = 0.0
     var secondsPerEvaluatedToken = 0.0
     let tokenizer: StoredTokenizer
@@ -111,10 +111,10 @@ package final class TrainingRun {
     /// The processes that train together; nil for one process.
     package var ranks: RankGroup? { trainer.groups?.ranks }
 
-    /// Of a run on preferences.
+    /// The batches of a run on preferences.
     package var preferences: PreferenceBatches? { training as? PreferenceBatches }
 
-    /// Of a run on preferences, the mean.
+    /// The mean in a run on preferences.
     package var tokensPerStep: Int { preferences?.tokensPerStep ?? plan.rows * trainer.rowLength }
 
     /// The total number of steps; nil if the plan's length is a time.

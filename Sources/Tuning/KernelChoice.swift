@@ -3,7 +3,7 @@ package import Kernels
 /// What a run computes with: kernels, data type, and who multiplies matrices.
 package struct KernelChoice: Sendable, Hashable, CustomStringConvertible {
     package let instructionSet: String
-    /// Of matmuls in training, of the stored weights in inference.
+    /// The type of matmuls in training, and of the stored weights in inference.
     package let precision: DataType
     package let blas: BLAS
 

@@ -6,7 +6,7 @@ import TestSupport
 /// Layers with DoRA. Tests/Peers/check_peft.py compares their gradients with PEFT's.
 @Suite struct DoRATests {
     private static let (N, I, R) = (5, 17, 3)
-    /// Of the nine rows, two are not adapted.
+    /// Nine rows, two of which are not adapted.
     private static let blocks = [LoRABlock(rows: 4, rank: 2), LoRABlock(rows: 2, rank: 0), LoRABlock(rows: 3, rank: 1)]
 
     private struct AdaptedLayer {

@@ -7,7 +7,7 @@ struct ProcessorVariant: Sendable, CustomTestStringConvertible {
     let instructionSet: String
     let threads: Int
     var blas: BLAS?
-    /// Of matmuls.
+    /// The type of matmuls.
     var precision = DataType.float32
 
     var testDescription: String {

@@ -128,7 +128,7 @@ import Train
         #expect(ModelGate().decision(on: evidence).ownText == .noWorse)
     }
 
-    /// Of n questions that one model alone answers right: 2 · (1/2)^n.
+    /// The probability for n questions that one model alone answers right is 2 · (1/2)^n.
     @Test func `more right answers count if the difference is significant, and fewer always`() throws {
         func answers(_ candidate: Int, _ active: Int, both: Int = 4) -> ModelGate.Answers {
             var result = ModelGate.Answers()

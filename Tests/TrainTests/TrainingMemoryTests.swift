@@ -26,8 +26,8 @@ import Train
         #expect(TrainingMemory(.bfloat16, rows: 4, lora: lora).microBatchTokens == (lora == nil ? 1_536 : 1_024))
     }
 
-    /// Of each token more: two rows of the table and the head, with gradients and two moments, and the logits of 1,024 rows with a copy in
-    /// bfloat16.
+    /// Each token more needs two rows of the table and the head, with gradients and two moments, and the logits of 1,024 rows with a copy
+    /// in bfloat16.
     @Test func `the memory of an n-gram initialization grows with the vocabulary`() {
         var configuration = GPTConfiguration(layers: 1, heads: 5, width: 320, context: 1, vocabulary: 100_000), bytes: [Double] = []
         var memory = TrainingMemory(.float32, rows: 1, microBatchTokens: 1)

@@ -9,7 +9,7 @@ package enum AdminQuery: Sendable, Hashable {
     case servers
     case users(AdminList)
     case user(id: String)
-    /// Of one user, or of all if `user` is nil. The server writes a line into its audit log.
+    /// The conversations of one user, or of all if `user` is nil. The server writes a line into its audit log.
     case conversations(user: String?, AdminList)
     /// The server writes a line into its audit log.
     case messages(conversation: String, offset: Int)

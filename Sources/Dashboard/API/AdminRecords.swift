@@ -64,7 +64,7 @@ package struct ConversationRecord: Sendable, Equatable {
 package struct MessageRecord: Sendable, Equatable {
     package let id, role, content: String
     package let created: Int?
-    /// Of an answer.
+    /// The figures of an answer.
     package let tokens: Int?
     package let seconds: Double?
 

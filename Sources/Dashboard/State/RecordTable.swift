@@ -6,7 +6,7 @@
 struct RecordTable: Sendable, Equatable {
     enum Source: Sendable, Equatable {
         case users
-        /// Of one user, or of all if it is nil.
+        /// The conversations of one user, or of all if it is nil.
         case conversations(user: String?)
         case audit
     }

@@ -46,7 +46,7 @@ struct TensorLayout {
 private struct QueryKeyRows {
     let heights: [Int]
     private(set) var queries: RowOrder?, keys: RowOrder?
-    /// Of queries, keys and values in one tensor.
+    /// The order of queries, keys and values in one tensor.
     private(set) var all: RowOrder?
 
     init(_ configuration: GPTConfiguration, _ names: TensorNames) {

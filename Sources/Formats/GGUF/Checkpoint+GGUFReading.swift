@@ -64,7 +64,7 @@ extension Checkpoint {
 extension GGUFFile {
     /// Returns the tensors of each parameter. Throws if one is missing, has another shape, or if there are further tensors.
     ///
-    /// Of the biases, only a Llama's can be missing; they are zeros.
+    /// The tensors of each parameter. Only the biases of a Llama can be missing; they are zeros.
     fileprivate func storedParameters(
         of layout: TensorLayout, _ architecture: GGUFArchitecture
     ) throws(GGUFError) -> [(Parameter, [(TensorPart, GGUFTensor)])] {

@@ -43,7 +43,7 @@ final class Scheduler {
     private let runner: ModelRunner
     private let limits: LocalBackend.Limits
     private let queueStatus: LocalBackend.RequestQueueStatus
-    /// Of the model alone, then of each adapter.
+    /// The prefixes of the model alone, then of each adapter.
     private let sharedPrefixes: [SharedPrefixes]
     private var slots: SlotPool
     let memory: KVMemory

@@ -1,6 +1,6 @@
 /// The shortest texts that complete what has begun.
 struct GrammarCompletion: Sendable {
-    /// Of what can never be completed.
+    /// The length for what can never be completed.
     static let never: Int32 = 1 << 28
 
     /// The least number of bytes from each place in `code` to the end of its sequence.

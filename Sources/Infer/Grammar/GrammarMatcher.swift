@@ -13,7 +13,7 @@ package struct GrammarMatcher: Sendable {
     private static let unknown: State = -2
     /// A text that can go on in more places is not allowed: each byte would take too long.
     private static let maxStacks = 4_000
-    /// Of the places that are visited for one byte.
+    /// The most places that are visited for one byte.
     private static let maxVisited = 40_000
     /// The stack of a complete text.
     private static let empty: Int32 = 0

@@ -7,12 +7,12 @@ import JSON
 /// `anyOf` or `oneOf`) are merged: a schema is compiled as a list of ``SchemaPart``.
 struct JSONSchemaCompiler {
     private static let maxRules = 20_000
-    /// Of schemas that several others are merged to: `anyOf` in `allOf` multiplies them.
+    /// The most schemas that several others are merged to: `anyOf` in `allOf` multiplies them.
     private static let maxMerged = 20_000
     static let maxCount = 10_000
-    /// Of an `enum`, an `anyOf`, or the properties of an object: each may be a place of its own where a text can go on.
+    /// The most values of an `enum`, schemas of an `anyOf`, or properties of an object: each may be a place of its own for the next byte.
     static let maxChoices = 1_000
-    /// Of a property whose name no other may have, in bytes.
+    /// The longest name of a property that no other may have, in bytes.
     static let maxName = 256
     private static let maxDepth = 100
 

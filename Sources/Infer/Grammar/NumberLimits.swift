@@ -68,7 +68,7 @@ struct NumberLimits {
     /// Where a number of a given sign and number of digits before the point goes on.
     private struct Place: Hashable {
         var isNegative = false
-        /// Of the part before the point; 0 where the bounds do not matter.
+        /// The digits before the point; 0 where the bounds do not matter.
         var length = 0
         var position = 0
         var remainder = 0

@@ -12,7 +12,7 @@ package struct ProcessStatistics {
     package let maxFiles: Double
     /// In seconds since 1970.
     package let startTime: Double
-    /// Of all threads, in the program and in the system.
+    /// The time of all threads, in the program and in the system.
     package let cpuSeconds: Double
 
     package init() {

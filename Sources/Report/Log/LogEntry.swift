@@ -41,7 +41,7 @@ package enum LogEntry: Sendable, Equatable {
         package let lossTokens: Int?
         /// Seconds since the start of the run.
         package let seconds: Double
-        /// Of a step on preferences.
+        /// The metrics of a step on preferences.
         package let preferences: Preferences?
         /// The time that the step waited for other ranks; nil without ranks.
         package let waitedSeconds: Double?
@@ -94,7 +94,7 @@ package enum LogEntry: Sendable, Equatable {
         package let lossTokens: Int?
         /// Seconds since the start of the run.
         package let seconds: Double
-        /// Of a run on preferences.
+        /// The metrics of a run on preferences.
         package let trainingPreferences: Preferences?, validationPreferences: Preferences?
 
         package init(
@@ -134,7 +134,7 @@ package enum LogEntry: Sendable, Equatable {
         package let isWholeSet: Bool
         /// Identifies the tokens that were validated on.
         package let set: String
-        /// Of a run on preferences.
+        /// The metrics of a run on preferences.
         package let preferences: Preferences?
 
         package init(

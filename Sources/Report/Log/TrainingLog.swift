@@ -17,7 +17,7 @@ package struct TrainingLog: Sendable, Equatable {
     package private(set) var skipped: [Int] = []
     package private(set) var evaluations: [LogEntry.Evaluation] = []
     package private(set) var answers: [LogEntry.Answer] = []
-    /// Of the best checkpoint, if the run has ended.
+    /// The evaluation of the best checkpoint, if the run has ended.
     package private(set) var validation: LogEntry.Validation?
     /// The steps after which the run was resumed.
     package private(set) var resumed: [Int] = []

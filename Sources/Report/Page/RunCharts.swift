@@ -31,7 +31,7 @@ struct RunCharts {
     private var preferenceAccuracy: Chart { preferenceChart("Preference accuracy", "share") { $0.accuracy } }
     private var rewardMargin: Chart { preferenceChart("Reward margin", "good answers over bad ones") { $0.margin } }
 
-    /// Of training batches, of the training set, and of the held-out set.
+    /// A metric of the training batches, the training set and the held-out set.
     private func preferenceChart(_ title: String, _ unit: String, _ value: (LogEntry.Preferences) -> Double) -> Chart {
         var chart = Chart(title, in: unit, over: .steps)
         let batches = log.steps.compactMap { step in step.preferences.map { Curve.Point(Double(step.step), value($0)) } }

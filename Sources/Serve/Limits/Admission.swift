@@ -14,7 +14,7 @@ import Synchronization
 /// pauses at its next token, as long as this makes their numbers more equal, and continues when a slot is free. If the backend cannot
 /// pause answers, a client gets only its share of the slots, even if others are free.
 ///
-/// Of several servers that share a database, each has a queue of its own. What a client has on the others counts (`setElsewhere`).
+/// Each of several servers that share a database has its own queue. The answers of a client on the others count (`setElsewhere`).
 ///
 /// `LocalBackend` serves its slots in the order of arrival. Give it as many slots as this queue, and no request waits there.
 package final class Admission: Sendable {

@@ -12,7 +12,7 @@ final class CompletionResponder: Sendable {
         var answers: [GenerationResult]
         /// The number of characters of each answer that were sent.
         var offsets: [Int]
-        /// Of streamed answers to chats.
+        /// The readers of streamed answers to chats.
         var readers: [AnswerReader]
         var unfinished: Int
         var hasResponded = false

@@ -14,7 +14,7 @@ struct UnsupportedField: Sendable {
         self.isDefault = isDefault
     }
 
-    /// Of llama.cpp and vLLM, on both endpoints.
+    /// Fields of llama.cpp and vLLM, on both endpoints.
     private static let sampling = [
         number("min_tokens", 0), number("mirostat", 0), number("mirostat_mode", 0), number("typical_p", 1), number("dry_multiplier", 0),
         number("xtc_probability", 0), number("dynatemp_range", 0), number("tfs_z", 1), number("top_a", 0), number("top_n_sigma", -1),

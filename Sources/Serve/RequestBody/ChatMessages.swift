@@ -7,7 +7,7 @@ typealias ChatMessage = Conversation.Message
 extension RequestFields {
     /// In Unicode code points.
     static let maxTextLength = 100_000
-    /// Of the OpenAI routes and of the tokenizer: also in token ids. The context limits prompts before this does.
+    /// The limit of the OpenAI routes and the tokenizer, also in token ids. The context limits prompts before this does.
     static let maxPromptLength = 1_000_000
     private static let maxMessages = 1_000
 

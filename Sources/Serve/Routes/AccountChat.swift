@@ -130,7 +130,7 @@ private struct AccountChatRequest {
     let conversation: ConversationID?
     /// The id of the conversation, which may be new. The canary's share is chosen by it.
     let id: ConversationID
-    /// Of a new conversation.
+    /// The settings of a new conversation.
     let settings: ConversationSettings
 
     init(_ context: RequestContext, for served: ServedModels, _ store: Store) throws {

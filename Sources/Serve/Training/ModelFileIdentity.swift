@@ -6,8 +6,8 @@ import Hashing
 ///
 ///     try ModelFileIdentity("checkpoints/first/best.h5").digest    // "99aa06d3014798d86001c324468d497f"
 ///
-/// Of a large file, parts are read: training changes all weights, so that the parts of another checkpoint differ. Damage is not detected
-/// here, but by the checksums of a checkpoint when it is loaded.
+/// Only parts of a large file are read: training changes all weights, so that the parts of another checkpoint differ. Damage is not
+/// detected here, but by the checksums of a checkpoint when it is loaded.
 package struct ModelFileIdentity: Sendable, Equatable {
     /// Absolute.
     package let path: String

@@ -68,7 +68,7 @@ struct TrainingEstimate: Equatable {
     let freeDiskBytes: Int?
     let advice: String?
     let knownData: [String]
-    /// Of a measured step.
+    /// The time of a measured step.
     let seconds: Double?
 
     /// Whether it fits beside what runs now.

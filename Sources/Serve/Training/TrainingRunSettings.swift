@@ -11,7 +11,7 @@ struct TrainingRunSettings: Equatable {
     /// The id of a model of the registry; nil for the active one.
     var base: String?
     var method: Method?
-    /// Of a LoRA adapter.
+    /// The rank of a LoRA adapter.
     var rank: Int?
     var objective = Objective.chats
     var length: Length?

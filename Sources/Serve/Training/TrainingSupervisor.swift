@@ -14,7 +14,7 @@ import Threads
 ///     training.lookNow()                                       // a run was added, or is to stop
 ///
 /// A run survives this server. What is known of it is in the database and in its folder, so that the next server on the machine continues.
-/// Of several servers, one supervises a run (`Store.supervise`), and a file lock that the run inherits keeps it from being started twice.
+/// If there are several servers, one supervises a run (`Store.supervise`), and a file lock that the run inherits prevents a second start.
 final class TrainingSupervisor: Sendable {
     struct Configuration: Sendable {
         let store: Store

@@ -24,7 +24,7 @@ struct BackupReader: ~Copyable {
     private var parser: JSONParser
     private var index = 0
     private var member: Member?
-    /// Of the current table: the lines that are not returned yet from `start` on, and the number of those that are.
+    /// The lines of the current table that are not returned yet, from `start` on, and the number of those that are.
     private var lines: [UInt8] = []
     private var start = 0, row = 0
     private var gzip = GzipDecompressor()

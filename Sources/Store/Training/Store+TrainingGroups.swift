@@ -5,7 +5,7 @@ import Secrets
 /// Groups are made as chats come: a chat joins the group of the most similar one, and groups that it connects become one. Whether a chat
 /// is held out is a keyed hash of its group. It is fixed when the chat is first included (`is_split`).
 extension Store {
-    /// Of each band, so that common texts do not make it slow.
+    /// The most candidates of a band, so that common texts do not make it slow.
     private static let candidatesPerBand = 8
 
     /// Stores the sketch of a chat whose text is new, and puts the chat into a group.

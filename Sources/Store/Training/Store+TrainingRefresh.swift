@@ -160,7 +160,7 @@ struct TrainingChatRow {
     var person: String?
     var createdAt: Timestamp
     let updatedAt: Timestamp
-    /// Of guests: the digest of the last messages, by which the next exchange of the same chat is recognized.
+    /// For guests, the digest of the last messages, by which the next exchange of the same chat is recognized.
     var tail: String?
 }
 

@@ -18,7 +18,7 @@ package struct TrainingChat: Sendable, Equatable {
     package let createdAt, updatedAt: Timestamp
     /// The number of answers on the active path, and the characters (Unicode scalars) of its messages.
     package let turns, characters: Int
-    /// Of users: ratings and corrections of all branches.
+    /// The ratings and corrections by users, of all branches.
     package let good, bad, corrections: Int
     package let ownerCorrections, preferences: Int
     package let tags: [String]
@@ -58,9 +58,9 @@ package struct ReviewedChat: Sendable, Equatable {
 package struct TrainingSetCounts: Sendable, Equatable {
     /// Chats to train on, and held-out ones.
     package let chats, heldOut: Int
-    /// Of the chats to train on: choices among answers and corrections, which are pairs, and ratings.
+    /// The choices among answers and corrections, which are pairs, and the ratings, of the chats to train on.
     package let preferences, ratings: Int
-    /// Of the chats to train on, in Unicode scalars.
+    /// The length of the chats to train on, in Unicode scalars.
     package let characters: Int
 }
 
@@ -80,7 +80,7 @@ package struct TrainingChatPage: Sendable, Equatable {
 
 package struct TrainingChatCounts: Sendable, Equatable {
     package var new = 0, included = 0, excluded = 0
-    /// Of the included ones.
+    /// The included ones that are held out.
     package var heldOut = 0
 }
 

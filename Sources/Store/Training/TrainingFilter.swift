@@ -30,7 +30,7 @@ package struct TrainingFilter: Sendable, Equatable {
     /// The time of the last message: from the first one on, before the second one.
     package var from, to: Timestamp?
     package var minTurns, maxTurns: Int?
-    /// Of all messages that are shown, as the list says.
+    /// The characters of all messages that are shown, as the list says.
     package var minCharacters, maxCharacters: Int?
 
     package init() {}

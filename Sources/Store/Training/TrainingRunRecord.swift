@@ -45,7 +45,7 @@ package struct TrainingRunRecord: Sendable, Equatable {
         package var secondsLeft: Double?
         package var tokensPerSecond: Double?
         package var loss: Double?
-        /// Of the last evaluation, and of the best one.
+        /// The losses of the last evaluation, and of the best one.
         package var validationLoss, bestValidationLoss: Double?
 
         package init() {}

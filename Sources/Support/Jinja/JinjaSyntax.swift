@@ -158,7 +158,7 @@ final class JinjaMacroDefinition: Sendable {
     /// Nil for the body of a `call` block.
     let name: String?
     let parameters: [String]
-    /// Of the last parameters.
+    /// The defaults of the last parameters.
     let defaults: [JinjaExpression]
     let body: [JinjaStatement]
     /// Whether the body uses these special variables.

@@ -12,10 +12,10 @@ package struct Evaluation: Sendable, Equatable {
     package var correct = 0
     /// The bytes of text that the targets encode. Special tokens encode none.
     package var bytes = 0
-    /// Of the targets, those that end a turn, and their losses.
+    /// The targets that end a turn, and the sum of their losses.
     package var turnEnds = 0
     package var turnEndNats = 0.0
-    /// Of an evaluation on preferences, whose loss is per example instead of per token.
+    /// The metrics of an evaluation on preferences, whose loss is per example instead of per token.
     package var preferences: PreferenceMetrics?
 
     package init() {}

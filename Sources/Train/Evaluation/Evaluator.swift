@@ -109,7 +109,7 @@ package struct Evaluator {
 }
 
 extension EvaluationText {
-    /// Of the tokens and of which of them are targets.
+    /// A digest of the tokens and of which of them are targets.
     fileprivate var digest: String {
         let digest = Digest()
         digest.add(ids)

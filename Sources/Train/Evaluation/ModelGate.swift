@@ -91,7 +91,7 @@ package struct ModelGate: Sendable, Equatable {
 
     package struct Decision: Sendable, Equatable {
         package let verdict: Verdict
-        /// Of each measurement; nil if it was not made.
+        /// The verdict of each measurement; nil if it was not made.
         package let heldOut, replay, ownText, answers: Verdict?
         /// What a verdict takes; empty if there is one.
         package let missing: [Missing]

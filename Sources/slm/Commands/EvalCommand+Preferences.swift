@@ -12,7 +12,7 @@ extension EvalCommand {
         let data: PreferenceData
         let logProbabilities: [Double]
 
-        /// Of each pair, by the index of the preference: log-probabilities of the chosen and the rejected answer.
+        /// The log-probabilities of the chosen and the rejected answer of each pair, by the index of the preference.
         var pairs: [Int: (chosen: Double, rejected: Double)] {
             var result: [Int: (Double, Double)] = [:]
             for example in data.examples {
@@ -22,7 +22,7 @@ extension EvalCommand {
             return result
         }
 
-        /// Of each single answer.
+        /// The log-probability and the rating of each single answer, by the index of the preference.
         var ratings: [Int: (logProbability: Double, isGood: Bool)] {
             var result: [Int: (Double, Bool)] = [:]
             for example in data.examples {

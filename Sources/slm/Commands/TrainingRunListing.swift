@@ -10,7 +10,7 @@ struct TrainingRunListing {
     let path: String
     let step: Int
     let bestStep: Int?
-    /// Of the best checkpoint, in nats per token.
+    /// The loss of the best checkpoint, in nats per token.
     let validationLoss: Double?
     /// Identifies the tokens that it was measured on; nil if they are not known.
     let validationSet: String?
@@ -18,9 +18,9 @@ struct TrainingRunListing {
     let tokens: Int
     /// With a loss; nil if they were not counted.
     let lossTokens: Int?
-    /// Of the newest checkpoint, in seconds since 1970.
+    /// The time of the newest checkpoint, in seconds since 1970.
     let seconds: Int
-    /// Of all files.
+    /// The size of all files.
     let bytes: Int
 
     /// All runs in a directory, the newest first.

@@ -39,7 +39,7 @@ struct OptionInfo: Sendable {
     var choices: [String] = []
     /// Separates the values of a list in an environment variable.
     var separator: Character = ":"
-    /// Of the options in one group only one may be set. One on the command line overrides another in the environment or a file.
+    /// Only one option of a group may be set. One on the command line overrides another in the environment or a file.
     var exclusionGroup: String?
     var position = Position.no
     var sources = Sources.everywhere

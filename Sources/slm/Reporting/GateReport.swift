@@ -12,7 +12,7 @@ struct GateReport {
     private let gate: ModelGate
     var evidence = ModelGate.Evidence()
     var answers: [Answer] = []
-    /// Of the candidate and of the active model; empty if they answered nothing.
+    /// The speeds of the candidate and of the active model; empty if they answered nothing.
     var tokensPerSecond: [Double?] = []
     /// The sizes of the two files.
     var bytes: [Int] = []

@@ -2,7 +2,7 @@ import Kernels
 
 /// The highest speeds of this machine, measured in this process.
 struct MachineLimits {
-    /// Of slm's innermost matmul loop, on data in the first-level cache.
+    /// The speed of slm's innermost matmul loop, on data in the first-level cache.
     let gflops: Double
     /// GB/s, of a sum over more data than the caches hold.
     let bandwidth: Double
