@@ -83,14 +83,7 @@ package struct AdminClient: Sendable {
     ///   - format: `chats`, `pairs` or `ratings`.
     ///   - body: Gets the JSON lines of a page.
     package func forEachTrainingPage(_ format: String, _ body: (_ lines: [UInt8]) throws -> Void) throws {
-        var after: String?
-        repeat {
-            let (head, lines) = try exchange("GET", "training-chats", [("format", format)] + (after.map { [("after", $0)] } ?? []))
-            try body(lines)
-            let next = head.headers["x-next-after"]
-            if let next, next == after { throw AdminError.foreign(address: address.base, reason: "the same page follows again") }
-            after = next
-        } while after != nil
+        try forEachPage("training-chats", [("format", format)], area: "admin", body)
     }
 
     private func send(
@@ -116,10 +109,16 @@ package struct AdminClient: Sendable {
     package func forEachExportedPage(
         _ parameters: [(name: String, value: String)], _ body: (_ lines: [UInt8]) throws -> Void
     ) throws {
+        try forEachPage("chats/export", parameters + [("limit", "500")], area: "training", body)
+    }
+
+    /// Requests the pages of a list of JSON lines. The header `X-Next-After` of a page has the parameter of the next one.
+    private func forEachPage(
+        _ path: String, _ parameters: [(name: String, value: String)], area: String, _ body: (_ lines: [UInt8]) throws -> Void
+    ) throws {
         var after: String?
         repeat {
-            let page = parameters + [("limit", "500")] + (after.map { [("after", $0)] } ?? [])
-            let (head, lines) = try exchange("GET", "chats/export", page, area: "training")
+            let (head, lines) = try exchange("GET", path, parameters + (after.map { [("after", $0)] } ?? []), area: area)
             try body(lines)
             let next = head.headers["x-next-after"]
             if let next, next == after { throw AdminError.foreign(address: address.base, reason: "the same page follows again") }

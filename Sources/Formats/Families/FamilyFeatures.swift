@@ -171,3 +171,18 @@ extension RotaryPositions.Scaling {
 extension Norm.Kind {
     fileprivate var name: String { self == .rms ? "RMS" : "layer" }
 }
+
+/// The families of models in a format of files. A configuration is written as the first one that can express it.
+protocol ModelFamily: CaseIterable {
+    /// Why a model cannot be written as this family; empty if it can.
+    func reasons(against configuration: GPTConfiguration) -> [String]
+}
+
+extension ModelFamily {
+    /// The first family that can express a configuration, or why the closest one cannot.
+    static func family(of configuration: GPTConfiguration) -> (family: Self?, reason: String) {
+        let reasons = allCases.map { (family: $0, reasons: $0.reasons(against: configuration)) }
+        if let found = reasons.first(where: \.reasons.isEmpty) { return (found.family, "") }
+        return (nil, reasons.map(\.reasons).min { $0.count < $1.count }?.first ?? "")
+    }
+}

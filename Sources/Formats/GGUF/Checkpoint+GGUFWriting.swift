@@ -16,7 +16,7 @@ extension Checkpoint {
     package func writeGGUF(to path: String, as format: GGUFFormat, name: String = "slm") throws(GGUFError) {
         func refusal(_ reason: String) -> GGUFError { .notExpressible(path: path, reason: reason) }
         if adapter != nil { throw refusal("it is a LoRA adapter; merge it into its base model first") }
-        let own = configuration.withoutWindow, (found, reason) = GGUFArchitecture.architecture(of: own)
+        let own = configuration.withoutWindow, (found, reason) = GGUFArchitecture.family(of: own)
         guard let architecture = found else { throw refusal(reason) }
         let stored = architecture.features.stored(own)
         let tensors = try tensors(stored, architecture, format)

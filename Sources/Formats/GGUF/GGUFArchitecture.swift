@@ -3,9 +3,7 @@ import Kernels
 import Model
 
 /// The architectures of llama.cpp that slm shares, by their name in `general.architecture`.
-///
-/// A configuration is written as the first architecture that can express it.
-enum GGUFArchitecture: String, CaseIterable {
+enum GGUFArchitecture: String, ModelFamily {
     case gpt2, llama, qwen2, qwen3, gemma2, gemma3, gptNeoX = "gptneox"
 
     /// What llama.cpp computes, which is less than transformers does.
@@ -75,13 +73,6 @@ enum GGUFArchitecture: String, CaseIterable {
         }
         if self == .gemma2, c.scoreCap == nil || c.logitCap == nil { reasons.append("llama.cpp expects soft-capped scores and logits") }
         return reasons
-    }
-
-    /// The first architecture that can express a configuration, or why the closest one cannot.
-    static func architecture(of configuration: GPTConfiguration) -> (architecture: GGUFArchitecture?, reason: String) {
-        let reasons = allCases.map { $0.reasons(against: configuration) }
-        if let index = reasons.firstIndex(where: \.isEmpty) { return (allCases[index], "") }
-        return (nil, reasons.min { $0.count < $1.count }?.first ?? "")
     }
 
     /// The layers of Gemma 2 or 3 27B, by which llama.cpp recognizes that scores are multiplied by 1/√(C/H).

@@ -2,9 +2,7 @@ import Kernels
 import Model
 
 /// The families of models that transformers and slm share, by the `model_type` of their config.json.
-///
-/// A configuration is written as the first family that can express it.
-enum HuggingFaceFamily: String, CaseIterable {
+enum HuggingFaceFamily: String, ModelFamily {
     case gpt2, llama, mistral, qwen2, qwen3, gemma2, gemma3 = "gemma3_text", gptNeoX = "gpt_neox"
 
     /// The class of transformers.
@@ -66,13 +64,6 @@ enum HuggingFaceFamily: String, CaseIterable {
             }
         }
         return reasons
-    }
-
-    /// The first family that can express a configuration, or why the closest one cannot.
-    static func family(of configuration: GPTConfiguration) -> (family: HuggingFaceFamily?, reason: String) {
-        let reasons = allCases.map { $0.reasons(against: configuration) }
-        if let index = reasons.firstIndex(where: \.isEmpty) { return (allCases[index], "") }
-        return (nil, reasons.min { $0.count < $1.count }?.first ?? "")
     }
 }
 
