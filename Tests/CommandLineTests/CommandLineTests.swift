@@ -16,6 +16,7 @@ import TestSupport
     }
 
     @Test(arguments: [
+        (["train", "--device", "cuda"], "slm train: slm computes on the CPU, with all of its cores: remove --device.\n"),
         (["trian"], "slm: unknown command 'trian'; did you mean 'train'? All commands: slm --help\n"),
         (["fly"], "slm: unknown command 'fly'. All commands: slm --help\n"),
         (["inf"], "slm: unknown command 'inf'; did you mean 'info'? All commands: slm --help\n"),

@@ -218,6 +218,13 @@ import TestSupport
         #expect(
             try finetune("--lora", "2", "--lora-init", "pissa", "--lora-targets", "q,embedding").errors
                 == "slm finetune: --lora-init pissa: it changes the base's weights, and cannot adapt the head or the embedding.\n")
+        for other in ["--lora-init pissa", "--lora-targets head,embedding"] {
+            let options = other.split(separator: " ").map(String.init)
+            #expect(
+                try finetune("--lora", "2", "--chat-template", "chatml", "--add-tokens", options[0], options[1]).errors
+                    == "slm finetune: --add-tokens cannot be combined with \(other).\n")
+        }
+        #expect(try finetune("--add-tokens").errors.contains("--add-tokens: expected the tokens to add, or --chat-template with the name"))
         #expect(try finetune("--max-steps", "3", "--epochs", "2").status == 2)
         let described = try slm("finetune", "--resume", folder("runs/x"), "--estimate")
         #expect(described.status == 2 && described.errors.contains("--estimate describes a new run"), "\(described.errors)")

@@ -31,6 +31,10 @@ import Threads
         #expect(try generate("--prompt", "Hi").output == ", you!é日\n")
         #expect(try generate("--prompt", "Hi", "--echo", "--max-tokens", "3").output == "Hi, y\n")
         #expect(try generate(input: "Hi,\n").output == " you!é日\n")
+        for empty in ["", "\n", " \n"] {
+            let refused = try generate(input: empty)
+            #expect(refused.status == 2 && refused.errors.contains("expected a prompt on standard input, found an empty text"))
+        }
         #expect(try generate("--chat", input: "What?\n").output == OneSentenceModel.sentence + "\n")
         #expect(try generate("--user", "Hello", "--stop", "ou", "xyz").output == "Hi, y\n")
     }
