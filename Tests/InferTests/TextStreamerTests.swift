@@ -31,15 +31,17 @@ import Tokenize
     private func expectedText(_ ids: [TokenID], _ stopTexts: [String], trims: Bool) -> [UInt8] {
         var bytes: [UInt8] = []
         for id in ids.prefix(while: { $0 != Self.eos }) { bytes += Self.vocabulary.tokens[Int(id)] }
-        var text = Array(String(decoding: bytes.dropLast(bytes.span.incompleteUTF8Suffix), as: UTF8.self).utf8)
+        var text = Array(String(decoding: bytes.dropLast(bytes.span.incompleteUTF8Suffix), as: UTF8.self).utf8), isCut = false
         let longestFirst = stopTexts.map { Array($0.utf8) }.sorted { $0.count > $1.count }
         cut: for end in 0...text.count {
             for stop in longestFirst where end >= stop.count && text[end - stop.count..<end].elementsEqual(stop) {
                 text.removeSubrange((end - stop.count)...)
+                isCut = true
                 break cut
             }
         }
-        return trims ? text.trimmed : text
+        // White space before a stop text belongs to the answer.
+        return !trims ? text : isCut ? Array(text[text.trimmed(text.indices).lowerBound...]) : text.trimmed
     }
 
     @Test func `pieces concatenate to the text before the first stop text`() {
@@ -92,6 +94,29 @@ import Tokenize
         #expect(run(ids, [], trims: false).pieces.map(\.text).joined() == " \n hi  you \n")
         let blank = run(" \n ".utf8.map { TokenID($0) }, [], trims: true).pieces
         #expect(blank.map(\.text) == [""] && blank.flatMap(\.tokens).map(\.id) == [32, 10, 32])
+    }
+
+    @Test func `white space before a stop text of the request stays, and before the end of a turn does not`() throws {
+        func text(_ answer: String, _ rules: StopRules) -> String {
+            var text = TextStreamer(Self.vocabulary, rules), pieces = ""
+            for id in answer.utf8 { pieces += text.add(.init(TokenID(id)))?.text ?? "" }
+            return pieces + (text.finish()?.text ?? "")
+        }
+        let rules = StopRules(stopTokens: [], stopTexts: ["Lima"], trimsWhitespace: true)
+        #expect(text(" The capital of Peru is Lima.", rules) == "The capital of Peru is ")
+        #expect(text(" \n Lima", rules) == "" && text(" a \n", rules) == "a")
+        let vocabulary = SampleCheckpoint.vocabulary
+        let human = try ChatRenderer(.humanAssistant, for: try Tokenizer(vocabulary))
+        let turns = StopRules(for: .chat([]), vocabulary, human, stop: ["Lima"])
+        #expect(text("It is \nHuman:", turns) == "It is" && text("It is Lima\n", turns) == "It is ")
+    }
+
+    @Test func `a stop token is kept where it is asked for, without text`() {
+        var text = TextStreamer(
+            Self.vocabulary, StopRules(stopTokens: [Self.eos], stopTexts: [], trimsWhitespace: false), keepsStopToken: true)
+        #expect(text.add(.init(97))?.text == "a")
+        let last = text.add(.init(Self.eos))
+        #expect(last?.text == "" && last?.tokens.map(\.id) == [Self.eos] && text.isFinished)
     }
 
     @Test func `a token comes with the piece in which its text begins`() {

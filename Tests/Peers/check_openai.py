@@ -98,6 +98,19 @@ def check_tokens(client):
         assert [choice.text for choice in answer.choices] == ["Hi,", "Hi,", "you!", "you!"], answer
         assert answer.usage.prompt_tokens == 4 and answer.usage.completion_tokens == 8
     assert create(model="parrot", prompt=[72, 105], temperature=0).choices[0].text == SENTENCE[2:]
+    for prompt in ["Hiz", [72, 105, 122]]:
+        for most in [0, 1]:
+            echoed = create(model="parrot", prompt=prompt, max_tokens=most, temperature=0, echo=True, logprobs=1).choices[0]
+            assert len(echoed.text) == 3 + most and echoed.logprobs.tokens[:3] == ["H", "i", "z"] and echoed.logprobs.text_offset[:3] == [0, 1, 2]
+            first, likely, unlikely = echoed.logprobs.token_logprobs[:3]
+            assert first is None and abs(likely - LIKELY) < 2e-6 and abs(unlikely - (LIKELY - 16.13)) < 1e-2 and len(echoed.logprobs.tokens) == 3 + most
+            assert echoed.logprobs.top_logprobs[0] is None and list(echoed.logprobs.top_logprobs[2]) == [","]
+    ranked = create(model="parrot", prompt="Hi", max_tokens=1, extra_body={"prompt_logprobs": 1}).choices[0].prompt_logprobs
+    assert ranked[0] is None and ranked[1]["105"]["rank"] == 1 and ranked[1]["105"]["decoded_token"] == "i", ranked
+    best = create(model="parrot", prompt="H", n=1, best_of=4, seed=1, **ANYTHING)
+    assert len(best.choices) == 1 and best.usage.completion_tokens == 4 * ANYTHING["max_tokens"] and best.choices[0].logprobs is None
+    stopped = client.chat.completions.create(model="parrot", messages=HELLO, temperature=0, stop=["you"]).choices[0].message.content
+    assert stopped == "Hi, ", stopped
     chunks = list(create(model="parrot", prompt="H", temperature=0, max_tokens=2, echo=True, stream=True))
     assert "".join(choice.text for chunk in chunks for choice in chunk.choices) == "Hi," and chunks[-1].choices[0].finish_reason == "length"
 
@@ -112,7 +125,7 @@ def check_errors(client):
     for field, value in wrong.items():
         for streams in [False, True]:
             refused(openai.BadRequestError, field, lambda: chat(model="parrot", messages=HELLO, stream=streams, extra_body={field: value}))
-    for field, value in {"suffix": "x", "best_of": 2, "logprobs": 21}.items():
+    for field, value in {"suffix": "x", "best_of": 9, "logprobs": 21, "prompt_logprobs": 21, "max_tokens": -1}.items():
         refused(openai.BadRequestError, field, lambda: text(model="parrot", prompt="H", extra_body={field: value}))
     refused(openai.BadRequestError, "messages[0].content", lambda: chat(model="parrot", messages=[{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}]))
     long = refused(openai.BadRequestError, None, lambda: text(model="parrot", prompt="x" * 100_000, stream=True))

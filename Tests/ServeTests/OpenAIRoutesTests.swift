@@ -146,7 +146,9 @@ struct OpenAIRoutesTests {
             (#"{"prompt":[1.5]}"#, "prompt[0]"), (#"{"prompt":[-1]}"#, "prompt[0]"), (#"{"prompt":7}"#, "prompt"),
             (#"{"prompt":"a","suffix":"b"}"#, "suffix"),
             (#"{"prompt":"a","best_of":2}"#, "best_of"), (#"{"prompt":"a","logprobs":21}"#, "logprobs"),
-            (#"{"prompt":"a","echo":true,"logprobs":0}"#, "echo"),
+            // The model of these tests has no tokenizer, like one on another server.
+            (#"{"prompt":"a","echo":true,"logprobs":0}"#, "echo"), (#"{"prompt":"a","prompt_logprobs":0}"#, "prompt_logprobs"),
+            (#"{"prompt":"a","max_tokens":0}"#, "max_tokens"), (#"{"prompt":"a","max_tokens":-1}"#, "max_tokens"),
             (#"{"prompt":[1],"echo":true}"#, "echo"), (#"{"prompt":["a","b","c"],"n":2}"#, "n"),
             (#"{"prompt":["a","b","c","d","e","f"]}"#, "prompt"),
         ])

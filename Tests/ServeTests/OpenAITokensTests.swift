@@ -152,6 +152,76 @@ struct OpenAITokensTests {
         #expect(alternatives.allSatisfy { $0?.count == 2 } && alternatives.first??.first == "i")
     }
 
+    @Test("log-probabilities of the prompt with echo, for texts and token ids, streamed and not", arguments: [false, true], [0, 1])
+    func echoedLogProbabilities(streams: Bool, most: Int) throws {
+        let server = try server(), connection = try server.connect()
+        var tokens: [[String?]] = [[], []], offsets: [[Int?]] = [[], []], values: [[Double?]] = [[], []], texts = ["", ""]
+        func take(_ choice: JSONElement) {
+            let index = choice["index"]?.integer ?? 0
+            texts[index] += choice["text"]?.string ?? ""
+            guard let logprobs = choice["logprobs"], !logprobs.isNull else { return }
+            tokens[index] += logprobs["tokens"]?.elements?.map(\.string) ?? []
+            offsets[index] += logprobs["text_offset"]?.elements?.map(\.integer) ?? []
+            values[index] += logprobs["token_logprobs"]?.elements?.map(\.number) ?? []
+            #expect(logprobs["top_logprobs"]?.elements?.map { $0.isNull } == logprobs["token_logprobs"]?.elements?.map { $0.isNull })
+        }
+        for prompts in [#"["Hi","you"]"#, "[[72,105],[121,111,117]]"] {
+            (tokens, offsets, values, texts) = ([[], []], [[], []], [[], []], ["", ""])
+            let body = #"{"prompt":\#(prompts),"temperature":0,"logprobs":1,"echo":true,"max_tokens":\#(most),"stream":\#(streams)}"#
+            let answer = try #require(connection.post("/v1/completions", body))
+            #expect(answer.status == 200, "\(answer.text)")
+            if streams {
+                for line in answer.data.dropLast() { var parser = JSONParser(); take(try first(parser.parse(Array(line.utf8)))) }
+            } else {
+                try answer.json()["choices"]?.elements?.forEach(take)
+            }
+            let isWhole = most == 1
+            #expect(texts == (isWhole ? ["Hi,", "you!"] : ["Hi", "you"]))
+            #expect(tokens == (isWhole ? [["H", "i", ","], ["y", "o", "u", "!"]] : [["H", "i"], ["y", "o", "u"]]))
+            #expect(offsets == tokens.map { Array($0.indices) })
+            // Of 260 logits one is 16.13 above the others.
+            #expect(values.allSatisfy { list in list.first == .some(nil) && list.dropFirst().allSatisfy { abs(($0 ?? 0) + 2.56e-5) < 2e-6 } })
+        }
+    }
+
+    @Test("prompt_logprobs has the tokens of the prompt by their ids, as in vLLM")
+    func promptLogProbabilities() throws {
+        let server = try server(), connection = try server.connect()
+        let text = try complete(connection, #""prompt":"Hiz","prompt_logprobs":1,"max_tokens":1"#)
+        let list = try #require(try first(text)["prompt_logprobs"]?.elements.map(Array.init))
+        #expect(list.count == 3 && list[0].isNull && list[1].members?.map(\.key.string) == ["105"])
+        #expect(list[1]["105"]?["rank"]?.integer == 1 && list[1]["105"]?["decoded_token"]?.string == "i")
+        // After "Hi", the model expects ",": "z" is one of the others.
+        #expect(list[2].members?.map(\.key.string) == ["122", "44"] && list[2]["44"]?["rank"]?.integer == 1)
+        #expect(abs((list[2]["122"]?["logprob"]?.number ?? 0) + 16.13) < 1e-2 && list[2]["122"]?["rank"]?.integer ?? 0 > 1)
+        let body = #"{"messages":[{"role":"user","content":"Hi"}],"prompt_logprobs":0,"max_tokens":1}"#
+        let chat = try #require(connection.post("/v1/chat/completions", body)).json()
+        #expect(chat["prompt_logprobs"]?.elements?.map { $0.members?.map(\.key.string) ?? [] } == [[], ["72"], ["105"], ["258"]])
+    }
+
+    @Test("best_of returns the answers with the highest mean log-probability, and counts the tokens of all")
+    func bestOf() throws {
+        let server = try server(), connection = try server.connect()
+        let fields = #""prompt":["H","y"],"temperature":2,"max_tokens":6,"seed":4,"top_k":0,"top_p":1,"min_p":0"#
+        func ask(_ more: String) throws -> JSONElement {
+            let answer = try #require(connection.post("/v1/completions", "{\(fields),\(more)}"))
+            #expect(answer.status == 200, "\(answer.text)")
+            return try answer.json()
+        }
+        func means(_ answer: JSONElement) -> [(text: String?, mean: Double)] {
+            answer["choices"]?.elements?.map { choice in
+                let values = choice["logprobs"]?["token_logprobs"]?.elements?.compactMap(\.number) ?? []
+                return (choice["text"]?.string, values.isEmpty ? -.infinity : values.reduce(0, +) / Double(values.count))
+            } ?? []
+        }
+        let all = try ask(#""n":6,"logprobs":0"#), best = try ask(#""n":2,"best_of":6,"logprobs":0"#)
+        let ranked = [means(all).prefix(6), means(all).suffix(6)].flatMap { $0.sorted { $0.mean > $1.mean }.prefix(2) }
+        #expect(means(best).map(\.mean) == ranked.map(\.mean))
+        #expect(best["choices"]?.elements?.map { $0["index"]?.integer } == [0, 1, 2, 3])
+        #expect(best["usage"]?["completion_tokens"]?.integer == all["usage"]?["completion_tokens"]?.integer)
+        #expect(try first(ask(#""best_of":3"#))["logprobs"]?.isNull == true)
+    }
+
     @Test("log-probabilities of a chat completion, with bytes and alternatives")
     func chatLogProbabilities() throws {
         let server = try server(), connection = try server.connect()

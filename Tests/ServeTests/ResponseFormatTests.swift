@@ -112,7 +112,9 @@ extension ResponseFormatTests {
         (#""grammar":"root ::= \"a\"","guided_regex":"a""#, "guided_regex"),
         (#""min_tokens":5"#, "min_tokens"), (#""mirostat":2"#, "mirostat"), (#""typical_p":0.5"#, "typical_p"),
         (#""dry_multiplier":0.8"#, "dry_multiplier"), (#""xtc_probability":0.1"#, "xtc_probability"),
-        (#""prompt_logprobs":1"#, "prompt_logprobs"), (#""use_beam_search":true"#, "use_beam_search"), (#""best_of":3,"n":2"#, "best_of"),
+        (#""prompt_logprobs":21"#, "prompt_logprobs"), (#""prompt_logprobs":1,"stream":true"#, "prompt_logprobs"),
+        (#""best_of":2,"n":3"#, "best_of"), (#""best_of":9"#, "best_of"), (#""best_of":2,"stream":true"#, "best_of"),
+        (#""use_beam_search":true"#, "use_beam_search"),
         (#""stop_token_ids":[3]"#, "stop_token_ids"), (#""repeat_penalty":1.1"#, "repeat_penalty"),
     ])
     func `a field that would change the answer and is not understood is named`(fields: String, name: String) throws {

@@ -17,7 +17,7 @@ package struct KVMemory: Sendable {
     /// Limits an answer to what fits with its prompt. Throws if the prompt alone does not.
     func fit(_ state: inout GenerationState) throws(GenerationError) {
         let prompt = state.prompt.count
-        if prompt >= mostPositions {
+        if prompt + (state.isPromptOnly ? 0 : 1) > mostPositions {
             throw .tooMuchMemory(promptTokens: prompt, bytes: size.bytes(forPositions: prompt + 1), limit: limit)
         }
         state.limitAnswer(to: mostPositions - prompt)

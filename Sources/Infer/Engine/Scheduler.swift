@@ -26,15 +26,51 @@ final class Scheduler {
         var isPrefilling: Bool { pendingTokens.count > 1 }
         /// Whether the current step ends with the sequence's last known token, so that its logits give the next one.
         var needsLogits: Bool { scheduledCount == pendingTokens.count }
+        /// Whether the log-probabilities of the prompt's tokens are requested and some are missing.
+        var isScoring: Bool { job.state.promptLogProbabilities?.isComplete == false }
+        /// The rows of logits that the current step computes: the last token's, or of all tokens.
+        var logitRows: ModelRunner.LogitRows { isScoring ? .all : needsLogits ? .last : .none }
+        var logitRowCount: Int { isScoring ? scheduledCount : needsLogits ? 1 : 0 }
 
         /// Samples the next token and queues it as input. After the last token nothing is pending.
         func sample(from logits: inout MutableSpan<Float>) {
+            deliverPrompt()
+            if job.state.isPromptOnly {
+                _ = job.state.finish(.length)
+                return
+            }
             let step = job.state.advance(&logits)
             job.timing.sampledToken()
             if let piece = step.piece { job.deliver(.piece(piece)) }
             if let token = step.nextToken { pendingTokens = [token] }
         }
+
+        private func deliverPrompt() {
+            guard let scored = job.state.promptLogProbabilities else { return }
+            job.state.promptLogProbabilities = nil
+            var piece = TextPiece("")
+            piece.promptTokens = scored.tokens
+            job.deliver(.piece(piece))
+        }
     }
+
+    /// Consecutive positions of a prompt whose logits the current step has computed.
+    private final class ScoredPositions {
+        let sequence: RunningSequence
+        let positions: Range<Int>
+        /// The first of their rows of logits.
+        let row: Int
+        var tokens: [GeneratedToken] = []
+
+        init(of sequence: RunningSequence, _ positions: Range<Int>, row: Int) {
+            self.sequence = sequence
+            self.positions = positions
+            self.row = row
+        }
+    }
+
+    /// The most positions that one item of the worker pool scores.
+    private static let scoredTogether = 16
 
     /// Positions of an answer that memory is reserved for. A longer one reserves more when it has used them: most answers end long before
     /// the most tokens that they may have.
@@ -152,6 +188,7 @@ final class Scheduler {
             let slot = slots.acquire(
                 for: tokens, of: job.owner, adapter: job.adapter,
                 sharing: sharedPrefixes[job.adapter.map { $0 + 1 } ?? 0].length(in: tokens),
+                upTo: job.state.promptLogProbabilities?.processedPositions ?? .max,
                 positions: positions(of: job, tokens: tokens.count))
             guard let slot else { return }
             waiting.remove(at: index)
@@ -175,10 +212,15 @@ final class Scheduler {
         let segments = scheduled.map { sequence in
             let slot = slots[sequence.slot], ids = Array(sequence.pendingTokens.prefix(sequence.scheduledCount))
             return ModelRunner.Segment(
-                slot.cache, from: slot.ids.count, ids: ids, logits: sequence.needsLogits ? .last : .none, adapter: sequence.job.adapter)
+                slot.cache, from: slot.ids.count, ids: ids, logits: sequence.logitRows, adapter: sequence.job.adapter)
         }
         let logits = runner.logits(for: segments)
-        let sampled = scheduled.filter(\.needsLogits)
+        var row = 0
+        let sampled = scheduled.compactMap { sequence in
+            row += sequence.logitRowCount
+            return sequence.needsLogits ? (sequence, row: row - 1) : nil
+        }
+        score(scheduled, from: logits.elements)
         for sequence in scheduled {
             slots.append(sequence.pendingTokens.prefix(sequence.scheduledCount), to: sequence.slot)
             sequence.pendingTokens.removeFirst(sequence.scheduledCount)
@@ -205,23 +247,52 @@ final class Scheduler {
         let prefilling = running.filter(\.isPrefilling)
         guard let oldest = prefilling.first else { return }
         var left = running.count == 1 ? limits.solePrefillChunk : limits.sharedPrefillChunk
+        // All positions of these have logits, which take much more memory than the rest of the step.
+        var scoredLeft = Self.mostScored(vocabulary: runner.model.configuration.vocabulary)
         func assign(_ sequence: RunningSequence, most: Int) {
-            let count = min(sequence.pendingTokens.count - sequence.scheduledCount, most)
+            let isScoring = sequence.isScoring
+            let count = min(sequence.pendingTokens.count - sequence.scheduledCount, most, isScoring ? scoredLeft : .max)
             sequence.scheduledCount += count
             left -= count
+            if isScoring { scoredLeft -= count }
         }
         assign(oldest, most: max(1, left / 4))
         for sequence in prefilling.sorted(by: { $0.pendingTokens.count < $1.pendingTokens.count }) { assign(sequence, most: left) }
     }
 
+    /// The most positions of one step that have logits because prompts are scored: 64 MB.
+    private static func mostScored(vocabulary V: Int) -> Int { max(16, (16 << 20) / V) }
+
+    /// Computes the log-probabilities of the prompts' tokens that the step has processed, on the worker pool.
+    private func score(_ scheduled: [RunningSequence], from logits: Buffer) {
+        let V = runner.model.configuration.vocabulary
+        var parts: [ScoredPositions] = [], row = 0
+        for sequence in scheduled {
+            defer { row += sequence.logitRowCount }
+            guard sequence.isScoring, let scored = sequence.job.state.promptLogProbabilities else { continue }
+            let start = slots[sequence.slot].ids.count, positions = scored.positions(in: start..<start + sequence.scheduledCount)
+            for first in stride(from: positions.lowerBound, to: positions.upperBound, by: Self.scoredTogether) {
+                let part = first..<min(first + Self.scoredTogether, positions.upperBound)
+                parts.append(ScoredPositions(of: sequence, part, row: row + first - start))
+            }
+        }
+        runner.processor.parallelFor(parts.count) { i, _ in
+            let part = parts[i], rows = part.row..<part.row + part.positions.count
+            guard let scored = part.sequence.job.state.promptLogProbabilities else { return }
+            part.tokens = logits[rows.lowerBound * V..<rows.upperBound * V].read { scored.score($0, at: part.positions) }
+        }
+        for part in parts { part.sequence.job.state.promptLogProbabilities?.add(part.tokens) }
+    }
+
     /// Samples a token for each row of logits and delivers its text. Both run on the worker pool: with many clients, writing JSON
     /// and taking locks costs as much as sampling.
-    private func sample(_ sequences: [RunningSequence], from logits: Buffer) {
+    private func sample(_ sequences: [(RunningSequence, row: Int)], from logits: Buffer) {
         let V = runner.model.configuration.vocabulary
         runner.processor.parallelFor(sequences.count) { i, _ in
-            logits[i * V..<(i + 1) * V].write { sequences[i].sample(from: &$0) }
+            let (sequence, row) = sequences[i]
+            logits[row * V..<(row + 1) * V].write { sequence.sample(from: &$0) }
         }
-        for sequence in sequences where sequence.pendingTokens.isEmpty { finish(sequence, because: nil) }
+        for (sequence, _) in sequences where sequence.pendingTokens.isEmpty { finish(sequence, because: nil) }
     }
 
     private func finish(_ sequence: RunningSequence, because reason: FinishReason?) {

@@ -36,10 +36,14 @@ struct SequenceSlot {
 
     /// The length of the common prefix with a prompt. Less than the whole prompt, since the logits of its last token must be computed.
     ///
-    /// - Parameter shared: The length of the prefix that prompts of other owners may share.
-    fileprivate func commonPrefix(with prompt: [TokenID], of owner: String, adapter: Int?, sharing shared: Int) -> Int {
+    /// - Parameters:
+    ///   - shared: The length of the prefix that prompts of other owners may share.
+    ///   - limit: The longest prefix that may be reused.
+    fileprivate func commonPrefix(
+        with prompt: [TokenID], of owner: String, adapter: Int?, sharing shared: Int, upTo limit: Int
+    ) -> Int {
         if adapter != self.adapter { return 0 }
-        let most = min(ids.count, prompt.count - 1, owner == self.owner ? .max : shared)
+        let most = min(ids.count, prompt.count - 1, limit, owner == self.owner ? .max : shared)
         var count = 0
         while count < most, ids[count] == prompt[count] { count += 1 }
         return count
@@ -95,9 +99,14 @@ struct SlotPool {
     /// - Parameters:
     ///   - owner: Whose prompt it is. Prompts of other owners share a prefix of at most `shared` tokens with it.
     ///   - adapter: The LoRA adapter that processes it. Prompts of other adapters share nothing with it.
+    ///   - limit: The longest prefix that may be reused: fewer than all tokens if their logits are needed.
     ///   - positions: To reserve for the sequence: see ``reserve(_:in:)``.
-    mutating func acquire(for prompt: [TokenID], of owner: String, adapter: Int?, sharing shared: Int, positions: Int) -> Int? {
-        func prefixes() -> [Int] { slots.map { $0.commonPrefix(with: prompt, of: owner, adapter: adapter, sharing: shared) } }
+    mutating func acquire(
+        for prompt: [TokenID], of owner: String, adapter: Int?, sharing shared: Int, upTo limit: Int = .max, positions: Int
+    ) -> Int? {
+        func prefixes() -> [Int] {
+            slots.map { $0.commonPrefix(with: prompt, of: owner, adapter: adapter, sharing: shared, upTo: limit) }
+        }
         let found = prefixes()
         guard canReserve(positions, besides: nil), let slot = freeSlot(found) else { return nil }
         evict(for: positions, in: slot, last: found.indices.max { found[$0] < found[$1] })

@@ -32,6 +32,10 @@ package struct GenerationConfig: Sendable, Equatable {
     package let logitBias: [TokenID: Float]
     /// The number of alternatives reported beside each token's log-probability; nil to report no log-probabilities.
     package let logProbabilities: Int?
+    /// The number of alternatives reported beside the log-probability of each token of the prompt; nil to report none.
+    package var promptLogProbabilities: Int?
+    /// Whether only the prompt is processed and no token is generated: `max_tokens: 0`.
+    package var isPromptOnly = false
     /// Whether generation continues past end-of-text tokens, as in benchmarks.
     package var ignoresEOS = false
 

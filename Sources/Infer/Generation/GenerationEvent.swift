@@ -37,6 +37,8 @@ package struct TextPiece: Sendable, Equatable {
     package var toolCalls: [ToolCall]
     /// What the model thought, if another server has separated it from the text.
     package var reasoning = ""
+    /// The tokens of the prompt, if their log-probabilities were requested: in a piece of their own, before the answer.
+    package var promptTokens: [GeneratedToken] = []
 
     package init(_ text: String, _ tokens: [GeneratedToken] = [], toolCalls: [ToolCall] = []) {
         self.text = text
@@ -62,15 +64,20 @@ package struct GeneratedToken: Sendable, Equatable {
     /// nil if the backend does not report token ids.
     package let id: TokenID?
     package let bytes: [UInt8]
-    /// From the model's own distribution, before penalties, bias and temperature; nil if not requested.
+    /// From the model's own distribution, before penalties, bias and temperature; nil if not requested, and for the first of a prompt.
     package let logProbability: Float?
+    /// 1 for the most likely token; nil if not requested: only tokens of prompts have it.
+    package let rank: Int?
     /// Sorted from most to least likely.
     package let alternatives: [Alternative]
 
-    package init(_ id: TokenID?, _ bytes: [UInt8], logProbability: Float? = nil, alternatives: [Alternative] = []) {
+    package init(
+        _ id: TokenID?, _ bytes: [UInt8], logProbability: Float? = nil, rank: Int? = nil, alternatives: [Alternative] = []
+    ) {
         self.id = id
         self.bytes = bytes
         self.logProbability = logProbability
+        self.rank = rank
         self.alternatives = alternatives
     }
 }

@@ -43,6 +43,7 @@ package struct GenerationResult: Sendable, Equatable {
     package var start = GenerationStart()
     package var text = ""
     package var tokens: [GeneratedToken] = []
+    package var promptTokens: [GeneratedToken] = []
     package var toolCalls: [ToolCall] = []
     package var reasoning = ""
     package var end = GenerationEnd(.cancelled, promptTokens: 0, answerTokens: 0)
@@ -55,6 +56,7 @@ package struct GenerationResult: Sendable, Equatable {
         case .piece(let piece):
             text += piece.text
             tokens += piece.tokens
+            promptTokens += piece.promptTokens
             toolCalls += piece.toolCalls
             reasoning += piece.reasoning
         case .ended(let end): self.end = end

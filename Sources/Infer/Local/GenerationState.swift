@@ -68,6 +68,8 @@ package struct GenerationState: Sendable {
     package private(set) var maxNewTokens: Int
     /// Sampled tokens except the one that ended the turn.
     package private(set) var answerTokens = 0
+    /// Until all of them are delivered; nil if they were not requested.
+    var promptLogProbabilities: PromptLogProbabilities?
     /// nil until the generation is finished.
     package private(set) var reason: FinishReason?
     private let stopTokens: [TokenID]
@@ -77,8 +79,8 @@ package struct GenerationState: Sendable {
 
     package init(_ request: GenerationRequest, for model: ModelInfo) throws(GenerationError) {
         let renderer = if case .chat = request.prompt { try model.chatRenderer } else { model.renderer }
-        let budget = PromptBudget(context: model.context, model.tokenizer, renderer)
         let config = request.config
+        let budget = PromptBudget(context: model.context, model.tokenizer, renderer, leastAnswer: config.isPromptOnly ? 0 : 1)
         let fitted: PromptBudget.FittedPrompt = switch request.prompt {
         case .text(let text): try budget.prompt(of: text, policy: request.policy, maximumTokens: config.maximumTokens)
         case .tokens(let ids): try budget.prompt(of: ids, policy: request.policy, maximumTokens: config.maximumTokens)
@@ -90,7 +92,10 @@ package struct GenerationState: Sendable {
             for: request.prompt, vocabulary, model.renderer, endTokens: model.servingDefaults.endTokens, stop: config.stop,
             ignoresEOS: config.ignoresEOS, callsTools: request.tools != nil, stopsAtLineBreak: request.grammar == nil)
         prompt = fitted.ids
-        maxNewTokens = fitted.maxNewTokens
+        maxNewTokens = config.isPromptOnly ? 0 : fitted.maxNewTokens
+        promptLogProbabilities = config.promptLogProbabilities.map {
+            PromptLogProbabilities(of: fitted.ids, vocabulary, alternatives: $0)
+        }
         stopTokens = rules.stopTokens
         var start = GenerationStart(promptTokens: fitted.ids.count, context: model.context)
         start.droppedMessages = fitted.droppedMessages
@@ -99,7 +104,8 @@ package struct GenerationState: Sendable {
         self.start = start
         sampler = Sampler(config, vocabulary: vocabulary.count, banned: rules.banned, prompt: fitted.ids)
         filter = request.grammar.map { AnswerFilter($0, vocabulary, stopTokens: rules.stopTokens, banned: rules.banned) }
-        text = TextStreamer(vocabulary, rules, continuesText: request.continuesAnswer)
+        text = TextStreamer(
+            vocabulary, rules, continuesText: request.continuesAnswer, keepsStopToken: config.promptLogProbabilities != nil)
     }
 
     /// Samples the next token.
@@ -127,6 +133,9 @@ package struct GenerationState: Sendable {
         let last = finish(.length).piece
         return Step(piece: TextPiece(joining: piece, last), nextToken: nil)
     }
+
+    /// Whether no token is generated.
+    var isPromptOnly: Bool { maxNewTokens == 0 }
 
     /// Lowers the most tokens to generate, which must be at least 1.
     mutating func limitAnswer(to tokens: Int) { maxNewTokens = min(maxNewTokens, tokens) }

@@ -27,9 +27,14 @@ package struct PromptBudget: Sendable {
     private let context: Int
     private let tokenizer: Tokenizer
     private let renderer: ChatRenderer?
+    /// 0 for prompts without an answer, which may fill the context.
+    private let leastAnswer: Int
 
-    /// - Parameter renderer: nil for a model without a chat template.
-    package init(context: Int, _ tokenizer: Tokenizer, _ renderer: ChatRenderer?) {
+    /// - Parameters:
+    ///   - renderer: nil for a model without a chat template.
+    ///   - leastAnswer: Tokens of the context that a prompt must leave for an answer.
+    package init(context: Int, _ tokenizer: Tokenizer, _ renderer: ChatRenderer?, leastAnswer: Int = 1) {
+        self.leastAnswer = leastAnswer
         self.context = context
         self.tokenizer = tokenizer
         self.renderer = renderer
@@ -95,8 +100,8 @@ package struct PromptBudget: Sendable {
         return fitted
     }
 
-    /// Whether a prompt leaves a token for an answer.
-    private func fits(_ ids: [TokenID]) -> Bool { ids.count < context }
+    /// Whether a prompt leaves a token for an answer, if there is one.
+    private func fits(_ ids: [TokenID]) -> Bool { ids.count + leastAnswer <= context }
 
     private func maxNewTokens(after count: Int, _ maximumTokens: Int?) -> Int { min(maximumTokens ?? context, context - count) }
 

@@ -7,8 +7,10 @@ package struct StopRules: Sendable, Equatable {
     package let stopTokens: [TokenID]
     /// All other special tokens, and ids without a token.
     package let banned: [TokenID]
-    /// As UTF-8.
+    /// As UTF-8: those of the request, then that of the chat template.
     let stopTexts: [[UInt8]]
+    /// Whether the last of the stop texts is the chat template's.
+    private let hasTurnEnd: Bool
     /// Whether leading and trailing whitespace is removed, as in the training data of chat models.
     let trimsWhitespace: Bool
 
@@ -25,10 +27,12 @@ package struct StopRules: Sendable, Equatable {
         let ends = vocabulary.endTokens + endTokens.filter(vocabulary.contains)
         var tokens = ignoresEOS ? [] : Set(ends)
         var texts = stop.map { Array($0.utf8) }
+        var hasTurnEnd = false
         if case .chat = prompt, let renderer {
             if !ignoresEOS { tokens.formUnion(renderer.stopTokens) }
             // A line break ends the turn even inside a longer token.
-            if renderer.template == .humanAssistant, !ignoresEOS, stopsAtLineBreak { texts.append([UInt8(ascii: "\n")]) }
+            hasTurnEnd = renderer.template == .humanAssistant && !ignoresEOS && stopsAtLineBreak
+            if hasTurnEnd { texts.append([UInt8(ascii: "\n")]) }
             trimsWhitespace = true
         } else {
             trimsWhitespace = false
@@ -40,25 +44,29 @@ package struct StopRules: Sendable, Equatable {
         banned = Set(special).union(unused).union(ends).subtracting(tokens).sorted()
         stopTokens = tokens.sorted()
         stopTexts = texts
+        self.hasTurnEnd = hasTurnEnd
     }
 
     package init(stopTokens: [TokenID], stopTexts: [String], trimsWhitespace: Bool) {
         self.stopTokens = stopTokens
         banned = []
         self.stopTexts = stopTexts.map { Array($0.utf8) }
+        hasTurnEnd = false
         self.trimsWhitespace = trimsWhitespace
     }
 
     /// The start of the first complete stop text; of stop texts that end at the same byte, the longest one's.
-    func stopTextStart(in text: [UInt8]) -> Int? {
-        var found: (start: Int, end: Int)?
-        for stop in stopTexts where stop.count <= text.count {
+    ///
+    /// - Returns: Also whether it is the chat template's end of a turn, not a text of the request.
+    func firstStopText(in text: [UInt8]) -> (start: Int, endsTurn: Bool)? {
+        var found: (start: Int, end: Int, index: Int)?
+        for (i, stop) in stopTexts.enumerated() where stop.count <= text.count {
             let starts = 0...text.count - stop.count
             guard let start = starts.first(where: { text[$0..<$0 + stop.count].elementsEqual(stop) }) else { continue }
             let end = start + stop.count
-            if found.map({ end < $0.end || end == $0.end && start < $0.start }) ?? true { found = (start, end) }
+            if found.map({ end < $0.end || end == $0.end && start < $0.start }) ?? true { found = (start, end, i) }
         }
-        return found?.start
+        return found.map { ($0.start, hasTurnEnd && $0.index == stopTexts.count - 1) }
     }
 
     /// The number of bytes at the end of a text that may begin a stop text.

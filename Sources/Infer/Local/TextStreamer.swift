@@ -9,7 +9,7 @@ package import Tokenize
 ///
 /// A piece consists of whole characters. Text that may begin a stop text is held back until that is decided; the stop text
 /// itself, trimmed whitespace and incomplete characters are never returned. The pieces concatenate to the text of all tokens, cut
-/// before the first stop text, and trimmed.
+/// before the first stop text, and trimmed; white space before a stop text of the request stays.
 ///
 /// The tokens of all pieces are all tokens, except stop tokens and those of a stop text. The last piece has no text of its own if the
 /// last tokens have none: whitespace that is trimmed, or an incomplete character.
@@ -24,10 +24,14 @@ package struct TextStreamer: Sendable {
     /// Tokens that were not returned yet, with the offset of their text.
     private var pending: [(start: Int, token: GeneratedToken)] = []
     private var hasBegun: Bool
+    private let keepsStopToken: Bool
     package private(set) var isFinished = false
 
-    /// - Parameter continuesText: Whether white space at the beginning belongs to a text that the prompt has begun.
-    package init(_ vocabulary: Vocabulary, _ rules: StopRules, continuesText: Bool = false) {
+    /// - Parameters:
+    ///   - continuesText: Whether white space at the beginning belongs to a text that the prompt has begun.
+    ///   - keepsStopToken: Whether the last piece has the stop token, which adds no text.
+    package init(_ vocabulary: Vocabulary, _ rules: StopRules, continuesText: Bool = false, keepsStopToken: Bool = false) {
+        self.keepsStopToken = keepsStopToken
         self.vocabulary = vocabulary
         self.rules = rules
         hasBegun = continuesText || !rules.trimsWhitespace
@@ -37,28 +41,34 @@ package struct TextStreamer: Sendable {
     /// Adds a token and returns the text that can be shown now. nil if there is none, and after the end.
     package mutating func add(_ choice: Sampler.Choice) -> TextPiece? {
         if isFinished { return nil }
-        if rules.stopTokens.contains(choice.id) { return finish() }
+        if rules.stopTokens.contains(choice.id) {
+            if keepsStopToken { pending.append((offset + held.count, token(choice))) }
+            return finish()
+        }
         pending.append((offset + held.count, token(choice)))
         held += decoder.add(choice.id).utf8
-        if let start = rules.stopTextStart(in: held) {
-            held.removeSubrange(start...)
-            pending.removeAll { $0.start >= offset + start }
-            return finish()
+        if let stop = rules.firstStopText(in: held) {
+            held.removeSubrange(stop.start...)
+            pending.removeAll { $0.start >= offset + stop.start }
+            return finish(keepingWhitespace: !stop.endsTurn)
         }
         return piece(upTo: held.count - rules.partialStopLength(atEndOf: held))
     }
 
     /// Ends the text, and returns what was held back.
-    package mutating func finish() -> TextPiece? {
+    package mutating func finish() -> TextPiece? { finish(keepingWhitespace: false) }
+
+    /// - Parameter keepsWhitespace: White space before a stop text of the request belongs to the answer, as in OpenAI's API.
+    private mutating func finish(keepingWhitespace keepsWhitespace: Bool) -> TextPiece? {
         if isFinished { return nil }
         isFinished = true
-        let last = piece(upTo: held.count)
+        let last = piece(upTo: held.count, keepingWhitespace: keepsWhitespace)
         if pending.isEmpty { return last }
         defer { pending = [] }
         return TextPiece(last?.text ?? "", (last?.tokens ?? []) + pending.map(\.token))
     }
 
-    private mutating func piece(upTo limit: Int) -> TextPiece? {
+    private mutating func piece(upTo limit: Int, keepingWhitespace keepsWhitespace: Bool = false) -> TextPiece? {
         var start = 0
         var end = limit
         if rules.trimsWhitespace {
@@ -67,6 +77,7 @@ package struct TextStreamer: Sendable {
             // Trailing whitespace is held back until a word follows.
             end = range.isEmpty ? start : range.upperBound
             hasBegun = hasBegun || start < end
+            if keepsWhitespace, hasBegun { end = limit }
         }
         defer {
             held.removeFirst(end)
@@ -79,12 +90,11 @@ package struct TextStreamer: Sendable {
     }
 
     private func token(_ choice: Sampler.Choice) -> GeneratedToken {
-        func bytes(_ id: TokenID) -> [UInt8] { vocabulary.tokens.indices.contains(Int(id)) ? Array(vocabulary.tokens[Int(id)]) : [] }
-        return GeneratedToken(
+        GeneratedToken(
             choice.id,
-            bytes(choice.id),
+            vocabulary.bytes(of: choice.id),
             logProbability: choice.logProbability,
-            alternatives: choice.alternatives.map { .init($0.id, bytes($0.id), $0.logProbability) }
+            alternatives: choice.alternatives.map { .init($0.id, vocabulary.bytes(of: $0.id), $0.logProbability) }
         )
     }
 }

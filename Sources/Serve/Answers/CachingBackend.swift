@@ -76,10 +76,11 @@ package final class CachingBackend: ChatBackend {
 }
 
 extension CachingBackend.Key {
-    /// Returns nil if the request samples at random, has a format for its answer, or is too large.
+    /// Returns nil if the request samples at random, has a format for its answer, is about the prompt, or is too large.
     fileprivate init?(_ request: GenerationRequest, isShared: Bool) {
         let config = request.config
         guard config.isGreedy, request.grammar == nil, request.forwardedFields.isEmpty else { return nil }
+        if config.isPromptOnly || config.promptLogProbabilities != nil { return nil }
         owner = isShared ? "" : request.owner
         switch request.prompt {
         case .text(let text): prompt = [Array(text.utf8)]

@@ -11,6 +11,8 @@ struct CompletionEncoder: Sendable {
         case start(GenerationStart)
         /// - offset: Characters of the answer before this piece.
         case text(TextPiece, offset: Int)
+        /// The prompt's tokens, with `echo` and `logprobs`.
+        case prompt([GeneratedToken])
         /// What the model thought, with the tokens of a piece.
         case reasoning(String, [GeneratedToken])
         case toolCalls([ToolCallReader.Call])
@@ -38,9 +40,16 @@ struct CompletionEncoder: Sendable {
         writer.object { response in
             writeHead(isChat ? "chat.completion" : "text_completion", to: &response)
             response.key("choices")
-            response.array { for (index, answer) in answers.enumerated() { write(answer, index, to: &$0) } }
+            response.array { list in
+                for (index, generated) in request.returned(of: answers).enumerated() {
+                    write(answers[generated], index, echo: request.echo(of: generated), to: &list)
+                }
+            }
             response.key("usage")
-            CompletionUsage(of: answers, answersPerPrompt: request.answersPerPrompt).write(to: &response)
+            CompletionUsage(of: answers, answersPerPrompt: request.generatedPerPrompt).write(to: &response)
+            if isChat, let count = request.promptAlternatives, let answer = answers.first {
+                answer.promptTokens.writePromptLogProbabilities(alternatives: count, to: &response)
+            }
         }
         return writer.bytes
     }
@@ -61,7 +70,7 @@ struct CompletionEncoder: Sendable {
             writeHead(isChat ? "chat.completion.chunk" : "text_completion", to: &event)
             event.key("choices"); event.array { _ in }
             event.key("usage")
-            CompletionUsage(of: answers, answersPerPrompt: request.answersPerPrompt).write(to: &event)
+            CompletionUsage(of: answers, answersPerPrompt: request.generatedPerPrompt).write(to: &event)
         }
     }
 
@@ -91,8 +100,7 @@ struct CompletionEncoder: Sendable {
 
 /// The elements of `choices`.
 extension CompletionEncoder {
-    private func write(_ answer: GenerationResult, _ index: Int, to list: inout JSONWriter) {
-        let echo = request.echo(of: index)
+    private func write(_ answer: GenerationResult, _ index: Int, echo: String, to list: inout JSONWriter) {
         let read = AnswerReader.read(answer, request), calls = read.calls
         list.object { choice in
             choice.key("index"); choice.integer(index)
@@ -107,7 +115,11 @@ extension CompletionEncoder {
             } else {
                 choice.key("text"); choice.string(echo + answer.text)
             }
-            writeLogProbabilities(answer.tokens, offset: echo.unicodeScalars.count, to: &choice)
+            let prompt = request.echoesLogProbabilities ? answer.promptTokens : []
+            writeLogProbabilities(answer.tokens, after: prompt, offset: echo.unicodeScalars.count, to: &choice)
+            if !isChat, let count = request.promptAlternatives {
+                answer.promptTokens.writePromptLogProbabilities(alternatives: count, to: &choice)
+            }
             choice.key("finish_reason"); choice.string(name(of: answer.end.reason, callsTools: !calls.isEmpty))
             writeWarning(answer.start, to: &choice)
         }
@@ -124,17 +136,20 @@ extension CompletionEncoder {
                     $0.key("content"); $0.string("")
                 }
             } else {
-                choice.string(request.echo(of: index))
+                choice.string(request.echoesLogProbabilities ? "" : request.echo(of: index))
             }
             writeWarning(beginning, to: &choice)
         case .text(let piece, _):
             if isChat { choice.object { $0.key("content"); $0.string(piece.text) } } else { choice.string(piece.text) }
+        case .prompt: choice.string(request.echo(of: index))
         case .reasoning(let text, _): choice.object { $0.key("reasoning_content"); $0.string(text) }
         case .toolCalls(let calls): choice.object { write(calls, withIndex: true, to: &$0) }
         case .finish: if isChat { choice.object { _ in } } else { choice.string("") }
         }
         switch chunk {
         case .text(let piece, let offset): writeLogProbabilities(piece.tokens, offset: offset, to: &choice)
+        case .prompt(let tokens):
+            writeLogProbabilities([], after: tokens, offset: request.echo(of: index).unicodeScalars.count, to: &choice)
         case .reasoning(_, let tokens) where !tokens.isEmpty: writeLogProbabilities(tokens, offset: 0, to: &choice)
         default:
             choice.key("logprobs")
@@ -155,13 +170,18 @@ extension CompletionEncoder {
         }
     }
 
-    private func writeLogProbabilities(_ tokens: [GeneratedToken], offset: Int, to choice: inout JSONWriter) {
+    /// - Parameters:
+    ///   - prompt: The tokens before, if they are part of the text.
+    ///   - offset: Characters of the text before `tokens`.
+    private func writeLogProbabilities(
+        _ tokens: [GeneratedToken], after prompt: [GeneratedToken] = [], offset: Int, to choice: inout JSONWriter
+    ) {
         choice.key("logprobs")
         if !request.includesLogProbabilities { return choice.null() }
         if isChat {
             tokens.writeChatLogProbabilities(to: &choice)
         } else {
-            tokens.writeTextLogProbabilities(from: offset, to: &choice)
+            tokens.writeTextLogProbabilities(after: prompt, from: offset, to: &choice)
         }
     }
 

@@ -44,8 +44,8 @@ extension CompletionRequest {
         let prompts = try fields.prompts(for: model, maxCount: maxAnswers)
         let alternatives = try fields.alternatives("logprobs")
         let echo = try fields.boolean("echo") ?? false
-        if echo, alternatives != nil {
-            throw .invalid("echo", "log-probabilities of the prompt are not supported: use either echo or logprobs.")
+        if echo, alternatives != nil, model.modelInfo == nil {
+            throw .invalid("echo", "\(Self.noPromptLogProbabilities): use either echo or logprobs.")
         }
         try self.init(
             fields,
@@ -74,14 +74,14 @@ extension CompletionRequest {
         _ = try fields.optionalText("user", 0...RequestFields.maxTextLength)
         let n = try fields.integer("n") ?? 1
         let bias = try fields.logitBias(for: model)
-        if kind == .text, let best = try fields.integer("best_of"), best != 1, best != n {
-            throw .invalid("best_of", "ranking answers is not supported: use n.")
-        }
         guard (1...Self.maxAnswersPerPrompt).contains(n) else {
             throw .invalid("n", "expected 1 to \(Self.maxAnswersPerPrompt), found \(n).")
         }
-        guard n * prompts.count <= maxAnswers else {
-            throw .invalid("n", "expected at most \(maxAnswers) answers in one request, found \(n * prompts.count).")
+        streams = try fields.boolean("stream") ?? false
+        let generated = kind == .text ? try fields.bestOf(n, for: model, streams: streams) : n
+        guard generated * prompts.count <= maxAnswers else {
+            let name = generated > n ? "best_of" : "n"
+            throw .invalid(name, "expected at most \(maxAnswers) answers in one request, found \(generated * prompts.count).")
         }
         self.kind = kind
         self.prompts = prompts
@@ -90,15 +90,46 @@ extension CompletionRequest {
         self.format = format
         forwardedFields = model.modelInfo == nil ? fields.forwarded(withTools: tools != nil) : []
         answersPerPrompt = n
-        config = try SamplingFields.config(
-            fields, for: model, maximumTokens: maximumTokens, logitBias: bias, logProbabilities: logProbabilities)
+        generatedPerPrompt = generated
+        includesLogProbabilities = logProbabilities != nil
+        promptAlternatives = try fields.promptAlternatives(for: model, streams: streams)
+        let isPromptOnly = kind == .text && maximumTokens == 0
+        if isPromptOnly, model.modelInfo == nil { throw .invalid("max_tokens", "expected at least 1 for a model on another server.") }
+        var config = try SamplingFields.config(
+            fields, for: model, maximumTokens: isPromptOnly ? 1 : maximumTokens, logitBias: bias,
+            logProbabilities: logProbabilities ?? (generated > n ? 0 : nil))
+        config.isPromptOnly = isPromptOnly
+        config.promptLogProbabilities = [echoes.isEmpty ? nil : logProbabilities, promptAlternatives].compactMap { $0 }.max()
+        self.config = config
         policy = try fields.truncationPolicy()
-        streams = try fields.boolean("stream") ?? false
         includesUsage = try fields.object("stream_options")?.boolean("include_usage") ?? false
     }
 }
 
+extension CompletionRequest {
+    fileprivate static let noPromptLogProbabilities =
+        "log-probabilities of the prompt are not available, because the model runs on another server"
+}
+
 extension RequestFields {
+    /// Parses `best_of`: the number of answers to generate, of which `n` are returned. 1, its default, means `n`.
+    fileprivate func bestOf(_ n: Int, for model: ServedModel, streams: Bool) throws(APIError) -> Int {
+        guard let best = try integer("best_of"), best != 1, best != n else { return n }
+        let most = CompletionRequest.maxAnswersPerPrompt
+        guard (n...most).contains(best) else { throw .invalid("best_of", "expected n, which is \(n), to \(most), found \(best).") }
+        if streams { throw .invalid("best_of", "expected no more than n with stream: answers are compared when they are complete.") }
+        if model.modelInfo == nil { throw .invalid("best_of", "not available, because the model runs on another server: use n.") }
+        return best
+    }
+
+    /// Parses `prompt_logprobs`, a field of vLLM's API.
+    fileprivate func promptAlternatives(for model: ServedModel, streams: Bool) throws(APIError) -> Int? {
+        guard let count = try alternatives("prompt_logprobs") else { return nil }
+        if streams { throw .invalid("prompt_logprobs", "not available with stream.") }
+        if model.modelInfo == nil { throw .invalid("prompt_logprobs", "\(CompletionRequest.noPromptLogProbabilities).") }
+        return count
+    }
+
     /// The fields that a model on another server gets as they are.
     fileprivate func forwarded(withTools hasTools: Bool) -> [ForwardedField] {
         let names = ForwardedField.answerFormats + [

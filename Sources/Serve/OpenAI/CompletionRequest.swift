@@ -24,8 +24,14 @@ struct CompletionRequest: Sendable {
     let echoes: [String]
     let config: GenerationConfig
     let policy: TruncationPolicy
-    /// `n`
+    /// `n`: the answers to each prompt that are returned.
     let answersPerPrompt: Int
+    /// `best_of`: the answers to each prompt that are generated. The best ones are returned.
+    let generatedPerPrompt: Int
+    /// `logprobs`
+    let includesLogProbabilities: Bool
+    /// `prompt_logprobs`: the number of alternatives to each token of the prompt. nil: the response has none of them.
+    let promptAlternatives: Int?
     let streams: Bool
     let tools: Tools?
     /// `response_format`: what answers must consist of. nil: any text.
@@ -40,13 +46,15 @@ struct CompletionRequest: Sendable {
     /// `stream_options.include_usage`
     let includesUsage: Bool
 
-    var answerCount: Int { prompts.count * answersPerPrompt }
-    var includesLogProbabilities: Bool { config.logProbabilities != nil }
+    /// The answers that are generated.
+    var answerCount: Int { prompts.count * generatedPerPrompt }
+    /// Whether log-probabilities begin with those of the prompt.
+    var echoesLogProbabilities: Bool { !echoes.isEmpty && includesLogProbabilities }
 
     /// The generation request of one answer. The answers to one prompt have the seeds `seed`, `seed` + 1, …
     subscript(answer: Int) -> GenerationRequest {
-        let config = config.reseeded(attempt: UInt64(answer % answersPerPrompt))
-        var request = GenerationRequest(prompts[answer / answersPerPrompt], config, policy: policy)
+        let config = config.reseeded(attempt: UInt64(answer % generatedPerPrompt))
+        var request = GenerationRequest(prompts[answer / generatedPerPrompt], config, policy: policy)
         request.tools = tools?.tools
         request.grammar = tools?.grammar ?? format
         request.templateArguments = templateArguments
@@ -55,5 +63,19 @@ struct CompletionRequest: Sendable {
         return request
     }
 
-    func echo(of answer: Int) -> String { echoes.isEmpty ? "" : echoes[answer / answersPerPrompt] }
+    func echo(of answer: Int) -> String { echoes.isEmpty ? "" : echoes[answer / generatedPerPrompt] }
+
+    /// The answers to return of those that were generated, by their indices: all, or those to each prompt with the highest mean
+    /// log-probability of their tokens, the best first.
+    func returned(of answers: [GenerationResult]) -> [Int] {
+        if generatedPerPrompt == answersPerPrompt { return Array(answers.indices) }
+        let means = answers.map { answer in
+            let values = answer.tokens.compactMap(\.logProbability)
+            return values.isEmpty ? -Float.infinity : values.reduce(0, +) / Float(values.count)
+        }
+        return prompts.indices.flatMap { prompt in
+            let generated = prompt * generatedPerPrompt..<(prompt + 1) * generatedPerPrompt
+            return generated.sorted { means[$0] != means[$1] ? means[$0] > means[$1] : $0 < $1 }.prefix(answersPerPrompt)
+        }
+    }
 }

@@ -85,6 +85,10 @@ final class CompletionResponder: Sendable {
 
     /// Streams a piece: what the model thought, its text, and tool calls that it completes.
     private func write(_ piece: TextPiece, offset: Int, isFirst: Bool, of answer: Int) {
+        if !piece.promptTokens.isEmpty {
+            if request.echoesLogProbabilities { stream.write(encoder.event(.prompt(piece.promptTokens), of: answer)) }
+            return
+        }
         guard request.kind == .chat else { return writeText(piece, offset, isFirst, answer) }
         let output = state.withLock { $0.readers[answer].add(piece) }
         write(output, piece.tokens, offset, isFirst, answer)

@@ -1,5 +1,6 @@
 import Infer
 import JSON
+import Tokenize
 
 /// Writes tokens with their log-probabilities in the two formats of OpenAI's API.
 extension [GeneratedToken] {
@@ -32,17 +33,20 @@ extension [GeneratedToken] {
 
     /// The format of text completions: lists of the same length.
     ///
-    /// - Parameter offset: Characters of the text before the first token.
-    func writeTextLogProbabilities(from offset: Int, to writer: inout JSONWriter) {
-        let tokens = filter { $0.logProbability != nil }
+    /// - Parameters:
+    ///   - prompt: The tokens before, whose text is part of the answer's. The first one has no log-probability.
+    ///   - offset: Characters of the text before the first token of the answer.
+    func writeTextLogProbabilities(after prompt: [GeneratedToken], from offset: Int, to writer: inout JSONWriter) {
+        let tokens = prompt + filter { $0.logProbability != nil }
         writer.object { logprobs in
             logprobs.key("tokens")
             logprobs.array { for token in tokens { $0.string(token.bytes.text(escapePrefix: "bytes:")) } }
             logprobs.key("token_logprobs")
-            logprobs.array { for token in tokens { $0.number((token.logProbability ?? 0).jsonValue) } }
+            logprobs.array { for token in tokens { $0.number(token.logProbability) } }
             logprobs.key("top_logprobs")
             logprobs.array { list in
                 for token in tokens {
+                    if token.logProbability == nil { list.null(); continue }
                     list.object {
                         for other in token.alternatives {
                             $0.key(other.bytes.text(escapePrefix: "bytes:"))
@@ -53,15 +57,55 @@ extension [GeneratedToken] {
             }
             logprobs.key("text_offset")
             logprobs.array { list in
-                var position = offset
+                // The tokens that begin every text, such as <s>, are not in the text: they are before its start.
+                let start = offset - prompt.reduce(0) { $0 + $1.characterCount }
+                var position = start
                 for token in tokens {
                     // A token that starts in the middle of a UTF-8 character has the offset of that character.
                     let startsWithContinuation = token.bytes.first.map { $0 & 0xC0 == 0x80 } ?? false
-                    list.integer(position > offset && startsWithContinuation ? position - 1 : position)
+                    list.integer(Swift.max(0, position > start && startsWithContinuation ? position - 1 : position))
                     position += token.characterCount
                 }
             }
         }
+    }
+}
+
+/// vLLM's format of a prompt's log-probabilities.
+extension [GeneratedToken] {
+    /// Writes `prompt_logprobs`: for each token an object with the token and the most likely ones, by their ids; null for the first.
+    ///
+    /// - Parameter count: The most alternatives.
+    func writePromptLogProbabilities(alternatives count: Int, to writer: inout JSONWriter) {
+        writer.key("prompt_logprobs")
+        writer.array { list in
+            for token in self {
+                guard let id = token.id, let logProbability = token.logProbability else { list.null(); continue }
+                list.object { entry in
+                    Self.write(id, token.bytes, logProbability, rank: token.rank ?? 0, to: &entry)
+                    for (i, other) in token.alternatives.prefix(count).enumerated() {
+                        guard let otherID = other.id, otherID != id else { continue }
+                        Self.write(otherID, other.bytes, other.logProbability, rank: i + 1, to: &entry)
+                    }
+                }
+            }
+        }
+    }
+
+    private static func write(_ id: TokenID, _ bytes: [UInt8], _ logProbability: Float, rank: Int, to entry: inout JSONWriter) {
+        entry.key("\(id)")
+        entry.object {
+            $0.key("logprob"); $0.number(logProbability.jsonValue)
+            $0.key("rank"); $0.integer(rank)
+            $0.key("decoded_token"); $0.string(bytes.text(escapePrefix: "bytes:"))
+        }
+    }
+}
+
+extension JSONWriter {
+    /// null for the first token of a prompt, which has no log-probability.
+    fileprivate mutating func number(_ logProbability: Float?) {
+        if let logProbability { number(logProbability.jsonValue) } else { null() }
     }
 }
 

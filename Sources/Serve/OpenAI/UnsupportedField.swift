@@ -20,7 +20,6 @@ struct UnsupportedField: Sendable {
         number("xtc_probability", 0), number("dynatemp_range", 0), number("tfs_z", 1), number("top_a", 0), number("top_n_sigma", -1),
         number("length_penalty", 1), number("repeat_penalty", 1, "use repetition_penalty."), number("n_predict", -1, "use max_tokens."),
         UnsupportedField("use_beam_search", "beam search is not supported.") { $0.boolean == false },
-        UnsupportedField("prompt_logprobs", "log-probabilities of the prompt are not supported."),
         UnsupportedField("include_stop_str_in_output", "not supported.") { $0.boolean == false },
         UnsupportedField("stop_token_ids", "not supported: use stop.") { $0.isEmptyList },
         UnsupportedField("bad_words", "not supported: use logit_bias.") { $0.isEmptyList },

@@ -39,8 +39,10 @@ extension App {
                 if requiresKey { throw APIError.unauthorized("API key required: expected the header Authorization: Bearer slm_…") }
                 return Client(account: nil, address: address)
             }
-            // OpenAI clients always send a key. Where none is required, any is accepted.
-            let sender = requiresKey ? try sender(of: token) : try? sender(of: token)
+            // OpenAI clients always send a key. Where none is required, any placeholder is accepted, but no key of slm that is not valid:
+            // its owner would use the server as a guest without knowing.
+            let mustBeValid = requiresKey || APIKeyToken(token) != nil
+            let sender = mustBeValid ? try sender(of: token) : try? sender(of: token)
             return Client(account: sender?.account, credential: sender?.credential, pinnedModel: sender?.model, address: address)
         }
     }
