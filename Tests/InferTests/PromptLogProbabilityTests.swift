@@ -11,6 +11,8 @@ import Tokenize
 
 /// Log-probabilities of prompts, held against the losses that evaluation computes.
 @Suite struct PromptLogProbabilityTests {
+    private let folder = TemporaryFolder()
+    private let path: String
     private let checkpoint: Checkpoint
     private let prompts: [[TokenID]] = [[7], [3, 250], (0..<95).map { TokenID($0 * 37 % 256) }, (0..<40).map { TokenID($0 * 11 % 256) }]
 
@@ -24,16 +26,15 @@ import Tokenize
         var checkpoint = Checkpoint(configuration, weights: OrderedDictionary(parameters.values, of: parameters.list))
         checkpoint.tokenizer = try StoredTokenizer(vocabulary)
         checkpoint.chatTemplate = .specialTokens
+        path = folder("random.h5")
+        try checkpoint.write(to: path)
         self.checkpoint = checkpoint
     }
 
     private func engine(_ change: (inout LocalBackend.Limits) -> Void = { _ in }) throws -> LocalBackend {
         var limits = LocalBackend.Limits()
         change(&limits)
-        return try LocalBackend(limits: limits) { [checkpoint] in
-            let runner = try ModelRunner(of: checkpoint, on: try Processor(threads: 2), precision: .float32)
-            return (try ModelInfo(of: checkpoint, name: "random"), runner)
-        }
+        return try LocalBackend(checkpoint: path, .f32, limits: limits) { try Processor(threads: 2) }
     }
 
     private func request(_ ids: [TokenID], promptOnly: Bool = false) throws -> GenerationRequest {
@@ -78,7 +79,8 @@ import Tokenize
         #expect(result.text.isEmpty && result.tokens.isEmpty && result.end.answerTokens == 0 && result.end.reason == .length)
         #expect(result.promptTokens.count == 96 && result.end.promptTokens == 96)
         #expect(throws: GenerationError.tooLong(promptTokens: 96, context: 96)) { try engine.generate(request(ids)) }
-        #expect(throws: GenerationError.tooLong(promptTokens: 97, context: 96)) { try engine.generate(request(ids + [1], promptOnly: true)) }
+        let longer = try request(ids + [1], promptOnly: true)
+        #expect(throws: GenerationError.tooLong(promptTokens: 97, context: 96)) { try engine.generate(longer) }
         #expect(engine.status.running == 0 && engine.status.waiting == 0)
     }
 
