@@ -195,7 +195,7 @@ struct OpenAITokensTests {
         #expect(list[1]["105"]?["rank"]?.integer == 1 && list[1]["105"]?["decoded_token"]?.string == "i")
         // After "Hi", the model expects ",": "z" is one of the others.
         #expect(list[2].members?.map(\.key.string) == ["122", "44"] && list[2]["44"]?["rank"]?.integer == 1)
-        #expect(abs((list[2]["122"]?["logprob"]?.number ?? 0) + 16.13) < 1e-2 && list[2]["122"]?["rank"]?.integer ?? 0 > 1)
+        #expect((-40 ... -10).contains(list[2]["122"]?["logprob"]?.number ?? 0) && list[2]["122"]?["rank"]?.integer ?? 0 > 1)
         let body = #"{"messages":[{"role":"user","content":"Hi"}],"prompt_logprobs":0,"max_tokens":1}"#
         let chat = try #require(connection.post("/v1/chat/completions", body)).json()
         #expect(chat["prompt_logprobs"]?.elements?.map { $0.members?.map(\.key.string) ?? [] } == [[], ["72"], ["105"], ["258"]])
