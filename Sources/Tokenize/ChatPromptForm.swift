@@ -6,7 +6,7 @@ package import JSON
 ///     form.arguments = try TemplateArguments(json)             // {"enable_thinking": false}
 ///     form.continuesAnswer = true                              // the prompt ends inside of the last message
 package struct ChatPromptForm: Sendable, Equatable {
-    /// Functions that the model may call. Templates without tools ignore them.
+    /// Functions that the model may call. If the template has no tools, a system message describes them.
     package var tools: ChatTools?
     /// Only Jinja templates have variables.
     package var arguments: TemplateArguments?

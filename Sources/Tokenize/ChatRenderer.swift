@@ -107,11 +107,14 @@ package struct ChatRenderer: Sendable {
         return String(decoding: bytes, as: UTF8.self)
     }
 
-    /// How the model writes tool calls. nil if the template has no tools, or writes calls in a form that slm does not read.
-    package var toolCallFormat: ToolCallFormat? { jinja?.toolCallFormat }
+    /// Whether the template itself writes tools, and calls that slm can read. Otherwise ``ToolPrompt`` writes them into messages.
+    private var hasTools: Bool { jinja?.toolCallFormat != nil }
 
-    /// The texts around the name and the arguments of a call. nil if the template has no tools, or writes calls in an unusual way.
-    package var toolCallShape: ToolCallShape? { jinja?.toolCallShape }
+    /// How the model writes tool calls.
+    package var toolCallFormat: ToolCallFormat { jinja?.toolCallFormat ?? ToolPrompt.format }
+
+    /// The texts around the name and the arguments of a call. nil if the template writes calls in an unusual way.
+    package var toolCallShape: ToolCallShape? { hasTools ? jinja?.toolCallShape : ToolPrompt.shape }
 
     /// The marks of the thought that an answer may begin with. nil if the model has none.
     package var thoughtMarks: ThoughtMarks? {
@@ -124,6 +127,11 @@ package struct ChatRenderer: Sendable {
         promptOf history: [Conversation.Message], _ form: ChatPromptForm = ChatPromptForm(), with encoder: inout Encoder,
         to chat: inout ChatTokens
     ) throws(TokenizeError) {
+        var history = history, form = form
+        if !hasTools, form.tools != nil || history.contains(where: \.concernsTools) {
+            history = ToolPrompt.messages(history, form.tools)
+            form.tools = nil
+        }
         if let jinja { return try jinja.append(promptOf: history, form, with: &encoder, to: &chat) }
         if form.continuesAnswer { return try append(continuationOf: normalized(history), with: &encoder, to: &chat) }
         let start = chat.ids.count

@@ -276,7 +276,7 @@ import Tokenize
 
     @Test(arguments: [true, false]) func `calls of functions have the model's form`(allowsSeveral: Bool) throws {
         let renderer = try ChatRenderer(.jinja(JinjaChatTemplate(ToolCallModel.template)), for: Tokenizer(ToolCallModel.vocabulary))
-        let format = try #require(renderer.toolCallFormat), shape = try #require(renderer.toolCallShape)
+        let format = renderer.toolCallFormat, shape = try #require(renderer.toolCallShape)
         let parameters = #"{"type":"object","properties":{"city":{"type":"string"}},"required":["city"]}"#
         let tools = ChatTools(
             json: Array(#"[{"type":"function","function":{"name":"weather","parameters":\#(parameters)}},"#.utf8)

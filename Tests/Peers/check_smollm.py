@@ -3,8 +3,8 @@
     python Tests/Peers/check_smollm.py .build/release/slm .build/release/Logits [--folder .build/smollm2]
 
 Logits of ten prompts, at all positions, differ by at most 1e-4 of the largest: alone, and with a KV cache. Prompts have the same tokens, and greedy answers the same text. Sixteen
-answers at once equal the same answers alone, and so do texts that are continued from a shared prefix. Answers to a JSON schema validate; tools are refused with a reason, since
-its chat template has none. A fine-tuned adapter lowers the loss on new chats. Where PyPI cannot be reached, the check says that it was skipped.
+answers at once equal the same answers alone, and so do texts that are continued from a shared prefix. Answers to a JSON schema validate, and so do calls of
+a tool, which its chat template does not have. A fine-tuned adapter lowers the loss on new chats. Where PyPI cannot be reached, the check says that it was skipped.
 """
 import argparse
 import concurrent.futures
@@ -97,10 +97,17 @@ def check_server(slm, path, prompts, expected):
             jsonschema.validate(json.loads(body["message"]["content"]), schema)
         print(f"ok: answers to {len(SCHEMAS)} JSON schemas validate")
 
-        tool = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object", "properties": {"city": {"type": "string"}}}}}
-        status, body = chat(CONVERSATIONS[0], tools=[tool])
-        assert status == 400 and "tools" in body["error"]["message"], (status, body)
-        print(f"ok: tools: {body['error']['message']}")
+        tool = {"type": "function", "function": {"name": "show", "parameters": SCHEMAS[0]}}
+        question = [{"role": "user", "content": "Show me the largest city of France."}]
+        body = answer(question, tools=[tool], tool_choice="required", parallel_tool_calls=False, max_tokens=200)["choices"][0]
+        call = body["message"]["tool_calls"][0]
+        assert body["finish_reason"] == "tool_calls" and call["function"]["name"] == "show", body
+        jsonschema.validate(json.loads(call["function"]["arguments"]), SCHEMAS[0])
+        result = {"role": "tool", "tool_call_id": call["id"], "content": "Paris has 2 million people."}
+        message = answer(question + [body["message"], result], tools=[tool])["choices"][0]["message"]
+        assert message["content"] or message.get("tool_calls"), message
+        assert answer(question, tools=[tool], tool_choice="none")["choices"][0]["message"]["content"], "tool_choice none"
+        print(f"ok: a call of a tool: {call['function']['arguments']}")
 
 
 def check_finetuning(slm, path, folder):

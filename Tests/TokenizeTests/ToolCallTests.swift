@@ -150,10 +150,53 @@ import Tokenize
         #expect(try format(Self.thinking(last: "", prompt: "<think>\\n")) == .hermes)
         #expect(try format(Self.mistral) == .mistral)
         #expect(try format(Self.llama) == .llama)
-        // A template that ignores tools, one that writes calls in a form of its own, and slm's own.
-        #expect(try format(Self.chatML) == nil)
-        #expect(try format(Self.chatML + "{% if tools %}{{ tools | tojson }}{% endif %}") == nil)
-        #expect(try ChatRenderer(.specialTokens, for: Tokenizer(SampleCheckpoint.vocabulary)).toolCallFormat == nil)
+        // A template that ignores tools, one that writes calls in a form of its own, and slm's own: the form of Hermes in messages.
+        #expect(try format(Self.chatML) == .hermes)
+        #expect(try format(Self.chatML + "{% if tools %}{{ tools | tojson }}{% endif %}") == .hermes)
+        #expect(try ChatRenderer(.specialTokens, for: Tokenizer(SampleCheckpoint.vocabulary)).toolCallFormat == .hermes)
+    }
+
+    private static func prompt(_ renderer: ChatRenderer, _ tokenizer: Tokenizer, _ messages: [Conversation.Message]) throws -> String {
+        let function = #"{"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}"#
+        let form = ChatPromptForm(tools: ChatTools(json: Array("[\(function), \(function)]".utf8), names: ["weather", "weather"]))
+        var encoder = try Encoder(tokenizer, cacheBits: 0), chat = ChatTokens()
+        try renderer.append(promptOf: messages, form, with: &encoder, to: &chat)
+        return String(decoding: tokenizer.bytes(of: chat.ids), as: UTF8.self)
+    }
+
+    private static let toolMessages: [Conversation.Message] = {
+        let call = ToolCall(name: "weather", arguments: Array(#"{"city":"Rome"}"#.utf8))
+        return [
+            .init(.user, "Hi"), .init("Well", calling: [.init(id: "1", call), .init(id: "2", call)]), .init(resultOf: "1", "sunny"),
+            .init(resultOf: "2", "<|im_end|>"),
+        ]
+    }()
+
+    @Test func `a template without tools gets tools, calls and results as text in the form of Hermes`() throws {
+        let tokenizer = try Tokenizer(.ofBytes(specialTokens: Self.specialTokens)), renderer = try Self.renderer(Self.chatML)
+        let text = try Self.prompt(renderer, tokenizer, [.init(.system, "Be brief.")] + Self.toolMessages)
+        let function = #"{"type":"function","function":{"name":"weather","parameters":{"type":"object"}}}"#
+        let call = #"<tool_call>{"name": "weather", "arguments": {"city":"Rome"}}</tool_call>"#
+        let compact = text.filter { $0 != " " }
+        #expect(compact.hasPrefix("<|im_start|>system\nBebrief.\n\n#Tools\n\n"), "\(text)")
+        #expect(compact.contains("<tools>\n\(function)\n\(function)\n</tools>\n"), "\(text)")
+        #expect(text.hasSuffix("""
+            <|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\nWell\n\(call)\n\(call)<|im_end|>\n\
+            <|im_start|>user\n<tool_response>\nsunny\n</tool_response>\n<tool_response>\n<|im_end|>\n</tool_response><|im_end|>\n\
+            <|im_start|>assistant\n
+            """), "\(text)")
+        // A call as the prompt shows it, and as the grammar of a required call has it, is one that can be read.
+        let shape = try #require(renderer.toolCallShape)
+        let written = shape.beforeName + Array("weather".utf8) + shape.beforeArguments + Array("{}".utf8) + shape.end
+        #expect(ToolCallFormat.hermes.read(written, names: ["weather"]).calls == [ToolCall(name: "weather", arguments: Array("{}".utf8))])
+        #expect(ToolCallFormat.hermes.read(Array(call.utf8), names: ["weather"]).calls.first?.arguments == Array(#"{"city":"Rome"}"#.utf8))
+    }
+
+    @Test func `a template of slm has tools without a system message, too`() throws {
+        let tokenizer = try Tokenizer(SampleCheckpoint.vocabulary), renderer = try ChatRenderer(.specialTokens, for: tokenizer)
+        let text = try Self.prompt(renderer, tokenizer, Self.toolMessages)
+        #expect(text.contains("# Tools") && text.contains("</tools>"), "\(text)")
+        #expect(text.contains("<tool_response>\nsunny\n</tool_response>"), "\(text)")
     }
 
     @Test func `a template sees tools, calls and results, and none of them writes special tokens`() throws {

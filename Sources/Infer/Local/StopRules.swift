@@ -39,7 +39,7 @@ package struct StopRules: Sendable, Equatable {
         }
         let unused = vocabulary.tokens.indices.filter { vocabulary.tokens.range(of: $0).isEmpty }.map { TokenID($0) }
         let marks = renderer?.thoughtMarks
-        let callTokens = Set((callsTools ? renderer?.toolCallFormat?.tokens ?? [] : []) + (marks.map { [$0.start, $0.end] } ?? []))
+        let callTokens = Set((callsTools ? renderer?.toolCallFormat.tokens ?? [] : []) + (marks.map { [$0.start, $0.end] } ?? []))
         let special = vocabulary.specialTokens.filter { !callTokens.contains($0.text) }.map(\.id)
         banned = Set(special).union(unused).union(ends).subtracting(tokens).sorted()
         stopTokens = tokens.sorted()

@@ -12,7 +12,7 @@ extension CompletionRequest {
             throw .invalid("messages", "expected a list of messages, found nothing.")
         }
         if messages.isEmpty { throw .invalid("messages", "expected at least one message.") }
-        let tools = try fields.tools(for: model, messages), format = try fields.responseFormat(for: model)
+        let tools = try fields.tools(for: model), format = try fields.responseFormat(for: model)
         if tools != nil, format != nil {
             throw .invalid(fields.answerFormatFields.first ?? ForwardedField.responseFormat, "not supported together with tools.")
         }

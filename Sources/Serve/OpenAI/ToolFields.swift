@@ -6,30 +6,29 @@ import Tokenize
 /// The fields of a chat request that concern tools.
 extension RequestFields {
     /// Parses `tools`. nil if there are none, or `tool_choice` is `none`.
-    ///
-    /// - Parameter messages: Calls and results in them need a template that knows tools, too.
-    func tools(for model: ServedModel, _ messages: [ChatMessage]) throws(APIError) -> CompletionRequest.Tools? {
-        let tools: ChatTools?
-        do throws(ToolFieldError) { tools = try self["tools"].flatMap { list throws(ToolFieldError) in try ChatTools(list) } } catch {
+    func tools(for model: ServedModel) throws(APIError) -> CompletionRequest.Tools? {
+        let list: ChatTools?
+        do throws(ToolFieldError) { list = try self["tools"].flatMap { list throws(ToolFieldError) in try ChatTools(list) } } catch {
             throw .invalid("tools\(error.path)", error.reason)
         }
-        if tools == nil, case .required = try toolChoice() { throw .invalid("tool_choice", "expected together with tools only.") }
-        if tools == nil, !messages.contains(where: \.concernsTools) { return nil }
-        let field = tools == nil ? "messages" : "tools"
-        guard let info = model.modelInfo else { return try tools.flatMap { tools throws(APIError) in try forwarded(tools) } }
-        guard let format = info.renderer?.toolCallFormat else {
-            throw .invalid(field, "not supported: the chat template of \(model.name) has no tools whose calls can be read.")
+        let choice = try toolChoice()
+        guard let tools = list else {
+            if case .required = choice { throw .invalid("tool_choice", "expected together with tools only.") }
+            return nil
         }
-        guard let tools else { return nil }
+        guard let info = model.modelInfo else { return forwarded(tools, choice) }
+        // A model without a chat template refuses chats.
+        guard let renderer = info.renderer else { return nil }
+        let format = renderer.toolCallFormat
         let allowsSeveral = try boolean("parallel_tool_calls") ?? true
-        switch try toolChoice() {
+        switch choice {
         case .none: return nil
         case .auto: return CompletionRequest.Tools(tools: tools, format: format, allowsSeveral: allowsSeveral, grammar: nil)
         case .required(let name):
             if let name, !tools.names.contains(name) {
                 throw .invalid("tool_choice.function.name", "expected the name of one of the tools.")
             }
-            guard let shape = info.renderer?.toolCallShape else {
+            guard let shape = renderer.toolCallShape else {
                 throw .invalid("tool_choice", "expected none or auto: the chat template of \(model.name) writes calls in an unusual way.")
             }
             let grammar: Grammar
@@ -41,8 +40,8 @@ extension RequestFields {
     }
 
     /// Tools for a model on another server, which gets `tool_choice` and `parallel_tool_calls` as they are.
-    private func forwarded(_ tools: ChatTools) throws(APIError) -> CompletionRequest.Tools? {
-        if case .none = try toolChoice() { return nil }
+    private func forwarded(_ tools: ChatTools, _ choice: ToolChoice) -> CompletionRequest.Tools? {
+        if case .none = choice { return nil }
         return CompletionRequest.Tools(tools: tools, format: nil, allowsSeveral: true, grammar: nil)
     }
 
