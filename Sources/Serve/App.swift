@@ -76,7 +76,7 @@ final class App: Sendable {
     }
 
     /// All routes, the most frequent ones first.
-    static let routes = statusRoutes + chatRoutes + openAIRoutes + conversationRoutes + messageRoutes + accountRoutes + apiKeyRoutes
+    static let routes = statusRoutes + chatRoutes + openAIRoutes + anthropicRoutes + conversationRoutes + messageRoutes + accountRoutes + apiKeyRoutes
         + tokenRoutes + adminRoutes + modelRoutes + trainingRunRoutes + comparisonRoutes + webPageRoutes
 
     var isStopping: Bool { stopping.load(ordering: .relaxed) }

@@ -6,19 +6,7 @@ import Tokenize
 ///
 ///     encoder.response(answers)                                // {"id":"chatcmpl-…","object":"chat.completion",…}
 ///     encoder.event(.text(piece, offset: 0), of: 0)            // data: {"id":"chatcmpl-…","object":"chat.completion.chunk",…}
-struct CompletionEncoder: Sendable {
-    enum Chunk {
-        case start(GenerationStart)
-        /// - offset: Characters of the answer before this piece.
-        case text(TextPiece, offset: Int)
-        /// The prompt's tokens, with `echo` and `logprobs`.
-        case prompt([GeneratedToken])
-        /// What the model thought, with the tokens of a piece.
-        case reasoning(String, [GeneratedToken])
-        case toolCalls([ToolCallReader.Call])
-        case finish(FinishReason, callsTools: Bool)
-    }
-
+struct CompletionEncoder: AnswerEncoder {
     private let request: CompletionRequest
     private let id: String
     private let created: Int
@@ -55,7 +43,7 @@ struct CompletionEncoder: Sendable {
     }
 
     /// Encodes a chunk of a stream.
-    func event(_ chunk: Chunk, of answer: Int) -> [UInt8] {
+    func event(_ chunk: AnswerChunk, of answer: Int) -> [UInt8] {
         Self.event { event in
             writeHead(isChat ? "chat.completion.chunk" : "text_completion", to: &event)
             event.key("choices")
@@ -64,8 +52,12 @@ struct CompletionEncoder: Sendable {
         }
     }
 
+    func end(of answers: [GenerationResult]) -> [UInt8] {
+        (request.includesUsage ? usageEvent(answers) : []) + Array("data: [DONE]\n\n".utf8)
+    }
+
     /// Encodes the chunk with the token counts, which follows all others.
-    func usageEvent(_ answers: [GenerationResult]) -> [UInt8] {
+    private func usageEvent(_ answers: [GenerationResult]) -> [UInt8] {
         Self.event { event in
             writeHead(isChat ? "chat.completion.chunk" : "text_completion", to: &event)
             event.key("choices"); event.array { _ in }
@@ -74,12 +66,10 @@ struct CompletionEncoder: Sendable {
         }
     }
 
-    static let doneEvent = Array("data: [DONE]\n\n".utf8)
-
-    static func event(of error: APIError) -> [UInt8] {
+    func event(of error: APIError) -> [UInt8] {
         var writer = JSONWriter()
         error.writeOpenAI(to: &writer)
-        return framed(writer.bytes)
+        return Self.framed(writer.bytes)
     }
 
     private static func event(_ body: (inout JSONWriter) -> Void) -> [UInt8] {
@@ -125,7 +115,7 @@ extension CompletionEncoder {
         }
     }
 
-    private func write(_ chunk: Chunk, _ index: Int, to choice: inout JSONWriter) {
+    private func write(_ chunk: AnswerChunk, _ index: Int, to choice: inout JSONWriter) {
         choice.key("index"); choice.integer(index)
         if isChat { choice.key("delta") } else { choice.key("text") }
         switch chunk {

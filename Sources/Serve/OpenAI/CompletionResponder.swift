@@ -21,19 +21,19 @@ final class CompletionResponder: Sendable {
     }
 
     private let request: CompletionRequest
-    private let encoder: CompletionEncoder
+    private let encoder: any AnswerEncoder
     private let context: RequestContext
     private let stream: ResponseStream
     private let cancel: @Sendable () -> Void
     private let state: Mutex<State>
 
     /// - Parameter cancel: Cancels all answers. Called when the client disconnects or an answer fails.
-    init(_ request: CompletionRequest, _ encoder: CompletionEncoder, _ context: RequestContext, cancel: @escaping @Sendable () -> Void) {
+    init(_ request: CompletionRequest, _ encoder: any AnswerEncoder, _ context: RequestContext, cancel: @escaping @Sendable () -> Void) {
         self.request = request
         self.encoder = encoder
         self.context = context
         self.cancel = cancel
-        stream = ResponseStream(heartbeat: ": beat\n\n", onDisconnect: cancel)
+        stream = ResponseStream(heartbeat: encoder.heartbeat, onDisconnect: cancel)
         let count = request.answerCount
         state = Mutex(State(
             answers: Array(repeating: GenerationResult(), count: count),
@@ -122,7 +122,7 @@ final class CompletionResponder: Sendable {
     }
 
     private func finish(_ answer: Int, _ reason: FinishReason) {
-        // Written before `unfinished` is decremented, so that [DONE] follows the last chunks of all answers.
+        // Written before `unfinished` is decremented, so that the end follows the last chunks of all answers.
         if request.streams { stream.write(encoder.event(.finish(reason, callsTools: writeEnd(of: answer)), of: answer)) }
         let answers = state.withLock { state -> [GenerationResult]? in
             state.unfinished -= 1
@@ -132,8 +132,7 @@ final class CompletionResponder: Sendable {
         }
         guard let answers else { return }
         if request.streams {
-            if request.includesUsage { stream.write(encoder.usageEvent(answers)) }
-            stream.finish(with: CompletionEncoder.doneEvent)
+            stream.finish(with: encoder.end(of: answers))
         } else {
             context.respond(Response(.ok, [("Content-Type", "application/json")], encoder.response(answers)))
         }
@@ -148,7 +147,7 @@ final class CompletionResponder: Sendable {
         }
         guard let hadResponded else { return }
         if hadResponded {
-            stream.finish(with: CompletionEncoder.event(of: error.identified(by: context.request)))
+            stream.finish(with: encoder.event(of: error.identified(by: context.request)))
         } else {
             context.respond(error.response(to: context.request))
         }

@@ -36,9 +36,15 @@ extension App {
     }
 
     private func complete(_ request: CompletionRequest, _ model: ServedModel, _ context: RequestContext) throws -> Response? {
+        try complete(request, model, CompletionEncoder(request, model: model.name), context)
+    }
+
+    /// Generates the answers to a request, and sends them in the encoder's protocol.
+    func complete(
+        _ request: CompletionRequest, _ model: ServedModel, _ encoder: any AnswerEncoder, _ context: RequestContext
+    ) throws -> Response? {
         for _ in 0..<request.answerCount { try rateLimits.checkChat(context.client.key) }
         let tickets = try admission.enter(context.client.key, count: request.answerCount)
-        let encoder = CompletionEncoder(request, model: model.name)
         let responder = CompletionResponder(request, encoder, context) { for ticket in tickets { ticket.cancel() } }
         let start = ContinuousClock.now
         let revocable = context.client.credential.map { credential in

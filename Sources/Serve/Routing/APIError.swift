@@ -3,7 +3,7 @@ import Infer
 import JSON
 import Store
 
-/// An error response. Its body is `Error` of Documentation/Reference/openapi.yaml, or an OpenAI error under `/v1`.
+/// An error response. Its body is `Error` of Documentation/Reference/openapi.yaml, or an error of OpenAI or Anthropic under `/v1`.
 ///
 ///     throw APIError.invalid("temperature", "expected a number from 0 to 2, found 3.")
 struct APIError: Error, Equatable {
@@ -186,13 +186,13 @@ extension APIError {
         return copy
     }
 
-    /// Returns the response, in OpenAI's format for a path under `/v1`.
+    /// Returns the response, in OpenAI's or Anthropic's format for a path under `/v1`.
     func response(for path: String) -> Response {
         var writer = JSONWriter()
         var status = status
         if path.hasPrefix("/v1/") {
             if status == .unprocessableContent { status = .badRequest }
-            writeOpenAI(to: &writer)
+            if Self.isAnthropic(path) { writeAnthropic(to: &writer) } else { writeOpenAI(to: &writer) }
         } else {
             writer.object { writeMember(to: &$0) }
         }

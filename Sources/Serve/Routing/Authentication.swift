@@ -35,7 +35,7 @@ extension App {
         case .apiClient:
             // A server without guests requires an account of API clients, too.
             let requiresKey = settings.requiresAPIKey || !settings.allowsGuests
-            guard let token = Self.bearerToken(request) else {
+            guard let token = Self.bearerToken(request) ?? Self.anthropicKey(request) else {
                 if requiresKey { throw APIError.unauthorized("API key required: expected the header Authorization: Bearer slm_…") }
                 return Client(account: nil, address: address)
             }
@@ -62,6 +62,12 @@ extension App {
         guard let value = request.header("authorization"), value.prefix(7).lowercased() == "bearer " else { return nil }
         let token = value.dropFirst(7).drop { $0 == " " }
         return token.isEmpty ? nil : String(token)
+    }
+
+    /// The header in which Anthropic's clients send a key.
+    private static func anthropicKey(_ request: Request) -> String? {
+        guard let key = request.header("x-api-key"), !key.isEmpty else { return nil }
+        return key
     }
 
     /// Returns the account of an API key or a session token, and the model that the key is pinned to.

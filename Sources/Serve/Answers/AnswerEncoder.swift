@@ -1,0 +1,33 @@
+import Infer
+
+/// A part of a streamed answer.
+enum AnswerChunk {
+    case start(GenerationStart)
+    /// - offset: Characters of the answer before this piece.
+    case text(TextPiece, offset: Int)
+    /// The prompt's tokens, with `echo` and `logprobs`.
+    case prompt([GeneratedToken])
+    /// What the model thought, with the tokens of a piece.
+    case reasoning(String, [GeneratedToken])
+    case toolCalls([ToolCallReader.Call])
+    case finish(FinishReason, callsTools: Bool)
+}
+
+/// The protocol in which a client receives answers. The chunks of one answer are encoded one at a time.
+protocol AnswerEncoder: Sendable {
+    /// Sent in a stream that is silent for long.
+    var heartbeat: String { get }
+    /// Encodes the body of a response without streaming.
+    func response(_ answers: [GenerationResult]) -> [UInt8]
+    func event(_ chunk: AnswerChunk, of answer: Int) -> [UInt8]
+    /// Encodes the end of a stream.
+    ///
+    /// - Parameter answers: Only their starts and ends.
+    func end(of answers: [GenerationResult]) -> [UInt8]
+    /// Encodes an error that ends a stream.
+    func event(of error: APIError) -> [UInt8]
+}
+
+extension AnswerEncoder {
+    var heartbeat: String { ": beat\n\n" }
+}

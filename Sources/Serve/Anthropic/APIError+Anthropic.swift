@@ -1,0 +1,27 @@
+import HTTPServer
+import JSON
+
+extension APIError {
+    /// Whether clients of a path expect errors in the form of Anthropic's API.
+    static func isAnthropic(_ path: String) -> Bool { path == "/v1/messages" || path.hasPrefix("/v1/messages/") }
+
+    /// Writes Anthropic's error object.
+    func writeAnthropic(to writer: inout JSONWriter) {
+        let type = switch status.rawValue {
+        case 401: "authentication_error"
+        case 403: "permission_error"
+        case 404: "not_found_error"
+        case 413: "request_too_large"
+        case 429: "rate_limit_error"
+        case 503: "overloaded_error"
+        case 500...: "api_error"
+        default: "invalid_request_error"
+        }
+        writer.object { root in
+            root.key("type"); root.string("error")
+            root.key("error")
+            root.object { $0.key("type"); $0.string(type); $0.key("message"); $0.string(message) }
+            if let requestID { root.key("request_id"); root.string(requestID) }
+        }
+    }
+}

@@ -1,0 +1,200 @@
+import Infer
+import JSON
+import Synchronization
+import Tokenize
+
+/// Encodes an answer in the form of Anthropic's Messages API: one object, or the events of a stream.
+///
+///     encoder.response(answers)                                // {"id":"msg_…","type":"message","content":[…],…}
+///     encoder.event(.text(piece, offset: 0), of: 0)            // event: content_block_delta …
+final class MessagesEncoder: AnswerEncoder {
+    private enum Block { case text, thinking }
+
+    /// Of a streamed answer.
+    private struct State {
+        /// The number of content blocks so far.
+        var count = 0
+        /// The last block, if it has no end yet.
+        var open: Block?
+        var callsTools = false
+    }
+
+    private let request: CompletionRequest
+    private let model: String
+    private let id = "msg_" + (0..<2).map { _ in String(UInt64.random(in: 0 ... .max), radix: 36) }.joined()
+    private let state = Mutex(State())
+
+    init(_ request: CompletionRequest, model: String) {
+        self.request = request
+        self.model = model
+    }
+
+    let heartbeat = "event: ping\ndata: {\"type\":\"ping\"}\n\n"
+
+    func response(_ answers: [GenerationResult]) -> [UInt8] {
+        let answer = answers.first ?? GenerationResult(), read = AnswerReader.read(answer, request)
+        var writer = JSONWriter()
+        writer.object { message in
+            writeHead(to: &message)
+            message.key("content")
+            message.array { list in
+                if !read.reasoning.isEmpty {
+                    list.object {
+                        $0.key("type"); $0.string("thinking")
+                        $0.key("thinking"); $0.string(read.reasoning)
+                        $0.key("signature"); $0.string("")
+                    }
+                }
+                if !read.content.isEmpty { list.object { $0.key("type"); $0.string("text"); $0.key("text"); $0.string(read.content) } }
+                for call in read.calls {
+                    list.object { writeToolUse(call, input: String(decoding: call.call.arguments, as: UTF8.self), to: &$0) }
+                }
+            }
+            message.key("stop_reason"); message.string(Self.stopReason(answer.end.reason, callsTools: !read.calls.isEmpty))
+            message.key("stop_sequence"); message.null()
+            message.key("usage")
+            message.object {
+                Self.writeInput(answer.end.promptTokens, answer.start, to: &$0)
+                $0.key("output_tokens"); $0.integer(answer.end.answerTokens)
+            }
+        }
+        return writer.bytes
+    }
+
+    func event(_ chunk: AnswerChunk, of answer: Int) -> [UInt8] {
+        state.withLock { state in
+            switch chunk {
+            case .start(let start): return self.start(start)
+            case .prompt: return []
+            case .text(let piece, _):
+                return enter(.text, &state) + Self.delta(state.count - 1, "text_delta", "text", piece.text)
+            case .reasoning(let text, _):
+                return enter(.thinking, &state) + Self.delta(state.count - 1, "thinking_delta", "thinking", text)
+            case .toolCalls(let calls):
+                state.callsTools = true
+                return calls.reduce(into: []) { $0 += event(of: $1, &state) }
+            case .finish: return leave(&state)
+            }
+        }
+    }
+
+    func end(of answers: [GenerationResult]) -> [UInt8] {
+        let end = answers.first?.end, callsTools = state.withLock(\.callsTools)
+        return Self.event("message_delta") { event in
+            event.key("delta")
+            event.object {
+                $0.key("stop_reason"); $0.string(Self.stopReason(end?.reason ?? .stop, callsTools: callsTools))
+                $0.key("stop_sequence"); $0.null()
+            }
+            event.key("usage")
+            event.object { $0.key("output_tokens"); $0.integer(end?.answerTokens ?? 0) }
+        } + Self.event("message_stop") { _ in }
+    }
+
+    func event(of error: APIError) -> [UInt8] {
+        var writer = JSONWriter()
+        error.writeAnthropic(to: &writer)
+        return Array("event: error\ndata: ".utf8) + writer.bytes + [10, 10]
+    }
+}
+
+/// The parts of messages and events.
+extension MessagesEncoder {
+    private static func event(_ type: String, _ body: (inout JSONWriter) -> Void) -> [UInt8] {
+        var writer = JSONWriter()
+        writer.object { event in
+            event.key("type"); event.string(type)
+            body(&event)
+        }
+        return Array("event: \(type)\ndata: ".utf8) + writer.bytes + [10, 10]
+    }
+
+    private static func stopReason(_ reason: FinishReason, callsTools: Bool) -> String {
+        if reason == .length { return "max_tokens" }
+        return callsTools ? "tool_use" : "end_turn"
+    }
+
+    private func writeHead(to message: inout JSONWriter) {
+        message.key("id"); message.string(id)
+        message.key("type"); message.string("message")
+        message.key("role"); message.string("assistant")
+        message.key("model"); message.string(model)
+    }
+
+    /// As in Anthropic's API, `input_tokens` are those that were not read from the cache.
+    private static func writeInput(_ promptTokens: Int, _ start: GenerationStart, to usage: inout JSONWriter) {
+        usage.key("input_tokens"); usage.integer(max(0, promptTokens - start.cachedTokens))
+        usage.key("cache_creation_input_tokens"); usage.integer(0)
+        usage.key("cache_read_input_tokens"); usage.integer(start.cachedTokens)
+    }
+
+    private func start(_ start: GenerationStart) -> [UInt8] {
+        Self.event("message_start") { event in
+            event.key("message")
+            event.object { message in
+                writeHead(to: &message)
+                message.key("content"); message.array { _ in }
+                message.key("stop_reason"); message.null()
+                message.key("stop_sequence"); message.null()
+                message.key("usage")
+                message.object {
+                    Self.writeInput(start.promptTokens ?? 0, start, to: &$0)
+                    $0.key("output_tokens"); $0.integer(0)
+                }
+            }
+        } + Array(heartbeat.utf8)
+    }
+
+    /// Begins a block, unless the last one has this kind and no end.
+    private func enter(_ block: Block, _ state: inout State) -> [UInt8] {
+        if state.open == block { return [] }
+        let end = leave(&state), index = state.count
+        state.open = block
+        state.count += 1
+        return end + Self.event("content_block_start") { event in
+            event.key("index"); event.integer(index)
+            event.key("content_block")
+            event.object {
+                $0.key("type"); $0.string(block == .text ? "text" : "thinking")
+                $0.key(block == .text ? "text" : "thinking"); $0.string("")
+                if block == .thinking { $0.key("signature"); $0.string("") }
+            }
+        }
+    }
+
+    private func leave(_ state: inout State) -> [UInt8] {
+        guard state.open != nil else { return [] }
+        state.open = nil
+        return Self.blockEnd(state.count - 1)
+    }
+
+    private static func blockEnd(_ index: Int) -> [UInt8] {
+        event("content_block_stop") { $0.key("index"); $0.integer(index) }
+    }
+
+    private static func delta(_ index: Int, _ type: String, _ name: String, _ text: String) -> [UInt8] {
+        event("content_block_delta") { event in
+            event.key("index"); event.integer(index)
+            event.key("delta")
+            event.object { $0.key("type"); $0.string(type); $0.key(name); $0.string(text) }
+        }
+    }
+
+    private func event(of call: ToolCallReader.Call, _ state: inout State) -> [UInt8] {
+        let end = leave(&state), index = state.count
+        state.count += 1
+        return end + Self.event("content_block_start") { event in
+            event.key("index"); event.integer(index)
+            event.key("content_block"); event.object { writeToolUse(call, input: "{}", to: &$0) }
+        } + Self.delta(index, "input_json_delta", "partial_json", String(decoding: call.call.arguments, as: UTF8.self))
+            + Self.blockEnd(index)
+    }
+
+    /// - Parameter input: A JSON object.
+    private func writeToolUse(_ call: ToolCallReader.Call, input: String, to block: inout JSONWriter) {
+        block.key("type"); block.string("tool_use")
+        block.key("id"); block.string(call.id)
+        block.key("name"); block.string(call.call.name)
+        block.key("input"); block.json(input)
+    }
+}

@@ -1,0 +1,196 @@
+import JSON
+import Tokenize
+
+/// Translates a request to Anthropic's Messages API into one to OpenAI's chat completions, which checks its fields and answers it.
+///
+///     let chat = try MessagesRequest(fields).chatCompletion()
+struct MessagesRequest {
+    private let fields: RequestFields
+
+    init(_ fields: RequestFields) { self.fields = fields }
+
+    /// - Parameter countsOnly: Whether only the prompt matters, so that `max_tokens` may be missing.
+    func chatCompletion(countsOnly: Bool = false) throws(APIError) -> RequestFields {
+        let maxTokens = try fields.integer("max_tokens")
+        if !countsOnly {
+            guard let maxTokens else { throw .invalid("max_tokens", "expected an integer, found nothing.") }
+            if maxTokens < 1 { throw .invalid("max_tokens", "expected at least 1, found \(maxTokens).") }
+        }
+        var body = JSONWriter()
+        try body.object { (body: inout JSONWriter) throws(APIError) in
+            for (name, translated) in Self.sameFields {
+                if let value = fields[name] { body.key(translated); body.element(value) }
+            }
+            body.key("messages")
+            try body.array { (list: inout JSONWriter) throws(APIError) in
+                if let system = fields["system"] { Self.write("system", try Self.text(system, "system"), to: &list) }
+                try writeMessages(to: &list)
+            }
+            try writeTools(to: &body)
+            try writeThinking(to: &body)
+        }
+        var parser = JSONParser()
+        do throws(JSONError) { return RequestFields(try parser.parse(body.bytes)) } catch { throw APIError(error) }
+    }
+
+    /// Fields that differ in nothing but their names.
+    private static let sameFields = [
+        ("model", "model"), ("max_tokens", "max_tokens"), ("stop_sequences", "stop"), ("temperature", "temperature"), ("top_p", "top_p"),
+        ("top_k", "top_k"), ("stream", "stream"),
+    ]
+
+    // MARK: Messages
+
+    private func writeMessages(to list: inout JSONWriter) throws(APIError) {
+        guard let value = fields["messages"] else { throw .invalid("messages", "expected a list of messages, found nothing.") }
+        guard let messages = value.elements else { throw .invalid("messages", "expected a list, found \(value.kind.rawValue).") }
+        var count = 0
+        for message in messages {
+            let path = "messages[\(count)]"
+            guard let content = message["content"] else {
+                throw .invalid("\(path).content", "expected a string or a list of content blocks, found nothing.")
+            }
+            switch message["role"]?.string {
+            case "user": try Self.writeUser(content, "\(path).content", to: &list)
+            case "assistant": try Self.writeAssistant(content, "\(path).content", to: &list)
+            default: throw .invalid("\(path).role", "expected user or assistant.")
+            }
+            count += 1
+        }
+        if count == 0 { throw .invalid("messages", "expected at least one message.") }
+    }
+
+    /// The results of tools are messages of their own.
+    private static func writeUser(_ content: JSONElement, _ path: String, to list: inout JSONWriter) throws(APIError) {
+        var texts: [String] = [], hasMessage = false
+        for (block, path) in try blocks(content, path) {
+            switch kind(of: block) {
+            case "text": texts.append(try text(ofBlock: block, path))
+            case "tool_result":
+                if !texts.isEmpty { write("user", texts.joined(separator: "\n"), to: &list) }
+                texts = []
+                hasMessage = true
+                guard let id = block["tool_use_id"]?.string else {
+                    throw .invalid("\(path).tool_use_id", "expected the id of a tool_use block.")
+                }
+                let result = try block["content"].map { content throws(APIError) in try text(content, "\(path).content") } ?? ""
+                list.object {
+                    $0.key("role"); $0.string("tool")
+                    $0.key("tool_call_id"); $0.string(id)
+                    $0.key("content"); $0.string(block["is_error"]?.boolean == true ? "Error: " + result : result)
+                }
+            default: throw .invalid("\(path).type", "expected text or tool_result: this model reads nothing else.")
+            }
+        }
+        if !texts.isEmpty || !hasMessage { write("user", texts.joined(separator: "\n"), to: &list) }
+    }
+
+    private static func writeAssistant(_ content: JSONElement, _ path: String, to list: inout JSONWriter) throws(APIError) {
+        var texts: [String] = [], thoughts: [String] = [], calls: [(id: String, name: String, input: JSONElement)] = []
+        for (block, path) in try blocks(content, path) {
+            switch kind(of: block) {
+            case "text": texts.append(try text(ofBlock: block, path))
+            case "thinking": thoughts.append(block["thinking"]?.string ?? "")
+            case "redacted_thinking": break
+            case "tool_use":
+                guard let id = block["id"]?.string else { throw .invalid("\(path).id", "expected a string.") }
+                guard let name = block["name"]?.string else { throw .invalid("\(path).name", "expected a string.") }
+                guard let input = block["input"], input.kind == .object else { throw .invalid("\(path).input", "expected an object.") }
+                calls.append((id, name, input))
+            default: throw .invalid("\(path).type", "expected text, thinking or tool_use.")
+            }
+        }
+        list.object { message in
+            message.key("role"); message.string("assistant")
+            message.key("content"); message.string(texts.joined(separator: "\n"))
+            if !thoughts.isEmpty { message.key("reasoning_content"); message.string(thoughts.joined(separator: "\n")) }
+            if calls.isEmpty { return }
+            message.key("tool_calls")
+            message.array { list in
+                for (id, name, input) in calls { list.toolCall(.init(name: name, arguments: input.json), id: id) }
+            }
+        }
+    }
+
+    private static func write(_ role: String, _ text: String, to list: inout JSONWriter) {
+        list.object { $0.key("role"); $0.string(role); $0.key("content"); $0.string(text) }
+    }
+
+    /// The text of a string or of a list of text blocks.
+    private static func text(_ content: JSONElement, _ path: String) throws(APIError) -> String {
+        var texts: [String] = []
+        for (block, path) in try blocks(content, path) {
+            guard kind(of: block) == "text" else { throw .invalid("\(path).type", "expected text: this model reads nothing else.") }
+            texts.append(try text(ofBlock: block, path))
+        }
+        return texts.joined(separator: "\n")
+    }
+
+    private static func kind(of block: JSONElement) -> String? { block.kind == .string ? "text" : block["type"]?.string }
+
+    /// A string is one text block.
+    private static func blocks(_ content: JSONElement, _ path: String) throws(APIError) -> [(block: JSONElement, path: String)] {
+        if content.kind == .string { return [(content, path)] }
+        guard let elements = content.elements else {
+            throw .invalid(path, "expected a string or a list of content blocks, found \(content.kind.rawValue).")
+        }
+        return elements.enumerated().map { ($1, "\(path)[\($0)]") }
+    }
+
+    private static func text(ofBlock block: JSONElement, _ path: String) throws(APIError) -> String {
+        guard let text = block.string ?? block["text"]?.string else { throw .invalid("\(path).text", "expected a string.") }
+        return text
+    }
+
+    // MARK: Tools and thoughts
+
+    private func writeTools(to body: inout JSONWriter) throws(APIError) {
+        guard let value = fields["tools"] else { return }
+        guard let tools = value.elements else { throw .invalid("tools", "expected a list, found \(value.kind.rawValue).") }
+        body.key("tools")
+        try body.array { (list: inout JSONWriter) throws(APIError) in
+            for (index, tool) in tools.enumerated() {
+                if let type = tool["type"], !type.isNull, !type.isString("custom") {
+                    throw .invalid("tools[\(index)].type", "expected custom: the server has no tools of its own.")
+                }
+                list.object { list in
+                    list.key("type"); list.string("function")
+                    list.key("function")
+                    list.object { function in
+                        for (name, translated) in [("name", "name"), ("description", "description"), ("input_schema", "parameters")] {
+                            if let value = tool[name] { function.key(translated); function.element(value) }
+                        }
+                    }
+                }
+            }
+        }
+        guard let choice = fields["tool_choice"] else { return }
+        body.key("tool_choice")
+        switch choice["type"]?.string {
+        case "auto": body.string("auto")
+        case "none": body.string("none")
+        case "any": body.string("required")
+        case "tool":
+            guard let name = choice["name"]?.string else { throw .invalid("tool_choice.name", "expected the name of one of the tools.") }
+            body.object {
+                $0.key("type"); $0.string("function")
+                $0.key("function"); $0.object { $0.key("name"); $0.string(name) }
+            }
+        default: throw .invalid("tool_choice.type", "expected auto, any, tool or none.")
+        }
+        if choice["disable_parallel_tool_use"]?.boolean == true { body.key("parallel_tool_calls"); body.boolean(false) }
+    }
+
+    /// Templates of models that think have a variable for it.
+    private func writeThinking(to body: inout JSONWriter) throws(APIError) {
+        guard let thinking = fields["thinking"] else { return }
+        let isEnabled: Bool
+        switch thinking["type"]?.string {
+        case "enabled", "adaptive": isEnabled = true
+        case "disabled": isEnabled = false
+        default: throw .invalid("thinking.type", "expected enabled, adaptive or disabled.")
+        }
+        body.key("chat_template_kwargs")
+        body.object { $0.key("enable_thinking"); $0.boolean(isEnabled) }
+    }
+}

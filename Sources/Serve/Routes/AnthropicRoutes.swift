@@ -1,0 +1,37 @@
+import HTTPServer
+import Infer
+import JSON
+
+/// Anthropic's Messages API.
+extension App {
+    static var anthropicRoutes: [Route] {
+        [
+            Route("POST", "/v1/messages", access: .apiClient, limit: .checkedByHandler, body: .text) { try $0.createMessage($1) },
+            Route("POST", "/v1/messages/count_tokens", access: .apiClient, limit: .checkedByHandler, on: .parsing, body: .text) {
+                try $0.countMessageTokens($1)
+            },
+        ]
+    }
+
+    private func createMessage(_ context: RequestContext) throws -> Response? {
+        let served = try servedModels
+        let fields = try MessagesRequest(RequestFields(of: context.request, known: nil)).chatCompletion()
+        let model = try served.selected(by: fields, for: ServedModels.Sender(context.client)).forChats()
+        let request = try CompletionRequest(chat: fields, for: model, maxAnswers: 1)
+        return try complete(request, model, MessagesEncoder(request, model: model.name), context)
+    }
+
+    private func countMessageTokens(_ context: RequestContext) throws -> Response? {
+        let served = try servedModels
+        let fields = try MessagesRequest(RequestFields(of: context.request, known: nil)).chatCompletion(countsOnly: true)
+        let model = try served.selected(by: fields, for: ServedModels.Sender(context.client)).forChats()
+        let request = try CompletionRequest(chat: fields, for: model, maxAnswers: 1)
+        guard let info = model.modelInfo else {
+            let message = "Not supported: the model runs on another server, and its tokenizer is not known here."
+            throw APIError(status: .notImplemented, code: "unsupported", message: message)
+        }
+        try rateLimits.checkChat(context.client.key)
+        let count = try info.promptTokenCount(of: request[0])
+        return Response.json { $0.key("input_tokens"); $0.integer(count) }
+    }
+}

@@ -1,0 +1,88 @@
+"""Checks `/v1/messages` of `slm serve` with Anthropic's Python client: answers, streams, tools, token counts, keys and errors.
+
+    Tests/Peers/check_anthropic.py .build/release/slm .build/release/CheckpointWriter
+
+The model calls the function `weather` if it is given tools, and repeats its result in words.
+"""
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+import anthropic
+import jsonschema
+from served import Server
+
+SCHEMA = {"type": "object", "properties": {"city": {"enum": ["Rome", "Paris"]}, "days": {"type": "integer"}}, "required": ["city", "days"]}
+WEATHER = {"name": "weather", "description": "Current weather", "input_schema": {"type": "object", "properties": {"city": {"type": "string"}}}}
+QUESTION = {"role": "user", "content": "Weather in Rome?"}
+# The client has no arguments for sampling.
+GREEDY = {"extra_body": {"temperature": 0}}
+
+
+def check_answers(client, model):
+    answer = client.messages.create(model=model, max_tokens=50, **GREEDY, system="Be brief.", messages=[QUESTION])
+    assert answer.id.startswith("msg_") and answer.model == model and answer.stop_reason == "end_turn" and answer.usage.output_tokens > 0, answer
+    assert [block.text for block in answer.content] == ["I cannot know."], answer
+    cut = client.messages.create(model=model, max_tokens=9, messages=[QUESTION], stop_sequences=["know"], extra_body={"top_k": 1})
+    assert cut.content[0].text.strip() == "I cannot", cut
+    counted = client.messages.count_tokens(model=model, messages=[QUESTION], system="Be brief.").input_tokens
+    assert counted == answer.usage.input_tokens + answer.usage.cache_read_input_tokens, (counted, answer.usage)
+    assert client.messages.count_tokens(model=model, messages=[QUESTION], tools=[WEATHER]).input_tokens > counted
+
+
+def check_tools(client, model):
+    request = {"model": model, "max_tokens": 200, **GREEDY, "tools": [WEATHER], "messages": [QUESTION]}
+    said, call = client.messages.create(**request).content
+    assert said.text == "Let me look." and (call.type, call.name, call.input) == ("tool_use", "weather", {"city": "Rome"}), call
+    history = [QUESTION, {"role": "assistant", "content": [said.model_dump(), call.model_dump()]},
+               {"role": "user", "content": [{"type": "tool_result", "tool_use_id": call.id, "content": "sunny"}]}]
+    assert client.messages.create(**request | {"messages": history}).content[0].text == "It is sunny in Rome."
+    with client.messages.stream(**request) as stream:
+        pieces = "".join(stream.text_stream)
+        final = stream.get_final_message()
+    assert pieces == "Let me look." and final.stop_reason == "tool_use" and final.content[1].input == {"city": "Rome"}, final
+    assert final.usage.output_tokens > 0, final.usage
+    forced = request | {"tools": [{"name": "forecast", "input_schema": SCHEMA}]}
+    for choice in ({"type": "any"}, {"type": "tool", "name": "forecast", "disable_parallel_tool_use": True}):
+        call, *_ = client.messages.create(**forced, tool_choice=choice).content
+        assert call.name == "forecast", call
+        jsonschema.validate(call.input, SCHEMA)
+    plain = client.messages.create(**request, tool_choice={"type": "none"})
+    assert plain.content[0].text == "I cannot know." and plain.stop_reason == "end_turn", plain
+
+
+def refused(kind, words, call):
+    try:
+        call()
+    except kind as error:
+        assert words in str(error) and error.body["type"] == "error", error
+        return
+    raise AssertionError(f"expected {kind.__name__} about {words}")
+
+
+def check_errors(client, model):
+    create = client.messages.create
+    image = {"role": "user", "content": [{"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": ""}}]}
+    refused(anthropic.BadRequestError, "messages[0].content[0].type", lambda: create(model=model, max_tokens=5, messages=[image]))
+    refused(anthropic.BadRequestError, "temperature", lambda: create(model=model, max_tokens=5, messages=[QUESTION], extra_body={"temperature": 3}))
+    refused(anthropic.NotFoundError, "Unknown model", lambda: create(model="claude", max_tokens=5, messages=[QUESTION]))
+
+
+def main():
+    slm, writer = map(os.path.abspath, sys.argv[1:3])
+    with tempfile.TemporaryDirectory() as folder:
+        checkpoint = pathlib.Path(folder, "tools.h5")
+        subprocess.run([writer, "tools", checkpoint], check=True)
+        with Server(slm, checkpoint, "--chats-per-minute", "0") as server, anthropic.Anthropic(base_url=server.url, api_key="any", max_retries=0) as client:
+            check_answers(client, "tools")
+            check_tools(client, "tools")
+            check_errors(client, "tools")
+        with Server(slm, checkpoint, "--require-key") as server, anthropic.Anthropic(base_url=server.url, api_key="wrong", max_retries=0) as client:
+            refused(anthropic.AuthenticationError, "", lambda: client.messages.create(model="tools", max_tokens=5, messages=[QUESTION]))
+    print(f"Anthropic's client {anthropic.__version__}: answers, streams, tools, token counts, keys and errors")
+
+
+if __name__ == "__main__":
+    main()

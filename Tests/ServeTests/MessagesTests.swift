@@ -1,0 +1,115 @@
+import Infer
+import JSON
+import Kernels
+import Serve
+import TestSupport
+import Testing
+
+/// Anthropic's Messages API, with a model that calls the function `weather`.
+@Suite struct MessagesTests {
+    private let folder = TemporaryFolder()
+    private let server: TestServer
+
+    init() throws {
+        try ToolCallModel.checkpoint().write(to: folder("tools.h5"))
+        let backend = try LocalBackend(checkpoint: folder("tools.h5"), .f32) { try Processor(threads: 1) }
+        server = try TestServer(backend, modelInfo: backend.model)
+    }
+
+    private static let question = #"{"role":"user","content":"Weather in Rome?"}"#
+    private static let tools = """
+        "tools":[{"name":"weather","input_schema":{"type":"object","properties":{"city":{"enum":["Rome"]}},"required":["city"]}}]
+        """
+
+    private func ask(_ messages: String, _ fields: String = "", path: String = "/v1/messages") throws -> RawHTTPConnection.Answer {
+        let body = #"{"max_tokens":200,"temperature":0,"messages":[\#(messages)]\#(fields.isEmpty ? "" : ",")\#(fields)}"#
+        return try #require(server.connect().post(path, body))
+    }
+
+    private func blocks(_ answer: RawHTTPConnection.Answer) throws -> [JSONElement] {
+        Array(try #require(try answer.json()["content"]?.elements, "\(answer.text)"))
+    }
+
+    @Test func `an answer is a message of text blocks`() throws {
+        let answer = try ask(Self.question, #""system":[{"type":"text","text":"Be brief."}]"#), message = try answer.json()
+        #expect(answer.status == 200 && message["type"]?.string == "message" && message["role"]?.string == "assistant")
+        #expect(message["stop_reason"]?.string == "end_turn" && message["usage"]?["output_tokens"]?.integer == 1)
+        let content = try blocks(answer)
+        #expect(content.count == 1 && content.first?["type"]?.string == "text")
+        #expect(content.first?["text"]?.string == ToolCallModel.plain)
+    }
+
+    @Test func `an answer calls a tool, and the next one uses its result`() throws {
+        let first = try ask(Self.question, Self.tools), content = try blocks(first), call = try #require(content.last)
+        #expect(try first.json()["stop_reason"]?.string == "tool_use" && content.first?["text"]?.string == ToolCallModel.thought)
+        #expect(call["type"]?.string == "tool_use" && call["name"]?.string == "weather" && call["input"]?["city"]?.string == "Rome")
+        let id = try #require(call["id"]?.string), said = content.map { String(decoding: $0.json, as: UTF8.self) }
+        for result in [#""sunny""#, #"[{"type":"text","text":"sunny"}]"#] {
+            let history = Self.question + #",{"role":"assistant","content":[\#(said.joined(separator: ","))]},"#
+                + #"{"role":"user","content":[{"type":"tool_result","tool_use_id":"\#(id)","content":\#(result)}]}"#
+            let second = try ask(history, Self.tools)
+            #expect(try second.json()["stop_reason"]?.string == "end_turn", "\(second.text)")
+            #expect(try blocks(second).first?["text"]?.string == ToolCallModel.answer)
+        }
+    }
+
+    @Test(arguments: [#"{"type":"any"}"#, #"{"type":"tool","name":"weather","disable_parallel_tool_use":true}"#])
+    func `an answer can be made to call a tool`(choice: String) throws {
+        let content = try blocks(ask(Self.question, Self.tools + #","tool_choice":\#(choice)"#))
+        #expect(content.count == 1 && content.first?["input"]?["city"]?.string == "Rome")
+    }
+
+    @Test func `a stream has Anthropic's events in their order`() throws {
+        let answer = try ask(Self.question, Self.tools + #","stream":true"#)
+        let events = try answer.data.map { line in
+            var parser = JSONParser()
+            return try parser.parse(Array(line.utf8))
+        }
+        let types = events.map { $0["type"]?.string ?? "" }
+        #expect(types == [
+            "message_start", "ping", "content_block_start", "content_block_delta", "content_block_stop", "content_block_start",
+            "content_block_delta", "content_block_stop", "message_delta", "message_stop",
+        ], "\(answer.text)")
+        #expect(events.compactMap { $0["index"]?.integer } == [0, 0, 0, 1, 1, 1])
+        #expect(events.first { $0["delta"]?["type"]?.string == "text_delta" }?["delta"]?["text"]?.string == ToolCallModel.thought)
+        let arguments = events.first { $0["delta"]?["type"]?.string == "input_json_delta" }?["delta"]?["partial_json"]?.string
+        #expect(arguments == ToolCallModel.arguments)
+        #expect(events.first { $0["type"]?.string == "message_delta" }?["delta"]?["stop_reason"]?.string == "tool_use")
+        #expect(answer.text.hasPrefix("event: message_start\n"))
+    }
+
+    @Test func `tokens are counted as they are in an answer`() throws {
+        let usage = try #require(try ask(Self.question).json()["usage"])
+        let prompt = (usage["input_tokens"]?.integer ?? 0) + (usage["cache_read_input_tokens"]?.integer ?? 0)
+        #expect(try ask(Self.question, path: "/v1/messages/count_tokens").json()["input_tokens"]?.integer == prompt && prompt > 0)
+    }
+
+    @Test(
+        "an error has Anthropic's form and names the field",
+        arguments: [
+            (#"{"messages":[]}"#, "max_tokens"), (#"{"max_tokens":0,"messages":[]}"#, "max_tokens"), (#"{"max_tokens":1}"#, "messages"),
+            (#"{"max_tokens":1,"messages":[]}"#, "messages"), (#"{"max_tokens":1,"messages":["x"]}"#, "messages[0].content"),
+            (#"{"max_tokens":1,"messages":[{"role":"system","content":"x"}]}"#, "messages[0].role"),
+            (#"{"max_tokens":1,"messages":[{"role":"user","content":[{"type":"image"}]}]}"#, "messages[0].content[0].type"),
+            (#"{"max_tokens":1,"messages":[{"role":"user","content":[{"type":"tool_result"}]}]}"#, "messages[0].content[0].tool_use_id"),
+            (#"{"max_tokens":1,"messages":[{"role":"assistant","content":[{"type":"tool_use","id":"1","name":"f"}]}]}"#,
+                "messages[0].content[0].input"),
+            (#"{"max_tokens":1,"messages":[\#(MessagesTests.question)],"tool_choice":{"type":"x"},"tools":[]}"#, "tool_choice.type"),
+            (#"{"max_tokens":1,"messages":[\#(MessagesTests.question)],"tools":[{"type":"bash","name":"f"}]}"#, "tools[0].type"),
+            (#"{"max_tokens":1,"messages":[\#(MessagesTests.question)],"temperature":3}"#, "temperature"),
+        ])
+    func invalid(body: String, field: String) throws {
+        let answer = try #require(server.connect().post("/v1/messages", body)), root = try answer.json()
+        #expect(answer.status == 400 && root["type"]?.string == "error", "\(answer.text)")
+        #expect(answer.error("type") == "invalid_request_error")
+        #expect(answer.error("message")?.hasPrefix(field + ": ") == true, "\(answer.text)")
+    }
+
+    @Test func `an unknown model and a missing key have Anthropic's errors`() throws {
+        let unknown = try ask(Self.question, #""model":"gpt""#)
+        #expect(unknown.status == 404 && unknown.error("type") == "not_found_error", "\(unknown.text)")
+        let locked = try TestServer { $0.requiresAPIKey = true }
+        let refused = try #require(locked.connect().post("/v1/messages", "{}", ["X-API-Key": "slm_wrong"]))
+        #expect(refused.status == 401 && refused.error("type") == "authentication_error", "\(refused.text)")
+    }
+}
