@@ -120,7 +120,7 @@ def check_errors(client):
     missing = refused(openai.NotFoundError, "model", lambda: chat(model="gpt-4", messages=HELLO))
     assert missing.code == "model_not_found" and missing.type == "invalid_request_error"
     refused(openai.NotFoundError, "model", lambda: client.models.retrieve("gpt/4"))
-    wrong = {"temperature": 3, "n": 9, "max_tokens": 0, "stop": [""], "seed": 0.5, "tools": [{"type": "function", "function": {"name": "f"}}], "audio": {"voice": "x"},
+    wrong = {"temperature": 3, "n": 9, "max_tokens": 0, "stop": [""], "seed": 0.5, "tools": "weather", "audio": {"voice": "x"},
              "logit_bias": {"1": 101}, "top_logprobs": 3}
     for field, value in wrong.items():
         for streams in [False, True]:
@@ -254,6 +254,23 @@ def check_required_calls(client, request):
             jsonschema.validate(json.loads(call.function.arguments), schema)
 
 
+def check_tools_in_messages(client):
+    """The chat template of this model has no tools."""
+    tool = {"type": "function", "function": {"name": "light", "parameters": {
+        "type": "object", "properties": {"on": {"type": "boolean"}, "color": {"enum": ["red", "blue"]}}, "required": ["on", "color"]}}}
+    request = {"model": "parrot", "messages": HELLO, "temperature": 0, "tools": [tool], "parallel_tool_calls": False}
+    for choice in ("required", {"type": "function", "function": {"name": "light"}}):
+        answer = client.chat.completions.create(**request, tool_choice=choice).choices[0]
+        call, = answer.message.tool_calls
+        assert answer.finish_reason == "tool_calls" and call.function.name == "light", answer
+        jsonschema.validate(json.loads(call.function.arguments), tool["function"]["parameters"])
+    with client.chat.completions.stream(**request, tool_choice="required") as stream:
+        assert stream.get_final_completion().choices[0].message.tool_calls[0].function.arguments == call.function.arguments
+    history = HELLO + [answer.message.model_dump(exclude_none=True), {"role": "tool", "tool_call_id": call.id, "content": "on"}]
+    for more in ({"messages": history}, {"tool_choice": "none"}, {}):
+        assert client.chat.completions.create(**request | more).choices[0].message.content == SENTENCE, more
+
+
 class Place(pydantic.BaseModel):
     city: Literal["Rome", "Paris", "Ville \"Lumière\""]
     size: int
@@ -365,6 +382,7 @@ def main():
             check_sampling(client)
             check_tokens(client)
             check_errors(client)
+            check_tools_in_messages(client)
             asyncio.run(check_many(server))
             check_disconnects(server, client)
             check_slm_client(slm, server)

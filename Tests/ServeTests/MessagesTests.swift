@@ -1,3 +1,4 @@
+import Checkpoint
 import Infer
 import JSON
 import Kernels
