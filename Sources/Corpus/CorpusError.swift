@@ -58,7 +58,7 @@ extension CorpusError: CustomStringConvertible {
         switch self {
         case .file(let error): error.description
         case .tokenizer(let error): error.description
-        case .malformed(let line): "\(line). To skip and count such records: --skip-bad"
+        case .malformed(let line): "\(line)."
         case .noTrainingData(let files, let empty, let malformed):
             "nothing to train on in \(files) file\(files == 1 ? "" : "s"): "
                 + "\(empty) conversations are empty and \(malformed) lines are malformed."

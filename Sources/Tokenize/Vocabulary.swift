@@ -116,8 +116,8 @@ package struct Vocabulary: Sendable, Equatable {
                 specialTokens.append(addedTokens.remove(at: index))
             } else if text.isEmpty || tokens.indices.contains(where: { tokens[$0].elementsEqual(text.utf8) }) {
                 // Ordinary text encodes to such a token.
-                throw .malformed(
-                    path: "--add-tokens", location: nil, expected: "texts that are not ordinary tokens of the vocabulary", found: "'\(text)'")
+                let expected = "texts that are not ordinary tokens of the vocabulary"
+                throw .malformed(path: "--add-tokens", location: nil, expected: expected, found: "'\(text)'")
             } else {
                 add(specialTokens: [text])
             }

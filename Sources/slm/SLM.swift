@@ -1,3 +1,4 @@
+import Corpus
 import Glibc
 import Kernels
 import Terminal
@@ -81,7 +82,10 @@ struct SLM {
         }
         let (command, words) = try command(in: arguments)
         warnAboutMisspelledVariables(in: environment)
-        try command.run(Array(arguments.dropFirst(words)), environment: environment)
+        do { try command.run(Array(arguments.dropFirst(words)), environment: environment) } catch let error as CorpusError {
+            guard case .malformed = error, command.options.contains(where: { $0.name == "skip-bad" }) else { throw error }
+            throw CommandError(description: "\(error) To skip and count such records: --skip-bad")
+        }
     }
 
     /// The command that arguments begin with, and how many words its name has.

@@ -75,6 +75,8 @@ import Testing
             case "/api/admin/users/{id}/role": #"{"role":"user"}"#
             case "/tokenize": #"{"text":"x"}"#
             case "/v1/chat/completions": #"{"model":"test-model","messages":[{"role":"user","content":"x"}]}"#
+            case "/v1/messages", "/v1/messages/count_tokens":
+                #"{"model":"test-model","max_tokens":8,"messages":[{"role":"user","content":"x"}]}"#
             case "/v1/completions": #"{"model":"test-model","prompt":"x"}"#
             default: "{}"
             }

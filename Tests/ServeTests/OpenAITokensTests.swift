@@ -166,7 +166,10 @@ struct OpenAITokensTests {
             #expect(logprobs["top_logprobs"]?.elements?.map { $0.isNull } == logprobs["token_logprobs"]?.elements?.map { $0.isNull })
         }
         for prompts in [#"["Hi","you"]"#, "[[72,105],[121,111,117]]"] {
-            (tokens, offsets, values, texts) = ([[], []], [[], []], [[], []], ["", ""])
+            tokens = [[], []]
+            offsets = [[], []]
+            values = [[], []]
+            texts = ["", ""]
             let body = #"{"prompt":\#(prompts),"temperature":0,"logprobs":1,"echo":true,"max_tokens":\#(most),"stream":\#(streams)}"#
             let answer = try #require(connection.post("/v1/completions", body))
             #expect(answer.status == 200, "\(answer.text)")

@@ -46,6 +46,12 @@ package enum PEFT {
         if addsTokens { modules = try PEFTModules(model.configuration, hasPrefix: hasPrefix, isStored: isStored) }
         let whole = try PEFTWholeLayers(in: tensors, folder, modules, model.configuration, addsTokens: addsTokens)
         known.formUnion(whole.names)
+        // Where the vocabulary was resized, PEFT writes the matrices of the embedding and the head again, and those of the base.
+        for name in whole.names where name.hasSuffix(".weight") {
+            let module = name.dropLast(".weight".count), copy = "\(module).modules_to_save.weight"
+            known.insert("\(module).original_module.weight")
+            if tensors.entries[copy] != nil, tensors.areEqual(copy, name) { known.insert(copy) }
+        }
         try configuration.checkSaved(whole.layers, adapted: layers.filter { !$0.pairs.isEmpty }.map(\.layer.name))
         for layer in layers where PEFTModules.vocabularyLayers.contains(layer.layer.name) {
             if let pair = layer.pairs.first {

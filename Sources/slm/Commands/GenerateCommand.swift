@@ -110,7 +110,8 @@ private struct GenerateCommand {
         }
         let text = try InputFile.contents(of: "-")
         if text.allSatisfy({ $0 == 10 || $0 == 13 || $0 == 32 }) {
-            throw UsageError("slm generate: expected a prompt on standard input, found an empty text. For a text without a prompt: --prompt ''")
+            throw UsageError("slm generate: expected a prompt on standard input, found an empty text. For an answer without a prompt: "
+                + "--prompt ''")
         }
         // The last line end comes from the shell.
         return String(decoding: text.last == 10 ? text.dropLast() : text[...], as: UTF8.self)
