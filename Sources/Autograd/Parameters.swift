@@ -134,6 +134,8 @@ package final class Parameters {
     private let blockDiagonal: [Int: LoRALayer]
     /// The numbers at the start of a parameter that are not trained, by its index.
     private let untrained: [Int: Range<Int>]
+    /// Those of them that have been written since they were cleared.
+    private var hasUntrainedGradient: Set<Int> = []
     let processor: Processor
 
     /// - Parameter frozen: The frozen weights, laid out like `list.frozen`.
@@ -204,7 +206,7 @@ package final class Parameters {
             isWritten[parameter.index] = true
         }
         blockDiagonal[parameter.index]?.clearOutsideBlocks(of: gradients[parameter.range])
-        if let rows = untrained[parameter.index] { processor.clear(gradients[rows]) }
+        if let rows = untrained[parameter.index], hasUntrainedGradient.remove(parameter.index) != nil { processor.clear(gradients[rows]) }
         return Tensor(gradients[parameter.range], shape: parameter.shape)
     }
 
@@ -220,6 +222,7 @@ package final class Parameters {
     /// The buffer for the next part of a gradient, and whether the part has to be added to its contents.
     func target(for parameter: Parameter) -> (Buffer, adding: Bool) {
         willWriteGradient?(parameter.index)
+        if untrained[parameter.index] != nil { hasUntrainedGradient.insert(parameter.index) }
         defer { isWritten[parameter.index] = true }
         return (gradients[parameter.range], isWritten[parameter.index])
     }

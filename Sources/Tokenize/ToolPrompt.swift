@@ -13,20 +13,19 @@ enum ToolPrompt {
 
     /// Messages that any template can render. The tools follow the first system message, or are one.
     static func messages(_ messages: [Conversation.Message], _ tools: ChatTools?) -> [Conversation.Message] {
-        var result: [Conversation.Message] = [], isAfterResult = false
+        var result: [Conversation.Message] = [], wasResult = false
         for message in messages {
-            if message.role == .tool {
-                let text = Array("<tool_response>\n".utf8) + message.text + Array("\n</tool_response>".utf8)
-                // Many templates want the roles user and assistant in turns, so results that follow one another are one message.
-                if isAfterResult, let last = result.popLast() {
-                    result.append(last.with(text: last.text + [10] + text))
-                } else {
-                    result.append(.init(.user, text, isContext: message.isContext))
-                }
+            let isResult = message.role == .tool
+            let text = isResult ? Array("<tool_response>\n".utf8) + message.text + Array("\n</tool_response>".utf8) : message.text
+            // Many templates want the roles user and assistant in turns, so a result is one message with those of the user around it.
+            if isResult || wasResult && message.role == .user, let last = result.last, last.role == .user {
+                result[result.count - 1] = last.with(text: last.text + [10] + text)
+            } else if isResult {
+                result.append(.init(.user, text, isContext: message.isContext))
             } else {
                 result.append(message.toolCalls.isEmpty ? message : withCallsAsText(message))
             }
-            isAfterResult = message.role == .tool
+            wasResult = isResult
         }
         guard let tools else { return result }
         let instructions = instructions(tools)

@@ -82,6 +82,7 @@ package struct Finetuning {
         settings.lora = try start.shape(settings.lora)
         if let adapter {
             guard let shape = adapter.adapter?.shape else { throw TrainingError.noAdapter(path: adapter.name) }
+            if shape.addedTokens != nil { throw TrainingError.addedTokens(path: adapter.name) }
             settings.lora = shape
             settings.usesPiSSA = false
         }

@@ -16,6 +16,8 @@ package enum TrainingError: Error, Equatable {
     case adapterAsBase(path: String)
     /// The adapter to start from is a model.
     case noAdapter(path: String)
+    /// The adapter to start from has added tokens to the vocabulary.
+    case addedTokens(path: String)
     /// Some weights of the base model are not finite.
     case notFinite(path: String)
     /// The run to resume is not a fine-tuning run.
@@ -51,6 +53,9 @@ extension TrainingError: CustomStringConvertible {
         case .adapterAsBase(let path):
             "\(path) is a LoRA adapter, not a model. Train it further: slm finetune BASE --init-adapter \(path) --data FILE. Or merge "
                 + "it into its base first: slm adapter merge \(path) --out MERGED.h5, then fine-tune the merged model."
+        case .addedTokens(let path):
+            "\(path): expected an adapter with the vocabulary of its base (--init-adapter), found added tokens. Continue its run with "
+                + "--resume, or merge it and train a new adapter: slm adapter merge"
         case .noAdapter(let path): "\(path): expected a LoRA adapter to start from (--init-adapter), found a whole model."
         case .notFinite(let path):
             "\(path): some weights are not finite, so they have no singular values. "

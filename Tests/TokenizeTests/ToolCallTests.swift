@@ -192,6 +192,12 @@ import Tokenize
         #expect(ToolCallFormat.hermes.read(Array(call.utf8), names: ["weather"]).calls.first?.arguments == Array(#"{"city":"Rome"}"#.utf8))
     }
 
+    @Test func `a result is one message with the user's text around it, for templates that want roles in turns`() throws {
+        let tokenizer = try Tokenizer(.ofBytes(specialTokens: Self.specialTokens)), renderer = try Self.renderer(Self.chatML)
+        let text = try Self.prompt(renderer, tokenizer, Self.toolMessages.dropLast() + [.init(.user, "And now?")])
+        #expect(text.contains("<|im_start|>user\n<tool_response>\nsunny\n</tool_response>\nAnd now?<|im_end|>\n"), "\(text)")
+    }
+
     @Test func `a template of slm has tools without a system message, too`() throws {
         let tokenizer = try Tokenizer(SampleCheckpoint.vocabulary), renderer = try ChatRenderer(.specialTokens, for: tokenizer)
         let text = try Self.prompt(renderer, tokenizer, Self.toolMessages)

@@ -104,10 +104,17 @@ package enum PEFT {
         of folder: String, _ base: Checkpoint, _ tensors: SafeTensorsCollection, _ modules: PEFTModules
     ) throws(CheckpointError) -> Checkpoint {
         guard let part = modules.layers.first(where: { $0.name == GPT.embedding })?.parts.first,
-              let table = tensors.entries["\(prefix)\(part.module).weight"]?.tensor.shape, table.count == 2 else { return base }
+              let table = tensors.entries["\(prefix)\(part.module).weight"]?.tensor.shape, table.count == 2,
+              table[1] == base.configuration.width else { return base }
         var model = base
         model.configuration.vocabulary = max(table[0], base.configuration.vocabulary)
         try HuggingFace.addTokenizer(to: &model, in: folder, nil, nil)
+        // The folder has none of the files that name the tokens at which the base stops.
+        model.servingDefaults = base.servingDefaults
+        if case .jinja(var template)? = model.chatTemplate, case .jinja(let usual)? = base.chatTemplate {
+            template.stopTokens = usual.stopTokens
+            model.chatTemplate = .jinja(template)
+        }
         if model.isChatTemplateAssumed {
             // The folder has none.
             model.chatTemplate = base.chatTemplate

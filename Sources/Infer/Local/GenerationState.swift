@@ -137,7 +137,7 @@ package struct GenerationState: Sendable {
     /// Whether no token is generated.
     var isPromptOnly: Bool { maxNewTokens == 0 }
 
-    /// Lowers the most tokens to generate, which must be at least 1.
+    /// Lowers the most tokens to generate.
     mutating func limitAnswer(to tokens: Int) { maxNewTokens = min(maxNewTokens, tokens) }
 
     /// Ends the generation before its regular end, and returns the text that was held back.

@@ -3,7 +3,7 @@ import Tokenize
 /// Collects the log-probabilities of a prompt's tokens while the model processes the prompt in parts.
 ///
 ///     var collected = PromptLogProbabilities(of: prompt, vocabulary, alternatives: 5)
-///     collected.add(tokens)                                    // of one part, from scorer.score(logits, at: position)
+///     collected.add(tokens)                                    // of one part
 ///     collected.tokens                                         // the first has no log-probability
 struct PromptLogProbabilities: Sendable {
     private let prompt: [TokenID]

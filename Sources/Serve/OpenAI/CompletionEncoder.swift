@@ -171,7 +171,8 @@ extension CompletionEncoder {
         if isChat {
             tokens.writeChatLogProbabilities(to: &choice)
         } else {
-            tokens.writeTextLogProbabilities(after: prompt, from: offset, to: &choice)
+            tokens.writeTextLogProbabilities(
+                after: prompt, from: offset, alternatives: request.config.logProbabilities ?? 0, to: &choice)
         }
     }
 

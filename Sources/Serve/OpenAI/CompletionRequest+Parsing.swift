@@ -100,13 +100,35 @@ extension CompletionRequest {
             logProbabilities: logProbabilities ?? (generated > n ? 0 : nil))
         config.isPromptOnly = isPromptOnly
         config.promptLogProbabilities = [echoes.isEmpty ? nil : logProbabilities, promptAlternatives].compactMap { $0 }.max()
+        if let count = config.promptLogProbabilities, let context = model.modelInfo?.context {
+            let tokens = prompts.reduce(0) { $0 + min($1.mostTokens, context) } * (kind == .chat ? 1 : generated)
+            guard tokens * (count + 1) <= Self.maxPromptLogProbabilities else {
+                throw .invalid(
+                    promptAlternatives == nil ? "logprobs" : "prompt_logprobs",
+                    "expected at most \(Self.maxPromptLogProbabilities) log-probabilities of prompts in one request, and these may have "
+                        + "\(tokens * (count + 1)). Send fewer prompts, or ask for fewer alternatives.")
+            }
+        }
         self.config = config
         policy = try fields.truncationPolicy()
         includesUsage = try fields.object("stream_options")?.boolean("include_usage") ?? false
     }
 }
 
+extension Prompt {
+    /// A limit of its tokens: each has at least a byte.
+    fileprivate var mostTokens: Int {
+        switch self {
+        case .text(let text): text.utf8.count + 2
+        case .tokens(let ids): ids.count
+        case .chat: .max
+        }
+    }
+}
+
 extension CompletionRequest {
+    /// They are kept until the response is written: some 100 bytes each.
+    private static let maxPromptLogProbabilities = 2_000_000
     fileprivate static let noPromptLogProbabilities =
         "log-probabilities of the prompt are not available, because the model runs on another server"
 }

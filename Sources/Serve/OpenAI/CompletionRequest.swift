@@ -53,7 +53,9 @@ struct CompletionRequest: Sendable {
 
     /// The generation request of one answer. The answers to one prompt have the seeds `seed`, `seed` + 1, …
     subscript(answer: Int) -> GenerationRequest {
-        let config = config.reseeded(attempt: UInt64(answer % generatedPerPrompt))
+        var config = config.reseeded(attempt: UInt64(answer % generatedPerPrompt))
+        // A chat's response has those of the prompt once.
+        if kind == .chat, answer % generatedPerPrompt > 0 { config.promptLogProbabilities = nil }
         var request = GenerationRequest(prompts[answer / generatedPerPrompt], config, policy: policy)
         request.tools = tools?.tools
         request.grammar = tools?.grammar ?? format

@@ -36,7 +36,10 @@ extension [GeneratedToken] {
     /// - Parameters:
     ///   - prompt: The tokens before, whose text is part of the answer's. The first one has no log-probability.
     ///   - offset: Characters of the text before the first token of the answer.
-    func writeTextLogProbabilities(after prompt: [GeneratedToken], from offset: Int, to writer: inout JSONWriter) {
+    ///   - alternatives: How many other tokens to list; those of the prompt may have more.
+    func writeTextLogProbabilities(
+        after prompt: [GeneratedToken], from offset: Int, alternatives: Int, to writer: inout JSONWriter
+    ) {
         let tokens = prompt + filter { $0.logProbability != nil }
         writer.object { logprobs in
             logprobs.key("tokens")
@@ -48,7 +51,7 @@ extension [GeneratedToken] {
                 for token in tokens {
                     if token.logProbability == nil { list.null(); continue }
                     list.object {
-                        for other in token.alternatives {
+                        for other in token.alternatives.prefix(alternatives) {
                             $0.key(other.bytes.text(escapePrefix: "bytes:"))
                             $0.number(other.logProbability.jsonValue)
                         }

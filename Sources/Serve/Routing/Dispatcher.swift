@@ -102,7 +102,8 @@ struct Dispatcher: Sendable {
         let retryAfter = [.serviceUnavailable, .tooManyRequests].contains(rejected.status) ? 2 : nil
         var error = APIError(status: rejected.status, code: code, message: rejected.message, retryAfter: retryAfter)
         error.requestID = rejected.id
-        let response = error.response(for: rejected.target).addingHeader(OriginPolicy.requestIDHeader, rejected.id)
+        let path = String(rejected.target.prefix { $0 != "?" })
+        let response = error.response(for: path).addingHeader(OriginPolicy.requestIDHeader, rejected.id)
         return originPolicy.addingHeaders(to: response, for: nil)
     }
 

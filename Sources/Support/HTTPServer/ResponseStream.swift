@@ -57,8 +57,10 @@ package final class ResponseStream: Sendable {
         let isTooSlow = state.withLock { state in
             if state.isFinished || state.isDisconnected { return false }
             let pending = state.buffer.count + bytes.count
-            // A single large write is not the fault of the client: it has time to read, up to 16 times the limit.
-            if pending > bufferLimit, pending > 16 * bufferLimit || state.lastRead + Self.readTimeout < .now { return true }
+            // A single large write is not the fault of the client: it has time to read, up to 16 times the limit. Nor is a pause before it,
+            // if the client has read everything.
+            let isLate = !state.buffer.isEmpty && state.lastRead + Self.readTimeout < .now
+            if pending > bufferLimit, pending > 16 * bufferLimit || isLate { return true }
             state.buffer += bytes
             state.lastWrite = .now
             if flush || !state.mayDelay || state.buffer.count > 4_096 { state.wake() }

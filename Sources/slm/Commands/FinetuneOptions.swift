@@ -253,8 +253,9 @@ extension FinetuneOptions {
             ("--base-dtype", baseType?.precision.rawValue, try stored.finetuningBasePrecision?.rawValue ?? "as the base is stored"),
             ("--lora-init", loraInit?.rawValue, stored.adapter?.principals.count ?? 0 > 0 ? "pissa" : "plain"),
         ]
-        if addTokens != .none {
-            settings.append(("--add-tokens", addTokens.optionText, shape?.addedTokens == nil ? "none" : addTokens.optionText))
+        if case .texts(let texts) = addTokens {
+            let vocabulary = try stored.vocabulary(), known = texts.filter { vocabulary.specialTokenID($0) != nil }
+            settings.append(("--add-tokens", texts.joined(separator: ","), known.joined(separator: ",")))
         }
         settings += preferenceChecks(try stored.finetuningPreferences)
         if let chatTemplate { try stored.check(chatTemplate) }

@@ -90,8 +90,7 @@ final class TrainingProgress {
         return "  \(count) ranks, \((100 * waitedSeconds / (state.seconds - first.seconds)).fixed(1)) % communication"
     }
 
-    /// One line for the question, one for the answer.
-    /// Prints a sample answer, unless it is the one that was printed last.
+    /// Prints a sample answer, unless it is the one that was printed last: a line for the question, one for the answer.
     func show(_ answer: LogEntry.Answer) {
         if answers.updateValue(answer.answer, forKey: answer.question) == answer.answer { return }
         func line(_ text: String) -> String {
