@@ -227,7 +227,9 @@ import Testing
             for (kind, headers) in try fixture.badTokens() {
                 #expect(try fixture.ask(route, headers).status == 401, "\(route.pattern), \(kind)")
             }
-            #expect(try fixture.ask(route, fixture.ada).status == 200, "\(route.pattern)")
+            // The model of the test has no tokenizer that could count.
+            let status = route.pattern == "/v1/messages/count_tokens" ? 501 : 200
+            #expect(try fixture.ask(route, fixture.ada).status == status, "\(route.pattern)")
         }
     }
 
