@@ -32,7 +32,7 @@ struct OpenAITokensTests {
     @Test func `log-probabilities of prompts that would take gigabytes are refused`() throws {
         let tokenizer = try Tokenizer(SampleCheckpoint.vocabulary)
         let info = ModelInfo(name: "plain", context: 1 << 20, tokenizer, try ChatRenderer(.specialTokens, for: tokenizer))
-        let connection = try TestServer(modelInfo: info).connect(), text = String(repeating: "a", count: 15_000)
+        let server = try TestServer(modelInfo: info), connection = try server.connect(), text = String(repeating: "a", count: 15_000)
         for (fields, name) in [(#""prompt_logprobs":20"#, "prompt_logprobs"), (#""echo":true,"logprobs":20"#, "logprobs")] {
             let answer = try #require(connection.post("/v1/completions", #"{"prompt":"\#(text)","n":8,"max_tokens":0,\#(fields)}"#))
             #expect(try answer.status == 400 && answer.json()["error"]?["param"]?.string == name, "\(answer.text)")
