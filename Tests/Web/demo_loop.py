@@ -54,7 +54,7 @@ class Client:
 
     def ask(self, question):
         """Asks in a conversation of its own. Returns the ids of the conversation and of the answer."""
-        text = self.send("POST", "/api/chat", {"message": question, "temperature": 0})
+        text = self.send("POST", "/api/chat", {"message": question, "temperature": 0, "max_tokens": 40})
         start = json.loads(text.split("event: start\ndata: ", 1)[1].split("\n", 1)[0])
         return start["conversation_id"], start["answer_id"]
 
