@@ -68,7 +68,7 @@ package struct AddedTokens: Sendable, Equatable {
     }
 
     /// Whether a parameter has a row for each token.
-    func contains(_ parameter: String) -> Bool { layers.contains { parameter == $0 + ".weight" } }
+    package func contains(_ parameter: String) -> Bool { layers.contains { "\($0).weight" == parameter } }
 }
 
 /// Rows of an adapted layer that have A and B of their own.

@@ -112,6 +112,12 @@ package struct ParameterList: Sendable {
     private mutating func checkIsNew(_ name: String) { require(names.insert(name).inserted, "two parameters are named \(name)") }
 }
 
+/// The numbers of a trainable parameter that are not trained.
+private enum Untrained {
+    case first(Int)
+    case outsideBlocks(of: LoRALayer)
+}
+
 /// The weights of a model and their gradients, each in one flat buffer.
 package final class Parameters {
     /// The trainable parameters.
@@ -130,11 +136,9 @@ package final class Parameters {
     /// Frozen matrices in bf16, int8 or int4, or those of a model that is not trained, by index. Their regions of the buffer are unused,
     /// and take no memory.
     private let quantized: [Int: QuantizedWeights]
-    /// LoRA layers whose B is block diagonal, by the index of B.
-    private let blockDiagonal: [Int: LoRALayer]
-    /// The numbers at the start of a parameter that are not trained, by its index.
-    private let untrained: [Int: Range<Int>]
-    /// Those of them that have been written since they were cleared.
+    /// The numbers of a parameter that are not trained, by its index: the first rows, or those of a block diagonal B outside of its blocks.
+    private let untrained: [Int: Untrained]
+    /// The parameters with such numbers whose gradient has been written since they were cleared.
     private var hasUntrainedGradient: Set<Int> = []
     let processor: Processor
 
@@ -161,17 +165,22 @@ package final class Parameters {
         self.frozen = list.frozen.parameters
         frozenValues = frozen ?? values[0..<0]
         self.quantized = quantized
-        let layers = list.loraLayers.filter { $0.blocks.count > 1 }
-        blockDiagonal = Dictionary(layers.map { ($0.b.index, $0) }) { first, _ in first }
-        untrained = Dictionary(uniqueKeysWithValues: list.parameters.filter { $0.kind == .lastRows }.map { parameter in
-            let rows = list.lora?.firstTrainedRow(of: parameter.name) ?? 0
-            return (parameter.index, parameter.start..<parameter.start + rows * parameter.shape.count / parameter.shape[0])
-        })
+        let rows = list.parameters.filter { $0.kind == .lastRows }.map { parameter in
+            let count = (list.lora?.firstTrainedRow(of: parameter.name) ?? 0) * parameter.shape.count / parameter.shape[0]
+            return (parameter.index, Untrained.first(count))
+        }
+        let blocks = list.loraLayers.filter { $0.blocks.count > 1 }.map { ($0.b.index, Untrained.outsideBlocks(of: $0)) }
+        untrained = Dictionary(rows + blocks) { first, _ in first }
         isWritten = Array(repeating: false, count: list.parameters.count)
     }
 
     /// The number of trainable weights.
-    package var count: Int { list.reduce(0) { $0 + $1.shape.count } - untrained.values.reduce(0) { $0 + $1.count } }
+    package var count: Int {
+        list.reduce(0) { sum, parameter in
+            if case .first(let count)? = untrained[parameter.index] { return sum + parameter.shape.count - count }
+            return sum + parameter.shape.count
+        }
+    }
     package var frozenCount: Int { frozen.reduce(0) { $0 + $1.shape.count } }
 
     /// The matrix of a parameter that is kept in bf16, int8 or int4; nil if it has f32 values.
@@ -205,8 +214,14 @@ package final class Parameters {
             processor.clear(gradients[parameter.range])
             isWritten[parameter.index] = true
         }
-        blockDiagonal[parameter.index]?.clearOutsideBlocks(of: gradients[parameter.range])
-        if let rows = untrained[parameter.index], hasUntrainedGradient.remove(parameter.index) != nil { processor.clear(gradients[rows]) }
+        if hasUntrainedGradient.remove(parameter.index) != nil {
+            let own = gradients[parameter.range]
+            switch untrained[parameter.index] {
+            case .first(let count)?: processor.clear(own[0..<count])
+            case .outsideBlocks(let layer)?: layer.clearOutsideBlocks(of: own)
+            case nil: break
+            }
+        }
         return Tensor(gradients[parameter.range], shape: parameter.shape)
     }
 

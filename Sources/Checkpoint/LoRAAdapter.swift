@@ -155,9 +155,7 @@ extension LoRAAdapter {
         if let added = shape.addedTokens {
             // Reading the base's weights compares their rows.
             let rows = list.parameters.first { $0.name == "\(GPT.embedding).weight" }?.shape[0] ?? 0
-            let isComplete = list.frozen.parameters.allSatisfy { parameter in
-                !added.layers.contains { parameter.name == $0 + ".weight" } || shape.trainsWhole(parameter.name)
-            }
+            let isComplete = list.frozen.parameters.allSatisfy { !added.contains($0.name) || shape.trainsWhole($0.name) }
             guard isComplete, added.firstTrained < rows, added.baseRows <= rows else {
                 throw .mismatch(
                     path: path, name: "adapter/added_tokens", expected: "rows of an embedding of \(rows)",

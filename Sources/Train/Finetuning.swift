@@ -11,7 +11,8 @@ package import Tokenize
 /// Sets up a fine-tuning run from a base checkpoint and chats.
 ///
 ///     let finetuning = try Finetuning(
-///         of: "checkpoints/first/best.h5", .init(data: ["chat_history.jsonl"]), plan, in: folder, on: processor, precision: .bfloat16
+///         of: FinetuningBase("base.h5", on: processor), .init(data: ["chats.jsonl"]), plan, in: folder, on: processor,
+///         precision: .bfloat16
 ///     )
 ///     try finetuning.run.run(clock: now, shouldStop: { _ in false }) { event in … }
 package struct Finetuning {
@@ -41,10 +42,6 @@ package struct Finetuning {
         package var preferences: PreferenceSettings?
         /// Skips and counts malformed chats instead of throwing.
         package var skipsBad = false
-        /// Replaces the chat template of the base, or of the adapter to train further.
-        package var chatTemplate: ChatTemplateChoice?
-        /// Special tokens to add to the vocabulary of the base.
-        package var addedTokens: AddedTokenChoice?
 
         package init(data: [String]) { self.data = data }
 
@@ -72,12 +69,13 @@ package struct Finetuning {
     ///   - preparing: Called with the share of the PiSSA initialization that is done, which takes minutes for large weights.
     ///   - scoring: Called with the share of the preferences that the reference model has scored.
     package init(
-        of path: String, _ settings: Settings, from adapter: Checkpoint? = nil, _ plan: TrainingPlan, in folder: String,
+        of start: FinetuningBase, _ settings: Settings, from adapter: Checkpoint? = nil, _ plan: TrainingPlan, in folder: String,
         on processor: Processor, precision: DataType,
         over ranks: RankGroup? = nil, clock: () -> Double = { 0 }, preparing: (_ share: Double) -> Void = { _ in },
         scoring: (_ share: Double) -> Void = { _ in }
     ) throws {
-        let start = try FinetuningBase(path, settings.chatTemplate, adding: settings.addedTokens, on: processor), base = start.checkpoint
+        try start.verify()
+        let path = start.path, base = start.checkpoint
         var settings = settings
         settings.lora = try start.shape(settings.lora)
         if let adapter {
@@ -87,7 +85,7 @@ package struct Finetuning {
             settings.usesPiSSA = false
         }
         if base.adapter != nil { throw TrainingError.adapterAsBase(path: path) }
-        let vocabulary = try FinetuningVocabulary(base, settings.chatTemplate == nil ? adapter?.chatTemplate : nil)
+        let vocabulary = try FinetuningVocabulary(base, start.hasChosenTemplate ? nil : adapter?.chatTemplate)
         var context = settings.rowLength(of: base.configuration)
         let preferences = try settings.preferences.map {
             try FinetuningPreferences($0, settings.data, vocabulary, context: context, skipsBad: settings.skipsBad)

@@ -1,7 +1,7 @@
 package import Autograd
 package import Checkpoint
 import Files
-import Formats
+package import Formats
 package import Kernels
 import Model
 package import Tokenize
@@ -15,16 +15,26 @@ package struct FinetuningBase {
     package let stored: Checkpoint
     /// With the chat template and the added tokens of the run.
     package let checkpoint: Checkpoint
+    /// Whether the chat template was chosen, and is not the model's own.
+    let hasChosenTemplate: Bool
+    private let file: ModelFile
 
-    package init(_ path: String, _ template: ChatTemplateChoice?, adding tokens: AddedTokenChoice? = nil, on processor: Processor) throws {
-        let file = try ModelFile(path)
-        try file.verify()
+    /// - Parameter file: The model at the path, if it has been opened.
+    package init(
+        _ path: String, _ template: ChatTemplateChoice? = nil, adding tokens: AddedTokenChoice? = nil, file: ModelFile? = nil,
+        on processor: Processor
+    ) throws {
+        self.file = try file ?? ModelFile(path)
         self.path = path
-        stored = file.checkpoint
+        hasChosenTemplate = template != nil
+        stored = self.file.checkpoint
         var changed = stored
         try changed.prepare(template, adding: tokens, on: processor)
         checkpoint = changed
     }
+
+    /// Waits until the checksums of the file are verified.
+    func verify() throws(CheckpointError) { try file.verify() }
 
     /// The shape of an adapter, with the rows of the added tokens.
     package func shape(_ shape: LoRAConfiguration?) throws -> LoRAConfiguration? {

@@ -33,8 +33,6 @@ import Train
         var settings = Finetuning.Settings(data: [folder("chats.jsonl")])
         settings.length = .steps(steps)
         settings.lora = lora ? LoRAConfiguration(rank: 2) : nil
-        settings.chatTemplate = .known(.chatml)
-        settings.addedTokens = .ofTemplate
         return settings
     }
 
@@ -47,7 +45,9 @@ import Train
     }
 
     private func finetuning(_ settings: Finetuning.Settings, in name: String) throws -> Finetuning {
-        try Finetuning(of: folder("base.h5"), settings, plan, in: folder(name), on: Processor(threads: 2), precision: .float32)
+        let processor = try Processor(threads: 2)
+        let base = try FinetuningBase(folder("base.h5"), .known(.chatml), adding: .ofTemplate, on: processor)
+        return try Finetuning(of: base, settings, plan, in: folder(name), on: processor, precision: .float32)
     }
 
     private func run(_ run: TrainingRun, until step: Int? = nil) throws {

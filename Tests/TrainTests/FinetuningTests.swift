@@ -73,7 +73,8 @@ import Train
     }
 
     private func finetuning(_ settings: Finetuning.Settings, _ plan: TrainingPlan? = nil, in name: String) throws -> Finetuning {
-        try Finetuning(of: folder("base.h5"), settings, plan ?? self.plan, in: folder(name), on: Processor(threads: 2), precision: .float32)
+        let processor = try Processor(threads: 2), base = try FinetuningBase(folder("base.h5"), on: processor)
+        return try Finetuning(of: base, settings, plan ?? self.plan, in: folder(name), on: processor, precision: .float32)
     }
 
     @discardableResult
@@ -264,9 +265,10 @@ import Train
         try run(finetuning(settings(kind, steps: 12), in: "first").run)
         let first = try Checkpoint(reading: folder("first/last.h5")), shape = LoRAConfiguration(rank: 3, alpha: 6)
         func second(_ name: String, over base: String = "base.h5", _ initial: Checkpoint) throws -> Finetuning {
-            try Finetuning(
-                of: folder(base), settings(.full, steps: 4), from: initial, plan, in: folder(name), on: Processor(threads: 2),
-                precision: .float32)
+            let processor = try Processor(threads: 2)
+            return try Finetuning(
+                of: FinetuningBase(folder(base), on: processor), settings(.full, steps: 4), from: initial, plan, in: folder(name),
+                on: processor, precision: .float32)
         }
         let continued = try second("second", first), trainer = continued.run.trainer
         let (_, parameters) = try first.model(on: Processor(threads: 2))
@@ -290,8 +292,10 @@ import Train
         try base()
         try run(finetuning(settings(.plain, steps: 4), in: "run").run)
         #expect(throws: TrainingError.adapterAsBase(path: folder("run/best.h5"))) {
-            try Finetuning(
-                of: folder("run/best.h5"), settings(.full, steps: 4), plan, in: folder("b"), on: Processor(threads: 1), precision: .float32)
+            let processor = try Processor(threads: 1)
+            _ = try Finetuning(
+                of: FinetuningBase(folder("run/best.h5"), on: processor), settings(.full, steps: 4), plan, in: folder("b"), on: processor,
+                precision: .float32)
         }
         chats(.names, 21, in: "names.jsonl")
         let resume = { (name: String) in _ = try Finetuning(resuming: folder(name), on: Processor(threads: 1), precision: .float32) }

@@ -74,7 +74,8 @@ import Train
         plan.lossScope = .assistant
         plan.evaluateEvery = 5
         plan.machine = TrainingMachine(processor, .float32, isRecomputing: recomputing)
-        return try Finetuning(of: folder("base.h5"), settings, plan, in: folder(name), on: processor, precision: .float32)
+        let base = try FinetuningBase(folder("base.h5"), on: processor)
+        return try Finetuning(of: base, settings, plan, in: folder(name), on: processor, precision: .float32)
     }
 
     @discardableResult
@@ -188,14 +189,16 @@ import Train
         try run(first.run)
         let adapter = try Checkpoint(reading: folder("first/last.h5"))
         let second = try Finetuning(
-            of: folder("base.h5"), settings, from: adapter, first.run.plan, in: folder("second"), on: processor, precision: .float32)
+            of: FinetuningBase(folder("base.h5"), on: processor), settings, from: adapter, first.run.plan, in: folder("second"),
+            on: processor, precision: .float32)
         var losses: [Double] = []
         try run(second.run) { if case .evaluated(_, let validation?, _, _, _) = $0 { losses.append(validation.loss) } }
         #expect(abs((losses.first ?? 0) - 0.693_147) < 1e-4 && losses.last ?? 1 < 0.69)
         // The adapter itself is no base.
         #expect(throws: TrainingError.adapterAsBase(path: folder("first/last.h5"))) {
             try Finetuning(
-                of: folder("first/last.h5"), settings, first.run.plan, in: folder("third"), on: processor, precision: .float32)
+                of: FinetuningBase(folder("first/last.h5"), on: processor), settings, first.run.plan, in: folder("third"),
+                on: processor, precision: .float32)
         }
     }
 
@@ -215,7 +218,8 @@ import Train
             plan.machine = TrainingMachine(processor, .float32)
             do {
                 let finetuning = try Finetuning(
-                    of: base, shared, plan, in: "\(path)/\(name)", on: processor, precision: .float32, over: ranks)
+                    of: FinetuningBase(base, on: processor), shared, plan, in: "\(path)/\(name)", on: processor, precision: .float32,
+                    over: ranks)
                 _ = try finetuning.run.run(clock: { 0 }, shouldStop: { _ in false }) { event in
                     if case .evaluated(_, let validation?, _, _, _) = event { losses.append(validation.loss) }
                 }
@@ -246,7 +250,8 @@ import Train
             guard let processor = try? Processor(threads: 1) else { return "" }
             do {
                 _ = try Finetuning(
-                    of: base, ranks.isFirst ? settings : others, plan, in: path + "/run", on: processor, precision: .float32, over: ranks)
+                    of: FinetuningBase(base, on: processor), ranks.isFirst ? settings : others, plan, in: path + "/run", on: processor,
+                    precision: .float32, over: ranks)
                 return ""
             } catch {
                 return "\(error)"
@@ -268,8 +273,8 @@ import Train
         plan.patience = 2
         plan.warmup = 1
         settings.warmup = 1
-        let stopping = try Finetuning(
-            of: folder("base.h5"), settings, plan, in: folder("stopping"), on: Processor(threads: 2), precision: .float32)
+        let processor = try Processor(threads: 2), base = try FinetuningBase(folder("base.h5"), on: processor)
+        let stopping = try Finetuning(of: base, settings, plan, in: folder("stopping"), on: processor, precision: .float32)
         var losses: [(Int, Double)] = []
         #expect(try run(stopping.run) { event in
             if case .evaluated(_, let validation?, _, _, let state) = event { losses.append((state.step, validation.loss)) }

@@ -101,7 +101,8 @@ import Train
         base.chatTemplate = .specialTokens
         try base.write(to: folder("base.h5"))
         let finetuned = try Finetuning(
-            of: folder("base.h5"), .init(data: source.paths), plan, in: folder("run"), on: processor, precision: .float32
+            of: FinetuningBase(folder("base.h5"), on: processor), .init(data: source.paths), plan, in: folder("run"), on: processor,
+            precision: .float32
         ).data
 
         let validation = try numbers(in: trained.validation), training = try numbers(in: trained.training)

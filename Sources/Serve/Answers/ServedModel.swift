@@ -56,6 +56,17 @@ package struct ServedModel: Sendable {
         throw APIError(status: .notFound, code: "model_not_found", message: "Unknown model: expected \(expected).", field: "model")
     }
 
+    /// What is known of a model on this machine. Throws for a model on another server.
+    var info: ModelInfo {
+        get throws(APIError) {
+            guard let modelInfo else {
+                let message = "Not supported: the model runs on another server, and its tokenizer is not known here."
+                throw APIError(status: .notImplemented, code: "unsupported", message: message)
+            }
+            return modelInfo
+        }
+    }
+
     /// The model, if it can answer chats.
     func forChats() throws(APIError) -> ServedModel {
         do throws(GenerationError) { _ = try modelInfo?.chatRenderer } catch { throw APIError(error) }

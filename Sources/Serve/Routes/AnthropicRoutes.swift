@@ -14,24 +14,21 @@ extension App {
     }
 
     private func createMessage(_ context: RequestContext) throws -> Response? {
-        let served = try servedModels
-        let fields = try MessagesRequest(RequestFields(of: context.request, known: nil)).chatCompletion()
-        let model = try served.selected(by: fields, for: ServedModels.Sender(context.client)).forChats()
-        let request = try CompletionRequest(chat: fields, for: model, maxAnswers: 1)
+        let (request, model) = try chatRequest(context)
         return try complete(request, model, MessagesEncoder(request, model: model.name), context)
     }
 
     private func countMessageTokens(_ context: RequestContext) throws -> Response? {
-        let served = try servedModels
-        let fields = try MessagesRequest(RequestFields(of: context.request, known: nil)).chatCompletion(countsOnly: true)
-        let model = try served.selected(by: fields, for: ServedModels.Sender(context.client)).forChats()
-        let request = try CompletionRequest(chat: fields, for: model, maxAnswers: 1)
-        guard let info = model.modelInfo else {
-            let message = "Not supported: the model runs on another server, and its tokenizer is not known here."
-            throw APIError(status: .notImplemented, code: "unsupported", message: message)
-        }
+        let (request, model) = try chatRequest(context, countsOnly: true), info = try model.info
         try rateLimits.checkChat(context.client.key)
         let count = try info.promptTokenCount(of: request[0])
         return Response.json { $0.key("input_tokens"); $0.integer(count) }
+    }
+
+    private func chatRequest(_ context: RequestContext, countsOnly: Bool = false) throws -> (CompletionRequest, ServedModel) {
+        let served = try servedModels
+        let fields = try MessagesRequest(RequestFields(of: context.request, known: nil)).chatCompletion(countsOnly: countsOnly)
+        let model = try served.selected(by: fields, for: ServedModels.Sender(context.client)).forChats()
+        return (try CompletionRequest(chat: fields, for: model, maxAnswers: 1), model)
     }
 }

@@ -12,13 +12,7 @@ extension App {
         ]
     }
 
-    private func modelInfo(for fields: RequestFields) throws(APIError) -> ModelInfo {
-        guard let modelInfo = try models.ready.selected(by: fields).modelInfo else {
-            let message = "Not supported: the model runs on another server, and its tokenizer is not known here."
-            throw APIError(status: .notImplemented, code: "unsupported", message: message)
-        }
-        return modelInfo
-    }
+    private func modelInfo(for fields: RequestFields) throws(APIError) -> ModelInfo { try models.ready.selected(by: fields).info }
 
     private func tokenize(_ context: RequestContext) throws -> Response {
         let fields = try RequestFields(of: context.request, known: ["text", "messages", "model"])

@@ -35,8 +35,7 @@ enum EstimateOption: String, CaseIterable, OptionValue {
 
 /// What `slm finetune` knows before it creates a run.
 struct RunParts {
-    let path: String
-    let base: Checkpoint
+    let base: FinetuningBase
     let settings: Finetuning.Settings
     let adapter: Checkpoint?
     let plan: TrainingPlan
@@ -129,8 +128,9 @@ extension FinetuneCommand {
         let disk = 3 * 12 * Double(list.count) + 20e6
         let needed = parts.memory.bytes(for: parts.configuration)
         var estimate = RunEstimate(
-            memoryBytes: Int(needed), diskBytes: Int(disk), parameters: parts.base.configuration.parameterCount, trained: list.count,
-            knownData: KnownTrainingData.paths(of: parts.path, parts.base))
+            memoryBytes: Int(needed), diskBytes: Int(disk), parameters: parts.base.checkpoint.configuration.parameterCount,
+            trained: list.count,
+            knownData: KnownTrainingData.paths(of: parts.base.path, parts.base.checkpoint))
         estimate.freeDiskBytes = DiskSpace.free(at: options.runs)
         if !estimate.fits {
             let smaller = parts.memory.advice(for: parts.configuration, within: 0.9 * Double(estimate.totalBytes)).first?.setting
@@ -144,7 +144,7 @@ extension FinetuneCommand {
     private func measure(_ parts: RunParts, into estimate: inout RunEstimate) throws {
         let scratch = try ScratchFolder()
         let finetuning = try Finetuning(
-            of: parts.path, parts.settings, from: parts.adapter, parts.plan, in: scratch.path, on: parts.processor,
+            of: parts.base, parts.settings, from: parts.adapter, parts.plan, in: scratch.path, on: parts.processor,
             precision: parts.precision, clock: now)
         let run = finetuning.run
         let step = try StepTime.measured(for: run).seconds, total = run.estimate(secondsPerStep: step)

@@ -48,11 +48,11 @@ struct FinetuneCommand {
             throw UsageError("slm finetune: expected a model to fine-tune: slm finetune CHECKPOINT --data FILE.")
         }
         if options.data.isEmpty, options.estimate != .memory { throw UsageError("slm finetune: expected chats to train on: --data FILE.") }
-        let width = try ModelFile.open(base).checkpoint.configuration.width
+        let file = try ModelFile(base), width = file.checkpoint.configuration.width
         let (processor, machine) = try options.estimate == .memory
             ? options.untunedMachine : options.machine(resuming: nil, width: width, recomputing: options.recompute)
         let type = machine.precision
-        let start = try FinetuningBase(base, options.chatTemplate, adding: options.addTokens.choice, on: processor)
+        let start = try FinetuningBase(base, options.chatTemplate, adding: options.addTokens.choice, file: file, on: processor)
         let checkpoint = start.checkpoint
         var configuration = checkpoint.configuration
         var settings = try options.settings(for: configuration)
@@ -78,7 +78,7 @@ struct FinetuneCommand {
         memory.frozenPrecision = changesBase ? .float32 : settings.basePrecision ?? checkpoint.quantizedPrecision ?? .float32
         if options.estimate != .off {
             let parts = RunParts(
-                path: base, base: checkpoint, settings: settings, adapter: adapter, plan: plan, memory: memory,
+                base: start, settings: settings, adapter: adapter, plan: plan, memory: memory,
                 configuration: configuration, processor: processor, precision: type)
             return try printEstimate(of: parts)
         }
@@ -92,7 +92,7 @@ struct FinetuneCommand {
         let initialization = ProgressBar("initializing LoRA (PiSSA)", isVisible: isVisible)
         let scoring = ProgressBar("scoring the answers with the reference model", isVisible: isVisible)
         let finetuning = try Finetuning(
-            of: base, settings, from: adapter, plan, in: folder, on: processor, precision: type, over: Ranks.current, clock: now,
+            of: start, settings, from: adapter, plan, in: folder, on: processor, precision: type, over: Ranks.current, clock: now,
             preparing: { share in initialization.show(fraction: share, "of the weights") },
             scoring: { share in
                 initialization.clear()

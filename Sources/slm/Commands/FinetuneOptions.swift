@@ -166,8 +166,6 @@ extension FinetuneOptions {
         settings.warmup = plan[integer: "warmup"]
         if force { settings.minimumChats = 1 }
         settings.skipsBad = skipsBad
-        settings.chatTemplate = chatTemplate
-        settings.addedTokens = addTokens.choice
         return settings
     }
 
