@@ -5,13 +5,13 @@ import Testing
 @Suite struct JinjaFuzzTests {
     private static let seeds = [
         "{% for m in messages %}{{ '<|' ~ m.role ~ '|>' + m['content'] | trim }}{% if not loop.last %}{{ '\\n' }}{% endif %}{% endfor %}",
-        "{%- set ns = namespace(a=0) -%}{%- for x in range(3) if x > 0 recursive %}{% set ns.a = ns.a + x %}{{ loop.index"
+        "{%- set ns = namespace(a=0) -%}{%- for x in range(3) if x > 0 %}{% set ns.a = ns.a + x %}{{ loop.index"
             + " }}{%- else %}-{%- endfor -%}{{ ns.a }}",
-        "{% macro f(a, b=2, c='x') %}{{ a }}{{ varargs }}{{ kwargs }}{% endmacro %}{{ f(1, *[3, 4], **{'d': 5}) }}{% call(x)"
+        "{% macro f(a, b=2, c='x') %}{{ a }}{{ b }}{{ c }}{% endmacro %}{{ f(1, *[3], **{'c': 5}) }}{% call(x)"
             + " f(2) %}{{ x }}{% endcall %}",
         "{{ messages | selectattr('role', 'equalto', 'user') | map(attribute='content') | list | tojson(indent=2) }}{{"
             + " messages[::-1][0].content[1:5:2] }}",
-        "{{ '%s %5.2f' % ('a', 1.5) }}{{ '{:>5} {x!r:{w}}'.format(1, x='b', w=9) }}{{ strftime_now('%Y-%m-%d') }}{{"
+        "{{ '%s %5.2f' % ('a', 1.5) }}{{ '{} {x}'.format(1, x='b') }}{{ strftime_now('%Y-%m-%d') }}{{"
             + " raise_exception('no') if 1 is odd and 2 not in [1] }}",
         "{# c #}{% raw %}{{ x }}{% endraw %}{% set x %}a\nb{% endset %}{{ x | indent(4, true) | upper | replace('A', 'é')"
             + " }}{% filter upper %}q{% endfilter %}{% generation %}g{% endgeneration %}",
@@ -22,8 +22,8 @@ import Testing
         "{%", "%}", "{{", "}}", "{#", "#}", "-", "+", "(", ")", "[", "]", "{", "}", "|", ".", ",", ":", "'", "\"", "\\", " ", "\n", "if",
             "for", "in", "set", "endif",
         "endfor", "else", "is", "not", "and", "loop", "messages", "0", "1", "9999999999", "1e999", "**", "*", "~", "==", "<", "items()",
-            "tojson", "map", "sort", "batch",
-        "format", "é", "😀", "\u{0}", "range", "namespace", "macro", "endmacro", "call", "endcall", "recursive", "* 99999999",
+            "tojson", "map", "sort", "{}",
+        "format", "é", "😀", "\u{0}", "range", "namespace", "macro", "endmacro", "call", "endcall", "* 99999999",
             ".split('')", "[::0]",
     ]
 

@@ -30,17 +30,7 @@ extension JinjaFilter {
         case "map": return .generator(try map(value, arguments, in: run))
         case "select", "reject", "selectattr", "rejectattr": return .generator(try select(name, value, arguments, in: run))
         case "sort", "min", "max", "unique": return try ordered(name, value, arguments, in: run)
-        case "dictsort": return try dictsort(value, arguments, in: run)
-        case "groupby": return try groups(value, arguments, in: run)
-        case "sum":
-            let values = try arguments.bound(to: ["attribute", "start"], of: "do_sum")
-            var total = values[1] ?? .int(0)
-            for item in try mapped(try run.iterate(value), attribute: values[0], in: run) {
-                try run.charge(steps: 1)
-                total = try run.admit(try JinjaOperators.binary(.add, total, item, in: run))
-            }
-            return total
-        default: return try parts(name, value, arguments, in: run)
+        default: return try dictsort(value, arguments, in: run)
         }
     }
 
@@ -226,62 +216,5 @@ extension JinjaFilter {
             return (key: key, value: JinjaValue.tuple([entry.key, entry.value]))
         }
         return .list(try sorted(keyed, in: run, isReversed: values[2]?.isTrue ?? false).map(\.value))
-    }
-
-    private static func groups(
-        _ value: JinjaValue, _ arguments: JinjaArguments, in run: JinjaInterpreter
-    ) throws(JinjaError) -> JinjaValue {
-        let values = try arguments.bound(to: ["attribute", "default", "case_sensitive"], required: 1, of: "do_groupby")
-        let path = values[0] ?? .none, caseSensitive = values[2]?.isTrue ?? false
-        let keyed = try run.iterate(value).mapValues { (item) throws(JinjaError) -> (key: JinjaValue, value: JinjaValue) in
-            let found = try self.value(at: path, of: item, in: run)
-            let group = found.isUndefined ? values[1] ?? found : found
-            return (sortKey(group, caseSensitive: caseSensitive), .tuple([group, item]))
-        }
-        var groups: [(key: JinjaValue, grouper: JinjaValue, items: [JinjaValue])] = []
-        for (key, pair) in try sorted(keyed, in: run) {
-            guard case .sequence(let parts) = pair else { continue }
-            if let last = groups.indices.last, groups[last].key == key { groups[last].items.append(parts.items[1]) } else {
-                groups.append((key, parts.items[0], [parts.items[1]]))
-            }
-        }
-        return .list(groups.map { .tuple([$0.grouper, .list($0.items)]) })
-    }
-
-    // MARK: Parts
-
-    /// `batch` and `slice`.
-    private static func parts(
-        _ name: String, _ value: JinjaValue, _ arguments: JinjaArguments, in run: JinjaInterpreter
-    ) throws(JinjaError) -> JinjaValue {
-        let values = try arguments.bound(to: [name == "batch" ? "linecount" : "slices", "fill_with"], required: 1, of: "do_\(name)")
-        guard let count = values[0]?.integer
-        else { throw .evaluation("'\(values[0]?.typeName ?? "")' object cannot be interpreted as an integer") }
-        let items = try run.iterate(value), filler = values[1].flatMap { $0.isNone ? nil : $0 }
-        var result: [JinjaValue] = []
-        if name == "batch" {
-            try run.charge(elements: max(0, count))
-            var start = 0
-            let width = max(1, count)
-            while start < items.count {
-                var part = Array(items[start..<min(items.count, start + width)])
-                if let filler, part.count < count { part += [JinjaValue](repeating: filler, count: count - part.count) }
-                result.append(.list(part))
-                start += width
-            }
-            return .generator(result)
-        }
-        guard count != 0 else { throw .evaluation("integer division or modulo by zero") }
-        try run.charge(elements: max(0, count))
-        let perSlice = items.count / max(1, count), longer = items.count % max(1, count)
-        var start = 0
-        for index in 0..<max(0, count) {
-            let end = start + perSlice + (index < longer ? 1 : 0)
-            var part = Array(items[start..<end])
-            if let filler, index >= longer { part.append(filler) }
-            result.append(.list(part))
-            start = end
-        }
-        return .generator(result)
     }
 }

@@ -1,17 +1,17 @@
 /// The filters of Jinja: `value | name(arguments)`.
 enum JinjaFilter {
     private static let ofText: Set<String> = [
-        "capitalize", "center", "e", "escape", "forceescape", "format", "indent", "lower", "replace", "safe", "string", "title", "trim",
-        "truncate", "upper", "urlencode", "wordcount",
+        "capitalize", "e", "escape", "format", "indent", "lower", "replace", "safe", "string", "title", "trim", "upper",
     ]
     private static let ofSequences: Set<String> = [
-        "batch", "count", "dictsort", "first", "groupby", "items", "join", "last", "length", "list", "map", "max", "min", "reject",
-        "rejectattr", "reverse", "select", "selectattr", "slice", "sort", "sum", "unique",
+        "count", "dictsort", "first", "items", "join", "last", "length", "list", "map", "max", "min", "reject", "rejectattr", "reverse",
+        "select", "selectattr", "sort", "unique",
     ]
-    private static let ofValues: Set<String> = ["abs", "attr", "d", "default", "float", "int", "round", "tojson"]
+    private static let ofValues: Set<String> = ["abs", "d", "default", "float", "int", "round", "tojson"]
     /// Filters of Jinja that no chat template has a use for.
     private static let unsupported: Set<String> = [
-        "filesizeformat", "pprint", "random", "striptags", "urlize", "wordwrap", "xmlattr",
+        "attr", "batch", "center", "filesizeformat", "forceescape", "groupby", "pprint", "random", "slice", "striptags", "sum",
+        "truncate", "urlencode", "urlize", "wordcount", "wordwrap", "xmlattr",
     ]
 
     static func exists(_ name: String) -> Bool {
@@ -45,13 +45,6 @@ enum JinjaFilter {
             if let integer = value.integer { return integer == .min ? .float(Double(integer).magnitude) : .int(Swift.abs(integer)) }
             guard let number = value.number else { throw .evaluation("bad operand type for abs(): '\(value.typeName)'") }
             return .float(number.magnitude)
-        case "attr":
-            guard case .string(let name)? = try arguments.bound(to: ["name"], required: 1, of: "do_attr")[0]
-            else { return .undefined(name: "") }
-            if case .dict(let dict) = value, dict[name.string] != nil, !["get", "items", "keys", "values", "copy"].contains(name.string) {
-                return .undefined(JinjaUndefined("'dict object' has no attribute \(PythonText.repr(name))"))
-            }
-            return try run.attribute(name.string, of: value)
         case "int":
             let values = try arguments.bound(to: ["default", "base"], of: "do_int")
             return integer(value, base: values[1]?.integer ?? 10) ?? values[0] ?? .int(0)
@@ -122,29 +115,10 @@ enum JinjaFilter {
             return .string(try JinjaMethods.replaced(
                 plain, values[0]?.text ?? "", with: values[1]?.text ?? "", count: values[2]?.integer ?? -1, in: run))
         case "escape", "e": return .string(JinjaOperators.escaped(text))
-        case "forceescape": return .string(JinjaOperators.escaped(JinjaText(units: text.units)))
         case "format":
-            guard arguments.positional.isEmpty || arguments.keywords.isEmpty else {
-                throw .evaluation("can't handle positional and keyword arguments at the same time")
-            }
-            if arguments.keywords.isEmpty { return .string(try JinjaFormatting.percent(text, .tuple(arguments.positional), in: run)) }
-            let dict = JinjaDict()
-            for (key, value) in arguments.keywords { dict.set(.string(key), value) }
-            return .string(try JinjaFormatting.percent(text, .dict(dict), in: run))
-        case "indent": return .string(try indented(value, arguments, in: run))
-        case "center":
-            let width = try arguments.bound(to: ["width"], of: "do_center")[0] ?? .int(80)
-            return try JinjaMethods.call("center", of: text, JinjaArguments([width]), in: run)
-        case "truncate": return .string(try truncated(text, arguments))
-        case "wordcount":
-            var count = 0, isInside = false
-            for index in text.units.indices {
-                let isWord = text[index] == 95 || PythonCharacter.isAlphabetic(text[index]) || PythonCharacter.isNumeric(text[index])
-                if isWord, !isInside { count += 1 }
-                isInside = isWord
-            }
-            return .int(count)
-        default: return .string(urlEncoded(text))
+            guard arguments.keywords.isEmpty else { throw .evaluation("named values of 'format' are not supported in chat templates") }
+            return .string(try JinjaFormatting.percent(text, .tuple(arguments.positional), in: run))
+        default: return .string(try indented(value, arguments, in: run))
         }
     }
 
@@ -179,35 +153,6 @@ enum JinjaFilter {
             units += line.units
         }
         return JinjaText(units: units, isMarkup: text.isMarkup)
-    }
-
-    private static func truncated(_ text: JinjaText, _ arguments: JinjaArguments) throws(JinjaError) -> JinjaText {
-        let values = try arguments.bound(to: ["length", "killwords", "end", "leeway"], of: "do_truncate")
-        let length = values[0]?.integer ?? 255, end = values[2]?.text ?? "...", leeway = values[3]?.integer ?? 5
-        guard length >= end.count else { throw .evaluation("expected length >= \(end.count), got \(length)") }
-        guard leeway >= 0 else { throw .evaluation("expected leeway >= 0, got \(leeway)") }
-        if text.count <= length &+ leeway { return text }
-        var result = text.slice(0..<length - end.count)
-        if !(values[1]?.isTrue ?? false), let space = result.rangesFromEnd(of: " ", atMost: 1).first {
-            result = result.slice(0..<space.lowerBound)
-        }
-        result.append(end)
-        return result
-    }
-
-    private static func urlEncoded(_ text: JinjaText) -> JinjaText {
-        var units: [UInt32] = []
-        for (index, unit) in text.units.enumerated() {
-            let scalar = text[index], origin = unit & ~JinjaText.scalarMask
-            let isPlain = scalar < 128
-                && (PythonCharacter.isAlphabetic(scalar) || 48...57 ~= scalar || [45, 46, 47, 95, 126].contains(scalar))
-            if isPlain { units.append(unit) } else {
-                for byte in String(JinjaText.scalar(unit)).utf8 {
-                    units += ("%" + PythonText.hex(UInt32(byte), 2).uppercased()).unicodeScalars.map { $0.value | origin }
-                }
-            }
-        }
-        return JinjaText(units: units)
     }
 }
 

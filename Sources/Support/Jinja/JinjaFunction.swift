@@ -43,33 +43,25 @@ package final class JinjaFunction {
         /// A method of a value, as in `text.strip`.
         case method(String, of: JinjaValue)
         case macro(JinjaMacro)
-        case cycler(items: [JinjaValue])
-        case joiner(separator: JinjaValue)
     }
 
     let kind: Kind
-    /// The position of a cycler; 1 once a joiner was used.
-    var position = 0
 
     init(_ kind: Kind) { self.kind = kind }
 
     var typeName: String {
         switch kind {
-        case .global("namespace"), .global("joiner"), .global("cycler"): "type"
+        case .global("namespace"): "type"
         case .global("dict"): "TemplateDict"
         case .global: "function"
         case .method: "builtin_function_or_method"
         case .macro: "Macro"
-        case .cycler: "Cycler"
-        case .joiner: "Joiner"
         }
     }
 
     var depth: Int {
         switch kind {
         case .method(_, let value): 1 + value.depth
-        case .cycler(let items): 1 + (items.lazy.map(\.depth).max() ?? 0)
-        case .joiner(let separator): 1 + separator.depth
         case .global, .macro: 0
         }
     }
@@ -77,8 +69,6 @@ package final class JinjaFunction {
     var size: Int {
         switch kind {
         case .method(_, let value): value.size
-        case .cycler(let items): items.reduce(1) { $0.addingReportingOverflow($1.size).overflow ? .max : $0 + $1.size }
-        case .joiner(let separator): separator.size
         case .global, .macro: 1
         }
     }
@@ -127,22 +117,12 @@ package final class JinjaLoop {
     /// The items after them, of which a loop with a condition takes those that it accepts when they are their turn.
     private var pending: ArraySlice<JinjaValue>
     private let accepts: ((JinjaValue) throws(JinjaError) -> Bool)?
-    let depth0: Int
     var index = -1
-    /// The last arguments of `loop.changed`.
-    var lastChanged: [JinjaValue]?
-    /// The block of a loop marked `recursive`, and the scope around it.
-    let recursion: (block: JinjaForLoop, scope: JinjaScope)?
 
-    init(
-        _ items: [JinjaValue], depth0: Int, recursion: (block: JinjaForLoop, scope: JinjaScope)?,
-        accepts: ((JinjaValue) throws(JinjaError) -> Bool)?
-    ) {
+    init(_ items: [JinjaValue], accepts: ((JinjaValue) throws(JinjaError) -> Bool)?) {
         self.items = accepts == nil ? items : []
         pending = accepts == nil ? [] : items[...]
         self.accepts = accepts
-        self.depth0 = depth0
-        self.recursion = recursion
     }
 
     /// The next item, which becomes the current one.
@@ -174,12 +154,10 @@ package final class JinjaLoop {
         case "first": return .bool(index == 0)
         case "last": return .bool(try !hasNext())
         case "length": return .int(try count())
-        case "depth": return .int(depth0 + 1)
-        case "depth0": return .int(depth0)
         case "previtem":
             return index > 0 && index <= items.count ? items[index - 1] : .undefined(JinjaUndefined("there is no previous item"))
         case "nextitem": return try hasNext() ? items[index + 1] : .undefined(JinjaUndefined("there is no next item"))
-        case "cycle", "changed": return .function(JinjaFunction(.method(name, of: .loop(self))))
+        case "cycle": return .function(JinjaFunction(.method(name, of: .loop(self))))
         default: return nil
         }
     }
@@ -188,7 +166,6 @@ package final class JinjaLoop {
     func end() {
         items = []
         pending = []
-        lastChanged = nil
         index = -1
     }
 }

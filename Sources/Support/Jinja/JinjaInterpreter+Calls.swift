@@ -3,13 +3,6 @@ extension JinjaInterpreter {
         switch callee {
         case .undefined(let undefined): throw undefined.error
         case .function(let function): return try call(function, arguments)
-        case .loop(let loop):
-            guard let (block, scope) = loop.recursion else {
-                throw .evaluation("The loop must have the 'recursive' marker to be called recursively.")
-            }
-            let value = try arguments.bound(to: ["iterable"], required: 1, of: "LoopContext.__call__")[0] ?? .none
-            let items = try iterate(value)
-            return .string(try captured { () throws(JinjaError) in try runLoop(block, over: items, depth: loop.depth0 + 1, in: scope) })
         default: throw .evaluation("'\(callee.typeName)' object is not callable")
         }
     }
@@ -19,10 +12,6 @@ extension JinjaInterpreter {
         case .macro(let macro): return try callMacro(macro, arguments)
         case .method(let name, let value): return try callMethod(name, of: value, arguments)
         case .global(let name): return try callGlobal(name, arguments)
-        case .joiner(let separator):
-            defer { function.position = 1 }
-            return function.position == 0 ? .string("") : separator
-        case .cycler: throw .evaluation("'Cycler' object is not callable")
         }
     }
 
@@ -37,15 +26,11 @@ extension JinjaInterpreter {
             return .string(clock.formatted(format.string))
         case "range": return try range(arguments)
         case "dict": return .dict(try dict(arguments))
-        case "namespace":
+        default:
             let entries = try dict(arguments).entries
             let namespace = try makeNamespace()
             for (key, value) in entries { try namespace.setChecked(key.text.string, value) }
             return .namespace(namespace)
-        case "joiner": return .function(JinjaFunction(.joiner(separator: try arguments.bound(to: ["sep"], of: name)[0] ?? .string(", "))))
-        default:
-            guard !arguments.positional.isEmpty else { throw .evaluation("at least one item has to be provided") }
-            return .function(JinjaFunction(.cycler(items: arguments.positional)))
         }
     }
 
@@ -107,23 +92,11 @@ extension JinjaInterpreter {
                         : "\(element.representation.string) is not in \(value.typeName)")
             }
             return .int(index)
-        case .loop(let loop): return try call(name, of: loop, arguments)
-        case .function(let function):
-            guard case .cycler(let items) = function.kind else { return .none }
-            defer { function.position = name == "reset" ? 0 : (function.position + 1) % items.count }
-            return name == "reset" ? .none : items[function.position]
-        default: return .none
-        }
-    }
-
-    private func call(_ name: String, of loop: JinjaLoop, _ arguments: JinjaArguments) throws(JinjaError) -> JinjaValue {
-        if name == "cycle" {
+        case .loop(let loop):
             guard !arguments.positional.isEmpty else { throw .evaluation("no items for cycling given") }
             return arguments.positional[max(0, loop.index) % arguments.positional.count]
+        default: return .none
         }
-        let isSame = loop.lastChanged == arguments.positional
-        loop.lastChanged = arguments.positional
-        return .bool(!isSame)
     }
 
     private func call(_ name: String, of dict: JinjaDict, _ arguments: JinjaArguments) throws(JinjaError) -> JinjaValue {

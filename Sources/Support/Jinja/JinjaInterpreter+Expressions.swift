@@ -164,21 +164,7 @@ extension JinjaInterpreter {
             return sequence.kind.hasIndexes && methods.contains(name) ? method : nil
         case .namespace(let namespace): return isUnsafe([]) ? unsafe : namespace.attributes[name]
         case .loop(let loop): return isUnsafe([]) ? unsafe : try loop.attribute(name)
-        case .function(let function): return isUnsafe([]) ? unsafe : attribute(name, of: function)
         default: return isUnsafe([]) ? unsafe : nil
-        }
-    }
-
-    private func attribute(_ name: String, of function: JinjaFunction) -> JinjaValue? {
-        switch (function.kind, name) {
-        case (.macro(let macro), "name"): macro.definition.name.map { .string($0) } ?? .some(.none)
-        case (.macro(let macro), "arguments"): .tuple(macro.definition.parameters.map { .string($0) })
-        case (.macro(let macro), "caller"): .bool(macro.definition.usesCaller)
-        case (.macro(let macro), "catch_kwargs"): .bool(macro.definition.usesKeywords)
-        case (.macro(let macro), "catch_varargs"): .bool(macro.definition.usesPositional)
-        case (.cycler(let items), "current"): items[function.position % items.count]
-        case (.cycler, "next"), (.cycler, "reset"): .function(JinjaFunction(.method(name, of: .function(function))))
-        default: nil
         }
     }
 

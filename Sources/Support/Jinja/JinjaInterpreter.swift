@@ -25,7 +25,7 @@ final class JinjaInterpreter {
             for namespace in namespaces { namespace.clear() }
         }
         let globals = JinjaScope(in: nil)
-        for name in ["range", "dict", "namespace", "raise_exception", "strftime_now", "joiner", "cycler"] {
+        for name in ["range", "dict", "namespace", "raise_exception", "strftime_now"] {
             globals.set(name, .function(JinjaFunction(.global(name))))
         }
         let variables = JinjaScope(in: globals)
@@ -118,7 +118,7 @@ final class JinjaInterpreter {
         case .conditional(let branches, let otherwise):
             for branch in branches where try evaluate(branch.test, in: scope).isTrue { return try execute(branch.body, in: scope) }
             return try execute(otherwise, in: scope)
-        case .loop(let loop): return try executeLoop(loop, in: scope)
+        case .loop(let loop): try execute(loop, in: scope)
         case .macro(let definition): define(definition, in: scope)
         case .callBlock(let call, let body): try executeCallBlock(call, body, in: scope)
         case .filterBlock(let filter, let body):
@@ -131,7 +131,6 @@ final class JinjaInterpreter {
             let inner = JinjaScope(in: scope)
             for (target, value) in values { try assign(try evaluate(value, in: scope), to: target, in: inner) }
             return try execute(body, in: inner)
-        case .scope(let body): return try execute(body, in: JinjaScope(in: scope))
         case .generation(let body):
             let start = output.count
             let flow = try execute(body, in: JinjaScope(in: scope))
@@ -202,13 +201,8 @@ final class JinjaInterpreter {
 
     // MARK: Loops
 
-    private func executeLoop(_ block: JinjaForLoop, in scope: JinjaScope) throws(JinjaError) -> Flow {
-        try runLoop(block, over: try iterate(try evaluate(block.iterable, in: scope)), depth: 0, in: scope)
-        return .proceed
-    }
-
-    /// Runs a loop, or a recursive call of one.
-    func runLoop(_ block: JinjaForLoop, over items: [JinjaValue], depth: Int, in scope: JinjaScope) throws(JinjaError) {
+    private func execute(_ block: JinjaForLoop, in scope: JinjaScope) throws(JinjaError) {
+        let items = try iterate(try evaluate(block.iterable, in: scope))
         try charge(elements: items.count)
         var accepts: ((JinjaValue) throws(JinjaError) -> Bool)?
         if let condition = block.condition {
@@ -218,7 +212,7 @@ final class JinjaInterpreter {
                 return try evaluate(condition, in: inner).isTrue
             }
         }
-        let loop = JinjaLoop(items, depth0: depth, recursion: block.isRecursive ? (block, scope) : nil, accepts: accepts)
+        let loop = JinjaLoop(items, accepts: accepts)
         defer { loop.end() }
         var isEmpty = true
         while let item = try loop.next() {
@@ -262,20 +256,14 @@ final class JinjaInterpreter {
             scope.set("caller", take("caller") ?? .undefined(JinjaUndefined("No caller defined")))
         }
         let name = definition.name.map { PythonText.repr($0) } ?? "None"
-        if definition.usesKeywords {
-            let dict = JinjaDict()
-            for (key, value) in keywords { dict.set(.string(key), value) }
-            scope.set("kwargs", .dict(dict))
-        } else if let first = keywords.first {
+        if let first = keywords.first {
             if keywords.contains(where: { $0.name == "caller" }) {
                 throw .evaluation(
                     "macro \(name) was invoked with two values for the special caller argument. This is most likely a bug.")
             }
             throw .evaluation("macro \(name) takes no keyword argument \(PythonText.repr(first.name))")
         }
-        if definition.usesPositional {
-            scope.set("varargs", .tuple(Array(arguments.positional.dropFirst(parameters.count))))
-        } else if arguments.positional.count > parameters.count {
+        if arguments.positional.count > parameters.count {
             throw .evaluation("macro \(name) takes not more than \(parameters.count) argument(s)")
         }
         let firstDefault = parameters.count - definition.defaults.count

@@ -1,10 +1,9 @@
 /// The methods of Python's `str`.
 enum JinjaMethods {
     static let ofStrings: Set<String> = [
-        "capitalize", "casefold", "center", "count", "endswith", "expandtabs", "find", "format", "format_map", "index", "isalnum",
-        "isalpha", "isascii", "isdecimal", "isdigit", "isidentifier", "islower", "isnumeric", "isprintable", "isspace", "istitle",
-        "isupper", "join", "ljust", "lower", "lstrip", "partition", "removeprefix", "removesuffix", "replace", "rfind", "rindex", "rjust",
-        "rpartition", "rsplit", "rstrip", "split", "splitlines", "startswith", "strip", "swapcase", "title", "upper", "zfill",
+        "capitalize", "count", "endswith", "find", "format", "index", "isalnum", "isalpha", "isdigit", "islower", "isspace", "isupper",
+        "join", "lower", "lstrip", "partition", "removeprefix", "removesuffix", "replace", "rfind", "rindex", "rpartition", "rsplit",
+        "rstrip", "split", "splitlines", "startswith", "strip", "title", "upper",
     ]
 
     static func call(
@@ -14,10 +13,9 @@ enum JinjaMethods {
         try run.charge(characters: text.count)
         switch name {
         case "upper": return .string(text.uppercased)
-        case "lower", "casefold": return .string(text.lowercased)
+        case "lower": return .string(text.lowercased)
         case "capitalize": return .string(text.capitalized)
         case "title": return .string(text.pythonTitle)
-        case "swapcase": return .string(text.swappedCase)
         case "strip", "lstrip", "rstrip":
             let characters = try optionalText(arguments, name, 0)
             return .string(text.trimmed(characters?.scalars, left: name != "rstrip", right: name != "lstrip"))
@@ -42,14 +40,7 @@ enum JinjaMethods {
             let items = try run.iterate(sequence)
             return .string(try joined(items, text, in: run))
         case "find", "rfind", "index", "rindex", "count": return try search(name, text, arguments)
-        case "center", "ljust", "rjust", "zfill": return try padded(name, text, arguments, in: run)
-        case "expandtabs":
-            return .string(try expandedTabs(text, try integer(arguments.positional.first) ?? 8, in: run))
         case "format": return .string(try JinjaFormatting.format(text, arguments, in: run))
-        case "format_map":
-            guard case .dict(let dict)? = arguments.positional.first else { throw .evaluation("format_map() takes a mapping") }
-            let keywords = dict.entries.map { (name: $0.key.text.string, value: $0.value) }
-            return .string(try JinjaFormatting.format(text, JinjaArguments(keywords: keywords), in: run))
         default: return .bool(hasProperty(name, text))
         }
     }
@@ -229,51 +220,6 @@ enum JinjaMethods {
         return .int(found ?? -1)
     }
 
-    private static func padded(
-        _ name: String, _ text: JinjaText, _ arguments: JinjaArguments, in run: JinjaInterpreter
-    ) throws(JinjaError) -> JinjaValue {
-        guard let width = try integer(arguments.positional.first) else { throw .evaluation("\(name) expected at least 1 argument, got 0") }
-        var fill = JinjaText(name == "zfill" ? "0" : " ")
-        if arguments.positional.count > 1 {
-            guard case .string(let character) = arguments.positional[1], character.count == 1 else {
-                throw .evaluation("The fill character must be exactly one character long")
-            }
-            fill = character
-        }
-        let missing = width - min(width, text.count)
-        guard missing > 0 else { return .string(text) }
-        try run.charge(characters: width)
-        func filling(_ count: Int) -> [UInt32] { [UInt32](repeating: fill.units[0], count: count) }
-        var units = text.units
-        switch name {
-        case "ljust": units += filling(missing)
-        case "rjust": units = filling(missing) + units
-        case "zfill":
-            let hasSign = text.count > 0 && (text[0] == 43 || text[0] == 45)
-            units.insert(contentsOf: filling(missing), at: hasSign ? 1 : 0)
-        default:
-            let left = missing / 2 + (missing & width & 1)
-            units = filling(left) + units + filling(missing - left)
-        }
-        return .string(JinjaText(units: units, isMarkup: text.isMarkup))
-    }
-
-    private static func expandedTabs(_ text: JinjaText, _ size: Int, in run: JinjaInterpreter) throws(JinjaError) -> JinjaText {
-        var units: [UInt32] = [], column = 0
-        for (index, unit) in text.units.enumerated() {
-            if text[index] == 9 {
-                let count = size > 0 ? size - column % size : 0
-                try run.charge(characters: count)
-                units += [UInt32](repeating: 32, count: count)
-                column += count
-            } else {
-                units.append(unit)
-                column = text[index] == 10 || text[index] == 13 ? 0 : column + 1
-            }
-        }
-        return JinjaText(units: units, isMarkup: text.isMarkup)
-    }
-
     static func hasProperty(_ name: String, _ text: JinjaText) -> Bool {
         func all(_ test: (UInt32) -> Bool) -> Bool { !text.isEmpty && text.units.indices.allSatisfy { test(text[$0]) } }
         func isCase(_ wanted: (UInt32) -> Bool, not unwanted: (UInt32) -> Bool) -> Bool {
@@ -282,34 +228,10 @@ enum JinjaMethods {
         switch name {
         case "isalnum": return all { PythonCharacter.isAlphabetic($0) || PythonCharacter.isNumeric($0) }
         case "isalpha": return all(PythonCharacter.isAlphabetic)
-        case "isascii": return text.units.indices.allSatisfy { text[$0] < 128 }
-        case "isdecimal": return all(PythonCharacter.isDecimal)
         case "isdigit": return all(PythonCharacter.isDigit)
-        case "isnumeric": return all(PythonCharacter.isNumeric)
         case "isspace": return all(PythonCharacter.isSpace)
-        case "isprintable": return text.units.indices.allSatisfy { PythonCharacter.isPrintable(text[$0]) }
-        case "isidentifier": return !text.isEmpty && PythonCharacter.canStartName(text[0]) && all(PythonCharacter.canContinueName)
         case "islower": return isCase(PythonCharacter.isLower) { PythonCharacter.isUpper($0) || PythonCharacter.isTitle($0) }
-        case "isupper": return isCase(PythonCharacter.isUpper) { PythonCharacter.isLower($0) || PythonCharacter.isTitle($0) }
-        default: return isTitle(text)
+        default: return isCase(PythonCharacter.isUpper) { PythonCharacter.isLower($0) || PythonCharacter.isTitle($0) }
         }
-    }
-
-    private static func isTitle(_ text: JinjaText) -> Bool {
-        var followsCased = false, hasCased = false
-        for index in text.units.indices {
-            let scalar = text[index]
-            if PythonCharacter.isUpper(scalar) || PythonCharacter.isTitle(scalar) {
-                if followsCased { return false }
-                followsCased = true
-                hasCased = true
-            } else if PythonCharacter.isLower(scalar) {
-                if !followsCased { return false }
-                hasCased = true
-            } else {
-                followsCased = false
-            }
-        }
-        return hasCased
     }
 }

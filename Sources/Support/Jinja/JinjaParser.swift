@@ -187,23 +187,6 @@ struct JinjaParser {
             let body = try parseBlock(until: ["endgeneration"])
             next()
             return statement(.generation(body))
-        case "autoescape":
-            next()
-            _ = try parseExpression()
-            let body = try parseBlock(until: ["endautoescape"])
-            next()
-            return statement(.scope(body))
-        case "block":
-            next()
-            return statement(.scope(try parseBlockTag()))
-        case "print":
-            next()
-            var outputs: [JinjaStatement] = []
-            while current.kind != .blockEnd {
-                if !outputs.isEmpty { try expect(.comma) }
-                outputs.append(JinjaStatement(kind: .output(try parseExpression()), line: line))
-            }
-            return outputs
         case "break", "continue":
             next()
             if loopDepth == 0 {
@@ -221,26 +204,11 @@ struct JinjaParser {
         }
     }
 
-    private mutating func parseBlockTag() throws(JinjaError) -> [JinjaStatement] {
-        let name = try expectName()
-        _ = skip(name: "scoped")
-        _ = skip(name: "required")
-        if current.kind == .subtract {
-            throw failure(
-                "Block names in Jinja have to be valid Python identifiers and may not contain hyphens, use an underscore instead.")
-        }
-        let body = try parseBlock(until: ["endblock"])
-        next()
-        _ = skip(name: name)
-        return body
-    }
-
     private mutating func parseFor() throws(JinjaError) -> JinjaForLoop {
         let target = try parseTarget()
         try expect(name: "in")
         let iterable = try parseTuple(withConditionals: false)
         let condition = skip(name: "if") ? try parseExpression() : nil
-        let isRecursive = skip(name: "recursive")
         loopDepth += 1
         let body = try parseBlock(until: ["endfor", "else"])
         loopDepth -= 1
@@ -249,7 +217,7 @@ struct JinjaParser {
             otherwise = try parseBlock(until: ["endfor"])
             next()
         }
-        return JinjaForLoop(target, in: iterable, if: condition, isRecursive: isRecursive, body: body, otherwise: otherwise)
+        return JinjaForLoop(target, in: iterable, if: condition, body: body, otherwise: otherwise)
     }
 
     private mutating func parseIf() throws(JinjaError) -> JinjaStatement.Kind {

@@ -120,8 +120,6 @@ struct JinjaStatement: Sendable {
         case callBlock(JinjaExpression, JinjaMacroDefinition)
         case filterBlock(JinjaExpression, body: [JinjaStatement])
         case with([(target: JinjaTarget, value: JinjaExpression)], body: [JinjaStatement])
-        /// `{% block %}` and `{% autoescape %}`: a scope of its own.
-        case scope([JinjaStatement])
         case generation([JinjaStatement])
         case `break`
         case `continue`
@@ -133,22 +131,20 @@ struct JinjaStatement: Sendable {
     let line: Int
 }
 
-package final class JinjaForLoop: Sendable {
+final class JinjaForLoop: Sendable {
     let target: JinjaTarget
     let iterable: JinjaExpression
     let condition: JinjaExpression?
-    let isRecursive: Bool
     let body: [JinjaStatement]
     let otherwise: [JinjaStatement]
 
     init(
-        _ target: JinjaTarget, in iterable: JinjaExpression, if condition: JinjaExpression?, isRecursive: Bool, body: [JinjaStatement],
+        _ target: JinjaTarget, in iterable: JinjaExpression, if condition: JinjaExpression?, body: [JinjaStatement],
         otherwise: [JinjaStatement]
     ) {
         self.target = target
         self.iterable = iterable
         self.condition = condition
-        self.isRecursive = isRecursive
         self.body = body
         self.otherwise = otherwise
     }
@@ -161,10 +157,8 @@ final class JinjaMacroDefinition: Sendable {
     /// The defaults of the last parameters.
     let defaults: [JinjaExpression]
     let body: [JinjaStatement]
-    /// Whether the body uses these special variables.
+    /// Whether the body uses the variable `caller`.
     let usesCaller: Bool
-    let usesKeywords: Bool
-    let usesPositional: Bool
 
     init(name: String?, parameters: [String], defaults: [JinjaExpression], body: [JinjaStatement], names: Set<String>) {
         self.name = name
@@ -172,7 +166,5 @@ final class JinjaMacroDefinition: Sendable {
         self.defaults = defaults
         self.body = body
         usesCaller = names.contains("caller")
-        usesKeywords = names.contains("kwargs")
-        usesPositional = names.contains("varargs")
     }
 }

@@ -1,9 +1,9 @@
 /// The tests of Jinja: `value is name(arguments)`.
 enum JinjaTest {
     private static let names: Set<String> = [
-        "odd", "even", "divisibleby", "defined", "undefined", "filter", "test", "none", "boolean", "false", "true", "integer", "float",
-        "lower", "upper", "string", "mapping", "number", "sequence", "iterable", "callable", "sameas", "escaped", "in", "==", "eq",
-        "equalto", "!=", "ne", ">", "gt", "greaterthan", "ge", ">=", "<", "lt", "lessthan", "<=", "le",
+        "odd", "even", "divisibleby", "defined", "undefined", "none", "boolean", "false", "true", "integer", "float", "lower", "upper",
+        "string", "mapping", "number", "sequence", "iterable", "in", "==", "eq", "equalto", "!=", "ne", ">", "gt", "greaterthan", "ge",
+        ">=", "<", "lt", "lessthan", "<=", "le",
     ]
 
     static func exists(_ name: String) -> Bool { names.contains(name) }
@@ -30,10 +30,7 @@ enum JinjaTest {
         switch name {
         case "odd", "even": return try JinjaOperators.binary(.modulo, value, .int(2), in: run) == .int(name == "odd" ? 1 : 0)
         case "divisibleby": return try JinjaOperators.binary(.modulo, value, try operand(), in: run) == .int(0)
-        case "filter": return JinjaFilter.exists(value.text.string)
-        case "test": return exists(value.text.string)
         case "lower", "upper": return JinjaMethods.hasProperty("is" + name, value.text)
-        case "sameas": return isSame(value, try operand())
         case "in": return try compare(.contained)
         case "==", "eq", "equalto": return try compare(.equal)
         case "!=", "ne": return try compare(.notEqual)
@@ -65,28 +62,7 @@ enum JinjaTest {
             case .sequence(let sequence): return sequence.kind.hasIndexes
             default: return false
             }
-        case "callable":
-            switch value {
-            case .function(let function): if case .cycler = function.kind { return false } else { return true }
-            case .undefined, .loop: return true
-            default: return false
-            }
-        case "escaped": if case .string(let text) = value { return text.isMarkup } else { return false }
         default: return nil
-        }
-    }
-
-    private static func isSame(_ a: JinjaValue, _ b: JinjaValue) -> Bool {
-        switch (a, b) {
-        case (.none, .none): true
-        case (.bool(let a), .bool(let b)): a == b
-        case (.int(let a), .int(let b)): a == b
-        case (.string(let a), .string(let b)): a == b
-        case (.sequence(let a), .sequence(let b)): a === b
-        case (.dict(let a), .dict(let b)): a === b
-        case (.namespace(let a), .namespace(let b)): a === b
-        case (.function(let a), .function(let b)): a === b
-        default: false
         }
     }
 }

@@ -31,14 +31,6 @@ extension JinjaText {
         }
     }
 
-    var swappedCase: JinjaText {
-        mapped { index in
-            if PythonCharacter.isUpper(self[index]) { return lower(index) }
-            let scalar = Self.scalar(units[index])
-            return PythonCharacter.isLower(self[index]) ? scalar.properties.uppercaseMapping : String(scalar)
-        }
-    }
-
     /// Jinja's `title` filter: the first letter of each word in upper case, the rest in lower case. Words start after white space, a
     /// hyphen and opening brackets.
     var jinjaTitle: JinjaText {

@@ -198,30 +198,3 @@ extension JinjaValue {
         }
     }
 }
-
-extension PythonText {
-    /// The exponent of the first digit: 3 for 4,567.
-    static func decimalExponent(_ value: Double) -> Int { shortestDigits(value).point - 1 }
-
-    /// value · 10^exponent with digits after the point, correctly rounded.
-    static func scaled(_ value: Double, by exponent: Int, digits: Int) -> String {
-        if exponent >= 0 {
-            // More digits after the point, then the point moves.
-            let text = fixed(value, digits: digits + exponent)
-            let all = text.filter { $0 != "." }
-            let whole = all.dropLast(digits).drop { $0 == "0" }
-            return (whole.isEmpty ? "0" : String(whole)) + (digits > 0 ? "." + all.suffix(digits) : "")
-        }
-        let kept = digits + exponent
-        let text = kept >= 0 ? fixed(value, digits: kept) : rounded(value, toMultiplesOfTenTo: -kept)
-        var all = text.filter { $0 != "." }
-        if kept < 0 { all = String(all.dropLast(-kept)) }
-        if all.count <= digits { all = String(repeating: "0", count: digits + 1 - all.count) + all }
-        return all.dropLast(digits) + (digits > 0 ? "." + all.suffix(digits) : "")
-    }
-
-    private static func rounded(_ value: Double, toMultiplesOfTenTo power: Int) -> String {
-        let unit = JinjaMath.power(10, Double(power))
-        return fixed((value / unit).rounded(.toNearestOrEven) * unit, digits: 0)
-    }
-}
