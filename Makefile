@@ -123,11 +123,10 @@ test-mutants: test-deps
 	.build/release/FormatFuzzer 1000
 	.build/release/FolderFuzzer 300
 
-# Runs the C kernels with sanitizers on buffers of exactly the right size, so that any access outside is detected.
+# Runs the checks of the C kernels with sanitizers, on buffers of exactly the right size, so that any access outside is detected.
 test-sanitized-c: test-deps
 	@mkdir -p .build/sanitizers
-	$(CLANG) -std=gnu11 -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -ISources/Kernels/C -ISources/Kernels/C/include \
-	    -fuse-ld=lld Sources/Kernels/C/*.c Tests/Programs/Sanitizers/kernels.c -lm -lpthread -o .build/sanitizers/kernels
+	$(CLANG) $(KERNEL_CHECKS) -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -o .build/sanitizers/kernels
 	.build/sanitizers/kernels
 	$(CLANG) -std=gnu11 -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -ISources/Tokenize/C -ISources/Tokenize/C/include \
 	    -fuse-ld=lld Sources/Tokenize/C/*.c Tests/Programs/Sanitizers/pretokenize.c -o .build/sanitizers/pretokenize

@@ -61,6 +61,23 @@ void expect(bool condition, const char *format, ...) {
 int failures(void) { return failed; }
 long comparisons(void) { return compared; }
 
+#if __has_feature(address_sanitizer)
+
+// AddressSanitizer checks both ends of each buffer.
+static void *buffers[4096];
+static size_t buffer_count;
+
+void *make_bytes(size_t bytes, size_t alignment) {
+    void *p;
+    if (buffer_count == sizeof buffers / sizeof *buffers) puts("too many buffers"), abort();
+    if (posix_memalign(&p, alignment < sizeof(void *) ? sizeof(void *) : alignment, bytes ? bytes : 1) != 0) puts("no memory"), abort();
+    memset(p, 0xff, bytes);                                  // NaN in every type
+    return buffers[buffer_count++] = p;
+}
+void release_all(void) { while (buffer_count > 0) free(buffers[--buffer_count]); }
+
+#else
+
 // A range of pages with one behind it that cannot be accessed. Ranges are reused.
 typedef struct { char *begin; size_t size; bool used; } page_range;
 static page_range ranges[4096];
@@ -82,6 +99,8 @@ void *make_bytes(size_t bytes, size_t alignment) {
     return p;
 }
 void release_all(void) { for (size_t i = 0; i < range_count; i++) ranges[i].used = false; }
+
+#endif
 
 float rounded(float x) {
     if (isnan(x)) return NAN;
