@@ -1,5 +1,6 @@
 import Infer
 import Synchronization
+import TestSupport
 import Threads
 import Tokenize
 

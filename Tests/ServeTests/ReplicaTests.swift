@@ -105,8 +105,10 @@ import Testing
         let owner = try #require(try store.user(named: "ada")).id
         for isOpened in [true, false] {
             let dead = AnswerLease(answer: MessageID(), server: ServerID()), id = ConversationID()
-            let (_, messages) = try store.appendAndRead(
-                NewMessage(.user, "Why?"), to: id, of: owner, creating: "Rain", taking: dead)
+            let messages = try store.beginAnswer(
+                to: .newMessage(NewMessage(.user, "Why?"), replacing: nil), in: id, of: owner, creating: NewConversation(title: "Rain"),
+                taking: dead
+            ).messages
             try store.save(
                 UnfinishedAnswer(id: dead.answer, to: messages[0].id, content: "Because", model: "m", tokens: 2, seconds: 1),
                 in: id, of: owner)

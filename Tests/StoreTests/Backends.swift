@@ -93,6 +93,17 @@ extension Store {
     func contents(of id: ConversationID, _ owner: UserID) throws(StoreError) -> [String] {
         try conversation(id, of: owner).1.map(\.content)
     }
+
+    /// Stores the message of a user for an answer, and returns the conversation with all its messages.
+    func appendAndRead(
+        _ message: NewMessage, to conversation: ConversationID, of owner: UserID, creating title: String? = nil,
+        replacingFrom first: MessageID? = nil, taking lease: AnswerLease? = nil
+    ) throws(StoreError) -> (StoredConversation, [Message]) {
+        let start = try beginAnswer(
+            to: .newMessage(message, replacing: first), in: conversation, of: owner, creating: title.map { NewConversation(title: $0) },
+            taking: lease)
+        return (start.conversation, start.messages)
+    }
 }
 
 /// Runs `body` in `count` threads at the same time and waits for all of them. Tasks would not do: no more of them run than there are cores.

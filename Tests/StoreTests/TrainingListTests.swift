@@ -16,7 +16,7 @@ import Testing
         var filter = TrainingFilter()
         filter.text = text
         let list = TrainingChatList(filter, sortedBy: .oldest, usesIndex: text.unicodeScalars.count >= 3, store.database.dialect)
-        let (sql, values) = list.pageQuery(after: nil, limit: 1_000, total: 0)
+        let (sql, values) = list.pageQuery(after: nil, limit: 1_000)
         return try store.sql(sql, values).compactMap { row in if case .text(let id) = row[0] { id } else { nil } }
     }
 
@@ -59,7 +59,6 @@ import Testing
         #expect(hits > 100)
     }
 
-    /// The counts of a tag come from the rows of the tag.
     @Test(arguments: Backend.allCases) func `the counts of a tag follow the states of its chats`(_ backend: Backend) throws {
         let store = try TestDatabase(backend).store()
         try store.importTrainingChats((0..<60).map { imported(["question \($0 * 7_919)", "answer \($0 * 104_729)"]) }, by: owner)

@@ -19,7 +19,6 @@ package enum BackupTables {
     /// Columns that triggers set.
     private static let derivedColumns = [
         "messages": ["search_id", "owner_id"], "training_chats": ["search_id"], "training_messages": ["search_id"],
-        "training_chat_tags": ["state", "held_out", "usable"],
     ]
 
     /// Rows that a backup does not have: the state of the search index.

@@ -8,7 +8,7 @@ extension Store {
         let now = options.now()
         try database.transaction(.write) { connection throws(StoreError) in
             _ = try Self.conversation(conversation, of: owner, on: connection)
-            // The lease before the conversation, in the same order as in `appendAndRead`. The rest of a dead lease is of no use.
+            // The lease before the conversation, in the same order as in `beginAnswer`. The rest of a dead lease is of no use.
             try connection.execute("DELETE FROM answer_leases WHERE conversation_id = $1 AND NOT \(isLive)", [.text(conversation)])
             try recoverAnswers(in: conversation, of: owner, at: now, on: connection)
             _ = try Self.lock(conversation, of: owner, on: connection, database.dialect)

@@ -121,7 +121,7 @@ extension Store {
     ) throws(StoreError) {
         let sql = "UPDATE conversations \(change) WHERE id = $1 AND owner_id = $2 AND (\(condition)) RETURNING id"
         let isFound = try database.transaction(.write) { connection throws(StoreError) in
-            // The lease before the conversation, in the same order as in `appendAndRead`.
+            // The lease before the conversation, in the same order as in `beginAnswer`.
             if stopsAnswers { _ = try requestStop(in: id, of: owner, on: connection) }
             return try connection.firstRow(sql, [.text(id), .text(owner), .integer(time)]) != nil
         }

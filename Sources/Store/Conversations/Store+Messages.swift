@@ -16,7 +16,7 @@ extension Store {
     ) throws(StoreError) -> Message {
         let now = options.now()
         return try database.transaction(.write) { connection throws(StoreError) in
-            // Before the conversation is locked, in the same order as in `appendAndRead`.
+            // Before the conversation is locked, in the same order as in `beginAnswer`.
             let holds = try lease.map { lease throws(StoreError) in try Self.end(lease, in: conversation, on: connection) } ?? true
             if !holds {
                 // A transaction whose connection broke during COMMIT runs again.
@@ -29,23 +29,6 @@ extension Store {
                 message, id: id, to: conversation, of: owner, replacingFrom: first, answering: question, generation: generation,
                 options, at: now, on: connection, database.dialect)
         }
-    }
-
-    /// Stores a message and returns the conversation with all its messages, the new one last, in one transaction.
-    ///
-    /// - Parameters:
-    ///   - title: If set, creates the conversation with this title first.
-    ///   - first: As for `append`.
-    ///   - lease: Taken for the answer. Throws `answering` if there is another answer in progress. Text of an answer that was interrupted
-    ///     is stored first.
-    package func appendAndRead(
-        _ message: NewMessage, to conversation: ConversationID, of owner: UserID, creating title: String? = nil,
-        replacingFrom first: MessageID? = nil, taking lease: AnswerLease? = nil
-    ) throws(StoreError) -> (StoredConversation, [Message]) {
-        let start = try beginAnswer(
-            to: .newMessage(message, replacing: first), in: conversation, of: owner, creating: title.map { NewConversation(title: $0) },
-            taking: lease)
-        return (start.conversation, start.messages)
     }
 
     @discardableResult

@@ -47,7 +47,7 @@ extension Store {
     package func recoverAnswers(in conversation: ConversationID, of owner: UserID) throws(StoreError) {
         let now = options.now()
         try database.transaction(.write) { connection throws(StoreError) in
-            // The lease before the conversation, in the same order as in `appendAndRead`. The rest of a dead lease is of no use.
+            // The lease before the conversation, in the same order as in `beginAnswer`. The rest of a dead lease is of no use.
             try connection.execute("DELETE FROM answer_leases WHERE conversation_id = $1 AND NOT \(isLive)", [.text(conversation)])
             try recoverAnswers(in: conversation, of: owner, at: now, on: connection)
         }

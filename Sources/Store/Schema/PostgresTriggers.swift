@@ -41,108 +41,16 @@ extension Schema {
 
     -- One change of `user_counts` for each statement and user: PostgreSQL needs quadratic time to change one row many times in a
     -- transaction, as a row trigger would when a user is deleted.
-    CREATE FUNCTION count_conversations() RETURNS trigger LANGUAGE plpgsql AS $$
-    BEGIN
-        IF TG_OP = 'INSERT' THEN
-            UPDATE user_counts SET conversations = user_counts.conversations + changes.conversations,
-                messages = user_counts.messages + changes.messages
-            FROM (
-                SELECT user_id, sum(conversations) AS conversations, sum(messages) AS messages
-                FROM (
-                    SELECT owner_id AS user_id, 1 AS conversations, message_count AS messages FROM new_rows WHERE deleted_at IS NULL
-                ) AS changed GROUP BY user_id HAVING sum(conversations) <> 0 OR sum(messages) <> 0
-            ) AS changes WHERE user_counts.user_id = changes.user_id;
-        ELSIF TG_OP = 'DELETE' THEN
-            UPDATE user_counts SET conversations = user_counts.conversations + changes.conversations,
-                messages = user_counts.messages + changes.messages
-            FROM (
-                SELECT user_id, sum(conversations) AS conversations, sum(messages) AS messages
-                FROM (
-                    SELECT owner_id AS user_id, -1 AS conversations, -message_count AS messages FROM old_rows WHERE deleted_at IS NULL
-                ) AS changed GROUP BY user_id HAVING sum(conversations) <> 0 OR sum(messages) <> 0
-            ) AS changes WHERE user_counts.user_id = changes.user_id;
-        ELSE
-            UPDATE user_counts SET conversations = user_counts.conversations + changes.conversations,
-                messages = user_counts.messages + changes.messages
-            FROM (
-                SELECT user_id, sum(conversations) AS conversations, sum(messages) AS messages
-                FROM (
-                    SELECT owner_id AS user_id, 1 AS conversations, message_count AS messages FROM new_rows WHERE deleted_at IS NULL
-                    UNION ALL
-                    SELECT owner_id AS user_id, -1 AS conversations, -message_count AS messages FROM old_rows WHERE deleted_at IS NULL
-                ) AS changed GROUP BY user_id HAVING sum(conversations) <> 0 OR sum(messages) <> 0
-            ) AS changes WHERE user_counts.user_id = changes.user_id;
-        END IF;
-        RETURN NULL;
-    END $$;
+    \#(countTriggers("conversations", columns: ["conversations", "messages"]) { rows, sign in
+        "SELECT owner_id AS user_id, \(sign)1 AS conversations, \(sign)message_count AS messages FROM \(rows) WHERE deleted_at IS NULL"
+    })
 
     -- Token counts are limited, so that the sums do not overflow: another program may have reported any number.
-    CREATE FUNCTION count_generations() RETURNS trigger LANGUAGE plpgsql AS $$
-    BEGIN
-        IF TG_OP = 'INSERT' THEN
-            UPDATE user_counts SET generations = user_counts.generations + changes.generations,
-                prompt_tokens = user_counts.prompt_tokens + changes.prompt_tokens,
-                answer_tokens = user_counts.answer_tokens + changes.answer_tokens
-            FROM (
-                SELECT user_id, sum(generations) AS generations, sum(prompt_tokens) AS prompt_tokens,
-                sum(answer_tokens) AS answer_tokens
-                FROM (
-                    SELECT user_id, 1 AS generations, greatest(0, least(prompt_tokens, 1000000000)) AS prompt_tokens,
-                        greatest(0, least(answer_tokens, 1000000000)) AS answer_tokens
-                    FROM new_rows WHERE user_id IS NOT NULL
-                ) AS changed GROUP BY user_id HAVING sum(generations) <> 0 OR sum(prompt_tokens) <> 0 OR sum(answer_tokens) <> 0
-            ) AS changes WHERE user_counts.user_id = changes.user_id;
-        ELSIF TG_OP = 'DELETE' THEN
-            UPDATE user_counts SET generations = user_counts.generations + changes.generations,
-                prompt_tokens = user_counts.prompt_tokens + changes.prompt_tokens,
-                answer_tokens = user_counts.answer_tokens + changes.answer_tokens
-            FROM (
-                SELECT user_id, sum(generations) AS generations, sum(prompt_tokens) AS prompt_tokens,
-                sum(answer_tokens) AS answer_tokens
-                FROM (
-                    SELECT user_id, -1 AS generations, -greatest(0, least(prompt_tokens, 1000000000)) AS prompt_tokens,
-                        -greatest(0, least(answer_tokens, 1000000000)) AS answer_tokens
-                    FROM old_rows WHERE user_id IS NOT NULL
-                ) AS changed GROUP BY user_id HAVING sum(generations) <> 0 OR sum(prompt_tokens) <> 0 OR sum(answer_tokens) <> 0
-            ) AS changes WHERE user_counts.user_id = changes.user_id;
-        ELSE
-            UPDATE user_counts SET generations = user_counts.generations + changes.generations,
-                prompt_tokens = user_counts.prompt_tokens + changes.prompt_tokens,
-                answer_tokens = user_counts.answer_tokens + changes.answer_tokens
-            FROM (
-                SELECT user_id, sum(generations) AS generations, sum(prompt_tokens) AS prompt_tokens,
-                sum(answer_tokens) AS answer_tokens
-                FROM (
-                    SELECT user_id, 1 AS generations, greatest(0, least(prompt_tokens, 1000000000)) AS prompt_tokens,
-                        greatest(0, least(answer_tokens, 1000000000)) AS answer_tokens
-                    FROM new_rows WHERE user_id IS NOT NULL
-                    UNION ALL
-                    SELECT user_id, -1 AS generations, -greatest(0, least(prompt_tokens, 1000000000)) AS prompt_tokens,
-                        -greatest(0, least(answer_tokens, 1000000000)) AS answer_tokens
-                    FROM old_rows WHERE user_id IS NOT NULL
-                ) AS changed GROUP BY user_id HAVING sum(generations) <> 0 OR sum(prompt_tokens) <> 0 OR sum(answer_tokens) <> 0
-            ) AS changes WHERE user_counts.user_id = changes.user_id;
-        END IF;
-        RETURN NULL;
-    END $$;
-
-    CREATE TRIGGER conversations_count_insert AFTER INSERT ON conversations REFERENCING NEW TABLE AS new_rows
-    FOR EACH STATEMENT EXECUTE FUNCTION count_conversations();
-
-    CREATE TRIGGER conversations_count_delete AFTER DELETE ON conversations REFERENCING OLD TABLE AS old_rows
-    FOR EACH STATEMENT EXECUTE FUNCTION count_conversations();
-
-    CREATE TRIGGER conversations_count_update AFTER UPDATE ON conversations REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
-    FOR EACH STATEMENT EXECUTE FUNCTION count_conversations();
-
-    CREATE TRIGGER generations_count_insert AFTER INSERT ON generations REFERENCING NEW TABLE AS new_rows
-    FOR EACH STATEMENT EXECUTE FUNCTION count_generations();
-
-    CREATE TRIGGER generations_count_delete AFTER DELETE ON generations REFERENCING OLD TABLE AS old_rows
-    FOR EACH STATEMENT EXECUTE FUNCTION count_generations();
-
-    CREATE TRIGGER generations_count_update AFTER UPDATE ON generations REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
-    FOR EACH STATEMENT EXECUTE FUNCTION count_generations();
+    \#(countTriggers("generations", columns: ["generations", "prompt_tokens", "answer_tokens"]) { rows, sign in """
+        SELECT user_id, \(sign)1 AS generations, \(sign)greatest(0, least(prompt_tokens, 1000000000)) AS prompt_tokens,
+            \(sign)greatest(0, least(answer_tokens, 1000000000)) AS answer_tokens
+        FROM \(rows) WHERE user_id IS NOT NULL
+        """ })
 
     -- What changes a row of `training_chats`.
     CREATE FUNCTION note_training_change() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -196,25 +104,45 @@ extension Schema {
     CREATE TRIGGER training_preferences_changed AFTER INSERT OR UPDATE OR DELETE ON preferences
     FOR EACH ROW EXECUTE FUNCTION note_training_change();
 
-    -- FOR SHARE waits for a transaction that changes the state of the chat, so that the tag does not get the state before.
-    CREATE FUNCTION set_training_tag_state() RETURNS trigger LANGUAGE plpgsql AS $$
-    BEGIN
-        SELECT c.state, c.held_out, c.usable INTO NEW.state, NEW.held_out, NEW.usable
-        FROM training_chats AS c WHERE c.id = NEW.chat_id FOR SHARE;
-        RETURN NEW;
-    END $$;
-
-    CREATE TRIGGER training_chat_tags_inserted BEFORE INSERT ON training_chat_tags
-    FOR EACH ROW EXECUTE FUNCTION set_training_tag_state();
-
-    CREATE FUNCTION update_training_tag_state() RETURNS trigger LANGUAGE plpgsql AS $$
-    BEGIN
-        UPDATE training_chat_tags SET state = NEW.state, held_out = NEW.held_out, usable = NEW.usable WHERE chat_id = NEW.id;
-        RETURN NULL;
-    END $$;
-
-    CREATE TRIGGER training_chat_tags_changed AFTER UPDATE OF state, held_out, usable ON training_chats
-    FOR EACH ROW WHEN (OLD.state <> NEW.state OR OLD.held_out <> NEW.held_out OR OLD.usable <> NEW.usable)
-    EXECUTE FUNCTION update_training_tag_state();
     """#
+
+    /// A function and triggers that keep the sums of `user_counts`.
+    ///
+    /// - Parameter counts: a query of what each row adds, or with the sign `-`, subtracts.
+    private static func countTriggers(
+        _ table: String, columns: [String], _ counts: (_ rows: String, _ sign: String) -> String
+    ) -> String {
+        func update(_ rows: String) -> String {
+            part("""
+            UPDATE user_counts SET \(columns.map { "\($0) = user_counts.\($0) + changes.\($0)" }.joined(separator: ", "))
+            FROM (
+                SELECT user_id, \(columns.map { "sum(\($0)) AS \($0)" }.joined(separator: ", ")) FROM (\(rows)) AS changed
+                GROUP BY user_id HAVING \(columns.map { "sum(\($0)) <> 0" }.joined(separator: " OR "))
+            ) AS changes WHERE user_counts.user_id = changes.user_id;
+            """)
+        }
+        let (new, old) = (counts("new_rows", ""), counts("old_rows", "-"))
+        return """
+            CREATE FUNCTION count_\(table)() RETURNS trigger LANGUAGE plpgsql AS $$
+            BEGIN
+                IF TG_OP = 'INSERT' THEN
+                    \(update(new))
+                ELSIF TG_OP = 'DELETE' THEN
+                    \(update(old))
+                ELSE
+                    \(update(new + " UNION ALL " + old))
+                END IF;
+                RETURN NULL;
+            END $$;
+
+            CREATE TRIGGER \(table)_count_insert AFTER INSERT ON \(table) REFERENCING NEW TABLE AS new_rows
+            FOR EACH STATEMENT EXECUTE FUNCTION count_\(table)();
+
+            CREATE TRIGGER \(table)_count_delete AFTER DELETE ON \(table) REFERENCING OLD TABLE AS old_rows
+            FOR EACH STATEMENT EXECUTE FUNCTION count_\(table)();
+
+            CREATE TRIGGER \(table)_count_update AFTER UPDATE ON \(table) REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
+            FOR EACH STATEMENT EXECUTE FUNCTION count_\(table)();
+            """
+    }
 }

@@ -45,84 +45,24 @@ extension Schema {
         INSERT INTO search_changes (search_id, is_new) SELECT search_id, 1 FROM training_chats WHERE id = NEW.id;
     END;
 
-    -- A text that is not in the index yet is only removed from the list of changes.
-    CREATE TRIGGER messages_search_deleted AFTER DELETE ON messages WHEN OLD.search_id IS NOT NULL BEGIN
-        INSERT INTO search_changes (search_id, is_new, content) SELECT OLD.search_id, 0, OLD.content
-        WHERE NOT EXISTS (SELECT 1 FROM search_changes WHERE search_id = OLD.search_id AND is_new = 1);
-        DELETE FROM search_changes WHERE search_id = OLD.search_id AND is_new = 1;
-    END;
-
-    CREATE TRIGGER messages_search_changed AFTER UPDATE OF content ON messages WHEN OLD.content <> NEW.content
-    AND NOT EXISTS (SELECT 1 FROM search_changes WHERE search_id = OLD.search_id AND is_new = 1) BEGIN
-        INSERT INTO search_changes (search_id, is_new, content) VALUES (OLD.search_id, 0, OLD.content), (OLD.search_id, 1, NULL);
-    END;
-
-    CREATE TRIGGER training_messages_search_deleted AFTER DELETE ON training_messages WHEN OLD.search_id IS NOT NULL BEGIN
-        INSERT INTO search_changes (search_id, is_new, content) SELECT OLD.search_id, 0, OLD.content
-        WHERE NOT EXISTS (SELECT 1 FROM search_changes WHERE search_id = OLD.search_id AND is_new = 1);
-        DELETE FROM search_changes WHERE search_id = OLD.search_id AND is_new = 1;
-    END;
-
-    CREATE TRIGGER training_messages_search_changed AFTER UPDATE OF content ON training_messages WHEN OLD.content <> NEW.content
-    AND NOT EXISTS (SELECT 1 FROM search_changes WHERE search_id = OLD.search_id AND is_new = 1) BEGIN
-        INSERT INTO search_changes (search_id, is_new, content) VALUES (OLD.search_id, 0, OLD.content), (OLD.search_id, 1, NULL);
-    END;
-
-    CREATE TRIGGER training_chats_search_deleted AFTER DELETE ON training_chats WHEN OLD.search_id IS NOT NULL BEGIN
-        INSERT INTO search_changes (search_id, is_new, content) SELECT OLD.search_id, 0, OLD.title
-        WHERE NOT EXISTS (SELECT 1 FROM search_changes WHERE search_id = OLD.search_id AND is_new = 1);
-        DELETE FROM search_changes WHERE search_id = OLD.search_id AND is_new = 1;
-    END;
-
-    CREATE TRIGGER training_chats_search_changed AFTER UPDATE OF title ON training_chats WHEN OLD.title <> NEW.title
-    AND NOT EXISTS (SELECT 1 FROM search_changes WHERE search_id = OLD.search_id AND is_new = 1) BEGIN
-        INSERT INTO search_changes (search_id, is_new, content) VALUES (OLD.search_id, 0, OLD.title), (OLD.search_id, 1, NULL);
-    END;
+    \#(searchTriggers("messages", "content"))
+    \#(searchTriggers("training_messages", "content"))
+    \#(searchTriggers("training_chats", "title"))
 
     CREATE TRIGGER users_counted AFTER INSERT ON users BEGIN INSERT INTO user_counts (user_id) VALUES (NEW.id); END;
 
-    CREATE TRIGGER conversations_count_inserted AFTER INSERT ON conversations BEGIN
-        UPDATE user_counts SET conversations = conversations + 1, messages = messages + NEW.message_count
-        WHERE user_id = NEW.owner_id AND NEW.deleted_at IS NULL;
-    END;
-
-    CREATE TRIGGER conversations_count_deleted AFTER DELETE ON conversations BEGIN
-        UPDATE user_counts SET conversations = conversations - 1, messages = messages - OLD.message_count
-        WHERE user_id = OLD.owner_id AND OLD.deleted_at IS NULL;
-    END;
-
-    CREATE TRIGGER conversations_count_changed AFTER UPDATE OF owner_id, message_count, deleted_at ON conversations BEGIN
-        UPDATE user_counts SET conversations = conversations - 1, messages = messages - OLD.message_count
-        WHERE user_id = OLD.owner_id AND OLD.deleted_at IS NULL;
-        UPDATE user_counts SET conversations = conversations + 1, messages = messages + NEW.message_count
-        WHERE user_id = NEW.owner_id AND NEW.deleted_at IS NULL;
-    END;
+    \#(countTriggers("conversations", changing: "owner_id, message_count, deleted_at") { row, sign in """
+        UPDATE user_counts SET conversations = conversations \(sign) 1, messages = messages \(sign) \(row).message_count
+        WHERE user_id = \(row).owner_id AND \(row).deleted_at IS NULL;
+        """ })
 
     -- Token counts are limited, so that the sums do not overflow: another program may have reported any number.
-    CREATE TRIGGER generations_count_inserted AFTER INSERT ON generations BEGIN
-        UPDATE user_counts SET generations = generations + 1,
-            prompt_tokens = prompt_tokens + max(0, min(NEW.prompt_tokens, 1000000000)),
-            answer_tokens = answer_tokens + max(0, min(NEW.answer_tokens, 1000000000))
-        WHERE user_id = NEW.user_id;
-    END;
-
-    CREATE TRIGGER generations_count_deleted AFTER DELETE ON generations BEGIN
-        UPDATE user_counts SET generations = generations - 1,
-            prompt_tokens = prompt_tokens - max(0, min(OLD.prompt_tokens, 1000000000)),
-            answer_tokens = answer_tokens - max(0, min(OLD.answer_tokens, 1000000000))
-        WHERE user_id = OLD.user_id;
-    END;
-
-    CREATE TRIGGER generations_count_changed AFTER UPDATE OF user_id, prompt_tokens, answer_tokens ON generations BEGIN
-        UPDATE user_counts SET generations = generations - 1,
-            prompt_tokens = prompt_tokens - max(0, min(OLD.prompt_tokens, 1000000000)),
-            answer_tokens = answer_tokens - max(0, min(OLD.answer_tokens, 1000000000))
-        WHERE user_id = OLD.user_id;
-        UPDATE user_counts SET generations = generations + 1,
-            prompt_tokens = prompt_tokens + max(0, min(NEW.prompt_tokens, 1000000000)),
-            answer_tokens = answer_tokens + max(0, min(NEW.answer_tokens, 1000000000))
-        WHERE user_id = NEW.user_id;
-    END;
+    \#(countTriggers("generations", changing: "user_id, prompt_tokens, answer_tokens") { row, sign in """
+        UPDATE user_counts SET generations = generations \(sign) 1,
+            prompt_tokens = prompt_tokens \(sign) max(0, min(\(row).prompt_tokens, 1000000000)),
+            answer_tokens = answer_tokens \(sign) max(0, min(\(row).answer_tokens, 1000000000))
+        WHERE user_id = \(row).user_id;
+        """ })
 
     -- What changes a row of `training_chats`.
     CREATE TRIGGER training_messages_inserted AFTER INSERT ON messages
@@ -157,59 +97,60 @@ extension Schema {
         INSERT INTO training_chat_changes (chat_id) VALUES (NEW.id);
     END;
 
-    CREATE TRIGGER training_ratings_inserted AFTER INSERT ON ratings BEGIN
-        INSERT INTO training_chat_changes (chat_id) SELECT conversation_id FROM messages
-        WHERE id = NEW.message_id AND training_notice IS NOT NULL;
-    END;
+    \#(feedbackTriggers("ratings", "message_id"))
+    \#(feedbackTriggers("corrections", "message_id"))
+    \#(feedbackTriggers("preferences", "question_id"))
 
-    CREATE TRIGGER training_ratings_changed AFTER UPDATE ON ratings BEGIN
-        INSERT INTO training_chat_changes (chat_id) SELECT conversation_id FROM messages
-        WHERE id = NEW.message_id AND training_notice IS NOT NULL;
-    END;
-
-    CREATE TRIGGER training_ratings_deleted AFTER DELETE ON ratings BEGIN
-        INSERT INTO training_chat_changes (chat_id) SELECT conversation_id FROM messages
-        WHERE id = OLD.message_id AND training_notice IS NOT NULL;
-    END;
-
-    CREATE TRIGGER training_corrections_inserted AFTER INSERT ON corrections BEGIN
-        INSERT INTO training_chat_changes (chat_id) SELECT conversation_id FROM messages
-        WHERE id = NEW.message_id AND training_notice IS NOT NULL;
-    END;
-
-    CREATE TRIGGER training_corrections_changed AFTER UPDATE ON corrections BEGIN
-        INSERT INTO training_chat_changes (chat_id) SELECT conversation_id FROM messages
-        WHERE id = NEW.message_id AND training_notice IS NOT NULL;
-    END;
-
-    CREATE TRIGGER training_corrections_deleted AFTER DELETE ON corrections BEGIN
-        INSERT INTO training_chat_changes (chat_id) SELECT conversation_id FROM messages
-        WHERE id = OLD.message_id AND training_notice IS NOT NULL;
-    END;
-
-    CREATE TRIGGER training_preferences_inserted AFTER INSERT ON preferences BEGIN
-        INSERT INTO training_chat_changes (chat_id) SELECT conversation_id FROM messages
-        WHERE id = NEW.question_id AND training_notice IS NOT NULL;
-    END;
-
-    CREATE TRIGGER training_preferences_changed AFTER UPDATE ON preferences BEGIN
-        INSERT INTO training_chat_changes (chat_id) SELECT conversation_id FROM messages
-        WHERE id = NEW.question_id AND training_notice IS NOT NULL;
-    END;
-
-    CREATE TRIGGER training_preferences_deleted AFTER DELETE ON preferences BEGIN
-        INSERT INTO training_chat_changes (chat_id) SELECT conversation_id FROM messages
-        WHERE id = OLD.question_id AND training_notice IS NOT NULL;
-    END;
-
-    CREATE TRIGGER training_chat_tags_inserted AFTER INSERT ON training_chat_tags BEGIN
-        UPDATE training_chat_tags SET state = c.state, held_out = c.held_out, usable = c.usable
-        FROM training_chats AS c WHERE c.id = NEW.chat_id AND chat_id = NEW.chat_id AND tag = NEW.tag;
-    END;
-
-    CREATE TRIGGER training_chat_tags_changed AFTER UPDATE OF state, held_out, usable ON training_chats
-    WHEN OLD.state <> NEW.state OR OLD.held_out <> NEW.held_out OR OLD.usable <> NEW.usable BEGIN
-        UPDATE training_chat_tags SET state = NEW.state, held_out = NEW.held_out, usable = NEW.usable WHERE chat_id = NEW.id;
-    END;
     """#
+
+    /// Triggers that list what the search index has to forget. A text that is not in the index yet is only removed from the list.
+    private static func searchTriggers(_ table: String, _ text: String) -> String {
+        """
+        CREATE TRIGGER \(table)_search_deleted AFTER DELETE ON \(table) WHEN OLD.search_id IS NOT NULL BEGIN
+            INSERT INTO search_changes (search_id, is_new, content) SELECT OLD.search_id, 0, OLD.\(text)
+            WHERE NOT EXISTS (SELECT 1 FROM search_changes WHERE search_id = OLD.search_id AND is_new = 1);
+            DELETE FROM search_changes WHERE search_id = OLD.search_id AND is_new = 1;
+        END;
+
+        CREATE TRIGGER \(table)_search_changed AFTER UPDATE OF \(text) ON \(table) WHEN OLD.\(text) <> NEW.\(text)
+        AND NOT EXISTS (SELECT 1 FROM search_changes WHERE search_id = OLD.search_id AND is_new = 1) BEGIN
+            INSERT INTO search_changes (search_id, is_new, content) VALUES (OLD.search_id, 0, OLD.\(text)), (OLD.search_id, 1, NULL);
+        END;
+        """
+    }
+
+    /// Triggers that keep the sums of `user_counts`.
+    ///
+    /// - Parameter count: the statement that adds (`+`) or subtracts (`-`) a row, `NEW` or `OLD`.
+    private static func countTriggers(
+        _ table: String, changing columns: String, _ count: (_ row: String, _ sign: String) -> String
+    ) -> String {
+        let (add, subtract) = (part(count("NEW", "+")), part(count("OLD", "-")))
+        return """
+            CREATE TRIGGER \(table)_count_inserted AFTER INSERT ON \(table) BEGIN
+                \(add)
+            END;
+
+            CREATE TRIGGER \(table)_count_deleted AFTER DELETE ON \(table) BEGIN
+                \(subtract)
+            END;
+
+            CREATE TRIGGER \(table)_count_changed AFTER UPDATE OF \(columns) ON \(table) BEGIN
+                \(subtract)
+                \(add)
+            END;
+            """
+    }
+
+    /// Triggers for what users say about a message.
+    private static func feedbackTriggers(_ table: String, _ message: String) -> String {
+        [("inserted", "INSERT", "NEW"), ("changed", "UPDATE", "NEW"), ("deleted", "DELETE", "OLD")].map { name, event, row in
+            """
+            CREATE TRIGGER training_\(table)_\(name) AFTER \(event) ON \(table) BEGIN
+                INSERT INTO training_chat_changes (chat_id) SELECT conversation_id FROM messages
+                WHERE id = \(row).\(message) AND training_notice IS NOT NULL;
+            END;
+            """
+        }.joined(separator: "\n")
+    }
 }

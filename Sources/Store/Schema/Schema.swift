@@ -7,7 +7,6 @@ enum Schema {
     /// The functions that triggers call, which are not dropped with the tables.
     static let postgresFunctions = [
         "set_message_owner", "add_user_counts", "count_conversations", "count_generations", "note_training_change",
-        "set_training_tag_state", "update_training_tag_state",
     ]
 
     /// The tables with triggers that count their rows.
@@ -24,6 +23,9 @@ enum Schema {
         }
         return statements
     }
+
+    /// Lines in the middle of a statement, for `split`.
+    static func part(_ sql: String) -> String { sql.replacing("\n", with: "\n    ") }
 }
 
 /// Expressions that statements and indexes share.

@@ -271,14 +271,11 @@ extension Schema {
         -- statistics of an expression, and none of a condition.
         CREATE INDEX training_chats_grouped ON training_chats ((CASE WHEN group_id <> id THEN group_id END)) WHERE usable = 1;
 
-        -- Triggers repeat the state of the chat beside each of its tags.
         CREATE TABLE training_chat_tags (
             chat_id \(text) NOT NULL REFERENCES training_chats (id) ON DELETE CASCADE, tag \(text) NOT NULL,
-            state \(text) NOT NULL DEFAULT '', held_out \(integer) NOT NULL DEFAULT 0, usable \(integer) NOT NULL DEFAULT 0,
             PRIMARY KEY (chat_id, tag)
         )\(options);
         CREATE INDEX training_chat_tags_by_tag ON training_chat_tags (tag, chat_id);
-        CREATE INDEX training_chat_tags_counted ON training_chat_tags (tag, usable, state, held_out);
 
         -- The messages of guests' and imported chats; those of accounts are in `messages`. `position` is NULL off the active path.
         CREATE TABLE training_messages (

@@ -65,9 +65,9 @@ extension Store {
     /// All tags with the number of chats that have them.
     package func trainingTags() throws(StoreError) -> [(tag: String, chats: Int)] {
         try database.transaction(.read) { connection throws(StoreError) in
-            try connection.execute(
-                "SELECT tag, count(*) FROM training_chat_tags WHERE usable = 1 GROUP BY tag ORDER BY tag", []
-            ).map { row throws(StoreError) in (try row.text(0), try row.integer(1)) }
+            try connection.execute("""
+                SELECT tag, count(*) FROM training_chat_tags JOIN training_chats ON id = chat_id WHERE usable = 1 GROUP BY tag ORDER BY tag
+                """, []).map { row throws(StoreError) in (try row.text(0), try row.integer(1)) }
         }
     }
 }

@@ -21,7 +21,7 @@ package struct TrainingChat: Sendable, Equatable {
     /// The ratings and corrections by users, of all branches.
     package let good, bad, corrections: Int
     package let ownerCorrections, preferences: Int
-    package let tags: [String]
+    package var tags: [String]
     /// The number of near-duplicates, and the oldest one of them if it is not this chat.
     package let duplicates: Int
     package let duplicateOf: TrainingChatID?

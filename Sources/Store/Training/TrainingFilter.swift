@@ -61,16 +61,8 @@ struct SQLCondition {
 }
 
 extension TrainingFilter {
-    /// How a statement finds the chats of a filter.
-    enum Access {
-        /// First those that have the tag, are in a group of several, or contain the text.
-        case sets
-        /// One chat after the other, along an index.
-        case rows
-    }
-
-    /// Whether the filter names a set of chats that need not be found one after the other.
-    var hasSet: Bool { tag != nil || flag == .duplicate || text != nil }
+    /// Whether the chats of the filter are first found as a set, in an index of texts or of groups.
+    var findsSet: Bool { flag == .duplicate || text != nil }
 
     /// Whether the filter compares a column that only the index of lengths has.
     var comparesLength: Bool { minCharacters != nil || maxCharacters != nil }
@@ -78,7 +70,7 @@ extension TrainingFilter {
     /// The condition on rows of `training_chats AS c`, apart from `text`. Only chats that may be used match.
     ///
     /// - Parameter includesState: Whether `state` counts.
-    func conditionWithoutText(_ dialect: Dialect, _ access: Access, includesState: Bool = true) -> SQLCondition {
+    func conditionWithoutText(_ dialect: Dialect, includesState: Bool = true) -> SQLCondition {
         var all = SQLCondition("c.usable = 1")
         if includesState, let state { all.add("c.state = #", .text(state.rawValue)) }
         switch rating {
@@ -99,22 +91,16 @@ extension TrainingFilter {
         if let minCharacters { all.add("c.characters >= #", .integer(minCharacters)) }
         if let maxCharacters { all.add("c.characters <= #", .integer(maxCharacters)) }
         if let tag {
-            // `1 = (SELECT 1 …)` instead of EXISTS keeps PostgreSQL from reading all chats of the tag first.
-            all.add(access == .sets ? "c.id IN (SELECT chat_id FROM training_chat_tags WHERE tag = #)"
-                : "1 = (SELECT 1 FROM training_chat_tags AS t WHERE t.chat_id = c.id AND t.tag = #)", .text(tag.storable))
+            all.add("c.id IN (SELECT chat_id FROM training_chat_tags WHERE tag = #)", .text(tag.storable))
         }
         if flag == .duplicate {
-            func hasOther(_ row: String) -> String {
-                """
-                1 = (SELECT 1 FROM training_chats AS o
-                    WHERE o.group_id = \(row).group_id AND o.usable = 1 AND o.id <> \(row).id LIMIT 1)
-                """
-            }
+            // `1 = (SELECT 1 …)` instead of EXISTS keeps PostgreSQL from reading all chats first.
             let index = dialect == .sqlite ? "INDEXED BY training_chats_grouped " : ""
-            all.add(access == .rows ? hasOther("c") : """
+            all.add("""
                 c.group_id IN (
                     SELECT g.group_id FROM training_chats AS g \(index)
-                    WHERE g.usable = 1 AND \(Schema.laterInGroup("g.")) > '' AND \(hasOther("g")))
+                    WHERE g.usable = 1 AND \(Schema.laterInGroup("g.")) > '' AND 1 = (
+                        SELECT 1 FROM training_chats AS o WHERE o.group_id = g.group_id AND o.usable = 1 AND o.id <> g.id LIMIT 1))
                 """)
         }
         return all
@@ -123,8 +109,8 @@ extension TrainingFilter {
     /// The condition on rows of `training_chats AS c`.
     ///
     /// - Parameter usesIndex: Whether the full-text index finds the text; otherwise the chats are compared one by one.
-    func condition(_ dialect: Dialect, _ access: Access = .sets, includesState: Bool = true, usesIndex: Bool) -> SQLCondition {
-        var all = conditionWithoutText(dialect, access, includesState: includesState)
+    func condition(_ dialect: Dialect, includesState: Bool = true, usesIndex: Bool) -> SQLCondition {
+        var all = conditionWithoutText(dialect, includesState: includesState)
         guard let text else { return all }
         if usesIndex { addIndexedSearch(for: text.storable, to: &all, dialect) } else { all.add(Self.contains(text, &all, dialect)) }
         return all
