@@ -76,8 +76,8 @@ def main():
                                      for i, (question, answer) in enumerate(trained)])
         (folder / "questions.txt").write_text("".join(question + "\n" for question, _ in held_out))
         begin = time.time()
-        slm("tokenizer", "train", "--data", folder / "chats.jsonl", "--vocab-size", 400, "--out", folder / "data/tokenizer.json")
-        slm("corpus", "build", "--data", folder / "chats.jsonl", "--tokenizer", folder / "data/tokenizer.json", "--out", folder / "data")
+        slm("tokenize", "train", "--data", folder / "chats.jsonl", "--vocab-size", 400, "--out", folder / "data/tokenizer.json")
+        slm("tokenize", "corpus", "--data", folder / "chats.jsonl", "--tokenizer", folder / "data/tokenizer.json", "--out", folder / "data")
         slm("train", "--data", folder / "data", "--out", folder / "base", "--layers", 2, "--width", 96, "--heads", 4, "--context", 128 if options.chats else 48,
             "--batch", 16, "--max-steps", options.base_steps, "--loss-scope", "assistant", "--patience", 0, "--quiet")
         print(f"base model: {time.time() - begin:.0f} s")

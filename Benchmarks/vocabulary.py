@@ -119,7 +119,7 @@ def main():
     results = {}
     with tempfile.TemporaryDirectory() as folder:
         files = pathlib.Path(folder)
-        subprocess.run([SLM, "tokenizer", "convert", o.tokenizer, "--out", files / "tokenizer.json"], check=True, capture_output=True)
+        subprocess.run([SLM, "tokenize", "convert", o.tokenizer, "--out", files / "tokenizer.json"], check=True, capture_output=True)
         if not pattern(files / "tokenizer.json"): o.skip.append("encode tiktoken")
         peers = [peer for peer in peers if peer[0] not in o.skip and peer[0].split()[0] in cases]
         for _ in range(o.rounds):

@@ -62,16 +62,16 @@ extension CorpusError: CustomStringConvertible {
         case .noTrainingData(let files, let empty, let malformed):
             "nothing to train on in \(files) file\(files == 1 ? "" : "s"): "
                 + "\(empty) conversations are empty and \(malformed) lines are malformed."
-        case .damaged(let path, let reason): "\(path) is damaged: \(reason). Encode the corpus again: slm corpus build"
+        case .damaged(let path, let reason): "\(path) is damaged: \(reason). Encode the corpus again: slm tokenize corpus"
         case .missingShards(let folder, let names, let expected):
             "\(folder)/meta.json lists \(Self.files(expected)), and \(Self.list(names)) \(names.count == 1 ? "is" : "are") missing. "
-                + "Copy what is missing from where the corpus was encoded, or encode it again: slm corpus build"
+                + "Copy what is missing from where the corpus was encoded, or encode it again: slm tokenize corpus"
         case .surplusShards(let folder, let names, let expected):
             "\(folder)/meta.json lists \(Self.files(expected)), and \(Self.list(names)) \(names.count == 1 ? "is" : "are") not among "
-                + "them. Delete what belongs to another corpus, or encode the corpus again: slm corpus build"
+                + "them. Delete what belongs to another corpus, or encode the corpus again: slm tokenize corpus"
         case .foreignShard(let path, let expected, let found):
             "\(path) belongs to another corpus or has another number: meta.json expects the hash \(expected), found \(found). "
-                + "Copy it from where the corpus was encoded, or encode it again: slm corpus build"
+                + "Copy it from where the corpus was encoded, or encode it again: slm tokenize corpus"
         case .stopped: "stopped. No file was changed."
         }
     }

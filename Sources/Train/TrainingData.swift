@@ -12,10 +12,10 @@ package import Tokenize
 ///     let batches = try data.batches(.train, plan, context: 384)
 ///
 /// Chat files are tokenized, and the conversations are split by ``ValidationSplit``. Prepared token files (`train.bin` and `val.bin` of
-/// `slm corpus build`) are used unchanged.
+/// `slm tokenize corpus`) are used unchanged.
 package struct TrainingData: Sendable {
     package struct Source: Sendable {
-        /// Chat files, text files and folders of them; or one folder that `slm corpus build` wrote.
+        /// Chat files, text files and folders of them; or one folder that `slm tokenize corpus` wrote.
         package var paths: [String]
         /// Files to validate on, instead of a share of `paths`.
         package var validation: [String] = []

@@ -66,7 +66,7 @@ extension TrainingError: CustomStringConvertible {
                 + "started. Restore them to resume, or start another run from its best.h5."
         case .otherVocabulary(let folder, let found, let expected):
             "\(folder): expected tokens of the vocabulary \(expected), found tokens of \(found). "
-                + "Write the tokens again with slm corpus build, or use their vocabulary: --tokenizer."
+                + "Write the tokens again with slm tokenize corpus, or use their vocabulary: --tokenizer."
         case .otherTokens(let found, let expected):
             "these are not the tokens that the run started with. Expected: \(expected). Found: \(found). "
                 + "Use the same files, --val and --val-share, or start another run: --out."

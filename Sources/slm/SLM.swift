@@ -11,8 +11,8 @@ struct SLM {
         [
             ("Start", [.demo]),
             ("Data", [
-                .tokenizerTrain, .tokenizerEncode, .tokenizerDecode, .tokenizerCount, .tokenizerShow, .tokenizerConvert,
-                .corpusBuild, .tokenize,
+                .tokenize, .tokenizeTrain, .tokenizeEncode, .tokenizeDecode, .tokenizeCount, .tokenizeShow, .tokenizeConvert,
+                .tokenizeCorpus,
             ]),
             ("Training", [.train, .finetune, .adapterMerge, .runsList, .runsCompare]),
             ("Using a model", [.chat, .generate, .serve, .eval, .gate, .explain]),
@@ -38,8 +38,7 @@ struct SLM {
 
     /// The first words that have subcommands.
     static let families = [
-        "tokenizer": "Train, use and convert tokenizers.",
-        "corpus": "Build token files for training.",
+        "tokenize": "Train, use and convert tokenizers, and write token files.",
         "adapter": "Work with LoRA adapters.",
         "runs": "List and compare training runs.",
         "admin": "Watch and administer a chat server.",

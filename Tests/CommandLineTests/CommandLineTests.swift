@@ -9,7 +9,7 @@ import TestSupport
         for arguments in [["--help"], []] as [[String]] {
             let outcome = try slm(arguments)
             #expect(outcome.status == 0 && outcome.errors.isEmpty)
-            for command in ["info", "bench gemm", "tokenizer train", "demo"] { #expect(outcome.output.contains("\n  \(command) ")) }
+            for command in ["info", "bench gemm", "tokenize train", "demo"] { #expect(outcome.output.contains("\n  \(command) ")) }
         }
         #expect(try slm("bench", "--help").output.contains("\n  bench train "))
         #expect(try slm("bench", "train", "--help").output.contains("Example\n  slm bench train --synthetic"))

@@ -120,6 +120,6 @@ import TestSupport
             let rendered = try run("/usr/bin/groff", "-man", "-ww", "-Tutf8", "-k", file)
             if let rendered { #expect(rendered.status == 0 && rendered.errors.isEmpty, "\(rendered.errors)") }
         }
-        #expect(pages[0].output.contains("slm corpus build") && pages[0].output.contains("\\-\\-version"))
+        #expect(pages[0].output.contains("slm tokenize corpus") && pages[0].output.contains("\\-\\-version"))
     }
 }

@@ -3,14 +3,14 @@ import Foundation
 import Testing
 import TestSupport
 
-/// Token files in shards, from `slm corpus build` to `slm eval`.
+/// Token files in shards, from `slm tokenize corpus` to `slm eval`.
 struct ShardCommandTests {
     private let folder = TemporaryFolder()
 
     private func build(_ name: String, _ more: String...) throws -> Outcome {
         let chats = (0..<300).map { "[INST] What comes after \($0)? [/INST] After \($0) comes \($0 + 1).\n" }.joined()
         folder.write(chats, to: "chats.txt")
-        return try slm(["corpus", "build", "--data", folder("chats.txt"), "--vocab-size", "300", "--out", folder(name)] + more)
+        return try slm(["tokenize", "corpus", "--data", folder("chats.txt"), "--vocab-size", "300", "--out", folder(name)] + more)
     }
 
     private func train(_ data: String, _ more: String...) throws -> Outcome {

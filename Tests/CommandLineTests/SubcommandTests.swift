@@ -12,38 +12,38 @@ import TestSupport
         return folder.write(chats, to: "chats.txt")
     }
 
-    @Test func `the tokenizer commands do what slm tokenize does`() throws {
+    @Test func `the commands of slm tokenize do what its options do`() throws {
         let chats = writeChats()
         let tokenizer = folder("tokenizer.json")
-        let trained = try slm("tokenizer", "train", "-d", chats, "--vocab-size", "300", "-o", tokenizer)
+        let trained = try slm("tokenize", "train", "-d", chats, "--vocab-size", "300", "-o", tokenizer)
         #expect(trained.status == 0 && trained.output.contains("300 tokens, trained on"), "\(trained.errors)")
-        #expect(trained.errors == "Build token files with it: slm corpus build --data \(chats) --tokenizer \(tokenizer) --out data\n")
+        #expect(trained.errors == "Build token files with it: slm tokenize corpus --data \(chats) --tokenizer \(tokenizer) --out data\n")
         let text = "After 7 comes 8."
         let ids = try slm("tokenize", "--tokenizer", tokenizer, "--encode", input: text).output
-        #expect(try slm("tokenizer", "encode", tokenizer, input: text).output == ids)
-        #expect(try slm("tokenizer", "encode", "--tokenizer", tokenizer, input: text).output == ids)
-        #expect(try slm("tokenizer", "decode", tokenizer, input: ids).output == text)
-        #expect(try slm("tokenizer", "count", tokenizer, input: text).output == "\(ids.split(separator: " ").count)\n")
-        let shown = try slm("tokenizer", "show", tokenizer, text)
+        #expect(try slm("tokenize", "encode", tokenizer, input: text).output == ids)
+        #expect(try slm("tokenize", "encode", "--tokenizer", tokenizer, input: text).output == ids)
+        #expect(try slm("tokenize", "decode", tokenizer, input: ids).output == text)
+        #expect(try slm("tokenize", "count", tokenizer, input: text).output == "\(ids.split(separator: " ").count)\n")
+        let shown = try slm("tokenize", "show", tokenizer, text)
         #expect(shown.output.contains(" tokens, 16 bytes") && shown.errors.isEmpty)
-        #expect(try slm("tokenizer", "show", "--text", text, "--tokenizer", tokenizer).output == shown.output)
-        #expect(try slm("tokenizer", "convert", tokenizer, "-o", folder("t.tiktoken"), "--quiet").errors.isEmpty)
-        #expect(try slm("tokenizer", "encode", folder("t.tiktoken"), input: text).output == ids)
-        #expect(try slm("tokenizer", "encode").errors == "slm tokenizer encode: expected a tokenizer: slm tokenizer encode TOKENIZER.\n")
-        #expect(try slm("tokenizer", "train", "--data", chats).status == 2)
+        #expect(try slm("tokenize", "show", "--text", text, "--tokenizer", tokenizer).output == shown.output)
+        #expect(try slm("tokenize", "convert", tokenizer, "-o", folder("t.tiktoken"), "--quiet").errors.isEmpty)
+        #expect(try slm("tokenize", "encode", folder("t.tiktoken"), input: text).output == ids)
+        #expect(try slm("tokenize", "encode").errors == "slm tokenize encode: expected a tokenizer: slm tokenize encode TOKENIZER.\n")
+        #expect(try slm("tokenize", "train", "--data", chats).status == 2)
     }
 
-    @Test func `corpus build writes the files of slm tokenize --tokens`() throws {
+    @Test func `tokenize corpus writes the files of slm tokenize --tokens`() throws {
         let chats = writeChats()
         #expect(try slm("tokenize", "--data", chats, "--vocab-size", "300", "--tokens", folder("old")).status == 0)
-        let built = try slm("corpus", "build", "--data", chats, "--vocab-size", "300", "--out", folder("new"))
+        let built = try slm("tokenize", "corpus", "--data", chats, "--vocab-size", "300", "--out", folder("new"))
         #expect(built.status == 0 && built.errors == "Train on them: slm train --data \(folder("new"))\n", "\(built.errors)")
         for name in ["train.bin", "val.bin", "tokenizer.json"] {
             let files = try ["old", "new"].map { try Data(contentsOf: URL(filePath: folder("\($0)/\(name)"))) }
             let isEqual = files[0] == files[1]
             #expect(isEqual, "\(name)")
         }
-        #expect(try slm("corpus", "build", "--data", chats, "--out", folder("x")).errors.contains("expected one of --tokenizer FILE"))
+        #expect(try slm("tokenize", "corpus", "--data", chats, "--out", folder("x")).errors.contains("expected one of --tokenizer FILE"))
     }
 
     @Test func `a checkpoint is accepted by position, by name and by short name`() throws {
@@ -107,7 +107,7 @@ import TestSupport
 
     @Test func `runs are listed and compared`() throws {
         let chats = writeChats()
-        #expect(try slm("corpus", "build", "--data", chats, "--vocab-size", "300", "--out", folder("data"), "--quiet").errors.isEmpty)
+        #expect(try slm("tokenize", "corpus", "--data", chats, "--vocab-size", "300", "--out", folder("data"), "--quiet").errors.isEmpty)
         for (name, steps) in [("short", "2"), ("long", "8")] {
             let trained = try slm(
                 "train", "--data", folder("data"), "--out", folder("runs/\(name)"), "--layers", "1", "--width", "32", "--heads", "2",

@@ -14,7 +14,7 @@ import TestSupport
     private func tokenizer() throws -> String {
         folder.write(Self.chats, to: "chats.txt")
         let outcome = try slm("tokenize", "--data", folder("chats.txt"), "--vocab-size", "300", "--out", folder("new/tokenizer.json"))
-        #expect(outcome.status == 0 && outcome.errors.hasPrefix("Build token files with it: slm corpus build "), "\(outcome.errors)")
+        #expect(outcome.status == 0 && outcome.errors.hasPrefix("Build token files with it: slm tokenize corpus "), "\(outcome.errors)")
         #expect(
             outcome.output.contains("300 tokens, trained on") && outcome.output.contains("bytes per token")
                 && outcome.output.contains("longest: "))
@@ -103,13 +103,13 @@ import TestSupport
         (["--encode"], "--encode needs a --tokenizer."),
         (
             ["--encode", "--decode", "--tokenizer", "bytes"],
-            "expected one of --encode, --decode, --count and --show, found --encode and --decode."
+            "expected one of --encode, --decode and --count, found --encode and --decode."
         ),
         (
             ["--tokenizer", "bytes", "--encode", "--out", "x.json"],
             "--encode reads standard input and writes standard output: --data, --out and --tokens do not apply."
         ),
-        (["--data", "a.txt"], "expected --out, --tokens, --encode, --decode, --count or --show."),
+        (["--data", "a.txt"], "expected --out, --tokens, --encode, --decode or --count."),
         (["--data", "a.txt", "--out", "x.json"], "expected --vocab-size to train a tokenizer, or --tokenizer to use one."),
         (["--vocab-size", "300", "--out", "x.json"], "training a tokenizer needs --data."),
         (["--tokenizer", "bytes", "--tokens", "x"], "--tokens needs --data."),
@@ -131,8 +131,8 @@ import TestSupport
                 "number 2: expected ids separated by spaces, found 'x'"))
     }
 
-    @Test func `--show prints tokens with their ids`() throws {
-        let shown = try slm("tokenize", "--tokenizer", tokenizer(), "--show", "After 🦊")
+    @Test func `show prints tokens with their ids`() throws {
+        let shown = try slm("tokenize", "show", tokenizer(), "After 🦊")
         #expect(shown.status == 0 && shown.output.contains("\\xF0") && shown.output.contains("tokens, 10 bytes"), "\(shown.output)")
     }
 
@@ -148,13 +148,13 @@ import TestSupport
         }
     }
 
-    @Test(arguments: [["tokenize", "--tokens"], ["corpus", "build", "--out"]])
+    @Test(arguments: [["tokenize", "--tokens"], ["tokenize", "corpus", "--out"]])
     func `the tokenizer 'characters' is made from the data that is encoded`(command: [String]) throws {
         folder.write("abcabcab\n", to: "text.txt")
         let outcome = try slm(
             command + [folder("letters"), "--data", folder("text.txt"), "--tokenizer", "characters", "--specials", "", "--val-share", "0"])
         #expect(outcome.status == 0 && outcome.output.contains("4 tokens, trained on"), "\(outcome.errors)")
-        let show = try slm("tokenizer", "show", folder("letters/tokenizer.json"), "cab")
+        let show = try slm("tokenize", "show", folder("letters/tokenizer.json"), "cab")
         #expect(show.output.contains("3 tokens, 3 bytes"), "\(show.output)\(show.errors)")
         let encoded = try slm("tokenize", "--tokenizer", "characters", "--encode", input: "abc")
         #expect(encoded.status == 2 && encoded.errors.contains("is made from data. Write it to a file first"), "\(encoded.errors)")
@@ -163,12 +163,12 @@ import TestSupport
     @Test func `a train.bin without tokens is reported`() throws {
         let tokenizer = try tokenizer()
         let outcome = try slm(
-            "corpus", "build", "--data", folder("chats.txt"), "--tokenizer", tokenizer, "--val-share", "1", "--out", folder("x"))
+            "tokenize", "corpus", "--data", folder("chats.txt"), "--tokenizer", tokenizer, "--val-share", "1", "--out", folder("x"))
         #expect(
             outcome.status == 0
                 && outcome.errors.contains("/train.bin holds 0 tokens, so nothing can be trained on it; all of it is in val.bin"),
             "\(outcome.errors)")
-        let usual = try slm("corpus", "build", "--data", folder("chats.txt"), "--tokenizer", tokenizer, "--out", folder("y"))
+        let usual = try slm("tokenize", "corpus", "--data", folder("chats.txt"), "--tokenizer", tokenizer, "--out", folder("y"))
         #expect(usual.status == 0 && !usual.errors.contains("holds 0 tokens"), "\(usual.errors)")
     }
 }

@@ -81,7 +81,7 @@ import Tokenize
         try Folder.remove(["\(name(2)).bin"], in: folder("shards"))
         #expect(errorOnOpening("shards") == """
             FOLDER/shards/meta.json lists \(count) shards, and \(name(2)).bin is missing. Copy what is missing from where the corpus was \
-            encoded, or encode it again: slm corpus build
+            encoded, or encode it again: slm tokenize corpus
             """)
         folder.write(ids, to: "shards/\(name(2)).bin")
         #expect(errorOnOpening("shards") == "no error")
@@ -89,14 +89,14 @@ import Tokenize
         folder.write(ids, to: "shards/train-00001-of-00099.bin")
         #expect(errorOnOpening("shards") == """
             FOLDER/shards/meta.json lists \(count) shards, and train-00001-of-00099.bin is not among them. Delete what belongs to another \
-            corpus, or encode the corpus again: slm corpus build
+            corpus, or encode the corpus again: slm tokenize corpus
             """)
         try Folder.remove(["train-00001-of-00099.bin"], in: folder("shards"))
 
         folder.write(Array(ids.dropLast(2)), to: "shards/\(name(2)).bin")
         #expect(errorOnOpening("shards") == """
             FOLDER/shards/\(name(2)).bin is damaged: expected \(ids.count / 2) tokens as in meta.json, found \(ids.count / 2 - 1). \
-            Encode the corpus again: slm corpus build
+            Encode the corpus again: slm tokenize corpus
             """)
         folder.write(Array(ids.dropLast(1)), to: "shards/\(name(2)).bin")
         #expect(errorOnOpening("shards").contains("bytes are not a multiple of 16 bits; the file is truncated"))
@@ -164,7 +164,8 @@ import Tokenize
         let path = folder.write([1, 0, 2, 0, 3, 0, 9, 0, 1, 0] as [UInt8], to: "train.bin")
         let checked = error { _ = try TokenFile(path, vocabularySize: 9) }
         #expect(
-            checked == "FOLDER/train.bin is damaged: expected IDs below 9, found 9 at token 3. Encode the corpus again: slm corpus build")
+            checked == "FOLDER/train.bin is damaged: expected IDs below 9, found 9 at token 3. "
+                + "Encode the corpus again: slm tokenize corpus")
         let file = try TokenFile(path, vocabularySize: 9, checkedBytes: 9)
         var ids: [TokenID] = []
         try file.read(0..<3, into: &ids)

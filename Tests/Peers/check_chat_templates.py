@@ -88,7 +88,7 @@ def check(slm, folder, name, template, chats):
     tokenizer = AutoTokenizer.from_pretrained(back)
     chats = [texts for texts in chats if not forged(tokenizer, texts)]
     (folder / "chats.jsonl").write_text("".join(json.dumps({"messages": messages(texts)}) + "\n" for texts in chats))
-    run(slm, "corpus", "build", "--tokenizer", back / "tokenizer.json", "--chat-template", choice, "--data", folder / "chats.jsonl", "--val-share", "0", "--out", data)
+    run(slm, "tokenize", "corpus", "--tokenizer", back / "tokenizer.json", "--chat-template", choice, "--data", folder / "chats.jsonl", "--val-share", "0", "--out", data)
     found = np.fromfile(data / "train.bin", "<u2").tolist()
     expected = [token for texts in chats for token in peer_ids(tokenizer, texts, prompts=False)]
     at = next((i for i, (a, b) in enumerate(zip(found, expected)) if a != b), min(len(found), len(expected)))

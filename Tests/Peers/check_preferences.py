@@ -48,8 +48,8 @@ with tempfile.TemporaryDirectory() as name:
     (folder / "pairs.jsonl").write_text("".join(json.dumps(pair) + "\n" for pair in pairs))
     (folder / "chats.jsonl").write_text("".join(
         json.dumps({"user": pair["prompt"], "assistant": pair[key]}) + "\n" for pair in pairs for key in ["chosen", "rejected"]))
-    slm("tokenizer", "train", "--data", folder / "chats.jsonl", "--vocab-size", 300, "--out", folder / "data/tokenizer.json")
-    slm("corpus", "build", "--data", folder / "chats.jsonl", "--tokenizer", folder / "data/tokenizer.json", "--out", folder / "data")
+    slm("tokenize", "train", "--data", folder / "chats.jsonl", "--vocab-size", 300, "--out", folder / "data/tokenizer.json")
+    slm("tokenize", "corpus", "--data", folder / "chats.jsonl", "--tokenizer", folder / "data/tokenizer.json", "--out", folder / "data")
     slm("train", "--data", folder / "data", "--out", folder / "base", "--layers", 2, "--width", 32, "--heads", 2, "--context", 64,
         "--batch", 4, "--max-steps", 60, "--dtype", "f32", "--quiet")
     slm("finetune", folder / "base/best.h5", "--data", folder / "pairs.jsonl", "--preferences", "dpo", "--beta", BETA, "--sft-weight", 0,

@@ -89,8 +89,8 @@ def pictures(folder, environment):
     # Chapter 1: the sentence with growing vocabularies.
     body, y = [], 30
     for size in (260, 270, 300, 512):
-        slm("tokenizer", "train", "--data", "data/sample.txt", "--vocab-size", str(size), "--out", f"t{size}.json", "--quiet")
-        tokens = [re.split(r"\s+", l.strip(), maxsplit=1)[1] for l in slm("tokenizer", "show", f"t{size}.json", "A cat lives with people.").splitlines()[:-1]]
+        slm("tokenize", "train", "--data", "data/sample.txt", "--vocab-size", str(size), "--out", f"t{size}.json", "--quiet")
+        tokens = [re.split(r"\s+", l.strip(), maxsplit=1)[1] for l in slm("tokenize", "show", f"t{size}.json", "A cat lives with people.").splitlines()[:-1]]
         body += [text(0, y, f"{size} tokens in the vocabulary: {len(tokens)} in the sentence", "small")]
         x = 0
         for token in tokens:

@@ -80,7 +80,7 @@ import Train
         let (evaluations, result) = try figures(run)
         let checkpoint = try Checkpoint(reading: folder("run/best.h5"))
         #expect(try checkpoint.integer("step") == result.step && result.part.isWhole)
-        // What slm corpus build writes of the same chats.
+        // What slm tokenize corpus writes of the same chats.
         var encoder = CorpusEncoder(try Tokenizer(vocabulary), file: "tokenizer.json", template: .specialTokens)
         encoder.validationShare = 0.4
         try encoder.write([folder(chats ? "chats.txt" : "text.txt")], to: folder("tokens"), on: WorkerPool(threads: 1))

@@ -25,9 +25,9 @@ extension EvaluationError: CustomStringConvertible {
             "\(path): expected at least two tokens. The first token of a text is never a target. Provide more text."
         case .wrongTemplate(let path, let found, let expected):
             "\(path): expected the model's chat template '\(expected)', found '\(found)'. "
-                + "Write the tokens again: slm corpus build --chat-template \(expected)"
+                + "Write the tokens again: slm tokenize corpus --chat-template \(expected)"
         case .unknownTokens(let path): 
-            "\(path): expected train.bin, val.bin or one of their shards in a folder that slm corpus build wrote."
+            "\(path): expected train.bin, val.bin or one of their shards in a folder that slm tokenize corpus wrote."
         case .strideTooLong(let stride, let context):
             "expected a stride of at most \(context) (the model's context), found \(stride) (--stride). A longer stride would skip tokens."
         case .differentPieces(let a, let b):

@@ -90,9 +90,9 @@ private struct Demo {
         tokenize.threads = options.threads
         tokenize.quiet = options.quiet
         tokenize.vocabularySize = 2_048
-        printLine("1. Train a tokenizer: slm tokenizer train --data \(options.data) --vocab-size 2048 --out \(data)/tokenizer.json")
+        printLine("1. Train a tokenizer: slm tokenize train --data \(options.data) --vocab-size 2048 --out \(data)/tokenizer.json")
         let vocabulary = try tokenize.trainVocabulary()
-        printLine("\n2. Encode the chats: slm corpus build --data \(options.data) --val \(options.validation) "
+        printLine("\n2. Encode the chats: slm tokenize corpus --data \(options.data) --val \(options.validation) "
             + "--tokenizer \(data)/tokenizer.json --out \(data)")
         try tokenize.writeTokens(with: vocabulary, to: data)
         let length = options.steps.map { "--max-steps \($0)" } ?? "--time \(options.time.optionText)"

@@ -5,21 +5,18 @@ extension Command {
     static var tokenize: Command {
         Command(
             "tokenize",
-            "Train or use a tokenizer, or build token files (older form of tokenizer and corpus).",
+            "Train or use a tokenizer, or write token files.",
             TokenizeOptions(),
             [
                 OptionGroup("Main options", [
                     TokenizeOptions.data,
                     TokenizeOptions.vocabularySize.excluding("vocabulary"),
                     TokenizeOptions.tokenizerOrCharacters.excluding("vocabulary"),
-                    .option("out", \.out, value: "FILE",
-                            "Write the tokenizer to X.json (Hugging Face), X.tiktoken or X/ (vocab.json, merges.txt).")
-                        .short("o"),
+                    TokenizeOptions.outFile,
                     .option("tokens", \.tokens, value: "DIR", "Write train.bin and val.bin, made from the data, to DIR."),
                     .option("encode", \.encodes, "Encode standard input to token ids."),
                     .option("decode", \.decodes, "Decode token ids on standard input to text."),
                     .option("count", \.counts, "Count the tokens of standard input."),
-                    .option("show", \.show, value: "TEXT", "Show the tokens of TEXT."),
                 ]),
                 OptionGroup("Tokenizer training", TokenizeOptions.trainingOptions),
                 OptionGroup("Token files", TokenizeOptions.corpusOptions),
@@ -38,7 +35,6 @@ extension Command {
             if options.encodes { return try options.encode() }
             if options.decodes { return try options.decode() }
             if options.counts { return try options.count() }
-            if let text = options.show { return try options.show(text) }
             try options.writeVocabularyAndTokens()
         }
     }
@@ -58,27 +54,27 @@ extension TokenizeOptions {
         if let tokens {
             printNextStep("Train on them", "slm train --data \(tokens.shellWord)", unless: isSilent)
         } else if let out, !data.isEmpty {
-            let command = "slm corpus build --data \(data.shellWords) --tokenizer \(out.shellWord) --out data"
+            let command = "slm tokenize corpus --data \(data.shellWords) --tokenizer \(out.shellWord) --out data"
             printNextStep("Build token files with it", command, unless: isSilent)
         } else if let out {
-            printNextStep("Try it", "slm tokenizer show \(out.shellWord) \"Hello there\"", unless: isSilent)
+            printNextStep("Try it", "slm tokenize show \(out.shellWord) \"Hello there\"", unless: isSilent)
         }
     }
 
     /// Throws unless the options of `slm tokenize` ask for one thing.
     fileprivate func checkCombination() throws {
         func error(_ reason: String) -> UsageError { UsageError("slm tokenize: \(reason) All options: slm tokenize --help") }
-        let all = [("--encode", encodes), ("--decode", decodes), ("--count", counts), ("--show", show != nil)]
+        let all = [("--encode", encodes), ("--decode", decodes), ("--count", counts)]
         let uses = all.filter(\.1).map(\.0)
         if uses.count > 1 {
-            throw error("expected one of --encode, --decode, --count and --show, found \(uses.joined(separator: " and ")).")
+            throw error("expected one of --encode, --decode and --count, found \(uses.joined(separator: " and ")).")
         }
         if let use = uses.first, tokenizer == nil { throw error("\(use) needs a --tokenizer.") }
         if let use = uses.first, out != nil || tokens != nil || !data.isEmpty {
             throw error("\(use) reads standard input and writes standard output: --data, --out and --tokens do not apply.")
         }
         if !uses.isEmpty { return }
-        if out == nil && tokens == nil { throw error("expected --out, --tokens, --encode, --decode, --count or --show.") }
+        if out == nil && tokens == nil { throw error("expected --out, --tokens, --encode, --decode or --count.") }
         if vocabularySize != nil, tokenizer != nil {
             throw error("expected --vocab-size (train a tokenizer) or --tokenizer (use one), found both.")
         }

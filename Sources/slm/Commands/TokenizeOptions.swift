@@ -2,7 +2,7 @@ import Corpus
 import Formats
 import Tokenize
 
-/// The options of `slm tokenize`, `slm tokenizer …` and `slm corpus build`. Each command declares those that it accepts.
+/// The options of `slm tokenize` and its commands. Each command declares those that it accepts.
 struct TokenizeOptions {
     var data: [String] = []
     var format: ChatFileFormat?
@@ -79,8 +79,8 @@ extension TokenizeOptions {
         .option("vocab-size", \.vocabularySize, in: 256...100_000_000, "Train a tokenizer with N tokens, special tokens included.")
     }
 
-    static func outFile(_ path: WritableKeyPath<TokenizeOptions, String?>) -> Option {
-        .option("out", path, value: "FILE", "Write the tokenizer to X.json (Hugging Face), X.tiktoken or X/ (vocab.json, merges.txt).")
+    static var outFile: Option {
+        .option("out", \.out, value: "FILE", "Write the tokenizer to X.json (Hugging Face), X.tiktoken or X/ (vocab.json, merges.txt).")
             .short("o")
     }
 
@@ -147,7 +147,7 @@ extension TokenizeOptions {
         case "bytes": .ofBytes(specialTokens: specialTexts, first: !specialsLast)
         case "characters":
             throw UsageError("slm: the tokenizer 'characters' is made from data. Write it to a file first: "
-                + "slm tokenizer train --characters --data FILE --out tokenizer.json")
+                + "slm tokenize train --characters --data FILE --out tokenizer.json")
         case let path?: try Vocabulary(ofFile: path, pattern: pattern == nil ? nil : preTokenizationPattern)
         case nil: throw UsageError("slm: expected a tokenizer: --tokenizer FILE.")
         }

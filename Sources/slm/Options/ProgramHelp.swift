@@ -21,7 +21,7 @@ enum ProgramHelp {
         let commands = SLM.commands.filter { $0.name.hasPrefix(family + " ") }
         // The family may be a command itself.
         if let own = SLM.commands.first(where: { $0.name == family }) {
-            return ([CommandHelp(own).text(columns: columns), "", "Commands without a screen"]
+            return ([CommandHelp(own).text(columns: columns), "", "Commands"]
                 + list(commands, at: columnWidth(commands), columns: columns)).joined(separator: "\n")
         }
         let lines = ["slm \(family): \(SLM.families[family] ?? "")", "", "Usage", "  slm \(family) COMMAND [options]", "", "Commands"]

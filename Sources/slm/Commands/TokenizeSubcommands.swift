@@ -2,11 +2,11 @@ import Files
 import Model
 import Tokenize
 
-/// `slm tokenizer …` and `slm corpus build`: one command for each use of `slm tokenize`.
+/// `slm tokenize train`, `encode`, `decode`, `count`, `show`, `convert` and `corpus`.
 extension Command {
-    static var tokenizerTrain: Command {
+    static var tokenizeTrain: Command {
         Command(
-            "tokenizer train",
+            "tokenize train",
             "Train a tokenizer (BPE) on chats or text.",
             TokenizeOptions(),
             [
@@ -14,71 +14,69 @@ extension Command {
                     TokenizeOptions.data,
                     .option("vocab-size", \.vocabularySize, in: 256...100_000_000, "Train N tokens, special tokens included.",
                             default: "\(GPTConfiguration.tiny.vocabulary)"),
-                    .option("out", \.out, value: "FILE",
-                            "Write the tokenizer to X.json (Hugging Face), X.tiktoken or X/ (vocab.json, merges.txt).")
-                        .short("o"),
+                    TokenizeOptions.outFile,
                     .option("characters", \.usesCharacters, "Make each character of the data a token, instead of training BPE."),
                 ]),
                 OptionGroup("Training", TokenizeOptions.trainingOptions),
                 OptionGroup("Reading", TokenizeOptions.readingOptions),
                 OptionGroup("Output", TokenizeOptions.outputOptions),
             ],
-            examples: ["slm tokenizer train --data chats.txt --vocab-size 16387 --out data/tokenizer.json"]
+            examples: ["slm tokenize train --data chats.txt --vocab-size 16387 --out data/tokenizer.json"]
         ) { options in
-            if options.data.isEmpty { throw UsageError("slm tokenizer train: expected text to train on: --data FILE.") }
-            if options.out == nil { throw UsageError("slm tokenizer train: expected a file to write: --out FILE.") }
+            if options.data.isEmpty { throw UsageError("slm tokenize train: expected text to train on: --data FILE.") }
+            if options.out == nil { throw UsageError("slm tokenize train: expected a file to write: --out FILE.") }
             var options = options
             if options.usesCharacters, options.vocabularySize != nil {
-                throw UsageError("slm tokenizer train: expected --vocab-size or --characters, found both.")
+                throw UsageError("slm tokenize train: expected --vocab-size or --characters, found both.")
             }
             if !options.usesCharacters { options.vocabularySize = options.vocabularySize ?? GPTConfiguration.tiny.vocabulary }
             try options.writeVocabularyAndTokens()
         }
     }
 
-    static var tokenizerEncode: Command {
+    static var tokenizeEncode: Command {
         Command(
-            "tokenizer encode",
+            "tokenize encode",
             "Encode standard input to token ids.",
             TokenizeOptions(),
             useGroups([OptionGroup("Encoding", TokenizeOptions.encodingOptions)]),
-            examples: ["echo \"Hello there\" | slm tokenizer encode data/tokenizer.json"]
+            examples: ["echo \"Hello there\" | slm tokenize encode data/tokenizer.json"]
         ) { options in
             try options.requireTokenizer(for: "encode")
             try options.encode()
         }
     }
 
-    static var tokenizerDecode: Command {
+    static var tokenizeDecode: Command {
         Command(
-            "tokenizer decode",
+            "tokenize decode",
             "Decode token ids on standard input to text.",
             TokenizeOptions(),
             useGroups([]),
-            examples: ["echo \"15 496 612\" | slm tokenizer decode data/tokenizer.json"]
+            examples: ["echo \"15 496 612\" | slm tokenize decode data/tokenizer.json"]
         ) { options in
             try options.requireTokenizer(for: "decode")
             try options.decode()
         }
     }
 
-    static var tokenizerCount: Command {
+    static var tokenizeCount: Command {
         Command(
-            "tokenizer count",
+            "tokenize count",
             "Count the tokens of standard input.",
             TokenizeOptions(),
             useGroups([OptionGroup("Encoding", TokenizeOptions.encodingOptions), OptionGroup("Output", [.json(\.json)])]),
-            examples: ["slm tokenizer count data/tokenizer.json < chats.txt"]
+            examples: ["slm tokenize count data/tokenizer.json < chats.txt"]
         ) { options in
             try options.requireTokenizer(for: "count")
             try options.count()
         }
     }
 
-    static var tokenizerShow: Command {
+    static var tokenizeShow: Command {
         let text = CommandOption<TokenizeOptions>.option("text", \.show, value: "TEXT", "Show the tokens of TEXT.").positional()
         return Command(
-            "tokenizer show",
+            "tokenize show",
             "Show the tokens of a text, with their ids.",
             TokenizeOptions(),
             useGroups([
@@ -86,40 +84,38 @@ extension Command {
                         "Encode the texts of special tokens as special tokens.")]),
                 OptionGroup("Output", [.json(\.json)]),
             ]),
-            examples: ["slm tokenizer show data/tokenizer.json \"Hello there\""]
+            examples: ["slm tokenize show data/tokenizer.json \"Hello there\""]
         ) { options in
             try options.requireTokenizer(for: "show")
             guard let text = options.show else {
-                throw UsageError("slm tokenizer show: expected a text: slm tokenizer show TOKENIZER TEXT.")
+                throw UsageError("slm tokenize show: expected a text: slm tokenize show TOKENIZER TEXT.")
             }
             try options.show(text)
         }
     }
 
-    static var tokenizerConvert: Command {
+    static var tokenizeConvert: Command {
         Command(
-            "tokenizer convert",
+            "tokenize convert",
             "Write a tokenizer in another format.",
             TokenizeOptions(),
             useGroups([
                 OptionGroup("Output", [
-                    .option("out", \.out, value: "FILE",
-                            "Write the tokenizer to X.json (Hugging Face), X.tiktoken or X/ (vocab.json, merges.txt).")
-                        .short("o"),
+                    TokenizeOptions.outFile,
                     .quiet(\.quiet),
                 ]),
             ]),
-            examples: ["slm tokenizer convert gpt2.tiktoken --out gpt2.json"]
+            examples: ["slm tokenize convert gpt2.tiktoken --out gpt2.json"]
         ) { options in
             try options.requireTokenizer(for: "convert")
-            if options.out == nil { throw UsageError("slm tokenizer convert: expected a file to write: --out FILE.") }
+            if options.out == nil { throw UsageError("slm tokenize convert: expected a file to write: --out FILE.") }
             try options.writeVocabularyAndTokens()
         }
     }
 
-    static var corpusBuild: Command {
+    static var tokenizeCorpus: Command {
         Command(
-            "corpus build",
+            "tokenize corpus",
             "Encode chats or text into token files for slm train.",
             TokenizeOptions(),
             [
@@ -135,14 +131,14 @@ extension Command {
                 OptionGroup("Output", TokenizeOptions.outputOptions),
             ],
             examples: [
-                "slm corpus build --data chats.txt --tokenizer data/tokenizer.json --out data",
-                "slm corpus build --data chats.txt --vocab-size 4096 --out data",
+                "slm tokenize corpus --data chats.txt --tokenizer data/tokenizer.json --out data",
+                "slm tokenize corpus --data chats.txt --vocab-size 4096 --out data",
             ]
         ) { options in
-            if options.data.isEmpty { throw UsageError("slm corpus build: expected chats or text: --data FILE.") }
-            if options.tokens == nil { throw UsageError("slm corpus build: expected a directory to write: --out DIR.") }
+            if options.data.isEmpty { throw UsageError("slm tokenize corpus: expected chats or text: --data FILE.") }
+            if options.tokens == nil { throw UsageError("slm tokenize corpus: expected a directory to write: --out DIR.") }
             guard (options.tokenizer == nil) != (options.vocabularySize == nil) else {
-                throw UsageError("slm corpus build: expected one of --tokenizer FILE (use it) and --vocab-size N (train a tokenizer).")
+                throw UsageError("slm tokenize corpus: expected one of --tokenizer FILE (use it) and --vocab-size N (train a tokenizer).")
             }
             try options.writeVocabularyAndTokens()
         }
@@ -158,6 +154,6 @@ extension Command {
 
 extension TokenizeOptions {
     fileprivate func requireTokenizer(for use: String) throws {
-        if tokenizer == nil { throw UsageError("slm tokenizer \(use): expected a tokenizer: slm tokenizer \(use) TOKENIZER.") }
+        if tokenizer == nil { throw UsageError("slm tokenize \(use): expected a tokenizer: slm tokenize \(use) TOKENIZER.") }
     }
 }
