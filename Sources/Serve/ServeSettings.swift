@@ -1,6 +1,6 @@
 package import HTTPServer
 
-/// The configuration of a server.
+/// The configuration of a server. The options of `slm serve` set its properties (`ServeOptions`).
 ///
 ///     var settings = ServeSettings()
 ///     settings.http.port = 8_000
@@ -14,8 +14,8 @@ package struct ServeSettings: Sendable {
     package var answersPerClient = 64
     /// Rate limits of one client; 0 disables a limit.
     package var chatsPerMinute = 240
+    /// Registrations have a limit of their own, which is as high.
     package var signInsPerMinute = 20
-    package var registrationsPerMinute = 20
     /// Requests that change something other than a chat: conversations, keys, the account.
     package var changesPerMinute = 240
     package var searchesPerMinute = 120

@@ -124,11 +124,12 @@ package struct Finetuning {
         let steps = try plan.steps(perEpoch: training.stepsPerEpoch, tokensPerStep: tokensPerStep)
             ?? Self.steps(of: plan, training, trainer, { ranks?.fromFirst(clock()) ?? clock() })
         plan.warmup = settings.warmup ?? TrainingPlan.usualWarmup(for: steps)
-        let basePath = CheckpointValue.text(try RelativePath.of(path, from: folder))
-        try self.init(
-            trainer, adapter, plan, training, chats, preferences, vocabulary, basePath, base.servingDefaults,
-            replayShare: settings.replayShare, basePrecision: settings.basePrecision, in: folder, over: ranks
-        )
+        let model = TrainedModel(
+            trainer: trainer, adapter: adapter, base: .text(try RelativePath.of(path, from: folder)),
+            basePrecision: settings.basePrecision, servingDefaults: base.servingDefaults)
+        let data = TrainedData(
+            chats: chats, replayShare: settings.replayShare, preferences: preferences, batches: training, vocabulary: vocabulary)
+        try self.init(model, data, plan, in: folder, over: ranks)
     }
 
     /// Resumes a run.
@@ -165,44 +166,62 @@ package struct Finetuning {
         let replayShare = try stored.number("finetune/replay_share", in: 0...1)
         let training: any TrainingBatches = try preferences?.batches(resuming: plan, in: folder, over: ranks)
             ?? chats.training(plan, replayShare: replayShare)
-        try self.init(
-            trainer, stored.adapter, plan, training, chats, preferences, vocabulary, stored.training["finetune/base"],
-            stored.servingDefaults, replayShare: replayShare, basePrecision: basePrecision, in: folder, over: ranks
-        )
+        let trained = TrainedModel(
+            trainer: trainer, adapter: stored.adapter, base: stored.training["finetune/base"], basePrecision: basePrecision,
+            servingDefaults: stored.servingDefaults)
+        let data = TrainedData(
+            chats: chats, replayShare: replayShare, preferences: preferences, batches: training, vocabulary: vocabulary)
+        try self.init(trained, data, plan, in: folder, over: ranks)
         self.changes = changes
         try run.restore(stored, changes)
     }
 
+    /// What a run trains.
+    private struct TrainedModel {
+        let trainer: Trainer
+        let adapter: LoRAAdapter?
+        /// The path of the base model.
+        let base: CheckpointValue?
+        let basePrecision: WeightPrecision?
+        let servingDefaults: ServingDefaults
+    }
+
+    /// What a run trains on.
+    private struct TrainedData {
+        let chats: FinetuningData
+        let replayShare: Double
+        let preferences: FinetuningPreferences?
+        let batches: any TrainingBatches
+        let vocabulary: FinetuningVocabulary
+    }
+
     private init(
-        _ trainer: Trainer, _ adapter: LoRAAdapter?, _ plan: TrainingPlan, _ training: any TrainingBatches, _ chats: FinetuningData,
-        _ preferences: FinetuningPreferences?, _ vocabulary: FinetuningVocabulary, _ basePath: CheckpointValue?,
-        _ servingDefaults: ServingDefaults, replayShare: Double, basePrecision: WeightPrecision?, in folder: String,
-        over ranks: RankGroup?
+        _ model: TrainedModel, _ trained: TrainedData, _ plan: TrainingPlan, in folder: String, over ranks: RankGroup?
     ) throws {
-        var fields = try chats.fields(from: folder, replayShare: replayShare)
-        if let basePath { fields["finetune/base"] = basePath }
-        if let basePrecision { fields["finetune/base_dtype"] = .text(basePrecision.rawValue) }
+        let trainer = model.trainer, chats = trained.chats
+        var fields = try chats.fields(from: folder, replayShare: trained.replayShare)
+        if let base = model.base { fields["finetune/base"] = base }
+        if let basePrecision = model.basePrecision { fields["finetune/base_dtype"] = .text(basePrecision.rawValue) }
         if trainer.rowLength != trainer.model.configuration.context { fields["finetune/context"] = .integer(trainer.rowLength) }
-        for (name, value) in preferences?.fields ?? [:] { fields[name] = value }
-        let validation: (any HeldOutSet)?
-        if let batches = training as? PreferenceBatches {
-            validation = batches.validationSet
+        for (name, value) in trained.preferences?.fields ?? [:] { fields[name] = value }
+        let validation: (any HeldOutSet)? = if let batches = trained.batches as? PreferenceBatches {
+            batches.validationSet
         } else {
-            validation = try chats.data.validationSet(plan.lossScope)
+            try chats.data.validationSet(plan.lossScope)
         }
         run = try TrainingRun(
-            trainer, plan, training: training, validation: validation,
+            trainer, plan, training: trained.batches, validation: validation,
             replay: try chats.replay?.validationSet(plan.lossScope),
-            vocabulary: vocabulary.vocabulary, chatTemplate: vocabulary.chatTemplate, adapter: adapter,
-            extraFields: fields, servingDefaults: servingDefaults, folder: folder, over: ranks
+            vocabulary: trained.vocabulary.vocabulary, chatTemplate: trained.vocabulary.chatTemplate, adapter: model.adapter,
+            extraFields: fields, servingDefaults: model.servingDefaults, folder: folder, over: ranks
         )
         data = chats.data
-        self.preferences = preferences?.data
+        preferences = trained.preferences?.data
         replay = chats.replay
         paths = chats.paths
         replayPaths = chats.replayPaths
-        self.vocabulary = vocabulary.vocabulary
-        chatTemplate = vocabulary.chatTemplate
+        vocabulary = trained.vocabulary.vocabulary
+        chatTemplate = trained.vocabulary.chatTemplate
     }
 
     /// The estimated number of steps of a run of limited time.

@@ -3,7 +3,7 @@ package import Checkpoint
 /// A setting of a training run: its name, its place in the plan, its range and its help.
 ///
 /// Options, environment variables, configuration keys, fields of checkpoints (`plan/`), changes of a resumed run, the agreement of ranks
-/// and the report come from it. To add a setting, add a line to ``TrainingPlan/settings``.
+/// and the report come from it. To add a setting, add a line to ``TrainingPlan/settings`` and a property to ``TrainingPlan``.
 package struct PlanSetting: Sendable {
     package enum Kind: Sendable {
         /// Data, order of the data and initial weights depend on it: a resumed run cannot change it.
@@ -11,6 +11,15 @@ package struct PlanSetting: Sendable {
         case changeable
         /// It concerns the computation, such as the number of threads, instead of the training.
         case machine
+    }
+
+    /// The part of the help in which a setting is an option. A command has the settings of the groups that it lists.
+    package enum Group: Sendable {
+        case main, data, schedule, evaluation, processes
+        /// `slm train` only.
+        case vocabulary, windows, recipe
+        /// `slm finetune` only.
+        case adapter, noise
     }
 
     package enum ValueType: Sendable {
@@ -24,6 +33,8 @@ package struct PlanSetting: Sendable {
     /// As on the command line: `eval-every`.
     package let name: String
     package let kind: Kind
+    /// nil if no option sets it.
+    package let group: Group?
     package let type: ValueType
     package let help: String
     /// Describes the default.
@@ -73,31 +84,33 @@ extension PlanSetting {
     typealias Path<Value> = any (WritableKeyPath<TrainingPlan, Value> & Sendable)
 
     static func integer(
-        _ name: String, _ kind: Kind, _ path: Path<Int>, in range: ClosedRange<Int>, _ help: String, default text: String = ""
+        _ name: String, _ kind: Kind, _ group: Group, _ path: Path<Int>, in range: ClosedRange<Int>, _ help: String,
+        default text: String = ""
     ) -> PlanSetting {
         PlanSetting(
-            name: name, kind: kind, type: .integer(range), help: help, defaultText: text, value: { .integer($0[keyPath: path]) },
+            name: name, kind: kind, group: group, type: .integer(range), help: help, defaultText: text,
+            value: { .integer($0[keyPath: path]) },
             set: { plan, value in if case .integer(let number) = value { plan[keyPath: path] = number } })
     }
 
     /// - Parameter none: The value that stands for nil; nil if the option cannot say it.
     static func integer(
-        _ name: String, _ kind: Kind, _ path: Path<Int?>, in range: ClosedRange<Int>, none: Int? = nil, _ help: String,
-        default text: String = ""
+        _ name: String, _ kind: Kind, _ group: Group, _ path: Path<Int?>, in range: ClosedRange<Int>, none: Int? = nil,
+        _ help: String, default text: String = ""
     ) -> PlanSetting {
         PlanSetting(
-            name: name, kind: kind, type: .integer(range), help: help, defaultText: text,
+            name: name, kind: kind, group: group, type: .integer(range), help: help, defaultText: text,
             value: { ($0[keyPath: path] ?? none).map { .integer($0) } },
             set: { plan, value in if case .integer(let number) = value { plan[keyPath: path] = number == none ? nil : number } })
     }
 
     /// - Parameter infinity: The value that stands for infinity.
     static func number(
-        _ name: String, _ kind: Kind, _ path: Path<Float>, in range: ClosedRange<Double>, infinity: Float? = nil, _ help: String,
-        default text: String = ""
+        _ name: String, _ kind: Kind, _ group: Group, _ path: Path<Float>, in range: ClosedRange<Double>, infinity: Float? = nil,
+        _ help: String, default text: String = ""
     ) -> PlanSetting {
         PlanSetting(
-            name: name, kind: kind, type: .number(range), help: help, defaultText: text,
+            name: name, kind: kind, group: group, type: .number(range), help: help, defaultText: text,
             value: { plan in
                 let value = plan[keyPath: path]
                 return .number(Double(value.isFinite ? value : infinity ?? value))
@@ -108,32 +121,33 @@ extension PlanSetting {
             })
     }
 
-    static func flag(_ name: String, _ kind: Kind, _ path: Path<Bool>, _ help: String) -> PlanSetting {
+    static func flag(_ name: String, _ kind: Kind, _ group: Group, _ path: Path<Bool>, _ help: String) -> PlanSetting {
         PlanSetting(
-            name: name, kind: kind, type: .flag, help: help, defaultText: "", value: { .integer($0[keyPath: path] ? 1 : 0) },
+            name: name, kind: kind, group: group, type: .flag, help: help, defaultText: "", value: { .integer($0[keyPath: path] ? 1 : 0) },
             set: { plan, value in if case .integer(let number) = value { plan[keyPath: path] = number != 0 } })
     }
 
     static func text(_ name: String, _ kind: Kind, _ path: Path<String?>) -> PlanSetting {
         PlanSetting(
-            name: name, kind: kind, type: .text, help: "", defaultText: "", value: { plan in plan[keyPath: path].map { .text($0) } },
+            name: name, kind: kind, group: nil, type: .text, help: "", defaultText: "",
+            value: { plan in plan[keyPath: path].map { .text($0) } },
             set: { plan, value in if case .text(let text) = value { plan[keyPath: path] = text } })
     }
 
     static func choice<Choice: RawRepresentable<String> & CaseIterable & SendableMetatype>(
-        _ name: String, _ kind: Kind, _ path: Path<Choice>, _ help: String, default text: String
+        _ name: String, _ kind: Kind, _ group: Group, _ path: Path<Choice>, _ help: String, default text: String
     ) -> PlanSetting {
         PlanSetting(
-            name: name, kind: kind, type: .choice(Choice.allCases.map(\.rawValue)), help: help, defaultText: text,
+            name: name, kind: kind, group: group, type: .choice(Choice.allCases.map(\.rawValue)), help: help, defaultText: text,
             value: { .text($0[keyPath: path].rawValue) },
             set: { plan, value in if case .text(let text) = value, let choice = Choice(rawValue: text) { plan[keyPath: path] = choice } })
     }
 
     static func choice<Choice: RawRepresentable<String> & CaseIterable & SendableMetatype>(
-        _ name: String, _ kind: Kind, _ path: Path<Choice?>, _ help: String, default text: String
+        _ name: String, _ kind: Kind, _ group: Group, _ path: Path<Choice?>, _ help: String, default text: String
     ) -> PlanSetting {
         PlanSetting(
-            name: name, kind: kind, type: .choice(Choice.allCases.map(\.rawValue)), help: help, defaultText: text,
+            name: name, kind: kind, group: group, type: .choice(Choice.allCases.map(\.rawValue)), help: help, defaultText: text,
             value: { plan in plan[keyPath: path].map { .text($0.rawValue) } },
             set: { plan, value in if case .text(let text) = value { plan[keyPath: path] = Choice(rawValue: text) } })
     }
@@ -143,47 +157,44 @@ extension TrainingPlan {
     /// All settings but the length of the run.
     package static let settings: [PlanSetting] = [
         .text("preset", .fixed, \.preset),
-        .integer("vocab-size", .fixed, \.vocabularySize, in: 256...100_000_000,
+        .integer("vocab-size", .fixed, .vocabulary, \.vocabularySize, in: 256...100_000_000,
                  "Train a tokenizer with N tokens on the data."),
-        .choice("recipe", .fixed, \.recipe, "Initialize the weights from n-gram counts, or train as nanoGPT does.",
+        .choice("recipe", .fixed, .recipe, \.recipe, "Initialize the weights from n-gram counts, or train as nanoGPT does.",
                 default: "counts if the model is large enough"),
-        .integer("ngram-contexts", .fixed, \.nGramContexts, in: 0...1_000_000_000, "Fit the n-gram initialization to N contexts.",
+        .integer("ngram-contexts", .fixed, .recipe, \.nGramContexts, in: 0...1_000_000_000, "Fit the n-gram initialization to N contexts.",
                  default: "819200, at most 2/3 of the tokens"),
-        .integer("batch", .fixed, \.rows, in: 1...65_536, "Set the sequences per batch."),
-        .flag("windows", .fixed, \.usesWindows, 
+        .integer("batch", .fixed, .main, \.rows, in: 1...65_536, "Set the sequences per batch."),
+        .flag("windows", .fixed, .windows, \.usesWindows, 
               "Train on windows at random positions, like nanoGPT, instead of packed conversations."),
-        .choice("loss-scope", .fixed, \.lossScope, "Compute the loss on the tokens of this role.", default: ""),
-        .integer("seed", .fixed, \.seed, in: Int.min...Int.max, "Seed the weights, the order of the data and dropout.", default: "1"),
-        .number("lr", .changeable, \.rate, in: 0...10, "Set the peak learning rate."),
-        .choice("schedule", .changeable, \.schedule,
+        .choice("loss-scope", .fixed, .data, \.lossScope, "Compute the loss on the tokens of this role.", default: ""),
+        .integer("seed", .fixed, .schedule, \.seed, in: Int.min...Int.max,
+                 "Seed the weights, the order of the data and dropout.", default: "1"),
+        .number("lr", .changeable, .main, \.rate, in: 0...10, "Set the peak learning rate."),
+        .choice("schedule", .changeable, .schedule, \.schedule,
                 "Choose how the learning rate falls after the warmup; wsd keeps it until the last fifth.", default: "cosine"),
-        .integer("warmup", .changeable, \.warmup, in: 0...1_000_000_000, "Warm the learning rate up over N steps.",
+        .integer("warmup", .changeable, .schedule, \.warmup, in: 0...1_000_000_000, "Warm the learning rate up over N steps.",
                  default: "100, or a tenth of all steps"),
-        .number("min-lr", .changeable, \.minimumRateFraction, in: 0...1, "Let the learning rate fall to X times the peak.",
+        .number("min-lr", .changeable, .schedule, \.minimumRateFraction, in: 0...1, "Let the learning rate fall to X times the peak.",
                 default: "0.1; 0 with --recipe counts"),
-        .number("weight-decay", .changeable, \.decay, in: 0...10, "Set AdamW's weight decay for matrices."),
-        .number("beta2", .changeable, \.beta2, in: 0...0.99999, "Set AdamW's beta2; 0.99 suits small batches.", default: "0.95"),
-        .number("lora-plus-ratio", .changeable, \.loraPlusRatio, in: 0.01...1_000, "Multiply the learning rate of B by X (LoRA+).",
-                default: "1"),
-        .number("neftune", .changeable, \.noiseAlpha, in: 0...1_000,
+        .number("weight-decay", .changeable, .schedule, \.decay, in: 0...10, "Set AdamW's weight decay for matrices."),
+        .number("beta2", .changeable, .schedule, \.beta2, in: 0...0.99999, "Set AdamW's beta2; 0.99 suits small batches.", default: "0.95"),
+        .number("lora-plus-ratio", .changeable, .adapter, \.loraPlusRatio, in: 0.01...1_000,
+                "Multiply the learning rate of B by X (LoRA+).", default: "1"),
+        .number("neftune", .changeable, .noise, \.noiseAlpha, in: 0...1_000,
                 "Add noise of up to X / √(tokens of a row · width) to embeddings (NEFTune).", default: "0"),
-        .number("clip", .changeable, \.clipping, in: 0...1e9, infinity: 0, "Clip the gradient norm to X; 0 for no clipping.", default: "1"),
-        .number("min-gain", .changeable, \.minGain, in: 0...100, "Ignore improvements below X nats per token (early stopping).",
+        .number("clip", .changeable, .schedule, \.clipping, in: 0...1e9, infinity: 0,
+                "Clip the gradient norm to X; 0 for no clipping.", default: "1"),
+        .number("min-gain", .changeable, .schedule, \.minGain, in: 0...100, "Ignore improvements below X nats per token (early stopping).",
                 default: "0.001"),
-        .integer("patience", .changeable, \.patience, in: 0...1_000_000, none: 0,
+        .integer("patience", .changeable, .schedule, \.patience, in: 0...1_000_000, none: 0,
                  "Stop after N evaluations without improvement; 0 for never.", default: "5"),
-        .integer("eval-every", .changeable, \.evaluateEvery, in: 1...1_000_000_000, "Evaluate every N steps.",
+        .integer("eval-every", .changeable, .evaluation, \.evaluateEvery, in: 1...1_000_000_000, "Evaluate every N steps.",
                  default: "a twentieth of the run"),
-        .integer("eval-tokens", .changeable, \.evaluationTokens, in: 1...1_000_000_000_000,
+        .integer("eval-tokens", .changeable, .evaluation, \.evaluationTokens, in: 1...1_000_000_000_000,
                  "Evaluate on at most N validation tokens during the run, the same in every run on the data.", default: "65536"),
-        .integer("save-every", .changeable, \.saveEvery, in: 1...1_000_000_000, "Save every N steps, besides at evaluations."),
-        .integer("gradient-groups", .machine, \.gradientGroups, in: 1...65_536,
+        .integer("save-every", .changeable, .evaluation, \.saveEvery, in: 1...1_000_000_000, "Save every N steps, besides at evaluations."),
+        .integer("gradient-groups", .machine, .processes, \.gradientGroups, in: 1...65_536,
                  "Sum gradients in N groups of sequences, which the processes share. Runs with the same N have the same bits.",
                  default: "1; with mpirun 4, or a power of two for more processes"),
     ]
-
-    package static func setting(_ name: String) -> PlanSetting {
-        guard let setting = settings.first(where: { $0.name == name }) else { preconditionFailure("no setting is named \(name)") }
-        return setting
-    }
 }

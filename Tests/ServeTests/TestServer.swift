@@ -58,7 +58,6 @@ final class TestServer {
         settings.http.port = 0
         settings.chatsPerMinute = 0
         settings.signInsPerMinute = 0
-        settings.registrationsPerMinute = 0
         settings.changesPerMinute = 0
         settings.searchesPerMinute = 0
         settings.passwordCost = 4

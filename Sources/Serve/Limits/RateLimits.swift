@@ -18,7 +18,7 @@ struct RateLimits: Sendable {
         }
         chats = limiter("chats", settings.chatsPerMinute)
         signIns = limiter("sign-ins", settings.signInsPerMinute)
-        registrations = limiter("registrations", settings.registrationsPerMinute)
+        registrations = limiter("registrations", settings.signInsPerMinute)
         changes = limiter("changes", settings.changesPerMinute)
         searches = limiter("searches", settings.searchesPerMinute)
         exports = limiter("exports", min(settings.chatsPerMinute, 10))

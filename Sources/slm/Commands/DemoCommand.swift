@@ -115,18 +115,18 @@ private struct Demo {
     private func train(on data: String) throws {
         try Folder.remove(["last.h5", "best.h5", "log.jsonl"], in: out)
         var train = TrainOptions()
-        train.threads = options.threads
-        train.cpu = options.cpu
-        train.blas = options.blas
-        train.plan[integer: "seed"] = options.seed
-        train.steps = options.steps
-        train.time = options.steps == nil ? options.time : nil
+        train.run.threads = options.threads
+        train.run.cpu = options.cpu
+        train.run.blas = options.blas
+        train.run.plan[integer: "seed"] = options.seed
+        train.run.steps = options.steps
+        train.run.time = options.steps == nil ? options.time : nil
         train.data = [data]
         train.out = out
-        train.plan[integer: "batch"] = 8
-        train.plan[number: "lr"] = 2.5e-3
-        train.plan[text: "loss-scope"] = LossScope.assistant.rawValue
-        train.quiet = options.quiet
+        train.run.plan[integer: "batch"] = 8
+        train.run.plan[number: "lr"] = 2.5e-3
+        train.run.plan[text: "loss-scope"] = LossScope.assistant.rawValue
+        train.run.quiet = options.quiet
         train.hasNextStep = false
         try TrainCommand(train).run()
     }

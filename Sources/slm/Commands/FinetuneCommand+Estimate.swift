@@ -49,9 +49,9 @@ extension FinetuneOptions {
     /// The machine of an estimate that measures nothing.
     var untunedMachine: (processor: Processor, machine: TrainingMachine) {
         get throws {
-            let processor = try processor()
-            let type = processor.dataType(for: dtype, isChosen: dtype == .bf16)
-            return (processor, TrainingMachine(processor, type, isRecomputing: recompute ?? false))
+            let processor = try run.processor()
+            let type = processor.dataType(for: run.dtype, isChosen: run.dtype == .bf16)
+            return (processor, TrainingMachine(processor, type, isRecomputing: run.recompute ?? false))
         }
     }
 }
@@ -138,7 +138,7 @@ extension FinetuneCommand {
                 ? "Train a LoRA adapter: --lora 16." : smaller.map { "It fits with \($0)." } ?? "Use a smaller --lora."
         }
         if options.estimate == .time, estimate.fits { try measure(parts, into: &estimate) }
-        printLine(options.json ? estimate.json : estimate.text)
+        printLine(options.run.json ? estimate.json : estimate.text)
     }
 
     private func measure(_ parts: RunParts, into estimate: inout RunEstimate) throws {

@@ -26,7 +26,7 @@ extension Command {
             ]
         ) { options in
             var options = options
-            if options.estimate == .off { try options.joinRanks() }
+            if options.estimate == .off { try options.run.joinRanks() }
             try FinetuneCommand(options).run()
         }
     }
@@ -50,7 +50,7 @@ struct FinetuneCommand {
         if options.data.isEmpty, options.estimate != .memory { throw UsageError("slm finetune: expected chats to train on: --data FILE.") }
         let file = try ModelFile(base), width = file.checkpoint.configuration.width
         let (processor, machine) = try options.estimate == .memory
-            ? options.untunedMachine : options.machine(resuming: nil, width: width, recomputing: options.recompute)
+            ? options.untunedMachine : options.run.machine(resuming: nil, width: width)
         let type = machine.precision
         let start = try FinetuningBase(base, options.chatTemplate, adding: options.addTokens.choice, file: file, on: processor)
         let checkpoint = start.checkpoint
@@ -60,7 +60,7 @@ struct FinetuneCommand {
         settings.lora = try adapter?.adapter?.shape ?? start.shape(settings.lora)
         var plan = try options.newPlan
         plan.machine = machine
-        plan = try options.sharing(plan, isNew: true)
+        plan = try options.run.sharing(plan, isNew: true)
         let name = newRunName
         let folder = "\(options.runs)/\(options.name ?? Ranks.current?.fromFirst(name) ?? name)"
         if TrainingRun.exists(in: folder) {
@@ -86,9 +86,9 @@ struct FinetuneCommand {
             memory,
             for: configuration,
             advice: settings.lora == nil ? "Train a LoRA adapter: --lora 16." : "Use a smaller --lora.")
-        if !options.quiet { checkpoint.importNotes.forEach(printNote) }
-        if !options.quiet, adapter?.chatTemplate == nil { try printTemplateNote(base, of: checkpoint) }
-        let isVisible = !options.quiet && !options.json
+        if !options.run.quiet { checkpoint.importNotes.forEach(printNote) }
+        if !options.run.quiet, adapter?.chatTemplate == nil { try printTemplateNote(base, of: checkpoint) }
+        let isVisible = !options.run.quiet && !options.run.json
         let initialization = ProgressBar("initializing LoRA (PiSSA)", isVisible: isVisible)
         let scoring = ProgressBar("scoring the answers with the reference model", isVisible: isVisible)
         let finetuning = try Finetuning(
@@ -109,10 +109,9 @@ struct FinetuneCommand {
         try options.check(stored, in: folder)
         let storedPlan = try TrainingPlan(from: stored)
         var plan = try options.plan(resuming: storedPlan)
-        let (processor, machine) = try options.machine(
-            resuming: storedPlan.machine, width: stored.configuration.width, recomputing: options.recompute)
+        let (processor, machine) = try options.run.machine(resuming: storedPlan.machine, width: stored.configuration.width)
         plan.machine = machine
-        plan = try options.sharing(plan, isNew: false)
+        plan = try options.run.sharing(plan, isNew: false)
         let finetuning = try Finetuning(
             resuming: folder, plan, base: options.base, on: processor, precision: machine.precision, over: Ranks.current)
         printChanges(finetuning.changes)
@@ -142,12 +141,12 @@ struct FinetuneCommand {
     private func train(_ finetuning: Finetuning, _ folder: String, _ type: DataType, _ processor: Processor) throws {
         let run = finetuning.run
         try run.checkRanks()
-        if !Ranks.isFirst { return try options.follow(run) }
+        if !Ranks.isFirst { return try options.run.follow(run) }
         let data = finetuning.data
         let resumeCommand = "slm finetune --resume \(folder.shellWord)"
         let best = "\(folder)/best.h5".shellWord
         let samples = try SampleAnswers(
-            options.ask,
+            options.run.ask,
             else: data.validation.count > 0 ? data.validation : data.training,
             finetuning.chatTemplate,
             finetuning.vocabulary,
@@ -162,9 +161,9 @@ struct FinetuneCommand {
             run.settings(settings(finetuning), type, processor) + finetuning.changes.settings,
             resumingAfter: run.state.step,
             commands: nextCommands(in: folder, resume: resumeCommand, run.adapter == nil ? [] : [merging]))
-        if try options.train(run, recorder, samples, in: folder, resumeCommand: resumeCommand) == .stopped { return }
+        if try options.run.train(run, recorder, samples, in: folder, resumeCommand: resumeCommand) == .stopped { return }
         try printResult(folder)
-        printNextStep("Chat with it", "slm chat \(best)", unless: options.quiet || options.json)
+        printNextStep("Chat with it", "slm chat \(best)", unless: options.run.quiet || options.run.json)
     }
 
     /// The entries of the log and the report about the data.
@@ -190,7 +189,7 @@ struct FinetuneCommand {
 
     private func printSummary(_ finetuning: Finetuning, _ folder: String, _ type: DataType, _ threads: Int) throws {
         for data in [finetuning.data, finetuning.replay] { data?.report.map { printFaults(of: $0) } }
-        if options.json { return }
+        if options.run.json { return }
         let run = finetuning.run
         let parameters = run.trainer.parameters
         let trained = run.adapter.map {
@@ -225,7 +224,7 @@ struct FinetuneCommand {
     private func printResult(_ folder: String) throws {
         let best = try Checkpoint(reading: folder + "/best.h5")
         let step = try best.integer("step")
-        if options.json { return }
+        if options.run.json { return }
         func change(_ name: String, _ title: String) -> String? {
             guard case .number(let before)? = best.metrics["base_\(name)"], case .number(let after)? = best.metrics[name] else {
                 return nil

@@ -34,7 +34,7 @@ extension FinetuneOptions {
                 throw UsageError("slm finetune: --preferences: older chats have no preferences; remove --replay. The reference model keeps "
                     + "the model from forgetting: --beta.")
             }
-            if plan[text: "loss-scope"] == LossScope.all.rawValue {
+            if run.plan[text: "loss-scope"] == LossScope.all.rawValue {
                 throw UsageError("slm finetune: --preferences: only answers are compared; remove --loss-scope all.")
             }
             let method = preferences.method

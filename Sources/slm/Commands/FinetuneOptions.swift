@@ -6,12 +6,8 @@ import Model
 import Tokenize
 import Train
 
-struct FinetuneOptions: RunOptions {
-    var plan = PlanOptions()
-    var threads: Int?
-    var cpu: String?
-    var blas: BLAS?
-    var dtype = Precision.auto
+struct FinetuneOptions: RunCommandOptions {
+    var run = RunOptions()
     var base: String?
     var data: [String] = []
     /// nil for `checkpoints`.
@@ -25,7 +21,6 @@ struct FinetuneOptions: RunOptions {
     var replayShare: Double?
     var dropout: Double?
     var context: Int?
-    var recompute: Bool?
     var lora: Int?
     var loraAlpha: Double?
     var rankStabilized: Bool?
@@ -42,18 +37,8 @@ struct FinetuneOptions: RunOptions {
     var referenceFree: Bool?
     var desirableWeight: Double?
     var undesirableWeight: Double?
-    var steps: Int?
-    var epochs: Double?
-    var tokens: Int?
-    var time: Duration?
-    var stopAfter: Int?
-    var skipsBad = false
     var chatTemplate: ChatTemplateChoice?
     var addTokens = AddTokens.none
-    var ask: [String] = []
-    var shardsOptimizer = false
-    var json = false
-    var quiet = false
 }
 
 /// The initial weights of a LoRA adapter: B = 0, or the largest singular values of the adapted matrix (PiSSA).
@@ -90,37 +75,39 @@ extension FinetuneOptions {
                         "Adapt these of \(GPT.loraTargetNames.joined(separator: ",")); q, k and v are parts of qkv.",
                         default: GPT.loraTargets.joined(separator: ",")),
                 .option("lora-dropout", \.loraDropout, in: 0...0.99, "Drop this share of the adapter's inputs in training.", default: "0"),
-                .setting("lora-plus-ratio"),
                 .option("lora-init", \.loraInit, "Initialize the adapter at zero, or with the largest singular values (PiSSA).",
                         default: "plain"),
                 .option("init-adapter", \.initAdapter, value: "ADAPTER",
                         "Train this adapter of the base model further: a checkpoint, or a directory of PEFT."),
                 .option("base-dtype", \.baseType, "Keep the frozen weights in this data type.", default: "as the base is stored"),
-            ]),
+            ] + settings(.adapter)),
             preferenceGroup,
             scheduleGroup,
             OptionGroup("Model", [
                 .option("dropout", \.dropout, in: 0...0.99, "Set the dropout rate.", default: "the base's; 0 with --preferences"),
-                .setting("neftune"),
                 .option("context", \.context, value: "N", in: 16...1_048_576, "Train on rows of N tokens, at most the model's context.",
                         default: "1,024, or the model's context; less for few chats"),
-            ]),
+            ] + settings(.noise)),
             evaluationGroup,
-            OptionGroup("Machine", [precisionOption] + machineOptions + [
-                .option("recompute", \.recompute, "Recompute activations in the backward pass: uses less memory, takes a third longer."),
+            OptionGroup("Machine", machineRunOptions + [
                 .option("background", \.background, "Compute only while no other program wants the CPU, at idle priority."),
                 .option("estimate", \.estimate,
                         "Print the memory, disk space and time that the run would need, and do not train; memory: without measuring."),
             ]),
-            ranksGroup,
+            processesGroup,
             outputGroup,
         ]
     }
 
     static var defaultLossScope: LossScope { .assistant }
-    static var defaultBatch: String { "4, or fewer for few chats; 8 preferences" }
-    static var defaultRate: String { "1e-3 for an adapter; otherwise 3e-4, or 1e-4 with --preferences" }
-    static var defaultDecay: String { "0.1; 0 with --lora or --preferences" }
+    static var defaults: [String: String] {
+        [
+            "loss-scope": defaultLossScope.rawValue,
+            "batch": "4, or fewer for few chats; 8 preferences",
+            "lr": "1e-3 for an adapter; otherwise 3e-4, or 1e-4 with --preferences",
+            "weight-decay": "0.1; 0 with --lora or --preferences",
+        ]
+    }
 
     var newPlan: TrainingPlan {
         get throws {
@@ -134,10 +121,10 @@ extension FinetuneOptions {
                 if !isAdapter { defaults.rate = 1e-4 }
                 defaults.decay = 0
             }
-            if self.plan.has("lora-plus-ratio"), !isAdapter {
+            if run.plan.has("lora-plus-ratio"), !isAdapter {
                 throw UsageError("slm finetune: --lora-plus-ratio needs an adapter: --lora RANK or --init-adapter ADAPTER.")
             }
-            return try plan(basedOn: defaults, for: "finetune")
+            return try run.plan(basedOn: defaults, for: "finetune")
         }
     }
 
@@ -158,14 +145,14 @@ extension FinetuneOptions {
         settings.preferences = try preferenceSettings
         settings.dropout = dropout.map { Float($0) }
         settings.rowLength = context
-        settings.fitsBatchToChats = !plan.has("batch")
+        settings.fitsBatchToChats = !run.plan.has("batch")
         settings.lora = try loraConfiguration(for: configuration)
         settings.usesPiSSA = loraInit == .pissa
         settings.basePrecision = try basePrecision
-        settings.length = try length(for: "finetune")
-        settings.warmup = plan[integer: "warmup"]
+        settings.length = try run.length(for: "finetune")
+        settings.warmup = run.plan[integer: "warmup"]
         if force { settings.minimumChats = 1 }
-        settings.skipsBad = skipsBad
+        settings.skipsBad = run.skipsBad
         return settings
     }
 
@@ -226,7 +213,7 @@ extension FinetuneOptions {
     var runs: String { out ?? "checkpoints" }
 
     /// The plan of a run to resume, with the options that are set.
-    func plan(resuming stored: TrainingPlan) throws -> TrainingPlan { try plan(basedOn: stored, for: "finetune") }
+    func plan(resuming stored: TrainingPlan) throws -> TrainingPlan { try run.plan(basedOn: stored, for: "finetune") }
 
     /// Throws if an option contradicts the run to resume, which cannot change.
     func check(_ stored: Checkpoint, in folder: String) throws {
@@ -238,7 +225,7 @@ extension FinetuneOptions {
             ("--data", data.isEmpty ? nil : try relative(data), try storedPaths("data")),
             ("--replay", replay.isEmpty ? nil : try relative(replay), try storedPaths("replay")),
             ("--replay-share", replay.isEmpty ? nil : replayShare.map(share), share(try stored.number("finetune/replay_share"))),
-            ("--skip-bad", skipsBad ? "on" : nil, stored.training["finetune/skips_bad"] == nil ? "off" : "on"),
+            ("--skip-bad", run.skipsBad ? "on" : nil, stored.training["finetune/skips_bad"] == nil ? "off" : "on"),
             ("--dropout", dropout.map { "\(Float($0))" }, "\(stored.configuration.dropout)"),
             ("--context", context.map(String.init), "\(try stored.finetuningRowLength)"),
             ("--lora", lora.map(String.init), shape.map { "\($0.rank)" } ?? "no adapter"),

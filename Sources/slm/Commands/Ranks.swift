@@ -94,14 +94,6 @@ extension MachineOptions {
 }
 
 extension RunOptions {
-    static var ranksGroup: OptionGroup<Self> {
-        OptionGroup("Several processes (mpirun)", [
-            .setting("gradient-groups"),
-            .option("shard-optimizer", \.shardsOptimizer,
-                    "Keep AdamW's moments of a part of the weights in each process (ZeRO stage 1): less memory."),
-        ])
-    }
-
     /// The plan with the number of groups that the ranks share.
     ///
     /// - Parameter isNew: Whether it is the plan of a new run; a resumed one keeps its groups where it can.

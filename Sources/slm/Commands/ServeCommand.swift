@@ -9,55 +9,63 @@ import Serve
 import Store
 import Threads
 
+/// Most options are properties of the server's settings or the store's options. What follows is made of several of them.
 struct ServeOptions: MachineOptions {
     var threads: Int?
     var cpu: String?
     var blas: BLAS?
     var model = ModelOptions()
+    var settings = ServeSettings()
+    var store = StoreOptions()
     var name: String?
-    var host = "127.0.0.1"
-    var port = 8_000
     var database = "sqlite:slm_chat.db"
     var collect: String?
     var starters: [String] = []
     var noStarters = false
     var collectsInDatabase = false
-    /// Whether chats may be used for training, which the page says.
-    var usesChats = false
-    var serverName: String?
     var reloads = false
-    var slots = 64
     var kvMemory: ByteCount?
-    var waiting = 256
-    var perUser = 64
-    var chatsPerMinute = 240
-    var signInsPerMinute = 20
-    var changesPerMinute = 240
-    var searchesPerMinute = 120
-    var store = StoreOptions()
-    var usageDays = 90
-    var conversationDays = 0
-    var auditDays = 0
-    var revokedKeyDays = 0
-    var unusedAccountDays = 0
-    var accountWarningDays = 30
     var secretFile: String?
-    var needsKey = false
-    var noGuests = false
-    var noRegistration = false
-    var hosts: [String] = []
-    var origins: [String] = []
-    var behindProxy = false
     var proxies: [String] = []
     var accessLog: AccessLog.Format?
     var logFormat = Log.Format.plain
     var logFile: String?
     var sharedPrompt: String?
-    var sharesCachedAnswers = false
-    var sessionLifetime = Duration.seconds(7 * 86_400)
     var drain = Duration.seconds(30)
     var handover: Duration?
-    var trainingDirectory = "training"
+
+    var port: Int {
+        get { Int(settings.http.port) }
+        set { settings.http.port = UInt16(newValue) }
+    }
+
+    var sessionLifetime: Duration {
+        get { .seconds(settings.tokenLifetime) }
+        set { settings.tokenLifetime = max(60, Int(newValue.components.seconds)) }
+    }
+}
+
+extension Duration {
+    fileprivate var days: Int {
+        get { Int(components.seconds / 86_400) }
+        set { self = .seconds(newValue * 86_400) }
+    }
+}
+
+extension Duration? {
+    /// 0 for nil.
+    fileprivate var days: Int {
+        get { self?.days ?? 0 }
+        set { self = newValue == 0 ? nil : .seconds(newValue * 86_400) }
+    }
+}
+
+extension Bool {
+    /// For an option that turns something off.
+    fileprivate var isOff: Bool {
+        get { !self }
+        set { self = !newValue }
+    }
 }
 
 extension AccessLog.Format: OptionValue {}
@@ -86,15 +94,17 @@ extension ServeOptions {
             OptionGroup("Main options", [
                 ModelOptions.checkpointOption(\.model),
                 .option("port", \.port, in: 0...65_535, "Listen on port N; 0 for a free one.").short("p"),
-                .option("host", \.host, value: "ADDRESS", "Listen on ADDRESS: 127.0.0.1 for this machine only, 0.0.0.0 for the network."),
+                .option("host", \.settings.http.host, value: "ADDRESS",
+                        "Listen on ADDRESS: 127.0.0.1 for this machine only, 0.0.0.0 for the network."),
                 .option("database", \.database, value: "URL",
                         "Store accounts and conversations in sqlite:FILE or postgresql://user:password@host/database."),
                 .option("name", \.name, value: "NAME", "Set the model's name in the API.", default: "the name of its run"),
                 .option("collect", \.collect, value: "FILE", "Collect finished chats in the database and in FILE, for slm finetune."),
                 .option("collect-in-database", \.collectsInDatabase, "Collect finished chats in the database only."),
-                .option("use-chats", \.usesChats,
+                .option("use-chats", \.store.tellsAboutTraining,
                         "Let chats be used for training, and say so on the chat page. --collect does so, too."),
-                .option("training-dir", \.trainingDirectory, value: "DIR", "Create the fine-tuning runs of the training area in DIR."),
+                .option("training-dir", \.settings.trainingDirectory, value: "DIR",
+                        "Create the fine-tuning runs of the training area in DIR."),
                 .option("reload", \.reloads, "Reload when a run has finished a newer checkpoint. Without it, SIGHUP reloads once."),
             ]),
             OptionGroup("Model", ModelOptions.options(
@@ -106,20 +116,20 @@ extension ServeOptions {
                 .option("no-starters", \.noStarters, "Offer no questions for a new chat.").excluding("starters"),
             ]),
             OptionGroup("Access", [
-                .option("require-key", \.needsKey, "Require an API key under /v1."),
-                .option("no-guests", \.noGuests, "Require an account to chat."),
-                .option("no-registration", \.noRegistration, "Disable self-registration."),
+                .option("require-key", \.settings.requiresAPIKey, "Require an API key under /v1."),
+                .option("no-guests", \.settings.allowsGuests.isOff, "Require an account to chat."),
+                .option("no-registration", \.settings.allowsRegistration.isOff, "Disable self-registration."),
                 .option("secret-file", \.secretFile, value: "FILE", "Keep the key that signs session tokens in FILE.",
                         default: "the database's file with .secret at the end, or slm_chat.secret"),
                 .option("stay-signed-in", \.sessionLifetime, "Keep users signed in for DURATION."),
-                .list("allow-host", \.hosts, value: "NAME", "Accept requests for this host name too.", separator: ","),
-                .list("allow-origin", \.origins, value: "URL", "Accept requests from pages of this site (CORS).", separator: ","),
-                .option("behind-proxy", \.behindProxy, "Trust X-Forwarded-For and X-Request-Id from a proxy on this machine."),
+                .list("allow-host", \.settings.hosts, value: "NAME", "Accept requests for this host name too.", separator: ","),
+                .list("allow-origin", \.settings.origins, value: "URL", "Accept requests from pages of this site (CORS).", separator: ","),
+                .option("behind-proxy", \.settings.trustsProxy, "Trust X-Forwarded-For and X-Request-Id from a proxy on this machine."),
                 .list("trusted-proxy", \.proxies, value: "NETWORK",
                       "Trust them from this network, too, such as 172.16.0.0/12. Implies --behind-proxy.", separator: ","),
             ]),
             OptionGroup("Log and caches", [
-                .option("server-name", \.serverName, value: "NAME",
+                .option("server-name", \.settings.serverName, value: "NAME",
                         "Name this server in the list of servers, and label its metrics with the name.",
                         default: "the machine's name and the port"),
                 .option("access-log", \.accessLog, value: "FORMAT", "Log each request to standard error, without paths and texts.",
@@ -129,22 +139,23 @@ extension ServeOptions {
                 .option("log-file", \.logFile, value: "FILE", "Append the logs to FILE, which may be rotated.", default: "standard error"),
                 .option("shared-prompt", \.sharedPrompt, value: "FILE",
                         "Share the cached keys and values of this system prompt across users.", default: "shared within a user only"),
-                .option("share-answers", \.sharesCachedAnswers, "Send cached answers of one user to others (temperature 0)."),
+                .option("share-answers", \.settings.sharesCachedAnswers, "Send cached answers of one user to others (temperature 0)."),
             ]),
             OptionGroup("Limits", [
-                .option("slots", \.slots, in: 1...4_096, "Generate N answers at the same time."),
+                .option("slots", \.settings.slots, in: 1...4_096, "Generate N answers at the same time."),
                 .option("kv-memory", \.kvMemory,
                         "Use at most SIZE of memory for the cached keys and values of a model; answers that need more wait.",
                         default: "half of what the weights leave"),
-                .option("waiting", \.waiting, in: 0...1_000_000, "Queue at most N requests for a slot."),
-                .option("per-user", \.perUser, in: 1...4_096, "Allow each account or address N requests at the same time."),
-                .option("chats-per-minute", \.chatsPerMinute, in: 0...1_000_000,
+                .option("waiting", \.settings.maxWaiting, in: 0...1_000_000, "Queue at most N requests for a slot."),
+                .option("per-user", \.settings.answersPerClient, in: 1...4_096,
+                        "Allow each account or address N requests at the same time."),
+                .option("chats-per-minute", \.settings.chatsPerMinute, in: 0...1_000_000,
                         "Allow each account or address N messages per minute; 0 for any number."),
-                .option("sign-ins-per-minute", \.signInsPerMinute, in: 0...1_000_000,
+                .option("sign-ins-per-minute", \.settings.signInsPerMinute, in: 0...1_000_000,
                         "Allow each address N attempts to sign in or register per minute; 0 for any number."),
-                .option("changes-per-minute", \.changesPerMinute, in: 0...1_000_000,
+                .option("changes-per-minute", \.settings.changesPerMinute, in: 0...1_000_000,
                         "Allow each account N other changes per minute, such as renaming a conversation; 0 for any number."),
-                .option("searches-per-minute", \.searchesPerMinute, in: 0...1_000_000,
+                .option("searches-per-minute", \.settings.searchesPerMinute, in: 0...1_000_000,
                         "Allow each account N searches per minute; 0 for any number."),
                 .option("search-timeout", \.store.searchTimeout, "Cancel a search after DURATION."),
                 .option("max-conversations", \.store.maxConversations, in: 0...1_000_000_000,
@@ -152,14 +163,16 @@ extension ServeOptions {
                 .option("max-characters", \.store.maxStoredCharacters, in: 0...1_000_000_000_000,
                         "Allow each account N characters in all its conversations together; 0 for any number."),
                 .option("max-keys", \.store.maxAPIKeys, in: 0...1_000_000, "Allow each account N API keys; 0 for any number."),
-                .option("keep-usage", \.usageDays, in: 0...36_500, "Keep the token counts of answers for N days; 0 for ever."),
-                .option("keep-conversations", \.conversationDays, in: 0...36_500,
+                .option("keep-usage", \.store.generationRetention.days, in: 0...36_500,
+                        "Keep the token counts of answers for N days; 0 for ever."),
+                .option("keep-conversations", \.store.conversationRetention.days, in: 0...36_500,
                         "Delete conversations N days after their last message; 0 to keep them."),
-                .option("keep-audit", \.auditDays, in: 0...36_500, "Keep the audit log of administrators for N days; 0 for ever."),
-                .option("keep-keys", \.revokedKeyDays, in: 0...36_500, "Keep revoked API keys for N days; 0 for ever."),
-                .option("keep-accounts", \.unusedAccountDays, in: 0...36_500,
+                .option("keep-audit", \.store.auditRetention.days, in: 0...36_500,
+                        "Keep the audit log of administrators for N days; 0 for ever."),
+                .option("keep-keys", \.store.revokedKeyRetention.days, in: 0...36_500, "Keep revoked API keys for N days; 0 for ever."),
+                .option("keep-accounts", \.store.unusedAccountRetention.days, in: 0...36_500,
                         "Keep an account for N days after its last use, then delete it; 0 for ever."),
-                .option("account-warning", \.accountWarningDays, in: 0...36_500,
+                .option("account-warning", \.store.unusedAccountWarning.days, in: 0...36_500,
                         "Announce the deletion of an unused account in the audit log at least N days before."),
                 .option("keep-deleted", \.store.undoWindow, "Keep deleted conversations and replaced messages for DURATION."),
                 .option("drain", \.drain, "On shutdown, wait up to DURATION for running answers."),
@@ -199,8 +212,8 @@ struct ServeCommand {
         let sockets = try InheritedSockets.take(from: environment)
         let location = Result { try self.location() }
         _ = try options.model.adapterFiles(for: "serve")
-        let first = options.trainingDirectory.split(separator: "/").first { $0 != "." }
-        if !options.trainingDirectory.hasPrefix("/"), first == "checkpoints" {
+        let first = options.settings.trainingDirectory.split(separator: "/").first { $0 != "." }
+        if !options.settings.trainingDirectory.hasPrefix("/"), first == "checkpoints" {
             throw UsageError("slm serve: --training-dir: expected a directory outside of checkpoints, whose newest model is served.")
         }
         if let key = adminKey, key.utf8.count < 16 {
@@ -209,13 +222,7 @@ struct ServeCommand {
         }
         let database = try DatabaseURL(options.database)
         var storeOptions = options.store
-        storeOptions.generationRetention = Self.days(options.usageDays)
-        storeOptions.conversationRetention = Self.days(options.conversationDays)
-        storeOptions.auditRetention = Self.days(options.auditDays)
-        storeOptions.revokedKeyRetention = Self.days(options.revokedKeyDays)
-        storeOptions.unusedAccountRetention = Self.days(options.unusedAccountDays)
-        storeOptions.unusedAccountWarning = .seconds(options.accountWarningDays * 86_400)
-        storeOptions.tellsAboutTraining = options.usesChats || options.collect != nil || options.collectsInDatabase
+        if options.collect != nil || options.collectsInDatabase { storeOptions.tellsAboutTraining = true }
         let store = try Store(database, storeOptions)
         if let version = store.migratedFrom {
             Log.info(.migrated, "migrated \(database) from schema version \(version) to \(Store.schemaVersion).")
@@ -252,11 +259,10 @@ struct ServeCommand {
         if options.logFormat != .plain { Log.info(.stopped, "stopped.") }
     }
 
-    private static func days(_ count: Int) -> Duration? { count == 0 ? nil : .seconds(count * 86_400) }
-
     /// What clients connect to.
     private func addresses(of server: Server) -> [String] {
-        let host = options.host.contains(":") ? "[\(options.host)]" : options.host
+        let name = options.settings.http.host
+        let host = name.contains(":") ? "[\(name)]" : name
         guard server.isSocketInherited else { return ["http://\(host):\(server.port)"] }
         return server.listening.map { $0.port == 0 ? $0.address : "http://" + $0.address }
     }
@@ -340,10 +346,10 @@ struct ServeCommand {
                 name: options.name ?? ModelOptions.modelName(of: path), path: path, isFinished: TrainingRunListing.isServable(path))
         }, open: { files in
             var limits = LocalBackend.Limits()
-            limits.slots = options.slots
+            limits.slots = options.settings.slots
             limits.kvMemory = options.kvMemory?.bytes
             // The server's own queue, which is fair to users, comes before this one. Paused answers wait here.
-            limits.waiting = 16 + options.waiting
+            limits.waiting = 16 + options.settings.maxWaiting
             limits.sharedSystemPrompt = try options.sharedPrompt.map { path in
                 String(decoding: try InputFile.contents(of: path), as: UTF8.self)
             }
@@ -366,9 +372,7 @@ struct ServeCommand {
     private func settings(
         _ sockets: [ListeningSocket], logs: @escaping @Sendable ([UInt8]) -> Void
     ) throws -> ServeSettings {
-        var settings = ServeSettings()
-        settings.http.host = options.host
-        settings.http.port = UInt16(options.port)
+        var settings = options.settings
         settings.http.listening = sockets
         // Connections wait in the queues of the service manager's sockets instead of getting an error while the model loads.
         settings.http.acceptsLater = !sockets.isEmpty
@@ -381,28 +385,11 @@ struct ServeCommand {
             }
             return range
         }
-        settings.slots = options.slots
-        settings.maxWaiting = options.waiting
-        settings.answersPerClient = options.perUser
-        settings.chatsPerMinute = options.chatsPerMinute
-        settings.signInsPerMinute = options.signInsPerMinute
-        settings.registrationsPerMinute = options.signInsPerMinute
-        settings.changesPerMinute = options.changesPerMinute
-        settings.searchesPerMinute = options.searchesPerMinute
         settings.starterQuestions = options.noStarters ? [] : options.starters.isEmpty ? nil : options.starters
         settings.adminKey = adminKey
-        settings.requiresAPIKey = options.needsKey
-        settings.allowsGuests = !options.noGuests
-        settings.allowsRegistration = !options.noRegistration
-        settings.hosts = options.hosts
-        settings.origins = options.origins
-        settings.trustsProxy = options.behindProxy || !options.proxies.isEmpty
-        settings.tokenLifetime = max(60, Int(options.sessionLifetime.components.seconds))
-        settings.sharesCachedAnswers = options.sharesCachedAnswers
+        if !options.proxies.isEmpty { settings.trustsProxy = true }
         settings.accessLog = options.accessLog.map { AccessLog.Settings($0, output: logs) }
         settings.version = version
-        settings.serverName = options.serverName
-        settings.trainingDirectory = options.trainingDirectory
         settings.checkpoint = { if case .checkpoint(let path)? = try? location() { path } else { nil } }
         settings.onReload = { Self.printReload($0) }
         return settings

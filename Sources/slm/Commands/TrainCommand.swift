@@ -23,7 +23,7 @@ extension Command {
             ]
         ) { options in
             var options = options
-            if !options.dryRun { try options.joinRanks() }
+            if !options.dryRun { try options.run.joinRanks() }
             try TrainCommand(options).run()
         }
     }
@@ -45,7 +45,7 @@ struct TrainCommand {
             let scratch = try ScratchFolder()
             var dryOptions = options
             dryOptions.cacheRoot = scratch.path
-            dryOptions.quiet = true
+            dryOptions.run.quiet = true
             return try TrainCommand(dryOptions).prepareAndTrain()
         }
         try prepareAndTrain()
@@ -61,10 +61,9 @@ struct TrainCommand {
         let tokens = try options.trainingData(resuming: stored)
         let configuration = try stored?.configuration ?? options.configuration(vocabulary: tokens.vocabulary.count)
         var plan = try resumedPlan ?? options.plan(for: configuration)
-        let (processor, machine) = try options.machine(
-            resuming: storedPlan?.machine, width: configuration.width, recomputing: options.recompute)
+        let (processor, machine) = try options.run.machine(resuming: storedPlan?.machine, width: configuration.width)
         plan.machine = machine
-        plan = try options.sharing(plan, isNew: stored == nil)
+        plan = try options.run.sharing(plan, isNew: stored == nil)
         let changes = try storedPlan.map { stored in try plan.changes(from: stored) } ?? []
         let type = machine.precision
         var memory = TrainingMemory(type, rows: plan.rows, isRecomputing: machine.isRecomputing)
@@ -77,7 +76,7 @@ struct TrainCommand {
         let validation = try tokens.validationSet(plan.lossScope)
         if stored == nil {
             let steps = try steps(of: plan, training, trainer)
-            plan.warmup = options.plan[integer: "warmup"] ?? TrainingPlan.usualWarmup(for: steps)
+            plan.warmup = options.run.plan[integer: "warmup"] ?? TrainingPlan.usualWarmup(for: steps)
             plan.nGramContexts = nGramContexts(for: plan, steps: steps, context: configuration.context)
         }
         let run = try TrainingRun(
@@ -96,16 +95,16 @@ struct TrainCommand {
         printExtension(of: run)
         let summary = summary(of: run, tokens.meta, hasValidation: validation != nil)
         if options.dryRun {
-            return try DryRun(run, tokens.meta, memory, type, threads: processor.threads).report(summary, json: options.json)
+            return try DryRun(run, tokens.meta, memory, type, threads: processor.threads).report(summary, json: options.run.json)
         }
         try run.checkRanks()
         if !Ranks.isFirst {
-            return try options.follow(run) { clock, shouldStop, report in
+            return try options.run.follow(run) { clock, shouldStop, report in
                 try initializeFromNGrams(tokens.training, run, processor, type, clock, shouldStop, report)
             }
         }
         try Folder.create(folder)
-        if !options.json {
+        if !options.run.json {
             printLine(summary)
             printLine(run.summary(type, processor.threads, memory, try .estimated(for: run), in: folder))
         }
@@ -121,7 +120,7 @@ struct TrainCommand {
         hasValidation: Bool
     ) throws {
         let samples = try SampleAnswers(
-            options.ask,
+            options.run.ask,
             else: hasValidation ? tokens.validation : tokens.training,
             tokens.meta.template,
             tokens.vocabulary,
@@ -135,11 +134,11 @@ struct TrainCommand {
             resumingAfter: run.state.step,
             commands: nextCommands(
                 in: folder, resume: resumeCommand, [finetuning]))
-        let ending = try options.train(run, recorder, samples, in: folder, resumeCommand: resumeCommand) { clock, shouldStop, report in
+        let ending = try options.run.train(run, recorder, samples, in: folder, resumeCommand: resumeCommand) { clock, shouldStop, report in
             try initializeFromNGrams(tokens.training, run, processor, type, clock, shouldStop, report)
         }
         if ending == .stopped || !options.hasNextStep { return }
-        let isSilent = options.quiet || options.json
+        let isSilent = options.run.quiet || options.run.json
         if tokens.meta.template == nil {
             printNextStep("Generate text with it", "slm generate \(best) --prompt TEXT", unless: isSilent)
         } else {
@@ -175,7 +174,7 @@ struct TrainCommand {
         _ shouldStop: () -> Bool,
         _ report: (TrainingRun.Event) throws -> Void
     ) throws {
-        let progress = ProgressBar("initializing from n-grams", isVisible: !options.quiet && !options.json)
+        let progress = ProgressBar("initializing from n-grams", isVisible: !options.run.quiet && !options.run.json)
         try run.initializeFromNGrams(of: tokens, on: processor, precision: type, clock: clock, shouldStop: shouldStop, progress: { share in
             progress.show(fraction: share, "of the work")
         }) { event in
@@ -197,14 +196,14 @@ struct TrainCommand {
     /// Fitting one context takes a fifth of the time of training on one token, so the initialization takes about an eighth of the run.
     private func nGramContexts(for plan: TrainingPlan, steps: Int, context: Int) -> Int {
         let tokens = Double(steps * plan.rows * context)
-        return !options.plan.has("ngram-contexts") ? min(plan.nGramContexts, Int(tokens * 2 / 3) / 1_024 * 1_024) : plan.nGramContexts
+        return !options.run.plan.has("ngram-contexts") ? min(plan.nGramContexts, Int(tokens * 2 / 3) / 1_024 * 1_024) : plan.nGramContexts
     }
 
     /// The command that continues this run.
     private var resumeCommand: String {
         let validation = options.validation.isEmpty ? "" : " --val \(options.validation.shellWords)"
         let share = options.validationShare.map { " --val-share \($0)" } ?? ""
-        return "slm train --data \(options.data.shellWords)\(validation)\(share)\(options.skipsBad ? " --skip-bad" : "")"
+        return "slm train --data \(options.data.shellWords)\(validation)\(share)\(options.run.skipsBad ? " --skip-bad" : "")"
             + " --out \(folder.shellWord) --resume"
     }
 

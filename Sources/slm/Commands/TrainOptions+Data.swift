@@ -20,12 +20,12 @@ extension TrainOptions {
         var source = TrainingData.Source(data)
         source.validation = validation
         source.validationShare = validationShare ?? source.validationShare
-        source.skipsBad = skipsBad
+        source.skipsBad = run.skipsBad
         if let stored, let tokenizer { try check(tokenizer, stored) }
         let tokens: TrainingData
         if source.isPrepared {
             let chatOptions = [
-                plan.has("vocab-size") ? "--vocab-size" : nil, validation.isEmpty ? nil : "--val",
+                run.plan.has("vocab-size") ? "--vocab-size" : nil, validation.isEmpty ? nil : "--val",
                 validationShare == nil ? nil : "--val-share", chatTemplate == nil ? nil : "--chat-template",
             ]
             if let option = chatOptions.compactMap({ $0 }).first {
@@ -52,7 +52,7 @@ extension TrainOptions {
     }
 
     private func checkChatOptions() throws {
-        if tokenizer != nil, plan.has("vocab-size") {
+        if tokenizer != nil, run.plan.has("vocab-size") {
             throw UsageError("slm train: expected --vocab-size (train a tokenizer) or --tokenizer (use one), found both.")
         }
         if data.contains("-") {
@@ -68,10 +68,10 @@ extension TrainOptions {
         tokenize.chatTemplate = chatTemplate ?? tokenize.chatTemplate
         tokenize.data = data
         tokenize.validation = validation
-        tokenize.threads = threads
-        tokenize.isSilent = json || dryRun
-        tokenize.quiet = quiet
-        tokenize.skipsBad = skipsBad
+        tokenize.threads = run.threads
+        tokenize.isSilent = run.json || dryRun
+        tokenize.quiet = run.quiet
+        tokenize.skipsBad = run.skipsBad
         tokenize.hidesFolder = true
         guard let root = cacheRoot ?? userCacheFolder() else {
             throw CommandError(description: "no cache directory for the token files: set HOME or XDG_CACHE_HOME, or write them to a "
@@ -92,10 +92,10 @@ extension TrainOptions {
 
     private func trainedVocabulary(_ tokenize: TokenizeOptions, _ cache: DatasetCache) throws -> Vocabulary {
         var tokenize = tokenize
-        let size = try plan[integer: "vocab-size"] ?? presetConfiguration.vocabulary
+        let size = try run.plan[integer: "vocab-size"] ?? presetConfiguration.vocabulary
         tokenize.vocabularySize = size
         let recipe = "a vocabulary of \(size), slm \(version), special tokens \(tokenize.specialTexts.joined(separator: ","))"
-            + (skipsBad ? ", malformed lines skipped" : "")
+            + (run.skipsBad ? ", malformed lines skipped" : "")
         let folder = try cache.folder(for: data, recipe: recipe) { part in
             try tokenize.trainVocabulary().write(to: part + "/tokenizer.json")
         }

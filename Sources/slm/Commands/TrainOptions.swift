@@ -4,12 +4,8 @@ import Model
 import Tokenize
 import Train
 
-struct TrainOptions: RunOptions {
-    var plan = PlanOptions()
-    var threads: Int?
-    var cpu: String?
-    var blas: BLAS?
-    var dtype = Precision.auto
+struct TrainOptions: RunCommandOptions {
+    var run = RunOptions()
     var data: [String] = []
     var tokenizer: String?
     var chatTemplate: ChatTemplateChoice?
@@ -20,11 +16,6 @@ struct TrainOptions: RunOptions {
     var dryRun = false
     /// Replaces the user's cache of token files.
     var cacheRoot: String?
-    var steps: Int?
-    var epochs: Double?
-    var tokens: Int?
-    var time: Duration?
-    var stopAfter: Int?
     var layers: Int?
     var heads: Int?
     var width: Int?
@@ -36,19 +27,13 @@ struct TrainOptions: RunOptions {
     var activation: UnaryFunction?
     var positions: GPTConfiguration.Positions?
     var qkNorm: Bool?
-    var skipsBad = false
-    var shardsOptimizer = false
     var validation: [String] = []
     var validationShare: Double?
-    var ask: [String] = []
-    var recompute: Bool?
     var keyValueHeads: Int?
     var hiddenWidth: Int?
     var gated: Bool?
     /// Whether to suggest a command after the run.
     var hasNextStep = true
-    var json = false
-    var quiet = false
 }
 
 extension Norm.Kind: OptionValue {}
@@ -72,7 +57,7 @@ extension UnaryFunction: OptionValue {
 extension TrainOptions {
     static var groups: [OptionGroup<TrainOptions>] {
         [
-            mainGroup, dataGroup, modelGroup, recipeGroup, scheduleGroup, evaluationGroup, machineGroup, ranksGroup, outputGroup,
+            mainGroup, dataGroup, modelGroup, recipeGroup, scheduleGroup, evaluationGroup, machineGroup, processesGroup, outputGroup,
         ]
     }
 
@@ -94,13 +79,12 @@ extension TrainOptions {
         OptionGroup("Data", [
             .option("tokenizer", \.tokenizer, value: "FILE", "Use this tokenizer.", default: "that of the token files")
                 .excluding("vocabulary"),
-            .setting("vocab-size", default: "the preset's").excluding("vocabulary"),
+        ] + settings(.vocabulary).map { $0.excluding("vocabulary") } + [
             .chatTemplate(\.chatTemplate, "Render conversations with this chat template, or with a Jinja file.", default: "markers"),
             .list("val", \.validation, value: "FILE", "Validate on these chats instead of a share of the data.").excluding("validation"),
             .option("val-share", \.validationShare, in: 0...1, "Hold out this share of the conversations for validation.", default: "0.1")
                 .excluding("validation"),
-            .setting("windows"),
-        ] + dataOptions)
+        ] + settings(.windows) + dataOptions)
     }
 
     private static var modelGroup: OptionGroup<TrainOptions> {
@@ -122,19 +106,23 @@ extension TrainOptions {
     }
 
     private static var recipeGroup: OptionGroup<TrainOptions> {
-        OptionGroup("Recipe", [.setting("recipe"), .setting("ngram-contexts")])
+        OptionGroup("Recipe", settings(.recipe))
     }
 
     private static var machineGroup: OptionGroup<TrainOptions> {
-        OptionGroup("Machine", [precisionOption] + machineOptions + [
-            .option("recompute", \.recompute, "Recompute activations in the backward pass: uses less memory, takes a third longer."),
-        ])
+        OptionGroup("Machine", machineRunOptions)
     }
 
     static var defaultLossScope: LossScope { .all }
-    static var defaultBatch: String { "4 with --recipe counts, else 12" }
-    static var defaultRate: String { "1e-3; without --recipe 2.5e-3 up to 256 channels, 5e-3 up to 128" }
-    static var defaultDecay: String { "0.1" }
+    static var defaults: [String: String] {
+        [
+            "vocab-size": "the preset's",
+            "loss-scope": defaultLossScope.rawValue,
+            "batch": "4 with --recipe counts, else 12",
+            "lr": "1e-3; without --recipe 2.5e-3 up to 256 channels, 5e-3 up to 128",
+            "weight-decay": "0.1",
+        ]
+    }
 }
 
 extension TrainOptions {
@@ -197,7 +185,7 @@ extension TrainOptions {
 
     /// The recipe that is set, else n-gram counts if the model is large enough for them.
     func recipe(for configuration: GPTConfiguration) throws -> Recipe? {
-        let obstacle = NGramInitialization.obstacle(for: configuration), recipe = plan[text: "recipe"].flatMap { Recipe(rawValue: $0) }
+        let obstacle = NGramInitialization.obstacle(for: configuration), recipe = run.plan[text: "recipe"].flatMap { Recipe(rawValue: $0) }
         if recipe == .counts, let obstacle { throw UsageError("slm train: --recipe counts needs \(obstacle). Use --recipe nanogpt.") }
         return recipe ?? (obstacle == nil ? .counts : nil)
     }
@@ -219,7 +207,7 @@ extension TrainOptions {
     }
 
     private func changed(_ old: TrainingPlan) throws -> TrainingPlan {
-        var plan = try self.plan(basedOn: old, for: "train")
+        var plan = try run.plan(basedOn: old, for: "train")
         if old.nGramContexts == 0 { plan.nGramContexts = 0 }
         return plan
     }

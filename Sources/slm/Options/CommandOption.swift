@@ -24,16 +24,29 @@ struct CommandOption<Options> {
         _ help: String,
         default defaultText: String = ""
     ) -> CommandOption {
+        option(name, path, value: metavariable, help, default: defaultText) { _ in nil }
+    }
+
+    /// - Parameter problem: what was expected instead of a value; nil if the value is good.
+    private static func option<Value: OptionValue>(
+        _ name: String,
+        _ path: WritableKeyPath<Options, Value>,
+        value metavariable: String?,
+        _ help: String,
+        default defaultText: String,
+        problem: @escaping (Value) -> String?
+    ) -> CommandOption {
         var info = OptionInfo(name: name, help: help)
         info.arity = Value.arity
         info.metavariable = metavariable ?? Value.metavariable
         info.choices = Value.choices
         info.defaultText = defaultText
         return CommandOption(info) { options, text, source in
-            guard let value = Value(optionText: text) else {
-                throw UsageError("slm: \(source): expected \(Value.expectation), found '\(text)'.")
+            let value = Value(optionText: text)
+            if let expected = value.map(problem) ?? Value.expectation {
+                throw UsageError("slm: \(source): expected \(expected), found '\(text)'.")
             }
-            options[keyPath: path] = value
+            if let value { options[keyPath: path] = value }
         } text: { $0[keyPath: path].optionText }
     }
 
@@ -46,8 +59,7 @@ struct CommandOption<Options> {
         _ help: String,
         default defaultText: String = ""
     ) -> CommandOption {
-        option(name, path, value: metavariable, help, default: defaultText)
-            .checked { range.contains($0[keyPath: path]) ? nil : range.expectation }
+        option(name, path, value: metavariable, help, default: defaultText) { range.contains($0) ? nil : range.expectation }
     }
 
     static func option<Value: OptionValue & Comparable>(
@@ -58,8 +70,9 @@ struct CommandOption<Options> {
         _ help: String,
         default defaultText: String = ""
     ) -> CommandOption {
-        option(name, path, value: metavariable, help, default: defaultText)
-            .checked { $0[keyPath: path].map(range.contains) ?? true ? nil : range.expectation }
+        option(name, path, value: metavariable, help, default: defaultText) { value in
+            value.map(range.contains) ?? true ? nil : range.expectation
+        }
     }
 
     /// Several texts, such as files. Each use of the option adds to them.
@@ -78,13 +91,6 @@ struct CommandOption<Options> {
             options[keyPath: path].append(text)
         } text: { $0[keyPath: path].joined(separator: " ") }
     }
-
-    private func checked(_ expectation: @escaping (Options) -> String?) -> CommandOption {
-        CommandOption(info, set: { options, text, source in
-            try set(&options, text, source)
-            if let expected = expectation(options) { throw UsageError("slm: \(source): expected \(expected), found '\(text)'.") }
-        }, text: text)
-    }
 }
 
 extension CommandOption {
@@ -92,6 +98,11 @@ extension CommandOption {
         var option = self
         option.info[keyPath: path] = value
         return option
+    }
+
+    /// The option of a command whose options contain these.
+    func inside<Whole>(_ path: WritableKeyPath<Whole, Options>) -> CommandOption<Whole> {
+        CommandOption<Whole>(info) { whole, text, source in try set(&whole[keyPath: path], text, source) } text: { text($0[keyPath: path]) }
     }
 
     func short(_ character: Character) -> CommandOption { with(\.short, character) }

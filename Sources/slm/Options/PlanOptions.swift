@@ -34,18 +34,16 @@ struct PlanOptions: Equatable {
     }
 }
 
-extension CommandOption where Options: RunOptions {
+extension CommandOption where Options: RunCommandOptions {
     /// The option of a setting.
-    ///
-    /// - Parameter text: Describes the default where commands have different ones.
-    static func setting(_ name: String, default text: String? = nil) -> CommandOption {
-        let setting = TrainingPlan.setting(name), help = setting.help, text = text ?? setting.defaultText
+    static func setting(_ setting: PlanSetting) -> CommandOption {
+        let name = setting.name, help = setting.help, text = Options.defaults[name] ?? setting.defaultText
         return switch setting.type {
-        case .integer(let range): .option(name, \.plan[integer: name], in: range, help, default: text)
-        case .number(let range): .option(name, \.plan[number: name], in: range, help, default: text)
-        case .flag: .option(name, \.plan[flag: name], help, default: text)
-        case .text: .option(name, \.plan[text: name], help, default: text)
-        case .choice(let choices): .option(name, \.plan[text: name], value: "NAME", help, default: text).oneOf(choices)
+        case .integer(let range): .option(name, \.run.plan[integer: name], in: range, help, default: text)
+        case .number(let range): .option(name, \.run.plan[number: name], in: range, help, default: text)
+        case .flag: .option(name, \.run.plan[flag: name], help, default: text)
+        case .text: .option(name, \.run.plan[text: name], help, default: text)
+        case .choice(let choices): .option(name, \.run.plan[text: name], value: "NAME", help, default: text).oneOf(choices)
         }
     }
 }

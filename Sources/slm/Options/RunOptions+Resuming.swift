@@ -9,11 +9,9 @@ import Tuning
 extension RunOptions {
     /// The processor of a run and the type of its matmuls: of the options, else of the run to resume, else the fastest of this machine for
     /// a model of this width. All ranks use what the first one chooses.
-    func machine(
-        resuming stored: TrainingMachine?, width: Int, recomputing: Bool? = nil
-    ) throws -> (processor: Processor, machine: TrainingMachine) {
-        guard let ranks = Ranks.current else { return try ownMachine(stored, width, recomputing) }
-        let first = ranks.isFirst ? try ownMachine(stored, width, recomputing) : nil
+    func machine(resuming stored: TrainingMachine?, width: Int) throws -> (processor: Processor, machine: TrainingMachine) {
+        guard let ranks = Ranks.current else { return try ownMachine(stored, width) }
+        let first = ranks.isFirst ? try ownMachine(stored, width) : nil
         let words = first.map { "\($0.machine.instructionSet) \($0.machine.blas.rawValue) \($0.machine.precision.rawValue)" } ?? ""
         let chosen = ranks.fromFirst(words).split(separator: " ").map(String.init)
         if let first { return first }
@@ -21,12 +19,10 @@ extension RunOptions {
         options.cpu = chosen[0]
         options.blas = BLAS(rawValue: chosen[1])
         options.dtype = chosen[2] == DataType.bfloat16.rawValue ? .bf16 : .f32
-        return try options.ownMachine(stored, width, recomputing)
+        return try options.ownMachine(stored, width)
     }
 
-    private func ownMachine(
-        _ stored: TrainingMachine?, _ width: Int, _ recomputing: Bool?
-    ) throws -> (processor: Processor, machine: TrainingMachine) {
+    private func ownMachine(_ stored: TrainingMachine?, _ width: Int) throws -> (processor: Processor, machine: TrainingMachine) {
         var options = self
         if stored == nil, let tuned = try tunedTraining(width: width, dtype, isQuiet: quiet) {
             options.cpu = tuned.instructionSet
@@ -46,7 +42,7 @@ extension RunOptions {
             options.blas = .slm
             processor = try options.processor()
         }
-        let isRecomputing = recomputing ?? stored?.isRecomputing ?? false
+        let isRecomputing = recompute ?? stored?.isRecomputing ?? false
         let type = processor.dataType(for: options.dtype, isChosen: dtype == .bf16)
         return (processor, TrainingMachine(processor, type, isRecomputing: isRecomputing))
     }

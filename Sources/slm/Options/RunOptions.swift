@@ -1,74 +1,97 @@
+import Kernels
 import Threads
 import Train
 
 /// The options that `slm train` and `slm finetune` share.
-protocol RunOptions: MachineOptions {
+struct RunOptions: MachineOptions {
     /// The settings that options set.
-    var plan: PlanOptions { get set }
-    var dtype: Precision { get set }
-    var steps: Int? { get set }
-    var epochs: Double? { get set }
-    var tokens: Int? { get set }
-    var time: Duration? { get set }
-    var stopAfter: Int? { get set }
-    var skipsBad: Bool { get set }
-    var ask: [String] { get set }
-    var shardsOptimizer: Bool { get set }
-    var json: Bool { get set }
-    var quiet: Bool { get set }
-    /// Defaults as `--help` shows them.
-    static var defaultBatch: String { get }
-    static var defaultRate: String { get }
-    static var defaultDecay: String { get }
+    var plan = PlanOptions()
+    var threads: Int?
+    var cpu: String?
+    var blas: BLAS?
+    var dtype = Precision.auto
+    var recompute: Bool?
+    var steps: Int?
+    var epochs: Double?
+    var tokens: Int?
+    var time: Duration?
+    var stopAfter: Int?
+    var skipsBad = false
+    var ask: [String] = []
+    var shardsOptimizer = false
+    var json = false
+    var quiet = false
+}
+
+/// The options of a command that starts and resumes runs.
+protocol RunCommandOptions {
+    var run: RunOptions { get set }
+    /// The defaults of settings that differ between the commands, as `--help` shows them, by the names of the settings.
+    static var defaults: [String: String] { get }
     static var defaultLossScope: LossScope { get }
 }
 
 extension LossScope: OptionValue {}
 
-extension RunOptions {
+extension RunCommandOptions {
+    static func settings(_ group: PlanSetting.Group) -> [CommandOption<Self>] {
+        TrainingPlan.settings.filter { $0.group == group }.map { .setting($0) }
+    }
+
     static var mainRunOptions: [CommandOption<Self>] {
         [
-            .option("time", \.time, "Train for DURATION, such as 90s, 10m or 2h.").excluding("length"),
-            .option("max-steps", \.steps, in: 1...1_000_000_000, "Train for N steps.").excluding("length"),
-            .setting("batch", default: defaultBatch),
-            .setting("lr", default: defaultRate),
-        ]
+            .option("time", \.run.time, "Train for DURATION, such as 90s, 10m or 2h.").excluding("length"),
+            .option("max-steps", \.run.steps, in: 1...1_000_000_000, "Train for N steps.").excluding("length"),
+        ] + settings(.main)
     }
 
     static var scheduleGroup: OptionGroup<Self> {
         OptionGroup("Schedule and optimizer", [
-            .option("epochs", \.epochs, in: 0...1_000_000, "Train for X passes over the data.").excluding("length"),
-            .option("train-tokens", \.tokens, in: 1...1_000_000_000_000, "Train on N tokens.").excluding("length"),
-            .option("stop-after", \.stopAfter, in: 1...1_000_000_000, "Stop at step N as Ctrl-C does, without changing the schedule."),
-            .setting("schedule"), .setting("warmup"), .setting("min-lr"), .setting("weight-decay", default: defaultDecay),
-            .setting("beta2"), .setting("clip"), .setting("patience"), .setting("min-gain"), .setting("seed"),
-        ])
+            .option("epochs", \.run.epochs, in: 0...1_000_000, "Train for X passes over the data.").excluding("length"),
+            .option("train-tokens", \.run.tokens, in: 1...1_000_000_000_000, "Train on N tokens.").excluding("length"),
+            .option("stop-after", \.run.stopAfter, in: 1...1_000_000_000, "Stop at step N as Ctrl-C does, without changing the schedule."),
+        ] + settings(.schedule))
     }
 
     static var evaluationGroup: OptionGroup<Self> {
-        OptionGroup("Evaluation and saving", [
-            .setting("eval-every"), .setting("eval-tokens"), .setting("save-every"),
-            .list("ask", \.ask, value: "TEXT", "Print the model's answer to TEXT at each evaluation, instead of to a validation question.",
-                    separator: "\n"),
+        OptionGroup("Evaluation and saving", settings(.evaluation) + [
+            .list("ask", \.run.ask, value: "TEXT",
+                  "Print the model's answer to TEXT at each evaluation, instead of to a validation question.", separator: "\n"),
+        ])
+    }
+
+    static var machineRunOptions: [CommandOption<Self>] {
+        [
+            .option("dtype", \.run.dtype, "Store activations in this data type, and multiply matrices in it where the CPU can."),
+        ] + RunOptions.machineOptions.map { $0.inside(\.run) } + [
+            .option("recompute", \.run.recompute, "Recompute activations in the backward pass: uses less memory, takes a third longer."),
+        ]
+    }
+
+    static var processesGroup: OptionGroup<Self> {
+        OptionGroup("Several processes (mpirun)", settings(.processes) + [
+            .option("shard-optimizer", \.run.shardsOptimizer,
+                    "Keep AdamW's moments of a part of the weights in each process (ZeRO stage 1): less memory."),
         ])
     }
 
     static var outputGroup: OptionGroup<Self> {
-        OptionGroup("Output", [.quiet(\.quiet), .json(\.json, "Print events as JSON, one per line.")])
+        OptionGroup("Output", [.quiet(\.run.quiet), .json(\.run.json, "Print events as JSON, one per line.")])
     }
 
     /// Which tokens of the data are trained on.
-    static var dataOptions: [CommandOption<Self>] {
-        [
-            .setting("loss-scope", default: defaultLossScope.rawValue),
-            .skipBad(\.skipsBad),
-        ]
-    }
+    static var dataOptions: [CommandOption<Self>] { settings(.data) + [.skipBad(\.run.skipsBad)] }
 
-    static var precisionOption: CommandOption<Self> {
-        .option("dtype", \.dtype, "Store activations in this data type, and multiply matrices in it where the CPU can.")
+    /// The settings of a new run that all recipes share.
+    func defaultPlan(_ plan: TrainingPlan = TrainingPlan()) -> TrainingPlan {
+        var plan = plan
+        plan.lossScope = Self.defaultLossScope
+        plan.patience = 5
+        return plan
     }
+}
 
+extension RunOptions {
     /// The length of the run, if an option sets it.
     func length(for command: String) throws -> TrainingPlan.Length? {
         let lengths: [TrainingPlan.Length] = [
@@ -81,16 +104,6 @@ extension RunOptions {
             throw UsageError("slm \(command): expected one of --max-steps, --epochs, --train-tokens and --time, found \(lengths.count).")
         }
         return lengths.first
-    }
-
-    private static var defaultPatience: Int { 5 }
-
-    /// The settings of a new run that all recipes share.
-    func defaultPlan(_ plan: TrainingPlan = TrainingPlan()) -> TrainingPlan {
-        var plan = plan
-        plan.lossScope = Self.defaultLossScope
-        plan.patience = Self.defaultPatience
-        return plan
     }
 
     /// `defaults`, or the plan of the run to resume, changed by the options that are set.
