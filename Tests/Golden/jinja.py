@@ -139,7 +139,7 @@ VALUES = {
 
 EXPRESSIONS = r"""
 1 + 2 * 3 - 4 / 2 | 7 // 2, -7 // 2, 7 % 3, -7 % 3, 7.5 // 2, -7.5 % 2 | 2 ** 10, 2 ** -1, 2 ** 3 ** 2 | -seven, +seven, -half, not none
-1e3, 1.5, 1_000, 0x1F, 0b101, 0o17, 1.0e-7, tiny, large, 1e16, 123456789012345680.0, 0.1 + 0.2, 100.0 | 1 / 3, 10 / 2, 3.0, 1e100
+1e3, 1.5, 1.0e-7, 2E+2, tiny, large, 1e16, 123456789012345680.0, 0.1 + 0.2, 100.0 | 1 / 3, 10 / 2, 3.0, 1e100
 "a" "b" ~ 1 ~ none ~ yes ~ half ~ list ~ dict | "a" + "b", [1] + [2], (1,) + (2,), "ab" * 3, 2 * [1], "x" * -1
 1 < 2 < 3, 1 < 3 < 2, 1 == 1.0, yes == 1, "a" == "a", "a" != "b", [1] == [1], {"a": 1} == {"a": 1.0}, none == none, "a" < "b", [1, 2] < [1, 3]
 "l" in text, 3 in list, 9 not in list, "b" in dict, "x" in undefined_name, "" in "" | yes and "x", no or "y", no and x.y, yes or x.y, not no and yes

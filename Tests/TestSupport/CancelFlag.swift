@@ -1,4 +1,4 @@
-package import Infer
+import Infer
 import Synchronization
 
 /// The handle of a generation whose thread polls for cancellation.

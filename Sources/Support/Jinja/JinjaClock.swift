@@ -30,77 +30,19 @@ package struct JinjaClock: Sendable, Equatable {
             minute: Int(parts.tm_min), second: Int(parts.tm_sec))
     }
 
-    private static let months = [
-        "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December",
-    ]
-    private static let weekdays = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"]
-
-    /// The day of the year, from 1.
-    private var dayOfYear: Int {
-        let isLeap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0)
-        let before = [0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334]
-        return before[(month - 1) % 12] + day + (isLeap && month > 2 ? 1 : 0)
-    }
-
-    /// Days from Sunday.
-    private var weekday: Int {
-        let past = year - 1
-        return (past * 365 + past / 4 - past / 100 + past / 400 + dayOfYear) % 7
-    }
-
-    /// Python's `strftime` in the C locale.
+    /// The text of C's `strftime`, in English.
     package func formatted(_ format: String) -> String {
-        func two(_ value: Int, _ pad: String = "0") -> String { (value < 10 ? pad : "") + String(value) }
-        func three(_ value: Int) -> String { String(repeating: "0", count: max(0, 3 - String(value).count)) + String(value) }
-        let month = Self.months[(self.month - 1) % 12], weekdayName = Self.weekdays[weekday]
-        let twelve = hour % 12 == 0 ? 12 : hour % 12
-        var result = "", rest = format[...]
-        while let character = rest.popFirst() {
-            guard character == "%" else {
-                result.append(character)
-                continue
-            }
-            // "%-d" is the number without padding.
-            let isUnpadded = rest.first == "-"
-            if isUnpadded { rest.removeFirst() }
-            guard let directive = rest.popFirst() else { return result + (isUnpadded ? "%-" : "%") }
-            let text: String
-            switch directive {
-            case "Y": text = String(year)
-            case "y": text = two(year % 100)
-            case "C": text = two(year / 100)
-            case "m": text = two(self.month)
-            case "d": text = two(day)
-            case "e": text = two(day, " ")
-            case "H": text = two(hour)
-            case "I": text = two(twelve)
-            case "M": text = two(minute)
-            case "S": text = two(second)
-            case "f": text = "000000"
-            case "j": text = three(dayOfYear)
-            case "p": text = hour < 12 ? "AM" : "PM"
-            case "B": text = month
-            case "b", "h": text = String(month.prefix(3))
-            case "A": text = weekdayName
-            case "a": text = String(weekdayName.prefix(3))
-            case "w": text = String(weekday)
-            case "u": text = String(weekday == 0 ? 7 : weekday)
-            case "F": text = formatted("%Y-%m-%d")
-            case "D", "x": text = formatted("%m/%d/%y")
-            case "T", "X": text = formatted("%H:%M:%S")
-            case "R": text = formatted("%H:%M")
-            case "c": text = formatted("%a %b %e %H:%M:%S %Y")
-            case "U": text = two((dayOfYear + 6 - weekday) / 7)
-            case "W": text = two((dayOfYear + 6 - (weekday + 6) % 7) / 7)
-            case "n": text = "\n"
-            case "t": text = "\t"
-            case "z", "Z": text = ""
-            case "%": text = "%"
-            default: text = "%" + (isUnpadded ? "-" : "") + String(directive)
-            }
-            let isNumber = isUnpadded && text.count > 1
-            result += isNumber ? String(text.drop { $0 == "0" || $0 == " " }.isEmpty ? "0" : text.drop { $0 == "0" || $0 == " " }) : text
-        }
-        return result
+        var parts = unsafe tm()
+        unsafe parts.tm_year = Int32(year - 1_900)
+        unsafe parts.tm_mon = Int32(month - 1)
+        unsafe parts.tm_mday = Int32(day)
+        unsafe parts.tm_hour = Int32(hour)
+        unsafe parts.tm_min = Int32(minute)
+        unsafe parts.tm_sec = Int32(second)
+        _ = unsafe timegm(&parts)                            // sets the day of the week and of the year
+        let capacity = 32 * format.utf8.count + 1
+        var text = [CChar](repeating: 0, count: capacity)
+        let count = unsafe strftime(&text, capacity, format, &parts)
+        return String(decoding: text[..<count].lazy.map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 }

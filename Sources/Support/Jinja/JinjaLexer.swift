@@ -232,61 +232,31 @@ struct JinjaLexer {
         throw JinjaError(.syntax, "unexpected char \(character) at \(position)", line: line)
     }
 
+    /// Reads a decimal number: `7`, `1.5` or `1e-3`.
     private mutating func readNumber() throws(JinjaError) {
-        if let end = endOfFloat() {
-            let text = JinjaText(units: source[position..<end]).string.filter { $0 != "_" }
-            tokens.append(JinjaToken(kind: .float, value: .float(Double(text) ?? .infinity), line: line))
-            position = end
-            return
+        func isDigit(at index: Int) -> Bool { index < source.count && 48...57 ~= source[index] }
+        func endOfDigits(from start: Int) -> Int { start + source[start...].prefix { 48...57 ~= $0 }.count }
+        var end = endOfDigits(from: position), isFloat = false
+        // After a dot it is an index, as in `people.0.name`.
+        if position == 0 || source[position - 1] != 46 {
+            if end < source.count, source[end] == 46, isDigit(at: end + 1) {
+                end = endOfDigits(from: end + 1)
+                isFloat = true
+            }
+            if end < source.count, source[end] == 101 || source[end] == 69 {
+                let hasSign = end + 1 < source.count && (source[end + 1] == plus || source[end + 1] == minus)
+                let exponent = end + (hasSign ? 2 : 1)
+                if isDigit(at: exponent) {
+                    end = endOfDigits(from: exponent)
+                    isFloat = true
+                }
+            }
         }
-        var radix = 10, index = position
-        if source[index] == 48, index + 1 < source.count, let found = [98: 2, 66: 2, 111: 8, 79: 8, 120: 16, 88: 16][source[index + 1]],
-            let digit = digit(after: index + 2), digit < found {
-            radix = found
-            index += 2
-        }
-        let start = index
-        // A decimal number that starts with 0 has only zeros.
-        let isZero = radix == 10 && source[index] == 48
-        while index < source.count {
-            let next = source[index] == 95 && index > (radix == 10 ? start : start - 1) ? index + 1 : index
-            guard next < source.count, let value = hexDigit(source[next]), value < (isZero ? 1 : radix) else { break }
-            index = next + 1
-        }
-        let digits = JinjaText(units: source[start..<index]).string.filter { $0 != "_" }
-        guard let value = Int(digits, radix: radix) else { throw JinjaError(.limit, "the number \(digits) is too large", line: line) }
+        let text = JinjaText(units: source[position..<end]).string
+        position = end
+        if isFloat { return tokens.append(JinjaToken(kind: .float, value: .float(Double(text) ?? .infinity), line: line)) }
+        guard let value = Int(text) else { throw JinjaError(.limit, "the number \(text) is too large", line: line) }
         tokens.append(JinjaToken(kind: .integer, value: .integer(value), line: line))
-        position = index
-    }
-
-    private func digit(after index: Int) -> Int? {
-        let start = index < source.count && source[index] == 95 ? index + 1 : index
-        return start < source.count ? hexDigit(source[start]) : nil
-    }
-
-    private func hexDigit(_ scalar: UInt32) -> Int? { scalar < 128 ? Unicode.Scalar(scalar).flatMap { Character($0).hexDigitValue } : nil }
-
-    /// The end of digits with single underscores between them.
-    private func endOfDigits(from start: Int) -> Int? {
-        var index = start
-        while index < source.count {
-            let next = source[index] == 95 && index > start ? index + 1 : index
-            guard next < source.count, 48...57 ~= source[next] else { break }
-            index = next + 1
-        }
-        return index > start ? index : nil
-    }
-
-    private func endOfFloat() -> Int? {
-        if position > 0, source[position - 1] == 46 { return nil }
-        guard let whole = endOfDigits(from: position) else { return nil }
-        var end = whole
-        if whole < source.count, source[whole] == 46, let fraction = endOfDigits(from: whole + 1) { end = fraction }
-        if end < source.count, source[end] == 101 || source[end] == 69 {
-            let hasSign = end + 1 < source.count && (source[end + 1] == plus || source[end + 1] == minus)
-            if let exponent = endOfDigits(from: end + (hasSign ? 2 : 1)) { return exponent }
-        }
-        return end > whole ? end : nil
     }
 
     private mutating func readString(_ quote: UInt32) throws(JinjaError) {

@@ -1,3 +1,5 @@
+import Glibc
+
 /// Values as Python's `str` and `repr` write them.
 enum PythonText {
     static func repr(_ text: String) -> String { repr(JinjaText(text)) }
@@ -68,72 +70,10 @@ enum PythonText {
     static func fixed(_ value: Double, digits: Int) -> String {
         if value.isNaN { return "nan" }
         if value.isInfinite { return value < 0 ? "-inf" : "inf" }
-        // value = significand · 2^exponent, as decimal digits of significand · 2^exponent · 10^digits with a remainder.
-        var number = DecimalNumber(value.significandBitPattern | (value.isNormal ? 1 << 52 : 0))
-        let exponent = (value.isNormal ? Int(value.exponentBitPattern) : 1) - 1_075
-        for _ in 0..<digits { number.multiply(by: 10) }
-        if exponent > 0 { for _ in 0..<exponent { number.multiply(by: 2) } } else { number.divideRounding(byPowerOfTwo: -exponent) }
-        var text = number.description
-        if text.count <= digits { text = String(repeating: "0", count: digits + 1 - text.count) + text }
-        let whole = text.dropLast(digits)
-        return (value.sign == .minus ? "-" : "") + whole + (digits > 0 ? "." + text.suffix(digits) : "")
-    }
-
-    /// A natural number of any size.
-    private struct DecimalNumber {
-        /// Base 2^32, lowest first.
-        private var limbs: [UInt32]
-
-        init(_ value: UInt64) { limbs = [UInt32(truncatingIfNeeded: value), UInt32(value >> 32)] }
-
-        mutating func multiply(by factor: UInt64) {
-            var carry: UInt64 = 0
-            for index in limbs.indices {
-                let product = UInt64(limbs[index]) * factor + carry
-                limbs[index] = UInt32(truncatingIfNeeded: product)
-                carry = product >> 32
-            }
-            if carry > 0 { limbs.append(UInt32(carry)) }
-        }
-
-        /// Divides by 2^count and rounds halves to even.
-        mutating func divideRounding(byPowerOfTwo count: Int) {
-            func bit(_ index: Int) -> Bool { index / 32 < limbs.count && limbs[index / 32] >> UInt32(index % 32) & 1 == 1 }
-            guard count > 0 else { return }
-            let half = bit(count - 1), isOdd = bit(count)
-            let hasMore = (0..<count - 1).contains(where: bit)
-            let words = min(count / 32, limbs.count), bits = UInt32(count % 32)
-            limbs.removeFirst(words)
-            if bits > 0 {
-                for index in limbs.indices {
-                    let next = index + 1 < limbs.count ? limbs[index + 1] : 0
-                    limbs[index] = limbs[index] >> bits | next << (32 - bits)
-                }
-            }
-            guard half, hasMore || isOdd else { return }
-            if limbs.isEmpty { limbs = [0] }
-            for index in limbs.indices {
-                limbs[index] &+= 1
-                if limbs[index] != 0 { return }
-            }
-            limbs.append(1)
-        }
-
-        var description: String {
-            var rest = limbs, groups: [String] = []
-            while rest.contains(where: { $0 != 0 }) {
-                var remainder: UInt64 = 0
-                for index in rest.indices.reversed() {
-                    let value = remainder << 32 | UInt64(rest[index])
-                    rest[index] = UInt32(value / 1_000_000_000)
-                    remainder = value % 1_000_000_000
-                }
-                let group = String(remainder)
-                let isFirst = !rest.contains { $0 != 0 }
-                groups.append((isFirst ? "" : String(repeating: "0", count: 9 - group.count)) + group)
-            }
-            return groups.isEmpty ? "0" : groups.reversed().joined()
-        }
+        let capacity = 320 + digits
+        var text = [CChar](repeating: 0, count: capacity)
+        let count = unsafe withVaList([Int32(digits), value]) { arguments in unsafe vsnprintf(&text, capacity, "%.*f", arguments) }
+        return String(decoding: text[..<Int(count)].lazy.map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 }
 

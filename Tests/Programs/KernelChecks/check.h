@@ -49,16 +49,10 @@ float *rounded_to(int type, const float *x, size_t n);
 static inline const char *name_of(int type) { return type == SLM_F32 ? "f32" : "bf16"; }
 static inline size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
 
-void check_matmul(void);
-void check_attention(void);
-void check_weights(void);
-void check_blocks(void);
-void check_kv_cache(void);
-void check_rows(void);
-void check_heads(void);
-void check_elementwise(void);
-void check_reductions(void);
-void check_random(void);
+// All checks, in the order in which they run: check_matmul() and so on.
+#define CHECKS(f) f(matmul) f(attention) f(weights) f(blocks) f(kv_cache) f(rows) f(heads) f(elementwise) f(reductions) f(random)
+#define DECLARE_CHECK(name) void check_##name(void);
+CHECKS(DECLARE_CHECK)
 
 // Runs a matmul as Processor+Matmul.swift does, with the plan for a number of threads.
 void run_matmul(slm_matmul *p, size_t threads);

@@ -33,6 +33,7 @@ static void check_threads(int precision) {
     release_all();
 }
 
+#define RUN_CHECK(name) check_##name();
 int main(int count, char **names) {
     static const char *const all[] = {"avx512bf16", "avx512", "avx2vnni", "avx2", "neonbf16", "neondotprod", "neon", "plain"};
     const bool only_first = count > 1 && strcmp(names[1], "--first") == 0;
@@ -44,16 +45,7 @@ int main(int count, char **names) {
         if (count > 1) expect(found < count && strcmp(names[found], all[i]) == 0, "expected %s", found < count ? names[found] : "no more");
         if (only_first && found > 1) continue;
         const long before = comparisons();
-        check_matmul();
-        check_attention();
-        check_weights();
-        check_blocks();
-        check_kv_cache();
-        check_rows();
-        check_heads();
-        check_elementwise();
-        check_reductions();
-        check_random();
+        CHECKS(RUN_CHECK)
         for (int precision = SLM_F32; precision <= (kernels->has_native_bf16 ? SLM_BF16 : SLM_F32); precision++) check_threads(precision);
         printf("%-12s %ld comparisons\n", all[i], comparisons() - before);
         fflush(stdout);
