@@ -43,7 +43,7 @@ import TestSupport
         (["info", "--CHECKPOINT", "a.h5"],
          "slm info: unknown option --CHECKPOINT; did you mean --checkpoint? All options: slm info --help\n"),
         (["bench", "trian"], "slm bench: unknown command 'trian'; did you mean 'train'? All commands: slm bench --help\n"),
-        (["tokeniser"], "slm: unknown command 'tokeniser'; did you mean 'tokenizer'? All commands: slm --help\n"),
+        (["tokeniser"], "slm: unknown command 'tokeniser'; did you mean 'tokenize'? All commands: slm --help\n"),
         (["--verson"], "slm: unknown option --verson; did you mean --version? All commands: slm --help\n"),
         (["help", "trian"], "slm: unknown command 'trian'; did you mean 'train'? All commands: slm --help\n"),
         (["train", "-x"], "slm train: unknown option -x. All options: slm train --help\n"),
