@@ -102,8 +102,8 @@ package struct GPT: Sendable {
 
     private var logitCap: Float? { configuration.logitCap }
 
-    /// The final hidden states: embedding, blocks, norm.
-    private func hiddenStates(of ids: Tensor, documentStarts: Tensor?, on executor: some Executor) -> Tensor {
+    /// The final hidden states: embedding, blocks, norm.   ids [B, T]
+    package func hiddenStates(of ids: Tensor, documentStarts: Tensor? = nil, on executor: some Executor) -> Tensor {
         require(
             ids.shape.rank == 2 && ids.shape[1] <= configuration.context,
             "expected ids [B, T] with T of at most \(configuration.context) (the context), found \(ids.shape)"

@@ -1,7 +1,7 @@
 package import Checkpoint
 import Formats
 import Kernels
-import Tokenize
+package import Tokenize
 
 /// A LoRA adapter to load with its base model.
 package struct AdapterFile: Sendable, Equatable {
@@ -42,6 +42,13 @@ package final class AdapterBackend: ChatBackend {
         deliver: @escaping @Sendable (GenerationEvent) -> Void
     ) throws(GenerationError) -> any GenerationHandle {
         try base.start(request, adapter: index, deliver: deliver)
+    }
+
+    package var embeddingWidth: Int? { base.embeddingWidth }
+    package func embed(
+        _ texts: [[TokenID]], deliver: @escaping @Sendable (EmbeddingResult) -> Void
+    ) throws(GenerationError) -> any GenerationHandle {
+        try base.embed(texts, adapter: index, deliver: deliver)
     }
 }
 

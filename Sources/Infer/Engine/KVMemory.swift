@@ -22,4 +22,9 @@ package struct KVMemory: Sendable {
         }
         state.limitAnswer(to: mostPositions - prompt)
     }
+
+    /// Throws if the keys and values of so many tokens do not fit.
+    func checkFit(_ tokens: Int) throws(GenerationError) {
+        if tokens > mostPositions { throw .tooMuchMemory(promptTokens: tokens, bytes: size.bytes(forPositions: tokens), limit: limit) }
+    }
 }

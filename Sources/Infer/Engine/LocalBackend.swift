@@ -1,7 +1,8 @@
 package import Checkpoint
+import Model
 import Synchronization
 import Threads
-import Tokenize
+package import Tokenize
 
 /// Runs a model on this machine and serves many generations at once (continuous batching): all of them share each step of the
 /// model, and join and leave between steps.
@@ -57,6 +58,7 @@ package final class LocalBackend: ChatBackend {
     package var context: Int? { model.context }
     package var samplingDefaults: SamplingDefaults { model.samplingDefaults }
     package var status: Status { queueStatus.status }
+    package let embeddingWidth: Int?
     package var kvMemoryUse: KVMemoryUse? {
         let status = status
         return KVMemoryUse(used: status.cacheBytes, reserved: status.reservedBytes, limit: memory.limit)
@@ -64,20 +66,21 @@ package final class LocalBackend: ChatBackend {
 
     /// - Parameter open: Runs on the thread that will run the model.
     package init(limits: Limits = Limits(), _ open: @escaping @Sendable () throws -> (ModelInfo, ModelRunner)) throws {
-        let inbox = Mailbox<Message>(), opened = Mailbox<Result<(ModelInfo, KVMemory), any Error>>(), queueStatus = RequestQueueStatus()
+        let inbox = Mailbox<Message>(), queueStatus = RequestQueueStatus()
+        let opened = Mailbox<Result<(model: ModelInfo, memory: KVMemory, width: Int), any Error>>()
         try BackgroundThread.run {
             do {
                 let (model, runner) = try open()
                 let shared = try ([model] + model.adapters).map { try SharedPrefixes(of: $0, systemPrompt: limits.sharedSystemPrompt) }
                 let scheduler = Scheduler(runner, limits, shared, queueStatus)
-                opened.put(.success((model, scheduler.memory)))
+                opened.put(.success((model, scheduler.memory, runner.model.configuration.width)))
                 scheduler.run(receiving: inbox)
             } catch { opened.put(.failure(error)) }
         }
         self.limits = limits
         self.inbox = inbox
         self.queueStatus = queueStatus
-        (model, memory) = try opened.take().get()
+        (model, memory, embeddingWidth) = try opened.take().get()
     }
 
     deinit { inbox.put(.stop) }
@@ -104,6 +107,27 @@ package final class LocalBackend: ChatBackend {
         return control
     }
 
+    package func embed(
+        _ texts: [[TokenID]], deliver: @escaping @Sendable (EmbeddingResult) -> Void
+    ) throws(GenerationError) -> any GenerationHandle {
+        try embed(texts, adapter: nil, deliver: deliver)
+    }
+
+    func embed(
+        _ texts: [[TokenID]], adapter: Int?, deliver: @escaping @Sendable (EmbeddingResult) -> Void
+    ) throws(GenerationError) -> any GenerationHandle {
+        let model = adapter.map { self.model.adapters[$0] } ?? self.model
+        if texts.isEmpty { throw .emptyPrompt }
+        for (index, ids) in texts.enumerated() {
+            try model.checkEmbeddable(ids, at: index)
+            try memory.checkFit(ids.count)
+        }
+        let control = GenerationControl(inbox)
+        try queueStatus.enter(limit: limits.waiting + limits.slots)
+        inbox.put(.embed(EmbeddingJob(texts: texts, adapter: adapter, control: control, deliver: deliver)))
+        return control
+    }
+
     package var canPause: Bool { true }
 
     /// The thread that runs the model answers between two steps.
@@ -112,6 +136,7 @@ package final class LocalBackend: ChatBackend {
     /// A message to the thread that runs the model.
     enum Message: Sendable {
         case generate(Job)
+        case embed(EmbeddingJob)
         case probe(@Sendable (Bool) -> Void)
         /// A paused generation was resumed or cancelled.
         case wake
@@ -128,6 +153,14 @@ package final class LocalBackend: ChatBackend {
         let control: GenerationControl
         var timing: TimingRecorder
         let deliver: @Sendable (GenerationEvent) -> Void
+    }
+
+    /// Texts whose embeddings were requested together.
+    struct EmbeddingJob: Sendable {
+        let texts: [[TokenID]]
+        let adapter: Int?
+        let control: GenerationControl
+        let deliver: @Sendable (EmbeddingResult) -> Void
     }
 
     /// Limits the number of unfinished requests, and holds the status. Shared by all threads.

@@ -115,7 +115,18 @@ package final class ModelRunner: Executor {
     /// The logits of the next token, for the rows that the segments ask for, in their order.   [rows, V]
     ///
     /// Adds the tokens of all segments to their caches.
-    package func logits(for segments: [Segment]) -> Tensor {
+    package func logits(for segments: [Segment]) -> Tensor { run(segments) { model.logits(of: $0, on: self) } }
+
+    /// The final hidden states of all tokens of the segments, in their order.   [N, C]
+    ///
+    /// Adds the tokens to the caches of the segments, whose rows all have to be among those that need logits.
+    package func hiddenStates(for segments: [Segment]) -> Tensor {
+        require(segments.allSatisfy { $0.logitRows == .all }, "expected segments that need all of their rows")
+        return run(segments) { model.hiddenStates(of: $0, on: self) }
+    }
+
+    /// Runs a forward pass over the tokens of all segments.   ids [N, 1]
+    private func run(_ segments: [Segment], _ forward: (_ ids: Tensor) -> Tensor) -> Tensor {
         batch = segments.filter { !$0.ids.isEmpty }
         defer { batch = [] }
         weights.beginStep()
@@ -130,8 +141,8 @@ package final class ModelRunner: Executor {
                 }
             }
         }
-        let logits = model.logits(of: Tensor(ids, [N, 1]), on: self)
-        return Tensor(logits.elements, [logits.shape[0], logits.shape[-1]])
+        let rows = forward(Tensor(ids, [N, 1]))
+        return Tensor(rows.elements, [rows.shape[0], rows.shape[-1]])
     }
 
     /// The loss of each target, without those that are negative, for several sets of targets. Uses a temporary KV cache.

@@ -86,6 +86,7 @@ final class Scheduler {
     private var running: [RunningSequence] = []
     /// Includes generations that are paused.
     private var waiting: [LocalBackend.Job] = []
+    private var embeddings: EmbeddingQueue
     private var isStopping = false
 
     init(
@@ -102,6 +103,7 @@ final class Scheduler {
             addresses: runner.cacheAddresses
         ) { runner.makeKVCache() }
         memory = KVMemory(limit: memoryLimit, slots.cacheSize)
+        embeddings = EmbeddingQueue(slots: limits.slots, queueStatus)
         recordMemory()
     }
 
@@ -112,20 +114,23 @@ final class Scheduler {
 
     func run(receiving inbox: Mailbox<LocalBackend.Message>) {
         while !isStopping {
-            if running.isEmpty, waiting.allSatisfy(\.control.isPaused) { receive(inbox.take()) }
+            if running.isEmpty, waiting.allSatisfy(\.control.isPaused), embeddings.isPaused { receive(inbox.take()) }
             while let message = inbox.takeIfAvailable() { receive(message) }
             removeCancelled()
             removePaused()
+            embed()
             admit()
             step()
         }
         for job in waiting { cancelWaiting(job) }
         for sequence in running { end(sequence.job, because: .cancelled) }
+        embeddings.cancelAll()
     }
 
     private func receive(_ message: LocalBackend.Message) {
         switch message {
         case .generate(let job): waiting.append(job)
+        case .embed(let job): embeddings.add(job)
         case .probe(let completion): completion(true)
         case .wake: break
         case .stop: isStopping = true
@@ -201,6 +206,17 @@ final class Scheduler {
             start.cachedTokens = slots[slot].ownCachedCount
             job.deliver(.began(start))
         }
+    }
+
+    /// Processes a chunk of the texts of one request for embeddings, before slots are given to waiting jobs.
+    private func embed() {
+        embeddings.removeCancelledAndPaused(&slots)
+        let most = running.isEmpty ? limits.solePrefillChunk : limits.sharedPrefillChunk
+        let segments = embeddings.schedule(most: most, &slots)
+        if segments.isEmpty { return }
+        recordMemory()
+        embeddings.add(runner.hiddenStates(for: segments), &slots)
+        recordMemory()
     }
 
     private func step() {

@@ -179,6 +179,12 @@ struct SlotPool {
         return slots.count - 1
     }
 
+    /// Frees a slot, without keeping its sequence cached.
+    mutating func discard(_ slot: Int) {
+        slots[slot].reservedPositions = nil
+        slots[slot].evict()
+    }
+
     /// Frees a slot. Its sequence stays cached; beyond the budget the least recently used free slots are evicted.
     mutating func release(_ slot: Int) {
         slots[slot].reservedPositions = nil

@@ -24,6 +24,16 @@ package protocol ChatBackend: AnyObject, Sendable {
         deliver: @escaping @Sendable (GenerationEvent) -> Void
     ) throws(GenerationError) -> any GenerationHandle
 
+    /// Starts to compute the embeddings of texts, which share batches, and returns without waiting for them.
+    ///
+    /// `deliver` is called once, on a thread of the backend, unless an error is thrown. It must not block.
+    func embed(
+        _ texts: [[TokenID]], deliver: @escaping @Sendable (EmbeddingResult) -> Void
+    ) throws(GenerationError) -> any GenerationHandle
+
+    /// The length of an embedding; nil if the backend computes none.
+    var embeddingWidth: Int? { get }
+
     /// For requests that do not give their own sampling settings.
     var samplingDefaults: SamplingDefaults { get }
 
@@ -41,6 +51,12 @@ extension ChatBackend {
     package var samplingDefaults: SamplingDefaults { .remoteModels }
     package var kvMemoryUse: KVMemoryUse? { nil }
     package var canPause: Bool { false }
+    package var embeddingWidth: Int? { nil }
+    package func embed(
+        _ texts: [[TokenID]], deliver: @escaping @Sendable (EmbeddingResult) -> Void
+    ) throws(GenerationError) -> any GenerationHandle {
+        throw .unsupported("\(name) has no embeddings: expected a model on this machine.")
+    }
     package func probe(_ completion: @escaping @Sendable (_ works: Bool) -> Void) { completion(true) }
 }
 

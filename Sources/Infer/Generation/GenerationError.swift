@@ -9,6 +9,8 @@ package enum GenerationError: Error, Equatable, Sendable {
     case field(String, value: String, expected: String)
     /// The prompt leaves no space for an answer in the context, and nothing may be dropped (`TruncationPolicy.refuse`).
     case tooLong(promptTokens: Int, context: Int)
+    /// A text to embed is longer than the context.
+    case textTooLong(index: Int, tokens: Int, context: Int)
     /// The keys and values of the prompt need more memory than all KV caches may use.
     case tooMuchMemory(promptTokens: Int, bytes: Int, limit: Int)
     case emptyPrompt
@@ -52,6 +54,8 @@ extension GenerationError: CustomStringConvertible {
         case .field(let name, let value, let expected): "\(name): expected \(expected), found \(value)."
         case .tooLong(let tokens, let context):
             "the prompt has \(tokens) tokens and leaves no space for an answer in the context of \(context). Shorten it, or drop old turns."
+        case .textTooLong(let index, let tokens, let context):
+            "text \(index + 1) has \(tokens) tokens: expected at most \(context), the context. Shorten it, or divide it."
         case .tooMuchMemory(let tokens, let bytes, let limit):
             "the prompt has \(tokens) tokens, whose keys and values need \(Self.megabytes(bytes)) MB: expected at most "
                 + "\(Self.megabytes(limit)) MB. Shorten it, or raise --kv-memory."

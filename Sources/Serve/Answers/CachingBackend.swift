@@ -1,7 +1,7 @@
 package import Checkpoint
 package import Infer
 import Synchronization
-import Tokenize
+package import Tokenize
 
 /// Returns a cached answer to a prompt that was answered before with greedy sampling (temperature 0).
 ///
@@ -57,6 +57,13 @@ package final class CachingBackend: ChatBackend {
             }
             deliver(event)
         }
+    }
+
+    package var embeddingWidth: Int? { backend.embeddingWidth }
+    package func embed(
+        _ texts: [[TokenID]], deliver: @escaping @Sendable (EmbeddingResult) -> Void
+    ) throws(GenerationError) -> any GenerationHandle {
+        try backend.embed(texts, deliver: deliver)
     }
 
     private func replay(_ answer: GenerationResult, to deliver: (GenerationEvent) -> Void) {

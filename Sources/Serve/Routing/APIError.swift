@@ -116,7 +116,7 @@ extension APIError {
         switch error {
         case .field(let name, let value, let expected):
             self = .invalid(SamplingFields.jsonName(of: name), "expected \(expected), found \(value).")
-        case .tooLong, .tooMuchMemory:
+        case .tooLong, .textTooLong, .tooMuchMemory:
             self = APIError(status: .unprocessableContent, code: "context_length_exceeded", message: "\(error)".capitalizedFirst)
         case .emptyPrompt, .noChatTemplate, .tokenizer, .noAllowedToken, .unsupported:
             self = APIError(status: .unprocessableContent, code: "invalid", message: "\(error)".capitalizedFirst)
