@@ -36,5 +36,6 @@ package typealias MessageID = Identifier<Message>
 package typealias APIKeyID = Identifier<APIKey>
 package typealias SessionID = Identifier<LoginSession>
 package typealias OneTimeCodeID = Identifier<AdminQueries.Invitation>
+package typealias ResponseID = Identifier<StoredResponse>
 package typealias AuditID = Identifier<AdminQueries.AuditEntry>
 package typealias ServerID = Identifier<ServerRecord>

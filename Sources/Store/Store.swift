@@ -54,6 +54,7 @@ package final class Store: Sendable {
         if let retention = options.generationRetention {
             try deleteInBatches("generations", where: "created_at <= $1", now.advanced(by: .zero - retention), batch: 1_000)
         }
+        try deleteInBatches("responses", where: "created_at <= $1", now.advanced(by: .zero - options.responseRetention), batch: 20)
         if let retention = options.revokedKeyRetention {
             try deleteInBatches(
                 "api_keys", where: "revoked_at IS NOT NULL AND revoked_at <= $1", now.advanced(by: .zero - retention), batch: 1_000)

@@ -41,7 +41,7 @@ package enum StoreError: Error, Equatable {
     case failed(store: String, reason: String)
 
     package enum Entity: String, Sendable {
-        case user, conversation, message, key, session, invitation, model, chat, run, comparison, trainingImport = "import"
+        case user, conversation, message, response, key, session, invitation, model, chat, run, comparison, trainingImport = "import"
     }
     package enum Quota: Sendable { case conversations, storedCharacters, apiKeys, questions }
 }

@@ -14,7 +14,8 @@ package struct StoreOptions: Sendable {
     package var maxCharacters = 2_000_000
     /// The limits of one account; 0 for none. Deleted conversations do not count.
     package var maxConversations = 10_000
-    /// In Unicode scalars, of all conversations together. Later user messages are rejected.
+    /// In Unicode scalars: of all conversations together, whose later user messages are rejected, and of all responses of the API together,
+    /// of which the oldest are deleted.
     package var maxStoredCharacters = 20_000_000
     package var maxAPIKeys = 25
     /// The time limit of a search.
@@ -27,6 +28,8 @@ package struct StoreOptions: Sendable {
     package var generationRetention: Duration? = .seconds(90 * 86_400)
     /// How long a conversation without a new message is kept; nil for ever.
     package var conversationRetention: Duration?
+    /// How long a response of the API is kept.
+    package var responseRetention = Duration.seconds(30 * 86_400)
     /// How long lines of the audit log are kept; nil for ever.
     package var auditRetention: Duration?
     /// How long revoked API keys are listed in the export of their account; nil for ever.

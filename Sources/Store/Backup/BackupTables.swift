@@ -3,8 +3,8 @@ package enum BackupTables {
     /// The tables that a backup has, each after those it refers to.
     package static let all = [
         "users", "settings", "sessions", "conversations", "messages", "generations", "api_keys", "one_time_codes", "audit_log",
-        "unfinished_answers", "collected_chats", "ratings", "corrections", "preferences", "training_chats", "training_chat_tags",
-        "training_messages", "owner_corrections", "training_chat_sketches", "training_chat_bands",
+        "unfinished_answers", "responses", "collected_chats", "ratings", "corrections", "preferences",
+        "training_chats", "training_chat_tags", "training_messages", "owner_corrections", "training_chat_sketches", "training_chat_bands",
         "training_runs", "training_run_output", "training_schedule",
         "models", "command_line_models", "comparisons", "gate_questions",
     ]

@@ -89,6 +89,16 @@ extension Schema {
         )\(options);
         CREATE INDEX unfinished_answers_of_conversations ON unfinished_answers (conversation_id);
 
+        -- Responses of the API that an account can continue. `input` has the items of the request, `response` the object that was sent.
+        -- `previous_id`, the response that this one continues, is not a foreign key, because that one can be deleted.
+        CREATE TABLE responses (
+            id \(text) PRIMARY KEY NOT NULL, owner_id \(text) NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+            previous_id \(text), input TEXT NOT NULL, response TEXT NOT NULL, characters \(integer) NOT NULL,
+            created_at \(integer) NOT NULL
+        )\(options);
+        CREATE INDEX responses_of_owners ON responses (owner_id, created_at, id, characters);
+        CREATE INDEX responses_by_time ON responses (created_at);
+
         -- Token counts, which stay when messages are deleted.
         CREATE TABLE generations (
             id \(text) PRIMARY KEY NOT NULL, user_id \(text) REFERENCES users (id) ON DELETE SET NULL,
