@@ -127,7 +127,7 @@ let package = Package(
             "Serve",
             [
                 "Infer", "Store", "Corpus", "Report", "HTTPServer", "Platform", "Secrets", "Gzip", "Threads", "Tokenize", "Formats",
-                "Checkpoint", "Kernels", "Hashing", "JSON", "Files", "CWebFiles",
+                "Checkpoint", "Kernels", "Hashing", "JSON", "Base64", "Files", "CWebFiles",
             ],
             exclude: ["Web", "EmbeddedWeb"]
         ),
@@ -219,7 +219,7 @@ let package = Package(
             "ServeTests",
             [
                 "ServeParts", "TestSupport", "Serve", "Infer", "Store", "Secrets", "HTTPServer", "Threads", "Gzip", "Corpus", "Tokenize",
-                "Checkpoint", "Kernels",
+                "Checkpoint", "Kernels", "Base64",
                 "Files", "JSON",
             ]
         ),

@@ -76,8 +76,9 @@ final class App: Sendable {
     }
 
     /// All routes, the most frequent ones first.
-    static let routes = statusRoutes + chatRoutes + openAIRoutes + anthropicRoutes + conversationRoutes + messageRoutes + accountRoutes
-        + apiKeyRoutes + tokenRoutes + adminRoutes + modelRoutes + trainingRunRoutes + comparisonRoutes + webPageRoutes
+    static let routes = statusRoutes + chatRoutes + openAIRoutes + embeddingRoutes + anthropicRoutes
+        + conversationRoutes + messageRoutes + accountRoutes + apiKeyRoutes + tokenRoutes + adminRoutes + modelRoutes
+        + trainingRunRoutes + comparisonRoutes + webPageRoutes
 
     var isStopping: Bool { stopping.load(ordering: .relaxed) }
     /// Whether load balancers should choose another server.

@@ -320,6 +320,51 @@ def check_structured_output(client, model):
             pass
     assert parsed >= 3, parsed
 
+
+def check_embeddings(slm, folder):
+    """Embeddings of texts, tokens and batches, against the mean of transformers' last hidden states on the same weights."""
+    import torch
+    import transformers
+
+    folder = pathlib.Path(folder, "embeddings")
+    folder.mkdir()
+    (folder / "chats.txt").write_text("".join(f"[INST] What comes after {i}? [/INST] After {i} comes {i + 1}.\n" for i in range(200)))
+    for arguments in [
+        ["tokenize", "--data", folder / "chats.txt", "--vocab-size", 400, "--out", folder / "tokenizer.json", "--tokens", folder / "data"],
+        ["train", "--data", folder / "data", "--out", folder / "run", "--layers", 2, "--width", 64, "--heads", 4, "--context", 96, "--batch", 4, "--max-steps", 60, "--lr", 0.01],
+        ["export", folder / "run/last.h5", "--out", folder / "hf"],
+    ]:
+        done = subprocess.run([slm, *map(str, arguments)], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+    model, tokenizer = transformers.AutoModel.from_pretrained(folder / "hf", dtype=torch.float32).eval(), transformers.AutoTokenizer.from_pretrained(folder / "hf")
+    texts = [" ".join(f"After {j} comes {j + 1}." for j in range(i, i + 1 + i % 8)) for i in range(40)] + ["é日 x"]
+    tokens = [tokenizer(text)["input_ids"] for text in texts]
+    with torch.no_grad():
+        states = [model(torch.tensor([ids])).last_hidden_state[0] for ids in tokens]
+    expected = torch.stack([torch.nn.functional.normalize(state.mean(0), dim=0) for state in states])
+    shorter = torch.nn.functional.normalize(expected[:, :16], dim=1)
+
+    def near(found, wanted):
+        return len(found.data) == len(wanted) and float((torch.tensor([one.embedding for one in found.data]) - wanted).abs().max()) < 2e-5
+
+    with Server(slm, folder / "run/last.h5", "--dtype", "f32", "--chats-per-minute", "0") as server, openai.OpenAI(base_url=server.url + "/v1", api_key="any", max_retries=0) as client:
+        create = client.embeddings.create
+        # The client asks for base64 unless a format is given.
+        for fields in ({}, {"encoding_format": "float"}):
+            found = create(model="run", input=texts, **fields)
+            assert near(found, expected) and [one.index for one in found.data] == list(range(len(texts))) and found.model == "run"
+            assert found.usage.prompt_tokens == found.usage.total_tokens == sum(map(len, tokens)), found.usage
+            assert near(create(model="run", input=tokens, dimensions=16, **fields), shorter)
+        together = [one.embedding for one in create(model="run", input=texts).data]
+        assert [create(model="run", input=text).data[0].embedding for text in texts[:9]] == together[:9] and create(model="run", input=tokens[3]).data[0].embedding == together[3]
+        refused(openai.BadRequestError, "dimensions", lambda: create(model="run", input="x", dimensions=65))
+        refused(openai.BadRequestError, "input", lambda: create(model="run", input=["x"] * 2_049))
+        refused(openai.BadRequestError, "input", lambda: create(model="run", input=""))
+        refused(openai.NotFoundError, "model", lambda: create(model="ada", input="x"))
+        long = refused(openai.BadRequestError, None, lambda: create(model="run", input=["x", "1 " * 200]))
+        assert long.code == "context_length_exceeded", long
+
+
 def check_adapters(slm, writer, folder):
     """LoRA adapters of one model, chosen by its name; many requests to all of them at once; reloading."""
     folder = pathlib.Path(folder, "adapters")
@@ -389,7 +434,8 @@ def main():
         check_keys(slm, checkpoint)
         check_tools(slm, writer, folder)
         check_adapters(slm, writer, folder)
-    print(f"OpenAI's client {openai.__version__}: chats, texts, tokens, streams, errors, API keys, tools and structured output (also with a server as the backend), LoRA adapters; slm generate as a client")
+        check_embeddings(slm, folder)
+    print(f"OpenAI's client {openai.__version__}: chats, texts, tokens, streams, errors, API keys, tools and structured output (also with a server as the backend), LoRA adapters, embeddings; slm generate as a client")
 
 
 if __name__ == "__main__":

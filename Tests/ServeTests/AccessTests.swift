@@ -77,6 +77,7 @@ import Testing
             case "/v1/chat/completions": #"{"model":"test-model","messages":[{"role":"user","content":"x"}]}"#
             case "/v1/messages", "/v1/messages/count_tokens":
                 #"{"model":"test-model","max_tokens":8,"messages":[{"role":"user","content":"x"}]}"#
+            case "/v1/embeddings": #"{"model":"test-model","input":"x"}"#
             case "/v1/completions": #"{"model":"test-model","prompt":"x"}"#
             default: "{}"
             }
@@ -227,8 +228,8 @@ import Testing
             for (kind, headers) in try fixture.badTokens() {
                 #expect(try fixture.ask(route, headers).status == 401, "\(route.pattern), \(kind)")
             }
-            // The model of the test has no tokenizer that could count.
-            let status = route.pattern == "/v1/messages/count_tokens" ? 501 : 200
+            // The model of the test has no tokenizer that could count, and no embeddings.
+            let status = ["/v1/messages/count_tokens", "/v1/embeddings"].contains(route.pattern) ? 501 : 200
             #expect(try fixture.ask(route, fixture.ada).status == status, "\(route.pattern)")
         }
     }

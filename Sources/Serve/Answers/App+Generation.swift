@@ -1,6 +1,7 @@
 import Infer
 import Synchronization
 import Threads
+import Tokenize
 
 extension App {
     /// Starts an answer when the ticket has a slot.
@@ -39,6 +40,35 @@ extension App {
         }, onCancel: {
             end(.ended(GenerationEnd(.cancelled, promptTokens: 0, answerTokens: 0)), deliver)
         })
+    }
+
+    /// Computes embeddings when the ticket has a slot.
+    ///
+    /// - Parameter deliver: Is called once, also after errors and cancellation, and may take long. The ticket has left by then.
+    func embed(
+        _ texts: [[TokenID]],
+        with model: ServedModel,
+        _ ticket: AdmissionTicket,
+        deliver: @escaping @Sendable (EmbeddingResult) -> Void
+    ) {
+        unfinishedAnswers.add(1, ordering: .relaxed)
+        let end = { @Sendable (result: EmbeddingResult) in
+            deliver(result)
+            self.unfinishedAnswers.subtract(1, ordering: .releasing)
+        }
+        ticket.start({
+            do throws(GenerationError) {
+                return try model.backend.embed(texts) { result in
+                    ticket.leave()
+                    // The thread that runs the model must not wait until millions of digits are written.
+                    self.executors.parsing.runEvenIfFull { withExtendedLifetime(model) { end(result) } }
+                }
+            } catch {
+                ticket.leave()
+                end(EmbeddingResult([], .error(error)))
+                return nil
+            }
+        }, onCancel: { end(EmbeddingResult([], .cancelled)) })
     }
 }
 

@@ -14,6 +14,8 @@ package final class Metrics: Sendable {
     package let requests: RequestMetrics
     package let tokensGenerated = Counter()
     package let promptTokens = Counter()
+    /// Texts that were embedded.
+    let embeddings = Counter()
     /// By the name of the model, which differs between the LoRA adapters of one server.
     let modelAnswers = LabelledCounter()
     let modelTokens = LabelledCounter()
@@ -66,6 +68,7 @@ package final class Metrics: Sendable {
         requests.write(to: &text)
         text.metric("slm_tokens_generated_total", .counter, "Generated tokens") { $0.sample(tokensGenerated.value) }
         text.metric("slm_prompt_tokens_total", .counter, "Prompt tokens") { $0.sample(promptTokens.value) }
+        text.metric("slm_embeddings_total", .counter, "Embedded texts") { $0.sample(embeddings.value) }
         text.metric("slm_model_answers_total", .counter, "Ended answers of each model and LoRA adapter") { text in
             for (model, count) in modelAnswers.values { text.sample(count, [("model", model)]) }
         }

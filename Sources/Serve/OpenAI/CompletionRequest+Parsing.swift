@@ -41,7 +41,7 @@ extension CompletionRequest {
 
     init(text fields: RequestFields, for model: ServedModel, maxAnswers: Int) throws(APIError) {
         try fields.rejectUnsupported(UnsupportedField.text)
-        let prompts = try fields.prompts(for: model, maxCount: maxAnswers)
+        let prompts = try fields.prompts("prompt", for: model, maxCount: maxAnswers)
         let alternatives = try fields.alternatives("logprobs")
         let echo = try fields.boolean("echo") ?? false
         if echo, alternatives != nil, model.modelInfo == nil {
@@ -198,49 +198,6 @@ extension RequestFields {
         }
         return bias
     }
-
-    /// Parses `prompt`: a text, a list of texts, a list of token ids, or a list of such lists.
-    fileprivate func prompts(for model: ServedModel, maxCount: Int) throws(APIError) -> [Prompt] {
-        if self["prompt"]?.string != nil { return [.text(try text("prompt", 0...Self.maxPromptLength))] }
-        guard let elements = self["prompt"]?.elements else {
-            let found = self["prompt"]?.kind.rawValue ?? "nothing"
-            throw .invalid("prompt", "expected a string, a list of strings, or a list of token ids, found \(found).")
-        }
-        let list = Array(elements)
-        guard let first = list.first else { throw .invalid("prompt", "expected at least one prompt.") }
-        if first.kind == .number { return [.tokens(try tokens(list, "prompt", model))] }
-        guard list.count <= maxCount else {
-            throw .invalid("prompt", "expected at most \(maxCount) prompts in one request, found \(list.count).")
-        }
-        var prompts: [Prompt] = []
-        for (i, element) in list.enumerated() {
-            if let text = element.string, first.kind == .string {
-                guard text.unicodeScalars.count <= Self.maxPromptLength else {
-                    throw .invalid("prompt[\(i)]", "expected at most \(Self.maxPromptLength) characters.")
-                }
-                prompts.append(.text(text))
-            } else if let ids = element.elements, first.kind == .array {
-                prompts.append(.tokens(try tokens(Array(ids), "prompt[\(i)]", model)))
-            } else {
-                throw .invalid("prompt[\(i)]", "expected all prompts to be strings, or all to be lists of token ids.")
-            }
-        }
-        return prompts
-    }
-
-    private func tokens(_ elements: [JSONElement], _ path: String, _ model: ServedModel) throws(APIError) -> [TokenID] {
-        guard !elements.isEmpty, elements.count <= Self.maxPromptLength else {
-            throw .invalid(path, "expected 1 to \(Self.maxPromptLength) tokens, found \(elements.count).")
-        }
-        var ids: [TokenID] = []
-        for (i, element) in elements.enumerated() {
-            guard let id = element.integer.flatMap({ model.token($0) }) else {
-                throw .invalid("\(path)[\(i)]", "expected a token id\(model.tokenRange).")
-            }
-            ids.append(id)
-        }
-        return ids
-    }
 }
 
 extension Prompt {
@@ -256,14 +213,4 @@ extension Prompt {
         case .chat: return ""
         }
     }
-}
-
-extension ServedModel {
-    /// Returns nil for a number that is not a token id. The ids of a remote model are not checked.
-    fileprivate func token(_ number: Int) -> TokenID? {
-        guard number >= 0, number < modelInfo?.tokenizer.vocabulary.count ?? Int(TokenID.max) else { return nil }
-        return TokenID(number)
-    }
-
-    fileprivate var tokenRange: String { modelInfo.map { " from 0 to \($0.tokenizer.vocabulary.count - 1)" } ?? "" }
 }

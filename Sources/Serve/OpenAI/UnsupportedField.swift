@@ -40,6 +40,14 @@ struct UnsupportedField: Sendable {
         UnsupportedField("web_search_options", "web search is not supported."),
     ]
 
+    /// Fields of vLLM and of other servers.
+    static let embeddings = [
+        UnsupportedField("messages", "not supported: use input."),
+        UnsupportedField("truncate_prompt_tokens", "not supported: a text has to fit into the context."),
+        UnsupportedField("add_special_tokens", "not supported: send tokens instead of a text.") { $0.boolean == true },
+        UnsupportedField("normalize", "embeddings always have the length 1.") { $0.boolean == true },
+    ]
+
     static let text = sampling + [
         UnsupportedField("suffix", "inserting text before a suffix is not supported.") { $0.isString("") },
     ]

@@ -63,7 +63,7 @@ extension App {
     }
 
     /// Records the token counts for the account of the API key. The texts are not stored.
-    private func recordUsage(_ end: GenerationEnd, _ model: String, _ client: Client, seconds: Double) {
+    func recordUsage(_ end: GenerationEnd, _ model: String, _ client: Client, seconds: Double) {
         guard let account = client.account, end.promptTokens > 0 else { return }
         let generation = Generation(
             model: model,

@@ -1,0 +1,101 @@
+import Base64
+import HTTPServer
+import Infer
+import JSON
+import Tokenize
+
+/// A request to OpenAI's embeddings API.
+struct EmbeddingFields {
+    /// The texts of a request, and their tokens together: OpenAI's limits.
+    static let maxTexts = 2_048
+    static let maxTokens = 300_000
+
+    private let inputs: [Prompt]
+    private let isBase64: Bool
+    private let width: Int
+
+    init(_ fields: RequestFields, for model: ServedModel) throws(APIError) {
+        guard let width = model.backend.embeddingWidth, model.modelInfo != nil else {
+            let message = "Not supported: the model runs on another server. Ask that one for embeddings."
+            throw APIError(status: .notImplemented, code: "unsupported", message: message)
+        }
+        try fields.rejectUnsupported(UnsupportedField.embeddings)
+        _ = try fields.optionalText("user", 0...RequestFields.maxTextLength)
+        switch try fields.optionalText("encoding_format", 0...20) {
+        case nil, "float": isBase64 = false
+        case "base64": isBase64 = true
+        default: throw .invalid("encoding_format", "expected float or base64.")
+        }
+        let dimensions = try fields.integer("dimensions") ?? width
+        guard (1...width).contains(dimensions) else {
+            throw .invalid("dimensions", "expected 1 to \(width), the width of the model, found \(dimensions).")
+        }
+        self.width = dimensions
+        inputs = try fields.prompts("input", for: model, maxCount: Self.maxTexts)
+        for (i, input) in inputs.enumerated() where input == .text("") {
+            throw .invalid(inputs.count == 1 ? "input" : "input[\(i)]", "expected text, found an empty string.")
+        }
+    }
+
+    /// The tokens of each text, with those that the model's tokenizer adds around every text.
+    func tokens(for model: ModelInfo) throws -> [[TokenID]] {
+        let vocabulary = model.tokenizer.vocabulary
+        var count = 0, texts: [[TokenID]] = []
+        for input in inputs {
+            switch input {
+            case .text(let text): texts.append(try model.tokenizer.promptIDs(of: text) + vocabulary.textSuffix)
+            case .tokens(let ids): texts.append(ids)
+            case .chat: break
+            }
+            count += texts.last?.count ?? 0
+        }
+        guard count <= Self.maxTokens else {
+            throw APIError.invalid("input", "expected at most \(Self.maxTokens) tokens in one request, found \(count).")
+        }
+        return texts
+    }
+
+    /// Encodes the body of the response.
+    ///
+    /// - Parameter tokens: Of all texts.
+    func response(_ embeddings: [[Float]], model: String, tokens: Int) -> [UInt8] {
+        var writer = JSONWriter()
+        writer.object { response in
+            response.key("object"); response.string("list")
+            response.key("data")
+            response.array { list in
+                for (index, embedding) in embeddings.enumerated() {
+                    list.object {
+                        $0.key("object"); $0.string("embedding")
+                        $0.key("index"); $0.integer(index)
+                        $0.key("embedding"); write(embedding, to: &$0)
+                    }
+                }
+            }
+            response.key("model"); response.string(model)
+            response.key("usage")
+            response.object {
+                $0.key("prompt_tokens"); $0.integer(tokens)
+                $0.key("total_tokens"); $0.integer(tokens)
+            }
+        }
+        return writer.bytes
+    }
+
+    /// A shorter embedding consists of the first numbers, scaled to the length 1 again.
+    private func write(_ embedding: [Float], to writer: inout JSONWriter) {
+        let values = width < embedding.count ? Array(embedding.prefix(width)).normalized : embedding
+        if isBase64 {
+            writer.string(Base64.text(of: values.littleEndianBytes, .standard))
+        } else {
+            // The shortest text that gives the same number of 32 bits.
+            writer.array { for value in values { $0.json(value.description) } }
+        }
+    }
+}
+
+extension [Float] {
+    fileprivate var littleEndianBytes: [UInt8] {
+        flatMap { value in (0..<4).map { UInt8(truncatingIfNeeded: value.bitPattern >> (8 * $0)) } }
+    }
+}
