@@ -12,7 +12,7 @@ import Testing
     private struct AdaFixture {
         static let marker = "adasword"
         let server: TestServer
-        let conversation, deleted, key, session, invitation, user, question, answer: String
+        let conversation, deleted, key, session, invitation, user, question, answer, response: String
         let ada: [String: String]
 
         init(_ change: (inout ServeSettings) -> Void = { _ in }) throws {
@@ -33,6 +33,9 @@ import Testing
             key = try #require(try connection.post("/api/keys", #"{"name":"\#(Self.marker)"}"#, ada)?.json()["id"]?.string)
             let account = try #require(try server.store.user(named: Self.marker)).id
             user = account.description
+            let stored = StoredResponse(ResponseID(), after: nil, input: "[]", response: #"{"model":"\#(Self.marker)"}"#)
+            try server.store.add(stored, of: account)
+            response = "resp_\(stored.id)"
             session = try #require(try server.store.sessions(of: account).first).id.description
             let admin = AdminRequest(actor: "admin", address: "")
             invitation = try server.store.admin.addInvitation("digest", email: nil, lifetime: .seconds(60), by: admin).id.description
@@ -43,6 +46,7 @@ import Testing
             let id = switch route.pattern {
             case _ where route.pattern.hasPrefix("/api/keys"): key
             case _ where route.pattern.hasPrefix("/api/me/sessions"): session
+            case _ where route.pattern.hasPrefix("/v1/responses"): response
             case _ where route.pattern.hasPrefix("/api/admin/users"): user
             case _ where route.pattern.hasPrefix("/api/admin/invitations"): invitation
             case _ where route.pattern.hasSuffix("/restore"): deleted
@@ -77,6 +81,7 @@ import Testing
             case "/v1/chat/completions": #"{"model":"test-model","messages":[{"role":"user","content":"x"}]}"#
             case "/v1/messages", "/v1/messages/count_tokens":
                 #"{"model":"test-model","max_tokens":8,"messages":[{"role":"user","content":"x"}]}"#
+            case "/v1/responses": #"{"model":"test-model","input":"x"}"#
             case "/v1/embeddings": #"{"model":"test-model","input":"x"}"#
             case "/v1/completions": #"{"model":"test-model","prompt":"x"}"#
             default: "{}"
@@ -100,6 +105,7 @@ import Testing
             #expect(last != nil && last?["rating"] == nil && last?["correction"] == nil)
             #expect(try connection.ask("GET", "/api/me", ada)?.json()["training"]?.boolean == true)
             #expect(connection.ask("GET", "/api/conversations/\(deleted)", ada)?.status == 404)
+            #expect(connection.ask("GET", "/v1/responses/\(response)", ada)?.text.contains(Self.marker) == true)
             #expect(try connection.ask("GET", "/api/keys", ada)?.json()["keys"]?.elements.flatMap { Array($0).first }?["id"]?.string == key)
             #expect(connection.post("/api/auth/login", #"{"username":"\#(Self.marker)","password":"correct horse"}"#)?.status == 200)
         }
@@ -152,6 +158,7 @@ import Testing
                 let name = "\(route.method) \(route.pattern)"
                 #expect(!answer.text.contains(AdaFixture.marker), "\(name) shows what is Ada's: \(answer.text)")
                 #expect(answer.status < 500 || answer.status == 501, "\(name): \(answer.status)")
+                if fixture.target(of: route).contains(fixture.response) { #expect(answer.status == 404, "\(name)") }
                 guard route.access == .account, headers == eve else { continue }
                 let asksForAdas = [fixture.conversation, fixture.deleted, fixture.key, fixture.session].contains {
                     fixture.target(of: route).contains($0) || fixture.body(of: route)?.contains($0) ?? false
@@ -224,7 +231,8 @@ import Testing
 
     @Test func `OpenAI routes require credentials if the server requires an API key`() throws {
         let fixture = try AdaFixture { $0.requiresAPIKey = true }
-        for route in Server.routes where route.access == .apiClient {
+        // The last one deletes a response that others show.
+        for route in Server.routes.filter({ $0.access == .apiClient }).sorted(by: { $1.method == "DELETE" && $0.method != "DELETE" }) {
             for (kind, headers) in try fixture.badTokens() {
                 #expect(try fixture.ask(route, headers).status == 401, "\(route.pattern), \(kind)")
             }

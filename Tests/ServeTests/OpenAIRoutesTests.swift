@@ -277,7 +277,7 @@ struct OpenAIRoutesTests {
 }
 
 /// Generates one letter, then fails.
-private final class FailingBackend: ChatBackend {
+final class FailingBackend: ChatBackend {
     let name = "failing", context: Int? = nil
 
     func start(

@@ -17,8 +17,10 @@ enum AnswerChunk {
 protocol AnswerEncoder: Sendable {
     /// Sent in a stream that is silent for long.
     var heartbeat: String { get }
+    /// Whether `response` and `end` wait for the database.
+    var storesAnswers: Bool { get }
     /// Encodes the body of a response without streaming.
-    func response(_ answers: [GenerationResult]) -> [UInt8]
+    func response(_ answers: [GenerationResult]) throws(APIError) -> [UInt8]
     func event(_ chunk: AnswerChunk, of answer: Int) -> [UInt8]
     /// Encodes the end of a stream.
     ///
@@ -30,4 +32,12 @@ protocol AnswerEncoder: Sendable {
 
 extension AnswerEncoder {
     var heartbeat: String { ": beat\n\n" }
+    var storesAnswers: Bool { false }
+}
+
+extension String {
+    /// An identifier of something that was generated: the prefix, and random digits and letters.
+    static func randomID(_ prefix: String) -> String {
+        prefix + (0..<2).map { _ in String(UInt64.random(in: 0 ... .max), radix: 36) }.joined()
+    }
 }

@@ -21,7 +21,7 @@ final class MessagesEncoder: AnswerEncoder {
 
     private let request: CompletionRequest
     private let model: String
-    private let id = "msg_" + (0..<2).map { _ in String(UInt64.random(in: 0 ... .max), radix: 36) }.joined()
+    private let id = String.randomID("msg_")
     private let state = Mutex(State())
 
     init(_ request: CompletionRequest, model: String) {

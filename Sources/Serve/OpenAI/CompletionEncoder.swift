@@ -16,8 +16,7 @@ struct CompletionEncoder: AnswerEncoder {
         self.request = request
         self.model = model
         created = unixTime()
-        let digits = (0..<2).map { _ in String(UInt64.random(in: 0 ... .max), radix: 36) }.joined()
-        id = (request.kind == .chat ? "chatcmpl-" : "cmpl-") + digits
+        id = .randomID(request.kind == .chat ? "chatcmpl-" : "cmpl-")
     }
 
     private var isChat: Bool { request.kind == .chat }

@@ -134,7 +134,9 @@ final class CompletionResponder: Sendable {
         if request.streams {
             stream.finish(with: encoder.end(of: answers))
         } else {
-            context.respond(Response(.ok, [("Content-Type", "application/json")], encoder.response(answers)))
+            do throws(APIError) {
+                context.respond(Response(.ok, [("Content-Type", "application/json")], try encoder.response(answers)))
+            } catch { context.respond(error.response(to: context.request)) }
         }
     }
 

@@ -7,21 +7,25 @@ extension [GeneratedToken] {
     /// The format of chat completions: one object for each token.
     func writeChatLogProbabilities(to writer: inout JSONWriter) {
         writer.object { logprobs in
-            logprobs.key("content")
-            logprobs.array { list in
-                for token in self where token.logProbability != nil {
-                    list.object { entry in
-                        Self.write(token.bytes, token.logProbability ?? 0, to: &entry)
-                        entry.key("top_logprobs")
-                        entry.array { alternatives in
-                            for other in token.alternatives {
-                                alternatives.object { Self.write(other.bytes, other.logProbability, to: &$0) }
-                            }
+            logprobs.key("content"); writeLogProbabilityList(to: &logprobs)
+            logprobs.key("refusal"); logprobs.null()
+        }
+    }
+
+    /// A list with an object for each token that has a log-probability.
+    func writeLogProbabilityList(to writer: inout JSONWriter) {
+        writer.array { list in
+            for token in self where token.logProbability != nil {
+                list.object { entry in
+                    Self.write(token.bytes, token.logProbability ?? 0, to: &entry)
+                    entry.key("top_logprobs")
+                    entry.array { alternatives in
+                        for other in token.alternatives {
+                            alternatives.object { Self.write(other.bytes, other.logProbability, to: &$0) }
                         }
                     }
                 }
             }
-            logprobs.key("refusal"); logprobs.null()
         }
     }
 

@@ -40,6 +40,17 @@ struct UnsupportedField: Sendable {
         UnsupportedField("web_search_options", "web search is not supported."),
     ]
 
+    static let responses = sampling + [
+        UnsupportedField("background", "answers in the background are not supported.") { $0.boolean == false },
+        UnsupportedField("conversation", "not supported: use previous_response_id, or send the whole conversation in input."),
+        UnsupportedField("prompt", "prompt templates are not supported."),
+        UnsupportedField("context_management", "not supported: truncation drops old messages.") { $0.isEmptyList },
+        UnsupportedField("moderation", "moderation is not supported."),
+        UnsupportedField("n", "not supported: a response has one answer.") { $0.number == 1 },
+        UnsupportedField("max_tokens", "use max_output_tokens."), UnsupportedField("messages", "use input."),
+        UnsupportedField("response_format", "use text.format."), UnsupportedField("logprobs", "use include and top_logprobs."),
+    ]
+
     /// Fields of vLLM and of other servers.
     static let embeddings = [
         UnsupportedField("messages", "not supported: use input."),

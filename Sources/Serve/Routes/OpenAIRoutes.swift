@@ -56,7 +56,12 @@ extension App {
                     if let revocable { self.revocableAnswers.answerEnded(of: revocable) }
                     self.recordUsage(end, model.name, context.client, seconds: (ContinuousClock.now - start).inSeconds)
                 }
-                responder.receive(event, of: index)
+                if case .ended = event, encoder.storesAnswers {
+                    // The thread that runs the model must not wait for the database.
+                    self.executors.database.runEvenIfFull { responder.receive(event, of: index) }
+                } else {
+                    responder.receive(event, of: index)
+                }
             }
         }
         return nil

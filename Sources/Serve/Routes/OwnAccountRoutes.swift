@@ -118,7 +118,8 @@ extension App {
 
 /// The export of an account.
 extension App {
-    /// Returns all data of the account as a file: profile, conversations with their messages, sessions, and API keys without secrets.
+    /// Returns all data of the account as a file: profile, conversations with their messages, responses of the API, sessions, and API
+    /// keys without secrets.
     private func exportAccount(_ context: RequestContext) throws -> Response {
         try rateLimits.checkExport(context.client.key)
         let user = try self.user(context)
@@ -135,6 +136,7 @@ extension App {
                 $0.key("last_active_at"); $0.string(user.lastActiveAt.description)
             }
             export.key("conversations"); try export.array { try writeConversations(of: user.id, to: &$0) }
+            export.key("responses"); try export.array { try writeResponses(of: user.id, to: &$0) }
             export.key("keys")
             export.array { list in
                 for key in keys {
@@ -151,6 +153,19 @@ extension App {
             ("Content-Type", "application/json"), ("Content-Disposition", "attachment; filename=\"slm-export.json\""),
             ("Cache-Control", "no-store"),
         ], json.bytes)
+    }
+
+    private func writeResponses(of user: UserID, to list: inout JSONWriter) throws {
+        var page = try store.responses(of: user, limit: 100)
+        while let last = page.last {
+            for stored in page {
+                list.object {
+                    $0.key("input"); $0.json(stored.input)
+                    $0.key("response"); $0.json(stored.response)
+                }
+            }
+            page = try store.responses(of: user, after: last, limit: 100)
+        }
     }
 
     private func writeConversations(of user: UserID, to list: inout JSONWriter) throws {

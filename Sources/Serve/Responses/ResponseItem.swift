@@ -1,0 +1,83 @@
+import Infer
+import JSON
+import Tokenize
+
+/// An item of the output of a response: a message, a thought or a call of a function.
+struct ResponseItem: Sendable {
+    enum Kind: Sendable {
+        case message, reasoning
+        case call(ToolCallReader.Call)
+    }
+
+    enum Status: String, Sendable {
+        case inProgress = "in_progress"
+        case completed, incomplete
+    }
+
+    let id: String
+    let kind: Kind
+    var text: String
+    /// The tokens of the text, if log-probabilities were requested.
+    var tokens: [GeneratedToken]?
+    var status: Status
+
+    init(_ kind: Kind, text: String = "", tokens: [GeneratedToken]? = nil, _ status: Status = .inProgress) {
+        id = switch kind {
+        case .message: .randomID("msg_")
+        case .reasoning: .randomID("rs_")
+        case .call: .randomID("fc_")
+        }
+        self.kind = kind
+        self.text = text
+        self.tokens = tokens
+        self.status = status
+    }
+
+    /// Whether both have the same kind, so that text of one continues the other.
+    func has(kindOf kind: Kind) -> Bool {
+        switch (self.kind, kind) {
+        case (.message, .message), (.reasoning, .reasoning): true
+        default: false
+        }
+    }
+
+    /// Writes the item; its content only if it is complete.
+    func write(to object: inout JSONWriter) {
+        object.key("id"); object.string(id)
+        switch kind {
+        case .message:
+            object.key("type"); object.string("message")
+            object.key("status"); object.string(status.rawValue)
+            object.key("role"); object.string("assistant")
+            object.key("content"); writeContent(to: &object)
+        case .reasoning:
+            object.key("type"); object.string("reasoning")
+            object.key("status"); object.string(status.rawValue)
+            object.key("summary"); object.array { _ in }
+            object.key("content"); writeContent(to: &object)
+        case .call(let call):
+            object.key("type"); object.string("function_call")
+            object.key("status"); object.string(status.rawValue)
+            object.key("call_id"); object.string(call.id)
+            object.key("name"); object.string(call.call.name)
+            object.key("arguments"); object.string(status == .inProgress ? [] : call.call.arguments)
+        }
+    }
+
+    private func writeContent(to object: inout JSONWriter) {
+        object.array { list in if status != .inProgress { list.object { writePart(to: &$0) } } }
+    }
+
+    /// Writes the part of the content that has the text.
+    func writePart(to part: inout JSONWriter) {
+        if has(kindOf: .reasoning) {
+            part.key("type"); part.string("reasoning_text")
+            part.key("text"); part.string(text)
+        } else {
+            part.key("type"); part.string("output_text")
+            part.key("annotations"); part.array { _ in }
+            part.key("logprobs"); (tokens ?? []).writeLogProbabilityList(to: &part)
+            part.key("text"); part.string(text)
+        }
+    }
+}
