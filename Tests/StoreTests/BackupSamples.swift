@@ -54,6 +54,7 @@ extension Store {
         try delete(createConversation("deleted", for: bob).0.id, of: bob)
         try record(Generation(model: "m", promptTokens: 0, answerTokens: 0, seconds: 1e-300, reason: ""))
         _ = try addAPIKey("laptop", hash: "digest", for: ada)
+        try add(StoredResponse(ResponseID(), after: nil, input: "[]", response: "{}"), of: ada)
         let user = try #require(try self.user(named: "ada"))
         _ = try startSession(of: user, from: "::1", userAgent: "", lifetime: .seconds(600))
         _ = try sql("""
