@@ -85,7 +85,7 @@ package struct Finetuning {
             settings.usesPiSSA = false
         }
         if base.adapter != nil { throw TrainingError.adapterAsBase(path: path) }
-        let vocabulary = try FinetuningVocabulary(base, start.hasChosenTemplate ? nil : adapter?.chatTemplate)
+        let vocabulary = try FinetuningVocabulary(base, start.chatTemplate(for: adapter))
         var context = settings.rowLength(of: base.configuration)
         let preferences = try settings.preferences.map {
             try FinetuningPreferences($0, settings.data, vocabulary, context: context, skipsBad: settings.skipsBad)

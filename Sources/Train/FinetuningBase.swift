@@ -16,7 +16,7 @@ package struct FinetuningBase {
     /// With the chat template and the added tokens of the run.
     package let checkpoint: Checkpoint
     /// Whether the chat template was chosen, and is not the model's own.
-    let hasChosenTemplate: Bool
+    private let hasChosenTemplate: Bool
     private let file: ModelFile
 
     /// - Parameter file: The model at the path, if it has been opened.
@@ -35,6 +35,13 @@ package struct FinetuningBase {
 
     /// Waits until the checksums of the file are verified.
     func verify() throws(CheckpointError) { try file.verify() }
+
+    /// The chat template of a run.
+    ///
+    /// - Parameter adapter: The adapter to train further.
+    package func chatTemplate(for adapter: Checkpoint?) throws -> ChatTemplate {
+        try (hasChosenTemplate ? nil : adapter?.chatTemplate) ?? checkpoint.chatTemplate ?? .assumed(for: checkpoint.vocabulary())
+    }
 
     /// The shape of an adapter, with the rows of the added tokens.
     package func shape(_ shape: LoRAConfiguration?) throws -> LoRAConfiguration? {

@@ -11,10 +11,10 @@ struct FinetuningVocabulary {
     let vocabulary: Vocabulary
     let chatTemplate: ChatTemplate
 
-    /// - Parameter adapterTemplate: The chat template of the adapter to train further.
-    init(_ checkpoint: Checkpoint, _ adapterTemplate: ChatTemplate? = nil) throws {
+    /// - Parameter template: By default that of the model.
+    init(_ checkpoint: Checkpoint, _ template: ChatTemplate? = nil) throws {
         vocabulary = try checkpoint.vocabulary()
-        chatTemplate = adapterTemplate ?? checkpoint.chatTemplate ?? .assumed(for: vocabulary)
+        chatTemplate = template ?? checkpoint.chatTemplate ?? .assumed(for: vocabulary)
     }
 }
 

@@ -108,16 +108,21 @@ extension TrainingRun {
 
     /// Whether no evaluation was better than the one before the first step.
     package var hasLearnedNothing: Bool {
-        guard case .number(let base)? = metrics["base_validation_loss"] else { return false }
+        guard let base = storedSelectionLoss("base_") else { return false }
         return state.step > 0 && state.best >= Float(base)
     }
 
-    /// Whether the run has learned nothing, and now predicts the validation set clearly worse than its base: it learns its data by heart,
+    /// Whether the run has learned nothing, and now predicts held-out data clearly worse than its base: it learns its data by heart,
     /// or its rate is too high.
     private var isGettingWorse: Bool {
-        guard hasLearnedNothing, case .number(let base)? = metrics["base_validation_loss"],
-              case .number(let last)? = metrics["validation_loss"] else { return false }
+        guard hasLearnedNothing, let base = storedSelectionLoss("base_"), let last = storedSelectionLoss("") else { return false }
         return last > (1 + Self.clearRise) * base
+    }
+
+    private func storedSelectionLoss(_ prefix: String) -> Double? {
+        guard case .number(let loss)? = metrics[prefix + "validation_loss"] else { return nil }
+        guard case .number(let replay)? = metrics[prefix + "replay_loss"] else { return loss }
+        return selectionLoss(loss, replay)
     }
 
     /// How the run has ended already; nil if there are steps to take.

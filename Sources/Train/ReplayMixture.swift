@@ -8,7 +8,7 @@ package import Corpus
 /// Mixes rows of older chats in. Their share of all rows up to any step is exact, rounded down.
 package struct ReplayMixture: TrainingBatches {
     private let new, old: PackedConversations
-    private let share: Double
+    let share: Double
     private let rows, context: Int
 
     package init(of new: PackedConversations, and old: PackedConversations, share: Double, rows: Int, context: Int) {

@@ -31,7 +31,7 @@ extension TrainingRun {
         let training = try evaluationOfTrainingRows { try report(.evaluating(tokens: done + $0, of: size)) }
         secondsPerEvaluatedToken = (clock() - begin) / Double(max(1, size))
         add(training, validation, replay)
-        let loss = Float((validation ?? training).loss)
+        let loss = Float(selectionLoss((validation ?? training).loss, replay?.loss))
         let isBest = loss < state.best
         countTowardsPatience(improved: loss < state.best - plan.minGain)
         state.best = min(state.best, loss)
@@ -43,6 +43,12 @@ extension TrainingRun {
         // With the sample answers and the checkpoint.
         secondsPerEvaluation = clock() - begin
         state.evaluationSeconds += secondsPerEvaluation
+    }
+
+    /// The loss that selects the best weights: of new and older held-out data in the proportion in which the run trains on them.
+    func selectionLoss(_ loss: Double, _ replay: Double?) -> Double {
+        guard let replay, let share = (training as? ReplayMixture)?.share else { return loss }
+        return (1 - share) * loss + share * replay
     }
 
     /// Evaluates the best weights on the whole validation set, or on as much of it as the run can afford.

@@ -62,7 +62,10 @@ import Testing
         let steps = (1...30).map { Self.step($0) }
         let worse = log([Self.start, Self.evaluation(0, 3)] + steps + [Self.evaluation(30, 7.351), #"{"event":"finished","step":30}"#])
         let reason = try #require(worse.whyNothingWasLearned)
-        #expect(reason.hasPrefix("Nothing was learned: at no step was the validation loss below the base model's 3.0; the last was 7.351."))
+        #expect(
+            reason.hasPrefix(
+                "Nothing was learned: at no step was the loss on held-out chats below the base model's. Its validation loss is "
+                    + "3.0, the last was 7.351. "))
         #expect(reason.contains("fell to 2.0, so it has learned that by heart"))
         let progress = worse.progress(hasEnded: true)
         #expect(progress.validationLoss == 7.351 && progress.bestValidationLoss == 3)

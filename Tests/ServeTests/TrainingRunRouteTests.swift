@@ -27,6 +27,7 @@ import Testing
                     echo '{"event":"estimate","parameters":1000,"total_bytes":1000000000,"disk_bytes":5000,"seconds":7.5,\(estimate)}'
                     exit;;
                 esac
+                all=$*
                 while [ $# -gt 0 ]; do
                     case $1 in --out) out=$2;; --name) name=$2;; --resume) out=${2%/*}; name=${2##*/}; resumed=1;; esac
                     shift
@@ -34,6 +35,7 @@ import Testing
                 run=$out/$name
                 log() { echo "$1" >> $run/log.jsonl; }
                 echo "slm: starting $name"
+                echo "$all" > $run/arguments
                 log '{"event":"started","step":0,"data":{"train_tokens":90,"val_tokens":10},"learning":{"steps":9}}'
                 log '{"event":"step","step":1,"loss":2.5,"gradient":1,"rate":0.1,"tokens":10,"seconds":1}'
                 log '{"event":"evaluated","step":2,"val_loss":1.5,"train_loss":1.4,"best":1,"tokens":20,"seconds":2}'
@@ -125,6 +127,19 @@ import Testing
                 }
                 usleep(10_000)
             }
+        }
+    }
+
+    @Test func `a run whose base has no known data mixes in chats that the base generates`() throws {
+        let area = try Area()
+        let first = try area.add(#"{"name":"first"}"#)
+        #expect(first["settings"]?["replay"]?.elements?.compactMap(\.string) == ["generated"])
+        let other = try area.add(#"{"name":"other","replay":["generated","\#(area.folder("training"))"],"replay_share":0.25}"#)
+        for (run, words) in [(first, "--replay generated --replay-share 0.5"), (other, "--replay-share 0.25")] {
+            _ = try area.wait(for: "finished", of: #require(run["id"]?.string))
+            let name = try #require(run["settings"]?["name"]?.string ?? run["name"]?.string)
+            let arguments = try String(decoding: InputFile.contents(of: area.folder("training/runs/\(name)/arguments")), as: UTF8.self)
+            #expect(arguments.contains("--replay generated ") && arguments.contains(words), "\(arguments)")
         }
     }
 
@@ -227,7 +242,8 @@ import Testing
 
     @Test func `an estimate says what a run would need`() throws {
         let area = try Area()
-        let timed = try area.ask("POST", "estimate", #"{"steps":5}"#).json()
+        #expect(try area.ask("POST", "estimate", #"{"steps":5}"#).json()["advice"]?.isNull == true)
+        let timed = try area.ask("POST", "estimate", #"{"steps":5,"replay":[]}"#).json()
         #expect(timed["seconds"]?.number == 7.5 && timed["fits"]?.boolean == true)
         #expect(timed["advice"]?.string?.hasPrefix("No older chats are mixed in") == true)
         #expect(try timed["chats"]?.integer == area.server.store.trainingSetCounts().chats)

@@ -207,13 +207,21 @@ import Train
     func `fine-tuning lowers the loss on new chats, and replay reduces forgetting of older ones`(kind: Kind) throws {
         try base(steps: 120)
         func losses(share: Double) throws -> (new: [Double], old: [Double]) {
-            var settings = settings(kind, steps: 40, replay: true), new: [Double] = [], old: [Double] = []
+            var settings = settings(kind, steps: 40, replay: true), new: [Double] = [], old: [Double] = [], lowest = Double.infinity
             settings.replayShare = share
             try run(finetuning(settings, in: "\(share)").run) {
-                if case .evaluated(_, let a?, let b?, _, _) = $0 { new.append(a.loss); old.append(b.loss) }
+                guard case .evaluated(_, let a?, let b?, let isBest, _) = $0 else { return }
+                new.append(a.loss)
+                old.append(b.loss)
+                // The best weights predict both sets best, each by its share.
+                let loss = (1 - share) * a.loss + share * b.loss
+                #expect(isBest == (loss < lowest), "\(share): \(new) \(old)")
+                lowest = min(lowest, loss)
             }
             return (new, old)
         }
+        let old = try losses(share: 0.9)
+        #expect(zip(old.old, old.old.dropFirst()).contains { $0 < $1 } && old.new.last ?? 9 < old.new.first ?? 0, "\(old)")
         let without = try losses(share: 0.001)
         let with = try losses(share: 0.5)
         for (name, loss) in [("without", without), ("with", with)] {

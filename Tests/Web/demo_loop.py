@@ -6,7 +6,7 @@ Begins with an empty database and a model: that of `slm demo`, or an open one, s
 correct its answers, 40 chats in all, one of them on the page. An owner includes the corrected chats, starts a run, reads the comparison, and
 promotes the model. Then the model is asked about the colours in 50 other phrasings. At the end, the owner rolls back, and the old model
 answers again. Fails if fewer than 80 % are right, if the old model knew any of them by more than chance, before or after, or if the loss on
---general rose by more than 1 %. Without it, the gate measures text that the model itself has generated.
+--general rose by more than 1 %, or without it the loss on text that the old model generates by more than 10 %.
 """
 import argparse
 import contextlib
@@ -201,16 +201,17 @@ def main():
         model = walk(server, page, options.steps, shot)
         comparison = owner.json("GET", f"/api/training/comparisons/{owner.json('GET', f'/api/training/models/{model}')['comparison']}")
         after = right_answers(admin)
-        rise = comparison["replay"]["rise"]
+        general = "the general chats" if options.general else "text that the old model generates"
+        rise = comparison["replay" if options.general else "own_text"]["rise"]
         roll_back(server, page, shot)
         back = right_answers(admin, HELD_OUT[:1])
         browser.close()
     minutes = (time.monotonic() - start) / 60
-    print(f"the promoted model knows {after} of 50 colours; the loss on the general chats rose by {100 * rise:.2f} %; "
+    print(f"the promoted model knows {after} of 50 colours; the loss on {general} rose by {100 * rise:.2f} %; "
           f"after the roll-back, {back} of 10 answers are right; {minutes:.1f} minutes")
     assert before <= 5, before
     assert after >= 40, after
-    assert rise <= 0.01, rise
+    assert rise <= (0.01 if options.general else 0.1), rise
     assert back <= 2, back
 
 

@@ -2,9 +2,9 @@ import Autograd
 import Model
 package import Tokenize
 
-/// Text that a model generates, with a fixed seed: on one machine it is the same each time.
+/// Text that a model generates, with fixed seeds: on one machine it is the same each time.
 ///
-///     let chats = try GeneratedText.chats(by: runner, tokenizer, renderer)
+///     let chats = try GeneratedText.chats(by: runner, tokenizer, renderer, seeds: GeneratedText.gateSeeds)
 ///
 /// All samples are from the model's unmodified distribution, and are generated at once.
 package enum GeneratedText {
@@ -12,7 +12,15 @@ package enum GeneratedText {
         package let question, answer: String
     }
 
-    private static let chatCount = 32, textCount = 16
+    /// In lists of files, the chats that the model generates.
+    package static let replayName = "generated"
+    /// The share of each batch: see `decisions/background-training.md`.
+    package static let replayShare = 0.5
+
+    /// To compare models on, and to train on: a model that was trained on its own text is compared on other text.
+    package static let gateSeeds = 0..<32, replaySeeds = 1_000..<1_128
+
+    private static let textCount = 16
     private static let questionTokens = 32, answerTokens = 128, textTokens = 256
     /// For models that generate no questions, because they were trained on the answers alone.
     private static let usualQuestion = "Hello"
@@ -20,14 +28,18 @@ package enum GeneratedText {
     /// The tokens after each of the starts.
     ///
     /// - Parameters:
+    ///   - seeds: One of each start; by default they are counted from 0.
     ///   - count: The most tokens after a start.
     ///   - ends: The tokens that end a text. They are left out.
     ///   - vocabulary: Only smaller ids are sampled; by default those of the model, which may be more than the tokenizer's.
     static func continuations(
-        of starts: [[TokenID]], by runner: ModelRunner, count: Int, until ends: Set<TokenID> = [], vocabulary: Int? = nil
+        of starts: [[TokenID]], by runner: ModelRunner, seeds: [Int]? = nil, count: Int,
+        until ends: Set<TokenID> = [], vocabulary: Int? = nil
     ) throws -> [[TokenID]] {
         let V = runner.model.configuration.vocabulary
-        var samplers = try starts.indices.map { Sampler(try GenerationConfig(seed: UInt64($0)), vocabulary: min(vocabulary ?? V, V)) }
+        var samplers = try (seeds ?? Array(starts.indices)).map {
+            Sampler(try GenerationConfig(seed: UInt64($0)), vocabulary: min(vocabulary ?? V, V))
+        }
         let caches = starts.map { _ in runner.makeKVCache() }
         var texts = starts.map { _ in [TokenID]() }
         var unfinished = Array(starts.indices)
@@ -50,8 +62,10 @@ package enum GeneratedText {
         return texts
     }
 
-    /// Chats of one question and its answer, both by the model. Empty if it generates no answers.
-    package static func chats(by runner: ModelRunner, _ tokenizer: Tokenizer, _ renderer: ChatRenderer) throws -> [Chat] {
+    /// A chat of each seed: one question and its answer, both by the model. Empty if it generates no answers.
+    package static func chats(
+        by runner: ModelRunner, _ tokenizer: Tokenizer, _ renderer: ChatRenderer, seeds: Range<Int>
+    ) throws -> [Chat] {
         let context = runner.context, vocabulary = tokenizer.vocabulary
         var encoder = try Encoder(tokenizer)
         func prompt(_ question: String) throws -> [TokenID] {
@@ -64,13 +78,16 @@ package enum GeneratedText {
         let start = zip(try prompt("a"), try prompt("1")).prefix { $0 == $1 }.map(\.0)
         let first = start.isEmpty ? [vocabulary.beginOfTextToken ?? 0] : start
         let spoken = try continuations(
-            of: Array(repeating: first, count: chatCount), by: runner, count: min(questionTokens, max(1, context / 4)),
-            until: ends.union([tokenizer.lineBreakToken].compactMap { $0 }), vocabulary: vocabulary.count)
+            of: Array(repeating: first, count: seeds.count), by: runner, seeds: Array(seeds),
+            count: min(questionTokens, max(1, context / 4)), until: ends.union([tokenizer.lineBreakToken].compactMap { $0 }),
+            vocabulary: vocabulary.count)
         let questions = spoken.map { text(of: $0, tokenizer) }.map { $0.isEmpty ? usualQuestion : $0 }
         let longest = min(answerTokens, max(1, context / 2))
-        let prompts = try questions.map { (question: $0, ids: try prompt($0)) }.filter { $0.ids.count + longest <= context }
+        let prompts = try zip(questions, seeds).map { (question: $0, ids: try prompt($0), seed: $1) }
+            .filter { $0.ids.count + longest <= context }
         let answers = try continuations(
-            of: prompts.map(\.ids), by: runner, count: longest, until: ends, vocabulary: vocabulary.count)
+            of: prompts.map(\.ids), by: runner, seeds: prompts.map(\.seed), count: longest, until: ends,
+            vocabulary: vocabulary.count)
         return zip(prompts, answers).map { Chat(question: $0.question, answer: text(of: $1, tokenizer)) }.filter { !$0.answer.isEmpty }
     }
 

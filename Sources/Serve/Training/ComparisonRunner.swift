@@ -1,5 +1,6 @@
 import Files
 import Glibc
+import Infer
 import JSON
 import Platform
 import Store
@@ -152,7 +153,8 @@ final class ComparisonRunner: Sendable {
         guard let id = candidate.run.flatMap({ TrainingRunID($0) }), let run = try? store.trainingRun(id) else { return [] }
         var parser = JSONParser()
         let settings = try parser.parse(run.settings)
-        return settings["replay"]?.elements.map { $0.compactMap(\.string) } ?? []
+        let replay = settings["replay"]?.elements?.compactMap(\.string) ?? []
+        return replay.filter { $0 != GeneratedText.replayName }
     }
 
     /// - Returns: Whether there are any.

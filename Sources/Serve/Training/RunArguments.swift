@@ -1,3 +1,4 @@
+import Infer
 import Store
 
 /// The arguments of `slm finetune` for a run.
@@ -12,7 +13,9 @@ enum RunArguments {
     }
 
     /// Collected chats are few, and the model must not forget the rest: see `decisions/background-training.md`.
-    static let defaultReplayShare = 0.8
+    static func defaultReplayShare(_ replay: [String]) -> Double {
+        replay.contains(GeneratedText.replayName) ? GeneratedText.replayShare : 0.8
+    }
 
     /// Whole models learn new chats without forgetting others at a lower rate and in larger batches than `slm finetune` chooses.
     private static func optimizer(_ settings: TrainingRunSettings) -> [String] {
@@ -44,6 +47,6 @@ enum RunArguments {
 
     private static func replay(_ settings: TrainingRunSettings) -> [String] {
         guard let paths = settings.replay, !paths.isEmpty else { return [] }
-        return paths.flatMap { ["--replay", $0] } + ["--replay-share", "\(settings.replayShare ?? defaultReplayShare)"]
+        return paths.flatMap { ["--replay", $0] } + ["--replay-share", "\(settings.replayShare ?? defaultReplayShare(paths))"]
     }
 }

@@ -139,8 +139,11 @@ package struct RunLog {
         guard log.best?.step == 0, log.lastStep > 0, let base = log.evaluations.first?.validationLoss,
               let last = log.evaluations.last, last.step > 0, let worst = last.validationLoss else { return nil }
         func text(_ loss: Double) -> String { "\((loss * 1_000).rounded() / 1_000)" }
-        let found = "Nothing was learned: at no step was the validation loss below the base model's \(text(base)); the last was "
-            + "\(text(worst)). "
+        let older = log.evaluations.first?.replayLoss.flatMap { old in
+            last.replayLoss.map { ", and that on older chats \(text(old)), the last \(text($0))" }
+        } ?? ""
+        let found = "Nothing was learned: at no step was the loss on held-out chats below the base model's. Its validation loss is "
+            + "\(text(base)), the last was \(text(worst))\(older). "
         let training = last.trainingLoss ?? worst
         return found + (training < base
             ? "The loss on what it was trained on fell to \(text(training)), so it has learned that by heart. Include more "

@@ -119,8 +119,8 @@ extension App {
         return nil
     }
 
-    private static let noReplay = "No older chats are mixed in, so the model will forget much of what it knew. Name files of general "
-        + "chats as replay files."
+    private static let noReplay = "No older chats are mixed in, so the model will forget much of what it knew. Mix in files of "
+        + "general chats, or generated ones."
 
     private func response(toEstimateOf settings: TrainingRunSettings) throws -> Response {
         let prepared = try training.prepare(settings), estimate = prepared.estimate

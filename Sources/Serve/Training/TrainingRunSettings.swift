@@ -15,7 +15,7 @@ struct TrainingRunSettings: Equatable {
     var rank: Int?
     var objective = Objective.chats
     var length: Length?
-    /// Older chats to mix in. nil for those of the base model, if they are known and still there.
+    /// Files of older chats to mix in, or `generated`. nil for those of the base model, or generated ones if they are not known.
     var replay: [String]?
     var replayShare: Double?
     var learningRate: Double?

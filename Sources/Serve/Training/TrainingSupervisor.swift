@@ -1,6 +1,7 @@
 import Files
 import Glibc
 import HTTPServer
+import Infer
 import JSON
 import Platform
 import Store
@@ -168,14 +169,15 @@ extension TrainingSupervisor {
         if settings.method == .lora, base.adapter == nil { settings.rank = settings.rank ?? 16 }
         settings.length = settings.length ?? .minutes(10)
         if settings.objective == .chats {
-            let replay = settings.replay ?? estimate.knownData
+            let replay = settings.replay ?? (estimate.knownData.isEmpty ? [GeneratedText.replayName] : estimate.knownData)
             settings.replay = try replay.map { path in
+                if path == GeneratedText.replayName { return path }
                 guard let absolute = RunFiles.absolute(path) else {
                     throw APIError.invalid("replay", "\(path) does not exist on the server's machine.")
                 }
                 return absolute
             }
-            settings.replayShare = replay.isEmpty ? nil : settings.replayShare ?? RunArguments.defaultReplayShare
+            settings.replayShare = replay.isEmpty ? nil : settings.replayShare ?? RunArguments.defaultReplayShare(replay)
         } else {
             settings.replay = nil
             settings.replayShare = nil

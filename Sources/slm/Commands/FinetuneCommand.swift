@@ -89,6 +89,8 @@ struct FinetuneCommand {
         if !options.run.quiet { checkpoint.importNotes.forEach(printNote) }
         if !options.run.quiet, adapter?.chatTemplate == nil { try printTemplateNote(base, of: checkpoint) }
         let isVisible = !options.run.quiet && !options.run.json
+        if options.generatesReplay { try writeGeneratedReplay(start, adapter, in: folder, on: processor) }
+        settings.replay = options.replayPaths(in: folder)
         let initialization = ProgressBar("initializing LoRA (PiSSA)", isVisible: isVisible)
         let scoring = ProgressBar("scoring the answers with the reference model", isVisible: isVisible)
         let finetuning = try Finetuning(

@@ -1,6 +1,7 @@
 import Autograd
 import Checkpoint
 import Files
+import Infer
 import Kernels
 import Model
 import Tokenize
@@ -60,9 +61,10 @@ extension FinetuneOptions {
                 .option("resume", \.resume, "Continue RUN, or the newest fine-tuning run in --out."),
             ]),
             OptionGroup("Data", [
-                .list("replay", \.replay, value: "FILE", "Mix in older chats, so that the model does not forget them."),
+                .list("replay", \.replay, value: "FILE",
+                      "Mix in older chats, so that the model does not forget them; generated: chats that the base model generates."),
                 .option("replay-share", \.replayShare, in: 0.01...0.9, "Take this share of each batch from the --replay chats.",
-                        default: "0.2"),
+                        default: "0.2; 0.5 of generated ones"),
                 .option("force", \.force, "Accept fewer than 10 chats."),
                 .chatTemplate(\.chatTemplate, "Render the chats with this chat template, or with a Jinja file."),
                 .addTokens(\.addTokens),
@@ -140,8 +142,7 @@ extension FinetuneOptions {
             }
         }
         var settings = Finetuning.Settings(data: data)
-        settings.replay = replay
-        settings.replayShare = replayShare ?? settings.replayShare
+        settings.replayShare = replayShare ?? (generatesReplay ? GeneratedText.replayShare : settings.replayShare)
         settings.preferences = try preferenceSettings
         settings.dropout = dropout.map { Float($0) }
         settings.rowLength = context
@@ -223,7 +224,7 @@ extension FinetuneOptions {
         let shape = stored.adapter?.shape
         var settings: [(option: String, given: String?, stored: String)] = [
             ("--data", data.isEmpty ? nil : try relative(data), try storedPaths("data")),
-            ("--replay", replay.isEmpty ? nil : try relative(replay), try storedPaths("replay")),
+            ("--replay", replay.isEmpty ? nil : try relative(replayPaths(in: folder)), try storedPaths("replay")),
             ("--replay-share", replay.isEmpty ? nil : replayShare.map(share), share(try stored.number("finetune/replay_share"))),
             ("--skip-bad", run.skipsBad ? "on" : nil, stored.training["finetune/skips_bad"] == nil ? "off" : "on"),
             ("--dropout", dropout.map { "\(Float($0))" }, "\(stored.configuration.dropout)"),

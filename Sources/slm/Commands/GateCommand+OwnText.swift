@@ -56,8 +56,12 @@ extension GateCommand {
         guard let template = model.checkpoint.chatTemplate else {
             return try GeneratedText.texts(by: runner, tokenizer).map { "\(JSONLine(["text": .text($0)]))" }
         }
-        return try GeneratedText.chats(by: runner, tokenizer, ChatRenderer(template, for: tokenizer)).map {
-            "\(JSONLine(["user": .text($0.question), "assistant": .text($0.answer)]))"
-        }
+        return try GeneratedText.chats(by: runner, tokenizer, ChatRenderer(template, for: tokenizer), seeds: GeneratedText.gateSeeds)
+            .map(\.line)
     }
+}
+
+extension GeneratedText.Chat {
+    /// A line of a file of chats.
+    var line: String { "\(JSONLine(["user": .text(question), "assistant": .text(answer)]))" }
 }

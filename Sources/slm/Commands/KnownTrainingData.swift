@@ -6,6 +6,9 @@ import Train
 
 /// The data that a model was trained on: for replay, and to compare its successors on.
 enum KnownTrainingData {
+    /// In a run's folder: the chats that the base has generated for it.
+    static let generatedFile = "replay.jsonl"
+
     /// The older chats of a fine-tuned model, or of its base; the data of a trained one, which its log names. Empty if they are not known
     /// or not all there.
     static func paths(of path: String, _ checkpoint: Checkpoint) -> [String] {
@@ -14,7 +17,9 @@ enum KnownTrainingData {
         for _ in 0..<32 {
             let folder = RelativePath.folder(ofFileAt: path)
             guard checkpoint.isFinetuned else { return logged(in: folder) }
-            if let replay = try? checkpoint.finetuningPaths("replay", from: folder), !replay.isEmpty { return existing(replay) }
+            let replay = (try? checkpoint.finetuningPaths("replay", from: folder)) ?? []
+            let known = replay.filter { $0 != RelativePath.resolve(generatedFile, from: folder) }
+            if !known.isEmpty { return existing(known) }
             guard case .text(let base)? = checkpoint.training["finetune/base"] else { return [] }
             path = RelativePath.resolve(base, from: folder)
             guard let next = try? ModelFile(path).checkpoint else { return [] }

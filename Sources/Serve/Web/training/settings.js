@@ -76,10 +76,10 @@ export class SettingsForm {
       el("fieldset", { class: "full-row" }, el("legend", {}, "Chats"), check("All included chats", this.all), this.fields),
       el("details", { class: "full-row" }, el("summary", {}, "More settings"), el("div", { class: "settings-grid" },
         field("Method", this.method, "Automatic chooses by memory and time."), rankField,
-        field("Replay share, in percent", this.share, "Part of each batch that comes from the base's training data, against forgetting."),
+        field("Replay share, in percent", this.share, "Part of each batch that comes from older chats, against forgetting."),
         field("Learning rate", this.rate),
         field("Replay files", this.replay,
-          "Text or chats on the server, one path per line. Empty: the base's own data, where it is known."))));
+          "Text or chats on the server, one path per line. Empty: the base's own data, or chats that it generates."))));
   }
 
   /** The settings that are filled in. @returns {RunSettings} */

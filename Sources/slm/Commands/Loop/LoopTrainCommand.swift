@@ -79,9 +79,11 @@ extension LoopRunOptions {
             .option("epochs", \.run.epochs, in: 0.01...100_000, "Train for X passes over the data.").excluding("length"),
             .option("max-steps", \.run.steps, in: 1...1_000_000_000, "Train for N steps.").excluding("length"),
             .option("lr", \.run.learningRate, value: "RATE", in: 1e-8...1, "Set the peak learning rate.", default: "as slm finetune"),
-            .list("replay", \.run.replay, value: "FILE", "Mix in these older chats of the server's machine.").excluding("replay"),
+            .list("replay", \.run.replay, value: "FILE", "Mix in these older chats of the server's machine, or generated ones.")
+                .excluding("replay"),
             .option("no-replay", \.run.noReplay, "Mix in no older chats, not even those of the base model.").excluding("replay"),
-            .option("replay-share", \.run.replayShare, in: 0.01...0.9, "Take this share of each batch from older chats.", default: "0.8"),
+            .option("replay-share", \.run.replayShare, in: 0.01...0.9, "Take this share of each batch from older chats.",
+                    default: "0.8; 0.5 of generated ones"),
         ]
     }
 
