@@ -23,7 +23,7 @@ package struct RegexPreTokenizer: ~Copyable {
 
     /// Uses a compiled pattern with match data of its own.
     init(_ regex: CompiledRegex, stepLimit: UInt32 = 10_000_000) {
-        guard let data = pcre2_match_data_create_8(1, nil), let context = pcre2_match_context_create_8(nil) else {
+        guard let data = pcre2_match_data_create_8(2, nil), let context = pcre2_match_context_create_8(nil) else {
             fatalError("out of memory for a regular expression")
         }
         pcre2_set_match_limit_8(context, stepLimit)
@@ -62,6 +62,19 @@ package struct RegexPreTokenizer: ~Copyable {
     package func matchesWhole(_ text: String) throws(TokenizeError) -> Bool {
         let bytes = Array(text.utf8)
         return try match(bytes.span, from: 0, isLast: true) == 0..<bytes.count
+    }
+
+    /// What the pattern finds first in a text: its first group, or the whole match if there is no group. nil if it finds nothing.
+    package func firstMatch(in text: String) throws(TokenizeError) -> String? {
+        let bytes = Array(text.utf8)
+        guard var range = try match(bytes.span, from: 0, isLast: true) else { return nil }
+        var groups: UInt32 = 0
+        pcre2_pattern_info_8(regex.code, UInt32(PCRE2_INFO_CAPTURECOUNT), &groups)
+        if groups > 0, let offsets = pcre2_get_ovector_pointer_8(data) {
+            // A group that is not part of the match has the offsets −1.
+            range = offsets[2] >= 0 && offsets[2] <= offsets[3] ? offsets[2]..<offsets[3] : 0..<0
+        }
+        return String(decoding: bytes[range], as: UTF8.self)
     }
 
     /// Makes the next call the start of a new text.
@@ -113,7 +126,7 @@ package struct RegexPreTokenizer: ~Copyable {
         }
         switch result {
         case PCRE2_ERROR_NOMATCH, PCRE2_ERROR_PARTIAL: return nil
-        case 0...:                                                  // 0: the match data has no room for the groups, which are not needed
+        case 0...:                                                  // 0: the match data has no room for all groups
             guard let offsets = pcre2_get_ovector_pointer_8(data), offsets[0] >= start, offsets[1] >= offsets[0] else { return nil }
             return offsets[0]..<offsets[1]
         default: throw .patternGaveUp(regex.pattern, at: start, reason: CompiledRegex.message(result))

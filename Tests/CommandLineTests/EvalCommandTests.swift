@@ -86,12 +86,40 @@ import TestSupport
         #expect(entry["val_tokens"] as? Int == found.first?["tokens"] as? Int && entry["whole_set"] as? Int == 1)
     }
 
+    @Test func `questions with choices and with answers are counted, and two models compared on them`() throws {
+        try train([("a", "1"), ("b", "150")])
+        let lines = (0..<40).map { i in
+            #"{"question":"What comes after \#(i)?","choices":["After \#(i) comes \#(i + 1).","After 7 went b.","No"],"answer":0}"#
+        } + (0..<10).map { #"{"question":"What comes after \#($0)?","pattern":"^After ([0-9]+) comes","answer":"\#($0)"}"# }
+        let task = folder.write(lines.joined(separator: "\n"), to: "task.jsonl"), (a, b) = (folder("a/last.h5"), folder("b/last.h5"))
+        let both = try objects(slm("eval", a, "--compare", b, "--task", task, "--json", "--samples", folder("samples.jsonl")))
+        let metrics = ["acc", "acc_norm", "acc_bytes", "exact_match"]
+        #expect(both.map { $0["metric"] as? String } == metrics + metrics + metrics)
+        #expect(both[4..<8].allSatisfy { $0["as"] as? String == "chat" && $0["checkpoint"] as? String == b })
+        #expect(both[4]["questions"] as? Int == 40 && both[7]["questions"] as? Int == 10)
+        let (low, value, high) = try (
+            #require(both[4]["low"] as? Double), #require(both[4]["value"] as? Double), #require(both[4]["high"] as? Double)
+        )
+        #expect(low < value && value > 0.9 && high <= 1 && both[7]["value"] as? Double ?? 0 > 0.5, "\(both)")
+        #expect(both[8]["better"] as? String == "b" && both[8]["paired"] as? Int == 40 && both[8]["only_a"] as? Int == 0)
+        let samples = try String(contentsOfFile: folder("samples.jsonl"), encoding: .utf8).split(separator: "\n")
+        #expect(samples.count == 100 && samples[50].contains(#""log_probabilities":["#))
+        #expect(samples.last?.contains(#""generated":"After 9 comes"#) == true)
+        let alone = try slm("eval", b, "--task", task, "--as", "text", "--threads", "1")
+        #expect(alone.output.hasPrefix("\(b) on \(task), asked as text\n  acc          ") && alone.output.contains(", 10 questions)\n"))
+        let text = try slm("eval", b, "--compare", b, "--task", task, "--quiet")
+        #expect(text.output.contains("acc          the difference is within noise: only the first is right 0 times"), "\(text.output)")
+    }
+
     @Test func `missing arguments and files are reported`() throws {
         try train([("a", "1")])
         let model = folder("a/last.h5")
         for (arguments, status, message) in [
             (["--data", "x"], 2, "expected a model: slm eval CHECKPOINT, or two: slm eval A --compare B."),
-            (["--checkpoint", model], 2, "expected chats or text to evaluate on: --data FILE."),
+            (["--checkpoint", model], 2, "expected chats or text to evaluate on: --data FILE, or questions: --task FILE."),
+            (["--checkpoint", model, "--task", "nothing.jsonl"], 1, "nothing.jsonl: cannot be read"),
+            (["--checkpoint", model, "--task", folder.write("\n", to: "empty")], 1, "empty: expected questions, found none."),
+            (["--checkpoint", model, "--task", folder.write("{}", to: "bad")], 1, "bad: question 1: expected {\"question\": \"…\""),
             (["--compare", model, "--data", "x"], 2, "--compare: expected two checkpoints, as in slm eval A --compare B, found 1."),
             (["--checkpoint", model, "--compare", model, model, "--data", "x"], 2, "slm eval A --compare B, found 3."),
             (["--compare", model, model, "--data", "-"], 2, "expected a file, found - (standard input)."),

@@ -73,6 +73,27 @@ import Tokenize
         }
     }
 
+    @Test(arguments: [1, 17, 512]) func `those of the last tokens alone are the same, and prompts share what is before`(chunk: Int) throws {
+        let engine = try engine { limits in
+            limits.sharedPrefillChunk = chunk
+            limits.solePrefillChunk = chunk
+        }
+        for first in [0, 1, 60, 93, 94] {
+            let ids = [prompts[2], Array(prompts[2].prefix(first)) + (first..<95).map { TokenID($0 * 11 % 256) }]
+            let requests = try (ids + ids).map { ids in
+                var request = try request(ids, promptOnly: true)
+                request.config.firstPromptLogProbability = first
+                return request
+            }
+            try engine.generate(requests, concurrency: 2) { i, result in
+                let tokens = try result.get().promptTokens, wanted = try expected(ids[i % 2]).suffix(95 - max(1, first))
+                #expect(tokens.map(\.id) == ids[i % 2].dropFirst(first).map { $0 })
+                let found = tokens.suffix(95 - max(1, first)).map { Double($0.logProbability ?? 0) }
+                #expect(found.count == wanted.count && zip(found, wanted).allSatisfy { abs($0 - $1) < 1e-4 }, "\(first), prompt \(i)")
+            }
+        }
+    }
+
     @Test func `a prompt without an answer may fill the context, and one with an answer may not`() throws {
         let engine = try engine(), ids = (0..<96).map { TokenID($0 * 37 % 256) }
         let result = try engine.generate(request(ids, promptOnly: true))

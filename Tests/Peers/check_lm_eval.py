@@ -1,4 +1,4 @@
-"""Runs EleutherAI's lm-evaluation-harness on a model served by slm, and on the same weights in transformers: both have the same figures.
+"""Runs EleutherAI's lm-evaluation-harness on a model served by slm, and on the same weights in transformers, and `slm eval --task`: all have the same figures.
 
     python Tests/Peers/check_lm_eval.py .build/release/slm
 
@@ -23,6 +23,7 @@ WINDOW = CONTEXT - 2
 def run(*arguments):
     done = subprocess.run([str(a) for a in arguments], capture_output=True, text=True)
     assert done.returncode == 0, f"{arguments}: {done.stderr}"
+    return done.stdout
 
 
 def write(path, rows):
@@ -49,6 +50,12 @@ def make_tasks(folder):
         "answers": ["output_type: generate_until", 'doc_to_text: "{{question}}"', 'doc_to_target: "{{answer}}"', 'generation_kwargs: {until: ["?"], max_gen_toks: 30, temperature: 0}',
                     f"metric_list: [{{metric: exact_match, {mean}}}]"]}
     tasks["chats"] = tasks["answers"]
+    # Choices after a question in a chat, and a pattern that finds the answer.
+    write(folder / "picks.jsonl", [
+        {"question": f"What comes after {i}?", "choices": [f"After {i + d} comes {i + 1 + e}" for d, e in [(1, 0), (0, 0), (0, 7)]] + ["Nö."], "answer": 1} for i in numbers])
+    tasks["picks"] = tasks["choices"][:-1] + [f"metric_list: [{{metric: acc, {mean}}}, {{metric: acc_norm, {mean}}}, {{metric: acc_bytes, {mean}}}]"]
+    write(folder / "found.jsonl", [{"question": f"What comes after {i}?", "pattern": "comes ([0-9]+)", "answer": f"{i + 1}"} for i in numbers])
+    tasks["found"] = tasks["answers"] + ['filter_list: [{name: found, filter: [{function: regex, regex_pattern: "comes ([0-9]+)"}, {function: take_first}]}]']
     for name, lines in tasks.items():
         data = json.dumps({"data_files": {"test": str(folder / f"{name}.jsonl")}})
         (folder / f"{name}.yaml").write_text("\n".join([f"task: local_{name}", "dataset_path: json", f"dataset_kwargs: {data}", "test_split: test", *lines]) + "\n")
@@ -84,6 +91,27 @@ def flat(value):
     return [number for part in value for number in flat(part)] if isinstance(value, (list, tuple)) else [value == "True" if isinstance(value, str) and value in ("True", "False") else value]
 
 
+def check_task(slm, folder, task, theirs, *options):
+    """Holds `slm eval --task` against the harness: shares, standard errors, and the log-probability of each choice or each answer."""
+    from lm_eval.api.metrics import mean_stderr
+    data = folder / "tasks" / f"{task.removeprefix('local_')}.jsonl"
+    lines = [json.loads(line) for line in run(slm, "eval", folder / "run/last.h5", "--task", data, "--dtype", "f32", "--json", "--quiet", "--samples", folder / "samples.jsonl", *options).splitlines()]
+    expected = theirs["results"][task]
+    figures = {name.split(",")[0]: value for name, value in expected.items() if isinstance(value, float)}
+    assert {line["metric"] for line in lines} >= figures.keys() and figures, (lines, figures)
+    samples = sorted(theirs["samples"][task], key=lambda s: s["doc_id"])
+    for line in lines:
+        if line["metric"] in figures:
+            assert abs(line["value"] - figures[line["metric"]]) < 1e-9 and line["questions"] == len(samples), (task, line, figures)
+            assert abs(line["stderr"] - mean_stderr([sample[line["metric"]] for sample in samples])) < 1e-9 and line["low"] <= line["value"] <= line["high"], (task, line)
+    for our, their in zip((json.loads(line) for line in (folder / "samples.jsonl").read_text().splitlines()), samples, strict=True):
+        if "generated" in our:
+            assert our["generated"] == their["resps"][0][0], (task, our, their["resps"])
+        else:
+            assert all(abs(a - float(b[0][0])) < 1e-3 for a, b in zip(our["log_probabilities"], their["resps"], strict=True)), (task, our, their["resps"])
+    return figures
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("slm")
@@ -99,15 +127,22 @@ def main():
         (folder / "tasks").mkdir()
         tasks = make_tasks(folder / "tasks")
         hf = {"pretrained": str(folder / "hf"), "device": "cpu", "dtype": "float32", "max_length": WINDOW}
-        theirs = evaluate(folder / "tasks", tasks[:-1], "hf", hf, batch_size=1)
-        chats = evaluate(folder / "tasks", tasks[-1:], "hf", hf, batch_size=1, apply_chat_template=True)
+        texts, chats, picks = tasks[:4], ["local_chats", "local_found"], ["local_picks"]
+        theirs = evaluate(folder / "tasks", texts, "hf", hf, batch_size=1)
+        their_chats, their_picks = (evaluate(folder / "tasks", list, "hf", hf, batch_size=1, apply_chat_template=True) for list in (chats, picks))
         with Server(slm, folder / "run/last.h5", "--dtype", "f32", *UNLIMITED) as server:
             api = {"model": "default", "tokenizer": str(folder / "hf"), "tokenizer_backend": "huggingface", "max_length": CONTEXT, "max_retries": 1}
             for size in (1, 4):
-                ours = evaluate(folder / "tasks", tasks[:-1], "local-completions", api | {"base_url": server.url + "/v1/completions"}, batch_size=size)
+                ours = evaluate(folder / "tasks", texts, "local-completions", api | {"base_url": server.url + "/v1/completions"}, batch_size=size)
                 compare(ours, theirs, f"completions, batches of {size}")
             chat = {"model": "default", "base_url": server.url + "/v1/chat/completions", "max_retries": 1}
-            compare(evaluate(folder / "tasks", tasks[-1:], "local-chat-completions", chat, batch_size=1, apply_chat_template=True), chats, "chats")
+            compare(evaluate(folder / "tasks", chats, "local-chat-completions", chat, batch_size=1, apply_chat_template=True), their_chats, "chats")
+        generated = ["--stop", "?", "--max-tokens", 30]
+        counted = {
+            "choices": check_task(slm, folder, "local_choices", theirs, "--as", "text"), "picks": check_task(slm, folder, "local_picks", their_picks),
+            "answers": check_task(slm, folder, "local_answers", theirs, "--as", "text", *generated), "found": check_task(slm, folder, "local_found", their_chats, *generated)}
+        assert any(0 < value < 1 for figures in counted.values() for value in figures.values()), counted
+        print(f"slm eval --task has the same figures: {counted}")
         figures = {task: {key: round(float(value), 4) for key, value in figures.items() if isinstance(value, float)} for task, figures in theirs["results"].items()}
         assert 0 < figures["local_choices"]["acc,none"] and figures["local_ends"]["acc,none"] not in (0, 1), figures
         print(f"lm-evaluation-harness has the same figures through slm as with transformers: {figures}")

@@ -26,8 +26,13 @@ final class Scheduler {
         var isPrefilling: Bool { pendingTokens.count > 1 }
         /// Whether the current step ends with the sequence's last known token, so that its logits give the next one.
         var needsLogits: Bool { scheduledCount == pendingTokens.count }
-        /// Whether the log-probabilities of the prompt's tokens are requested and some are missing.
-        var isScoring: Bool { job.state.promptLogProbabilities?.isComplete == false }
+        /// The pending tokens before the first whose logits give the log-probability of a token of the prompt; nil if none is missing.
+        var unscoredCount: Int? {
+            guard let scored = job.state.promptLogProbabilities, !scored.isComplete else { return nil }
+            return max(0, scored.processedPositions - pendingTokens.startIndex)
+        }
+        /// Whether the current step computes such logits.
+        var isScoring: Bool { unscoredCount == 0 }
         /// The rows of logits that the current step computes: the last token's, or of all tokens.
         var logitRows: ModelRunner.LogitRows { isScoring ? .all : needsLogits ? .last : .none }
         var logitRowCount: Int { isScoring ? scheduledCount : needsLogits ? 1 : 0 }
@@ -266,8 +271,9 @@ final class Scheduler {
         // All positions of these have logits, which take much more memory than the rest of the step.
         var scoredLeft = Self.mostScored(vocabulary: runner.model.configuration.vocabulary)
         func assign(_ sequence: RunningSequence, most: Int) {
-            let isScoring = sequence.isScoring
-            let count = min(sequence.pendingTokens.count - sequence.scheduledCount, most, isScoring ? scoredLeft : .max)
+            let isScoring = sequence.isScoring, scheduled = sequence.scheduledCount
+            let limit = isScoring ? scoredLeft : sequence.unscoredCount.map { $0 - scheduled } ?? .max
+            let count = min(sequence.pendingTokens.count - scheduled, most, limit)
             sequence.scheduledCount += count
             left -= count
             if isScoring { scoredLeft -= count }

@@ -34,6 +34,8 @@ package struct GenerationConfig: Sendable, Equatable {
     package let logProbabilities: Int?
     /// The number of alternatives reported beside the log-probability of each token of the prompt; nil to report none.
     package var promptLogProbabilities: Int?
+    /// The first token of the prompt whose log-probability is reported. Those before it need no logits, and can be cached.
+    package var firstPromptLogProbability = 0
     /// Whether only the prompt is processed and no token is generated: `max_tokens: 0`.
     package var isPromptOnly = false
     /// Whether generation continues past end-of-text tokens, as in benchmarks.

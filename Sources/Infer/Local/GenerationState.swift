@@ -94,7 +94,7 @@ package struct GenerationState: Sendable {
         prompt = fitted.ids
         maxNewTokens = config.isPromptOnly ? 0 : fitted.maxNewTokens
         promptLogProbabilities = config.promptLogProbabilities.map {
-            PromptLogProbabilities(of: fitted.ids, vocabulary, alternatives: $0)
+            PromptLogProbabilities(of: fitted.ids, from: config.firstPromptLogProbability, vocabulary, alternatives: $0)
         }
         stopTokens = rules.stopTokens
         var start = GenerationStart(promptTokens: fitted.ids.count, context: model.context)

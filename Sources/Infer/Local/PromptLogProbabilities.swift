@@ -7,20 +7,23 @@ import Tokenize
 ///     collected.tokens                                         // the first has no log-probability
 struct PromptLogProbabilities: Sendable {
     private let prompt: [TokenID]
+    private let first: Int
     private let vocabulary: Vocabulary
     private let alternatives: Int
     private(set) var tokens: [GeneratedToken]
 
-    init(of prompt: [TokenID], _ vocabulary: Vocabulary, alternatives: Int) {
+    /// - Parameter first: The first token whose log-probability is collected.
+    init(of prompt: [TokenID], from first: Int = 0, _ vocabulary: Vocabulary, alternatives: Int) {
         self.prompt = prompt
+        self.first = min(first, prompt.count - 1)
         self.vocabulary = vocabulary
         self.alternatives = alternatives
-        tokens = prompt.prefix(1).map { GeneratedToken($0, vocabulary.bytes(of: $0)) }
+        tokens = first > 0 ? [] : prompt.prefix(1).map { GeneratedToken($0, vocabulary.bytes(of: $0)) }
     }
 
-    var isComplete: Bool { tokens.count == prompt.count }
-    /// The positions whose logits are not needed any more.
-    var processedPositions: Int { tokens.count - 1 }
+    var isComplete: Bool { first + tokens.count == prompt.count }
+    /// The positions whose logits are not needed, or not any more.
+    var processedPositions: Int { first + tokens.count - 1 }
 
     mutating func add(_ next: [GeneratedToken]) { tokens += next }
 

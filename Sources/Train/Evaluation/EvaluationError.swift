@@ -12,6 +12,8 @@ package enum EvaluationError: Error, Equatable {
     case differentPieces(Int, Int)
     /// A line of a file of questions.
     case badQuestion(path: String, number: Int, reason: String)
+    /// A line of a task.
+    case badTask(path: String, number: Int, reason: String)
 }
 
 extension EvaluationError: CustomStringConvertible {
@@ -35,6 +37,9 @@ extension EvaluationError: CustomStringConvertible {
                 + "Use a text that both vocabularies can encode."
         case .badQuestion(let path, let number, let reason):
             "\(path): question \(number): expected {\"text\": \"…\", \"expected\": \"…\"} or plain text: \(reason)"
+        case .badTask(let path, let number, let reason):
+            "\(path): question \(number): expected {\"question\": \"…\", \"choices\": [\"…\"], \"answer\": INDEX}, or a \"question\" "
+                + "with the text of its \"answer\" or a \"pattern\": \(reason)"
         }
     }
 }

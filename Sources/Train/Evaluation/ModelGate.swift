@@ -155,7 +155,7 @@ package struct ModelGate: Sendable, Equatable {
 }
 
 /// The probability that of a + b fair coins at least max(a, b) show the same side: the two-sided sign test.
-private func signTest(_ a: Int, _ b: Int) -> Double {
+func signTest(_ a: Int, _ b: Int) -> Double {
     let n = a + b
     let tail = (max(a, b)...max(n, 1)).reduce(0.0) { sum, k in
         let choices: Double = lgamma(Double(n + 1)) - lgamma(Double(k + 1)) - lgamma(Double(n - k + 1))

@@ -18,6 +18,11 @@ struct EvalOptions: MachineOptions {
     var base: String?
     var compare: [String] = []
     var data: [String] = []
+    var tasks: [String] = []
+    var questionForm: QuestionForm?
+    var answerTokens = 256
+    var stop: [String] = []
+    var samples: String?
     var format: ChatFileFormat?
     var skipsBad = false
     var lossScope: LossScope?
@@ -33,13 +38,14 @@ extension Command {
     static var eval: Command {
         Command(
             "eval",
-            "Evaluate a model: loss, perplexity, bits per byte, accuracy, preferences.",
+            "Evaluate a model: loss, perplexity, bits per byte, preferences, right answers.",
             EvalOptions(),
             [
                 OptionGroup("Main options", [
                     .checkpoint(\.checkpoint, "Evaluate this model."),
                     .list("data", \.data, value: "FILE",
                             "Evaluate on chats, text or preferences: files, directories, - for standard input, or token files.").short("d"),
+                    .list("task", \.tasks, value: "FILE", "Count right answers to these questions: JSON lines with choices or an answer."),
                     .list("compare", \.compare, value: "CHECKPOINT", "Evaluate a second model and test whether the difference is noise."),
                     .option("loss-scope", \.lossScope, value: "ROLE", "Count the tokens of this role.",
                             default: "those that the model was trained on"),
@@ -56,6 +62,15 @@ extension Command {
                     .option("context", \.context, value: "N", in: 1...1_048_576, "Predict each token from at most N tokens.",
                             default: "1,024, or the model's context"),
                 ]),
+                OptionGroup("Tasks", [
+                    .option("as", \.questionForm, "Ask the questions of --task as messages of a chat, or as text to complete.",
+                            default: "chat if the model has a chat template"),
+                    .option("max-tokens", \.answerTokens, in: 1...1_048_576, "Generate at most N tokens per answer."),
+                    .list("stop", \.stop, value: "TEXT", "Stop before any of these texts; by default, before an empty line in text.",
+                          separator: "\n"),
+                    .option("samples", \.samples, value: "FILE", "Write each question with the model's answer to FILE: JSON lines.",
+                            default: "none"),
+                ]),
                 OptionGroup("Machine", [
                     .option("base", \.base, value: "CHECKPOINT", "Take the base model of a LoRA adapter from this file.",
                             default: "the path stored in the adapter"),
@@ -68,6 +83,7 @@ extension Command {
             examples: [
                 "slm eval checkpoints/tiny/best.h5 --data data/sample-val.txt",
                 "slm eval checkpoints/a/best.h5 --compare checkpoints/b/best.h5 --data chats.jsonl --loss-scope assistant",
+                "slm eval checkpoints/tiny/best.h5 --task questions.jsonl",
             ]
         ) { options in
             var options = options
@@ -91,13 +107,17 @@ struct EvalCommand {
         guard options.compare.isEmpty || checkpoints.count == 2 else {
             throw UsageError("slm eval: --compare: expected two checkpoints, as in slm eval A --compare B, found \(checkpoints.count).")
         }
-        guard !options.data.isEmpty else { throw UsageError("slm eval: expected chats or text to evaluate on: --data FILE.") }
+        guard !options.data.isEmpty || !options.tasks.isEmpty else {
+            throw UsageError("slm eval: expected chats or text to evaluate on: --data FILE, or questions: --task FILE.")
+        }
         guard options.compare.isEmpty || !options.data.contains("-") else {
             throw UsageError("slm eval: --compare reads the data twice: expected a file, found - (standard input).")
         }
     }
 
     func run() throws {
+        try evaluateTasks()
+        if options.data.isEmpty { return }
         let all = try EvaluationReader.files(at: options.data)
         // An error in the second model is reported before the first is evaluated.
         let models = try checkpoints.map { path in try ModelFile(path, base: options.base) }
