@@ -77,7 +77,7 @@ final class App: Sendable {
 
     /// All routes, the most frequent ones first.
     static let routes = statusRoutes + chatRoutes + openAIRoutes + embeddingRoutes + responsesRoutes + anthropicRoutes
-        + conversationRoutes + messageRoutes + accountRoutes + apiKeyRoutes + tokenRoutes + adminRoutes + modelRoutes
+        + ollamaRoutes + conversationRoutes + messageRoutes + accountRoutes + apiKeyRoutes + tokenRoutes + adminRoutes + modelRoutes
         + trainingRunRoutes + comparisonRoutes + webPageRoutes
 
     var isStopping: Bool { stopping.load(ordering: .relaxed) }

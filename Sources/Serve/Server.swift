@@ -13,12 +13,16 @@ import Threads
 package final class Server: Sendable {
     private let app: App
     private let http: HTTPServer
+    /// nil without `ServeSettings.ollamaPort`.
+    private let ollama: HTTPServer?
     private let settings: ServeSettings
     private let stopped = Mailbox<Bool>()
     /// Whether a handover has begun. A second call of `stop` does not wait for another one.
     private let isHandedOver = Atomic(false)
 
     package var port: UInt16 { http.port }
+    package var ollamaPort: UInt16? { ollama?.port }
+    private var all: [HTTPServer] { [http] + [ollama].compactMap { $0 } }
     /// The sockets it listens on.
     package var listening: [ListeningSocket] { http.listening }
     /// Whether a service manager holds the sockets, too.
@@ -27,7 +31,7 @@ package final class Server: Sendable {
     /// Whether the process works, for a watchdog that restarts it otherwise. It does when only the database or a remote model fails.
     package var isResponsive: Bool {
         let isLocal = app.models.current?.modelInfo != nil
-        return http.isResponsive && !(isLocal && app.health.status.engine == .failing)
+        return all.allSatisfy(\.isResponsive) && !(isLocal && app.health.status.engine == .failing)
     }
 
     /// A server of one model that is in no registry, such as that of another server.
@@ -82,12 +86,31 @@ package final class Server: Sendable {
         self.app = app
         self.settings = settings
         self.http = try HTTPServer(http) { dispatcher.dispatch($0) }
-        do { try app.join(port: self.http.port) } catch {
+        do {
+            ollama = try settings.ollamaPort.map { try Self.ollama(on: $0, http, dispatcher) }
+            do { try app.join(port: self.http.port) } catch {
+                ollama?.stop(within: .zero)
+                throw error
+            }
+        } catch {
             self.http.stop(within: .zero)
             throw error
         }
         try app.health.start()
         try BackgroundThread.run { [stopped] in Self.purgePeriodically(store, until: stopped) }
+    }
+
+    /// - Parameter settings: Of the main port.
+    private static func ollama(on port: Int, _ settings: HTTPServer.Settings, _ dispatcher: Dispatcher) throws -> HTTPServer {
+        var settings = settings
+        settings.port = UInt16(port)
+        settings.pathPrefix = APIError.ollamaPrefix
+        settings.listening = []
+        settings.acceptsLater = false
+        do { return try HTTPServer(settings) { dispatcher.dispatch($0) } } catch HTTPServerError.portInUse(let host, let port) {
+            let reason = "another program uses this port, perhaps Ollama. Stop it, or choose another port: --ollama-port \(port &+ 1)"
+            throw HTTPServerError.system(call: "cannot listen on \(host):\(port)", reason: reason)
+        }
     }
 
     /// Loads the model in the background: at the start, and again when the checkpoint has changed. Answers in progress finish with the old
@@ -109,13 +132,13 @@ package final class Server: Sendable {
         if settings.handover > .zero, !isHandedOver.exchange(true, ordering: .relaxed) {
             handOver()
             // Requests that have arrived, or begun to, are still answered, and those for answers not rejected.
-            Self.wait(upTo: time) { http.connectionCount == 0 && app.admission.isIdle }
+            Self.wait(upTo: time) { all.allSatisfy { $0.connectionCount == 0 } && app.admission.isIdle }
         }
         app.close()
-        http.stopAccepting()
+        for server in all { server.stopAccepting() }
         Self.wait(upTo: time) { app.admission.isIdle }
         app.admission.cancelAll()
-        http.stop(within: .seconds(5))
+        for server in all { server.stop(within: .seconds(5)) }
         // Also stores answers whose clients have disconnected, collected chats and token counts.
         Self.wait(upTo: .seconds(5)) { app.isIdle }
         app.health.stop()
@@ -128,14 +151,19 @@ package final class Server: Sendable {
     private func handOver() {
         if isSocketInherited {
             // There may be no other server to choose: the next process answers the load balancer.
-            http.stopAccepting()
-            http.closeIdleConnections(after: settings.handover)
-            Self.wait(upTo: settings.handover) { http.connectionCount == 0 }
+            stopAccepting(closingIdleAfter: settings.handover)
+            Self.wait(upTo: settings.handover) { all.allSatisfy { $0.connectionCount == 0 } }
         } else {
             app.beginHandover()
             Self.wait(upTo: settings.handover) { false }
-            http.stopAccepting()
-            http.closeIdleConnections(after: .zero)
+            stopAccepting(closingIdleAfter: .zero)
+        }
+    }
+
+    private func stopAccepting(closingIdleAfter time: Duration) {
+        for server in all {
+            server.stopAccepting()
+            server.closeIdleConnections(after: time)
         }
     }
 

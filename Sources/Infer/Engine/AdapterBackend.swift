@@ -45,6 +45,7 @@ package final class AdapterBackend: ChatBackend {
     }
 
     package var embeddingWidth: Int? { base.embeddingWidth }
+    package var weightBytes: Int? { base.weightBytes }
     package func embed(
         _ texts: [[TokenID]], deliver: @escaping @Sendable (EmbeddingResult) -> Void
     ) throws(GenerationError) -> any GenerationHandle {

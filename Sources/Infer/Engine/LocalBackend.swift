@@ -59,6 +59,7 @@ package final class LocalBackend: ChatBackend {
     package var samplingDefaults: SamplingDefaults { model.samplingDefaults }
     package var status: Status { queueStatus.status }
     package let embeddingWidth: Int?
+    package let weightBytes: Int?
     package var kvMemoryUse: KVMemoryUse? {
         let status = status
         return KVMemoryUse(used: status.cacheBytes, reserved: status.reservedBytes, limit: memory.limit)
@@ -67,20 +68,20 @@ package final class LocalBackend: ChatBackend {
     /// - Parameter open: Runs on the thread that will run the model.
     package init(limits: Limits = Limits(), _ open: @escaping @Sendable () throws -> (ModelInfo, ModelRunner)) throws {
         let inbox = Mailbox<Message>(), queueStatus = RequestQueueStatus()
-        let opened = Mailbox<Result<(model: ModelInfo, memory: KVMemory, width: Int), any Error>>()
+        let opened = Mailbox<Result<(model: ModelInfo, memory: KVMemory, width: Int, weightBytes: Int), any Error>>()
         try BackgroundThread.run {
             do {
                 let (model, runner) = try open()
                 let shared = try ([model] + model.adapters).map { try SharedPrefixes(of: $0, systemPrompt: limits.sharedSystemPrompt) }
                 let scheduler = Scheduler(runner, limits, shared, queueStatus)
-                opened.put(.success((model, scheduler.memory, runner.model.configuration.width)))
+                opened.put(.success((model, scheduler.memory, runner.model.configuration.width, runner.weightBytes)))
                 scheduler.run(receiving: inbox)
             } catch { opened.put(.failure(error)) }
         }
         self.limits = limits
         self.inbox = inbox
         self.queueStatus = queueStatus
-        (model, memory, embeddingWidth) = try opened.take().get()
+        (model, memory, embeddingWidth, weightBytes) = try opened.take().get()
     }
 
     deinit { inbox.put(.stop) }

@@ -34,6 +34,9 @@ package protocol ChatBackend: AnyObject, Sendable {
     /// The length of an embedding; nil if the backend computes none.
     var embeddingWidth: Int? { get }
 
+    /// The memory of the weights; nil if the model runs on another server.
+    var weightBytes: Int? { get }
+
     /// For requests that do not give their own sampling settings.
     var samplingDefaults: SamplingDefaults { get }
 
@@ -52,6 +55,7 @@ extension ChatBackend {
     package var kvMemoryUse: KVMemoryUse? { nil }
     package var canPause: Bool { false }
     package var embeddingWidth: Int? { nil }
+    package var weightBytes: Int? { nil }
     package func embed(
         _ texts: [[TokenID]], deliver: @escaping @Sendable (EmbeddingResult) -> Void
     ) throws(GenerationError) -> any GenerationHandle {

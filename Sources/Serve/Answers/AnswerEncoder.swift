@@ -15,6 +15,8 @@ enum AnswerChunk {
 
 /// The protocol in which a client receives answers. The chunks of one answer are encoded one at a time.
 protocol AnswerEncoder: Sendable {
+    /// Of a stream.
+    var contentType: String { get }
     /// Sent in a stream that is silent for long.
     var heartbeat: String { get }
     /// Whether `response` and `end` wait for the database.
@@ -31,6 +33,7 @@ protocol AnswerEncoder: Sendable {
 }
 
 extension AnswerEncoder {
+    var contentType: String { "text/event-stream; charset=utf-8" }
     var heartbeat: String { ": beat\n\n" }
     var storesAnswers: Bool { false }
 }

@@ -60,6 +60,7 @@ package final class CachingBackend: ChatBackend {
     }
 
     package var embeddingWidth: Int? { backend.embeddingWidth }
+    package var weightBytes: Int? { backend.weightBytes }
     package func embed(
         _ texts: [[TokenID]], deliver: @escaping @Sendable (EmbeddingResult) -> Void
     ) throws(GenerationError) -> any GenerationHandle {

@@ -79,7 +79,7 @@ final class CompletionResponder: Sendable {
             return !state.hasResponded
         }
         guard let isFirst else { return }
-        if isFirst { context.respond(.events(stream)) }
+        if isFirst { context.respond(.events(stream, type: encoder.contentType)) }
         stream.write(encoder.event(.start(beginning), of: answer))
     }
 

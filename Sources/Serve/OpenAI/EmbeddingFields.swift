@@ -13,6 +13,8 @@ struct EmbeddingFields {
     private let inputs: [Prompt]
     private let isBase64: Bool
     private let width: Int
+    /// Whether texts that are longer than the context lose their end, instead of being refused.
+    var truncates = false
 
     init(_ fields: RequestFields, for model: ServedModel) throws(APIError) {
         guard let width = model.backend.embeddingWidth, model.modelInfo != nil else {
@@ -47,6 +49,7 @@ struct EmbeddingFields {
             case .tokens(let ids): texts.append(ids)
             case .chat: break
             }
+            if truncates, let last = texts.popLast() { texts.append(Array(last.prefix(model.context))) }
             count += texts.last?.count ?? 0
         }
         guard count <= Self.maxTokens else {
@@ -83,7 +86,7 @@ struct EmbeddingFields {
     }
 
     /// A shorter embedding consists of the first numbers, scaled to the length 1 again.
-    private func write(_ embedding: [Float], to writer: inout JSONWriter) {
+    func write(_ embedding: [Float], to writer: inout JSONWriter) {
         let values = width < embedding.count ? Array(embedding.prefix(width)).normalized : embedding
         if isBase64 {
             writer.string(Base64.text(of: values.littleEndianBytes, .standard))

@@ -59,6 +59,23 @@ struct UnsupportedField: Sendable {
         UnsupportedField("normalize", "embeddings always have the length 1.") { $0.boolean == true },
     ]
 
+    /// Ollama's, on both of its endpoints.
+    static let ollama = [
+        UnsupportedField("logprobs", "not supported: use /v1/chat/completions.") { $0.boolean == false }, number("top_logprobs", 0),
+    ]
+
+    static let ollamaGenerate = [
+        UnsupportedField("images", "images are not supported: this model reads text only.") { $0.isEmptyList },
+        UnsupportedField("suffix", "inserting text before a suffix is not supported.") { $0.isString("") },
+        UnsupportedField("template", "not supported: the model's chat template is used.") { $0.isString("") },
+        UnsupportedField("context", "not supported: send the conversation to /api/chat.") { $0.isEmptyList },
+    ]
+
+    static let ollamaOptions = [
+        number("mirostat", 0), number("tfs_z", 1), number("typical_p", 1),
+        UnsupportedField("penalize_newline", "not supported.") { $0.boolean == true },
+    ]
+
     static let text = sampling + [
         UnsupportedField("suffix", "inserting text before a suffix is not supported.") { $0.isString("") },
     ]
@@ -73,5 +90,5 @@ extension RequestFields {
 }
 
 extension JSONElement {
-    fileprivate var isEmptyList: Bool { elements.map { $0.contains { _ in true } } == false }
+    var isEmptyList: Bool { elements.map { $0.contains { _ in true } } == false }
 }

@@ -13,10 +13,11 @@ struct RequestFields {
     /// - Parameters:
     ///   - known: The allowed fields; nil allows and ignores any other field.
     ///   - mayBeEmpty: Whether an empty body is an object without fields.
-    init(of request: Request, known: [String]?, mayBeEmpty: Bool = false) throws(APIError) {
+    ///   - hasAnyType: Whether the body may have any media type, as that of `curl -d`.
+    init(of request: Request, known: [String]?, mayBeEmpty: Bool = false, hasAnyType: Bool = false) throws(APIError) {
         if request.body.isEmpty, mayBeEmpty { root = nil; return }
         let type = request.header("content-type")?.prefix { $0 != ";" }.lowercased().filter { $0 != " " }
-        guard type == "application/json" else {
+        guard hasAnyType || type == "application/json" else {
             throw APIError(
                 status: .unsupportedMediaType,
                 code: "unsupported_media_type",

@@ -3,7 +3,7 @@ import JSON
 import Secrets
 import Store
 
-/// The API keys of an account. A key is valid under `/v1` only, so it cannot create other keys.
+/// The API keys of an account. A key is valid under `/v1` and `/ollama` only, so it cannot create other keys.
 extension App {
     static var apiKeyRoutes: [Route] {
         [

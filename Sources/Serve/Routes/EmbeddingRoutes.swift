@@ -18,6 +18,14 @@ extension App {
         let fields = try RequestFields(of: context.request, known: nil)
         let model = try served.selected(by: fields, for: ServedModels.Sender(context.client))
         let request = try EmbeddingFields(fields, for: model)
+        return try embed(request, model, context) { request.response($0, model: model.name, tokens: $1) }
+    }
+
+    /// Computes embeddings, and sends them in the form of `body`.
+    func embed(
+        _ request: EmbeddingFields, _ model: ServedModel, _ context: RequestContext,
+        _ body: @escaping @Sendable (_ embeddings: [[Float]], _ tokens: Int) -> [UInt8]
+    ) throws -> Response? {
         try rateLimits.checkChat(context.client.key)
         let texts = try request.tokens(for: model.info), tokens = texts.reduce(0) { $0 + $1.count }
         let ticket = try admission.enter(context.client.key), start = ContinuousClock.now
@@ -43,8 +51,7 @@ extension App {
                 self.metrics.embeddings.add(texts.count)
                 let end = GenerationEnd(.stop, promptTokens: tokens, answerTokens: 0)
                 self.recordUsage(end, model.name, context.client, seconds: (ContinuousClock.now - start).inSeconds)
-                let body = request.response(result.embeddings, model: model.name, tokens: tokens)
-                respond(Response(.ok, [("Content-Type", "application/json")], body))
+                respond(Response(.ok, [("Content-Type", "application/json")], body(result.embeddings, tokens)))
             }
         }
         return nil

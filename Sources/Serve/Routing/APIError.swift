@@ -3,7 +3,8 @@ import Infer
 import JSON
 import Store
 
-/// An error response. Its body is `Error` of Documentation/Reference/openapi.yaml, or an error of OpenAI or Anthropic under `/v1`.
+/// An error response. Its body is `Error` of Documentation/Reference/openapi.yaml, or an error of OpenAI or Anthropic under `/v1`, or of
+/// Ollama under `/ollama`.
 ///
 ///     throw APIError.invalid("temperature", "expected a number from 0 to 2, found 3.")
 struct APIError: Error, Equatable {
@@ -186,13 +187,15 @@ extension APIError {
         return copy
     }
 
-    /// Returns the response, in OpenAI's or Anthropic's format for a path under `/v1`.
+    /// Returns the response, in OpenAI's or Anthropic's format for a path under `/v1`, and in Ollama's under `/ollama`.
     func response(for path: String) -> Response {
         var writer = JSONWriter()
         var status = status
-        if path.hasPrefix("/v1/") {
+        let isOllama = Self.isOllama(path)
+        if isOllama || path.hasPrefix("/v1/") {
             if status == .unprocessableContent { status = .badRequest }
-            if Self.isAnthropic(path) { writeAnthropic(to: &writer) } else { writeOpenAI(to: &writer) }
+            let write = isOllama ? writeOllama : Self.isAnthropic(path) ? writeAnthropic : writeOpenAI
+            write(&writer)
         } else {
             writer.object { writeMember(to: &$0) }
         }

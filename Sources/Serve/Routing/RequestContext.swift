@@ -55,11 +55,9 @@ extension Response {
         return Response(status, [("Content-Type", "application/json")], writer.bytes)
     }
 
-    /// Returns server-sent events. X-Accel-Buffering keeps nginx from buffering them.
-    static func events(_ stream: ResponseStream) -> Response {
-        Response(.ok, [
-            ("Content-Type", "text/event-stream; charset=utf-8"), ("Cache-Control", "no-store"), ("X-Accel-Buffering", "no"),
-        ], stream: stream)
+    /// Returns server-sent events, or what else a stream consists of. X-Accel-Buffering keeps nginx from buffering them.
+    static func events(_ stream: ResponseStream, type: String = "text/event-stream; charset=utf-8") -> Response {
+        Response(.ok, [("Content-Type", type), ("Cache-Control", "no-store"), ("X-Accel-Buffering", "no")], stream: stream)
     }
 
     static let noContent = Response(.noContent)

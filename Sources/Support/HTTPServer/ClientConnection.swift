@@ -234,10 +234,11 @@ final class ClientConnection {
     private func begin(_ head: RequestHead) {
         let requestID = requestID(of: head)
         responding = Responding()
-        responding.log = RequestLogEntry(requestID, head.method, head.target)
+        let prefix = state.settings.pathPrefix
+        responding.log = RequestLogEntry(requestID, head.method, prefix + head.target)
         responding.isHTTP10 = head.isHTTP10
         responding.keepsAlive = head.isHTTP10 ? head.lists("keep-alive", in: "connection") : !head.lists("close", in: "connection")
-        guard let target = RequestTarget(head.target) else {
+        guard let target = RequestTarget(head.target, under: prefix) else {
             let message = "Invalid path: expected UTF-8 text, with two hex digits after each percent sign."
             return reject(.malformed(message), closing: head.hasBody)
         }

@@ -9,7 +9,9 @@ package struct RequestTarget: Sendable {
 
     /// Returns nil if the text does not start with a slash, a `%` is not followed by two hex digits, or the decoded text is not UTF-8 or
     /// contains U+0000.
-    package init?(_ text: String) {
+    ///
+    /// - Parameter prefix: The beginning of the path, such as "/ollama", which the text does not have.
+    package init?(_ text: String, under prefix: String = "") {
         let slash = UInt8(ascii: "/")
         let question = UInt8(ascii: "?")
         // Parses bytes, as proxies do. Parsing characters would read a slash followed by a combining mark (U+0301) as one other character.
@@ -22,13 +24,13 @@ package struct RequestTarget: Sendable {
         }
         guard rest.first == slash else { return nil }
         let parts = rest.split(separator: question, maxSplits: 1, omittingEmptySubsequences: false)
-        path = String(Substring(parts[0]))
+        path = prefix + String(Substring(parts[0]))
         var segments: [String] = []
         for part in parts[0].dropFirst().split(separator: slash, omittingEmptySubsequences: false) {
             guard let segment = Self.decoded(part, plusIsSpace: false) else { return nil }
             segments.append(segment)
         }
-        self.segments = segments == [""] ? [] : segments
+        self.segments = prefix.split(separator: "/").map(String.init) + (segments == [""] ? [] : segments)
         var items: [(name: String, value: String)] = []
         for part in parts.dropFirst().first?.split(separator: UInt8(ascii: "&")) ?? [] {
             let pair = part.split(separator: UInt8(ascii: "="), maxSplits: 1, omittingEmptySubsequences: false)

@@ -116,7 +116,9 @@ extension ServeOptions {
                 .option("no-starters", \.noStarters, "Offer no questions for a new chat.").excluding("starters"),
             ]),
             OptionGroup("Access", [
-                .option("require-key", \.settings.requiresAPIKey, "Require an API key under /v1."),
+                .option("ollama-port", \.settings.ollamaPort, in: 0...65_535, "Serve Ollama's API on port N, too; Ollama's own is 11434.",
+                        default: "under /ollama of the main port only"),
+                .option("require-key", \.settings.requiresAPIKey, "Require an API key under /v1 and for Ollama's API."),
                 .option("no-guests", \.settings.allowsGuests.isOff, "Require an account to chat."),
                 .option("no-registration", \.settings.allowsRegistration.isOff, "Disable self-registration."),
                 .option("secret-file", \.secretFile, value: "FILE", "Keep the key that signs session tokens in FILE.",
@@ -245,7 +247,8 @@ struct ServeCommand {
                 let context = model.context.map { " (context \($0) tokens)" } ?? ""
                 for address in addresses(of: server) { printLine(address) }
                 let names = ([model] + model.adapters).map(\.name).joined(separator: ", ")
-                Log.info(.serving, "serving \(names)\(context). Conversations are stored in \(database). Stop with Ctrl-C.")
+                let ollama = server.ollamaPort.map { " Ollama's API is on port \($0)." } ?? ""
+                Log.info(.serving, "serving \(names)\(context).\(ollama) Conversations are stored in \(database). Stop with Ctrl-C.")
                 manager.ready("serving \(model.name)\(context)")
             case .failure(let error):
                 failure.error = error

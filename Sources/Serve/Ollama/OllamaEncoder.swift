@@ -1,0 +1,111 @@
+import Infer
+import JSON
+import Store
+import Tokenize
+
+/// Encodes an answer in the form of Ollama's API: one object, or a stream of JSON lines.
+///
+///     encoder.response(answers)                                // {"model":"first","message":{…},"done":true,…}
+///     encoder.event(.text(piece, offset: 0), of: 0)            // {"model":"first","message":{…},"done":false}
+struct OllamaEncoder: AnswerEncoder {
+    /// Whether the answer is a message, as in `/api/chat`, and not a text, as in `/api/generate`.
+    let isChat: Bool
+    let request: CompletionRequest
+    let model: String
+
+    let contentType = "application/x-ndjson"
+    /// Every line has to be an answer.
+    let heartbeat = ""
+
+    func response(_ answers: [GenerationResult]) -> [UInt8] {
+        let answer = answers.first ?? GenerationResult()
+        let read = request.kind == .chat ? AnswerReader.read(answer, request) : AnswerReader.Output(content: answer.text)
+        return last(read, answer.end)
+    }
+
+    func event(_ chunk: AnswerChunk, of answer: Int) -> [UInt8] {
+        switch chunk {
+        case .start, .prompt, .finish: []
+        case .text(let piece, _): line(AnswerReader.Output(content: piece.text))
+        case .reasoning(let text, _): line(AnswerReader.Output(reasoning: text))
+        case .toolCalls(let calls): line(AnswerReader.Output(calls: calls))
+        }
+    }
+
+    func end(of answers: [GenerationResult]) -> [UInt8] {
+        last(AnswerReader.Output(), answers.first?.end ?? GenerationResult().end) + [10]
+    }
+
+    func event(of error: APIError) -> [UInt8] {
+        var writer = JSONWriter()
+        error.writeOllama(to: &writer)
+        return writer.bytes + [10]
+    }
+
+    /// The response to a request that only loads the model.
+    static func loaded(model: String, isChat: Bool) -> [UInt8] {
+        object(AnswerReader.Output(), model: model, isChat: isChat) {
+            $0.key("done"); $0.boolean(true)
+            $0.key("done_reason"); $0.string("load")
+        }
+    }
+
+    private func line(_ output: AnswerReader.Output) -> [UInt8] {
+        Self.object(output, model: model, isChat: isChat) { $0.key("done"); $0.boolean(false) } + [10]
+    }
+
+    private func last(_ output: AnswerReader.Output, _ end: GenerationEnd) -> [UInt8] {
+        let timings = end.timings
+        // Never 0, because clients divide by it.
+        func nanoseconds(_ seconds: Double) -> Int { max(1, Int(seconds * 1e9)) }
+        return Self.object(output, model: model, isChat: isChat) {
+            $0.key("done"); $0.boolean(true)
+            $0.key("done_reason"); $0.string(end.reason == .length ? "length" : "stop")
+            $0.key("total_duration"); $0.integer(nanoseconds(timings.queued + timings.prefill + timings.decode))
+            $0.key("load_duration"); $0.integer(0)
+            $0.key("prompt_eval_count"); $0.integer(end.promptTokens)
+            $0.key("prompt_eval_duration"); $0.integer(nanoseconds(timings.prefill))
+            $0.key("eval_count"); $0.integer(end.answerTokens)
+            $0.key("eval_duration"); $0.integer(nanoseconds(timings.decode))
+        }
+    }
+
+    private static func object(
+        _ output: AnswerReader.Output, model: String, isChat: Bool, _ rest: (inout JSONWriter) -> Void
+    ) -> [UInt8] {
+        var writer = JSONWriter()
+        writer.object { object in
+            object.key("model"); object.string(model)
+            object.key("created_at"); object.string(Timestamp.now().description)
+            if isChat {
+                object.key("message")
+                object.object { write(output, "content", to: &$0) }
+            } else {
+                write(output, "response", to: &object)
+            }
+            rest(&object)
+        }
+        return writer.bytes
+    }
+
+    private static func write(_ output: AnswerReader.Output, _ name: String, to object: inout JSONWriter) {
+        if name == "content" { object.key("role"); object.string("assistant") }
+        object.key(name); object.string(output.content)
+        if !output.reasoning.isEmpty { object.key("thinking"); object.string(output.reasoning) }
+        if output.calls.isEmpty { return }
+        object.key("tool_calls")
+        object.array { list in
+            for call in output.calls {
+                list.object {
+                    $0.key("id"); $0.string(call.id)
+                    $0.key("function")
+                    $0.object {
+                        $0.key("index"); $0.integer(call.index)
+                        $0.key("name"); $0.string(call.call.name)
+                        $0.key("arguments"); $0.json(String(decoding: call.call.arguments, as: UTF8.self))
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,141 @@
+import Checkpoint
+import Hashing
+import HTTPServer
+import Infer
+import JSON
+import Store
+import Tokenize
+
+/// Ollama's API. Its own port (`ServeSettings.ollamaPort`) has these paths without the prefix.
+extension App {
+    static var ollamaRoutes: [Route] {
+        [
+            Route("POST", "/ollama/api/chat", access: .apiClient, limit: .checkedByHandler, body: .text) { try $0.ollamaChat($1) },
+            Route("POST", "/ollama/api/generate", access: .apiClient, limit: .checkedByHandler, body: .text) { try $0.ollamaGenerate($1) },
+            Route("POST", "/ollama/api/embed", access: .apiClient, limit: .checkedByHandler, on: .parsing, body: .text) {
+                try $0.ollamaEmbed($1, hasInput: true)
+            },
+            Route("POST", "/ollama/api/embeddings", access: .apiClient, limit: .checkedByHandler, on: .parsing, body: .text) {
+                try $0.ollamaEmbed($1, hasInput: false)
+            },
+            Route("GET", "/ollama/api/tags", access: .apiClient) { try $0.listOllamaModels($1) },
+            Route("GET", "/ollama/api/ps", access: .apiClient) { try $0.listOllamaModels($1) },
+            Route("POST", "/ollama/api/show", access: .apiClient) { try $0.showOllamaModel($1) },
+            Route("GET", "/ollama/api/version", on: .connection) { _, _ in
+                Response.json { $0.key("version"); $0.string(Self.ollamaVersion) }
+            },
+            Route("GET", "/ollama", on: .connection) { _, _ in .text(.ok, "Ollama is running") },
+        ]
+    }
+
+    /// The version of Ollama whose API this is: clients ask whether it is new enough.
+    private static let ollamaVersion = "0.13.0"
+
+    private func ollamaRequest(_ context: RequestContext) throws -> (RequestFields, ServedModel) {
+        let served = try servedModels, sender = ServedModels.Sender(context.client)
+        let fields = try RequestFields(of: context.request, known: nil, hasAnyType: true)
+        guard let name = try fields.optionalText("model", 0...1_000) else { return (fields, try served.model(for: sender)) }
+        // Clients add the usual tag to names without one.
+        let tag = ":latest", isListed = served.listed(for: sender).contains { $0.name == name }
+        return (fields, try served.named(name.hasSuffix(tag) && !isListed ? String(name.dropLast(tag.count)) : name, for: sender))
+    }
+
+    private func ollamaChat(_ context: RequestContext) throws -> Response? {
+        let (fields, model) = try ollamaRequest(context)
+        guard let body = try OllamaRequest(fields).chatCompletion() else { return Self.loaded(model, isChat: true) }
+        let completion = try CompletionRequest(chat: body, for: model.forChats(), maxAnswers: 1)
+        return try complete(completion, model, OllamaEncoder(isChat: true, request: completion, model: model.name), context)
+    }
+
+    private func ollamaGenerate(_ context: RequestContext) throws -> Response? {
+        let (fields, model) = try ollamaRequest(context)
+        let hasTemplate = model.modelInfo.map { $0.renderer != nil } ?? true, isRaw = try fields.boolean("raw") ?? false || !hasTemplate
+        guard let body = try OllamaRequest(fields).generation(isRaw: isRaw) else { return Self.loaded(model, isChat: false) }
+        let completion = isRaw
+            ? try CompletionRequest(text: body, for: model, maxAnswers: 1) : try CompletionRequest(chat: body, for: model, maxAnswers: 1)
+        return try complete(completion, model, OllamaEncoder(isChat: false, request: completion, model: model.name), context)
+    }
+
+    private static func loaded(_ model: ServedModel, isChat: Bool) -> Response {
+        Response(.ok, [("Content-Type", "application/json")], OllamaEncoder.loaded(model: model.name, isChat: isChat))
+    }
+
+    private func ollamaEmbed(_ context: RequestContext, hasInput: Bool) throws -> Response? {
+        let (fields, model) = try ollamaRequest(context)
+        var request = try EmbeddingFields(OllamaRequest(fields).embedding(hasInput: hasInput), for: model)
+        request.truncates = try fields.boolean("truncate") ?? true
+        return try embed(request, model, context) { [request] embeddings, tokens in
+            var writer = JSONWriter()
+            writer.object { response in
+                if !hasInput {
+                    response.key("embedding"); request.write(embeddings.first ?? [], to: &response)
+                    return
+                }
+                response.key("model"); response.string(model.name)
+                response.key("embeddings"); response.array { list in for embedding in embeddings { request.write(embedding, to: &list) } }
+                response.key("prompt_eval_count"); response.integer(tokens)
+            }
+            return writer.bytes
+        }
+    }
+
+    /// All models that are served are loaded.
+    private func listOllamaModels(_ context: RequestContext) throws -> Response {
+        let listed = try models.ready.listed(for: ServedModels.Sender(context.client))
+        return Response.json { response in
+            response.key("models")
+            response.array { list in
+                for model in listed {
+                    list.object {
+                        $0.key("name"); $0.string(model.name)
+                        $0.key("model"); $0.string(model.name)
+                        writeOllamaDetails(of: model, to: &$0)
+                        // As Ollama writes for a model that is never unloaded.
+                        $0.key("expires_at"); $0.string("2318-01-01T00:00:00Z")
+                    }
+                }
+            }
+        }
+    }
+
+    private func showOllamaModel(_ context: RequestContext) throws -> Response {
+        let (_, model) = try ollamaRequest(context), renderer = model.modelInfo?.renderer
+        let defaults = model.samplingDefaults
+        return Response.json { response in
+            writeOllamaDetails(of: model, to: &response)
+            response.key("parameters")
+            response.string(
+                "temperature \(defaults.temperature)\ntop_k \(defaults.topK)\ntop_p \(defaults.topP)\nmin_p \(defaults.minP)\n"
+                    + "repeat_penalty \(defaults.repetitionPenalty)")
+            response.key("model_info")
+            response.object { info in
+                info.key("general.architecture"); info.string("slm")
+                if let context = model.context { info.key("slm.context_length"); info.integer(context) }
+                if let width = model.backend.embeddingWidth { info.key("slm.embedding_length"); info.integer(width) }
+            }
+            response.key("capabilities")
+            response.array { list in
+                list.string("completion")
+                if renderer != nil || model.modelInfo == nil { list.string("tools") }
+                if renderer?.thoughtMarks != nil { list.string("thinking") }
+            }
+        }
+    }
+
+    private func writeOllamaDetails(of model: ServedModel, to object: inout JSONWriter) {
+        let bytes = model.backend.weightBytes ?? 0, digest = Digest()
+        digest.add(Array("\(model.name) \(models.loadedAt)".utf8).span)
+        object.key("modified_at"); object.string(Timestamp(milliseconds: Int64(models.loadedAt) * 1_000).description)
+        object.key("size"); object.integer(bytes)
+        object.key("size_vram"); object.integer(0)
+        object.key("digest"); object.string(digest.text + digest.text)
+        if let context = model.context { object.key("context_length"); object.integer(context) }
+        object.key("details")
+        object.object {
+            for name in ["parent_model", "parameter_size", "quantization_level"] { $0.key(name); $0.string("") }
+            $0.key("format"); $0.string("slm")
+            $0.key("family"); $0.string("slm")
+            $0.key("families"); $0.array { $0.string("slm") }
+        }
+    }
+}
