@@ -6,7 +6,8 @@ package import HTTPServer
 ///     settings.http.port = 8_000
 package struct ServeSettings: Sendable {
     package var http = HTTPServer.Settings()
-    /// The port for Ollama's clients, at the same address: its paths are those under `/ollama` of the main port. nil for none.
+    /// The port for Ollama's clients, at the same address: its paths are those under `/ollama` of the main port, and `/v1`. nil for
+    /// none.
     package var ollamaPort: Int?
     /// Answers that run at the same time.
     package var slots = 64

@@ -104,7 +104,8 @@ package final class Server: Sendable {
     private static func ollama(on port: Int, _ settings: HTTPServer.Settings, _ dispatcher: Dispatcher) throws -> HTTPServer {
         var settings = settings
         settings.port = UInt16(port)
-        settings.pathPrefix = APIError.ollamaPrefix
+        // Ollama's port has the API of OpenAI, too.
+        settings.pathPrefix = { $0.hasPrefix("/v1/") ? "" : APIError.ollamaPrefix }
         settings.listening = []
         settings.acceptsLater = false
         do { return try HTTPServer(settings) { dispatcher.dispatch($0) } } catch HTTPServerError.portInUse(let host, let port) {

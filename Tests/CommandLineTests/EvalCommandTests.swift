@@ -117,6 +117,8 @@ import TestSupport
         for (arguments, status, message) in [
             (["--data", "x"], 2, "expected a model: slm eval CHECKPOINT, or two: slm eval A --compare B."),
             (["--checkpoint", model], 2, "expected chats or text to evaluate on: --data FILE, or questions: --task FILE."),
+            (["--backend", "openai:http://127.0.0.1:1", "--data", "x"], 2, "--data: expected with a checkpoint, found with --backend"),
+            (["--backend", "openai:x", "--checkpoint", model], 2, "expected --checkpoint or --backend, found both."),
             (["--checkpoint", model, "--task", "nothing.jsonl"], 1, "nothing.jsonl: cannot be read"),
             (["--checkpoint", model, "--task", folder.write("\n", to: "empty")], 1, "empty: expected questions, found none."),
             (["--checkpoint", model, "--task", folder.write("{}", to: "bad")], 1, "bad: question 1: expected {\"question\": \"…\""),

@@ -91,11 +91,11 @@ def flat(value):
     return [number for part in value for number in flat(part)] if isinstance(value, (list, tuple)) else [value == "True" if isinstance(value, str) and value in ("True", "False") else value]
 
 
-def check_task(slm, folder, task, theirs, *options):
+def check_task(slm, folder, task, theirs, *options, model=None):
     """Holds `slm eval --task` against the harness: shares, standard errors, and the log-probability of each choice or each answer."""
     from lm_eval.api.metrics import mean_stderr
     data = folder / "tasks" / f"{task.removeprefix('local_')}.jsonl"
-    lines = [json.loads(line) for line in run(slm, "eval", folder / "run/last.h5", "--task", data, "--dtype", "f32", "--json", "--quiet", "--samples", folder / "samples.jsonl", *options).splitlines()]
+    lines = [json.loads(line) for line in run(slm, "eval", *(model or [folder / "run/last.h5", "--dtype", "f32"]), "--task", data, "--json", "--quiet", "--samples", folder / "samples.jsonl", *options).splitlines()]
     expected = theirs["results"][task]
     figures = {name.split(",")[0]: value for name, value in expected.items() if isinstance(value, float)}
     assert {line["metric"] for line in lines} >= figures.keys() and figures, (lines, figures)
@@ -137,7 +137,9 @@ def main():
                 compare(ours, theirs, f"completions, batches of {size}")
             chat = {"model": "default", "base_url": server.url + "/v1/chat/completions", "max_retries": 1}
             compare(evaluate(folder / "tasks", chats, "local-chat-completions", chat, batch_size=1, apply_chat_template=True), their_chats, "chats")
-        generated = ["--stop", "?", "--max-tokens", 30]
+            generated = ["--stop", "?", "--max-tokens", 30]
+            check_task(slm, folder, "local_found", their_chats, *generated, model=["--backend", f"openai:{server.url}/v1"])
+            check_task(slm, folder, "local_answers", theirs, "--as", "text", *generated, model=["--backend", f"openai:{server.url}/v1"])
         counted = {
             "choices": check_task(slm, folder, "local_choices", theirs, "--as", "text"), "picks": check_task(slm, folder, "local_picks", their_picks),
             "answers": check_task(slm, folder, "local_answers", theirs, "--as", "text", *generated), "found": check_task(slm, folder, "local_found", their_chats, *generated)}

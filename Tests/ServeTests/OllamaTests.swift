@@ -130,7 +130,7 @@ import Testing
     }
 
     @Test func `unknown paths and models, and a missing key, have Ollama's errors`() throws {
-        for (path, status) in [("/api/pull", 404), ("/api/chat", 404), ("/v1/models", 404)] {
+        for (path, status) in [("/api/pull", 404), ("/api/chat", 404), ("/chat", 404)] {
             let answer = try ask(path, #"{"model":"llama3","messages":[\#(Self.question)]}"#)
             let error = try answer.json()["error"]?.string
             #expect(answer.status == status && error != nil, "\(path): \(answer.text)")
@@ -162,6 +162,7 @@ import Testing
         let shown = try ask("/api/show", #"{"model":"test-model"}"#).json()
         #expect(shown["capabilities"]?.elements?.map { $0.string } == ["completion", "tools"])
         #expect(shown["model_info"]?["slm.context_length"]?.integer == 2_048)
+        #expect(try connection.ask("GET", "/v1/models")?.json()["object"]?.string == "list")
         #expect(connection.ask("GET", "/")?.text == "Ollama is running" && connection.ask("HEAD", "/")?.status == 200)
     }
 

@@ -6,7 +6,7 @@ import JSON
 import Store
 import Tokenize
 
-/// Ollama's API. Its own port (`ServeSettings.ollamaPort`) has these paths without the prefix.
+/// Ollama's API. Its own port (`ServeSettings.ollamaPort`) has these paths without the prefix, and those under `/v1`.
 extension App {
     static var ollamaRoutes: [Route] {
         [

@@ -234,7 +234,7 @@ final class ClientConnection {
     private func begin(_ head: RequestHead) {
         let requestID = requestID(of: head)
         responding = Responding()
-        let prefix = state.settings.pathPrefix
+        let prefix = state.settings.pathPrefix(head.target)
         responding.log = RequestLogEntry(requestID, head.method, prefix + head.target)
         responding.isHTTP10 = head.isHTTP10
         responding.keepsAlive = head.isHTTP10 ? head.lists("keep-alive", in: "connection") : !head.lists("close", in: "connection")

@@ -15,8 +15,8 @@ package final class HTTPServer: Sendable {
         package var host = "127.0.0.1"
         /// 0 picks a free port.
         package var port: UInt16 = 8_000
-        /// Put before the path of each request, such as "/ollama".
-        package var pathPrefix = ""
+        /// What is put before the path of a request, such as "/ollama".
+        package var pathPrefix: @Sendable (_ target: String) -> String = { _ in "" }
         /// Sockets to accept connections from, instead of `host` and `port`.
         package var listening: [ListeningSocket] = []
         /// Whether connections wait in the queues of the sockets until `startAccepting`.

@@ -39,11 +39,12 @@ extension EvalCommand {
         let tasks = try options.tasks.map { (file: $0, questions: try TaskQuestion.read($0)) }
         for task in tasks where task.questions.isEmpty { throw CommandError(description: "\(task.file): expected questions, found none.") }
         let results = try checkpoints.map { path in
-            let backend = try openBackend(path)
-            let form = options.questionForm ?? (backend.model.renderer == nil || backend.model.isTemplateAssumed ? .text : .chat)
+            let backend = try openBackend(path), model = (backend as? LocalBackend)?.model
+            let isText = model.map { $0.renderer == nil || $0.isTemplateAssumed } ?? false
+            let form = options.questionForm ?? (isText ? .text : .chat)
             return try tasks.map { task in
                 var asked = AskedTask(file: task.file, questions: task.questions, form: form)
-                try ask(&asked, backend)
+                try ask(&asked, backend, model)
                 printAccuracies(path, asked)
                 return asked
             }
@@ -56,7 +57,13 @@ extension EvalCommand {
         if results.count == 2 { for (a, b) in zip(results[0], results[1]) { printComparison(of: a, with: b) } }
     }
 
-    private func openBackend(_ path: String) throws -> LocalBackend {
+    private func openBackend(_ path: String) throws -> any ChatBackend {
+        var remote = ModelOptions()
+        remote.backend = path == options.backend ? path : nil
+        remote.backendModel = options.backendModel
+        if remote.backend != nil, case .url(let url) = try remote.location(for: "eval") {
+            return try remote.open(url: url, environment: SLM.environmentVariables())
+        }
         var limits = LocalBackend.Limits()
         limits.slots = 4 * Self.questionsAtOnce
         limits.sharedPrefillChunk = limits.solePrefillChunk
@@ -66,15 +73,16 @@ extension EvalCommand {
             on: options.makeProcessor)
     }
 
-    private func ask(_ task: inout AskedTask, _ backend: LocalBackend) throws {
+    /// - Parameter model: nil if it runs on another server.
+    private func ask(_ task: inout AskedTask, _ backend: any ChatBackend, _ model: ModelInfo?) throws {
         let progress = ProgressBar("asking", isVisible: !options.quiet)
         defer { progress.clear() }
-        let count = task.questions.count
+        let count = task.questions.count, name = backend.name
         var logProbabilities = task.questions.map { _ in [Double]() }, answers = task.questions.map { _ in "" }
         for start in stride(from: 0, to: count, by: Self.questionsAtOnce) {
             progress.show(fraction: Double(start) / Double(count), "\(start) of \(count) questions")
             let indices = start..<min(start + Self.questionsAtOnce, count)
-            try score(indices, &task, &logProbabilities, backend)
+            try score(indices, &task, &logProbabilities, backend, model)
             try generate(indices, &task, &answers, backend)
         }
         for (index, question) in task.questions.enumerated() {
@@ -82,7 +90,7 @@ extension EvalCommand {
             for (metric, isRight) in judgments { task.judgments[metric, default: []].append(isRight) }
             var writer = JSONWriter(.oneLine)
             writer.object { line in
-                line.key("checkpoint"); line.string(backend.name)
+                line.key("checkpoint"); line.string(name)
                 line.key("file"); line.string(task.file)
                 line.key("question"); line.string(question.question)
                 if case .choice = question.expected {
@@ -99,14 +107,19 @@ extension EvalCommand {
     /// Computes the log-probabilities of the choices of some questions: first of one of each question, whose keys and values the others
     /// reuse.
     private func score(
-        _ indices: Range<Int>, _ task: inout AskedTask, _ logProbabilities: inout [[Double]], _ backend: LocalBackend
+        _ indices: Range<Int>, _ task: inout AskedTask, _ logProbabilities: inout [[Double]], _ backend: any ChatBackend,
+        _ model: ModelInfo?
     ) throws {
         var requests: [(question: Int, choice: Int, request: GenerationRequest)] = []
         for index in indices {
             guard case .choice(let choices, _) = task.questions[index].expected else { continue }
+            guard let model else {
+                throw CommandError(description: "\(task.file): expected questions without choices for a --backend, which reports no "
+                    + "log-probabilities of prompts, found question \(index + 1) with choices.")
+            }
             logProbabilities[index] = Array(repeating: -.infinity, count: choices.count)
             for (i, choice) in choices.enumerated() {
-                let (request, isTruncated) = try backend.model.logProbabilityRequest(
+                let (request, isTruncated) = try model.logProbabilityRequest(
                     of: task.form == .chat ? choice : " " + choice, after: task.questions[index].question, isChat: task.form == .chat)
                 if isTruncated { task.truncated += 1 }
                 requests.append((index, i, request))
@@ -120,7 +133,9 @@ extension EvalCommand {
         }
     }
 
-    private func generate(_ indices: Range<Int>, _ task: inout AskedTask, _ answers: inout [String], _ backend: LocalBackend) throws {
+    private func generate(
+        _ indices: Range<Int>, _ task: inout AskedTask, _ answers: inout [String], _ backend: any ChatBackend
+    ) throws {
         let isChat = task.form == .chat, stop = options.stop.isEmpty && !isChat ? ["\n\n"] : options.stop
         let config = try GenerationConfig(maximumTokens: options.answerTokens, temperature: 0, stop: stop)
         let asked = indices.filter { if case .text = task.questions[$0].expected { true } else { false } }

@@ -19,6 +19,8 @@ struct EvalOptions: MachineOptions {
     var compare: [String] = []
     var data: [String] = []
     var tasks: [String] = []
+    var backend: String?
+    var backendModel: String?
     var questionForm: QuestionForm?
     var answerTokens = 256
     var stop: [String] = []
@@ -65,6 +67,9 @@ extension Command {
                 OptionGroup("Tasks", [
                     .option("as", \.questionForm, "Ask the questions of --task as messages of a chat, or as text to complete.",
                             default: "chat if the model has a chat template"),
+                    .option("backend", \.backend, value: "openai:URL",
+                            "Ask a model behind an OpenAI-compatible API, questions without choices only."),
+                    .option("backend-model", \.backendModel, value: "NAME", "Choose a model of the --backend.", default: "its first"),
                     .option("max-tokens", \.answerTokens, in: 1...1_048_576, "Generate at most N tokens per answer."),
                     .list("stop", \.stop, value: "TEXT", "Stop before any of these texts; by default, before an empty line in text.",
                           separator: "\n"),
@@ -100,7 +105,13 @@ struct EvalCommand {
 
     init(_ options: EvalOptions) throws {
         self.options = options
-        checkpoints = (options.checkpoint.map { [$0] } ?? []) + options.compare
+        if options.backend != nil, options.checkpoint != nil {
+            throw UsageError("slm eval: expected --checkpoint or --backend, found both.")
+        }
+        if options.backend != nil, !options.data.isEmpty {
+            throw UsageError("slm eval: --data: expected with a checkpoint, found with --backend, which has --task only.")
+        }
+        checkpoints = ((options.backend ?? options.checkpoint).map { [$0] } ?? []) + options.compare
         guard !checkpoints.isEmpty else {
             throw UsageError("slm eval: expected a model: slm eval CHECKPOINT, or two: slm eval A --compare B.")
         }
