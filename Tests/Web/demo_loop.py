@@ -201,13 +201,13 @@ def main():
         model = walk(server, page, options.steps, shot)
         comparison = owner.json("GET", f"/api/training/comparisons/{owner.json('GET', f'/api/training/models/{model}')['comparison']}")
         after = right_answers(admin)
-        general = "the general chats" if options.general else "text that the old model generates"
+        remembered = "the general chats" if options.general else "text that the old model generates"
         rise = comparison["replay" if options.general else "own_text"]["rise"]
         roll_back(server, page, shot)
         back = right_answers(admin, HELD_OUT[:1])
         browser.close()
     minutes = (time.monotonic() - start) / 60
-    print(f"the promoted model knows {after} of 50 colours; the loss on {general} rose by {100 * rise:.2f} %; "
+    print(f"the promoted model knows {after} of 50 colours; the loss on {remembered} rose by {100 * rise:.2f} %; "
           f"after the roll-back, {back} of 10 answers are right; {minutes:.1f} minutes")
     assert before <= 5, before
     assert after >= 40, after
