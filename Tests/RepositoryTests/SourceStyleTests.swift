@@ -16,6 +16,22 @@ struct SourceStyleTests {
         }
     }
 
+    @Test func `prose of pages breaks at 120 characters`() throws {
+        let span = try Regex("`+[^`]*`+")
+        for path in Repository.files(under: [""], withSuffix: [".md"]) where !path.hasSuffix("Reference/Commands.md") {
+            var isCode = false
+            for (number, line) in try Repository.lines(of: path) {
+                let text = line.drop { $0 == " " }
+                if text.hasPrefix("```") { isCode.toggle() }
+                let isFixed = isCode || line.hasPrefix("    ") || ["|", "!", "<"].contains { text.hasPrefix($0) && !text.hasPrefix("<http") }
+                if isFixed || line.count <= 120 { continue }
+                // A span of code is one word, and an item's marker belongs to its first word.
+                let words = line.replacing(span) { String(repeating: "x", count: line[$0.range].count) }
+                if words.prefix(120).dropFirst(4).contains(" ") { Issue.record("\(path):\(number): \(line.count) characters") }
+            }
+        }
+    }
+
     @Test func `tuples are not assigned to save lines`() throws {
         // A value that reads a target, as in a swap, needs the tuple; everything else is written as one assignment a line.
         let assignment = try Regex(#"^\s*\((?<left>[^()]*,[^()]*)\) = \((?<right>.*)\)\s*(?:\}.*)?$"#)
