@@ -117,17 +117,19 @@ let package = Package(
             settings: safe),
         module("Tuning", ["Train", "Model", "Kernels", "Hashing", "JSON", "Files"], settings: safe),
         module("Report", ["JSON", "Files"]),
-        module("Store", ["Gzip", "Secrets", "Threads", "JSON", "Files", "SharedLibraries", "CSQLite", "CPQ"]),
+        module("ChatAnalysis", settings: safe),
+        module("Store", ["ChatAnalysis", "Gzip", "Secrets", "Threads", "JSON", "Files", "SharedLibraries", "CSQLite", "CPQ"]),
 
         // Chat in the terminal; the operator's dashboard in the terminal; the chat server with its web page.
-        module("Dashboard", ["CNcurses", "HTTPClient", "JSON", "SharedLibraries", "Terminal", "Threads"]),
+        module("AdminAPI", ["HTTPClient", "JSON"]),
+        module("Dashboard", ["AdminAPI", "CNcurses", "SharedLibraries", "Terminal", "Threads"]),
         module("Chat", ["Infer", "Corpus", "Tokenize", "JSON", "Files", "Terminal"]),
         .target(name: "CWebFiles", path: "Sources/Serve/EmbeddedWeb", cSettings: cSettings),
         module(
             "Serve",
             [
-                "Infer", "Store", "Corpus", "Report", "HTTPServer", "Platform", "Secrets", "Gzip", "Threads", "Tokenize", "Formats",
-                "Checkpoint", "Kernels", "Hashing", "JSON", "Base64", "Files", "CWebFiles",
+                "Infer", "Store", "ChatAnalysis", "Corpus", "Report", "HTTPServer", "Platform", "Secrets", "Gzip", "Threads", "Tokenize",
+                "Formats", "Checkpoint", "Kernels", "Hashing", "JSON", "Base64", "Files", "CWebFiles",
             ],
             exclude: ["Web", "EmbeddedWeb"]
         ),
@@ -136,8 +138,8 @@ let package = Package(
         .executableTarget(
             name: "slm",
             dependencies: [
-                "Serve", "Store", "Threads", "Secrets", "HTTPServer", "HTTPClient", "Chat", "Dashboard", "Terminal", "Report", "Infer",
-                "Train", "Tuning", "Distributed",
+                "Serve", "Store", "Threads", "Secrets", "HTTPServer", "HTTPClient", "Chat", "AdminAPI", "Dashboard", "Terminal", "Report",
+                "Infer", "Train", "Tuning", "Distributed",
                 "Formats", "Checkpoint",
                 "Corpus", "Tokenize", "Files", "JSON", "Settings", "Model", "Autograd", "Kernels", "Platform", "Random",
             ],
@@ -171,7 +173,7 @@ let package = Package(
         testProgram("ServeParts", ["Serve", "Infer", "Files"]),
 
         // Tests, one target per module.
-        tests("KernelsTests", ["TestSupport", "Kernels", "CKernels", "Platform", "Files"]),
+        tests("KernelsTests", ["TestSupport", "Kernels", "CKernels", "Platform", "Files", "SharedLibraries"]),
         tests("DistributedTests", ["TestSupport", "Distributed", "Kernels", "Random", "Threads"]),
         tests("AutogradTests", ["TestSupport", "Autograd", "Kernels", "Files"]),
         tests("ModelTests", ["TestSupport", "Model", "Autograd", "Kernels"]),
@@ -209,11 +211,12 @@ let package = Package(
         tests("HTTPClientTests", ["TestSupport", "HTTPClient"]),
         tests("HTTPServerTests", ["TestSupport", "HTTPServer", "Threads"]),
         tests("TerminalTests", ["TestSupport", "Terminal", "Threads"]),
-        tests("DashboardTests", ["TestSupport", "Dashboard", "HTTPClient", "JSON", "Threads"]),
+        tests("DashboardTests", ["TestSupport", "AdminAPI", "Dashboard", "HTTPClient", "JSON", "Threads"]),
         tests("ChatTests", ["TestSupport", "Chat", "Infer", "Corpus", "Tokenize", "Files"]),
         tests("TuningTests", ["TestSupport", "Tuning", "Kernels", "Files"]),
         tests("ReportTests", ["TestSupport", "Report", "JSON", "Files"]),
-        tests("StoreTests", ["StoreWriter", "TestSupport", "Store", "Gzip", "Secrets", "Threads", "JSON", "Files"]),
+        tests("ChatAnalysisTests", ["TestSupport", "ChatAnalysis"]),
+        tests("StoreTests", ["StoreWriter", "TestSupport", "Store", "ChatAnalysis", "Gzip", "Secrets", "Threads", "JSON", "Files"]),
         tests("SecretsTests", ["TestSupport", "Secrets", "Files", "JSON"]),
         tests(
             "ServeTests",

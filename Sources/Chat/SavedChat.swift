@@ -15,8 +15,8 @@ package enum SavedChat {
             writer.array { writer in
                 for message in conversation.messages {
                     writer.object {
-                        $0.key("role"); $0.string(message.role.rawValue)
-                        $0.key("content"); $0.string(message.text)
+                        $0["role"] = message.role.rawValue
+                        $0["content"] = message.text
                     }
                 }
             }

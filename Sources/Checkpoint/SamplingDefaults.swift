@@ -48,10 +48,10 @@ package struct SamplingDefaults: Sendable, Equatable {
 
     /// Writes the fields of a generation_config.json.
     package func write(to object: inout JSONWriter) {
-        object.key("temperature"); object.number(temperature)
-        object.key("top_k"); object.integer(topK)
-        object.key("top_p"); object.number(topP)
-        if minP != 0 { object.key("min_p"); object.number(minP) }
-        if repetitionPenalty != 1 { object.key("repetition_penalty"); object.number(repetitionPenalty) }
+        object["temperature"] = temperature
+        object["top_k"] = topK
+        object["top_p"] = topP
+        if minP != 0 { object["min_p"] = minP }
+        if repetitionPenalty != 1 { object["repetition_penalty"] = repetitionPenalty }
     }
 }

@@ -71,26 +71,26 @@ extension TokenMeta {
     var json: [UInt8] {
         var writer = JSONWriter(.pretty)
         writer.object { w in
-            w.key("version"); w.integer(Self.version)
+            w["version"] = Self.version
             w.key("tokenizer"); w.object {
-                $0.key("file"); $0.string(tokenizerFile)
-                $0.key("hash"); $0.string(fingerprint)
-                $0.key("vocabulary"); $0.integer(vocabularySize)
+                $0["file"] = tokenizerFile
+                $0["hash"] = fingerprint
+                $0["vocabulary"] = vocabularySize
             }
-            w.key("form"); w.string(template?.rawValue ?? "text")
+            w["form"] = template?.rawValue ?? "text"
             if case .jinja(let template)? = template {
-                w.key("chat_template"); w.string(template.source)
-                w.key("chat_template_settings"); w.string(template.settingsJSON)
+                w["chat_template"] = template.source
+                w["chat_template_settings"] = template.settingsJSON
             }
-            w.key("dtype"); w.string(width == 2 ? "uint16" : "uint32")
-            w.key("seed"); w.integer(seed)
-            w.key("held_out"); w.number(validationShare)
-            if let maxTokens { w.key("max_tokens"); w.integer(maxTokens) }
+            w["dtype"] = width == 2 ? "uint16" : "uint32"
+            w["seed"] = seed
+            w["held_out"] = validationShare
+            if let maxTokens { w["max_tokens"] = maxTokens }
             w.key("conversations"); w.object {
-                $0.key("kept"); $0.integer(report.kept)
-                $0.key("cut"); $0.integer(report.truncated)
-                $0.key("empty"); $0.integer(report.empty)
-                $0.key("malformed"); $0.integer(report.malformed)
+                $0["kept"] = report.kept
+                $0["cut"] = report.truncated
+                $0["empty"] = report.empty
+                $0["malformed"] = report.malformed
             }
             for split in DatasetSplit.allCases { w.key(split.rawValue); Self.write(counts(of: split), shards[split] ?? [], to: &w) }
             w.key("sources"); w.array { w in for source in sources { Self.write(source, to: &w) } }
@@ -101,22 +101,22 @@ extension TokenMeta {
 
     private static func write(_ counts: CorpusReport.Counts, _ shards: [TokenShard], to writer: inout JSONWriter) {
         writer.object {
-            $0.key("conversations"); $0.integer(counts.conversations)
-            $0.key("messages"); $0.integer(counts.messages)
-            $0.key("tokens"); $0.integer(counts.tokens)
-            $0.key("turns"); $0.integer(counts.turns)
+            $0["conversations"] = counts.conversations
+            $0["messages"] = counts.messages
+            $0["tokens"] = counts.tokens
+            $0["turns"] = counts.turns
             $0.key("bytes"); $0.object {
-                $0.key("user"); $0.integer(counts.bytes.user)
-                $0.key("assistant"); $0.integer(counts.bytes.assistant)
-                $0.key("system"); $0.integer(counts.bytes.system)
+                $0["user"] = counts.bytes.user
+                $0["assistant"] = counts.bytes.assistant
+                $0["system"] = counts.bytes.system
             }
             if shards.isEmpty { return }
             $0.key("shards"); $0.array { w in
                 for shard in shards {
                     w.object {
-                        $0.key("tokens"); $0.integer(shard.tokens)
-                        $0.key("turns"); $0.integer(shard.turns)
-                        $0.key("hash"); $0.string(shard.hash ?? "")
+                        $0["tokens"] = shard.tokens
+                        $0["turns"] = shard.turns
+                        $0["hash"] = shard.hash ?? ""
                     }
                 }
             }
@@ -125,10 +125,10 @@ extension TokenMeta {
 
     private static func write(_ source: CorpusBlocks.Source, to writer: inout JSONWriter) {
         writer.object {
-            $0.key("path"); $0.string(source.path)
-            $0.key("bytes"); $0.integer(source.bytes)
-            if let format = source.format { $0.key("format"); $0.string(format.rawValue) }
-            if let split = source.split { $0.key("part"); $0.string(split.rawValue) }
+            $0["path"] = source.path
+            $0["bytes"] = source.bytes
+            if let format = source.format { $0["format"] = format.rawValue }
+            if let split = source.split { $0["part"] = split.rawValue }
         }
     }
 }

@@ -15,7 +15,7 @@ package final class LinearAlgebra {
             sgesdd = unsafeBitCast(try library.address(of: "LAPACKE_sgesdd"), to: lapacke_sgesdd.self)
             spotrf = unsafeBitCast(try library.address(of: "LAPACKE_spotrf"), to: lapacke_spotrf.self)
             strtri = unsafeBitCast(try library.address(of: "LAPACKE_strtri"), to: lapacke_strtri.self)
-        } catch { throw .noLibrary(.openblas, because: error.reason) }
+        } catch { throw .noLibrary(.openblas, error) }
     }
 
     /// The singular value decomposition A = left·diag(values)·right with K = min(rows, columns). nil if A is not finite.

@@ -28,7 +28,7 @@ final class OneDNN: MatmulLibrary {
     init(pool: WorkerPool) throws(ProcessorError) {
         let library = try SharedLibrary.open(String(cString: onednn_file()), package: "libdnnl2", for: .onednn)
         do throws(MissingLibrary) { dnnl = try library.functions(onednn_functions(), onednn_find).table } catch {
-            throw .noLibrary(.onednn, because: error.reason)
+            throw .noLibrary(.onednn, error)
         }
         var engine: dnnl_engine_t?
         check(dnnl.engine_create(&engine, dnnl_cpu, 0), "engine")

@@ -16,7 +16,7 @@ final class OpenBLAS: MatmulLibrary {
         do throws(MissingLibrary) {
             sgemm = unsafeBitCast(try library.address(of: "cblas_sgemm"), to: openblas_sgemm.self)
             configuration = try library.address(of: "openblas_get_config")
-        } catch { throw .noLibrary(.openblas, because: error.reason) }
+        } catch { throw .noLibrary(.openblas, error) }
         let text = unsafeBitCast(configuration, to: openblas_configuration.self)()
         version = text.map { String(cString: $0) } ?? "OpenBLAS"
     }
@@ -49,6 +49,6 @@ extension SharedLibrary {
     }
 
     static func open(_ name: String, package: String, for blas: BLAS) throws(ProcessorError) -> SharedLibrary {
-        do { return try SharedLibrary(name, package: package) } catch { throw .noLibrary(blas, because: error.reason) }
+        do { return try SharedLibrary(name, package: package) } catch { throw .noLibrary(blas, error) }
     }
 }

@@ -1,5 +1,6 @@
 internal import CKernels
 import Glibc
+package import SharedLibraries
 
 /// Runs all arithmetic: the kernels of an instruction set, a worker pool, a matmul library, and the memory that they work in.
 ///
@@ -140,20 +141,20 @@ package enum ProcessorError: Error, Equatable, CustomStringConvertible {
     case noThreads(requested: Int)
     case noAddresses(megabytes: Int)
     case unknownInstructionSet(String, known: [String])
-    case noLibrary(BLAS, because: String)
+    case noLibrary(BLAS, MissingLibrary)
 
     package var description: String {
         switch self {
         case .badThreads(let count):
-            "expected 1 to 1,024 threads, found \(count) (--threads)."
+            "expected 1 to 1,024 threads, found \(count)."
         case .noThreads(let requested):
-            "the system cannot create \(requested) threads. Use fewer: --threads 1"
+            "the system cannot create \(requested) threads. Use fewer."
         case .noAddresses(let megabytes):
             "cannot reserve \(megabytes) MB of address space. Raise `ulimit -v`."
         case .unknownInstructionSet(let name, let known):
             "this CPU has no kernels '\(name)'. It supports: \(known.joined(separator: ", "))."
-        case .noLibrary(let blas, let because):
-            "cannot use \(blas.rawValue): \(because). Install it with `make deps`, or omit --blas."
+        case .noLibrary(let blas, let library):
+            "cannot use \(blas.rawValue): \(library). slm's own kernels need no library."
         }
     }
 }

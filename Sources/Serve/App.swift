@@ -16,7 +16,7 @@ final class App: Sendable {
     let registry: ModelRegistry?
     let admission: Admission
     let metrics: Metrics
-    let executors: Executors
+    let pools: ThreadPools
     let signer: SessionTokenSigner
     let passwordHasher: PasswordHasher
     /// Decides whose password is hashed next.
@@ -50,15 +50,15 @@ final class App: Sendable {
         self.replicas = replicas
         training = TrainingSupervisor(Self.trainingConfiguration(settings, store, replicas.id))
         comparisons = ComparisonRunner(training.configuration)
-        let executors = try Executors(searches: store.searchConnections)
+        let pools = try ThreadPools(searches: store.searchConnections)
         let limits = Admission.Limits(
             slots: settings.slots,
             maxWaiting: settings.maxWaiting,
             perClient: settings.answersPerClient,
             share: max(1, settings.slots / 2),
             canPause: { models.current?.backend.canPause ?? false })
-        let admission = Admission(limits) { executors.parsing.runEvenIfFull($0) }
-        self.executors = executors
+        let admission = Admission(limits) { pools.parsing.runEvenIfFull($0) }
+        self.pools = pools
         self.admission = admission
         let health = HealthMonitor(settings.health, models, store)
         self.health = health
@@ -71,7 +71,7 @@ final class App: Sendable {
             checks: { health.status.checks }, kvMemory: { models.current?.backend.kvMemoryUse },
             sqliteMemory: { store.database.memoryBytes })
         passwordHasher = PasswordHasher(cost: settings.passwordCost, onHash: settings.onPasswordHash)
-        passwordQueue = Admission(Executors.passwordQueueLimits) { $0() }
+        passwordQueue = Admission(ThreadPools.passwordQueueLimits) { $0() }
         rateLimits = RateLimits(settings, store, replicas)
     }
 
@@ -88,7 +88,7 @@ final class App: Sendable {
 
     /// Whether nothing is left to do or to store.
     var isIdle: Bool {
-        admission.isIdle && unfinishedAnswers.load(ordering: .acquiring) == 0 && conversationLocks.isEmpty && executors.database.isIdle
+        admission.isIdle && unfinishedAnswers.load(ordering: .acquiring) == 0 && conversationLocks.isEmpty && pools.database.isIdle
     }
 
     /// Reports not ready from now on, but still serves requests.
@@ -145,8 +145,8 @@ final class App: Sendable {
     }
 }
 
-/// The thread pools behind `Route.Executor`.
-struct Executors: Sendable {
+/// The thread pools behind `Route.Pool`.
+struct ThreadPools: Sendable {
     let database: ThreadPool
     /// Also starts answers that have waited.
     let parsing: ThreadPool
@@ -167,8 +167,8 @@ struct Executors: Sendable {
     static let passwordQueueLimits = Admission.Limits(slots: CPU.availableCores, maxWaiting: 256, perClient: 8)
 
     /// Returns nil for the thread of the connection.
-    subscript(executor: Route.Executor) -> ThreadPool? {
-        switch executor {
+    subscript(pool: Route.Pool) -> ThreadPool? {
+        switch pool {
         case .connection: nil
         case .database: database
         case .parsing: parsing

@@ -4,12 +4,13 @@ import Jinja
 ///
 /// Special tokens, and other tokens that the template writes, are recognized only where the template wrote all of their characters
 /// (``TemplateTokens``): a message that spells `<|im_end|>` is encoded as text. Each character of a rendered text knows which message it
-/// came from (``JinjaText``).
-struct JinjaChatRenderer: Sendable {
+/// came from (``JinjaText``). Messages are given to the template as they are.
+struct JinjaChatRenderer: MessageRenderer {
     let stopTokens: [TokenID]
     private(set) var toolCallFormat: ToolCallFormat?
     private(set) var toolCallShape: ToolCallShape?
     private(set) var aroundQuestion: (before: [UInt8], after: [UInt8]) = ([], [])
+    var thoughtMarks: ThoughtMarks? { Self.thoughtMarks(in: template.source, vocabulary) }
 
     private let template: JinjaChatTemplate
     private let jinja: JinjaTemplate
@@ -175,7 +176,6 @@ struct JinjaChatRenderer: Sendable {
 
     // MARK: Tokens
 
-    /// Appends a prompt: a conversation up to where the assistant's answer starts.
     func append(
         promptOf history: [Conversation.Message], _ form: ChatPromptForm, with encoder: inout Encoder, to chat: inout ChatTokens
     ) throws(TokenizeError) {
@@ -184,7 +184,6 @@ struct JinjaChatRenderer: Sendable {
         try append(text, said: [], messages, maxTokens: .max, with: &encoder, to: &chat)
     }
 
-    /// Appends a complete conversation, truncated to `maxTokens`. Returns whether it is complete.
     func append(
         _ conversation: Conversation, maxTokens: Int, with encoder: inout Encoder, to chat: inout ChatTokens
     ) throws(TokenizeError) -> Bool {

@@ -9,7 +9,7 @@ extension TokenizerJSON {
         let areMergesPairs = vocabulary.unit == .characters && !vocabulary.marksSpaces
         var writer = JSONWriter(.pretty)
         writer.object { file in
-            file.key("version"); file.string("1.0")
+            file["version"] = "1.0"
             file.key("truncation"); file.null()
             file.key("padding"); file.null()
             file.key("added_tokens"); file.array { list in
@@ -21,14 +21,14 @@ extension TokenizerJSON {
             file.key("post_processor"); PostProcessorJSON.write(vocabulary, names, to: &file)
             file.key("decoder"); writeDecoder(vocabulary, to: &file)
             file.key("model"); file.object { model in
-                model.key("type"); model.string("BPE")
+                model["type"] = "BPE"
                 model.key("dropout"); model.null()
                 model.key("unk_token")
                 if let unknown = vocabulary.unknownToken { model.string(names[Int(unknown)]) } else { model.null() }
                 for key in ["continuing_subword_prefix", "end_of_word_suffix"] { model.key(key); model.null() }
-                model.key("fuse_unk"); model.boolean(vocabulary.fusesUnknown)
-                model.key("byte_fallback"); model.boolean(!vocabulary.byteTokens.isEmpty)
-                model.key("ignore_merges"); model.boolean(vocabulary.ignoresMerges)
+                model["fuse_unk"] = vocabulary.fusesUnknown
+                model["byte_fallback"] = !vocabulary.byteTokens.isEmpty
+                model["ignore_merges"] = vocabulary.ignoresMerges
                 model.key("vocab"); model.object { object in
                     for id in names.indices where !names.range(of: id).isEmpty { object.key(names[id]); object.integer(id) }
                 }
@@ -80,10 +80,10 @@ extension TokenizerJSON {
 
     private static func write(_ token: Vocabulary.AddedToken, isSpecial: Bool, to list: inout JSONWriter) {
         list.object {
-            $0.key("id"); $0.integer(token.id)
-            $0.key("content"); $0.string(token.text)
-            for (key, option) in matchingOptions { $0.key(key); $0.boolean(token.matching.contains(option)) }
-            $0.key("special"); $0.boolean(isSpecial)
+            $0["id"] = token.id
+            $0["content"] = token.text
+            for (key, option) in matchingOptions { $0[key] = token.matching.contains(option) }
+            $0["special"] = isSpecial
         }
     }
 
@@ -93,8 +93,8 @@ extension TokenizerJSON {
         let replaces = vocabulary.marksSpaces && !vocabulary.usesMetaspace || prepends
         guard hasNFC || prepends || replaces else { return file.null() }
         writeSequence("normalizers", to: &file, count: [hasNFC, prepends, replaces].count { $0 }) { list in
-            if hasNFC { list.object { $0.key("type"); $0.string("NFC") } }
-            if prepends { list.object { $0.key("type"); $0.string("Prepend"); $0.key("prepend"); $0.string("\u{2581}") } }
+            if hasNFC { list.object { $0["type"] = "NFC" } }
+            if prepends { list.object { $0["type"] = "Prepend"; $0["prepend"] = "\u{2581}" } }
             if replaces { writeReplace(" ", "\u{2581}", to: &list) }
         }
     }
@@ -105,16 +105,16 @@ extension TokenizerJSON {
     ) {
         if count == 1 { return body(&file) }
         file.object { object in
-            object.key("type"); object.string("Sequence")
+            object["type"] = "Sequence"
             object.key(key); object.array { body(&$0) }
         }
     }
 
     private static func writeReplace(_ text: String, _ content: String, to list: inout JSONWriter) {
         list.object {
-            $0.key("type"); $0.string("Replace")
-            $0.key("pattern"); $0.object { $0.key("String"); $0.string(text) }
-            $0.key("content"); $0.string(content)
+            $0["type"] = "Replace"
+            $0.key("pattern"); $0.object { $0["String"] = text }
+            $0["content"] = content
         }
     }
 
@@ -122,19 +122,19 @@ extension TokenizerJSON {
         if vocabulary.marksSpaces {
             return writeSequence("decoders", to: &file, count: 4) { list in
                 writeReplace("\u{2581}", " ", to: &list)
-                list.object { $0.key("type"); $0.string("ByteFallback") }
-                list.object { $0.key("type"); $0.string("Fuse") }
+                list.object { $0["type"] = "ByteFallback" }
+                list.object { $0["type"] = "Fuse" }
                 guard vocabulary.dropsLeadingSpace else { return }
                 list.object {
-                    $0.key("type"); $0.string("Strip")
-                    $0.key("content"); $0.string(" ")
-                    $0.key("start"); $0.integer(1)
-                    $0.key("stop"); $0.integer(0)
+                    $0["type"] = "Strip"
+                    $0["content"] = " "
+                    $0["start"] = 1
+                    $0["stop"] = 0
                 }
             }
         }
         file.object {
-            $0.key("type"); $0.string(vocabulary.unit == .bytes ? "ByteLevel" : vocabulary.byteTokens.isEmpty ? "Fuse" : "ByteFallback")
+            $0["type"] = vocabulary.unit == .bytes ? "ByteLevel" : vocabulary.byteTokens.isEmpty ? "Fuse" : "ByteFallback"
             if vocabulary.unit == .bytes { writeByteLevel(addsPrefixSpace: false, usesRegex: false, to: &$0) }
         }
     }
@@ -148,36 +148,36 @@ extension TokenizerJSON {
         if vocabulary.marksSpaces {
             guard vocabulary.usesMetaspace else { return file.null() }
             return file.object {
-                $0.key("type"); $0.string("Metaspace")
-                $0.key("replacement"); $0.string("\u{2581}")
+                $0["type"] = "Metaspace"
+                $0["replacement"] = "\u{2581}"
                 $0.key("prepend_scheme")
                 $0.string(vocabulary.prefixSpace == .evenBeforeSpace ? "never" : vocabulary.prefixSpace.rawValue)
-                $0.key("split"); $0.boolean(vocabulary.pattern == .spaces)
+                $0["split"] = vocabulary.pattern == .spaces
             }
         }
         let isByteLevel = vocabulary.unit == .bytes
         guard hasSplit(vocabulary) else {
             guard isByteLevel else { return file.null() }
             return file.object {
-                $0.key("type"); $0.string("ByteLevel")
+                $0["type"] = "ByteLevel"
                 writeByteLevel(addsPrefixSpace: vocabulary.prefixSpace == .always, usesRegex: vocabulary.pattern == .gpt2, to: &$0)
             }
         }
         let patterns = if case .sequence(let patterns) = vocabulary.pattern { patterns } else { [vocabulary.pattern] }
         file.object {
-            $0.key("type"); $0.string("Sequence")
+            $0["type"] = "Sequence"
             $0.key("pretokenizers"); $0.array { steps in
                 for regex in patterns.compactMap(\.regex) {
                     steps.object {
-                        $0.key("type"); $0.string("Split")
-                        $0.key("pattern"); $0.object { $0.key("Regex"); $0.string(regex) }
-                        $0.key("behavior"); $0.string("Isolated")
-                        $0.key("invert"); $0.boolean(false)
+                        $0["type"] = "Split"
+                        $0.key("pattern"); $0.object { $0["Regex"] = regex }
+                        $0["behavior"] = "Isolated"
+                        $0["invert"] = false
                     }
                 }
                 guard isByteLevel else { return }
                 steps.object {
-                    $0.key("type"); $0.string("ByteLevel")
+                    $0["type"] = "ByteLevel"
                     writeByteLevel(addsPrefixSpace: false, usesRegex: false, to: &$0)
                 }
             }
@@ -185,8 +185,8 @@ extension TokenizerJSON {
     }
 
     private static func writeByteLevel(addsPrefixSpace: Bool, usesRegex: Bool, to object: inout JSONWriter) {
-        object.key("add_prefix_space"); object.boolean(addsPrefixSpace)
-        object.key("trim_offsets"); object.boolean(true)
-        object.key("use_regex"); object.boolean(usesRegex)
+        object["add_prefix_space"] = addsPrefixSpace
+        object["trim_offsets"] = true
+        object["use_regex"] = usesRegex
     }
 }

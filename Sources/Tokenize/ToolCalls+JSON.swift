@@ -99,13 +99,13 @@ extension JSONWriter {
     /// - Parameter index: Of the call in a streamed answer.
     package mutating func toolCall(_ call: ToolCall, id: String, index: Int? = nil) {
         object {
-            if let index { $0.key("index"); $0.integer(index) }
-            $0.key("id"); $0.string(id)
-            $0.key("type"); $0.string("function")
+            if let index { $0["index"] = index }
+            $0["id"] = id
+            $0["type"] = "function"
             $0.key("function")
             $0.object {
-                $0.key("name"); $0.string(call.name)
-                $0.key("arguments"); $0.string(call.arguments)
+                $0["name"] = call.name
+                $0["arguments"] = call.arguments
             }
         }
     }

@@ -63,19 +63,19 @@ package struct TuningCache: Sendable {
     private func json(_ result: TuningResult, _ use: TuningUse) -> String {
         var writer = JSONWriter(.pretty)
         writer.object { writer in
-            writer.key("use"); writer.string(use.name)
-            writer.key("cpu"); writer.string(machine.cpu)
-            writer.key("threads"); writer.integer(machine.threads)
-            writer.key("version"); writer.string(machine.version)
-            writer.key("steady"); writer.boolean(result.isSteady)
+            writer["use"] = use.name
+            writer["cpu"] = machine.cpu
+            writer["threads"] = machine.threads
+            writer["version"] = machine.version
+            writer["steady"] = result.isSteady
             writer.key("measured")
             writer.array { writer in
                 for measurement in result.measurements {
                     writer.object { writer in
-                        writer.key("kernels"); writer.string(measurement.choice.instructionSet)
-                        writer.key("dtype"); writer.string(measurement.choice.precision.rawValue)
-                        writer.key("blas"); writer.string(measurement.choice.blas.rawValue)
-                        writer.key("seconds"); writer.number(measurement.seconds)
+                        writer["kernels"] = measurement.choice.instructionSet
+                        writer["dtype"] = measurement.choice.precision.rawValue
+                        writer["blas"] = measurement.choice.blas.rawValue
+                        writer["seconds"] = measurement.seconds
                     }
                 }
             }

@@ -23,7 +23,7 @@ import Tokenize
         return try GenerationConfig(
             temperature: [0, 0.001, 0.7, 1, 2][noise.below(5)],
             topK: either(0, 1 + noise.below(V + 2), &noise),
-            topP: either(1, Double(noise.below(99) + 1) / 100, &noise),
+            topP: either(1, Double(noise.below(100)) / 100, &noise),
             minP: either(0, [0.001, 0.2, 1][noise.below(3)], &noise),
             repetitionPenalty: either(1, 1.3, &noise),
             frequencyPenalty: either(0, 0.7, &noise),
@@ -37,6 +37,11 @@ import Tokenize
         var row = logits, span = row.mutableSpan
         let choice = sampler.sample(&span)
         return try #require(choice)
+    }
+
+    @Test func `a temperature of 0, a top-k of 1 and a top-p of 0 are greedy`() throws {
+        #expect(try GenerationConfig(temperature: 0).isGreedy && GenerationConfig(topK: 1).isGreedy && GenerationConfig(topP: 0).isGreedy)
+        #expect(try !GenerationConfig(topK: 2).isGreedy && !GenerationConfig(topP: 0.01).isGreedy && !GenerationConfig().isGreedy)
     }
 
     @Test func `every choice equals that of a sampler that sorts everything`() throws {

@@ -24,6 +24,21 @@ import Testing
             """)
     }
 
+    @Test func `members are set by key, and nil is null`() {
+        var writer = JSONWriter()
+        writer.object {
+            $0["text"] = "x"
+            $0["count"] = UInt8(3)
+            $0["share"] = 0.5
+            $0["isNew"] = true
+            $0["no number"] = Double.infinity
+            $0["none"] = nil as String?
+            $0["no count"] = nil as Int?
+        }
+        #expect(
+            writer.text == #"{"text":"x","count":3,"share":0.5,"isNew":true,"no number":null,"none":null,"no count":null}"#)
+    }
+
     private func written(_ layout: JSONWriter.Layout) -> String {
         var writer = JSONWriter(layout)
         writer.object {

@@ -3,6 +3,7 @@ import Files
 import Glibc
 import Kernels
 import Platform
+import SharedLibraries
 import Synchronization
 import TestSupport
 import Testing
@@ -20,15 +21,15 @@ import Testing
     @Test(arguments: [(0, "0"), (-1, "-1"), (1_025, "1025")])
     func `an invalid number of threads is an error`(threads: Int, text: String) {
         let error = #expect(throws: ProcessorError.badThreads(threads)) { try Processor(threads: threads) }
-        #expect(error?.description == "expected 1 to 1,024 threads, found \(text) (--threads).")
+        #expect(error?.description == "expected 1 to 1,024 threads, found \(text).")
     }
 
     @Test func `errors suggest a solution`() {
-        #expect(ProcessorError.noThreads(requested: 900).description == "the system cannot create 900 threads. Use fewer: --threads 1")
+        #expect(ProcessorError.noThreads(requested: 900).description == "the system cannot create 900 threads. Use fewer.")
+        let missing = MissingLibrary(package: "libopenblas0", reason: "libopenblas.so.0: no such file")
         #expect(
-            ProcessorError.noLibrary(.openblas, because: "libopenblas.so.0: cannot open shared object file").description
-                == "cannot use openblas: libopenblas.so.0: cannot open shared object file. Install it with `make deps`, or omit --blas."
-        )
+            ProcessorError.noLibrary(.openblas, missing).description
+                == "cannot use openblas: \(missing). slm's own kernels need no library.")
     }
 
     @Test(arguments: ProcessorVariant.all)

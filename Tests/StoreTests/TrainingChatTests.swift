@@ -1,3 +1,4 @@
+import ChatAnalysis
 import Store
 import Testing
 

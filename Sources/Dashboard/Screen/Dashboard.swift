@@ -1,3 +1,4 @@
+package import AdminAPI
 import Glibc
 import Terminal
 import Threads

@@ -1,3 +1,5 @@
+package import AdminAPI
+
 /// What a change is called on the screen.
 extension AdminAction {
     /// The user that it changes.

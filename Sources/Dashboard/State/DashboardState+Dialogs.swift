@@ -1,3 +1,4 @@
+import AdminAPI
 import Terminal
 
 /// Questions, codes, help, and the line of input.

@@ -1,3 +1,5 @@
+import AdminAPI
+
 /// What each key does.
 extension DashboardState {
     mutating func handle(_ key: DashboardKey) -> [DashboardEffect] {

@@ -1,3 +1,5 @@
+import AdminAPI
+
 /// What is loaded from the server, when, and what happens if that fails.
 extension DashboardState {
     package mutating func handle(_ event: DashboardEvent, at time: Int) -> [DashboardEffect] {

@@ -1,3 +1,5 @@
+package import AdminAPI
+
 /// What the dashboard knows and shows. Events change it, and it returns what to do; showing it needs nothing else.
 ///
 ///     var state = DashboardState(host: "127.0.0.1:8000", rows: 24, columns: 80)

@@ -1,3 +1,5 @@
+import AdminAPI
+
 /// A user and their conversations.
 struct UserScreen: Sendable, Equatable {
     let id: String

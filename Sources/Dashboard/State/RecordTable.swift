@@ -1,3 +1,5 @@
+import AdminAPI
+
 /// A table whose rows are on the server. Only the pages around the visible rows are loaded, so that the number of rows does not matter.
 ///
 ///     var table = RecordTable(.users)

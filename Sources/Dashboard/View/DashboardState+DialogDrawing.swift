@@ -1,3 +1,5 @@
+import AdminAPI
+
 /// Draws questions, codes and help in a box over the screen.
 extension DashboardState {
     struct DialogLayout: Sendable, Equatable {

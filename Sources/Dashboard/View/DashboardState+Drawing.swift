@@ -1,3 +1,5 @@
+import AdminAPI
+
 /// Draws the screen.
 extension DashboardState {
     package func grid() -> CellGrid {

@@ -1,3 +1,5 @@
+import AdminAPI
+
 /// Draws the figures of the overview and of a user.
 extension DashboardState {
     struct Figure: Sendable, Equatable {

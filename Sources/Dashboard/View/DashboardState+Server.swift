@@ -1,3 +1,5 @@
+import AdminAPI
+
 /// Draws the server's state: health, queue, process, traffic, limits and errors.
 extension DashboardState {
     struct ServerLine: Sendable, Equatable {

@@ -1,3 +1,5 @@
+import AdminAPI
+
 /// Draws the table of the visible screen.
 extension DashboardState {
     func drawTable(on grid: inout CellGrid) {

@@ -1,3 +1,5 @@
+import AdminAPI
+
 /// A column of a table.
 struct TableColumn: Sendable, Equatable {
     enum Field: Sendable {

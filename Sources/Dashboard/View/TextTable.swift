@@ -1,3 +1,4 @@
+import AdminAPI
 import Terminal
 
 /// A table for standard output. Widths count terminal columns, so that rows with wide characters are aligned, too.

@@ -8,15 +8,15 @@ extension GPTConfiguration {
         var writer = JSONWriter(.pretty)
         writer.object {
             $0.key("architectures"); $0.array { $0.string(family.architecture) }
-            $0.key("model_type"); $0.string(family.rawValue)
+            $0["model_type"] = family.rawValue
             switch family {
             case .gpt2: writeGPT2(to: &$0)
             case .gptNeoX: writeGPTNeoX(to: &$0)
             default: writeLlama(family, to: &$0)
             }
-            $0.key("tie_word_embeddings"); $0.boolean(isTied)
+            $0["tie_word_embeddings"] = isTied
             specialTokens.write(to: &$0)
-            for key in ["dtype", "torch_dtype"] { $0.key(key); $0.string(format.huggingFaceName) }
+            for key in ["dtype", "torch_dtype"] { $0[key] = format.huggingFaceName }
         }
         writer.newline()
         return writer.bytes
@@ -26,67 +26,67 @@ extension GPTConfiguration {
         for (key, value) in [
             ("n_layer", layers), ("n_head", heads), ("n_embd", width), ("n_positions", context), ("n_ctx", context),
             ("vocab_size", vocabulary),
-        ] { object.key(key); object.integer(value) }
+        ] { object[key] = value }
         object.key("n_inner"); if hiddenWidth == 4 * width { object.null() } else { object.integer(hiddenWidth) }
-        object.key("activation_function"); object.string(activationName)
-        object.key("layer_norm_epsilon"); object.number(shortest(normEpsilon))
+        object["activation_function"] = activationName
+        object["layer_norm_epsilon"] = shortest(normEpsilon)
         // slm has no dropout on attention weights.
         let rate = shortest(dropout)
-        for (key, value) in [("resid_pdrop", rate), ("embd_pdrop", rate), ("attn_pdrop", 0)] { object.key(key); object.number(value) }
+        for (key, value) in [("resid_pdrop", rate), ("embd_pdrop", rate), ("attn_pdrop", 0)] { object[key] = value }
     }
 
     private func writeShape(to object: inout JSONWriter) {
         for (key, value) in [
             ("num_hidden_layers", layers), ("num_attention_heads", heads), ("hidden_size", width), ("intermediate_size", hiddenWidth),
             ("max_position_embeddings", context), ("vocab_size", vocabulary),
-        ] { object.key(key); object.integer(value) }
+        ] { object[key] = value }
     }
 
     private func writeGPTNeoX(to object: inout JSONWriter) {
         writeShape(to: &object)
-        object.key("hidden_act"); object.string(activationName)
-        object.key("layer_norm_eps"); object.number(shortest(normEpsilon))
-        object.key("use_parallel_residual"); object.boolean(isParallel)
-        object.key("attention_bias"); object.boolean(true)
-        object.key("hidden_dropout"); object.number(shortest(dropout))
-        object.key("attention_dropout"); object.number(0)
-        object.key("rotary_emb_base"); object.number(rotary.base)
+        object["hidden_act"] = activationName
+        object["layer_norm_eps"] = shortest(normEpsilon)
+        object["use_parallel_residual"] = isParallel
+        object["attention_bias"] = true
+        object["hidden_dropout"] = shortest(dropout)
+        object["attention_dropout"] = 0
+        object["rotary_emb_base"] = rotary.base
         // transformers rounds the product with the width down.
         let share = Double(rotaryWidth) / Double(headWidth)
-        object.key("rotary_pct"); object.number(Int(Double(headWidth) * share) == rotaryWidth ? share : share.nextUp)
+        object["rotary_pct"] = Int(Double(headWidth) * share) == rotaryWidth ? share : share.nextUp
         object.key("rope_scaling"); rotary.writeScaling(to: &object)
     }
 
     private func writeLlama(_ family: HuggingFaceFamily, to object: inout JSONWriter) {
         writeShape(to: &object)
-        object.key("num_key_value_heads"); object.integer(keyValueHeads)
-        object.key("head_dim"); object.integer(headWidth)
+        object["num_key_value_heads"] = keyValueHeads
+        object["head_dim"] = headWidth
         object.key(family.isGemma ? "hidden_activation" : "hidden_act")
         object.string(activationName)
-        object.key("rms_norm_eps"); object.number(shortest(normEpsilon))
-        if family != .mistral { object.key("attention_bias"); object.boolean(family == .qwen2 || hasBias) }
-        if family == .llama { object.key("mlp_bias"); object.boolean(hasBias) }
-        object.key("rope_theta"); object.number(rotary.base)
+        object["rms_norm_eps"] = shortest(normEpsilon)
+        if family != .mistral { object["attention_bias"] = family == .qwen2 || hasBias }
+        if family == .llama { object["mlp_bias"] = hasBias }
+        object["rope_theta"] = rotary.base
         object.key("rope_scaling"); rotary.writeScaling(to: &object)
         let kinds = (0..<layers).map { attention(of: $0) }, isSliding = kinds.contains(.sliding)
         switch family {
-        case .mistral: object.key("sliding_window"); object.integer(slidingWindow)
+        case .mistral: object["sliding_window"] = slidingWindow
         case .gemma2, .gemma3:
             write(kinds, to: &object)
-            if family == .gemma3 { object.key("rope_local_base_freq"); object.number((slidingRotary ?? rotary).base) }
+            if family == .gemma3 { object["rope_local_base_freq"] = (slidingRotary ?? rotary).base }
             for (key, cap) in [("attn_logit_softcapping", scoreCap), ("final_logit_softcapping", logitCap)] {
-                object.key(key); if let cap { object.number(shortest(cap)) } else { object.null() }
+                object[key] = cap.map { shortest($0) }
             }
-            object.key("query_pre_attn_scalar"); object.integer(Int(queryPreAttentionScalar.rounded()))
+            object["query_pre_attn_scalar"] = Int(queryPreAttentionScalar.rounded())
         default:
             guard family.features.sliding != .none else { return }
-            object.key("use_sliding_window"); object.boolean(isSliding)
+            object["use_sliding_window"] = isSliding
             if isSliding { write(kinds, to: &object) }
         }
     }
 
     private func write(_ kinds: [LayerAttention], to object: inout JSONWriter) {
-        object.key("sliding_window"); object.integer(slidingWindow)
+        object["sliding_window"] = slidingWindow
         object.key("layer_types")
         object.array { for kind in kinds { $0.string(kind == .sliding ? "sliding_attention" : "full_attention") } }
     }

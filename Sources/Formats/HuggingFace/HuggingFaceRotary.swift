@@ -71,7 +71,7 @@ extension RotaryPositions {
     func writeScaling(to writer: inout JSONWriter) {
         guard let name = scaling.name else { return writer.null() }
         writer.object { object in
-            object.key("rope_type"); object.string(name)
+            object["rope_type"] = name
             func number(_ key: String, _ value: Double) {
                 object.key(key)
                 if let whole = Int(exactly: value), key.hasSuffix("embeddings") { object.integer(whole) } else { object.number(value) }
@@ -90,7 +90,7 @@ extension RotaryPositions {
                 number("beta_slow", slow)
                 number("original_max_position_embeddings", context)
                 number("attention_factor", magnitude)
-                object.key("truncate"); object.boolean(truncates)
+                object["truncate"] = truncates
             }
         }
     }

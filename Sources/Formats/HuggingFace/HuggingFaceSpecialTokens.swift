@@ -42,10 +42,10 @@ struct HuggingFaceSpecialTokens {
         var writer = JSONWriter(.pretty)
         writer.object { object in
             for (key, special) in [("bos_token_id", begin), ("pad_token_id", padding)] {
-                if let special { object.key(key); object.integer(special.id) }
+                if let special { object[key] = special.id }
             }
             if !stops.isEmpty { object.key("eos_token_id"); object.array { for id in stops { $0.integer(id) } } }
-            object.key("do_sample"); object.boolean(true)
+            object["do_sample"] = true
             sampling?.write(to: &object)
         }
         writer.newline()
@@ -64,11 +64,11 @@ struct HuggingFaceSpecialTokens {
     func tokenizerConfig(context: Int, template: String?) -> [UInt8] {
         var writer = JSONWriter(.pretty)
         writer.object {
-            $0.key("tokenizer_class"); $0.string("PreTrainedTokenizerFast")
-            $0.key("model_max_length"); $0.integer(context)
-            $0.key("clean_up_tokenization_spaces"); $0.boolean(false)
+            $0["tokenizer_class"] = "PreTrainedTokenizerFast"
+            $0["model_max_length"] = context
+            $0["clean_up_tokenization_spaces"] = false
             writeTexts(to: &$0)
-            if let template { $0.key("chat_template"); $0.string(template) }
+            if let template { $0["chat_template"] = template }
         }
         writer.newline()
         return writer.bytes
@@ -76,7 +76,7 @@ struct HuggingFaceSpecialTokens {
 
     private func writeTexts(to object: inout JSONWriter) {
         for (key, special) in [("bos_token", begin), ("eos_token", end), ("pad_token", padding)] {
-            if let special { object.key(key); object.string(special.text) }
+            if let special { object[key] = special.text }
         }
     }
 }

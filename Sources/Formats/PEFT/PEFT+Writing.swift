@@ -133,20 +133,20 @@ extension PEFT {
         let others = Pattern(written, modules).ranks(except: rank)
         var writer = JSONWriter(.pretty)
         writer.object {
-            for (key, text) in [("peft_type", "LORA"), ("task_type", "CAUSAL_LM")] { $0.key(key); $0.string(text) }
-            $0.key("base_model_name_or_path"); if let baseModel { $0.string(baseModel) } else { $0.null() }
-            $0.key("inference_mode"); $0.boolean(true)
-            $0.key("r"); $0.integer(rank)
+            for (key, text) in [("peft_type", "LORA"), ("task_type", "CAUSAL_LM")] { $0[key] = text }
+            $0["base_model_name_or_path"] = baseModel
+            $0["inference_mode"] = true
+            $0["r"] = rank
             $0.key("lora_alpha"); write(alpha(rank), to: &$0)
-            $0.key("lora_dropout"); $0.number(Double("\(shape.dropout)") ?? 0)
+            $0["lora_dropout"] = Double("\(shape.dropout)") ?? 0
             $0.key("target_modules"); $0.array { for name in Pattern(written, modules).targets { $0.string(name) } }
-            $0.key("rank_pattern"); $0.object { for (name, rank) in others { $0.key(name); $0.integer(rank) } }
+            $0.key("rank_pattern"); $0.object { for (name, rank) in others { $0[name] = rank } }
             $0.key("alpha_pattern"); $0.object { for (name, rank) in others { $0.key(name); write(alpha(rank), to: &$0) } }
-            $0.key("bias"); $0.string("none")
-            $0.key("fan_in_fan_out"); $0.boolean(modules.family.names.isTransposed)
-            $0.key("init_lora_weights"); $0.boolean(true)
-            $0.key("use_rslora"); $0.boolean(false)
-            $0.key("use_dora"); $0.boolean(shape.usesDoRA)
+            $0["bias"] = "none"
+            $0["fan_in_fan_out"] = modules.family.names.isTransposed
+            $0["init_lora_weights"] = true
+            $0["use_rslora"] = false
+            $0["use_dora"] = shape.usesDoRA
             $0.key("modules_to_save")
             if whole.isEmpty { $0.null() } else { $0.array { for name in whole { $0.string(name) } } }
         }

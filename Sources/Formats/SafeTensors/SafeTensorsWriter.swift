@@ -33,12 +33,12 @@ struct SafeTensorsWriter: ~Copyable {
         var writer = JSONWriter(), end = 0
         writer.object { header in
             // transformers requires it.
-            header.key("__metadata__"); header.object { $0.key("format"); $0.string("pt") }
+            header.key("__metadata__"); header.object { $0["format"] = "pt" }
             for array in arrays {
                 let start = end
                 end += array.part.shape.reduce(format.size, *)
                 header.key(array.part.name); header.object {
-                    $0.key("dtype"); $0.string(format.rawValue.uppercased())
+                    $0["dtype"] = format.rawValue.uppercased()
                     $0.key("shape"); $0.array { for size in array.part.shape { $0.integer(size) } }
                     $0.key("data_offsets"); $0.array { $0.integer(start); $0.integer(end) }
                 }

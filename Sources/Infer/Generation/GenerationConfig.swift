@@ -9,29 +9,29 @@ package import Tokenize
 /// documents the order in which the settings apply.
 package struct GenerationConfig: Sendable, Equatable {
     /// nil: up to the end of the context.
-    package let maximumTokens: Int?
+    package private(set) var maximumTokens: Int?
     /// 0 is greedy: always the most likely token.
-    package private(set) var temperature: Double
+    package private(set) var temperature = 1.0
     /// Samples from the k most likely tokens; 0 for all.
-    package let topK: Int
+    package private(set) var topK = 0
     /// Samples from the smallest set of most likely tokens whose total probability is at least p (nucleus sampling); 0 is greedy.
-    package let topP: Double
+    package private(set) var topP = 1.0
     /// Samples from tokens with at least this fraction of the highest probability.
-    package let minP: Double
+    package private(set) var minP = 0.0
     /// Divides positive logits, and multiplies negative ones, of tokens in the prompt or the answer. 1 is off.
-    package let repetitionPenalty: Double
+    package private(set) var repetitionPenalty = 1.0
     /// Subtracted from a token's logit for each occurrence in the answer.
-    package let frequencyPenalty: Double
+    package private(set) var frequencyPenalty = 0.0
     /// Subtracted from a token's logit once it occurs in the answer.
-    package let presencePenalty: Double
+    package private(set) var presencePenalty = 0.0
     /// The answer ends before the first of these texts.
-    package let stop: [String]
+    package private(set) var stop: [String] = []
     /// nil: a random seed for each generation.
     package private(set) var seed: UInt64?
     /// Added to the logits of these tokens.
-    package let logitBias: [TokenID: Float]
+    package private(set) var logitBias: [TokenID: Float] = [:]
     /// The number of alternatives reported beside each token's log-probability; nil to report no log-probabilities.
-    package let logProbabilities: Int?
+    package private(set) var logProbabilities: Int?
     /// The number of alternatives reported beside the log-probability of each token of the prompt; nil to report none.
     package var promptLogProbabilities: Int?
     /// The first token of the prompt whose log-probability is reported. Those before it need no logits, and can be cached.
@@ -40,6 +40,9 @@ package struct GenerationConfig: Sendable, Equatable {
     package var isPromptOnly = false
     /// Whether generation continues past end-of-text tokens, as in benchmarks.
     package var ignoresEOS = false
+
+    /// Samples from the model's unmodified distribution.
+    package init() {}
 
     package init(
         maximumTokens: Int? = nil,
@@ -70,22 +73,6 @@ package struct GenerationConfig: Sendable, Equatable {
         try check()
     }
 
-    /// Samples from the model's unmodified distribution.
-    package init() {
-        maximumTokens = nil
-        temperature = 1
-        topK = 0
-        topP = 1
-        minP = 0
-        repetitionPenalty = 1
-        frequencyPenalty = 0
-        presencePenalty = 0
-        stop = []
-        seed = nil
-        logitBias = [:]
-        logProbabilities = nil
-    }
-
     package func with(temperature: Double) throws(GenerationError) -> GenerationConfig {
         var changed = self
         changed.temperature = temperature
@@ -101,7 +88,7 @@ package struct GenerationConfig: Sendable, Equatable {
     }
 
     /// Whether the most likely token is always chosen. True also for a temperature so low that nothing else is ever sampled.
-    package var isGreedy: Bool { temperature < 1e-6 }
+    package var isGreedy: Bool { temperature < 1e-6 || topK == 1 || topP == 0 }
 
     package static let maxStopTexts = 16
     package static let maxAlternatives = 20

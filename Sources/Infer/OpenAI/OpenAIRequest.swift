@@ -15,9 +15,9 @@ struct OpenAIRequest {
         var writer = JSONWriter(.oneLine)
         let isChat = if case .chat = request.prompt { true } else { false }
         writer.object { writer in
-            writer.key("model"); writer.string(model)
+            writer["model"] = model
             switch request.prompt {
-            case .text(let text): writer.key("prompt"); writer.string(text)
+            case .text(let text): writer["prompt"] = text
             case .tokens(let ids): writer.key("prompt"); writer.array { for id in ids { $0.integer(id) } }
             case .chat(let messages):
                 writer.key("messages")
@@ -25,8 +25,8 @@ struct OpenAIRequest {
                 if let tools = request.tools { writer.key("tools"); writer.json(String(decoding: tools.json, as: UTF8.self)) }
             }
             for field in request.forwardedFields { writer.key(field.name); writer.json(String(decoding: field.json, as: UTF8.self)) }
-            writer.key("stream"); writer.boolean(true)
-            writer.key("stream_options"); writer.object { $0.key("include_usage"); $0.boolean(true) }
+            writer["stream"] = true
+            writer.key("stream_options"); writer.object { $0["include_usage"] = true }
             Self.write(config, isChat: isChat, to: &writer)
         }
         self.isChat = isChat
@@ -37,10 +37,10 @@ struct OpenAIRequest {
 
     private static func write(_ message: Conversation.Message, to writer: inout JSONWriter) {
         writer.object {
-            $0.key("role"); $0.string(message.role.rawValue)
-            $0.key("content"); $0.string(message.text)
-            if let reasoning = message.reasoning { $0.key("reasoning_content"); $0.string(reasoning) }
-            if let id = message.toolCallID { $0.key("tool_call_id"); $0.string(id) }
+            $0["role"] = message.role.rawValue
+            $0["content"] = message.text
+            if let reasoning = message.reasoning { $0["reasoning_content"] = reasoning }
+            if let id = message.toolCallID { $0["tool_call_id"] = id }
             if message.toolCalls.isEmpty { return }
             $0.key("tool_calls")
             $0.array { list in
@@ -51,29 +51,29 @@ struct OpenAIRequest {
 
     private static func write(_ config: GenerationConfig, isChat: Bool, to writer: inout JSONWriter) {
         func number(_ key: String, _ value: Double, unless neutral: Double) {
-            if value != neutral { writer.key(key); writer.number(value) }
+            if value != neutral { writer[key] = value }
         }
-        if let maximum = config.maximumTokens { writer.key("max_tokens"); writer.integer(maximum) }
-        writer.key("temperature"); writer.number(config.temperature)
+        if let maximum = config.maximumTokens { writer["max_tokens"] = maximum }
+        writer["temperature"] = config.temperature
         number("top_p", config.topP, unless: 1)
         number("min_p", config.minP, unless: 0)
-        if config.topK != 0 { writer.key("top_k"); writer.integer(config.topK) }
+        if config.topK != 0 { writer["top_k"] = config.topK }
         number("repetition_penalty", config.repetitionPenalty, unless: 1)
         number("frequency_penalty", config.frequencyPenalty, unless: 0)
         number("presence_penalty", config.presencePenalty, unless: 0)
         if !config.stop.isEmpty { writer.key("stop"); writer.array { for text in config.stop { $0.string(text) } } }
-        if let seed = config.seed { writer.key("seed"); writer.integer(seed) }
+        if let seed = config.seed { writer["seed"] = seed }
         if !config.logitBias.isEmpty {
             writer.key("logit_bias")
             writer.object {
-                for (id, bias) in config.logitBias.sorted(by: { $0.key < $1.key }) { $0.key("\(id)"); $0.number(Double(bias)) }
+                for (id, bias) in config.logitBias.sorted(by: { $0.key < $1.key }) { $0["\(id)"] = Double(bias) }
             }
         }
         if let alternatives = config.logProbabilities {
             writer.key("logprobs")
             if isChat {
                 writer.boolean(true)
-                writer.key("top_logprobs"); writer.integer(alternatives)
+                writer["top_logprobs"] = alternatives
             } else {
                 writer.integer(alternatives)
             }

@@ -21,7 +21,7 @@ extension LogEntry {
                 w.write("step", step.step)
                 w.write("loss", rounding: step.loss)
                 w.write("gradient", rounding: step.gradientNorm)
-                w.key("rate"); w.number(step.learningRate)
+                w["rate"] = step.learningRate
                 w.write("tokens", step.tokens)
                 if let count = step.lossTokens { w.write("loss_tokens", count) }
                 w.write(step.preferences)
@@ -55,8 +55,8 @@ extension LogEntry {
             case .validated(let validation):
                 w.write("event", "validated")
                 w.write("step", validation.step)
-                if let loss = validation.loss { w.key("val_loss"); w.number(loss) }
-                if let bits = validation.bitsPerByte { w.key("bits_per_byte"); w.number(bits) }
+                if let loss = validation.loss { w["val_loss"] = loss }
+                if let bits = validation.bitsPerByte { w["bits_per_byte"] = bits }
                 w.write(validation.preferences, "val_")
                 w.write("val_tokens", validation.tokens)
                 w.write("val_conversations", validation.conversations)

@@ -61,7 +61,7 @@ extension App {
                 return try model.backend.embed(texts) { result in
                     ticket.leave()
                     // The thread that runs the model must not wait until millions of digits are written.
-                    self.executors.parsing.runEvenIfFull { withExtendedLifetime(model) { end(result) } }
+                    self.pools.parsing.runEvenIfFull { withExtendedLifetime(model) { end(result) } }
                 }
             } catch {
                 ticket.leave()

@@ -59,19 +59,19 @@ final class ChatStream: Sendable {
             state.cachedTokens = beginning.cachedTokens
         }
         write("start") { event in
-            for (name, value) in ids { event.key(name); event.string(value) }
-            if let count = beginning.promptTokens { event.key("prompt_tokens"); event.integer(count) }
-            if let context = beginning.context { event.key("context"); event.integer(context) }
+            for (name, value) in ids { event[name] = value }
+            if let count = beginning.promptTokens { event["prompt_tokens"] = count }
+            if let context = beginning.context { event["context"] = context }
         }
         guard beginning.droppedMessages > 0 || beginning.wasTruncated else { return }
         write("warning") { event in
-            event.key("dropped_turns"); event.integer(beginning.droppedMessages)
-            event.key("cut"); event.boolean(beginning.wasTruncated)
+            event["dropped_turns"] = beginning.droppedMessages
+            event["cut"] = beginning.wasTruncated
         }
     }
 
     private func send(_ piece: TextPiece) {
-        if !piece.reasoning.isEmpty { write("reasoning") { $0.key("text"); $0.string(piece.reasoning) } }
+        if !piece.reasoning.isEmpty { write("reasoning") { $0["text"] = piece.reasoning } }
         if piece.text.isEmpty { return }             // tokens without text
         let isFirst = state.withLock { state in
             state.text += piece.text
@@ -80,7 +80,7 @@ final class ChatStream: Sendable {
             state.firstTokenSeconds = (ContinuousClock.now - started).inSeconds
             return true
         }
-        write("token", flush: isFirst) { $0.key("text"); $0.string(piece.text) }
+        write("token", flush: isFirst) { $0["text"] = piece.text }
     }
 
     /// Sends the last event and ends the stream.
@@ -89,13 +89,13 @@ final class ChatStream: Sendable {
         sendStartIfMissing()
         let cached = state.withLock(\.cachedTokens)
         write("done") { event in
-            event.key("reason"); event.string(end.reason.name)
-            event.key("prompt_tokens"); event.integer(end.promptTokens)
-            event.key("answer_tokens"); event.integer(end.answerTokens)
-            event.key("cached_tokens"); event.integer(cached)
-            event.key("seconds"); event.number(seconds.rounded(toPlaces: 4))
-            event.key("tokens_per_second"); event.number((Double(end.answerTokens) / max(seconds, 1e-6)).rounded(toPlaces: 1))
-            if let first = firstTokenSeconds { event.key("first_token_seconds"); event.number(first.rounded(toPlaces: 4)) }
+            event["reason"] = end.reason.name
+            event["prompt_tokens"] = end.promptTokens
+            event["answer_tokens"] = end.answerTokens
+            event["cached_tokens"] = cached
+            event["seconds"] = seconds.rounded(toPlaces: 4)
+            event["tokens_per_second"] = (Double(end.answerTokens) / max(seconds, 1e-6)).rounded(toPlaces: 1)
+            if let first = firstTokenSeconds { event["first_token_seconds"] = first.rounded(toPlaces: 4) }
         }
         stream.finish()
     }

@@ -18,10 +18,10 @@ extension APIError {
         default: "invalid_request_error"
         }
         writer.object { root in
-            root.key("type"); root.string("error")
+            root["type"] = "error"
             root.key("error")
-            root.object { $0.key("type"); $0.string(type); $0.key("message"); $0.string(message) }
-            if let requestID { root.key("request_id"); root.string(requestID) }
+            root.object { $0["type"] = type; $0["message"] = message }
+            if let requestID { root["request_id"] = requestID }
         }
     }
 }

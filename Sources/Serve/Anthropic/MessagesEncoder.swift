@@ -40,22 +40,22 @@ final class MessagesEncoder: AnswerEncoder {
             message.array { list in
                 if !read.reasoning.isEmpty {
                     list.object {
-                        $0.key("type"); $0.string("thinking")
-                        $0.key("thinking"); $0.string(read.reasoning)
-                        $0.key("signature"); $0.string("")
+                        $0["type"] = "thinking"
+                        $0["thinking"] = read.reasoning
+                        $0["signature"] = ""
                     }
                 }
-                if !read.content.isEmpty { list.object { $0.key("type"); $0.string("text"); $0.key("text"); $0.string(read.content) } }
+                if !read.content.isEmpty { list.object { $0["type"] = "text"; $0["text"] = read.content } }
                 for call in read.calls {
                     list.object { writeToolUse(call, input: String(decoding: call.call.arguments, as: UTF8.self), to: &$0) }
                 }
             }
-            message.key("stop_reason"); message.string(Self.stopReason(answer.end.reason, callsTools: !read.calls.isEmpty))
+            message["stop_reason"] = Self.stopReason(answer.end.reason, callsTools: !read.calls.isEmpty)
             message.key("stop_sequence"); message.null()
             message.key("usage")
             message.object {
                 Self.writeInput(answer.end.promptTokens, answer.start, to: &$0)
-                $0.key("output_tokens"); $0.integer(answer.end.answerTokens)
+                $0["output_tokens"] = answer.end.answerTokens
             }
         }
         return writer.bytes
@@ -83,11 +83,11 @@ final class MessagesEncoder: AnswerEncoder {
         return Self.event("message_delta") { event in
             event.key("delta")
             event.object {
-                $0.key("stop_reason"); $0.string(Self.stopReason(end?.reason ?? .stop, callsTools: callsTools))
+                $0["stop_reason"] = Self.stopReason(end?.reason ?? .stop, callsTools: callsTools)
                 $0.key("stop_sequence"); $0.null()
             }
             event.key("usage")
-            event.object { $0.key("output_tokens"); $0.integer(end?.answerTokens ?? 0) }
+            event.object { $0["output_tokens"] = end?.answerTokens ?? 0 }
         } + Self.event("message_stop") { _ in }
     }
 
@@ -103,7 +103,7 @@ extension MessagesEncoder {
     private static func event(_ type: String, _ body: (inout JSONWriter) -> Void) -> [UInt8] {
         var writer = JSONWriter()
         writer.object { event in
-            event.key("type"); event.string(type)
+            event["type"] = type
             body(&event)
         }
         return Array("event: \(type)\ndata: ".utf8) + writer.bytes + [10, 10]
@@ -115,17 +115,17 @@ extension MessagesEncoder {
     }
 
     private func writeHead(to message: inout JSONWriter) {
-        message.key("id"); message.string(id)
-        message.key("type"); message.string("message")
-        message.key("role"); message.string("assistant")
-        message.key("model"); message.string(model)
+        message["id"] = id
+        message["type"] = "message"
+        message["role"] = "assistant"
+        message["model"] = model
     }
 
     /// As in Anthropic's API, `input_tokens` are those that were not read from the cache.
     private static func writeInput(_ promptTokens: Int, _ start: GenerationStart, to usage: inout JSONWriter) {
-        usage.key("input_tokens"); usage.integer(max(0, promptTokens - start.cachedTokens))
-        usage.key("cache_creation_input_tokens"); usage.integer(0)
-        usage.key("cache_read_input_tokens"); usage.integer(start.cachedTokens)
+        usage["input_tokens"] = max(0, promptTokens - start.cachedTokens)
+        usage["cache_creation_input_tokens"] = 0
+        usage["cache_read_input_tokens"] = start.cachedTokens
     }
 
     private func start(_ start: GenerationStart) -> [UInt8] {
@@ -139,7 +139,7 @@ extension MessagesEncoder {
                 message.key("usage")
                 message.object {
                     Self.writeInput(start.promptTokens ?? 0, start, to: &$0)
-                    $0.key("output_tokens"); $0.integer(0)
+                    $0["output_tokens"] = 0
                 }
             }
         } + Array(heartbeat.utf8)
@@ -152,12 +152,12 @@ extension MessagesEncoder {
         state.open = block
         state.count += 1
         return end + Self.event("content_block_start") { event in
-            event.key("index"); event.integer(index)
+            event["index"] = index
             event.key("content_block")
             event.object {
-                $0.key("type"); $0.string(block == .text ? "text" : "thinking")
+                $0["type"] = block == .text ? "text" : "thinking"
                 $0.key(block == .text ? "text" : "thinking"); $0.string("")
-                if block == .thinking { $0.key("signature"); $0.string("") }
+                if block == .thinking { $0["signature"] = "" }
             }
         }
     }
@@ -169,14 +169,14 @@ extension MessagesEncoder {
     }
 
     private static func blockEnd(_ index: Int) -> [UInt8] {
-        event("content_block_stop") { $0.key("index"); $0.integer(index) }
+        event("content_block_stop") { $0["index"] = index }
     }
 
     private static func delta(_ index: Int, _ type: String, _ name: String, _ text: String) -> [UInt8] {
         event("content_block_delta") { event in
-            event.key("index"); event.integer(index)
+            event["index"] = index
             event.key("delta")
-            event.object { $0.key("type"); $0.string(type); $0.key(name); $0.string(text) }
+            event.object { $0["type"] = type; $0[name] = text }
         }
     }
 
@@ -184,7 +184,7 @@ extension MessagesEncoder {
         let end = leave(&state), index = state.count
         state.count += 1
         return end + Self.event("content_block_start") { event in
-            event.key("index"); event.integer(index)
+            event["index"] = index
             event.key("content_block"); event.object { writeToolUse(call, input: "{}", to: &$0) }
         } + Self.delta(index, "input_json_delta", "partial_json", String(decoding: call.call.arguments, as: UTF8.self))
             + Self.blockEnd(index)
@@ -192,9 +192,9 @@ extension MessagesEncoder {
 
     /// - Parameter input: A JSON object.
     private func writeToolUse(_ call: ToolCallReader.Call, input: String, to block: inout JSONWriter) {
-        block.key("type"); block.string("tool_use")
-        block.key("id"); block.string(call.id)
-        block.key("name"); block.string(call.call.name)
+        block["type"] = "tool_use"
+        block["id"] = call.id
+        block["name"] = call.call.name
         block.key("input"); block.json(input)
     }
 }

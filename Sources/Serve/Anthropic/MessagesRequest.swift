@@ -75,9 +75,9 @@ struct MessagesRequest {
                 }
                 let result = try block["content"].map { content throws(APIError) in try text(content, "\(path).content") } ?? ""
                 list.object {
-                    $0.key("role"); $0.string("tool")
-                    $0.key("tool_call_id"); $0.string(id)
-                    $0.key("content"); $0.string(block["is_error"]?.boolean == true ? "Error: " + result : result)
+                    $0["role"] = "tool"
+                    $0["tool_call_id"] = id
+                    $0["content"] = block["is_error"]?.boolean == true ? "Error: " + result : result
                 }
             default: throw .invalid("\(path).type", "expected text or tool_result: this model reads nothing else.")
             }
@@ -101,9 +101,9 @@ struct MessagesRequest {
             }
         }
         list.object { message in
-            message.key("role"); message.string("assistant")
-            message.key("content"); message.string(texts.joined(separator: "\n"))
-            if !thoughts.isEmpty { message.key("reasoning_content"); message.string(thoughts.joined(separator: "\n")) }
+            message["role"] = "assistant"
+            message["content"] = texts.joined(separator: "\n")
+            if !thoughts.isEmpty { message["reasoning_content"] = thoughts.joined(separator: "\n") }
             if calls.isEmpty { return }
             message.key("tool_calls")
             message.array { list in
@@ -113,7 +113,7 @@ struct MessagesRequest {
     }
 
     private static func write(_ role: String, _ text: String, to list: inout JSONWriter) {
-        list.object { $0.key("role"); $0.string(role); $0.key("content"); $0.string(text) }
+        list.object { $0["role"] = role; $0["content"] = text }
     }
 
     /// The text of a string or of a list of text blocks.
@@ -154,7 +154,7 @@ struct MessagesRequest {
                     throw .invalid("tools[\(index)].type", "expected custom: the server has no tools of its own.")
                 }
                 list.object { list in
-                    list.key("type"); list.string("function")
+                    list["type"] = "function"
                     list.key("function")
                     list.object { function in
                         for (name, translated) in [("name", "name"), ("description", "description"), ("input_schema", "parameters")] {
@@ -173,12 +173,12 @@ struct MessagesRequest {
         case "tool":
             guard let name = choice["name"]?.string else { throw .invalid("tool_choice.name", "expected the name of one of the tools.") }
             body.object {
-                $0.key("type"); $0.string("function")
-                $0.key("function"); $0.object { $0.key("name"); $0.string(name) }
+                $0["type"] = "function"
+                $0.key("function"); $0.object { $0["name"] = name }
             }
         default: throw .invalid("tool_choice.type", "expected auto, any, tool or none.")
         }
-        if choice["disable_parallel_tool_use"]?.boolean == true { body.key("parallel_tool_calls"); body.boolean(false) }
+        if choice["disable_parallel_tool_use"]?.boolean == true { body["parallel_tool_calls"] = false }
     }
 
     /// Templates of models that think have a variable for it.
@@ -191,6 +191,6 @@ struct MessagesRequest {
         default: throw .invalid("thinking.type", "expected enabled, adaptive or disabled.")
         }
         body.key("chat_template_kwargs")
-        body.object { $0.key("enable_thinking"); $0.boolean(isEnabled) }
+        body.object { $0["enable_thinking"] = isEnabled }
     }
 }

@@ -79,8 +79,8 @@ package final class ChatLog: Sendable {
         writer.array { list in
             for message in history {
                 list.object {
-                    $0.key("role"); $0.string(message.role.rawValue)
-                    $0.key("content"); $0.string(replacingNUL(message.text))
+                    $0["role"] = message.role.rawValue
+                    $0["content"] = replacingNUL(message.text)
                 }
             }
         }
@@ -90,10 +90,10 @@ package final class ChatLog: Sendable {
     private static func line(_ user: String, _ assistant: String, _ timestamp: String, historyJSON: String) -> [UInt8] {
         var writer = JSONWriter()
         writer.object {
-            $0.key("timestamp"); $0.string(timestamp)
+            $0["timestamp"] = timestamp
             if !historyJSON.isEmpty { $0.key("history"); $0.json(historyJSON) }
-            $0.key("user"); $0.string(replacingNUL(Array(user.utf8)))
-            $0.key("assistant"); $0.string(replacingNUL(Array(assistant.utf8)))
+            $0["user"] = replacingNUL(Array(user.utf8))
+            $0["assistant"] = replacingNUL(Array(assistant.utf8))
         }
         writer.newline()
         return escapingLineSeparators(writer.bytes)

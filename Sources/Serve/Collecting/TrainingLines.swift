@@ -52,7 +52,7 @@ enum TrainingLines: String, CaseIterable {
                 guard let rating = answer.details.rating else { continue }
                 lines += Self.line(prompt) {
                     $0.key("completion"); $0.array { Self.write((.assistant, answer.message.content), to: &$0) }
-                    $0.key("label"); $0.boolean(rating.value == .good)
+                    $0["label"] = rating.value == .good
                 }
             }
         }
@@ -112,8 +112,8 @@ enum TrainingLines: String, CaseIterable {
 
     private static func write(_ turn: Turn, to array: inout JSONWriter) {
         array.object {
-            $0.key("role"); $0.string(turn.role.rawValue)
-            $0.key("content"); $0.string(turn.text)
+            $0["role"] = turn.role.rawValue
+            $0["content"] = turn.text
         }
     }
 }

@@ -71,14 +71,14 @@ package final class AccessLog: Sendable {
         case .json:
             var writer = JSONWriter()
             writer.object {
-                $0.key("time"); $0.string(time)
-                $0.key("request_id"); $0.string(completed.id)
-                $0.key("method"); $0.string(method)
-                $0.key("route"); $0.string(route)
-                $0.key("status"); $0.integer(completed.status.rawValue)
-                $0.key("seconds"); $0.number(seconds)
-                $0.key("bytes"); $0.integer(completed.bytes)
-                $0.key("disconnected"); $0.boolean(completed.isDisconnected)
+                $0["time"] = time
+                $0["request_id"] = completed.id
+                $0["method"] = method
+                $0["route"] = route
+                $0["status"] = completed.status.rawValue
+                $0["seconds"] = seconds
+                $0["bytes"] = completed.bytes
+                $0["disconnected"] = completed.isDisconnected
             }
             writer.newline()
             return writer.bytes

@@ -73,11 +73,11 @@ package enum Log {
             case .json:
                 var writer = JSONWriter()
                 writer.object {
-                    $0.key("time"); $0.string(time.description)
-                    $0.key("level"); $0.string(level.rawValue)
-                    $0.key("event"); $0.string(event.rawValue)
-                    $0.key("message"); $0.string(message)
-                    if let requestID { $0.key("request_id"); $0.string(requestID) }
+                    $0["time"] = time.description
+                    $0["level"] = level.rawValue
+                    $0["event"] = event.rawValue
+                    $0["message"] = message
+                    if let requestID { $0["request_id"] = requestID }
                 }
                 writer.newline()
                 return writer.bytes

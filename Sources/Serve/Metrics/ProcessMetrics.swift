@@ -20,9 +20,9 @@ struct ProcessMetrics {
 
     /// Writes the members of an object.
     func write(to object: inout JSONWriter) {
-        object.key("resident_bytes"); object.integer(process.residentBytes)
-        object.key("cpu_seconds"); object.number(process.cpuSeconds)
-        object.key("open_files"); object.integer(process.openFiles)
+        object["resident_bytes"] = process.residentBytes
+        object["cpu_seconds"] = process.cpuSeconds
+        object["open_files"] = process.openFiles
         object.key("max_files"); if process.maxFiles.isFinite { object.integer(Int(process.maxFiles)) } else { object.null() }
     }
 }

@@ -9,6 +9,6 @@ extension APIError {
 
     /// Writes Ollama's error object.
     func writeOllama(to writer: inout JSONWriter) {
-        writer.object { $0.key("error"); $0.string(message) }
+        writer.object { $0["error"] = message }
     }
 }

@@ -45,13 +45,13 @@ struct OllamaEncoder: AnswerEncoder {
     /// The response to a request that only loads the model.
     static func loaded(model: String, isChat: Bool) -> [UInt8] {
         object(AnswerReader.Output(), model: model, isChat: isChat) {
-            $0.key("done"); $0.boolean(true)
-            $0.key("done_reason"); $0.string("load")
+            $0["done"] = true
+            $0["done_reason"] = "load"
         }
     }
 
     private func line(_ output: AnswerReader.Output) -> [UInt8] {
-        Self.object(output, model: model, isChat: isChat) { $0.key("done"); $0.boolean(false) } + [10]
+        Self.object(output, model: model, isChat: isChat) { $0["done"] = false } + [10]
     }
 
     private func last(_ output: AnswerReader.Output, _ end: GenerationEnd) -> [UInt8] {
@@ -59,14 +59,14 @@ struct OllamaEncoder: AnswerEncoder {
         // Never 0, because clients divide by it.
         func nanoseconds(_ seconds: Double) -> Int { max(1, Int(seconds * 1e9)) }
         return Self.object(output, model: model, isChat: isChat) {
-            $0.key("done"); $0.boolean(true)
-            $0.key("done_reason"); $0.string(end.reason == .length ? "length" : "stop")
-            $0.key("total_duration"); $0.integer(nanoseconds(timings.queued + timings.prefill + timings.decode))
-            $0.key("load_duration"); $0.integer(0)
-            $0.key("prompt_eval_count"); $0.integer(end.promptTokens)
-            $0.key("prompt_eval_duration"); $0.integer(nanoseconds(timings.prefill))
-            $0.key("eval_count"); $0.integer(end.answerTokens)
-            $0.key("eval_duration"); $0.integer(nanoseconds(timings.decode))
+            $0["done"] = true
+            $0["done_reason"] = end.reason == .length ? "length" : "stop"
+            $0["total_duration"] = nanoseconds(timings.queued + timings.prefill + timings.decode)
+            $0["load_duration"] = 0
+            $0["prompt_eval_count"] = end.promptTokens
+            $0["prompt_eval_duration"] = nanoseconds(timings.prefill)
+            $0["eval_count"] = end.answerTokens
+            $0["eval_duration"] = nanoseconds(timings.decode)
         }
     }
 
@@ -75,8 +75,8 @@ struct OllamaEncoder: AnswerEncoder {
     ) -> [UInt8] {
         var writer = JSONWriter()
         writer.object { object in
-            object.key("model"); object.string(model)
-            object.key("created_at"); object.string(Timestamp.now().description)
+            object["model"] = model
+            object["created_at"] = Timestamp.now().description
             if isChat {
                 object.key("message")
                 object.object { write(output, "content", to: &$0) }
@@ -89,19 +89,19 @@ struct OllamaEncoder: AnswerEncoder {
     }
 
     private static func write(_ output: AnswerReader.Output, _ name: String, to object: inout JSONWriter) {
-        if name == "content" { object.key("role"); object.string("assistant") }
-        object.key(name); object.string(output.content)
-        if !output.reasoning.isEmpty { object.key("thinking"); object.string(output.reasoning) }
+        if name == "content" { object["role"] = "assistant" }
+        object[name] = output.content
+        if !output.reasoning.isEmpty { object["thinking"] = output.reasoning }
         if output.calls.isEmpty { return }
         object.key("tool_calls")
         object.array { list in
             for call in output.calls {
                 list.object {
-                    $0.key("id"); $0.string(call.id)
+                    $0["id"] = call.id
                     $0.key("function")
                     $0.object {
-                        $0.key("index"); $0.integer(call.index)
-                        $0.key("name"); $0.string(call.call.name)
+                        $0["index"] = call.index
+                        $0["name"] = call.call.name
                         $0.key("arguments"); $0.json(String(decoding: call.call.arguments, as: UTF8.self))
                     }
                 }

@@ -30,13 +30,13 @@ struct OllamaRequest {
         let body = try completion { (body: inout JSONWriter) throws(APIError) in
             if isRaw {
                 if !system.isEmpty { throw .invalid("system", "expected a model with a chat template, and no raw prompt.") }
-                body.key("prompt"); body.string(prompt)
+                body["prompt"] = prompt
                 return
             }
             body.key("messages")
             body.array { list in
                 for (role, text) in [("system", system), ("user", prompt)] where !text.isEmpty {
-                    list.object { $0.key("role"); $0.string(role); $0.key("content"); $0.string(text) }
+                    list.object { $0["role"] = role; $0["content"] = text }
                 }
             }
             try writeThinking(to: &body)
@@ -60,8 +60,8 @@ struct OllamaRequest {
     private func completion(_ write: (inout JSONWriter) throws(APIError) -> Void) throws(APIError) -> RequestFields {
         try fields.rejectUnsupported(UnsupportedField.ollama)
         return try Self.parsed { (body: inout JSONWriter) throws(APIError) in
-            body.key("stream"); body.boolean(try fields.boolean("stream") ?? true)
-            body.key("truncation"); body.string(try fields.boolean("truncate") ?? true ? "auto" : "disabled")
+            body["stream"] = try fields.boolean("stream") ?? true
+            body["truncation"] = try fields.boolean("truncate") ?? true ? "auto" : "disabled"
             try writeOptions(to: &body)
             try writeFormat(to: &body)
             try write(&body)
@@ -126,7 +126,7 @@ struct OllamaRequest {
             if format.kind == .string { return response.string("json_object") }
             response.string("json_schema")
             response.key("json_schema")
-            response.object { $0.key("name"); $0.string("answer"); $0.key("schema"); $0.element(format) }
+            response.object { $0["name"] = "answer"; $0.key("schema"); $0.element(format) }
         }
     }
 
@@ -135,7 +135,7 @@ struct OllamaRequest {
         guard let think = fields["think"] else { return }
         guard let thinks = think.boolean else { throw .invalid("think", "expected true or false: there are no levels of thinking.") }
         body.key("chat_template_kwargs")
-        body.object { $0.key("enable_thinking"); $0.boolean(thinks) }
+        body.object { $0["enable_thinking"] = thinks }
     }
 
     // MARK: Messages
@@ -165,7 +165,7 @@ struct OllamaRequest {
                 if message["role"]?.isString("tool") == true {
                     let name = (message["tool_name"] ?? message["name"])?.string
                     let call = open.firstIndex { $0.name == name } ?? open.indices.first
-                    object.key("tool_call_id"); object.string(call.map { open.remove(at: $0).id } ?? Self.id(callCount))
+                    object["tool_call_id"] = call.map { open.remove(at: $0).id } ?? Self.id(callCount)
                 }
                 if calls.isEmpty { return }
                 object.key("tool_calls")

@@ -80,10 +80,10 @@ struct CompletionEncoder: AnswerEncoder {
     private static func framed(_ bytes: [UInt8]) -> [UInt8] { Array("data: ".utf8) + bytes + [10, 10] }
 
     private func writeHead(_ object: String, to writer: inout JSONWriter) {
-        writer.key("id"); writer.string(id)
-        writer.key("object"); writer.string(object)
-        writer.key("created"); writer.integer(created)
-        writer.key("model"); writer.string(model)
+        writer["id"] = id
+        writer["object"] = object
+        writer["created"] = created
+        writer["model"] = model
     }
 }
 
@@ -92,46 +92,46 @@ extension CompletionEncoder {
     private func write(_ answer: GenerationResult, _ index: Int, echo: String, to list: inout JSONWriter) {
         let read = AnswerReader.read(answer, request), calls = read.calls
         list.object { choice in
-            choice.key("index"); choice.integer(index)
+            choice["index"] = index
             if isChat {
                 choice.key("message")
                 choice.object {
-                    $0.key("role"); $0.string("assistant")
+                    $0["role"] = "assistant"
                     $0.key("content"); if read.content.isEmpty, !calls.isEmpty { $0.null() } else { $0.string(read.content) }
-                    if !read.reasoning.isEmpty { $0.key("reasoning_content"); $0.string(read.reasoning) }
+                    if !read.reasoning.isEmpty { $0["reasoning_content"] = read.reasoning }
                     if !calls.isEmpty { write(calls, withIndex: false, to: &$0) }
                 }
             } else {
-                choice.key("text"); choice.string(echo + answer.text)
+                choice["text"] = echo + answer.text
             }
             let prompt = request.echoesLogProbabilities ? answer.promptTokens : []
             writeLogProbabilities(answer.tokens, after: prompt, offset: echo.unicodeScalars.count, to: &choice)
             if !isChat, let count = request.promptAlternatives {
                 answer.promptTokens.writePromptLogProbabilities(alternatives: count, to: &choice)
             }
-            choice.key("finish_reason"); choice.string(name(of: answer.end.reason, callsTools: !calls.isEmpty))
+            choice["finish_reason"] = name(of: answer.end.reason, callsTools: !calls.isEmpty)
             writeWarning(answer.start, to: &choice)
         }
     }
 
     private func write(_ chunk: AnswerChunk, _ index: Int, to choice: inout JSONWriter) {
-        choice.key("index"); choice.integer(index)
+        choice["index"] = index
         if isChat { choice.key("delta") } else { choice.key("text") }
         switch chunk {
         case .start(let beginning):
             if isChat {
                 choice.object {
-                    $0.key("role"); $0.string("assistant")
-                    $0.key("content"); $0.string("")
+                    $0["role"] = "assistant"
+                    $0["content"] = ""
                 }
             } else {
                 choice.string(request.echoesLogProbabilities ? "" : request.echo(of: index))
             }
             writeWarning(beginning, to: &choice)
         case .text(let piece, _):
-            if isChat { choice.object { $0.key("content"); $0.string(piece.text) } } else { choice.string(piece.text) }
+            if isChat { choice.object { $0["content"] = piece.text } } else { choice.string(piece.text) }
         case .prompt: choice.string(request.echo(of: index))
-        case .reasoning(let text, _): choice.object { $0.key("reasoning_content"); $0.string(text) }
+        case .reasoning(let text, _): choice.object { $0["reasoning_content"] = text }
         case .toolCalls(let calls): choice.object { write(calls, withIndex: true, to: &$0) }
         case .finish: if isChat { choice.object { _ in } } else { choice.string("") }
         }
@@ -180,8 +180,8 @@ extension CompletionEncoder {
         guard beginning.droppedMessages > 0 || beginning.wasTruncated else { return }
         choice.key("warning")
         choice.object {
-            $0.key("dropped_turns"); $0.integer(beginning.droppedMessages)
-            $0.key("cut"); $0.boolean(beginning.wasTruncated)
+            $0["dropped_turns"] = beginning.droppedMessages
+            $0["cut"] = beginning.wasTruncated
         }
     }
 }
@@ -203,11 +203,11 @@ private struct CompletionUsage {
 
     func write(to writer: inout JSONWriter) {
         writer.object {
-            $0.key("prompt_tokens"); $0.integer(prompt)
-            $0.key("completion_tokens"); $0.integer(answer)
-            $0.key("total_tokens"); $0.integer(prompt + answer)
+            $0["prompt_tokens"] = prompt
+            $0["completion_tokens"] = answer
+            $0["total_tokens"] = prompt + answer
             $0.key("prompt_tokens_details")
-            $0.object { $0.key("cached_tokens"); $0.integer(cached) }
+            $0.object { $0["cached_tokens"] = cached }
         }
     }
 }

@@ -64,22 +64,22 @@ struct EmbeddingFields {
     func response(_ embeddings: [[Float]], model: String, tokens: Int) -> [UInt8] {
         var writer = JSONWriter()
         writer.object { response in
-            response.key("object"); response.string("list")
+            response["object"] = "list"
             response.key("data")
             response.array { list in
                 for (index, embedding) in embeddings.enumerated() {
                     list.object {
-                        $0.key("object"); $0.string("embedding")
-                        $0.key("index"); $0.integer(index)
+                        $0["object"] = "embedding"
+                        $0["index"] = index
                         $0.key("embedding"); write(embedding, to: &$0)
                     }
                 }
             }
-            response.key("model"); response.string(model)
+            response["model"] = model
             response.key("usage")
             response.object {
-                $0.key("prompt_tokens"); $0.integer(tokens)
-                $0.key("total_tokens"); $0.integer(tokens)
+                $0["prompt_tokens"] = tokens
+                $0["total_tokens"] = tokens
             }
         }
         return writer.bytes

@@ -30,8 +30,8 @@ extension [GeneratedToken] {
     }
 
     private static func write(_ token: [UInt8], _ logProbability: Float, to entry: inout JSONWriter) {
-        entry.key("token"); entry.string(token.text(escapePrefix: ""))
-        entry.key("logprob"); entry.number(logProbability.jsonValue)
+        entry["token"] = token.text(escapePrefix: "")
+        entry["logprob"] = logProbability.jsonValue
         entry.key("bytes"); entry.array { for byte in token { $0.integer(byte) } }
     }
 
@@ -102,9 +102,9 @@ extension [GeneratedToken] {
     private static func write(_ id: TokenID, _ bytes: [UInt8], _ logProbability: Float, rank: Int, to entry: inout JSONWriter) {
         entry.key("\(id)")
         entry.object {
-            $0.key("logprob"); $0.number(logProbability.jsonValue)
-            $0.key("rank"); $0.integer(rank)
-            $0.key("decoded_token"); $0.string(bytes.text(escapePrefix: "bytes:"))
+            $0["logprob"] = logProbability.jsonValue
+            $0["rank"] = rank
+            $0["decoded_token"] = bytes.text(escapePrefix: "bytes:")
         }
     }
 }

@@ -43,24 +43,24 @@ struct ResponseItem: Sendable {
 
     /// Writes the item; its content only if it is complete.
     func write(to object: inout JSONWriter) {
-        object.key("id"); object.string(id)
+        object["id"] = id
         switch kind {
         case .message:
-            object.key("type"); object.string("message")
-            object.key("status"); object.string(status.rawValue)
-            object.key("role"); object.string("assistant")
+            object["type"] = "message"
+            object["status"] = status.rawValue
+            object["role"] = "assistant"
             object.key("content"); writeContent(to: &object)
         case .reasoning:
-            object.key("type"); object.string("reasoning")
-            object.key("status"); object.string(status.rawValue)
+            object["type"] = "reasoning"
+            object["status"] = status.rawValue
             object.key("summary"); object.array { _ in }
             object.key("content"); writeContent(to: &object)
         case .call(let call):
-            object.key("type"); object.string("function_call")
-            object.key("status"); object.string(status.rawValue)
-            object.key("call_id"); object.string(call.id)
-            object.key("name"); object.string(call.call.name)
-            object.key("arguments"); object.string(status == .inProgress ? [] : call.call.arguments)
+            object["type"] = "function_call"
+            object["status"] = status.rawValue
+            object["call_id"] = call.id
+            object["name"] = call.call.name
+            object["arguments"] = status == .inProgress ? [] : call.call.arguments
         }
     }
 
@@ -71,13 +71,13 @@ struct ResponseItem: Sendable {
     /// Writes the part of the content that has the text.
     func writePart(to part: inout JSONWriter) {
         if has(kindOf: .reasoning) {
-            part.key("type"); part.string("reasoning_text")
-            part.key("text"); part.string(text)
+            part["type"] = "reasoning_text"
+            part["text"] = text
         } else {
-            part.key("type"); part.string("output_text")
+            part["type"] = "output_text"
             part.key("annotations"); part.array { _ in }
             part.key("logprobs"); (tokens ?? []).writeLogProbabilityList(to: &part)
-            part.key("text"); part.string(text)
+            part["text"] = text
         }
     }
 }

@@ -39,9 +39,9 @@ struct ResponseMessages {
             let output = try Self.text(item["output"], "\(path).output")
             endTurn()
             messages.append(Self.object {
-                $0.key("role"); $0.string("tool")
-                $0.key("tool_call_id"); $0.string(id)
-                $0.key("content"); $0.string(output)
+                $0["role"] = "tool"
+                $0["tool_call_id"] = id
+                $0["content"] = output
             })
             endsWithAnswer = false
         default:
@@ -51,7 +51,7 @@ struct ResponseMessages {
 
     mutating func add(_ role: String, _ text: String) {
         endTurn()
-        messages.append(Self.object { $0.key("role"); $0.string(role); $0.key("content"); $0.string(text) })
+        messages.append(Self.object { $0["role"] = role; $0["content"] = text })
         endsWithAnswer = false
     }
 
@@ -59,9 +59,9 @@ struct ResponseMessages {
     mutating func endTurn() {
         if turn.isEmpty { return }
         messages.append(Self.object { message in
-            message.key("role"); message.string("assistant")
-            message.key("content"); message.string(turn.content ?? "")
-            if !turn.reasoning.isEmpty { message.key("reasoning_content"); message.string(turn.reasoning.joined(separator: "\n")) }
+            message["role"] = "assistant"
+            message["content"] = turn.content ?? ""
+            if !turn.reasoning.isEmpty { message["reasoning_content"] = turn.reasoning.joined(separator: "\n") }
             if turn.calls.isEmpty { return }
             message.key("tool_calls")
             message.array { list in for (id, call) in turn.calls { list.toolCall(call, id: id) } }

@@ -52,28 +52,28 @@ struct ResponseObject: Sendable {
     }
 
     func write(_ answer: Answer, to response: inout JSONWriter) {
-        response.key("id"); response.string(id)
-        response.key("object"); response.string("response")
-        response.key("created_at"); response.integer(created)
-        response.key("status"); response.string(answer.status)
-        if answer.status == "completed" { response.key("completed_at"); response.integer(unixTime()) }
-        response.key("background"); response.boolean(false)
+        response["id"] = id
+        response["object"] = "response"
+        response["created_at"] = created
+        response["status"] = answer.status
+        if answer.status == "completed" { response["completed_at"] = unixTime() }
+        response["background"] = false
         response.key("error")
         if let error = answer.error {
             response.object {
-                $0.key("code"); $0.string(error.status.rawValue == 429 ? "rate_limit_exceeded" : "server_error")
-                $0.key("message"); $0.string(error.message)
+                $0["code"] = error.status.rawValue == 429 ? "rate_limit_exceeded" : "server_error"
+                $0["message"] = error.message
             }
         } else {
             response.null()
         }
         response.key("incomplete_details")
         if answer.status == "incomplete" {
-            response.object { $0.key("reason"); $0.string("max_output_tokens") }
+            response.object { $0["reason"] = "max_output_tokens" }
         } else {
             response.null()
         }
-        response.key("model"); response.string(model)
+        response["model"] = model
         response.key("output"); response.array { list in for item in answer.items { list.object { item.write(to: &$0) } } }
         for (name, json) in repeated { response.key(name); response.json(json) }
         response.key("usage"); writeUsage(of: answer, to: &response)
@@ -83,15 +83,15 @@ struct ResponseObject: Sendable {
     private func writeUsage(of answer: Answer, to response: inout JSONWriter) {
         guard let end = answer.end else { return response.null() }
         response.object {
-            $0.key("input_tokens"); $0.integer(end.promptTokens)
+            $0["input_tokens"] = end.promptTokens
             $0.key("input_tokens_details")
             $0.object {
-                $0.key("cached_tokens"); $0.integer(answer.start?.cachedTokens ?? 0)
-                $0.key("cache_write_tokens"); $0.integer(0)
+                $0["cached_tokens"] = answer.start?.cachedTokens ?? 0
+                $0["cache_write_tokens"] = 0
             }
-            $0.key("output_tokens"); $0.integer(end.answerTokens)
-            $0.key("output_tokens_details"); $0.object { $0.key("reasoning_tokens"); $0.integer(answer.reasoningTokens) }
-            $0.key("total_tokens"); $0.integer(end.promptTokens + end.answerTokens)
+            $0["output_tokens"] = end.answerTokens
+            $0.key("output_tokens_details"); $0.object { $0["reasoning_tokens"] = answer.reasoningTokens }
+            $0["total_tokens"] = end.promptTokens + end.answerTokens
         }
     }
 
@@ -100,8 +100,8 @@ struct ResponseObject: Sendable {
         guard let start, start.droppedMessages > 0 || start.wasTruncated else { return }
         response.key("warning")
         response.object {
-            $0.key("dropped_turns"); $0.integer(start.droppedMessages)
-            $0.key("cut"); $0.boolean(start.wasTruncated)
+            $0["dropped_turns"] = start.droppedMessages
+            $0["cut"] = start.wasTruncated
         }
     }
 }

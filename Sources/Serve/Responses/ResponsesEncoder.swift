@@ -123,8 +123,8 @@ extension ResponsesEncoder {
     private func event(_ type: String, _ state: inout State, _ body: (inout JSONWriter) -> Void) -> [UInt8] {
         var writer = JSONWriter()
         writer.object { event in
-            event.key("type"); event.string(type)
-            event.key("sequence_number"); event.integer(state.sequence)
+            event["type"] = type
+            event["sequence_number"] = state.sequence
             body(&event)
         }
         state.sequence += 1
@@ -142,7 +142,7 @@ extension ResponsesEncoder {
         guard let item = state.answer.items.last else { return [] }
         let index = state.answer.items.count - 1
         return event(type, &state) { event in
-            event.key("output_index"); event.integer(index)
+            event["output_index"] = index
             body(&event, item)
         }
     }
@@ -150,8 +150,8 @@ extension ResponsesEncoder {
     /// An event about the content of the last item.
     private func contentEvent(_ type: String, _ state: inout State, _ body: (inout JSONWriter, ResponseItem) -> Void) -> [UInt8] {
         itemEvent(type, &state) { event, item in
-            event.key("item_id"); event.string(item.id)
-            event.key("content_index"); event.integer(0)
+            event["item_id"] = item.id
+            event["content_index"] = 0
             body(&event, item)
         }
     }
@@ -185,7 +185,7 @@ extension ResponsesEncoder {
         state.answer.items[last].text += text
         state.answer.items[last].tokens? += tokens
         return start + contentEvent(textEvent(state.answer.items.last) + ".delta", &state) { event, item in
-            event.key("delta"); event.string(text)
+            event["delta"] = text
             if item.has(kindOf: .message) {
                 event.key("logprobs"); (item.tokens == nil ? [] : tokens).writeLogProbabilityList(to: &event)
             }
@@ -198,7 +198,7 @@ extension ResponsesEncoder {
         state.answer.items[state.answer.items.count - 1].status = status
         return contentEvent(textEvent(state.answer.items.last) + ".done", &state) { event, item in
             if item.has(kindOf: .message) { event.key("logprobs"); (item.tokens ?? []).writeLogProbabilityList(to: &event) }
-            event.key("text"); event.string(item.text)
+            event["text"] = item.text
         } + wholePartEvent("response.content_part.done", &state) + wholeItemEvent("response.output_item.done", &state)
     }
 
@@ -209,8 +209,8 @@ extension ResponsesEncoder {
         events += wholeItemEvent("response.output_item.added", &state)
         for (name, member) in [("delta", "delta"), ("done", "arguments")] {
             events += itemEvent("response.function_call_arguments.\(name)", &state) { event, item in
-                event.key("item_id"); event.string(item.id)
-                event.key(member); event.string(call.call.arguments)
+                event["item_id"] = item.id
+                event[member] = call.call.arguments
             }
         }
         state.answer.items[state.answer.items.count - 1].status = .completed

@@ -18,7 +18,7 @@ struct ResponsesRequest {
         self.earlier = earlier
         var writer = JSONWriter()
         if let text = fields["input"]?.string {
-            writer.array { list in list.object { $0.key("role"); $0.string("user"); $0.key("content"); $0.string(text) } }
+            writer.array { list in list.object { $0["role"] = "user"; $0["content"] = text } }
         } else if let items = fields["input"], items.kind == .array {
             writer.element(items)
         } else {
@@ -48,7 +48,7 @@ struct ResponsesRequest {
                 if let value = fields[name] { body.key(name); body.element(value) }
             }
             if let value = fields["max_output_tokens"] { body.key("max_completion_tokens"); body.element(value) }
-            if try asksForLogProbabilities { body.key("logprobs"); body.boolean(true) }
+            if try asksForLogProbabilities { body["logprobs"] = true }
             try writeMessages(to: &body)
             try writeTools(to: &body)
             try writeFormat(to: &body)
@@ -87,7 +87,7 @@ struct ResponsesRequest {
         if chat.isEmpty { throw .invalid("input", "expected at least one item.") }
         body.key("messages"); body.array { list in for message in chat.messages { list.json(message) } }
         // A message of the assistant at the end is a whole one.
-        if chat.endsWithAnswer { body.key("continue_final_message"); body.boolean(false) }
+        if chat.endsWithAnswer { body["continue_final_message"] = false }
     }
 
     private func writeTools(to body: inout JSONWriter) throws(APIError) {
@@ -100,7 +100,7 @@ struct ResponsesRequest {
                         throw .invalid("tools[\(index)].type", "expected function: the server has no tools of its own.")
                     }
                     list.object { list in
-                        list.key("type"); list.string("function")
+                        list["type"] = "function"
                         list.key("function")
                         list.object { function in
                             for name in ["name", "description", "parameters", "strict"] {
@@ -118,8 +118,8 @@ struct ResponsesRequest {
             throw .invalid("tool_choice", #"expected none, auto, required, or {"type": "function", "name": …}."#)
         }
         body.object {
-            $0.key("type"); $0.string("function")
-            $0.key("function"); $0.object { $0.key("name"); $0.string(name) }
+            $0["type"] = "function"
+            $0.key("function"); $0.object { $0["name"] = name }
         }
     }
 
@@ -130,7 +130,7 @@ struct ResponsesRequest {
         guard format["type"]?.isString("json_schema") == true else { return body.element(format) }
         guard format["schema"]?.kind == .object else { throw .invalid("text.format.schema", "expected a JSON schema.") }
         body.object { object in
-            object.key("type"); object.string("json_schema")
+            object["type"] = "json_schema"
             object.key("json_schema")
             object.object { schema in
                 for name in ["name", "description", "schema", "strict"] {
@@ -154,8 +154,8 @@ struct ResponsesRequest {
         }
         body.key("chat_template_kwargs")
         body.object {
-            $0.key("enable_thinking"); $0.boolean(text != "none")
-            $0.key("reasoning_effort"); $0.string(text)
+            $0["enable_thinking"] = text != "none"
+            $0["reasoning_effort"] = text
         }
     }
 }

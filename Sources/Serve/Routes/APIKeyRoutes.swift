@@ -31,16 +31,16 @@ extension App {
         let key = try store.addAPIKey(name, hash: token.digest, for: try context.account)
         return Response.json(.created) { created in
             key.write(to: &created)
-            created.key("key"); created.string(token.text)
+            created["key"] = token.text
         }
     }
 }
 
 extension APIKey {
     func write(to object: inout JSONWriter) {
-        object.key("id"); object.string(id.description)
-        object.key("name"); object.string(name)
-        object.key("created_at"); object.string(createdAt.description)
-        object.key("last_used_at"); if let lastUsedAt { object.string(lastUsedAt.description) } else { object.null() }
+        object["id"] = id.description
+        object["name"] = name
+        object["created_at"] = createdAt.description
+        object["last_used_at"] = lastUsedAt?.description
     }
 }

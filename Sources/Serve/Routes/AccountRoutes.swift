@@ -123,9 +123,9 @@ extension App {
         let token = SessionToken(
             for: user.id.description, id: session.id.description, epoch: user.tokenEpoch, at: unixTime(), lifetime: lifetime)
         return Response.json(status) {
-            $0.key("access_token"); $0.string(signer.text(of: token))
-            $0.key("token_type"); $0.string("bearer")
-            $0.key("expires_in"); $0.integer(lifetime)
+            $0["access_token"] = signer.text(of: token)
+            $0["token_type"] = "bearer"
+            $0["expires_in"] = lifetime
         }
     }
 

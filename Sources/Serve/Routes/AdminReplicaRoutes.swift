@@ -32,7 +32,7 @@ extension App {
                     list.object {
                         server.write(to: &$0)
                         // Whether it is the server that has answered this request.
-                        $0.key("current"); $0.boolean(server.id == replicas.id)
+                        $0["current"] = server.id == replicas.id
                     }
                 }
             }
@@ -65,16 +65,16 @@ extension App {
 
 extension ServerRecord {
     fileprivate func write(to object: inout JSONWriter) {
-        object.key("id"); object.string(id.description)
-        object.key("name"); object.string(name)
-        object.key("version"); object.string(version)
-        object.key("started_at"); object.string(startedAt.description)
-        object.key("heartbeat_at"); object.string(heartbeatAt.description)
-        object.key("model"); if let model = status.model { object.string(model) } else { object.null() }
-        object.key("slots"); object.integer(status.slots)
-        object.key("running"); object.integer(status.running)
-        object.key("waiting"); object.integer(status.waiting)
-        object.key("generated_tokens"); object.integer(status.answerTokens)
-        object.key("memory_bytes"); object.integer(status.memoryBytes)
+        object["id"] = id.description
+        object["name"] = name
+        object["version"] = version
+        object["started_at"] = startedAt.description
+        object["heartbeat_at"] = heartbeatAt.description
+        object["model"] = status.model
+        object["slots"] = status.slots
+        object["running"] = status.running
+        object["waiting"] = status.waiting
+        object["generated_tokens"] = status.answerTokens
+        object["memory_bytes"] = status.memoryBytes
     }
 }

@@ -52,17 +52,17 @@ extension App {
         let topUsers = top == 0 ? nil : try store.admin.users(sortedBy: .messages, descending: true, limit: top).items
         let servers = currentServers
         return Response.json { all in
-            all.key("users"); all.integer(totals.users)
-            all.key("active_last_day"); all.integer(totals.activeLastDay)
-            all.key("conversations"); all.integer(totals.conversations)
-            all.key("messages"); all.integer(totals.messages)
-            all.key("generations"); all.integer(totals.generations)
-            all.key("prompt_tokens"); all.integer(totals.promptTokens)
-            all.key("tokens"); all.integer(totals.answerTokens)
-            all.key("tokens_last_minute"); all.integer(totals.answerTokensLastMinute)
-            all.key("servers"); all.integer(servers.count)
-            all.key("running"); all.integer(servers.reduce(0) { $0 + $1.status.running })
-            all.key("waiting"); all.integer(servers.reduce(0) { $0 + $1.status.waiting })
+            all["users"] = totals.users
+            all["active_last_day"] = totals.activeLastDay
+            all["conversations"] = totals.conversations
+            all["messages"] = totals.messages
+            all["generations"] = totals.generations
+            all["prompt_tokens"] = totals.promptTokens
+            all["tokens"] = totals.answerTokens
+            all["tokens_last_minute"] = totals.answerTokensLastMinute
+            all["servers"] = servers.count
+            all["running"] = servers.reduce(0) { $0 + $1.status.running }
+            all["waiting"] = servers.reduce(0) { $0 + $1.status.waiting }
             guard let topUsers else { return }
             all.key("top_users")
             all.array { for user in topUsers { $0.object { Self.write(user, to: &$0) } } }
@@ -77,7 +77,7 @@ extension App {
         return Response.json { list in
             list.key("users")
             list.array { for user in users.items { $0.object { Self.write(user, to: &$0) } } }
-            list.key("total"); list.integer(users.total)
+            list["total"] = users.total
         }
     }
 
@@ -90,8 +90,8 @@ extension App {
 
     static func write(_ user: AdminQueries.UserDetails, to object: inout JSONWriter) {
         write(user.activity, to: &object)
-        object.key("sessions"); object.integer(user.sessions)
-        object.key("api_keys"); object.integer(user.apiKeys)
+        object["sessions"] = user.sessions
+        object["api_keys"] = user.apiKeys
     }
 
     private func allConversations(_ context: RequestContext, of user: UserID?) throws -> Response {
@@ -110,13 +110,13 @@ extension App {
                 for owned in found.items {
                     list.object {
                         owned.conversation.write(to: &$0)
-                        $0.key("user_id"); $0.string(owned.owner.description)
-                        $0.key("username"); $0.string(owned.username)
-                        $0.key("messages"); $0.integer(owned.conversation.messageCount)
+                        $0["user_id"] = owned.owner.description
+                        $0["username"] = owned.username
+                        $0["messages"] = owned.conversation.messageCount
                     }
                 }
             }
-            list.key("total"); list.integer(found.total)
+            list["total"] = found.total
         }
     }
 
@@ -128,21 +128,21 @@ extension App {
         return Response.json { list in
             list.key("messages")
             list.array { for message in messages.dropFirst(page.offset).prefix(page.limit) { $0.object { message.write(to: &$0) } } }
-            list.key("total"); list.integer(messages.count)
+            list["total"] = messages.count
         }
     }
 
     private static func write(_ user: AdminQueries.UserActivity, to object: inout JSONWriter) {
-        object.key("id"); object.string(user.id.description)
-        object.key("username"); object.string(user.username)
-        object.key("email"); if let email = user.email { object.string(email) } else { object.null() }
-        object.key("joined"); object.string(user.joined.description)
-        object.key("last_active"); object.string(user.lastActive.description)
-        object.key("conversations"); object.integer(user.conversations)
-        object.key("messages"); object.integer(user.messages)
-        object.key("generations"); object.integer(user.generations)
-        object.key("tokens"); object.integer(user.answerTokens)
-        object.key("disabled"); object.boolean(user.isDisabled)
-        object.key("role"); object.string(user.role.rawValue)
+        object["id"] = user.id.description
+        object["username"] = user.username
+        object["email"] = user.email
+        object["joined"] = user.joined.description
+        object["last_active"] = user.lastActive.description
+        object["conversations"] = user.conversations
+        object["messages"] = user.messages
+        object["generations"] = user.generations
+        object["tokens"] = user.answerTokens
+        object["disabled"] = user.isDisabled
+        object["role"] = user.role.rawValue
     }
 }

@@ -16,18 +16,18 @@ extension App {
         let checks = health.status
         let process = ProcessMetrics()
         return Response.json { server in
-            server.key("version"); server.string(settings.version)
-            server.key("name"); server.string(replicas.name)
-            server.key("status"); server.string(isStopping ? "stopping" : model == nil ? "loading" : "ready")
-            server.key("uptime_seconds"); server.number(uptime.rounded(toPlaces: 3))
+            server["version"] = settings.version
+            server["name"] = replicas.name
+            server["status"] = isStopping ? "stopping" : model == nil ? "loading" : "ready"
+            server["uptime_seconds"] = uptime.rounded(toPlaces: 3)
             server.key("checks")
             server.object { checks.write(to: &$0) }
             server.key("model")
             server.object {
-                $0.key("name"); if let model { $0.string(model.name) } else { $0.null() }
-                $0.key("context"); if let context = model?.context { $0.integer(context) } else { $0.null() }
+                $0["name"] = model?.name
+                $0["context"] = model?.context
                 $0.key("adapters"); $0.array { names in for adapter in model?.adapters ?? [] { names.string(adapter.name) } }
-                $0.key("remote"); $0.boolean(model.map { $0.modelInfo == nil } ?? false)
+                $0["remote"] = model.map { $0.modelInfo == nil } ?? false
                 // In seconds since 1970.
                 $0.key("loaded_at"); if model == nil { $0.null() } else { $0.integer(models.loadedAt) }
             }
@@ -36,19 +36,19 @@ extension App {
             if registry == nil { server.null() } else { server.array { list in models.served?.write(to: &list) } }
             server.key("queue")
             server.object {
-                $0.key("running"); $0.integer(load.running)
-                $0.key("slots"); $0.integer(settings.slots)
-                $0.key("waiting"); $0.integer(load.waiting)
-                $0.key("max_waiting"); $0.integer(settings.maxWaiting)
+                $0["running"] = load.running
+                $0["slots"] = settings.slots
+                $0["waiting"] = load.waiting
+                $0["max_waiting"] = settings.maxWaiting
             }
             server.key("process")
             server.object {
                 process.write(to: &$0)
-                $0.key("cores"); $0.integer(CPU.availableCores)
+                $0["cores"] = CPU.availableCores
             }
-            server.key("tokens_generated"); server.integer(metrics.tokensGenerated.value)
-            server.key("prompt_tokens"); server.integer(metrics.promptTokens.value)
-            server.key("requests"); server.integer(metrics.requests.total)
+            server["tokens_generated"] = metrics.tokensGenerated.value
+            server["prompt_tokens"] = metrics.promptTokens.value
+            server["requests"] = metrics.requests.total
             server.key("errors"); server.array { Self.write(metrics.requests.errors, to: &$0) }
             server.key("limits"); server.object { writeLimits(to: &$0) }
         }
@@ -58,10 +58,10 @@ extension App {
     private static func write(_ errors: [RequestMetrics.ErrorCount], to list: inout JSONWriter) {
         for error in errors.sorted(by: { $0.count > $1.count }).prefix(50) {
             list.object {
-                $0.key("status"); $0.integer(error.status)
-                $0.key("method"); $0.string(error.method)
-                $0.key("route"); $0.string(error.route)
-                $0.key("count"); $0.integer(error.count)
+                $0["status"] = error.status
+                $0["method"] = error.method
+                $0["route"] = error.route
+                $0["count"] = error.count
             }
         }
     }
@@ -79,8 +79,8 @@ extension App {
             limits.key(name)
             limits.integer(number)
         }
-        limits.key("guests"); limits.boolean(settings.allowsGuests)
-        limits.key("registration"); limits.boolean(settings.allowsRegistration)
-        limits.key("requires_api_key"); limits.boolean(settings.requiresAPIKey)
+        limits["guests"] = settings.allowsGuests
+        limits["registration"] = settings.allowsRegistration
+        limits["requires_api_key"] = settings.requiresAPIKey
     }
 }

@@ -59,7 +59,7 @@ extension App {
             code.digest, email: email, lifetime: .seconds(lifetime), by: context.adminRequest)
         return Response.json(.created) { created in
             invitation.write(to: &created)
-            created.key("code"); created.string(code.text)
+            created["code"] = code.text
         }
     }
 
@@ -144,7 +144,7 @@ extension App {
         Response.json { list in
             list.key("entries")
             list.array { for entry in page.items { $0.object { entry.write(to: &$0) } } }
-            list.key("total"); list.integer(page.total)
+            list["total"] = page.total
         }
     }
 
@@ -161,41 +161,41 @@ extension RequestContext {
 
 extension User {
     fileprivate func writeForAdmin(to object: inout JSONWriter) {
-        object.key("id"); object.string(id.description)
-        object.key("username"); object.string(username)
-        object.key("email"); if let email { object.string(email) } else { object.null() }
-        object.key("joined"); object.string(createdAt.description)
-        object.key("disabled"); object.boolean(disabledAt != nil)
+        object["id"] = id.description
+        object["username"] = username
+        object["email"] = email
+        object["joined"] = createdAt.description
+        object["disabled"] = disabledAt != nil
     }
 }
 
 extension OneTimeCode {
     fileprivate func write(to object: inout JSONWriter, expiringAt end: Timestamp) {
-        object.key("code"); object.string(text)
-        object.key("expires_at"); object.string(end.description)
+        object["code"] = text
+        object["expires_at"] = end.description
     }
 }
 
 extension AdminQueries.Invitation {
     fileprivate func write(to object: inout JSONWriter) {
-        object.key("id"); object.string(id.description)
-        object.key("email"); if let email { object.string(email) } else { object.null() }
-        object.key("created_at"); object.string(createdAt.description)
-        object.key("expires_at"); object.string(expiresAt.description)
-        object.key("used_at"); if let usedAt { object.string(usedAt.description) } else { object.null() }
-        object.key("username"); if let username { object.string(username) } else { object.null() }
+        object["id"] = id.description
+        object["email"] = email
+        object["created_at"] = createdAt.description
+        object["expires_at"] = expiresAt.description
+        object["used_at"] = usedAt?.description
+        object["username"] = username
     }
 }
 
 extension AdminQueries.AuditEntry {
     fileprivate func write(to object: inout JSONWriter) {
-        object.key("id"); object.string(id.description)
-        object.key("at"); object.string(time.description)
-        object.key("actor"); object.string(actor)
-        object.key("address"); object.string(address)
-        object.key("action"); object.string(action.rawValue)
-        object.key("target"); if let target { object.string(target) } else { object.null() }
-        object.key("target_name"); if let targetName { object.string(targetName) } else { object.null() }
-        object.key("reason"); if let reason { object.string(reason) } else { object.null() }
+        object["id"] = id.description
+        object["at"] = time.description
+        object["actor"] = actor
+        object["address"] = address
+        object["action"] = action.rawValue
+        object["target"] = target
+        object["target_name"] = targetName
+        object["reason"] = reason
     }
 }

@@ -22,7 +22,7 @@ extension App {
         let (request, model) = try chatRequest(context, countsOnly: true), info = try model.info
         try rateLimits.checkChat(context.client.key)
         let count = try info.promptTokenCount(of: request[0])
-        return Response.json { $0.key("input_tokens"); $0.integer(count) }
+        return Response.json { $0["input_tokens"] = count }
     }
 
     private func chatRequest(_ context: RequestContext, countsOnly: Bool = false) throws -> (CompletionRequest, ServedModel) {

@@ -5,7 +5,7 @@ import Store
 import Threads
 import Tokenize
 
-/// Chats: of accounts (`AccountChat`), of guests, and in nanogpt-chat's format.
+/// Chats: of accounts (`AccountAnswer`), of guests, and in nanogpt-chat's format.
 extension App {
     static var chatRoutes: [Route] {
         [
@@ -62,11 +62,11 @@ extension App {
             let answer = accumulator.add(event)
             guard case .ended(let end) = event else { return }
             if case .error(let error) = end.reason { return context.respond(APIError(error).response(to: context.request)) }
-            self.executors.database.runEvenIfFull {
+            self.pools.database.runEvenIfFull {
                 if mayCollect { self.logChat(message, answer.text, end) }
                 context.respond(Response.json { json in
-                    json.key("response"); json.string(answer.text)
-                    json.key("chat_count"); json.integer(self.collectedChatCount)
+                    json["response"] = answer.text
+                    json["chat_count"] = self.collectedChatCount
                 })
             }
         }
@@ -79,7 +79,7 @@ extension App {
 
     /// Collects a chat of a guest, on a thread that may wait for the disk.
     private func logChatLater(_ message: String, _ answer: String, _ end: GenerationEnd, after history: [ChatMessage]) {
-        if chatCollector != nil { executors.database.runEvenIfFull { self.logChat(message, answer, end, after: history) } }
+        if chatCollector != nil { pools.database.runEvenIfFull { self.logChat(message, answer, end, after: history) } }
     }
 
     /// Collects a chat (`--collect`), after the messages that the model saw before it, unless its conversation or account is left out of

@@ -31,7 +31,7 @@ extension App {
         let account = try context.account
         guard let search else { return Self.list(try store.conversations(of: account, after: cursor, limit: limit)) }
         try rateLimits.checkSearch(context.client.key)
-        let isQueued = executors.search.run { [store, cursor] in
+        let isQueued = pools.search.run { [store, cursor] in
             let response: Response
             do {
                 response = Self.list(try store.conversations(of: account, containing: search, after: cursor, limit: limit))
@@ -46,7 +46,7 @@ extension App {
         Response.json { list in
             list.key("conversations")
             list.array { for conversation in page.conversations { $0.object { conversation.write(to: &$0) } } }
-            list.key("next_cursor"); if let next = page.next { list.string(next.description) } else { list.null() }
+            list["next_cursor"] = page.next?.description
         }
     }
 
@@ -71,7 +71,7 @@ extension App {
         Response.json { whole in
             open.conversation.write(to: &whole)
             open.settings.write(to: &whole)
-            whole.key("answering"); whole.boolean(open.isAnswering)
+            whole["answering"] = open.isAnswering
             whole.key("messages")
             whole.array { list in
                 for message in open.messages {
@@ -162,37 +162,37 @@ struct ConversationFields {
 
 extension ConversationSettings {
     func write(to object: inout JSONWriter) {
-        object.key("system_prompt"); if let systemPrompt { object.string(systemPrompt) } else { object.null() }
-        object.key("model"); if let model { object.string(model) } else { object.null() }
-        object.key("training"); object.boolean(!isExcludedFromTraining)
+        object["system_prompt"] = systemPrompt
+        object["model"] = model
+        object["training"] = !isExcludedFromTraining
     }
 }
 
 extension StoredConversation {
     func write(to object: inout JSONWriter) {
-        object.key("id"); object.string(id.description)
-        object.key("title"); object.string(title)
-        object.key("created_at"); object.string(createdAt.description)
-        object.key("updated_at"); object.string(updatedAt.description)
+        object["id"] = id.description
+        object["title"] = title
+        object["created_at"] = createdAt.description
+        object["updated_at"] = updatedAt.description
     }
 }
 
 extension Message {
     func write(to object: inout JSONWriter) {
-        object.key("id"); object.string(id.description)
-        object.key("role"); object.string(role.rawValue)
-        object.key("content"); object.string(content)
-        object.key("created_at"); object.string(createdAt.description)
-        if let parent { object.key("parent_id"); object.string(parent.description) }
+        object["id"] = id.description
+        object["role"] = role.rawValue
+        object["content"] = content
+        object["created_at"] = createdAt.description
+        if let parent { object["parent_id"] = parent.description }
         guard let figures else { return }
-        object.key("reason"); object.string(figures.reason)
+        object["reason"] = figures.reason
         object.key("metrics")
         object.object { metrics in
-            metrics.key("answer_tokens"); metrics.integer(figures.tokens)
-            metrics.key("seconds"); metrics.number(figures.seconds.rounded(toPlaces: 4))
-            metrics.key("tokens_per_second"); metrics.number((Double(figures.tokens) / max(figures.seconds, 1e-6)).rounded(toPlaces: 1))
+            metrics["answer_tokens"] = figures.tokens
+            metrics["seconds"] = figures.seconds.rounded(toPlaces: 4)
+            metrics["tokens_per_second"] = (Double(figures.tokens) / max(figures.seconds, 1e-6)).rounded(toPlaces: 1)
             if let first = figures.firstTokenSeconds {
-                metrics.key("first_token_seconds"); metrics.number(first.rounded(toPlaces: 4))
+                metrics["first_token_seconds"] = first.rounded(toPlaces: 4)
             }
         }
     }

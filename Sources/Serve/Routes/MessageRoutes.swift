@@ -43,7 +43,7 @@ extension App {
                     list.object {
                         alternative.message.write(to: &$0)
                         alternative.details.write(to: &$0)
-                        $0.key("active"); $0.boolean(alternative.isActive)
+                        $0["active"] = alternative.isActive
                     }
                 }
             }
@@ -92,18 +92,18 @@ extension App {
 
 extension MessageDetails {
     func write(to object: inout JSONWriter) {
-        if let model { object.key("model"); object.string(model) }
+        if let model { object["model"] = model }
         if !alternatives.isEmpty {
             object.key("alternatives"); object.array { for id in alternatives { $0.string(id.description) } }
         }
         if let rating {
             object.key("rating")
             object.object {
-                $0.key("rating"); $0.string(rating.value.rawValue)
-                if let reason = rating.reason { $0.key("reason"); $0.string(reason.rawValue) }
-                if let comment = rating.comment { $0.key("comment"); $0.string(comment) }
+                $0["rating"] = rating.value.rawValue
+                if let reason = rating.reason { $0["reason"] = reason.rawValue }
+                if let comment = rating.comment { $0["comment"] = comment }
             }
         }
-        if let correction { object.key("correction"); object.string(correction) }
+        if let correction { object["correction"] = correction }
     }
 }

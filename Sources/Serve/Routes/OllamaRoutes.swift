@@ -22,7 +22,7 @@ extension App {
             Route("GET", "/ollama/api/ps", access: .apiClient) { try $0.listOllamaModels($1) },
             Route("POST", "/ollama/api/show", access: .apiClient) { try $0.showOllamaModel($1) },
             Route("GET", "/ollama/api/version", on: .connection) { _, _ in
-                Response.json { $0.key("version"); $0.string(Self.ollamaVersion) }
+                Response.json { $0["version"] = Self.ollamaVersion }
             },
             Route("GET", "/ollama", on: .connection) { _, _ in .text(.ok, "Ollama is running") },
         ]
@@ -71,9 +71,9 @@ extension App {
                     response.key("embedding"); request.write(embeddings.first ?? [], to: &response)
                     return
                 }
-                response.key("model"); response.string(model.name)
+                response["model"] = model.name
                 response.key("embeddings"); response.array { list in for embedding in embeddings { request.write(embedding, to: &list) } }
-                response.key("prompt_eval_count"); response.integer(tokens)
+                response["prompt_eval_count"] = tokens
             }
             return writer.bytes
         }
@@ -87,11 +87,11 @@ extension App {
             response.array { list in
                 for model in listed {
                     list.object {
-                        $0.key("name"); $0.string(model.name)
-                        $0.key("model"); $0.string(model.name)
+                        $0["name"] = model.name
+                        $0["model"] = model.name
                         writeOllamaDetails(of: model, to: &$0)
                         // As Ollama writes for a model that is never unloaded.
-                        $0.key("expires_at"); $0.string("2318-01-01T00:00:00Z")
+                        $0["expires_at"] = "2318-01-01T00:00:00Z"
                     }
                 }
             }
@@ -109,9 +109,9 @@ extension App {
                     + "repeat_penalty \(defaults.repetitionPenalty)")
             response.key("model_info")
             response.object { info in
-                info.key("general.architecture"); info.string("slm")
-                if let context = model.context { info.key("slm.context_length"); info.integer(context) }
-                if let width = model.backend.embeddingWidth { info.key("slm.embedding_length"); info.integer(width) }
+                info["general.architecture"] = "slm"
+                if let context = model.context { info["slm.context_length"] = context }
+                if let width = model.backend.embeddingWidth { info["slm.embedding_length"] = width }
             }
             response.key("capabilities")
             response.array { list in
@@ -125,16 +125,16 @@ extension App {
     private func writeOllamaDetails(of model: ServedModel, to object: inout JSONWriter) {
         let bytes = model.backend.weightBytes ?? 0, digest = Digest()
         digest.add(Array("\(model.name) \(models.loadedAt)".utf8).span)
-        object.key("modified_at"); object.string(Timestamp(milliseconds: Int64(models.loadedAt) * 1_000).description)
-        object.key("size"); object.integer(bytes)
-        object.key("size_vram"); object.integer(0)
-        object.key("digest"); object.string(digest.text + digest.text)
-        if let context = model.context { object.key("context_length"); object.integer(context) }
+        object["modified_at"] = Timestamp(milliseconds: Int64(models.loadedAt) * 1_000).description
+        object["size"] = bytes
+        object["size_vram"] = 0
+        object["digest"] = digest.text + digest.text
+        if let context = model.context { object["context_length"] = context }
         object.key("details")
         object.object {
-            for name in ["parent_model", "parameter_size", "quantization_level"] { $0.key(name); $0.string("") }
-            $0.key("format"); $0.string("slm")
-            $0.key("family"); $0.string("slm")
+            for name in ["parent_model", "parameter_size", "quantization_level"] { $0[name] = "" }
+            $0["format"] = "slm"
+            $0["family"] = "slm"
             $0.key("families"); $0.array { $0.string("slm") }
         }
     }

@@ -58,7 +58,7 @@ extension App {
                 }
                 if case .ended = event, encoder.storesAnswers {
                     // The thread that runs the model must not wait for the database.
-                    self.executors.database.runEvenIfFull { responder.receive(event, of: index) }
+                    self.pools.database.runEvenIfFull { responder.receive(event, of: index) }
                 } else {
                     responder.receive(event, of: index)
                 }
@@ -76,7 +76,7 @@ extension App {
             answerTokens: end.answerTokens,
             seconds: seconds,
             reason: end.reason.name)
-        executors.database.runEvenIfFull {
+        pools.database.runEvenIfFull {
             do { try self.store.record(generation, of: account) } catch {
                 Log.error("cannot record the token counts of an API request: \(error)")
             }
@@ -89,7 +89,7 @@ extension App {
     private func listModels(_ context: RequestContext) throws -> Response {
         let listed = try models.ready.listed(for: ServedModels.Sender(context.client))
         return Response.json { list in
-            list.key("object"); list.string("list")
+            list["object"] = "list"
             list.key("data"); list.array { data in for model in listed { data.object { write(model, to: &$0) } } }
         }
     }
@@ -100,10 +100,10 @@ extension App {
     }
 
     private func write(_ model: ServedModel, to object: inout JSONWriter) {
-        object.key("id"); object.string(model.name)
-        object.key("object"); object.string("model")
-        object.key("created"); object.integer(models.loadedAt)
-        object.key("owned_by"); object.string("slm")
-        if let context = model.context { object.key("context_length"); object.integer(context) }
+        object["id"] = model.name
+        object["object"] = "model"
+        object["created"] = models.loadedAt
+        object["owned_by"] = "slm"
+        if let context = model.context { object["context_length"] = context }
     }
 }

@@ -30,10 +30,10 @@ extension App {
         let model = models.current
         return Response.json { me in
             user.write(to: &me)
-            me.key("role"); me.string(role.rawValue)
-            me.key("model"); me.string(model?.name ?? "")
-            me.key("context"); me.integer(model?.context ?? 0)
-            me.key("training"); me.boolean(!isExcluded)
+            me["role"] = role.rawValue
+            me["model"] = model?.name ?? ""
+            me["context"] = model?.context ?? 0
+            me["training"] = !isExcluded
         }
     }
 
@@ -92,7 +92,7 @@ extension App {
                 for session in sessions {
                     list.object {
                         session.write(to: &$0)
-                        $0.key("current"); $0.boolean(session.id == context.client.session)
+                        $0["current"] = session.id == context.client.session
                     }
                 }
             }
@@ -128,12 +128,12 @@ extension App {
         let isExcluded = try store.isExcludedFromTraining(user.id)
         var json = JSONWriter(.pretty)
         try json.object { export in
-            export.key("exported_at"); export.string(Timestamp.now().description)
+            export["exported_at"] = Timestamp.now().description
             export.key("profile")
             export.object {
                 user.write(to: &$0)
-                $0.key("training"); $0.boolean(!isExcluded)
-                $0.key("last_active_at"); $0.string(user.lastActiveAt.description)
+                $0["training"] = !isExcluded
+                $0["last_active_at"] = user.lastActiveAt.description
             }
             export.key("conversations"); try export.array { try writeConversations(of: user.id, to: &$0) }
             export.key("responses"); try export.array { try writeResponses(of: user.id, to: &$0) }
@@ -142,7 +142,7 @@ extension App {
                 for key in keys {
                     list.object {
                         key.write(to: &$0)
-                        $0.key("revoked_at"); if let revoked = key.revokedAt { $0.string(revoked.description) } else { $0.null() }
+                        $0["revoked_at"] = key.revokedAt?.description
                     }
                 }
             }
@@ -202,7 +202,7 @@ extension App {
                 list.object {
                     stored.message.write(to: &$0)
                     stored.details.write(to: &$0)
-                    if !stored.isActive, let previous = stored.previous { $0.key("previous_id"); $0.string(previous.description) }
+                    if !stored.isActive, let previous = stored.previous { $0["previous_id"] = previous.description }
                 }
             }
         }
@@ -211,29 +211,29 @@ extension App {
 
 extension AnswerPreference {
     fileprivate func write(to object: inout JSONWriter) {
-        object.key("question_id"); object.string(question.description)
-        object.key("chosen_id"); object.string(chosen.description)
+        object["question_id"] = question.description
+        object["chosen_id"] = chosen.description
         object.key("rejected_ids"); object.array { for id in rejected { $0.string(id.description) } }
-        object.key("chosen_at"); object.string(chosenAt.description)
+        object["chosen_at"] = chosenAt.description
     }
 }
 
 extension User {
     /// Writes what users see of their own account.
     fileprivate func write(to object: inout JSONWriter) {
-        object.key("username"); object.string(username)
-        object.key("email"); if let email { object.string(email) } else { object.null() }
-        object.key("created_at"); object.string(createdAt.description)
+        object["username"] = username
+        object["email"] = email
+        object["created_at"] = createdAt.description
     }
 }
 
 extension LoginSession {
     fileprivate func write(to object: inout JSONWriter) {
-        object.key("id"); object.string(id.description)
-        object.key("created_at"); object.string(createdAt.description)
-        object.key("last_used_at"); object.string(lastUsedAt.description)
-        object.key("expires_at"); object.string(expiresAt.description)
-        object.key("address"); object.string(address)
-        object.key("user_agent"); object.string(userAgent)
+        object["id"] = id.description
+        object["created_at"] = createdAt.description
+        object["last_used_at"] = lastUsedAt.description
+        object["expires_at"] = expiresAt.description
+        object["address"] = address
+        object["user_agent"] = userAgent
     }
 }

@@ -64,9 +64,9 @@ extension App {
         let (id, account) = try storedResponse(context)
         try store.deleteResponse(id, of: account)
         return Response.json {
-            $0.key("id"); $0.string(ResponseObject.idPrefix + id.description)
-            $0.key("object"); $0.string("response")
-            $0.key("deleted"); $0.boolean(true)
+            $0["id"] = ResponseObject.idPrefix + id.description
+            $0["object"] = "response"
+            $0["deleted"] = true
         }
     }
 

@@ -22,28 +22,28 @@ extension App {
         let model = models.current
         let load = admission.load
         return Response.json { health in
-            health.key("status"); health.string(isStopping ? "stopping" : model == nil ? "loading" : "ready")
-            health.key("model"); if let model { health.string(model.name) } else { health.null() }
+            health["status"] = isStopping ? "stopping" : model == nil ? "loading" : "ready"
+            health["model"] = model?.name
             // The model and its LoRA adapters, one of which a request can name.
             health.key("models"); health.array { names in for model in model?.all ?? [] { names.string(model.name) } }
             // Whether the model runs on another server.
-            health.key("remote"); health.boolean(model.map { $0.modelInfo == nil } ?? false)
-            health.key("context"); if let context = model?.context { health.integer(context) } else { health.null() }
+            health["remote"] = model.map { $0.modelInfo == nil } ?? false
+            health["context"] = model?.context
             health.key("starter_questions")
             let questions = settings.starterQuestions ?? model?.modelInfo?.servingDefaults.starterQuestions ?? []
             health.array { for question in questions { $0.string(question) } }
             // Of requests that do not give their own.
             health.key("sampling"); health.object { model?.samplingDefaults.write(to: &$0) }
-            health.key("registration"); health.string(settings.allowsRegistration ? "open" : "invitation")
+            health["registration"] = settings.allowsRegistration ? "open" : "invitation"
             // Whether chats may be used for training, as the page says.
-            health.key("training"); health.boolean(store.options.tellsAboutTraining)
-            health.key("uptime_seconds"); health.number(uptime.rounded(toPlaces: 3))
-            health.key("servers"); health.integer(max(1, replicas.servers.count))
+            health["training"] = store.options.tellsAboutTraining
+            health["uptime_seconds"] = uptime.rounded(toPlaces: 3)
+            health["servers"] = max(1, replicas.servers.count)
             // Of this server; /api/admin/stats has those of all servers.
             health.key("queue")
             health.object {
-                $0.key("running"); $0.integer(load.running)
-                $0.key("waiting"); $0.integer(load.waiting)
+                $0["running"] = load.running
+                $0["waiting"] = load.waiting
             }
         }
     }
@@ -55,7 +55,7 @@ extension App {
         let isReady = status.isReady && !isStopping
         let isFailing = [status.engine, status.database].contains(.failing)
         var response = Response.json(isReady ? .ok : .serviceUnavailable) { ready in
-            ready.key("status"); ready.string(isStopping ? "stopping" : isFailing ? "failing" : isReady ? "ready" : "loading")
+            ready["status"] = isStopping ? "stopping" : isFailing ? "failing" : isReady ? "ready" : "loading"
             ready.key("checks")
             ready.object { status.write(to: &$0) }
         }
@@ -68,12 +68,12 @@ extension App {
         let conversations = try chatCollector?.conversations ?? 0
         let isReady = try chatCollector?.hasEnoughForFineTuning ?? false
         return Response.json { statistics in
-            statistics.key("count"); statistics.integer(count)
-            statistics.key("ready"); statistics.boolean(isReady)
-            statistics.key("collecting"); statistics.boolean(chatCollector != nil)
-            statistics.key("conversations"); statistics.integer(conversations)
+            statistics["count"] = count
+            statistics["ready"] = isReady
+            statistics["collecting"] = chatCollector != nil
+            statistics["conversations"] = conversations
             // A copy in the file stays when a chat is deleted.
-            statistics.key("file"); statistics.boolean(chatCollector?.writesFile ?? false)
+            statistics["file"] = chatCollector?.writesFile ?? false
         }
     }
 }

@@ -25,7 +25,7 @@ extension App {
         return Response.json { tokens in
             tokens.key("tokens")
             tokens.array { for id in ids { $0.integer(id) } }
-            tokens.key("count"); tokens.integer(ids.count)
+            tokens["count"] = ids.count
         }
     }
 
@@ -53,7 +53,7 @@ extension App {
         try rateLimits.checkChat(context.client.key)
         let text = model.tokenizer.text(of: ids)
         return Response.json { json in
-            json.key("text"); json.string(text)
+            json["text"] = text
         }
     }
 }

@@ -209,10 +209,10 @@ extension APIError {
     func writeMember(to object: inout JSONWriter) {
         object.key("error")
         object.object {
-            $0.key("code"); $0.string(code)
-            $0.key("message"); $0.string(message)
-            if let field { $0.key("field"); $0.string(field) }
-            if let requestID { $0.key("request_id"); $0.string(requestID) }
+            $0["code"] = code
+            $0["message"] = message
+            if let field { $0["field"] = field }
+            if let requestID { $0["request_id"] = requestID }
         }
     }
 
@@ -227,11 +227,11 @@ extension APIError {
         writer.object { error in
             error.key("error")
             error.object {
-                $0.key("message"); $0.string(message)
-                $0.key("type"); $0.string(type)
-                $0.key("param"); if let field { $0.string(field) } else { $0.null() }
-                $0.key("code"); $0.string(code)
-                if let requestID { $0.key("request_id"); $0.string(requestID) }
+                $0["message"] = message
+                $0["type"] = type
+                $0["param"] = field
+                $0["code"] = code
+                if let requestID { $0["request_id"] = requestID }
             }
         }
     }

@@ -42,8 +42,8 @@ struct Dispatcher: Sendable {
     }
 
     private func run(_ route: Route, _ parameters: [String], _ exchange: Exchange) throws(APIError) {
-        if route.executor == .passwordHashing { return try queueHashing(route, parameters, exchange) }
-        guard let pool = app.executors[route.executor] else { return handle(route, parameters, exchange) }
+        if route.pool == .passwordHashing { return try queueHashing(route, parameters, exchange) }
+        guard let pool = app.pools[route.pool] else { return handle(route, parameters, exchange) }
         if !pool.run({ handle(route, parameters, exchange) }) {
             throw .serviceUnavailable("busy", "The server is busy. Try again in a moment.", retryAfter: 2)
         }
@@ -64,7 +64,7 @@ struct Dispatcher: Sendable {
         }
         exchange.onDisconnect { ticket.cancel() }
         ticket.start({
-            app.executors.passwordHashing.runEvenIfFull {
+            app.pools.passwordHashing.runEvenIfFull {
                 handle(route, parameters, exchange)
                 ticket.leave()
             }

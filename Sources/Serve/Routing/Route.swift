@@ -18,7 +18,7 @@ package struct Route: Sendable {
     }
 
     /// The threads that run the handler.
-    enum Executor: Sendable {
+    enum Pool: Sendable {
         /// The thread of the connection: for handlers that take microseconds.
         case connection
         /// Threads that may wait for the database.
@@ -63,7 +63,7 @@ package struct Route: Sendable {
     let segments: [Segment]
     package let access: Access
     package let rateLimit: RateLimit
-    let executor: Executor
+    let pool: Pool
     let bodyLimit: BodyLimit
     let handler: Handler
 
@@ -73,7 +73,7 @@ package struct Route: Sendable {
         _ pattern: String,
         access: Access = .anyone,
         limit: RateLimit? = nil,
-        on executor: Executor = .database,
+        on pool: Pool = .database,
         body bodyLimit: BodyLimit = .small,
         _ handler: @escaping Handler
     ) {
@@ -81,7 +81,7 @@ package struct Route: Sendable {
         self.method = method
         self.pattern = pattern
         self.access = access
-        self.executor = executor
+        self.pool = pool
         self.bodyLimit = bodyLimit
         self.handler = handler
         segments = pattern.split(separator: "/").map { $0.hasPrefix("{") ? .parameter : .literal(String($0)) }

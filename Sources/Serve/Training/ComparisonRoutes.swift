@@ -40,7 +40,7 @@ extension App {
         return Response.json { list in
             list.key("items"); list.array { items in for question in questions { items.object { question.write(to: &$0) } } }
             list.key("next"); list.null()
-            list.key("total"); list.integer(questions.count)
+            list["total"] = questions.count
         }
     }
 
@@ -80,8 +80,8 @@ extension App {
 
 extension StoredGateQuestion {
     fileprivate func write(to object: inout JSONWriter) {
-        object.key("id"); object.string(id.description)
-        object.key("text"); object.string(text)
-        object.key("expected"); if let expected { object.string(expected) } else { object.null() }
+        object["id"] = id.description
+        object["text"] = text
+        object["expected"] = expected
     }
 }

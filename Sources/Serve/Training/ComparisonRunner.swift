@@ -26,7 +26,7 @@ final class ComparisonRunner: Sendable {
     func start() throws(ThreadError) {
         try thread.start { [self] in
             var errors = RepeatedErrors("comparisons")
-            return { errors.log { try self.look() } }
+            return { errors.log { try self.compareWaiting() } }
         }
     }
 
@@ -41,7 +41,7 @@ final class ComparisonRunner: Sendable {
         return comparison
     }
 
-    private func look() throws {
+    private func compareWaiting() throws {
         try removeLeftovers()
         for model in try store.candidatesToCompare() {
             _ = try add(model.id, by: AdminRequest(actor: model.createdBy, address: "server"))
@@ -176,9 +176,9 @@ final class ComparisonRunner: Sendable {
         for question in questions {
             var writer = JSONWriter(.oneLine)
             writer.object {
-                $0.key("id"); $0.string(question.id.description)
-                $0.key("text"); $0.string(question.text)
-                if let expected = question.expected { $0.key("expected"); $0.string(expected) }
+                $0["id"] = question.id.description
+                $0["text"] = question.text
+                if let expected = question.expected { $0["expected"] = expected }
             }
             try file.write(writer.bytes + [UInt8(ascii: "\n")])
         }

@@ -49,20 +49,16 @@ struct ComparisonView {
     }
 
     func write(to object: inout JSONWriter) {
-        func text(_ key: String, _ text: String?) {
-            object.key(key)
-            if let text { object.string(text) } else { object.null() }
-        }
-        text("id", comparison.id.description)
-        text("candidate", comparison.candidate.description)
-        text("active", comparison.active.description)
-        text("state", comparison.state.rawValue)
-        text("verdict", comparison.verdict?.rawValue)
+        object["id"] = comparison.id.description
+        object["candidate"] = comparison.candidate.description
+        object["active"] = comparison.active.description
+        object["state"] = comparison.state.rawValue
+        object["verdict"] = comparison.verdict?.rawValue
         object.key("passed"); if comparison.state == .finished { object.boolean(comparison.isPassed) } else { object.null() }
-        text("message", comparison.message)
-        text("created_at", comparison.createdAt.description)
-        text("created_by", comparison.createdBy)
-        text("finished_at", comparison.finishedAt?.description)
+        object["message"] = comparison.message
+        object["created_at"] = comparison.createdAt.description
+        object["created_by"] = comparison.createdBy
+        object["finished_at"] = comparison.finishedAt?.description
         object.key("gate"); object.json(comparison.gate)
         for member in ["reasons", "missing", "held_out", "replay", "own_text", "speed", "size"] {
             object.key(member)

@@ -52,11 +52,11 @@ struct GateThresholds: Equatable {
     }
 
     func write(to object: inout JSONWriter) {
-        object.key("max_replay_loss_rise"); object.number(maxReplayRise)
-        object.key("min_held_out_gain"); object.number(minHeldOutGain)
-        object.key("significance"); object.number(significance)
-        object.key("min_right_answers"); object.number(minRightAnswers)
-        object.key("requires_better"); object.boolean(requiresBetter)
+        object["max_replay_loss_rise"] = maxReplayRise
+        object["min_held_out_gain"] = minHeldOutGain
+        object["significance"] = significance
+        object["min_right_answers"] = minRightAnswers
+        object["requires_better"] = requiresBetter
         object.key("general")
         if let general { object.array { list in for path in general { list.string(path) } } } else { object.null() }
     }

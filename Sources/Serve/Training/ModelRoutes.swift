@@ -51,8 +51,8 @@ extension App {
             all.key("canary"); Self.write(canary: canary, to: &all)
             all.key("disk")
             all.object {
-                $0.key("used_bytes"); $0.integer(used)
-                $0.key("free_bytes"); if let free { $0.integer(free) } else { $0.null() }
+                $0["used_bytes"] = used
+                $0["free_bytes"] = free
             }
         }
     }
@@ -149,8 +149,8 @@ extension App {
         let bytes = deleted.reduce(0) { $0 + ModelRegistry.deleteFiles(of: $1) }
         return Response.json { all in
             all.key("items"); all.array { items in for model in cleaned { items.object { write(model, to: &$0) } } }
-            all.key("deleted"); all.integer(cleaned.count)
-            all.key("freed_bytes"); all.integer(bytes)
+            all["deleted"] = cleaned.count
+            all["freed_bytes"] = bytes
         }
     }
 }
@@ -168,8 +168,8 @@ extension App {
         let model = try store.setCanary(id, share: share, by: context.adminRequest)
         followRegistry()
         return Response.json { json in
-            json.key("model"); json.string(model.id.description)
-            json.key("share"); json.number(share)
+            json["model"] = model.id.description
+            json["share"] = share
         }
     }
 
@@ -193,7 +193,7 @@ extension App {
             list.key("items"); list.array { list in for key in items { list.object { key.write(to: &$0) } } }
             list.key("next")
             if page.items.count > limit, let last = items.last { list.string(last.id.description) } else { list.null() }
-            list.key("total"); list.integer(page.total)
+            list["total"] = page.total
         }
     }
 
@@ -213,51 +213,47 @@ extension App {
     private static func write(canary: RegisteredModel?, to json: inout JSONWriter) {
         guard let canary, let share = canary.canaryShare else { return json.null() }
         json.object {
-            $0.key("model"); $0.string(canary.id.description)
-            $0.key("share"); $0.number(share)
+            $0["model"] = canary.id.description
+            $0["share"] = share
         }
     }
 
     private func write(_ model: RegisteredModel, to object: inout JSONWriter) {
-        func text(_ key: String, _ text: String?) {
-            object.key(key)
-            if let text { object.string(text) } else { object.null() }
-        }
         func json(_ key: String, _ json: String?) {
             object.key(key)
             if let json { object.json(json) } else { object.null() }
         }
         let served = models.served
-        text("id", model.id.description)
-        text("name", model.name)
-        text("state", model.state.rawValue)
-        text("kind", model.kind.rawValue)
-        text("base", model.base?.description)
-        text("path", model.path)
-        object.key("size_bytes"); object.integer(model.sizeBytes)
-        text("created_at", model.createdAt.description)
-        text("created_by", model.createdBy)
-        text("promoted_at", model.promotedAt?.description)
-        text("promoted_by", model.promotedBy)
-        text("run", model.run)
+        object["id"] = model.id.description
+        object["name"] = model.name
+        object["state"] = model.state.rawValue
+        object["kind"] = model.kind.rawValue
+        object["base"] = model.base?.description
+        object["path"] = model.path
+        object["size_bytes"] = model.sizeBytes
+        object["created_at"] = model.createdAt.description
+        object["created_by"] = model.createdBy
+        object["promoted_at"] = model.promotedAt?.description
+        object["promoted_by"] = model.promotedBy
+        object["run"] = model.run
         json("data", model.data)
         json("metrics", model.metrics)
-        text("verdict", model.verdict?.rawValue)
-        text("comparison", model.comparison)
-        object.key("is_served"); object.boolean(served?.isServed(model.id) ?? false)
+        object["verdict"] = model.verdict?.rawValue
+        object["comparison"] = model.comparison
+        object["is_served"] = served?.isServed(model.id) ?? false
         // Why this server could not load it.
-        text("error", served?.errors[model.id])
-        text("files_deleted_at", model.filesDeletedAt?.description)
-        object.key("keys"); object.integer(model.keys)
+        object["error"] = served?.errors[model.id]
+        object["files_deleted_at"] = model.filesDeletedAt?.description
+        object["keys"] = model.keys
     }
 }
 
 extension KeyModel {
     fileprivate func write(to object: inout JSONWriter) {
-        object.key("id"); object.string(id.description)
-        object.key("name"); object.string(name)
-        object.key("user"); object.string(username)
-        object.key("model"); if let model { object.string(model.description) } else { object.null() }
-        object.key("last_used_at"); if let lastUsedAt { object.string(lastUsedAt.description) } else { object.null() }
+        object["id"] = id.description
+        object["name"] = name
+        object["user"] = username
+        object["model"] = model?.description
+        object["last_used_at"] = lastUsedAt?.description
     }
 }

@@ -122,14 +122,14 @@ package struct RunLog {
         var writer = JSONWriter()
         writer.object { object in
             let best = log.best
-            object.key("step"); object.integer(best?.step ?? log.lastStep)
-            if let loss = best?.validationLoss { object.key("validation_loss"); object.number(loss) }
-            if let loss = best?.trainingLoss { object.key("training_loss"); object.number(loss) }
-            if let loss = best?.replayLoss { object.key("replay_loss"); object.number(loss) }
+            object["step"] = best?.step ?? log.lastStep
+            if let loss = best?.validationLoss { object["validation_loss"] = loss }
+            if let loss = best?.trainingLoss { object["training_loss"] = loss }
+            if let loss = best?.replayLoss { object["replay_loss"] = loss }
             let base = log.evaluations.first { $0.step == 0 }
-            if let loss = base?.validationLoss { object.key("base_validation_loss"); object.number(loss) }
-            if let loss = base?.replayLoss { object.key("base_replay_loss"); object.number(loss) }
-            if let accuracy = best?.validationPreferences?.accuracy { object.key("preference_accuracy"); object.number(accuracy) }
+            if let loss = base?.validationLoss { object["base_validation_loss"] = loss }
+            if let loss = base?.replayLoss { object["base_replay_loss"] = loss }
+            if let accuracy = best?.validationPreferences?.accuracy { object["preference_accuracy"] = accuracy }
         }
         return writer.text
     }
@@ -164,9 +164,9 @@ package struct RunLog {
         samples.array { list in
             for answer in log.answers.suffix(Self.maxSamples) {
                 list.object {
-                    $0.key("step"); $0.integer(answer.step)
-                    $0.key("question"); $0.string(answer.question)
-                    $0.key("answer"); $0.string(answer.answer)
+                    $0["step"] = answer.step
+                    $0["question"] = answer.question
+                    $0["answer"] = answer.answer
                 }
             }
         }
@@ -179,7 +179,7 @@ package struct RunLog {
         var loss, validationLoss, tokensPerSecond: Double?
 
         func write(to object: inout JSONWriter) {
-            object.key("step"); object.integer(step)
+            object["step"] = step
             func number(_ key: String, _ value: Double?) {
                 object.key(key)
                 if let value { object.number((value * 1e4).rounded() / 1e4) } else { object.null() }

@@ -29,14 +29,14 @@ struct RunSupervision {
 
     init(_ configuration: TrainingSupervisor.Configuration) { self.configuration = configuration }
 
-    /// Looks after all runs of this machine once.
-    mutating func look() throws {
+    /// Starts, follows and ends the runs of this machine, once each.
+    mutating func supervise() throws {
         let runs = try store.unsupervisedRuns(by: server).filter { isHere($0) }
         let inProgress = runs.filter(\.state.isInProgress)
         for run in inProgress {
             let isMine = run.server == server && run.machine == configuration.machine
             guard let run = isMine ? run : try store.supervise(run.id, by: server, on: configuration.machine) else { continue }
-            try attend(run)
+            try supervise(run)
         }
         let ids = Set(inProgress.map(\.id))
         watched = watched.filter { ids.contains($0.key) }
@@ -52,7 +52,7 @@ struct RunSupervision {
         run.machine == configuration.machine || run.startedAt != nil && RunFiles(run).belong(to: run.id)
     }
 
-    private mutating func attend(_ run: TrainingRunRecord) throws {
+    private mutating func supervise(_ run: TrainingRunRecord) throws {
         let files = RunFiles(run)
         var run = run, state = watched[run.id] ?? WatchedRun(log: RunLog(run.folder))
         defer { watched[run.id] = state }

@@ -4,7 +4,7 @@ package import Store
 package struct ScheduledRuns {
     private let supervisor: TrainingSupervisor
     private var configuration: TrainingSupervisor.Configuration { supervisor.configuration }
-    private var nextLook = ContinuousClock.now
+    private var nextCheck = ContinuousClock.now
     /// Since when a run is due; nil if none is.
     private var dueSince: ContinuousClock.Instant?
 
@@ -46,9 +46,9 @@ package struct ScheduledRuns {
         return .run(next: next)
     }
 
-    mutating func look() throws {
-        guard nextLook <= .now else { return }
-        nextLook = .now + Self.interval
+    mutating func startIfDue() throws {
+        guard nextCheck <= .now else { return }
+        nextCheck = .now + Self.interval
         let store = configuration.store, schedule = try store.trainingSchedule()
         guard schedule.isEnabled else { return }
         let isFree = try store.trainingRuns(limit: 50).runs.allSatisfy(\.state.hasEnded)

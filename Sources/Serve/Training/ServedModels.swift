@@ -91,10 +91,10 @@ struct ServedModels: Sendable {
         roles += errors.keys.map { ($0, nil, "failed") }
         for (id, name, role) in roles.sorted(by: { ($0.role, $0.id.description) < ($1.role, $1.id.description) }) {
             list.object {
-                $0.key("id"); $0.string(id.description)
-                $0.key("name"); if let name { $0.string(name) } else { $0.null() }
-                $0.key("role"); $0.string(role)
-                $0.key("error"); if let error = errors[id] { $0.string(error) } else { $0.null() }
+                $0["id"] = id.description
+                $0["name"] = name
+                $0["role"] = role
+                $0["error"] = errors[id]
             }
         }
     }

@@ -1,3 +1,4 @@
+import ChatAnalysis
 import HTTPServer
 import JSON
 import Store
@@ -39,17 +40,17 @@ extension App {
         let page = try store.trainingChats(filter, sortedBy: key, after: after, limit: limit)
         return Response.json { list in
             list.key("items"); list.array { for chat in page.chats { $0.object { chat.write(to: &$0) } } }
-            list.key("next"); list.optionalText(page.next?.description)
-            list.key("total"); list.integer(page.total)
-            list.key("total_is_exact"); list.boolean(page.isExact)
+            list["next"] = page.next?.description
+            list["total"] = page.total
+            list["total_is_exact"] = page.isExact
             list.key("counts")
             list.object {
-                $0.key("new"); $0.integer(page.counts.new)
-                $0.key("included"); $0.integer(page.counts.included)
-                $0.key("excluded"); $0.integer(page.counts.excluded)
-                $0.key("held_out"); $0.integer(page.counts.heldOut)
+                $0["new"] = page.counts.new
+                $0["included"] = page.counts.included
+                $0["excluded"] = page.counts.excluded
+                $0["held_out"] = page.counts.heldOut
             }
-            list.key("pending"); list.integer(page.pending)
+            list["pending"] = page.pending
         }
     }
 
@@ -90,7 +91,7 @@ extension App {
         default: throw APIError.invalid("filter", #"expected either "filter" or "ids"; an empty filter matches all chats."#)
         }
         let changed = try store.review(selection, review, by: context.adminRequest)
-        return Response.json { $0.key("changed"); $0.integer(changed) }
+        return Response.json { $0["changed"] = changed }
     }
 
     private static func state(_ fields: RequestFields) throws(APIError) -> TrainingChat.State? {
@@ -129,8 +130,8 @@ extension App {
             list.array { list in
                 for (tag, count) in tags {
                     list.object {
-                        $0.key("tag"); $0.string(tag)
-                        $0.key("chats"); $0.integer(count)
+                        $0["tag"] = tag
+                        $0["chats"] = count
                     }
                 }
             }
@@ -138,35 +139,30 @@ extension App {
     }
 }
 
-extension JSONWriter {
-    /// A string, or null.
-    mutating func optionalText(_ text: String?) { if let text { string(text) } else { null() } }
-}
-
 extension TrainingChat {
     fileprivate func write(to object: inout JSONWriter) {
-        object.key("id"); object.string(id.description)
-        object.key("source"); object.string(source.rawValue)
-        object.key("state"); object.string(state.rawValue)
-        object.key("title"); object.string(title)
-        object.key("person"); object.optionalText(person.map { TrainingFilter.personPrefix + $0 })
-        object.key("model"); object.optionalText(model)
-        object.key("created_at"); object.string(createdAt.description)
-        object.key("updated_at"); object.string(updatedAt.description)
-        object.key("turns"); object.integer(turns)
-        object.key("characters"); object.integer(characters)
-        object.key("good"); object.integer(good)
-        object.key("bad"); object.integer(bad)
-        object.key("corrections"); object.integer(corrections)
-        object.key("owner_corrections"); object.integer(ownerCorrections)
-        object.key("preferences"); object.integer(preferences)
+        object["id"] = id.description
+        object["source"] = source.rawValue
+        object["state"] = state.rawValue
+        object["title"] = title
+        object["person"] = person.map { TrainingFilter.personPrefix + $0 }
+        object["model"] = model
+        object["created_at"] = createdAt.description
+        object["updated_at"] = updatedAt.description
+        object["turns"] = turns
+        object["characters"] = characters
+        object["good"] = good
+        object["bad"] = bad
+        object["corrections"] = corrections
+        object["owner_corrections"] = ownerCorrections
+        object["preferences"] = preferences
         object.key("tags"); object.array { for tag in tags { $0.string(tag) } }
-        object.key("duplicates"); object.integer(duplicates)
-        object.key("duplicate_of"); object.optionalText(duplicateOf?.description)
+        object["duplicates"] = duplicates
+        object["duplicate_of"] = duplicateOf?.description
         object.key("personal"); object.array { for kind in personal { $0.string(kind.rawValue) } }
-        object.key("held_out"); object.boolean(isHeldOut)
-        object.key("reviewed_at"); object.optionalText(reviewedAt?.description)
-        object.key("reviewed_by"); object.optionalText(reviewedBy)
+        object["held_out"] = isHeldOut
+        object["reviewed_at"] = reviewedAt?.description
+        object["reviewed_by"] = reviewedBy
     }
 }
 
@@ -174,28 +170,28 @@ extension TrainingChatDetails {
     /// The messages of the active path, each with its alternatives.
     fileprivate func write(to object: inout JSONWriter) {
         chat.write(to: &object)
-        object.key("system_prompt"); object.optionalText(settings.systemPrompt)
+        object["system_prompt"] = settings.systemPrompt
         let all = Dictionary(messages.map { ($0.message.id, $0) }) { first, _ in first }
         let chosen = Set(preferences.map(\.chosen))
         object.key("messages")
         object.array { list in
             for message in messages where message.isActive {
                 list.object { object in
-                    object.key("id"); object.string(message.message.id.description)
-                    object.key("role"); object.string(message.message.role.rawValue)
-                    object.key("content"); object.string(message.message.content)
-                    object.key("correction"); object.optionalText(message.details.correction)
-                    object.key("owner_correction"); object.optionalText(message.details.ownerCorrection)
-                    object.key("rating"); object.optionalText(message.details.rating?.value.rawValue)
-                    object.key("chosen"); object.boolean(chosen.contains(message.message.id))
+                    object["id"] = message.message.id.description
+                    object["role"] = message.message.role.rawValue
+                    object["content"] = message.message.content
+                    object["correction"] = message.details.correction
+                    object["owner_correction"] = message.details.ownerCorrection
+                    object["rating"] = message.details.rating?.value.rawValue
+                    object["chosen"] = chosen.contains(message.message.id)
                     object.key("alternatives")
                     object.array { list in
                         for other in message.details.alternatives.compactMap({ all[$0] }) where other.message.id != message.message.id {
                             list.object {
-                                $0.key("id"); $0.string(other.message.id.description)
-                                $0.key("content"); $0.string(other.message.content)
-                                $0.key("chosen"); $0.boolean(chosen.contains(other.message.id))
-                                $0.key("rating"); $0.optionalText(other.details.rating?.value.rawValue)
+                                $0["id"] = other.message.id.description
+                                $0["content"] = other.message.content
+                                $0["chosen"] = chosen.contains(other.message.id)
+                                $0["rating"] = other.details.rating?.value.rawValue
                             }
                         }
                     }
@@ -203,9 +199,9 @@ extension TrainingChatDetails {
                     object.array { list in
                         for found in PersonalData.found(in: message.message.content) {
                             list.object {
-                                $0.key("kind"); $0.string(found.kind.rawValue)
-                                $0.key("start"); $0.integer(found.range.lowerBound)
-                                $0.key("end"); $0.integer(found.range.upperBound)
+                                $0["kind"] = found.kind.rawValue
+                                $0["start"] = found.range.lowerBound
+                                $0["end"] = found.range.upperBound
                             }
                         }
                     }

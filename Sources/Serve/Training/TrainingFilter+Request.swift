@@ -83,12 +83,12 @@ extension TrainingFilter {
             ("source", source?.rawValue), ("person", person), ("flag", flag?.rawValue), ("from", from?.description),
             ("to", to?.description),
         ] {
-            if let value { object.key(name); object.string(value) }
+            if let value { object[name] = value }
         }
         for (name, value) in [
             ("min_turns", minTurns), ("max_turns", maxTurns), ("min_characters", minCharacters), ("max_characters", maxCharacters),
         ] {
-            if let value { object.key(name); object.integer(value) }
+            if let value { object[name] = value }
         }
     }
 }

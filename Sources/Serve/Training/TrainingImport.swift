@@ -122,16 +122,16 @@ extension App {
         let isPart = context.request.query("import") != nil
         let (added, duplicates) = try importChats(of: file, as: id, isPart: isPart, by: context.adminRequest)
         return Response.json { result in
-            result.key("import"); result.string(id.description)
-            result.key("added"); result.integer(added)
-            result.key("duplicates"); result.integer(duplicates)
-            result.key("skipped"); result.integer(file.skipped)
+            result["import"] = id.description
+            result["added"] = added
+            result["duplicates"] = duplicates
+            result["skipped"] = file.skipped
             result.key("errors")
             result.array { list in
                 for error in file.errors {
                     list.object {
-                        $0.key("line"); $0.integer(error.line)
-                        $0.key("message"); $0.string(error.message)
+                        $0["line"] = error.line
+                        $0["message"] = error.message
                     }
                 }
             }
@@ -161,10 +161,10 @@ extension App {
             list.array { list in
                 for item in imports {
                     list.object {
-                        $0.key("id"); $0.string(item.id.description)
-                        $0.key("created_at"); $0.string(item.createdAt.description)
-                        $0.key("chats"); $0.integer(item.chats)
-                        $0.key("included"); $0.integer(item.included)
+                        $0["id"] = item.id.description
+                        $0["created_at"] = item.createdAt.description
+                        $0["chats"] = item.chats
+                        $0["included"] = item.included
                     }
                 }
             }
@@ -174,6 +174,6 @@ extension App {
     /// Deletes the chats that an import has added.
     func deleteTrainingImport(_ context: RequestContext) throws -> Response {
         let deleted = try store.deleteTrainingImport(context.id(of: "import"), by: context.adminRequest)
-        return Response.json { $0.key("deleted"); $0.integer(deleted) }
+        return Response.json { $0["deleted"] = deleted }
     }
 }

@@ -34,8 +34,8 @@ extension App {
         let (runs, next, total) = try store.trainingRuns(after: after, limit: limit)
         return Response.json { list in
             list.key("items"); list.array { for run in runs { $0.object { run.write(to: &$0) } } }
-            list.key("next"); if let next { list.string(next.description) } else { list.null() }
-            list.key("total"); list.integer(total)
+            list["next"] = next?.description
+            list["total"] = total
         }
     }
 
@@ -56,7 +56,7 @@ extension App {
             run.write(to: &object)
             object.key("curve"); object.json(output.curve)
             object.key("samples"); object.json(output.samples)
-            object.key("log"); object.string(output.log)
+            object["log"] = output.log
         }
     }
 
@@ -129,16 +129,16 @@ extension App {
         if advice == nil, prepared.settings.objective == .chats, prepared.settings.replay?.isEmpty ?? true { advice = Self.noReplay }
         let seconds = try training.seconds(prepared, store)
         return Response.json { object in
-            object.key("memory_bytes"); object.integer(estimate.memoryBytes)
-            object.key("available_bytes"); object.integer(min(estimate.availableBytes, estimate.totalBytes))
-            object.key("disk_bytes"); object.integer(prepared.diskBytes)
-            object.key("free_disk_bytes"); object.integer(prepared.freeDiskBytes)
-            object.key("seconds"); if let seconds { object.number(seconds) } else { object.null() }
-            object.key("chats"); object.integer(prepared.data.record.chats)
-            object.key("held_out"); object.integer(prepared.data.record.heldOut)
-            object.key("preferences"); object.integer(prepared.data.record.preferences)
-            object.key("fits"); object.boolean(estimate.fits && prepared.diskBytes <= prepared.freeDiskBytes)
-            object.key("advice"); if let advice { object.string(advice) } else { object.null() }
+            object["memory_bytes"] = estimate.memoryBytes
+            object["available_bytes"] = min(estimate.availableBytes, estimate.totalBytes)
+            object["disk_bytes"] = prepared.diskBytes
+            object["free_disk_bytes"] = prepared.freeDiskBytes
+            object["seconds"] = seconds
+            object["chats"] = prepared.data.record.chats
+            object["held_out"] = prepared.data.record.heldOut
+            object["preferences"] = prepared.data.record.preferences
+            object["fits"] = estimate.fits && prepared.diskBytes <= prepared.freeDiskBytes
+            object["advice"] = advice
             object.key("settings"); object.object { prepared.settings.write(to: &$0) }
         }
     }
@@ -204,36 +204,28 @@ extension RunFiles {
 
 extension TrainingRunRecord {
     func write(to object: inout JSONWriter) {
-        func text(_ key: String, _ text: String?, _ object: inout JSONWriter) {
-            object.key(key)
-            if let text { object.string(text) } else { object.null() }
-        }
-        func number(_ key: String, _ number: Double?, _ object: inout JSONWriter) {
-            object.key(key)
-            if let number { object.number(number) } else { object.null() }
-        }
-        text("id", id.description, &object)
-        text("name", name, &object)
-        text("state", state.rawValue, &object)
+        object["id"] = id.description
+        object["name"] = name
+        object["state"] = state.rawValue
         object.key("settings"); object.json(settings)
-        text("base", base, &object)
+        object["base"] = base
         object.key("data"); if let data { object.json(data.json) } else { object.null() }
-        object.key("scheduled"); object.boolean(isScheduled)
-        text("machine", machine, &object)
-        text("created_at", createdAt.description, &object)
-        text("created_by", createdBy, &object)
-        text("started_at", startedAt?.description, &object)
-        text("finished_at", finishedAt?.description, &object)
-        object.key("step"); object.integer(progress.step)
-        object.key("steps"); if let steps = progress.steps { object.integer(steps) } else { object.null() }
-        number("seconds_left", progress.secondsLeft, &object)
-        number("tokens_per_second", progress.tokensPerSecond, &object)
-        number("loss", progress.loss, &object)
-        number("validation_loss", progress.validationLoss, &object)
-        number("best_validation_loss", progress.bestValidationLoss, &object)
-        text("message", message, &object)
-        text("model", model, &object)
-        object.key("can_resume"); object.boolean(canResume)
+        object["scheduled"] = isScheduled
+        object["machine"] = machine
+        object["created_at"] = createdAt.description
+        object["created_by"] = createdBy
+        object["started_at"] = startedAt?.description
+        object["finished_at"] = finishedAt?.description
+        object["step"] = progress.step
+        object["steps"] = progress.steps
+        object["seconds_left"] = progress.secondsLeft
+        object["tokens_per_second"] = progress.tokensPerSecond
+        object["loss"] = progress.loss
+        object["validation_loss"] = progress.validationLoss
+        object["best_validation_loss"] = progress.bestValidationLoss
+        object["message"] = message
+        object["model"] = model
+        object["can_resume"] = canResume
     }
 }
 
@@ -241,11 +233,11 @@ extension TrainingRunRecord.DataSet {
     var json: String {
         var writer = JSONWriter()
         writer.object { object in
-            object.key("chats"); object.integer(chats)
-            object.key("held_out"); object.integer(heldOut)
-            object.key("preferences"); object.integer(preferences)
-            object.key("tokens"); if let tokens { object.integer(tokens) } else { object.null() }
-            object.key("digest"); object.string(digest)
+            object["chats"] = chats
+            object["held_out"] = heldOut
+            object["preferences"] = preferences
+            object["tokens"] = tokens
+            object["digest"] = digest
         }
         return writer.text
     }
@@ -261,7 +253,7 @@ extension TrainingSchedule {
     }
 
     func write(to object: inout JSONWriter) {
-        object.key("enabled"); object.boolean(isEnabled)
+        object["enabled"] = isEnabled
         object.key("at")
         if let startMinute {
             func digits(_ number: Int) -> String { number < 10 ? "0\(number)" : "\(number)" }
@@ -269,9 +261,9 @@ extension TrainingSchedule {
         } else {
             object.null()
         }
-        object.key("new_chats"); if let newChats { object.integer(newChats) } else { object.null() }
+        object["new_chats"] = newChats
         object.key("settings"); object.json(settings)
-        object.key("last_run"); if let lastRun { object.string(lastRun.description) } else { object.null() }
-        object.key("next_at"); if let nextAt { object.string(nextAt.description) } else { object.null() }
+        object["last_run"] = lastRun?.description
+        object["next_at"] = nextAt?.description
     }
 }

@@ -87,22 +87,22 @@ struct TrainingRunSettings: Equatable {
     }
 
     func write(to object: inout JSONWriter) {
-        if let name { object.key("name"); object.string(name) }
-        object.key("base"); if let base { object.string(base) } else { object.null() }
-        if let method { object.key("method"); object.string(method.rawValue) }
-        if let rank { object.key("rank"); object.integer(rank) }
-        object.key("objective"); object.string(objective.rawValue)
+        if let name { object["name"] = name }
+        object["base"] = base
+        if let method { object["method"] = method.rawValue }
+        if let rank { object["rank"] = rank }
+        object["objective"] = objective.rawValue
         object.key("filter"); if let filter { object.json(filter) } else { object.null() }
         switch length {
-        case .minutes(let minutes): object.key("minutes"); object.number(minutes)
-        case .epochs(let epochs): object.key("epochs"); object.number(epochs)
-        case .steps(let steps): object.key("steps"); object.integer(steps)
+        case .minutes(let minutes): object["minutes"] = minutes
+        case .epochs(let epochs): object["epochs"] = epochs
+        case .steps(let steps): object["steps"] = steps
         case nil: break
         }
         object.key("replay")
         if let replay { object.array { list in for path in replay { list.string(path) } } } else { object.null() }
-        if let replayShare { object.key("replay_share"); object.number(replayShare) }
-        if let learningRate { object.key("learning_rate"); object.number(learningRate) }
+        if let replayShare { object["replay_share"] = replayShare }
+        if let learningRate { object["learning_rate"] = learningRate }
     }
 }
 

@@ -43,8 +43,8 @@ final class TrainingSupervisor: Sendable {
             var runs = RunSupervision(configuration), schedule = ScheduledRuns(self), errors = RepeatedErrors("training runs")
             return {
                 errors.log {
-                    try runs.look()
-                    try schedule.look()
+                    try runs.supervise()
+                    try schedule.startIfDue()
                 }
             }
         }

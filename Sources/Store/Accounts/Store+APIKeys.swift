@@ -25,9 +25,9 @@ extension Store {
         let sql = "SELECT id, name, created_at, last_used_at, revoked_at FROM api_keys WHERE owner_id = $1 ORDER BY created_at DESC, id"
         return try database.transaction(.read) { connection throws(StoreError) in
             try connection.execute(sql, [.text(owner)]).map { row throws(StoreError) in
-                APIKey(
-                    id: try row.id(0), name: try row.text(1), createdAt: try row.timestamp(2),
-                    lastUsedAt: try row.optionalTimestamp(3), revokedAt: try row.optionalTimestamp(4))
+                try APIKey(
+                    id: row.id("id"), name: row.text("name"), createdAt: row.timestamp("created_at"),
+                    lastUsedAt: row.optionalTimestamp("last_used_at"), revokedAt: row.optionalTimestamp("revoked_at"))
             }
         }
     }
@@ -49,12 +49,12 @@ extension Store {
         }
         guard let row else { return nil }
         let minuteAgo = now.advanced(by: .seconds(-60))
-        if try row.optionalTimestamp(2).map({ $0 < minuteAgo }) ?? true {
+        if try row.optionalTimestamp("last_used_at").map({ $0 < minuteAgo }) ?? true {
             try database.transaction(.write) { connection throws(StoreError) in
                 _ = try connection.execute("UPDATE api_keys SET last_used_at = $2 WHERE hash = $1", [.text(hash), .integer(now)])
             }
         }
-        return (try row.id(0), try row.id(1), try row.optionalID(3))
+        return (try row.id("id"), try row.id("owner_id"), try row.optionalID("model_id"))
     }
 
     /// Revokes a key permanently. Revoking it again has no effect.

@@ -21,7 +21,7 @@ extension Store {
         try database.transaction(.read) { connection throws(StoreError) in
             let row = try connection.firstRow("SELECT role, username FROM users WHERE id = $1", [.text(user)])
             guard let row else { throw .notFound(.user) }
-            return (Role(stored: try row.optionalText(0)), try row.text(1))
+            return (Role(stored: try row.optionalText("role")), try row.text("username"))
         }
     }
 }

@@ -48,9 +48,9 @@ extension Store {
                 """, [.text(user), .text(session)])
         }
         guard let row else { return .ended }
-        if try row.optionalTimestamp(1) != nil { return .disabled }
-        guard try row.integer(0) == epoch else { return .ended }
-        guard let lastUsed = try row.optionalTimestamp(2) else { return .ended }
+        if try row.optionalTimestamp("disabled_at") != nil { return .disabled }
+        guard try row.integer("token_epoch") == epoch else { return .ended }
+        guard let lastUsed = try row.optionalTimestamp("last_used_at") else { return .ended }
         if lastUsed < now.advanced(by: .seconds(-60)) {
             try database.transaction(.write) { connection throws(StoreError) in
                 _ = try connection.execute("UPDATE sessions SET last_used_at = $2 WHERE id = $1", [.text(session), .integer(now)])
@@ -67,9 +67,9 @@ extension Store {
                 SELECT id, created_at, last_used_at, expires_at, address, user_agent FROM sessions
                 WHERE user_id = $1 AND expires_at > $2 ORDER BY last_used_at DESC, id
                 """, [.text(user), .integer(now)]).map { row throws(StoreError) in
-                    LoginSession(
-                        id: try row.id(0), createdAt: try row.timestamp(1), lastUsedAt: try row.timestamp(2),
-                        expiresAt: try row.timestamp(3), address: try row.text(4), userAgent: try row.text(5))
+                    try LoginSession(
+                        id: row.id("id"), createdAt: row.timestamp("created_at"), lastUsedAt: row.timestamp("last_used_at"),
+                        expiresAt: row.timestamp("expires_at"), address: row.text("address"), userAgent: row.text("user_agent"))
                 }
         }
     }

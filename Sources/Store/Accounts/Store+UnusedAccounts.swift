@@ -44,8 +44,8 @@ extension Store {
             let changed = try database.transaction(.write) { connection throws(StoreError) in
                 let rows = try connection.execute(sql, [.integer(time), .integer(second)])
                 for row in rows {
-                    let id: UserID = try row.id(0)
-                    try AdminQueries.write(admin.entry(action, Self.retention), id, try row.text(1), on: connection)
+                    let id: UserID = try row.id("id")
+                    try AdminQueries.write(admin.entry(action, Self.retention), id, try row.text("username"), on: connection)
                 }
                 if action == .deleteUnusedUser, !rows.isEmpty {
                     try Self.notifyServers(on: connection, database.dialect)

@@ -105,9 +105,9 @@ extension User {
 
     /// - Parameter row: The values of `columns`.
     init(_ row: Row) throws(StoreError) {
-        self.init(
-            id: try row.id(0), username: try row.text(1), email: try row.optionalText(2), passwordHash: try row.text(3),
-            createdAt: try row.timestamp(4), lastActiveAt: try row.timestamp(5), tokenEpoch: try row.integer(6),
-            disabledAt: try row.optionalTimestamp(7))
+        try self.init(
+            id: row.id("id"), username: row.text("username"), email: row.optionalText("email"), passwordHash: row.text("password_hash"),
+            createdAt: row.timestamp("created_at"), lastActiveAt: row.timestamp("last_active_at"), tokenEpoch: row.integer("token_epoch"),
+            disabledAt: row.optionalTimestamp("disabled_at"))
     }
 }

@@ -144,9 +144,10 @@ extension AdminQueries {
                 FROM one_time_codes AS codes LEFT JOIN users ON users.id = codes.user_id
                 WHERE kind = $1 AND expires_at > $2 ORDER BY codes.created_at DESC, codes.id
                 """, [.text(OneTimeCodeKind.invitation.rawValue), .integer(now)]).map { row throws(StoreError) in
-                    Invitation(
-                        id: try row.id(0), email: try row.optionalText(1), createdAt: try row.timestamp(2),
-                        expiresAt: try row.timestamp(3), usedAt: try row.optionalTimestamp(4), username: try row.optionalText(5))
+                    try Invitation(
+                        id: row.id("id"), email: row.optionalText("email"), createdAt: row.timestamp("created_at"),
+                        expiresAt: row.timestamp("expires_at"), usedAt: row.optionalTimestamp("used_at"),
+                        username: row.optionalText("username"))
                 }
         }
     }

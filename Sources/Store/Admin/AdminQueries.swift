@@ -91,7 +91,7 @@ extension AdminQueries {
         return try database.transaction(.read) { connection throws(StoreError) in
             func numbers(_ sql: String, _ values: [SQLValue] = []) throws(StoreError) -> [Int] {
                 guard let row = try connection.firstRow(sql, values) else { return [] }
-                return try row.values.indices.map { column throws(StoreError) in try row.integer(column) }
+                return try row.values.indices.map { column throws(StoreError) in try row.integer(.position(column)) }
             }
             func sum(_ column: String) -> String { "CAST(coalesce(sum(\(column)), 0) AS BIGINT)" }
             let (prompts, answers) = (database.dialect.bounded("prompt_tokens"), database.dialect.bounded("answer_tokens"))
@@ -171,12 +171,11 @@ extension AdminQueries {
         "id, username, email, created_at, last_active_at, conversations, messages, generations, answer_tokens, disabled_at, role"
 
     private static func activity(_ row: Row) throws(StoreError) -> UserActivity {
-        UserActivity(
-            id: try row.id(0), username: try row.text(1), email: try row.optionalText(2),
-            joined: try row.timestamp(3), lastActive: try row.timestamp(4),
-            conversations: try row.integer(5), messages: try row.integer(6),
-            generations: try row.integer(7), answerTokens: try row.integer(8), isDisabled: try row.optionalTimestamp(9) != nil,
-            role: Role(stored: try row.optionalText(10)))
+        try UserActivity(
+            id: row.id("id"), username: row.text("username"), email: row.optionalText("email"), joined: row.timestamp("created_at"),
+            lastActive: row.timestamp("last_active_at"), conversations: row.integer("conversations"), messages: row.integer("messages"),
+            generations: row.integer("generations"), answerTokens: row.integer("answer_tokens"),
+            isDisabled: row.optionalTimestamp("disabled_at") != nil, role: Role(stored: row.optionalText("role")))
     }
 
     /// Lists the conversations of one user, or of all users if `user` is nil.
@@ -191,12 +190,12 @@ extension AdminQueries {
             if let user, try connection.firstRow("SELECT id FROM users WHERE id = $1", [.text(user)]) == nil { throw .notFound(.user) }
             let rows = try connection.execute(sql, [.integer(limit), .integer(offset)] + values)
             let items = try rows.map { row throws(StoreError) in
-                OwnedConversation(conversation: try StoredConversation(row), owner: try row.id(5), username: try row.text(6))
+                try OwnedConversation(conversation: StoredConversation(row), owner: row.id("owner_id"), username: row.text("username"))
             }
-            if text != nil, let first = rows.first { return Page(items: items, total: try first.integer(7)) }
+            if text != nil, let first = rows.first { return Page(items: items, total: try first.integer("matches")) }
             // After the last page of a search, the first one has the number.
             if text != nil, offset > 0 {
-                let total = try connection.execute(sql, [.integer(1), .integer(0)] + values).first?.integer(7)
+                let total = try connection.execute(sql, [.integer(1), .integer(0)] + values).first?.integer("matches")
                 return Page(items: items, total: total ?? 0)
             }
             let total = text != nil ? nil : try connection.firstRow(
@@ -239,7 +238,7 @@ extension AdminQueries {
                 SELECT c.id AS found_id, \(key.sql) AS sort_key FROM conversations AS c \(users) WHERE \(isVisible)\(owner)
                 AND (\(contains("title")) OR owner_id IN (SELECT id FROM users WHERE \(contains("username"))))
             )
-            SELECT \(columns), (SELECT count(*) FROM found)
+            SELECT \(columns), (SELECT count(*) FROM found) AS matches
             FROM (SELECT * FROM found ORDER BY sort_key \(direction), found_id \(direction) \(page)) AS page
             JOIN conversations AS c ON c.id = found_id JOIN users ON users.id = owner_id
             ORDER BY sort_key \(direction), found_id \(direction)

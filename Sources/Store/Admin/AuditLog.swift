@@ -110,11 +110,11 @@ extension AdminQueries {
                 ORDER BY number DESC LIMIT $1 OFFSET $2
                 """, [.integer(limit), .integer(offset)])
             let items = try rows.map { row throws(StoreError) in
-                guard let action = Action(rawValue: try row.text(4)) else { throw row.unexpected(4, "an action") }
-                return AuditEntry(
-                    id: try row.id(0), time: try row.timestamp(1), actor: try row.text(2), address: try row.text(3),
-                    action: action, target: try row.optionalText(5), targetName: try row.optionalText(6),
-                    reason: try row.optionalText(7))
+                guard let action = Action(rawValue: try row.text("action")) else { throw row.unexpected("action", "an action") }
+                return try AuditEntry(
+                    id: row.id("id"), time: row.timestamp("created_at"), actor: row.text("actor"), address: row.text("address"),
+                    action: action, target: row.optionalText("target"), targetName: row.optionalText("target_name"),
+                    reason: row.optionalText("reason"))
             }
             return Page(items: items, total: try connection.firstRow("SELECT count(*) FROM audit_log \(filter)", [])?.integer(0) ?? 0)
         }

@@ -35,17 +35,17 @@ package struct BackupManifest: Sendable, Equatable {
     var json: [UInt8] {
         var writer = JSONWriter(.pretty)
         writer.object {
-            $0.key("format"); $0.string(Self.format)
-            $0.key("format_version"); $0.integer(Self.formatVersion)
-            $0.key("created_at"); $0.string(createdAt)
-            $0.key("created_by"); $0.string(createdBy)
-            $0.key("database"); $0.string(database)
-            $0.key("schema_version"); $0.integer(schemaVersion)
+            $0["format"] = Self.format
+            $0["format_version"] = Self.formatVersion
+            $0["created_at"] = createdAt
+            $0["created_by"] = createdBy
+            $0["database"] = database
+            $0["schema_version"] = schemaVersion
             $0.key("tables"); $0.array { list in
                 for table in tables {
                     list.object {
-                        $0.key("name"); $0.string(table.name)
-                        $0.key("rows"); $0.integer(table.rows)
+                        $0["name"] = table.name
+                        $0["rows"] = table.rows
                     }
                 }
             }

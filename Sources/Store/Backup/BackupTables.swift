@@ -53,7 +53,7 @@ package enum BackupTables {
     /// The columns of a table that a backup has.
     static func columns(of table: String, on connection: any Connection, _ dialect: Dialect) throws(StoreError) -> [Column] {
         let sql = switch dialect {
-        case .sqlite: "SELECT name, type, 'NO' FROM pragma_table_info($1) ORDER BY cid"
+        case .sqlite: "SELECT name AS column_name, type AS data_type, 'NO' AS is_identity FROM pragma_table_info($1) ORDER BY cid"
         case .postgresql: """
             SELECT column_name, data_type, is_identity FROM information_schema.columns
             WHERE table_schema = current_schema() AND table_name = $1 ORDER BY ordinal_position
@@ -61,12 +61,12 @@ package enum BackupTables {
         }
         let derived = derivedColumns[table] ?? []
         return try connection.execute(sql, [.text(table)]).map { row throws(StoreError) in
-            let kind: Column.Kind = switch try row.text(1) {
+            let kind: Column.Kind = switch try row.text("data_type") {
             case "INTEGER", "bigint": .integer
             case "REAL", "double precision": .real
             default: .text
             }
-            return Column(name: try row.text(0), kind: kind, isIdentity: try row.text(2) == "YES")
+            return Column(name: try row.text("column_name"), kind: kind, isIdentity: try row.text("is_identity") == "YES")
         }.filter { !derived.contains($0.name) }
     }
 

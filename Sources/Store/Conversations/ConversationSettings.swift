@@ -45,8 +45,9 @@ extension Store {
         let row = try connection.firstRow(
             "SELECT system_prompt, model, training_excluded_at FROM conversations WHERE id = $1", [.text(conversation)])
         guard let row else { throw .notFound(.conversation) }
-        return ConversationSettings(
-            systemPrompt: try row.optionalText(0), model: try row.optionalText(1), isExcludedFromTraining: row.values[2] != .null)
+        return try ConversationSettings(
+            systemPrompt: row.optionalText("system_prompt"), model: row.optionalText("model"),
+            isExcludedFromTraining: !row.isNull("training_excluded_at"))
     }
 
     static func set(

@@ -63,11 +63,12 @@ package struct AnswerPreference: Sendable, Equatable {
 }
 
 extension Rating {
-    /// - Parameter row: The rating, the reason and the comment, from column `first` on. nil if there is no rating.
-    init?(_ row: Row, from first: Int) throws(StoreError) {
-        guard let text = try row.optionalText(first) else { return nil }
-        guard let value = Value(rawValue: text) else { throw row.unexpected(first, "a rating") }
+    /// - Parameter row: Has the columns `rating`, `rating_reason` and `comment`. nil if there is no rating.
+    init?(_ row: Row) throws(StoreError) {
+        guard let text = try row.optionalText("rating") else { return nil }
+        guard let value = Value(rawValue: text) else { throw row.unexpected("rating", "a rating") }
         // A later version may know more reasons.
-        self.init(value, try row.optionalText(first + 1).map { Reason(rawValue: $0) ?? .other }, comment: try row.optionalText(first + 2))
+        let reason = try row.optionalText("rating_reason").map { Reason(rawValue: $0) ?? .other }
+        self.init(value, reason, comment: try row.optionalText("comment"))
     }
 }

@@ -77,8 +77,8 @@ extension MessageTree.Node {
 
     /// - Parameter row: The values of `columns`.
     init(_ row: Row) throws(StoreError) {
-        self.init(
-            id: try row.id(0), position: row.values[1] == .null ? nil : try row.integer(1), previous: try row.optionalID(2),
-            next: try row.optionalID(3), createdAt: try row.timestamp(4), ordinal: try row.integer(5))
+        try self.init(
+            id: row.id("id"), position: row.optionalInteger("position"), previous: row.optionalID("previous_id"),
+            next: row.optionalID("next_id"), createdAt: row.timestamp("created_at"), ordinal: row.integer("ordinal"))
     }
 }

@@ -86,9 +86,11 @@ extension Store {
                 WHERE number > $1 AND (\(Self.isLeftOut)) IS NOT TRUE ORDER BY number LIMIT $2
                 """, [.integer(number), .integer(limit)])
             let chats = try rows.map { row throws(StoreError) in
-                CollectedChat(at: try row.timestamp(1), history: try row.text(2), question: try row.text(3), answer: try row.text(4))
+                try CollectedChat(
+                    at: row.timestamp("created_at"), history: row.text("history"), question: row.text("question"),
+                    answer: row.text("answer"))
             }
-            return (chats, rows.count == limit ? try rows.last?.integer(0) : nil)
+            return (chats, rows.count == limit ? try rows.last?.integer("number") : nil)
         }
     }
 }

@@ -149,8 +149,8 @@ extension Store {
 
 extension StoredConversation {
     init(_ row: Row) throws(StoreError) {
-        self.init(
-            id: try row.id(0), title: try row.text(1),
-            createdAt: try row.timestamp(2), updatedAt: try row.timestamp(3), messageCount: try row.integer(4))
+        try self.init(
+            id: row.id("id"), title: row.text("title"), createdAt: row.timestamp("created_at"), updatedAt: row.timestamp("updated_at"),
+            messageCount: row.integer("message_count"))
     }
 }

@@ -65,17 +65,19 @@ extension Store {
             [.text(conversation)])
         let tree = branches == nil ? nil : try tree(of: conversation, on: connection)
         let rows = try connection.execute("""
-            SELECT messages.id, messages.model, rating, ratings.reason, comment, corrections.content FROM messages
+            SELECT messages.id, messages.model, rating, ratings.reason AS rating_reason, comment,
+                corrections.content AS correction
+            FROM messages
             LEFT JOIN ratings ON ratings.message_id = messages.id
             LEFT JOIN corrections ON corrections.message_id = messages.id
             WHERE conversation_id = $1 AND position >= 0
             """, [.text(conversation)])
         var details: [MessageID: MessageDetails] = [:]
         for row in rows {
-            let id: MessageID = try row.id(0), alternatives = tree?.alternatives(of: id) ?? []
+            let id: MessageID = try row.id("id"), alternatives = tree?.alternatives(of: id) ?? []
             let found = MessageDetails(
-                alternatives: alternatives.count > 1 ? alternatives : [], rating: try Rating(row, from: 2),
-                correction: try row.optionalText(5), model: try row.optionalText(1))
+                alternatives: alternatives.count > 1 ? alternatives : [], rating: try Rating(row),
+                correction: try row.optionalText("correction"), model: try row.optionalText("model"))
             if found != MessageDetails() { details[id] = found }
         }
         return details

@@ -110,10 +110,11 @@ extension Store {
         of conversation: ConversationID, on connection: any Connection
     ) throws(StoreError) -> (characters: Int, messages: Int) {
         let row = try connection.firstRow("""
-            SELECT CAST(COALESCE(SUM(LENGTH(messages.content) + COALESCE(LENGTH(corrections.content), 0)), 0) AS BIGINT), COUNT(*)
+            SELECT CAST(COALESCE(SUM(LENGTH(messages.content) + COALESCE(LENGTH(corrections.content), 0)), 0) AS BIGINT) AS characters,
+                COUNT(*) AS messages
             FROM messages LEFT JOIN corrections ON message_id = messages.id WHERE conversation_id = $1
             """, [.text(conversation)])
-        return (try row?.integer(0) ?? 0, try row?.integer(1) ?? 0)
+        return (try row?.integer("characters") ?? 0, try row?.integer("messages") ?? 0)
     }
 
     /// Limits the text of a conversation, and that of an account. Answers are not limited: the limit of the next message counts them.
@@ -199,15 +200,16 @@ extension Message {
 
     /// - Parameter row: The values of `columns`.
     init(_ row: Row) throws(StoreError) {
-        guard let role = Role(rawValue: try row.text(1)) else { throw row.unexpected(1, "a role") }
-        let reason = try row.optionalText(4)
+        guard let role = Role(rawValue: try row.text("role")) else { throw row.unexpected("role", "a role") }
+        let reason = try row.optionalText("reason")
         let figures = try reason.map { reason throws(StoreError) in
             AnswerFigures(
-                reason: reason, tokens: try row.integer(5), seconds: try row.real(6),
-                firstTokenSeconds: row.values[7] == .null ? nil : try row.real(7))
+                reason: reason, tokens: try row.integer("answer_tokens"), seconds: try row.real("seconds"),
+                firstTokenSeconds: try row.optionalReal("first_token_seconds"))
         }
-        let parent: MessageID? = row.values[8] == .null ? nil : try row.id(8)
-        self.init(
-            id: try row.id(0), role: role, content: try row.text(2), createdAt: try row.timestamp(3), figures: figures, parent: parent)
+        let parent: MessageID? = try row.optionalID("parent_id")
+        try self.init(
+            id: row.id("id"), role: role, content: row.text("content"), createdAt: row.timestamp("created_at"), figures: figures,
+            parent: parent)
     }
 }

@@ -21,7 +21,7 @@ extension Store {
                 .text(owner), .integer(start.updatedAt), .text(start.id), .integer(window - 1),
             ])
             guard let last else { return recent }
-            let end = ConversationCursor(try last.timestamp(0), try last.text(1))
+            let end = ConversationCursor(try last.timestamp("updated_at"), try last.text("id"))
             let pattern = database.dialect == .sqlite ? Self.trigramQuery(text) : Self.likePattern(text)
             return recent + (try Self.rows(
                 Self.indexedSearchSQL(database.dialect), owner, end, limit - recent.count, [.text(text), .text(pattern)], on: connection))
@@ -139,9 +139,9 @@ extension Store {
         on connection: any Connection, _ dialect: Dialect, minimum: Int = 1
     ) throws(StoreError) {
         guard dialect == .sqlite else { return }
-        let changes = try connection.firstRow("SELECT count(*), count(content) FROM search_changes", [])
-        guard let changes, try changes.integer(0) >= minimum else { return }
-        if try changes.integer(1) > 0 {
+        let changes = try connection.firstRow("SELECT count(*) AS changes, count(content) AS texts FROM search_changes", [])
+        guard let changes, try changes.integer("changes") >= minimum else { return }
+        if try changes.integer("texts") > 0 {
             try connection.execute("""
                 INSERT INTO message_search (message_search, rowid, content)
                 SELECT 'delete', search_id, content FROM search_changes WHERE is_new = 0

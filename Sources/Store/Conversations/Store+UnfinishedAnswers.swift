@@ -96,12 +96,12 @@ extension Store {
             "SELECT id, role FROM messages WHERE conversation_id = $1 AND position >= 0 ORDER BY position DESC LIMIT 1",
             [.text(conversation)])
         return try rows.map { row throws(StoreError) in
-            let question: MessageID = try row.id(1)
-            let answer = UnfinishedAnswer(
-                id: try row.id(0), to: question, content: try row.text(2), model: try row.text(3), tokens: try row.integer(4),
-                seconds: try row.real(5))
-            let isLastFromUser = try last?.text(1) == Message.Role.user.rawValue
-            if isLastFromUser, try last?.text(0) == question.description { return (answer, .last) }
+            let question: MessageID = try row.id("question_id")
+            let answer = try UnfinishedAnswer(
+                id: row.id("id"), to: question, content: row.text("content"), model: row.text("model"),
+                tokens: row.integer("answer_tokens"), seconds: row.real("seconds"))
+            let isLastFromUser = try last?.text("role") == Message.Role.user.rawValue
+            if isLastFromUser, try last?.text("id") == question.description { return (answer, .last) }
             let next = try connection.firstRow("""
                 SELECT later.id FROM messages AS later JOIN messages AS question
                 ON later.conversation_id = question.conversation_id AND later.position = question.position + 1
@@ -124,7 +124,7 @@ extension Store {
                 WHERE deleted_at IS NULL AND taken_at < \(dialect.clock) / 1000 - $1 AND NOT EXISTS (
                     SELECT 1 FROM servers WHERE servers.id = server_id AND \(isAlive(within: options.leaseTime * 2)))
                 """, [.integer(Int(options.leaseTime.milliseconds))]).map { row throws(StoreError) in
-                    let conversation: ConversationID = try row.id(0), owner: UserID = try row.id(1)
+                    let conversation: ConversationID = try row.id("conversation_id"), owner: UserID = try row.id("owner_id")
                     return (conversation, owner)
                 }
         }

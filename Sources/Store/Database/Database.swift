@@ -73,44 +73,73 @@ package enum SQLValue: Sendable, Equatable {
 }
 
 /// One row of a result. Accessors throw `StoreError.damaged` if a value does not have the type of the schema.
+///
+///     let row = try connection.firstRow("SELECT username, email FROM users WHERE id = $1", [.text(id)])
+///     let name = try row.text("username")
 package struct Row: Sendable, Equatable {
+    /// A column, by its name. A result of one column, or one that only counts, may also be read by position.
+    package enum Column: Sendable, Equatable, ExpressibleByStringLiteral, ExpressibleByIntegerLiteral {
+        case name(String), position(Int)
+
+        package init(stringLiteral name: String) { self = .name(name) }
+        package init(integerLiteral position: Int) { self = .position(position) }
+    }
+
+    let columns: [String]
     package let values: [SQLValue]
     /// The name of the database, for error messages.
     let store: String
 
-    package func text(_ column: Int) throws(StoreError) -> String {
-        if case .text(let text) = values[column] { return text }
+    package subscript(column: Column) -> SQLValue {
+        switch column {
+        case .position(let position): return values[position]
+        case .name(let name):
+            guard let position = columns.firstIndex(of: name) else { preconditionFailure("no column \(name) among \(columns)") }
+            return values[position]
+        }
+    }
+
+    func isNull(_ column: Column) -> Bool { self[column] == .null }
+
+    package func text(_ column: Column) throws(StoreError) -> String {
+        if case .text(let text) = self[column] { return text }
         throw unexpected(column, "text")
     }
 
-    package func integer(_ column: Int) throws(StoreError) -> Int {
-        if case .integer(let number) = values[column] { return Int(number) }
+    package func integer(_ column: Column) throws(StoreError) -> Int {
+        if case .integer(let number) = self[column] { return Int(number) }
         throw unexpected(column, "an integer")
     }
 
-    package func real(_ column: Int) throws(StoreError) -> Double {
-        switch values[column] {
+    package func real(_ column: Column) throws(StoreError) -> Double {
+        switch self[column] {
         case .real(let number): number
         case .integer(let number): Double(number)
         default: throw unexpected(column, "a number")
         }
     }
 
-    package func optionalText(_ column: Int) throws(StoreError) -> String? { values[column] == .null ? nil : try text(column) }
+    package func timestamp(_ column: Column) throws(StoreError) -> Timestamp {
+        Timestamp(milliseconds: Int64(try integer(column)))
+    }
 
-    package func timestamp(_ column: Int) throws(StoreError) -> Timestamp { Timestamp(milliseconds: Int64(try integer(column))) }
-
-    package func optionalTimestamp(_ column: Int) throws(StoreError) -> Timestamp? { values[column] == .null ? nil : try timestamp(column) }
-
-    func id<Kind>(_ column: Int) throws(StoreError) -> Identifier<Kind> {
+    func id<Kind>(_ column: Column) throws(StoreError) -> Identifier<Kind> {
         guard let id = Identifier<Kind>(try text(column)) else { throw unexpected(column, "an identifier") }
         return id
     }
 
-    func optionalID<Kind>(_ column: Int) throws(StoreError) -> Identifier<Kind>? { values[column] == .null ? nil : try id(column) }
+    package func optionalText(_ column: Column) throws(StoreError) -> String? { isNull(column) ? nil : try text(column) }
+    package func optionalInteger(_ column: Column) throws(StoreError) -> Int? { isNull(column) ? nil : try integer(column) }
+    package func optionalReal(_ column: Column) throws(StoreError) -> Double? { isNull(column) ? nil : try real(column) }
+    package func optionalTimestamp(_ column: Column) throws(StoreError) -> Timestamp? { isNull(column) ? nil : try timestamp(column) }
+    func optionalID<Kind>(_ column: Column) throws(StoreError) -> Identifier<Kind>? { isNull(column) ? nil : try id(column) }
 
-    func unexpected(_ column: Int, _ expected: String) -> StoreError {
-        .damaged(store: store, reason: "expected \(expected) in column \(column) of a row, found something else")
+    func unexpected(_ column: Column, _ expected: String) -> StoreError {
+        let name = switch column {
+        case .name(let name): name
+        case .position(let position): columns[position]
+        }
+        return .damaged(store: store, reason: "expected \(expected) in the column \(name) of a row, found something else")
     }
 }
 

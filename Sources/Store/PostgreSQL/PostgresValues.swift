@@ -52,10 +52,11 @@ struct PostgresRows {
     }
 
     var rows: [Row] {
-        let columns = pq.nfields(result)
-        let types = (0..<columns).map { pq.ftype(result, $0) }
+        let places = 0..<pq.nfields(result)
+        let columns = places.map { pq.fname(result, $0).map { String(cString: $0) } ?? "" }
+        let types = places.map { pq.ftype(result, $0) }
         return (0..<pq.ntuples(result)).map { row in
-            Row(values: (0..<columns).map { value(row, $0, types[Int($0)]) }, store: store)
+            Row(columns: columns, values: places.map { value(row, $0, types[Int($0)]) }, store: store)
         }
     }
 

@@ -101,10 +101,10 @@ extension Store {
 
 extension StoredResponse {
     fileprivate init(_ row: Row) throws(StoreError) {
-        id = try row.id(0)
-        previous = try row.optionalID(1)
-        input = try row.text(2)
-        response = try row.text(3)
-        createdAt = try row.timestamp(4)
+        id = try row.id("id")
+        previous = try row.optionalID("previous_id")
+        input = try row.text("input")
+        response = try row.text("response")
+        createdAt = try row.timestamp("created_at")
     }
 }

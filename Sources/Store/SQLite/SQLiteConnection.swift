@@ -38,7 +38,7 @@ final class SQLiteConnection: Connection, @unchecked Sendable {
         }
         for (i, value) in values.enumerated() { try bind(value, to: "$\(i + 1)", of: statement) }
         var rows: [Row] = []
-        while let row = try nextRow(of: statement) { rows.append(row) }
+        while let row = try nextRow(of: statement, columns: rows.first?.columns) { rows.append(row) }
         return rows
     }
 
@@ -48,10 +48,15 @@ final class SQLiteConnection: Connection, @unchecked Sendable {
         while let row = try nextRow(of: statement) { try body(row) }
     }
 
-    private func nextRow(of statement: OpaquePointer) throws(StoreError) -> Row? {
+    /// - Parameter columns: The names of the columns, if they are known from another row.
+    private func nextRow(of statement: OpaquePointer, columns: [String]? = nil) throws(StoreError) -> Row? {
         errno = 0
         switch sqlite3_step(statement) {
-        case SQLITE_ROW: return Row(values: (0..<sqlite3_column_count(statement)).map { column($0, of: statement) }, store: path)
+        case SQLITE_ROW:
+            let places = 0..<sqlite3_column_count(statement)
+            return Row(
+                columns: columns ?? places.map { sqlite3_column_name(statement, $0).map { String(cString: $0) } ?? "" },
+                values: places.map { column($0, of: statement) }, store: path)
         case SQLITE_DONE: return nil
         case let code: throw failure(code)
         }

@@ -144,15 +144,15 @@ extension Store {
 extension ServerRecord {
     fileprivate init(_ row: Row) throws(StoreError) {
         var status = ServerStatus()
-        status.model = try row.optionalText(5)
-        status.slots = try row.integer(6)
-        status.running = try row.integer(7)
-        status.waiting = try row.integer(8)
-        status.answerTokens = try row.integer(9)
-        status.memoryBytes = try row.integer(10)
-        status.clients = try row.text(11)
-        self.init(
-            id: try row.id(0), name: try row.text(1), version: try row.text(2), startedAt: try row.timestamp(3),
-            heartbeatAt: try row.timestamp(4), status: status)
+        status.model = try row.optionalText("model")
+        status.slots = try row.integer("slots")
+        status.running = try row.integer("running")
+        status.waiting = try row.integer("waiting")
+        status.answerTokens = try row.integer("answer_tokens")
+        status.memoryBytes = try row.integer("memory_bytes")
+        status.clients = try row.text("clients")
+        try self.init(
+            id: row.id("id"), name: row.text("name"), version: row.text("version"), startedAt: row.timestamp("started_at"),
+            heartbeatAt: row.timestamp("heartbeat_at"), status: status)
     }
 }

@@ -41,12 +41,13 @@ extension ModelComparisonRecord {
         """
 
     init(_ row: Row) throws(StoreError) {
-        guard let state = State(rawValue: try row.text(3)) else { throw row.unexpected(3, "a state") }
-        self.init(
-            id: try row.id(0), candidate: try row.id(1), active: try row.id(2), state: state, machine: try row.text(4),
-            attempts: try row.integer(5), createdAt: try row.timestamp(6), createdBy: try row.text(7),
-            finishedAt: try row.optionalTimestamp(8),
-            verdict: try row.optionalText(9).flatMap(RegisteredModel.Verdict.init(rawValue:)), isPassed: row.values[10] == .integer(1),
-            gate: try row.text(11), result: try row.optionalText(12), votes: try row.text(13), message: try row.optionalText(14))
+        guard let state = State(rawValue: try row.text("state")) else { throw row.unexpected("state", "a state") }
+        try self.init(
+            id: row.id("id"), candidate: row.id("candidate_id"), active: row.id("active_id"), state: state, machine: row.text("machine"),
+            attempts: row.integer("attempts"), createdAt: row.timestamp("created_at"), createdBy: row.text("created_by"),
+            finishedAt: row.optionalTimestamp("finished_at"),
+            verdict: row.optionalText("verdict").flatMap(RegisteredModel.Verdict.init(rawValue:)),
+            isPassed: row.optionalInteger("passed") == 1, gate: row.text("gate"), result: row.optionalText("result"),
+            votes: row.text("votes"), message: row.optionalText("message"))
     }
 }

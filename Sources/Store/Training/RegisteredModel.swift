@@ -113,19 +113,19 @@ extension RegisteredModel {
     static let columns = """
         id, name, state, kind, base_id, path, digest, size_bytes, created_at, created_by, promoted_at, promoted_by, run_id, data, metrics,
         verdict, comparison_id, canary_share, files_deleted_at,
-        (SELECT count(*) FROM api_keys WHERE api_keys.model_id = models.id AND revoked_at IS NULL)
+        (SELECT count(*) FROM api_keys WHERE api_keys.model_id = models.id AND revoked_at IS NULL) AS keys
         """
 
     init(_ row: Row) throws(StoreError) {
-        guard let state = State(rawValue: try row.text(2)) else { throw row.unexpected(2, "a state") }
-        guard let kind = Kind(rawValue: try row.text(3)) else { throw row.unexpected(3, "a kind") }
-        self.init(
-            id: try row.id(0), name: try row.text(1), state: state, kind: kind, base: try row.optionalID(4), path: try row.text(5),
-            digest: try row.text(6), sizeBytes: try row.integer(7), createdAt: try row.timestamp(8), createdBy: try row.text(9),
-            promotedAt: try row.optionalTimestamp(10), promotedBy: try row.optionalText(11), run: try row.optionalText(12),
-            data: try row.optionalText(13), metrics: try row.optionalText(14),
-            verdict: try row.optionalText(15).flatMap(Verdict.init(rawValue:)), comparison: try row.optionalText(16),
-            canaryShare: row.values[17] == .null ? nil : try row.real(17), filesDeletedAt: try row.optionalTimestamp(18),
-            keys: try row.integer(19))
+        guard let state = State(rawValue: try row.text("state")) else { throw row.unexpected("state", "a state") }
+        guard let kind = Kind(rawValue: try row.text("kind")) else { throw row.unexpected("kind", "a kind") }
+        try self.init(
+            id: row.id("id"), name: row.text("name"), state: state, kind: kind, base: row.optionalID("base_id"), path: row.text("path"),
+            digest: row.text("digest"), sizeBytes: row.integer("size_bytes"), createdAt: row.timestamp("created_at"),
+            createdBy: row.text("created_by"), promotedAt: row.optionalTimestamp("promoted_at"),
+            promotedBy: row.optionalText("promoted_by"), run: row.optionalText("run_id"), data: row.optionalText("data"),
+            metrics: row.optionalText("metrics"), verdict: row.optionalText("verdict").flatMap(Verdict.init(rawValue:)),
+            comparison: row.optionalText("comparison_id"), canaryShare: row.optionalReal("canary_share"),
+            filesDeletedAt: row.optionalTimestamp("files_deleted_at"), keys: row.integer("keys"))
     }
 }

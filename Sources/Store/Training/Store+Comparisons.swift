@@ -132,7 +132,7 @@ extension Store {
         try database.transaction(.read) { connection throws(StoreError) in
             let rows = try connection.execute("SELECT id, text, expected FROM gate_questions ORDER BY created_at, id", [])
             return try rows.map { row throws(StoreError) in
-                StoredGateQuestion(id: try row.id(0), text: try row.text(1), expected: try row.optionalText(2))
+                try StoredGateQuestion(id: row.id("id"), text: row.text("text"), expected: row.optionalText("expected"))
             }
         }
     }

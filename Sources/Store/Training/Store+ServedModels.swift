@@ -94,7 +94,7 @@ extension Store {
             let row = try connection.firstRow(
                 "UPDATE models SET canary_share = NULL WHERE canary_share IS NOT NULL RETURNING id, name", [])
             guard let row else { return ((), false) }
-            try AdminQueries.write(entry, try row.id(0) as ModelID, try row.text(1), on: connection)
+            try AdminQueries.write(entry, try row.id("id") as ModelID, try row.text("name"), on: connection)
             return ((), true)
         }
     }
@@ -151,8 +151,8 @@ extension KeyModel {
     fileprivate static let columns = "api_keys.id, name, username, model_id, last_used_at"
 
     fileprivate init(_ row: Row) throws(StoreError) {
-        self.init(
-            id: try row.id(0), name: try row.text(1), username: try row.text(2), model: try row.optionalID(3),
-            lastUsedAt: try row.optionalTimestamp(4))
+        try self.init(
+            id: row.id("id"), name: row.text("name"), username: row.text("username"), model: row.optionalID("model_id"),
+            lastUsedAt: row.optionalTimestamp("last_used_at"))
     }
 }

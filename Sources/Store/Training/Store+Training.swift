@@ -4,7 +4,7 @@ extension Store {
         try database.transaction(.read) { connection throws(StoreError) in
             let row = try connection.firstRow("SELECT training_excluded_at FROM users WHERE id = $1", [.text(user)])
             guard let row else { throw .notFound(.user) }
-            return row.values[0] != .null
+            return !row.isNull(0)
         }
     }
 
@@ -73,8 +73,8 @@ extension Store {
             let found = try rows.map { row throws(StoreError) in
                 let conversation = try StoredConversation(row)
                 let (messages, preferences) = try Self.trainingMessages(of: conversation.id, on: connection)
-                return TrainingConversation(
-                    conversation: conversation, owner: try row.id(5), settings: try Self.settings(of: conversation.id, on: connection),
+                return try TrainingConversation(
+                    conversation: conversation, owner: row.id("owner_id"), settings: try Self.settings(of: conversation.id, on: connection),
                     messages: messages, preferences: preferences)
             }
             return (found, found.count == limit ? found.last?.conversation.id : nil)
@@ -97,7 +97,9 @@ extension Store {
         let tree = try tree(of: conversation, on: connection)
         let columns = Message.columns.split(separator: ", ").map { "messages.\($0)" }.joined(separator: ", ")
         let rows = try connection.execute("""
-            SELECT \(columns), messages.model, rating, ratings.reason, comment, corrections.content, owner_corrections.content FROM messages
+            SELECT \(columns), messages.model, rating, ratings.reason AS rating_reason, comment,
+                corrections.content AS correction, owner_corrections.content AS owner_correction
+            FROM messages
             LEFT JOIN ratings ON ratings.message_id = messages.id
             LEFT JOIN corrections ON corrections.message_id = messages.id
             LEFT JOIN owner_corrections ON owner_corrections.message_id = messages.id
@@ -109,8 +111,9 @@ extension Store {
             guard let node = tree.nodes[message.id] else { continue }
             let alternatives = tree.alternatives(of: message.id)
             let details = MessageDetails(
-                alternatives: alternatives.count > 1 ? alternatives : [], rating: try Rating(row, from: 10),
-                correction: try row.optionalText(13), ownerCorrection: try row.optionalText(14), model: try row.optionalText(9))
+                alternatives: alternatives.count > 1 ? alternatives : [], rating: try Rating(row),
+                correction: try row.optionalText("correction"), ownerCorrection: try row.optionalText("owner_correction"),
+                model: try row.optionalText("model"))
             messages[message.id] = TrainingMessage(
                 message: message, previous: node.previous, isActive: node.position != nil, details: details)
         }
@@ -121,14 +124,15 @@ extension Store {
             """, [.text(conversation)])
         var preferences: [MessageID: AnswerPreference] = [:]
         for row in chosen {
-            let question: MessageID = try row.id(0), answer: MessageID = try row.id(1), time = try row.timestamp(3)
+            let question: MessageID = try row.id("question_id"), answer: MessageID = try row.id("chosen_id")
+            let time = try row.timestamp("chosen_at")
             let rejected = tree.alternatives(of: answer).filter { other in
                 guard other != answer, let message = messages[other]?.message else { return false }
                 return message.role == .assistant && message.createdAt <= time
             }
             if rejected.isEmpty { continue }
             preferences[question] = AnswerPreference(
-                question: question, chosen: answer, rejected: rejected, user: try row.id(2), chosenAt: time)
+                question: question, chosen: answer, rejected: rejected, user: try row.id("user_id"), chosenAt: time)
         }
         return (order.compactMap { messages[$0] }, order.compactMap { preferences[$0] })
     }

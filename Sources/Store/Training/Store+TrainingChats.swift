@@ -10,7 +10,7 @@ extension Store {
         try forEachPart(of: chats) { parameters, values throws(StoreError) in
             for row in try connection.execute(
                 "SELECT chat_id, tag FROM training_chat_tags WHERE chat_id IN (\(parameters)) ORDER BY chat_id, tag", values) {
-                tags[try row.id(0), default: []].append(try row.text(1))
+                tags[try row.id("chat_id"), default: []].append(try row.text("tag"))
             }
         }
         return tags
@@ -54,20 +54,21 @@ extension Store {
     ) throws(StoreError) -> (ConversationSettings, [TrainingMessage], [AnswerPreference]) {
         let row = try connection.firstRow("SELECT conversation_id, system_prompt FROM training_chats WHERE id = $1", [.text(chat)])
         guard let row else { throw .notFound(.chat) }
-        if let conversation: ConversationID = try row.optionalID(0) {
+        if let conversation: ConversationID = try row.optionalID("conversation_id") {
             let (messages, preferences) = try trainingMessages(of: conversation, on: connection)
             return (try settings(of: conversation, on: connection), messages, preferences)
         }
         let (messages, preferences) = try copiedMessages(of: chat, on: connection)
-        return (ConversationSettings(systemPrompt: try row.optionalText(1)), messages, preferences)
+        return (ConversationSettings(systemPrompt: try row.optionalText("system_prompt")), messages, preferences)
     }
 
     /// All tags with the number of chats that have them.
     package func trainingTags() throws(StoreError) -> [(tag: String, chats: Int)] {
         try database.transaction(.read) { connection throws(StoreError) in
             try connection.execute("""
-                SELECT tag, count(*) FROM training_chat_tags JOIN training_chats ON id = chat_id WHERE usable = 1 GROUP BY tag ORDER BY tag
-                """, []).map { row throws(StoreError) in (try row.text(0), try row.integer(1)) }
+                SELECT tag, count(*) AS chats FROM training_chat_tags JOIN training_chats ON id = chat_id WHERE usable = 1
+                GROUP BY tag ORDER BY tag
+                """, []).map { row throws(StoreError) in (try row.text("tag"), try row.integer("chats")) }
         }
     }
 }

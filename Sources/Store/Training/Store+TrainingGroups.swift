@@ -1,3 +1,4 @@
+import ChatAnalysis
 import Secrets
 
 /// Groups of near-duplicates, and which of them are held out.
@@ -46,9 +47,11 @@ extension Store {
             """, [.text(chat)] + sketch.bands.map { .integer($0) })
         var best: [String: Double] = [:]
         for row in rows {
-            guard let other = TextSketch(try row.text(1)) else { throw row.unexpected(1, "a sketch") }
+            guard let other = TextSketch(try row.text("sketch")) else { throw row.unexpected("sketch", "a sketch") }
             let similarity = sketch.similarity(to: other)
-            if similarity >= TextSketch.threshold { best[try row.text(0), default: 0] = max(best[try row.text(0)] ?? 0, similarity) }
+            if similarity < TextSketch.threshold { continue }
+            let group = try row.text("group_id")
+            best[group] = max(best[group] ?? 0, similarity)
         }
         return best.sorted { ($1.value, $0.key) < ($0.value, $1.key) }.map(\.key)
     }

@@ -12,7 +12,7 @@ extension Store {
         guard let id = TrainingChatID(text) else { return }
         if let known = try connection.firstRow("SELECT conversation_id FROM training_chats WHERE id = $1", [.text(id)]) {
             // The conversation was deleted, and its row with it, or will be.
-            if known.values[0] != .null { return }
+            if !known.isNull("conversation_id") { return }
             try connection.execute("""
                 UPDATE training_chats SET usable = CASE WHEN turns > 0 AND NOT EXISTS (
                     SELECT 1 FROM users WHERE id = user_id AND training_excluded_at IS NOT NULL) THEN 1 ELSE 0 END
@@ -25,8 +25,9 @@ extension Store {
             FROM collected_chats LEFT JOIN users ON users.id = user_id WHERE collected_chats.id = $1 AND conversation_id IS NULL
             """, [.text(id)])
         guard let row else { return }
-        let chat = CollectedChat(at: try row.timestamp(0), history: try row.text(1), question: try row.text(2), answer: try row.text(3))
-        try collect(chat, as: id, of: try row.optionalID(4), isLeftOut: row.values[5] != .null, people, on: connection)
+        let chat = try CollectedChat(
+            at: row.timestamp("created_at"), history: row.text("history"), question: row.text("question"), answer: row.text("answer"))
+        try collect(chat, as: id, of: try row.optionalID("user_id"), isLeftOut: !row.isNull("training_excluded_at"), people, on: connection)
     }
 
     /// Adds an exchange to the chat that it continues, or makes a chat of it.
@@ -164,29 +165,31 @@ extension Store {
         of chat: TrainingChatID, on connection: any Connection
     ) throws(StoreError) -> (messages: [TrainingMessage], preferences: [AnswerPreference]) {
         let rows = try connection.execute("""
-            SELECT id, role, m.content, created_at, position, previous_id, ordinal, rating, is_chosen, is_context, c.content
+            SELECT id, role, m.content, created_at, position, previous_id, ordinal, rating, is_chosen, is_context,
+                c.content AS correction
             FROM training_messages AS m LEFT JOIN owner_corrections AS c ON c.message_id = m.id WHERE m.chat_id = $1 ORDER BY ordinal
             """, [.text(chat)])
         let tree = MessageTree(try rows.map { row throws(StoreError) in
             MessageTree.Node(
-                id: try row.id(0), position: row.values[4] == .null ? nil : try row.integer(4), previous: try row.optionalID(5), next: nil,
-                createdAt: try row.timestamp(3), ordinal: try row.integer(6))
+                id: try row.id("id"), position: try row.optionalInteger("position"), previous: try row.optionalID("previous_id"), next: nil,
+                createdAt: try row.timestamp("created_at"), ordinal: try row.integer("ordinal"))
         })
         var messages: [MessageID: TrainingMessage] = [:]
         var preferences: [AnswerPreference] = []
         for row in rows {
-            guard let role = Message.Role(rawValue: try row.text(1)) else { throw row.unexpected(1, "a role") }
-            let id: MessageID = try row.id(0), time = try row.timestamp(3), alternatives = tree.alternatives(of: id)
+            guard let role = Message.Role(rawValue: try row.text("role")) else { throw row.unexpected("role", "a role") }
+            let id: MessageID = try row.id("id"), time = try row.timestamp("created_at"), alternatives = tree.alternatives(of: id)
             let previous = tree.nodes[id]?.previous
-            let rating = try row.optionalText(7).flatMap { Rating.Value(rawValue: $0) }.map { Rating($0) }
-            messages[id] = TrainingMessage(
-                message: Message(id: id, role: role, content: try row.text(2), createdAt: time, figures: nil),
-                previous: previous, isActive: row.values[4] != .null,
+            let rating = try row.optionalText("rating").flatMap { Rating.Value(rawValue: $0) }.map { Rating($0) }
+            messages[id] = try TrainingMessage(
+                message: Message(id: id, role: role, content: row.text("content"), createdAt: time, figures: nil),
+                previous: previous, isActive: !row.isNull("position"),
                 details: MessageDetails(
-                    alternatives: alternatives.count > 1 ? alternatives : [], rating: rating, ownerCorrection: try row.optionalText(10)),
-                isContext: try row.integer(9) == 1)
+                    alternatives: alternatives.count > 1 ? alternatives : [], rating: rating,
+                    ownerCorrection: row.optionalText("correction")),
+                isContext: row.integer("is_context") == 1)
             let rejected = alternatives.filter { $0 != id }
-            if try row.integer(8) == 1, let previous, !rejected.isEmpty {
+            if try row.integer("is_chosen") == 1, let previous, !rejected.isEmpty {
                 preferences.append(AnswerPreference(question: previous, chosen: id, rejected: rejected, user: nil, chosenAt: time))
             }
         }

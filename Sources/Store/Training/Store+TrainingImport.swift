@@ -85,11 +85,13 @@ extension Store {
     package func trainingImports(limit: Int = 200) throws(StoreError) -> [TrainingImportRecord] {
         try database.transaction(.read) { connection throws(StoreError) in
             try connection.execute("""
-                SELECT import_id, min(created_at), count(*), sum(CASE state WHEN 'included' THEN 1 ELSE 0 END)
+                SELECT import_id, min(created_at) AS created_at, count(*) AS chats,
+                    sum(CASE state WHEN 'included' THEN 1 ELSE 0 END) AS included
                 FROM training_chats WHERE import_id IS NOT NULL GROUP BY import_id ORDER BY 2 DESC, 1 LIMIT $1
                 """, [.integer(limit)]).map { row throws(StoreError) in
-                    TrainingImportRecord(
-                        id: try row.id(0), createdAt: try row.timestamp(1), chats: try row.integer(2), included: try row.integer(3))
+                    try TrainingImportRecord(
+                        id: row.id("import_id"), createdAt: row.timestamp("created_at"), chats: row.integer("chats"),
+                        included: row.integer("included"))
                 }
         }
     }

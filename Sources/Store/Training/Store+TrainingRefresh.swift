@@ -1,3 +1,4 @@
+import ChatAnalysis
 import JSON
 import Secrets
 
@@ -38,7 +39,7 @@ extension Store {
             // Servers take turns, so that near-duplicates are found.
             if database.dialect == .postgresql { try connection.execute("SELECT pg_advisory_xact_lock(7564398)", []) }
             let changes = try connection.execute(sql, [.integer(last)]).map { row throws(StoreError) in
-                (number: try row.integer(0), chat: try row.text(1))
+                (number: try row.integer("number"), chat: try row.text("chat_id"))
             }
             guard let end = changes.last?.number else { return nil }
             var chats: [String] = []
@@ -85,25 +86,25 @@ extension Store {
         let row = try connection.firstRow("""
             SELECT title, conversations.created_at, updated_at, owner_id, system_prompt, model,
                 CASE WHEN deleted_at IS NULL AND conversations.training_excluded_at IS NULL AND users.training_excluded_at IS NULL
-                    THEN 1 ELSE 0 END,
-                (SELECT count(*) FROM messages WHERE conversation_id = $1 AND training_notice IS NOT NULL),
-                (SELECT count(*) FROM messages WHERE conversation_id = $1 AND training_notice IS NULL)
+                    THEN 1 ELSE 0 END AS is_allowed,
+                (SELECT count(*) FROM messages WHERE conversation_id = $1 AND training_notice IS NOT NULL) AS announced,
+                (SELECT count(*) FROM messages WHERE conversation_id = $1 AND training_notice IS NULL) AS unannounced
             FROM conversations JOIN users ON users.id = owner_id WHERE conversations.id = $1
             """, [.text(conversation)])
-        guard let row, try row.integer(7) > 0 else {
+        guard let row, try row.integer("announced") > 0 else {
             try connection.execute("DELETE FROM training_chats WHERE id = $1", [.text(chat)])
             return
         }
-        let owner: UserID = try row.id(3)
+        let owner: UserID = try row.id("owner_id")
         let (messages, preferences) = try Self.trainingMessages(of: conversation, on: connection)
-        var content = TrainingContent(systemPrompt: try row.optionalText(4), messages, preferences)
-        let (isAllowed, unannounced) = (try row.integer(6) == 1, try row.integer(8))
+        var content = TrainingContent(systemPrompt: try row.optionalText("system_prompt"), messages, preferences)
+        let (isAllowed, unannounced) = (try row.integer("is_allowed") == 1, try row.integer("unannounced"))
         content.mayBeUsed = isAllowed && unannounced == 0
         try store(
             content,
             as: TrainingChatRow(
-                id: chat, source: .account, conversation: conversation, user: owner, title: try row.text(0), person: people.hash(of: owner),
-                createdAt: try row.timestamp(1), updatedAt: try row.timestamp(2)),
+                id: chat, source: .account, conversation: conversation, user: owner, title: row.text("title"),
+                person: people.hash(of: owner), createdAt: row.timestamp("created_at"), updatedAt: row.timestamp("updated_at")),
             on: connection)
     }
 
@@ -115,7 +116,7 @@ extension Store {
         let known = try connection.firstRow(
             "SELECT digest, state FROM training_chats WHERE id = $1 \(database.dialect.rowLock)", [.text(chat.id)])
         let usable: SQLValue = .integer(content.mayBeUsed && content.turns > 0 ? 1 : 0)
-        let knownDigest = try known.map { row throws(StoreError) in try row.text(0) }
+        let knownDigest = try known.map { row throws(StoreError) in try row.text("digest") }
         if knownDigest == digest {
             try connection.execute(
                 "UPDATE training_chats SET title = $2, updated_at = $3, usable = $4, person = $5 WHERE id = $1",
@@ -123,7 +124,7 @@ extension Store {
             return
         }
         // A chat that has changed since it was included has to be reviewed again.
-        let state = try known.map { row throws(StoreError) in try row.text(1) }
+        let state = try known.map { row throws(StoreError) in try row.text("state") }
         let isIncluded = state == TrainingChat.State.included.rawValue
         let values: [SQLValue] = [
             .text(chat.id), .text(chat.source.rawValue), chat.conversation.map { .text($0) } ?? .null,

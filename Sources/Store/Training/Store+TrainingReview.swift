@@ -1,3 +1,5 @@
+import ChatAnalysis
+
 /// Chats by their ids, or all that match a filter.
 package enum TrainingSelection: Sendable {
     case chats([TrainingChatID])

@@ -66,9 +66,9 @@ extension Store {
             var output = TrainingRunOutput()
             let row = try connection.firstRow("SELECT curve, samples, log FROM training_run_output WHERE run_id = $1", [.text(id)])
             guard let row else { return output }
-            output.curve = try row.text(0)
-            output.samples = try row.text(1)
-            output.log = try row.text(2)
+            output.curve = try row.text("curve")
+            output.samples = try row.text("samples")
+            output.log = try row.text("log")
             return output
         }
     }

@@ -32,15 +32,15 @@ extension Store {
             FROM training_schedule WHERE id = 1
             """, [])
         guard let row else { return schedule }
-        schedule.change = try row.integer(0)
-        schedule.isEnabled = try row.integer(1) != 0
-        schedule.startMinute = try row.optionalInteger(2)
-        schedule.newChats = try row.optionalInteger(3)
-        schedule.settings = try row.text(4)
-        schedule.machine = try row.text(5)
-        schedule.lastRun = try row.optionalID(6)
-        schedule.nextAt = try row.optionalTimestamp(7)
-        schedule.countedFrom = try row.optionalTimestamp(8)
+        schedule.change = try row.integer("change")
+        schedule.isEnabled = try row.integer("is_enabled") != 0
+        schedule.startMinute = try row.optionalInteger("start_minute")
+        schedule.newChats = try row.optionalInteger("new_chats")
+        schedule.settings = try row.text("settings")
+        schedule.machine = try row.text("machine")
+        schedule.lastRun = try row.optionalID("last_run_id")
+        schedule.nextAt = try row.optionalTimestamp("next_at")
+        schedule.countedFrom = try row.optionalTimestamp("counted_from")
         return schedule
     }
 

@@ -61,15 +61,15 @@ extension Store {
             condition.values)
         var chats: [ReviewedChat] = []
         for row in rows {
-            let id: TrainingChatID = try row.id(0), digest = try row.text(2)
+            let id: TrainingChatID = try row.id("id"), digest = try row.text("digest")
             let (settings, messages, preferences) = try content(of: id, on: connection)
             let content = TrainingContent(systemPrompt: settings.systemPrompt, messages, preferences)
             if onlyAsReviewed, content.digest != digest { continue }
             chats.append(ReviewedChat(
-                id: id, title: try row.text(1), isHeldOut: try row.integer(3) == 1, settings: settings, messages: messages,
+                id: id, title: try row.text("title"), isHeldOut: try row.integer("held_out") == 1, settings: settings, messages: messages,
                 preferences: preferences))
         }
-        return (chats, rows.count == limit ? try rows.last?.id(0) : nil)
+        return (chats, rows.count == limit ? try rows.last?.id("id") : nil)
     }
 
     /// What the training set of a filter has, without reading its texts.
@@ -84,7 +84,7 @@ extension Store {
                     FROM training_chats AS c WHERE \(condition.sql)
                     """, condition.values)
                 guard let row else { return [0, 0, 0, 0] }
-                return try row.values.indices.map { column throws(StoreError) in try row.integer(column) }
+                return try row.values.indices.map { column throws(StoreError) in try row.integer(.position(column)) }
             }
             let used = try sums(heldOut: false), heldOut = try sums(heldOut: true)
             return TrainingSetCounts(

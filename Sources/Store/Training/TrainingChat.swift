@@ -1,3 +1,5 @@
+package import ChatAnalysis
+
 package typealias TrainingChatID = Identifier<TrainingChat>
 
 /// A chat that may be used for training, as lists show it.
@@ -107,23 +109,24 @@ extension TrainingChat {
     static let columns = """
         c.id, c.source, c.state, c.title, c.person, c.model, c.created_at, c.updated_at, c.turns, c.characters, c.good, c.bad, \
         c.corrections, c.owner_corrections, c.preferences, c.personal, c.held_out, c.reviewed_at, c.reviewed_by, \
-        (SELECT count(*) FROM training_chats AS o WHERE o.group_id = c.group_id AND o.usable = 1), \
+        (SELECT count(*) FROM training_chats AS o WHERE o.group_id = c.group_id AND o.usable = 1) AS group_size, \
         (SELECT o.id FROM training_chats AS o WHERE o.group_id = c.group_id AND o.usable = 1 ORDER BY o.created_at, o.id LIMIT 1)
+        AS group_first
         """
-
-    static let columnCount = 21
 
     /// - Parameter row: The values of `columns`.
     init(_ row: Row, tags: [String]) throws(StoreError) {
-        guard let source = Source(rawValue: try row.text(1)) else { throw row.unexpected(1, "a source") }
-        guard let state = State(rawValue: try row.text(2)) else { throw row.unexpected(2, "a state") }
-        let id: TrainingChatID = try row.id(0), first: TrainingChatID? = try row.optionalID(20)
-        self.init(
-            id: id, source: source, state: state, title: try row.text(3), person: try row.optionalText(4), model: try row.optionalText(5),
-            createdAt: try row.timestamp(6), updatedAt: try row.timestamp(7), turns: try row.integer(8), characters: try row.integer(9),
-            good: try row.integer(10), bad: try row.integer(11), corrections: try row.integer(12), ownerCorrections: try row.integer(13),
-            preferences: try row.integer(14), tags: tags, duplicates: max(0, try row.integer(19) - 1),
-            duplicateOf: first == id ? nil : first, personal: PersonalData.Kind.kinds(in: try row.integer(15)),
-            isHeldOut: try row.integer(16) == 1, reviewedAt: try row.optionalTimestamp(17), reviewedBy: try row.optionalText(18))
+        guard let source = Source(rawValue: try row.text("source")) else { throw row.unexpected("source", "a source") }
+        guard let state = State(rawValue: try row.text("state")) else { throw row.unexpected("state", "a state") }
+        let id: TrainingChatID = try row.id("id"), first: TrainingChatID? = try row.optionalID("group_first")
+        try self.init(
+            id: id, source: source, state: state, title: row.text("title"), person: row.optionalText("person"),
+            model: row.optionalText("model"), createdAt: row.timestamp("created_at"), updatedAt: row.timestamp("updated_at"),
+            turns: row.integer("turns"), characters: row.integer("characters"), good: row.integer("good"), bad: row.integer("bad"),
+            corrections: row.integer("corrections"), ownerCorrections: row.integer("owner_corrections"),
+            preferences: row.integer("preferences"), tags: tags, duplicates: max(0, row.integer("group_size") - 1),
+            duplicateOf: first == id ? nil : first, personal: PersonalData.Kind.kinds(in: row.integer("personal")),
+            isHeldOut: row.integer("held_out") == 1, reviewedAt: row.optionalTimestamp("reviewed_at"),
+            reviewedBy: row.optionalText("reviewed_by"))
     }
 }

@@ -28,11 +28,13 @@ package struct TrainingChatList {
     func counts(on connection: any Connection) throws(StoreError) -> (counts: TrainingChatCounts, isExact: Bool) {
         if let text = filter.text {
             let (compared, values) = self.compared(with: text, after: nil, includesState: false)
-            let groups = "SELECT c.state, c.held_out, sum(c.hit), count(*) FROM compared AS c GROUP BY c.state, c.held_out"
+            let groups = """
+                SELECT c.state, c.held_out, sum(c.hit) AS chats, count(*) AS compared FROM compared AS c GROUP BY c.state, c.held_out
+                """
             let rows = try connection.execute("WITH compared AS MATERIALIZED (\(compared)) \(groups)", values)
             let counts = try TrainingChatCounts(rows)
             var all = 0
-            for row in rows { all += try row.integer(3) }
+            for row in rows { all += try row.integer("compared") }
             if all < Self.comparedFirst || counts.total(of: nil) >= Self.commonMatches { return (counts, all < Self.comparedFirst) }
         }
         let (sql, values) = countQuery()
@@ -45,7 +47,7 @@ package struct TrainingChatList {
         let isNarrow = filter.tag == nil && filter.from == nil && filter.to == nil
         let walked = filter.comparesLength ? Self.byLength : isNarrow ? "training_chats_filtered" : Self.byTime
         let index = filter.findsSet ? "" : hint(walked)
-        let groups = "SELECT c.state, c.held_out, count(*) FROM training_chats AS c"
+        let groups = "SELECT c.state, c.held_out, count(*) AS chats FROM training_chats AS c"
         return ("\(groups) \(index)WHERE \(condition.sql) GROUP BY c.state, c.held_out", condition.values)
     }
 
@@ -62,12 +64,12 @@ package struct TrainingChatList {
             let (compared, values) = self.compared(with: text, after: cursor, includesState: true)
             let rows = try connection.execute("""
                 WITH compared AS MATERIALIZED (\(compared))
-                SELECT \(TrainingChat.columns), (SELECT count(*) FROM compared)
+                SELECT \(TrainingChat.columns), (SELECT count(*) FROM compared) AS compared
                 FROM (SELECT id AS page_id FROM compared WHERE hit = 1 ORDER BY sort_key \(direction), id \(direction) LIMIT \(limit))
                 AS page JOIN training_chats AS c ON c.id = page_id \(order)
                 """, values)
             if let first = rows.first {
-                let compared = try first.integer(TrainingChat.columnCount)
+                let compared = try first.integer("compared")
                 if rows.count == limit || compared < Self.comparedFirst { return rows }
             }
         }
@@ -160,14 +162,14 @@ extension TrainingChatCounts {
     fileprivate init(_ rows: [Row]) throws(StoreError) {
         self.init()
         for row in rows {
-            let count = try row.integer(2)
-            switch TrainingChat.State(rawValue: try row.text(0)) {
+            let count = try row.integer("chats")
+            switch TrainingChat.State(rawValue: try row.text("state")) {
             case .new?: new += count
             case .included?:
                 included += count
-                if try row.integer(1) == 1 { heldOut += count }
+                if try row.integer("held_out") == 1 { heldOut += count }
             case .excluded?: excluded += count
-            case nil: throw row.unexpected(0, "a state")
+            case nil: throw row.unexpected("state", "a state")
             }
         }
     }

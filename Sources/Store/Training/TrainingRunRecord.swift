@@ -135,35 +135,33 @@ extension TrainingRunRecord {
         """
 
     init(_ row: Row) throws(StoreError) {
-        guard let state = State(rawValue: try row.text(2)) else { throw row.unexpected(2, "a state") }
+        guard let state = State(rawValue: try row.text("state")) else { throw row.unexpected("state", "a state") }
         var progress = Progress()
-        progress.step = try row.integer(24)
-        progress.steps = try row.optionalInteger(25)
-        progress.secondsLeft = try row.optionalReal(26)
-        progress.tokensPerSecond = try row.optionalReal(27)
-        progress.loss = try row.optionalReal(28)
-        progress.validationLoss = try row.optionalReal(29)
-        progress.bestValidationLoss = try row.optionalReal(34)
+        progress.step = try row.integer("step")
+        progress.steps = try row.optionalInteger("steps")
+        progress.secondsLeft = try row.optionalReal("seconds_left")
+        progress.tokensPerSecond = try row.optionalReal("tokens_per_second")
+        progress.loss = try row.optionalReal("loss")
+        progress.validationLoss = try row.optionalReal("validation_loss")
+        progress.bestValidationLoss = try row.optionalReal("best_validation_loss")
         var process: ProcessID?
-        if let id = try row.optionalInteger(10) { process = ProcessID(id: id, ticks: try row.optionalInteger(11) ?? 0) }
-        var data: DataSet?
-        if let digest = try row.optionalText(23) {
-            data = DataSet(
-                chats: try row.integer(19), heldOut: try row.integer(20), preferences: try row.integer(21),
-                tokens: try row.optionalInteger(22), digest: digest)
+        if let id = try row.optionalInteger("process_id") {
+            process = ProcessID(id: id, ticks: try row.optionalInteger("process_ticks") ?? 0)
         }
-        self.init(
-            id: try row.id(0), name: try row.text(1), state: state, settings: try row.text(3), base: try row.optionalText(4),
-            basePath: try row.text(5), isScheduled: try row.integer(6) != 0, machine: try row.text(7), folder: try row.text(8),
-            server: try row.optionalID(9), process: process, attempts: try row.integer(12),
-            logBytes: try row.integer(32), outputBytes: try row.integer(33),
-            stopRequestedAt: try row.optionalTimestamp(13), stopSentAt: try row.optionalTimestamp(14), createdAt: try row.timestamp(15),
-            createdBy: try row.text(16), startedAt: try row.optionalTimestamp(17), finishedAt: try row.optionalTimestamp(18), data: data,
-            progress: progress, message: try row.optionalText(30), model: try row.optionalText(31))
+        var data: DataSet?
+        if let digest = try row.optionalText("digest") {
+            data = try DataSet(
+                chats: row.integer("chats"), heldOut: row.integer("held_out"), preferences: row.integer("preferences"),
+                tokens: row.optionalInteger("tokens"), digest: digest)
+        }
+        try self.init(
+            id: row.id("id"), name: row.text("name"), state: state, settings: row.text("settings"), base: row.optionalText("base_id"),
+            basePath: row.text("base_path"), isScheduled: row.integer("is_scheduled") != 0, machine: row.text("machine"),
+            folder: row.text("folder"), server: row.optionalID("server_id"), process: process, attempts: row.integer("attempts"),
+            logBytes: row.integer("log_bytes"), outputBytes: row.integer("output_bytes"),
+            stopRequestedAt: row.optionalTimestamp("stop_requested_at"), stopSentAt: row.optionalTimestamp("stop_sent_at"),
+            createdAt: row.timestamp("created_at"), createdBy: row.text("created_by"), startedAt: row.optionalTimestamp("started_at"),
+            finishedAt: row.optionalTimestamp("finished_at"), data: data, progress: progress, message: row.optionalText("message"),
+            model: row.optionalText("model_id"))
     }
-}
-
-extension Row {
-    func optionalInteger(_ column: Int) throws(StoreError) -> Int? { values[column] == .null ? nil : try integer(column) }
-    func optionalReal(_ column: Int) throws(StoreError) -> Double? { values[column] == .null ? nil : try real(column) }
 }

@@ -2,7 +2,7 @@
 ///
 ///     var writer = JSONWriter(.oneLine)
 ///     writer.object {
-///         $0.key("user"); $0.string("Hi")
+///         $0["user"] = "Hi"
 ///         $0.key("ratings"); $0.array { $0.integer(1); $0.number(2.5) }
 ///     }
 ///     writer.text                                              // {"user":"Hi","ratings":[1,2.5]}
@@ -25,7 +25,7 @@ package struct JSONWriter: Sendable {
 
     package var text: String { String(decoding: bytes, as: UTF8.self) }
 
-    /// Writes an object. `body` writes its members: for each a key, then a value.
+    /// Writes an object. `body` writes its members: `$0[key] = value`, or a key, then a value.
     package mutating func object<Failure: Error>(_ body: (inout JSONWriter) throws(Failure) -> Void) throws(Failure) {
         try nest("{", "}", body)
     }
@@ -41,6 +41,37 @@ package struct JSONWriter: Sendable {
         quote(key)
         bytes.append(contentsOf: layout == .pretty ? [UInt8(ascii: ":"), UInt8(ascii: " ")] : [UInt8(ascii: ":")])
         isAfterKey = true
+    }
+
+    /// Writes a member of an object; null for nil.
+    package subscript(key: String) -> String? {
+        @available(*, unavailable, message: "a writer has no members to read") get { nil }
+        set { member(key, newValue) { $0.string($1) } }
+    }
+
+    package subscript<Text: Collection<UInt8>>(key: String) -> Text? {
+        @available(*, unavailable, message: "a writer has no members to read") get { nil }
+        set { member(key, newValue) { $0.string($1) } }
+    }
+
+    package subscript<Number: BinaryInteger>(key: String) -> Number? {
+        @available(*, unavailable, message: "a writer has no members to read") get { nil }
+        set { member(key, newValue) { $0.integer($1) } }
+    }
+
+    package subscript(key: String) -> Double? {
+        @available(*, unavailable, message: "a writer has no members to read") get { nil }
+        set { member(key, newValue) { $0.number($1) } }
+    }
+
+    package subscript(key: String) -> Bool? {
+        @available(*, unavailable, message: "a writer has no members to read") get { nil }
+        set { member(key, newValue) { $0.boolean($1) } }
+    }
+
+    private mutating func member<Value>(_ key: String, _ value: Value?, _ write: (inout JSONWriter, Value) -> Void) {
+        self.key(key)
+        if let value { write(&self, value) } else { null() }
     }
 
     package mutating func string(_ text: String) { string(text.utf8) }

@@ -19,11 +19,11 @@ package struct SessionTokenSigner: Sendable {
     package func text(of token: SessionToken) -> String {
         var claims = JSONWriter()
         claims.object {
-            $0.key("sub"); $0.string(token.subject)
-            $0.key("iat"); $0.integer(token.issuedAt)
-            $0.key("exp"); $0.integer(token.expiresAt)
-            $0.key("jti"); $0.string(token.id)
-            $0.key("epoch"); $0.integer(token.epoch)
+            $0["sub"] = token.subject
+            $0["iat"] = token.issuedAt
+            $0["exp"] = token.expiresAt
+            $0["jti"] = token.id
+            $0["epoch"] = token.epoch
         }
         let signed = "\(Self.header).\(Base64.text(of: claims.bytes))"
         return "\(signed).\(Base64.text(of: signature(of: signed)))"

@@ -13,7 +13,7 @@
     USE(conninfoParse) USE(conninfoFree) USE(setnonblocking) USE(setNoticeReceiver) USE(notifies) USE(freemem) \
     USE(sendPrepare) USE(sendQueryPrepared) USE(setSingleRowMode) USE(flush) USE(consumeInput) USE(isBusy) USE(getResult) \
     USE(getCancel) USE(cancel) USE(freeCancel) USE(resultStatus) USE(resultErrorField) USE(clear) \
-    USE(nfields) USE(ntuples) USE(ftype) USE(getisnull) USE(getvalue) USE(getlength)
+    USE(nfields) USE(ntuples) USE(fname) USE(ftype) USE(getisnull) USE(getvalue) USE(getlength)
 
 typedef struct {
 #define USE(name) __typeof__(&PQ##name) name;

@@ -90,15 +90,15 @@ extension EvalCommand {
             for (metric, isRight) in judgments { task.judgments[metric, default: []].append(isRight) }
             var writer = JSONWriter(.oneLine)
             writer.object { line in
-                line.key("checkpoint"); line.string(name)
-                line.key("file"); line.string(task.file)
-                line.key("question"); line.string(question.question)
+                line["checkpoint"] = name
+                line["file"] = task.file
+                line["question"] = question.question
                 if case .choice = question.expected {
                     line.key("log_probabilities"); line.array { for value in logProbabilities[index] { $0.number(value) } }
                 } else {
-                    line.key("generated"); line.string(answers[index])
+                    line["generated"] = answers[index]
                 }
-                for (metric, isRight) in judgments { line.key(metric.rawValue); line.boolean(isRight) }
+                for (metric, isRight) in judgments { line[metric.rawValue] = isRight }
             }
             task.samples.append(writer.text)
         }

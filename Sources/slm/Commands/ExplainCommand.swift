@@ -214,11 +214,11 @@ private struct ExplanationReport {
             object.array { list in
                 for (i, id) in explanation.ids.enumerated() {
                     list.object {
-                        $0.key("id"); $0.integer(Int(id))
-                        $0.key("text"); $0.string(token(id))
+                        $0["id"] = Int(id)
+                        $0["text"] = token(id)
                         if i > 0 {
-                            $0.key("loss"); $0.number(Double(explanation.loss(at: i - 1)))
-                            $0.key("rank"); $0.integer(explanation.rank(at: i - 1) + 1)
+                            $0["loss"] = Double(explanation.loss(at: i - 1))
+                            $0["rank"] = explanation.rank(at: i - 1) + 1
                         }
                     }
                 }
@@ -239,10 +239,10 @@ private struct ExplanationReport {
             object.array { list in
                 for entry in explanation.mostLikely(options.top, after: last) {
                     list.object {
-                        $0.key("id"); $0.integer(Int(entry.id))
-                        $0.key("text"); $0.string(token(entry.id))
-                        $0.key("logit"); $0.number(Double(entry.logit))
-                        $0.key("probability"); $0.number(Double(entry.probability))
+                        $0["id"] = Int(entry.id)
+                        $0["text"] = token(entry.id)
+                        $0["logit"] = Double(entry.logit)
+                        $0["probability"] = Double(entry.probability)
                     }
                 }
             }
@@ -314,12 +314,12 @@ private struct GradientReport {
     func write(to object: inout JSONWriter) {
         object.key("gradient")
         object.object {
-            $0.key("name"); $0.string(name)
-            $0.key("weight"); $0.number(Double(gradient.weight))
-            $0.key("loss"); $0.number(Double(gradient.loss))
-            if let chainRule { $0.key("chain_rule"); $0.number(Double(chainRule)) }
-            $0.key("backward"); $0.number(Double(gradient.backward))
-            $0.key("finite_difference"); $0.number(Double(gradient.finiteDifference))
+            $0["name"] = name
+            $0["weight"] = Double(gradient.weight)
+            $0["loss"] = Double(gradient.loss)
+            if let chainRule { $0["chain_rule"] = Double(chainRule) }
+            $0["backward"] = Double(gradient.backward)
+            $0["finite_difference"] = Double(gradient.finiteDifference)
             $0.key("curve")
             $0.array { for point in gradient.curve { $0.numbers([point.weight, point.loss]) } }
         }

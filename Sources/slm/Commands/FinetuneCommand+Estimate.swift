@@ -78,26 +78,26 @@ private struct RunEstimate {
     var json: String {
         var writer = JSONWriter(.oneLine)
         writer.object { object in
-            object.key("event"); object.string("estimate")
-            object.key("parameters"); object.integer(parameters)
-            object.key("trained_parameters"); object.integer(trained)
-            object.key("memory_bytes"); object.integer(memoryBytes)
-            object.key("total_bytes"); object.integer(totalBytes)
-            object.key("available_bytes"); object.integer(availableBytes ?? totalBytes)
-            object.key("fits"); object.boolean(fits)
-            object.key("advice"); if let advice { object.string(advice) } else { object.null() }
-            object.key("disk_bytes"); object.integer(diskBytes)
-            if let freeDiskBytes { object.key("free_disk_bytes"); object.integer(freeDiskBytes) }
+            object["event"] = "estimate"
+            object["parameters"] = parameters
+            object["trained_parameters"] = trained
+            object["memory_bytes"] = memoryBytes
+            object["total_bytes"] = totalBytes
+            object["available_bytes"] = availableBytes ?? totalBytes
+            object["fits"] = fits
+            object["advice"] = advice
+            object["disk_bytes"] = diskBytes
+            if let freeDiskBytes { object["free_disk_bytes"] = freeDiskBytes }
             object.key("known_data"); object.array { list in for path in knownData { list.string(path) } }
             if let time {
-                object.key("seconds"); object.number(time.seconds)
-                object.key("steps"); object.integer(time.steps)
-                object.key("tokens_per_second"); object.number(time.tokensPerSecond)
+                object["seconds"] = time.seconds
+                object["steps"] = time.steps
+                object["tokens_per_second"] = time.tokensPerSecond
             }
             if let chats {
-                object.key("chats"); object.integer(chats.training)
-                object.key("validation_chats"); object.integer(chats.validation)
-                object.key("tokens"); object.integer(chats.tokens)
+                object["chats"] = chats.training
+                object["validation_chats"] = chats.validation
+                object["tokens"] = chats.tokens
             }
         }
         return writer.text

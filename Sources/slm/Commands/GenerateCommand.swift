@@ -215,11 +215,11 @@ private struct AnswerFormat {
             grammar = try Grammar(jsonSchema: schema, isStrict: true).afterOptionalSpace
             var writer = JSONWriter(.oneLine)
             writer.object {
-                $0.key("type"); $0.string("json_schema")
+                $0["type"] = "json_schema"
                 $0.key("json_schema")
                 $0.object {
-                    $0.key("name"); $0.string("answer")
-                    $0.key("strict"); $0.boolean(true)
+                    $0["name"] = "answer"
+                    $0["strict"] = true
                     $0.key("schema"); $0.element(schema)
                 }
             }

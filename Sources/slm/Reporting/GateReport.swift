@@ -120,10 +120,10 @@ struct GateReport {
     func json(_ decision: ModelGate.Decision) -> String {
         var writer = JSONWriter(.oneLine)
         writer.object { object in
-            object.key("candidate"); object.string(candidate)
-            object.key("active"); object.string(active)
-            object.key("verdict"); object.string(decision.verdict.rawValue)
-            object.key("passed"); object.boolean(decision.isPassed)
+            object["candidate"] = candidate
+            object["active"] = active
+            object["verdict"] = decision.verdict.rawValue
+            object["passed"] = decision.isPassed
             object.key("reasons"); object.array { list in for reason in reasons(decision) { list.string(reason) } }
             object.key("held_out"); Self.write(evidence.heldOut, decision.heldOut, to: &object)
             object.key("replay"); Self.write(evidence.replay, decision.replay, to: &object)
@@ -133,19 +133,19 @@ struct GateReport {
             object.key("size")
             object.object { size in
                 for (side, i) in [("candidate", 0), ("active", 1)] where bytes.count == 2 {
-                    size.key("\(side)_bytes"); size.integer(bytes[i])
-                    size.key("\(side)_parameters"); size.integer(parameters[i])
+                    size["\(side)_bytes"] = bytes[i]
+                    size["\(side)_parameters"] = parameters[i]
                 }
             }
             object.key("questions")
             object.array { list in
                 for answer in answers {
                     list.object {
-                        $0.key("id"); $0.string(answer.question.id)
-                        $0.key("text"); $0.string(answer.question.text)
-                        $0.key("expected"); if let text = answer.question.expected { $0.string(text) } else { $0.null() }
-                        $0.key("candidate"); $0.string(answer.candidate)
-                        $0.key("active"); $0.string(answer.active)
+                        $0["id"] = answer.question.id
+                        $0["text"] = answer.question.text
+                        $0["expected"] = answer.question.expected
+                        $0["candidate"] = answer.candidate
+                        $0["active"] = answer.active
                         $0.key("candidate_right"); Self.write(answer.question.isRight(answer.candidate), to: &$0)
                         $0.key("active_right"); Self.write(answer.question.isRight(answer.active), to: &$0)
                     }
@@ -163,11 +163,11 @@ struct GateReport {
         guard let pair, let verdict else { return writer.null() }
         let comparison = pair.comparison
         writer.object { object in
-            object.key("verdict"); object.string(verdict.rawValue)
-            object.key("chats"); object.integer(comparison.count)
-            object.key("chats_better"); object.integer(comparison.fewerBits)
-            object.key("chats_worse"); object.integer(comparison.moreBits)
-            object.key("tokens"); object.integer(pair.candidate.targets)
+            object["verdict"] = verdict.rawValue
+            object["chats"] = comparison.count
+            object["chats_better"] = comparison.fewerBits
+            object["chats_worse"] = comparison.moreBits
+            object["tokens"] = pair.candidate.targets
             for (name, number) in [
                 ("candidate_loss", pair.candidate.loss), ("active_loss", pair.active.loss),
                 ("difference", comparison.difference), ("standard_error", comparison.standardError), ("p", comparison.p),

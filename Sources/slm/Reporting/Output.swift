@@ -1,3 +1,4 @@
+import AdminAPI
 import Dashboard
 import Glibc
 import Terminal

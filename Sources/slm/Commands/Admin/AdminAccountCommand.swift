@@ -1,3 +1,4 @@
+import AdminAPI
 import Dashboard
 import Glibc
 import JSON
@@ -60,10 +61,10 @@ extension IssuedCode {
         if json {
             var writer = JSONWriter(.pretty)
             writer.object { object in
-                if let id { object.key("id"); object.string(id) }
-                if let name { object.key("username"); object.string(name) }
-                object.key("code"); object.string(code)
-                object.key("expires_at"); if let expires { object.string(expires.iso8601) } else { object.null() }
+                if let id { object["id"] = id }
+                if let name { object["username"] = name }
+                object["code"] = code
+                object["expires_at"] = expires?.iso8601
             }
             return printLine(writer.text)
         }

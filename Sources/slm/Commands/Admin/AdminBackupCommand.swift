@@ -100,12 +100,12 @@ extension Backup.Summary {
     func json(path: String, removed: [String]?) -> String {
         var writer = JSONWriter()
         writer.object {
-            $0.key("backup"); $0.string(path)
-            $0.key("bytes"); $0.integer(bytes)
-            $0.key("created_at"); $0.string(manifest.createdAt)
-            $0.key("created_by"); $0.string(manifest.createdBy)
-            $0.key("database"); $0.string(manifest.database)
-            $0.key("schema_version"); $0.integer(manifest.schemaVersion)
+            $0["backup"] = path
+            $0["bytes"] = bytes
+            $0["created_at"] = manifest.createdAt
+            $0["created_by"] = manifest.createdBy
+            $0["database"] = manifest.database
+            $0["schema_version"] = manifest.schemaVersion
             $0.key("rows"); $0.object { rows in
                 for table in manifest.tables {
                     rows.key(table.name)

@@ -1,4 +1,4 @@
-import Dashboard
+import AdminAPI
 import Files
 
 /// How the commands of `slm admin` reach a server.

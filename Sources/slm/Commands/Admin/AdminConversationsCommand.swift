@@ -1,3 +1,4 @@
+import AdminAPI
 import Dashboard
 
 struct AdminConversationsOptions: AdminListOptions {

@@ -1,4 +1,4 @@
-import Dashboard
+import AdminAPI
 import Files
 
 struct AdminExportChatsOptions: AdminOptions {

@@ -1,3 +1,4 @@
+import AdminAPI
 import Dashboard
 import JSON
 
@@ -48,15 +49,12 @@ extension Command {
             document.array { list in
                 for invitation in all {
                     list.object { object in
-                        let texts = [
-                            ("id", invitation.id), ("email", invitation.email), ("created_at", invitation.created?.iso8601),
-                            ("expires_at", invitation.expires?.iso8601), ("used_at", invitation.used?.iso8601),
-                            ("username", invitation.username),
-                        ]
-                        for (key, text) in texts {
-                            object.key(key)
-                            if let text { object.string(text) } else { object.null() }
-                        }
+                        object["id"] = invitation.id
+                        object["email"] = invitation.email
+                        object["created_at"] = invitation.created?.iso8601
+                        object["expires_at"] = invitation.expires?.iso8601
+                        object["used_at"] = invitation.used?.iso8601
+                        object["username"] = invitation.username
                     }
                 }
             }

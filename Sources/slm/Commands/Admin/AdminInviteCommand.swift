@@ -1,4 +1,4 @@
-import Dashboard
+import AdminAPI
 import Threads
 
 struct AdminInviteOptions: AdminOptions {

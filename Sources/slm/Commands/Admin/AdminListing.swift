@@ -1,3 +1,4 @@
+import AdminAPI
 import Dashboard
 import JSON
 import Terminal
@@ -43,7 +44,7 @@ struct AdminListing {
         writer.object { all in
             all.key(name)
             all.array { list in for row in rows { list.object { row.write(to: &$0) } } }
-            all.key("total"); all.integer(total)
+            all["total"] = total
         }
         printLine(writer.text)
     }
@@ -74,39 +75,34 @@ extension AdminListOptions {
 extension AdminRow {
     /// Writes the members of an object, with the names of the admin routes.
     fileprivate func write(to json: inout JSONWriter) {
-        func text(_ key: String, _ text: String?, _ json: inout JSONWriter) {
-            json.key(key)
-            if let text { json.string(text) } else { json.null() }
-        }
-        func number(_ key: String, _ number: Int, _ json: inout JSONWriter) { json.key(key); json.integer(number) }
-        text("id", id, &json)
+        json["id"] = id
         switch self {
         case .user(let user):
-            text("username", user.username, &json)
-            text("email", user.email, &json)
-            text("joined", user.joined?.iso8601, &json)
-            text("last_active", user.lastActive?.iso8601, &json)
-            number("conversations", user.conversations, &json)
-            number("messages", user.messages, &json)
-            number("generations", user.generations, &json)
-            number("tokens", user.tokens, &json)
-            json.key("disabled"); json.boolean(user.isDisabled)
-            text("role", user.role, &json)
+            json["username"] = user.username
+            json["email"] = user.email
+            json["joined"] = user.joined?.iso8601
+            json["last_active"] = user.lastActive?.iso8601
+            json["conversations"] = user.conversations
+            json["messages"] = user.messages
+            json["generations"] = user.generations
+            json["tokens"] = user.tokens
+            json["disabled"] = user.isDisabled
+            json["role"] = user.role
         case .conversation(let conversation):
-            text("title", conversation.title, &json)
-            text("user_id", conversation.user, &json)
-            text("username", conversation.username, &json)
-            number("messages", conversation.messages, &json)
-            text("created_at", conversation.created?.iso8601, &json)
-            text("updated_at", conversation.updated?.iso8601, &json)
+            json["title"] = conversation.title
+            json["user_id"] = conversation.user
+            json["username"] = conversation.username
+            json["messages"] = conversation.messages
+            json["created_at"] = conversation.created?.iso8601
+            json["updated_at"] = conversation.updated?.iso8601
         case .audit(let line):
-            text("at", line.time?.iso8601, &json)
-            text("actor", line.actor, &json)
-            text("address", line.address, &json)
-            text("action", line.action, &json)
-            text("target", line.target, &json)
-            text("target_name", line.targetName, &json)
-            text("reason", line.reason, &json)
+            json["at"] = line.time?.iso8601
+            json["actor"] = line.actor
+            json["address"] = line.address
+            json["action"] = line.action
+            json["target"] = line.target
+            json["target_name"] = line.targetName
+            json["reason"] = line.reason
         }
     }
 }

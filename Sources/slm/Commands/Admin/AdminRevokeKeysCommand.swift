@@ -1,4 +1,4 @@
-import Dashboard
+import AdminAPI
 
 extension Command {
     static var adminRevokeKeys: Command {

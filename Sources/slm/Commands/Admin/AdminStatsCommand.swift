@@ -1,3 +1,4 @@
+import AdminAPI
 import Dashboard
 import JSON
 import Terminal
@@ -67,48 +68,48 @@ extension Command {
                 ("messages", totals.messages), ("generations", totals.generations), ("prompt_tokens", totals.promptTokens),
                 ("tokens", totals.tokens), ("tokens_last_minute", totals.tokensLastMinute),
             ]
-            for (key, number) in numbers { all.key(key); all.integer(number) }
+            for (key, number) in numbers { all[key] = number }
             all.key("servers")
             all.array { list in
                 for server in servers {
                     list.object { json in
-                        json.key("name"); json.string(server.name)
-                        json.key("version"); json.string(server.version)
-                        json.key("model"); if let model = server.model { json.string(model) } else { json.null() }
-                        json.key("started_at"); if let time = server.started { json.string(time.iso8601) } else { json.null() }
-                        json.key("heartbeat_at"); if let time = server.heartbeat { json.string(time.iso8601) } else { json.null() }
+                        json["name"] = server.name
+                        json["version"] = server.version
+                        json["model"] = server.model
+                        json["started_at"] = server.started?.iso8601
+                        json["heartbeat_at"] = server.heartbeat?.iso8601
                         for (key, number) in [
                             ("running", server.running), ("slots", server.slots), ("waiting", server.waiting),
                             ("generated_tokens", server.tokens), ("memory_bytes", server.memoryBytes),
-                        ] { json.key(key); json.integer(number) }
+                        ] { json[key] = number }
                     }
                 }
             }
             all.key("server")
             all.object { json in
-                json.key("status"); json.string(server.status)
-                json.key("version"); json.string(server.version)
-                json.key("uptime_seconds"); json.number(server.uptime)
-                json.key("model"); if let model = server.model { json.string(model) } else { json.null() }
+                json["status"] = server.status
+                json["version"] = server.version
+                json["uptime_seconds"] = server.uptime
+                json["model"] = server.model
                 json.key("checks")
                 json.object {
-                    $0.key("model"); $0.string(server.modelCheck)
-                    $0.key("engine"); $0.string(server.engineCheck)
-                    $0.key("database"); $0.string(server.databaseCheck)
+                    $0["model"] = server.modelCheck
+                    $0["engine"] = server.engineCheck
+                    $0["database"] = server.databaseCheck
                 }
                 let state = [
                     ("running", server.running), ("slots", server.slots), ("waiting", server.waiting), ("max_waiting", server.maxWaiting),
                     ("resident_bytes", server.residentBytes), ("requests", server.requests),
                 ]
-                for (key, number) in state { json.key(key); json.integer(number) }
+                for (key, number) in state { json[key] = number }
                 json.key("errors")
                 json.array { list in
                     for error in server.errors {
                         list.object {
-                            $0.key("status"); $0.integer(error.status)
-                            $0.key("method"); $0.string(error.method)
-                            $0.key("route"); $0.string(error.route)
-                            $0.key("count"); $0.integer(error.count)
+                            $0["status"] = error.status
+                            $0["method"] = error.method
+                            $0["route"] = error.route
+                            $0["count"] = error.count
                         }
                     }
                 }

@@ -1,4 +1,4 @@
-import Dashboard
+import AdminAPI
 import JSON
 import Terminal
 
@@ -35,7 +35,7 @@ struct LoopChatFilter {
         return values.compactMap { name, value in value.map { (name, $0) } }
     }
 
-    func write(to object: inout JSONWriter) { for (name, value) in parameters { object.key(name); object.string(value) } }
+    func write(to object: inout JSONWriter) { for (name, value) in parameters { object[name] = value } }
 }
 
 /// The options of a command about chats.

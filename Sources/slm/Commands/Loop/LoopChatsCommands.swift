@@ -1,3 +1,4 @@
+import AdminAPI
 import Dashboard
 import JSON
 import Terminal
@@ -95,7 +96,7 @@ extension Command {
                 } else {
                     object.key("ids"); object.array { for id in options.ids { $0.string(id) } }
                 }
-                object.key("state"); object.string(state)
+                object["state"] = state
                 if !options.addedTags.isEmpty {
                     object.key("add_tags"); object.array { for tag in options.addedTags { $0.string(tag) } }
                 }

@@ -1,3 +1,4 @@
+import AdminAPI
 import Dashboard
 import Glibc
 import JSON
@@ -135,8 +136,8 @@ extension LoopQuestionsOptions {
         let client = try client()
         if let add {
             let added = try client.document("POST", "questions") {
-                $0.key("text"); $0.string(add)
-                if let expected { $0.key("expected"); $0.string(expected) }
+                $0["text"] = add
+                if let expected { $0["expected"] = expected }
             }
             return printLine(json ? added?.text ?? "" : added?.json["id"]?.string ?? "")
         }
@@ -167,7 +168,7 @@ extension LoopGateOptions {
                     object.key(name)
                     object.number(number ?? now[name]?.number ?? 0)
                 }
-                object.key("requires_better"); object.boolean(requiresBetter ?? now["requires_better"]?.boolean ?? false)
+                object["requires_better"] = requiresBetter ?? now["requires_better"]?.boolean ?? false
                 object.key("general")
                 if general.isEmpty, let stored = now["general"] {
                     object.element(stored)

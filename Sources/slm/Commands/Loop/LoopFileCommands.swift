@@ -1,3 +1,4 @@
+import AdminAPI
 import Dashboard
 import Files
 import JSON
@@ -138,10 +139,10 @@ private struct LoopImportResult {
     var json: String {
         var writer = JSONWriter(.oneLine)
         writer.object { object in
-            if let id { object.key("import"); object.string(id) }
-            object.key("added"); object.integer(added)
-            object.key("duplicates"); object.integer(duplicates)
-            object.key("skipped"); object.integer(skipped)
+            if let id { object["import"] = id }
+            object["added"] = added
+            object["duplicates"] = duplicates
+            object["skipped"] = skipped
             object.key("errors"); object.array { for error in errors { $0.string(error) } }
         }
         return writer.text

@@ -1,4 +1,4 @@
-import Dashboard
+import AdminAPI
 import JSON
 
 /// A model of a server's registry.

@@ -1,3 +1,4 @@
+import AdminAPI
 import Dashboard
 import JSON
 import Terminal
@@ -96,8 +97,8 @@ extension Command {
             }
             let name = options.name ?? ModelOptions.modelName(of: path)
             let response = try options.client().document("POST", "models") {
-                $0.key("path"); $0.string(path)
-                $0.key("name"); $0.string(name)
+                $0["path"] = path
+                $0["name"] = name
             }
             guard let response else { return }
             let model = LoopModel(json: response.json)
@@ -117,8 +118,8 @@ extension Command {
                 throw UsageError("slm loop promote: --force needs a reason for the audit log: --force --reason TEXT")
             }
             let response = try client.document("POST", "models/\(model.id)/promote") {
-                $0.key("force"); $0.boolean(options.force)
-                if let reason = options.reason { $0.key("reason"); $0.string(reason) }
+                $0["force"] = options.force
+                if let reason = options.reason { $0["reason"] = reason }
             }
             // A large model is loaded after the response.
             let isServed = response?.json["is_served"]?.boolean ?? true

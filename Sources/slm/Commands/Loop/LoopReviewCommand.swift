@@ -1,3 +1,4 @@
+import AdminAPI
 import Dashboard
 import Files
 import Glibc
@@ -55,8 +56,8 @@ private struct LoopReview {
             let key = readKey()
             printError(key.map { String($0) } ?? "")
             switch key {
-            case "i"?: _ = try self.chat("PUT", id) { $0.key("state"); $0.string("included") }; return true
-            case "e"?: _ = try self.chat("PUT", id) { $0.key("state"); $0.string("excluded") }; return true
+            case "i"?: _ = try self.chat("PUT", id) { $0["state"] = "included" }; return true
+            case "e"?: _ = try self.chat("PUT", id) { $0["state"] = "excluded" }; return true
             case "s"?: return true
             case "q"?, nil: return false
             case "c"?:
@@ -136,7 +137,7 @@ private struct LoopReview {
         var text = String(decoding: try InputFile.contents(of: path), as: UTF8.self)
         while text.last?.isNewline == true { text.removeLast() }
         if text.isEmpty || text == before { return nil }
-        return try self.chat("PUT", "\(chat.id)/corrections/\(id)") { $0.key("content"); $0.string(text) }
+        return try self.chat("PUT", "\(chat.id)/corrections/\(id)") { $0["content"] = text }
     }
 
     /// One key; nil for the end of the input, Ctrl-C and Ctrl-D.

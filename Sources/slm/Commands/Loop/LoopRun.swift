@@ -1,4 +1,4 @@
-import Dashboard
+import AdminAPI
 import JSON
 
 /// A fine-tuning run, as a server describes it.

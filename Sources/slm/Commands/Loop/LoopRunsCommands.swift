@@ -1,3 +1,4 @@
+import AdminAPI
 import Dashboard
 import JSON
 import Terminal

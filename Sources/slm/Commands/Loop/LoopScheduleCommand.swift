@@ -1,4 +1,4 @@
-import Dashboard
+import AdminAPI
 import JSON
 
 struct LoopScheduleOptions: LoopRunOptions {
@@ -36,9 +36,9 @@ extension Command {
             if options.isOff || options.at != nil || options.newChats != nil {
                 let old = schedule.json["settings"]
                 schedule = try LoopRun(client.training("PUT", "schedule") { object in
-                    object.key("enabled"); object.boolean(!options.isOff)
-                    if let at = options.at { object.key("at"); object.string(at) }
-                    if let count = options.newChats { object.key("new_chats"); object.integer(count) }
+                    object["enabled"] = !options.isOff
+                    if let at = options.at { object["at"] = at }
+                    if let count = options.newChats { object["new_chats"] = count }
                     object.key("settings")
                     if options.run.isDefault, let old { object.element(old) } else { object.object { options.run.write(to: &$0) } }
                 })

@@ -1,3 +1,4 @@
+import AdminAPI
 import Dashboard
 import JSON
 import Terminal
@@ -49,8 +50,8 @@ extension Command {
             }
             let model = try client.model(named: name)
             let response = try client.document("PUT", "canary") {
-                $0.key("model"); $0.string(model.id)
-                $0.key("share"); $0.number(options.share)
+                $0["model"] = model.id
+                $0["share"] = options.share
             }
             guard let response else { return }
             let share = ((response.json["share"]?.number ?? 0) * 100).fixed(1)
@@ -87,7 +88,7 @@ extension Command {
             }
             let model = try options.model.map { try client.model(named: $0) }
             let response = try client.document("PUT", "keys/\(id)") {
-                $0.key("model"); if let model { $0.string(model.id) } else { $0.null() }
+                $0["model"] = model?.id
             }
             guard let response else { return }
             let name = response.json["name"]?.string?.harmless ?? id
@@ -98,14 +99,8 @@ extension Command {
 
     private static func printKeys(_ keys: [JSONElement]) {
         for key in keys {
-            let texts = ["id", "name", "user", "model", "last_used_at"].map { ($0, key[$0]?.string) }
             var writer = JSONWriter()
-            writer.object { object in
-                for (name, text) in texts {
-                    object.key(name)
-                    if let text { object.string(text) } else { object.null() }
-                }
-            }
+            writer.object { for name in ["id", "name", "user", "model", "last_used_at"] { $0[name] = key[name]?.string } }
             printLine(writer.text)
         }
     }
@@ -136,7 +131,7 @@ extension Command {
             ],
             examples: ["slm loop clean-up --keep 3"]
         ) { options in
-            let response = try options.client().document("POST", "models/clean-up") { $0.key("keep"); $0.integer(options.keep) }
+            let response = try options.client().document("POST", "models/clean-up") { $0["keep"] = options.keep }
             guard let response else { return }
             let count = response.json["deleted"]?.integer ?? 0, bytes = response.json["freed_bytes"]?.number ?? 0
             printLine(options.json ? response.text

@@ -1,4 +1,4 @@
-import Dashboard
+import AdminAPI
 import JSON
 
 /// The settings of a run, as options.
@@ -34,13 +34,13 @@ struct LoopRunSettings {
 
     func write(to object: inout JSONWriter) {
         func text(_ key: String, _ value: String?, _ object: inout JSONWriter) {
-            if let value { object.key(key); object.string(value) }
+            if let value { object[key] = value }
         }
         func number(_ key: String, _ value: Double?, _ object: inout JSONWriter) {
-            if let value { object.key(key); object.number(value) }
+            if let value { object[key] = value }
         }
         func integer(_ key: String, _ value: Int?, _ object: inout JSONWriter) {
-            if let value { object.key(key); object.integer(value) }
+            if let value { object[key] = value }
         }
         text("name", name, &object)
         text("base", base, &object)
@@ -55,7 +55,7 @@ struct LoopRunSettings {
         number("learning_rate", learningRate, &object)
         if !filter.isEmpty {
             object.key("filter")
-            object.object { for (key, value) in filter { $0.key(key); $0.string(value) } }
+            object.object { for (key, value) in filter { $0[key] = value } }
         }
     }
 }

@@ -32,13 +32,13 @@ package enum AdminError: Error, Equatable, Sendable, CustomStringConvertible {
     }
 
     /// Whether the server as a whole cannot be used, not only one request.
-    var concernsServer: Bool {
+    package var concernsServer: Bool {
         if case .rejected(let status, _) = self { return status >= 500 }
         return true
     }
 
     /// Milliseconds before the next attempt, after this number of failed ones. Wrong keys are counted by the server, so they wait longer.
-    func delay(after attempts: Int) -> Int {
+    package func delay(after attempts: Int) -> Int {
         let seconds = switch self {
         case .tooManyRequests(_, let seconds): max(1, seconds)
         case .wrongKey, .noAdministration, .insecure, .invalidAddress: [10, 20, 30, 60][min(attempts, 4) - 1]

@@ -142,13 +142,13 @@ private struct SmallestHashes {
 /// What is stored.
 extension TextSketch {
     /// 8 hexadecimal digits for each hash.
-    var text: String {
+    package var text: String {
         String(decoding: hashes.flatMap { hash in
             (0..<8).map { Self.digits[Int(hash >> UInt32(28 - 4 * $0) & 15)] }
         }, as: UTF8.self)
     }
 
-    init?(_ text: String) {
+    package init?(_ text: String) {
         var hashes: [UInt32] = []
         var value: UInt32 = 0, count = 0
         for byte in text.utf8 {

@@ -42,7 +42,7 @@ package struct PersonalData: Sendable, Equatable {
 extension PersonalData.Kind {
     private var bit: Int { 1 << (Self.allCases.firstIndex(of: self) ?? 0) }
 
-    static func bits(of kinds: some Sequence<Self>) -> Int { kinds.reduce(0) { $0 | $1.bit } }
+    package static func bits(of kinds: some Sequence<Self>) -> Int { kinds.reduce(0) { $0 | $1.bit } }
 
-    static func kinds(in bits: Int) -> [Self] { allCases.filter { bits & $0.bit != 0 } }
+    package static func kinds(in bits: Int) -> [Self] { allCases.filter { bits & $0.bit != 0 } }
 }

@@ -38,7 +38,7 @@ package struct AdminClient: Sendable {
         let body: [UInt8]
         switch action {
         case .setDisabled(let isDisabled, let id, _):
-            body = try send("PATCH", "users/\(id)") { $0.key("disabled"); $0.boolean(isDisabled) }
+            body = try send("PATCH", "users/\(id)") { $0["disabled"] = isDisabled }
         case .resetPassword(let id, _): body = try send("POST", "users/\(id)/reset-password") { _ in }
         case .endSessions(let id, _): body = try send("DELETE", "users/\(id)/sessions")
         case .revokeKeys(let id, _): body = try send("DELETE", "users/\(id)/keys")
@@ -46,15 +46,15 @@ package struct AdminClient: Sendable {
         case .deleteInvitation(let id): body = try send("DELETE", "invitations/\(id)")
         case .createUser(let name, let email, let password):
             body = try send("POST", "users") { user in
-                user.key("username"); user.string(name)
-                if let email { user.key("email"); user.string(email) }
-                if let password { user.key("password"); user.string(password) }
+                user["username"] = name
+                if let email { user["email"] = email }
+                if let password { user["password"] = password }
             }
         case .invite(let email, let lifetime):
             body = try send("POST", "users") { invitation in
-                invitation.key("invite"); invitation.boolean(true)
-                if let email { invitation.key("email"); invitation.string(email) }
-                if let lifetime { invitation.key("expires_in"); invitation.integer(lifetime) }
+                invitation["invite"] = true
+                if let email { invitation["email"] = email }
+                if let lifetime { invitation["expires_in"] = lifetime }
             }
         }
         if body.isEmpty { return AdminOutcome(code: nil, id: nil) }
@@ -65,7 +65,7 @@ package struct AdminClient: Sendable {
     ///
     /// - Parameter role: `owner` or `user`.
     package func setRole(_ role: String, of user: UserRecord) throws(AdminError) {
-        _ = try send("PUT", "users/\(user.id)/role") { $0.key("role"); $0.string(role) }
+        _ = try send("PUT", "users/\(user.id)/role") { $0["role"] = role }
     }
 
     private func parse<Result>(

@@ -1,4 +1,4 @@
-import Store
+import ChatAnalysis
 import TestSupport
 import Testing
 

@@ -1,0 +1,134 @@
+import HTTPServer
+import Infer
+import Store
+import Threads
+import Tokenize
+
+/// An answer in a conversation of an account, which is stored when it has ended, was stopped or has failed. It owns what the answer needs
+/// until then: the place in the queue, the conversation's lock and lease, and the client's stream.
+///
+///     let answer = try AccountAnswer(to: request, of: context, in: app)
+///     context.respond(answer.stream.response)
+///     app.generate(GenerationRequest(.chat(answer.history), config), with: model, answer.ticket) { answer.receive($0) }
+final class AccountAnswer: Sendable {
+    let ticket: AdmissionTicket
+    let stream: ChatStream
+    private let app: App
+    private let owner: UserID
+    private let model: String
+    /// Has the id of the answer: the client gets it before the answer is stored.
+    private let lease: AnswerLease
+    private let beginning: AnswerStart
+    private let started = ContinuousClock.now
+    private let saver = UnfinishedAnswerSaver()
+
+    /// Locks the conversation, then takes its lease, stores the message, or finds it, and reads the history in one transaction.
+    init(to request: AccountChatRequest, of context: RequestContext, in app: App) throws {
+        let ticket = try app.admission.enter(context.client.key)                         // 429, 503
+        let lease = AnswerLease(answer: MessageID(), server: app.replicas.id)
+        do {
+            beginning = try Self.begin(request, ticket, lease, in: app)
+        } catch {
+            ticket.leave()
+            throw error
+        }
+        self.app = app
+        self.ticket = ticket
+        self.lease = lease
+        owner = request.owner
+        model = request.model.name
+        let ids = [
+            ("conversation_id", beginning.conversation.id.description),
+            ("title", beginning.conversation.title),
+            ("message_id", beginning.question.id.description),
+            ("answer_id", lease.answer.description),
+            ("model", model),
+        ]
+        stream = ChatStream(for: context.request, ids: ids) { ticket.cancel() }
+    }
+
+    private static func begin(
+        _ request: AccountChatRequest, _ ticket: AdmissionTicket, _ lease: AnswerLease, in app: App
+    ) throws -> AnswerStart {
+        let id = request.conversation
+        try app.conversationLocks.lock(id, of: request.owner, for: ticket)               // 409
+        do {
+            let beginning = try app.store.beginAnswer(                                   // 409 if another server has the lease
+                to: request.message, in: id, of: request.owner, creating: request.newConversation,
+                model: request.namesModel ? request.model.name : nil, taking: lease)
+            app.conversationLocks.didTakeLease(lease.answer, in: id, of: request.owner)
+            return beginning
+        } catch {
+            app.conversationLocks.unlock(id, of: request.owner)
+            if error == .notFound(.message) { throw request.invalidMessage }
+            throw error
+        }
+    }
+
+    /// The messages of the prompt. Answers that the user has corrected are in the history as corrected, as the page shows them.
+    var history: [ChatMessage] {
+        let system = beginning.settings.systemPrompt.map { [ChatMessage(.system, $0)] } ?? []
+        return system + beginning.messages.map { message in
+            ChatMessage(Conversation.Role(rawValue: message.role.rawValue) ?? .user, beginning.corrections[message.id] ?? message.content)
+        }
+    }
+
+    private var seconds: Double { (ContinuousClock.now - started).inSeconds }
+
+    /// Sends an event of the generation, and stores the answer after the last one.
+    func receive(_ event: GenerationEvent) {
+        stream.send(event)
+        switch event {
+        case .began: break
+        case .piece:
+            if saver.begin() { app.pools.database.runEvenIfFull { self.save() } }
+        case .ended(let end):
+            let seconds = seconds
+            app.pools.database.runEvenIfFull { self.finish(end, seconds: seconds) }
+        }
+    }
+
+    /// Saves the text so far, in case the server is killed.
+    private func save() {
+        let answer = UnfinishedAnswer(
+            id: lease.answer, to: beginning.question.id, content: stream.text, model: model, tokens: stream.tokens, seconds: seconds)
+        do { try app.store.save(answer, in: beginning.conversation.id, of: owner) } catch {
+            Log.error("cannot save the text of an answer in progress: \(error)")
+        }
+        saver.end()
+    }
+
+    /// Stores the answer, unlocks the conversation and ends the stream, in this order: a client that has received `done` may send the next
+    /// message at once.
+    private func finish(_ end: GenerationEnd, seconds: Double) {
+        let id = beginning.conversation.id
+        let text = stream.text
+        var failure: APIError?
+        do { try store(text, end, seconds: seconds) } catch {
+            app.replicas.endLater(lease, in: id)
+            // The user may have deleted the conversation in the meantime.
+            if error != .notFound(.conversation) { failure = APIError(error) }
+        }
+        app.conversationLocks.unlock(id, of: owner)
+        if let failure { stream.fail(failure) } else { stream.finish(end, seconds: seconds) }
+        app.logChat(beginning.question.content, text, end, after: Array(history.dropLast()), of: owner, in: id)
+    }
+
+    private func store(_ text: String, _ end: GenerationEnd, seconds: Double) throws(StoreError) {
+        let id = beginning.conversation.id
+        let generation = Generation(
+            model: model,
+            promptTokens: end.promptTokens,
+            answerTokens: end.answerTokens,
+            seconds: seconds,
+            firstTokenSeconds: stream.firstTokenSeconds,
+            reason: end.reason.name)
+        if text.isEmpty {
+            try app.store.record(generation, of: owner, in: id, ending: lease)
+        } else {
+            try app.store.append(
+                NewMessage(.assistant, text), as: lease.answer, to: id, of: owner, replacingFrom: beginning.replacedAnswer,
+                answering: beginning.question.id, generation: generation, ending: lease)
+        }
+    }
+}
