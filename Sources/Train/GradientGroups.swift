@@ -1,6 +1,6 @@
 import Autograd
 package import Distributed
-package import Kernels
+import Kernels
 
 /// Sums the gradients of a batch in groups of rows, in an order that depends only on the number of groups. The ranks share the groups.
 ///
@@ -17,8 +17,8 @@ package final class GradientGroups {
     package let isSharded: Bool
     /// The groups of this rank.
     let own: Range<Int>
-    private let parameters: Parameters
-    private let processor: Processor
+    let parameters: Parameters
+    let processor: Processor
 
     /// The sums of nodes of the tree that wait for their other half, and copies of them that are free.
     private var nodes: [(groups: Range<Int>, sum: Buffer)] = []
@@ -38,26 +38,8 @@ package final class GradientGroups {
         processor = trainer.tape.processor
         begun = parameters.gradients.count
     }
-
-    /// The pieces of the flat buffers, from the first on.
-    private var pieces: [Range<Int>] {
-        let count = parameters.gradients.count
-        return stride(from: 0, to: count, by: RankGroup.pieceLength).map { $0..<min($0 + RankGroup.pieceLength, count) }
-    }
-
-    /// The elements that this rank's optimizer updates, in ascending order.
-    var shard: [Range<Int>]? { isSharded ? shard(of: ranks?.rank ?? 0) : nil }
-
-    private func shard(of rank: Int) -> [Range<Int>] {
-        guard let ranks else { return [] }
-        return pieces.map { piece in
-            let slice = ranks.slice(ofLength: piece.count, of: rank)
-            return piece.lowerBound + slice.lowerBound..<piece.lowerBound + slice.upperBound
-        }
-    }
 }
 
-// The gradients.
 extension GradientGroups {
     /// Adds the gradients of a group, which are those of `parameters`, to the groups of the same node.
     private func add(_ group: Int) {
@@ -164,94 +146,6 @@ extension GradientGroups {
         if let ranks {
             pending.append(ranks.beginSum(of: rest.map { $0.sum[piece] } + [gradients], tree, isGathered: !isSharded))
         }
-    }
-}
-
-// The optimizer.
-extension GradientGroups {
-    /// The norm of the gradients of the whole batch. Its bits do not depend on the number of ranks.
-    var gradientNorm: Float {
-        let gradients = parameters.allGradients()
-        guard let ranks, isSharded else { return Self.norm(processor.sumsOfSquares(gradients, block: RankGroup.block)) }
-        let own = pieces.map { piece in
-            processor.sumsOfSquares(gradients[piece][ranks.slice(ofLength: piece.count)], block: RankGroup.block)
-        }
-        var all = ranks.gather(Array(own.joined())).map { $0[...] }
-        var sums: [Double] = []
-        for piece in pieces {
-            for rank in 0..<ranks.count {
-                let blocks = (ranks.slice(ofLength: piece.count, of: rank).count + RankGroup.block - 1) / RankGroup.block
-                sums += all[rank].prefix(blocks)
-                all[rank] = all[rank].dropFirst(blocks)
-            }
-        }
-        return Self.norm(sums)
-    }
-
-    private static func norm(_ sums: [Double]) -> Float { Float(sums.reduce(0, +).squareRoot()) }
-
-    /// Sends the weights that this rank has updated to the others, and receives theirs.
-    func gatherWeights() {
-        guard let ranks, isSharded else { return }
-        for exchange in pieces.map({ ranks.beginGathering(parameters.values[$0]) }) { ranks.wait(for: exchange) }
-    }
-
-    /// Collects the moments of all ranks in rank 0, before a checkpoint.
-    package func collect(_ moments: Buffer) {
-        guard let ranks, isSharded else { return }
-        for exchange in pieces.map({ ranks.beginCollecting(moments[$0]) }) { ranks.wait(for: exchange) }
-    }
-
-    /// Returns the memory of moments that this rank does not need.
-    func discardOthers(of moments: Buffer) {
-        guard let ranks, isSharded else { return }
-        moments.disableHugePages()
-        for rank in 0..<ranks.count where rank != ranks.rank {
-            for range in shard(of: rank) where !range.isEmpty { moments[range].discard() }
-        }
-    }
-}
-
-/// Follows which gradients a backward pass has completed: those that earlier passes of its kind have written as often.
-private struct BackwardPasses {
-    /// The number of writes of each gradient in a whole pass, by kind.
-    private var expected: [Int: [Int: Int]] = [:]
-    private var kind = 0
-    private var writes: [Int: Int] = [:]
-
-    mutating func begin(_ kind: Int) {
-        self.kind = kind
-        writes = [:]
-    }
-
-    mutating func willWrite(_ index: Int) {
-        writes[index, default: 0] += 1
-        if let expected = expected[kind] {
-            guard writes[index, default: 0] <= expected[index, default: 0] else {
-                fatalError("the gradient of parameter \(index) was written after its sum over the ranks had begun")
-            }
-        }
-        current = index
-    }
-
-    /// The gradient that is being written.
-    private var current: Int?
-
-    mutating func end() {
-        current = nil
-        expected[kind] = writes
-    }
-
-    /// The start of the parameters at the end of the list whose gradients are all complete.
-    func frontier(in list: [Parameter]) -> Int {
-        guard let expected = expected[kind] else { return .max }
-        var start = Int.max
-        for parameter in list.reversed() {
-            let index = parameter.index
-            if index == current || writes[index, default: 0] < expected[index, default: 0] { break }
-            start = parameter.start
-        }
-        return start
     }
 }
 
