@@ -147,7 +147,9 @@ package struct GenerationState: Sendable {
     }
 
     package func end(_ timings: GenerationTimings) -> GenerationEnd {
-        GenerationEnd(reason ?? .cancelled, promptTokens: prompt.count, answerTokens: answerTokens, timings: timings)
+        var end = GenerationEnd(reason ?? .cancelled, promptTokens: prompt.count, answerTokens: answerTokens, timings: timings)
+        end.stopText = text.stopText
+        return end
     }
 }
 
