@@ -65,7 +65,7 @@ package struct RegexPreTokenizer: ~Copyable {
     }
 
     /// What the pattern finds first in a text: its first group, or the whole match if there is no group. nil if it finds nothing.
-    package func firstMatch(in text: String) throws(TokenizeError) -> String? {
+    func firstMatch(in text: String) throws(TokenizeError) -> String? {
         let bytes = Array(text.utf8)
         guard var range = try match(bytes.span, from: 0, isLast: true) else { return nil }
         var groups: UInt32 = 0

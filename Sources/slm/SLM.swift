@@ -29,7 +29,7 @@ struct SLM {
                 .loopDeleteModel, .loopCleanUp, .loopCompare, .loopQuestions, .loopGate,
             ]),
             ("Model files", [.info, .importModel, .export]),
-            ("Benchmarks", [.benchGemm, .benchTrain, .benchTokenize, .benchGenerate, .benchServe]),
+            ("Benchmarks", [.benchGemm, .benchTrain, .benchTokenize, .benchGenerate, .benchGrammar, .benchServe]),
             ("The program", [.configShow, .configExample, .completion, .help, .version]),
         ]
     }

@@ -105,7 +105,7 @@ import TestSupport
             return words.split(separator: "\n").map(String.init)
         }
         #expect(try complete("tra") == ["train"])
-        #expect(try complete("bench", "g") == ["gemm", "generate"])
+        #expect(try complete("bench", "g") == ["gemm", "generate", "grammar"])
         #expect(try complete("bench", "gemm", "--ru") == ["--runs"])
         #expect(try complete("train", "--dtype", "b") == ["bf16"])
         #expect(try complete("completion", "z") == ["zsh"])

@@ -68,7 +68,7 @@ import Tokenize
         logits[258] = 9
         var span = logits.mutableSpan
         let step = state.advance(&span)
-        #expect(step.nextToken == nil && state.reason == .stop && state.answerTokens == 0)
+        #expect(step.nextTokens.isEmpty && state.reason == .stop && state.answerTokens == 0)
     }
 
     @Test(arguments: [99_999, 4_294_967_295, 259])
@@ -91,13 +91,13 @@ import Tokenize
         for _ in 0..<4 {
             var logits = [Float](repeating: 0, count: info.tokenizer.vocabulary.count)
             var span = logits.mutableSpan
-            if state.advance(&span).nextToken == nil { break }
+            if state.advance(&span).nextTokens.isEmpty { break }
         }
         #expect(state.reason != nil)
     }
 
     @Test func `a grammar's filter ignores stop tokens without a token`() throws {
-        var filter = AnswerFilter(try Self.grammar(), Self.vocabulary(), stopTokens: [99_999, -1, 256])
+        var filter = AnswerFilter(try Self.grammar(), GrammarTokens(Self.vocabulary()), stopTokens: [99_999, -1, 256])
         var logits = [Float](repeating: 0, count: 259)
         var span = logits.mutableSpan
         filter.restrict(&span)

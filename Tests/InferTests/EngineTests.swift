@@ -73,6 +73,32 @@ import Tokenize
         #expect(batched.status.running == 0 && batched.status.waiting == 0)
     }
 
+    @Test(arguments: [1, 12]) func `tokens that a grammar forces are processed together, and the answer stays the same`(slots: Int) throws {
+        let engine = try backend { $0.slots = slots }
+        let grammar = try Grammar(regex: "(so [a-z]{2,3}, or [0-9]{1,2}; ){2,3}")
+        func request(_ i: Int, logProbabilities: Int?) throws -> GenerationRequest {
+            let config = try GenerationConfig(
+                maximumTokens: 60 - i, temperature: i % 4 == 0 ? 0 : 1.2, topK: i % 3 == 0 ? 9 : 0, repetitionPenalty: i % 2 == 0 ? 1.3 : 1,
+                seed: UInt64(i), logProbabilities: logProbabilities)
+            var request = GenerationRequest(.text("What is \(i)?"), config)
+            request.grammar = grammar
+            return request
+        }
+        // Log-probabilities need the logits of each token.
+        let alone = try backend { $0.slots = 1 }
+        let expected = try (0..<12).map { try alone.generate(request($0, logProbabilities: 0)).text }
+        let found = try texts(engine, (0..<12).map { try request($0, logProbabilities: nil) }, concurrency: slots)
+        #expect(found == expected && Set(found).count > 6)
+        // Of a single answer, more tokens than steps.
+        var state = try GenerationState(request(1, logProbabilities: nil), for: engine.model), steps = 0
+        while state.reason == nil {
+            var logits = [Float](repeating: 0, count: engine.model.tokenizer.vocabulary.count), span = logits.mutableSpan
+            _ = state.advance(&span)
+            steps += 1
+        }
+        #expect(steps < state.answerTokens - 4, "\(steps) steps for \(state.answerTokens) tokens")
+    }
+
     @Test func `a conversation that continues reuses the prompt cache and gives the same answer`() throws {
         let engine = try backend(), fresh = try backend { $0.slots = 1 }
         let config = try GenerationConfig(maximumTokens: 12, temperature: 0)

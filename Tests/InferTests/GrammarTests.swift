@@ -237,8 +237,43 @@ import Tokenize
     }
 
     @Test(arguments: schemas) func `the allowed tokens are those whose bytes continue the text`(schema: Schema) throws {
-        let grammar = try Self.grammar(schema.source), vocabulary = Self.vocabulary, end = vocabulary.endOfTextToken ?? 0
-        var random = TestRandom(11), filter = AnswerFilter(grammar, vocabulary, stopTokens: [end]), text: [UInt8] = []
+        try expectExactMasks(of: Self.grammar(schema.source), Self.vocabulary)
+    }
+
+    /// Characters of several bytes, whole, cut and wrong; long tokens, and equal ones.
+    private static let widerVocabulary: Vocabulary = {
+        var vocabulary = Self.vocabulary
+        var random = TestRandom(5)
+        let letters = "éä日本🙂abz \"\\\n0\u{7FF}\u{FFFF}\u{10FFFF}", parts = letters.unicodeScalars.map { Array(String($0).utf8) }
+        for _ in 0..<400 {
+            var token = (0...random.below(4)).flatMap { _ in parts[random.below(parts.count)] }
+            if random.below(4) == 0 { token.removeLast() }
+            if random.below(8) == 0 { token.insert(UInt8(0x80 + random.below(128)), at: random.below(token.count + 1)) }
+            if !token.isEmpty { vocabulary.tokens.append(token) }
+        }
+        for length in [20, 39, 40, 41, 80, 300] { vocabulary.tokens.append(Array(repeating: UInt8(ascii: "a"), count: length)) }
+        for token: [UInt8] in [[97, 98], [97, 98], [0xED, 0xA0, 0x80], [0xC0, 0x80], [0xF4, 0x90]] { vocabulary.tokens.append(token) }
+        return vocabulary
+    }()
+
+    @Test(arguments: [
+        "[^\"\n]*\n", ".{0,45}z", "[^é]{3,90}", "[a-z]+é*[^a]", "(a|ab|日本)*0", "[ -~]{1,3}", "([^z]|z[^z])*", "\\S+ \\S+", ".{250,}",
+    ]) func `the allowed tokens of a regular expression are exact`(pattern: String) throws {
+        try expectExactMasks(of: Grammar(regex: pattern), Self.widerVocabulary)
+    }
+
+    @Test(arguments: [
+        #"{"type": "string"}"#, #"{"type": "string", "maxLength": 30}"#, #"{"type": "string", "minLength": 42, "maxLength": 44}"#,
+        #"{"properties": {"ab": {"type": "integer"}}, "additionalProperties": {"type": "string"}}"#,
+        #"{"type": "string", "pattern": "^[^b]*$"}"#,
+    ]) func `the allowed tokens of a text in a schema are exact`(schema: String) throws {
+        try expectExactMasks(of: Self.grammar(schema), Self.widerVocabulary)
+    }
+
+    /// Compares masks with tokens that are matched byte by byte.
+    private func expectExactMasks(of grammar: Grammar, _ vocabulary: Vocabulary) throws {
+        let end = vocabulary.endOfTextToken ?? 0
+        var random = TestRandom(11), filter = AnswerFilter(grammar, GrammarTokens(vocabulary), stopTokens: [end]), text: [UInt8] = []
         for _ in 0..<60 where !filter.isComplete {
             var logits = [Float](repeating: 0, count: vocabulary.count + 3), span = logits.mutableSpan
             filter.restrict(&span)

@@ -41,7 +41,7 @@ final class UncachedBackend: ChatBackend {
             var span = logits.mutableSpan
             let step = cancelFlag.isCancelled ? state.finish(.cancelled) : state.advance(&span)
             if let piece = step.piece { deliver(.piece(piece)) }
-            if let token = step.nextToken { ids.append(token) }
+            ids += step.nextTokens
         }
         deliver(.ended(state.end(timing.timings)))
     }

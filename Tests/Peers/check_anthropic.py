@@ -1,4 +1,4 @@
-"""Checks `/v1/messages` of `slm serve` with Anthropic's Python client: answers, streams, tools, token counts, keys and errors.
+"""Checks `/v1/messages` of `slm serve` with Anthropic's Python client: answers, streams, tools, thoughts, token counts, keys and errors.
 
     Tests/Peers/check_anthropic.py .build/release/slm .build/release/CheckpointWriter
 
@@ -26,7 +26,10 @@ def check_answers(client, model):
     assert answer.id.startswith("msg_") and answer.model == model and answer.stop_reason == "end_turn" and answer.usage.output_tokens > 0, answer
     assert [block.text for block in answer.content] == ["I cannot know."], answer
     cut = client.messages.create(model=model, max_tokens=9, messages=[QUESTION], stop_sequences=["know"], extra_body={"top_k": 1})
-    assert cut.content[0].text.strip() == "I cannot", cut
+    assert cut.content[0].text.strip() == "I cannot" and (cut.stop_reason, cut.stop_sequence) == ("stop_sequence", "know"), cut
+    with client.messages.stream(model=model, max_tokens=9, messages=[QUESTION], stop_sequences=["zzz", "know"], extra_body={"top_k": 1}) as stream:
+        cut = stream.get_final_message()
+    assert cut.content[0].text.strip() == "I cannot" and (cut.stop_reason, cut.stop_sequence) == ("stop_sequence", "know"), cut
     counted = client.messages.count_tokens(model=model, messages=[QUESTION], system="Be brief.").input_tokens
     assert counted == answer.usage.input_tokens + answer.usage.cache_read_input_tokens, (counted, answer.usage)
     assert client.messages.count_tokens(model=model, messages=[QUESTION], tools=[WEATHER]).input_tokens > counted
@@ -53,6 +56,21 @@ def check_tools(client, model):
     assert plain.content[0].text == "I cannot know." and plain.stop_reason == "end_turn", plain
 
 
+def check_thoughts(client, model):
+    request = {"model": model, "max_tokens": 50, **GREEDY, "messages": [{"role": "user", "content": "2 + 2?"}]}
+    thought, said = client.messages.create(**request, thinking={"type": "enabled", "budget_tokens": 1024}).content
+    assert (thought.type, thought.thinking, said.text) == ("thinking", "Two and two.", "Four."), (thought, said)
+    with client.messages.stream(**request) as stream:
+        deltas = [event.type for event in stream if event.type in ("thinking", "text")]
+        final = stream.get_final_message()
+    assert set(deltas) == {"thinking", "text"} and [block.type for block in final.content] == ["thinking", "text"], final
+    assert final.content[0].thinking == thought.thinking and final.content[1].text == said.text and final.stop_reason == "end_turn", final
+    history = [*request["messages"], {"role": "assistant", "content": [thought.model_dump(), said.model_dump()]}, *request["messages"]]
+    assert client.messages.create(**request | {"messages": history}).content[1].text == said.text
+    quick, = client.messages.create(**request, thinking={"type": "disabled"}).content
+    assert quick.text == "Just four.", quick
+
+
 def refused(kind, words, call):
     try:
         call()
@@ -67,21 +85,28 @@ def check_errors(client, model):
     image = {"role": "user", "content": [{"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": ""}}]}
     refused(anthropic.BadRequestError, "messages[0].content[0].type", lambda: create(model=model, max_tokens=5, messages=[image]))
     refused(anthropic.BadRequestError, "temperature", lambda: create(model=model, max_tokens=5, messages=[QUESTION], extra_body={"temperature": 3}))
+    refused(anthropic.BadRequestError, "stop_sequences: ", lambda: create(model=model, max_tokens=5, messages=[QUESTION], stop_sequences=[""]))
+    schema = {"type": "object", "properties": {"a": {"type": "x"}}}
+    refused(anthropic.BadRequestError, "tools[0].input_schema.properties.a.type: ", lambda: create(
+        model=model, max_tokens=5, messages=[QUESTION], tools=[{"name": "f", "input_schema": schema}], tool_choice={"type": "any"}))
     refused(anthropic.NotFoundError, "Unknown model", lambda: create(model="claude", max_tokens=5, messages=[QUESTION]))
 
 
 def main():
     slm, writer = map(os.path.abspath, sys.argv[1:3])
     with tempfile.TemporaryDirectory() as folder:
-        checkpoint = pathlib.Path(folder, "tools.h5")
+        checkpoint, thinking = pathlib.Path(folder, "tools.h5"), pathlib.Path(folder, "thinking.h5")
         subprocess.run([writer, "tools", checkpoint], check=True)
+        subprocess.run([writer, "thinking", thinking], check=True)
         with Server(slm, checkpoint, "--chats-per-minute", "0") as server, anthropic.Anthropic(base_url=server.url, api_key="any", max_retries=0) as client:
             check_answers(client, "tools")
             check_tools(client, "tools")
             check_errors(client, "tools")
+        with Server(slm, thinking, "--chats-per-minute", "0") as server, anthropic.Anthropic(base_url=server.url, api_key="any", max_retries=0) as client:
+            check_thoughts(client, "thinking")
         with Server(slm, checkpoint, "--require-key") as server, anthropic.Anthropic(base_url=server.url, api_key="wrong", max_retries=0) as client:
             refused(anthropic.AuthenticationError, "", lambda: client.messages.create(model="tools", max_tokens=5, messages=[QUESTION]))
-    print(f"Anthropic's client {anthropic.__version__}: answers, streams, tools, token counts, keys and errors")
+    print(f"Anthropic's client {anthropic.__version__}: answers, streams, tools, thoughts, token counts, keys and errors")
 
 
 if __name__ == "__main__":

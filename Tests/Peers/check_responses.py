@@ -77,6 +77,12 @@ def check_tools(client):
         for call in client.responses.create(**request | {"tools": tools}, input=QUESTION, tool_choice=choice, max_output_tokens=300).output:
             assert call.type == "function_call" and call.name in names, call
             jsonschema.validate(json.loads(call.arguments), next(tool["parameters"] for tool in tools if tool["name"] == call.name))
+    for name in ("weather", "forecast"):
+        allowed = {"type": "allowed_tools", "mode": "required", "tools": [{"type": "function", "name": name}]}
+        answer = client.responses.create(**request | {"tools": tools}, input=QUESTION, tool_choice=allowed, max_output_tokens=300)
+        assert answer.output and all(call.type == "function_call" and call.name == name for call in answer.output), answer
+        assert answer.tool_choice.type == "allowed_tools" and len(answer.tools) == 2, answer
+    assert client.responses.create(**request | {"tools": tools}, input=QUESTION, tool_choice=allowed | {"mode": "auto"}).output
     assert client.responses.create(**request, input=QUESTION, tool_choice="none").output_text == "I cannot know."
 
 
@@ -167,6 +173,15 @@ def check_stored(slm, checkpoint):
             with ada.responses.stream(**request, input=result, previous_response_id=first.id) as stream:
                 third = stream.get_final_response()
             assert third.output_text == second.output_text and ada.responses.retrieve(third.id).output_text == third.output_text
+            items = list(ada.responses.input_items.list(second.id, order="asc", limit=2))
+            assert [item.type for item in items] == ["message", "message", "function_call", "function_call_output"], items
+            assert items[0].role == "user" and items[0].content[0].text == QUESTION and items[1].id == first.output[0].id and items[2].name == "weather"
+            assert [item.id for item in ada.responses.input_items.list(second.id)] == [item.id for item in reversed(items)]
+            references = [{"type": "item_reference", "id": item.id} for item in items]
+            assert ada.responses.create(**request, input=references).output_text == second.output_text
+            refused(openai.NotFoundError, "input[0].id", lambda: eve.responses.create(**request, input=references))
+            refused(openai.NotFoundError, None, lambda: eve.responses.input_items.list(second.id))
+            refused(openai.BadRequestError, "after", lambda: ada.responses.input_items.list(second.id, after="msg_1"))
             refused(openai.NotFoundError, None, lambda: eve.responses.retrieve(first.id))
             refused(openai.NotFoundError, None, lambda: eve.responses.delete(first.id))
             error = refused(openai.BadRequestError, "previous_response_id", lambda: eve.responses.create(**request, input="x", previous_response_id=first.id))

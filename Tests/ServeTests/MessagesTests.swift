@@ -40,6 +40,57 @@ import Testing
         #expect(content.first?["text"]?.string == ToolCallModel.plain)
     }
 
+    @Test(arguments: [false, true]) func `an answer that a stop sequence ends names it`(streams: Bool) throws {
+        let parrot = try TestServer(ScriptedBackend())
+        func ends(_ server: TestServer, _ stop: String) throws -> [String?] {
+            let body = #"""
+                {"max_tokens":200,"temperature":0,"stream":\#(streams),"stop_sequences":\#(stop),"messages":[\#(Self.question)]}
+                """#
+            let answer = try #require(server.connect().post("/v1/messages", body))
+            let end = streams
+                ? try answer.data.map { try JSONElement(parsing: $0) }.first { $0["type"]?.string == "message_delta" }?["delta"]
+                : try answer.json()
+            return [end?["stop_reason"]?.string, end?["stop_sequence"]?.string]
+        }
+        let front = try TestServer(OpenAIBackend(address: "http://127.0.0.1:\(server.port)", model: nil, key: nil))
+        for server in [server, front] {
+            #expect(try ends(server, #"["zzz","know"]"#) == ["stop_sequence", "know"])
+            #expect(try ends(server, #"["zzz"]"#) == ["end_turn", nil])
+        }
+        #expect(try ends(parrot, #"["you"]"#) == ["stop_sequence", "you"])
+    }
+
+    @Test(arguments: [false, true]) func `what the model thinks is a block of its own`(streams: Bool) throws {
+        try ThinkingModel.checkpoint().write(to: folder("thinking.h5"))
+        let backend = try LocalBackend(checkpoint: folder("thinking.h5"), .f32) { try Processor(threads: 1) }
+        let thinking = try TestServer(backend, modelInfo: backend.model)
+        func blocks(_ fields: String = "", after history: String = "") throws -> [[String?]] {
+            let body = #"""
+                {"max_tokens":200,"temperature":0,"stream":\#(streams),"messages":[\#(history){"role":"user","content":"2 + 2?"}]\#(fields)}
+                """#
+            let answer = try #require(thinking.connect().post("/v1/messages", body))
+            guard streams else {
+                return try answer.json()["content"]?.elements?.map {
+                    [$0["type"]?.string, $0["thinking"]?.string ?? $0["text"]?.string]
+                } ?? []
+            }
+            var found: [[String?]] = []
+            for event in try answer.data.map({ try JSONElement(parsing: $0) }) {
+                if let block = event["content_block"] { found.append([block["type"]?.string, ""]) }
+                let text = event["delta"]?["thinking"]?.string ?? event["delta"]?["text"]?.string
+                if let text, let index = event["index"]?.integer { found[index][1]? += text }
+            }
+            return found
+        }
+        let thought = [["thinking", ThinkingModel.thought], ["text", ThinkingModel.answer]]
+        #expect(try blocks() == thought)
+        #expect(try blocks(#","thinking":{"type":"enabled","budget_tokens":1024}"#) == thought)
+        #expect(try blocks(#","thinking":{"type":"disabled"}"#) == [["text", ThinkingModel.quick]])
+        let said = #"{"type":"thinking","thinking":"T","signature":""},{"type":"text","text":"4"}"#
+        let history = #"{"role":"user","content":"2?"},{"role":"assistant","content":[\#(said)]},"#
+        #expect(try blocks(after: history) == thought)
+    }
+
     @Test func `an answer calls a tool, and the next one uses its result`() throws {
         let first = try ask(Self.question, Self.tools), content = try blocks(first), call = try #require(content.last)
         #expect(try first.json()["stop_reason"]?.string == "tool_use" && content.first?["text"]?.string == ToolCallModel.thought)
@@ -62,10 +113,7 @@ import Testing
 
     @Test func `a stream has Anthropic's events in their order`() throws {
         let answer = try ask(Self.question, Self.tools + #","stream":true"#)
-        let events = try answer.data.map { line in
-            var parser = JSONParser()
-            return try parser.parse(Array(line.utf8))
-        }
+        let events = try answer.data.map { try JSONElement(parsing: $0) }
         let types = events.map { $0["type"]?.string ?? "" }
         #expect(types == [
             "message_start", "ping", "content_block_start", "content_block_delta", "content_block_stop", "content_block_start",
@@ -98,6 +146,15 @@ import Testing
             (#"{"max_tokens":1,"messages":[\#(MessagesTests.question)],"tool_choice":{"type":"x"},"tools":[]}"#, "tool_choice.type"),
             (#"{"max_tokens":1,"messages":[\#(MessagesTests.question)],"tools":[{"type":"bash","name":"f"}]}"#, "tools[0].type"),
             (#"{"max_tokens":1,"messages":[\#(MessagesTests.question)],"temperature":3}"#, "temperature"),
+            (#"{"max_tokens":1,"messages":[\#(MessagesTests.question)],"stop_sequences":3}"#, "stop_sequences"),
+            (#"{"max_tokens":1,"messages":[\#(MessagesTests.question)],"stop_sequences":[""]}"#, "stop_sequences"),
+            (#"{"max_tokens":1,"messages":[\#(MessagesTests.question)],"tools":[{"name":""}]}"#, "tools[0].name"),
+            (#"{"max_tokens":1,"messages":[\#(MessagesTests.question)],"tools":[{"name":"f","input_schema":3}]}"#, "tools[0].input_schema"),
+            (#"{"max_tokens":1,"messages":[\#(MessagesTests.question)],"tool_choice":{"type":"any"},"#
+                + #""tools":[{"name":"f","input_schema":{"type":"object","properties":{"function":{"type":"x"}}}}]}"#,
+                "tools[0].input_schema.properties.function.type"),
+            (#"{"max_tokens":1,"messages":[\#(MessagesTests.question)],"tool_choice":{"type":"tool","name":"g"},"#
+                + #""tools":[{"name":"f"}]}"#, "tool_choice.name"),
         ])
     func invalid(body: String, field: String) throws {
         let answer = try #require(server.connect().post("/v1/messages", body)), root = try answer.json()

@@ -116,6 +116,9 @@ struct OpenAIAccessTests {
         let before = try #require(
             connection.ask("OPTIONS", "/v1/completions", ["Origin": "https://app.example", "Access-Control-Request-Method": "POST"]))
         #expect(before.status == 204 && before.headers["access-control-allow-methods"] == "POST")
+        // The clients of OpenAI and Anthropic send their keys, and headers of their own.
+        let allowed = before.headers["access-control-allow-headers"]?.split(separator: ", ") ?? []
+        #expect(["Authorization", "X-API-Key", "Anthropic-Version", "*"].allSatisfy(allowed.contains))
         #expect(
             connection.ask(
                 "OPTIONS", "/v1/completions", ["Origin": "https://evil.example", "Access-Control-Request-Method": "POST"])?.status

@@ -77,6 +77,23 @@ import Tokenize
         #expect(try chat(Self.question, #""chat_template_kwargs":null"#).reasoning == ThinkingModel.thought)
     }
 
+    @Test func `a cached answer is that of the same prompt, with its thought`() throws {
+        let backend = try LocalBackend(checkpoint: folder("thinking.h5"), .f32) { try Processor(threads: 1) }
+        let caching = try TestServer(backend, modelInfo: backend.model) { $0.cachedAnswers = 8 }
+        let front = try TestServer(OpenAIBackend(address: "http://127.0.0.1:\(server.port)", model: nil, key: nil)) { $0.cachedAnswers = 8 }
+        let said = Self.question + "," + Self.beginning
+        for _ in 0..<2 {
+            for server in [caching, front] {
+                #expect(try chat(Self.question, at: server) == Answer(
+                    content: ThinkingModel.answer, reasoning: ThinkingModel.thought, reason: "stop"))
+                let quick = #""chat_template_kwargs":{"enable_thinking":false}"#
+                #expect(try chat(Self.question, quick, at: server) == Answer(content: ThinkingModel.quick, reason: "stop"))
+                #expect(try chat(said, at: server).content == ThinkingModel.rest)
+                #expect(try chat(said, #""continue_final_message":false"#, at: server).content == ThinkingModel.answer)
+            }
+        }
+    }
+
     @Test func `the counts of tokens include thoughts`() throws {
         let usage = try #require(try post(Self.question, "").json()["usage"])
         // <think>, the thought, </think> and the answer.

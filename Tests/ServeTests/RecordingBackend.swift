@@ -9,6 +9,7 @@ final class RecordingBackend: ChatBackend {
     let name = "recording"
     let context: Int? = 64
     private let recorded = Mutex<[[String]]>([])
+    private let recordedTools = Mutex<[[String]]>([])
     private let backend: ScriptedBackend
     /// Counts calls of `cancel`.
     let cancellations = AtomicCounter()
@@ -21,10 +22,14 @@ final class RecordingBackend: ChatBackend {
     /// The messages of each prompt, such as "user: Hi", in the order in which the answers started.
     var prompts: [[String]] { recorded.withLock { $0 } }
 
+    /// The names of the tools of each request.
+    var toolNames: [[String]] { recordedTools.withLock { $0 } }
+
     func start(
         _ request: GenerationRequest,
         deliver: @escaping @Sendable (GenerationEvent) -> Void
     ) throws(GenerationError) -> any GenerationHandle {
+        recordedTools.withLock { $0.append(request.tools?.names ?? []) }
         if case .chat(let messages) = request.prompt {
             recorded.withLock { $0.append(messages.map { "\($0.role.rawValue): \(String(decoding: $0.text, as: UTF8.self))" }) }
         }

@@ -109,6 +109,23 @@ import Testing
         #expect(try text(output(ask(#""Hello""#, Self.tools + #","tool_choice":"none""#)).first) == ToolCallModel.plain)
     }
 
+    @Test func `a response can call the allowed tools only`() throws {
+        let other = #"{"type":"function","name":"clock","parameters":{"type":"object","properties":{},"additionalProperties":false}}"#
+        let both = Self.tools.replacing(#""tools":["#, with: #""tools":[\#(other),"#)
+        func choice(_ mode: String, _ name: String) -> String {
+            #","tool_choice":{"type":"allowed_tools","mode":"\#(mode)","tools":[{"type":"function","name":"\#(name)"}]}"#
+        }
+        for name in ["clock", "weather"] {
+            let answer = try ask(#""Hello""#, both + choice("required", name)), items = try output(answer)
+            #expect(!items.isEmpty && items.allSatisfy { $0["name"]?.string == name }, "\(answer.text)")
+            #expect(try answer.json()["tool_choice"]?["type"]?.string == "allowed_tools")
+        }
+        #expect(try text(output(ask(#""\#(Self.question)""#, both + choice("auto", "weather"))).first) == ToolCallModel.thought)
+        let backend = RecordingBackend(), recorded = try TestServer(backend)
+        _ = try ask(#""Hello""#, both + choice("auto", "clock"), at: recorded)
+        #expect(backend.toolNames == [["clock"]])
+    }
+
     @Test func `a stream has OpenAI's events in their order`() throws {
         let answer = try ask(#""\#(Self.question)""#, Self.tools + #","stream":true"#), events = try events(answer)
         let message = [
@@ -211,7 +228,7 @@ import Testing
             ("{}", "input"), (#"{"input":3}"#, "input"), (#"{"input":[]}"#, "input"), (#"{"input":["x"]}"#, "input[0]"),
             (#"{"input":[{"role":"tool","content":"x"}]}"#, "input[0].role"), (#"{"input":[{"role":"user"}]}"#, "input[0].content"),
             (#"{"input":[{"role":"user","content":[{"type":"input_image"}]}]}"#, "input[0].content[0].type"),
-            (#"{"input":[{"type":"item_reference","id":"x"}]}"#, "input[0].type"),
+            (#"{"input":[{"type":"item_reference"}]}"#, "input[0].id"),
             (#"{"input":[{"type":"function_call","call_id":"x","name":"f","arguments":"["}]}"#, "input[0].arguments"),
             (#"{"input":[{"type":"function_call_output","output":"x"}]}"#, "input[0].call_id"),
             (#"{"input":"x","instructions":3}"#, "instructions"), (#"{"input":"x","max_output_tokens":0}"#, "max_output_tokens"),
@@ -219,6 +236,15 @@ import Testing
             (#"{"input":"x","tools":[{"type":"function","name":""}]}"#, "tools[0].name"),
             (#"{"input":"x","tool_choice":"any"}"#, "tool_choice"),
             (#"{"input":"x","tools":[{"type":"function","name":"f"}],"tool_choice":{"type":"function","name":"g"}}"#, "tool_choice.name"),
+            (#"{"input":"x","tools":[{"type":"function","name":"f"}],"tool_choice":{"type":"allowed_tools","mode":"auto","tools":[]}}"#,
+                "tool_choice.tools"),
+            (#"{"input":"x","tools":[{"type":"function","name":"f"}],"tool_choice":{"type":"allowed_tools","mode":"none","#
+                + #""tools":[{"type":"function","name":"f"}]}}"#, "tool_choice.mode"),
+            (#"{"input":"x","tools":[{"type":"function","name":"f"}],"tool_choice":{"type":"allowed_tools","mode":"auto","#
+                + #""tools":[{"type":"function","name":"f"},{"type":"function","name":"g"}]}}"#, "tool_choice.tools[1].name"),
+            (#"{"input":"x","tools":[{"type":"function","name":"f"},{"type":"function","name":"g","parameters":{"type":"x"}}],"#
+                + #""tool_choice":{"type":"allowed_tools","mode":"required","tools":[{"type":"function","name":"g"}]}}"#,
+                "tools[1].parameters.type"),
             (#"{"input":"x","text":{"format":{"type":"xml"}}}"#, "text.format.type"),
             (#"{"input":"x","text":{"format":{"type":"json_schema","name":"x"}}}"#, "text.format.schema"),
             (#"{"input":"x","text":{"format":{"type":"json_schema","name":"x","strict":true,"schema":{"type":"x"}}}}"#,
@@ -275,6 +301,64 @@ import Testing
         #expect(inputs == ["A", "C", "D"])
     }
 
+    @Test func `the items of a response are listed in pages, with those that it continues`() throws {
+        let server = try TestServer(), connection = try server.connect(), ada = try server.account("ada")
+        let first = try id(post(server, #""input":"A""#, ada))
+        let items = #"[{"role":"user","content":"B"},{"type":"function_call","id":"fc_x","call_id":"c","name":"f","arguments":"{}"},"#
+            + #"{"type":"function_call_output","call_id":"c","output":"1"}]"#
+        let second = try id(post(server, #""input":\#(items),"previous_response_id":"\#(first)""#, ada))
+        func list(_ query: String, of response: String? = nil) throws -> JSONElement {
+            let answer = try #require(connection.ask("GET", "/v1/responses/\(response ?? second)/input_items?\(query)", ada))
+            try #require(answer.status == 200, "\(answer.text)")
+            return try answer.json()
+        }
+        func ids(_ list: JSONElement) -> [String] { list["data"]?.elements?.compactMap { $0["id"]?.string } ?? [] }
+        let all = try list("order=asc"), elements = all["data"]?.elements.map { Array($0) } ?? []
+        #expect(elements.map { $0["type"]?.string } == ["message", "message", "message", "function_call", "function_call_output"])
+        #expect(elements.map { $0["role"]?.string } == ["user", "assistant", "user", nil, nil])
+        let texts = elements.prefix(3).map { $0["content"]?.elements?.first { _ in true } }
+        #expect(texts.map { $0?["text"]?.string } == ["A", OneSentenceModel.sentence, "B"])
+        #expect(texts.map { $0?["type"]?.string } == ["input_text", "output_text", "input_text"])
+        #expect(all["has_more"]?.boolean == false && all["object"]?.string == "list" && Set(ids(all)).count == 5 && ids(all)[3] == "fc_x")
+        #expect(all["first_id"]?.string == ids(all).first && all["last_id"]?.string == ids(all).last)
+        #expect(try ids(list("")) == ids(all).reversed())
+        let page = try list("order=asc&limit=2")
+        #expect(ids(page) == Array(ids(all).prefix(2)) && page["has_more"]?.boolean == true)
+        let rest = try list("order=asc&limit=3&after=\(ids(page)[1])")
+        #expect(ids(rest) == Array(ids(all).suffix(3)) && rest["has_more"]?.boolean == false)
+        #expect(try ids(list("order=asc&after=\(ids(all)[4])")) == [])
+        for (query, field) in [("after=x", "after"), ("limit=0", "limit"), ("limit=101", "limit"), ("order=up", "order")] {
+            let answer = try #require(connection.ask("GET", "/v1/responses/\(second)/input_items?\(query)", ada))
+            #expect(answer.status == 400 && answer.error("param") == field, "\(answer.text)")
+        }
+        #expect(connection.ask("GET", "/v1/responses/\(second)/input_items", try server.account("eve"))?.status == 404)
+        #expect(connection.ask("GET", "/v1/responses/\(second)/input_items")?.status == 404)
+        // Those of a response that was deleted are missing.
+        _ = connection.ask("DELETE", "/v1/responses/\(first)", ada)
+        #expect(try ids(list("order=asc")) == Array(ids(all).suffix(3)))
+    }
+
+    @Test func `a reference stands for a stored item of the same account`() throws {
+        let backend = RecordingBackend(), server = try TestServer(backend)
+        let connection = try server.connect(), ada = try server.account("ada"), eve = try server.account("eve")
+        let first = try post(server, #""input":"A""#, ada).json(), id = try #require(first["id"]?.string)
+        let said = try #require(first["output"]?.elements?.first { _ in true }?["id"]?.string)
+        let asked = try #require(
+            connection.ask("GET", "/v1/responses/\(id)/input_items", ada)?.json()["first_id"]?.string)
+        for said in [#"{"type":"item_reference","id":"\#(said)"}"#, #"{"id":"\#(said)"}"#] {
+            let input = #"[{"type":"item_reference","id":"\#(asked)"},\#(said),{"role":"user","content":"B"}]"#
+            let answer = try post(server, #""input":\#(input)"#, ada)
+            #expect(answer.status == 200, "\(answer.text)")
+            #expect(backend.prompts.last == ["user: A", "assistant: " + OneSentenceModel.sentence, "user: B"])
+        }
+        for headers in [eve, [:]] {
+            let answer = try post(server, #""input":[{"type":"item_reference","id":"\#(said)"}]"#, headers)
+            #expect(answer.status == 404 && answer.error("param") == "input[0].id", "\(answer.text)")
+        }
+        let unknown = try post(server, #""input":[{"role":"user","content":"B"},{"type":"item_reference","id":"msg_1"}]"#, ada)
+        #expect(unknown.status == 404 && unknown.error("param") == "input[1].id" && unknown.error("code") == "item_not_found")
+    }
+
     @Test func `other accounts and guests cannot read or continue a response, and guests store none`() throws {
         let server = try TestServer(), connection = try server.connect(), ada = try server.account("ada"), eve = try server.account("eve")
         let secret = try id(post(server, #""input":"A""#, ada))
@@ -308,12 +392,5 @@ import Testing
         } else {
             #expect(answer.status == 401, "\(answer.text)")
         }
-    }
-}
-
-extension JSONElement {
-    fileprivate init(parsing text: String) throws {
-        var parser = JSONParser()
-        self = try parser.parse(Array(text.utf8))
     }
 }

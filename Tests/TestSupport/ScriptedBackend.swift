@@ -40,7 +40,12 @@ package final class ScriptedBackend: ChatBackend {
         var random = SeededRandom(seed: request.config.seed ?? .random(in: 0 ... .max), stream: 0)
         let maxNewTokens = min(request.config.maximumTokens ?? 64, 64 - promptTokens)
         var text = request.config.temperature < 1.5 ? sentence : sentence + "\(random.next())"
-        for stop in request.config.stop { if let range = text.firstRange(of: stop) { text = String(text[..<range.lowerBound]) } }
+        var stopText: String?
+        for stop in request.config.stop {
+            guard let range = text.firstRange(of: stop) else { continue }
+            text = String(text[..<range.lowerBound])
+            stopText = stop
+        }
         var count = 0, reason = FinishReason.stop
         for character in text {
             beforeToken(count)
@@ -55,6 +60,8 @@ package final class ScriptedBackend: ChatBackend {
             deliver(.piece(TextPiece(String(character), [GeneratedToken(nil, Array(String(character).utf8))])))
             count += 1
         }
-        deliver(.ended(GenerationEnd(reason, promptTokens: promptTokens, answerTokens: count)))
+        var end = GenerationEnd(reason, promptTokens: promptTokens, answerTokens: count)
+        if reason == .stop { end.stopText = stopText }
+        deliver(.ended(end))
     }
 }

@@ -1,5 +1,6 @@
 import TestSupport
 import Testing
+import Tokenize
 import Train
 
 @Suite struct TaskQuestionTests {
@@ -14,9 +15,9 @@ import Train
             #"{"question":"1+1=","choices":["1","2"],"answer":1,"id":7}"#, "", #"{"question":"1+1=","choices":["1","2"],"answer":"2"}"#,
             #"{"question":"Snow?","answer":"white"}"#, #"{"question":"Snow?","pattern":"(?i)white"}"#,
             #"{"question":"Sum?","pattern":"So: (\\d+)","answer":"72"}"#)
-        #expect(questions.map(\.expected) == [
-            .choice(["1", "2"], right: 1), .choice(["1", "2"], right: 1), .text("white", pattern: nil), .text(nil, pattern: "(?i)white"),
-            .text("72", pattern: "So: (\\d+)"),
+        #expect(try questions.map(\.expected) == [
+            .choice(["1", "2"], right: 1), .choice(["1", "2"], right: 1), .text("white", pattern: nil),
+            .text(nil, pattern: SearchPattern("(?i)white")), .text("72", pattern: SearchPattern("So: (\\d+)")),
         ])
         #expect(questions.map(\.question) == ["1+1=", "1+1=", "Snow?", "Snow?", "Sum?"])
     }

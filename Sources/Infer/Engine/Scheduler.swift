@@ -11,7 +11,7 @@ final class Scheduler {
     private final class RunningSequence {
         var job: LocalBackend.Job
         let slot: Int
-        /// Tokens that the model has not processed: the rest of the prompt, then each sampled token.
+        /// Tokens that the model has not processed: the rest of the prompt, then each sampled token with those that must follow it.
         var pendingTokens: ArraySlice<TokenID>
         /// How many of them are part of the current step.
         var scheduledCount = 0
@@ -37,7 +37,7 @@ final class Scheduler {
         var logitRows: ModelRunner.LogitRows { isScoring ? .all : needsLogits ? .last : .none }
         var logitRowCount: Int { isScoring ? scheduledCount : needsLogits ? 1 : 0 }
 
-        /// Samples the next token and queues it as input. After the last token nothing is pending.
+        /// Samples the next token and queues it as input, with those that must follow it. After the last token nothing is pending.
         func sample(from logits: inout MutableSpan<Float>) {
             deliverPrompt()
             if job.state.isPromptOnly {
@@ -47,7 +47,7 @@ final class Scheduler {
             let step = job.state.advance(&logits)
             job.timing.sampledToken()
             if let piece = step.piece { job.deliver(.piece(piece)) }
-            if let token = step.nextToken { pendingTokens = [token] }
+            if !step.nextTokens.isEmpty { pendingTokens = step.nextTokens[...] }
         }
 
         private func deliverPrompt() {

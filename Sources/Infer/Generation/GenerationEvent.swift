@@ -88,6 +88,8 @@ package struct GenerationEnd: Sendable, Equatable {
     /// All sampled tokens except the one that ended the turn.
     package var answerTokens: Int
     package var timings: GenerationTimings
+    /// The text of the request's `stop` that ended the answer.
+    package var stopText: String?
 
     package init(_ reason: FinishReason, promptTokens: Int, answerTokens: Int, timings: GenerationTimings = GenerationTimings()) {
         self.reason = reason

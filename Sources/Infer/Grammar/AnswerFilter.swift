@@ -2,7 +2,7 @@ package import Tokenize
 
 /// Restricts the tokens of an answer to those that continue a text of a grammar.
 ///
-///     var filter = AnswerFilter(grammar, vocabulary, stopTokens: rules.stopTokens)
+///     var filter = AnswerFilter(grammar, model.grammarTokens, stopTokens: rules.stopTokens)
 ///     filter.restrict(&logits)
 ///     filter.add(id)
 ///     filter.isComplete                                        // whether only the end can follow
@@ -15,6 +15,7 @@ package struct AnswerFilter: Sendable {
     private static let maxCompletion = 20_000
 
     private let vocabulary: Vocabulary
+    private let trie: TokenTrie
     private let stopTokens: [TokenID]
     private var matcher: GrammarMatcher
     private var state: GrammarMatcher.State
@@ -24,15 +25,13 @@ package struct AnswerFilter: Sendable {
     package private(set) var isShortened = false
     /// The tokens of the shortest completion.
     private var plan: [TokenID] = []
-    /// The tokens that begin with each byte, the longest first.
-    private var tokensByByte: [[TokenID]] = []
     private let banned: Set<TokenID>
-    /// A bit for each token.
-    private var masks: [GrammarMatcher.State: [UInt64]] = [:]
+    private var masks: [GrammarMatcher.State: TokenMask] = [:]
 
     /// - Parameter banned: Never sampled, and so in no completion.
-    package init(_ grammar: Grammar, _ vocabulary: Vocabulary, stopTokens: [TokenID], banned: [TokenID] = []) {
-        self.vocabulary = vocabulary
+    package init(_ grammar: Grammar, _ tokens: GrammarTokens, stopTokens: [TokenID], banned: [TokenID] = []) {
+        vocabulary = tokens.vocabulary
+        trie = tokens.trie
         self.stopTokens = stopTokens.filter(vocabulary.contains)
         self.banned = Set(banned + stopTokens)
         matcher = GrammarMatcher(grammar)
@@ -47,16 +46,22 @@ package struct AnswerFilter: Sendable {
             for id in logits.indices { logits[id] = -.infinity }
             return
         }
-        if matcher.stateCount > Self.maxStates || masks.count > Self.maxMasks {
+        if matcher.stateCount > Self.maxStates {
             matcher.forget(allBut: state)
             state = matcher.start
             masks = [:]
         }
-        let mask = mask(of: state)
+        if masks.count > Self.maxMasks { masks = [:] }
         var ends: [(id: Int, logit: Float)] = []
         if matcher.accepts(state) { ends = stopTokens.map { (Int($0), logits[Int($0)]) } }
-        for id in logits.indices where id >= 64 * mask.count || mask[id / 64] >> UInt64(id % 64) & 1 == 0 { logits[id] = -.infinity }
+        mask(of: state).apply(to: &logits)
         for (id, logit) in ends { logits[id] = logit }
+    }
+
+    /// The next token, if the grammar allows no other and not the end.
+    mutating func forcedToken() -> TokenID? {
+        guard state != GrammarMatcher.dead, !matcher.accepts(state), let id = mask(of: state).only, !banned.contains(id) else { return nil }
+        return id
     }
 
     package mutating func add(_ id: TokenID) {
@@ -94,16 +99,15 @@ package struct AnswerFilter: Sendable {
 
     /// The fewest tokens that spell the shortest completion; nil if there are none.
     private mutating func completion(from state: GrammarMatcher.State) -> [TokenID]? {
-        if tokensByByte.isEmpty { tokensByByte = vocabulary.tokensByFirstByte(without: banned) }
         guard let text = matcher.shortestEnd(state, atMost: Self.maxCompletion) else { return nil }
         // For each position, from the last one: the number of tokens to the end, and the first of them.
         var best = [(count: Int, id: TokenID)](repeating: (Int.max, -1), count: text.count) + [(0, -1)]
         for at in text.indices.reversed() {
-            for id in tokensByByte[Int(text[at])] {
-                let token = vocabulary.tokens[Int(id)], end = at + token.count
-                guard end <= text.count, best[end].count < Int.max, best[end].count + 1 < best[at].count,
-                      text[at..<end].elementsEqual(token) else { continue }
-                best[at] = (best[end].count + 1, id)
+            trie.forEachBeginning(of: text[at...]) { ids, length in
+                // Of equally many tokens, the longest come first.
+                let rest = best[at + length].count
+                guard rest < best[at].count, let id = ids.first(where: { !banned.contains($0) }) else { return }
+                best[at] = (rest + 1, id)
             }
         }
         guard best[0].count < Int.max else { return nil }
@@ -117,30 +121,11 @@ package struct AnswerFilter: Sendable {
 
     // MARK: Masks
 
-    private mutating func mask(of state: GrammarMatcher.State) -> [UInt64] {
+    private mutating func mask(of state: GrammarMatcher.State) -> TokenMask {
         if let mask = masks[state] { return mask }
-        let tokens = vocabulary.tokens
-        var mask = [UInt64](repeating: 0, count: (tokens.count + 63) / 64)
-        for id in tokens.indices {
-            let range = tokens.range(of: id)
-            if range.isEmpty { continue }
-            var next = state
-            for i in range {
-                next = matcher.next(next, tokens.bytes[i])
-                if next == GrammarMatcher.dead { break }
-            }
-            if next != GrammarMatcher.dead { mask[id / 64] |= 1 << UInt64(id % 64) }
-        }
-        for id in stopTokens { mask[Int(id) / 64] &= ~(1 << UInt64(id % 64)) }
+        var mask = TokenMask(of: state, &matcher, trie)
+        for id in stopTokens { mask.remove(id) }
         masks[state] = mask
         return mask
-    }
-}
-
-extension Vocabulary {
-    fileprivate func tokensByFirstByte(without excluded: Set<TokenID>) -> [[TokenID]] {
-        var lists = [[TokenID]](repeating: [], count: 256)
-        for id in tokens.indices { if let first = tokens[id].first { lists[Int(first)].append(TokenID(id)) } }
-        return lists.map { list in list.filter { !excluded.contains($0) }.sorted { tokens[Int($0)].count > tokens[Int($1)].count } }
     }
 }

@@ -25,6 +25,18 @@ package struct Grammar: Sendable, Equatable {
 
         package init(_ bytes: some Sequence<UInt8>) { for byte in bytes { words[Int(byte) / 64] |= 1 << UInt64(byte % 64) } }
 
+        /// Calls `body` with each member.
+        @inline(__always)
+        func forEach(_ body: (Int) -> Void) {
+            for index in 0..<4 {
+                var rest = words[index]
+                while rest != 0 {
+                    body(64 * index + rest.trailingZeroBitCount)
+                    rest &= rest - 1
+                }
+            }
+        }
+
         package func contains(_ byte: UInt8) -> Bool { words[Int(byte) / 64] >> UInt64(byte % 64) & 1 == 1 }
     }
 

@@ -35,6 +35,8 @@ package struct GrammarMatcher: Sendable {
     private var stateIndices: [[Int32]: State] = [:]
     /// 256 for each state.
     private var transitions: [State] = []
+    /// Of the states that were asked for.
+    var freeSteps: [State: FreeStep] = [:]
     package private(set) var start: State = 0
 
     package init(_ grammar: Grammar) {
@@ -60,17 +62,42 @@ package struct GrammarMatcher: Sendable {
         if state == Self.dead { return Self.dead }
         let index = Int(state) << 8 | Int(byte), known = transitions[index]
         if known != Self.unknown { return known }
-        let found = transition(state, byte)
-        transitions[index] = found
-        return found
+        computeTransitions(of: state, byte)
+        return transitions[index]
     }
 
-    private mutating func transition(_ state: State, _ byte: UInt8) -> State {
-        let matching = states[Int(state)].filter { $0 != Self.empty }.map { stacks[Int($0)] }
-            .filter { grammar.sets[Int(-2 - grammar.code[Int($0.position)])].contains(byte) }
-        if matching.isEmpty { return Self.dead }
-        let found = expanded(matching.map { Stack(position: $0.position + 1, under: $0.under) })
-        return found.isEmpty ? Self.dead : self.state(of: found)
+    /// Computes those of all bytes, as bytes that match the same places lead to the same state; of a state with very many places, that of
+    /// one byte.
+    private mutating func computeTransitions(of state: State, _ byte: UInt8) {
+        let tops = states[Int(state)].filter { $0 != Self.empty }.map { stacks[Int($0)] }, first = Int(state) << 8
+        if tops.count > 64 {
+            transitions[first | Int(byte)] = target(of: tops.filter { bytes(of: $0).contains(byte) })
+            return
+        }
+        // For each byte, a bit for each place.
+        var matching = Array(repeating: UInt64(0), count: 256)
+        for (index, top) in tops.enumerated() { bytes(of: top).forEach { matching[$0] |= 1 << UInt64(index) } }
+        var targets: [(matching: UInt64, target: State)] = [(0, Self.dead)], last = 0
+        for byte in 0..<256 {
+            if targets[last].matching != matching[byte] {
+                last = targets.firstIndex { $0.matching == matching[byte] } ?? targets.count
+                if last == targets.count {
+                    let places = tops.indices.filter { matching[byte] >> UInt64($0) & 1 == 1 }.map { tops[$0] }
+                    targets.append((matching[byte], target(of: places)))
+                }
+            }
+            transitions[first | byte] = targets[last].target
+        }
+    }
+
+    /// The bytes that a place allows.
+    private func bytes(of top: Stack) -> Grammar.ByteSet { grammar.sets[Int(-2 - grammar.code[Int(top.position)])] }
+
+    /// The state behind places whose next byte was read.
+    private mutating func target(of places: [Stack]) -> State {
+        if places.isEmpty { return Self.dead }
+        let found = expanded(places.map { Stack(position: $0.position + 1, under: $0.under) })
+        return found.isEmpty ? Self.dead : state(of: found)
     }
 
     /// The stacks that have a set of bytes on top, and the empty one for a complete text; none if there are too many.
@@ -124,6 +151,7 @@ package struct GrammarMatcher: Sendable {
         states = []
         stateIndices = [:]
         transitions = []
+        freeSteps = [:]
         var copies: [Int32: Int32] = [Self.empty: Self.empty]
         let found = old.states[Int(state)].map { copy($0, of: old, &copies) }
         start = self.state(of: Set(found))

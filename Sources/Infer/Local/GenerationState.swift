@@ -9,6 +9,7 @@ package struct ModelInfo: Sendable {
     /// The context length in tokens.
     package internal(set) var context: Int
     package let tokenizer: Tokenizer
+    let grammarTokens: GrammarTokens
     /// nil for a model without a chat template.
     package let renderer: ChatRenderer?
     package let servingDefaults: ServingDefaults
@@ -28,6 +29,7 @@ package struct ModelInfo: Sendable {
         self.name = name
         self.context = context
         self.tokenizer = tokenizer
+        grammarTokens = GrammarTokens(tokenizer.vocabulary)
         self.renderer = renderer
         self.servingDefaults = servingDefaults
     }
@@ -48,17 +50,17 @@ package struct ModelInfo: Sendable {
 ///
 ///     var state = try GenerationState(request, for: info)
 ///     deliver(.began(state.start))
-///     while true {                                             // logits after state.prompt, then after each new token
+///     while true {                                             // logits after state.prompt, then after the new tokens
 ///         let step = state.advance(&logits)
 ///         if let piece = step.piece { deliver(.piece(piece)) }
-///         guard let id = step.nextToken else { break }         // the model's next input
+///         if step.nextTokens.isEmpty { break }                 // the model's next input
 ///     }
 ///     deliver(.ended(state.end(timings)))
 package struct GenerationState: Sendable {
     package struct Step: Sendable, Equatable {
         package let piece: TextPiece?
-        /// nil when the generation is finished.
-        package let nextToken: TokenID?
+        /// The sampled token, and those behind it that the grammar leaves no choice of. Empty when the generation is finished.
+        package let nextTokens: [TokenID]
     }
 
     package let prompt: [TokenID]
@@ -103,35 +105,45 @@ package struct GenerationState: Sendable {
         start.isThinking = request.isThinking(after: fitted.ids, model)
         self.start = start
         sampler = Sampler(config, vocabulary: vocabulary.count, banned: rules.banned, prompt: fitted.ids)
-        filter = request.grammar.map { AnswerFilter($0, vocabulary, stopTokens: rules.stopTokens, banned: rules.banned) }
+        filter = request.grammar.map { AnswerFilter($0, model.grammarTokens, stopTokens: rules.stopTokens, banned: rules.banned) }
         text = TextStreamer(
             vocabulary, rules, continuesText: request.continuesAnswer, keepsStopToken: config.promptLogProbabilities != nil)
     }
 
-    /// Samples the next token.
+    /// Samples the next token, and adds those that must follow it.
     ///
     /// - Parameter logits: Of the next token; they are modified.
     package mutating func advance(_ logits: inout MutableSpan<Float>) -> Step {
-        guard reason == nil else { return Step(piece: nil, nextToken: nil) }
+        guard reason == nil else { return Step(piece: nil, nextTokens: []) }
         let isBroken = logits.span.isEveryLogitInvalid
         filter?.budget = maxNewTokens - answerTokens
         guard let choice = sampler.sample(&logits, restrictedBy: &filter) else {
             return finish(.error(filter == nil || isBroken ? .invalidLogits : .noAllowedToken))
         }
+        var step = add(choice)
+        while !step.nextTokens.isEmpty, let id = filter?.forcedToken(), let choice = sampler.take(id) {
+            let next = add(choice)
+            let tokens = next.nextTokens.isEmpty ? [] : step.nextTokens + next.nextTokens
+            step = Step(piece: TextPiece(joining: step.piece, next.piece), nextTokens: tokens)
+        }
+        return step
+    }
+
+    private mutating func add(_ choice: Sampler.Choice) -> Step {
         if !stopTokens.contains(choice.id) { answerTokens += 1 }
         filter?.add(choice.id)
         let piece = text.add(choice)
         if let filter, filter.isComplete, !text.isFinished {
             let last = finish(filter.isShortened ? .length : .stop).piece
-            return Step(piece: TextPiece(joining: piece, last), nextToken: nil)
+            return Step(piece: TextPiece(joining: piece, last), nextTokens: [])
         }
         if text.isFinished {
             reason = filter?.isShortened == true ? .length : .stop
-            return Step(piece: piece, nextToken: nil)
+            return Step(piece: piece, nextTokens: [])
         }
-        guard answerTokens == maxNewTokens else { return Step(piece: piece, nextToken: choice.id) }
+        guard answerTokens == maxNewTokens else { return Step(piece: piece, nextTokens: [choice.id]) }
         let last = finish(.length).piece
-        return Step(piece: TextPiece(joining: piece, last), nextToken: nil)
+        return Step(piece: TextPiece(joining: piece, last), nextTokens: [])
     }
 
     /// Whether no token is generated.
@@ -143,11 +155,13 @@ package struct GenerationState: Sendable {
     /// Ends the generation before its regular end, and returns the text that was held back.
     package mutating func finish(_ reason: FinishReason) -> Step {
         if self.reason == nil { self.reason = reason }
-        return Step(piece: text.finish(), nextToken: nil)
+        return Step(piece: text.finish(), nextTokens: [])
     }
 
     package func end(_ timings: GenerationTimings) -> GenerationEnd {
-        GenerationEnd(reason ?? .cancelled, promptTokens: prompt.count, answerTokens: answerTokens, timings: timings)
+        var end = GenerationEnd(reason ?? .cancelled, promptTokens: prompt.count, answerTokens: answerTokens, timings: timings)
+        end.stopText = text.stopText
+        return end
     }
 }
 

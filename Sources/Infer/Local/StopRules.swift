@@ -57,8 +57,8 @@ package struct StopRules: Sendable, Equatable {
 
     /// The start of the first complete stop text; of stop texts that end at the same byte, the longest one's.
     ///
-    /// - Returns: Also whether it is the chat template's end of a turn, not a text of the request.
-    func firstStopText(in text: [UInt8]) -> (start: Int, endsTurn: Bool)? {
+    /// - Returns: Also the text; nil if it is the chat template's end of a turn, not a text of the request.
+    func firstStopText(in text: [UInt8]) -> (start: Int, text: [UInt8]?)? {
         var found: (start: Int, end: Int, index: Int)?
         for (i, stop) in stopTexts.enumerated() where stop.count <= text.count {
             let starts = 0...text.count - stop.count
@@ -66,7 +66,7 @@ package struct StopRules: Sendable, Equatable {
             let end = start + stop.count
             if found.map({ end < $0.end || end == $0.end && start < $0.start }) ?? true { found = (start, end, i) }
         }
-        return found.map { ($0.start, hasTurnEnd && $0.index == stopTexts.count - 1) }
+        return found.map { ($0.start, hasTurnEnd && $0.index == stopTexts.count - 1 ? nil : stopTexts[$0.index]) }
     }
 
     /// The number of bytes at the end of a text that may begin a stop text.

@@ -26,6 +26,8 @@ package struct TextStreamer: Sendable {
     private var hasBegun: Bool
     private let keepsStopToken: Bool
     package private(set) var isFinished = false
+    /// The stop text of the request that has ended the text.
+    package private(set) var stopText: String?
 
     /// - Parameters:
     ///   - continuesText: Whether white space at the beginning belongs to a text that the prompt has begun.
@@ -50,7 +52,8 @@ package struct TextStreamer: Sendable {
         if let stop = rules.firstStopText(in: held) {
             held.removeSubrange(stop.start...)
             pending.removeAll { $0.start >= offset + stop.start }
-            return finish(keepingWhitespace: !stop.endsTurn)
+            stopText = stop.text.map { String(decoding: $0, as: UTF8.self) }
+            return finish(keepingWhitespace: stop.text != nil)
         }
         return piece(upTo: held.count - rules.partialStopLength(atEndOf: held))
     }

@@ -17,6 +17,8 @@ struct OpenAIStream: ~Copyable {
     private var errorBody: [UInt8] = []
     private var pieceCount = 0
     private var finishReason: String?
+    /// `stop_reason`, a field of vLLM's and slm's servers.
+    private var stopText: String?
     private var isDone = false
     private var usage: (prompt: Int, answer: Int)?
     private var failure: RemoteError?
@@ -56,7 +58,9 @@ struct OpenAIStream: ~Copyable {
     /// The end of the generation, without connection errors.
     var end: GenerationEnd {
         let reason: FinishReason = if let error { .error(.remote(error)) } else { finishReason == "length" ? .length : .stop }
-        return GenerationEnd(reason, promptTokens: usage?.prompt ?? 0, answerTokens: usage?.answer ?? pieceCount)
+        var end = GenerationEnd(reason, promptTokens: usage?.prompt ?? 0, answerTokens: usage?.answer ?? pieceCount)
+        end.stopText = stopText
+        return end
     }
 
     /// An error that the server reports, or an invalid response.
@@ -83,6 +87,7 @@ struct OpenAIStream: ~Copyable {
             }
             guard let choice = chunk["choices"]?.elements?.first(where: { _ in true }) else { return }
             if let reason = choice["finish_reason"]?.string { finishReason = reason }
+            if let text = choice["stop_reason"]?.string { stopText = text }
             let text: String
             if let delta = choice["delta"] {
                 text = try delta.string("content", default: "")

@@ -85,6 +85,14 @@ package struct Sampler: Sendable {
         )
     }
 
+    /// Takes a token that needs no logits, because a filter allows no other. nil if its log-probability is requested.
+    mutating func take(_ id: TokenID) -> Choice? {
+        if config.logProbabilities != nil { return nil }
+        index += 1
+        penalties.add(id)
+        return Choice(id)
+    }
+
     private mutating func copyOriginal(_ logits: Span<Float>) {
         original.removeAll(keepingCapacity: true)
         unsafe logits.withUnsafeBufferPointer { unsafe original.append(contentsOf: $0) }

@@ -10,7 +10,7 @@ enum AnswerChunk {
     /// What the model thought, with the tokens of a piece.
     case reasoning(String, [GeneratedToken])
     case toolCalls([ToolCallReader.Call])
-    case finish(FinishReason, callsTools: Bool)
+    case finish(GenerationEnd, callsTools: Bool)
 }
 
 /// The protocol in which a client receives answers. The chunks of one answer are encoded one at a time.

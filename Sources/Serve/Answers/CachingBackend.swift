@@ -74,7 +74,9 @@ package final class CachingBackend: ChatBackend {
         beginning.cachedTokens = isShared ? 0 : beginning.promptTokens ?? 0
         end.timings = GenerationTimings()
         deliver(.began(beginning))
-        if !answer.text.isEmpty || !answer.tokens.isEmpty { deliver(.piece(TextPiece(answer.text, answer.tokens))) }
+        var piece = TextPiece(answer.text, answer.tokens)
+        piece.reasoning = answer.reasoning
+        if piece != TextPiece("") { deliver(.piece(piece)) }
         deliver(.ended(end))
     }
 
@@ -84,11 +86,12 @@ package final class CachingBackend: ChatBackend {
 }
 
 extension CachingBackend.Key {
-    /// Returns nil if the request samples at random, has a format for its answer, is about the prompt, or is too large.
+    /// Returns nil if the request samples at random, has a format for its answer or variables of the template, is about the prompt, or is
+    /// too large.
     fileprivate init?(_ request: GenerationRequest, isShared: Bool) {
         let config = request.config
         guard config.isGreedy, request.grammar == nil, request.forwardedFields.isEmpty else { return nil }
-        if config.isPromptOnly || config.promptLogProbabilities != nil { return nil }
+        if config.isPromptOnly || config.promptLogProbabilities != nil || request.templateArguments != nil { return nil }
         owner = isShared ? "" : request.owner
         switch request.prompt {
         case .text(let text): prompt = [Array(text.utf8)]
@@ -96,13 +99,14 @@ extension CachingBackend.Key {
         case .chat(let messages):
             // Prompts with tools depend on much more than texts, and their answers are rarely asked for again.
             if request.tools != nil || messages.contains(where: \.concernsTools) { return nil }
-            prompt = messages.flatMap { [Array($0.role.rawValue.utf8), $0.text] } + [[]]
+            prompt = messages.flatMap { [Array($0.role.rawValue.utf8), $0.text, $0.reasoning ?? []] } + [[]]
         }
         // Greedy sampling ignores top_k, top_p, min_p and the seed, so they are not part of the key.
         let bias = config.logitBias.sorted { $0.key < $1.key }.map { "\($0.key):\($0.value)" }.joined(separator: ",")
         options = """
             \(config.maximumTokens ?? 0) \(config.repetitionPenalty) \(config.frequencyPenalty) \(config.presencePenalty) \
-            \(config.logProbabilities ?? -1) \(request.policy.rawValue) \(config.ignoresEOS) \(bias) \(config.stop)
+            \(config.logProbabilities ?? -1) \(request.policy.rawValue) \(config.ignoresEOS) \(request.continuesAnswer) \(bias) \
+            \(config.stop)
             """
         if prompt.reduce(options.utf8.count, { $0 + $1.count }) > CachingBackend.maxPromptBytes { return nil }
     }
@@ -110,5 +114,5 @@ extension CachingBackend.Key {
 
 extension GenerationResult {
     /// The approximate size in memory.
-    fileprivate var byteCount: Int { tokens.reduce(text.utf8.count) { $0 + 96 * (1 + $1.alternatives.count) } }
+    fileprivate var byteCount: Int { tokens.reduce(text.utf8.count + reasoning.utf8.count) { $0 + 96 * (1 + $1.alternatives.count) } }
 }

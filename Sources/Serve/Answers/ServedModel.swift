@@ -59,13 +59,22 @@ package struct ServedModel: Sendable {
     /// What is known of a model on this machine. Throws for a model on another server.
     var info: ModelInfo {
         get throws(APIError) {
-            guard let modelInfo else {
-                let message = "Not supported: the model runs on another server, and its tokenizer is not known here."
-                throw APIError(status: .notImplemented, code: "unsupported", message: message)
-            }
+            guard let modelInfo else { throw Self.runsElsewhere }
             return modelInfo
         }
     }
+
+    /// Throws for a model on another server.
+    var embeddingWidth: Int {
+        get throws(APIError) {
+            guard let width = backend.embeddingWidth else { throw Self.runsElsewhere }
+            return width
+        }
+    }
+
+    private static let runsElsewhere = APIError(
+        status: .notImplemented, code: "unsupported",
+        message: "Not supported: the model runs on another server, and its tokenizer is not known here. Ask that one.")
 
     /// The model, if it can answer chats.
     func forChats() throws(APIError) -> ServedModel {

@@ -50,8 +50,7 @@ final class MessagesEncoder: AnswerEncoder {
                     list.object { writeToolUse(call, input: String(decoding: call.call.arguments, as: UTF8.self), to: &$0) }
                 }
             }
-            message["stop_reason"] = Self.stopReason(answer.end.reason, callsTools: !read.calls.isEmpty)
-            message.key("stop_sequence"); message.null()
+            Self.write(answer.end, callsTools: !read.calls.isEmpty, to: &message)
             message.key("usage")
             message.object {
                 Self.writeInput(answer.end.promptTokens, answer.start, to: &$0)
@@ -79,15 +78,14 @@ final class MessagesEncoder: AnswerEncoder {
     }
 
     func end(of answers: [GenerationResult]) -> [UInt8] {
-        let end = answers.first?.end, callsTools = state.withLock(\.callsTools)
+        let end = answers.first?.end ?? GenerationResult().end, callsTools = state.withLock(\.callsTools)
         return Self.event("message_delta") { event in
             event.key("delta")
             event.object {
-                $0["stop_reason"] = Self.stopReason(end?.reason ?? .stop, callsTools: callsTools)
-                $0.key("stop_sequence"); $0.null()
+                Self.write(end, callsTools: callsTools, to: &$0)
             }
             event.key("usage")
-            event.object { $0["output_tokens"] = end?.answerTokens ?? 0 }
+            event.object { $0["output_tokens"] = end.answerTokens }
         } + Self.event("message_stop") { _ in }
     }
 
@@ -109,9 +107,12 @@ extension MessagesEncoder {
         return Array("event: \(type)\ndata: ".utf8) + writer.bytes + [10, 10]
     }
 
-    private static func stopReason(_ reason: FinishReason, callsTools: Bool) -> String {
-        if reason == .length { return "max_tokens" }
-        return callsTools ? "tool_use" : "end_turn"
+    /// Calls that the client has to answer are the reason, whatever came after them.
+    private static func write(_ end: GenerationEnd, callsTools: Bool, to message: inout JSONWriter) {
+        let isStopText = end.reason == .stop && !callsTools && end.stopText != nil
+        message.key("stop_reason")
+        message.string(end.reason == .length ? "max_tokens" : callsTools ? "tool_use" : isStopText ? "stop_sequence" : "end_turn")
+        message["stop_sequence"] = isStopText ? end.stopText : nil
     }
 
     private func writeHead(to message: inout JSONWriter) {

@@ -39,6 +39,19 @@ struct MessagesRequest {
         ("top_k", "top_k"), ("stream", "stream"),
     ]
 
+    /// The name that a field of a chat completion has in the Messages API.
+    static func name(of field: String) -> String {
+        // The messages of the chat have other numbers: the system prompt and the results of tools are some of them.
+        if field.hasPrefix("messages[") { return "messages" }
+        if field.hasPrefix("tools[") {
+            let schema = field.replacing(".function.parameters", with: ".input_schema", maxReplacements: 1)
+            return schema != field ? schema : field.replacing(".function", with: "", maxReplacements: 1)
+        }
+        return [
+            "stop": "stop_sequences", "tool_choice.function.name": "tool_choice.name", "chat_template_kwargs": "thinking",
+        ][field] ?? field
+    }
+
     // MARK: Messages
 
     private func writeMessages(to list: inout JSONWriter) throws(APIError) {

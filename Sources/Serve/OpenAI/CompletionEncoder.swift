@@ -109,7 +109,7 @@ extension CompletionEncoder {
             if !isChat, let count = request.promptAlternatives {
                 answer.promptTokens.writePromptLogProbabilities(alternatives: count, to: &choice)
             }
-            choice["finish_reason"] = name(of: answer.end.reason, callsTools: !calls.isEmpty)
+            choice.key("finish_reason"); write(answer.end, callsTools: !calls.isEmpty, to: &choice)
             writeWarning(answer.start, to: &choice)
         }
     }
@@ -145,11 +145,15 @@ extension CompletionEncoder {
             choice.null()
         }
         choice.key("finish_reason")
-        guard case .finish(let reason, let callsTools) = chunk else { return choice.null() }
-        choice.string(name(of: reason, callsTools: callsTools))
+        guard case .finish(let end, let callsTools) = chunk else { return choice.null() }
+        write(end, callsTools: callsTools, to: &choice)
     }
 
-    private func name(of reason: FinishReason, callsTools: Bool) -> String { callsTools && reason == .stop ? "tool_calls" : reason.name }
+    /// Writes the value of `finish_reason`, and the stop text as vLLM does.
+    private func write(_ end: GenerationEnd, callsTools: Bool, to choice: inout JSONWriter) {
+        choice.string(callsTools && end.reason == .stop ? "tool_calls" : end.reason.name)
+        if let text = end.stopText { choice["stop_reason"] = text }
+    }
 
     /// - Parameter withIndex: In the chunks of a stream, calls are numbered.
     private func write(_ calls: [ToolCallReader.Call], withIndex: Bool, to message: inout JSONWriter) {

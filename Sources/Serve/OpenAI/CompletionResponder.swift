@@ -66,7 +66,7 @@ final class CompletionResponder: Sendable {
             switch end.reason {
             case .error(let error): fail(APIError(error))
             case .cancelled: fail(.stopping)                 // by the server; if the client has disconnected, nothing is sent
-            case .stop, .length: finish(answer, end.reason)
+            case .stop, .length: finish(answer, end)
             }
         }
     }
@@ -121,9 +121,9 @@ final class CompletionResponder: Sendable {
         return count > 0
     }
 
-    private func finish(_ answer: Int, _ reason: FinishReason) {
+    private func finish(_ answer: Int, _ end: GenerationEnd) {
         // Written before `unfinished` is decremented, so that the end follows the last chunks of all answers.
-        if request.streams { stream.write(encoder.event(.finish(reason, callsTools: writeEnd(of: answer)), of: answer)) }
+        if request.streams { stream.write(encoder.event(.finish(end, callsTools: writeEnd(of: answer)), of: answer)) }
         let answers = state.withLock { state -> [GenerationResult]? in
             state.unfinished -= 1
             if state.unfinished > 0 || state.isFinished { return nil }

@@ -17,10 +17,7 @@ struct EmbeddingFields {
     var truncates = false
 
     init(_ fields: RequestFields, for model: ServedModel) throws(APIError) {
-        guard let width = model.backend.embeddingWidth, model.modelInfo != nil else {
-            let message = "Not supported: the model runs on another server. Ask that one for embeddings."
-            throw APIError(status: .notImplemented, code: "unsupported", message: message)
-        }
+        let width = try model.embeddingWidth
         try fields.rejectUnsupported(UnsupportedField.embeddings)
         _ = try fields.optionalText("user", 0...RequestFields.maxTextLength)
         switch try fields.optionalText("encoding_format", 0...20) {

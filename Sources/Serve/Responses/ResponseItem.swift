@@ -1,5 +1,6 @@
 import Infer
 import JSON
+import Store
 import Tokenize
 
 /// An item of the output of a response: a message, a thought or a call of a function.
@@ -7,6 +8,15 @@ struct ResponseItem: Sendable {
     enum Kind: Sendable {
         case message, reasoning
         case call(ToolCallReader.Call)
+
+        /// Of the item in the API.
+        var type: String {
+            switch self {
+            case .message: "message"
+            case .reasoning: "reasoning"
+            case .call: "function_call"
+            }
+        }
     }
 
     enum Status: String, Sendable {
@@ -21,12 +31,12 @@ struct ResponseItem: Sendable {
     var tokens: [GeneratedToken]?
     var status: Status
 
-    init(_ kind: Kind, text: String = "", tokens: [GeneratedToken]? = nil, _ status: Status = .inProgress) {
-        id = switch kind {
-        case .message: .randomID("msg_")
-        case .reasoning: .randomID("rs_")
-        case .call: .randomID("fc_")
-        }
+    /// - Parameter index: Of the item in the output.
+    init(
+        _ kind: Kind, _ index: Int, of response: ResponseID, text: String = "", tokens: [GeneratedToken]? = nil,
+        _ status: Status = .inProgress
+    ) {
+        id = ResponseItemID.text(kind.type, .output, index, of: response)
         self.kind = kind
         self.text = text
         self.tokens = tokens
@@ -44,20 +54,16 @@ struct ResponseItem: Sendable {
     /// Writes the item; its content only if it is complete.
     func write(to object: inout JSONWriter) {
         object["id"] = id
+        object["type"] = kind.type
+        object["status"] = status.rawValue
         switch kind {
         case .message:
-            object["type"] = "message"
-            object["status"] = status.rawValue
             object["role"] = "assistant"
             object.key("content"); writeContent(to: &object)
         case .reasoning:
-            object["type"] = "reasoning"
-            object["status"] = status.rawValue
             object.key("summary"); object.array { _ in }
             object.key("content"); writeContent(to: &object)
         case .call(let call):
-            object["type"] = "function_call"
-            object["status"] = status.rawValue
             object["call_id"] = call.id
             object["name"] = call.call.name
             object["arguments"] = status == .inProgress ? [] : call.call.arguments

@@ -1,20 +1,21 @@
 import HTTPServer
 import Infer
 import JSON
+import Store
 
 /// The object of a response: what it repeats of its request, and the answer so far.
 struct ResponseObject: Sendable {
     static let idPrefix = "resp_"
 
-    private let id: String
+    let id: ResponseID
     private let created = unixTime()
     private let model: String
     /// Members with their JSON.
     private let repeated: [(name: String, json: String)]
 
     /// - Parameter stores: Whether the response is stored.
-    init(id: String, of request: ResponsesRequest, _ completion: CompletionRequest, model: String, stores: Bool) {
-        self.id = Self.idPrefix + id
+    init(id: ResponseID, of request: ResponsesRequest, _ completion: CompletionRequest, model: String, stores: Bool) {
+        self.id = id
         self.model = model
         func json(_ body: (inout JSONWriter) -> Void) -> String {
             var writer = JSONWriter()
@@ -52,7 +53,7 @@ struct ResponseObject: Sendable {
     }
 
     func write(_ answer: Answer, to response: inout JSONWriter) {
-        response["id"] = id
+        response["id"] = Self.idPrefix + id.description
         response["object"] = "response"
         response["created_at"] = created
         response["status"] = answer.status

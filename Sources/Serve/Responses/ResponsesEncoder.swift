@@ -52,10 +52,10 @@ final class ResponsesEncoder: AnswerEncoder {
                 state.answer.reasoningTokens += tokens.count
                 return add(text, [], to: .reasoning, &state)
             case .toolCalls(let calls): return calls.reduce(into: []) { $0 += add($1, &state) }
-            case .finish(let reason, _):
+            case .finish(let end, _):
                 // A client finds the text, if it is empty, in the same place.
                 let message = state.answer.items.isEmpty ? open(.message, &state) : []
-                return message + close(reason == .length ? .incomplete : .completed, &state)
+                return message + close(end.reason == .length ? .incomplete : .completed, &state)
             }
         }
     }
@@ -93,14 +93,15 @@ extension ResponsesEncoder {
         answer.end = result.end
         let (reasoningTokens, tokens) = contentTokens(of: result)
         if !read.reasoning.isEmpty {
-            answer.items.append(ResponseItem(.reasoning, text: read.reasoning, .completed))
+            answer.items.append(ResponseItem(.reasoning, 0, of: object.id, text: read.reasoning, .completed))
             answer.reasoningTokens = reasoningTokens
         }
         if !read.content.isEmpty || (read.reasoning.isEmpty && read.calls.isEmpty) {
             let tokens = request.includesLogProbabilities ? tokens : nil
-            answer.items.append(ResponseItem(.message, text: read.content, tokens: tokens, .completed))
+            answer.items.append(
+                ResponseItem(.message, answer.items.count, of: object.id, text: read.content, tokens: tokens, .completed))
         }
-        for call in read.calls { answer.items.append(ResponseItem(.call(call), .completed)) }
+        for call in read.calls { answer.items.append(ResponseItem(.call(call), answer.items.count, of: object.id, .completed)) }
         if isCut { answer.items[answer.items.count - 1].status = .incomplete }
         return answer
     }
@@ -173,7 +174,8 @@ extension ResponsesEncoder {
     private func open(_ kind: ResponseItem.Kind, _ state: inout State) -> [UInt8] {
         if state.isOpen, state.answer.items.last?.has(kindOf: kind) == true { return [] }
         let end = close(.completed, &state)
-        state.answer.items.append(ResponseItem(kind, tokens: request.includesLogProbabilities ? [] : nil))
+        let tokens: [GeneratedToken]? = request.includesLogProbabilities ? [] : nil
+        state.answer.items.append(ResponseItem(kind, state.answer.items.count, of: object.id, tokens: tokens))
         state.isOpen = true
         return end + wholeItemEvent("response.output_item.added", &state) + wholePartEvent("response.content_part.added", &state)
     }
@@ -205,7 +207,7 @@ extension ResponsesEncoder {
     /// A call is complete when it is read.
     private func add(_ call: ToolCallReader.Call, _ state: inout State) -> [UInt8] {
         var events = close(.completed, &state)
-        state.answer.items.append(ResponseItem(.call(call)))
+        state.answer.items.append(ResponseItem(.call(call), state.answer.items.count, of: object.id))
         events += wholeItemEvent("response.output_item.added", &state)
         for (name, member) in [("delta", "delta"), ("done", "arguments")] {
             events += itemEvent("response.function_call_arguments.\(name)", &state) { event, item in

@@ -1,3 +1,4 @@
+import HTTPServer
 import Infer
 import JSON
 
@@ -9,23 +10,40 @@ struct ResponsesRequest {
     let fields: RequestFields
     /// The items of the responses that this one continues.
     private let earlier: [JSONElement]
-    /// The items of the request: a JSON array. A text is the message of a user.
+    /// The items of the request: a JSON array. A text is the message of a user, and references are replaced.
     let input: String
 
-    /// - Parameter earlier: The items of the responses that this one continues, the oldest first.
-    init(_ fields: RequestFields, after earlier: [JSONElement] = []) throws(APIError) {
+    /// - Parameters:
+    ///   - earlier: The items of the responses that this one continues, the oldest first.
+    ///   - stored: Finds a stored item by its id.
+    init(
+        _ fields: RequestFields, after earlier: [JSONElement] = [], stored: (_ id: String) throws(APIError) -> JSONElement? = { _ in nil }
+    ) throws(APIError) {
         self.fields = fields
         self.earlier = earlier
         var writer = JSONWriter()
         if let text = fields["input"]?.string {
             writer.array { list in list.object { $0["role"] = "user"; $0["content"] = text } }
-        } else if let items = fields["input"], items.kind == .array {
-            writer.element(items)
+        } else if let items = fields["input"]?.elements {
+            try writer.array { (list: inout JSONWriter) throws(APIError) in
+                for (index, item) in items.enumerated() { list.element(try Self.resolved(item, "input[\(index)]", stored)) }
+            }
         } else {
             let found = fields["input"]?.kind.rawValue ?? "nothing"
             throw .invalid("input", "expected a string or a list of items, found \(found).")
         }
         input = writer.text
+    }
+
+    /// The item that a reference names, and any other item itself.
+    private static func resolved(
+        _ item: JSONElement, _ path: String, _ stored: (_ id: String) throws(APIError) -> JSONElement?
+    ) throws(APIError) -> JSONElement {
+        guard StoredItem.isReference(item) else { return item }
+        guard let id = item["id"]?.string else { throw .invalid("\(path).id", "expected the id of an item.") }
+        if let found = try stored(id) { return found }
+        let reason = "item not found: expected one of a response that is stored for the account of the API key."
+        throw APIError(status: .notFound, code: "item_not_found", message: "\(path).id: \(reason)", field: "\(path).id")
     }
 
     /// The request for the answer. Errors name the fields of the Responses API.
@@ -37,7 +55,7 @@ struct ResponsesRequest {
         }
         let chat = try chatCompletion()
         do throws(APIError) { return try CompletionRequest(chat: chat, for: model, maxAnswers: 1) } catch {
-            throw error.namingResponseField
+            throw error.renamed(name(of:))
         }
     }
 
@@ -90,23 +108,22 @@ struct ResponsesRequest {
         if chat.endsWithAnswer { body["continue_final_message"] = false }
     }
 
+    /// Writes the tools that the answer may call: the model sees no others.
     private func writeTools(to body: inout JSONWriter) throws(APIError) {
+        let tools = fields["tools"]?.elements.map { Array($0) } ?? []
         if let value = fields["tools"] {
-            guard let tools = value.elements else { throw .invalid("tools", "expected a list, found \(value.kind.rawValue).") }
+            if value.kind != .array { throw .invalid("tools", "expected a list, found \(value.kind.rawValue).") }
+            for (index, tool) in tools.enumerated() where tool["type"]?.isString("function") != true {
+                throw .invalid("tools[\(index)].type", "expected function: the server has no tools of its own.")
+            }
+            let indices = try allowedTools ?? Array(tools.indices)
             body.key("tools")
-            try body.array { (list: inout JSONWriter) throws(APIError) in
-                for (index, tool) in tools.enumerated() {
-                    guard tool["type"]?.isString("function") == true else {
-                        throw .invalid("tools[\(index)].type", "expected function: the server has no tools of its own.")
-                    }
+            body.array { list in
+                for index in indices {
                     list.object { list in
                         list["type"] = "function"
                         list.key("function")
-                        list.object { function in
-                            for name in ["name", "description", "parameters", "strict"] {
-                                if let value = tool[name], !value.isNull { function.key(name); function.element(value) }
-                            }
-                        }
+                        list.object { Self.copy(["name", "description", "parameters", "strict"], of: tools[index], to: &$0) }
                     }
                 }
             }
@@ -114,13 +131,44 @@ struct ResponsesRequest {
         guard let choice = fields["tool_choice"] else { return }
         body.key("tool_choice")
         if choice.kind == .string { return body.element(choice) }
+        if try allowedTools != nil {
+            guard let mode = choice["mode"], mode.isString("auto") || mode.isString("required") else {
+                throw .invalid("tool_choice.mode", "expected auto or required.")
+            }
+            return body.element(mode)
+        }
         guard choice["type"]?.isString("function") == true, let name = choice["name"]?.string else {
-            throw .invalid("tool_choice", #"expected none, auto, required, or {"type": "function", "name": …}."#)
+            let forms = #"{"type": "function", "name": …} or {"type": "allowed_tools", "mode": …, "tools": …}"#
+            throw .invalid("tool_choice", "expected none, auto, required, \(forms).")
         }
         body.object {
             $0["type"] = "function"
             $0.key("function"); $0.object { $0["name"] = name }
         }
+    }
+
+    /// The tools that `tool_choice` allows, by their indices; nil if it has no list of them.
+    private var allowedTools: [Int]? {
+        get throws(APIError) {
+            guard let choice = fields["tool_choice"], choice["type"]?.isString("allowed_tools") == true else { return nil }
+            let names = fields["tools"]?.elements?.map { $0["name"]?.string } ?? []
+            guard let list = choice["tools"]?.elements.map({ Array($0) }), !list.isEmpty else {
+                throw .invalid("tool_choice.tools", "expected a list of at least one tool.")
+            }
+            var allowed: Set<Int> = []
+            for (position, tool) in list.enumerated() {
+                guard let name = tool["name"]?.string, let index = names.firstIndex(of: name) else {
+                    throw .invalid("tool_choice.tools[\(position)].name", "expected the name of one of the tools.")
+                }
+                allowed.insert(index)
+            }
+            return allowed.sorted()
+        }
+    }
+
+    /// Copies the members that an object has.
+    private static func copy(_ names: [String], of object: JSONElement, to copy: inout JSONWriter) {
+        for name in names { if let value = object[name], !value.isNull { copy.key(name); copy.element(value) } }
     }
 
     /// The members of a schema's format are in an object of their own in chat completions.
@@ -132,11 +180,7 @@ struct ResponsesRequest {
         body.object { object in
             object["type"] = "json_schema"
             object.key("json_schema")
-            object.object { schema in
-                for name in ["name", "description", "schema", "strict"] {
-                    if let value = format[name], !value.isNull { schema.key(name); schema.element(value) }
-                }
-            }
+            object.object { Self.copy(["name", "description", "schema", "strict"], of: format, to: &$0) }
         }
     }
 
@@ -167,23 +211,20 @@ extension JSONElement {
     }
 }
 
-extension APIError {
-    /// The same error about a chat completion, with the name that the field has in the Responses API.
-    fileprivate var namingResponseField: APIError {
-        guard let field else { return self }
-        var name = field
-        if field.hasPrefix("messages") { name = "input" }
-        if field.hasPrefix("tools[") || field.hasPrefix("tool_choice.") { name = field.replacing(".function.", with: ".") }
+extension ResponsesRequest {
+    /// The name that a field of a chat completion has in the Responses API.
+    private func name(of field: String) -> String {
+        if field.hasPrefix("messages") { return "input" }
+        if field.hasPrefix("tool_choice.") { return field.replacing(".function.", with: ".") }
+        if field.hasPrefix("tools["), let end = field.firstIndex(of: "]") {
+            let number = Int(field[..<end].dropFirst("tools[".count)) ?? 0, allowed = (try? allowedTools) ?? nil
+            let index = allowed.map { $0.indices.contains(number) ? $0[number] : number } ?? number
+            return "tools[\(index)]" + field[end...].dropFirst().replacing(".function.", with: ".", maxReplacements: 1)
+        }
         for (chat, response) in [
             ("response_format.json_schema", "text.format"), ("response_format", "text.format"),
             ("max_completion_tokens", "max_output_tokens"), ("max_tokens", "max_output_tokens"),
-        ] where name.hasPrefix(chat) {
-            name = response + name.dropFirst(chat.count)
-            break
-        }
-        var copy = self
-        copy.field = name
-        if message.hasPrefix(field) { copy.message = name + message.dropFirst(field.count) }
-        return copy
+        ] where field.hasPrefix(chat) { return response + field.dropFirst(chat.count) }
+        return field
     }
 }

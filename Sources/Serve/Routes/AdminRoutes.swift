@@ -17,7 +17,8 @@ extension App {
         ] + adminUserRoutes + adminServerRoutes + adminReplicaRoutes + trainingRoutes
     }
 
-    private enum Order: String, CaseIterable { case asc, desc }
+    /// Of a list.
+    enum Order: String, CaseIterable { case asc, desc }
 
     /// The part of a list that a request asks for.
     struct PageParameters {

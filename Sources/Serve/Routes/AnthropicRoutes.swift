@@ -29,6 +29,8 @@ extension App {
         let served = try servedModels
         let fields = try MessagesRequest(RequestFields(of: context.request, known: nil)).chatCompletion(countsOnly: countsOnly)
         let model = try served.selected(by: fields, for: ServedModels.Sender(context.client)).forChats()
-        return (try CompletionRequest(chat: fields, for: model, maxAnswers: 1), model)
+        do throws(APIError) { return (try CompletionRequest(chat: fields, for: model, maxAnswers: 1), model) } catch {
+            throw error.renamed(MessagesRequest.name(of:))
+        }
     }
 }

@@ -9,6 +9,7 @@ extension App {
         [
             Route("POST", "/v1/responses", access: .apiClient, limit: .checkedByHandler, body: .text) { try $0.createResponse($1) },
             Route("GET", "/v1/responses/{id}", access: .apiClient) { try $0.showResponse($1) },
+            Route("GET", "/v1/responses/{id}/input_items", access: .apiClient) { try $0.listInputItems($1) },
             Route("DELETE", "/v1/responses/{id}", access: .apiClient) { try $0.deleteResponse($1) },
         ]
     }
@@ -18,10 +19,13 @@ extension App {
         let fields = try RequestFields(of: context.request, known: nil)
         let model = try served.selected(by: fields, for: ServedModels.Sender(context.client)).forChats()
         let previous = try previousResponse(fields, context)
-        let request = try ResponsesRequest(fields, after: previous.items)
+        var read: [ResponseID: [StoredItem]] = [:]
+        let request = try ResponsesRequest(fields, after: previous.items) { id throws(APIError) in
+            try storedItem(id, of: context.client.account, &read)
+        }
         let completion = try request.completion(for: model)
         let stores = try fields.boolean("store") ?? true, owner = stores ? context.client.account : nil, id = ResponseID()
-        let object = ResponseObject(id: id.description, of: request, completion, model: model.name, stores: owner != nil)
+        let object = ResponseObject(id: id, of: request, completion, model: model.name, stores: owner != nil)
         var save: ResponsesEncoder.Save?
         if let owner {
             save = { [store, input = request.input, previous = previous.id] response in
@@ -41,16 +45,53 @@ extension App {
         }
         do {
             let id = try Self.responseID(name)
-            let items = try store.responses(through: id, of: account).flatMap { response in
-                let input = try JSONElement.parsed(Array(response.input.utf8)).elements
-                let output = try JSONElement.parsed(Array(response.response.utf8))["output"]?.elements
-                return (input.map { Array($0) } ?? []) + (output.map { Array($0) } ?? [])
-            }
-            return (id, items)
+            let items = try store.responses(through: id, of: account).flatMap { try $0.inputItems() + $0.outputItems() }
+            return (id, items.map(\.item))
         } catch StoreError.notFound(.response) {
             throw APIError(
                 status: .badRequest, code: "previous_response_not_found", message: "Previous response with id '\(name)' not found.",
                 field: field)
+        }
+    }
+
+    /// An item of a stored response of an account; nil if there is none.
+    ///
+    /// - Parameter read: The items of the responses that were read.
+    private func storedItem(
+        _ id: String, of account: UserID?, _ read: inout [ResponseID: [StoredItem]]
+    ) throws(APIError) -> JSONElement? {
+        guard let account, let response = ResponseItemID.response(of: id) else { return nil }
+        if read[response] == nil {
+            do {
+                let stored = try store.response(response, of: account)
+                read[response] = try stored.inputItems() + stored.outputItems()
+            } catch StoreError.notFound(.response) {
+                read[response] = []
+            } catch { throw APIError(any: error) }
+        }
+        return read[response]?.first { $0.id == id }?.item
+    }
+
+    /// Lists what a response was generated from: the items of the responses that it continues, and of its request.
+    private func listInputItems(_ context: RequestContext) throws -> Response {
+        let (id, account) = try storedResponse(context), request = context.request
+        let order = try request.choice("order", default: Order.desc), limit = try request.integer("limit", 1...100, default: 20)
+        let responses = try store.responses(through: id, of: account, stopsAtDeleted: true)
+        var items = try responses.dropLast().flatMap { try $0.inputItems() + $0.outputItems() } + (responses.last?.inputItems() ?? [])
+        if order == .desc { items.reverse() }
+        if let after = request.query("after") {
+            guard let index = items.firstIndex(where: { $0.id == after }) else {
+                throw APIError.invalid("after", "expected the id of an item of the list.")
+            }
+            items.removeFirst(index + 1)
+        }
+        let page = items.prefix(limit)
+        return Response.json { list in
+            list["object"] = "list"
+            list.key("data"); list.array { data in for item in page { data.object { item.write(to: &$0) } } }
+            list["first_id"] = page.first?.id
+            list["last_id"] = page.last?.id
+            list["has_more"] = items.count > limit
         }
     }
 

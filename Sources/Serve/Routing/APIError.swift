@@ -205,6 +205,16 @@ extension APIError {
         return response
     }
 
+    /// The same error with the name that its field has in the client's API.
+    func renamed(_ name: (_ field: String) -> String) -> APIError {
+        guard let field else { return self }
+        let renamed = name(field)
+        var copy = self
+        copy.field = renamed
+        if message.hasPrefix(field) { copy.message = renamed + message.dropFirst(field.count) }
+        return copy
+    }
+
     /// Writes the member `error` of an object.
     func writeMember(to object: inout JSONWriter) {
         object.key("error")

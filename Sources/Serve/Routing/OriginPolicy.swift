@@ -73,7 +73,8 @@ struct OriginPolicy: Sendable {
               !corsHeaders(for: request).isEmpty else { return nil }
         return Response(.noContent, [
             ("Access-Control-Allow-Methods", methods.joined(separator: ", ")),
-            ("Access-Control-Allow-Headers", "Authorization, Content-Type, X-Admin-Key"),
+            // The clients of OpenAI and Anthropic add headers of their own, which * allows. It never includes Authorization.
+            ("Access-Control-Allow-Headers", "Authorization, Content-Type, X-Admin-Key, X-API-Key, Anthropic-Version, *"),
             ("Access-Control-Max-Age", "600"),
         ])
     }

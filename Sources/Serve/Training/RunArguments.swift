@@ -1,4 +1,3 @@
-import Infer
 import Store
 
 /// The arguments of `slm finetune` for a run.
@@ -10,11 +9,6 @@ enum RunArguments {
         let parent = run.folder.split(separator: "/").dropLast().reduce("") { "\($0)/\($1)" }
         return ["finetune"] + model(settings, base) + ["--data", data, "--out", parent, "--name", run.name, "--background"]
             + objective(settings) + length(settings) + replay(settings) + optimizer(settings)
-    }
-
-    /// Collected chats are few, and the model must not forget the rest: see `decisions/background-training.md`.
-    static func defaultReplayShare(_ replay: [String]) -> Double {
-        replay.contains(GeneratedText.replayName) ? GeneratedText.replayShare : 0.8
     }
 
     /// Whole models learn new chats without forgetting others at a lower rate and in larger batches than `slm finetune` chooses.
@@ -47,6 +41,6 @@ enum RunArguments {
 
     private static func replay(_ settings: TrainingRunSettings) -> [String] {
         guard let paths = settings.replay, !paths.isEmpty else { return [] }
-        return paths.flatMap { ["--replay", $0] } + ["--replay-share", "\(settings.replayShare ?? defaultReplayShare(paths))"]
+        return paths.flatMap { ["--replay", $0] } + (settings.replayShare.map { ["--replay-share", "\($0)"] } ?? [])
     }
 }

@@ -177,7 +177,9 @@ extension TrainingSupervisor {
                 }
                 return absolute
             }
-            settings.replayShare = replay.isEmpty ? nil : settings.replayShare ?? RunArguments.defaultReplayShare(replay)
+            // Collected chats are few, and the model must not forget the rest: see `decisions/background-training.md`.
+            let share = settings.replayShare ?? GeneratedText.replayShare(of: replay, otherwise: 0.8)
+            settings.replayShare = replay.isEmpty ? nil : share
         } else {
             settings.replay = nil
             settings.replayShare = nil

@@ -58,11 +58,18 @@ extension Store {
     }
 
     /// A response and all that it continues, the oldest first. Throws `notFound` if one of them was deleted.
-    package func responses(through id: ResponseID, of owner: UserID) throws(StoreError) -> [StoredResponse] {
+    ///
+    /// - Parameter stopsAtDeleted: Returns what follows the last one that was deleted, instead of throwing.
+    package func responses(
+        through id: ResponseID, of owner: UserID, stopsAtDeleted: Bool = false
+    ) throws(StoreError) -> [StoredResponse] {
         try database.transaction(.read) { connection throws(StoreError) in
             var found: [StoredResponse] = [], next: ResponseID? = id
             while let id = next, found.count < Self.maxPreviousResponses {
-                found.append(try Self.response(id, of: owner, on: connection))
+                do throws(StoreError) { found.append(try Self.response(id, of: owner, on: connection)) } catch {
+                    if stopsAtDeleted, !found.isEmpty, error == .notFound(.response) { break }
+                    throw error
+                }
                 next = found.last?.previous
             }
             return found.reversed()

@@ -1,6 +1,6 @@
 import Files
 import JSON
-import Tokenize
+package import Tokenize
 
 /// A question of `slm eval --task`, and what its right answer is.
 package struct TaskQuestion: Sendable, Equatable {
@@ -8,7 +8,7 @@ package struct TaskQuestion: Sendable, Equatable {
         /// The most likely of the choices is the model's answer.
         case choice([String], right: Int)
         /// The model generates its answer. With a pattern, what the pattern finds in it is the answer; with no text, finding it suffices.
-        case text(String?, pattern: String?)
+        case text(String?, pattern: SearchPattern?)
     }
 
     package let question: String
@@ -32,9 +32,8 @@ package struct TaskQuestion: Sendable, Equatable {
         if question.allSatisfy(\.isWhitespace) { throw Problem(description: "the question is empty") }
         guard line["choices"] != nil else {
             let answer = try line["answer"].map { _ in try line.string("answer") }
-            let pattern = try line["pattern"].map { _ in try line.string("pattern") }
+            let pattern = try line["pattern"].map { _ in try SearchPattern(line.string("pattern")) }
             if answer == nil, pattern == nil { throw Problem(description: "it has none of them") }
-            if let pattern { _ = try RegexPreTokenizer(pattern) }
             expected = .text(answer, pattern: pattern)
             return
         }
@@ -74,7 +73,7 @@ package struct TaskQuestion: Sendable, Equatable {
     /// Judges a generated answer. nil if the question has choices.
     package func judge(_ answer: String) throws -> (metric: Metric, isRight: Bool)? {
         guard case .text(let text, let pattern) = expected else { return nil }
-        let found = try pattern.map { try RegexPreTokenizer($0).firstMatch(in: answer) } ?? answer
+        let found = try pattern.map { try $0.firstMatch(in: answer) } ?? answer
         guard let text else { return (.regexMatch, found != nil) }
         return (.exactMatch, found.map { Array($0.utf8).trimmed } == Array(text.utf8).trimmed)
     }

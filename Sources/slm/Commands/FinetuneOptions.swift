@@ -142,7 +142,7 @@ extension FinetuneOptions {
             }
         }
         var settings = Finetuning.Settings(data: data)
-        settings.replayShare = replayShare ?? (generatesReplay ? GeneratedText.replayShare : settings.replayShare)
+        settings.replayShare = replayShare ?? GeneratedText.replayShare(of: replay, otherwise: settings.replayShare)
         settings.preferences = try preferenceSettings
         settings.dropout = dropout.map { Float($0) }
         settings.rowLength = context

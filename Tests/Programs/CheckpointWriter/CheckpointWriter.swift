@@ -15,6 +15,7 @@ import TestSupport
 ///     CheckpointWriter unprivileged PATH      a checkpoint, as a user without permissions
 ///     CheckpointWriter parrot PATH CONTEXT    a chat model that always gives the same answer
 ///     CheckpointWriter tools PATH             a chat model that calls a function and repeats its result
+///     CheckpointWriter thinking PATH          a chat model that thinks before it answers
 ///     CheckpointWriter adapters FOLDER        base.h5 and LoRA adapters for it: wide.h5, narrow.h5, principal.h5
 ///     CheckpointWriter pytorch PATH FILE      imports a .pt of nanoGPT
 ///     CheckpointWriter to-gguf PATH FORMAT    a GGUF file, and its original as PATH.h5
@@ -34,6 +35,7 @@ struct CheckpointWriter {
                 print(json(of: checkpoint))
             case "parrot": try OneSentenceModel.checkpoint(context: Int(arguments[3]) ?? 64).write(to: path)
             case "tools": try ToolCallModel.checkpoint().write(to: path)
+            case "thinking": try ThinkingModel.checkpoint().write(to: path)
             case "adapters": _ = try SampleAdapters(in: path)
             case "forever":
                 for generation in 1... { try SampleCheckpoint(generation: generation, layers: 8).checkpoint.write(to: path) }
