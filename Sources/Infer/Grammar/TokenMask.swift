@@ -122,11 +122,7 @@ struct TokenMask: Sendable {
 extension GrammarMatcher.FreeRun {
     /// Whether everything that begins with a node is a part of the run.
     fileprivate func allows(_ node: TokenTrie.Node) -> Bool {
-        if node.asciiLow & otherLow != 0 || node.asciiHigh & otherHigh != 0 || node.height > length { return false }
-        switch node.content {
-        case .ascii: return true
-        case .unicode: return hasUnicode
-        case .other: return false
-        }
+        node.isUnicode && node.height <= length && node.asciiLow & otherLow == 0 && node.asciiHigh & otherHigh == 0
+            && node.leads & otherLeads == 0
     }
 }

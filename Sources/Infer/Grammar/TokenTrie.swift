@@ -7,16 +7,8 @@ package import Tokenize
 /// each token.
 struct TokenTrie: Sendable {
     struct Node: Sendable {
-        /// What the bytes of the node and of those below it are, read from the character that the node begins.
-        enum Content: UInt8 {
-            case ascii
-            /// Valid UTF-8, whose last character may be cut.
-            case unicode
-            case other
-        }
-
-        /// The ASCII bytes of the node and of those below it: a bit for each.
-        var asciiLow: UInt64 = 0, asciiHigh: UInt64 = 0
+        /// The characters of the node and of those below it: a bit for each of ASCII, and for each first byte of longer ones from 0xC0 on.
+        var asciiLow: UInt64 = 0, asciiHigh: UInt64 = 0, leads: UInt64 = 0
         /// The node behind all that begins with this one.
         var end: Int32 = 0
         /// The first of its own tokens in `ids`. Those of the nodes below it follow.
@@ -24,7 +16,8 @@ struct TokenTrie: Sendable {
         /// 1 for the first byte of tokens.
         let depth: Int32
         let byte: UInt8
-        var content = Content.ascii
+        /// Whether they are characters, the last of which may be cut. The node begins one.
+        var isUnicode = true
         /// The most characters that begin with the node or below it.
         var height: UInt8 = 0
 
@@ -32,7 +25,12 @@ struct TokenTrie: Sendable {
             self.byte = byte
             self.depth = Int32(depth)
             self.firstToken = Int32(firstToken)
-            if byte < 0x40 { asciiLow = 1 << UInt64(byte) } else if byte < 0x80 { asciiHigh = 1 << UInt64(byte - 0x40) }
+            switch byte {
+            case ..<0x40: asciiLow = 1 << UInt64(byte)
+            case ..<0x80: asciiHigh = 1 << UInt64(byte - 0x40)
+            case 0xC0...: leads = 1 << UInt64(byte - 0xC0)
+            default: break
+            }
         }
     }
 
@@ -96,16 +94,16 @@ struct TokenTrie: Sendable {
         var positions: [UTF8Position] = []
         positions.reserveCapacity(nodes.count)
         for (node, parent) in zip(nodes, parents) { positions.append((parent < 0 ? .start : positions[Int(parent)]).after(node.byte)) }
-        var isInvalid = positions.map { $0 == .invalid }, isASCII = nodes.map { $0.byte < 0x80 }
+        var isInvalid = positions.map { $0 == .invalid }
         for index in nodes.indices.reversed() {
             let parent = Int(parents[index]), beginsCharacter = parent < 0 || positions[parent] == .start
-            if !isASCII[index] { nodes[index].content = beginsCharacter && !isInvalid[index] ? .unicode : .other }
+            nodes[index].isUnicode = beginsCharacter && !isInvalid[index]
             if beginsCharacter, nodes[index].height < .max { nodes[index].height += 1 }
             if parent < 0 { continue }
             isInvalid[parent] = isInvalid[parent] || isInvalid[index]
-            isASCII[parent] = isASCII[parent] && isASCII[index]
             nodes[parent].asciiLow |= nodes[index].asciiLow
             nodes[parent].asciiHigh |= nodes[index].asciiHigh
+            nodes[parent].leads |= nodes[index].leads
             nodes[parent].height = max(nodes[parent].height, nodes[index].height)
         }
     }
