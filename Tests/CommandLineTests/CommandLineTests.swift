@@ -20,7 +20,7 @@ import TestSupport
         (["trian"], "slm: unknown command 'trian'; did you mean 'train'? All commands: slm --help\n"),
         (["fly"], "slm: unknown command 'fly'. All commands: slm --help\n"),
         (["inf"], "slm: unknown command 'inf'; did you mean 'info'? All commands: slm --help\n"),
-        (["bench"], "slm bench: expected one of gemm, train, tokenize, generate, serve.\n"),
+        (["bench"], "slm bench: expected one of gemm, train, tokenize, generate, grammar, serve.\n"),
         (
             ["bench", "train", "--synthetic", "--preest", "tiny"],
             "slm bench train: unknown option --preest; did you mean --preset? All options: slm bench train --help\n"

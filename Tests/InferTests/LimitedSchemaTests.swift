@@ -125,4 +125,20 @@ extension GrammarTests {
         let (text, state) = try answer(#"{"enum": ["aaa"]}"#, maximum: 5)
         #expect(text == #""aaa""# && state.reason == .stop)
     }
+
+    @Test func `a long text without a choice is added in runs of bounded length`() throws {
+        let vocabulary = Vocabulary.ofBytes(specialTokens: ["<|eos|>"])
+        let info = ModelInfo(name: "bytes", context: 4_096, try Tokenizer(vocabulary), nil)
+        var request = GenerationRequest(.text("x"), try GenerationConfig(maximumTokens: 3_000, seed: 1))
+        request.grammar = try Grammar(gbnf: "root ::= a{5}\na ::= \"a\"{500}")
+        var state = try GenerationState(request, for: info), runs: [Int] = [], text = ""
+        while state.reason == nil {
+            var logits = [Float](repeating: 0, count: vocabulary.count), span = logits.mutableSpan
+            let step = state.advance(&span)
+            text += step.piece?.text ?? ""
+            runs.append(step.nextTokens.count)
+        }
+        #expect(text == String(repeating: "a", count: 2_500) && state.reason == .stop && state.answerTokens == 2_500)
+        #expect(runs.max() == 65)
+    }
 }

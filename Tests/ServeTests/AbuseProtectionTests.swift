@@ -227,7 +227,7 @@ import Testing
         let answer = preflight("https://app.example")
         #expect(answer?.status == 204 && answer?.headers["access-control-allow-methods"]?.contains("PATCH") ?? false)
         #expect(
-            answer?.headers["access-control-allow-headers"] == "Authorization, Content-Type, X-Admin-Key"
+            answer?.headers["access-control-allow-headers"] == "Authorization, Content-Type, X-Admin-Key, X-API-Key, Anthropic-Version, *"
                 && answer?.headers["access-control-allow-origin"] == "https://app.example")
         #expect(preflight("https://evil.example")?.status == 400)
         #expect(connection.ask("OPTIONS", "/api/conversations/x")?.status == 405)

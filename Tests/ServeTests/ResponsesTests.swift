@@ -338,6 +338,39 @@ import Testing
         #expect(try ids(list("order=asc")) == Array(ids(all).suffix(3)))
     }
 
+    @Test func `pages end although an item was sent again by reference`() throws {
+        let server = try TestServer(), connection = try server.connect(), ada = try server.account("ada")
+        let first = try id(post(server, #""input":"A""#, ada))
+        func ids(_ query: String, of response: String) throws -> [String] {
+            let answer = try #require(connection.ask("GET", "/v1/responses/\(response)/input_items?order=asc&\(query)", ada))
+            return try answer.json()["data"]?.elements?.compactMap { $0["id"]?.string } ?? []
+        }
+        let asked = try #require(try ids("", of: first).first), reference = #"{"type":"item_reference","id":"\#(asked)"}"#
+        let input = #"[\#(reference),{"role":"user","content":"B"},\#(reference)]"#
+        let second = try id(post(server, #""input":\#(input),"previous_response_id":"\#(first)""#, ada))
+        let all = try ids("", of: second)
+        #expect(all.count == 5 && Set(all).count == 5)
+        var page = try ids("limit=1", of: second), found = page
+        while let last = page.last, found.count < 9 {
+            page = try ids("limit=1&after=\(last)", of: second)
+            found += page
+        }
+        #expect(found == all)
+        let again = try post(server, #""input":[{"type":"item_reference","id":"\#(all[4])"}]"#, ada)
+        #expect(again.status == 200, "\(again.text)")
+    }
+
+    @Test func `references to long items are limited like a body`() throws {
+        let server = try TestServer(), connection = try server.connect(), ada = try server.account("ada")
+        let long = String(repeating: "a", count: 900_000)
+        let first = try id(post(server, #""input":"\#(long)","truncation":"auto""#, ada))
+        let list = try #require(connection.ask("GET", "/v1/responses/\(first)/input_items", ada))
+        let reference = #"{"type":"item_reference","id":"\#(try #require(list.json()["first_id"]?.string))"}"#
+        let input = "[" + repeatElement(reference, count: 1_000).joined(separator: ",") + "]"
+        let answer = try post(server, #""input":\#(input)"#, ada)
+        #expect(answer.status == 413 && answer.error("param") == "input", "\(answer.text.prefix(300))")
+    }
+
     @Test func `a reference stands for a stored item of the same account`() throws {
         let backend = RecordingBackend(), server = try TestServer(backend)
         let connection = try server.connect(), ada = try server.account("ada"), eve = try server.account("eve")

@@ -49,7 +49,7 @@ extension GPTConfiguration {
         object["use_parallel_residual"] = isParallel
         object["attention_bias"] = true
         object["hidden_dropout"] = shortest(dropout)
-        object["attention_dropout"] = 0
+        object["attention_dropout"] = 0.0
         object["rotary_emb_base"] = rotary.base
         // transformers rounds the product with the width down.
         let share = Double(rotaryWidth) / Double(headWidth)

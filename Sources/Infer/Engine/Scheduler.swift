@@ -24,6 +24,8 @@ final class Scheduler {
         }
 
         var isPrefilling: Bool { pendingTokens.count > 1 }
+        /// Whether it processes a prompt, or again what a paused generation had processed.
+        var isPrompt: Bool { job.state.answerTokens == 0 || pendingTokens.count > GenerationState.longestForcedRun + 1 }
         /// Whether the current step ends with the sequence's last known token, so that its logits give the next one.
         var needsLogits: Bool { scheduledCount == pendingTokens.count }
         /// The pending tokens before the first whose logits give the log-probability of a token of the prompt; nil if none is missing.
@@ -266,7 +268,8 @@ final class Scheduler {
     private func schedule() {
         for sequence in running { sequence.scheduledCount = sequence.isPrefilling ? 0 : 1 }
         let prefilling = running.filter(\.isPrefilling)
-        guard let oldest = prefilling.first else { return }
+        // A generation with forced tokens is no prompt.
+        guard let oldest = prefilling.first(where: \.isPrompt) ?? prefilling.first else { return }
         var left = running.count == 1 ? limits.solePrefillChunk : limits.sharedPrefillChunk
         // All positions of these have logits, which take much more memory than the rest of the step.
         var scoredLeft = Self.mostScored(vocabulary: runner.model.configuration.vocabulary)

@@ -46,21 +46,16 @@ package struct AnswerFilter: Sendable {
             for id in logits.indices { logits[id] = -.infinity }
             return
         }
-        if matcher.stateCount > Self.maxStates {
-            matcher.forget(allBut: state)
-            state = matcher.start
-            masks = [:]
-        }
-        if masks.count > Self.maxMasks { masks = [:] }
+        let mask = nextMask()
         var ends: [(id: Int, logit: Float)] = []
         if matcher.accepts(state) { ends = stopTokens.map { (Int($0), logits[Int($0)]) } }
-        mask(of: state).apply(to: &logits)
+        mask.apply(to: &logits)
         for (id, logit) in ends { logits[id] = logit }
     }
 
     /// The next token, if the grammar allows no other and not the end.
     mutating func forcedToken() -> TokenID? {
-        guard state != GrammarMatcher.dead, !matcher.accepts(state), let id = mask(of: state).only, !banned.contains(id) else { return nil }
+        guard state != GrammarMatcher.dead, !matcher.accepts(state), let id = nextMask().only, !banned.contains(id) else { return nil }
         return id
     }
 
@@ -121,7 +116,14 @@ package struct AnswerFilter: Sendable {
 
     // MARK: Masks
 
-    private mutating func mask(of state: GrammarMatcher.State) -> TokenMask {
+    /// The tokens that can follow. Forgets what earlier tokens have needed if that is much.
+    private mutating func nextMask() -> TokenMask {
+        if matcher.stateCount > Self.maxStates {
+            matcher.forget(allBut: state)
+            state = matcher.start
+            masks = [:]
+        }
+        if masks.count > Self.maxMasks { masks = [:] }
         if let mask = masks[state] { return mask }
         var mask = TokenMask(of: state, &matcher, trie)
         for id in stopTokens { mask.remove(id) }

@@ -110,6 +110,9 @@ package struct GenerationState: Sendable {
             vocabulary, rules, continuesText: request.continuesAnswer, keepsStopToken: config.promptLogProbabilities != nil)
     }
 
+    /// The tokens that one call of `advance` adds at most, besides the sampled one: other answers wait for it.
+    static let longestForcedRun = 64
+
     /// Samples the next token, and adds those that must follow it.
     ///
     /// - Parameter logits: Of the next token; they are modified.
@@ -121,7 +124,7 @@ package struct GenerationState: Sendable {
             return finish(.error(filter == nil || isBroken ? .invalidLogits : .noAllowedToken))
         }
         var step = add(choice)
-        while !step.nextTokens.isEmpty, let id = filter?.forcedToken(), let choice = sampler.take(id) {
+        while 1...Self.longestForcedRun ~= step.nextTokens.count, let id = filter?.forcedToken(), let choice = sampler.take(id) {
             let next = add(choice)
             let tokens = next.nextTokens.isEmpty ? [] : step.nextTokens + next.nextTokens
             step = Step(piece: TextPiece(joining: step.piece, next.piece), nextTokens: tokens)

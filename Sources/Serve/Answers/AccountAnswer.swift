@@ -19,7 +19,8 @@ final class AccountAnswer: Sendable {
     /// Has the id of the answer: the client gets it before the answer is stored.
     private let lease: AnswerLease
     private let beginning: AnswerStart
-    private let started = ContinuousClock.now
+    /// When the message was stored.
+    private let started: ContinuousClock.Instant
     private let saver = UnfinishedAnswerSaver()
 
     /// Locks the conversation, then takes its lease, stores the message, or finds it, and reads the history in one transaction.
@@ -45,6 +46,7 @@ final class AccountAnswer: Sendable {
             ("model", model),
         ]
         stream = ChatStream(for: context.request, ids: ids) { ticket.cancel() }
+        started = .now
     }
 
     private static func begin(

@@ -26,7 +26,14 @@ struct ResponsesRequest {
             writer.array { list in list.object { $0["role"] = "user"; $0["content"] = text } }
         } else if let items = fields["input"]?.elements {
             try writer.array { (list: inout JSONWriter) throws(APIError) in
-                for (index, item) in items.enumerated() { list.element(try Self.resolved(item, "input[\(index)]", stored)) }
+                for (index, item) in items.enumerated() {
+                    list.element(try Self.resolved(item, "input[\(index)]", stored))
+                    // A short reference may stand for a long item, many times.
+                    if list.bytes.count > Route.BodyLimit.text.rawValue {
+                        let message = "input: expected at most \(Route.BodyLimit.text.rawValue) bytes with the items that references name."
+                        throw APIError(status: .contentTooLarge, code: "too_large", message: message, field: "input")
+                    }
+                }
             }
         } else {
             let found = fields["input"]?.kind.rawValue ?? "nothing"

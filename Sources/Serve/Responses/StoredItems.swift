@@ -27,7 +27,9 @@ extension ResponseItemID.Part: CaseIterable {
 /// An item of a stored response.
 struct StoredItem {
     /// That of the client, if the item was sent with one.
-    let id: String
+    var id: String
+    /// The one that names the response. No other item has it.
+    let ownID: String
     let item: JSONElement
 
     static func type(of item: JSONElement) -> String { item["type"]?.string ?? "message" }
@@ -68,13 +70,16 @@ extension StoredResponse {
     func inputItems() throws(APIError) -> [StoredItem] {
         let items = try JSONElement.parsed(Array(input.utf8)).elements.map { Array($0) } ?? []
         return items.enumerated().map { index, item in
-            let id = item["id"]?.string ?? ResponseItemID.text(StoredItem.type(of: item), .input, index, of: self.id)
-            return StoredItem(id: id, item: item)
+            let id = ResponseItemID.text(StoredItem.type(of: item), .input, index, of: self.id)
+            return StoredItem(id: item["id"]?.string ?? id, ownID: id, item: item)
         }
     }
 
     func outputItems() throws(APIError) -> [StoredItem] {
         let items = try JSONElement.parsed(Array(response.utf8))["output"]?.elements.map { Array($0) } ?? []
-        return items.map { StoredItem(id: $0["id"]?.string ?? "", item: $0) }
+        return items.map { item in
+            let id = item["id"]?.string ?? ""
+            return StoredItem(id: id, ownID: id, item: item)
+        }
     }
 }

@@ -19,7 +19,7 @@ extension App {
         let fields = try RequestFields(of: context.request, known: nil)
         let model = try served.selected(by: fields, for: ServedModels.Sender(context.client)).forChats()
         let previous = try previousResponse(fields, context)
-        var read: [ResponseID: [StoredItem]] = [:]
+        var read: [ResponseID: [String: JSONElement]] = [:]
         let request = try ResponsesRequest(fields, after: previous.items) { id throws(APIError) in
             try storedItem(id, of: context.client.account, &read)
         }
@@ -58,18 +58,19 @@ extension App {
     ///
     /// - Parameter read: The items of the responses that were read.
     private func storedItem(
-        _ id: String, of account: UserID?, _ read: inout [ResponseID: [StoredItem]]
+        _ id: String, of account: UserID?, _ read: inout [ResponseID: [String: JSONElement]]
     ) throws(APIError) -> JSONElement? {
         guard let account, let response = ResponseItemID.response(of: id) else { return nil }
         if read[response] == nil {
             do {
                 let stored = try store.response(response, of: account)
-                read[response] = try stored.inputItems() + stored.outputItems()
+                let items = try stored.inputItems() + stored.outputItems()
+                read[response] = Dictionary(items.flatMap { [($0.id, $0.item), ($0.ownID, $0.item)] }) { first, _ in first }
             } catch StoreError.notFound(.response) {
-                read[response] = []
+                read[response] = [:]
             } catch { throw APIError(any: error) }
         }
-        return read[response]?.first { $0.id == id }?.item
+        return read[response]?[id]
     }
 
     /// Lists what a response was generated from: the items of the responses that it continues, and of its request.
@@ -78,6 +79,9 @@ extension App {
         let order = try request.choice("order", default: Order.desc), limit = try request.integer("limit", 1...100, default: 20)
         let responses = try store.responses(through: id, of: account, stopsAtDeleted: true)
         var items = try responses.dropLast().flatMap { try $0.inputItems() + $0.outputItems() } + (responses.last?.inputItems() ?? [])
+        // An item that was sent again, or by reference, has the id of the first one. In a list, `after` must find one place.
+        var known: Set<String> = []
+        for index in items.indices where !known.insert(items[index].id).inserted { items[index].id = items[index].ownID }
         if order == .desc { items.reverse() }
         if let after = request.query("after") {
             guard let index = items.firstIndex(where: { $0.id == after }) else {
