@@ -263,6 +263,14 @@ import Tokenize
     }
 
     @Test(arguments: [
+        ("\\S", "é", true), ("\\S", "\u{85}", false), ("\\S", "\u{1F}", false), ("[^\\s]", "\u{85}", false), ("\\s", "\u{A0}", true),
+        ("\\s", "\u{FEFF}", false), ("[^\\S]", " ", true), ("\\d", "٣", false), ("\\D", "٣", false), ("\\D", "ä", true),
+        ("\\w", "é", false), ("\\W", "é", false), ("[^\\w]", "é", false), ("\\W", "€", true),
+    ]) func `a class has the characters that JavaScript and Python agree on`(pattern: String, text: String, isMember: Bool) throws {
+        #expect(try (match(Grammar(regex: pattern), Array(text.utf8)).isMatch == true) == isMember)
+    }
+
+    @Test(arguments: [
         #"{"type": "string"}"#, #"{"type": "string", "maxLength": 30}"#, #"{"type": "string", "minLength": 42, "maxLength": 44}"#,
         #"{"properties": {"ab": {"type": "integer"}}, "additionalProperties": {"type": "string"}}"#,
         #"{"type": "string", "pattern": "^[^b]*$"}"#,

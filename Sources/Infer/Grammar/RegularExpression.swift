@@ -158,13 +158,13 @@ struct RegularExpression {
             let isInverted = take("^")
             var ranges: [ClosedRange<UInt32>] = []
             while !take("]") {
-                let first = try classMember()
+                let first = try classMember(isInverted)
                 guard next == "-", at + 1 < scalars.count, scalars[at + 1] != "]" else {
                     ranges += first.ranges
                     continue
                 }
                 at += 1
-                let last = try classMember()
+                let last = try classMember(isInverted)
                 guard let low = first.single, let high = last.single, low <= high else {
                     throw RegularExpressionError(reason: "expected a range of two characters in order, before character \(at + 1).")
                 }
@@ -174,14 +174,14 @@ struct RegularExpression {
             return isInverted ? set.inverted : set
         }
 
-        private mutating func classMember() throws(RegularExpressionError) -> CodePointSet {
+        private mutating func classMember(_ isInverted: Bool) throws(RegularExpressionError) -> CodePointSet {
             guard let scalar = next else { throw unexpected("]") }
-            if scalar == "\\" { return try escape(inClass: true) }
+            if scalar == "\\" { return try escape(inClass: true, isInverted: isInverted) }
             at += 1
             return CodePointSet([scalar.value...scalar.value])
         }
 
-        private mutating func escape(inClass: Bool) throws(RegularExpressionError) -> CodePointSet {
+        private mutating func escape(inClass: Bool, isInverted: Bool = false) throws(RegularExpressionError) -> CodePointSet {
             at += 1
             guard let scalar = next else { throw unexpected("a character after \\") }
             switch scalar {
@@ -193,12 +193,12 @@ struct RegularExpression {
             at += 1
             func one(_ value: UInt32) -> CodePointSet { CodePointSet([value...value]) }
             switch scalar {
-            case "d": return .digits
-            case "D": return CodePointSet.digits.inverted
-            case "w": return .wordCharacters
-            case "W": return CodePointSet.wordCharacters.inverted
-            case "s": return .spaces
-            case "S": return CodePointSet.spaces.inverted
+            case "d": return CharacterClass.digits.members(ifInverted: isInverted)
+            case "D": return CharacterClass.digits.others(ifInverted: isInverted)
+            case "w": return CharacterClass.word.members(ifInverted: isInverted)
+            case "W": return CharacterClass.word.others(ifInverted: isInverted)
+            case "s": return CharacterClass.spaces.members(ifInverted: isInverted)
+            case "S": return CharacterClass.spaces.others(ifInverted: isInverted)
             case "t": return one(9)
             case "n": return one(10)
             case "v": return one(11)
@@ -235,11 +235,5 @@ struct RegularExpression {
 }
 
 extension CodePointSet {
-    static let digits = CodePointSet([0x30...0x39])
-    static let wordCharacters = CodePointSet([0x30...0x39, 0x41...0x5A, 0x5F...0x5F, 0x61...0x7A])
-    static let spaces = CodePointSet(
-        [0x09...0x0D, 0x20...0x20, 0xA0...0xA0, 0x1680...0x1680, 0x2000...0x200A, 0x2028...0x2029, 0x202F...0x202F, 0x205F...0x205F,
-         0x3000...0x3000, 0xFEFF...0xFEFF])
-
     fileprivate var single: UInt32? { ranges.count == 1 && ranges[0].count == 1 ? ranges[0].lowerBound : nil }
 }
