@@ -13,11 +13,12 @@ from record import RESULTS
 PAGE = RESULTS.parent / "Machines.md"
 INTRODUCTION = """# Machines
 
-slm and other programs on every machine that was measured, one row per machine. `Benchmarks/tables.py` writes this page from the files in
-[results](results), in which the benchmarks store what they measured (`--save`). [Method](Method.md) describes the measurements, [Results](Results.md) explains them.
+slm and other programs on every machine that was measured, one row per machine. `Benchmarks/tables.py` writes this page
+from the files in [results](results), in which the benchmarks store what they measured (`--save`). [Method](Method.md)
+describes the measurements, [Results](Results.md) explains them.
 
-Each value is the median of several rounds in which both programs alternate, with the lowest and the highest in brackets. Compare ratios: the absolute speed of a
-shared machine changes from hour to hour.
+Each value is the median of several rounds in which both programs alternate, with the lowest and the highest in
+brackets. Compare ratios: the absolute speed of a shared machine changes from hour to hour.
 """
 LOWER_IS_BETTER = {"s", "ms", "MB"}
 
