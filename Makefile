@@ -220,6 +220,7 @@ test-servers: checkpoints/demo/best.h5
 	$(VENV)/bin/python Tests/Peers/check_responses.py $(SLM) .build/release/CheckpointWriter
 	$(VENV)/bin/python Tests/Peers/check_anthropic.py $(SLM) .build/release/CheckpointWriter
 	$(VENV)/bin/python Tests/Peers/check_ollama.py $(SLM) .build/release/CheckpointWriter
+	$(VENV)/bin/python Tests/Peers/check_clients.py $(SLM) .build/release/CheckpointWriter
 	$(VENV)/bin/python Tests/Peers/check_schemas.py $(SLM)
 	$(VENV)/bin/python Tests/Peers/check_lm_eval.py $(SLM)
 	$(VENV)/bin/python Tests/Peers/check_tls_backend.py $(SLM)

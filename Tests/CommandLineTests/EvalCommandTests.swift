@@ -111,6 +111,34 @@ import TestSupport
         #expect(text.output.contains("acc          the difference is within noise: only the first is right 0 times"), "\(text.output)")
     }
 
+    @Test func `an evaluation goes on behind the answers of one that was stopped`() throws {
+        try train([("a", "20"), ("b", "40")])
+        let lines = (0..<20).map { #"{"question":"What comes after \#($0)?","choices":["After \#($0) comes 1.","No"],"answer":0}"# }
+            + (0..<20).map { #"{"question":"What comes after \#($0)?","answer":"After \#($0) comes \#($0 + 1)."}"# }
+        let task = folder.write(lines.joined(separator: "\n"), to: "task.jsonl"), samples = folder("samples.jsonl")
+        let arguments = ["eval", folder("a/last.h5"), "--compare", folder("b/last.h5"), "--task", task, "--samples", samples]
+        let whole = try slm(arguments + ["--resume"]), all = try String(contentsOfFile: samples, encoding: .utf8)
+        let answered = all.split(separator: "\n")
+        #expect(whole.status == 0 && answered.count == 80)
+        // As if it had been killed while it wrote a line, in the first model's answers, the second's, and at the end.
+        for kept in [0, 23, 57, 79, 80] {
+            let torn = answered.prefix(kept).map { $0 + "\n" }.joined() + (kept < 80 ? answered[kept].prefix(40) : "")
+            _ = folder.write(torn, to: "samples.jsonl")
+            #expect(try slm(arguments + ["--resume"]).output == whole.output)
+            #expect(try String(contentsOfFile: samples, encoding: .utf8) == all)
+        }
+        // The stored answers are used, not only skipped.
+        let changed = try ["[9", "[-9"].map { number in
+            _ = folder.write(all.replacing("[-", with: number), to: "samples.jsonl")
+            return try slm(arguments + ["--resume"]).output
+        }
+        #expect(changed[0] != changed[1] && changed[0].contains("acc          1.0000"))
+        let other = try slm(arguments + ["--resume", "--as", "text"])
+        #expect(other.status == 1 && other.errors.contains("line 1: expected the as 'text', found 'chat'."), "\(other)")
+        #expect(try slm(arguments.dropLast(2) + ["--resume"]).errors.contains("--resume: expected --task FILE and --samples FILE"))
+        #expect(try slm(arguments).output == whole.output && String(contentsOfFile: samples, encoding: .utf8) == all)
+    }
+
     @Test func `missing arguments and files are reported`() throws {
         try train([("a", "1")])
         let model = folder("a/last.h5")

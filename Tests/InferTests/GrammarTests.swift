@@ -257,7 +257,8 @@ import Tokenize
     }()
 
     @Test(arguments: [
-        "[^\"\n]*\n", ".{0,45}z", "[^é]{3,90}", "[a-z]+é*[^a]", "(a|ab|日本)*0", "[ -~]{1,3}", "([^z]|z[^z])*", "\\S+ \\S+", ".{250,}",
+        "[^\"\n]*\n", ".{0,45}z", "[^é]{3,90}", "[a-z]+é*[^a]", "(a|ab|日本)*0", "[ -~]{1,3}", "([^\\n]{5,9}\\n)+",
+        "([^\n\"]{0,3}\"){9}", "([^z]|z[^z])*", "\\S+ \\S+", ".{250,}",
     ]) func `the allowed tokens of a regular expression are exact`(pattern: String) throws {
         try expectExactMasks(of: Grammar(regex: pattern), Self.widerVocabulary)
     }

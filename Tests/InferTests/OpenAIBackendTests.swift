@@ -90,6 +90,42 @@ import Tokenize
         #expect(text.tokens == [GeneratedToken(nil, [97], logProbability: -0.25, alternatives: alternatives)])
     }
 
+    @Test func `the log-probabilities of a prompt are requested and parsed`() throws {
+        let requests = Mailbox<ScriptedServer.Request>()
+        let scores = #"[null,{"5":{"logprob":-0.5,"rank":1,"decoded_token":"o"}},{"6":{"logprob":null,"decoded_token":"k"}}]"#
+        let text = #"{"tokens":["a"," b","c"],"token_logprobs":[null,-0.25,-1],"text_offset":[0,1,3]}"#
+        let server = ScriptedServer { request, connection in
+            requests.put(request)
+            let body = request.line.contains("chat") ? #"{"choices":[],"usage":{"prompt_tokens":3},"prompt_logprobs":\#(scores)}"#
+                : #"{"choices":[{"text":"a bc","logprobs":\#(text)}],"usage":{"prompt_tokens":2}}"#
+            connection.send(Self.response("200 OK", body))
+        }
+        let backend = try OpenAIBackend(address: server.address, model: "m", key: nil)
+        let chat = try backend.generate(.logProbability(of: "ok", after: "Well?", isChat: true))
+        #expect(chat.promptTokens.map(\.logProbability) == [nil, -0.5, -.infinity] && chat.end.promptTokens == 3)
+        let messages = #"[{"role":"user","content":"Well?"},{"role":"assistant","content":"ok"}]"#
+        let fields = #""prompt_logprobs":0,"continue_final_message":true,"add_generation_prompt":false,"max_tokens":1,"temperature":0.0"#
+        #expect(String(decoding: requests.take().body, as: UTF8.self) == #"{"model":"m","messages":\#(messages),\#(fields)}"#)
+        let completed = try backend.generate(.logProbability(of: " b", after: "a", isChat: false))
+        #expect(completed.promptTokens.map(\.logProbability) == [nil, -0.25] && completed.text.isEmpty)
+        #expect(String(decoding: requests.take().body, as: UTF8.self)
+            == #"{"model":"m","prompt":"a b","echo":true,"logprobs":1,"max_tokens":1,"temperature":0.0}"#)
+    }
+
+    @Test(arguments: [
+        ("200 OK", #"{"choices":[{"text":""}],"usage":{"prompt_tokens":2}}"#, "of the prompt's 2 tokens, found 0"),
+        ("200 OK", "{}", "of the prompt's 0 tokens, found 0"), ("200 OK", "{", "the response is not valid"),
+        ("400 Bad", #"{"error":{"message":"no echo"}}"#, "returned status 400: no echo"),
+    ])
+    func `a server without log-probabilities of prompts is an error`(status: String, body: String, message: String) throws {
+        let server = ScriptedServer { _, connection in connection.send(Self.response(status, body)) }
+        let backend = try OpenAIBackend(address: server.address, model: "m", key: nil)
+        do {
+            _ = try backend.generate(.logProbability(of: " b", after: "a", isChat: false))
+            #expect(Bool(false), "expected an error")
+        } catch { #expect("\(error)".contains(message), "\(error)") }
+    }
+
     private static func callChunk(_ calls: String) -> String {
         #"data: {"choices":[{"delta":{"content":null,"tool_calls":\#(calls)}}]}"# + "\n\n"
     }

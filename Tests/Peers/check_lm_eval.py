@@ -138,8 +138,11 @@ def main():
             chat = {"model": "default", "base_url": server.url + "/v1/chat/completions", "max_retries": 1}
             compare(evaluate(folder / "tasks", chats, "local-chat-completions", chat, batch_size=1, apply_chat_template=True), their_chats, "chats")
             generated = ["--stop", "?", "--max-tokens", 30]
-            check_task(slm, folder, "local_found", their_chats, *generated, model=["--backend", f"openai:{server.url}/v1"])
-            check_task(slm, folder, "local_answers", theirs, "--as", "text", *generated, model=["--backend", f"openai:{server.url}/v1"])
+            remote = ["--backend", f"openai:{server.url}/v1"]
+            check_task(slm, folder, "local_found", their_chats, *generated, model=remote)
+            check_task(slm, folder, "local_answers", theirs, "--as", "text", *generated, model=remote)
+            check_task(slm, folder, "local_choices", theirs, "--as", "text", model=remote)
+            check_task(slm, folder, "local_picks", their_picks, model=remote)
         counted = {
             "choices": check_task(slm, folder, "local_choices", theirs, "--as", "text"), "picks": check_task(slm, folder, "local_picks", their_picks),
             "answers": check_task(slm, folder, "local_answers", theirs, "--as", "text", *generated), "found": check_task(slm, folder, "local_found", their_chats, *generated)}

@@ -1,10 +1,11 @@
 """Checks answers in the form of random JSON schemas with the library jsonschema: every one that was not cut is valid.
 
-    Tests/Peers/check_schemas.py .build/release/slm [--count 10000]
+    Tests/Peers/check_schemas.py .build/release/slm [--count 10000] [--models 20]
 
-The model has learned almost nothing, and temperature 2 makes its answers random. Each schema is asked with a small and a large limit of tokens.
+The models have learned almost nothing, have vocabularies of different sizes, and temperature 2 makes their answers random. Limits of tokens are small and large.
 """
 import argparse
+import collections
 import json
 import pathlib
 import random
@@ -64,37 +65,45 @@ def random_schema(rng, depth=0):
     return schema | {"additionalProperties": False if rng.random() < 0.7 else number(rng, "integer")}
 
 
+def ask(server, connection, rng, seed):
+    """The answer to a random schema: valid, cut or unsatisfiable."""
+    schema, strict = random_schema(rng), rng.random() < 0.5
+    body = {"messages": [{"role": "user", "content": "What comes after 7?"}], "temperature": 2, "seed": seed, "max_tokens": rng.choice([60, 250]),
+            "response_format": {"type": "json_schema", "json_schema": {"name": "answer", "strict": strict, "schema": schema}}}
+    status, answer = server.ask("POST", "/v1/chat/completions", body, connection=connection)
+    if status == 400 and "within the limits" in answer["error"]["message"]:
+        return "unsatisfiable"
+    assert status == 200, (answer, schema)
+    choice = answer["choices"][0]
+    try:
+        value = json.loads(choice["message"]["content"])
+    except ValueError:
+        # Only where no answer fits into the tokens.
+        assert choice["finish_reason"] == "length" and answer["usage"]["completion_tokens"] == body["max_tokens"], (choice, schema)
+        return "cut"
+    jsonschema.Draft202012Validator(schema, format_checker=CHECKER).validate(value)
+    return "valid"
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("slm")
     parser.add_argument("--count", type=int, default=300)
+    parser.add_argument("--models", type=int, default=3)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     rng = random.Random(options.seed)
-    begin, valid, cut, unsatisfiable = time.monotonic(), 0, 0, 0
-    with tempfile.TemporaryDirectory() as folder, Server(options.slm, tiny_checkpoint(options.slm, pathlib.Path(folder)), *UNLIMITED) as server:
-        connection = server.connect()
-        for i in range(options.count):
-            schema, strict = random_schema(rng), rng.random() < 0.5
-            body = {"messages": [{"role": "user", "content": "What comes after 7?"}], "temperature": 2, "seed": i, "max_tokens": rng.choice([60, 250]),
-                    "response_format": {"type": "json_schema", "json_schema": {"name": "answer", "strict": strict, "schema": schema}}}
-            status, answer = server.ask("POST", "/v1/chat/completions", body, connection=connection)
-            if status == 400 and "within the limits" in answer["error"]["message"]:
-                unsatisfiable += 1
-                continue
-            assert status == 200, (answer, schema)
-            choice = answer["choices"][0]
-            try:
-                value = json.loads(choice["message"]["content"])
-            except ValueError:
-                # Only where no answer fits into the tokens.
-                assert choice["finish_reason"] == "length" and answer["usage"]["completion_tokens"] == body["max_tokens"], (choice, schema)
-                cut += 1
-                continue
-            jsonschema.Draft202012Validator(schema, format_checker=CHECKER).validate(value)
-            valid += 1
+    begin, found = time.monotonic(), collections.Counter()
+    for model in range(options.models):
+        count = options.count * (model + 1) // options.models - options.count * model // options.models
+        with tempfile.TemporaryDirectory() as name:
+            checkpoint = tiny_checkpoint(options.slm, pathlib.Path(name), vocabulary=[300, 420, 270, 512][model % 4], steps=20 if model == 0 else 1, seed=model + 1)
+            with Server(options.slm, checkpoint, *UNLIMITED) as server:
+                connection = server.connect()
+                found.update(ask(server, connection, rng, i) for i in range(count))
+    valid, cut, unsatisfiable = found["valid"], found["cut"], found["unsatisfiable"]
     assert valid > 0.8 * options.count and cut < 0.1 * options.count and unsatisfiable < 0.05 * options.count, (valid, cut, unsatisfiable)
-    print(f"jsonschema: {valid} answers to random schemas are valid; {cut} were cut, since none fits into their tokens; {unsatisfiable} schemas allow none "
+    print(f"jsonschema: {valid} answers of {options.models} models to random schemas are valid; {cut} were cut, since none fits into their tokens; {unsatisfiable} schemas allow none "
           f"({time.monotonic() - begin:.0f} s)")
 
 

@@ -21,14 +21,14 @@ ADMIN_KEY = "adminkeythatnologhas"
 SECRET = "thatnologhas-4f9d1c77e0b34aa2b1d85c6e"
 
 
-def tiny_checkpoint(slm, folder):
+def tiny_checkpoint(slm, folder, vocabulary=300, steps=20, seed=1):
     """Trains a model that answers fast, with bad answers."""
     chats = [f"[INST] What comes after {i}? [/INST] After {i} comes {i + 1}." for i in range(300)]
     (folder / "chats.txt").write_text("\n".join(chats) + "\n")
     data = folder / "data"
     for arguments in [
-        ["tokenize", "--data", folder / "chats.txt", "--vocab-size", 300, "--out", data / "tokenizer.json", "--tokens", data],
-        ["train", "--data", data, "--out", folder / "run", "--threads", 1, "--layers", 1, "--width", 32, "--heads", 2, "--context", 1_024, "--batch", 1, "--max-steps", 20],
+        ["tokenize", "--data", folder / "chats.txt", "--vocab-size", vocabulary, "--out", data / "tokenizer.json", "--tokens", data],
+        ["train", "--data", data, "--out", folder / "run", "--threads", 1, "--layers", 1, "--width", 32, "--heads", 2, "--context", 1_024, "--batch", 1, "--max-steps", steps, "--seed", seed],
     ]:
         done = subprocess.run([slm, *map(str, arguments)], capture_output=True, text=True)
         assert done.returncode == 0, done.stderr

@@ -101,12 +101,14 @@ import Testing
     }
 
     @Test func `log out everywhere ends all sessions and running answers`() throws {
-        let gate = GenerationGate(beforeCharacter: 1)
-        let server = try TestServer(RecordingBackend(gate: gate))
+        let gate = GenerationGate(beforeCharacter: 1), backend = RecordingBackend(gate: gate)
+        let server = try TestServer(backend)
         let ada = try server.account("ada"), other = try #require(try signIn(server, "ada"))
         let stream = try server.openStream("/api/chat", #"{"message":"one"}"#, other)
-        _ = try stream.next()
+        try eventually { backend.prompts.count == 1 }
         #expect(try server.connect().ask("DELETE", "/api/me/sessions", ada)?.status == 204)
+        // An answer that is just starting is cancelled when it has started.
+        try eventually { backend.cancellations.value > 0 }
         gate.open()
         #expect(try stream.read().last?.data["reason"]?.string == "cancelled")
         #expect(try status(server, ada) == 401 && status(server, other) == 401)

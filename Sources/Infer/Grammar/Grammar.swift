@@ -37,6 +37,8 @@ package struct Grammar: Sendable, Equatable {
             }
         }
 
+        func isSuperset(of other: ByteSet) -> Bool { words & other.words == other.words }
+
         package func contains(_ byte: UInt8) -> Bool { words[Int(byte) / 64] >> UInt64(byte % 64) & 1 == 1 }
     }
 

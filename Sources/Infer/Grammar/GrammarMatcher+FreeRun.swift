@@ -4,8 +4,10 @@ extension GrammarMatcher {
     struct FreeRun: Sendable {
         /// The characters that do not belong to them: a bit for each of ASCII, and for each first byte of longer ones from 0xC0 on.
         var otherLow = UInt64.max, otherHigh = UInt64.max, otherLeads = UInt64.max
-        /// How many of them may follow each other. `UInt8.max`: any number.
+        /// How many of them may follow each other, up to ``longestFreeRun``. `UInt8.max`: any number.
         var length: UInt8 = 0
+        /// Whether none of them may follow so many.
+        var isLimit = false
 
         /// Whether the characters of another run belong to this one, too.
         fileprivate func includes(_ other: FreeRun) -> Bool {
@@ -17,10 +19,19 @@ extension GrammarMatcher {
     struct FreeStep: Sendable {
         fileprivate var run = FreeRun()
         fileprivate var target = GrammarMatcher.dead
+        /// The first bytes of all allowed characters, as bits.
+        fileprivate var low: UInt64 = 0, high: UInt64 = 0, leads: UInt64 = 0
+
+        fileprivate func allowsAny(of run: FreeRun) -> Bool {
+            low & ~run.otherLow != 0 || high & ~run.otherHigh != 0 || leads & ~run.otherLeads != 0
+        }
     }
 
-    /// - Parameter limit: Of the length that is looked for.
-    mutating func freeRun(from state: State, limit: UInt8) -> FreeRun {
+    /// In characters. More may be allowed.
+    static let longestFreeRun: UInt8 = 16
+
+    mutating func freeRun(from state: State) -> FreeRun {
+        if let known = freeRuns[Int(state)] { return known }
         let first = freeStep(from: state)
         var run = first.run, step = first, from = state
         while step.target != Self.dead, step.run.includes(run) {
@@ -29,59 +40,83 @@ extension GrammarMatcher {
                 break
             }
             run.length += 1
-            if run.length == limit { break }
+            if run.length == Self.longestFreeRun { break }
             from = step.target
             step = freeStep(from: from)
         }
+        run.isLimit = run.length < Self.longestFreeRun && !step.allowsAny(of: run)
+        freeRuns[Int(state)] = run
         return run
     }
 
     private mutating func freeStep(from state: State) -> FreeStep {
-        if let known = freeSteps[state] { return known }
+        if let known = freeSteps[Int(state)] { return known }
         var step = FreeStep(), votes = 0
         // Boyer and Moore's majority vote.
         for byte in UInt8(0)..<0x80 {
             let next = next(state, byte)
             if next == Self.dead { continue }
+            if byte < 0x40 { step.low |= 1 << UInt64(byte) } else { step.high |= 1 << UInt64(byte - 0x40) }
             if votes == 0 { step.target = next }
             votes += next == step.target ? 1 : -1
         }
+        for byte in UInt8(0xC0)...0xFF where next(state, byte) != Self.dead { step.leads |= 1 << UInt64(byte - 0xC0) }
         if step.target != Self.dead {
             for byte in UInt64(0)..<0x40 where next(state, UInt8(byte)) == step.target { step.run.otherLow &= ~(1 << byte) }
             for byte in UInt64(0)..<0x40 where next(state, UInt8(byte + 0x40)) == step.target { step.run.otherHigh &= ~(1 << byte) }
-            for (first, rest) in Self.severalBytes {
-                var last = Self.dead, isFree = false
-                for byte in first {
-                    let next = next(state, byte)
-                    // Most bytes of a range lead to the same state.
-                    if next != last { isFree = leads(next, to: step.target, by: rest, at: 0) }
-                    last = next
-                    if isFree { step.run.otherLeads &= ~(1 << UInt64(byte - 0xC0)) }
-                }
-            }
+            addLeads(to: &step.run, of: state)
         }
-        freeSteps[state] = step
+        freeSteps[Int(state)] = step
         return step
     }
 
-    /// The bytes of characters of more than one byte, in UTF-8.
-    private static let severalBytes: [(first: ClosedRange<UInt8>, rest: [ClosedRange<UInt8>])] = [
-        (0xC2...0xDF, [0x80...0xBF]), (0xE0...0xE0, [0xA0...0xBF, 0x80...0xBF]), (0xE1...0xEC, [0x80...0xBF, 0x80...0xBF]),
-        (0xED...0xED, [0x80...0x9F, 0x80...0xBF]), (0xEE...0xEF, [0x80...0xBF, 0x80...0xBF]),
-        (0xF0...0xF0, [0x90...0xBF, 0x80...0xBF, 0x80...0xBF]), (0xF1...0xF3, [0x80...0xBF, 0x80...0xBF, 0x80...0xBF]),
-        (0xF4...0xF4, [0x80...0x8F, 0x80...0xBF, 0x80...0xBF]),
-    ]
-
-    /// Whether all bytes of the ranges from an index on lead from a state to another one.
-    private mutating func leads(_ state: State, to target: State, by ranges: [ClosedRange<UInt8>], at index: Int) -> Bool {
-        if state == Self.dead || index == ranges.count { return state == target }
-        var last = Self.dead
-        for byte in ranges[index] {
-            let next = next(state, byte)
-            if next == Self.dead { return false }
-            if next != last, !leads(next, to: target, by: ranges, at: index + 1) { return false }
-            last = next
+    /// Finds the characters of several bytes that belong to a run of ASCII, without a state for each of their bytes: their sequences
+    /// consist of sets, and go on as those of the run do.
+    private mutating func addLeads(to run: inout FreeRun, of state: State) {
+        let low = (~run.otherLow).trailingZeroBitCount, high = (~run.otherHigh).trailingZeroBitCount
+        let places = stacks(of: state).compactMap { stack($0) }, first = UInt8(low < 64 ? low : 64 + high)
+        guard let expected = continuations(of: places, after: first, []) else { return }
+        for (leads, rest) in Self.severalBytes {
+            var last = Self.dead, isFree = false
+            for byte in leads {
+                let next = next(state, byte)
+                // Most bytes of a range lead to the same state.
+                if next != last { isFree = continuations(of: places, after: byte, rest) == expected }
+                last = next
+                if isFree { run.otherLeads &= ~(1 << UInt64(byte - 0xC0)) }
+            }
         }
-        return true
     }
+
+    /// Where the text goes on behind a character; nil if not all of the bytes may follow its first one.
+    private func continuations(of places: [Stack], after first: UInt8, _ rest: [Grammar.ByteSet]) -> Set<Continuation>? {
+        var found: Set<Continuation> = []
+        for place in places where bytes(of: place).contains(first) {
+            var position = Int(place.position) + 1
+            for bytes in rest {
+                guard grammar.code[position] < Grammar.end else { return nil }
+                guard grammar.sets[Int(-2 - grammar.code[position])].isSuperset(of: bytes) else { return nil }
+                position += 1
+            }
+            let sequence = grammar.code[position...].prefix { $0 != Grammar.end }
+            found.insert(Continuation(sequence: sequence, under: place.under))
+        }
+        return found
+    }
+
+    private struct Continuation: Hashable {
+        let sequence: ArraySlice<Int32>
+        let under: Int32
+    }
+
+    /// The bytes of characters of more than one byte, in UTF-8.
+    private static let severalBytes: [(first: ClosedRange<UInt8>, rest: [Grammar.ByteSet])] = {
+        let any = Grammar.ByteSet(0x80...0xBF)
+        return [
+            (0xC2...0xDF, [any]), (0xE0...0xE0, [Grammar.ByteSet(0xA0...0xBF), any]), (0xE1...0xEC, [any, any]),
+            (0xED...0xED, [Grammar.ByteSet(0x80...0x9F), any]), (0xEE...0xEF, [any, any]),
+            (0xF0...0xF0, [Grammar.ByteSet(0x90...0xBF), any, any]), (0xF1...0xF3, [any, any, any]),
+            (0xF4...0xF4, [Grammar.ByteSet(0x80...0x8F), any, any]),
+        ]
+    }()
 }

@@ -33,10 +33,12 @@ package struct GrammarMatcher: Sendable {
     /// The sorted stacks of each state.
     private var states: [[Int32]] = []
     private var stateIndices: [[Int32]: State] = [:]
-    /// 256 for each state.
+    /// 256 for each state that was left.
     private var transitions: [State] = []
+    /// Where the transitions of each state begin; -1 if it was never left.
+    private var firstTransitions: [Int32] = []
     /// Of the states that were asked for.
-    var freeSteps: [State: FreeStep] = [:]
+    var freeSteps: [FreeStep?] = [], freeRuns: [FreeRun?] = []
     package private(set) var start: State = 0
 
     package init(_ grammar: Grammar) {
@@ -60,16 +62,23 @@ package struct GrammarMatcher: Sendable {
 
     package mutating func next(_ state: State, _ byte: UInt8) -> State {
         if state == Self.dead { return Self.dead }
-        let index = Int(state) << 8 | Int(byte), known = transitions[index]
-        if known != Self.unknown { return known }
-        computeTransitions(of: state, byte)
-        return transitions[index]
+        var first = Int(firstTransitions[Int(state)])
+        if first >= 0 {
+            let known = transitions[first | Int(byte)]
+            if known != Self.unknown { return known }
+        } else {
+            first = transitions.count
+            firstTransitions[Int(state)] = Int32(first)
+            transitions += repeatElement(Self.unknown, count: 256)
+        }
+        computeTransitions(of: state, from: first, byte)
+        return transitions[first | Int(byte)]
     }
 
     /// Computes those of all bytes, as bytes that match the same places lead to the same state; of a state with very many places, that of
     /// one byte.
-    private mutating func computeTransitions(of state: State, _ byte: UInt8) {
-        let tops = states[Int(state)].filter { $0 != Self.empty }.map { stacks[Int($0)] }, first = Int(state) << 8
+    private mutating func computeTransitions(of state: State, from first: Int, _ byte: UInt8) {
+        let tops = states[Int(state)].filter { $0 != Self.empty }.map { stacks[Int($0)] }
         if tops.count > 64 {
             transitions[first | Int(byte)] = target(of: tops.filter { bytes(of: $0).contains(byte) })
             return
@@ -91,7 +100,7 @@ package struct GrammarMatcher: Sendable {
     }
 
     /// The bytes that a place allows.
-    private func bytes(of top: Stack) -> Grammar.ByteSet { grammar.sets[Int(-2 - grammar.code[Int(top.position)])] }
+    func bytes(of top: Stack) -> Grammar.ByteSet { grammar.sets[Int(-2 - grammar.code[Int(top.position)])] }
 
     /// The state behind places whose next byte was read.
     private mutating func target(of places: [Stack]) -> State {
@@ -138,7 +147,9 @@ package struct GrammarMatcher: Sendable {
         let index = State(states.count)
         states.append(sorted)
         stateIndices[sorted] = index
-        transitions += repeatElement(Self.unknown, count: 256)
+        firstTransitions.append(-1)
+        freeSteps.append(nil)
+        freeRuns.append(nil)
         return index
     }
 
@@ -151,7 +162,9 @@ package struct GrammarMatcher: Sendable {
         states = []
         stateIndices = [:]
         transitions = []
-        freeSteps = [:]
+        firstTransitions = []
+        freeSteps = []
+        freeRuns = []
         var copies: [Int32: Int32] = [Self.empty: Self.empty]
         let found = old.states[Int(state)].map { copy($0, of: old, &copies) }
         start = self.state(of: Set(found))

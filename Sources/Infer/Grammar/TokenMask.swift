@@ -10,34 +10,27 @@ struct TokenMask: Sendable {
     /// What begins with bytes that are not allowed is skipped, and so is the inside of a text, where everything is allowed.
     init(of state: GrammarMatcher.State, _ matcher: inout GrammarMatcher, _ trie: TokenTrie) {
         var states = Array(repeating: state, count: trie.depth + 1), path = Array(repeating: Run(), count: trie.depth + 1)
-        // By state.
-        var runs: [Run?] = []
-        func run(from state: GrammarMatcher.State) -> Run {
-            if Int(state) >= runs.count { runs += Array(repeating: nil, count: Int(state) - runs.count + 64) }
-            if let known = runs[Int(state)] { return known }
-            let run = matcher.freeRun(from: state, limit: Self.longestRun)
-            runs[Int(state)] = run
-            return run
-        }
-        path[0] = run(from: state)
-        // Ranges of the sorted tokens.
-        var allowed: [Range<Int32>] = [], allowedCount = 0
-        func allow(_ range: Range<Int32>) {
-            if range.isEmpty { return }
-            allowedCount += range.count
-            if let last = allowed.last, last.upperBound == range.lowerBound {
-                allowed[allowed.count - 1] = last.lowerBound..<range.upperBound
-            } else {
-                allowed.append(range)
-            }
-        }
+        path[0] = matcher.freeRun(from: state)
+        let whole = path[0]
+        // The characters before the children of each node of the path.
+        var characters = Array(repeating: UInt8(0), count: trie.depth + 1)
+        var allowed = Ranges(), limited = Ranges()
         var index = 0
         while index < trie.nodes.count - 1 {
-            let node = trie.nodes[index], depth = Int(node.depth), end = Int(node.end)
-            if path[depth - 1].allows(node) {
-                allow(node.firstToken..<trie.nodes[end].firstToken)
-                index = end
-                continue
+            let node = trie.nodes[index], depth = Int(node.depth), end = Int(node.end), before = path[depth - 1]
+            if before.contains(node) {
+                let tokens = node.firstToken..<trie.nodes[end].firstToken
+                if node.height <= before.length {
+                    allowed.append(tokens)
+                    index = end
+                    continue
+                }
+                // The whole text is within one limit, so the number of a token's characters decides.
+                if before.isLimit, before.length + characters[depth - 1] == whole.length, before.hasCharacters(of: whole) {
+                    limited.append(tokens)
+                    index = end
+                    continue
+                }
             }
             let next = matcher.next(states[depth - 1], node.byte)
             if next == GrammarMatcher.dead {
@@ -45,35 +38,65 @@ struct TokenMask: Sendable {
                 continue
             }
             index += 1
-            allow(node.firstToken..<trie.nodes[index].firstToken)
+            allowed.append(node.firstToken..<trie.nodes[index].firstToken)
             if index == end { continue }
             states[depth] = next
-            path[depth] = run(from: next)
+            path[depth] = matcher.freeRun(from: next)
+            // More than the longest run are as many as any.
+            characters[depth] = min(characters[depth - 1] + (node.byte & 0xC0 == 0x80 ? 0 : 1), 2 * GrammarMatcher.longestFreeRun)
         }
-        words = Self.words(allowed, count: allowedCount, trie)
-        count = allowedCount
+        words = limited.count == 0 ? Self.words(allowed, trie) : Self.words(allowed, limited, upTo: whole.length, trie)
+        count = words.reduce(0) { $0 + $1.nonzeroBitCount }
     }
 
     private typealias Run = GrammarMatcher.FreeRun
-    /// In characters. The bytes of longer tokens are looked at one by one.
-    private static let longestRun: UInt8 = 16
+
+    /// Ranges of the sorted tokens, in their order.
+    private struct Ranges {
+        private(set) var ranges: [Range<Int32>] = []
+        private(set) var count = 0
+
+        mutating func append(_ range: Range<Int32>) {
+            if range.isEmpty { return }
+            count += range.count
+            if let last = ranges.last, last.upperBound == range.lowerBound {
+                ranges[ranges.count - 1] = last.lowerBound..<range.upperBound
+            } else {
+                ranges.append(range)
+            }
+        }
+    }
 
     /// Sets the bits of the allowed tokens, or removes those of the others if these are fewer.
-    private static func words(_ allowed: [Range<Int32>], count: Int, _ trie: TokenTrie) -> [UInt64] {
+    private static func words(_ allowed: Ranges, _ trie: TokenTrie) -> [UInt64] {
         var words = trie.everyToken
-        if 2 * count < trie.ids.count {
+        if 2 * allowed.count < trie.ids.count {
             for index in words.indices { words[index] = 0 }
-            for range in allowed {
-                for id in trie.ids[Int(range.lowerBound)..<Int(range.upperBound)] { words[Int(id) / 64] |= 1 << UInt64(id % 64) }
-            }
-            return words
+            for range in allowed.ranges { set(trie.ids[Int(range.lowerBound)..<Int(range.upperBound)], in: &words) }
+        } else {
+            removeOthers(than: allowed.ranges, from: &words, trie)
         }
+        return words
+    }
+
+    /// Sets the bits of the allowed tokens, and of those among the limited ones that have at most so many characters.
+    private static func words(_ allowed: Ranges, _ limited: Ranges, upTo characters: UInt8, _ trie: TokenTrie) -> [UInt64] {
+        var words = trie.tokensUpTo[Int(characters)]
+        removeOthers(than: limited.ranges, from: &words, trie)
+        for range in allowed.ranges { set(trie.ids[Int(range.lowerBound)..<Int(range.upperBound)], in: &words) }
+        return words
+    }
+
+    private static func set(_ ids: ArraySlice<TokenID>, in words: inout [UInt64]) {
+        for id in ids { words[Int(id) / 64] |= 1 << UInt64(id % 64) }
+    }
+
+    private static func removeOthers(than ranges: [Range<Int32>], from words: inout [UInt64], _ trie: TokenTrie) {
         var start = 0
-        for range in allowed + [Int32(trie.ids.count)..<Int32(trie.ids.count)] {
+        for range in ranges + [Int32(trie.ids.count)..<Int32(trie.ids.count)] {
             for id in trie.ids[start..<Int(range.lowerBound)] { words[Int(id) / 64] &= ~(1 << UInt64(id % 64)) }
             start = Int(range.upperBound)
         }
-        return words
     }
 
     mutating func remove(_ id: TokenID) {
@@ -120,9 +143,12 @@ struct TokenMask: Sendable {
 }
 
 extension GrammarMatcher.FreeRun {
-    /// Whether everything that begins with a node is a part of the run.
-    fileprivate func allows(_ node: TokenTrie.Node) -> Bool {
-        node.isUnicode && node.height <= length && node.asciiLow & otherLow == 0 && node.asciiHigh & otherHigh == 0
-            && node.leads & otherLeads == 0
+    /// Whether all characters that begin with a node belong to the run, however many they are.
+    fileprivate func contains(_ node: TokenTrie.Node) -> Bool {
+        node.isUnicode && node.asciiLow & otherLow == 0 && node.asciiHigh & otherHigh == 0 && node.leads & otherLeads == 0
+    }
+
+    fileprivate func hasCharacters(of other: Self) -> Bool {
+        otherLow == other.otherLow && otherHigh == other.otherHigh && otherLeads == other.otherLeads
     }
 }

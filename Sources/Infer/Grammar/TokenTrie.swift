@@ -41,7 +41,9 @@ struct TokenTrie: Sendable {
     /// The bytes of the longest token.
     private(set) var depth = 0
     /// A bit for each token that is in the trie.
-    private(set) var everyToken: [UInt64]
+    let everyToken: [UInt64]
+    /// A bit for each token of at most 0, 1, 2, … characters, the last of which may be cut.
+    let tokensUpTo: [[UInt64]]
 
     init(_ tokens: ByteStrings) {
         // The first eight bytes decide most comparisons.
@@ -54,8 +56,16 @@ struct TokenTrie: Sendable {
             return first.elementsEqual(second) ? a.1 < b.1 : first.lexicographicallyPrecedes(second)
         }
         ids = keys.map { TokenID($0.1) }
-        everyToken = [UInt64](repeating: 0, count: (tokens.count + 63) / 64)
-        for id in ids { everyToken[Int(id) / 64] |= 1 << UInt64(id % 64) }
+        var every = [UInt64](repeating: 0, count: (tokens.count + 63) / 64)
+        var upTo = Array(repeating: every, count: Int(GrammarMatcher.longestFreeRun) + 1)
+        for id in ids {
+            let word = Int(id) / 64, bit: UInt64 = 1 << UInt64(id % 64)
+            every[word] |= bit
+            let characters = tokens[Int(id)].count { $0 & 0xC0 != 0x80 }
+            for count in min(characters, upTo.count)..<upTo.count { upTo[count][word] |= bit }
+        }
+        everyToken = every
+        tokensUpTo = upTo
         var parents: [Int32] = [], path: [Int32] = []
         for (position, id) in ids.enumerated() {
             let token = tokens[Int(id)]

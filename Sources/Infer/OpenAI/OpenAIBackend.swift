@@ -81,7 +81,13 @@ package final class OpenAIBackend: ChatBackend {
         }
         let handle = Handle()
         do throws(ThreadError) {
-            try BackgroundThread.run { self.run(request, handle.exchange, deliver) }
+            try BackgroundThread.run {
+                if request.config.promptLogProbabilities == nil {
+                    self.run(request, handle.exchange, deliver)
+                } else {
+                    self.scorePrompt(of: request, handle.exchange, deliver)
+                }
+            }
         } catch { throw .threadNotStarted(error) }
         return handle
     }
@@ -106,6 +112,25 @@ package final class OpenAIBackend: ChatBackend {
         case nil: break
         case .cancelled?: end.reason = .cancelled
         case let error?: end.reason = .error(.remote(RemoteError(error, at: address.base, idleSeconds: idleSeconds)))
+        }
+        deliver(.ended(end))
+    }
+
+    private func scorePrompt(of request: GenerationRequest, _ exchange: HTTPExchange, _ deliver: (GenerationEvent) -> Void) {
+        let body = OpenAIRequest(request, model: model)
+        var scores = PromptScores(address: address.base), end = GenerationEnd(.stop, promptTokens: 0, answerTokens: 0)
+        deliver(.began(GenerationStart()))
+        do throws(HTTPError) {
+            try exchange.run(address.request(body.path, body: body.body, idleSeconds: idleSeconds)) { scores.receive($0, $1) }
+            do throws(RemoteError) {
+                var piece = TextPiece("")
+                piece.promptTokens = try scores.tokens()
+                end = GenerationEnd(.stop, promptTokens: piece.promptTokens.count, answerTokens: 0)
+                deliver(.piece(piece))
+            } catch { end.reason = .error(.remote(error)) }
+        } catch {
+            end.reason = error == .cancelled ? .cancelled
+                : .error(.remote(RemoteError(error, at: address.base, idleSeconds: idleSeconds)))
         }
         deliver(.ended(end))
     }

@@ -25,14 +25,30 @@ struct OpenAIRequest {
                 if let tools = request.tools { writer.key("tools"); writer.json(String(decoding: tools.json, as: UTF8.self)) }
             }
             for field in request.forwardedFields { writer.key(field.name); writer.json(String(decoding: field.json, as: UTF8.self)) }
-            writer["stream"] = true
-            writer.key("stream_options"); writer.object { $0["include_usage"] = true }
+            if let alternatives = config.promptLogProbabilities {
+                Self.writePromptLogProbabilities(alternatives, isChat: isChat, to: &writer)
+            } else {
+                writer["stream"] = true
+                writer.key("stream_options"); writer.object { $0["include_usage"] = true }
+            }
             Self.write(config, isChat: isChat, to: &writer)
         }
         self.isChat = isChat
         continuesAnswer = request.continuesAnswer
         path = isChat ? "chat/completions" : "completions"
         body = writer.bytes
+    }
+
+    /// Of a chat whose last message the answer continues. Other servers report those of texts only in the response that repeats the prompt.
+    private static func writePromptLogProbabilities(_ alternatives: Int, isChat: Bool, to writer: inout JSONWriter) {
+        if isChat {
+            writer["prompt_logprobs"] = alternatives
+            writer["continue_final_message"] = true
+            writer["add_generation_prompt"] = false
+        } else {
+            writer["echo"] = true
+            writer["logprobs"] = max(1, alternatives)
+        }
     }
 
     private static func write(_ message: Conversation.Message, to writer: inout JSONWriter) {

@@ -130,7 +130,7 @@ struct OpenAIStream: ~Copyable {
     private static let maxArguments = 1 << 20
 
     /// Parses `logprobs`: a list of objects in a chat completion, parallel lists in a text completion.
-    private static func tokens(_ logprobs: JSONElement) -> [GeneratedToken] {
+    static func tokens(_ logprobs: JSONElement) -> [GeneratedToken] {
         if let content = logprobs["content"]?.elements {
             return content.map { token in
                 let alternatives = token["top_logprobs"]?.elements?.map {

@@ -32,7 +32,7 @@ extension RequestFields {
         }
         if continues, grammar != nil {
             let field = answerFormatFields.first ?? "tool_choice"
-            throw .invalid(field, "not supported for an answer that continues the last message: set continue_final_message to false.")
+            throw .invalid(field, "not supported for an answer that continues a last message of the assistant.")
         }
         return continues
     }

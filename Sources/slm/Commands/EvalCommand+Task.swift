@@ -1,5 +1,4 @@
 import Distributed
-import Files
 import Infer
 import JSON
 import Tokenize
@@ -25,8 +24,13 @@ extension EvalCommand {
         var judgments: Judgments = [:]
         /// Prompts that lost their beginning.
         var truncated = 0
-        /// A JSON line for each question.
-        var samples: [String] = []
+
+        /// Judges the answer to a question.
+        mutating func add(_ answer: TaskAnswer, to question: TaskQuestion) throws -> [(metric: TaskQuestion.Metric, isRight: Bool)] {
+            let found = try question.judge(answer.logProbabilities) + [question.judge(answer.text)].compactMap { $0 }
+            for (metric, isRight) in found { judgments[metric, default: []].append(isRight) }
+            return found
+        }
     }
 
     /// Questions whose choices are evaluated together. A question's keys and values are computed once for all of its choices.
@@ -38,21 +42,18 @@ extension EvalCommand {
         if (Ranks.current?.count ?? 1) > 1 { throw UsageError("slm eval: --task: expected one process, found several (mpirun).") }
         let tasks = try options.tasks.map { (file: $0, questions: try TaskQuestion.read($0)) }
         for task in tasks where task.questions.isEmpty { throw CommandError(description: "\(task.file): expected questions, found none.") }
+        var samples: TaskSamples?
+        if let path = options.samples { samples = try TaskSamples(path, isResumed: options.resumesTask) }
         let results = try checkpoints.map { path in
             let backend = try openBackend(path), model = (backend as? LocalBackend)?.model
             let isText = model.map { $0.renderer == nil || $0.isTemplateAssumed } ?? false
             let form = options.questionForm ?? (isText ? .text : .chat)
             return try tasks.map { task in
                 var asked = AskedTask(file: task.file, questions: task.questions, form: form)
-                try ask(&asked, backend, model)
+                try ask(&asked, backend, model, &samples)
                 printAccuracies(path, asked)
                 return asked
             }
-        }
-        if let path = options.samples {
-            var file = try AtomicFile(path)
-            for line in results.joined().flatMap(\.samples) { try file.write(Array((line + "\n").utf8)) }
-            try file.commit()
         }
         if results.count == 2 { for (a, b) in zip(results[0], results[1]) { printComparison(of: a, with: b) } }
     }
@@ -74,80 +75,93 @@ extension EvalCommand {
     }
 
     /// - Parameter model: nil if it runs on another server.
-    private func ask(_ task: inout AskedTask, _ backend: any ChatBackend, _ model: ModelInfo?) throws {
+    private func ask(_ task: inout AskedTask, _ backend: any ChatBackend, _ model: ModelInfo?, _ samples: inout TaskSamples?) throws {
         let progress = ProgressBar("asking", isVisible: !options.quiet)
         defer { progress.clear() }
         let count = task.questions.count, name = backend.name
-        var logProbabilities = task.questions.map { _ in [Double]() }, answers = task.questions.map { _ in "" }
-        for start in stride(from: 0, to: count, by: Self.questionsAtOnce) {
+        var answered = 0
+        while answered < count, let answer = try samples?.next(of: name, task.file, task.form, task.questions[answered]) {
+            _ = try task.add(answer, to: task.questions[answered])
+            answered += 1
+        }
+        for start in stride(from: answered, to: count, by: Self.questionsAtOnce) {
             progress.show(fraction: Double(start) / Double(count), "\(start) of \(count) questions")
-            let indices = start..<min(start + Self.questionsAtOnce, count)
-            try score(indices, &task, &logProbabilities, backend, model)
-            try generate(indices, &task, &answers, backend)
-        }
-        for (index, question) in task.questions.enumerated() {
-            let judgments = try question.judge(logProbabilities[index]) + [question.judge(answers[index])].compactMap { $0 }
-            for (metric, isRight) in judgments { task.judgments[metric, default: []].append(isRight) }
-            var writer = JSONWriter(.oneLine)
-            writer.object { line in
-                line["checkpoint"] = name
-                line["file"] = task.file
-                line["question"] = question.question
-                if case .choice = question.expected {
-                    line.key("log_probabilities"); line.array { for value in logProbabilities[index] { $0.number(value) } }
-                } else {
-                    line["generated"] = answers[index]
-                }
-                for (metric, isRight) in judgments { line[metric.rawValue] = isRight }
+            let questions = Array(task.questions[start..<min(start + Self.questionsAtOnce, count)])
+            var answers = questions.map { _ in TaskAnswer() }
+            try score(questions, &task, &answers, backend, model)
+            try generate(questions, &task, &answers, backend)
+            for (question, answer) in zip(questions, answers) {
+                let judgments = try task.add(answer, to: question)
+                try samples?.append(answer, of: name, task.file, task.form, question, judgments)
             }
-            task.samples.append(writer.text)
         }
+    }
+
+    /// A request for the log-probability of a choice.
+    private struct ScoredChoice {
+        /// The index of the question.
+        let question: Int
+        let choice: Int
+        let request: GenerationRequest
+        /// The reported tokens that belong to the question.
+        var questionTokens = 0
     }
 
     /// Computes the log-probabilities of the choices of some questions: first of one of each question, whose keys and values the others
     /// reuse.
     private func score(
-        _ indices: Range<Int>, _ task: inout AskedTask, _ logProbabilities: inout [[Double]], _ backend: any ChatBackend,
-        _ model: ModelInfo?
+        _ questions: [TaskQuestion], _ task: inout AskedTask, _ answers: inout [TaskAnswer], _ backend: any ChatBackend, _ model: ModelInfo?
     ) throws {
-        var requests: [(question: Int, choice: Int, request: GenerationRequest)] = []
-        for index in indices {
-            guard case .choice(let choices, _) = task.questions[index].expected else { continue }
-            guard let model else {
-                throw CommandError(description: "\(task.file): expected questions without choices for a --backend, which reports no "
-                    + "log-probabilities of prompts, found question \(index + 1) with choices.")
-            }
-            logProbabilities[index] = Array(repeating: -.infinity, count: choices.count)
-            for (i, choice) in choices.enumerated() {
-                let (request, isTruncated) = try model.logProbabilityRequest(
-                    of: task.form == .chat ? choice : " " + choice, after: task.questions[index].question, isChat: task.form == .chat)
+        let isChat = task.form == .chat
+        var choices: [ScoredChoice] = []
+        for (index, question) in questions.enumerated() {
+            guard case .choice(let texts, _) = question.expected else { continue }
+            answers[index].logProbabilities = Array(repeating: -.infinity, count: texts.count)
+            for (i, text) in texts.enumerated() {
+                let text = isChat ? text : " " + text
+                guard let model else {
+                    let request = try GenerationRequest.logProbability(of: text, after: question.question, isChat: isChat)
+                    choices.append(ScoredChoice(question: index, choice: i, request: request))
+                    continue
+                }
+                let (request, isTruncated) = try model.logProbabilityRequest(of: text, after: question.question, isChat: isChat)
                 if isTruncated { task.truncated += 1 }
-                requests.append((index, i, request))
+                choices.append(ScoredChoice(question: index, choice: i, request: request))
             }
         }
-        for part in [requests.filter { $0.choice == 0 }, requests.filter { $0.choice > 0 }] {
-            try backend.generate(part.map(\.request), concurrency: 4 * Self.questionsAtOnce) { i, result in
-                let sum = try result.get().promptTokens.reduce(0) { $0 + Double($1.logProbability ?? 0) }
-                logProbabilities[part[i].question][part[i].choice] = sum
+        if model == nil {
+            let asked = Array(Set(choices.map(\.question))).sorted()
+            let requests = try asked.map { try GenerationRequest.tokenCount(of: questions[$0].question, isChat: isChat) }
+            try backend.generate(requests, concurrency: Self.questionsAtOnce) { i, result in
+                let count = try result.get().end.promptTokens
+                for index in choices.indices where choices[index].question == asked[i] { choices[index].questionTokens = count }
+            }
+        }
+        for part in [choices.filter { $0.choice == 0 }, choices.filter { $0.choice > 0 }] {
+            let concurrency = (model == nil ? 1 : 4) * Self.questionsAtOnce
+            try backend.generate(part.map(\.request), concurrency: concurrency) { i, result in
+                let tokens = try result.get().promptTokens, before = max(0, min(part[i].questionTokens, tokens.count - 1))
+                let sum = tokens.dropFirst(before).reduce(0) { $0 + Double($1.logProbability ?? 0) }
+                answers[part[i].question].logProbabilities[part[i].choice] = sum
             }
         }
     }
 
     private func generate(
-        _ indices: Range<Int>, _ task: inout AskedTask, _ answers: inout [String], _ backend: any ChatBackend
+        _ questions: [TaskQuestion], _ task: inout AskedTask, _ answers: inout [TaskAnswer], _ backend: any ChatBackend
     ) throws {
         let isChat = task.form == .chat, stop = options.stop.isEmpty && !isChat ? ["\n\n"] : options.stop
         let config = try GenerationConfig(maximumTokens: options.answerTokens, temperature: 0, stop: stop)
-        let asked = indices.filter { if case .text = task.questions[$0].expected { true } else { false } }
+        let asked = questions.indices.filter { if case .text = questions[$0].expected { true } else { false } }
         let requests = asked.map { index in
-            let question = task.questions[index].question
+            let question = questions[index].question
             return GenerationRequest(isChat ? .chat([.init(.user, question)]) : .text(question), config)
         }
         try backend.generate(requests, concurrency: Self.questionsAtOnce) { i, result in
             // A model without finite logits has no answer.
             if case .failure(.invalidLogits) = result { return }
             let answer = try result.get()
-            answers[asked[i]] = answer.text
+            answers[asked[i]].text = answer.text
             if answer.start.wasTruncated { task.truncated += 1 }
         }
     }

@@ -25,6 +25,7 @@ struct EvalOptions: MachineOptions {
     var answerTokens = 256
     var stop: [String] = []
     var samples: String?
+    var resumesTask = false
     var format: ChatFileFormat?
     var skipsBad = false
     var lossScope: LossScope?
@@ -68,13 +69,14 @@ extension Command {
                     .option("as", \.questionForm, "Ask the questions of --task as messages of a chat, or as text to complete.",
                             default: "chat if the model has a chat template"),
                     .option("backend", \.backend, value: "openai:URL",
-                            "Ask a model behind an OpenAI-compatible API, questions without choices only."),
+                            "Ask a model behind an OpenAI-compatible API; choices need its log-probabilities of prompts."),
                     .option("backend-model", \.backendModel, value: "NAME", "Choose a model of the --backend.", default: "its first"),
                     .option("max-tokens", \.answerTokens, in: 1...1_048_576, "Generate at most N tokens per answer."),
                     .list("stop", \.stop, value: "TEXT", "Stop before any of these texts; by default, before an empty line in text.",
                           separator: "\n"),
                     .option("samples", \.samples, value: "FILE", "Write each question with the model's answer to FILE: JSON lines.",
                             default: "none"),
+                    .option("resume", \.resumesTask, "Keep the answers in the file of --samples, and ask the questions that are missing."),
                 ]),
                 OptionGroup("Machine", [
                     .option("base", \.base, value: "CHECKPOINT", "Take the base model of a LoRA adapter from this file.",
@@ -120,6 +122,9 @@ struct EvalCommand {
         }
         guard !options.data.isEmpty || !options.tasks.isEmpty else {
             throw UsageError("slm eval: expected chats or text to evaluate on: --data FILE, or questions: --task FILE.")
+        }
+        if options.resumesTask, options.samples == nil || options.tasks.isEmpty {
+            throw UsageError("slm eval: --resume: expected --task FILE and --samples FILE, which has the answers so far.")
         }
         guard options.compare.isEmpty || !options.data.contains("-") else {
             throw UsageError("slm eval: --compare reads the data twice: expected a file, found - (standard input).")

@@ -1,0 +1,87 @@
+import Files
+import JSON
+import Train
+
+/// What a model has answered to a question of a task.
+struct TaskAnswer {
+    /// Of each choice.
+    var logProbabilities: [Double] = []
+    /// The generated text of a question without choices.
+    var text = ""
+}
+
+/// The file of `slm eval --samples`: a line for each answered question, in the order of models, tasks and questions. An evaluation that
+/// was stopped goes on behind its last line.
+struct TaskSamples: ~Copyable {
+    private let path: String
+    private let file: AppendOnlyFile
+    /// The lines of an earlier evaluation.
+    private let earlier: [String]
+    private var nextEarlier = 0
+    private var parser = JSONParser()
+
+    /// - Parameter isResumed: Whether the lines of the file are kept, if there is one; otherwise the file begins anew.
+    init(_ path: String, isResumed: Bool) throws {
+        let lines = isResumed && (try? FileStamp(path)) != nil ? try Self.wholeLines(of: path) : []
+        var kept = try AtomicFile(path)
+        for line in lines { try kept.write(Array((line + "\n").utf8)) }
+        try kept.commit()
+        file = try AppendOnlyFile(path)
+        self.path = path
+        earlier = lines
+    }
+
+    /// The lines without the last one if a killed program has left a part of it.
+    private static func wholeLines(of path: String) throws -> [String] {
+        var lines = try LineBlocks.nonEmptyLines(of: path), parser = JSONParser()
+        if let last = lines.last, (try? parser.parse(last)) == nil { lines.removeLast() }
+        return lines
+    }
+
+    /// The answer to the next question that an earlier evaluation has stored; nil behind its last one.
+    mutating func next(of model: String, _ task: String, _ form: QuestionForm, _ question: TaskQuestion) throws -> TaskAnswer? {
+        guard nextEarlier < earlier.count else { return nil }
+        nextEarlier += 1
+        func problem(_ reason: String) -> CommandError {
+            CommandError(description: "\(path): line \(nextEarlier): \(reason) Use the same models, tasks and options, or no --resume.")
+        }
+        let line: JSONElement
+        do { line = try parser.parse(earlier[nextEarlier - 1]) } catch { throw problem("\(error).") }
+        for (key, expected) in [("checkpoint", model), ("file", task), ("as", form.rawValue), ("question", question.question)] {
+            let found = line[key]?.string ?? ""
+            guard found == expected else { throw problem("expected the \(key) '\(expected)', found '\(found)'.") }
+        }
+        switch question.expected {
+        case .choice(let choices, _):
+            // A log-probability of -∞ is stored as null.
+            let values = line["log_probabilities"]?.elements?.map { $0.number ?? -.infinity } ?? []
+            guard values.count == choices.count else {
+                throw problem("expected log-probabilities of \(choices.count) choices, found \(values.count).")
+            }
+            return TaskAnswer(logProbabilities: values)
+        case .text:
+            guard let text = line["generated"]?.string else { throw problem("expected a generated answer, found none.") }
+            return TaskAnswer(text: text)
+        }
+    }
+
+    func append(
+        _ answer: TaskAnswer, of model: String, _ task: String, _ form: QuestionForm, _ question: TaskQuestion,
+        _ judgments: [(metric: TaskQuestion.Metric, isRight: Bool)]
+    ) throws {
+        var writer = JSONWriter(.oneLine)
+        writer.object { line in
+            line["checkpoint"] = model
+            line["file"] = task
+            line["as"] = form.rawValue
+            line["question"] = question.question
+            if case .choice = question.expected {
+                line.key("log_probabilities"); line.array { for value in answer.logProbabilities { $0.number(value) } }
+            } else {
+                line["generated"] = answer.text
+            }
+            for (metric, isRight) in judgments { line[metric.rawValue] = isRight }
+        }
+        try file.append(line: writer.text)
+    }
+}
