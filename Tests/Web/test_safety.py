@@ -28,7 +28,7 @@ def test_hostile_answers(stage):
     page = stage.open(width=390, height=700)
     assert len(hostile.ANSWERS) == 200
     page.evaluate("""async () => { const { Thread } = await import('/web/chat/thread.js');
-        window.show = (text) => { const list = document.getElementById('thread'); const thread = new Thread({ isGuest: () => true, model: () => '' });
+        window.show = (text) => { const list = document.getElementById('thread'); const thread = new Thread({ isGuest: () => true, isBusy: () => false, model: () => '' });
             thread.clear(); const message = { role: 'assistant', content: text.slice(0, text.length / 2), state: 'streaming' };
             thread.show([message]); message.content = text; message.state = undefined; thread.show([message]); }; }""")
     url, title = page.url, page.title()

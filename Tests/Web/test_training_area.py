@@ -132,6 +132,7 @@ def test_chats_list_and_filters(stage):
     page = as_owner(stage)
     page.wait_for_selector(ROWS)
     assert page.locator(ROWS).count() == 50 and page.locator(".segments button").all_inner_texts()[:2] == ["All 120", "New 120"]
+    assert page.locator(".held-out").count() == 0, "chats are held out of those that are included"
     # The rest is loaded while scrolling.
     page.locator(ROWS).last.scroll_into_view_if_needed()
     page.wait_for_selector(f"{ROWS} >> nth=99")
@@ -223,6 +224,7 @@ def test_review_with_the_keyboard(stage):
     eventually(lambda: state(stage, "c2") == "excluded")
     page.wait_for_selector(".reader h3 >> text=Chat 3 about")
     page.wait_for_selector(".segments button >> text=Included 1")
+    page.wait_for_selector(".held-out >> text=held out")
     page.click(".toast >> text=Undo")
     eventually(lambda: state(stage, "c2") == "new")
     press("Escape")

@@ -292,6 +292,72 @@ def test_starter_questions(stage):
     assert page.locator("#starters button").count() == 0
 
 
+def test_empty_page(stage):
+    """The message box is below the greeting, and at the end of the window once there are messages. A phone has it always there."""
+    page = stage.open()
+    page.wait_for_selector("#welcome")
+    box = page.locator("#composer")
+    gap = lambda: box.bounding_box()["y"] - page.locator("#welcome p").bounding_box()["y"]
+    eventually(lambda: 30 < gap() < 150)
+    ask(page, "Hello")
+    assert box.bounding_box()["y"] > 650
+    phone = stage.open(width=390, height=844, has_touch=True, is_mobile=True)
+    phone.wait_for_selector("#welcome")
+    assert phone.locator("#composer").bounding_box()["y"] > 740
+
+
+def test_no_flash_of_another_view(stage):
+    """Before the code of the page has run, an address such as #/login shows no conversation."""
+    page = stage.open()
+    held = []
+    page.route("**/web/main.js", lambda route: held.append(route))
+    page.goto(stage.url + "/#/login", wait_until="commit")
+    page.reload(wait_until="commit")
+    page.wait_for_selector("#new-chat")
+    assert not page.is_visible("#welcome h2"), "the empty page is shown before the login page"
+    eventually(lambda: held)
+    for route in held:
+        route.continue_()
+    page.wait_for_selector("#account-form")
+
+
+@scripted
+def test_header_of_other_pages(stage):
+    """The header of the login and account pages offers nothing that belongs to a conversation."""
+    page = stage.open()
+    stage.register(page)
+    ask(page, "Hello")
+    offered = "#open-conversation, #model-name, #export"
+    assert page.locator(offered).evaluate_all("(all) => all.every((e) => e.checkVisibility())")
+    page.goto(stage.url + "/#/account")
+    page.wait_for_selector("#account-page:not([hidden])")
+    assert not page.locator(offered).evaluate_all("(all) => all.some((e) => e.checkVisibility())")
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.click("#more")
+    assert page.locator("[role=menuitem]").all_inner_texts() == ["Toggle dark mode", "Settings"]
+
+
+@scripted
+def test_buttons_wait_for_the_answer(stage):
+    """What cannot be done while an answer is generated is disabled, and not without effect."""
+    page = stage.open()
+    stage.register(page)
+    ask(page, "Hello")
+    page.click("[aria-label='Regenerate answer']")
+    page.wait_for_selector(".alternatives")
+    answered(page)
+    stage.world.delay = 0.05
+    ask(page, "/long", wait=False)
+    page.wait_for_selector(".streaming .body p")
+    labels = ["Edit message", "Regenerate answer", "Correct answer", "Previous answer"]
+    states = lambda: [page.is_enabled(f"[aria-label='{label}'] >> nth=0") for label in labels]
+    assert states() == [False] * 4, states()
+    assert page.is_enabled("[aria-label='Copy answer'] >> nth=0")
+    page.click("#stop")
+    answered(page)
+    assert states() == [True] * 4, states()
+
+
 @scripted
 def test_choice_of_a_model(stage):
     page = stage.open()
@@ -375,6 +441,48 @@ def test_collected(stage):
     assert page.is_hidden("#training"), "what is not stored is not used for training"
 
 
+@scripted
+def test_one_line_below_the_message_box(stage):
+    stage.world.training = True
+    page = stage.open()
+    page.wait_for_selector("#training:not([hidden])")
+    note, training = (page.locator(place).bounding_box() for place in (".composer-footer > span", "#training"))
+    assert abs(note["y"] + note["height"] / 2 - training["y"] - training["height"] / 2) < 2, (note, training)
+    phone = stage.open(width=390, height=844, has_touch=True, is_mobile=True)
+    phone.wait_for_selector("#training:not([hidden])")
+    end = phone.locator("#composer").bounding_box()
+    assert 844 - end["y"] - end["height"] < 64, "a phone has little room below the message box"
+
+
+def test_title_of_a_guest(stage):
+    page = stage.open()
+    ask(page, "Good morning to you!\nSecond line")
+    assert page.inner_text("#title") == "Good morning to you!" and page.title() == "Good morning to you! · slm"
+    page.click("#new-chat")
+    page.wait_for_selector("#title >> text=New chat")
+
+
+@scripted
+def test_actions_of_earlier_answers(stage):
+    """With a mouse, they appear below the pointer and with the focus. A rating stays visible."""
+    page = stage.open()
+    stage.register(page)
+    for question in ("One", "Two", "Three"):
+        ask(page, question)
+    page.mouse.move(700, 5)
+    shown = lambda: page.locator(".assistant .actions").evaluate_all("(all) => all.map((e) => getComputedStyle(e).opacity)")
+    eventually(lambda: shown() == ["0", "0", "1"])
+    page.hover(".message.assistant >> nth=0")
+    eventually(lambda: shown() == ["1", "0", "1"])
+    page.click("[aria-label='Good answer'] >> nth=0")
+    page.keyboard.press("Escape")
+    page.focus("#message")
+    page.mouse.move(700, 5)
+    eventually(lambda: shown() == ["1", "0", "1"])
+    page.focus("[aria-label='Copy answer'] >> nth=1")
+    eventually(lambda: shown() == ["1", "1", "1"])
+
+
 def test_export(stage):
     page = stage.open()
     ask(page, "What is = to 2?")
@@ -399,7 +507,7 @@ def small_targets(page):
     return page.evaluate("""[...document.querySelectorAll('button, a, input, textarea, select, summary')]
         .filter((e) => e.checkVisibility({ checkVisibilityCSS: true }) && !e.closest('.visually-hidden, .skip, p:not(.training)'))
         .map((e) => [e, (e.closest('label') ?? e).getBoundingClientRect()])
-        .filter(([, { width, height }]) => width < 40 || height < 40)
+        .filter(([, { width, height }]) => width < 44 || height < 44)
         .map(([e, { width, height }]) => [e.id || e.className || e.type, width, height])""")
 
 
@@ -439,6 +547,51 @@ def test_phone(stage):
     page.tap("role=menuitem[name='Settings']")
     assert overflow(page) == [0], overflow(page)
     assert not small_targets(page), small_targets(page)
+
+
+@scripted
+def test_words_of_a_table(stage):
+    """A table that is wider than a phone scrolls. Its words are not broken, except one that is longer than a column."""
+    page = stage.open(width=390, height=844, has_touch=True, is_mobile=True)
+    cells = "| Programming | Availability | Documentation | Community |\n|---|---|---|---|\n| yes | no | " + "x" * 200 + " | no |"
+    ask(page, "/say " + cells)
+    lines = page.locator(".table th").evaluate_all("""(all) => all.map((e) => {
+        const range = document.createRange(); range.selectNodeContents(e); return range.getClientRects().length; })""")
+    assert lines == [1, 1, 1, 1], lines
+    assert page.locator(".table td >> nth=2").bounding_box()["width"] < 380 and overflow(page) == [0], overflow(page)
+
+
+@scripted
+def test_editors_stay_in_view(stage):
+    page = stage.open(width=390, height=700, has_touch=True, is_mobile=True)
+    stage.register(page)
+    ask(page, "/long")
+
+    def in_view(place):
+        form, scroller = page.locator(place).bounding_box(), page.locator("#scroller").bounding_box()
+        return scroller["y"] <= form["y"] and form["y"] + form["height"] <= scroller["y"] + scroller["height"] + 1
+
+    page.locator("[aria-label='Edit message']").evaluate("(e) => e.click()")
+    eventually(lambda: in_view("form.edit"))
+    page.wait_for_timeout(200)
+    assert in_view("form.edit"), "the page has scrolled away from the text that is edited"
+    page.keyboard.press("Escape")
+    page.locator("[aria-label='Correct answer']").evaluate("(e) => e.click()")
+    eventually(lambda: in_view("form.correct .buttons"))
+    page.keyboard.press("Escape")
+    page.locator("[aria-label='Bad answer']").evaluate("(e) => e.click()")
+    page.wait_for_selector("form.reasons")
+    eventually(lambda: in_view("form.reasons"))
+
+
+@scripted
+def test_label_of_copied_code(stage):
+    page = stage.open(permissions=["clipboard-read", "clipboard-write"])
+    ask(page, "/code")
+    assert page.inner_text(".code-head button") == "Copy"
+    page.click(".code-head button")
+    eventually(lambda: page.inner_text(".code-head button") == "Copied")
+    eventually(lambda: page.inner_text(".code-head button") == "Copy")
 
 
 def press(page, *keys):

@@ -129,7 +129,7 @@ byId("open-shortcuts").addEventListener("click", () => byId("shortcuts").showMod
 byId("open-conversation").addEventListener("click", () => openConversationDialog(page));
 byId("export").addEventListener("click", () => openMenu(byId("export"), exportChoices(() => page.conversation)));
 byId("more").addEventListener("click", () => openMenu(byId("more"), [
-  { label: "This conversation", icon: "prompt", action: () => openConversationDialog(page) },
+  ...(page.showsChat ? [{ label: "This conversation", icon: "prompt", action: () => openConversationDialog(page) }] : []),
   ...(byId("export").hidden ? [] : exportChoices(() => page.conversation)),
   { label: "Toggle dark mode", icon: "theme", action: toggleTheme },
   { label: "Settings", icon: "settings", action: () => openSettings(settings) },

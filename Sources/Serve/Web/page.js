@@ -229,7 +229,7 @@ export class Page {
     this.composer.setBusy(conversation.isAnswering);
     showContext(conversation.context);
     if (this.showsChat) {
-      showTitle(conversation.title);
+      showTitle(conversation.heading);
       this.sidebar.mark(conversation.id ?? "");
       byId("export").hidden = conversation.messages.length === 0;
     }

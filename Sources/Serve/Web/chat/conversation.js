@@ -66,6 +66,9 @@ export class Conversation extends EventTarget {
 
   get isAnswering() { return this.running !== null; }
 
+  /** The title, or the beginning of the first message: the server titles no conversations of guests. */
+  get heading() { return this.title || (this.messages[0]?.content.split("\n", 1)[0].slice(0, 80) ?? ""); }
+
   /** Sends a message. Resolves when the answer is finished or failed; errors are stored in the messages. @param {string} text */
   send(text) { return this.#generate(text, undefined); }
 

@@ -126,7 +126,8 @@ export function alternatives(message, actions) {
   if (ids.length < 2 || index < 0) return null;
   const noun = role === "user" ? "message" : "answer";
   const button = (/** @type {number} */ to, /** @type {string} */ label, /** @type {string} */ name) =>
-    iconButton(label, name, () => attempt(() => actions.switchTo(ids[to], label)), { disabled: to < 0 || to >= ids.length });
+    iconButton(label, name, () => attempt(() => actions.switchTo(ids[to], label)),
+      { disabled: !(to in ids) || actions.isBusy() });
   return el("div", { class: "alternatives", role: "group", "aria-label": `Alternatives of this ${noun}` },
     button(index - 1, `Previous ${noun}`, "left"), el("span", {}, `${index + 1} of ${ids.length}`),
     button(index + 1, `Next ${noun}`, "right"));

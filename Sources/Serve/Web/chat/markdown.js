@@ -99,7 +99,7 @@ function renderCode(text, language) {
   const label = language ? `Code, ${visibleCode(language)}` : "Code";
   const header = el("div", { class: "code-head" },
     el("span", { dir: "auto" }, visibleCode(language) || "code"),
-    copyButton("Copy code", () => withoutControls(text)));
+    copyButton("Copy code", () => withoutControls(text), "Copy"));
   const code = el("code", {}, ...highlighted(visibleCode(text), language));
   const pre = el("pre", { dir: "ltr", tabindex: 0, role: "region", "aria-label": label }, code);
   return el("div", { class: "code" }, header, pre);

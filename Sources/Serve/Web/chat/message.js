@@ -57,7 +57,7 @@ export class MessageView {
     const { state, warning, metrics, error, id, rating, correction, alternatives } = message;
     const shown = JSON.stringify([
       state, warning, metrics, error?.message, id, rating, correction, alternatives, this.showsOriginal, this.showsMetrics,
-      this.actions.isGuest()]);
+      this.actions.isGuest(), this.actions.isBusy()]);
     if (shown === this.shownState) return;
     this.shownState = shown;
     const label = this.footer.contains(document.activeElement) && document.activeElement?.getAttribute("aria-label");
@@ -103,6 +103,7 @@ export class MessageView {
     const form = make(close);
     place.replaceChildren(form);
     /** @type {HTMLElement | null} */ (form.querySelector("input, textarea"))?.focus();
+    form.scrollIntoView({ block: "nearest" });
   }
 
   #correct() {
@@ -121,14 +122,14 @@ export class MessageView {
 
   /** @param {Message} message @returns {Node[]} */
   #footerOf(message) {
-    const isUser = message.role === "user";
+    const isUser = message.role === "user", whenIdle = { disabled: this.actions.isBusy() };
     const buttons = el("div", { class: "actions" },
       copyButton(isUser ? "Copy message" : "Copy answer", () => withoutControls(isUser ? this.text : withoutThought(this.text))),
-      isUser && iconButton("Edit message", "edit", () => this.edit()),
-      !isUser && iconButton("Regenerate answer", "again", () => this.actions.regenerate(message)),
+      isUser && iconButton("Edit message", "edit", () => this.edit(), whenIdle),
+      !isUser && iconButton("Regenerate answer", "again", () => this.actions.regenerate(message), whenIdle),
       ...(isUser || this.actions.isGuest() || !message.id || message.content === "" ? [] : [
         ...ratingButtons(message, this.actions, () => this.#askWhy()),
-        iconButton("Correct answer", "edit", () => this.#correct()),
+        iconButton("Correct answer", "edit", () => this.#correct(), whenIdle),
       ]),
       !isUser && message.metrics && this.#metricsButton());
     const others = this.actions.isGuest() ? null : alternatives(message, this.actions);
@@ -178,6 +179,7 @@ export class MessageView {
     this.element.classList.add("editing");
     box.focus();
     box.setSelectionRange(box.value.length, box.value.length);
+    form.scrollIntoView({ block: "nearest" });
   }
 }
 

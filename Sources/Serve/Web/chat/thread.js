@@ -83,7 +83,8 @@ export class Thread {
 
   /** @param {boolean} [smooth] */
   #scroll(smooth = false) {
-    if (!this.follows) return;
+    // An editor or a form in which the user writes stays where it is.
+    if (!this.follows || document.activeElement?.closest("#thread form")) return;
     const reducedMotion = matchMedia("(prefers-reduced-motion: reduce)").matches;
     this.scroller.scrollTo({ top: this.scroller.scrollHeight, behavior: smooth && !reducedMotion ? "smooth" : "instant" });
   }

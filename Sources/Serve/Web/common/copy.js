@@ -15,8 +15,11 @@ export async function copy(text) {
   if (!done) throw new Error("The browser blocked copying.");
 }
 
-/** A button that copies a text and confirms it. @param {string} label @param {() => string} text */
-export function copyButton(label, text) {
+/**
+ * A button that copies a text and confirms it.
+ * @param {string} label @param {() => string} text @param {string} [caption] shown beside the icon
+ */
+export function copyButton(label, text, caption = "") {
   const onclick = async () => {
     try {
       await copy(text());
@@ -25,12 +28,13 @@ export function copyButton(label, text) {
       confirm("alert", "The browser blocked copying");
     }
   };
-  const button = el("button", { type: "button", class: "icon-button copy", "aria-label": label, title: label, onclick }, icon("copy"));
+  const attributes = { type: "button", class: "icon-button copy", "aria-label": label, title: label, onclick };
+  const button = el("button", attributes, icon("copy"), caption);
   /** @param {string} iconName @param {string} message */
   function confirm(iconName, message) {
-    button.replaceChildren(icon(iconName));
+    button.replaceChildren(icon(iconName), caption && message);
     announce(message);
-    setTimeout(() => button.replaceChildren(icon("copy")), 1600);
+    setTimeout(() => button.replaceChildren(icon("copy"), caption), 1600);
   }
   return button;
 }

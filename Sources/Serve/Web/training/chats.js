@@ -227,7 +227,7 @@ class ChatsSection {
       return el("button", {
         type: "button", "aria-pressed": String((this.filter.state ?? "") === value), onclick: () => this.setFilter("state", value),
       }, label, some !== null && some !== undefined && el("span", { class: "count" }, " ", atLeast(some, isExact)));
-    }), counts && el("span", { class: "held-out" }, `${atLeast(counts.held_out, isExact)} held out`));
+    }), ...(counts?.included ? [el("span", { class: "held-out" }, `${atLeast(counts.held_out, isExact)} held out`)] : []));
   }
 
   /** Updates what depends on the numbers of chats, after changes. The rows stay, so that a list of new chats can be worked through. */
