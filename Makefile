@@ -241,6 +241,7 @@ test-servers: checkpoints/demo/best.h5
 	$(VENV)/bin/python Tests/Peers/check_metrics.py .build/release/ServeParts
 	$(VENV)/bin/python Tests/Peers/check_serve.py $(SLM) $(if $(CI),--quick)
 	$(VENV)/bin/python Tests/Web/test_web.py
+	LATENCY=0.3 SLOWDOWN=4 $(VENV)/bin/python Tests/Web/test_web.py test_guest test_stream_stop_regenerate_edit test_no_flash_of_another_view
 	$(VENV)/bin/python Tests/Web/test_served.py $(SLM)
 	$(VENV)/bin/python Tests/Peers/check_ranks.py $(SLM)
 	$(VENV)/bin/python Tests/Web/demo_loop.py $(SLM) checkpoints/demo/best.h5 --general data/sample-val.txt

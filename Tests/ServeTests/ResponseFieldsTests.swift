@@ -126,7 +126,7 @@ import Testing
     @Test func `the server's state`() throws {
         #expect(try response("GET", "/api/health") == """
             200 {status: ready, model: test-model, models: [test-model], remote: true, context: 64, starter_questions: [], \
-            sampling: {temperature: 1.0, top_k: 0, top_p: 1.0}, registration: open, training: true, \
+            sampling: {test-model: {temperature: 1.0, top_k: 0, top_p: 1.0}}, registration: open, training: true, \
             uptime_seconds: number, servers: 1, queue: {running: 0, waiting: 0}}
             """)
         // The first checks may still be running.

@@ -69,6 +69,8 @@ class World:
         self.starters = []
         self.adapters = []
         self.sampling = {"temperature": 0.8, "top_k": 50, "top_p": 0.95}
+        # Of adapters with settings of their own, by name.
+        self.adapter_sampling = {}
         # Accounts with the role of an owner, and what the training area shows.
         self.owners, self.area = set(), mock_training.TrainingWorld()
         self.loading = False
@@ -578,7 +580,7 @@ class Handler(mock_training.TrainingRoutes, http.server.BaseHTTPRequestHandler):
 
     def health(self):
         status = {"status": "loading" if self.world.loading else "ready", "model": self.world.model, "context": self.world.context,
-                  "models": [self.world.model, *self.world.adapters], "sampling": self.world.sampling, "starter_questions": self.world.starters, "registration": "invitation" if self.world.closed else "open",
+                  "models": [self.world.model, *self.world.adapters], "sampling": {name: self.world.sampling | self.world.adapter_sampling.get(name, {}) for name in [self.world.model, *self.world.adapters]}, "starter_questions": self.world.starters, "registration": "invitation" if self.world.closed else "open",
                   "remote": False, "training": self.world.training, "uptime_seconds": 1, "queue": {"running": len(self.world.running), "waiting": 0}}
         self.reply(200, status)
 

@@ -241,6 +241,16 @@ def test_sampling_settings_of_the_model(stage):
     page.click("#settings .primary")
     ask(page, "Hello")
     assert {**stage.world.requests[-1], "history": 0} == {"message": "Hello", "top_k": 50, "history": 0}, stage.world.requests[-1]
+    # Each model has its own.
+    adapter = stage.world.model + ":poems"
+    stage.world.adapters, stage.world.adapter_sampling = [adapter], {adapter: {"temperature": 1.5}}
+    page.reload()
+    page.wait_for_selector("#model-choice:not([hidden])")
+    for name, temperature in ((adapter, "1.5"), (stage.world.model, "0.7")):
+        page.locator("#model-choice").select_option(name)
+        page.click("#open-settings")
+        assert page.input_value("#setting-temperature") == temperature and page.input_value("#setting-top_k") == "50"
+        page.click("#settings .primary")
 
 
 def test_guest(stage):

@@ -73,8 +73,6 @@ package final class ModelRunner: Executor {
         self.adapters = AdapterWeights(adapters, on: processor, precision: precision)
         // Packs the weights, so that the first request does not wait for it.
         _ = logits(for: [Segment(makeKVCache(), from: 0, ids: [0])])
-        // The rest of a huge page would be a large part of the memory of a small model.
-        if weightBytes < 48 << 20 { processor.useSmallPages() }
     }
 
     /// - Parameter base: The base model of a LoRA adapter; by default, the checkpoint at the path that the adapter names.
@@ -89,6 +87,8 @@ package final class ModelRunner: Executor {
     ) throws(CheckpointError) {
         let (model, parameters) = try checkpoint.model(over: base, keepingQuantized: true, on: processor)
         self.init(of: model, parameters, adapters: adapters, on: processor, precision: precision, cache: cache, context: context)
+        // The rest of a huge page would be a large part of the memory of a small model.
+        if weightBytes < 48 << 20 { processor.useSmallPages() }
     }
 
     /// An empty KV cache for one sequence.

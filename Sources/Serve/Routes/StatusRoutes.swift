@@ -32,8 +32,11 @@ extension App {
             health.key("starter_questions")
             let questions = settings.starterQuestions ?? model?.modelInfo?.servingDefaults.starterQuestions ?? []
             health.array { for question in questions { $0.string(question) } }
-            // Of requests that do not give their own.
-            health.key("sampling"); health.object { model?.samplingDefaults.write(to: &$0) }
+            // Of requests that do not give their own, for each of the models.
+            health.key("sampling")
+            health.object { list in
+                for model in model?.all ?? [] { list.key(model.name); list.object { model.samplingDefaults.write(to: &$0) } }
+            }
             health["registration"] = settings.allowsRegistration ? "open" : "invitation"
             // Whether chats may be used for training, as the page says.
             health["training"] = store.options.tellsAboutTraining

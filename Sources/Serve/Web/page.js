@@ -67,6 +67,7 @@ export class Page {
 
   /** Shows what is set for the open conversation. */
   settingsChanged() {
+    this.settings.answering = this.conversation.model;
     showModelName(this.conversation.model);
     showTraining(this);
     byId("open-conversation").classList.toggle("set", this.conversation.own.system_prompt !== "");

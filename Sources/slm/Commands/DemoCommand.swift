@@ -135,9 +135,8 @@ private struct Demo {
     private func answerQuestions(with vocabulary: Vocabulary) throws {
         let processor = try options.processor()
         let stored = try Checkpoint(reading: checkpoint)
-        let (model, parameters) = try stored.model(on: processor)
         let tokenizer = try Tokenizer(vocabulary)
-        let generator = UncachedGenerator(of: model, parameters, on: processor)
+        let runner = try ModelRunner(of: stored, on: processor, precision: .float32)
         let renderer = try ChatRenderer(stored.chatTemplate ?? .specialTokens, for: tokenizer)
         let config = try GenerationConfig(temperature: 0)
         let rules = StopRules(for: .chat([]), vocabulary, renderer, stop: [])
@@ -150,7 +149,7 @@ private struct Demo {
             do throws(TokenizeError) {
                 try renderer.append(promptOf: [conversation.messages[0]], with: &encoder, to: &prompt)
             } catch { throw .tokenizer(error) }
-            let answer = generator.text(after: prompt.ids, config, vocabulary, rules, most: 64)
+            let answer = runner.text(after: prompt.ids, config, vocabulary, rules, most: 64)
             let texts = conversation.messages.prefix(2).map { String(decoding: $0.text, as: UTF8.self) }
             answers.append((texts[0], texts[1], answer))
         }

@@ -1,3 +1,4 @@
+import Autograd
 import Infer
 import Kernels
 import Model
@@ -96,11 +97,15 @@ func greedyCompletion(
     _ template: ChatTemplate?,
     endTokens: [TokenID] = []
 ) throws -> SampleAnswers.Completion {
-    let generator = UncachedGenerator(of: trainer.model, trainer.parameters, on: processor, precision: type, context: trainer.rowLength)
+    let precision = trainer.parameters.quantizedPrecision ?? (type == .bfloat16 ? .bfloat16 : .float32)
     let renderer = try template.map { try ChatRenderer($0, for: Tokenizer(vocabulary)) }
     let rules = StopRules(for: renderer == nil ? .text("") : .chat([]), vocabulary, renderer, endTokens: endTokens, stop: [])
     let config = try GenerationConfig(temperature: 0)
-    return { prompt, maxTokens in generator.text(after: prompt, config, vocabulary, rules, most: maxTokens) }
+    return { prompt, maxTokens in
+        // Made anew for each answer: training changes the weights, and needs the memory.
+        ModelRunner(of: trainer.model, trainer.parameters, on: processor, precision: precision, context: trainer.rowLength)
+            .text(after: prompt, config, vocabulary, rules, most: maxTokens)
+    }
 }
 
 /// The commands that a report suggests for a run.

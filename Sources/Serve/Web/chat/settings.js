@@ -68,11 +68,13 @@ export class Settings {
   #mayCollect = stored("may-collect", true);
   /** The names of the models that the server offers, its default first. @type {string[]} */
   models = [];
-  /** The sampling settings of the server's default model. @type {Record<string, number>} */
-  defaults = {};
+  /** The sampling settings of each model. @type {Record<string, Record<string, number>>} */
+  sampling = {};
+  /** The model that answers next. */
+  answering = "";
 
   /** The value that applies if the user has set none. @param {Setting} setting */
-  initial(setting) { return this.defaults[setting.name] ?? setting.initial; }
+  initial(setting) { return this.sampling[this.answering]?.[setting.name] ?? setting.initial; }
 
   /** @param {string} name */
   get(name) {

@@ -19,7 +19,7 @@ const GENERAL_QUESTIONS = ["Tell me a short story.", "What can you talk about?",
  */
 export function showModel(health, settings, choose, chooseModel) {
   settings.models = health.models ?? [];
-  settings.defaults = health.sampling ?? {};
+  settings.sampling = health.sampling ?? {};
   const select = /** @type {HTMLSelectElement} */ (byId("model-choice"));
   select.hidden = settings.models.length < 2;
   byId("model-name").hidden = settings.models.length !== 1;

@@ -14,7 +14,7 @@ export class Connection extends EventTarget {
     /**
      * @type {{
      *   status?: string, model?: string, context?: number, remote?: boolean, starter_questions?: string[], registration?: string,
-     *   training?: boolean, models?: string[], sampling?: Record<string, number>
+     *   training?: boolean, models?: string[], sampling?: Record<string, Record<string, number>>
      * }}
      */
     this.health = {};

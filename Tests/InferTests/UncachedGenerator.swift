@@ -1,20 +1,19 @@
-package import Autograd
-package import Kernels
-package import Model
-package import Tokenize
+import Autograd
+import Kernels
+import Model
+import Tokenize
 
-/// Generates greedily without a KV cache: each token costs a forward pass over the whole text. Slow but simple. It reads the
-/// parameters of a training run directly, and it is the reference for the cached path.
+/// Generates greedily without a KV cache: each token costs a forward pass over the whole text. The reference for ``ModelRunner``.
 ///
 ///     let generator = UncachedGenerator(of: model, parameters, on: processor)
 ///     let ids = generator.completion(of: prompt, stoppingAt: renderer.stopTokens)
-package struct UncachedGenerator {
+struct UncachedGenerator {
     private let model: GPT
     private let context: Int
     private let tape: Tape
 
     /// - Parameter context: The positions of a forward pass, if they are fewer than the model's context.
-    package init(
+    init(
         of model: GPT, _ parameters: Parameters, on processor: Processor, precision: DataType = .float32, context: Int? = nil
     ) {
         self.model = model
@@ -26,7 +25,7 @@ package struct UncachedGenerator {
     /// The logits of the next token.   [V]
     ///
     /// If the text is longer than the context, only its end is used.
-    package func logits(after ids: [TokenID]) -> [Float] {
+    func logits(after ids: [TokenID]) -> [Float] {
         let window = Array(ids.suffix(context))
         require(!window.isEmpty, "expected at least one token, found none")
         tape.reset()
@@ -37,7 +36,7 @@ package struct UncachedGenerator {
     }
 
     /// Generates the most likely token repeatedly, until a stop token, which is left out, or `most` tokens.
-    package func completion(of prompt: [TokenID], stoppingAt stopTokens: [TokenID], most: Int = 64) -> [TokenID] {
+    func completion(of prompt: [TokenID], stoppingAt stopTokens: [TokenID], most: Int = 64) -> [TokenID] {
         var ids = prompt
         while ids.count < prompt.count + most {
             let logits = logits(after: ids)
@@ -45,23 +44,5 @@ package struct UncachedGenerator {
             ids.append(TokenID(best))
         }
         return Array(ids.dropFirst(prompt.count))
-    }
-
-    /// The text that follows a prompt, sampled and stopped as in a ``GenerationState``.
-    package func text(
-        after prompt: [TokenID], _ config: GenerationConfig, _ vocabulary: Vocabulary, _ rules: StopRules, most: Int
-    ) -> String {
-        var sampler = Sampler(config, vocabulary: vocabulary.count, banned: rules.banned, prompt: prompt)
-        var streamer = TextStreamer(vocabulary, rules)
-        var ids = prompt
-        var text = ""
-        while ids.count < prompt.count + most, !streamer.isFinished {
-            var logits = logits(after: ids)
-            var span = logits.mutableSpan
-            guard let choice = sampler.sample(&span) else { break }
-            text += streamer.add(choice)?.text ?? ""
-            ids.append(choice.id)
-        }
-        return text + (streamer.finish()?.text ?? "")
     }
 }
