@@ -8,6 +8,8 @@ package import JSON
 package struct ChatPromptForm: Sendable, Equatable {
     /// Functions that the model may call. If the template has no tools, a system message describes them.
     package var tools: ChatTools?
+    /// Whether that system message has only the names of functions and arguments, as in a small context.
+    package var abbreviatesTools = false
     /// Only Jinja templates have variables.
     package var arguments: TemplateArguments?
     /// Whether the model continues the last message, which is the assistant's, instead of writing a new one.

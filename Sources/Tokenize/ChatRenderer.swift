@@ -40,7 +40,7 @@ package struct ChatRenderer: Sendable {
     ) throws(TokenizeError) {
         var history = history, form = form
         if !hasTools, form.tools != nil || history.contains(where: \.concernsTools) {
-            history = ToolPrompt.messages(history, form.tools)
+            history = ToolPrompt.messages(history, form.tools, abbreviated: form.abbreviatesTools)
             form.tools = nil
         }
         try renderer.append(promptOf: history, form, with: &encoder, to: &chat)
@@ -57,7 +57,7 @@ package struct ChatRenderer: Sendable {
     }
 
     /// Whether the template itself writes tools, and calls that slm can read. Otherwise ``ToolPrompt`` writes them into messages.
-    private var hasTools: Bool { renderer.toolCallFormat != nil }
+    package var hasTools: Bool { renderer.toolCallFormat != nil }
 
     /// How the model writes tool calls.
     package var toolCallFormat: ToolCallFormat { renderer.toolCallFormat ?? ToolPrompt.format }

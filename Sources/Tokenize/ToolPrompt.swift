@@ -12,7 +12,7 @@ enum ToolPrompt {
     private static let end = Array("}</tool_call>".utf8)
 
     /// Messages that any template can render. The tools follow the first system message, or are one.
-    static func messages(_ messages: [Conversation.Message], _ tools: ChatTools?) -> [Conversation.Message] {
+    static func messages(_ messages: [Conversation.Message], _ tools: ChatTools?, abbreviated: Bool = false) -> [Conversation.Message] {
         var result: [Conversation.Message] = [], wasResult = false
         for message in messages {
             let isResult = message.role == .tool
@@ -28,7 +28,7 @@ enum ToolPrompt {
             wasResult = isResult
         }
         guard let tools else { return result }
-        let instructions = instructions(tools)
+        let instructions = abbreviated ? signatures(of: tools) : instructions(tools)
         if let first = result.first, first.role == .system {
             result[0] = first.with(text: first.text + [10, 10] + instructions)
         } else {
@@ -51,10 +51,23 @@ enum ToolPrompt {
         return beforeName + name.bytes + beforeArguments + call.arguments + end
     }
 
-    private static func instructions(_ tools: ChatTools) -> [UInt8] {
+    private static func functions(of tools: ChatTools) -> [JSONElement] {
         var parser = JSONParser()
-        let functions = (try? parser.parse(tools.json))?.elements.map { $0.map(\.json) } ?? []
-        let list = functions.joined(separator: [10])
+        return (try? parser.parse(tools.json))?.elements.map { Array($0) } ?? []
+    }
+
+    /// Such as `Functions: weather(city, days), time()`.
+    private static func signatures(of tools: ChatTools) -> [UInt8] {
+        let list = functions(of: tools).map { tool in
+            let function = tool["function"], properties = function?["parameters"]?["properties"]?.members
+            let arguments = properties?.compactMap(\.key.string).joined(separator: ", ") ?? ""
+            return "\(function?["name"]?.string ?? "")(\(arguments))"
+        }
+        return Array("Functions: \(list.joined(separator: ", "))".utf8)
+    }
+
+    private static func instructions(_ tools: ChatTools) -> [UInt8] {
+        let list = functions(of: tools).map(\.json).joined(separator: [10])
         return Array("""
             # Tools
 

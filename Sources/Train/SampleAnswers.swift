@@ -66,7 +66,7 @@ package struct SampleAnswers {
             expected: try reader.text(of: found.answer))
     }
 
-    /// Lets the current model complete the prompts, with at most 40 tokens each: without a KV cache, each token costs a forward pass.
+    /// Lets the current model complete the prompts, with at most 40 tokens each.
     package func answers() -> [Answer] {
         questions.map { question in
             Answer(question: question.text, answer: complete(question.prompt, 40), expected: question.expected)

@@ -55,7 +55,9 @@ package struct TrainingMemory: Sendable {
         let logits = min(tokens, Double(logitRows)) * V * (precision == .bfloat16 ? 6 : c.logitCap == nil ? 4 : 8)
         let hasNGrams = nGramTokens > 0 && NGramInitialization.isPossible(for: c)
         let initialization = hasNGrams ? NGramInitialization.bytes(for: c, counting: nGramTokens) : 0
-        return Double(Self.program) + dataBytes + parameters(of: c) + max(blocks + logits, initialization)
+        // Sample answers pack the weights, and have keys and values of a row.
+        let samples = packedBytes(of: c) + 2 * L * Double(c.context * c.keyValueHeads * c.headWidth) * stored
+        return Double(Self.program) + dataBytes + parameters(of: c) + max(blocks + logits, initialization, samples)
     }
 
     /// The bytes of all weights, and of the gradients and two moments of the trainable ones.
@@ -63,15 +65,24 @@ package struct TrainingMemory: Sendable {
         guard let lora else { return 16 * Double(configuration.parameterCount) }
         var list = ParameterList(lora: lora)
         _ = GPT(configuration, in: &list)
-        // int8 has an f32 scale for every 64 weights; int6 and int4 have two bytes for every 32.
-        let frozenBytes = switch frozenPrecision {
+        return 16 * Double(list.count) + Self.bytesPerWeight(frozenPrecision) * Double(list.frozen.count)
+    }
+
+    /// The weights as sample answers read them.
+    private func packedBytes(of configuration: GPTConfiguration) -> Double {
+        let precision = lora != nil ? frozenPrecision : precision == .bfloat16 ? .bfloat16 : .float32
+        return Self.bytesPerWeight(precision) * Double(configuration.parameterCount)
+    }
+
+    /// int8 has an f32 scale for every 64 weights; int6 and int4 have two bytes for every 32.
+    private static func bytesPerWeight(_ precision: WeightPrecision) -> Double {
+        switch precision {
         case .int4: 0.5625
         case .int6: 0.8125
         case .int8: 1.0625
-        case .bfloat16: 2.0
-        case .float32: 4.0
+        case .bfloat16: 2
+        case .float32: 4
         }
-        return 16 * Double(list.count) + frozenBytes * Double(list.frozen.count)
     }
 
     /// Settings that need at most `bytes`, with the memory of each; the one that changes the model least first.

@@ -51,8 +51,9 @@ import TestSupport
     }
 
     @Test func `wrong options are errors`() throws {
-        let general = try slm("config", "show").output, ofServe = try slm("config", "show", "serve").output
-        #expect(general.hasPrefix("slm config show COMMAND shows the options of demo, ") && general.hasSuffix("slm serve:\n\n" + ofServe))
+        let general = try slm("config", "show", "--threads", "2"), ofServe = try slm("config", "show", "serve", "--threads", "2")
+        #expect(general.output == ofServe.output && ofServe.output.contains("command line"))
+        #expect(general.errors.contains("slm config show COMMAND shows those of demo, "))
         #expect(try slm("config", "show", "train", "--preest", "x").errors.contains("did you mean --preset?"))
         #expect(try slm("config", "show", "train", "--threads", "0").status == 2)
         #expect(try slm("config", "show", "trian").errors.contains("did you mean 'train'?"))

@@ -53,6 +53,20 @@ import Tokenize
         #expect(long.wasTruncated && tokenizer.text(of: long.ids).hasPrefix("<|system|>the theory<|user|>") && long.ids.count <= 40)
     }
 
+    @Test func `in a small context, tools are described by their names alone`() throws {
+        let tokenizer = try Self.tokenizer(system: true), renderer = try ChatRenderer(.specialTokens, for: tokenizer)
+        let weather = #"{"name":"weather","parameters":{"properties":{"city":{"type":"string"},"days":{}}}}"#
+        let json = #"[{"type":"function","function":\#(weather)},{"type":"function","function":{"name":"time"}}]"#
+        let form = ChatPromptForm(tools: ChatTools(json: Array(json.utf8), names: ["weather", "time"]))
+        func prompt(context: Int) throws -> String {
+            let budget = PromptBudget(context: context, tokenizer, renderer)
+            return tokenizer.text(of: try budget.prompt(of: [Message(.user, "x")], form, policy: .refuse, maximumTokens: 9).ids)
+        }
+        #expect(try prompt(context: 4_000).contains("function signatures within <tools></tools>"))
+        #expect(try prompt(context: 200) == "<|system|>Functions: weather(city, days), time()<|user|>x<|assistant|>")
+        #expect(throws: GenerationError.self) { try prompt(context: 30) }
+    }
+
     @Test(arguments: ChatTemplate.allCases, [true, false])
     func `random histories fit, and no more is dropped than needed`(template: ChatTemplate, hasSystem: Bool) throws {
         let tokenizer = try Self.tokenizer(system: hasSystem), renderer = try ChatRenderer(template, for: tokenizer)

@@ -95,6 +95,7 @@ def check_task(slm, folder, task, theirs, *options, model=None):
     """Holds `slm eval --task` against the harness: shares, standard errors, and the log-probability of each choice or each answer."""
     from lm_eval.api.metrics import mean_stderr
     data = folder / "tasks" / f"{task.removeprefix('local_')}.jsonl"
+    (folder / "samples.jsonl").unlink(missing_ok=True)
     lines = [json.loads(line) for line in run(slm, "eval", *(model or [folder / "run/last.h5", "--dtype", "f32"]), "--task", data, "--json", "--quiet", "--samples", folder / "samples.jsonl", *options).splitlines()]
     expected = theirs["results"][task]
     figures = {name.split(",")[0]: value for name, value in expected.items() if isinstance(value, float)}

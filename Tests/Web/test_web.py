@@ -462,6 +462,9 @@ def test_one_line_below_the_message_box(stage):
     phone.wait_for_selector("#training:not([hidden])")
     end = phone.locator("#composer").bounding_box()
     assert 844 - end["y"] - end["height"] < 64, "a phone has little room below the message box"
+    # In a low window, the notice about training is the line that stays.
+    phone.set_viewport_size({"width": 667, "height": 375})
+    assert phone.locator("#training").is_visible() and phone.locator(".composer-footer > span").is_hidden()
 
 
 def test_title_of_a_guest(stage):

@@ -87,7 +87,11 @@ package final class ModelRunner: Executor {
     ) throws(CheckpointError) {
         let (model, parameters) = try checkpoint.model(over: base, keepingQuantized: true, on: processor)
         self.init(of: model, parameters, adapters: adapters, on: processor, precision: precision, cache: cache, context: context)
-        // The rest of a huge page would be a large part of the memory of a small model.
+        saveMemoryOfSmallModel()
+    }
+
+    /// For a processor that does nothing else: the rest of a huge page would be a large part of the memory of a small model.
+    package func saveMemoryOfSmallModel() {
         if weightBytes < 48 << 20 { processor.useSmallPages() }
     }
 

@@ -25,8 +25,8 @@ struct TokenMask: Sendable {
                     index = end
                     continue
                 }
-                // The whole text is within one limit, so the number of a token's characters decides.
-                if before.isLimit, before.length + characters[depth - 1] == whole.length, before.hasCharacters(of: whole) {
+                // The whole token is within one limit, so the number of its characters decides.
+                if before.isLimit, before.length + characters[depth - 1] == whole.length {
                     limited.append(tokens)
                     index = end
                     continue
@@ -81,8 +81,15 @@ struct TokenMask: Sendable {
 
     /// Sets the bits of the allowed tokens, and of those among the limited ones that have at most so many characters.
     private static func words(_ allowed: Ranges, _ limited: Ranges, upTo characters: UInt8, _ trie: TokenTrie) -> [UInt64] {
-        var words = trie.tokensUpTo[Int(characters)]
-        removeOthers(than: limited.ranges, from: &words, trie)
+        let short = trie.tokensUpTo[Int(characters)]
+        var words = short
+        if 2 * limited.count < trie.ids.count {
+            for index in words.indices { words[index] = 0 }
+            for range in limited.ranges { set(trie.ids[Int(range.lowerBound)..<Int(range.upperBound)], in: &words) }
+            for index in words.indices { words[index] &= short[index] }
+        } else {
+            removeOthers(than: limited.ranges, from: &words, trie)
+        }
         for range in allowed.ranges { set(trie.ids[Int(range.lowerBound)..<Int(range.upperBound)], in: &words) }
         return words
     }
@@ -146,9 +153,5 @@ extension GrammarMatcher.FreeRun {
     /// Whether all characters that begin with a node belong to the run, however many they are.
     fileprivate func contains(_ node: TokenTrie.Node) -> Bool {
         node.isUnicode && node.asciiLow & otherLow == 0 && node.asciiHigh & otherHigh == 0 && node.leads & otherLeads == 0
-    }
-
-    fileprivate func hasCharacters(of other: Self) -> Bool {
-        otherLow == other.otherLow && otherHigh == other.otherHigh && otherLeads == other.otherLeads
     }
 }

@@ -19,9 +19,8 @@ extension ModelInfo {
             form.continuesAnswer = true
             whole = try promptIDs(of: [.init(.user, question), .init(.assistant, text)], form)
         } else {
-            let trimmed = String(question.reversed().drop(while: \.isWhitespace).reversed())
             do throws(TokenizeError) {
-                start = try tokenizer.promptIDs(of: trimmed)
+                start = try tokenizer.promptIDs(of: question.withoutWhitespaceAtEnd)
                 whole = try tokenizer.promptIDs(of: question + text)
             } catch { throw .tokenizer(error) }
         }
@@ -32,4 +31,8 @@ extension ModelInfo {
         config.firstPromptLogProbability = max(1, min(start.count, whole.count - 1) - excess)
         return (GenerationRequest(.tokens(Array(whole.dropFirst(excess))), config, policy: .refuse), excess > 0)
     }
+}
+
+extension String {
+    var withoutWhitespaceAtEnd: String { String(reversed().drop(while: \.isWhitespace).reversed()) }
 }

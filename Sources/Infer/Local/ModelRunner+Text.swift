@@ -4,11 +4,11 @@ package import Tokenize
 extension ModelRunner {
     /// The text that follows a prompt, sampled and stopped as in a ``GenerationState``: at most so many tokens, within the context.
     ///
-    /// Of a prompt that is longer than the context, only the end is used.
+    /// Of a prompt that leaves no space for so many tokens, only the end is used.
     package func text(
         after prompt: [TokenID], _ config: GenerationConfig, _ vocabulary: Vocabulary, _ rules: StopRules, most: Int
     ) -> String {
-        let cache = makeKVCache(), prompt = Array(prompt.suffix(context))
+        let cache = makeKVCache(), prompt = Array(prompt.suffix(max(1, context - most)))
         var sampler = Sampler(config, vocabulary: vocabulary.count, banned: rules.banned, prompt: prompt)
         var streamer = TextStreamer(vocabulary, rules)
         var next = prompt, position = 0, count = 0, text = ""

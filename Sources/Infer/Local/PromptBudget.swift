@@ -11,6 +11,9 @@ package import Tokenize
 /// Policies that drop turns, or cut what does not fit, reserve `maximumTokens` for the answer, or a quarter of the context if not given,
 /// but at most half of the context: a long answer limit must not displace the question. System messages stay, but lose their end if they
 /// are longer than half of the prompt's share. If the newest user message does not fit by itself, it loses its beginning.
+///
+/// Where a chat template has no tools, a system message describes them. If it would make the prompt longer than half of the context, it
+/// only has their names.
 package struct PromptBudget: Sendable {
     package struct FittedPrompt: Sendable, Equatable {
         package var ids: [TokenID] = []
@@ -48,10 +51,14 @@ package struct PromptBudget: Sendable {
         maximumTokens: Int?
     ) throws(GenerationError) -> FittedPrompt {
         guard let chatRenderer = renderer else { throw .noChatTemplate(model: "this model") }
-        let renderer = PromptRenderer(chatRenderer, form)
+        var renderer = PromptRenderer(chatRenderer, form)
         let limit = try promptLimit(maximumTokens)
         var fitted = FittedPrompt()
         fitted.ids = try ids(of: history, renderer)
+        if form.tools != nil, !chatRenderer.hasTools, fitted.ids.count > context / 2 {
+            renderer.form.abbreviatesTools = true
+            fitted.ids = try ids(of: history, renderer)
+        }
         if policy == .refuse, !fits(fitted.ids) { throw .tooLong(promptTokens: fitted.ids.count, context: context) }
         if policy != .refuse, fitted.ids.count > limit {
             let kept = try droppingTurns(of: history, by: policy, to: limit, renderer)
@@ -114,7 +121,7 @@ package struct PromptBudget: Sendable {
     /// A chat template with the tools and settings of one request.
     private struct PromptRenderer {
         let renderer: ChatRenderer
-        let form: ChatPromptForm
+        var form: ChatPromptForm
 
         init(_ renderer: ChatRenderer, _ form: ChatPromptForm) {
             self.renderer = renderer

@@ -22,7 +22,7 @@ extension GenerationRequest {
     package static func tokenCount(of question: String, isChat: Bool) throws(GenerationError) -> GenerationRequest {
         let config = try GenerationConfig(maximumTokens: 1, temperature: 0)
         if isChat { return GenerationRequest(.chat([.init(.user, question)]), config) }
-        return GenerationRequest(.text(String(question.reversed().drop(while: \.isWhitespace).reversed())), config)
+        return GenerationRequest(.text(question.withoutWhitespaceAtEnd), config)
     }
 }
 
@@ -53,8 +53,8 @@ struct PromptScores {
             ?? root["choices"]?.elements?.first { _ in true }?["logprobs"].map { Array(OpenAIStream.tokens($0).prefix(count)) } ?? []
         guard count > 0, tokens.count == count else {
             throw .invalidResponse(
-                address: address, reason: "expected log-probabilities of the prompt's \(count) tokens, found \(tokens.count). Ask the "
-                    + "questions with choices as text (--as text), or a server that has them, such as slm or vLLM")
+                address: address, reason: "expected log-probabilities of the prompt's \(count) tokens, found \(tokens.count). "
+                    + "Servers such as slm and vLLM have them; others may have them of texts alone (--as text)")
         }
         return tokens
     }

@@ -83,7 +83,9 @@ extension BenchGenerateOptions {
         var list = ParameterList()
         let model = GPT(configuration, in: &list)
         let parameters = Parameters(list, on: processor, seed: 1)
-        return ModelRunner(of: model, parameters, adapters: adapters, on: processor, precision: precision, cache: kvPrecision)
+        let runner = ModelRunner(of: model, parameters, adapters: adapters, on: processor, precision: precision, cache: kvPrecision)
+        runner.saveMemoryOfSmallModel()
+        return runner
     }
 
     private static func randomAdapter(of configuration: GPTConfiguration, seed: UInt64, on processor: Processor) -> [LoRAUpdate] {

@@ -8,16 +8,18 @@ extension Command {
     static var configShow: Command {
         Command(
             "config show",
-            "Print the options of a command, or of serve, and where each is set.",
+            "Print the options of a command and where each is set.",
             passingOn: "[COMMAND] [options]",
             examples: ["slm config show train --preset tiny", "SLM_THREADS=2 slm config show train --config slm.yaml"]
         ) { arguments, environment in
-            if arguments.isEmpty {
+            var arguments = arguments
+            if arguments.first?.hasPrefix("-") ?? true {
                 let names = SLM.commands.filter(\.readsConfiguration).map(\.name).joined(separator: ", ")
-                let text = "slm config show COMMAND shows the options of \(names). Those of slm serve:"
-                print(text.wrapped(to: 100).joined(separator: "\n") + "\n")
+                let text = "These are the options of slm serve. slm config show COMMAND shows those of \(names)."
+                printNote(text.wrapped(to: 100).joined(separator: "\n"))
+                arguments.insert("serve", at: 0)
             }
-            let (command, words) = try SLM.command(in: arguments.isEmpty ? ["serve"] : arguments)
+            let (command, words) = try SLM.command(in: arguments)
             guard command.readsConfiguration else { throw UsageError("slm config show: slm \(command.name) has no configuration.") }
             let settings = try command.settings(for: Array(arguments.dropFirst(words)), environment: environment)
             let rows = settings.map { (name: $0.shownName, value: $0.shownValue, source: $0.shownSource) }

@@ -43,7 +43,7 @@ extension EvalCommand {
         let tasks = try options.tasks.map { (file: $0, questions: try TaskQuestion.read($0)) }
         for task in tasks where task.questions.isEmpty { throw CommandError(description: "\(task.file): expected questions, found none.") }
         var samples: TaskSamples?
-        if let path = options.samples { samples = try TaskSamples(path, isResumed: options.resumesTask) }
+        if let path = options.samples { samples = try TaskSamples(path, settings: taskSettings, isResumed: options.resumesTask) }
         let results = try checkpoints.map { path in
             let backend = try openBackend(path), model = (backend as? LocalBackend)?.model
             let isText = model.map { $0.renderer == nil || $0.isTemplateAssumed } ?? false
@@ -56,6 +56,13 @@ extension EvalCommand {
             }
         }
         if results.count == 2 { for (a, b) in zip(results[0], results[1]) { printComparison(of: a, with: b) } }
+    }
+
+    /// The options that change the answers of a model.
+    private var taskSettings: String {
+        var settings = ["--max-tokens \(options.answerTokens)", "--dtype \(options.dtype)", "--kv-dtype \(options.kvPrecision)"]
+        if let context = options.context { settings.append("--context \(context)") }
+        return (settings + options.stop.map { "--stop \($0)" }).joined(separator: " ")
     }
 
     private func openBackend(_ path: String) throws -> any ChatBackend {
@@ -134,6 +141,10 @@ extension EvalCommand {
             let requests = try asked.map { try GenerationRequest.tokenCount(of: questions[$0].question, isChat: isChat) }
             try backend.generate(requests, concurrency: Self.questionsAtOnce) { i, result in
                 let count = try result.get().end.promptTokens
+                guard count > 0 else {
+                    throw CommandError(description: "\(backend.name): expected the number of a prompt's tokens (usage), found none. "
+                        + "Questions with choices need it.")
+                }
                 for index in choices.indices where choices[index].question == asked[i] { choices[index].questionTokens = count }
             }
         }

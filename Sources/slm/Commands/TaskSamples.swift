@@ -14,20 +14,28 @@ struct TaskAnswer {
 /// was stopped goes on behind its last line.
 struct TaskSamples: ~Copyable {
     private let path: String
+    /// The options that change answers: those of an earlier evaluation must be the same.
+    private let settings: String
     private let file: AppendOnlyFile
     /// The lines of an earlier evaluation.
     private let earlier: [String]
     private var nextEarlier = 0
     private var parser = JSONParser()
 
-    /// - Parameter isResumed: Whether the lines of the file are kept, if there is one; otherwise the file begins anew.
-    init(_ path: String, isResumed: Bool) throws {
-        let lines = isResumed && (try? FileStamp(path)) != nil ? try Self.wholeLines(of: path) : []
+    /// - Parameter isResumed: Whether the lines of the file are kept, if there is one. Otherwise the file must be new or empty: its answers
+    ///   may have taken hours.
+    init(_ path: String, settings: String, isResumed: Bool) throws {
+        let exists = (try? FileStamp(path)) != nil, lines = exists ? try Self.wholeLines(of: path) : []
+        guard isResumed || lines.isEmpty else {
+            throw CommandError(description: "\(path): has \(lines.count) answers already. Ask the questions that are missing with "
+                + "--resume, or give another file.")
+        }
         var kept = try AtomicFile(path)
         for line in lines { try kept.write(Array((line + "\n").utf8)) }
         try kept.commit()
         file = try AppendOnlyFile(path)
         self.path = path
+        self.settings = settings
         earlier = lines
     }
 
@@ -49,14 +57,15 @@ struct TaskSamples: ~Copyable {
         do { line = try parser.parse(earlier[nextEarlier - 1]) } catch { throw problem("\(error).") }
         for (key, expected) in [("checkpoint", model), ("file", task), ("as", form.rawValue), ("question", question.question)] {
             let found = line[key]?.string ?? ""
-            guard found == expected else { throw problem("expected the \(key) '\(expected)', found '\(found)'.") }
+            guard found == expected else { throw problem("expected \"\(key)\" to be '\(expected)', found '\(found)'.") }
         }
+        guard line["settings"]?.string == settings else { throw problem("it was asked with other options.") }
         switch question.expected {
         case .choice(let choices, _):
             // A log-probability of -∞ is stored as null.
             let values = line["log_probabilities"]?.elements?.map { $0.number ?? -.infinity } ?? []
-            guard values.count == choices.count else {
-                throw problem("expected log-probabilities of \(choices.count) choices, found \(values.count).")
+            guard line["choices"]?.elements?.map(\.string) == choices, values.count == choices.count else {
+                throw problem("expected the choices \(choices), found others.")
             }
             return TaskAnswer(logProbabilities: values)
         case .text:
@@ -75,7 +84,9 @@ struct TaskSamples: ~Copyable {
             line["file"] = task
             line["as"] = form.rawValue
             line["question"] = question.question
-            if case .choice = question.expected {
+            line["settings"] = settings
+            if case .choice(let choices, _) = question.expected {
+                line.key("choices"); line.array { for choice in choices { $0.string(choice) } }
                 line.key("log_probabilities"); line.array { for value in answer.logProbabilities { $0.number(value) } }
             } else {
                 line["generated"] = answer.text
