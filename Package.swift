@@ -117,7 +117,7 @@ let package = Package(
             settings: safe),
         module("Tuning", ["Train", "Model", "Kernels", "Hashing", "JSON", "Files"], settings: safe),
         module("Report", ["JSON", "Files"]),
-        module("ChatAnalysis", settings: safe),
+        module("ChatAnalysis", ["Tokenize"], settings: safe),
         module("Store", ["ChatAnalysis", "Gzip", "Secrets", "Threads", "JSON", "Files", "SharedLibraries", "CSQLite", "CPQ"]),
 
         // Chat in the terminal; the operator's dashboard in the terminal; the chat server with its web page.

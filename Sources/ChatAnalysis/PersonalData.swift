@@ -3,7 +3,7 @@
 ///     PersonalData.found(in: "Write to ada@example.org.")          // [email, UTF-16 offsets 9..<24]
 ///
 /// Finds email addresses, phone numbers, IBANs and credit cards with valid check digits, IP addresses, keys, tokens and passwords in
-/// common shapes, and URLs with credentials. Names and postal addresses are not found. One pass, linear time.
+/// common shapes, and URLs with credentials. Names and postal addresses are not found. The time is linear in the length of the text.
 package struct PersonalData: Sendable, Equatable {
     /// Raw values are part of the API; the order is that of the bits that are stored.
     package enum Kind: String, Sendable, CaseIterable { case email, phone, iban, card, ip, key, url }
@@ -13,15 +13,14 @@ package struct PersonalData: Sendable, Equatable {
     package let range: Range<Int>
 
     package static func found(in text: String) -> [PersonalData] {
-        var scanner = PersonalDataScanner(Array(text.utf8))
-        let found = scanner.run()
+        let bytes = Array(text.utf8), found = PersonalDataScanner.found(in: bytes)
         if found.isEmpty { return [] }
         // UTF-8 offsets to UTF-16 offsets, in one pass.
         var result: [PersonalData] = []
         var utf8 = 0, utf16 = 0
         func offset(of position: Int) -> Int {
             while utf8 < position {
-                switch scanner.bytes[utf8] {
+                switch bytes[utf8] {
                 case 0..<0x80: utf8 += 1; utf16 += 1
                 case 0..<0xE0: utf8 += 2; utf16 += 1
                 case 0..<0xF0: utf8 += 3; utf16 += 1

@@ -38,9 +38,7 @@ package struct DatasetCache {
         if Folder.contains(Self.keyFile, in: path) { Folder.removeAll(path) }
         try Folder.createAtomically(path) { part in
             try make(part)
-            var file = try AtomicFile("\(part)/\(Self.keyFile)")
-            try file.write(Array(key.utf8))
-            try file.commit()
+            try AtomicFile.write(key, to: "\(part)/\(Self.keyFile)")
         }
         evictOldest()
         return path

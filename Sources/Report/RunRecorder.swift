@@ -69,9 +69,7 @@ package final class RunRecorder {
 
     /// Writes `report.html` from the log so far.
     package func writeReport() throws(FileError) {
-        var file = try AtomicFile(folder + "/report.html")
-        try file.write(Array(RunPage(log, of: folder, commands: commands).html.utf8))
-        try file.commit()
+        try AtomicFile.write(RunPage(log, of: folder, commands: commands).html, to: folder + "/report.html")
     }
 
     private static var unixTime: Double {

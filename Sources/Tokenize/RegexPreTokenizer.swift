@@ -22,13 +22,16 @@ package struct RegexPreTokenizer: ~Copyable {
     }
 
     /// Uses a compiled pattern with match data of its own.
-    init(_ regex: CompiledRegex, stepLimit: UInt32 = 10_000_000) {
+    ///
+    /// - Parameter isShallow: Whether 32 kB of the thread's stack are enough, which take no time to reserve. A pattern that needs more
+    ///   gives up.
+    init(_ regex: CompiledRegex, stepLimit: UInt32 = 10_000_000, isShallow: Bool = false) {
         guard let data = pcre2_match_data_create_8(2, nil), let context = pcre2_match_context_create_8(nil) else {
             fatalError("out of memory for a regular expression")
         }
         pcre2_set_match_limit_8(context, stepLimit)
         pcre2_set_heap_limit_8(context, 64 << 10)               // KiB
-        stack = regex.isJITCompiled ? pcre2_jit_stack_create_8(32 << 10, 64 << 20, nil) : nil
+        stack = regex.isJITCompiled && !isShallow ? pcre2_jit_stack_create_8(32 << 10, 64 << 20, nil) : nil
         if let stack { pcre2_jit_stack_assign_8(context, nil, UnsafeMutableRawPointer(stack)) }
         self.regex = regex
         self.data = data
@@ -62,6 +65,16 @@ package struct RegexPreTokenizer: ~Copyable {
     package func matchesWhole(_ text: String) throws(TokenizeError) -> Bool {
         let bytes = Array(text.utf8)
         return try match(bytes.span, from: 0, isLast: true) == 0..<bytes.count
+    }
+
+    /// All that the pattern finds in valid UTF-8, without empty matches.
+    func matches(in text: Span<UInt8>) throws(TokenizeError) -> [Range<Int>] {
+        var found: [Range<Int>] = [], position = 0
+        while position < text.count, let match = try match(text, from: position, isLast: true) {
+            if !match.isEmpty { found.append(match) }
+            position = match.isEmpty ? match.upperBound + text.utf8Sequence(at: match.upperBound).length : match.upperBound
+        }
+        return found
     }
 
     /// What the pattern finds first in a text: its first group, or the whole match if there is no group. nil if it finds nothing.

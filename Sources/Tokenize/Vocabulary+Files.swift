@@ -51,9 +51,7 @@ extension Vocabulary {
 
     private static func write(_ bytes: [UInt8], to path: String) throws(TokenizeError) {
         do {
-            var file = try AtomicFile(path)
-            try file.write(bytes)
-            try file.commit()
+            try AtomicFile.write(bytes, to: path)
         } catch { throw TokenizeError(error) }
     }
 

@@ -12,8 +12,8 @@ package struct SampleAnswers {
         package let expected: String?
     }
 
-    /// The text that follows a prompt, sampled and stopped as `slm generate --temperature 0` does, with at most so many tokens.
-    package typealias Completion = (_ prompt: [TokenID], _ maxTokens: Int) -> String
+    /// The text that follows each prompt, sampled and stopped as `slm generate --temperature 0` does, with at most so many tokens.
+    package typealias Completion = (_ prompts: [[TokenID]], _ maxTokens: Int) -> [String]
 
     private struct Question {
         let text: String
@@ -68,8 +68,8 @@ package struct SampleAnswers {
 
     /// Lets the current model complete the prompts, with at most 40 tokens each.
     package func answers() -> [Answer] {
-        questions.map { question in
-            Answer(question: question.text, answer: complete(question.prompt, 40), expected: question.expected)
+        zip(questions, complete(questions.map(\.prompt), 40)).map { question, answer in
+            Answer(question: question.text, answer: answer, expected: question.expected)
         }
     }
 }

@@ -92,7 +92,8 @@ import TestSupport
             #"{"question":"What comes after \#(i)?","choices":["After \#(i) comes \#(i + 1).","After 7 went b.","No"],"answer":0}"#
         } + (0..<10).map { #"{"question":"What comes after \#($0)?","pattern":"^After ([0-9]+) comes","answer":"\#($0)"}"# }
         let task = folder.write(lines.joined(separator: "\n"), to: "task.jsonl"), (a, b) = (folder("a/last.h5"), folder("b/last.h5"))
-        let both = try objects(slm("eval", a, "--compare", b, "--task", task, "--json", "--samples", folder("samples.jsonl")))
+        let both = try objects(slm("eval", a, "--compare", b, "--task", task, "--json", "--samples", folder("samples.jsonl"),
+                                    "--report", folder("answers.html")))
         let metrics = ["acc", "acc_norm", "acc_bytes", "exact_match"]
         #expect(both.map { $0["metric"] as? String } == metrics + metrics + metrics)
         #expect(both[4..<8].allSatisfy { $0["as"] as? String == "chat" && $0["checkpoint"] as? String == b })
@@ -105,6 +106,9 @@ import TestSupport
         let samples = try String(contentsOfFile: folder("samples.jsonl"), encoding: .utf8).split(separator: "\n")
         #expect(samples.count == 100 && samples[50].contains(#""log_probabilities":["#))
         #expect(samples.last?.contains(#""generated":"After 9 comes"#) == true)
+        let page = try String(contentsOfFile: folder("answers.html"), encoding: .utf8)
+        #expect(page.contains("\(b) is better</td>"), "\(page)")
+        #expect(page.contains("<h2>Only \(b) is right: ") && page.contains("Expected: After 3 comes 4.") && page.contains(">After 9 comes"))
         let alone = try slm("eval", b, "--task", task, "--as", "text", "--threads", "1")
         #expect(alone.output.hasPrefix("\(b) on \(task), asked as text\n  acc          ") && alone.output.contains(", 10 questions)\n"))
         let text = try slm("eval", b, "--compare", b, "--task", task, "--quiet")
@@ -151,6 +155,8 @@ import TestSupport
             (["--checkpoint", model, "--task", "nothing.jsonl"], 1, "nothing.jsonl: cannot be read"),
             (["--checkpoint", model, "--task", folder.write("\n", to: "empty")], 1, "empty: expected questions, found none."),
             (["--checkpoint", model, "--task", folder.write("{}", to: "bad")], 1, "bad: question 1: expected {\"question\": \"…\""),
+            (["--checkpoint", model, "--data", "x", "--report", "y"], 2, "--report: expected questions to report on: --task FILE."),
+            (["--checkpoint", model, "--task", "questions", "--report", "no/where.html"], 1, "questions: cannot be read"),
             (["--compare", model, "--data", "x"], 2, "--compare: expected two checkpoints, as in slm eval A --compare B, found 1."),
             (["--checkpoint", model, "--compare", model, model, "--data", "x"], 2, "slm eval A --compare B, found 3."),
             (["--compare", model, model, "--data", "-"], 2, "expected a file, found - (standard input)."),

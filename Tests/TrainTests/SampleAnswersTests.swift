@@ -21,7 +21,9 @@ import Train
 
     @Test func `the first exchange whose prompt leaves half of the context for the answer is shown`() throws {
         for (context, isLong) in [(32, false), (128, true)] {
-            let samples = try SampleAnswers([], else: tokens(), .specialTokens, vocabulary, context: context) { _, _ in "Hey." }
+            let samples = try SampleAnswers([], else: tokens(), .specialTokens, vocabulary, context: context) { prompts, _ in
+                prompts.map { _ in "Hey." }
+            }
             let answers = samples.answers()
             #expect(answers.count == 1 && answers.first?.answer == "Hey.")
             #expect(answers.first?.question.hasPrefix(isLong ? "long" : "Hi?") == true, "\(answers)")
@@ -32,9 +34,9 @@ import Train
     @Test func `questions of the user are prompts of a chat, or of a model for plain text the text itself`() throws {
         for template in [nil, ChatTemplate.specialTokens] {
             var prompts: [[TokenID]] = []
-            let samples = try SampleAnswers(["Why?"], else: tokens(), template, vocabulary, context: 32) { prompt, _ in
-                prompts.append(prompt)
-                return "So."
+            let samples = try SampleAnswers(["Why?"], else: tokens(), template, vocabulary, context: 32) { asked, _ in
+                prompts += asked
+                return ["So."]
             }
             let answers = samples.answers()
             #expect(answers.map(\.question) == ["Why?"] && answers.map(\.answer) == ["So."] && answers.map(\.expected) == [nil])

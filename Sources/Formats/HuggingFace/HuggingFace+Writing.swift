@@ -30,9 +30,7 @@ extension HuggingFace {
             try writer.write(arrays, as: format)
             try Folder.remove(readFiles.filter { name in !files.contains { $0.0 == name } }, in: folder)
             for (name, bytes) in files {
-                var file = try AtomicFile("\(folder)/\(name)")
-                try file.write(bytes)
-                try file.commit()
+                try AtomicFile.write(bytes, to: "\(folder)/\(name)")
             }
             try writer.commit()
         } catch { throw CheckpointError(error, needed: arrays.reduce(0) { $0 + $1.part.count * format.size }) }

@@ -35,9 +35,7 @@ extension PEFT {
             var writer = try SafeTensorsWriter("\(folder)/\(weights)")
             try writer.write(arrays, as: format)
             for (name, bytes) in [(configuration, config)] + tokenizer {
-                var file = try AtomicFile("\(folder)/\(name)")
-                try file.write(bytes)
-                try file.commit()
+                try AtomicFile.write(bytes, to: "\(folder)/\(name)")
             }
             try writer.commit()
         } catch { throw CheckpointError(error, needed: arrays.reduce(0) { $0 + $1.part.count * format.size }) }

@@ -2,29 +2,19 @@
 extension GrammarMatcher {
     /// Characters that a state allows in any order, because they lead to itself or to a state that allows them, too.
     struct FreeRun: Sendable {
-        /// The characters that do not belong to them: a bit for each of ASCII, and for each first byte of longer ones from 0xC0 on.
-        var otherLow = UInt64.max, otherHigh = UInt64.max, otherLeads = UInt64.max
+        var characters = FirstBytes()
         /// How many of them may follow each other, up to ``longestFreeRun``. `UInt8.max`: any number.
         var length: UInt8 = 0
         /// Whether none of them may follow so many.
         var isLimit = false
-
-        /// Whether the characters of another run belong to this one, too.
-        fileprivate func includes(_ other: FreeRun) -> Bool {
-            otherLow & ~other.otherLow == 0 && otherHigh & ~other.otherHigh == 0 && otherLeads & ~other.otherLeads == 0
-        }
     }
 
     /// The characters of a state that lead to one target.
     struct FreeStep: Sendable {
-        fileprivate var run = FreeRun()
+        fileprivate var characters = FirstBytes()
         fileprivate var target = GrammarMatcher.dead
-        /// The first bytes of all allowed characters, as bits.
-        fileprivate var low: UInt64 = 0, high: UInt64 = 0, leads: UInt64 = 0
-
-        fileprivate func allowsAny(of run: FreeRun) -> Bool {
-            low & ~run.otherLow != 0 || high & ~run.otherHigh != 0 || leads & ~run.otherLeads != 0
-        }
+        /// Also those that lead elsewhere.
+        fileprivate var allowed = FirstBytes()
     }
 
     /// In characters. More may be allowed.
@@ -33,8 +23,8 @@ extension GrammarMatcher {
     mutating func freeRun(from state: State) -> FreeRun {
         if let known = freeRuns[Int(state)] { return known }
         let first = freeStep(from: state)
-        var run = first.run, step = first, from = state
-        while step.target != Self.dead, step.run.includes(run) {
+        var run = FreeRun(characters: first.characters), step = first, from = state
+        while step.target != Self.dead, run.characters.isSubset(of: step.characters) {
             if step.target == from {
                 run.length = .max
                 break
@@ -44,7 +34,7 @@ extension GrammarMatcher {
             from = step.target
             step = freeStep(from: from)
         }
-        run.isLimit = run.length < Self.longestFreeRun && !step.allowsAny(of: run)
+        run.isLimit = run.length < Self.longestFreeRun && step.allowed.isDisjoint(with: run.characters)
         freeRuns[Int(state)] = run
         return run
     }
@@ -56,15 +46,14 @@ extension GrammarMatcher {
         for byte in UInt8(0)..<0x80 {
             let next = next(state, byte)
             if next == Self.dead { continue }
-            if byte < 0x40 { step.low |= 1 << UInt64(byte) } else { step.high |= 1 << UInt64(byte - 0x40) }
+            step.allowed.insert(byte)
             if votes == 0 { step.target = next }
             votes += next == step.target ? 1 : -1
         }
-        for byte in UInt8(0xC0)...0xFF where next(state, byte) != Self.dead { step.leads |= 1 << UInt64(byte - 0xC0) }
+        for byte in UInt8(0xC0)...0xFF where next(state, byte) != Self.dead { step.allowed.insert(byte) }
         if step.target != Self.dead {
-            for byte in UInt64(0)..<0x40 where next(state, UInt8(byte)) == step.target { step.run.otherLow &= ~(1 << byte) }
-            for byte in UInt64(0)..<0x40 where next(state, UInt8(byte + 0x40)) == step.target { step.run.otherHigh &= ~(1 << byte) }
-            addLeads(to: &step.run, of: state)
+            for byte in UInt8(0)..<0x80 where next(state, byte) == step.target { step.characters.insert(byte) }
+            addLongCharacters(to: &step.characters, of: state)
         }
         freeSteps[Int(state)] = step
         return step
@@ -72,10 +61,9 @@ extension GrammarMatcher {
 
     /// Finds the characters of several bytes that belong to a run of ASCII, without a state for each of their bytes: their sequences
     /// consist of sets, and go on as those of the run do.
-    private mutating func addLeads(to run: inout FreeRun, of state: State) {
-        let low = (~run.otherLow).trailingZeroBitCount, high = (~run.otherHigh).trailingZeroBitCount
-        let places = stacks(of: state).compactMap { stack($0) }, first = UInt8(low < 64 ? low : 64 + high)
-        guard let expected = continuations(of: places, after: first, []) else { return }
+    private mutating func addLongCharacters(to characters: inout FirstBytes, of state: State) {
+        let places = stacks(of: state).compactMap { stack($0) }
+        guard let first = characters.firstASCII, let expected = continuations(of: places, after: first, []) else { return }
         for (leads, rest) in Self.severalBytes {
             var last = Self.dead, isFree = false
             for byte in leads {
@@ -83,7 +71,7 @@ extension GrammarMatcher {
                 // Most bytes of a range lead to the same state.
                 if next != last { isFree = continuations(of: places, after: byte, rest) == expected }
                 last = next
-                if isFree { run.otherLeads &= ~(1 << UInt64(byte - 0xC0)) }
+                if isFree { characters.insert(byte) }
             }
         }
     }

@@ -152,6 +152,6 @@ struct TokenMask: Sendable {
 extension GrammarMatcher.FreeRun {
     /// Whether all characters that begin with a node belong to the run, however many they are.
     fileprivate func contains(_ node: TokenTrie.Node) -> Bool {
-        node.isUnicode && node.asciiLow & otherLow == 0 && node.asciiHigh & otherHigh == 0 && node.leads & otherLeads == 0
+        node.isUnicode && node.characters.isSubset(of: characters)
     }
 }

@@ -7,8 +7,8 @@ package import Tokenize
 /// each token.
 struct TokenTrie: Sendable {
     struct Node: Sendable {
-        /// The characters of the node and of those below it: a bit for each of ASCII, and for each first byte of longer ones from 0xC0 on.
-        var asciiLow: UInt64 = 0, asciiHigh: UInt64 = 0, leads: UInt64 = 0
+        /// The characters of the node and of those below it.
+        var characters = FirstBytes()
         /// The node behind all that begins with this one.
         var end: Int32 = 0
         /// The first of its own tokens in `ids`. Those of the nodes below it follow.
@@ -25,12 +25,7 @@ struct TokenTrie: Sendable {
             self.byte = byte
             self.depth = Int32(depth)
             self.firstToken = Int32(firstToken)
-            switch byte {
-            case ..<0x40: asciiLow = 1 << UInt64(byte)
-            case ..<0x80: asciiHigh = 1 << UInt64(byte - 0x40)
-            case 0xC0...: leads = 1 << UInt64(byte - 0xC0)
-            default: break
-            }
+            characters.insert(byte)
         }
     }
 
@@ -111,9 +106,7 @@ struct TokenTrie: Sendable {
             if beginsCharacter, nodes[index].height < .max { nodes[index].height += 1 }
             if parent < 0 { continue }
             isInvalid[parent] = isInvalid[parent] || isInvalid[index]
-            nodes[parent].asciiLow |= nodes[index].asciiLow
-            nodes[parent].asciiHigh |= nodes[index].asciiHigh
-            nodes[parent].leads |= nodes[index].leads
+            nodes[parent].characters.formUnion(nodes[index].characters)
             nodes[parent].height = max(nodes[parent].height, nodes[index].height)
         }
     }

@@ -108,12 +108,12 @@ package final class OpenAIBackend: ChatBackend {
         if let piece = stream.finish() { deliver(.piece(piece)) }
         var end = stream.end
         end.timings = timing.timings
-        switch failure {
-        case nil: break
-        case .cancelled?: end.reason = .cancelled
-        case let error?: end.reason = .error(.remote(RemoteError(error, at: address.base, idleSeconds: idleSeconds)))
-        }
+        if let failure { end.reason = reason(for: failure) }
         deliver(.ended(end))
+    }
+
+    private func reason(for error: HTTPError) -> FinishReason {
+        error == .cancelled ? .cancelled : .error(.remote(RemoteError(error, at: address.base, idleSeconds: idleSeconds)))
     }
 
     private func scorePrompt(of request: GenerationRequest, _ exchange: HTTPExchange, _ deliver: (GenerationEvent) -> Void) {
@@ -128,10 +128,7 @@ package final class OpenAIBackend: ChatBackend {
                 end = GenerationEnd(.stop, promptTokens: piece.promptTokens.count, answerTokens: 0)
                 deliver(.piece(piece))
             } catch { end.reason = .error(.remote(error)) }
-        } catch {
-            end.reason = error == .cancelled ? .cancelled
-                : .error(.remote(RemoteError(error, at: address.base, idleSeconds: idleSeconds)))
-        }
+        } catch { end.reason = reason(for: error) }
         deliver(.ended(end))
     }
 

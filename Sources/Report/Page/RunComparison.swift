@@ -15,9 +15,7 @@ package struct RunComparison {
 
     package init(of folders: [String]) throws(FileError) {
         var runs: [Run] = []
-        let names = folders.map(\.lastComponent)
-        for (i, folder) in folders.enumerated() {
-            let name = names.count { $0 == names[i] } == 1 ? names[i] : folder
+        for (i, (folder, name)) in zip(folders, folders.shortNames).enumerated() {
             runs.append(Run(name: name, color: i % 8, log: try TrainingLog(of: folder)))
         }
         self.runs = runs
@@ -27,9 +25,7 @@ package struct RunComparison {
     package var isComparable: Bool { TrainingLog.areComparable(runs.map(\.log)) }
 
     package func write(to path: String) throws(FileError) {
-        var file = try AtomicFile(path)
-        try file.write(Array(html.utf8))
-        try file.commit()
+        try AtomicFile.write(html, to: path)
     }
 
     package var html: String {
@@ -190,8 +186,16 @@ extension Curve {
     }
 }
 
+extension [String] {
+    /// The last components of paths, or the whole path where several have the same.
+    var shortNames: [String] {
+        let names = map(\.lastComponent)
+        return zip(self, names).map { path, name in names.count { $0 == name } == 1 ? name : path }
+    }
+}
+
 extension HTMLBuilder {
-    fileprivate mutating func row(_ cell: String, _ texts: [String]) {
+    mutating func row(_ cell: String, _ texts: [String]) {
         element("tr") { for text in texts { $0.element(cell, text) } }
     }
 }

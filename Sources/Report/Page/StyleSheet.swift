@@ -52,6 +52,7 @@ enum StyleSheet {
         tbody tr { border-top: 1px solid var(--grid); }
         th:first-child, td:first-child, .text { text-align: left; }
         tr.best td { font-weight: 600; }
+        .interval { width: 8rem; min-width: 6rem; }
         .long { white-space: pre-wrap; overflow-wrap: anywhere; min-width: 12rem; }
         .settings { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 22rem), 1fr)); gap: .8rem; }
         .settings h3 { margin: 0 0 .4rem; font-size: .9rem; }

@@ -2,6 +2,7 @@ import Glibc
 
 /// Writes a file atomically: it exists completely or not at all.
 ///
+///     try AtomicFile.write("a whole text", to: "data/README")
 ///     var file = try AtomicFile("data/train.bin")
 ///     try file.write(bytes)
 ///     try file.commit()                                        // until now the old data/train.bin is unchanged
@@ -36,6 +37,17 @@ package struct AtomicFile: ~Copyable {
     deinit {
         if !isCommitted { unlink(part) }
         close(descriptor)
+    }
+
+    /// Writes a whole file.
+    package static func write(_ bytes: [UInt8], to path: String, isPrivate: Bool = false) throws(FileError) {
+        var file = try AtomicFile(path, isPrivate: isPrivate)
+        try file.write(bytes)
+        try file.commit()
+    }
+
+    package static func write(_ text: String, to path: String, isPrivate: Bool = false) throws(FileError) {
+        try write(Array(text.utf8), to: path, isPrivate: isPrivate)
     }
 
     package mutating func write(_ bytes: Span<UInt8>) throws(FileError) {

@@ -58,16 +58,20 @@ package struct TaskQuestion: Sendable, Equatable {
         case exactMatch = "exact_match", regexMatch = "regex_match"
     }
 
-    /// Judges the log-probabilities of the choices. The first of equal ones counts. Empty if the question has no choices.
+    /// Judges the log-probabilities of the choices. Empty if the question has no choices.
     package func judge(_ logProbabilities: [Double]) -> [(metric: Metric, isRight: Bool)] {
         guard case .choice(let choices, let right) = expected else { return [] }
         func isRight(_ length: (String) -> Int) -> Bool {
-            let values = zip(logProbabilities, choices).map { $0 / Double(length($1)) }
-            return values.indices.max { values[$0] < values[$1] || values[$0] == values[$1] && $0 > $1 } == right
+            Self.mostLikely(zip(logProbabilities, choices).map { $0 / Double(length($1)) }) == right
         }
         return [
             (.acc, isRight { _ in 1 }), (.accNorm, isRight { $0.unicodeScalars.count }), (.accBytes, isRight { $0.utf8.count }),
         ]
+    }
+
+    /// The index of the highest value: the first of equal ones.
+    package static func mostLikely(_ values: [Double]) -> Int? {
+        values.indices.max { values[$0] < values[$1] || values[$0] == values[$1] && $0 > $1 }
     }
 
     /// Judges a generated answer. nil if the question has choices.

@@ -51,9 +51,6 @@ struct ReferenceLogProbabilities {
 
     /// One number per line, each with all of its digits.
     func write(to folder: String, digest: String) throws(FileError) {
-        var file = try AtomicFile(folder + "/" + Self.name)
-        try file.write(Array("\(Self.title) \(digest)\n".utf8))
-        for value in values { try file.write(Array("\(value)\n".utf8)) }
-        try file.commit()
+        try AtomicFile.write("\(Self.title) \(digest)\n" + values.map { "\($0)\n" }.joined(), to: folder + "/" + Self.name)
     }
 }

@@ -75,9 +75,7 @@ private struct Demo {
                 + "Choose another one with --out, or delete it.")
         }
         try Folder.create(out)
-        var mark = try AtomicFile("\(out)/\(Self.mark)")
-        try mark.write(Array("slm demo overwrites this directory.\n".utf8))
-        try mark.commit()
+        try AtomicFile.write("slm demo overwrites this directory.\n", to: "\(out)/\(Self.mark)")
     }
 
     func run() throws {

@@ -1,6 +1,8 @@
 import Distributed
+import Files
 import Infer
 import JSON
+import Report
 import Tokenize
 import Train
 
@@ -13,26 +15,6 @@ enum QuestionForm: String, CaseIterable, OptionValue {
 
 /// `slm eval --task`.
 extension EvalCommand {
-    /// Whether each answer is right, by each metric.
-    private typealias Judgments = [TaskQuestion.Metric: [Bool]]
-
-    /// A task with the judgments of one model.
-    private struct AskedTask {
-        let file: String
-        let questions: [TaskQuestion]
-        let form: QuestionForm
-        var judgments: Judgments = [:]
-        /// Prompts that lost their beginning.
-        var truncated = 0
-
-        /// Judges the answer to a question.
-        mutating func add(_ answer: TaskAnswer, to question: TaskQuestion) throws -> [(metric: TaskQuestion.Metric, isRight: Bool)] {
-            let found = try question.judge(answer.logProbabilities) + [question.judge(answer.text)].compactMap { $0 }
-            for (metric, isRight) in found { judgments[metric, default: []].append(isRight) }
-            return found
-        }
-    }
-
     /// Questions whose choices are evaluated together. A question's keys and values are computed once for all of its choices.
     private static let questionsAtOnce = 16
 
@@ -44,18 +26,28 @@ extension EvalCommand {
         for task in tasks where task.questions.isEmpty { throw CommandError(description: "\(task.file): expected questions, found none.") }
         var samples: TaskSamples?
         if let path = options.samples { samples = try TaskSamples(path, settings: taskSettings, isResumed: options.resumesTask) }
-        let results = try checkpoints.map { path in
-            let backend = try openBackend(path), model = (backend as? LocalBackend)?.model
-            let isText = model.map { $0.renderer == nil || $0.isTemplateAssumed } ?? false
+        var page: AtomicFile?
+        // A file that cannot be written is reported before the questions are asked.
+        if let path = options.report { page = try AtomicFile(path) }
+        var report = TaskReport(models: checkpoints, json: options.json)
+        for (model, path) in checkpoints.enumerated() {
+            let backend = try openBackend(path), info = (backend as? LocalBackend)?.model
+            let isText = info.map { $0.renderer == nil || $0.isTemplateAssumed } ?? false
             let form = options.questionForm ?? (isText ? .text : .chat)
-            return try tasks.map { task in
-                var asked = AskedTask(file: task.file, questions: task.questions, form: form)
-                try ask(&asked, backend, model, &samples)
-                printAccuracies(path, asked)
-                return asked
+            for task in tasks {
+                var asked = AskedTask(file: task.file, questions: task.questions, model: model, form: form)
+                try ask(&asked, backend, info, &samples)
+                report.add(asked)
+                if asked.truncated > 0, !options.quiet {
+                    printNote("\(asked.truncated) prompts are longer than the context: their beginning was dropped.")
+                }
             }
         }
-        if results.count == 2 { for (a, b) in zip(results[0], results[1]) { printComparison(of: a, with: b) } }
+        report.printComparisons()
+        if var page = page.take() {
+            try page.write(Array(report.page.html.utf8))
+            try page.commit()
+        }
     }
 
     /// The options that change the answers of a model.
@@ -88,7 +80,7 @@ extension EvalCommand {
         let count = task.questions.count, name = backend.name
         var answered = 0
         while answered < count, let answer = try samples?.next(of: name, task.file, task.form, task.questions[answered]) {
-            _ = try task.add(answer, to: task.questions[answered])
+            _ = try task.add(answer)
             answered += 1
         }
         for start in stride(from: answered, to: count, by: Self.questionsAtOnce) {
@@ -98,7 +90,7 @@ extension EvalCommand {
             try score(questions, &task, &answers, backend, model)
             try generate(questions, &task, &answers, backend)
             for (question, answer) in zip(questions, answers) {
-                let judgments = try task.add(answer, to: question)
+                let judgments = try task.add(answer)
                 try samples?.append(answer, of: name, task.file, task.form, question, judgments)
             }
         }
@@ -174,62 +166,6 @@ extension EvalCommand {
             let answer = try result.get()
             answers[asked[i]].text = answer.text
             if answer.start.wasTruncated { task.truncated += 1 }
-        }
-    }
-
-    private func printAccuracies(_ model: String, _ task: AskedTask) {
-        if !options.json { printLine("\(model) on \(task.file), asked as \(task.form == .chat ? "chats" : "text")") }
-        for metric in TaskQuestion.Metric.allCases {
-            guard let right = task.judgments[metric] else { continue }
-            let accuracy = TaskAccuracy(right), (low, high) = (accuracy.interval.lowerBound, accuracy.interval.upperBound)
-            if options.json {
-                printLine(JSONLine([
-                    "checkpoint": .text(model),
-                    "file": .text(task.file),
-                    "as": .text(task.form.rawValue),
-                    "metric": .text(metric.rawValue),
-                    "value": .exact(accuracy.share),
-                    "stderr": accuracy.standardError.map { .exact($0) },
-                    "low": .exact(low),
-                    "high": .exact(high),
-                    "questions": .whole(right.count),
-                ]))
-                continue
-            }
-            let error = accuracy.standardError.map { " ± \($0.fixed(4))" } ?? ""
-            printLine("  \(metric.rawValue.padded(to: 12)) \(accuracy.share.fixed(4))\(error)  (95 %: \(low.fixed(4)) … \(high.fixed(4)), "
-                + "\(right.count) questions)")
-        }
-        if task.truncated > 0, !options.quiet {
-            printNote("\(task.truncated) prompts are longer than the context: their beginning was dropped.")
-        }
-    }
-
-    private func printComparison(of first: AskedTask, with second: AskedTask) {
-        let (a, b) = (checkpoints[0], checkpoints[1])
-        if !options.json { printLine("\n\(a) and \(b) on \(first.file)") }
-        for metric in TaskQuestion.Metric.allCases {
-            guard let right = first.judgments[metric], let other = second.judgments[metric] else { continue }
-            let comparison = TaskComparison(of: right, with: other), isFirst = comparison.difference > 0
-            if options.json {
-                printLine(JSONLine([
-                    "a": .text(a),
-                    "b": .text(b),
-                    "file": .text(first.file),
-                    "metric": .text(metric.rawValue),
-                    "better": comparison.isNoise ? "neither" : isFirst ? "a" : "b",
-                    "difference": .exact(comparison.difference),
-                    "standard_error": comparison.standardError.map { .exact($0) },
-                    "only_a": .whole(comparison.onlyFirst),
-                    "only_b": .whole(comparison.onlySecond),
-                    "p": .exact(comparison.p),
-                    "paired": .whole(comparison.count),
-                ]))
-                continue
-            }
-            let verdict = comparison.isNoise ? "the difference is within noise" : "\(isFirst ? a : b) is better"
-            printLine("  \(metric.rawValue.padded(to: 12)) \(verdict): only the first is right \(comparison.onlyFirst) times, only the "
-                + "second \(comparison.onlySecond) times (p = \(comparison.p.fixed(4)))")
         }
     }
 }

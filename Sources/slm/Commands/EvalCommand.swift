@@ -26,6 +26,7 @@ struct EvalOptions: MachineOptions {
     var stop: [String] = []
     var samples: String?
     var resumesTask = false
+    var report: String?
     var format: ChatFileFormat?
     var skipsBad = false
     var lossScope: LossScope?
@@ -76,6 +77,8 @@ extension Command {
                           separator: "\n"),
                     .option("samples", \.samples, value: "FILE", "Write each question with the model's answer to FILE: JSON lines.",
                             default: "none"),
+                    .option("report", \.report, value: "FILE", "Write the shares of right answers and the answers to FILE: a web page.",
+                            default: "none"),
                     .option("resume", \.resumesTask, "Keep the answers in the file of --samples, and ask the questions that are missing."),
                 ]),
                 OptionGroup("Machine", [
@@ -90,7 +93,7 @@ extension Command {
             examples: [
                 "slm eval checkpoints/tiny/best.h5 --data data/sample-val.txt",
                 "slm eval checkpoints/a/best.h5 --compare checkpoints/b/best.h5 --data chats.jsonl --loss-scope assistant",
-                "slm eval checkpoints/tiny/best.h5 --task questions.jsonl",
+                "slm eval checkpoints/tiny/best.h5 --task questions.jsonl --report answers.html",
             ]
         ) { options in
             var options = options
@@ -125,6 +128,9 @@ struct EvalCommand {
         }
         if options.resumesTask, options.samples == nil || options.tasks.isEmpty {
             throw UsageError("slm eval: --resume: expected --task FILE and --samples FILE, which has the answers so far.")
+        }
+        if options.report != nil, options.tasks.isEmpty {
+            throw UsageError("slm eval: --report: expected questions to report on: --task FILE.")
         }
         guard options.compare.isEmpty || !options.data.contains("-") else {
             throw UsageError("slm eval: --compare reads the data twice: expected a file, found - (standard input).")

@@ -29,9 +29,7 @@ extension FinetuneCommand {
             throw CommandError(description: "\(start.path) generates no chats to mix in. Give files with --replay FILE, or remove it.")
         }
         try Folder.create(folder)
-        var file = try AtomicFile("\(folder)/\(KnownTrainingData.generatedFile)")
-        try file.write(Array(lines.utf8))
-        try file.commit()
+        try AtomicFile.write(lines, to: "\(folder)/\(KnownTrainingData.generatedFile)")
     }
 
     /// JSON lines.

@@ -42,9 +42,7 @@ extension GateCommand {
         let lines = try ownText(of: models[1])
         if lines.isEmpty { return nil }
         let folder = try ScratchFolder(), path = folder.path + "/generated.jsonl"
-        var file = try AtomicFile(path, isPrivate: true)
-        for line in lines { try file.write(Array((line + "\n").utf8)) }
-        try file.commit()
+        try AtomicFile.write(lines.map { $0 + "\n" }.joined(), to: path, isPrivate: true)
         return try compare(models, on: [path], models[1].checkpoint.chatTemplate == nil ? .all : .assistant)
     }
 

@@ -101,10 +101,11 @@ func greedyCompletion(
     let renderer = try template.map { try ChatRenderer($0, for: Tokenizer(vocabulary)) }
     let rules = StopRules(for: renderer == nil ? .text("") : .chat([]), vocabulary, renderer, endTokens: endTokens, stop: [])
     let config = try GenerationConfig(temperature: 0)
-    return { prompt, maxTokens in
-        // Made anew for each answer: training changes the weights, and needs the memory.
-        ModelRunner(of: trainer.model, trainer.parameters, on: processor, precision: precision, context: trainer.rowLength)
-            .text(after: prompt, config, vocabulary, rules, most: maxTokens)
+    return { prompts, maxTokens in
+        // Made anew for each evaluation: training changes the weights, and needs the memory.
+        let runner = ModelRunner(
+            of: trainer.model, trainer.parameters, on: processor, precision: precision, context: trainer.rowLength)
+        return prompts.map { runner.text(after: $0, config, vocabulary, rules, most: maxTokens) }
     }
 }
 

@@ -25,14 +25,12 @@ struct TaskSamples: ~Copyable {
     /// - Parameter isResumed: Whether the lines of the file are kept, if there is one. Otherwise the file must be new or empty: its answers
     ///   may have taken hours.
     init(_ path: String, settings: String, isResumed: Bool) throws {
-        let exists = (try? FileStamp(path)) != nil, lines = exists ? try Self.wholeLines(of: path) : []
+        let exists = (try? FileStamp(path)) != nil, (lines, isCut) = exists ? try Self.wholeLines(of: path) : ([], false)
         guard isResumed || lines.isEmpty else {
             throw CommandError(description: "\(path): has \(lines.count) answers already. Ask the questions that are missing with "
                 + "--resume, or give another file.")
         }
-        var kept = try AtomicFile(path)
-        for line in lines { try kept.write(Array((line + "\n").utf8)) }
-        try kept.commit()
+        if isCut { try AtomicFile.write(lines.map { $0 + "\n" }.joined(), to: path) }
         file = try AppendOnlyFile(path)
         self.path = path
         self.settings = settings
@@ -40,10 +38,11 @@ struct TaskSamples: ~Copyable {
     }
 
     /// The lines without the last one if a killed program has left a part of it.
-    private static func wholeLines(of path: String) throws -> [String] {
+    private static func wholeLines(of path: String) throws -> (lines: [String], isCut: Bool) {
         var lines = try LineBlocks.nonEmptyLines(of: path), parser = JSONParser()
-        if let last = lines.last, (try? parser.parse(last)) == nil { lines.removeLast() }
-        return lines
+        guard let last = lines.last, (try? parser.parse(last)) == nil else { return (lines, false) }
+        lines.removeLast()
+        return (lines, true)
     }
 
     /// The answer to the next question that an earlier evaluation has stored; nil behind its last one.

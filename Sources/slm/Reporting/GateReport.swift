@@ -174,24 +174,19 @@ struct GateReport {
                 ("rise", pair.rise),
             ] {
                 object.key(name)
-                write(number, to: &object)
+                object.number(number)
             }
             object.key("bits_per_byte")
             object.object {
-                $0.key("candidate"); write(pair.candidate.bitsPerByte, to: &$0)
-                $0.key("active"); write(pair.active.bitsPerByte, to: &$0)
+                $0.key("candidate"); $0.number(pair.candidate.bitsPerByte)
+                $0.key("active"); $0.number(pair.active.bitsPerByte)
             }
             object.key("interval")
             object.array {
-                write(comparison.interval.lowerBound, to: &$0)
-                write(comparison.interval.upperBound, to: &$0)
+                $0.number(comparison.interval.lowerBound)
+                $0.number(comparison.interval.upperBound)
             }
         }
-    }
-
-    /// JSON has no infinite numbers.
-    private static func write(_ number: Double, to writer: inout JSONWriter) {
-        if number.isFinite { writer.number(number) } else { writer.null() }
     }
 
     private static func write(_ numbers: [Double?], _ unit: String, to writer: inout JSONWriter) {
@@ -199,7 +194,7 @@ struct GateReport {
         writer.object { object in
             for (side, number) in zip(["candidate", "active"], numbers) {
                 object.key("\(side)_\(unit)")
-                write(number ?? .nan, to: &object)
+                object.number(number ?? .nan)
             }
         }
     }

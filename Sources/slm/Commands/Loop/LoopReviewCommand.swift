@@ -126,9 +126,7 @@ private struct LoopReview {
         let before = ["owner_correction", "correction", "content"].compactMap { message[$0]?.string }.first ?? ""
         guard let id = message["id"]?.string else { return nil }
         let folder = try ScratchFolder(), path = folder.path + "/answer.txt"
-        var file = try AtomicFile(path, isPrivate: true)
-        try file.write(Array((before + "\n").utf8))
-        try file.commit()
+        try AtomicFile.write(before + "\n", to: path, isPrivate: true)
         // The path has no characters with a meaning in a shell, apart from those of TMPDIR.
         guard system("${VISUAL:-${EDITOR:-vi}} '\(path.replacing("'", with: "'\\''"))'") == 0 else {
             printNote("the editor failed; set EDITOR to one that is installed.")

@@ -1,0 +1,275 @@
+import Files
+
+/// The HTML report of `slm eval --task`: the shares of right answers of one model or two, and their answers.
+package struct TaskPage {
+    package struct Task {
+        package let file: String
+        package let results: [Result]
+        /// Of the first model with the second.
+        package let comparisons: [Comparison]
+        package let questions: [Question]
+
+        package init(_ file: String, _ results: [Result], _ comparisons: [Comparison], _ questions: [Question]) {
+            self.file = file
+            self.results = results
+            self.comparisons = comparisons
+            self.questions = questions
+        }
+    }
+
+    /// A model's share of right answers by one metric.
+    package struct Result {
+        /// The index of the model.
+        package let model: Int
+        /// How the questions were asked: as chats, as text.
+        package let form: String
+        package let metric: String
+        package let count: Int
+        package let share: Double
+        package let standardError: Double?
+        package let interval: ClosedRange<Double>
+
+        package init(
+            model: Int, form: String, metric: String, count: Int, share: Double, standardError: Double?, interval: ClosedRange<Double>
+        ) {
+            self.model = model
+            self.form = form
+            self.metric = metric
+            self.count = count
+            self.share = share
+            self.standardError = standardError
+            self.interval = interval
+        }
+    }
+
+    package struct Comparison {
+        package let metric: String
+        package let verdict: String
+        package let onlyFirst, onlySecond: Int
+        package let p: Double
+
+        package init(metric: String, verdict: String, onlyFirst: Int, onlySecond: Int, p: Double) {
+            self.metric = metric
+            self.verdict = verdict
+            self.onlyFirst = onlyFirst
+            self.onlySecond = onlySecond
+            self.p = p
+        }
+    }
+
+    package struct Question {
+        package let text: String
+        /// The right answer, or the pattern that finds it.
+        package let expected: String
+        /// Empty if the models generated their answers.
+        package let choices: [String]
+        /// Of each model.
+        package let answers: [Answer]
+
+        package init(_ text: String, expected: String, choices: [String], _ answers: [Answer]) {
+            self.text = text
+            self.expected = expected
+            self.choices = choices
+            self.answers = answers
+        }
+    }
+
+    package struct Answer {
+        package let isRight: Bool
+        /// The generated answer, or the choice with the highest log-probability.
+        package let text: String
+        /// Of each choice.
+        package let logProbabilities: [Double]
+
+        package init(isRight: Bool, text: String, logProbabilities: [Double]) {
+            self.isRight = isRight
+            self.text = text
+            self.logProbabilities = logProbabilities
+        }
+    }
+
+    /// More questions of one kind are left out.
+    private static let maximumQuestions = 100
+
+    private let models: [String]
+    private let tasks: [Task]
+    /// Where the models are.
+    private let paths: [String]
+
+    /// - Parameter models: The paths of one model or two.
+    package init(models: [String], _ tasks: [Task]) {
+        paths = models
+        self.models = models.shortNames
+        self.tasks = tasks
+    }
+
+    package var html: String {
+        HTMLBuilder.page(title: "\(models.joined(separator: " and ")) · slm") { page in
+            page.element("header") {
+                $0.element("h1", models.joined(separator: " and "))
+                let files = tasks.map(\.file.lastComponent).joined(separator: ", ")
+                $0.element("p", "Answers of \(paths.joined(separator: " and ")) to the questions of \(files).")
+            }
+            page.element("h2", "Right answers")
+            writeResults(to: &page)
+            if models.count == 2 { writeComparisons(to: &page) }
+            for task in tasks { write(task, to: &page) }
+            page.element("footer", "Created by slm eval --task.")
+        }
+    }
+
+    private func writeResults(to page: inout HTMLBuilder) {
+        let columns = ["metric", "questions", "right", "standard error", "95 % interval", ""]
+        page.element("div", ["class": "card scroll"]) { page in
+            page.element("table") { page in
+                page.element("thead") { page in
+                    page.element("tr") { page in
+                        for column in ["task", "model", "asked as"] { page.element("th", ["class": "text"], column) }
+                        for column in columns { page.element("th", column) }
+                    }
+                }
+                page.element("tbody") { page in
+                    for task in tasks {
+                        for result in task.results { write(result, of: task, to: &page) }
+                    }
+                }
+            }
+        }
+        let text = "acc: the most likely choice is the answer; acc_norm and acc_bytes: the most likely per character and per byte. "
+            + "exact_match: the generated answer equals the expected one; regex_match: the pattern is found in it. "
+            + "Intervals: Wilson's."
+        page.element("p", ["class": "remark"], text)
+    }
+
+    private func write(_ result: Result, of task: Task, to page: inout HTMLBuilder) {
+        page.element("tr") { page in
+            page.element("td", task.file.lastComponent)
+            page.element("td", ["class": "text"]) { $0.element("span", ["class": "key c\(result.model)"], models[result.model]) }
+            page.element("td", ["class": "text"], result.form)
+            for cell in [
+                result.metric, result.count.grouped, percentage(result.share), result.standardError.map(percentage) ?? "–",
+                "\(percentage(result.interval.lowerBound)) to \(percentage(result.interval.upperBound))",
+            ] { page.element("td", cell) }
+            page.element("td", ["class": "interval"]) { drawInterval(of: result, in: &$0) }
+        }
+    }
+
+    /// Draws the share and its interval between 0 and 1.
+    private func drawInterval(of result: Result, in page: inout HTMLBuilder) {
+        func x(_ share: Double) -> String { (2 + 96 * share).fixed(1) }
+        page.element("svg", ["viewBox": "0 0 100 12", "aria-hidden": "true", "class": "c\(result.model)"]) {
+            $0.leaf("path", ["class": "grid", "d": "M2 6H98"])
+            $0.leaf("path", ["class": "line", "d": "M\(x(result.interval.lowerBound)) 6H\(x(result.interval.upperBound))"])
+            $0.leaf("circle", ["class": "dot", "cx": x(result.share), "cy": "6", "r": "3.5"])
+        }
+    }
+
+    private func writeComparisons(to page: inout HTMLBuilder) {
+        page.element("h2", "Comparison")
+        page.element("div", ["class": "card scroll"]) { page in
+            page.element("table") { page in
+                page.element("thead") { page in
+                    page.element("tr") {
+                        let columns = ["task", "metric", "only \(models[0]) is right", "only \(models[1]) is right", "p"]
+                        for column in columns { $0.element("th", column) }
+                        $0.element("th", ["class": "text"], "result")
+                    }
+                }
+                page.element("tbody") { page in
+                    for task in tasks {
+                        for comparison in task.comparisons {
+                            page.element("tr") {
+                                $0.element("td", task.file.lastComponent)
+                                $0.element("td", comparison.metric)
+                                $0.element("td", comparison.onlyFirst.grouped)
+                                $0.element("td", comparison.onlySecond.grouped)
+                                $0.element("td", comparison.p.fixed(4))
+                                $0.element("td", ["class": "text"], comparison.verdict)
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        let text = "Both models answered the same questions. p: the probability of at least this difference between models that answer "
+            + "equally well (exact sign test)."
+        page.element("p", ["class": "remark"], text)
+    }
+
+    /// Writes a task's questions: first those that tell most about the models.
+    private func write(_ task: Task, to page: inout HTMLBuilder) {
+        func questions(_ title: String, _ right: [Bool]) {
+            let all = task.questions.filter { $0.answers.map(\.isRight) == right }
+            if all.isEmpty { return }
+            let file = tasks.count == 1 ? "" : " (\(task.file.lastComponent))"
+            page.element("h2", "\(title): \(all.count.grouped) of \(task.questions.count.grouped)\(file)")
+            for question in all.prefix(Self.maximumQuestions) { write(question, to: &page) }
+            if all.count > Self.maximumQuestions {
+                let text = "The first \(Self.maximumQuestions) of \(all.count.grouped). --samples FILE writes all of them."
+                page.element("p", ["class": "remark"], text)
+            }
+        }
+        if models.count == 1 {
+            questions("Wrong answers", [false])
+            questions("Right answers", [true])
+        } else {
+            questions("Only \(models[0]) is right", [true, false])
+            questions("Only \(models[1]) is right", [false, true])
+            questions("Both are wrong", [false, false])
+            questions("Both are right", [true, true])
+        }
+    }
+
+    private func write(_ question: Question, to page: inout HTMLBuilder) {
+        page.element("section", ["class": "card"]) { page in
+            page.element("div", ["class": "chat"]) {
+                $0.element("p", ["class": "question"], question.text)
+                $0.element("p", ["class": "expected"], "Expected: \(question.expected)")
+            }
+            page.element("div", ["class": "scroll"]) { page in
+                page.element("table") { page in
+                    if question.choices.isEmpty { writeAnswers(to: question, to: &page) } else { writeChoices(of: question, to: &page) }
+                }
+            }
+        }
+    }
+
+    private func writeAnswers(to question: Question, to page: inout HTMLBuilder) {
+        page.element("tbody") { page in
+            for (index, answer) in question.answers.enumerated() {
+                page.element("tr") {
+                    $0.element("td") { $0.element("span", ["class": "key c\(index)"], models[index]) }
+                    $0.element("td", ["class": "text long"], answer.text.isEmpty ? "(empty)" : answer.text)
+                    $0.element("td", answer.isRight ? "right" : "wrong")
+                }
+            }
+        }
+    }
+
+    /// The log-probability of each choice, with the highest in bold.
+    private func writeChoices(of question: Question, to page: inout HTMLBuilder) {
+        page.element("thead") { page in
+            page.element("tr") { page in
+                page.element("th", "choice")
+                for (index, answer) in question.answers.enumerated() {
+                    page.element("th") {
+                        $0.element("span", ["class": "key c\(index)"], "\(models[index]): \(answer.isRight ? "right" : "wrong")")
+                    }
+                }
+            }
+        }
+        page.element("tbody") { page in
+            for (index, choice) in question.choices.enumerated() {
+                page.element("tr") { page in
+                    page.element("td", ["class": "text long"], choice)
+                    for answer in question.answers {
+                        let value = answer.logProbabilities[index].fixed(3)
+                        page.element("td") { if choice == answer.text { $0.element("b", value) } else { $0.text(value) } }
+                    }
+                }
+            }
+        }
+    }
+
+    private func percentage(_ share: Double) -> String { "\((100 * share).fixed(1)) %" }
+}
