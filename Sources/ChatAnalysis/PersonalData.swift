@@ -3,7 +3,7 @@
 ///     PersonalData.found(in: "Write to ada@example.org.")          // [email, UTF-16 offsets 9..<24]
 ///
 /// Finds email addresses, phone numbers, IBANs and credit cards with valid check digits, IP addresses, keys, tokens and passwords in
-/// common shapes, and URLs with credentials. Names and postal addresses are not found. The time is linear in the length of the text.
+/// common shapes, and URLs with credentials. Names and postal addresses are not found.
 package struct PersonalData: Sendable, Equatable {
     /// Raw values are part of the API; the order is that of the bits that are stored.
     package enum Kind: String, Sendable, CaseIterable { case email, phone, iban, card, ip, key, url }

@@ -2,7 +2,7 @@ import Glibc
 import Tokenize
 
 /// Finds personal data: regular expressions for each kind, whose matches are examined where check digits or other rules decide.
-struct PersonalDataScanner {
+enum PersonalDataScanner {
     typealias Found = (kind: PersonalData.Kind, range: Range<Int>)
 
     private struct Recognizer {
@@ -20,15 +20,17 @@ struct PersonalDataScanner {
         }
     }
 
-    /// What a text in UTF-8 has, in the order of the text. Ranges do not overlap.
+    /// Finds personal data in UTF-8, in the order of the text. Ranges do not overlap.
     static func found(in bytes: [UInt8]) -> [Found] {
         var found: [Found] = []
         for recognizer in recognizers {
-            // A search that gives up after millions of steps has found nothing that a person would recognize.
-            for match in (try? recognizer.pattern.matches(in: bytes)) ?? [] {
-                guard let length = recognizer.length(bytes[match]) else { continue }
-                found.append((recognizer.kind, match.lowerBound..<match.lowerBound + length))
-            }
+            do {
+                try recognizer.pattern.forEachMatch(in: bytes) { match in
+                    guard let length = recognizer.length(bytes[match]) else { return nil }
+                    found.append((recognizer.kind, match.lowerBound..<match.lowerBound + length))
+                    return match.lowerBound + length
+                }
+            } catch { continue }        // It took too many steps: what was found before counts.
         }
         found.sort { ($0.range.lowerBound, -$0.range.upperBound) < ($1.range.lowerBound, -$1.range.upperBound) }
         var last = 0
@@ -49,9 +51,9 @@ struct PersonalDataScanner {
 
     private static let recognizers: [Recognizer] = [
         // https://user:password@host
-        Recognizer(.url, #"[A-Za-z][A-Za-z0-9+.-]*+://[^\#(delimiters)/?#:@]*+:[^\#(delimiters)/?#]+@"#
+        Recognizer(.url, #"(?<![A-Za-z0-9+.-])[A-Za-z][A-Za-z0-9+.-]*+://[^\#(delimiters)/?#:]*+:[^\#(delimiters)/?#]+@"#
             + #"[^\#(delimiters)]*[^\#(delimiters).!?:]"#),
-        Recognizer(.email, #"(?<![\#(local).])[\#(local)](?>[\#(local).]{0,63})@"#
+        Recognizer(.email, #"[\#(local)](?>[\#(local).]{0,63})@"#
             + #"(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.){1,8}[A-Za-z]{2,24}(?![A-Za-z0-9])"#),
         // International numbers with "+" or "00", national ones with an area code that begins with 0, and North American ones.
         Recognizer(.phone, numberStart + #"\(?\+[0-9](?:[ ./()-]{0,3}[0-9]){7,14}"# + numberEnd),
@@ -68,7 +70,7 @@ struct PersonalDataScanner {
             let first = String(decoding: match.prefix { $0 != 0x2E }, as: UTF8.self)
             return isAddress(match, AF_INET) && !["0", "127", "255"].contains(first) ? match.count : nil
         },
-        Recognizer(.ip, wordStart + "[0-9A-Fa-f]*:[0-9A-Fa-f:]*[0-9A-Fa-f]") { match in
+        Recognizer(.ip, wordStart + "[0-9A-Fa-f]*:[0-9A-Fa-f:]*[0-9A-Fa-f]" + numberEnd) { match in
             match.count { $0 != 0x3A } >= 5 && isAddress(match, AF_INET6) ? match.count : nil
         },
         // Keys with a prefix of their issuer, tokens with three parts, private keys. A key may follow a name: token=ghp_…
@@ -76,10 +78,10 @@ struct PersonalDataScanner {
             + "|(?:[srp]k_live_|sk_test_|glpat-|AKIA|ASIA)[A-Za-z0-9_-]{16,}"
             + "|(?:gh[oprsu]_|github_pat_|hf_|npm_|pypi-|AIza)[A-Za-z0-9_-]{30,}"
             + #"|(?=[A-Za-z0-9_.-]{40})eyJ[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*\.[A-Za-z0-9_.-]*)"#),
-        Recognizer(.key, "-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----(?:(?s:.{0,16384}?)-----END[^-]{0,48}-----)?"),
+        Recognizer(.key, "-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----(?:(?:[^-]++|-(?!----))*+-----END[^-]{0,48}-----)?"),
         // password: hunter2, api_key="abc123", my password is hunter2
         Recognizer(.key, "(?i:passw(?:or)?d|passwort|kennwort|passphrase|pwd|secret|token|api[_-]?key|(?:access|secret|private)[_-]key)"
-            + #"["'`]?(?:[ \t]*[:=][ \t]*|[ \t]is[ \t]+|[ \t]ist[ \t]+)["'`]?\K[^\t-\r "'`,;]{5,511}[^\t-\r "'`,;.)!?]"#) { match in
+            + #"["'`]?(?:[ \t]*[:=][ \t]*|[ \t]is[ \t]+|[ \t]ist[ \t]+)["'`]?\K[^\t-\r "'`,;]{5,511}[^\t-\r "'`,;.)!?:=]"#) { match in
             let classes: [(UInt8) -> Bool] = [isUppercase, isLowercase, isDigit, { !isLetter($0) && !isDigit($0) }]
             let kinds = classes.count { isOfClass in match.contains { isOfClass($0) } }
             return kinds >= 2 && !match.allSatisfy(isLetter) ? match.count : nil

@@ -23,8 +23,8 @@ package struct RegexPreTokenizer: ~Copyable {
 
     /// Uses a compiled pattern with match data of its own.
     ///
-    /// - Parameter isShallow: Whether 32 kB of the thread's stack are enough, which take no time to reserve. A pattern that needs more
-    ///   gives up.
+    /// - Parameter isShallow: Use 32 kB of the thread's stack instead of a stack of its own: faster to create, but a pattern that needs
+    ///   more gives up.
     init(_ regex: CompiledRegex, stepLimit: UInt32 = 10_000_000, isShallow: Bool = false) {
         guard let data = pcre2_match_data_create_8(2, nil), let context = pcre2_match_context_create_8(nil) else {
             fatalError("out of memory for a regular expression")
@@ -67,14 +67,16 @@ package struct RegexPreTokenizer: ~Copyable {
         return try match(bytes.span, from: 0, isLast: true) == 0..<bytes.count
     }
 
-    /// All that the pattern finds in valid UTF-8, without empty matches.
-    func matches(in text: Span<UInt8>) throws(TokenizeError) -> [Range<Int>] {
-        var found: [Range<Int>] = [], position = 0
+    /// Calls `body` with what the pattern finds in valid UTF-8. Its result is the end of what it uses of a match; where it uses nothing
+    /// (nil), the search goes on within the match.
+    func forEachMatch(in text: Span<UInt8>, _ body: (Range<Int>) -> Int?) throws(TokenizeError) {
+        var position = 0
         while position < text.count, let match = try match(text, from: position, isLast: true) {
-            if !match.isEmpty { found.append(match) }
-            position = match.isEmpty ? match.upperBound + text.utf8Sequence(at: match.upperBound).length : match.upperBound
+            let end = match.isEmpty ? nil : body(match)
+            // `\K` begins a match behind what it was found by: there, another may begin.
+            position = max(end ?? match.lowerBound, match.lowerBound > position ? match.lowerBound : position + 1)
+            while position < text.count, text[position] & 0xC0 == 0x80 { position += 1 }
         }
-        return found
     }
 
     /// What the pattern finds first in a text: its first group, or the whole match if there is no group. nil if it finds nothing.

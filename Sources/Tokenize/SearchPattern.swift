@@ -14,9 +14,10 @@ package struct SearchPattern: Sendable, Equatable {
     /// What the pattern finds first in a text: its first group, or the whole match if there is no group. nil if it finds nothing.
     package func firstMatch(in text: String) throws(TokenizeError) -> String? { try RegexPreTokenizer(regex).firstMatch(in: text) }
 
-    /// All that the pattern finds in a text in UTF-8, one behind the other. Patterns with deep backtracking give up.
-    package func matches(in text: [UInt8]) throws(TokenizeError) -> [Range<Int>] {
-        try RegexPreTokenizer(regex, isShallow: true).matches(in: text.span)
+    /// Calls `body` with what the pattern finds in a text in UTF-8, one match behind the other. Its result is the end of what it uses of
+    /// a match; where it uses nothing (nil), the search goes on within the match. Patterns with deep backtracking give up.
+    package func forEachMatch(in text: [UInt8], _ body: (Range<Int>) -> Int?) throws(TokenizeError) {
+        try RegexPreTokenizer(regex, isShallow: true).forEachMatch(in: text.span, body)
     }
 
     package static func == (a: SearchPattern, b: SearchPattern) -> Bool { a.text == b.text }

@@ -146,7 +146,7 @@ import TestSupport
 
     @Test func `missing arguments and files are reported`() throws {
         try train([("a", "1")])
-        let model = folder("a/last.h5")
+        let model = folder("a/last.h5"), question = folder.write(#"{"question":"Why?","answer":"So."}"#, to: "question.jsonl")
         for (arguments, status, message) in [
             (["--data", "x"], 2, "expected a model: slm eval CHECKPOINT, or two: slm eval A --compare B."),
             (["--checkpoint", model], 2, "expected chats or text to evaluate on: --data FILE, or questions: --task FILE."),
@@ -156,7 +156,9 @@ import TestSupport
             (["--checkpoint", model, "--task", folder.write("\n", to: "empty")], 1, "empty: expected questions, found none."),
             (["--checkpoint", model, "--task", folder.write("{}", to: "bad")], 1, "bad: question 1: expected {\"question\": \"…\""),
             (["--checkpoint", model, "--data", "x", "--report", "y"], 2, "--report: expected questions to report on: --task FILE."),
-            (["--checkpoint", model, "--task", "questions", "--report", "no/where.html"], 1, "questions: cannot be read"),
+            (["--checkpoint", model, "--task", question, "--report", "no/where.html"], 1, "no/where.html: cannot be written"),
+            (["--checkpoint", model, "--task", question, "--report", question], 2, "--report: expected a file of its own"),
+            (["--checkpoint", model, "--task", question, "--report", "a", "--samples", "a"], 2, "--report: expected a file of its own"),
             (["--compare", model, "--data", "x"], 2, "--compare: expected two checkpoints, as in slm eval A --compare B, found 1."),
             (["--checkpoint", model, "--compare", model, model, "--data", "x"], 2, "slm eval A --compare B, found 3."),
             (["--compare", model, model, "--data", "-"], 2, "expected a file, found - (standard input)."),

@@ -93,11 +93,11 @@ import Tokenize
     @Test func `the log-probabilities of a prompt are requested and parsed`() throws {
         let requests = Mailbox<ScriptedServer.Request>()
         let scores = #"[null,{"5":{"logprob":-0.5,"rank":1,"decoded_token":"o"}},{"6":{"logprob":null,"decoded_token":"k"}}]"#
-        let text = #"{"tokens":["a"," b","c"],"token_logprobs":[null,-0.25,-1],"text_offset":[0,1,3]}"#
+        let text = #"{"tokens":["a"," b"," c","d"],"token_logprobs":[null,-0.25,null,-1],"text_offset":[0,1,3,5]}"#
         let server = ScriptedServer { request, connection in
             requests.put(request)
             let body = request.line.contains("chat") ? #"{"choices":[],"usage":{"prompt_tokens":3},"prompt_logprobs":\#(scores)}"#
-                : #"{"choices":[{"text":"a bc","logprobs":\#(text)}],"usage":{"prompt_tokens":2}}"#
+                : #"{"choices":[{"text":"a bc","logprobs":\#(text)}],"usage":{"prompt_tokens":3}}"#
             connection.send(Self.response("200 OK", body))
         }
         let backend = try OpenAIBackend(address: server.address, model: "m", key: nil)
@@ -107,13 +107,14 @@ import Tokenize
         let fields = #""prompt_logprobs":0,"continue_final_message":true,"add_generation_prompt":false,"max_tokens":1,"temperature":0.0"#
         #expect(String(decoding: requests.take().body, as: UTF8.self) == #"{"model":"m","messages":\#(messages),\#(fields)}"#)
         let completed = try backend.generate(.logProbability(of: " b", after: "a", isChat: false))
-        #expect(completed.promptTokens.map(\.logProbability) == [nil, -0.25] && completed.text.isEmpty)
+        #expect(completed.promptTokens.map(\.logProbability) == [nil, -0.25, -.infinity] && completed.text.isEmpty)
         #expect(String(decoding: requests.take().body, as: UTF8.self)
             == #"{"model":"m","prompt":"a b","echo":true,"logprobs":1,"max_tokens":1,"temperature":0.0}"#)
     }
 
     @Test(arguments: [
         ("200 OK", #"{"choices":[{"text":""}],"usage":{"prompt_tokens":2}}"#, "of the prompt's 2 tokens, found 0"),
+        ("200 OK", #"{"choices":[{"text":"","logprobs":{"tokens":["a","b"]}}],"usage":{"prompt_tokens":2}}"#, "tokens, found none"),
         ("200 OK", "{}", "of the prompt's 0 tokens, found 0"), ("200 OK", "{", "the response is not valid"),
         ("400 Bad", #"{"error":{"message":"no echo"}}"#, "returned status 400: no echo"),
     ])

@@ -10,7 +10,7 @@ import Testing
     }
 
     private func answers(_ right: Bool...) -> [TaskPage.Answer] {
-        right.map { TaskPage.Answer(isRight: $0, text: $0 ? "4" : "", logProbabilities: []) }
+        right.map { TaskPage.Answer(isRight: $0, text: $0 ? "4\r\n" : "") }
     }
 
     @Test func `one model has its wrong answers first, and no comparison`() throws {
@@ -22,13 +22,14 @@ import Testing
         let (wrong, right) = try (#require(page.firstRange(of: "Wrong answers: 129 of 130</h2>")),
                                   #require(page.firstRange(of: "Right answers: 1 of 130")))
         #expect(wrong.lowerBound < right.lowerBound)
+        #expect(page.contains(">4\n</td>") && !page.contains("\u{FFFD}"))
         #expect(page.contains("Question 99?") && !page.contains("Question 100?") && page.contains("Question 129?"))
         #expect(page.contains("The first 100 of 129.") && page.contains("(empty)") && !page.contains("Comparison"))
     }
 
     @Test func `two models are compared, with the choices of each and text that looks like markup`() {
-        let right = TaskPage.Answer(isRight: true, text: "<b>", logProbabilities: [-0.25, -12.5])
-        let wrong = TaskPage.Answer(isRight: false, text: "\u{1} & \"", logProbabilities: [-.infinity, -1])
+        let right = TaskPage.Answer(isRight: true, choice: 0, logProbabilities: [-0.25, -12.5])
+        let wrong = TaskPage.Answer(isRight: false, choice: 1, logProbabilities: [-.infinity, -1])
         let question = TaskPage.Question("a < b & c?", expected: "<b>", choices: ["<b>", "\u{1} & \""], [right, wrong])
         let comparison = TaskPage.Comparison(metric: "acc", verdict: "a is better", onlyFirst: 1, onlySecond: 0, p: 0.5)
         let task = TaskPage.Task("t.jsonl", [result(0, "acc", 1, of: 1), result(1, "acc", 0, of: 1)], [comparison], [question])

@@ -40,7 +40,7 @@ struct PromptScores {
         for i in bytes.indices where body.count < Self.maxBytes { body.append(bytes[i]) }
     }
 
-    /// The tokens of the prompt. The first has no log-probability.
+    /// The tokens of the prompt. The first has no log-probability. Of others, null stands for -∞, which JSON does not have.
     func tokens() throws(RemoteError) -> [GeneratedToken] {
         guard head.status == 200 else { throw .status(of: head, address: address, body: body) }
         var parser = JSONParser()
@@ -56,15 +56,19 @@ struct PromptScores {
                 address: address, reason: "expected log-probabilities of the prompt's \(count) tokens, found \(tokens.count). "
                     + "Servers such as slm and vLLM have them; others may have them of texts alone (--as text)")
         }
-        return tokens
+        if count > 1, tokens.dropFirst().allSatisfy({ $0.logProbability == nil }) {
+            throw .invalidResponse(address: address, reason: "expected log-probabilities of the prompt's tokens, found none")
+        }
+        return tokens.enumerated().map { index, token in
+            GeneratedToken(nil, token.bytes, logProbability: index == 0 ? nil : token.logProbability ?? -.infinity)
+        }
     }
 
     /// `prompt_logprobs`: null for the first token, then an object with the token by its id.
     private static func chatTokens(_ elements: some Sequence<JSONElement>) -> [GeneratedToken] {
-        elements.enumerated().map { index, element in
+        elements.map { element in
             let token = element.members?.first { _ in true }?.value
-            let value = token?["logprob"]?.number.map { Float($0) }
-            return GeneratedToken(nil, token?["decoded_token"]?.bytes ?? [], logProbability: index == 0 ? nil : value ?? -.infinity)
+            return GeneratedToken(nil, token?["decoded_token"]?.bytes ?? [], logProbability: token?["logprob"]?.number.map { Float($0) })
         }
     }
 }

@@ -64,6 +64,7 @@ package struct HTMLBuilder {
             case ">": result.append(contentsOf: "&gt;".unicodeScalars)
             case "\"": result.append(contentsOf: "&quot;".unicodeScalars)
             case "\t", "\n": result.append(scalar)
+            case "\r": continue
             case "\0"..<" ", "\u{7F}"..<"\u{A0}", "\u{FFFE}", "\u{FFFF}": result.append("\u{FFFD}")
             default: result.append(scalar)
             }

@@ -76,14 +76,24 @@ package struct TaskPage {
 
     package struct Answer {
         package let isRight: Bool
-        /// The generated answer, or the choice with the highest log-probability.
+        /// The generated answer.
         package let text: String
+        /// The index of the most likely choice.
+        package let choice: Int?
         /// Of each choice.
         package let logProbabilities: [Double]
 
-        package init(isRight: Bool, text: String, logProbabilities: [Double]) {
+        package init(isRight: Bool, text: String) {
             self.isRight = isRight
             self.text = text
+            choice = nil
+            logProbabilities = []
+        }
+
+        package init(isRight: Bool, choice: Int?, logProbabilities: [Double]) {
+            self.isRight = isRight
+            text = ""
+            self.choice = choice
             self.logProbabilities = logProbabilities
         }
     }
@@ -264,7 +274,7 @@ package struct TaskPage {
                     page.element("td", ["class": "text long"], choice)
                     for answer in question.answers {
                         let value = answer.logProbabilities[index].fixed(3)
-                        page.element("td") { if choice == answer.text { $0.element("b", value) } else { $0.text(value) } }
+                        page.element("td") { if index == answer.choice { $0.element("b", value) } else { $0.text(value) } }
                     }
                 }
             }

@@ -132,6 +132,9 @@ struct EvalCommand {
         if options.report != nil, options.tasks.isEmpty {
             throw UsageError("slm eval: --report: expected questions to report on: --task FILE.")
         }
+        if let report = options.report, report == options.samples || options.tasks.contains(report) {
+            throw UsageError("slm eval: --report: expected a file of its own, found \(report), which another option names.")
+        }
         guard options.compare.isEmpty || !options.data.contains("-") else {
             throw UsageError("slm eval: --compare reads the data twice: expected a file, found - (standard input).")
         }

@@ -149,14 +149,13 @@ struct TaskReport {
             switch question.expected {
             case .choice(let choices, let right):
                 let answers = asked.map { task in
-                    let values = task.answers[index].logProbabilities, best = TaskQuestion.mostLikely(values) ?? right
-                    return TaskPage.Answer(isRight: task.isRight[index], text: choices[best], logProbabilities: values)
+                    let values = task.answers[index].logProbabilities
+                    return TaskPage.Answer(
+                        isRight: task.isRight[index], choice: TaskQuestion.mostLikely(values), logProbabilities: values)
                 }
                 return TaskPage.Question(question.question, expected: choices[right], choices: choices, answers)
             case .text(let text, let pattern):
-                let answers = asked.map { task in
-                    TaskPage.Answer(isRight: task.isRight[index], text: task.answers[index].text, logProbabilities: [])
-                }
+                let answers = asked.map { TaskPage.Answer(isRight: $0.isRight[index], text: $0.answers[index].text) }
                 let expected = text ?? pattern.map { "a text that matches \($0.text)" } ?? ""
                 return TaskPage.Question(question.question, expected: expected, choices: [], answers)
             }

@@ -148,7 +148,7 @@ function figures({ held_out: heldOut, replay, own_text: ownText, speed, size, vo
   const sets = [["Held-out chats", heldOut], ["General text", replay], ["Generated text", ownText]];
   for (const [name, found] of sets) {
     if (!found) continue;
-    const p = typeof found.p === "number" ? `, p = ${decimal(found.p, 3)}` : "";
+    const p = typeof found.p !== "number" ? "" : found.p < 0.0005 ? ", p < 0.001" : `, p = ${decimal(found.p, 3)}`;
     const range = found.interval ? ` (${signed(found.interval[0])} to ${signed(found.interval[1])}${p})` : "";
     rows.push([`${name}: loss per token`, loss(found.candidate_loss), loss(found.active_loss),
       signed(found.candidate_loss - found.active_loss)]);
