@@ -54,7 +54,7 @@ package struct HTMLBuilder {
         return page.html + "\n"
     }
 
-    /// Escapes text and replaces characters that XML does not allow with U+FFFD.
+    /// Escapes text, leaves out carriage returns, and replaces characters that XML does not allow with U+FFFD.
     private static func escaped(_ text: String) -> String {
         var result = String.UnicodeScalarView()
         for scalar in text.unicodeScalars {
