@@ -19,9 +19,7 @@ struct EvaluationTable {
         page.element("h2", "Evaluations")
         page.element("div", ["class": "card scroll"]) { page in
             page.element("table") { page in
-                page.element("thead") { page in
-                    page.element("tr") { page in for column in columns { page.element("th", column) } }
-                }
+                page.element("thead") { $0.row("th", columns) }
                 page.element("tbody") { page in
                     for row in rows { write(row, isBest: row.step == best, hasLossTokens, hasValidation, hasReplay, to: &page) }
                 }
@@ -48,7 +46,7 @@ struct EvaluationTable {
             }
             if log.hasPreferences {
                 let preferences = row.validationPreferences ?? row.trainingPreferences
-                cells.append(preferences.map { "\((100 * $0.accuracy).fixed(1)) %" } ?? "–")
+                cells.append(preferences.map(\.accuracy.percentage) ?? "–")
                 cells += [preferences?.margin.fixed(4) ?? "–", preferences?.kl?.fixed(4) ?? "–"]
             }
             if hasReplay { cells.append(row.replayLoss?.fixed(4) ?? "–") }

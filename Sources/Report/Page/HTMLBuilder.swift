@@ -32,6 +32,13 @@ package struct HTMLBuilder {
         html += "/>"
     }
 
+    /// Writes a row of a table.
+    ///
+    /// - Parameter cell: `td` or `th`.
+    mutating func row(_ cell: String, _ texts: [String]) {
+        element("tr") { for text in texts { $0.element(cell, text) } }
+    }
+
     private mutating func open(_ name: String, _ attributes: KeyValuePairs<String, String>) {
         html += "<" + name
         for (key, value) in attributes { html += " \(key)=\"\(Self.escaped(value))\"" }

@@ -18,6 +18,9 @@ extension Double {
         return fixed(0)
     }
 
+    /// Formats a share: 12.5 %.
+    var percentage: String { "\((100 * self).fixed(1)) %" }
+
     /// Formats with all digits, such as a learning rate.
     var plain: String { self == rounded() && magnitude < 1e15 ? fixed(0) : "\(self)" }
 

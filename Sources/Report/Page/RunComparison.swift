@@ -193,9 +193,3 @@ extension [String] {
         return zip(self, names).map { path, name in names.count { $0 == name } == 1 ? name : path }
     }
 }
-
-extension HTMLBuilder {
-    mutating func row(_ cell: String, _ texts: [String]) {
-        element("tr") { for text in texts { $0.element(cell, text) } }
-    }
-}

@@ -78,7 +78,7 @@ package struct RunPage {
             tiles.append((name, loss.fixed(3), "\(unit), at step \(best.step.grouped)"))
             if let preferences = best.validationPreferences ?? best.trainingPreferences {
                 let set = best.validationPreferences == nil ? "training set" : "held-out preferences"
-                tiles.append(("preference accuracy", "\((100 * preferences.accuracy).fixed(1)) %", set))
+                tiles.append(("preference accuracy", preferences.accuracy.percentage, set))
                 tiles.append(("reward margin", preferences.margin.fixed(3), set))
             }
             if let bits = best.bitsPerByte { tiles.append(("bits per byte", bits.fixed(3), "validation set")) }

@@ -157,8 +157,8 @@ package struct TaskPage {
             page.element("td", ["class": "text"]) { $0.element("span", ["class": "key c\(result.model)"], models[result.model]) }
             page.element("td", ["class": "text"], result.form)
             for cell in [
-                result.metric, result.count.grouped, percentage(result.share), result.standardError.map(percentage) ?? "–",
-                "\(percentage(result.interval.lowerBound)) to \(percentage(result.interval.upperBound))",
+                result.metric, result.count.grouped, result.share.percentage, result.standardError?.percentage ?? "–",
+                "\(result.interval.lowerBound.percentage) to \(result.interval.upperBound.percentage)",
             ] { page.element("td", cell) }
             page.element("td", ["class": "interval"]) { drawInterval(of: result, in: &$0) }
         }
@@ -280,6 +280,4 @@ package struct TaskPage {
             }
         }
     }
-
-    private func percentage(_ share: Double) -> String { "\((100 * share).fixed(1)) %" }
 }

@@ -38,7 +38,7 @@ extension RunOptions {
         }) { event in
             try report(event)
             guard case .evaluated = event else { return }
-            // Without --ask, sample answers take at most a twentieth of the time: of a large model, each packs the weights.
+            // Without --ask, sample answers take at most a twentieth of the time: for those of a large model, its weights are packed.
             if !ask.isEmpty || samplingSeconds <= max(1, run.state.seconds / 20) || run.progress >= 1 {
                 var answers: [SampleAnswers.Answer] = []
                 samplingSeconds += measureSeconds { answers = samples.answers() }
