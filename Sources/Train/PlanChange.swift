@@ -96,35 +96,6 @@ extension TrainingRun {
         }
     }
 
-    /// Whether early stopping ends the run.
-    var isOutOfPatience: Bool {
-        plan.patience.map { state.evaluationsSinceBest >= (isGettingWorse ? min($0, Self.patienceWhileWorse) : $0) } ?? false
-    }
-
-    /// Evaluations that end a run that has only made its base worse.
-    private static let patienceWhileWorse = 2
-    /// The rise of the validation loss that is no noise, as a share of the base's.
-    private static let clearRise = 0.05
-
-    /// Whether no evaluation was better than the one before the first step.
-    package var hasLearnedNothing: Bool {
-        guard let base = storedSelectionLoss("base_") else { return false }
-        return state.step > 0 && state.best >= Float(base)
-    }
-
-    /// Whether the run has learned nothing, and now predicts held-out data clearly worse than its base: it learns its data by heart,
-    /// or its rate is too high.
-    private var isGettingWorse: Bool {
-        guard hasLearnedNothing, let base = storedSelectionLoss("base_"), let last = storedSelectionLoss("") else { return false }
-        return last > (1 + Self.clearRise) * base
-    }
-
-    private func storedSelectionLoss(_ prefix: String) -> Double? {
-        guard case .number(let loss)? = metrics[prefix + "validation_loss"] else { return nil }
-        guard case .number(let replay)? = metrics[prefix + "replay_loss"] else { return loss }
-        return selectionLoss(loss, replay)
-    }
-
     /// How the run has ended already; nil if there are steps to take.
     package var ending: Ending? {
         if progress >= 1, state.evaluatedStep == state.step { return .finished }

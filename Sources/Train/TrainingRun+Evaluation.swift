@@ -21,34 +21,28 @@ extension TrainingRun {
         forgetBest(unlessValidatedOn: part)
         let size = (part?.tokens ?? 0) + (replay?.part(of: state.evaluationTokens).tokens ?? 0) + trainingTokens
         var done = 0
-        func evaluate(_ set: any HeldOutSet) throws -> Evaluation {
+        func pieces(_ set: any HeldOutSet) throws -> [Evaluation] {
             let part = set.part(of: state.evaluationTokens)
             defer { done += part.tokens }
-            return try set.evaluation(of: part, by: trainer) { try report(.evaluating(tokens: done + $0, of: size)) }
+            return try set.pieces(of: part, by: trainer) { try report(.evaluating(tokens: done + $0, of: size)) }
         }
-        let validation = try self.validation.map(evaluate)
-        let replay = try self.replay.map(evaluate)
+        let validationPieces = try self.validation.map(pieces), replayPieces = try self.replay.map(pieces)
+        let validation = validationPieces?.reduce(into: Evaluation(), +=), replay = replayPieces?.reduce(into: Evaluation(), +=)
         let training = try evaluationOfTrainingRows { try report(.evaluating(tokens: done + $0, of: size)) }
         secondsPerEvaluatedToken = (clock() - begin) / Double(max(1, size))
         add(training, validation, replay)
-        let loss = Float(selectionLoss((validation ?? training).loss, replay?.loss))
-        let isBest = loss < state.best
-        countTowardsPatience(improved: loss < state.best - plan.minGain)
-        state.best = min(state.best, loss)
+        let selection = select(
+            loss: Float(selectionLoss((validation ?? training).loss, replay?.loss)), validationPieces.map(LossSamples.init),
+            replayPieces.map(LossSamples.init))
         state.evaluations += 1
         state.evaluatedStep = state.step
-        if isBest { best = validation.flatMap { evaluation in part.map { Result(evaluation: evaluation, part: $0, step: state.step) } } }
-        try report(.evaluated(training: training, validation: validation, replay: replay, isBest: isBest, state: state))
-        if isBest { try save("best.h5", report) }
+        let isKept = selection != .worse
+        if isKept { best = validation.flatMap { evaluation in part.map { Result(evaluation: evaluation, part: $0, step: state.step) } } }
+        try report(.evaluated(training: training, validation: validation, replay: replay, selection, state: state))
+        if isKept { try save("best.h5", report) }
         // With the sample answers and the checkpoint.
         secondsPerEvaluation = clock() - begin
         state.evaluationSeconds += secondsPerEvaluation
-    }
-
-    /// The loss that selects the best weights: of new and older held-out data in the proportion in which the run trains on them.
-    func selectionLoss(_ loss: Double, _ replay: Double?) -> Double {
-        guard let replay, let share = (training as? ReplayMixture)?.share else { return loss }
-        return (1 - share) * loss + share * replay
     }
 
     /// Evaluates the best weights on the whole validation set, or on as much of it as the run can afford.
@@ -180,23 +174,6 @@ extension TrainingRun {
             return trainer.evaluation(of: batch.selecting(0..<rows), turnEnds: turnEnds)
         }
         return parts.reduce(into: Evaluation(), +=)
-    }
-
-    /// Evaluations count only after the warmup and the first tenth of the run: before, the loss may rise.
-    private func countTowardsPatience(improved: Bool) {
-        if improved {
-            state.evaluationsSinceBest = 0
-        } else if state.step >= plan.warmup, progress >= 0.1 {
-            state.evaluationsSinceBest += 1
-        }
-    }
-
-    /// The best loss so far cannot be compared with losses on other tokens.
-    private func forgetBest(unlessValidatedOn part: ValidationSet.Part?) {
-        defer { state.validationSet = part?.fingerprint }
-        guard let part, state.evaluations > 0, state.validationSet != part.fingerprint else { return }
-        state.best = .infinity
-        state.evaluationsSinceBest = 0
     }
 
     private func add(_ training: Evaluation, _ validation: Evaluation?, _ replay: Evaluation?) {

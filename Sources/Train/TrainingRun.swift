@@ -13,7 +13,8 @@ package import Tokenize
 ///     )
 ///     let ending = try run.run(clock: now, shouldStop: { _ in false }) { event in print(event) }
 ///
-/// Writes `last.h5`, the newest state, and `best.h5`, the state with the lowest validation loss. Prints nothing.
+/// Writes `last.h5`, the newest state, and `best.h5`, the last state that validation data do not show to be worse
+/// than another. Prints nothing.
 package final class TrainingRun {
     package enum Event {
         /// The model was initialized from n-gram counts.
@@ -22,7 +23,7 @@ package final class TrainingRun {
         /// The loss or the gradient was not finite, so the weights did not change.
         case skipped(step: Int)
         /// `replay` is the evaluation of the older data of a fine-tuning run with replay.
-        case evaluated(training: Evaluation, validation: Evaluation?, replay: Evaluation?, isBest: Bool, state: TrainingState)
+        case evaluated(training: Evaluation, validation: Evaluation?, replay: Evaluation?, Selection, state: TrainingState)
         case saved(path: String, step: Int)
         /// An evaluation has done so many of its tokens.
         case evaluating(tokens: Int, of: Int)
@@ -30,9 +31,18 @@ package final class TrainingRun {
         case validated(Result)
     }
 
+    /// Whether `best.h5` gets the weights of an evaluation.
+    package enum Selection: Equatable {
+        /// Their loss is the lowest so far.
+        case lowest
+        /// They are later than those with the lowest loss, and not clearly worse.
+        case notClearlyWorse
+        case worse
+    }
+
     package enum Ending: Equatable {
         case finished
-        /// Early stopping: too many evaluations without improvement.
+        /// Early stopping: too many evaluations that show no improvement.
         case earlyStopped
         /// `shouldStop` returned true.
         case stopped

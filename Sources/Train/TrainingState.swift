@@ -19,7 +19,9 @@ package struct TrainingState: Sendable, Equatable {
     package var nGramPairs: Int?
     /// The lowest validation loss so far.
     package var best = Float.infinity
-    /// The number of evaluations since the last improvement.
+    /// The losses by conversation of that evaluation: of the validation set and of the older data. nil without validation data.
+    package var bestValidation, bestReplay: LossSamples?
+    /// The number of evaluations since then that show no improvement.
     package var evaluationsSinceBest = 0
     package var evaluations = 0
     /// The step of the last evaluation; nil before the first.
@@ -45,6 +47,8 @@ extension TrainingState {
             "evaluation_tokens": .integer(evaluationTokens), "evaluation_seconds": .number(evaluationSeconds),
             "loss_tokens": .integer(lossTokens),
         ]
+        bestValidation?.write(to: &values, "best_validation")
+        bestReplay?.write(to: &values, "best_replay")
         if let validationSet { values["validation_set"] = .text(validationSet) }
         if let evaluatedStep { values["evaluated_step"] = .integer(evaluatedStep) }
         if let nGramPairs { values["ngram_pairs"] = .integer(nGramPairs) }
@@ -62,6 +66,8 @@ extension TrainingState {
         let inARow = try checkpoint.integer("skipped_in_a_row", in: Self.counts)
         skippedInARow = inARow < Self.skippedLimit ? inARow : 0
         best = Float(try checkpoint.number("best"))
+        bestValidation = try LossSamples(from: checkpoint, "best_validation")
+        bestReplay = try LossSamples(from: checkpoint, "best_replay")
         evaluationsSinceBest = try checkpoint.integer("since_best", in: Self.counts)
         evaluations = try checkpoint.integer("evaluations", in: Self.counts)
         evaluationBatches = try checkpoint.integer("evaluation_batches", in: Self.counts)

@@ -56,10 +56,10 @@ import Tokenize
             }
             // Both in a batch, the second 7 tokens ahead, with a third sequence that needs no logits.
             let caches = (0..<3).map { _ in runner.makeKVCache() }
-            _ = runner.logits(for: [.init(caches[1], from: 0, ids: Array(second[0..<7]), logits: .none)])
+            _ = runner.logits(for: [.init(caches[1], from: 0, ids: Array(second[0..<7]), logits: .last(0))])
             for t in 0..<17 {
                 let found = runner.logits(for: [
-                    .init(caches[2], from: t, ids: [3], logits: .none),
+                    .init(caches[2], from: t, ids: [3], logits: .last(0)),
                     .init(caches[0], from: t, ids: [first[t]]),
                     .init(caches[1], from: t + 7, ids: [second[t + 7]]),
                 ])

@@ -210,12 +210,12 @@ import Train
             var settings = settings(kind, steps: 40, replay: true), new: [Double] = [], old: [Double] = [], lowest = Double.infinity
             settings.replayShare = share
             try run(finetuning(settings, in: "\(share)").run) {
-                guard case .evaluated(_, let a?, let b?, let isBest, _) = $0 else { return }
+                guard case .evaluated(_, let a?, let b?, let selection, _) = $0 else { return }
                 new.append(a.loss)
                 old.append(b.loss)
                 // The best weights predict both sets best, each by its share.
                 let loss = (1 - share) * a.loss + share * b.loss
-                #expect(isBest == (loss < lowest), "\(share): \(new) \(old)")
+                #expect((selection == .lowest) == (loss < lowest), "\(share): \(new) \(old)")
                 lowest = min(lowest, loss)
             }
             return (new, old)

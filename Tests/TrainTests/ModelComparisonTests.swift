@@ -57,7 +57,7 @@ import Train
         (12.7062, 1, 0.05), (2.570582, 5, 0.05), (1.0, 3, 0.391002), (0.2, 7, 0.8471668), (4.0, 30, 0.0003818), (1.959964, 5_000_000, 0.05),
         (-2.228139, 10, 0.05),
     ]) func `p is that of Student's distribution`(t: Double, freedom: Int, p: Double) {
-        #expect(abs(ModelComparison.tails(t, freedom) - p) < 2e-6)
+        #expect(abs(StudentDistribution.tails(t, freedom) - p) < 2e-6)
     }
 
     @Test func `swapping the models negates the difference`() throws {

@@ -105,9 +105,9 @@ import Train
         var evaluations: [(Evaluation, Bool)] = [], saved: [String] = [], bestStep: Int?
         let ending = try run.run(clock: { 0 }, shouldStop: { _ in false }) { event in
             switch event {
-            case .evaluated(_, let validation?, _, let isBest, let state):
-                evaluations.append((validation, isBest))
-                if isBest { bestStep = state.step }
+            case .evaluated(_, let validation?, _, let selection, let state):
+                evaluations.append((validation, selection != .worse))
+                if selection != .worse { bestStep = state.step }
             case .saved(let path, _): saved.append(path)
             default: break
             }

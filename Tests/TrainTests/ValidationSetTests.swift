@@ -104,9 +104,9 @@ import Train
             if case .step(_, _, let state) = event, state.step == 33 {
                 run.trainer.parameters.values.write { for i in $0.indices { $0[i] = 0 } }
             }
-            if case .evaluated(_, let validation?, _, let isBest, let state) = event {
+            if case .evaluated(_, let validation?, _, let selection, let state) = event {
                 losses.append(validation.loss)
-                if isBest { best = state.step }
+                if selection != .worse { best = state.step }
             }
             if case .validated(let found) = event { result = found }
         }

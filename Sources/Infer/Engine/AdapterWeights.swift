@@ -61,7 +61,7 @@ struct AdapterWeights {
         if count == 0 { return }
         var logitCount = 0
         for segment in batch {
-            let N = segment.ids.count, logits = segment.logitRows == .all ? N : segment.logitRows == .last ? 1 : 0
+            let N = segment.ids.count, logits = segment.logitCount
             if let adapter = segment.adapter {
                 require(adapter < count, "a batch with adapter \(adapter) of \(count)")
                 Self.add(rowCount..<rowCount + N, of: adapter, to: &rows)

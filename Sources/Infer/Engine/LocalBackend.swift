@@ -31,6 +31,8 @@ package final class LocalBackend: ChatBackend {
         /// A system prompt whose keys and values are shared by all owners of prompts, like those of the chat template's beginning.
         package var sharedSystemPrompt: String?
 
+        package var speculation = Speculation.auto
+
         package init() {}
     }
 
@@ -153,6 +155,7 @@ package final class LocalBackend: ChatBackend {
         var tokens: [TokenID]?
         let control: GenerationControl
         var timing: TimingRecorder
+        var guesses = GuessCounts()
         let deliver: @Sendable (GenerationEvent) -> Void
     }
 

@@ -15,7 +15,17 @@ package import Tokenize
 /// of a sequence do not depend, bit for bit, on the other sequences of the batch, or on how its tokens are divided into steps.
 package final class ModelRunner: Executor {
     /// Which rows of a segment need logits.
-    package enum LogitRows: Sendable { case none, last, all }
+    package enum LogitRows: Sendable {
+        case all
+        case last(Int)
+
+        func count(of rows: Int) -> Int {
+            switch self {
+            case .all: rows
+            case .last(let count): count
+            }
+        }
+    }
 
     /// Consecutive new tokens of one sequence.
     package struct Segment {
@@ -24,10 +34,13 @@ package final class ModelRunner: Executor {
         let logitRows: LogitRows
         let adapter: Int?
 
+        /// The number of rows that need logits.
+        var logitCount: Int { logitRows.count(of: ids.count) }
+
         /// - Parameters:
         ///   - start: The position of the first id: the number of positions already in the cache.
         ///   - adapter: The index of a LoRA adapter; nil for the model alone.
-        package init(_ cache: KVCache, from start: Int, ids: [TokenID], logits logitRows: LogitRows = .last, adapter: Int? = nil) {
+        package init(_ cache: KVCache, from start: Int, ids: [TokenID], logits logitRows: LogitRows = .last(1), adapter: Int? = nil) {
             rows = CachedRows(cache, from: start, count: ids.count)
             self.ids = ids
             self.logitRows = logitRows
@@ -125,7 +138,7 @@ package final class ModelRunner: Executor {
     ///
     /// Adds the tokens to the caches of the segments, whose rows all have to be among those that need logits.
     package func hiddenStates(for segments: [Segment]) -> Tensor {
-        require(segments.allSatisfy { $0.logitRows == .all }, "expected segments that need all of their rows")
+        require(segments.allSatisfy { $0.logitCount == $0.ids.count }, "expected segments that need all of their rows")
         return run(segments) { model.hiddenStates(of: $0, on: self) }
     }
 
@@ -320,12 +333,8 @@ package final class ModelRunner: Executor {
         let (N, C) = x.shape.rows
         var selected: [Int] = [], n = 0
         for segment in batch {
-            switch segment.logitRows {
-            case .none: break
-            case .last: selected.append(n + segment.ids.count - 1)
-            case .all: selected += n..<n + segment.ids.count
-            }
             n += segment.ids.count
+            selected += n - segment.logitCount..<n
         }
         // A call after the first finds the rows selected already.
         if selected.count == N || n != N { return x }

@@ -15,6 +15,12 @@ final class Scheduler {
         var pendingTokens: ArraySlice<TokenID>
         /// How many of them are part of the current step.
         var scheduledCount = 0
+        /// Guesses of the tokens behind them, which the current step checks.
+        var draft: [TokenID] = []
+        /// The tokens of the answer that the model has processed with the draft.
+        private(set) var acceptedCount = 0
+        private var lookup: PromptLookup?
+        private(set) var accuracy = GuessAccuracy()
         var isFinished = false
 
         init(_ job: LocalBackend.Job, slot: Int, cachedCount: Int) {
@@ -36,20 +42,51 @@ final class Scheduler {
         /// Whether the current step computes such logits.
         var isScoring: Bool { unscoredCount == 0 }
         /// The rows of logits that the current step computes: the last token's, or of all tokens.
-        var logitRows: ModelRunner.LogitRows { isScoring ? .all : needsLogits ? .last : .none }
-        var logitRowCount: Int { isScoring ? scheduledCount : needsLogits ? 1 : 0 }
+        var logitRows: ModelRunner.LogitRows { isScoring ? .all : .last(needsLogits ? 1 + draft.count : 0) }
+        var logitRowCount: Int { logitRows.count(of: scheduledCount) }
+        /// The tokens that the current step processes.
+        var stepTokens: [TokenID] { pendingTokens.prefix(scheduledCount) + draft }
 
         /// Samples the next token and queues it as input, with those that must follow it. After the last token nothing is pending.
-        func sample(from logits: inout MutableSpan<Float>) {
+        ///
+        /// As long as the draft has guessed the tokens, the next ones are sampled from its logits.
+        ///
+        /// - Parameter logits: The rows of the last scheduled token and of the draft, V numbers each.
+        func sample(from logits: Buffer, vocabulary V: Int) {
             deliverPrompt()
+            acceptedCount = 0
             if job.state.isPromptOnly {
                 _ = job.state.finish(.length)
                 return
             }
-            let step = job.state.advance(&logits)
-            job.timing.sampledToken()
-            if let piece = step.piece { job.deliver(.piece(piece)) }
-            if !step.nextTokens.isEmpty { pendingTokens = step.nextTokens[...] }
+            job.guesses.checked += draft.count
+            while true {
+                var step = GenerationState.Step(piece: nil, nextTokens: [])
+                logits[acceptedCount * V..<(acceptedCount + 1) * V].write { step = job.state.advance(&$0) }
+                job.timing.sampledToken()
+                if let piece = step.piece { job.deliver(.piece(piece)) }
+                let next = step.nextTokens, guesses = draft[acceptedCount...]
+                for id in next { lookup?.add(id, to: &accuracy) }
+                let right = zip(next, guesses).prefix { $0 == $1 }.count
+                acceptedCount += right
+                pendingTokens = next[right...]
+                if right < next.count || next.isEmpty { break }
+            }
+            job.guesses.right += acceptedCount
+        }
+
+        /// Guesses of the next tokens, and the probability that each of them and all before it are right.
+        ///
+        /// - Parameter processed: The tokens before the pending ones.
+        func guesses(atMost count: Int, after processed: [TokenID]) -> (ids: [TokenID], probabilities: [Double]) {
+            let lookup = lookup ?? PromptLookup(processed + pendingTokens)
+            self.lookup = lookup
+            let ids = lookup.guess(atMost: count), length = lookup.matchLength
+            var probability = 1.0
+            return (ids, ids.indices.map { i in
+                probability *= accuracy.share(matchLength: length + i)
+                return probability
+            })
         }
 
         private func deliverPrompt() {
@@ -94,6 +131,7 @@ final class Scheduler {
     /// Includes generations that are paused.
     private var waiting: [LocalBackend.Job] = []
     private var embeddings: EmbeddingQueue
+    private var costs = StepCosts()
     private var isStopping = false
 
     init(
@@ -189,7 +227,7 @@ final class Scheduler {
 
     /// The positions to reserve for a generation with so many tokens: those, and at most `reservedAnswer` of its answer.
     private func positions(of job: LocalBackend.Job, tokens: Int) -> Int {
-        tokens + min(job.state.maxNewTokens - job.state.answerTokens, Self.reservedAnswer)
+        tokens + min(job.state.tokensLeft, Self.reservedAnswer)
     }
 
     /// Gives free slots to waiting jobs, first come, first served: one that needs much memory is not overtaken.
@@ -233,19 +271,22 @@ final class Scheduler {
         let scheduled = running.filter { $0.scheduledCount > 0 }.sorted { ($0.job.adapter ?? -1) < ($1.job.adapter ?? -1) }
         if scheduled.isEmpty { return }
         let segments = scheduled.map { sequence in
-            let slot = slots[sequence.slot], ids = Array(sequence.pendingTokens.prefix(sequence.scheduledCount))
+            let slot = slots[sequence.slot]
             return ModelRunner.Segment(
-                slot.cache, from: slot.ids.count, ids: ids, logits: sequence.logitRows, adapter: sequence.job.adapter)
+                slot.cache, from: slot.ids.count, ids: sequence.stepTokens, logits: sequence.logitRows, adapter: sequence.job.adapter)
         }
-        let logits = runner.logits(for: segments)
+        let begin = ContinuousClock.now, logits = runner.logits(for: segments)
+        if !scheduled.contains(where: \.isPrefilling) {
+            costs.add(rows: segments.reduce(0) { $0 + $1.ids.count }, seconds: (ContinuousClock.now - begin).inSeconds)
+        }
         var row = 0
         let sampled = scheduled.compactMap { sequence in
             row += sequence.logitRowCount
-            return sequence.needsLogits ? (sequence, row: row - 1) : nil
+            return sequence.needsLogits ? (sequence, row: row - 1 - sequence.draft.count) : nil
         }
         score(scheduled, from: logits.elements)
         for sequence in scheduled {
-            slots.append(sequence.pendingTokens.prefix(sequence.scheduledCount), to: sequence.slot)
+            slots.append(sequence.stepTokens[...], to: sequence.slot)
             sequence.pendingTokens.removeFirst(sequence.scheduledCount)
         }
         sample(sampled, from: logits.elements)
@@ -266,8 +307,12 @@ final class Scheduler {
     /// The shortest prompts come first, which minimises the mean wait; but the oldest prompt gets a quarter of the chunk, so that
     /// a long one is not delayed forever.
     private func schedule() {
-        for sequence in running { sequence.scheduledCount = sequence.isPrefilling ? 0 : 1 }
+        for sequence in running {
+            sequence.scheduledCount = sequence.isPrefilling ? 0 : 1
+            sequence.draft = []
+        }
         let prefilling = running.filter(\.isPrefilling)
+        if prefilling.isEmpty, limits.speculation != .never { guess() }
         // A generation with forced tokens is no prompt.
         guard let oldest = prefilling.first(where: \.isPrompt) ?? prefilling.first else { return }
         var left = running.count == 1 ? limits.solePrefillChunk : limits.sharedPrefillChunk
@@ -284,6 +329,27 @@ final class Scheduler {
         assign(oldest, most: max(1, left / 4))
         for sequence in prefilling.sorted(by: { $0.pendingTokens.count < $1.pendingTokens.count }) { assign(sequence, most: left) }
     }
+
+    /// Guesses the next tokens of the answers, as far as checking them pays (speculative decoding). A step that processes prompts has no
+    /// guesses.
+    private func guess() {
+        var all: [(sequence: Int, id: TokenID, probability: Double)] = []
+        for (i, sequence) in running.enumerated() where !sequence.isScoring {
+            let processed = slots[sequence.slot].ids, reserved = slots[sequence.slot].reservedPositions ?? 0
+            let most = min(Self.longestDraft, sequence.job.state.tokensLeft - 1, reserved - processed.count - 1)
+            let guesses = sequence.guesses(atMost: max(0, most), after: processed)
+            all += zip(guesses.ids, guesses.probabilities).map { (i, $0, $1) }
+        }
+        // The sort is stable, and probabilities fall along a draft, so its beginning stays together.
+        all.sort { $0.probability > $1.probability }
+        let count = limits.speculation == .always ? all.count : costs.worthwhile(all.map(\.probability), besides: running.count)
+        for guess in all.prefix(count) {
+            running[guess.sequence].draft.append(guess.id)
+        }
+    }
+
+    /// The most tokens that are guessed at once.
+    private static let longestDraft = 24
 
     /// The most positions of one step that have logits because prompts are scored: 64 MB.
     private static func mostScored(vocabulary V: Int) -> Int { max(16, (16 << 20) / V) }
@@ -315,8 +381,10 @@ final class Scheduler {
         let V = runner.model.configuration.vocabulary
         runner.processor.parallelFor(sequences.count) { i, _ in
             let (sequence, row) = sequences[i]
-            logits[row * V..<(row + 1) * V].write { sequence.sample(from: &$0) }
+            sequence.sample(from: logits[row * V..<(row + 1 + sequence.draft.count) * V], vocabulary: V)
         }
+        // The keys and values of wrong guesses are overwritten.
+        for (sequence, _) in sequences { slots.removeLast(sequence.draft.count - sequence.acceptedCount, from: sequence.slot) }
         for (sequence, _) in sequences where sequence.pendingTokens.isEmpty { finish(sequence, because: nil) }
     }
 
@@ -338,7 +406,7 @@ final class Scheduler {
         var job = job
         if let reason, let piece = job.state.finish(reason).piece { job.deliver(.piece(piece)) }
         queueStatus.leave()
-        job.deliver(.ended(job.state.end(job.timing.timings)))
+        job.deliver(.ended(job.state.end(job.timing.timings, guesses: job.guesses)))
     }
 
     private func removeFinished() { running.removeAll(where: \.isFinished) }

@@ -93,6 +93,9 @@ struct SlotPool {
         slots[slot].usedPositions = max(slots[slot].usedPositions, slots[slot].ids.count)
     }
 
+    /// Forgets the last ids: those that follow overwrite their keys and values.
+    mutating func removeLast(_ count: Int, from slot: Int) { slots[slot].ids.removeLast(count) }
+
     /// Acquires the slot that shares the longest prefix with a prompt, or nil if none is free or there is too little memory. The slot keeps
     /// the ids of that prefix. Finished sequences are evicted if their memory is needed.
     ///

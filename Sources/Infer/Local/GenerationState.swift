@@ -149,6 +149,9 @@ package struct GenerationState: Sendable {
         return Step(piece: TextPiece(joining: piece, last), nextTokens: [])
     }
 
+    /// The most tokens that can follow.
+    var tokensLeft: Int { maxNewTokens - answerTokens }
+
     /// Whether no token is generated.
     var isPromptOnly: Bool { maxNewTokens == 0 }
 
@@ -161,9 +164,10 @@ package struct GenerationState: Sendable {
         return Step(piece: text.finish(), nextTokens: [])
     }
 
-    package func end(_ timings: GenerationTimings) -> GenerationEnd {
+    package func end(_ timings: GenerationTimings, guesses: GuessCounts = GuessCounts()) -> GenerationEnd {
         var end = GenerationEnd(reason ?? .cancelled, promptTokens: prompt.count, answerTokens: answerTokens, timings: timings)
         end.stopText = text.stopText
+        end.guesses = guesses
         return end
     }
 }

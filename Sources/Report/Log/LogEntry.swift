@@ -87,6 +87,7 @@ package enum LogEntry: Sendable, Equatable {
         package let validationSet: String?
         /// The loss on the replay data of a fine-tuning run.
         package let replayLoss: Double?
+        /// Whether `best.h5` got the weights.
         package let isBest: Bool
         /// Tokens processed since the start of the run, padding and masked targets included.
         package let tokens: Int

@@ -88,9 +88,8 @@ extension Array {
 }
 
 extension TrainingLog {
-    package var best: LogEntry.Evaluation? {
-        evaluations.filter { $0.loss != nil }.min { ($0.loss ?? .infinity) < ($1.loss ?? .infinity) }
-    }
+    /// The evaluation of the weights in `best.h5`.
+    package var best: LogEntry.Evaluation? { evaluations.last { $0.isBest && $0.loss != nil } }
 
     /// The loss by which the run is compared with others, and the tokens that it was measured on: nil for them if they are not known.
     package var comparedLoss: (loss: Double, set: String?)? {

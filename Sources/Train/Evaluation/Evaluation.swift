@@ -43,6 +43,7 @@ package struct Evaluation: Sendable, Equatable {
         a.bytes += b.bytes
         a.turnEnds += b.turnEnds
         a.turnEndNats += b.turnEndNats
+        if let preferences = b.preferences { a.preferences = a.preferences ?? PreferenceMetrics(); a.preferences? += preferences }
     }
 
     mutating func add(_ nats: Float, isTopPrediction: Bool, isTurnEnd: Bool) {

@@ -95,6 +95,13 @@ extension ValidationSet {
         package let isWhole: Bool
         /// Identifies the tokens that are targets. Evaluations of models with the same vocabulary can be compared if it is the same.
         package let fingerprint: String
+
+        package init(count: Int, tokens: Int, isWhole: Bool, fingerprint: String) {
+            self.count = count
+            self.tokens = tokens
+            self.isWhole = isWhole
+            self.fingerprint = fingerprint
+        }
     }
 
     /// The part with at least `tokens` tokens, or the whole set.
@@ -113,14 +120,20 @@ extension ValidationSet {
     package func evaluation(
         of part: Part, by evaluator: Evaluator, progress: (_ tokens: Int) throws -> Void = { _ in }
     ) throws -> Evaluation {
-        var result = Evaluation()
+        try pieces(of: part, by: evaluator, progress: progress).reduce(into: Evaluation(), +=)
+    }
+
+    /// The metrics of each conversation, or of each piece of a plain text.
+    ///
+    /// - Parameter progress: Called with the number of tokens done.
+    func pieces(of part: Part, by evaluator: Evaluator, progress: (_ tokens: Int) throws -> Void) throws -> [Evaluation] {
+        var pieces: [Evaluation] = []
         var done = 0
         try forEachText(of: part) { text, tokens in
-            let pieces = try evaluator.pieces(of: text) { share in try progress(done + Int(share * Double(tokens))) }
+            pieces += try evaluator.pieces(of: text) { share in try progress(done + Int(share * Double(tokens))) }
             done += tokens
-            result = pieces.reduce(into: result, +=)
         }
-        return result
+        return pieces
     }
 
     private func forEachText(of part: Part, _ body: (EvaluationText, _ tokens: Int) throws -> Void) throws {

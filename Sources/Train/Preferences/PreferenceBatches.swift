@@ -77,9 +77,9 @@ package struct PreferenceSet: HeldOutSet {
             count: count, tokens: sum, isWhole: count == examples.count, fingerprint: "\(digest.prefix(16))-\(count)")
     }
 
-    package func evaluation(
+    package func pieces(
         of part: ValidationSet.Part, by trainer: Trainer, progress: (_ tokens: Int) throws -> Void
-    ) rethrows -> Evaluation {
+    ) rethrows -> [Evaluation] {
         let data = batches.data
         let examples = self.examples[..<part.count].map { data.examples[$0] }
         let mismatched = estimatesKL ? examples.compactMap(\.mismatched) : []
@@ -87,11 +87,14 @@ package struct PreferenceSet: HeldOutSet {
             of: examples.flatMap(\.sequences) + mismatched, tokens: trainer.microBatchTokens, over: trainer.groups?.ranks,
             progress: { try progress(min($0, part.tokens)) }, trainer.tokenLosses(of:))
         func score(_ sequence: Int) -> AnswerScore { batches.score(sequence, logProbabilities[sequence] ?? .nan) }
-        var metrics = PreferenceMetrics()
-        metrics.mismatched = mismatched.count
-        metrics.mismatchedLogRatios = mismatched.reduce(0) { $0 + score($1).logRatio }
-        let kl = metrics.kl ?? 0
-        for example in examples { _ = metrics.add(example.answers, batches.objective, kl: kl, score: score) }
-        return Evaluation(metrics)
+        var divergence = PreferenceMetrics()
+        divergence.mismatched = mismatched.count
+        divergence.mismatchedLogRatios = mismatched.reduce(0) { $0 + score($1).logRatio }
+        let kl = divergence.kl ?? 0
+        return [Evaluation(divergence)] + examples.map { example in
+            var metrics = PreferenceMetrics()
+            _ = metrics.add(example.answers, batches.objective, kl: kl, score: score)
+            return Evaluation(metrics)
+        }
     }
 }

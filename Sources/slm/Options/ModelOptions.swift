@@ -11,6 +11,10 @@ extension KVPrecisionOption: OptionValue {
     static var metavariable: String { "TYPE" }
 }
 
+extension Speculation: OptionValue {
+    static var metavariable: String { "WHEN" }
+}
+
 extension CommandOption {
     static func kvPrecision(_ path: WritableKeyPath<Options, KVPrecisionOption>) -> CommandOption {
         option("kv-dtype", path, "Store cached keys and values in this data type.")
@@ -27,6 +31,7 @@ struct ModelOptions {
     var dtype = PrecisionOption.auto
     var kvPrecision = KVPrecisionOption.auto
     var context: Int?
+    var speculation = Speculation.auto
     var chatTemplate: ChatTemplateChoice?
 
     enum Location {
@@ -54,6 +59,8 @@ struct ModelOptions {
             .kvPrecision(path.appending(path: \.kvPrecision)),
             .option("context", path.appending(path: \.context), value: "N", in: 16...16_777_216,
                     "Use at most N tokens for a prompt and its answer.", default: "the model's context"),
+            .option("speculate", path.appending(path: \.speculation),
+                    "Guess the next tokens where the text repeats the prompt or itself, and check them together. Answers stay the same."),
             .option("backend", path.appending(path: \.backend), value: "openai:URL",
                     "Use a model behind an OpenAI-compatible API. Its key is read from SLM_BACKEND_KEY or OPENAI_API_KEY."),
             .option("backend-model", path.appending(path: \.backendModel), value: "NAME", "Choose a model of the --backend.",
@@ -91,7 +98,9 @@ struct ModelOptions {
         on machine: some MachineOptions,
         isQuiet: Bool
     ) throws -> LocalBackend {
-        try LocalBackend(
+        var limits = limits
+        limits.speculation = speculation
+        return try LocalBackend(
             checkpoint: path, base: base, adapters: adapters, dtype, cache: kvPrecision, context: context, chatTemplate: chatTemplate,
             limits: limits, tuned: machine.tunedInference(dtype, isQuiet: isQuiet), on: machine.makeProcessor)
     }

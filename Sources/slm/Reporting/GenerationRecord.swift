@@ -43,6 +43,15 @@ struct GenerationRecord: CustomStringConvertible {
                     $0.number((seconds * 1e6).rounded() / 1e6)
                 }
             }
+            if end.guesses.checked > 0 {
+                writer.key("guesses")
+                writer.object {
+                    $0.key("checked")
+                    $0.integer(end.guesses.checked)
+                    $0.key("right")
+                    $0.integer(end.guesses.right)
+                }
+            }
         }
         return writer.text
     }

@@ -37,7 +37,7 @@ final class TrainingProgress {
         case .skipped(let step):
             clear()
             printNote("skipped step \(step): its loss or gradient is not finite.")
-        case .evaluated(let training, let validation, let replay, let isBest, let state):
+        case .evaluated(let training, let validation, let replay, let selection, let state):
             clear()
             if training.targets > 0, training.preferences == nil { rise.evaluated(training.loss) }
             let step = "\(state.step)".leftPadded(to: 6)
@@ -45,13 +45,13 @@ final class TrainingProgress {
             if let preferences = training.preferences {
                 return printLine("step \(step)  \(time)  \(text("train", training.loss, preferences))"
                     + (validation.map { $0.preferences.map { "  \(text("val", validation?.loss ?? .nan, $0))" } ?? "" } ?? "")
-                    + (isBest ? "  best" : ""))
+                    + selection.note)
             }
             let others = (validation.map { "  val \($0.loss.fixed(4))  \($0.bitsPerByte.fixed(4)) bits per byte" } ?? "")
                 + (replay.map { "  replay \($0.loss.fixed(4))" } ?? "")
             // The few batches that are evaluated may have no answer to learn.
             let loss = training.targets == 0 ? "–" : training.loss.fixed(4)
-            printLine("step \(step)  \(time)  train \(loss)\(others)\(isBest ? "  best" : "")")
+            printLine("step \(step)  \(time)  train \(loss)\(others)\(selection.note)")
         case .initializedFromNGrams(let pairs, _, let state):
             clear()
             printLine("initialized from n-gram counts: \(pairs) pairs of tokens  \(clockText(state.seconds))")
@@ -101,4 +101,14 @@ final class TrainingProgress {
     }
 
     func clear() { progress.clear() }
+}
+
+extension TrainingRun.Selection {
+    fileprivate var note: String {
+        switch self {
+        case .lowest: "  best"
+        case .notClearlyWorse: "  kept"
+        case .worse: ""
+        }
+    }
 }

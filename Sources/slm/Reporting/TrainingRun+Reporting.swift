@@ -162,7 +162,7 @@ extension TrainingRun.Event {
                 preferences: report.preferences?.entry,
                 waitedSeconds: report.waitedSeconds))
         case .skipped(let step): .skipped(step: step)
-        case .evaluated(let training, let validation, let replay, let isBest, let state):
+        case .evaluated(let training, let validation, let replay, let selection, let state):
             .evaluated(.init(
                 step: state.step,
                 trainingLoss: training.loss.finite,
@@ -170,7 +170,7 @@ extension TrainingRun.Event {
                 bitsPerByte: validation?.bitsPerByte.finite,
                 validationSet: state.validationSet,
                 replayLoss: replay?.loss.finite,
-                isBest: isBest,
+                isBest: selection != .worse,
                 tokens: state.tokens,
                 lossTokens: state.lossTokens,
                 seconds: state.seconds,

@@ -1,6 +1,6 @@
-// Matmul of many rows with packed weights, such as those of a prompt or of several sequences, where a CPU cannot multiply the stored
-// numbers as they are: it unpacks the weights of some inputs once for all rows, instead of once for the few rows whose sums fit into
-// registers. The sums of all rows lie in memory meanwhile. Their bits are those of packed_matmul.h.
+// Products of many rows and a panel of packed weights, such as those of a prompt or of several sequences, where a CPU cannot multiply the
+// stored numbers as they are: the weights of some inputs are unpacked once for all rows, instead of once for the few rows whose sums fit
+// into registers. The sums of all rows lie in memory meanwhile. Their bits are those of few_rows.h.
 
 #if defined(SLM_NEON)
 #define UNPACKS_ONCE(precision) false
@@ -174,16 +174,3 @@ INLINE void many_rows(int precision, const char *rows, size_t step, size_t row_c
 #endif
 }
 #endif
-
-// Computes the next rows of a panel into `tile`: a block of many if there are as many `left`, else the few that packed_rows takes.
-// Returns how many.
-INLINE size_t next_rows(int precision, size_t left, const char *rows, size_t step, size_t I, const char *panel, float *tile) {
-#ifndef SLM_NEON
-    if (UNPACKS_ONCE(precision) && left >= MANY_ROWS) {
-        const size_t count = min_size(BLOCK_ROWS, left);
-        many_rows(precision, rows, step, count, I, panel, tile);
-        return count;
-    }
-#endif
-    return packed_rows(precision, left, rows, step, I, panel, tile);
-}

@@ -1,245 +1,18 @@
-// Matmul of few rows with packed weights (packed_weights.h). Each weight is read once.
+// Matmul with packed weights. Each panel is multiplied with a block of rows: with many at once where unpacking the weights once pays
+// (many_rows.h), else with few after few (few_rows.h).
 
-#ifdef SLM_NEON
-#include "bodies/neon_packed_matmul.h"
-#else
-// tile[R][P] = the products of R rows, `step` bytes apart, and a panel.
-INLINE void packed_f32(int R, const char *rows, size_t step, size_t I, const float *panel, float *tile) {
-    vf sum[R][2];
-#pragma clang loop unroll(full)
-    for (int r = 0; r < R; r++) sum[r][0] = sum[r][1] = (vf){0};
-    for (size_t i = 0; i < I; i++, panel += P) {
-        if (R > 1) prefetch_ahead(panel, 4 * P);
-        const vf a = load(panel), b = load(panel + W);
-#pragma clang loop unroll(full)
-        for (int r = 0; r < R; r++) {
-            const vf x = splat(((const float *)(rows + (size_t)r * step))[i]);
-            sum[r][0] += x * a;
-            sum[r][1] += x * b;
-        }
+// Computes the next rows of a panel into `tile`: a block of many if there are as many `left`, else the few that few_rows takes.
+// Returns how many.
+INLINE size_t next_rows(int precision, size_t left, const char *rows, size_t step, size_t I, const char *panel, float *tile) {
+#ifndef SLM_NEON
+    if (UNPACKS_ONCE(precision) && left >= MANY_ROWS) {
+        const size_t count = min_size(BLOCK_ROWS, left);
+        many_rows(precision, rows, step, count, I, panel, tile);
+        return count;
     }
-#pragma clang loop unroll(full)
-    for (int r = 0; r < R; r++) store(tile + r * P, sum[r][0]), store(tile + r * P + W, sum[r][1]);
-}
-
-#ifdef SLM_NATIVE_BF16
-// Adds to the sums of R rows the products of inputs 2·pair and 2·pair + 1 with their weights, in both vectors of a panel.
-INLINE void add_pair(int R, __m512 (*sum)[2], const char *rows, size_t step, size_t pair, __m512bh a, __m512bh b) {
-#pragma clang loop unroll(full)
-    for (int r = 0; r < R; r++) {
-        const __m512bh x = (__m512bh)_mm512_set1_epi32(((const int *)(rows + (size_t)r * step))[pair]);
-        sum[r][0] = _mm512_dpbf16_ps(sum[r][0], x, a);
-        sum[r][1] = _mm512_dpbf16_ps(sum[r][1], x, b);
-    }
-}
-
-INLINE void packed_bf16(int R, const char *rows, size_t step, size_t I, const unit *panel, float *tile) {
-    __m512 sum[R][2];
-#pragma clang loop unroll(full)
-    for (int r = 0; r < R; r++) sum[r][0] = sum[r][1] = _mm512_setzero_ps();
-    for (size_t i = 0; i < (I + 1) / 2; i++, panel += P) {
-        if (R > 1) prefetch_ahead(panel, 4 * P);
-        add_pair(R, sum, rows, step, i, (__m512bh)_mm512_loadu_si512(panel), (__m512bh)_mm512_loadu_si512(panel + W));
-    }
-#pragma clang loop unroll(full)
-    for (int r = 0; r < R; r++) _mm512_storeu_ps(tile + r * P, sum[r][0]), _mm512_storeu_ps(tile + r * P + W, sum[r][1]);
-}
-
-// Decompresses pair j of the two pairs of inputs at `from`, without exceptions, into both vectors of a panel.
-INLINE void bf12_pair(const __m512i *from, char base, size_t j, __m512i *a, __m512i *b) {
-    const __m512i code_and_sign =
-        _mm512_broadcast_i32x4(_mm_setr_epi8(0, 1, 2, 3, 4, 5, 6, 7, -128, -127, -126, -125, -124, -123, -122, -121));
-    // The upper bytes that the 16 codes stand for.
-    const __m512i uppers = _mm512_mask_add_epi8(code_and_sign, 0xfefefefefefefefe, code_and_sign, _mm512_set1_epi8(base));
-    const __m512i codes = _mm512_loadu_si512(from), lower = _mm512_loadu_si512(from + 1 + j), half = _mm512_set1_epi8(15);
-    const __m512i upper = _mm512_shuffle_epi8(uppers, _mm512_and_si512(j == 0 ? codes : _mm512_srli_epi16(codes, 4), half));
-    *a = _mm512_unpacklo_epi8(lower, upper), *b = _mm512_unpackhi_epi8(lower, upper);
-}
-
-// Writes an exception into the decompressed weights of its pair of inputs. Without a store, on whose end a load of the vector would wait.
-INLINE void put_exception(const exception *e, __m512i *a, __m512i *b) {
-    const __mmask32 lane = 1u << (2 * (e->output % W) + e->input % 2);
-    const short value = (short)narrow1(e->value);
-    *a = _mm512_mask_set1_epi16(*a, e->output < W ? lane : 0, value);
-    *b = _mm512_mask_set1_epi16(*b, e->output < W ? 0 : lane, value);
-}
-
-INLINE void packed_bf12(int R, const char *rows, size_t step, size_t I, const char *panel, float *tile) {
-    __m512 sum[R][2];
-#pragma clang loop unroll(full)
-    for (int r = 0; r < R; r++) sum[r][0] = sum[r][1] = _mm512_setzero_ps();
-    const __m512i *from = (const __m512i *)(panel + bases_bytes(I));
-    const exceptions *list = exceptions_of(panel, I);
-    const exception *e = list->list, *const end = e + list->count;
-    for (size_t i = 0; i < I / 2;) {
-        const size_t next = min_size(next_pair(e, end) / 2 * 2, I / 2);
-        for (; i < next; i += 2, from += 3) {
-            prefetch_ahead(from, BYTES_PER_4_INPUTS);
-#pragma clang loop unroll(full)
-            for (size_t j = 0; j < 2; j++) {
-                __m512i a, b;
-                bf12_pair(from, panel[i / 2], j, &a, &b);
-                add_pair(R, sum, rows, step, i + j, (__m512bh)a, (__m512bh)b);
-            }
-        }
-        if (i == I / 2) break;
-        // Two pairs with exceptions. A loop of its own, so that the common one keeps all registers.
-#pragma clang loop unroll(disable)
-        for (size_t j = 0; j < 2; j++) {
-            __m512i a, b;
-            bf12_pair(from, panel[i / 2], j, &a, &b);
-            for (; next_pair(e, end) == i + j; e++) put_exception(e, &a, &b);
-            add_pair(R, sum, rows, step, i + j, (__m512bh)a, (__m512bh)b);
-        }
-        i += 2, from += 3;
-    }
-#pragma clang loop unroll(full)
-    for (int r = 0; r < R; r++) _mm512_storeu_ps(tile + r * P, sum[r][0]), _mm512_storeu_ps(tile + r * P + W, sum[r][1]);
-}
-#else
-// Widens the weights in registers. The rows are floats. Even and odd inputs have sums of their own, so that a multiply-add need not wait
-// for the one before.
-INLINE void packed_bf16(int R, const char *rows, size_t step, size_t I, const unit *panel, float *tile) {
-    vf even[R][2], odd[R][2];
-#pragma clang loop unroll(full)
-    for (int r = 0; r < R; r++) even[r][0] = even[r][1] = odd[r][0] = odd[r][1] = (vf){0};
-    for (size_t i = 0; i < I; i += 2, panel += P) {
-        if (R > 1) prefetch_ahead(panel, 4 * P);
-        const vu a = *(const vu_any *)panel, b = *(const vu_any *)(panel + W);
-        const vf a0 = (vf)(a << 16), b0 = (vf)(b << 16), a1 = (vf)(a & 0xffff0000), b1 = (vf)(b & 0xffff0000);
-#pragma clang loop unroll(full)
-        for (int r = 0; r < R; r++) {
-            const float *row = (const float *)(rows + (size_t)r * step);
-            const vf x0 = splat(row[i]), x1 = splat(row[i + 1]);
-            even[r][0] += x0 * a0;
-            even[r][1] += x0 * b0;
-            odd[r][0] += x1 * a1;
-            odd[r][1] += x1 * b1;
-        }
-    }
-#pragma clang loop unroll(full)
-    for (int r = 0; r < R; r++) store(tile + r * P, even[r][0] + odd[r][0]), store(tile + r * P + W, even[r][1] + odd[r][1]);
-}
-
-// Never called: the Swift caller has checked has_native_bf16.
-INLINE void packed_bf12(int R, const char *rows, size_t step, size_t I, const char *panel, float *tile) {
-    (void)R, (void)rows, (void)step, (void)I, (void)panel, (void)tile;
-    __builtin_trap();
-}
 #endif
-
-// sum + quads of unsigned bytes · the quad of row bytes at x
-static inline vi add_quads(int precision, vi sum, vu quads, const char *x) {
-#ifdef SLM_VNNI
-    (void)precision;
-    int32_t row;
-    memcpy(&row, x, 4);
-    return multiply_quads(sum, quads, (vi){0} + row);
-#else
-    int32_t row[2];
-#ifdef SLM_BYTE_PAIRS
-    if (row_byte_size(precision) == 1) {
-        memcpy(row, x, 4);
-        return sum + sum_of_halves(multiply_bytes(quads, (vi){0} + row[0]));
-    }
-#else
-    (void)precision;
-#endif
-    memcpy(row, x, 8);
-    const vi even = multiply_pairs((vi)(quads & 0x00ff00ff), (vi){0} + row[0]);
-    return sum + even + multiply_pairs((vi)((quads >> 8) & 0x00ff00ff), (vi){0} + row[1]);
-#endif
+    return few_rows(precision, left, rows, step, I, panel, tile);
 }
-
-// Quad q of a group, of vector v of the panel: four bytes for each output.
-INLINE vu quads_at(int precision, const char *group, size_t q, size_t v) {
-    const vu quads = ((const vu_any *)(group + 2 * P + 4 * (has_bytes(precision) ? q : q / 2) * P))[v];
-    if (has_bytes(precision)) return quads;
-    const vu low = (quads >> (uint32_t)(4 * (q % 2))) & 0x0f0f0f0f;
-    if (precision != SLM_WEIGHTS_INT6) return low;
-    const vu upper = ((const vu_any *)(group + 2 * P + 4 * (SMALL_GROUP / 8 + q / 4) * P))[v] >> (uint32_t)(2 * (q % 4));
-    return low | (upper & 0x03030303) << 4;
-}
-
-// The scales of the outputs of a panel of int4 or int6, for vector v; 1 for others.
-INLINE vf output_scale(int precision, const char *panel, size_t v) {
-    return is_affine(precision) ? load((const float *)panel + v * W) : splat(1);
-}
-
-INLINE void packed_int(int precision, int R, const char *rows, size_t step, size_t I, const char *panel, float *tile) {
-    vf sum[R][2];
-#pragma clang loop unroll(full)
-    for (int r = 0; r < R; r++) sum[r][0] = sum[r][1] = (vf){0};
-    const size_t groups = groups_in(precision, I), size = group_bytes(precision);
-    const int8_row first = int8_row_at(precision, rows, I);
-    const char *bytes = first.bytes, *const header = panel;
-    panel += header_bytes(precision);
-    for (size_t g = 0; g < groups; g++, panel += size, bytes += group_of(precision) * row_byte_size(precision)) {
-        vi part[R][2];
-#pragma clang loop unroll(full)
-        for (int r = 0; r < R; r++) {
-            part[r][0] = part[r][1] = first_sum(precision, first, (size_t)r * step, g);
-            const int32_t largest = has_bytes(precision) ? *(const int32_t *)((const char *)(first.largest + g) + (size_t)r * step) : -1;
-            if (largest < 0) continue;
-            const size_t q = (size_t)largest;
-            const char *upper = first.uppers + g * 4 * row_byte_size(precision) + (size_t)r * step;
-            for (size_t v = 0; v < 2; v++)
-                part[r][v] = add_quads(precision, part[r][v], quads_at(precision, panel, q, v), upper) * UPPER;
-        }
-#pragma clang loop unroll(full)
-        for (int q = 0; q < (int)group_of(precision) / 4; q++) {
-            if (R > 1 && has_bytes(precision)) prefetch_ahead(panel + 2 * P + 4 * q * P, 4 * P);
-            else if (R > 1 && q % 2 == 0) prefetch_ahead(panel + 2 * P + 2 * q * P, 4 * P);
-            const vu quads[2] = {quads_at(precision, panel, (size_t)q, 0), quads_at(precision, panel, (size_t)q, 1)};
-#pragma clang loop unroll(full)
-            for (int r = 0; r < R; r++)
-                for (int v = 0; v < 2; v++)
-                    part[r][v] = add_quads(precision, part[r][v], quads[v],
-                                           bytes + (size_t)r * step + 4 * (size_t)q * row_byte_size(precision));
-        }
-        const group_scales scales = load_group_scales(precision, panel);
-#pragma clang loop unroll(full)
-        for (int r = 0; r < R; r++)
-            for (size_t v = 0; v < 2; v++) sum[r][v] = add_scaled(precision, sum[r][v], part[r][v], first, (size_t)r * step, g, &scales, v);
-    }
-    const vf output[2] = {output_scale(precision, header, 0), output_scale(precision, header, 1)};
-#pragma clang loop unroll(full)
-    for (int r = 0; r < R; r++)
-        for (size_t v = 0; v < 2; v++) store(tile + r * P + v * W, is_affine(precision) ? sum[r][v] * output[v] : sum[r][v]);
-}
-
-#endif   // SLM_NEON
-
-INLINE void packed_tile(int precision, int R, const char *rows, size_t step, size_t I, const char *panel, float *tile) {
-    switch (precision) {
-    case SLM_WEIGHTS_F32: packed_f32(R, rows, step, I, (const float *)panel, tile); break;
-    case SLM_WEIGHTS_BF16: packed_bf16(R, rows, step, I, (const unit *)panel, tile); break;
-    case SLM_WEIGHTS_BF12: packed_bf12(R, rows, step, I, panel, tile); break;
-    default: packed_int(precision, R, rows, step, I, panel, tile);
-    }
-}
-
-// Rows that are multiplied together: as many as have registers for their sums. A sum of int8 or int4 needs two registers, and one of
-// bf16 without bf16 instructions.
-#ifdef SLM_NATIVE_BF16
-#define BF16_ROWS FLOAT_ROWS
-#else
-#define BF16_ROWS (FLOAT_ROWS / 2)
-#endif
-#define MAX_ROWS(precision) (is_int(precision) ? INT_ROWS : is_bf16(precision) ? BF16_ROWS : FLOAT_ROWS)
-// Multiplies some of the `left` rows with a panel. Returns how many.
-INLINE size_t packed_rows(int precision, size_t left, const char *rows, size_t step, size_t I, const char *panel, float *tile) {
-    if (left >= 12 && MAX_ROWS(precision) >= 12) { packed_tile(precision, 12, rows, step, I, panel, tile); return 12; }
-    if (left >= 8 && MAX_ROWS(precision) >= 8) { packed_tile(precision, 8, rows, step, I, panel, tile); return 8; }
-    if (left >= 6 && MAX_ROWS(precision) >= 6) { packed_tile(precision, 6, rows, step, I, panel, tile); return 6; }
-    if (left >= 4 && MAX_ROWS(precision) >= 4) { packed_tile(precision, 4, rows, step, I, panel, tile); return 4; }
-    if (left >= 3 && MAX_ROWS(precision) >= 3) { packed_tile(precision, 3, rows, step, I, panel, tile); return 3; }
-    if (left >= 2) { packed_tile(precision, 2, rows, step, I, panel, tile); return 2; }
-    packed_tile(precision, 1, rows, step, I, panel, tile);
-    return 1;
-}
-
-#include "bodies/many_rows.h"
 
 // Applies bias, activation and `plus` to W sums and stores them in C, which is f32.
 static inline void finish_packed(const slm_matmul *p, size_t m, size_t n, vf v) {
@@ -271,6 +44,7 @@ INLINE void packed_matmul_as(int precision, const slm_matmul *p, const void *pan
             }
         }
 }
+
 // Computes panels p0 ..< p1 of C, which is f32. Of the slm_matmul, a, b and the plan except m_block are ignored; the scale is 1.
 static void packed_matmul(int precision, const slm_matmul *p, const void *panels, const void *rows, size_t p0, size_t p1) {
     switch (precision) {

@@ -11,6 +11,8 @@
 #include "bodies/attention.h"
 #include "bodies/packed_weights.h"
 #include "bodies/quantized_codes.h"
+#include "bodies/few_rows.h"
+#include "bodies/many_rows.h"
 #include "bodies/packed_matmul.h"
 #include "bodies/stored_numbers.h"
 #include "bodies/kv_cache.h"

@@ -1,4 +1,4 @@
-// NEON: matmul of few rows with packed weights. Input rows are loaded as vectors and multiplied lane by lane.
+// NEON: few_rows.h, with input rows that are loaded as vectors and multiplied lane by lane.
 
 // tile[R][P] = the products of R rows, `step` bytes apart, and a panel.
 INLINE void packed_f32(int R, const char *rows, size_t step, size_t I, const float *panel, float *tile) {

@@ -1,0 +1,57 @@
+/// The measured time of steps by the number of tokens that they decode, to choose how many guesses are worth checking.
+package struct StepCosts {
+    package init() {}
+
+    /// More tokens of one step are not guesses worth checking.
+    package static let mostRows = 64
+    /// What a token adds to a step of one, until it is measured.
+    private static let usualShare = 0.2
+    /// Steps after which a measurement is forgotten: it may have been disturbed, and contexts grow.
+    private static let lifetime = 512
+
+    private struct Measurement {
+        var seconds: Double
+        var step: Int
+    }
+
+    private var measurements = [Measurement?](repeating: nil, count: mostRows + 1)
+    private var steps = 0
+
+    /// Notes a step that decoded so many tokens.
+    package mutating func add(rows: Int, seconds: Double) {
+        steps += 1
+        guard rows <= Self.mostRows else { return }
+        if let old = measurement(rows) {
+            // A step that was disturbed takes longer, none is too short.
+            let weight = seconds < old.seconds ? 0.5 : 0.1
+            measurements[rows] = Measurement(seconds: old.seconds + weight * (seconds - old.seconds), step: steps)
+        } else {
+            measurements[rows] = Measurement(seconds: seconds, step: steps)
+        }
+    }
+
+    private func measurement(_ rows: Int) -> Measurement? {
+        measurements[rows].flatMap { steps - $0.step < Self.lifetime ? $0 : nil }
+    }
+
+    /// How many of some guesses to check besides the tokens that are decoded anyway: the number with the most tokens per second.
+    ///
+    /// - Parameters:
+    ///   - probabilities: That each guess, and all before it in its answer, are right, from the highest.
+    ///   - rows: The tokens that are decoded anyway.
+    package func worthwhile(_ probabilities: [Double], besides rows: Int) -> Int {
+        guard rows <= Self.mostRows, let alone = measurement(rows)?.seconds else { return 0 }
+        var best = 0, tokens = Double(rows), mostPerSecond = tokens / alone
+        for (i, probability) in probabilities.prefix(Self.mostRows - rows).enumerated() {
+            tokens += probability
+            let count = rows + i + 1
+            let seconds = measurement(count)?.seconds ?? alone * (1 + Self.usualShare * Double(count - rows))
+            // A small gain may be an error of measurement.
+            if tokens / seconds > 1.02 * mostPerSecond {
+                best = i + 1
+                mostPerSecond = tokens / seconds
+            }
+        }
+        return best
+    }
+}
