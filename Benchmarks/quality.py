@@ -16,6 +16,7 @@ TYPES = ["Q8_0", "Q5_K_M", "Q4_K_M", "Q4_1", "Q4_0", "IQ4_NL", "IQ4_XS"]
 CALIBRATED = ["Q4_K_M", "Q4_0", "IQ4_NL", "IQ4_XS"]
 PARTS = {"self_attn.q_proj": "attn_q", "self_attn.k_proj": "attn_k", "self_attn.v_proj": "attn_v", "self_attn.o_proj": "attn_output",
          "mlp.gate_proj": "ffn_gate", "mlp.up_proj": "ffn_up", "mlp.down_proj": "ffn_down"}
+GPT2_PARTS = {"attn.c_attn": "attn_qkv", "attn.c_proj": "attn_output", "mlp.c_fc": "ffn_up", "mlp.c_proj": "ffn_down"}
 
 
 def run(*command):
@@ -51,13 +52,15 @@ def importance(folder, text, context):
             counts[name] = counts.get(name, 0) + len(x)
         return hook
 
-    for i, layer in enumerate(model.model.layers):
-        for part, name in PARTS.items():
+    is_gpt2 = hasattr(model, "transformer")
+    body = model.transformer if is_gpt2 else model.model
+    for i, layer in enumerate(body.h if is_gpt2 else body.layers):
+        for part, name in (GPT2_PARTS if is_gpt2 else PARTS).items():
             layer.get_submodule(part).register_forward_pre_hook(observe(f"blk.{i}.{name}.weight"))
     ids = tokenizer(open(text).read())["input_ids"][:65_536]
     with torch.no_grad():
         for start in range(0, len(ids), context):
-            model.model(torch.tensor([ids[start:start + context]]))
+            body(torch.tensor([ids[start:start + context]]))
     return {name: numpy.ascontiguousarray((sums[name] / counts[name]).numpy()) for name in sums}
 
 

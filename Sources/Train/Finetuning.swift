@@ -34,7 +34,8 @@ package struct Finetuning {
         package var usesPiSSA = false
         /// How the frozen weights of an adapter's base are kept; nil for as they are stored.
         package var basePrecision: WeightPrecision?
-        /// nil for three epochs, but at least 30 steps, or a hundred with preferences. Early stopping can end the run before.
+        /// nil for three epochs, or two of chats of fewer than 8,192 tokens; but at least 20 steps, or a hundred with
+        /// preferences. Early stopping can end the run before.
         package var length: TrainingPlan.Length?
         package var warmup: Int?
         package var minimumChats = 10
@@ -119,7 +120,10 @@ package struct Finetuning {
         trainer.model.recomputesBlocks = plan.machine?.isRecomputing ?? false
         let training: any TrainingBatches = try preferences?.batches(plan, trainer, in: folder, over: ranks, progress: scoring)
             ?? chats.training(plan, replayShare: settings.replayShare)
-        plan.length = settings.length ?? .steps(max(preferences == nil ? 30 : 100, Int((3 * training.stepsPerEpoch).rounded(.up))))
+        plan.length = settings.length ?? .steps(
+            preferences == nil
+                ? max(20, Int((chats.usualEpochs * training.stepsPerEpoch).rounded(.up)))
+                : max(100, Int((3 * training.stepsPerEpoch).rounded(.up))))
         let tokensPerStep = (training as? PreferenceBatches)?.tokensPerStep ?? plan.rows * context
         let steps = try plan.steps(perEpoch: training.stepsPerEpoch, tokensPerStep: tokensPerStep)
             ?? Self.steps(of: plan, training, trainer, { ranks?.fromFirst(clock()) ?? clock() })

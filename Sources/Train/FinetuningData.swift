@@ -55,6 +55,9 @@ struct FinetuningData {
         replay = replayPaths.isEmpty ? nil : try read(replayPaths)
     }
 
+    /// The epochs of a run: a third one over few chats learns them by heart (decisions/finetuning.md).
+    var usualEpochs: Double { data.tokens(.train).count < Self.wantedSteps * 1_024 ? 2 : 3 }
+
     /// Halves the length of rows until an epoch of single rows has about the wanted steps, as long as no conversation is cut.
     mutating func shortenRows() {
         let tokens = data.tokens(.train), longest = tokens.conversations.map(\.count).max() ?? 0

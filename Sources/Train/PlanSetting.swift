@@ -187,7 +187,7 @@ extension TrainingPlan {
         .number("min-gain", .changeable, .schedule, \.minGain, in: 0...100, "Ignore improvements below X nats per token (early stopping).",
                 default: "0.001"),
         .integer("patience", .changeable, .schedule, \.patience, in: 0...1_000_000, none: 0,
-                 "Stop after N evaluations without improvement; 0 for never.", default: "5"),
+                 "Stop after N evaluations that rule a gain out; 0 for never.", default: "5"),
         .integer("eval-every", .changeable, .evaluation, \.evaluateEvery, in: 1...1_000_000_000, "Evaluate every N steps.",
                  default: "a twentieth of the run"),
         .integer("eval-tokens", .changeable, .evaluation, \.evaluationTokens, in: 1...1_000_000_000_000,

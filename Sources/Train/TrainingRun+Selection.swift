@@ -13,8 +13,9 @@ extension TrainingRun {
         let rise = validation.flatMap { differenceFromBest($0, replay) }
         /// Whether the loss is clearly above the lowest one so far, minus a gain.
         func isAbove(_ gain: Float) -> Bool {
-            guard let rise, loss <= (1 + Self.clearRise) * state.best else { return !(loss < state.best - gain) }
-            return rise.isClearly(above: -Double(gain))
+            let isNear = loss <= state.best + max(Self.clearRise * state.best, Self.clearRise)
+            if let rise, isNear { return rise.isClearly(above: -Double(gain)) }
+            return !(loss < state.best - gain)
         }
         if loss < state.best - plan.minGain {
             state.evaluationsSinceBest = 0
@@ -50,12 +51,15 @@ extension TrainingRun {
         return (1 - replayShare) * loss + replayShare * replay
     }
 
-    /// The best loss so far cannot be compared with losses on other tokens.
+    /// The best loss so far, and that of the base, cannot be compared with losses on other tokens.
     func forgetBest(unlessValidatedOn part: ValidationSet.Part?) {
         defer { state.validationSet = part?.fingerprint }
         guard let part, state.evaluations > 0, state.validationSet != part.fingerprint else { return }
         state.best = .infinity
+        state.bestValidation = nil
+        state.bestReplay = nil
         state.evaluationsSinceBest = 0
+        for name in ["base_validation_loss", "base_replay_loss"] { metrics[name] = nil }
     }
 
     /// Whether early stopping ends the run.
@@ -65,7 +69,7 @@ extension TrainingRun {
 
     /// Evaluations that end a run that has only made its base worse.
     private static let patienceWhileWorse = 2
-    /// The rise of the validation loss that is no noise, however few conversations show it, as a share of the loss.
+    /// The rise of the validation loss that is no noise, however few conversations show it: as a share of the loss, and in nats.
     private static let clearRise: Float = 0.05
 
     /// Whether no evaluation was better than the one before the first step.

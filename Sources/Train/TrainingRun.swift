@@ -13,8 +13,8 @@ package import Tokenize
 ///     )
 ///     let ending = try run.run(clock: now, shouldStop: { _ in false }) { event in print(event) }
 ///
-/// Writes `last.h5`, the newest state, and `best.h5`, the last state that validation data do not show to be worse
-/// than another. Prints nothing.
+/// Writes `last.h5`, the newest state, and `best.h5`, the last state whose loss on validation data is not clearly
+/// above the lowest one. Prints nothing.
 package final class TrainingRun {
     package enum Event {
         /// The model was initialized from n-gram counts.

@@ -15,9 +15,9 @@ import Testing
         #"{"event":"step","step":\#(step),"loss":\#(loss),"gradient":1,"rate":0.1,"tokens":\#(100 * step),"seconds":\#(Double(step) / 2)}"#
     }
 
-    private static func evaluation(_ step: Int, _ loss: Double) -> String {
+    private static func evaluation(_ step: Int, _ loss: Double, isBest: Bool = true) -> String {
         let counts = #""tokens":\#(100 * step),"seconds":\#(Double(step) / 2)"#
-        return #"{"event":"evaluated","step":\#(step),"train_loss":2,"val_loss":\#(loss),"best":1,\#(counts)}"#
+        return #"{"event":"evaluated","step":\#(step),"train_loss":2,"val_loss":\#(loss),"best":\#(isBest ? 1 : 0),\#(counts)}"#
     }
 
     private static var sample: String {
@@ -60,7 +60,8 @@ import Testing
             return log
         }
         let steps = (1...30).map { Self.step($0) }
-        let worse = log([Self.start, Self.evaluation(0, 3)] + steps + [Self.evaluation(30, 7.351), #"{"event":"finished","step":30}"#])
+        let end = [Self.evaluation(30, 7.351, isBest: false), #"{"event":"finished","step":30}"#]
+        let worse = log([Self.start, Self.evaluation(0, 3)] + steps + end)
         let reason = try #require(worse.whyNothingWasLearned)
         #expect(
             reason.hasPrefix(

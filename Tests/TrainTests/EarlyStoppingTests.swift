@@ -85,13 +85,16 @@ import Train
     }
 
     /// Losses of eight conversations around a mean. Those of odd conversations move by `noise` in the other direction.
-    private func losses(_ mean: Double, noise: Double = 0) -> [Double] { (0..<8).map { mean + Double($0) / 10 + ($0 % 2 == 0 ? noise : -noise) } }
+    private func losses(_ mean: Double, noise: Double = 0) -> [Double] {
+        (0..<8).map { mean + Double($0) / 10 + ($0 % 2 == 0 ? noise : -noise) }
+    }
 
     @Test func `a rise on few conversations that can be chance does not end a run`() throws {
         let rows = [losses(3), losses(2.5), losses(2.51, noise: 0.1), losses(2.52, noise: 0.2)]
         let outcome = try outcome(rows)
         #expect(outcome.ending == .finished && outcome.state.step == 20 && outcome.state.evaluationsSinceBest == 0)
-        #expect(outcome.state.best == 2.85)
+        #expect(outcome.state.best == 2.85 && outcome.best == 20)
+        #expect(outcome.selections == [.lowest, .lowest] + Array(repeating: .notClearlyWorse, count: 9))
     }
 
     @Test func `a rise that all conversations show ends a run, and best.h5 has the weights before it`() throws {
@@ -114,6 +117,25 @@ import Train
     @Test func `losses that are not numbers count towards early stopping`() throws {
         let outcome = try outcome([losses(3), losses(2.5), losses(.nan)])
         #expect(outcome.ending == .earlyStopped && outcome.best == 2)
+    }
+
+    @Test func `weights that are not below the base are not kept, however noisy the losses are`() throws {
+        let outcome = try outcome([losses(3), losses(3.01, noise: 0.3)])
+        #expect(outcome.ending == .finished && outcome.best == 0 && !outcome.selections.dropFirst().contains { $0 != .worse })
+    }
+
+    @Test func `many conversations are compared in groups, and damaged sums are refused`() throws {
+        func many(_ mean: Double, noise: Double) -> [Double] { (0..<200).map { mean + ($0 % 4 < 2 ? noise : -noise) } }
+        // In groups of three or four, the noise is smaller than the rise.
+        #expect(try outcome([many(3, noise: 0), many(2.5, noise: 0), many(2.53, noise: 0.02)]).ending == .earlyStopped)
+        let stored = try Checkpoint(reading: folder("last.h5"))
+        let sums = try stored.numbers("best_validation_nats"), script = Script([[3, 3]])
+        #expect(sums.count == 64)
+        for (name, values) in [("nats", [.nan] + sums.dropFirst()), ("targets", [0] + sums.dropFirst()), ("targets", [1])] {
+            var damaged = stored
+            damaged.training["best_validation_\(name)"] = .numbers(Array(values))
+            #expect(throws: CheckpointError.self) { try run(script).restore(damaged) }
+        }
     }
 
     @Test func `a resumed run compares with the conversations of the best evaluation before`() throws {

@@ -315,12 +315,12 @@ import Train
         #expect(throws: TrainingError.noFinetune(path: folder("no/last.h5"))) { try resume("no") }
     }
 
-    @Test func `the default length is three epochs and at least 30 steps, and a batch has at most all rows`() throws {
+    @Test func `the default length is three epochs and at least 20 steps, and a batch has at most all rows`() throws {
         try base()
         var settings = Finetuning.Settings(data: [chats(.names, 20, in: "names.jsonl")]), wide = plan
         wide.rows = 64
         let short = try finetuning(settings, wide, in: "short").run
-        #expect(short.steps == 30 && short.plan.warmup == 3 && short.plan.rows < 64)
+        #expect(short.steps == 20 && short.plan.warmup == 2 && short.plan.rows < 64)
         settings.data = [chats(.names, 600, in: "many.jsonl")]
         let long = try finetuning(settings, in: "long").run
         #expect(try #require(long.steps) > 200 && long.plan.rows == 2)
@@ -337,8 +337,10 @@ import Train
         // About 34 tokens each: 1,200 in all fill rows of 128, and 20,000 fill rows of 1,024, of which two are a batch.
         let few = try run(.init(data: [chats(.names, 40, in: "few.jsonl")]), in: "few")
         #expect(few.trainer.rowLength == 128 && few.plan.rows == 1 && (6...16).contains(few.training.stepsPerEpoch))
+        #expect(few.steps == max(20, Int((2 * few.training.stepsPerEpoch).rounded(.up))))
         let more = try run(.init(data: [chats(.names, 600, in: "more.jsonl")]), in: "more")
         #expect(more.trainer.rowLength == 1_024 && more.plan.rows == 2 && more.training.stepsPerEpoch >= 8)
+        #expect(more.steps == Int((3 * more.training.stepsPerEpoch).rounded(.up)))
         // Chats of 700 tokens are not cut.
         let question = String(repeating: "long ", count: 140)
         folder.write((0..<3).map { "{\"user\": \"\(question)\($0)\", \"assistant\": \"yes\"}\n" }.joined(), to: "long.jsonl")

@@ -342,8 +342,9 @@ final class Scheduler {
         }
         // The sort is stable, and probabilities fall along a draft, so its beginning stays together.
         all.sort { $0.probability > $1.probability }
-        let count = limits.speculation == .always ? all.count : costs.worthwhile(all.map(\.probability), besides: running.count)
-        for guess in all.prefix(count) {
+        let count = limits.speculation == .always
+            ? StepCosts.mostRows - running.count : costs.worthwhile(all.map(\.probability), besides: running.count)
+        for guess in all.prefix(max(0, count)) {
             running[guess.sequence].draft.append(guess.id)
         }
     }

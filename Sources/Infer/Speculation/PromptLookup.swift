@@ -7,9 +7,6 @@ package import Tokenize
 ///     lookup.guess(atMost: 8)                                  // a draft, which the model checks in one step
 ///     lookup.add(id, to: &accuracy)                            // the next token, whether guessed or not
 package struct PromptLookup: Sendable {
-    /// Fewer equal tokens are no evidence.
-    private static let leastMatch = 2
-
     private var ids: [TokenID] = []
     /// For the two and the three tokens before each position, the last such position. A key has 21 bits for each token.
     private var places: [UInt64: Int32] = [:]
@@ -46,6 +43,7 @@ package struct PromptLookup: Sendable {
             source = nil
             matchLength = 0
         }
+        // Fewer equal tokens are no evidence.
         for length in [3, 2] where ids.count >= length {
             let key = ids.suffix(length).reduce(1) { $0 << 21 | UInt64(UInt32(bitPattern: $1) & 0x1f_ffff) }
             if source == nil, let place = places[key] {
@@ -62,12 +60,12 @@ package struct GuessAccuracy: Sendable {
     private static let longest = 16
     /// Older guesses count less, so that the figures follow a text that changes.
     private static let decay = 0.98
-    /// As if there had been a few guesses at the beginning: two equal tokens say little, many say much.
+    /// As if there had been four guesses of each length, with about the shares of SmolLM2 (decisions/speculation.md).
     private var right: [Double], all: [Double]
 
     package init() {
         all = Array(repeating: 4, count: Self.longest + 1)
-        right = (0...Self.longest).map { 4 * min(0.9, 0.1 * Double($0)) }
+        right = (0...Self.longest).map { 4 * max(0, 1 - 1.2 / Double($0)) }
     }
 
     package mutating func add(isRight: Bool, matchLength: Int) {

@@ -4,7 +4,7 @@ package struct StepCosts {
 
     /// More tokens of one step are not guesses worth checking.
     package static let mostRows = 64
-    /// What a token adds to a step of one, until it is measured.
+    /// What a token adds to a step, until it is measured, as a share of the step's time per token.
     private static let usualShare = 0.2
     /// Steps after which a measurement is forgotten: it may have been disturbed, and contexts grow.
     private static let lifetime = 512
@@ -45,7 +45,7 @@ package struct StepCosts {
         for (i, probability) in probabilities.prefix(Self.mostRows - rows).enumerated() {
             tokens += probability
             let count = rows + i + 1
-            let seconds = measurement(count)?.seconds ?? alone * (1 + Self.usualShare * Double(count - rows))
+            let seconds = measurement(count)?.seconds ?? alone * (1 + Self.usualShare * Double(count - rows) / Double(rows))
             // A small gain may be an error of measurement.
             if tokens / seconds > 1.02 * mostPerSecond {
                 best = i + 1

@@ -88,6 +88,8 @@ extension Metrics {
                 self.answerSeconds.observe((ContinuousClock.now - start).inSeconds)
                 self.promptTokens.add(end.promptTokens)
                 self.tokensGenerated.add(end.answerTokens)
+                self.rightGuesses.add(end.guesses.right)
+                self.wrongGuesses.add(end.guesses.checked - end.guesses.right)
                 self.modelAnswers.add(for: model)
                 self.modelTokens.add(end.answerTokens, for: model)
             }

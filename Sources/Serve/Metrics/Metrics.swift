@@ -14,6 +14,7 @@ package final class Metrics: Sendable {
     package let requests: RequestMetrics
     package let tokensGenerated = Counter()
     package let promptTokens = Counter()
+    package let rightGuesses = Counter(), wrongGuesses = Counter()
     /// Texts that were embedded.
     let embeddings = Counter()
     /// By the name of the model, which differs between the LoRA adapters of one server.
@@ -68,6 +69,10 @@ package final class Metrics: Sendable {
         requests.write(to: &text)
         text.metric("slm_tokens_generated_total", .counter, "Generated tokens") { $0.sample(tokensGenerated.value) }
         text.metric("slm_prompt_tokens_total", .counter, "Prompt tokens") { $0.sample(promptTokens.value) }
+        text.metric("slm_guessed_tokens_total", .counter, "Guesses of next tokens that the model has checked") {
+            $0.sample(rightGuesses.value, [("result", "right")])
+            $0.sample(wrongGuesses.value, [("result", "wrong")])
+        }
         text.metric("slm_embeddings_total", .counter, "Embedded texts") { $0.sample(embeddings.value) }
         text.metric("slm_model_answers_total", .counter, "Ended answers of each model and LoRA adapter") { text in
             for (model, count) in modelAnswers.values { text.sample(count, [("model", model)]) }

@@ -45,7 +45,7 @@ package struct TrainingRunRecord: Sendable, Equatable {
         package var secondsLeft: Double?
         package var tokensPerSecond: Double?
         package var loss: Double?
-        /// The losses of the last evaluation, and of the best one.
+        /// The losses of the last evaluation, and of the weights in `best.h5`.
         package var validationLoss, bestValidationLoss: Double?
 
         package init() {}

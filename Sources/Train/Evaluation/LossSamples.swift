@@ -36,10 +36,12 @@ extension LossSamples {
         guard checkpoint.training["\(name)_nats"] != nil else { return nil }
         nats = try checkpoint.numbers("\(name)_nats")
         targets = try checkpoint.numbers("\(name)_targets")
-        guard nats.count == targets.count, nats.count <= Self.mostGroups, targets.allSatisfy({ $0 > 0 }) else {
-            throw .mismatch(
-                path: checkpoint.name, name: "training/\(name)_targets",
-                expected: "\(nats.count) numbers above 0", found: "\(targets.count)")
+        func mismatch(_ field: String, _ expected: String, _ found: String) -> CheckpointError {
+            .mismatch(path: checkpoint.name, name: "training/\(name)_\(field)", expected: expected, found: found)
         }
+        guard nats.count <= Self.mostGroups else { throw mismatch("nats", "at most \(Self.mostGroups) sums", "\(nats.count)") }
+        guard nats.count == targets.count else { throw mismatch("targets", "\(nats.count) numbers", "\(targets.count)") }
+        if let sum = nats.first(where: { !$0.isFinite }) { throw mismatch("nats", "sums of losses", "\(sum)") }
+        if let count = targets.first(where: { !$0.isFinite || $0 < 1 }) { throw mismatch("targets", "numbers from 1", "\(count)") }
     }
 }

@@ -246,8 +246,8 @@ struct FinetuneCommand {
         } else {
             printLine("best step \(step): \(changes.isEmpty ? "no validation chats" : changes.joined(separator: "; "))")
             if case .number(let loss)? = best.metrics["validation_loss"], best.metrics["replay_loss"] == nil,
-               case let lowest = try best.number("best"), lowest.fixed(3) != loss.fixed(3) {
-                printLine("An earlier step had \(lowest.fixed(4)); the held-out chats are too few to tell the two apart.")
+               case let lowest = try best.number("best"), lowest < loss - 0.0005 {
+                printLine("An earlier step had \(lowest.fixed(4)); the held-out chats do not tell the two apart.")
             }
         }
     }
