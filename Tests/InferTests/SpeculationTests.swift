@@ -67,7 +67,7 @@ import Tokenize
         var busy = StepCosts()
         busy.add(rows: 8, seconds: 1)
         #expect(busy.worthwhile([0.9, 0.9, 0.8, 0.3, 0.1], besides: 8) == 3)
-        for rows in 11...12 { busy.add(rows: rows, seconds: 1.6) }
+        for rows in 11...13 { busy.add(rows: rows, seconds: 1.6) }
         #expect(busy.worthwhile([0.9, 0.9, 0.8, 0.3, 0.1], besides: 8) == 2)
         #expect(costs.worthwhile(Array(repeating: 0.99, count: 100), besides: StepCosts.mostRows + 1) == 0)
     }
