@@ -10,6 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 TYPES = {
     "slm_http_requests": "counter", "slm_http_request_seconds": "histogram", "slm_tokens_generated": "counter", "slm_prompt_tokens": "counter",
+    "slm_guessed_tokens": "counter",
     "slm_embeddings": "counter", "slm_queue_length": "gauge", "slm_answers_running": "gauge", "slm_first_token_seconds": "histogram", "slm_answer_seconds": "histogram", "process_resident_memory_bytes": "gauge",
     "process_cpu_seconds": "counter", "process_open_fds": "gauge", "process_max_fds": "gauge", "process_start_time_seconds": "gauge", "slm_build_info": "gauge",
     "slm_slots": "gauge", "slm_check_ok": "gauge", "slm_servers": "gauge", "slm_sqlite_memory_bytes": "gauge", "slm_heap_bytes": "gauge",
