@@ -15,17 +15,8 @@ import Tokenize
     private let path: String
 
     init() throws {
-        let processor = try Processor(threads: 1), vocabulary = SampleCheckpoint.vocabulary
-        let configuration = GPTConfiguration(layers: 2, heads: 2, width: 64, context: 96, vocabulary: vocabulary.count)
-        var list = ParameterList()
-        _ = GPT(configuration, in: &list)
-        let parameters = Parameters(list, on: processor, seed: 5)
-        parameters.values.write { span in for i in span.indices { span[i] *= 4 } }      // so that the logits differ clearly
-        var checkpoint = Checkpoint(configuration, weights: OrderedDictionary(parameters.values, of: parameters.list))
-        checkpoint.tokenizer = try StoredTokenizer(vocabulary)
-        checkpoint.chatTemplate = .specialTokens
         path = folder("random.h5")
-        try checkpoint.write(to: path)
+        try SampleCheckpoint.randomChat(context: 96).write(to: path)
     }
 
     private func backend(

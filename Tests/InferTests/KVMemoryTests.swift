@@ -20,18 +20,8 @@ import Tokenize
         let processor = try Processor(threads: 1), vocabulary = SampleCheckpoint.vocabulary
         let configuration = GPTConfiguration(layers: 1, heads: 2, width: 32, context: 4_096, vocabulary: vocabulary.count)
         path = folder("random.h5")
-        try Self.randomModel(configuration, on: processor).write(to: path)
+        try SampleCheckpoint.random(configuration, on: processor).write(to: path)
         size = processor.makeKVCache(layers: 1, heads: 2, headWidth: 16, capacity: 4_096, .float32).size
-    }
-
-    private static func randomModel(_ configuration: GPTConfiguration, on processor: Processor) throws -> Checkpoint {
-        var list = ParameterList()
-        _ = GPT(configuration, in: &list)
-        let parameters = Parameters(list, on: processor, seed: 5)
-        parameters.values.write { span in for i in span.indices { span[i] *= 4 } }      // so that the logits differ clearly
-        var checkpoint = Checkpoint(configuration, weights: OrderedDictionary(parameters.values, of: parameters.list))
-        checkpoint.tokenizer = try StoredTokenizer(SampleCheckpoint.vocabulary)
-        return checkpoint
     }
 
     @Test func `a context whose KV cache exceeds the addresses of the process is limited, with a note`() throws {
@@ -39,7 +29,7 @@ import Tokenize
             layers: 1, heads: 1, width: 8, headWidth: 8_192, context: 16_777_216, vocabulary: SampleCheckpoint.vocabulary.count)
         configuration.positions = .rotary
         let huge = folder("huge.h5")
-        try Self.randomModel(configuration, on: Processor(threads: 1)).write(to: huge)
+        try SampleCheckpoint.random(configuration, on: Processor(threads: 1)).write(to: huge)
         let backend = try LocalBackend(checkpoint: huge, .f32) { try Processor(threads: 2) }
         let context = try #require(backend.context)
         #expect((4_096..<16_777_216).contains(context))

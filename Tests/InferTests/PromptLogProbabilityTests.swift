@@ -17,18 +17,9 @@ import Tokenize
     private let prompts: [[TokenID]] = [[7], [3, 250], (0..<95).map { TokenID($0 * 37 % 256) }, (0..<40).map { TokenID($0 * 11 % 256) }]
 
     init() throws {
-        let processor = try Processor(threads: 1), vocabulary = SampleCheckpoint.vocabulary
-        let configuration = GPTConfiguration(layers: 2, heads: 2, width: 64, context: 96, vocabulary: vocabulary.count)
-        var list = ParameterList()
-        _ = GPT(configuration, in: &list)
-        let parameters = Parameters(list, on: processor, seed: 5)
-        parameters.values.write { span in for i in span.indices { span[i] *= 4 } }      // so that the logits differ clearly
-        var checkpoint = Checkpoint(configuration, weights: OrderedDictionary(parameters.values, of: parameters.list))
-        checkpoint.tokenizer = try StoredTokenizer(vocabulary)
-        checkpoint.chatTemplate = .specialTokens
         path = folder("random.h5")
+        checkpoint = try SampleCheckpoint.randomChat(context: 96)
         try checkpoint.write(to: path)
-        self.checkpoint = checkpoint
     }
 
     private func engine(_ change: (inout LocalBackend.Limits) -> Void = { _ in }) throws -> LocalBackend {

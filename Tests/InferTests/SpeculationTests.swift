@@ -83,16 +83,7 @@ import Tokenize
     // MARK: Answers
 
     private func backend(_ option: PrecisionOption, _ speculation: Speculation, slots: Int) throws -> LocalBackend {
-        let processor = try Processor(threads: 1), vocabulary = SampleCheckpoint.vocabulary
-        let configuration = GPTConfiguration(layers: 2, heads: 2, width: 64, context: 160, vocabulary: vocabulary.count)
-        var list = ParameterList()
-        _ = GPT(configuration, in: &list)
-        let parameters = Parameters(list, on: processor, seed: 5)
-        parameters.values.write { span in for i in span.indices { span[i] *= 4 } }      // so that the logits differ clearly
-        var checkpoint = Checkpoint(configuration, weights: OrderedDictionary(parameters.values, of: parameters.list))
-        checkpoint.tokenizer = try StoredTokenizer(vocabulary)
-        checkpoint.chatTemplate = .specialTokens
-        try checkpoint.write(to: folder("random.h5"))
+        try SampleCheckpoint.randomChat(context: 160).write(to: folder("random.h5"))
         var limits = LocalBackend.Limits()
         limits.slots = slots
         limits.speculation = speculation
