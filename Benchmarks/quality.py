@@ -5,7 +5,8 @@
 Needs llama-cpp-python (`make test-llama`). Every text is cut into windows of --context tokens; each token but the first is predicted from those before it in its
 window. slm and llama.cpp must find the same ids: the losses in f32 show it. llama.cpp quantizes from f32; the types whose name ends in "+" with an importance
 matrix, the mean squares of each matmul's inputs on --calibrate, which transformers computes. slm's int4+ is calibrated on the same text, int4* on text that the
-model generates. Bits per weight count all tensors of a file, scales included, and no metadata.
+model generates. slm also writes GGUF files with K-quants, whose losses both programs measure, and reads those of llama.cpp as they are.
+Bits per weight count all tensors of a file, scales included, and no metadata.
 """
 import argparse, ctypes, json, math, os, pathlib, subprocess, sys, tempfile
 
@@ -138,20 +139,36 @@ def main():
         weights = sum(int(t.n_elements) for t in gguf.GGUFReader(f32).tensors)
         matrix = importance(folder / "hf", options.calibrate, options.context)
 
-        def add(program, kind, bits, losses):
-            rows.append({"program": program, "type": kind, "bits_per_weight": round(bits, 3), "losses": [round(loss, 5) for loss in losses]})
+        def add(program, kind, bits, losses, writer=None):
+            """The losses that a program has with weights that `writer` quantized."""
+            rows.append({"program": program, "type": kind, "bits_per_weight": round(bits, 3), "losses": [round(loss, 5) for loss in losses],
+                         "writer": writer or program, "shown": True})
             base = next(row["losses"] for row in rows if row["program"] == program)
             added = [loss - first for loss, first in zip(losses, base)]
-            print(f"{program:10} {kind:8} {bits:6.2f} bits  " + "  ".join(f"{loss:.4f} {more:+.4f}" for loss, more in zip(losses, added))
+            print(f"{program:10} {kind + ('' if writer in (None, program) else ' of ' + writer):22} {bits:6.2f} bits  " + "  ".join(f"{loss:.4f} {more:+.4f}" for loss, more in zip(losses, added))
                   + f"   mean {sum(added) / len(added):+.4f}", flush=True)
 
         add("llama.cpp", "F32", 32, llama_losses(f32, options.texts, options.context))
+        add("slm", "f32", 32, slm_losses(options.slm, f32, "f32", options.texts, options.context))
+
+        def add_file(path, kind, writer):
+            """Both programs read the same file."""
+            bits = bits_per_weight(path)
+            add("llama.cpp", kind, bits, llama_losses(path, options.texts, options.context), writer)
+            add("slm", kind, bits, slm_losses(options.slm, path, "auto", options.texts, options.context), writer)
+            rows[-1]["shown"] = False
+
+        target = folder / "quantized.gguf"
         for kind in TYPES:
             for given in ([None, matrix] if kind in CALIBRATED else [None]):
-                target = folder / "quantized.gguf"
                 quantize(f32, target, kind, given)
-                add("llama.cpp", kind + ("+" if given else ""), bits_per_weight(target), llama_losses(target, options.texts, options.context))
-        add("slm", "f32", 32, slm_losses(options.slm, f32, "f32", options.texts, options.context))
+                if kind.startswith("IQ"):
+                    add("llama.cpp", kind + ("+" if given else ""), bits_per_weight(target), llama_losses(target, options.texts, options.context))
+                else:
+                    add_file(target, kind + ("+" if given else ""), "llama.cpp")
+        for kind, extra in [("q6_k*", []), ("q5_k_m*", []), ("q4_k_m*", []), ("q4_k_m+", ["--calibrate", options.calibrate])]:
+            run(options.slm, "export", f32, "--out", target, "--dtype", kind.rstrip("*+"), "--quiet", *extra)
+            add_file(target, kind, "slm")
         for kind, extra in [("int8", []), ("int6*", []), ("int4*", []), ("int4+", ["--calibrate", options.calibrate])]:
             target = folder / "quantized.h5"
             run(options.slm, "export", f32, "--out", target, "--dtype", kind.rstrip("*+"), "--quiet", *extra)

@@ -9,7 +9,7 @@ package enum WeightPrecision: String, Sendable, CaseIterable {
     case int6
     /// Four bits per weight, and a scale and a minimum for each group of 32 weights.
     ///
-    /// Weights of a GGUF file in Q8_0 or Q4_0 keep their codes, with a scale for each group of 32.
+    /// Weights of a GGUF file keep their codes and scales in int8, int6 and int4, each in the format it has.
     case int4
 
     /// Whether weights are stored in rows that hold their own scales and minimums.
@@ -42,28 +42,36 @@ package enum WeightPrecision: String, Sendable, CaseIterable {
 package struct PackedWeights {
     package let precision: WeightPrecision
     package let outputs, inputs: Int
-    let layout: Int32
-    /// Weights that stay where they are stored have no panels: each matmul packs one at a time.
-    enum Content { case panels(Buffer), unpacked(WeightSource) }
-    let content: Content
+    /// Rows in one layout. All sections but the last have whole panels.
+    struct Section {
+        let rows: Range<Int>
+        let layout: Int32
+        /// nil for weights that stay where they are stored: each matmul packs one panel at a time.
+        var panels: Buffer?
+    }
+    /// One; several for rows that a GGUF file stores in several formats.
+    let sections: [Section]
+    /// Of weights that stay where they are stored; nil for packed ones.
+    let source: WeightSource?
+    /// Whether the sections have the codes and scales of the file.
+    let keepsCodes: Bool
     /// [I], for int8, int6 and int4; nil if all are 1. See ``InputScales``.
     var inputScales: Buffer?
     /// That of all panels, packed or not: unpacked bf16 weights are expected to fit into the smallest layout.
     package let byteCount: Int
 
     /// Whether rows that are looked up are first rounded to codes that the file does not have, which takes longer than to read them.
-    package var roundsRows: Bool {
-        guard case .unpacked(let source) = content, precision.isInteger else { return false }
-        if case .quantized(let weights) = source.numbers { return weights.layout != layout }
-        return true
+    package var roundsRows: Bool { isUnpacked && precision.isInteger && !keepsCodes }
+
+    /// The layout and the panels of packed weights that have one section.
+    var single: (layout: Int32, panels: Buffer) {
+        guard sections.count == 1, let panels = sections[0].panels else {
+            preconditionFailure("weights in \(sections.count) layouts, or where they are stored")
+        }
+        return (sections[0].layout, panels)
     }
 
-    package var isUnpacked: Bool { if case .unpacked = content { true } else { false } }
-
-    var panels: Buffer {
-        guard case .panels(let panels) = content else { preconditionFailure("weights that stay where they are stored have no panels") }
-        return panels
-    }
+    package var isUnpacked: Bool { source != nil }
 }
 
 extension slm_kernels {
@@ -83,14 +91,13 @@ extension Processor {
         }
         measured("embed", bytes: y.count * 8) {
             split(ids.count, atLeast: 32) { range in
-                let n = range.lowerBound, more = more.map { UnsafePointer($0.floats + n * I) }
-                switch w.content {
-                case .panels(let panels):
-                    table.weights_lookup(
-                        w.layout, panels.pointer, I, w.inputScales?.floats, ids.ids + n, more, y.floats + n * I, range.count)
-                case .unpacked(let source):
-                    for (i, n) in range.enumerated() {
-                        read(Int(ids.ids[n]), of: w, in: source, plus: more.map { $0 + i * I }, into: y.floats + n * I)
+                for n in range {
+                    let row = Int(ids.ids[n]), more = more.map { UnsafePointer($0.floats + n * I) }, to = y.floats + n * I
+                    if let source = w.source {
+                        read(row, of: w, in: source, plus: more, into: to)
+                    } else if let section = w.sections.first(where: { $0.rows.contains(row) }), let panels = section.panels {
+                        var own = Int32(row - section.rows.lowerBound)
+                        table.weights_lookup(section.layout, panels.pointer, I, w.inputScales?.floats, &own, more, to, 1)
                     }
                 }
             }
@@ -102,44 +109,45 @@ extension Processor {
         _ x: Buffer, rows N: Int, by w: PackedWeights, bias: Buffer? = nil, then f: UnaryFunction = .identity, plus: Buffer? = nil,
         into y: Buffer, as name: StaticString = "packed matmul"
     ) {
-        let O = w.outputs
-        let I = w.inputs
+        let O = w.outputs, I = w.inputs
         require(x.count == N * I && y.count == N * O && (bias?.count ?? O) == O && (plus?.count ?? N * O) == N * O,
                 "\(name): [\(N), \(I)] from \(x.count) elements, through [\(O), \(I)], into \(y.count)")
         if N == 0 || O == 0 { return }
-        var p = slm_matmul()
-        p.M = N
-        p.N = O
-        p.K = I
-        p.scale = 1
-        p.c = y.pointer
-        p.c_type = y.type.code
-        p.c_stride = O
-        p.bias = bias.map { UnsafePointer($0.floats) }
-        p.activation = f.rawValue
-        p.plus = plus.map { UnsafePointer($0.floats) }
-        let inputScales = w.inputScales?.floats
-        let layout = w.layout, rowBytes = table.weights_input_bytes(layout, I), rows = sharedScratch(N * rowBytes)
+        measured(name, flops: 2 * N * O * I, bytes: w.byteCount + N * (I + O) * 4) {
+            for section in w.sections {
+                let first = section.rows.lowerBound
+                var p = slm_matmul(M: N, N: section.rows.count, K: I, into: UnsafeMutableRawPointer(y.floats + first))
+                p.c_stride = O
+                p.bias = bias.map { UnsafePointer($0.floats + first) }
+                p.activation = f.rawValue
+                p.plus = plus.map { UnsafePointer($0.floats + first) }
+                multiply(x, by: section, of: w, p)
+            }
+            w.source?.releasePages(0..<O)
+        }
+    }
+
+    /// Computes the columns of a section.
+    private func multiply(_ x: Buffer, by section: PackedWeights.Section, of w: PackedWeights, _ p: slm_matmul) {
+        var p = p
+        let N = p.M, I = p.K, layout = section.layout, inputScales = w.inputScales?.floats
+        let rowBytes = table.weights_input_bytes(layout, I), rows = sharedScratch(N * rowBytes)
         // Half of the second-level cache, unless reading the weights again for each block would take longer than reading the rows again
         // for each panel.
         let weightBytes = max(1, table.weights_bytes(layout, table.weights_panel, I) / (Int(table.weights_panel) * max(I, 1)))
         p.m_block = max(24 * weightBytes, caches.second / 2 / max(rowBytes, 1))
-        measured(name, flops: 2 * N * O * I, bytes: w.byteCount + N * (I + O) * 4) {
-            split(N, atLeast: 4) { range in
-                let first = range.lowerBound
-                table.weights_prepare_input(layout, x.floats + first * I, range.count, I, inputScales, rows + first * rowBytes)
-            }
-            withUnsafePointer(to: p) { p in
-                switch w.content {
-                case .panels(let panels):
-                    split(table.panels(of: O)) { range in
-                        table.packed_matmul(layout, p, panels.pointer, rows, range.lowerBound, range.upperBound)
-                    }
-                case .unpacked(let source):
-                    forEachPanel(of: source, outputs: O, inputs: I, w.inputScales, in: layout) { panel, packed in
-                        table.packed_matmul(layout, p, packed - panel * table.weights_bytes(layout, 1, I), rows, panel, panel + 1)
-                    }
-                    source.releasePages(0..<O)
+        split(N, atLeast: 4) { range in
+            let first = range.lowerBound
+            table.weights_prepare_input(layout, x.floats + first * I, range.count, I, inputScales, rows + first * rowBytes)
+        }
+        withUnsafePointer(to: p) { p in
+            if let panels = section.panels {
+                split(table.panels(of: p.pointee.N)) { range in
+                    table.packed_matmul(layout, p, panels.pointer, rows, range.lowerBound, range.upperBound)
+                }
+            } else if let source = w.source {
+                forEachPanel(of: source, section.rows, inputs: I, w.inputScales, in: layout) { panel, packed in
+                    table.packed_matmul(layout, p, packed - panel * table.weights_bytes(layout, 1, I), rows, panel, panel + 1)
                 }
             }
         }

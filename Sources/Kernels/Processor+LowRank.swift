@@ -46,7 +46,7 @@ extension Processor {
             require(m.a.inputs == I && m.b.outputs == O, "low-rank products: [\(m.b.outputs), \(m.a.inputs)] for [\(O), \(I)]")
             require(update.rows.lowerBound >= 0 && update.rows.upperBound <= N, "low-rank products: rows \(update.rows) of \(N)")
             flops += 2 * update.rows.count * R * (I + O)
-            let inputStep = table.weights_input_bytes(m.a.layout, I), step = table.weights_input_bytes(m.b.layout, R)
+            let inputStep = table.weights_input_bytes(m.a.single.layout, I), step = table.weights_input_bytes(m.b.single.layout, R)
             for start in stride(from: update.rows.lowerBound, to: update.rows.upperBound, by: LowRankPart.maxRows) {
                 let rows = start..<min(start + LowRankPart.maxRows, update.rows.upperBound)
                 parts.append(LowRankPart(rows: rows, matrices: m, prepared: preparedBytes))
@@ -67,24 +67,24 @@ extension Processor {
 
     /// Computes scale·x·Aᵀ and prepares it as the input of B.
     private func multiply(_ part: LowRankPart, _ x: Buffer, into prepared: UnsafeMutableRawPointer, _ scratch: UnsafeMutableRawPointer) {
-        let a = part.matrices.a, I = a.inputs, R = a.outputs, M = part.rows.count
-        let inputs = M * table.weights_input_bytes(a.layout, I)
-        table.weights_prepare_input(a.layout, x.floats + part.rows.lowerBound * I, M, I, a.inputScales?.floats, scratch)
+        let a = part.matrices.a, I = a.inputs, R = a.outputs, M = part.rows.count, (layout, panels) = a.single
+        let inputs = M * table.weights_input_bytes(layout, I)
+        table.weights_prepare_input(layout, x.floats + part.rows.lowerBound * I, M, I, a.inputScales?.floats, scratch)
         let low = (scratch + inputs).assumingMemoryBound(to: Float.self)                     // [M, R]
         withUnsafePointer(to: slm_matmul(M: M, N: R, K: I, into: UnsafeMutableRawPointer(low))) {
-            table.packed_matmul(a.layout, $0, a.panels.pointer, scratch, 0, table.panels(of: R))
+            table.packed_matmul(layout, $0, panels.pointer, scratch, 0, table.panels(of: R))
         }
         if part.matrices.scale != 1 { for i in 0..<M * R { low[i] *= part.matrices.scale } }
         let b = part.matrices.b
-        table.weights_prepare_input(b.layout, low, M, R, b.inputScales?.floats, prepared + part.prepared)
+        table.weights_prepare_input(b.single.layout, low, M, R, b.inputScales?.floats, prepared + part.prepared)
     }
 
     private func add(_ part: LowRankPart, panels: Range<Int>, from prepared: UnsafeMutableRawPointer, to y: Buffer) {
-        let b = part.matrices.b, to = y.floats + part.rows.lowerBound * b.outputs
+        let b = part.matrices.b, (layout, all) = b.single, to = y.floats + part.rows.lowerBound * b.outputs
         var p = slm_matmul(M: part.rows.count, N: b.outputs, K: b.inputs, into: UnsafeMutableRawPointer(to))
         p.plus = UnsafePointer(to)
         withUnsafePointer(to: p) {
-            table.packed_matmul(b.layout, $0, b.panels.pointer, prepared + part.prepared, panels.lowerBound, panels.upperBound)
+            table.packed_matmul(layout, $0, all.pointer, prepared + part.prepared, panels.lowerBound, panels.upperBound)
         }
     }
 }
@@ -102,7 +102,7 @@ private struct LowRankPart {
 
 extension slm_matmul {
     /// A packed matmul [M, K]·[K, N] without fused operations, into contiguous rows of floats.
-    fileprivate init(M: Int, N: Int, K: Int, into c: UnsafeMutableRawPointer) {
+    init(M: Int, N: Int, K: Int, into c: UnsafeMutableRawPointer) {
         self.init()
         self.M = M
         self.N = N

@@ -9,7 +9,7 @@ internal import CKernels
 package struct QuantizedWeights {
     private enum Content { case codes(Buffer, scales: Buffer), rows([StoredRows]) }
 
-    /// The smallest precision of inference that keeps the quality of these weights.
+    /// The smallest precision of inference that keeps these weights.
     package let precision: WeightPrecision
     package let outputs, inputs: Int
     private let content: Content
@@ -64,7 +64,7 @@ package struct QuantizedWeights {
         require(end == O, "\(end) of \(O) rows")
         let precisions = rows.map(\.format.precision)
         // Of rows in several formats, the finest.
-        precision = [WeightPrecision.float32, .bfloat16, .int8].first { precisions.contains($0) } ?? .int4
+        precision = [WeightPrecision.float32, .bfloat16, .int8, .int6].first { precisions.contains($0) } ?? .int4
         outputs = O
         inputs = I
         content = .rows(rows)
@@ -101,11 +101,29 @@ package struct QuantizedWeights {
         storedRows?.first.map { inputs / $0.format.blockCount * $0.format.blockSize } ?? Self.codeBytes(precision, inputs: inputs)
     }
 
-    /// The layout that holds the codes and scales of all rows unchanged; nil if there is none.
-    var layout: Int32? {
+    /// The layout that holds the codes and scales of some rows unchanged; nil if there is none, or if it is not the same for all of them.
+    func layout(of rows: Range<Int>) -> Int32? {
         guard let parts = storedRows else { return bfloat16 == nil ? precision.code : nil }
-        guard let format = parts.first?.format, parts.allSatisfy({ $0.format == format }) else { return nil }
-        return format == .q8_0 ? Int32(SLM_WEIGHTS_Q8_0) : format == .q4_0 ? Int32(SLM_WEIGHTS_Q4_0) : nil
+        let formats = parts.filter { $0.rows.overlaps(rows) }.map(\.format)
+        return formats.allSatisfy { $0 == formats.first } ? formats.first?.layout : nil
+    }
+
+    /// The layouts that hold the codes and scales of all rows unchanged; nil if some rows have none, or if others begin within a panel.
+    ///
+    /// - Parameter panel: The rows of a panel.
+    func sections(panel: Int) -> [PackedWeights.Section]? {
+        guard let parts = storedRows else { return layout(of: 0..<outputs).map { [PackedWeights.Section(rows: 0..<outputs, layout: $0)] } }
+        var sections: [PackedWeights.Section] = []
+        for part in parts {
+            guard let layout = part.format.layout else { return nil }
+            if let last = sections.last, last.layout == layout {
+                sections[sections.count - 1] = PackedWeights.Section(rows: last.rows.lowerBound..<part.rows.upperBound, layout: layout)
+            } else {
+                if part.rows.lowerBound % panel != 0 { return nil }
+                sections.append(PackedWeights.Section(rows: part.rows, layout: layout))
+            }
+        }
+        return sections
     }
 
     package func releasePages() { releasePages(0..<outputs) }
@@ -155,6 +173,29 @@ extension Processor {
             }
         }
         return QuantizedWeights(precision, outputs: O, inputs: I, codes: codes, scales: scales, inputScales: inputScales)
+    }
+
+    /// The bytes of blocks of another program's file for weights [O, I].
+    ///
+    /// - Parameters:
+    ///   - format: ``StoredFormat/q5_0``, ``StoredFormat/q5_1`` or a K-quant, whose blocks divide I.
+    ///   - calibration: What is known of the inputs of the matrix.
+    package func blocks(
+        _ values: Buffer, outputs O: Int, inputs I: Int, as format: StoredFormat, calibration: InputStatistics? = nil
+    ) -> Buffer {
+        guard let layout = format.layout, format.isFitted else { preconditionFailure("\(format.name) blocks are not fitted") }
+        require(values.count == O * I && I % format.blockCount == 0, "\(format.name): \(values.count) elements for [\(O), \(I)]")
+        let width = table.weights_row_bytes(layout, I), panel = table.weights_panel, bytes = buffer(of: O * width, .byte)
+        let scratch = scratch(table.weights_pack_scratch(I)), factor = calibration?.factor(on: self, dividedBy: nil)
+        measured("quantize", bytes: O * I * 4) {
+            parallelFor(table.panels(of: O)) { item, thread in
+                let first = item * panel
+                table.weights_quantize(
+                    layout, values.floats + first * I, min(panel, O - first), I, nil, factor?.floats, bytes.bytes + first * width, nil,
+                    scratch[thread])
+            }
+        }
+        return bytes
     }
 
     /// Writes the dequantized weights, or some rows and columns of them, in f32 or rounded to bf16.

@@ -32,14 +32,51 @@ package enum StoredFormat: UInt32, CaseIterable, Sendable {
 
     package var name: String { "\(self)".uppercased() }
 
-    /// The smallest precision of inference that keeps the quality of these numbers. int4 would quantize numbers of 4 to 6 bits a second
-    /// time, except those of Q4_0, which have a layout of their own.
+    /// The precision of inference that keeps these numbers: plain numbers of as many bits, or their codes and scales as they are.
     package var precision: WeightPrecision {
         switch self {
         case .f32, .f16: .float32
         case .bf16: .bfloat16
-        case .q4_0: .int4
-        case .q8_0, .q4_1, .q5_0, .q5_1, .q4_K, .q5_K, .q6_K: .int8
+        case .q8_0: .int8
+        case .q5_0, .q5_1, .q5_K, .q6_K: .int6
+        case .q4_0, .q4_1, .q4_K: .int4
+        }
+    }
+
+    /// The layout of packed weights with the codes and scales of these blocks; nil for plain numbers.
+    var layout: Int32? {
+        switch self {
+        case .f32, .f16, .bf16: nil
+        case .q4_0: Int32(SLM_WEIGHTS_Q4_0)
+        case .q4_1: Int32(SLM_WEIGHTS_Q4_1)
+        case .q5_0: Int32(SLM_WEIGHTS_Q5_0)
+        case .q5_1: Int32(SLM_WEIGHTS_Q5_1)
+        case .q8_0: Int32(SLM_WEIGHTS_Q8_0)
+        case .q4_K: Int32(SLM_WEIGHTS_Q4_K)
+        case .q5_K: Int32(SLM_WEIGHTS_Q5_K)
+        case .q6_K: Int32(SLM_WEIGHTS_Q6_K)
+        }
+    }
+
+    /// Whether ``Processor/blocks(_:outputs:inputs:as:calibration:)`` writes this format.
+    package var isFitted: Bool {
+        switch self {
+        case .q5_0, .q5_1, .q4_K, .q5_K, .q6_K: true
+        default: false
+        }
+    }
+
+    /// The largest magnitude that the format can represent.
+    package var limit: Float {
+        let largestScale = Float(Float16.greatestFiniteMagnitude)
+        return switch self {
+        case .f32, .bf16: .infinity
+        case .f16, .q4_1, .q5_1: largestScale
+        case .q8_0: 127 * largestScale
+        case .q4_0: 8 * largestScale
+        case .q5_0: 16 * largestScale
+        case .q4_K, .q5_K: 63 * largestScale
+        case .q6_K: 32 * 127 * largestScale
         }
     }
 

@@ -47,9 +47,11 @@ extension Processor {
     ///   they are read; see ``Buffer/releaseFilePages()``.
     package func pack(_ weights: QuantizedWeights, as precision: WeightPrecision, equalsFile: Bool = false) -> PackedWeights {
         let O = weights.outputs, I = weights.inputs, source = WeightSource(numbers: .quantized(weights), equalsFile: equalsFile)
-        if weights.precision == precision, let layout = weights.layout {
-            let panels = panels(of: source, outputs: O, inputs: I, nil, in: layout)
-            return packed(.panels(panels), outputs: O, inputs: I, as: precision, in: layout, weights.inputScales)
+        if weights.precision == precision, let sections = weights.sections(panel: table.weights_panel) {
+            let packed = sections.map {
+                PackedWeights.Section(rows: $0.rows, layout: $0.layout, panels: panels(of: source, $0.rows, inputs: I, nil, in: $0.layout))
+            }
+            return self.packed(packed, of: nil, outputs: O, inputs: I, as: precision, weights.inputScales, keepsCodes: true)
         }
         let scales = inputScales(for: precision, of: source, outputs: O, inputs: I)
         return pack(source, outputs: O, inputs: I, as: precision, scales)
@@ -70,8 +72,8 @@ extension Processor {
     /// The same for weights that a file stores in other numbers.
     package func unpacked(_ weights: QuantizedWeights, as precision: WeightPrecision, equalsFile: Bool = false) -> PackedWeights? {
         let O = weights.outputs, I = weights.inputs, source = WeightSource(numbers: .quantized(weights), equalsFile: equalsFile)
-        if weights.precision == precision, let layout = weights.layout {
-            return packed(.unpacked(source), outputs: O, inputs: I, as: precision, in: layout, weights.inputScales)
+        if weights.precision == precision, let sections = weights.sections(panel: table.weights_panel) {
+            return packed(sections, of: source, outputs: O, inputs: I, as: precision, weights.inputScales, keepsCodes: true)
         }
         return unpacked(source, outputs: O, inputs: I, as: precision)
     }
@@ -80,27 +82,29 @@ extension Processor {
         if precision.isAffine { return nil }
         let scales = inputScales(for: precision, of: source, outputs: O, inputs: I)
         return packed(
-            .unpacked(source), outputs: O, inputs: I, as: precision, in: precision.code, scales,
+            [PackedWeights.Section(rows: 0..<O, layout: precision.code)], of: source, outputs: O, inputs: I, as: precision, scales,
             expected: precision.layouts(inputs: I, on: self)[0])
     }
 
     /// - Parameter expected: The layout that weights which are not packed yet are expected to get.
     private func packed(
-        _ content: PackedWeights.Content, outputs O: Int, inputs I: Int, as precision: WeightPrecision, in layout: Int32,
-        _ inputScales: Buffer? = nil, expected: Int32? = nil
+        _ sections: [PackedWeights.Section], of source: WeightSource?, outputs O: Int, inputs I: Int, as precision: WeightPrecision,
+        _ inputScales: Buffer? = nil, keepsCodes: Bool = false, expected: Int32? = nil
     ) -> PackedWeights {
         PackedWeights(
-            precision: precision, outputs: O, inputs: I, layout: layout, content: content, inputScales: inputScales,
-            byteCount: table.weights_bytes(expected ?? layout, O, I))
+            precision: precision, outputs: O, inputs: I, sections: sections, source: source, keepsCodes: keepsCodes,
+            inputScales: inputScales,
+            byteCount: sections.reduce(0) { $0 + table.weights_bytes(expected ?? $1.layout, $1.rows.count, I) })
     }
 
     private func pack(
         _ source: WeightSource, outputs O: Int, inputs I: Int, as precision: WeightPrecision, _ inputScales: Buffer?
     ) -> PackedWeights {
         for layout in precision.layouts(inputs: I, on: self) {
-            let panels = panels(of: source, outputs: O, inputs: I, inputScales, in: layout)
+            let panels = panels(of: source, 0..<O, inputs: I, inputScales, in: layout)
             if table.weights_fit(layout, panels.pointer, O, I) {
-                return packed(.panels(panels), outputs: O, inputs: I, as: precision, in: layout, inputScales)
+                let section = PackedWeights.Section(rows: 0..<O, layout: layout, panels: panels)
+                return packed([section], of: nil, outputs: O, inputs: I, as: precision, inputScales)
             }
         }
         preconditionFailure("weights: the last layout of \(precision.rawValue) fits all weights")
@@ -127,36 +131,37 @@ extension Processor {
 
 // Panels.
 extension Processor {
-    /// Packs all panels.
+    /// Packs the panels of some rows.
     private func panels(
-        of source: WeightSource, outputs O: Int, inputs I: Int, _ inputScales: Buffer?, in layout: Int32
+        of source: WeightSource, _ rows: Range<Int>, inputs I: Int, _ inputScales: Buffer?, in layout: Int32
     ) -> Buffer {
-        let panels = buffer(of: (table.weights_bytes(layout, O, I) + 3) / 4, .int32), panelBytes = table.weights_bytes(layout, 1, I)
-        let scratch = scratch(packScratch(inputs: I)), width = table.weights_panel, count = table.panels(of: O)
+        let panels = buffer(of: (table.weights_bytes(layout, rows.count, I) + 3) / 4, .int32)
+        let panelBytes = table.weights_bytes(layout, 1, I), scratch = scratch(packScratch(inputs: I))
+        let width = table.weights_panel, count = table.panels(of: rows.count)
         let panelsPerMegabyte = max(concurrency, (1 << 20) / (source.rowBytes(inputs: I) * width))
-        measured("pack weights", bytes: O * source.rowBytes(inputs: I) + panels.count * 4) {
+        measured("pack weights", bytes: rows.count * source.rowBytes(inputs: I) + panels.count * 4) {
             for first in stride(from: 0, to: count, by: panelsPerMegabyte) {
                 let last = min(first + panelsPerMegabyte, count)
                 parallelFor(last - first) { item, thread in
                     let panel = first + item
-                    pack(panel * width..<min((panel + 1) * width, O), of: source, inputs: I, inputScales, in: layout,
+                    pack(rows.clamped(toPanels: panel..<panel + 1, of: width), of: source, inputs: I, inputScales, in: layout,
                          to: panels.pointer + panel * panelBytes, scratch[thread])
                 }
-                source.releasePages(first * width..<min(last * width, O))
+                source.releasePages(rows.clamped(toPanels: first..<last, of: width))
             }
         }
         return panels
     }
 
-    /// Packs each panel into memory that stays in the cache, and calls `body` with it.
+    /// Packs each panel of some rows into memory that stays in the cache, and calls `body` with it.
     func forEachPanel(
-        of source: WeightSource, outputs O: Int, inputs I: Int, _ inputScales: Buffer?, in layout: Int32,
+        of source: WeightSource, _ rows: Range<Int>, inputs I: Int, _ inputScales: Buffer?, in layout: Int32,
         _ body: (_ panel: Int, UnsafeMutableRawPointer) -> Void
     ) {
         let panelBytes = (table.weights_bytes(layout, 1, I) + 63) / 64 * 64, scratch = scratch(panelBytes + packScratch(inputs: I))
         let width = table.weights_panel
-        parallelFor(table.panels(of: O)) { panel, thread in
-            pack(panel * width..<min((panel + 1) * width, O), of: source, inputs: I, inputScales, in: layout,
+        parallelFor(table.panels(of: rows.count)) { panel, thread in
+            pack(rows.clamped(toPanels: panel..<panel + 1, of: width), of: source, inputs: I, inputScales, in: layout,
                  to: scratch[thread], scratch[thread] + panelBytes)
             body(panel, scratch[thread])
         }
@@ -177,7 +182,7 @@ extension Processor {
             values.copyBytes(ofElements: rows.lowerBound * I..<rows.upperBound * I, into: copy)
             numbers = UnsafeRawPointer(copy)
         case .values(let values): numbers = UnsafeRawPointer(values.floats + rows.lowerBound * I)
-        case .quantized(let weights) where weights.layout == layout: return packStored(rows, of: weights, in: layout, to: panel)
+        case .quantized(let weights) where weights.layout(of: rows) == layout: return packStored(rows, of: weights, in: layout, to: panel)
         case .quantized(let weights):
             if let stored = weights.bfloat16Rows(rows) {
                 numbers = stored
@@ -216,12 +221,12 @@ extension Processor {
     ) {
         let I = w.inputs
         if w.roundsRows {
-            let panelBytes = (table.weights_bytes(w.layout, 1, I) + 63) / 64 * 64
+            let layout = w.sections[0].layout, panelBytes = (table.weights_bytes(layout, 1, I) + 63) / 64 * 64
             return withUnsafeTemporaryAllocation(byteCount: panelBytes + packScratch(inputs: I), alignment: 64) { scratch in
                 guard let panel = scratch.baseAddress else { return }
-                pack(row..<row + 1, of: source, inputs: I, w.inputScales, in: w.layout, to: panel, panel + panelBytes)
+                pack(row..<row + 1, of: source, inputs: I, w.inputScales, in: layout, to: panel, panel + panelBytes)
                 var first: Int32 = 0
-                table.weights_lookup(w.layout, panel, I, w.inputScales?.floats, &first, more, y, 1)
+                table.weights_lookup(layout, panel, I, w.inputScales?.floats, &first, more, y, 1)
             }
         }
         read(row, of: source, inputs: I, into: y)
@@ -259,6 +264,13 @@ extension Processor {
             codes.copyBytes(ofElements: row * elements..<(row + 1) * elements, into: numbers)
             decode(weights, numbers, scales, rows: 1, columns: 0..<I, into: y, as: .float32)
         }
+    }
+}
+
+extension Range<Int> {
+    /// The rows of some panels, each `width` rows.
+    fileprivate func clamped(toPanels panels: Range<Int>, of width: Int) -> Range<Int> {
+        lowerBound + panels.lowerBound * width..<Swift.min(lowerBound + panels.upperBound * width, upperBound)
     }
 }
 

@@ -58,6 +58,38 @@ import Formats
         #expect(isSame)
     }
 
+    /// Each matrix has the type that llama.cpp's quantizer gives it, and the numbers are within a step of theirs.
+    @Test(arguments: [(GGUFFormat.q4_k_m, 4), (.q5_k_m, 5), (.q6_k, 6)])
+    func `K-quants mix types, and are close to the original`(format: GGUFFormat, bits: Int) throws {
+        for width in [256, 64] {
+            var before = try sample { ($0.width, $0.layers) = (width, 8) }
+            let processor = try Processor(threads: 2)
+            try before.writeGGUF(to: folder("a.gguf"), as: format, on: processor)
+            let mapped = try Checkpoint(mappingGGUF: folder("a.gguf")), after = try mapped.dequantized(on: processor)
+            func types(_ name: String) -> [StoredFormat] { mapped.quantized[name]?.storedRows?.map(\.format) ?? [] }
+            let (own, more, middle): (StoredFormat, StoredFormat, StoredFormat) = switch (format, width) {
+            case (.q4_k_m, 256): (.q4_K, .q6_K, .q5_K)
+            case (.q5_k_m, 256): (.q5_K, .q6_K, .q6_K)
+            case (.q6_k, 256): (.q6_K, .q6_K, .q6_K)
+            case (.q4_k_m, _): (.q5_0, .q8_0, .q5_1)
+            case (.q5_k_m, _): (.q5_1, .q8_0, .q8_0)
+            default: (.q8_0, .q8_0, .q8_0)
+            }
+            #expect(types("tokens.weight") == [own] && types("head.weight") == [more] && types("layer1.qkv.weight") == [middle])
+            // The hidden layers have 256 columns at least.
+            if width == 256 { #expect(types("layer0.down.weight") == [more] && types("layer1.down.weight") == [own]) }
+            for (name, array) in before.weights where array.shape.rank == 2 && !name.hasPrefix("positions") {
+                let old = floats(array), new = floats(after.weights[name])
+                let error = zip(old, new).reduce(0) { $0 + Double(($1.0 - $1.1) * ($1.0 - $1.1)) }
+                let size = old.reduce(0) { $0 + Double($1 * $1) }
+                // A uniform quantizer with as many levels for ±2.5 standard deviations.
+                #expect((error / size).squareRoot() < 5 / Double(1 << bits) / 12.0.squareRoot() * 1.1, "\(name) in \(format), \(width)")
+            }
+            before.weights["layer1.up.weight"]?.values.write { $0[3] = .nan }
+            #expect(throws: GGUFError.self) { try before.writeGGUF(to: folder("b.gguf"), as: format, on: processor) }
+        }
+    }
+
     /// Computed by hand: the largest number is -4, so Q4_0's scale is 0.5, and 0.26 is its ninth step; Q8_0's scale is 4/127.
     @Test func `blocks have llama.cpp's layout`() throws {
         var checkpoint = try sample()

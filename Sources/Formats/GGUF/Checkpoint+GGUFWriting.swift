@@ -1,8 +1,8 @@
 package import Checkpoint
+package import Kernels
 import Autograd
 import Files
 import Glibc
-import Kernels
 import Model
 import Tokenize
 
@@ -13,7 +13,14 @@ extension Checkpoint {
     ///
     /// Matrices, the token embedding and the head are stored as `format`; norms, biases and positions stay f32. A model without biases
     /// gets zeros.
-    package func writeGGUF(to path: String, as format: GGUFFormat, name: String = "slm") throws(GGUFError) {
+    ///
+    /// - Parameters:
+    ///   - processor: Fits weights to K-quants; nil for other formats.
+    ///   - calibration: The statistics of a matrix's inputs, by its name, for K-quants.
+    package func writeGGUF(
+        to path: String, as format: GGUFFormat, name: String = "slm", on processor: Processor? = nil,
+        calibration: (_ name: String) -> InputStatistics? = { _ in nil }
+    ) throws(GGUFError) {
         func refusal(_ reason: String) -> GGUFError { .notExpressible(path: path, reason: reason) }
         if adapter != nil { throw refusal("it is a LoRA adapter; merge it into its base model first") }
         let own = configuration.withoutWindow, (found, reason) = GGUFArchitecture.family(of: own)
@@ -21,19 +28,23 @@ extension Checkpoint {
         let stored = architecture.features.stored(own)
         let tensors = try tensors(stored, architecture, format)
         for tensor in tensors {
-            let type = tensor.format.type, row = tensor.part.shape.last ?? 0
+            let type = tensor.type, row = tensor.part.shape.last ?? 0
             if row % type.blockCount != 0 {
                 let rows = "the rows of \(tensor.part.name), \(row) numbers"
                 throw refusal("\(rows), are not a multiple of \(type.name)'s block size \(type.blockCount)")
             }
         }
         var header = try header(stored, architecture, format, name)
-        for tensor in tensors { header.add(tensor.part.name, tensor.part.shape, tensor.format.type) }
+        for tensor in tensors { header.add(tensor.part.name, tensor.part.shape, tensor.type) }
         let size = header.byteCount
         do {
             var file = try AtomicFile(path)
             try file.write(header.bytes)
-            for tensor in tensors { try write(tensor, to: &file) }
+            var known: (name: String, statistics: InputStatistics?)?
+            for tensor in tensors {
+                if tensor.type.isFitted, known?.name != tensor.matrix { known = (tensor.matrix, calibration(tensor.matrix)) }
+                try write(tensor, to: &file, on: processor, calibration: known?.name == tensor.matrix ? known?.statistics : nil)
+            }
             try file.commit()
         } catch let error as FileError {
             throw .checkpoint(CheckpointError(error, needed: size))
@@ -68,7 +79,9 @@ extension Checkpoint {
 
     private struct Tensor {
         let part: TensorPart
-        let format: GGUFFormat
+        let type: StoredFormat
+        /// The name of the matrix that the tensor is part of.
+        let matrix: String
         /// The parameter that the tensor is part of; nil for zeros.
         let parameter: (values: Buffer, columns: Int)?
     }
@@ -91,32 +104,48 @@ extension Checkpoint {
             for part in parts {
                 let staysF32 = part.shape.count < 2 || parameter.name.hasPrefix("positions.")
                 let values = array.map { ($0.values, columns: parameter.columns) }
-                tensors.append(Tensor(part: part, format: staysF32 ? .f32 : format, parameter: values))
+                let isHead = parameter.name == "head.weight" || configuration.isTied && parameter.name == "tokens.weight"
+                let type = format.type(of: part.name, columns: part.shape.last ?? 0, layers: stored.layers, isHead: isHead)
+                tensors.append(Tensor(
+                    part: part, type: staysF32 ? .f32 : type, matrix: isTiedHead ? "tokens.weight" : parameter.name, parameter: values))
             }
         }
         if case .llama3 = stored.rotary.scaling, let processor = try? Processor(threads: 1) {
             let factors = stored.rotary.factors(of: stored.rotary.scaling, width: stored.headWidth), values = processor.zeros(factors.count)
             values.write { for i in factors.indices { $0[i] = factors[i] } }
             let part = TensorPart(name: GPTConfiguration.rotaryFactors, shape: [factors.count], rows: 0..<factors.count)
-            tensors.append(Tensor(part: part, format: .f32, parameter: (values, columns: 1)))
+            tensors.append(Tensor(part: part, type: .f32, matrix: part.name, parameter: (values, columns: 1)))
         }
         return tensors
     }
 
-    private func write(_ tensor: Tensor, to file: inout AtomicFile) throws {
+    private func write(
+        _ tensor: Tensor, to file: inout AtomicFile, on processor: Processor?, calibration: InputStatistics?
+    ) throws {
         let start = file.count, part = tensor.part
+        // Threads fit rows together.
+        let step = tensor.type.isFitted ? 16 * part.step : part.step
         var bytes: [UInt8] = []
-        for first in stride(from: 0, to: part.count, by: part.step) {
-            let range = first..<min(part.count, first + part.step)
+        for first in stride(from: 0, to: part.count, by: step) {
+            let range = first..<min(part.count, first + step)
             bytes.removeAll(keepingCapacity: true)
             if let (values, columns) = tensor.parameter {
                 let numbers = part.numbers(range, of: values, columns: columns)
-                if let index = numbers.span.firstIndex(above: tensor.format.limit) {
-                    let limit = "\(tensor.format.type.name)'s limit is \(tensor.format.limit)"
+                if let index = numbers.span.firstIndex(above: tensor.type.limit) {
+                    let limit = "\(tensor.type.name)'s limit is \(tensor.type.limit)"
                     let reason = "number \(first + index) of \(part.name) is \(numbers[index]), and \(limit)"
                     throw GGUFError.notExpressible(path: file.path, reason: reason)
                 }
-                GGUFBlocks.encode(numbers.span, tensor.format, into: &bytes)
+                if tensor.type.isFitted {
+                    guard let processor else { preconditionFailure("\(tensor.type.name) needs a processor that fits the weights") }
+                    let values = processor.buffer(of: numbers.count, .float32), columns = part.shape.last ?? 1
+                    values.write { for i in numbers.indices { $0[i] = numbers[i] } }
+                    let blocks = processor.blocks(
+                        values, outputs: numbers.count / columns, inputs: columns, as: tensor.type, calibration: calibration)
+                    blocks.readBytes { span in for i in span.indices { bytes.append(span[i]) } }
+                } else {
+                    GGUFBlocks.encode(numbers.span, tensor.type, into: &bytes)
+                }
             } else {
                 bytes.append(contentsOf: repeatElement(0, count: 4 * range.count))
             }

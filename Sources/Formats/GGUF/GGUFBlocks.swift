@@ -4,14 +4,15 @@ import Kernels
 ///
 ///     GGUFBlocks.encode(row, .q8_0, into: &bytes)
 enum GGUFBlocks {
-    /// Appends the numbers, whose count must be a multiple of the block size.
-    static func encode(_ numbers: Span<Float>, _ format: GGUFFormat, into bytes: inout [UInt8]) {
+    /// Appends the numbers, whose count must be a multiple of the block size. Fitted formats are those of ``Processor``.
+    static func encode(_ numbers: Span<Float>, _ format: StoredFormat, into bytes: inout [UInt8]) {
         switch format {
         case .f32: for i in numbers.indices { bytes.append(littleEndian: numbers[i].bitPattern) }
         case .f16: for i in numbers.indices { bytes.append(littleEndian: numbers[i].f16Bits) }
         case .bf16: for i in numbers.indices { bytes.append(littleEndian: numbers[i].bf16Bits) }
         case .q8_0: for start in stride(from: 0, to: numbers.count, by: 32) { encodeQ8(numbers, start, into: &bytes) }
         case .q4_0: for start in stride(from: 0, to: numbers.count, by: 32) { encodeQ4(numbers, start, into: &bytes) }
+        case .q4_1, .q5_0, .q5_1, .q4_K, .q5_K, .q6_K: preconditionFailure("\(format.name) blocks are fitted to many numbers")
         }
     }
 

@@ -17,7 +17,7 @@ struct ExportOptions {
 
 /// The data type of exported weights.
 enum ExportType: String, CaseIterable, OptionValue {
-    case f32, f16, bf16, q8_0, q4_0, int8, int6, int4
+    case f32, f16, bf16, q8_0, q6_k, q5_k_m, q4_k_m, q4_0, int8, int6, int4
 
     static var metavariable: String { "TYPE" }
 }
@@ -33,7 +33,7 @@ extension Command {
                     .checkpoint(\.checkpoint, "Export this model."),
                     .option("out", \.to, value: "PATH", "Write a directory for Hugging Face transformers, X.gguf for llama.cpp, or X.h5.")
                         .short("o"),
-                    .option("dtype", \.dtype, "Store the weights in this data type; q8_0 and q4_0 in GGUF, int8, int6 and int4 in .h5."),
+                    .option("dtype", \.dtype, "Store the weights in this data type; q8_0 to q4_0 in GGUF, int8, int6 and int4 in .h5."),
                     .option("calibrate", \.calibrate, value: "FILE", "Fit quantized weights to the activations on this text or chats.",
                             default: "text that the model generates"),
                     .option("check", \.check, value: "FILE", "Print the loss on this text or these chats, and that of the model in f32."),
@@ -48,6 +48,7 @@ extension Command {
             examples: [
                 "slm export checkpoints/tiny/best.h5 --out exported",
                 "slm export checkpoints/tiny/best.h5 --out tiny.gguf --dtype q8_0",
+                "slm export checkpoints/support/best.h5 --out support.gguf --dtype q4_k_m --calibrate chats.jsonl",
                 "slm export smollm2.gguf --out small.h5 --dtype int4 --calibrate chats.jsonl --check held-out.jsonl",
                 "slm export checkpoints/support/best.h5 --peft --out support-lora",
             ]
@@ -77,9 +78,11 @@ extension ExportOptions {
         if checkpoint.adapter != nil { checkpoint = try checkpoint.merged(over: file.base, on: try Processor()) }
         // To int8, int6 and int4, one matrix at a time is converted.
         let isQuantizing = to.hasSuffix(".h5") && dtype.rawValue.hasPrefix("int")
-        if calibrate != nil, !isQuantizing {
+        let isFitted = to.hasSuffix(".gguf") && GGUFFormat(rawValue: dtype.rawValue)?.isFitted == true
+        if calibrate != nil, !isQuantizing, !isFitted {
             throw UsageError(
-                "slm export: --calibrate: expected --out FILE.h5 with --dtype int8, int6 or int4, found \(to) with \(dtype.rawValue).")
+                "slm export: --calibrate: expected --out FILE.h5 with --dtype int8, int6 or int4, or FILE.gguf with q6_k, q5_k_m or "
+                    + "q4_k_m, found \(to) with \(dtype.rawValue).")
         }
         if checkpoint.quantized.count > 0, !isQuantizing { checkpoint = try checkpoint.dequantized(on: Processor()) }
         try write(checkpoint, to: to)
@@ -125,7 +128,11 @@ extension ExportOptions {
             guard let format = GGUFFormat(rawValue: dtype.rawValue) else { throw error("a GGUF file", GGUFFormat.allCases.map(\.rawValue)) }
             try Folder.create(forFileAt: path)
             let name = path.split(separator: "/").last.map { String($0.dropLast(5)) } ?? "slm"
-            return try checkpoint.writeGGUF(to: path, as: format, name: name)
+            if !format.isFitted { return try checkpoint.writeGGUF(to: path, as: format, name: name) }
+            let processor = try Processor()
+            return try calibrating(checkpoint, on: processor) { calibration in
+                try checkpoint.writeGGUF(to: path, as: format, name: name, on: processor, calibration: calibration)
+            }
         }
         if path.hasSuffix(".h5") {
             guard let precision = WeightPrecision(rawValue: dtype.rawValue), precision != .bfloat16 else {

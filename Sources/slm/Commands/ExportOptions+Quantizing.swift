@@ -14,17 +14,28 @@ extension ExportOptions {
 
     /// The checkpoint in int8, int6 or int4, calibrated on --calibrate, or on text that the model generates.
     func quantized(_ checkpoint: Checkpoint, to precision: WeightPrecision, on processor: Processor) throws -> Checkpoint {
+        try calibrating(checkpoint, on: processor) { statistics in
+            try checkpoint.quantized(to: precision, on: processor) { name in
+                // Blocks in int8 lose nothing that calibration could save: see decisions/int8.md.
+                precision == .int8 && !Checkpoint.isEmbeddingOrHead(name) ? nil : statistics(name)
+            }
+        }
+    }
+
+    /// Calls `body` with a function that collects the statistics of a matrix's inputs, and shows the progress.
+    func calibrating<Result>(
+        _ checkpoint: Checkpoint, on processor: Processor, _ body: ((_ name: String) -> InputStatistics?) throws -> Result
+    ) throws -> Result {
         let progress = ProgressBar("calibrating", isVisible: !quiet)
         progress.show(fraction: 0, calibrate ?? "on text that the model generates")
         let calibration = try Calibration(
             of: checkpoint, on: try calibrate.map { try windows(of: $0, for: checkpoint, on: processor) }, with: processor)
         let total = Double(max(1, checkpoint.matrixCount))
         var done = 0.0
-        let result = try checkpoint.quantized(to: precision, on: processor) { name in
+        let result = try body { name in
             progress.show(fraction: done / total, name)
             done += 1
-            // Blocks in int8 lose nothing that calibration could save: see decisions/int8.md.
-            return precision == .int8 && !Checkpoint.isEmbeddingOrHead(name) ? nil : calibration.statistics(of: name)
+            return calibration.statistics(of: name)
         }
         progress.clear()
         return result

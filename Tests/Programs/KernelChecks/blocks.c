@@ -5,9 +5,11 @@ typedef struct { int format, layout; size_t count, size, scales[2]; } stored_for
 // Numbers and bytes of a block, and where the upper bytes of its scales are.
 static const stored_format formats[] = {
     {SLM_STORED_Q8_0, SLM_WEIGHTS_Q8_0, 32, 34, {1, 1}}, {SLM_STORED_Q4_0, SLM_WEIGHTS_Q4_0, 32, 18, {1, 1}},
-    {SLM_STORED_Q4_1, -1, 32, 20, {1, 3}}, {SLM_STORED_Q5_0, -1, 32, 22, {1, 1}}, {SLM_STORED_Q5_1, -1, 32, 24, {1, 3}},
-    {SLM_STORED_Q4_K, -1, 256, 144, {1, 3}}, {SLM_STORED_Q5_K, -1, 256, 176, {1, 3}}, {SLM_STORED_Q6_K, -1, 256, 210, {209, 209}},
-    {SLM_STORED_F32, -1, 1, 4, {3, 3}}, {SLM_STORED_F16, -1, 1, 2, {1, 1}}, {SLM_STORED_BF16, -1, 1, 2, {1, 1}},
+    {SLM_STORED_Q4_1, SLM_WEIGHTS_Q4_1, 32, 20, {1, 3}}, {SLM_STORED_Q5_0, SLM_WEIGHTS_Q5_0, 32, 22, {1, 1}},
+    {SLM_STORED_Q5_1, SLM_WEIGHTS_Q5_1, 32, 24, {1, 3}}, {SLM_STORED_Q4_K, SLM_WEIGHTS_Q4_K, 256, 144, {1, 3}},
+    {SLM_STORED_Q5_K, SLM_WEIGHTS_Q5_K, 256, 176, {1, 3}}, {SLM_STORED_Q6_K, SLM_WEIGHTS_Q6_K, 256, 210, {209, 209}},
+    {SLM_STORED_F32, -1, 1, 4, {3, 3}}, {SLM_STORED_F16, -1, 1, 2, {1, 1}},
+    {SLM_STORED_BF16, -1, 1, 2, {1, 1}},
 };
 
 // Blocks whose scales are ordinary numbers, with random codes or the largest ones.
@@ -21,8 +23,8 @@ static uint8_t *blocks(const stored_format *f, size_t numbers_count, bool larges
     return bytes;
 }
 
-// Products with blocks that keep their codes and scales, of input rows that are not rounded: whole numbers up to 127, which each block of
-// 32 inputs has, with a larger one in another quad for Q8_0, or 127 alone.
+// Products with blocks that keep their codes and scales, of input rows that are not rounded: whole numbers up to 127, which every 16 inputs
+// have, with a larger one in each block of formats that have upper bytes, or 127 alone.
 static void check_products(const stored_format *f, const uint8_t *bytes, const float *w, size_t N, size_t O, size_t I, bool largest) {
     const size_t P = kernels->weights_panel, panels = (O + P - 1) / P, panel_bytes = kernels->weights_bytes(f->layout, 1, I);
     char *packed = make_bytes(panels * panel_bytes, 64);
@@ -35,8 +37,8 @@ static void check_products(const stored_format *f, const uint8_t *bytes, const f
     float *x = make_bytes(4 * N * I, 4), *y = make_bytes(4 * N * O, 4);
     const float *random = numbers(N * I, 3);
     for (size_t i = 0; i < N * I; i++)
-        x[i] = !largest && i % 32 == 5 && f->layout == SLM_WEIGHTS_Q8_0 ? 127 * 99
-            : largest || i % 32 == 5 || i % 32 == 12 ? 127 : (float)(int)(100 * random[i]);
+        x[i] = !largest && i % 32 == 5 && f->layout != SLM_WEIGHTS_Q4_0 ? 127 * 99
+            : largest || i % 16 == 5 || i % 16 == 12 ? 127 : (float)(int)(100 * random[i]);
     char *rows = make_bytes(N * kernels->weights_input_bytes(f->layout, I), 64);
     kernels->weights_prepare_input(f->layout, x, N, I, NULL, rows);
     const slm_matmul p = {.M = N, .N = O, .K = I, .scale = 1, .c = y, .c_type = SLM_F32, .c_stride = O, .activation = SLM_IDENTITY};
@@ -53,10 +55,46 @@ static void check_products(const stored_format *f, const uint8_t *bytes, const f
     expect_same(table, w, O * I, "rows of blocks of type %d", f->format);
 }
 
+// Rows that are quantized to blocks: no weight is further from its code than the step between codes, and errors that later inputs make up
+// for (`factor`) leave smaller sums.
+static void check_quantized(const stored_format *f, size_t O, size_t I) {
+    const float *w = numbers(O * I, 5);
+    const size_t P = kernels->weights_panel, row_bytes = kernels->weights_row_bytes(f->layout, I);
+    expect(row_bytes == I / f->count * f->size, "a row of type %d has %zu bytes", f->format, row_bytes);
+    // Inputs that are equal but for a little: H = 1 + 0.01 on the diagonal, whose inverse has this Cholesky factor.
+    float *factor = make_bytes(4 * I * I, 4);
+    for (size_t i = 0; i < I; i++) {
+        const double rest = (double)(I - i);
+        for (size_t j = 0; j < I; j++)
+            factor[i * I + j] = (float)(j < i ? 0 : j == i ? sqrt((rest - 1 + 0.01) / (0.01 * (rest + 0.01)))
+                                                     : -1 / sqrt(0.01 * (rest + 0.01) * (rest - 1 + 0.01)));
+    }
+    double squared[2] = {0, 0};
+    for (int with_factor = 0; with_factor < 2; with_factor++) {
+        uint8_t *rows = make_bytes(O * row_bytes, 1);
+        void *scratch = make_bytes(kernels->weights_pack_scratch(I), 64);
+        for (size_t o = 0; o < O; o += P)
+            kernels->weights_quantize(f->layout, w + o * I, smaller(P, O - o), I, NULL, with_factor ? factor : NULL, rows + o * row_bytes,
+                                      NULL, scratch);
+        float *found = make_bytes(4 * O * I, 4);
+        kernels->read_stored(f->format, rows, O * I, found, SLM_F32);
+        for (size_t o = 0; o < O; o++) {
+            double difference = 0;
+            for (size_t i = 0; i < I; i++) difference += (double)found[o * I + i] - (double)w[o * I + i];
+            squared[with_factor] += difference * difference;
+        }
+        const int bits = f->layout == SLM_WEIGHTS_Q4_K ? 4 : f->layout == SLM_WEIGHTS_Q6_K ? 6 : 5;
+        float largest = 0;
+        for (size_t i = 0; i < O * I; i++) largest = fmaxf(largest, fabsf(found[i] - w[i]));
+        if (!with_factor) expect(largest < 2.2f / (float)(1 << bits), "type %d is %g from the weights", f->format, (double)largest);
+    }
+    expect(squared[1] < squared[0] / 20, "type %d: errors of %g, %g without a factor", f->format, squared[1], squared[0]);
+}
+
 void check_blocks(void) {
     for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {
         const stored_format *f = formats + i;
-        const size_t O = 37, I = 256;
+        const size_t O = 37, I = 512;
         const uint8_t *bytes = blocks(f, O * I, false), *largest = blocks(f, O * I, true);
         float *w = make_bytes(4 * O * I, 4), *row = make_bytes(4 * I, 4);
         kernels->read_stored(f->format, bytes, O * I, w, SLM_F32);
@@ -76,6 +114,7 @@ void check_blocks(void) {
             kernels->read_stored(f->format, largest, O * I, w, SLM_F32);
             for (size_t N = 1; N < 14; N += 4) check_products(f, largest, w, N, O, I, true);
         }
+        if (f->layout >= SLM_WEIGHTS_Q5_0) check_quantized(f, O, I);
         release_all();
     }
 }

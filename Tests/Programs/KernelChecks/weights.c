@@ -1,7 +1,7 @@
 // Checks of packed and quantized weights. The cases are those of Tests/KernelsTests/WeightTests.swift.
 #include "check.h"
 
-static const char *const names[] = {"f32", "bf16", "int8", "int4", "bf12", "Q8_0", "Q4_0", "int6"};
+static const char *const names[] = {"f32", "bf16", "int8", "int4", "bf12", "int6"};
 static bool is_affine(int precision) { return precision == SLM_WEIGHTS_INT4 || precision == SLM_WEIGHTS_INT6; }
 static bool is_int(int precision) { return precision == SLM_WEIGHTS_INT8 || is_affine(precision); }
 static size_t group_of(int precision) { return is_affine(precision) ? 32 : 64; }
@@ -298,7 +298,6 @@ void check_weights(void) {
     static const size_t cases[][3] = {{1, 1, 1}, {2, 33, 5}, {5, 31, 32}, {13, 70, 100}, {7, 64, 33}, {29, 17, 64}, {3, 130, 259},
                                       {8, 40, 192}, {12, 9, 66}, {1, 24, 512}, {0, 5, 7}};
     for (int precision = SLM_WEIGHTS_F32; precision <= SLM_WEIGHTS_INT6; precision++) {
-        if (precision == SLM_WEIGHTS_Q8_0 || precision == SLM_WEIGHTS_Q4_0) continue;                   // blocks.c
         for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
             if (is_offered(precision, cases[i][2])) check(precision, cases[i][0], cases[i][1], cases[i][2]);
         for (size_t i = 0; is_int(precision) && i < sizeof cases / sizeof *cases; i++)

@@ -152,58 +152,41 @@ static inline vi add_quads(int precision, vi sum, vu quads, const char *x) {
 #endif
 }
 
-// Quad q of a group, of vector v of the panel: four bytes for each output.
-INLINE vu quads_at(int precision, const char *group, size_t q, size_t v) {
-    const vu quads = ((const vu_any *)(group + 2 * P + 4 * (has_bytes(precision) ? q : q / 2) * P))[v];
-    if (has_bytes(precision)) return quads;
-    const vu low = (quads >> (uint32_t)(4 * (q % 2))) & 0x0f0f0f0f;
-    if (precision != SLM_WEIGHTS_INT6) return low;
-    const vu upper = ((const vu_any *)(group + 2 * P + 4 * (SMALL_GROUP / 8 + q / 4) * P))[v] >> (uint32_t)(2 * (q % 4));
-    return low | (upper & 0x03030303) << 4;
-}
-
-// The scales of the outputs of a panel of int4 or int6, for vector v; 1 for others.
-INLINE vf output_scale(int precision, const char *panel, size_t v) {
-    return is_affine(precision) ? load((const float *)panel + v * W) : splat(1);
-}
-
 INLINE void packed_int(int precision, int R, const char *rows, size_t step, size_t I, const char *panel, float *tile) {
     vf sum[R][2];
 #pragma clang loop unroll(full)
     for (int r = 0; r < R; r++) sum[r][0] = sum[r][1] = (vf){0};
-    const size_t groups = groups_in(precision, I), size = group_bytes(precision);
     const int8_row first = int8_row_at(precision, rows, I);
-    const char *bytes = first.bytes, *const header = panel;
-    panel += header_bytes(precision);
-    for (size_t g = 0; g < groups; g++, panel += size, bytes += group_of(precision) * row_byte_size(precision)) {
+    const char *bytes = first.bytes;
+    for (size_t g = 0; g < groups_in(precision, I); g++, bytes += group_of(precision) * row_byte_size(precision)) {
+        const char *group = group_at(precision, panel, g);
         vi part[R][2];
 #pragma clang loop unroll(full)
         for (int r = 0; r < R; r++) {
             part[r][0] = part[r][1] = first_sum(precision, first, (size_t)r * step, g);
-            const int32_t largest = has_bytes(precision) ? *(const int32_t *)((const char *)(first.largest + g) + (size_t)r * step) : -1;
-            if (largest < 0) continue;
-            const size_t q = (size_t)largest;
+            const int32_t q = quad_with_uppers(precision, first, (size_t)r * step, g);
+            if (q < 0) continue;
             const char *upper = first.uppers + g * 4 * row_byte_size(precision) + (size_t)r * step;
             for (size_t v = 0; v < 2; v++)
-                part[r][v] = add_quads(precision, part[r][v], quads_at(precision, panel, q, v), upper) * UPPER;
+                part[r][v] += add_quads(precision, (vi){0}, quads_at(precision, group, (size_t)q, v), upper) * UPPER;
         }
 #pragma clang loop unroll(full)
         for (int q = 0; q < (int)group_of(precision) / 4; q++) {
-            if (R > 1 && has_bytes(precision)) prefetch_ahead(panel + 2 * P + 4 * q * P, 4 * P);
-            else if (R > 1 && q % 2 == 0) prefetch_ahead(panel + 2 * P + 2 * q * P, 4 * P);
-            const vu quads[2] = {quads_at(precision, panel, (size_t)q, 0), quads_at(precision, panel, (size_t)q, 1)};
+            if (R > 1 && has_bytes(precision)) prefetch_ahead(group + 2 * P + 4 * q * P, 4 * P);
+            else if (R > 1 && q % 2 == 0) prefetch_ahead(group + 2 * P + 2 * q * P, 4 * P);
+            const vu quads[2] = {quads_at(precision, group, (size_t)q, 0), quads_at(precision, group, (size_t)q, 1)};
 #pragma clang loop unroll(full)
             for (int r = 0; r < R; r++)
                 for (int v = 0; v < 2; v++)
                     part[r][v] = add_quads(precision, part[r][v], quads[v],
                                            bytes + (size_t)r * step + 4 * (size_t)q * row_byte_size(precision));
         }
-        const group_scales scales = load_group_scales(precision, panel);
+        const group_scales scales = load_group_scales(precision, panel, g);
 #pragma clang loop unroll(full)
         for (int r = 0; r < R; r++)
             for (size_t v = 0; v < 2; v++) sum[r][v] = add_scaled(precision, sum[r][v], part[r][v], first, (size_t)r * step, g, &scales, v);
     }
-    const vf output[2] = {output_scale(precision, header, 0), output_scale(precision, header, 1)};
+    const vf output[2] = {output_scale(precision, panel, 0), output_scale(precision, panel, 1)};
 #pragma clang loop unroll(full)
     for (int r = 0; r < R; r++)
         for (size_t v = 0; v < 2; v++) store(tile + r * P + v * W, is_affine(precision) ? sum[r][v] * output[v] : sum[r][v]);

@@ -66,33 +66,24 @@ INLINE void many_bf16(const char *rows, size_t step, size_t row_count, size_t I,
 // vectors of the panel.
 INLINE void add_group_products(int precision, int R, const char *bytes, size_t step, const vu *weights, vi (*part)[2]) {
 #ifdef SLM_BYTE_PAIRS
-    if (precision == SLM_WEIGHTS_Q4_0 || precision == SLM_WEIGHTS_INT4) {             // a group's sums fit into 16 bits
-        vi sum[R][2];
-#pragma clang loop unroll(full)
-        for (size_t q = 0; q < SMALL_GROUP / 4; q++) {
-            const vu a = weights[2 * q], b = weights[2 * q + 1];
-#pragma clang loop unroll(full)
-            for (int r = 0; r < R; r++) {
-                KEEP_ORDER;
-                const vi x = (vi){0} + *(const int32_t *)(bytes + (size_t)r * step + 4 * q);
-                sum[r][0] = q == 0 ? multiply_bytes(a, x) : add_halves(sum[r][0], multiply_bytes(a, x));
-                sum[r][1] = q == 0 ? multiply_bytes(b, x) : add_halves(sum[r][1], multiply_bytes(b, x));
-            }
-        }
-#pragma clang loop unroll(full)
-        for (int r = 0; r < R; r++) part[r][0] += sum_of_halves(sum[r][0]), part[r][1] += sum_of_halves(sum[r][1]);
-        return;
-    }
     if (row_byte_size(precision) == 1) {
-        for (size_t q = 0; q < group_of(precision) / 4; q++) {
-            const vu a = weights[2 * q], b = weights[2 * q + 1];
+        // The sums of two products that fit into 16 bits together.
+        const size_t together = code_bits(precision) == 4 ? 8 : code_bits(precision) == 5 ? 4 : 2;
+        for (size_t first = 0; first < group_of(precision) / 4; first += together) {
+            vi sum[R][2];
 #pragma clang loop unroll(full)
-            for (int r = 0; r < R; r++) {
-                KEEP_ORDER;
-                const vi x = (vi){0} + *(const int32_t *)(bytes + (size_t)r * step + 4 * q);
-                part[r][0] += sum_of_halves(multiply_bytes(a, x));
-                part[r][1] += sum_of_halves(multiply_bytes(b, x));
+            for (size_t q = first; q < first + together && q < group_of(precision) / 4; q++) {
+                const vu a = weights[2 * q], b = weights[2 * q + 1];
+#pragma clang loop unroll(full)
+                for (int r = 0; r < R; r++) {
+                    KEEP_ORDER;
+                    const vi x = (vi){0} + *(const int32_t *)(bytes + (size_t)r * step + 4 * q);
+                    sum[r][0] = q == first ? multiply_bytes(a, x) : add_halves(sum[r][0], multiply_bytes(a, x));
+                    sum[r][1] = q == first ? multiply_bytes(b, x) : add_halves(sum[r][1], multiply_bytes(b, x));
+                }
             }
+#pragma clang loop unroll(full)
+            for (int r = 0; r < R; r++) part[r][0] += sum_of_halves(sum[r][0]), part[r][1] += sum_of_halves(sum[r][1]);
         }
         return;
     }
@@ -108,6 +99,16 @@ INLINE void add_group_products(int precision, int R, const char *bytes, size_t s
     }
 }
 
+// The products of the weights of quad q, vector v, and upper bytes.
+INLINE vi multiply_upper(int precision, const vu *weights, size_t q, size_t v, const int32_t *upper) {
+#ifdef SLM_BYTE_PAIRS
+    if (row_byte_size(precision) == 1) return sum_of_halves(multiply_bytes(weights[2 * q + v], (vi){0} + upper[0]));
+#else
+    (void)precision;
+#endif
+    return multiply_pairs((vi)weights[4 * q + v], (vi){0} + upper[0]) + multiply_pairs((vi)weights[4 * q + 2 + v], (vi){0} + upper[1]);
+}
+
 // Adds to the sums [R][P] the scaled products of group g of the rows with its weights.
 INLINE void add_group(int precision, int R, const char *rows, size_t step, size_t I, size_t g, const vu *weights,
                       const group_scales *scales, float *sums) {
@@ -117,14 +118,11 @@ INLINE void add_group(int precision, int R, const char *rows, size_t step, size_
 #pragma clang loop unroll(full)
     for (int r = 0; r < R; r++) {
         part[r][0] = part[r][1] = first_sum(precision, first, (size_t)r * step, g);
-        const int32_t largest = has_bytes(precision) ? *(const int32_t *)((const char *)(first.largest + g) + (size_t)r * step) : -1;
+        const int32_t largest = quad_with_uppers(precision, first, (size_t)r * step, g);
         if (largest < 0) continue;
         const size_t q = (size_t)largest;
         const int32_t *upper = (const int32_t *)(const void *)(first.uppers + g * 4 * row_byte_size(precision) + (size_t)r * step);
-        for (size_t v = 0; v < 2; v++) {
-            const vi even = multiply_pairs((vi)weights[4 * q + v], (vi){0} + upper[0]);
-            part[r][v] = (part[r][v] + even + multiply_pairs((vi)weights[4 * q + 2 + v], (vi){0} + upper[1])) * UPPER;
-        }
+        for (size_t v = 0; v < 2; v++) part[r][v] += multiply_upper(precision, weights, q, v, upper) * UPPER;
     }
     add_group_products(precision, R, bytes, step, weights, part);
 #pragma clang loop unroll(full)
@@ -138,13 +136,12 @@ INLINE void add_group(int precision, int R, const char *rows, size_t step, size_
 INLINE void many_int(int precision, const char *rows, size_t step, size_t row_count, size_t I, const char *panel, float *sums) {
     vu weights[GROUP] __attribute__((aligned(64)));
     const size_t quads = group_of(precision) / 4;
-    const char *const header = panel;
-    panel += header_bytes(precision);
-    for (size_t g = 0; g < groups_in(precision, I); g++, panel += group_bytes(precision)) {
-        prefetch_ahead(panel, group_bytes(precision));
+    for (size_t g = 0; g < groups_in(precision, I); g++) {
+        const char *group = group_at(precision, panel, g);
+        prefetch_ahead(group, group_bytes(precision));
         for (size_t q = 0; q < quads; q++)
             for (size_t v = 0; v < 2; v++) {
-                const vu quad = quads_at(precision, panel, q, v);
+                const vu quad = quads_at(precision, group, q, v);
                 if (row_byte_size(precision) == 1) {
                     weights[2 * q + v] = quad;
                     continue;
@@ -152,7 +149,7 @@ INLINE void many_int(int precision, const char *rows, size_t step, size_t row_co
                 weights[4 * q + v] = quad & 0x00ff00ff;
                 weights[4 * q + 2 + v] = (quad >> 8) & 0x00ff00ff;
             }
-        const group_scales scales = load_group_scales(precision, panel);
+        const group_scales scales = load_group_scales(precision, panel, g);
         size_t m = 0;
         for (; m + ROWS_AT_ONCE <= row_count; m += ROWS_AT_ONCE)
             add_group(precision, ROWS_AT_ONCE, rows + m * step, step, I, g, weights, &scales, sums + m * P);
@@ -160,7 +157,7 @@ INLINE void many_int(int precision, const char *rows, size_t step, size_t row_co
         for (; m < row_count; m++) add_group(precision, 1, rows + m * step, step, I, g, weights, &scales, sums + m * P);
     }
     for (size_t i = 0; is_affine(precision) && i < row_count * P; i += W)
-        store(sums + i, load(sums + i) * output_scale(precision, header, i / W % 2));
+        store(sums + i, load(sums + i) * output_scale(precision, panel, i / W % 2));
 }
 #endif
 

@@ -172,53 +172,47 @@ static inline vi add_quads(int precision, vi sum, vu quads, const char *x) {
     return dot_quads(sum, (vi)(quads ^ 0x80808080), (vi){0} + row);
 }
 
+// Quad q of a group, of vector v of the panel, as signed bytes.
+INLINE vi signed_quads_at(int precision, const char *group, size_t q, size_t v) {
+    const vu codes = quads_at(precision, group, q, v);
+    if (has_bytes(precision)) return (vi)(codes ^ 0x80808080);
+    return (vi)vsubq_s8((int8x16_t)codes, vdupq_n_s8((int8_t)code_zero(precision)));
+}
+
 // The sums of all groups stay in `tile`: registers hold those of one group.
 INLINE void packed_int(int precision, int R, const char *rows, size_t step, size_t I, const char *panel, float *tile) {
     memset(tile, 0, sizeof(float) * (size_t)R * P);
-    const size_t groups = groups_in(precision, I), size = group_bytes(precision);
     const int8_row first = int8_row_at(precision, rows, I);
-    const char *bytes = first.bytes, *const header = panel;
-    panel += header_bytes(precision);
+    const char *bytes = first.bytes;
     vi part[INT_ROWS][2], x[INT_ROWS];
-    for (size_t g = 0; g < groups; g++, panel += size, bytes += group_of(precision)) {
+    for (size_t g = 0; g < groups_in(precision, I); g++, bytes += group_of(precision)) {
+        const char *group = group_at(precision, panel, g);
 #pragma clang loop unroll(full)
         for (int r = 0; r < R; r++) {
             part[r][0] = part[r][1] = (vi){0};
-            const int32_t largest = has_bytes(precision) ? *(const int32_t *)((const char *)(first.largest + g) + (size_t)r * step) : -1;
-            if (largest < 0) continue;
-            const size_t q = (size_t)largest;
+            const int32_t q = quad_with_uppers(precision, first, (size_t)r * step, g);
+            if (q < 0) continue;
+            int32_t upper;
+            memcpy(&upper, first.uppers + 4 * g + (size_t)r * step, 4);
             for (size_t v = 0; v < 2; v++)
-                part[r][v] = add_quads(precision, part[r][v], ((const vu_any *)(panel + 2 * P + 4 * q * P))[v],
-                                       first.uppers + 4 * g + (size_t)r * step) * UPPER;
+                part[r][v] = dot_quads(part[r][v], signed_quads_at(precision, group, (size_t)q, v), (vi){0} + upper) * UPPER;
         }
-        const char *from = panel + 2 * P;
 #pragma clang loop unroll(disable)
         for (int q = 0; q < (int)group_of(precision) / 4; q += W) {
 #pragma clang loop unroll(full)
             for (int r = 0; r < R; r++) x[r] = *(const vi_any *)(bytes + (size_t)r * step + 4 * q);
-            if (R > 1) prefetch_ahead(from, 4 * W * P / (has_bytes(precision) ? 1 : 2));
+            if (R > 1) prefetch_ahead(group + scale_bytes(precision) + 4 * q * P / (has_bytes(precision) ? 1 : 2),
+                                      4 * W * P / (has_bytes(precision) ? 1 : 2));
 #pragma clang loop unroll(full)
             for (int l = 0; l < W; l++) {
                 vi quads[2];
-                for (int v = 0; v < 2; v++) {
-                    if (has_bytes(precision)) quads[v] = (vi)(((const vu_any *)from)[v] ^ 0x80808080);
-                    else {
-                        const uint8x16_t both = (uint8x16_t)((const vu_any *)from)[v];
-                        const uint8x16_t codes = l % 2 == 0 ? vandq_u8(both, vdupq_n_u8(15)) : vshrq_n_u8(both, 4);
-                        quads[v] = precision == SLM_WEIGHTS_Q4_0 ? (vi)vsubq_s8((int8x16_t)codes, vdupq_n_s8(8)) : (vi)codes;
-                        if (precision != SLM_WEIGHTS_INT6) continue;
-                        // The loop advances by four quads, whose upper bits are in one word.
-                        const vu upper = ((const vu_any *)(panel + 2 * P + 4 * (SMALL_GROUP / 8 + (size_t)q / 4) * P))[v];
-                        quads[v] |= (vi)((upper >> (uint32_t)(2 * l) & 0x03030303) << 4);
-                    }
-                }
+                for (size_t v = 0; v < 2; v++) quads[v] = signed_quads_at(precision, group, (size_t)(q + l), v);
 #pragma clang loop unroll(full)
                 for (int r = 0; r < R; r++)
                     for (int v = 0; v < 2; v++) part[r][v] = dot_quads(part[r][v], quads[v], (vi){0} + x[r][l]);
-                if (has_bytes(precision) || l % 2 == 1) from += 4 * P;
             }
         }
-        const group_scales scales = load_group_scales(precision, panel);
+        const group_scales scales = load_group_scales(precision, panel, g);
 #pragma clang loop unroll(full)
         for (int r = 0; r < R; r++)
             for (size_t v = 0; v < 2; v++) {
@@ -227,5 +221,5 @@ INLINE void packed_int(int precision, int R, const char *rows, size_t step, size
             }
     }
     for (size_t i = 0; is_affine(precision) && i < (size_t)R * P; i += W)
-        store(tile + i, load(tile + i) * load((const float *)header + i % P));
+        store(tile + i, load(tile + i) * load((const float *)panel + i % P));
 }

@@ -52,9 +52,15 @@ static void packed_matmul(int precision, const slm_matmul *p, const void *panels
     case SLM_WEIGHTS_BF16: packed_matmul_as(SLM_WEIGHTS_BF16, p, panels, rows, p0, p1); break;
     case SLM_WEIGHTS_BF12: packed_matmul_as(SLM_WEIGHTS_BF12, p, panels, rows, p0, p1); break;
     case SLM_WEIGHTS_INT8: packed_matmul_as(SLM_WEIGHTS_INT8, p, panels, rows, p0, p1); break;
+    case SLM_WEIGHTS_INT6: packed_matmul_as(SLM_WEIGHTS_INT6, p, panels, rows, p0, p1); break;
+    case SLM_WEIGHTS_INT4: packed_matmul_as(SLM_WEIGHTS_INT4, p, panels, rows, p0, p1); break;
     case SLM_WEIGHTS_Q8_0: packed_matmul_as(SLM_WEIGHTS_Q8_0, p, panels, rows, p0, p1); break;
     case SLM_WEIGHTS_Q4_0: packed_matmul_as(SLM_WEIGHTS_Q4_0, p, panels, rows, p0, p1); break;
-    case SLM_WEIGHTS_INT6: packed_matmul_as(SLM_WEIGHTS_INT6, p, panels, rows, p0, p1); break;
-    default: packed_matmul_as(SLM_WEIGHTS_INT4, p, panels, rows, p0, p1);
+    case SLM_WEIGHTS_Q4_1: packed_matmul_as(SLM_WEIGHTS_Q4_1, p, panels, rows, p0, p1); break;
+    case SLM_WEIGHTS_Q5_0: packed_matmul_as(SLM_WEIGHTS_Q5_0, p, panels, rows, p0, p1); break;
+    case SLM_WEIGHTS_Q5_1: packed_matmul_as(SLM_WEIGHTS_Q5_1, p, panels, rows, p0, p1); break;
+    case SLM_WEIGHTS_Q4_K: packed_matmul_as(SLM_WEIGHTS_Q4_K, p, panels, rows, p0, p1); break;
+    case SLM_WEIGHTS_Q5_K: packed_matmul_as(SLM_WEIGHTS_Q5_K, p, panels, rows, p0, p1); break;
+    default: packed_matmul_as(SLM_WEIGHTS_Q6_K, p, panels, rows, p0, p1);
     }
 }

@@ -9,20 +9,19 @@
 //     int4   [P] scales of the outputs in f32, then for each group of 32 inputs: [P] scales and [P] zeros in bytes, then [4][P] words:
 //            the low halves of the bytes are the codes of a quad, the high halves those of the next quad: affine_weights.h
 //     int6   the same with [2][P] words more: the upper two bits of the codes of four quads
-//     Q8_0   like int8, with groups of 32 and scales in f16: llama.cpp's blocks
-//     Q4_0   the words of int4, with scales in f16, and codes that are 8 larger than the weight's steps: llama.cpp's blocks
+//     Q8_0 … Q6_K  the codes and scales of llama.cpp's blocks, unchanged: weight_formats.h
 //
 // A weight matrix in int8, int6 or int4 may have a scale for each input: the weights of an input are divided by it before they are
 // quantized, and multiplied with it in lookups; input rows are multiplied with it before they are quantized.
 //
-// With int8, int6, int4, Q8_0 and Q4_0 weights, input rows are quantized too: each group to ±127 steps of its own scale. Products of
-// bytes are summed exactly, in 32 bits; the sum of a group is then scaled and added to the sums of the others. The unsigned bytes of
-// int8, Q8_0 and Q4_0 are too large, which `offset`, in the initial value of a group's sum, corrects.
+// With quantized weights, input rows are quantized too: each group to ±127 steps of its own scale. Products of bytes are summed exactly,
+// in 32 bits; the sum of a group is then scaled and added to the sums of the others. The unsigned codes of formats without minimums are
+// too large, which `offset`, in the initial value of a group's sum, corrects.
 //
-// With int8 and Q8_0, most of the loss would come from inputs that are far larger than the others of their group. If the largest one is
-// larger than those of the other quads by LEAST_RATIO, they set the scale, and its quad has two bytes an input: the upper ones, in units of
-// 128 steps, are multiplied first, and their sum is multiplied by 128 before the products of the lower bytes are added to it like those of
-// the other quads (Documentation/decisions/int8.md).
+// With int8 and blocks of llama.cpp other than Q4_0, most of the loss would come from inputs that are far larger than the others of their
+// group. If the largest one is larger than those of the other quads by LEAST_RATIO, they set the scale, and its quad has two bytes an
+// input: the upper ones, in units of 128 steps, are multiplied first, and their sum is multiplied by 128 before the products of the lower
+// bytes are added to it like those of the other quads (Documentation/decisions/int8.md).
 //
 // Every output of every row is summed in one lane, in the order of the inputs (bf16 without bf16 instructions: even and odd inputs in
 // sums of their own): its bits do not depend on other rows or on the distribution of panels among threads.
@@ -30,14 +29,8 @@
 #define P (2 * W)              // outputs of a panel
 #define GROUP SLM_GROUP
 #define QUADS (GROUP / 4)      // in a group
-#define SMALL_GROUP 32         // inputs of a group of int4 and int6, and of a block of llama.cpp
-
-static inline bool is_block(int precision) { return precision == SLM_WEIGHTS_Q8_0 || precision == SLM_WEIGHTS_Q4_0; }
-// Whether a group has a minimum: a weight is its code times the group's scale, minus the minimum.
-static inline bool is_affine(int precision) { return precision == SLM_WEIGHTS_INT4 || precision == SLM_WEIGHTS_INT6; }
-static inline int code_bits(int precision) { return precision == SLM_WEIGHTS_INT6 ? 6 : 4; }
-// Whether a code is a byte, not a part of one.
-static inline bool has_bytes(int precision) { return precision == SLM_WEIGHTS_INT8 || precision == SLM_WEIGHTS_Q8_0; }
+#define SMALL_GROUP 32         // inputs of a group of int4 and int6, and of most blocks of llama.cpp
+#define LARGE_BLOCK 256        // inputs of a block of Q4_K, Q5_K and Q6_K
 
 // The hardware prefetcher does not look far enough ahead if several rows are multiplied, or bytes are unpacked, between two reads.
 // With 12 rows and weights in main memory, software prefetch is 1.6 times as fast in f32 and bf16, and twice as fast in int8.
@@ -68,40 +61,22 @@ INLINE void prefetch_ahead(const void *from, size_t bytes) {
 #if ROW_BYTE_SIZE == 2 && (defined(SLM_AVX2) || defined(SLM_AVX512))
 #define SLM_BYTE_PAIRS
 #endif
+#ifdef SLM_SIGNED_BYTES
+#define BYTE_OFFSET 0
+#else
+#define BYTE_OFFSET 128        // by which the bytes of weights and keys are too large
+#endif
+
+#include "bodies/weight_formats.h"
+
 // Bytes of an input in a prepared row of quantized numbers.
 static inline size_t row_byte_size(int precision) {
 #ifdef SLM_BYTE_PAIRS
     if (!has_bytes(precision)) return 1;
+#else
+    (void)precision;
 #endif
     return ROW_BYTE_SIZE;
-}
-
-#ifdef SLM_SIGNED_BYTES
-#define BYTE_OFFSET 0
-#define SMALL_OFFSET 0
-#else
-#define BYTE_OFFSET 128        // by which the bytes of weights and keys are too large
-#define SMALL_OFFSET 8         // by which the codes of Q4_0 are too large
-#endif
-
-// W bytes as floats.
-INLINE vf load_bytes(const void *from) { return __builtin_convertvector(*(const vub_any *)from, vf); }
-// The scales of a group, for vector v of the outputs: bytes in int4 and int6, f16 in blocks of llama.cpp, bf16 in int8.
-INLINE vf load_scales(int precision, const char *group, size_t v) {
-    if (is_affine(precision)) return load_bytes(group + v * W);
-    const void *from = group + 2 * v * W;
-    if (!is_block(precision)) return load_bf16((const bf16 *)from);
-#if defined(SLM_AVX512)
-    return (vf)_mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)from));
-#elif defined(SLM_AVX2)
-    return (vf)_mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)from));
-#elif defined(SLM_NEON)
-    return (vf)vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16((const uint16_t *)from)));
-#else
-    vf scales;
-    for (size_t i = 0; i < W; i++) scales[i] = f16_at((const uint8_t *)from + 2 * i);
-    return scales;
-#endif
 }
 
 #ifdef SLM_VNNI
@@ -145,21 +120,12 @@ static inline vi add_halves(vi a, vi b) {                            // of 16 bi
 static inline vi sum_of_halves(vi a) { return multiply_pairs(a, (vi){0} + 0x00010001); }
 #endif
 
-// Inputs of a group.
-static inline size_t group_of(int precision) { return is_block(precision) || is_affine(precision) ? SMALL_GROUP : GROUP; }
-static inline size_t groups_in(int precision, size_t I) { return (I + group_of(precision) - 1) / group_of(precision); }
-// Bytes of a group's scales and quads, for all outputs of a panel.
-static inline size_t group_bytes(int precision) {
-    return P * (2 + (has_bytes(precision) ? group_of(precision) : precision == SLM_WEIGHTS_INT6 ? SMALL_GROUP * 3 / 4 : SMALL_GROUP / 2));
-}
-// Bytes in front of the first group: the scales of the outputs.
-static inline size_t header_bytes(int precision) { return is_affine(precision) ? 4 * P : 0; }
 static inline size_t panel_bytes(int precision, size_t I) {
     switch (precision) {
     case SLM_WEIGHTS_F32: return 4 * I * P;
     case SLM_WEIGHTS_BF16: return 4 * units_of(I, SLM_BF16) * P;
     case SLM_WEIGHTS_BF12: return bf12_bytes(I);
-    default: return header_bytes(precision) + groups_in(precision, I) * group_bytes(precision);
+    default: return quantized_panel_bytes(precision, I);
     }
 }
 static size_t weights_bytes(int precision, size_t O, size_t I) { return (O + P - 1) / P * panel_bytes(precision, I); }
@@ -167,26 +133,21 @@ static size_t weights_bytes(int precision, size_t O, size_t I) { return (O + P -
 // The layout of a prepared input row:
 //   f32               floats
 //   bf16, bf12        bf16; without bf16 instructions floats, rounded to bf16
-//   others            [groups] scales, [groups] offsets, for int8 and Q8_0 [groups] indices and quads of upper bytes, then the bytes.
-//                     The offset of int8, Q8_0 and Q4_0 is an integer, that of int4 and int6 a float: what a unit of the weights' minimum
-//                     adds to a sum
-static inline bool is_bf16(int precision) { return precision == SLM_WEIGHTS_BF16 || precision == SLM_WEIGHTS_BF12; }
-static inline bool is_int(int precision) {
-    return precision == SLM_WEIGHTS_INT8 || is_affine(precision) || is_block(precision);
-}
+//   others            [groups] scales, [groups] offsets, for formats with upper bytes [groups] indices and quads of them, then the bytes.
+//                     The offset is an integer; of formats with minimums a float: what a unit of a weight's minimum adds to a sum
 static size_t weights_input_bytes(int precision, size_t I) {
     if (precision == SLM_WEIGHTS_F32) return round_up(4 * I, 64);
     if (is_bf16(precision)) return round_up(BF16_ROW_SIZE * round_up(I, 2), 64);
-    const size_t size = row_byte_size(precision), upper = has_bytes(precision) ? 4 + 4 * size : 0;
+    const size_t size = row_byte_size(precision), upper = has_uppers(precision) ? 4 + 4 * size : 0;
     return round_up(groups_in(precision, I) * (8 + upper + group_of(precision) * size), 64);
 }
-// `largest` has the index of the quad whose upper bytes are in `uppers`, for each group of int8 and Q8_0; −1 if none has upper bytes.
+// `largest` has the index of the quad whose upper bytes are in `uppers`, for each group; −1 if none has upper bytes.
 typedef struct { float *scales; int32_t *offsets, *largest; char *uppers, *bytes; } int8_row;
 static inline int8_row int8_row_at(int precision, const void *row, size_t I) {
     const size_t groups = groups_in(precision, I);
     float *scales = (float *)row;
     int32_t *offsets = (int32_t *)(scales + groups);
-    if (!has_bytes(precision)) return (int8_row){scales, offsets, NULL, NULL, (char *)(offsets + groups)};
+    if (!has_uppers(precision)) return (int8_row){scales, offsets, NULL, NULL, (char *)(offsets + groups)};
     char *uppers = (char *)(offsets + 2 * groups);
     return (int8_row){scales, offsets, offsets + groups, uppers, uppers + groups * 4 * row_byte_size(precision)};
 }
@@ -255,8 +216,17 @@ static inline void quantize_broken_group(int precision, int8_row to, size_t g) {
     to.scales[g] = NAN;
     to.offsets[g] = 0;
     memset(to.bytes + g * bytes, 0, bytes);
-    if (has_bytes(precision)) to.largest[g] = -1;
-    else if (is_affine(precision)) memcpy(to.offsets + g, to.scales + g, 4);
+    if (has_uppers(precision)) to.largest[g] = -1;
+    if (has_minimum(precision)) memcpy(to.offsets + g, to.scales + g, 4);
+}
+
+static inline void put_offset(int precision, int8_row to, size_t g, vi sums) {
+    int32_t sum = 0;
+    for (int i = 0; i < W; i++) sum += sums[i];
+    if (has_minimum(precision)) {
+        const float offset = -minimum_unit(precision) * to.scales[g] * (float)sum;
+        memcpy(to.offsets + g, &offset, 4);
+    } else to.offsets[g] = -code_offset(precision) * sum;
 }
 
 enum { UPPER = 128 };          // steps of the upper bytes of a quad
@@ -270,13 +240,13 @@ INLINE void quantize_group_with_uppers(int precision, const float *x, int8_row t
     largest_inputs largest = {0, max_lanes(lanes), 0};
     // Without the lanes of the largest input's quad, which are those of other quads too, the largest one may be smaller, but not larger.
     largest.second = max_lanes(vselect(largest_of_quad(lanes) < splat(largest.first), lanes, splat(0)));
-    bool has_uppers = largest.first > LEAST_RATIO * largest.second;
-    if (has_uppers) {
+    bool splits = largest.first > LEAST_RATIO * largest.second;
+    if (splits) {
         largest = find_largest(x, group);
-        has_uppers = largest.first > LEAST_RATIO * largest.second;
+        splits = largest.first > LEAST_RATIO * largest.second;
     }
     // The largest input has at most 127 · 128 steps.
-    const float most = !has_uppers ? largest.first : largest.second * UPPER > largest.first ? largest.second : largest.first / UPPER;
+    const float most = !splits ? largest.first : largest.second * UPPER > largest.first ? largest.second : largest.first / UPPER;
     to.scales[g] = most / 127;
     const vf inverse = splat(most > 0 ? 127 / most : 0);
     char *bytes = to.bytes + g * group * size;
@@ -286,11 +256,9 @@ INLINE void quantize_group_with_uppers(int precision, const float *x, int8_row t
         sums += steps;
         put_row_bytes(size, bytes, i, steps);
     }
-    int32_t sum = 0;
-    for (int i = 0; i < W; i++) sum += sums[i];
-    to.offsets[g] = -BYTE_OFFSET / (has_uppers ? UPPER : 1) * sum;
-    to.largest[g] = has_uppers ? (int32_t)largest.quad : -1;
-    if (!has_uppers) return;
+    put_offset(precision, to, g, sums);
+    to.largest[g] = splits ? (int32_t)largest.quad : -1;
+    if (!splits) return;
     // Lower and upper bytes, in the order of put_row_bytes.
     for (size_t i = 0; i < 4; i++) {
         const float steps = (x[4 * largest.quad + i] * inverse[0] + 12582912.0f) - 12582912.0f;
@@ -313,7 +281,7 @@ INLINE void quantize_group(int precision, const float *x, size_t count, int8_row
     float last_group[GROUP] = {0};
     const float *padded = x;
     if (count < group) memcpy(last_group, x, 4 * count), padded = last_group;
-    if (has_bytes(precision)) return quantize_group_with_uppers(precision, padded, to, g);
+    if (has_uppers(precision)) return quantize_group_with_uppers(precision, padded, to, g);
     vf largest = {0}, broken = {0};
     for (size_t i = 0; i < group; i += W) largest = vmax(vabs(load(padded + i)), largest), broken += unless_finite(load(padded + i));
     if (sum_lanes(broken) != 0) return quantize_broken_group(precision, to, g);
@@ -326,31 +294,22 @@ INLINE void quantize_group(int precision, const float *x, size_t count, int8_row
         sums += steps;
         put_row_bytes(size, to.bytes + g * group * size, i, steps);
     }
-    int32_t sum = 0;
-    for (int i = 0; i < W; i++) sum += sums[i];
-    if (is_affine(precision)) {
-        const float unit = -(float)(1 << code_bits(precision)) / 256 * to.scales[g] * (float)sum;
-        memcpy(to.offsets + g, &unit, 4);
-    } else to.offsets[g] = -(precision == SLM_WEIGHTS_Q4_0 ? SMALL_OFFSET : BYTE_OFFSET) * sum;
+    put_offset(precision, to, g, sums);
 }
-// What the sum of the products of group g of a row, which is `step` bytes after `first`, begins with; in units of UPPER if it has upper
-// bytes.
+// The quad of group g of a row that has upper bytes; below 0 if none has.
+INLINE int32_t quad_with_uppers(int precision, int8_row first, size_t step, size_t g) {
+    return has_uppers(precision) ? *(const int32_t *)((const char *)(first.largest + g) + step) : -1;
+}
+// What the sum of the products of group g of a row, which is `step` bytes after `first`, begins with.
 INLINE vi first_sum(int precision, int8_row first, size_t step, size_t g) {
-    return (vi){0} + (is_affine(precision) ? 0 : *(const int32_t *)((const char *)(first.offsets + g) + step));
+    return (vi){0} + (has_minimum(precision) ? 0 : *(const int32_t *)((const char *)(first.offsets + g) + step));
 }
 
-// The scales of a group's weights, and in int4 and int6 their minimums, for both vectors of outputs.
-typedef struct { vf scale[2], minimum[2]; } group_scales;
-INLINE group_scales load_group_scales(int precision, const char *group) {
-    group_scales s = {.scale = {load_scales(precision, group, 0), load_scales(precision, group, 1)}};
-    for (size_t v = 0; is_affine(precision) && v < 2; v++) s.minimum[v] = s.scale[v] * load_bytes(group + P + v * W);
-    return s;
-}
 // Adds the scaled products of group g of a row, which is `step` bytes after `first`, with the weights of vector v.
 INLINE vf add_scaled(int precision, vf sum, vi part, int8_row first, size_t step, size_t g, const group_scales *s, size_t v) {
     const vf x = splat(*(const float *)((const char *)(first.scales + g) + step));
     sum += __builtin_convertvector(part, vf) * x * s->scale[v];
-    if (is_affine(precision)) sum += splat(*(const float *)((const char *)(first.offsets + g) + step)) * s->minimum[v];
+    if (has_minimum(precision)) sum += splat(*(const float *)((const char *)(first.offsets + g) + step)) * s->minimum[v];
     return sum;
 }
 
@@ -365,6 +324,20 @@ INLINE void quantize_row(int precision, const float *x, size_t I, const float *i
             group = scaled;
         }
         quantize_group(precision, group, count, to, g);
+    }
+}
+
+static void quantize_row_as(int precision, const float *x, size_t I, const float *input_scales, void *row) {
+    switch (precision) {
+    case SLM_WEIGHTS_INT8: quantize_row(SLM_WEIGHTS_INT8, x, I, input_scales, row); break;
+    case SLM_WEIGHTS_INT6: quantize_row(SLM_WEIGHTS_INT6, x, I, input_scales, row); break;
+    case SLM_WEIGHTS_INT4: quantize_row(SLM_WEIGHTS_INT4, x, I, input_scales, row); break;
+    case SLM_WEIGHTS_Q8_0: quantize_row(SLM_WEIGHTS_Q8_0, x, I, NULL, row); break;
+    case SLM_WEIGHTS_Q4_0: quantize_row(SLM_WEIGHTS_Q4_0, x, I, NULL, row); break;
+    case SLM_WEIGHTS_Q4_1: case SLM_WEIGHTS_Q5_1: quantize_row(SLM_WEIGHTS_Q4_1, x, I, NULL, row); break;
+    case SLM_WEIGHTS_Q5_0: quantize_row(SLM_WEIGHTS_Q5_0, x, I, NULL, row); break;
+    case SLM_WEIGHTS_Q4_K: case SLM_WEIGHTS_Q5_K: quantize_row(SLM_WEIGHTS_Q4_K, x, I, NULL, row); break;
+    default: quantize_row(SLM_WEIGHTS_Q6_K, x, I, NULL, row);
     }
 }
 
@@ -383,11 +356,7 @@ static void weights_prepare_input(int precision, const float *x, size_t N, size_
             for (; i + W <= I; i += W) store((float *)row + i, (vf)(round_to_bf16(load(x + i)) & 0xffff0000));
             for (; i < round_up(I, 2); i++) ((float *)row)[i] = i < I ? widen1(narrow1(x[i])) : 0;
 #endif
-        } else if (precision == SLM_WEIGHTS_INT8) quantize_row(SLM_WEIGHTS_INT8, x, I, input_scales, row);
-        else if (precision == SLM_WEIGHTS_INT4) quantize_row(SLM_WEIGHTS_INT4, x, I, input_scales, row);
-        else if (precision == SLM_WEIGHTS_INT6) quantize_row(SLM_WEIGHTS_INT6, x, I, input_scales, row);
-        else if (precision == SLM_WEIGHTS_Q8_0) quantize_row(SLM_WEIGHTS_Q8_0, x, I, NULL, row);
-        else quantize_row(SLM_WEIGHTS_Q4_0, x, I, NULL, row);
+        } else quantize_row_as(precision, x, I, input_scales, row);
     }
 }
 
@@ -420,11 +389,15 @@ static inline void pack_group_int8(const float *x, char *to) {
 }
 
 #include "bodies/affine_weights.h"
+#include "bodies/quantize.h"
 
 // Bytes of the weights of a panel in f32, filled up with zeros to whole groups.
 static inline size_t f32_panel_bytes(size_t I) { return round_up(4 * P * round_up(I, GROUP), 64); }
 // For the weights in f32, and for rows as a file stores them.
-static size_t weights_pack_scratch(size_t I) { return f32_panel_bytes(I) + P * affine_row_bytes(SLM_WEIGHTS_INT6, I); }
+static size_t weights_pack_scratch(size_t I) {
+    const size_t int6 = affine_row_bytes(SLM_WEIGHTS_INT6, I), q6 = quantized_row_bytes(SLM_WEIGHTS_Q6_K, I);
+    return f32_panel_bytes(I) + P * (int6 > q6 ? int6 : q6);
+}
 
 // x [I][P] = rows o0 ..< o1 of weights, whose rows are `stride` apart, divided by the scales of their inputs.
 static inline void load_weights(const void *w, int type, size_t stride, size_t o0, size_t o1, size_t I, const float *input_scales,
@@ -458,7 +431,7 @@ static void weights_pack(int precision, const void *w, int type, size_t stride, 
             continue;
         }
         uint8_t *rows = (uint8_t *)scratch + f32_panel_bytes(I);
-        quantize_affine(precision, x, I, NULL, rows);
+        quantize_rows(precision, x, I, NULL, rows);
         const void *each[P];
         for (size_t lane = 0; lane < P; lane++) each[lane] = rows + lane * affine_row_bytes(precision, I);
         pack_affine(precision, each, o1 - o0, I, to);

@@ -3,16 +3,6 @@
 
 static inline size_t int8_groups(size_t I) { return groups_in(SLM_WEIGHTS_INT8, I); }
 
-// The byte offset in a panel of the code of input i of output `lane`. In formats of half bytes, `shift` selects the half.
-static inline size_t offset_of_code(int precision, size_t lane, size_t i, int *shift) {
-    const size_t g = i / group_of(precision), q = i % group_of(precision) / 4, j = i % 4;
-    *shift = has_bytes(precision) ? 0 : 4 * (int)(q % 2);
-    return header_bytes(precision) + g * group_bytes(precision) + 2 * P + 4 * ((has_bytes(precision) ? q : q / 2) * P + lane) + j;
-}
-static inline char *group_at(int precision, char *panel, size_t g) {
-    return panel + header_bytes(precision) + g * group_bytes(precision);
-}
-
 // Packs panels p0 ..< p1 of int8; `codes` and `scales` hold all rows. Codes of outputs and inputs that do not exist are 0.
 static void weights_pack_codes(const uint8_t *codes, const float *scales, size_t O, size_t I, size_t p0, size_t p1, void *panels) {
     for (size_t p = p0; p < p1; p++) {
@@ -27,32 +17,6 @@ static void weights_pack_codes(const uint8_t *codes, const float *scales, size_t
                 uint32_t four[QUADS] = {0};
                 memcpy(four, codes + o * I + g * GROUP, min_size(GROUP, I - g * GROUP));
                 for (size_t q = 0; q < QUADS; q++) quads[q * P + lane] = four[q];
-            }
-        }
-    }
-}
-
-// Packs a panel of llama.cpp's blocks: an f16 scale, then 32 signed bytes, or 16 bytes whose low halves are the first 16 codes.
-static void pack_blocks(int precision, const void *const *rows, size_t count, size_t I, void *panel) {
-    const size_t block = precision == SLM_WEIGHTS_Q8_0 ? 34 : 18;
-    if (count < P) memset(panel, 0, panel_bytes(precision, I));
-    for (size_t lane = 0; lane < count; lane++) {
-        const char *from = rows[lane];
-        char *to = panel;
-        for (size_t g = 0; g < I / SMALL_GROUP; g++, from += block, to += group_bytes(precision)) {
-            memcpy(to + 2 * lane, from, 2);
-            char *quads = to + 2 * P + 4 * lane;
-            uint32_t four[8] = {0};
-            memcpy(four, from + 2, block - 2);
-            if (precision == SLM_WEIGHTS_Q8_0) {
-                for (size_t q = 0; q < 8; q++) four[q] ^= 0x80808080, memcpy(quads + 4 * q * P, four + q, 4);
-                continue;
-            }
-            // The codes of quad q are the low halves of word q, or the high halves of word q - 4.
-            for (size_t q = 0; q < 4; q++) {
-                const uint32_t low = four[q % 2 * 2], high = four[q % 2 * 2 + 1], shift = q < 2 ? 0 : 4;
-                const uint32_t pair = (low >> shift & 0x0f0f0f0f) | (high >> shift & 0x0f0f0f0f) << 4;
-                memcpy(quads + 4 * q * P, &pair, 4);
             }
         }
     }
@@ -86,8 +50,7 @@ static void quantize_int8(float *x, size_t I, const float *factor, size_t count,
                 for (size_t j = i + 1; j < inputs; j++) store(group + j * P + v, load(group + j * P + v) - error * splat(row[j]));
             }
         }
-        for (size_t s = 0; factor && inputs == GROUP && s < GROUP / SMALL_GROUP; s++)
-            spread_errors(x, errors + s * SMALL_GROUP * P, factor, I, g * GROUP / SMALL_GROUP + s, (g + 1) * GROUP, I);
+        if (factor && inputs == GROUP) spread_errors(x, errors, factor, I, g * GROUP, GROUP, (g + 1) * GROUP, I);
         for (size_t lane = 0; lane < count; lane++) {
             scales[lane * groups + g] = lanes[lane];
             for (size_t i = 0; i < inputs; i++) codes[lane * I + g * GROUP + i] = (uint8_t)((int)steps[i * P + lane] + 128);
@@ -95,7 +58,7 @@ static void quantize_int8(float *x, size_t I, const float *factor, size_t count,
     }
 }
 
-// Quantizes `count` ≤ P rows of weights in f32 to rows of int8, int6 or int4.
+// Quantizes `count` ≤ P rows of weights in f32 to rows of a file.
 static void weights_quantize(int precision, const float *w, size_t count, size_t I, const float *input_scales, const float *factor,
                              uint8_t *rows, float *scales, void *scratch) {
     float *x = scratch;
@@ -105,8 +68,8 @@ static void weights_quantize(int precision, const float *w, size_t count, size_t
         return;
     }
     uint8_t *all = (uint8_t *)scratch + f32_panel_bytes(I);
-    quantize_affine(precision, x, I, factor, all);
-    memcpy(rows, all, count * affine_row_bytes(precision, I));
+    quantize_rows(precision, x, I, factor, all);
+    memcpy(rows, all, count * quantized_row_bytes(precision, I));
 }
 
 // w[at + i] = the weights that the `count` ≤ GROUP codes of a group of int8 stand for.
@@ -161,25 +124,28 @@ static void weights_dequantize(int precision, const uint8_t *codes, const float 
     }
 }
 
-// Weight i of output `lane` of a panel of quantized weights, without the scale of its input.
-static inline float quantized_weight_at(int precision, char *panel, size_t lane, size_t i) {
-    int shift;
-    const uint8_t byte = ((const uint8_t *)panel)[offset_of_code(precision, lane, i, &shift)];
-    char *group = group_at(precision, panel, i / group_of(precision));
+// Weight i of output `lane` of a panel of quantized weights, without the scale of its input. Blocks of llama.cpp give the bits of
+// stored_numbers.h.
+static inline float quantized_weight_at(int precision, const char *panel, size_t lane, size_t i) {
+#pragma clang fp contract(off)
+    const size_t g = i / group_of(precision), q = i % group_of(precision) / 4, halves = group_of(precision) / 8;
+    const uint8_t *block = (const uint8_t *)block_at(precision, panel, g), *group = (const uint8_t *)group_at(precision, panel, g);
+    const uint8_t *codes = group + scale_bytes(precision) + 4 * lane + i % 4, *upper = codes + 4 * halves * P;
+    int code = has_bytes(precision) ? codes[4 * q * P] : codes[4 * (q / 2) * P] >> (4 * (q % 2)) & 15;
+    if (code_bits(precision) == 5) code |= (*upper >> q & 1) << 4;
+    if (code_bits(precision) == 6) code |= (upper[4 * (q / 4) * P] >> (2 * (q % 4)) & 3) << 4;
+    const float level = (float)(code - code_zero(precision));
+    if (precision == SLM_WEIGHTS_INT8) return level * widen1(((const bf16 *)(const void *)group)[lane]);
     if (is_affine(precision)) {
-        int code = byte >> shift & 15;
-        if (precision == SLM_WEIGHTS_INT6) {
-            const size_t q = i % SMALL_GROUP / 4, word = SMALL_GROUP / 8 + q / 4;
-            code |= (((const uint8_t *)group)[2 * P + 4 * (word * P + lane) + i % 4] >> (2 * (q % 4)) & 3) << 4;
-        }
-        const float d = ((const float *)panel)[lane];
-        const float scale = d * (float)(uint8_t)group[lane];
-        const float minimum = scale * (float)(uint8_t)group[P + lane] * affine_zero_unit(precision);
-        return (float)code * scale - minimum;
+#pragma clang fp contract(on)
+        const float scale = ((const float *)panel)[lane] * (float)group[lane];
+        return level * scale - scale * (float)group[P + lane] * affine_zero_unit(precision);
     }
-    if (!is_block(precision)) return (float)(byte - 128) * widen1(((const bf16 *)group)[lane]);
-    const int level = precision == SLM_WEIGHTS_Q8_0 ? byte - 128 : (byte >> shift & 15) - 8;
-    return (float)level * f16_at((const uint8_t *)group + 2 * lane);
+    if (has_f16_scales(precision))
+        return level * f16_at(group + 2 * lane) + (has_f16_minimum(precision) ? f16_at(group + 2 * P + 2 * lane) : -0.0f);
+    const float d = f16_at(block + 2 * lane);
+    if (precision == SLM_WEIGHTS_Q6_K) return d * (float)(int8_t)group[lane] * level;
+    return d * (float)group[lane] * level - f16_at(block + 2 * P + 2 * lane) * (float)group[P + lane];
 }
 
 // y[n] = row ids[n] of packed weights (+ more[n]).
@@ -187,7 +153,7 @@ static void weights_lookup(int precision, const void *panels, size_t I, const fl
                            float *y, size_t N) {
     for (size_t n = 0; n < N; n++, y += I, more = more ? more + I : NULL) {
         const size_t lane = (size_t)ids[n] % P;
-        char *panel = (char *)panels + (size_t)ids[n] / P * panel_bytes(precision, I);
+        const char *panel = (const char *)panels + (size_t)ids[n] / P * panel_bytes(precision, I);
         if (precision == SLM_WEIGHTS_BF12) {
             bf12_row(panel, I, lane, y);
             for (size_t i = 0; more && i < I; i++) y[i] += more[i];

@@ -13,20 +13,22 @@ INLINE void read_halves(const uint8_t *codes, const uint8_t *fifth, int zero, fl
     }
 }
 
-// 256 numbers of 4 or 5 bits. Each group of 32 has a scale and a minimum of 6 bits; two groups share 32 bytes.
+// The scale and the minimum of a group of a block of Q4_K or Q5_K, of 6 bits each.
+typedef struct { uint8_t scale, minimum; } k_scales;
+static inline k_scales k_scales_at(const uint8_t *block, size_t group) {
+    const uint8_t *scales = block + 4;
+    if (group < 4) return (k_scales){scales[group] & 63, scales[group + 4] & 63};
+    return (k_scales){(uint8_t)((scales[group + 4] & 15) | scales[group - 4] >> 6 << 4),
+                      (uint8_t)(scales[group + 4] >> 4 | scales[group] >> 6 << 4)};
+}
+
+// 256 numbers of 4 or 5 bits. Each group of 32 has a scale and a minimum; two groups share 32 bytes.
 static inline void read_k(const uint8_t *from, const uint8_t *fifth, float *to) {
 #pragma clang fp contract(off)
-    const uint8_t *scales = from + 4, *codes = from + (fifth ? 48 : 16);
+    const uint8_t *codes = from + (fifth ? 48 : 16);
     for (size_t group = 0; group < 8; group++) {
-        uint8_t scale, minimum;
-        if (group < 4) {
-            scale = scales[group] & 63;
-            minimum = scales[group + 4] & 63;
-        } else {
-            scale = (uint8_t)((scales[group + 4] & 15) | scales[group - 4] >> 6 << 4);
-            minimum = (uint8_t)(scales[group + 4] >> 4 | scales[group] >> 6 << 4);
-        }
-        const float d = f16_at(from) * (float)scale, m = f16_at(from + 2) * (float)minimum;
+        const k_scales scales = k_scales_at(from, group);
+        const float d = f16_at(from) * (float)scales.scale, m = f16_at(from + 2) * (float)scales.minimum;
         const uint8_t *own = codes + 32 * (group / 2);
         for (size_t i = 0; i < 32; i++) {
             int code = own[i] >> (group % 2 * 4) & 15;

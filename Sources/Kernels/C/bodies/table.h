@@ -10,11 +10,12 @@
 #include "bodies/matmul.h"
 #include "bodies/attention.h"
 #include "bodies/packed_weights.h"
+#include "bodies/stored_numbers.h"
+#include "bodies/stored_blocks.h"
 #include "bodies/quantized_codes.h"
 #include "bodies/few_rows.h"
 #include "bodies/many_rows.h"
 #include "bodies/packed_matmul.h"
-#include "bodies/stored_numbers.h"
 #include "bodies/kv_cache.h"
 #include "bodies/cached_attention.h"
 #include "bodies/rows.h"
@@ -33,7 +34,7 @@ const slm_kernels SLM_TABLE = {
     .attention = attention, .attention_gradient = attention_gradient, .attention_scratch = attention_scratch,
     .weights_bytes = weights_bytes, .weights_input_bytes = weights_input_bytes, .weights_fit = weights_fit, .weights_panel = P,
     .weights_pack_scratch = weights_pack_scratch, .weights_pack = weights_pack,
-    .weights_pack_codes = weights_pack_codes, .weights_row_bytes = affine_row_bytes, .weights_quantize = weights_quantize,
+    .weights_pack_codes = weights_pack_codes, .weights_row_bytes = quantized_row_bytes, .weights_quantize = weights_quantize,
     .weights_pack_rows = weights_pack_rows,
     .weights_dequantize = weights_dequantize, .weights_lookup = weights_lookup,
     .read_stored = read_stored,

@@ -20,10 +20,10 @@ enum {
 };
 enum { SLM_ADD, SLM_SUBTRACT, SLM_MULTIPLY, SLM_DIVIDE };
 /// How packed weights are stored, see bodies/packed_weights.h. SLM_WEIGHTS_BF12 is bf16, losslessly compressed to 12 bits. SLM_WEIGHTS_Q8_0
-/// and SLM_WEIGHTS_Q4_0 hold the codes and scales of llama.cpp's blocks, unchanged.
+/// … SLM_WEIGHTS_Q6_K hold the codes and scales of llama.cpp's blocks, unchanged.
 enum {
-    SLM_WEIGHTS_F32, SLM_WEIGHTS_BF16, SLM_WEIGHTS_INT8, SLM_WEIGHTS_INT4, SLM_WEIGHTS_BF12, SLM_WEIGHTS_Q8_0, SLM_WEIGHTS_Q4_0,
-    SLM_WEIGHTS_INT6
+    SLM_WEIGHTS_F32, SLM_WEIGHTS_BF16, SLM_WEIGHTS_INT8, SLM_WEIGHTS_INT4, SLM_WEIGHTS_BF12, SLM_WEIGHTS_INT6, SLM_WEIGHTS_Q8_0,
+    SLM_WEIGHTS_Q4_0, SLM_WEIGHTS_Q4_1, SLM_WEIGHTS_Q5_0, SLM_WEIGHTS_Q5_1, SLM_WEIGHTS_Q4_K, SLM_WEIGHTS_Q5_K, SLM_WEIGHTS_Q6_K
 };
 /// The number formats of files of other programs, by llama.cpp's numbers for them.
 enum {
@@ -155,14 +155,14 @@ typedef struct {
                          size_t p1, void *panels, void *scratch);
     /// int8: packs panels p0 ..< p1 from the codes and scales of all rows.
     void (*weights_pack_codes)(const uint8_t *codes, const float *scales, size_t O, size_t I, size_t p0, size_t p1, void *panels);
-    /// int6 and int4: bytes of a row with its scales, see bodies/affine_weights.h.
+    /// Bytes of a row of a file: of int6 and int4 with its scales (bodies/affine_weights.h), of llama.cpp's blocks, or of int8's codes.
     size_t (*weights_row_bytes)(int precision, size_t I);
-    /// int8, int6 and int4: quantizes `count` ≤ weights_panel rows of w [count,I] to rows as files store them, as weights_pack does if
-    /// `factor` is NULL. `factor` [I,I] is the upper Cholesky factor of the inverse of the inputs' Hessian, with which later inputs make
+    /// int8, int6, int4, SLM_WEIGHTS_Q5_0, _Q5_1, _Q4_K, _Q5_K and _Q6_K: quantizes `count` ≤ weights_panel rows of w [count,I] to rows as
+    /// files store them; int8, int6 and int4 as weights_pack does if `factor` is NULL. `factor` [I,I] is the upper Cholesky factor of the inverse of the inputs' Hessian, with which later inputs make
     /// up for the errors of earlier ones. `scales` is where int8 has those of its groups. `scratch` has weights_pack_scratch bytes.
     void (*weights_quantize)(int precision, const float *w, size_t count, size_t I, const float *input_scales, const float *factor,
                              uint8_t *rows, float *scales, void *scratch);
-    /// int6, int4, SLM_WEIGHTS_Q8_0 and _Q4_0: packs one panel from its rows, of which the last panel may have less than weights_panel.
+    /// int6, int4, SLM_WEIGHTS_Q8_0 … _Q6_K: packs one panel from its rows, of which the last panel may have less than weights_panel.
     void (*weights_pack_rows)(int precision, const void *const *rows, size_t count, size_t I, void *panel);
     /// int8, int6 and int4: w [N,columns] = columns first ..< first + columns of N rows of I weights, in f32 or bf16. `codes` and, for
     /// int8, `scales` are those of whole rows. `first` is a multiple of SLM_GROUP.
