@@ -4,61 +4,46 @@ import Kernels
 import Platform
 import Secrets
 import Store
-import Synchronization
 import Threads
 
-/// The state that all routes share.
+/// Builds the services of the server, and starts and stops what they share. The handlers of requests are methods of the services.
 final class App: Sendable {
     let settings: ServeSettings
-    let store: Store
     let models: ModelHolder
-    /// nil if the model is in no registry.
-    let registry: ModelRegistry?
     let admission: Admission
     let metrics: Metrics
     let pools: ThreadPools
-    let signer: SessionTokenSigner
-    let passwordHasher: PasswordHasher
-    /// Decides whose password is hashed next.
-    let passwordQueue: Admission
     let rateLimits: RateLimits
-    let conversationLocks = ConversationLocks()
-    let revocableAnswers = RevocableAnswers()
-    let chatCollector: ChatCollector?
-    let replicas: Replicas
-    let webFiles = WebFiles()
-    /// Answers whose last event was not handled yet.
-    let unfinishedAnswers = Atomic(0)
     let health: HealthMonitor
-    let training: TrainingSupervisor
-    let comparisons: ComparisonRunner
-    private let started = ContinuousClock.now
-    private let stopping = Atomic(false)
-    private let handingOver = Atomic(false)
+    private let replicas: Replicas
 
-    init(
-        _ settings: ServeSettings, _ store: Store, _ secret: Secret, _ chatCollector: ChatCollector?, _ models: ModelHolder,
-        _ registry: ModelRegistry?
-    ) throws {
+    let authenticator: Authenticator
+    let status: StatusService
+    let accountChats: AccountChatService
+    let guestChats: GuestChatService
+    let api: APIService
+    let conversations: ConversationService
+    let signIns: SignInService
+    let account: AccountService
+    let tokens: TokenService
+    let admin: AdminService
+    let trainingChats: TrainingChatService
+    let registry: ModelRegistryService
+    let trainingRuns: TrainingRunService
+    let comparisons: ComparisonService
+    let webFiles = WebFiles()
+
+    init(_ settings: ServeSettings, _ store: Store, _ secret: Secret, _ collector: ChatCollector?, _ models: ModelHolder) throws {
         self.settings = settings
-        self.store = store
-        signer = SessionTokenSigner(secret)
-        self.chatCollector = chatCollector
         self.models = models
-        self.registry = registry
         let replicas = Replicas(settings, store, keyDigest: secret.digest)
         self.replicas = replicas
-        training = TrainingSupervisor(Self.trainingConfiguration(settings, store, replicas.id))
-        comparisons = ComparisonRunner(training.configuration)
         let pools = try ThreadPools(searches: store.searchConnections)
+        self.pools = pools
         let limits = Admission.Limits(
-            slots: settings.slots,
-            maxWaiting: settings.maxWaiting,
-            perClient: settings.answersPerClient,
-            share: max(1, settings.slots / 2),
+            slots: settings.slots, maxWaiting: settings.maxWaiting, perClient: settings.answersPerClient, share: max(1, settings.slots / 2),
             canPause: { models.current?.backend.canPause ?? false })
         let admission = Admission(limits) { pools.parsing.runEvenIfFull($0) }
-        self.pools = pools
         self.admission = admission
         let health = HealthMonitor(settings.health, models, store)
         self.health = health
@@ -70,37 +55,60 @@ final class App: Sendable {
             },
             checks: { health.status.checks }, kvMemory: { models.current?.backend.kvMemoryUse },
             sqliteMemory: { store.database.memoryBytes })
-        passwordHasher = PasswordHasher(cost: settings.passwordCost, onHash: settings.onPasswordHash)
-        passwordQueue = Admission(ThreadPools.passwordQueueLimits) { $0() }
         rateLimits = RateLimits(settings, store, replicas)
+
+        let signer = SessionTokenSigner(secret)
+        let passwordHasher = PasswordHasher(cost: settings.passwordCost, onHash: settings.onPasswordHash)
+        let conversationLocks = ConversationLocks()
+        let generator = AnswerGenerator(models, admission, metrics, parsing: pools.parsing)
+        let training = TrainingSupervisor.Configuration(settings, store, replicas.id)
+        authenticator = Authenticator(settings: settings, store: store, rateLimits: rateLimits, signer: signer)
+        status = StatusService(
+            settings: settings, store: store, models: models, admission: admission, metrics: metrics, health: health, replicas: replicas)
+        accountChats = AccountChatService(
+            store: store, generator: generator, rateLimits: rateLimits, conversationLocks: conversationLocks, replicas: replicas,
+            collector: collector, database: pools.database)
+        guestChats = GuestChatService(
+            settings: settings, generator: generator, rateLimits: rateLimits, collector: collector, database: pools.database)
+        api = APIService(
+            settings: settings, store: store, models: models, generator: generator, rateLimits: rateLimits,
+            revocableAnswers: RevocableAnswers(), database: pools.database)
+        conversations = ConversationService(
+            store: store, models: models, rateLimits: rateLimits, conversationLocks: conversationLocks, searches: pools.search)
+        signIns = SignInService(
+            settings: settings, store: store, signer: signer, passwordHasher: passwordHasher, rateLimits: rateLimits)
+        account = AccountService(
+            store: store, models: models, rateLimits: rateLimits, signIns: signIns, conversationLocks: conversationLocks,
+            replicas: replicas)
+        tokens = TokenService(models: models, rateLimits: rateLimits)
+        admin = AdminService(
+            store: store, passwordHasher: passwordHasher, conversationLocks: conversationLocks, replicas: replicas)
+        trainingChats = TrainingChatService(store: store)
+        registry = ModelRegistryService(
+            store: store, models: models, admission: admission, replicas: replicas, directory: settings.trainingDirectory)
+        trainingRuns = TrainingRunService(store: store, supervisor: TrainingSupervisor(training), replicas: replicas)
+        comparisons = ComparisonService(store: store, runner: ComparisonRunner(training))
     }
 
     /// All routes, the most frequent ones first.
-    static let routes = statusRoutes + chatRoutes + openAIRoutes + embeddingRoutes + responsesRoutes + anthropicRoutes
-        + ollamaRoutes + conversationRoutes + messageRoutes + accountRoutes + apiKeyRoutes + tokenRoutes + adminRoutes + modelRoutes
-        + trainingRunRoutes + comparisonRoutes + webPageRoutes
-
-    var isStopping: Bool { stopping.load(ordering: .relaxed) }
-    /// Whether load balancers should choose another server.
-    var isHandingOver: Bool { handingOver.load(ordering: .relaxed) }
-    /// In seconds.
-    var uptime: Double { (ContinuousClock.now - started).inSeconds }
+    static let routes = [
+        StatusService.routes, AccountChatService.routes, GuestChatService.routes, APIService.openAIRoutes, APIService.embeddingRoutes,
+        APIService.responsesRoutes, APIService.anthropicRoutes, APIService.ollamaRoutes, ConversationService.routes,
+        ConversationService.messageRoutes, SignInService.routes, AccountService.routes, AccountService.apiKeyRoutes, TokenService.routes,
+        AdminService.routes, AdminService.userRoutes, StatusService.adminRoutes, AdminService.serverRoutes, TrainingChatService.routes,
+        ModelRegistryService.routes, TrainingRunService.routes, ComparisonService.routes, WebFiles.routes,
+    ].flatMap { $0 }
 
     /// Whether nothing is left to do or to store.
-    var isIdle: Bool {
-        admission.isIdle && unfinishedAnswers.load(ordering: .acquiring) == 0 && conversationLocks.isEmpty && pools.database.isIdle
-    }
-
-    /// Reports not ready from now on, but still serves requests.
-    func beginHandover() { handingOver.store(true, ordering: .relaxed) }
+    var isIdle: Bool { api.generator.isIdle && accountChats.conversationLocks.isEmpty && pools.database.isIdle }
 
     /// Registers this server among those that share the database.
     ///
     /// - Parameter port: The port that it listens on.
     func join(port: UInt16) throws {
         let name = settings.serverName ?? "\(machineName() ?? "server"):\(port)"
-        registry?.setServerName(name)
-        let (models, admission, metrics, slots, locks) = (models, admission, metrics, settings.slots, conversationLocks)
+        models.registry?.setServerName(name)
+        let (models, admission, metrics, slots, locks) = (models, admission, metrics, settings.slots, accountChats.conversationLocks)
         try replicas.start(name: name, Replicas.Actions(
             status: { isAlone in
                 var status = ServerStatus()
@@ -121,27 +129,19 @@ final class App: Sendable {
                 })
             },
             leasedAnswers: { locks.leasedAnswers },
-            stopRevoked: { [revocableAnswers, store] in try revocableAnswers.stopRevoked(store) },
+            stopRevoked: { [api] in try api.revocableAnswers.stopRevoked(api.store) },
             reload: { [onReload = settings.onReload] in models.load(onReload) },
-            followRegistry: { [weak self] in self?.followRegistry() }))
-        try training.start()
-        try comparisons.start()
+            followRegistry: { [registry] in registry.followRegistry() }))
+        try trainingRuns.supervisor.start()
+        try comparisons.runner.start()
     }
 
-    /// Loads what the registry names, if that has changed.
-    func followRegistry() {
-        guard registry != nil else { return }
-        models.load(isReload: false) { [replicas] result in
-            guard case .failure(let error) = result else { return }
-            Log.error(.loadFailed, "the registry of models cannot be followed: \(error)")
-            replicas.forgetRegistry()
-        }
-    }
-
-    /// Rejects new answers from now on.
-    func close() {
-        stopping.store(true, ordering: .relaxed)
-        admission.close()
+    /// Ends the threads of this server, and removes it from those that share the database.
+    func leave() {
+        health.stop()
+        trainingRuns.supervisor.stop()
+        comparisons.runner.stop()
+        replicas.stop()
     }
 }
 

@@ -48,7 +48,7 @@ package final class Server: Sendable {
             if let current, !isReload { return current }
             return ServedModels(Self.withCache(settings)(try open()))
         }
-        try self.init(settings, store, secret, collector, models, registry: nil)
+        try self.init(settings, store, secret, collector, models)
     }
 
     /// A server of the models in the database's registry.
@@ -56,8 +56,8 @@ package final class Server: Sendable {
         _ settings: ServeSettings, store: Store, secret: Secret, collector: ChatCollector?, models source: ModelSource
     ) throws {
         let registry = ModelRegistry(store, source, wrap: Self.withCache(settings))
-        let models = ModelHolder { try registry.load(after: $0, isReload: $1, publish: $2) }
-        try self.init(settings, store, secret, collector, models, registry: registry)
+        let models = ModelHolder(of: registry) { try registry.load(after: $0, isReload: $1, publish: $2) }
+        try self.init(settings, store, secret, collector, models)
     }
 
     /// Returns a function that adds caches of answers to a model.
@@ -70,11 +70,8 @@ package final class Server: Sendable {
         }
     }
 
-    private init(
-        _ settings: ServeSettings, _ store: Store, _ secret: Secret, _ collector: ChatCollector?, _ models: ModelHolder,
-        registry: ModelRegistry?
-    ) throws {
-        let app = try App(settings, store, secret, collector, models, registry)
+    private init(_ settings: ServeSettings, _ store: Store, _ secret: Secret, _ collector: ChatCollector?, _ models: ModelHolder) throws {
+        let app = try App(settings, store, secret, collector, models)
         let dispatcher = try Dispatcher(app, Router(routes: App.routes))
         var http = settings.http
         http.responseToRejected = { dispatcher.response(to: $0) }
@@ -135,17 +132,14 @@ package final class Server: Sendable {
             // Requests that have arrived, or begun to, are still answered, and those for answers not rejected.
             Self.wait(upTo: time) { all.allSatisfy { $0.connectionCount == 0 } && app.admission.isIdle }
         }
-        app.close()
+        app.admission.close()
         for server in all { server.stopAccepting() }
         Self.wait(upTo: time) { app.admission.isIdle }
         app.admission.cancelAll()
         for server in all { server.stop(within: .seconds(5)) }
         // Also stores answers whose clients have disconnected, collected chats and token counts.
         Self.wait(upTo: .seconds(5)) { app.isIdle }
-        app.health.stop()
-        app.training.stop()
-        app.comparisons.stop()
-        app.replicas.stop()
+        app.leave()
         stopped.put(true)
     }
 
@@ -155,7 +149,7 @@ package final class Server: Sendable {
             stopAccepting(closingIdleAfter: settings.handover)
             Self.wait(upTo: settings.handover) { all.allSatisfy { $0.connectionCount == 0 } }
         } else {
-            app.beginHandover()
+            app.health.beginHandover()
             Self.wait(upTo: settings.handover) { false }
             stopAccepting(closingIdleAfter: .zero)
         }

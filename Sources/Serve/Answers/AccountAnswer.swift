@@ -7,13 +7,13 @@ import Tokenize
 /// An answer in a conversation of an account, which is stored when it has ended, was stopped or has failed. It owns what the answer needs
 /// until then: the place in the queue, the conversation's lock and lease, and the client's stream.
 ///
-///     let answer = try AccountAnswer(to: request, of: context, in: app)
+///     let answer = try AccountAnswer(to: request, of: context, in: service)
 ///     context.respond(answer.stream.response)
-///     app.generate(GenerationRequest(.chat(answer.history), config), with: model, answer.ticket) { answer.receive($0) }
+///     service.generator.generate(GenerationRequest(.chat(answer.history), config), with: model, answer.ticket) { answer.receive($0) }
 final class AccountAnswer: Sendable {
     let ticket: AdmissionTicket
     let stream: ChatStream
-    private let app: App
+    private let service: AccountChatService
     private let owner: UserID
     private let model: String
     /// Has the id of the answer: the client gets it before the answer is stored.
@@ -24,16 +24,16 @@ final class AccountAnswer: Sendable {
     private let saver = UnfinishedAnswerSaver()
 
     /// Locks the conversation, then takes its lease, stores the message, or finds it, and reads the history in one transaction.
-    init(to request: AccountChatRequest, of context: RequestContext, in app: App) throws {
-        let ticket = try app.admission.enter(context.client.key)                         // 429, 503
-        let lease = AnswerLease(answer: MessageID(), server: app.replicas.id)
+    init(to request: AccountChatRequest, of context: RequestContext, in service: AccountChatService) throws {
+        let ticket = try service.generator.admission.enter(context.client.key)           // 429, 503
+        let lease = AnswerLease(answer: MessageID(), server: service.replicas.id)
         do {
-            beginning = try Self.begin(request, ticket, lease, in: app)
+            beginning = try Self.begin(request, ticket, lease, in: service)
         } catch {
             ticket.leave()
             throw error
         }
-        self.app = app
+        self.service = service
         self.ticket = ticket
         self.lease = lease
         owner = request.owner
@@ -50,18 +50,18 @@ final class AccountAnswer: Sendable {
     }
 
     private static func begin(
-        _ request: AccountChatRequest, _ ticket: AdmissionTicket, _ lease: AnswerLease, in app: App
+        _ request: AccountChatRequest, _ ticket: AdmissionTicket, _ lease: AnswerLease, in service: AccountChatService
     ) throws -> AnswerStart {
         let id = request.conversation
-        try app.conversationLocks.lock(id, of: request.owner, for: ticket)               // 409
+        try service.conversationLocks.lock(id, of: request.owner, for: ticket)           // 409
         do {
-            let beginning = try app.store.beginAnswer(                                   // 409 if another server has the lease
+            let beginning = try service.store.beginAnswer(                               // 409 if another server has the lease
                 to: request.message, in: id, of: request.owner, creating: request.newConversation,
                 model: request.namesModel ? request.model.name : nil, taking: lease)
-            app.conversationLocks.didTakeLease(lease.answer, in: id, of: request.owner)
+            service.conversationLocks.didTakeLease(lease.answer, in: id, of: request.owner)
             return beginning
         } catch {
-            app.conversationLocks.unlock(id, of: request.owner)
+            service.conversationLocks.unlock(id, of: request.owner)
             if error == .notFound(.message) { throw request.invalidMessage }
             throw error
         }
@@ -83,10 +83,10 @@ final class AccountAnswer: Sendable {
         switch event {
         case .began: break
         case .piece:
-            if saver.begin() { app.pools.database.runEvenIfFull { self.save() } }
+            if saver.begin() { service.database.runEvenIfFull { self.save() } }
         case .ended(let end):
             let seconds = seconds
-            app.pools.database.runEvenIfFull { self.finish(end, seconds: seconds) }
+            service.database.runEvenIfFull { self.finish(end, seconds: seconds) }
         }
     }
 
@@ -94,7 +94,7 @@ final class AccountAnswer: Sendable {
     private func save() {
         let answer = UnfinishedAnswer(
             id: lease.answer, to: beginning.question.id, content: stream.text, model: model, tokens: stream.tokens, seconds: seconds)
-        do { try app.store.save(answer, in: beginning.conversation.id, of: owner) } catch {
+        do { try service.store.save(answer, in: beginning.conversation.id, of: owner) } catch {
             Log.error("cannot save the text of an answer in progress: \(error)")
         }
         saver.end()
@@ -107,13 +107,13 @@ final class AccountAnswer: Sendable {
         let text = stream.text
         var failure: APIError?
         do { try store(text, end, seconds: seconds) } catch {
-            app.replicas.endLater(lease, in: id)
+            service.replicas.endLater(lease, in: id)
             // The user may have deleted the conversation in the meantime.
             if error != .notFound(.conversation) { failure = APIError(error) }
         }
-        app.conversationLocks.unlock(id, of: owner)
+        service.conversationLocks.unlock(id, of: owner)
         if let failure { stream.fail(failure) } else { stream.finish(end, seconds: seconds) }
-        app.logChat(beginning.question.content, text, end, after: Array(history.dropLast()), of: owner, in: id)
+        service.collector?.collect(beginning.question.content, text, end, after: Array(history.dropLast()), of: owner, in: id)
     }
 
     private func store(_ text: String, _ end: GenerationEnd, seconds: Double) throws(StoreError) {
@@ -126,9 +126,9 @@ final class AccountAnswer: Sendable {
             firstTokenSeconds: stream.firstTokenSeconds,
             reason: end.reason.name)
         if text.isEmpty {
-            try app.store.record(generation, of: owner, in: id, ending: lease)
+            try service.store.record(generation, of: owner, in: id, ending: lease)
         } else {
-            try app.store.append(
+            try service.store.append(
                 NewMessage(.assistant, text), as: lease.answer, to: id, of: owner, replacingFrom: beginning.replacedAnswer,
                 answering: beginning.question.id, generation: generation, ending: lease)
         }

@@ -58,3 +58,11 @@ final class ConversationLocks: Sendable {
         for ticket in running { ticket.cancel() }
     }
 }
+
+extension Replicas {
+    /// Stops the answers of an account whose sessions or keys have ended: those of this server at once.
+    func stopAnswers(of account: UserID, _ locks: ConversationLocks) {
+        locks.cancelAnswers(of: account)
+        lookNow()
+    }
+}

@@ -1,14 +1,6 @@
 import Store
 import Synchronization
 
-extension App {
-    /// Stops the answers of an account whose sessions or keys have ended: those of this server at once.
-    func stopAnswers(of account: UserID) {
-        conversationLocks.cancelAnswers(of: account)
-        replicas.lookNow()
-    }
-}
-
 /// The answers under `/v1` that must end when their API key is revoked, their session ends, or their user is disabled or deleted, on
 /// whichever server that happens. `Replicas` looks for it.
 ///

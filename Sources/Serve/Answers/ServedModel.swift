@@ -107,10 +107,15 @@ final class ModelHolder: Sendable {
         var loadedAt = 0
     }
 
+    /// nil if the model is in no registry.
+    let registry: ModelRegistry?
     private let state = Mutex(State())
     private let open: Load
 
-    init(_ open: @escaping Load) { self.open = open }
+    init(of registry: ModelRegistry? = nil, _ open: @escaping Load) {
+        self.registry = registry
+        self.open = open
+    }
 
     var served: ServedModels? { state.withLock(\.models) }
     /// The model that answers requests which choose none.

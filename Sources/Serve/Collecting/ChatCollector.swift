@@ -40,6 +40,17 @@ package final class ChatCollector: Sendable {
         try file?.append(chat)
     }
 
+    /// Collects a chat whose answer has ended, and logs an error. A cancelled or truncated answer is not worth training on.
+    func collect(
+        _ message: String, _ answer: String, _ end: GenerationEnd, after history: [Conversation.Message] = [], of user: UserID? = nil,
+        in conversation: ConversationID? = nil
+    ) {
+        guard end.reason == .stop else { return }
+        do { try collect(message, answer, after: history, of: user, in: conversation) } catch {
+            Log.error("cannot collect a chat: \(error)")
+        }
+    }
+
     /// The number of exchanges that all servers have collected.
     package var count: Int { get throws { try Self.recent(counted) { try store.collectedChatCount() } } }
 

@@ -103,6 +103,7 @@ package final class Admission: Sendable {
 
     /// Rejects everything from now on.
     package func close() { queue.withLock { $0.isClosed = true } }
+    package var isClosed: Bool { queue.withLock(\.isClosed) }
 
     /// Cancels all answers, running and waiting.
     package func cancelAll() {

@@ -39,6 +39,7 @@ package final class HealthMonitor: Sendable {
     private let store: Store
     private let engine = Probe()
     private let database = Probe()
+    private let handingOver = Atomic(false)
     private let stopped = Mailbox<Bool>()
 
     init(_ settings: Settings, _ models: ModelHolder, _ store: Store) {
@@ -54,6 +55,10 @@ package final class HealthMonitor: Sendable {
     }
 
     func stop() { stopped.put(true) }
+
+    /// Whether load balancers should choose another server, although this one still serves requests.
+    var isHandingOver: Bool { handingOver.load(ordering: .relaxed) }
+    func beginHandover() { handingOver.store(true, ordering: .relaxed) }
 
     /// The state as of the last checks.
     var status: Status {

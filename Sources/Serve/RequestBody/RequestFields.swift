@@ -1,5 +1,6 @@
 import HTTPServer
 import JSON
+import Store
 
 /// The fields of a JSON request body. An invalid field throws an error that names it.
 ///
@@ -113,6 +114,13 @@ extension Request {
         return number
     }
 
+    /// Parses a query parameter that is an identifier; nil if it is missing.
+    func id<Kind>(_ name: String, of thing: String) throws(APIError) -> Identifier<Kind>? {
+        guard let text = query(name) else { return nil }
+        guard let id = Identifier<Kind>(text) else { throw .invalid(name, "expected the id of \(thing).") }
+        return id
+    }
+
     /// Parses a query parameter with a fixed set of values.
     func choice<Choice: CaseIterable & RawRepresentable<String>>(_ name: String, default defaultValue: Choice) throws(APIError) -> Choice {
         guard let text = query(name) else { return defaultValue }
@@ -120,5 +128,19 @@ extension Request {
             throw .invalid(name, "expected one of \(Choice.allCases.map(\.rawValue).joined(separator: ", ")).")
         }
         return choice
+    }
+}
+
+/// The order of a list that a request asks for.
+enum ListOrder: String, CaseIterable { case asc, desc }
+
+/// The part of a list that a request asks for.
+struct PageParameters {
+    let limit: Int
+    let offset: Int
+
+    init(_ request: Request) throws(APIError) {
+        limit = try request.integer("limit", 1...200, default: 50)
+        offset = try request.integer("offset", 0...Int(Int32.max), default: 0)
     }
 }

@@ -7,6 +7,8 @@ struct Dispatcher: Sendable {
     private let router: Router
     private let originPolicy: OriginPolicy
     private let accessLog: AccessLog?
+    /// Decides whose password is hashed next.
+    private let passwordQueue = Admission(ThreadPools.passwordQueueLimits) { $0() }
 
     init(_ app: App, _ router: Router) throws(ThreadError) {
         self.app = app
@@ -20,7 +22,7 @@ struct Dispatcher: Sendable {
         do throws(APIError) {
             try originPolicy.check(request)
             switch router.match(request.method, request.segments) {
-            case .notFound: try respond(app.pageOfTypedAddress(request), to: exchange)
+            case .notFound: try respond(app.webFiles.pageOfTypedAddress(request), to: exchange)
             case .methodNotAllowed(let allowed): rejectMethod(exchange, allowed)
             case .route(let index, let parameters): try run(router.routes[index], parameters, exchange)
             }
@@ -52,10 +54,10 @@ struct Dispatcher: Sendable {
     /// Runs a route that hashes a password, which takes a quarter of a second of a core. A free thread goes to the address that waits and
     /// was served the longest time ago, so that a flood of attempts hardly delays the sign-ins of other addresses.
     private func queueHashing(_ route: Route, _ parameters: [String], _ exchange: Exchange) throws(APIError) {
-        let address = ClientKey(app.clientAddress(of: exchange.request))
+        let address = ClientKey(app.authenticator.clientAddress(of: exchange.request))
         try app.rateLimits.checkBeforeHashing(route.rateLimit, address)
         let ticket: AdmissionTicket
-        do throws(Admission.Rejection) { ticket = try app.passwordQueue.enter(address.site ?? address) } catch {
+        do throws(Admission.Rejection) { ticket = try passwordQueue.enter(address.site ?? address) } catch {
             switch error {
             case .tooManyForClient: throw .tooManyRequests("Too many sign-ins from this address are in progress.", seconds: 2)
             case .queueFull: throw .serviceUnavailable("busy", "Too many people are signing in. Try again in a moment.", retryAfter: 2)
@@ -74,7 +76,7 @@ struct Dispatcher: Sendable {
 
     private func handle(_ route: Route, _ parameters: [String], _ exchange: Exchange) {
         do {
-            let client = try app.authenticate(exchange.request, for: route.access)
+            let client = try app.authenticator.authenticate(exchange.request, for: route.access)
             if case .changes = route.rateLimit { try app.rateLimits.checkChange(client.key) }
             let context = RequestContext(exchange: exchange, parameters: parameters, client: client, originPolicy: originPolicy)
             if let response = try route.handler(app, context) { context.respond(response) }
@@ -88,7 +90,7 @@ struct Dispatcher: Sendable {
     func bodyPolicy(_ request: Request) -> HTTPServer.BodyPolicy {
         var limit = Route.BodyLimit.small
         if case .route(let index, _) = router.match(request.method, request.segments) { limit = router.routes[index].bodyLimit }
-        return HTTPServer.BodyPolicy(limit: limit.rawValue, client: app.clientAddress(of: request))
+        return HTTPServer.BodyPolicy(limit: limit.rawValue, client: app.authenticator.clientAddress(of: request))
     }
 
     /// Makes the response to a request that the HTTP server rejects.

@@ -60,5 +60,17 @@ extension Response {
         Response(.ok, [("Content-Type", type), ("Cache-Control", "no-store"), ("X-Accel-Buffering", "no")], stream: stream)
     }
 
+    /// A page of an export as JSON lines.
+    ///
+    /// - Parameter next: The `after` of the next page; nil on the last one.
+    static func jsonLines(_ lines: [[UInt8]], next: String?) -> Response {
+        Response(.ok, jsonLinesHeaders + (next.map { [("X-Next-After", $0)] } ?? []), Array(lines.joined()))
+    }
+
+    /// A whole export as JSON lines.
+    static func jsonLines(_ stream: ResponseStream) -> Response { Response(.ok, jsonLinesHeaders, stream: stream) }
+
+    private static let jsonLinesHeaders = [("Content-Type", "application/jsonl; charset=utf-8"), ("Cache-Control", "no-store")]
+
     static let noContent = Response(.noContent)
 }

@@ -2,7 +2,7 @@ import HTTPServer
 
 /// A method, a path and a handler.
 ///
-///     Route("GET", "/api/conversations/{id}", access: .account) { app, context in try app.conversation(context) }
+///     Route("GET", "/api/conversations/{id}", access: .account) { app, context in try app.conversations.show(context) }
 package struct Route: Sendable {
     /// The credentials that a request needs.
     package enum Access: Sendable {
@@ -54,7 +54,7 @@ package struct Route: Sendable {
 
     enum Segment: Sendable { case literal(String), parameter }
 
-    /// Returns nil if it responds later.
+    /// A method of one of the services that `App` consists of. Returns nil if it responds later.
     typealias Handler = @Sendable (App, RequestContext) throws -> Response?
 
     package let method: String

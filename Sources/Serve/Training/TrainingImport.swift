@@ -102,8 +102,8 @@ extension CopiedMessage {
     }
 }
 
-extension App {
-    func importTrainingChats(_ context: RequestContext) throws -> Response {
+extension TrainingChatService {
+    func importChats(_ context: RequestContext) throws -> Response {
         var format: ChatFileFormat?
         if let name = context.request.query("format"), name != "detected" {
             let formats = ChatFileFormat.allCases.filter { $0 != .text && $0 != .documents }
@@ -113,14 +113,10 @@ extension App {
             }
             format = found
         }
-        let id = try context.request.query("import").map { text throws(APIError) in
-            guard let id = TrainingImportID(text) else { throw .invalid("import", "expected the id of an import.") }
-            return id
-        } ?? TrainingImportID()
+        let given: TrainingImportID? = try context.request.id("import", of: "an import"), id = given ?? TrainingImportID()
         let file = try TrainingImport(context.request.body, format: format)
         context.request.releaseBody()
-        let isPart = context.request.query("import") != nil
-        let (added, duplicates) = try importChats(of: file, as: id, isPart: isPart, by: context.adminRequest)
+        let (added, duplicates) = try importChats(of: file, as: id, isPart: given != nil, by: context.adminRequest)
         return Response.json { result in
             result["import"] = id.description
             result["added"] = added
@@ -154,7 +150,7 @@ extension App {
         }
     }
 
-    func trainingImports() throws -> Response {
+    func imports() throws -> Response {
         let imports = try store.trainingImports()
         return Response.json { list in
             list.key("items")
@@ -172,7 +168,7 @@ extension App {
     }
 
     /// Deletes the chats that an import has added.
-    func deleteTrainingImport(_ context: RequestContext) throws -> Response {
+    func deleteImport(_ context: RequestContext) throws -> Response {
         let deleted = try store.deleteTrainingImport(context.id(of: "import"), by: context.adminRequest)
         return Response.json { $0["deleted"] = deleted }
     }

@@ -74,16 +74,6 @@ struct RepeatedErrors {
     }
 }
 
-/// The model that a run begins with.
-struct TrainingBase: Sendable, Equatable {
-    /// Its id in the registry.
-    var id: String?
-    var name: String
-    var path: String
-    /// A LoRA adapter of it that is trained further.
-    var adapter: String?
-}
-
 /// Adding runs.
 extension TrainingSupervisor {
     /// A run that can be added, and what it would need.

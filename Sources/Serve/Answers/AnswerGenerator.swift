@@ -3,7 +3,37 @@ import Synchronization
 import Threads
 import Tokenize
 
-extension App {
+/// Starts answers and embeddings, counts them in the metrics, and knows when all of them have been handled.
+///
+///     let model = try generator.servedModels.selected(by: fields)
+///     let ticket = try generator.admission.enter(client.key)
+///     generator.generate(request, with: model, ticket) { stream.send($0) }
+final class AnswerGenerator: Sendable {
+    private let models: ModelHolder
+    let admission: Admission
+    private let metrics: Metrics
+    private let parsing: ThreadPool
+    /// Answers whose last event was not handled yet.
+    private let unfinished = Atomic(0)
+
+    /// - Parameter parsing: The threads on which embeddings are delivered.
+    init(_ models: ModelHolder, _ admission: Admission, _ metrics: Metrics, parsing: ThreadPool) {
+        self.models = models
+        self.admission = admission
+        self.metrics = metrics
+        self.parsing = parsing
+    }
+
+    var isIdle: Bool { admission.isIdle && unfinished.load(ordering: .acquiring) == 0 }
+
+    /// The models, if the server accepts requests for answers.
+    var servedModels: ServedModels {
+        get throws(APIError) {
+            if admission.isClosed { throw .stopping }
+            return try models.ready
+        }
+    }
+
     /// Starts an answer when the ticket has a slot.
     ///
     /// - Parameter deliver: Receives the events of the backend. Errors and cancellation arrive as `.ended`. The ticket has left by then.
@@ -17,10 +47,10 @@ extension App {
         var request = request
         request.owner = ticket.client.text
         // The server does not stop before the last event was handled: it may queue work, such as storing the answer.
-        unfinishedAnswers.add(1, ordering: .relaxed)
+        unfinished.add(1, ordering: .relaxed)
         let end = { @Sendable (event: GenerationEvent, receive: (GenerationEvent) -> Void) in
             receive(event)
-            self.unfinishedAnswers.subtract(1, ordering: .releasing)
+            self.unfinished.subtract(1, ordering: .releasing)
         }
         ticket.start({ [request] in
             do throws(GenerationError) {
@@ -51,17 +81,21 @@ extension App {
         _ ticket: AdmissionTicket,
         deliver: @escaping @Sendable (EmbeddingResult) -> Void
     ) {
-        unfinishedAnswers.add(1, ordering: .relaxed)
+        unfinished.add(1, ordering: .relaxed)
         let end = { @Sendable (result: EmbeddingResult) in
+            if case .stop = result.reason {
+                self.metrics.promptTokens.add(texts.reduce(0) { $0 + $1.count })
+                self.metrics.embeddings.add(texts.count)
+            }
             deliver(result)
-            self.unfinishedAnswers.subtract(1, ordering: .releasing)
+            self.unfinished.subtract(1, ordering: .releasing)
         }
         ticket.start({
             do throws(GenerationError) {
                 return try model.backend.embed(texts) { result in
                     ticket.leave()
                     // The thread that runs the model must not wait until millions of digits are written.
-                    self.pools.parsing.runEvenIfFull { withExtendedLifetime(model) { end(result) } }
+                    self.parsing.runEvenIfFull { withExtendedLifetime(model) { end(result) } }
                 }
             } catch {
                 ticket.leave()

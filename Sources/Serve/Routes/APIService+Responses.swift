@@ -4,18 +4,16 @@ import JSON
 import Store
 
 /// OpenAI's Responses API. Responses of accounts are stored, so that the next request can continue them.
-extension App {
-    static var responsesRoutes: [Route] {
-        [
-            Route("POST", "/v1/responses", access: .apiClient, limit: .checkedByHandler, body: .text) { try $0.createResponse($1) },
-            Route("GET", "/v1/responses/{id}", access: .apiClient) { try $0.showResponse($1) },
-            Route("GET", "/v1/responses/{id}/input_items", access: .apiClient) { try $0.listInputItems($1) },
-            Route("DELETE", "/v1/responses/{id}", access: .apiClient) { try $0.deleteResponse($1) },
-        ]
-    }
+extension APIService {
+    static let responsesRoutes: [Route] = [
+        Route("POST", "/v1/responses", access: .apiClient, limit: .checkedByHandler, body: .text) { try $0.api.createResponse($1) },
+        Route("GET", "/v1/responses/{id}", access: .apiClient) { try $0.api.showResponse($1) },
+        Route("GET", "/v1/responses/{id}/input_items", access: .apiClient) { try $0.api.listInputItems($1) },
+        Route("DELETE", "/v1/responses/{id}", access: .apiClient) { try $0.api.deleteResponse($1) },
+    ]
 
     private func createResponse(_ context: RequestContext) throws -> Response? {
-        let served = try servedModels
+        let served = try generator.servedModels
         let fields = try RequestFields(of: context.request, known: nil)
         let model = try served.selected(by: fields, for: ServedModels.Sender(context.client)).forChats()
         let previous = try previousResponse(fields, context)
@@ -76,7 +74,7 @@ extension App {
     /// Lists what a response was generated from: the items of the responses that it continues, and of its request.
     private func listInputItems(_ context: RequestContext) throws -> Response {
         let (id, account) = try storedResponse(context), request = context.request
-        let order = try request.choice("order", default: Order.desc), limit = try request.integer("limit", 1...100, default: 20)
+        let order = try request.choice("order", default: ListOrder.desc), limit = try request.integer("limit", 1...100, default: 20)
         let responses = try store.responses(through: id, of: account, stopsAtDeleted: true)
         var items = try responses.dropLast().flatMap { try $0.inputItems() + $0.outputItems() } + (responses.last?.inputItems() ?? [])
         // An item that was sent again, or by reference, has the id of the first one. In a list, `after` must find one place.

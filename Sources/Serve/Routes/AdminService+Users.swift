@@ -4,24 +4,19 @@ import Secrets
 import Store
 
 /// Administration of accounts: creation, invitations, disabling, new passwords, deletion, and the audit log of all of that.
-extension App {
-    static var adminUserRoutes: [Route] {
-        [
-            Route("POST", "/api/admin/users", access: .admin, on: .passwordHashing) { try $0.createUser($1) },
-            Route("PATCH", "/api/admin/users/{id}", access: .admin) { try $0.changeUser($1) },
-            Route("DELETE", "/api/admin/users/{id}", access: .admin) { try $0.deleteUser($1) },
-            Route("PUT", "/api/admin/users/{id}/role", access: .admin) { try $0.setRole($1) },
-            Route("POST", "/api/admin/users/{id}/reset-password", access: .admin) { try $0.addPasswordReset($1) },
-            Route("DELETE", "/api/admin/users/{id}/sessions", access: .admin) { try $0.endSessions($1) },
-            Route("DELETE", "/api/admin/users/{id}/keys", access: .admin) { try $0.revokeAPIKeys($1) },
-            Route("GET", "/api/admin/invitations", access: .admin) { app, _ in try app.invitations() },
-            Route("DELETE", "/api/admin/invitations/{id}", access: .admin) { app, context in
-                try app.store.admin.deleteInvitation(try context.id(of: "invitation"), by: context.adminRequest)
-                return .noContent
-            },
-            Route("GET", "/api/admin/audit", access: .admin) { try $0.auditLog($1) },
-        ]
-    }
+extension AdminService {
+    static let userRoutes: [Route] = [
+        Route("POST", "/api/admin/users", access: .admin, on: .passwordHashing) { try $0.admin.createUser($1) },
+        Route("PATCH", "/api/admin/users/{id}", access: .admin) { try $0.admin.changeUser($1) },
+        Route("DELETE", "/api/admin/users/{id}", access: .admin) { try $0.admin.deleteUser($1) },
+        Route("PUT", "/api/admin/users/{id}/role", access: .admin) { try $0.admin.setRole($1) },
+        Route("POST", "/api/admin/users/{id}/reset-password", access: .admin) { try $0.admin.addPasswordReset($1) },
+        Route("DELETE", "/api/admin/users/{id}/sessions", access: .admin) { try $0.admin.endSessions($1) },
+        Route("DELETE", "/api/admin/users/{id}/keys", access: .admin) { try $0.admin.revokeAPIKeys($1) },
+        Route("GET", "/api/admin/invitations", access: .admin) { app, _ in try app.admin.invitations() },
+        Route("DELETE", "/api/admin/invitations/{id}", access: .admin) { try $0.admin.deleteInvitation($1) },
+        Route("GET", "/api/admin/audit", access: .admin) { try $0.admin.auditLog($1) },
+    ]
 
     /// The password hash of an account that has no password yet. No password verifies against it.
     private static let noPassword = "!"
@@ -32,7 +27,7 @@ extension App {
     /// Creates an account or, with `invite`, an invitation. An account without a password gets a code with which its user sets one.
     private func createUser(_ context: RequestContext) throws -> Response {
         let fields = try RequestFields(of: context.request, known: ["username", "email", "password", "invite", "expires_in"])
-        let email = try Self.email(fields)
+        let email = try fields.email()
         let lifetime = try Self.lifetime(fields)
         if try fields.boolean("invite") ?? false {
             for name in ["username", "password"] where fields[name] != nil {
@@ -40,9 +35,9 @@ extension App {
             }
             return try invite(email, lifetime, context)
         }
-        let username = try Self.username(fields)
+        let username = try fields.username()
         let password = try fields.optionalText("password", 1...PasswordHasher.maxBytes)
-        let hash = try password.map { try passwordHash(of: $0, field: "password") } ?? Self.noPassword
+        let hash = try password.map { try passwordHasher.hash($0, field: "password") } ?? Self.noPassword
         let user = try store.admin.addUser(username, email: email, passwordHash: hash, by: context.adminRequest)
         let code = OneTimeCode()
         let end = password == nil
@@ -78,7 +73,7 @@ extension App {
         }
         let user: User
         do { user = try store.admin.setDisabled(isDisabled, user: id, by: context.adminRequest) } catch { throw Self.adminError(error) }
-        if isDisabled { stopAnswers(of: id) }
+        if isDisabled { replicas.stopAnswers(of: id, conversationLocks) }
         return Response.json { user.writeForAdmin(to: &$0) }
     }
 
@@ -98,7 +93,7 @@ extension App {
     private func deleteUser(_ context: RequestContext) throws -> Response {
         let id: UserID = try context.id(of: "user")
         do { try store.admin.deleteUser(id, by: context.adminRequest) } catch { throw Self.adminError(error) }
-        stopAnswers(of: id)
+        replicas.stopAnswers(of: id, conversationLocks)
         return .noContent
     }
 
@@ -116,7 +111,7 @@ extension App {
     private func endSessions(_ context: RequestContext) throws -> Response {
         let id: UserID = try context.id(of: "user")
         do { try store.admin.endSessions(of: id, by: context.adminRequest) } catch { throw Self.adminError(error) }
-        stopAnswers(of: id)
+        replicas.stopAnswers(of: id, conversationLocks)
         return .noContent
     }
 
@@ -135,17 +130,14 @@ extension App {
         }
     }
 
-    private func auditLog(_ context: RequestContext) throws -> Response {
-        let parameters = try PageParameters(context.request)
-        return Self.response(try store.admin.auditLog(limit: parameters.limit, offset: parameters.offset))
+    private func deleteInvitation(_ context: RequestContext) throws -> Response {
+        try store.admin.deleteInvitation(try context.id(of: "invitation"), by: context.adminRequest)
+        return .noContent
     }
 
-    static func response(_ page: AdminQueries.Page<AdminQueries.AuditEntry>) -> Response {
-        Response.json { list in
-            list.key("entries")
-            list.array { for entry in page.items { $0.object { entry.write(to: &$0) } } }
-            list["total"] = page.total
-        }
+    private func auditLog(_ context: RequestContext) throws -> Response {
+        let parameters = try PageParameters(context.request)
+        return .auditLog(try store.admin.auditLog(limit: parameters.limit, offset: parameters.offset))
     }
 
     /// The missing user is the one in the path. In other routes it is the sender, and the status 401.
@@ -157,6 +149,16 @@ extension App {
 extension RequestContext {
     /// The sender of an admin request: an owner by name, or "admin" for the key, which all administrators share.
     var adminRequest: AdminRequest { AdminRequest(actor: client.ownerName ?? "admin", address: client.address.description) }
+}
+
+extension Response {
+    static func auditLog(_ page: AdminQueries.Page<AdminQueries.AuditEntry>) -> Response {
+        Response.json { list in
+            list.key("entries")
+            list.array { for entry in page.items { $0.object { entry.write(to: &$0) } } }
+            list["total"] = page.total
+        }
+    }
 }
 
 extension User {

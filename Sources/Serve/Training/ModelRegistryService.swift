@@ -5,47 +5,53 @@ import JSON
 import Store
 
 /// The registry of models: what the servers of the database serve, for owners.
-extension App {
-    static var modelRoutes: [Route] {
-        let models = "/api/training/models"
-        return [
-            Route("GET", models, access: .owner) { app, _ in try app.listRegistry() },
-            Route("POST", models, access: .owner) { try $0.registerModel($1) },
-            Route("POST", models + "/clean-up", access: .owner) { try $0.cleanUpModels($1) },
-            Route("GET", models + "/{id}", access: .owner) { try $0.showRegistered($1) },
-            Route("DELETE", models + "/{id}", access: .owner) { try $0.deleteModel($1) },
-            Route("POST", models + "/{id}/promote", access: .owner) { try $0.promoteModel($1) },
-            Route("POST", models + "/{id}/archive", access: .owner) { try $0.archiveModel($1) },
-            Route("POST", "/api/training/rollback", access: .owner) { try $0.rollBackModel($1) },
-            Route("PUT", "/api/training/canary", access: .owner) { try $0.setCanary($1) },
-            Route("DELETE", "/api/training/canary", access: .owner) { try $0.endCanary($1) },
-            Route("GET", "/api/training/audit", access: .owner) { try $0.trainingAudit($1) },
-            Route("GET", "/api/training/keys", access: .owner) { try $0.listKeyModels($1) },
-            Route("PUT", "/api/training/keys/{id}", access: .owner) { try $0.setKeyModel($1) },
-        ]
-    }
+struct ModelRegistryService: Sendable {
+    let store: Store
+    let models: ModelHolder
+    let admission: Admission
+    let replicas: Replicas
+    /// Where runs write their models.
+    let directory: String
+
+    private static let path = "/api/training/models"
+
+    static let routes: [Route] = [
+        Route("GET", path, access: .owner) { app, _ in try app.registry.list() },
+        Route("POST", path, access: .owner) { try $0.registry.register($1) },
+        Route("POST", path + "/clean-up", access: .owner) { try $0.registry.cleanUp($1) },
+        Route("GET", path + "/{id}", access: .owner) { try $0.registry.show($1) },
+        Route("DELETE", path + "/{id}", access: .owner) { try $0.registry.delete($1) },
+        Route("POST", path + "/{id}/promote", access: .owner) { try $0.registry.promote($1) },
+        Route("POST", path + "/{id}/archive", access: .owner) { try $0.registry.archive($1) },
+        Route("POST", "/api/training/rollback", access: .owner) { try $0.registry.rollBack($1) },
+        Route("PUT", "/api/training/canary", access: .owner) { try $0.registry.setCanary($1) },
+        Route("DELETE", "/api/training/canary", access: .owner) { try $0.registry.endCanary($1) },
+        Route("GET", "/api/training/audit", access: .owner) { try $0.registry.audit($1) },
+        Route("GET", "/api/training/keys", access: .owner) { try $0.registry.listKeyModels($1) },
+        Route("PUT", "/api/training/keys/{id}", access: .owner) { try $0.registry.setKeyModel($1) },
+    ]
 
     /// The lines of the audit log that belong to the training area, newest first.
-    private func trainingAudit(_ context: RequestContext) throws -> Response {
+    private func audit(_ context: RequestContext) throws -> Response {
         let page = try PageParameters(context.request)
-        return Self.response(try store.admin.auditLog(AdminQueries.Action.ofTraining, limit: page.limit, offset: page.offset))
+        return .auditLog(try store.admin.auditLog(AdminQueries.Action.ofTraining, limit: page.limit, offset: page.offset))
     }
 
     /// Throws 409 if the model runs on another server.
     private func checkRegistry() throws(APIError) {
-        guard registry == nil else { return }
+        guard models.registry == nil else { return }
         let message = "This server has no registry of models: its model runs on another server (--backend)."
         throw APIError(status: .conflict, code: "no_registry", message: message)
     }
 
-    private func listRegistry() throws -> Response {
+    private func list() throws -> Response {
         try checkRegistry()
         let list = try store.models()
         let canary = list.first { $0.canaryShare != nil }
         // Models may have the same file.
         let sizes = list.filter { $0.filesDeletedAt == nil }.map { ($0.path, $0.sizeBytes) }
         let used = Dictionary(sizes) { first, _ in first }.values.reduce(0, +)
-        let free = DiskSpace.free(at: settings.trainingDirectory)
+        let free = DiskSpace.free(at: directory)
         return Response.json { all in
             all.key("items"); all.array { items in for model in list { items.object { write(model, to: &$0) } } }
             all.key("canary"); Self.write(canary: canary, to: &all)
@@ -57,7 +63,7 @@ extension App {
         }
     }
 
-    private func showRegistered(_ context: RequestContext) throws -> Response {
+    private func show(_ context: RequestContext) throws -> Response {
         try checkRegistry()
         return response(try store.model(try context.id(of: "model")))
     }
@@ -66,7 +72,7 @@ extension App {
         Response.json(status) { write(model, to: &$0) }
     }
 
-    private func registerModel(_ context: RequestContext) throws -> Response {
+    private func register(_ context: RequestContext) throws -> Response {
         try checkRegistry()
         let fields = try RequestFields(of: context.request, known: ["path", "name"])
         let path = try fields.text("path", 1...4_096), name = try fields.text("name", 1...64)
@@ -80,7 +86,7 @@ extension App {
         return response(try store.model(id), .created)
     }
 
-    private func promoteModel(_ context: RequestContext) throws -> Response {
+    private func promote(_ context: RequestContext) throws -> Response {
         try checkRegistry()
         let id: ModelID = try context.id(of: "model")
         let fields = try RequestFields(of: context.request, known: ["force", "reason"], mayBeEmpty: true)
@@ -103,7 +109,7 @@ extension App {
         }
     }
 
-    private func rollBackModel(_ context: RequestContext) throws -> Response {
+    private func rollBack(_ context: RequestContext) throws -> Response {
         try checkRegistry()
         if let previous = try store.servedModels().previous { try checkFiles(of: previous) }
         let model = try store.rollBack(by: context.adminRequest)
@@ -111,12 +117,22 @@ extension App {
         return response(model)
     }
 
+    /// Loads what the registry names, if that has changed.
+    func followRegistry() {
+        guard models.registry != nil else { return }
+        models.load(isReload: false) { [replicas] result in
+            guard case .failure(let error) = result else { return }
+            Log.error(.loadFailed, "the registry of models cannot be followed: \(error)")
+            replicas.forgetRegistry()
+        }
+    }
+
     /// Loads a model that has become active, and waits until it answers here: after the response, no new answer comes from another one.
     /// A model that takes longer is served later, and the response says so.
     private func follow(_ model: RegisteredModel) {
         followRegistry()
         let end = ContinuousClock.now + Self.longestLoad
-        while !isStopping, ContinuousClock.now < end, let served = models.served, served.activeID != model.id {
+        while !admission.isClosed, ContinuousClock.now < end, let served = models.served, served.activeID != model.id {
             if served.errors[model.id] != nil { return }
             usleep(10_000)
         }
@@ -124,13 +140,13 @@ extension App {
 
     private static let longestLoad = Duration.seconds(60)
 
-    private func archiveModel(_ context: RequestContext) throws -> Response {
+    private func archive(_ context: RequestContext) throws -> Response {
         try checkRegistry()
         return response(try store.archiveModel(try context.id(of: "model"), by: context.adminRequest))
     }
 
     /// Removes a model from the registry, and its files if a run of this server has written them.
-    private func deleteModel(_ context: RequestContext) throws -> Response {
+    private func delete(_ context: RequestContext) throws -> Response {
         try checkRegistry()
         let (model, sharesFiles) = try store.deleteModel(try context.id(of: "model"), by: context.adminRequest)
         let deletes = ModelRegistry.mayDeleteFiles(of: model) && !sharesFiles
@@ -138,7 +154,7 @@ extension App {
         return .noContent
     }
 
-    private func cleanUpModels(_ context: RequestContext) throws -> Response {
+    private func cleanUp(_ context: RequestContext) throws -> Response {
         try checkRegistry()
         let keep = try RequestFields(of: context.request, known: ["keep"], mayBeEmpty: true).integer("keep") ?? 3
         guard (0...1_000).contains(keep) else { throw APIError.invalid("keep", "expected 0 to 1000, found \(keep).") }
@@ -156,7 +172,7 @@ extension App {
 }
 
 /// The canary and the models of API keys.
-extension App {
+extension ModelRegistryService {
     private func setCanary(_ context: RequestContext) throws -> Response {
         try checkRegistry()
         let fields = try RequestFields(of: context.request, known: ["model", "share"])
@@ -183,10 +199,7 @@ extension App {
     private func listKeyModels(_ context: RequestContext) throws -> Response {
         try checkRegistry()
         let limit = try context.request.integer("limit", 1...200, default: 50)
-        let after = try context.request.query("after").map { text throws(APIError) in
-            guard let id = APIKeyID(text) else { throw .invalid("after", "expected the id of an API key.") }
-            return id
-        }
+        let after: APIKeyID? = try context.request.id("after", of: "an API key")
         let page = try store.keyModels(after: after, limit: limit + 1)
         let items = page.items.prefix(limit)
         return Response.json { list in

@@ -3,14 +3,12 @@ import JSON
 import Store
 
 /// The servers that share the database, reloading their models, and the chats that they have collected.
-extension App {
-    static var adminReplicaRoutes: [Route] {
-        [
-            Route("GET", "/api/admin/servers", access: .admin) { app, _ in app.listServers() },
-            Route("POST", "/api/admin/reload", access: .admin) { try $0.reloadModels($1) },
-            Route("GET", "/api/admin/collected-chats", access: .admin) { try $0.exportCollectedChats($1) },
-        ]
-    }
+extension AdminService {
+    static let serverRoutes: [Route] = [
+        Route("GET", "/api/admin/servers", access: .admin) { app, _ in app.admin.listServers() },
+        Route("POST", "/api/admin/reload", access: .admin) { try $0.admin.reloadModels($1) },
+        Route("GET", "/api/admin/collected-chats", access: .admin) { try $0.admin.exportCollectedChats($1) },
+    ]
 
     /// All servers, the oldest one first. The figures of this one are current, those of the others at most two seconds old.
     var currentServers: [ServerRecord] {
@@ -51,15 +49,7 @@ extension App {
         let limit = try context.request.integer("limit", 1...10_000, default: 1_000)
         let (chats, last) = try store.collectedChats(after: after, limit: limit)
         try store.admin.recordChatsExported(by: context.adminRequest)
-        return Self.jsonLines(chats.map { ChatLog.line(of: $0) }, next: last.map { "\($0)" })
-    }
-
-    /// A page of an export.
-    ///
-    /// - Parameter next: The `after` of the next page; nil on the last one.
-    static func jsonLines(_ lines: [[UInt8]], next: String?) -> Response {
-        let headers = [("Content-Type", "application/jsonl; charset=utf-8"), ("Cache-Control", "no-store")]
-        return Response(.ok, headers + (next.map { [("X-Next-After", $0)] } ?? []), Array(lines.joined()))
+        return .jsonLines(chats.map { ChatLog.line(of: $0) }, next: last.map { "\($0)" })
     }
 }
 

@@ -3,20 +3,19 @@ import JSON
 import Store
 
 /// Alternatives, ratings and corrections of messages.
-extension App {
+extension ConversationService {
     private static let maxCommentLength = 2_000
 
-    static var messageRoutes: [Route] {
-        let message = "/api/conversations/{id}/messages/{message}"
-        return [
-            Route("GET", message + "/alternatives", access: .account) { try $0.alternatives($1) },
-            Route("POST", message + "/activate", access: .account) { try $0.activate($1) },
-            Route("PUT", message + "/rating", access: .account) { try $0.rate($1) },
-            Route("DELETE", message + "/rating", access: .account) { app, context in try app.rate(context, nil) },
-            Route("PUT", message + "/correction", access: .account, body: .message) { try $0.correct($1) },
-            Route("DELETE", message + "/correction", access: .account) { app, context in try app.correct(context, to: nil) },
-        ]
-    }
+    private static let message = "/api/conversations/{id}/messages/{message}"
+
+    static let messageRoutes: [Route] = [
+        Route("GET", message + "/alternatives", access: .account) { try $0.conversations.alternatives($1) },
+        Route("POST", message + "/activate", access: .account) { try $0.conversations.activate($1) },
+        Route("PUT", message + "/rating", access: .account) { try $0.conversations.rate($1) },
+        Route("DELETE", message + "/rating", access: .account) { app, context in try app.conversations.rate(context, nil) },
+        Route("PUT", message + "/correction", access: .account, body: .message) { try $0.conversations.correct($1) },
+        Route("DELETE", message + "/correction", access: .account) { app, context in try app.conversations.correct(context, to: nil) },
+    ]
 
     private struct Target {
         let message: MessageID

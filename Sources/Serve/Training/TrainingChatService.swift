@@ -4,30 +4,32 @@ import JSON
 import Store
 
 /// The chats that an owner reviews before anything is trained on them.
-extension App {
-    static var trainingChatRoutes: [Route] {
-        let chat = "/api/training/chats/{id}"
-        return [
-            Route("GET", "/api/training/chats", access: .owner) { try $0.trainingChats($1) },
-            Route("GET", "/api/training/chats/export", access: .owner) { try $0.exportReviewedChats($1) },
-            Route("POST", "/api/training/chats/import", access: .owner, on: .parsing, body: .file) { try $0.importTrainingChats($1) },
-            Route("GET", "/api/training/imports", access: .owner) { app, _ in try app.trainingImports() },
-            Route("DELETE", "/api/training/imports/{id}", access: .owner) { try $0.deleteTrainingImport($1) },
-            Route("POST", "/api/training/chats/bulk", access: .owner, body: .message) { try $0.changeTrainingChats($1) },
-            Route("GET", chat, access: .owner) { app, context in try app.trainingChat(try context.id(of: "chat")) },
-            Route("PUT", chat, access: .owner) { try $0.changeTrainingChat($1) },
-            Route("PUT", chat + "/corrections/{message}", access: .owner, body: .message) { app, context in
-                let fields = try RequestFields(of: context.request, known: ["content"])
-                return try app.correctTrainingChat(context, to: try fields.text("content", 1...100_000))
-            },
-            Route("DELETE", chat + "/corrections/{message}", access: .owner) { app, context in
-                try app.correctTrainingChat(context, to: nil)
-            },
-            Route("GET", "/api/training/tags", access: .owner) { app, _ in try app.trainingTags() },
-        ]
-    }
+struct TrainingChatService: Sendable {
+    let store: Store
 
-    private func trainingChats(_ context: RequestContext) throws -> Response {
+    private static let chat = "/api/training/chats/{id}"
+
+    static let routes: [Route] = [
+        Route("GET", "/api/admin/training-chats", access: .admin) { try $0.trainingChats.exportIncludedChats($1) },
+        Route("GET", "/api/training/chats", access: .owner) { try $0.trainingChats.list($1) },
+        Route("GET", "/api/training/chats/export", access: .owner) { try $0.trainingChats.export($1) },
+        Route("POST", "/api/training/chats/import", access: .owner, on: .parsing, body: .file) { try $0.trainingChats.importChats($1) },
+        Route("GET", "/api/training/imports", access: .owner) { app, _ in try app.trainingChats.imports() },
+        Route("DELETE", "/api/training/imports/{id}", access: .owner) { try $0.trainingChats.deleteImport($1) },
+        Route("POST", "/api/training/chats/bulk", access: .owner, body: .message) { try $0.trainingChats.changeAll($1) },
+        Route("GET", chat, access: .owner) { app, context in try app.trainingChats.show(try context.id(of: "chat")) },
+        Route("PUT", chat, access: .owner) { try $0.trainingChats.change($1) },
+        Route("PUT", chat + "/corrections/{message}", access: .owner, body: .message) { app, context in
+            let fields = try RequestFields(of: context.request, known: ["content"])
+            return try app.trainingChats.correct(context, to: try fields.text("content", 1...100_000))
+        },
+        Route("DELETE", chat + "/corrections/{message}", access: .owner) { app, context in
+            try app.trainingChats.correct(context, to: nil)
+        },
+        Route("GET", "/api/training/tags", access: .owner) { app, _ in try app.trainingChats.tags() },
+    ]
+
+    private func list(_ context: RequestContext) throws -> Response {
         let request = context.request
         let filter = try TrainingFilter(request)
         let key = try request.choice("sort", default: TrainingFilter.SortKey.newest)
@@ -54,22 +56,22 @@ extension App {
         }
     }
 
-    private func trainingChat(_ id: TrainingChatID) throws -> Response {
+    private func show(_ id: TrainingChatID) throws -> Response {
         let details = try store.trainingChat(id)
         return Response.json { details.write(to: &$0) }
     }
 
-    private func changeTrainingChat(_ context: RequestContext) throws -> Response {
+    private func change(_ context: RequestContext) throws -> Response {
         let fields = try RequestFields(of: context.request, known: ["state", "tags"])
         var review = Store.Review()
         review.state = try Self.state(fields)
         review.tags = try Self.tags(fields, "tags")
         let id: TrainingChatID = try context.id(of: "chat")
         try store.review(.chats([id]), review, by: context.adminRequest)
-        return try trainingChat(id)
+        return try show(id)
     }
 
-    private func changeTrainingChats(_ context: RequestContext) throws -> Response {
+    private func changeAll(_ context: RequestContext) throws -> Response {
         let fields = try RequestFields(of: context.request, known: ["filter", "ids", "state", "add_tags", "remove_tags"])
         var review = Store.Review()
         review.state = try Self.state(fields)
@@ -117,13 +119,13 @@ extension App {
         return tags
     }
 
-    private func correctTrainingChat(_ context: RequestContext, to text: String?) throws -> Response {
+    private func correct(_ context: RequestContext, to text: String?) throws -> Response {
         let id: TrainingChatID = try context.id(of: "chat")
         try store.correct(try context.id(of: "message", at: 1), in: id, to: text, by: context.adminRequest)
-        return try trainingChat(id)
+        return try show(id)
     }
 
-    private func trainingTags() throws -> Response {
+    private func tags() throws -> Response {
         let tags = try store.trainingTags()
         return Response.json { list in
             list.key("items")

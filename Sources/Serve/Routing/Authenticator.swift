@@ -3,7 +3,12 @@ import Secrets
 import Store
 
 /// Checks the credentials of requests.
-extension App {
+struct Authenticator: Sendable {
+    let settings: ServeSettings
+    let store: Store
+    let rateLimits: RateLimits
+    let signer: SessionTokenSigner
+
     /// Returns the sender of a request. Throws 401 if it does not have the access that the route needs.
     func authenticate(_ request: Request, for access: Route.Access) throws -> Client {
         let address = clientAddress(of: request)

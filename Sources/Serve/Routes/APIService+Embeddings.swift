@@ -4,17 +4,15 @@ import Synchronization
 import Threads
 
 /// OpenAI's embeddings.
-extension App {
-    static var embeddingRoutes: [Route] {
-        [
-            Route("POST", "/v1/embeddings", access: .apiClient, limit: .checkedByHandler, on: .parsing, body: .text) {
-                try $0.createEmbeddings($1)
-            },
-        ]
-    }
+extension APIService {
+    static let embeddingRoutes: [Route] = [
+        Route("POST", "/v1/embeddings", access: .apiClient, limit: .checkedByHandler, on: .parsing, body: .text) {
+            try $0.api.createEmbeddings($1)
+        },
+    ]
 
     private func createEmbeddings(_ context: RequestContext) throws -> Response? {
-        let served = try servedModels
+        let served = try generator.servedModels
         let fields = try RequestFields(of: context.request, known: nil)
         let model = try served.selected(by: fields, for: ServedModels.Sender(context.client))
         let request = try EmbeddingFields(fields, for: model)
@@ -28,7 +26,7 @@ extension App {
     ) throws -> Response? {
         try rateLimits.checkChat(context.client.key)
         let texts = try request.tokens(for: model.info), tokens = texts.reduce(0) { $0 + $1.count }
-        let ticket = try admission.enter(context.client.key), start = ContinuousClock.now
+        let ticket = try generator.admission.enter(context.client.key), start = ContinuousClock.now
         let hasResponded = Atomic(false)
         // An error before the end is the only response, and cancels the rest.
         let respond = { @Sendable (response: Response) in
@@ -41,16 +39,14 @@ extension App {
                 ticket.cancel()
             }
         }
-        embed(texts, with: model, ticket) { result in
-            if let revocable { self.revocableAnswers.answerEnded(of: revocable) }
+        generator.embed(texts, with: model, ticket) { result in
+            if let revocable { revocableAnswers.answerEnded(of: revocable) }
             switch result.reason {
             case .error(let error): respond(APIError(error).response(to: context.request))
             case .cancelled, .length: respond(APIError.stopping.response(to: context.request))
             case .stop:
-                self.metrics.promptTokens.add(tokens)
-                self.metrics.embeddings.add(texts.count)
                 let end = GenerationEnd(.stop, promptTokens: tokens, answerTokens: 0)
-                self.recordUsage(end, model.name, context.client, seconds: (ContinuousClock.now - start).inSeconds)
+                recordUsage(end, model.name, context.client, seconds: (ContinuousClock.now - start).inSeconds)
                 respond(Response(.ok, [("Content-Type", "application/json")], body(result.embeddings, tokens)))
             }
         }

@@ -3,26 +3,37 @@ import HTTPServer
 import Infer
 import JSON
 import Store
+import Threads
 
-/// Liveness, readiness, metrics and statistics.
-extension App {
-    static var statusRoutes: [Route] {
-        [
-            Route("GET", "/api/health", on: .connection) { app, _ in app.liveness },
-            Route("GET", "/api/ready", on: .connection) { app, _ in app.readiness },
-            Route("GET", "/metrics", on: .parsing) { app, _ in
-                Response(.ok, [("Content-Type", Metrics.contentType)], Array(app.metrics.text.utf8))
-            },
-            Route("GET", "/stats", on: .database) { app, _ in try app.chatLogStatistics() },
-        ]
-    }
+/// Liveness, readiness and metrics, and the state of this server for the operator.
+struct StatusService: Sendable {
+    let settings: ServeSettings
+    let store: Store
+    let models: ModelHolder
+    let admission: Admission
+    let metrics: Metrics
+    let health: HealthMonitor
+    let replicas: Replicas
+    private let started = ContinuousClock.now
+
+    static let routes: [Route] = [
+        Route("GET", "/api/health", on: .connection) { app, _ in app.status.liveness },
+        Route("GET", "/api/ready", on: .connection) { app, _ in app.status.readiness },
+        Route("GET", "/metrics", on: .parsing) { app, _ in
+            Response(.ok, [("Content-Type", Metrics.contentType)], Array(app.status.metrics.text.utf8))
+        },
+        Route("GET", "/stats", on: .database) { app, _ in try app.guestChats.statistics() },
+    ]
+
+    /// In seconds.
+    var uptime: Double { (ContinuousClock.now - started).inSeconds }
 
     /// The server runs and answers requests, whether or not it can chat.
     private var liveness: Response {
         let model = models.current
         let load = admission.load
         return Response.json { health in
-            health["status"] = isStopping ? "stopping" : model == nil ? "loading" : "ready"
+            health["status"] = admission.isClosed ? "stopping" : model == nil ? "loading" : "ready"
             health["model"] = model?.name
             // The model and its LoRA adapters, one of which a request can name.
             health.key("models"); health.array { names in for model in model?.all ?? [] { names.string(model.name) } }
@@ -54,7 +65,7 @@ extension App {
     /// Whether the server can chat: for load balancers.
     private var readiness: Response {
         let status = health.status
-        let isStopping = isStopping || isHandingOver
+        let isStopping = admission.isClosed || health.isHandingOver
         let isReady = status.isReady && !isStopping
         let isFailing = [status.engine, status.database].contains(.failing)
         var response = Response.json(isReady ? .ok : .serviceUnavailable) { ready in
@@ -64,19 +75,5 @@ extension App {
         }
         if !isReady { response.headers.append(("Retry-After", "1")) }
         return response
-    }
-
-    private func chatLogStatistics() throws -> Response {
-        let count = try chatCollector?.count ?? 0
-        let conversations = try chatCollector?.conversations ?? 0
-        let isReady = try chatCollector?.hasEnoughForFineTuning ?? false
-        return Response.json { statistics in
-            statistics["count"] = count
-            statistics["ready"] = isReady
-            statistics["collecting"] = chatCollector != nil
-            statistics["conversations"] = conversations
-            // A copy in the file stays when a chat is deleted.
-            statistics["file"] = chatCollector?.writesFile ?? false
-        }
     }
 }

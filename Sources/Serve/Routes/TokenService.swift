@@ -4,13 +4,14 @@ import JSON
 import Tokenize
 
 /// Tokenizes and detokenizes texts.
-extension App {
-    static var tokenRoutes: [Route] {
-        [
-            Route("POST", "/tokenize", limit: .checkedByHandler, on: .parsing, body: .text) { try $0.tokenize($1) },
-            Route("POST", "/detokenize", limit: .checkedByHandler, on: .parsing, body: .text) { try $0.detokenize($1) },
-        ]
-    }
+struct TokenService: Sendable {
+    let models: ModelHolder
+    let rateLimits: RateLimits
+
+    static let routes: [Route] = [
+        Route("POST", "/tokenize", limit: .checkedByHandler, on: .parsing, body: .text) { try $0.tokens.tokenize($1) },
+        Route("POST", "/detokenize", limit: .checkedByHandler, on: .parsing, body: .text) { try $0.tokens.detokenize($1) },
+    ]
 
     private func modelInfo(for fields: RequestFields) throws(APIError) -> ModelInfo { try models.ready.selected(by: fields).info }
 

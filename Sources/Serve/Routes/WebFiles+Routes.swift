@@ -1,14 +1,12 @@
 import HTTPServer
 
-/// The web page.
-extension App {
-    static var webPageRoutes: [Route] {
-        [
-            Route("GET", "/", on: .connection) { app, context in try app.file("/", context.request) },
-            Route("GET", "/web/{file}", on: .connection) { app, context in try app.webFile(context) },
-            Route("GET", "/web/{folder}/{file}", on: .connection) { app, context in try app.webFile(context) },
-        ]
-    }
+/// Serves the web page.
+extension WebFiles {
+    static let routes: [Route] = [
+        Route("GET", "/", on: .connection) { app, context in try app.webFiles.file("/", context.request) },
+        Route("GET", "/web/{file}", on: .connection) { app, context in try app.webFiles.webFile(context) },
+        Route("GET", "/web/{folder}/{file}", on: .connection) { app, context in try app.webFiles.webFile(context) },
+    ]
 
     /// Paths that people type; `addresses.js` says what the page shows there. /chat is missing: it is a route of the API.
     private static let typedAddresses: Set<String> = [
@@ -31,7 +29,7 @@ extension App {
     }
 
     private func file(_ path: String, _ request: Request) throws(APIError) -> Response {
-        guard let file = webFiles[path] else { throw .notFound("file") }
+        guard let file = self[path] else { throw .notFound("file") }
         let compressed = acceptsGzip(request) ? file.gzip : nil
         let etag = compressed == nil ? file.etag : file.gzipETag
         var headers: [(name: String, value: String)] = [

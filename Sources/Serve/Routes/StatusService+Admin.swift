@@ -4,11 +4,11 @@ import Kernels
 import Store
 
 /// The state of this server process, for the operator.
-extension App {
-    static var adminServerRoutes: [Route] {
+extension StatusService {
+    static let adminRoutes: [Route] = [
         // The process figures are read from /proc.
-        [Route("GET", "/api/admin/server", access: .admin, on: .parsing) { app, _ in app.serverState }]
-    }
+        Route("GET", "/api/admin/server", access: .admin, on: .parsing) { app, _ in app.status.serverState },
+    ]
 
     private var serverState: Response {
         let model = models.current
@@ -18,7 +18,7 @@ extension App {
         return Response.json { server in
             server["version"] = settings.version
             server["name"] = replicas.name
-            server["status"] = isStopping ? "stopping" : model == nil ? "loading" : "ready"
+            server["status"] = admission.isClosed ? "stopping" : model == nil ? "loading" : "ready"
             server["uptime_seconds"] = uptime.rounded(toPlaces: 3)
             server.key("checks")
             server.object { checks.write(to: &$0) }
@@ -33,7 +33,7 @@ extension App {
             }
             // The models of the registry that this server has loaded, or could not load.
             server.key("registry")
-            if registry == nil { server.null() } else { server.array { list in models.served?.write(to: &list) } }
+            if models.registry == nil { server.null() } else { server.array { list in models.served?.write(to: &list) } }
             server.key("queue")
             server.object {
                 $0["running"] = load.running

@@ -1,35 +1,26 @@
 import HTTPServer
 import JSON
+import Secrets
 import Store
 
-/// Statistics and all users' conversations, for the operator. Reading conversations leaves a line in the audit log.
-extension App {
-    static var adminRoutes: [Route] {
-        [
-            Route("GET", "/api/admin/stats", access: .admin) { try $0.totals($1) },
-            Route("GET", "/api/admin/users", access: .admin) { try $0.users($1) },
-            Route("GET", "/api/admin/users/{id}", access: .admin) { try $0.user($1) },
-            Route("GET", "/api/admin/users/{id}/conversations", access: .admin) { app, context in
-                try app.allConversations(context, of: try context.id(of: "user"))
-            },
-            Route("GET", "/api/admin/conversations", access: .admin) { try $0.allConversations($1, of: nil) },
-            Route("GET", "/api/admin/conversations/{id}/messages", access: .admin) { try $0.messages($1) },
-        ] + adminUserRoutes + adminServerRoutes + adminReplicaRoutes + trainingRoutes
-    }
+/// Statistics, all users and their conversations, and the servers of the database, for the operator. Reading conversations leaves a line in
+/// the audit log.
+struct AdminService: Sendable {
+    let store: Store
+    let passwordHasher: PasswordHasher
+    let conversationLocks: ConversationLocks
+    let replicas: Replicas
 
-    /// Of a list.
-    enum Order: String, CaseIterable { case asc, desc }
-
-    /// The part of a list that a request asks for.
-    struct PageParameters {
-        let limit: Int
-        let offset: Int
-
-        init(_ request: Request) throws(APIError) {
-            limit = try request.integer("limit", 1...200, default: 50)
-            offset = try request.integer("offset", 0...Int(Int32.max), default: 0)
-        }
-    }
+    static let routes: [Route] = [
+        Route("GET", "/api/admin/stats", access: .admin) { try $0.admin.totals($1) },
+        Route("GET", "/api/admin/users", access: .admin) { try $0.admin.users($1) },
+        Route("GET", "/api/admin/users/{id}", access: .admin) { try $0.admin.user($1) },
+        Route("GET", "/api/admin/users/{id}/conversations", access: .admin) { app, context in
+            try app.admin.allConversations(context, of: try context.id(of: "user"))
+        },
+        Route("GET", "/api/admin/conversations", access: .admin) { try $0.admin.allConversations($1, of: nil) },
+        Route("GET", "/api/admin/conversations/{id}/messages", access: .admin) { try $0.admin.messages($1) },
+    ]
 
     /// The part, the order and the filter of a list that a request asks for.
     private struct ListParameters {
@@ -42,7 +33,7 @@ extension App {
             let text = request.query("search") ?? ""
             guard text.unicodeScalars.count <= 200 else { throw .invalid("search", "expected at most 200 characters.") }
             search = text.isEmpty ? nil : text
-            isDescending = try request.choice("order", default: Order.desc) == .desc
+            isDescending = try request.choice("order", default: ListOrder.desc) == .desc
             page = try PageParameters(request)
         }
     }

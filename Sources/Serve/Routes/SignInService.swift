@@ -4,14 +4,18 @@ import Secrets
 import Store
 
 /// Registration, sign-in, and a new password with a code of the administrator.
-extension App {
-    static var accountRoutes: [Route] {
-        [
-            Route("POST", "/api/auth/register", limit: .registrations, on: .passwordHashing) { try $0.register($1) },
-            Route("POST", "/api/auth/login", limit: .signIns, on: .passwordHashing) { try $0.signIn($1) },
-            Route("POST", "/api/auth/reset-password", limit: .signIns, on: .passwordHashing) { try $0.resetPassword($1) },
-        ] + ownAccountRoutes
-    }
+struct SignInService: Sendable {
+    let settings: ServeSettings
+    let store: Store
+    let signer: SessionTokenSigner
+    let passwordHasher: PasswordHasher
+    let rateLimits: RateLimits
+
+    static let routes: [Route] = [
+        Route("POST", "/api/auth/register", limit: .registrations, on: .passwordHashing) { try $0.signIns.register($1) },
+        Route("POST", "/api/auth/login", limit: .signIns, on: .passwordHashing) { try $0.signIns.signIn($1) },
+        Route("POST", "/api/auth/reset-password", limit: .signIns, on: .passwordHashing) { try $0.signIns.resetPassword($1) },
+    ]
 
     private func register(_ context: RequestContext) throws -> Response {
         let fields = try RequestFields(of: context.request, known: ["username", "password", "email", "invitation"])
@@ -19,15 +23,15 @@ extension App {
         guard settings.allowsRegistration || invitation != nil else {
             throw APIError(status: .forbidden, code: "closed", message: "Registration is disabled on this server. It needs an invitation.")
         }
-        let username = try Self.username(fields)
-        let email = try Self.email(fields)
+        let username = try fields.username()
+        let email = try fields.email()
         let password = try fields.text("password", 1...PasswordHasher.maxBytes)
         try rateLimits.checkRegistration(context.client.key)
         // Hashing takes a quarter of a second, so a taken name and a wrong code are rejected first.
         if try store.user(named: username) != nil { throw StoreError.usernameTaken(username: username) }
         if let email, try store.user(withEmail: email) != nil { throw StoreError.emailTaken }
         if let invitation, try !store.isValidInvitation(invitation) { throw APIError.wrongCode(field: "invitation") }
-        let hash = try passwordHash(of: password, field: "password")
+        let hash = try passwordHasher.hash(password, field: "password")
         let user: User
         do { user = try store.addUser(username, email: email, passwordHash: hash, invitation: invitation) } catch {
             throw error == .invalidCode ? APIError.wrongCode(field: "invitation") : APIError(error)
@@ -40,14 +44,6 @@ extension App {
         guard let text = try fields.optionalText("invitation", 0...64), !text.isEmpty else { return nil }
         guard let code = OneTimeCode(text) else { throw .wrongCode(field: "invitation") }
         return code.digest
-    }
-
-    /// Hashes a password. Throws 422 if it is too short or too long.
-    func passwordHash(of password: String, field: String) throws -> String {
-        do throws(PasswordError) { return try passwordHasher.hash(password) } catch {
-            if error == .unavailable { throw error }
-            throw APIError.invalid(field, "\(error)")
-        }
     }
 
     /// An unknown name and a wrong password take the same time and give the same response.
@@ -82,7 +78,7 @@ extension App {
             throw APIError.wrongCode(field: "code")
         }
         try rateLimits.recordSuccess(lockout)
-        let hash = try passwordHash(of: password, field: "new_password")
+        let hash = try passwordHasher.hash(password, field: "new_password")
         return try startSession(of: try store.resetPassword(of: user.id, code: code.digest, to: hash), context)
     }
 
@@ -129,8 +125,30 @@ extension App {
         }
     }
 
-    static func username(_ fields: RequestFields) throws(APIError) -> String {
-        let name = try fields.text("username", 1...64)
+    /// Checks the password again before a change that a stolen session token alone must not allow. Attempts are limited like sign-ins.
+    func confirm(_ password: String, of user: User, _ context: RequestContext) throws {
+        try rateLimits.checkSignIn(context.client.key)
+        try rateLimits.beginAttempt(.account(user.username))
+        guard passwordHasher.verify(password, against: user.passwordHash) else {
+            throw APIError(status: .forbidden, code: "wrong_password", message: "Wrong password.", field: "password")
+        }
+        try rateLimits.recordSuccess(.account(user.username))
+    }
+}
+
+extension PasswordHasher {
+    /// Hashes a password. Throws 422 if it is too short or too long.
+    func hash(_ password: String, field: String) throws -> String {
+        do throws(PasswordError) { return try hash(password) } catch {
+            if error == .unavailable { throw error }
+            throw APIError.invalid(field, "\(error)")
+        }
+    }
+}
+
+extension RequestFields {
+    func username() throws(APIError) -> String {
+        let name = try text("username", 1...64)
         // Letters and digits of any language.
         let isValid = name.unicodeScalars.allSatisfy { scalar in
             let properties = scalar.properties
@@ -141,8 +159,8 @@ extension App {
         return name
     }
 
-    static func email(_ fields: RequestFields) throws(APIError) -> String? {
-        guard let email = try fields.optionalText("email", 0...254), !email.isEmpty else { return nil }
+    func email() throws(APIError) -> String? {
+        guard let email = try optionalText("email", 0...254), !email.isEmpty else { return nil }
         let parts = email.split(separator: "@", omittingEmptySubsequences: false)
         let hasTwoParts = parts.count == 2 && !parts[0].isEmpty
         let hasDomain = hasTwoParts && parts[1].contains(".") && !parts[1].hasPrefix(".") && !parts[1].hasSuffix(".")

@@ -7,32 +7,30 @@ import Store
 import Tokenize
 
 /// Ollama's API. Its own port (`ServeSettings.ollamaPort`) has these paths without the prefix, and those under `/v1`.
-extension App {
-    static var ollamaRoutes: [Route] {
-        [
-            Route("POST", "/ollama/api/chat", access: .apiClient, limit: .checkedByHandler, body: .text) { try $0.ollamaChat($1) },
-            Route("POST", "/ollama/api/generate", access: .apiClient, limit: .checkedByHandler, body: .text) { try $0.ollamaGenerate($1) },
-            Route("POST", "/ollama/api/embed", access: .apiClient, limit: .checkedByHandler, on: .parsing, body: .text) {
-                try $0.ollamaEmbed($1, hasInput: true)
-            },
-            Route("POST", "/ollama/api/embeddings", access: .apiClient, limit: .checkedByHandler, on: .parsing, body: .text) {
-                try $0.ollamaEmbed($1, hasInput: false)
-            },
-            Route("GET", "/ollama/api/tags", access: .apiClient) { try $0.listOllamaModels($1) },
-            Route("GET", "/ollama/api/ps", access: .apiClient) { try $0.listOllamaModels($1) },
-            Route("POST", "/ollama/api/show", access: .apiClient) { try $0.showOllamaModel($1) },
-            Route("GET", "/ollama/api/version", on: .connection) { _, _ in
-                Response.json { $0["version"] = Self.ollamaVersion }
-            },
-            Route("GET", "/ollama", on: .connection) { _, _ in .text(.ok, "Ollama is running") },
-        ]
-    }
+extension APIService {
+    static let ollamaRoutes: [Route] = [
+        Route("POST", "/ollama/api/chat", access: .apiClient, limit: .checkedByHandler, body: .text) { try $0.api.ollamaChat($1) },
+        Route("POST", "/ollama/api/generate", access: .apiClient, limit: .checkedByHandler, body: .text) { try $0.api.ollamaGenerate($1) },
+        Route("POST", "/ollama/api/embed", access: .apiClient, limit: .checkedByHandler, on: .parsing, body: .text) {
+            try $0.api.ollamaEmbed($1, hasInput: true)
+        },
+        Route("POST", "/ollama/api/embeddings", access: .apiClient, limit: .checkedByHandler, on: .parsing, body: .text) {
+            try $0.api.ollamaEmbed($1, hasInput: false)
+        },
+        Route("GET", "/ollama/api/tags", access: .apiClient) { try $0.api.listOllamaModels($1) },
+        Route("GET", "/ollama/api/ps", access: .apiClient) { try $0.api.listOllamaModels($1) },
+        Route("POST", "/ollama/api/show", access: .apiClient) { try $0.api.showOllamaModel($1) },
+        Route("GET", "/ollama/api/version", on: .connection) { _, _ in
+            Response.json { $0["version"] = Self.ollamaVersion }
+        },
+        Route("GET", "/ollama", on: .connection) { _, _ in .text(.ok, "Ollama is running") },
+    ]
 
     /// The version of Ollama whose API this is: clients ask whether it is new enough.
     private static let ollamaVersion = "0.13.0"
 
     private func ollamaRequest(_ context: RequestContext) throws -> (RequestFields, ServedModel) {
-        let served = try servedModels, sender = ServedModels.Sender(context.client)
+        let served = try generator.servedModels, sender = ServedModels.Sender(context.client)
         let fields = try RequestFields(of: context.request, known: nil, hasAnyType: true)
         guard let name = try fields.optionalText("model", 0...1_000) else { return (fields, try served.model(for: sender)) }
         // Clients add the usual tag to names without one.

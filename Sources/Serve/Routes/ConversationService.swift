@@ -3,22 +3,26 @@ import JSON
 import Store
 import Threads
 
-/// The conversations of an account. A conversation of another account is not found.
-extension App {
-    static var conversationRoutes: [Route] {
-        [
-            Route("GET", "/api/conversations", access: .account) { try $0.conversations($1) },
-            Route("POST", "/api/conversations", access: .account) { try $0.createConversation($1) },
-            Route("GET", "/api/conversations/{id}", access: .account) { try $0.conversation($1) },
-            Route("PATCH", "/api/conversations/{id}", access: .account) { try $0.changeConversation($1) },
-            Route("DELETE", "/api/conversations/{id}", access: .account) { try $0.delete($1) },
-            Route("POST", "/api/conversations/{id}/restore", access: .account) { try $0.restore($1) },
-            Route("POST", "/api/conversations/{id}/stop", access: .account) { try $0.stopAnswer($1) },
-        ]
-    }
+/// The conversations of an account and their messages. A conversation of another account is not found.
+struct ConversationService: Sendable {
+    let store: Store
+    let models: ModelHolder
+    let rateLimits: RateLimits
+    let conversationLocks: ConversationLocks
+    let searches: ThreadPool
+
+    static let routes: [Route] = [
+        Route("GET", "/api/conversations", access: .account) { try $0.conversations.list($1) },
+        Route("POST", "/api/conversations", access: .account) { try $0.conversations.create($1) },
+        Route("GET", "/api/conversations/{id}", access: .account) { try $0.conversations.show($1) },
+        Route("PATCH", "/api/conversations/{id}", access: .account) { try $0.conversations.change($1) },
+        Route("DELETE", "/api/conversations/{id}", access: .account) { try $0.conversations.delete($1) },
+        Route("POST", "/api/conversations/{id}/restore", access: .account) { try $0.conversations.restore($1) },
+        Route("POST", "/api/conversations/{id}/stop", access: .account) { try $0.conversations.stopAnswer($1) },
+    ]
 
     /// Lists conversations. A search continues on a thread of its own, so that slow ones do not delay other requests.
-    private func conversations(_ context: RequestContext) throws -> Response? {
+    private func list(_ context: RequestContext) throws -> Response? {
         let request = context.request
         var cursor: ConversationCursor?
         if let text = request.query("cursor") {
@@ -31,7 +35,7 @@ extension App {
         let account = try context.account
         guard let search else { return Self.list(try store.conversations(of: account, after: cursor, limit: limit)) }
         try rateLimits.checkSearch(context.client.key)
-        let isQueued = pools.search.run { [store, cursor] in
+        let isQueued = searches.run { [store, cursor] in
             let response: Response
             do {
                 response = Self.list(try store.conversations(of: account, containing: search, after: cursor, limit: limit))
@@ -50,7 +54,7 @@ extension App {
         }
     }
 
-    private func createConversation(_ context: RequestContext) throws -> Response {
+    private func create(_ context: RequestContext) throws -> Response {
         let fields = try RequestFields(of: context.request, known: ConversationFields.names, mayBeEmpty: true)
         let changes = try ConversationFields(fields, servedModels: models.served)
         let account = try context.account, id = ConversationID()
@@ -63,7 +67,7 @@ extension App {
         }
     }
 
-    private func conversation(_ context: RequestContext) throws -> Response {
+    private func show(_ context: RequestContext) throws -> Response {
         Self.response(try store.openConversation(try context.id(of: "conversation"), of: try context.account))
     }
 
@@ -84,7 +88,7 @@ extension App {
         }
     }
 
-    private func changeConversation(_ context: RequestContext) throws -> Response {
+    private func change(_ context: RequestContext) throws -> Response {
         let fields = try RequestFields(of: context.request, known: ConversationFields.names)
         let changes = try ConversationFields(fields, servedModels: models.served)
         if ConversationFields.names.allSatisfy({ fields[$0] == nil }) {

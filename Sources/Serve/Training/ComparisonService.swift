@@ -3,39 +3,37 @@ import JSON
 import Store
 
 /// Comparisons of candidates with the active model, the gate, and the owner's questions.
-extension App {
-    static var comparisonRoutes: [Route] {
-        let comparisons = "/api/training/comparisons/{id}", questions = "/api/training/questions", gate = "/api/training/gate"
-        return [
-            Route("POST", "/api/training/models/{id}/compare", access: .owner) { try $0.compareModel($1) },
-            Route("GET", comparisons, access: .owner) { app, context in
-                app.response(try app.store.comparison(try context.id(of: "comparison")))
-            },
-            Route("POST", comparisons + "/votes", access: .owner) { try $0.vote($1) },
-            Route("GET", questions, access: .owner) { app, _ in try app.gateQuestions() },
-            Route("POST", questions, access: .owner) { try $0.addGateQuestion($1) },
-            Route("DELETE", questions + "/{id}", access: .owner) { app, context in
-                try app.store.deleteGateQuestion(try context.id(of: "question"), by: context.adminRequest)
-                return .noContent
-            },
-            Route("GET", gate, access: .owner) { app, _ in
-                let thresholds = GateThresholds(json: try app.store.gateThresholds())
-                return Response.json { thresholds.write(to: &$0) }
-            },
-            Route("PUT", gate, access: .owner) { try $0.setGate($1) },
-        ]
-    }
+struct ComparisonService: Sendable {
+    let store: Store
+    let runner: ComparisonRunner
 
-    private func compareModel(_ context: RequestContext) throws -> Response {
+    private static let path = "/api/training/comparisons/{id}", questions = "/api/training/questions", gate = "/api/training/gate"
+
+    static let routes: [Route] = [
+        Route("POST", "/api/training/models/{id}/compare", access: .owner) { try $0.comparisons.compare($1) },
+        Route("GET", path, access: .owner) { try $0.comparisons.show($1) },
+        Route("POST", path + "/votes", access: .owner) { try $0.comparisons.vote($1) },
+        Route("GET", questions, access: .owner) { app, _ in try app.comparisons.listQuestions() },
+        Route("POST", questions, access: .owner) { try $0.comparisons.addQuestion($1) },
+        Route("DELETE", questions + "/{id}", access: .owner) { try $0.comparisons.deleteQuestion($1) },
+        Route("GET", gate, access: .owner) { app, _ in try app.comparisons.showGate() },
+        Route("PUT", gate, access: .owner) { try $0.comparisons.setGate($1) },
+    ]
+
+    private func compare(_ context: RequestContext) throws -> Response {
         let id: ModelID = try context.id(of: "model"), model = try store.model(id)
         if model.state == .active {
             throw APIError(status: .conflict, code: "model_active", message: "This model is the active one. Compare another one with it.")
         }
         if model.filesDeletedAt != nil { throw StoreError.model(.filesDeleted) }
-        return response(try comparisons.add(id, by: context.adminRequest), .accepted)
+        return response(try runner.add(id, by: context.adminRequest), .accepted)
     }
 
-    private func gateQuestions() throws -> Response {
+    private func show(_ context: RequestContext) throws -> Response {
+        response(try store.comparison(try context.id(of: "comparison")))
+    }
+
+    private func listQuestions() throws -> Response {
         let questions = try store.gateQuestions()
         return Response.json { list in
             list.key("items"); list.array { items in for question in questions { items.object { question.write(to: &$0) } } }
@@ -44,11 +42,21 @@ extension App {
         }
     }
 
-    private func addGateQuestion(_ context: RequestContext) throws -> Response {
+    private func addQuestion(_ context: RequestContext) throws -> Response {
         let fields = try RequestFields(of: context.request, known: ["text", "expected"])
         let text = try fields.text("text", 1...10_000), expected = try fields.optionalText("expected", 1...10_000)
         let question = try store.addGateQuestion(text, expected: expected, by: context.adminRequest)
         return Response.json(.created) { question.write(to: &$0) }
+    }
+
+    private func deleteQuestion(_ context: RequestContext) throws -> Response {
+        try store.deleteGateQuestion(try context.id(of: "question"), by: context.adminRequest)
+        return .noContent
+    }
+
+    private func showGate() throws -> Response {
+        let thresholds = GateThresholds(json: try store.gateThresholds())
+        return Response.json { thresholds.write(to: &$0) }
     }
 
     private func setGate(_ context: RequestContext) throws -> Response {

@@ -3,10 +3,11 @@ import HTTPServer
 import Store
 import Threads
 
-extension App {
+/// Chats and preferences to fine-tune with.
+extension TrainingChatService {
     /// Returns chats as JSON lines for `slm finetune`, with corrections applied. With `limit`, one page: the header `X-Next-After` has the
     /// `after` of the next one. Without it, all chats that match, as a stream.
-    func exportReviewedChats(_ context: RequestContext) throws -> Response {
+    func export(_ context: RequestContext) throws -> Response {
         let request = context.request
         let format = try request.choice("format", default: TrainingLines.chats)
         let filter = try TrainingFilter(request)
@@ -19,10 +20,9 @@ extension App {
         let first = try store.trainingExport(filter, after: after, limit: limit)
         try store.admin.recordChatsExported(by: context.adminRequest)
         if request.query("limit") != nil {
-            return Self.jsonLines(first.chats.map { format.lines(of: $0) }, next: first.next?.description)
+            return .jsonLines(first.chats.map { format.lines(of: $0) }, next: first.next?.description)
         }
         let stream = ResponseStream()
-        let store = store
         // On a thread of its own: it waits for the client.
         try BackgroundThread.run {
             var page = first
@@ -37,7 +37,19 @@ extension App {
                 }
             }
         }
-        return Response(
-            .ok, [("Content-Type", "application/jsonl; charset=utf-8"), ("Cache-Control", "no-store")], stream: stream)
+        return .jsonLines(stream)
+    }
+
+    /// Returns what may be used for training as JSON lines. The header `X-Next-After` has the `after` of the next page.
+    func exportIncludedChats(_ context: RequestContext) throws -> Response {
+        let name = context.request.query("format") ?? TrainingLines.chats.rawValue
+        guard let format = TrainingLines(rawValue: name) else {
+            throw APIError.invalid("format", "expected one of \(TrainingLines.allCases.map(\.rawValue).joined(separator: ", ")).")
+        }
+        let after: ConversationID? = try context.request.id("after", of: "a conversation")
+        let limit = try context.request.integer("limit", 1...1_000, default: 100)
+        let (conversations, next) = try store.trainingConversations(after: after, limit: limit)
+        try store.admin.recordChatsExported(by: context.adminRequest)
+        return .jsonLines(conversations.map { format.lines(of: $0) }, next: next?.description)
     }
 }

@@ -4,18 +4,12 @@ import Secrets
 import Store
 
 /// The API keys of an account. A key is valid under `/v1` and `/ollama` only, so it cannot create other keys.
-extension App {
-    static var apiKeyRoutes: [Route] {
-        [
-            Route("GET", "/api/keys", access: .account) { try $0.apiKeys($1) },
-            Route("POST", "/api/keys", access: .account) { try $0.createAPIKey($1) },
-            Route("DELETE", "/api/keys/{id}", access: .account) { app, context in
-                try app.store.revokeAPIKey(try context.id(of: "key"), of: try context.account)
-                app.replicas.lookNow()
-                return .noContent
-            },
-        ]
-    }
+extension AccountService {
+    static let apiKeyRoutes: [Route] = [
+        Route("GET", "/api/keys", access: .account) { try $0.account.apiKeys($1) },
+        Route("POST", "/api/keys", access: .account) { try $0.account.createAPIKey($1) },
+        Route("DELETE", "/api/keys/{id}", access: .account) { try $0.account.revokeAPIKey($1) },
+    ]
 
     private func apiKeys(_ context: RequestContext) throws -> Response {
         let keys = try store.apiKeys(of: try context.account).filter { $0.revokedAt == nil }
@@ -33,6 +27,12 @@ extension App {
             key.write(to: &created)
             created["key"] = token.text
         }
+    }
+
+    private func revokeAPIKey(_ context: RequestContext) throws -> Response {
+        try store.revokeAPIKey(try context.id(of: "key"), of: try context.account)
+        replicas.lookNow()
+        return .noContent
     }
 }
 

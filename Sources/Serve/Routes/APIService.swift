@@ -4,26 +4,34 @@ import JSON
 import Store
 import Threads
 
-/// OpenAI's API under `/v1`.
-extension App {
-    static var openAIRoutes: [Route] {
-        [
-            Route("POST", "/v1/chat/completions", access: .apiClient, limit: .checkedByHandler, body: .text) { try $0.completeChat($1) },
-            Route("POST", "/v1/completions", access: .apiClient, limit: .checkedByHandler, body: .text) { try $0.completeText($1) },
-            Route("GET", "/v1/models", access: .apiClient) { try $0.listModels($1) },
-            Route("GET", "/v1/models/{model}", access: .apiClient) { try $0.showModel($1) },
-        ]
-    }
+/// The API for programs: completions, embeddings and responses in the protocols of OpenAI, Anthropic and Ollama. This file has OpenAI's
+/// completions and the list of models.
+struct APIService: Sendable {
+    let settings: ServeSettings
+    let store: Store
+    let models: ModelHolder
+    let generator: AnswerGenerator
+    let rateLimits: RateLimits
+    let revocableAnswers: RevocableAnswers
+    /// The threads that store answers and token counts.
+    let database: ThreadPool
+
+    static let openAIRoutes: [Route] = [
+        Route("POST", "/v1/chat/completions", access: .apiClient, limit: .checkedByHandler, body: .text) { try $0.api.completeChat($1) },
+        Route("POST", "/v1/completions", access: .apiClient, limit: .checkedByHandler, body: .text) { try $0.api.completeText($1) },
+        Route("GET", "/v1/models", access: .apiClient) { try $0.api.listModels($1) },
+        Route("GET", "/v1/models/{model}", access: .apiClient) { try $0.api.showModel($1) },
+    ]
 
     private func completeChat(_ context: RequestContext) throws -> Response? {
-        let served = try servedModels
+        let served = try generator.servedModels
         let fields = try RequestFields(of: context.request, known: nil)
         let model = try served.selected(by: fields, for: ServedModels.Sender(context.client)).forChats()
         return try complete(CompletionRequest(chat: fields, for: model, maxAnswers: maxAnswers), model, context)
     }
 
     private func completeText(_ context: RequestContext) throws -> Response? {
-        let served = try servedModels
+        let served = try generator.servedModels
         let fields = try RequestFields(of: context.request, known: nil)
         let model = try served.selected(by: fields, for: ServedModels.Sender(context.client))
         return try complete(CompletionRequest(text: fields, for: model, maxAnswers: maxAnswers), model, context)
@@ -44,21 +52,21 @@ extension App {
         _ request: CompletionRequest, _ model: ServedModel, _ encoder: any AnswerEncoder, _ context: RequestContext
     ) throws -> Response? {
         for _ in 0..<request.answerCount { try rateLimits.checkChat(context.client.key) }
-        let tickets = try admission.enter(context.client.key, count: request.answerCount)
+        let tickets = try generator.admission.enter(context.client.key, count: request.answerCount)
         let responder = CompletionResponder(request, encoder, context) { for ticket in tickets { ticket.cancel() } }
         let start = ContinuousClock.now
         let revocable = context.client.credential.map { credential in
             revocableAnswers.add(credential, answers: tickets.count) { responder.fail(.revoked) }
         }
         for (index, ticket) in tickets.enumerated() {
-            generate(request[index], with: model, ticket) { event in
+            generator.generate(request[index], with: model, ticket) { event in
                 if case .ended(let end) = event {
-                    if let revocable { self.revocableAnswers.answerEnded(of: revocable) }
-                    self.recordUsage(end, model.name, context.client, seconds: (ContinuousClock.now - start).inSeconds)
+                    if let revocable { revocableAnswers.answerEnded(of: revocable) }
+                    recordUsage(end, model.name, context.client, seconds: (ContinuousClock.now - start).inSeconds)
                 }
                 if case .ended = event, encoder.storesAnswers {
                     // The thread that runs the model must not wait for the database.
-                    self.pools.database.runEvenIfFull { responder.receive(event, of: index) }
+                    database.runEvenIfFull { responder.receive(event, of: index) }
                 } else {
                     responder.receive(event, of: index)
                 }
@@ -76,8 +84,8 @@ extension App {
             answerTokens: end.answerTokens,
             seconds: seconds,
             reason: end.reason.name)
-        pools.database.runEvenIfFull {
-            do { try self.store.record(generation, of: account) } catch {
+        database.runEvenIfFull {
+            do { try store.record(generation, of: account) } catch {
                 Log.error("cannot record the token counts of an API request: \(error)")
             }
         }
@@ -85,7 +93,7 @@ extension App {
 }
 
 /// The list of models: the one that the API key is pinned to, the active one, then its LoRA adapters.
-extension App {
+extension APIService {
     private func listModels(_ context: RequestContext) throws -> Response {
         let listed = try models.ready.listed(for: ServedModels.Sender(context.client))
         return Response.json { list in

@@ -1,15 +1,31 @@
 import HTTPServer
 import Infer
 import Store
+import Threads
 
-extension App {
-    /// Handles `POST /api/chat`, on a database thread: stores the user's message, and streams the answer, which is stored at its end.
-    func accountChat(_ context: RequestContext) throws -> Response? {
-        let request = try AccountChatRequest(context, for: servedModels, store)
+/// Chats of accounts, whose messages are stored.
+struct AccountChatService: Sendable {
+    let store: Store
+    let generator: AnswerGenerator
+    let rateLimits: RateLimits
+    let conversationLocks: ConversationLocks
+    let replicas: Replicas
+    let collector: ChatCollector?
+    /// The threads that store answers.
+    let database: ThreadPool
+
+    static let routes: [Route] = [
+        Route("POST", "/api/chat", access: .account, limit: .checkedByHandler, body: .message) { try $0.accountChats.answer($1) },
+    ]
+
+    /// Stores the user's message, and streams the answer, which is stored at its end.
+    private func answer(_ context: RequestContext) throws -> Response? {
+        let request = try AccountChatRequest(context, for: generator.servedModels, store)
         try rateLimits.checkChat(context.client.key)                                     // 429
         let answer = try AccountAnswer(to: request, of: context, in: self)               // 409, 429, 503
         context.respond(answer.stream.response)
-        generate(GenerationRequest(.chat(answer.history), request.config), with: request.model, answer.ticket) { answer.receive($0) }
+        let generation = GenerationRequest(.chat(answer.history), request.config)
+        generator.generate(generation, with: request.model, answer.ticket) { answer.receive($0) }
         return nil
     }
 }

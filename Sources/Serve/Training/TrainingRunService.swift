@@ -6,30 +6,25 @@ import Synchronization
 import Threads
 
 /// Fine-tuning runs and their schedule, for owners.
-extension App {
-    static var trainingRunRoutes: [Route] {
-        [
-            Route("GET", "/api/training/runs", access: .owner) { try $0.trainingRuns($1) },
-            Route("POST", "/api/training/runs", access: .owner) { try $0.addTrainingRun($1) },
-            Route("GET", "/api/training/runs/{id}", access: .owner) { try $0.trainingRun($1) },
-            Route("DELETE", "/api/training/runs/{id}", access: .owner) { try $0.deleteTrainingRun($1) },
-            Route("POST", "/api/training/runs/{id}/stop", access: .owner) { try $0.stopTrainingRun($1) },
-            Route("POST", "/api/training/runs/{id}/resume", access: .owner) { try $0.resumeTrainingRun($1) },
-            Route("POST", "/api/training/estimate", access: .owner) { try $0.estimateTraining($1) },
-            Route("GET", "/api/training/schedule", access: .owner) { app, _ in
-                let schedule = try app.store.trainingSchedule()
-                return Response.json { schedule.write(to: &$0) }
-            },
-            Route("PUT", "/api/training/schedule", access: .owner) { try $0.setTrainingSchedule($1) },
-        ]
-    }
+struct TrainingRunService: Sendable {
+    let store: Store
+    let supervisor: TrainingSupervisor
+    let replicas: Replicas
 
-    private func trainingRuns(_ context: RequestContext) throws -> Response {
-        var after: TrainingRunID?
-        if let text = context.request.query("after") {
-            guard let id = TrainingRunID(text) else { throw APIError.invalid("after", "expected the id of a run.") }
-            after = id
-        }
+    static let routes: [Route] = [
+        Route("GET", "/api/training/runs", access: .owner) { try $0.trainingRuns.list($1) },
+        Route("POST", "/api/training/runs", access: .owner) { try $0.trainingRuns.add($1) },
+        Route("GET", "/api/training/runs/{id}", access: .owner) { try $0.trainingRuns.show($1) },
+        Route("DELETE", "/api/training/runs/{id}", access: .owner) { try $0.trainingRuns.delete($1) },
+        Route("POST", "/api/training/runs/{id}/stop", access: .owner) { try $0.trainingRuns.stop($1) },
+        Route("POST", "/api/training/runs/{id}/resume", access: .owner) { try $0.trainingRuns.resume($1) },
+        Route("POST", "/api/training/estimate", access: .owner) { try $0.trainingRuns.estimate($1) },
+        Route("GET", "/api/training/schedule", access: .owner) { app, _ in try app.trainingRuns.showSchedule() },
+        Route("PUT", "/api/training/schedule", access: .owner) { try $0.trainingRuns.setSchedule($1) },
+    ]
+
+    private func list(_ context: RequestContext) throws -> Response {
+        let after: TrainingRunID? = try context.request.id("after", of: "a run")
         let limit = try context.request.integer("limit", 1...200, default: 50)
         let (runs, next, total) = try store.trainingRuns(after: after, limit: limit)
         return Response.json { list in
@@ -39,9 +34,9 @@ extension App {
         }
     }
 
-    private func addTrainingRun(_ context: RequestContext) throws -> Response {
+    private func add(_ context: RequestContext) throws -> Response {
         let settings = try TrainingRunSettings(Self.settingsFields(context))
-        let run = try training.add(settings, by: context.adminRequest)
+        let run = try supervisor.add(settings, by: context.adminRequest)
         return Response.json(.created) { run.write(to: &$0) }
     }
 
@@ -49,7 +44,7 @@ extension App {
         try RequestFields(of: context.request, known: TrainingRunSettings.members, mayBeEmpty: true)
     }
 
-    private func trainingRun(_ context: RequestContext) throws -> Response {
+    private func show(_ context: RequestContext) throws -> Response {
         let id: TrainingRunID = try context.id(of: "run")
         let run = try store.trainingRun(id), output = try store.trainingRunOutput(id)
         return Response.json { object in
@@ -60,17 +55,17 @@ extension App {
         }
     }
 
-    private func stopTrainingRun(_ context: RequestContext) throws -> Response {
-        let servers = Set(replicas.servers.map(\.id)), machine = training.configuration.machine
+    private func stop(_ context: RequestContext) throws -> Response {
+        let servers = Set(replicas.servers.map(\.id)), machine = supervisor.configuration.machine
         // Of a machine without a server, no server can stop the process: it has ended with the machine.
         let run = try store.requestStop(ofRun: context.id(of: "run"), by: context.adminRequest) { run in
             run.machine != machine && !(run.server.map { servers.contains($0) } ?? false)
         }
-        training.lookNow()
+        supervisor.lookNow()
         return Response.json { run.write(to: &$0) }
     }
 
-    private func resumeTrainingRun(_ context: RequestContext) throws -> Response {
+    private func resume(_ context: RequestContext) throws -> Response {
         let id: TrainingRunID = try context.id(of: "run"), found = try store.trainingRun(id)
         if found.state == .failed, !found.canResume {
             throw APIError(
@@ -83,23 +78,23 @@ extension App {
                 status: .conflict, code: state == .finished ? "run_finished" : "run_in_progress",
                 message: state == .finished ? "This run has finished. Start another one." : "This run is in progress.")
         }
-        training.lookNow()
+        supervisor.lookNow()
         return Response.json { run.write(to: &$0) }
     }
 
     /// Deletes a run with its files, unless it has made a model, whose files are the registry's.
-    private func deleteTrainingRun(_ context: RequestContext) throws -> Response {
+    private func delete(_ context: RequestContext) throws -> Response {
         guard let run = try store.deleteTrainingRun(context.id(of: "run"), by: context.adminRequest) else {
             throw APIError(status: .conflict, code: "run_in_progress", message: "This run is in progress. Stop it first.")
         }
         let files = RunFiles(run)
-        if run.machine == training.configuration.machine, files.belong(to: run.id) { files.delete(keepingModel: run.model != nil) }
+        if run.machine == supervisor.configuration.machine, files.belong(to: run.id) { files.delete(keepingModel: run.model != nil) }
         return .noContent
     }
 
-    private func estimateTraining(_ context: RequestContext) throws -> Response? {
+    private func estimate(_ context: RequestContext) throws -> Response? {
         let settings = try TrainingRunSettings(Self.settingsFields(context))
-        guard !training.isEstimating.exchange(true, ordering: .acquiringAndReleasing) else {
+        guard !supervisor.isEstimating.exchange(true, ordering: .acquiringAndReleasing) else {
             throw APIError.serviceUnavailable("busy", "Another estimate is being made. Try again in a moment.", retryAfter: 5)
         }
         // A measured step takes seconds, so it has a thread of its own.
@@ -107,13 +102,13 @@ extension App {
             try BackgroundThread.run { [self] in
                 let result = Result { try response(toEstimateOf: settings) }
                 // Before the response: a client that has it may ask for another estimate at once.
-                training.isEstimating.store(false, ordering: .releasing)
+                supervisor.isEstimating.store(false, ordering: .releasing)
                 do { context.respond(try result.get()) } catch {
                     context.respond(APIError(any: error).response(to: context.request))
                 }
             }
         } catch {
-            training.isEstimating.store(false, ordering: .releasing)
+            supervisor.isEstimating.store(false, ordering: .releasing)
             throw error
         }
         return nil
@@ -123,11 +118,11 @@ extension App {
         + "general chats, or generated ones."
 
     private func response(toEstimateOf settings: TrainingRunSettings) throws -> Response {
-        let prepared = try training.prepare(settings), estimate = prepared.estimate
+        let prepared = try supervisor.prepare(settings), estimate = prepared.estimate
         var advice: String?
-        do throws(APIError) { try training.check(prepared) } catch { advice = error.message }
+        do throws(APIError) { try supervisor.check(prepared) } catch { advice = error.message }
         if advice == nil, prepared.settings.objective == .chats, prepared.settings.replay?.isEmpty ?? true { advice = Self.noReplay }
-        let seconds = try training.seconds(prepared, store)
+        let seconds = try supervisor.seconds(prepared, store)
         return Response.json { object in
             object["memory_bytes"] = estimate.memoryBytes
             object["available_bytes"] = min(estimate.availableBytes, estimate.totalBytes)
@@ -143,7 +138,12 @@ extension App {
         }
     }
 
-    private func setTrainingSchedule(_ context: RequestContext) throws -> Response {
+    private func showSchedule() throws -> Response {
+        let schedule = try store.trainingSchedule()
+        return Response.json { schedule.write(to: &$0) }
+    }
+
+    private func setSchedule(_ context: RequestContext) throws -> Response {
         let fields = try RequestFields(of: context.request, known: ["enabled", "at", "new_chats", "settings", "last_run", "next_at"])
         let isEnabled = try fields.boolean("enabled") ?? false
         let startMinute = try fields.optionalText("at", 5...5).map { text throws(APIError) in
@@ -162,7 +162,7 @@ extension App {
             settings = try TrainingRunSettings(RequestFields(value, known: TrainingRunSettings.members))
             settings?.name = nil
         }
-        let now = store.options.now(), machine = training.configuration.machine
+        let now = store.options.now(), machine = supervisor.configuration.machine
         let stored = try store.changeTrainingSchedule(by: context.adminRequest) { schedule in
             // Chats that were included while there was no schedule are not new.
             if isEnabled, !schedule.isEnabled { schedule.countedFrom = now }
@@ -173,7 +173,7 @@ extension App {
             schedule.machine = machine
             schedule.nextAt = isEnabled ? startMinute.map { LocalTime(now).next(minuteOfDay: $0) } : nil
         }
-        training.lookNow()
+        supervisor.lookNow()
         return Response.json { stored.write(to: &$0) }
     }
 }

@@ -3,25 +3,26 @@ import JSON
 import Secrets
 import Store
 
-/// The own account: password, sessions, export, deletion.
-extension App {
-    static var ownAccountRoutes: [Route] {
-        [
-            Route("POST", "/api/auth/logout", access: .account) { try $0.signOut($1) },
-            Route("GET", "/api/me", access: .account) { try $0.me($1) },
-            Route("PATCH", "/api/me", access: .account) { try $0.changeMe($1) },
-            Route("POST", "/api/me/password", access: .account, on: .passwordHashing) { try $0.changePassword($1) },
-            Route("GET", "/api/me/sessions", access: .account) { try $0.sessions($1) },
-            Route("DELETE", "/api/me/sessions", access: .account) { try $0.endAllSessions($1) },
-            Route("DELETE", "/api/me/sessions/{id}", access: .account) { app, context in
-                try app.store.endSession(try context.id(of: "session"), of: try context.account)
-                app.replicas.lookNow()
-                return .noContent
-            },
-            Route("GET", "/api/me/export", access: .account) { try $0.exportAccount($1) },
-            Route("POST", "/api/me/delete", access: .account, on: .passwordHashing) { try $0.deleteAccount($1) },
-        ]
-    }
+/// The own account: password, sessions, API keys, export, deletion.
+struct AccountService: Sendable {
+    let store: Store
+    let models: ModelHolder
+    let rateLimits: RateLimits
+    let signIns: SignInService
+    let conversationLocks: ConversationLocks
+    let replicas: Replicas
+
+    static let routes: [Route] = [
+        Route("POST", "/api/auth/logout", access: .account) { try $0.account.signOut($1) },
+        Route("GET", "/api/me", access: .account) { try $0.account.me($1) },
+        Route("PATCH", "/api/me", access: .account) { try $0.account.changeMe($1) },
+        Route("POST", "/api/me/password", access: .account, on: .passwordHashing) { try $0.account.changePassword($1) },
+        Route("GET", "/api/me/sessions", access: .account) { try $0.account.sessions($1) },
+        Route("DELETE", "/api/me/sessions", access: .account) { try $0.account.endAllSessions($1) },
+        Route("DELETE", "/api/me/sessions/{id}", access: .account) { try $0.account.endSession($1) },
+        Route("GET", "/api/me/export", access: .account) { try $0.account.export($1) },
+        Route("POST", "/api/me/delete", access: .account, on: .passwordHashing) { try $0.account.delete($1) },
+    ]
 
     private func me(_ context: RequestContext) throws -> Response {
         let user = try self.user(context)
@@ -68,20 +69,10 @@ extension App {
         let password = try fields.text("password", 1...PasswordHasher.maxBytes)
         let newPassword = try fields.text("new_password", 1...PasswordHasher.maxBytes)
         let user = try self.user(context)
-        try confirm(password, of: user, context)
-        let hash = try passwordHash(of: newPassword, field: "new_password")
+        try signIns.confirm(password, of: user, context)
+        let hash = try signIns.passwordHasher.hash(newPassword, field: "new_password")
         guard let changed = try store.changePassword(of: user, to: hash) else { throw APIError.wrongCredentials }
-        return try startSession(of: changed, context)
-    }
-
-    /// Checks the password again before a change that a stolen session token alone must not allow. Attempts are limited like sign-ins.
-    private func confirm(_ password: String, of user: User, _ context: RequestContext) throws {
-        try rateLimits.checkSignIn(context.client.key)
-        try rateLimits.beginAttempt(.account(user.username))
-        guard passwordHasher.verify(password, against: user.passwordHash) else {
-            throw APIError(status: .forbidden, code: "wrong_password", message: "Wrong password.", field: "password")
-        }
-        try rateLimits.recordSuccess(.account(user.username))
+        return try signIns.startSession(of: changed, context)
     }
 
     private func sessions(_ context: RequestContext) throws -> Response {
@@ -99,28 +90,34 @@ extension App {
         }
     }
 
-    private func endAllSessions(_ context: RequestContext) throws -> Response {
-        let user = try context.account
-        try store.endAllSessions(of: user)
-        stopAnswers(of: user)
+    private func endSession(_ context: RequestContext) throws -> Response {
+        try store.endSession(try context.id(of: "session"), of: try context.account)
+        replicas.lookNow()
         return .noContent
     }
 
-    private func deleteAccount(_ context: RequestContext) throws -> Response {
+    private func endAllSessions(_ context: RequestContext) throws -> Response {
+        let user = try context.account
+        try store.endAllSessions(of: user)
+        replicas.stopAnswers(of: user, conversationLocks)
+        return .noContent
+    }
+
+    private func delete(_ context: RequestContext) throws -> Response {
         let password = try RequestFields(of: context.request, known: ["password"]).text("password", 1...PasswordHasher.maxBytes)
         let user = try self.user(context)
-        try confirm(password, of: user, context)
+        try signIns.confirm(password, of: user, context)
         try store.deleteUser(user.id)
-        stopAnswers(of: user.id)
+        replicas.stopAnswers(of: user.id, conversationLocks)
         return .noContent
     }
 }
 
 /// The export of an account.
-extension App {
+extension AccountService {
     /// Returns all data of the account as a file: profile, conversations with their messages, responses of the API, sessions, and API
     /// keys without secrets.
-    private func exportAccount(_ context: RequestContext) throws -> Response {
+    private func export(_ context: RequestContext) throws -> Response {
         try rateLimits.checkExport(context.client.key)
         let user = try self.user(context)
         let keys = try store.apiKeys(of: user.id)
@@ -192,9 +189,7 @@ extension App {
             cursor = page.next
         } while cursor != nil
     }
-}
 
-extension App {
     private static func write(_ messages: [TrainingMessage], as name: String, to object: inout JSONWriter) {
         object.key(name)
         object.array { list in

@@ -3,15 +3,13 @@ import Infer
 import JSON
 
 /// Anthropic's Messages API.
-extension App {
-    static var anthropicRoutes: [Route] {
-        [
-            Route("POST", "/v1/messages", access: .apiClient, limit: .checkedByHandler, body: .text) { try $0.createMessage($1) },
-            Route("POST", "/v1/messages/count_tokens", access: .apiClient, limit: .checkedByHandler, on: .parsing, body: .text) {
-                try $0.countMessageTokens($1)
-            },
-        ]
-    }
+extension APIService {
+    static let anthropicRoutes: [Route] = [
+        Route("POST", "/v1/messages", access: .apiClient, limit: .checkedByHandler, body: .text) { try $0.api.createMessage($1) },
+        Route("POST", "/v1/messages/count_tokens", access: .apiClient, limit: .checkedByHandler, on: .parsing, body: .text) {
+            try $0.api.countMessageTokens($1)
+        },
+    ]
 
     private func createMessage(_ context: RequestContext) throws -> Response? {
         let (request, model) = try chatRequest(context)
@@ -26,7 +24,7 @@ extension App {
     }
 
     private func chatRequest(_ context: RequestContext, countsOnly: Bool = false) throws -> (CompletionRequest, ServedModel) {
-        let served = try servedModels
+        let served = try generator.servedModels
         let fields = try MessagesRequest(RequestFields(of: context.request, known: nil)).chatCompletion(countsOnly: countsOnly)
         let model = try served.selected(by: fields, for: ServedModels.Sender(context.client)).forChats()
         do throws(APIError) { return (try CompletionRequest(chat: fields, for: model, maxAnswers: 1), model) } catch {
