@@ -62,7 +62,7 @@ import Formats
     @Test(arguments: [(GGUFFormat.q4_k_m, 4), (.q5_k_m, 5), (.q6_k, 6)])
     func `K-quants mix types, and are close to the original`(format: GGUFFormat, bits: Int) throws {
         for width in [256, 64] {
-            var before = try sample { ($0.width, $0.layers) = (width, 8) }
+            let before = try sample { ($0.width, $0.headWidth, $0.hiddenWidth, $0.layers) = (width, width / 2, 4 * width, 8) }
             let processor = try Processor(threads: 2)
             try before.writeGGUF(to: folder("a.gguf"), as: format, on: processor)
             let mapped = try Checkpoint(mappingGGUF: folder("a.gguf")), after = try mapped.dequantized(on: processor)
