@@ -79,6 +79,7 @@ let package = Package(
         module("HTTPServer", in: "Support", ["Platform", "Threads"]),
         module("Secrets", in: "Support", ["Base64", "JSON", "Files", "CSodium", "CCrypt"]),
         module("Gzip", in: "Support", ["CZlib"]),
+        module("SQLite", in: "Support", ["CSQLite"]),
 
         // Arithmetic on buffers, the worker pool, CPU detection.
         .target(name: "CKernels", path: "Sources/Kernels/C", cSettings: [.headerSearchPath(".")] + cSettings),
@@ -118,7 +119,7 @@ let package = Package(
         module("Tuning", ["Train", "Model", "Kernels", "Hashing", "JSON", "Files"], settings: safe),
         module("Report", ["JSON", "Files"]),
         module("ChatAnalysis", ["Tokenize"], settings: safe),
-        module("Store", ["ChatAnalysis", "Gzip", "Secrets", "Threads", "JSON", "Files", "SharedLibraries", "CSQLite", "CPQ"]),
+        module("Store", ["ChatAnalysis", "Gzip", "Secrets", "Threads", "JSON", "Files", "SharedLibraries", "SQLite", "CPQ"]),
 
         // Chat in the terminal; the operator's dashboard in the terminal; the chat server with its web page.
         module("AdminAPI", ["HTTPClient", "JSON"]),
