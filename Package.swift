@@ -121,10 +121,13 @@ let package = Package(
         module("ChatAnalysis", ["Tokenize"], settings: safe),
         module("Store", ["ChatAnalysis", "Gzip", "Secrets", "Threads", "JSON", "Files", "SharedLibraries", "SQLite", "CPQ"]),
 
+        // An index of documents with full-text search, and prompts with its passages.
+        module("Documents", ["SQLite", "Files", "Hashing", "JSON", "Platform"], settings: safe),
+
         // Chat in the terminal; the operator's dashboard in the terminal; the chat server with its web page.
         module("AdminAPI", ["HTTPClient", "JSON"]),
         module("Dashboard", ["AdminAPI", "CNcurses", "SharedLibraries", "Terminal", "Threads"]),
-        module("Chat", ["Infer", "Corpus", "Tokenize", "JSON", "Files", "Terminal"]),
+        module("Chat", ["Documents", "Infer", "Corpus", "Tokenize", "JSON", "Files", "Terminal"]),
         .target(name: "CWebFiles", path: "Sources/Serve/EmbeddedWeb", cSettings: cSettings),
         module(
             "Serve",
@@ -139,7 +142,7 @@ let package = Package(
         .executableTarget(
             name: "slm",
             dependencies: [
-                "Serve", "Store", "Threads", "Secrets", "HTTPServer", "HTTPClient", "Chat", "AdminAPI", "Dashboard", "Terminal", "Report",
+                "Serve", "Store", "Threads", "Secrets", "HTTPServer", "HTTPClient", "Chat", "Documents", "AdminAPI", "Dashboard", "Terminal", "Report",
                 "Infer", "Train", "Tuning", "Distributed",
                 "Formats", "Checkpoint",
                 "Corpus", "Tokenize", "Files", "JSON", "Settings", "Model", "Autograd", "Kernels", "Platform", "Random",
@@ -213,7 +216,8 @@ let package = Package(
         tests("HTTPServerTests", ["TestSupport", "HTTPServer", "Threads"]),
         tests("TerminalTests", ["TestSupport", "Terminal", "Threads"]),
         tests("DashboardTests", ["TestSupport", "AdminAPI", "Dashboard", "HTTPClient", "JSON", "Threads"]),
-        tests("ChatTests", ["TestSupport", "Chat", "Infer", "Corpus", "Tokenize", "Files"]),
+        tests("ChatTests", ["TestSupport", "Chat", "Documents", "Infer", "Corpus", "Tokenize", "Files"]),
+        tests("DocumentsTests", ["slm", "TestSupport", "Documents", "Infer", "Checkpoint", "Tokenize", "Files"]),
         tests("TuningTests", ["TestSupport", "Tuning", "Kernels", "Files"]),
         tests("ReportTests", ["TestSupport", "Report", "JSON", "Files"]),
         tests("ChatAnalysisTests", ["TestSupport", "ChatAnalysis"]),

@@ -17,7 +17,6 @@ final class SQLiteDatabase: Database {
     init(path: String, options: StoreOptions) throws(StoreError) {
         let path = path.hasPrefix("/") ? path : "./" + path
         try Self.create(path)
-        _ = ignoreFileSizeSignal
         self.path = path
         timeout = options.timeout
         let first = try Self.connect(path, .write, timeout: options.timeout)
@@ -119,6 +118,3 @@ final class SQLiteDatabase: Database {
         }
     }
 }
-
-/// Ignores SIGXFSZ, which would end the program when a file exceeds the limit of `ulimit -f`. `write` then fails with EFBIG.
-private let ignoreFileSizeSignal: Void = { _ = signal(SIGXFSZ, SIG_IGN) }()

@@ -9,7 +9,7 @@ final class SQLiteStoreConnection: Connection, @unchecked Sendable {
 
     init(_ path: String, timeout: Duration) throws(StoreError) {
         self.path = path
-        do throws(SQLiteError) { connection = try SQLiteConnection(path, .readWrite, timeout: timeout) } catch {
+        do throws(SQLiteError) { connection = try SQLiteConnection(path, timeout: timeout) } catch {
             throw StoreError(error, store: path)
         }
     }

@@ -3,31 +3,26 @@ import Glibc
 
 /// A connection to a SQLite file and its prepared statements. Only one thread may use it at a time.
 ///
-///     let connection = try SQLiteConnection("./chats.db", .readWrite, timeout: .seconds(5))
+///     let connection = try SQLiteConnection("./chats.db", timeout: .seconds(5))
 ///     let statement = try connection.statement("SELECT title FROM chats WHERE id = $1")
 ///     defer { statement.reset() }
 ///     try statement.bind(7, to: "$1")
 ///     while try statement.step() { titles.append(statement.text(0)) }
 package final class SQLiteConnection {
-    package enum Mode: Sendable {
-        /// Writes an existing file; only reads it if the file system allows no more.
-        case readWrite
-        /// Creates the file if it does not exist.
-        case create
-    }
-
     let database: OpaquePointer
     private var statements: [String: OpaquePointer] = [:]
     /// Statements that run longer are cancelled.
     private var deadline = ContinuousClock.now
 
+    /// Opens an existing file, which may be empty. One that cannot be written is only read.
+    ///
     /// - Parameters:
     ///   - path: Absolute or starting with "./", since SQLite may parse other paths as URIs.
     ///   - timeout: How long to wait for the locks of other connections.
-    package init(_ path: String, _ mode: Mode, timeout: Duration) throws(SQLiteError) {
+    package init(_ path: String, timeout: Duration) throws(SQLiteError) {
+        _ = ignoreFileSizeSignal
         var opened: OpaquePointer?
-        let access = mode == .create ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READWRITE
-        let code = sqlite3_open_v2(path, &opened, access | SQLITE_OPEN_NOMUTEX, nil)
+        let code = sqlite3_open_v2(path, &opened, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, nil)
         guard let database = opened else { throw .failed(reason: "out of memory while opening a connection") }
         self.database = database
         sqlite3_extended_result_codes(database, 1)
@@ -103,3 +98,6 @@ package final class SQLiteConnection {
         return SQLiteError(code, reason: String(cString: sqlite3_errmsg(database)), systemError: stored != 0 ? stored : last)
     }
 }
+
+/// Ignores SIGXFSZ, which would end the program when a file exceeds the limit of `ulimit -f`. `write` then fails with EFBIG.
+private let ignoreFileSizeSignal: Void = { _ = signal(SIGXFSZ, SIG_IGN) }()

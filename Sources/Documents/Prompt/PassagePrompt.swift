@@ -1,0 +1,48 @@
+/// A question with numbered passages, as one message to a model.
+///
+///     let prompt = PassagePrompt("How do I reset the pump?", passages, budget: 1_024, count: TokenEstimate.count)
+///     prompt.message                                           // "Answer … [1] pump.md, Pump > Reset … Question: How do I …"
+///     prompt.sources[0]                                        // is cited as [1]
+///
+/// The message is the text of a user's message: whatever a document contains, a chat template writes it as text, never as special tokens.
+package struct PassagePrompt: Sendable, Equatable {
+    /// The passages in the message, from number 1.
+    package let sources: [Passage]
+    /// The question alone if there are no passages.
+    package let message: String
+
+    private static let instruction = """
+        Use the passages below to answer the question. Cite the number of each passage that you use, such as [1]. If the passages do not \
+        answer the question, say so.
+        """
+
+    /// - Parameters:
+    ///   - passages: Best first. One that exceeds the rest of the budget is left out as a whole, and a smaller one may follow. A repeated
+    ///     text is left out.
+    ///   - budget: The most tokens of the passages with their headings.
+    ///   - count: Counts the tokens of a text.
+    package init(_ question: String, _ passages: [Passage], budget: Int, count: (String) -> Int) {
+        var sources: [Passage] = [], texts: [String] = [], used = 0
+        for passage in passages where !sources.contains(where: { $0.text == passage.text }) {
+            let text = Self.text(of: passage, number: sources.count + 1), tokens = count(text)
+            if used + tokens > budget { continue }
+            used += tokens
+            sources.append(passage)
+            texts.append(text)
+        }
+        self.sources = sources
+        message = sources.isEmpty ? question : ([Self.instruction] + texts + ["Question: \(question)"]).joined(separator: "\n\n")
+    }
+
+    private static func text(of passage: Passage, number: Int) -> String {
+        "[\(number)] \(passage.source)\n\(passage.text)"
+    }
+}
+
+extension Passage {
+    /// Its file with the heading or the page, in one line: "pump.md, Pump > Reset".
+    package var source: String {
+        let parts = [file] + (page.map { ["page \($0)"] } ?? []) + (heading.isEmpty ? [] : [heading])
+        return parts.joined(separator: ", ").split(whereSeparator: \.isNewline).joined(separator: " ")
+    }
+}
