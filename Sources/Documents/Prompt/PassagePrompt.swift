@@ -1,6 +1,6 @@
 /// A question with numbered passages, as one message to a model.
 ///
-///     let prompt = PassagePrompt("How do I reset the pump?", passages, budget: 1_024, count: TokenEstimate.count)
+///     let prompt = PassagePrompt("How do I reset the pump?", passages, limit: 4, budget: 1_024, count: TokenEstimate.count)
 ///     prompt.message                                           // "Answer … [1] pump.md, Pump > Reset … Question: How do I …"
 ///     prompt.sources[0]                                        // is cited as [1]
 ///
@@ -10,6 +10,8 @@ package struct PassagePrompt: Sendable, Equatable {
     package let sources: [Passage]
     /// The question alone if there are no passages.
     package let message: String
+    /// Whether passages were left out because they exceed the budget.
+    package let isOverBudget: Bool
 
     private static let instruction = """
         Use the passages below to answer the question. Cite the number of each passage that you use, such as [1]. If the passages do not \
@@ -19,30 +21,49 @@ package struct PassagePrompt: Sendable, Equatable {
     /// - Parameters:
     ///   - passages: Best first. One that exceeds the rest of the budget is left out as a whole, and a smaller one may follow. A repeated
     ///     text is left out.
+    ///   - limit: The most passages.
     ///   - budget: The most tokens of the passages with their headings.
     ///   - count: Counts the tokens of a text.
-    package init(_ question: String, _ passages: [Passage], budget: Int, count: (String) -> Int) {
-        var sources: [Passage] = [], texts: [String] = [], used = 0
-        for passage in passages where !sources.contains(where: { $0.text == passage.text }) {
+    package init(_ question: String, _ passages: [Passage], limit: Int, budget: Int, count: (String) -> Int) {
+        var sources: [Passage] = [], texts: [String] = [], used = 0, isOverBudget = false
+        for passage in passages where sources.count < limit && !sources.contains(where: { $0.text == passage.text }) {
             let text = Self.text(of: passage, number: sources.count + 1), tokens = count(text)
-            if used + tokens > budget { continue }
+            if used + tokens > budget {
+                isOverBudget = true
+                continue
+            }
             used += tokens
             sources.append(passage)
             texts.append(text)
         }
         self.sources = sources
+        self.isOverBudget = isOverBudget
         message = sources.isEmpty ? question : ([Self.instruction] + texts + ["Question: \(question)"]).joined(separator: "\n\n")
     }
 
     private static func text(of passage: Passage, number: Int) -> String {
         "[\(number)] \(passage.source)\n\(passage.text)"
     }
+
+    /// The sources as a user reads them, each in a line: "[1] pump.md:12, Pump > Reset".
+    package var sourceList: [String] {
+        sources.enumerated().map { "[\($0.offset + 1)] \(Passage.oneLine([$0.element.place, $0.element.heading]))" }
+    }
+
+    /// What a user must know about an answer without passages; nil if there are some.
+    package var note: String? {
+        guard sources.isEmpty else { return nil }
+        let reason = isOverBudget ? "the passages are too long for this model's context" : "no passage fits the question"
+        return reason + ": this answer is not from the documents."
+    }
 }
 
 extension Passage {
-    /// Its file with the heading or the page, in one line: "pump.md, Pump > Reset".
-    package var source: String {
-        let parts = [file] + (page.map { ["page \($0)"] } ?? []) + (heading.isEmpty ? [] : [heading])
-        return parts.joined(separator: ", ").split(whereSeparator: \.isNewline).joined(separator: " ")
+    /// Its file with the page and the heading, in one line: "pump.md, Pump > Reset".
+    package var source: String { Self.oneLine([file, page.map { "page \($0)" } ?? "", heading]) }
+
+    /// A name of a file or a heading may be any text.
+    fileprivate static func oneLine(_ parts: [String]) -> String {
+        parts.filter { !$0.isEmpty }.joined(separator: ", ").split(whereSeparator: \.isNewline).joined(separator: " ")
     }
 }

@@ -66,13 +66,13 @@ extension SkipReason {
 extension SkipReason: CustomStringConvertible {
     package var description: String {
         switch self {
-        case .unreadable(let reason): "it cannot be read: \(reason)"
-        case .tooLarge(let bytes, let limit): "it has \(megabytes(bytes)) MB; the limit is \(megabytes(limit)) MB"
-        case .binary: "it is not a text"
+        case .unreadable(let reason): "cannot be read: \(reason)"
+        case .tooLarge(let bytes, let limit): "larger than \(megabytes(limit)) MB: \(megabytes(bytes)) MB"
+        case .binary: "not a text"
         case .unsupported(let format): "\(format) is not supported; save it as PDF, HTML or text"
-        case .empty: "it contains no text"
-        case .notAFile: "it is not a regular file"
-        case .missingProgram(let program, let package): "\(program) is not installed (Debian package \(package))"
+        case .empty: "no text in it"
+        case .notAFile: "not a regular file"
+        case .missingProgram(let program, let package): "\(program) is not installed: sudo apt install \(package)"
         case .notConverted(let reason): reason
         }
     }

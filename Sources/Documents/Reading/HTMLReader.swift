@@ -103,16 +103,17 @@ extension HTMLReader {
         while end < bytes.count, isNameCharacter(bytes[end]) { end += 1 }
         let name = String(decoding: bytes[start..<end].prefix(20).map(lowercased), as: UTF8.self)
         // Attributes: quotes may contain ">".
-        var quote: UInt8?
+        var quote: UInt8?, isAfterEquals = false
         while end < bytes.count {
             let byte = bytes[end]
             if let open = quote {
                 if byte == open { quote = nil }
             } else if byte == UInt8(ascii: ">") {
                 break
-            } else if byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "'"), bytes[end - 1] == UInt8(ascii: "=") {
+            } else if isAfterEquals, byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "'") {
                 quote = byte
             }
+            if !ArraySlice<UInt8>.isSpace(byte) { isAfterEquals = byte == UInt8(ascii: "=") }
             end += 1
         }
         advance(by: end + 1 - position)
@@ -199,10 +200,9 @@ extension HTMLReader {
     }
 
     private mutating func endCell() {
-        guard row != nil, text.contains(where: { !ArraySlice<UInt8>.isSpace($0) }) else { return }
-        let trimmed = text[...].trimmed
-        text = Array(trimmed)
-        if !text.suffix(2).elementsEqual(" |".utf8) { text += " | ".utf8 }
+        guard row != nil else { return }
+        while let last = text.last, ArraySlice<UInt8>.isSpace(last) { text.removeLast() }
+        if !text.isEmpty { text += text.suffix(2).elementsEqual(" |".utf8) ? " ".utf8 : " | ".utf8 }
     }
 
     private mutating func endRow() {

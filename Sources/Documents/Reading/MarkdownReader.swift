@@ -7,6 +7,8 @@ struct MarkdownReader {
     private var isItem = false
     /// The first row of the table that is being read.
     private var tableHeader: String?
+    /// The last line that ends a comment. A comment without an end is text.
+    private let lastCommentEnd: Int
 
     static func document(_ text: [UInt8]) -> Document {
         var reader = MarkdownReader(lines: SourceLines(text))
@@ -15,7 +17,10 @@ struct MarkdownReader {
         return Document(title: reader.title ?? heading, blocks: reader.blocks)
     }
 
-    private init(lines: SourceLines) { self.lines = lines }
+    private init(lines: SourceLines) {
+        self.lines = lines
+        lastCommentEnd = lines.indices.last { lines[$0].contains("-->") } ?? -1
+    }
 
     private mutating func read() {
         var i = skippingFrontMatter()
@@ -30,7 +35,7 @@ struct MarkdownReader {
             } else if indentation >= 4, pending.isEmpty, blocks.last?.kind != .listItem {
                 i = readIndentedCode(from: i)
                 continue
-            } else if text.starts(with: "<!--".utf8), pending.isEmpty {
+            } else if i <= lastCommentEnd, text.starts(with: "<!--".utf8), pending.isEmpty {
                 i = skippingComment(from: i)
                 continue
             } else if let heading = heading(text), indentation < 4 {
@@ -101,8 +106,7 @@ struct MarkdownReader {
     }
 
     private func skippingComment(from start: Int) -> Int {
-        let end = lines.indices[start...].first { line in lines[line].contains("-->") }
-        return (end ?? start) + 1
+        (lines.indices[start...].first { lines[$0].contains("-->") } ?? start) + 1
     }
 
     private func heading(_ text: ArraySlice<UInt8>) -> (level: Int, text: String)? {
@@ -134,17 +138,24 @@ struct MarkdownReader {
         blocks.append(.init(kind, lines.text(range), line: first + 1))
     }
 
-    /// A heading without backticks, asterisks and the targets of links.
-    private func plain(_ text: ArraySlice<UInt8>) -> String {
-        var result: [UInt8] = []
-        var i = text.startIndex
+    /// A heading without backticks, asterisks and the targets of links. What follows its first 1,000 bytes is left out.
+    private func plain(_ heading: ArraySlice<UInt8>) -> String {
+        let text = heading.prefix(1_000)
+        var result: [UInt8] = [], i = text.startIndex
+        // Where the texts of links begin in the result.
+        var open: [Int] = []
         while i < text.endIndex {
             switch text[i] {
             case UInt8(ascii: "`"), UInt8(ascii: "*"): break
-            case UInt8(ascii: "["): if !text[i...].contains("](") { result.append(text[i]) }
-            case UInt8(ascii: "]") where text[i...].starts(with: "](".utf8):
-                i = text[i...].firstIndex(of: UInt8(ascii: ")")) ?? i
-            default: result.append(text[i])
+            case UInt8(ascii: "]"):
+                let start = open.popLast()
+                if let start, text[i...].starts(with: "](".utf8), let end = text[i...].firstIndex(of: UInt8(ascii: ")")) {
+                    result.remove(at: start)
+                    i = end
+                } else { result.append(text[i]) }
+            case let byte:
+                if byte == UInt8(ascii: "[") { open.append(result.count) }
+                result.append(byte)
             }
             i += 1
         }
