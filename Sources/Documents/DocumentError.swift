@@ -42,11 +42,14 @@ extension DocumentError: CustomStringConvertible {
         case .newerFormat(let path, let version, let known):
             "\(path) has format version \(version); this slm reads versions up to \(known). Use a later slm, or build the index again."
         case .missingRoot(let root, let index):
-            "\(root): expected a file or folder that was indexed, found nothing. \(index) is unchanged. To leave it out, build the index again."
+            "\(root): expected a file or folder that was indexed, found nothing. \(index) is unchanged. "
+                + "To leave it out, build the index again."
         case .noText(let paths, let skipped):
-            "\(paths.joined(separator: ", ")): expected files with text, found none\(skipped.first.map { "; \($0.name): \($0.reason)" } ?? "")."
+            "\(paths.joined(separator: ", ")): expected files with text, found none"
+                + (skipped.first.map { "; \($0.name): \($0.reason)" } ?? "") + "."
         case .noSuchFile(let name, let index, let suggestion):
-            "\(index): no file '\(name)'\(suggestion.map { "; did you mean '\($0)'?" } ?? ".") List all files: slm index show \(index) --files"
+            "\(index): no file '\(name)'\(suggestion.map { "; did you mean '\($0)'?" } ?? ".") "
+                + "List all files: slm index show \(index) --files"
         case .busy(let path): "\(path) is locked: another program is writing it. Try again."
         case .diskFull(let path, let reason): "no space left for \(path): \(reason). The index is unchanged; free some space and try again."
         case .damaged(let path, let reason): "\(path) is damaged: \(reason). Build it again: slm index build FILE… --out \(path)"

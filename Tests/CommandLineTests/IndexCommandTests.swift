@@ -14,7 +14,9 @@ import TestSupport
         folder.write("The valve turns left.\n", to: "notes/valve.txt")
     }
 
-    private func build(_ options: String...) throws -> Outcome { try slm(["index", "build", "notes", "--out", index] + options, in: folder.path) }
+    private func build(_ options: String...) throws -> Outcome {
+        try slm(["index", "build", "notes", "--out", index] + options, in: folder.path)
+    }
 
     @Test func `an index is built, updated, searched and shown`() throws {
         folder.write([0, 1], to: "notes/a.png")
@@ -32,7 +34,7 @@ import TestSupport
         #expect(none.errors == "slm: not in the documents: zither\nslm: no passage has a word of the question.\n")
         folder.write("The gauge.\n", to: "notes/gauge.txt")
         let updated = try slm(["index", "update", index, "--quiet"], in: "/")
-        #expect(updated.output.hasPrefix("\(index): 3 files (1 new, 2 unchanged), 1 skipped, 3 passages"), "\(updated.output)\(updated.errors)")
+        #expect(updated.output.hasPrefix("\(index): 3 files (1 new, 2 unchanged), 1 skipped, 3 passages"), "\(updated)")
         #expect(try slm("index", "show", index, "notes/gauge.txt").output == "[1] notes/gauge.txt:1\n    The gauge.\n\n")
         #expect(try slm("index", "show", index, "--json").output.split(separator: "\n").count == 3)
         #expect(try slm("index", "show", index, "--files").output
@@ -67,9 +69,10 @@ import TestSupport
         let input = Data("How do I reset the pump?\nzither\n/retry\n/save \(folder("saved.jsonl"))\n".utf8)
         let chat = try slm(["chat", model, "--temperature", "0", "--documents", index, "--show-passages"], input: input)
         let sentence = OneSentenceModel.sentence
-        #expect(chat.status == 0 && chat.output.hasPrefix("Use the passages below"))
-        #expect(chat.output.contains("\n\n[1] notes/pump.md, Pump > Reset\nHold the red button.\n\nQuestion: How do I reset the pump?\n"))
-        #expect(chat.output.hasSuffix("\n\(sentence)\n\nSources:\n  [1] notes/pump.md:3, Pump > Reset\n\(sentence)\n\(sentence)\n"), "\(chat.output)")
+        #expect(chat.status == 0 && chat.output.hasPrefix("Read these passages"))
+        #expect(chat.output.contains("\n\n[1] Hold the red button.\n(notes/pump.md, Pump > Reset)\n\nQuestion: How do I reset the pump?\n"))
+        let answers = "\n\(sentence)\n\nSources:\n  [1] notes/pump.md:3, Pump > Reset\n\(sentence)\n\(sentence)\n"
+        #expect(chat.output.hasSuffix(answers), "\(chat.output)")
         let note = "slm: no passage fits the question: this answer is not from the documents.\n"
         #expect(chat.errors.components(separatedBy: note).count == 3, "\(chat.errors)")
         // The history has the questions only.
@@ -154,7 +157,7 @@ import TestSupport
             current = found
         }
         #expect(killed > 2)
-        // What is left of killed programs does not disturb the next one.
+        // The files of killed programs do not disturb the next one.
         writeFiles("beta")
         #expect(try slm("index", "update", index, "--quiet").status == 0)
         #expect(try version() == "beta")

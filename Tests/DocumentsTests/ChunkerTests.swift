@@ -27,7 +27,7 @@ import TestSupport
     }
 
     @Test func `a long paragraph is cut at sentences, which overlap`() throws {
-        let sentences = (0..<30).map { i in (i % 4 == 3 ? "So \(i)." : "This is the long sentence with the number \(i) in this text.") }
+        let sentences = (0..<30).map { i in (i % 3 == 2 ? "So \(i)." : "This is the long sentence with the number \(i) in this text.") }
         let found = try chunks(sentences.joined(separator: " "), "a.txt", budget: 40)
         #expect(found.count > 5 && found.allSatisfy { $0.tokens <= 40 })
         for sentence in sentences { #expect(found.contains { $0.text.contains(sentence) }, "\(sentence)") }
@@ -53,9 +53,9 @@ import TestSupport
     @Test func `long code is cut at empty lines, and keeps its declaration`() throws {
         let groups = (0..<6).map { i in "    step\(i)()\n    next\(i)()" }
         let text = "func run() {\n" + groups.joined(separator: "\n\n") + "\n}\n\nfunc other() {}\n"
-        let found = try chunks(text, "a.swift", budget: 20)
-        #expect(found.count > 3 && found.allSatisfy { $0.tokens <= 20 })
-        #expect(found.dropLast().allSatisfy { $0.heading == "func run()" } && found.last?.heading == "func other() {}")
+        let found = try chunks(text, "a.swift", budget: 14)
+        #expect(found.count > 3 && found.allSatisfy { $0.tokens <= 14 }, "\(found.map(\.text))")
+        #expect(found.dropLast().allSatisfy { $0.heading == "func run()" } && found.last?.heading.hasSuffix("func other() {}") == true)
         #expect(groups.allSatisfy { group in found.contains { $0.text.contains(group) } }, "\(found.map(\.text))")
         #expect(found.map(\.line) == found.map(\.line).sorted() && found[1].line > 1)
     }

@@ -38,7 +38,8 @@ import TestSupport
         #expect(passage.file == folder("notes/pump.md") && passage.title == "Pump" && passage.heading == "Pump" && passage.line == 2)
         #expect(passage.text == "Hold the red button to reset the pump." && passage.score > 0)
         #expect(passage.place == folder("notes/pump.md") + ":2")
-        #expect(try DocumentIndex(index).counts() == .init(files: 2, chunks: 2, tokens: 17))
+        let counts = try DocumentIndex(index).counts()
+        #expect([counts.files, counts.chunks, counts.tokens] == [2, 2, 17])
     }
 
     @Test func `an update reads what changed, and finds what a new index would`() throws {

@@ -5,11 +5,14 @@ import TestSupport
 /// Damaged files of every format: blocks or a reason, and never a crash.
 @Suite struct ReaderFuzzTests {
     private static let seeds: [(name: String, text: String, words: [String])] = [
-        ("a.md", "---\ntitle: x\n---\n# A\n\ntext [l](u) `c`\n\n- i\n  j\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n```\ncode\n```\n\nS\n===\n    in\n",
+        ("a.md",
+         "---\ntitle: x\n---\n# A\n\ntext [l](u) `c`\n\n- i\n  j\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n```\ncode\n```\n\nS\n===\n    in\n",
          ["```", "\n---\n", "#", "|", "<!--", "-->", "\n\n", "- ", "](", "    "]),
-        ("a.html", "<html><head><title>T</title></head><body><h1>A</h1><p>b&amp;c&#65;<ul><li>x</ul><pre>p</pre><table><tr><th>h<td>d</table>",
+        ("a.html",
+         "<html><head><title>T</title></head><body><h1>A</h1><p>b&amp;c&#65;<ul><li>x</ul><pre>p</pre><table><tr><th>h<td>d</table>",
          ["<script>", "</", "<!--", "&#x110000;", "&#0;", "<table>", "<pre>", "<tr>", "<h9>", "=\"", "<", "&", "<title>"]),
-        ("a.txt", "Title\n=====\n\ntext\n\n- a\n- b\n\nNAME\n   x\n\n1.2 Scope\n\n   y\n", ["====", "----", "\r", "\u{8}", "\u{1B}[", "\n\n", "1."]),
+        ("a.txt", "Title\n=====\n\ntext\n\n- a\n- b\n\nNAME\n   x\n\n1.2 Scope\n\n   y\n",
+         ["====", "----", "\r", "\u{8}", "\u{1B}[", "\n\n", "1."]),
         ("a.csv", "name,price\n\"a \"\"b\"\"\",1\nc,2\n", ["\"", ",", "\n", ";", "\t"]),
         ("a.jsonl", "{\"a\": [1, {\"b\": \"c\"}]}\n[true, null]\n", ["[", "{", "\"", "}", "\n", "1e999"]),
         ("a.swift", "// c\nfunc a() {\n    b\n}\n\nstruct S {\n}\n", ["{", "}", "//", "\n\n", "#"]),
@@ -40,9 +43,10 @@ import TestSupport
 
     /// Nested or unfinished parts must not take quadratic time. Each takes milliseconds; a quadratic reader would need minutes.
     @Test(arguments: [
-        ("a.html", "<"), ("a.html", "<a b=\""), ("a.html", "<!--"), ("a.html", "<script>"), ("a.html", "&"), ("a.html", "<td>x"), ("a.html", "<pre>x"),
-        ("a.md", "["), ("a.md", "- "), ("a.md", "<!--\n\n"), ("a.md", "```\n"), ("a.md", "|\n"), ("a.md", "# ["), ("a.md", "x\n"), ("a.csv", "\""),
-        ("a.jsonl", "["), ("a.txt", "x\n==\n"), ("a.txt", "\u{8}"), ("a.txt", "x. "), ("a.swift", "x\n\n"), ("a.swift", "/"),
+        ("a.html", "<"), ("a.html", "<a b=\""), ("a.html", "<!--"), ("a.html", "<script>"), ("a.html", "&"), ("a.html", "<td>x"),
+        ("a.html", "<pre>x"), ("a.md", "["), ("a.md", "- "), ("a.md", "<!--\n\n"), ("a.md", "```\n"), ("a.md", "|\n"), ("a.md", "# ["),
+        ("a.md", "x\n"), ("a.csv", "\""), ("a.jsonl", "["), ("a.txt", "x\n==\n"), ("a.txt", "\u{8}"), ("a.txt", "x. "),
+        ("a.swift", "x\n\n"), ("a.swift", "/"),
     ])
     func `a long file of one part is read in linear time`(name: String, part: String) throws {
         let reader = DocumentReader(programs: "")

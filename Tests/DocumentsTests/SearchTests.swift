@@ -25,7 +25,7 @@ import TestSupport
     }
 
     @Test func `words of headings count more than words of the text`() throws {
-        let index = try index("# Pump\nIt is here, with a valve.", "# Valve\nIt is here, with a pump.", "# Other\nNothing about these things.")
+        let index = try index("# Pump\nIt is here, with a valve.", "# Valve\nIt is here, with a pump.", "# Other\nNothing about these.")
         #expect(try files(index, "pump") == "ab" && files(index, "valve") == "ba")
     }
 
@@ -54,7 +54,8 @@ import TestSupport
         #expect(result.passages.count == 1 && result.unknownWords == ["need", "xylophones", "zither"])
         let none = try index.search("xylophone", limit: 5)
         #expect(none.passages.isEmpty && none.unknownWords == ["xylophone"])
-        #expect(try index.search(" ?! ", limit: 5) == SearchResult())
+        let nothing = try index.search(" ?! ", limit: 5)
+        #expect(nothing.passages.isEmpty && nothing.unknownWords.isEmpty)
     }
 
     @Test func `equal scores are in the order of files and lines`() throws {
@@ -65,8 +66,9 @@ import TestSupport
     }
 
     @Test(arguments: [
-        "pump AND NOT button", "\"pump", "pump*", "NEAR(pump button)", "title:pump", "{body}: pump", "pump - button", "^pump", "(pump", "pump OR",
-        "'; DROP TABLE chunks; --", "pump + \"\"", "a\u{0}pump", "pump\\", "$1 pump", "%pump_", "“pump”", "pump\n\tbutton",
+        "pump AND NOT button", "\"pump", "pump*", "NEAR(pump button)", "title:pump", "{body}: pump", "pump - button", "^pump", "(pump",
+        "pump OR", "pump'; DROP TABLE chunks; --", "pump + \"\"",
+        "a\u{0}pump", "pump\\", "$1 pump", "%pump_", "“pump”", "pump\n\tbutton",
     ])
     func `operators and quotes are text`(question: String) throws {
         #expect(try files(index("The pump."), question) == "a")

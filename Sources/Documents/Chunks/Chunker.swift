@@ -181,8 +181,9 @@ extension String {
         let lines = lines
         guard let first = lines.first(where: { !$0.allSatisfy(\.isWhitespace) }),
             let last = lines.last(where: { !$0.allSatisfy(\.isWhitespace) }) else { return "" }
-        let text = self[first.startIndex..<last.endIndex]
-        return String(text.utf8.last == 10 ? text.dropLast() : text)
+        var text = self[first.startIndex..<last.endIndex]
+        while let last = text.last, last.isWhitespace { text.removeLast() }
+        return String(text)
     }
 }
 

@@ -44,13 +44,12 @@ struct DocumentWalk {
     /// - Parameter prefix: Of the names of files in the folder.
     private mutating func walk(_ folder: String, _ prefix: String) {
         guard let names = Folder.names(in: folder) else {
-            skipped.append(SkippedFile(name: prefix, reason: SkipReason.unreadable(systemErrorMessage()).description))
-            return
+            return skip(folder, prefix, .unreadable(systemErrorMessage()))
         }
         for name in names.sorted(by: { $0.utf8.lexicographicallyPrecedes($1.utf8) }) where !name.hasPrefix(".") {
             let path = folder + "/" + name
             guard let status = FileStatus(path, followingLinks: false) else {
-                skipped.append(SkippedFile(name: prefix + name, reason: SkipReason.unreadable(systemErrorMessage()).description))
+                skip(path, prefix + name, .unreadable(systemErrorMessage()))
                 continue
             }
             switch status.kind {
@@ -62,15 +61,13 @@ struct DocumentWalk {
     }
 
     private mutating func add(_ path: String, _ name: String) {
-        guard let status = FileStatus(path) else {
-            skipped.append(SkippedFile(name: name, reason: SkipReason.unreadable(systemErrorMessage()).description))
-            return
-        }
+        guard let status = FileStatus(path) else { return skip(path, name, .unreadable(systemErrorMessage())) }
+        guard status.kind == .file else { return skip(path, name, .notAFile) }
         guard let real = try? RelativePath.absolute(path), seen.insert(real).inserted else { return }
-        guard status.kind == .file else {
-            skipped.append(SkippedFile(name: name, reason: SkipReason.notAFile.description))
-            return
-        }
         files.append(FoundFile(name: name, path: path, size: status.size, modified: status.modified))
+    }
+
+    private mutating func skip(_ path: String, _ name: String, _ reason: SkipReason) {
+        if seen.insert(path).inserted { skipped.append(SkippedFile(name: name, reason: reason.description)) }
     }
 }

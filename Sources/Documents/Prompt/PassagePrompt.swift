@@ -1,7 +1,7 @@
 /// A question with numbered passages, as one message to a model.
 ///
 ///     let prompt = PassagePrompt("How do I reset the pump?", passages, limit: 4, budget: 1_024, count: TokenEstimate.count)
-///     prompt.message                                           // "Answer … [1] pump.md, Pump > Reset … Question: How do I …"
+///     prompt.message                                           // "Read … [1] Hold the … (pump.md, Pump > Reset) … Question: …"
 ///     prompt.sources[0]                                        // is cited as [1]
 ///
 /// The message is the text of a user's message: whatever a document contains, a chat template writes it as text, never as special tokens.
@@ -13,9 +13,11 @@ package struct PassagePrompt: Sendable, Equatable {
     /// Whether passages were left out because they exceed the budget.
     package let isOverBudget: Bool
 
+    /// Of the forms that were tried, the smallest models follow this one best, with the source below each passage: above it, they list
+    /// the sources instead of answering (Documentation/decisions/document-index.md).
     private static let instruction = """
-        Use the passages below to answer the question. Cite the number of each passage that you use, such as [1]. If the passages do not \
-        answer the question, say so.
+        Read these passages from documents. Then answer the question briefly, with the number of the passage, such as [1]. If no passage \
+        answers the question, say that.
         """
 
     /// - Parameters:
@@ -42,7 +44,7 @@ package struct PassagePrompt: Sendable, Equatable {
     }
 
     private static func text(of passage: Passage, number: Int) -> String {
-        "[\(number)] \(passage.source)\n\(passage.text)"
+        "[\(number)] \(passage.text)\n(\(passage.source))"
     }
 
     /// The sources as a user reads them, each in a line: "[1] pump.md:12, Pump > Reset".

@@ -67,8 +67,8 @@ package struct DocumentReader {
 
     private static let codeNames: Set = ["Makefile", "Dockerfile", "CMakeLists.txt", "Rakefile", "Gemfile"]
     private static let codeEndings: Set<String> = Set("""
-        swift c h cc cpp cxx hpp hh m mm rs go py pyi rb js mjs cjs ts tsx jsx java kt kts scala cs fs php pl pm lua sh bash zsh fish sql r \
-        jl hs ml mli ex exs erl clj cljs lisp el vim css scss less toml yaml yml json xml ini cfg conf cmake mk gradle tf proto zig nim dart \
-        v sv vhd f f90 f95 pas ada asm s bat ps1 awk sed tcl groovy
+        swift c h cc cpp cxx hpp hh m mm rs go py pyi rb js mjs cjs ts tsx jsx java kt kts scala cs fs php pl pm lua sh bash zsh \
+        fish sql r jl hs ml mli ex exs erl clj cljs lisp el vim css scss less toml yaml yml json xml ini cfg conf cmake mk \
+        gradle tf proto zig nim dart v sv vhd f f90 f95 pas ada asm s bat ps1 awk sed tcl groovy
         """.split(separator: " ").map(String.init))
 }

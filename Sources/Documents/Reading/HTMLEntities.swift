@@ -10,7 +10,7 @@ enum HTMLEntities {
             guard let number = UInt32(isHexadecimal ? digits.dropFirst() : digits, radix: isHexadecimal ? 16 : 10) else { return literal }
             return (character(number), length)
         }
-        if let scalar = named[name] { return (Array(String(scalar).utf8), length) }
+        if let text = named[name] { return (Array(text.utf8), length) }
         return literal
     }
 
@@ -22,8 +22,8 @@ enum HTMLEntities {
         return Array(String(scalar).utf8)
     }
 
-    private static let named: [String: Character] = {
-        var table: [String: Character] = [
+    private static let named: [String: String] = {
+        var table: [String: String] = [
             "amp": "&", "lt": "<", "gt": ">", "quot": "\"", "apos": "'", "nbsp": " ", "ensp": " ", "emsp": " ", "thinsp": " ",
             "ndash": "–", "mdash": "—", "lsquo": "‘", "rsquo": "’", "sbquo": "‚", "ldquo": "“", "rdquo": "”", "bdquo": "„",
             "lsaquo": "‹", "rsaquo": "›", "hellip": "…", "bull": "•", "dagger": "†", "Dagger": "‡", "permil": "‰", "prime": "′",
@@ -42,18 +42,18 @@ enum HTMLEntities {
             agrave aacute acirc atilde auml aring aelig ccedil egrave eacute ecirc euml igrave iacute icirc iuml eth ntilde ograve oacute \
             ocirc otilde ouml divide oslash ugrave uacute ucirc uuml yacute thorn yuml
             """
-        for (i, name) in latin.split(separator: " ").enumerated() { table[String(name)] = Character(Unicode.Scalar(UInt8(0xA1 + i))) }
+        for (i, name) in latin.split(separator: " ").enumerated() { table[String(name)] = String(Unicode.Scalar(UInt8(0xA1 + i))) }
         // Greek capital letters from U+0391 and small ones from U+03B1; U+03A2 is not a letter.
         let greek = """
             Alpha Beta Gamma Delta Epsilon Zeta Eta Theta Iota Kappa Lambda Mu Nu Xi Omicron Pi Rho - Sigma Tau Upsilon Phi Chi Psi Omega
             """
         for (i, name) in greek.split(separator: " ").enumerated() where name != "-" {
             for (key, base) in [(String(name), 0x391), (name.lowercased(), 0x3B1)] {
-                if let scalar = Unicode.Scalar(base + i) { table[key] = Character(scalar) }
+                if let scalar = Unicode.Scalar(base + i) { table[key] = String(scalar) }
             }
         }
         table["sigmaf"] = "ς"
-        table["shy"] = nil
+        table["shy"] = ""                                            // where a word may be divided
         return table
     }()
 }

@@ -40,10 +40,10 @@ struct MarkdownReader {
                 continue
             } else if let heading = heading(text), indentation < 4 {
                 flush()
-                blocks.append(.init(.heading(level: heading.level), heading.text, line: i + 1))
+                addHeading(heading.level, heading.text, line: i + 1)
             } else if pending.count == 1, !isItem, text.isRow(of: "=-", atLeast: 1) {
                 let level = text.first == UInt8(ascii: "=") ? 1 : 2
-                blocks.append(.init(.heading(level: level), plain(lines[pending.lowerBound].trimmed), line: pending.lowerBound + 1))
+                addHeading(level, lines[pending.lowerBound].trimmed, line: pending.lowerBound + 1)
                 pending = 0..<0
             } else if text.isRow(of: "-*_", atLeast: 3) {
                 flush()
@@ -109,12 +109,17 @@ struct MarkdownReader {
         (lines.indices[start...].first { lines[$0].contains("-->") } ?? start) + 1
     }
 
-    private func heading(_ text: ArraySlice<UInt8>) -> (level: Int, text: String)? {
+    private func heading(_ text: ArraySlice<UInt8>) -> (level: Int, text: ArraySlice<UInt8>)? {
         let level = text.prefix { $0 == UInt8(ascii: "#") }.count
         guard (1...6).contains(level), level < text.count, ArraySlice<UInt8>.isSpace(text[text.startIndex + level]) else { return nil }
         var title = text.dropFirst(level).trimmed
         while title.last == UInt8(ascii: "#") { title.removeLast() }
-        return (level, plain(title.trimmed))
+        return (level, title.trimmed)
+    }
+
+    private mutating func addHeading(_ level: Int, _ text: ArraySlice<UInt8>, line: Int) {
+        let title = plain(text)
+        if !text.isEmpty { blocks.append(.init(.heading(level: level), title.isEmpty ? string(text) : title, line: line)) }
     }
 
     private mutating func readTableRow(at i: Int, _ text: ArraySlice<UInt8>) {

@@ -59,7 +59,7 @@ extension ArraySlice<UInt8> {
         var marker = 1
         if (48...57).contains(first) {
             marker = text.prefix(10).prefix { (48...57).contains($0) }.count
-            guard marker < 10, let end = text.dropFirst(marker).first, end == UInt8(ascii: ".") || end == UInt8(ascii: ")") else { return nil }
+            guard marker < 10, let end = text.dropFirst(marker).first, ".)".utf8.contains(end) else { return nil }
             marker += 1
         } else if !"-*+".utf8.contains(first) { return nil }
         guard let next = text.dropFirst(marker).first, next == 32 || next == 9 else { return nil }
