@@ -1,13 +1,15 @@
 """How often `slm index search` finds the right passage, beside rank_bm25 on the same passages, and how fast an index is built.
 
     .venv/bin/pip install rank_bm25==0.2.2
-    .venv/bin/python Benchmarks/retrieval.py                    two sets of questions, with and without stemming
+    .venv/bin/python Benchmarks/retrieval.py                    three sets of questions, with and without stemming
     .venv/bin/python Benchmarks/retrieval.py --weights          other weights of titles and headings, and all words of the questions, too
 
-The set `manual` has manual pages of this machine (sections 1 and 8, not those of gcloud), without their NAME sections. A question is what NAME says about a page, such as "list directory contents";
-a passage is right if it is of this page. The set `pages` has slm's own documentation. A question is the first sentence of a section, which is removed from the
-text, or the heading of a section, which is replaced by a number; a passage is right if it is of this section. Questions that are in a text word for word are left
-out. Hit rate at k: the share of questions with a right passage among the first k.
+The set `manual` has manual pages of this machine (sections 1 and 8, not those of gcloud), without their NAME sections. A question is what NAME says about a
+page, such as "list directory contents"; a passage is right if it is of this page. The other sets have slm's own documentation; a passage is right if it is of the
+section of the question. In `sentences`, a question is the first sentence of a section, which is removed from the text. In `headings`, it is the heading of a
+section, which is replaced by a number. Questions that are in their text word for word are left out.
+
+Hit rate at k: the share of questions with a right passage among the first k.
 """
 import argparse
 import json
@@ -24,7 +26,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 SLM = ROOT / ".build" / "release" / "slm"
 RANKS = (1, 5, 10)
 # As in DocumentIndex+Search.swift.
-WEIGHTS = (2.0, 4.0, 1.0)
+WEIGHTS = (2.0, 2.0, 1.0)
 
 
 def slm(*words, check=True):
@@ -57,55 +59,50 @@ def manual(folder, count, questions):
         name = page.name.removesuffix(".gz") + ".txt"
         (folder / name).write_text(parts["body"])
         if sentence_is_long(description) and description.lower() not in " ".join(parts["body"].lower().split()):
-            found.append((description, f"{name}", 1, 10**9))
+            found.append((description, name, 1, 10**9))
     random.Random(2).shuffle(found)
     return found[:questions]
 
 
-def pages(folder):
-    """Writes slm's documentation, without the headings and first sentences that are questions."""
+def pages(folder, kind):
+    """Writes slm's documentation without the first sentences, or without the headings, that are questions."""
     found = []
     for page in sorted((ROOT / "Documentation").rglob("*.md")):
         if page.name == "Commands.md":
             continue
-        name = str(page.relative_to(ROOT)).replace("/", "-")
-        lines, changed, is_code, sections = page.read_text().split("\n"), [], False, []
+        name, lines, is_code, starts = str(page.relative_to(ROOT)).replace("/", "-"), page.read_text().split("\n"), False, []
         for number, line in enumerate(lines):
             is_code ^= line.startswith("```")
             if line.startswith("#") and not is_code:
-                sections.append(number)
-        starts = set(sections)
-        for number, line in enumerate(lines):
-            if number in starts and line.startswith("##"):
-                end = min([start for start in starts if start > number], default=len(lines))
-                heading, body = line.lstrip("# "), " ".join(" ".join(lines[number + 1:end]).split())
-                if sentence_is_long(heading) and len(body) > 100 and heading.lower() not in body.lower():
-                    found.append([heading, name, number + 1, end])
-                    line = f"## {number}"
-            changed.append(line)
-        text = "\n".join(changed)
-        # The first sentence of a section of prose, on its own lines, so that line numbers stay.
-        for number in sorted(starts):
-            end = min([start for start in starts if start > number], default=len(lines))
-            paragraph, first = [], next((i for i in range(number + 1, end) if changed[i].strip()), end)
-            for i in range(first, end):
-                if not changed[i].strip():
-                    break
-                paragraph.append(changed[i])
-            if not paragraph or not re.match(r"[A-Z`\[]", paragraph[0]):
-                continue
-            prose = "\n".join(paragraph)
-            sentence = re.match(r"(?s).{30,}?[.:](?=\s)", prose)
-            rest = prose[sentence.end():] if sentence else ""
-            if not sentence or len(rest) < 100:
-                continue
-            question = " ".join(re.sub(r"\]\([^)]*\)|[`\[*]", "", sentence[0]).split())
-            if sentence_is_long(question):
-                kept = "\n" * sentence[0].count("\n") + rest.lstrip(" ")
-                changed[first:first + len(paragraph)] = kept.split("\n")
-                found.append([question, name, number + 1, end])
+                starts.append(number)
+        changed = list(lines)
+        for number, end in zip(starts, starts[1:] + [len(lines)]):
+            question = (without_heading if kind == "headings" else without_sentence)(changed, number, end)
+            if question and sentence_is_long(question):
+                found.append((question, name, number + 1, end))
         (folder / name).write_text("\n".join(changed))
-    return [tuple(question) for question in found]
+    return found
+
+
+def without_heading(lines, start, end):
+    """Replaces the heading of a section by a number, and returns it."""
+    heading, body = lines[start].lstrip("# "), " ".join(" ".join(lines[start + 1:end]).split())
+    if not lines[start].startswith("##") or len(body) < 100 or heading.lower() in body.lower() or not sentence_is_long(heading):
+        return None
+    lines[start] = f"## {start}"
+    return heading
+
+
+def without_sentence(lines, start, end):
+    """Removes the first sentence of a section that begins with prose, but not its line ends, and returns it."""
+    first = next((i for i in range(start + 1, end) if lines[i].strip()), end)
+    last = next((i for i in range(first, end) if not lines[i].strip()), end)
+    prose = "\n".join(lines[first:last])
+    sentence = re.match(r"(?s)[A-Z`\[].{30,}?[.:](?=\s)", prose)
+    if not sentence or len(prose) - sentence.end() < 100:
+        return None
+    lines[first:last] = ("\n" * sentence[0].count("\n") + prose[sentence.end():].lstrip(" ")).split("\n")
+    return " ".join(re.sub(r"\]\([^)]*\)|[`\[*]", "", sentence[0]).split())
 
 
 def rank(results, question):
@@ -181,16 +178,17 @@ def measure(name, folder, questions, options):
 
 def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--pages", type=int, default=1500, help="manual pages to index")
+    arguments.add_argument("--sets", default="manual,sentences,headings")
+    arguments.add_argument("--pages", type=int, default=1000, help="manual pages to index")
     arguments.add_argument("--questions", type=int, default=400, help="questions about manual pages")
     arguments.add_argument("--chunk-tokens", type=int, default=200)
     arguments.add_argument("--weights", action="store_true", help="measure other weights, too")
     options = arguments.parse_args()
     with tempfile.TemporaryDirectory() as name:
-        for kind in ("manual", "pages"):
+        for kind in options.sets.split(","):
             folder = pathlib.Path(name) / kind
             folder.mkdir()
-            questions = manual(folder, options.pages, options.questions) if kind == "manual" else pages(folder)
+            questions = manual(folder, options.pages, options.questions) if kind == "manual" else pages(folder, kind)
             measure(kind, folder, questions, options)
 
 

@@ -44,7 +44,8 @@ package struct ChatLoop: ~Copyable {
     private mutating func readLines() {
         if screen.isTerminal {
             let context = backend.context.map { ", \($0) tokens of context" } ?? ""
-            screen.print("\(backend.name.printable)\(context). Type /help for a list of commands.\n")
+            let source = documents.map { ", documents of \($0.index.path.printable)" } ?? ""
+            screen.print("\(backend.name.printable)\(context)\(source). Type /help for a list of commands.\n")
         }
         while true {
             switch screen.read() {

@@ -10,7 +10,7 @@ package struct SearchResult: Sendable, Equatable {
 /// Full-text search.
 extension DocumentIndex {
     /// How much a word counts in each column, for BM25. Measured: Documentation/decisions/document-index.md.
-    static let titleWeight = 2.0, headingWeight = 4.0, bodyWeight = 1.0
+    static let titleWeight = 2.0, headingWeight = 2.0, bodyWeight = 1.0
 
     /// The most words of a question that are searched.
     private static let wordLimit = 64

@@ -47,7 +47,9 @@ package final class DocumentIndex {
     }
 
     /// Writes the tables of an empty index into an empty file that has another name until it is complete.
-    static func create(in part: String, for path: String, chunkTokens: Int, stemming: Stemming) throws(DocumentError) -> DocumentIndex {
+    static func create(
+        in part: String, for path: String, _ settings: IndexSettings, stemming: Stemming
+    ) throws(DocumentError) -> DocumentIndex {
         let index = try DocumentIndex(file: part, path)
         try index.run { () throws(SQLiteError) in
             // The file replaces the old one when it is complete: a journal could only restore an incomplete one.
@@ -57,17 +59,15 @@ package final class DocumentIndex {
             try index.connection.execute("PRAGMA application_id = \(applicationID)")
             try index.connection.execute("PRAGMA user_version = \(version)")
             for table in tables(stemming) { try index.connection.execute(table) }
-            let statement = try index.connection.statement("INSERT INTO settings (chunk_tokens) VALUES ($1)")
-            defer { statement.reset() }
-            try statement.bind(chunkTokens, to: "$1")
-            _ = try statement.step()
+            try IndexWriter(index).add(settings)
         }
         return index
     }
 
     private static func tables(_ stemming: Stemming) -> [String] {
         [
-            "CREATE TABLE settings (chunk_tokens INTEGER NOT NULL) STRICT",
+            // What an update must do as the build did.
+            "CREATE TABLE settings (chunk_tokens INTEGER NOT NULL, file_limit INTEGER NOT NULL) STRICT",
             // What was given to `slm index build`.
             "CREATE TABLE roots (id INTEGER PRIMARY KEY, name TEXT NOT NULL, path TEXT NOT NULL) STRICT",
             // Times in nanoseconds since 1970. `skipped` is why a file has no chunks.

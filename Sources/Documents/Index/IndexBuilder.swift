@@ -57,7 +57,8 @@ package struct IndexBuilder {
             guard status.kind == .file, (try? DocumentIndex(path)) != nil else { throw .wouldReplace(path: path) }
         }
         let file = try filing { () throws(FileError) in try AtomicFile(path) }
-        let report = try write(roots, to: file.part, for: path, chunkTokens: chunkTokens, stemming)
+        let settings = IndexSettings(chunkTokens: chunkTokens, fileLimit: reader.limits.fileSize)
+        let report = try write(roots, to: file.part, for: path, settings, stemming)
         guard report.files > 0 else { throw .noText(paths: paths, skipped: report.skipped) }
         do throws(FileError) { try file.commit() } catch { throw .file(error) }
         return report
@@ -65,30 +66,28 @@ package struct IndexBuilder {
 
     /// Writes an index, and closes it.
     private func write(
-        _ roots: [IndexRoot], to part: String, for path: String, chunkTokens: Int, _ stemming: DocumentIndex.Stemming
+        _ roots: [IndexRoot], to part: String, for path: String, _ settings: IndexSettings, _ stemming: DocumentIndex.Stemming
     ) throws(DocumentError) -> IndexReport {
-        let index = try DocumentIndex.create(in: part, for: path, chunkTokens: chunkTokens, stemming: stemming)
+        let index = try DocumentIndex.create(in: part, for: path, settings, stemming: stemming)
         let writer = IndexWriter(index)
         return try transaction(index) { () throws(DocumentError) in
             try index.run { () throws(SQLiteError) in for root in roots { try writer.add(root) } }
-            let report = try synchronize(index, writer, roots, chunkTokens: chunkTokens)
+            let report = try synchronize(index, writer, roots, settings)
             try index.run(writer.optimize)
             return report
         }
     }
 
-    /// Reads what has changed since the index was built or updated.
+    /// Reads what has changed since the index was built or updated, with the settings of the build.
     @discardableResult
     package func update(_ path: String) throws(DocumentError) -> IndexReport {
         let index = try DocumentIndex(path), writer = IndexWriter(index)
         return try transaction(index) { () throws(DocumentError) in
-            let (roots, chunkTokens) = try index.run { () throws(SQLiteError) in
-                (try writer.roots(), try index.integer("SELECT chunk_tokens FROM settings"))
-            }
+            let (roots, settings) = try index.run { () throws(SQLiteError) in (try writer.roots(), try writer.settings()) }
             // A disk that is not mounted must not empty the index.
             for root in roots where FileStatus(root.path) == nil { throw .missingRoot(root: root.name, index: path) }
-            guard chunkTokens > 0 else { throw .damaged(path: path, reason: "chunks of \(chunkTokens) tokens") }
-            return try synchronize(index, writer, roots, chunkTokens: chunkTokens)
+            guard let settings else { throw .damaged(path: path, reason: "it has no settings") }
+            return try synchronize(index, writer, roots, settings)
         }
     }
 
@@ -106,17 +105,16 @@ package struct IndexBuilder {
 /// Making an index the same as its files.
 extension IndexBuilder {
     private func synchronize(
-        _ index: DocumentIndex, _ writer: IndexWriter, _ roots: [IndexRoot], chunkTokens: Int
+        _ index: DocumentIndex, _ writer: IndexWriter, _ roots: [IndexRoot], _ settings: IndexSettings
     ) throws(DocumentError) -> IndexReport {
         let walk = DocumentWalk(roots, excluding: files(of: index.path)), total = walk.files.reduce(0) { $0 + $1.size }
         var stored = try index.run(writer.files), report = IndexReport()
         report.skipped = walk.skipped
         report.bytes = total
-        let chunker = Chunker(budget: chunkTokens)
         var done = 0
         for file in walk.files {
             let old = stored.removeValue(forKey: file.name)
-            try index.run { () throws(SQLiteError) in try read(file, old, writer, chunker, &report) }
+            try index.run { () throws(SQLiteError) in try read(file, old, writer, settings, &report) }
             done += file.size
             progress(done, total)
         }
@@ -131,11 +129,11 @@ extension IndexBuilder {
     }
 
     private func read(
-        _ file: FoundFile, _ old: StoredFile?, _ writer: IndexWriter, _ chunker: Chunker, _ report: inout IndexReport
+        _ file: FoundFile, _ old: StoredFile?, _ writer: IndexWriter, _ settings: IndexSettings, _ report: inout IndexReport
     ) throws(SQLiteError) {
         let time = now()
         if let old, !old.hash.isEmpty, old.isCurrent(file) { return keep(old, file, &report) }
-        let contents = contents(of: file, unless: old?.hash)
+        let contents = contents(of: file, unless: old?.hash, limit: settings.fileLimit)
         if let old, case .same = contents {
             try writer.touch(file, checked: time, id: old.id)
             return keep(old, file, &report)
@@ -144,7 +142,7 @@ extension IndexBuilder {
         switch contents {
         case .document(let document, let hash):
             let title = Chunker.heading(document.title ?? ""), name = file.name.split(separator: "/").last.map(String.init) ?? file.name
-            let chunks = chunker.chunks(of: document)
+            let chunks = Chunker(budget: settings.chunkTokens).chunks(of: document)
             try writer.add(file, hash: hash, checked: time, title: title.isEmpty ? name : title, chunks)
             if old == nil || old?.skipped != nil { report.added += 1 } else { report.changed += 1 }
         case .skipped(let reason, let hash):
@@ -167,8 +165,7 @@ extension IndexBuilder {
     }
 
     /// - Parameter known: The hash of the contents in the index.
-    private func contents(of file: FoundFile, unless known: String?) -> Contents {
-        let limit = reader.limits.fileSize
+    private func contents(of file: FoundFile, unless known: String?, limit: Int) -> Contents {
         if file.size > limit { return .skipped(.tooLarge(bytes: file.size, limit: limit), hash: "") }
         let bytes: [UInt8]
         do throws(FileError) { bytes = try InputFile.contents(of: file.path) } catch {

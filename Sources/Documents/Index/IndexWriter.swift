@@ -1,5 +1,13 @@
 import SQLite
 
+/// How the documents of an index are read.
+struct IndexSettings: Sendable, Equatable {
+    /// The most tokens of a chunk.
+    let chunkTokens: Int
+    /// The largest file that is read, in bytes.
+    let fileLimit: Int
+}
+
 /// A file as an index knows it.
 struct StoredFile: Sendable, Equatable {
     let id: Int
@@ -24,6 +32,22 @@ struct IndexWriter {
     private let connection: SQLiteConnection
 
     init(_ index: DocumentIndex) { connection = index.connection }
+
+    func add(_ settings: IndexSettings) throws(SQLiteError) {
+        let statement = try connection.statement("INSERT INTO settings (chunk_tokens, file_limit) VALUES ($1, $2)")
+        defer { statement.reset() }
+        try statement.bind(settings.chunkTokens, to: "$1")
+        try statement.bind(settings.fileLimit, to: "$2")
+        _ = try statement.step()
+    }
+
+    /// nil if the index has none, because it is damaged.
+    func settings() throws(SQLiteError) -> IndexSettings? {
+        let statement = try connection.statement("SELECT chunk_tokens, file_limit FROM settings")
+        defer { statement.reset() }
+        guard try statement.step(), statement.integer(0) > 0 else { return nil }
+        return IndexSettings(chunkTokens: statement.integer(0), fileLimit: statement.integer(1))
+    }
 
     func roots() throws(SQLiteError) -> [IndexRoot] {
         let statement = try connection.statement("SELECT name, path FROM roots ORDER BY id")
