@@ -142,8 +142,8 @@ let package = Package(
         .executableTarget(
             name: "slm",
             dependencies: [
-                "Serve", "Store", "Threads", "Secrets", "HTTPServer", "HTTPClient", "Chat", "Documents", "AdminAPI", "Dashboard", "Terminal",
-                "Report", "Infer", "Train", "Tuning", "Distributed",
+                "Serve", "Store", "Threads", "Secrets", "HTTPServer", "HTTPClient", "Chat", "Documents", "AdminAPI", "Dashboard",
+                "Terminal", "Report", "Infer", "Train", "Tuning", "Distributed",
                 "Formats", "Checkpoint",
                 "Corpus", "Tokenize", "Files", "JSON", "Settings", "Model", "Autograd", "Kernels", "Platform", "Random",
             ],
