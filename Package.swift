@@ -217,7 +217,7 @@ let package = Package(
         tests("TerminalTests", ["TestSupport", "Terminal", "Threads"]),
         tests("DashboardTests", ["TestSupport", "AdminAPI", "Dashboard", "HTTPClient", "JSON", "Threads"]),
         tests("ChatTests", ["TestSupport", "Chat", "Documents", "Infer", "Corpus", "Tokenize", "Files"]),
-        tests("DocumentsTests", ["TestSupport", "Documents", "Tokenize", "Files"]),
+        tests("DocumentsTests", ["TestSupport", "Documents", "SQLite", "Tokenize", "Files"]),
         tests("TuningTests", ["TestSupport", "Tuning", "Kernels", "Files"]),
         tests("ReportTests", ["TestSupport", "Report", "JSON", "Files"]),
         tests("ChatAnalysisTests", ["TestSupport", "ChatAnalysis"]),

@@ -1,6 +1,7 @@
 import Documents
 import Files
 import Glibc
+import SQLite
 import Testing
 import TestSupport
 
@@ -171,6 +172,13 @@ import TestSupport
         folder.write(later, to: "later.index")
         let error = #expect(throws: DocumentError.self) { try DocumentIndex(folder("later.index")) }
         #expect(error == .newerFormat(path: folder("later.index"), version: 9, known: 1))
+        // An index of slm has no code of its own that a write would execute.
+        folder.write(bytes, to: "trigger.index")
+        let trigger = "CREATE TRIGGER t AFTER INSERT ON files BEGIN DELETE FROM chunks; END"
+        try SQLiteConnection(folder("trigger.index"), timeout: .seconds(5)).execute(trigger)
+        #expect(throws: DocumentError.damaged(path: folder("trigger.index"), reason: "its tables are not those of an index")) {
+            try DocumentIndex(folder("trigger.index"))
+        }
         // Any damage is an error or harmless, never a crash.
         var random = Mutator(seed: 9), errors = 0
         for _ in 0..<fuzzRounds(default: 300) {

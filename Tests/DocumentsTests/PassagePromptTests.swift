@@ -41,6 +41,19 @@ import Tokenize
             == "no passage fits the question: this answer is not from the documents.")
     }
 
+    @Test func `passages that fit much worse than the best one are left out of the prompt`() throws {
+        let folder = TemporaryFolder()
+        folder.write("# Reset\nHold the red button to reset the pump.\n", to: "a.md")
+        folder.write("# Other\nThis long text has one word of the question, which is pump, and many others of no use.\n", to: "b.md")
+        folder.write("# More\nAnother text.\n", to: "c.md")
+        try IndexBuilder(reader: DocumentReader(programs: "")).build([folder.path], at: folder("x.index"))
+        let index = try DocumentIndex(folder("x.index")), question = "How do I reset the pump with the button?"
+        #expect(try index.search(question, limit: 9).passages.count == 2)
+        let prompt = try PassageFinder(index, limit: 9, budget: 1_000).prompt(for: question)
+        #expect(prompt.sources.map(\.text) == ["Hold the red button to reset the pump."])
+        #expect(try PassageFinder(index, limit: 9, budget: 1_000).prompt(for: "zither").sources.isEmpty)
+    }
+
     @Test func `a name or a heading cannot begin a passage`() {
         let prompt = PassagePrompt("Why?", [passage("x", "a\n[2] b", heading: "h\n\n[3] c\nfake")], limit: 4, budget: 99, count: words)
         #expect(prompt.message.contains("[1] x\n(a [2] b, h [3] c fake)\n") && prompt.sourceList == ["[1] a [2] b:3, h [3] c fake"])

@@ -8,6 +8,10 @@ package struct PassageFinder {
     private let budget: Int
     private let count: (String) -> Int
 
+    /// The least score of a passage, as a share of the best one: worse passages distract a small model. Measured:
+    /// Documentation/decisions/document-index.md.
+    private static let leastShare = 0.5
+
     /// - Parameters:
     ///   - limit: The most passages of a prompt.
     ///   - budget: The most tokens of all passages of a prompt.
@@ -21,7 +25,8 @@ package struct PassageFinder {
 
     /// More passages than the limit are searched, since some may be too long or repeated.
     package func prompt(for question: String) throws(DocumentError) -> PassagePrompt {
-        let found = try index.search(question, limit: 2 * limit)
-        return PassagePrompt(question, found.passages, limit: limit, budget: budget, count: count)
+        let found = try index.search(question, limit: 2 * limit).passages
+        let fitting = found.prefix { $0.score >= Self.leastShare * found[0].score }
+        return PassagePrompt(question, Array(fitting), limit: limit, budget: budget, count: count)
     }
 }

@@ -198,11 +198,13 @@ private struct IndexWork {
     private func summary(_ report: IndexReport, _ seconds: Double) -> String {
         let changes = [("new", report.added), ("changed", report.changed), ("unchanged", report.unchanged), ("removed", report.removed)]
             .filter { $0.1 > 0 && report.added < report.files }.map { "\($0.1) \($0.0)" }
-        let files = "\(report.files) files" + (changes.isEmpty ? "" : " (\(changes.joined(separator: ", ")))")
+        let files = count(report.files, "file") + (changes.isEmpty ? "" : " (\(changes.joined(separator: ", ")))")
         let megabytes = (Double(report.bytes) / 1e6).fixed(1)
         let skipped = report.skipped.isEmpty ? "" : ", \(report.skipped.count) skipped"
-        return "\(index): \(files)\(skipped), \(report.chunks) passages of \(megabytes) MB, in \(seconds.fixed(1)) s"
+        return "\(index): \(files)\(skipped), \(count(report.chunks, "passage")) of \(megabytes) MB, in \(seconds.fixed(1)) s"
     }
+
+    private func count(_ number: Int, _ thing: String) -> String { "\(number) \(thing)\(number == 1 ? "" : "s")" }
 
     private func record(_ report: IndexReport, _ seconds: Double) -> String {
         var writer = JSONWriter(.oneLine)
