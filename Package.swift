@@ -79,6 +79,7 @@ let package = Package(
         module("HTTPServer", in: "Support", ["Platform", "Threads"]),
         module("Secrets", in: "Support", ["Base64", "JSON", "Files", "CSodium", "CCrypt"]),
         module("Gzip", in: "Support", ["CZlib"]),
+        module("SQLite", in: "Support", ["CSQLite"]),
 
         // Arithmetic on buffers, the worker pool, CPU detection.
         .target(name: "CKernels", path: "Sources/Kernels/C", cSettings: [.headerSearchPath(".")] + cSettings),
@@ -118,12 +119,15 @@ let package = Package(
         module("Tuning", ["Train", "Model", "Kernels", "Hashing", "JSON", "Files"], settings: safe),
         module("Report", ["JSON", "Files"]),
         module("ChatAnalysis", ["Tokenize"], settings: safe),
-        module("Store", ["ChatAnalysis", "Gzip", "Secrets", "Threads", "JSON", "Files", "SharedLibraries", "CSQLite", "CPQ"]),
+        module("Store", ["ChatAnalysis", "Gzip", "Secrets", "Threads", "JSON", "Files", "SharedLibraries", "SQLite", "CPQ"]),
+
+        // An index of documents with full-text search, and prompts with its passages.
+        module("Documents", ["SQLite", "Files", "Hashing", "JSON", "Platform"], settings: safe),
 
         // Chat in the terminal; the operator's dashboard in the terminal; the chat server with its web page.
         module("AdminAPI", ["HTTPClient", "JSON"]),
         module("Dashboard", ["AdminAPI", "CNcurses", "SharedLibraries", "Terminal", "Threads"]),
-        module("Chat", ["Infer", "Corpus", "Tokenize", "JSON", "Files", "Terminal"]),
+        module("Chat", ["Documents", "Infer", "Corpus", "Tokenize", "JSON", "Files", "Terminal"]),
         .target(name: "CWebFiles", path: "Sources/Serve/EmbeddedWeb", cSettings: cSettings),
         module(
             "Serve",
@@ -138,8 +142,8 @@ let package = Package(
         .executableTarget(
             name: "slm",
             dependencies: [
-                "Serve", "Store", "Threads", "Secrets", "HTTPServer", "HTTPClient", "Chat", "AdminAPI", "Dashboard", "Terminal", "Report",
-                "Infer", "Train", "Tuning", "Distributed",
+                "Serve", "Store", "Threads", "Secrets", "HTTPServer", "HTTPClient", "Chat", "Documents", "AdminAPI", "Dashboard",
+                "Terminal", "Report", "Infer", "Train", "Tuning", "Distributed",
                 "Formats", "Checkpoint",
                 "Corpus", "Tokenize", "Files", "JSON", "Settings", "Model", "Autograd", "Kernels", "Platform", "Random",
             ],
@@ -212,7 +216,8 @@ let package = Package(
         tests("HTTPServerTests", ["TestSupport", "HTTPServer", "Threads"]),
         tests("TerminalTests", ["TestSupport", "Terminal", "Threads"]),
         tests("DashboardTests", ["TestSupport", "AdminAPI", "Dashboard", "HTTPClient", "JSON", "Threads"]),
-        tests("ChatTests", ["TestSupport", "Chat", "Infer", "Corpus", "Tokenize", "Files"]),
+        tests("ChatTests", ["TestSupport", "Chat", "Documents", "Infer", "Corpus", "Tokenize", "Files"]),
+        tests("DocumentsTests", ["TestSupport", "Documents", "SQLite", "Tokenize", "Files"]),
         tests("TuningTests", ["TestSupport", "Tuning", "Kernels", "Files"]),
         tests("ReportTests", ["TestSupport", "Report", "JSON", "Files"]),
         tests("ChatAnalysisTests", ["TestSupport", "ChatAnalysis"]),

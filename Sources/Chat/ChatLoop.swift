@@ -1,3 +1,4 @@
+package import Documents
 package import Infer
 import Terminal
 
@@ -11,11 +12,21 @@ package struct ChatLoop: ~Copyable {
     private let backend: any ChatBackend
     private var session: ChatSession
     private var screen: ChatScreen
+    private let documents: PassageFinder?
+    private let showsPassages: Bool
 
-    package init(_ backend: any ChatBackend, _ session: ChatSession, _ screen: consuming ChatScreen) {
+    /// - Parameters:
+    ///   - documents: The passages that the answers use. The history keeps the questions without them.
+    ///   - showsPassages: Whether to print what the model receives instead of each question.
+    package init(
+        _ backend: any ChatBackend, _ session: ChatSession, _ screen: consuming ChatScreen, documents: PassageFinder? = nil,
+        showsPassages: Bool = false
+    ) {
         self.backend = backend
         self.session = session
         self.screen = screen
+        self.documents = documents
+        self.showsPassages = showsPassages
     }
 
     /// Runs until the user quits.
@@ -33,7 +44,8 @@ package struct ChatLoop: ~Copyable {
     private mutating func readLines() {
         if screen.isTerminal {
             let context = backend.context.map { ", \($0) tokens of context" } ?? ""
-            screen.print("\(backend.name.printable)\(context). Type /help for a list of commands.\n")
+            let source = documents.map { ", documents of \($0.index.path.printable)" } ?? ""
+            screen.print("\(backend.name.printable)\(context)\(source). Type /help for a list of commands.\n")
         }
         while true {
             switch screen.read() {
@@ -51,8 +63,9 @@ package struct ChatLoop: ~Copyable {
 
     private mutating func run(_ command: ChatCommand) {
         switch command {
-        case .send(let text): answer(session.request(sending: text))
-        case .retry: if let request = session.requestForRetry() { answer(request) } else { screen.note("there is no message to retry.") }
+        case .send(let text): answer(text, isRetry: false)
+        case .retry:
+            if let text = session.lastQuestion { answer(text, isRetry: true) } else { screen.note("there is no message to retry.") }
         case .undo:
             let wasRemoved = session.undo()
             screen.note(wasRemoved ? "last message removed; \(session.messages.count) messages left." : "there is no message to remove.")
@@ -105,7 +118,18 @@ package struct ChatLoop: ~Copyable {
 }
 
 extension ChatLoop {
-    private mutating func answer(_ request: GenerationRequest) {
+    /// Answers a message, with passages of the documents if there are some.
+    private mutating func answer(_ text: String, isRetry: Bool) {
+        let prompt: PassagePrompt?
+        do throws(DocumentError) { prompt = try documents?.prompt(for: text) } catch { return screen.note(error.description) }
+        if let note = prompt?.note { screen.note(note) }
+        if showsPassages, let prompt, !prompt.sources.isEmpty { screen.print(prompt.message.printable + "\n") }
+        let message = prompt?.message
+        let request = isRetry ? session.requestForRetry(as: message) : session.request(sending: text, as: message)
+        if let request { answer(request, sources: prompt?.sourceList ?? []) }
+    }
+
+    private mutating func answer(_ request: GenerationRequest, sources: [String]) {
         let stream: GenerationStream
         do throws(GenerationError) { stream = try backend.stream(request) } catch {
             session.discardPendingMessage()
@@ -114,7 +138,7 @@ extension ChatLoop {
         var result = GenerationResult()
         show(stream, &result)
         session.add(result)
-        screen.endAnswer(ChatSummary(session, context: backend.context).line)
+        screen.endAnswer(ChatSummary(session, context: backend.context).line, sources: sources)
         if case .error(let error) = result.end.reason { screen.note(error.description) }
         if result.text.isEmpty, result.end.reason == .stop { screen.note("the model's answer is empty.") }
     }

@@ -48,9 +48,12 @@ package struct ChatScreen: ~Copyable {
     /// Prints text of the model, without control characters, so that it cannot control the terminal.
     package mutating func showAnswer(_ text: String) { write(isTerminal ? wrap.add(text.printable) : text.printable) }
 
-    /// - Parameter summary: A line below the answer; shown only in a terminal.
-    package func endAnswer(_ summary: String?) {
+    /// - Parameters:
+    ///   - summary: A line below the answer; shown only in a terminal.
+    ///   - sources: Lines below the answer.
+    package func endAnswer(_ summary: String?, sources: [String] = []) {
         write("\n")
+        if !sources.isEmpty { print((["", "Sources:"] + sources.map { "  " + $0.printable }).joined(separator: "\n")) }
         guard isTerminal else { return }
         let indent = String(repeating: " ", count: Self.modelLabel.count)
         write((summary.map { style(indent + $0, .dim) + "\n" } ?? "") + "\n")

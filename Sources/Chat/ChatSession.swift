@@ -20,6 +20,8 @@ package struct ChatSession: Sendable {
     package var forwardedFields: [ForwardedField] = []
     /// The user message that waits for its answer.
     private var pendingMessage: Conversation.Message?
+    /// What the model receives instead of it, such as the same question with passages of documents. The history does not keep it.
+    private var pendingPrompt: String?
     /// The number of retries of the last message. With a fixed seed, each retry uses the next seed.
     private var retries: UInt64 = 0
     package private(set) var totals = Totals()
@@ -44,23 +46,31 @@ package struct ChatSession: Sendable {
     package var conversation: Conversation { Conversation((system.map { [.init(.system, $0)] } ?? []) + messages) }
 
     /// The request for an answer to a new user message.
-    package mutating func request(sending text: String) -> GenerationRequest {
+    ///
+    /// - Parameter prompt: What the model receives instead of the message, which the history keeps.
+    package mutating func request(sending text: String, as prompt: String? = nil) -> GenerationRequest {
         pendingMessage = .init(.user, text)
+        pendingPrompt = prompt
         retries = 0
         return request
     }
 
+    /// The last user message; nil if there is none.
+    package var lastQuestion: String? { messages.last { $0.role == .user }.map { String(decoding: $0.text, as: UTF8.self) } }
+
     /// The request for another answer to the last user message; nil if there is none. Removes the previous answer.
-    package mutating func requestForRetry() -> GenerationRequest? {
+    package mutating func requestForRetry(as prompt: String? = nil) -> GenerationRequest? {
         guard let index = messages.lastIndex(where: { $0.role == .user }) else { return nil }
         pendingMessage = messages[index]
+        pendingPrompt = prompt
         messages.removeSubrange(index...)
         retries += 1
         return request
     }
 
     private var request: GenerationRequest {
-        let prompt = conversation.messages + (pendingMessage.map { [$0] } ?? [])
+        let pending = pendingMessage.map { message in pendingPrompt.map { message.with(text: Array($0.utf8)) } ?? message }
+        let prompt = conversation.messages + (pending.map { [$0] } ?? [])
         var request = GenerationRequest(.chat(prompt), config.reseeded(attempt: retries), policy: policy)
         request.templateArguments = templateArguments
         request.forwardedFields = forwardedFields

@@ -63,3 +63,7 @@ extension Int64 {
         return ((self - rest) / divisor, rest)
     }
 }
+
+extension Duration {
+    var milliseconds: Int64 { components.seconds * 1_000 + components.attoseconds / 1_000_000_000_000_000 }
+}

@@ -16,6 +16,7 @@ struct SLM {
             ]),
             ("Training", [.train, .finetune, .adapterMerge, .runsList, .runsCompare]),
             ("Using a model", [.chat, .generate, .serve, .eval, .gate, .explain]),
+            ("Documents", [.indexBuild, .indexUpdate, .indexSearch, .indexShow]),
             ("Running a server", [.health, .databaseStatus, .databaseMigrate]),
             ("Administration", [
                 .admin, .adminStats, .adminUsers, .adminConversations, .adminExportChats, .adminAudit, .adminCreateUser,
@@ -43,6 +44,7 @@ struct SLM {
         "runs": "List and compare training runs.",
         "admin": "Watch and administer a chat server.",
         "loop": "Review chats, fine-tune on them, compare and promote models on a server.",
+        "index": "Build and search an index of documents.",
         "bench": "Measure the speed of this machine.",
         "config": "Show and write configuration.",
         "database": "Inspect and migrate the database of a chat server.",

@@ -1,23 +1,22 @@
-import CSQLite
 import Files
 import Glibc
+import SQLite
 
 /// A SQLite file in WAL mode: one connection writes and several read, without blocking each other.
 final class SQLiteDatabase: Database {
     let dialect = Dialect.sqlite
     private let path: String
     private let timeout: Duration
-    private let writer: ConnectionPool<SQLiteConnection>
-    private let readers: ConnectionPool<SQLiteConnection>
-    private let searchers: ConnectionPool<SQLiteConnection>
+    private let writer: ConnectionPool<SQLiteStoreConnection>
+    private let readers: ConnectionPool<SQLiteStoreConnection>
+    private let searchers: ConnectionPool<SQLiteStoreConnection>
     /// For writes whose commit does not wait for the disk.
-    private let transientWriter: ConnectionPool<SQLiteConnection>
+    private let transientWriter: ConnectionPool<SQLiteStoreConnection>
     private let searchTimeout: Duration
 
     init(path: String, options: StoreOptions) throws(StoreError) {
         let path = path.hasPrefix("/") ? path : "./" + path
         try Self.create(path)
-        _ = ignoreFileSizeSignal
         self.path = path
         timeout = options.timeout
         let first = try Self.connect(path, .write, timeout: options.timeout)
@@ -54,7 +53,7 @@ final class SQLiteDatabase: Database {
     }
 
     /// All connections of the process: each keeps up to 2 MB of pages.
-    var memoryBytes: Int? { Int(sqlite3_memory_used()) }
+    var memoryBytes: Int? { SQLiteConnection.memoryBytes }
 
     func closeConnections() {
         readers.clear()
@@ -91,8 +90,8 @@ final class SQLiteDatabase: Database {
         }
     }
 
-    private static func connect(_ path: String, _ access: Access, timeout: Duration) throws(StoreError) -> SQLiteConnection {
-        let connection = try SQLiteConnection(path, timeout: timeout)
+    private static func connect(_ path: String, _ access: Access, timeout: Duration) throws(StoreError) -> SQLiteStoreConnection {
+        let connection = try SQLiteStoreConnection(path, timeout: timeout)
         try enableWAL(on: connection, path, until: .now + timeout)
         try connection.execute("PRAGMA foreign_keys = ON", [])
         // With FULL, COMMIT returns after fsync. With NORMAL, the next full commit also syncs what was written before.
@@ -105,7 +104,7 @@ final class SQLiteDatabase: Database {
 
     /// Switches to WAL mode, retrying while another program does the same: SQLite's busy timeout does not apply here.
     private static func enableWAL(
-        on connection: SQLiteConnection, _ path: String, until deadline: ContinuousClock.Instant
+        on connection: SQLiteStoreConnection, _ path: String, until deadline: ContinuousClock.Instant
     ) throws(StoreError) {
         while true {
             do throws(StoreError) {
@@ -119,6 +118,3 @@ final class SQLiteDatabase: Database {
         }
     }
 }
-
-/// Ignores SIGXFSZ, which would end the program when a file exceeds the limit of `ulimit -f`. `write` then fails with EFBIG.
-private let ignoreFileSizeSignal: Void = { _ = signal(SIGXFSZ, SIG_IGN) }()

@@ -19,7 +19,8 @@ package struct AtomicFile: ~Copyable {
     private let target: String
     private var buffer: [UInt8] = []
     private var isFinished = false, isCommitted = false
-    private var part: String { target + ".part" }
+    /// The file until `commit`. A library may write it instead of `write`, if it has closed it before `commit`.
+    package var part: String { target + ".part" }
 
     private static let bufferSize = 1 << 20
 

@@ -21,9 +21,14 @@ package enum RelativePath {
         return slash == path.startIndex ? "/" : String(path[..<slash])
     }
 
-    private static func parts(of path: String) throws(FileError) -> [String] {
+    /// The absolute path of a file that exists, without symbolic links.
+    package static func absolute(_ path: String) throws(FileError) -> String {
         guard let real = realpath(path, nil) else { throw .unreadable(path: path, reason: systemErrorMessage()) }
         defer { free(real) }
-        return String(cString: real).split(separator: "/").map(String.init)
+        return String(cString: real)
+    }
+
+    private static func parts(of path: String) throws(FileError) -> [String] {
+        try absolute(path).split(separator: "/").map(String.init)
     }
 }

@@ -1,3 +1,4 @@
+import Documents
 import Files
 import Infer
 import JSON
@@ -20,6 +21,7 @@ struct GenerateOptions: GenerationOptions {
     var grammar: String?
     var regex: String?
     var choice: String?
+    var documents = DocumentOptions()
     var json = false
     var quiet = false
 }
@@ -42,6 +44,7 @@ extension Command {
                     .quiet(\.quiet),
                     .json(\.json, "Print one JSON object per answer."),
                 ]),
+                OptionGroup("Documents", ([DocumentOptions.index] + DocumentOptions.options).map { $0.inside(\.documents) }),
                 OptionGroup("Output", [
                     .option("json-schema", \.jsonSchema, value: "FILE", "Answer with JSON that is valid with the JSON schema in FILE."),
                     .option("grammar", \.grammar, value: "FILE", "Answer with a text of the GBNF grammar in FILE."),
@@ -78,27 +81,35 @@ private struct GenerateCommand {
         if options.generation.templateArguments != nil, options.user == nil, !options.chat {
             throw UsageError("slm generate: --chat-template-kwargs needs a chat: --user TEXT or --chat.")
         }
+        if options.documents.path != nil, options.user == nil, !options.chat {
+            throw UsageError("slm generate: --documents needs a chat: --user TEXT or --chat.")
+        }
         if options.generation.sampling.logprobs != nil, !options.json { throw UsageError("slm generate: --logprobs needs --json.") }
         self.options = options
         format = try AnswerFormat.reading(options)
     }
 
     func run() throws {
+        let index = try options.documents.open(for: "generate")
         let backend = try options.openBackend(
             for: "generate", chats: options.user != nil || options.chat, environment: SLM.environmentVariables())
         let config = try options.generation.sampling.config(backend.samplingDefaults)
-        guard let path = options.prompts else { return try stream(prompt(), config, from: backend) }
+        let finder = options.documents.finder(in: index, for: backend)
+        guard let path = options.prompts else { return try stream(prompt(), config, finder, from: backend) }
         let prompts = try LineBlocks.nonEmptyLines(of: path).map { $0.replacing("\\n", with: "\n") }
+        let found = try prompts.map { try finder?.prompt(for: $0) }
         let interrupts = Interrupts()
         var isStopped = false
-        try backend.generate(prompts.map { request($0, config) }, concurrency: options.concurrency, isStopped: {
+        let requests = zip(prompts, found).map { request($1?.message ?? $0, config) }
+        try backend.generate(requests, concurrency: options.concurrency, isStopped: {
             isStopped = isStopped || interrupts.take() > 0
             return isStopped
         }) { index, result in
             let answer = try result.get()
-            if options.json { return printLine(GenerationRecord(answer)) }
+            if options.json { return printLine(GenerationRecord(answer, sources: found[index]?.sources)) }
             var wrap = makeWrap()
             printLine(printable((options.echo ? prompts[index] : "") + answer.text, &wrap))
+            if let prompt = found[index] { printSources(prompt) }
         }
         if isStopped { throw Interrupted() }
     }
@@ -132,9 +143,14 @@ private struct GenerateCommand {
     }
 
     /// Prints one answer while it is generated.
-    private func stream(_ prompt: String, _ config: GenerationConfig, from backend: any ChatBackend) throws {
+    private func stream(
+        _ prompt: String, _ config: GenerationConfig, _ finder: PassageFinder?, from backend: any ChatBackend
+    ) throws {
         let interrupts = Interrupts()
-        let events = try backend.stream(request(prompt, config))
+        let found = try finder?.prompt(for: prompt)
+        if let note = found?.note { printNote(note) }
+        if options.documents.showsPassages, let found, !options.json { printLine(found.message.printable + "\n") }
+        let events = try backend.stream(request(found?.message ?? prompt, config))
         var result = GenerationResult()
         var output = StandardOutput()
         var isFinished = false
@@ -152,12 +168,17 @@ private struct GenerateCommand {
             }
             if !options.json { try output.flush() }
         }
-        if options.json { printLine(GenerationRecord(result)) } else { printLine("") }
+        if options.json { printLine(GenerationRecord(result, sources: found?.sources)) } else { printLine("") }
+        if let found, !options.json { printSources(found) }
         switch result.end.reason {
         case .error(let error): throw error
         case .cancelled: throw Interrupted()
         case .stop, .length: break
         }
+    }
+
+    private func printSources(_ prompt: PassagePrompt) {
+        for (i, source) in prompt.sourceList.enumerated() { printLine((i == 0 ? "\n" : "") + source.printable) }
     }
 
     /// nil if standard output is not a terminal.

@@ -1,3 +1,4 @@
+import Documents
 import Infer
 import JSON
 
@@ -6,8 +7,13 @@ import JSON
 ///     printLine(GenerationRecord(result))                      // {"text":"Hello!","tokens":[20,17],…}
 struct GenerationRecord: CustomStringConvertible {
     let result: GenerationResult
+    /// The passages that the prompt had; nil if no documents were used.
+    let sources: [Passage]?
 
-    init(_ result: GenerationResult) { self.result = result }
+    init(_ result: GenerationResult, sources: [Passage]? = nil) {
+        self.result = result
+        self.sources = sources
+    }
 
     var description: String {
         var writer = JSONWriter(.oneLine)
@@ -34,6 +40,10 @@ struct GenerationRecord: CustomStringConvertible {
             if result.start.wasTruncated {
                 writer.key("was_cut")
                 writer.boolean(true)
+            }
+            if let sources {
+                writer.key("sources")
+                writer.array { for source in sources { $0.object { PassageRecord(source).writeMembers(to: &$0) } } }
             }
             writer.key("timings")
             writer.object {

@@ -4,7 +4,7 @@ import Glibc
 /// Registers `slm_contains(text, part)`, which returns 1 if `text` contains `part`, ignoring case.
 ///
 /// SQLite's LIKE ignores case for ASCII letters only.
-func registerFunctions(on database: OpaquePointer) {
+func registerContains(on database: OpaquePointer) {
     sqlite3_create_function_v2(database, "slm_contains", 2, SQLITE_UTF8 | SQLITE_DETERMINISTIC, nil, { context, _, arguments in
         guard let arguments, let text = bytes(arguments[0]), let part = bytes(arguments[1]) else { return sqlite3_result_int(context, 0) }
         if isASCII(text), isASCII(part) { return sqlite3_result_int(context, asciiContains(text, part) ? 1 : 0) }

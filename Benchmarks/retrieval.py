@@ -1,0 +1,196 @@
+"""How often `slm index search` finds the right passage, beside rank_bm25 on the same passages, and how fast an index is built.
+
+    .venv/bin/pip install rank_bm25==0.2.2
+    .venv/bin/python Benchmarks/retrieval.py                    three sets of questions, with and without stemming
+    .venv/bin/python Benchmarks/retrieval.py --weights          other weights of titles and headings, and all words of the questions, too
+
+The set `manual` has manual pages of this machine (sections 1 and 8, not those of gcloud), without their NAME sections. A question is what NAME says about a
+page, such as "list directory contents"; a passage is right if it is of this page. The other sets have slm's own documentation; a passage is right if it is of the
+section of the question. In `sentences`, a question is the first sentence of a section, which is removed from the text. In `headings`, it is the heading of a
+section, which is replaced by a number. Questions that are in their text word for word are left out.
+
+Hit rate at k: the share of questions with a right passage among the first k.
+"""
+import argparse
+import json
+import os
+import pathlib
+import random
+import re
+import sqlite3
+import subprocess
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+SLM = ROOT / ".build" / "release" / "slm"
+RANKS = (1, 5, 10)
+# As in DocumentIndex+Search.swift.
+WEIGHTS = (2.0, 2.0, 1.0)
+
+
+def slm(*words, check=True):
+    return subprocess.run([str(word) for word in (SLM, *words)], check=check, capture_output=True, text=True)
+
+
+def sentence_is_long(text):
+    return len(re.findall(r"[A-Za-z]{2,}", text)) >= 3
+
+
+def manual(folder, count, questions):
+    """Writes manual pages as text. Returns (question, file, first line, last line)."""
+    pages = sorted(path for section in ("man1", "man8") for path in pathlib.Path("/usr/share/man", section).glob("*.gz")
+                   if not path.is_symlink() and not path.name.startswith("gcloud"))
+    random.Random(1).shuffle(pages)
+    found, seen, written = [], set(), 0
+    for page in pages:
+        if written == count:
+            break
+        shown = subprocess.run(["man", "--no-hyphenation", "--no-justification", "-l", str(page)], capture_output=True, text=True,
+                               env={**os.environ, "MANPAGER": "cat", "MANWIDTH": "90", "MAN_KEEP_FORMATTING": "", "LC_ALL": "C.UTF-8"}).stdout
+        parts = re.match(r"(?s).*?^NAME\n(?P<name>.*?)\n(?=^\S)(?P<body>.*)", shown, re.M)
+        if not parts or len(parts["body"]) < 1500:
+            continue
+        description = " ".join(re.sub(r"(?s)^.*?\s[-–—]+\s", "", parts["name"], count=1).split())
+        if description in seen:
+            continue                                        # one page under several names
+        seen.add(description)
+        written += 1
+        name = page.name.removesuffix(".gz") + ".txt"
+        (folder / name).write_text(parts["body"])
+        if sentence_is_long(description) and description.lower() not in " ".join(parts["body"].lower().split()):
+            found.append((description, name, 1, 10**9))
+    random.Random(2).shuffle(found)
+    return found[:questions]
+
+
+def pages(folder, kind):
+    """Writes slm's documentation without the first sentences, or without the headings, that are questions."""
+    found = []
+    for page in sorted((ROOT / "Documentation").rglob("*.md")):
+        if page.name == "Commands.md":
+            continue
+        name, lines, is_code, starts = str(page.relative_to(ROOT)).replace("/", "-"), page.read_text().split("\n"), False, []
+        for number, line in enumerate(lines):
+            is_code ^= line.startswith("```")
+            if line.startswith("#") and not is_code:
+                starts.append(number)
+        changed = list(lines)
+        for number, end in zip(starts, starts[1:] + [len(lines)]):
+            question = (without_heading if kind == "headings" else without_sentence)(changed, number, end)
+            if question and sentence_is_long(question):
+                found.append((question, name, number + 1, end))
+        (folder / name).write_text("\n".join(changed))
+    return found
+
+
+def without_heading(lines, start, end):
+    """Replaces the heading of a section by a number, and returns it."""
+    heading, body = lines[start].lstrip("# "), " ".join(" ".join(lines[start + 1:end]).split())
+    if not lines[start].startswith("##") or len(body) < 100 or heading.lower() in body.lower() or not sentence_is_long(heading):
+        return None
+    lines[start] = f"## {start}"
+    return heading
+
+
+def without_sentence(lines, start, end):
+    """Removes the first sentence of a section that begins with prose, but not its line ends, and returns it."""
+    first = next((i for i in range(start + 1, end) if lines[i].strip()), end)
+    last = next((i for i in range(first, end) if not lines[i].strip()), end)
+    prose = "\n".join(lines[first:last])
+    sentence = re.match(r"(?s)[A-Z`\[].{30,}?[.:](?=\s)", prose)
+    if not sentence or len(prose) - sentence.end() < 100:
+        return None
+    lines[first:last] = ("\n" * sentence[0].count("\n") + prose[sentence.end():].lstrip(" ")).split("\n")
+    return " ".join(re.sub(r"\]\([^)]*\)|[`\[*]", "", sentence[0]).split())
+
+
+def rank(results, question):
+    """The rank of the first right passage; 0 for none."""
+    _, file, first, last = question
+    for place, passage in enumerate(results, 1):
+        if pathlib.Path(passage["file"]).name == file and first <= passage["line"] <= last:
+            return place
+    return 0
+
+
+def rates(ranks):
+    return "  ".join(f"{sum(0 < rank <= k for rank in ranks) / len(ranks):6.1%}" for k in RANKS)
+
+
+def row(name, ranks, more=""):
+    print(f"  {name:<44}{rates(ranks)}  {more}", flush=True)
+
+
+def peer(passages, questions):
+    from rank_bm25 import BM25Okapi
+    words = lambda text: re.findall(r"\w+", text.lower())
+    index = BM25Okapi([words(f"{passage['title']} {passage['heading']} {passage['text']}") for passage in passages])
+    ranks = []
+    for question in questions:
+        scores = index.get_scores(words(question[0]))
+        best = sorted(range(len(passages)), key=lambda i: -scores[i])[:10]
+        ranks.append(rank([passages[i] for i in best], question))
+    return ranks
+
+
+def with_sql(database, questions, weights, dropped):
+    """The search of slm in SQL, with other weights. `dropped` are words that are left out if there are others."""
+    ranks = []
+    for question in questions:
+        words = list(dict.fromkeys(re.findall(r"\w+", question[0].lower())))
+        words = [word for word in words if word not in dropped] or words
+        query = " OR ".join(f'"{word}"' for word in words)
+        rows = database.execute(
+            f"""SELECT files.name, chunks.line FROM chunk_search JOIN chunks ON chunks.id = chunk_search.rowid JOIN files ON files.id = chunks.file
+                WHERE chunk_search MATCH ? ORDER BY bm25(chunk_search, {','.join(map(str, weights))}), files.name, chunks.position LIMIT 10""", [query])
+        ranks.append(rank([{"file": file, "line": line} for file, line in rows], question))
+    return ranks
+
+
+def connecting_words():
+    source = (ROOT / "Sources/Documents/Index/DocumentIndex+Search.swift").read_text()
+    return set(re.search(r'connectingWords = Set\("""\n(.*?)"""', source, re.S)[1].replace("\\\n", " ").split())
+
+
+def measure(name, folder, questions, options):
+    for stemming in ("english", "none"):
+        index = folder.parent / f"{name}-{stemming}.index"
+        built = json.loads(slm("index", "build", folder, "--out", index, "--stemming", stemming, "--chunk-tokens", options.chunk_tokens, "--json").stdout)
+        if stemming == "english":
+            print(f"\n{name}: {len(questions)} questions, {built['files']} files of {built['bytes'] / 1e6:.1f} MB in {built['passages']} passages, "
+                  f"built in {built['seconds']:.2f} s ({built['seconds'] / built['bytes'] * 1e9:.0f} ms per MB), index of "
+                  f"{index.stat().st_size / 1e6:.1f} MB\n  {'':<44}  at 1    at 5   at 10")
+        start, ranks = time.time(), []
+        for question in questions:
+            output = slm("index", "search", index, question[0], "--json", "--limit", 10, check=False).stdout
+            ranks.append(rank([json.loads(line) for line in output.splitlines()], question))
+        row(f"slm, stemming {stemming}", ranks, f"{(time.time() - start) / len(questions) * 1e3:.0f} ms per search, with the start of slm")
+        if stemming == "english":
+            passages = [json.loads(line) for line in slm("index", "show", index, "--json").stdout.splitlines()]
+            row("rank_bm25", peer(passages, questions))
+        if options.weights:
+            database = sqlite3.connect(index)
+            row("  all words of the question", with_sql(database, questions, WEIGHTS, set()))
+            for weights in ((1, 1, 1), (1, 2, 1), (2, 2, 1), (2, 4, 1), (4, 4, 1), (1, 4, 1), (2, 8, 1)):
+                row(f"  weights of title, heading, text: {weights}", with_sql(database, questions, weights, connecting_words()))
+
+
+def main():
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--sets", default="manual,sentences,headings")
+    arguments.add_argument("--pages", type=int, default=1000, help="manual pages to index")
+    arguments.add_argument("--questions", type=int, default=400, help="questions about manual pages")
+    arguments.add_argument("--chunk-tokens", type=int, default=200)
+    arguments.add_argument("--weights", action="store_true", help="measure other weights, too")
+    options = arguments.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        for kind in options.sets.split(","):
+            folder = pathlib.Path(name) / kind
+            folder.mkdir()
+            questions = manual(folder, options.pages, options.questions) if kind == "manual" else pages(folder, kind)
+            measure(kind, folder, questions, options)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,59 @@
+package import Files
+import SQLite
+
+/// An error of an index of documents. Its description names the file and says what to do.
+package enum DocumentError: Error, Equatable {
+    case file(FileError)
+    /// The file was not written by `slm index build`.
+    case notAnIndex(path: String, found: String)
+    /// A file of another kind is where an index is to be written.
+    case wouldReplace(path: String)
+    case newerFormat(path: String, version: Int, known: Int)
+    /// A file or folder that was indexed does not exist.
+    case missingRoot(root: String, index: String)
+    case noText(paths: [String], skipped: [SkippedFile])
+    case noSuchFile(name: String, index: String, suggestion: String?)
+    /// Another program writes the index.
+    case busy(path: String)
+    case diskFull(path: String, reason: String)
+    case damaged(path: String, reason: String)
+    case unusable(path: String, reason: String)
+}
+
+extension DocumentError {
+    init(_ error: SQLiteError, index path: String) {
+        self = switch error {
+        case .diskFull(let reason): .diskFull(path: path, reason: reason)
+        case .busy, .timeout: .busy(path: path)
+        case .unusable(let reason), .failed(let reason): .unusable(path: path, reason: reason)
+        case .damaged(let reason): .damaged(path: path, reason: reason)
+        case .notADatabase: .notAnIndex(path: path, found: "a file of another kind")
+        }
+    }
+}
+
+extension DocumentError: CustomStringConvertible {
+    package var description: String {
+        switch self {
+        case .file(let error): error.description
+        case .notAnIndex(let path, let found):
+            "\(path): expected an index of documents, found \(found). Build one: slm index build FILE… --out \(path)"
+        case .wouldReplace(let path): "\(path) exists and is not an index of documents. Choose another name with --out."
+        case .newerFormat(let path, let version, let known):
+            "\(path) has format version \(version); this slm reads versions up to \(known). Use a later slm, or build the index again."
+        case .missingRoot(let root, let index):
+            "\(root): expected a file or folder that was indexed, found nothing. \(index) is unchanged. "
+                + "To leave it out, build the index again."
+        case .noText(let paths, let skipped):
+            "\(paths.joined(separator: ", ")): expected files with text, found none"
+                + (skipped.first.map { "; \($0.name): \($0.reason)" } ?? "") + "."
+        case .noSuchFile(let name, let index, let suggestion):
+            "\(index): no file '\(name)'\(suggestion.map { "; did you mean '\($0)'?" } ?? ".") "
+                + "List all files: slm index show \(index) --files"
+        case .busy(let path): "\(path) is locked: another program is writing it. Try again."
+        case .diskFull(let path, let reason): "no space left for \(path): \(reason). The index is unchanged; free some space and try again."
+        case .damaged(let path, let reason): "\(path) is damaged: \(reason). Build it again: slm index build FILE… --out \(path)"
+        case .unusable(let path, let reason): "\(path) cannot be used: \(reason)."
+        }
+    }
+}

@@ -1,0 +1,81 @@
+import SQLite
+
+/// The passages that fit a question, best first.
+package struct SearchResult: Sendable, Equatable {
+    package var passages: [Passage] = []
+    /// Words of the question that are in no document.
+    package var unknownWords: [String] = []
+}
+
+/// Full-text search.
+extension DocumentIndex {
+    /// How much a word counts in each column, for BM25. Measured: Documentation/decisions/document-index.md.
+    static let titleWeight = 2.0, headingWeight = 2.0, bodyWeight = 1.0
+
+    /// The most words of a question that are searched.
+    private static let wordLimit = 64
+
+    /// Searches for chunks with any of the question's words; those with rare words are first. Words that only connect others are left out
+    /// if there are others. A word that no document has matches those that begin with it.
+    ///
+    /// Operators and quotes of FTS5 are text. Equal scores are in the order of files and of their text.
+    package func search(_ question: String, limit: Int) throws(DocumentError) -> SearchResult {
+        var result = SearchResult()
+        return try run { () throws(SQLiteError) in
+            var terms: [String] = []
+            for word in Self.words(of: question).prefix(Self.wordLimit) {
+                // Letters and digits only, so that quotes need no escape.
+                if try hasMatch("\"\(word)\"") {
+                    terms.append("\"\(word)\"")
+                } else if word.count >= 3, try hasMatch("\"\(word)\" *") {
+                    terms.append("\"\(word)\" *")
+                } else { result.unknownWords.append(word) }
+            }
+            if terms.isEmpty { return result }
+            let statement = try connection.statement("""
+                SELECT \(Self.passageColumns), -bm25(chunk_search, $2, $3, $4) AS score
+                FROM chunk_search JOIN chunks ON chunks.id = chunk_search.rowid JOIN files ON files.id = chunks.file
+                WHERE chunk_search MATCH $1 ORDER BY score DESC, files.name, chunks.position LIMIT $5
+                """)
+            defer { statement.reset() }
+            try statement.bind(terms.joined(separator: " OR "), to: "$1")
+            for (i, weight) in [Self.titleWeight, Self.headingWeight, Self.bodyWeight].enumerated() {
+                try statement.bind(weight, to: "$\(i + 2)")
+            }
+            try statement.bind(limit, to: "$5")
+            while try statement.step() { result.passages.append(Passage(statement)) }
+            return result
+        }
+    }
+
+    private func hasMatch(_ query: String) throws(SQLiteError) -> Bool {
+        let statement = try connection.statement("SELECT 1 FROM chunk_search WHERE chunk_search MATCH $1 LIMIT 1")
+        defer { statement.reset() }
+        try statement.bind(query, to: "$1")
+        return try statement.step()
+    }
+
+    /// The different words of a question in their order, in lower case: runs of letters and digits, as FTS5 divides texts.
+    static func words(of question: String) -> [String] {
+        var seen: Set<String> = []
+        let words = question.lowercased().unicodeScalars.split { !isPartOfWord($0) }.map { String($0) }.filter { seen.insert($0).inserted }
+        let meaningful = words.filter { !connectingWords.contains($0) }
+        return meaningful.isEmpty ? words : meaningful
+    }
+
+    private static func isPartOfWord(_ scalar: Unicode.Scalar) -> Bool {
+        switch scalar.properties.generalCategory {
+        case .uppercaseLetter, .lowercaseLetter, .titlecaseLetter, .modifierLetter, .otherLetter, .decimalNumber, .letterNumber,
+            .otherNumber, .nonspacingMark, .spacingMark: true
+        default: false
+        }
+    }
+
+    /// English words that questions have and that say nothing about their subject. In a text that has few questions they are rare, so that
+    /// BM25 would take them for important.
+    private static let connectingWords = Set("""
+        a about all am an and any are as at be been but by can could did do does for from get gets had has have how i if in into is it its \
+        me my of on or our should so some than that the their them then there these they this those to us was we were what when where \
+        which who why will with would you your s t
+        """.split(separator: " ").map(String.init))
+}

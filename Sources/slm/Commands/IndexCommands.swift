@@ -1,0 +1,243 @@
+import Documents
+import JSON
+import Terminal
+
+struct IndexBuildOptions {
+    var paths: [String] = []
+    var out: String?
+    var chunkTokens = IndexBuilder.defaultChunkTokens
+    var stemming = DocumentIndex.Stemming.english
+    var maxFileSize = DocumentReader.Limits().fileSize / 1_000_000
+    var json = false
+    var quiet = false
+}
+
+struct IndexOptions {
+    var index: String?
+    var words: [String] = []
+    var file: String?
+    var limit = 5
+    var listsFiles = false
+    var json = false
+    var quiet = false
+
+    static var index: CommandOption<IndexOptions> { .option("index", \.index, value: "INDEX", "The index.").positional() }
+}
+
+extension DocumentIndex.Stemming: OptionValue {
+    static var metavariable: String { "LANGUAGE" }
+}
+
+extension Command {
+    static var indexBuild: Command {
+        Command(
+            "index build",
+            "Build an index of documents, for slm chat --documents.",
+            IndexBuildOptions(),
+            [
+                OptionGroup("Main options", [
+                    .list("files", \.paths, value: "FILE", "Read these files, and all files in these directories.").positionalOnly(),
+                    .option("out", \.out, value: "FILE", "Write the index to FILE.").short("o"),
+                    .json(\.json, "Print one JSON object."),
+                    .quiet(\.quiet),
+                ]),
+                OptionGroup("Passages", [
+                    .option("chunk-tokens", \.chunkTokens, in: 16...8_192, "Divide texts into passages of about N tokens at most."),
+                    .option("stemming", \.stemming, "Search for words without their English endings, or as they are."),
+                    .option("max-file-size", \.maxFileSize, in: 1...1_000, "Skip files of more than N MB."),
+                ]),
+            ],
+            examples: ["slm index build notes manual.pdf --out notes.index"]
+        ) { options in
+            if options.paths.isEmpty { throw UsageError("slm index build: expected documents: slm index build FILE… --out FILE.") }
+            guard let out = options.out else { throw UsageError("slm index build: expected a file to write: --out FILE.") }
+            var limits = DocumentReader.Limits()
+            limits.fileSize = options.maxFileSize * 1_000_000
+            try IndexWork(out, limits, json: options.json, quiet: options.quiet).run { builder throws(DocumentError) in
+                try builder.build(options.paths, at: out, chunkTokens: options.chunkTokens, stemming: options.stemming)
+            }
+            printNextStep("Search it", "slm index search \(out.shellWord) 'a question'", unless: options.quiet || options.json)
+        }
+    }
+
+    static var indexUpdate: Command {
+        Command(
+            "index update",
+            "Read what has changed in the documents of an index.",
+            IndexOptions(),
+            [OptionGroup("Main options", [IndexOptions.index, .json(\.json, "Print one JSON object."), .quiet(\.quiet)])],
+            examples: ["slm index update notes.index"]
+        ) { options in
+            let index = try options.path(for: "update")
+            try IndexWork(index, DocumentReader.Limits(), json: options.json, quiet: options.quiet).run { builder throws(DocumentError) in
+                try builder.update(index)
+            }
+        }
+    }
+
+    static var indexSearch: Command {
+        Command(
+            "index search",
+            "Search the documents of an index for passages.",
+            IndexOptions(),
+            [
+                OptionGroup("Main options", [
+                    IndexOptions.index,
+                    .list("question", \.words, value: "TEXT", "Search for passages with these words.").positionalOnly(),
+                    .option("limit", \.limit, in: 1...1_000, "Print at most N passages."),
+                    .json(\.json),
+                ]),
+            ],
+            examples: ["slm index search notes.index 'how do I reset the pump'"]
+        ) { options in
+            let path = try options.path(for: "search"), question = options.words.joined(separator: " ")
+            if question.isEmpty { throw UsageError("slm index search: expected a question: slm index search \(path.shellWord) TEXT.") }
+            let result = try DocumentIndex(path).search(question, limit: options.limit)
+            for (i, passage) in result.passages.enumerated() {
+                if options.json { printLine(PassageRecord(passage)) } else { printLine(passage.text(number: i + 1)) }
+            }
+            if !result.unknownWords.isEmpty {
+                printNote("not in the documents: \(result.unknownWords.joined(separator: ", ").printable)")
+            }
+            if result.passages.isEmpty {
+                printNote("no passage has a word of the question.")
+                throw ReportedFailure()
+            }
+        }
+    }
+
+    static var indexShow: Command {
+        Command(
+            "index show",
+            "Print the passages of an index, or its files.",
+            IndexOptions(),
+            [
+                OptionGroup("Main options", [
+                    IndexOptions.index,
+                    .option("file", \.file, value: "FILE", "Print the passages of this document only.").positional(),
+                    .option("files", \.listsFiles, "List the documents, and why files were skipped."),
+                    .json(\.json),
+                ]),
+            ],
+            examples: ["slm index show notes.index", "slm index show notes.index notes/pump.md", "slm index show notes.index --files"]
+        ) { options in
+            let index = try DocumentIndex(options.path(for: "show"))
+            if options.listsFiles { return try options.list(index.files()) }
+            if let file = options.file {
+                let names = try index.files().map(\.name)
+                guard names.contains(file) else {
+                    throw DocumentError.noSuchFile(name: file, index: index.path, suggestion: closestMatch(to: file, among: names))
+                }
+            }
+            var number = 0
+            try index.forEachChunk(of: options.file) { passage in
+                number += 1
+                printLine(options.json ? "\(PassageRecord(passage))" : passage.text(number: number))
+            }
+        }
+    }
+}
+
+extension IndexOptions {
+    fileprivate func path(for command: String) throws -> String {
+        guard let index else { throw UsageError("slm index \(command): expected an index: slm index \(command) INDEX.") }
+        return index
+    }
+
+    fileprivate func list(_ files: [IndexedFile]) throws {
+        for file in files {
+            if json {
+                printLine(JSONLine([
+                    "file": .text(file.name), "title": .text(file.title), "bytes": .whole(file.size), "passages": .whole(file.chunks),
+                    "skipped": file.skipped.map { .text($0) },
+                ]))
+            } else {
+                let contents = file.skipped.map { "skipped: \($0)" } ?? "\(file.chunks)"
+                printLine("\(file.name)  \(contents)".printable)
+            }
+        }
+    }
+}
+
+extension Passage {
+    fileprivate func text(number: Int) -> String {
+        let fit = score == 0 ? "" : "  (\(score.fixed(2)))"
+        let head = "[\(number)] \(place)\(heading.isEmpty ? "" : ", " + heading)".split(whereSeparator: \.isNewline).joined(separator: " ")
+        let lines = text.split(separator: "\n", omittingEmptySubsequences: false).map { $0.isEmpty ? "" : "    " + $0 }
+        return ([head + fit] + lines + [""]).joined(separator: "\n").printable
+    }
+}
+
+/// Building or updating an index, with progress and a report.
+private struct IndexWork {
+    private let index: String
+    private let limits: DocumentReader.Limits
+    private let json: Bool
+    private let quiet: Bool
+
+    init(_ index: String, _ limits: DocumentReader.Limits, json: Bool, quiet: Bool) {
+        self.index = index
+        self.limits = limits
+        self.json = json
+        self.quiet = quiet
+    }
+
+    func run(_ work: (IndexBuilder) throws(DocumentError) -> IndexReport) throws {
+        let reader = DocumentReader(limits: limits, programs: SLM.environmentVariables()["PATH"] ?? "/usr/bin")
+        let bar = ProgressBar("reading", isVisible: !quiet), start = now()
+        let builder = IndexBuilder(reader: reader, progress: { done, total in
+            bar.show(fraction: Double(done) / Double(max(total, 1)), "\(done / 1_000_000) MB")
+        })
+        let report = try work(builder)
+        bar.clear()
+        let seconds = now() - start
+        if json { printLine(record(report, seconds)) } else { printLine(summary(report, seconds)) }
+        if !quiet { printSkipped(report.skipped) }
+    }
+
+    private func summary(_ report: IndexReport, _ seconds: Double) -> String {
+        let changes = [("new", report.added), ("changed", report.changed), ("unchanged", report.unchanged), ("removed", report.removed)]
+            .filter { $0.1 > 0 && report.added < report.files }.map { "\($0.1) \($0.0)" }
+        let files = count(report.files, "file") + (changes.isEmpty ? "" : " (\(changes.joined(separator: ", ")))")
+        let megabytes = (Double(report.bytes) / 1e6).fixed(1)
+        let skipped = report.skipped.isEmpty ? "" : ", \(report.skipped.count) skipped"
+        return "\(index): \(files)\(skipped), \(count(report.chunks, "passage")) of \(megabytes) MB, in \(seconds.fixed(1)) s"
+    }
+
+    private func count(_ number: Int, _ thing: String) -> String { "\(number) \(thing)\(number == 1 ? "" : "s")" }
+
+    private func record(_ report: IndexReport, _ seconds: Double) -> String {
+        var writer = JSONWriter(.oneLine)
+        writer.object { writer in
+            writer["files"] = report.files
+            writer["added"] = report.added
+            writer["changed"] = report.changed
+            writer["unchanged"] = report.unchanged
+            writer["removed"] = report.removed
+            writer["passages"] = report.chunks
+            writer["bytes"] = report.bytes
+            writer["seconds"] = (seconds * 1e4).rounded() / 1e4
+            writer.key("skipped")
+            writer.array { list in
+                for file in report.skipped {
+                    list.object {
+                        $0["file"] = file.name
+                        $0["reason"] = file.reason
+                    }
+                }
+            }
+        }
+        return writer.text
+    }
+
+    /// Each reason once, with some of its files.
+    private func printSkipped(_ skipped: [SkippedFile]) {
+        var reasons: [String] = []
+        for file in skipped where !reasons.contains(file.reason) { reasons.append(file.reason) }
+        for reason in reasons {
+            let names = skipped.filter { $0.reason == reason }.map(\.name)
+            let rest = names.count > 5 ? " and \(names.count - 5) more" : ""
+            printNote("skipped \(names.prefix(5).joined(separator: ", "))\(rest): \(reason)".printable)
+        }
+    }
+}

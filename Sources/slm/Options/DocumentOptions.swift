@@ -1,0 +1,41 @@
+import Documents
+import Infer
+import Tokenize
+
+/// The options of commands that answer from documents.
+struct DocumentOptions {
+    var path: String?
+    var passages = 4
+    var showsPassages = false
+
+    /// Tokens of passages for a model whose context is not known.
+    private static let usualBudget = 2_048
+
+    static var index: CommandOption<DocumentOptions> {
+        .option("documents", \.path, value: "FILE", "Answer from the documents of FILE, an index of slm index build.")
+    }
+
+    static var options: [CommandOption<DocumentOptions>] {
+        [
+            .option("passages", \.passages, in: 1...50, "Give the model at most N passages, in half of its context."),
+            .option("show-passages", \.showsPassages, "Print the passages before the answer."),
+        ]
+    }
+
+    /// Opens the index: before a model is loaded, so that a wrong file is reported at once.
+    func open(for command: String) throws -> DocumentIndex? {
+        if path == nil, showsPassages { throw UsageError("slm \(command): --show-passages needs --documents FILE.") }
+        return try path.map { path throws(DocumentError) in try DocumentIndex(path) }
+    }
+
+    func finder(in index: DocumentIndex?, for backend: any ChatBackend) -> PassageFinder? {
+        guard let index else { return nil }
+        let budget = backend.context.map { $0 / 2 } ?? Self.usualBudget
+        guard let tokenizer = ((backend as? LocalBackend)?.model ?? (backend as? AdapterBackend)?.model)?.tokenizer else {
+            return PassageFinder(index, limit: passages, budget: budget)
+        }
+        return PassageFinder(index, limit: passages, budget: budget) { text in
+            (try? tokenizer.ids(of: text).count) ?? TokenEstimate.count(text)
+        }
+    }
+}

@@ -1,0 +1,182 @@
+import Checkpoint
+import Foundation
+import Testing
+import TestSupport
+
+/// `slm index`, and answers from documents.
+@Suite struct IndexCommandTests {
+    private let folder = TemporaryFolder()
+    private var index: String { folder("notes.index") }
+    private var model: String { folder("parrot.h5") }
+
+    init() throws {
+        try FileManager.default.createDirectory(atPath: folder("notes"), withIntermediateDirectories: true)
+        folder.write("# Pump\n## Reset\nHold the red button.\n", to: "notes/pump.md")
+        folder.write("The valve turns left.\n", to: "notes/valve.txt")
+    }
+
+    private func build(_ options: String...) throws -> Outcome {
+        try slm(["index", "build", "notes", "--out", index] + options, in: folder.path)
+    }
+
+    @Test func `an index is built, updated, searched and shown`() throws {
+        folder.write([0, 1], to: "notes/a.png")
+        let built = try build()
+        #expect(built.status == 0 && built.output.hasPrefix("\(index): 2 files, 1 skipped, 2 passages of 0.0 MB, in "))
+        #expect(built.errors == "slm: skipped notes/a.png: not a text\nSearch it: slm index search \(index) 'a question'\n")
+        let found = try slm("index", "search", index, "how", "do", "I", "reset", "the", "pump?")
+        #expect(found.output.hasPrefix("[1] notes/pump.md:3, Pump > Reset  (") && found.output.hasSuffix(")\n    Hold the red button.\n\n"))
+        #expect(found.status == 0 && found.errors.isEmpty)
+        let line = try slm("index", "search", index, "valve reset", "--json", "--limit", "1").output
+        let record = try #require(try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any])
+        #expect(Set(record.keys) == ["file", "title", "heading", "line", "tokens", "score", "text"])
+        let none = try slm("index", "search", index, "zither")
+        #expect(none.status == 1 && none.output.isEmpty)
+        #expect(none.errors == "slm: not in the documents: zither\nslm: no passage has a word of the question.\n")
+        folder.write("The gauge.\n", to: "notes/gauge.txt")
+        let updated = try slm(["index", "update", index, "--quiet"], in: "/")
+        #expect(updated.output.hasPrefix("\(index): 3 files (1 new, 2 unchanged), 1 skipped, 3 passages"), "\(updated)")
+        #expect(try slm("index", "show", index, "notes/gauge.txt").output == "[1] notes/gauge.txt:1\n    The gauge.\n\n")
+        #expect(try slm("index", "show", index, "--json").output.split(separator: "\n").count == 3)
+        #expect(try slm("index", "show", index, "--files").output
+            == "notes/a.png  skipped: not a text\nnotes/gauge.txt  1\nnotes/pump.md  1\nnotes/valve.txt  1\n")
+        let wrong = try slm("index", "show", index, "notes/gage.txt")
+        #expect(wrong.status == 1 && wrong.errors.contains("no file 'notes/gage.txt'; did you mean 'notes/gauge.txt'?"))
+    }
+
+    @Test func `a report is JSON`() throws {
+        folder.write([0, 1], to: "notes/a.png")
+        let output = try build("--json").output
+        let report = try #require(try JSONSerialization.jsonObject(with: Data(output.utf8)) as? [String: Any])
+        #expect(report["files"] as? Int == 2 && report["passages"] as? Int == 2)
+        #expect((report["skipped"] as? [[String: String]]) == [["file": "notes/a.png", "reason": "not a text"]])
+    }
+
+    @Test func `wrong arguments are reported`() throws {
+        #expect(try slm("index", "build").status == 2 && slm("index", "build", folder("notes")).status == 2)
+        #expect(try slm("index", "search").status == 2)
+        #expect(try slm("index", "search", folder("none")).errors.contains("expected a question"))
+        #expect(try slm("index", "update", folder("none")).status == 1)
+        let missing = try slm("chat", folder("no.h5"), "--documents", folder("none.index"))
+        #expect(missing.status == 1 && missing.errors == "slm: \(folder("none.index")): cannot be read: No such file or directory.\n"
+            || missing.errors == "\(folder("none.index")): cannot be read: No such file or directory.\n", "\(missing.errors)")
+        #expect(try slm("generate", "--prompt", "x", "--documents", folder("none.index")).errors.contains("--documents needs a chat"))
+        #expect(try slm("chat", "--show-passages").errors.contains("--show-passages needs --documents FILE"))
+    }
+
+    @Test func `a chat prints passages, sources, and says when none fits`() throws {
+        try OneSentenceModel.checkpoint(context: 600).write(to: model)
+        #expect(try build("--quiet").status == 0)
+        let input = Data("How do I reset the pump?\nzither\n/retry\n/save \(folder("saved.jsonl"))\n".utf8)
+        let chat = try slm(["chat", model, "--temperature", "0", "--documents", index, "--show-passages"], input: input)
+        let sentence = OneSentenceModel.sentence
+        #expect(chat.status == 0 && chat.output.hasPrefix("Read these passages"))
+        #expect(chat.output.contains("\n\n[1] Hold the red button.\n(notes/pump.md, Pump > Reset)\n\nQuestion: How do I reset the pump?\n"))
+        let answers = "\n\(sentence)\n\nSources:\n  [1] notes/pump.md:3, Pump > Reset\n\(sentence)\n\(sentence)\n"
+        #expect(chat.output.hasSuffix(answers), "\(chat.output)")
+        let note = "slm: no passage fits the question: this answer is not from the documents.\n"
+        #expect(chat.errors.components(separatedBy: note).count == 3, "\(chat.errors)")
+        // The history has the questions only.
+        let saved = try String(contentsOfFile: folder("saved.jsonl"), encoding: .utf8)
+        #expect(saved.contains(#""content":"How do I reset the pump?""#) && !saved.contains("red button"))
+    }
+
+    @Test func `an answer has its sources`() throws {
+        try OneSentenceModel.checkpoint(context: 600).write(to: model)
+        #expect(try build("--quiet").status == 0)
+        let arguments = ["generate", model, "--temperature", "0", "--documents", index, "--user", "Reset the pump"]
+        #expect(try slm(arguments).output == OneSentenceModel.sentence + "\n\n[1] notes/pump.md:3, Pump > Reset\n")
+        let record = try JSONSerialization.jsonObject(with: Data(slm(arguments + ["--json"]).output.utf8)) as? [String: Any]
+        let sources = try #require(record?["sources"] as? [[String: Any]])
+        #expect(sources.map { $0["file"] as? String } == ["notes/pump.md"])
+        // The passages do not fit into half of this context.
+        try OneSentenceModel.checkpoint(context: 64).write(to: model)
+        let short = try slm(arguments)
+        #expect(short.output == OneSentenceModel.sentence + "\n")
+        #expect(short.errors.contains("the passages are too long for this model's context"))
+    }
+}
+
+/// A program that is killed leaves the old index or the new one.
+@Suite struct IndexKillTests {
+    private let folder = TemporaryFolder()
+    private var index: String { folder("notes.index") }
+
+    /// Texts of which each has the word of its version.
+    private func writeFiles(_ version: String) {
+        for i in 0..<60 {
+            let text = (0..<80).map { "Line \($0) of file \(i) is about \(version) and about number \($0 * i).\n\n" }.joined()
+            folder.write("# File \(i)\n\n\(text)", to: "notes/\(i).md")
+        }
+    }
+
+    /// Starts slm, and kills it after a time. Returns whether it was killed before its end.
+    private func kill(_ arguments: [String], after time: Double) throws -> Bool {
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent().appendingPathComponent("slm")
+        process.arguments = arguments
+        process.standardOutput = FileHandle.nullDevice
+        process.standardError = FileHandle.nullDevice
+        try process.run()
+        Thread.sleep(forTimeInterval: time)
+        Foundation.kill(process.processIdentifier, SIGKILL)
+        process.waitUntilExit()
+        return process.terminationReason == .uncaughtSignal
+    }
+
+    /// The version whose words the index has in all files.
+    private func version() throws -> String? {
+        let versions = try ["alpha", "beta"].filter { version in
+            let lines = try slm("index", "search", index, version, "--limit", "1000", "--json").output.split(separator: "\n")
+            let files = Set(try lines.map { line in
+                (try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any])?["file"] as? String ?? ""
+            })
+            if !files.isEmpty { #expect(files.count == 60, "\(version)") }
+            return !files.isEmpty
+        }
+        #expect(versions.count == 1, "\(versions)")
+        return versions.first
+    }
+
+    @Test(arguments: ["build", "update"])
+    func `a killed program leaves the old index or the new one`(command: String) throws {
+        try FileManager.default.createDirectory(atPath: folder("notes"), withIntermediateDirectories: true)
+        writeFiles("alpha")
+        let build = ["index", "build", folder("notes"), "--out", index, "--quiet"]
+        let start = Date()
+        #expect(try slm(build).status == 0)
+        let duration = Date().timeIntervalSince(start)
+        var random = TestRandom(3), killed = 0, current = "alpha"
+        for _ in 0..<14 {
+            let next = current == "alpha" ? "beta" : "alpha"
+            writeFiles(next)
+            let arguments = command == "build" ? build : ["index", "update", index, "--quiet"]
+            let wasKilled = try kill(arguments, after: duration * 1.2 * Double(random.below(1_000)) / 1_000)
+            killed += wasKilled ? 1 : 0
+            let found = try #require(try version())
+            if !wasKilled { #expect(found == next) }
+            current = found
+        }
+        #expect(killed > 2)
+        // The files of killed programs do not disturb the next one.
+        writeFiles("beta")
+        #expect(try slm("index", "update", index, "--quiet").status == 0)
+        #expect(try version() == "beta")
+        #expect(folder.names.filter { $0 != "notes" && $0 != "notes.index.part" } == ["notes.index"])
+    }
+
+    @Test func `an update without space leaves the old index`() throws {
+        try FileManager.default.createDirectory(atPath: folder("notes"), withIntermediateDirectories: true)
+        writeFiles("alpha")
+        #expect(try slm("index", "build", folder("notes"), "--out", index, "--quiet").status == 0)
+        let before = try Data(contentsOf: URL(fileURLWithPath: index))
+        writeFiles("beta")
+        let launcher = ["/usr/bin/prlimit", "--fsize=\(before.count / 2)"]
+        let update = try slm(["index", "update", index], launcher: launcher)
+        #expect(update.status == 1 && update.errors.contains("no space left for \(index)"), "\(update.errors)")
+        let build = try slm(["index", "build", folder("notes"), "--out", index], launcher: launcher)
+        #expect(build.status == 1 && build.errors.contains("no space left for \(index)"), "\(build.errors)")
+        #expect(try version() == "alpha")
+        #expect(folder.names == ["notes", "notes.index"])
+    }
+}
