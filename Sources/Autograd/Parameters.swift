@@ -199,6 +199,9 @@ package final class Parameters {
         return [.int4, .int6, .int8, .bfloat16, .float32].first { found.contains($0) }
     }
 
+    /// Bytes of a frozen weight, on average, if the matrices are kept as a file stores them.
+    package var storedBytesPerWeight: Double? { frozen.isEmpty ? nil : quantized.values.storedBytesPerWeight }
+
     package func value(of parameter: Parameter) -> Tensor {
         check(parameter)
         require(quantized(parameter) == nil, "\(parameter.name) has no f32 values: it is quantized")

@@ -73,7 +73,7 @@ extension Checkpoint {
         if let stored = quantizedPrecision, stored != .bfloat16 {
             throw .mismatch(
                 path: name, name: "the base model", expected: "f32 or bf16 weights to keep in \(precision.rawValue) (--base-dtype)",
-                found: "\(stored.rawValue) ones")
+                found: "\(stored.rawValue) ones, which are kept as they are without --base-dtype")
         }
         return try quantized(to: precision, releasingFile: true, on: processor)
     }

@@ -7,7 +7,6 @@ package final class InputStatistics {
     package let inputs: Int
     private let algebra: LinearAlgebra
     private let products: Buffer                                          // [I, I]
-    private var unscaledFactor: Buffer?
 
     /// The share of the mean of the diagonal that is added to it: inputs that the text hardly uses keep their weights.
     private static let damping: Float = 0.01
@@ -20,7 +19,6 @@ package final class InputStatistics {
 
     /// Adds N inputs x [N, I].
     package func add(_ x: Buffer, rows N: Int, on processor: Processor) {
-        unscaledFactor = nil
         let rows = Matrix(x, rows: N, columns: inputs)
         var matmul = Matmul(of: rows.transposed, rows, into: Matrix(products, rows: inputs, columns: inputs))
         matmul.accumulates = true
@@ -29,8 +27,7 @@ package final class InputStatistics {
 
     /// The upper Cholesky factor U of the inverse, H⁻¹ = Uᵀ·U, for weights that are divided by scales of their inputs; nil if the inputs
     /// are not finite.   [I, I]
-    func factor(on processor: Processor, dividedBy inputScales: Buffer?) -> Buffer? {
-        if inputScales == nil, let unscaledFactor { return unscaledFactor }
+    package func factor(on processor: Processor, dividedBy inputScales: Buffer? = nil) -> Buffer? {
         let I = inputs, scales = inputScales.map { $0.read { span in span.indices.map { span[$0] } } }
         var reversed = [Float](repeating: 0, count: I * I)
         products.read { span in
@@ -53,7 +50,6 @@ package final class InputStatistics {
                 for j in 0..<I { span[i * I + j] = j < i ? 0 : inverse[(I - 1 - i) * I + I - 1 - j] }
             }
         }
-        if inputScales == nil { unscaledFactor = factor }
         return factor
     }
 }

@@ -108,7 +108,8 @@ package struct QuantizedWeights {
         return formats.allSatisfy { $0 == formats.first } ? formats.first?.layout : nil
     }
 
-    /// The layouts that hold the codes and scales of all rows unchanged; nil if some rows have none, or if others begin within a panel.
+    /// The layouts that hold the codes and scales of all rows unchanged; nil if some rows have none, or if others begin within a panel:
+    /// then all are quantized once more. How many rows a panel has depends on the CPU.
     ///
     /// - Parameter panel: The rows of a panel.
     func sections(panel: Int) -> [PackedWeights.Section]? {
@@ -124,6 +125,14 @@ package struct QuantizedWeights {
             }
         }
         return sections
+    }
+
+    /// Bytes of the numbers, or of the codes and scales.
+    package var storedBytes: Int {
+        switch content {
+        case .codes(let codes, let scales): codes.count * codes.type.size + scales.count * scales.type.size
+        case .rows(let parts): parts.reduce(0) { $0 + $1.range.count }
+        }
     }
 
     package func releasePages() { releasePages(0..<outputs) }
@@ -179,14 +188,16 @@ extension Processor {
     ///
     /// - Parameters:
     ///   - format: ``StoredFormat/q5_0``, ``StoredFormat/q5_1`` or a K-quant, whose blocks divide I.
-    ///   - calibration: What is known of the inputs of the matrix.
+    ///   - factor: That of the statistics of the matrix's inputs (``InputStatistics/factor(on:dividedBy:)``).   [I, I]
     package func blocks(
-        _ values: Buffer, outputs O: Int, inputs I: Int, as format: StoredFormat, calibration: InputStatistics? = nil
+        _ values: Buffer, outputs O: Int, inputs I: Int, as format: StoredFormat, factor: Buffer? = nil
     ) -> Buffer {
         guard let layout = format.layout, format.isFitted else { preconditionFailure("\(format.name) blocks are not fitted") }
-        require(values.count == O * I && I % format.blockCount == 0, "\(format.name): \(values.count) elements for [\(O), \(I)]")
+        require(
+            values.count == O * I && I % format.blockCount == 0 && (factor?.count ?? I * I) == I * I,
+            "\(format.name): \(values.count) elements for [\(O), \(I)], a factor of \(factor?.count ?? 0)")
         let width = table.weights_row_bytes(layout, I), panel = table.weights_panel, bytes = buffer(of: O * width, .byte)
-        let scratch = scratch(table.weights_pack_scratch(I)), factor = calibration?.factor(on: self, dividedBy: nil)
+        let scratch = scratch(table.weights_pack_scratch(I))
         measured("quantize", bytes: O * I * 4) {
             parallelFor(table.panels(of: O)) { item, thread in
                 let first = item * panel
@@ -267,5 +278,13 @@ extension Processor {
                 weights.precision.code, codes.assumingMemoryBound(to: UInt8.self), scales, weights.inputScales?.floats, rows, I, first,
                 columns.count, values, type.code)
         }
+    }
+}
+
+extension Collection<QuantizedWeights> {
+    /// The average over all matrices; nil without any.
+    package var storedBytesPerWeight: Double? {
+        let count = reduce(0) { $0 + $1.outputs * $1.inputs }
+        return count == 0 ? nil : Double(reduce(0) { $0 + $1.storedBytes }) / Double(count)
     }
 }

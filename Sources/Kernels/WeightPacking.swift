@@ -69,7 +69,7 @@ extension Processor {
         return unpacked(WeightSource(numbers: .values(values), equalsFile: equalsFile), outputs: O, inputs: I, as: precision)
     }
 
-    /// The same for weights that a file stores in other numbers.
+    /// The same for weights that a file stores in other numbers, also for int6 and int4 if their codes are kept.
     package func unpacked(_ weights: QuantizedWeights, as precision: WeightPrecision, equalsFile: Bool = false) -> PackedWeights? {
         let O = weights.outputs, I = weights.inputs, source = WeightSource(numbers: .quantized(weights), equalsFile: equalsFile)
         if weights.precision == precision, let sections = weights.sections(panel: table.weights_panel) {

@@ -17,6 +17,8 @@ package struct TrainingMemory: Sendable {
     package var lora: LoRAConfiguration?
     /// How the frozen weights of an adapter's base are kept.
     package var frozenPrecision = WeightPrecision.float32
+    /// What a weight of the base takes in its file, if it is kept as it is; nil for what `frozenPrecision` takes.
+    package var storedBytesPerWeight: Double?
     /// The memory of the token files.
     package var dataBytes = 0.0
     /// The number of tokens that the n-gram initialization counts; 0 for none.
@@ -65,16 +67,18 @@ package struct TrainingMemory: Sendable {
         guard let lora else { return 16 * Double(configuration.parameterCount) }
         var list = ParameterList(lora: lora)
         _ = GPT(configuration, in: &list)
-        return 16 * Double(list.count) + Self.bytesPerWeight(frozenPrecision) * Double(list.frozen.count)
+        return 16 * Double(list.count) + frozenBytesPerWeight * Double(list.frozen.count)
     }
 
     /// The weights as sample answers read them.
     private func packedBytes(of configuration: GPTConfiguration) -> Double {
-        let precision = lora != nil ? frozenPrecision : precision == .bfloat16 ? .bfloat16 : .float32
-        return Self.bytesPerWeight(precision) * Double(configuration.parameterCount)
+        let bytes = lora != nil ? frozenBytesPerWeight : Self.bytesPerWeight(precision == .bfloat16 ? .bfloat16 : .float32)
+        return bytes * Double(configuration.parameterCount)
     }
 
-    /// int8 has an f32 scale for every 64 weights; int6 and int4 have two bytes for every 32.
+    private var frozenBytesPerWeight: Double { storedBytesPerWeight ?? Self.bytesPerWeight(frozenPrecision) }
+
+    /// int8 has an f32 scale for every 64 weights; int6 and int4 of slm's own files have two bytes for every 32.
     private static func bytesPerWeight(_ precision: WeightPrecision) -> Double {
         switch precision {
         case .int4: 0.5625

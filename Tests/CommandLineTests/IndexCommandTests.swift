@@ -58,8 +58,8 @@ import TestSupport
         #expect(try slm("index", "search", folder("none")).errors.contains("expected a question"))
         #expect(try slm("index", "update", folder("none")).status == 1)
         let missing = try slm("chat", folder("no.h5"), "--documents", folder("none.index"))
-        #expect(missing.status == 1 && missing.errors == "slm: \(folder("none.index")): cannot be read: No such file or directory.\n"
-            || missing.errors == "\(folder("none.index")): cannot be read: No such file or directory.\n", "\(missing.errors)")
+        let expected = "slm: \(folder("none.index")): cannot be read: No such file or directory.\n"
+        #expect(missing.status == 1 && missing.errors == expected, "\(missing.errors)")
         #expect(try slm("generate", "--prompt", "x", "--documents", folder("none.index")).errors.contains("--documents needs a chat"))
         #expect(try slm("chat", "--show-passages").errors.contains("--show-passages needs --documents FILE"))
     }

@@ -195,7 +195,38 @@ import TestSupport
         #expect(errors > 20)
     }
 
-    @Test func `a second writer waits or is refused, and a reader reads on`() throws {
+    @Test func `an index can be built over an empty, a damaged and a later one, but over no other file`() throws {
+        try builder.build([folder("notes")], at: index)
+        var bytes = try InputFile.contents(of: index)
+        bytes[63] = 9
+        folder.write(bytes, to: "later.index")
+        folder.write("", to: "empty.index")
+        try builder.build([folder("notes")], at: folder("damaged.index"))
+        try SQLiteConnection(folder("damaged.index"), timeout: .seconds(5)).execute("DROP TABLE chunks")
+        for name in ["later.index", "empty.index", "damaged.index"] {
+            try builder.build([folder("notes")], at: folder(name))
+            #expect(try DocumentIndex(folder(name)).search("pump", limit: 1).passages.count == 1, "\(name)")
+        }
+        folder.write("my notes", to: "mine.txt")
+        let mine = folder("mine.txt")
+        #expect(throws: DocumentError.wouldReplace(path: mine)) { try builder.build([folder("notes")], at: mine) }
+    }
+
+    @Test func `an update of an empty or unreadable folder keeps its files`() throws {
+        folder.write("A valve.", to: "notes/sub/valve.txt")
+        try builder.build([folder("notes")], at: index)
+        if getuid() != 0 {
+            chmod(folder("notes/sub"), 0)
+            defer { chmod(folder("notes/sub"), 0o700) }
+            #expect(try builder.update(index).removed == 0 && found("valve").count == 1)
+        }
+        rename(folder("notes"), folder("elsewhere"))
+        mkdir(folder("notes"), 0o700)
+        #expect(throws: DocumentError.missingRoot(root: folder("notes"), index: index)) { try builder.update(index) }
+        #expect(try found("valve").count == 1)
+    }
+
+    @Test func `a reader reads on during a large update`() throws {
         try builder.build([folder("notes")], at: index)
         let reader = try DocumentIndex(index)
         var isSeen = false

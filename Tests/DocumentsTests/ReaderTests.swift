@@ -100,12 +100,15 @@ import TestSupport
             "row 2: name: Pump; note: a \"b\";\nc", "row 4: name: Valve",
         ])
         #expect(try blocks("1,2\n3,4\n", "a.csv") == ["row 1: 1; 2", "row 2: 3; 4"])
+        #expect(try blocks("Hold the button\nTurn the valve\n", "a.csv") == ["row 1: Hold the button", "row 2: Turn the valve"])
+        #expect(try blocks("name,note\n", "a.csv") == ["row 1: name; note"])
         #expect(try blocks("a\tb\n1\t2\n", "a.tsv") == ["row 2: a: 1; b: 2"])
     }
 
     @Test func `lines of JSON have the names of their members`() throws {
         let text = #"{"q": "Why?", "n": [1, 2.5, true, null], "o": {"k": "v"}}"# + "\nnot JSON\n\n\"x\"\n"
         #expect(try blocks(text, "a.jsonl") == ["row 1: q: Why?\nn: 1\nn: 2.5\nn: true\no.k: v", "row 2: not JSON", "row 4: x"])
+        #expect(try blocks(#"{"q": "\u001b[2Jred\u0007"}"#, "a.jsonl") == ["row 1: q: red"])
     }
 
     @Test func `code is divided at declarations, with the comments above them`() throws {

@@ -193,7 +193,8 @@ import Testing
         #expect(upper.precision == .int4 && lower.precision == .int6 && whole.precision == .int6)
         let packed = p.pack(whole, as: .int6), unpacked = try #require(p.unpacked(whole, as: .int6, equalsFile: true))
         let bias = p.buffer(TestRandom.numbers(94, seed: 6)), found = product(packed, bias: bias)
-        let above = product(p.pack(upper, as: .int4), bias: bias[0..<first]), below = product(p.pack(lower, as: .int6), bias: bias[first..<94])
+        let above = product(p.pack(upper, as: .int4), bias: bias[0..<first])
+        let below = product(p.pack(lower, as: .int6), bias: bias[first..<94])
         for n in 0..<N {
             #expect(found[n * 94..<n * 94 + first] == above[n * first..<(n + 1) * first], "row \(n)")
             #expect(found[n * 94 + first..<(n + 1) * 94] == below[n * 30..<(n + 1) * 30], "row \(n)")
@@ -235,7 +236,8 @@ import Testing
         for format in StoredFormat.allCases where format.isFitted {
             let errors = [nil, statistics].map { calibration in
                 var numbers = [Float](repeating: 0, count: O * I), span = numbers.mutableSpan
-                p.blocks(w, outputs: O, inputs: I, as: format, calibration: calibration).readBytes { format.read($0, into: &span) }
+                let blocks = p.blocks(w, outputs: O, inputs: I, as: format, factor: calibration?.factor(on: p))
+                blocks.readBytes { format.read($0, into: &span) }
                 return zip(exact, outputs(p.buffer(numbers))).reduce(0) { $0 + ($1.0 - $1.1) * ($1.0 - $1.1) }
             }
             #expect(errors[1] < 0.3 * errors[0], "\(format.name): \(errors)")

@@ -195,7 +195,7 @@ extension FuzzedFormat {
         let sample = GGUFBytes.sample, model = try model(), folder = TemporaryFolder()
         var files = [(sample.bytes, sample.bytes.count - sample.data.count)]
         for format in GGUFFormat.allCases {
-            try model.writeGGUF(to: folder("a.gguf"), as: format)
+            try model.writeGGUF(to: folder("a.gguf"), as: format, on: Processor(threads: 1))
             let bytes = try InputFile.contents(of: folder("a.gguf"))
             // Names, sizes and offsets come last before the weights.
             files.append((bytes, min(bytes.count, 6_000)))

@@ -34,6 +34,8 @@ package final class DocumentIndex {
             try connection.execute("PRAGMA trusted_schema = OFF")
             try connection.execute("PRAGMA foreign_keys = ON")
             try connection.execute("PRAGMA synchronous = FULL")
+            // A large update must not write before it commits: others could not read meanwhile.
+            try connection.execute("PRAGMA cache_spill = OFF")
         }
         try check()
     }

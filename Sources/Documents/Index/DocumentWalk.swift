@@ -21,6 +21,11 @@ struct IndexRoot: Sendable, Equatable {
     let name: String
     /// Absolute.
     let path: String
+
+    /// Of the names of files in the folder.
+    var prefix: String { name == "." ? "" : name.hasSuffix("/") ? name : name + "/" }
+
+    func contains(_ file: String) -> Bool { file == name || file.hasPrefix(prefix) }
 }
 
 /// Looks for files in folders, sorted by the bytes of their names.
@@ -29,6 +34,8 @@ struct IndexRoot: Sendable, Equatable {
 struct DocumentWalk {
     private(set) var files: [FoundFile] = []
     private(set) var skipped: [SkippedFile] = []
+    /// What the names of the files in them begin with.
+    private(set) var unreadableFolders: [String] = []
     private var seen: Set<String>
 
     /// - Parameter excluded: Absolute paths of files that are left out: those of the index itself.
@@ -36,7 +43,7 @@ struct DocumentWalk {
         seen = excluded
         for root in roots {
             if FileStatus(root.path)?.kind == .folder {
-                walk(root.path, root.name == "." ? "" : root.name.hasSuffix("/") ? root.name : root.name + "/")
+                walk(root.path, root.prefix)
             } else { add(root.path, root.name) }
         }
     }
@@ -44,6 +51,7 @@ struct DocumentWalk {
     /// - Parameter prefix: Of the names of files in the folder.
     private mutating func walk(_ folder: String, _ prefix: String) {
         guard let names = Folder.names(in: folder) else {
+            unreadableFolders.append(prefix)
             return skip(folder, prefix, .unreadable(systemErrorMessage()))
         }
         for name in names.sorted(by: { $0.utf8.lexicographicallyPrecedes($1.utf8) }) where !name.hasPrefix(".") {

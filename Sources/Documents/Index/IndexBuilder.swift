@@ -53,15 +53,26 @@ package struct IndexBuilder {
         for name in paths {
             roots.append(IndexRoot(name: name, path: try filing { () throws(FileError) in try RelativePath.absolute(name) }))
         }
-        if let status = FileStatus(path) {
-            guard status.kind == .file, (try? DocumentIndex(path)) != nil else { throw .wouldReplace(path: path) }
-        }
+        if let status = FileStatus(path) { try checkReplaceable(path, status) }
         let file = try filing { () throws(FileError) in try AtomicFile(path) }
         let settings = IndexSettings(chunkTokens: chunkTokens, fileLimit: reader.limits.fileSize)
         let report = try write(roots, to: file.part, for: path, settings, stemming)
         guard report.files > 0 else { throw .noText(paths: paths, skipped: report.skipped) }
         do throws(FileError) { try file.commit() } catch { throw .file(error) }
         return report
+    }
+
+    /// An empty file and an index may be replaced, also a damaged or a later one, for which that is the advice.
+    private func checkReplaceable(_ path: String, _ status: FileStatus) throws(DocumentError) {
+        guard status.kind == .file else { throw .wouldReplace(path: path) }
+        if status.size == 0 { return }
+        do throws(DocumentError) { _ = try DocumentIndex(path) } catch {
+            switch error {
+            case .damaged, .newerFormat: break
+            case .notAnIndex: throw .wouldReplace(path: path)
+            default: throw error
+            }
+        }
     }
 
     /// Writes an index, and closes it.
@@ -109,6 +120,10 @@ extension IndexBuilder {
     ) throws(DocumentError) -> IndexReport {
         let walk = DocumentWalk(roots, excluding: files(of: index.path)), total = walk.files.reduce(0) { $0 + $1.size }
         var stored = try index.run(writer.files), report = IndexReport()
+        // The mount point of a disk that is not mounted is an empty folder.
+        for root in roots where stored.keys.contains(where: root.contains) && !walk.files.contains(where: { root.contains($0.name) }) {
+            throw .missingRoot(root: root.name, index: index.path)
+        }
         report.skipped = walk.skipped
         report.bytes = total
         var done = 0
@@ -119,7 +134,12 @@ extension IndexBuilder {
             progress(done, total)
         }
         try index.run { () throws(SQLiteError) in
-            for (_, gone) in stored {
+            for (name, gone) in stored {
+                // Files of a folder that cannot be read now are not gone.
+                if walk.unreadableFolders.contains(where: name.hasPrefix) {
+                    if gone.skipped == nil { report.unchanged += 1 }
+                    continue
+                }
                 try writer.remove(gone.id)
                 if gone.skipped == nil { report.removed += 1 }
             }

@@ -4,7 +4,8 @@
 ///     prompt.message                                           // "Read … [1] Hold the … (pump.md, Pump > Reset) … Question: …"
 ///     prompt.sources[0]                                        // is cited as [1]
 ///
-/// The message is the text of a user's message: whatever a document contains, a chat template writes it as text, never as special tokens.
+/// The message is the text of a user's message: whatever a document contains, slm's chat templates write it as text, never as special
+/// tokens. A model on another server is up to that server.
 package struct PassagePrompt: Sendable, Equatable {
     /// The passages in the message, from number 1.
     package let sources: [Passage]

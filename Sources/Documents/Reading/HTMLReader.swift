@@ -116,7 +116,9 @@ extension HTMLReader {
             if !ArraySlice<UInt8>.isSpace(byte) { isAfterEquals = byte == UInt8(ascii: "=") }
             end += 1
         }
+        let isEmpty = end < bytes.count && bytes[end - 1] == UInt8(ascii: "/") && (name == "svg" || bytes.starts(with: "<?xml".utf8))
         advance(by: end + 1 - position)
+        if isEmpty, Self.skipped.contains(name) { return }
         if isEnd { endElement(name) } else { startElement(name) }
     }
 

@@ -10,7 +10,8 @@ enum JSONLinesReader {
             do throws(JSONError) { add(try parser.parse(Array(lines[i])), "", to: &members) } catch {
                 members = [String(decoding: lines[i], as: UTF8.self)]
             }
-            let text = members.joined(separator: "\n")
+            // Escapes may stand for control characters.
+            let text = String(decoding: TextDecoding.withoutControls(Array(members.joined(separator: "\n").utf8)[...]), as: UTF8.self)
             if !text.isEmpty { blocks.append(.init(.row(header: nil), text, line: i + 1)) }
         }
         return Document(blocks: blocks)

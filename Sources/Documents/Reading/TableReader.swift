@@ -16,6 +16,7 @@ struct TableReader {
             let text = row(record.cells, names)
             if !text.isEmpty { blocks.append(.init(.row(header: nil), text, line: record.line)) }
         }
+        if blocks.isEmpty, !names.isEmpty { blocks.append(.init(.row(header: nil), row(names, []), line: 1)) }
         return Document(blocks: blocks)
     }
 
@@ -29,13 +30,13 @@ struct TableReader {
 
     /// Names are texts, different ones, and not numbers.
     private static func isHeader(_ cells: [String]) -> Bool {
-        cells.allSatisfy { !$0.isEmpty && Double($0) == nil } && Set(cells).count == cells.count
+        cells.count > 1 && cells.allSatisfy { !$0.isEmpty && Double($0) == nil } && Set(cells).count == cells.count
     }
 
     private static func row(_ cells: [String], _ names: [String]) -> String {
         cells.enumerated().compactMap { i, cell in
             if cell.isEmpty { return nil }
-            return i < names.count && names.count > 1 ? "\(names[i]): \(cell)" : cell
+            return i < names.count ? "\(names[i]): \(cell)" : cell
         }.joined(separator: "; ")
     }
 

@@ -61,7 +61,7 @@ enum TextDecoding {
     }
 
     /// Removes control characters, the sequences that colour a terminal, and what was printed over.
-    private static func withoutControls(_ bytes: ArraySlice<UInt8>, _ keepsPages: Bool) -> [UInt8] {
+    static func withoutControls(_ bytes: ArraySlice<UInt8>, _ keepsPages: Bool = false) -> [UInt8] {
         var result: [UInt8] = []
         result.reserveCapacity(bytes.count)
         var i = bytes.startIndex

@@ -40,10 +40,12 @@ extension Checkpoint {
         do {
             var file = try AtomicFile(path)
             try file.write(header.bytes)
-            var known: (name: String, statistics: InputStatistics?)?
+            var known: (name: String, factor: Buffer?)?
             for tensor in tensors {
-                if tensor.type.isFitted, known?.name != tensor.matrix { known = (tensor.matrix, calibration(tensor.matrix)) }
-                try write(tensor, to: &file, on: processor, calibration: known?.name == tensor.matrix ? known?.statistics : nil)
+                if let processor, tensor.type.isFitted, known?.name != tensor.matrix {
+                    known = (tensor.matrix, calibration(tensor.matrix)?.factor(on: processor))
+                }
+                try write(tensor, to: &file, on: processor, factor: known?.name == tensor.matrix ? known?.factor : nil)
             }
             try file.commit()
         } catch let error as FileError {
@@ -120,7 +122,7 @@ extension Checkpoint {
     }
 
     private func write(
-        _ tensor: Tensor, to file: inout AtomicFile, on processor: Processor?, calibration: InputStatistics?
+        _ tensor: Tensor, to file: inout AtomicFile, on processor: Processor?, factor: Buffer?
     ) throws {
         let start = file.count, part = tensor.part
         // Threads fit rows together.
@@ -141,7 +143,7 @@ extension Checkpoint {
                     let values = processor.buffer(of: numbers.count, .float32), columns = part.shape.last ?? 1
                     values.write { for i in numbers.indices { $0[i] = numbers[i] } }
                     let blocks = processor.blocks(
-                        values, outputs: numbers.count / columns, inputs: columns, as: tensor.type, calibration: calibration)
+                        values, outputs: numbers.count / columns, inputs: columns, as: tensor.type, factor: factor)
                     blocks.readBytes { span in for i in span.indices { bytes.append(span[i]) } }
                 } else {
                     GGUFBlocks.encode(numbers.span, tensor.type, into: &bytes)

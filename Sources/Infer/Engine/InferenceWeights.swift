@@ -106,9 +106,7 @@ struct InferenceWeights {
         // LoRA matrices are small and sensitive: they are not quantized.
         if weight.isTrainable, !parameters.frozen.isEmpty { return precision == .float32 ? .float32 : .bfloat16 }
         // A file of this precision keeps the few matrices that it has in another one, such as the embedding.
-        if precision.isAffine, storedPrecision == precision, let stored = parameters.quantized(weight)?.precision, stored.isInteger {
-            return stored
-        }
+        if precision.isAffine, storedPrecision == precision, let stored = parameters.quantized(weight)?.precision { return stored }
         return Checkpoint.precision(of: weight.name, as: precision)
     }
 

@@ -17,6 +17,7 @@ struct GuestChatService: Sendable {
     static let routes: [Route] = [
         Route("POST", "/api/chat/guest", limit: .checkedByHandler, on: .parsing, body: .message) { try $0.guestChats.answer($1) },
         Route("POST", "/chat", limit: .checkedByHandler, on: .parsing, body: .message) { try $0.guestChats.answerWhole($1) },
+        Route("GET", "/stats", on: .database) { app, _ in try app.guestChats.statistics() },
     ]
 
     /// Streams an answer to a guest. The client sends the history, and nothing is stored.

@@ -22,7 +22,6 @@ struct StatusService: Sendable {
         Route("GET", "/metrics", on: .parsing) { app, _ in
             Response(.ok, [("Content-Type", Metrics.contentType)], Array(app.status.metrics.text.utf8))
         },
-        Route("GET", "/stats", on: .database) { app, _ in try app.guestChats.statistics() },
     ]
 
     /// In seconds.

@@ -76,6 +76,9 @@ struct FinetuneCommand {
         }
         let changesBase = settings.usesPiSSA || adapter?.adapter?.principals.count ?? 0 > 0
         memory.frozenPrecision = changesBase ? .float32 : settings.basePrecision ?? checkpoint.quantizedPrecision ?? .float32
+        if !changesBase, settings.basePrecision == nil {
+            memory.storedBytesPerWeight = checkpoint.quantized.map(\.element).storedBytesPerWeight
+        }
         if options.estimate != .off {
             let parts = RunParts(
                 base: start, settings: settings, adapter: adapter, plan: plan, memory: memory,
@@ -208,6 +211,7 @@ struct FinetuneCommand {
         var memory = TrainingMemory(
             type, rows: run.plan.rows, isRecomputing: run.trainer.model.recomputesBlocks, lora: run.adapter?.shape)
         memory.frozenPrecision = run.trainer.parameters.frozenPrecision
+        memory.storedBytesPerWeight = run.trainer.parameters.storedBytesPerWeight
         if finetuning.preferences != nil {
             memory.rows = 2 * run.plan.rows
             memory.microBatchTokens = max(memory.microBatchTokens, 2 * context)

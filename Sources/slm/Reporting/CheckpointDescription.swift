@@ -62,7 +62,7 @@ struct CheckpointDescription {
         checkpoint.format == .slm ? "version \(CheckpointHeader.version)" : checkpoint.format.rawValue
     }
 
-    /// int8; or of another program's file, such as Q4_K, Q6_K; answers in int8.
+    /// int8; or of another program's file, such as "Q4_K, Q6_K; answers in these" or "F16; answers in f32".
     private var matrixFormats: String {
         let precision = checkpoint.quantizedPrecision
         var formats: [String] = []
@@ -70,7 +70,8 @@ struct CheckpointDescription {
             for rows in matrix.storedRows ?? [] where !formats.contains(rows.format.name) { formats.append(rows.format.name) }
         }
         if formats.isEmpty { return precision?.rawValue ?? "" }
-        return formats.joined(separator: ", ") + (precision.map { "; answers in \($0.rawValue)" } ?? "")
+        let answers = precision.map { $0.isInteger ? (formats.count == 1 ? "this" : "these") : $0.rawValue }
+        return formats.joined(separator: ", ") + (answers.map { "; answers in \($0)" } ?? "")
     }
 
     private var tokenizer: String? {

@@ -24,7 +24,7 @@ static uint8_t *blocks(const stored_format *f, size_t numbers_count, bool larges
 }
 
 // Products with blocks that keep their codes and scales, of input rows that are not rounded: whole numbers up to 127, which every 16 inputs
-// have, with a larger one in each block of formats that have upper bytes, or 127 alone.
+// have, with a larger one in each block of Q8_0, or 127 alone.
 static void check_products(const stored_format *f, const uint8_t *bytes, const float *w, size_t N, size_t O, size_t I, bool largest) {
     const size_t P = kernels->weights_panel, panels = (O + P - 1) / P, panel_bytes = kernels->weights_bytes(f->layout, 1, I);
     char *packed = make_bytes(panels * panel_bytes, 64);
@@ -37,7 +37,7 @@ static void check_products(const stored_format *f, const uint8_t *bytes, const f
     float *x = make_bytes(4 * N * I, 4), *y = make_bytes(4 * N * O, 4);
     const float *random = numbers(N * I, 3);
     for (size_t i = 0; i < N * I; i++)
-        x[i] = !largest && i % 32 == 5 && f->layout != SLM_WEIGHTS_Q4_0 ? 127 * 99
+        x[i] = !largest && i % 32 == 5 && f->layout == SLM_WEIGHTS_Q8_0 ? 127 * 99
             : largest || i % 16 == 5 || i % 16 == 12 ? 127 : (float)(int)(100 * random[i]);
     char *rows = make_bytes(N * kernels->weights_input_bytes(f->layout, I), 64);
     kernels->weights_prepare_input(f->layout, x, N, I, NULL, rows);

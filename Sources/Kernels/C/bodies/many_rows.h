@@ -99,16 +99,6 @@ INLINE void add_group_products(int precision, int R, const char *bytes, size_t s
     }
 }
 
-// The products of the weights of quad q, vector v, and upper bytes.
-INLINE vi multiply_upper(int precision, const vu *weights, size_t q, size_t v, const int32_t *upper) {
-#ifdef SLM_BYTE_PAIRS
-    if (row_byte_size(precision) == 1) return sum_of_halves(multiply_bytes(weights[2 * q + v], (vi){0} + upper[0]));
-#else
-    (void)precision;
-#endif
-    return multiply_pairs((vi)weights[4 * q + v], (vi){0} + upper[0]) + multiply_pairs((vi)weights[4 * q + 2 + v], (vi){0} + upper[1]);
-}
-
 // Adds to the sums [R][P] the scaled products of group g of the rows with its weights.
 INLINE void add_group(int precision, int R, const char *rows, size_t step, size_t I, size_t g, const vu *weights,
                       const group_scales *scales, float *sums) {
@@ -122,7 +112,10 @@ INLINE void add_group(int precision, int R, const char *rows, size_t step, size_
         if (largest < 0) continue;
         const size_t q = (size_t)largest;
         const int32_t *upper = (const int32_t *)(const void *)(first.uppers + g * 4 * row_byte_size(precision) + (size_t)r * step);
-        for (size_t v = 0; v < 2; v++) part[r][v] += multiply_upper(precision, weights, q, v, upper) * UPPER;
+        for (size_t v = 0; v < 2; v++) {
+            const vi even = multiply_pairs((vi)weights[4 * q + v], (vi){0} + upper[0]);
+            part[r][v] += (even + multiply_pairs((vi)weights[4 * q + 2 + v], (vi){0} + upper[1])) * UPPER;
+        }
     }
     add_group_products(precision, R, bytes, step, weights, part);
 #pragma clang loop unroll(full)

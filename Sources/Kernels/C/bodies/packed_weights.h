@@ -18,10 +18,10 @@
 // in 32 bits; the sum of a group is then scaled and added to the sums of the others. The unsigned codes of formats without minimums are
 // too large, which `offset`, in the initial value of a group's sum, corrects.
 //
-// With int8 and blocks of llama.cpp other than Q4_0, most of the loss would come from inputs that are far larger than the others of their
-// group. If the largest one is larger than those of the other quads by LEAST_RATIO, they set the scale, and its quad has two bytes an
-// input: the upper ones, in units of 128 steps, are multiplied first, and their sum is multiplied by 128 before the products of the lower
-// bytes are added to it like those of the other quads (Documentation/decisions/int8.md).
+// With int8 and Q8_0, most of the loss would come from inputs that are far larger than the others of their group. If the largest one is
+// larger than those of the other quads by LEAST_RATIO, they set the scale, and its quad has two bytes an input: the upper ones, in units of
+// 128 steps, are multiplied first, and their sum is multiplied by 128 before the products of the lower bytes are added to it like those of
+// the other quads (Documentation/decisions/int8.md).
 //
 // Every output of every row is summed in one lane, in the order of the inputs (bf16 without bf16 instructions: even and odd inputs in
 // sums of their own): its bits do not depend on other rows or on the distribution of panels among threads.

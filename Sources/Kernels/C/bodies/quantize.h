@@ -130,7 +130,7 @@ INLINE stored_fit stored_with(int format, group_fit fit, group_fit unit, vf byte
     minimum = vmax(vmin(minimum, splat(largest_scale_byte(format))), splat(0));
     return (stored_fit){byte, minimum, {scale, minimum * step}};
 }
-// What of the numbers that the file can hold is best for a group.
+// The numbers that the file can hold with which a group has the least error.
 INLINE stored_fit store_fit(int format, const float *x, group_fit fit, group_fit unit) {
     if (has_f16_scales(format)) {
         const vf scale = round_to_f16(fit.scale);

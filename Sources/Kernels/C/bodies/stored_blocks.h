@@ -10,7 +10,7 @@ static inline uint32_t word_at(const uint8_t *bytes, size_t i) {
     return word;
 }
 
-// Blocks of 32 numbers: the scale, the minimum, fifth bits, and codes. Returns where the scales are copied to.
+// The codes of a block of 32 numbers, behind its scale and minimum.
 static inline void small_block_quads(int format, const uint8_t *block, uint32_t *quads) {
     const uint8_t *from = block + (has_f16_minimum(format) ? 4 : 2);
     if (format == SLM_WEIGHTS_Q8_0) {
@@ -62,7 +62,7 @@ INLINE void put_quads(int format, const uint32_t *quads, char *to) {
 }
 
 INLINE void pack_small_blocks(int format, const void *const *rows, size_t count, size_t I, char *panel) {
-    const size_t size = (has_f16_minimum(format) ? 4 : 2) + SMALL_GROUP * (size_t)code_bits(format) / 8;
+    const size_t size = quantized_row_bytes(format, SMALL_GROUP);
     for (size_t lane = 0; lane < count; lane++) {
         const uint8_t *block = rows[lane];
         for (size_t g = 0; g < I / SMALL_GROUP; g++, block += size) {
@@ -78,7 +78,7 @@ INLINE void pack_small_blocks(int format, const void *const *rows, size_t count,
 
 INLINE void pack_large_blocks(int format, const void *const *rows, size_t count, size_t I, char *panel) {
     const bool is_q6 = format == SLM_WEIGHTS_Q6_K;
-    const size_t size = is_q6 ? 210 : format == SLM_WEIGHTS_Q5_K ? 176 : 144, groups = groups_in_block(format);
+    const size_t size = quantized_row_bytes(format, LARGE_BLOCK), groups = groups_in_block(format);
     for (size_t lane = 0; lane < count; lane++) {
         const uint8_t *block = rows[lane];
         char *to = panel;

@@ -158,8 +158,9 @@ typedef struct {
     /// Bytes of a row of a file: of int6 and int4 with its scales (bodies/affine_weights.h), of llama.cpp's blocks, or of int8's codes.
     size_t (*weights_row_bytes)(int precision, size_t I);
     /// int8, int6, int4, SLM_WEIGHTS_Q5_0, _Q5_1, _Q4_K, _Q5_K and _Q6_K: quantizes `count` ≤ weights_panel rows of w [count,I] to rows as
-    /// files store them; int8, int6 and int4 as weights_pack does if `factor` is NULL. `factor` [I,I] is the upper Cholesky factor of the inverse of the inputs' Hessian, with which later inputs make
-    /// up for the errors of earlier ones. `scales` is where int8 has those of its groups. `scratch` has weights_pack_scratch bytes.
+    /// files store them; int8, int6 and int4 as weights_pack does if `factor` is NULL. `factor` [I,I] is the upper Cholesky factor of the
+    /// inverse of the inputs' Hessian, with which later inputs make up for the errors of earlier ones. `scales` is where int8 has those of
+    /// its groups. `scratch` has weights_pack_scratch bytes.
     void (*weights_quantize)(int precision, const float *w, size_t count, size_t I, const float *input_scales, const float *factor,
                              uint8_t *rows, float *scales, void *scratch);
     /// int6, int4, SLM_WEIGHTS_Q8_0 … _Q6_K: packs one panel from its rows, of which the last panel may have less than weights_panel.
