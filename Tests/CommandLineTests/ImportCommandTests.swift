@@ -162,7 +162,7 @@ import Formats
             (["export", "x"], 2, "expected where to write: --out DIR, --out FILE.gguf or --out FILE.h5"),
             (
                 ["export", folder("a.h5"), "--out", folder("b"), "--dtype", "f8"], 2,
-                "expected f32, f16, bf16, q8_0, q4_0, int8, int6, int4, found 'f8'"
+                "expected f32, f16, bf16, q8_0, q6_k, q5_k_m, q4_k_m, q4_0, int8, int6, int4, found 'f8'"
             ),
             (
                 ["export", folder("a.h5"), "--out", folder("b"), "--dtype", "q8_0"], 2,

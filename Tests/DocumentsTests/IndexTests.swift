@@ -213,6 +213,7 @@ import TestSupport
     }
 
     @Test func `an update of an empty or unreadable folder keeps its files`() throws {
+        mkdir(folder("notes/sub"), 0o755)
         folder.write("A valve.", to: "notes/sub/valve.txt")
         try builder.build([folder("notes")], at: index)
         if getuid() != 0 {
