@@ -7,8 +7,6 @@
 //     words [2]  int6 only: in byte j of word k, the upper two bits of the codes of inputs 16k + 4t + j, t = 0 … 3, lowest first
 // The code q of a weight stands for d·c·(q − z·2ᵇ/256), b = 4 or 6. The last group of a row is filled up with codes that no input has.
 
-// What a unit of a group's zero stands for, in steps.
-static inline float affine_zero_unit(int precision) { return (float)(1 << code_bits(precision)) / 256; }
 static inline size_t affine_group_bytes(int precision) { return precision == SLM_WEIGHTS_INT6 ? 26 : 18; }
 static size_t affine_row_bytes(int precision, size_t I) { return 4 + groups_in(precision, I) * affine_group_bytes(precision); }
 
@@ -41,7 +39,7 @@ INLINE void dequantize_affine_group(int precision, const uint8_t *group, float d
                                     int type, size_t at) {
     uint8_t codes[SMALL_GROUP];
     affine_group_codes(precision, group, codes);
-    const float scale = d * (float)group[0], minimum = scale * (float)group[1] * affine_zero_unit(precision);
+    const float scale = d * (float)group[0], minimum = scale * (float)group[1] * minimum_unit(precision);
     float values[SMALL_GROUP];
     for (size_t i = 0; i < SMALL_GROUP; i += W)
         store(values + i, load_bytes(codes + i) * splat(scale) - splat(minimum));

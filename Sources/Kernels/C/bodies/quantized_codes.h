@@ -139,7 +139,7 @@ static inline float quantized_weight_at(int precision, const char *panel, size_t
     if (is_affine(precision)) {
 #pragma clang fp contract(on)
         const float scale = ((const float *)panel)[lane] * (float)group[lane];
-        return level * scale - scale * (float)group[P + lane] * affine_zero_unit(precision);
+        return level * scale - scale * (float)group[P + lane] * minimum_unit(precision);
     }
     if (has_f16_scales(precision))
         return level * f16_at(group + 2 * lane) + (has_f16_minimum(precision) ? f16_at(group + 2 * P + 2 * lane) : -0.0f);
