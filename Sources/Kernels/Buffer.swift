@@ -44,7 +44,9 @@ package struct Buffer {
 
     /// Calls `body` with the elements of an f32 buffer.
     package func read<Result, Failure: Error>(_ body: (Span<Float>) throws(Failure) -> Result) throws(Failure) -> Result {
-        try body(UnsafeBufferPointer(start: floats, count: count).span)
+        require(type == .float32, "expected f32, found \(type.rawValue)")
+        let copy = readable
+        return try body(UnsafeBufferPointer(start: copy.readPointer.assumingMemoryBound(to: Float.self), count: count).span)
     }
 
     package func write(_ body: (inout MutableSpan<Float>) -> Void) {
@@ -55,7 +57,8 @@ package struct Buffer {
     /// Copies the elements of another buffer.
     package func copy(from other: Buffer) {
         require(type == other.type && count == other.count, "copy: \(other.count) \(other.type.rawValue) into \(count) \(type.rawValue)")
-        memmove(pointer, other.pointer, count * type.size)
+        if let gpu = storage.gpu, gpu.move(other, into: self) { return }
+        memmove(pointer, other.readPointer, count * type.size)
     }
 
     /// Copies elements. Of a mapped file, it reads them without mapping the pages around them.
@@ -88,11 +91,14 @@ package struct Buffer {
     }
 
     package func readBytes<Result, Failure: Error>(_ body: (Span<UInt8>) throws(Failure) -> Result) throws(Failure) -> Result {
-        try body(UnsafeBufferPointer(start: bytes, count: count).span)
+        require(type == .byte, "expected u8, found \(type.rawValue)")
+        return try body(UnsafeBufferPointer(start: readPointer.assumingMemoryBound(to: UInt8.self), count: count).span)
     }
 
     package func readIDs<Result>(_ body: (Span<Int32>) -> Result) -> Result {
-        body(UnsafeBufferPointer(start: ids, count: count).span)
+        require(type == .int32, "expected i32, found \(type.rawValue)")
+        let copy = readable
+        return body(UnsafeBufferPointer(start: copy.readPointer.assumingMemoryBound(to: Int32.self), count: count).span)
     }
 
     package func writeIDs(_ body: (inout MutableSpan<Int32>) -> Void) {
@@ -104,6 +110,9 @@ package struct Buffer {
     package var memory: UnsafeMutableRawBufferPointer { UnsafeMutableRawBufferPointer(start: pointer, count: count * type.size) }
 
     var pointer: UnsafeMutableRawPointer { storage.pointer + offset * type.size }
+
+    /// The elements to read only.
+    private var readPointer: UnsafeRawPointer { storage.readPointer + offset * type.size }
 
     var floats: UnsafeMutablePointer<Float> {
         require(type == .float32, "expected f32, found \(type.rawValue)")
@@ -118,5 +127,23 @@ package struct Buffer {
     var ids: UnsafeMutablePointer<Int32> {
         require(type == .int32, "expected i32, found \(type.rawValue)")
         return pointer.assumingMemoryBound(to: Int32.self)
+    }
+
+    // MARK: Devices
+
+    /// Whether the elements are in the memory of a device.
+    func isOn(_ gpu: GPU) -> Bool { storage.gpu === gpu }
+
+    /// Where shaders find the elements.
+    var deviceAddress: UInt64 { storage.address + UInt64(offset * type.size) }
+
+    /// Notes that a submission uses the elements.
+    func wasUsed(by submission: UInt64, writing: Bool) { storage.wasUsed(by: submission, writing: writing) }
+
+    /// The same elements where the CPU reads them fast.
+    private var readable: Buffer {
+        guard let staging = storage.staging, let gpu = storage.gpu, count > 0 else { return self }
+        let copy = Buffer(staging.allocate(bytes: count * type.size), count: count, type: type)
+        return gpu.move(self, into: copy) ? copy : self
     }
 }

@@ -40,8 +40,7 @@ package struct Matmul {
             precision == .float32 || processor.hasBFloat16, "\(name): \(processor.instructionSet) kernels do not support bf16 matmul")
     }
 
-    /// The arguments for the kernels, without a plan.
-    func arguments() -> slm_matmul {
+    func checkOperands() {
         require(!accumulates || (bias == nil && activation == .identity && preActivation == nil && plus == nil),
                 "matmul: a result that accumulates cannot have a bias, an activation, `preActivation` or `plus`")
         require(bias.map { $0.count == c.columns } ?? true, "matmul: \(bias?.count ?? 0) biases for \(c.columns) columns")
@@ -49,7 +48,11 @@ package struct Matmul {
         require(preActivation.map { $0.count >= reach && $0.type == c.buffer.type } ?? true,
                 "matmul: `preActivation` must have the size and type of the result")
         require(plus.map { $0.count >= reach } ?? true, "matmul: \(plus?.count ?? 0) elements to add to [\(c.rows), \(c.columns)]")
-        return slm_matmul(
+    }
+
+    /// The arguments for the kernels, without a plan.
+    func arguments() -> slm_matmul {
+        slm_matmul(
             M: c.rows, N: c.columns, K: a.columns,
             a: slm_operand(data: a.buffer.pointer, type: a.buffer.type.code, outer: a.rowStride, inner: a.columnStride),
             b: slm_operand(data: b.buffer.pointer, type: b.buffer.type.code, outer: b.columnStride, inner: b.rowStride),

@@ -30,7 +30,7 @@ package enum WeightPrecision: String, Sendable, CaseIterable {
     /// The kernels' layouts for this precision, the smallest first. bf12 compresses bf16 losslessly, but needs bf16 instructions, and fails
     /// if the exponents of neighboring weights differ too much.
     func layouts(inputs: Int, on processor: Processor) -> [Int32] {
-        let canCompress = self == .bfloat16 && processor.hasBFloat16 && inputs % Int(SLM_GROUP) == 0 && inputs <= Int(UInt16.max)
+        let canCompress = self == .bfloat16 && processor.table.has_native_bf16 && inputs % Int(SLM_GROUP) == 0 && inputs <= Int(UInt16.max)
         return canCompress ? [Int32(SLM_WEIGHTS_BF12), code] : [code]
     }
 }

@@ -94,8 +94,9 @@ extension Processor {
         require(y.count >= a.B * a.T * C && y.type == a.q.type && (logSums?.count ?? Int.max) >= a.B * H * a.T,
                 "causalAttention: [\(a.B), \(a.T), \(H)·\(a.heads.width)] into \(y.count) elements")
         if a.B * a.T == 0 { return }
-        let scratch = attentionScratch(a)
         measured("attention", flops: a.flops(matmuls: 2), bytes: 4 * a.B * a.T * C * a.q.type.size) {
+            if let gpu, gpu.attend(a, into: y, logSums: logSums) { return }
+            let scratch = attentionScratch(a)
             parallelFor(a.B * H) { item, thread in
                 let b = item / H, h = item % H
                 var p = a.arguments(b, h)
@@ -119,8 +120,9 @@ extension Processor {
             "causalAttention: gradients of [\(a.B), \(a.T), \(H)·\(a.heads.width)] with stride \(a.stride) exceed dq, dk, dv of "
                 + "\(dq.count), \(dk.count), \(dv.count), y and dy of \(y.count), \(dy.count) or \(logSums.count) sums")
         if a.B * a.T == 0 { return }
-        let scratch = attentionScratch(a)
         measured("attention gradient", flops: a.flops(matmuls: 5), bytes: 8 * a.B * a.T * C * a.q.type.size) {
+            if let gpu, gpu.attendGradient(a, y: y, logSums: logSums, dy: dy, dq: dq, dk: dk, dv: dv, on: self) { return }
+            let scratch = attentionScratch(a)
             // Query heads that share keys run one after the other: the scratch memory adds up the gradients of the keys and values.
             parallelFor(a.B * a.heads.keys) { item, thread in
                 let b = item / a.heads.keys
@@ -143,7 +145,7 @@ extension Processor {
     }
 
     private func attentionScratch(_ a: Attention) -> [UnsafeMutableRawPointer] {
-        require(a.precision == .float32 || hasBFloat16, "causalAttention: \(instructionSet) kernels do not support bf16 matmul")
+        require(a.precision == .float32 || table.has_native_bf16, "causalAttention: \(instructionSet) kernels do not support bf16 matmul")
         var any = a.arguments(0, 0)
         return scratch(table.attention_scratch(&any))
     }

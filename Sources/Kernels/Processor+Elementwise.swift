@@ -7,6 +7,7 @@ extension Processor {
     package func apply(_ f: UnaryFunction, _ x: Buffer, into y: Buffer) {
         require(x.count == y.count, "\(f): \(x.count) elements into \(y.count)")
         measured("elementwise", bytes: x.count * (x.type.size + y.type.size)) {
+            if let gpu, gpu.apply(f, x, into: y) { return }
             split(x.count, atLeast: 1 << 12, multipleOf: vectorWidth) { range in
                 table.unary(f.rawValue, x[range].pointer, x.type.code, y[range].pointer, y.type.code, range.count)
             }
@@ -17,6 +18,7 @@ extension Processor {
     package func applyGradient(_ f: UnaryFunction, dy: Buffer, x: Buffer, into dx: Buffer, adding: Bool) {
         require(x.count == dx.count && dy.count == x.count, "\(f) gradient: \(dy.count) elements for \(x.count)")
         measured("elementwise gradient", bytes: x.count * (x.type.size + dy.type.size + dx.type.size * (adding ? 2 : 1))) {
+            if let gpu, gpu.applyGradient(f, dy: dy, x: x, into: dx, adding: adding) { return }
             split(x.count, atLeast: 1 << 12, multipleOf: vectorWidth) { range in
                 table.unary_gradient(
                     f.rawValue, dy[range].pointer, dy.type.code, x[range].pointer, x.type.code, dx[range].pointer, dx.type.code,
@@ -29,6 +31,7 @@ extension Processor {
     package func softCap(_ x: Buffer, at cap: Float, into y: Buffer) {
         require(x.count == y.count && cap > 0, "soft cap of \(cap): \(x.count) elements into \(y.count)")
         measured("soft cap", bytes: x.count * (x.type.size + y.type.size)) {
+            if let gpu, gpu.softCap(x, at: cap, into: y) { return }
             split(x.count, atLeast: 1 << 12, multipleOf: vectorWidth) { range in
                 table.soft_cap(cap, x[range].pointer, x.type.code, y[range].pointer, y.type.code, range.count)
             }
@@ -39,6 +42,7 @@ extension Processor {
     package func softCapGradient(dy: Buffer, y: Buffer, cap: Float, into dx: Buffer) {
         require(dy.count == y.count && dx.count == y.count && cap > 0, "soft cap gradient: \(dy.count) elements for \(y.count)")
         measured("soft cap gradient", bytes: y.count * (y.type.size + dy.type.size + dx.type.size)) {
+            if let gpu, gpu.softCapGradient(dy: dy, y: y, cap: cap, into: dx) { return }
             split(y.count, atLeast: 1 << 12, multipleOf: vectorWidth) { range in
                 table.soft_cap_gradient(
                     cap, dy[range].pointer, dy.type.code, y[range].pointer, y.type.code, dx[range].pointer, dx.type.code, range.count)
@@ -50,6 +54,7 @@ extension Processor {
     package func gate(_ f: UnaryFunction, _ x: Buffer, N: Int, F: Int, into y: Buffer) {
         require(x.count == 2 * N * F && y.count == N * F, "gate: \(x.count) elements into \(y.count), not [\(N), \(F)]")
         measured("gate", bytes: x.count * x.type.size + y.count * y.type.size) {
+            if let gpu, gpu.gate(f, x, N: N, F: F, into: y) { return }
             split(N, atLeast: 1 + 4_096 / max(F, 1)) { rows in
                 let n = rows.lowerBound
                 table.gate(f.rawValue, x[2 * n * F..<x.count].pointer, x.type.code, y[n * F..<y.count].pointer, y.type.code, rows.count, F)
@@ -63,6 +68,7 @@ extension Processor {
             x.count == 2 * N * F && dy.count == N * F && dx.count == x.count && x.type == dy.type && x.type == dx.type,
             "gate gradient: \(dy.count) and \(x.count) elements, not [\(N), \(F)]")
         measured("gate gradient", bytes: (2 * x.count + dy.count) * x.type.size) {
+            if let gpu, gpu.gateGradient(f, dy: dy, x: x, N: N, F: F, into: dx) { return }
             split(N, atLeast: 1 + 4_096 / max(F, 1)) { rows in
                 let n = rows.lowerBound
                 table.gate_gradient(
@@ -110,7 +116,16 @@ extension Processor {
     /// y = scale·x, or y += scale·x if `adding`.
     package func copy(_ x: Buffer, into y: Buffer, scale: Float = 1, adding: Bool = false) {
         require(x.count == y.count, "copy: \(x.count) elements into \(y.count)")
+        if gpu != nil, copyOnDevice(x, into: y, scale: scale, adding: adding) { return }
         copy(shape: [1, 1, 1, x.count], x, strides: [0, 0, 0, 1], into: y, strides: [0, 0, 0, 1], scale: scale, adding: adding)
+    }
+
+    private func copyOnDevice(_ x: Buffer, into y: Buffer, scale: Float, adding: Bool) -> Bool {
+        var isDone = false
+        measured("copy", bytes: x.count * (x.type.size + y.type.size * (adding ? 2 : 1))) {
+            isDone = gpu?.copy(x, into: y, scale: scale, adding: adding) ?? false
+        }
+        return isDone
     }
 
     /// y [outer, inner] = scale·Σ x [outer, R, inner] along R, added to y if `adding`. Partial sums are f64.
@@ -119,6 +134,7 @@ extension Processor {
             x.count >= outer * R * inner && y.count >= outer * inner,
             "sum: [\(outer), \(R), \(inner)] from \(x.count) elements into \(y.count)")
         measured("sum", bytes: outer * R * inner * x.type.size) {
+            if let gpu, gpu.sum(x, outer: outer, R: R, inner: inner, into: y, scale: scale, adding: adding, on: self) { return }
             if outer == 1, inner > 1 {
                 split(inner, atLeast: max(vectorWidth, 4_096 / max(1, R)), multipleOf: vectorWidth) { columns in
                     let i = columns.lowerBound
@@ -155,6 +171,7 @@ extension Processor {
     package func dropout(_ x: Buffer, into y: Buffer, p: Float, seed: UInt64, start: UInt64, adding: Bool = false) {
         require(x.count == y.count && p >= 0 && p < 1, "dropout: p = \(p), \(x.count) elements into \(y.count)")
         measured("dropout", bytes: x.count * (x.type.size + y.type.size)) {
+            if let gpu, gpu.dropout(x, into: y, p: p, seed: seed, start: start, adding: adding) { return }
             split(x.count, atLeast: 1 << 12, multipleOf: vectorWidth) { range in
                 table.dropout(
                     x[range].pointer, x.type.code, y[range].pointer, y.type.code, range.count, p, seed, start + UInt64(range.lowerBound),

@@ -11,6 +11,7 @@ extension Processor {
         require(y.count == x.count && y.type == x.type, "rotate: \(x.count) \(x.type.rawValue) into \(y.count) \(y.type.rawValue)")
         if x.count == 0 { return }
         measured("rotate", bytes: 2 * x.count * x.type.size) {
+            if let gpu, gpu.rotate(x, N: N, C: C, heads: heads, D: D, by: angles, into: y, inverse: inverse) { return }
             split(N, atLeast: 16) { rows in
                 let n = rows.lowerBound
                 table.rotate(

@@ -3,10 +3,13 @@ internal import CKernels
 extension Processor {
     /// Runs a matmul on all threads.
     package func run(_ matmul: Matmul, as name: StaticString) {
-        var p = matmul.arguments()
-        if p.M == 0 || p.N == 0 { return }
-        matmul.checkPrecision(on: self, as: name)
+        if matmul.c.rows == 0 || matmul.c.columns == 0 { return }
         measured(name, flops: matmul.flops, bytes: matmul.bytes) {
+            matmul.checkOperands()
+            if let gpu, gpu.run(matmul) { return }
+            matmul.checkPrecision(on: self, as: name)
+            var p = matmul.arguments()
+            if !table.has_native_bf16 { p.precision = DataType.float32.code }
             // oneDNN divides by K.
             if let library, library.supports(matmul.precision), p.K > 0 { return run(p, with: library) }
             if p.K > Self.longestUnsplitSum, !slm_can_split_sum(p) { return runWithSeparateSums(p) }
@@ -16,10 +19,11 @@ extension Processor {
 
     /// Runs many independent matmuls of one shape, such as one per attention head. Each runs on a single thread.
     package func run(_ matmuls: [Matmul], as name: StaticString) {
-        guard let first = matmuls.first, matmuls.count > 1, library == nil else {
+        guard let first = matmuls.first, matmuls.count > 1, library == nil, gpu == nil else {
             for matmul in matmuls { run(matmul, as: name) }
             return
         }
+        for matmul in matmuls { matmul.checkOperands() }
         var all = matmuls.map { $0.arguments() }
         if first.c.rows == 0 || first.c.columns == 0 { return }
         for i in all.indices {

@@ -30,6 +30,10 @@ extension Processor {
         let blocks = (x.count + block - 1) / block
         var parts = [Double](repeating: 0, count: blocks)
         measured("clip", bytes: x.count * 4) {
+            if let sums = gpu?.sumsOfSquares(x, block: block, on: self) {
+                parts = sums
+                return
+            }
             parts.withUnsafeMutableBufferPointer { parts in
                 let parts = UnsafeMutableBufferPointer(rebasing: parts[...])       // each block writes only its own element
                 split(blocks, atLeast: 4) { range in
@@ -49,6 +53,8 @@ extension Processor {
             correction1: correction(step.beta1), correction2: correction(step.beta2), gradient_scale: step.gradientScale)
         withUnsafePointer(to: parameters) { parameters in
             measured("AdamW", bytes: w.count * 28) {
+                let corrections = (parameters.pointee.correction1, parameters.pointee.correction2)
+                if let gpu, gpu.adamW(step, corrections: corrections, weights: w, gradients: g, first: m, second: v, on: self) { return }
                 split(w.count, atLeast: 1 << 12, multipleOf: vectorWidth) { r in
                     let i = r.lowerBound
                     table.adamw(parameters, w.floats + i, g.floats + i, m.floats + i, v.floats + i, r.count)

@@ -4,7 +4,7 @@ internal import CKernels
 extension Processor {
     /// Peak FLOP/s: those of the innermost loop of a matmul, with data in the first-level cache.
     package func peak(in type: DataType) -> Double {
-        require(type == .float32 || hasBFloat16, "peak: \(instructionSet) kernels do not support bf16 matmul")
+        require(type == .float32 || table.has_native_bf16, "peak: \(instructionSet) kernels do not support bf16 matmul")
         let rounds = 20_000
         var best = Double.infinity
         for _ in 0..<3 { best = min(best, measureSeconds { pool.run { _ in table.peak(type.code, rounds) } }) }

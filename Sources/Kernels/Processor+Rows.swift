@@ -10,6 +10,7 @@ extension Processor {
             x.count == N * C && y.count == N * C && w.count == C && (b?.count ?? C) == C && rstd.count == N && (mean?.count ?? N) == N,
             "norm: [\(N), \(C)] from \(x.count) elements with \(w.count) scales")
         measured("norm", bytes: N * C * (x.type.size + y.type.size)) {
+            if let gpu, gpu.norm(x, N: N, C: C, scale: w, shift: b, into: y, mean: mean, rstd: rstd, epsilon: epsilon) { return }
             split(N, atLeast: 16) { rows in
                 let n = rows.lowerBound
                 table.norm(x[n * C..<N * C].pointer, x.type.code, w.floats, b?.floats, y[n * C..<N * C].pointer, y.type.code,
@@ -27,9 +28,11 @@ extension Processor {
             x.count == N * C && dy.count == N * C && w.count == C && rstd.count == N && (mean?.count ?? N) == N
                 && (dx?.count ?? N * C) == N * C && (dw?.count ?? C) == C && (db?.count ?? C) == C,
             "norm gradient: [\(N), \(C)] from \(x.count) and \(dy.count) elements")
-        // dw and db of each part of the rows, added up in the order of the parts. The parts do not depend on the number of threads.
-        let parts = min(32, max(1, N / 32)), sums = zeros(dw == nil && db == nil ? 0 : 2 * C * parts)
         measured("norm gradient", bytes: N * C * (x.type.size + dy.type.size + (adding ? 2 : 1) * (dx?.type.size ?? 0))) {
+            if let gpu, gpu.normGradient(
+                dy: dy, x: x, N: N, C: C, scale: w, mean: mean, rstd: rstd, dx: dx, adding: adding, dw: dw, db: db, on: self) { return }
+            // dw and db of each part of the rows, added up in the order of the parts. The parts do not depend on the number of threads.
+            let parts = min(32, max(1, N / 32)), sums = zeros(dw == nil && db == nil ? 0 : 2 * C * parts)
             parallelFor(parts) { part, _ in
                 let n = N * part / parts, count = N * (part + 1) / parts - n
                 let own = sums.floats + 2 * C * part
@@ -87,6 +90,8 @@ extension Processor {
             "crossEntropy: [\(N), \(V)] from \(x.count) logits with \(targets.count) targets")
         check(targets, below: V, for: "crossEntropy")
         measured("cross-entropy", bytes: N * V * (x.type.size + (d?.type.size ?? 0))) {
+            if let gpu, gpu.crossEntropy(
+                x, N: N, V: V, stride: stride, targets: targets, losses: losses, hits: hits, gradient: d, scale: scale) { return }
             parallelFor(N) { n, _ in
                 table.cross_entropy(
                     x.pointer + n * stride * x.type.size, x.type.code, targets.ids + n, losses.map { $0.floats + n },
@@ -120,6 +125,7 @@ extension Processor {
         require(y.count == N * C && (positions.map { $0.count >= min(period, N) * C } ?? true), "embed: \(N) ids into \(y.count) elements")
         checkIDs(ids, below: V, for: "embed")
         measured("embed", bytes: N * C * (rows.type.size + y.type.size)) {
+            if let gpu, gpu.embed(ids, table: rows, C: C, plus: positions, period: period, into: y) { return }
             split(N, atLeast: 64) { range in
                 let n = range.lowerBound
                 table.embed(
@@ -135,6 +141,7 @@ extension Processor {
         require(dy.count == N * C, "embed gradient: \(N) ids for \(dy.count) elements")
         checkIDs(ids, below: C == 0 ? 0 : rows.count / C, for: "embed gradient")
         measured("embed gradient", bytes: N * C * (dy.type.size + 8)) {
+            if let gpu, gpu.embedGradient(ids, dy: dy, C: C, into: rows) { return }
             split(C, atLeast: vectorWidth, multipleOf: vectorWidth) { channels in
                 table.embed_gradient(ids.ids, dy.pointer, dy.type.code, rows.floats, N, C, channels.lowerBound, channels.upperBound)
             }

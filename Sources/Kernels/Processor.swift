@@ -9,13 +9,18 @@ package import SharedLibraries
 ///
 /// Only one thread at a time may use a processor. Two processors share nothing.
 package final class Processor {
+    /// The CPU's memory.
     package let arena: Arena
+    /// The device that computes what it has shaders for; nil: the CPU computes everything.
+    package let gpu: GPU?
+    /// The device's memory, and the CPU's memory that the device accesses.
+    private let deviceArena, sharedArena: Arena?
     /// The instruction set of the kernels, such as "avx512bf16" or "neon"; see ``instructionSets``.
     package var instructionSet: String { String(cString: table.name) }
     /// Floats in one vector.
     var vectorWidth: Int { Int(table.width) }
-    /// Whether the kernels multiply bf16. Without that, training in bf16 is not available; packed bf16 weights are widened to f32.
-    package var hasBFloat16: Bool { table.has_native_bf16 }
+    /// Whether matmuls multiply bf16. Without that, they multiply in f32; packed bf16 weights are widened to f32.
+    package var hasBFloat16: Bool { gpu != nil || table.has_native_bf16 }
 
     package var threads: Int { pool.size }
     /// The threads that compute: fewer than ``threads`` if more are asked for than the CPU can run at once.
@@ -36,7 +41,10 @@ package final class Processor {
     ///   - cores: At most this many of the threads compute; nil: as many as the process has hardware threads.
     ///   - instructionSet: One of ``instructionSets``; nil uses the best that the CPU has.
     ///   - blas: nil uses slm's own kernels.
-    package init(threads: Int? = nil, cores: Int? = nil, instructionSet: String? = nil, blas: BLAS? = nil) throws(ProcessorError) {
+    ///   - gpu: Computes what it has shaders for.
+    package init(
+        threads: Int? = nil, cores: Int? = nil, instructionSet: String? = nil, blas: BLAS? = nil, gpu: GPU? = nil
+    ) throws(ProcessorError) {
         let count = threads ?? min(CPU.availableCores, 1_024)
         guard (1...1_024).contains(count) else { throw .badThreads(count) }
         guard let table = instructionSet.map({ slm_kernels_named($0) }) ?? slm_kernels_best() else {
@@ -44,7 +52,11 @@ package final class Processor {
         }
         self.table = table.pointee
         caches = CPU.caches.forBlocks
-        arena = try Arena()
+        arena = Arena(try CPUMemory())
+        self.gpu = gpu
+        let sharedArena = gpu.map { Arena($0.hostMemory, on: $0, delaysReuse: true) }
+        self.sharedArena = sharedArena
+        deviceArena = gpu.map { Arena($0.memory, on: $0, staging: $0.memory.isUncached ? sharedArena : nil) }
         pool = try WorkerPool(threads: count, cores: cores)
         scratch = Array(repeating: nil, count: pool.concurrency)
         self.blas = blas ?? .slm
@@ -64,7 +76,13 @@ package final class Processor {
 
     /// A buffer of `count` uninitialized elements.
     package func buffer(of count: Int, _ type: DataType) -> Buffer {
-        Buffer(arena.allocate(bytes: count * type.size), count: count, type: type)
+        let bytes = count * type.size, isShared = type == .int32 && bytes <= 4 << 20 || bytes <= 1 << 10
+        return Buffer(((isShared ? sharedArena : deviceArena) ?? arena).allocate(bytes: bytes), count: count, type: type)
+    }
+
+    /// A buffer in the CPU's memory.
+    private func cpuBuffer(bytes: Int) -> Buffer {
+        Buffer(arena.allocate(bytes: (bytes + 3) / 4 * 4), count: (bytes + 3) / 4, type: .float32)
     }
 
     /// A buffer of `count` elements that are 0.
@@ -76,6 +94,7 @@ package final class Processor {
 
     /// Sets all elements to 0.
     package func clear(_ buffer: Buffer) {
+        if let gpu, gpu.clear(buffer) { return }
         split(buffer.count, atLeast: 1 << 16) { range in
             _ = memset(buffer.pointer + range.lowerBound * buffer.type.size, 0, range.count * buffer.type.size)
         }
@@ -102,7 +121,7 @@ package final class Processor {
         scratch.indices.map { i in
             if let existing = scratch[i], existing.count * 4 >= bytes { return existing.pointer }
             scratch[i] = nil
-            let new = buffer(of: (bytes + 3) / 4, .float32)
+            let new = cpuBuffer(bytes: bytes)
             scratch[i] = new
             return new.pointer
         }
@@ -112,7 +131,7 @@ package final class Processor {
     func sharedScratch(_ bytes: Int) -> UnsafeMutableRawPointer {
         if let existing = shared, existing.count * 4 >= bytes { return existing.pointer }
         shared = nil
-        let new = buffer(of: (bytes + 3) / 4, .float32)
+        let new = cpuBuffer(bytes: bytes)
         shared = new
         return new.pointer
     }

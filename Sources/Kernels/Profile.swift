@@ -27,7 +27,11 @@ extension Processor {
     /// Runs `body` and, if profiling is enabled, adds its time and work to the profile.
     func measured(_ name: StaticString, flops: Int = 0, bytes: Int = 0, _ body: () -> Void) {
         if profile == nil { return body() }
-        let seconds = measureSeconds(body)
+        gpu?.finish()
+        let seconds = measureSeconds {
+            body()
+            gpu?.finish()
+        }
         profile?.add(name.description, seconds: seconds, flops: Double(flops), bytes: Double(bytes))
     }
 }

@@ -1,0 +1,48 @@
+extension GPU {
+    func attend(_ a: Attention, into y: Buffer, logSums: Buffer?) -> Bool {
+        guard let size = blockSize(a.heads.width, rows: 1, columns: 1, scores: 1) else { return false }
+        return run(
+            shader("attention", a, size), [a.q, a.k, a.v, a.first, y, logSums], writing: [4, 5], integers(a), numbers(a),
+            groups: a.B * a.heads.queries * ((a.T + size.rows - 1) / size.rows))
+    }
+
+    func attendGradient(
+        _ a: Attention, y: Buffer, logSums: Buffer, dy: Buffer, dq: Buffer, dk: Buffer, dv: Buffer, on processor: Processor
+    ) -> Bool {
+        let H = a.heads.queries
+        guard [a.q, a.k, a.v, a.first, y, logSums, dy, dq, dk, dv].allSatisfy({ $0?.isOn(self) ?? true }),
+              let querySize = blockSize(a.heads.width, rows: 2, columns: 2, scores: 1),
+              let keySize = blockSize(a.heads.width, rows: 2, columns: 2, scores: 2) else { return false }
+        let products = processor.buffer(of: a.B * H * a.T, .float32)
+        _ = run(
+            Shader("attention_products"), [y, dy, products], writing: [2], [a.T, H, a.heads.width], groups: a.B * H * a.T)
+        _ = run(
+            shader("attention_query_gradient", a, querySize), [a.q, a.k, a.v, a.first, dy, logSums, products, dq], writing: [7],
+            integers(a), numbers(a), groups: a.B * H * ((a.T + querySize.rows - 1) / querySize.rows))
+        return run(
+            shader("attention_key_gradient", a, keySize), [a.q, a.k, a.v, a.first, dy, logSums, products, dk, dv], writing: [7, 8],
+            integers(a), numbers(a), groups: a.B * a.heads.keys * ((a.T + keySize.rows - 1) / keySize.rows))
+    }
+
+    /// The rows and columns of scores that a workgroup computes at a time, whose vectors must fit into shared memory.
+    ///
+    /// - Parameters:
+    ///   - rows: How many vectors of D numbers are kept for each row, and for each column.
+    ///   - scores: How many numbers are kept for each score.
+    private func blockSize(_ D: Int, rows: Int, columns: Int, scores: Int) -> (rows: Int, columns: Int)? {
+        if D % 4 != 0 { return nil }
+        return [(32, 32), (32, 16), (16, 16), (16, 8), (8, 8), (8, 4)].first { size in
+            let vectors = rows * size.0 + columns * size.1
+            let numbers = vectors * (D + 1) + scores * size.0 * (size.1 + 1) + 4 * size.0
+            return 4 * numbers <= device.device.maxSharedMemory
+        }
+    }
+
+    private func shader(_ name: String, _ a: Attention, _ size: (rows: Int, columns: Int)) -> Shader {
+        Shader(name, a.heads.width, size.rows, size.columns, 4 * size.rows)
+    }
+
+    private func integers(_ a: Attention) -> [Int] { [a.T, a.heads.queries, a.heads.group, a.stride, a.heads.queryWidth] }
+
+    private func numbers(_ a: Attention) -> [Float] { [a.heads.scale, a.heads.scoreCap ?? 0] }
+}
