@@ -4,8 +4,10 @@
 BUILD    := swift build -c release --explicit-target-dependency-import-check error
 # Debian packages for building and running, and those that only the tests need.
 PACKAGES := libopenblas-dev liblapacke-dev libdnnl-dev libpcre2-dev libsimdjson-dev libxxhash-dev libyaml-dev libcurl4-openssl-dev \
-            libsqlite3-dev libpq-dev libsodium-dev libcrypt-dev zlib1g-dev libncurses-dev pkg-config libgcc-12-dev
-TEST_PACKAGES := postgresql python3-venv valgrind man-db openmpi-bin
+            libsqlite3-dev libpq-dev libsodium-dev libcrypt-dev zlib1g-dev libncurses-dev libvulkan-dev pkg-config \
+            libgcc-12-dev
+# Mesa's drivers include one that computes on the CPU, on which the shaders are tested.
+TEST_PACKAGES := postgresql python3-venv valgrind man-db openmpi-bin mesa-vulkan-drivers vulkan-validationlayers glslang-tools spirv-tools
 # A cross-compiler's libraries for 64-bit ARM, which Swift's clang uses, and an emulator.
 NEON_PACKAGES := gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
 PYTHON   := python3
@@ -93,6 +95,10 @@ deb: static     ## Build a Debian package: .build/slm_VERSION_ARCH.deb
 tarball: static ## Build an archive with deploy/setup for other machines: .build/slm-VERSION-ARCH.tar.gz
 	$(call install_packages,dpkg-dev)
 	Tools/make-tarball.sh $(STATIC) .build
+
+# GPUShaderTests compares the files with the sources.
+shaders: test-deps ## Compile the shaders in Sources/Kernels/Shaders again
+	Sources/Kernels/Shaders/make_shaders.sh
 
 # HelpTests compares the page with the program's options.
 commands: build ## Regenerate Documentation/Reference/Commands.md

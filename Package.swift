@@ -47,6 +47,7 @@ let package = Package(
         system("COpenBLAS"),
         system("CLAPACKE"),
         system("COneDNN"),
+        system("CVulkan", apt: "libvulkan-dev"),
         system("CPCRE2"),
         system("CXXHash"),
         system("CCurl", apt: "libcurl4-openssl-dev"),
@@ -81,10 +82,14 @@ let package = Package(
         module("Gzip", in: "Support", ["CZlib"]),
         module("SQLite", in: "Support", ["CSQLite"]),
 
-        // Arithmetic on buffers, the worker pool, CPU detection.
+        // Arithmetic on buffers, the worker pool, CPU detection, shaders for GPUs.
         .target(name: "CKernels", path: "Sources/Kernels/C", cSettings: [.headerSearchPath(".")] + cSettings),
+        .target(
+            name: "CShaders", path: "Sources/Kernels/Shaders", exclude: ["glsl", "spirv", "make_shaders.sh"], cSettings: cSettings),
         module(
-            "Kernels", ["CKernels", "COpenBLAS", "CLAPACKE", "COneDNN", "Platform", "Files", "Threads", "SharedLibraries"], exclude: ["C"]),
+            "Kernels",
+            ["CKernels", "CShaders", "COpenBLAS", "CLAPACKE", "COneDNN", "CVulkan", "Platform", "Files", "Threads", "SharedLibraries"],
+            exclude: ["C", "Shaders"]),
 
         // Messages between the processes of a run, and sums of gradients over them.
         module("Distributed", ["CMPI", "Kernels", "SharedLibraries", "Threads"]),

@@ -140,6 +140,8 @@ package final class Parameters {
     private let untrained: [Int: Untrained]
     /// The parameters with such numbers whose gradient has been written since they were cleared.
     private var hasUntrainedGradient: Set<Int> = []
+    /// Copies of frozen parameters in the memory of the processor's device, by index.
+    private var residentFrozen: [Int: Buffer] = [:]
     let processor: Processor
 
     /// - Parameter frozen: The frozen weights, laid out like `list.frozen`.
@@ -160,7 +162,8 @@ package final class Parameters {
         require(values.count == list.count, "expected \(list.count) weights, found \(values.count)")
         require((frozen?.count ?? 0) == list.frozen.count, "expected \(list.frozen.count) frozen weights, found \(frozen?.count ?? 0)")
         self.list = list.parameters
-        self.values = values
+        // The values of a model whose matrices are quantized are for inference, which copies what it needs.
+        self.values = quantized.isEmpty || !list.frozen.parameters.isEmpty ? processor.resident(values) : values
         self.processor = processor
         self.frozen = list.frozen.parameters
         frozenValues = frozen ?? values[0..<0]
@@ -205,8 +208,15 @@ package final class Parameters {
     package func value(of parameter: Parameter) -> Tensor {
         check(parameter)
         require(quantized(parameter) == nil, "\(parameter.name) has no f32 values: it is quantized")
-        if !parameter.isTrainable { return Tensor(frozenValues[parameter.range], shape: parameter.shape) }
+        if !parameter.isTrainable { return Tensor(frozen(parameter), shape: parameter.shape) }
         return Tensor(values[parameter.range], shape: parameter.shape, origin: .parameter(parameter))
+    }
+
+    private func frozen(_ parameter: Parameter) -> Buffer {
+        if let copy = residentFrozen[parameter.index] { return copy }
+        let stored = frozenValues[parameter.range], own = processor.resident(stored)
+        if !own.isSame(as: stored) { residentFrozen[parameter.index] = own }
+        return own
     }
 
     /// The gradient accumulated so far; zeros if there is none.
@@ -262,7 +272,7 @@ package final class Parameters {
         case .constant(let value): buffer.write { span in for i in span.indices { span[i] = value } }
         case .normal(let deviation):
             processor.normal(into: buffer, seed: stream)
-            buffer.write { span in for i in span.indices { span[i] *= deviation } }
+            processor.copy(buffer, into: buffer, scale: deviation)
         case .uniform(let limit):
             processor.uniform(into: buffer, seed: stream)
             buffer.write { span in for i in span.indices { span[i] = (2 * span[i] - 1) * limit } }

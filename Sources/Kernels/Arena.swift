@@ -185,7 +185,8 @@ package final class Storage {
 
     private let owner: Owner
     let count: Int
-    private let bytes: UnsafeMutableRawPointer
+    /// Where the memory is. It is only accessed through ``pointer`` and ``readPointer``.
+    let base: UnsafeMutableRawPointer
     /// For shaders; 0 in the CPU's memory.
     let address: UInt64
     /// The device whose memory this is; nil for the CPU's.
@@ -196,7 +197,7 @@ package final class Storage {
     fileprivate init(_ arena: Arena, start: Int, count: Int, _ location: ArenaLocation, lastUse: UInt64) {
         owner = .arena(arena, start: start)
         self.count = count
-        bytes = location.pointer
+        base = location.pointer
         address = location.address
         gpu = arena.gpu
         self.lastUse = lastUse
@@ -205,13 +206,13 @@ package final class Storage {
     /// Valid as long as this object exists; only Kernels uses it. On a device, waits for the work that uses this memory.
     var pointer: UnsafeMutableRawPointer {
         gpu?.wait(for: lastUse)
-        return bytes
+        return base
     }
 
     /// The same to read only: waits for the work that writes this memory.
     var readPointer: UnsafeRawPointer {
         gpu?.wait(for: lastWrite)
-        return UnsafeRawPointer(bytes)
+        return UnsafeRawPointer(base)
     }
 
     func wasUsed(by submission: UInt64, writing: Bool) {
@@ -223,7 +224,7 @@ package final class Storage {
     init(heapBytes count: Int) {
         owner = .heap
         self.count = count
-        bytes = .allocate(byteCount: max(1, count), alignment: 64)
+        base = .allocate(byteCount: max(1, count), alignment: 64)
         address = 0
         gpu = nil
     }
@@ -233,7 +234,7 @@ package final class Storage {
         guard let pointer = file.baseAddress else { return nil }
         owner = .file(file)
         count = file.count
-        bytes = pointer
+        base = pointer
         address = 0
         gpu = nil
     }
@@ -266,7 +267,7 @@ package final class Storage {
         switch owner {
         case .arena(let arena, let start): arena.deallocate(start: start, count: count, lastUse: lastUse)
         case .file: break
-        case .heap: bytes.deallocate()
+        case .heap: base.deallocate()
         }
     }
 }

@@ -82,7 +82,10 @@ package struct Buffer {
     package var isInFile: Bool { storage.isFile }
 
     /// Whether both buffers are the same memory.
-    package func isSame(as other: Buffer) -> Bool { pointer == other.pointer && count == other.count && type == other.type }
+    package func isSame(as other: Buffer) -> Bool {
+        storage.base + offset * type.size == other.storage.base + other.offset * other.type.size && count == other.count
+            && type == other.type
+    }
 
     /// A buffer of `count` elements that begins `before` elements before this one; nil if its storage is too small.
     package func extended(by before: Int, to count: Int) -> Buffer? {

@@ -19,6 +19,9 @@ package final class KVCache {
     private let storage: Buffer
     private let keyBytes, valueBytes: Int
     private let table: slm_kernels
+    private let gpu: GPU?
+    /// On a device, keys and values in int8 are kept in bf16.
+    let elementType: DataType
 
     fileprivate init(layers: Int, heads: Int, headWidth: Int, capacity: Int, _ precision: WeightPrecision, on processor: Processor) {
         require(!precision.isAffine, "KV cache: expected f32, bf16 or int8, found \(precision.rawValue)")
@@ -28,6 +31,15 @@ package final class KVCache {
         self.capacity = capacity
         self.precision = precision
         table = processor.table
+        gpu = processor.gpu
+        elementType = precision == .float32 ? .float32 : .bfloat16
+        if processor.gpu != nil {
+            let count = headWidth * capacity
+            (keyBytes, valueBytes) = (count * elementType.size, count * elementType.size)
+            size = KVCacheSize(heads: layers * heads, headBytes: [keyBytes, valueBytes], capacity: capacity, partsOfHead: 1)
+            storage = processor.buffer(of: layers * heads * 2 * count, elementType)
+            return
+        }
         keyBytes = table.kv_cache_key_bytes(precision.code, headWidth, capacity)
         valueBytes = table.kv_cache_value_bytes(precision.code, headWidth, capacity)
         size = KVCacheSize(
@@ -56,6 +68,14 @@ package final class KVCache {
                 && other.precision == precision,
             "KV cache: cannot copy from a cache of another shape")
         require(count <= capacity, "KV cache: expected at most \(capacity) positions, found \(count)")
+        if let gpu {
+            // Keys and values of a head: positions lie one behind the other.
+            for part in 0..<2 * layers * heads {
+                let first = part * capacity * headWidth, range = first..<first + count * headWidth
+                require(gpu.move(other.storage[range], into: storage[range]), "KV cache: not on the device")
+            }
+            return
+        }
         for layer in 0..<layers {
             for head in 0..<heads {
                 table.kv_cache_copy(
@@ -64,6 +84,11 @@ package final class KVCache {
             }
         }
     }
+
+    /// Where shaders find the cache.
+    var deviceAddress: UInt64 { storage.deviceAddress }
+
+    func wasUsed(by submission: UInt64) { storage.wasUsed(by: submission, writing: true) }
 
     /// Drops all positions and returns their memory to the system.
     package func clear() { storage.discard() }
@@ -109,12 +134,18 @@ package struct KVCacheSize: Sendable {
 
 extension Processor {
     /// Bytes of addresses that KV caches may take.
-    package var kvCacheAddresses: Int { arena.reserved / 2 }
+    package var kvCacheAddresses: Int { (gpu?.memory.reserved ?? arena.reserved) / 2 }
 
     /// The positions of a KV cache, at most `most`, for which there are addresses.
     package func kvCacheCapacity(layers: Int, heads: Int, headWidth: Int, upTo most: Int, _ precision: WeightPrecision) -> Int {
         // A cache grows by whole blocks of positions, which all have the same size.
-        let block = 1_024, blocks = kvCacheAddresses / max(1, layers * heads)
+        let block = 1_024
+        // On a device, a cache takes the memory of all its positions.
+        if gpu != nil {
+            let bytes = layers * heads * headWidth * 2 * (precision == .float32 ? 4 : 2) * block
+            return min(most, max(1, kvCacheAddresses / 8 / max(1, bytes)) * block)
+        }
+        let blocks = kvCacheAddresses / max(1, layers * heads)
             / (table.kv_cache_key_bytes(precision.code, headWidth, block) + table.kv_cache_value_bytes(precision.code, headWidth, block))
         return min(most, max(1, blocks * block))
     }

@@ -51,6 +51,8 @@ package struct PackedWeights {
     }
     /// One; several for rows that a GGUF file stores in several formats.
     let sections: [Section]
+    /// On a device: the weights in f32 or bf16, instead of sections.   [O, I]
+    var matrix: Buffer?
     /// Of weights that stay where they are stored; nil for packed ones.
     let source: WeightSource?
     /// Whether the sections have the codes and scales of the file.
@@ -90,6 +92,7 @@ extension Processor {
             }
         }
         measured("embed", bytes: y.count * 8) {
+            if let gpu, let matrix = w.matrix, gpu.embed(ids, table: matrix, C: I, plus: more, period: ids.count, into: y) { return }
             split(ids.count, atLeast: 32) { range in
                 for n in range {
                     let row = Int(ids.ids[n]), more = more.map { UnsafePointer($0.floats + n * I) }, to = y.floats + n * I
@@ -113,6 +116,15 @@ extension Processor {
         require(x.count == N * I && y.count == N * O && (bias?.count ?? O) == O && (plus?.count ?? N * O) == N * O,
                 "\(name): [\(N), \(I)] from \(x.count) elements, through [\(O), \(I)], into \(y.count)")
         if N == 0 || O == 0 { return }
+        if let matrix = w.matrix {
+            var matmul = Matmul(
+                of: Matrix(x, rows: N, columns: I), Matrix(matrix, rows: O, columns: I).transposed, into: Matrix(y, rows: N, columns: O))
+            matmul.precision = matrix.type
+            matmul.bias = bias
+            matmul.activation = f
+            matmul.plus = plus
+            return run(matmul, as: name)
+        }
         measured(name, flops: 2 * N * O * I, bytes: w.byteCount + N * (I + O) * 4) {
             for section in w.sections {
                 let first = section.rows.lowerBound

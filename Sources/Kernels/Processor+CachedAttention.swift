@@ -32,6 +32,12 @@ extension Processor {
                 && sequences.allSatisfy { $0.cache.heads == heads.keys && $0.cache.headWidth == heads.width && layer < $0.cache.layers },
             "cachedAttention: [\(N), \(heads.queries)·\(heads.width)] from \(qkv.count) elements into \(y.count)")
         if N == 0 { return }
+        if gpu != nil {
+            return measured("attention") {
+                let isDone = gpu?.cachedAttention(qkv, heads, rows: sequences, layer: layer, into: y, on: self) ?? false
+                require(isDone, "cachedAttention: heads of \(heads.width) channels on \(gpu?.device.name ?? "")")
+            }
+        }
         var firstRows: [Int] = []
         var next = 0
         for sequence in sequences {

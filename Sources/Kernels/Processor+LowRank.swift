@@ -37,6 +37,7 @@ extension Processor {
     /// row are those of two calls of ``packedMatmul(_:rows:by:bias:then:plus:into:as:)``.
     package func addLowRank(_ updates: [LowRankUpdate], of x: Buffer, rows N: Int, into y: Buffer) {
         guard let first = updates.first?.matrices, N > 0 else { return }
+        if let gpu, gpu.addLowRank(updates, of: x, into: y, on: self) { return }
         let I = first.a.inputs, O = first.b.outputs
         require(x.count == N * I && y.count == N * O, "low-rank products: [\(N), \(I)] from \(x.count) elements into \(y.count)")
         var parts: [LowRankPart] = []

@@ -6,7 +6,7 @@ extension Processor {
         if matmul.c.rows == 0 || matmul.c.columns == 0 { return }
         measured(name, flops: matmul.flops, bytes: matmul.bytes) {
             matmul.checkOperands()
-            if let gpu, gpu.run(matmul) { return }
+            if let gpu, gpu.run(matmul, on: self) { return }
             matmul.checkPrecision(on: self, as: name)
             var p = matmul.arguments()
             if !table.has_native_bf16 { p.precision = DataType.float32.code }

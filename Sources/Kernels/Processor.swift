@@ -25,6 +25,9 @@ package final class Processor {
     package var threads: Int { pool.size }
     /// The threads that compute: fewer than ``threads`` if more are asked for than the CPU can run at once.
     var concurrency: Int { pool.concurrency }
+    /// Rows of activations that a training step should work on at a time: a device needs many to be busy, while those of a CPU should stay in
+    /// its cache.
+    package func rowsAtOnce(_ rows: Int) -> Int { gpu == nil ? rows : max(rows, 16_384) }
     package let blas: BLAS
     /// Measurements since profiling was enabled; nil while profiling is disabled.
     package var profile: Profile?

@@ -37,6 +37,7 @@ extension Processor {
     ) -> PackedWeights {
         require(values.count == O * I && I > 0, "weights: \(values.count) elements for [\(O), \(I)]")
         let source = WeightSource(numbers: .values(values), equalsFile: equalsFile)
+        if let packed = packedOnDevice(source, outputs: O, inputs: I, as: precision) { return packed }
         let scales = inputScales(for: precision, of: source, outputs: O, inputs: I)
         return pack(source, outputs: O, inputs: I, as: precision, scales)
     }
@@ -47,6 +48,7 @@ extension Processor {
     ///   they are read; see ``Buffer/releaseFilePages()``.
     package func pack(_ weights: QuantizedWeights, as precision: WeightPrecision, equalsFile: Bool = false) -> PackedWeights {
         let O = weights.outputs, I = weights.inputs, source = WeightSource(numbers: .quantized(weights), equalsFile: equalsFile)
+        if let packed = packedOnDevice(source, outputs: O, inputs: I, as: precision) { return packed }
         if weights.precision == precision, let sections = weights.sections(panel: table.weights_panel) {
             let packed = sections.map {
                 PackedWeights.Section(rows: $0.rows, layout: $0.layout, panels: panels(of: source, $0.rows, inputs: I, nil, in: $0.layout))
@@ -58,7 +60,8 @@ extension Processor {
     }
 
     /// f32 weights [O, I] that stay where they are stored: a matmul takes longer than with packed weights, but gives the same bits. nil for
-    /// int6 and int4, because finding the scales of all weights each time takes longer than packing them.
+    /// int6 and int4, because finding the scales of all weights each time takes longer than packing them, and for a device, which has its
+    /// own memory.
     ///
     /// - Parameter equalsFile: Whether weights in a mapped file have not been changed in memory. A matmul then leaves none of its pages
     ///   in memory.
@@ -66,11 +69,13 @@ extension Processor {
         _ values: Buffer, outputs O: Int, inputs I: Int, as precision: WeightPrecision, equalsFile: Bool = false
     ) -> PackedWeights? {
         require(values.count == O * I && I > 0, "weights: \(values.count) elements for [\(O), \(I)]")
+        if gpu != nil { return nil }
         return unpacked(WeightSource(numbers: .values(values), equalsFile: equalsFile), outputs: O, inputs: I, as: precision)
     }
 
     /// The same for weights that a file stores in other numbers, also for int6 and int4 if their codes are kept.
     package func unpacked(_ weights: QuantizedWeights, as precision: WeightPrecision, equalsFile: Bool = false) -> PackedWeights? {
+        if gpu != nil { return nil }
         let O = weights.outputs, I = weights.inputs, source = WeightSource(numbers: .quantized(weights), equalsFile: equalsFile)
         if weights.precision == precision, let sections = weights.sections(panel: table.weights_panel) {
             return packed(sections, of: source, outputs: O, inputs: I, as: precision, weights.inputScales, keepsCodes: true)
@@ -84,6 +89,17 @@ extension Processor {
         return packed(
             [PackedWeights.Section(rows: 0..<O, layout: precision.code)], of: source, outputs: O, inputs: I, as: precision, scales,
             expected: precision.layouts(inputs: I, on: self)[0])
+    }
+
+    /// Weights in the memory of a device, where codes become bf16; nil without one.
+    private func packedOnDevice(
+        _ source: WeightSource, outputs O: Int, inputs I: Int, as precision: WeightPrecision
+    ) -> PackedWeights? {
+        matrix(of: source, outputs: O, inputs: I, as: precision).map {
+            PackedWeights(
+                precision: precision, outputs: O, inputs: I, sections: [], matrix: $0, source: nil, keepsCodes: false, inputScales: nil,
+                byteCount: $0.count * $0.type.size)
+        }
     }
 
     /// - Parameter expected: The layout that weights which are not packed yet are expected to get.

@@ -60,7 +60,7 @@ package final class Trainer {
         rowLength = model.configuration.context
         self.parameters = parameters
         self.seed = seed
-        microBatchTokens = Self.defaultMicroBatchTokens(usesLoRA: !parameters.frozen.isEmpty)
+        microBatchTokens = processor.rowsAtOnce(Self.defaultMicroBatchTokens(usesLoRA: !parameters.frozen.isEmpty))
         // Allocates the gradients before any short-lived buffers, to avoid fragmentation.
         _ = parameters.gradients
         tape = Tape(processor, parameters: parameters, precision: precision)

@@ -12,6 +12,8 @@ package struct TrainingMachine: Sendable, Equatable {
     package var threads: Int
     package var instructionSet: String
     package var blas: BLAS
+    /// Whether a GPU computes. A run may change it.
+    package var usesGPU: Bool
 
     package init(_ processor: Processor, _ precision: DataType, isRecomputing: Bool = false) {
         self.precision = precision
@@ -19,7 +21,10 @@ package struct TrainingMachine: Sendable, Equatable {
         threads = processor.threads
         instructionSet = processor.instructionSet
         blas = processor.blas
+        usesGPU = processor.gpu != nil
     }
+
+    private var device: String { usesGPU ? "vulkan" : "cpu" }
 }
 
 extension TrainingMachine {
@@ -27,6 +32,7 @@ extension TrainingMachine {
         [
             "plan/dtype": .text(precision.rawValue), "plan/recompute": .integer(isRecomputing ? 1 : 0),
             "plan/threads": .integer(threads), "plan/cpu": .text(instructionSet), "plan/blas": .text(blas.rawValue),
+            "plan/device": .text(device),
         ]
     }
 
@@ -34,6 +40,7 @@ extension TrainingMachine {
     static let options: [(name: String, text: @Sendable (TrainingMachine) -> String)] = [
         ("--dtype", { $0.precision.rawValue }), ("--recompute", { $0.isRecomputing ? "on" : "off" }),
         ("--threads", { "\($0.threads)" }), ("--cpu", { $0.instructionSet }), ("--blas", { $0.blas.rawValue }),
+        ("--device", { $0.device }),
     ]
 
     /// nil for the checkpoint of a plan without a machine.
@@ -53,5 +60,7 @@ extension TrainingMachine {
         isRecomputing = try checkpoint.integer("plan/recompute") != 0
         threads = try checkpoint.integer("plan/threads")
         instructionSet = try checkpoint.text("plan/cpu")
+        // Older checkpoints have no device.
+        usesGPU = checkpoint.training["plan/device"] == nil ? false : try checkpoint.text("plan/device") == "vulkan"
     }
 }

@@ -9,17 +9,25 @@ struct ProcessorVariant: Sendable, CustomTestStringConvertible {
     var blas: BLAS?
     /// The type of matmuls.
     var precision = DataType.float32
+    /// Whether a Vulkan device computes.
+    var usesGPU = false
 
     var testDescription: String {
         "\(instructionSet), \(threads) threads" + (blas.map { ", \($0.rawValue)" } ?? "") + (precision == .float32 ? "" : ", bf16")
+            + (usesGPU ? ", vulkan" : "")
     }
 
     func processor() throws -> Processor {
-        if blas == nil { KernelPaths.record(instructionSet, precision) }
-        return try Processor(threads: threads, cores: threads, instructionSet: instructionSet, blas: blas)
+        if blas == nil, !usesGPU { KernelPaths.record(instructionSet, precision) }
+        return try Processor(
+            threads: threads, cores: threads, instructionSet: instructionSet, blas: blas, gpu: usesGPU ? TestGPU.open() : nil)
     }
 
-    static let all: [ProcessorVariant] = Processor.instructionSets.flatMap { (instructionSet: String) -> [ProcessorVariant] in
+    /// All variants of the CPU's kernels, and a Vulkan device.
+    static let all = cpu + (TestGPU.device == nil ? [] : [
+        ProcessorVariant(instructionSet: Processor.instructionSets[0], threads: 2, usesGPU: true)
+    ])
+    static let cpu: [ProcessorVariant] = Processor.instructionSets.flatMap { (instructionSet: String) -> [ProcessorVariant] in
         [1, 2, 3].map { ProcessorVariant(instructionSet: instructionSet, threads: $0) }
     }
     static let libraries: [ProcessorVariant] = [BLAS.onednn, .openblas].flatMap { (blas: BLAS) -> [ProcessorVariant] in

@@ -9,6 +9,8 @@ package struct KernelVariant: Sendable, CustomStringConvertible {
     /// The type in which values are stored between operations.
     package var storage = DataType.float32
     package var blas = BLAS.slm
+    /// Whether a Vulkan device computes.
+    package var usesGPU = false
 
     /// Each precision on every instruction set of this CPU that supports it, then each BLAS library on the best one.
     package static let standard: [KernelVariant] = {
@@ -19,7 +21,9 @@ package struct KernelVariant: Sendable, CustomStringConvertible {
         if let best = bfloat16.first {
             variants.append(KernelVariant(instructionSet: best.instructionSet, precision: .bfloat16, blas: .onednn))
         }
-        return variants
+        return variants + (TestGPU.device == nil ? [] : [DataType.float32, .bfloat16].map {
+            KernelVariant(instructionSet: Processor.instructionSets[0], precision: $0, usesGPU: true)
+        })
     }()
 
     /// The same, and bf16 activations on the instruction sets that cannot multiply bf16.
@@ -41,13 +45,13 @@ package struct KernelVariant: Sendable, CustomStringConvertible {
 
     package var description: String {
         "\(instructionSet) \(precision.rawValue)" + (storage == .float32 ? "" : ", stored in \(storage.rawValue)")
-            + (blas == .slm ? "" : ", \(blas.rawValue)")
+            + (blas == .slm ? "" : ", \(blas.rawValue)") + (usesGPU ? ", vulkan" : "")
     }
 
     /// With two threads, so that operations are split.
     package func processor() throws -> Processor {
-        if blas == .slm { KernelPaths.record(instructionSet, precision) }
-        return try Processor(threads: 2, instructionSet: instructionSet, blas: blas)
+        if blas == .slm, !usesGPU { KernelPaths.record(instructionSet, precision) }
+        return try Processor(threads: 2, instructionSet: instructionSet, blas: blas, gpu: usesGPU ? TestGPU.open() : nil)
     }
 
     /// The precision of a tape or a trainer.

@@ -71,7 +71,11 @@ struct InferenceWeights {
     mutating func value(of parameter: Parameter) -> Buffer {
         if let vector = vectors[parameter] { return vector }
         let stored = stored(parameter)
-        if stored.count > 1 << 20 || !stored.isInFile { return stored }
+        if stored.count > 1 << 20 || !stored.isInFile {
+            let own = processor.resident(stored)
+            if !own.isSame(as: stored) { vectors[parameter] = own }
+            return own
+        }
         let copy = processor.buffer(of: stored.count, .float32)
         copy.copy(from: stored)
         if isUnmodified { stored.releaseFilePages() }

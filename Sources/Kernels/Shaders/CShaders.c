@@ -10,14 +10,26 @@ _Alignas(4) static const unsigned char adamw[] = {
 _Alignas(4) static const unsigned char attention[] = {
 #embed "spirv/attention.spv"
 };
+_Alignas(4) static const unsigned char attention_cooperative[] = {
+#embed "spirv/attention_cooperative.spv"
+};
 _Alignas(4) static const unsigned char attention_key_gradient[] = {
 #embed "spirv/attention_key_gradient.spv"
+};
+_Alignas(4) static const unsigned char attention_key_gradient_cooperative[] = {
+#embed "spirv/attention_key_gradient_cooperative.spv"
 };
 _Alignas(4) static const unsigned char attention_products[] = {
 #embed "spirv/attention_products.spv"
 };
 _Alignas(4) static const unsigned char attention_query_gradient[] = {
 #embed "spirv/attention_query_gradient.spv"
+};
+_Alignas(4) static const unsigned char attention_query_gradient_cooperative[] = {
+#embed "spirv/attention_query_gradient_cooperative.spv"
+};
+_Alignas(4) static const unsigned char cached_attention[] = {
+#embed "spirv/cached_attention.spv"
 };
 _Alignas(4) static const unsigned char copy[] = {
 #embed "spirv/copy.spv"
@@ -40,8 +52,14 @@ _Alignas(4) static const unsigned char gate[] = {
 _Alignas(4) static const unsigned char gate_gradient[] = {
 #embed "spirv/gate_gradient.spv"
 };
+_Alignas(4) static const unsigned char kv_append[] = {
+#embed "spirv/kv_append.spv"
+};
 _Alignas(4) static const unsigned char matmul[] = {
 #embed "spirv/matmul.spv"
+};
+_Alignas(4) static const unsigned char matmul_cooperative[] = {
+#embed "spirv/matmul_cooperative.spv"
 };
 _Alignas(4) static const unsigned char matvec[] = {
 #embed "spirv/matvec.spv"
@@ -83,9 +101,13 @@ _Alignas(4) static const unsigned char unary_gradient[] = {
 const uint32_t *slm_shader(const char *name, size_t *bytes) {
     if (!strcmp(name, "adamw")) { *bytes = sizeof adamw; return (const uint32_t *)adamw; }
     if (!strcmp(name, "attention")) { *bytes = sizeof attention; return (const uint32_t *)attention; }
+    if (!strcmp(name, "attention_cooperative")) { *bytes = sizeof attention_cooperative; return (const uint32_t *)attention_cooperative; }
     if (!strcmp(name, "attention_key_gradient")) { *bytes = sizeof attention_key_gradient; return (const uint32_t *)attention_key_gradient; }
+    if (!strcmp(name, "attention_key_gradient_cooperative")) { *bytes = sizeof attention_key_gradient_cooperative; return (const uint32_t *)attention_key_gradient_cooperative; }
     if (!strcmp(name, "attention_products")) { *bytes = sizeof attention_products; return (const uint32_t *)attention_products; }
     if (!strcmp(name, "attention_query_gradient")) { *bytes = sizeof attention_query_gradient; return (const uint32_t *)attention_query_gradient; }
+    if (!strcmp(name, "attention_query_gradient_cooperative")) { *bytes = sizeof attention_query_gradient_cooperative; return (const uint32_t *)attention_query_gradient_cooperative; }
+    if (!strcmp(name, "cached_attention")) { *bytes = sizeof cached_attention; return (const uint32_t *)cached_attention; }
     if (!strcmp(name, "copy")) { *bytes = sizeof copy; return (const uint32_t *)copy; }
     if (!strcmp(name, "cross_entropy")) { *bytes = sizeof cross_entropy; return (const uint32_t *)cross_entropy; }
     if (!strcmp(name, "dropout")) { *bytes = sizeof dropout; return (const uint32_t *)dropout; }
@@ -93,7 +115,9 @@ const uint32_t *slm_shader(const char *name, size_t *bytes) {
     if (!strcmp(name, "embed_gradient")) { *bytes = sizeof embed_gradient; return (const uint32_t *)embed_gradient; }
     if (!strcmp(name, "gate")) { *bytes = sizeof gate; return (const uint32_t *)gate; }
     if (!strcmp(name, "gate_gradient")) { *bytes = sizeof gate_gradient; return (const uint32_t *)gate_gradient; }
+    if (!strcmp(name, "kv_append")) { *bytes = sizeof kv_append; return (const uint32_t *)kv_append; }
     if (!strcmp(name, "matmul")) { *bytes = sizeof matmul; return (const uint32_t *)matmul; }
+    if (!strcmp(name, "matmul_cooperative")) { *bytes = sizeof matmul_cooperative; return (const uint32_t *)matmul_cooperative; }
     if (!strcmp(name, "matvec")) { *bytes = sizeof matvec; return (const uint32_t *)matvec; }
     if (!strcmp(name, "move")) { *bytes = sizeof move; return (const uint32_t *)move; }
     if (!strcmp(name, "move_halves")) { *bytes = sizeof move_halves; return (const uint32_t *)move_halves; }

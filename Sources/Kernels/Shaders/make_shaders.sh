@@ -1,16 +1,22 @@
 #!/bin/sh
 # Compiles the shaders in glsl/ to SPIR-V in spirv/, and writes CShaders.c, which embeds them. `make shaders` runs this.
 #
-# The SPIR-V is committed, so that slm builds without a shader compiler. A test compiles the sources again and compares.
+# The SPIR-V is committed, so that slm builds without a shader compiler. A test compiles the sources again and compares. The shaders in
+# glsl/cooperative/ need glslang 15.4 or newer, for matrices of bf16: Debian 12's is too old for them, and leaves them as they are.
 set -eu
 cd "$(dirname "$0")"
 output=${1:-spirv}
 mkdir -p "$output"
-for shader in glsl/*.comp; do
-    name=$(basename "$shader" .comp)
-    glslangValidator --quiet -g0 --target-env vulkan1.2 -V -o "$output/$name.spv" "$shader"
-    spirv-val --target-env vulkan1.2 --scalar-block-layout "$output/$name.spv"
-done
+compile() {
+    name=$(basename "$1" .comp)
+    glslangValidator --quiet -g0 --target-env "$2" -V -o "$output/$name.spv" "$1"
+    spirv-val --target-env "$2" --scalar-block-layout "$output/$name.spv"
+}
+for shader in glsl/*.comp; do compile "$shader" vulkan1.2; done
+version=$(glslangValidator --version | sed -n 's/^Glslang Version: [0-9]*:\([0-9]*\).*/\1/p')
+if [ "$version" -ge 15 ]; then
+    for shader in glsl/cooperative/*.comp; do compile "$shader" vulkan1.3; done
+fi
 [ "$output" = spirv ] || exit 0
 {
     echo '// Written by make_shaders.sh.'

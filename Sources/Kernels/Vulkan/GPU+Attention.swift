@@ -1,5 +1,10 @@
 extension GPU {
     func attend(_ a: Attention, into y: Buffer, logSums: Buffer?) -> Bool {
+        if runsOnMatrixUnits(a, []) {
+            return run(
+                Shader("attention_cooperative", a.heads.width), [a.q, a.k, a.v, a.first, y, logSums], writing: [4, 5], integers(a),
+                numbers(a), groups: a.B * a.heads.queries * (a.T / 64))
+        }
         guard let size = blockSize(a.heads.width, rows: 1, columns: 1, scores: 1) else { return false }
         return run(
             shader("attention", a, size), [a.q, a.k, a.v, a.first, y, logSums], writing: [4, 5], integers(a), numbers(a),
@@ -16,12 +21,27 @@ extension GPU {
         let products = processor.buffer(of: a.B * H * a.T, .float32)
         _ = run(
             Shader("attention_products"), [y, dy, products], writing: [2], [a.T, H, a.heads.width], groups: a.B * H * a.T)
+        if runsOnMatrixUnits(a, [dy]) {
+            let inputs = [a.q, a.k, a.v, a.first, dy, logSums, products], blocks = a.B * (a.T / 64)
+            return run(
+                Shader("attention_query_gradient_cooperative", a.heads.width), inputs + [dq], writing: [7], integers(a), numbers(a),
+                groups: blocks * H)
+                && run(
+                    Shader("attention_key_gradient_cooperative", a.heads.width), inputs + [dk, dv], writing: [7, 8], integers(a),
+                    numbers(a), groups: blocks * a.heads.keys)
+        }
         _ = run(
             shader("attention_query_gradient", a, querySize), [a.q, a.k, a.v, a.first, dy, logSums, products, dq], writing: [7],
             integers(a), numbers(a), groups: a.B * H * ((a.T + querySize.rows - 1) / querySize.rows))
         return run(
             shader("attention_key_gradient", a, keySize), [a.q, a.k, a.v, a.first, dy, logSums, products, dk, dv], writing: [7, 8],
             integers(a), numbers(a), groups: a.B * a.heads.keys * ((a.T + keySize.rows - 1) / keySize.rows))
+    }
+
+    /// Whether the shaders for matrix units can be used: they load blocks of 16 × 16 numbers in bf16.
+    private func runsOnMatrixUnits(_ a: Attention, _ others: [Buffer]) -> Bool {
+        device.hasMatrixUnits && a.T % 64 == 0 && a.heads.width % 16 == 0 && a.heads.width <= 128 && a.stride % 8 == 0
+            && ([a.q, a.k, a.v] + others).allSatisfy { $0.type == .bfloat16 && $0.isOn(self) && $0.deviceAddress % 16 == 0 }
     }
 
     /// The rows and columns of scores that a workgroup computes at a time, whose vectors must fit into shared memory.

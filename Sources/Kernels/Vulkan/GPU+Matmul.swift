@@ -1,24 +1,74 @@
 extension GPU {
-    func run(_ matmul: Matmul) -> Bool {
-        let a = matmul.a, b = matmul.b, c = matmul.c
-        // Matrices whose rows or columns are contiguous.
-        guard a.columnStride == 1 || a.rowStride == 1, b.columnStride == 1 || b.rowStride == 1 else { return false }
-        let aIsTransposed = a.columnStride != 1, bIsTransposed = b.rowStride != 1
-        let flags = Int(matmul.activation.rawValue) | (matmul.accumulates ? 0x100 : 0) | (aIsTransposed ? 0x200 : 0)
-            | (bIsTransposed ? 0x400 : 0)
-        let integers = [
-            c.rows, c.columns, a.columns, aIsTransposed ? a.columnStride : a.rowStride, bIsTransposed ? b.rowStride : b.columnStride,
-            c.rowStride, flags,
-        ]
-        let buffers = [a.buffer, b.buffer, c.buffer, matmul.bias, matmul.preActivation, matmul.plus]
-        if c.rows <= 8, !aIsTransposed, !bIsTransposed {
-            let rows = [1, 2, 4, 8].first { $0 >= c.rows } ?? 8
-            return run(
-                Shader("matvec", rows), buffers, writing: [2, 4], integers, [matmul.scale], groups: (c.columns + 3) / 4)
+    /// Runs a matmul; false if the CPU has to, because a matrix has neither contiguous rows nor columns or is not on the device.
+    func run(_ matmul: Matmul, on processor: Processor) -> Bool {
+        guard let p = MatmulArguments(matmul) else { return false }
+        if p.M <= 8, !p.aIsTransposed, !p.bIsTransposed {
+            let rows = [1, 2, 4, 8].first { $0 >= p.M } ?? 8
+            return run(Shader("matvec", rows), p.buffers, writing: [2, 4], p.integers, [matmul.scale], groups: (p.N + 3) / 4)
         }
+        if matmul.precision == .bfloat16, device.device.hasMatrixUnits, p.isAligned { return runOnMatrixUnits(matmul, p, on: processor) }
         let tile = 64
         return run(
-            Shader("matmul", tile), buffers, writing: [2, 4], integers, [matmul.scale], groups: (c.columns + tile - 1) / tile,
-            rows: (c.rows + tile - 1) / tile)
+            Shader("matmul", tile), p.buffers, writing: [2, 4], p.integers, [matmul.scale], groups: (p.N + tile - 1) / tile,
+            rows: (p.M + tile - 1) / tile)
     }
+
+    private func runOnMatrixUnits(_ matmul: Matmul, _ p: MatmulArguments, on processor: Processor) -> Bool {
+        let tile = 128, blockDepth = 32, columns = (p.N + tile - 1) / tile, rows = (p.M + tile - 1) / tile
+        // A long sum into few blocks, such as a weight's gradient, is divided among more workgroups.
+        let isWhole = p.M % tile == 0 && p.N % tile == 0 && p.K % blockDepth == 0
+        let shader = Shader(
+            "matmul_cooperative", p.aIsTransposed ? 1 : 0, p.bIsTransposed ? 1 : 0, matmul.a.buffer.type == .bfloat16 ? 1 : 0,
+            matmul.b.buffer.type == .bfloat16 ? 1 : 0, isWhole ? 0 : 1)
+        let splits = min(Self.manyGroups / (rows * columns), p.K / 512)
+        guard splits > 1, matmul.isPlain, matmul.c.rowStride == p.N, p.buffers.allSatisfy({ $0?.isOn(self) ?? true }) else {
+            return run(shader, p.buffers, writing: [2, 4], p.integers, [matmul.scale], groups: columns, rows: rows)
+        }
+        let depth = ((p.K + splits - 1) / splits + blockDepth - 1) / blockDepth * blockDepth, parts = (p.K + depth - 1) / depth
+        let sums = processor.buffer(of: parts * p.M * p.N, .float32)
+        return run(
+            shader, [matmul.a.buffer, matmul.b.buffer, sums], writing: [2], p.integers + [depth], [matmul.scale], groups: columns,
+            rows: rows * parts)
+            && run(
+                Shader("sum_columns"), [sums, matmul.c.buffer], writing: [1],
+                [parts, p.M * p.N, 1, matmul.accumulates ? 1 : 0, p.M * p.N], [1], groups: (p.M * p.N + 31) / 32, rows: 1)
+    }
+
+    /// Workgroups that keep a large device busy.
+    private static let manyGroups = 264
+}
+
+/// The arguments of the shaders for a matmul.
+private struct MatmulArguments {
+    let M, N, K: Int
+    /// Whether rows of A, or columns of B, are not contiguous.
+    let aIsTransposed, bIsTransposed: Bool
+    let buffers: [Buffer?]
+    let integers: [Int]
+    /// Whether both matrices can be loaded in vectors of eight numbers.
+    let isAligned: Bool
+
+    /// nil if a matrix has neither contiguous rows nor contiguous columns.
+    init?(_ matmul: Matmul) {
+        let a = matmul.a, b = matmul.b, c = matmul.c
+        guard a.columnStride == 1 || a.rowStride == 1, b.columnStride == 1 || b.rowStride == 1 else { return nil }
+        M = c.rows
+        N = c.columns
+        K = a.columns
+        aIsTransposed = a.columnStride != 1
+        bIsTransposed = b.rowStride != 1
+        let aStride = aIsTransposed ? a.columnStride : a.rowStride, bStride = bIsTransposed ? b.rowStride : b.columnStride
+        let flags = Int(matmul.activation.rawValue) | (matmul.accumulates ? 0x100 : 0) | (aIsTransposed ? 0x200 : 0)
+            | (bIsTransposed ? 0x400 : 0)
+        buffers = [a.buffer, b.buffer, c.buffer, matmul.bias, matmul.preActivation, matmul.plus]
+        integers = [M, N, K, aStride, bStride, c.rowStride, flags]
+        isAligned = [(a.buffer, aStride), (b.buffer, bStride)].allSatisfy { buffer, stride in
+            buffer.deviceAddress % 16 == 0 && stride % 8 == 0
+        }
+    }
+}
+
+extension Matmul {
+    /// Whether nothing follows the sums but their addition to the result.
+    fileprivate var isPlain: Bool { bias == nil && activation == .identity && preActivation == nil && plus == nil }
 }

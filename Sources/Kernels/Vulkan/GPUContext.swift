@@ -7,6 +7,8 @@ final class GPUContext {
     let device: VkDevice
     let queue: VkQueue
     let queueFamily: UInt32
+    /// What matrix units for bf16 need.
+    static let matrixExtensions = ["VK_KHR_cooperative_matrix", "VK_KHR_shader_bfloat16"]
 
     init(_ chosen: GPUDevice) throws(GPUError) {
         library = chosen.library
@@ -48,6 +50,10 @@ final class GPUContext {
                 features12.pointee.bufferDeviceAddress = 1
                 features12.pointee.scalarBlockLayout = 1
                 features12.pointee.timelineSemaphore = 1
+                if chosen.device.hasMatrixUnits {
+                    features12.pointee.vulkanMemoryModel = 1
+                    features12.pointee.vulkanMemoryModelDeviceScope = 1
+                }
                 var priority: Float = 1
                 result = withUnsafePointer(to: &priority) { priority in
                     var queue = VkDeviceQueueCreateInfo()
@@ -56,12 +62,14 @@ final class GPUContext {
                     queue.queueCount = 1
                     queue.pQueuePriorities = priority
                     return withUnsafePointer(to: queue) { queue in
-                        withUnsafePointer(to: features) { features in
+                        Self.withMatrixFeatures(chosen.device.hasMatrixUnits, &features) { features, extensions in
                             var information = VkDeviceCreateInfo()
                             information.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO
                             information.pNext = UnsafeRawPointer(features)
                             information.queueCreateInfoCount = 1
                             information.pQueueCreateInfos = queue
+                            information.enabledExtensionCount = UInt32(extensions.count)
+                            information.ppEnabledExtensionNames = extensions.baseAddress
                             return call.CreateDevice(physical, &information, nil, &created)
                         }
                     }
@@ -78,6 +86,36 @@ final class GPUContext {
     }
 
     deinit { call.DestroyDevice(device, nil) }
+
+    /// Calls `body` with the features and extensions of matrix units in addition to others, if the device has them.
+    private static func withMatrixFeatures(
+        _ hasMatrixUnits: Bool, _ features: inout VkPhysicalDeviceFeatures2,
+        _ body: (UnsafePointer<VkPhysicalDeviceFeatures2>, UnsafeBufferPointer<UnsafePointer<CChar>?>) -> VkResult
+    ) -> VkResult {
+        if !hasMatrixUnits { return withUnsafePointer(to: features) { body($0, UnsafeBufferPointer(start: nil, count: 0)) } }
+        var matrices = VkPhysicalDeviceCooperativeMatrixFeaturesKHR(), numbers = VkPhysicalDeviceShaderBfloat16FeaturesKHR()
+        matrices.sType = VkStructureType(rawValue: vulkan_cooperative_matrix_features)
+        matrices.cooperativeMatrix = 1
+        numbers.sType = VkStructureType(rawValue: vulkan_bfloat16_features)
+        numbers.shaderBFloat16Type = 1
+        numbers.shaderBFloat16CooperativeMatrix = 1
+        numbers.pNext = features.pNext
+        return withUnsafeMutablePointer(to: &numbers) { numbers in
+            matrices.pNext = UnsafeMutableRawPointer(numbers)
+            return withUnsafeMutablePointer(to: &matrices) { matrices in
+                features.pNext = UnsafeMutableRawPointer(matrices)
+                return matrixExtensions[0].withCString { first in
+                    matrixExtensions[1].withCString { second in
+                        [first, second].withUnsafeBufferPointer { names in
+                            names.withMemoryRebound(to: UnsafePointer<CChar>?.self) { names in
+                                withUnsafePointer(to: features) { body($0, names) }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
 
     private static func missingFeature(
         _ features: VkPhysicalDeviceFeatures, _ features11: VkPhysicalDeviceVulkan11Features, _ features12: VkPhysicalDeviceVulkan12Features

@@ -19,6 +19,8 @@ package struct GPUDevice: Sendable, CustomStringConvertible {
 
     package var name: String { device.name }
     package var kind: Kind { device.kind }
+    /// Whether it multiplies matrices of bf16 on matrix units.
+    package var hasMatrixUnits: Bool { device.hasMatrixUnits }
     package var description: String { name }
 
     /// All devices, in the order that `--device vulkan:N` counts them.

@@ -14,7 +14,7 @@ final class VulkanLibrary: Sendable {
         } catch { throw .noLoader(error) }
         var application = VkApplicationInfo()
         application.sType = VK_STRUCTURE_TYPE_APPLICATION_INFO
-        application.apiVersion = vulkan_version_1_2
+        application.apiVersion = vulkan_version_1_3        // the newest that slm uses; devices may have less
         var created: VkInstance?
         let result = withUnsafePointer(to: application) { application in
             var information = VkInstanceCreateInfo()
@@ -35,7 +35,20 @@ final class VulkanLibrary: Sendable {
         guard call.EnumeratePhysicalDevices(instance.pointer, &count, nil) == VK_SUCCESS, count > 0 else { return [] }
         var found = [VkPhysicalDevice?](repeating: nil, count: Int(count))
         guard call.EnumeratePhysicalDevices(instance.pointer, &count, &found) == VK_SUCCESS else { return [] }
-        return found.prefix(Int(count)).compactMap { $0 }.map { VulkanPhysicalDevice($0, of: self) }.filter { $0.version >= vulkan_version_1_2 }
+        return found.prefix(Int(count)).compactMap { $0 }.map { VulkanPhysicalDevice($0, of: self) }
+            .filter { $0.version >= vulkan_version_1_2 }
+    }
+
+    /// Whether a device has matrix units for bf16 that the shaders can use, in subgroups of 32.
+    fileprivate func multipliesBFloat16(_ device: VkPhysicalDevice, version: UInt32, subgroup: Int) -> Bool {
+        guard version >= vulkan_version_1_3, subgroup == 32 else { return false }
+        var count: UInt32 = 0
+        guard call.EnumerateDeviceExtensionProperties(device, nil, &count, nil) == VK_SUCCESS else { return false }
+        var extensions = [VkExtensionProperties](repeating: VkExtensionProperties(), count: Int(count))
+        _ = call.EnumerateDeviceExtensionProperties(device, nil, &count, &extensions)
+        let names = Set(extensions.map { withUnsafeBytes(of: $0.extensionName) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) } })
+        guard GPUContext.matrixExtensions.allSatisfy(names.contains) else { return false }
+        return vulkan_multiplies_bfloat16(call.GetInstanceProcAddr, instance.pointer, device)
     }
 }
 
@@ -56,16 +69,25 @@ struct VulkanPhysicalDevice: Sendable {
     let kind: GPUDevice.Kind
     let maxSharedMemory, maxGroups: Int
     let maxAllocation: Int
+    /// Invocations of a subgroup.
+    let subgroup: Int
+    /// Whether it multiplies matrices of bf16 on matrix units.
+    let hasMatrixUnits: Bool
 
     fileprivate init(_ device: VkPhysicalDevice, of library: VulkanLibrary) {
         handle = VulkanHandle(device)
         var maintenance = VkPhysicalDeviceMaintenance3Properties()
         maintenance.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_3_PROPERTIES
+        var subgroups = VkPhysicalDeviceSubgroupProperties()
+        subgroups.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_PROPERTIES
         var all = VkPhysicalDeviceProperties2()
         all.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2
-        withUnsafeMutablePointer(to: &maintenance) {
-            all.pNext = UnsafeMutableRawPointer($0)
-            library.call.GetPhysicalDeviceProperties2(device, &all)
+        withUnsafeMutablePointer(to: &subgroups) { subgroups in
+            withUnsafeMutablePointer(to: &maintenance) { maintenance in
+                maintenance.pointee.pNext = UnsafeMutableRawPointer(subgroups)
+                all.pNext = UnsafeMutableRawPointer(maintenance)
+                library.call.GetPhysicalDeviceProperties2(device, &all)
+            }
         }
         name = withUnsafeBytes(of: all.properties.deviceName) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
         version = all.properties.apiVersion
@@ -77,5 +99,7 @@ struct VulkanPhysicalDevice: Sendable {
         maxSharedMemory = Int(all.properties.limits.maxComputeSharedMemorySize)
         maxGroups = min(Int(all.properties.limits.maxComputeWorkGroupCount.0), Int(all.properties.limits.maxComputeWorkGroupCount.1))
         maxAllocation = Int(clamping: maintenance.maxMemoryAllocationSize)
+        subgroup = Int(subgroups.subgroupSize)
+        hasMatrixUnits = library.multipliesBFloat16(device, version: version, subgroup: Int(subgroups.subgroupSize))
     }
 }

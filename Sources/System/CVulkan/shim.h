@@ -2,11 +2,13 @@
 // (Kernels/Vulkan/VulkanLibrary.swift).
 #pragma once
 #include <dlfcn.h>
+#include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 #include <vulkan/vulkan_core.h>
 
 #define VULKAN_FUNCTIONS(USE) \
-    USE(CreateInstance) USE(EnumeratePhysicalDevices) USE(GetPhysicalDeviceProperties2) USE(GetPhysicalDeviceFeatures2) \
+    USE(GetInstanceProcAddr) USE(CreateInstance) USE(EnumeratePhysicalDevices) USE(GetPhysicalDeviceProperties2) USE(GetPhysicalDeviceFeatures2) \
     USE(GetPhysicalDeviceMemoryProperties) USE(GetPhysicalDeviceQueueFamilyProperties) USE(EnumerateDeviceExtensionProperties) \
     USE(CreateDevice) USE(DestroyDevice) USE(GetDeviceQueue) \
     USE(CreateBuffer) USE(DestroyBuffer) USE(GetBufferMemoryRequirements) USE(GetBufferDeviceAddress) USE(AllocateMemory) \
@@ -30,6 +32,51 @@ static inline const char *vulkan_find(void *library, vulkan_functions *found) {
     return NULL;
 }
 
+// VK_KHR_cooperative_matrix and VK_KHR_shader_bfloat16, which Debian 12's headers do not have yet.
+#ifndef VK_KHR_cooperative_matrix
+typedef struct {
+    VkStructureType sType;
+    void *pNext;
+    VkBool32 cooperativeMatrix, cooperativeMatrixRobustBufferAccess;
+} VkPhysicalDeviceCooperativeMatrixFeaturesKHR;
+typedef struct {
+    VkStructureType sType;
+    void *pNext;
+    uint32_t MSize, NSize, KSize, AType, BType, CType, ResultType;
+    VkBool32 saturatingAccumulation;
+    uint32_t scope;
+} VkCooperativeMatrixPropertiesKHR;
+#endif
+#ifndef VK_KHR_shader_bfloat16
+typedef struct {
+    VkStructureType sType;
+    void *pNext;
+    VkBool32 shaderBFloat16Type, shaderBFloat16DotProduct, shaderBFloat16CooperativeMatrix;
+} VkPhysicalDeviceShaderBfloat16FeaturesKHR;
+#endif
+static const uint32_t vulkan_cooperative_matrix_features = 1000506000, vulkan_cooperative_matrix_properties = 1000506001;
+static const uint32_t vulkan_bfloat16_features = 1000141000;
+
+/// Whether a device multiplies matrices [16, 16] of bf16 into sums in f32, in the scope of a subgroup.
+static inline bool vulkan_multiplies_bfloat16(PFN_vkGetInstanceProcAddr get, VkInstance instance, VkPhysicalDevice device) {
+    typedef VkResult (*find)(VkPhysicalDevice, uint32_t *, VkCooperativeMatrixPropertiesKHR *);
+    const find properties = (find)get(instance, "vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR");
+    VkCooperativeMatrixPropertiesKHR all[128];
+    uint32_t count = sizeof all / sizeof all[0];
+    const uint32_t f32 = 1, bf16 = 1000141000, subgroup = 3;
+    for (uint32_t i = 0; i < count; i++) {
+        memset(&all[i], 0, sizeof all[i]);
+        all[i].sType = (VkStructureType)vulkan_cooperative_matrix_properties;
+    }
+    if (!properties || properties(device, &count, all) < 0) return false;
+    for (uint32_t i = 0; i < count; i++) {
+        const VkCooperativeMatrixPropertiesKHR *p = &all[i];
+        if (p->MSize == 16 && p->NSize == 16 && p->KSize == 16 && p->AType == bf16 && p->BType == bf16 && p->CType == f32
+            && p->ResultType == f32 && p->scope == subgroup) return true;
+    }
+    return false;
+}
+
 /// VK_WHOLE_SIZE and versions are macros that Swift cannot import.
 static const uint64_t vulkan_whole_size = VK_WHOLE_SIZE;
-static const uint32_t vulkan_version_1_2 = VK_API_VERSION_1_2;
+static const uint32_t vulkan_version_1_2 = VK_API_VERSION_1_2, vulkan_version_1_3 = VK_API_VERSION_1_3;

@@ -9,6 +9,7 @@ struct AdapterMergeOptions: MachineOptions {
     var out: String?
     var threads: Int?
     var cpu: String?
+    var device: DeviceChoice?
     var blas: BLAS?
     var quiet = false
 }

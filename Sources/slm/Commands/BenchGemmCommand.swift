@@ -3,6 +3,7 @@ import Kernels
 struct BenchGemmOptions: MachineOptions {
     var threads: Int?
     var cpu: String?
+    var device: DeviceChoice?
     var blas: BLAS?
     var dtype: Precision?
     var json = false

@@ -10,6 +10,7 @@ import Tokenize
 struct BenchGenerateOptions: MachineOptions {
     var threads: Int?
     var cpu: String?
+    var device: DeviceChoice?
     var blas: BLAS?
     var checkpoint: String?
     var preset = "eugpt"

@@ -8,6 +8,7 @@ import Tuning
 struct BenchTrainOptions: MachineOptions {
     var threads: Int?
     var cpu: String?
+    var device: DeviceChoice?
     var blas: BLAS?
     var synthetic = false
     var preset = "eugpt"

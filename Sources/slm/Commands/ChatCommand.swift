@@ -5,6 +5,7 @@ import Kernels
 struct ChatOptions: GenerationOptions {
     var threads: Int?
     var cpu: String?
+    var device: DeviceChoice?
     var blas: BLAS?
     var generation = GenerationSettings()
     var documents = DocumentOptions()

@@ -11,6 +11,7 @@ import Train
 struct DemoOptions: MachineOptions {
     var threads: Int?
     var cpu: String?
+    var device: DeviceChoice?
     var blas: BLAS?
     var model: DemoModel?
     var time = Duration.seconds(120)

@@ -11,6 +11,7 @@ import Train
 struct EvalOptions: MachineOptions {
     var threads: Int?
     var cpu: String?
+    var device: DeviceChoice?
     var blas: BLAS?
     var dtype = PrecisionOption.auto
     var kvPrecision = KVPrecisionOption.auto

@@ -10,6 +10,7 @@ import Tokenize
 struct ExplainOptions: MachineOptions {
     var threads: Int?
     var cpu: String?
+    var device: DeviceChoice?
     var blas: BLAS?
     var text: String?
     var checkpoint: String?

@@ -13,6 +13,7 @@ import Train
 struct GateOptions: MachineOptions {
     var threads: Int?
     var cpu: String?
+    var device: DeviceChoice?
     var blas: BLAS?
     var dtype = PrecisionOption.auto
     var candidate: String?

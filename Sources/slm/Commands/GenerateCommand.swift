@@ -9,6 +9,7 @@ import Tokenize
 struct GenerateOptions: GenerationOptions {
     var threads: Int?
     var cpu: String?
+    var device: DeviceChoice?
     var blas: BLAS?
     var generation = GenerationSettings()
     var prompt: String?

@@ -6,6 +6,7 @@ struct InfoOptions: MachineOptions {
     var checkpoint: String?
     var threads: Int?
     var cpu: String?
+    var device: DeviceChoice?
     var blas: BLAS?
     var json = false
 }
@@ -46,6 +47,15 @@ extension InfoOptions {
             Autotuning.stored(for: use, threads: processor.threads).flatMap { MeasuredChoice(use, $0) }
         }
         let megabytes = { (bytes: Int) in bytes >> 20 }
+        let devices: [String]
+        do throws(GPUError) {
+            devices = try GPUDevice.all().enumerated().map { number, device in
+                "vulkan:\(number)   \(device.name) (\(device.kind.rawValue)), \(megabytes(device.memoryBytes)) MB"
+                    + (device.hasMatrixUnits ? ", matrix units for bf16" : "")
+            }
+        } catch .noLoader { devices = ["none: the Vulkan loader is not installed (libvulkan1)"] } catch .noDevice { devices = ["none"] } catch {
+            devices = ["none: \(error)"]
+        }
         let cores = CPU.cores, memory = CPU.memory
         if json {
             return printLine(JSONLine([
@@ -63,6 +73,7 @@ extension InfoOptions {
                 "memory_available_mb": CPU.availableMemory.map { .whole(megabytes($0)) },
                 "measured": .text(tuned.map { "\($0.use.name): \($0.choice)" }.joined(separator: "; ")),
                 "libraries": .text(libraries.joined(separator: "; ")),
+                "devices": .text(devices.joined(separator: "; ")),
                 "version": .text(version),
             ]))
         }
@@ -83,6 +94,7 @@ extension InfoOptions {
             measured   \(measured.joined(separator: "\n           "))
             threads    \(processor.threads)   (set with --threads or SLM_THREADS)
             memory     \(megabytes(memory.amount)) MB\(limit(memory))\(free)
+            devices    \(devices.joined(separator: "\n           "))   (set with --device or SLM_DEVICE)
             libraries  \(libraries.joined(separator: "\n           "))
             """)
     }

@@ -13,6 +13,7 @@ import Threads
 struct ServeOptions: MachineOptions {
     var threads: Int?
     var cpu: String?
+    var device: DeviceChoice?
     var blas: BLAS?
     var model = ModelOptions()
     var settings = ServeSettings()

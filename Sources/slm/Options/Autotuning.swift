@@ -73,6 +73,8 @@ extension MachineOptions {
 
     /// The measured choice for training; nil to use what the CPU's features suggest.
     func tunedTraining(width: Int, _ dtype: Precision, isQuiet: Bool) throws -> KernelChoice? {
+        // What is measured are the CPU's kernels.
+        if case .vulkan = device { return nil }
         if cpu != nil, blas != nil, dtype != .auto { return nil }
         return try Autotuning.result(for: .forTraining(modelOfWidth: width), threads: threadCount, isQuiet: isQuiet)?.best { choice in
             (cpu == nil || choice.instructionSet == cpu) && (blas == nil || choice.blas == blas)
@@ -82,9 +84,9 @@ extension MachineOptions {
 
     /// Finds the measured choice for a model whose weights are not quantized, if `--dtype` is not given.
     func tunedInference(_ dtype: PrecisionOption, isQuiet: Bool) -> @Sendable () throws -> TunedInference? {
-        let threads = threads, threadCount = threadCount, cpu = cpu, blas = blas
+        let threads = threads, threadCount = threadCount, cpu = cpu, blas = blas, usesCPU = device == nil || device == .cpu
         return {
-            guard dtype == .auto else { return nil }
+            guard dtype == .auto, usesCPU else { return nil }
             let choice = try Autotuning.result(for: .inference, threads: threadCount, isQuiet: isQuiet)?.best { choice in
                 cpu == nil || choice.instructionSet == cpu
             }

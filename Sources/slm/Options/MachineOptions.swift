@@ -5,10 +5,39 @@ import Kernels
 protocol MachineOptions {
     var threads: Int? { get set }
     var cpu: String? { get set }
+    var device: DeviceChoice? { get set }
     var blas: BLAS? { get set }
 }
 
 extension BLAS: OptionValue {}
+
+/// What computes: this CPU, or a GPU with a Vulkan driver.
+enum DeviceChoice: OptionValue, Equatable, Sendable {
+    case cpu
+    /// A device by its number in `slm info`; nil: the first GPU.
+    case vulkan(Int?)
+
+    init?(optionText text: String) {
+        switch text.split(separator: ":", omittingEmptySubsequences: false) {
+        case ["cpu"]: self = .cpu
+        case ["vulkan"]: self = .vulkan(nil)
+        case let parts where parts.count == 2 && parts[0] == "vulkan":
+            guard let number = Int(parts[1]), number >= 0 else { return nil }
+            self = .vulkan(number)
+        default: return nil
+        }
+    }
+
+    var optionText: String {
+        switch self {
+        case .cpu: "cpu"
+        case .vulkan(let number): "vulkan" + (number.map { ":\($0)" } ?? "")
+        }
+    }
+
+    static var metavariable: String { "DEVICE" }
+    static var expectation: String { "expected cpu, vulkan or vulkan:N" }
+}
 
 /// The data type of matmuls in training.
 enum Precision: String, CaseIterable, OptionValue {
@@ -25,9 +54,12 @@ extension MachineOptions {
         let threads = threads
         let cpu = cpu
         let blas = blas
+        let device = device
         return {
             do {
-                return try Processor(threads: threads, instructionSet: cpu, blas: blas)
+                var gpu: GPU?
+                if case .vulkan(let number) = device { gpu = try GPU(GPUDevice.choose(number)) }
+                return try Processor(threads: threads, instructionSet: cpu, blas: blas, gpu: gpu)
             } catch ProcessorError.unknownInstructionSet(let name, let known) {
                 throw UsageError("slm: \(ProcessorError.unknownInstructionSet(name, known: known))")
             }
@@ -40,6 +72,7 @@ extension MachineOptions {
             .option("cpu", \.cpu, value: "NAME",
                     "Use the kernels of one instruction set: avx512bf16, avx512, avx2vnni, avx2, neonbf16, neondotprod, neon or plain.",
                     default: "the fastest"),
+            .option("device", \.device, "Compute on this device: cpu, vulkan (the first GPU) or vulkan:N.", default: "cpu"),
             .option("blas", \.blas, "Multiply matrices with this library.", default: "the fastest in training, otherwise slm"),
         ]
     }

@@ -31,6 +31,7 @@ extension RunOptions {
         }
         if let stored {
             if threads == nil { options.threads = threads(resuming: stored) }
+            if device == nil, stored.usesGPU { options.device = .vulkan(nil) }
             if cpu == nil, Processor.instructionSets.contains(stored.instructionSet) { options.cpu = stored.instructionSet }
             options.blas = blas ?? stored.blas
             if dtype == .auto { options.dtype = stored.precision == .bfloat16 ? .bf16 : .f32 }

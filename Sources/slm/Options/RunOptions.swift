@@ -8,6 +8,7 @@ struct RunOptions: MachineOptions {
     var plan = PlanOptions()
     var threads: Int?
     var cpu: String?
+    var device: DeviceChoice?
     var blas: BLAS?
     var dtype = Precision.auto
     var recompute: Bool?
