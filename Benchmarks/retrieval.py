@@ -198,7 +198,7 @@ def with_vectors(name, folder, questions, options):
         near, both = [], []
         for vector, by_words in zip(asked, words):
             products = table @ vector
-            order = [i for i in (-products).argsort(kind="stable")[:50] if products[i] >= 0.3]
+            order = [i for i in (-products).argsort(kind="stable")[:50] if products[i] >= 0.25]
             near.append([int(ids[i]) for i in order])
             scores = {}
             for ranked in (by_words, near[-1]):

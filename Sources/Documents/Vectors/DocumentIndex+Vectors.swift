@@ -25,7 +25,7 @@ extension DocumentIndex {
     }
 
     /// Passages that are less similar to a question are not found by their vectors. Measured: Documentation/decisions/document-index.md.
-    private static let leastSimilarity: Float = 0.3
+    private static let leastSimilarity: Float = 0.25
 
     static let vectorTables = [
         "CREATE TABLE embedding (path TEXT NOT NULL, digest TEXT NOT NULL, width INTEGER NOT NULL) STRICT",
