@@ -210,6 +210,7 @@ test-numbers:
 	$(NICE) $(VENV)/bin/python Tests/Peers/check_pytorch.py .build/release/CheckpointWriter
 	$(NICE) $(VENV)/bin/python Tests/Peers/check_gguf.py .build/release/CheckpointWriter
 	$(NICE) $(VENV)/bin/python Tests/Peers/check_huggingface.py $(SLM) .build/release/Logits
+	$(NICE) $(VENV)/bin/python Tests/Peers/check_embeddings.py $(SLM) $(if $(CI),--small)
 	$(NICE) $(VENV)/bin/python Tests/Peers/check_models.py $(SLM) .build/release/Logits
 	$(NICE) $(VENV)/bin/python Tests/Peers/check_peft.py $(SLM) .build/release/Logits .build/release/Gradients
 	$(NICE) $(VENV)/bin/python Tests/Peers/check_chat_templates.py $(SLM)

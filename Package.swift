@@ -97,7 +97,7 @@ let package = Package(
         // Tensors, the tape, derivatives; text to token ids and back.
         module("Autograd", ["Kernels"], settings: safe),
         .target(
-            name: "CPreTokenize", path: "Sources/Tokenize/C", exclude: ["c_arrays.py", "make_nfc.py", "make_unicode.py"],
+            name: "CPreTokenize", path: "Sources/Tokenize/C", exclude: ["c_arrays.py", "make_bert.py", "make_nfc.py", "make_unicode.py"],
             cSettings: [.headerSearchPath(".")] + cSettings
         ),
         module("Tokenize", ["CPreTokenize", "CPCRE2", "Base64", "Jinja", "JSON", "Files"], exclude: ["C"]),
@@ -108,7 +108,7 @@ let package = Package(
 
         // slm's own file format, and those of other programs.
         module("Checkpoint", ["Model", "Tokenize", "Autograd", "Kernels", "Hashing", "JSON", "Files", "Threads"]),
-        module("Formats", ["Checkpoint", "Model", "Tokenize", "Autograd", "Kernels", "JSON", "Files", "Gzip"]),
+        module("Formats", ["Checkpoint", "Model", "Tokenize", "Autograd", "Kernels", "Hashing", "JSON", "Files", "Gzip"]),
 
         // Training, inference, the choice of kernels by measurement, training reports, the database.
         module(
@@ -127,7 +127,7 @@ let package = Package(
         module("Store", ["ChatAnalysis", "Gzip", "Secrets", "Threads", "JSON", "Files", "SharedLibraries", "SQLite", "CPQ"]),
 
         // An index of documents with full-text search, and prompts with its passages.
-        module("Documents", ["SQLite", "Files", "Hashing", "JSON", "Platform"], settings: safe),
+        module("Documents", ["SQLite", "Kernels", "Files", "Hashing", "JSON", "Platform"], settings: safe),
 
         // Chat in the terminal; the operator's dashboard in the terminal; the chat server with its web page.
         module("AdminAPI", ["HTTPClient", "JSON"]),

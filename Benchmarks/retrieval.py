@@ -3,6 +3,7 @@
     .venv/bin/pip install rank_bm25==0.2.2
     .venv/bin/python Benchmarks/retrieval.py                    three sets of questions, with and without stemming
     .venv/bin/python Benchmarks/retrieval.py --weights          other weights of titles and headings, and all words of the questions, too
+    .venv/bin/python Benchmarks/retrieval.py --embedding-model FOLDER       search by vectors, and by both, too
 
 The set `manual` has manual pages of this machine (sections 1 and 8, not those of gcloud), without their NAME sections. A question is what NAME says about a
 page, such as "list directory contents"; a passage is right if it is of this page. The other sets have slm's own documentation; a passage is right if it is of the
@@ -134,16 +135,20 @@ def peer(passages, questions):
     return ranks
 
 
+def word_query(question, weights, dropped, limit, columns):
+    """SQL for the search of slm, and its parameters. `dropped` are words that are left out if there are others."""
+    words = list(dict.fromkeys(re.findall(r"\w+", question.lower())))
+    words = [word for word in words if word not in dropped] or words
+    return (f"""SELECT {columns} FROM chunk_search JOIN chunks ON chunks.id = chunk_search.rowid JOIN files ON files.id = chunks.file
+                WHERE chunk_search MATCH ? ORDER BY bm25(chunk_search, {','.join(map(str, weights))}), files.name, chunks.position LIMIT {limit}""",
+            [" OR ".join(f'"{word}"' for word in words)])
+
+
 def with_sql(database, questions, weights, dropped):
-    """The search of slm in SQL, with other weights. `dropped` are words that are left out if there are others."""
+    """The search of slm in SQL, with other weights."""
     ranks = []
     for question in questions:
-        words = list(dict.fromkeys(re.findall(r"\w+", question[0].lower())))
-        words = [word for word in words if word not in dropped] or words
-        query = " OR ".join(f'"{word}"' for word in words)
-        rows = database.execute(
-            f"""SELECT files.name, chunks.line FROM chunk_search JOIN chunks ON chunks.id = chunk_search.rowid JOIN files ON files.id = chunks.file
-                WHERE chunk_search MATCH ? ORDER BY bm25(chunk_search, {','.join(map(str, weights))}), files.name, chunks.position LIMIT 10""", [query])
+        rows = database.execute(*word_query(question[0], weights, dropped, 10, "files.name, chunks.line"))
         ranks.append(rank([{"file": file, "line": line} for file, line in rows], question))
     return ranks
 
@@ -153,7 +158,77 @@ def connecting_words():
     return set(re.search(r'connectingWords = Set\("""\n(.*?)"""', source, re.S)[1].replace("\\\n", " ").split())
 
 
+def searched(index, questions, *options):
+    """The ranks of right passages, and the seconds of a search."""
+    start, ranks = time.time(), []
+    for question in questions:
+        output = slm("index", "search", index, question[0], "--json", "--limit", 10, *options, check=False).stdout
+        ranks.append(rank([json.loads(line) for line in output.splitlines()], question))
+    return ranks, (time.time() - start) / len(questions)
+
+
+def embedded(model, texts, role):
+    import numpy
+    done = subprocess.run([str(SLM), "embed", str(model), "--file", "-", "--role", role], check=True, capture_output=True,
+                          input="".join(text.replace("\n", "\\n") + "\n" for text in texts).encode())
+    vectors = numpy.array([json.loads(line)["embedding"] for line in done.stdout.decode().splitlines()], dtype=numpy.float32)
+    return vectors / numpy.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def with_vectors(name, folder, questions, options):
+    """By vectors and by both, as slm searches, but in one process; some questions are searched by slm, too. With --exact, by vectors in f32, too."""
+    import numpy
+    index = folder.parent / f"{name}-vectors.index"
+    built = json.loads(slm("index", "build", folder, "--out", index, "--chunk-tokens", options.chunk_tokens, "--embedding-model", options.embedding_model,
+                           "--json").stdout)
+    database = sqlite3.connect(index)
+    rows = list(database.execute("""SELECT chunks.id, files.name, chunks.line, chunks.tokens, chunks.title, chunks.heading, chunks.body, scale, codes
+                                    FROM chunks JOIN files ON files.id = chunks.file JOIN vectors ON chunk = chunks.id ORDER BY chunks.id"""))
+    places = {row[0]: {"file": row[1], "line": row[2]} for row in rows}
+    print(f"  with vectors: built in {built['seconds']:.1f} s, about {sum(row[3] for row in rows) / built['seconds']:,.0f} tokens per second, "
+          f"index of {index.stat().st_size / 1e6:.1f} MB", flush=True)
+    ids, asked = numpy.array([row[0] for row in rows]), embedded(options.embedding_model, [question[0] for question in questions], "query")
+    vectors = {"int8": numpy.stack([numpy.frombuffer(row[8], numpy.int8) * numpy.float32(row[7]) for row in rows])}
+    if options.exact:
+        vectors["f32"] = embedded(options.embedding_model, ["\n".join(part for part in ("" if row[5].startswith(row[4]) else row[4], row[5], row[6]) if part)
+                                                            for row in rows], "passage")
+    words = [[found for found, in database.execute(*word_query(question[0], WEIGHTS, connecting_words(), 50, "chunks.id"))] for question in questions]
+    row("slm, words", [rank([places[one] for one in found[:10]], question) for found, question in zip(words, questions)])
+    for kind, table in vectors.items():
+        near, both = [], []
+        for vector, by_words in zip(asked, words):
+            products = table @ vector
+            order = [i for i in (-products).argsort(kind="stable")[:50] if products[i] >= 0.25]
+            near.append([int(ids[i]) for i in order])
+            scores = {}
+            for ranked in (by_words, near[-1]):
+                for place, found in enumerate(ranked):
+                    scores[found] = scores.get(found, 0) + 1 / (61 + place)
+            both.append(sorted(scores, key=lambda found: -scores[found])[:10])
+        for label, lists in (("vectors", near), ("both", both)):
+            row(f"slm, {label}, {kind}", [rank([places[found] for found in found_list[:10]], question) for found_list, question in zip(lists, questions)])
+        if kind == "int8":
+            for place in range(0, len(questions), max(1, len(questions) // 5)):
+                found = [json.loads(line) for line in slm("index", "search", index, questions[place][0], "--json", "--limit", 10, check=False).stdout.splitlines()]
+                same = [(passage["file"], passage["line"]) for passage in found] == [tuple(places[one].values()) for one in both[place]]
+                print(f"    slm's own search for question {place}: {'the same' if same else 'other'} passages", flush=True)
+            right = [max((float(product) for product, one in zip(table @ vector, ids) if rank([places[int(one)]], question)), default=0)
+                     for vector, question in zip(asked, questions)]
+            best = [float((table @ vector).max()) for vector in asked]
+            print("    similarity of the right passage at 5, 25, 50 %: " + ", ".join(f"{numpy.quantile(right, q):.2f}" for q in (.05, .25, .5))
+                  + "; of the best: " + ", ".join(f"{numpy.quantile(best, q):.2f}" for q in (.05, .25, .5)), flush=True)
+            others = embedded(options.embedding_model, OTHERS, "query")
+            print("    best similarity for questions about other things: " + ", ".join(f"{float((table @ vector).max()):.2f}" for vector in others), flush=True)
+
+
+OTHERS = ["Thanks!", "Say that in one sentence.", "How do I bake sourdough bread?", "Who won the football match?", "What is the capital of France?",
+          "My dog has a fever.", "Tell me a joke.", "Which wine goes with fish?"]
+
+
 def measure(name, folder, questions, options):
+    if options.only_vectors:
+        print(f"\n{name}: {len(questions)} questions", flush=True)
+        return with_vectors(name, folder, questions, options)
     for stemming in ("english", "none"):
         index = folder.parent / f"{name}-{stemming}.index"
         built = json.loads(slm("index", "build", folder, "--out", index, "--stemming", stemming, "--chunk-tokens", options.chunk_tokens, "--json").stdout)
@@ -161,14 +236,13 @@ def measure(name, folder, questions, options):
             print(f"\n{name}: {len(questions)} questions, {built['files']} files of {built['bytes'] / 1e6:.1f} MB in {built['passages']} passages, "
                   f"built in {built['seconds']:.2f} s ({built['seconds'] / built['bytes'] * 1e9:.0f} ms per MB), index of "
                   f"{index.stat().st_size / 1e6:.1f} MB\n  {'':<44}  at 1    at 5   at 10")
-        start, ranks = time.time(), []
-        for question in questions:
-            output = slm("index", "search", index, question[0], "--json", "--limit", 10, check=False).stdout
-            ranks.append(rank([json.loads(line) for line in output.splitlines()], question))
-        row(f"slm, stemming {stemming}", ranks, f"{(time.time() - start) / len(questions) * 1e3:.0f} ms per search, with the start of slm")
+        ranks, seconds = searched(index, questions)
+        row(f"slm, stemming {stemming}", ranks, f"{seconds * 1e3:.0f} ms per search, with the start of slm")
         if stemming == "english":
             passages = [json.loads(line) for line in slm("index", "show", index, "--json").stdout.splitlines()]
             row("rank_bm25", peer(passages, questions))
+            if options.embedding_model:
+                with_vectors(name, folder, questions, options)
         if options.weights:
             database = sqlite3.connect(index)
             row("  all words of the question", with_sql(database, questions, WEIGHTS, set()))
@@ -182,6 +256,9 @@ def main():
     arguments.add_argument("--pages", type=int, default=1000, help="manual pages to index")
     arguments.add_argument("--questions", type=int, default=400, help="questions about manual pages")
     arguments.add_argument("--chunk-tokens", type=int, default=200)
+    arguments.add_argument("--exact", action="store_true", help="with --embedding-model: measure vectors in f32, too")
+    arguments.add_argument("--only-vectors", action="store_true", help="with --embedding-model: measure nothing else")
+    arguments.add_argument("--embedding-model", type=pathlib.Path, help="a folder that slm embed takes")
     arguments.add_argument("--weights", action="store_true", help="measure other weights, too")
     options = arguments.parse_args()
     with tempfile.TemporaryDirectory() as name:

@@ -13,6 +13,12 @@ package enum DocumentError: Error, Equatable {
     case missingRoot(root: String, index: String)
     case noText(paths: [String], skipped: [SkippedFile])
     case noSuchFile(name: String, index: String, suggestion: String?)
+    /// The vectors of the index were made by another embedding model.
+    case otherModel(path: String, model: String, found: String)
+    /// The index has vectors, which cannot be updated without their model.
+    case needsModel(path: String, model: String)
+    /// The index was built without an embedding model.
+    case noVectors(path: String)
     /// Another program writes the index.
     case busy(path: String)
     case diskFull(path: String, reason: String)
@@ -50,6 +56,14 @@ extension DocumentError: CustomStringConvertible {
         case .noSuchFile(let name, let index, let suggestion):
             "\(index): no file '\(name)'\(suggestion.map { "; did you mean '\($0)'?" } ?? ".") "
                 + "List all files: slm index show \(index) --files"
+        case .otherModel(let path, let model, let found):
+            "\(path) has vectors of the embedding model \(model); \(found) is another one. Give that model with --embedding-model, or "
+                + "build the index again."
+        case .needsModel(let path, let model):
+            "\(path) has vectors of the embedding model \(model), which is not there. Give its folder with --embedding-model, or build the "
+                + "index again."
+        case .noVectors(let path):
+            "\(path) was built without an embedding model. Build it again: slm index build FILE… --embedding-model FOLDER --out \(path)"
         case .busy(let path): "\(path) is locked: another program is writing it. Try again."
         case .diskFull(let path, let reason): "no space left for \(path): \(reason). The index is unchanged; free some space and try again."
         case .damaged(let path, let reason): "\(path) is damaged: \(reason). Build it again: slm index build FILE… --out \(path)"

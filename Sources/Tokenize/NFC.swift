@@ -41,6 +41,14 @@ package enum NFC {
         }
     }
 
+    /// Normalization form D of code points: all characters with accents divided, marks in a defined order.
+    static func decomposed(_ scalars: [UInt32]) -> [UInt32] {
+        var characters: [Character] = []
+        for scalar in scalars { appendDecomposition(of: scalar, to: &characters) }
+        sortMarks(&characters)
+        return characters.map(\.scalar)
+    }
+
     private struct Character {
         var scalar: UInt32
         /// The place of its combining class in order; 0 for a starter.

@@ -23,7 +23,8 @@ import TestSupport
         folder.write([0, 1], to: "notes/a.png")
         let built = try build()
         #expect(built.status == 0 && built.output.hasPrefix("\(index): 2 files, 1 skipped, 2 passages of 0.0 MB, in "))
-        #expect(built.errors == "slm: skipped notes/a.png: not a text\nSearch it: slm index search \(index) 'a question'\n")
+        #expect(built.errors == "slm: skipped notes/a.png: not a text\nslm: passages are found by their words. With --embedding-model "
+            + "FOLDER, also those that say the same in other words.\nSearch it: slm index search \(index) 'a question'\n")
         let found = try slm("index", "search", index, "how", "do", "I", "reset", "the", "pump?")
         #expect(found.output.hasPrefix("[1] notes/pump.md:3, Pump > Reset  (") && found.output.hasSuffix(")\n    Hold the red button.\n\n"))
         #expect(found.status == 0 && found.errors.isEmpty)
@@ -50,6 +51,47 @@ import TestSupport
         let report = try #require(try JSONSerialization.jsonObject(with: Data(output.utf8)) as? [String: Any])
         #expect(report["files"] as? Int == 2 && report["passages"] as? Int == 2)
         #expect((report["skipped"] as? [[String: String]]) == [["file": "notes/a.png", "reason": "not a text"]])
+    }
+
+    @Test func `an index with vectors remembers its model, and is searched by words without it`() throws {
+        let bert = SampleBERT { $0.prompts = #""query": "query: ""# }.write(to: folder, "bert")
+        let built = try build("--embedding-model", bert)
+        #expect(built.status == 0 && built.output.contains(", 2 passages of 0.0 MB, 2 vectors computed, in "), "\(built)")
+        #expect(built.errors == "Search it: slm index search \(index) 'a question'\n")
+        let found = try slm("index", "search", index, "reset the pump", "--by", "vectors")
+        #expect(found.status == 0 && found.output.contains("Hold the red button."), "\(found)")
+        #expect(try slm("index", "search", index, "reset the pump").output.hasPrefix("[1] notes/pump.md:3, Pump > Reset  (0.03"))
+        folder.write("Another valve.\n", to: "notes/more.txt")
+        let updated = try slm("index", "update", index)
+        #expect(updated.output.contains("3 passages of 0.0 MB, 1 vector computed"), "\(updated)")
+        try FileManager.default.moveItem(atPath: bert, toPath: folder("moved"))
+        let words = try slm("index", "search", index, "reset")
+        #expect(words.status == 0 && words.errors == "slm: searching by words only: the embedding model of \(index) is not at \(bert). "
+            + "If it is elsewhere: --embedding-model FOLDER\n", "\(words)")
+        let needed = "slm: \(index) has vectors of the embedding model \(bert), which is not there. Give its folder with "
+            + "--embedding-model, or build the index again.\n"
+        #expect(try slm("index", "search", index, "reset", "--by", "vectors").errors == needed)
+        #expect(try slm("index", "update", index).errors == needed)
+        #expect(try slm("index", "search", index, "reset", "--by", "vectors", "--embedding-model", folder("moved")).status == 0)
+        let other = SampleBERT { $0.layers = 1 }.write(to: folder, "other")
+        let refused = try slm("index", "search", index, "reset", "--embedding-model", other)
+        #expect(refused.status == 1 && refused.errors.contains("\(other) is another one."), "\(refused)")
+        #expect(try build("--quiet").status == 0)
+        #expect(try slm("index", "search", index, "reset", "--by", "vectors").errors.contains("was built without an embedding model"))
+    }
+
+    @Test func `vectors and tokens of texts are printed, and a model is described`() throws {
+        let bert = SampleBERT().write(to: folder, "bert")
+        #expect(try slm("embed", bert, "the pump", "--tokens").output == "{\"tokens\":[2,4,5,3]}\n")
+        let lines = try slm(["embed", bert, "the pump", "--file", "-"], input: Data("red\nthe pump\n".utf8)).output.split(separator: "\n")
+        #expect(lines.count == 3 && lines[0] == lines[2] && lines[0] != lines[1] && lines[0].hasPrefix("{\"embedding\":["))
+        #expect(try slm("embed").status == 2 && slm("embed", bert).status == 2)
+        #expect(try slm("info", bert).output.contains("2 layers, 3 heads, width 12, context 24, vocabulary 14\n"))
+        let json = Data(try slm("info", bert, "--json").output.utf8)
+        let record = try #require(try JSONSerialization.jsonObject(with: json) as? [String: Any])
+        #expect(record["kind"] as? String == "embedding" && record["width"] as? Int == 12 && record["normalized"] as? Bool == true)
+        let chat = try slm("chat", bert)
+        #expect(chat.status == 1 && chat.errors.contains("an embedding model: --embedding-model FOLDER"), "\(chat)")
     }
 
     @Test func `wrong arguments are reported`() throws {

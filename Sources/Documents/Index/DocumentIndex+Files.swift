@@ -22,11 +22,15 @@ package struct Passage: Sendable, Equatable {
     package let line: Int
     package let text: String
     package let tokens: Int
-    /// How well it fits a question, by BM25: larger is better. 0 if nothing was searched.
+    /// How well it fits a question: by BM25, by cosine similarity, or by its ranks in both lists. Larger is better. 0 if nothing was
+    /// searched.
     package let score: Double
+    /// Its BM25 or its similarity as a share of the best passage's, whichever is more.
+    package let share: Double
 
     package init(
-        file: String, title: String, heading: String, page: Int? = nil, line: Int, text: String, tokens: Int, score: Double = 0
+        file: String, title: String, heading: String, page: Int? = nil, line: Int, text: String, tokens: Int, score: Double = 0,
+        share: Double = 0
     ) {
         self.file = file
         self.title = title
@@ -36,6 +40,7 @@ package struct Passage: Sendable, Equatable {
         self.text = text
         self.tokens = tokens
         self.score = score
+        self.share = share
     }
 
     /// Where it is: "manual.pdf, page 3" or "notes.md:12".
@@ -76,7 +81,7 @@ extension DocumentIndex {
     package func forEachChunk(of file: String? = nil, _ body: (Passage) -> Void) throws(DocumentError) {
         try run { () throws(SQLiteError) in
             let statement = try connection.statement("""
-                SELECT \(Self.passageColumns), 0.0 FROM chunks JOIN files ON files.id = chunks.file
+                SELECT \(Self.passageColumns), 0.0, 0.0 FROM chunks JOIN files ON files.id = chunks.file
                 WHERE $1 = '' OR files.name = $1 ORDER BY files.name, chunks.position
                 """)
             defer { statement.reset() }
@@ -91,7 +96,7 @@ extension DocumentIndex {
 }
 
 extension Passage {
-    /// A row with `passageColumns` and a score.
+    /// A row with `passageColumns`, a score and a share.
     init(_ row: SQLiteStatement) {
         file = row.text(0)
         title = row.text(1)
@@ -101,5 +106,6 @@ extension Passage {
         text = row.text(5)
         tokens = row.integer(6)
         score = row.real(7)
+        share = row.real(8)
     }
 }

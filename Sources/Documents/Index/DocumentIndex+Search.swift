@@ -1,5 +1,12 @@
 import SQLite
 
+/// How passages are found.
+package enum SearchMethod: String, Sendable, CaseIterable {
+    case words, vectors
+    /// By both, if the index has vectors and their model is there; otherwise by words.
+    case both
+}
+
 /// The passages that fit a question, best first.
 package struct SearchResult: Sendable, Equatable {
     package var passages: [Passage] = []
@@ -12,6 +19,9 @@ extension DocumentIndex {
     /// How much a word counts in each column, for BM25. Measured: Documentation/decisions/document-index.md.
     static let titleWeight = 2.0, headingWeight = 2.0, bodyWeight = 1.0
 
+    /// How many passages of each list are fused, at least.
+    private static let fusedCandidates = 50
+
     /// The most words of a question that are searched.
     private static let wordLimit = 64
 
@@ -19,33 +29,67 @@ extension DocumentIndex {
     /// if there are others. A word that no document has matches those that begin with it.
     ///
     /// Operators and quotes of FTS5 are text. Equal scores are in the order of files and of their text.
-    package func search(_ question: String, limit: Int) throws(DocumentError) -> SearchResult {
-        var result = SearchResult()
+    ///
+    /// - Parameters:
+    ///   - embedder: The model of the index's vectors. With it, also passages that say the same in other words are found.
+    package func search(
+        _ question: String, limit: Int, by method: SearchMethod = .both, _ embedder: TextEmbedder? = nil
+    ) throws(DocumentError) -> SearchResult {
+        let embedder = method == .words ? nil : embedder
+        if let embedder { try check(embedder) }
+        let vector = embedder?.vectors([question], .query).first, width = embedder?.model.width ?? 0
         return try run { () throws(SQLiteError) in
-            var terms: [String] = []
-            for word in Self.words(of: question).prefix(Self.wordLimit) {
-                // Letters and digits only, so that quotes need no escape.
-                if try hasMatch("\"\(word)\"") {
-                    terms.append("\"\(word)\"")
-                } else if word.count >= 3, try hasMatch("\"\(word)\" *") {
-                    terms.append("\"\(word)\" *")
-                } else { result.unknownWords.append(word) }
+            guard let vector else {
+                let words = try matches(question, limit)
+                return SearchResult(passages: try passages(words.found), unknownWords: words.unknown)
             }
-            if terms.isEmpty { return result }
-            let statement = try connection.statement("""
-                SELECT \(Self.passageColumns), -bm25(chunk_search, $2, $3, $4) AS score
-                FROM chunk_search JOIN chunks ON chunks.id = chunk_search.rowid JOIN files ON files.id = chunks.file
-                WHERE chunk_search MATCH $1 ORDER BY score DESC, files.name, chunks.position LIMIT $5
-                """)
-            defer { statement.reset() }
-            try statement.bind(terms.joined(separator: " OR "), to: "$1")
-            for (i, weight) in [Self.titleWeight, Self.headingWeight, Self.bodyWeight].enumerated() {
-                try statement.bind(weight, to: "$\(i + 2)")
-            }
-            try statement.bind(limit, to: "$5")
-            while try statement.step() { result.passages.append(Passage(statement)) }
-            return result
+            let candidates = max(Self.fusedCandidates, limit), near = try closest(to: vector, width: width, limit: candidates)
+            if method == .vectors { return SearchResult(passages: try passages(near.prefix(limit))) }
+            let words = try matches(question, candidates)
+            return SearchResult(passages: try passages(fused([words.found, near]).prefix(limit)), unknownWords: words.unknown)
         }
+    }
+
+    /// The chunks with words of a question, best first, and the words that are in none.
+    private func matches(_ question: String, _ limit: Int) throws(SQLiteError) -> (found: [FoundChunk], unknown: [String]) {
+        var terms: [String] = [], unknown: [String] = [], found: [FoundChunk] = []
+        for word in Self.words(of: question).prefix(Self.wordLimit) {
+            // Letters and digits only, so that quotes need no escape.
+            if try hasMatch("\"\(word)\"") {
+                terms.append("\"\(word)\"")
+            } else if word.count >= 3, try hasMatch("\"\(word)\" *") {
+                terms.append("\"\(word)\" *")
+            } else { unknown.append(word) }
+        }
+        if terms.isEmpty { return ([], unknown) }
+        let statement = try connection.statement("""
+            SELECT chunks.id, -bm25(chunk_search, $2, $3, $4) AS score
+            FROM chunk_search JOIN chunks ON chunks.id = chunk_search.rowid JOIN files ON files.id = chunks.file
+            WHERE chunk_search MATCH $1 ORDER BY score DESC, files.name, chunks.position LIMIT $5
+            """)
+        defer { statement.reset() }
+        try statement.bind(terms.joined(separator: " OR "), to: "$1")
+        for (i, weight) in [Self.titleWeight, Self.headingWeight, Self.bodyWeight].enumerated() {
+            try statement.bind(weight, to: "$\(i + 2)")
+        }
+        try statement.bind(limit, to: "$5")
+        while try statement.step() { found.append(FoundChunk(statement.integer(0), statement.real(1), best: found.first)) }
+        return (found, unknown)
+    }
+
+    private func passages(_ found: some Sequence<FoundChunk>) throws(SQLiteError) -> [Passage] {
+        let statement = try connection.statement("""
+            SELECT \(Self.passageColumns), $2, $3 FROM chunks JOIN files ON files.id = chunks.file WHERE chunks.id = $1
+            """)
+        var passages: [Passage] = []
+        for chunk in found {
+            defer { statement.reset() }
+            try statement.bind(chunk.id, to: "$1")
+            try statement.bind(chunk.score, to: "$2")
+            try statement.bind(chunk.share, to: "$3")
+            if try statement.step() { passages.append(Passage(statement)) }
+        }
+        return passages
     }
 
     private func hasMatch(_ query: String) throws(SQLiteError) -> Bool {

@@ -10,10 +10,16 @@ import SQLite
 package final class DocumentIndex {
     package let path: String
     let connection: SQLiteConnection
+    /// Whether chunks have vectors: indexes without an embedding model lack the tables.
+    private(set) var hasVectors = false
+    /// The vectors that were read last.
+    var vectorTable: VectorTable?
 
     /// In the header of the file: "slmd".
     static let applicationID = 0x736C_6D64
-    static let version = 1
+    static let version = 2
+    /// The version without vectors, which earlier programs read.
+    private static let versionWithoutVectors = 1
 
     /// How words are compared.
     package enum Stemming: String, Sendable, CaseIterable {
@@ -50,7 +56,7 @@ package final class DocumentIndex {
 
     /// Writes the tables of an empty index into an empty file that has another name until it is complete.
     static func create(
-        in part: String, for path: String, _ settings: IndexSettings, stemming: Stemming
+        in part: String, for path: String, _ settings: IndexSettings, stemming: Stemming, model: TextEmbedder.Model? = nil
     ) throws(DocumentError) -> DocumentIndex {
         let index = try DocumentIndex(file: part, path)
         try index.run { () throws(SQLiteError) in
@@ -59,9 +65,14 @@ package final class DocumentIndex {
                 try index.connection.execute("PRAGMA \(setting)")
             }
             try index.connection.execute("PRAGMA application_id = \(applicationID)")
-            try index.connection.execute("PRAGMA user_version = \(version)")
+            try index.connection.execute("PRAGMA user_version = \(model == nil ? versionWithoutVectors : version)")
             for table in tables(stemming) { try index.connection.execute(table) }
             try IndexWriter(index).add(settings)
+            if let model {
+                for table in vectorTables { try index.connection.execute(table) }
+                try IndexWriter(index).add(model)
+                index.hasVectors = true
+            }
         }
         return index
     }
@@ -106,6 +117,7 @@ package final class DocumentIndex {
         }
         guard found.version <= Self.version else { throw .newerFormat(path: path, version: found.version, known: Self.version) }
         guard found.version > 0, found.unexpected == 0 else { throw .damaged(path: path, reason: "its tables are not those of an index") }
+        hasVectors = found.version > Self.versionWithoutVectors
     }
 
     /// The first column of the first row; 0 if there is none.

@@ -1,5 +1,6 @@
 import Files
 import Hashing
+import Kernels
 import SQLite
 
 /// What building or updating an index did.
@@ -8,6 +9,8 @@ package struct IndexReport: Sendable, Equatable {
     /// Files that could not be read, in the order in which they were found.
     package var skipped: [SkippedFile] = []
     package var chunks = 0
+    /// Chunks whose vectors were computed.
+    package var embedded = 0
     /// Of the files that were found.
     package var bytes = 0
 
@@ -27,17 +30,20 @@ package struct IndexBuilder {
     package static let defaultChunkTokens = 200
 
     private let reader: DocumentReader
+    private let embedder: TextEmbedder?
     private let now: () -> Int
     private let progress: (_ bytes: Int, _ total: Int) -> Void
 
     /// - Parameters:
+    ///   - embedder: Makes the vectors of an index that is built with it, or that has vectors.
     ///   - now: The clock of file times, in nanoseconds.
     ///   - progress: Receives how much of the files is read.
     package init(
-        reader: DocumentReader, now: @escaping () -> Int = { FileStatus.now },
+        reader: DocumentReader, embedder: TextEmbedder? = nil, now: @escaping () -> Int = { FileStatus.now },
         progress: @escaping (_ bytes: Int, _ total: Int) -> Void = { _, _ in }
     ) {
         self.reader = reader
+        self.embedder = embedder
         self.now = now
         self.progress = progress
     }
@@ -79,7 +85,7 @@ package struct IndexBuilder {
     private func write(
         _ roots: [IndexRoot], to part: String, for path: String, _ settings: IndexSettings, _ stemming: DocumentIndex.Stemming
     ) throws(DocumentError) -> IndexReport {
-        let index = try DocumentIndex.create(in: part, for: path, settings, stemming: stemming)
+        let index = try DocumentIndex.create(in: part, for: path, settings, stemming: stemming, model: embedder?.model)
         let writer = IndexWriter(index)
         return try transaction(index) { () throws(DocumentError) in
             try index.run { () throws(SQLiteError) in for root in roots { try writer.add(root) } }
@@ -93,6 +99,9 @@ package struct IndexBuilder {
     @discardableResult
     package func update(_ path: String) throws(DocumentError) -> IndexReport {
         let index = try DocumentIndex(path), writer = IndexWriter(index)
+        if let embedder { try index.check(embedder) } else if let model = try index.embeddingModel() {
+            throw .needsModel(path: path, model: model.path)
+        }
         return try transaction(index) { () throws(DocumentError) in
             let (roots, settings) = try index.run { () throws(SQLiteError) in (try writer.roots(), try writer.settings()) }
             // A disk that is not mounted must not empty the index.
@@ -158,18 +167,35 @@ extension IndexBuilder {
             try writer.touch(file, checked: time, id: old.id)
             return keep(old, file, &report)
         }
+        let known = embedder == nil ? [:] : try old.map { old throws(SQLiteError) in try writer.vectors(ofFile: old.id) } ?? [:]
         if let old { try writer.remove(old.id) }
         switch contents {
         case .document(let document, let hash):
-            let title = Chunker.heading(document.title ?? ""), name = file.name.split(separator: "/").last.map(String.init) ?? file.name
+            let heading = Chunker.heading(document.title ?? ""), name = file.name.split(separator: "/").last.map(String.init) ?? file.name
+            let title = heading.isEmpty ? name : heading
             let chunks = Chunker(budget: settings.chunkTokens).chunks(of: document)
-            try writer.add(file, hash: hash, checked: time, title: title.isEmpty ? name : title, chunks)
+            try writer.add(file, hash: hash, checked: time, title: title, chunks, vectors(of: chunks, title, known, &report))
             if old == nil || old?.skipped != nil { report.added += 1 } else { report.changed += 1 }
         case .skipped(let reason, let hash):
             try writer.add(file, hash: hash, checked: time, title: "", [], skipped: reason.description)
             report.skipped.append(SkippedFile(name: file.name, reason: reason.description))
         case .same: preconditionFailure("the contents of a file that was not read before")
         }
+    }
+
+    /// The vectors of chunks: those that are known, and new ones.
+    private func vectors(
+        of chunks: [DocumentChunk], _ title: String, _ known: [String: Int8Vectors.Code], _ report: inout IndexReport
+    ) -> [Int8Vectors.Code] {
+        guard let embedder else { return [] }
+        let texts = chunks.map { DocumentIndex.embeddedText(title: title, heading: $0.heading, text: $0.text) }
+        let missing = texts.indices.filter { known[texts[$0]] == nil }
+        let computed = missing.isEmpty ? [] : embedder.vectors(missing.map { texts[$0] }, .passage)
+        precondition(computed.count == missing.count, "\(computed.count) vectors for \(missing.count) texts")
+        report.embedded += computed.count
+        var vectors = texts.map { known[$0] }
+        for (i, vector) in zip(missing, computed) { vectors[i] = Int8Vectors.Code(directionOf: vector) }
+        return vectors.compactMap(\.self)
     }
 
     private func keep(_ old: StoredFile, _ file: FoundFile, _ report: inout IndexReport) {

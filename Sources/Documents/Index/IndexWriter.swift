@@ -1,3 +1,4 @@
+import Kernels
 import SQLite
 
 /// How the documents of an index are read.
@@ -29,9 +30,13 @@ struct StoredFile: Sendable, Equatable {
 
 /// The changes of an index. All of them happen in a transaction of the caller.
 struct IndexWriter {
-    private let connection: SQLiteConnection
+    let connection: SQLiteConnection
+    private let hasVectors: Bool
 
-    init(_ index: DocumentIndex) { connection = index.connection }
+    init(_ index: DocumentIndex) {
+        connection = index.connection
+        hasVectors = index.hasVectors
+    }
 
     func add(_ settings: IndexSettings) throws(SQLiteError) {
         let statement = try connection.statement("INSERT INTO settings (chunk_tokens, file_limit) VALUES ($1, $2)")
@@ -79,8 +84,11 @@ struct IndexWriter {
     }
 
     /// Adds a file with its chunks, or with the reason why it has none.
+    ///
+    /// - Parameter vectors: One for each chunk, or none.
     func add(
-        _ file: FoundFile, hash: String, checked: Int, title: String, _ chunks: [DocumentChunk], skipped: String? = nil
+        _ file: FoundFile, hash: String, checked: Int, title: String, _ chunks: [DocumentChunk], _ vectors: [Int8Vectors.Code] = [],
+        skipped: String? = nil
     ) throws(SQLiteError) {
         let insert = try connection.statement("""
             INSERT INTO files (name, size, modified, checked, hash, title, skipped) VALUES ($1, $2, $3, $4, $5, $6, $7)
@@ -95,10 +103,14 @@ struct IndexWriter {
         if let skipped { try insert.bind(skipped, to: "$7") }
         _ = try insert.step()
         let id = connection.lastInsertedRow
-        for (position, chunk) in chunks.enumerated() { try add(chunk, at: position, of: id, title: title) }
+        for (position, chunk) in chunks.enumerated() {
+            let chunk = try add(chunk, at: position, of: id, title: title)
+            if !vectors.isEmpty { try add(vectors[position], of: chunk) }
+        }
     }
 
-    private func add(_ chunk: DocumentChunk, at position: Int, of file: Int, title: String) throws(SQLiteError) {
+    /// Returns the id of the chunk.
+    private func add(_ chunk: DocumentChunk, at position: Int, of file: Int, title: String) throws(SQLiteError) -> Int {
         let insert = try connection.statement("""
             INSERT INTO chunks (file, position, page, line, tokens, title, heading, body) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
             """)
@@ -112,13 +124,15 @@ struct IndexWriter {
         try insert.bind(chunk.heading, to: "$7")
         try insert.bind(chunk.text, to: "$8")
         _ = try insert.step()
+        let id = connection.lastInsertedRow
         let index = try connection.statement("INSERT INTO chunk_search (rowid, title, heading, body) VALUES ($1, $2, $3, $4)")
         defer { index.reset() }
-        try index.bind(connection.lastInsertedRow, to: "$1")
+        try index.bind(id, to: "$1")
         try index.bind(title, to: "$2")
         try index.bind(chunk.heading, to: "$3")
         try index.bind(chunk.text, to: "$4")
         _ = try index.step()
+        return id
     }
 
     /// The same contents at another time.
@@ -138,7 +152,8 @@ struct IndexWriter {
             INSERT INTO chunk_search (chunk_search, rowid, title, heading, body)
             SELECT 'delete', id, title, heading, body FROM chunks WHERE file = $1
             """
-        for sql in [delete, "DELETE FROM chunks WHERE file = $1", "DELETE FROM files WHERE id = $1"] {
+        let vectors = hasVectors ? ["DELETE FROM vectors WHERE chunk IN (SELECT id FROM chunks WHERE file = $1)"] : []
+        for sql in vectors + [delete, "DELETE FROM chunks WHERE file = $1", "DELETE FROM files WHERE id = $1"] {
             let statement = try connection.statement(sql)
             defer { statement.reset() }
             try statement.bind(id, to: "$1")

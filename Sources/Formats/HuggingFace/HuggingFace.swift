@@ -52,7 +52,7 @@ package enum HuggingFace {
     }
 
     /// A file that the folder may lack.
-    private static func json(_ name: String, in folder: String) throws(CheckpointError) -> JSONElement? {
+    static func json(_ name: String, in folder: String) throws(CheckpointError) -> JSONElement? {
         guard Folder.contains(name, in: folder) else { return nil }
         return try ImportedFile("\(folder)/\(name)").json()
     }
@@ -143,7 +143,8 @@ package enum HuggingFace {
         checkpoint.addMissingBiases(of: layout)
     }
 
-    private static func tensors(in folder: String) throws(CheckpointError) -> SafeTensorsCollection {
+    /// The tensors of a folder, in one file or in several.
+    static func tensors(in folder: String) throws(CheckpointError) -> SafeTensorsCollection {
         var tensors = SafeTensorsCollection()
         if Folder.contains(weights, in: folder) || !Folder.contains(index, in: folder) {
             guard Folder.contains(weights, in: folder) else {

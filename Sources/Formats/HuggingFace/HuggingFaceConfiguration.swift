@@ -11,6 +11,11 @@ extension HuggingFaceFamily {
         let isOldGPT2 = fields.root["model_type"] == nil && fields.root["n_layer"] != nil
         let type = isOldGPT2 ? HuggingFaceFamily.gpt2.rawValue : try fields.text("model_type", else: "")
         guard let family = Self(rawValue: type) else {
+            if type == "bert" {
+                throw fields.file.mismatch(
+                    "model_type", "a model that generates text",
+                    "'bert', an embedding model: --embedding-model FOLDER, or slm embed FOLDER")
+            }
             let known = Self.allCases.map(\.rawValue).joined(separator: ", ")
             throw fields.file.mismatch("model_type", "one of \(known)", type.isEmpty ? "nothing" : String(type.prefix(60)).quoted)
         }

@@ -1,4 +1,5 @@
 import Base64
+import Formats
 import HTTPServer
 import Infer
 import JSON
@@ -13,6 +14,7 @@ struct EmbeddingFields {
     private let inputs: [Prompt]
     private let isBase64: Bool
     private let width: Int
+    private let role: EmbeddingInput.Role
     /// Whether texts that are longer than the context lose their end, instead of being refused.
     var truncates = false
 
@@ -24,6 +26,12 @@ struct EmbeddingFields {
         case nil, "float": isBase64 = false
         case "base64": isBase64 = true
         default: throw .invalid("encoding_format", "expected float or base64.")
+        }
+        switch try fields.optionalText("input_type", 0...20) {
+        case nil: role = .plain
+        case "query": role = .query
+        case "passage", "document": role = .passage
+        default: throw .invalid("input_type", "expected query, passage or document.")
         }
         let dimensions = try fields.integer("dimensions") ?? width
         guard (1...width).contains(dimensions) else {
@@ -37,16 +45,22 @@ struct EmbeddingFields {
     }
 
     /// The tokens of each text, with those that the model's tokenizer adds around every text.
-    func tokens(for model: ModelInfo) throws -> [[TokenID]] {
-        let vocabulary = model.tokenizer.vocabulary
+    func tokens(for model: ServedModel) throws -> [[TokenID]] {
+        let encoder = (model.backend as? EmbeddingBackend)?.input, context = try encoder?.context ?? model.info.context
         var count = 0, texts: [[TokenID]] = []
         for input in inputs {
             switch input {
-            case .text(let text): texts.append(try model.tokenizer.promptIDs(of: text) + vocabulary.textSuffix)
+            case .text(let text):
+                if let encoder {
+                    texts.append(encoder.tokens(of: text, as: role, limit: truncates ? context : .max))
+                } else {
+                    let tokenizer = try model.info.tokenizer
+                    texts.append(try tokenizer.promptIDs(of: text) + tokenizer.vocabulary.textSuffix)
+                }
             case .tokens(let ids): texts.append(ids)
             case .chat: break
             }
-            if truncates, let last = texts.popLast() { texts.append(Array(last.prefix(model.context))) }
+            if truncates, let last = texts.popLast() { texts.append(Array(last.prefix(context))) }
             count += texts.last?.count ?? 0
         }
         guard count <= Self.maxTokens else {

@@ -14,9 +14,16 @@ extension APIService {
     private func createEmbeddings(_ context: RequestContext) throws -> Response? {
         let served = try generator.servedModels
         let fields = try RequestFields(of: context.request, known: nil)
-        let model = try served.selected(by: fields, for: ServedModels.Sender(context.client))
+        let model = try embeddingModel(named: try fields.optionalText("model", 0...1_000))
+            ?? served.selected(by: fields, for: ServedModels.Sender(context.client))
         let request = try EmbeddingFields(fields, for: model)
         return try embed(request, model, context) { request.response($0, model: model.name, tokens: $1) }
+    }
+
+    /// The embedding model of the server, if a request means it: by its name, or by none. A model that answers can be named, too.
+    func embeddingModel(named name: String?) -> ServedModel? {
+        guard let model = settings.embeddingModel else { return nil }
+        return name == nil || name == model.name || name == ServedModel.placeholder ? model : nil
     }
 
     /// Computes embeddings, and sends them in the form of `body`.
@@ -25,7 +32,7 @@ extension APIService {
         _ body: @escaping @Sendable (_ embeddings: [[Float]], _ tokens: Int) -> [UInt8]
     ) throws -> Response? {
         try rateLimits.checkChat(context.client.key)
-        let texts = try request.tokens(for: model.info), tokens = texts.reduce(0) { $0 + $1.count }
+        let texts = try request.tokens(for: model), tokens = texts.reduce(0) { $0 + $1.count }
         let ticket = try generator.admission.enter(context.client.key), start = ContinuousClock.now
         let hasResponded = Atomic(false)
         // An error before the end is the only response, and cancels the rest.

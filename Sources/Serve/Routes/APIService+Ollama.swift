@@ -29,13 +29,21 @@ extension APIService {
     /// The version of Ollama whose API this is: clients ask whether it is new enough.
     private static let ollamaVersion = "0.13.0"
 
-    private func ollamaRequest(_ context: RequestContext) throws -> (RequestFields, ServedModel) {
+    private static let usualTag = ":latest"
+
+    /// - Parameter encoder: The server's embedding model, if a request with this name means it.
+    private func ollamaRequest(
+        _ context: RequestContext, encoder: (_ name: String?) -> ServedModel? = { _ in nil }
+    ) throws -> (RequestFields, ServedModel) {
         let served = try generator.servedModels, sender = ServedModels.Sender(context.client)
         let fields = try RequestFields(of: context.request, known: nil, hasAnyType: true)
-        guard let name = try fields.optionalText("model", 0...1_000) else { return (fields, try served.model(for: sender)) }
+        let name = try fields.optionalText("model", 0...1_000)
         // Clients add the usual tag to names without one.
-        let tag = ":latest", isListed = served.listed(for: sender).contains { $0.name == name }
-        return (fields, try served.named(name.hasSuffix(tag) && !isListed ? String(name.dropLast(tag.count)) : name, for: sender))
+        let untagged = name.map { $0.hasSuffix(Self.usualTag) ? String($0.dropLast(Self.usualTag.count)) : $0 }
+        if let encoder = encoder(untagged) { return (fields, encoder) }
+        guard let name, let untagged else { return (fields, try served.model(for: sender)) }
+        let isListed = served.listed(for: sender).contains { $0.name == name }
+        return (fields, try served.named(isListed ? name : untagged, for: sender))
     }
 
     private func ollamaChat(_ context: RequestContext) throws -> Response? {
@@ -59,7 +67,7 @@ extension APIService {
     }
 
     private func ollamaEmbed(_ context: RequestContext, hasInput: Bool) throws -> Response? {
-        let (fields, model) = try ollamaRequest(context)
+        let (fields, model) = try ollamaRequest(context, encoder: embeddingModel)
         var request = try EmbeddingFields(OllamaRequest(fields).embedding(hasInput: hasInput), for: model)
         request.truncates = try fields.boolean("truncate") ?? true
         return try embed(request, model, context) { [request] embeddings, tokens in
@@ -79,7 +87,7 @@ extension APIService {
 
     /// All models that are served are loaded.
     private func listOllamaModels(_ context: RequestContext) throws -> Response {
-        let listed = try models.ready.listed(for: ServedModels.Sender(context.client))
+        let listed = try models.ready.listed(for: ServedModels.Sender(context.client)) + [settings.embeddingModel].compactMap(\.self)
         return Response.json { response in
             response.key("models")
             response.array { list in
@@ -97,7 +105,8 @@ extension APIService {
     }
 
     private func showOllamaModel(_ context: RequestContext) throws -> Response {
-        let (_, model) = try ollamaRequest(context), renderer = model.modelInfo?.renderer
+        let (_, model) = try ollamaRequest(context) { $0 == settings.embeddingModel?.name ? settings.embeddingModel : nil }
+        let renderer = model.modelInfo?.renderer
         let defaults = model.samplingDefaults
         return Response.json { response in
             writeOllamaDetails(of: model, to: &response)
@@ -113,6 +122,7 @@ extension APIService {
             }
             response.key("capabilities")
             response.array { list in
+                if model.backend is EmbeddingBackend { return list.string("embedding") }
                 list.string("completion")
                 if renderer != nil || model.modelInfo == nil { list.string("tools") }
                 if renderer?.thoughtMarks != nil { list.string("thinking") }

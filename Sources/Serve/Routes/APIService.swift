@@ -95,7 +95,7 @@ struct APIService: Sendable {
 /// The list of models: the one that the API key is pinned to, the active one, then its LoRA adapters.
 extension APIService {
     private func listModels(_ context: RequestContext) throws -> Response {
-        let listed = try models.ready.listed(for: ServedModels.Sender(context.client))
+        let listed = try models.ready.listed(for: ServedModels.Sender(context.client)) + [settings.embeddingModel].compactMap(\.self)
         return Response.json { list in
             list["object"] = "list"
             list.key("data"); list.array { data in for model in listed { data.object { write(model, to: &$0) } } }
@@ -103,7 +103,9 @@ extension APIService {
     }
 
     private func showModel(_ context: RequestContext) throws -> Response {
-        let model = try models.ready.named(context.parameters.first ?? "", for: ServedModels.Sender(context.client))
+        let name = context.parameters.first ?? "", ready = try models.ready
+        let encoder = settings.embeddingModel.flatMap { $0.name == name ? $0 : nil }
+        let model = try encoder ?? ready.named(name, for: ServedModels.Sender(context.client))
         return Response.json { write(model, to: &$0) }
     }
 

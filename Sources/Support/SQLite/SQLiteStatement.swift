@@ -49,6 +49,11 @@ package struct SQLiteStatement {
         try check(sqlite3_bind_double(statement, sqlite3_bind_parameter_index(statement, name), number))
     }
 
+    package func bind(_ bytes: [UInt8], to name: String) throws(SQLiteError) {
+        let index = sqlite3_bind_parameter_index(statement, name)
+        try check(bytes.withUnsafeBytes { slm_sqlite_bind_blob(statement, index, $0.baseAddress, Int64($0.count)) })
+    }
+
     package func bindNull(to name: String) throws(SQLiteError) {
         try check(sqlite3_bind_null(statement, sqlite3_bind_parameter_index(statement, name)))
     }
@@ -73,6 +78,13 @@ package struct SQLiteStatement {
     package func integer(_ column: Int) -> Int { Int(sqlite3_column_int64(statement, Int32(column))) }
 
     package func real(_ column: Int) -> Double { sqlite3_column_double(statement, Int32(column)) }
+
+    /// Lends the bytes of a column; none for NULL.
+    @discardableResult
+    package func withBytes<Result>(_ column: Int, _ body: (Span<UInt8>) -> Result) -> Result {
+        let bytes = sqlite3_column_blob(statement, Int32(column)), count = Int(sqlite3_column_bytes(statement, Int32(column)))
+        return body(UnsafeBufferPointer(start: bytes?.assumingMemoryBound(to: UInt8.self), count: bytes == nil ? 0 : count).span)
+    }
 
     /// The text of a column; empty for NULL. Invalid UTF-8 becomes U+FFFD.
     package func text(_ column: Int) -> String {

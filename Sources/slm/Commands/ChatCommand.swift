@@ -46,7 +46,7 @@ extension ChatOptions {
         session.templateArguments = generation.templateArguments
         session.forwardedFields = generation.forwardedFields
         var chat = ChatLoop(
-            backend, session, ChatScreen(environment: environment), documents: documents.finder(in: index, for: backend),
+            backend, session, ChatScreen(environment: environment), documents: try documents.finder(in: index, for: backend, on: self),
             showsPassages: documents.showsPassages)
         chat.run()
     }

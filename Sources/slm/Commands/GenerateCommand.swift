@@ -95,7 +95,7 @@ private struct GenerateCommand {
         let backend = try options.openBackend(
             for: "generate", chats: options.user != nil || options.chat, environment: SLM.environmentVariables())
         let config = try options.generation.sampling.config(backend.samplingDefaults)
-        let finder = options.documents.finder(in: index, for: backend)
+        let finder = try options.documents.finder(in: index, for: backend, on: options)
         guard let path = options.prompts else { return try stream(prompt(), config, finder, from: backend) }
         let prompts = try LineBlocks.nonEmptyLines(of: path).map { $0.replacing("\\n", with: "\n") }
         let found = try prompts.map { try finder?.prompt(for: $0) }

@@ -1,8 +1,13 @@
 import Documents
 import JSON
+import Kernels
 import Terminal
 
-struct IndexBuildOptions {
+struct IndexBuildOptions: MachineOptions {
+    var threads: Int?
+    var cpu: String?
+    var blas: BLAS?
+    var embeddingModel: String?
     var paths: [String] = []
     var out: String?
     var chunkTokens = IndexBuilder.defaultChunkTokens
@@ -12,7 +17,12 @@ struct IndexBuildOptions {
     var quiet = false
 }
 
-struct IndexOptions {
+struct IndexOptions: MachineOptions {
+    var threads: Int?
+    var cpu: String?
+    var blas: BLAS?
+    var embeddingModel: String?
+    var method = SearchMethod.both
     var index: String?
     var words: [String] = []
     var file: String?
@@ -22,6 +32,13 @@ struct IndexOptions {
     var quiet = false
 
     static var index: CommandOption<IndexOptions> { .option("index", \.index, value: "INDEX", "The index.").positional() }
+    static var model: CommandOption<IndexOptions> {
+        .embeddingModel(\.embeddingModel, "The embedding model of the index.", default: "where it was when the index was built")
+    }
+}
+
+extension SearchMethod: OptionValue {
+    static var metavariable: String { "METHOD" }
 }
 
 extension DocumentIndex.Stemming: OptionValue {
@@ -38,6 +55,7 @@ extension Command {
                 OptionGroup("Main options", [
                     .list("files", \.paths, value: "FILE", "Read these files, and all files in these directories.").positionalOnly(),
                     .option("out", \.out, value: "FILE", "Write the index to FILE.").short("o"),
+                    .embeddingModel(\.embeddingModel, "Store a vector of this embedding model for each passage: a folder with a BERT."),
                     .json(\.json, "Print one JSON object."),
                     .quiet(\.quiet),
                 ]),
@@ -46,6 +64,7 @@ extension Command {
                     .option("stemming", \.stemming, "Search for words without their English endings, or as they are."),
                     .option("max-file-size", \.maxFileSize, in: 1...1_000, "Skip files of more than N MB."),
                 ]),
+                OptionGroup("Machine", IndexBuildOptions.machineOptions),
             ],
             examples: ["slm index build notes manual.pdf --out notes.index"]
         ) { options in
@@ -53,8 +72,13 @@ extension Command {
             guard let out = options.out else { throw UsageError("slm index build: expected a file to write: --out FILE.") }
             var limits = DocumentReader.Limits()
             limits.fileSize = options.maxFileSize * 1_000_000
-            try IndexWork(out, limits, json: options.json, quiet: options.quiet).run { builder throws(DocumentError) in
+            let embedder = try options.embeddingModel.map { try TextEmbedder($0, on: options) }
+            let work = IndexWork(out, limits, embedder, json: options.json, quiet: options.quiet)
+            try work.run { builder throws(DocumentError) in
                 try builder.build(options.paths, at: out, chunkTokens: options.chunkTokens, stemming: options.stemming)
+            }
+            if embedder == nil, !options.quiet, !options.json {
+                printNote("passages are found by their words. With --embedding-model FOLDER, also those that say the same in other words.")
             }
             printNextStep("Search it", "slm index search \(out.shellWord) 'a question'", unless: options.quiet || options.json)
         }
@@ -65,13 +89,18 @@ extension Command {
             "index update",
             "Read what has changed in the documents of an index.",
             IndexOptions(),
-            [OptionGroup("Main options", [IndexOptions.index, .json(\.json, "Print one JSON object."), .quiet(\.quiet)])],
+            [
+                OptionGroup("Main options", [
+                    IndexOptions.index, IndexOptions.model, .json(\.json, "Print one JSON object."), .quiet(\.quiet),
+                ]),
+                OptionGroup("Machine", IndexOptions.machineOptions),
+            ],
             examples: ["slm index update notes.index"]
         ) { options in
-            let index = try options.path(for: "update")
-            try IndexWork(index, DocumentReader.Limits(), json: options.json, quiet: options.quiet).run { builder throws(DocumentError) in
-                try builder.update(index)
-            }
+            let path = try options.path(for: "update"), limits = DocumentReader.Limits()
+            let embedder = try TextEmbedder(of: try DocumentIndex(path), options.embeddingModel, isNeeded: true, on: options)
+            let work = IndexWork(path, limits, embedder, json: options.json, quiet: options.quiet)
+            try work.run { builder throws(DocumentError) in try builder.update(path) }
         }
     }
 
@@ -85,14 +114,21 @@ extension Command {
                     IndexOptions.index,
                     .list("question", \.words, value: "TEXT", "Search for passages with these words.").positionalOnly(),
                     .option("limit", \.limit, in: 1...1_000, "Print at most N passages."),
+                    .option("by", \.method, "Compare words, vectors, or both if the index has vectors."),
+                    IndexOptions.model,
                     .json(\.json),
                 ]),
+                OptionGroup("Machine", IndexOptions.machineOptions),
             ],
             examples: ["slm index search notes.index 'how do I reset the pump'"]
         ) { options in
             let path = try options.path(for: "search"), question = options.words.joined(separator: " ")
             if question.isEmpty { throw UsageError("slm index search: expected a question: slm index search \(path.shellWord) TEXT.") }
-            let result = try DocumentIndex(path).search(question, limit: options.limit)
+            let index = try DocumentIndex(path), isByWords = options.method == .words
+            let embedder = isByWords ? nil : try TextEmbedder(
+                of: index, options.embeddingModel, isNeeded: options.method == .vectors, on: options)
+            if options.method == .vectors, embedder == nil { throw DocumentError.noVectors(path: path) }
+            let result = try index.search(question, limit: options.limit, by: options.method, embedder)
             for (i, passage) in result.passages.enumerated() {
                 if options.json { printLine(PassageRecord(passage)) } else { printLine(passage.text(number: i + 1)) }
             }
@@ -100,7 +136,7 @@ extension Command {
                 printNote("not in the documents: \(result.unknownWords.joined(separator: ", ").printable)")
             }
             if result.passages.isEmpty {
-                printNote("no passage has a word of the question.")
+                printNote(embedder == nil ? "no passage has a word of the question." : "no passage fits the question.")
                 throw ReportedFailure()
             }
         }
@@ -161,7 +197,7 @@ extension IndexOptions {
 
 extension Passage {
     fileprivate func text(number: Int) -> String {
-        let fit = score == 0 ? "" : "  (\(score.fixed(2)))"
+        let fit = score == 0 ? "" : "  (\(score.fixed(score < 0.1 ? 4 : 2)))"
         let head = "[\(number)] \(place)\(heading.isEmpty ? "" : ", " + heading)".split(whereSeparator: \.isNewline).joined(separator: " ")
         let lines = text.split(separator: "\n", omittingEmptySubsequences: false).map { $0.isEmpty ? "" : "    " + $0 }
         return ([head + fit] + lines + [""]).joined(separator: "\n").printable
@@ -172,12 +208,14 @@ extension Passage {
 private struct IndexWork {
     private let index: String
     private let limits: DocumentReader.Limits
+    private let embedder: TextEmbedder?
     private let json: Bool
     private let quiet: Bool
 
-    init(_ index: String, _ limits: DocumentReader.Limits, json: Bool, quiet: Bool) {
+    init(_ index: String, _ limits: DocumentReader.Limits, _ embedder: TextEmbedder?, json: Bool, quiet: Bool) {
         self.index = index
         self.limits = limits
+        self.embedder = embedder
         self.json = json
         self.quiet = quiet
     }
@@ -185,7 +223,7 @@ private struct IndexWork {
     func run(_ work: (IndexBuilder) throws(DocumentError) -> IndexReport) throws {
         let reader = DocumentReader(limits: limits, programs: SLM.environmentVariables()["PATH"] ?? "/usr/bin")
         let bar = ProgressBar("reading", isVisible: !quiet), start = now()
-        let builder = IndexBuilder(reader: reader, progress: { done, total in
+        let builder = IndexBuilder(reader: reader, embedder: embedder, progress: { done, total in
             bar.show(fraction: Double(done) / Double(max(total, 1)), "\(done / 1_000_000) MB")
         })
         let report = try work(builder)
@@ -201,7 +239,8 @@ private struct IndexWork {
         let files = count(report.files, "file") + (changes.isEmpty ? "" : " (\(changes.joined(separator: ", ")))")
         let megabytes = (Double(report.bytes) / 1e6).fixed(1)
         let skipped = report.skipped.isEmpty ? "" : ", \(report.skipped.count) skipped"
-        return "\(index): \(files)\(skipped), \(count(report.chunks, "passage")) of \(megabytes) MB, in \(seconds.fixed(1)) s"
+        let vectors = embedder == nil ? "" : ", \(count(report.embedded, "vector")) computed"
+        return "\(index): \(files)\(skipped), \(count(report.chunks, "passage")) of \(megabytes) MB\(vectors), in \(seconds.fixed(1)) s"
     }
 
     private func count(_ number: Int, _ thing: String) -> String { "\(number) \(thing)\(number == 1 ? "" : "s")" }
@@ -215,6 +254,7 @@ private struct IndexWork {
             writer["unchanged"] = report.unchanged
             writer["removed"] = report.removed
             writer["passages"] = report.chunks
+            if embedder != nil { writer["embedded"] = report.embedded }
             writer["bytes"] = report.bytes
             writer["seconds"] = (seconds * 1e4).rounded() / 1e4
             writer.key("skipped")

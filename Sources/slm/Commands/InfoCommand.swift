@@ -1,4 +1,5 @@
 import Checkpoint
+import Formats
 import Kernels
 import Tuning
 
@@ -26,6 +27,10 @@ extension Command {
             ],
             examples: ["slm info", "slm info checkpoints/tiny/best.h5"]
         ) { options in
+            if let path = options.checkpoint, BERTFolder.isBERT(path) {
+                let description = try EmbeddingModelDescription(at: path)
+                return printLine(options.json ? description.json : description.text)
+            }
             if let path = options.checkpoint {
                 let description = try CheckpointDescription(at: path)
                 return printLine(options.json ? description.json : description.text)

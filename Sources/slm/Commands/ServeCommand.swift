@@ -18,6 +18,7 @@ struct ServeOptions: MachineOptions {
     var model = ModelOptions()
     var settings = ServeSettings()
     var store = StoreOptions()
+    var embeddingModel: String?
     var name: String?
     var database = "sqlite:slm_chat.db"
     var collect: String?
@@ -109,7 +110,9 @@ extension ServeOptions {
                 .option("reload", \.reloads, "Reload when a run has finished a newer checkpoint. Without it, SIGHUP reloads once."),
             ]),
             OptionGroup("Model", ModelOptions.options(
-                \.model, adapterHelp: "Serve this LoRA adapter of the checkpoint, too, as the model MODEL:NAME, with the same weights.")),
+                \.model, adapterHelp: "Serve this LoRA adapter of the checkpoint, too, as the model MODEL:NAME, with the same weights.") + [
+                .embeddingModel(\.embeddingModel, "Answer /v1/embeddings with this embedding model: a folder with a BERT."),
+            ]),
             OptionGroup("Chat page", [
                 .list("starter", \.starters, value: "TEXT", "Offer these questions for a new chat, instead of some of the validation data.",
                       separator: "|")
@@ -391,6 +394,10 @@ struct ServeCommand {
         }
         settings.starterQuestions = options.noStarters ? [] : options.starters.isEmpty ? nil : options.starters
         settings.adminKey = adminKey
+        settings.embeddingModel = try options.embeddingModel.map { path in
+            let name = ModelOptions.modelName(of: path)
+            return ServedModel(name: name, try EmbeddingBackend(path, name: name, on: options.makeProcessor), nil)
+        }
         if !options.proxies.isEmpty { settings.trustsProxy = true }
         settings.accessLog = options.accessLog.map { AccessLog.Settings($0, output: logs) }
         settings.version = version

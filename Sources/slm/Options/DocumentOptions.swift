@@ -5,6 +5,7 @@ import Tokenize
 /// The options of commands that answer from documents.
 struct DocumentOptions {
     var path: String?
+    var embeddingModel: String?
     var passages = 4
     var showsPassages = false
 
@@ -17,6 +18,8 @@ struct DocumentOptions {
 
     static var options: [CommandOption<DocumentOptions>] {
         [
+            .embeddingModel(
+                \.embeddingModel, "Search by the vectors of this embedding model, too.", default: "the model of the index, if it is there"),
             .option("passages", \.passages, in: 1...50, "Give the model at most N passages, in half of its context."),
             .option("show-passages", \.showsPassages, "Print the passages before the answer."),
         ]
@@ -25,16 +28,18 @@ struct DocumentOptions {
     /// Opens the index: before a model is loaded, so that a wrong file is reported at once.
     func open(for command: String) throws -> DocumentIndex? {
         if path == nil, showsPassages { throw UsageError("slm \(command): --show-passages needs --documents FILE.") }
+        if path == nil, embeddingModel != nil { throw UsageError("slm \(command): --embedding-model needs --documents FILE.") }
         return try path.map { path throws(DocumentError) in try DocumentIndex(path) }
     }
 
-    func finder(in index: DocumentIndex?, for backend: any ChatBackend) -> PassageFinder? {
+    func finder(in index: DocumentIndex?, for backend: any ChatBackend, on machine: some MachineOptions) throws -> PassageFinder? {
         guard let index else { return nil }
+        let embedder = try TextEmbedder(of: index, embeddingModel, on: machine)
         let budget = backend.context.map { $0 / 2 } ?? Self.usualBudget
         guard let tokenizer = ((backend as? LocalBackend)?.model ?? (backend as? AdapterBackend)?.model)?.tokenizer else {
-            return PassageFinder(index, limit: passages, budget: budget)
+            return PassageFinder(index, embedder, limit: passages, budget: budget)
         }
-        return PassageFinder(index, limit: passages, budget: budget) { text in
+        return PassageFinder(index, embedder, limit: passages, budget: budget) { text in
             (try? tokenizer.ids(of: text).count) ?? TokenEstimate.count(text)
         }
     }

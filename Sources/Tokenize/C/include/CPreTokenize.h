@@ -1,4 +1,5 @@
 #pragma once
 #include "split.h"
 #include "nfc.h"
+#include "bert.h"
 #include "word_tables.h"

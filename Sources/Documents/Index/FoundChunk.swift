@@ -1,0 +1,37 @@
+/// A chunk that a search found.
+struct FoundChunk {
+    let id: Int
+    /// Larger is better; comparable within one list only.
+    var score: Double
+    /// The score as a share of the best one's of its list; of several lists, the largest.
+    var share: Double
+
+    /// - Parameter best: The best of the list; nil if this is it.
+    init(_ id: Int, _ score: Double, best: FoundChunk?) {
+        self.id = id
+        self.score = score
+        share = best.map { $0.score > 0 ? score / $0.score : 0 } ?? 1
+    }
+
+    /// What a rank counts in a fusion: the first ranks do not decide alone (Cormack, Clarke and Büttcher 2009).
+    fileprivate static let rankOffset = 60.0
+}
+
+/// Reciprocal-rank fusion: a chunk's score is the sum over the lists of 1/(60 + its rank). Equal scores are in the order of the lists.
+func fused(_ lists: [[FoundChunk]]) -> [FoundChunk] {
+    var all: [FoundChunk] = [], places: [Int: Int] = [:]
+    for list in lists {
+        for (i, chunk) in list.enumerated() {
+            let score = 1 / (FoundChunk.rankOffset + Double(i + 1))
+            if let place = places[chunk.id] {
+                all[place].score += score
+                all[place].share = max(all[place].share, chunk.share)
+            } else {
+                places[chunk.id] = all.count
+                all.append(chunk)
+                all[all.count - 1].score = score
+            }
+        }
+    }
+    return all.enumerated().sorted { ($1.element.score, $0.offset) < ($0.element.score, $1.offset) }.map(\.element)
+}

@@ -1,0 +1,194 @@
+package import Autograd
+package import Checkpoint
+import Files
+import Hashing
+import JSON
+package import Kernels
+package import Model
+import Tokenize
+
+/// An embedding model in a folder of Hugging Face or sentence-transformers: config.json, model.safetensors, a tokenizer, and how a text's
+/// vector is made of those of its tokens.
+///
+///     let folder = try BERTFolder("all-MiniLM-L6-v2")
+///     let (model, parameters) = folder.model(on: processor)
+///
+/// Matrices stay in the mapped files, in the formats that they have there.
+package struct BERTFolder {
+    /// How the vector of a text is made.
+    package struct Pooling: Sendable, Equatable {
+        package enum Mode: String, Sendable { case mean, cls }
+
+        /// Without the files of sentence-transformers, its own defaults.
+        package var mode = Mode.mean
+        /// Whether vectors are scaled to the length 1.
+        package var isNormalized = false
+
+        package init() {}
+    }
+
+    package let path: String
+    package let configuration: BERTConfiguration
+    package let pooling: Pooling
+    package let input: EmbeddingInput
+    package var byteCount: Int { tensors.byteCount }
+    private let tensors: SafeTensorsCollection
+    private let layout: BERTLayout
+
+    /// Whether a folder has a BERT: a model that is no GPT.
+    package static func isBERT(_ path: String) -> Bool {
+        guard Folder.contains(HuggingFace.configuration, in: path), let root = try? HuggingFace.json(HuggingFace.configuration, in: path)
+        else { return false }
+        return root["model_type"]?.isString("bert") ?? false
+    }
+
+    package init(_ path: String) throws(CheckpointError) {
+        let file = ImportedFile("\(path)/\(HuggingFace.configuration)")
+        configuration = try BERTConfiguration(HuggingFaceFields(root: try file.json(), file: file))
+        tensors = try HuggingFace.tensors(in: path)
+        layout = try BERTLayout(configuration, tensors, in: path, file)
+        let tokenizer: WordPieceTokenizer
+        do throws(TokenizeError) { tokenizer = try WordPieceTokenizer(reading: path) } catch {
+            throw ImportedFile(path).mismatch(Checkpoint.importedTokenizerField, "one that slm can read", "\(error)")
+        }
+        guard tokenizer.count <= configuration.vocabulary else {
+            let expected = "at most \(configuration.vocabulary) tokens, the model's vocabulary size"
+            throw ImportedFile(path).mismatch(Checkpoint.importedTokenizerField, expected, "\(tokenizer.count)")
+        }
+        let settings = try SentenceTransformersSettings(path)
+        pooling = settings.pooling
+        let context = min(settings.maxTokens ?? configuration.context, configuration.context)
+        guard context > tokenizer.prefix.count + tokenizer.suffix.count else {
+            throw file.mismatch("max_position_embeddings", "room for a text between the special tokens", "\(context)")
+        }
+        input = EmbeddingInput(
+            tokenizer: tokenizer, context: context, queryPrefix: settings.queryPrefix, passagePrefix: settings.passagePrefix)
+        self.path = path
+    }
+
+    /// Builds the model with its weights.
+    package func model(on processor: Processor) -> (model: BERT, parameters: Parameters) {
+        var list = ParameterList()
+        let model = BERT(configuration, in: &list)
+        // The regions of matrices stay unused, and take no memory.
+        let values = processor.buffer(of: list.count, .float32)
+        values.disableHugePages()
+        var matrices: [Int: QuantizedWeights] = [:]
+        for (parameter, parts) in layout.parameters {
+            let columns = parameter.shape.rank == 1 ? 1 : parameter.shape[1]
+            if BERTLayout.isMatrix(parameter) {
+                let rows = parts.compactMap { part in
+                    tensors.stored(part.name).map { StoredRows(in: $0.file, at: $0.range, $0.format, rows: part.rows) }
+                }
+                matrices[parameter.index] = QuantizedWeights(rows: rows, outputs: parameter.shape[0], inputs: columns)
+            } else {
+                for part in parts { tensors.copy(part, into: values[parameter.range], columns: columns) }
+            }
+        }
+        return (model, Parameters(list, values: values, quantized: matrices, on: processor))
+    }
+
+    /// A hash of all that a text's vector depends on.
+    package var digest: String {
+        let digest = Digest()
+        for (name, entry) in tensors.entries {
+            digest.add(Array(name.utf8).span)
+            entry.file.read(as: UInt8.self) { digest.add($0.extracting(entry.tensor.range)) }
+        }
+        let prefixes = [input.queryPrefix, input.passagePrefix].map(\.debugDescription)
+        digest.add(Array("\(configuration) \(pooling) \(input.context) \(prefixes)".utf8).span)
+        digest.add(input.tokenizer.tokens.bytes.span)
+        return digest.text
+    }
+}
+
+extension BERTConfiguration {
+    fileprivate init(_ fields: HuggingFaceFields) throws(CheckpointError) {
+        let type = try fields.text("model_type", else: "bert")
+        guard type == "bert" else { throw fields.file.mismatch("model_type", "bert", String(type.prefix(60)).quoted) }
+        let positions = try fields.text("position_embedding_type", else: "absolute")
+        guard positions == "absolute" else {
+            throw fields.file.mismatch("position_embedding_type", "absolute", String(positions.prefix(60)).quoted)
+        }
+        try fields.require("is_decoder", false)
+        try fields.refuseUnsupported()
+        self.init(
+            vocabulary: try fields.integer("vocab_size", else: 30_522, 1...1 << 24),
+            context: try fields.integer("max_position_embeddings", else: 512, 1...1 << 20),
+            width: try fields.integer("hidden_size", else: 768, 1...1 << 16),
+            heads: try fields.integer("num_attention_heads", else: 12, 1...1 << 12),
+            layers: try fields.integer("num_hidden_layers", else: 12, 1...1_024),
+            hiddenWidth: try fields.integer("intermediate_size", else: 3_072, 1...1 << 18))
+        tokenTypes = try fields.integer("type_vocab_size", else: 2, 1...1_024)
+        activation = try fields.activation("hidden_act", else: "gelu")
+        normEpsilon = try fields.epsilon("layer_norm_eps", else: 1e-12)
+        guard width % heads == 0 else {
+            throw fields.file.mismatch("num_attention_heads", "a divisor of hidden_size \(width)", "\(heads)")
+        }
+    }
+}
+
+/// Which tensors make up the parameters of a BERT.
+private struct BERTLayout {
+    let parameters: [(parameter: Parameter, parts: [TensorPart])]
+
+    /// Checks that the tensors are there.
+    init(
+        _ configuration: BERTConfiguration, _ tensors: SafeTensorsCollection, in folder: String, _ file: ImportedFile
+    ) throws(CheckpointError) {
+        // A layer has 16 tensors. Without this limit, a wrong number of layers could allocate a huge parameter list.
+        guard configuration.layers <= tensors.entries.count / 16 + 1 else {
+            throw file.mismatch(
+                "num_hidden_layers", "no more layers than the \(tensors.entries.count) tensors of the weights make",
+                "\(configuration.layers)")
+        }
+        // Models with a head for a task have the encoder as a part.
+        let prefix = tensors.entries["bert.embeddings.word_embeddings.weight"] == nil ? "" : "bert."
+        var list = ParameterList(), known: Set<String> = []
+        _ = BERT(configuration, in: &list)
+        parameters = list.parameters.map { parameter in
+            let names = Self.names(of: parameter.name).map { prefix + $0 }, rows = parameter.shape[0] / names.count
+            return (parameter, names.enumerated().map { i, name in
+                let shape = parameter.shape.rank == 1 ? [rows] : [rows, parameter.shape[1]]
+                return TensorPart(name: name, shape: shape, rows: i * rows..<(i + 1) * rows)
+            })
+        }
+        for part in parameters.flatMap(\.parts) {
+            try tensors.check(part.name, part.shape, in: folder)
+            known.insert(part.name)
+        }
+        for (name, entry) in tensors.entries where !known.contains(name) && !Self.isUnused(name, prefix) {
+            throw ImportedFile(entry.file.path).mismatch(
+                SafeTensorsHeader.field(name), "no such tensor in a BERT", "\(entry.tensor.type) \(entry.tensor.shape.prefix(8))")
+        }
+    }
+
+    /// Whether a parameter stays in the file, in its format there.
+    static func isMatrix(_ parameter: Parameter) -> Bool {
+        parameter.kind == .matrix && !parameter.name.hasPrefix("positions") && !parameter.name.hasPrefix("types")
+    }
+
+    /// The heads of other tasks, and a buffer.
+    private static func isUnused(_ name: String, _ prefix: String) -> Bool {
+        name == prefix + "embeddings.position_ids" || name.hasPrefix(prefix + "pooler.")
+            || ["cls.", "classifier."].contains { name.hasPrefix($0) }
+    }
+
+    /// The tensors of one of slm's parameters, such as "layer0.qkv.weight".
+    private static func names(of parameter: String) -> [String] {
+        let parts = parameter.split(separator: ".").map(String.init)
+        if parts.count == 2 { return [(outer[parts[0]] ?? parts[0]) + "." + parts[1]] }
+        let layer = "encoder.layer.\(parts[0].dropFirst("layer".count))."
+        return (inner[parts[1]] ?? [parts[1]]).map { "\(layer)\($0).\(parts[2])" }
+    }
+
+    private static let outer = [
+        "tokens": "embeddings.word_embeddings", "positions": "embeddings.position_embeddings",
+        "types": "embeddings.token_type_embeddings", "norm": "embeddings.LayerNorm",
+    ]
+
+    private static let inner = [
+        "qkv": ["attention.self.query", "attention.self.key", "attention.self.value"], "output": ["attention.output.dense"],
+        "norm1": ["attention.output.LayerNorm"], "up": ["intermediate.dense"], "down": ["output.dense"], "norm2": ["output.LayerNorm"],
+    ]
+}

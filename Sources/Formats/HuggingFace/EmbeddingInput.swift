@@ -1,0 +1,31 @@
+package import Tokenize
+
+/// How an embedding model takes texts: its tokenizer, its longest text, and its prefixes.
+///
+///     folder.input.tokens(of: "how do I reset the pump", as: .query)
+package struct EmbeddingInput: Sendable {
+    /// What a text is, for models that distinguish by a prefix.
+    package enum Role: String, Sendable, CaseIterable {
+        case query, passage
+        /// A text as it is.
+        case plain
+    }
+
+    package let tokenizer: WordPieceTokenizer
+    /// The most tokens of a text.
+    package let context: Int
+    /// What questions, and passages, have to begin with; empty for most models.
+    package let queryPrefix, passagePrefix: String
+
+    /// The tokens of a text in a role.
+    ///
+    /// - Parameter limit: The end of a longer text is left out.
+    package func tokens(of text: String, as role: Role, limit: Int = .max) -> [TokenID] {
+        let prefix = switch role {
+        case .query: queryPrefix
+        case .passage: passagePrefix
+        case .plain: ""
+        }
+        return tokenizer.ids(of: prefix + text, limit: limit)
+    }
+}

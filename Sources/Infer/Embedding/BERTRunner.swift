@@ -1,0 +1,162 @@
+package import Autograd
+package import Kernels
+package import Model
+package import Tokenize
+
+/// Runs the forward pass of a ``BERT`` over many texts at once, with packed weights.
+///
+///     let runner = BERTRunner(of: model, parameters, on: processor, precision: .float32)
+///     let states = runner.hiddenStates(of: [[101, 7592, 102], [101, 2088, 102]])     // [6, C]
+///
+/// The tokens of all texts follow each other, [N, C], so that texts of different lengths need no padding. Only attention knows where a
+/// text ends. The states of a text do not depend, bit for bit, on the other texts.
+package final class BERTRunner {
+    package let model: BERT
+    package let precision: WeightPrecision
+    package let processor: Processor
+    private var weights: InferenceWeights
+    /// The embedding of each position, with that of tokens of the first text.   [context, C]
+    private let positions: Buffer
+
+    /// The most scores of attention at the same time, which should stay in the cache.
+    private static let mostScores = 1 << 20
+
+    package init(of model: BERT, _ parameters: Parameters, on processor: Processor, precision: WeightPrecision) {
+        self.model = model
+        self.processor = processor
+        self.precision = precision
+        weights = InferenceWeights(parameters, on: processor, precision: precision)
+        let (T, C) = (model.configuration.context, model.configuration.width)
+        positions = processor.buffer(of: T * C, .float32)
+        positions.copy(from: weights.value(of: model.positions.table))
+        let type = weights.value(of: model.types.table)[0..<C]
+        processor.combine(
+            .add, shape: [1, 1, T, C], positions, strides: [0, 0, C, 1], type, strides: [0, 0, 0, 1], into: positions)
+    }
+
+    /// The size of the packed weights in bytes.
+    package var weightBytes: Int { weights.packedBytes }
+
+    /// The final hidden states of all tokens, text by text.   [N, C]
+    package func hiddenStates(of texts: [[TokenID]]) -> Tensor {
+        weights.beginStep()
+        let rows = Self.rows(of: texts), N = rows.last?.upperBound ?? 0
+        let ids = processor.buffer(of: N, .int32)
+        ids.writeIDs { span in
+            for (text, rows) in zip(texts, rows) { for (n, id) in zip(rows, text) { span[n] = id } }
+        }
+        var x = embed(ids, rows)                                                                      // [N, C]
+        for block in model.blocks {
+            let qkv = linear(x, block.qkv)                                                            // [N, 3C]
+            let attended = attend(qkv, rows)                                                          // [N, C]
+            x = norm(linear(attended, block.output, plus: x), block.norm1)                            // [N, C]
+            let hidden = linear(x, block.up, then: model.configuration.activation)                    // [N, F]
+            x = norm(linear(hidden, block.down, plus: x), block.norm2)                                // [N, C]
+        }
+        return x
+    }
+
+    /// The mean of each text's hidden states, or its first one, the vector of [CLS].   [texts, C]
+    package func pooled(_ texts: [[TokenID]], isMean: Bool) -> Tensor {
+        let states = hiddenStates(of: texts), C = model.configuration.width, y = empty(texts.count, C)
+        for (i, rows) in Self.rows(of: texts).enumerated() {
+            let target = y.elements[i * C..<(i + 1) * C]
+            if isMean {
+                let part = states.elements[rows.lowerBound * C..<rows.upperBound * C]
+                processor.sum(part, outer: 1, R: rows.count, inner: C, into: target, scale: 1 / Float(max(rows.count, 1)))
+            } else {
+                target.copy(from: states.elements[rows.lowerBound * C..<(rows.lowerBound + 1) * C])
+            }
+        }
+        return y
+    }
+
+    /// The rows of each text.
+    private static func rows(of texts: [[TokenID]]) -> [Range<Int>] {
+        var start = 0
+        return texts.map { text in
+            defer { start += text.count }
+            return start..<start + text.count
+        }
+    }
+
+    private func embed(_ ids: Buffer, _ rows: [Range<Int>]) -> Tensor {
+        let C = model.configuration.width, context = model.configuration.context, y = empty(ids.count, C)
+        for rows in rows {
+            require(rows.count <= context, "a text of \(rows.count) tokens, in a context of \(context)")
+            weights.embed(
+                ids[rows], in: model.tokens.table, plus: positions[0..<rows.count * C],
+                into: y.elements[rows.lowerBound * C..<rows.upperBound * C])
+        }
+        return norm(y, model.norm)
+    }
+
+    private func linear(_ x: Tensor, _ layer: Linear, then f: UnaryFunction = .identity, plus: Tensor? = nil) -> Tensor {
+        let N = x.shape.rows.N, y = empty(N, layer.weight.shape[0])
+        processor.packedMatmul(
+            x.elements, rows: N, by: weights.packed(layer.weight), bias: layer.bias.map { weights.value(of: $0) }, then: f,
+            plus: plus?.elements, into: y.elements)
+        return y
+    }
+
+    private func norm(_ x: Tensor, _ norm: Norm) -> Tensor {
+        let (N, C) = x.shape.rows, y = empty(N, C), statistics = processor.buffer(of: 2 * N, .float32)
+        processor.norm(
+            x.elements, N: N, C: C, scale: weights.value(of: norm.weight), shift: norm.bias.map { weights.value(of: $0) },
+            into: y.elements, mean: statistics[0..<N], rstd: statistics[N..<2 * N], epsilon: norm.epsilon)
+        return y
+    }
+
+    /// softmax(scale·q·kᵀ)·v of each head, among the positions of each text.   qkv [N, 3C]; y [N, C]
+    private func attend(_ qkv: Tensor, _ texts: [Range<Int>]) -> Tensor {
+        let heads = model.configuration.attentionHeads, y = empty(qkv.shape.rows.N, heads.queryWidth)
+        var first = 0
+        while first < texts.count {
+            // A few short texts, or a long one.
+            var end = first, scores = 0
+            while end < texts.count, end == first || scores + heads.queries * texts[end].count * texts[end].count <= Self.mostScores {
+                scores += heads.queries * texts[end].count * texts[end].count
+                end += 1
+            }
+            attend(qkv.elements, heads, texts[first..<end], into: y.elements, scores: processor.buffer(of: scores, .float32))
+            first = end
+        }
+        return y
+    }
+
+    /// - Parameter scores: [texts, H, T, T], with T of each text.
+    private func attend(_ qkv: Buffer, _ heads: AttentionHeads, _ texts: ArraySlice<Range<Int>>, into y: Buffer, scores: Buffer) {
+        let (H, D, width) = (heads.queries, heads.width, heads.rowWidth)
+        var products: [Matmul] = [], sums: [Matmul] = [], start = 0
+        for rows in texts {
+            let T = rows.count
+            if T == 0 { continue }
+            for h in 0..<H {
+                func part(_ offset: Int) -> Matrix {
+                    let from = rows.lowerBound * width + offset + h * D
+                    return Matrix(qkv[from..<qkv.count], rows: T, columns: D, rowStride: width)
+                }
+                let from = rows.lowerBound * heads.queryWidth + h * D
+                let p = Matrix(scores[start..<start + T * T], rows: T, columns: T)
+                start += T * T
+                var product = Matmul(of: part(0), part(heads.queryWidth).transposed, into: p)         // [T, D]·[D, T] → [T, T]
+                product.scale = heads.scale
+                products.append(product)
+                let values = part(heads.queryWidth + heads.keyWidth)
+                sums.append(Matmul(
+                    of: p, values,                                                                    // [T, T]·[T, D] → [T, D]
+                    into: Matrix(y[from..<y.count], rows: T, columns: D, rowStride: heads.queryWidth)))
+            }
+        }
+        processor.run(products, as: "attention scores")
+        var from = 0
+        for rows in texts {
+            let T = rows.count, part = scores[from..<from + H * T * T]
+            processor.softmax(part, N: H * T, C: T, into: part, logarithm: false)
+            from += H * T * T
+        }
+        processor.run(sums, as: "attention")
+    }
+
+    private func empty(_ N: Int, _ C: Int) -> Tensor { Tensor(processor.buffer(of: N * C, .float32), [N, C]) }
+}

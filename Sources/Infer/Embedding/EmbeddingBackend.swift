@@ -1,0 +1,118 @@
+package import Formats
+package import Kernels
+import Synchronization
+import Threads
+package import Tokenize
+
+/// An embedding model that computes the vectors of many requests, on a thread of its own.
+///
+///     let backend = try EmbeddingBackend(folder, name: "minilm", on: { try Processor() })
+///     _ = try backend.embed([backend.input.tokens(of: "Hi", as: .plain)]) { print($0.embeddings) }
+///
+/// Requests take turns: each step has texts of one of them. A text's vector does not depend on the others, and has the length 1.
+package final class EmbeddingBackend: ChatBackend {
+    package let name: String
+    package let input: EmbeddingInput
+    package let embeddingWidth: Int?
+    package let weightBytes: Int?
+    private let inbox: Mailbox<Message>
+
+    package var context: Int? { input.context }
+
+    private enum Message: Sendable {
+        case embed(Job)
+        case probe(@Sendable (Bool) -> Void)
+        case stop
+    }
+
+    private struct Job: Sendable {
+        let texts: [[TokenID]]
+        let handle: Handle
+        let deliver: @Sendable (EmbeddingResult) -> Void
+    }
+
+    private final class Handle: GenerationHandle {
+        private let cancelled = Atomic(false)
+        var isCancelled: Bool { cancelled.load(ordering: .relaxed) }
+        func cancel() { cancelled.store(true, ordering: .relaxed) }
+    }
+
+    /// - Parameter makeProcessor: Runs on the thread that will compute.
+    package init(
+        _ path: String, name: String, precision: WeightPrecision = .float32, on makeProcessor: @escaping @Sendable () throws -> Processor
+    ) throws {
+        let opened = Mailbox<Result<(input: EmbeddingInput, width: Int, weightBytes: Int), any Error>>(), inbox = Mailbox<Message>()
+        try BackgroundThread.run {
+            do {
+                let model = try EmbeddingModel(path, on: try makeProcessor(), precision: precision)
+                // Packs the weights, so that the first request does not wait for it.
+                for _ in 0..<2 { _ = model.vectors(of: [model.input.tokens(of: "", as: .plain)]) }
+                opened.put(.success((model.input, model.width, model.weightBytes)))
+                Self.run(model, receiving: inbox)
+            } catch { opened.put(.failure(error)) }
+        }
+        let (input, width, weightBytes) = try opened.take().get()
+        self.inbox = inbox
+        self.name = name
+        self.input = input
+        embeddingWidth = width
+        self.weightBytes = weightBytes
+    }
+
+    deinit { inbox.put(.stop) }
+
+    package func start(
+        _ request: GenerationRequest, deliver: @escaping @Sendable (GenerationEvent) -> Void
+    ) throws(GenerationError) -> any GenerationHandle {
+        throw .unsupported("\(name) is an embedding model: it answers no prompts.")
+    }
+
+    package func embed(
+        _ texts: [[TokenID]], deliver: @escaping @Sendable (EmbeddingResult) -> Void
+    ) throws(GenerationError) -> any GenerationHandle {
+        if texts.isEmpty { throw .emptyPrompt }
+        for (index, ids) in texts.enumerated() {
+            if ids.isEmpty { throw .emptyPrompt }
+            if let unknown = ids.first(where: { !(0..<input.tokenizer.count).contains(Int($0)) }) {
+                throw .field("texts", value: "token \(unknown)", expected: "token ids from 0 to \(input.tokenizer.count - 1)")
+            }
+            if ids.count > input.context { throw .textTooLong(index: index, tokens: ids.count, context: input.context) }
+        }
+        let handle = Handle()
+        inbox.put(.embed(Job(texts: texts, handle: handle, deliver: deliver)))
+        return handle
+    }
+
+    /// The thread that computes answers between two steps.
+    package func probe(_ completion: @escaping @Sendable (_ works: Bool) -> Void) { inbox.put(.probe(completion)) }
+
+    private static func run(_ model: EmbeddingModel, receiving inbox: Mailbox<Message>) {
+        var running: [(job: Job, vectors: [[Float]])] = []
+        while true {
+            while let message = running.isEmpty ? inbox.take() : inbox.takeIfAvailable() {
+                switch message {
+                case .embed(let job): running.append((job, []))
+                case .probe(let completion): completion(true)
+                case .stop:
+                    for (job, _) in running { job.deliver(EmbeddingResult([], .cancelled)) }
+                    return
+                }
+            }
+            let turn = running.removeFirst(), job = turn.job
+            var vectors = turn.vectors
+            if job.handle.isCancelled {
+                job.deliver(EmbeddingResult([], .cancelled))
+                continue
+            }
+            let end = EmbeddingModel.end(ofStepFrom: vectors.count, in: job.texts)
+            vectors += model.step(Array(job.texts[vectors.count..<end])).map(\.normalized)
+            if end < job.texts.count {
+                running.append((job, vectors))
+            } else if vectors.allSatisfy({ $0.allSatisfy(\.isFinite) }) {
+                job.deliver(EmbeddingResult(vectors))
+            } else {
+                job.deliver(EmbeddingResult([], .error(.invalidLogits)))
+            }
+        }
+    }
+}

@@ -1,0 +1,68 @@
+package import Autograd
+package import Kernels
+
+/// The configuration of a ``BERT``.
+package struct BERTConfiguration: Sendable, Equatable {
+    package var vocabulary, context, width, heads, layers, hiddenWidth: Int
+    /// Kinds of tokens: those of a first text and of a second one.
+    package var tokenTypes = 2
+    package var activation = UnaryFunction.exactGELU
+    package var normEpsilon: Float = 1e-12
+
+    package init(vocabulary: Int, context: Int, width: Int, heads: Int, layers: Int, hiddenWidth: Int) {
+        self.vocabulary = vocabulary
+        self.context = context
+        self.width = width
+        self.heads = heads
+        self.layers = layers
+        self.hiddenWidth = hiddenWidth
+    }
+
+    package var attentionHeads: AttentionHeads { AttentionHeads(heads, width: width / heads) }
+}
+
+/// A bidirectional encoder (BERT, MiniLM, E5, BGE, GTE): the layers of a model that turns texts into vectors. `BERTRunner` (in `Infer`)
+/// has its forward pass.
+///
+///     var list = ParameterList()
+///     let model = BERT(configuration, in: &list)
+///
+/// Its layers are those of the ``GPT``; how they follow each other is not. Norms come after the residual connections, and each position
+/// attends to all positions of its text, so that there is nothing to cache.
+///
+/// V tokens · T positions · C channels · F channels inside the MLP
+package struct BERT: Sendable {
+    package struct Block: Sendable {
+        package let qkv, output: Linear                       // C → 3C (queries, keys, values),  C → C
+        package let norm1: Norm                               // of x + attention
+        package let up, down: Linear                          // C → F,  F → C
+        package let norm2: Norm                               // of x + MLP
+    }
+
+    package let configuration: BERTConfiguration
+    package let tokens, positions, types: Embedding           // [V, C], [context, C], [types, C]
+    package let norm: Norm                                    // of their sum
+    package let blocks: [Block]
+
+    /// Adds the model's parameters to `list`.
+    package init(_ configuration: BERTConfiguration, in list: inout ParameterList) {
+        let C = configuration.width, F = configuration.hiddenWidth
+        self.configuration = configuration
+        tokens = Embedding(of: configuration.vocabulary, to: C, named: "tokens", in: &list)
+        positions = Embedding(of: configuration.context, to: C, named: "positions", in: &list)
+        types = Embedding(of: configuration.tokenTypes, to: C, named: "types", in: &list)
+        func norm(_ name: String, _ list: inout ParameterList) -> Norm {
+            Norm(.layer, of: C, epsilon: configuration.normEpsilon, named: name, in: &list)
+        }
+        self.norm = norm("norm", &list)
+        blocks = (0..<configuration.layers).map { layer in
+            let name = "layer\(layer)"
+            func linear(_ part: String, _ I: Int, _ O: Int, _ list: inout ParameterList) -> Linear {
+                Linear(from: I, to: O, named: "\(name).\(part)", in: &list, weight: .normal(deviation: 0.02))
+            }
+            return Block(
+                qkv: linear("qkv", C, 3 * C, &list), output: linear("output", C, C, &list), norm1: norm("\(name).norm1", &list),
+                up: linear("up", C, F, &list), down: linear("down", F, C, &list), norm2: norm("\(name).norm2", &list))
+        }
+    }
+}

@@ -1,0 +1,89 @@
+import Files
+import Formats
+import Infer
+import JSON
+import Kernels
+import Terminal
+import Tokenize
+
+struct EmbedOptions: MachineOptions {
+    var threads: Int?
+    var cpu: String?
+    var blas: BLAS?
+    var model: String?
+    var texts: [String] = []
+    var file: String?
+    var role = EmbeddingInput.Role.plain
+    var dtype = EmbeddingPrecision.f32
+    var printsTokens = false
+}
+
+/// How an embedding model's weights are stored.
+enum EmbeddingPrecision: String, CaseIterable, OptionValue {
+    case f32, bf16, int8
+
+    static var metavariable: String { "TYPE" }
+
+    var precision: WeightPrecision {
+        switch self {
+        case .f32: .float32
+        case .bf16: .bfloat16
+        case .int8: .int8
+        }
+    }
+}
+
+extension EmbeddingInput.Role: OptionValue {
+    static var metavariable: String { "ROLE" }
+}
+
+extension Command {
+    static var embed: Command {
+        Command(
+            "embed",
+            "Print the vectors of texts, from an embedding model.",
+            EmbedOptions(),
+            [
+                OptionGroup("Main options", [
+                    .option("model", \.model, value: "FOLDER", "Use this embedding model: a folder with a BERT.").positional(),
+                    .list("text", \.texts, value: "TEXT", "Print the vector of TEXT.").positionalOnly(),
+                    .option("file", \.file, value: "FILE",
+                            "Print the vectors of the lines of FILE, or of standard input (-); \\n means a line break."),
+                    .option("role", \.role, "Put the model's prefix for queries or for passages before each text."),
+                    .option("tokens", \.printsTokens, "Print the ids of each text's tokens instead."),
+                    .option("dtype", \.dtype, "Store the weights in this data type."),
+                ]),
+                OptionGroup("Machine", EmbedOptions.machineOptions),
+            ],
+            examples: ["slm embed all-MiniLM-L6-v2 'how do I reset the pump'"]
+        ) { options in
+            guard let path = options.model else { throw UsageError("slm embed: expected a model: slm embed FOLDER TEXT.") }
+            let texts = try options.texts + (options.file.map { try LineBlocks.nonEmptyLines(of: $0) } ?? [])
+                .map { $0.replacing("\\n", with: "\n") }
+            if texts.isEmpty { throw UsageError("slm embed: expected a text: slm embed \(path.shellWord) TEXT, or --file FILE.") }
+            let folder = try BERTFolder(path)
+            if options.printsTokens {
+                for text in texts { printLine(EmbedOptions.line("tokens") { writer in
+                    for id in folder.input.tokens(of: text, as: options.role, limit: folder.input.context) { writer.integer(id) }
+                }) }
+                return
+            }
+            let model = EmbeddingModel(folder, on: try options.processor(), precision: options.dtype.precision)
+            // In groups, so that a long file needs no memory for all vectors.
+            for first in stride(from: 0, to: texts.count, by: 256) {
+                for vector in model.vectors(of: Array(texts[first..<min(first + 256, texts.count)]), as: options.role) {
+                    printLine(EmbedOptions.line("embedding") { writer in for number in vector { writer.json(number.description) } })
+                }
+            }
+        }
+    }
+}
+
+extension EmbedOptions {
+    /// One line of JSON with an array.
+    fileprivate static func line(_ key: String, _ write: (inout JSONWriter) -> Void) -> String {
+        var writer = JSONWriter(.oneLine)
+        writer.object { $0.key(key); $0.array(write) }
+        return writer.text
+    }
+}

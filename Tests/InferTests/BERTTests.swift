@@ -1,0 +1,157 @@
+import Autograd
+import Checkpoint
+import Formats
+import Glibc
+import Infer
+import Kernels
+import Model
+import Testing
+import TestSupport
+import Threads
+import Tokenize
+
+/// The forward pass of embedding models, held against plain loops.
+@Suite struct BERTTests {
+    private let folder = TemporaryFolder()
+    private let texts: [[TokenID]] = [[2, 4, 5, 3], [2, 3], [2, 7, 8, 4, 5, 9, 3], (0..<24).map { TokenID(4 + $0 * 5 % 9) }]
+
+    private func runner(_ sample: SampleBERT = SampleBERT(), _ precision: WeightPrecision = .float32) throws -> BERTRunner {
+        let processor = try Processor(threads: 2), opened = try BERTFolder(sample.write(to: folder, "bert"))
+        let (model, parameters) = opened.model(on: processor)
+        return BERTRunner(of: model, parameters, on: processor, precision: precision)
+    }
+
+    @Test(arguments: [.float32, .bfloat16, .int8] as [WeightPrecision])
+    func `states are those of plain loops`(precision: WeightPrecision) throws {
+        let sample = SampleBERT { $0.width = 192 }, runner = try runner(sample, precision)
+        let expected = texts.flatMap { PlainBERT(sample).states(of: $0) }
+        for _ in 0..<3 {                                      // from the file, then packed
+            let found = runner.hiddenStates(of: texts).floats
+            switch precision {
+            case .float32: expectClose(found, expected, within: .gradient)
+            default:
+                let error = zip(found, expected).reduce(0.0) { $0 + pow(Double($1.0) - $1.1, 2) } / Double(found.count)
+                #expect(error.squareRoot() < 0.05, "\(precision): \(error)")
+            }
+        }
+    }
+
+    @Test func `a text has the same bits alone and among others`() throws {
+        let runner = try runner(), C = 12
+        _ = runner.hiddenStates(of: texts)
+        let together = runner.hiddenStates(of: texts).floats
+        var row = 0
+        for text in texts {
+            expectSame(runner.hiddenStates(of: [text]).floats, Array(together[row * C..<(row + text.count) * C]))
+            row += text.count
+        }
+    }
+
+    @Test func `a vector is the mean of the states, or the first`() throws {
+        let runner = try runner(), states = PlainBERT(SampleBERT()).states(of: texts[2]), T = texts[2].count
+        let mean = (0..<12).map { c in (0..<T).reduce(0.0) { $0 + states[$1 * 12 + c] } / Double(T) }
+        expectClose(runner.pooled([texts[2]], isMean: true).floats, mean, within: .gradient)
+        expectClose(runner.pooled([texts[2]], isMean: false).floats, Array(states[..<12]), within: .gradient)
+    }
+
+    @Test func `texts are cut at the context, and have the prefix of their role`() throws {
+        let sample = SampleBERT { $0.prompts = #""query": "query: ", "document": "the ""# }
+        let model = try EmbeddingModel(sample.write(to: folder, "bert"), on: try Processor(threads: 1))
+        #expect(model.input.tokens(of: "Pumps?", as: .query) == [2, 10, 11, 5, 8, 9, 3])
+        #expect(model.input.tokens(of: "Pumps?", as: .passage) == [2, 4, 5, 8, 9, 3])
+        #expect(model.input.tokens(of: "?", as: .plain) == [2, 9, 3])
+        let long = String(repeating: "pump ", count: 100)
+        #expect(model.input.tokens(of: long, as: .plain, limit: model.input.context).count == 24)
+        let vectors = model.vectors(of: ["the pump", long, "the pump"], as: .plain)
+        #expect(vectors[0] == vectors[2] && vectors.count == 3)
+        for vector in vectors { #expect(abs(vector.reduce(0) { $0 + $1 * $1 } - 1) < 1e-5) }
+        let plain = SampleBERT { $0.isNormalized = false }.write(to: folder, "plain")
+        let vector = try EmbeddingModel(plain, on: try Processor(threads: 1)).vectors(of: ["the pump"], as: .plain)[0]
+        expectClose(vector.normalized, vectors[0], within: .forward)
+        #expect(vector != vectors[0])
+    }
+
+    @Test func `a backend answers many requests, and refuses what is no text of the model`() throws {
+        let path = SampleBERT().write(to: folder, "bert")
+        let backend = try EmbeddingBackend(path, name: "bert") { try Processor(threads: 1) }
+        let model = try EmbeddingModel(path, on: try Processor(threads: 1)), expected = model.vectors(of: texts)
+        let ended = Mailbox<EmbeddingResult>()
+        for _ in 0..<5 { _ = try backend.embed(texts) { ended.put($0) } }
+        for _ in 0..<5 {
+            let result = ended.take()
+            #expect(result.reason == .stop)
+            for (found, expected) in zip(result.embeddings, expected) { expectClose(found, expected, within: .forward) }
+        }
+        #expect(throws: GenerationError.emptyPrompt) { try backend.embed([]) { _ in } }
+        #expect(throws: GenerationError.textTooLong(index: 1, tokens: 25, context: 24)) {
+            try backend.embed([[2], Array(repeating: 5, count: 25)]) { _ in }
+        }
+        #expect(throws: GenerationError.field("texts", value: "token 14", expected: "token ids from 0 to 13")) {
+            try backend.embed([[14]]) { _ in }
+        }
+        #expect(throws: GenerationError.unsupported("bert is an embedding model: it answers no prompts.")) {
+            try backend.start(GenerationRequest(.text("Hi"))) { _ in }
+        }
+    }
+}
+
+/// A forward pass in plain loops and f64.
+private struct PlainBERT {
+    private let sample: SampleBERT
+    private let tensors: [String: [Double]]
+
+    init(_ sample: SampleBERT) {
+        self.sample = sample
+        tensors = Dictionary(uniqueKeysWithValues: sample.tensors.map { ($0.name, $0.numbers.map { Double($0) }) })
+    }
+
+    private subscript(name: String) -> [Double] { tensors[name] ?? [] }
+
+    /// [T, C]
+    func states(of ids: [TokenID]) -> [Double] {
+        let C = sample.width, D = C / sample.heads, T = ids.count
+        let word = self["embeddings.word_embeddings.weight"], position = self["embeddings.position_embeddings.weight"]
+        let type = self["embeddings.token_type_embeddings.weight"]
+        var x = (0..<T).flatMap { t in (0..<C).map { word[Int(ids[t]) * C + $0] + position[t * C + $0] + type[$0] } }
+        x = norm(x, "embeddings.LayerNorm")
+        for layer in 0..<sample.layers {
+            let prefix = "encoder.layer.\(layer)."
+            let q = linear(x, prefix + "attention.self.query"), k = linear(x, prefix + "attention.self.key")
+            let v = linear(x, prefix + "attention.self.value")
+            var attended = [Double](repeating: 0, count: T * C)
+            for h in 0..<sample.heads {
+                for t in 0..<T {
+                    let scores = (0..<T).map { s in
+                        (0..<D).reduce(0.0) { $0 + q[t * C + h * D + $1] * k[s * C + h * D + $1] } / Double(D).squareRoot()
+                    }
+                    let sum = scores.reduce(0) { $0 + exp($1) }
+                    for s in 0..<T {
+                        for d in 0..<D { attended[t * C + h * D + d] += exp(scores[s]) / sum * v[s * C + h * D + d] }
+                    }
+                }
+            }
+            x = norm(add(x, linear(attended, prefix + "attention.output.dense")), prefix + "attention.output.LayerNorm")
+            let hidden = linear(x, prefix + "intermediate.dense").map { $0 * 0.5 * (1 + erf($0 / 2.0.squareRoot())) }
+            x = norm(add(x, linear(hidden, prefix + "output.dense")), prefix + "output.LayerNorm")
+        }
+        return x
+    }
+
+    private func add(_ a: [Double], _ b: [Double]) -> [Double] { zip(a, b).map { $0 + $1 } }
+
+    private func linear(_ x: [Double], _ name: String) -> [Double] {
+        let w = self[name + ".weight"], b = self[name + ".bias"], O = b.count, I = w.count / O
+        return (0..<x.count / I).flatMap { n in
+            (0..<O).map { o in (0..<I).reduce(b[o]) { $0 + x[n * I + $1] * w[o * I + $1] } }
+        }
+    }
+
+    private func norm(_ x: [Double], _ name: String) -> [Double] {
+        let w = self[name + ".weight"], b = self[name + ".bias"], C = w.count
+        return (0..<x.count / C).flatMap { n in
+            let row = x[n * C..<(n + 1) * C], mean = row.reduce(0, +) / Double(C)
+            let rstd = 1 / (row.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(C) + 1e-12).squareRoot()
+            return row.enumerated().map { ($1 - mean) * rstd * w[$0] + b[$0] }
+        }
+    }
+}

@@ -1,0 +1,71 @@
+import Checkpoint
+import Infer
+import JSON
+import Kernels
+import Serve
+import TestSupport
+import Testing
+import Tokenize
+
+/// A server with an embedding model beside the one that answers.
+@Suite struct EmbeddingModelTests {
+    private let folder = TemporaryFolder()
+    private let server: TestServer
+    private let encoder: EmbeddingBackend
+
+    init() throws {
+        try OneSentenceModel.checkpoint(context: 64).write(to: folder("parrot.h5"))
+        let backend = try LocalBackend(checkpoint: folder("parrot.h5"), .f32) { try Processor(threads: 1) }
+        let sample = SampleBERT { $0.prompts = #""query": "query: ""# }
+        let encoder = try EmbeddingBackend(sample.write(to: folder, "bert"), name: "bert") { try Processor(threads: 1) }
+        self.encoder = encoder
+        server = try TestServer(backend, modelInfo: backend.model) { $0.embeddingModel = ServedModel(name: "bert", encoder, nil) }
+    }
+
+    private func ask(_ path: String, _ body: String) throws -> RawHTTPConnection.Answer {
+        try #require(server.connect().post(path, body))
+    }
+
+    private func vector(_ body: String) throws -> [Double] {
+        let answer = try ask("/v1/embeddings", body)
+        let embedding = try #require(try answer.json()["data"]?.elements?.first { _ in true }?["embedding"]?.elements, "\(answer.text)")
+        return embedding.map { $0.number ?? .nan }
+    }
+
+    @Test func `requests without a model, or with its name, get its vectors`() throws {
+        let expected = try vector(#"{"input":[2,4,5,3]}"#)
+        #expect(expected.count == 12 && abs(expected.reduce(0) { $0 + $1 * $1 } - 1) < 1e-5)
+        for body in [#"{"input":"the pump"}"#, #"{"input":"the pump","model":"bert"}"#, #"{"input":"the pump","model":"default"}"#] {
+            #expect(try vector(body) == expected, "\(body)")
+        }
+        #expect(try vector(#"{"input":"the pump","dimensions":5}"#).count == 5)
+        let query = try vector(#"{"input":"the pump","input_type":"query"}"#)
+        #expect(try query != expected && query == vector(#"{"input":"query: the pump"}"#))
+        #expect(try ask("/v1/embeddings", #"{"input":"x","input_type":"z"}"#).status == 400)
+    }
+
+    @Test func `the model that answers can be named`() throws {
+        #expect(try vector(#"{"input":"the pump","model":"test-model"}"#).count == SampleCheckpoint.vocabulary.count)
+        #expect(try ask("/v1/embeddings", #"{"input":"x","model":"gpt"}"#).status == 404)
+    }
+
+    @Test func `it answers no chats, and is listed`() throws {
+        let chat = try ask("/v1/chat/completions", #"{"model":"bert","messages":[{"role":"user","content":"Hi"}]}"#)
+        #expect(chat.status == 404)
+        let models = try #require(server.connect().ask("GET", "/v1/models")).json()["data"]?.elements.map { Array($0) }
+        #expect(models?.compactMap { $0["id"]?.string } == ["test-model", "bert"])
+        #expect(try #require(server.connect().ask("GET", "/v1/models/bert")).json()["context_length"]?.integer == 24)
+    }
+
+    @Test func `texts that are too long are refused, or cut for Ollama's clients`() throws {
+        let long = String(repeating: "pump ", count: 60), refused = try ask("/v1/embeddings", #"{"input":"\#(long)"}"#)
+        #expect(refused.status == 400 && refused.text.contains("62 tokens: expected at most 24"), "\(refused.text)")
+        let cut = try ask("/ollama/api/embed", #"{"model":"bert:latest","input":["\#(long)","the pump"]}"#)
+        let root = try cut.json()
+        #expect(cut.status == 200 && root["embeddings"]?.elements.map { Array($0).count } == 2, "\(cut.text)")
+        #expect(root["prompt_eval_count"]?.integer == 28)
+        #expect(try ask("/ollama/api/embed", #"{"model":"bert","input":"\#(long)","truncate":false}"#).status == 400)
+        let shown = try ask("/ollama/api/show", #"{"model":"bert"}"#)
+        #expect(try Array(#require(shown.json()["capabilities"]?.elements)).map(\.string) == ["embedding"])
+    }
+}

@@ -1,0 +1,85 @@
+import Glibc
+
+/// A small BERT with random weights as a folder of sentence-transformers.
+///
+///     let sample = SampleBERT()
+///     sample.write(to: folder, "bert")                         // config.json, model.safetensors, vocab.txt, modules.json, …
+package struct SampleBERT: Sendable {
+    package var width = 12, heads = 3, layers = 2, hiddenWidth = 20, context = 24
+    package var isMean = true, isNormalized = true
+    package var prompts = ""
+    package static let words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "the", "pump", "valve", "reset", "##s", "?", "query", ":", "red", "car"]
+
+    package init(_ change: (inout SampleBERT) -> Void = { _ in }) { change(&self) }
+
+    /// By name in the file.
+    package var tensors: [(name: String, shape: [Int], numbers: [Float])] {
+        var random = TestRandom(11), all: [(String, [Int], [Float])] = []
+        func add(_ name: String, _ shape: [Int]) {
+            let isNorm = name.contains("LayerNorm.weight")
+            let numbers = (0..<shape.reduce(1, *)).map { _ in (isNorm ? 1 : 0) + 0.3 * (Float(random.below(2_001)) / 1_000 - 1) }
+            all.append((name, shape, numbers))
+        }
+        func linear(_ name: String, _ I: Int, _ O: Int) {
+            add(name + ".weight", [O, I])
+            add(name + ".bias", [O])
+        }
+        func norm(_ name: String) { for part in ["weight", "bias"] { add("\(name).\(part)", [width]) } }
+        for (name, rows) in [("word", Self.words.count), ("position", context), ("token_type", 2)] {
+            add("embeddings.\(name)_embeddings.weight", [rows, width])
+        }
+        norm("embeddings.LayerNorm")
+        for layer in 0..<layers {
+            let prefix = "encoder.layer.\(layer)."
+            for part in ["query", "key", "value"] { linear("\(prefix)attention.self.\(part)", width, width) }
+            linear(prefix + "attention.output.dense", width, width)
+            norm(prefix + "attention.output.LayerNorm")
+            linear(prefix + "intermediate.dense", width, hiddenWidth)
+            linear(prefix + "output.dense", hiddenWidth, width)
+            norm(prefix + "output.LayerNorm")
+        }
+        return all
+    }
+
+    package var configuration: String {
+        """
+        {"model_type": "bert", "vocab_size": \(Self.words.count), "hidden_size": \(width), "num_hidden_layers": \(layers),
+        "num_attention_heads": \(heads), "intermediate_size": \(hiddenWidth), "max_position_embeddings": \(context),
+        "type_vocab_size": 2, "hidden_act": "gelu", "layer_norm_eps": 1e-12}
+        """
+    }
+
+    /// By name in the folder.
+    package var files: [String: [UInt8]] {
+        let module = "sentence_transformers.models."
+        let normalize = isNormalized ? #", {"idx": 2, "path": "2_Normalize", "type": "\#(module)Normalize"}"# : ""
+        let texts = [
+            "config.json": configuration, "vocab.txt": Self.words.joined(separator: "\n") + "\n",
+            "modules.json": """
+                [{"idx": 0, "path": "", "type": "\(module)Transformer"}, {"idx": 1, "path": "1_Pooling", "type": "\(module)Pooling"}\
+                \(normalize)]
+                """,
+            "1_Pooling/config.json": #"{"pooling_mode_cls_token": \#(!isMean), "pooling_mode_mean_tokens": \#(isMean)}"#,
+            "config_sentence_transformers.json": #"{"prompts": {\#(prompts)}}"#,
+        ]
+        var files = texts.mapValues { Array($0.utf8) }
+        var header: [String] = [], data: [UInt8] = []
+        for (name, shape, numbers) in tensors {
+            let end = data.count + 4 * numbers.count
+            header.append(#""\#(name)": {"dtype": "F32", "shape": \#(shape), "data_offsets": [\#(data.count), \#(end)]}"#)
+            for number in numbers { withUnsafeBytes(of: number.bitPattern.littleEndian) { data += $0 } }
+        }
+        let json = Array("{\(header.joined(separator: ","))}".utf8)
+        files["model.safetensors"] = withUnsafeBytes(of: UInt64(json.count).littleEndian) { Array($0) } + json + data
+        return files
+    }
+
+    /// Returns the path of the folder.
+    @discardableResult
+    package func write(to folder: TemporaryFolder, _ name: String) -> String {
+        mkdir(folder(name), 0o755)
+        mkdir(folder(name + "/1_Pooling"), 0o755)
+        for (file, bytes) in files { folder.write(bytes, to: "\(name)/\(file)") }
+        return folder(name)
+    }
+}
