@@ -36,14 +36,24 @@ def main():
     while bits <= most:
         parts.append(f'<text x="{x(bits):.0f}" y="{TOP + HEIGHT + 20}" text-anchor="middle">{bits:g}</text>')
         bits += 0.5
-    placed = []
-    for writer, kind, size, added in sorted(points, key=lambda p: (p[2], p[3])):
-        px, py, label_y = x(size), y(added), y(added) + 4
-        while any(abs(label_y - other) < 13 and abs(px - at) < 75 for at, other in placed):
-            label_y -= 13
-        placed.append((px, label_y))
-        parts.append(f'<circle cx="{px:.0f}" cy="{py:.0f}" r="4.5" fill="{COLORS[writer]}"/>'
-                     f'<text x="{px + 9:.0f}" y="{label_y:.0f}" fill="{COLORS[writer]}">{kind}</text>')
+    # Points whose labels would overlap share a column of labels, in the order of their losses; a line leads to each.
+    columns = []
+    for point in sorted(points, key=lambda p: p[2]):
+        near = [column for column in columns if x(point[2]) - x(column[0][2]) < 56]
+        near[-1].append(point) if near else columns.append([point])
+    for column in columns:
+        column.sort(key=lambda p: -p[3])
+        left, heights = max(x(size) for _, _, size, _ in column) + 24, []
+        for _, _, _, added in column:
+            heights.append(max(y(added), heights[-1] + 14 if heights else TOP))
+        below = max(0, heights[-1] - (TOP + HEIGHT - 4))
+        middle = sum(h - y(point[3]) for h, point in zip(heights, column)) / len(column)
+        shift = min(max(middle, below), heights[0] - TOP)
+        for (writer, kind, size, added), height in zip(column, heights):
+            label_y, px, py = height - shift, x(size), y(added)
+            parts.append(f'<line x1="{px:.0f}" y1="{py:.0f}" x2="{left - 3:.0f}" y2="{label_y:.0f}" stroke="#adb5bd"/>'
+                         f'<circle cx="{px:.0f}" cy="{py:.0f}" r="4.5" fill="{COLORS[writer]}"/>'
+                         f'<text x="{left:.0f}" y="{label_y + 4:.0f}" fill="{COLORS[writer]}">{kind}</text>')
     parts.append(f'<text x="{LEFT + WIDTH}" y="{TOP + HEIGHT + 40}" text-anchor="end">bits per weight, over all weights</text>')
     for i, (writer, color) in enumerate(COLORS.items()):
         parts.append(f'<circle cx="{LEFT + WIDTH - 150}" cy="{TOP + 10 + 20 * i}" r="4.5" fill="{color}"/>'

@@ -96,6 +96,7 @@ extension Processor {
         if a.B * a.T == 0 { return }
         measured("attention", flops: a.flops(matmuls: 2), bytes: 4 * a.B * a.T * C * a.q.type.size) {
             if let gpu, gpu.attend(a, into: y, logSums: logSums) { return }
+            let a = withOwnPrecision(a)
             let scratch = attentionScratch(a)
             parallelFor(a.B * H) { item, thread in
                 let b = item / H, h = item % H
@@ -122,6 +123,7 @@ extension Processor {
         if a.B * a.T == 0 { return }
         measured("attention gradient", flops: a.flops(matmuls: 5), bytes: 8 * a.B * a.T * C * a.q.type.size) {
             if let gpu, gpu.attendGradient(a, y: y, logSums: logSums, dy: dy, dq: dq, dk: dk, dv: dv, on: self) { return }
+            let a = withOwnPrecision(a)
             let scratch = attentionScratch(a)
             // Query heads that share keys run one after the other: the scratch memory adds up the gradients of the keys and values.
             parallelFor(a.B * a.heads.keys) { item, thread in
@@ -142,6 +144,13 @@ extension Processor {
                 }
             }
         }
+    }
+
+    /// The same in f32 if the CPU has to compute what a device cannot, without instructions for bf16.
+    private func withOwnPrecision(_ a: Attention) -> Attention {
+        var a = a
+        if gpu != nil, !table.has_native_bf16 { a.precision = .float32 }
+        return a
     }
 
     private func attentionScratch(_ a: Attention) -> [UnsafeMutableRawPointer] {

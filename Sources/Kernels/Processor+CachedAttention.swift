@@ -35,7 +35,7 @@ extension Processor {
         if gpu != nil {
             return measured("attention") {
                 let isDone = gpu?.cachedAttention(qkv, heads, rows: sequences, layer: layer, into: y, on: self) ?? false
-                require(isDone, "cachedAttention: heads of \(heads.width) channels on \(gpu?.device.name ?? "")")
+                require(isDone, "cachedAttention: a buffer is not on \(gpu?.device.name ?? "")")
             }
         }
         var firstRows: [Int] = []

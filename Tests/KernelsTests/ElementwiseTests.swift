@@ -31,7 +31,7 @@ import Testing
         }
     }
 
-    @Test(arguments: ProcessorVariant.all)
+    @Test(arguments: ProcessorVariant.devices)
     func `soft caps and their derivatives agree with the C library`(variant: ProcessorVariant) throws {
         let p = try variant.processor()
         for count in Self.counts {
@@ -65,7 +65,7 @@ import Testing
         expectClose(p.floats(y), x.map { Double(Float(f.value(Double($0)))) }, within: .range, "\(f)")
     }
 
-    @Test(arguments: ProcessorVariant.all)
+    @Test(arguments: ProcessorVariant.devices)
     func `bf16 is rounded to the nearest, ties to even, and NaN stays NaN`(variant: ProcessorVariant) throws {
         let p = try variant.processor()
         var x: [Float] = [0, -0.0, 1, .infinity, -.infinity, .nan, -.nan, .greatestFiniteMagnitude, -.greatestFiniteMagnitude]
@@ -89,7 +89,7 @@ import Testing
 
     static let shapes = [[1, 1, 1, 0], [1, 1, 1, 1], [1, 1, 3, 17], [2, 3, 5, 33], [3, 1, 2, 65], [1, 2, 200, 33], [70, 1, 1, 100]]
 
-    @Test(arguments: ProcessorVariant.all)
+    @Test(arguments: ProcessorVariant.devices)
     func `arithmetic supports any strides`(variant: ProcessorVariant) throws {
         let p = try variant.processor()
         for shape in Self.shapes {
@@ -107,7 +107,7 @@ import Testing
         }
     }
 
-    @Test(arguments: ProcessorVariant.all)
+    @Test(arguments: ProcessorVariant.devices)
     func `copies support any strides and accumulation`(variant: ProcessorVariant) throws {
         let p = try variant.processor()
         for shape in Self.shapes {
@@ -174,7 +174,7 @@ import Testing
         }
     }
 
-    @Test(arguments: ProcessorVariant.all)
+    @Test(arguments: ProcessorVariant.devices)
     func `sums and arithmetic propagate NaN and infinity`(variant: ProcessorVariant) throws {
         let p = try variant.processor(), y = p.buffer(of: 4, .float32)
         var x = [Float](repeating: 1, count: 4 * 33)
@@ -189,7 +189,7 @@ import Testing
         expectClose(p.floats(y), [Float.nan, .infinity, -.infinity, .nan], within: .exact)
     }
 
-    @Test(arguments: ProcessorVariant.all)
+    @Test(arguments: ProcessorVariant.devices)
     func `maximum returns the first of equal elements and treats NaN as the largest`(variant: ProcessorVariant) throws {
         let p = try variant.processor()
         for (outer, R, inner) in [(0, 3, 2), (1, 1, 1), (3, 17, 1), (2, 33, 17), (300, 65, 1), (1, 5, 65)] {

@@ -10,7 +10,7 @@ import Testing
         (N: 0, T: 2, heads: 2, D: 4, rest: 3), (1, 1, 1, 2, 0), (5, 3, 2, 6, 6), (70, 35, 3, 34, 17), (3, 3, 1, 66, 1), (2, 2, 2, 64, 64),
     ]
 
-    @Test(arguments: ProcessorVariant.all)
+    @Test(arguments: ProcessorVariant.devices)
     func `heads are rotated to their positions and back`(variant: ProcessorVariant) throws {
         let p = try variant.processor()
         for (N, T, heads, D, rest) in Self.cases {
@@ -40,7 +40,7 @@ import Testing
         }
     }
 
-    @Test(arguments: ProcessorVariant.all)
+    @Test(arguments: ProcessorVariant.devices)
     func `the norm of heads and its gradient agree with reference loops`(variant: ProcessorVariant) throws {
         let p = try variant.processor()
         for (N, _, heads, D, rest) in Self.cases {
@@ -68,7 +68,7 @@ import Testing
         }
     }
 
-    @Test(arguments: ProcessorVariant.all)
+    @Test(arguments: ProcessorVariant.devices)
     func `the weighted norm of heads and its gradient agree with reference loops`(variant: ProcessorVariant) throws {
         let p = try variant.processor()
         for (N, heads) in [(1, AttentionHeads(1, width: 1)), (5, .init(4, keys: 2, width: 17)), (70, .init(3, keys: 1, width: 33))] {

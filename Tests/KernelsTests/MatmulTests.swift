@@ -94,7 +94,7 @@ import Testing
         }
     }
 
-    @Test(arguments: ProcessorVariant.all)
+    @Test(arguments: ProcessorVariant.devices)
     func `plus may be the result buffer`(variant: ProcessorVariant) throws {
         let p = try variant.processor(), plus = TestRandom.numbers(17 * 33, seed: 6)
         let residual = p.buffer(plus)
@@ -149,7 +149,7 @@ import Testing
         }
     }
 
-    @Test(arguments: ProcessorVariant.all)
+    @Test(arguments: ProcessorVariant.devices)
     func `NaN and infinity propagate as in reference loops`(variant: ProcessorVariant) throws {
         let p = try variant.processor()
         var a = TestRandom.numbers(5 * 17, seed: 1)

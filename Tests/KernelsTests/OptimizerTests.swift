@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 @Suite struct OptimizerTests {
-    @Test(arguments: ProcessorVariant.all)
+    @Test(arguments: ProcessorVariant.devices)
     func `AdamW agrees with Loshchilov and Hutter's algorithm 2`(variant: ProcessorVariant) throws {
         let p = try variant.processor()
         for count in [0, 1, 3, 17, 33, 65, 10_001] {

@@ -23,13 +23,13 @@ struct ProcessorVariant: Sendable, CustomTestStringConvertible {
             threads: threads, cores: threads, instructionSet: instructionSet, blas: blas, gpu: usesGPU ? TestGPU.open() : nil)
     }
 
-    /// All variants of the CPU's kernels, and a Vulkan device.
-    static let all = cpu + (TestGPU.device == nil ? [] : [
-        ProcessorVariant(instructionSet: Processor.instructionSets[0], threads: 2, usesGPU: true)
-    ])
-    static let cpu: [ProcessorVariant] = Processor.instructionSets.flatMap { (instructionSet: String) -> [ProcessorVariant] in
+    static let all: [ProcessorVariant] = Processor.instructionSets.flatMap { (instructionSet: String) -> [ProcessorVariant] in
         [1, 2, 3].map { ProcessorVariant(instructionSet: instructionSet, threads: $0) }
     }
+    /// All, and a Vulkan device: for operations that have shaders.
+    static let devices = all + (TestGPU.device == nil ? [] : [
+        ProcessorVariant(instructionSet: Processor.instructionSets[0], threads: 2, usesGPU: true)
+    ])
     static let libraries: [ProcessorVariant] = [BLAS.onednn, .openblas].flatMap { (blas: BLAS) -> [ProcessorVariant] in
         [1, 2, 3].map { ProcessorVariant(instructionSet: Processor.instructionSets[0], threads: $0, blas: blas) }
     }

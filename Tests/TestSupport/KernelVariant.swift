@@ -21,14 +21,17 @@ package struct KernelVariant: Sendable, CustomStringConvertible {
         if let best = bfloat16.first {
             variants.append(KernelVariant(instructionSet: best.instructionSet, precision: .bfloat16, blas: .onednn))
         }
-        return variants + (TestGPU.device == nil ? [] : [DataType.float32, .bfloat16].map {
-            KernelVariant(instructionSet: Processor.instructionSets[0], precision: $0, usesGPU: true)
-        })
+        return variants
     }()
 
-    /// The same, and bf16 activations on the instruction sets that cannot multiply bf16.
+    /// The same, bf16 activations on the instruction sets that cannot multiply bf16, and a Vulkan device.
     package static let training = standard + Processor.instructionSets.filter { !bfloat16InstructionSets.contains($0) }.map {
         KernelVariant(instructionSet: $0, precision: .float32, storage: .bfloat16)
+    } + devices
+
+    /// A Vulkan device in each precision; none if there is no driver.
+    package static let devices = TestGPU.device == nil ? [] : [DataType.float32, .bfloat16].map {
+        KernelVariant(instructionSet: Processor.instructionSets[0], precision: $0, storage: $0, usesGPU: true)
     }
 
     /// The same, and variants that store all values in bf16.

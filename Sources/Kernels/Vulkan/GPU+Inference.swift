@@ -1,12 +1,9 @@
 // Attention over KV caches, and weights for inference.
 extension GPU {
-    /// Whether the shaders support heads of this width.
-    static func supports(headWidth D: Int) -> Bool { D <= 256 && (256 % D == 0 || D > 128) }
-
     func cachedAttention(
         _ qkv: Buffer, _ heads: AttentionHeads, rows sequences: [CachedRows], layer: Int, into y: Buffer, on processor: Processor
     ) -> Bool {
-        guard let first = sequences.first, qkv.isOn(self), y.isOn(self), Self.supports(headWidth: heads.width) else { return false }
+        guard let first = sequences.first, qkv.isOn(self), y.isOn(self) else { return false }
         let N = sequences.reduce(0) { $0 + $1.count }, capacity = first.cache.capacity, D = heads.width
         let isRounded = first.cache.elementType == .bfloat16
         let table = processor.buffer(of: 3 * N, .int32)

@@ -9,6 +9,7 @@ import Tokenize
 struct EmbedOptions: MachineOptions {
     var threads: Int?
     var cpu: String?
+    var device: DeviceChoice?
     var blas: BLAS?
     var model: String?
     var texts: [String] = []

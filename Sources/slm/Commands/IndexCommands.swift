@@ -6,6 +6,7 @@ import Terminal
 struct IndexBuildOptions: MachineOptions {
     var threads: Int?
     var cpu: String?
+    var device: DeviceChoice?
     var blas: BLAS?
     var embeddingModel: String?
     var paths: [String] = []
@@ -20,6 +21,7 @@ struct IndexBuildOptions: MachineOptions {
 struct IndexOptions: MachineOptions {
     var threads: Int?
     var cpu: String?
+    var device: DeviceChoice?
     var blas: BLAS?
     var embeddingModel: String?
     var method = SearchMethod.both
