@@ -57,7 +57,12 @@ package struct Buffer {
     /// Copies the elements of another buffer.
     package func copy(from other: Buffer) {
         require(type == other.type && count == other.count, "copy: \(other.count) \(other.type.rawValue) into \(count) \(type.rawValue)")
-        if let gpu = storage.gpu, gpu.move(other, into: self) { return }
+        if let gpu = storage.gpu {
+            require(
+                storage !== other.storage || offset + count <= other.offset || other.offset + count <= offset,
+                "copy: the ranges of one buffer overlap, which a device copies in any order")
+            if gpu.move(other, into: self) { return }
+        }
         memmove(pointer, other.readPointer, count * type.size)
     }
 
@@ -145,7 +150,8 @@ package struct Buffer {
 
     /// The same elements where the CPU reads them fast.
     private var readable: Buffer {
-        guard let staging = storage.staging, let gpu = storage.gpu, count > 0 else { return self }
+        // A copy of more would not fit: then the CPU reads slowly.
+        guard let staging = storage.staging, let gpu = storage.gpu, count > 0, count * type.size <= 1 << 30 else { return self }
         let copy = Buffer(staging.allocate(bytes: count * type.size), count: count, type: type)
         return gpu.move(self, into: copy) ? copy : self
     }

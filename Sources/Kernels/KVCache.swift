@@ -35,7 +35,8 @@ package final class KVCache {
         elementType = precision == .float32 ? .float32 : .bfloat16
         if processor.gpu != nil {
             let count = headWidth * capacity
-            (keyBytes, valueBytes) = (count * elementType.size, count * elementType.size)
+            keyBytes = count * elementType.size
+            valueBytes = keyBytes
             size = KVCacheSize(heads: layers * heads, headBytes: [keyBytes, valueBytes], capacity: capacity, partsOfHead: 1)
             storage = processor.buffer(of: layers * heads * 2 * count, elementType)
             return
@@ -134,7 +135,10 @@ package struct KVCacheSize: Sendable {
 
 extension Processor {
     /// Bytes of addresses that KV caches may take.
-    package var kvCacheAddresses: Int { (gpu?.memory.reserved ?? arena.reserved) / 2 }
+    package var kvCacheAddresses: Int {
+        guard let gpu else { return arena.reserved / 2 }
+        return max(0, gpu.memory.reserved - deviceBytesInUse) / 2
+    }
 
     /// The positions of a KV cache, at most `most`, for which there are addresses.
     package func kvCacheCapacity(layers: Int, heads: Int, headWidth: Int, upTo most: Int, _ precision: WeightPrecision) -> Int {

@@ -92,7 +92,10 @@ extension Processor {
             }
         }
         measured("embed", bytes: y.count * 8) {
-            if let gpu, let matrix = w.matrix, gpu.embed(ids, table: matrix, C: I, plus: more, period: ids.count, into: y) { return }
+            if let gpu, let matrix = w.matrix {
+                let isDone = gpu.embed(ids, table: matrix, C: I, plus: more, period: ids.count, into: y)
+                return require(isDone, "embed: a buffer is not on \(gpu.device)")
+            }
             split(ids.count, atLeast: 32) { range in
                 for n in range {
                     let row = Int(ids.ids[n]), more = more.map { UnsafePointer($0.floats + n * I) }, to = y.floats + n * I

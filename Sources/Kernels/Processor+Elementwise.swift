@@ -128,7 +128,7 @@ extension Processor {
         return isDone
     }
 
-    /// y [outer, inner] = scale·Σ x [outer, R, inner] along R, added to y if `adding`. Partial sums are f64.
+    /// y [outer, inner] = scale·Σ x [outer, R, inner] along R, added to y if `adding`. Partial sums are f64 on the CPU.
     package func sum(_ x: Buffer, outer: Int, R: Int, inner: Int, into y: Buffer, scale: Float = 1, adding: Bool = false) {
         require(
             x.count >= outer * R * inner && y.count >= outer * inner,

@@ -37,9 +37,13 @@ extension Processor {
     /// row are those of two calls of ``packedMatmul(_:rows:by:bias:then:plus:into:as:)``.
     package func addLowRank(_ updates: [LowRankUpdate], of x: Buffer, rows N: Int, into y: Buffer) {
         guard let first = updates.first?.matrices, N > 0 else { return }
-        if let gpu, gpu.addLowRank(updates, of: x, into: y, on: self) { return }
         let I = first.a.inputs, O = first.b.outputs
         require(x.count == N * I && y.count == N * O, "low-rank products: [\(N), \(I)] from \(x.count) elements into \(y.count)")
+        if let gpu {
+            return measured("adapters") {
+                require(gpu.addLowRank(updates, of: x, into: y, on: self), "low-rank products: a buffer is not on \(gpu.device)")
+            }
+        }
         var parts: [LowRankPart] = []
         var preparedBytes = 0, inputBytes = 0, flops = 0
         for update in updates {

@@ -25,8 +25,8 @@ package final class Processor {
     package var threads: Int { pool.size }
     /// The threads that compute: fewer than ``threads`` if more are asked for than the CPU can run at once.
     var concurrency: Int { pool.concurrency }
-    /// Rows of activations that a training step should work on at a time: a device needs many to be busy, while those of a CPU should stay in
-    /// its cache.
+    /// Rows of activations that a training step should work on at a time: a device needs many to be busy, while those of a CPU should stay
+    /// in its cache.
     package func rowsAtOnce(_ rows: Int) -> Int { gpu == nil ? rows : max(rows, 16_384) }
     package let blas: BLAS
     /// Measurements since profiling was enabled; nil while profiling is disabled.
@@ -82,6 +82,9 @@ package final class Processor {
         let bytes = count * type.size, isShared = type == .int32 && bytes <= 4 << 20 || bytes <= 1 << 10
         return Buffer(((isShared ? sharedArena : deviceArena) ?? arena).allocate(bytes: bytes), count: count, type: type)
     }
+
+    /// Bytes of the device's memory that buffers take; 0 without a device.
+    var deviceBytesInUse: Int { deviceArena?.used ?? 0 }
 
     /// A buffer in the CPU's memory.
     private func cpuBuffer(bytes: Int) -> Buffer {

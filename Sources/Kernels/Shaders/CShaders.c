@@ -99,36 +99,67 @@ _Alignas(4) static const unsigned char unary_gradient[] = {
 };
 
 const uint32_t *slm_shader(const char *name, size_t *bytes) {
-    if (!strcmp(name, "adamw")) { *bytes = sizeof adamw; return (const uint32_t *)adamw; }
-    if (!strcmp(name, "attention")) { *bytes = sizeof attention; return (const uint32_t *)attention; }
-    if (!strcmp(name, "attention_cooperative")) { *bytes = sizeof attention_cooperative; return (const uint32_t *)attention_cooperative; }
-    if (!strcmp(name, "attention_key_gradient")) { *bytes = sizeof attention_key_gradient; return (const uint32_t *)attention_key_gradient; }
-    if (!strcmp(name, "attention_key_gradient_cooperative")) { *bytes = sizeof attention_key_gradient_cooperative; return (const uint32_t *)attention_key_gradient_cooperative; }
-    if (!strcmp(name, "attention_products")) { *bytes = sizeof attention_products; return (const uint32_t *)attention_products; }
-    if (!strcmp(name, "attention_query_gradient")) { *bytes = sizeof attention_query_gradient; return (const uint32_t *)attention_query_gradient; }
-    if (!strcmp(name, "attention_query_gradient_cooperative")) { *bytes = sizeof attention_query_gradient_cooperative; return (const uint32_t *)attention_query_gradient_cooperative; }
-    if (!strcmp(name, "cached_attention")) { *bytes = sizeof cached_attention; return (const uint32_t *)cached_attention; }
-    if (!strcmp(name, "copy")) { *bytes = sizeof copy; return (const uint32_t *)copy; }
-    if (!strcmp(name, "cross_entropy")) { *bytes = sizeof cross_entropy; return (const uint32_t *)cross_entropy; }
-    if (!strcmp(name, "dropout")) { *bytes = sizeof dropout; return (const uint32_t *)dropout; }
-    if (!strcmp(name, "embed")) { *bytes = sizeof embed; return (const uint32_t *)embed; }
-    if (!strcmp(name, "embed_gradient")) { *bytes = sizeof embed_gradient; return (const uint32_t *)embed_gradient; }
-    if (!strcmp(name, "gate")) { *bytes = sizeof gate; return (const uint32_t *)gate; }
-    if (!strcmp(name, "gate_gradient")) { *bytes = sizeof gate_gradient; return (const uint32_t *)gate_gradient; }
-    if (!strcmp(name, "kv_append")) { *bytes = sizeof kv_append; return (const uint32_t *)kv_append; }
-    if (!strcmp(name, "matmul")) { *bytes = sizeof matmul; return (const uint32_t *)matmul; }
-    if (!strcmp(name, "matmul_cooperative")) { *bytes = sizeof matmul_cooperative; return (const uint32_t *)matmul_cooperative; }
-    if (!strcmp(name, "matvec")) { *bytes = sizeof matvec; return (const uint32_t *)matvec; }
-    if (!strcmp(name, "move")) { *bytes = sizeof move; return (const uint32_t *)move; }
-    if (!strcmp(name, "move_halves")) { *bytes = sizeof move_halves; return (const uint32_t *)move_halves; }
-    if (!strcmp(name, "norm")) { *bytes = sizeof norm; return (const uint32_t *)norm; }
-    if (!strcmp(name, "norm_gradient")) { *bytes = sizeof norm_gradient; return (const uint32_t *)norm_gradient; }
-    if (!strcmp(name, "norm_weight_gradient")) { *bytes = sizeof norm_weight_gradient; return (const uint32_t *)norm_weight_gradient; }
-    if (!strcmp(name, "rotate")) { *bytes = sizeof rotate; return (const uint32_t *)rotate; }
-    if (!strcmp(name, "soft_cap")) { *bytes = sizeof soft_cap; return (const uint32_t *)soft_cap; }
-    if (!strcmp(name, "sum_columns")) { *bytes = sizeof sum_columns; return (const uint32_t *)sum_columns; }
-    if (!strcmp(name, "sum_rows")) { *bytes = sizeof sum_rows; return (const uint32_t *)sum_rows; }
-    if (!strcmp(name, "unary")) { *bytes = sizeof unary; return (const uint32_t *)unary; }
-    if (!strcmp(name, "unary_gradient")) { *bytes = sizeof unary_gradient; return (const uint32_t *)unary_gradient; }
+    if (!strcmp(name, "adamw"))
+        return *bytes = sizeof adamw, (const uint32_t *)adamw;
+    if (!strcmp(name, "attention"))
+        return *bytes = sizeof attention, (const uint32_t *)attention;
+    if (!strcmp(name, "attention_cooperative"))
+        return *bytes = sizeof attention_cooperative, (const uint32_t *)attention_cooperative;
+    if (!strcmp(name, "attention_key_gradient"))
+        return *bytes = sizeof attention_key_gradient, (const uint32_t *)attention_key_gradient;
+    if (!strcmp(name, "attention_key_gradient_cooperative"))
+        return *bytes = sizeof attention_key_gradient_cooperative, (const uint32_t *)attention_key_gradient_cooperative;
+    if (!strcmp(name, "attention_products"))
+        return *bytes = sizeof attention_products, (const uint32_t *)attention_products;
+    if (!strcmp(name, "attention_query_gradient"))
+        return *bytes = sizeof attention_query_gradient, (const uint32_t *)attention_query_gradient;
+    if (!strcmp(name, "attention_query_gradient_cooperative"))
+        return *bytes = sizeof attention_query_gradient_cooperative, (const uint32_t *)attention_query_gradient_cooperative;
+    if (!strcmp(name, "cached_attention"))
+        return *bytes = sizeof cached_attention, (const uint32_t *)cached_attention;
+    if (!strcmp(name, "copy"))
+        return *bytes = sizeof copy, (const uint32_t *)copy;
+    if (!strcmp(name, "cross_entropy"))
+        return *bytes = sizeof cross_entropy, (const uint32_t *)cross_entropy;
+    if (!strcmp(name, "dropout"))
+        return *bytes = sizeof dropout, (const uint32_t *)dropout;
+    if (!strcmp(name, "embed"))
+        return *bytes = sizeof embed, (const uint32_t *)embed;
+    if (!strcmp(name, "embed_gradient"))
+        return *bytes = sizeof embed_gradient, (const uint32_t *)embed_gradient;
+    if (!strcmp(name, "gate"))
+        return *bytes = sizeof gate, (const uint32_t *)gate;
+    if (!strcmp(name, "gate_gradient"))
+        return *bytes = sizeof gate_gradient, (const uint32_t *)gate_gradient;
+    if (!strcmp(name, "kv_append"))
+        return *bytes = sizeof kv_append, (const uint32_t *)kv_append;
+    if (!strcmp(name, "matmul"))
+        return *bytes = sizeof matmul, (const uint32_t *)matmul;
+    if (!strcmp(name, "matmul_cooperative"))
+        return *bytes = sizeof matmul_cooperative, (const uint32_t *)matmul_cooperative;
+    if (!strcmp(name, "matvec"))
+        return *bytes = sizeof matvec, (const uint32_t *)matvec;
+    if (!strcmp(name, "move"))
+        return *bytes = sizeof move, (const uint32_t *)move;
+    if (!strcmp(name, "move_halves"))
+        return *bytes = sizeof move_halves, (const uint32_t *)move_halves;
+    if (!strcmp(name, "norm"))
+        return *bytes = sizeof norm, (const uint32_t *)norm;
+    if (!strcmp(name, "norm_gradient"))
+        return *bytes = sizeof norm_gradient, (const uint32_t *)norm_gradient;
+    if (!strcmp(name, "norm_weight_gradient"))
+        return *bytes = sizeof norm_weight_gradient, (const uint32_t *)norm_weight_gradient;
+    if (!strcmp(name, "rotate"))
+        return *bytes = sizeof rotate, (const uint32_t *)rotate;
+    if (!strcmp(name, "soft_cap"))
+        return *bytes = sizeof soft_cap, (const uint32_t *)soft_cap;
+    if (!strcmp(name, "sum_columns"))
+        return *bytes = sizeof sum_columns, (const uint32_t *)sum_columns;
+    if (!strcmp(name, "sum_rows"))
+        return *bytes = sizeof sum_rows, (const uint32_t *)sum_rows;
+    if (!strcmp(name, "unary"))
+        return *bytes = sizeof unary, (const uint32_t *)unary;
+    if (!strcmp(name, "unary_gradient"))
+        return *bytes = sizeof unary_gradient, (const uint32_t *)unary_gradient;
     return NULL;
 }

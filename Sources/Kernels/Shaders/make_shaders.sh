@@ -2,7 +2,7 @@
 # Compiles the shaders in glsl/ to SPIR-V in spirv/, and writes CShaders.c, which embeds them. `make shaders` runs this.
 #
 # The SPIR-V is committed, so that slm builds without a shader compiler. A test compiles the sources again and compares. The shaders in
-# glsl/cooperative/ need glslang 15.4 or newer, for matrices of bf16: Debian 12's is too old for them, and leaves them as they are.
+# glsl/cooperative/ need glslang 16 or newer, for matrices of bf16: Debian 12's is too old for them, and leaves them as they are.
 set -eu
 cd "$(dirname "$0")"
 output=${1:-spirv}
@@ -14,7 +14,7 @@ compile() {
 }
 for shader in glsl/*.comp; do compile "$shader" vulkan1.2; done
 version=$(glslangValidator --version | sed -n 's/^Glslang Version: [0-9]*:\([0-9]*\).*/\1/p')
-if [ "$version" -ge 15 ]; then
+if [ "$version" -ge 16 ]; then
     for shader in glsl/cooperative/*.comp; do compile "$shader" vulkan1.3; done
 fi
 [ "$output" = spirv ] || exit 0
@@ -35,7 +35,8 @@ fi
     echo 'const uint32_t *slm_shader(const char *name, size_t *bytes) {'
     for file in spirv/*.spv; do
         name=$(basename "$file" .spv)
-        echo "    if (!strcmp(name, \"$name\")) { *bytes = sizeof $name; return (const uint32_t *)$name; }"
+        echo "    if (!strcmp(name, \"$name\"))"
+        echo "        return *bytes = sizeof $name, (const uint32_t *)$name;"
     done
     echo '    return NULL;'
     echo '}'

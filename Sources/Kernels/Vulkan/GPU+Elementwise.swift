@@ -58,7 +58,9 @@ extension GPU {
         if inner == 1 {
             let parts = 256, length = (R + parts - 1) / parts, partial = processor.buffer(of: (R + length - 1) / length, .float32)
             return run(Shader("sum_rows"), [x, partial], writing: [1], [length, 0, 0, R], [1], groups: partial.count)
-                && run(Shader("sum_rows"), [partial, y], writing: [1], [partial.count, adding ? 1 : 0, 0, partial.count], [scale], groups: 1)
+                && run(
+                    Shader("sum_rows"), [partial, y], writing: [1], [partial.count, adding ? 1 : 0, 0, partial.count], [scale],
+                    groups: 1)
         }
         let parts = min(32, max(1, R / 64)), columns = (inner + 31) / 32
         if parts == 1 {
@@ -67,13 +69,15 @@ extension GPU {
         }
         let partial = processor.buffer(of: parts * inner, .float32)
         return run(Shader("sum_columns"), [x, partial], writing: [1], [R, inner, parts, 0, inner], [1], groups: columns, rows: parts)
-            && run(Shader("sum_columns"), [partial, y], writing: [1], [parts, inner, 1, adding ? 1 : 0, inner], [scale], groups: columns, rows: 1)
+            && run(
+                Shader("sum_columns"), [partial, y], writing: [1], [parts, inner, 1, adding ? 1 : 0, inner], [scale], groups: columns,
+                rows: 1)
     }
 
     /// Σ x² of each block of so many elements; nil if x is not on the device.
     func sumsOfSquares(_ x: Buffer, block: Int, on processor: Processor) -> [Double]? {
         // Each block in parts: a workgroup adds up few numbers in f32, and the CPU adds up the parts in f64.
-        let part = min(block, 1 << 12), parts = (x.count + part - 1) / part
+        let part = block % (1 << 12) == 0 ? 1 << 12 : block, parts = (x.count + part - 1) / part
         let sums = processor.buffer(of: parts, .float32)
         guard run(Shader("sum_rows"), [x, sums], writing: [1], [part, 0, 1, x.count], [1], groups: parts) else { return nil }
         let perBlock = block / part

@@ -64,7 +64,8 @@ extension Processor {
         switch source.numbers {
         case .values(let values): copy(values, into: matrix)
         case .quantized(let weights):
-            let rows = max(1, (1 << 20) / I), part = Buffer(arena.allocate(bytes: rows * I * matrix.type.size), count: rows * I, type: matrix.type)
+            let rows = max(1, (1 << 20) / I)
+            let part = Buffer(arena.allocate(bytes: rows * I * matrix.type.size), count: rows * I, type: matrix.type)
             for first in stride(from: 0, to: O, by: rows) {
                 let range = first..<min(first + rows, O), values = part[0..<range.count * I]
                 dequantize(weights, rows: range, columns: 0..<I, into: values)

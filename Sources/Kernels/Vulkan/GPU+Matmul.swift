@@ -16,7 +16,7 @@ extension GPU {
     private func runOnMatrixUnits(_ matmul: Matmul, _ p: MatmulArguments, on processor: Processor) -> Bool {
         let tile = 128, blockDepth = 32, columns = (p.N + tile - 1) / tile, rows = (p.M + tile - 1) / tile
         // A long sum into few blocks, such as a weight's gradient, is divided among more workgroups.
-        let isWhole = p.M % tile == 0 && p.N % tile == 0 && p.K % blockDepth == 0
+        let isWhole = p.K > 0 && p.M % tile == 0 && p.N % tile == 0 && p.K % blockDepth == 0
         let shader = Shader(
             "matmul_cooperative", p.aIsTransposed ? 1 : 0, p.bIsTransposed ? 1 : 0, matmul.a.buffer.type == .bfloat16 ? 1 : 0,
             matmul.b.buffer.type == .bfloat16 ? 1 : 0, isWhole ? 0 : 1)

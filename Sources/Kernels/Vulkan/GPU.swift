@@ -3,8 +3,8 @@ import Synchronization
 
 /// Runs shaders on a device, in the order in which they are recorded, while the CPU records the next ones.
 ///
-/// Buffers know which submission used them last; the CPU waits for it before it accesses their memory. So an operation that has no shader
-/// is computed by the CPU's kernels, on the same memory.
+/// Only one processor may use it. Buffers know which submission used them last; the CPU waits for it before it accesses their memory. So an
+/// operation that has no shader is computed by the CPU's kernels, on the same memory.
 package final class GPU {
     package let device: GPUDevice
     let context: GPUContext
@@ -22,13 +22,14 @@ package final class GPU {
         guard let own = types.device, let host = types.host else { throw .noSharedMemory(device: device.name) }
         // Software drivers compute in the CPU's memory, which other programs need, too.
         let usable = device.kind == .software ? types.bytes / 2 : types.bytes / 10 * 9
-        memory = GPUMemory(
-            context, type: own, reserved: usable, blockBytes: device.kind == .software ? 64 << 20 : min(256 << 20, device.device.maxAllocation),
-            isUncached: !types.deviceIsCached)
+        let blockBytes = device.kind == .software ? 64 << 20 : min(256 << 20, device.device.maxAllocation)
+        memory = GPUMemory(context, type: own, reserved: usable, blockBytes: blockBytes, isUncached: !types.deviceIsCached)
         hostMemory = GPUMemory(context, type: host, reserved: 4 << 30, blockBytes: 16 << 20, isUncached: false)
         pipelines = try ShaderPipelines(context)
         recorder = try GPURecorder(context)
     }
+
+    deinit { _ = context.call.DeviceWaitIdle(context.device) }
 
     /// Waits until all work is done.
     package func finish() { recorder.wait(for: recorder.current) }
@@ -55,6 +56,12 @@ package final class GPU {
     ) -> Bool {
         if groups == 0 || rows == 0 { return true }
         guard buffers.allSatisfy({ $0?.isOn(self) ?? true }) else { return false }
+        // Shaders count elements with 32 bits.
+        require(buffers.allSatisfy { ($0?.count ?? 0) <= Int(Int32.max) }, "\(shader.name): more than 2³¹ elements in one buffer")
+        require(
+            buffers.count <= 9 && integers.count <= (rows == nil ? 7 : 8) && numbers.count <= 4,
+            "\(shader.name): \(buffers.count) buffers, \(integers.count) integers and \(numbers.count) numbers")
+        // The layout of Arguments in common.glsl: nine addresses, eight integers, a bit for each buffer in bf16, four numbers.
         var words = [UInt32](repeating: 0, count: Shader.argumentBytes / 4)
         for (i, buffer) in buffers.enumerated() {
             guard let buffer else { continue }
@@ -65,7 +72,7 @@ package final class GPU {
         }
         for (i, integer) in integers.enumerated() { words[18 + i] = UInt32(truncatingIfNeeded: integer) }
         for (i, number) in numbers.enumerated() { words[27 + i] = number.bitPattern }
-        let limit = context.library.call.maxGroups(of: device)
+        let limit = device.device.maxGroups
         var x = groups, y = rows ?? 1
         if rows == nil {
             words[25] = UInt32(groups)
@@ -87,10 +94,6 @@ package final class GPU {
     ) -> Bool {
         run(shader, buffers, writing: written, [count] + integers, numbers, groups: (count + 255) / 256)
     }
-}
-
-extension vulkan_functions {
-    fileprivate func maxGroups(of device: GPUDevice) -> Int { device.device.maxGroups }
 }
 
 /// Command buffers, submitted in order; a timeline semaphore counts those that are done.
@@ -121,9 +124,8 @@ private final class GPURecorder: @unchecked Sendable {
         poolInformation.flags = VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT.rawValue
         poolInformation.queueFamilyIndex = context.queueFamily
         var pool: VkCommandPool?
-        guard call.CreateCommandPool(context.device, &poolInformation, nil, &pool) == VK_SUCCESS, let pool else {
-            throw .failed("vkCreateCommandPool", code: 0)
-        }
+        let made = call.CreateCommandPool(context.device, &poolInformation, nil, &pool)
+        guard made == VK_SUCCESS, let pool else { throw .failed("vkCreateCommandPool", code: made.rawValue) }
         self.pool = pool
         var allocation = VkCommandBufferAllocateInfo()
         allocation.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO
@@ -131,9 +133,8 @@ private final class GPURecorder: @unchecked Sendable {
         allocation.level = VK_COMMAND_BUFFER_LEVEL_PRIMARY
         allocation.commandBufferCount = 16
         var buffers = [VkCommandBuffer?](repeating: nil, count: 16)
-        guard call.AllocateCommandBuffers(context.device, &allocation, &buffers) == VK_SUCCESS else {
-            throw .failed("vkAllocateCommandBuffers", code: 0)
-        }
+        let allocated = call.AllocateCommandBuffers(context.device, &allocation, &buffers)
+        guard allocated == VK_SUCCESS else { throw .failed("vkAllocateCommandBuffers", code: allocated.rawValue) }
         commands = buffers.compactMap { $0 }
         var type = VkSemaphoreTypeCreateInfo()
         type.sType = VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO

@@ -29,7 +29,7 @@ package struct GPUDevice: Sendable, CustomStringConvertible {
         return library.devices().map { GPUDevice(library: library, device: $0, memoryBytes: GPUMemoryTypes(of: $0, library).bytes) }
     }
 
-    /// The device with a number; nil: the first one that is not a software driver, or else the first one.
+    /// The device with a number; nil: the first that is no software driver, or else the first.
     package static func choose(_ number: Int?) throws(GPUError) -> GPUDevice {
         let devices = try all()
         guard let first = devices.first else { throw .noDevice }

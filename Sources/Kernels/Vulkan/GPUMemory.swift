@@ -28,6 +28,9 @@ struct GPUMemoryTypes {
         }
         self.device = find(shared | own | cached) ?? find(shared | own)
         host = find(shared | cached, without: own) ?? find(shared | cached) ?? find(shared)
+        // Without resizable BAR, the CPU sees a window of 256 MB only.
+        let whole = types.filter { $0.propertyFlags & own != 0 }.map { heaps[Int($0.heapIndex)].size }.max() ?? 0
+        if let type = self.device, heaps[Int(types[Int(type)].heapIndex)].size < whole / 2 { self.device = nil }
         if let type = self.device {
             bytes = Int(clamping: heaps[Int(types[Int(type)].heapIndex)].size)
             deviceIsCached = types[Int(type)].propertyFlags & cached != 0
@@ -74,9 +77,9 @@ final class GPUMemory: ArenaMemory {
         let size = max(count, blockBytes)
         guard capacity + size <= reserved || count < size && capacity + count <= reserved else { return nil }
         let bytes = capacity + size <= reserved ? size : count, start = capacity + Arena.alignment
-        guard let block = makeBlock(start: start, bytes) else { return nil }
+        guard let block = makeBlock(start: start, bytes) ?? makeBlock(start: start, count) else { return nil }
         blocks.append(block)
-        return start..<start + bytes
+        return start..<start + block.count
     }
 
     func location(of start: Int) -> ArenaLocation {

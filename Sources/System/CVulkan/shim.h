@@ -8,15 +8,15 @@
 #include <vulkan/vulkan_core.h>
 
 #define VULKAN_FUNCTIONS(USE) \
-    USE(GetInstanceProcAddr) USE(CreateInstance) USE(EnumeratePhysicalDevices) USE(GetPhysicalDeviceProperties2) USE(GetPhysicalDeviceFeatures2) \
-    USE(GetPhysicalDeviceMemoryProperties) USE(GetPhysicalDeviceQueueFamilyProperties) USE(EnumerateDeviceExtensionProperties) \
-    USE(CreateDevice) USE(DestroyDevice) USE(GetDeviceQueue) \
-    USE(CreateBuffer) USE(DestroyBuffer) USE(GetBufferMemoryRequirements) USE(GetBufferDeviceAddress) USE(AllocateMemory) \
-    USE(FreeMemory) USE(BindBufferMemory) USE(MapMemory) \
-    USE(CreateShaderModule) USE(DestroyShaderModule) USE(CreatePipelineLayout) USE(DestroyPipelineLayout) USE(CreateComputePipelines) \
-    USE(DestroyPipeline) USE(CreateCommandPool) USE(DestroyCommandPool) USE(AllocateCommandBuffers) USE(BeginCommandBuffer) \
-    USE(EndCommandBuffer) USE(CmdBindPipeline) USE(CmdPushConstants) USE(CmdDispatch) USE(CmdPipelineBarrier) USE(QueueSubmit) \
-    USE(CreateSemaphore) USE(DestroySemaphore) USE(WaitSemaphores) USE(DeviceWaitIdle)
+    USE(GetInstanceProcAddr) USE(CreateInstance) USE(EnumeratePhysicalDevices) USE(GetPhysicalDeviceProperties2) \
+    USE(GetPhysicalDeviceFeatures2) USE(GetPhysicalDeviceMemoryProperties) USE(GetPhysicalDeviceQueueFamilyProperties) \
+    USE(EnumerateDeviceExtensionProperties) USE(CreateDevice) USE(DestroyDevice) USE(GetDeviceQueue) USE(CreateBuffer) \
+    USE(DestroyBuffer) USE(GetBufferMemoryRequirements) USE(GetBufferDeviceAddress) USE(AllocateMemory) USE(FreeMemory) \
+    USE(BindBufferMemory) USE(MapMemory) USE(CreateShaderModule) USE(DestroyShaderModule) USE(CreatePipelineLayout) \
+    USE(DestroyPipelineLayout) USE(CreateComputePipelines) USE(DestroyPipeline) USE(CreateCommandPool) USE(DestroyCommandPool) \
+    USE(AllocateCommandBuffers) USE(BeginCommandBuffer) USE(EndCommandBuffer) USE(CmdBindPipeline) USE(CmdPushConstants) \
+    USE(CmdDispatch) USE(CmdPipelineBarrier) USE(QueueSubmit) USE(CreateSemaphore) USE(DestroySemaphore) USE(WaitSemaphores) \
+    USE(DeviceWaitIdle)
 
 typedef struct {
 #define USE(name) __typeof__(&vk##name) name;

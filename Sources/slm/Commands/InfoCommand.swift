@@ -58,9 +58,11 @@ extension InfoOptions {
                 "vulkan:\(number)   \(device.name) (\(device.kind.rawValue)), \(megabytes(device.memoryBytes)) MB"
                     + (device.hasMatrixUnits ? ", matrix units for bf16" : "")
             }
-        } catch .noLoader { devices = ["none: the Vulkan loader is not installed (libvulkan1)"] } catch .noDevice { devices = ["none"] } catch {
-            devices = ["none: \(error)"]
-        }
+        } catch .noLoader {
+            devices = ["none: the Vulkan loader is not installed (libvulkan1)"]
+        } catch .noDevice {
+            devices = ["none"]
+        } catch { devices = ["none: \(error)"] }
         let cores = CPU.cores, memory = CPU.memory
         if json {
             return printLine(JSONLine([

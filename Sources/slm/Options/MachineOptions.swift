@@ -58,7 +58,11 @@ extension MachineOptions {
         return {
             do {
                 var gpu: GPU?
-                if case .vulkan(let number) = device { gpu = try GPU(GPUDevice.choose(number)) }
+                if case .vulkan(let number) = device {
+                    let chosen = try GPUDevice.choose(number)
+                    if chosen.kind == .software { printNote("\(chosen) computes on the CPU, more slowly than --device cpu.") }
+                    gpu = try GPU(chosen)
+                }
                 return try Processor(threads: threads, instructionSet: cpu, blas: blas, gpu: gpu)
             } catch ProcessorError.unknownInstructionSet(let name, let known) {
                 throw UsageError("slm: \(ProcessorError.unknownInstructionSet(name, known: known))")

@@ -53,6 +53,7 @@ void main() {
         if (i0 >= D) return;
         for (uint l = 1; l < lanes; l++) sums[0] += parts[l * D + i0];
     }
+    if (lane > 0) return;
     [[unroll]] for (uint j = 0; j < EACH; j++) {
         const uint c = channel + j * THREADS;
         if (c < D) put(Y, row * H * D + h * D + c, sums[j] / total);

@@ -11,7 +11,7 @@ layout(buffer_reference, scalar, buffer_reference_align = 4) buffer Floats { flo
 layout(buffer_reference, scalar, buffer_reference_align = 2) buffer Halves { uint16_t v[]; };
 layout(buffer_reference, scalar, buffer_reference_align = 4) buffer Ints { int v[]; };
 
-// As in ShaderArguments (Vulkan/GPU.swift): addresses of buffers, 0 for one that is missing; integers; a bit for each buffer in bf16;
+// As GPU.run (Vulkan/GPU.swift) fills them: addresses of buffers, 0 for one that is missing; integers; a bit for each buffer in bf16;
 // numbers.
 layout(push_constant, scalar) uniform Arguments {
     uint64_t buffers[9];

@@ -1,7 +1,7 @@
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "common.glsl"
-// y [N, C] = table[ids] (+ positions[(first + n) % period])
+// y [N, C] = table[ids] (+ positions[n % period])
 layout(local_size_x = 256) in;
 const uint IDS = 0, TABLE = 1, POSITIONS = 2, Y = 3;
 

@@ -2,8 +2,8 @@
 #extension GL_GOOGLE_include_directive : require
 #include "common.glsl"
 #include "functions.glsl"
-// C = activation(scale·A·B + bias) + plus in f32: a workgroup computes a block of TILE × TILE, an invocation a part of it, with the columns
-// of A and the rows of B that it needs in shared memory.
+// C = activation(scale·A·B + bias) + plus in f32: a workgroup computes a block of TILE × TILE, an invocation a part of it, with the
+// columns of A and the rows of B that it needs in shared memory.
 layout(local_size_x = 256) in;
 layout(constant_id = 0) const uint TILE = 64;
 const uint A = 0, B = 1, C = 2, BIAS = 3, BEFORE = 4, PLUS = 5;

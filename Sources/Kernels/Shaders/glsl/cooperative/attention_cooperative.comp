@@ -1,7 +1,8 @@
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "attention_cooperative.glsl"
-// y = softmax(scale·q·kᵀ)·v, in two passes over the keys: the first finds log Σ exp(score) of each row, the second adds up the values.
+// y = softmax(scale·q·kᵀ)·v, in two passes over the keys: the first finds log Σ exp(score) of each row, the second adds up the
+// values.
 const uint Q = 0, K = 1, V = 2, FIRST = 3, Y = 4, LOG_SUMS = 5;
 shared bfloat16_t weights[4][16 * STRIDE];
 

@@ -1,5 +1,5 @@
-// What the shaders of causal attention on matrix units share. All numbers of q, k, v and dy are bf16, and T is a multiple of 64. A workgroup
-// has four subgroups of 32; each works on 16 rows of its own, without waiting for the others.
+// What the shaders of causal attention on matrix units share. All numbers of q, k, v and dy are bf16, and T is a multiple of 64. A
+// workgroup has four subgroups of 32; each works on 16 rows of its own, without waiting for the others.
 #extension GL_KHR_cooperative_matrix : require
 #extension GL_KHR_memory_scope_semantics : require
 #extension GL_KHR_shader_subgroup_basic : require
@@ -22,7 +22,8 @@ layout(buffer_reference, scalar, buffer_reference_align = 16) buffer BFloats { b
 
 // Rows of a matrix as the left operand, or its transpose as the right one.
 #define LOAD_LEFT(m, buffer_, at, stride) coopMatLoad(m, BFloats(buffers[buffer_]).v, at, stride, gl_CooperativeMatrixLayoutRowMajor)
-#define LOAD_TRANSPOSED(m, buffer_, at, stride) coopMatLoad(m, BFloats(buffers[buffer_]).v, at, stride, gl_CooperativeMatrixLayoutColumnMajor)
+#define LOAD_TRANSPOSED(m, buffer_, at, stride) \
+    coopMatLoad(m, BFloats(buffers[buffer_]).v, at, stride, gl_CooperativeMatrixLayoutColumnMajor)
 #define LOAD_RIGHT(m, buffer_, at, stride) coopMatLoad(m, BFloats(buffers[buffer_]).v, at, stride, gl_CooperativeMatrixLayoutRowMajor)
 
 float capped(float score) { return x[1] > 0 ? x[1] * exact_tanh(score / x[1]) : score; }

@@ -34,7 +34,8 @@ uint packed(float low, float high) { return uint(to_bf16(low)) | uint(to_bf16(hi
 uvec4 eight(uint buffer_, bool rounded, uint i, int count) {
     if (!checked || count >= 8) {
         if (rounded) return Vectors(buffers[buffer_]).v[i / 8];
-        const vec4 low = uintBitsToFloat(Vectors(buffers[buffer_]).v[i / 4]), high = uintBitsToFloat(Vectors(buffers[buffer_]).v[i / 4 + 1]);
+        const vec4 low = uintBitsToFloat(Vectors(buffers[buffer_]).v[i / 4]);
+        const vec4 high = uintBitsToFloat(Vectors(buffers[buffer_]).v[i / 4 + 1]);
         return uvec4(packed(low.x, low.y), packed(low.z, low.w), packed(high.x, high.y), packed(high.z, high.w));
     }
     float value[8];
@@ -107,12 +108,14 @@ void main() {
             coopmat<bfloat16_t, gl_ScopeSubgroup, 16, 16, gl_MatrixUseB> b[2];
             [[unroll]] for (uint i = 0; i < 4; i++) {
                 const uint row = row0 + 16 * i;
-                if (a_transposed) coopMatLoad(a[i], a_tile, depth * ALONG_TILE + row / 8, ALONG_TILE, gl_CooperativeMatrixLayoutColumnMajor);
+                if (a_transposed)
+                    coopMatLoad(a[i], a_tile, depth * ALONG_TILE + row / 8, ALONG_TILE, gl_CooperativeMatrixLayoutColumnMajor);
                 else coopMatLoad(a[i], a_tile, row * ALONG_DEPTH + depth / 8, ALONG_DEPTH, gl_CooperativeMatrixLayoutRowMajor);
             }
             [[unroll]] for (uint j = 0; j < 2; j++) {
                 const uint column = column0 + 16 * j;
-                if (b_transposed) coopMatLoad(b[j], b_tile, depth * ALONG_TILE + column / 8, ALONG_TILE, gl_CooperativeMatrixLayoutRowMajor);
+                if (b_transposed)
+                    coopMatLoad(b[j], b_tile, depth * ALONG_TILE + column / 8, ALONG_TILE, gl_CooperativeMatrixLayoutRowMajor);
                 else coopMatLoad(b[j], b_tile, column * ALONG_DEPTH + depth / 8, ALONG_DEPTH, gl_CooperativeMatrixLayoutColumnMajor);
             }
             [[unroll]] for (uint i = 0; i < 4; i++) [[unroll]] for (uint j = 0; j < 2; j++)
