@@ -29,7 +29,7 @@ Maintainer: The slm authors <slm@localhost>
 Installed-Size: $(du -ks "$tree/usr" | cut -f1)
 Depends: $("$root/Tools/linked-packages.sh" "$tree/usr/bin/slm")
 Recommends: libdnnl2
-Suggests: poppler-utils
+Suggests: poppler-utils, libvulkan1
 Section: science
 Priority: optional
 Description: train and serve small language models on a CPU

@@ -16,7 +16,8 @@ import TestSupport
     }
 
     @Test(arguments: [
-        (["train", "--device", "cuda"], "slm train: slm computes on the CPU, with all of its cores: remove --device.\n"),
+        (["tokenize", "train", "--device", "cuda"], "slm tokenize train: this command computes on the CPU: remove --device.\n"),
+        (["train", "--device", "cuda"], "slm: --device: expected cpu, vulkan or vulkan:N, found 'cuda'.\n"),
         (["trian"], "slm: unknown command 'trian'; did you mean 'train'? All commands: slm --help\n"),
         (["fly"], "slm: unknown command 'fly'. All commands: slm --help\n"),
         (["inf"], "slm: unknown command 'inf'; did you mean 'info'? All commands: slm --help\n"),

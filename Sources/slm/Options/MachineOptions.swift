@@ -36,7 +36,7 @@ enum DeviceChoice: OptionValue, Equatable, Sendable {
     }
 
     static var metavariable: String { "DEVICE" }
-    static var expectation: String { "expected cpu, vulkan or vulkan:N" }
+    static var expectation: String { "cpu, vulkan or vulkan:N" }
 }
 
 /// The data type of matmuls in training.

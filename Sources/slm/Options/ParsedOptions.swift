@@ -78,7 +78,7 @@ struct ParsedOptions {
         }
         if let found { return found }
         if name == "device" || name.hasPrefix("device=") {
-            throw UsageError("slm \(command): slm computes on the CPU, with all of its cores: remove --device.")
+            throw UsageError("slm \(command): this command computes on the CPU: remove --device.")
         }
         let names = options.filter { $0.position != .only }.flatMap(\.names)
         let near = isLong ? closestMatch(to: name.lowercased(), among: names).map { "; did you mean --\($0)?" } : nil
