@@ -78,23 +78,17 @@ import Testing
         expectClose(p.floats(total), expected, within: .forward)
     }
 
-    @Test func `memory does not grow with the number of dispatches`() throws {
-        let gpu = try TestGPU.open(), p = try Processor(threads: 1, gpu: gpu)
-        let x = p.zeros(1_000), y = p.zeros(1_000)
-        func work(_ count: Int) {
-            for _ in 0..<count {
-                let ids = p.buffer(of: 8, .int32), between = p.buffer(of: 1_000, .float32)
-                ids.writeIDs { span in for i in span.indices { span[i] = 0 } }
-                p.copy(x, into: between)
-                p.copy(between, into: y, adding: true)
-            }
-            gpu.finish()
+    /// The buffers together exceed the memory that slm takes on a software driver, 1 GB, which ends the program.
+    @Test func `memory of buffers that are gone is used again`() throws {
+        let gpu = try TestGPU.open(), p = try Processor(threads: 1, gpu: gpu), n = 2 << 20
+        let x = p.zeros(n), y = p.zeros(n)
+        for _ in 0..<200 {
+            let between = p.buffer(of: n, .float32)
+            p.copy(x, into: between)
+            p.copy(between, into: y, adding: true)
         }
-        work(500)
-        let before = residentBytes()
-        work(20_000)
-        #expect(gpu.dispatches > 40_000)
-        #expect(residentBytes() - before < 8 << 20)
+        #expect(gpu.dispatches >= 400)
+        #expect(p.floats(y[0..<10]) == [Float](repeating: 0, count: 10))
     }
 
     @Test func `an unknown device is refused with those that there are`() throws {
@@ -132,10 +126,5 @@ import Testing
         let bytes = pipe.fileHandleForReading.readDataToEndOfFile()
         process.waitUntilExit()
         return String(decoding: bytes, as: UTF8.self)
-    }
-
-    private func residentBytes() -> Int {
-        let pages = (try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8))?.split(separator: " ").dropFirst().first
-        return (pages.flatMap { Int($0) } ?? 0) * 4_096
     }
 }
