@@ -5,9 +5,8 @@
 tokenizers 0.23 has the general categories of several Unicode versions from 7 to 9. So the library itself is asked about every code point.
 """
 from tokenizers import normalizers, pre_tokenizers
-from c_arrays import c_array
+from c_arrays import BLOCK, kind_arrays
 
-BLOCK = 128   # code points per block, two bits each
 OFF = dict(clean_text=False, handle_chinese_chars=False, strip_accents=False, lowercase=False)
 CLEAN = normalizers.BertNormalizer(**{**OFF, "clean_text": True}).normalize_str
 STRIP = normalizers.BertNormalizer(**{**OFF, "strip_accents": True}).normalize_str
@@ -23,15 +22,6 @@ def kind(c):
     return 3 if STRIP(text) == "ab" else 0
 
 
-offsets, blocks, index = {}, [], []
-for start in range(0, 0x110000, BLOCK):
-    kinds = [kind(c) for c in range(start, start + BLOCK)]
-    words = tuple(sum(k << 2 * i for i, k in enumerate(kinds[j:j + 16])) for j in range(0, BLOCK, 16))
-    if words not in offsets: offsets[words] = len(offsets); blocks += words
-    index.append(offsets[words])
-assert len(offsets) <= 256
-
 print(f"// Written by make_bert.py: two bits per code point, in blocks of {BLOCK}; equal blocks are stored once.")
 print("#pragma once\n#include <stdint.h>\n")
-print(c_array("bert_block", "uint8_t", map(str, index), f"The index of a code point's block, by code point / {BLOCK}."))
-print(c_array("bert_kinds", "uint32_t", (hex(b) for b in blocks), "Sixteen code points per element, the lowest code point in the lowest bits."))
+print(kind_arrays("bert", kind))
