@@ -11,11 +11,16 @@ package struct Linear: Sendable {
     package let bias: Parameter?                       // [O]
     package let lora: LoRALayer?
 
-    /// - Parameter weight: The initialization of the weight; by default uniform in ±1/√I, as in PyTorch. The bias starts at 0.
+    /// - Parameters:
+    ///   - parts: The rows of the matrices that the weight stacks, such as those of queries, keys and values; by default one matrix.
+    ///   - weight: The initialization of the weight; by default uniform in ±1/√I, as in PyTorch. The bias starts at 0.
     package init(
-        from I: Int, to O: Int, bias: Bool = true, named name: String, in list: inout ParameterList, weight: Initialization? = nil
+        from I: Int, to O: Int, parts: [Int]? = nil, bias: Bool = true, named name: String, in list: inout ParameterList,
+        weight: Initialization? = nil
     ) {
-        self.weight = list.add("\(name).weight", [O, I], weight ?? .uniform(limit: 1 / Float(I).squareRoot()))
+        let parts = parts ?? [O]
+        require(parts.reduce(0, +) == O, "\(name): \(parts) are not \(O) rows")
+        self.weight = list.add("\(name).weight", [O, I], weight ?? .uniform(limit: 1 / Float(I).squareRoot()), .linear(rows: parts))
         self.bias = bias ? list.add("\(name).bias", [O], .constant(0), .bias) : nil
         lora = list.addLoRA(to: self.weight, in: name)
     }

@@ -16,15 +16,25 @@ package struct Parameter: Hashable, Sendable {
     package var range: Range<Int> { start..<start + shape.count }
 }
 
-/// What a parameter does in a layer. The optimizer decays matrices only, whatever the shapes of the others.
+/// What a parameter does in a layer, on which the optimizer depends.
 package enum ParameterKind: Hashable, Sendable {
-    /// The weight of a linear layer, or an embedding.
+    /// The weight of a linear layer: one or more matrices, stacked, with so many rows each.
+    case linear(rows: [Int])
+    /// An embedding, the head, or a matrix of an adapter.
     case matrix
     case bias
     /// A matrix of which only the last rows are trained.
     case lastRows
     /// The scale or the shift of one norm, or the scales of several.
     case norm
+
+    /// Whether it is a matrix that is trained as a whole.
+    package var isMatrix: Bool {
+        switch self {
+        case .linear, .matrix: true
+        case .bias, .lastRows, .norm: false
+        }
+    }
 }
 
 /// The initial values of a parameter.

@@ -21,7 +21,7 @@ package final class Tape {
     /// The type that activations between matmuls are stored as.
     package let precision: DataType
     /// The type that matmuls are computed in: `precision`, or f32 where the CPU has no bf16 instructions. Kernels then widen bf16.
-    let matmulPrecision: DataType
+    package let matmulPrecision: DataType
     /// Whether fewer rows of logits exist at a time: for training in little memory.
     package var savesMemory = false
     /// Whether logits are computed for the last position only.

@@ -153,17 +153,18 @@ private struct Block: Sendable {
         qkNorm = configuration.qkNorm
         // Radford et al. 2019: the more layers add to the residual stream, the smaller their initial weights.
         let residual = Initialization.normal(deviation: 0.02 / Float(2 * configuration.layers).squareRoot())
-        func linear(_ part: String, _ I: Int, _ O: Int, bias: Bool = bias, _ weight: Initialization) -> Linear {
-            Linear(from: I, to: O, bias: bias, named: "\(name).\(part)", in: &list, weight: weight)
+        func linear(_ part: String, _ I: Int, _ parts: [Int], bias: Bool = bias, _ weight: Initialization) -> Linear {
+            Linear(from: I, to: parts.reduce(0, +), parts: parts, bias: bias, named: "\(name).\(part)", in: &list, weight: weight)
         }
         norm1 = Norm(configuration, named: "\(name).norm1", in: &list)
-        qkv = linear("qkv", C, heads.rowWidth, bias: bias || configuration.hasQKVBias, .normal(deviation: 0.02))
+        qkv = linear(
+            "qkv", C, [heads.queryWidth, heads.keyWidth, heads.keyWidth], bias: bias || configuration.hasQKVBias, .normal(deviation: 0.02))
         qkNormWeight = qkNorm == .scaled ? list.add("\(name).qknorm.weight", [2, heads.width], .constant(1), .norm) : nil
-        output = linear("output", heads.queryWidth, C, residual)
+        output = linear("output", heads.queryWidth, [C], residual)
         postNorm1 = configuration.hasPostNorms ? Norm(configuration, named: "\(name).postnorm1", in: &list) : nil
         norm2 = Norm(configuration, named: "\(name).norm2", in: &list)
-        up = linear("up", C, isGated ? 2 * F : F, .normal(deviation: 0.02))
-        down = linear("down", F, C, residual)
+        up = linear("up", C, isGated ? [F, F] : [F], .normal(deviation: 0.02))
+        down = linear("down", F, [C], residual)
         postNorm2 = configuration.hasPostNorms ? Norm(configuration, named: "\(name).postnorm2", in: &list) : nil
     }
 

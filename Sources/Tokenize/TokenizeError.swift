@@ -33,7 +33,7 @@ extension TokenizeError: CustomStringConvertible {
             "no token for '\(piece)' at byte \(offset): the vocabulary was built from text without it."
         case .missingSpecialToken(let token, let template):
             "the chat template '\(template)' needs the token \(token), which this vocabulary does not have. Choose another: "
-                + "--chat-template NAME or a Jinja file."
+                + "--chat-template NAME or a Jinja file. --add-tokens of slm finetune and slm import adds the token."
         case .chatTemplate(let reason): "the chat template: \(reason)."
         case .badPattern(let pattern, let offset, let reason):
             "the pattern '\(Self.excerpt(pattern))' is invalid at character \(offset): \(reason)."

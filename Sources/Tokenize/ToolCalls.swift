@@ -131,7 +131,9 @@ package struct ToolCallParser: Sendable {
     }
 
     /// Returns the rest at the end of the answer.
-    package mutating func finish() -> Output {
+    ///
+    /// - Parameter isCut: Whether the answer reached its limit of tokens: then a call that has begun is not text, but lost.
+    package mutating func finish(isCut: Bool = false) -> Output {
         defer { held = [] }
         guard state == .call else {
             return format == .llama ? state == .text ? lastLlamaCalls() : ([], []) : (Array(held[...].withoutTrailingSpace), [])
@@ -140,10 +142,10 @@ package struct ToolCallParser: Sendable {
         case .hermes:
             // The answer ends where the last call ends.
             if let call = Self.call(in: held[...], arguments: ["arguments", "parameters"]) { return ([], [call]) }
-            return (Self.hermesStart + held, [])
+            return (isCut ? [] : Self.hermesStart + held, [])
         case .mistral:
             if let calls = Self.mistralCalls(in: held) { return ([], calls) }
-            return (Self.mistralStart + held, [])
+            return (isCut ? [] : Self.mistralStart + held, [])
         case .llama: return ([], [])
         }
     }

@@ -43,9 +43,13 @@ extension GradientGroups {
     private static func norm(_ sums: [Double]) -> Float { Float(sums.reduce(0, +).squareRoot()) }
 
     /// Sends the weights that this rank has updated to the others, and receives theirs.
-    func gatherWeights() {
+    func gatherWeights() { gather(parameters.values, [0..<parameters.values.count]) }
+
+    /// Sends this rank's slices of some ranges of a buffer to the others, and receives theirs.
+    func gather(_ buffer: Buffer, _ ranges: [Range<Int>]) {
         guard let ranks, isSharded else { return }
-        for exchange in pieces.map({ ranks.beginGathering(parameters.values[$0]) }) { ranks.wait(for: exchange) }
+        let pieces = pieces.filter { piece in ranges.contains { $0.overlaps(piece) } }
+        for exchange in pieces.map({ ranks.beginGathering(buffer[$0]) }) { ranks.wait(for: exchange) }
     }
 
     /// Collects the moments of all ranks in rank 0, before a checkpoint.

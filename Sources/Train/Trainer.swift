@@ -24,7 +24,7 @@ package struct StepReport: Sendable {
 package final class Trainer {
     package internal(set) var model: GPT
     package let parameters: Parameters
-    package let optimizer: AdamW
+    package let optimizer: Optimizer
     /// The length of a training row: the model's context, or less.
     package var rowLength: Int
     /// The maximum gradient norm.
@@ -64,8 +64,11 @@ package final class Trainer {
         // Allocates the gradients before any short-lived buffers, to avoid fragmentation.
         _ = parameters.gradients
         tape = Tape(processor, parameters: parameters, precision: precision)
-        optimizer = AdamW(for: parameters, on: processor)
+        optimizer = Optimizer(for: parameters, on: processor)
     }
+
+    /// Updates the weights of linear layers with ``Muon``, at `rateRatio` times the learning rate of the others.
+    package func useMuon(rateRatio: Float) { optimizer.muon = Muon(rateRatio: rateRatio, in: tape.matmulPrecision) }
 
     /// Takes one optimizer step. A loss or gradient that is not finite leaves the weights unchanged.
     package func step(_ batch: Batch, rate: Float) -> StepReport {
@@ -78,7 +81,7 @@ package final class Trainer {
         var norm = Float.nan
         if loss.isFinite, let groups {
             norm = groups.gradientNorm
-            optimizer.update(rate: rate, clippingTo: clipping, norm: norm, shard: groups.shard)
+            optimizer.update(rate: rate, clippingTo: clipping, norm: norm, groups)
             groups.gatherWeights()
         } else if loss.isFinite {
             norm = optimizer.update(rate: rate, clippingTo: clipping)

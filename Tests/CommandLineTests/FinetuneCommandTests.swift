@@ -238,7 +238,9 @@ import TestSupport
                 == "slm finetune: expected a model to fine-tune: slm finetune CHECKPOINT --data FILE.\n")
         #expect(try slm("finetune", "--base", "x").errors == "slm finetune: expected chats to train on: --data FILE.\n")
         #expect(
-            try finetune("--lora-targets", "qkv,heads").errors
+            try finetune("--rslora", "--lora-dropout", "0.1").errors == "slm finetune: --rslora needs an adapter: --lora RANK.\n")
+        #expect(
+            try finetune("--lora", "2", "--lora-targets", "qkv,heads").errors
                 == "slm finetune: --lora-targets: expected some of q,k,v,qkv,output,up,down,head,embedding, found 'heads'.\n")
         #expect(
             try finetune("--lora", "2", "--lora-targets", "v,qkv").errors

@@ -307,6 +307,7 @@ def later_functions():
 SEED = 6  # the gradient norm of the untied variant exceeds MAX_NORM for 14 steps, and then no longer
 LAYERS, HEADS, C, T, B, V, STEPS = 2, 4, 32, 24, 3, 61, 20
 BETAS, EPSILON, DECAY, MAX_NORM = (0.9, 0.95), 1e-8, 0.1, 1.0
+MOMENTUM, MUON_RATIO = 0.95, 20
 
 
 def gpt_weights(C=C, T=T, V=V):
@@ -363,11 +364,51 @@ def gpt_logits(w, ids, documents):
     return norm(x, "norm") @ w.get("head.weight", w["tokens.weight"]).mT
 
 
-def train(golden, variant, start, documents=None):
+def orthogonalized(x):
+    """torch.optim.Muon's Newton-Schulz iterations, which PyTorch computes in bf16."""
+    a, b, c = 3.4445, -4.7750, 2.0315
+    x = x / (x.norm() + 1e-7)
+    x, is_tall = (x.mT, True) if x.shape[0] > x.shape[1] else (x, False)
+    for _ in range(5):
+        gram = x @ x.mT
+        x = a * x + (b * gram + c * gram @ gram) @ x
+    return x.mT if is_tall else x
+
+
+class Muon:
+    """torch.optim.Muon in f64. Queries, keys and values are matrices of their own, and weight decay has the rate of AdamW."""
+
+    def __init__(self, weights):
+        self.weights, self.momenta = weights, [torch.zeros_like(x) for x in weights]
+
+    @torch.no_grad()
+    def step(self, rate):
+        for x, momentum in zip(self.weights, self.momenta):
+            momentum.lerp_(x.grad, 1 - MOMENTUM)
+            direction = x.grad.lerp(momentum, MOMENTUM)
+            x.mul_(1 - rate * DECAY)
+            for part, update in zip(*(z.chunk(3 if z.shape[0] == 3 * z.shape[1] else 1) for z in (x, direction))):
+                part.sub_(MUON_RATIO * rate * max(1, part.shape[0] / part.shape[1]) ** 0.5 * orthogonalized(update))
+
+
+def check_muon():
+    """A step of torch.optim.Muon is the same but for its bf16."""
+    x, gradient = torch.arange(2 * 24 * 16, dtype=torch.float64).square().sin().reshape(2, 24, 16)
+    ours, theirs = x.clone().requires_grad_(), x.float().requires_grad_()
+    ours.grad, theirs.grad = gradient, gradient.float()
+    Muon([ours]).step(0.01)
+    torch.optim.Muon([theirs], lr=0.01 * MUON_RATIO, momentum=MOMENTUM, weight_decay=DECAY / MUON_RATIO).step()
+    assert torch.allclose(ours - x, (theirs - x), atol=0.02 * (ours - x).abs().max().item())
+
+
+def train(golden, variant, start, documents=None, uses_muon=False):
     """Twenty steps on one batch. Stores the loss and gradient norm of each, the first logits and gradients, and the final weights."""
     w = {name: x.clone().requires_grad_() for name, x in start.items()}
-    optimizer = torch.optim.AdamW([{"params": [x for x in w.values() if x.dim() >= 2], "weight_decay": DECAY},
-                                   {"params": [x for x in w.values() if x.dim() < 2], "weight_decay": 0.0}], betas=BETAS, eps=EPSILON)
+    linear = [x for name, x in w.items() if uses_muon and name.startswith("layer") and x.dim() >= 2]
+    others = [x for x in w.values() if not any(x is y for y in linear)]
+    muon = Muon(linear)
+    optimizer = torch.optim.AdamW([{"params": [x for x in others if x.dim() >= 2], "weight_decay": DECAY},
+                                   {"params": [x for x in others if x.dim() < 2], "weight_decay": 0.0}], betas=BETAS, eps=EPSILON)
     batch, targets, rates = golden["batch/ids"], golden["batch/targets"].flatten().long(), golden["batch/rates"]
     losses, lengths = [], []
     for step in range(STEPS):
@@ -375,9 +416,10 @@ def train(golden, variant, start, documents=None):
             group["lr"] = float(rates[step])
         logits = gpt_logits(w, batch, documents)
         loss = F.cross_entropy(logits.flatten(0, 1), targets, ignore_index=IGNORED)
-        optimizer.zero_grad()
+        for x in w.values():
+            x.grad = None
         loss.backward()
-        if step == 0:
+        if step == 0 and not uses_muon:
             golden[f"{variant}/logits"] = logits
             # AdamW's first step has the same size for every gradient, so it amplifies the rounding errors of small ones. Another seed
             # may fail here. Gradients that are 0 except for rounding in f64 (the biases of keys) are fine.
@@ -385,6 +427,7 @@ def train(golden, variant, start, documents=None):
             golden.update({f"{variant}/gradient/{name}": x.grad.clone() for name, x in w.items()})
         lengths.append(torch.nn.utils.clip_grad_norm_(w.values(), MAX_NORM).item())
         losses.append(loss.item())
+        muon.step(float(rates[step]))
         optimizer.step()
     golden[f"{variant}/losses"], golden[f"{variant}/lengths"] = torch.tensor(losses), torch.tensor(lengths)
     golden.update({f"{variant}/trained/{name}": x for name, x in w.items()})
@@ -397,6 +440,8 @@ def gpts():
     weights = gpt_weights()
     golden.update({f"weights/{name}": x for name, x in weights.items()})
     train(golden, "untied", weights)
+    train(golden, "muon", weights, uses_muon=True)
+    check_muon()
     train(golden, "tied", {name: x for name, x in weights.items() if name != "head.weight"}, golden["batch/documents"])
     train(golden, "rotary", {name: x for name, x in weights.items() if name != "positions.weight" and not name.endswith("bias")}, golden["batch/documents"])
     return golden

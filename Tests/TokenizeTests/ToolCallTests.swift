@@ -29,6 +29,25 @@ import Tokenize
         return read(format, Array(text.utf8), pieces: { _ in Int.max / 2 }, &random)
     }
 
+    @Test(arguments: [
+        (ToolCallFormat.hermes, #"Let me see.<tool_call>{"name": "weather", "arguments": {"city": "Ro"#),
+        (.mistral, #"Let me see.[TOOL_CALLS][{"name": "weather", "arguments": {"city": "Ro"#),
+    ])
+    func `a call that the limit of tokens cuts is no text`(_ format: ToolCallFormat, _ text: String) {
+        for isCut in [true, false] {
+            var parser = ToolCallParser(format, names: Self.names)
+            let (content, calls) = parser.add(Array(text.utf8)), last = parser.finish(isCut: isCut)
+            #expect(calls.isEmpty && last.calls.isEmpty)
+            #expect(String(decoding: content + last.content, as: UTF8.self) == (isCut ? "Let me see." : text))
+        }
+    }
+
+    @Test func `a whole call without its end mark is a call, also where the limit of tokens ends the answer`() {
+        var parser = ToolCallParser(.hermes, names: Self.names)
+        _ = parser.add(Array("<tool_call>\(Self.weatherJSON)".utf8))
+        #expect(parser.finish(isCut: true).calls == [Self.weather])
+    }
+
     private static let weather = ToolCall(name: "weather", arguments: Array(#"{"city":"Rome"}"#.utf8))
     private static let time = ToolCall(name: "time", arguments: Array("{}".utf8))
     private static let weatherJSON = #"{"name": "weather", "arguments": {"city": "Rome"}}"#

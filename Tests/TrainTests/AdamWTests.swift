@@ -10,7 +10,7 @@ import Train
     @Test(arguments: GoldenGPT.Variant.allCases, KernelVariant.standard + KernelVariant.devices.filter { $0.precision == .float32 })
     func `twenty steps match PyTorch's losses, gradient norms and weights`(_ variant: GoldenGPT.Variant, _ kernels: KernelVariant) throws {
         let gpt = try GoldenGPT(variant, kernels), tape = gpt.tape
-        let optimizer = AdamW(for: gpt.parameters, on: tape.processor)
+        let optimizer = Optimizer(for: gpt.parameters, on: tape.processor)
         var losses: [Float] = [], norms: [Float] = []
         for rate in gpt.golden.floats("batch/rates") {
             tape.reset()
@@ -46,9 +46,9 @@ import Train
         let before = parameters.list.map { parameters.value(of: $0).floats }
         _ = parameters.allGradients()
         parameters.gradients.write { span in for i in span.indices { span[i] = 1 } }
-        let optimizer = AdamW(for: parameters, on: processor)
+        let optimizer = Optimizer(for: parameters, on: processor)
         optimizer.decay = 0
-        optimizer.learningRateScale = { AdamW.loraPlusScale(of: $0, ratio: 4) }
+        optimizer.learningRateScale = { Optimizer.loraPlusScale(of: $0, ratio: 4) }
         optimizer.update(rate: 0.5)                              // the first step moves each weight by its rate
         for (parameter, before) in zip(parameters.list, before) {
             let isFast = parameter.name.hasPrefix("layer") && !parameter.name.hasSuffix("lora_A"), rate: Float = isFast ? 2 : 0.5
@@ -68,7 +68,7 @@ import Train
         _ = GPT(configuration, in: &list)
         let processor = try Processor(threads: 1), parameters = Parameters(list, on: processor, seed: 1)
         let before = parameters.list.map { parameters.value(of: $0).floats }
-        let optimizer = AdamW(for: parameters, on: processor)
+        let optimizer = Optimizer(for: parameters, on: processor)
         optimizer.update(rate: 1)                                // all gradients are 0
         var decayed: Set<String> = []
         for (parameter, before) in zip(parameters.list, before) {

@@ -29,7 +29,7 @@ import Train
         let parameters = Parameters(list, on: processor, seed: 1)
         let tape = Tape(processor, parameters: parameters)
 
-        let optimizer = AdamW(for: parameters, on: processor)
+        let optimizer = Optimizer(for: parameters, on: processor)
         var guesses: [Float] = []
         for _ in 0..<500 {
             tape.reset()

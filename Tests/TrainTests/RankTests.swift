@@ -30,7 +30,8 @@ import Train
 
     /// The result of three steps on one of the ranks.
     private static func train(
-        over ranks: RankGroup?, groups: Int, precision: DataType, sharding: Bool, lora: Bool, recomputing: Bool = false
+        over ranks: RankGroup?, groups: Int, precision: DataType, sharding: Bool, lora: Bool, recomputing: Bool = false,
+        muon: Bool = false
     ) -> Result {
         guard let processor = try? Processor(threads: 1) else { return Result() }
         var list = ParameterList(lora: lora ? LoRAConfiguration(rank: 4) : nil)
@@ -43,6 +44,7 @@ import Train
         let trainer = Trainer(model, parameters, on: processor, precision: precision, seed: 3)
         trainer.microBatchTokens = 24
         trainer.clipping = 0.5
+        if muon { trainer.optimizer.muon = Muon(rateRatio: 2) }
         let sums = GradientGroups(groups, of: trainer, over: ranks, sharding: sharding)
         trainer.groups = sums
         var result = Result()
@@ -71,18 +73,23 @@ import Train
         }
     }
 
-    @Test(arguments: [(DataType.float32, false, false), (.bfloat16, false, false), (.float32, true, false), (.float32, false, true)])
-    func `the weights have the same bits with any number of ranks`(_ variant: (DataType, Bool, Bool)) throws {
-        let (precision, lora, recomputing) = variant
+    @Test(arguments: [
+        (DataType.float32, false, false, false), (.bfloat16, false, false, false), (.float32, true, false, false),
+        (.float32, false, true, false), (.float32, false, false, true),
+    ])
+    func `the weights have the same bits with any number of ranks`(_ variant: (DataType, Bool, Bool, Bool)) throws {
+        let (precision, lora, recomputing, muon) = variant
         for groups in [2, 4, 6] {
             let alone = Self.train(
-                over: nil, groups: groups, precision: precision, sharding: false, lora: lora, recomputing: recomputing)
+                over: nil, groups: groups, precision: precision, sharding: false, lora: lora, recomputing: recomputing,
+                muon: muon)
             #expect(alone.losses.allSatisfy(\.isFinite) && alone.losses.count == 3)
             for count in [1, 2, 3, 4] where count <= groups {
                 for sharding in [false, true] {
                     let found = try withRanks(count) { ranks in
                         Self.train(
-                            over: ranks, groups: groups, precision: precision, sharding: sharding, lora: lora, recomputing: recomputing)
+                            over: ranks, groups: groups, precision: precision, sharding: sharding, lora: lora, recomputing: recomputing,
+                            muon: muon)
                     }
                     #expect(found[0] == alone, "\(groups) groups, \(count) ranks, sharding \(sharding)")
                     for other in found { #expect(other.weights == alone.weights && other.losses == alone.losses) }

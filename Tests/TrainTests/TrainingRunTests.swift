@@ -49,9 +49,11 @@ import Train
         run.trainer.parameters.list.flatMap { run.trainer.parameters.value(of: $0).floats }
     }
 
-    @Test(arguments: [1, 4, 7, 11]) func `a resumed run equals an uninterrupted one bit for bit`(
-        stop: Int
+    @Test(arguments: [1, 4, 7, 11], OptimizerKind.allCases) func `a resumed run equals an uninterrupted one bit for bit`(
+        stop: Int, optimizer: OptimizerKind
     ) throws {
+        var plan = plan
+        plan.optimizer = optimizer
         var losses: [Float] = [], others: [Float] = []
         let whole = try run(plan, in: "whole")
         #expect(

@@ -165,7 +165,7 @@ private struct BERTLayout {
 
     /// Whether a parameter stays in the file, in its format there.
     static func isMatrix(_ parameter: Parameter) -> Bool {
-        parameter.kind == .matrix && !parameter.name.hasPrefix("positions") && !parameter.name.hasPrefix("types")
+        parameter.kind.isMatrix && !parameter.name.hasPrefix("positions") && !parameter.name.hasPrefix("types")
     }
 
     /// The heads of other tasks, and a buffer.

@@ -68,7 +68,8 @@ package enum GeneratedText {
         return texts
     }
 
-    /// A chat of each seed: one question and its answer, both by the model. Empty if it generates no answers.
+    /// A chat of each seed: one question and its answer, both by the model. Empty if it generates no answers. An answer that is still not
+    /// finished after ``answerTokens`` is cut after its last sentence.
     package static func chats(
         by runner: ModelRunner, _ tokenizer: Tokenizer, _ renderer: ChatRenderer, seeds: Range<Int>
     ) throws -> [Chat] {
@@ -94,7 +95,23 @@ package enum GeneratedText {
         let answers = try continuations(
             of: prompts.map(\.ids), by: runner, seeds: prompts.map(\.seed), count: longest, until: ends,
             vocabulary: vocabulary.count)
-        return zip(prompts, answers).map { Chat(question: $0.question, answer: text(of: $1, tokenizer)) }.filter { !$0.answer.isEmpty }
+        return zip(prompts, answers).map { prompt, ids in
+            let answer = text(of: ids, tokenizer)
+            return Chat(question: prompt.question, answer: ids.count < longest ? answer : wholeSentences(of: answer))
+        }.filter { !$0.answer.isEmpty }
+    }
+
+    /// A text up to its last complete sentence or line; empty if there is none. A model that is trained on answers which end anywhere
+    /// learns to end anywhere.
+    package static func wholeSentences(of text: String) -> String {
+        let characters = Array(text)
+        let end = characters.indices.last { i in
+            if characters[i].isNewline { return true }
+            guard ".!?。！？".contains(characters[i]) else { return false }
+            return i + 1 == characters.count || characters[i + 1].isWhitespace || !characters[i].isASCII
+        }
+        guard let end else { return "" }
+        return String(decoding: Array(String(characters[...end]).utf8).trimmed, as: UTF8.self)
     }
 
     /// Texts of a model without a chat template. Empty if it generates none.

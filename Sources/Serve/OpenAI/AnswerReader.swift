@@ -33,14 +33,15 @@ struct AnswerReader: Sendable {
         return output
     }
 
-    mutating func finish() -> Output {
+    /// - Parameter isCut: Whether the answer reached its limit of tokens.
+    mutating func finish(isCut: Bool) -> Output {
         var output = Output(), piece = TextPiece("")
         if let (thought, content) = thoughts?.finish() {
             output.reasoning = String(decoding: thought, as: UTF8.self)
             piece.text = String(decoding: content, as: UTF8.self)
         }
         (output.content, output.calls) = tools?.add(piece) ?? (piece.text, [])
-        if let (content, calls) = tools?.finish() {
+        if let (content, calls) = tools?.finish(isCut: isCut) {
             output.content += content
             output.calls += calls
         }
@@ -52,7 +53,7 @@ struct AnswerReader: Sendable {
         var reader = AnswerReader(request, answer.start), piece = TextPiece(answer.text, toolCalls: answer.toolCalls)
         piece.reasoning = answer.reasoning
         var output = reader.add(piece)
-        let last = reader.finish()
+        let last = reader.finish(isCut: answer.end.reason == .length)
         output.reasoning += last.reasoning
         output.content += last.content
         output.calls += last.calls

@@ -111,10 +111,10 @@ final class CompletionResponder: Sendable {
     }
 
     /// Streams the end of an answer. Returns whether it called tools.
-    private func writeEnd(of answer: Int) -> Bool {
+    private func writeEnd(of answer: Int, _ end: GenerationEnd) -> Bool {
         guard request.kind == .chat else { return false }
         let (output, count) = state.withLock { state in
-            let output = state.readers[answer].finish()
+            let output = state.readers[answer].finish(isCut: end.reason == .length)
             return (output, state.readers[answer].callCount)
         }
         write(output, [], 0, false, answer)
@@ -123,7 +123,7 @@ final class CompletionResponder: Sendable {
 
     private func finish(_ answer: Int, _ end: GenerationEnd) {
         // Written before `unfinished` is decremented, so that the end follows the last chunks of all answers.
-        if request.streams { stream.write(encoder.event(.finish(end, callsTools: writeEnd(of: answer)), of: answer)) }
+        if request.streams { stream.write(encoder.event(.finish(end, callsTools: writeEnd(of: answer, end)), of: answer)) }
         let answers = state.withLock { state -> [GenerationResult]? in
             state.unfinished -= 1
             if state.unfinished > 0 || state.isFinished { return nil }

@@ -25,7 +25,8 @@ struct ToolCallReader: Sendable {
         return output(parser?.add(text) ?? (text, piece.toolCalls))
     }
 
-    mutating func finish() -> (content: String, calls: [Call]) { output(parser?.finish() ?? ([], [])) }
+    /// - Parameter isCut: Whether the answer reached its limit of tokens.
+    mutating func finish(isCut: Bool) -> (content: String, calls: [Call]) { output(parser?.finish(isCut: isCut) ?? ([], [])) }
 
     private mutating func output(_ output: ToolCallParser.Output) -> (content: String, calls: [Call]) {
         var calls: [Call] = []

@@ -16,7 +16,7 @@ struct NGramTableFit {
     private let settings: Settings
     private let processor: Processor
     private let tape: Tape
-    private let optimizer: AdamW
+    private let optimizer: Optimizer
     private let seed: UInt64
     private var sampler: ContextSampler
     private var step = 0
@@ -43,7 +43,7 @@ struct NGramTableFit {
         head = list.add("head", [V, width], .normal(deviation: 0.02))
         parameters = Parameters(list, on: processor, seed: seed)
         tape = Tape(processor, parameters: parameters, precision: precision)
-        optimizer = AdamW(for: parameters, on: processor)
+        optimizer = Optimizer(for: parameters, on: processor)
         optimizer.decay = 0
         optimizer.beta2 = 0.99
         sampler = ContextSampler(counts.contexts.filter { $0.pair == nil })

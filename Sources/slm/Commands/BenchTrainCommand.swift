@@ -17,6 +17,7 @@ struct BenchTrainOptions: MachineOptions {
     var context: Int?
     var positions: GPTConfiguration.Positions?
     var qkNorm = false
+    var optimizer = OptimizerKind.adamw
     var steps = 8
     var warmup = 3
     var tokensAtOnce: Int?
@@ -33,7 +34,7 @@ extension Command {
     static var benchTrain: Command {
         Command(
             "bench train",
-            "Measure training steps, from the forward pass to AdamW.",
+            "Measure training steps, from the forward pass to the optimizer.",
             BenchTrainOptions(),
             [
                 OptionGroup("Main options", [
@@ -41,6 +42,7 @@ extension Command {
                     .option("preset", \.preset, value: "NAME", "Choose the size of the model.")
                         .choices(GPTConfiguration.presets.map(\.name)),
                     .option("dtype", \.dtype, "Store activations in this data type, and multiply matrices in it where the CPU can."),
+                    .option("optimizer", \.optimizer, "Choose the optimizer of the linear layers' weights."),
                     .option("batch", \.batch, in: 1...65_536, "Set the sequences per batch."),
                     .option("context", \.context, in: 1...1_048_576, "Set the context length in tokens.", default: "the preset's"),
                     .option("steps", \.steps, in: 1...100_000, "Time N steps and report the median."),
@@ -78,6 +80,8 @@ extension Command {
         }
     }
 }
+
+extension OptimizerKind: OptionValue {}
 
 extension BenchTrainOptions {
     private var configuration: GPTConfiguration {
@@ -117,6 +121,7 @@ extension BenchTrainOptions {
             parameters = Parameters(list, over: frozen, quantized: quantized, on: processor, seed: 1)
         }
         let trainer = Trainer(model, parameters, on: processor, precision: type, seed: 1)
+        if optimizer == .muon { trainer.useMuon(rateRatio: 1) }
         if let tokensAtOnce { trainer.microBatchTokens = tokensAtOnce }
         let groups = gradientGroups ?? Ranks.current.map { Ranks.gradientGroups(of: $0.count, rows: batch) } ?? 1
         if groups > 1 {
@@ -154,6 +159,7 @@ extension BenchTrainOptions {
                 "params": .whole(trainer.parameters.count),
                 "batch": .whole(batch),
                 "context": .whole(configuration.context),
+                "optimizer": .text(optimizer.rawValue),
                 "threads": .whole(processor.threads),
                 "kernels": .text(processor.instructionSet),
                 "blas": .text(processor.blas.rawValue),

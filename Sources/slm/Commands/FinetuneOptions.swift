@@ -132,15 +132,7 @@ extension FinetuneOptions {
 
     /// - Parameter configuration: The base model's.
     func settings(for configuration: GPTConfiguration) throws -> Finetuning.Settings {
-        if initAdapter != nil {
-            for (option, isSet) in [
-                ("--lora", lora != nil), ("--lora-alpha", loraAlpha != nil), ("--rslora", rankStabilized ?? false),
-                ("--dora", usesDoRA ?? false), ("--lora-dropout", loraDropout != nil),
-                ("--lora-targets", loraTargets != nil), ("--lora-init", loraInit != nil), ("--add-tokens", addTokens != .none),
-            ] where isSet {
-                throw UsageError("slm finetune: --init-adapter: the adapter has its own rank, alpha and layers; remove \(option).")
-            }
-        }
+        try checkAdapterOptions()
         var settings = Finetuning.Settings(data: data)
         settings.replayShare = replayShare ?? GeneratedText.replayShare(of: replay, otherwise: settings.replayShare)
         settings.preferences = try preferenceSettings
@@ -155,6 +147,21 @@ extension FinetuneOptions {
         if force { settings.minimumChats = 1 }
         settings.skipsBad = run.skipsBad
         return settings
+    }
+
+    /// Throws if an option is set that only a new adapter has.
+    private func checkAdapterOptions() throws {
+        let options = [
+            ("--lora-alpha", loraAlpha != nil), ("--rslora", rankStabilized ?? false), ("--dora", usesDoRA ?? false),
+            ("--lora-dropout", loraDropout != nil), ("--lora-targets", loraTargets != nil), ("--lora-init", loraInit != nil),
+        ]
+        if initAdapter != nil {
+            for (option, isSet) in [("--lora", lora != nil), ("--add-tokens", addTokens != .none)] + options where isSet {
+                throw UsageError("slm finetune: --init-adapter: the adapter has its own rank, alpha and layers; remove \(option).")
+            }
+        } else if lora == nil, let (option, _) = options.first(where: { $0.1 }) {
+            throw UsageError("slm finetune: \(option) needs an adapter: --lora RANK.")
+        }
     }
 
     private var basePrecision: WeightPrecision? {

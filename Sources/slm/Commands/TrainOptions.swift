@@ -119,6 +119,7 @@ extension TrainOptions {
             "vocab-size": "the preset's",
             "loss-scope": defaultLossScope.rawValue,
             "batch": "4 with --recipe counts, else 12",
+            "optimizer": "muon; adamw with --recipe",
             "lr": "1e-3; without --recipe 2.5e-3 up to 256 channels, 5e-3 up to 128",
             "weight-decay": "0.1",
         ]
@@ -194,7 +195,10 @@ extension TrainOptions {
     func plan(for configuration: GPTConfiguration) throws -> TrainingPlan {
         let recipe = try recipe(for: configuration)
         var plan = defaultPlan(recipe?.plan ?? TrainingPlan())
-        if recipe == nil { plan.rate = TrainingPlan.usualRate(width: configuration.width) }
+        if recipe == nil {
+            plan.rate = TrainingPlan.usualRate(width: configuration.width)
+            plan.optimizer = .muon
+        }
         plan.preset = presetName
         return try changed(plan)
     }

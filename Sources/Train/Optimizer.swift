@@ -1,23 +1,26 @@
 package import Autograd
 package import Kernels
 
-/// AdamW (Loshchilov & Hutter 2019). Weight decay applies to matrices only, not to norms and biases.
+/// AdamW (Loshchilov & Hutter 2019), and on request ``Muon`` for the weights of linear layers. Weight decay applies to matrices only, not
+/// to norms and biases.
 ///
-///     let optimizer = AdamW(for: parameters, on: processor)
+///     let optimizer = Optimizer(for: parameters, on: processor)
 ///     tape.backward(from: loss)
 ///     optimizer.update(rate: 3e-4, clippingTo: 1)
-package final class AdamW {
+package final class Optimizer {
     package var beta1: Float = 0.9
     package var beta2: Float = 0.95
     package var epsilon: Float = 1e-8
     package var decay: Float = 0.1
+    /// Updates the weights of linear layers instead of AdamW.
+    package var muon: Muon?
     /// The factor of the learning rate for each parameter.
     package var learningRateScale: (Parameter) -> Float = { _ in 1 }
     /// The number of updates so far.
     package var steps = 0
     private let parameters: Parameters
     private let processor: Processor
-    /// The first and second moments, laid out like the parameters.
+    /// The first and second moments, laid out like the parameters. Muon has a first one only.
     package let first, second: Buffer
 
     package init(for parameters: Parameters, on processor: Processor) {
@@ -51,8 +54,8 @@ package final class AdamW {
     ///
     /// - Parameters:
     ///   - norm: That of all gradients.
-    ///   - shard: The elements to update, in ascending order; nil for all.
-    func update(rate: Float, clippingTo limit: Float, norm: Float, shard: [Range<Int>]? = nil) {
+    ///   - groups: The ranks whose gradients these are; nil without ranks.
+    func update(rate: Float, clippingTo limit: Float, norm: Float, _ groups: GradientGroups? = nil) {
         let gradients = parameters.gradients
         parameters.zeroGradients()
         guard norm.isFinite else { return }
@@ -61,22 +64,49 @@ package final class AdamW {
             rate: rate, beta1: beta1, beta2: beta2, epsilon: epsilon, decay: 0, number: steps,
             gradientScale: norm > limit ? limit / (norm + 1e-6) : 1
         )
-        for group in groups {
+        let shard = groups?.shard
+        func own(_ range: Range<Int>) -> [Range<Int>] {
+            shard.map { $0.map { $0.clamped(to: range) }.filter { !$0.isEmpty } } ?? [range]
+        }
+        for group in adamWGroups {
             step.rate = rate * group.scale
             step.decay = group.decays ? decay : 0
-            for range in shard.map({ $0.map { $0.clamped(to: group.range) } }) ?? [group.range] where !range.isEmpty {
+            for range in own(group.range) {
                 processor.adamW(
                     step, weights: parameters.values[range], gradients: gradients[range], first: first[range], second: second[range]
                 )
             }
         }
+        if let muon { update(with: muon, rate: rate, gradients, scale: step.gradientScale, own, groups) }
     }
 
+    private func update(
+        with muon: Muon, rate: Float, _ gradients: Buffer, scale: Float, _ own: (Range<Int>) -> [Range<Int>], _ groups: GradientGroups?
+    ) {
+        let linear = parameters.list.filter(isForMuon)
+        for parameter in linear {
+            for range in own(parameter.range) { muon.accumulate(gradients[range], scale: scale, into: first[range], on: processor) }
+        }
+        // A matrix has to be whole. Each rank then computes the same, so that the weights need no exchange.
+        groups?.gather(gradients, linear.map(\.range))
+        for parameter in linear {
+            muon.update(
+                parameter, weights: parameters.values[parameter.range], directions: gradients[parameter.range],
+                rate: muon.rateRatio * rate * learningRateScale(parameter), decay: decay * rate * learningRateScale(parameter),
+                on: processor)
+        }
+    }
+
+    private func isForMuon(_ parameter: Parameter) -> Bool { if muon != nil, case .linear = parameter.kind { true } else { false } }
+
+    /// The parameters that have a second moment.
+    package var withSecondMoment: [Parameter] { parameters.list.filter { !isForMuon($0) } }
+
     /// Adjacent parameters with the same settings, so that each group is one pass over memory.
-    private var groups: [(range: Range<Int>, decays: Bool, scale: Float)] {
+    private var adamWGroups: [(range: Range<Int>, decays: Bool, scale: Float)] {
         var result: [(range: Range<Int>, decays: Bool, scale: Float)] = []
-        for parameter in parameters.list {
-            let decays = parameter.kind == .matrix
+        for parameter in withSecondMoment {
+            let decays = parameter.kind.isMatrix
             let scale = learningRateScale(parameter)
             if let last = result.last, last.decays == decays, last.scale == scale, parameter.start - last.range.upperBound < 16 {
                 result[result.count - 1].range = last.range.lowerBound..<parameter.range.upperBound
