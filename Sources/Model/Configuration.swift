@@ -145,8 +145,14 @@ package struct GPTConfiguration: Sendable, Equatable {
         characters.isTied = true
         return characters
     }()
-    /// A million parameters, for experiments.
-    package static let tiny = GPTConfiguration(layers: 4, heads: 4, width: 128, context: 128, vocabulary: 1_024)
+    /// A million parameters, for experiments. Its blocks are those of Qwen3 (Documentation/decisions/muon.md).
+    package static let tiny: GPTConfiguration = {
+        var tiny = llama(layers: 4, heads: 4, keyValueHeads: 4, width: 128, hiddenWidth: 352, vocabulary: 1_024)
+        tiny.context = 128
+        tiny.qkNorm = .scaled
+        tiny.isTied = false
+        return tiny
+    }()
     /// The 36M parameter chat model of eugpt.
     package static let eugpt = GPTConfiguration(layers: 6, heads: 8, width: 512, context: 384, vocabulary: 16_387)
     /// The smallest GPT-2 of Radford et al. 2019, 124M parameters.

@@ -55,7 +55,7 @@ import TestSupport
         let whole = try finetune("--max-steps", "8", "--lr", "1e-2", "--eval-every", "4", "--replay", folder("chats.txt"))
         #expect(whole.status == 0, "\(whole.errors)")
         for part in [
-            "train    all 34016 parameters", "data     10 chats (", " tokens) for training, 2 (54) for validation",
+            "train    all 31872 parameters", "data     10 chats (", " tokens) for training, 2 (54) for validation",
             "loss on the assistant's tokens", "replay   68 chats", "step      0", ": loss on new chats ", "; on older chats ",
         ] {
             #expect(whole.output.contains(part), "\(part) in \(whole.output)")
@@ -146,7 +146,7 @@ import TestSupport
         #expect(
             outcome.status == 0
                 && outcome.output.contains(
-                    "train    1152 parameters: a LoRA adapter of rank 4 for qkv, down, initialized with PiSSA; 34016 are frozen"),
+                    "train    1152 parameters: a LoRA adapter of rank 4 for qkv, down, initialized with PiSSA; 31872 are frozen"),
             "\(outcome.output)\(outcome.errors)")
         let adapter = folder("runs/small/best.h5"), info = try slm("info", adapter).output
         #expect(
@@ -157,7 +157,7 @@ import TestSupport
             try slm("adapter", "merge", adapter).errors == "slm adapter merge: expected a file to write: --out FILE\n")
         let merged = try slm("adapter", "merge", adapter, "--out", folder("merged/model.h5"))
         #expect(
-            merged.status == 0 && merged.output == "\(folder("merged/model.h5")): 34016 parameters, adapter merged\n",
+            merged.status == 0 && merged.output == "\(folder("merged/model.h5")): 31872 parameters, adapter merged\n",
             "\(merged.errors)")
         #expect(try Checkpoint(reading: folder("merged/model.h5")).adapter == nil)
         #expect(

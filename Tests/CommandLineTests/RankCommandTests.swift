@@ -29,8 +29,8 @@ import TestSupport
 
     private func train(_ name: String, _ more: String...) -> [String] {
         [
-            "train", "--data", folder("chats.txt"), "--out", folder(name), "--vocab-size", "300", "--layers", "1", "--width", "320",
-            "--heads", "5", "--context", "64", "--batch", "4", "--max-steps", "8", "--eval-every", "4", "--threads", "1",
+            "train", "--data", folder("chats.txt"), "--out", folder(name), "--vocab-size", "300", "--preset", "eugpt", "--layers", "1",
+            "--width", "320", "--heads", "5", "--context", "64", "--batch", "4", "--max-steps", "8", "--eval-every", "4", "--threads", "1",
             "--ngram-contexts", "20480", "--dropout", "0.1",
         ] + more
     }

@@ -60,9 +60,8 @@ import TestSupport
     @Test func `a large enough model is initialized from n-gram counts, and resumes`() throws {
         try tokens()
         let shape = [
-            "train", "--data", folder("data"), "--layers", "1", "--width", "320", "--heads", "5", "--context", "64", "--max-steps", "8",
-            "--eval-every", "4",
-            "--threads", "2", "--json",
+            "train", "--data", folder("data"), "--preset", "eugpt", "--layers", "1", "--width", "320", "--heads", "5", "--context", "64",
+            "--max-steps", "8", "--eval-every", "4", "--threads", "2", "--json",
         ]
         let losses = { (output: String) in
             output.matches(of: /"event":"step","step":\d+,"loss":([0-9.]+)/).compactMap { Double($0.output.1) }
@@ -118,7 +117,7 @@ import TestSupport
     @Test func `narrow models have a higher learning rate, unless a recipe or an option sets it`() throws {
         try tokens()
         for (name, options, rate) in [
-            ("narrow", ["--width", "128"], 5e-3), ("medium", [], 2.5e-3), ("wide", ["--width", "258"], 1e-3),
+            ("narrow", ["--width", "128"], 5e-3), ("medium", [], 2.5e-3), ("wide", ["--width", "260"], 1e-3),
             ("recipe", ["--recipe", "nanogpt"], 1e-3), ("option", ["--lr", "0.02"], 0.02),
         ] {
             let arguments = ["--layers", "1", "--heads", "2", "--width", "256", "--context", "32", "--batch", "1", "--threads", "1"]

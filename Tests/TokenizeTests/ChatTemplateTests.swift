@@ -154,7 +154,7 @@ import Tokenize
     @Test func `a missing role token is named`() throws {
         let error = #expect(throws: TokenizeError.self) { try ChatRenderer(.specialTokens, for: Self.tokenizer(["<|user|>"])) }
         #expect(error?.description == "the chat template 'markers' needs the token <|assistant|>, which this vocabulary does not have. "
-            + "Choose another: --chat-template NAME or a Jinja file.")
+            + "Choose another: --chat-template NAME or a Jinja file. --add-tokens of slm finetune and slm import adds the token.")
     }
 
     @Test func `a fingerprint is stable and changes with every property`() throws {
