@@ -100,7 +100,7 @@ extension DocumentIndex {
     }
 
     /// The different words of a question in their order, in lower case: runs of letters and digits, as FTS5 divides texts.
-    static func words(of question: String) -> [String] {
+    package static func words(of question: String) -> [String] {
         var seen: Set<String> = []
         let words = question.lowercased().unicodeScalars.split { !isPartOfWord($0) }.map { String($0) }.filter { seen.insert($0).inserted }
         let meaningful = words.filter { !connectingWords.contains($0) }
