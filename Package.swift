@@ -127,7 +127,7 @@ let package = Package(
         module("Store", ["ChatAnalysis", "Gzip", "Secrets", "Threads", "JSON", "Files", "SharedLibraries", "SQLite", "CPQ"]),
 
         // An index of documents with full-text search, and prompts with its passages.
-        module("Documents", ["SQLite", "Kernels", "Files", "Hashing", "JSON", "Platform"], settings: safe),
+        module("Documents", ["SQLite", "Kernels", "Files", "Hashing", "JSON", "Gzip", "Platform"], settings: safe),
 
         // Chat in the terminal; the operator's dashboard in the terminal; the chat server with its web page.
         module("AdminAPI", ["HTTPClient", "JSON"]),
@@ -138,7 +138,7 @@ let package = Package(
             "Serve",
             [
                 "Infer", "Store", "ChatAnalysis", "Corpus", "Report", "HTTPServer", "Platform", "Secrets", "Gzip", "Threads", "Tokenize",
-                "Formats", "Checkpoint", "Kernels", "Hashing", "JSON", "Base64", "Files", "CWebFiles",
+                "Formats", "Checkpoint", "Kernels", "Hashing", "JSON", "Base64", "Files", "Documents", "CWebFiles",
             ],
             exclude: ["Web", "EmbeddedWeb"]
         ),
@@ -222,7 +222,7 @@ let package = Package(
         tests("TerminalTests", ["TestSupport", "Terminal", "Threads"]),
         tests("DashboardTests", ["TestSupport", "AdminAPI", "Dashboard", "HTTPClient", "JSON", "Threads"]),
         tests("ChatTests", ["TestSupport", "Chat", "Documents", "Infer", "Corpus", "Tokenize", "Files"]),
-        tests("DocumentsTests", ["TestSupport", "Documents", "SQLite", "Tokenize", "Files"]),
+        tests("DocumentsTests", ["TestSupport", "Documents", "SQLite", "Gzip", "Tokenize", "Files"]),
         tests("TuningTests", ["TestSupport", "Tuning", "Kernels", "Files"]),
         tests("ReportTests", ["TestSupport", "Report", "JSON", "Files"]),
         tests("ChatAnalysisTests", ["TestSupport", "ChatAnalysis"]),
@@ -233,7 +233,7 @@ let package = Package(
             [
                 "ServeParts", "TestSupport", "Serve", "Infer", "Store", "Secrets", "HTTPServer", "Threads", "Gzip", "Corpus", "Tokenize",
                 "Checkpoint", "Kernels", "Base64",
-                "Files", "JSON",
+                "Files", "JSON", "Documents",
             ]
         ),
         tests("RepositoryTests", [], exclude: ["wording.txt"]),

@@ -44,7 +44,7 @@ package struct ChatLoop: ~Copyable {
     private mutating func readLines() {
         if screen.isTerminal {
             let context = backend.context.map { ", \($0) tokens of context" } ?? ""
-            let source = documents.map { ", documents of \($0.index.path.printable)" } ?? ""
+            let source = documents.map { ", documents of \($0.source.printable)" } ?? ""
             screen.print("\(backend.name.printable)\(context)\(source). Type /help for a list of commands.\n")
         }
         while true {

@@ -23,6 +23,7 @@ final class App: Sendable {
     let guestChats: GuestChatService
     let api: APIService
     let conversations: ConversationService
+    let documents: DocumentService
     let signIns: SignInService
     let account: AccountService
     let tokens: TokenService
@@ -66,15 +67,18 @@ final class App: Sendable {
         status = StatusService(
             settings: settings, store: store, models: models, admission: admission, metrics: metrics, health: health, replicas: replicas)
         accountChats = AccountChatService(
-            store: store, generator: generator, rateLimits: rateLimits, conversationLocks: conversationLocks, replicas: replicas,
-            collector: collector, database: pools.database)
+            store: store, generator: generator, documents: settings.documents, rateLimits: rateLimits,
+            conversationLocks: conversationLocks, replicas: replicas, collector: collector, database: pools.database)
         guestChats = GuestChatService(
-            settings: settings, generator: generator, rateLimits: rateLimits, collector: collector, database: pools.database)
+            settings: settings, generator: generator, documents: settings.documents, rateLimits: rateLimits, collector: collector,
+            database: pools.database)
         api = APIService(
             settings: settings, store: store, models: models, generator: generator, rateLimits: rateLimits,
             revocableAnswers: RevocableAnswers(), database: pools.database)
         conversations = ConversationService(
-            store: store, models: models, rateLimits: rateLimits, conversationLocks: conversationLocks, searches: pools.search)
+            store: store, models: models, documents: settings.documents, rateLimits: rateLimits, conversationLocks: conversationLocks,
+            searches: pools.search)
+        documents = DocumentService(documents: settings.documents, rateLimits: rateLimits)
         signIns = SignInService(
             settings: settings, store: store, signer: signer, passwordHasher: passwordHasher, rateLimits: rateLimits)
         account = AccountService(
@@ -94,7 +98,8 @@ final class App: Sendable {
     static let routes = [
         StatusService.routes, AccountChatService.routes, GuestChatService.routes, APIService.openAIRoutes, APIService.embeddingRoutes,
         APIService.responsesRoutes, APIService.anthropicRoutes, APIService.ollamaRoutes, ConversationService.routes,
-        ConversationService.messageRoutes, SignInService.routes, AccountService.routes, AccountService.apiKeyRoutes, TokenService.routes,
+        ConversationService.messageRoutes, DocumentService.routes, SignInService.routes, AccountService.routes,
+        AccountService.apiKeyRoutes, TokenService.routes,
         AdminService.routes, AdminService.userRoutes, StatusService.adminRoutes, AdminService.serverRoutes, TrainingChatService.routes,
         ModelRegistryService.routes, TrainingRunService.routes, ComparisonService.routes, WebFiles.routes,
     ].flatMap { $0 }

@@ -47,6 +47,8 @@ package struct ServeSettings: Sendable {
     package var starterQuestions: [String]?
     /// The model for `/v1/embeddings` and Ollama's; nil if the model that answers computes embeddings.
     package var embeddingModel: ServedModel?
+    /// The documents that answers can be from.
+    package var documents = ServedDocuments()
     package var health = HealthMonitor.Settings()
     /// How long the server still serves requests, but reports not ready, before it stops: until a load balancer has chosen another server.
     /// If another process takes over the listening sockets, it leaves new connections to that process at once, and waits only for requests

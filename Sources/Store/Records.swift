@@ -61,10 +61,13 @@ package struct AnswerFigures: Sendable, Equatable {
 package struct NewMessage: Sendable, Equatable {
     package let role: Message.Role
     package let content: String
+    /// The passages of documents that an answer is from, as JSON; nil without documents.
+    package let sources: String?
 
-    package init(_ role: Message.Role, _ content: String) {
+    package init(_ role: Message.Role, _ content: String, sources: String? = nil) {
         self.role = role
         self.content = content.storable
+        self.sources = sources?.storable
     }
 }
 

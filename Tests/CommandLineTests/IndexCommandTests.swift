@@ -123,6 +123,19 @@ import TestSupport
         #expect(saved.contains(#""content":"How do I reset the pump?""#) && !saved.contains("red button"))
     }
 
+    @Test func `prompts of a file have their passages and notes`() throws {
+        try OneSentenceModel.checkpoint(context: 600).write(to: model)
+        #expect(try build("--quiet").status == 0)
+        folder.write("Reset the pump\nzither\n", to: "prompts.txt")
+        let arguments = ["generate", model, "--temperature", "0", "--documents", index, "--prompts", folder("prompts.txt"), "--chat"]
+        let sentence = OneSentenceModel.sentence, shown = try slm(arguments + ["--show-passages"])
+        #expect(shown.output.hasPrefix("Read these passages") && shown.output.hasSuffix(
+            "Question: Reset the pump\n\n\(sentence)\n\n[1] notes/pump.md:3, Pump > Reset\nzither\n\n\(sentence)\n"), "\(shown)")
+        let note = "no passage fits the question: this answer is not from the documents.\n"
+        #expect(shown.errors == "slm: \(note)")
+        #expect(try slm(arguments + ["--json"]).errors == "slm: zither: \(note)")
+    }
+
     @Test func `an answer has its sources`() throws {
         try OneSentenceModel.checkpoint(context: 600).write(to: model)
         #expect(try build("--quiet").status == 0)
@@ -205,6 +218,20 @@ import TestSupport
         #expect(try slm("index", "update", index, "--quiet").status == 0)
         #expect(try version() == "beta")
         #expect(folder.names.filter { $0 != "notes" && $0 != "notes.index.part" } == ["notes.index"])
+    }
+
+    @Test(arguments: [SIGINT, SIGTERM]) func `a program that is interrupted removes the unfinished index`(number: Int32) throws {
+        let line = "A long text about the pump, the valve and the gauge.\n\n"
+        folder.write(String(repeating: line, count: 800_000), to: "long.txt")
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent().appendingPathComponent("slm")
+        process.arguments = ["index", "build", folder("long.txt"), "--out", index, "--quiet"]
+        try process.run()
+        while process.isRunning, !folder.names.contains("notes.index.part") { Thread.sleep(forTimeInterval: 0.01) }
+        Foundation.kill(process.processIdentifier, number)
+        process.waitUntilExit()
+        #expect(process.terminationReason == .uncaughtSignal && process.terminationStatus == number)
+        #expect(folder.names == ["long.txt"])
     }
 
     @Test func `an update without space leaves the old index`() throws {

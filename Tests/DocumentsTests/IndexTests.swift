@@ -117,7 +117,7 @@ import TestSupport
 
     @Test func `files that cannot be indexed are named, and tried again when they change`() throws {
         folder.write([0, 1, 2, 3], to: "notes/a.png")
-        folder.write("PK", to: "notes/b.docx")
+        folder.write("PK", to: "notes/b.odt")
         folder.write(" \n", to: "notes/c.txt")
         folder.write("%PDF-1.4", to: "notes/d.pdf")
         var limits = DocumentReader.Limits()
@@ -125,7 +125,7 @@ import TestSupport
         let builder = IndexBuilder(reader: DocumentReader(limits: limits, programs: ""))
         folder.write(String(repeating: "pump ", count: 300), to: "notes/e.txt")
         let reasons = [
-            "a.png: not a text", "b.docx: DOCX is not supported; save it as PDF, HTML or text", "c.txt: no text in it",
+            "a.png: not a text", "b.odt: ODT is not supported; save it as PDF, DOCX or text", "c.txt: no text in it",
             "d.pdf: pdftotext is not installed: sudo apt install poppler-utils", "e.txt: larger than 1 MB: 1 MB",
         ]
         func skipped(_ report: IndexReport) -> [String] {

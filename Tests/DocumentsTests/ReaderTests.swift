@@ -140,7 +140,7 @@ import TestSupport
         #expect(reason((0..<100).map { UInt8($0 % 8) + 1 }, "a.txt") == .binary)
         #expect(reason(Array(" \n\t\n".utf8), "a.md") == .empty)
         #expect(reason([], "a.html") == .empty)
-        #expect(reason(Array("PK".utf8), "a.docx") == .unsupported(format: "DOCX"))
+        #expect(reason(Array("PK".utf8), "a.odt") == .unsupported(format: "ODT"))
         #expect(reason(Array("%PDF-1.5".utf8), "a") == .missingProgram("pdftotext", package: "poppler-utils"))
     }
 

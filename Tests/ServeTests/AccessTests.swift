@@ -77,6 +77,7 @@ import Testing
             case "/api/admin/users": #"{"invite":true}"#
             case "/api/admin/users/{id}": #"{"disabled":false}"#
             case "/api/admin/users/{id}/role": #"{"role":"user"}"#
+            case "/api/documents/search": #"{"query":"x"}"#
             case "/tokenize": #"{"text":"x"}"#
             case "/v1/chat/completions": #"{"model":"test-model","messages":[{"role":"user","content":"x"}]}"#
             case "/v1/messages", "/v1/messages/count_tokens":

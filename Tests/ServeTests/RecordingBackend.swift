@@ -7,7 +7,7 @@ import Tokenize
 /// A backend that records its prompts and generates one sentence, stopping at a gate.
 final class RecordingBackend: ChatBackend {
     let name = "recording"
-    let context: Int? = 64
+    var context: Int? { backend.context }
     private let recorded = Mutex<[[String]]>([])
     private let recordedTools = Mutex<[[String]]>([])
     private let backend: ScriptedBackend
@@ -15,8 +15,8 @@ final class RecordingBackend: ChatBackend {
     let cancellations = AtomicCounter()
 
     /// - Parameter gate: Every answer waits here before each character.
-    init(_ sentence: String = OneSentenceModel.sentence, gate: GenerationGate? = nil) {
-        backend = ScriptedBackend(sentence) { gate?.wait(character: $0) }
+    init(_ sentence: String = OneSentenceModel.sentence, context: Int = 64, gate: GenerationGate? = nil) {
+        backend = ScriptedBackend(sentence, context: context) { gate?.wait(character: $0) }
     }
 
     /// The messages of each prompt, such as "user: Hi", in the order in which the answers started.

@@ -43,7 +43,7 @@ import Testing
     }
 
     private static let conversation = "id: id, title: Hi there, created_at: time, updated_at: time"
-    private static let settings = "system_prompt: null, model: null, training: true"
+    private static let settings = "system_prompt: null, model: null, training: true, documents: []"
     private static func messages(with details: String) -> String {
         """
         [{id: id, role: user, content: Hi there, created_at: time}, \

@@ -40,6 +40,30 @@ import Testing
         #expect(try correction() == nil)
     }
 
+    @Test(arguments: Backend.allCases) func `the sources of an answer are stored with it, and count towards the size`(
+        _ backend: Backend
+    ) throws {
+        let store = try TestDatabase(backend).store(), ada = try store.addTestUser("ada"), id = ConversationID()
+        let created = NewConversation(title: "chat", settings: ConversationSettings(documents: ["notes", "the manual"]))
+        let lease = AnswerLease(answer: MessageID(), server: ServerID())
+        let start = try store.beginAnswer(to: .newMessage(NewMessage(.user, "Why?")), in: id, of: ada, creating: created, taking: lease)
+        #expect(start.settings.documents == ["notes", "the manual"])
+        #expect(try store.openConversation(id, of: ada).settings.documents == ["notes", "the manual"])
+        // Also those of an answer whose server was killed.
+        let unfinished = UnfinishedAnswer(
+            id: lease.answer, to: start.question.id, content: "Bec", sources: #"{"a":"日"}"#, model: "m", tokens: 1, seconds: 1)
+        try store.save(unfinished, in: id, of: ada)
+        #expect(try store.openConversation(id, of: ada).details[lease.answer]?.sources == #"{"a":"日"}"#)
+        #expect(try store.sql("SELECT characters FROM conversations") == [[.integer(4 + 3 + 9)]])
+        let other = try store.append(
+            NewMessage(.assistant, "So", sources: "{}"), to: id, of: ada, replacingFrom: lease.answer, answering: start.question.id)
+        let all = try store.messagesWithAlternatives(of: id, of: ada).messages
+        #expect(all.map(\.details.sources) == [nil, #"{"a":"日"}"#, "{}"] && all.last?.message.id == other.id)
+        #expect(try store.sql("SELECT characters FROM conversations") == [[.integer(4 + 3 + 9 + 2 + 2)]])
+        _ = try store.update(id, of: ada) { $0.documents = [] }
+        #expect(try store.settings(of: id, of: ada).documents == [])
+    }
+
     @Test(arguments: Backend.allCases) func `only answers of one's own conversations are rated and corrected`(_ backend: Backend) throws {
         let store = try TestDatabase(backend).store(), ada = try store.addTestUser("ada"), eve = try store.addTestUser("eve")
         let chat = try chat(store, ada), other = try self.chat(store, ada)

@@ -8,12 +8,17 @@ import Random
 /// A backend without a model: it generates a fixed sentence, one character per token, and appends a random number at high temperatures.
 package final class ScriptedBackend: ChatBackend {
     package let name = "a script"
-    package let context: Int? = 64
+    package let context: Int?
+    private let size: Int
     private let sentence: String
     private let beforeToken: @Sendable (Int) -> Void
 
     /// - Parameter beforeToken: Called before each token, on the generating thread, with the number of earlier tokens.
-    package init(_ sentence: String = OneSentenceModel.sentence, beforeToken: @escaping @Sendable (Int) -> Void = { _ in }) {
+    package init(
+        _ sentence: String = OneSentenceModel.sentence, context: Int = 64, beforeToken: @escaping @Sendable (Int) -> Void = { _ in }
+    ) {
+        self.context = context
+        size = context
         self.sentence = sentence
         self.beforeToken = beforeToken
     }
@@ -27,10 +32,10 @@ package final class ScriptedBackend: ChatBackend {
         case .tokens(let ids): ids.count
         case .chat(let messages): messages.reduce(0) { $0 + String(decoding: $1.text, as: UTF8.self).count + 1 }
         }
-        if promptTokens > 63, request.policy == .refuse { throw .tooLong(promptTokens: promptTokens, context: 64) }
+        if promptTokens >= size, request.policy == .refuse { throw .tooLong(promptTokens: promptTokens, context: size) }
         let cancelFlag = CancelFlag()
         do throws(ThreadError) {
-            try BackgroundThread.run { self.run(request, min(promptTokens, 63), cancelFlag, deliver) }
+            try BackgroundThread.run { self.run(request, min(promptTokens, self.size - 1), cancelFlag, deliver) }
         } catch { throw .threadNotStarted(error) }
         return cancelFlag
     }
@@ -38,7 +43,7 @@ package final class ScriptedBackend: ChatBackend {
     private func run(_ request: GenerationRequest, _ promptTokens: Int, _ cancelFlag: CancelFlag, _ deliver: (GenerationEvent) -> Void) {
         deliver(.began(GenerationStart(promptTokens: promptTokens, context: context)))
         var random = SeededRandom(seed: request.config.seed ?? .random(in: 0 ... .max), stream: 0)
-        let maxNewTokens = min(request.config.maximumTokens ?? 64, 64 - promptTokens)
+        let maxNewTokens = min(request.config.maximumTokens ?? size, size - promptTokens)
         var text = request.config.temperature < 1.5 ? sentence : sentence + "\(random.next())"
         var stopText: String?
         for stop in request.config.stop {

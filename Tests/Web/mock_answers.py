@@ -6,6 +6,7 @@ import hostile
 PLAIN = ("That is a good question. A small model like me learns which word tends to follow which, and after enough chats it can hold "
          "a simple conversation. It does not know much about the world, but it is quick, and it is yours.")
 SHORT = "Hello! I am glad that you are here. What would you like to talk about?"
+CITING = "Hold the button [1]. Then the valve [2, 9], **twice [1]**.\n\nNot in `a[1]`."
 MARKDOWN = """# Bread for beginners
 
 Good bread needs **four things**: flour, water, salt and *time*. With a `hydration` of 70 % the dough is easy to handle.
@@ -58,6 +59,8 @@ NAMED = {
 def answer(prompt):
     if prompt.startswith("/hostile "):
         return hostile.ANSWERS[int(prompt.split()[1])]
+    if prompt.startswith("/cite"):
+        return CITING
     if prompt.startswith("/say "):
         return prompt[5:]
     return NAMED.get(prompt.strip(), SHORT if len(prompt) < 12 else PLAIN)

@@ -2,7 +2,7 @@
 
     python3 Tests/Web/mock_server.py --port 8000          serves the page at http://127.0.0.1:8000 for development
 
-These messages select an answer: "/markdown", "/long", "/rtl", "/think", "/reason", "/nothing", "/hostile 17", "/error", "/break", "/429". All others get a few sentences.
+These messages select an answer: "/markdown", "/cite", "/long", "/rtl", "/think", "/reason", "/nothing", "/hostile 17", "/error", "/break", "/429". All others get a few sentences.
 """
 import argparse
 import functools
@@ -20,6 +20,7 @@ import time
 import urllib.parse
 
 import mock_answers
+import mock_documents
 import mock_training
 
 WEB = pathlib.Path(__file__).resolve().parents[2] / "Sources/Serve/Web"
@@ -68,6 +69,7 @@ class World:
         self.training, self.left_out = False, set()
         self.starters = []
         self.adapters = []
+        self.documents = []
         self.sampling = {"temperature": 0.8, "top_k": 50, "top_p": 0.95}
         # Of adapters with settings of their own, by name.
         self.adapter_sampling = {}
@@ -107,7 +109,7 @@ class World:
     def make_conversation(self, name, title):
         time = now()
         conversation = {"id": secrets.token_hex(8), "owner": name, "title": title, "created_at": time, "updated_at": time, "messages": [],
-                        "deleted": 0, "system_prompt": None, "model": None, "training": True, "tails": {}}
+                        "deleted": 0, "system_prompt": None, "model": None, "training": True, "documents": [], "tails": {}}
         self.conversations[conversation["id"]] = conversation
         return conversation
 
@@ -117,7 +119,7 @@ def summary(conversation):
 
 
 def settings(conversation):
-    return {key: conversation[key] for key in ("system_prompt", "model", "training")}
+    return {key: conversation[key] for key in ("system_prompt", "model", "training", "documents")}
 
 
 def message(role, content):
@@ -368,7 +370,8 @@ class Handler(mock_training.TrainingRoutes, http.server.BaseHTTPRequestHandler):
             found["title"] = text_field(self.body, "title", 200)
         if "system_prompt" in self.body:
             found["system_prompt"] = text_field(self.body, "system_prompt", 8000, min_length=0) or None
-        found |= {name: self.body[name] for name in ("model", "training") if name in self.body}
+        self.check_documents()
+        found |= {name: self.body[name] for name in ("model", "training", "documents") if name in self.body}
         self.reply(200, summary(found) | settings(found))
 
     # Alternatives and feedback
@@ -464,19 +467,21 @@ class Handler(mock_training.TrainingRoutes, http.server.BaseHTTPRequestHandler):
             raise APIError(429, "too_many_requests", "Too many messages.", retry_after=2)
         if self.world.loading:
             raise APIError(503, "loading", "The model is loading.", retry_after=1)
+        self.check_documents()
         self.world.requests.append(self.body)
         return text
 
     def guest_chat(self):
         text = self.check_chat()
         turns = [turn["content"] for turn in self.body.get("history", [])]
-        self.stream({}, text, turns)
+        self.stream({}, text, turns, self.sources(self.body.get("documents"), text))
 
     def chat(self):
         name, text = self.user(), self.check_chat()
         with self.world.lock:
             id = self.body.get("conversation_id")
             conversation = self.world.conversation(name, id) if id else None
+            self.check_documents(conversation and conversation["documents"])
             if conversation and conversation["id"] in self.world.running:
                 raise APIError(409, "answering", "The previous message of this conversation is being answered.", retry_after=1)
             index = self.index(conversation, "regenerate")
@@ -490,7 +495,9 @@ class Handler(mock_training.TrainingRoutes, http.server.BaseHTTPRequestHandler):
         try:
             ids = {"conversation_id": conversation["id"], "title": conversation["title"],
                    "message_id": prompt["id"], "answer_id": answer["id"], "model": conversation["model"] or self.world.model}
-            answer["content"] = self.stream(ids, text, turns)
+            sources = self.sources(conversation["documents"], text)
+            answer |= {"sources": sources} if sources else {}
+            answer["content"] = self.stream(ids, text, turns, sources)
             answer |= {"reason": self.figures.pop("reason"), "metrics": self.figures} if self.figures else {}
         finally:
             with self.world.lock:
@@ -516,12 +523,13 @@ class Handler(mock_training.TrainingRoutes, http.server.BaseHTTPRequestHandler):
             self.join(self.leave(conversation, index), new)
         if not conversation:
             conversation = self.world.make_conversation(name, textwrap.shorten(text, 60, placeholder="…") or "…")
-            conversation |= {"system_prompt": self.body.get("system_prompt"), "training": self.body.get("training", True)}
+            conversation |= {"system_prompt": self.body.get("system_prompt"), "training": self.body.get("training", True),
+                             "documents": self.body.get("documents") or []}
         conversation["model"] = self.body.get("model") or conversation["model"]
         conversation["messages"].append(new)
         return conversation
 
-    def stream(self, ids, text, turns):
+    def stream(self, ids, text, turns, sources=None):
         """Sends events until the answer is finished or the client disconnects. Returns the text sent."""
         self.send_response(200)
         for header, value in {"Content-Type": "text/event-stream; charset=utf-8", "Cache-Control": "no-store", "X-Accel-Buffering": "no",
@@ -540,6 +548,8 @@ class Handler(mock_training.TrainingRoutes, http.server.BaseHTTPRequestHandler):
         sent, start, stopped, self.figures = "", time.time(), False, None
         try:
             self.event("start", ids | {"prompt_tokens": prompt, "context": self.world.context})
+            if sources:
+                self.event("sources", sources)
             if dropped or cut:
                 self.event("warning", {"dropped_turns": dropped, "cut": cut})
             self.wfile.write(b": heartbeat\n\n")
@@ -575,6 +585,25 @@ class Handler(mock_training.TrainingRoutes, http.server.BaseHTTPRequestHandler):
     def event(self, name, data):
         self.wfile.write(f"event: {name}\ndata: {json.dumps(data)}\n\n".encode())
         self.wfile.flush()
+
+    # Documents
+
+    def check_documents(self, names=None):
+        unknown = set(names or self.body.get("documents") or []) - {one["name"] for one in self.world.documents}
+        if unknown:
+            raise APIError(404, "documents_not_found", f"Unknown documents {', '.join(unknown)}.", "documents")
+
+    def sources(self, names, question):
+        return mock_documents.sources(names, question) if names else None
+
+    def list_documents(self):
+        self.reply(200, {"documents": self.world.documents})
+
+    def search_documents(self):
+        self.check_documents()
+        names = self.body.get("documents") or [one["name"] for one in self.world.documents]
+        found = mock_documents.sources(names, text_field(self.body, "query", 10_000))["passages"] if names else []
+        self.reply(200, {"passages": found[:self.body.get("limit", 5)]})
 
     # Other endpoints
 
@@ -614,6 +643,7 @@ ROUTES = [
     ("DELETE", r"/api/conversations/(\w+)/messages/(\w+)/rating", Handler.unrate),
     ("PUT", r"/api/conversations/(\w+)/messages/(\w+)/correction", Handler.correct),
     ("DELETE", r"/api/conversations/(\w+)/messages/(\w+)/correction", Handler.uncorrect),
+    ("GET", r"/api/documents", Handler.list_documents), ("POST", r"/api/documents/search", Handler.search_documents),
     ("POST", r"/api/chat", Handler.chat), ("POST", r"/api/chat/guest", Handler.guest_chat),
     ("GET", r"/api/health", Handler.health), ("GET", r"/stats", Handler.stats), ("POST", r"/tokenize", Handler.tokenize), *mock_training.ROUTES,
 ]

@@ -9,7 +9,7 @@ import openapi_spec_validator
 import yaml
 
 DESCRIPTION = yaml.safe_load((pathlib.Path(__file__).resolve().parents[2] / "Documentation/Reference/openapi.yaml").read_text())
-EVENTS = {"start": {"prompt_tokens", "context"}, "token": {"text"}, "warning": {"dropped_turns", "cut"}, "reasoning": {"text"},
+EVENTS = {"start": {"prompt_tokens", "context"}, "sources": {"passages", "words", "prompt"}, "token": {"text"}, "warning": {"dropped_turns", "cut"}, "reasoning": {"text"},
           "done": {"reason", "prompt_tokens", "answer_tokens", "cached_tokens", "seconds", "tokens_per_second", "first_token_seconds"}, "error": {"error"}}
 IDS = {"conversation_id", "title", "message_id", "answer_id", "model"}
 
@@ -84,6 +84,7 @@ def test_contract(stage):
     ask("POST", "/api/auth/login", {"username": name, "password": "correct horse"})
     assert ask("GET", "/api/me")["username"] == name
     check_chats(ask)
+    check_documents(ask)
     check_account(ask, account)
 
 
@@ -135,6 +136,18 @@ def check_feedback(ask, path, start):
     assert ask("PATCH", "/api/me", {"training": False})["training"] is False
     assert ask("PATCH", "/api/me", {"training": True})["training"] is True
     ask("POST", answers + "nowhere/activate", {}, template=one + "/activate", expected=404)
+
+
+def check_documents(ask):
+    names = [one["name"] for one in ask("GET", "/api/documents")["documents"]]
+    found = ask("POST", "/api/documents/search", {"query": "pump", "limit": 1})["passages"]
+    assert len(found) <= min(1, len(names))
+    assert ask("POST", "/api/documents/search", {"query": "pump", "documents": ["nowhere"]}, expected=404)["error"]["field"] == "documents"
+    assert ask("POST", "/api/chat", {"message": "x", "documents": ["nowhere"]}, expected=404)["error"]["code"] == "documents_not_found"
+    if names:
+        start = check_stream(ask("POST", "/api/chat", {"message": "pump", "documents": names, "max_tokens": 4}), guest=False)
+        path = f"/api/conversations/{start['conversation_id']}"
+        assert ask("GET", path, template="/api/conversations/{id}")["documents"] == names
 
 
 def check_chats(ask):

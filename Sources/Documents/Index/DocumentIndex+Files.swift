@@ -14,7 +14,7 @@ package struct IndexedFile: Sendable, Equatable {
 
 /// A chunk in an index, with its file.
 package struct Passage: Sendable, Equatable {
-    package let file: String
+    package internal(set) var file: String
     /// What the document calls itself, or the name of its file.
     package let title: String
     package let heading: String
@@ -27,6 +27,8 @@ package struct Passage: Sendable, Equatable {
     package let score: Double
     /// Its BM25 or its similarity as a share of the best passage's, whichever is more.
     package let share: Double
+    /// The name of its index, where several are searched.
+    package internal(set) var documents: String?
 
     package init(
         file: String, title: String, heading: String, page: Int? = nil, line: Int, text: String, tokens: Int, score: Double = 0,

@@ -53,7 +53,7 @@ extension DocumentIndex {
     /// The chunks with words of a question, best first, and the words that are in none.
     private func matches(_ question: String, _ limit: Int) throws(SQLiteError) -> (found: [FoundChunk], unknown: [String]) {
         var terms: [String] = [], unknown: [String] = [], found: [FoundChunk] = []
-        for word in Self.words(of: question).prefix(Self.wordLimit) {
+        for word in Self.words(of: question) {
             // Letters and digits only, so that quotes need no escape.
             if try hasMatch("\"\(word)\"") {
                 terms.append("\"\(word)\"")
@@ -99,12 +99,13 @@ extension DocumentIndex {
         return try statement.step()
     }
 
-    /// The different words of a question in their order, in lower case: runs of letters and digits, as FTS5 divides texts.
-    static func words(of question: String) -> [String] {
+    /// The different words of a question in their order, in lower case, as many as are searched: runs of letters and digits, as FTS5
+    /// divides texts.
+    package static func words(of question: String) -> [String] {
         var seen: Set<String> = []
         let words = question.lowercased().unicodeScalars.split { !isPartOfWord($0) }.map { String($0) }.filter { seen.insert($0).inserted }
         let meaningful = words.filter { !connectingWords.contains($0) }
-        return meaningful.isEmpty ? words : meaningful
+        return Array((meaningful.isEmpty ? words : meaningful).prefix(wordLimit))
     }
 
     private static func isPartOfWord(_ scalar: Unicode.Scalar) -> Bool {

@@ -31,7 +31,9 @@ package final class DocumentIndex {
     }
 
     /// Opens an index.
-    package convenience init(_ path: String) throws(DocumentError) {
+    ///
+    /// - Parameter isReadOnly: Whether it is never changed, apart from what an update that was killed has left.
+    package convenience init(_ path: String, isReadOnly: Bool = false) throws(DocumentError) {
         guard let status = FileStatus(path) else { throw .file(.unreadable(path: path, reason: systemErrorMessage())) }
         guard status.kind == .file else { throw .notAnIndex(path: path, found: status.kind == .folder ? "a folder" : "no regular file") }
         try self.init(file: path, path)
@@ -42,6 +44,7 @@ package final class DocumentIndex {
             try connection.execute("PRAGMA synchronous = FULL")
             // A large update must not write before it commits: others could not read meanwhile.
             try connection.execute("PRAGMA cache_spill = OFF")
+            if isReadOnly { try connection.execute("PRAGMA query_only = ON") }
         }
         try check()
     }

@@ -33,19 +33,23 @@ package struct IndexBuilder {
     private let embedder: TextEmbedder?
     private let now: () -> Int
     private let progress: (_ bytes: Int, _ total: Int) -> Void
+    private let willWrite: (_ part: String) -> Void
 
     /// - Parameters:
     ///   - embedder: Makes the vectors of an index that is built with it, or that has vectors.
     ///   - now: The clock of file times, in nanoseconds.
     ///   - progress: Receives how much of the files is read.
+    ///   - willWrite: Receives the name of the file that becomes an index when it is complete. A program that is killed leaves it.
     package init(
         reader: DocumentReader, embedder: TextEmbedder? = nil, now: @escaping () -> Int = { FileStatus.now },
-        progress: @escaping (_ bytes: Int, _ total: Int) -> Void = { _, _ in }
+        progress: @escaping (_ bytes: Int, _ total: Int) -> Void = { _, _ in },
+        willWrite: @escaping (_ part: String) -> Void = { _ in }
     ) {
         self.reader = reader
         self.embedder = embedder
         self.now = now
         self.progress = progress
+        self.willWrite = willWrite
     }
 
     /// - Parameters:
@@ -61,6 +65,7 @@ package struct IndexBuilder {
         }
         if let status = FileStatus(path) { try checkReplaceable(path, status) }
         let file = try filing { () throws(FileError) in try AtomicFile(path) }
+        willWrite(file.part)
         let settings = IndexSettings(chunkTokens: chunkTokens, fileLimit: reader.limits.fileSize)
         let report = try write(roots, to: file.part, for: path, settings, stemming)
         guard report.files > 0 else { throw .noText(paths: paths, skipped: report.skipped) }

@@ -1,37 +1,78 @@
-/// Finds the passages of an index for the questions of a chat.
+/// Finds passages for the questions of a chat, in one index or in several.
 ///
 ///     let finder = PassageFinder(index, limit: 4, budget: 1_024)
 ///     let prompt = try finder.prompt(for: "How do I reset the pump?")
 package struct PassageFinder {
-    package let index: DocumentIndex
-    private let embedder: TextEmbedder?
+    private let indexes: [any SearchedIndex]
     private let limit: Int
     private let budget: Int
-    private let count: (String) -> Int
+    private let count: (String) throws -> Int
 
-    /// The least score of a passage, as a share of the best one's: worse passages distract a small model. Measured:
+    /// The least score of a passage, as a share of the best one's of its index: worse passages distract a small model. Measured:
     /// Documentation/decisions/document-index.md.
     private static let leastShare = 0.5
 
     /// - Parameters:
-    ///   - embedder: The model of the index's vectors.
     ///   - limit: The most passages of a prompt.
     ///   - budget: The most tokens of all passages of a prompt.
-    ///   - count: Counts the tokens of a text.
+    ///   - count: Counts the tokens of a text. If it throws, they are estimated.
     package init(
-        _ index: DocumentIndex, _ embedder: TextEmbedder? = nil, limit: Int, budget: Int,
-        count: @escaping (String) -> Int = TokenEstimate.count
+        _ indexes: [any SearchedIndex], limit: Int, budget: Int, count: @escaping (String) throws -> Int = TokenEstimate.count
     ) {
-        self.embedder = embedder
-        self.index = index
+        self.indexes = indexes
         self.limit = limit
         self.budget = budget
         self.count = count
     }
 
+    /// - Parameter embedder: The model of the index's vectors.
+    package init(
+        _ index: DocumentIndex, _ embedder: TextEmbedder? = nil, limit: Int, budget: Int,
+        count: @escaping (String) throws -> Int = TokenEstimate.count
+    ) {
+        self.init([OpenIndex(index: index, embedder: embedder)], limit: limit, budget: budget, count: count)
+    }
+
+    /// What is searched, for users.
+    package var source: String { indexes.map(\.name).joined(separator: ", ") }
+
+    /// The budget for a model whose prompt and answer have so many tokens; nil if that is not known.
+    package static func budget(ofContext context: Int?) -> Int { (context ?? 4_096) / 2 }
+
     /// More passages than the limit are searched, since some may be too long or repeated.
     package func prompt(for question: String) throws(DocumentError) -> PassagePrompt {
-        let found = try index.search(question, limit: 2 * limit, embedder).passages.filter { $0.share >= Self.leastShare }
-        return PassagePrompt(question, found, limit: limit, budget: budget, count: count)
+        PassagePrompt(question, try passages(for: question, limit: 2 * limit), limit: limit, budget: budget) { text in
+            (try? count(text)) ?? TokenEstimate.count(text)
+        }
+    }
+
+    /// The passages for a question, best first. Scores of different indexes cannot be compared, so that their passages take turns.
+    ///
+    /// - Parameter limit: The most of each index.
+    package func passages(for question: String, limit: Int) throws(DocumentError) -> [Passage] {
+        var lists: [[Passage]] = []
+        for index in indexes { lists.append(try index.passages(for: question, limit: limit).filter { $0.share >= Self.leastShare }) }
+        let ranks = 0..<(lists.map(\.count).max() ?? 0)
+        return ranks.flatMap { rank in lists.compactMap { $0.indices.contains(rank) ? $0[rank] : nil } }
+    }
+}
+
+/// An index, and how it is searched.
+package protocol SearchedIndex {
+    /// For users.
+    var name: String { get }
+    /// The passages that fit a question, best first.
+    func passages(for question: String, limit: Int) throws(DocumentError) -> [Passage]
+}
+
+/// An index that one thread uses.
+private struct OpenIndex: SearchedIndex {
+    let index: DocumentIndex
+    let embedder: TextEmbedder?
+
+    var name: String { index.path }
+
+    func passages(for question: String, limit: Int) throws(DocumentError) -> [Passage] {
+        try index.search(question, limit: limit, embedder).passages
     }
 }

@@ -5,7 +5,7 @@
 ///     prompt.sources[0]                                        // is cited as [1]
 ///
 /// The message is the text of a user's message: whatever a document contains, slm's chat templates write it as text, never as special
-/// tokens. A model on another server is up to that server.
+/// tokens. A model on another server is up to that server. Nor can a document imitate another passage: `quoted` marks what looks like one.
 package struct PassagePrompt: Sendable, Equatable {
     /// The passages in the message, from number 1.
     package let sources: [Passage]
@@ -45,7 +45,25 @@ package struct PassagePrompt: Sendable, Equatable {
     }
 
     private static func text(of passage: Passage, number: Int) -> String {
-        "[\(number)] \(passage.text)\n(\(passage.source))"
+        "[\(number)] \(quoted(passage.text))\n(\(spacingNumbers(passage.source)))"
+    }
+
+    /// A text in which nothing looks like what the prompt puts around passages: "[2]" becomes "[ 2 ]", so that only the numbers of passages
+    /// can be cited, and lines that begin as a source or as the question begin with "> ".
+    private static func quoted(_ text: String) -> String {
+        spacingNumbers(text).split(omittingEmptySubsequences: false, whereSeparator: \.isNewline).map { line in
+            let start = line.drop(while: \.isWhitespace)
+            return start.hasPrefix("(") || start.hasPrefix("Question:") ? "> \(line)" : String(line)
+        }.joined(separator: "\n")
+    }
+
+    /// By scalars: a combining mark after a bracket does not hide it.
+    private static func spacingNumbers(_ text: String) -> String {
+        let parts = text.unicodeScalars.split(separator: "[", omittingEmptySubsequences: false)
+        return parts.dropFirst().reduce(into: String(parts[0])) { result, part in
+            let digits = part.prefix { "0"..."9" ~= $0 }, rest = part[digits.endIndex...]
+            result += !digits.isEmpty && rest.first == "]" ? "[ \(String(digits)) \(String(rest))" : "[" + String(part)
+        }
     }
 
     /// The sources as a user reads them, each in a line: "[1] pump.md:12, Pump > Reset".

@@ -49,15 +49,17 @@ package enum SkipReason: Error, Equatable, Sendable {
     case notAFile
     /// A program that reads the format is not installed.
     case missingProgram(String, package: String)
-    /// The program that reads the format has failed.
+    /// The text of the format cannot be taken out of it.
     case notConverted(String)
+    /// The contents are not those of the format.
+    case damaged(String)
 }
 
 extension SkipReason {
     /// Whether the same contents will be skipped again.
     var isPermanent: Bool {
         switch self {
-        case .binary, .unsupported, .empty: true
+        case .binary, .unsupported, .empty, .damaged: true
         case .unreadable, .tooLarge, .notAFile, .missingProgram, .notConverted: false
         }
     }
@@ -69,11 +71,12 @@ extension SkipReason: CustomStringConvertible {
         case .unreadable(let reason): "cannot be read: \(reason)"
         case .tooLarge(let bytes, let limit): "larger than \(megabytes(limit)) MB: \(megabytes(bytes)) MB"
         case .binary: "not a text"
-        case .unsupported(let format): "\(format) is not supported; save it as PDF, HTML or text"
+        case .unsupported(let format): "\(format) is not supported; save it as PDF, DOCX or text"
         case .empty: "no text in it"
         case .notAFile: "not a regular file"
         case .missingProgram(let program, let package): "\(program) is not installed: sudo apt install \(package)"
         case .notConverted(let reason): reason
+        case .damaged(let reason): "damaged: \(reason)"
         }
     }
 

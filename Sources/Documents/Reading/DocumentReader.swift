@@ -6,7 +6,7 @@ import Files
 ///     let document = try reader.document(bytes, name: "notes/pump.md", path: "/home/me/notes/pump.md")
 package struct DocumentReader {
     package enum Format: Sendable, Equatable {
-        case text, markdown, html, table, jsonLines, code, pdf
+        case text, markdown, html, table, jsonLines, code, pdf, docx, epub
         /// A format that is not read, by its name.
         case unsupported(String)
     }
@@ -16,6 +16,7 @@ package struct DocumentReader {
         package var fileSize = 50_000_000
         /// Of the conversion of a PDF.
         package var conversionTime = Duration.seconds(60)
+        /// Of the text of a PDF, and of what is read of a DOCX or an EPUB, in bytes.
         package var convertedSize = 50_000_000
 
         package init() {}
@@ -39,6 +40,8 @@ package struct DocumentReader {
         switch format {
         case .unsupported(let format): throw .unsupported(format: format)
         case .pdf: document = try pdf.document(at: path)
+        case .docx: document = try DOCXReader.document(bytes, limit: limits.convertedSize)
+        case .epub: document = try EPUBReader.document(bytes, limit: limits.convertedSize)
         case .text: document = PlainTextReader.document(try TextDecoding.utf8(of: bytes))
         case .markdown: document = MarkdownReader.document(try TextDecoding.utf8(of: bytes))
         case .html: document = HTMLReader.document(try TextDecoding.utf8(of: bytes))
@@ -60,7 +63,9 @@ package struct DocumentReader {
         case "csv", "tsv": return .table
         case "jsonl", "ndjson": return .jsonLines
         case "pdf": return .pdf
-        case "docx", "epub", "odt", "doc", "rtf", "pptx", "xlsx", "ods", "odp": return .unsupported(ending.uppercased())
+        case "docx": return .docx
+        case "epub": return .epub
+        case "odt", "doc", "rtf", "pptx", "xlsx", "ods", "odp": return .unsupported(ending.uppercased())
         default: return codeEndings.contains(ending) ? .code : .text
         }
     }

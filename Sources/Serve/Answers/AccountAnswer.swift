@@ -7,15 +7,16 @@ import Tokenize
 /// An answer in a conversation of an account, which is stored when it has ended, was stopped or has failed. It owns what the answer needs
 /// until then: the place in the queue, the conversation's lock and lease, and the client's stream.
 ///
-///     let answer = try AccountAnswer(to: request, of: context, in: service)
+///     let answer = try AccountAnswer(to: request, from: sources, of: context, in: service)
 ///     context.respond(answer.stream.response)
-///     service.generator.generate(GenerationRequest(.chat(answer.history), config), with: model, answer.ticket) { answer.receive($0) }
+///     service.generator.generate(GenerationRequest(.chat(answer.prompt), config), with: model, answer.ticket) { answer.receive($0) }
 final class AccountAnswer: Sendable {
     let ticket: AdmissionTicket
     let stream: ChatStream
     private let service: AccountChatService
     private let owner: UserID
     private let model: String
+    private let sources: AnswerSources?
     /// Has the id of the answer: the client gets it before the answer is stored.
     private let lease: AnswerLease
     private let beginning: AnswerStart
@@ -24,7 +25,11 @@ final class AccountAnswer: Sendable {
     private let saver = UnfinishedAnswerSaver()
 
     /// Locks the conversation, then takes its lease, stores the message, or finds it, and reads the history in one transaction.
-    init(to request: AccountChatRequest, of context: RequestContext, in service: AccountChatService) throws {
+    ///
+    /// - Parameter sources: The passages in the place of the message; nil without documents.
+    init(
+        to request: AccountChatRequest, from sources: AnswerSources?, of context: RequestContext, in service: AccountChatService
+    ) throws {
         let ticket = try service.generator.admission.enter(context.client.key)           // 429, 503
         let lease = AnswerLease(answer: MessageID(), server: service.replicas.id)
         do {
@@ -35,6 +40,7 @@ final class AccountAnswer: Sendable {
         }
         self.service = service
         self.ticket = ticket
+        self.sources = sources
         self.lease = lease
         owner = request.owner
         model = request.model.name
@@ -45,7 +51,7 @@ final class AccountAnswer: Sendable {
             ("answer_id", lease.answer.description),
             ("model", model),
         ]
-        stream = ChatStream(for: context.request, ids: ids) { ticket.cancel() }
+        stream = ChatStream(for: context.request, ids: ids, sources: sources) { ticket.cancel() }
         started = .now
     }
 
@@ -67,10 +73,13 @@ final class AccountAnswer: Sendable {
         }
     }
 
-    /// The messages of the prompt. Answers that the user has corrected are in the history as corrected, as the page shows them.
-    var history: [ChatMessage] {
+    /// The messages of the prompt: the history, and the question with the passages of documents.
+    var prompt: [ChatMessage] { history + [ChatMessage(.user, sources?.message ?? beginning.question.content)] }
+
+    /// The messages before the question. Answers that the user has corrected are in the history as corrected, as the page shows them.
+    private var history: [ChatMessage] {
         let system = beginning.settings.systemPrompt.map { [ChatMessage(.system, $0)] } ?? []
-        return system + beginning.messages.map { message in
+        return system + beginning.messages.dropLast().map { message in
             ChatMessage(Conversation.Role(rawValue: message.role.rawValue) ?? .user, beginning.corrections[message.id] ?? message.content)
         }
     }
@@ -93,7 +102,8 @@ final class AccountAnswer: Sendable {
     /// Saves the text so far, in case the server is killed.
     private func save() {
         let answer = UnfinishedAnswer(
-            id: lease.answer, to: beginning.question.id, content: stream.text, model: model, tokens: stream.tokens, seconds: seconds)
+            id: lease.answer, to: beginning.question.id, content: stream.text, sources: sources?.json, model: model,
+            tokens: stream.tokens, seconds: seconds)
         do { try service.store.save(answer, in: beginning.conversation.id, of: owner) } catch {
             Log.error("cannot save the text of an answer in progress: \(error)")
         }
@@ -113,7 +123,7 @@ final class AccountAnswer: Sendable {
         }
         service.conversationLocks.unlock(id, of: owner)
         if let failure { stream.fail(failure) } else { stream.finish(end, seconds: seconds) }
-        service.collector?.collect(beginning.question.content, text, end, after: Array(history.dropLast()), of: owner, in: id)
+        service.collector?.collect(beginning.question.content, text, end, after: history, of: owner, in: id)
     }
 
     private func store(_ text: String, _ end: GenerationEnd, seconds: Double) throws(StoreError) {
@@ -129,8 +139,8 @@ final class AccountAnswer: Sendable {
             try service.store.record(generation, of: owner, in: id, ending: lease)
         } else {
             try service.store.append(
-                NewMessage(.assistant, text), as: lease.answer, to: id, of: owner, replacingFrom: beginning.replacedAnswer,
-                answering: beginning.question.id, generation: generation, ending: lease)
+                NewMessage(.assistant, text, sources: sources?.json), as: lease.answer, to: id, of: owner,
+                replacingFrom: beginning.replacedAnswer, answering: beginning.question.id, generation: generation, ending: lease)
         }
     }
 }

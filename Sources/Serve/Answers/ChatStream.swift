@@ -9,7 +9,7 @@ import Tokenize
 ///
 ///     let stream = ChatStream(for: context.request) { ticket.cancel() }
 ///     context.respond(stream.response)
-///     stream.send(event)                                       // `start`, `warning`, `reasoning`, `token`
+///     stream.send(event)                                       // `start`, `sources`, `warning`, `reasoning`, `token`
 ///     stream.finish(end, seconds: 1.5)                         // `done` or `error`
 final class ChatStream: Sendable {
     private struct State {
@@ -27,11 +27,17 @@ final class ChatStream: Sendable {
     private let started = ContinuousClock.now
     /// Members of the `start` event besides the token counts.
     private let ids: [(name: String, value: String)]
+    /// Sent after `start`; nil without documents.
+    private let sources: AnswerSources?
 
     /// - Parameter onDisconnect: Called once if the client disconnects before the end.
-    init(for request: Request, ids: [(name: String, value: String)] = [], onDisconnect: @escaping @Sendable () -> Void) {
+    init(
+        for request: Request, ids: [(name: String, value: String)] = [], sources: AnswerSources? = nil,
+        onDisconnect: @escaping @Sendable () -> Void
+    ) {
         self.request = request
         self.ids = ids
+        self.sources = sources
         stream = ResponseStream(heartbeat: ": beat\n\n", onDisconnect: onDisconnect)
     }
 
@@ -63,6 +69,7 @@ final class ChatStream: Sendable {
             if let count = beginning.promptTokens { event["prompt_tokens"] = count }
             if let context = beginning.context { event["context"] = context }
         }
+        if let sources { write("sources", sources.write) }
         guard beginning.droppedMessages > 0 || beginning.wasTruncated else { return }
         write("warning") { event in
             event["dropped_turns"] = beginning.droppedMessages

@@ -25,6 +25,12 @@ static const unsigned char chat_conversation_js[] = {
 static const unsigned char chat_dates_js[] = {
 #embed "../Web/chat/dates.js"
 };
+static const unsigned char chat_documents_css[] = {
+#embed "../Web/chat/documents.css"
+};
+static const unsigned char chat_documents_js[] = {
+#embed "../Web/chat/documents.js"
+};
 static const unsigned char chat_export_js[] = {
 #embed "../Web/chat/export.js"
 };
@@ -60,6 +66,9 @@ static const unsigned char chat_settings_js[] = {
 };
 static const unsigned char chat_sidebar_js[] = {
 #embed "../Web/chat/sidebar.js"
+};
+static const unsigned char chat_sources_js[] = {
+#embed "../Web/chat/sources.js"
 };
 static const unsigned char chat_thread_js[] = {
 #embed "../Web/chat/thread.js"
@@ -207,6 +216,8 @@ static const slm_web_file files[] = {
     FILE("chat/conversation-dialog.js", chat_conversation_dialog_js),
     FILE("chat/conversation.js", chat_conversation_js),
     FILE("chat/dates.js", chat_dates_js),
+    FILE("chat/documents.css", chat_documents_css),
+    FILE("chat/documents.js", chat_documents_js),
     FILE("chat/export.js", chat_export_js),
     FILE("chat/feedback.css", chat_feedback_css),
     FILE("chat/feedback.js", chat_feedback_js),
@@ -219,6 +230,7 @@ static const slm_web_file files[] = {
     FILE("chat/settings-dialog.js", chat_settings_dialog_js),
     FILE("chat/settings.js", chat_settings_js),
     FILE("chat/sidebar.js", chat_sidebar_js),
+    FILE("chat/sources.js", chat_sources_js),
     FILE("chat/thread.js", chat_thread_js),
     FILE("chat/training-notice.js", chat_training_notice_js),
     FILE("chat/welcome.js", chat_welcome_js),

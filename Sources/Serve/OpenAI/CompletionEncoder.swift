@@ -34,6 +34,7 @@ struct CompletionEncoder: AnswerEncoder {
             }
             response.key("usage")
             CompletionUsage(of: answers, answersPerPrompt: request.generatedPerPrompt).write(to: &response)
+            write(request.sources, to: &response)
             if isChat, let count = request.promptAlternatives, let answer = answers.first {
                 answer.promptTokens.writePromptLogProbabilities(alternatives: count, to: &response)
             }
@@ -47,6 +48,7 @@ struct CompletionEncoder: AnswerEncoder {
             writeHead(isChat ? "chat.completion.chunk" : "text_completion", to: &event)
             event.key("choices")
             event.array { $0.object { write(chunk, answer, to: &$0) } }
+            if case .finish = chunk { write(request.sources, to: &event) }
             if request.includesUsage { event.key("usage"); event.null() }
         }
     }
@@ -78,6 +80,12 @@ struct CompletionEncoder: AnswerEncoder {
     }
 
     private static func framed(_ bytes: [UInt8]) -> [UInt8] { Array("data: ".utf8) + bytes + [10, 10] }
+
+    /// Writes the passages of documents. OpenAI's API has no such field.
+    private func write(_ sources: AnswerSources?, to object: inout JSONWriter) {
+        guard let sources else { return }
+        object.key("sources"); object.object(sources.write)
+    }
 
     private func writeHead(_ object: String, to writer: inout JSONWriter) {
         writer["id"] = id

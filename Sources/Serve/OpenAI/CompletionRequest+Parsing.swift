@@ -5,10 +5,14 @@ import Tokenize
 /// Parses request bodies. Fields of OpenAI's API that have no effect here are ignored. Fields that would change the answer and are not
 /// supported throw an error.
 extension CompletionRequest {
-    /// - Parameter maxAnswers: The most answers that one request may have.
-    init(chat fields: RequestFields, for model: ServedModel, maxAnswers: Int) throws(APIError) {
+    /// - Parameters:
+    ///   - maxAnswers: The most answers that one request may have.
+    ///   - documents: Those of the server; nil in an API without the field `documents`.
+    init(
+        chat fields: RequestFields, for model: ServedModel, maxAnswers: Int, _ documents: ServedDocuments? = nil
+    ) throws(APIError) {
         try fields.rejectUnsupported(UnsupportedField.chat)
-        guard let messages = try fields.messages("messages", isOpenAI: true) else {
+        guard var messages = try fields.messages("messages", isOpenAI: true) else {
             throw .invalid("messages", "expected a list of messages, found nothing.")
         }
         if messages.isEmpty { throw .invalid("messages", "expected at least one message.") }
@@ -22,6 +26,7 @@ extension CompletionRequest {
         var maxTokens = try fields.integer("max_completion_tokens")
         if let maxTokens, maxTokens < 1 { throw .invalid("max_completion_tokens", "expected at least 1, found \(maxTokens).") }
         if maxTokens == nil { maxTokens = try fields.integer("max_tokens") }
+        let sources = if let documents { try fields.sources(documents, in: &messages, model) } else { AnswerSources?.none }
         try self.init(
             fields,
             .chat,
@@ -34,6 +39,7 @@ extension CompletionRequest {
             logProbabilities: wantsLogProbabilities ? alternatives ?? 0 : nil,
             maxAnswers: maxAnswers)
         let grammar = tools?.grammar ?? format
+        self.sources = sources
         templateArguments = try fields.templateArguments()
         continuesAnswer = try fields.continuesAnswer(messages, grammar: grammar)
         thoughtMarks = try fields.thoughtMarks(for: model, grammar: grammar)

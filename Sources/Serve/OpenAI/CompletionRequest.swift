@@ -43,6 +43,8 @@ struct CompletionRequest: Sendable {
     var continuesAnswer = false
     /// The marks of thoughts that are returned apart from answers. nil: an answer is text.
     var thoughtMarks: ThoughtMarks?
+    /// `documents`: the passages in the place of the last message; nil without documents.
+    var sources: AnswerSources?
     /// `stream_options.include_usage`
     let includesUsage: Bool
 

@@ -27,7 +27,9 @@ struct APIService: Sendable {
         let served = try generator.servedModels
         let fields = try RequestFields(of: context.request, known: nil)
         let model = try served.selected(by: fields, for: ServedModels.Sender(context.client)).forChats()
-        return try complete(CompletionRequest(chat: fields, for: model, maxAnswers: maxAnswers), model, context)
+        // A request is a search, too, before it is counted as a chat.
+        if fields["documents"] != nil { try rateLimits.checkSearch(context.client.key) }
+        return try complete(CompletionRequest(chat: fields, for: model, maxAnswers: maxAnswers, settings.documents), model, context)
     }
 
     private func completeText(_ context: RequestContext) throws -> Response? {

@@ -7,6 +7,7 @@ import Threads
 struct AccountChatService: Sendable {
     let store: Store
     let generator: AnswerGenerator
+    let documents: ServedDocuments
     let rateLimits: RateLimits
     let conversationLocks: ConversationLocks
     let replicas: Replicas
@@ -20,11 +21,12 @@ struct AccountChatService: Sendable {
 
     /// Stores the user's message, and streams the answer, which is stored at its end.
     private func answer(_ context: RequestContext) throws -> Response? {
-        let request = try AccountChatRequest(context, for: generator.servedModels, store)
+        let request = try AccountChatRequest(context, for: generator.servedModels, documents, store)
         try rateLimits.checkChat(context.client.key)                                     // 429
-        let answer = try AccountAnswer(to: request, of: context, in: self)               // 409, 429, 503
+        let sources = try request.sources(store)                                         // 503
+        let answer = try AccountAnswer(to: request, from: sources, of: context, in: self)    // 409, 429, 503
         context.respond(answer.stream.response)
-        let generation = GenerationRequest(.chat(answer.history), request.config)
+        let generation = GenerationRequest(.chat(answer.prompt), request.config)
         generator.generate(generation, with: request.model, answer.ticket) { answer.receive($0) }
         return nil
     }
@@ -39,24 +41,26 @@ struct AccountChatRequest {
     /// The message to answer.
     let message: AnswerRequest
     let config: GenerationConfig
+    /// Those of the conversation.
+    let documents: ServedDocuments
     /// May be new. The canary's share is chosen by it.
     let conversation: ConversationID
     /// nil if the conversation exists.
     let newConversation: NewConversation?
 
-    init(_ context: RequestContext, for served: ServedModels, _ store: Store) throws {
+    init(_ context: RequestContext, for served: ServedModels, _ servedDocuments: ServedDocuments, _ store: Store) throws {
         let owner = try context.account
         self.owner = owner
-        let names = ["message", "conversation_id", "replace_from", "regenerate", "model", "system_prompt", "training"]
+        let names = ["message", "conversation_id", "replace_from", "regenerate", "model", "system_prompt", "training", "documents"]
         let fields = try RequestFields(of: context.request, known: names + SamplingFields.names)
         let known: ConversationID? = try Self.id(fields, "conversation_id", ifInvalid: .notFound("conversation"))
         conversation = known ?? ConversationID()
         let sender = ServedModels.Sender(conversation)
         namesModel = fields["model"] != nil
-        if let known, !namesModel {
+        let settings = try known.map { try store.settings(of: $0, of: owner) }
+        if let settings, !namesModel {
             // A model that is not served any more does not end the conversation: the server's default answers.
-            let name = try store.settings(of: known, of: owner).model
-            let own = name.flatMap { try? served.named($0, for: sender) }
+            let own = settings.model.flatMap { try? served.named($0, for: sender) }
             model = try (own ?? served.model(for: sender)).forChats()
         } else {
             model = try served.selected(by: fields, for: sender).forChats()
@@ -75,15 +79,17 @@ struct AccountChatRequest {
         } else {
             message = .newMessage(NewMessage(.user, try fields.text("message", 1...RequestFields.maxTextLength)), replacing: replaced)
         }
-        if known != nil {
-            for name in ["system_prompt", "training"] where fields[name] != nil {
+        if let settings {
+            for name in ["system_prompt", "training", "documents"] where fields[name] != nil {
                 throw APIError.invalid(name, "expected for a new conversation only. PATCH /api/conversations/{id} changes it.")
             }
             newConversation = nil
+            documents = try servedDocuments.named(settings.documents)
         } else {
+            documents = try fields.documents(servedDocuments) ?? ServedDocuments()
             let settings = ConversationSettings(
                 systemPrompt: try ConversationFields.systemPrompt(fields), model: nil,
-                isExcludedFromTraining: try fields.boolean("training") == false)
+                isExcludedFromTraining: try fields.boolean("training") == false, documents: documents.names)
             let message = try fields.text("message", 1...RequestFields.maxTextLength)
             newConversation = NewConversation(title: Self.title(for: message), settings: settings)
         }
@@ -95,6 +101,20 @@ struct AccountChatRequest {
         case .newMessage: Self.invalidReplaceFrom
         case .storedMessage: Self.invalidRegenerate
         }
+    }
+
+    /// Searches the documents for the message that is answered, before anything is stored; nil if there are none.
+    func sources(_ store: Store) throws -> AnswerSources? {
+        if documents.isEmpty { return nil }
+        let question: String
+        switch message {
+        case .newMessage(let message, _): question = message.content
+        case .storedMessage(let id):
+            let messages = try store.conversation(conversation, of: owner).1
+            guard let stored = messages.first(where: { $0.id == id }) else { throw invalidMessage }
+            question = stored.content
+        }
+        return try documents.sources(for: question, model)
     }
 
     private static let invalidReplaceFrom = APIError.invalid("replace_from", "expected the id of a user message of this conversation.")

@@ -104,5 +104,6 @@ extension MessageDetails {
             }
         }
         if let correction { object["correction"] = correction }
+        if let sources { object.key("sources"); object.json(sources) }
     }
 }

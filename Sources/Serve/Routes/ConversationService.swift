@@ -7,6 +7,7 @@ import Threads
 struct ConversationService: Sendable {
     let store: Store
     let models: ModelHolder
+    let documents: ServedDocuments
     let rateLimits: RateLimits
     let conversationLocks: ConversationLocks
     let searches: ThreadPool
@@ -56,7 +57,7 @@ struct ConversationService: Sendable {
 
     private func create(_ context: RequestContext) throws -> Response {
         let fields = try RequestFields(of: context.request, known: ConversationFields.names, mayBeEmpty: true)
-        let changes = try ConversationFields(fields, servedModels: models.served)
+        let changes = try ConversationFields(fields, servedModels: models.served, documents)
         let account = try context.account, id = ConversationID()
         let title = changes.title ?? "New conversation"
         _ = try store.createConversation(title, as: id, for: account)
@@ -90,7 +91,7 @@ struct ConversationService: Sendable {
 
     private func change(_ context: RequestContext) throws -> Response {
         let fields = try RequestFields(of: context.request, known: ConversationFields.names)
-        let changes = try ConversationFields(fields, servedModels: models.served)
+        let changes = try ConversationFields(fields, servedModels: models.served, documents)
         if ConversationFields.names.allSatisfy({ fields[$0] == nil }) {
             throw APIError.invalid("title", "expected one of \(ConversationFields.names.joined(separator: ", ")).")
         }
@@ -130,7 +131,7 @@ struct ConversationService: Sendable {
 
 /// The fields of a request that change a conversation.
 struct ConversationFields {
-    static let names = ["title", "system_prompt", "model", "training"]
+    static let names = ["title", "system_prompt", "model", "training", "documents"]
     /// In Unicode code points.
     static let maxSystemPromptLength = 8_000
     private static let maxTitleLength = 200
@@ -139,15 +140,19 @@ struct ConversationFields {
     /// An empty text removes the system prompt or the choice of a model.
     private let systemPrompt, model: String?
     private let mayTrain: Bool?
+    private let documents: ServedDocuments?
 
-    /// - Parameter servedModels: nil while it is loaded: then any model can be named.
-    init(_ fields: RequestFields, servedModels: ServedModels?) throws(APIError) {
+    /// - Parameters:
+    ///   - servedModels: nil while it is loaded: then any model can be named.
+    ///   - documents: Those of the server.
+    init(_ fields: RequestFields, servedModels: ServedModels?, _ documents: ServedDocuments) throws(APIError) {
         title = try fields.optionalText("title", 1...Self.maxTitleLength)
         systemPrompt = try fields.optionalText("system_prompt", 0...Self.maxSystemPromptLength)
         var model = try fields.optionalText("model", 0...1_000)
         if let name = model, !name.isEmpty, let servedModels { model = try servedModels.named(name).name }
         self.model = model
         mayTrain = try fields.boolean("training")
+        self.documents = try fields.documents(documents)
     }
 
     /// The system prompt of a new conversation; nil for none.
@@ -160,7 +165,8 @@ struct ConversationFields {
         settings = ConversationSettings(
             systemPrompt: systemPrompt.map { $0.allSatisfy(\.isWhitespace) ? nil : $0 } ?? settings.systemPrompt,
             model: model.map { $0.isEmpty ? nil : $0 } ?? settings.model,
-            isExcludedFromTraining: mayTrain.map { !$0 } ?? settings.isExcludedFromTraining)
+            isExcludedFromTraining: mayTrain.map { !$0 } ?? settings.isExcludedFromTraining,
+            documents: documents?.names ?? settings.documents)
     }
 }
 
@@ -169,6 +175,7 @@ extension ConversationSettings {
         object["system_prompt"] = systemPrompt
         object["model"] = model
         object["training"] = !isExcludedFromTraining
+        object.key("documents"); object.array { for name in documents { $0.string(name) } }
     }
 }
 

@@ -9,6 +9,7 @@ import Tokenize
 struct GuestChatService: Sendable {
     let settings: ServeSettings
     let generator: AnswerGenerator
+    let documents: ServedDocuments
     let rateLimits: RateLimits
     let collector: ChatCollector?
     /// The threads that collect chats.
@@ -23,18 +24,22 @@ struct GuestChatService: Sendable {
     /// Streams an answer to a guest. The client sends the history, and nothing is stored.
     private func answer(_ context: RequestContext) throws -> Response? {
         try checkGuestsAllowed()
-        let fields = try RequestFields(of: context.request, known: ["message", "history", "model", "collect"] + SamplingFields.names)
+        let names = ["message", "history", "model", "documents", "collect"]
+        let fields = try RequestFields(of: context.request, known: names + SamplingFields.names)
         let message = try fields.text("message", 1...RequestFields.maxTextLength)
         let history = try fields.messages("history") ?? []
         let mayCollect = try fields.boolean("collect") ?? true
         let model = try generator.servedModels.selected(by: fields, for: ServedModels.Sender(context.client)).forChats()
-        let request = GenerationRequest(.chat(history + [ChatMessage(.user, message)]), try SamplingFields.config(fields, for: model))
+        let config = try SamplingFields.config(fields, for: model)
+        let chosen = try fields.documents(documents)
         try rateLimits.checkChat(context.client.key)
+        let sources = try chosen?.sources(for: message, model)
+        let prompt = history + [ChatMessage(.user, sources?.message ?? message)]
         let ticket = try generator.admission.enter(context.client.key)
-        let stream = ChatStream(for: context.request) { ticket.cancel() }
+        let stream = ChatStream(for: context.request, sources: sources) { ticket.cancel() }
         let start = ContinuousClock.now
         context.respond(stream.response)
-        generator.generate(request, with: model, ticket) { event in
+        generator.generate(GenerationRequest(.chat(prompt), config), with: model, ticket) { event in
             stream.send(event)
             guard case .ended(let end) = event else { return }
             if mayCollect, let collector {

@@ -37,6 +37,9 @@ struct Authenticator: Sendable {
             }
             let (account, session) = try verifySession(token)
             return Client(account: account, session: session, address: address)
+        case .accountOrGuest:
+            if settings.allowsGuests, request.header("authorization") == nil { return Client(account: nil, address: address) }
+            return try authenticate(request, for: .account)
         case .apiClient:
             // A server without guests requires an account of API clients, too.
             let requiresKey = settings.requiresAPIKey || !settings.allowsGuests

@@ -9,6 +9,8 @@ package struct Route: Sendable {
         case anyone
         /// A session token.
         case account
+        /// A session token; or none, where guests may chat.
+        case accountOrGuest
         /// OpenAI clients: an API key or a session token, if the server requires one.
         case apiClient
         /// The admin key.

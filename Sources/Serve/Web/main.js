@@ -5,6 +5,7 @@ import { Account } from "./account/login.js";
 import { API } from "./common/api.js";
 import { Composer } from "./chat/composer.js";
 import { openConversationDialog, prepareConversationDialog } from "./chat/conversation-dialog.js";
+import { openDocumentsDialog } from "./chat/documents.js";
 import { Connection } from "./common/connection.js";
 import { saveGuestMessages } from "./chat/conversation.js";
 import { byId } from "./common/dom.js";
@@ -101,6 +102,7 @@ function showServer() {
   showModel(connection.health, settings, (text) => composer.fill(text), (model) => page.chooseModel(model));
   page.settingsChanged();
   page.loadAccount();
+  page.loadDocuments();
 }
 
 function newChat() {
@@ -127,6 +129,7 @@ byId("toggle-theme").addEventListener("click", toggleTheme);
 byId("open-settings").addEventListener("click", () => openSettings(settings));
 byId("open-shortcuts").addEventListener("click", () => byId("shortcuts").showModal());
 byId("open-conversation").addEventListener("click", () => openConversationDialog(page));
+byId("choose-documents").addEventListener("click", () => openDocumentsDialog(page));
 byId("export").addEventListener("click", () => openMenu(byId("export"), exportChoices(() => page.conversation)));
 byId("more").addEventListener("click", () => openMenu(byId("more"), [
   ...(page.showsChat ? [{ label: "This conversation", icon: "prompt", action: () => openConversationDialog(page) }] : []),

@@ -4,6 +4,7 @@ import { APIError } from "./common/api.js";
 import { Conversation, guestMessages, guestSystemPrompt, saveGuestMessages } from "./chat/conversation.js";
 import { announce, byId, el } from "./common/dom.js";
 import { attempt } from "./chat/feedback.js";
+import { loadDocuments, showDocuments } from "./chat/documents.js";
 import { closeDrawer, showTitle } from "./common/layout.js";
 import { measure, showCollected, showContext } from "./chat/meter.js";
 import { draft, stored } from "./common/storage.js";
@@ -69,6 +70,7 @@ export class Page {
   settingsChanged() {
     this.settings.answering = this.conversation.model;
     showModelName(this.conversation.model);
+    showDocuments(this);
     showTraining(this);
     byId("open-conversation").classList.toggle("set", this.conversation.own.system_prompt !== "");
   }
@@ -78,6 +80,13 @@ export class Page {
     this.settings.model = model;
     const { conversation } = this;
     if (conversation.id && !this.session.isGuest) await attempt(() => conversation.change({ model }));
+    this.settingsChanged();
+  }
+
+  /** Chooses the documents of further answers: of the open conversation, and of new ones. @param {string[]} documents */
+  async chooseDocuments(documents) {
+    await this.conversation.change({ documents });
+    this.settings.newDocuments = documents;
     this.settingsChanged();
   }
 
@@ -194,6 +203,7 @@ export class Page {
     this.sidebar.load();
     this.refresh();
     this.loadAccount();
+    this.loadDocuments();
     this.route();
   }
 
@@ -312,9 +322,10 @@ export class Page {
     this.showChatTitle(found.title);
     const keys = (/** @type {Message[]} */ messages) => JSON.stringify(messages.map(
       ({ id, content, alternatives, rating, correction }) => [id, content, alternatives, rating, correction]));
-    const settings = JSON.stringify([found.system_prompt ?? "", found.model ?? "", found.training ?? true]);
-    const { system_prompt, model, training } = conversation.own;
-    if (keys(found.messages) === keys(conversation.messages) && settings === JSON.stringify([system_prompt, model, training])) return;
+    const settings = JSON.stringify([found.system_prompt ?? "", found.model ?? "", found.training ?? true, found.documents ?? []]);
+    const { system_prompt, model, training, documents } = conversation.own;
+    const isSame = settings === JSON.stringify([system_prompt, model, training, documents]);
+    if (isSame && keys(found.messages) === keys(conversation.messages)) return;
     conversation.load(found);
     this.#render();
     this.measure(conversation);
@@ -373,6 +384,9 @@ export class Page {
     showCollected(stats);
     showTraining(this);
   }
+
+  /** Finds out which documents the server has. */
+  loadDocuments() { return loadDocuments(this); }
 
   /** Finds out whether the account is an owner's and whether it is left out of training. */
   async loadAccount() {

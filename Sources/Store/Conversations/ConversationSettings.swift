@@ -6,11 +6,16 @@ package struct ConversationSettings: Sendable, Equatable {
     package var model: String?
     /// Whether the conversation is left out of training.
     package var isExcludedFromTraining: Bool
+    /// The names of the documents that its answers are from. A name is one line.
+    package var documents: [String]
 
-    package init(systemPrompt: String? = nil, model: String? = nil, isExcludedFromTraining: Bool = false) {
+    package init(
+        systemPrompt: String? = nil, model: String? = nil, isExcludedFromTraining: Bool = false, documents: [String] = []
+    ) {
         self.systemPrompt = systemPrompt?.storable
         self.model = model?.storable
         self.isExcludedFromTraining = isExcludedFromTraining
+        self.documents = documents.map(\.storable)
     }
 }
 
@@ -43,11 +48,12 @@ extension Store {
 
     static func settings(of conversation: ConversationID, on connection: any Connection) throws(StoreError) -> ConversationSettings {
         let row = try connection.firstRow(
-            "SELECT system_prompt, model, training_excluded_at FROM conversations WHERE id = $1", [.text(conversation)])
+            "SELECT system_prompt, model, training_excluded_at, documents FROM conversations WHERE id = $1", [.text(conversation)])
         guard let row else { throw .notFound(.conversation) }
         return try ConversationSettings(
             systemPrompt: row.optionalText("system_prompt"), model: row.optionalText("model"),
-            isExcludedFromTraining: !row.isNull("training_excluded_at"))
+            isExcludedFromTraining: !row.isNull("training_excluded_at"),
+            documents: row.optionalText("documents")?.split(separator: "\n").map(String.init) ?? [])
     }
 
     static func set(
@@ -55,12 +61,13 @@ extension Store {
         on connection: any Connection
     ) throws(StoreError) {
         try connection.execute("""
-            UPDATE conversations SET system_prompt = $3, model = $4,
+            UPDATE conversations SET system_prompt = $3, model = $4, documents = $7,
                 training_excluded_at = CASE WHEN $5 = 0 THEN NULL ELSE COALESCE(training_excluded_at, $6) END
             WHERE id = $1 AND owner_id = $2
             """, [
                 .text(conversation), .text(owner), .text(settings.systemPrompt), .text(settings.model),
                 .integer(settings.isExcludedFromTraining ? 1 : 0), .integer(now),
+                .text(settings.documents.isEmpty ? nil : settings.documents.joined(separator: "\n")),
             ])
     }
 }

@@ -39,16 +39,19 @@ package struct MessageDetails: Sendable, Equatable {
     package let ownerCorrection: String?
     /// The model of an answer; nil if an earlier version stored it.
     package let model: String?
+    /// The passages of documents that an answer is from, as JSON; nil without documents.
+    package let sources: String?
 
     package init(
         alternatives: [MessageID] = [], rating: Rating? = nil, correction: String? = nil, ownerCorrection: String? = nil,
-        model: String? = nil
+        model: String? = nil, sources: String? = nil
     ) {
         self.alternatives = alternatives
         self.rating = rating
         self.correction = correction
         self.ownerCorrection = ownerCorrection
         self.model = model
+        self.sources = sources
     }
 }
 

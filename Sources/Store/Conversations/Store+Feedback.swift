@@ -65,7 +65,7 @@ extension Store {
             [.text(conversation)])
         let tree = branches == nil ? nil : try tree(of: conversation, on: connection)
         let rows = try connection.execute("""
-            SELECT messages.id, messages.model, rating, ratings.reason AS rating_reason, comment,
+            SELECT messages.id, messages.model, sources, rating, ratings.reason AS rating_reason, comment,
                 corrections.content AS correction
             FROM messages
             LEFT JOIN ratings ON ratings.message_id = messages.id
@@ -77,7 +77,8 @@ extension Store {
             let id: MessageID = try row.id("id"), alternatives = tree?.alternatives(of: id) ?? []
             let found = MessageDetails(
                 alternatives: alternatives.count > 1 ? alternatives : [], rating: try Rating(row),
-                correction: try row.optionalText("correction"), model: try row.optionalText("model"))
+                correction: try row.optionalText("correction"), model: try row.optionalText("model"),
+                sources: try row.optionalText("sources"))
             if found != MessageDetails() { details[id] = found }
         }
         return details

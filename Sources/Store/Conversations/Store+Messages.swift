@@ -50,7 +50,7 @@ extension Store {
         // Also locks the account, so that its quotas are exact however many servers add to them.
         try recordActivity(of: owner, at: now, on: connection)
         let (characters, ordinal) = try size(of: conversation, on: connection)
-        let newCharacters = message.content.unicodeScalars.count
+        let newCharacters = message.content.unicodeScalars.count + (message.sources?.unicodeScalars.count ?? 0)
         if message.role == .user {
             try checkSize(characters + newCharacters, of: conversation, of: owner, options, on: connection)
         }
@@ -63,15 +63,15 @@ extension Store {
         try connection.execute("""
             INSERT INTO messages
                 (id, conversation_id, position, role, content, created_at, reason, answer_tokens, seconds, first_token_seconds, parent_id,
-                previous_id, ordinal, model, training_notice)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+                previous_id, ordinal, model, training_notice, sources)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
             """, [
                 .text(id), .text(conversation), position.map { .integer($0) } ?? .null,
                 .text(message.role.rawValue), .text(message.content), .integer(now),
                 .text(generation?.reason), generation.map { .integer($0.answerTokens) } ?? .null,
                 generation.map { .real($0.seconds) } ?? .null, generation?.firstTokenSeconds.map { .real($0) } ?? .null,
                 parent.map { .text($0) } ?? .null, previous.map { .text($0) } ?? .null, .integer(ordinal), .text(generation?.model),
-                options.tellsAboutTraining ? .integer(1) : .null,
+                options.tellsAboutTraining ? .integer(1) : .null, .text(message.sources),
             ])
         // Going on from an answer chooses it over its alternatives.
         if message.role == .user, let previous { try prefer(previous, by: owner, at: now, on: connection) }
@@ -105,12 +105,13 @@ extension Store {
         ).map { row throws(StoreError) in try row.id(0) }
     }
 
-    /// The size of a conversation in Unicode scalars, with alternatives and corrections, and the number of its messages.
+    /// The size of a conversation in Unicode scalars, with alternatives, corrections and sources, and the number of its messages.
     static func size(
         of conversation: ConversationID, on connection: any Connection
     ) throws(StoreError) -> (characters: Int, messages: Int) {
         let row = try connection.firstRow("""
-            SELECT CAST(COALESCE(SUM(LENGTH(messages.content) + COALESCE(LENGTH(corrections.content), 0)), 0) AS BIGINT) AS characters,
+            SELECT CAST(COALESCE(SUM(LENGTH(messages.content) + COALESCE(LENGTH(corrections.content), 0)
+                + COALESCE(LENGTH(sources), 0)), 0) AS BIGINT) AS characters,
                 COUNT(*) AS messages
             FROM messages LEFT JOIN corrections ON message_id = messages.id WHERE conversation_id = $1
             """, [.text(conversation)])

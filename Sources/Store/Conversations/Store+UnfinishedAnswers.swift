@@ -5,14 +5,19 @@ package struct UnfinishedAnswer: Sendable, Equatable {
     /// The user's message that it answers.
     package let question: MessageID
     package let content: String
+    /// Those of the message.
+    package let sources: String?
     package let model: String
     package let tokens: Int
     package let seconds: Double
 
-    package init(id: MessageID, to question: MessageID, content: String, model: String, tokens: Int, seconds: Double) {
+    package init(
+        id: MessageID, to question: MessageID, content: String, sources: String? = nil, model: String, tokens: Int, seconds: Double
+    ) {
         self.id = id
         self.question = question
         self.content = content
+        self.sources = sources
         self.model = model
         self.tokens = tokens
         self.seconds = seconds
@@ -29,15 +34,15 @@ extension Store {
         _ = try database.transaction(.write) { connection throws(StoreError) in
             // The answer may have been stored, the conversation deleted, or its lease taken by another server, in the meantime.
             try connection.execute("""
-                INSERT INTO unfinished_answers (id, conversation_id, content, model, answer_tokens, seconds, saved_at, question_id)
-                SELECT $1, id, $3, $4, $5, $6, $7, $9 FROM conversations
+                INSERT INTO unfinished_answers (id, conversation_id, content, model, answer_tokens, seconds, saved_at, question_id, sources)
+                SELECT $1, id, $3, $4, $5, $6, $7, $9, $10 FROM conversations
                 WHERE id = $2 AND owner_id = $8 AND deleted_at IS NULL AND NOT EXISTS (SELECT 1 FROM messages WHERE id = $1)
                 AND NOT EXISTS (SELECT 1 FROM answer_leases WHERE conversation_id = $2 AND answer_id <> $1)
                 ON CONFLICT (id) DO UPDATE SET content = excluded.content, answer_tokens = excluded.answer_tokens,
                     seconds = excluded.seconds, saved_at = excluded.saved_at
                 """, [
                     .text(answer.id), .text(conversation), .text(answer.content), .text(answer.model), .integer(answer.tokens),
-                    .real(answer.seconds), .integer(now), .text(owner), .text(answer.question),
+                    .real(answer.seconds), .integer(now), .text(owner), .text(answer.question), .text(answer.sources),
                 ])
         }
     }
@@ -62,8 +67,9 @@ extension Store {
                     model: answer.model, promptTokens: 0, answerTokens: answer.tokens, seconds: answer.seconds,
                     reason: Self.interruptedReason)
                 try Self.append(
-                    NewMessage(.assistant, answer.content), id: answer.id, to: conversation, of: owner, replacingFrom: place.replaced,
-                    answering: answer.question, generation: generation, options, at: now, on: connection, database.dialect)
+                    NewMessage(.assistant, answer.content, sources: answer.sources), id: answer.id, to: conversation, of: owner,
+                    replacingFrom: place.replaced, answering: answer.question, generation: generation, options, at: now,
+                    on: connection, database.dialect)
             }
             try Self.deleteUnfinished(answer.id, on: connection)
         }
@@ -86,7 +92,7 @@ extension Store {
         in conversation: ConversationID, on connection: any Connection
     ) throws(StoreError) -> [(UnfinishedAnswer, InterruptedPlace)] {
         let rows = try connection.execute("""
-            SELECT id, question_id, content, model, answer_tokens, seconds FROM unfinished_answers
+            SELECT id, question_id, content, sources, model, answer_tokens, seconds FROM unfinished_answers
             WHERE conversation_id = $1 AND NOT EXISTS (
                 SELECT 1 FROM answer_leases WHERE conversation_id = $1 AND answer_id = unfinished_answers.id AND \(isLive))
             ORDER BY saved_at
@@ -98,8 +104,8 @@ extension Store {
         return try rows.map { row throws(StoreError) in
             let question: MessageID = try row.id("question_id")
             let answer = try UnfinishedAnswer(
-                id: row.id("id"), to: question, content: row.text("content"), model: row.text("model"),
-                tokens: row.integer("answer_tokens"), seconds: row.real("seconds"))
+                id: row.id("id"), to: question, content: row.text("content"), sources: row.optionalText("sources"),
+                model: row.text("model"), tokens: row.integer("answer_tokens"), seconds: row.real("seconds"))
             let isLastFromUser = try last?.text("role") == Message.Role.user.rawValue
             if isLastFromUser, try last?.text("id") == question.description { return (answer, .last) }
             let next = try connection.firstRow("""

@@ -48,10 +48,10 @@ extension Schema {
         CREATE INDEX one_time_codes_by_expiry ON one_time_codes (expires_at);
 
         -- `message_count` has the messages on the active path, `characters` also those off it, so that lists and totals need not count
-        -- them.
+        -- them. `documents`: the names of the documents that answers are from, one on each line; NULL for none.
         CREATE TABLE conversations (
             id \(text) PRIMARY KEY NOT NULL, owner_id \(text) NOT NULL REFERENCES users (id) ON DELETE CASCADE,
-            title TEXT NOT NULL, system_prompt TEXT, model TEXT,
+            title TEXT NOT NULL, system_prompt TEXT, model TEXT, documents TEXT,
             message_count \(integer) NOT NULL DEFAULT 0, characters \(integer) NOT NULL DEFAULT 0,
             created_at \(integer) NOT NULL, updated_at \(integer) NOT NULL, deleted_at \(integer), training_excluded_at \(integer)
         )\(options);
@@ -70,13 +70,13 @@ extension Schema {
         -- The messages of a conversation are a tree. `position` is the place on the active path, and NULL off it. `previous_id` is the
         -- message before, `next_id` the one that followed when the message left the path, `parent_id` the question of an answer.
         -- `ordinal` orders messages of the same time. `training_notice` is 1 if the page said that chats may be used for training when
-        -- the message was stored.
+        -- the message was stored. `sources`: of an answer from documents, its passages as JSON.
         CREATE TABLE messages (
             id \(text) PRIMARY KEY NOT NULL, conversation_id \(text) NOT NULL REFERENCES conversations (id) ON DELETE CASCADE,
             position \(integer), ordinal \(integer) NOT NULL, previous_id \(text), next_id \(text), parent_id \(text),
             role \(text) NOT NULL CHECK (role IN ('system', 'user', 'assistant')), content TEXT NOT NULL, created_at \(integer) NOT NULL,
             model TEXT, reason TEXT, answer_tokens \(integer), seconds \(real), first_token_seconds \(real), training_notice \(integer),
-            \(searchColumn),
+            sources TEXT, \(searchColumn),
             UNIQUE (conversation_id, position)
         )\(options);
         CREATE INDEX messages_off_path ON messages (conversation_id, previous_id) WHERE position IS NULL;
@@ -84,7 +84,7 @@ extension Schema {
         -- The text so far of answers that are being generated, in case the server is killed.
         CREATE TABLE unfinished_answers (
             id \(text) PRIMARY KEY NOT NULL, conversation_id \(text) NOT NULL REFERENCES conversations (id) ON DELETE CASCADE,
-            question_id \(text) NOT NULL, content TEXT NOT NULL, model TEXT NOT NULL,
+            question_id \(text) NOT NULL, content TEXT NOT NULL, sources TEXT, model TEXT NOT NULL,
             answer_tokens \(integer) NOT NULL, seconds \(real) NOT NULL, saved_at \(integer) NOT NULL
         )\(options);
         CREATE INDEX unfinished_answers_of_conversations ON unfinished_answers (conversation_id);

@@ -97,7 +97,7 @@ extension Store {
         let tree = try tree(of: conversation, on: connection)
         let columns = Message.columns.split(separator: ", ").map { "messages.\($0)" }.joined(separator: ", ")
         let rows = try connection.execute("""
-            SELECT \(columns), messages.model, rating, ratings.reason AS rating_reason, comment,
+            SELECT \(columns), messages.model, sources, rating, ratings.reason AS rating_reason, comment,
                 corrections.content AS correction, owner_corrections.content AS owner_correction
             FROM messages
             LEFT JOIN ratings ON ratings.message_id = messages.id
@@ -113,7 +113,7 @@ extension Store {
             let details = MessageDetails(
                 alternatives: alternatives.count > 1 ? alternatives : [], rating: try Rating(row),
                 correction: try row.optionalText("correction"), ownerCorrection: try row.optionalText("owner_correction"),
-                model: try row.optionalText("model"))
+                model: try row.optionalText("model"), sources: try row.optionalText("sources"))
             messages[message.id] = TrainingMessage(
                 message: message, previous: node.previous, isActive: node.position != nil, details: details)
         }

@@ -5,7 +5,7 @@ package struct GzipError: Error, Equatable, CustomStringConvertible {
     package let description: String
 }
 
-/// Decompresses gzip that arrives in pieces.
+/// Decompresses gzip, or the deflated data of zip archives, that arrives in pieces.
 ///
 ///     let gzip = GzipDecompressor()
 ///     try gzip.decompress(part, into: &bytes)
@@ -14,13 +14,20 @@ package final class GzipDecompressor {
     // zlib remembers the address of its state, so the state must not move.
     private let stream: UnsafeMutablePointer<z_stream>
     private var chunk = [UInt8](repeating: 0, count: 1 << 16)
-    /// Whether the whole stream was read and its checksum is right.
+    /// Whether the whole stream was read and the checksum of gzip is right.
     package private(set) var isAtEnd = false
 
-    package init() {
+    package enum Format: Sendable {
+        case gzip
+        /// Without a header and a checksum.
+        case deflate
+    }
+
+    package init(_ format: Format = .gzip) {
         stream = .allocate(capacity: 1)
         stream.initialize(to: z_stream())
-        guard slm_gunzip_init(stream) == Z_OK else { fatalError("zlib is out of memory") }
+        let code = format == .gzip ? slm_gunzip_init(stream) : slm_inflate_init(stream)
+        guard code == Z_OK else { fatalError("zlib is out of memory") }
     }
 
     deinit {

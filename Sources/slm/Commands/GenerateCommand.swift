@@ -107,8 +107,12 @@ private struct GenerateCommand {
             return isStopped
         }) { index, result in
             let answer = try result.get()
-            if options.json { return printLine(GenerationRecord(answer, sources: found[index]?.sources)) }
+            if options.json {
+                if let note = found[index]?.note { printNote("\(prompts[index].printable): \(note)") }
+                return printLine(GenerationRecord(answer, sources: found[index]?.sources))
+            }
             var wrap = makeWrap()
+            if let found = found[index] { printPassages(found) }
             printLine(printable((options.echo ? prompts[index] : "") + answer.text, &wrap))
             if let prompt = found[index] { printSources(prompt) }
         }
@@ -149,8 +153,7 @@ private struct GenerateCommand {
     ) throws {
         let interrupts = Interrupts()
         let found = try finder?.prompt(for: prompt)
-        if let note = found?.note { printNote(note) }
-        if options.documents.showsPassages, let found, !options.json { printLine(found.message.printable + "\n") }
+        if let found { printPassages(found) }
         let events = try backend.stream(request(found?.message ?? prompt, config))
         var result = GenerationResult()
         var output = StandardOutput()
@@ -176,6 +179,12 @@ private struct GenerateCommand {
         case .cancelled: throw Interrupted()
         case .stop, .length: break
         }
+    }
+
+    /// Prints what was found, before the answer.
+    private func printPassages(_ prompt: PassagePrompt) {
+        if let note = prompt.note { printNote(note) }
+        if options.documents.showsPassages, !options.json { printLine(prompt.message.printable + "\n") }
     }
 
     private func printSources(_ prompt: PassagePrompt) {

@@ -227,7 +227,7 @@ private struct IndexWork {
         let bar = ProgressBar("reading", isVisible: !quiet), start = now()
         let builder = IndexBuilder(reader: reader, embedder: embedder, progress: { done, total in
             bar.show(fraction: Double(done) / Double(max(total, 1)), "\(done / 1_000_000) MB")
-        })
+        }, willWrite: UnfinishedFile.removeWhenInterrupted)
         let report = try work(builder)
         bar.clear()
         let seconds = now() - start
@@ -238,14 +238,12 @@ private struct IndexWork {
     private func summary(_ report: IndexReport, _ seconds: Double) -> String {
         let changes = [("new", report.added), ("changed", report.changed), ("unchanged", report.unchanged), ("removed", report.removed)]
             .filter { $0.1 > 0 && report.added < report.files }.map { "\($0.1) \($0.0)" }
-        let files = count(report.files, "file") + (changes.isEmpty ? "" : " (\(changes.joined(separator: ", ")))")
+        let files = report.files.counted("file") + (changes.isEmpty ? "" : " (\(changes.joined(separator: ", ")))")
         let megabytes = (Double(report.bytes) / 1e6).fixed(1)
         let skipped = report.skipped.isEmpty ? "" : ", \(report.skipped.count) skipped"
-        let vectors = embedder == nil ? "" : ", \(count(report.embedded, "vector")) computed"
-        return "\(index): \(files)\(skipped), \(count(report.chunks, "passage")) of \(megabytes) MB\(vectors), in \(seconds.fixed(1)) s"
+        let vectors = embedder == nil ? "" : ", \(report.embedded.counted("vector")) computed"
+        return "\(index): \(files)\(skipped), \(report.chunks.counted("passage")) of \(megabytes) MB\(vectors), in \(seconds.fixed(1)) s"
     }
-
-    private func count(_ number: Int, _ thing: String) -> String { "\(number) \(thing)\(number == 1 ? "" : "s")" }
 
     private func record(_ report: IndexReport, _ seconds: Double) -> String {
         var writer = JSONWriter(.oneLine)

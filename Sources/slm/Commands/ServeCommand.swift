@@ -19,6 +19,8 @@ struct ServeOptions: MachineOptions {
     var settings = ServeSettings()
     var store = StoreOptions()
     var embeddingModel: String?
+    var documents: [String] = []
+    var passages = ServedDocuments.usualPassageLimit
     var name: String?
     var database = "sqlite:slm_chat.db"
     var collect: String?
@@ -82,6 +84,7 @@ extension Command {
             ServeOptions.groups,
             examples: [
                 "slm serve checkpoints/first/best.h5",
+                "slm serve qwen.gguf --documents notes.index",
                 "slm serve --host 0.0.0.0 --allow-host chat.example.org --behind-proxy --database postgresql://slm:secret@localhost/slm",
             ]
         ) { options in
@@ -112,6 +115,11 @@ extension ServeOptions {
             OptionGroup("Model", ModelOptions.options(
                 \.model, adapterHelp: "Serve this LoRA adapter of the checkpoint, too, as the model MODEL:NAME, with the same weights.") + [
                 .embeddingModel(\.embeddingModel, "Answer /v1/embeddings with this embedding model: a folder with a BERT."),
+            ]),
+            OptionGroup("Documents", [
+                .list("documents", \.documents, value: "NAME=FILE",
+                      "Let chats answer from the documents of FILE, an index of slm index build. Without NAME, it is that of the file."),
+                .option("passages", \.passages, in: 1...50, "Give the model at most N passages, in half of its context."),
             ]),
             OptionGroup("Chat page", [
                 .list("starter", \.starters, value: "TEXT", "Offer these questions for a new chat, instead of some of the validation data.",
@@ -394,10 +402,11 @@ struct ServeCommand {
         }
         settings.starterQuestions = options.noStarters ? [] : options.starters.isEmpty ? nil : options.starters
         settings.adminKey = adminKey
-        settings.embeddingModel = try options.embeddingModel.map { path in
-            let name = ModelOptions.modelName(of: path)
-            return ServedModel(name: name, try EmbeddingBackend(path, name: name, on: options.makeProcessor), nil)
+        let encoder = try options.embeddingModel.map { path in
+            try EmbeddingBackend(path, name: ModelOptions.modelName(of: path), on: options.makeProcessor)
         }
+        settings.embeddingModel = encoder.map { ServedModel(name: $0.name, $0, nil) }
+        settings.documents = try options.servedDocuments(encoder)
         if !options.proxies.isEmpty { settings.trustsProxy = true }
         settings.accessLog = options.accessLog.map { AccessLog.Settings($0, output: logs) }
         settings.version = version

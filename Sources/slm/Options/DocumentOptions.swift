@@ -9,9 +9,6 @@ struct DocumentOptions {
     var passages = 4
     var showsPassages = false
 
-    /// Tokens of passages for a model whose context is not known.
-    private static let usualBudget = 2_048
-
     static var index: CommandOption<DocumentOptions> {
         .option("documents", \.path, value: "FILE", "Answer from the documents of FILE, an index of slm index build.")
     }
@@ -35,12 +32,10 @@ struct DocumentOptions {
     func finder(in index: DocumentIndex?, for backend: any ChatBackend, on machine: some MachineOptions) throws -> PassageFinder? {
         guard let index else { return nil }
         let embedder = try TextEmbedder(of: index, embeddingModel, on: machine)
-        let budget = backend.context.map { $0 / 2 } ?? Self.usualBudget
+        let budget = PassageFinder.budget(ofContext: backend.context)
         guard let tokenizer = ((backend as? LocalBackend)?.model ?? (backend as? AdapterBackend)?.model)?.tokenizer else {
             return PassageFinder(index, embedder, limit: passages, budget: budget)
         }
-        return PassageFinder(index, embedder, limit: passages, budget: budget) { text in
-            (try? tokenizer.ids(of: text).count) ?? TokenEstimate.count(text)
-        }
+        return PassageFinder(index, embedder, limit: passages, budget: budget) { try tokenizer.ids(of: $0).count }
     }
 }

@@ -9,22 +9,13 @@ extension ModelOptions {
         }
         var files: [AdapterFile] = []
         for text in adapters {
-            let parts = text.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
-            let path = parts[parts.count - 1], name = parts.count == 2 ? parts[0] : Self.modelName(of: path)
-            guard !path.isEmpty, Self.isName(name) else {
-                throw UsageError("slm \(command): --adapter: expected NAME=FILE with a name of up to 64 letters, digits, '-', '_' and '.', "
-                    + "found '\(text)'.")
-            }
+            let (name, path) = try NamedFile.parse(text, of: "slm \(command): --adapter") { Self.modelName(of: $0) }
             if files.contains(where: { $0.name == name }) {
                 throw UsageError("slm \(command): --adapter: expected a name for each adapter, found '\(name)' twice.")
             }
             files.append(AdapterFile(name: name, path: path))
         }
         return files
-    }
-
-    private static func isName(_ text: String) -> Bool {
-        !text.isEmpty && text.utf8.count <= 64 && text.allSatisfy { $0.isLetter || $0.isNumber || "-_.".contains($0) }
     }
 
     /// `first` for checkpoints/first/best.h5, `Qwen2.5-0.5B` for the folder models/Qwen2.5-0.5B.

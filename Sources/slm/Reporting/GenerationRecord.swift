@@ -43,7 +43,7 @@ struct GenerationRecord: CustomStringConvertible {
             }
             if let sources {
                 writer.key("sources")
-                writer.array { for source in sources { $0.object { PassageRecord(source).writeMembers(to: &$0) } } }
+                writer.array { for source in sources { $0.object { source.write(to: &$0) } } }
             }
             writer.key("timings")
             writer.object {

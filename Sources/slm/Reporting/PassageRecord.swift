@@ -11,18 +11,7 @@ struct PassageRecord: CustomStringConvertible {
 
     var description: String {
         var writer = JSONWriter(.oneLine)
-        writer.object { writeMembers(to: &$0) }
+        writer.object { passage.write(to: &$0) }
         return writer.text
-    }
-
-    func writeMembers(to writer: inout JSONWriter) {
-        writer["file"] = passage.file
-        writer["title"] = passage.title
-        writer["heading"] = passage.heading
-        if let page = passage.page { writer["page"] = page }
-        writer["line"] = passage.line
-        writer["tokens"] = passage.tokens
-        if passage.score != 0 { writer["score"] = (passage.score * 1e4).rounded() / 1e4 }
-        writer["text"] = passage.text
     }
 }

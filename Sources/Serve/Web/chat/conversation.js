@@ -14,6 +14,7 @@ import { stored } from "../common/storage.js";
  * @property {Rating} [rating]
  * @property {string} [correction] the answer as the user has corrected it
  * @property {string} [model] the model of an answer
+ * @property {import("./sources.js").Sources} [sources] the passages of documents that an answer is from
  * @property {"waiting" | "streaming" | "stopped" | "length" | "unsent" | "failed"} [state] undefined if the message is complete
  * @property {{ answer_tokens: number, tokens_per_second: number, seconds: number, first_token_seconds?: number }} [metrics]
  * @property {{ dropped_turns: number, cut: boolean }} [warning] parts of the history that did not fit into the context window
@@ -28,7 +29,7 @@ const STOP_TIMEOUT = 3_000;
 
 /**
  * What is set for all answers of a conversation.
- * @typedef {{ system_prompt: string, model: string, training: boolean }} ConversationSettings
+ * @typedef {{ system_prompt: string, model: string, training: boolean, documents: string[] }} ConversationSettings
  */
 
 /**
@@ -53,7 +54,7 @@ export class Conversation extends EventTarget {
     /** @type {Message[]} */
     this.messages = initial.messages ?? [];
     /** @type {ConversationSettings} the model is "" for the one that the user has chosen last */
-    this.own = { system_prompt: initial.systemPrompt ?? "", model: "", training: true };
+    this.own = { system_prompt: initial.systemPrompt ?? "", model: "", training: true, documents: initial.id ? [] : settings.newDocuments };
     /** @type {AbortController | null} */
     this.running = null;
     /** Whether the server was asked to stop the answer. */
@@ -151,9 +152,16 @@ export class Conversation extends EventTarget {
     this.title = found.title;
     this.createdAt = found.created_at;
     this.messages = messagesOf(found);
-    this.own = { system_prompt: found.system_prompt ?? "", model: found.model ?? "", training: found.training ?? true };
+    const { system_prompt, model, training = true, documents = [] } = found;
+    this.own = { system_prompt: system_prompt ?? "", model: model ?? "", training, documents };
     this.context = null;
     this.#changed();
+  }
+
+  /** The names of the documents of further answers. A new conversation has those of the last one that the server still has. */
+  get documents() {
+    if (this.id && !this.api.session.isGuest) return this.own.documents;
+    return this.own.documents.filter((name) => this.settings.documents.some((one) => one.name === name));
   }
 
   /** The model that answers next. */
@@ -214,13 +222,14 @@ export class Conversation extends EventTarget {
 
   /** The fields of a request that say what is answered. @param {{ role: string, content: string }[]} history @param {string} [replaced] */
   #target(history, replaced) {
-    const { system_prompt, training } = this.own;
+    const { system_prompt, training } = this.own, { documents } = this, chosen = documents.length > 0 ? { documents } : {};
     if (this.api.session.isGuest) {
       const system = system_prompt ? [{ role: "system", content: system_prompt }] : [];
-      return { history: [...system, ...history], ...this.settings.modelField, ...(this.settings.mayCollect ? {} : { collect: false }) };
+      const collect = this.settings.mayCollect ? {} : { collect: false };
+      return { history: [...system, ...history], ...chosen, ...this.settings.modelField, ...collect };
     }
     if (this.id) return { conversation_id: this.id, replace_from: replaced };
-    return { ...this.settings.modelField, ...(system_prompt ? { system_prompt } : {}), ...(training ? {} : { training }) };
+    return { ...chosen, ...this.settings.modelField, ...(system_prompt ? { system_prompt } : {}), ...(training ? {} : { training }) };
   }
 
   /** Receives an answer, which becomes the last message. @param {any} target @param {Message} prompt @param {Message} answer */
@@ -271,6 +280,9 @@ export class Conversation extends EventTarget {
       case "token":
         answer.content += data.text;
         answer.state = "streaming";
+        break;
+      case "sources":
+        answer.sources = data;
         break;
       case "warning":
         answer.warning = data;
@@ -324,10 +336,10 @@ export class Conversation extends EventTarget {
 const stateOf = (reason) => (reason === "length" ? "length" : reason === "cancelled" ? "stopped" : undefined);
 
 /** A message as the server sends it. @param {any} stored @returns {Message} */
-export const messageOf = ({ reason, id, role, content, created_at, alternatives, rating, correction, model, metrics }) => {
+export const messageOf = ({ reason, id, role, content, created_at, alternatives, rating, correction, model, sources, metrics }) => {
   const state = reason === "interrupted"
     ? { state: /** @type {const} */ ("failed"), error: new Error("The answer was interrupted.") } : { state: stateOf(reason) };
-  return { id, role, content, created_at, alternatives, rating, correction, model, metrics, ...state };
+  return { id, role, content, created_at, alternatives, rating, correction, model, sources, metrics, ...state };
 };
 
 /**
@@ -351,6 +363,6 @@ export const guestSystemPrompt = stored("guest-system", "", sessionStorage);
 /** @param {Message[]} messages */
 export function saveGuestMessages(messages) {
   const sent = messages.filter((message) => message.state !== "unsent");
-  guestMessages.value = sent.map(({ role, content, created_at, model, metrics, state }) => (
-    { role, content, created_at, model, metrics, state: state === "length" || state === "stopped" ? state : undefined }));
+  guestMessages.value = sent.map(({ role, content, created_at, model, sources, metrics, state }) => (
+    { role, content, created_at, model, sources, metrics, state: state === "length" || state === "stopped" ? state : undefined }));
 }

@@ -1,8 +1,10 @@
 // @ts-check
 import { el } from "../common/dom.js";
+import { sourceText } from "./sources.js";
 
 /** @typedef {{ title: string, createdAt?: string, messages: ExportedMessage[] }} Exported */
-/** @typedef {{ role: string, content: string, created_at?: string, correction?: string, model?: string }} ExportedMessage */
+/** @typedef {{ role: string, content: string, created_at?: string, correction?: string, model?: string,
+ *   sources?: import("./sources.js").Sources }} ExportedMessage */
 
 /** One line of training data in the format of `slm finetune --data`. @param {Exported} conversation */
 export const asTrainingData = ({ messages }) =>
@@ -10,15 +12,19 @@ export const asTrainingData = ({ messages }) =>
 
 /** @param {Exported} conversation */
 export function asJSON({ title, createdAt, messages }) {
-  const fields = messages.map(({ role, content, created_at, correction }) => ({ role, content, created_at, correction }));
+  const fields = messages.map(({ role, content, created_at, correction, sources }) => ({ role, content, created_at, correction, sources }));
   return JSON.stringify({ title, created_at: createdAt, messages: fields }, null, 2) + "\n";
 }
 
 /** @param {Exported} conversation */
 export const asMarkdown = ({ title, messages }) =>
   `# ${title || "Conversation"}\n\n`
-  + messages.map(({ role, content, correction, model }) =>
-    `**${role === "user" ? "You" : model ?? "slm"}:**\n\n${correction ?? content}\n`).join("\n");
+  + messages.map(({ role, content, correction, model, sources }) =>
+    `**${role === "user" ? "You" : model ?? "slm"}:**\n\n${correction ?? content}\n${sourceLines(sources)}`).join("\n");
+
+/** The sources of an answer, one on each line. @param {import("./sources.js").Sources} [sources] */
+const sourceLines = (sources) =>
+  (sources?.passages.length ? `\n${sources.passages.map((one, index) => `- [${index + 1}] ${sourceText(one)}\n`).join("")}` : "");
 
 /**
  * The export formats of the menu.

@@ -5,6 +5,7 @@ import { el, icon, iconButton } from "../common/dom.js";
 import { alternatives, correctionForm, ratingButtons, reasonForm } from "./feedback.js";
 import { withoutThought } from "./markdown-blocks.js";
 import { MarkdownView } from "./markdown.js";
+import { linkCitations, sourceList } from "./sources.js";
 import { visible, withoutControls } from "../common/sanitize.js";
 
 /** @typedef {import("./conversation.js").Message} Message */
@@ -54,9 +55,9 @@ export class MessageView {
     this.element.classList.toggle("unsent", message.state === "unsent");
     this.element.setAttribute("aria-busy", String(streaming));
     // Buttons are replaced only if the state changed, so that they keep the focus while tokens arrive.
-    const { state, warning, metrics, error, id, rating, correction, alternatives } = message;
+    const { state, warning, metrics, error, id, rating, correction, alternatives, sources } = message;
     const shown = JSON.stringify([
-      state, warning, metrics, error?.message, id, rating, correction, alternatives, this.showsOriginal, this.showsMetrics,
+      state, warning, metrics, error?.message, id, rating, correction, alternatives, sources?.note, this.showsOriginal, this.showsMetrics,
       this.actions.isGuest(), this.actions.isBusy()]);
     if (shown === this.shownState) return;
     this.shownState = shown;
@@ -71,6 +72,7 @@ export class MessageView {
   #showAnswer(markdown) {
     const { reasoning, model } = this.message;
     markdown.show((reasoning ? `<think>${reasoning}${this.text && "</think>"}\n` : "") + this.text);
+    if (this.message.sources) linkCitations(this.body, this.message.sources);
     this.sender.textContent = visible(model ?? this.actions.model()) || "slm";
   }
 
@@ -136,7 +138,8 @@ export class MessageView {
     const retry = () => (isUser ? this.actions.resend(message) : this.actions.regenerate(message));
     const error = message.error ? errorBox(message.error, isUser, retry) : null;
     const metrics = message.metrics && this.showsMetrics ? metricsLine(message.metrics) : null;
-    return [error, others, buttons, isUser ? null : endingLine(message), metrics].filter((node) => node !== null);
+    const sources = message.sources?.passages.length ? sourceList(message.sources) : null;
+    return [error, sources, others, buttons, isUser ? null : endingLine(message), metrics].filter((node) => node !== null);
   }
 
   #metricsButton() {
@@ -183,13 +186,17 @@ export class MessageView {
   }
 }
 
-/** The parts of the conversation that did not fit into the context window. @param {Message} message */
+/**
+ * The parts of the conversation that did not fit into the context window, and that no passage of the documents fits.
+ * @param {Message} message
+ */
 function notices(message) {
   const { dropped_turns: dropped = 0, cut = false } = message.warning ?? {};
   const omitted = dropped === 1 ? "message was" : `${dropped} messages were`;
   const sentences = [
     dropped > 0 && `The conversation is longer than the context window: the oldest ${omitted} left out.`,
     cut && "Your message is longer than the context window: only a part of it was used.",
+    message.sources?.note ?? false,
   ];
   return sentences.filter((sentence) => sentence !== false)
     .map((sentence) => el("p", { class: "notice" }, icon("alert"), String(sentence)));

@@ -72,6 +72,9 @@ export class Settings {
   sampling = {};
   /** The model that answers next. */
   answering = "";
+  /** The documents that the server offers. @type {import("./documents.js").Documents[]} */
+  documents = [];
+  #newDocuments = stored("documents", /** @type {string[]} */ ([]));
 
   /** The value that applies if the user has set none. @param {Setting} setting */
   initial(setting) { return this.sampling[this.answering]?.[setting.name] ?? setting.initial; }
@@ -104,6 +107,10 @@ export class Settings {
 
   /** The model, as a field of a chat request. @returns {{ model?: string }} */
   get modelField() { return this.model === (this.models[0] ?? "") ? {} : { model: this.model }; }
+
+  /** The names of the documents for new conversations: those that the user has chosen last. */
+  get newDocuments() { return this.#newDocuments.value; }
+  set newDocuments(names) { this.#newDocuments.value = names; }
 
   /** Whether the chats of a guest in this browser may be collected for training. */
   get mayCollect() { return this.#mayCollect.value; }

@@ -1,0 +1,16 @@
+package import JSON
+
+extension Passage {
+    /// Writes the members of an object.
+    package func write(to object: inout JSONWriter) {
+        if let documents { object["documents"] = documents }
+        object["file"] = file
+        object["title"] = title
+        object["heading"] = heading
+        if let page { object["page"] = page }
+        object["line"] = line
+        object["tokens"] = tokens
+        if score != 0 { object["score"] = (score * 1e4).rounded() / 1e4 }
+        object["text"] = text
+    }
+}

@@ -1,0 +1,67 @@
+import Files
+import Synchronization
+
+/// An index that any thread may search, while `slm index` updates or replaces it.
+///
+///     let index = try SharedIndex("notes.index", named: "notes") { index in … }
+///     let passages = try index.passages(for: "how do I reset the pump", limit: 5)
+///
+/// It is only read. Searches take turns. If the file has changed since the last one, it is opened again.
+package final class SharedIndex: SearchedIndex, Sendable {
+    /// Opens the model of the vectors of an index; nil to search by words.
+    package typealias OpenEmbedder = @Sendable (DocumentIndex) throws -> TextEmbedder?
+
+    package let name: String
+    package let path: String
+    private let openEmbedder: OpenEmbedder
+    private let state: Mutex<Opened>
+
+    private struct Opened {
+        let stamp: FileStamp
+        let index: DocumentIndex
+        let embedder: TextEmbedder?
+
+        init(_ path: String, _ openEmbedder: OpenEmbedder) throws(DocumentError) {
+            do throws(FileError) { stamp = try FileStamp(path) } catch { throw .file(error) }
+            index = try DocumentIndex(path, isReadOnly: true)
+            do { embedder = try openEmbedder(index) } catch {
+                throw error as? DocumentError ?? .unusable(path: path, reason: "\(error)")
+            }
+        }
+    }
+
+    /// - Parameter name: Of the documents, for users.
+    package init(_ path: String, named name: String, openEmbedder: @escaping OpenEmbedder = { _ in nil }) throws(DocumentError) {
+        self.name = name
+        self.path = path
+        self.openEmbedder = openEmbedder
+        state = Mutex(try Opened(path, openEmbedder))
+    }
+
+    /// The passages that fit a question, best first, with the name of these documents, and without folders of this machine.
+    package func passages(for question: String, limit: Int) throws(DocumentError) -> [Passage] {
+        try state.withLock { opened throws(DocumentError) in
+            try refresh(&opened)
+            var passages = try opened.index.search(question, limit: limit, opened.embedder).passages
+            passages = try opened.index.withoutFolders(passages)
+            for i in passages.indices { passages[i].documents = name }
+            return passages
+        }
+    }
+
+    /// Whether passages are found by their vectors, too.
+    package var usesVectors: Bool { state.withLock { $0.embedder != nil } }
+
+    package func counts() throws(DocumentError) -> DocumentIndex.Counts {
+        try state.withLock { opened throws(DocumentError) in
+            try refresh(&opened)
+            return try opened.index.counts()
+        }
+    }
+
+    private func refresh(_ opened: inout Opened) throws(DocumentError) {
+        let stamp: FileStamp
+        do throws(FileError) { stamp = try FileStamp(path) } catch { throw .file(error) }
+        if stamp != opened.stamp { opened = try Opened(path, openEmbedder) }
+    }
+}

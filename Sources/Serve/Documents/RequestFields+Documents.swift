@@ -1,0 +1,31 @@
+import JSON
+import Tokenize
+
+extension RequestFields {
+    /// Parses `documents`: names of documents. nil if the field is missing.
+    func documents(_ served: ServedDocuments) throws(APIError) -> ServedDocuments? {
+        guard let value = self["documents"] else { return nil }
+        guard let elements = value.elements else {
+            throw .invalid("documents", "expected a list of names, found \(value.kind.rawValue).")
+        }
+        var names: [String] = []
+        for element in elements {
+            guard let name = element.string else { throw .invalid("documents", "expected names, found \(element.kind.rawValue).") }
+            names.append(name)
+            // One unknown name is enough for the error.
+            if names.count > served.indexes.count { break }
+        }
+        return try served.named(names)
+    }
+
+    /// Parses `documents` of a chat whose last message is the question, and puts the passages into that message.
+    func sources(_ served: ServedDocuments, in messages: inout [ChatMessage], _ model: ServedModel) throws(APIError) -> AnswerSources? {
+        guard let documents = try documents(served), !documents.isEmpty else { return nil }
+        guard let question = messages.last, question.role == .user else {
+            throw .invalid("documents", "expected a user's message at the end of messages, which is searched for.")
+        }
+        let sources = try documents.sources(for: String(decoding: question.text, as: UTF8.self), model)
+        if let sources { messages[messages.count - 1] = ChatMessage(.user, sources.message) }
+        return sources
+    }
+}

@@ -1,0 +1,72 @@
+import Documents
+import Formats
+import Infer
+import Kernels
+import Serve
+import Synchronization
+import Threads
+
+extension ServeOptions {
+    /// Opens the indexes of `--documents` and the models of their vectors.
+    ///
+    /// - Parameter embeddingModel: The model of `--embedding-model`.
+    func servedDocuments(_ embeddingModel: EmbeddingBackend?) throws -> ServedDocuments {
+        let models = QueryModels(embeddingModel, at: self.embeddingModel, on: makeProcessor)
+        var indexes: [SharedIndex] = []
+        for text in documents {
+            let (name, path) = try NamedFile.parse(text, of: "slm serve: --documents") { ModelOptions.modelName(of: $0) }
+            if indexes.contains(where: { $0.name == name }) {
+                throw UsageError("slm serve: --documents: expected a name for each index, found '\(name)' twice. Name them: NAME=FILE.")
+            }
+            let index = try SharedIndex(path, named: name) { try models.embedder(of: $0) }
+            let counts = try index.counts(), method = index.usesVectors ? "words and vectors" : "words"
+            Log.info(.note, "documents \(name): \(counts.files.counted("file")), \(counts.chunks.counted("passage")) "
+                + "of \(path), by \(method).")
+            indexes.append(index)
+        }
+        return ServedDocuments(indexes, passageLimit: passages)
+    }
+}
+
+/// The embedding models of indexes, each loaded once.
+private final class QueryModels: Sendable {
+    private let makeProcessor: @Sendable () throws -> Processor
+    /// By their digests.
+    private let models: Mutex<[String: EmbeddingBackend]>
+
+    /// - Parameter given: A model that is loaded already.
+    init(_ given: EmbeddingBackend?, at path: String?, on makeProcessor: @escaping @Sendable () throws -> Processor) {
+        self.makeProcessor = makeProcessor
+        let digest = given == nil ? nil : path.flatMap { try? BERTFolder($0).digest }
+        models = Mutex(given.flatMap { given in digest.map { [$0: given] } } ?? [:])
+    }
+
+    /// The model of an index's vectors; nil if it has none, or if their model is not where it was.
+    func embedder(of index: DocumentIndex) throws -> TextEmbedder? {
+        guard let wanted = try index.embeddingModel() else { return nil }
+        let known = models.withLock { $0[wanted.digest] }
+        if let known { return TextEmbedder(known, wanted) }
+        guard BERTFolder.isBERT(wanted.path) else {
+            Log.info(.note, "\(index.path) is searched by words only: its embedding model is not at \(wanted.path). If it is elsewhere: "
+                + "--embedding-model FOLDER")
+            return nil
+        }
+        let digest = try BERTFolder(wanted.path).digest
+        guard digest == wanted.digest else { throw DocumentError.otherModel(path: index.path, model: wanted.path, found: wanted.path) }
+        let model = try EmbeddingBackend(wanted.path, name: ModelOptions.modelName(of: wanted.path), on: makeProcessor)
+        models.withLock { $0[digest] = model }
+        return TextEmbedder(model, wanted)
+    }
+}
+
+extension TextEmbedder {
+    /// Waits for the vectors of a model that has a thread of its own.
+    fileprivate init(_ backend: EmbeddingBackend, _ model: Model) {
+        self.init(model) { texts, role in
+            let input = backend.input, done = Mailbox<[[Float]]>()
+            let tokens = texts.map { input.tokens(of: $0, as: role == .query ? .query : .passage, limit: input.context) }
+            do throws(GenerationError) { _ = try backend.embed(tokens) { done.put($0.embeddings) } } catch { return [] }
+            return done.take()
+        }
+    }
+}

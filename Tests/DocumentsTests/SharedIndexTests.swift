@@ -1,0 +1,75 @@
+import Documents
+import Files
+import Foundation
+import Synchronization
+import Testing
+import TestSupport
+
+/// An index that a server keeps open.
+@Suite struct SharedIndexTests {
+    private let folder = TemporaryFolder()
+    private let builder = IndexBuilder(reader: DocumentReader(programs: ""))
+    private var path: String { folder("x.index") }
+
+    private func build(_ text: String) throws {
+        folder.write(text, to: "a.txt")
+        try builder.build([folder("a.txt")], at: path)
+    }
+
+    @Test func `it is opened again when its file has changed`() throws {
+        try build("The pump.\n")
+        let opened = Mutex(0)
+        let index = try SharedIndex(path, named: "x") { _ in
+            opened.withLock { $0 += 1 }
+            return nil
+        }
+        func found() throws -> [String] { try index.passages(for: "pump", limit: 3).map(\.text) }
+        #expect(try found() == ["The pump."] && found() == ["The pump."] && opened.withLock { $0 } == 1)
+        try build("The other pump.\n")
+        #expect(try found() == ["The other pump."] && opened.withLock { $0 } == 2)
+        folder.write("A third pump.\n", to: "a.txt")
+        try builder.update(path)
+        #expect(try found() == ["A third pump."] && index.counts().chunks == 1)
+        unlink(path)
+        #expect(throws: DocumentError.file(.unreadable(path: path, reason: "No such file or directory"))) { try found() }
+        try build("Back.\n\nThe pump.\n")
+        #expect(try found() == ["Back.\n\nThe pump."])
+    }
+
+    @Test func `an index that is missing or damaged cannot be opened`() throws {
+        #expect(throws: DocumentError.self) { try SharedIndex(path, named: "x") }
+        folder.write("not an index, but text of some length to be read", to: "x.index")
+        #expect(throws: DocumentError.notAnIndex(path: path, found: "a file of another kind")) { try SharedIndex(path, named: "x") }
+    }
+
+    @Test func `searches never change it`() throws {
+        try build("The pump.\n")
+        let before = try #require(FileStatus(path))
+        chmod(path, 0o444)
+        let index = try SharedIndex(path, named: "x")
+        _ = try index.passages(for: "pump", limit: 3)
+        #expect(FileStatus(path) == before)
+    }
+
+    @Test func `files are named from what was indexed on`() throws {
+        for name in ["notes", "notes/deep", "more"] { mkdir(folder(name), 0o755) }
+        for name in ["notes/deep/a.txt", "notes/b.txt", "more/c.txt", "d.txt"] { folder.write("The pump.\n\(name)\n", to: name) }
+        try builder.build([folder("notes"), folder("more") + "/", folder("d.txt")], at: path)
+        let names = try SharedIndex(path, named: "x").passages(for: "pump", limit: 9).map(\.file)
+        #expect(names.sorted() == ["b.txt", "c.txt", "d.txt", "deep/a.txt"])
+    }
+
+    @Test func `threads share it`() throws {
+        try build("The pump.\n")
+        let index = try SharedIndex(path, named: "x")
+        let versions = (0..<5).map { folder("\($0).txt") }, path = path
+        for i in versions.indices { folder.write("The pump \(i).\n", to: "\(i).txt") }
+        DispatchQueue.concurrentPerform(iterations: 5) { thread in
+            do {
+                if thread == 0 { for file in versions { try IndexBuilder(reader: DocumentReader(programs: "")).build([file], at: path) } }
+                for _ in 0..<50 { _ = try index.passages(for: "pump", limit: 1) }
+            } catch { Issue.record("\(error)") }
+        }
+        #expect(try index.passages(for: "pump", limit: 1).map(\.text) == ["The pump 4."])
+    }
+}
