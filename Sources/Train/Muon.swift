@@ -34,16 +34,25 @@ package struct Muon {
     ///
     /// - Parameter decay: Weight decay times the learning rate.
     func update(_ parameter: Parameter, weights: Buffer, directions: Buffer, rate: Float, decay: Float, on processor: Processor) {
-        guard case .linear(let parts) = parameter.kind else { preconditionFailure("\(parameter.name) is no linear layer") }
         let columns = parameter.shape[1]
         if decay != 0 { processor.copy(weights, into: weights, scale: 1 - decay) }
+        forEachDirection(of: parameter, directions, on: processor) { range, direction in
+            // A tall matrix maps to more numbers than it reads: their root mean square stays that of a square one.
+            let scale = max(1, Float(range.count / columns) / Float(columns)).squareRoot()
+            processor.copy(direction, into: weights[range], scale: -rate * scale, adding: true)
+        }
+    }
+
+    /// Calls `body` with the range of each matrix in a weight, and its orthogonalized direction.
+    func forEachDirection(
+        of parameter: Parameter, _ directions: Buffer, on processor: Processor, _ body: (Range<Int>, Buffer) -> Void
+    ) {
+        guard case .linear(let parts) = parameter.kind else { preconditionFailure("\(parameter.name) is no linear layer") }
+        let columns = parameter.shape[1]
         var start = 0
         for rows in parts {
             let range = start..<start + rows * columns
-            let direction = orthogonalized(directions[range], rows: rows, columns: columns, on: processor)
-            // A tall matrix maps to more numbers than it reads: their root mean square stays that of a square one.
-            let scale = max(1, Float(rows) / Float(columns)).squareRoot()
-            processor.copy(direction, into: weights[range], scale: -rate * scale, adding: true)
+            body(range, orthogonalized(directions[range], rows: rows, columns: columns, on: processor))
             start = range.upperBound
         }
     }

@@ -87,13 +87,21 @@ package final class Optimizer {
         for parameter in linear {
             for range in own(parameter.range) { muon.accumulate(gradients[range], scale: scale, into: first[range], on: processor) }
         }
-        // A matrix has to be whole. Each rank then computes the same, so that the weights need no exchange.
+        // A matrix has to be whole. Each rank then computes the same weights.
         groups?.gather(gradients, linear.map(\.range))
         for parameter in linear {
             muon.update(
                 parameter, weights: parameters.values[parameter.range], directions: gradients[parameter.range],
                 rate: muon.rateRatio * rate * learningRateScale(parameter), decay: decay * rate * learningRateScale(parameter),
                 on: processor)
+        }
+    }
+
+    /// Computes Muon's directions of the gradients and drops them, so that their time can be measured.
+    func rehearseMuon() {
+        guard let muon else { return }
+        for parameter in parameters.list where isForMuon(parameter) {
+            muon.forEachDirection(of: parameter, parameters.gradients[parameter.range], on: processor) { _, _ in }
         }
     }
 

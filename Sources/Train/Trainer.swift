@@ -165,6 +165,7 @@ extension Trainer {
         tape.reset()
         // Of the parameters, gradients and moments, AdamW reads or writes eight times as many bytes as clearing the gradients does.
         let clearingSeconds = measured { parameters.zeroGradients() }
-        return passSeconds * Double(microBatches.count) + clearingSeconds * 8
+        let muonSeconds = optimizer.muon == nil ? 0 : measured(optimizer.rehearseMuon)
+        return passSeconds * Double(microBatches.count) + clearingSeconds * 8 + muonSeconds
     }
 }

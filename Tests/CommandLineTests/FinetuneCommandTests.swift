@@ -146,7 +146,7 @@ import TestSupport
         #expect(
             outcome.status == 0
                 && outcome.output.contains(
-                    "train    1152 parameters: a LoRA adapter of rank 4 for qkv, down, initialized with PiSSA; 31872 are frozen"),
+                    "train    992 parameters: a LoRA adapter of rank 4 for qkv, down, initialized with PiSSA; 31872 are frozen"),
             "\(outcome.output)\(outcome.errors)")
         let adapter = folder("runs/small/best.h5"), info = try slm("info", adapter).output
         #expect(

@@ -60,6 +60,17 @@ import TestSupport
         #expect(try title(["docProps/core.xml": "<cp:coreProperties><dc:title/></cp:coreProperties>"]) == "The pump")
     }
 
+    @Test func `tracked changes of the formatting are left out`() throws {
+        let before = "<w:pPrChange><w:pPr><w:pStyle w:val=\"None\"/><w:numPr/></w:pPr></w:pPrChange>"
+        let body = Self.p("Reset", "<w:pStyle w:val=\"berschrift1\"/>" + before)
+        #expect(try blocks(Self.docx(body), "a.docx") == ["h1 1: Reset"])
+    }
+
+    @Test func `empty elements of XHTML end where they begin`() throws {
+        let chapter = "<html><head><title/><script src=\"a.js\"/></head><body><p>Hi</p></body></html>"
+        #expect(try blocks(Self.epub([("a.xhtml", chapter)]), "a.epub") == ["p 1: Hi"])
+    }
+
     private static func epub(_ chapters: [(file: String, text: String)], package: String = "OEBPS/book.opf") -> [UInt8] {
         let items = chapters.enumerated().map { i, chapter in
             "<item id=\"c\(i)\" href=\"\(chapter.file)\" media-type=\"application/xhtml+xml\"/>"
@@ -116,7 +127,7 @@ import TestSupport
         let reader = DocumentReader(limits: limits, programs: "")
         let bomb = Self.docx(String(repeating: Self.p("x"), count: 60_000))
         #expect(bomb.count < 100_000)
-        let expected = SkipReason.notConverted("its text is longer than 1 MB")
+        let expected = SkipReason.notConverted("it expands to more than 1 MB")
         #expect(throws: expected) { try reader.document(bomb, name: "a.docx", path: "") }
         // Also if it lies about its size, and in many parts.
         #expect(throws: expected) {

@@ -22,7 +22,7 @@ struct DOCXReader {
         case title, heading(level: Int)
     }
 
-    private static let leftOut: Set = ["mc:Fallback", "w:del", "w:moveFrom", "w:footnote", "w:comment"]
+    private static let leftOut: Set = ["mc:Fallback", "w:del", "w:moveFrom", "w:pPrChange", "w:trPrChange"]
 
     /// - Parameter limit: Of the text with its markup, in bytes.
     static func document(_ bytes: [UInt8], limit: Int) throws(SkipReason) -> Document {

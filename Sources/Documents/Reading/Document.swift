@@ -56,11 +56,11 @@ package enum SkipReason: Error, Equatable, Sendable {
 }
 
 extension SkipReason {
-    /// Whether the same contents will be skipped again.
+    /// Whether the same contents will be skipped again. Another version of slm may read more formats.
     var isPermanent: Bool {
         switch self {
-        case .binary, .unsupported, .empty, .damaged: true
-        case .unreadable, .tooLarge, .notAFile, .missingProgram, .notConverted: false
+        case .binary, .empty, .damaged: true
+        case .unsupported, .unreadable, .tooLarge, .notAFile, .missingProgram, .notConverted: false
         }
     }
 }

@@ -20,7 +20,7 @@ struct EPUBReader {
         for chapter in Self.chapters(in: package, at: path).prefix(Self.mostChapters) {
             // A chapter that is no text does not make the others unreadable.
             guard let bytes = try archive.contents(of: chapter), let text = try? TextDecoding.utf8(of: bytes) else { continue }
-            add(HTMLReader.document(text), title)
+            add(HTMLReader.document(text, isXML: true), title)
         }
         return Document(title: title, blocks: blocks)
     }
@@ -37,7 +37,7 @@ struct EPUBReader {
     private static func packagePath(in container: [UInt8]) -> String? {
         var scanner = XMLScanner(container)
         while let token = scanner.next() {
-            if case .start(let tag) = token, tag.name == "rootfile" { return tag["full-path"] }
+            if case .start(let tag) = token, tag.name.split(separator: ":").last == "rootfile" { return tag["full-path"] }
         }
         return nil
     }

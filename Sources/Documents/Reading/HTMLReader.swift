@@ -3,6 +3,8 @@
 /// It reads any bytes as browsers do: text that is not well formed is text, and an element that is not closed ends with the file.
 struct HTMLReader {
     private let bytes: [UInt8]
+    /// Whether `<title/>` is an empty element, as in XHTML.
+    private let isXML: Bool
     private var position = 0
     /// The line of `position`.
     private var line = 1
@@ -22,14 +24,17 @@ struct HTMLReader {
         var hasData = false
     }
 
-    static func document(_ text: [UInt8]) -> Document {
-        var reader = HTMLReader(text)
+    static func document(_ text: [UInt8], isXML: Bool = false) -> Document {
+        var reader = HTMLReader(text, isXML: isXML || text.starts(with: "<?xml".utf8))
         reader.read()
         let heading = reader.blocks.first { $0.kind == .heading(level: 1) }?.text
         return Document(title: reader.title ?? heading, blocks: reader.blocks)
     }
 
-    private init(_ bytes: [UInt8]) { self.bytes = bytes }
+    private init(_ bytes: [UInt8], isXML: Bool = false) {
+        self.bytes = bytes
+        self.isXML = isXML
+    }
 
     private mutating func read() {
         while position < bytes.count {
@@ -116,9 +121,9 @@ extension HTMLReader {
             if !ArraySlice<UInt8>.isSpace(byte) { isAfterEquals = byte == UInt8(ascii: "=") }
             end += 1
         }
-        let isEmpty = end < bytes.count && bytes[end - 1] == UInt8(ascii: "/") && (name == "svg" || bytes.starts(with: "<?xml".utf8))
+        let isEmpty = end < bytes.count && bytes[end - 1] == UInt8(ascii: "/") && (name == "svg" || isXML)
         advance(by: end + 1 - position)
-        if isEmpty, Self.skipped.contains(name) { return }
+        if isEmpty, name == "title" || Self.skipped.contains(name) { return }
         if isEnd { endElement(name) } else { startElement(name) }
     }
 

@@ -33,9 +33,12 @@ struct XMLScanner {
             if rest.starts(with: "<!--".utf8) {
                 skip(past: "-->")
             } else if rest.starts(with: "<![CDATA[".utf8) {
-                let start = position + 9
+                position += 9
+                let start = position
                 skip(past: "]]>")
-                return .text(Array(bytes[min(start, position)..<max(min(start, position), position - 3)]))
+                // A section that is not closed ends with the file.
+                let text = bytes[start..<position]
+                return .text(Array(text.suffix(3).elementsEqual("]]>".utf8) ? text.dropLast(3) : text))
             } else if rest.starts(with: "<!".utf8) || rest.starts(with: "<?".utf8) {
                 skip(past: ">")
             } else { return tag() }

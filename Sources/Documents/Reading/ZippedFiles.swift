@@ -66,7 +66,7 @@ struct ZippedFiles {
         return contents
     }
 
-    private var tooLong: SkipReason { .notConverted("its text is longer than \(limit / 1_000_000) MB") }
+    private var tooLong: SkipReason { .notConverted("it expands to more than \(limit / 1_000_000) MB") }
 
     private func decompressed(_ bytes: ArraySlice<UInt8>, method: Int) throws(SkipReason) -> [UInt8] {
         switch method {

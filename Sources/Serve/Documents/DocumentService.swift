@@ -20,7 +20,8 @@ struct DocumentService: Sendable {
             whole.array { list in
                 for index in documents.indexes {
                     // nil while the index cannot be read: others can.
-                    let counts = try? index.counts()
+                    var counts: DocumentIndex.Counts?
+                    do { counts = try index.counts() } catch { Log.error(.failed, "\(error)") }
                     list.object {
                         $0["name"] = index.name
                         $0["files"] = counts?.files

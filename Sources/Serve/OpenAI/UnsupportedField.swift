@@ -32,6 +32,9 @@ struct UnsupportedField: Sendable {
         UnsupportedField(name, advice) { $0.number == usual }
     }
 
+    /// An extension of slm.
+    private static let documents = UnsupportedField("documents", "only /v1/chat/completions answers from documents.") { $0.isEmptyList }
+
     static let chat = sampling + [
         UnsupportedField("functions", "not supported: use tools.") { $0.isEmptyList },
         UnsupportedField("function_call", "not supported: use tool_choice.") { $0.isString("none") || $0.isString("auto") },
@@ -46,6 +49,7 @@ struct UnsupportedField: Sendable {
         UnsupportedField("prompt", "prompt templates are not supported."),
         UnsupportedField("context_management", "not supported: truncation drops old messages.") { $0.isEmptyList },
         UnsupportedField("moderation", "moderation is not supported."),
+        documents,
         UnsupportedField("n", "not supported: a response has one answer.") { $0.number == 1 },
         UnsupportedField("max_tokens", "use max_output_tokens."), UnsupportedField("messages", "use input."),
         UnsupportedField("response_format", "use text.format."), UnsupportedField("logprobs", "use include and top_logprobs."),
@@ -77,6 +81,7 @@ struct UnsupportedField: Sendable {
     ]
 
     static let text = sampling + [
+        documents,
         UnsupportedField("suffix", "inserting text before a suffix is not supported.") { $0.isString("") },
     ]
 }

@@ -104,6 +104,7 @@ extension BenchTrainOptions {
         }
         let processor = try machine.processor()
         let type = processor.dataType(for: machine.dtype, isChosen: dtype == .bf16)
+        if lora != nil, optimizer == .muon { throw UsageError("slm bench train: --optimizer muon updates no adapter: remove --lora.") }
         if lora == nil, baseType != .f32 { throw UsageError("slm bench train: --base-dtype needs --lora RANK.") }
         let adapter = lora.map { LoRAConfiguration(rank: $0) }
         var memory = TrainingMemory(

@@ -11,7 +11,7 @@ extension ServeOptions {
     ///
     /// - Parameter embeddingModel: The model of `--embedding-model`.
     func servedDocuments(_ embeddingModel: EmbeddingBackend?) throws -> ServedDocuments {
-        let models = QueryModels(embeddingModel, at: self.embeddingModel, on: makeProcessor)
+        let models = try QueryModels(embeddingModel, at: self.embeddingModel, on: makeProcessor)
         var indexes: [SharedIndex] = []
         for text in documents {
             let (name, path) = try NamedFile.parse(text, of: "slm serve: --documents") { ModelOptions.modelName(of: $0) }
@@ -35,9 +35,9 @@ private final class QueryModels: Sendable {
     private let models: Mutex<[String: EmbeddingBackend]>
 
     /// - Parameter given: A model that is loaded already.
-    init(_ given: EmbeddingBackend?, at path: String?, on makeProcessor: @escaping @Sendable () throws -> Processor) {
+    init(_ given: EmbeddingBackend?, at path: String?, on makeProcessor: @escaping @Sendable () throws -> Processor) throws {
         self.makeProcessor = makeProcessor
-        let digest = given == nil ? nil : path.flatMap { try? BERTFolder($0).digest }
+        let digest = given == nil ? nil : try path.map { try BERTFolder($0).digest }
         models = Mutex(given.flatMap { given in digest.map { [$0: given] } } ?? [:])
     }
 

@@ -119,7 +119,7 @@ extension TrainOptions {
             "vocab-size": "the preset's",
             "loss-scope": defaultLossScope.rawValue,
             "batch": "4 with --recipe counts, else 12",
-            "optimizer": "muon; adamw with --recipe",
+            "optimizer": "muon; adamw with a recipe",
             "lr": "1e-3; without --recipe 2.5e-3 up to 256 channels, 5e-3 up to 128",
             "weight-decay": "0.1",
         ]
@@ -213,6 +213,7 @@ extension TrainOptions {
     private func changed(_ old: TrainingPlan) throws -> TrainingPlan {
         var plan = try run.plan(basedOn: old, for: "train")
         if old.nGramContexts == 0 { plan.nGramContexts = 0 }
+        if run.plan.has("muon-lr"), plan.optimizer != .muon { throw UsageError("slm train: --muon-lr needs --optimizer muon.") }
         return plan
     }
 

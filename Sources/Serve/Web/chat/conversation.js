@@ -229,6 +229,8 @@ export class Conversation extends EventTarget {
       return { history: [...system, ...history], ...chosen, ...this.settings.modelField, ...collect };
     }
     if (this.id) return { conversation_id: this.id, replace_from: replaced };
+    // Without those that the server does not have any more.
+    this.own.documents = documents;
     return { ...chosen, ...this.settings.modelField, ...(system_prompt ? { system_prompt } : {}), ...(training ? {} : { training }) };
   }
 

@@ -17,7 +17,7 @@ export function showDocuments(page) {
 /** Asks the server for its documents. @param {import("../page.js").Page} page */
 export async function loadDocuments(page) {
   const found = await page.api.get("/api/documents").catch(() => null);
-  page.settings.documents = found?.documents ?? [];
+  if (found) page.settings.documents = found.documents;
   showDocuments(page);
 }
 
@@ -25,12 +25,17 @@ export async function loadDocuments(page) {
 export function openDocumentsDialog(page) {
   const { documents } = page.conversation, served = page.settings.documents;
   const gone = documents.filter((name) => !served.some((one) => one.name === name)).map((name) => ({ name, files: -1, passages: null }));
+  /** @type {Map<string, HTMLInputElement>} */
+  const boxes = new Map();
   const rows = [...served, ...gone].map(({ name, files, passages }) => {
     const box = el("input", { type: "checkbox" });
     box.checked = documents.includes(name);
+    boxes.set(name, box);
     box.addEventListener("change", async () => {
-      const others = page.conversation.documents.filter((one) => one !== name);
-      if (!await attempt(() => page.chooseDocuments(box.checked ? [...others, name] : others))) box.checked = !box.checked;
+      // The server refuses documents that it does not have any more: any change takes them out.
+      const chosen = served.map((one) => one.name).filter((one) => boxes.get(one)?.checked);
+      if (!await attempt(() => page.chooseDocuments(chosen))) box.checked = !box.checked;
+      else for (const one of gone) boxes.get(one.name)?.closest("label")?.remove();
     });
     return el("label", { class: "check" }, box,
       el("span", {}, el("b", { dir: "auto" }, visible(name)), " ", el("small", {}, extent(files, passages))));

@@ -81,6 +81,6 @@ export function marked(text, words) {
 /** A word without accents and the usual English endings, about as the search compares words. @param {string} word */
 function stem(word) {
   const plain = word.toLowerCase().normalize("NFD").replace(/\p{M}/gu, "");
-  const short = plain.replace(/(?<=..)(ings?|ed|es|s|ly|e)$/, "");
+  const short = plain.replace(/^(..+?)(ings?|ed|es|s|ly|e)$/, "$1");
   return short === plain ? plain : short.replace(/([bdgmnprt])\1$/, "$1");
 }
