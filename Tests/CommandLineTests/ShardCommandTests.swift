@@ -18,7 +18,8 @@ struct ShardCommandTests {
     }
 
     private let shape = [
-        "--preset", "eugpt", "--layers", "1", "--width", "320", "--heads", "5", "--context", "32", "--batch", "2", "--max-steps", "8", "--eval-every", "4",
+        "--preset", "eugpt", "--layers", "1", "--width", "320",
+        "--heads", "5", "--context", "32", "--batch", "2", "--max-steps", "8", "--eval-every", "4",
         "--ngram-contexts", "4096", "--dropout", "0.1", "--loss-scope", "assistant",
     ]
 
