@@ -58,7 +58,7 @@ extension Command {
 /// Runs every stage from chats to a served model.
 private struct Demo {
     private let options: DemoOptions
-    private let trainingOptions = "--batch 8 --lr 0.0025 --loss-scope assistant"
+    private let trainingOptions = "--loss-scope assistant"
 
     init(_ options: DemoOptions) { self.options = options }
 
@@ -134,8 +134,6 @@ private struct Demo {
         train.run.time = options.steps == nil ? time : nil
         train.data = [data]
         train.out = out
-        train.run.plan[integer: "batch"] = 8
-        train.run.plan[number: "lr"] = 2.5e-3
         train.run.plan[text: "loss-scope"] = LossScope.assistant.rawValue
         train.run.quiet = options.quiet
         train.hasNextStep = false
