@@ -105,10 +105,11 @@ commands: build ## Regenerate Documentation/Reference/Commands.md
 	$(SLM) help --markdown > Documentation/Reference/Commands.md
 
 # SampleChatsTests compares the files with the output of sample-chats.
-sample:         ## Regenerate data/sample.txt and data/sample-val.txt
+sample:         ## Regenerate the sample in data/
 	$(BUILD) --product sample-chats
 	.build/release/sample-chats training > data/sample.txt
 	.build/release/sample-chats validation > data/sample-val.txt
+	.build/release/sample-chats questions > data/sample-questions.jsonl
 
 # After the Swift tests, which use all cores, those of one thread: two at a time.
 test: test-deps test-swift   ## Run all tests that need no Python package

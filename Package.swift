@@ -34,9 +34,10 @@ func testProgram(_ name: String, _ dependencies: [Target.Dependency]) -> Target 
     .executableTarget(name: name, dependencies: dependencies, path: "Tests/Programs/\(name)", swiftSettings: features)
 }
 
-/// The tests of one module, in `Tests/NAME`.
-func tests(_ name: String, _ dependencies: [Target.Dependency], exclude: [String] = []) -> Target {
-    .testTarget(name: name, dependencies: dependencies, exclude: exclude, swiftSettings: features)
+/// The tests of one module, in `Tests/NAME`. Without optimization they compile in a third of the time; numeric ones need it.
+func tests(_ name: String, _ dependencies: [Target.Dependency], exclude: [String] = [], isOptimized: Bool = false) -> Target {
+    .testTarget(
+        name: name, dependencies: dependencies, exclude: exclude, swiftSettings: features + (isOptimized ? [] : [.unsafeFlags(["-Onone"])]))
 }
 
 let package = Package(
@@ -182,24 +183,25 @@ let package = Package(
         testProgram("ServeParts", ["Serve", "Infer", "Files"]),
 
         // Tests, one target per module.
-        tests("KernelsTests", ["TestSupport", "Kernels", "CKernels", "Platform", "Files", "SharedLibraries"]),
-        tests("DistributedTests", ["TestSupport", "Distributed", "Kernels", "Random", "Threads"]),
-        tests("AutogradTests", ["TestSupport", "Autograd", "Kernels", "Files"]),
-        tests("ModelTests", ["TestSupport", "Model", "Autograd", "Kernels"]),
+        tests("KernelsTests", ["TestSupport", "Kernels", "CKernels", "Platform", "Files", "SharedLibraries"], isOptimized: true),
+        tests("DistributedTests", ["TestSupport", "Distributed", "Kernels", "Random", "Threads"], isOptimized: true),
+        tests("AutogradTests", ["TestSupport", "Autograd", "Kernels", "Files"], isOptimized: true),
+        tests("ModelTests", ["TestSupport", "Model", "Autograd", "Kernels"], isOptimized: true),
         tests("Base64Tests", ["TestSupport", "Base64"]),
         tests("JSONTests", ["TestSupport", "JSON"]),
         tests("JinjaTests", ["TestSupport", "Jinja", "JSON", "Files"], exclude: ["golden.jsonl"]),
         tests("SettingsTests", ["TestSupport", "Settings"]),
         tests("FilesTests", ["TestSupport", "Files"]),
-        tests("TokenizeTests", ["TestSupport", "Tokenize", "Jinja", "Files"]),
+        tests("TokenizeTests", ["TestSupport", "Tokenize", "Jinja", "Files"], isOptimized: true),
         tests(
             "CheckpointTests",
             ["CheckpointWriter", "TestSupport", "Formats", "Checkpoint", "Model", "Tokenize", "Autograd", "Kernels", "Files"],
             exclude: ["Files"]),
         tests(
             "FormatsTests",
-            ["CheckpointWriter", "TestSupport", "Formats", "Checkpoint", "Model", "Tokenize", "Autograd", "Kernels", "Files", "JSON"]),
-        tests("CorpusTests", ["TestSupport", "Corpus", "Tokenize", "Files", "Kernels", "Threads"]),
+            ["CheckpointWriter", "TestSupport", "Formats", "Checkpoint", "Model", "Tokenize", "Autograd", "Kernels", "Files", "JSON"],
+            isOptimized: true),
+        tests("CorpusTests", ["TestSupport", "Corpus", "Tokenize", "Files", "Kernels", "Threads"], isOptimized: true),
         tests(
             "CommandLineTests",
             ["slm", "TestSupport", "Store", "Infer", "Threads", "Formats", "Checkpoint", "Train", "Model", "Tokenize", "Kernels", "JSON"]),
@@ -208,13 +210,15 @@ let package = Package(
             [
                 "TestSupport", "Train", "Checkpoint", "Corpus", "Tokenize", "Files", "Model", "Autograd", "Distributed", "Kernels",
                 "Random",
-            ]),
+            ],
+            isOptimized: true),
         tests(
             "InferTests",
             [
                 "TestSupport", "Random", "Infer", "Formats", "Checkpoint", "Tokenize", "Model", "Autograd", "Kernels", "JSON", "Threads",
                 "HTTPClient", "Files",
-            ]),
+            ],
+            isOptimized: true),
         tests("ThreadsTests", ["TestSupport", "Threads"]),
         tests("SharedLibrariesTests", ["SharedLibraries"]),
         tests("HTTPClientTests", ["TestSupport", "HTTPClient"]),

@@ -122,7 +122,7 @@ import TestSupport
             "demo", "--max-steps", "60", "--data", folder("chats.txt"), "--val", folder("val.txt"), "--out", folder("run"), "--no-serve")
         #expect(outcome.status == 0, "\(outcome.errors)")
         // All questions are in the training data.
-        #expect(outcome.output.contains("10 of 10 answers equal"), "\(outcome.output.suffix(600))")
+        #expect(outcome.output.contains("10 of these 10 answers, and "), "\(outcome.output.suffix(600))")
     }
 
     @Test func `the demo overwrites its own directory, and no other`() throws {

@@ -68,7 +68,7 @@ def theirs(model, rows):
 
 
 def difference(logits, model, checkpoint, seed):
-    rows = prompts(model.config.vocab_size, model.config.n_positions, seed)
+    rows = prompts(model.config.vocab_size, model.config.max_position_embeddings, seed)
     pairs = list(zip(ours(logits, checkpoint, rows, model.config.vocab_size), theirs(model, rows)))
     return max(np.abs(a - b).max() for a, b in pairs)
 

@@ -58,7 +58,7 @@ def main():
         (folder / "bin").mkdir()
         (folder / "bin/slm").symlink_to(o.slm.resolve())
         (folder / "data").mkdir()
-        for file in ("sample.txt", "sample-val.txt"): shutil.copy(ROOT / "data" / file, folder / "data")
+        for file in ("sample.txt", "sample-val.txt", "sample-questions.jsonl"): shutil.copy(ROOT / "data" / file, folder / "data")
         environment = os.environ | {"PATH": f"{folder}/bin:{os.environ['PATH']}", "XDG_CACHE_HOME": str(folder / "cache")}
         if o.quick: environment |= {"TIME": "10s", "STEPS": "10"}
         for page in o.pages:

@@ -4,12 +4,28 @@ import sample_chats
 
 /// The sample's size, format and held-out questions; and that the committed files match the generator.
 @Suite struct SampleConversationsTests {
-    @Test(arguments: [(Split.training, "sample.txt"), (.validation, "sample-val.txt")])
-    func `the committed file matches the generator's output`(split: Split, name: String) throws {
+    @Test(arguments: [
+        ("sample.txt", SampleConversations(.training).lines), ("sample-val.txt", SampleConversations(.validation).lines),
+        ("sample-questions.jsonl", Chats.questions),
+    ])
+    func `the committed file matches the generator's output`(name: String, lines: [String]) throws {
         let root = #filePath.split(separator: "/", omittingEmptySubsequences: false).dropLast(3).joined(separator: "/")
         let file = try InputFile.contents(of: root + "/data/" + name)
-        let generated = SampleConversations(split).lines.map { $0 + "\n" }.joined()
-        #expect(file == Array(generated.utf8), "data/\(name) is outdated: make sample")
+        #expect(file == Array(lines.map { $0 + "\n" }.joined().utf8), "data/\(name) is outdated: make sample")
+    }
+
+    @Test func `the questions are held out, and validation chats answer them in one way only`() {
+        let known = Set(Chats.training.joined().map { Chats.words(of: $0.question) })
+        let lines = Chats.questions
+        #expect(lines.count == 50 && Set(lines).count == 50)
+        for line in lines {
+            let parts = line.split(separator: "\"")
+            let (question, answer) = (String(parts[3]), String(parts[7]))
+            #expect(line == "{\"question\": \"\(question)\", \"answer\": \"\(answer)\"}")
+            #expect(!known.contains(Chats.words(of: question)), "\(question)")
+            let answers = Chats.validation.compactMap(\.first).filter { Chats.words(of: $0.question) == Chats.words(of: question) }
+            #expect(answers.allSatisfy { $0.answer == answer }, "\(line)")
+        }
     }
 
     @Test func `the sample is large enough for training and small enough to ship`() {
@@ -60,6 +76,7 @@ enum Chats {
 
     static let training = SampleConversations(.training).lines.map(turns)
     static let validation = SampleConversations(.validation).lines.map(turns)
+    static let questions = SampleQuestions().lines
 
     static func turns(of line: String) -> [Turn] {
         // The text from each "[INST] " to the next one.

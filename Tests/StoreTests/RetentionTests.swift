@@ -64,7 +64,10 @@ import Testing
         var all: [String: UserID] = [:]
         for name in ["back", "browser", "disabled", "gone", "program"] { all[name] = try store.addTestUser(name) }
         let ids = all
-        func id(_ name: String) throws -> UserID { try #require(ids[name]) }
+        func id(_ name: String) throws -> UserID {
+            let known = ids[name]
+            return try #require(known)
+        }
         _ = try store.createConversation("Rain", for: id("gone"), question: NewMessage(.user, "why?"))
         _ = try store.admin.setDisabled(true, user: id("disabled"), by: AdminRequest(actor: "admin", address: "::1"))
         let browser = try #require(try store.user(id("browser")))

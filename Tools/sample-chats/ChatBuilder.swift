@@ -10,7 +10,11 @@ package enum Split: Sendable { case training, validation }
 /// A hash of a question's words assigns it to a split: one question in twelve is held out for validation, except single words. `ask`
 /// samples wordings until it finds one of this split. If there is none, `hasFailed` is set and the conversation is discarded.
 struct ChatBuilder {
-    struct Turn: Equatable { let question, answer: String }
+    struct Turn: Equatable {
+        let question, answer: String
+        /// Whether the answer could have been worded in another way.
+        let hasChoice: Bool
+    }
 
     let split: Split
     var random: SplitMix64
@@ -38,7 +42,8 @@ struct ChatBuilder {
             let question = Pattern(questions).text(filling: slots, &random)
             if splitByWords, !isInSplit(question) { continue }
             let answer = Pattern(answers).text(filling: slots, &random)
-            turns.append(Turn(question: typedCasually(withOpening(question)), answer: answer))
+            let hasChoice = answers.contains { "(\n".contains($0) }
+            turns.append(Turn(question: typedCasually(withOpening(question)), answer: answer, hasChoice: hasChoice))
             return
         }
         hasFailed = true

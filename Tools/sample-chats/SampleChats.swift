@@ -1,4 +1,4 @@
-/// Writes a split to standard output: `sample-chats training` or `sample-chats validation`. `make sample` writes both to `data/`.
+/// Writes a part of the sample to standard output. `make sample` writes all of them to `data/`.
 @main struct SampleChats {
     struct UsageError: Error, CustomStringConvertible { let description: String }
 
@@ -6,7 +6,8 @@
         switch CommandLine.arguments.dropFirst() {
         case ["training"]: for line in SampleConversations(.training).lines { print(line) }
         case ["validation"]: for line in SampleConversations(.validation).lines { print(line) }
-        default: throw UsageError(description: "usage: sample-chats training|validation")
+        case ["questions"]: for line in SampleQuestions().lines { print(line) }
+        default: throw UsageError(description: "usage: sample-chats training|validation|questions")
         }
     }
 }

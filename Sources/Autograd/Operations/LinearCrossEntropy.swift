@@ -29,10 +29,12 @@ extension Tape {
         _ x: Tensor, _ weight: WeightMatrix, _ adapter: HeadAdapter?, softCap cap: Float?, targets: Tensor, count: Int?, rows most: Int?
     ) -> Tensor {
         require(targets.isTarget(of: x), "linearCrossEntropy: targets \(targets.shape) for \(x.shape)")
-        let scale = targets.meanFactor(of: count)
-        return linearCrossEntropy(x, weight, adapter, softCap: cap, scale: scale, rows: most) { logits, rows, V, stride, losses, dLogits in
+        let x = contiguous(x), scale = targets.meanFactor(of: count)
+        let counted = CountedRows(of: x, adapter, targets: targets, on: self)
+        return linearCrossEntropy(counted, of: x, weight, adapter, softCap: cap, scale: scale, rows: most) {
+            logits, rows, V, stride, losses, dLogits in
             processor.crossEntropy(
-                logits, N: rows.count, V: V, stride: stride, targets: targets.elements[rows], losses: losses, gradient: dLogits,
+                logits, N: rows.count, V: V, stride: stride, targets: counted.targets.elements[rows], losses: losses, gradient: dLogits,
                 scale: scale
             )
         }
@@ -41,8 +43,9 @@ extension Tape {
     /// The sum over all rows of −Σ p·log softmax(x·Wᵀ)[token], for target distributions p over several tokens.   x [N, C], W [V, C]
     package func linearCrossEntropy(_ x: Tensor, weight: Tensor, softTargets: SoftTargets) -> Tensor {
         require(softTargets.rows == x.shape.rows.0, "linearCrossEntropy: soft targets for \(softTargets.rows) rows of \(x.shape)")
+        let x = contiguous(x)
         return linearCrossEntropy(
-            x, .tensor(weight), nil, softCap: nil, scale: 1, rows: softTargets.rows
+            CountedRows(all: x, on: self), of: x, .tensor(weight), nil, softCap: nil, scale: 1, rows: softTargets.rows
         ) { logits, rows, V, stride, losses, dLogits in
             processor.crossEntropy(
                 logits, N: rows.count, V: V, stride: stride, softTargets: softTargets, losses: losses, gradient: dLogits, scale: 1
@@ -51,27 +54,28 @@ extension Tape {
     }
 
     private func linearCrossEntropy(
-        _ x: Tensor, _ weight: WeightMatrix, _ adapter: HeadAdapter?, softCap cap: Float?, scale: Float, rows most: Int?,
+        _ counted: CountedRows, of x: Tensor, _ weight: WeightMatrix, _ adapter: HeadAdapter?, softCap cap: Float?, scale: Float,
+        rows most: Int?,
         _ crossEntropy: (_ logits: Buffer, Range<Int>, _ V: Int, _ stride: Int, _ losses: Buffer, _ dLogits: Buffer?) -> Void
     ) -> Tensor {
-        let x = contiguous(x)
-        let (N, C) = x.shape.rows
+        let (M, C) = counted.features.shape.rows
         require(weight.shape.rank == 2 && weight.shape[1] == C, "linearCrossEntropy: \(x.shape) through a weight \(weight.shape)")
         let V = weight.shape[0]
         let most = most ?? logitRows(through: weight)
         require(most > 0, "linearCrossEntropy: chunks of \(most) rows")
-        let losses = processor.buffer(of: N, .float32)
+        let losses = processor.buffer(of: M, .float32)
         let inputs = [GradientTarget(x)] + (weight.gradient.map { [$0] } ?? [])
             + (adapter.map { [GradientTarget($0.low), GradientTarget($0.b)] } ?? [])
         let needsGradient = needsGradient(for: inputs)
         // Blocks of quantized weights are summed in f32.
         let isWhole = weight.gradient != nil
-        let dx = needsGradient && GradientTarget(x).needsGradient ? processor.buffer(of: N * C, isWhole ? x.type : .float32) : nil
+        let dx = needsGradient && GradientTarget(x).needsGradient
+            ? counted.gradientBuffer(width: C, type: isWhole ? x.type : .float32, on: self) : nil
         let dw = needsGradient && weight.gradient?.needsGradient ?? false ? processor.buffer(of: V * C, .float32) : nil
-        let dlow = needsGradient ? adapter.map { processor.buffer(of: N * $0.rank, $0.low.type) } : nil
+        let dlow = needsGradient ? adapter.map { counted.gradientBuffer(width: $0.rank, type: $0.low.type, on: self) } : nil
         let db = needsGradient ? adapter.map { processor.buffer(of: V * $0.rank, .float32) } : nil
         var dLogits: Buffer?
-        forEachChunk(of: x, through: weight, adapter, softCap: cap, atMost: most) { rows, features, logits, stride in
+        forEachChunk(of: counted.features, through: weight, counted.adapter, softCap: cap, atMost: most) { rows, features, logits, stride in
             if needsGradient, dLogits == nil { dLogits = gradientBuffer(of: logits, softCap: cap) }
             crossEntropy(logits, rows, V, stride, losses[rows], dLogits)
             guard let dLogits else { return }
@@ -88,14 +92,16 @@ extension Tape {
                 processor.run(matmul, as: "head dW")
             }
             if let dw { addProduct(features, to: dw) }
-            if let adapter, let dlow, let db {
+            if let adapter = counted.adapter, let dlow, let db {
                 adapter.writeLowGradient(rows, of: slope, into: dlow, on: self)
                 addProduct(adapter.matrix(of: rows), to: db)
             }
         }
-        if N == 0 { for gradient in [dw, db].compactMap(\.self) { processor.clear(gradient) } }
+        if M == 0 { for gradient in [dw, db].compactMap(\.self) { processor.clear(gradient) } }
         return record(total(losses, scale: scale), from: inputs) {
-            LinearCrossEntropy(gradients: zip(inputs, [dx] + (weight.gradient == nil ? [] : [dw]) + [dlow, db]).map { ($0, $1) })
+            let gradients = [counted.scattered(dx, width: C, on: self)] + (weight.gradient == nil ? [] : [dw])
+                + [counted.scattered(dlow, width: adapter?.rank ?? 0, on: self), db]
+            return LinearCrossEntropy(gradients: zip(inputs, gradients).map { ($0, $1) })
         }
     }
 

@@ -27,27 +27,21 @@ extension Tape {
         require(weight.shape.rank == 2 && weight.shape[1] == C, "linearTargetLosses: \(x.shape) through a weight \(weight.shape)")
         let most = most ?? logitRows(through: weight)
         require(most > 0, "linearTargetLosses: chunks of \(most) rows")
-        let allTargets = targets.ids
-        let counted = allTargets.indices.filter { allTargets[$0] >= 0 }
-        let features = empty([counted.count, C], x.type)
-        let rows = ids(counted.map { Int32($0) }, [counted.count])
-        processor.embed(rows.elements, table: x.elements, C: C, plus: nil, period: 1, into: features.elements)
-        let selected = adapter?.selecting(rows, on: self)
-        let countedTargets = ids(counted.map { allTargets[$0] }, [counted.count])
-        let losses = empty([counted.count])
-        forEachChunk(of: features, through: weight, selected, softCap: cap, atMost: most) { rows, _, logits, stride in
+        let counted = CountedRows(of: x, adapter, targets: targets, on: self)
+        let losses = empty([counted.indices.count])
+        forEachChunk(of: counted.features, through: weight, counted.adapter, softCap: cap, atMost: most) { rows, _, logits, stride in
             processor.crossEntropy(
-                logits, N: rows.count, V: weight.shape[0], stride: stride, targets: countedTargets.elements[rows],
+                logits, N: rows.count, V: weight.shape[0], stride: stride, targets: counted.targets.elements[rows],
                 losses: losses.elements[rows], gradient: nil, scale: 0)
         }
         var values = [Float](repeating: 0, count: N)
-        for (row, loss) in zip(counted, losses.floats) { values[row] = loss }
+        for (row, loss) in zip(counted.indices, losses.floats) { values[row] = loss }
         let inputs = [GradientTarget(x)] + (weight.gradient.map { [$0] } ?? [])
             + (adapter.map { [GradientTarget($0.low), GradientTarget($0.b)] } ?? [])
         return record(constant(values, targets.shape), from: inputs) {
             LinearTargetLosses(
-                x: GradientTarget(x), features: features, weight: weight, low: adapter.map { GradientTarget($0.low) }, adapter: selected,
-                softCap: cap, targets: countedTargets, counted: counted, N: N, most: most)
+                x: GradientTarget(x), counted: counted, weight: weight, low: adapter.map { GradientTarget($0.low) }, softCap: cap,
+                most: most)
         }
     }
 }
@@ -56,28 +50,24 @@ extension Tape {
 /// A soft cap multiplies du by its derivative.
 private struct LinearTargetLosses: Operation {
     let x: GradientTarget
-    let features: Tensor             // [M, C]: the rows of x with a target that counts
+    let counted: CountedRows
     let weight: WeightMatrix
     let low: GradientTarget?         // of the adapter
-    let adapter: HeadAdapter?        // with the rows that count
     let softCap: Float?
-    let targets: Tensor              // [M]
-    let counted: [Int]               // [M]: their indices in x
-    let N, most: Int
+    let most: Int
 
     func backward(_ dy: Tensor, on tape: Tape) {
-        if counted.isEmpty { return }
+        if counted.indices.isEmpty { return }
         let processor = tape.processor
-        let (M, C) = features.shape.rows
+        let C = counted.features.shape.rows.1
         let V = weight.shape[0]
         let all = dy.floats
-        let slopes = counted.map { all[$0] }                                                          // [M]
-        // Blocks of quantized weights are summed in f32. The row after the last is 0, for the rows of x without a target.
-        let type = weight.gradient == nil ? .float32 : features.type
-        let dx = x.needsGradient ? processor.buffer(of: (M + 1) * C, type) : nil
-        if let dx { processor.clear(dx[M * C..<(M + 1) * C]) }
-        let dlow = adapter.map { processor.buffer(of: (M + 1) * $0.rank, $0.low.type) }
-        if let dlow, let R = adapter?.rank { processor.clear(dlow[M * R..<(M + 1) * R]) }
+        let slopes = counted.indices.map { all[$0] }                                                  // [M]
+        // Blocks of quantized weights are summed in f32.
+        let type = weight.gradient == nil ? .float32 : counted.features.type
+        let features = counted.features, adapter = counted.adapter
+        let dx = x.needsGradient ? counted.gradientBuffer(width: C, type: type, on: tape) : nil
+        let dlow = adapter.map { counted.gradientBuffer(width: $0.rank, type: $0.low.type, on: tape) }
         var dLogits: Buffer?
         tape.forEachChunk(of: features, through: weight, adapter, softCap: softCap, atMost: most) { rows, features, logits, stride in
             let du = dLogits ?? tape.gradientBuffer(of: logits, softCap: softCap)
@@ -88,7 +78,7 @@ private struct LinearTargetLosses: Operation {
                 let end = (start..<rows.upperBound).first { slopes[$0] != slopes[start] } ?? rows.upperBound
                 let offset = (start - rows.lowerBound) * stride
                 processor.crossEntropy(
-                    logits[offset..<logits.count], N: end - start, V: V, stride: stride, targets: targets.elements[start..<end],
+                    logits[offset..<logits.count], N: end - start, V: V, stride: stride, targets: counted.targets.elements[start..<end],
                     losses: nil, gradient: du[offset..<du.count], scale: slopes[start])
                 start = end
             }
@@ -104,16 +94,9 @@ private struct LinearTargetLosses: Operation {
                 tape.addWeightGradient(dy: slope, x: adapter.matrix(of: rows), to: GradientTarget(adapter.b))
             }
         }
-        var sources = [Int32](repeating: Int32(M), count: N)
-        for (i, row) in counted.enumerated() { sources[row] = Int32(i) }
-        let indices = tape.ids(sources, [N])
-        func scatter(_ gradient: Buffer?, width: Int, to input: GradientTarget?) {
-            guard let gradient, let input else { return }
-            tape.writeGradient(to: input) { target in
-                processor.embed(indices.elements, table: gradient, C: width, plus: nil, period: 1, into: target)
-            }
+        if let dx { tape.writeGradient(to: x) { counted.scatter(dx, width: C, into: $0, on: tape) } }
+        if let dlow, let low, let adapter {
+            tape.writeGradient(to: low) { counted.scatter(dlow, width: adapter.rank, into: $0, on: tape) }
         }
-        scatter(dx, width: C, to: x)
-        scatter(dlow, width: adapter?.rank ?? 0, to: low)
     }
 }

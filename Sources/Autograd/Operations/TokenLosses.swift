@@ -47,23 +47,12 @@ extension Tape {
             targets.type == .int32 && targets.count == N && most > 0,
             "linearTokenLosses: targets \(targets.shape) for \(x.shape), \(most) rows at a time"
         )
-        let allTargets = targets.ids
-        let counted = allTargets.indices.filter { allTargets[$0] >= 0 }
-        var features = x
-        var adapter = adapter
-        var countedTargets = targets
-        if counted.count < N {
-            features = empty([counted.count, C], x.type)
-            let rows = ids(counted.map { Int32($0) }, [counted.count])
-            processor.embed(rows.elements, table: x.elements, C: C, plus: nil, period: 1, into: features.elements)
-            adapter = adapter?.selecting(rows, on: self)
-            countedTargets = ids(counted.map { allTargets[$0] }, [counted.count])
-        }
-        let losses = empty([counted.count])
-        let hits = empty([counted.count], .int32)
-        forEachChunk(of: features, through: weight, adapter, softCap: cap, atMost: most) { rows, _, logits, stride in
+        let counted = CountedRows(of: x, adapter, targets: targets, on: self)
+        let losses = empty([counted.indices.count])
+        let hits = empty([counted.indices.count], .int32)
+        forEachChunk(of: counted.features, through: weight, counted.adapter, softCap: cap, atMost: most) { rows, _, logits, stride in
             processor.crossEntropy(
-                logits, N: rows.count, V: V, stride: stride, targets: countedTargets.elements[rows], losses: losses.elements[rows],
+                logits, N: rows.count, V: V, stride: stride, targets: counted.targets.elements[rows], losses: losses.elements[rows],
                 hits: hits.elements[rows], gradient: nil, scale: 0
             )
         }

@@ -38,7 +38,9 @@ extension Command {
                     .option("time", \.time, "Train for DURATION.", default: "2m").excluding("length"),
                     .option("max-steps", \.steps, in: 1...1_000_000_000, "Train for N steps.").excluding("length"),
                     .option("data", \.data, value: "FILE", "Train on these chats.", default: "data/sample.txt").short("d"),
-                    .option("val", \.validation, value: "FILE", "Take the questions from these chats.", default: "data/sample-val.txt"),
+                    .option(
+                        "val", \.validation, value: "FILE", "Evaluate on these chats, and ask their questions.",
+                        default: "data/sample-val.txt, and the questions of data/sample-questions.jsonl"),
                     .option("out", \.out, value: "DIR", "Write all files to DIR.", default: "checkpoints/demo, or checkpoints/MODEL")
                         .short("o"),
                     .option("port", \.port, in: 0...65_535, "Serve the model on port N of 127.0.0.1.").short("p"),
@@ -66,6 +68,7 @@ private struct Demo {
     private var checkpoint: String { "\(out)/best.h5" }
     private var time: Duration { options.time ?? .seconds(120) }
     private var validation: String { options.validation ?? "data/sample-val.txt" }
+    private static let questions = "data/sample-questions.jsonl"
 
     /// Marks a folder as one that this command may overwrite.
     private static let mark = ".slm-demo"
@@ -92,6 +95,7 @@ private struct Demo {
             }
             return try runOpenModel(model)
         }
+        let questions = try questions()
         try prepareFolder()
         let data = "\(out)/data", chats = options.data ?? "data/sample.txt"
         var tokenize = TokenizeOptions()
@@ -108,7 +112,7 @@ private struct Demo {
         let length = options.steps.map { "--max-steps \($0)" } ?? "--time \(time.optionText)"
         printLine("\n3. Train a model: slm train --preset tiny --data \(data) --out \(out) \(length) \(trainingOptions)")
         try train(on: data)
-        try answerQuestions(with: vocabulary)
+        try answer(questions, with: vocabulary)
         try evaluate()
         if !options.skipsServer {
             printLine("")
@@ -140,8 +144,27 @@ private struct Demo {
         try TrainCommand(train).run()
     }
 
-    /// Asks the first ten questions of the validation chats.
-    private func answerQuestions(with vocabulary: Vocabulary) throws {
+    private typealias Question = (text: String, expected: String)
+
+    /// Those of the sample, each of which has one right answer, or the first questions of other chats.
+    private func questions() throws -> [Question] {
+        guard let validation = options.validation else {
+            return try TaskQuestion.read(Self.questions).compactMap {
+                if case .text(let expected?, _) = $0.expected { ($0.question, expected) } else { nil }
+            }
+        }
+        var reader = try ConversationReader([validation])
+        var questions: [Question] = []
+        try reader.forEach { conversation, _, _ in
+            guard questions.count < 50, conversation.messages.count >= 2 else { return }
+            let texts = conversation.messages.prefix(2).map { String(decoding: $0.text, as: UTF8.self) }
+            questions.append((texts[0], texts[1]))
+        }
+        return questions
+    }
+
+    /// Prints the answers to the first ten questions, and how many of all are right.
+    private func answer(_ questions: [Question], with vocabulary: Vocabulary) throws {
         let processor = try options.processor()
         let stored = try Checkpoint(reading: checkpoint)
         let tokenizer = try Tokenizer(vocabulary)
@@ -150,25 +173,21 @@ private struct Demo {
         let config = try GenerationConfig(temperature: 0)
         let rules = StopRules(for: .chat([]), vocabulary, renderer, stop: [])
         var encoder = try Encoder(tokenizer)
-        var reader = try ConversationReader([validation])
-        var answers: [(question: String, expected: String, answer: String)] = []
-        try reader.forEach { conversation, _, _ throws(CorpusError) in
-            guard answers.count < 10, conversation.messages.count >= 2 else { return }
+        printLine("\n4. Ask questions that were not in the training data, from \(options.validation ?? Self.questions):\n")
+        var right: [Bool] = []
+        for (question, expected) in questions {
             var prompt = ChatTokens()
-            do throws(TokenizeError) {
-                try renderer.append(promptOf: [conversation.messages[0]], with: &encoder, to: &prompt)
-            } catch { throw .tokenizer(error) }
+            try renderer.append(promptOf: [.init(.user, question)], with: &encoder, to: &prompt)
             let answer = runner.text(after: prompt.ids, config, vocabulary, rules, most: 64)
-            let texts = conversation.messages.prefix(2).map { String(decoding: $0.text, as: UTF8.self) }
-            answers.append((texts[0], texts[1], answer))
+            right.append(answer == expected)
+            if right.count <= 10 {
+                let note = answer == expected ? "" : "\n          (expected: \(expected))"
+                printLine("   you    \(question)\n   model  \(answer)\(note)\n")
+            }
         }
-        printLine("\n4. Ask ten questions that were not in the training data, from \(validation):\n")
-        for (question, expected, answer) in answers {
-            let note = answer == expected ? "" : "\n          (expected: \(expected))"
-            printLine("   you    \(question)\n   model  \(answer)\(note)\n")
-        }
-        let correct = answers.count { $0.answer == $0.expected }
-        printLine("\(correct) of \(answers.count) answers equal the expected ones. The model is \(checkpoint).")
+        let first = right.prefix(10)
+        printLine("\(first.count { $0 }) of these \(first.count) answers, and \(right.count { $0 }) of all \(right.count), "
+            + "equal the expected ones. The model is \(checkpoint).")
     }
 
     private func evaluate() throws {
