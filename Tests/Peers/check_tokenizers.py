@@ -43,6 +43,9 @@ LLAMA3 = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[
 
 # The texts -----------------------------------------------------------------------------------------------------------
 
+STEP = 997                                             # of the code points with --quick
+
+
 def code_points(step=1):
     """Every code point alone, after a letter, after a space and doubled."""
     for code in range(0, 0x110000, step):
@@ -162,7 +165,7 @@ def hf_ids(tokenizer, texts):
 def check_patterns(quick):
     """Compares slm's patterns with the originals in Hugging Face's engine (except {1,3}+, which Oniguruma interprets differently)."""
     texts = list(spaces(2_000 if quick else 60_000, 1)) + list(mixtures(2_000 if quick else 60_000, 2)) + list(unicode_noise(2_000 if quick else 30_000, 3))
-    texts += list(code_points(97 if quick else 1))
+    texts += list(code_points(STEP if quick else 1))
     def onig(pattern):
         split = pre_tokenizers.Split(Regex(pattern), "isolated")
         return lambda text: [word for word, _ in split.pre_tokenize_str(text)]
@@ -183,7 +186,7 @@ def byte_level():
 
 def check_engines(ranks, quick):
     """Compares slm's patterns with tiktoken's own in tiktoken."""
-    texts = list(spaces(2_000 if quick else 200_000, 4)) + list(mixtures(2_000 if quick else 200_000, 5)) + list(code_points(97 if quick else 3))
+    texts = list(spaces(2_000 if quick else 200_000, 4)) + list(mixtures(2_000 if quick else 200_000, 5)) + list(code_points(STEP if quick else 3))
     wrong = 0
     for name, theirs in (("gpt2", R50K), ("gpt4", CL100K), ("llama3", LLAMA3)):
         both = [tiktoken.Encoding(name, pat_str=p, mergeable_ranks=ranks, special_tokens={}).encode_ordinary_batch(texts, num_threads=2) for p in (OURS[name], theirs)]
@@ -198,14 +201,14 @@ def check_gpt2(slm, path, quick):
     converted = slm.folder / "gpt2.json"
     slm.run("--tokenizer", path, "--out", converted)
     face = hugging_face(converted)
-    sets = {f"code points, part {i + 1}": part for i, part in enumerate(parts(code_points(97 if quick else 1)))}
+    sets = {f"code points, part {i + 1}": part for i, part in enumerate(parts(code_points(STEP if quick else 1)))}
     sets |= {
         "random Unicode": list(unicode_noise(1_000 if quick else 4_000, 6)),
         "mixtures": [t.replace("\n", "\u2028") for t in mixtures(1_000 if quick else 4_000, 7)],
         "stress": STRESS,
     }
     sets["lines"] = one_text([*mixtures(1_000 if quick else 4_000, 8)]) + one_text([*spaces(1_000 if quick else 4_000, 9)])
-    sets["code points in one text"] = one_text(list(code_points(97 if quick else 41)))
+    sets["code points in one text"] = one_text(list(code_points(STEP if quick else 41)))
     for name, texts in sets.items():
         ours = slm.encode(path, texts)
         wrong += compare(f"GPT-2, {name}, tiktoken", texts, ours, peer.encode_ordinary_batch(texts, num_threads=2))
@@ -215,7 +218,7 @@ def check_gpt2(slm, path, quick):
         wrong += compare(f"GPT-2 as tokenizer.json, {name}, slm itself", texts, ours, slm.encode(converted, texts))
     for pattern, regex in (("gpt4", CL100K), ("llama3", LLAMA3)):
         texts = [t.replace("\n", "\r x") for t in mixtures(1_000 if quick else 3_000, 10)] + one_text([*spaces(1_000 if quick else 3_000, 11)])
-        texts += list(code_points(97 if quick else 11))
+        texts += list(code_points(STEP if quick else 11))
         peer_too = encoding(path, regex, {})
         wrong += compare(f"GPT-2's vocabulary with the pattern {pattern}, tiktoken", texts, slm.encode(path, texts, pattern), peer_too.encode_ordinary_batch(texts, num_threads=2))
     return wrong
@@ -270,7 +273,7 @@ def check_trained(slm, quick):
     corpus = slm.folder / "corpus.txt"
     corpus.write_bytes("\n".join(mixtures(20_000, 13)).replace("<|endoftext|>", "").replace("\0", "").encode())
     texts = [t.replace("\n", "\u2028") for t in mixtures(1_000 if quick else 3_000, 14)] + one_text([*spaces(1_000 if quick else 3_000, 15)])
-    texts += list(code_points(97 if quick else 61))
+    texts += list(code_points(STEP if quick else 61))
     for pattern, regex in (("gpt2", R50K), ("gpt4", CL100K), ("llama3", LLAMA3), (r"\s+|\S+?(?=[a-f])", None), ("none", None)):
         trained, ranks = slm.folder / "trained.json", slm.folder / "trained.tiktoken"
         slm.run("--data", corpus, "--format", "text", "--vocab-size", 1_000, "--pattern", pattern, "--out", trained)
@@ -296,7 +299,7 @@ def check_families(slm, quick):
     wrong = 0
     corpus = [t.replace("\n", " ") for t in mixtures(4_000, 19)] 
     texts = list(foreign.texts_with_added_tokens(1_500 if quick else 30_000, 21)) + [t.replace("\n", "\u2028") for t in mixtures(1_000 if quick else 4_000, 22)]
-    texts += list(unicode_noise(500 if quick else 4_000, 23)) + list(code_points(97 if quick else 13)) + STRESS
+    texts += list(unicode_noise(500 if quick else 4_000, 23)) + list(code_points(STEP if quick else 13)) + STRESS
     texts = [t for t in texts if "\n" not in t and not t.endswith("\r")]
     lines = one_text([*mixtures(300, 24)])
     processor, model = foreign.trained_sentence_pieces(corpus, slm.folder)
@@ -326,7 +329,7 @@ def check_families(slm, quick):
                     wrong += compare(f"{label}, converted, Hugging Face", texts, ours[:len(texts)], hf_ids(face, texts))
             # Hugging Face's library decodes the text of an added token as the names of bytes, if it consists of such names, and a normalized
             # one of Llama 2's with a space before it.
-            some = [i for i in range(0, len(texts), 41) if not set(texts[i]) & set("éï日\u0301\u0308")][:40]
+            some = [i for i in range(0, len(texts), 41) if not set(texts[i]) & set("éï日\u0301\u0308")][:8 if quick else 40]
             decoded = [tokenizer.decode(theirs[i], skip_special_tokens=False) for i in some]
             back = [slm.decode(file, theirs[i]).decode(errors="replace") for i in some]
             wrong += compare(f"{label}, decoded", [texts[i] for i in some], [[t] for t in back], [[t] for t in decoded])
@@ -365,7 +368,7 @@ def check_vocabularies(slm, folder, files, quick):
             wrong += compare(f"{name}, {label}, converted", part[:20_000], ours[:20_000], slm.encode(converted, part[:20_000]))
             if face.pre_tokenizer is None or name != "llama-bpe":
                 wrong += compare(f"{name}, {label}, converted, Hugging Face", part[:5_000], ours[:5_000], hf_ids(again, part[:5_000]))
-        points = encodable(code_points(97 if quick else 1))
+        points = encodable(code_points(STEP if quick else 1))
         for number, part in enumerate(parts(points)):
             wrong += compare(f"{name}, code points, part {number + 1}, Hugging Face", part, slm.encode(path, part), hf_ids(face, part))
         if files:
