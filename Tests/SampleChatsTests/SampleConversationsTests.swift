@@ -5,7 +5,7 @@ import sample_chats
 /// The sample's size, format and held-out questions; and that the committed files match the generator.
 @Suite struct SampleConversationsTests {
     @Test(arguments: [
-        ("sample.txt", SampleConversations(.training).lines), ("sample-val.txt", SampleConversations(.validation).lines),
+        ("sample.txt", Chats.lines(of: .training)), ("sample-val.txt", Chats.lines(of: .validation)),
         ("sample-questions.jsonl", Chats.questions),
     ])
     func `the committed file matches the generator's output`(name: String, lines: [String]) throws {
@@ -32,7 +32,7 @@ import sample_chats
         #expect(Chats.training.count + Chats.validation.count >= 30_000)
         #expect(Set(Chats.training.joined().map(\.answer)).count >= 3_000)
         #expect(Chats.training.filter { $0.count > 1 }.count >= 10_000)
-        let lines = SampleConversations(.training).lines + SampleConversations(.validation).lines
+        let lines = Chats.lines(of: .training) + Chats.lines(of: .validation)
         #expect(lines.reduce(0) { $0 + $1.utf8.count + 1 } <= 10_000_000)
         let words = Set(Chats.training.joined().flatMap { Chats.words(of: $0.question + " " + $0.answer) })
         #expect(words.count < 4_000)
@@ -40,7 +40,7 @@ import sample_chats
 
     @Test(arguments: [Split.training, .validation])
     func `every line is a well-formed conversation, without duplicates`(split: Split) {
-        let lines = SampleConversations(split).lines
+        let lines = Chats.lines(of: split)
         #expect(Set(lines).count == lines.count)
         for line in lines {
             let turns = Chats.turns(of: line)
@@ -74,9 +74,13 @@ import sample_chats
 enum Chats {
     typealias Turn = (question: String, answer: String)
 
-    static let training = SampleConversations(.training).lines.map(turns)
-    static let validation = SampleConversations(.validation).lines.map(turns)
+    private static let trainingLines = SampleConversations(.training).lines
+    private static let validationLines = SampleConversations(.validation).lines
+    static let training = trainingLines.map(turns)
+    static let validation = validationLines.map(turns)
     static let questions = SampleQuestions().lines
+
+    static func lines(of split: Split) -> [String] { split == .training ? trainingLines : validationLines }
 
     static func turns(of line: String) -> [Turn] {
         // The text from each "[INST] " to the next one.
