@@ -20,11 +20,9 @@ struct CountedRows {
             self.targets = targets
             return
         }
-        let C = x.shape.rows.1
-        features = tape.empty([indices.count, C], x.type)
         let rows = tape.ids(indices.map { Int32($0) }, [indices.count])
-        tape.processor.embed(rows.elements, table: x.elements, C: C, plus: nil, period: 1, into: features.elements)
-        self.adapter = adapter?.selecting(rows, on: tape)
+        features = tape.selecting(rows, of: x)
+        self.adapter = adapter.map { HeadAdapter(low: tape.selecting(rows, of: $0.low), b: $0.b) }
         self.targets = tape.ids(indices.map { all[$0] }, [indices.count])
     }
 
@@ -61,5 +59,15 @@ struct CountedRows {
         for (i, row) in indices.enumerated() { sources[row] = Int32(i) }
         let rows = tape.ids(sources, [N])
         tape.processor.embed(rows.elements, table: gradient, C: width, plus: nil, period: 1, into: all)
+    }
+}
+
+extension Tape {
+    /// Some rows of x, without a derivative.   rows [M], x [.., C]; y [M, C]
+    fileprivate func selecting(_ rows: Tensor, of x: Tensor) -> Tensor {
+        let C = x.shape.rows.1
+        let y = empty([rows.count, C], x.type)
+        processor.embed(rows.elements, table: x.elements, C: C, plus: nil, period: 1, into: y.elements)
+        return y
     }
 }

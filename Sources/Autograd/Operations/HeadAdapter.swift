@@ -8,13 +8,6 @@ struct HeadAdapter {
 
     var rank: Int { b.shape[1] }
 
-    /// The rows of `low` that are needed.
-    func selecting(_ rows: Tensor, on tape: Tape) -> HeadAdapter {
-        let features = tape.empty([rows.count, rank], low.type)
-        tape.processor.embed(rows.elements, table: low.elements, C: rank, plus: nil, period: 1, into: features.elements)
-        return HeadAdapter(low: features, b: b)
-    }
-
     func matrix(of rows: Range<Int>) -> Matrix {
         Matrix(low.elements[rows.lowerBound * rank..<rows.upperBound * rank], rows: rows.count, columns: rank)
     }
