@@ -198,7 +198,7 @@ test-valgrind: build test-deps
 test-valgrind test-numbers test-servers test-web test-llama kill-training kill-ranks kill-serve kill-loop: export SLM_AUTOTUNE = off
 
 test-peers: build test-deps $(VENV)/ready chromium tmux $(if $(CI),caddy deploy-tools)   ## Run the tests with other programs (Python packages, Chromium)
-	for product in CheckpointWriter Logits Gradients StoreWriter JinjaRender ServeParts; do $(BUILD) --product $$product || exit 1; done
+	$(BUILD)
 	$(MAKE) --no-print-directory --jobs=2 --output-sync=line test-numbers test-servers
 
 # Files, numbers and tokens.

@@ -25,6 +25,8 @@ extension Processor {
     package func normHeads(_ x: Buffer, N: Int, C: Int, heads: Int, D: Int, into y: Buffer, rstd: Buffer, epsilon: Float) {
         checkHeads([x, y], N: N, C: C, heads: heads, D: D, rstd)
         measured("head norm", bytes: 2 * x.count * x.type.size) {
+            if let gpu, gpu.normHeads(
+                x, N: N, C: C, heads: heads, queries: heads, D: D, scale: nil, into: y, rstd: rstd, epsilon: epsilon) { return }
             split(N, atLeast: 16) { rows in
                 let n = rows.lowerBound
                 table.norm_heads(
@@ -38,6 +40,10 @@ extension Processor {
     package func normHeadsGradient(dy: Buffer, y: Buffer, N: Int, C: Int, heads: Int, D: Int, rstd: Buffer, into dx: Buffer) {
         checkHeads([dy, y, dx], N: N, C: C, heads: heads, D: D, rstd)
         measured("head norm gradient", bytes: 3 * y.count * y.type.size) {
+            if let gpu, gpu.normHeadsGradient(
+                dy: dy, x: y, N: N, C: C, heads: heads, queries: heads, D: D, scale: nil, rstd: rstd, into: dx, dw: nil, on: self) {
+                return
+            }
             split(N, atLeast: 16) { rows in
                 let n = rows.lowerBound
                 table.norm_heads_gradient(
@@ -55,6 +61,8 @@ extension Processor {
         checkHeads([x, y], N: N, C: C, heads: H, D: D, rstd)
         require(w.count == 2 * D, "head norm: \(w.count) weights for heads of \(D)")
         measured("head norm", bytes: 2 * x.count * x.type.size) {
+            if let gpu, gpu.normHeads(
+                x, N: N, C: C, heads: H, queries: heads.queries, D: D, scale: w, into: y, rstd: rstd, epsilon: epsilon) { return }
             split(N, atLeast: 16) { rows in
                 let n = rows.lowerBound
                 table.norm_heads_scaled(
@@ -71,9 +79,13 @@ extension Processor {
         let H = heads.positioned, D = heads.width
         checkHeads([dy, x, dx], N: N, C: C, heads: H, D: D, rstd)
         require(w.count == 2 * D && (dw?.count ?? 2 * D) == 2 * D, "head norm gradient: \(w.count) weights for heads of \(D)")
-        // dw of each part of the rows, added up in the order of the parts. The parts do not depend on the number of threads.
-        let parts = min(32, max(1, N / 32)), sums = zeros(dw == nil ? 0 : 2 * D * parts)
         measured("head norm gradient", bytes: 3 * x.count * x.type.size) {
+            if let gpu, gpu.normHeadsGradient(
+                dy: dy, x: x, N: N, C: C, heads: H, queries: heads.queries, D: D, scale: w, rstd: rstd, into: dx, dw: dw, on: self) {
+                return
+            }
+            // dw of each part of the rows, added up in the order of the parts. The parts do not depend on the number of threads.
+            let parts = min(32, max(1, N / 32)), sums = zeros(dw == nil ? 0 : 2 * D * parts)
             parallelFor(parts) { part, _ in
                 let n = N * part / parts, count = N * (part + 1) / parts - n
                 let rows = n * C..<(n + count) * C

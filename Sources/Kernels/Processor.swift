@@ -27,7 +27,9 @@ package final class Processor {
     var concurrency: Int { pool.concurrency }
     /// Rows of activations that a training step should work on at a time: a device needs many to be busy, while those of a CPU should stay
     /// in its cache.
-    package func rowsAtOnce(_ rows: Int) -> Int { gpu == nil ? rows : max(rows, 16_384) }
+    ///
+    /// - Parameter width: The elements of a row of the largest buffer, of which a device should have at most 512 MB.
+    package func rowsAtOnce(_ rows: Int, width: Int = 1) -> Int { gpu == nil ? rows : max(rows, min(16_384, (1 << 27) / max(1, width))) }
     package let blas: BLAS
     /// Measurements since profiling was enabled; nil while profiling is disabled.
     package var profile: Profile?

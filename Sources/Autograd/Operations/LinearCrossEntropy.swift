@@ -114,7 +114,8 @@ extension Tape {
     /// The most rows of logits that exist at a time for a head.
     func logitRows(through weight: WeightMatrix) -> Int {
         let isTrained = weight.gradient?.needsGradient ?? false
-        return savesMemory && isTrained ? Self.fewLogitRows(of: weight.shape[0]) : Self.logitRows(of: weight.shape[0])
+        let V = weight.shape[0]
+        return savesMemory && isTrained ? Self.fewLogitRows(of: V) : processor.rowsAtOnce(Self.logitRows(of: V), width: V)
     }
 
     /// Where the gradient of a chunk of logits is computed: in their place, unless they are needed for the derivative of the soft cap.

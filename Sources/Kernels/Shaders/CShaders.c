@@ -76,6 +76,15 @@ _Alignas(4) static const unsigned char norm[] = {
 _Alignas(4) static const unsigned char norm_gradient[] = {
 #embed "spirv/norm_gradient.spv"
 };
+_Alignas(4) static const unsigned char norm_heads[] = {
+#embed "spirv/norm_heads.spv"
+};
+_Alignas(4) static const unsigned char norm_heads_gradient[] = {
+#embed "spirv/norm_heads_gradient.spv"
+};
+_Alignas(4) static const unsigned char norm_heads_weight_gradient[] = {
+#embed "spirv/norm_heads_weight_gradient.spv"
+};
 _Alignas(4) static const unsigned char norm_weight_gradient[] = {
 #embed "spirv/norm_weight_gradient.spv"
 };
@@ -147,6 +156,12 @@ const uint32_t *slm_shader(const char *name, size_t *bytes) {
         return *bytes = sizeof norm, (const uint32_t *)norm;
     if (!strcmp(name, "norm_gradient"))
         return *bytes = sizeof norm_gradient, (const uint32_t *)norm_gradient;
+    if (!strcmp(name, "norm_heads"))
+        return *bytes = sizeof norm_heads, (const uint32_t *)norm_heads;
+    if (!strcmp(name, "norm_heads_gradient"))
+        return *bytes = sizeof norm_heads_gradient, (const uint32_t *)norm_heads_gradient;
+    if (!strcmp(name, "norm_heads_weight_gradient"))
+        return *bytes = sizeof norm_heads_weight_gradient, (const uint32_t *)norm_heads_weight_gradient;
     if (!strcmp(name, "norm_weight_gradient"))
         return *bytes = sizeof norm_weight_gradient, (const uint32_t *)norm_weight_gradient;
     if (!strcmp(name, "rotate"))

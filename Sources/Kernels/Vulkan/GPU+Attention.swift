@@ -1,9 +1,9 @@
 extension GPU {
     func attend(_ a: Attention, into y: Buffer, logSums: Buffer?) -> Bool {
-        if runsOnMatrixUnits(a, []) {
+        if runsOnMatrixUnits(a, [y]) {
             return run(
-                Shader("attention_cooperative", a.heads.width), [a.q, a.k, a.v, a.first, y, logSums], writing: [4, 5], integers(a),
-                numbers(a), groups: a.B * a.heads.queries * (a.T / 64))
+                Self.matrixShader("attention_cooperative", a, rows: 64), [a.q, a.k, a.v, a.first, y, logSums], writing: [4, 5],
+                integers(a), numbers(a), groups: a.B * a.heads.queries * ((a.T + 63) / 64))
         }
         guard let size = blockSize(a.heads.width, rows: 1, columns: 1, scores: 1) else { return false }
         return run(
@@ -19,17 +19,17 @@ extension GPU {
               let querySize = blockSize(a.heads.width, rows: 2, columns: 2, scores: 1),
               let keySize = blockSize(a.heads.width, rows: 2, columns: 2, scores: 2) else { return false }
         let products = processor.buffer(of: a.B * H * a.T, .float32)
-        _ = run(
-            Shader("attention_products"), [y, dy, products], writing: [2], [a.T, H, a.heads.width], groups: a.B * H * a.T)
-        if runsOnMatrixUnits(a, [dy]) {
-            let inputs = [a.q, a.k, a.v, a.first, dy, logSums, products], blocks = a.B * (a.T / 64)
+        if runsOnMatrixUnits(a, [y, dy, dq, dk, dv]) {
+            let inputs = [a.q, a.k, a.v, a.first, dy, logSums, products]
             return run(
-                Shader("attention_query_gradient_cooperative", a.heads.width), inputs + [dq], writing: [7], integers(a), numbers(a),
-                groups: blocks * H)
+                Self.matrixShader("attention_query_gradient_cooperative", a, rows: 64), inputs + [dq, y], writing: [6, 7], integers(a),
+                numbers(a), groups: a.B * H * ((a.T + 63) / 64))
                 && run(
-                    Shader("attention_key_gradient_cooperative", a.heads.width), inputs + [dk, dv], writing: [7, 8], integers(a),
-                    numbers(a), groups: blocks * a.heads.keys)
+                    Self.matrixShader("attention_key_gradient_cooperative", a, rows: 32), inputs + [dk, dv], writing: [7, 8],
+                    integers(a), numbers(a), groups: a.B * a.heads.keys * ((a.T + 31) / 32))
         }
+        _ = runElementwise(
+            Shader("attention_products"), [y, dy, products], writing: [2], count: a.B * a.T * H, [a.T, H, a.heads.width])
         _ = run(
             shader("attention_query_gradient", a, querySize), [a.q, a.k, a.v, a.first, dy, logSums, products, dq], writing: [7],
             integers(a), numbers(a), groups: a.B * H * ((a.T + querySize.rows - 1) / querySize.rows))
@@ -38,11 +38,14 @@ extension GPU {
             integers(a), numbers(a), groups: a.B * a.heads.keys * ((a.T + keySize.rows - 1) / keySize.rows))
     }
 
-    /// Whether the shaders for matrix units can be used: they load blocks of 16 × 16 numbers in bf16.
+    /// Whether the shaders for matrix units can be used.
     private func runsOnMatrixUnits(_ a: Attention, _ others: [Buffer]) -> Bool {
-        device.hasMatrixUnits && a.T % 64 == 0 && a.heads.width % 16 == 0 && a.heads.width <= 128 && a.stride % 8 == 0
+        device.device.hasWorkgroupMatrices && a.heads.width % 16 == 0 && a.heads.width <= 128 && a.stride % 8 == 0
             && ([a.q, a.k, a.v] + others).allSatisfy { $0.type == .bfloat16 && $0.isOn(self) && $0.deviceAddress % 16 == 0 }
     }
+
+    /// With blocks of `rows` by 32 scores: more do not fit into the registers of an H100.
+    private static func matrixShader(_ name: String, _ a: Attention, rows: Int) -> Shader { Shader(name, a.heads.width, rows, 32) }
 
     /// The rows and columns of scores that a workgroup computes at a time, whose vectors must fit into shared memory.
     ///

@@ -17,8 +17,7 @@ extension GPU {
     }
 
     func applyGradient(_ f: UnaryFunction, dy: Buffer, x: Buffer, into dx: Buffer, adding: Bool) -> Bool {
-        runElementwise(
-            Shader("unary_gradient"), [dy, x, dx], writing: [2], count: x.count, [Int(f.rawValue), adding ? 1 : 0])
+        runInEights("unary_gradient", [dy, x, dx], writing: [2], count: x.count, [Int(f.rawValue), adding ? 1 : 0])
     }
 
     func softCap(_ x: Buffer, at cap: Float, into y: Buffer) -> Bool {
@@ -38,7 +37,7 @@ extension GPU {
     }
 
     func copy(_ x: Buffer, into y: Buffer, scale: Float, adding: Bool) -> Bool {
-        runElementwise(Shader("copy"), [x, y], writing: [1], count: x.count, [adding ? 1 : 0], [scale])
+        runInEights("copy", [x, y], writing: [1], count: x.count, [adding ? 1 : 0], [scale])
     }
 
     func dropout(_ x: Buffer, into y: Buffer, p: Float, seed: UInt64, start: UInt64, adding: Bool) -> Bool {
@@ -62,7 +61,7 @@ extension GPU {
                     Shader("sum_rows"), [partial, y], writing: [1], [partial.count, adding ? 1 : 0, 0, partial.count], [scale],
                     groups: 1)
         }
-        let parts = min(32, max(1, R / 64)), columns = (inner + 31) / 32
+        let parts = rowParts(R), columns = (inner + 31) / 32
         if parts == 1 {
             return run(
                 Shader("sum_columns"), [x, y], writing: [1], [R, inner, 1, adding ? 1 : 0, inner], [scale], groups: columns, rows: 1)

@@ -14,24 +14,42 @@ extension GPU {
     }
 
     private func runOnMatrixUnits(_ matmul: Matmul, _ p: MatmulArguments, on processor: Processor) -> Bool {
-        let tile = 128, blockDepth = 32, columns = (p.N + tile - 1) / tile, rows = (p.M + tile - 1) / tile
+        let tile = 128, blockDepth = 16, columns = (p.N + tile - 1) / tile, rows = (p.M + tile - 1) / tile
+        // Numbers that several workgroups load are rounded once, before.
+        var buffers = p.buffers
+        if columns >= 4 { buffers[0] = rounded(matmul.a, on: processor) }
+        if rows >= 4 { buffers[1] = rounded(matmul.b, on: processor) }
+        func shader(_ result: Buffer, stride: Int) -> Shader {
+            let areVectors = stride % 8 == 0 && ([result] + buffers[3...]).allSatisfy { ($0?.deviceAddress ?? 0) % 16 == 0 }
+            return Shader(
+                "matmul_cooperative", p.aIsTransposed ? 1 : 0, p.bIsTransposed ? 1 : 0, buffers[0]?.type == .bfloat16 ? 1 : 0,
+                buffers[1]?.type == .bfloat16 ? 1 : 0, Int(matmul.activation.rawValue), areVectors ? 1 : 0)
+        }
+        guard buffers.allSatisfy({ $0?.isOn(self) ?? true }) else { return false }
         // A long sum into few blocks, such as a weight's gradient, is divided among more workgroups.
-        let isWhole = p.K > 0 && p.M % tile == 0 && p.N % tile == 0 && p.K % blockDepth == 0
-        let shader = Shader(
-            "matmul_cooperative", p.aIsTransposed ? 1 : 0, p.bIsTransposed ? 1 : 0, matmul.a.buffer.type == .bfloat16 ? 1 : 0,
-            matmul.b.buffer.type == .bfloat16 ? 1 : 0, isWhole ? 0 : 1)
         let splits = min(Self.manyGroups / (rows * columns), p.K / 512)
-        guard splits > 1, matmul.isPlain, matmul.c.rowStride == p.N, p.buffers.allSatisfy({ $0?.isOn(self) ?? true }) else {
-            return run(shader, p.buffers, writing: [2, 4], p.integers, [matmul.scale], groups: columns, rows: rows)
+        guard splits > 1, matmul.isPlain, matmul.c.rowStride == p.N else {
+            return run(
+                shader(matmul.c.buffer, stride: matmul.c.rowStride), buffers, writing: [2, 4], p.integers, [matmul.scale],
+                groups: columns, rows: rows)
         }
         let depth = ((p.K + splits - 1) / splits + blockDepth - 1) / blockDepth * blockDepth, parts = (p.K + depth - 1) / depth
         let sums = processor.buffer(of: parts * p.M * p.N, .float32)
         return run(
-            shader, [matmul.a.buffer, matmul.b.buffer, sums], writing: [2], p.integers + [depth], [matmul.scale], groups: columns,
-            rows: rows * parts)
+            shader(sums, stride: p.N), [buffers[0], buffers[1], sums], writing: [2], p.integers.dropLast() + [0, depth], [matmul.scale],
+            groups: columns, rows: rows * parts)
             && run(
                 Shader("sum_columns"), [sums, matmul.c.buffer], writing: [1],
                 [parts, p.M * p.N, 1, matmul.accumulates ? 1 : 0, p.M * p.N], [1], groups: (p.M * p.N + 31) / 32, rows: 1)
+    }
+
+    /// The numbers of a matrix in bf16, where they are f32 and lie without gaps; otherwise its buffer.
+    private func rounded(_ matrix: Matrix, on processor: Processor) -> Buffer {
+        let count = matrix.rows * matrix.columns
+        let isWhole = matrix.columnStride == 1 ? matrix.rowStride == matrix.columns : matrix.columnStride == matrix.rows
+        guard matrix.buffer.type == .float32, isWhole, matrix.buffer.isOn(self) else { return matrix.buffer }
+        let copy = processor.buffer(of: count, .bfloat16)
+        return self.copy(matrix.buffer[0..<count], into: copy, scale: 1, adding: false) ? copy : matrix.buffer
     }
 
     /// Workgroups that keep a large device busy.

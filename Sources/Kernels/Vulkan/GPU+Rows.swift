@@ -15,7 +15,7 @@ extension GPU {
             _ = run(Shader("norm_gradient"), [dy, x, w, mean, rstd, dx], writing: [5], [C, adding ? 1 : 0], groups: N)
         }
         if dw == nil, db == nil { return true }
-        let parts = min(32, max(1, N / 64)), sums = processor.buffer(of: parts * 2 * C, .float32), columns = (C + 31) / 32
+        let parts = rowParts(N), sums = processor.buffer(of: parts * 2 * C, .float32), columns = (C + 31) / 32
         _ = run(Shader("norm_weight_gradient"), [dy, x, mean, rstd, sums], writing: [4], [N, C, parts], groups: columns, rows: parts)
         for (target, offset) in [(dw, 0), (db, C)] {
             guard let target else { continue }
@@ -24,6 +24,36 @@ extension GPU {
                 rows: 1)
         }
         return true
+    }
+
+    /// In how many parts a sum over R rows is added up: enough for a large device.
+    func rowParts(_ R: Int) -> Int { min(256, max(1, R / 64)) }
+
+    /// RMS norm of each head, with weights [2, D] for the heads of queries and of keys, or without.
+    func normHeads(
+        _ x: Buffer, N: Int, C: Int, heads: Int, queries: Int, D: Int, scale w: Buffer?, into y: Buffer, rstd: Buffer, epsilon: Float
+    ) -> Bool {
+        run(
+            Shader("norm_heads"), [x, w, y, rstd], writing: [2, 3], [N, C, heads, queries, D], [epsilon],
+            groups: (N * (heads + 1) + 7) / 8)
+    }
+
+    /// Writes dx, from the result x̂ if there are no weights, and otherwise from x; adds to dw.
+    func normHeadsGradient(
+        dy: Buffer, x: Buffer, N: Int, C: Int, heads: Int, queries: Int, D: Int, scale w: Buffer?, rstd: Buffer, into dx: Buffer,
+        dw: Buffer?, on processor: Processor
+    ) -> Bool {
+        guard [dy, x, w, rstd, dx, dw].allSatisfy({ $0?.isOn(self) ?? true }) else { return false }
+        _ = run(
+            Shader("norm_heads_gradient"), [dy, x, w, rstd, dx], writing: [4], [N, C, heads, queries, D],
+            groups: (N * (heads + 1) + 7) / 8)
+        guard let dw, N > 0 else { return true }
+        let parts = rowParts(N), sums = processor.buffer(of: parts * 2 * D, .float32)
+        return run(
+            Shader("norm_heads_weight_gradient"), [dy, x, rstd, sums], writing: [3], [N, C, heads, queries, D, parts],
+            groups: 2 * ((D + 31) / 32), rows: parts)
+            && run(
+                Shader("sum_columns"), [sums, dw], writing: [1], [parts, 2 * D, 1, 1, 2 * D], [1], groups: (2 * D + 31) / 32, rows: 1)
     }
 
     func crossEntropy(

@@ -94,6 +94,16 @@ package final class GPU {
     ) -> Bool {
         run(shader, buffers, writing: written, [count] + integers, numbers, groups: (count + 255) / 256)
     }
+
+    /// Records a shader that computes eight elements at a time where all buffers allow it. Its constant 0 says whether it does.
+    func runInEights(
+        _ name: String, _ buffers: [Buffer], writing written: Set<Int>, count: Int, _ integers: [Int], _ numbers: [Float] = []
+    ) -> Bool {
+        guard buffers.allSatisfy({ $0.isOn(self) }) else { return false }
+        let areEights = count % 8 == 0 && buffers.allSatisfy { $0.deviceAddress % 16 == 0 }, items = areEights ? count / 8 : count
+        return run(
+            Shader(name, areEights ? 1 : 0), buffers, writing: written, [count] + integers, numbers, groups: (items + 255) / 256)
+    }
 }
 
 /// Command buffers, submitted in order; a timeline semaphore counts those that are done.

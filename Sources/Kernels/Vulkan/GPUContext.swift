@@ -1,4 +1,5 @@
 internal import CVulkan
+import Glibc
 
 /// A logical device with one queue for compute.
 final class GPUContext {
@@ -9,6 +10,8 @@ final class GPUContext {
     let queueFamily: UInt32
     /// What matrix units for bf16 need.
     static let matrixExtensions = ["VK_KHR_cooperative_matrix", "VK_KHR_shader_bfloat16"]
+    /// What workgroups need that share matrices.
+    static let workgroupMatrixExtension = "VK_NV_cooperative_matrix2"
 
     init(_ chosen: GPUDevice) throws(GPUError) {
         library = chosen.library
@@ -36,6 +39,7 @@ final class GPUContext {
                 features.pNext = UnsafeMutableRawPointer(features11)
                 call.GetPhysicalDeviceFeatures2(physical, &features)
                 missing = Self.missingFeature(features.features, features11.pointee, features12.pointee)
+                    ?? (chosen.device.addsInSubgroups ? nil : "sums of subgroups")
                 if missing != nil { return }
                 // Only what the shaders use: some features make access to memory slower.
                 features.features = VkPhysicalDeviceFeatures()
@@ -62,7 +66,7 @@ final class GPUContext {
                     queue.queueCount = 1
                     queue.pQueuePriorities = priority
                     return withUnsafePointer(to: queue) { queue in
-                        Self.withMatrixFeatures(chosen.device.hasMatrixUnits, &features) { features, extensions in
+                        Self.withMatrixFeatures(of: chosen.device, &features) { features, extensions in
                             var information = VkDeviceCreateInfo()
                             information.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO
                             information.pNext = UnsafeRawPointer(features)
@@ -89,28 +93,35 @@ final class GPUContext {
 
     /// Calls `body` with the features and extensions of matrix units in addition to others, if the device has them.
     private static func withMatrixFeatures(
-        _ hasMatrixUnits: Bool, _ features: inout VkPhysicalDeviceFeatures2,
+        of device: VulkanPhysicalDevice, _ features: inout VkPhysicalDeviceFeatures2,
         _ body: (UnsafePointer<VkPhysicalDeviceFeatures2>, UnsafeBufferPointer<UnsafePointer<CChar>?>) -> VkResult
     ) -> VkResult {
-        if !hasMatrixUnits { return withUnsafePointer(to: features) { body($0, UnsafeBufferPointer(start: nil, count: 0)) } }
-        var matrices = VkPhysicalDeviceCooperativeMatrixFeaturesKHR(), numbers = VkPhysicalDeviceShaderBfloat16FeaturesKHR()
-        matrices.sType = VkStructureType(rawValue: vulkan_cooperative_matrix_features)
-        matrices.cooperativeMatrix = 1
+        if !device.hasMatrixUnits { return withUnsafePointer(to: features) { body($0, UnsafeBufferPointer(start: nil, count: 0)) } }
+        var numbers = VkPhysicalDeviceShaderBfloat16FeaturesKHR()
+        var matrices = VkPhysicalDeviceCooperativeMatrixFeaturesKHR(), shared = VkPhysicalDeviceCooperativeMatrix2FeaturesNV()
         numbers.sType = VkStructureType(rawValue: vulkan_bfloat16_features)
         numbers.shaderBFloat16Type = 1
         numbers.shaderBFloat16CooperativeMatrix = 1
+        matrices.sType = VkStructureType(rawValue: vulkan_cooperative_matrix_features)
+        matrices.cooperativeMatrix = 1
+        shared.sType = VkStructureType(rawValue: vulkan_cooperative_matrix2_features)
+        shared.cooperativeMatrixWorkgroupScope = 1
+        shared.cooperativeMatrixFlexibleDimensions = 1
+        shared.cooperativeMatrixReductions = 1
+        shared.cooperativeMatrixConversions = 1
+        shared.cooperativeMatrixPerElementOperations = 1
+        shared.cooperativeMatrixTensorAddressing = 1
+        let names = (matrixExtensions + (device.hasWorkgroupMatrices ? [workgroupMatrixExtension] : [])).map { strdup($0) }
+        defer { for name in names { free(name) } }
         numbers.pNext = features.pNext
         return withUnsafeMutablePointer(to: &numbers) { numbers in
             matrices.pNext = UnsafeMutableRawPointer(numbers)
             return withUnsafeMutablePointer(to: &matrices) { matrices in
-                features.pNext = UnsafeMutableRawPointer(matrices)
-                return matrixExtensions[0].withCString { first in
-                    matrixExtensions[1].withCString { second in
-                        [first, second].withUnsafeBufferPointer { names in
-                            names.withMemoryRebound(to: UnsafePointer<CChar>?.self) { names in
-                                withUnsafePointer(to: features) { body($0, names) }
-                            }
-                        }
+                shared.pNext = UnsafeMutableRawPointer(matrices)
+                return withUnsafeMutablePointer(to: &shared) { shared in
+                    features.pNext = device.hasWorkgroupMatrices ? UnsafeMutableRawPointer(shared) : UnsafeMutableRawPointer(matrices)
+                    return names.map { UnsafePointer($0) }.withUnsafeBufferPointer { names in
+                        withUnsafePointer(to: features) { body($0, names) }
                     }
                 }
             }

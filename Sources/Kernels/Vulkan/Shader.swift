@@ -1,5 +1,6 @@
 internal import CShaders
 internal import CVulkan
+import Glibc
 
 /// A shader, which is a file of `Shaders/glsl`, with the values of its specialization constants.
 struct Shader: Hashable {
@@ -90,7 +91,13 @@ final class ShaderPipelines {
     }
 }
 
-/// Stops the program: a device that fails while it computes has lost its memory.
+/// Ends the program if a function failed: a device that fails while it computes has lost what it had in its memory.
 func check(_ result: VkResult, _ function: @autoclosure () -> String) {
-    if result != VK_SUCCESS { fatalError("\(function()) failed with Vulkan's error \(result.rawValue)") }
+    if result == VK_SUCCESS { return }
+    let what = result == VK_ERROR_DEVICE_LOST ? "the GPU was lost in \(function())" : "\(function()) failed"
+    let message = "slm: \(what) (Vulkan's error \(result.rawValue)). Go on from the last checkpoint with --resume, if need be with "
+        + "--device cpu.\n"
+    message.withCString { _ = write(STDERR_FILENO, $0, strlen($0)) }
+    // Without waiting for the device at exit.
+    _exit(1)
 }

@@ -39,16 +39,34 @@ final class VulkanLibrary: Sendable {
             .filter { $0.version >= vulkan_version_1_2 }
     }
 
-    /// Whether a device has matrix units for bf16 that the shaders can use, in subgroups of 32.
-    fileprivate func multipliesBFloat16(_ device: VkPhysicalDevice, version: UInt32, subgroup: Int) -> Bool {
-        guard version >= vulkan_version_1_3, subgroup == 32 else { return false }
+    /// The extensions of a device.
+    fileprivate func extensions(of device: VkPhysicalDevice) -> Set<String> {
         var count: UInt32 = 0
-        guard call.EnumerateDeviceExtensionProperties(device, nil, &count, nil) == VK_SUCCESS else { return false }
-        var extensions = [VkExtensionProperties](repeating: VkExtensionProperties(), count: Int(count))
-        _ = call.EnumerateDeviceExtensionProperties(device, nil, &count, &extensions)
-        let names = Set(extensions.map { withUnsafeBytes(of: $0.extensionName) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) } })
-        guard GPUContext.matrixExtensions.allSatisfy(names.contains) else { return false }
-        return vulkan_multiplies_bfloat16(call.GetInstanceProcAddr, instance.pointer, device)
+        guard call.EnumerateDeviceExtensionProperties(device, nil, &count, nil) == VK_SUCCESS else { return [] }
+        var found = [VkExtensionProperties](repeating: VkExtensionProperties(), count: Int(count))
+        _ = call.EnumerateDeviceExtensionProperties(device, nil, &count, &found)
+        return Set(found.map { withUnsafeBytes(of: $0.extensionName) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) } })
+    }
+
+    /// Whether a device has matrix units for bf16 that the shaders can use, in subgroups of 32.
+    fileprivate func multipliesBFloat16(_ device: VkPhysicalDevice) -> Bool {
+        vulkan_multiplies_bfloat16(call.GetInstanceProcAddr, instance.pointer, device)
+    }
+
+    /// Whether workgroups can share matrices of bf16 of many sizes, and all that the shaders do with them.
+    fileprivate func multipliesInWorkgroups(_ device: VkPhysicalDevice) -> Bool {
+        var matrices = VkPhysicalDeviceCooperativeMatrix2FeaturesNV(), features = VkPhysicalDeviceFeatures2()
+        matrices.sType = VkStructureType(rawValue: vulkan_cooperative_matrix2_features)
+        features.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2
+        withUnsafeMutablePointer(to: &matrices) {
+            features.pNext = UnsafeMutableRawPointer($0)
+            call.GetPhysicalDeviceFeatures2(device, &features)
+        }
+        return [
+            matrices.cooperativeMatrixWorkgroupScope, matrices.cooperativeMatrixFlexibleDimensions, matrices.cooperativeMatrixReductions,
+            matrices.cooperativeMatrixConversions, matrices.cooperativeMatrixPerElementOperations,
+            matrices.cooperativeMatrixTensorAddressing,
+        ].allSatisfy { $0 != 0 } && vulkan_multiplies_in_workgroups(call.GetInstanceProcAddr, instance.pointer, device)
     }
 }
 
@@ -71,8 +89,10 @@ struct VulkanPhysicalDevice: Sendable {
     let maxAllocation: Int
     /// Invocations of a subgroup.
     let subgroup: Int
-    /// Whether it multiplies matrices of bf16 on matrix units.
-    let hasMatrixUnits: Bool
+    /// Whether its subgroups can add up numbers.
+    let addsInSubgroups: Bool
+    /// Whether it multiplies matrices of bf16 on matrix units, and whether workgroups can share such matrices.
+    let hasMatrixUnits, hasWorkgroupMatrices: Bool
 
     fileprivate init(_ device: VkPhysicalDevice, of library: VulkanLibrary) {
         handle = VulkanHandle(device)
@@ -100,6 +120,11 @@ struct VulkanPhysicalDevice: Sendable {
         maxGroups = min(Int(all.properties.limits.maxComputeWorkGroupCount.0), Int(all.properties.limits.maxComputeWorkGroupCount.1))
         maxAllocation = Int(clamping: maintenance.maxMemoryAllocationSize)
         subgroup = Int(subgroups.subgroupSize)
-        hasMatrixUnits = library.multipliesBFloat16(device, version: version, subgroup: Int(subgroups.subgroupSize))
+        addsInSubgroups = subgroups.supportedOperations & VK_SUBGROUP_FEATURE_ARITHMETIC_BIT.rawValue != 0
+        let extensions = library.extensions(of: device)
+        hasMatrixUnits = version >= vulkan_version_1_3 && subgroup == 32 && GPUContext.matrixExtensions.allSatisfy(extensions.contains)
+            && library.multipliesBFloat16(device)
+        hasWorkgroupMatrices = hasMatrixUnits && extensions.contains(GPUContext.workgroupMatrixExtension)
+            && library.multipliesInWorkgroups(device)
     }
 }

@@ -54,6 +54,23 @@ typedef struct {
     VkBool32 shaderBFloat16Type, shaderBFloat16DotProduct, shaderBFloat16CooperativeMatrix;
 } VkPhysicalDeviceShaderBfloat16FeaturesKHR;
 #endif
+#ifndef VK_NV_cooperative_matrix2
+typedef struct {
+    VkStructureType sType;
+    void *pNext;
+    VkBool32 cooperativeMatrixWorkgroupScope, cooperativeMatrixFlexibleDimensions, cooperativeMatrixReductions,
+        cooperativeMatrixConversions, cooperativeMatrixPerElementOperations, cooperativeMatrixTensorAddressing,
+        cooperativeMatrixBlockLoads;
+} VkPhysicalDeviceCooperativeMatrix2FeaturesNV;
+typedef struct {
+    VkStructureType sType;
+    void *pNext;
+    uint32_t MGranularity, NGranularity, KGranularity, AType, BType, CType, ResultType;
+    VkBool32 saturatingAccumulation;
+    uint32_t scope, workgroupInvocations;
+} VkCooperativeMatrixFlexibleDimensionsPropertiesNV;
+#endif
+static const uint32_t vulkan_cooperative_matrix2_features = 1000593000, vulkan_flexible_dimensions_properties = 1000593001;
 static const uint32_t vulkan_cooperative_matrix_features = 1000506000, vulkan_cooperative_matrix_properties = 1000506001;
 static const uint32_t vulkan_bfloat16_features = 1000141000;
 
@@ -73,6 +90,27 @@ static inline bool vulkan_multiplies_bfloat16(PFN_vkGetInstanceProcAddr get, VkI
         const VkCooperativeMatrixPropertiesKHR *p = &all[i];
         if (p->MSize == 16 && p->NSize == 16 && p->KSize == 16 && p->AType == bf16 && p->BType == bf16 && p->CType == f32
             && p->ResultType == f32 && p->scope == subgroup) return true;
+    }
+    return false;
+}
+
+/// Whether workgroups of 128 can multiply matrices of bf16, whose sizes are multiples of 32, 16 and 16, into sums in f32.
+static inline bool vulkan_multiplies_in_workgroups(PFN_vkGetInstanceProcAddr get, VkInstance instance, VkPhysicalDevice device) {
+    typedef VkResult (*find)(VkPhysicalDevice, uint32_t *, VkCooperativeMatrixFlexibleDimensionsPropertiesNV *);
+    const find properties = (find)get(instance, "vkGetPhysicalDeviceCooperativeMatrixFlexibleDimensionsPropertiesNV");
+    VkCooperativeMatrixFlexibleDimensionsPropertiesNV all[128];
+    uint32_t count = sizeof all / sizeof all[0];
+    const uint32_t f32 = 1, bf16 = 1000141000, workgroup = 2;
+    for (uint32_t i = 0; i < count; i++) {
+        memset(&all[i], 0, sizeof all[i]);
+        all[i].sType = (VkStructureType)vulkan_flexible_dimensions_properties;
+    }
+    if (!properties || properties(device, &count, all) < 0) return false;
+    for (uint32_t i = 0; i < count; i++) {
+        const VkCooperativeMatrixFlexibleDimensionsPropertiesNV *p = &all[i];
+        if (p->AType == bf16 && p->BType == bf16 && p->CType == f32 && p->ResultType == f32 && p->scope == workgroup
+            && p->workgroupInvocations == 128 && 32 % p->MGranularity == 0 && 16 % p->NGranularity == 0 && 16 % p->KGranularity == 0)
+            return true;
     }
     return false;
 }

@@ -2,6 +2,7 @@
 #extension GL_GOOGLE_include_directive : require
 #include "common.glsl"
 #include "functions.glsl"
+#define THREADS 256
 #include "reduce.glsl"
 #include "kv_cache.glsl"
 // y [N, H·D] = attention of each row to the cached positions up to its own: one workgroup for each row and head of queries.

@@ -1,6 +1,7 @@
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "common.glsl"
+#define THREADS 256
 #include "reduce.glsl"
 // losses = −log softmax(x)[target];  d = scale·(softmax(x) − one-hot(target)), which may be x: one workgroup for each row.
 layout(local_size_x = THREADS) in;

@@ -1,6 +1,7 @@
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "common.glsl"
+#define THREADS 64
 #include "reduce.glsl"
 // Layer norm, or RMS norm without means: one workgroup for each row.
 layout(local_size_x = THREADS) in;

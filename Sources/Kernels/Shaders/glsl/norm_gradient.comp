@@ -1,6 +1,7 @@
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "common.glsl"
+#define THREADS 64
 #include "reduce.glsl"
 // dx (+)= rstd·(g − ⟨g⟩ − x̂·⟨g·x̂⟩) with g = dy·w: one workgroup for each row.
 layout(local_size_x = THREADS) in;

@@ -1,27 +1,18 @@
-// Sums and maxima over the invocations of a workgroup of 256.
-#define THREADS 256
+// Sums and maxima over the invocations of a workgroup of THREADS. All invocations wait for each other, and so see what the others wrote
+// to shared memory before.
+#extension GL_KHR_shader_subgroup_arithmetic : require
 shared float reduced[THREADS];
 
-float sum_of_group(float value) {
-    const uint i = gl_LocalInvocationID.x;
-    barrier();
-    reduced[i] = value;
-    barrier();
-    for (uint half_ = THREADS / 2; half_ > 0; half_ /= 2) {
-        if (i < half_) reduced[i] += reduced[i + half_];
-        barrier();
+#define OVER_GROUP(NAME, OF_SUBGROUP, OF_TWO)                                       \
+    float NAME(float value) {                                                       \
+        value = OF_SUBGROUP(value);                                                 \
+        barrier();                                                                  \
+        if (subgroupElect()) reduced[gl_SubgroupID] = value;                        \
+        barrier();                                                                  \
+        value = reduced[0];                                                         \
+        for (uint i = 1; i < gl_NumSubgroups; i++) value = OF_TWO(value, reduced[i]); \
+        return value;                                                               \
     }
-    return reduced[0];
-}
-
-float max_of_group(float value) {
-    const uint i = gl_LocalInvocationID.x;
-    barrier();
-    reduced[i] = value;
-    barrier();
-    for (uint half_ = THREADS / 2; half_ > 0; half_ /= 2) {
-        if (i < half_) reduced[i] = max(reduced[i], reduced[i + half_]);
-        barrier();
-    }
-    return reduced[0];
-}
+float sum_of_two(float a, float b) { return a + b; }
+OVER_GROUP(sum_of_group, subgroupAdd, sum_of_two)
+OVER_GROUP(max_of_group, subgroupMax, max)

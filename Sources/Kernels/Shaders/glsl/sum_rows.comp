@@ -1,6 +1,7 @@
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "common.glsl"
+#define THREADS 256
 #include "reduce.glsl"
 // y [N] (+)= scale·Σ x [N, R], or of x² if n[2]: one workgroup for each row.
 layout(local_size_x = THREADS) in;

@@ -1,82 +1,64 @@
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "attention_cooperative.glsl"
-// y = softmax(scale·q·kᵀ)·v, in two passes over the keys: the first finds log Σ exp(score) of each row, the second adds up the
-// values.
+// y = softmax(scale·q·kᵀ)·v in one pass over the keys: what was added up is scaled down when a larger score appears (Milakov & Gimelshein
+// 2018). Numbers of a row, such as its largest score, are in all columns of a matrix.
 const uint Q = 0, K = 1, V = 2, FIRST = 3, Y = 4, LOG_SUMS = 5;
-shared bfloat16_t weights[4][16 * STRIDE];
+
+float cap(const in uint row, const in uint column, const in float score) { return capped(score); }
+float mask(const in uint row, const in uint column, const in float score, const in uint t0, const in uint s0, const in uint b) {
+    return attends(t0 + row, s0 + column, b) ? score : -3e38;
+}
+float larger(const in uint row, const in uint column, const in float a, const in float b) { return max(a, b); }
+float weight(const in uint row, const in uint column, const in float score, const in float top) {
+    return score > -1e38 ? exp(score - top) : 0;
+}
+float decrease(const in uint row, const in uint column, const in float before, const in float top) { return exp(before - top); }
+float mean(const in uint row, const in uint column, const in float sum, const in float total) { return total > 0 ? sum / total : 0; }
+float put_log_sum(
+    const in uint row, const in uint column, const in float total, const in float top, const in uint t0, const in uint item
+) {
+    if (column == 0 && t0 + row < n[0]) put(LOG_SUMS, item * n[0] + t0 + row, top + log(total));
+    return total;
+}
 
 void main() {
     if (is_beyond()) return;
-    const uint T = n[0], H = n[1], group = n[2], stride = n[3], y_stride = n[4];
-    const uint blocks = T / 64, own = gl_SubgroupID, lane = gl_SubgroupInvocationID;
+    const uint T = n[0], H = n[1], group = n[2], stride = n[3], y_stride = n[4], blocks = (T + ROWS - 1) / ROWS;
     // The last blocks, which have the most keys, begin first.
-    const uint block = blocks - 1 - workgroup() % blocks, item = workgroup() / blocks, b = item / H, h = item % H;
-    const uint t0 = block * 64 + own * 16, q0 = b * T * stride + h * D, k0 = b * T * stride + h / group * D;
-    // Two lanes share a row; each has half of its columns.
-    const uint row = lane / 2, part = lane % 2 * (COLUMNS / 2), t = t0 + row;
-    const uint first = has(FIRST) ? get_int(FIRST, b * T + t) : 0;
-    const uint start = has(FIRST) ? uint(get_int(FIRST, b * T + t0)) / COLUMNS * COLUMNS : 0, end = t0 + 16;
+    const uint block = blocks - 1 - workgroup() % blocks, item = workgroup() / blocks, b = item / H, h = item % H, t0 = block * ROWS;
+    const uint q0 = b * T * stride + h * D, k0 = b * T * stride + h / group * D;
+    const uint start = has(FIRST) ? uint(get_int(FIRST, b * T + t0)) / COLUMNS * COLUMNS : 0, end = min(t0 + ROWS, T);
+    const LAYOUT rows = layout_of(T, stride), y_rows = layout_of(T, y_stride);
 
-    LEFT queries[FRAGMENTS];
-    [[unroll]] for (uint d = 0; d < FRAGMENTS; d++) LOAD_LEFT(queries[d], Q, q0 + t0 * stride + 16 * d, stride);
-    SUMS y[FRAGMENTS];
-    [[unroll]] for (uint d = 0; d < FRAGMENTS; d++) y[d] = SUMS(0.0);
-    float largest = -3e38, total = 0, log_sum = 0;
-    [[unroll]] for (uint pass = 0; pass < 2; pass++) {
-        for (uint s0 = start; s0 < end; s0 += COLUMNS) {
-            [[unroll]] for (uint j = 0; j < COLUMNS / 16; j++) {
-                SUMS s = SUMS(0.0);
-                [[unroll]] for (uint d = 0; d < FRAGMENTS; d++) {
-                    RIGHT key;
-                    LOAD_TRANSPOSED(key, K, k0 + (s0 + 16 * j) * stride + 16 * d, stride);
-                    s = coopMatMulAdd(queries[d], key, s);
-                }
-                coopMatStore(s, scores[own], 16 * j, COLUMNS, gl_CooperativeMatrixLayoutRowMajor);
-            }
-            subgroupBarrier();
-            if (pass == 0) {
-                float score[COLUMNS / 2], top = largest;
-                [[unroll]] for (uint j = 0; j < COLUMNS / 2; j++) {
-                    const uint s = s0 + part + j;
-                    score[j] = s <= t && s >= first ? capped(scores[own][row * COLUMNS + part + j] * x[0]) : -3e38;
-                    top = max(top, score[j]);
-                }
-                total *= exp(largest - top);
-                [[unroll]] for (uint j = 0; j < COLUMNS / 2; j++) total += score[j] > -1e38 ? exp(score[j] - top) : 0;
-                largest = top;
-            } else {
-                [[unroll]] for (uint j = 0; j < COLUMNS / 2; j++) {
-                    const uint s = s0 + part + j;
-                    const float p = s <= t && s >= first ? exp(capped(scores[own][row * COLUMNS + part + j] * x[0]) - log_sum) : 0;
-                    weights[own][row * STRIDE + part + j] = bfloat16_t(p);
-                }
-                subgroupBarrier();
-                [[unroll]] for (uint j = 0; j < COLUMNS / 16; j++) {
-                    LEFT p;
-                    coopMatLoad(p, weights[own], 16 * j, STRIDE, gl_CooperativeMatrixLayoutRowMajor);
-                    [[unroll]] for (uint d = 0; d < FRAGMENTS; d++) {
-                        RIGHT value;
-                        LOAD_RIGHT(value, V, k0 + (s0 + 16 * j) * stride + 16 * d, stride);
-                        y[d] = coopMatMulAdd(p, value, y[d]);
-                    }
-                }
-            }
-            subgroupBarrier();
-        }
-        if (pass == 0) {
-            const float other = subgroupShuffleXor(largest, 1), top = max(largest, other);
-            total *= exp(largest - top);
-            total += subgroupShuffleXor(total, 1);
-            log_sum = top + log(total);
-            if (lane % 2 == 0 && has(LOG_SUMS)) put(LOG_SUMS, item * T + t, log_sum);
-        }
+    LEFT q;
+    LOAD(q, Q, q0, rows, t0, ROWS);
+    SUMS y = SUMS(0.0);
+    SCORES top = SCORES(-1e38), total = SCORES(0.0);
+    [[dont_unroll]] for (uint s0 = start; s0 < end; s0 += COLUMNS) {
+        TRANSPOSED k;
+        LOAD_TRANSPOSED(k, K, k0, rows, s0, COLUMNS);
+        SCORES s = coopMatMulAdd(q, k, SCORES(0.0));
+        s = s * x[0];
+        if (x[1] > 0) coopMatPerElementNV(s, s, cap);
+        if (has(FIRST) || s0 + COLUMNS > t0) coopMatPerElementNV(s, s, mask, t0, s0, b);
+        SCORES largest, decreased, sum;
+        coopMatReduceNV(largest, s, gl_CooperativeMatrixReduceRowNV, larger_of);
+        coopMatPerElementNV(largest, largest, larger, top);
+        coopMatPerElementNV(decreased, top, decrease, largest);
+        top = largest;
+        coopMatPerElementNV(s, s, weight, top);
+        coopMatReduceNV(sum, s, gl_CooperativeMatrixReduceRowNV, sum_of);
+        total = total * decreased + sum;
+        SUMS y_decreased;
+        coopMatReduceNV(y_decreased, decreased, gl_CooperativeMatrixReduceRowNV, larger_of);
+        RIGHT v;
+        LOAD(v, V, k0, rows, s0, COLUMNS);
+        y = coopMatMulAdd(WEIGHTS(s), v, y * y_decreased);
     }
-    [[unroll]] for (uint d = 0; d < FRAGMENTS; d++) {
-        coopMatStore(y[d], scores[own], 0, 16, gl_CooperativeMatrixLayoutRowMajor);
-        subgroupBarrier();
-        [[unroll]] for (uint i = lane; i < 256; i += 32)
-            put(Y, (b * T + t0 + i / 16) * y_stride + h * D + 16 * d + i % 16, scores[own][i]);
-        subgroupBarrier();
-    }
+    SUMS y_total;
+    coopMatReduceNV(y_total, total, gl_CooperativeMatrixReduceRowNV, larger_of);
+    coopMatPerElementNV(y, y, mean, y_total);
+    STORE(RESULTS(y), Y, b * T * y_stride + h * D, y_rows, t0, ROWS);
+    if (has(LOG_SUMS)) coopMatPerElementNV(total, total, put_log_sum, top, t0, item);
 }

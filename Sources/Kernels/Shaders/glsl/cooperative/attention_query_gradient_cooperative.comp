@@ -1,65 +1,58 @@
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "attention_cooperative.glsl"
-// dq = ds·k with ds = p∘(dy·vᵀ − ⟨dy, y⟩)·scale.
-const uint Q = 0, K = 1, V = 2, FIRST = 3, DY = 4, LOG_SUMS = 5, PRODUCTS = 6, DQ = 7;
-shared float slopes[4][16 * COLUMNS];
-shared bfloat16_t ds[4][16 * STRIDE];
+// dq = ds·k with ds = p∘(dy·vᵀ − ⟨dy, y⟩)·scale. Stores ⟨dy, y⟩ of each query and head, [B, H, T], for the gradient of the keys.
+const uint Q = 0, K = 1, V = 2, FIRST = 3, DY = 4, LOG_SUMS = 5, PRODUCTS = 6, DQ = 7, Y = 8;
+
+float put_product(const in uint row, const in uint column, const in float product, const in uint t0, const in uint item) {
+    if (column == 0 && t0 + row < n[0]) put(PRODUCTS, item * n[0] + t0 + row, product);
+    return product;
+}
+float log_sum_of(const in uint row, const in uint column, const in float unused, const in uint t0, const in uint item) {
+    return t0 + row < n[0] ? get(LOG_SUMS, item * n[0] + t0 + row) : 0;
+}
+float slope(
+    const in uint row, const in uint column, const in float product_of_key, const in float dp, const in float log_sum, const in float product
+) {
+    const float score = capped(product_of_key * x[0]);
+    return exp(score - log_sum) * (dp - product) * capped_slope(score) * x[0];
+}
+float mask(const in uint row, const in uint column, const in float slope, const in uint t0, const in uint s0, const in uint b) {
+    return attends(t0 + row, s0 + column, b) ? slope : 0;
+}
 
 void main() {
     if (is_beyond()) return;
-    const uint T = n[0], H = n[1], group = n[2], stride = n[3], y_stride = n[4];
-    const uint blocks = T / 64, own = gl_SubgroupID, lane = gl_SubgroupInvocationID;
-    const uint block = blocks - 1 - workgroup() % blocks, item = workgroup() / blocks, b = item / H, h = item % H;
-    const uint t0 = block * 64 + own * 16, q0 = b * T * stride + h * D, k0 = b * T * stride + h / group * D;
-    const uint row = lane / 2, part = lane % 2 * (COLUMNS / 2), t = t0 + row;
-    const uint first = has(FIRST) ? get_int(FIRST, b * T + t) : 0;
-    const uint start = has(FIRST) ? uint(get_int(FIRST, b * T + t0)) / COLUMNS * COLUMNS : 0;
-    const float log_sum = get(LOG_SUMS, item * T + t), product = get(PRODUCTS, item * T + t);
+    const uint T = n[0], H = n[1], group = n[2], stride = n[3], y_stride = n[4], blocks = (T + ROWS - 1) / ROWS;
+    const uint block = blocks - 1 - workgroup() % blocks, item = workgroup() / blocks, b = item / H, h = item % H, t0 = block * ROWS;
+    const uint q0 = b * T * stride + h * D, k0 = b * T * stride + h / group * D, y0 = b * T * y_stride + h * D;
+    const uint start = has(FIRST) ? uint(get_int(FIRST, b * T + t0)) / COLUMNS * COLUMNS : 0, end = min(t0 + ROWS, T);
+    const LAYOUT rows = layout_of(T, stride), y_rows = layout_of(T, y_stride);
 
-    LEFT queries[FRAGMENTS], dy[FRAGMENTS];
-    SUMS dq[FRAGMENTS];
-    [[unroll]] for (uint d = 0; d < FRAGMENTS; d++) {
-        LOAD_LEFT(queries[d], Q, q0 + t0 * stride + 16 * d, stride);
-        LOAD_LEFT(dy[d], DY, (b * T + t0) * y_stride + h * D + 16 * d, y_stride);
-        dq[d] = SUMS(0.0);
+    LEFT q, dy;
+    LOAD(q, Q, q0, rows, t0, ROWS);
+    LOAD(dy, DY, y0, y_rows, t0, ROWS);
+    SCORES log_sum, product;
+    {
+        RESULTS y, dy;
+        LOAD(y, Y, y0, y_rows, t0, ROWS);
+        LOAD(dy, DY, y0, y_rows, t0, ROWS);
+        coopMatReduceNV(product, SUMS(y) * SUMS(dy), gl_CooperativeMatrixReduceRowNV, sum_of);
+        coopMatPerElementNV(product, product, put_product, t0, item);
     }
-    for (uint s0 = start; s0 < t0 + 16; s0 += COLUMNS) {
-        [[unroll]] for (uint j = 0; j < COLUMNS / 16; j++) {
-            SUMS s = SUMS(0.0), dp = SUMS(0.0);
-            [[unroll]] for (uint d = 0; d < FRAGMENTS; d++) {
-                RIGHT key, value;
-                LOAD_TRANSPOSED(key, K, k0 + (s0 + 16 * j) * stride + 16 * d, stride);
-                LOAD_TRANSPOSED(value, V, k0 + (s0 + 16 * j) * stride + 16 * d, stride);
-                s = coopMatMulAdd(queries[d], key, s);
-                dp = coopMatMulAdd(dy[d], value, dp);
-            }
-            coopMatStore(s, scores[own], 16 * j, COLUMNS, gl_CooperativeMatrixLayoutRowMajor);
-            coopMatStore(dp, slopes[own], 16 * j, COLUMNS, gl_CooperativeMatrixLayoutRowMajor);
-        }
-        subgroupBarrier();
-        [[unroll]] for (uint j = 0; j < COLUMNS / 2; j++) {
-            const uint s = s0 + part + j, at = row * COLUMNS + part + j;
-            const float score = capped(scores[own][at] * x[0]);
-            const float d = s <= t && s >= first ? exp(score - log_sum) * (slopes[own][at] - product) * capped_slope(score) * x[0] : 0;
-            ds[own][row * STRIDE + part + j] = bfloat16_t(d);
-        }
-        subgroupBarrier();
-        [[unroll]] for (uint j = 0; j < COLUMNS / 16; j++) {
-            LEFT d_scores;
-            coopMatLoad(d_scores, ds[own], 16 * j, STRIDE, gl_CooperativeMatrixLayoutRowMajor);
-            [[unroll]] for (uint d = 0; d < FRAGMENTS; d++) {
-                RIGHT key;
-                LOAD_RIGHT(key, K, k0 + (s0 + 16 * j) * stride + 16 * d, stride);
-                dq[d] = coopMatMulAdd(d_scores, key, dq[d]);
-            }
-        }
-        subgroupBarrier();
+    coopMatPerElementNV(log_sum, product, log_sum_of, t0, item);
+    SUMS dq = SUMS(0.0);
+    [[dont_unroll]] for (uint s0 = start; s0 < end; s0 += COLUMNS) {
+        TRANSPOSED k, v;
+        LOAD_TRANSPOSED(k, K, k0, rows, s0, COLUMNS);
+        SCORES s = coopMatMulAdd(q, k, SCORES(0.0));
+        LOAD_TRANSPOSED(v, V, k0, rows, s0, COLUMNS);
+        const SCORES dp = coopMatMulAdd(dy, v, SCORES(0.0));
+        coopMatPerElementNV(s, s, slope, dp, log_sum, product);
+        if (has(FIRST) || s0 + COLUMNS > t0) coopMatPerElementNV(s, s, mask, t0, s0, b);
+        RIGHT keys;
+        LOAD(keys, K, k0, rows, s0, COLUMNS);
+        dq = coopMatMulAdd(WEIGHTS(s), keys, dq);
     }
-    [[unroll]] for (uint d = 0; d < FRAGMENTS; d++) {
-        coopMatStore(dq[d], scores[own], 0, 16, gl_CooperativeMatrixLayoutRowMajor);
-        subgroupBarrier();
-        [[unroll]] for (uint i = lane; i < 256; i += 32) put(DQ, q0 + (t0 + i / 16) * stride + 16 * d + i % 16, scores[own][i]);
-        subgroupBarrier();
-    }
+    STORE(RESULTS(dq), DQ, q0, rows, t0, ROWS);
 }
