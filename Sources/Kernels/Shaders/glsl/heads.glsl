@@ -1,4 +1,5 @@
-// What the norms of heads share. Rows are C wide and begin with heads of D; a workgroup has 8 heads, or rests of rows, and 32 lanes for each.
+// What the norms of heads share. Rows are C wide and begin with heads of D. A workgroup has 8 heads, or rests of rows, with 32 lanes for
+// each.
 layout(local_size_x = 32, local_size_y = 8) in;
 shared float lanes[8][32];
 

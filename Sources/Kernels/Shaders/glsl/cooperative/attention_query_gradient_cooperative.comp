@@ -12,7 +12,8 @@ float log_sum_of(const in uint row, const in uint column, const in float unused,
     return t0 + row < n[0] ? get(LOG_SUMS, item * n[0] + t0 + row) : 0;
 }
 float slope(
-    const in uint row, const in uint column, const in float product_of_key, const in float dp, const in float log_sum, const in float product
+    const in uint row, const in uint column, const in float product_of_key, const in float dp, const in float log_sum,
+    const in float product
 ) {
     const float score = capped(product_of_key * x[0]);
     return exp(score - log_sum) * (dp - product) * capped_slope(score) * x[0];
