@@ -61,16 +61,23 @@ extension GPU {
                     Shader("sum_rows"), [partial, y], writing: [1], [partial.count, adding ? 1 : 0, 0, partial.count], [scale],
                     groups: 1)
         }
-        let parts = rowParts(R), columns = (inner + 31) / 32
-        if parts == 1 {
-            return run(
-                Shader("sum_columns"), [x, y], writing: [1], [R, inner, 1, adding ? 1 : 0, inner], [scale], groups: columns, rows: 1)
-        }
+        let parts = rowParts(R)
+        if parts == 1 { return sumColumns(x, R: R, C: inner, into: y, scale: scale, adding: adding) }
         let partial = processor.buffer(of: parts * inner, .float32)
-        return run(Shader("sum_columns"), [x, partial], writing: [1], [R, inner, parts, 0, inner], [1], groups: columns, rows: parts)
-            && run(
-                Shader("sum_columns"), [partial, y], writing: [1], [parts, inner, 1, adding ? 1 : 0, inner], [scale], groups: columns,
-                rows: 1)
+        return sumColumns(x, R: R, C: inner, parts: parts, into: partial, adding: false)
+            && sumColumns(partial, R: parts, C: inner, into: y, scale: scale, adding: adding)
+    }
+
+    /// In how many parts a sum over R rows is added up: enough for a large device.
+    func rowParts(_ R: Int) -> Int { min(256, max(1, R / 64)) }
+
+    /// y [parts, C] (+)= scale·Σ x [R, C] along the rows of each part. Rows of x are `stride` apart.
+    func sumColumns(
+        _ x: Buffer, R: Int, C: Int, stride: Int? = nil, parts: Int = 1, into y: Buffer, scale: Float = 1, adding: Bool
+    ) -> Bool {
+        run(
+            Shader("sum_columns"), [x, y], writing: [1], [R, C, parts, adding ? 1 : 0, stride ?? C], [scale], groups: (C + 31) / 32,
+            rows: parts)
     }
 
     /// Σ x² of each block of so many elements; nil if x is not on the device.

@@ -38,9 +38,7 @@ extension GPU {
         return run(
             shader(sums, stride: p.N), [buffers[0], buffers[1], sums], writing: [2], p.integers.dropLast() + [0, depth], [matmul.scale],
             groups: columns, rows: rows * parts)
-            && run(
-                Shader("sum_columns"), [sums, matmul.c.buffer], writing: [1],
-                [parts, p.M * p.N, 1, matmul.accumulates ? 1 : 0, p.M * p.N], [1], groups: (p.M * p.N + 31) / 32, rows: 1)
+            && sumColumns(sums, R: parts, C: p.M * p.N, into: matmul.c.buffer, adding: matmul.accumulates)
     }
 
     /// The numbers of a matrix in bf16, where they are f32 and lie without gaps; otherwise its buffer.

@@ -19,15 +19,10 @@ extension GPU {
         _ = run(Shader("norm_weight_gradient"), [dy, x, mean, rstd, sums], writing: [4], [N, C, parts], groups: columns, rows: parts)
         for (target, offset) in [(dw, 0), (db, C)] {
             guard let target else { continue }
-            _ = run(
-                Shader("sum_columns"), [sums[offset..<sums.count], target], writing: [1], [parts, C, 1, 1, 2 * C], [1], groups: columns,
-                rows: 1)
+            _ = sumColumns(sums[offset..<sums.count], R: parts, C: C, stride: 2 * C, into: target, adding: true)
         }
         return true
     }
-
-    /// In how many parts a sum over R rows is added up: enough for a large device.
-    func rowParts(_ R: Int) -> Int { min(256, max(1, R / 64)) }
 
     /// RMS norm of each head, with weights [2, D] for the heads of queries and of keys, or without.
     func normHeads(
@@ -52,8 +47,7 @@ extension GPU {
         return run(
             Shader("norm_heads_weight_gradient"), [dy, x, rstd, sums], writing: [3], [N, C, heads, queries, D, parts],
             groups: 2 * ((D + 31) / 32), rows: parts)
-            && run(
-                Shader("sum_columns"), [sums, dw], writing: [1], [parts, 2 * D, 1, 1, 2 * D], [1], groups: (2 * D + 31) / 32, rows: 1)
+            && sumColumns(sums, R: parts, C: 2 * D, into: dw, adding: true)
     }
 
     func crossEntropy(

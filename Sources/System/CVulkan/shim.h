@@ -74,46 +74,38 @@ static const uint32_t vulkan_cooperative_matrix2_features = 1000593000, vulkan_f
 static const uint32_t vulkan_cooperative_matrix_features = 1000506000, vulkan_cooperative_matrix_properties = 1000506001;
 static const uint32_t vulkan_bfloat16_features = 1000141000;
 
+// The body of a function that says whether `condition` holds for one of the properties `p` that Vulkan's `function` lists.
+#define VULKAN_ANY(type, structure, function, condition)                                                \
+    const PFN_vkVoidFunction found = get(instance, function);                                           \
+    VkResult (*const list)(VkPhysicalDevice, uint32_t *, type *) = (__typeof__(list))found;             \
+    type all[128];                                                                                      \
+    uint32_t count = sizeof all / sizeof all[0];                                                        \
+    memset(all, 0, sizeof all);                                                                         \
+    for (uint32_t i = 0; i < count; i++) all[i].sType = (VkStructureType)structure;                     \
+    if (!list || list(device, &count, all) < 0) return false;                                           \
+    for (const type *p = all; p < all + count; p++) if (condition) return true;                         \
+    return false;
+// Values of VkComponentTypeKHR and VkScopeKHR.
+static const uint32_t vulkan_f32 = 1, vulkan_bf16 = 1000141000, vulkan_workgroup_scope = 2, vulkan_subgroup_scope = 3;
+
 /// Whether a device multiplies matrices [16, 16] of bf16 into sums in f32, in the scope of a subgroup.
 static inline bool vulkan_multiplies_bfloat16(PFN_vkGetInstanceProcAddr get, VkInstance instance, VkPhysicalDevice device) {
-    typedef VkResult (*find)(VkPhysicalDevice, uint32_t *, VkCooperativeMatrixPropertiesKHR *);
-    const find properties = (find)get(instance, "vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR");
-    VkCooperativeMatrixPropertiesKHR all[128];
-    uint32_t count = sizeof all / sizeof all[0];
-    const uint32_t f32 = 1, bf16 = 1000141000, subgroup = 3;
-    for (uint32_t i = 0; i < count; i++) {
-        memset(&all[i], 0, sizeof all[i]);
-        all[i].sType = (VkStructureType)vulkan_cooperative_matrix_properties;
-    }
-    if (!properties || properties(device, &count, all) < 0) return false;
-    for (uint32_t i = 0; i < count; i++) {
-        const VkCooperativeMatrixPropertiesKHR *p = &all[i];
-        if (p->MSize == 16 && p->NSize == 16 && p->KSize == 16 && p->AType == bf16 && p->BType == bf16 && p->CType == f32
-            && p->ResultType == f32 && p->scope == subgroup) return true;
-    }
-    return false;
+    VULKAN_ANY(
+        VkCooperativeMatrixPropertiesKHR, vulkan_cooperative_matrix_properties, "vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR",
+        p->MSize == 16 && p->NSize == 16 && p->KSize == 16 && p->AType == vulkan_bf16 && p->BType == vulkan_bf16
+            && p->CType == vulkan_f32 && p->ResultType == vulkan_f32 && p->scope == vulkan_subgroup_scope)
 }
 
 /// Whether workgroups of 128 can multiply matrices of bf16, whose sizes are multiples of 32, 16 and 16, into sums in f32.
 static inline bool vulkan_multiplies_in_workgroups(PFN_vkGetInstanceProcAddr get, VkInstance instance, VkPhysicalDevice device) {
-    typedef VkResult (*find)(VkPhysicalDevice, uint32_t *, VkCooperativeMatrixFlexibleDimensionsPropertiesNV *);
-    const find properties = (find)get(instance, "vkGetPhysicalDeviceCooperativeMatrixFlexibleDimensionsPropertiesNV");
-    VkCooperativeMatrixFlexibleDimensionsPropertiesNV all[128];
-    uint32_t count = sizeof all / sizeof all[0];
-    const uint32_t f32 = 1, bf16 = 1000141000, workgroup = 2;
-    for (uint32_t i = 0; i < count; i++) {
-        memset(&all[i], 0, sizeof all[i]);
-        all[i].sType = (VkStructureType)vulkan_flexible_dimensions_properties;
-    }
-    if (!properties || properties(device, &count, all) < 0) return false;
-    for (uint32_t i = 0; i < count; i++) {
-        const VkCooperativeMatrixFlexibleDimensionsPropertiesNV *p = &all[i];
-        if (p->AType == bf16 && p->BType == bf16 && p->CType == f32 && p->ResultType == f32 && p->scope == workgroup
-            && p->workgroupInvocations == 128 && 32 % p->MGranularity == 0 && 16 % p->NGranularity == 0 && 16 % p->KGranularity == 0)
-            return true;
-    }
-    return false;
+    VULKAN_ANY(
+        VkCooperativeMatrixFlexibleDimensionsPropertiesNV, vulkan_flexible_dimensions_properties,
+        "vkGetPhysicalDeviceCooperativeMatrixFlexibleDimensionsPropertiesNV",
+        p->AType == vulkan_bf16 && p->BType == vulkan_bf16 && p->CType == vulkan_f32 && p->ResultType == vulkan_f32
+            && p->scope == vulkan_workgroup_scope && p->workgroupInvocations == 128 && 32 % p->MGranularity == 0
+            && 16 % p->NGranularity == 0 && 16 % p->KGranularity == 0)
 }
+#undef VULKAN_ANY
 
 /// VK_WHOLE_SIZE and versions are macros that Swift cannot import.
 static const uint64_t vulkan_whole_size = VK_WHOLE_SIZE;
