@@ -3,7 +3,7 @@
     python Tests/Peers/check_peft.py .build/release/slm .build/release/Logits .build/release/Gradients [--only llama …] [--steps 50]
 
 For each family: an adapter of peft with random A and B, imported, gives peft's logits, also merged; exported again it is the same file and gives the same logits in peft
-on the exported base; so do adapters that slm trained, with and without PiSSA. Gradients of all weights, and of A and B, are those of PyTorch, and so are all weights after a step
+on the exported base; so do adapters that slm trained, with and without PiSSA. Gradients of all weights, and of A and B (also with dropout), are those of PyTorch, and so are all weights after a step
 of AdamW with weight decay. The losses of 50 steps of AdamW from the same A and B on the same batch are peft's within TOLERANCES.
 """
 import argparse
@@ -37,9 +37,11 @@ LLAMA = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_p
 VOCABULARY = {"gpt2": ["wte", "lm_head", "attn.c_proj"], "gpt_neox": ["embed_in", "lm_head", "dense"]}
 LLAMA_VOCABULARY = ["embed_tokens", "lm_head", "v_proj"]
 NAMES = ["gpt2", "llama", "llama-biases", "mistral", "qwen2", "qwen3", "gemma2", "gemma3", "pythia", "gpt-neox-in-sequence"]
-# Families whose loss curves are compared: fused and separate queries, keys and values, norms before and after, tied heads.
 # Families with all kinds of adapters, and adapters that slm trained.
 COMPLETE = ["gpt2", "llama", "pythia"]
+# Families whose adapters are also compared with dropout of their inputs.
+DROPOUT = ["gpt2", "llama"]
+# Families whose loss curves are compared: fused and separate queries, keys and values, norms before and after, tied heads.
 CURVES = ["gpt2", "llama", "qwen2", "gemma3", "pythia"]
 # Relative differences that are allowed, of losses after steps and of A and B after the last one. AdamW divides by the gradient's size, so that the rounding of a small gradient
 # changes a weight by as much as a large one does.
@@ -215,6 +217,57 @@ def check_gradients(slm, gradients, folder, name, config, rows):
     return worst
 
 
+class FixedDropout(torch.nn.Module):
+    """Dropout with slm's mask: element i of SplitMix64's stream, in the order in which the layers are computed. Layers that slm computes together get the same mask."""
+    TOGETHER = {"q_proj": "qkv", "k_proj": "qkv", "v_proj": "qkv", "gate_proj": "gate-up", "up_proj": "gate-up"}
+
+    def __init__(self, name, share, masks):
+        super().__init__()
+        parent, _, layer = name.removesuffix(".lora_dropout").rpartition(".")
+        self.key, self.share, self.masks = (parent, self.TOGETHER.get(layer, layer)), share, masks
+
+    def forward(self, x):
+        rows, tokens, width = x.shape
+        if self.key not in self.masks:
+            start = sum(mask.numel() for mask in self.masks.values())
+            self.masks[self.key] = torch.from_numpy(self.mask(start, rows * (tokens - 1) * width)).view(rows, tokens - 1, width)
+        # The last token of a row is a target only.
+        return x * torch.nn.functional.pad(self.masks[self.key], (0, 0, 0, 1), value=1.0)
+
+    def mask(self, start, count, seed=1):
+        z = np.uint64(seed) + (np.arange(start + 1, start + count + 1, dtype=np.uint64)) * np.uint64(0x9e3779b97f4a7c15)
+        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xbf58476d1ce4e5b9)
+        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94d049bb133111eb)
+        z ^= z >> np.uint64(31)
+        is_dropped = (z >> np.uint64(32)) < np.uint64(self.share * 2 ** 32)
+        return np.where(is_dropped, 0, 1 / (1 - self.share)).astype(np.float32)
+
+
+def check_dropout(slm, gradients, folder, name, config, rows, share=0.25):
+    """The loss and the gradients of A and B with a share of the adapter's inputs dropped, for the same mask in peft."""
+    settings = peft.LoraConfig(r=4, lora_alpha=6, target_modules=LINEAR.get(config.model_type, LLAMA), lora_dropout=share)
+    adapted = random_adapter(AutoModelForCausalLM.from_pretrained(folder / "exported"), settings, seed=6)
+    adapted.save_pretrained(folder / "peft")
+    run(slm, "import", folder / "peft", "--base", folder / "base.h5", "--out", folder / "adapter.h5")
+    found = steps(gradients, folder / "adapter.h5", folder / "gradients.h5", rows)
+    run(slm, "export", folder / "gradients.h5", "--peft", "--out", folder / "back")
+    without = adapted(torch.tensor(rows), labels=torch.tensor(rows)).loss.item()
+    masks = {}
+    for path, module in list(adapted.named_modules()):
+        if path.endswith(".lora_dropout"):
+            module["default"] = FixedDropout(path, share, masks)
+    loss = adapted(torch.tensor(rows), labels=torch.tensor(rows)).loss
+    loss.backward()
+    assert abs(loss.item() - without) > 1e-3, f"{name}: dropout changes nothing"
+    assert abs(found[0] - loss.item()) < 1e-5 * loss.item(), f"{name}, dropout: loss {found[0]} instead of {loss.item()} ({without} without)"
+    expected = {key.replace(".default", ""): parameter.grad for key, parameter in adapted.named_parameters() if parameter.grad is not None}
+    own = saved(folder / "back")
+    assert own.keys() == expected.keys()
+    for part in ["peft", "back"]:
+        shutil.rmtree(folder / part)
+    return check_equal(own, expected, f"gradients of {name}'s adapter with dropout")
+
+
 def check_step(slm, gradients, folder, name, config, rows):
     """All weights after one step of AdamW: matrices have weight decay, norms and biases have none."""
     model = AutoModelForCausalLM.from_pretrained(folder / "exported").eval()
@@ -372,6 +425,8 @@ def main():
             if name in COMPLETE:
                 check_trained(slm, logits, folder, name, config, rows)
             results.append(f"gradients {check_gradients(slm, gradients, folder, name, config, batch(config.vocab_size)):.0e}")
+            if name in DROPOUT:
+                results.append(f"with dropout {check_dropout(slm, gradients, folder, name, config, batch(config.vocab_size)):.0e}")
             results.append(f"weights after a step {check_step(slm, gradients, folder, name, config, batch(config.vocab_size)):.0e}")
             if name in CURVES:
                 losses, apart, change = check_curve(slm, gradients, folder, name, config, batch(config.vocab_size), options.steps)
