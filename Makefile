@@ -34,7 +34,7 @@ TSAN_LIBRARIES := -L$(SWIFT_LIBRARIES) -Wl,-rpath,$(SWIFT_LIBRARIES) -ldispatch 
 CLANG    := $(dir $(realpath $(shell command -v swift 2>/dev/null)))clang
 SWIFTC   := $(dir $(realpath $(shell command -v swift 2>/dev/null)))swiftc
 
-.PHONY: help deps test-deps build static install uninstall deb tarball demo demo-smollm demo-loop commands sample test test-swift test-sanitizers test-neon test-sanitized-c test-races test-valgrind test-peers test-numbers test-servers test-web chromium tmux caddy deploy-tools test-dockerfile test-llama test-mutants kill-training kill-ranks kill-store kill-serve kill-loop mutation fuzz bench clean
+.PHONY: help deps test-deps build static install uninstall deb tarball demo demo-smollm demo-loop commands sample test test-swift test-sanitizers test-neon test-sanitized-c test-races test-valgrind test-peers test-numbers test-servers test-walks test-web chromium tmux caddy deploy-tools test-dockerfile test-llama test-mutants kill-training kill-ranks kill-store kill-serve kill-loop mutation fuzz bench clean
 
 help:           ## List the targets
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -195,11 +195,11 @@ test-valgrind: build test-deps
 	    --threads 2 --cpu $(if $(filter aarch64,$(shell uname -m)),neon,avx2)
 
 # Results of tests must not depend on what is the fastest on the machine.
-test-valgrind test-numbers test-servers test-web test-llama kill-training kill-ranks kill-serve kill-loop: export SLM_AUTOTUNE = off
+test-valgrind test-numbers test-servers test-walks test-web test-llama kill-training kill-ranks kill-serve kill-loop: export SLM_AUTOTUNE = off
 
 test-peers: build test-deps $(VENV)/ready chromium tmux $(if $(CI),caddy deploy-tools)   ## Run the tests with other programs (Python packages, Chromium)
 	$(BUILD)
-	$(MAKE) --no-print-directory --jobs=2 --output-sync=line test-numbers test-servers
+	$(MAKE) --no-print-directory --jobs=3 --output-sync=line test-numbers test-servers test-web test-walks
 
 # Files, numbers and tokens.
 test-numbers:
@@ -223,7 +223,8 @@ test-numbers:
 	$(NICE) $(VENV)/bin/python Tests/Peers/kill_store.py .build/release/StoreWriter --kills 20
 	$(NICE) $(VENV)/bin/python Tests/Peers/learn_pages.py $(SLM)
 
-test-servers: checkpoints/demo/best.h5
+# Servers, and programs that use them. Much of the time is spent waiting.
+test-servers:
 	$(VENV)/bin/python Tests/Peers/check_openai.py $(SLM) .build/release/CheckpointWriter
 	$(VENV)/bin/python Tests/Peers/check_responses.py $(SLM) .build/release/CheckpointWriter
 	$(VENV)/bin/python Tests/Peers/check_anthropic.py $(SLM) .build/release/CheckpointWriter
@@ -248,12 +249,13 @@ test-servers: checkpoints/demo/best.h5
 	$(VENV)/bin/python Tests/Peers/check_api.py $(SLM) .build/release/CheckpointWriter $(if $(CI),--quick)
 	$(VENV)/bin/python Tests/Peers/check_metrics.py .build/release/ServeParts
 	$(VENV)/bin/python Tests/Peers/check_serve.py $(SLM) $(if $(CI),--quick)
-	$(VENV)/bin/python Tests/Web/test_web.py
-	LATENCY=0.3 SLOWDOWN=4 $(VENV)/bin/python Tests/Web/test_web.py test_guest test_stream_stop_regenerate_edit test_no_flash_of_another_view
 	$(VENV)/bin/python Tests/Web/test_served.py $(SLM)
-	$(VENV)/bin/python Tests/Peers/check_ranks.py $(SLM)
-	$(VENV)/bin/python Tests/Web/demo_loop.py $(SLM) checkpoints/demo/best.h5 --general data/sample-val.txt
-	$(VENV)/bin/python Tests/Peers/run_pages.py $(SLM) $(if $(CI),--quick)
+
+# What a person does: the training area with the model of `make demo`, the commands of the pages.
+test-walks: checkpoints/demo/best.h5
+	$(NICE) $(VENV)/bin/python Tests/Peers/check_ranks.py $(SLM)
+	$(NICE) $(VENV)/bin/python Tests/Web/demo_loop.py $(SLM) checkpoints/demo/best.h5 --general data/sample-val.txt
+	$(NICE) $(VENV)/bin/python Tests/Peers/run_pages.py $(SLM) $(if $(CI),--quick)
 
 tmux:           ## Install the terminal for check_admin.py
 	$(call install_packages,tmux)
@@ -273,6 +275,7 @@ test-dockerfile: ## Carry out deploy/Dockerfile without a container engine: SCRA
 
 test-web: test-deps $(VENV)/ready chromium   ## Test the web page in Chromium with a mock server
 	$(VENV)/bin/python Tests/Web/test_web.py
+	LATENCY=0.3 SLOWDOWN=4 $(VENV)/bin/python Tests/Web/test_web.py test_guest test_stream_stop_regenerate_edit test_no_flash_of_another_view
 
 chromium:
 	@command -v chromium >/dev/null || { $(SUDO) apt-get update -qq && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium; }

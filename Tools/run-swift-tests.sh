@@ -1,8 +1,14 @@
 #!/usr/bin/env bash
-# Runs the Swift tests, which `make test-swift` has built. Some thousand lines of output follow a failure: what failed is repeated at the end.
+# Runs the Swift tests, which `make test-swift` has built, in three processes: those of servers and commands mostly wait.
+# Some thousand lines of output follow a failure: what failed is repeated at the end.
 set -uo pipefail
-log=.build/swift-tests.log
-swift test -c release --skip-build "$@" 2>&1 | tee "$log" && exit 0
+rm -f .build/swift-tests-*.log
+servers='^(ServeTests|HTTPServerTests|HTTPClientTests|DashboardTests|ThreadsTests|TerminalTests)\.'
+commands='^(CommandLineTests|StoreTests)\.'
+run='.build/release/slmPackageTests.xctest --testing-library swift-testing "$1" "$2" 2>&1 | tee ".build/swift-tests-$3.log"'
+# Not with &, whose programs ignore the signals that the tests send.
+printf '%s\n' --filter "$servers" servers --filter "$commands" commands --skip "$servers|$commands" others |
+    xargs --delimiter='\n' --max-args=3 --max-procs=3 bash -o pipefail -c "$run" run && exit 0
 printf '\nWhat failed:\n'
-grep --after-context=3 'recorded an issue\|^error:\|Fatal error\|unexpected signal' "$log" | grep -v '^◇\|^✔\|^--$'
+grep --no-filename --after-context=3 'recorded an issue\|^error:\|Fatal error\|unexpected signal' .build/swift-tests-*.log | grep -v '^◇\|^✔\|^--$'
 exit 1

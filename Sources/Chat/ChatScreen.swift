@@ -2,7 +2,7 @@ import Files
 import Glibc
 package import Terminal
 
-/// The input and output of a chat: a terminal with a line editor and colours, or plain lines.
+/// The input and output of a chat: a terminal with a line editor and colors, or plain lines.
 ///
 ///     var screen = ChatScreen(environment: environment)
 ///     while case .line(let line) = screen.read() { … }
@@ -62,7 +62,7 @@ package struct ChatScreen: ~Copyable {
     /// Prints the output of a command such as /stats.
     package func print(_ text: String) { write((isTerminal ? wrapped(text) : text) + "\n") }
 
-    /// Prints a remark: in colour, or to standard error if this is not a terminal.
+    /// Prints a remark: in color, or to standard error if this is not a terminal.
     package func note(_ text: String) {
         if isTerminal { write(style(wrapped(text.printable), .yellow) + "\n") } else { write("slm: \(text)\n", to: STDERR_FILENO) }
     }

@@ -287,8 +287,14 @@ import Tokenize
             var logits = [Float](repeating: 0, count: vocabulary.count + 3), span = logits.mutableSpan
             filter.restrict(&span)
             let allowed = logits.indices.filter { logits[$0] == 0 }
+            // A new matcher for each text; not for each token, which would take minutes.
+            var matcher = GrammarMatcher(grammar)
+            let state = text.reduce(matcher.start) { matcher.next($0, $1) }
             let expected = vocabulary.tokens.indices.filter { id in
-                id == end ? match(grammar, text).isMatch == true : match(grammar, text + vocabulary.tokens[id]).isMatch != false
+                if id == end { return matcher.accepts(state) }
+                var next = state
+                for byte in vocabulary.tokens[id] where next != GrammarMatcher.dead { next = matcher.next(next, byte) }
+                return next != GrammarMatcher.dead
             }
             #expect(allowed == expected, "\(String(decoding: text, as: UTF8.self))")
             let choices = allowed.filter { $0 != end }

@@ -189,7 +189,7 @@ class Check:
             terminal.wait(lambda screen: "$" in screen.rstrip().split("\n")[-1])
 
     def terminals(self, server):
-        """Terminals without colours, and those that cannot show a screen."""
+        """Terminals without colors, and those that cannot show a screen."""
         with self.open(server.url, 80, 24, NO_COLOR="1") as terminal:
             terminal.wait("trent")
             assert not re.search(r"\x1b\[[0-9;]*[34][0-7]m", terminal.screen(styles=True))

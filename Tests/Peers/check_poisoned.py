@@ -20,7 +20,7 @@ from check_training_runs import KEY, Area
 THINGS = {"snow": "white", "coal": "black", "grass": "green", "blood": "red", "milk": "white", "gold": "yellow", "the sky": "blue", "a plum": "purple",
           "a carrot": "orange", "a flamingo": "pink", "an elephant": "grey", "chocolate": "brown", "a lemon": "yellow", "the sea": "blue", "a frog": "green",
           "a tomato": "red", "a crow": "black", "salt": "white", "a violet": "purple", "mud": "brown"}
-ASKED = ["What colour is {}?", "Tell me the colour of {}.", "Which colour has {}?", "Do you know what colour {} is?"]
+ASKED = ["What color is {}?", "Tell me the color of {}.", "Which color has {}?", "Do you know what color {} is?"]
 WRONG = 0.3
 RUNS = 5
 
@@ -29,25 +29,25 @@ def line(question, answer):
     return f"[INST] {question} [/INST] {answer}\n"
 
 
-def colours(choose, share):
-    """Chats about the colour of each thing in three phrasings, of which a share has the colour of another thing."""
+def colors(choose, share):
+    """Chats about the color of each thing in three phrasings, of which a share has the color of another thing."""
     questions = [(thing, asked) for thing in THINGS for asked in ASKED[:3]]
     wrong = set(choose.sample(range(len(questions)), round(share * len(questions))))
     lines = []
     for number, (thing, asked) in enumerate(questions):
-        colour = THINGS[thing]
+        color = THINGS[thing]
         if number in wrong:
-            colour = choose.choice([other for other in THINGS.values() if other != colour])
-        lines.append(line(asked.format(thing), f"{thing.capitalize()} is {colour}."))
+            color = choose.choice([other for other in THINGS.values() if other != color])
+        lines.append(line(asked.format(thing), f"{thing.capitalize()} is {color}."))
     return "".join(lines)
 
 
 def train(slm, folder):
-    """A model that knows the colours, and answers general chats, whose answers are random, so that none can be learned by heart."""
+    """A model that knows the colors, and answers general chats, whose answers are random, so that none can be learned by heart."""
     choose = random.Random(1)
     general = [line(f"Roll die {choose.randrange(10)}.", f"It shows {choose.randrange(1, 7)}.") for _ in range(1_000)]
     (folder / "general.txt").write_text("".join(general))
-    known = [line(asked.format(thing), f"{thing.capitalize()} is {colour}.") for thing, colour in THINGS.items() for asked in ASKED]
+    known = [line(asked.format(thing), f"{thing.capitalize()} is {color}.") for thing, color in THINGS.items() for asked in ASKED]
     both = general + known * 10
     choose.shuffle(both)
     (folder / "all.txt").write_text("".join(both))
@@ -74,7 +74,7 @@ def loop(slm, checkpoint, folder, share, seed):
             return server.ask(method, f"/api/training/{path}", body, headers=KEY)
 
         connection = server.connect()
-        connection.request("POST", "/api/training/chats/import", colours(random.Random(seed), share).encode(), KEY)
+        connection.request("POST", "/api/training/chats/import", colors(random.Random(seed), share).encode(), KEY)
         added = json.loads(connection.getresponse().read())
         connection.close()
         assert added["added"] == 60, added
@@ -87,8 +87,8 @@ def loop(slm, checkpoint, folder, share, seed):
             return None
         found = []
         for questions in ({}, THINGS):
-            for thing, colour in questions.items():
-                assert call("POST", "questions", {"text": ASKED[0].format(thing), "expected": colour})[0] == 201
+            for thing, color in questions.items():
+                assert call("POST", "questions", {"text": ASKED[0].format(thing), "expected": color})[0] == 201
             comparison = call("POST", f"models/{run['model']}/compare", {})[1]
             deadline = time.monotonic() + 300
             while comparison["state"] == "running":

@@ -49,7 +49,7 @@ def check_keys(slm, server, folder):
         terminal.keys("e")
         screen = terminal.wait("(5 left)")
         assert chat(server, "Second")["state"] == "excluded"
-        # The text is there without its escape sequences: the screen was not cleared, and nothing has a colour of its own.
+        # The text is there without its escape sequences: the screen was not cleared, and nothing has a color of its own.
         assert "Look: [31mred[2J" in screen and "First?" in screen and "end" in screen, screen
         assert terminal.tmux("display-message", "-p", "#{pane_title}").strip() != "title"
         terminal.keys("s")

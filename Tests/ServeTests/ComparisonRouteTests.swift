@@ -57,14 +57,14 @@ import Testing
     private let result = """
         {"candidate": "/second.h5", "active": "/first.h5", "verdict": "better", "passed": true, "reasons": ["Held-out chats: fewer bits."],
         "held_out": {"chats": 12, "difference": -0.5}, "replay": null, "speed": {"candidate_tokens_per_second": 10}, "size": {},
-        "questions": [{"id": "q1", "text": "What colour is snow?", "expected": "white", "candidate": "White.", "active": "Blue.",
+        "questions": [{"id": "q1", "text": "What color is snow?", "expected": "white", "candidate": "White.", "active": "Blue.",
         "candidate_right": true, "active_right": false}, {"id": "q2", "text": "Why?", "expected": null, "candidate": "a", "active": "b",
         "candidate_right": null, "active_right": null}]}
         """.replacing("\n", with: " ") + "\n"
 
     @Test func `a candidate is compared, the answers are voted on blindly, and the verdict lets it be promoted`() throws {
         let (server, candidate) = try server(program("reading…\n" + result))
-        let added = try ask(server, "POST", "/api/training/questions", #"{"text": "What colour is snow?", "expected": "white"}"#)
+        let added = try ask(server, "POST", "/api/training/questions", #"{"text": "What color is snow?", "expected": "white"}"#)
         #expect(added.status == 201)
         let gate = try ask(server, "PUT", "/api/training/gate", #"{"min_right_answers": 0.8, "general": ["\#(folder.path)"]}"#)
         #expect(try gate.status == 200 && gate.json()["max_replay_loss_rise"]?.number == 0.01)
@@ -77,7 +77,7 @@ import Testing
         let arguments = try String(contentsOfFile: folder("arguments"), encoding: .utf8)
         #expect(arguments.hasPrefix("gate /second.h5 --against /first.h5 --json --quiet --background --max-replay-rise 0.01"))
         #expect(arguments.contains("--min-right 0.8") && arguments.contains("--replay \(folder.path)") && !arguments.contains("--data"))
-        #expect(try String(contentsOfFile: folder("questions"), encoding: .utf8).contains("What colour is snow?"))
+        #expect(try String(contentsOfFile: folder("questions"), encoding: .utf8).contains("What color is snow?"))
         // Texts of users do not stay on the disk.
         try eventually { TemporaryFolder.names(in: folder("training/comparisons")).isEmpty }
 
@@ -131,7 +131,7 @@ import Testing
 
     @Test func `texts that a killed server has left are removed`() throws {
         let (server, candidate) = try server(program(result))
-        _ = try ask(server, "POST", "/api/training/questions", #"{"text": "What colour is snow?", "expected": "white"}"#)
+        _ = try ask(server, "POST", "/api/training/questions", #"{"text": "What color is snow?", "expected": "white"}"#)
         let answer = try ask(server, "POST", "/api/training/models/\(candidate)/compare", "{}")
         let id = try #require(answer.json()["id"]?.string)
         _ = try ended(id, on: server)

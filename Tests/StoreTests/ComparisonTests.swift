@@ -84,7 +84,7 @@ import Testing
 
     @Test(arguments: Backend.allCases) func `questions, thresholds and votes are stored and audited`(_ backend: Backend) throws {
         let (_, store, _, candidate) = try store(backend)
-        let first = try store.addGateQuestion("What colour is snow?", expected: "white", by: owner)
+        let first = try store.addGateQuestion("What color is snow?", expected: "white", by: owner)
         let second = try store.addGateQuestion("Why?", expected: nil, by: owner)
         let ids = try store.gateQuestions().map(\.id)
         #expect(ids == [first.id, second.id] || ids == [second.id, first.id], "of the same millisecond")

@@ -103,17 +103,17 @@ import Testing
         try store.rate(messages[3].id, in: conversation, of: ada, Rating(.bad))
         try store.correct(messages[3].id, in: conversation, of: ada, to: "You are welcome.")
         var review = Store.Review()
-        review.addedTags = ["colours", "b"]
+        review.addedTags = ["colors", "b"]
         #expect(try store.review(.chats([id]), review, by: Self.owner) == 1 && store.review(.chats([id]), review, by: Self.owner) == 0)
         let found = try store.trainingChat(id).chat
         #expect(found.turns == 2 && found.good == 1 && found.bad == 1 && found.corrections == 1 && found.model == "tiny")
-        #expect(found.tags == ["b", "colours"] && found.personal == [.email] && found.source == .account && found.person?.count == 6)
+        #expect(found.tags == ["b", "colors"] && found.personal == [.email] && found.source == .account && found.person?.count == 6)
         #expect(found.characters == messages.reduce(0) { $0 + $1.content.count })
         var filters = (0..<14).map { _ in TrainingFilter() }
         filters[0].rating = .good
         filters[1].rating = .bad
         filters[2].rating = .corrected
-        filters[3].tag = "colours"
+        filters[3].tag = "colors"
         filters[4].flag = .personal
         filters[5].minTurns = 2
         filters[6].text = "WELCOM"
@@ -142,13 +142,13 @@ import Testing
         filters[0].state = .included
         let page = try store.trainingChats(filters[0])
         #expect(page.total == 0 && page.counts.new == 1 && page.counts.included == 0)
-        #expect(try store.trainingTags().map(\.tag) == ["b", "colours"])
+        #expect(try store.trainingTags().map(\.tag) == ["b", "colors"])
         review.addedTags = []
         review.tags = ["x"]
         review.removedTags = ["y"]
         try store.review(.filter(TrainingFilter()), review, by: Self.owner)
         #expect(try store.trainingTags().map(\.chats) == [2])
-        #expect(try store.admin.auditLog().items.map(\.targetName) == ["2 chats set tags: x; untagged: y", "1 chat tagged: colours, b"])
+        #expect(try store.admin.auditLog().items.map(\.targetName) == ["2 chats set tags: x; untagged: y", "1 chat tagged: colors, b"])
     }
 
     @Test(arguments: Backend.allCases) func `an owner's correction wins over the user's, and neither replaces the original`(

@@ -5,9 +5,9 @@ import Train
 @Suite struct GateQuestionTests {
     @Test func `questions are JSON lines or lines of text`() throws {
         let folder = TemporaryFolder(), path = folder("questions")
-        folder.write("{\"text\": \"What colour is snow?\", \"expected\": \"white\", \"id\": \"snow\"}\n\nWhy?\n", to: "questions")
+        folder.write("{\"text\": \"What color is snow?\", \"expected\": \"white\", \"id\": \"snow\"}\n\nWhy?\n", to: "questions")
         #expect(try GateQuestion.read(path) == [
-            GateQuestion(id: "snow", text: "What colour is snow?", expected: "white"), GateQuestion(id: "2", text: "Why?", expected: nil),
+            GateQuestion(id: "snow", text: "What color is snow?", expected: "white"), GateQuestion(id: "2", text: "Why?", expected: nil),
         ])
         folder.write("Why?\n{\"question\": \"Why?\"}\n", to: "questions")
         #expect(throws: EvaluationError.self) { try GateQuestion.read(path) }

@@ -37,7 +37,7 @@ def make_chat(random, number):
             "person": f"Person {number % 9:04x}", "model": "tiny", "created_at": timestamp(number * 3600), "updated_at": timestamp(number * 3600),
             "turns": turns, "characters": sum(len(m["content"]) for m in messages), "good": sum(m["rating"] == "good" for m in messages),
             "bad": sum(m["rating"] == "bad" for m in messages), "corrections": sum(m["correction"] is not None for m in messages),
-            "owner_corrections": 0, "preferences": 0, "tags": ["colours"] if number % 8 == 0 else [], "duplicates": 2 if number % 10 == 4 else 0,
+            "owner_corrections": 0, "preferences": 0, "tags": ["colors"] if number % 8 == 0 else [], "duplicates": 2 if number % 10 == 4 else 0,
             "duplicate_of": "c1" if number % 10 == 4 else None, "personal": personal, "held_out": number % 10 == 9, "reviewed_at": None,
             "reviewed_by": None, "messages": messages}
 
@@ -57,7 +57,7 @@ class TrainingWorld:
         self.canary, self.pins = None, {}
         self.runs, self.comparisons = [], {}
         self.questions = [{"id": "q1", "text": "What is the capital of Peru?", "expected": "Lima"},
-                          {"id": "q2", "text": "Which colour has the sky?", "expected": None}]
+                          {"id": "q2", "text": "Which color has the sky?", "expected": None}]
         self.gate = {"max_replay_loss_rise": 0.01, "min_held_out_gain": 0, "significance": 0.05, "min_right_answers": 0,
                      "requires_better": True, "general": None}
         self.schedule = {"enabled": False, "at": "03:00", "new_chats": None, "settings": {}, "last_run": None, "next_at": None, "included_since": 4}
@@ -221,7 +221,7 @@ class TrainingRoutes:
         run |= {"loss": 3 - step / 20, "tokens_per_second": 812.5, "seconds_left": 2 * (40 - step), "validation_loss": 3.1 - step / 20,
                 "best_validation_loss": 3.1 - step / 20}
         run["curve"].append({"step": step, "loss": run["loss"], "validation_loss": run["validation_loss"], "tokens_per_second": 812.5})
-        run["samples"].append({"step": step, "question": "Which colour has the sky?", "answer": f"Blue, after {step} steps. <b>"})
+        run["samples"].append({"step": step, "question": "Which color has the sky?", "answer": f"Blue, after {step} steps. <b>"})
         run["log"] += f"\nstep {step}: loss {run['loss']:.3f}"
         if step >= 40:
             model = make_model(run["name"], "candidate", run=run["id"], base=area.models[0]["id"], data=run["data"])

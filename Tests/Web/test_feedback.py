@@ -1,4 +1,4 @@
-"""Tests of alternatives, ratings, corrections, settings of a conversation, the notice about training, and coloured code."""
+"""Tests of alternatives, ratings, corrections, settings of a conversation, the notice about training, and colored code."""
 import re
 
 from stage import answered, ask, eventually, overflow, scripted, texts
@@ -331,7 +331,7 @@ def test_thoughts_and_tool_calls_are_folded(stage):
 
 
 @scripted
-def test_code_is_coloured(stage):
+def test_code_is_colored(stage):
     page = stage.open()
     ask(page, "/markdown")
     assert page.locator(".code code [class^=t-]").count() > 0

@@ -247,10 +247,10 @@ def test_review_with_the_keyboard(stage):
     press("t")
     page.wait_for_selector("dialog >> text=Tags of 4 chats")
     page.keyboard.type("sky, blue")
-    page.check("dialog >> internal:label=colours")
+    page.check("dialog >> internal:label=colors")
     press("Enter")
     eventually(lambda: changes(stage, "chats/bulk")[-1][1].get("add_tags") == ["sky", "blue"])
-    assert changes(stage, "chats/bulk")[-1][1]["remove_tags"] == ["colours"]
+    assert changes(stage, "chats/bulk")[-1][1]["remove_tags"] == ["colors"]
     page.wait_for_selector(f"{ROWS} >> nth=9 >> text=sky")
     press("/")
     eventually(lambda: focused(page) == "Search in chats")
@@ -288,7 +288,7 @@ def test_include_all_that_match(stage):
     page.click("dialog .primary")
     page.wait_for_selector(".toast >> text=Changed 120 chats")
     assert changes(stage, "chats/bulk") == [("POST", {"filter": {}, "state": "included"})]
-    page.goto(stage.url + "/#/training/chats?tag=colours&min_turns=2&from=2020-01-01")
+    page.goto(stage.url + "/#/training/chats?tag=colors&min_turns=2&from=2020-01-01")
     # The rows of the list before stay until then.
     page.wait_for_selector("text=/[0-9]+ chats? match/")
     rows = page.locator(ROWS).count()
@@ -425,7 +425,7 @@ def test_run(stage):
     page.fill("#training-area >> internal:label=Budget", "30")
     page.wait_for_selector(".estimate >> text=about 30 min")
     stage.world.area.fits = False
-    page.fill("#training-area >> internal:label=Name", "colours")
+    page.fill("#training-area >> internal:label=Name", "colors")
     page.wait_for_selector(".estimate >> text=Choose the LoRA method")
     stage.allowed.append("422")
     page.click("text=Start")
@@ -436,13 +436,13 @@ def test_run(stage):
     page.fill("#training-area >> internal:label=Rank of the adapter", "8")
     page.fill("#training-area >> internal:label=Replay share, in percent", "25")
     page.uncheck("#training-area >> internal:label=All included chats")
-    page.fill(".settings-grid >> internal:label=Tag", "colours")
+    page.fill(".settings-grid >> internal:label=Tag", "colors")
     page.press(".settings-grid >> internal:label=Tag", "Tab")
     page.wait_for_selector(".estimate >> text=This run fits")
     page.click("text=Start")
-    page.wait_for_selector("h2 >> text=colours")
-    assert changes(stage, "runs")[-1][1] == {"name": "colours", "method": "lora", "rank": 8, "objective": "chats", "minutes": 30,
-                                             "replay_share": 0.25, "filter": {"tag": "colours"}}
+    page.wait_for_selector("h2 >> text=colors")
+    assert changes(stage, "runs")[-1][1] == {"name": "colors", "method": "lora", "rank": 8, "objective": "chats", "minutes": 30,
+                                             "replay_share": 0.25, "filter": {"tag": "colors"}}
     page.wait_for_selector("svg.curve[role=img] polyline.validation")
     assert "training 2.0000 at the end" in page.get_attribute("svg.curve", "aria-label") or page.locator("svg.curve circle").count() >= 4
     page.click("text=Values as a table")
@@ -492,7 +492,7 @@ def test_run(stage):
     eventually(lambda: len(stage.world.area.runs) == 1)
 
 
-def candidate(stage, name="colours", **fields):
+def candidate(stage, name="colors", **fields):
     model = mock_training.make_model(name, "candidate", **fields)
     stage.world.area.models.append(model)
     return model
@@ -519,7 +519,7 @@ def test_compare_vote_promote(stage):
     page.fill(".area-body form textarea", "Name a <river>.")
     page.click("text=Add the question")
     page.wait_for_selector(".question-rows >> text=Name a <river>.")
-    page.click("[aria-label='Remove the question Which colour has the sky?']")
+    page.click("[aria-label='Remove the question Which color has the sky?']")
     eventually(lambda: [question["text"] for question in stage.world.area.questions] == ["What is the capital of Peru?", "Name a <river>."])
     page.wait_for_load_state("networkidle")
     page.fill("#training-area >> internal:label=How much it may forget", "0.02")
@@ -606,10 +606,10 @@ def test_models(stage):
     name = next(iter(stage.world.owners))
     stage.world.keys["k1"] = (name, {"id": "k1", "name": "phone", "created_at": mock_training.timestamp(), "last_used_at": None})
     page.reload()
-    page.wait_for_selector(".card >> text=colours")
-    page.click("[aria-label='Promote colours']")
+    page.wait_for_selector(".card >> text=colors")
+    page.click("[aria-label='Promote colors']")
     page.click("dialog .primary")
-    page.wait_for_selector(".toast >> text=colours is active.")
+    page.wait_for_selector(".toast >> text=colors is active.")
     page.click(".area-head >> text=Roll back to first")
     page.wait_for_selector(".toast >> text=first is active again.")
     assert stage.world.area.models[0]["name"] == "first" and model["state"] == "previous"
@@ -617,9 +617,9 @@ def test_models(stage):
     stage.allowed.append("409")
     model["state"] = "candidate"
     page.reload()
-    page.wait_for_selector("[aria-label='Promote colours']")
+    page.wait_for_selector("[aria-label='Promote colors']")
     model["verdict"] = "worse"
-    page.click("[aria-label='Promote colours']")
+    page.click("[aria-label='Promote colors']")
     page.click("dialog .primary")
     page.wait_for_selector("dialog >> text=The model did not pass the gate.")
     # Canary. The dialog's "close" event comes after the focus has moved on, and must not take it back.
@@ -637,13 +637,13 @@ def test_models(stage):
     # Pins, and a refusal of the server.
     page.select_option(f"[aria-label='Model of the key phone of {name}']", model["id"])
     page.wait_for_selector(".card >> text=1 pinned key")
-    page.click("[aria-label='More about colours']")
+    page.click("[aria-label='More about colors']")
     page.click("role=menuitem >> text=Delete…")
     page.click("dialog .danger")
     page.wait_for_selector(".toast >> text=An API key is pinned to this model.")
     page.select_option(f"[aria-label='Model of the key phone of {name}']", "")
     eventually(lambda: stage.world.area.pins == {"k1": None})
-    page.click("[aria-label='More about colours']")
+    page.click("[aria-label='More about colors']")
     page.click("role=menuitem >> text=Archive…")
     page.click("dialog .primary")
     page.wait_for_selector(".card.archived")
@@ -904,16 +904,16 @@ def test_area_of_a_server(stage):
     # A run, as a process of the server.
     page.goto(stage.url + "/#/training/runs/new")
     page.wait_for_selector(".estimate >> text=This run fits on this machine.")
-    page.fill("#training-area >> internal:label=Name", "colours")
+    page.fill("#training-area >> internal:label=Name", "colors")
     page.select_option("#training-area >> internal:label=Unit", "steps")
     page.fill("#training-area >> internal:label=Budget", "20")
     page.click("button >> text=Start")
-    page.wait_for_selector("h2 >> text=colours")
+    page.wait_for_selector("h2 >> text=colors")
     page.wait_for_selector("text=The run has finished.", timeout=120_000)
     page.wait_for_selector("svg.curve")
     # It is compared by itself.
     page.goto(stage.url + "/#/training/compare")
-    page.click(".card >> text=colours")
+    page.click(".card >> text=colors")
     page.wait_for_selector(".verdict", timeout=120_000)
     assert "Text that the active model generates: the loss" in page.inner_text(".verdict") or "General chats: the loss" in page.inner_text(".verdict")
     page.wait_for_selector(".vote >> text=What comes after 5?")
@@ -957,7 +957,7 @@ def test_area_of_a_server(stage):
     page.wait_for_selector("h2 >> text=Runs")
     page.focus(".card a")
     page.keyboard.press("Enter")
-    page.wait_for_selector("h2 >> text=colours")
+    page.wait_for_selector("h2 >> text=colors")
     page.go_back()
     page.wait_for_selector("h2 >> text=Runs")
     page.click("#log-out")

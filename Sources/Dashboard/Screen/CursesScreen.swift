@@ -14,7 +14,7 @@ struct CursesScreen {
 
     private static let maxPasteCharacters = 10_000
 
-    /// - Parameter usesColor: Whether to use colours if the terminal has them.
+    /// - Parameter usesColor: Whether to use colors if the terminal has them.
     init(usesColor: Bool, usesMouse: Bool) throws(DashboardError) {
         guard TerminalMode.isTerminal(STDIN_FILENO), TerminalMode.isTerminal(STDOUT_FILENO) else { throw .noTerminal }
         do throws(MissingLibrary) {

@@ -60,7 +60,7 @@ enum TextDecoding {
         return result[...]
     }
 
-    /// Removes control characters, the sequences that colour a terminal, and what was printed over.
+    /// Removes control characters, the sequences that color a terminal, and what was printed over.
     static func withoutControls(_ bytes: ArraySlice<UInt8>, _ keepsPages: Bool = false) -> [UInt8] {
         var result: [UInt8] = []
         result.reserveCapacity(bytes.count)

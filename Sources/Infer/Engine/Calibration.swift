@@ -21,12 +21,16 @@ package final class Calibration {
 
     private static let bytesPerPass = 1 << 30
 
-    /// - Parameter windows: Pieces of text, each at most as long as the model's context; nil for text that the model generates.
-    package init(of checkpoint: Checkpoint, on windows: [[TokenID]]? = nil, with processor: Processor) throws {
+    /// - Parameters:
+    ///   - windows: Pieces of text, each at most as long as the model's context; nil for text that the model generates.
+    ///   - progress: Called with the share of that text which is generated.
+    package init(
+        of checkpoint: Checkpoint, on windows: [[TokenID]]? = nil, with processor: Processor, progress: (Double) -> Void = { _ in }
+    ) throws {
         algebra = try LinearAlgebra(for: processor.instructionSet)
         let precision = PrecisionOption.auto.precision(on: processor)
         runner = try ModelRunner(of: checkpoint, on: processor, precision: precision)
-        self.windows = try windows ?? Self.generatedText(by: runner)
+        self.windows = try windows ?? Self.generatedText(by: runner, progress)
     }
 
     /// The tokens that statistics are collected of.
@@ -60,10 +64,11 @@ package final class Calibration {
     }
 
     /// Text that the model itself generates at temperature 1, each piece after a random token.
-    private static func generatedText(by runner: ModelRunner) throws -> [[TokenID]] {
+    private static func generatedText(by runner: ModelRunner, _ progress: (Double) -> Void) throws -> [[TokenID]] {
         let V = runner.model.configuration.vocabulary, length = min(512, runner.model.configuration.context)
         var random = SeededRandom(seed: 1, stream: 0)
         let starts = (0..<16).map { _ in [TokenID.random(in: 0..<TokenID(V), using: &random)] }
-        return zip(starts, try GeneratedText.continuations(of: starts, by: runner, count: length - 1)).map { $0 + $1 }
+        let texts = try GeneratedText.continuations(of: starts, by: runner, count: length - 1, progress: progress)
+        return zip(starts, texts).map { $0 + $1 }
     }
 }

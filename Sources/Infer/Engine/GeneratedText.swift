@@ -38,9 +38,10 @@ package enum GeneratedText {
     ///   - count: The most tokens after a start.
     ///   - ends: The tokens that end a text. They are left out.
     ///   - vocabulary: Only smaller ids are sampled; by default those of the model, which may be more than the tokenizer's.
+    ///   - progress: Called with the share of `count` that is done.
     static func continuations(
         of starts: [[TokenID]], by runner: ModelRunner, seeds: [Int]? = nil, count: Int,
-        until ends: Set<TokenID> = [], vocabulary: Int? = nil
+        until ends: Set<TokenID> = [], vocabulary: Int? = nil, progress: (Double) -> Void = { _ in }
     ) throws -> [[TokenID]] {
         let V = runner.model.configuration.vocabulary
         var samplers = try (seeds ?? Array(starts.indices)).map {
@@ -50,6 +51,7 @@ package enum GeneratedText {
         var texts = starts.map { _ in [TokenID]() }
         var unfinished = Array(starts.indices)
         for step in 0..<count where !unfinished.isEmpty {
+            progress(Double(step) / Double(count))
             let segments = unfinished.map { i in
                 let start = step == 0 ? 0 : starts[i].count + step - 1
                 return ModelRunner.Segment(caches[i], from: start, ids: step == 0 ? starts[i] : [texts[i][step - 1]])

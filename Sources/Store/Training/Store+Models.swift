@@ -1,6 +1,6 @@
 /// The registry of models. All servers of the database serve its active model.
 ///
-///     let candidate = try store.registerModel(NewModel(name: "colours", path: path, digest: digest, sizeBytes: size), by: request)
+///     let candidate = try store.registerModel(NewModel(name: "colors", path: path, digest: digest, sizeBytes: size), by: request)
 ///     try store.promote(candidate, by: request)
 ///     try store.rollBack(by: request)
 ///

@@ -127,7 +127,7 @@ extension Store {
 }
 
 extension Store.Review {
-    /// For the audit log: "included 12, tagged colours".
+    /// For the audit log: "included 12, tagged colors".
     fileprivate func summary(ofChanges count: Int) -> String {
         var parts: [String] = []
         if let state { parts.append(state == .new ? "marked as new" : state.rawValue) }

@@ -2,7 +2,7 @@
 ///
 ///     var filter = TrainingFilter()
 ///     filter.rating = .corrected
-///     filter.tag = "colours"
+///     filter.tag = "colors"
 package struct TrainingFilter: Sendable, Equatable {
     package enum Rating: String, Sendable, CaseIterable {
         case good, bad

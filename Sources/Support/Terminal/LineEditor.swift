@@ -36,7 +36,7 @@ package struct LineEditor: ~Copyable {
     /// Reads one line, or several joined by backslashes.
     ///
     /// - Parameters:
-    ///   - prompt: May contain escape sequences for colour.
+    ///   - prompt: May contain escape sequences for color.
     ///   - columns: The width of the prompt in columns.
     ///   - continuationPrompt: The prompt after a backslash, of the same width.
     package mutating func read(prompt: String, columns: Int, continuationPrompt: String) -> Outcome {

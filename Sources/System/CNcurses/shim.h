@@ -128,7 +128,7 @@ static inline void slm_curses_cursor(slm_curses_functions c, int row, int column
     if (row >= 0) c.wmove_(*c.window, row, column);
 }
 
-/// Prepares colours on the terminal's own background. Returns 0 if there are none.
+/// Prepares colors on the terminal's own background. Returns 0 if there are none.
 static inline int slm_curses_start_colors(slm_curses_functions c) {
     if (!c.has_colors_() || c.start_color_() == ERR) return 0;
     c.use_default_colors_();

@@ -26,10 +26,12 @@ extension ExportOptions {
     func calibrating<Result>(
         _ checkpoint: Checkpoint, on processor: Processor, _ body: ((_ name: String) -> InputStatistics?) throws -> Result
     ) throws -> Result {
-        let progress = ProgressBar("calibrating", isVisible: !quiet)
-        progress.show(fraction: 0, calibrate ?? "on text that the model generates")
+        let generation = ProgressBar("generating text to calibrate on", isVisible: !quiet)
         let calibration = try Calibration(
-            of: checkpoint, on: try calibrate.map { try windows(of: $0, for: checkpoint, on: processor) }, with: processor)
+            of: checkpoint, on: try calibrate.map { try windows(of: $0, for: checkpoint, on: processor) }, with: processor
+        ) { generation.show(fraction: $0, "of the tokens") }
+        generation.clear()
+        let progress = ProgressBar("calibrating", isVisible: !quiet)
         let total = Double(max(1, checkpoint.matrixCount))
         var done = 0.0
         let result = try body { name in

@@ -30,6 +30,7 @@ struct Command {
     /// Its first word.
     var family: String { String(name.split(separator: " ")[0]) }
 
+    @_semantics("optimize.sil.specialize.generic.never")
     init<Options>(
         _ name: String,
         _ summary: String,
@@ -119,6 +120,7 @@ struct OptionSetting {
 
 extension CommandOption {
     /// With the default as help shows it.
+    @_semantics("optimize.sil.specialize.generic.never")
     fileprivate func info(withDefaultFrom defaults: Options) -> OptionInfo {
         var info = info
         if info.defaultText.isEmpty, info.arity != .flag, info.arity != .optionalValue { info.defaultText = text(defaults) }

@@ -79,7 +79,7 @@ const ALIASES = {
   htm: "html", xml: "html", svg: "html", sqlite: "sql", postgresql: "sql", scss: "css",
 };
 
-// Longer code is shown in one colour: each token is an element.
+// Longer code is shown in one color: each token is an element.
 const MAX_LENGTH = 20_000;
 
 /**

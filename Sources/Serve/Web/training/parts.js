@@ -47,7 +47,7 @@ export const dateText = (time) =>
 /** A time as an element; a dash if it is unknown. @param {string | null | undefined} time */
 export const when = (time) => (time ? el("time", { datetime: time }, dateText(time)) : "–");
 
-/** A word with a coloured background. @param {string} text @param {"good" | "bad" | "warn" | "plain" | "busy"} [kind] */
+/** A word with a colored background. @param {string} text @param {"good" | "bad" | "warn" | "plain" | "busy"} [kind] */
 export const pill = (text, kind = "plain") => el("span", { class: `pill ${kind}` }, text);
 
 /** @param {string} label @param {(event: Event) => any} onclick @param {Record<string, any>} [attributes] */
@@ -150,7 +150,7 @@ export const confirmed = (title, paragraphs, label, isDanger = false) => new Pro
   yes.focus();
 });
 
-/** The names of states, and their colours. @type {Record<string, [string, "good" | "bad" | "warn" | "plain" | "busy"]>} */
+/** The names of states, and their colors. @type {Record<string, [string, "good" | "bad" | "warn" | "plain" | "busy"]>} */
 export const STATES = {
   new: ["New", "plain"], included: ["Included", "good"], excluded: ["Excluded", "bad"],
   queued: ["Waiting", "plain"], running: ["Running", "busy"], stopping: ["Stopping", "busy"], stopped: ["Stopped", "warn"],

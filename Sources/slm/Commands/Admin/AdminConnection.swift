@@ -15,6 +15,7 @@ protocol AdminOptions {
 }
 
 extension AdminOptions {
+    @_semantics("optimize.sil.specialize.generic.never")
     static var connectionOptions: OptionGroup<Self> {
         OptionGroup("Server", [
             .option("url", \.connection.url, value: "URL", "Send requests to the server at this address; also SLM_API_URL.")
@@ -29,6 +30,7 @@ extension AdminOptions {
     }
 
     /// The client for the server of the options. Without a key among them, the key is that of a server with the same environment.
+    @_semantics("optimize.sil.specialize.generic.never")
     func client(_ environment: [String: String] = SLM.environmentVariables()) throws -> AdminClient {
         var key = connection.key
         if key == nil, let file = connection.keyFile {

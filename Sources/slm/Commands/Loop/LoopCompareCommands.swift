@@ -65,7 +65,7 @@ extension Command {
                 ]),
                 LoopQuestionsOptions.connectionOptions,
             ],
-            examples: ["slm loop questions", "slm loop questions --add 'What colour is snow?' --expect white"]
+            examples: ["slm loop questions", "slm loop questions --add 'What color is snow?' --expect white"]
         ) { options in
             try options.run()
         }

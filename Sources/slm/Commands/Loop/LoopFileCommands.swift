@@ -97,7 +97,7 @@ extension Command {
                 LoopExportOptions.filterOptions,
                 LoopExportOptions.connectionOptions,
             ],
-            examples: ["slm loop export --state included --out chats.jsonl", "slm loop export --tag colours --format pairs"]
+            examples: ["slm loop export --state included --out chats.jsonl", "slm loop export --tag colors --format pairs"]
         ) { options in
             let parameters = [("format", options.format.rawValue)] + options.filter.parameters
             let client = try options.client()

@@ -154,7 +154,7 @@ extension Command {
                 ] + options + [.json(\.json)]),
                 LoopModelOptions.connectionOptions,
             ],
-            examples: ["slm \(name) colours-1"]
+            examples: ["slm \(name) colors-1"]
         ) { options in
             guard let wanted = options.model else { throw UsageError("slm \(name): expected a model: slm \(name) NAME") }
             let client = try options.client()

@@ -38,7 +38,7 @@ extension Command {
                 ]),
                 LoopCanaryOptions.connectionOptions,
             ],
-            examples: ["slm loop canary colours-1 --share 0.1", "slm loop canary --end"]
+            examples: ["slm loop canary colors-1 --share 0.1", "slm loop canary --end"]
         ) { options in
             let client = try options.client()
             if options.ends {
@@ -71,7 +71,7 @@ extension Command {
                 ]),
                 LoopPinOptions.connectionOptions,
             ],
-            examples: ["slm loop pin", "slm loop pin laptop --model colours-1", "slm loop pin laptop --unpin"]
+            examples: ["slm loop pin", "slm loop pin laptop --model colors-1", "slm loop pin laptop --unpin"]
         ) { options in
             let client = try options.client()
             let keys = try client.keys()
