@@ -5,6 +5,7 @@ set -uo pipefail
 rm -f .build/swift-tests-*.log
 servers='^(ServeTests|HTTPServerTests|HTTPClientTests|DashboardTests|ThreadsTests|TerminalTests)\.'
 commands='^(CommandLineTests|StoreTests)\.'
+# shellcheck disable=SC2016  # bash -c expands it
 run='.build/release/slmPackageTests.xctest --testing-library swift-testing "$1" "$2" 2>&1 | tee ".build/swift-tests-$3.log"'
 # Not with &, whose programs ignore the signals that the tests send.
 printf '%s\n' --filter "$servers" servers --filter "$commands" commands --skip "$servers|$commands" others |
