@@ -251,7 +251,7 @@ test-servers:
 	$(VENV)/bin/python Tests/Peers/check_serve.py $(SLM) $(if $(CI),--quick)
 	$(VENV)/bin/python Tests/Web/test_served.py $(SLM)
 
-# What a person does: the training area with the model of `make demo`, the commands of the pages.
+# Several processes that train together, the training area with the model of `make demo`, the commands of the pages.
 test-walks: checkpoints/demo/best.h5
 	$(NICE) $(VENV)/bin/python Tests/Peers/check_ranks.py $(SLM)
 	$(NICE) $(VENV)/bin/python Tests/Web/demo_loop.py $(SLM) checkpoints/demo/best.h5 --general data/sample-val.txt
