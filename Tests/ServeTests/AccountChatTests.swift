@@ -207,13 +207,14 @@ import Testing
         }
     }
 
-    @Test func `stopping an answer ends it before the response to the request`() throws {
+    /// Not always before the response to the request: the first text may arrive while the backend still starts the answer.
+    @Test func `stopping an answer cancels it`() throws {
         let gate = GenerationGate(beforeCharacter: 2), backend = RecordingBackend(gate: gate), server = try TestServer(backend)
         let ada = try server.account("ada"), stream = try server.openStream("/api/chat", #"{"message":"Hi"}"#, ada)
         let id = try #require(try stream.next()?.data["conversation_id"]?.string)
         _ = try stream.read(1)
         #expect(try server.connect().post("/api/conversations/\(id)/stop", "{}", ada)?.status == 204)
-        #expect(backend.cancellations.value == 1)
+        try eventually { backend.cancellations.value == 1 }
         gate.open()
         _ = try stream.read()
     }

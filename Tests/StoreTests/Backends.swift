@@ -30,9 +30,11 @@ final class TestDatabase: Sendable {
         }
     }
 
-    /// Opens a store. May be called several times.
+    /// Opens a store. May be called several times. Its time limits are enough for a machine that runs other tests beside this one.
     func store(_ change: (inout StoreOptions) -> Void = { _ in }) throws(StoreError) -> Store {
         var options = StoreOptions()
+        options.timeout = .seconds(60)
+        options.searchTimeout = .seconds(60)
         options.now = { [self] in Timestamp(milliseconds: milliseconds.load(ordering: .relaxed)) }
         change(&options)
         return try Store(url, options)

@@ -64,7 +64,7 @@ import Testing
         kill(process.processIdentifier, SIGKILL)
         process.waitUntilExit()
         try? input.fileHandleForWriting.close()
-        let store = try db.store { $0.timeout = .seconds(30) }
+        let store = try db.store()
         #expect(try store.rowsOfAllTables() == rows)
         var options = Backup.RestoreOptions()
         options.replaces = true

@@ -52,7 +52,7 @@ struct BackendPair: CustomTestStringConvertible, Sendable {
 
     @Test(arguments: BackendPair.all) func `a backup under load is the state of one moment`(_ pair: BackendPair) throws {
         let source = try TestDatabase(pair.from), target = try TestDatabase(pair.to)
-        let store = try source.store { $0.timeout = .seconds(60) }
+        let store = try source.store()
         let users = try (0..<3).map { try store.addTestUser("user \($0)") }
         let written = Atomic(0), isDone = Atomic(false)
         let counts = Mutex((before: 0, after: 0))

@@ -198,9 +198,9 @@ private struct Chat {
     }
 
     @Test(arguments: Backend.allCases) func `two servers that switch and regenerate keep one whole active path`(_ backend: Backend) throws {
-        let chat = try Chat(backend) { $0.timeout = .seconds(30) }
+        let chat = try Chat(backend)
         let other = try chat.regenerate(chat.messages[1], "a1'")
-        let stores = try (0..<2).map { _ in try chat.db.store { $0.timeout = .seconds(30) } }
+        let stores = try (0..<2).map { _ in try chat.db.store() }
         try inThreads(4) { thread in
             let store = stores[thread % 2]
             for i in 0..<10 {

@@ -141,7 +141,7 @@ import Testing
 
     @Test(arguments: Backend.allCases)
     func `messages from many threads are stored once each, at distinct positions`(_ backend: Backend) throws {
-        let store = try TestDatabase(backend).store { $0.timeout = .seconds(30) }, ada = try store.addTestUser("ada")
+        let store = try TestDatabase(backend).store(), ada = try store.addTestUser("ada")
         let chats = try (0..<3).map { try store.createConversation("chat \($0)", for: ada).0.id }
         let ids = (0..<60).map { _ in MessageID() }
         try inThreads(12) { thread in
@@ -165,7 +165,7 @@ import Testing
     }
 
     @Test(arguments: Backend.allCases) func `of many simultaneous registrations of a username, one succeeds`(_ backend: Backend) throws {
-        let store = try TestDatabase(backend).store { $0.timeout = .seconds(30) }
+        let store = try TestDatabase(backend).store()
         let winners = Winners()
         try inThreads(16) { i in
             do throws(StoreError) {

@@ -5,10 +5,7 @@ import Testing
 @Suite struct MigrationTests {
     /// Opens a database with the migrations up to a version.
     private func store(_ db: TestDatabase, version: Int) throws -> Store {
-        try db.store {
-            $0.migrations = Array(Migration.later.prefix(version))
-            $0.timeout = .seconds(30)
-        }
+        try db.store { $0.migrations = Array(Migration.later.prefix(version)) }
     }
 
     /// The schema versions that programs must know, and those that they need not know.

@@ -273,7 +273,7 @@ extension Store {
         _ = try commandLine(store, "first")
         let ids = try (0..<6).map { try store.candidate("m\($0)") }
         try inThreads(6) { i in
-            let store = try db.store { $0.timeout = .seconds(30) }
+            let store = try db.store()
             for round in 0..<5 {
                 if round == 3 {
                     do { try store.rollBack(by: store.owner) } catch StoreError.model(.noPreviousModel) {}

@@ -116,7 +116,7 @@ import Threads
     }
 
     @Test(arguments: Backend.allCases) func `searches that hang do not delay other calls`(_ backend: Backend) throws {
-        let store = try TestDatabase(backend).store { $0.connections = 1; $0.timeout = .milliseconds(300) }
+        let store = try TestDatabase(backend).store { $0.connections = 1; $0.timeout = .seconds(2) }
         let ada = try store.addTestUser("ada"), began = Mailbox<Void>(), end = Mailbox<Void>(), ended = Mailbox<Bool>()
         for _ in 0..<2 {
             try BackgroundThread.run {

@@ -62,7 +62,6 @@ import Testing
         let db = try TestDatabase(backend)
         let stores = try (0..<2).map { _ in
             try db.store {
-                $0.timeout = .seconds(60)
                 $0.maxConversations = 5
                 $0.maxAPIKeys = 5
                 $0.maxStoredCharacters = 50

@@ -200,7 +200,7 @@ import Testing
 
     @Test(arguments: Backend.allCases) func `servers that write and refresh at the same time lose no change`(_ backend: Backend) throws {
         let db = try TestDatabase(backend)
-        let stores = try (0..<3).map { _ in try db.store { $0.tellsAboutTraining = true; $0.timeout = .seconds(60) } }
+        let stores = try (0..<3).map { _ in try db.store { $0.tellsAboutTraining = true } }
         let ada = try stores[0].addTestUser("ada")
         let chats = try (0..<6).map { try stores[0].createConversation("\($0)", for: ada, question: NewMessage(.user, "q")).0.id }
         try inThreads(4) { thread in

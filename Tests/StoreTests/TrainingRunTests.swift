@@ -151,7 +151,7 @@ import Threads
     @Test(arguments: Backend.allCases) func `an owner's change of the schedule keeps the run that started meanwhile`(
         _ backend: Backend
     ) throws {
-        let db = try TestDatabase(backend), stores = try (0..<2).map { _ in try db.store { $0.timeout = .seconds(30) } }
+        let db = try TestDatabase(backend), stores = try (0..<2).map { _ in try db.store() }
         let first = try stores[0].changeTrainingSchedule(by: Self.owner) { $0.isEnabled = true; $0.newChats = 1 }
         var later = first
         later.countedFrom = Timestamp(milliseconds: 7)
