@@ -8,6 +8,8 @@ package struct BERTConfiguration: Sendable, Equatable {
     package var tokenTypes = 2
     package var activation = UnaryFunction.exactGELU
     package var normEpsilon: Float = 1e-12
+    /// Whether the layers of a reranker follow, which make a score of the first hidden state.
+    package var hasScore = false
 
     package init(vocabulary: Int, context: Int, width: Int, heads: Int, layers: Int, hiddenWidth: Int) {
         self.vocabulary = vocabulary
@@ -21,8 +23,8 @@ package struct BERTConfiguration: Sendable, Equatable {
     package var attentionHeads: AttentionHeads { AttentionHeads(heads, width: width / heads) }
 }
 
-/// A bidirectional encoder (BERT, MiniLM, E5, BGE, GTE): the layers of a model that turns texts into vectors. `BERTRunner` (in `Infer`)
-/// has its forward pass.
+/// A bidirectional encoder (BERT, MiniLM, E5, BGE, GTE): the layers of a model that turns texts into vectors, or a question and a passage
+/// into a score. `BERTRunner` (in `Infer`) has its forward pass.
 ///
 ///     var list = ParameterList()
 ///     let model = BERT(configuration, in: &list)
@@ -39,10 +41,16 @@ package struct BERT: Sendable {
         package let norm2: Norm                               // of x + MLP
     }
 
+    /// Makes a score of the state of the first token.
+    package struct ScoreHead: Sendable {
+        package let pooler, classifier: Linear                // C → C,  C → 1
+    }
+
     package let configuration: BERTConfiguration
     package let tokens, positions, types: Embedding           // [V, C], [context, C], [types, C]
     package let norm: Norm                                    // of their sum
     package let blocks: [Block]
+    package let scoreHead: ScoreHead?
 
     /// Adds the model's parameters to `list`.
     package init(_ configuration: BERTConfiguration, in list: inout ParameterList) {
@@ -54,15 +62,18 @@ package struct BERT: Sendable {
         func norm(_ name: String, _ list: inout ParameterList) -> Norm {
             Norm(.layer, of: C, epsilon: configuration.normEpsilon, named: name, in: &list)
         }
+        func linear(_ name: String, _ I: Int, _ O: Int, _ list: inout ParameterList) -> Linear {
+            Linear(from: I, to: O, named: name, in: &list, weight: .normal(deviation: 0.02))
+        }
         self.norm = norm("norm", &list)
         blocks = (0..<configuration.layers).map { layer in
             let name = "layer\(layer)"
-            func linear(_ part: String, _ I: Int, _ O: Int, _ list: inout ParameterList) -> Linear {
-                Linear(from: I, to: O, named: "\(name).\(part)", in: &list, weight: .normal(deviation: 0.02))
-            }
             return Block(
-                qkv: linear("qkv", C, 3 * C, &list), output: linear("output", C, C, &list), norm1: norm("\(name).norm1", &list),
-                up: linear("up", C, F, &list), down: linear("down", F, C, &list), norm2: norm("\(name).norm2", &list))
+                qkv: linear("\(name).qkv", C, 3 * C, &list), output: linear("\(name).output", C, C, &list),
+                norm1: norm("\(name).norm1", &list),
+                up: linear("\(name).up", C, F, &list), down: linear("\(name).down", F, C, &list), norm2: norm("\(name).norm2", &list))
         }
+        scoreHead = configuration.hasScore
+            ? ScoreHead(pooler: linear("pooler", C, C, &list), classifier: linear("classifier", C, 1, &list)) : nil
     }
 }

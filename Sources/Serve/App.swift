@@ -97,8 +97,8 @@ final class App: Sendable {
     /// All routes, the most frequent ones first.
     static let routes = [
         StatusService.routes, AccountChatService.routes, GuestChatService.routes, APIService.openAIRoutes, APIService.embeddingRoutes,
-        APIService.responsesRoutes, APIService.anthropicRoutes, APIService.ollamaRoutes, ConversationService.routes,
-        ConversationService.messageRoutes, DocumentService.routes, SignInService.routes, AccountService.routes,
+        APIService.rerankRoutes, APIService.responsesRoutes, APIService.anthropicRoutes, APIService.ollamaRoutes,
+        ConversationService.routes, ConversationService.messageRoutes, DocumentService.routes, SignInService.routes, AccountService.routes,
         AccountService.apiKeyRoutes, TokenService.routes,
         AdminService.routes, AdminService.userRoutes, StatusService.adminRoutes, AdminService.serverRoutes, TrainingChatService.routes,
         ModelRegistryService.routes, TrainingRunService.routes, ComparisonService.routes, WebFiles.routes,

@@ -47,6 +47,10 @@ package struct ServeSettings: Sendable {
     package var starterQuestions: [String]?
     /// The model for `/v1/embeddings` and Ollama's; nil if the model that answers computes embeddings.
     package var embeddingModel: ServedModel?
+    /// The model for `/v1/rerank`.
+    package var reranker: ServedModel?
+    /// The models that answer no prompts.
+    var encoders: [ServedModel] { [embeddingModel, reranker].compactMap(\.self) }
     /// The documents that answers can be from.
     package var documents = ServedDocuments()
     package var health = HealthMonitor.Settings()

@@ -44,6 +44,21 @@ package struct WordPieceTokenizer: Sendable {
         return Array((prefix + textIDs(of: text, limit: most) + suffix).prefix(limit))
     }
 
+    /// The tokens of two texts: the first with those around it, then the second and what ends it.
+    ///
+    /// - Parameter limit: The most tokens: the end of the longer text is left out, or those of both (`longest_first` of Hugging Face).
+    package func ids(of first: String, with second: String, limit: Int = .max) -> [TokenID] {
+        let most = max(0, limit - prefix.count - 2 * suffix.count)
+        let (a, b) = (textIDs(of: first, limit: most), textIDs(of: second, limit: most))
+        var short = min(a.count, b.count), long = max(a.count, b.count)
+        if short + long > most {
+            long = max(short, most - short)
+            if short + long > most { (short, long) = (most / 2, most - most / 2) }
+        }
+        let (firstCount, secondCount) = a.count > b.count ? (long, short) : (short, long)
+        return prefix + a.prefix(firstCount) + suffix + b.prefix(secondCount) + suffix
+    }
+
     /// The tokens of a text without those around it.
     package func textIDs(of text: String, limit: Int = .max) -> [TokenID] {
         var words = ByteStrings(), ids: [TokenID] = []

@@ -15,7 +15,7 @@ struct SLM {
                 .tokenizeCorpus,
             ]),
             ("Training", [.train, .finetune, .adapterMerge, .runsList, .runsCompare]),
-            ("Using a model", [.chat, .generate, .serve, .embed, .eval, .gate, .explain]),
+            ("Using a model", [.chat, .generate, .serve, .embed, .rerank, .eval, .gate, .explain]),
             ("Documents", [.indexBuild, .indexUpdate, .indexSearch, .indexShow]),
             ("Running a server", [.health, .databaseStatus, .databaseMigrate]),
             ("Administration", [

@@ -90,8 +90,18 @@ import TestSupport
         let json = Data(try slm("info", bert, "--json").output.utf8)
         let record = try #require(try JSONSerialization.jsonObject(with: json) as? [String: Any])
         #expect(record["kind"] as? String == "embedding" && record["width"] as? Int == 12 && record["normalized"] as? Bool == true)
+        let ranking = SampleBERT { $0.isReranker = true }.write(to: folder, "reranker")
+        let ranked = try slm(["rerank", ranking, "pump?", "the pump", "--file", "-"], input: Data("red car\nthe pump\n".utf8))
+        let results = try ranked.output.split(separator: "\n").map { line in
+            try #require(JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any])
+        }
+        let scores = results.compactMap { $0["score"] as? Double }
+        #expect(scores.count == 3 && scores == scores.sorted(by: >) && scores.allSatisfy { $0 > 0 && $0 < 1 }, "\(ranked)")
+        #expect(results.compactMap { $0["index"] as? Int }.filter { $0 != 1 } == [0, 2], "\(ranked)")
+        #expect(try slm("rerank", ranking, "pump?").status == 2 && slm("rerank", bert, "pump?", "x").status == 1)
+        #expect(try slm("info", ranking).output.contains("a reranker"))
         let chat = try slm("chat", bert)
-        #expect(chat.status == 1 && chat.errors.contains("an embedding model: --embedding-model FOLDER"), "\(chat)")
+        #expect(chat.status == 1 && chat.errors.contains("an embedding model or a reranker: --embedding-model FOLDER"), "\(chat)")
     }
 
     @Test func `wrong arguments are reported`() throws {

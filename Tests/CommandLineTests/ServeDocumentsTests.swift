@@ -48,6 +48,12 @@ import TestSupport
         let body = #"{"query":"automobile","documents":["near"]}"#
         let found = connection.ask("POST", "/api/documents/search", ["Content-Type": "application/json"], body: body)
         #expect(found?.status == 200 && found?.text.contains("red button") == true, "\(found?.text ?? "no response")")
+        let ranking = SampleBERT { $0.isReranker = true }.write(to: folder, "reranker")
+        let ranked = try ServerProcess(["parrot.h5", "--documents", "notes.index", "--reranker", ranking], in: folder.path)
+        let other = try #require(RawHTTPConnection(to: try ranked.port()))
+        #expect(ranked.waits(for: "documents notes: 1 file, 1 passage of notes.index, by words, in the order of reranker."))
+        let words = other.ask("POST", "/api/documents/search", ["Content-Type": "application/json"], body: #"{"query":"red button"}"#)
+        #expect(words?.status == 200 && words?.text.contains("red button") == true, "\(words?.text ?? "no response")")
         // The model of /v1/embeddings is that of the index.
         let shared = try ServerProcess(["parrot.h5", "--documents", "far.index", "--embedding-model", "moved"], in: folder.path)
         _ = try shared.port()

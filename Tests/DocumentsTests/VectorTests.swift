@@ -57,6 +57,29 @@ import TestSupport
         #expect(passages.map(\.share) == [1, 1] && passages[0].score > passages[1].score)
     }
 
+    /// A reranker that counts letters: the fewer a passage has, the better.
+    @Test func `a reranker decides on the order`() throws {
+        _ = try build(texts, nil)
+        var read: [[String]] = []
+        func found(_ reranker: TextReranker, _ limit: Int) throws -> [Passage] {
+            try DocumentIndex(index).search("red pump vehicle", limit: limit, by: .both, nil, reranker).passages
+        }
+        let shortest = TextReranker { question, passages in
+            #expect(question == "red pump vehicle")
+            read.append(passages)
+            return passages.map { 1 / Double($0.count) }
+        }
+        #expect(try files("red pump vehicle", .words) == "abd")
+        let passages = try found(shortest, 2)
+        #expect(passages.map { String($0.file.suffix(4).prefix(1)) } == ["a", "b"] && read.map(\.count) == [3])
+        #expect(passages[0].share == 1 && passages[1].share == passages[1].score / passages[0].score)
+        #expect(try found(TextReranker { _, passages in passages.map { Double($0.count) } }, 9).map(\.text).first == texts["d"])
+        // One that fails, or whose scores are all 0, changes nothing.
+        for broken in [TextReranker { _, _ in [] }, TextReranker { _, passages in passages.map { _ in 0 } }] {
+            #expect(try found(broken, 1).map(\.text) == [texts["a"]])
+        }
+    }
+
     @Test func `without the model, words are searched`() throws {
         _ = try build(texts, model.embedder())
         let index = try DocumentIndex(index)

@@ -88,10 +88,22 @@ import TestSupport
             == "folder: cannot be read: it contains neither model.safetensors nor model.safetensors.index.json.")
     }
 
+    @Test func `a head with one label makes a reranker, which is no embedding model`() throws {
+        let path = SampleBERT { $0.isReranker = true }.write(to: folder, "reranker"), opened = try BERTFolder(path, for: .reranking)
+        #expect(opened.purpose == .reranking && opened.scoreFunction == .sigmoid && opened.configuration.hasScore)
+        let refused = #expect(throws: CheckpointError.self) { try BERTFolder(path, for: .embedding) }
+        #expect(refused?.description.contains("expected an embedding model, found a reranker") == true, "\(String(describing: refused))")
+        let bert = sample.write(to: folder, "bert"), other = #expect(throws: CheckpointError.self) { try BERTFolder(bert, for: .reranking) }
+        #expect(other?.description.contains("expected a reranker") == true, "\(String(describing: other))")
+        let wrong = SampleBERT { $0.isReranker = true; $0.settings = #", "sentence_transformers": {"activation_fn": "torch.nn.ReLU"}"# }
+        let error = #expect(throws: CheckpointError.self) { try BERTFolder(wrong.write(to: folder, "wrong")) }
+        #expect(error?.description.contains("expected torch.nn.Identity or torch.nn.Sigmoid, found 'torch.nn.ReLU'") == true)
+    }
+
     @Test func `a folder without a model that generates text is refused`() throws {
         let path = sample.write(to: folder, "bert"), error = #expect(throws: CheckpointError.self) { try ModelFile(path) }
         #expect(error?.description == "\(path)/config.json: model_type: expected a model that generates text, found 'bert', "
-            + "an embedding model: --embedding-model FOLDER, or slm embed FOLDER.")
+            + "an embedding model or a reranker: --embedding-model FOLDER, or --reranker FOLDER.")
     }
 
     @Test func `damaged folders are read or refused`() throws {

@@ -54,6 +54,41 @@ import Tokenize
         expectClose(runner.pooled([texts[2]], isMean: false).floats, Array(states[..<12]), within: .gradient)
     }
 
+    @Test(arguments: [.float32, .bfloat16, .int8] as [WeightPrecision])
+    func `scores of pairs are those of plain loops`(precision: WeightPrecision) throws {
+        let sample = SampleBERT { $0.width = 192; $0.isReranker = true }, runner = try runner(sample, precision)
+        let long: [TokenID] = [2, 7, 3] + (0..<20).map { TokenID(4 + $0 * 5 % 9) } + [3]
+        let pairs: [[TokenID]] = [[2, 4, 5, 3, 7, 8, 3], [2, 3, 5, 3], [2, 4, 5, 3, 3], long]
+        let expected = pairs.map { PlainBERT(sample).score(of: $0) }
+        for _ in 0..<3 {
+            let found = runner.scores(of: pairs, endingWith: 3)
+            switch precision {
+            case .float32: expectClose(found, expected, within: .gradient)
+            default: for (found, expected) in zip(found, expected) { #expect(abs(Double(found) - expected) < 0.1, "\(precision)") }
+            }
+        }
+        expectSame([runner.scores(of: [pairs[1]], endingWith: 3)[0]], [runner.scores(of: pairs, endingWith: 3)[1]])
+    }
+
+    @Test func `a reranker scores each passage with the question, from 0 to 1 unless its logits are the scores`() throws {
+        let sample = SampleBERT { $0.isReranker = true }, processor = try Processor(threads: 1)
+        let reranker = try Reranker(sample.write(to: folder, "bert"), on: processor)
+        let passages = ["reset the pump", "red car ?", "", String(repeating: "valve ", count: 100)]
+        let pairs = passages.map { reranker.input.tokens(of: "the pumps?", with: $0) }
+        #expect(pairs[0] == [2, 4, 5, 8, 9, 3, 7, 4, 5, 3] && pairs[2] == [2, 4, 5, 8, 9, 3, 3] && pairs[3].count == 24)
+        let logits = pairs.map { PlainBERT(sample).score(of: $0) }
+        expectClose(reranker.scores(of: passages, for: "the pumps?"), logits.map { 1 / (1 + exp(-$0)) }, within: .gradient)
+        for setting in [
+            #", "sentence_transformers": {"activation_fn": "torch.nn.modules.linear.Identity", "version": "4.1.0"}"#,
+            #", "sbert_ce_default_activation_function": "torch.nn.modules.linear.Identity""#,
+        ] {
+            let path = SampleBERT { $0.isReranker = true; $0.settings = setting }.write(to: folder, "logits")
+            let plain = try Reranker(path, on: processor)
+            expectClose(plain.scores(of: passages, for: "the pumps?"), logits, within: .gradient)
+            #expect(abs(plain.folder.scoreFunction.probability(ofScore: 2) - 0.880797) < 1e-5)
+        }
+    }
+
     @Test func `texts are cut at the context, and have the prefix of their role`() throws {
         let sample = SampleBERT { $0.prompts = #""query": "query: ", "document": "the ""# }
         let model = try EmbeddingModel(sample.write(to: folder, "bert"), on: try Processor(threads: 1))
@@ -92,6 +127,15 @@ import Tokenize
         #expect(throws: GenerationError.unsupported("bert is an embedding model: it answers no prompts.")) {
             try backend.start(GenerationRequest(.text("Hi"))) { _ in }
         }
+        let ranking = SampleBERT { $0.isReranker = true }.write(to: folder, "reranker")
+        #expect(throws: CheckpointError.self) { try EmbeddingBackend(ranking, name: "x") { try Processor(threads: 1) } }
+        #expect(throws: CheckpointError.self) { try EmbeddingBackend(path, name: "x", for: .reranking) { try Processor(threads: 1) } }
+        let reranker = try EmbeddingBackend(ranking, name: "x", for: .reranking) { try Processor(threads: 1) }
+        #expect(reranker.embeddingWidth == nil)
+        let pairs = ["the pump", "red car"].map { reranker.input.tokens(of: "pump?", with: $0) }
+        _ = try reranker.embed(pairs) { ended.put($0) }
+        let scores = try Reranker(ranking, on: try Processor(threads: 1)).scores(of: ["the pump", "red car"], for: "pump?")
+        expectClose(ended.take().embeddings.map { $0[0] }, scores, within: .forward)
     }
 }
 
@@ -107,12 +151,23 @@ private struct PlainBERT {
 
     private subscript(name: String) -> [Double] { tensors[name] ?? [] }
 
+    /// The logit of a pair, whose first text ends with the first [SEP].
+    func score(of ids: [TokenID]) -> Double {
+        let first = ids.firstIndex(of: 3).map { $0 + 1 } ?? ids.count
+        let state = Array(states(of: ids, firstCount: first)[..<sample.width])
+        return linear(linear(state, "pooler.dense").map { tanh($0) }, "classifier")[0]
+    }
+
     /// [T, C]
-    func states(of ids: [TokenID]) -> [Double] {
+    ///
+    /// - Parameter firstCount: The tokens of type 0; the others have type 1.
+    func states(of ids: [TokenID], firstCount: Int = .max) -> [Double] {
         let C = sample.width, D = C / sample.heads, T = ids.count
         let word = self["embeddings.word_embeddings.weight"], position = self["embeddings.position_embeddings.weight"]
         let type = self["embeddings.token_type_embeddings.weight"]
-        var x = (0..<T).flatMap { t in (0..<C).map { word[Int(ids[t]) * C + $0] + position[t * C + $0] + type[$0] } }
+        var x = (0..<T).flatMap { t in
+            (0..<C).map { word[Int(ids[t]) * C + $0] + position[t * C + $0] + type[(t < firstCount ? 0 : C) + $0] }
+        }
         x = norm(x, "embeddings.LayerNorm")
         for layer in 0..<sample.layers {
             let prefix = "encoder.layer.\(layer)."

@@ -1,4 +1,5 @@
-"""Compares embedding models with transformers: WordPiece tokens on many texts, and vectors of BERTs with random weights at real shapes.
+"""Compares embedding models and rerankers with transformers: WordPiece tokens on many texts, and vectors and scores of BERTs with random
+weights at real shapes.
 
     python Tests/Peers/check_embeddings.py .build/release/slm [--small] [--model FOLDER]
 
@@ -20,7 +21,7 @@ os.environ["TRANSFORMERS_VERBOSITY"] = "error"
 import numpy as np
 import torch
 from tokenizers import BertWordPieceTokenizer
-from transformers import AutoModel, AutoTokenizer, BertConfig, BertModel
+from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer, BertConfig, BertForSequenceClassification, BertModel
 
 from check_tokenizers import code_points, mixtures, unicode_noise
 from texts import TEXTS
@@ -37,7 +38,7 @@ WORDS = "the pump valve Reset resetting café naïve straße über 日本語 中
 def run(*arguments, text=""):
     done = subprocess.run([str(a) for a in arguments], input=text.encode(), capture_output=True)
     assert done.returncode == 0, f"{arguments}: {done.stderr.decode()}"
-    return [json.loads(line) for line in done.stdout.decode().splitlines()]
+    return [json.loads(line) for line in done.stdout.decode().split("\n") if line]
 
 
 def lines(texts):
@@ -74,13 +75,16 @@ def check_tokens(slm, folder, texts):
     return len(texts)
 
 
-def random_model(folder, vocabulary, **shape):
+def random_model(folder, vocabulary, scores=False, **shape):
     torch.manual_seed(3)
-    model = BertModel(BertConfig(vocab_size=vocabulary, **shape), add_pooling_layer=False).eval()
+    if scores:
+        model = BertForSequenceClassification(BertConfig(vocab_size=vocabulary, num_labels=1, **shape)).eval()
+    else:
+        model = BertModel(BertConfig(vocab_size=vocabulary, **shape), add_pooling_layer=False).eval()
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if parameter.dim() > 1:
-                parameter.normal_(0, 0.06)
+                parameter.normal_(0, 2 / parameter.shape[1] ** 0.5 if name == "classifier.weight" else 0.06)
             elif "LayerNorm" in name and "weight" in name:
                 parameter.normal_(1, 0.1)
             else:
@@ -149,6 +153,33 @@ def check_vectors(slm, folder, name, shape):
     assert distance(halves, theirs(other, texts, "cls", True, 32)) < 1e-5
 
 
+def check_scores(slm, folder, name, shape):
+    """Both texts of a pair may be too long for the context; transformers cuts the longer one first, as sentence-transformers asks it to."""
+    folder = folder / (name + "-reranker")
+    folder.mkdir()
+    tokenizer(folder, True)
+    tokens = AutoTokenizer.from_pretrained(folder)
+    random_model(folder, len(tokens), scores=True, **shape)
+    model = AutoModelForSequenceClassification.from_pretrained(folder, dtype=torch.float32).eval()
+    texts = sentences(40, 6, longest=500) + [text.strip() for text in TEXTS if text.strip()]
+    for question in ("reset the pump?", sentences(1, 7, longest=20)[0], "valve " * 300):
+        with torch.no_grad():
+            batch = tokens([question] * len(texts), texts, padding=True, truncation=True, max_length=512, return_tensors="pt")
+            expected = torch.sigmoid(model(**batch).logits[:, 0]).numpy()
+        rows = run(slm, "rerank", folder, question, "--file", "-", text=lines(texts))
+        assert [row["score"] for row in rows] == sorted((row["score"] for row in rows), reverse=True)
+        found = np.array([row["score"] for row in sorted(rows, key=lambda row: row["index"])])
+        worst = float(abs(found - expected).max())
+        assert len(found) == len(texts) and worst < 1e-5, f"{name}: scores differ by {worst}"
+        assert expected.std() > 100 * worst, f"the scores hardly differ: {expected}"
+    configuration = json.loads((folder / "config.json").read_text())
+    configuration["sentence_transformers"] = {"activation_fn": "torch.nn.modules.linear.Identity"}
+    (folder / "config.json").write_text(json.dumps(configuration))
+    logit = run(slm, "rerank", folder, "valve " * 300, texts[0])[0]["score"]
+    assert abs(1 / (1 + np.exp(-logit)) - expected[0]) < 1e-5
+    print(f"{name}, as a reranker: {3 * len(texts)} pairs, scores differ by at most {worst:.1e}")
+
+
 def check_trained(slm, folder):
     limit = json.loads((folder / "sentence_bert_config.json").read_text())["max_seq_length"]
     pooling = json.loads((folder / "1_Pooling" / "config.json").read_text())
@@ -183,6 +214,7 @@ def main():
             print(f"WordPiece, {'uncased' if lowercase else 'cased'}: {count} texts with equal tokens")
         for shape, sizes in ({"small": SMALL} if options.small else {"small": SMALL, **SHAPES}).items():
             check_vectors(options.slm, folder, shape, sizes)
+            check_scores(options.slm, folder, shape, sizes)
     if options.model:
         check_trained(options.slm, options.model)
 

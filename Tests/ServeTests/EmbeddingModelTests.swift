@@ -1,4 +1,5 @@
 import Checkpoint
+import Formats
 import Infer
 import JSON
 import Kernels
@@ -11,7 +12,7 @@ import Tokenize
 @Suite struct EmbeddingModelTests {
     private let folder = TemporaryFolder()
     private let server: TestServer
-    private let encoder: EmbeddingBackend
+    private let encoder, reranker: EmbeddingBackend
 
     init() throws {
         try OneSentenceModel.checkpoint(context: 64).write(to: folder("parrot.h5"))
@@ -19,7 +20,13 @@ import Tokenize
         let sample = SampleBERT { $0.prompts = #""query": "query: ""# }
         let encoder = try EmbeddingBackend(sample.write(to: folder, "bert"), name: "bert") { try Processor(threads: 1) }
         self.encoder = encoder
-        server = try TestServer(backend, modelInfo: backend.model) { $0.embeddingModel = ServedModel(name: "bert", encoder, nil) }
+        let ranking = SampleBERT { $0.isReranker = true }.write(to: folder, "reranker")
+        let reranker = try EmbeddingBackend(ranking, name: "reranker", for: .reranking) { try Processor(threads: 1) }
+        self.reranker = reranker
+        server = try TestServer(backend, modelInfo: backend.model) {
+            $0.embeddingModel = ServedModel(name: "bert", encoder, nil)
+            $0.reranker = ServedModel(name: "reranker", reranker, nil)
+        }
     }
 
     private func ask(_ path: String, _ body: String) throws -> RawHTTPConnection.Answer {
@@ -53,8 +60,42 @@ import Tokenize
         let chat = try ask("/v1/chat/completions", #"{"model":"bert","messages":[{"role":"user","content":"Hi"}]}"#)
         #expect(chat.status == 404)
         let models = try #require(server.connect().ask("GET", "/v1/models")).json()["data"]?.elements.map { Array($0) }
-        #expect(models?.compactMap { $0["id"]?.string } == ["test-model", "bert"])
+        #expect(models?.compactMap { $0["id"]?.string } == ["test-model", "bert", "reranker"])
         #expect(try #require(server.connect().ask("GET", "/v1/models/bert")).json()["context_length"]?.integer == 24)
+    }
+
+    @Test func `documents are ranked, best first`() throws {
+        let model = try Reranker(folder("reranker"), on: Processor(threads: 1))
+        let expected = model.scores(of: ["red car", "the pump", "valve"], for: "pump?")
+        let order = expected.indices.sorted { expected[$0] > expected[$1] }
+        func ranked(_ more: String = "") throws -> JSONElement {
+            let answer = try ask("/v1/rerank", #"{"query":"pump?","documents":["red car",{"text":"the pump"},"valve"]\#(more)}"#)
+            #expect(answer.status == 200, "\(answer.text)")
+            return try answer.json()
+        }
+        let response = try ranked(#","model":"reranker""#), results = try Array(#require(response["results"]?.elements))
+        #expect(results.map { $0["index"]?.integer } == order && results.allSatisfy { $0["document"] == nil })
+        expectClose(results.map { Float($0["relevance_score"]?.number ?? .nan) }, order.map { expected[$0] }, within: .forward)
+        #expect(response["model"]?.string == "reranker" && response["usage"]?["total_tokens"]?.integer == 20)
+        let best = try Array(#require(ranked(#","top_n":1,"return_documents":true"#)["results"]?.elements))
+        #expect(best.count == 1 && best[0]["document"]?["text"]?.string == ["red car", "the pump", "valve"][order[0]])
+        #expect(try Array(#require(ranked(#","top_n":9"#)["results"]?.elements)).count == 3)
+    }
+
+    @Test func `wrong requests to rank documents are refused`() throws {
+        for (body, field) in [
+            (#"{"documents":["x"]}"#, "query"), (#"{"query":"","documents":["x"]}"#, "query"), (#"{"query":"x"}"#, "documents"),
+            (#"{"query":"x","documents":[]}"#, "documents"), (#"{"query":"x","documents":["a",3]}"#, "documents[1]"),
+            (#"{"query":"x","documents":"a"}"#, "documents"), (#"{"query":"x","documents":["a"],"top_n":0}"#, "top_n"),
+            (#"{"query":"x","documents":[\#(Array(repeating: "\"a\"", count: 2_049).joined(separator: ","))]}"#, "documents"),
+        ] {
+            let answer = try ask("/v1/rerank", body)
+            #expect(answer.status == 400 && answer.text.contains(#""param":"\#(field)""#), "\(answer.text)")
+        }
+        #expect(try ask("/v1/rerank", #"{"model":"bert","query":"x","documents":["a"]}"#).status == 404)
+        #expect(try ask("/v1/embeddings", #"{"model":"reranker","input":"x"}"#).status == 404)
+        let other = try TestServer(), none = try #require(other.connect().post("/v1/rerank", #"{"query":"x","documents":["a"]}"#))
+        #expect(none.status == 501 && none.text.contains("--reranker"), "\(none.text)")
     }
 
     @Test func `texts that are too long are refused, or cut for Ollama's clients`() throws {

@@ -4,9 +4,13 @@ import Glibc
 ///
 ///     let sample = SampleBERT()
 ///     sample.write(to: folder, "bert")                         // config.json, model.safetensors, vocab.txt, modules.json, …
+///     SampleBERT { $0.isReranker = true }                      // with a head that scores
 package struct SampleBERT: Sendable {
     package var width = 12, heads = 3, layers = 2, hiddenWidth = 20, context = 24
     package var isMean = true, isNormalized = true
+    package var isReranker = false
+    /// More members of config.json.
+    package var settings = ""
     package var prompts = ""
     package static let words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "the", "pump", "valve", "reset", "##s", "?", "query", ":", "red", "car"]
 
@@ -38,6 +42,10 @@ package struct SampleBERT: Sendable {
             linear(prefix + "output.dense", hiddenWidth, width)
             norm(prefix + "output.LayerNorm")
         }
+        if isReranker {
+            linear("pooler.dense", width, width)
+            linear("classifier", width, 1)
+        }
         return all
     }
 
@@ -45,7 +53,7 @@ package struct SampleBERT: Sendable {
         """
         {"model_type": "bert", "vocab_size": \(Self.words.count), "hidden_size": \(width), "num_hidden_layers": \(layers),
         "num_attention_heads": \(heads), "intermediate_size": \(hiddenWidth), "max_position_embeddings": \(context),
-        "type_vocab_size": 2, "hidden_act": "gelu", "layer_norm_eps": 1e-12}
+        "type_vocab_size": 2, "hidden_act": "gelu", "layer_norm_eps": 1e-12\(settings)}
         """
     }
 

@@ -38,6 +38,21 @@ import Tokenize
         #expect(try texts("hello", limit: 1) == "[CLS]")
     }
 
+    /// The longer text of a pair loses its end; if half of the room is not enough for the shorter one, both do.
+    @Test(arguments: [
+        (2, 1, 99, "hello hello [SEP] a [SEP]"), (2, 1, 6, "hello hello [SEP] a [SEP]"), (2, 1, 5, "hello [SEP] a [SEP]"),
+        (1, 4, 7, "hello [SEP] a a a [SEP]"), (4, 3, 9, "hello hello hello [SEP] a a a [SEP]"),
+        (4, 3, 8, "hello hello hello [SEP] a a [SEP]"),
+        (3, 4, 8, "hello hello [SEP] a a a [SEP]"), (3, 3, 8, "hello hello [SEP] a a a [SEP]"), (0, 2, 99, "[SEP] a a [SEP]"),
+        (2, 2, 3, "[SEP] [SEP]"),
+    ])
+    func `two texts share the room`(first: Int, second: Int, limit: Int, expected: String) throws {
+        let tokenizer = try WordPieceTokenizer(vocabulary: Self.vocabulary, path: "vocab.txt", settings: nil)
+        func text(_ word: String, _ count: Int) -> String { Array(repeating: word, count: count).joined(separator: " ") }
+        let ids = tokenizer.ids(of: text("hello", first), with: text("a", second), limit: limit)
+        #expect(ids.map { Self.lines[Int($0)] }.joined(separator: " ") == "[CLS] " + expected)
+    }
+
     /// A tokenizer.json with a few members replaced.
     static func file(_ members: String = "", vocabulary: String? = nil) -> String {
         let tokens = lines.enumerated().map { "\($0.element.debugDescription): \($0.offset)" }.joined(separator: ",")

@@ -22,11 +22,11 @@ package struct Passage: Sendable, Equatable {
     package let line: Int
     package let text: String
     package let tokens: Int
-    /// How well it fits a question: by BM25, by cosine similarity, or by its ranks in both lists. Larger is better. 0 if nothing was
-    /// searched.
-    package let score: Double
-    /// Its BM25 or its similarity as a share of the best passage's, whichever is more.
-    package let share: Double
+    /// How well it fits a question: by BM25, by cosine similarity, by its ranks in both lists, or as a reranker says. Larger is better.
+    /// 0 if nothing was searched.
+    package internal(set) var score: Double
+    /// Its BM25 or its similarity as a share of the best passage's, whichever is more. After a reranker: its score as a share.
+    package internal(set) var share: Double
     /// The name of its index, where several are searched.
     package internal(set) var documents: String?
 

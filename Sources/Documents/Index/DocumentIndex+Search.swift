@@ -32,8 +32,18 @@ extension DocumentIndex {
     ///
     /// - Parameters:
     ///   - embedder: The model of the index's vectors. With it, also passages that say the same in other words are found.
+    ///   - reranker: Decides on the order of what is found.
     package func search(
-        _ question: String, limit: Int, by method: SearchMethod = .both, _ embedder: TextEmbedder? = nil
+        _ question: String, limit: Int, by method: SearchMethod = .both, _ embedder: TextEmbedder? = nil, _ reranker: TextReranker? = nil
+    ) throws(DocumentError) -> SearchResult {
+        guard let reranker else { return try find(question, limit, method, embedder) }
+        var result = try find(question, max(limit, TextReranker.candidates), method, embedder)
+        result.passages = Array(reranker.ranked(result.passages, for: question).prefix(limit))
+        return result
+    }
+
+    private func find(
+        _ question: String, _ limit: Int, _ method: SearchMethod, _ embedder: TextEmbedder?
     ) throws(DocumentError) -> SearchResult {
         let embedder = method == .words ? nil : embedder
         if let embedder { try check(embedder) }

@@ -14,6 +14,7 @@ package final class SharedIndex: SearchedIndex, Sendable {
     package let name: String
     package let path: String
     private let openEmbedder: OpenEmbedder
+    private let reranker: (@Sendable () -> TextReranker)?
     private let state: Mutex<Opened>
 
     private struct Opened {
@@ -30,11 +31,17 @@ package final class SharedIndex: SearchedIndex, Sendable {
         }
     }
 
-    /// - Parameter name: Of the documents, for users.
-    package init(_ path: String, named name: String, openEmbedder: @escaping OpenEmbedder = { _ in nil }) throws(DocumentError) {
+    /// - Parameters:
+    ///   - name: Of the documents, for users.
+    ///   - reranker: Makes a reranker for a search.
+    package init(
+        _ path: String, named name: String, openEmbedder: @escaping OpenEmbedder = { _ in nil },
+        reranker: (@Sendable () -> TextReranker)? = nil
+    ) throws(DocumentError) {
         self.name = name
         self.path = path
         self.openEmbedder = openEmbedder
+        self.reranker = reranker
         state = Mutex(try Opened(path, openEmbedder))
     }
 
@@ -42,7 +49,7 @@ package final class SharedIndex: SearchedIndex, Sendable {
     package func passages(for question: String, limit: Int) throws(DocumentError) -> [Passage] {
         try state.withLock { opened throws(DocumentError) in
             try refresh(&opened)
-            var passages = try opened.index.search(question, limit: limit, opened.embedder).passages
+            var passages = try opened.index.search(question, limit: limit, opened.embedder, reranker?()).passages
             passages = try opened.index.withoutFolders(passages)
             for i in passages.indices { passages[i].documents = name }
             return passages

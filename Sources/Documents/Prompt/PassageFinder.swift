@@ -25,12 +25,14 @@ package struct PassageFinder {
         self.count = count
     }
 
-    /// - Parameter embedder: The model of the index's vectors.
+    /// - Parameters:
+    ///   - embedder: The model of the index's vectors.
+    ///   - reranker: Decides on the order of what is found.
     package init(
-        _ index: DocumentIndex, _ embedder: TextEmbedder? = nil, limit: Int, budget: Int,
+        _ index: DocumentIndex, _ embedder: TextEmbedder? = nil, _ reranker: TextReranker? = nil, limit: Int, budget: Int,
         count: @escaping (String) throws -> Int = TokenEstimate.count
     ) {
-        self.init([OpenIndex(index: index, embedder: embedder)], limit: limit, budget: budget, count: count)
+        self.init([OpenIndex(index: index, embedder: embedder, reranker: reranker)], limit: limit, budget: budget, count: count)
     }
 
     /// What is searched, for users.
@@ -69,10 +71,11 @@ package protocol SearchedIndex {
 private struct OpenIndex: SearchedIndex {
     let index: DocumentIndex
     let embedder: TextEmbedder?
+    let reranker: TextReranker?
 
     var name: String { index.path }
 
     func passages(for question: String, limit: Int) throws(DocumentError) -> [Passage] {
-        try index.search(question, limit: limit, embedder).passages
+        try index.search(question, limit: limit, embedder, reranker).passages
     }
 }

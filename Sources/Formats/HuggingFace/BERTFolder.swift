@@ -7,10 +7,10 @@ package import Kernels
 package import Model
 import Tokenize
 
-/// An embedding model in a folder of Hugging Face or sentence-transformers: config.json, model.safetensors, a tokenizer, and how a text's
-/// vector is made of those of its tokens.
+/// An embedding model or a reranker in a folder of Hugging Face or sentence-transformers: config.json, model.safetensors, a tokenizer, and
+/// how a text's vector is made of those of its tokens.
 ///
-///     let folder = try BERTFolder("all-MiniLM-L6-v2")
+///     let folder = try BERTFolder("all-MiniLM-L6-v2", for: .embedding)
 ///     let (model, parameters) = folder.model(on: processor)
 ///
 /// Matrices stay in the mapped files, in the formats that they have there.
@@ -27,9 +27,19 @@ package struct BERTFolder {
         package init() {}
     }
 
+    /// What a model makes of a text.
+    package enum Purpose: String, Sendable {
+        /// A vector.
+        case embedding = "an embedding model"
+        /// A score of a question and a passage.
+        case reranking = "a reranker: a model for sequence classification with one label"
+    }
+
     package let path: String
     package let configuration: BERTConfiguration
     package let pooling: Pooling
+    /// Of a reranker.
+    package let scoreFunction: ScoreFunction
     package let input: EmbeddingInput
     package var byteCount: Int { tensors.byteCount }
     private let tensors: SafeTensorsCollection
@@ -42,10 +52,18 @@ package struct BERTFolder {
         return root["model_type"]?.isString("bert") ?? false
     }
 
-    package init(_ path: String) throws(CheckpointError) {
-        let file = ImportedFile("\(path)/\(HuggingFace.configuration)")
-        configuration = try BERTConfiguration(HuggingFaceFields(root: try file.json(), file: file))
+    /// - Parameter purpose: Throws if the model has another one.
+    package init(_ path: String, for purpose: Purpose? = nil) throws(CheckpointError) {
+        let file = ImportedFile("\(path)/\(HuggingFace.configuration)"), root = try file.json()
+        var configuration = try BERTConfiguration(HuggingFaceFields(root: root, file: file))
         tensors = try HuggingFace.tensors(in: path)
+        configuration.hasScore = tensors.entries["classifier.weight"]?.tensor.shape == [1, configuration.width]
+        self.configuration = configuration
+        let found = configuration.hasScore ? Purpose.reranking : .embedding
+        if let purpose, purpose != found {
+            throw ImportedFile(path).mismatch(HuggingFace.configuration, purpose.rawValue, found.rawValue)
+        }
+        scoreFunction = try ScoreFunction(root, file)
         layout = try BERTLayout(configuration, tensors, in: path, file)
         let tokenizer: WordPieceTokenizer
         do throws(TokenizeError) { tokenizer = try WordPieceTokenizer(reading: path) } catch {
@@ -58,13 +76,19 @@ package struct BERTFolder {
         let settings = try SentenceTransformersSettings(path)
         pooling = settings.pooling
         let context = min(settings.maxTokens ?? configuration.context, configuration.context)
-        guard context > tokenizer.prefix.count + tokenizer.suffix.count else {
+        let specials = tokenizer.prefix.count + (configuration.hasScore ? 2 : 1) * tokenizer.suffix.count
+        guard context > specials else {
             throw file.mismatch("max_position_embeddings", "room for a text between the special tokens", "\(context)")
+        }
+        if configuration.hasScore, tokenizer.suffix.count != 1 {
+            throw ImportedFile(path).mismatch(Checkpoint.importedTokenizerField, "one token after each text", "\(tokenizer.suffix.count)")
         }
         input = EmbeddingInput(
             tokenizer: tokenizer, context: context, queryPrefix: settings.queryPrefix, passagePrefix: settings.passagePrefix)
         self.path = path
     }
+
+    package var purpose: Purpose { configuration.hasScore ? .reranking : .embedding }
 
     /// Builds the model with its weights.
     package func model(on processor: Processor) -> (model: BERT, parameters: Parameters) {
@@ -147,7 +171,7 @@ private struct BERTLayout {
         var list = ParameterList(), known: Set<String> = []
         _ = BERT(configuration, in: &list)
         parameters = list.parameters.map { parameter in
-            let names = Self.names(of: parameter.name).map { prefix + $0 }, rows = parameter.shape[0] / names.count
+            let names = Self.names(of: parameter.name, prefix), rows = parameter.shape[0] / names.count
             return (parameter, names.enumerated().map { i, name in
                 let shape = parameter.shape.rank == 1 ? [rows] : [rows, parameter.shape[1]]
                 return TensorPart(name: name, shape: shape, rows: i * rows..<(i + 1) * rows)
@@ -175,16 +199,19 @@ private struct BERTLayout {
     }
 
     /// The tensors of one of slm's parameters, such as "layer0.qkv.weight".
-    private static func names(of parameter: String) -> [String] {
+    ///
+    /// - Parameter prefix: Of those that belong to the encoder.
+    private static func names(of parameter: String, _ prefix: String) -> [String] {
         let parts = parameter.split(separator: ".").map(String.init)
-        if parts.count == 2 { return [(outer[parts[0]] ?? parts[0]) + "." + parts[1]] }
-        let layer = "encoder.layer.\(parts[0].dropFirst("layer".count))."
+        if parts[0] == "classifier" { return [parameter] }
+        if parts.count == 2 { return ["\(prefix)\(outer[parts[0]] ?? parts[0]).\(parts[1])"] }
+        let layer = "\(prefix)encoder.layer.\(parts[0].dropFirst("layer".count))."
         return (inner[parts[1]] ?? [parts[1]]).map { "\(layer)\($0).\(parts[2])" }
     }
 
     private static let outer = [
         "tokens": "embeddings.word_embeddings", "positions": "embeddings.position_embeddings",
-        "types": "embeddings.token_type_embeddings", "norm": "embeddings.LayerNorm",
+        "types": "embeddings.token_type_embeddings", "norm": "embeddings.LayerNorm", "pooler": "pooler.dense",
     ]
 
     private static let inner = [

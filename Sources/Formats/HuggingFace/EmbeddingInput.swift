@@ -1,6 +1,6 @@
 package import Tokenize
 
-/// How an embedding model takes texts: its tokenizer, its longest text, and its prefixes.
+/// How an embedding model or a reranker takes texts: its tokenizer, its longest text, and its prefixes.
 ///
 ///     folder.input.tokens(of: "how do I reset the pump", as: .query)
 package struct EmbeddingInput: Sendable {
@@ -27,5 +27,13 @@ package struct EmbeddingInput: Sendable {
         case .plain: ""
         }
         return tokenizer.ids(of: prefix + text, limit: limit)
+    }
+
+    /// What ends a question, before the passage that follows it.
+    package var separator: TokenID? { tokenizer.suffix.first }
+
+    /// The tokens of a question and a passage, which a reranker reads together. The ends of texts that are too long are left out.
+    package func tokens(of question: String, with passage: String) -> [TokenID] {
+        tokenizer.ids(of: question, with: passage, limit: context)
     }
 }

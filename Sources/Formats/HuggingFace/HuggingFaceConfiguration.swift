@@ -14,7 +14,7 @@ extension HuggingFaceFamily {
             if type == "bert" {
                 throw fields.file.mismatch(
                     "model_type", "a model that generates text",
-                    "'bert', an embedding model: --embedding-model FOLDER, or slm embed FOLDER")
+                    "'bert', an embedding model or a reranker: --embedding-model FOLDER, or --reranker FOLDER")
             }
             let known = Self.allCases.map(\.rawValue).joined(separator: ", ")
             throw fields.file.mismatch("model_type", "one of \(known)", type.isEmpty ? "nothing" : String(type.prefix(60)).quoted)

@@ -15,8 +15,9 @@ package final class BERTRunner {
     package let precision: WeightPrecision
     package let processor: Processor
     private var weights: InferenceWeights
-    /// The embedding of each position, with that of tokens of the first text.   [context, C]
-    private let positions: Buffer
+    /// The embedding of each position, with that of tokens of the first text; of a reranker, also with that of the second one.
+    /// [context, C]
+    private let positions: [Buffer]
 
     /// The most scores of attention at the same time, which should stay in the cache.
     private static let mostScores = 1 << 20
@@ -27,25 +28,31 @@ package final class BERTRunner {
         self.precision = precision
         weights = InferenceWeights(parameters, on: processor, precision: precision)
         let (T, C) = (model.configuration.context, model.configuration.width)
-        positions = processor.buffer(of: T * C, .float32)
-        positions.copy(from: weights.value(of: model.positions.table))
-        let type = weights.value(of: model.types.table)[0..<C]
-        processor.combine(
-            .add, shape: [1, 1, T, C], positions, strides: [0, 0, C, 1], type, strides: [0, 0, 0, 1], into: positions)
+        let table = weights.value(of: model.positions.table), types = weights.value(of: model.types.table)
+        positions = (0..<(model.scoreHead == nil ? 1 : 2)).map { part in
+            let type = min(part, model.configuration.tokenTypes - 1), sum = processor.buffer(of: T * C, .float32)
+            processor.combine(
+                .add, shape: [1, 1, T, C], table, strides: [0, 0, C, 1], types[type * C..<(type + 1) * C], strides: [0, 0, 0, 1],
+                into: sum)
+            return sum
+        }
     }
 
     /// The size of the packed weights in bytes.
     package var weightBytes: Int { weights.packedBytes }
 
     /// The final hidden states of all tokens, text by text.   [N, C]
-    package func hiddenStates(of texts: [[TokenID]]) -> Tensor {
+    ///
+    /// - Parameter separator: The token that ends the first text of a pair: what follows it is the second text.
+    package func hiddenStates(of texts: [[TokenID]], pairsEndingWith separator: TokenID? = nil) -> Tensor {
         weights.beginStep()
         let rows = Self.rows(of: texts), N = rows.last?.upperBound ?? 0
         let ids = processor.buffer(of: N, .int32)
         ids.writeIDs { span in
             for (text, rows) in zip(texts, rows) { for (n, id) in zip(rows, text) { span[n] = id } }
         }
-        var x = embed(ids, rows)                                                                      // [N, C]
+        let firstCounts = texts.map { text in separator.flatMap { text.firstIndex(of: $0) }.map { $0 + 1 } ?? text.count }
+        var x = embed(ids, rows, firstCounts)                                                         // [N, C]
         for block in model.blocks {
             let qkv = linear(x, block.qkv)                                                            // [N, 3C]
             let attended = attend(qkv, rows)                                                          // [N, C]
@@ -71,6 +78,18 @@ package final class BERTRunner {
         return y
     }
 
+    /// The scores of pairs of texts, before any activation. The model has a head for it.   [pairs]
+    package func scores(of pairs: [[TokenID]], endingWith separator: TokenID?) -> [Float] {
+        let states = hiddenStates(of: pairs, pairsEndingWith: separator), C = model.configuration.width
+        guard let head = model.scoreHead else { preconditionFailure("the model has no score") }
+        let first = empty(pairs.count, C)
+        for (i, rows) in Self.rows(of: pairs).enumerated() {
+            first.elements[i * C..<(i + 1) * C].copy(from: states.elements[rows.lowerBound * C..<(rows.lowerBound + 1) * C])
+        }
+        let scores = linear(linear(first, head.pooler, then: .tanh), head.classifier)
+        return scores.elements.read { span in pairs.indices.map { span[$0] } }
+    }
+
     /// The rows of each text.
     private static func rows(of texts: [[TokenID]]) -> [Range<Int>] {
         var start = 0
@@ -80,13 +99,17 @@ package final class BERTRunner {
         }
     }
 
-    private func embed(_ ids: Buffer, _ rows: [Range<Int>]) -> Tensor {
+    /// - Parameter firstCounts: The tokens of each text that belong to the first one of a pair.
+    private func embed(_ ids: Buffer, _ rows: [Range<Int>], _ firstCounts: [Int]) -> Tensor {
         let C = model.configuration.width, context = model.configuration.context, y = empty(ids.count, C)
-        for rows in rows {
+        for (rows, firstCount) in zip(rows, firstCounts) {
             require(rows.count <= context, "a text of \(rows.count) tokens, in a context of \(context)")
-            weights.embed(
-                ids[rows], in: model.tokens.table, plus: positions[0..<rows.count * C],
-                into: y.elements[rows.lowerBound * C..<rows.upperBound * C])
+            for (part, table) in zip([0..<firstCount, firstCount..<rows.count], positions) where !part.isEmpty {
+                let rows = rows.lowerBound + part.lowerBound..<rows.lowerBound + part.upperBound
+                weights.embed(
+                    ids[rows], in: model.tokens.table, plus: table[part.lowerBound * C..<part.upperBound * C],
+                    into: y.elements[rows.lowerBound * C..<rows.upperBound * C])
+            }
         }
         return norm(y, model.norm)
     }

@@ -1,19 +1,26 @@
 package import Formats
 package import Kernels
+import Model
 import Synchronization
 import Threads
 package import Tokenize
 
-/// An embedding model that computes the vectors of many requests, on a thread of its own.
+/// An embedding model that computes the vectors of many requests, on a thread of its own. Or a reranker: then the "vectors" of pairs of
+/// texts are their scores, one number each.
 ///
 ///     let backend = try EmbeddingBackend(folder, name: "minilm", on: { try Processor() })
 ///     _ = try backend.embed([backend.input.tokens(of: "Hi", as: .plain)]) { print($0.embeddings) }
 ///
 /// Requests take turns: each step has texts of one of them. A text's vector does not depend on the others, and has the length 1.
 package final class EmbeddingBackend: ChatBackend {
+    /// Computes the vectors of some texts.
+    private typealias Encoder = (_ texts: [[TokenID]]) -> [[Float]]
+
     package let name: String
     package let input: EmbeddingInput
+    /// Nil for a reranker.
     package let embeddingWidth: Int?
+    package let scoreFunction: ScoreFunction
     package let weightBytes: Int?
     private let inbox: Mailbox<Message>
 
@@ -39,24 +46,38 @@ package final class EmbeddingBackend: ChatBackend {
 
     /// - Parameter makeProcessor: Runs on the thread that will compute.
     package init(
-        _ path: String, name: String, precision: WeightPrecision = .float32, on makeProcessor: @escaping @Sendable () throws -> Processor
+        _ path: String, name: String, for purpose: BERTFolder.Purpose = .embedding, precision: WeightPrecision = .float32,
+        on makeProcessor: @escaping @Sendable () throws -> Processor
     ) throws {
-        let opened = Mailbox<Result<(input: EmbeddingInput, width: Int, weightBytes: Int), any Error>>(), inbox = Mailbox<Message>()
+        typealias Opened = (input: EmbeddingInput, scoreFunction: ScoreFunction, width: Int, weightBytes: Int)
+        let opened = Mailbox<Result<Opened, any Error>>(), inbox = Mailbox<Message>()
         try BackgroundThread.run {
             do {
-                let model = try EmbeddingModel(path, on: try makeProcessor(), precision: precision)
+                let folder = try BERTFolder(path, for: purpose), processor = try makeProcessor()
+                let encode: Encoder, weightBytes: () -> Int
+                switch purpose {
+                case .embedding:
+                    let model = EmbeddingModel(folder, on: processor, precision: precision)
+                    encode = { texts in model.step(texts).map(\.normalized) }
+                    weightBytes = { model.weightBytes }
+                case .reranking:
+                    let model = Reranker(folder, on: processor, precision: precision)
+                    encode = { pairs in model.step(pairs).map { [$0] } }
+                    weightBytes = { model.weightBytes }
+                }
                 // Packs the weights, so that the first request does not wait for it.
-                for _ in 0..<2 { _ = model.vectors(of: [model.input.tokens(of: "", as: .plain)]) }
-                opened.put(.success((model.input, model.width, model.weightBytes)))
-                Self.run(model, receiving: inbox)
+                for _ in 0..<2 { _ = encode([folder.input.tokens(of: "", as: .plain)]) }
+                opened.put(.success((folder.input, folder.scoreFunction, folder.configuration.width, weightBytes())))
+                Self.run(encode, receiving: inbox)
             } catch { opened.put(.failure(error)) }
         }
-        let (input, width, weightBytes) = try opened.take().get()
+        let (input, scoreFunction, width, weightBytes) = try opened.take().get()
         self.inbox = inbox
         self.name = name
         self.input = input
-        embeddingWidth = width
+        self.scoreFunction = scoreFunction
         self.weightBytes = weightBytes
+        embeddingWidth = purpose == .embedding ? width : nil
     }
 
     deinit { inbox.put(.stop) }
@@ -64,7 +85,7 @@ package final class EmbeddingBackend: ChatBackend {
     package func start(
         _ request: GenerationRequest, deliver: @escaping @Sendable (GenerationEvent) -> Void
     ) throws(GenerationError) -> any GenerationHandle {
-        throw .unsupported("\(name) is an embedding model: it answers no prompts.")
+        throw .unsupported("\(name) is \(embeddingWidth == nil ? "a reranker" : "an embedding model"): it answers no prompts.")
     }
 
     package func embed(
@@ -86,7 +107,7 @@ package final class EmbeddingBackend: ChatBackend {
     /// The thread that computes answers between two steps.
     package func probe(_ completion: @escaping @Sendable (_ works: Bool) -> Void) { inbox.put(.probe(completion)) }
 
-    private static func run(_ model: EmbeddingModel, receiving inbox: Mailbox<Message>) {
+    private static func run(_ encode: Encoder, receiving inbox: Mailbox<Message>) {
         var running: [(job: Job, vectors: [[Float]])] = []
         while true {
             while let message = running.isEmpty ? inbox.take() : inbox.takeIfAvailable() {
@@ -105,7 +126,7 @@ package final class EmbeddingBackend: ChatBackend {
                 continue
             }
             let end = EmbeddingModel.end(ofStepFrom: vectors.count, in: job.texts)
-            vectors += model.step(Array(job.texts[vectors.count..<end])).map(\.normalized)
+            vectors += encode(Array(job.texts[vectors.count..<end]))
             if end < job.texts.count {
                 running.append((job, vectors))
             } else if vectors.allSatisfy({ $0.allSatisfy(\.isFinite) }) {

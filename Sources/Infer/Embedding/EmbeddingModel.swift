@@ -24,7 +24,7 @@ package final class EmbeddingModel {
     }
 
     package convenience init(_ path: String, on processor: Processor, precision: WeightPrecision = .float32) throws {
-        self.init(try BERTFolder(path), on: processor, precision: precision)
+        self.init(try BERTFolder(path, for: .embedding), on: processor, precision: precision)
     }
 
     /// The length of a vector.

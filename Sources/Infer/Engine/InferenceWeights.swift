@@ -47,6 +47,9 @@ struct InferenceWeights {
 
     var packedBytes: Int { packedWeights.all.reduce(0) { $0 + $1.byteCount } }
 
+    /// What the matrices that are still used where they are stored will need.
+    var unpackedBytes: Int { packedWeights.all.reduce(0) { $0 + ($1.isUnpacked ? $1.byteCount : 0) } }
+
     /// The average over all packed matrices, with their scales; nil before the first step.
     var bitsPerWeight: Double? {
         let count = packedWeights.all.reduce(0) { $0 + $1.outputs * $1.inputs }

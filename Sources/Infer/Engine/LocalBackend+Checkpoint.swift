@@ -28,6 +28,8 @@ extension LocalBackend {
     ///   - chatTemplate: Replaces the chat template of the model, and of adapters of PEFT, which have none of their own.
     ///   - tuned: Finds what to use for weights that are not quantized, if the option is `auto`.
     ///   - makeProcessor: Runs on the thread that will run the model.
+    ///
+    /// Throws ``MemoryShortage`` if the weights do not fit into the free memory.
     package convenience init(
         checkpoint path: String,
         base: String? = nil,
@@ -58,6 +60,11 @@ extension LocalBackend {
             }
             try file.verify()
             let (info, runner) = try loaded.get()
+            // Most weights are not packed yet: the first step has read them where they are stored.
+            if let free = CPU.availableMemory, let shortage = MemoryShortage(
+                needed: runner.unpackedBytes, free: free, precision: precision, bitsPerWeight: runner.bitsPerWeight ?? 32) {
+                throw shortage
+            }
             processor.trim()
             return (info, runner)
         }

@@ -126,6 +126,9 @@ package final class ModelRunner: Executor {
     /// The size of the packed weights in bytes.
     package var weightBytes: Int { weights.packedBytes + adapters.byteCount }
 
+    /// How much of that is not packed yet.
+    package var unpackedBytes: Int { weights.unpackedBytes }
+
     /// The average over all matrices, with their scales; nil before the first step.
     package var bitsPerWeight: Double? { weights.bitsPerWeight }
 

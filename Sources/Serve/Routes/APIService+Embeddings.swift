@@ -2,6 +2,7 @@ import HTTPServer
 import Infer
 import Synchronization
 import Threads
+import Tokenize
 
 /// OpenAI's embeddings.
 extension APIService {
@@ -17,7 +18,7 @@ extension APIService {
         let model = try embeddingModel(named: try fields.optionalText("model", 0...1_000))
             ?? served.selected(by: fields, for: ServedModels.Sender(context.client))
         let request = try EmbeddingFields(fields, for: model)
-        return try embed(request, model, context) { request.response($0, model: model.name, tokens: $1) }
+        return try embed(try request.tokens(for: model), with: model, context) { request.response($0, model: model.name, tokens: $1) }
     }
 
     /// The embedding model of the server, if a request means it: by its name, or by none. A model that answers can be named, too.
@@ -26,13 +27,13 @@ extension APIService {
         return name == nil || name == model.name || name == ServedModel.placeholder ? model : nil
     }
 
-    /// Computes embeddings, and sends them in the form of `body`.
+    /// Computes embeddings, or the scores of a reranker, and sends them in the form of `body`.
     func embed(
-        _ request: EmbeddingFields, _ model: ServedModel, _ context: RequestContext,
+        _ texts: @autoclosure () throws -> [[TokenID]], with model: ServedModel, _ context: RequestContext,
         _ body: @escaping @Sendable (_ embeddings: [[Float]], _ tokens: Int) -> [UInt8]
     ) throws -> Response? {
         try rateLimits.checkChat(context.client.key)
-        let texts = try request.tokens(for: model), tokens = texts.reduce(0) { $0 + $1.count }
+        let texts = try texts(), tokens = texts.reduce(0) { $0 + $1.count }
         let ticket = try generator.admission.enter(context.client.key), start = ContinuousClock.now
         let hasResponded = Atomic(false)
         // An error before the end is the only response, and cancels the rest.

@@ -70,7 +70,7 @@ extension APIService {
         let (fields, model) = try ollamaRequest(context, encoder: embeddingModel)
         var request = try EmbeddingFields(OllamaRequest(fields).embedding(hasInput: hasInput), for: model)
         request.truncates = try fields.boolean("truncate") ?? true
-        return try embed(request, model, context) { [request] embeddings, tokens in
+        return try embed(try request.tokens(for: model), with: model, context) { [request] embeddings, tokens in
             var writer = JSONWriter()
             writer.object { response in
                 if !hasInput {

@@ -97,7 +97,7 @@ struct APIService: Sendable {
 /// The list of models: the one that the API key is pinned to, the active one, then its LoRA adapters.
 extension APIService {
     private func listModels(_ context: RequestContext) throws -> Response {
-        let listed = try models.ready.listed(for: ServedModels.Sender(context.client)) + [settings.embeddingModel].compactMap(\.self)
+        let listed = try models.ready.listed(for: ServedModels.Sender(context.client)) + settings.encoders
         return Response.json { list in
             list["object"] = "list"
             list.key("data"); list.array { data in for model in listed { data.object { write(model, to: &$0) } } }
@@ -106,8 +106,7 @@ extension APIService {
 
     private func showModel(_ context: RequestContext) throws -> Response {
         let name = context.parameters.first ?? "", ready = try models.ready
-        let encoder = settings.embeddingModel.flatMap { $0.name == name ? $0 : nil }
-        let model = try encoder ?? ready.named(name, for: ServedModels.Sender(context.client))
+        let model = try settings.encoders.first { $0.name == name } ?? ready.named(name, for: ServedModels.Sender(context.client))
         return Response.json { write(model, to: &$0) }
     }
 

@@ -59,10 +59,9 @@ extension Command {
             examples: ["slm embed all-MiniLM-L6-v2 'how do I reset the pump'"]
         ) { options in
             guard let path = options.model else { throw UsageError("slm embed: expected a model: slm embed FOLDER TEXT.") }
-            let texts = try options.texts + (options.file.map { try LineBlocks.nonEmptyLines(of: $0) } ?? [])
-                .map { $0.replacing("\\n", with: "\n") }
+            let texts = try options.texts + EmbedOptions.texts(of: options.file)
             if texts.isEmpty { throw UsageError("slm embed: expected a text: slm embed \(path.shellWord) TEXT, or --file FILE.") }
-            let folder = try BERTFolder(path)
+            let folder = try BERTFolder(path, for: .embedding)
             if options.printsTokens {
                 for text in texts { printLine(EmbedOptions.line("tokens") { writer in
                     for id in folder.input.tokens(of: text, as: options.role, limit: folder.input.context) { writer.integer(id) }
@@ -81,6 +80,11 @@ extension Command {
 }
 
 extension EmbedOptions {
+    /// The texts of a file, one on each line.
+    static func texts(of file: String?) throws -> [String] {
+        try (file.map { try LineBlocks.nonEmptyLines(of: $0) } ?? []).map { $0.replacing("\\n", with: "\n") }
+    }
+
     /// One line of JSON with an array.
     fileprivate static func line(_ key: String, _ write: (inout JSONWriter) -> Void) -> String {
         var writer = JSONWriter(.oneLine)

@@ -24,6 +24,7 @@ struct IndexOptions: MachineOptions {
     var device: DeviceChoice?
     var blas: BLAS?
     var embeddingModel: String?
+    var reranker: String?
     var method = SearchMethod.both
     var index: String?
     var words: [String] = []
@@ -118,6 +119,7 @@ extension Command {
                     .option("limit", \.limit, in: 1...1_000, "Print at most N passages."),
                     .option("by", \.method, "Compare words, vectors, or both if the index has vectors."),
                     IndexOptions.model,
+                    .reranker(\.reranker),
                     .json(\.json),
                 ]),
                 OptionGroup("Machine", IndexOptions.machineOptions),
@@ -130,7 +132,8 @@ extension Command {
             let embedder = isByWords ? nil : try TextEmbedder(
                 of: index, options.embeddingModel, isNeeded: options.method == .vectors, on: options)
             if options.method == .vectors, embedder == nil { throw DocumentError.noVectors(path: path) }
-            let result = try index.search(question, limit: options.limit, by: options.method, embedder)
+            let reranker = try options.reranker.map { try TextReranker($0, on: options) }
+            let result = try index.search(question, limit: options.limit, by: options.method, embedder, reranker)
             for (i, passage) in result.passages.enumerated() {
                 if options.json { printLine(PassageRecord(passage)) } else { printLine(passage.text(number: i + 1)) }
             }

@@ -5,21 +5,26 @@ import Kernels
 import Serve
 import Synchronization
 import Threads
+import Tokenize
 
 extension ServeOptions {
     /// Opens the indexes of `--documents` and the models of their vectors.
     ///
-    /// - Parameter embeddingModel: The model of `--embedding-model`.
-    func servedDocuments(_ embeddingModel: EmbeddingBackend?) throws -> ServedDocuments {
+    /// - Parameters:
+    ///   - embeddingModel: The model of `--embedding-model`.
+    ///   - reranker: The model of `--reranker`.
+    func servedDocuments(_ embeddingModel: EmbeddingBackend?, _ reranker: EmbeddingBackend?) throws -> ServedDocuments {
         let models = try QueryModels(embeddingModel, at: self.embeddingModel, on: makeProcessor)
+        let openReranker: (@Sendable () -> TextReranker)? = reranker.map { model in { @Sendable in TextReranker(model) } }
         var indexes: [SharedIndex] = []
         for text in documents {
             let (name, path) = try NamedFile.parse(text, of: "slm serve: --documents") { ModelOptions.modelName(of: $0) }
             if indexes.contains(where: { $0.name == name }) {
                 throw UsageError("slm serve: --documents: expected a name for each index, found '\(name)' twice. Name them: NAME=FILE.")
             }
-            let index = try SharedIndex(path, named: name) { try models.embedder(of: $0) }
-            let counts = try index.counts(), method = index.usesVectors ? "words and vectors" : "words"
+            let index = try SharedIndex(path, named: name, openEmbedder: { try models.embedder(of: $0) }, reranker: openReranker)
+            let found = index.usesVectors ? "words and vectors" : "words"
+            let counts = try index.counts(), method = reranker.map { "\(found), in the order of \($0.name)" } ?? found
             Log.info(.note, "documents \(name): \(counts.files.counted("file")), \(counts.chunks.counted("passage")) "
                 + "of \(path), by \(method).")
             indexes.append(index)
@@ -60,13 +65,28 @@ private final class QueryModels: Sendable {
 }
 
 extension TextEmbedder {
-    /// Waits for the vectors of a model that has a thread of its own.
     fileprivate init(_ backend: EmbeddingBackend, _ model: Model) {
         self.init(model) { texts, role in
-            let input = backend.input, done = Mailbox<[[Float]]>()
-            let tokens = texts.map { input.tokens(of: $0, as: role == .query ? .query : .passage, limit: input.context) }
-            do throws(GenerationError) { _ = try backend.embed(tokens) { done.put($0.embeddings) } } catch { return [] }
-            return done.take()
+            let input = backend.input
+            return backend.vectors(of: texts.map { input.tokens(of: $0, as: role == .query ? .query : .passage, limit: input.context) })
         }
+    }
+}
+
+extension TextReranker {
+    fileprivate init(_ backend: EmbeddingBackend) {
+        self.init { question, passages in
+            let pairs = passages.map { backend.input.tokens(of: question, with: $0) }
+            return backend.vectors(of: pairs).map { Double(backend.scoreFunction.probability(ofScore: $0[0])) }
+        }
+    }
+}
+
+extension EmbeddingBackend {
+    /// Waits for the vectors of a model that has a thread of its own. None if it fails.
+    fileprivate func vectors(of texts: [[TokenID]]) -> [[Float]] {
+        let done = Mailbox<[[Float]]>()
+        do throws(GenerationError) { _ = try embed(texts) { done.put($0.embeddings) } } catch { return [] }
+        return done.take()
     }
 }

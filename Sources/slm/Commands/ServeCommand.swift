@@ -1,5 +1,6 @@
 import Checkpoint
 import Files
+import Formats
 import Glibc
 import HTTPServer
 import Infer
@@ -19,6 +20,7 @@ struct ServeOptions: MachineOptions {
     var settings = ServeSettings()
     var store = StoreOptions()
     var embeddingModel: String?
+    var reranker: String?
     var documents: [String] = []
     var passages = ServedDocuments.usualPassageLimit
     var name: String?
@@ -115,6 +117,8 @@ extension ServeOptions {
             OptionGroup("Model", ModelOptions.options(
                 \.model, adapterHelp: "Serve this LoRA adapter of the checkpoint, too, as the model MODEL:NAME, with the same weights.") + [
                 .embeddingModel(\.embeddingModel, "Answer /v1/embeddings with this embedding model: a folder with a BERT."),
+                .option("reranker", \.reranker, value: "FOLDER",
+                        "Answer /v1/rerank with this reranker, and let it put the 30 best passages of documents in order."),
             ]),
             OptionGroup("Documents", [
                 .list("documents", \.documents, value: "NAME=FILE",
@@ -405,8 +409,12 @@ struct ServeCommand {
         let encoder = try options.embeddingModel.map { path in
             try EmbeddingBackend(path, name: ModelOptions.modelName(of: path), on: options.makeProcessor)
         }
+        let reranker = try options.reranker.map { path in
+            try EmbeddingBackend(path, name: ModelOptions.modelName(of: path), for: .reranking, on: options.makeProcessor)
+        }
         settings.embeddingModel = encoder.map { ServedModel(name: $0.name, $0, nil) }
-        settings.documents = try options.servedDocuments(encoder)
+        settings.reranker = reranker.map { ServedModel(name: $0.name, $0, nil) }
+        settings.documents = try options.servedDocuments(encoder, reranker)
         if !options.proxies.isEmpty { settings.trustsProxy = true }
         settings.accessLog = options.accessLog.map { AccessLog.Settings($0, output: logs) }
         settings.version = version

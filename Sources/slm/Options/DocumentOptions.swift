@@ -6,6 +6,7 @@ import Tokenize
 struct DocumentOptions {
     var path: String?
     var embeddingModel: String?
+    var reranker: String?
     var passages = 4
     var showsPassages = false
 
@@ -17,6 +18,7 @@ struct DocumentOptions {
         [
             .embeddingModel(
                 \.embeddingModel, "Search by the vectors of this embedding model, too.", default: "the model of the index, if it is there"),
+            .reranker(\.reranker),
             .option("passages", \.passages, in: 1...50, "Give the model at most N passages, in half of its context."),
             .option("show-passages", \.showsPassages, "Print the passages before the answer."),
         ]
@@ -26,16 +28,18 @@ struct DocumentOptions {
     func open(for command: String) throws -> DocumentIndex? {
         if path == nil, showsPassages { throw UsageError("slm \(command): --show-passages needs --documents FILE.") }
         if path == nil, embeddingModel != nil { throw UsageError("slm \(command): --embedding-model needs --documents FILE.") }
+        if path == nil, reranker != nil { throw UsageError("slm \(command): --reranker needs --documents FILE.") }
         return try path.map { path throws(DocumentError) in try DocumentIndex(path) }
     }
 
     func finder(in index: DocumentIndex?, for backend: any ChatBackend, on machine: some MachineOptions) throws -> PassageFinder? {
         guard let index else { return nil }
         let embedder = try TextEmbedder(of: index, embeddingModel, on: machine)
+        let reranker = try reranker.map { try TextReranker($0, on: machine) }
         let budget = PassageFinder.budget(ofContext: backend.context)
         guard let tokenizer = ((backend as? LocalBackend)?.model ?? (backend as? AdapterBackend)?.model)?.tokenizer else {
-            return PassageFinder(index, embedder, limit: passages, budget: budget)
+            return PassageFinder(index, embedder, reranker, limit: passages, budget: budget)
         }
-        return PassageFinder(index, embedder, limit: passages, budget: budget) { try tokenizer.ids(of: $0).count }
+        return PassageFinder(index, embedder, reranker, limit: passages, budget: budget) { try tokenizer.ids(of: $0).count }
     }
 }

@@ -10,12 +10,25 @@ extension CommandOption {
     ) -> CommandOption {
         option("embedding-model", path, value: "FOLDER", help, default: defaultText)
     }
+
+    static func reranker(_ path: WritableKeyPath<Options, String?>) -> CommandOption {
+        option("reranker", path, value: "FOLDER", "Let this reranker put the 30 best passages in order: a folder with a BERT that scores.")
+    }
+}
+
+extension TextReranker {
+    init(_ path: String, on machine: some MachineOptions) throws {
+        let model = try Reranker(path, on: try machine.processor()), function = model.folder.scoreFunction
+        self.init { question, passages in
+            model.scores(of: passages, for: question).map { Double(function.probability(ofScore: $0)) }
+        }
+    }
 }
 
 extension TextEmbedder {
     /// Opens an embedding model for an index.
     init(_ path: String, on machine: some MachineOptions) throws {
-        let folder = try BERTFolder(path), model = EmbeddingModel(folder, on: try machine.processor())
+        let folder = try BERTFolder(path, for: .embedding), model = EmbeddingModel(folder, on: try machine.processor())
         self.init(Model(path: try RelativePath.absolute(path), digest: folder.digest, width: model.width)) { texts, role in
             model.vectors(of: texts, as: role == .query ? .query : .passage)
         }

@@ -3,7 +3,7 @@ import JSON
 import Model
 import Tokenize
 
-/// An embedding model, as text and as JSON.
+/// An embedding model or a reranker, as text and as JSON.
 struct EmbeddingModelDescription {
     private let folder: BERTFolder
 
@@ -13,26 +13,33 @@ struct EmbeddingModelDescription {
         let c = folder.configuration
         let pooling = (folder.pooling.mode == .mean ? "the mean of all tokens" : "the first token")
             + (folder.pooling.isNormalized ? ", scaled to the length 1" : "")
+        let scores = folder.scoreFunction == .sigmoid ? "from 0 to 1" : "logits"
         var lines = [
-            ("model", "\(folder.path), BERT, \(folder.byteCount) bytes: an embedding model"),
+            ("model", "\(folder.path), BERT, \(folder.byteCount) bytes: \(isReranker ? "a reranker" : "an embedding model")"),
             ("", "\(c.layers) layers, \(c.heads) heads, width \(c.width), context \(folder.input.context), vocabulary \(c.vocabulary)"),
-            ("vectors", "\(c.width) numbers: \(pooling)"),
+            isReranker ? ("scores", scores) : ("vectors", "\(c.width) numbers: \(pooling)"),
             ("tokenizer", "WordPiece, \(folder.input.tokenizer.count) tokens"),
         ]
         for (title, prefix) in [("queries", folder.input.queryPrefix), ("passages", folder.input.passagePrefix)] where !prefix.isEmpty {
             lines.append((title, "begin with \(prefix.debugDescription)"))
         }
-        lines.append(("use", "slm index build FILE… --embedding-model \(folder.path.shellWord) --out INDEX"))
+        let path = folder.path.shellWord
+        let use = isReranker ? "slm chat MODEL --documents INDEX --reranker \(path)"
+            : "slm index build FILE… --embedding-model \(path) --out INDEX"
+        lines.append(("use", use))
         return lines.map { $0.0.padded(to: 12) + $0.1 }.joined(separator: "\n")
     }
+
+    private var isReranker: Bool { folder.purpose == .reranking }
 
     var json: String {
         let c = folder.configuration
         return JSONLine([
-            "model": .text(folder.path), "kind": "embedding", "architecture": "bert", "bytes": .whole(folder.byteCount),
-            "layers": .whole(c.layers), "heads": .whole(c.heads), "width": .whole(c.width), "context": .whole(folder.input.context),
-            "vocabulary": .whole(c.vocabulary), "pooling": .text(folder.pooling.mode.rawValue),
-            "normalized": .flag(folder.pooling.isNormalized), "query_prefix": .text(folder.input.queryPrefix),
+            "model": .text(folder.path), "kind": .text(isReranker ? "reranker" : "embedding"), "architecture": "bert",
+            "bytes": .whole(folder.byteCount), "layers": .whole(c.layers), "heads": .whole(c.heads), "width": .whole(c.width),
+            "context": .whole(folder.input.context), "vocabulary": .whole(c.vocabulary),
+            "pooling": isReranker ? nil : .text(folder.pooling.mode.rawValue),
+            "normalized": isReranker ? nil : .flag(folder.pooling.isNormalized), "query_prefix": .text(folder.input.queryPrefix),
             "passage_prefix": .text(folder.input.passagePrefix),
         ]).description
     }

@@ -1,0 +1,30 @@
+/// A reranker, as a search uses it: it reads a question and a passage together, which compares them more exactly than their words and
+/// vectors do, and takes longer.
+///
+///     let reranker = TextReranker { question, passages in … }
+///     try index.search("how do I reset the pump", limit: 5, embedder, reranker)
+///
+/// The module knows no models: the caller has one.
+package struct TextReranker {
+    /// How probable it is that each passage answers a question. Empty if the model cannot say so now.
+    package let probabilities: (_ question: String, _ passages: [String]) -> [Double]
+
+    /// How many passages of a search are read, at least.
+    static let candidates = 30
+
+    package init(probabilities: @escaping (_ question: String, _ passages: [String]) -> [Double]) { self.probabilities = probabilities }
+
+    /// Passages in the order of their probabilities, which become their scores.
+    func ranked(_ passages: [Passage], for question: String) -> [Passage] {
+        let texts = passages.map { DocumentIndex.embeddedText(title: $0.title, heading: $0.heading, text: $0.text) }
+        let scores = probabilities(question, texts)
+        guard scores.count == passages.count, let best = scores.max(), best > 0 else { return passages }
+        let order = scores.indices.sorted { (scores[$1], $0) < (scores[$0], $1) }
+        return order.map { i in
+            var passage = passages[i]
+            passage.score = scores[i]
+            passage.share = scores[i] / best
+            return passage
+        }
+    }
+}

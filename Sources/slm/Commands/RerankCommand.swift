@@ -1,0 +1,48 @@
+import Files
+import Infer
+import Kernels
+
+struct RerankOptions: MachineOptions {
+    var threads: Int?
+    var cpu: String?
+    var device: DeviceChoice?
+    var blas: BLAS?
+    var model: String?
+    var question: String?
+    var texts: [String] = []
+    var file: String?
+    var dtype = EmbeddingPrecision.f32
+}
+
+extension Command {
+    static var rerank: Command {
+        Command(
+            "rerank",
+            "Order passages by how well they answer a question, with a reranker.",
+            RerankOptions(),
+            [
+                OptionGroup("Main options", [
+                    .option("model", \.model, value: "FOLDER", "Use this reranker: a folder with a BERT that scores.").positional(),
+                    .option("question", \.question, value: "TEXT", "Compare passages with this question.").positional(),
+                    .list("passage", \.texts, value: "PASSAGE", "Score PASSAGE.").positionalOnly(),
+                    .option("file", \.file, value: "FILE",
+                            "Score the lines of FILE, or of standard input (-); \\n means a line break."),
+                    .option("dtype", \.dtype, "Store the weights in this data type."),
+                ]),
+                OptionGroup("Machine", RerankOptions.machineOptions),
+            ],
+            examples: ["slm rerank ms-marco-MiniLM-L6-v2 'how do I reset the pump' 'Hold both keys.' 'Water the tomatoes.'"]
+        ) { options in
+            guard let path = options.model, let question = options.question else {
+                throw UsageError("slm rerank: expected a model and a question: slm rerank FOLDER QUESTION PASSAGE….")
+            }
+            let texts = try options.texts + EmbedOptions.texts(of: options.file)
+            if texts.isEmpty { throw UsageError("slm rerank: expected passages after the question, or --file FILE.") }
+            let model = try Reranker(path, on: try options.processor(), precision: options.dtype.precision)
+            let scores = model.scores(of: texts, for: question)
+            for i in scores.indices.sorted(by: { (scores[$1], $0) < (scores[$0], $1) }) {
+                printLine(JSONLine(["score": .exact(Double(scores[i])), "index": .whole(i), "text": .text(texts[i])]))
+            }
+        }
+    }
+}
