@@ -4,8 +4,12 @@ package import Kernels
 /// The configuration of a ``BERT``.
 package struct BERTConfiguration: Sendable, Equatable {
     package var vocabulary, context, width, heads, layers, hiddenWidth: Int
-    /// Kinds of tokens: those of a first text and of a second one.
+    /// Kinds of tokens: those of a first text and of a second one. 0 if all are of one kind.
     package var tokenTypes = 2
+    /// The row of the first position in its table.
+    package var firstPosition = 0
+    /// Groups of distances between two tokens, each with a bias for each head; 0 for none.
+    package var distanceBuckets = 0
     package var activation = UnaryFunction.exactGELU
     package var normEpsilon: Float = 1e-12
     /// Whether the layers of a reranker follow, which make a score of the first hidden state.
@@ -23,8 +27,8 @@ package struct BERTConfiguration: Sendable, Equatable {
     package var attentionHeads: AttentionHeads { AttentionHeads(heads, width: width / heads) }
 }
 
-/// A bidirectional encoder (BERT, MiniLM, E5, BGE, GTE): the layers of a model that turns texts into vectors, or a question and a passage
-/// into a score. `BERTRunner` (in `Infer`) has its forward pass.
+/// A bidirectional encoder (BERT, MiniLM, E5, BGE, GTE, DistilBERT, MPNet): the layers of a model that turns texts into vectors, or a
+/// question and a passage into a score. `BERTRunner` (in `Infer`) has its forward pass.
 ///
 ///     var list = ParameterList()
 ///     let model = BERT(configuration, in: &list)
@@ -47,7 +51,9 @@ package struct BERT: Sendable {
     }
 
     package let configuration: BERTConfiguration
-    package let tokens, positions, types: Embedding           // [V, C], [context, C], [types, C]
+    package let tokens, positions: Embedding                  // [V, C], [firstPosition + context, C]
+    package let types: Embedding?                             // [types, C]
+    package let distances: Embedding?                         // [buckets, heads]: added to the scores of attention
     package let norm: Norm                                    // of their sum
     package let blocks: [Block]
     package let scoreHead: ScoreHead?
@@ -57,8 +63,10 @@ package struct BERT: Sendable {
         let C = configuration.width, F = configuration.hiddenWidth
         self.configuration = configuration
         tokens = Embedding(of: configuration.vocabulary, to: C, named: "tokens", in: &list)
-        positions = Embedding(of: configuration.context, to: C, named: "positions", in: &list)
-        types = Embedding(of: configuration.tokenTypes, to: C, named: "types", in: &list)
+        positions = Embedding(of: configuration.firstPosition + configuration.context, to: C, named: "positions", in: &list)
+        let (types, buckets) = (configuration.tokenTypes, configuration.distanceBuckets)
+        self.types = types > 0 ? Embedding(of: types, to: C, named: "types", in: &list) : nil
+        distances = buckets > 0 ? Embedding(of: buckets, to: configuration.heads, named: "distances", in: &list) : nil
         func norm(_ name: String, _ list: inout ParameterList) -> Norm {
             Norm(.layer, of: C, epsilon: configuration.normEpsilon, named: name, in: &list)
         }

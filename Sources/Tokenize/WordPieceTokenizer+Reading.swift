@@ -149,8 +149,10 @@ extension WordPieceTokenizer {
             try PostProcessorJSON.read(root, file, into: &vocabulary)
             return (vocabulary.textPrefix, vocabulary.textSuffix)
         }
-        guard type == "BertProcessing" else {
-            throw file.unsupported("its post_processor is \(excerpt(type.utf8))", "Supported are TemplateProcessing and BertProcessing.")
+        // They differ in pairs of texts only.
+        guard ["BertProcessing", "RobertaProcessing"].contains(type) else {
+            throw file.unsupported(
+                "its post_processor is \(excerpt(type.utf8))", "Supported are TemplateProcessing, BertProcessing and RobertaProcessing.")
         }
         func id(_ key: String) throws(TokenizeError) -> TokenID {
             let pair = Array(try file.array(element, key, at: "post_processor"))

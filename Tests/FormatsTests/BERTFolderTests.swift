@@ -64,8 +64,8 @@ import TestSupport
     }
 
     @Test func `what slm does not compute is refused`() {
-        #expect(message("config.json") { $0.replacing("\"bert\"", with: "\"mpnet\"") }
-            == "config.json: model_type: expected bert, found 'mpnet'.")
+        #expect(message("config.json") { $0.replacing("\"bert\"", with: "\"roberta\"") }
+            == "config.json: model_type: expected one of bert, distilbert, mpnet, found 'roberta'.")
         #expect(message("config.json") { $0.replacing("\"type_vocab_size\"", with: "\"is_decoder\": true, \"type_vocab_size\"") }
             == "config.json: is_decoder: expected false, the only supported value, found true.")
         #expect(message("config.json") { $0.replacing("_heads\": 3", with: "_heads\": 5") }
@@ -88,6 +88,17 @@ import TestSupport
             == "folder: cannot be read: it contains neither model.safetensors nor model.safetensors.index.json.")
     }
 
+    @Test func `DistilBERT and MPNet have other names, no kinds of tokens, and other positions`() throws {
+        let distilled = try BERTFolder(SampleBERT { $0.family = .distilbert }.write(to: folder, "distilbert"))
+        #expect(distilled.architecture == "distilbert" && distilled.configuration.tokenTypes == 0 && distilled.input.context == 24)
+        let mpnet = try BERTFolder(SampleBERT { $0.family = .mpnet }.write(to: folder, "mpnet"))
+        #expect(mpnet.configuration.firstPosition == 2 && mpnet.configuration.distanceBuckets == 32 && mpnet.input.context == 24)
+        #expect(BERTFolder.isBERT(folder("mpnet")) && mpnet.configuration.layers == 2)
+        let wrong = SampleBERT { $0.family = .mpnet; $0.settings = #", "relative_attention_num_buckets": 30"# }
+        let error = #expect(throws: CheckpointError.self) { try BERTFolder(wrong.write(to: folder, "wrong")) }
+        #expect(error?.description.contains("relative_attention_num_buckets: expected a multiple of 4, found 30") == true)
+    }
+
     @Test func `a head with one label makes a reranker, which is no embedding model`() throws {
         let path = SampleBERT { $0.isReranker = true }.write(to: folder, "reranker"), opened = try BERTFolder(path, for: .reranking)
         #expect(opened.purpose == .reranking && opened.scoreFunction == .sigmoid && opened.configuration.hasScore)
@@ -106,14 +117,15 @@ import TestSupport
             + "an embedding model or a reranker: --embedding-model FOLDER, or --reranker FOLDER.")
     }
 
-    @Test func `damaged folders are read or refused`() throws {
+    @Test(arguments: SampleBERT.Family.allCases) func `damaged folders are read or refused`(family: SampleBERT.Family) throws {
+        let sample = SampleBERT { $0.family = family; $0.isReranker = family == .bert }
         let files = sample.files, processor = try Processor(threads: 1)
         let words = [
             "null", "-1", "0", "1e9", "16777216", "\"bert\"", "{}", "[]", "\"type\"", "\"path\":\"..\"", "F16", "data_offsets", "[0,16]",
         ]
         var mutator = Mutator(seed: 21, words: words), counts = [0, 0]
         sample.write(to: folder, "bert")
-        for _ in 0..<fuzzRounds(default: 2_000) {
+        for _ in 0..<fuzzRounds(default: 1_000) {
             let names = files.keys.sorted(), name = names[mutator.random.below(names.count)]
             var bytes = files[name] ?? []
             // The header of the weights; damage elsewhere would only change numbers.

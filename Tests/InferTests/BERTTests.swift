@@ -54,6 +54,16 @@ import Tokenize
         expectClose(runner.pooled([texts[2]], isMean: false).floats, Array(states[..<12]), within: .gradient)
     }
 
+    /// Long enough for all groups of distances.
+    @Test(arguments: SampleBERT.Family.allCases) func `states of all families are those of plain loops`(family: SampleBERT.Family) throws {
+        let sample = SampleBERT { $0.family = family; $0.context = 200 }, runner = try runner(sample)
+        let long = (0..<200).map { TokenID(4 + $0 * 5 % 9) }
+        let texts = texts + [long], expected = texts.flatMap { PlainBERT(sample).states(of: $0) }
+        expectClose(runner.hiddenStates(of: texts).floats, expected, within: .gradient)
+        let count = 12 * texts[0].count, last = Array(runner.hiddenStates(of: [long, texts[0]]).floats.suffix(count))
+        expectClose(last, Array(expected.prefix(count)), within: .gradient)
+    }
+
     @Test(arguments: [.float32, .bfloat16, .int8] as [WeightPrecision])
     func `scores of pairs are those of plain loops`(precision: WeightPrecision) throws {
         let sample = SampleBERT { $0.width = 192; $0.isReranker = true }, runner = try runner(sample, precision)
@@ -165,8 +175,13 @@ private struct PlainBERT {
         let C = sample.width, D = C / sample.heads, T = ids.count
         let word = self["embeddings.word_embeddings.weight"], position = self["embeddings.position_embeddings.weight"]
         let type = self["embeddings.token_type_embeddings.weight"]
-        var x = (0..<T).flatMap { t in
-            (0..<C).map { word[Int(ids[t]) * C + $0] + position[t * C + $0] + type[(t < firstCount ? 0 : C) + $0] }
+        let distances = self["encoder.relative_attention_bias.weight"], first = distances.isEmpty ? 0 : 2
+        var x: [Double] = []
+        for t in 0..<T {
+            for c in 0..<C {
+                let kind = type.isEmpty ? 0.0 : type[(t < firstCount ? 0 : C) + c]
+                x.append(word[Int(ids[t]) * C + c] + position[(first + t) * C + c] + kind)
+            }
         }
         x = norm(x, "embeddings.LayerNorm")
         for layer in 0..<sample.layers {
@@ -177,7 +192,9 @@ private struct PlainBERT {
             for h in 0..<sample.heads {
                 for t in 0..<T {
                     let scores = (0..<T).map { s in
-                        (0..<D).reduce(0.0) { $0 + q[t * C + h * D + $1] * k[s * C + h * D + $1] } / Double(D).squareRoot()
+                        let product = (0..<D).reduce(0.0) { $0 + q[t * C + h * D + $1] * k[s * C + h * D + $1] }
+                        let bias = distances.isEmpty ? 0.0 : distances[bucket(s - t) * sample.heads + h]
+                        return product / Double(D).squareRoot() + bias
                     }
                     let sum = scores.reduce(0) { $0 + exp($1) }
                     for s in 0..<T {
@@ -190,6 +207,12 @@ private struct PlainBERT {
             x = norm(add(x, linear(hidden, prefix + "output.dense")), prefix + "output.LayerNorm")
         }
         return x
+    }
+
+    /// 16 groups before a token and 16 after it: 8 of one distance, and 8 up to 128.
+    private func bucket(_ distance: Int) -> Int {
+        let n = abs(distance), side = distance > 0 ? 16 : 0
+        return side + (n < 8 ? n : min(8 + Int(log(Float(n) / 8) / Float(log(16.0)) * 8), 15))
     }
 
     private func add(_ a: [Double], _ b: [Double]) -> [Double] { zip(a, b).map { $0 + $1 } }

@@ -21,7 +21,9 @@ os.environ["TRANSFORMERS_VERBOSITY"] = "error"
 import numpy as np
 import torch
 from tokenizers import BertWordPieceTokenizer
-from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer, BertConfig, BertForSequenceClassification, BertModel
+from transformers import (
+    AutoModel, AutoModelForSequenceClassification, AutoTokenizer, BertConfig, BertForSequenceClassification, BertModel, DistilBertConfig,
+    MPNetConfig)
 
 from check_tokenizers import code_points, mixtures, unicode_noise
 from texts import TEXTS
@@ -153,6 +155,41 @@ def check_vectors(slm, folder, name, shape):
     assert distance(halves, theirs(other, texts, "cls", True, 32)) < 1e-5
 
 
+def check_family(slm, folder, name, configuration, width):
+    """An encoder of another family, with the tokenizer that MPNet has: padding is token 1, which its positions leave out."""
+    folder = folder / name
+    folder.mkdir()
+    tokenizer(folder, True)
+    file = json.loads((folder / "tokenizer.json").read_text())
+    ids = {"[PAD]": 1, "[UNK]": 0}
+    file["model"]["vocab"].update(ids)
+    for token in file["added_tokens"]:
+        token["id"] = ids.get(token["content"], token["id"])
+    file["added_tokens"].sort(key=lambda token: token["id"])
+    vocabulary = file["model"]["vocab"]
+    file["post_processor"] = dict(
+        type="RobertaProcessing", sep=["[SEP]", vocabulary["[SEP]"]], cls=["[CLS]", vocabulary["[CLS]"]], trim_offsets=True,
+        add_prefix_space=False)
+    (folder / "tokenizer.json").write_text(json.dumps(file))
+    settings_file = folder / "tokenizer_config.json"
+    settings_file.write_text(json.dumps(json.loads(settings_file.read_text()) | {"tokenizer_class": "PreTrainedTokenizerFast"}))
+    (folder / "vocab.txt").unlink()
+    torch.manual_seed(4)
+    model = AutoModel.from_config(configuration(len(vocabulary))).eval()
+    with torch.no_grad():
+        for part, parameter in model.named_parameters():
+            # Distances have to matter.
+            parameter.normal_(1 if "norm" in part.lower() and "weight" in part else 0, 1 if "relative" in part else 0.06)
+    model.save_pretrained(folder)
+    texts = sentences(60, 5, longest=200) + [text.strip() for text in TEXTS if text.strip()] + ["the " * 600]
+    count = check_tokens(slm, folder, texts)
+    ours = embed(slm, folder, texts)
+    assert ours.shape[1] == width
+    worst = distance(ours, theirs(folder, texts, "mean", False))
+    assert worst < 1e-5, f"{name}: cosine distance {worst}"
+    print(f"{name}: {count} texts, cosine distance at most {worst:.1e}")
+
+
 def check_scores(slm, folder, name, shape):
     """Both texts of a pair may be too long for the context; transformers cuts the longer one first, as sentence-transformers asks it to."""
     folder = folder / (name + "-reranker")
@@ -215,6 +252,14 @@ def main():
         for shape, sizes in ({"small": SMALL} if options.small else {"small": SMALL, **SHAPES}).items():
             check_vectors(options.slm, folder, shape, sizes)
             check_scores(options.slm, folder, shape, sizes)
+        for name, width, heads, layers in [("small", 48, 3, 2)] + ([] if options.small else [("base", 768, 12, 6)]):
+            check_family(
+                options.slm, folder, f"distilbert-{name}", lambda size: DistilBertConfig(
+                    vocab_size=size, dim=width, n_heads=heads, n_layers=layers, hidden_dim=4 * width, pad_token_id=1), width)
+            check_family(
+                options.slm, folder, f"mpnet-{name}", lambda size: MPNetConfig(
+                    vocab_size=size, hidden_size=width, num_attention_heads=heads, num_hidden_layers=layers, intermediate_size=4 * width,
+                    max_position_embeddings=514), width)
     if options.model:
         check_trained(options.slm, options.model)
 

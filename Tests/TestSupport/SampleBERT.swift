@@ -9,6 +9,7 @@ package struct SampleBERT: Sendable {
     package var width = 12, heads = 3, layers = 2, hiddenWidth = 20, context = 24
     package var isMean = true, isNormalized = true
     package var isReranker = false
+    package var family = Family.bert
     /// More members of config.json.
     package var settings = ""
     package var prompts = ""
@@ -16,7 +17,34 @@ package struct SampleBERT: Sendable {
 
     package init(_ change: (inout SampleBERT) -> Void = { _ in }) { change(&self) }
 
-    /// By name in the file.
+    /// What the files call fields and tensors.
+    package enum Family: String, Sendable, CaseIterable {
+        case bert, distilbert, mpnet
+
+        /// Of BERT's name.
+        fileprivate func name(of tensor: String) -> String {
+            let changes = switch self {
+            case .bert: [(String, String)]()
+            case .distilbert: [
+                ("encoder.layer", "transformer.layer"), ("attention.self.query", "attention.q_lin"),
+                ("attention.self.key", "attention.k_lin"), ("attention.self.value", "attention.v_lin"),
+                ("attention.output.dense", "attention.out_lin"), ("attention.output.LayerNorm", "sa_layer_norm"),
+                ("intermediate.dense", "ffn.lin1"), ("output.dense", "ffn.lin2"), ("output.LayerNorm", "output_layer_norm"),
+            ]
+            case .mpnet: [
+                ("attention.self.query", "attention.attn.q"), ("attention.self.key", "attention.attn.k"),
+                ("attention.self.value", "attention.attn.v"), ("attention.output.dense", "attention.attn.o"),
+                ("attention.output.LayerNorm", "attention.LayerNorm"),
+            ]
+            }
+            // Each name has one change in a layer.
+            let (layer, rest) = (changes.first { $0.0 == "encoder.layer" }, changes.filter { $0.0 != "encoder.layer" })
+            let renamed = layer.map { tensor.replacing($0.0, with: $0.1) } ?? tensor
+            return rest.first { renamed.contains($0.0) }.map { renamed.replacing($0.0, with: $0.1) } ?? renamed
+        }
+    }
+
+    /// By BERT's name.
     package var tensors: [(name: String, shape: [Int], numbers: [Float])] {
         var random = TestRandom(11), all: [(String, [Int], [Float])] = []
         func add(_ name: String, _ shape: [Int]) {
@@ -29,9 +57,11 @@ package struct SampleBERT: Sendable {
             add(name + ".bias", [O])
         }
         func norm(_ name: String) { for part in ["weight", "bias"] { add("\(name).\(part)", [width]) } }
-        for (name, rows) in [("word", Self.words.count), ("position", context), ("token_type", 2)] {
+        let positions = context + (family == .mpnet ? 2 : 0)
+        for (name, rows) in [("word", Self.words.count), ("position", positions), ("token_type", family == .bert ? 2 : 0)] where rows > 0 {
             add("embeddings.\(name)_embeddings.weight", [rows, width])
         }
+        if family == .mpnet { add("encoder.relative_attention_bias.weight", [32, heads]) }
         norm("embeddings.LayerNorm")
         for layer in 0..<layers {
             let prefix = "encoder.layer.\(layer)."
@@ -50,11 +80,18 @@ package struct SampleBERT: Sendable {
     }
 
     package var configuration: String {
-        """
-        {"model_type": "bert", "vocab_size": \(Self.words.count), "hidden_size": \(width), "num_hidden_layers": \(layers),
-        "num_attention_heads": \(heads), "intermediate_size": \(hiddenWidth), "max_position_embeddings": \(context),
-        "type_vocab_size": 2, "hidden_act": "gelu", "layer_norm_eps": 1e-12\(settings)}
-        """
+        if family == .distilbert {
+            return """
+                {"model_type": "distilbert", "vocab_size": \(Self.words.count), "dim": \(width), "n_layers": \(layers),
+                "n_heads": \(heads), "hidden_dim": \(hiddenWidth), "max_position_embeddings": \(context), "activation": "gelu"\(settings)}
+                """
+        }
+        let positions = context + (family == .mpnet ? 2 : 0)
+        return """
+            {"model_type": "\(family.rawValue)", "vocab_size": \(Self.words.count), "hidden_size": \(width),
+            "num_hidden_layers": \(layers), "num_attention_heads": \(heads), "intermediate_size": \(hiddenWidth),
+            "max_position_embeddings": \(positions), "type_vocab_size": 2, "hidden_act": "gelu", "layer_norm_eps": 1e-12\(settings)}
+            """
     }
 
     /// By name in the folder.
@@ -74,7 +111,7 @@ package struct SampleBERT: Sendable {
         var header: [String] = [], data: [UInt8] = []
         for (name, shape, numbers) in tensors {
             let end = data.count + 4 * numbers.count
-            header.append(#""\#(name)": {"dtype": "F32", "shape": \#(shape), "data_offsets": [\#(data.count), \#(end)]}"#)
+            header.append(#""\#(family.name(of: name))": {"dtype": "F32", "shape": \#(shape), "data_offsets": [\#(data.count), \#(end)]}"#)
             for number in numbers { withUnsafeBytes(of: number.bitPattern.littleEndian) { data += $0 } }
         }
         let json = Array("{\(header.joined(separator: ","))}".utf8)

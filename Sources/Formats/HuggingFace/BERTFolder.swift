@@ -36,6 +36,8 @@ package struct BERTFolder {
     }
 
     package let path: String
+    /// What config.json calls the family.
+    package let architecture: String
     package let configuration: BERTConfiguration
     package let pooling: Pooling
     /// Of a reranker.
@@ -45,26 +47,27 @@ package struct BERTFolder {
     private let tensors: SafeTensorsCollection
     private let layout: BERTLayout
 
-    /// Whether a folder has a BERT: a model that is no GPT.
+    /// Whether a folder has an encoder: a model that is no GPT.
     package static func isBERT(_ path: String) -> Bool {
         guard Folder.contains(HuggingFace.configuration, in: path), let root = try? HuggingFace.json(HuggingFace.configuration, in: path)
         else { return false }
-        return root["model_type"]?.isString("bert") ?? false
+        return EncoderFamily(of: root) != nil
     }
 
     /// - Parameter purpose: Throws if the model has another one.
     package init(_ path: String, for purpose: Purpose? = nil) throws(CheckpointError) {
         let file = ImportedFile("\(path)/\(HuggingFace.configuration)"), root = try file.json()
-        var configuration = try BERTConfiguration(HuggingFaceFields(root: root, file: file))
+        let fields = HuggingFaceFields(root: root, file: file), family = try EncoderFamily(fields)
+        var configuration = try family.configuration(fields)
         tensors = try HuggingFace.tensors(in: path)
-        configuration.hasScore = tensors.entries["classifier.weight"]?.tensor.shape == [1, configuration.width]
+        configuration.hasScore = family == .bert && tensors.entries["classifier.weight"]?.tensor.shape == [1, configuration.width]
         self.configuration = configuration
         let found = configuration.hasScore ? Purpose.reranking : .embedding
         if let purpose, purpose != found {
             throw ImportedFile(path).mismatch(HuggingFace.configuration, purpose.rawValue, found.rawValue)
         }
         scoreFunction = try ScoreFunction(root, file)
-        layout = try BERTLayout(configuration, tensors, in: path, file)
+        layout = try BERTLayout(family, configuration, tensors, in: path, file)
         let tokenizer: WordPieceTokenizer
         do throws(TokenizeError) { tokenizer = try WordPieceTokenizer(reading: path) } catch {
             throw ImportedFile(path).mismatch(Checkpoint.importedTokenizerField, "one that slm can read", "\(error)")
@@ -86,6 +89,7 @@ package struct BERTFolder {
         input = EmbeddingInput(
             tokenizer: tokenizer, context: context, queryPrefix: settings.queryPrefix, passagePrefix: settings.passagePrefix)
         self.path = path
+        architecture = family.rawValue
     }
 
     package var purpose: Purpose { configuration.hasScore ? .reranking : .embedding }
@@ -126,39 +130,14 @@ package struct BERTFolder {
     }
 }
 
-extension BERTConfiguration {
-    fileprivate init(_ fields: HuggingFaceFields) throws(CheckpointError) {
-        let type = try fields.text("model_type", else: "bert")
-        guard type == "bert" else { throw fields.file.mismatch("model_type", "bert", String(type.prefix(60)).quoted) }
-        let positions = try fields.text("position_embedding_type", else: "absolute")
-        guard positions == "absolute" else {
-            throw fields.file.mismatch("position_embedding_type", "absolute", String(positions.prefix(60)).quoted)
-        }
-        try fields.require("is_decoder", false)
-        try fields.refuseUnsupported()
-        self.init(
-            vocabulary: try fields.integer("vocab_size", else: 30_522, 1...1 << 24),
-            context: try fields.integer("max_position_embeddings", else: 512, 1...1 << 20),
-            width: try fields.integer("hidden_size", else: 768, 1...1 << 16),
-            heads: try fields.integer("num_attention_heads", else: 12, 1...1 << 12),
-            layers: try fields.integer("num_hidden_layers", else: 12, 1...1_024),
-            hiddenWidth: try fields.integer("intermediate_size", else: 3_072, 1...1 << 18))
-        tokenTypes = try fields.integer("type_vocab_size", else: 2, 1...1_024)
-        activation = try fields.activation("hidden_act", else: "gelu")
-        normEpsilon = try fields.epsilon("layer_norm_eps", else: 1e-12)
-        guard width % heads == 0 else {
-            throw fields.file.mismatch("num_attention_heads", "a divisor of hidden_size \(width)", "\(heads)")
-        }
-    }
-}
-
 /// Which tensors make up the parameters of a BERT.
 private struct BERTLayout {
     let parameters: [(parameter: Parameter, parts: [TensorPart])]
 
     /// Checks that the tensors are there.
     init(
-        _ configuration: BERTConfiguration, _ tensors: SafeTensorsCollection, in folder: String, _ file: ImportedFile
+        _ family: EncoderFamily, _ configuration: BERTConfiguration, _ tensors: SafeTensorsCollection, in folder: String,
+        _ file: ImportedFile
     ) throws(CheckpointError) {
         // A layer has 16 tensors. Without this limit, a wrong number of layers could allocate a huge parameter list.
         guard configuration.layers <= tensors.entries.count / 16 + 1 else {
@@ -167,11 +146,11 @@ private struct BERTLayout {
                 "\(configuration.layers)")
         }
         // Models with a head for a task have the encoder as a part.
-        let prefix = tensors.entries["bert.embeddings.word_embeddings.weight"] == nil ? "" : "bert."
+        let prefix = tensors.entries[family.prefix + "embeddings.word_embeddings.weight"] == nil ? "" : family.prefix
         var list = ParameterList(), known: Set<String> = []
         _ = BERT(configuration, in: &list)
         parameters = list.parameters.map { parameter in
-            let names = Self.names(of: parameter.name, prefix), rows = parameter.shape[0] / names.count
+            let names = family.names(of: parameter.name, prefix), rows = parameter.shape[0] / names.count
             return (parameter, names.enumerated().map { i, name in
                 let shape = parameter.shape.rank == 1 ? [rows] : [rows, parameter.shape[1]]
                 return TensorPart(name: name, shape: shape, rows: i * rows..<(i + 1) * rows)
@@ -181,41 +160,15 @@ private struct BERTLayout {
             try tensors.check(part.name, part.shape, in: folder)
             known.insert(part.name)
         }
-        for (name, entry) in tensors.entries where !known.contains(name) && !Self.isUnused(name, prefix) {
+        for (name, entry) in tensors.entries where !known.contains(name) && !family.isUnused(name, prefix) {
             throw ImportedFile(entry.file.path).mismatch(
-                SafeTensorsHeader.field(name), "no such tensor in a BERT", "\(entry.tensor.type) \(entry.tensor.shape.prefix(8))")
+                SafeTensorsHeader.field(name), "no such tensor in a \(family.rawValue) encoder",
+                "\(entry.tensor.type) \(entry.tensor.shape.prefix(8))")
         }
     }
 
     /// Whether a parameter stays in the file, in its format there.
     static func isMatrix(_ parameter: Parameter) -> Bool {
-        parameter.kind.isMatrix && !parameter.name.hasPrefix("positions") && !parameter.name.hasPrefix("types")
+        parameter.kind.isMatrix && !["positions", "types", "distances"].contains { parameter.name.hasPrefix($0) }
     }
-
-    /// The heads of other tasks, and a buffer.
-    private static func isUnused(_ name: String, _ prefix: String) -> Bool {
-        name == prefix + "embeddings.position_ids" || name.hasPrefix(prefix + "pooler.")
-            || ["cls.", "classifier."].contains { name.hasPrefix($0) }
-    }
-
-    /// The tensors of one of slm's parameters, such as "layer0.qkv.weight".
-    ///
-    /// - Parameter prefix: Of those that belong to the encoder.
-    private static func names(of parameter: String, _ prefix: String) -> [String] {
-        let parts = parameter.split(separator: ".").map(String.init)
-        if parts[0] == "classifier" { return [parameter] }
-        if parts.count == 2 { return ["\(prefix)\(outer[parts[0]] ?? parts[0]).\(parts[1])"] }
-        let layer = "\(prefix)encoder.layer.\(parts[0].dropFirst("layer".count))."
-        return (inner[parts[1]] ?? [parts[1]]).map { "\(layer)\($0).\(parts[2])" }
-    }
-
-    private static let outer = [
-        "tokens": "embeddings.word_embeddings", "positions": "embeddings.position_embeddings",
-        "types": "embeddings.token_type_embeddings", "norm": "embeddings.LayerNorm", "pooler": "pooler.dense",
-    ]
-
-    private static let inner = [
-        "qkv": ["attention.self.query", "attention.self.key", "attention.self.value"], "output": ["attention.output.dense"],
-        "norm1": ["attention.output.LayerNorm"], "up": ["intermediate.dense"], "down": ["output.dense"], "norm2": ["output.LayerNorm"],
-    ]
 }

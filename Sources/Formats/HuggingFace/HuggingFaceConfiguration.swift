@@ -11,10 +11,10 @@ extension HuggingFaceFamily {
         let isOldGPT2 = fields.root["model_type"] == nil && fields.root["n_layer"] != nil
         let type = isOldGPT2 ? HuggingFaceFamily.gpt2.rawValue : try fields.text("model_type", else: "")
         guard let family = Self(rawValue: type) else {
-            if type == "bert" {
+            if EncoderFamily(rawValue: type) != nil {
                 throw fields.file.mismatch(
                     "model_type", "a model that generates text",
-                    "'bert', an embedding model or a reranker: --embedding-model FOLDER, or --reranker FOLDER")
+                    "'\(type)', an embedding model or a reranker: --embedding-model FOLDER, or --reranker FOLDER")
             }
             let known = Self.allCases.map(\.rawValue).joined(separator: ", ")
             throw fields.file.mismatch("model_type", "one of \(known)", type.isEmpty ? "nothing" : String(type.prefix(60)).quoted)

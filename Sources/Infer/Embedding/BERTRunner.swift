@@ -18,6 +18,7 @@ package final class BERTRunner {
     /// The embedding of each position, with that of tokens of the first text; of a reranker, also with that of the second one.
     /// [context, C]
     private let positions: [Buffer]
+    private var distanceBias: DistanceBias?
 
     /// The most scores of attention at the same time, which should stay in the cache.
     private static let mostScores = 1 << 20
@@ -28,8 +29,12 @@ package final class BERTRunner {
         self.precision = precision
         weights = InferenceWeights(parameters, on: processor, precision: precision)
         let (T, C) = (model.configuration.context, model.configuration.width)
-        let table = weights.value(of: model.positions.table), types = weights.value(of: model.types.table)
+        let first = model.configuration.firstPosition * C, table = weights.value(of: model.positions.table)[first..<first + T * C]
+        var types: Buffer?
+        if let embedding = model.types { types = weights.value(of: embedding.table) }
+        if let embedding = model.distances { distanceBias = DistanceBias(weights.value(of: embedding.table), model.configuration) }
         positions = (0..<(model.scoreHead == nil ? 1 : 2)).map { part in
+            guard let types else { return table }
             let type = min(part, model.configuration.tokenTypes - 1), sum = processor.buffer(of: T * C, .float32)
             processor.combine(
                 .add, shape: [1, 1, T, C], table, strides: [0, 0, C, 1], types[type * C..<(type + 1) * C], strides: [0, 0, 0, 1],
@@ -175,6 +180,7 @@ package final class BERTRunner {
         var from = 0
         for rows in texts {
             let T = rows.count, part = scores[from..<from + H * T * T]
+            distanceBias?.add(to: part, T: T, on: processor)
             processor.softmax(part, N: H * T, C: T, into: part, logarithm: false)
             from += H * T * T
         }

@@ -13,9 +13,10 @@ struct EmbeddingModelDescription {
         let c = folder.configuration
         let pooling = (folder.pooling.mode == .mean ? "the mean of all tokens" : "the first token")
             + (folder.pooling.isNormalized ? ", scaled to the length 1" : "")
+        let kind = isReranker ? "a reranker" : "an embedding model"
         let scores = folder.scoreFunction == .sigmoid ? "from 0 to 1" : "logits"
         var lines = [
-            ("model", "\(folder.path), BERT, \(folder.byteCount) bytes: \(isReranker ? "a reranker" : "an embedding model")"),
+            ("model", "\(folder.path), \(folder.architecture), \(folder.byteCount) bytes: \(kind)"),
             ("", "\(c.layers) layers, \(c.heads) heads, width \(c.width), context \(folder.input.context), vocabulary \(c.vocabulary)"),
             isReranker ? ("scores", scores) : ("vectors", "\(c.width) numbers: \(pooling)"),
             ("tokenizer", "WordPiece, \(folder.input.tokenizer.count) tokens"),
@@ -35,7 +36,7 @@ struct EmbeddingModelDescription {
     var json: String {
         let c = folder.configuration
         return JSONLine([
-            "model": .text(folder.path), "kind": .text(isReranker ? "reranker" : "embedding"), "architecture": "bert",
+            "model": .text(folder.path), "kind": .text(isReranker ? "reranker" : "embedding"), "architecture": .text(folder.architecture),
             "bytes": .whole(folder.byteCount), "layers": .whole(c.layers), "heads": .whole(c.heads), "width": .whole(c.width),
             "context": .whole(folder.input.context), "vocabulary": .whole(c.vocabulary),
             "pooling": isReranker ? nil : .text(folder.pooling.mode.rawValue),

@@ -1,0 +1,54 @@
+import Glibc
+import Kernels
+import Model
+
+/// The bias that MPNet adds to the scores of attention: a number for each head and each group of distances between two tokens. Near
+/// distances have groups of their own, before and after a token; far ones share groups whose sizes grow with the distance.
+struct DistanceBias {
+    /// [buckets, H]
+    private let table: [Float]
+    private let heads, buckets, context: Int
+    /// [H, length, length], for texts of up to so many tokens.
+    private var biases: (length: Int, values: Buffer)?
+
+    /// Distances from here on are in the last group.
+    private static let farthest = 128
+
+    init(_ table: Buffer, _ configuration: BERTConfiguration) {
+        self.table = table.read { span in span.indices.map { span[$0] } }
+        heads = configuration.heads
+        buckets = configuration.distanceBuckets
+        context = configuration.context
+    }
+
+    /// - Parameter scores: [H, T, T]
+    mutating func add(to scores: Buffer, T: Int, on processor: Processor) {
+        if T == 0 { return }
+        let (length, values) = biases(forLength: T, on: processor)
+        processor.combine(
+            .add, shape: [1, heads, T, T], scores, strides: [0, T * T, T, 1], values, strides: [0, length * length, length, 1],
+            into: scores)
+    }
+
+    private mutating func biases(forLength T: Int, on processor: Processor) -> (length: Int, values: Buffer) {
+        if let biases, biases.length >= T { return biases }
+        let L = min(context, (T + 63) / 64 * 64), values = processor.buffer(of: heads * L * L, .float32)
+        let groups = (0..<2 * L - 1).map { bucket(ofDistance: $0 - (L - 1)) }
+        values.write { span in
+            for h in 0..<heads {
+                for q in 0..<L { for k in 0..<L { span[(h * L + q) * L + k] = table[groups[k - q + L - 1] * heads + h] } }
+            }
+        }
+        biases = (L, values)
+        return (L, values)
+    }
+
+    /// - Parameter distance: From a token to the one that it attends to, which comes later if it is positive.
+    private func bucket(ofDistance distance: Int) -> Int {
+        let half = buckets / 2, exact = half / 2, n = abs(distance), first = distance > 0 ? half : 0
+        if n < exact { return first + n }
+        // In f32, as in PyTorch: the borders of the groups depend on its rounding.
+        let share = log(Float(n) / Float(exact)) / Float(log(Double(Self.farthest) / Double(exact)))
+        return first + min(exact + Int(share * Float(half - exact)), half - 1)
+    }
+}
