@@ -117,12 +117,13 @@ import Testing
     }
 
     @Test func `deleting a conversation cancels its answer, and it stays deleted`() throws {
-        let gate = GenerationGate(beforeCharacter: 2)
-        let server = try TestServer(RecordingBackend(gate: gate))
+        let gate = GenerationGate(beforeCharacter: 2), backend = RecordingBackend(gate: gate), server = try TestServer(backend)
         let ada = try server.account("ada")
         let stream = try server.openStream("/api/chat", #"{"message":"one"}"#, ada)
         let id = try #require(try stream.next()?.data["conversation_id"]?.string)
+        try eventually { backend.prompts.count == 1 }
         #expect(try server.connect().ask("DELETE", "/api/conversations/\(id)", ada)?.status == 204)
+        try eventually { backend.cancellations.value == 1 }
         gate.open()
         let last = try stream.read().last
         #expect(last?.name == "done" && last?.data["reason"]?.string == "cancelled")

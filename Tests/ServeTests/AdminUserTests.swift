@@ -44,8 +44,8 @@ import Testing
     }
 
     @Test func `a disabled user has no access, and is back when enabled`() throws {
-        let gate = GenerationGate(beforeCharacter: 1)
-        let server = try TestServer(RecordingBackend(gate: gate)) {
+        let gate = GenerationGate(beforeCharacter: 1), backend = RecordingBackend(gate: gate)
+        let server = try TestServer(backend) {
             $0.adminKey = "the owner's key"
             $0.requiresAPIKey = true
         }
@@ -53,9 +53,10 @@ import Testing
         let made = try post(server, "/api/keys", #"{"name":"laptop"}"#, ada).json()
         let apiKey = ["Authorization": "Bearer \(try #require(made["key"]?.string))"]
         let stream = try server.openStream("/api/chat", #"{"message":"one"}"#, ada)
-        _ = try stream.next()
+        try eventually { backend.prompts.count == 1 }
         let disabled = try send(server, "PATCH", target, #"{"disabled":true}"#)
         #expect(try disabled.status == 200 && disabled.json()["disabled"]?.boolean == true)
+        try eventually { backend.cancellations.value > 0 }
         gate.open()
         #expect(try stream.read().last?.data["reason"]?.string == "cancelled")
         #expect(connection.ask("GET", "/api/me", ada)?.status == 401 && connection.ask("GET", "/v1/models", apiKey)?.status == 401)

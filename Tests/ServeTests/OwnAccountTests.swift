@@ -150,14 +150,14 @@ import Testing
     }
 
     @Test func `an account is deleted with its password, and its running answer is cancelled`() throws {
-        let gate = GenerationGate(beforeCharacter: 1)
-        let server = try TestServer(RecordingBackend(gate: gate))
+        let gate = GenerationGate(beforeCharacter: 1), backend = RecordingBackend(gate: gate), server = try TestServer(backend)
         let ada = try server.account("ada"), connection = try server.connect()
         let stream = try server.openStream("/api/chat", #"{"message":"one"}"#, ada)
-        _ = try stream.next()
+        try eventually { backend.prompts.count == 1 }
         #expect(connection.post("/api/me/delete", #"{"password":"wrong horse"}"#, ada)?.error.code == "wrong_password")
         #expect(connection.post("/api/me/delete", "{}", ada)?.error.field == "password")
         #expect(connection.post("/api/me/delete", #"{"password":"correct horse"}"#, ada)?.status == 204)
+        try eventually { backend.cancellations.value > 0 }
         gate.open()
         #expect(try stream.read().last?.data["reason"]?.string == "cancelled")
         #expect(try status(server, ada) == 401 && signIn(server, "ada") == nil)
