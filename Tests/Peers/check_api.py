@@ -6,12 +6,16 @@ Every response must have a documented status, headers and schema, and none may b
 400 examples for each operation are about 10,000 requests. --quick uses 20, without the boundary values of each range, which take minutes.
 """
 import argparse
+import json
 import os
 import pathlib
 import re
 import subprocess
 import sys
 import tempfile
+
+import numpy as np
+from safetensors.numpy import save_file
 
 from served import ADMIN_KEY, UNLIMITED, Server
 
@@ -22,6 +26,30 @@ CHECKS = ["not_a_server_error", "status_code_conformance", "content_type_conform
 CONFIGURATION = """[checks]
 negative_data_rejection.expected-statuses = ["400", "401", "403", "404", "405", "406", "409", "413", "414", "415", "422", "428", "429"]
 """
+
+
+def reranker(folder):
+    """A BERT with one layer, random weights and a token for each letter."""
+    letters = "abcdefghijklmnopqrstuvwxyz0123456789"
+    tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *letters, *("##" + letter for letter in letters)]
+    width, hidden, context = 8, 16, 64
+    shapes = {"bert.embeddings.word_embeddings": [len(tokens), width], "bert.embeddings.position_embeddings": [context, width],
+              "bert.embeddings.token_type_embeddings": [2, width], "bert.pooler.dense": [width, width], "classifier": [1, width]}
+    layer = "bert.encoder.layer.0."
+    shapes |= {f"{layer}attention.{part}": [width, width] for part in ("self.query", "self.key", "self.value", "output.dense")}
+    shapes |= {layer + "intermediate.dense": [hidden, width], layer + "output.dense": [width, hidden]}
+    random = np.random.default_rng(1)
+    tensors = {name + ".weight": random.normal(0, 0.3, shape) for name, shape in shapes.items()}
+    tensors |= {name + ".bias": np.zeros(shape[0]) for name, shape in shapes.items() if "embeddings" not in name}
+    for norm in ("bert.embeddings.LayerNorm", layer + "attention.output.LayerNorm", layer + "output.LayerNorm"):
+        tensors |= {norm + ".weight": np.ones(width), norm + ".bias": np.zeros(width)}
+    folder.mkdir()
+    save_file({name: values.astype(np.float32) for name, values in tensors.items()}, folder / "model.safetensors")
+    (folder / "vocab.txt").write_text("\n".join(tokens) + "\n")
+    (folder / "config.json").write_text(json.dumps(dict(
+        model_type="bert", vocab_size=len(tokens), hidden_size=width, num_hidden_layers=1, num_attention_heads=2, intermediate_size=hidden,
+        max_position_embeddings=context)))
+    return folder
 
 
 def main():
@@ -36,7 +64,7 @@ def main():
         checkpoint = pathlib.Path(folder, "parrot.h5")
         pathlib.Path(folder, "schemathesis.toml").write_text(CONFIGURATION)
         subprocess.run([options.writer, "parrot", checkpoint, "64"], check=True)
-        with Server(options.slm, checkpoint, *UNLIMITED) as server:
+        with Server(options.slm, checkpoint, *UNLIMITED, "--reranker", reranker(pathlib.Path(folder, "reranker"))) as server:
             token = server.account("ada")
             phases = "fuzzing,stateful" if options.quick else "examples,coverage,fuzzing,stateful"
             command = [os.path.join(os.path.dirname(sys.executable), "schemathesis"), "run", str(DESCRIPTION), "--url", server.url, "--checks", ",".join(CHECKS),
