@@ -282,8 +282,7 @@ class Check:
                 terminal = self.open(server.url, 100, 24, "--interval", "1s")
                 terminal.wait("ada")
             with terminal:
-                terminal.wait("no connection")
-                assert "ada" in terminal.screen() and "Next attempt in" in terminal.screen()
+                terminal.wait(lambda screen: "no connection" in screen and "ada" in screen and "Next attempt in" in screen)
                 terminal.keys("2", "Down", "?")
                 terminal.wait("Keys")
                 terminal.keys("Escape")

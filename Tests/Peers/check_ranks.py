@@ -107,8 +107,18 @@ def check_named(output, victim):
     return len(lines) == 1 and " has ended" in lines[0]
 
 
-def check_kills(slm, case, reference, kills, seconds):
-    """Kills `kills` processes, and stops a third as many. `seconds` is the duration of a whole run."""
+def wait_for_moment(process, log, first):
+    """Waits for a random moment of a run: while it starts, if `first` is 0, or after one of its steps."""
+    step = random.randint(first, STEPS - 4)
+    while process.poll() is None and (not log.exists() or log.read_bytes().count(b"\n") < step):
+        if step == 0 and children(process.pid):
+            break
+        time.sleep(0.01)
+    time.sleep(random.uniform(0, 0.3 if step == 0 else 0.05))
+
+
+def check_kills(slm, case, reference, kills):
+    """Kills `kills` processes, and stops a third as many."""
     waits, killed, asked, named, i = [], 0, 0, 0, -1
     while killed < kills:
         i += 1
@@ -117,13 +127,8 @@ def check_kills(slm, case, reference, kills, seconds):
         process = subprocess.Popen(command(slm, ranks, case.arguments("killed")), env=ENVIRONMENT, stdout=subprocess.PIPE,
                                    stderr=subprocess.STDOUT, text=True)
         stops = i % 4 == 3
-        if stops:
-            # Before all processes have started, MPI waits for half a minute.
-            while process.poll() is None and not (case.folder / "killed/log.jsonl").exists():
-                time.sleep(0.01)
-            time.sleep(random.uniform(0, seconds / 2))
-        else:
-            time.sleep(random.uniform(0.3, seconds))
+        # Before all processes have started, MPI waits for half a minute, so that none is stopped then.
+        wait_for_moment(process, case.folder / "killed/log.jsonl", 1 if stops else 0)
         pids = children(process.pid)
         if len(pids) < ranks:
             process.communicate(timeout=60)
@@ -212,9 +217,7 @@ def main():
         train = Case(folder, "train", ["train", "--data", str(chats), "--out", "{folder}/{run}", *shape, *plan],
                      ["train", "--data", str(chats), "--resume", "{folder}/{run}", "--vocab-size", "400"])
         reference = check_equality(slm, train)
-        begin = time.monotonic()
-        run(slm, 2, *train.arguments("timed"))
-        check_kills(slm, train, reference, arguments.kills, time.monotonic() - begin)
+        check_kills(slm, train, reference, arguments.kills)
         tuning = ["finetune", str(folder / "one/best.h5"), "--out", "{folder}", "--name", "{run}", *plan]
         preferences = folder / "preferences.jsonl"
         preferences.write_text("".join(json.dumps({"prompt": f"What comes after {i}?", "chosen": f"After {i} comes {i + 1}.", "rejected": "No."}) + "\n"
@@ -223,9 +226,7 @@ def main():
             (folder / name).mkdir()
             case = Case(folder / name, name, [*tuning, "--data", str(data), *more], ["finetune", "--resume", "{folder}/{run}"])
             reference = check_equality(slm, case)
-            begin = time.monotonic()
-            run(slm, 2, *case.arguments("timed"))
-            check_kills(slm, case, reference, max(1, arguments.kills // 8), time.monotonic() - begin)
+            check_kills(slm, case, reference, max(1, arguments.kills // 8))
         check_faults(slm, train)
 
 

@@ -42,6 +42,8 @@ class Model(http.server.BaseHTTPRequestHandler):
 
     def do_POST(self):
         request = self.rfile.read(int(self.headers["Content-Length"]))
+        if b"slowly" in request:
+            self.server.slow_answers += 1
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
         self.send_header("Connection", "close")
@@ -59,6 +61,15 @@ class Model(http.server.BaseHTTPRequestHandler):
 
     def log_message(self, *_):
         pass
+
+
+class ModelServer(http.server.ThreadingHTTPServer):
+    """Runs the model for one of the servers."""
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Model)
+        self.slow_answers = 0
+        threading.Thread(target=self.serve_forever, daemon=True).start()
 
 
 def make_certificates(folder):
@@ -262,18 +273,18 @@ def main():
     if not shutil.which("caddy"):
         return print("skipped: caddy is not installed (make caddy)")
     slm = os.path.abspath(sys.argv[1])
-    model = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Model)
-    threading.Thread(target=model.serve_forever, daemon=True).start()
+    models = [ModelServer(), ModelServer()]
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         database = Database(folder)
         try:
             check_database(slm, database)
-            options = ["--backend", f"openai:http://127.0.0.1:{model.server_port}", "--behind-proxy", "--access-log", "json", "--handover", "4s", *UNLIMITED]
+            options = ["--behind-proxy", "--access-log", "json", "--handover", "4s", *UNLIMITED]
             https, plain, *ports = free_ports(4)
 
             def start(index):
-                return Server(slm, None, *options, database=database.url(), port=ports[index])
+                backend = f"openai:http://127.0.0.1:{models[index].server_port}"
+                return Server(slm, None, "--backend", backend, *options, database=database.url(), port=ports[index])
 
             servers = [start(0), start(1)]
             assert int(database.sql("SELECT count(*) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE usename = 'slm' AND ssl")) >= 2
@@ -295,8 +306,10 @@ def main():
                     assert not load.failures(), load.failures()[:3]
                     assert all(served(server)["/api/conversations"] for server in servers), [served(server) for server in servers]
                     # A server is killed. Requests that it had received may fail, later ones are sent to the other one.
+                    for model in models:
+                        model.slow_answers = 0
                     streams = SlowStreams(client, 8)
-                    servers[0].wait(lambda: all(server.queue()["running"] >= 2 for server in servers))
+                    servers[0].wait(lambda: all(model.slow_answers for model in models))
                     killed = time.monotonic()
                     servers[0].kill()
                     finished, broken = streams.end()
@@ -324,7 +337,8 @@ def main():
                 server.__exit__()
         finally:
             database.close()
-            model.shutdown()
+            for model in models:
+                model.shutdown()
     print(f"Caddy with TLS, two servers, PostgreSQL with TLS: {len(load.results)} requests under load, {failed} failed and {broken} answers ended early with the killed server, 0 with the stopped one")
 
 

@@ -8,7 +8,7 @@ package import Tokenize
 /// Runs a model on a text and collects the statistics of each matmul's inputs, with which int6 and int4 lose less.
 ///
 ///     let calibration = try Calibration(of: checkpoint, on: windows, with: processor)
-///     let small = try checkpoint.quantized(to: .int4, on: processor, calibration: calibration.statistics)
+///     let small = try checkpoint.quantized(to: .int4, on: processor, calibration: { calibration.statistics(of: $0) })
 ///
 /// The statistics of a matrix with I inputs take 4·I² bytes. Those of a few matrices are collected in one pass over the text.
 package final class Calibration {
@@ -37,7 +37,9 @@ package final class Calibration {
     package var tokenCount: Int { windows.reduce(0) { $0 + $1.count } }
 
     /// The statistics of the inputs of a matrix; nil if no matmul uses it. Fastest for matrices in the order in which the model uses them.
-    package func statistics(of name: String) -> InputStatistics? {
+    ///
+    /// - Parameter progress: Called with the share of the text that has been read, if the model reads it for this matrix and others.
+    package func statistics(of name: String, progress: (Double) -> Void = { _ in }) -> InputStatistics? {
         if inputs.isEmpty { findInputs() }
         if let found = collected[name] { return found }
         guard let start = inputs.firstIndex(where: { $0.name == name }) else { return nil }
@@ -51,7 +53,10 @@ package final class Calibration {
         let processor = runner.processor
         runner.observeInputs = { [collected] weight, x, rows in collected[weight.name]?.add(x, rows: rows, on: processor) }
         defer { runner.observeInputs = nil }
-        for window in windows { _ = runner.logits(for: [.init(runner.makeKVCache(), from: 0, ids: window, logits: .all)]) }
+        for (index, window) in windows.enumerated() {
+            progress(Double(index) / Double(windows.count))
+            _ = runner.logits(for: [.init(runner.makeKVCache(), from: 0, ids: window, logits: .all)])
+        }
         return collected[name]
     }
 

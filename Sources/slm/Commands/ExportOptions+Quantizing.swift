@@ -31,13 +31,16 @@ extension ExportOptions {
             of: checkpoint, on: try calibrate.map { try windows(of: $0, for: checkpoint, on: processor) }, with: processor
         ) { generation.show(fraction: $0, "of the tokens") }
         generation.clear()
-        let progress = ProgressBar("calibrating", isVisible: !quiet)
-        let total = Double(max(1, checkpoint.matrixCount))
+        let reading = ProgressBar("running the model on the text", isVisible: !quiet)
+        let progress = ProgressBar("quantizing", isVisible: !quiet)
+        let costs = checkpoint.quantizationCosts, total = max(1, costs.values.reduce(0, +))
         var done = 0.0
         let result = try body { name in
-            progress.show(fraction: done / total, name)
-            done += 1
-            return calibration.statistics(of: name)
+            let statistics = calibration.statistics(of: name) { reading.show(fraction: $0, "of the text") }
+            reading.clear()
+            progress.show(fraction: min(1, done / total), name)
+            done += costs[name] ?? 0
+            return statistics
         }
         progress.clear()
         return result
@@ -72,5 +75,10 @@ extension ExportOptions {
 }
 
 extension Checkpoint {
-    fileprivate var matrixCount: Int { quantized.count + weights.filter { Self.isMatrix($0.name, $0.element.shape) }.count }
+    /// What the error feedback of each matrix costs: outputs × inputs² operations.
+    fileprivate var quantizationCosts: [String: Double] {
+        let matrices = weights.filter { Self.isMatrix($0.name, $0.element.shape) }.map { ($0.name, $0.element.shape[0], $0.element.shape[1]) }
+            + quantized.map { ($0.key, $0.value.outputs, $0.value.inputs) }
+        return Dictionary(matrices.map { ($0.0, Double($0.1) * Double($0.2) * Double($0.2)) }) { first, _ in first }
+    }
 }
