@@ -215,7 +215,7 @@ test-numbers:
 	$(NICE) $(VENV)/bin/python Tests/Peers/check_models.py $(SLM) .build/release/Logits
 	$(NICE) $(VENV)/bin/python Tests/Peers/check_peft.py $(SLM) .build/release/Logits .build/release/Gradients
 	$(NICE) $(VENV)/bin/python Tests/Peers/check_chat_templates.py $(SLM)
-	$(NICE) $(VENV)/bin/python Tests/Peers/check_smollm.py $(SLM) .build/release/Logits
+	$(NICE) $(VENV)/bin/python Tests/Peers/check_smollm.py $(SLM) .build/release/Logits $(if $(CI),--quick)
 	$(NICE) $(VENV)/bin/python Tests/Peers/check_preferences.py $(SLM)
 	$(NICE) $(VENV)/bin/python Tests/Peers/check_tokenizers.py $(SLM) $(if $(CI),--quick)
 	$(NICE) $(VENV)/bin/python Tests/Peers/kill_training.py $(SLM) --kills 6

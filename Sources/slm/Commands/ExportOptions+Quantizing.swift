@@ -1,3 +1,4 @@
+import Autograd
 import Checkpoint
 import Formats
 import Infer
@@ -77,8 +78,10 @@ extension ExportOptions {
 extension Checkpoint {
     /// What the error feedback of each matrix costs: outputs × inputs² operations.
     fileprivate var quantizationCosts: [String: Double] {
-        let matrices = weights.filter { Self.isMatrix($0.name, $0.element.shape) }.map { ($0.name, $0.element.shape[0], $0.element.shape[1]) }
-            + quantized.map { ($0.key, $0.value.outputs, $0.value.inputs) }
-        return Dictionary(matrices.map { ($0.0, Double($0.1) * Double($0.2) * Double($0.2)) }) { first, _ in first }
+        func cost(_ outputs: Int, _ inputs: Int) -> Double { Double(outputs) * Double(inputs) * Double(inputs) }
+        var costs: [String: Double] = [:]
+        for (name, array) in weights where Self.isMatrix(name, array.shape) { costs[name] = cost(array.shape[0], array.shape[1]) }
+        for (name, matrix) in quantized { costs[name] = cost(matrix.outputs, matrix.inputs) }
+        return costs
     }
 }
