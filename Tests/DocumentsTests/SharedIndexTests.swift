@@ -59,6 +59,23 @@ import TestSupport
         #expect(names.sorted() == ["b.txt", "c.txt", "d.txt", "deep/a.txt"])
     }
 
+    @Test func `other searches go on while a reranker reads`() throws {
+        for (name, text) in [("a", "The old pump."), ("b", "A pump."), ("c", "The very old pump.")] { folder.write(text, to: "\(name).txt") }
+        try builder.build(["a", "b", "c"].map { folder("\($0).txt") }, at: path)
+        let shared = Mutex<SharedIndex?>(nil), counts = Mutex(0)
+        let index = try SharedIndex(path, named: "x", reranker: {
+            TextReranker { _, passages in
+                // A search within this one, which would wait for ever if this one held the index.
+                if let chunks = try? shared.withLock({ $0 })?.counts().chunks { counts.withLock { $0 += chunks } }
+                return passages.map { Double($0.count) }
+            }
+        })
+        shared.withLock { $0 = index }
+        let found = try index.passages(for: "pump", limit: 2)
+        #expect(found.map(\.text) == ["The very old pump.", "The old pump."] && found.map(\.documents) == ["x", "x"])
+        #expect(counts.withLock { $0 } == 3)
+    }
+
     @Test func `threads share it`() throws {
         try build("The pump.\n")
         let index = try SharedIndex(path, named: "x")

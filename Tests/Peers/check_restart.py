@@ -175,7 +175,7 @@ def check_socket_activate(slm, checkpoint, folder):
     with open(folder / "activate.log", "wb") as log:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
     try:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while True:
             try:
                 # The first connection starts the server and waits until the model is loaded.

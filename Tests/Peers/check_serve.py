@@ -291,7 +291,7 @@ def database_away(stage):
         begin = time.monotonic()
         status, answer = server.ask("GET", "/api/conversations", token=token)
         refused.add(status)
-        assert status == 503 and time.monotonic() - begin < 8, (status, answer)
+        assert status == 503 and time.monotonic() - begin < 20, (status, answer)
         assert server.ask("GET", "/api/health")[0] == 200 and list(server.stream("/api/chat/guest", {"message": "Hi"}))[-1][0] == "done"
         store.send("start")
         begin = time.monotonic()
@@ -432,7 +432,7 @@ def soak(stage):
         server.wait(lambda: server.ask("GET", "/api/health")[1]["queue"] == {"running": 0, "waiting": 0})
         heap = server.heap()
         # The server closes a connection a moment after its client, also the connection that asked for the metrics. One socket listens.
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while sum(name.startswith("socket:") for name in server.files()[1]) > 1 and time.monotonic() < deadline:
             time.sleep(0.05)
         return heap, server.files()

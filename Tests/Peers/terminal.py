@@ -64,7 +64,7 @@ class Terminal:
     def resize(self, columns, rows):
         self.tmux("resize-window", "-x", str(columns), "-y", str(rows))
 
-    def wait(self, text, seconds=20, gone=False):
+    def wait(self, text, seconds=60, gone=False):
         """Waits until the screen shows a text, or a function of the screen is true."""
         is_there = text if callable(text) else lambda screen: (text in screen) != gone
         deadline = time.monotonic() + seconds
@@ -79,7 +79,7 @@ class Terminal:
 
     def process(self):
         """Returns the id of the program that the shell runs."""
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while not (children := self.children()):
             assert time.monotonic() < deadline, "the shell runs nothing"
             time.sleep(0.02)
@@ -87,7 +87,7 @@ class Terminal:
 
     def wait_for_end(self, status):
         """Waits for the end of the program, and checks its exit status and that the terminal is as it was."""
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while self.children():
             assert time.monotonic() < deadline, f"the program did not end:\n{self.screen()}"
             time.sleep(0.02)

@@ -101,7 +101,7 @@ def scripted(test):
     return test
 
 
-def eventually(check, seconds=20):
+def eventually(check, seconds=60):
     end = time.time() + seconds
     while not check():
         assert time.time() < end, f"timed out after {seconds} s"

@@ -37,8 +37,8 @@ extension DocumentIndex {
         _ question: String, limit: Int, by method: SearchMethod = .both, _ embedder: TextEmbedder? = nil, _ reranker: TextReranker? = nil
     ) throws(DocumentError) -> SearchResult {
         guard let reranker else { return try find(question, limit, method, embedder) }
-        var result = try find(question, max(limit, TextReranker.candidates), method, embedder)
-        result.passages = Array(reranker.ranked(result.passages, for: question).prefix(limit))
+        var result = try find(question, reranker.candidates(for: limit), method, embedder)
+        result.passages = reranker.best(limit, of: result.passages, for: question)
         return result
     }
 

@@ -33,5 +33,5 @@ func fused(_ lists: [[FoundChunk]]) -> [FoundChunk] {
             }
         }
     }
-    return all.enumerated().sorted { ($1.element.score, $0.offset) < ($0.element.score, $1.offset) }.map(\.element)
+    return all.sorted { $0.score > $1.score }
 }

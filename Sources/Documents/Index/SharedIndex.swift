@@ -6,7 +6,7 @@ import Synchronization
 ///     let index = try SharedIndex("notes.index", named: "notes") { index in … }
 ///     let passages = try index.passages(for: "how do I reset the pump", limit: 5)
 ///
-/// It is only read. Searches take turns. If the file has changed since the last one, it is opened again.
+/// It is only read. Searches take turns, but for the reranker's part. If the file has changed since the last one, it is opened again.
 package final class SharedIndex: SearchedIndex, Sendable {
     /// Opens the model of the vectors of an index; nil to search by words.
     package typealias OpenEmbedder = @Sendable (DocumentIndex) throws -> TextEmbedder?
@@ -47,13 +47,16 @@ package final class SharedIndex: SearchedIndex, Sendable {
 
     /// The passages that fit a question, best first, with the name of these documents, and without folders of this machine.
     package func passages(for question: String, limit: Int) throws(DocumentError) -> [Passage] {
-        try state.withLock { opened throws(DocumentError) in
+        let reranker = reranker?()
+        var passages = try state.withLock { opened throws(DocumentError) in
             try refresh(&opened)
-            var passages = try opened.index.search(question, limit: limit, opened.embedder, reranker?()).passages
-            passages = try opened.index.withoutFolders(passages)
-            for i in passages.indices { passages[i].documents = name }
-            return passages
+            let found = try opened.index.search(question, limit: reranker?.candidates(for: limit) ?? limit, opened.embedder).passages
+            return try opened.index.withoutFolders(found)
         }
+        // Other searches need not wait while the reranker reads.
+        if let reranker { passages = reranker.best(limit, of: passages, for: question) }
+        for i in passages.indices { passages[i].documents = name }
+        return passages
     }
 
     /// Whether passages are found by their vectors, too.

@@ -10,17 +10,23 @@ package struct TextReranker {
     package let probabilities: (_ question: String, _ passages: [String]) -> [Double]
 
     /// How many passages of a search are read, at least.
-    static let candidates = 30
+    private static let candidates = 30
 
     package init(probabilities: @escaping (_ question: String, _ passages: [String]) -> [Double]) { self.probabilities = probabilities }
 
-    /// Passages in the order of their probabilities, which become their scores.
-    func ranked(_ passages: [Passage], for question: String) -> [Passage] {
+    /// How many passages to find, so that the best `limit` of them can be chosen.
+    func candidates(for limit: Int) -> Int { max(limit, Self.candidates) }
+
+    /// The passages with the highest probabilities, which become their scores, best first.
+    func best(_ limit: Int, of passages: [Passage], for question: String) -> [Passage] {
+        Array(ranked(passages, for: question).prefix(limit))
+    }
+
+    private func ranked(_ passages: [Passage], for question: String) -> [Passage] {
         let texts = passages.map { DocumentIndex.embeddedText(title: $0.title, heading: $0.heading, text: $0.text) }
         let scores = probabilities(question, texts)
         guard scores.count == passages.count, let best = scores.max(), best > 0 else { return passages }
-        let order = scores.indices.sorted { (scores[$1], $0) < (scores[$0], $1) }
-        return order.map { i in
+        return scores.indices.sorted { scores[$0] > scores[$1] }.map { i in
             var passage = passages[i]
             passage.score = scores[i]
             passage.share = scores[i] / best

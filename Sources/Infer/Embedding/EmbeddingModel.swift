@@ -39,13 +39,16 @@ package final class EmbeddingModel {
 
     /// - Parameter texts: Each of at most as many tokens as the context.
     package func vectors(of texts: [[TokenID]]) -> [[Float]] {
-        var vectors: [[Float]] = [], first = 0
-        while first < texts.count {
-            let end = Self.end(ofStepFrom: first, in: texts)
-            vectors += step(Array(texts[first..<end]))
-            first = end
+        Self.inSteps(texts, step)
+    }
+
+    /// What `step` computes of texts, of about `tokensPerStep` tokens at a time.
+    static func inSteps<Result>(_ texts: [[TokenID]], _ step: ([[TokenID]]) -> [Result]) -> [Result] {
+        var results: [Result] = []
+        while results.count < texts.count {
+            results += step(Array(texts[results.count..<end(ofStepFrom: results.count, in: texts)]))
         }
-        return vectors
+        return results
     }
 
     /// The end of the texts that are computed together with the first one.

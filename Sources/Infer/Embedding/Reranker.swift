@@ -29,11 +29,7 @@ package final class Reranker {
     /// The score of each passage: the larger, the better. From 0 to 1, unless the model's scores are its logits.
     package func scores(of passages: [String], for question: String) -> [Float] {
         let pairs = passages.map { input.tokens(of: question, with: $0) }
-        var scores: [Float] = []
-        while scores.count < pairs.count {
-            scores += step(Array(pairs[scores.count..<EmbeddingModel.end(ofStepFrom: scores.count, in: pairs)]))
-        }
-        return scores
+        return EmbeddingModel.inSteps(pairs, step)
     }
 
     /// - Parameter pairs: The tokens of a question and a passage, each pair of at most as many as the context.

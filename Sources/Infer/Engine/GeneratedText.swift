@@ -72,8 +72,11 @@ package enum GeneratedText {
 
     /// A chat of each seed: one question and its answer, both by the model. Empty if it generates no answers. An answer that is still not
     /// finished after ``answerTokens`` is cut after its last sentence.
+    ///
+    /// - Parameter progress: Called with the share of the tokens that are generated at most.
     package static func chats(
-        by runner: ModelRunner, _ tokenizer: Tokenizer, _ renderer: ChatRenderer, seeds: Range<Int>
+        by runner: ModelRunner, _ tokenizer: Tokenizer, _ renderer: ChatRenderer, seeds: Range<Int>,
+        progress: (Double) -> Void = { _ in }
     ) throws -> [Chat] {
         let context = runner.context, vocabulary = tokenizer.vocabulary
         var encoder = try Encoder(tokenizer)
@@ -86,17 +89,18 @@ package enum GeneratedText {
         // The tokens before a question are those that two different questions begin with.
         let start = zip(try prompt("a"), try prompt("1")).prefix { $0 == $1 }.map(\.0)
         let first = start.isEmpty ? [vocabulary.beginOfTextToken ?? 0] : start
+        let longestQuestion = min(questionTokens, max(1, context / 4)), longest = min(answerTokens, max(1, context / 2))
+        let shareOfQuestions = Double(longestQuestion) / Double(longestQuestion + longest)
         let spoken = try continuations(
             of: Array(repeating: first, count: seeds.count), by: runner, seeds: Array(seeds),
-            count: min(questionTokens, max(1, context / 4)), until: ends.union([tokenizer.lineBreakToken].compactMap { $0 }),
-            vocabulary: vocabulary.count)
+            count: longestQuestion, until: ends.union([tokenizer.lineBreakToken].compactMap { $0 }),
+            vocabulary: vocabulary.count) { progress($0 * shareOfQuestions) }
         let questions = spoken.map { text(of: $0, tokenizer) }.map { $0.isEmpty ? usualQuestion : $0 }
-        let longest = min(answerTokens, max(1, context / 2))
         let prompts = try zip(questions, seeds).map { (question: $0, ids: try prompt($0), seed: $1) }
             .filter { $0.ids.count + longest <= context }
         let answers = try continuations(
             of: prompts.map(\.ids), by: runner, seeds: prompts.map(\.seed), count: longest, until: ends,
-            vocabulary: vocabulary.count)
+            vocabulary: vocabulary.count) { progress(shareOfQuestions + $0 * (1 - shareOfQuestions)) }
         return zip(prompts, answers).map { prompt, ids in
             let answer = text(of: ids, tokenizer)
             return Chat(question: prompt.question, answer: ids.count < longest ? answer : wholeSentences(of: answer))

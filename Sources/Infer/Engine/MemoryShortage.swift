@@ -2,7 +2,7 @@ package import Kernels
 
 /// A model whose weights do not fit into the memory that is free. It is refused before they are packed: the system would end the process,
 /// or another one.
-package struct MemoryShortage: Error, Equatable, CustomStringConvertible {
+package struct MemoryShortage: Error, CustomStringConvertible {
     /// In bytes.
     package let needed, free: Int
     package let precision: WeightPrecision
@@ -31,6 +31,4 @@ package struct MemoryShortage: Error, Equatable, CustomStringConvertible {
         let advice = alternative.map { "use --dtype \($0.precision.rawValue) (\(text($0.bytes)))" } ?? "use a smaller model"
         return "the weights need \(text(needed)) of memory in \(precision.rawValue), and \(text(free)) are free: \(advice)."
     }
-
-    package static func == (a: Self, b: Self) -> Bool { a.description == b.description }
 }

@@ -40,7 +40,7 @@ struct RerankFields {
 
     /// Encodes the body of the response: the best document first, equal ones in their order.
     func response(_ scores: [Float], model: String, tokens: Int) -> [UInt8] {
-        let order = scores.indices.sorted { (scores[$1], $0) < (scores[$0], $1) }
+        let order = scores.indices.sorted { scores[$0] > scores[$1] }
         var writer = JSONWriter()
         writer.object { response in
             response["object"] = "list"

@@ -20,9 +20,6 @@ extension FinetuneOptions {
 extension FinetuneCommand {
     /// Lets the model that the run starts from generate its older chats, which `--resume` reads again.
     func writeGeneratedReplay(_ start: FinetuningBase, _ adapter: Checkpoint?, in folder: String, on processor: Processor) throws {
-        let progress = ProgressBar("generating chats for --replay", isVisible: !options.run.quiet && !options.run.json)
-        progress.show(fraction: nil, start.path)
-        defer { progress.clear() }
         let generated = Ranks.isFirst ? try generatedChats(of: start, adapter, on: processor) : ""
         let lines = Ranks.current?.fromFirst(generated) ?? generated
         if lines.isEmpty {
@@ -39,7 +36,10 @@ extension FinetuneCommand {
         let runner = try ModelRunner(of: model, over: start.checkpoint, on: processor, precision: precision)
         let tokenizer = try Tokenizer(start.checkpoint.vocabulary())
         let renderer = try ChatRenderer(start.chatTemplate(for: adapter), for: tokenizer)
-        return try GeneratedText.chats(by: runner, tokenizer, renderer, seeds: GeneratedText.replaySeeds)
-            .map { $0.line + "\n" }.joined()
+        let progress = ProgressBar("generating chats for --replay", isVisible: !options.run.quiet && !options.run.json)
+        defer { progress.clear() }
+        return try GeneratedText.chats(by: runner, tokenizer, renderer, seeds: GeneratedText.replaySeeds) {
+            progress.show(fraction: $0, "of the tokens")
+        }.map { $0.line + "\n" }.joined()
     }
 }

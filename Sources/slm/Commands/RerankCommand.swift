@@ -40,7 +40,7 @@ extension Command {
             if texts.isEmpty { throw UsageError("slm rerank: expected passages after the question, or --file FILE.") }
             let model = try Reranker(path, on: try options.processor(), precision: options.dtype.precision)
             let scores = model.scores(of: texts, for: question)
-            for i in scores.indices.sorted(by: { (scores[$1], $0) < (scores[$0], $1) }) {
+            for i in scores.indices.sorted(by: { scores[$0] > scores[$1] }) {
                 printLine(JSONLine(["score": .exact(Double(scores[i])), "index": .whole(i), "text": .text(texts[i])]))
             }
         }
