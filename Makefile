@@ -199,7 +199,7 @@ test-valgrind test-numbers test-servers test-walks test-web test-llama kill-trai
 
 test-peers: build test-deps $(VENV)/ready chromium tmux $(if $(CI),caddy deploy-tools)   ## Run the tests with other programs (Python packages, Chromium)
 	$(BUILD)
-	$(MAKE) --no-print-directory --jobs=3 --output-sync=line test-numbers test-servers test-web test-walks
+	$(MAKE) --no-print-directory --jobs=4 --output-sync=line test-web test-servers test-walks test-numbers
 
 # Files, numbers and tokens.
 test-numbers:
@@ -277,8 +277,10 @@ test-web: test-deps $(VENV)/ready chromium   ## Test the web page in Chromium wi
 	$(VENV)/bin/python Tests/Web/test_web.py
 	LATENCY=0.3 SLOWDOWN=4 $(VENV)/bin/python Tests/Web/test_web.py test_guest test_stream_stop_regenerate_edit test_no_flash_of_another_view
 
+# Debian's chromium-headless-shell draws pages alone, without the windows of a browser.
 chromium:
-	@command -v chromium >/dev/null || { $(SUDO) apt-get update -qq && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium; }
+	@command -v chromium-headless-shell >/dev/null || { $(SUDO) apt-get update -qq && for p in chromium-headless-shell chromium; do \
+	    $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$p && break; done; } || command -v chromium >/dev/null
 
 $(VENV)/ready: Tests/requirements.txt
 	$(PYTHON) -m venv $(VENV)

@@ -60,8 +60,9 @@ import TestSupport
     }
 
     @Test func `other searches go on while a reranker reads`() throws {
-        for (name, text) in [("a", "The old pump."), ("b", "A pump."), ("c", "The very old pump.")] { folder.write(text, to: "\(name).txt") }
-        try builder.build(["a", "b", "c"].map { folder("\($0).txt") }, at: path)
+        let texts = ["a.txt": "The old pump.", "b.txt": "A pump.", "c.txt": "The very old pump."]
+        for (name, text) in texts { folder.write(text, to: name) }
+        try builder.build(texts.keys.map { folder($0) }, at: path)
         let shared = Mutex<SharedIndex?>(nil), counts = Mutex(0)
         let index = try SharedIndex(path, named: "x", reranker: {
             TextReranker { _, passages in

@@ -13,7 +13,6 @@ import contextlib
 import json
 import os
 import pathlib
-import shutil
 import signal
 import sys
 import time
@@ -25,6 +24,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT / "Tests/Peers"))
 from check_training_runs import processes  # noqa: E402
 from served import ADMIN_KEY, PASSWORD, UNLIMITED, Server  # noqa: E402
+from stage import launch  # noqa: E402
 
 COLOURS = {
     "the school bus": "teal", "our front door": "maroon", "the library roof": "turquoise", "the old boat": "crimson",
@@ -169,8 +169,7 @@ def main():
     start = time.monotonic()
     with Server(options.slm, options.checkpoint, "--use-chats", *UNLIMITED) as server, sync_playwright() as playwright, no_runs_left(server):
         admin = Client(server.url)
-        browser = playwright.chromium.launch(
-            executable_path=shutil.which("chromium") or shutil.which("chromium-browser"), args=["--no-sandbox"])
+        browser = launch(playwright)
 
         def open_page():
             page = browser.new_page(viewport={"width": 1180, "height": 780})
