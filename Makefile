@@ -199,7 +199,7 @@ test-valgrind test-numbers test-servers test-walks test-web test-llama kill-trai
 
 test-peers: build test-deps $(VENV)/ready chromium tmux $(if $(CI),caddy deploy-tools)   ## Run the tests with other programs (Python packages, Chromium)
 	$(BUILD)
-	$(MAKE) --no-print-directory --jobs=4 --output-sync=line test-web test-servers test-walks test-numbers
+	$(MAKE) --no-print-directory --jobs=3 --output-sync=line test-web test-servers test-walks test-numbers
 
 # Files, numbers and tokens.
 test-numbers:

@@ -13,8 +13,8 @@ package struct SamplingDefaults: Sendable, Equatable {
     /// 1: off.
     package let repetitionPenalty: Double
 
-    /// For small models, whose unlikely tokens are mostly nonsense.
-    package static let smallModels = SamplingDefaults(temperature: 0.8, topK: 50, topP: 0.95)
+    /// For small models, whose unlikely tokens are mostly nonsense. Measured: Documentation/decisions/sampling.md.
+    package static let smallModels = SamplingDefaults(temperature: 0.8, topK: 50, topP: 0.95, minP: 0.1)
     /// For other servers: changes nothing, since they have their own defaults.
     package static let remoteModels = SamplingDefaults(temperature: 1, topK: 0, topP: 1)
 

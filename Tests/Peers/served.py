@@ -3,6 +3,7 @@
     with Server(slm, checkpoint, "--require-key") as server:
         server.url, server.get("/api/health")
 """
+import contextlib
 import http.client
 import json
 import os
@@ -148,7 +149,10 @@ class Server:
 
     def files(self):
         """Returns the number of open files of the database, which opens connections when it needs them, and the names of all others."""
-        names = [os.readlink(entry.path) for entry in os.scandir(f"/proc/{self.process.pid}/fd")]
+        names = []
+        for entry in os.scandir(f"/proc/{self.process.pid}/fd"):
+            with contextlib.suppress(FileNotFoundError):        # closed in the meantime
+                names.append(os.readlink(entry.path))
         others = sorted(name for name in names if ".db" not in name)
         return len(names) - len(others), others
 

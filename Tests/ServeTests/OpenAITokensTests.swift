@@ -69,7 +69,7 @@ struct OpenAITokensTests {
         }
         let own = SamplingDefaults(temperature: 0.25, topK: 7, topP: nil, minP: nil, repetitionPenalty: 1.5)
         #expect(try health(own).contains(#""sampling":{"test-model":{"temperature":0.25,"top_k":7,"top_p":1.0,"repetition_penalty":1.5}}"#))
-        #expect(try health(nil).contains(#""sampling":{"test-model":{"temperature":0.8,"top_k":50,"top_p":0.95}}"#))
+        #expect(try health(nil).contains(#""sampling":{"test-model":{"temperature":0.8,"top_k":50,"top_p":0.95,"min_p":0.1}}"#))
     }
 
     @Test("prompts of token ids equal prompts of text")

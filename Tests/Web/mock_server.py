@@ -70,7 +70,7 @@ class World:
         self.starters = []
         self.adapters = []
         self.documents = []
-        self.sampling = {"temperature": 0.8, "top_k": 50, "top_p": 0.95}
+        self.sampling = {"temperature": 0.8, "top_k": 50, "top_p": 0.95, "min_p": 0.1}
         # Of adapters with settings of their own, by name.
         self.adapter_sampling = {}
         # Accounts with the role of an owner, and what the training area shows.

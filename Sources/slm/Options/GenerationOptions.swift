@@ -118,7 +118,7 @@ extension GenerationOptions {
                 .option("top-p", \.generation.sampling.topP, "Sample from the most likely tokens with a total probability of X.",
                         default: "the model's, or 0.95"),
                 .option("min-p", \.generation.sampling.minP, "Drop tokens less likely than X times the most likely one.",
-                        default: "the model's, or 0"),
+                        default: "the model's, or 0.1"),
                 .option("repetition-penalty", \.generation.sampling.repetitionPenalty, "Divide the logits of tokens that occurred by X.",
                         default: "the model's, or 1"),
                 .option("frequency-penalty", \.generation.sampling.frequencyPenalty,
