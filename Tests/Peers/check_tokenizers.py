@@ -98,7 +98,7 @@ class SLM:
     def encode(self, tokenizer, texts, pattern=None, recognize=False):
         """The token ids of each text: texts of one line in one run, each of the others in a run of its own."""
         more = (["--pattern", pattern] if pattern else []) + (["--recognize-specials"] if recognize else [])
-        lines = [i for i, text in enumerate(texts) if "\n" not in text and not text.endswith("\r")]
+        lines = [i for i, text in enumerate(texts) if is_line(text)]
         output = self.run("--tokenizer", tokenizer, *more, "--encode", "--lines", text="".join(texts[i] + "\n" for i in lines).encode())
         ids = {i: [int(n) for n in line.split()] for i, line in zip(lines, output.decode().split("\n"))}
         for i, text in enumerate(texts):
@@ -127,11 +127,15 @@ def parts(texts, size=500_000):
         yield part
 
 
+def is_line(text):
+    """Whether slm can encode a text as a line beside others."""
+    return "\n" not in text and not text.endswith("\r")
+
+
 def few_alone(texts):
-    """The texts without most of those that slm needs a run of its own for, since they end with a carriage return or have line ends."""
+    """The texts without most of those that slm needs a run of its own for."""
     texts = list(texts)
-    alone = [t for t in texts if "\n" in t or t.endswith("\r")]
-    return [t for t in texts if "\n" not in t and not t.endswith("\r")] + alone[:5]
+    return [t for t in texts if is_line(t)] + [t for t in texts if not is_line(t)][:5]
 
 
 def one_text(texts):
@@ -308,7 +312,7 @@ def check_families(slm, quick):
     texts = list(foreign.texts_with_added_tokens(700 if quick else 30_000, 21)) + [t.replace("\n", "\u2028") for t in mixtures(500 if quick else 4_000, 22)]
     texts += list(unicode_noise(300 if quick else 4_000, 23)) + list(code_points(3 * STEP if quick else 13))
     texts += [t for t in STRESS if not quick or len(t) < 5_000]
-    texts = [t for t in texts if "\n" not in t and not t.endswith("\r")]
+    texts = [t for t in texts if is_line(t)]
     lines = one_text([*mixtures(300, 24)])
     processor, model = foreign.trained_sentence_pieces(corpus, slm.folder)
     pieces = [(processor.id_to_piece(i), processor.get_score(i)) for i in range(processor.get_piece_size())]
