@@ -49,11 +49,11 @@ package struct ChatRenderer: Sendable {
     /// The text of a user's message, of which `text` has all tokens up to the answer, without special tokens. A Jinja template writes
     /// more than special tokens around messages, such as `user` and `assistant`.
     package func question(in text: String) -> String {
-        var bytes = Array(text.utf8)[...]
         let (before, after) = renderer.aroundQuestion
-        if bytes.starts(with: before) { bytes = bytes.dropFirst(before.count) }
-        if bytes.count >= after.count, bytes.suffix(after.count).elementsEqual(after) { bytes = bytes.dropLast(after.count) }
-        return String(decoding: bytes, as: UTF8.self)
+        let bytes = Array(text.utf8)
+        let start = bytes.withoutPrefix(before[...])
+        let end = bytes[start...].reversed().withoutPrefix(after.reversed()).base
+        return String(decoding: start < end ? bytes[start..<end] : [], as: UTF8.self)
     }
 
     /// Whether the template itself writes tools, and calls that slm can read. Otherwise ``ToolPrompt`` writes them into messages.

@@ -209,7 +209,7 @@ package struct ToolCallParser: Sendable {
         var rest = held[held.trimmed(held.indices)], calls: [ToolCall] = []
         if rest.starts(with: Self.pythonTag) { rest = rest.dropFirst(Self.pythonTag.count) }
         while true {
-            rest = rest.drop { Self.isSpace($0) || $0 == UInt8(ascii: ";") }
+            rest = rest.drop { $0.isSpace || $0 == UInt8(ascii: ";") }
             if rest.isEmpty { break }
             guard let end = Self.objectEnd(in: rest), let call = Self.call(in: rest[..<end], arguments: ["parameters", "arguments"]),
                 names.contains(call.name)
@@ -243,7 +243,7 @@ package struct ToolCallParser: Sendable {
             let isMark = head.dropFirst(head.prefix { $0 != "[" }.count).allSatisfy { $0 != "\n" }
             guard !name.isEmpty, isMark, let arguments = try? parser.parse(Array(rest[start..<end])) else { return nil }
             calls.append(ToolCall(name: String(name).trimmingSuffix(), arguments: arguments.json))
-            rest = rest[end...].drop(while: isSpace)
+            rest = rest[end...].drop(while: \.isSpace)
             if rest.starts(with: mistralStart) { rest = rest.dropFirst(mistralStart.count) }
         }
         return calls.isEmpty ? nil : calls
@@ -281,14 +281,12 @@ package struct ToolCallParser: Sendable {
 
     /// Whether the end of a text is inside of a string of the JSON object that it begins with.
     private static func endsInsideString(_ text: ArraySlice<UInt8>) -> Bool {
-        let text = text.drop(while: isSpace)
+        let text = text.drop(while: \.isSpace)
         guard text.first == UInt8(ascii: "{") else { return false }
         var scanner = JSONNesting()
         for byte in text { scanner.add(byte) }
         return scanner.isInString
     }
-
-    private static func isSpace(_ byte: UInt8) -> Bool { byte == 32 || 9...13 ~= byte }
 
     // MARK: The text that is held
 

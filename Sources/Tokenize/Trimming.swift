@@ -7,11 +7,33 @@ extension [UInt8] {
 
     /// A range without the ASCII white space at its ends.
     package func trimmed(_ range: Range<Int>) -> Range<Int> {
-        func isSpace(_ byte: UInt8) -> Bool { byte == 32 || 9...13 ~= byte }
         var start = range.lowerBound
         var end = range.upperBound
-        while start < end, isSpace(self[start]) { start += 1 }
-        while start < end, isSpace(self[end - 1]) { end -= 1 }
+        while start < end, self[start].isSpace { start += 1 }
+        while start < end, self[end - 1].isSpace { end -= 1 }
         return start..<end
     }
+}
+
+extension Collection<UInt8> {
+    /// Where the text behind `prefix` and white space begins, or the text itself if it begins otherwise. The two may differ in white space:
+    /// tokens of SentencePiece are decoded with other spaces than a template wrote.
+    func withoutPrefix(_ prefix: some Collection<UInt8>) -> Index {
+        func word(_ index: Index) -> Index { self[index...].firstIndex { !$0.isSpace } ?? endIndex }
+        let start = word(startIndex)
+        var index = start, endsWord = false
+        for byte in prefix {
+            endsWord = byte.isSpace
+            if endsWord { continue }
+            index = word(index)
+            guard index < endIndex, self[index] == byte else { return start }
+            formIndex(after: &index)
+        }
+        return endsWord && index < endIndex && !self[index].isSpace ? start : word(index)
+    }
+}
+
+extension UInt8 {
+    /// Whether it is ASCII white space.
+    var isSpace: Bool { self == 32 || 9...13 ~= self }
 }

@@ -64,6 +64,15 @@ import Tokenize
         #expect(try prompt(messages, exported, form) == expected)
     }
 
+    /// SentencePiece decodes a token of a word with a space before it.
+    @Test(arguments: [
+        ("user\nWhy? \nassistant\n", "Why?"), (" user \n Why? \n assistant\n", "Why?"), ("\nWhy? \n assistant\n", "Why?"),
+        ("user\nWho is my assistant\nassistant\n", "Who is my assistant"), ("users like it\nassistant\n", "users like it"),
+    ])
+    func `a question has neither role names of the template nor spaces around it`(text: String, question: String) throws {
+        #expect(try ChatRenderer(Self.chatML("m.content"), for: tokenizer).question(in: text) == question)
+    }
+
     @Test func `a continued message is a beginning of the whole conversation`() throws {
         let chat: [Conversation.Message] = [.init(.system, "Be kind."), .init(.user, "Hi"), .init(.assistant, "The answer is 4.")]
         for template in [ChatTemplate.specialTokens, .humanAssistant, Self.chatML("m.content")] {
