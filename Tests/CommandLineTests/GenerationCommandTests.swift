@@ -39,6 +39,13 @@ import Threads
         #expect(try generate("--user", "Hello", "--stop", "ou", "xyz").output == "Hi, y\n")
     }
 
+    @Test func `a text that the model ends at once comes with a note`() throws {
+        for (options, isNoted) in [([], true), (["--quiet"], false)] {
+            let ended = try slm(["generate", model, "--temperature", "0", "--prompt", OneSentenceModel.sentence] + options)
+            #expect(ended.output == "\n" && ended.errors.contains("ended the text at once") == isNoted, "\(ended.errors)")
+        }
+    }
+
     @Test func `prompts are answered in their order`() throws {
         folder.write("H\nHi\n\nyou\n", to: "prompts.txt")
         #expect(try generate("--prompts", folder("prompts.txt")).output == "i, you!é日\n, you!é日\n!é日\n")

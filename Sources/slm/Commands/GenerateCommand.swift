@@ -177,6 +177,8 @@ private struct GenerateCommand {
         switch result.end.reason {
         case .error(let error): throw error
         case .cancelled: throw Interrupted()
+        case .stop where result.text.isEmpty && options.user == nil && !options.chat && !options.quiet:
+            printNote("the model ended the text at once. To ask it a question in its chat template: --user TEXT.")
         case .stop, .length: break
         }
     }
