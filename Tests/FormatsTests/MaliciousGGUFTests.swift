@@ -121,7 +121,7 @@ import Formats
             }
         }
         #expect(try refusal { $0.tensors[0].type = 2 }.contains("in rows of whole Q4_0 blocks of 32, found 2"))
-        #expect(try refusal { $0.tensors[0].type = 10 }.contains("found Q2_K"))
+        #expect(try refusal { $0.tensors[0].type = 16 }.contains("found IQ2_XXS"))
         for type in [4, 36, 255, 1 << 31, .max] as [UInt32] {
             #expect(try refusal { $0.tensors[0].type = type }.contains("found type \(type)"))
         }

@@ -8,6 +8,8 @@ static const stored_format formats[] = {
     {SLM_STORED_Q4_1, SLM_WEIGHTS_Q4_1, 32, 20, {1, 3}}, {SLM_STORED_Q5_0, SLM_WEIGHTS_Q5_0, 32, 22, {1, 1}},
     {SLM_STORED_Q5_1, SLM_WEIGHTS_Q5_1, 32, 24, {1, 3}}, {SLM_STORED_Q4_K, SLM_WEIGHTS_Q4_K, 256, 144, {1, 3}},
     {SLM_STORED_Q5_K, SLM_WEIGHTS_Q5_K, 256, 176, {1, 3}}, {SLM_STORED_Q6_K, SLM_WEIGHTS_Q6_K, 256, 210, {209, 209}},
+    {SLM_STORED_Q2_K, SLM_WEIGHTS_Q2_K, 256, 84, {81, 83}}, {SLM_STORED_Q3_K, SLM_WEIGHTS_Q3_K, 256, 110, {109, 109}},
+    {SLM_STORED_IQ4_NL, SLM_WEIGHTS_IQ4_NL, 32, 18, {1, 1}}, {SLM_STORED_IQ4_XS, SLM_WEIGHTS_IQ4_XS, 256, 136, {1, 1}},
     {SLM_STORED_F32, -1, 1, 4, {3, 3}}, {SLM_STORED_F16, -1, 1, 2, {1, 1}},
     {SLM_STORED_BF16, -1, 1, 2, {1, 1}},
 };
@@ -114,7 +116,7 @@ void check_blocks(void) {
             kernels->read_stored(f->format, largest, O * I, w, SLM_F32);
             for (size_t N = 1; N < 14; N += 4) check_products(f, largest, w, N, O, I, true);
         }
-        if (f->layout >= SLM_WEIGHTS_Q5_0) check_quantized(f, O, I);
+        if (f->layout >= SLM_WEIGHTS_Q5_0 && f->layout <= SLM_WEIGHTS_Q6_K) check_quantized(f, O, I);
         release_all();
     }
 }

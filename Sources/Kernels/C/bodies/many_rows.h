@@ -68,7 +68,7 @@ INLINE void add_group_products(int precision, int R, const char *bytes, size_t s
 #ifdef SLM_BYTE_PAIRS
     if (row_byte_size(precision) == 1) {
         // The sums of two products that fit into 16 bits together.
-        const size_t together = code_bits(precision) == 4 ? 8 : code_bits(precision) == 5 ? 4 : 2;
+        const size_t together = code_bits(precision) <= 4 ? 8 : code_bits(precision) == 5 ? 4 : 2;
         for (size_t first = 0; first < group_of(precision) / 4; first += together) {
             vi sum[R][2];
 #pragma clang loop unroll(full)

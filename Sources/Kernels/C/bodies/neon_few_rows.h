@@ -175,7 +175,7 @@ static inline vi add_quads(int precision, vi sum, vu quads, const char *x) {
 // Quad q of a group, of vector v of the panel, as signed bytes.
 INLINE vi signed_quads_at(int precision, const char *group, size_t q, size_t v) {
     const vu codes = quads_at(precision, group, q, v);
-    if (has_bytes(precision)) return (vi)(codes ^ 0x80808080);
+    if (has_bytes(precision) || has_levels(precision)) return (vi)(codes ^ 0x80808080);
     return (vi)vsubq_s8((int8x16_t)codes, vdupq_n_s8((int8_t)code_zero(precision)));
 }
 

@@ -61,6 +61,10 @@ static void packed_matmul(int precision, const slm_matmul *p, const void *panels
     case SLM_WEIGHTS_Q5_1: packed_matmul_as(SLM_WEIGHTS_Q5_1, p, panels, rows, p0, p1); break;
     case SLM_WEIGHTS_Q4_K: packed_matmul_as(SLM_WEIGHTS_Q4_K, p, panels, rows, p0, p1); break;
     case SLM_WEIGHTS_Q5_K: packed_matmul_as(SLM_WEIGHTS_Q5_K, p, panels, rows, p0, p1); break;
+    case SLM_WEIGHTS_Q2_K: packed_matmul_as(SLM_WEIGHTS_Q2_K, p, panels, rows, p0, p1); break;
+    case SLM_WEIGHTS_Q3_K: packed_matmul_as(SLM_WEIGHTS_Q3_K, p, panels, rows, p0, p1); break;
+    case SLM_WEIGHTS_IQ4_NL: packed_matmul_as(SLM_WEIGHTS_IQ4_NL, p, panels, rows, p0, p1); break;
+    case SLM_WEIGHTS_IQ4_XS: packed_matmul_as(SLM_WEIGHTS_IQ4_XS, p, panels, rows, p0, p1); break;
     default: packed_matmul_as(SLM_WEIGHTS_Q6_K, p, panels, rows, p0, p1);
     }
 }

@@ -9,7 +9,7 @@
 //     int4   [P] scales of the outputs in f32, then for each group of 32 inputs: [P] scales and [P] zeros in bytes, then [4][P] words:
 //            the low halves of the bytes are the codes of a quad, the high halves those of the next quad: affine_weights.h
 //     int6   the same with [2][P] words more: the upper two bits of the codes of four quads
-//     Q8_0 … Q6_K  the codes and scales of llama.cpp's blocks, unchanged: weight_formats.h
+//     Q8_0 … IQ4_XS  the codes and scales of llama.cpp's blocks, unchanged: weight_formats.h
 //
 // A weight matrix in int8, int6 or int4 may have a scale for each input: the weights of an input are divided by it before they are
 // quantized, and multiplied with it in lookups; input rows are multiplied with it before they are quantized.
@@ -30,7 +30,7 @@
 #define GROUP SLM_GROUP
 #define QUADS (GROUP / 4)      // in a group
 #define SMALL_GROUP 32         // inputs of a group of int4 and int6, and of most blocks of llama.cpp
-#define LARGE_BLOCK 256        // inputs of a block of Q4_K, Q5_K and Q6_K
+#define LARGE_BLOCK 256        // inputs of a block of K-quants and IQ4_XS
 
 // The hardware prefetcher does not look far enough ahead if several rows are multiplied, or bytes are unpacked, between two reads.
 // With 12 rows and weights in main memory, software prefetch is 1.6 times as fast in f32 and bf16, and twice as fast in int8.
@@ -57,7 +57,7 @@ INLINE void prefetch_ahead(const void *from, size_t bytes) {
 #define ROW_BYTE_SIZE 2        // bytes are widened to 16 bits, each quad in the order 0 2 1 3, because pairs of 16 bits are multiplied
 #endif
 // AVX2 and AVX-512 without a dot product of bytes can multiply unsigned and signed bytes, with sums of two products in 16 bits. Those of
-// int8 do not fit. Those of codes of 6 bits do, and of codes of 4 bits the sums of 16 products.
+// int8 and of levels do not fit. Those of codes of 6 bits do, and of codes of 4 bits the sums of 16 products.
 #if ROW_BYTE_SIZE == 2 && (defined(SLM_AVX2) || defined(SLM_AVX512))
 #define SLM_BYTE_PAIRS
 #endif
@@ -72,7 +72,7 @@ INLINE void prefetch_ahead(const void *from, size_t bytes) {
 // Bytes of an input in a prepared row of quantized numbers.
 static inline size_t row_byte_size(int precision) {
 #ifdef SLM_BYTE_PAIRS
-    if (!has_bytes(precision)) return 1;
+    if (!has_bytes(precision) && !has_levels(precision)) return 1;
 #else
     (void)precision;
 #endif
@@ -337,6 +337,9 @@ static void quantize_row_as(int precision, const float *x, size_t I, const float
     case SLM_WEIGHTS_Q4_1: case SLM_WEIGHTS_Q5_1: quantize_row(SLM_WEIGHTS_Q4_1, x, I, NULL, row); break;
     case SLM_WEIGHTS_Q5_0: quantize_row(SLM_WEIGHTS_Q5_0, x, I, NULL, row); break;
     case SLM_WEIGHTS_Q4_K: case SLM_WEIGHTS_Q5_K: quantize_row(SLM_WEIGHTS_Q4_K, x, I, NULL, row); break;
+    case SLM_WEIGHTS_Q2_K: quantize_row(SLM_WEIGHTS_Q2_K, x, I, NULL, row); break;
+    case SLM_WEIGHTS_Q3_K: quantize_row(SLM_WEIGHTS_Q3_K, x, I, NULL, row); break;
+    case SLM_WEIGHTS_IQ4_NL: case SLM_WEIGHTS_IQ4_XS: quantize_row(SLM_WEIGHTS_IQ4_NL, x, I, NULL, row); break;
     default: quantize_row(SLM_WEIGHTS_Q6_K, x, I, NULL, row);
     }
 }

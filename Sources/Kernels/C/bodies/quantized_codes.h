@@ -124,16 +124,33 @@ static void weights_dequantize(int precision, const uint8_t *codes, const float 
     }
 }
 
+// The code of input i of a group, of output `lane` of a panel; its level if codes are indices of levels.
+static inline int quantized_code_at(int precision, const uint8_t *group, size_t lane, size_t i) {
+    const size_t q = i / 4, j = i % 4;
+    const uint8_t *words = group + scale_bytes(precision), *codes = words + 4 * lane + j;
+    if (has_bytes(precision)) return codes[4 * q * P];
+    if (code_bits(precision) < 4) {
+        const int low = *codes >> (2 * q) & 3;
+        uint16_t third = 0;
+        if (code_bits(precision) == 3) memcpy(&third, words + 4 * P + 2 * lane, 2);
+        return low | (third >> (4 * j + q) & 1) << 2;
+    }
+    const int low = codes[4 * (q / 2) * P] >> (4 * (q % 2)) & 15;
+    const uint8_t *upper = codes + 4 * (group_of(precision) / 8) * P;
+    switch (code_bits(precision)) {
+    case 5: return low | (*upper >> q & 1) << 4;
+    case 6: return low | (upper[4 * (q / 4) * P] >> (2 * (q % 4)) & 3) << 4;
+    default: return has_levels(precision) ? iq4_levels[low] : low;
+    }
+}
+
 // Weight i of output `lane` of a panel of quantized weights, without the scale of its input. Blocks of llama.cpp give the bits of
 // stored_numbers.h.
 static inline float quantized_weight_at(int precision, const char *panel, size_t lane, size_t i) {
 #pragma clang fp contract(off)
-    const size_t g = i / group_of(precision), q = i % group_of(precision) / 4, halves = group_of(precision) / 8;
+    const size_t g = i / group_of(precision);
     const uint8_t *block = (const uint8_t *)block_at(precision, panel, g), *group = (const uint8_t *)group_at(precision, panel, g);
-    const uint8_t *codes = group + scale_bytes(precision) + 4 * lane + i % 4, *upper = codes + 4 * halves * P;
-    int code = has_bytes(precision) ? codes[4 * q * P] : codes[4 * (q / 2) * P] >> (4 * (q % 2)) & 15;
-    if (code_bits(precision) == 5) code |= (*upper >> q & 1) << 4;
-    if (code_bits(precision) == 6) code |= (upper[4 * (q / 4) * P] >> (2 * (q % 4)) & 3) << 4;
+    const int code = quantized_code_at(precision, group, lane, i % group_of(precision));
     const float level = (float)(code - code_zero(precision));
     if (precision == SLM_WEIGHTS_INT8) return level * widen1(((const bf16 *)(const void *)group)[lane]);
     if (is_affine(precision)) {
@@ -144,7 +161,8 @@ static inline float quantized_weight_at(int precision, const char *panel, size_t
     if (has_f16_scales(precision))
         return level * f16_at(group + 2 * lane) + (has_f16_minimum(precision) ? f16_at(group + 2 * P + 2 * lane) : -0.0f);
     const float d = f16_at(block + 2 * lane);
-    if (precision == SLM_WEIGHTS_Q6_K) return d * (float)(int8_t)group[lane] * level;
+    if (has_signed_scales(precision)) return d * (float)(int8_t)group[lane] * level;
+    if (precision == SLM_WEIGHTS_Q2_K) return d * (float)(group[lane] & 15) * level - f16_at(block + 2 * P + 2 * lane) * (float)(group[lane] >> 4);
     return d * (float)group[lane] * level - f16_at(block + 2 * P + 2 * lane) * (float)group[P + lane];
 }
 

@@ -41,11 +41,34 @@ static inline void q6_block_quads(const uint8_t *block, size_t g, uint32_t *quad
         quads[q] = (word_at(low, q) >> (row < 2 ? 0 : 4) & 0x0f0f0f0f) | (word_at(high, q) >> (2 * row) & 0x03030303) << 4;
 }
 
-// Stores the quads of one output of a group; `to` is where its first word is.
-INLINE void put_quads(int format, const uint32_t *quads, char *to) {
+// Group g, of 16 numbers, of a block of Q2_K or Q3_K.
+static inline void small_k_block_quads(int format, const uint8_t *block, size_t g, uint32_t *quads) {
+    const bool has_third = format == SLM_WEIGHTS_Q3_K;
+    const size_t half = g / 8, row = g % 8 / 2, first = g % 2 * 16;
+    const uint8_t *low = block + (has_third ? 32 : 16) + 32 * half + first, *third = block + first;
+    for (size_t q = 0; q < 4; q++) {
+        quads[q] = word_at(low, q) >> (2 * row) & 0x03030303;
+        if (has_third) quads[q] |= (word_at(third, q) >> (4 * half + row) & 0x01010101) << 2;
+    }
+}
+
+// Stores the quads of one output of a group, whose codes begin at `codes`.
+INLINE void put_quads(int format, const uint32_t *quads, size_t lane, char *codes) {
     const size_t count = group_of(format) / 4;
+    char *to = codes + 4 * lane;
     if (has_bytes(format)) {
         for (size_t q = 0; q < count; q++) memcpy(to + 4 * q * P, quads + q, 4);
+        return;
+    }
+    if (code_bits(format) < 4) {
+        uint32_t pairs = 0;
+        uint16_t upper = 0;
+        for (size_t q = 0; q < count; q++) {
+            pairs |= (quads[q] & 0x03030303) << (2 * q);
+            for (size_t j = 0; j < 4; j++) upper |= (uint16_t)((quads[q] >> (8 * j + 2) & 1) << (4 * j + q));
+        }
+        memcpy(to, &pairs, 4);
+        if (code_bits(format) == 3) memcpy(codes + 4 * P + 2 * lane, &upper, 2);
         return;
     }
     for (size_t q = 0; q < count; q += 2, to += 4 * P) {
@@ -71,32 +94,48 @@ INLINE void pack_small_blocks(int format, const void *const *rows, size_t count,
             if (has_f16_minimum(format)) memcpy(group + 2 * P + 2 * lane, block + 2, 2);
             uint32_t quads[8];
             small_block_quads(format, block, quads);
-            put_quads(format, quads, group + scale_bytes(format) + 4 * lane);
+            put_quads(format, quads, lane, group + scale_bytes(format));
         }
     }
 }
 
+// Where the f16 scale of a block of 256 numbers is; its minimum, if it has one, follows.
+static inline size_t scale_of_block(int format) {
+    switch (format) {
+    case SLM_WEIGHTS_Q6_K: return 208;
+    case SLM_WEIGHTS_Q3_K: return 108;
+    case SLM_WEIGHTS_Q2_K: return 80;
+    default: return 0;
+    }
+}
+
 INLINE void pack_large_blocks(int format, const void *const *rows, size_t count, size_t I, char *panel) {
-    const bool is_q6 = format == SLM_WEIGHTS_Q6_K;
     const size_t size = quantized_row_bytes(format, LARGE_BLOCK), groups = groups_in_block(format);
+    const size_t scale = scale_of_block(format);
     for (size_t lane = 0; lane < count; lane++) {
         const uint8_t *block = rows[lane];
         char *to = panel;
         for (size_t b = 0; b < I / LARGE_BLOCK; b++, block += size) {
-            memcpy(to + 2 * lane, block + (is_q6 ? 208 : 0), 2);
-            if (!is_q6) memcpy(to + 2 * P + 2 * lane, block + 2, 2);
+            memcpy(to + 2 * lane, block + scale, 2);
+            if (has_minimum(format)) memcpy(to + 2 * P + 2 * lane, block + scale + 2, 2);
             to += block_header_bytes(format);
             for (size_t g = 0; g < groups; g++, to += group_bytes(format)) {
                 uint32_t quads[8];
-                if (is_q6) {
+                if (format == SLM_WEIGHTS_Q6_K) {
                     to[lane] = (char)block[192 + g];
                     q6_block_quads(block, g, quads);
+                } else if (format == SLM_WEIGHTS_Q3_K || format == SLM_WEIGHTS_Q2_K) {
+                    to[lane] = format == SLM_WEIGHTS_Q2_K ? (char)block[g] : (char)q3_scale_at(block, g);
+                    small_k_block_quads(format, block, g, quads);
+                } else if (format == SLM_WEIGHTS_IQ4_XS) {
+                    to[lane] = (char)iq4_scale_at(block, g);
+                    for (size_t q = 0; q < 8; q++) quads[q] = word_at(block + 8 + 16 * g, q % 4) >> (q < 4 ? 0 : 4) & 0x0f0f0f0f;
                 } else {
                     const k_scales scales = k_scales_at(block, g);
                     to[lane] = (char)scales.scale, to[P + lane] = (char)scales.minimum;
                     k_block_quads(format, block, g, quads);
                 }
-                put_quads(format, quads, to + scale_bytes(format) + 4 * lane);
+                put_quads(format, quads, lane, to + scale_bytes(format));
             }
         }
     }
@@ -113,6 +152,10 @@ static void pack_blocks(int format, const void *const *rows, size_t count, size_
     case SLM_WEIGHTS_Q5_1: pack_small_blocks(SLM_WEIGHTS_Q5_1, rows, count, I, panel); break;
     case SLM_WEIGHTS_Q4_K: pack_large_blocks(SLM_WEIGHTS_Q4_K, rows, count, I, panel); break;
     case SLM_WEIGHTS_Q5_K: pack_large_blocks(SLM_WEIGHTS_Q5_K, rows, count, I, panel); break;
+    case SLM_WEIGHTS_IQ4_NL: pack_small_blocks(SLM_WEIGHTS_IQ4_NL, rows, count, I, panel); break;
+    case SLM_WEIGHTS_Q2_K: pack_large_blocks(SLM_WEIGHTS_Q2_K, rows, count, I, panel); break;
+    case SLM_WEIGHTS_Q3_K: pack_large_blocks(SLM_WEIGHTS_Q3_K, rows, count, I, panel); break;
+    case SLM_WEIGHTS_IQ4_XS: pack_large_blocks(SLM_WEIGHTS_IQ4_XS, rows, count, I, panel); break;
     default: pack_large_blocks(SLM_WEIGHTS_Q6_K, rows, count, I, panel);
     }
 }

@@ -52,6 +52,54 @@ static inline void read_q6(const uint8_t *from, float *to) {
             }
 }
 
+// 256 numbers of 2 bits, in groups of 16. In each half, four rows of 32 numbers share 32 bytes.
+static inline void read_q2(const uint8_t *from, float *to) {
+#pragma clang fp contract(off)
+    const float d = f16_at(from + 80), m = f16_at(from + 82);
+    for (size_t i = 0; i < 256; i++) {
+        const size_t row = i % 128 / 32, group = i / 16;
+        const int code = from[16 + 32 * (i / 128) + i % 32] >> (2 * row) & 3;
+        to[i] = d * (float)(from[group] & 15) * (float)code - m * (float)(from[group] >> 4);
+    }
+}
+
+// The scale of a group of a block of Q3_K: 4 bits, and two more behind those of all groups.
+static inline int8_t q3_scale_at(const uint8_t *block, size_t group) {
+    const uint8_t *scales = block + 96;
+    const int low = scales[group % 8] >> (group < 8 ? 0 : 4) & 15, high = scales[8 + group % 4] >> (2 * (group / 4)) & 3;
+    return (int8_t)((low | high << 4) - 32);
+}
+
+// 256 numbers of 3 bits, in groups of 16. Bit `row` of 32 bytes is the third bit of a row of 32 numbers.
+static inline void read_q3(const uint8_t *from, float *to) {
+#pragma clang fp contract(off)
+    const float d = f16_at(from + 108);
+    for (size_t i = 0; i < 256; i++) {
+        const size_t row = i / 32;
+        const int code = (from[32 + 32 * (i / 128) + i % 32] >> (2 * (row % 4)) & 3) | (from[i % 32] >> row & 1) << 2;
+        to[i] = d * (float)q3_scale_at(from, i / 16) * (float)(code - 4);
+    }
+}
+
+// The scale of a group of 32 numbers of a block of IQ4_XS, of 6 bits.
+static inline int8_t iq4_scale_at(const uint8_t *block, size_t group) {
+    const int low = block[4 + group / 2] >> (4 * (group % 2)) & 15, high = block[2 + group / 4] >> (2 * (group % 4)) & 3;
+    return (int8_t)((low | high << 4) - 32);
+}
+
+// 32 numbers: the levels of the lower halves of 16 bytes, then of the upper halves.
+static inline void read_levels(const uint8_t *codes, float scale, float *to) {
+#pragma clang fp contract(off)
+    for (size_t i = 0; i < 16; i++) {
+        to[i] = scale * (float)(iq4_levels[codes[i] & 15] - 128);
+        to[16 + i] = scale * (float)(iq4_levels[codes[i] >> 4] - 128);
+    }
+}
+
+static inline void read_iq4_xs(const uint8_t *from, float *to) {
+    for (size_t g = 0; g < 8; g++) read_levels(from + 8 + 16 * g, f16_at(from) * (float)iq4_scale_at(from, g), to + 32 * g);
+}
+
 static void read_stored_as_f32(int format, const void *bytes, size_t count, float *to) {
 #pragma clang fp contract(off)
     const uint8_t *from = bytes;
@@ -94,6 +142,10 @@ static void read_stored_as_f32(int format, const void *bytes, size_t count, floa
         break;
     case SLM_STORED_Q4_K: for (; count >= 256; count -= 256, from += 144, to += 256) read_k(from, NULL, to); break;
     case SLM_STORED_Q5_K: for (; count >= 256; count -= 256, from += 176, to += 256) read_k(from, from + 16, to); break;
+    case SLM_STORED_Q2_K: for (; count >= 256; count -= 256, from += 84, to += 256) read_q2(from, to); break;
+    case SLM_STORED_Q3_K: for (; count >= 256; count -= 256, from += 110, to += 256) read_q3(from, to); break;
+    case SLM_STORED_IQ4_NL: for (; count >= 32; count -= 32, from += 18, to += 32) read_levels(from + 2, f16_at(from), to); break;
+    case SLM_STORED_IQ4_XS: for (; count >= 256; count -= 256, from += 136, to += 256) read_iq4_xs(from, to); break;
     default: for (; count >= 256; count -= 256, from += 210, to += 256) read_q6(from, to);
     }
 }
@@ -110,6 +162,10 @@ static size_t bytes_of_256(int format) {
     case SLM_STORED_Q5_1: return 8 * 24;
     case SLM_STORED_Q4_K: return 144;
     case SLM_STORED_Q5_K: return 176;
+    case SLM_STORED_Q2_K: return 84;
+    case SLM_STORED_Q3_K: return 110;
+    case SLM_STORED_IQ4_NL: return 8 * 18;
+    case SLM_STORED_IQ4_XS: return 136;
     default: return 210;
     }
 }

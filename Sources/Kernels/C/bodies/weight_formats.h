@@ -12,33 +12,47 @@
 //     Q4_K     4 bits         32: bytes c and z; for each 256 inputs d and m in f16         d·c·q − m·z
 //     Q5_K     5 bits         32: the same                                                  d·c·q − m·z
 //     Q6_K     6 bits         16: signed byte c; for each 256 inputs d in f16               d·c·(q − 32)
+//     Q3_K     3 bits         16: the same                                                  d·c·(q − 4)
+//     Q2_K     2 bits         16: halves c and z of a byte; for each 256 inputs d and m     d·c·q − m·z
+//     IQ4_NL   4 bits         32: scale s in f16                                            s·level(q)
+//     IQ4_XS   4 bits         32: signed byte c; for each 256 inputs d in f16               d·c·level(q)
 //
-// A panel begins with the scales of its outputs, if there are any. Groups follow, in front of each 256 inputs of Q4_K, Q5_K and Q6_K their
+// A panel begins with the scales of its outputs, if there are any. Groups follow, in front of each 256 inputs of formats with blocks their
 // [P] scales d and [P] minimums m. A group has [P] scales, [P] minimums or zeros, and then for each output
 //     bytes       [inputs/4] words: a quad of neighboring inputs
 //     others      [inputs/8] words: the low halves of the bytes are the lower 4 bits of a quad, the high halves those of the next quad
 //     5 bits      and a word: bit j of each byte is the upper bit of quad j
 //     6 bits      and [inputs/16] words: the upper two bits of four quads, the first quad's lowest
+//     2 bits      [inputs/16] words: four quads, the first quad's bits lowest
+//     3 bits      the same and a number of 16 bits: bit q of its part of 4 bits j is the upper bit of input j of quad q
 
 // Formats with scales of the outputs, and with bytes in which the minimum is a fraction of a step.
 static inline bool is_affine(int format) { return format == SLM_WEIGHTS_INT4 || format == SLM_WEIGHTS_INT6; }
 // Formats of llama.cpp with scales for 256 inputs.
 static inline bool has_blocks(int format) {
-    return format == SLM_WEIGHTS_Q4_K || format == SLM_WEIGHTS_Q5_K || format == SLM_WEIGHTS_Q6_K;
+    return format == SLM_WEIGHTS_Q4_K || format == SLM_WEIGHTS_Q5_K || format == SLM_WEIGHTS_Q6_K || format == SLM_WEIGHTS_Q2_K
+        || format == SLM_WEIGHTS_Q3_K || format == SLM_WEIGHTS_IQ4_XS;
 }
 // Whether the scale of a group is an f16, and not a byte or a bf16.
 static inline bool has_f16_scales(int format) {
     return format == SLM_WEIGHTS_Q8_0 || format == SLM_WEIGHTS_Q4_0 || format == SLM_WEIGHTS_Q4_1 || format == SLM_WEIGHTS_Q5_0
-        || format == SLM_WEIGHTS_Q5_1;
+        || format == SLM_WEIGHTS_Q5_1 || format == SLM_WEIGHTS_IQ4_NL;
+}
+// Whether the scale of a group is a signed byte.
+static inline bool has_signed_scales(int format) {
+    return format == SLM_WEIGHTS_Q6_K || format == SLM_WEIGHTS_Q3_K || format == SLM_WEIGHTS_IQ4_XS;
 }
 // Whether the minimum of a group is an f16.
 static inline bool has_f16_minimum(int format) { return format == SLM_WEIGHTS_Q4_1 || format == SLM_WEIGHTS_Q5_1; }
 // Whether a group has a minimum: a weight is its code times the group's scale, minus the minimum.
 static inline bool has_minimum(int format) {
-    return is_affine(format) || has_f16_minimum(format) || format == SLM_WEIGHTS_Q4_K || format == SLM_WEIGHTS_Q5_K;
+    return is_affine(format) || has_f16_minimum(format) || format == SLM_WEIGHTS_Q4_K || format == SLM_WEIGHTS_Q5_K
+        || format == SLM_WEIGHTS_Q2_K;
 }
 // Whether a code is a byte, not a part of one.
 static inline bool has_bytes(int format) { return format == SLM_WEIGHTS_INT8 || format == SLM_WEIGHTS_Q8_0; }
+// Whether a code is the index of a level. Levels are multiplied like bytes.
+static inline bool has_levels(int format) { return format == SLM_WEIGHTS_IQ4_NL || format == SLM_WEIGHTS_IQ4_XS; }
 static inline bool is_bf16(int format) { return format == SLM_WEIGHTS_BF16 || format == SLM_WEIGHTS_BF12; }
 static inline bool is_int(int format) { return format != SLM_WEIGHTS_F32 && !is_bf16(format); }
 static inline int code_bits(int format) {
@@ -46,6 +60,8 @@ static inline int code_bits(int format) {
     case SLM_WEIGHTS_INT8: case SLM_WEIGHTS_Q8_0: return 8;
     case SLM_WEIGHTS_INT6: case SLM_WEIGHTS_Q6_K: return 6;
     case SLM_WEIGHTS_Q5_0: case SLM_WEIGHTS_Q5_1: case SLM_WEIGHTS_Q5_K: return 5;
+    case SLM_WEIGHTS_Q3_K: return 3;
+    case SLM_WEIGHTS_Q2_K: return 2;
     default: return 4;
     }
 }
@@ -53,7 +69,7 @@ static inline int code_bits(int format) {
 // prompts would take 1.4 times as long (Documentation/decisions/k-quants.md).
 static inline bool has_uppers(int format) { return has_bytes(format); }
 // The code of weight 0 in formats without minimums, and what is therefore subtracted from products: 0 where bytes are multiplied signed.
-static inline int32_t code_zero(int format) { return has_minimum(format) ? 0 : 1 << (code_bits(format) - 1); }
+static inline int32_t code_zero(int format) { return has_minimum(format) ? 0 : 1 << ((has_levels(format) ? 8 : code_bits(format)) - 1); }
 static inline int32_t code_offset(int format) {
 #ifdef SLM_SIGNED_BYTES
     (void)format;
@@ -69,11 +85,17 @@ static inline float minimum_unit(int format) {
 
 // Inputs of a group.
 static inline size_t group_of(int format) {
-    return format == SLM_WEIGHTS_INT8 ? GROUP : format == SLM_WEIGHTS_Q6_K ? SMALL_GROUP / 2 : SMALL_GROUP;
+    switch (format) {
+    case SLM_WEIGHTS_INT8: return GROUP;
+    case SLM_WEIGHTS_Q6_K: case SLM_WEIGHTS_Q3_K: case SLM_WEIGHTS_Q2_K: return SMALL_GROUP / 2;
+    default: return SMALL_GROUP;
+    }
 }
 static inline size_t groups_in(int format, size_t I) { return (I + group_of(format) - 1) / group_of(format); }
 // Bytes of a group's scales and minimums, for all outputs of a panel.
-static inline size_t scale_bytes(int format) { return P * (has_f16_minimum(format) ? 4 : format == SLM_WEIGHTS_Q6_K ? 1 : 2); }
+static inline size_t scale_bytes(int format) {
+    return P * (has_f16_minimum(format) ? 4 : has_signed_scales(format) || format == SLM_WEIGHTS_Q2_K ? 1 : 2);
+}
 // Bytes of a group, for all outputs of a panel.
 static inline size_t group_bytes(int format) { return scale_bytes(format) + P * group_of(format) * (size_t)code_bits(format) / 8; }
 // Bytes in front of the first group: the scales of the outputs.
@@ -95,14 +117,42 @@ INLINE const char *group_at(int format, const char *panel, size_t g) {
     return has_blocks(format) ? block + block_header_bytes(format) + g % groups_in_block(format) * group_bytes(format) : block;
 }
 
+// The levels of IQ4_NL and IQ4_XS, plus 128.
+static const uint8_t iq4_levels[16] = {1, 24, 45, 63, 79, 93, 106, 118, 129, 141, 153, 166, 181, 197, 217, 241};
+
 // MARK: Codes and scales of a group, W outputs at once
 
-// Quad q of a group, of vector v of the panel: four codes for each output, each in a byte.
+// The level of each byte, an index.
+INLINE vu levels_at(vu indices) {
+#if defined(SLM_AVX512)
+    return (vu)_mm512_shuffle_epi8(_mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)iq4_levels)), (__m512i)indices);
+#elif defined(SLM_AVX2)
+    return (vu)_mm256_shuffle_epi8(_mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)iq4_levels)), (__m256i)indices);
+#elif defined(SLM_NEON)
+    return (vu)vqtbl1q_u8(vld1q_u8(iq4_levels), (uint8x16_t)indices);
+#else
+    uint8_t bytes[4 * W];
+    memcpy(bytes, &indices, sizeof bytes);
+    for (size_t i = 0; i < sizeof bytes; i++) bytes[i] = iq4_levels[bytes[i]];
+    memcpy(&indices, bytes, sizeof bytes);
+    return indices;
+#endif
+}
+
+// Quad q of a group, of vector v of the panel: four codes or levels for each output, each in a byte.
 INLINE vu quads_at(int format, const char *group, size_t q, size_t v) {
     const char *words = group + scale_bytes(format);
     if (has_bytes(format)) return ((const vu_any *)(words + 4 * q * P))[v];
+    if (code_bits(format) < 4) {
+        const vu pairs = ((const vu_any *)words)[v] >> (uint32_t)(2 * q) & 0x03030303;
+        if (code_bits(format) == 2) return pairs;
+        vu upper = __builtin_convertvector(((const vh_any *)(words + 4 * P))[v], vu);
+        upper = (upper | upper << 8) & 0x00ff00ff;
+        upper = (upper | upper << 4) & 0x0f0f0f0f;
+        return pairs | (upper >> (uint32_t)q & 0x01010101) << 2;
+    }
     const vu low = (((const vu_any *)(words + 4 * (q / 2) * P))[v] >> (uint32_t)(4 * (q % 2))) & 0x0f0f0f0f;
-    if (code_bits(format) == 4) return low;
+    if (code_bits(format) == 4) return has_levels(format) ? levels_at(low) : low;
     const char *upper = words + 4 * (group_of(format) / 8) * P;
     if (code_bits(format) == 5) return low | (((const vu_any *)upper)[v] >> (uint32_t)q & 0x01010101) << 4;
     return low | (((const vu_any *)(upper + 4 * (q / 4) * P))[v] >> (uint32_t)(2 * (q % 4)) & 0x03030303) << 4;
@@ -143,8 +193,12 @@ INLINE group_scales load_group_scales(int format, const char *panel, size_t g) {
         } else if (is_affine(format)) {
             s.scale[v] = load_bytes(bytes);
             s.minimum[v] = s.scale[v] * load_bytes(bytes + P);
-        } else if (format == SLM_WEIGHTS_Q6_K) {
+        } else if (has_signed_scales(format)) {
             s.scale[v] = load_f16(block + 2 * v * W) * load_signed_bytes(bytes);
+        } else if (format == SLM_WEIGHTS_Q2_K) {
+            const vu both = __builtin_convertvector(*(const vub_any *)bytes, vu);
+            s.scale[v] = load_f16(block + 2 * v * W) * __builtin_convertvector(both & 15, vf);
+            s.minimum[v] = load_f16(block + 2 * P + 2 * v * W) * __builtin_convertvector(both >> 4, vf);
         } else {
             s.scale[v] = load_f16(block + 2 * v * W) * load_bytes(bytes);
             s.minimum[v] = load_f16(block + 2 * P + 2 * v * W) * load_bytes(bytes + P);

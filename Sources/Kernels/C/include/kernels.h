@@ -20,15 +20,17 @@ enum {
 };
 enum { SLM_ADD, SLM_SUBTRACT, SLM_MULTIPLY, SLM_DIVIDE };
 /// How packed weights are stored, see bodies/packed_weights.h. SLM_WEIGHTS_BF12 is bf16, losslessly compressed to 12 bits. SLM_WEIGHTS_Q8_0
-/// … SLM_WEIGHTS_Q6_K hold the codes and scales of llama.cpp's blocks, unchanged.
+/// … SLM_WEIGHTS_IQ4_XS hold the codes and scales of llama.cpp's blocks, unchanged.
 enum {
     SLM_WEIGHTS_F32, SLM_WEIGHTS_BF16, SLM_WEIGHTS_INT8, SLM_WEIGHTS_INT4, SLM_WEIGHTS_BF12, SLM_WEIGHTS_INT6, SLM_WEIGHTS_Q8_0,
-    SLM_WEIGHTS_Q4_0, SLM_WEIGHTS_Q4_1, SLM_WEIGHTS_Q5_0, SLM_WEIGHTS_Q5_1, SLM_WEIGHTS_Q4_K, SLM_WEIGHTS_Q5_K, SLM_WEIGHTS_Q6_K
+    SLM_WEIGHTS_Q4_0, SLM_WEIGHTS_Q4_1, SLM_WEIGHTS_Q5_0, SLM_WEIGHTS_Q5_1, SLM_WEIGHTS_Q4_K, SLM_WEIGHTS_Q5_K, SLM_WEIGHTS_Q6_K,
+    SLM_WEIGHTS_Q2_K, SLM_WEIGHTS_Q3_K, SLM_WEIGHTS_IQ4_NL, SLM_WEIGHTS_IQ4_XS
 };
 /// The number formats of files of other programs, by llama.cpp's numbers for them.
 enum {
     SLM_STORED_F32 = 0, SLM_STORED_F16 = 1, SLM_STORED_Q4_0 = 2, SLM_STORED_Q4_1 = 3, SLM_STORED_Q5_0 = 6, SLM_STORED_Q5_1 = 7,
-    SLM_STORED_Q8_0 = 8, SLM_STORED_Q4_K = 12, SLM_STORED_Q5_K = 13, SLM_STORED_Q6_K = 14, SLM_STORED_BF16 = 30
+    SLM_STORED_Q8_0 = 8, SLM_STORED_Q2_K = 10, SLM_STORED_Q3_K = 11, SLM_STORED_Q4_K = 12, SLM_STORED_Q5_K = 13, SLM_STORED_Q6_K = 14,
+    SLM_STORED_IQ4_NL = 20, SLM_STORED_IQ4_XS = 23, SLM_STORED_BF16 = 30
 };
 /// Inputs that share one scale in int8. In int6 and int4, there are 32.
 enum { SLM_GROUP = 64 };
@@ -163,7 +165,7 @@ typedef struct {
     /// its groups. `scratch` has weights_pack_scratch bytes.
     void (*weights_quantize)(int precision, const float *w, size_t count, size_t I, const float *input_scales, const float *factor,
                              uint8_t *rows, float *scales, void *scratch);
-    /// int6, int4, SLM_WEIGHTS_Q8_0 … _Q6_K: packs one panel from its rows, of which the last panel may have less than weights_panel.
+    /// int6, int4, SLM_WEIGHTS_Q8_0 … _IQ4_XS: packs one panel from its rows, of which the last panel may have less than weights_panel.
     void (*weights_pack_rows)(int precision, const void *const *rows, size_t count, size_t I, void *panel);
     /// int8, int6 and int4: w [N,columns] = columns first ..< first + columns of N rows of I weights, in f32 or bf16. `codes` and, for
     /// int8, `scales` are those of whole rows. `first` is a multiple of SLM_GROUP.
