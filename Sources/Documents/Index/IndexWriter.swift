@@ -31,12 +31,8 @@ struct StoredFile: Sendable, Equatable {
 /// The changes of an index. All of them happen in a transaction of the caller.
 struct IndexWriter {
     let connection: SQLiteConnection
-    private let hasVectors: Bool
 
-    init(_ index: DocumentIndex) {
-        connection = index.connection
-        hasVectors = index.hasVectors
-    }
+    init(_ index: DocumentIndex) { connection = index.connection }
 
     func add(_ settings: IndexSettings) throws(SQLiteError) {
         let statement = try connection.statement("INSERT INTO settings (chunk_tokens, file_limit) VALUES ($1, $2)")
@@ -152,8 +148,8 @@ struct IndexWriter {
             INSERT INTO chunk_search (chunk_search, rowid, title, heading, body)
             SELECT 'delete', id, title, heading, body FROM chunks WHERE file = $1
             """
-        let vectors = hasVectors ? ["DELETE FROM vectors WHERE chunk IN (SELECT id FROM chunks WHERE file = $1)"] : []
-        for sql in vectors + [delete, "DELETE FROM chunks WHERE file = $1", "DELETE FROM files WHERE id = $1"] {
+        let vectors = "DELETE FROM vectors WHERE chunk IN (SELECT id FROM chunks WHERE file = $1)"
+        for sql in [vectors, delete, "DELETE FROM chunks WHERE file = $1", "DELETE FROM files WHERE id = $1"] {
             let statement = try connection.statement(sql)
             defer { statement.reset() }
             try statement.bind(id, to: "$1")

@@ -5,15 +5,14 @@ import SQLite
 extension DocumentIndex {
     /// The model that made the vectors; nil if there are none.
     package func embeddingModel() throws(DocumentError) -> TextEmbedder.Model? {
-        guard hasVectors else { return nil }
-        let found = try run { () throws(SQLiteError) -> TextEmbedder.Model? in
+        let model = try run { () throws(SQLiteError) -> TextEmbedder.Model? in
             let statement = try connection.statement("SELECT path, digest, width FROM embedding")
             defer { statement.reset() }
-            guard try statement.step(), (1...1 << 20).contains(statement.integer(2)) else { return nil }
+            guard try statement.step() else { return nil }
             return TextEmbedder.Model(path: statement.text(0), digest: statement.text(1), width: statement.integer(2))
         }
-        guard let found else { throw .damaged(path: path, reason: "it does not say which model made its vectors") }
-        return found
+        guard (1...1 << 20).contains(model?.width ?? 1) else { throw .damaged(path: path, reason: "its vectors have no valid width") }
+        return model
     }
 
     /// Throws unless the vectors are those of this model.
@@ -26,11 +25,6 @@ extension DocumentIndex {
 
     /// Passages that are less similar to a question are not found by their vectors. Measured: Documentation/decisions/document-index.md.
     private static let leastSimilarity: Float = 0.25
-
-    static let vectorTables = [
-        "CREATE TABLE embedding (path TEXT NOT NULL, digest TEXT NOT NULL, width INTEGER NOT NULL) STRICT",
-        "CREATE TABLE vectors (chunk INTEGER PRIMARY KEY REFERENCES chunks (id), scale REAL NOT NULL, codes BLOB NOT NULL) STRICT",
-    ]
 
     /// What is embedded of a chunk. The title is left out where the headings begin with it.
     static func embeddedText(title: String, heading: String, text: String) -> String {
