@@ -119,9 +119,9 @@ package final class DocumentIndex {
 
     /// The first column of the first row; 0 if there is none.
     func integer(_ sql: String) throws(SQLiteError) -> Int {
-        let statement = try connection.statement(sql)
-        defer { statement.reset() }
-        return try statement.step() ? statement.integer(0) : 0
+        var found: Int?
+        try connection.execute(sql) { row in found = found ?? row.integer(0) }
+        return found ?? 0
     }
 
     func run<Result>(_ body: () throws(SQLiteError) -> Result) throws(DocumentError) -> Result {
