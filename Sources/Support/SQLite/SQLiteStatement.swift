@@ -79,7 +79,6 @@ package struct SQLiteStatement {
 
     package func real(_ column: Int) -> Double { sqlite3_column_double(statement, Int32(column)) }
 
-    /// Lends the bytes of a column; none for NULL.
     private func withBytes<Result>(_ column: Int, _ body: (Span<UInt8>) -> Result) -> Result {
         let bytes = sqlite3_column_blob(statement, Int32(column)), count = Int(sqlite3_column_bytes(statement, Int32(column)))
         return body(UnsafeBufferPointer(start: bytes?.assumingMemoryBound(to: UInt8.self), count: bytes == nil ? 0 : count).span)
@@ -99,15 +98,17 @@ package struct SQLiteStatement {
     package func text(_ name: String) -> String { text(position(of: name)) }
     package func optionalText(_ name: String) -> String? { isNull(name) ? nil : text(name) }
 
+    /// Lends the bytes of a column; none for NULL.
     @discardableResult
     package func withBytes<Result>(_ name: String, _ body: (Span<UInt8>) -> Result) -> Result { withBytes(position(of: name), body) }
 
     private func isNull(_ name: String) -> Bool { type(position(of: name)) == .null }
 
     private func position(of name: String) -> Int {
-        guard let position = (0..<columnCount).first(where: { strcmp(sqlite3_column_name(statement, Int32($0)), name) == 0 }) else {
-            preconditionFailure("no column \(name) among \((0..<columnCount).map(self.name))")
+        // SQLite ignores the case of names, so a damaged file may have others than the query.
+        for position in 0..<sqlite3_column_count(statement) where sqlite3_stricmp(sqlite3_column_name(statement, position), name) == 0 {
+            return Int(position)
         }
-        return position
+        preconditionFailure("no column \(name) among \((0..<columnCount).map(self.name))")
     }
 }
