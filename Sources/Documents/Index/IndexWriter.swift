@@ -43,10 +43,10 @@ struct IndexWriter {
     /// nil if the index has none, because it is damaged.
     func settings() throws(SQLiteError) -> IndexSettings? {
         var settings: IndexSettings?
-        try connection.execute("SELECT chunk_tokens, file_limit FROM settings WHERE chunk_tokens > 0 LIMIT 1") { row in
+        try connection.execute("SELECT chunk_tokens, file_limit FROM settings LIMIT 1") { row in
             settings = IndexSettings(chunkTokens: row.integer("chunk_tokens"), fileLimit: row.integer("file_limit"))
         }
-        return settings
+        return settings.flatMap { $0.chunkTokens > 0 ? $0 : nil }
     }
 
     func roots() throws(SQLiteError) -> [IndexRoot] {
