@@ -2,7 +2,7 @@
 
     .venv/bin/python Benchmarks/learn.py data --minutes 10 --seeds 1,2,3
 
-`data` is a folder written by `slm tokenize --tokens` with a vocabulary of 16,387. Prints bits per byte of all of val.bin: in windows of 384 tokens without overlap,
+`data` is a folder written by `slm tokenize corpus` with a vocabulary of 16,387. Prints bits per byte of all of val.bin: in windows of 384 tokens without overlap,
 as in the PyTorch script, and by conversation, as in `slm eval`. Run it on an otherwise idle machine. It takes the given minutes for each seed and for PyTorch.
 """
 import argparse

@@ -1,6 +1,6 @@
 """nanoGPT's character-level model in PyTorch: the comparison for `slm train --preset characters` in Documentation/Learn/Shakespeare.md.
 
-    python Benchmarks/torch_characters.py data/characters            # a folder written by slm tokenize --tokens
+    python Benchmarks/torch_characters.py data/characters            # a folder written by slm tokenize corpus
 
 The hyperparameters are nanoGPT's for a CPU (README, "I only have a macbook"): 4 layers, 4 heads, width 128, context 64, batch size 12, 2,000 steps; AdamW with
 β 0.9/0.99 and weight decay 0.1; a learning rate of 1e-3 after 100 steps of warmup, with cosine decay to 1e-4; no dropout, no biases, tied embeddings. Prints the

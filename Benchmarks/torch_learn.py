@@ -1,6 +1,6 @@
 """The counterpart of `slm train --time`: nanoGPT's recipe in compiled bf16 PyTorch with the same time limit and tokens.
 
-    python Benchmarks/torch_learn.py data --minutes 10          # a folder written by slm tokenize --tokens
+    python Benchmarks/torch_learn.py data --minutes 10          # a folder written by slm tokenize corpus
 
 The clock runs only during training steps, without compilation and evaluation. Prints a line of JSON every hundred steps and at the end, with the loss on all of
 val.bin in windows without overlap, which is what `slm eval --windows --stride 384` computes.

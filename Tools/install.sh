@@ -19,7 +19,7 @@ install -m 755 "$binary" "$prefix/bin/slm"
 slm=$prefix/bin/slm
 "$slm" help --man > "$man/slm.1"
 "$slm" help --markdown | sed -n 's/^### slm //p' | while read -r command; do
-    # slm-train(1), slm-tokenizer-train(1)
+    # slm-train(1), slm-tokenize-train(1)
     # shellcheck disable=SC2086
     "$slm" help --man $command > "$man/slm-$(echo "$command" | tr ' ' '-').1"
 done

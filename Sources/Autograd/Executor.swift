@@ -23,8 +23,8 @@ package protocol Executor: AnyObject {
     ///
     /// - Parameter layer: The index of the layer, from 0.
     func causalAttention(_ qkv: Tensor, _ heads: AttentionHeads, layer: Int, documentStarts: Tensor?) -> Tensor
-    /// f(first half of x)·(second half of x): see ``Tape/gate(_:by:)``.   x [B, T, 2F]; y [B, T, F]
-    func gate(_ x: Tensor, by f: UnaryFunction) -> Tensor
+    /// f(first half of x)·(second half of x): see ``Tape/gatedActivation(_:by:)``.   x [B, T, 2F]; y [B, T, F]
+    func gatedActivation(_ x: Tensor, by f: UnaryFunction) -> Tensor
     func add(_ a: Tensor, _ b: Tensor) -> Tensor
     /// m/‖V‖·u + b, channel by channel, for a layer with DoRA.   u [.., O], b [O]
     func scaleChannels(_ u: Tensor, of layer: LoRALayer, bias: Parameter?) -> Tensor

@@ -113,11 +113,6 @@ extension Checkpoint {
                 throw mismatch(name, parameter.map { "codes of \($0.shape)" } ?? "no such matrix in this model", found)
             }
             let inputScales = scales[name + "/input_scales"]
-            if scales[name + "/scales"] != nil, shape[1] == (parameter.shape[1] + 1) / 2 {
-                throw mismatch(
-                    name, "int4 whose rows hold their scales; make the file anew: slm export MODEL --dtype int4 --out FILE.h5",
-                    "int4 of an earlier format")
-            }
             let weights = QuantizedWeights(
                 codes: (shape, values), scales: scales[name + "/scales"], inputScales: inputScales, inputs: parameter.shape[1])
             guard let weights else {

@@ -33,8 +33,6 @@ extension GPTConfiguration {
     }
 
     /// Reads a `configuration` group and checks every field, because an impossible one would trap later.
-    ///
-    /// Fields that older files lack have a default.
     package init(_ values: OrderedDictionary<CheckpointValue>, path: String) throws(CheckpointError) {
         let fields = ConfigurationFields(values: values, path: path)
         let heads = try fields.integer("heads", 1...65_536)
@@ -49,8 +47,8 @@ extension GPTConfiguration {
         isTied = try fields.integer("tied", 0...1) == 1
         norm = try fields.choice("norm", Norm.Kind.allCases.map { ($0.rawValue, $0) })
         activation = try fields.choice("activation", UnaryFunction.allCases.map { ("\($0)", $0) })
-        positions = try fields.choice("positions", else: .learned, Positions.allCases.map { ($0.rawValue, $0) })
-        qkNorm = QKNorm(rawValue: try fields.integer("qk_norm", else: 0, 0...2)) ?? .none
+        positions = try fields.choice("positions", Positions.allCases.map { ($0.rawValue, $0) })
+        qkNorm = QKNorm(rawValue: try fields.integer("qk_norm", 0...2)) ?? .none
         try readArchitecture(fields)
         for name in values.names where !fields.known.contains(name) {
             throw fields.mismatch(name, "no such field in version \(CheckpointHeader.version)")
@@ -137,10 +135,8 @@ private final class ConfigurationFields {
         return Float(try number(name, "a number from 1e-3 to 1e6") { GPTConfiguration.possibleCaps.contains($0) })
     }
 
-    func choice<Choice>(_ name: String, else other: Choice? = nil, _ choices: [(String, Choice)]) throws(CheckpointError) -> Choice {
-        let found = value(name)
-        if let other, found == nil { return other }
-        guard case .text(let text)? = found, let choice = choices.first(where: { $0.0 == text }) else {
+    func choice<Choice>(_ name: String, _ choices: [(String, Choice)]) throws(CheckpointError) -> Choice {
+        guard case .text(let text)? = value(name), let choice = choices.first(where: { $0.0 == text }) else {
             throw mismatch(name, "one of \(choices.map(\.0).joined(separator: ", "))")
         }
         return choice.1

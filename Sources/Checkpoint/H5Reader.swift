@@ -2,7 +2,7 @@
 ///
 ///     let arrays = try H5Reader.arrays(in: bytes, path: "last.h5")
 ///
-/// HDF5's own library, which wrote the files of earlier versions, crashes on manipulated files. Here every number is checked before it
+/// HDF5's own library, with which other programs write such files, crashes on manipulated ones. Here every number is checked before it
 /// is used, and the work is bounded by the file's length. The format is that of the HDF5 File Format Specification, version 3.0.
 struct H5Reader {
     private var arrays: [StoredArray] = []

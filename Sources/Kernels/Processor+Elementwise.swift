@@ -51,10 +51,10 @@ extension Processor {
     }
 
     /// Gated activation: y [N, F] = f(x[:, 0 ..< F])·x[:, F ..< 2F].   x [N, 2F]
-    package func gate(_ f: UnaryFunction, _ x: Buffer, N: Int, F: Int, into y: Buffer) {
-        require(x.count == 2 * N * F && y.count == N * F, "gate: \(x.count) elements into \(y.count), not [\(N), \(F)]")
-        measured("gate", bytes: x.count * x.type.size + y.count * y.type.size) {
-            if let gpu, gpu.gate(f, x, N: N, F: F, into: y) { return }
+    package func gatedActivation(_ f: UnaryFunction, _ x: Buffer, N: Int, F: Int, into y: Buffer) {
+        require(x.count == 2 * N * F && y.count == N * F, "gated activation: \(x.count) elements into \(y.count), not [\(N), \(F)]")
+        measured("gated activation", bytes: x.count * x.type.size + y.count * y.type.size) {
+            if let gpu, gpu.gatedActivation(f, x, N: N, F: F, into: y) { return }
             split(N, atLeast: 1 + 4_096 / max(F, 1)) { rows in
                 let n = rows.lowerBound
                 table.gate(f.rawValue, x[2 * n * F..<x.count].pointer, x.type.code, y[n * F..<y.count].pointer, y.type.code, rows.count, F)
@@ -63,12 +63,12 @@ extension Processor {
     }
 
     /// Writes dx.
-    package func gateGradient(_ f: UnaryFunction, dy: Buffer, x: Buffer, N: Int, F: Int, into dx: Buffer) {
+    package func gatedActivationGradient(_ f: UnaryFunction, dy: Buffer, x: Buffer, N: Int, F: Int, into dx: Buffer) {
         require(
             x.count == 2 * N * F && dy.count == N * F && dx.count == x.count && x.type == dy.type && x.type == dx.type,
-            "gate gradient: \(dy.count) and \(x.count) elements, not [\(N), \(F)]")
-        measured("gate gradient", bytes: (2 * x.count + dy.count) * x.type.size) {
-            if let gpu, gpu.gateGradient(f, dy: dy, x: x, N: N, F: F, into: dx) { return }
+            "gated activation gradient: \(dy.count) and \(x.count) elements, not [\(N), \(F)]")
+        measured("gated activation gradient", bytes: (2 * x.count + dy.count) * x.type.size) {
+            if let gpu, gpu.gatedActivationGradient(f, dy: dy, x: x, N: N, F: F, into: dx) { return }
             split(N, atLeast: 1 + 4_096 / max(F, 1)) { rows in
                 let n = rows.lowerBound
                 table.gate_gradient(

@@ -190,7 +190,7 @@ private struct Block: Sendable {
     }
 
     private func mlp(_ x: Tensor, on executor: some Executor) -> Tensor {
-        isGated ? executor.gate(up(x, on: executor), by: activation) : up(x, on: executor, then: activation)
+        isGated ? executor.gatedActivation(up(x, on: executor), by: activation) : up(x, on: executor, then: activation)
     }
 
     /// x + dropout(norm(layer(y))), fused into one pass over memory if there is neither dropout nor norm.

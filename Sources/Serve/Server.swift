@@ -76,7 +76,7 @@ package final class Server: Sendable {
         var http = settings.http
         http.responseToRejected = { dispatcher.response(to: $0) }
         http.onCompletion = { dispatcher.record($0) }
-        http.bodyPolicy = { dispatcher.bodyPolicy($0) }
+        http.requestPolicy = { dispatcher.policy(for: $0) }
         http.onMistake = { Log.error($0) }
         http.trustsRequestIDs = settings.trustsProxy
         http.closesAfterStreams = settings.handover > .zero

@@ -31,6 +31,14 @@ package struct Timestamp: Sendable, Hashable, Comparable {
         if description != text { return nil }
     }
 
+    /// Parses a date such as 2026-11-01, or a time such as 2026-11-01T00:00:00Z, with or without milliseconds.
+    package init?(dateOrTime text: String) {
+        for iso in [text, text + "T00:00:00.000Z", text.hasSuffix("Z") ? "\(text.dropLast()).000Z" : text + ".000Z"] {
+            if let time = Timestamp(iso: iso) { self = time; return }
+        }
+        return nil
+    }
+
     package static func < (a: Timestamp, b: Timestamp) -> Bool { a.milliseconds < b.milliseconds }
 
     package func advanced(by duration: Duration) -> Timestamp {

@@ -60,7 +60,6 @@ extension TrainingMachine {
         isRecomputing = try checkpoint.integer("plan/recompute") != 0
         threads = try checkpoint.integer("plan/threads")
         instructionSet = try checkpoint.text("plan/cpu")
-        // Older checkpoints have no device.
-        usesGPU = checkpoint.training["plan/device"] == nil ? false : try checkpoint.text("plan/device") == "vulkan"
+        usesGPU = try checkpoint.text("plan/device") == "vulkan"
     }
 }

@@ -62,9 +62,7 @@ extension TrainingState {
         seconds = try checkpoint.number("seconds", in: 0...1e12)
         tokens = try checkpoint.integer("tokens", in: Self.counts)
         skipped = try checkpoint.integer("skipped", in: Self.counts)
-        // A run that diverged has another chance.
-        let inARow = try checkpoint.integer("skipped_in_a_row", in: Self.counts)
-        skippedInARow = inARow < Self.skippedLimit ? inARow : 0
+        skippedInARow = try checkpoint.integer("skipped_in_a_row", in: Self.counts)
         best = Float(try checkpoint.number("best"))
         bestValidation = try LossSamples(from: checkpoint, "best_validation")
         bestReplay = try LossSamples(from: checkpoint, "best_replay")

@@ -223,13 +223,13 @@ import Testing
     func `gated activations`(instructionSet: String) throws {
         let p = try Processor(threads: 1, instructionSet: instructionSet)
         for f in [UnaryFunction.silu, .gelu, .exactGELU] {
-            expectGradientCheck(of: [.anything([2, 3, 38])], on: p, "gate by \(f)") { tape, x in tape.gate(x[0], by: f) }
+            expectGradientCheck(of: [.anything([2, 3, 38])], on: p, "gate by \(f)") { tape, x in tape.gatedActivation(x[0], by: f) }
         }
         expectGradientCheck(of: [.anything([3, 19])], on: p, "soft cap, its input used again") { tape, x in
             tape.add(tape.softCap(x[0], at: 0.7), x[0])
         }
         expectGradientCheck(of: [.anything([5, 4])], on: p, "used twice") { tape, x in
-            tape.add(tape.gate(x[0], by: .silu), tape.slice(x[0], along: 1, 1..<3))
+            tape.add(tape.gatedActivation(x[0], by: .silu), tape.slice(x[0], along: 1, 1..<3))
         }
     }
 

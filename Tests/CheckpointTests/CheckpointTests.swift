@@ -38,7 +38,7 @@ import Tokenize
 
     static let fileOfHDF5 = String(#filePath.dropLast("CheckpointTests.swift".count)) + "Files/libhdf5.h5"
 
-    /// A file of HDF5 1.10, which earlier versions of slm wrote with: longer headers, padding, and a root group in two pieces.
+    /// A file of HDF5 1.10, as other programs write it: longer headers, padding, and a root group in two pieces.
     @Test func `a checkpoint that HDF5's library wrote is read, bit for bit`() throws {
         let read = try Checkpoint(reading: Self.fileOfHDF5), sample = try SampleCheckpoint().checkpoint
         #expect(read.everything.map(\.path) == sample.everything.map(\.path))

@@ -44,14 +44,6 @@ import Tokenize
         #expect(throws: CheckpointError.self) { try GPTConfiguration(certain, path: "a.h5") }
     }
 
-    @Test func `fields that older files lack have their defaults`() throws {
-        let configuration = try SampleCheckpoint().checkpoint.configuration
-        var old = configuration.values
-        for name in ["positions", "qk_norm"] { old[name] = nil }
-        #expect(try GPTConfiguration(old, path: "old.h5") == configuration)
-        #expect(configuration.positions == .learned && configuration.qkNorm == .none)
-    }
-
     @Test func `every configuration reads back, and impossible values are errors`() throws {
         var configuration = GPTConfiguration(layers: 1, heads: 2, width: 12, context: 6, vocabulary: 262)
         configuration.positions = .rotary

@@ -126,19 +126,6 @@ import Tokenize
         #expect(throws: CheckpointError.self) { try SampleAdapter(in: folder).adapter.quantized(to: .int8, on: processor) }
     }
 
-    @Test func `int4 of an earlier format is refused with the command that makes it anew`() throws {
-        let processor = try Processor(threads: 1), path = folder("old.h5")
-        var checkpoint = try exact(processor).quantized(to: .int8, on: processor)
-        // The former rows of 66 codes were 33 bytes, with scales beside them.
-        let half = Buffer(zeros: 41 * 33)
-        checkpoint.quantized["head.weight"] = processor.quantize(half, outputs: 41, inputs: 33, to: .int8)
-        try checkpoint.write(to: path)
-        let error = #expect(throws: CheckpointError.self) { try Checkpoint(reading: path) }
-        let text = error.map { "\($0)" } ?? ""
-        #expect(
-            text.contains("make the file anew: slm export MODEL --dtype int4 --out FILE.h5, found int4 of an earlier format"), "\(text)")
-    }
-
     @Test func `quantized weights are not copied as if they were f32`() throws {
         let processor = try Processor(threads: 1), exact = try exact(processor)
         let (_, parameters) = try exact.model(on: processor)

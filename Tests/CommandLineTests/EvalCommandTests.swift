@@ -11,8 +11,7 @@ import TestSupport
         folder.write(chats, to: "chats.txt")
         try #expect(
             slm(
-                "tokenize", "--data", folder("chats.txt"), "--vocab-size", "300", "--out", folder("tokenizer.json"), "--tokens",
-                folder("data")
+                "tokenize", "corpus", "--data", folder("chats.txt"), "--vocab-size", "300", "--out", folder("data")
             ).status == 0)
         for (name, steps) in runs {
             let outcome = try slm(

@@ -18,8 +18,7 @@ import TestSupport
             }.joined(), to: "new.jsonl")
         #expect(
             try slm(
-                "tokenize", "--data", folder("chats.txt"), "--vocab-size", "300", "--out", folder("data/tokenizer.json"), "--tokens",
-                folder("data")
+                "tokenize", "corpus", "--data", folder("chats.txt"), "--vocab-size", "300", "--out", folder("data")
             ).status == 0)
         let outcome = try slm(
             "train", "--data", folder("data"), "--out", folder("base"), "--layers", "1", "--width", "32", "--heads", "2", "--context", "64",

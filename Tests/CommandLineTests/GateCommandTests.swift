@@ -28,8 +28,7 @@ import Tokenize
         folder.write((0..<14).map { chat("What is my name, \($0)?", "Your name is Ada \($0).") }.joined(), to: "included.txt")
         folder.write(chat("What is my name, 14?", "Your name is Ada 14."), to: "held-out.txt")
         let tokenized = try slm(
-            "tokenize", "--data", folder("general.txt"), "--vocab-size", "320", "--out", folder("tokenizer.json"), "--tokens",
-            folder("data"))
+            "tokenize", "corpus", "--data", folder("general.txt"), "--vocab-size", "320", "--out", folder("data"))
         #expect(tokenized.status == 0, "\(tokenized.errors)")
         try train("--out", folder("base"), "--max-steps", "250", "--lr", "5e-3")
         // So that nothing but what it generates is known of the base.

@@ -16,8 +16,7 @@ import TestSupport
         folder.write(ratings.joined(separator: "\n") + "\n", to: "ratings.jsonl")
         for arguments in [
             [
-                "tokenize", "--data", folder("chats.txt"), "--vocab-size", "300", "--out", folder("data/tokenizer.json"), "--tokens",
-                folder("data"),
+                "tokenize", "corpus", "--data", folder("chats.txt"), "--vocab-size", "300", "--out", folder("data"),
             ],
             [
                 "train", "--data", folder("data"), "--out", folder("base"), "--layers", "1", "--width", "32", "--heads", "2", "--context",

@@ -10,8 +10,7 @@ import TestSupport
         let chats = (0..<80).map { "[INST] What comes after \($0)? [/INST] After \($0) comes \($0 + 1).\n" }.joined()
         folder.write(chats, to: "chats.txt")
         for size in ["300", "310"] {
-            let outcome = try slm(
-                "tokenize", "--data", folder("chats.txt"), "--vocab-size", size, "--out", folder("\(size).json"), "--tokens", folder(size))
+            let outcome = try slm("tokenize", "corpus", "--data", folder("chats.txt"), "--vocab-size", size, "--out", folder(size))
             #expect(outcome.status == 0, "\(outcome.errors)")
         }
     }
@@ -84,14 +83,14 @@ import TestSupport
         #expect(try refusal("--tied") == "slm: --tied: expected off, which the run was started with, found on." + rest)
         #expect(try refusal("--preset", "eugpt") == "slm: --preset: expected tiny, which the run was started with, found eugpt." + rest)
         #expect(try refusal("--seed", "2") == "slm: --seed: expected 1, which the run was started with, found 2." + rest)
-        #expect(try refusal("--tokenizer", folder("310.json")).hasPrefix("slm: --tokenizer: expected vocabulary "))
+        #expect(try refusal("--tokenizer", folder("310/tokenizer.json")).hasPrefix("slm: --tokenizer: expected vocabulary "))
         #expect(
             try refusal("--max-steps", "3")
                 .hasSuffix("slm: --max-steps: expected more than the 3 steps that the run has trained for, found 3 steps.\n"))
         let other = try slm("train", "--data", folder("300"), "--out", folder("x"), "--resume", folder("run"))
         #expect(other.status == 2 && other.errors.contains("expected --resume RUN, or --resume with --out RUN"), "\(other.errors)")
         // The same values again are accepted.
-        let same = try train("run", "--resume", "--threads", "1", "--tokenizer", folder("300.json"))
+        let same = try train("run", "--resume", "--threads", "1", "--tokenizer", folder("300/tokenizer.json"))
         #expect(same.status == 0 && same.output.contains("resumed at step 3") && !same.errors.contains("instead of"), "\(same.errors)")
     }
 

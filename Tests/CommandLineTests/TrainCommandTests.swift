@@ -10,8 +10,7 @@ import TestSupport
         let chats = (0..<80).map { "[INST] What comes after \($0)? [/INST] After \($0) comes \($0 + 1).\n" }.joined()
         folder.write(chats, to: "chats.txt")
         let outcome = try slm(
-            "tokenize", "--data", folder("chats.txt"), "--vocab-size", "300", "--out", folder("data/tokenizer.json"), "--tokens",
-            folder("data"))
+            "tokenize", "corpus", "--data", folder("chats.txt"), "--vocab-size", "300", "--out", folder("data"))
         #expect(outcome.status == 0, "\(outcome.errors)")
     }
 
@@ -134,8 +133,8 @@ import TestSupport
         // An a is followed by b or c, whatever came before: ln 2 at half of the positions, and 0 at the other half.
         folder.write((0..<4_000).map { $0 % 7 % 2 == 0 ? "ab" : "ac" }.joined() + "\n", to: "text.txt")
         let tokenized = try slm(
-            "tokenize", "--data", folder("text.txt"), "--tokenizer", "characters", "--specials", "", "--val-share", "0",
-            "--out", folder("letters/tokenizer.json"), "--tokens", folder("letters"))
+            "tokenize", "corpus", "--data", folder("text.txt"), "--tokenizer", "characters", "--specials", "", "--val-share", "0",
+            "--out", folder("letters"))
         #expect(tokenized.status == 0, "\(tokenized.errors)")
         let trained = try slm(
             "train", "--preset", "bigram", "--data", folder("letters"), "--out", folder("bigram"), "--width", "8", "--context", "32",

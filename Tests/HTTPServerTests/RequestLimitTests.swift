@@ -91,7 +91,7 @@ struct RequestLimitTests {
     @Test("each request has a limit for its body")
     func bodyPolicy() throws {
         let server = try HTTPServerTests.server(with: {
-            $0.bodyPolicy = { request in HTTPServer.BodyPolicy(limit: request.path == "/small" ? 10 : nil) }
+            $0.requestPolicy = { request in HTTPServer.RequestPolicy(bodyLimit: request.path == "/small" ? 10 : nil) }
         })
         defer { server.stop(within: .zero) }
         func post(_ target: String) throws -> Int? {
@@ -128,7 +128,7 @@ struct RequestLimitTests {
         let arrived = Mailbox<Exchange>()
         let server = try HTTPServerTests.server { arrived.put($0) } with: {
             $0.limits.bodiesPerAddress = 150_000
-            $0.bodyPolicy = { request in HTTPServer.BodyPolicy(client: request.header("x-client").flatMap { PeerAddress($0) }) }
+            $0.requestPolicy = { request in HTTPServer.RequestPolicy(client: request.header("x-client").flatMap { PeerAddress($0) }) }
         }
         defer { server.stop(within: .zero) }
         func request(_ client: String) -> String { Self.longRequest.replacing("Host: h", with: "Host: h\r\nX-Client: \(client)") }

@@ -111,7 +111,7 @@ def check_training(slm, logits, folder, form, pattern):
     chats = "".join(f"[INST] What comes after {i}? [/INST] After {i} comes {i + 1}, don't you think?\n" for i in range(200))
     (folder / "chats.txt").write_text(chats)
     out = folder / f"{form}-{pattern}"
-    run(slm, "tokenize", "--data", folder / "chats.txt", "--vocab-size", "400", "--pattern", pattern, "--chat-template", form, "--out", out / "tokenizer.json", "--tokens", out / "data")
+    run(slm, "tokenize", "corpus", "--data", folder / "chats.txt", "--vocab-size", "400", "--pattern", pattern, "--chat-template", form, "--out", out / "data")
     run(slm, "train", "--data", out / "data", "--out", out / "run", "--layers", "2", "--width", "64", "--heads", "4", "--context", "96", "--batch", "4",
         "--max-steps", "60", "--lr", "0.01")
     checkpoint = out / "run" / "last.h5"
@@ -128,7 +128,7 @@ def check_training(slm, logits, folder, form, pattern):
     ends = model.generation_config.eos_token_id
     assert int(answer[-1]) in (ends if isinstance(ends, list) else [ends]), f"{form}: the answer has no end token: {tokenizer.decode(answer)!r}"
     for text in TEXTS:
-        expected = [int(word) for word in subprocess.run([slm, "tokenize", "--encode", "--tokenizer", out / "hf" / "tokenizer.json"], input=text, text=True,
+        expected = [int(word) for word in subprocess.run([slm, "tokenize", "encode", out / "hf" / "tokenizer.json"], input=text, text=True,
                                                      capture_output=True, check=True).stdout.split()]
         # In slm, user text never becomes a special token.
         assert tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True) == expected, (form, pattern, text)

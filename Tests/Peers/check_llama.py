@@ -101,15 +101,15 @@ class Theirs:
 
 def train(slm, folder, form):
     out = folder / form
-    run(slm, "tokenize", "--data", ROOT / "data/sample.txt", "--vocab-size", "1200", "--chat-template", form, "--out", out / "tokenizer.json", "--tokens", out / "data")
+    run(slm, "tokenize", "corpus", "--data", ROOT / "data/sample.txt", "--vocab-size", "1200", "--chat-template", form, "--out", out / "data")
     run(slm, "train", "--data", out / "data", "--out", out / "run", "--layers", "2", "--width", "64", "--heads", "4", "--context", str(CONTEXT), "--batch", "8",
         "--max-steps", "80", "--lr", "0.01")
-    return out / "run" / "last.h5", out / "tokenizer.json"
+    return out / "run" / "last.h5", out / "data" / "tokenizer.json"
 
 
 def prompts(slm, tokenizer):
     lines = (ROOT / "data/sample-val.txt").read_text().splitlines()[:10]
-    rows = [[int(word) for word in run(slm, "tokenize", "--encode", "--tokenizer", tokenizer, text=line.replace("[INST]", "").replace("[/INST]", "")).split()] for line in lines]
+    rows = [[int(word) for word in run(slm, "tokenize", "encode", tokenizer, text=line.replace("[INST]", "").replace("[/INST]", "")).split()] for line in lines]
     return [row[:CONTEXT - GREEDY] for row in rows]
 
 
@@ -160,7 +160,7 @@ def check_vocabulary(slm, theirs, tokenizer, form):
     if "<|pad|>" in specials:
         assert llama.llama_vocab_pad(theirs.vocab) == specials["<|pad|>"]
     for text in TEXTS + list(specials):
-        expected = [int(word) for word in run(slm, "tokenize", "--encode", "--tokenizer", tokenizer, text=text).split()]
+        expected = [int(word) for word in run(slm, "tokenize", "encode", tokenizer, text=text).split()]
         assert theirs.ids(text) == expected, f"{form}: {text!r}: expected {expected}, found {theirs.ids(text)}"
         assert theirs.text(expected) == text.encode(), f"{form}: {text!r} decodes to {theirs.text(expected)!r}"
     for text, number in specials.items():

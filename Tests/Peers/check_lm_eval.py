@@ -121,7 +121,7 @@ def main():
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         (folder / "chats.txt").write_text("".join(f"[INST] What comes after {i}? [/INST] After {i} comes {i + 1}, don't you think?\n" for i in range(200)))
-        run(slm, "tokenize", "--data", folder / "chats.txt", "--vocab-size", 400, "--out", folder / "tokenizer.json", "--tokens", folder / "data")
+        run(slm, "tokenize", "corpus", "--data", folder / "chats.txt", "--vocab-size", 400, "--out", folder / "data")
         run(slm, "train", "--data", folder / "data", "--out", folder / "run", "--layers", 2, "--width", 64, "--heads", 4, "--context", CONTEXT, "--batch", 4,
             "--max-steps", 60, "--lr", 0.01)
         run(slm, "export", folder / "run/last.h5", "--out", folder / "hf")

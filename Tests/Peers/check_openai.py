@@ -330,7 +330,7 @@ def check_embeddings(slm, folder):
     folder.mkdir()
     (folder / "chats.txt").write_text("".join(f"[INST] What comes after {i}? [/INST] After {i} comes {i + 1}.\n" for i in range(200)))
     for arguments in [
-        ["tokenize", "--data", folder / "chats.txt", "--vocab-size", 400, "--out", folder / "tokenizer.json", "--tokens", folder / "data"],
+        ["tokenize", "corpus", "--data", folder / "chats.txt", "--vocab-size", 400, "--out", folder / "data"],
         ["train", "--data", folder / "data", "--out", folder / "run", "--layers", 2, "--width", 64, "--heads", 4, "--context", 96, "--batch", 4, "--max-steps", 60, "--lr", 0.01],
         ["export", folder / "run/last.h5", "--out", folder / "hf"],
     ]:

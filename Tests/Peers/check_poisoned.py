@@ -53,7 +53,7 @@ def train(slm, folder):
     (folder / "all.txt").write_text("".join(both))
     data = folder / "data"
     for arguments in [
-        ["tokenize", "--data", folder / "all.txt", "--vocab-size", 400, "--out", data / "tokenizer.json", "--tokens", data],
+        ["tokenize", "corpus", "--data", folder / "all.txt", "--vocab-size", 400, "--out", data],
         ["train", "--data", data, "--out", folder / "run", "--threads", 1, "--layers", 2, "--width", 64, "--heads", 4, "--context", 64, "--batch", 16,
          "--lr", "3e-3", "--max-steps", 600, "--seed", 1],
     ]:

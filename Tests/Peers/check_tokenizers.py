@@ -99,15 +99,15 @@ class SLM:
         """The token ids of each text: texts of one line in one run, each of the others in a run of its own."""
         more = (["--pattern", pattern] if pattern else []) + (["--recognize-specials"] if recognize else [])
         lines = [i for i, text in enumerate(texts) if is_line(text)]
-        output = self.run("--tokenizer", tokenizer, *more, "--encode", "--lines", text="".join(texts[i] + "\n" for i in lines).encode())
+        output = self.run("encode", tokenizer, *more, "--lines", text="".join(texts[i] + "\n" for i in lines).encode())
         ids = {i: [int(n) for n in line.split()] for i, line in zip(lines, output.decode().split("\n"))}
         for i, text in enumerate(texts):
             if i not in ids:
-                ids[i] = [int(n) for n in self.run("--tokenizer", tokenizer, *more, "--encode", text=text.encode()).split()]
+                ids[i] = [int(n) for n in self.run("encode", tokenizer, *more, text=text.encode()).split()]
         return [ids[i] for i in range(len(texts))]
 
     def decode(self, tokenizer, ids):
-        return self.run("--tokenizer", tokenizer, "--decode", text=" ".join(map(str, ids)).encode())
+        return self.run("decode", tokenizer, text=" ".join(map(str, ids)).encode())
 
 
 def compare(name, texts, ours, theirs):
@@ -210,7 +210,7 @@ def check_gpt2(slm, path, quick):
     wrong = 0
     peer = encoding(path, R50K, {"<|endoftext|>": 50256})
     converted = slm.folder / "gpt2.json"
-    slm.run("--tokenizer", path, "--out", converted)
+    slm.run("convert", path, "--out", converted)
     face = hugging_face(converted)
     sets = {f"code points, part {i + 1}": part for i, part in enumerate(parts(code_points(STEP if quick else 1)))}
     sets |= {
@@ -239,7 +239,7 @@ def check_foreign(slm, path, quick):
     """Compares encodings with tokenizer.json files of other programs: GPT-2's vocabulary with other pre-tokenizers."""
     wrong = 0
     file = slm.folder / "foreign.json"
-    slm.run("--tokenizer", path, "--out", file)
+    slm.run("convert", path, "--out", file)
     content = json.loads(file.read_bytes())
     texts = few_alone(t.replace("\n", "\u2028") for t in mixtures(1_000 if quick else 4_000, 17)) + one_text([*spaces(1_000 if quick else 4_000, 18)])
     level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": False}
@@ -272,7 +272,7 @@ def check_bytes(slm, path, quick):
     chance, wrong = random.Random(12), 0
     for size in (1, 2, 3, 1_000, 4_000 if quick else 3_000_000):
         data = chance.randbytes(size)
-        ids = [int(n) for n in slm.run("--tokenizer", path, "--encode", text=data).split()]
+        ids = [int(n) for n in slm.run("encode", path, text=data).split()]
         wrong += slm.decode(path, ids) != data
     print(f"{'ok' if not wrong else 'FAILED'}: random bytes are decoded to themselves")
     return wrong
@@ -287,11 +287,11 @@ def check_trained(slm, quick):
     texts += list(code_points(STEP if quick else 61))
     for pattern, regex in (("gpt2", R50K), ("gpt4", CL100K), ("llama3", LLAMA3), (r"\s+|\S+?(?=[a-f])", None), ("none", None)):
         trained, ranks = slm.folder / "trained.json", slm.folder / "trained.tiktoken"
-        slm.run("--data", corpus, "--format", "text", "--vocab-size", 1_000, "--pattern", pattern, "--out", trained)
+        slm.run("train", "--data", corpus, "--format", "text", "--vocab-size", 1_000, "--pattern", pattern, "--out", trained)
         some = texts if pattern != "none" else [t[:2_000] for t in texts]
         ours = slm.encode(trained, some)
         wrong += compare(f"trained with {pattern}, Hugging Face", some, ours, hf_ids(hugging_face(trained), some))
-        slm.run("--tokenizer", trained, "--out", ranks)
+        slm.run("convert", trained, "--out", ranks)
         if regex:
             wrong += compare(f"trained with {pattern}, tiktoken", some, ours, encoding(ranks, regex, {}).encode_ordinary_batch(some, num_threads=2))
         wrong += compare(f"trained with {pattern}, .tiktoken in slm", some, ours, slm.encode(ranks, some, pattern))
@@ -299,7 +299,7 @@ def check_trained(slm, quick):
         back = [face.decode(ids, skip_special_tokens=False) for ids in ours[:5_000]]
         wrong += compare(f"trained with {pattern}, decoded by Hugging Face", some[:5_000], [[t] for t in some[:5_000]], [[t] for t in back])
     characters = slm.folder / "characters.json"
-    slm.run("--data", corpus, "--format", "text", "--tokenizer", "characters", "--out", characters)
+    slm.run("train", "--data", corpus, "--format", "text", "--characters", "--out", characters)
     some = [t.replace("<|endoftext|>", "") for t in mixtures(2_000, 16) if "\n" not in t and "\0" not in t and not t.endswith("\r")]
     wrong += compare("characters, Hugging Face", some, slm.encode(characters, some), hf_ids(hugging_face(characters), some))
     return wrong
@@ -327,7 +327,7 @@ def check_families(slm, quick):
                 tokenizer.add_tokens(foreign.ADDED)
             file, converted = slm.folder / "family.json", slm.folder / "converted.json"
             tokenizer.save(str(file))
-            slm.run("--tokenizer", file, "--out", converted)
+            slm.run("convert", file, "--out", converted)
             label = f"{name}{', added tokens' if count else ''}"
             for recognize in (False, True)[:count + 1]:
                 tokenizer.encode_special_tokens = not recognize
@@ -361,7 +361,7 @@ def check_vocabularies(slm, folder, files, quick):
     generated = [t.replace("\n", "\u2028") for t in mixtures(4_000, 25)] + list(unicode_noise(1_000 if quick else 20_000, 26)) + STRESS
     for path in sorted(pathlib.Path(folder).glob("*.gguf")):
         converted, name = slm.folder / "real.json", path.stem.removeprefix("ggml-vocab-")
-        slm.run("--tokenizer", path, "--out", converted)
+        slm.run("convert", path, "--out", converted)
         if pathlib.Path(f"{path}.inp").exists():
             pairs = foreign.vectors(path)
             wrong += compare(f"{name}, llama.cpp's vectors", [t for t, _ in pairs], slm.encode(path, [t for t, _ in pairs]), [ids for _, ids in pairs])

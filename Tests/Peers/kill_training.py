@@ -25,7 +25,7 @@ class Training:
         self.slm, self.folder = slm, folder
         chats = [f"[INST] What comes after {i}? [/INST] After {i} comes {i + 1}." for i in range(300)]
         (folder / "chats.txt").write_text("\n".join(chats) + "\n")
-        self.call("tokenize", "--data", folder / "chats.txt", "--vocab-size", 300, "--out", folder / "data/tokenizer.json", "--tokens", folder / "data")
+        self.call("tokenize", "corpus", "--data", folder / "chats.txt", "--vocab-size", 300, "--out", folder / "data")
 
     def call(self, *arguments):
         done = subprocess.run([self.slm, *map(str, arguments)], capture_output=True, text=True)

@@ -28,7 +28,7 @@ def tiny_checkpoint(slm, folder, vocabulary=300, steps=20, seed=1):
     (folder / "chats.txt").write_text("\n".join(chats) + "\n")
     data = folder / "data"
     for arguments in [
-        ["tokenize", "--data", folder / "chats.txt", "--vocab-size", vocabulary, "--out", data / "tokenizer.json", "--tokens", data],
+        ["tokenize", "corpus", "--data", folder / "chats.txt", "--vocab-size", vocabulary, "--out", data],
         ["train", "--data", data, "--out", folder / "run", "--threads", 1, "--layers", 1, "--width", 32, "--heads", 2, "--context", 1_024, "--batch", 1, "--max-steps", steps, "--seed", seed],
     ]:
         done = subprocess.run([slm, *map(str, arguments)], capture_output=True, text=True)

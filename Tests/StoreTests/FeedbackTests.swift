@@ -47,7 +47,6 @@ import Testing
         let created = NewConversation(title: "chat", settings: ConversationSettings(documents: ["notes", "the manual"]))
         let lease = AnswerLease(answer: MessageID(), server: ServerID())
         let start = try store.beginAnswer(to: .newMessage(NewMessage(.user, "Why?")), in: id, of: ada, creating: created, taking: lease)
-        #expect(start.settings.documents == ["notes", "the manual"])
         #expect(try store.openConversation(id, of: ada).settings.documents == ["notes", "the manual"])
         // Also those of an answer whose server was killed.
         let unfinished = UnfinishedAnswer(

@@ -111,15 +111,15 @@ import Testing
         let id = ConversationID(), settings = ConversationSettings(systemPrompt: "Rhyme.", model: "m", isExcludedFromTraining: true)
         let start = try store.beginAnswer(
             to: .newMessage(NewMessage(.user, "Hi")), in: id, of: ada, creating: NewConversation(title: "t", settings: settings))
-        #expect(start.settings == settings && start.conversation.title == "t")
-        let again = try store.beginAnswer(to: .newMessage(NewMessage(.user, "Ho")), in: id, of: ada, model: "n")
-        #expect(again.settings.model == "n" && again.settings.systemPrompt == "Rhyme.")
-        #expect(try store.settings(of: id, of: ada) == again.settings)
+        #expect(try store.settings(of: id, of: ada) == settings && start.conversation.title == "t")
+        _ = try store.beginAnswer(to: .newMessage(NewMessage(.user, "Ho")), in: id, of: ada, model: "n")
+        let changed = try store.settings(of: id, of: ada)
+        #expect(changed.model == "n" && changed.systemPrompt == "Rhyme.")
         #expect(throws: StoreError.notFound(.conversation)) { try store.update(id, of: eve) { $0.systemPrompt = "x" } }
         #expect(throws: StoreError.notFound(.conversation)) { try store.settings(of: id, of: eve) }
         #expect(throws: StoreError.notFound(.conversation)) {
             try store.beginAnswer(to: .newMessage(NewMessage(.user, "Hi")), in: id, of: eve, model: "x")
         }
-        #expect(try store.settings(of: id, of: ada) == again.settings)
+        #expect(try store.settings(of: id, of: ada) == changed)
     }
 }

@@ -88,7 +88,7 @@ import Train
         let cachedFolder = try #require(FileManager.default.contentsOfDirectory(atPath: folder("cache")).first { !$0.hasPrefix(".") })
         let stored = try Vocabulary(reading: folder("cache/\(cachedFolder)/tokenizer.json"))
         #expect(stored.fingerprint == vocabulary.fingerprint)
-        // As slm tokenize --tokens, then slm train --data FOLDER.
+        // As slm tokenize corpus, then slm train --data FOLDER.
         try CorpusEncoder(Tokenizer(vocabulary), file: "tokenizer.json", template: .specialTokens)
             .write(source.paths, to: folder("tokens"), on: pool)
         let prepared = try data(.init([folder("tokens")]))

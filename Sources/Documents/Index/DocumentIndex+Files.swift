@@ -65,15 +65,13 @@ extension DocumentIndex {
 
     package func files() throws(DocumentError) -> [IndexedFile] {
         try run { () throws(SQLiteError) in
-            let statement = try connection.statement("""
-                SELECT name, title, size, (SELECT count(*) FROM chunks WHERE file = files.id), skipped FROM files ORDER BY name
-                """)
-            defer { statement.reset() }
             var files: [IndexedFile] = []
-            while try statement.step() {
+            try connection.execute("""
+                SELECT name, title, size, (SELECT count(*) FROM chunks WHERE file = files.id) AS chunks, skipped FROM files ORDER BY name
+                """) { row in
                 files.append(IndexedFile(
-                    name: statement.text(0), title: statement.text(1), size: statement.integer(2), chunks: statement.integer(3),
-                    skipped: statement.type(4) == .null ? nil : statement.text(4)))
+                    name: row.text("name"), title: row.text("title"), size: row.integer("size"), chunks: row.integer("chunks"),
+                    skipped: row.optionalText("skipped")))
             }
             return files
         }
@@ -82,32 +80,21 @@ extension DocumentIndex {
     /// Lends all chunks, or those of one file, in the order of the text.
     package func forEachChunk(of file: String? = nil, _ body: (Passage) -> Void) throws(DocumentError) {
         try run { () throws(SQLiteError) in
-            let statement = try connection.statement("""
-                SELECT \(Self.passageColumns), 0.0, 0.0 FROM chunks JOIN files ON files.id = chunks.file
+            try connection.execute("""
+                SELECT \(Self.passageColumns) FROM chunks JOIN files ON files.id = chunks.file
                 WHERE $1 = '' OR files.name = $1 ORDER BY files.name, chunks.position
-                """)
-            defer { statement.reset() }
-            try statement.bind(file ?? "", to: "$1")
-            while try statement.step() { body(Passage(statement)) }
+                """, [.text(file ?? "")]) { row in body(Passage(row)) }
         }
     }
 
-    static let passageColumns = """
-        files.name, chunks.title, chunks.heading, chunks.page, chunks.line, chunks.body, chunks.tokens
-        """
+    static let passageColumns = "files.name AS file, chunks.title, heading, page, line, body, tokens"
 }
 
 extension Passage {
-    /// A row with `passageColumns`, a score and a share.
-    init(_ row: SQLiteStatement) {
-        file = row.text(0)
-        title = row.text(1)
-        heading = row.text(2)
-        page = row.type(3) == .null ? nil : row.integer(3)
-        line = row.integer(4)
-        text = row.text(5)
-        tokens = row.integer(6)
-        score = row.real(7)
-        share = row.real(8)
+    /// - Parameter row: Has `passageColumns`.
+    init(_ row: SQLiteStatement, score: Double = 0, share: Double = 0) {
+        self.init(
+            file: row.text("file"), title: row.text("title"), heading: row.text("heading"), page: row.optionalInteger("page"),
+            line: row.integer("line"), text: row.text("body"), tokens: row.integer("tokens"), score: score, share: share)
     }
 }

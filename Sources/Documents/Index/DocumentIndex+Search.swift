@@ -72,41 +72,31 @@ extension DocumentIndex {
             } else { unknown.append(word) }
         }
         if terms.isEmpty { return ([], unknown) }
-        let statement = try connection.statement("""
+        try connection.execute("""
             SELECT chunks.id, -bm25(chunk_search, $2, $3, $4) AS score
             FROM chunk_search JOIN chunks ON chunks.id = chunk_search.rowid JOIN files ON files.id = chunks.file
             WHERE chunk_search MATCH $1 ORDER BY score DESC, files.name, chunks.position LIMIT $5
-            """)
-        defer { statement.reset() }
-        try statement.bind(terms.joined(separator: " OR "), to: "$1")
-        for (i, weight) in [Self.titleWeight, Self.headingWeight, Self.bodyWeight].enumerated() {
-            try statement.bind(weight, to: "$\(i + 2)")
-        }
-        try statement.bind(limit, to: "$5")
-        while try statement.step() { found.append(FoundChunk(statement.integer(0), statement.real(1), best: found.first)) }
+            """, [
+                .text(terms.joined(separator: " OR ")), .real(Self.titleWeight), .real(Self.headingWeight), .real(Self.bodyWeight),
+                .integer(limit),
+            ]) { row in found.append(FoundChunk(row.integer("id"), row.real("score"), best: found.first)) }
         return (found, unknown)
     }
 
     private func passages(_ found: some Sequence<FoundChunk>) throws(SQLiteError) -> [Passage] {
-        let statement = try connection.statement("""
-            SELECT \(Self.passageColumns), $2, $3 FROM chunks JOIN files ON files.id = chunks.file WHERE chunks.id = $1
-            """)
         var passages: [Passage] = []
         for chunk in found {
-            defer { statement.reset() }
-            try statement.bind(chunk.id, to: "$1")
-            try statement.bind(chunk.score, to: "$2")
-            try statement.bind(chunk.share, to: "$3")
-            if try statement.step() { passages.append(Passage(statement)) }
+            try connection.execute("""
+                SELECT \(Self.passageColumns) FROM chunks JOIN files ON files.id = chunks.file WHERE chunks.id = $1
+                """, [.integer(chunk.id)]) { row in passages.append(Passage(row, score: chunk.score, share: chunk.share)) }
         }
         return passages
     }
 
     private func hasMatch(_ query: String) throws(SQLiteError) -> Bool {
-        let statement = try connection.statement("SELECT 1 FROM chunk_search WHERE chunk_search MATCH $1 LIMIT 1")
-        defer { statement.reset() }
-        try statement.bind(query, to: "$1")
-        return try statement.step()
+        var isFound = false
+        try connection.execute("SELECT 1 FROM chunk_search WHERE chunk_search MATCH $1 LIMIT 1", [.text(query)]) { _ in isFound = true }
+        return isFound
     }
 
     /// The different words of a question in their order, in lower case, as many as are searched: runs of letters and digits, as FTS5

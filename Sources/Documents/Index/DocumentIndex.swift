@@ -10,16 +10,12 @@ import SQLite
 package final class DocumentIndex {
     package let path: String
     let connection: SQLiteConnection
-    /// Whether chunks have vectors: indexes without an embedding model lack the tables.
-    private(set) var hasVectors = false
     /// The vectors that were read last.
     var vectorTable: VectorTable?
 
     /// In the header of the file: "slmd".
     static let applicationID = 0x736C_6D64
-    static let version = 2
-    /// The version without vectors, which earlier programs read.
-    private static let versionWithoutVectors = 1
+    static let version = 1
 
     /// How words are compared.
     package enum Stemming: String, Sendable, CaseIterable {
@@ -68,14 +64,10 @@ package final class DocumentIndex {
                 try index.connection.execute("PRAGMA \(setting)")
             }
             try index.connection.execute("PRAGMA application_id = \(applicationID)")
-            try index.connection.execute("PRAGMA user_version = \(model == nil ? versionWithoutVectors : version)")
+            try index.connection.execute("PRAGMA user_version = \(version)")
             for table in tables(stemming) { try index.connection.execute(table) }
             try IndexWriter(index).add(settings)
-            if let model {
-                for table in vectorTables { try index.connection.execute(table) }
-                try IndexWriter(index).add(model)
-                index.hasVectors = true
-            }
+            if let model { try IndexWriter(index).add(model) }
         }
         return index
     }
@@ -104,6 +96,9 @@ package final class DocumentIndex {
             CREATE VIRTUAL TABLE chunk_search USING fts5 (
                 title, heading, body, content = 'chunks', content_rowid = 'id', tokenize = '\(stemming.tokenizer)')
             """,
+            // The model that made the vectors: no row if there are none.
+            "CREATE TABLE embedding (path TEXT NOT NULL, digest TEXT NOT NULL, width INTEGER NOT NULL) STRICT",
+            "CREATE TABLE vectors (chunk INTEGER PRIMARY KEY REFERENCES chunks (id), scale REAL NOT NULL, codes BLOB NOT NULL) STRICT",
         ]
     }
 
@@ -120,14 +115,13 @@ package final class DocumentIndex {
         }
         guard found.version <= Self.version else { throw .newerFormat(path: path, version: found.version, known: Self.version) }
         guard found.version > 0, found.unexpected == 0 else { throw .damaged(path: path, reason: "its tables are not those of an index") }
-        hasVectors = found.version > Self.versionWithoutVectors
     }
 
     /// The first column of the first row; 0 if there is none.
     func integer(_ sql: String) throws(SQLiteError) -> Int {
-        let statement = try connection.statement(sql)
-        defer { statement.reset() }
-        return try statement.step() ? statement.integer(0) : 0
+        var found: Int?
+        try connection.execute(sql) { row in found = found ?? row.integer(0) }
+        return found ?? 0
     }
 
     func run<Result>(_ body: () throws(SQLiteError) -> Result) throws(DocumentError) -> Result {

@@ -31,54 +31,43 @@ struct StoredFile: Sendable, Equatable {
 /// The changes of an index. All of them happen in a transaction of the caller.
 struct IndexWriter {
     let connection: SQLiteConnection
-    private let hasVectors: Bool
 
-    init(_ index: DocumentIndex) {
-        connection = index.connection
-        hasVectors = index.hasVectors
-    }
+    init(_ index: DocumentIndex) { connection = index.connection }
 
     func add(_ settings: IndexSettings) throws(SQLiteError) {
-        let statement = try connection.statement("INSERT INTO settings (chunk_tokens, file_limit) VALUES ($1, $2)")
-        defer { statement.reset() }
-        try statement.bind(settings.chunkTokens, to: "$1")
-        try statement.bind(settings.fileLimit, to: "$2")
-        _ = try statement.step()
+        try connection.execute(
+            "INSERT INTO settings (chunk_tokens, file_limit) VALUES ($1, $2)",
+            [.integer(settings.chunkTokens), .integer(settings.fileLimit)])
     }
 
     /// nil if the index has none, because it is damaged.
     func settings() throws(SQLiteError) -> IndexSettings? {
-        let statement = try connection.statement("SELECT chunk_tokens, file_limit FROM settings")
-        defer { statement.reset() }
-        guard try statement.step(), statement.integer(0) > 0 else { return nil }
-        return IndexSettings(chunkTokens: statement.integer(0), fileLimit: statement.integer(1))
+        var settings: IndexSettings?
+        try connection.execute("SELECT chunk_tokens, file_limit FROM settings LIMIT 1") { row in
+            settings = IndexSettings(chunkTokens: row.integer("chunk_tokens"), fileLimit: row.integer("file_limit"))
+        }
+        return settings.flatMap { $0.chunkTokens > 0 ? $0 : nil }
     }
 
     func roots() throws(SQLiteError) -> [IndexRoot] {
-        let statement = try connection.statement("SELECT name, path FROM roots ORDER BY id")
-        defer { statement.reset() }
         var roots: [IndexRoot] = []
-        while try statement.step() { roots.append(IndexRoot(name: statement.text(0), path: statement.text(1))) }
+        try connection.execute("SELECT name, path FROM roots ORDER BY id") { row in
+            roots.append(IndexRoot(name: row.text("name"), path: row.text("path")))
+        }
         return roots
     }
 
     func add(_ root: IndexRoot) throws(SQLiteError) {
-        let statement = try connection.statement("INSERT INTO roots (name, path) VALUES ($1, $2)")
-        defer { statement.reset() }
-        try statement.bind(root.name, to: "$1")
-        try statement.bind(root.path, to: "$2")
-        _ = try statement.step()
+        try connection.execute("INSERT INTO roots (name, path) VALUES ($1, $2)", [.text(root.name), .text(root.path)])
     }
 
     /// All files by their names.
     func files() throws(SQLiteError) -> [String: StoredFile] {
-        let statement = try connection.statement("SELECT name, id, size, modified, checked, hash, skipped FROM files")
-        defer { statement.reset() }
         var files: [String: StoredFile] = [:]
-        while try statement.step() {
-            files[statement.text(0)] = StoredFile(
-                id: statement.integer(1), size: statement.integer(2), modified: statement.integer(3), checked: statement.integer(4),
-                hash: statement.text(5), skipped: statement.type(6) == .null ? nil : statement.text(6))
+        try connection.execute("SELECT name, id, size, modified, checked, hash, skipped FROM files") { row in
+            files[row.text("name")] = StoredFile(
+                id: row.integer("id"), size: row.integer("size"), modified: row.integer("modified"), checked: row.integer("checked"),
+                hash: row.text("hash"), skipped: row.optionalText("skipped"))
         }
         return files
     }
@@ -90,18 +79,12 @@ struct IndexWriter {
         _ file: FoundFile, hash: String, checked: Int, title: String, _ chunks: [DocumentChunk], _ vectors: [Int8Vectors.Code] = [],
         skipped: String? = nil
     ) throws(SQLiteError) {
-        let insert = try connection.statement("""
+        try connection.execute("""
             INSERT INTO files (name, size, modified, checked, hash, title, skipped) VALUES ($1, $2, $3, $4, $5, $6, $7)
-            """)
-        defer { insert.reset() }
-        try insert.bind(file.name, to: "$1")
-        try insert.bind(file.size, to: "$2")
-        try insert.bind(file.modified, to: "$3")
-        try insert.bind(checked, to: "$4")
-        try insert.bind(hash, to: "$5")
-        try insert.bind(title, to: "$6")
-        if let skipped { try insert.bind(skipped, to: "$7") }
-        _ = try insert.step()
+            """, [
+                .text(file.name), .integer(file.size), .integer(file.modified), .integer(checked), .text(hash), .text(title),
+                .text(skipped),
+            ])
         let id = connection.lastInsertedRow
         for (position, chunk) in chunks.enumerated() {
             let chunk = try add(chunk, at: position, of: id, title: title)
@@ -111,39 +94,21 @@ struct IndexWriter {
 
     /// Returns the id of the chunk.
     private func add(_ chunk: DocumentChunk, at position: Int, of file: Int, title: String) throws(SQLiteError) -> Int {
-        let insert = try connection.statement("""
-            INSERT INTO chunks (file, position, page, line, tokens, title, heading, body) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-            """)
-        defer { insert.reset() }
-        try insert.bind(file, to: "$1")
-        try insert.bind(position, to: "$2")
-        if let page = chunk.page { try insert.bind(page, to: "$3") }
-        try insert.bind(chunk.line, to: "$4")
-        try insert.bind(chunk.tokens, to: "$5")
-        try insert.bind(title, to: "$6")
-        try insert.bind(chunk.heading, to: "$7")
-        try insert.bind(chunk.text, to: "$8")
-        _ = try insert.step()
+        let texts: [SQLiteValue] = [.text(title), .text(chunk.heading), .text(chunk.text)]
+        try connection.execute("""
+            INSERT INTO chunks (title, heading, body, file, position, page, line, tokens) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+            """, texts + [.integer(file), .integer(position), .integer(chunk.page), .integer(chunk.line), .integer(chunk.tokens)])
         let id = connection.lastInsertedRow
-        let index = try connection.statement("INSERT INTO chunk_search (rowid, title, heading, body) VALUES ($1, $2, $3, $4)")
-        defer { index.reset() }
-        try index.bind(id, to: "$1")
-        try index.bind(title, to: "$2")
-        try index.bind(chunk.heading, to: "$3")
-        try index.bind(chunk.text, to: "$4")
-        _ = try index.step()
+        try connection.execute(
+            "INSERT INTO chunk_search (title, heading, body, rowid) VALUES ($1, $2, $3, $4)", texts + [.integer(id)])
         return id
     }
 
     /// The same contents at another time.
     func touch(_ file: FoundFile, checked: Int, id: Int) throws(SQLiteError) {
-        let statement = try connection.statement("UPDATE files SET size = $2, modified = $3, checked = $4 WHERE id = $1")
-        defer { statement.reset() }
-        try statement.bind(id, to: "$1")
-        try statement.bind(file.size, to: "$2")
-        try statement.bind(file.modified, to: "$3")
-        try statement.bind(checked, to: "$4")
-        _ = try statement.step()
+        try connection.execute(
+            "UPDATE files SET size = $2, modified = $3, checked = $4 WHERE id = $1",
+            [.integer(id), .integer(file.size), .integer(file.modified), .integer(checked)])
     }
 
     func remove(_ id: Int) throws(SQLiteError) {
@@ -152,12 +117,9 @@ struct IndexWriter {
             INSERT INTO chunk_search (chunk_search, rowid, title, heading, body)
             SELECT 'delete', id, title, heading, body FROM chunks WHERE file = $1
             """
-        let vectors = hasVectors ? ["DELETE FROM vectors WHERE chunk IN (SELECT id FROM chunks WHERE file = $1)"] : []
-        for sql in vectors + [delete, "DELETE FROM chunks WHERE file = $1", "DELETE FROM files WHERE id = $1"] {
-            let statement = try connection.statement(sql)
-            defer { statement.reset() }
-            try statement.bind(id, to: "$1")
-            _ = try statement.step()
+        let vectors = "DELETE FROM vectors WHERE chunk IN (SELECT id FROM chunks WHERE file = $1)"
+        for sql in [vectors, delete, "DELETE FROM chunks WHERE file = $1", "DELETE FROM files WHERE id = $1"] {
+            try connection.execute(sql, [.integer(id)])
         }
     }
 

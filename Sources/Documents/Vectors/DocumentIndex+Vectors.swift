@@ -5,15 +5,15 @@ import SQLite
 extension DocumentIndex {
     /// The model that made the vectors; nil if there are none.
     package func embeddingModel() throws(DocumentError) -> TextEmbedder.Model? {
-        guard hasVectors else { return nil }
-        let found = try run { () throws(SQLiteError) -> TextEmbedder.Model? in
-            let statement = try connection.statement("SELECT path, digest, width FROM embedding")
-            defer { statement.reset() }
-            guard try statement.step(), (1...1 << 20).contains(statement.integer(2)) else { return nil }
-            return TextEmbedder.Model(path: statement.text(0), digest: statement.text(1), width: statement.integer(2))
+        let model = try run { () throws(SQLiteError) -> TextEmbedder.Model? in
+            var model: TextEmbedder.Model?
+            try connection.execute("SELECT path, digest, width FROM embedding") { row in
+                model = TextEmbedder.Model(path: row.text("path"), digest: row.text("digest"), width: row.integer("width"))
+            }
+            return model
         }
-        guard let found else { throw .damaged(path: path, reason: "it does not say which model made its vectors") }
-        return found
+        guard (1...1 << 20).contains(model?.width ?? 1) else { throw .damaged(path: path, reason: "its vectors have no valid width") }
+        return model
     }
 
     /// Throws unless the vectors are those of this model.
@@ -26,11 +26,6 @@ extension DocumentIndex {
 
     /// Passages that are less similar to a question are not found by their vectors. Measured: Documentation/decisions/document-index.md.
     private static let leastSimilarity: Float = 0.25
-
-    static let vectorTables = [
-        "CREATE TABLE embedding (path TEXT NOT NULL, digest TEXT NOT NULL, width INTEGER NOT NULL) STRICT",
-        "CREATE TABLE vectors (chunk INTEGER PRIMARY KEY REFERENCES chunks (id), scale REAL NOT NULL, codes BLOB NOT NULL) STRICT",
-    ]
 
     /// What is embedded of a chunk. The title is left out where the headings begin with it.
     static func embeddedText(title: String, heading: String, text: String) -> String {
@@ -59,16 +54,13 @@ extension DocumentIndex {
         if let vectorTable, vectorTable.version == version { return vectorTable }
         var table = VectorTable(version: version, vectors: Int8Vectors(width: width))
         table.vectors.reserveCapacity(try integer("SELECT count(*) FROM vectors"))
-        let statement = try connection.statement("SELECT chunk, scale, codes FROM vectors ORDER BY chunk")
-        defer { statement.reset() }
-        while try statement.step() {
-            let isAdded = statement.withBytes(2) { bytes in
+        try connection.execute("SELECT chunk, scale, codes FROM vectors ORDER BY chunk") { row in
+            row.withBytes("codes") { bytes in
                 // A damaged file may have another length.
-                guard bytes.count == width else { return false }
-                table.vectors.append(bytes, scale: Float(statement.real(1)))
-                return true
+                guard bytes.count == width else { return }
+                table.vectors.append(bytes, scale: Float(row.real("scale")))
+                table.chunks.append(row.integer("chunk"))
             }
-            if isAdded { table.chunks.append(statement.integer(0)) }
         }
         vectorTable = table
         return table
@@ -83,36 +75,27 @@ extension DocumentIndex {
 
 extension IndexWriter {
     func add(_ model: TextEmbedder.Model) throws(SQLiteError) {
-        let statement = try connection.statement("INSERT INTO embedding (path, digest, width) VALUES ($1, $2, $3)")
-        defer { statement.reset() }
-        try statement.bind(model.path, to: "$1")
-        try statement.bind(model.digest, to: "$2")
-        try statement.bind(model.width, to: "$3")
-        _ = try statement.step()
+        try connection.execute(
+            "INSERT INTO embedding (path, digest, width) VALUES ($1, $2, $3)",
+            [.text(model.path), .text(model.digest), .integer(model.width)])
     }
 
     func add(_ vector: Int8Vectors.Code, of chunk: Int) throws(SQLiteError) {
-        let statement = try connection.statement("INSERT INTO vectors (chunk, scale, codes) VALUES ($1, $2, $3)")
-        defer { statement.reset() }
-        try statement.bind(chunk, to: "$1")
-        try statement.bind(Double(vector.scale), to: "$2")
-        try statement.bind(vector.codes.map { UInt8(bitPattern: $0) }, to: "$3")
-        _ = try statement.step()
+        try connection.execute(
+            "INSERT INTO vectors (chunk, scale, codes) VALUES ($1, $2, $3)",
+            [.integer(chunk), .real(Double(vector.scale)), .bytes(vector.codes.map { UInt8(bitPattern: $0) })])
     }
 
     /// The vectors of a file's chunks, by the text that was embedded: most of a changed file is as before.
     func vectors(ofFile id: Int) throws(SQLiteError) -> [String: Int8Vectors.Code] {
-        let statement = try connection.statement("""
-            SELECT title, heading, body, scale, codes FROM chunks JOIN vectors ON chunk = chunks.id WHERE file = $1
-            """)
-        defer { statement.reset() }
-        try statement.bind(id, to: "$1")
         var vectors: [String: Int8Vectors.Code] = [:]
-        while try statement.step() {
-            let text = DocumentIndex.embeddedText(title: statement.text(0), heading: statement.text(1), text: statement.text(2))
+        try connection.execute("""
+            SELECT title, heading, body, scale, codes FROM chunks JOIN vectors ON chunk = chunks.id WHERE file = $1
+            """, [.integer(id)]) { row in
+            let text = DocumentIndex.embeddedText(title: row.text("title"), heading: row.text("heading"), text: row.text("body"))
             var codes: [Int8] = []
-            statement.withBytes(4) { bytes in for i in bytes.indices { codes.append(Int8(bitPattern: bytes[i])) } }
-            vectors[text] = Int8Vectors.Code(codes: codes, scale: Float(statement.real(3)))
+            row.withBytes("codes") { bytes in for i in bytes.indices { codes.append(Int8(bitPattern: bytes[i])) } }
+            vectors[text] = Int8Vectors.Code(codes: codes, scale: Float(row.real("scale")))
         }
         return vectors
     }

@@ -25,6 +25,7 @@ package final class EmbeddingBackend: ChatBackend {
     private let inbox: Mailbox<Message>
 
     package var context: Int? { input.context }
+    package var embeddingInput: EmbeddingInput? { input }
 
     private enum Message: Sendable {
         case embed(Job)

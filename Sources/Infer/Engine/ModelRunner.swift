@@ -284,9 +284,9 @@ package final class ModelRunner: Executor {
         return y
     }
 
-    package func gate(_ x: Tensor, by f: UnaryFunction) -> Tensor {
+    package func gatedActivation(_ x: Tensor, by f: UnaryFunction) -> Tensor {
         let (N, C) = x.shape.rows, y = empty(N, C / 2)
-        processor.gate(f, x.elements, N: N, F: C / 2, into: y.elements)
+        processor.gatedActivation(f, x.elements, N: N, F: C / 2, into: y.elements)
         return y
     }
 

@@ -148,7 +148,7 @@ private final class RecordingExecutor: Executor {
     func applyQKNorm(_ qkv: Tensor, _ heads: AttentionHeads, weight: Parameter?, epsilon: Float) -> Tensor {
         tape.applyQKNorm(qkv, heads, weight: weight, epsilon: epsilon)
     }
-    func gate(_ x: Tensor, by f: UnaryFunction) -> Tensor { tape.gate(x, by: f) }
+    func gatedActivation(_ x: Tensor, by f: UnaryFunction) -> Tensor { tape.gatedActivation(x, by: f) }
     func add(_ a: Tensor, _ b: Tensor) -> Tensor { tape.add(a, b) }
     func scaleChannels(_ u: Tensor, of layer: LoRALayer, bias: Parameter?) -> Tensor { tape.scaleChannels(u, of: layer, bias: bias) }
     func scale(_ x: Tensor, by factor: Float) -> Tensor { tape.scale(x, by: factor) }

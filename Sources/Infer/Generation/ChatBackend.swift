@@ -1,4 +1,5 @@
 package import Checkpoint
+package import Formats
 package import Tokenize
 
 /// Generates text: either a model on this machine (``LocalBackend``) or an OpenAI-compatible server (``OpenAIBackend``).
@@ -34,6 +35,9 @@ package protocol ChatBackend: AnyObject, Sendable {
     /// The length of an embedding; nil if the backend computes none.
     var embeddingWidth: Int? { get }
 
+    /// How an embedding model or a reranker reads texts; nil for a model that answers.
+    var embeddingInput: EmbeddingInput? { get }
+
     /// The memory of the weights; nil if the model runs on another server.
     var weightBytes: Int? { get }
 
@@ -55,6 +59,7 @@ extension ChatBackend {
     package var kvMemoryUse: KVMemoryUse? { nil }
     package var canPause: Bool { false }
     package var embeddingWidth: Int? { nil }
+    package var embeddingInput: EmbeddingInput? { nil }
     package var weightBytes: Int? { nil }
     package func embed(
         _ texts: [[TokenID]], deliver: @escaping @Sendable (EmbeddingResult) -> Void

@@ -28,11 +28,11 @@ extension GPU {
         runElementwise(Shader("soft_cap"), [y, dx, dy], writing: [1], count: y.count, [], [cap])
     }
 
-    func gate(_ f: UnaryFunction, _ x: Buffer, N: Int, F: Int, into y: Buffer) -> Bool {
+    func gatedActivation(_ f: UnaryFunction, _ x: Buffer, N: Int, F: Int, into y: Buffer) -> Bool {
         run(Shader("gate"), [x, y], writing: [1], [N, F, Int(f.rawValue)], groups: (N * F + 255) / 256)
     }
 
-    func gateGradient(_ f: UnaryFunction, dy: Buffer, x: Buffer, N: Int, F: Int, into dx: Buffer) -> Bool {
+    func gatedActivationGradient(_ f: UnaryFunction, dy: Buffer, x: Buffer, N: Int, F: Int, into dx: Buffer) -> Bool {
         run(Shader("gate_gradient"), [dy, x, dx], writing: [2], [N, F, Int(f.rawValue)], groups: (N * F + 255) / 256)
     }
 

@@ -83,7 +83,7 @@ package enum LogEntry: Sendable, Equatable {
         /// Losses in nats per token or, on preferences, per preference.
         package let trainingLoss: Double?, validationLoss: Double?
         package let bitsPerByte: Double?
-        /// Identifies the tokens that were validated on; nil in logs of older versions.
+        /// Identifies the tokens that were validated on; nil without validation data.
         package let validationSet: String?
         /// The loss on the replay data of a fine-tuning run.
         package let replayLoss: Double?

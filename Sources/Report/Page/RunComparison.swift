@@ -101,8 +101,8 @@ package struct RunComparison {
             }
         }
         if !isComparable {
-            let text = "The losses cannot be compared: these runs were validated on different tokens, or older versions of slm did not "
-                + "record on which. Compare their checkpoints on the same file with slm eval --compare."
+            let text = "The losses cannot be compared: these runs were validated on different tokens, or a run has no validation data. "
+                + "Compare their checkpoints on the same file with slm eval --compare."
             page.element("p", ["class": "remark"], text)
         }
         if runs.contains(where: { $0.log.best?.validationLoss == nil }) {

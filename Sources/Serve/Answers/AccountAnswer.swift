@@ -20,8 +20,7 @@ final class AccountAnswer: Sendable {
     /// Has the id of the answer: the client gets it before the answer is stored.
     private let lease: AnswerLease
     private let beginning: AnswerStart
-    /// When the message was stored.
-    private let started: ContinuousClock.Instant
+    private let systemPrompt: String?
     private let saver = UnfinishedAnswerSaver()
 
     /// Locks the conversation, then takes its lease, stores the message, or finds it, and reads the history in one transaction.
@@ -44,6 +43,7 @@ final class AccountAnswer: Sendable {
         self.lease = lease
         owner = request.owner
         model = request.model.name
+        systemPrompt = request.settings.systemPrompt
         let ids = [
             ("conversation_id", beginning.conversation.id.description),
             ("title", beginning.conversation.title),
@@ -51,8 +51,7 @@ final class AccountAnswer: Sendable {
             ("answer_id", lease.answer.description),
             ("model", model),
         ]
-        stream = ChatStream(for: context.request, ids: ids, sources: sources) { ticket.cancel() }
-        started = .now
+        stream = ChatStream(for: context.request, ticket, ids: ids, sources: sources)
     }
 
     private static func begin(
@@ -78,13 +77,11 @@ final class AccountAnswer: Sendable {
 
     /// The messages before the question. Answers that the user has corrected are in the history as corrected, as the page shows them.
     private var history: [ChatMessage] {
-        let system = beginning.settings.systemPrompt.map { [ChatMessage(.system, $0)] } ?? []
+        let system = systemPrompt.map { [ChatMessage(.system, $0)] } ?? []
         return system + beginning.messages.dropLast().map { message in
             ChatMessage(Conversation.Role(rawValue: message.role.rawValue) ?? .user, beginning.corrections[message.id] ?? message.content)
         }
     }
-
-    private var seconds: Double { (ContinuousClock.now - started).inSeconds }
 
     /// Sends an event of the generation, and stores the answer after the last one.
     func receive(_ event: GenerationEvent) {
@@ -94,8 +91,7 @@ final class AccountAnswer: Sendable {
         case .piece:
             if saver.begin() { service.database.runEvenIfFull { self.save() } }
         case .ended(let end):
-            let seconds = seconds
-            service.database.runEvenIfFull { self.finish(end, seconds: seconds) }
+            service.database.runEvenIfFull { self.finish(end) }
         }
     }
 
@@ -103,7 +99,7 @@ final class AccountAnswer: Sendable {
     private func save() {
         let answer = UnfinishedAnswer(
             id: lease.answer, to: beginning.question.id, content: stream.text, sources: sources?.json, model: model,
-            tokens: stream.tokens, seconds: seconds)
+            tokens: stream.tokens, seconds: ticket.seconds)
         do { try service.store.save(answer, in: beginning.conversation.id, of: owner) } catch {
             Log.error("cannot save the text of an answer in progress: \(error)")
         }
@@ -112,27 +108,27 @@ final class AccountAnswer: Sendable {
 
     /// Stores the answer, unlocks the conversation and ends the stream, in this order: a client that has received `done` may send the next
     /// message at once.
-    private func finish(_ end: GenerationEnd, seconds: Double) {
+    private func finish(_ end: GenerationEnd) {
         let id = beginning.conversation.id
         let text = stream.text
         var failure: APIError?
-        do { try store(text, end, seconds: seconds) } catch {
+        do { try store(text, end) } catch {
             service.replicas.endLater(lease, in: id)
             // The user may have deleted the conversation in the meantime.
             if error != .notFound(.conversation) { failure = APIError(error) }
         }
         service.conversationLocks.unlock(id, of: owner)
-        if let failure { stream.fail(failure) } else { stream.finish(end, seconds: seconds) }
+        if let failure { stream.fail(failure) } else { stream.finish(end) }
         service.collector?.collect(beginning.question.content, text, end, after: history, of: owner, in: id)
     }
 
-    private func store(_ text: String, _ end: GenerationEnd, seconds: Double) throws(StoreError) {
+    private func store(_ text: String, _ end: GenerationEnd) throws(StoreError) {
         let id = beginning.conversation.id
         let generation = Generation(
             model: model,
             promptTokens: end.promptTokens,
             answerTokens: end.answerTokens,
-            seconds: seconds,
+            seconds: stream.seconds,
             firstTokenSeconds: stream.firstTokenSeconds,
             reason: end.reason.name)
         if text.isEmpty {

@@ -43,7 +43,7 @@ final class AnswerGenerator: Sendable {
         _ ticket: AdmissionTicket,
         deliver: @escaping @Sendable (GenerationEvent) -> Void
     ) {
-        let counted = metrics.counting(model.name, deliver)
+        let counted = metrics.counting(model.name, ticket, deliver)
         var request = request
         request.owner = ticket.client.text
         // The server does not stop before the last event was handled: it may queue work, such as storing the answer.
@@ -107,19 +107,18 @@ final class AnswerGenerator: Sendable {
 }
 
 extension Metrics {
-    /// Returns a handler that counts the events of an answer that starts now, and passes them on.
+    /// Returns a handler that counts the events of an answer, and passes them on.
     fileprivate func counting(
-        _ model: String, _ deliver: @escaping @Sendable (GenerationEvent) -> Void
+        _ model: String, _ ticket: AdmissionTicket, _ deliver: @escaping @Sendable (GenerationEvent) -> Void
     ) -> @Sendable (GenerationEvent) -> Void {
-        let start = ContinuousClock.now
         let hasText = Atomic(false)
         return { event in
             switch event {
             case .began: break
             case .piece:
-                if !hasText.exchange(true, ordering: .relaxed) { self.firstTokenSeconds.observe((ContinuousClock.now - start).inSeconds) }
+                if !hasText.exchange(true, ordering: .relaxed) { self.firstTokenSeconds.observe(ticket.seconds) }
             case .ended(let end):
-                self.answerSeconds.observe((ContinuousClock.now - start).inSeconds)
+                self.answerSeconds.observe(ticket.seconds)
                 self.promptTokens.add(end.promptTokens)
                 self.tokensGenerated.add(end.answerTokens)
                 self.rightGuesses.add(end.guesses.right)

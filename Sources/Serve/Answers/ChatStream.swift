@@ -7,10 +7,10 @@ import Tokenize
 
 /// The server-sent events of a chat answer: `ChatStream` in Documentation/Reference/openapi.yaml.
 ///
-///     let stream = ChatStream(for: context.request) { ticket.cancel() }
+///     let stream = ChatStream(for: context.request, ticket)
 ///     context.respond(stream.response)
 ///     stream.send(event)                                       // `start`, `sources`, `warning`, `reasoning`, `token`
-///     stream.finish(end, seconds: 1.5)                         // `done` or `error`
+///     stream.finish(end)                                       // `done` or `error`
 final class ChatStream: Sendable {
     private struct State {
         var text = ""
@@ -18,27 +18,27 @@ final class ChatStream: Sendable {
         var hasStarted = false
         /// From the request to the first text; nil before it.
         var firstTokenSeconds: Double?
+        /// From the request to the end of the generation.
+        var seconds = 0.0
         var cachedTokens = 0
     }
 
     private let request: Request
     private let stream: ResponseStream
     private let state = Mutex(State())
-    private let started = ContinuousClock.now
+    private let ticket: AdmissionTicket
     /// Members of the `start` event besides the token counts.
     private let ids: [(name: String, value: String)]
     /// Sent after `start`; nil without documents.
     private let sources: AnswerSources?
 
-    /// - Parameter onDisconnect: Called once if the client disconnects before the end.
-    init(
-        for request: Request, ids: [(name: String, value: String)] = [], sources: AnswerSources? = nil,
-        onDisconnect: @escaping @Sendable () -> Void
-    ) {
+    /// - Parameter ticket: Cancelled if the client disconnects before the end.
+    init(for request: Request, _ ticket: AdmissionTicket, ids: [(name: String, value: String)] = [], sources: AnswerSources? = nil) {
         self.request = request
+        self.ticket = ticket
         self.ids = ids
         self.sources = sources
-        stream = ResponseStream(heartbeat: ": beat\n\n", onDisconnect: onDisconnect)
+        stream = ResponseStream(heartbeat: ": beat\n\n") { ticket.cancel() }
     }
 
     var response: Response { .events(stream) }
@@ -49,13 +49,14 @@ final class ChatStream: Sendable {
     var tokens: Int { state.withLock(\.tokens) }
 
     var firstTokenSeconds: Double? { state.withLock(\.firstTokenSeconds) }
+    var seconds: Double { state.withLock(\.seconds) }
 
-    /// Sends an event of the generation. Does nothing for `.ended`: see `finish`.
+    /// Sends an event of the generation. Sends nothing for `.ended`: see `finish`.
     func send(_ event: GenerationEvent) {
         switch event {
         case .began(let beginning): send(beginning)
         case .piece(let piece): send(piece)
-        case .ended: break
+        case .ended: state.withLock { $0.seconds = ticket.seconds }
         }
     }
 
@@ -84,17 +85,17 @@ final class ChatStream: Sendable {
             state.text += piece.text
             state.tokens += piece.tokens.count
             if state.firstTokenSeconds != nil { return false }
-            state.firstTokenSeconds = (ContinuousClock.now - started).inSeconds
+            state.firstTokenSeconds = ticket.seconds
             return true
         }
         write("token", flush: isFirst) { $0["text"] = piece.text }
     }
 
     /// Sends the last event and ends the stream.
-    func finish(_ end: GenerationEnd, seconds: Double) {
+    func finish(_ end: GenerationEnd) {
         if case .error(let error) = end.reason { return fail(APIError(error)) }
         sendStartIfMissing()
-        let cached = state.withLock(\.cachedTokens)
+        let (cached, seconds) = state.withLock { ($0.cachedTokens, $0.seconds) }
         write("done") { event in
             event["reason"] = end.reason.name
             event["prompt_tokens"] = end.promptTokens

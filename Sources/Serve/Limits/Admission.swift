@@ -1,5 +1,6 @@
 package import Infer
 import Synchronization
+import Threads
 
 /// Decides when each answer may start: a fair queue in front of a fixed number of slots.
 ///
@@ -157,12 +158,16 @@ package final class AdmissionTicket: Sendable {
     package let client: ClientKey
     private let admission: Admission
     private let id: Int
+    private let entered = ContinuousClock.now
 
     fileprivate init(_ admission: Admission, _ client: ClientKey, _ id: Int) {
         self.client = client
         self.admission = admission
         self.id = id
     }
+
+    /// The time since it entered.
+    var seconds: Double { (ContinuousClock.now - entered).inSeconds }
 
     /// Starts the answer: now if there is a slot, otherwise later, on a thread of `startLater`.
     ///

@@ -46,7 +46,7 @@ struct EmbeddingFields {
 
     /// The tokens of each text, with those that the model's tokenizer adds around every text.
     func tokens(for model: ServedModel) throws -> [[TokenID]] {
-        let encoder = (model.backend as? EmbeddingBackend)?.input, context = try encoder?.context ?? model.info.context
+        let encoder = model.backend.embeddingInput, context = try encoder?.context ?? model.info.context
         var count = 0, texts: [[TokenID]] = []
         for input in inputs {
             switch input {

@@ -10,7 +10,9 @@ struct ResponsesRequest {
     let fields: RequestFields
     /// The items of the responses that this one continues.
     private let earlier: [JSONElement]
-    /// The items of the request: a JSON array. A text is the message of a user, and references are replaced.
+    /// The items of the request, in which references are replaced; none for a text.
+    private let items: [JSONElement]
+    /// The items as a JSON array. A text is the message of a user.
     let input: String
 
     /// - Parameters:
@@ -21,13 +23,14 @@ struct ResponsesRequest {
     ) throws(APIError) {
         self.fields = fields
         self.earlier = earlier
-        var writer = JSONWriter()
+        var writer = JSONWriter(), resolved: [JSONElement] = []
         if let text = fields["input"]?.string {
             writer.array { list in list.object { $0["role"] = "user"; $0["content"] = text } }
         } else if let items = fields["input"]?.elements {
             try writer.array { (list: inout JSONWriter) throws(APIError) in
                 for (index, item) in items.enumerated() {
-                    list.element(try Self.resolved(item, "input[\(index)]", stored))
+                    resolved.append(try Self.resolved(item, "input[\(index)]", stored))
+                    list.element(resolved[index])
                     // A short reference may stand for a long item, many times.
                     if list.bytes.count > Route.BodyLimit.text.rawValue {
                         let message = "input: expected at most \(Route.BodyLimit.text.rawValue) bytes with the items that references name."
@@ -39,6 +42,7 @@ struct ResponsesRequest {
             let found = fields["input"]?.kind.rawValue ?? "nothing"
             throw .invalid("input", "expected a string or a list of items, found \(found).")
         }
+        items = resolved
         input = writer.text
     }
 
@@ -104,10 +108,8 @@ struct ResponsesRequest {
             chat.add("system", text)
         }
         for item in earlier { try chat.add(item, "previous_response_id") }
-        let items = try JSONElement.parsed(Array(input.utf8)).elements.map { Array($0) } ?? []
-        for (index, item) in items.enumerated() {
-            try chat.add(item, fields["input"]?.kind == .string ? "input" : "input[\(index)]")
-        }
+        if let text = fields["input"]?.string { chat.add("user", text) }
+        for (index, item) in items.enumerated() { try chat.add(item, "input[\(index)]") }
         chat.endTurn()
         if chat.isEmpty { throw .invalid("input", "expected at least one item.") }
         body.key("messages"); body.array { list in for message in chat.messages { list.json(message) } }

@@ -34,7 +34,7 @@ extension APIService {
     ) throws -> Response? {
         try rateLimits.checkChat(context.client.key)
         let texts = try texts(), tokens = texts.reduce(0) { $0 + $1.count }
-        let ticket = try generator.admission.enter(context.client.key), start = ContinuousClock.now
+        let ticket = try generator.admission.enter(context.client.key)
         let hasResponded = Atomic(false)
         // An error before the end is the only response, and cancels the rest.
         let respond = { @Sendable (response: Response) in
@@ -54,7 +54,7 @@ extension APIService {
             case .cancelled, .length: respond(APIError.stopping.response(to: context.request))
             case .stop:
                 let end = GenerationEnd(.stop, promptTokens: tokens, answerTokens: 0)
-                recordUsage(end, model.name, context.client, seconds: (ContinuousClock.now - start).inSeconds)
+                recordUsage(end, model.name, context.client, seconds: ticket.seconds)
                 respond(Response(.ok, [("Content-Type", "application/json")], body(result.embeddings, tokens)))
             }
         }

@@ -122,7 +122,7 @@ extension APIService {
             }
             response.key("capabilities")
             response.array { list in
-                if model.backend is EmbeddingBackend { return list.string("embedding") }
+                if model.backend.embeddingInput != nil { return list.string("embedding") }
                 list.string("completion")
                 if renderer != nil || model.modelInfo == nil { list.string("tools") }
                 if renderer?.thoughtMarks != nil { list.string("thinking") }

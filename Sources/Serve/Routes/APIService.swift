@@ -56,7 +56,6 @@ struct APIService: Sendable {
         for _ in 0..<request.answerCount { try rateLimits.checkChat(context.client.key) }
         let tickets = try generator.admission.enter(context.client.key, count: request.answerCount)
         let responder = CompletionResponder(request, encoder, context) { for ticket in tickets { ticket.cancel() } }
-        let start = ContinuousClock.now
         let revocable = context.client.credential.map { credential in
             revocableAnswers.add(credential, answers: tickets.count) { responder.fail(.revoked) }
         }
@@ -64,7 +63,7 @@ struct APIService: Sendable {
             generator.generate(request[index], with: model, ticket) { event in
                 if case .ended(let end) = event {
                     if let revocable { revocableAnswers.answerEnded(of: revocable) }
-                    recordUsage(end, model.name, context.client, seconds: (ContinuousClock.now - start).inSeconds)
+                    recordUsage(end, model.name, context.client, seconds: ticket.seconds)
                 }
                 if case .ended = event, encoder.storesAnswers {
                     // The thread that runs the model must not wait for the database.

@@ -43,6 +43,8 @@ struct AccountChatRequest {
     let config: GenerationConfig
     /// Those of the conversation.
     let documents: ServedDocuments
+    /// Those of the conversation.
+    let settings: ConversationSettings
     /// May be new. The canary's share is chosen by it.
     let conversation: ConversationID
     /// nil if the conversation exists.
@@ -57,10 +59,10 @@ struct AccountChatRequest {
         conversation = known ?? ConversationID()
         let sender = ServedModels.Sender(conversation)
         namesModel = fields["model"] != nil
-        let settings = try known.map { try store.settings(of: $0, of: owner) }
-        if let settings, !namesModel {
+        let stored = try known.map { try store.settings(of: $0, of: owner) }
+        if let stored, !namesModel {
             // A model that is not served any more does not end the conversation: the server's default answers.
-            let own = settings.model.flatMap { try? served.named($0, for: sender) }
+            let own = stored.model.flatMap { try? served.named($0, for: sender) }
             model = try (own ?? served.model(for: sender)).forChats()
         } else {
             model = try served.selected(by: fields, for: sender).forChats()
@@ -79,15 +81,16 @@ struct AccountChatRequest {
         } else {
             message = .newMessage(NewMessage(.user, try fields.text("message", 1...RequestFields.maxTextLength)), replacing: replaced)
         }
-        if let settings {
+        if let stored {
             for name in ["system_prompt", "training", "documents"] where fields[name] != nil {
                 throw APIError.invalid(name, "expected for a new conversation only. PATCH /api/conversations/{id} changes it.")
             }
             newConversation = nil
-            documents = try servedDocuments.named(settings.documents)
+            documents = try servedDocuments.named(stored.documents)
+            settings = stored
         } else {
             documents = try fields.documents(servedDocuments) ?? ServedDocuments()
-            let settings = ConversationSettings(
+            settings = ConversationSettings(
                 systemPrompt: try ConversationFields.systemPrompt(fields), model: nil,
                 isExcludedFromTraining: try fields.boolean("training") == false, documents: documents.names)
             let message = try fields.text("message", 1...RequestFields.maxTextLength)

@@ -36,8 +36,7 @@ struct GuestChatService: Sendable {
         let sources = try chosen?.sources(for: message, model)
         let prompt = history + [ChatMessage(.user, sources?.message ?? message)]
         let ticket = try generator.admission.enter(context.client.key)
-        let stream = ChatStream(for: context.request, sources: sources) { ticket.cancel() }
-        let start = ContinuousClock.now
+        let stream = ChatStream(for: context.request, ticket, sources: sources)
         context.respond(stream.response)
         generator.generate(GenerationRequest(.chat(prompt), config), with: model, ticket) { event in
             stream.send(event)
@@ -45,7 +44,7 @@ struct GuestChatService: Sendable {
             if mayCollect, let collector {
                 database.runEvenIfFull { collector.collect(message, stream.text, end, after: history) }
             }
-            stream.finish(end, seconds: (ContinuousClock.now - start).inSeconds)
+            stream.finish(end)
         }
         return nil
     }

@@ -21,11 +21,10 @@ struct Dispatcher: Sendable {
         let request = exchange.request
         do throws(APIError) {
             try originPolicy.check(request)
-            switch router.match(request.method, request.segments) {
-            case .notFound: try respond(app.webFiles.pageOfTypedAddress(request), to: exchange)
-            case .methodNotAllowed(let allowed): rejectMethod(exchange, allowed)
-            case .route(let index, let parameters): try run(router.routes[index], parameters, exchange)
-            }
+            if let route = request.route { return try run(router.routes[route], exchange) }
+            let allowed = router.methods(of: request.segments)
+            if !allowed.isEmpty { return rejectMethod(exchange, allowed) }
+            try respond(app.webFiles.pageOfTypedAddress(request), to: exchange)
         } catch {
             respond(error.response(to: request), to: exchange)
         }
@@ -43,17 +42,17 @@ struct Dispatcher: Sendable {
         respond(error.response(to: request).addingHeader("Allow", list), to: exchange)
     }
 
-    private func run(_ route: Route, _ parameters: [String], _ exchange: Exchange) throws(APIError) {
-        if route.pool == .passwordHashing { return try queueHashing(route, parameters, exchange) }
-        guard let pool = app.pools[route.pool] else { return handle(route, parameters, exchange) }
-        if !pool.run({ handle(route, parameters, exchange) }) {
+    private func run(_ route: Route, _ exchange: Exchange) throws(APIError) {
+        if route.pool == .passwordHashing { return try queueHashing(route, exchange) }
+        guard let pool = app.pools[route.pool] else { return handle(route, exchange) }
+        if !pool.run({ handle(route, exchange) }) {
             throw .serviceUnavailable("busy", "The server is busy. Try again in a moment.", retryAfter: 2)
         }
     }
 
     /// Runs a route that hashes a password, which takes a quarter of a second of a core. A free thread goes to the address that waits and
     /// was served the longest time ago, so that a flood of attempts hardly delays the sign-ins of other addresses.
-    private func queueHashing(_ route: Route, _ parameters: [String], _ exchange: Exchange) throws(APIError) {
+    private func queueHashing(_ route: Route, _ exchange: Exchange) throws(APIError) {
         let address = ClientKey(app.authenticator.clientAddress(of: exchange.request))
         try app.rateLimits.checkBeforeHashing(route.rateLimit, address)
         let ticket: AdmissionTicket
@@ -67,17 +66,18 @@ struct Dispatcher: Sendable {
         exchange.onDisconnect { ticket.cancel() }
         ticket.start({
             app.pools.passwordHashing.runEvenIfFull {
-                handle(route, parameters, exchange)
+                handle(route, exchange)
                 ticket.leave()
             }
             return nil
         }, onCancel: {})
     }
 
-    private func handle(_ route: Route, _ parameters: [String], _ exchange: Exchange) {
+    private func handle(_ route: Route, _ exchange: Exchange) {
         do {
             let client = try app.authenticator.authenticate(exchange.request, for: route.access)
             if case .changes = route.rateLimit { try app.rateLimits.checkChange(client.key) }
+            let parameters = route.parameters(in: exchange.request.segments) ?? []
             let context = RequestContext(exchange: exchange, parameters: parameters, client: client, originPolicy: originPolicy)
             if let response = try route.handler(app, context) { context.respond(response) }
         } catch {
@@ -86,11 +86,11 @@ struct Dispatcher: Sendable {
         exchange.request.releaseBody()
     }
 
-    /// The limit of each route for its request body, and the client whose share of the memory it counts towards.
-    func bodyPolicy(_ request: Request) -> HTTPServer.BodyPolicy {
-        var limit = Route.BodyLimit.small
-        if case .route(let index, _) = router.match(request.method, request.segments) { limit = router.routes[index].bodyLimit }
-        return HTTPServer.BodyPolicy(limit: limit.rawValue, client: app.authenticator.clientAddress(of: request))
+    /// The route of a request, its limit for the body, and the client whose share of the memory the body counts towards.
+    func policy(for request: Request) -> HTTPServer.RequestPolicy {
+        let route = router.index(request.method, request.segments), limit = route.map { router.routes[$0].bodyLimit } ?? .small
+        return HTTPServer.RequestPolicy(
+            route: route, bodyLimit: limit.rawValue, client: app.authenticator.clientAddress(of: request))
     }
 
     /// Makes the response to a request that the HTTP server rejects.
@@ -111,8 +111,7 @@ struct Dispatcher: Sendable {
 
     /// Counts a response in the metrics, and writes it to the access log.
     func record(_ completed: HTTPServer.CompletedRequest) {
-        var route: Int?
-        if let request = completed.request, case .route(let index, _) = router.match(request.method, request.segments) { route = index }
+        let route = completed.request?.route
         app.metrics.requests.count(
             route: route, method: completed.method, status: completed.status.rawValue, seconds: completed.seconds)
         accessLog?.write(completed, route: route.map { router.routes[$0].pattern })

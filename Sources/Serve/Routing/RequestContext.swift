@@ -33,7 +33,7 @@ struct RequestContext: Sendable {
 struct Client: Sendable {
     /// nil for a guest.
     let account: UserID?
-    /// nil without a session token, and for a token of a version that did not store sessions.
+    /// nil without a session token.
     var session: SessionID?
     /// In a route with `access: .apiClient`; nil for a guest.
     var credential: Credential?

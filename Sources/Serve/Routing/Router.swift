@@ -1,24 +1,17 @@
 /// Finds the route of a request.
 struct Router: Sendable {
-    enum Match: Sendable {
-        case route(index: Int, parameters: [String])
-        /// The path exists, with these methods.
-        case methodNotAllowed(allowed: [String])
-        case notFound
-    }
-
     let routes: [Route]
 
-    func match(_ method: String, _ path: [String]) -> Match {
+    /// The index of the route of a request; nil if there is none.
+    func index(_ method: String, _ path: [String]) -> Int? {
         // The HTTP server drops the body of a response to HEAD.
         let wanted = method == "HEAD" ? "GET" : method
-        var allowed: [String] = []
-        for (index, route) in routes.enumerated() {
-            guard let parameters = route.parameters(in: path) else { continue }
-            if route.method == wanted { return .route(index: index, parameters: parameters) }
-            allowed.append(route.method)
-        }
-        if allowed.isEmpty { return .notFound }
-        return .methodNotAllowed(allowed: allowed + (allowed.contains("GET") ? ["HEAD"] : []))
+        return routes.firstIndex { $0.method == wanted && $0.parameters(in: path) != nil }
+    }
+
+    /// The methods that a path has; empty if it does not exist.
+    func methods(of path: [String]) -> [String] {
+        let methods = routes.filter { $0.parameters(in: path) != nil }.map(\.method)
+        return methods + (methods.contains("GET") ? ["HEAD"] : [])
     }
 }

@@ -4,10 +4,7 @@ import Store
 
 /// Filters of chats in requests: query parameters of lists, and an object with the same names in bodies and in the settings of runs.
 extension TrainingFilter {
-    static let names = [
-        "q", "state", "rating", "tag", "model", "source", "person", "flag", "from", "to", "min_turns", "max_turns", "min_characters",
-        "max_characters",
-    ]
+    private static let names = TrainingFilter().members.map(\.name)
 
     init(_ request: Request) throws(APIError) { try self.init { request.query($0) } }
 
@@ -45,9 +42,7 @@ extension TrainingFilter {
         }
         func time(_ name: String) throws(APIError) -> Timestamp? {
             guard let text = try value(name) else { return nil }
-            for end in ["", "T00:00:00.000Z", ".000Z"] {
-                if let time = Timestamp(iso: (end == ".000Z" && text.hasSuffix("Z") ? String(text.dropLast()) : text) + end) { return time }
-            }
+            if let time = Timestamp(dateOrTime: text) { return time }
             throw .invalid(name, "expected a date such as 2026-11-01 or a time such as 2026-11-01T00:00:00.000Z.")
         }
         func number(_ name: String) throws(APIError) -> Int? {
@@ -75,20 +70,4 @@ extension TrainingFilter {
     }
 
     static let personPrefix = "Person "
-
-    /// Writes the members that are set.
-    func write(to object: inout JSONWriter) {
-        for (name, value) in [
-            ("q", text), ("state", state?.rawValue), ("rating", rating?.rawValue), ("tag", tag), ("model", model),
-            ("source", source?.rawValue), ("person", person), ("flag", flag?.rawValue), ("from", from?.description),
-            ("to", to?.description),
-        ] {
-            if let value { object[name] = value }
-        }
-        for (name, value) in [
-            ("min_turns", minTurns), ("max_turns", maxTurns), ("min_characters", minCharacters), ("max_characters", maxCharacters),
-        ] {
-            if let value { object[name] = value }
-        }
-    }
 }

@@ -37,7 +37,7 @@ package struct MessageDetails: Sendable, Equatable {
     package let correction: String?
     /// The answer as an owner of the server has corrected it for training. It is not shown to the user.
     package let ownerCorrection: String?
-    /// The model of an answer; nil if an earlier version stored it.
+    /// The model of an answer; nil for a question, and for an answer that was not generated here.
     package let model: String?
     /// The passages of documents that an answer is from, as JSON; nil without documents.
     package let sources: String?

@@ -20,7 +20,6 @@ package struct NewConversation: Sendable {
 /// What an answer is generated from.
 package struct AnswerStart: Sendable {
     package let conversation: StoredConversation
-    package let settings: ConversationSettings
     /// The messages of the active path up to the question.
     package let messages: [Message]
     /// The user's message that is answered.
@@ -82,7 +81,6 @@ extension Store {
             let details = try Self.details(of: conversation, on: connection)
             return AnswerStart(
                 conversation: try Self.conversation(conversation, of: owner, on: connection),
-                settings: try Self.settings(of: conversation, on: connection),
                 messages: Array(messages[...index]), question: messages[index],
                 corrections: details.compactMapValues(\.correction), replacedAnswer: next?.id)
         }

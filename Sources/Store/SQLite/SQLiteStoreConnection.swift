@@ -19,7 +19,7 @@ final class SQLiteStoreConnection: Connection, @unchecked Sendable {
         do throws(SQLiteError) {
             let statement = try connection.statement(sql)
             defer { statement.reset() }
-            for (i, value) in values.enumerated() { try bind(value, to: "$\(i + 1)", of: statement) }
+            try statement.bind(values.map(\.parameter))
             var rows: [Row] = []
             while let row = try nextRow(of: statement, columns: rows.first?.columns) { rows.append(row) }
             return rows
@@ -45,20 +45,22 @@ final class SQLiteStoreConnection: Connection, @unchecked Sendable {
         return Row(columns: columns ?? places.map(statement.name), values: places.map { statement.value($0) }, store: path)
     }
 
-    private func bind(_ value: SQLValue, to name: String, of statement: SQLiteStatement) throws(SQLiteError) {
-        switch value {
-        case .null: try statement.bindNull(to: name)
-        case .integer(let number): try statement.bind(Int(number), to: name)
-        case .real(let number): try statement.bind(number, to: name)
-        case .text(let text): try statement.bind(text.storable, to: name)
-        }
-    }
-
     /// Cancels statements that run after `deadline`; nil for no limit.
     func setDeadline(_ deadline: ContinuousClock.Instant?) { connection.setDeadline(deadline) }
 
     /// Whether a transaction is open. SQLite rolls back by itself after some errors, such as a full disk.
     var isInTransaction: Bool { connection.isInTransaction }
+}
+
+extension SQLValue {
+    fileprivate var parameter: SQLiteValue {
+        switch self {
+        case .null: .null
+        case .integer(let number): .integer(Int(number))
+        case .real(let number): .real(number)
+        case .text(let text): .text(text.storable)
+        }
+    }
 }
 
 extension SQLiteStatement {

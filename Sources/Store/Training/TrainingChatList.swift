@@ -2,7 +2,7 @@
 ///
 /// 100,000 chats are counted, and a page of them is read, in less than 300 ms: along an index that has what filters compare. A text that
 /// the first chats of the list contain often is compared with those only, because its index has too many chats; then the counts are lower
-/// bounds.
+/// bounds. Counts and pages each compare, since they are of other chats: the counts of all states, a page of one state after a cursor.
 package struct TrainingChatList {
     let filter: TrainingFilter
     let key: TrainingFilter.SortKey

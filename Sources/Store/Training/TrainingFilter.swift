@@ -34,6 +34,22 @@ package struct TrainingFilter: Sendable, Equatable {
     package var minCharacters, maxCharacters: Int?
 
     package init() {}
+
+    /// The members by their names in requests and in the settings of runs, with their values as texts.
+    package var members: [(name: String, text: String?)] {
+        func text(_ number: Int?) -> String? { number.map { "\($0)" } }
+        return [
+            ("q", self.text), ("state", state?.rawValue), ("rating", rating?.rawValue), ("tag", tag), ("model", model),
+            ("source", source?.rawValue), ("person", person), ("flag", flag?.rawValue), ("from", from?.description),
+            ("to", to?.description), ("min_turns", text(minTurns)), ("max_turns", text(maxTurns)),
+            ("min_characters", text(minCharacters)), ("max_characters", text(maxCharacters)),
+        ]
+    }
+
+    /// The members that are set.
+    package var parameters: [(name: String, value: String)] {
+        members.compactMap { name, text in text.map { (name, $0) } }
+    }
 }
 
 /// A condition of SQL with its values, whose parameters have numbers.

@@ -247,10 +247,11 @@ final class ClientConnection {
             let message = "Too many query parameters: expected at most \(limits.queryItems), found \(target.queryItems.count)."
             return reject(RequestError(status: .uriTooLong, message: message), closing: head.hasBody)
         }
-        let bare = Request(head.method, target: target, headers: head.headers, peer: address, id: requestID)
-        let policy = state.settings.bodyPolicy(bare)
+        var bare = Request(head.method, target: target, headers: head.headers, peer: address, id: requestID)
+        let policy = state.settings.requestPolicy(bare)
+        bare.route = policy.route
         do throws(RequestError) {
-            let reader = try RequestBodyReader(head, limit: min(policy.limit ?? limits.body, limits.body))
+            let reader = try RequestBodyReader(head, limit: min(policy.bodyLimit ?? limits.body, limits.body))
             let request = reader.isComplete ? bare : bare.with(RequestBody(in: state.bodies, for: policy.client ?? address))
             bodyReader = reader
             if !reader.isComplete, let expectation = request.header("expect") {

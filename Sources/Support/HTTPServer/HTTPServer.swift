@@ -30,8 +30,8 @@ package final class HTTPServer: Sendable {
         package var proxies: [AddressRange] = []
         /// Whether a proxy gives requests their ids, in `X-Request-Id`.
         package var trustsRequestIDs = false
-        /// Decides about the body of a request, which has no body yet.
-        package var bodyPolicy: @Sendable (Request) -> BodyPolicy = { _ in BodyPolicy() }
+        /// Decides about a request that has no body yet.
+        package var requestPolicy: @Sendable (Request) -> RequestPolicy = { _ in RequestPolicy() }
         /// Makes the response to a request that does not reach the handler.
         package var responseToRejected: @Sendable (RejectedRequest) -> Response = { .text($0.status, $0.message) }
         /// Called after each response, on a thread of the server.
@@ -78,15 +78,18 @@ package final class HTTPServer: Sendable {
         package init() {}
     }
 
-    /// What is allowed for the body of a request.
-    package struct BodyPolicy: Sendable {
+    /// The route of a request, and what is allowed for its body.
+    package struct RequestPolicy: Sendable {
+        /// A number of the caller, which `Request.route` returns.
+        package var route: Int?
         /// Bytes; nil for `Limits.body`, which is never exceeded.
-        package var limit: Int?
+        package var bodyLimit: Int?
         /// The client whose share of the memory the body counts towards; nil for the other end of the connection.
         package var client: PeerAddress?
 
-        package init(limit: Int? = nil, client: PeerAddress? = nil) {
-            self.limit = limit
+        package init(route: Int? = nil, bodyLimit: Int? = nil, client: PeerAddress? = nil) {
+            self.route = route
+            self.bodyLimit = bodyLimit
             self.client = client
         }
     }

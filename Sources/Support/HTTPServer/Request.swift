@@ -17,7 +17,9 @@ package struct Request: Sendable {
     package let peer: PeerAddress
     /// Unique among the requests of a server, for its log.
     package let id: String
-    let content: RequestBody
+    /// The number that `HTTPServer.Settings.requestPolicy` gave the request; nil if it has no route.
+    package internal(set) var route: Int?
+    private(set) var content: RequestBody
 
     /// Empty after `releaseBody`.
     package var body: [UInt8] { content.bytes }
@@ -48,22 +50,19 @@ package struct Request: Sendable {
         peer: PeerAddress = PeerAddress(),
         id: String = ""
     ) {
-        self.init(method, target, headers, RequestBody(body), peer, id)
-    }
-
-    private init(
-        _ method: String, _ target: RequestTarget, _ headers: [(name: String, value: String)], _ content: RequestBody, _ peer: PeerAddress,
-        _ id: String
-    ) {
         self.method = method
         self.target = target
         self.headers = headers
-        self.content = content
+        self.content = RequestBody(body)
         self.peer = peer
         self.id = id
     }
 
-    func with(_ content: RequestBody) -> Request { Request(method, target, headers, content, peer, id) }
+    func with(_ content: RequestBody) -> Request {
+        var request = self
+        request.content = content
+        return request
+    }
 }
 
 /// A request that is answered with an error before it reaches the handler: malformed, too large, or too much data in flight.

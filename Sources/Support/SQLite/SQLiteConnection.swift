@@ -4,10 +4,7 @@ import Glibc
 /// A connection to a SQLite file and its prepared statements. Only one thread may use it at a time.
 ///
 ///     let connection = try SQLiteConnection("./chats.db", timeout: .seconds(5))
-///     let statement = try connection.statement("SELECT title FROM chats WHERE id = $1")
-///     defer { statement.reset() }
-///     try statement.bind(7, to: "$1")
-///     while try statement.step() { titles.append(statement.text(0)) }
+///     try connection.execute("SELECT title FROM chats WHERE id = $1", [.integer(7)]) { titles.append($0.text("title")) }
 package final class SQLiteConnection {
     let database: OpaquePointer
     private var statements: [String: OpaquePointer] = [:]
@@ -47,11 +44,14 @@ package final class SQLiteConnection {
         return SQLiteStatement(statement, of: self)
     }
 
-    /// Carries out a statement without parameters, and ignores its rows.
-    package func execute(_ sql: String) throws(SQLiteError) {
+    /// Carries out a statement with the values of its parameters $1, $2, …, and lends its rows.
+    package func execute(
+        _ sql: String, _ values: [SQLiteValue] = [], forEachRow body: (SQLiteStatement) -> Void = { _ in }
+    ) throws(SQLiteError) {
         let statement = try statement(sql)
         defer { statement.reset() }
-        while try statement.step() {}
+        try statement.bind(values)
+        while try statement.step() { body(statement) }
     }
 
     /// Runs `body` in a transaction that has the write lock from its start: a lock taken in the middle could not wait without a deadlock.

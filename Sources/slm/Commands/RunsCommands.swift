@@ -54,7 +54,7 @@ extension RunsCompareOptions {
         try comparison.write(to: out)
         printLine(out)
         if !comparison.isComparable {
-            printNote("the report ranks no run: they were validated on different tokens, or an older version did not record on which. "
+            printNote("the report ranks no run: they were validated on different tokens, or one has no validation data. "
                 + "Compare two models on the same file: slm eval A --compare B --data FILE.")
         }
     }
@@ -66,7 +66,7 @@ extension RunsListOptions {
         let runs = TrainingRunListing.all(in: folder)
         // Losses on different tokens cannot be ranked.
         let validated = runs.filter { $0.validationLoss != nil }
-        let isRanked = validated.count < 2 || Set(validated.map(\.validationSet)).count == 1 && validated[0].validationSet != nil
+        let isRanked = Set(validated.map(\.validationSet)).count < 2
         let lowest = isRanked ? validated.compactMap(\.validationLoss).min() : nil
         if json {
             for run in runs {
@@ -105,8 +105,8 @@ extension RunsListOptions {
             printLine(cells.joined(separator: "  ").trimmedEnd)
         }
         if !isRanked {
-            printNote("these runs were validated on different tokens, or an older version did not record on which: their losses cannot be "
-                + "compared. Compare two models on the same file: slm eval A --compare B --data FILE.")
+            printNote("these runs were validated on different tokens: their losses cannot be compared. "
+                + "Compare two models on the same file: slm eval A --compare B --data FILE.")
         }
     }
 }

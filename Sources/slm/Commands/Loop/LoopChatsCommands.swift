@@ -1,21 +1,20 @@
 import AdminAPI
 import Dashboard
 import JSON
+import Store
 import Terminal
 
 struct LoopChatsOptions: LoopChatOptions {
-    enum Order: String, CaseIterable, OptionValue { case newest, oldest, longest, shortest }
-
     var connection = AdminConnection()
-    var filter = LoopChatFilter()
-    var order = Order.newest
+    var filter = TrainingFilter()
+    var order = TrainingFilter.SortKey.newest
     var limit = 50
     var json = false
 }
 
 struct LoopDecisionOptions: LoopChatOptions {
     var connection = AdminConnection()
-    var filter = LoopChatFilter()
+    var filter = TrainingFilter()
     var ids: [String] = []
     var all = false
     var addedTags: [String] = []

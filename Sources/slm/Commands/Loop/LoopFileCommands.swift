@@ -2,6 +2,7 @@ import AdminAPI
 import Dashboard
 import Files
 import JSON
+import Store
 import Terminal
 
 struct LoopImportOptions: AdminOptions {
@@ -21,7 +22,7 @@ struct LoopImportsOptions: AdminOptions {
 
 struct LoopExportOptions: LoopChatOptions {
     var connection = AdminConnection()
-    var filter = LoopChatFilter()
+    var filter = TrainingFilter()
     var format = AdminExportChatsOptions.Format.chats
     var out: String?
 }

@@ -3,11 +3,12 @@ import Dashboard
 import Files
 import Glibc
 import JSON
+import Store
 import Terminal
 
 struct LoopReviewOptions: LoopChatOptions {
     var connection = AdminConnection()
-    var filter = LoopChatFilter()
+    var filter = TrainingFilter()
 }
 
 extension Command {

@@ -26,7 +26,7 @@ extension Command {
                     .json(\.json),
                 ]),
                 OptionGroup("Runs", LoopScheduleOptions.runOptions),
-                OptionGroup("Chats", LoopScheduleOptions.chatOptions),
+                OptionGroup("Chats", LoopScheduleOptions.filterOptionsOfIncludedChats),
                 LoopScheduleOptions.connectionOptions,
             ],
             examples: ["slm loop schedule", "slm loop schedule --at 03:00 --new-chats 20", "slm loop schedule --off"]

@@ -1,5 +1,6 @@
 import AdminAPI
 import JSON
+import Store
 
 /// The settings of a run, as options.
 struct LoopRunSettings {
@@ -15,21 +16,11 @@ struct LoopRunSettings {
     var noReplay = false
     var replayShare: Double?
     var learningRate: Double?
-    var rating: String?
-    var tag: String?
-    var source: String?
-    var person: String?
-    var search: String?
+    var filter = TrainingFilter()
 
     var isDefault: Bool {
         name == nil && base == nil && method == nil && rank == nil && objective == nil && minutes == nil && epochs == nil && steps == nil
-            && replay.isEmpty && !noReplay && replayShare == nil && learningRate == nil && filter.isEmpty
-    }
-
-    private var filter: [(String, String)] {
-        [("rating", rating), ("tag", tag), ("source", source), ("person", person), ("q", search)].compactMap { key, value in
-            value.map { (key, $0) }
-        }
+            && replay.isEmpty && !noReplay && replayShare == nil && learningRate == nil && filter == TrainingFilter()
     }
 
     func write(to object: inout JSONWriter) {
@@ -53,10 +44,7 @@ struct LoopRunSettings {
         if !replay.isEmpty || noReplay { object.key("replay"); object.array { list in for path in replay { list.string(path) } } }
         number("replay_share", replayShare, &object)
         number("learning_rate", learningRate, &object)
-        if !filter.isEmpty {
-            object.key("filter")
-            object.object { for (key, value) in filter { $0[key] = value } }
-        }
+        if filter != TrainingFilter() { object.key("filter"); object.object { filter.write(to: &$0) } }
     }
 }
 
@@ -64,11 +52,17 @@ enum LoopMethod: String, CaseIterable, OptionValue { case lora, full }
 enum LoopObjective: String, CaseIterable, OptionValue { case chats, preferences }
 
 /// The options of commands that describe a run.
-protocol LoopRunOptions: AdminOptions {
+protocol LoopRunOptions: LoopChatOptions {
     var run: LoopRunSettings { get set }
 }
 
 extension LoopRunOptions {
+    /// The chats to train on, among those that are included.
+    var filter: TrainingFilter {
+        get { run.filter }
+        set { run.filter = newValue }
+    }
+
     static var runOptions: [CommandOption<Self>] {
         [
             .option("base", \.run.base, value: "ID", "Fine-tune this model of the registry.", default: "the active one"),
@@ -84,16 +78,6 @@ extension LoopRunOptions {
             .option("no-replay", \.run.noReplay, "Mix in no older chats, not even those of the base model.").excluding("replay"),
             .option("replay-share", \.run.replayShare, in: 0.01...0.9, "Take this share of each batch from older chats.",
                     default: "0.8; 0.5 of generated ones"),
-        ]
-    }
-
-    static var chatOptions: [CommandOption<Self>] {
-        [
-            .option("rating", \.run.rating, value: "RATING", "Train on chats with answers of this rating: good, bad, corrected or none."),
-            .option("tag", \.run.tag, value: "TAG", "Train on chats with this tag."),
-            .option("source", \.run.source, value: "SOURCE", "Train on chats of this source: account, guest or import."),
-            .option("person", \.run.person, value: "PERSON", "Train on chats of this person, as slm loop chats shows it."),
-            .option("search", \.run.search, value: "TEXT", "Train on chats that contain TEXT."),
         ]
     }
 }
@@ -117,7 +101,7 @@ extension Command {
                 OptionGroup("Main options", [
                     .option("name", \.run.name, value: "NAME", "Name the run.", default: "run-YYYYMMDD-HHMMSS"),
                 ] + LoopTrainOptions.runOptions),
-                OptionGroup("Chats", LoopTrainOptions.chatOptions),
+                OptionGroup("Chats", LoopTrainOptions.filterOptionsOfIncludedChats),
                 OptionGroup("Output", [
                     .option("estimate", \.isEstimate,
                             "Print the memory, disk space and time that the run would need, and do not start it."),

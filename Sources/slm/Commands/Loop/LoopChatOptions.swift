@@ -1,67 +1,52 @@
 import AdminAPI
 import JSON
+import Store
 import Terminal
-
-/// Which chats of a server a command is about.
-struct LoopChatFilter {
-    enum State: String, CaseIterable, OptionValue { case new, included, excluded }
-    enum Rating: String, CaseIterable, OptionValue { case good, bad, corrected, none }
-    enum Source: String, CaseIterable, OptionValue { case account, guest, imported = "import" }
-    enum Flag: String, CaseIterable, OptionValue { case duplicate, personal }
-
-    var search: String?
-    var state: State?
-    var rating: Rating?
-    var tag: String?
-    var model: String?
-    var source: Source?
-    var person: String?
-    var flag: Flag?
-    var from: String?
-    var to: String?
-    var minTurns: Int?
-    var maxTurns: Int?
-    var minCharacters: Int?
-    var maxCharacters: Int?
-
-    /// The query parameters of the routes.
-    var parameters: [(name: String, value: String)] {
-        let values: [(String, String?)] = [
-            ("q", search), ("state", state?.rawValue), ("rating", rating?.rawValue), ("tag", tag), ("model", model),
-            ("source", source?.rawValue), ("person", person), ("flag", flag?.rawValue), ("from", from), ("to", to),
-            ("min_turns", minTurns.map { "\($0)" }), ("max_turns", maxTurns.map { "\($0)" }),
-            ("min_characters", minCharacters.map { "\($0)" }), ("max_characters", maxCharacters.map { "\($0)" }),
-        ]
-        return values.compactMap { name, value in value.map { (name, $0) } }
-    }
-
-    func write(to object: inout JSONWriter) { for (name, value) in parameters { object[name] = value } }
-}
 
 /// The options of a command about chats.
 protocol LoopChatOptions: AdminOptions {
-    var filter: LoopChatFilter { get set }
+    var filter: TrainingFilter { get set }
 }
 
 extension LoopChatOptions {
     static var filterOptions: OptionGroup<Self> {
-        OptionGroup("Chats", [
-            .option("search", \.filter.search, value: "TEXT", "Only chats whose title or messages contain TEXT."),
-            .option("state", \.filter.state, "Only chats in this state."),
+        OptionGroup("Chats", [.option("state", \.filter.state, "Only chats in this state.")] + filterOptionsOfIncludedChats)
+    }
+
+    static var filterOptionsOfIncludedChats: [CommandOption<Self>] {
+        [
+            .option("search", \.filter.text, value: "TEXT", "Only chats whose title or messages contain TEXT."),
             .option("rating", \.filter.rating, "Only chats with an answer that was rated or corrected so, or with none."),
             .option("tag", \.filter.tag, value: "TAG", "Only chats with this tag."),
             .option("model", \.filter.model, value: "NAME", "Only chats whose last answer is of this model."),
             .option("source", \.filter.source, "Only chats of accounts, of guests, or imported ones."),
             .option("person", \.filter.person, value: "PERSON", "Only chats of this person, as slm loop chats shows it."),
             .option("flag", \.filter.flag, "Only chats with near-duplicates, or with personal data."),
-            .option("from", \.filter.from, value: "DATE", "Only chats whose last message is of this day or later, such as 2026-11-01."),
-            .option("to", \.filter.to, value: "DATE", "Only chats whose last message is before this day."),
+            .option("from", \.filter.from, "Only chats whose last message is of this day or later, such as 2026-11-01."),
+            .option("to", \.filter.to, "Only chats whose last message is before this day."),
             .option("min-turns", \.filter.minTurns, in: 0...1_000_000, "Only chats of at least N answers."),
             .option("max-turns", \.filter.maxTurns, in: 0...1_000_000, "Only chats of at most N answers."),
             .option("min-characters", \.filter.minCharacters, in: 0...1_000_000_000, "Only chats of at least N characters."),
             .option("max-characters", \.filter.maxCharacters, in: 0...1_000_000_000, "Only chats of at most N characters."),
-        ])
+        ]
     }
+}
+
+extension TrainingFilter {
+    func write(to object: inout JSONWriter) { for (name, value) in parameters { object[name] = value } }
+}
+
+extension TrainingFilter.Rating: OptionValue {}
+extension TrainingFilter.Flag: OptionValue {}
+extension TrainingFilter.SortKey: OptionValue {}
+extension TrainingChat.State: OptionValue {}
+extension TrainingChat.Source: OptionValue {}
+
+extension Timestamp: OptionValue {
+    init?(optionText: String) { self.init(dateOrTime: optionText) }
+    var optionText: String { description }
+    static var metavariable: String { "DATE" }
+    static var expectation: String { "a date such as 2026-11-01 or a time such as 2026-11-01T00:00:00Z" }
 }
 
 /// A chat as a server describes it.
