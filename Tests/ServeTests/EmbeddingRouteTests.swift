@@ -1,5 +1,6 @@
 import Base64
 import Checkpoint
+import Files
 import Glibc
 import Infer
 import JSON
@@ -71,7 +72,7 @@ import Tokenize
             let bytes = try #require(element["embedding"]?.string.flatMap { Base64.bytes(of: $0, .standard) })
             #expect(bytes.count == 320)
             for (i, number) in expected.enumerated() {
-                let bits = (0..<4).reduce(UInt32(0)) { $0 | UInt32(bytes[4 * i + $1]) << UInt32(8 * $1) }
+                let bits = UInt32(littleEndian: bytes.span.extracting(4 * i..<4 * i + 4))
                 #expect(Float(bitPattern: bits) == Float(number))
             }
         }
