@@ -1,3 +1,4 @@
+import Files
 import JSON
 
 /// A call of a function that the model asks for.
@@ -136,7 +137,7 @@ package struct ToolCallParser: Sendable {
     package mutating func finish(isCut: Bool = false) -> Output {
         defer { held = [] }
         guard state == .call else {
-            return format == .llama ? state == .text ? lastLlamaCalls() : ([], []) : (Array(held[...].withoutTrailingSpace), [])
+            return format == .llama ? state == .text ? lastLlamaCalls() : ([], []) : (Array(held[...].trimmingSuffix(while: \.isSpace)), [])
         }
         switch format {
         case .hermes:
@@ -160,7 +161,7 @@ package struct ToolCallParser: Sendable {
                     output.content += releasedText(before: Self.hermesStart)
                     return output
                 }
-                output.content += held[..<start].withoutTrailingSpace
+                output.content += held[..<start].trimmingSuffix(while: \.isSpace)
                 drop(start + Self.hermesStart.count)
                 state = .call
             }
@@ -187,7 +188,7 @@ package struct ToolCallParser: Sendable {
     private mutating func readMistral() -> Output {
         guard state == .text else { return ([], []) }
         guard let start = find(Self.mistralStart) else { return (releasedText(before: Self.mistralStart), []) }
-        let content = Array(held[..<start].withoutTrailingSpace)
+        let content = Array(held[..<start].trimmingSuffix(while: \.isSpace))
         drop(start + Self.mistralStart.count)
         state = .call
         return (content, [])
@@ -238,11 +239,11 @@ package struct ToolCallParser: Sendable {
             guard let start = rest.firstIndex(of: UInt8(ascii: "{")), let end = objectEnd(in: rest[start...]) else { return nil }
             let head = String(decoding: rest[..<start], as: UTF8.self)
             // f[CALL_ID]123456789[ARGS]{…}, both marks optional
-            let name = head.prefix { $0 != "[" }.trimmingPrefix { $0.isWhitespace }
+            let name = head.prefix { $0 != "[" }.trimming(while: \.isWhitespace)
             var parser = JSONParser()
             let isMark = head.dropFirst(head.prefix { $0 != "[" }.count).allSatisfy { $0 != "\n" }
             guard !name.isEmpty, isMark, let arguments = try? parser.parse(Array(rest[start..<end])) else { return nil }
-            calls.append(ToolCall(name: String(name).trimmingSuffix(), arguments: arguments.json))
+            calls.append(ToolCall(name: String(name), arguments: arguments.json))
             rest = rest[end...].drop(while: \.isSpace)
             if rest.starts(with: mistralStart) { rest = rest.dropFirst(mistralStart.count) }
         }
@@ -309,7 +310,7 @@ package struct ToolCallParser: Sendable {
     /// Text without a mark: all but its end, which may begin one, and the white space before that, which may belong to it.
     private mutating func releasedText(before mark: [UInt8]) -> [UInt8] {
         let partial = (1..<mark.count).last { $0 <= held.count && held.suffix($0).elementsEqual(mark.prefix($0)) } ?? 0
-        let text = Array(held.dropLast(partial).withoutTrailingSpace)
+        let text = Array(held.dropLast(partial).trimmingSuffix(while: \.isSpace))
         drop(text.count)
         return text
     }
@@ -335,14 +336,4 @@ private struct JSONNesting {
         default: break
         }
     }
-}
-
-extension ArraySlice<UInt8> {
-    fileprivate var withoutTrailingSpace: ArraySlice<UInt8> {
-        self[..<(lastIndex { $0 != 32 && !(9...13 ~= $0) }.map { $0 + 1 } ?? startIndex)]
-    }
-}
-
-extension String {
-    fileprivate func trimmingSuffix() -> String { String(self[..<(lastIndex { !$0.isWhitespace }.map { index(after: $0) } ?? startIndex)]) }
 }

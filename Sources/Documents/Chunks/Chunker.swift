@@ -1,3 +1,5 @@
+import Files
+
 /// Divides documents into chunks along their structure.
 ///
 ///     let chunks = Chunker(budget: 200).chunks(of: document)
@@ -181,9 +183,7 @@ extension String {
         let lines = lines
         guard let first = lines.first(where: { !$0.allSatisfy(\.isWhitespace) }),
             let last = lines.last(where: { !$0.allSatisfy(\.isWhitespace) }) else { return "" }
-        var text = self[first.startIndex..<last.endIndex]
-        while let last = text.last, last.isWhitespace { text.removeLast() }
-        return String(text)
+        return String(self[first.startIndex..<last.endIndex].trimmingSuffix(while: \.isWhitespace))
     }
 }
 

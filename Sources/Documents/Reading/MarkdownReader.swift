@@ -1,3 +1,5 @@
+import Files
+
 /// Reads Markdown: headings, paragraphs, items of lists, tables and code. Text keeps its marks, which models read and write.
 struct MarkdownReader {
     private let lines: SourceLines
@@ -111,7 +113,7 @@ struct MarkdownReader {
 
     private func heading(_ text: ArraySlice<UInt8>) -> (level: Int, text: ArraySlice<UInt8>)? {
         let level = text.prefix { $0 == UInt8(ascii: "#") }.count
-        guard (1...6).contains(level), level < text.count, ArraySlice<UInt8>.isSpace(text[text.startIndex + level]) else { return nil }
+        guard (1...6).contains(level), level < text.count, text[text.startIndex + level].isSpace else { return nil }
         var title = text.dropFirst(level).trimmed
         while title.last == UInt8(ascii: "#") { title.removeLast() }
         return (level, title.trimmed)
