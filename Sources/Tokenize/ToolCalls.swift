@@ -115,7 +115,7 @@ package struct ToolCallParser: Sendable {
     private static let mistralStart = Array("[TOOL_CALLS]".utf8)
     private static let pythonTag = Array("<|python_tag|>".utf8)
 
-    /// - Parameter names: Of the functions. The form of Llama has no other mark, so there only these are calls.
+    /// - Parameter names: The functions' names. The form of Llama has no other mark, so there only these are calls.
     package init(_ format: ToolCallFormat, names: [String]) {
         self.format = format
         self.names = Set(names)

@@ -22,7 +22,7 @@ package struct SampleBERT: Sendable {
     package enum Family: String, Sendable, CaseIterable {
         case bert, distilbert, mpnet
 
-        /// Of BERT's name.
+        /// The family's name of a tensor of BERT.
         fileprivate func name(of tensor: String) -> String {
             let changes = switch self {
             case .bert: [(String, String)]()

@@ -10,7 +10,7 @@ package struct Chunker {
     private let budget: Int
     private let count: (String) -> Int
 
-    /// Of headings and titles: anything may be in the place of one.
+    /// The most characters of a heading or a title: anything may be in the place of one.
     private static let headingLimit = 200
 
     /// - Parameters:

@@ -13,7 +13,7 @@ struct ZippedFiles {
         let method, flags: Int
         let checksum: UInt32
         let compressedSize, size: Int
-        /// Of its local header.
+        /// Where its local header begins.
         let offset: Int
     }
 
@@ -27,7 +27,7 @@ struct ZippedFiles {
     /// What is decompressed before the limit is checked again. It becomes at most about a thousand times as long.
     private static let pieceSize = 4_096
 
-    /// - Parameter limit: Of all contents together, in bytes.
+    /// - Parameter limit: The most bytes of all contents together.
     init(_ bytes: [UInt8], limit: Int) throws(SkipReason) {
         self.bytes = bytes
         self.limit = limit

@@ -13,7 +13,7 @@ import Tokenize
 struct EmbeddingQueue {
     private final class Request {
         let job: LocalBackend.EmbeddingJob
-        /// Of the texts that are complete.
+        /// The embeddings of the texts that are complete.
         var embeddings: [[Float]] = []
         /// The slot of the next text, if a part of it was processed.
         var slot: Int?
@@ -132,7 +132,7 @@ struct EmbeddingQueue {
 extension ModelInfo {
     /// Checks that tokens can be embedded.
     ///
-    /// - Parameter index: Of the text in its request.
+    /// - Parameter index: The text's place in its request.
     func checkEmbeddable(_ ids: [TokenID], at index: Int) throws(GenerationError) {
         let known = tokenizer.vocabulary.tokens.indices
         if ids.isEmpty { throw .emptyPrompt }

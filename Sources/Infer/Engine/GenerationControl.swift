@@ -7,7 +7,7 @@ final class GenerationControl: GenerationHandle {
     private let paused = Atomic(false)
     private let inbox: Mailbox<LocalBackend.Message>
 
-    /// - Parameter inbox: Of the thread that runs the model, which waits for messages while it has nothing to do.
+    /// - Parameter inbox: The mailbox of the thread that runs the model, which waits for messages while it has nothing to do.
     init(_ inbox: Mailbox<LocalBackend.Message>) { self.inbox = inbox }
 
     var isCancelled: Bool { cancelled.load(ordering: .relaxed) }

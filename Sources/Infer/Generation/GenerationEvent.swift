@@ -90,7 +90,7 @@ package struct GenerationEnd: Sendable, Equatable {
     package var timings: GenerationTimings
     /// The text of the request's `stop` that ended the answer.
     package var stopText: String?
-    /// Of a model on this machine.
+    /// Counted only for a model on this machine.
     package var guesses = GuessCounts()
 
     package init(_ reason: FinishReason, promptTokens: Int, answerTokens: Int, timings: GenerationTimings = GenerationTimings()) {

@@ -10,7 +10,7 @@ import Tokenize
 final class MessagesEncoder: AnswerEncoder {
     private enum Block { case text, thinking }
 
-    /// Of a streamed answer.
+    /// The state of a streamed answer.
     private struct State {
         /// The number of content blocks so far.
         var count = 0

@@ -47,7 +47,7 @@ package final class Metrics: Sendable {
     /// - Parameters:
     ///   - server: The value of the label `server` of all samples, which tells the servers behind a proxy apart; nil for no label.
     ///   - checks: The results of the last health checks.
-    ///   - kvMemory: Of the active model; nil if it runs on another server.
+    ///   - kvMemory: The active model's; nil if it runs on another server.
     ///   - sqliteMemory: In bytes; nil with another database.
     package init(
         routes: [String], version: String, server: String? = nil, slots: Int, load: @escaping @Sendable () -> Load,

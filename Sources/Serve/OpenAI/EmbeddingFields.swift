@@ -72,7 +72,7 @@ struct EmbeddingFields {
 
     /// Encodes the body of the response.
     ///
-    /// - Parameter tokens: Of all texts.
+    /// - Parameter tokens: The number of tokens of all texts.
     func response(_ embeddings: [[Float]], model: String, tokens: Int) -> [UInt8] {
         var writer = JSONWriter()
         writer.object { response in
