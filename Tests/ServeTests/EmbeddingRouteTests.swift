@@ -137,7 +137,7 @@ import Tokenize
     }
 }
 
-/// Computes embeddings until they are cancelled.
+/// Computes embeddings until they are canceled.
 private final class StuckEmbeddings: ChatBackend {
     private let backend: LocalBackend
     let name = "stuck"
@@ -162,6 +162,6 @@ private final class StuckEmbeddings: ChatBackend {
 
         init(_ deliver: @escaping @Sendable (EmbeddingResult) -> Void) { self.deliver = deliver }
 
-        func cancel() { deliver(EmbeddingResult([], .cancelled)) }
+        func cancel() { deliver(EmbeddingResult([], .canceled)) }
     }
 }

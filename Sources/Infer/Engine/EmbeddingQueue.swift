@@ -49,19 +49,19 @@ struct EmbeddingQueue {
         queueStatus.update { $0.running += 1 }
     }
 
-    mutating func removeCancelledAndPaused(_ slots: inout SlotPool) {
+    mutating func removeCanceledAndPaused(_ slots: inout SlotPool) {
         for request in requests where request.job.control.isCancelled || request.job.control.isPaused {
             // A text that is incomplete begins anew when its request continues.
             if let slot = request.slot { slots.discard(slot) }
             request.slot = nil
             request.sum = []
         }
-        for request in requests where request.job.control.isCancelled { end(request, .cancelled) }
+        for request in requests where request.job.control.isCancelled { end(request, .canceled) }
         requests.removeAll(where: \.job.control.isCancelled)
     }
 
     mutating func cancelAll() {
-        for request in requests { end(request, .cancelled) }
+        for request in requests { end(request, .canceled) }
         requests = []
     }
 

@@ -106,7 +106,7 @@ package enum FinishReason: Sendable, Equatable {
     case stop
     /// The requested number of tokens, or the end of the context.
     case length
-    case cancelled
+    case canceled
     case error(GenerationError)
 }
 
@@ -116,7 +116,7 @@ extension FinishReason {
         switch self {
         case .stop: "stop"
         case .length: "length"
-        case .cancelled: "cancelled"
+        case .canceled: "cancelled"
         case .error: "error"
         }
     }

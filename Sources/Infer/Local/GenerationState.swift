@@ -165,7 +165,7 @@ package struct GenerationState: Sendable {
     }
 
     package func end(_ timings: GenerationTimings, guesses: GuessCounts = GuessCounts()) -> GenerationEnd {
-        var end = GenerationEnd(reason ?? .cancelled, promptTokens: prompt.count, answerTokens: answerTokens, timings: timings)
+        var end = GenerationEnd(reason ?? .canceled, promptTokens: prompt.count, answerTokens: answerTokens, timings: timings)
         end.stopText = text.stopText
         end.guesses = guesses
         return end

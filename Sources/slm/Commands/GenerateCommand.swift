@@ -176,7 +176,7 @@ private struct GenerateCommand {
         if let found, !options.json { printSources(found) }
         switch result.end.reason {
         case .error(let error): throw error
-        case .cancelled: throw Interrupted()
+        case .canceled: throw Interrupted()
         case .stop, .length: break
         }
     }
