@@ -150,8 +150,7 @@ extension TokenizerJSON {
             return file.object {
                 $0["type"] = "Metaspace"
                 $0["replacement"] = "\u{2581}"
-                $0.key("prepend_scheme")
-                $0.string(vocabulary.prefixSpace == .evenBeforeSpace ? "never" : vocabulary.prefixSpace.rawValue)
+                $0["prepend_scheme"] = vocabulary.prefixSpace == .evenBeforeSpace ? "never" : vocabulary.prefixSpace.rawValue
                 $0["split"] = vocabulary.pattern == .spaces
             }
         }

@@ -28,8 +28,7 @@ package final class HealthMonitor: Sendable {
 
         func write(to object: inout JSONWriter) {
             for (name, result) in results {
-                object.key(name)
-                object.string(result.rawValue)
+                object[name] = result.rawValue
             }
         }
     }

@@ -108,8 +108,7 @@ extension Backup.Summary {
             $0["schema_version"] = manifest.schemaVersion
             $0.key("rows"); $0.object { rows in
                 for table in manifest.tables {
-                    rows.key(table.name)
-                    rows.integer(table.rows)
+                    rows[table.name] = table.rows
                 }
             }
             $0.key("checkpoints"); $0.array { list in for name in manifest.checkpoints { list.string(name) } }
