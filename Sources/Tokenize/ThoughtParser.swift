@@ -95,9 +95,9 @@ package struct ThoughtParser: Sendable {
         func shown(_ text: ArraySlice<UInt8>) -> [UInt8] {
             Array(hasText ? text.trimmingSuffix(while: \.isSpace) : text.trimming(while: \.isSpace))
         }
-        if let close = held.firstStart(of: end) {
-            output.thought += shown(held[..<close])
-            held.removeFirst(close + end.count)
+        if let close = held.range(of: end) {
+            output.thought += shown(held[..<close.lowerBound])
+            held.removeFirst(close.upperBound)
             state = .gap
             return
         }
@@ -115,11 +115,6 @@ package struct ThoughtParser: Sendable {
 }
 
 extension [UInt8] {
-    fileprivate func firstStart(of part: [UInt8]) -> Int? {
-        guard count >= part.count else { return nil }
-        return (0...count - part.count).first { self[$0] == part[0] && self[$0...].starts(with: part) }
-    }
-
     fileprivate func lastStart(of part: [UInt8]) -> Int? {
         guard count >= part.count else { return nil }
         return (0...count - part.count).last { self[$0] == part[0] && self[$0...].starts(with: part) }

@@ -67,17 +67,14 @@ package struct ToolCallShape: Sendable, Equatable {
 
     /// nil if the template has changed the name or the arguments of a call whose only argument is a number.
     init?(of call: ToolCall, in answer: ArraySlice<UInt8>) {
-        func firstRange(of part: some Collection<UInt8>, from: Int) -> Range<Int>? {
-            (from..<answer.endIndex).first { answer[$0...].starts(with: part) }.map { $0..<$0 + part.count }
-        }
-        guard let name = firstRange(of: call.name.utf8, from: answer.startIndex),
+        guard let name = answer.range(of: call.name.utf8),
             let start = answer[name.upperBound...].firstIndex(of: UInt8(ascii: "{")),
             let end = answer[start...].firstIndex(of: UInt8(ascii: "}"))
         else { return nil }
         var parser = JSONParser()
         guard let arguments = try? parser.parse(Array(answer[start...end])), arguments.json == call.arguments else { return nil }
         // Some templates write an empty thought before a call.
-        let thoughtEnd = firstRange(of: "</think>".utf8, from: answer.startIndex).map(\.upperBound) ?? answer.startIndex
+        let thoughtEnd = answer.range(of: "</think>".utf8)?.upperBound ?? answer.startIndex
         let first = thoughtEnd < name.lowerBound ? thoughtEnd : answer.startIndex
         beforeName = Array(first == answer.startIndex ? answer[..<name.lowerBound] : answer[first..<name.lowerBound].drop { $0 == 10 })
         beforeArguments = Array(answer[name.upperBound..<start])
@@ -293,11 +290,7 @@ package struct ToolCallParser: Sendable {
 
     /// Where a mark begins. Text that was searched before is not searched again.
     private mutating func find(_ mark: [UInt8]) -> Int? {
-        var index = max(0, searched - mark.count + 1)
-        while index + mark.count <= held.count {
-            if held[index] == mark[0], held[index...].starts(with: mark) { return index }
-            index += 1
-        }
+        if let found = held.range(of: mark, from: max(0, searched - mark.count + 1)) { return found.lowerBound }
         searched = held.count
         return nil
     }

@@ -94,13 +94,7 @@ extension HTMLReader {
 
     /// The length from `position` to the end of a text, or of the file.
     private func length(upTo end: String, from start: Int) -> Int {
-        let wanted = Array(end.utf8)
-        var i = start
-        while i < bytes.count {
-            if bytes[i] == wanted[0], bytes[i...].starts(with: wanted) { return i + wanted.count - position }
-            i += 1
-        }
-        return bytes.count - position
+        (bytes.range(of: end.utf8, from: start)?.upperBound ?? bytes.count) - position
     }
 
     private mutating func readTag() {

@@ -49,14 +49,7 @@ struct XMLScanner {
     }
 
     private mutating func skip(past end: String) {
-        let wanted = Array(end.utf8)
-        while position < bytes.count {
-            if bytes[position] == wanted[0], bytes[position...].starts(with: wanted) {
-                position += wanted.count
-                return
-            }
-            position += 1
-        }
+        position = bytes.range(of: end.utf8, from: position)?.upperBound ?? bytes.count
     }
 
     private mutating func text() -> Token {
