@@ -23,8 +23,7 @@ extension TokenizerJSON {
             file.key("model"); file.object { model in
                 model["type"] = "BPE"
                 model.key("dropout"); model.null()
-                model.key("unk_token")
-                if let unknown = vocabulary.unknownToken { model.string(names[Int(unknown)]) } else { model.null() }
+                model["unk_token"] = vocabulary.unknownToken.map { names[Int($0)] }
                 for key in ["continuing_subword_prefix", "end_of_word_suffix"] { model.key(key); model.null() }
                 model["fuse_unk"] = vocabulary.fusesUnknown
                 model["byte_fallback"] = !vocabulary.byteTokens.isEmpty

@@ -93,14 +93,10 @@ struct CheckpointDescription {
                 file.key("adapter")
                 write(adapter.values, to: &file)
             }
-            if let tokenizer = checkpoint.tokenizer {
-                file["fingerprint"] = tokenizer.fingerprint
-            }
+            if let tokenizer = checkpoint.tokenizer { file["fingerprint"] = tokenizer.fingerprint }
             if let template = checkpoint.chatTemplate {
                 file["chat_form"] = template.rawValue
-                if case .jinja(let jinja) = template {
-                    file["chat_template"] = jinja.source
-                }
+                if case .jinja(let jinja) = template { file["chat_template"] = jinja.source }
             }
             file.key("weights")
             write(checkpoint.weights, to: &file)

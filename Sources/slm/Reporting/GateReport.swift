@@ -191,9 +191,7 @@ struct GateReport {
     private static func write(_ numbers: [Double?], _ unit: String, to writer: inout JSONWriter) {
         guard numbers.count == 2 else { return writer.null() }
         writer.object { object in
-            for (side, number) in zip(["candidate", "active"], numbers) {
-                object["\(side)_\(unit)"] = number
-            }
+            for (side, number) in zip(["candidate", "active"], numbers) { object["\(side)_\(unit)"] = number }
         }
     }
 }

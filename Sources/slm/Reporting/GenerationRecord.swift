@@ -29,12 +29,8 @@ struct GenerationRecord: CustomStringConvertible {
                 writer.array { for token in result.tokens { Self.write(token, to: &$0) } }
             }
             writer["finish_reason"] = end.reason.name
-            if case .error(let error) = end.reason {
-                writer["error"] = error.description
-            }
-            if result.start.wasTruncated {
-                writer["was_cut"] = true
-            }
+            if case .error(let error) = end.reason { writer["error"] = error.description }
+            if result.start.wasTruncated { writer["was_cut"] = true }
             if let sources {
                 writer.key("sources")
                 writer.array { for source in sources { $0.object { source.write(to: &$0) } } }
@@ -69,14 +65,10 @@ struct GenerationRecord: CustomStringConvertible {
     }
 
     private static func write(_ id: Int32?, _ bytes: [UInt8], _ logProbability: Float?, to writer: inout JSONWriter) {
-        if let id {
-            writer["id"] = id
-        }
+        if let id { writer["id"] = id }
         writer["token"] = bytes
         writer.key("bytes")
         writer.array { for byte in bytes { $0.integer(byte) } }
-        if let logProbability {
-            writer["logprob"] = Double(logProbability)
-        }
+        if let logProbability { writer["logprob"] = Double(logProbability) }
     }
 }
