@@ -120,7 +120,8 @@ let package = Package(
             ],
             settings: safe),
         module(
-            "Infer", ["Formats", "Checkpoint", "Tokenize", "Model", "Autograd", "Kernels", "JSON", "Threads", "HTTPClient", "Random"],
+            "Infer",
+            ["Formats", "Checkpoint", "Tokenize", "Model", "Autograd", "Kernels", "JSON", "Files", "Threads", "HTTPClient", "Random"],
             settings: safe),
         module("Tuning", ["Train", "Model", "Kernels", "Hashing", "JSON", "Files"], settings: safe),
         module("Report", ["JSON", "Files"]),

@@ -168,7 +168,7 @@ package struct AdminClient: Sendable {
         case .unreachable(let reason): .unreachable(address: address.base, reason: reason)
         case .timedOut: .timedOut(address: address.base)
         case .failed(let reason): .unreachable(address: address.base, reason: reason)
-        case .cancelled: .foreign(address: address.base, reason: "the response is larger than \(Self.maxBytes >> 20) MiB")
+        case .canceled: .foreign(address: address.base, reason: "the response is larger than \(Self.maxBytes >> 20) MiB")
         }
     }
 

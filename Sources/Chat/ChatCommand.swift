@@ -1,3 +1,4 @@
+import Files
 import Terminal
 
 /// A line of input: a message, or a command that begins with a slash.
@@ -39,7 +40,7 @@ package enum ChatCommand: Sendable, Equatable {
             return
         }
         let parts = line.dropFirst().split(maxSplits: 1, omittingEmptySubsequences: false, whereSeparator: \.isWhitespace)
-        let name = parts.first.map(String.init) ?? "", argument = parts.count > 1 ? String(parts[1]).trimmingWhitespace : ""
+        let name = parts.first.map(String.init) ?? "", argument = parts.count > 1 ? String(parts[1].trimming(while: \.isWhitespace)) : ""
         switch (name, argument) {
         case ("reset", ""): self = .reset
         case ("retry", ""): self = .retry
@@ -67,11 +68,4 @@ package enum ChatCommand: Sendable, Equatable {
     }
 
     private static let names: [String] = list.map { String($0.usage.dropFirst().prefix { $0 != " " }) } + ["exit"]
-}
-
-extension String {
-    fileprivate var trimmingWhitespace: String {
-        let rest = drop(while: \.isWhitespace)
-        return String(rest.dropLast(rest.reversed().prefix(while: \.isWhitespace).count))
-    }
 }

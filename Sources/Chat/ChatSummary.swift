@@ -21,7 +21,7 @@ package struct ChatSummary {
         switch end.reason {
         case .stop: break
         case .length: parts.append("cut off: token limit or end of context")
-        case .cancelled: parts.append("stopped")
+        case .canceled: parts.append("stopped")
         case .error: parts.append("error")
         }
         if let context { parts.append("context \(end.promptTokens + end.answerTokens) of \(context)") }

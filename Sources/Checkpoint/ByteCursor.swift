@@ -1,3 +1,5 @@
+import Files
+
 /// A byte offset at which a binary file does not have the expected content.
 package struct ParseError: Error {
     package let offset: Int
@@ -40,10 +42,7 @@ package struct ByteCursor {
     package mutating func readUnsigned(
         bytes count: Int, of file: borrowing Span<UInt8>, _ field: String
     ) throws(ParseError) -> UInt64 {
-        let range = try readRange(count, field)
-        var result: UInt64 = 0
-        for i in range.reversed() { result = result << 8 | UInt64(file[i]) }
-        return result
+        UInt64(littleEndian: file.extracting(try readRange(count, field)))
     }
 
     /// Reads an unsigned integer of at most 2^48, which covers every size and offset in a file.

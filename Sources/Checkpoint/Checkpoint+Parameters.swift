@@ -61,10 +61,7 @@ extension Checkpoint {
         copy(arrays, into: buffer, parameters)
     }
 
-    /// Returns whether the weights lie in the file exactly as in a flat buffer, so that nothing has to be copied.
-    package func isMappable(_ list: ParameterList) -> Bool { mappedWeights(list.trainable) != nil }
-
-    /// Returns the part of the mapped file that is the flat buffer of these parameters, if there is one.
+    /// Returns the part of the mapped file that is the flat buffer of these parameters, if the weights lie there exactly as in one.
     private func mappedWeights(_ list: ParameterList.Layout) -> Buffer? {
         guard path != nil, let first = list.parameters.first(where: { $0.shape.count > 0 }),
               let start = weights[first.name]?.values,

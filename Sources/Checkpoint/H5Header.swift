@@ -1,3 +1,5 @@
+import Files
+
 /// An object header of version 2, as ``H5Layout`` writes it: messages in one piece, and a checksum.
 package enum H5Header {
     struct Message {
@@ -13,21 +15,21 @@ package enum H5Header {
 
     static func bytes(of messages: [Message]) -> [UInt8] {
         var bytes: [UInt8] = Array("OHDR".utf8) + [2, 2]       // version 2, with a size in 4 bytes
-        bytes.append(UInt64(size(of: messages) - overhead), bytes: 4)
+        bytes.append(littleEndian: UInt32(size(of: messages) - overhead))
         for message in messages {
             bytes.append(message.type)
-            bytes.append(UInt64(message.content.count), bytes: 2)
+            bytes.append(littleEndian: UInt16(message.content.count))
             bytes.append(message.flags)
             bytes += message.content
         }
-        bytes.append(UInt64(checksum(of: bytes)), bytes: 4)
+        bytes.append(littleEndian: checksum(of: bytes))
         return bytes
     }
 
     /// HDF5's checksum of metadata: lookup3 by Bob Jenkins.
     package static func checksum(of bytes: [UInt8]) -> UInt32 {
         func rotated(_ x: UInt32, _ bits: UInt32) -> UInt32 { x << bits | x >> (32 - bits) }
-        func word(_ i: Int) -> UInt32 { (0..<4).reduce(0) { i + $1 < bytes.count ? $0 | UInt32(bytes[i + $1]) << (8 * $1) : $0 } }
+        func word(_ i: Int) -> UInt32 { UInt32(littleEndian: bytes.span.extracting(min(i, bytes.count)..<min(i + 4, bytes.count))) }
         var a = 0xDEAD_BEEF &+ UInt32(truncatingIfNeeded: bytes.count), b = a, c = a
         if bytes.isEmpty { return c }
         var i = 0
@@ -74,14 +76,7 @@ extension ElementType {
         case .text: ([0x13, 0x11, 0, 0], [])
         }
         var bytes = head
-        bytes.append(UInt64(size), bytes: 4)
+        bytes.append(littleEndian: UInt32(size))
         return bytes + properties
-    }
-}
-
-extension [UInt8] {
-    /// Appends the low bytes of a number, the lowest first.
-    mutating func append(_ number: UInt64, bytes count: Int) {
-        for i in 0..<count { append(UInt8(truncatingIfNeeded: number >> (8 * i))) }
     }
 }

@@ -1,3 +1,5 @@
+import Files
+
 /// The layout of an HDF5 file before any numbers are written: with it, the file can be written from front to back in one pass.
 ///
 ///     let layout = try H5Layout(of: arrays, in: ["weights"])
@@ -59,11 +61,11 @@ struct H5Layout {
     /// Addresses count from the end of the user block, but the length is that of the whole file.
     private static func superblock(root: Int, length: Int) -> [UInt8] {
         var bytes: [UInt8] = [0x89, 0x48, 0x44, 0x46, 13, 10, 26, 10, 2, 8, 8, 0]
-        bytes.append(UInt64(start), bytes: 8)
-        bytes.append(.max, bytes: 8)                           // no extension
-        bytes.append(UInt64(length), bytes: 8)
-        bytes.append(UInt64(root), bytes: 8)
-        bytes.append(UInt64(H5Header.checksum(of: bytes)), bytes: 4)
+        bytes.append(littleEndian: start)
+        bytes.append(littleEndian: UInt64.max)                 // no extension
+        bytes.append(littleEndian: length)
+        bytes.append(littleEndian: root)
+        bytes.append(littleEndian: H5Header.checksum(of: bytes))
         return bytes
     }
 }
@@ -113,7 +115,7 @@ extension H5Tree.Object {
         switch self {
         case .group(let members):
             var information: [UInt8] = [0, 1]                  // version 0, with a creation order
-            information.append(UInt64(members.count), bytes: 8)
+            information.append(littleEndian: members.count)
             information += [UInt8](repeating: 0xFF, count: 16)   // no heap and no B-tree: the links follow
             // Version 0, with a limit of links per header; HDF5 moves them to a heap if another program adds more.
             let limits: [UInt8] = [0, 1, 0xFF, 0xFF, 0, 0]
@@ -124,8 +126,9 @@ extension H5Tree.Object {
         case .array(let i):
             let array = arrays[i]
             var layout: [UInt8] = [3, 1]                       // version 3, contiguous
-            layout.append(array.byteCount == 0 ? .max : UInt64((offsets?[i] ?? CheckpointHeader.size) - CheckpointHeader.size), bytes: 8)
-            layout.append(UInt64(array.byteCount), bytes: 8)
+            let address = (offsets?[i] ?? CheckpointHeader.size) - CheckpointHeader.size
+            layout.append(littleEndian: array.byteCount == 0 ? UInt64.max : UInt64(address))
+            layout.append(littleEndian: array.byteCount)
             return [
                 .init(type: 1, content: Self.space(array.shape)), .init(type: 3, flags: 1, content: array.type.h5Message),
                 .init(type: 5, flags: 1, content: [3, 5]),     // no fill value: HDF5 writes none, because the space is allocated
@@ -137,18 +140,18 @@ extension H5Tree.Object {
     private static func link(to name: String, _ order: Int, at address: Int) -> [UInt8] {
         let isShort = name.utf8.count < 256
         var bytes: [UInt8] = [1, isShort ? 0x14 : 0x15]        // version 1, with a creation order and a character set
-        bytes.append(UInt64(order), bytes: 8)
+        bytes.append(littleEndian: order)
         bytes.append(1)                                        // UTF-8
-        bytes.append(UInt64(name.utf8.count), bytes: isShort ? 1 : 2)
+        bytes += isShort ? [UInt8(name.utf8.count)] : UInt16(name.utf8.count).littleEndianBytes
         bytes += name.utf8
-        bytes.append(UInt64(address), bytes: 8)
+        bytes.append(littleEndian: address)
         return bytes
     }
 
     private static func space(_ shape: [Int]) -> [UInt8] {
         if shape.isEmpty { return [2, 0, 0, 0] }
         var bytes: [UInt8] = [2, UInt8(shape.count), 1, 1]     // version 2, with maximum sizes
-        for size in shape + shape { bytes.append(UInt64(size), bytes: 8) }
+        for size in shape + shape { bytes.append(littleEndian: size) }
         return bytes
     }
 }

@@ -113,12 +113,7 @@ final class BlockEncoder {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(ids.count * width)
         for id in ids {
-            bytes.append(UInt8(truncatingIfNeeded: id))
-            bytes.append(UInt8(truncatingIfNeeded: id >> 8))
-            if width == 4 {
-                bytes.append(UInt8(truncatingIfNeeded: id >> 16))
-                bytes.append(UInt8(truncatingIfNeeded: id >> 24))
-            }
+            if width == 4 { bytes.append(littleEndian: id) } else { bytes.append(littleEndian: UInt16(truncatingIfNeeded: id)) }
         }
         return bytes
     }

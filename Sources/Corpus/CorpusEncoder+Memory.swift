@@ -1,3 +1,4 @@
+import Files
 package import Kernels
 package import Tokenize
 
@@ -46,7 +47,7 @@ extension EncodedCorpus {
     fileprivate mutating func append(_ block: EncodedBlock) {
         let first = tokens.ids.count
         for at in stride(from: 0, to: block.ids.count, by: 4) {
-            tokens.ids.append((0..<4).reduce(0) { $0 | TokenID(block.ids[at + $1]) << (8 * TokenID($1)) })
+            tokens.ids.append(TokenID(littleEndian: block.ids.span.extracting(at..<at + 4)))
         }
         for turn in block.turns { tokens.turns.append(.init(first + turn.start, turn.role)) }
         var start = first

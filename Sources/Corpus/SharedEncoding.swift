@@ -39,7 +39,7 @@ package struct SharedEncoding: Sendable {
     func send(_ block: EncodedBlock) throws(CorpusError) -> Bool {
         let bytes = block.bytes ?? []
         return try mapFileError { () throws(FileError) in
-            if try !pipes[0].write(EncodedBlock.littleEndian([bytes.count])) { return false }
+            if try !pipes[0].write(bytes.count.littleEndianBytes) { return false }
             return try pipes[0].write(bytes)
         }
     }
@@ -49,8 +49,7 @@ package struct SharedEncoding: Sendable {
         let pipe = pipes[index % count - 1]
         let bytes = try mapFileError { () throws(FileError) -> [UInt8]? in
             guard let header = try pipe.read(8) else { return nil }
-            var position = 0
-            let size = EncodedBlock.number(header, &position)
+            let size = Int(littleEndian: header.span)
             return size > 0 ? try pipe.read(size) : nil
         }
         guard let encoded = bytes.map(EncodedBlock.init) else { return nil }
@@ -73,12 +72,18 @@ extension EncodedBlock {
                 entry.isTruncated ? 1 : 0, entry.startsHere ? 1 : 0,
             ]
         }
-        return Self.littleEndian(numbers) + ids
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(8 * numbers.count + ids.count)
+        for number in numbers { bytes.append(littleEndian: number) }
+        return bytes + ids
     }
 
     fileprivate init(_ data: [UInt8]) {
         var position = 0
-        func next() -> Int { Self.number(data, &position) }
+        func next() -> Int {
+            defer { position += 8 }
+            return Int(littleEndian: data.span.extracting(position..<position + 8))
+        }
         self.init(split: [nil, .train, .val][next()])
         empty = next()
         hasChats = next() == 1
@@ -95,19 +100,6 @@ extension EncodedBlock {
                 idEnd: idEnd, turnEnd: turnEnd, bytes: bytes, messages: next(), isTruncated: next() == 1, startsHere: next() == 1))
         }
         ids = Array(data[position...])
-    }
-
-    fileprivate static func littleEndian(_ numbers: [Int]) -> [UInt8] {
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(8 * numbers.count)
-        for number in numbers { for shift in stride(from: 0, to: 64, by: 8) { bytes.append(UInt8(truncatingIfNeeded: number >> shift)) } }
-        return bytes
-    }
-
-    /// The number at a position, which is moved behind it.
-    fileprivate static func number(_ bytes: [UInt8], _ position: inout Int) -> Int {
-        defer { position += 8 }
-        return (0..<8).reduce(0) { $0 | Int(bytes[position + $1]) << (8 * $1) }
     }
 }
 

@@ -47,8 +47,7 @@ struct SplitWriter: ~Copyable {
             }
             var bytes: [UInt8] = []
             for turn in block.turns[turnStart..<entry.turnEnd] {
-                let word = UInt64(shard.tokens + turn.start - idStart) << 2 | UInt64(turn.role.rawValue)
-                for shift in stride(from: 0, to: 64, by: 8) { bytes.append(UInt8(truncatingIfNeeded: word >> shift)) }
+                bytes.append(littleEndian: UInt64(shard.tokens + turn.start - idStart) << 2 | UInt64(turn.role.rawValue))
             }
             try ids?.write(block.ids.span.extracting(idStart * width..<entry.idEnd * width))
             try turns?.write(bytes)

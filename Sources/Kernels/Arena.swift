@@ -74,7 +74,7 @@ package final class Arena {
     private func grow(for count: Int) -> Int {
         let last = memory.isContiguous ? free.last.flatMap { $0.start + $0.count == capacity ? $0 : nil } : nil
         guard let added = memory.grow(atLeast: count - (last?.count ?? 0), from: capacity) else {
-            let hint = gpu == nil ? "" : " on \(gpu?.device.name ?? ""). Use a smaller batch or context, or --recompute"
+            let hint = gpu == nil ? "" : " on \(gpu?.device.name ?? ""). Use a smaller batch or context, or recompute activations"
             fatalError("out of memory: cannot allocate \(count >> 20) MB, \(used >> 20) MB are in use\(hint)")
         }
         growths += 1

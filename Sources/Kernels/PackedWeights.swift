@@ -53,7 +53,7 @@ package struct PackedWeights {
     let sections: [Section]
     /// On a device: the weights in f32 or bf16, instead of sections.   [O, I]
     var matrix: Buffer?
-    /// Of weights that stay where they are stored; nil for packed ones.
+    /// The place of weights that stay where they are stored; nil for packed ones.
     let source: WeightSource?
     /// Whether the sections have the codes and scales of the file.
     let keepsCodes: Bool

@@ -97,7 +97,7 @@ package final class Server: Sendable {
         try BackgroundThread.run { [stopped] in Self.purgePeriodically(store, until: stopped) }
     }
 
-    /// - Parameter settings: Of the main port.
+    /// - Parameter settings: The settings of the main port.
     private static func ollama(on port: Int, _ settings: HTTPServer.Settings, _ dispatcher: Dispatcher) throws -> HTTPServer {
         var settings = settings
         settings.port = UInt16(port)

@@ -32,7 +32,7 @@ package enum StoreError: Error, Equatable {
     case answering
     /// Another server has taken over the conversation, because this one did not respond for too long. The answer was not stored.
     case leaseLost
-    /// A query was cancelled because it exceeded its time limit.
+    /// A query was canceled because it exceeded its time limit.
     case queryTimeout(store: String)
     case backup(BackupError)
     /// The registry of models refuses a change.
@@ -73,7 +73,7 @@ extension StoreError: CustomStringConvertible {
         case .quotaExceeded(.apiKeys, let limit): "the account has \(limit) API keys, which is its limit. Revoke one first."
         case .answering: "the conversation has an answer in progress."
         case .leaseLost: "another server has taken over the conversation, because this one did not respond for too long."
-        case .queryTimeout(let store): "\(store) took too long to answer a query, which was cancelled."
+        case .queryTimeout(let store): "\(store) took too long to answer a query, which was canceled."
         case .backup(let error): error.description
         case .model(let refusal): refusal.description
         case .failed(let store, let reason): "\(store): \(reason)."

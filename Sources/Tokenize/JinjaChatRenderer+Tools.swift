@@ -1,3 +1,4 @@
+import Files
 import Jinja
 import JSON
 
@@ -92,7 +93,7 @@ extension JinjaChatRenderer {
     /// The format in which a rendered call can be read again. A template without tools does not write the function's name.
     func renderedToolCallFormat() -> (format: ToolCallFormat, shape: ToolCallShape?)? {
         let name = ToolProbe.name, call = ToolProbe.call, tools = ToolProbe.tools, user = Conversation.Message(.user, "U")
-        guard let prompt = try? rendered([user], prompts: true, tools: tools), prompt.bytes.contains(Array(name.utf8)) else { return nil }
+        guard let prompt = try? rendered([user], prompts: true, tools: tools), prompt.bytes.range(of: name.utf8) != nil else { return nil }
         let messages = [user, ToolProbe.callAndResult[0]]
         guard let text = try? rendered(messages, prompts: false, tools: tools), let question = text.range(of: Self.source(of: 0)),
             let answer = text.range(of: Self.source(of: 1)),
@@ -107,11 +108,5 @@ extension JinjaChatRenderer {
             return calls == [call] && (content.trimmed.isEmpty || content.trimmed.starts(with: Array("<think>".utf8)))
         }
         return format.map { ($0, ToolCallShape(of: call, in: written)) }
-    }
-}
-
-extension [UInt8] {
-    fileprivate func contains(_ part: [UInt8]) -> Bool {
-        count >= part.count && (0...count - part.count).contains { self[$0] == part[0] && self[$0...].starts(with: part) }
     }
 }

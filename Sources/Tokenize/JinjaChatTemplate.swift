@@ -57,8 +57,7 @@ extension JinjaChatTemplate {
         writer.object { object in
             for name in Self.tokenNames {
                 guard let text = tokens[name] else { continue }
-                object.key(name)
-                object.string(text)
+                object[name] = text
             }
             object.key("stop_token_ids")
             object.array { for id in stopTokens { $0.integer(id) } }

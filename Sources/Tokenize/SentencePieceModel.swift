@@ -1,3 +1,5 @@
+import Files
+
 /// SentencePiece's tokenizer.model: a protocol buffer with the pieces and their scores, for BPE with byte fallback (Llama 2, TinyLlama,
 /// Mistral, Gemma).
 ///
@@ -168,6 +170,6 @@ struct ProtocolBuffer {
     private mutating func fixed(_ count: Int, _ bytes: Span<UInt8>) throws(Malformed) -> UInt64 {
         guard end - at >= count else { throw Malformed(offset: at, expected: "\(count) bytes", found: "\(end - at)") }
         defer { at += count }
-        return (0..<count).reduce(0) { $0 | UInt64(bytes[at + $1]) << UInt64(8 * $1) }
+        return UInt64(littleEndian: bytes.extracting(at..<at + count))
     }
 }

@@ -1,3 +1,5 @@
+import Files
+
 /// The texts between which a model thinks before it answers.
 package struct ThoughtMarks: Sendable, Equatable {
     package let start: String
@@ -58,7 +60,7 @@ package struct ThoughtParser: Sendable {
         if case .beginning = state { begin() }
         if case .thought = state { readThought(into: &output) }
         if case .gap = state {
-            held = Array(held.drop { $0.isASCIISpace })
+            held = Array(held.drop(while: \.isSpace))
             if !held.isEmpty { state = .content }
         }
         if case .content = state {
@@ -73,13 +75,13 @@ package struct ThoughtParser: Sendable {
         defer { held = [] }
         switch state {
         case .beginning: return isOpen ? (held.trimmed, []) : ([], held)
-        case .thought(let hasText): return (hasText ? held.droppingLastSpace : held.trimmed, [])
+        case .thought(let hasText): return (hasText ? Array(held.trimmingSuffix(while: \.isSpace)) : held.trimmed, [])
         case .gap, .content: return ([], held)
         }
     }
 
     private mutating func begin() {
-        let text = held.drop { $0.isASCIISpace }
+        let text = held.drop(while: \.isSpace)
         if text.starts(with: start) {
             held = Array(text.dropFirst(start.count))
             state = .thought(hasText: false)
@@ -91,12 +93,11 @@ package struct ThoughtParser: Sendable {
     private mutating func readThought(into output: inout Output) {
         guard case .thought(var hasText) = state else { return }
         func shown(_ text: ArraySlice<UInt8>) -> [UInt8] {
-            let text = Array(hasText ? text : text.drop { $0.isASCIISpace })
-            return text.droppingLastSpace
+            Array(hasText ? text.trimmingSuffix(while: \.isSpace) : text.trimming(while: \.isSpace))
         }
-        if let close = held.firstStart(of: end) {
-            output.thought += shown(held[..<close])
-            held.removeFirst(close + end.count)
+        if let close = held.range(of: end) {
+            output.thought += shown(held[..<close.lowerBound])
+            held.removeFirst(close.upperBound)
             state = .gap
             return
         }
@@ -105,7 +106,7 @@ package struct ThoughtParser: Sendable {
         let text = held[..<(held.count - partial)]
         let visible = shown(text)
         guard !visible.isEmpty else { return }
-        let last = text.lastIndex { !$0.isASCIISpace } ?? 0
+        let last = text.lastIndex { !$0.isSpace } ?? 0
         held.removeFirst(last + 1)
         hasText = true
         state = .thought(hasText: true)
@@ -113,18 +114,7 @@ package struct ThoughtParser: Sendable {
     }
 }
 
-extension UInt8 {
-    fileprivate var isASCIISpace: Bool { self == 32 || 9...13 ~= self }
-}
-
 extension [UInt8] {
-    fileprivate var droppingLastSpace: [UInt8] { Array(self[..<(lastIndex { !$0.isASCIISpace }.map { $0 + 1 } ?? 0)]) }
-
-    fileprivate func firstStart(of part: [UInt8]) -> Int? {
-        guard count >= part.count else { return nil }
-        return (0...count - part.count).first { self[$0] == part[0] && self[$0...].starts(with: part) }
-    }
-
     fileprivate func lastStart(of part: [UInt8]) -> Int? {
         guard count >= part.count else { return nil }
         return (0...count - part.count).last { self[$0] == part[0] && self[$0...].starts(with: part) }

@@ -23,8 +23,7 @@ extension TokenizerJSON {
             file.key("model"); file.object { model in
                 model["type"] = "BPE"
                 model.key("dropout"); model.null()
-                model.key("unk_token")
-                if let unknown = vocabulary.unknownToken { model.string(names[Int(unknown)]) } else { model.null() }
+                model["unk_token"] = vocabulary.unknownToken.map { names[Int($0)] }
                 for key in ["continuing_subword_prefix", "end_of_word_suffix"] { model.key(key); model.null() }
                 model["fuse_unk"] = vocabulary.fusesUnknown
                 model["byte_fallback"] = !vocabulary.byteTokens.isEmpty
@@ -150,8 +149,7 @@ extension TokenizerJSON {
             return file.object {
                 $0["type"] = "Metaspace"
                 $0["replacement"] = "\u{2581}"
-                $0.key("prepend_scheme")
-                $0.string(vocabulary.prefixSpace == .evenBeforeSpace ? "never" : vocabulary.prefixSpace.rawValue)
+                $0["prepend_scheme"] = vocabulary.prefixSpace == .evenBeforeSpace ? "never" : vocabulary.prefixSpace.rawValue
                 $0["split"] = vocabulary.pattern == .spaces
             }
         }

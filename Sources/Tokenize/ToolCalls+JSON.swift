@@ -96,7 +96,7 @@ extension UInt8 {
 extension JSONWriter {
     /// A call as a message to OpenAI's API has it.
     ///
-    /// - Parameter index: Of the call in a streamed answer.
+    /// - Parameter index: The call's place in a streamed answer.
     package mutating func toolCall(_ call: ToolCall, id: String, index: Int? = nil) {
         object {
             if let index { $0["index"] = index }

@@ -1,3 +1,4 @@
+import Files
 import JSON
 
 /// A call of a function that the model asks for.
@@ -66,17 +67,14 @@ package struct ToolCallShape: Sendable, Equatable {
 
     /// nil if the template has changed the name or the arguments of a call whose only argument is a number.
     init?(of call: ToolCall, in answer: ArraySlice<UInt8>) {
-        func firstRange(of part: some Collection<UInt8>, from: Int) -> Range<Int>? {
-            (from..<answer.endIndex).first { answer[$0...].starts(with: part) }.map { $0..<$0 + part.count }
-        }
-        guard let name = firstRange(of: call.name.utf8, from: answer.startIndex),
+        guard let name = answer.range(of: call.name.utf8),
             let start = answer[name.upperBound...].firstIndex(of: UInt8(ascii: "{")),
             let end = answer[start...].firstIndex(of: UInt8(ascii: "}"))
         else { return nil }
         var parser = JSONParser()
         guard let arguments = try? parser.parse(Array(answer[start...end])), arguments.json == call.arguments else { return nil }
         // Some templates write an empty thought before a call.
-        let thoughtEnd = firstRange(of: "</think>".utf8, from: answer.startIndex).map(\.upperBound) ?? answer.startIndex
+        let thoughtEnd = answer.range(of: "</think>".utf8)?.upperBound ?? answer.startIndex
         let first = thoughtEnd < name.lowerBound ? thoughtEnd : answer.startIndex
         beforeName = Array(first == answer.startIndex ? answer[..<name.lowerBound] : answer[first..<name.lowerBound].drop { $0 == 10 })
         beforeArguments = Array(answer[name.upperBound..<start])
@@ -114,7 +112,7 @@ package struct ToolCallParser: Sendable {
     private static let mistralStart = Array("[TOOL_CALLS]".utf8)
     private static let pythonTag = Array("<|python_tag|>".utf8)
 
-    /// - Parameter names: Of the functions. The form of Llama has no other mark, so there only these are calls.
+    /// - Parameter names: The functions' names. The form of Llama has no other mark, so there only these are calls.
     package init(_ format: ToolCallFormat, names: [String]) {
         self.format = format
         self.names = Set(names)
@@ -136,7 +134,7 @@ package struct ToolCallParser: Sendable {
     package mutating func finish(isCut: Bool = false) -> Output {
         defer { held = [] }
         guard state == .call else {
-            return format == .llama ? state == .text ? lastLlamaCalls() : ([], []) : (Array(held[...].withoutTrailingSpace), [])
+            return format == .llama ? state == .text ? lastLlamaCalls() : ([], []) : (Array(held[...].trimmingSuffix(while: \.isSpace)), [])
         }
         switch format {
         case .hermes:
@@ -160,7 +158,7 @@ package struct ToolCallParser: Sendable {
                     output.content += releasedText(before: Self.hermesStart)
                     return output
                 }
-                output.content += held[..<start].withoutTrailingSpace
+                output.content += held[..<start].trimmingSuffix(while: \.isSpace)
                 drop(start + Self.hermesStart.count)
                 state = .call
             }
@@ -187,7 +185,7 @@ package struct ToolCallParser: Sendable {
     private mutating func readMistral() -> Output {
         guard state == .text else { return ([], []) }
         guard let start = find(Self.mistralStart) else { return (releasedText(before: Self.mistralStart), []) }
-        let content = Array(held[..<start].withoutTrailingSpace)
+        let content = Array(held[..<start].trimmingSuffix(while: \.isSpace))
         drop(start + Self.mistralStart.count)
         state = .call
         return (content, [])
@@ -238,11 +236,11 @@ package struct ToolCallParser: Sendable {
             guard let start = rest.firstIndex(of: UInt8(ascii: "{")), let end = objectEnd(in: rest[start...]) else { return nil }
             let head = String(decoding: rest[..<start], as: UTF8.self)
             // f[CALL_ID]123456789[ARGS]{…}, both marks optional
-            let name = head.prefix { $0 != "[" }.trimmingPrefix { $0.isWhitespace }
+            let name = head.prefix { $0 != "[" }.trimming(while: \.isWhitespace)
             var parser = JSONParser()
             let isMark = head.dropFirst(head.prefix { $0 != "[" }.count).allSatisfy { $0 != "\n" }
             guard !name.isEmpty, isMark, let arguments = try? parser.parse(Array(rest[start..<end])) else { return nil }
-            calls.append(ToolCall(name: String(name).trimmingSuffix(), arguments: arguments.json))
+            calls.append(ToolCall(name: String(name), arguments: arguments.json))
             rest = rest[end...].drop(while: \.isSpace)
             if rest.starts(with: mistralStart) { rest = rest.dropFirst(mistralStart.count) }
         }
@@ -292,11 +290,7 @@ package struct ToolCallParser: Sendable {
 
     /// Where a mark begins. Text that was searched before is not searched again.
     private mutating func find(_ mark: [UInt8]) -> Int? {
-        var index = max(0, searched - mark.count + 1)
-        while index + mark.count <= held.count {
-            if held[index] == mark[0], held[index...].starts(with: mark) { return index }
-            index += 1
-        }
+        if let found = held.range(of: mark, from: max(0, searched - mark.count + 1)) { return found.lowerBound }
         searched = held.count
         return nil
     }
@@ -309,7 +303,7 @@ package struct ToolCallParser: Sendable {
     /// Text without a mark: all but its end, which may begin one, and the white space before that, which may belong to it.
     private mutating func releasedText(before mark: [UInt8]) -> [UInt8] {
         let partial = (1..<mark.count).last { $0 <= held.count && held.suffix($0).elementsEqual(mark.prefix($0)) } ?? 0
-        let text = Array(held.dropLast(partial).withoutTrailingSpace)
+        let text = Array(held.dropLast(partial).trimmingSuffix(while: \.isSpace))
         drop(text.count)
         return text
     }
@@ -335,14 +329,4 @@ private struct JSONNesting {
         default: break
         }
     }
-}
-
-extension ArraySlice<UInt8> {
-    fileprivate var withoutTrailingSpace: ArraySlice<UInt8> {
-        self[..<(lastIndex { $0 != 32 && !(9...13 ~= $0) }.map { $0 + 1 } ?? startIndex)]
-    }
-}
-
-extension String {
-    fileprivate func trimmingSuffix() -> String { String(self[..<(lastIndex { !$0.isWhitespace }.map { index(after: $0) } ?? startIndex)]) }
 }

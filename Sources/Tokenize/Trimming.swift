@@ -1,3 +1,5 @@
+import Files
+
 extension [UInt8] {
     /// The text without surrounding ASCII white space.
     package var trimmed: [UInt8] {
@@ -7,11 +9,7 @@ extension [UInt8] {
 
     /// A range without the ASCII white space at its ends.
     package func trimmed(_ range: Range<Int>) -> Range<Int> {
-        var start = range.lowerBound
-        var end = range.upperBound
-        while start < end, self[start].isSpace { start += 1 }
-        while start < end, self[end - 1].isSpace { end -= 1 }
-        return start..<end
+        self[range].trimming { $0.isSpace }.indices
     }
 }
 
@@ -31,9 +29,4 @@ extension Collection<UInt8> {
         }
         return endsWord && index < endIndex && !self[index].isSpace ? start : word(index)
     }
-}
-
-extension UInt8 {
-    /// Whether it is ASCII white space.
-    var isSpace: Bool { self == 32 || 9...13 ~= self }
 }

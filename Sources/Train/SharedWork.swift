@@ -40,7 +40,7 @@ extension RankGroup? {
     /// Encodes chats to token files on all ranks of each machine. The first rank of a machine writes the files.
     ///
     /// - Parameters:
-    ///   - identity: Of the chats and the settings. A rank that has others makes files of its own; the difference is reported later.
+    ///   - identity: Names the chats and the settings. A rank that has others makes files of its own; the difference is reported later.
     ///   - isWritten: Whether the files exist already.
     ///   - encodePart: The work of the other ranks of the machine.
     ///   - write: Writes or finds the files, and returns their folder.

@@ -1,4 +1,5 @@
 import Corpus
+import Files
 import Tokenize
 
 /// Questions that a chat page can offer for a new chat: short first messages of the validation data, which the model was trained to answer.
@@ -26,16 +27,12 @@ package enum StarterQuestions {
             // A token has at most a few characters on average: longer messages need not be decoded. The tokens include what a Jinja
             // template writes around the message.
             if exchange.question.count <= 2 * lengths.upperBound + 32 {
-                let text = trimmed(try reader.question(of: exchange.question))
+                let text = String(try reader.question(of: exchange.question).trimming(while: \.isWhitespace))
                 if isSuitable(text), firstWords.insert(firstWord(of: text)).inserted { result.append(text) }
             }
             return result.count < count && remaining > 0
         }
         return result
-    }
-
-    private static func trimmed(_ text: String) -> String {
-        String(text.drop(while: \.isWhitespace).reversed().drop(while: \.isWhitespace).reversed())
     }
 
     private static func isSuitable(_ text: String) -> Bool {

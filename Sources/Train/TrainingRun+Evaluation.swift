@@ -86,7 +86,7 @@ extension TrainingRun {
 
     /// The steps of the whole run, and the seconds that are left.
     ///
-    /// - Parameter secondsPerStep: Of training alone.
+    /// - Parameter secondsPerStep: The time of training alone.
     package func estimate(secondsPerStep: Double) -> (steps: Int, seconds: Double) {
         let isNew = state.step == 0
         // Fitting a context takes a fifth of the time of training on a token.

@@ -47,7 +47,7 @@ import Tokenize
         session.add(answer("Yo"))
         let history = ["system: Be kind.", "user: Hi", "assistant: Yo", "user: And?"]
         #expect(messages(of: session.request(sending: "And?")) == history)
-        session.add(answer("Half", .cancelled))
+        session.add(answer("Half", .canceled))
         #expect(session.messages.count == 4)
         // A retry has the same messages and another seed.
         let retry = session.requestForRetry()

@@ -23,9 +23,9 @@ import TestSupport
         let name = try #require(sample.weights.names.first)
         func fields(of path: String) throws -> Fields {
             let array = try #require(sample.everything.first { $0.path == path })
-            let content = array.bits.flatMap { Self.littleEndian(Int($0)).prefix(4) }
+            let content = array.bits.flatMap { Int($0).littleEndianBytes.prefix(4) }
             let start = try #require(bytes.firstRange(of: content)).lowerBound
-            let field = Self.littleEndian(start - CheckpointHeader.size) + Self.littleEndian(content.count)
+            let field = (start - CheckpointHeader.size).littleEndianBytes + content.count.littleEndianBytes
             let address = try #require(bytes.firstRange(of: field)).lowerBound
             return Fields(path: path, address: address, start: start, byteCount: content.count)
         }
@@ -33,8 +33,6 @@ import TestSupport
         first = try fields(of: "optimizer/first/\(name)")
         second = try fields(of: "optimizer/second/\(name)")
     }
-
-    private static func littleEndian(_ number: Int) -> [UInt8] { (0..<8).map { UInt8(truncatingIfNeeded: number >> (8 * $0)) } }
 
     /// Replaces bytes, corrects the checksum and reads the file.
     ///
@@ -52,7 +50,7 @@ import TestSupport
     }
 
     private func fault(_ number: Int, at offset: Int, in original: [UInt8]? = nil) -> String {
-        fault(Self.littleEndian(number), at: offset, in: original)
+        fault(number.littleEndianBytes, at: offset, in: original)
     }
 
     @Test func `names of arrays are no longer in all than the file`() throws {
@@ -101,7 +99,7 @@ import TestSupport
     @Test func `an array with another shape than its size`() throws {
         // The last of the sizes of the array's dataspace comes before its address field, perhaps twice: maximum sizes may follow.
         let array = try #require(try Checkpoint(reading: folder("whole.h5")).everything.first { $0.path == first.path })
-        let size = Self.littleEndian(try #require(array.shape.last))
+        let size = try #require(array.shape.last).littleEndianBytes
         let places = whole[..<first.address].ranges(of: size).suffix(2).map(\.lowerBound)
         let tooLarge = places.map { fault(Int.max, at: $0) }
         #expect(tooLarge.contains { $0.contains("expected a size, found \(Int.max)") }, "\(tooLarge)")

@@ -91,7 +91,7 @@ import TestSupport
     }
 
     private func number(at offset: Int, in bytes: [UInt8]) -> Int {
-        (0..<8).reduce(0) { $0 | (offset + $1 < bytes.count ? Int(bytes[offset + $1]) << (8 * $1) : 0) }
+        Int(littleEndian: bytes.span.extracting(min(offset, bytes.count)..<min(offset + 8, bytes.count)))
     }
 
     private func write(_ number: Int, at offset: Int, in bytes: inout [UInt8]) {

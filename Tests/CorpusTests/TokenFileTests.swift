@@ -8,9 +8,7 @@ import Tokenize
 @Suite struct TokenFileTests {
     let folder = TemporaryFolder()
 
-    private func words(_ words: [UInt64]) -> [UInt8] {
-        words.flatMap { word in (0..<8).map { UInt8(truncatingIfNeeded: word >> (8 * $0)) } }
-    }
+    private func words(_ words: [UInt64]) -> [UInt8] { words.flatMap(\.littleEndianBytes) }
 
     private func reason(_ body: () throws(CorpusError) -> TokenFile) -> String? {
         do throws(CorpusError) {

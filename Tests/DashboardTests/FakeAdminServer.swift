@@ -85,13 +85,13 @@ struct FakeAdminServer {
                 json.array { list in
                     for (index, message) in messages.enumerated().dropFirst(offset).prefix(200) {
                         list.object {
-                            $0.key("id"); $0.string("m\(index)")
-                            $0.key("role"); $0.string(message.0)
-                            $0.key("content"); $0.string(message.1)
+                            $0["id"] = "m\(index)"
+                            $0["role"] = message.0
+                            $0["content"] = message.1
                         }
                     }
                 }
-                json.key("total"); json.integer(messages.count)
+                json["total"] = messages.count
             case .audit(let offset, let limit):
                 json.key("entries")
                 json.array { list in
@@ -104,7 +104,7 @@ struct FakeAdminServer {
                         }
                     }
                 }
-                json.key("total"); json.integer(3)
+                json["total"] = 3
             case .invitations: json.key("invitations"); json.array { _ in }
             }
         }
@@ -112,14 +112,14 @@ struct FakeAdminServer {
     }
 
     private func write(_ person: Person, to json: inout JSONWriter) {
-        json.key("id"); json.string("id-\(person.name)")
-        json.key("username"); json.string(person.name)
-        json.key("joined"); json.string("2026-11-18T12:00:00.000Z")
-        json.key("last_active"); json.string("2026-11-21T11:57:00.000Z")
+        json["id"] = "id-\(person.name)"
+        json["username"] = person.name
+        json["joined"] = "2026-11-18T12:00:00.000Z"
+        json["last_active"] = "2026-11-21T11:57:00.000Z"
         for (key, number) in [
             ("conversations", 2), ("messages", person.messages), ("generations", 5), ("tokens", 6), ("sessions", 1), ("api_keys", 4),
         ] { json.key(key); json.integer(number) }
-        json.key("disabled"); json.boolean(person.isDisabled)
+        json["disabled"] = person.isDisabled
     }
 
     private func writeUsers(_ list: AdminList, to json: inout JSONWriter) {
@@ -127,7 +127,7 @@ struct FakeAdminServer {
         if list.sort == "messages" { found.sort { ($0.messages < $1.messages) != list.isDescending } }
         json.key("users")
         json.array { array in for person in found.dropFirst(list.offset).prefix(list.limit) { array.object { write(person, to: &$0) } } }
-        json.key("total"); json.integer(found.count)
+        json["total"] = found.count
     }
 
     private func writeConversations(_ user: String?, _ list: AdminList, to json: inout JSONWriter) {
@@ -137,23 +137,23 @@ struct FakeAdminServer {
         json.array { array in
             for (owner, number) in all.dropFirst(list.offset).prefix(list.limit) {
                 array.object {
-                    $0.key("id"); $0.string("c-\(owner)-\(number)")
-                    $0.key("title"); $0.string("\(title) \(number)")
-                    $0.key("user_id"); $0.string("id-\(owner)")
-                    $0.key("username"); $0.string(owner)
-                    $0.key("messages"); $0.integer(messages.count)
-                    $0.key("created_at"); $0.string("2026-11-21T10:00:00.000Z")
-                    $0.key("updated_at"); $0.string("2026-11-21T11:58:00.000Z")
+                    $0["id"] = "c-\(owner)-\(number)"
+                    $0["title"] = "\(title) \(number)"
+                    $0["user_id"] = "id-\(owner)"
+                    $0["username"] = owner
+                    $0["messages"] = messages.count
+                    $0["created_at"] = "2026-11-21T10:00:00.000Z"
+                    $0["updated_at"] = "2026-11-21T11:58:00.000Z"
                 }
             }
         }
-        json.key("total"); json.integer(all.count)
+        json["total"] = all.count
     }
 
     private static func writeServer(to json: inout JSONWriter) {
-        json.key("version"); json.string("9.9")
-        json.key("status"); json.string("ready")
-        json.key("uptime_seconds"); json.number(7_200)
+        json["version"] = "9.9"
+        json["status"] = "ready"
+        json["uptime_seconds"] = 7_200.0
         json.key("checks")
         json.object { for name in ["model", "engine"] { $0.key(name); $0.string("ok") }; $0.key("database"); $0.string("failing") }
         json.key("model")
@@ -164,19 +164,19 @@ struct FakeAdminServer {
         }
         json.key("process")
         json.object {
-            $0.key("resident_bytes"); $0.integer(512_000_000)
-            $0.key("cpu_seconds"); $0.number(3_600)
-            $0.key("open_files"); $0.integer(20)
-            $0.key("cores"); $0.integer(2)
+            $0["resident_bytes"] = 512_000_000
+            $0["cpu_seconds"] = 3_600.0
+            $0["open_files"] = 20
+            $0["cores"] = 2
         }
         for (key, number) in [("tokens_generated", 12), ("prompt_tokens", 34), ("requests", 56)] { json.key(key); json.integer(number) }
         json.key("errors")
         json.array { list in
             list.object {
-                $0.key("status"); $0.integer(500)
-                $0.key("method"); $0.string("POST")
-                $0.key("route"); $0.string("/api/chat")
-                $0.key("count"); $0.integer(7)
+                $0["status"] = 500
+                $0["method"] = "POST"
+                $0["route"] = "/api/chat"
+                $0["count"] = 7
             }
         }
         json.key("limits")

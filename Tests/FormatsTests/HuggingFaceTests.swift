@@ -104,7 +104,7 @@ import Formats
         let up = try #require(header.tensors["transformer.h.1.mlp.c_fc.weight"]), ours = floats(sample, "layer1.up.weight")
         #expect(up.type == "F32" && up.shape == [20, 80] && up.range.lowerBound % 4 == 0)
         let isSame = (0..<20 * 80).allSatisfy { i in
-            let at = up.range.lowerBound + 4 * i, bits = (0..<4).reduce(0) { $0 | UInt32(bytes[at + $1]) << (8 * $1) }
+            let at = up.range.lowerBound + 4 * i, bits = UInt32(littleEndian: bytes.span.extracting(at..<at + 4))
             return bits == ours[i % 80 * 20 + i / 80].bitPattern
         }
         #expect(isSame)
@@ -133,7 +133,7 @@ import Formats
         for (name, tensor) in header.tensors { if let new = change(name) { add(new, tensor.type, tensor.shape, bytes[tensor.range]) } }
         for (name, type, shape) in adding { add(name, type, shape, [UInt8](repeating: 1, count: shape.reduce(type == "F32" ? 4 : 1, *))) }
         let text = Array(try JSONSerialization.data(withJSONObject: entries))
-        folder.write((0..<8).map { UInt8(truncatingIfNeeded: text.count >> (8 * $0)) } + text + numbers, to: name)
+        folder.write(text.count.littleEndianBytes + text + numbers, to: name)
     }
 
     @Test func `old names, mask buffers and a stored tied head are read`() throws {

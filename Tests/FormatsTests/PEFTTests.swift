@@ -218,11 +218,10 @@ import Formats
         let (base, adapter) = try adapter(.qwen2, LoRAConfiguration(rank: 2))
         try PEFT.write(adapter, to: folder.path, on: processor)
         let bytes = try InputFile.contents(of: folder("adapter_model.safetensors"))
-        let count = bytes.prefix(8).enumerated().reduce(0) { $0 | Int($1.element) << (8 * $1.offset) }
+        let count = Int(littleEndian: bytes.span.extracting(0..<8))
         let header = String(decoding: bytes[8..<8 + count], as: UTF8.self).replacing("base_model.model.model.", with: "base_model.model.")
         let padded = Array((header + String(repeating: " ", count: (8 - header.utf8.count % 8) % 8)).utf8)
-        folder.write((0..<8).map { UInt8(truncatingIfNeeded: padded.count >> (8 * $0)) } + padded + bytes[(8 + count)...],
-                     to: "adapter_model.safetensors")
+        folder.write(padded.count.littleEndianBytes + padded + bytes[(8 + count)...], to: "adapter_model.safetensors")
         let found = try read(base)
         for name in adapter.weights.names { expectSame(floats(found.weights[name]), floats(adapter.weights[name]), name) }
     }

@@ -1,4 +1,5 @@
 import Checkpoint
+import Files
 import Testing
 import TestSupport
 import Formats
@@ -7,7 +8,7 @@ import Formats
 @Suite struct SafeTensorsTests {
     private static func file(_ header: String, numbers: Int = 24) -> [UInt8] {
         let text = Array(header.utf8)
-        return (0..<8).map { UInt8(truncatingIfNeeded: text.count >> (8 * $0)) } + text + [UInt8](repeating: 1, count: numbers)
+        return text.count.littleEndianBytes + text + [UInt8](repeating: 1, count: numbers)
     }
 
     private static let right =
@@ -90,7 +91,7 @@ import Formats
                     == "a.safetensors: header length: expected 8 bytes, found \(count).")
         }
         for length in [UInt64.max, 1 << 63, 1 << 40, 25] {
-            let bytes = (0..<8).map { UInt8(truncatingIfNeeded: length >> UInt64(8 * $0)) } + Self.file("", numbers: 24).dropFirst(8)
+            let bytes = length.littleEndianBytes + Self.file("", numbers: 24).dropFirst(8)
             #expect(
                 refusal(bytes) == "a.safetensors: header length: expected at most 24 bytes in a file of this size, found \(length).")
         }

@@ -19,13 +19,12 @@ import TestSupport
         let config = String(decoding: try InputFile.contents(of: folder("config.json")), as: UTF8.self)
         folder.write(#"{"model_type": "gemma3", "vision_config": {"hidden_size": 8}, "text_config": \#(config)}"#, to: "config.json")
         let bytes = try InputFile.contents(of: folder("model.safetensors"))
-        let length = (0..<8).reduce(0) { $0 | Int(bytes[$1]) << (8 * $1) }, data = bytes[(8 + length)...]
+        let length = Int(littleEndian: bytes.span.extracting(0..<8)), data = bytes[(8 + length)...]
         var header = String(decoding: bytes[8..<8 + length], as: UTF8.self).replacing("\"model.", with: "\"\(prefix)")
         while header.hasSuffix(" ") { header.removeLast() }
         let range = "[\(data.count), \(data.count + 4)]"
         header = header.dropLast() + #", "vision_tower.patch.weight": {"dtype": "F32", "shape": [1], "data_offsets": \#(range)}}"#
-        let size = (0..<8).map { UInt8(truncatingIfNeeded: header.utf8.count >> (8 * $0)) }
-        folder.write(size + Array(header.utf8) + data + [0, 0, 0, 0], to: "model.safetensors")
+        folder.write(header.utf8.count.littleEndianBytes + Array(header.utf8) + data + [0, 0, 0, 0], to: "model.safetensors")
         return model
     }
 

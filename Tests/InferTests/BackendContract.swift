@@ -4,7 +4,7 @@ import Testing
 import Threads
 import Tokenize
 
-/// Checks the documented behaviour of ``ChatBackend``, for any backend.
+/// Checks the documented behavior of ``ChatBackend``, for any backend.
 ///
 ///     try BackendContract(backend, prompt: .chat([.init(.user, "Hi")]), answer: "Hi, you!").check()
 struct BackendContract {
@@ -112,14 +112,14 @@ struct BackendContract {
             let events = try events(request()) { _, handle in
                 if seen.wrappingAdd(1, ordering: .relaxed).oldValue == index { handle.cancel() }
             }
-            checkOrder(events, "cancelled at event \(index)")
+            checkOrder(events, "canceled at event \(index)")
             let end = try end(events)
-            #expect([.cancelled, .stop].contains(end.reason) && answer.hasPrefix(text(events)), "\(index): \(end)")
+            #expect([.canceled, .stop].contains(end.reason) && answer.hasPrefix(text(events)), "\(index): \(end)")
         }
         let recorder = EventRecorder()
         try backend.start(request()) { recorder.add($0) }.cancel()
         while true { if case .ended = recorder.mailbox.take() { break } }
-        checkOrder(recorder.all, "cancelled at once")
+        checkOrder(recorder.all, "canceled at once")
         // Releasing the stream cancels the generation.
         _ = try backend.stream(request()).next()
     }

@@ -103,7 +103,7 @@ import Tokenize
         #expect(try engine.generate(request).start.cachedTokens > 20)
     }
 
-    @Test func `a request can be paused, and cancelled`() throws {
+    @Test func `a request can be paused, and canceled`() throws {
         let engine = try engine { limits in
             limits.slots = 1
             limits.solePrefillChunk = 8
@@ -115,9 +115,9 @@ import Tokenize
         _ = try engine.generate(GenerationRequest(.text("Hi"), GenerationConfig(maximumTokens: 2)))
         handle.resume()
         #expect(handle.canPause && ended.take() == EmbeddingResult(alone))
-        let cancelled = try engine.embed((0..<10_000).map { _ in texts[2] }) { ended.put($0) }
-        cancelled.cancel()
-        #expect(ended.take() == EmbeddingResult([], .cancelled))
+        let canceled = try engine.embed((0..<10_000).map { _ in texts[2] }) { ended.put($0) }
+        canceled.cancel()
+        #expect(ended.take() == EmbeddingResult([], .canceled))
         #expect(engine.status.running == 0 && engine.status.waiting == 0)
         #expect(try embed([texts[1]], with: engine) == [alone[1]])
     }
@@ -140,6 +140,6 @@ import Tokenize
         var engine: LocalBackend? = try engine { $0.solePrefillChunk = 1 }
         _ = try engine?.embed((0..<10_000).map { _ in texts[2] }) { ended.put($0) }
         engine = nil
-        #expect(ended.take().reason == .cancelled)
+        #expect(ended.take().reason == .canceled)
     }
 }

@@ -188,7 +188,7 @@ import Tokenize
         #expect(handle.canPause && result.text == expected.text && result.end.answerTokens == expected.end.answerTokens)
     }
 
-    @Test func `a paused generation can be cancelled`() throws {
+    @Test func `a paused generation can be canceled`() throws {
         let engine = try backend { $0.slots = 1 }
         let events = Mailbox<GenerationEvent>()
         let config = try GenerationConfig(maximumTokens: 60, temperature: 0.9, seed: 3)
@@ -201,7 +201,7 @@ import Tokenize
         handle.cancel()
         while true {
             guard case .ended(let end) = try #require(events.take(within: .seconds(20))) else { continue }
-            #expect(end.reason == .cancelled)
+            #expect(end.reason == .canceled)
             break
         }
         #expect(engine.status.running == 0)
@@ -225,7 +225,7 @@ import Tokenize
         #expect(try (1...4 * sequenceBytes).contains(cacheBytes(budget: 4 * sequenceBytes, concurrency: 8)))
     }
 
-    @Test func `a cancelled generation frees its slot at once`() throws {
+    @Test func `a canceled generation frees its slot at once`() throws {
         let engine = try backend { limits in
             limits.slots = 1
             limits.waiting = 1
@@ -293,7 +293,7 @@ import Tokenize
             }
         }
         let reasons = (0..<3).map { _ in ends.take().reason }
-        #expect(reasons.contains(.cancelled), "\(reasons)")
+        #expect(reasons.contains(.canceled), "\(reasons)")
     }
 
     @Test func `a missing checkpoint throws`() {

@@ -297,7 +297,7 @@ import Tokenize
             if case .ended = event { break }
             if hasBegun == !result.text.isEmpty { stream.cancel() }
         }
-        #expect(result.end.reason == .cancelled && result.text == (hasBegun ? "a" : ""))
+        #expect(result.end.reason == .canceled && result.text == (hasBegun ? "a" : ""))
         #expect(closed.take(within: .seconds(10)) == true)
     }
 

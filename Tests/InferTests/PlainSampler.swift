@@ -54,7 +54,7 @@ struct PlainSampler {
         return isFiltered || best == .infinity ? weights : weights.sorted { $0.id < $1.id }
     }
 
-    /// The sampled token, and the distance of the random number from the boundary to a neighbour. If it is tiny, rounding decides.
+    /// The sampled token, and the distance of the random number from the boundary to a neighbor. If it is tiny, rounding decides.
     mutating func sample(_ logits: [Float]) -> (id: TokenID, margin: Double)? {
         let candidates = candidates(logits), index = UInt64(answer.count)
         guard !candidates.isEmpty else { return nil }

@@ -17,7 +17,7 @@ extension SampleCheckpoint {
         return checkpoint
     }
 
-    /// Of two layers and a width of 64, with a chat template.
+    /// A model of two layers and a width of 64, with a chat template.
     static func randomChat(context: Int) throws -> Checkpoint {
         let configuration = GPTConfiguration(layers: 2, heads: 2, width: 64, context: context, vocabulary: vocabulary.count)
         var checkpoint = try random(configuration, on: Processor(threads: 1))

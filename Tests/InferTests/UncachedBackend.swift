@@ -39,7 +39,7 @@ final class UncachedBackend: ChatBackend {
             var logits = generator.withLock { [ids] in $0.logits(after: ids) }
             timing.sampledToken()
             var span = logits.mutableSpan
-            let step = cancelFlag.isCancelled ? state.finish(.cancelled) : state.advance(&span)
+            let step = cancelFlag.isCancelled ? state.finish(.canceled) : state.advance(&span)
             if let piece = step.piece { deliver(.piece(piece)) }
             ids += step.nextTokens
         }

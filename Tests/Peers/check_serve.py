@@ -351,7 +351,7 @@ def terminate(stage):
     cut = 0
     for round in range(stage.options.rounds):
         database = stage.folder / f"end{round}.db"
-        # Without drain time, answers are cancelled on any machine. With 20 seconds, all can finish.
+        # Without drain time, answers are canceled on any machine. With 20 seconds, all can finish.
         hurried = round % 2 == 0
         server = stage.server(*(["--drain", "0.001s", "--slots", "1"] if hurried else ["--drain", "20s"]), database=f"sqlite:{database}")
         token = server.account("ada")
@@ -373,8 +373,8 @@ def terminate(stage):
         messages, wanted = stored(SQLiteAt(database)), {one[0][1]["answer_id"]: kept("".join(data["text"] for name, data in one if name == "token")) for one in received}
         for id, text in wanted.items():
             assert (messages[id][3] if id in messages else "") == text
-    assert cut, "expected some answers to be cancelled"
-    report(f"shutdown: all streams ended with done, {cut} of them cancelled; all text is stored, and the exit status is 0")
+    assert cut, "expected some answers to be canceled"
+    report(f"shutdown: all streams ended with done, {cut} of them canceled; all text is stored, and the exit status is 0")
 
 
 class SQLiteAt(SQLite):

@@ -47,6 +47,15 @@ struct SourceStyleTests {
         }
     }
 
+    @Test func `doc comments are sentences, not the rest of one that a name begins`() throws {
+        let fragment = try Regex(#"^\s*///(?:.*:)? Of "#)
+        for path in Self.code where path.hasSuffix(".swift") {
+            for (number, line) in try Repository.lines(of: path) where try fragment.firstMatch(in: line) != nil {
+                Issue.record("\(path):\(number): \(line.trimmingCharacters(in: .whitespaces))")
+            }
+        }
+    }
+
     @Test func `the program does not load Foundation`() throws {
         // It doubles the time that every command needs to start.
         for path in Self.code where path.hasPrefix("Sources/") {

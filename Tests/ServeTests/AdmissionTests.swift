@@ -75,7 +75,7 @@ import Testing
         #expect(log.events.suffix(2) == ["resume ada 3", "resume ada 4"] && admission.load == .init(running: 4, waiting: 0))
     }
 
-    @Test func `a paused answer can be cancelled, and may end by itself`() throws {
+    @Test func `a paused answer can be canceled, and may end by itself`() throws {
         let admission = admission(slots: 2, maxWaiting: 10, perClient: 10)
         let adas = try (1...2).map { try enter(admission, ada, "ada \($0)") }
         let other = try enter(admission, bob, "bob 1")
@@ -140,7 +140,7 @@ import Testing
         #expect(admission.load == .init(running: 2, waiting: 1))
     }
 
-    @Test func `a cancelled ticket never starts, whether it waits or has not asked to start`() throws {
+    @Test func `a canceled ticket never starts, whether it waits or has not asked to start`() throws {
         let admission = admission(slots: 1, maxWaiting: 2, perClient: 4)
         let first = try enter(admission, ada, "1"), second = try enter(admission, ada, "2"), third = try admission.enter(ada)
         second.cancel()
@@ -155,7 +155,7 @@ import Testing
         #expect(log.events.count == 4 && admission.isIdle)
     }
 
-    @Test func `an answer that is cancelled while it starts is cancelled once it has started`() throws {
+    @Test func `an answer that is canceled while it starts is canceled once it has started`() throws {
         let admission = admission(slots: 1, maxWaiting: 0, perClient: 1), log = log
         let ticket = try admission.enter(ada)
         ticket.start({

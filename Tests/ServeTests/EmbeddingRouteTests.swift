@@ -1,5 +1,6 @@
 import Base64
 import Checkpoint
+import Files
 import Glibc
 import Infer
 import JSON
@@ -71,7 +72,7 @@ import Tokenize
             let bytes = try #require(element["embedding"]?.string.flatMap { Base64.bytes(of: $0, .standard) })
             #expect(bytes.count == 320)
             for (i, number) in expected.enumerated() {
-                let bits = (0..<4).reduce(UInt32(0)) { $0 | UInt32(bytes[4 * i + $1]) << UInt32(8 * $1) }
+                let bits = UInt32(littleEndian: bytes.span.extracting(4 * i..<4 * i + 4))
                 #expect(Float(bitPattern: bits) == Float(number))
             }
         }
@@ -136,7 +137,7 @@ import Tokenize
     }
 }
 
-/// Computes embeddings until they are cancelled.
+/// Computes embeddings until they are canceled.
 private final class StuckEmbeddings: ChatBackend {
     private let backend: LocalBackend
     let name = "stuck"
@@ -161,6 +162,6 @@ private final class StuckEmbeddings: ChatBackend {
 
         init(_ deliver: @escaping @Sendable (EmbeddingResult) -> Void) { self.deliver = deliver }
 
-        func cancel() { deliver(EmbeddingResult([], .cancelled)) }
+        func cancel() { deliver(EmbeddingResult([], .canceled)) }
     }
 }

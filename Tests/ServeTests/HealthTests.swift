@@ -13,15 +13,15 @@ import Testing
 @Suite struct HealthTests {
     /// A backend whose probes can be made to hang or to fail.
     private final class ProbedBackend: ChatBackend {
-        enum Behaviour: Int { case works, hangs, fails }
+        enum Behavior: Int { case works, hangs, fails }
 
         let name = "probed"
         let context: Int? = 64
         private let backend = ScriptedBackend()
-        private let behaviour = Mutex(Behaviour.works)
+        private let behavior = Mutex(Behavior.works)
         let probes = AtomicCounter()
 
-        func set(_ new: Behaviour) { behaviour.withLock { $0 = new } }
+        func set(_ new: Behavior) { behavior.withLock { $0 = new } }
 
         func start(
             _ request: GenerationRequest, deliver: @escaping @Sendable (GenerationEvent) -> Void
@@ -29,7 +29,7 @@ import Testing
 
         func probe(_ completion: @escaping @Sendable (Bool) -> Void) {
             probes.increment()
-            switch behaviour.withLock({ $0 }) {
+            switch behavior.withLock({ $0 }) {
             case .works: completion(true)
             case .hangs: break
             case .fails: completion(false)

@@ -205,7 +205,7 @@ struct OpenAIRoutesTests {
     }
 
     @Test("a client that disconnects frees its slots", arguments: [false, true])
-    func cancelled(streams: Bool) throws {
+    func canceled(streams: Bool) throws {
         let server = try TestServer(WaitingBackend())
         var connection: RawHTTPConnection? = try server.connect()
         connection?.sendPost("/v1/chat/completions", #"{\#(Self.question),"n":3,"stream":\#(streams)}"#)
@@ -299,7 +299,7 @@ final class FailingBackend: ChatBackend {
     }
 }
 
-/// Generates one letter, then waits until it is cancelled.
+/// Generates one letter, then waits until it is canceled.
 private final class WaitingBackend: ChatBackend {
     private final class Waiting: GenerationHandle {
         let end = Mailbox<Bool>()
@@ -317,7 +317,7 @@ private final class WaitingBackend: ChatBackend {
                 deliver(.began(GenerationStart()))
                 deliver(.piece(TextPiece("H")))
                 _ = waiting.end.take()
-                deliver(.ended(GenerationEnd(.cancelled, promptTokens: 1, answerTokens: 1)))
+                deliver(.ended(GenerationEnd(.canceled, promptTokens: 1, answerTokens: 1)))
             }
         } catch { throw .threadNotStarted(error) }
         return waiting

@@ -107,7 +107,7 @@ import Testing
         let stream = try server.openStream("/api/chat", #"{"message":"one"}"#, other)
         try eventually { backend.prompts.count == 1 }
         #expect(try server.connect().ask("DELETE", "/api/me/sessions", ada)?.status == 204)
-        // An answer that is just starting is cancelled when it has started.
+        // An answer that is just starting is canceled when it has started.
         try eventually { backend.cancellations.value > 0 }
         gate.open()
         #expect(try stream.read().last?.data["reason"]?.string == "cancelled")
@@ -149,7 +149,7 @@ import Testing
         for secret in ["$2b$", try #require(made["key"]?.string), "Eve's secret", "Bearer"] { #expect(!answer.text.contains(secret)) }
     }
 
-    @Test func `an account is deleted with its password, and its running answer is cancelled`() throws {
+    @Test func `an account is deleted with its password, and its running answer is canceled`() throws {
         let gate = GenerationGate(beforeCharacter: 1), backend = RecordingBackend(gate: gate), server = try TestServer(backend)
         let ada = try server.account("ada"), connection = try server.connect()
         let stream = try server.openStream("/api/chat", #"{"message":"one"}"#, ada)

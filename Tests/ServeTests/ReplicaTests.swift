@@ -25,7 +25,7 @@ import Testing
             id = try #require(try stream.next()?.data["conversation_id"]?.string)
         }
 
-        /// Waits until the answer was cancelled, and reads the rest of the stream.
+        /// Waits until the answer was canceled, and reads the rest of the stream.
         func waitForCancellation() throws {
             try eventually { backend.cancellations.value > 0 }
             gate.open()

@@ -92,7 +92,7 @@ import Threads
         #expect(try stored(server, id) == ["one", OneSentenceModel.sentence])
     }
 
-    @Test func `an answer that takes longer than the drain time is cancelled and stored`() throws {
+    @Test func `an answer that takes longer than the drain time is canceled and stored`() throws {
         let slow = ScriptedBackend("0123456789abcdefghijklmnopqrstuvwxyz") { if $0 > 4 { usleep(20_000) } }
         let server = try TestServer(slow) { $0.slots = 1 }
         let ada = try server.account("ada")

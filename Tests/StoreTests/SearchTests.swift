@@ -97,7 +97,7 @@ import Threads
         #expect(try !isWaiting())
     }
 
-    @Test(arguments: Backend.allCases) func `a search that takes too long is cancelled`(_ backend: Backend) throws {
+    @Test(arguments: Backend.allCases) func `a search that takes too long is canceled`(_ backend: Backend) throws {
         let db = try TestDatabase(backend), ada = try db.store().addTestUser("ada")
         let store = try db.store { $0.searchTimeout = .milliseconds(5) }
         let chat = try store.createConversation("long", for: ada).0.id

@@ -1,3 +1,5 @@
+import Files
+
 /// Builds a GGUF file by hand, so that each number in it can be made wrong.
 package struct GGUFBytes {
     package var version: UInt32 = 3
@@ -8,9 +10,7 @@ package struct GGUFBytes {
     package var alignment = 32
     package var data: [UInt8] = []
 
-    package static func little(_ number: some FixedWidthInteger) -> [UInt8] {
-        stride(from: 0, to: type(of: number).bitWidth, by: 8).map { UInt8(truncatingIfNeeded: number >> $0) }
-    }
+    package static func little(_ number: some FixedWidthInteger) -> [UInt8] { number.littleEndianBytes }
 
     package static func string(_ text: String) -> [UInt8] { little(UInt64(text.utf8.count)) + text.utf8 }
     package static func text(_ text: String) -> [UInt8] { little(UInt32(8)) + string(text) }

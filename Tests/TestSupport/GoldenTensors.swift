@@ -1,4 +1,5 @@
 package import Autograd
+import Files
 import Foundation
 
 /// A reader of safetensors files for golden data: 8 bytes with the length of a JSON header, the header, the numbers.
@@ -21,7 +22,7 @@ package struct GoldenTensors: Sendable {
     package init(reading path: String) throws {
         let bytes = try [UInt8](Data(contentsOf: URL(filePath: path)))
         precondition(bytes.count >= 8, "\(path) ends before its header")
-        let header = 8..<8 + (0..<8).reduce(0) { $0 | Int(bytes[$1]) << (8 * $1) }
+        let header = 8..<8 + Int(littleEndian: bytes.span.extracting(0..<8))
         precondition(header.upperBound <= bytes.count, "\(path) ends within its header")
         let tensors = try JSONDecoder().decode([String: HeaderEntry].self, from: Data(bytes[header]))
         self.path = path
@@ -51,7 +52,7 @@ package struct GoldenTensors: Sendable {
         precondition(entry.dtype == type, "\(path): '\(name)' holds \(entry.dtype), not \(type)")
         precondition(
             end <= numbers.count && end - start == 4 * entry.shape.reduce(1, *), "\(path): '\(name)' has other bytes than \(entry.shape)")
-        return stride(from: start, to: end, by: 4).map { at in (0..<4).reduce(0) { $0 | UInt32(numbers[at + $1]) << (8 * $1) } }
+        return stride(from: start, to: end, by: 4).map { UInt32(littleEndian: numbers.span.extracting($0..<$0 + 4)) }
     }
 
     /// A tensor, or another entry of the header.

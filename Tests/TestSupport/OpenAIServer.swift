@@ -50,15 +50,15 @@ extension ScriptedServer {
                     writer.key("delta")
                     writer.object { if case .piece(let piece) = event { $0.key("content"); $0.string(piece.text) } }
                     guard case .ended(let end) = event else { return }
-                    writer.key("finish_reason"); writer.string(end.reason.name)
+                    writer["finish_reason"] = end.reason.name
                     isLast = true
                 }
             }
             guard case .ended(let end) = event else { return }
             writer.key("usage")
             writer.object {
-                $0.key("prompt_tokens"); $0.integer(end.promptTokens)
-                $0.key("completion_tokens"); $0.integer(end.answerTokens)
+                $0["prompt_tokens"] = end.promptTokens
+                $0["completion_tokens"] = end.answerTokens
             }
         }
         return "data: \(writer.text)\n\n" + (isLast ? "data: [DONE]\n\n" : "")

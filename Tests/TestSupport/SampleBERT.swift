@@ -1,3 +1,4 @@
+import Files
 import Glibc
 
 /// A small BERT with random weights as a folder of sentence-transformers.
@@ -21,7 +22,7 @@ package struct SampleBERT: Sendable {
     package enum Family: String, Sendable, CaseIterable {
         case bert, distilbert, mpnet
 
-        /// Of BERT's name.
+        /// The family's name of a tensor of BERT.
         fileprivate func name(of tensor: String) -> String {
             let changes = switch self {
             case .bert: [(String, String)]()
@@ -112,10 +113,10 @@ package struct SampleBERT: Sendable {
         for (name, shape, numbers) in tensors {
             let end = data.count + 4 * numbers.count
             header.append(#""\#(family.name(of: name))": {"dtype": "F32", "shape": \#(shape), "data_offsets": [\#(data.count), \#(end)]}"#)
-            for number in numbers { withUnsafeBytes(of: number.bitPattern.littleEndian) { data += $0 } }
+            for number in numbers { data.append(littleEndian: number.bitPattern) }
         }
         let json = Array("{\(header.joined(separator: ","))}".utf8)
-        files["model.safetensors"] = withUnsafeBytes(of: UInt64(json.count).littleEndian) { Array($0) } + json + data
+        files["model.safetensors"] = json.count.littleEndianBytes + json + data
         return files
     }
 

@@ -55,7 +55,7 @@ package final class ScriptedBackend: ChatBackend {
         for character in text {
             beforeToken(count)
             if cancelFlag.isCancelled {
-                reason = .cancelled
+                reason = .canceled
                 break
             }
             if count == maxNewTokens {

@@ -1,3 +1,4 @@
+import Files
 import Testing
 import TestSupport
 import Tokenize
@@ -80,8 +81,7 @@ import Tokenize
         var bytes: [UInt8] = []
         func add(_ text: String, _ score: Float, _ kind: UInt8) {
             var piece: [UInt8] = [0x0A, UInt8(text.utf8.count)] + Array(text.utf8) + [0x15]
-            for shift in stride(from: 0, to: 32, by: 8) { piece.append(UInt8(truncatingIfNeeded: score.bitPattern >> UInt32(shift))) }
-            piece += [0x18, kind]
+            piece += score.bitPattern.littleEndianBytes + [0x18, kind]
             bytes += [0x0A, UInt8(piece.count)] + piece
         }
         add("<unk>", 0, 2)

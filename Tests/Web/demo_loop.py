@@ -2,9 +2,9 @@
 
     Tests/Web/demo_loop.py .build/release/slm checkpoints/demo/best.h5 [--general data/sample-val.txt] [--steps 1000] [--screenshots FOLDER]
 
-Begins with an empty database and a model: that of `slm demo`, or an open one, such as SmolLM2. Eight people ask about the colours of ten things that the model does not know, and
+Begins with an empty database and a model: that of `slm demo`, or an open one, such as SmolLM2. Eight people ask about the colors of ten things that the model does not know, and
 correct its answers, 40 chats in all, one of them on the page. An owner includes the corrected chats, starts a run, reads the comparison, and
-promotes the model. Then the model is asked about the colours in 50 other phrasings. At the end, the owner rolls back, and the old model
+promotes the model. Then the model is asked about the colors in 50 other phrasings. At the end, the owner rolls back, and the old model
 answers again. Fails if fewer than 80 % are right, if the old model knew any of them by more than chance, before or after, or if the loss on
 --general rose by more than 1 %, or without it the loss on text that the old model generates by more than 10 %.
 """
@@ -26,7 +26,7 @@ from check_training_runs import processes  # noqa: E402
 from served import ADMIN_KEY, PASSWORD, UNLIMITED, Server  # noqa: E402
 from stage import launch  # noqa: E402
 
-COLOURS = {
+COLORS = {
     "the school bus": "teal", "our front door": "maroon", "the library roof": "turquoise", "the old boat": "crimson",
     "the new bridge": "indigo", "the garden gate": "olive", "the town clock": "golden", "the market tent": "violet",
     "the fire station": "scarlet", "the train station": "beige",
@@ -67,24 +67,24 @@ def register(server, name):
 
 
 def sentence(thing):
-    return f"{thing[0].upper()}{thing[1:]} is {COLOURS[thing]}."
+    return f"{thing[0].upper()}{thing[1:]} is {COLORS[thing]}."
 
 
 def right_answers(admin, phrasings=HELD_OUT):
-    """How many of the 50 phrasings that were never asked get the right colour."""
+    """How many of the 50 phrasings that were never asked get the right color."""
     found = 0
-    for thing, colour in COLOURS.items():
+    for thing, color in COLORS.items():
         for phrasing in phrasings:
             body = {"model": "default", "messages": [{"role": "user", "content": phrasing.format(thing)}], "temperature": 0, "max_tokens": 40}
             answer = admin.json("POST", "/v1/chat/completions", body)["choices"][0]["message"]["content"]
-            found += colour in answer.lower()
+            found += color in answer.lower()
     return found
 
 
 def chat(server, page, shot):
     """40 chats of eight people, each with a corrected answer. The last person corrects on the page."""
     people = [register(server, f"person{n}") for n in range(PEOPLE)]
-    questions = [(thing, phrasing) for phrasing in ASKED for thing in COLOURS]
+    questions = [(thing, phrasing) for phrasing in ASKED for thing in COLORS]
     for n, (thing, phrasing) in enumerate(questions):
         person = people[n % PEOPLE]
         conversation, answer = person.ask(phrasing.format(thing))
@@ -117,7 +117,7 @@ def walk(server, page, steps, shot):
     page.click(".toast [aria-label='Dismiss']")
     page.goto(server.url + "/#/training/runs/new")
     page.wait_for_selector(".estimate >> text=This run fits on this machine.")
-    page.fill("#training-area >> internal:label=Name", "colours")
+    page.fill("#training-area >> internal:label=Name", "colors")
     # Steps, not minutes: the result must not depend on how busy the machine is.
     page.select_option("#training-area >> internal:label=Unit", "steps")
     with page.expect_response(lambda response: response.url.endswith("/api/training/estimate")
@@ -126,11 +126,11 @@ def walk(server, page, steps, shot):
     page.wait_for_selector(".estimate[aria-busy=false]")
     shot("fine-tune")
     page.click("button >> text=Start")
-    page.wait_for_selector("h2 >> text=colours")
+    page.wait_for_selector("h2 >> text=colors")
     page.wait_for_selector("text=The run has finished.", timeout=3_600_000)
     shot("run")
     page.goto(server.url + "/#/training/compare")
-    page.click(".card >> text=colours")
+    page.click(".card >> text=colors")
     page.wait_for_selector(".verdict", timeout=1_800_000)
     print(page.inner_text(".verdict"))
     shot("compare")
@@ -141,7 +141,7 @@ def walk(server, page, steps, shot):
     page.click("dialog .primary")
     page.wait_for_selector(".area-head .pill >> text=Active")
     page.goto(server.url + "/#/training/models")
-    page.wait_for_selector(".card.active >> text=colours")
+    page.wait_for_selector(".card.active >> text=colors")
     page.wait_for_selector("text=This server does not serve it yet", state="detached", timeout=60_000)
     shot("models")
     return identifier
@@ -153,7 +153,7 @@ def roll_back(server, page, shot):
     page.click(".area-head >> text=Roll back to")
     page.wait_for_selector(".toast >> text=is active again.")
     page.click(".toast [aria-label='Dismiss']")
-    page.wait_for_selector(".card.archived >> text=colours")
+    page.wait_for_selector(".card.archived >> text=colors")
     page.wait_for_selector("text=This server does not serve it yet", state="detached", timeout=60_000)
     shot("rollback")
 
@@ -186,13 +186,13 @@ def main():
         before = right_answers(admin)
         chats = chat(server, other, shot)
         other.close()
-        print(f"{chats} chats of {PEOPLE} people; the model knows {before} of 50 colours")
+        print(f"{chats} chats of {PEOPLE} people; the model knows {before} of 50 colors")
         owner = register(server, "owner")
         user = admin.json("GET", "/api/admin/users?search=owner")["users"][0]
         admin.send("PUT", f"/api/admin/users/{user['id']}/role", {"role": "owner"})
         assert owner.json("GET", "/api/me")["role"] == "owner"
-        for thing in COLOURS:
-            owner.send("POST", "/api/training/questions", {"text": HELD_OUT[0].format(thing), "expected": COLOURS[thing]})
+        for thing in COLORS:
+            owner.send("POST", "/api/training/questions", {"text": HELD_OUT[0].format(thing), "expected": COLORS[thing]})
         general = {"general": [str(options.general.resolve())]} if options.general else {}
         owner.send("PUT", "/api/training/gate", {"min_right_answers": 0.8, **general})
         sign_in(page, server, "owner")
@@ -206,7 +206,7 @@ def main():
         back = right_answers(admin, HELD_OUT[:1])
         browser.close()
     minutes = (time.monotonic() - start) / 60
-    print(f"the promoted model knows {after} of 50 colours; the loss on {remembered} rose by {100 * rise:.2f} %; "
+    print(f"the promoted model knows {after} of 50 colors; the loss on {remembered} rose by {100 * rise:.2f} %; "
           f"after the roll-back, {back} of 10 answers are right; {minutes:.1f} minutes")
     assert before <= 5, before
     assert after >= 40, after

@@ -293,7 +293,7 @@ def test_starter_questions(stage):
     page = stage.open()
     page.wait_for_selector("#starters button")
     note, box = (page.locator(place).bounding_box() for place in (".composer-footer span >> nth=0", "#composer"))
-    assert abs(note["x"] + note["width"] / 2 - box["x"] - box["width"] / 2) < 2, "the note is not centred below the box"
+    assert abs(note["x"] + note["width"] / 2 - box["x"] - box["width"] / 2) < 2, "the note is not centered below the box"
     assert page.locator("#starters button").all_inner_texts() == stage.world.starters
     page.click("#starters button >> nth=1")
     assert page.input_value("#message") == "<b>Why</b> is it & so?"

@@ -1,3 +1,5 @@
+import Files
+
 /// Divides documents into chunks along their structure.
 ///
 ///     let chunks = Chunker(budget: 200).chunks(of: document)
@@ -8,7 +10,7 @@ package struct Chunker {
     private let budget: Int
     private let count: (String) -> Int
 
-    /// Of headings and titles: anything may be in the place of one.
+    /// The most characters of a heading or a title: anything may be in the place of one.
     private static let headingLimit = 200
 
     /// - Parameters:
@@ -181,9 +183,7 @@ extension String {
         let lines = lines
         guard let first = lines.first(where: { !$0.allSatisfy(\.isWhitespace) }),
             let last = lines.last(where: { !$0.allSatisfy(\.isWhitespace) }) else { return "" }
-        var text = self[first.startIndex..<last.endIndex]
-        while let last = text.last, last.isWhitespace { text.removeLast() }
-        return String(text)
+        return String(self[first.startIndex..<last.endIndex].trimmingSuffix(while: \.isWhitespace))
     }
 }
 

@@ -22,7 +22,7 @@ struct IndexRoot: Sendable, Equatable {
     /// Absolute.
     let path: String
 
-    /// Of the names of files in the folder.
+    /// What the names of files in the folder begin with.
     var prefix: String { name == "." ? "" : name.hasSuffix("/") ? name : name + "/" }
 
     func contains(_ file: String) -> Bool { file == name || file.hasPrefix(prefix) }
@@ -48,7 +48,7 @@ struct DocumentWalk {
         }
     }
 
-    /// - Parameter prefix: Of the names of files in the folder.
+    /// - Parameter prefix: What the names of files in the folder begin with.
     private mutating func walk(_ folder: String, _ prefix: String) {
         guard let names = Folder.names(in: folder) else {
             unreadableFolders.append(prefix)

@@ -11,7 +11,7 @@ package struct IndexReport: Sendable, Equatable {
     package var chunks = 0
     /// Chunks whose vectors were computed.
     package var embedded = 0
-    /// Of the files that were found.
+    /// The size of the files that were found.
     package var bytes = 0
 
     /// The files in the index.

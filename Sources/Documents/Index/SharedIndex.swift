@@ -32,7 +32,7 @@ package final class SharedIndex: SearchedIndex, Sendable {
     }
 
     /// - Parameters:
-    ///   - name: Of the documents, for users.
+    ///   - name: The name of the documents, for users.
     ///   - reranker: Makes a reranker for a search.
     package init(
         _ path: String, named name: String, openEmbedder: @escaping OpenEmbedder = { _ in nil },

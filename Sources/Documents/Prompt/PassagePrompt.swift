@@ -14,7 +14,7 @@ package struct PassagePrompt: Sendable, Equatable {
     /// Whether passages were left out because they exceed the budget.
     package let isOverBudget: Bool
 
-    /// Of the forms that were tried, the smallest models follow this one best, with the source below each passage: above it, they list
+    /// The form that the smallest models follow best of those that were tried, with the source below each passage: above it, they list
     /// the sources instead of answering (Documentation/decisions/document-index.md).
     private static let instruction = """
         Read these passages from documents. Then answer the question briefly, with the number of the passage, such as [1]. If no passage \

@@ -1,3 +1,5 @@
+import Files
+
 /// Reads source code of any language: blocks of lines at the outermost level, each with the comment above it.
 ///
 /// A block begins at a line without indentation after an empty line. This holds for functions and types of most languages.
@@ -20,7 +22,7 @@ enum CodeReader {
     }
 
     private static func beginsBlock(_ line: ArraySlice<UInt8>) -> Bool {
-        guard let first = line.first, !ArraySlice<UInt8>.isSpace(first) else { return false }
+        guard let first = line.first, !first.isSpace else { return false }
         return !"})]".utf8.contains(first)
     }
 

@@ -24,7 +24,7 @@ struct DOCXReader {
 
     private static let leftOut: Set = ["mc:Fallback", "w:del", "w:moveFrom", "w:pPrChange", "w:trPrChange"]
 
-    /// - Parameter limit: Of the text with its markup, in bytes.
+    /// - Parameter limit: The most bytes of the text with its markup.
     static func document(_ bytes: [UInt8], limit: Int) throws(SkipReason) -> Document {
         var archive = try ZippedFiles(bytes, limit: limit)
         guard let text = try archive.contents(of: "word/document.xml") else { throw .damaged("it has no word/document.xml") }

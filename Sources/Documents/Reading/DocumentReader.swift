@@ -12,11 +12,11 @@ package struct DocumentReader {
     }
 
     package struct Limits: Sendable {
-        /// Of a file, in bytes.
+        /// The size of a file in bytes.
         package var fileSize = 50_000_000
-        /// Of the conversion of a PDF.
+        /// The time to convert a PDF.
         package var conversionTime = Duration.seconds(60)
-        /// Of the text of a PDF, and of what is read of a DOCX or an EPUB, in bytes.
+        /// The size of a PDF's text, and of what is read of a DOCX or an EPUB, in bytes.
         package var convertedSize = 50_000_000
 
         package init() {}

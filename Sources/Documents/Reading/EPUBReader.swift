@@ -5,7 +5,7 @@ struct EPUBReader {
 
     private static let mostChapters = 10_000
 
-    /// - Parameter limit: Of the chapters with their markup, in bytes.
+    /// - Parameter limit: The most bytes of the chapters with their markup.
     static func document(_ bytes: [UInt8], limit: Int) throws(SkipReason) -> Document {
         var reader = EPUBReader(archive: try ZippedFiles(bytes, limit: limit))
         return try reader.document()

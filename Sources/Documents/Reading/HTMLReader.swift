@@ -1,3 +1,5 @@
+import Files
+
 /// Reads HTML: headings, paragraphs, items of lists, rows of tables and preformatted text. Scripts and styles are left out.
 ///
 /// It reads any bytes as browsers do: text that is not well formed is text, and an element that is not closed ends with the file.
@@ -60,7 +62,7 @@ struct HTMLReader {
 
     /// Adds a character of the text. White space becomes one space, except in preformatted text.
     private mutating func add(_ byte: UInt8) {
-        if ArraySlice<UInt8>.isSpace(byte), !isPreformatted {
+        if byte.isSpace, !isPreformatted {
             if let last = text.last, last != 32, last != 10 { text.append(32) }
             return
         }
@@ -92,13 +94,7 @@ extension HTMLReader {
 
     /// The length from `position` to the end of a text, or of the file.
     private func length(upTo end: String, from start: Int) -> Int {
-        let wanted = Array(end.utf8)
-        var i = start
-        while i < bytes.count {
-            if bytes[i] == wanted[0], bytes[i...].starts(with: wanted) { return i + wanted.count - position }
-            i += 1
-        }
-        return bytes.count - position
+        (bytes.range(of: end.utf8, from: start)?.upperBound ?? bytes.count) - position
     }
 
     private mutating func readTag() {
@@ -118,7 +114,7 @@ extension HTMLReader {
             } else if isAfterEquals, byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "'") {
                 quote = byte
             }
-            if !ArraySlice<UInt8>.isSpace(byte) { isAfterEquals = byte == UInt8(ascii: "=") }
+            if !byte.isSpace { isAfterEquals = byte == UInt8(ascii: "=") }
             end += 1
         }
         let isEmpty = end < bytes.count && bytes[end - 1] == UInt8(ascii: "/") && (name == "svg" || isXML)
@@ -208,7 +204,7 @@ extension HTMLReader {
 
     private mutating func endCell() {
         guard row != nil else { return }
-        while let last = text.last, ArraySlice<UInt8>.isSpace(last) { text.removeLast() }
+        while let last = text.last, last.isSpace { text.removeLast() }
         if !text.isEmpty { text += text.suffix(2).elementsEqual(" |".utf8) ? " ".utf8 : " | ".utf8 }
     }
 
@@ -230,16 +226,10 @@ extension HTMLReader {
 
     /// Ends the block that is being read.
     private mutating func flush(beginning next: Document.Block.Kind = .paragraph) {
-        let trimmed = if case .code = kind { withoutEmptyEnds(text) } else { text[...].trimmed }
+        let trimmed = if case .code = kind { text.drop { $0 == 10 }.trimmingSuffix(while: \.isSpace) } else { text[...].trimmed }
         if !trimmed.isEmpty { blocks.append(.init(kind, String(decoding: trimmed, as: UTF8.self), line: textLine)) }
         text = []
         kind = next
-    }
-
-    private func withoutEmptyEnds(_ text: [UInt8]) -> ArraySlice<UInt8> {
-        var part = text.drop { $0 == 10 }
-        while let last = part.last, ArraySlice<UInt8>.isSpace(last) { part.removeLast() }
-        return part.isBlank ? [] : part
     }
 
     private func decodedText(_ raw: ArraySlice<UInt8>) -> String {

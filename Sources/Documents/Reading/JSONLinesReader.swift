@@ -17,7 +17,7 @@ enum JSONLinesReader {
         return Document(blocks: blocks)
     }
 
-    /// - Parameter name: Of the value, such as `messages.content`.
+    /// - Parameter name: The name of the value, such as `messages.content`.
     private static func add(_ value: JSONElement, _ name: String, to members: inout [String]) {
         if let object = value.members {
             for (key, value) in object { add(value, (name.isEmpty ? "" : name + ".") + (key.string ?? ""), to: &members) }

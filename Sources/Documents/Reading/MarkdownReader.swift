@@ -1,3 +1,5 @@
+import Files
+
 /// Reads Markdown: headings, paragraphs, items of lists, tables and code. Text keeps its marks, which models read and write.
 struct MarkdownReader {
     private let lines: SourceLines
@@ -19,7 +21,7 @@ struct MarkdownReader {
 
     private init(lines: SourceLines) {
         self.lines = lines
-        lastCommentEnd = lines.indices.last { lines[$0].contains("-->") } ?? -1
+        lastCommentEnd = lines.indices.last { lines[$0].range(of: "-->".utf8) != nil } ?? -1
     }
 
     private mutating func read() {
@@ -106,12 +108,12 @@ struct MarkdownReader {
     }
 
     private func skippingComment(from start: Int) -> Int {
-        (lines.indices[start...].first { lines[$0].contains("-->") } ?? start) + 1
+        (lines.indices[start...].first { lines[$0].range(of: "-->".utf8) != nil } ?? start) + 1
     }
 
     private func heading(_ text: ArraySlice<UInt8>) -> (level: Int, text: ArraySlice<UInt8>)? {
         let level = text.prefix { $0 == UInt8(ascii: "#") }.count
-        guard (1...6).contains(level), level < text.count, ArraySlice<UInt8>.isSpace(text[text.startIndex + level]) else { return nil }
+        guard (1...6).contains(level), level < text.count, text[text.startIndex + level].isSpace else { return nil }
         var title = text.dropFirst(level).trimmed
         while title.last == UInt8(ascii: "#") { title.removeLast() }
         return (level, title.trimmed)
@@ -168,11 +170,4 @@ struct MarkdownReader {
     }
 
     private func string(_ text: ArraySlice<UInt8>) -> String { String(decoding: text, as: UTF8.self) }
-}
-
-extension ArraySlice<UInt8> {
-    fileprivate func contains(_ text: String) -> Bool {
-        let wanted = Array(text.utf8)
-        return indices.contains { self[$0] == wanted[0] && self[$0...].starts(with: wanted) }
-    }
 }

@@ -15,7 +15,7 @@ struct PDFReader {
 
     /// - Parameters:
     ///   - path: Folders separated by colons in which the program is searched.
-    ///   - limit: Of the text, in bytes.
+    ///   - limit: The most bytes of the text.
     init(searching path: String, timeout: Duration, limit: Int) {
         self.path = path.split(separator: ":").map { "\($0)/\(Self.program)" }.first { FileStatus($0)?.kind == .file }
         self.timeout = timeout

@@ -1,3 +1,5 @@
+import Files
+
 /// Reads plain text: paragraphs and items of lists, below headings that are underlined, numbered or in capital letters.
 struct PlainTextReader {
     private let lines: SourceLines
@@ -77,7 +79,7 @@ struct PlainTextReader {
     private func number(of text: ArraySlice<UInt8>) -> Int? {
         let number = text.prefix { (48...57).contains($0) || $0 == UInt8(ascii: ".") }
         guard let first = number.first, (48...57).contains(first), number.count < 16, number.count < text.count,
-            ArraySlice<UInt8>.isSpace(text[number.endIndex]) else { return nil }
+            text[number.endIndex].isSpace else { return nil }
         return number.split(separator: UInt8(ascii: ".")).count
     }
 

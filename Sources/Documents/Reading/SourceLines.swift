@@ -26,16 +26,10 @@ struct SourceLines {
 
 /// Bytes of a line, as readers of documents compare them.
 extension ArraySlice<UInt8> {
-    static func isSpace(_ byte: UInt8) -> Bool { byte == 32 || (9...13).contains(byte) }
-
-    var isBlank: Bool { allSatisfy(Self.isSpace) }
+    var isBlank: Bool { allSatisfy(\.isSpace) }
 
     /// Without spaces at both ends.
-    var trimmed: ArraySlice<UInt8> {
-        var part = drop(while: Self.isSpace)
-        while let last = part.last, Self.isSpace(last) { part.removeLast() }
-        return part
-    }
+    var trimmed: ArraySlice<UInt8> { trimming(while: \.isSpace) }
 
     /// The number of columns before the first character. A tab ends at a multiple of four.
     var indentation: Int {

@@ -1,3 +1,5 @@
+import Files
+
 /// Reads XML as a sequence of tags and texts.
 ///
 ///     var scanner = XMLScanner(bytes)
@@ -47,14 +49,7 @@ struct XMLScanner {
     }
 
     private mutating func skip(past end: String) {
-        let wanted = Array(end.utf8)
-        while position < bytes.count {
-            if bytes[position] == wanted[0], bytes[position...].starts(with: wanted) {
-                position += wanted.count
-                return
-            }
-            position += 1
-        }
+        position = bytes.range(of: end.utf8, from: position)?.upperBound ?? bytes.count
     }
 
     private mutating func text() -> Token {
@@ -83,7 +78,7 @@ struct XMLScanner {
             end += 1
         }
         position = min(end + 1, bytes.count)
-        let inside = bytes[min(start, end)..<end], nameEnd = inside.firstIndex { ArraySlice<UInt8>.isSpace($0) || $0 == UInt8(ascii: "/") }
+        let inside = bytes[min(start, end)..<end], nameEnd = inside.firstIndex { $0.isSpace || $0 == UInt8(ascii: "/") }
         let name = String(decoding: inside[..<(nameEnd ?? end)].prefix(64), as: UTF8.self)
         if isEnd { return .end(name: name) }
         return .start(Tag(name: name, isEmpty: inside.last == UInt8(ascii: "/"), attributes: inside[(nameEnd ?? end)...]))
@@ -96,7 +91,7 @@ extension XMLScanner.Tag {
         let wanted = Array(attribute.utf8)
         var rest = attributes
         while let equals = rest.firstIndex(of: UInt8(ascii: "=")) {
-            let name = rest[..<equals].trimmed, after = rest[(equals + 1)...].drop(while: ArraySlice<UInt8>.isSpace)
+            let name = rest[..<equals].trimmed, after = rest[(equals + 1)...].drop(while: \.isSpace)
             guard let quote = after.first, quote == UInt8(ascii: "\"") || quote == UInt8(ascii: "'"),
                 let end = after.dropFirst().firstIndex(of: quote) else { return nil }
             if name.elementsEqual(wanted) {

@@ -1,3 +1,4 @@
+import Files
 import Gzip
 
 /// The files in a zip archive, of which only those that are asked for are decompressed.
@@ -12,7 +13,7 @@ struct ZippedFiles {
         let method, flags: Int
         let checksum: UInt32
         let compressedSize, size: Int
-        /// Of its local header.
+        /// Where its local header begins.
         let offset: Int
     }
 
@@ -26,7 +27,7 @@ struct ZippedFiles {
     /// What is decompressed before the limit is checked again. It becomes at most about a thousand times as long.
     private static let pieceSize = 4_096
 
-    /// - Parameter limit: Of all contents together, in bytes.
+    /// - Parameter limit: The most bytes of all contents together.
     init(_ bytes: [UInt8], limit: Int) throws(SkipReason) {
         self.bytes = bytes
         self.limit = limit
@@ -102,7 +103,7 @@ extension ZippedFiles {
 
     /// A number of 2 or 4 bytes, the lowest first.
     private func integer(at offset: Int, bytes count: Int) throws(SkipReason) -> Int {
-        try slice(at: offset, count: count).reversed().reduce(0) { $0 << 8 | Int($1) }
+        Int(littleEndian: try slice(at: offset, count: count).span)
     }
 
     private func slice(at offset: Int, count: Int) throws(SkipReason) -> ArraySlice<UInt8> {

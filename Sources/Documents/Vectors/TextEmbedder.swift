@@ -9,7 +9,7 @@ package struct TextEmbedder {
     package struct Model: Sendable, Equatable {
         /// Its folder, as it was when the index was built.
         package let path: String
-        /// Of its weights, its tokenizer and its settings. Vectors of different models cannot be compared.
+        /// Identifies its weights, its tokenizer and its settings. Vectors of different models cannot be compared.
         package let digest: String
         /// The length of a vector.
         package let width: Int

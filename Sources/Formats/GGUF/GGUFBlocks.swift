@@ -1,4 +1,6 @@
+import Files
 import Kernels
+
 /// Encodes GGUF's block formats; ``StoredFormat`` reads them. Arithmetic and rounding are those of llama.cpp's plain C, so that equal
 /// numbers give equal bytes.
 ///

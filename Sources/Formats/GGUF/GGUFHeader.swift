@@ -1,3 +1,4 @@
+import Files
 import Kernels
 
 /// Builds the part of a GGUF file before the tensor data: metadata and tensor list.
@@ -100,11 +101,5 @@ struct GGUFHeader {
     private static func append(_ text: [UInt8], to bytes: inout [UInt8]) {
         bytes.append(littleEndian: UInt64(text.count))
         bytes += text
-    }
-}
-
-extension [UInt8] {
-    mutating func append(littleEndian number: some FixedWidthInteger) {
-        for shift in stride(from: 0, to: type(of: number).bitWidth, by: 8) { append(UInt8(truncatingIfNeeded: number >> shift)) }
     }
 }

@@ -99,7 +99,7 @@ extension GGUFFile {
         }
         return (0..<count).map { i in
             let offset = scores.range.lowerBound + 4 * i
-            return Float(bitPattern: (0..<4).reduce(0) { $0 | UInt32(bytes[offset + $1]) << UInt32(8 * $1) })
+            return Float(bitPattern: UInt32(littleEndian: bytes.extracting(offset..<offset + 4)))
         }
     }
 
@@ -124,7 +124,7 @@ extension GGUFFile {
         var kinds: [TokenList.Kind] = []
         for i in 0..<count {
             let offset = types.range.lowerBound + 4 * i
-            let number = (0..<4).reduce(0) { $0 | Int(bytes[offset + $1]) << (8 * $1) }
+            let number = Int(littleEndian: bytes.extracting(offset..<offset + 4))
             guard let kind = TokenList.Kind(rawValue: number) else {
                 throw .mismatch(path: path, name: "\(key)[\(i)]", expected: "a number from 1 to 6", found: "\(number)")
             }
@@ -146,7 +146,7 @@ extension GGUFFile {
     private func texts(_ array: GGUFArray, in bytes: Span<UInt8>) -> ByteStrings {
         var result = ByteStrings(), text: [UInt8] = [], offset = array.range.lowerBound
         for _ in 0..<array.count {
-            let length = (0..<8).reduce(0) { $0 | Int(bytes[offset + $1]) << (8 * $1) }
+            let length = Int(littleEndian: bytes.extracting(offset..<offset + 8))
             text.removeAll(keepingCapacity: true)
             for i in offset + 8..<offset + 8 + length { text.append(bytes[i]) }
             result.append(text)

@@ -40,7 +40,7 @@ package struct BERTFolder {
     package let architecture: String
     package let configuration: BERTConfiguration
     package let pooling: Pooling
-    /// Of a reranker.
+    /// What a reranker makes of its model's output.
     package let scoreFunction: ScoreFunction
     package let input: EmbeddingInput
     package var byteCount: Int { tensors.byteCount }

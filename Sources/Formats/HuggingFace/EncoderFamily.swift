@@ -63,7 +63,7 @@ enum EncoderFamily: String, CaseIterable {
 
     /// The tensors of one of slm's parameters, such as "layer0.qkv.weight".
     ///
-    /// - Parameter prefix: Of those that belong to the encoder.
+    /// - Parameter prefix: What the names of the encoder's tensors begin with.
     func names(of parameter: String, _ prefix: String) -> [String] {
         let parts = parameter.split(separator: ".").map(String.init)
         if parts[0] == "classifier" { return [parameter] }

@@ -61,8 +61,7 @@ extension GPTConfiguration {
         writeShape(to: &object)
         object["num_key_value_heads"] = keyValueHeads
         object["head_dim"] = headWidth
-        object.key(family.isGemma ? "hidden_activation" : "hidden_act")
-        object.string(activationName)
+        object[family.isGemma ? "hidden_activation" : "hidden_act"] = activationName
         object["rms_norm_eps"] = shortest(normEpsilon)
         if family != .mistral { object["attention_bias"] = family == .qwen2 || hasBias }
         if family == .llama { object["mlp_bias"] = hasBias }

@@ -31,10 +31,7 @@ struct HuggingFaceSpecialTokens {
 
     /// Writes the ids to config.json. Missing ones are written as null, because transformers would otherwise use GPT-2's.
     func write(to object: inout JSONWriter) {
-        for (key, special) in [("bos_token_id", begin), ("eos_token_id", end), ("pad_token_id", padding)] {
-            object.key(key)
-            if let special { object.integer(special.id) } else { object.null() }
-        }
+        for (key, special) in [("bos_token_id", begin), ("eos_token_id", end), ("pad_token_id", padding)] { object[key] = special?.id }
     }
 
     /// generation_config.json: stop tokens and sampling.

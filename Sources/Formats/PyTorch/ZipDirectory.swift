@@ -1,4 +1,5 @@
 import Checkpoint
+import Files
 
 /// The location of a zip archive's central directory, from the end-of-central-directory record.
 struct ZipDirectory {
@@ -44,7 +45,7 @@ struct ZipDirectory {
         var offset = file.count - 22
         while offset >= 0, offset >= file.count - 22 - 65_535 {
             if file[offset] == 0x50, file[offset + 1] == 0x4B, file[offset + 2] == 5, file[offset + 3] == 6,
-               offset + 22 + Int(file[offset + 20]) + Int(file[offset + 21]) << 8 == file.count { return offset }
+               offset + 22 + Int(littleEndian: file.extracting(offset + 20..<offset + 22)) == file.count { return offset }
             offset -= 1
         }
         let found = "none: the file is truncated, or not a zip archive"

@@ -1,4 +1,5 @@
 package import Checkpoint
+import Files
 import JSON
 
 /// The header of a safetensors file: an 8-byte length and a JSON object of that many bytes. The tensors' data follow without gaps.
@@ -31,7 +32,7 @@ package struct SafeTensorsHeader {
         let kind = FileKind(of: bytes)
         if kind == .lfsPointer || kind == .webPage { throw file.mismatch("the file", "tensors", kind.rawValue) }
         guard bytes.count >= 8 else { throw file.mismatch("header length", "8 bytes", "\(bytes.count)") }
-        let length = (0..<8).reduce(0) { $0 | UInt64(bytes[$1]) << UInt64(8 * $1) }
+        let length = UInt64(littleEndian: bytes.extracting(0..<8))
         let limit = min(bytes.count - 8, Self.maximumHeaderSize)
         guard length <= UInt64(limit) else {
             throw file.mismatch("header length", "at most \(limit) bytes in a file of this size", "\(length)")

@@ -45,7 +45,7 @@ struct SafeTensorsWriter: ~Copyable {
             }
         }
         let text = writer.bytes + [UInt8](repeating: 32, count: (8 - writer.bytes.count % 8) % 8)
-        return (0..<8).map { UInt8(truncatingIfNeeded: text.count >> (8 * $0)) } + text
+        return text.count.littleEndianBytes + text
     }
 
     private mutating func write(_ array: Array, as format: WeightFormat) throws(FileError) {

@@ -40,9 +40,9 @@ package final class EmbeddingBackend: ChatBackend {
     }
 
     private final class Handle: GenerationHandle {
-        private let cancelled = Atomic(false)
-        var isCancelled: Bool { cancelled.load(ordering: .relaxed) }
-        func cancel() { cancelled.store(true, ordering: .relaxed) }
+        private let canceled = Atomic(false)
+        var isCancelled: Bool { canceled.load(ordering: .relaxed) }
+        func cancel() { canceled.store(true, ordering: .relaxed) }
     }
 
     /// - Parameter makeProcessor: Runs on the thread that will compute.
@@ -116,14 +116,14 @@ package final class EmbeddingBackend: ChatBackend {
                 case .embed(let job): running.append((job, []))
                 case .probe(let completion): completion(true)
                 case .stop:
-                    for (job, _) in running { job.deliver(EmbeddingResult([], .cancelled)) }
+                    for (job, _) in running { job.deliver(EmbeddingResult([], .canceled)) }
                     return
                 }
             }
             let turn = running.removeFirst(), job = turn.job
             var vectors = turn.vectors
             if job.handle.isCancelled {
-                job.deliver(EmbeddingResult([], .cancelled))
+                job.deliver(EmbeddingResult([], .canceled))
                 continue
             }
             let end = EmbeddingModel.end(ofStepFrom: vectors.count, in: job.texts)

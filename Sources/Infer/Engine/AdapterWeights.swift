@@ -20,7 +20,6 @@ struct AdapterWeights {
         var rows: Range<Int>
     }
 
-    /// - Parameter precision: Of the model. The adapters' matrices are small and sensitive: they are not quantized.
     /// What an adapter adds to rows of an embedding: scale·table[id]·Aᵀ.
     private struct LowRankEmbedding {
         let table: PackedWeights                           // [V, R]
@@ -28,6 +27,7 @@ struct AdapterWeights {
         let scale: Float
     }
 
+    /// - Parameter precision: The model's. The adapters' matrices are small and sensitive: they are not quantized.
     init(_ adapters: [[LoRAUpdate]], on processor: Processor, precision: WeightPrecision) {
         let precision = precision == .float32 ? WeightPrecision.float32 : .bfloat16
         func pack(_ matrix: FloatArray) -> PackedWeights {

@@ -13,7 +13,7 @@ import Tokenize
 struct EmbeddingQueue {
     private final class Request {
         let job: LocalBackend.EmbeddingJob
-        /// Of the texts that are complete.
+        /// The embeddings of the texts that are complete.
         var embeddings: [[Float]] = []
         /// The slot of the next text, if a part of it was processed.
         var slot: Int?
@@ -49,19 +49,19 @@ struct EmbeddingQueue {
         queueStatus.update { $0.running += 1 }
     }
 
-    mutating func removeCancelledAndPaused(_ slots: inout SlotPool) {
+    mutating func removeCanceledAndPaused(_ slots: inout SlotPool) {
         for request in requests where request.job.control.isCancelled || request.job.control.isPaused {
             // A text that is incomplete begins anew when its request continues.
             if let slot = request.slot { slots.discard(slot) }
             request.slot = nil
             request.sum = []
         }
-        for request in requests where request.job.control.isCancelled { end(request, .cancelled) }
+        for request in requests where request.job.control.isCancelled { end(request, .canceled) }
         requests.removeAll(where: \.job.control.isCancelled)
     }
 
     mutating func cancelAll() {
-        for request in requests { end(request, .cancelled) }
+        for request in requests { end(request, .canceled) }
         requests = []
     }
 
@@ -132,7 +132,7 @@ struct EmbeddingQueue {
 extension ModelInfo {
     /// Checks that tokens can be embedded.
     ///
-    /// - Parameter index: Of the text in its request.
+    /// - Parameter index: The text's place in its request.
     func checkEmbeddable(_ ids: [TokenID], at index: Int) throws(GenerationError) {
         let known = tokenizer.vocabulary.tokens.indices
         if ids.isEmpty { throw .emptyPrompt }

@@ -141,7 +141,7 @@ package final class LocalBackend: ChatBackend {
         case generate(Job)
         case embed(EmbeddingJob)
         case probe(@Sendable (Bool) -> Void)
-        /// A paused generation was resumed or cancelled.
+        /// A paused generation was resumed or canceled.
         case wake
         case stop
     }

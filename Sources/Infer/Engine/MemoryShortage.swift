@@ -11,7 +11,7 @@ package struct MemoryShortage: Error, CustomStringConvertible {
 
     /// Nil if there is no shortage.
     ///
-    /// - Parameter bitsPerWeight: Of the weights in `precision`; those of a quantized file keep the file's.
+    /// - Parameter bitsPerWeight: The size of a weight in `precision`; those of a quantized file keep the file's.
     package init?(needed: Int, free: Int, precision: WeightPrecision, bitsPerWeight: Double) {
         guard needed > free else { return nil }
         self.needed = needed

@@ -161,14 +161,14 @@ final class Scheduler {
         while !isStopping {
             if running.isEmpty, waiting.allSatisfy(\.control.isPaused), embeddings.isPaused { receive(inbox.take()) }
             while let message = inbox.takeIfAvailable() { receive(message) }
-            removeCancelled()
+            removeCanceled()
             removePaused()
             embed()
             admit()
             step()
         }
         for job in waiting { cancelWaiting(job) }
-        for sequence in running { end(sequence.job, because: .cancelled) }
+        for sequence in running { end(sequence.job, because: .canceled) }
         embeddings.cancelAll()
     }
 
@@ -182,16 +182,16 @@ final class Scheduler {
         }
     }
 
-    private func removeCancelled() {
-        for sequence in running where sequence.job.control.isCancelled { finish(sequence, because: .cancelled) }
-        // A job may be cancelled at any moment, so each is looked at once.
-        var cancelled: [LocalBackend.Job] = []
+    private func removeCanceled() {
+        for sequence in running where sequence.job.control.isCancelled { finish(sequence, because: .canceled) }
+        // A job may be canceled at any moment, so each is looked at once.
+        var canceled: [LocalBackend.Job] = []
         waiting.removeAll { job in
             guard job.control.isCancelled else { return false }
-            cancelled.append(job)
+            canceled.append(job)
             return true
         }
-        for job in cancelled { cancelWaiting(job) }
+        for job in canceled { cancelWaiting(job) }
         removeFinished()
     }
 
@@ -255,7 +255,7 @@ final class Scheduler {
 
     /// Processes a chunk of the texts of one request for embeddings, before slots are given to waiting jobs.
     private func embed() {
-        embeddings.removeCancelledAndPaused(&slots)
+        embeddings.removeCanceledAndPaused(&slots)
         let most = running.isEmpty ? limits.solePrefillChunk : limits.sharedPrefillChunk
         let segments = embeddings.schedule(most: most, &slots)
         if segments.isEmpty { return }
@@ -400,7 +400,7 @@ final class Scheduler {
     /// Ends a job that never got a slot.
     private func cancelWaiting(_ job: LocalBackend.Job) {
         if job.tokens == nil { job.deliver(.began(job.state.start)) }
-        end(job, because: .cancelled)
+        end(job, because: .canceled)
     }
 
     private func end(_ job: LocalBackend.Job, because reason: FinishReason?) {

@@ -5,7 +5,7 @@ extension ChatBackend {
     ///
     ///     try backend.generate(requests, concurrency: 16) { index, result in print(try result.get().text) }
     ///
-    /// - Parameter isStopped: Polled about thirty times a second. Once it returns true, running generations are cancelled and no
+    /// - Parameter isStopped: Polled about thirty times a second. Once it returns true, running generations are canceled and no
     ///   more are started.
     package func generate(
         _ requests: [GenerationRequest],

@@ -90,7 +90,7 @@ package struct GenerationEnd: Sendable, Equatable {
     package var timings: GenerationTimings
     /// The text of the request's `stop` that ended the answer.
     package var stopText: String?
-    /// Of a model on this machine.
+    /// Counted only for a model on this machine.
     package var guesses = GuessCounts()
 
     package init(_ reason: FinishReason, promptTokens: Int, answerTokens: Int, timings: GenerationTimings = GenerationTimings()) {
@@ -106,7 +106,7 @@ package enum FinishReason: Sendable, Equatable {
     case stop
     /// The requested number of tokens, or the end of the context.
     case length
-    case cancelled
+    case canceled
     case error(GenerationError)
 }
 
@@ -116,7 +116,7 @@ extension FinishReason {
         switch self {
         case .stop: "stop"
         case .length: "length"
-        case .cancelled: "cancelled"
+        case .canceled: "cancelled"
         case .error: "error"
         }
     }

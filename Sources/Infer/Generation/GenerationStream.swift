@@ -46,7 +46,7 @@ package struct GenerationResult: Sendable, Equatable {
     package var promptTokens: [GeneratedToken] = []
     package var toolCalls: [ToolCall] = []
     package var reasoning = ""
-    package var end = GenerationEnd(.cancelled, promptTokens: 0, answerTokens: 0)
+    package var end = GenerationEnd(.canceled, promptTokens: 0, answerTokens: 0)
 
     package init() {}
 

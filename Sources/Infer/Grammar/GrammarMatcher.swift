@@ -37,7 +37,7 @@ package struct GrammarMatcher: Sendable {
     private var transitions: [State] = []
     /// Where the transitions of each state begin; -1 if it was never left.
     private var firstTransitions: [Int32] = []
-    /// Of the states that were asked for.
+    /// Known for the states that were asked for.
     var freeSteps: [FreeStep?] = [], freeRuns: [FreeRun?] = []
     package private(set) var start: State = 0
 

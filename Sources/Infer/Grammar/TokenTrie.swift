@@ -94,7 +94,7 @@ struct TokenTrie: Sendable {
 
     /// Fills what is known of the bytes of each node and of those below it.
     ///
-    /// - Parameter parents: Of each node; -1 for the first byte of tokens.
+    /// - Parameter parents: The parent of each node; -1 for the first byte of tokens.
     private mutating func describe(_ parents: [Int32]) {
         var positions: [UTF8Position] = []
         positions.reserveCapacity(nodes.count)

@@ -115,7 +115,7 @@ package struct GenerationState: Sendable {
 
     /// Samples the next token, and adds those that must follow it.
     ///
-    /// - Parameter logits: Of the next token; they are modified.
+    /// - Parameter logits: The next token's logits, which are modified.
     package mutating func advance(_ logits: inout MutableSpan<Float>) -> Step {
         guard reason == nil else { return Step(piece: nil, nextTokens: []) }
         let isBroken = logits.span.isEveryLogitInvalid
@@ -165,7 +165,7 @@ package struct GenerationState: Sendable {
     }
 
     package func end(_ timings: GenerationTimings, guesses: GuessCounts = GuessCounts()) -> GenerationEnd {
-        var end = GenerationEnd(reason ?? .cancelled, promptTokens: prompt.count, answerTokens: answerTokens, timings: timings)
+        var end = GenerationEnd(reason ?? .canceled, promptTokens: prompt.count, answerTokens: answerTokens, timings: timings)
         end.stopText = text.stopText
         end.guesses = guesses
         return end

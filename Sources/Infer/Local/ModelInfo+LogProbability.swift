@@ -1,3 +1,4 @@
+import Files
 import Tokenize
 
 extension ModelInfo {
@@ -20,7 +21,7 @@ extension ModelInfo {
             whole = try promptIDs(of: [.init(.user, question), .init(.assistant, text)], form)
         } else {
             do throws(TokenizeError) {
-                start = try tokenizer.promptIDs(of: question.withoutWhitespaceAtEnd)
+                start = try tokenizer.promptIDs(of: String(question.trimmingSuffix(while: \.isWhitespace)))
                 whole = try tokenizer.promptIDs(of: question + text)
             } catch { throw .tokenizer(error) }
         }
@@ -31,8 +32,4 @@ extension ModelInfo {
         config.firstPromptLogProbability = max(1, min(start.count, whole.count - 1) - excess)
         return (GenerationRequest(.tokens(Array(whole.dropFirst(excess))), config, policy: .refuse), excess > 0)
     }
-}
-
-extension String {
-    var withoutWhitespaceAtEnd: String { String(reversed().drop(while: \.isWhitespace).reversed()) }
 }

@@ -4,7 +4,7 @@ package import Tokenize
 extension ModelRunner {
     /// The text that follows a prompt, sampled and stopped as in a ``GenerationState``: at most so many tokens, within the context.
     ///
-    /// Of a prompt that leaves no space for so many tokens, only the end is used.
+    /// A prompt that leaves no space for so many tokens loses its beginning.
     package func text(
         after prompt: [TokenID], _ config: GenerationConfig, _ vocabulary: Vocabulary, _ rules: StopRules, most: Int
     ) -> String {

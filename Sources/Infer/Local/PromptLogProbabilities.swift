@@ -35,7 +35,7 @@ struct PromptLogProbabilities: Sendable {
 
     /// The tokens after consecutive positions.
     ///
-    /// - Parameter logits: Of these positions.   [positions, V]
+    /// - Parameter logits: The logits at these positions.   [positions, V]
     func score(_ logits: Span<Float>, at positions: Range<Int>) -> [GeneratedToken] {
         var blocks = LogitBlocks(), candidates: [UInt64] = [], exponentials: [Float] = []
         let V = logits.count / max(1, positions.count)
@@ -56,6 +56,6 @@ struct PromptLogProbabilities: Sendable {
 }
 
 extension Vocabulary {
-    /// Of ids without a token, nothing: a model may have more logits (padding).
+    /// The bytes of a token; none for an id without a token: a model may have more logits (padding).
     func bytes(of id: TokenID) -> [UInt8] { tokens.indices.contains(Int(id)) ? Array(tokens[Int(id)]) : [] }
 }

@@ -16,7 +16,7 @@ package struct StopRules: Sendable, Equatable {
 
     /// - Parameters:
     ///   - renderer: nil for a model without a chat template.
-    ///   - endTokens: Of the model: ``ServingDefaults/endTokens``.
+    ///   - endTokens: The model's ``ServingDefaults/endTokens``.
     ///   - ignoresEOS: Bans all stop tokens instead of stopping at them.
     ///   - callsTools: Whether the answer may contain the special tokens of the model's tool calls.
     ///   - stopsAtLineBreak: Whether a line break ends the answers of templates without a token for that.

@@ -113,7 +113,7 @@ package final class OpenAIBackend: ChatBackend {
     }
 
     private func reason(for error: HTTPError) -> FinishReason {
-        error == .cancelled ? .cancelled : .error(.remote(RemoteError(error, at: address.base, idleSeconds: idleSeconds)))
+        error == .canceled ? .canceled : .error(.remote(RemoteError(error, at: address.base, idleSeconds: idleSeconds)))
     }
 
     private func scorePrompt(of request: GenerationRequest, _ exchange: HTTPExchange, _ deliver: (GenerationEvent) -> Void) {

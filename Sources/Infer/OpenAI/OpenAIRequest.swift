@@ -39,7 +39,8 @@ struct OpenAIRequest {
         body = writer.bytes
     }
 
-    /// Of a chat whose last message the answer continues. Other servers report those of texts only in the response that repeats the prompt.
+    /// Asks for those of a chat whose last message the answer continues. Other servers report those of texts only in the response that
+    /// repeats the prompt.
     private static func writePromptLogProbabilities(_ alternatives: Int, isChat: Bool, to writer: inout JSONWriter) {
         if isChat {
             writer["prompt_logprobs"] = alternatives

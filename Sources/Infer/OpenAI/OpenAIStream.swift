@@ -190,7 +190,7 @@ extension RemoteError {
         case .unreachable(let reason): .unreachable(address: address, reason: reason)
         case .timedOut: .timedOut(address: address, seconds: idleSeconds)
         case .failed(let reason): .invalidResponse(address: address, reason: reason)
-        case .cancelled: .invalidResponse(address: address, reason: "the request was cancelled")
+        case .canceled: .invalidResponse(address: address, reason: "the request was canceled")
         }
     }
 }

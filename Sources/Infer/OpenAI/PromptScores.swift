@@ -1,3 +1,4 @@
+import Files
 import HTTPClient
 import JSON
 import Tokenize
@@ -22,7 +23,7 @@ extension GenerationRequest {
     package static func tokenCount(of question: String, isChat: Bool) throws(GenerationError) -> GenerationRequest {
         let config = try GenerationConfig(maximumTokens: 1, temperature: 0)
         if isChat { return GenerationRequest(.chat([.init(.user, question)]), config) }
-        return GenerationRequest(.text(question.withoutWhitespaceAtEnd), config)
+        return GenerationRequest(.text(String(question.trimmingSuffix(while: \.isWhitespace))), config)
     }
 }
 

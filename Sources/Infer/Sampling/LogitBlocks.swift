@@ -11,7 +11,7 @@ struct LogitBlocks: Sendable {
     /// Only -∞ is smaller, and a token with that logit is never chosen.
     static let lowest = -Float.greatestFiniteMagnitude
     private var maxima: [Float] = []
-    /// Maxima over logits 256 apart, so that neighbours belong to different ones. Frequent tokens have neighbouring ids in most
+    /// Maxima over logits 256 apart, so that neighbors belong to different ones. Frequent tokens have neighboring ids in most
     /// vocabularies: their logits lie in few blocks, but in many of these.
     private var stridedMaxima: [SIMD16<Float>] = []
     private(set) var largest = -Float.infinity

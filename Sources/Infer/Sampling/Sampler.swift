@@ -175,7 +175,7 @@ package struct Sampler: Sendable {
         while candidates.count > 1, let last = candidates.last, relativeLogit(last) < least { candidates.removeLast() }
     }
 
-    /// - Parameter weight: The unnormalised probability of a relative logit.
+    /// - Parameter weight: The unnormalized probability of a relative logit.
     private mutating func sampleFromCandidates(_ u: Double, _ weight: (Double) -> Double) -> TokenID {
         weights.removeAll(keepingCapacity: true)
         for key in candidates { weights.append(weight(relativeLogit(key))) }

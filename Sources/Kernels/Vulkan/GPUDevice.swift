@@ -57,11 +57,11 @@ package enum GPUError: Error, Equatable, CustomStringConvertible {
             "found no device vulkan:\(number). There are: "
                 + known.enumerated().map { "vulkan:\($0.offset) (\($0.element))" }.joined(separator: ", ") + "."
         case .missingFeature(let feature, let device):
-            "the driver of \(device) has no \(feature), which slm needs. Update the driver, or use --device cpu."
+            "the driver of \(device) has no \(feature), which slm needs. Update the driver, or use the CPU."
         case .noSharedMemory(let device):
-            "\(device) has no memory that the CPU can access. Enable 'resizable BAR' in the computer's setup, or use --device cpu."
+            "\(device) has no memory that the CPU can access. Enable 'resizable BAR' in the computer's setup, or use the CPU."
         case .failed(let function, let code):
-            "\(function) failed with Vulkan's error \(code). Update the driver, or use --device cpu."
+            "\(function) failed with Vulkan's error \(code). Update the driver, or use the CPU."
         }
     }
 }

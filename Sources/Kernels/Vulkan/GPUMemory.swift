@@ -6,7 +6,7 @@ struct GPUMemoryTypes {
     private(set) var device: UInt32?
     /// Memory of the CPU that the device can read and write.
     private(set) var host: UInt32?
-    /// Of the device's own memory.
+    /// The size of the device's own memory.
     private(set) var bytes = 0
     /// Whether the CPU reads the device's memory through its cache, as where both share one memory.
     private(set) var deviceIsCached = false

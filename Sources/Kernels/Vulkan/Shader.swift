@@ -95,8 +95,7 @@ final class ShaderPipelines {
 func check(_ result: VkResult, _ function: @autoclosure () -> String) {
     if result == VK_SUCCESS { return }
     let what = result == VK_ERROR_DEVICE_LOST ? "the GPU was lost in \(function())" : "\(function()) failed"
-    let message = "slm: \(what) (Vulkan's error \(result.rawValue)). Go on from the last checkpoint with --resume, if need be with "
-        + "--device cpu.\n"
+    let message = "slm: \(what) (Vulkan's error \(result.rawValue)). Go on from the last checkpoint, if need be on the CPU.\n"
     message.withCString { _ = write(STDERR_FILENO, $0, strlen($0)) }
     // Without waiting for the device at exit.
     _exit(1)

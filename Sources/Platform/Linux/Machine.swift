@@ -1,3 +1,4 @@
+import Files
 import Glibc
 
 /// What the system says about the CPU and the memory of the machine, and about the memory of this process.
@@ -64,15 +65,9 @@ package enum Machine {
         var capacity = 0
         defer { free(text) }
         while getline(&text, &capacity, file) > 0, let text {
-            let parts = String(cString: text).split(separator: ":", maxSplits: 1)
-            if parts.count == 2, parts[0].trimmed == key { return parts[1].trimmed }
+            let parts = String(cString: text).split(separator: ":", maxSplits: 1).map { $0.trimming(while: \.isWhitespace) }
+            if parts.count == 2, parts[0] == key { return String(parts[1]) }
         }
         return nil
-    }
-}
-
-extension Substring {
-    fileprivate var trimmed: String {
-        String(drop { $0.isWhitespace }.reversed().drop { $0.isWhitespace }.reversed())
     }
 }

@@ -5,7 +5,7 @@ package struct TaskPage {
     package struct Task {
         package let file: String
         package let results: [Result]
-        /// Of the first model with the second.
+        /// The first model's results compared with the second's.
         package let comparisons: [Comparison]
         package let questions: [Question]
 
@@ -63,7 +63,7 @@ package struct TaskPage {
         package let expected: String
         /// Empty if the models generated their answers.
         package let choices: [String]
-        /// Of each model.
+        /// One for each model.
         package let answers: [Answer]
 
         package init(_ text: String, expected: String, choices: [String], _ answers: [Answer]) {
@@ -80,7 +80,7 @@ package struct TaskPage {
         package let text: String
         /// The index of the most likely choice.
         package let choice: Int?
-        /// Of each choice.
+        /// One for each choice.
         package let logProbabilities: [Double]
 
         package init(isRight: Bool, text: String) {

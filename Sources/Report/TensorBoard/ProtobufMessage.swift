@@ -1,3 +1,5 @@
+import Files
+
 /// Encodes a protocol buffers message. Fields have numbers; omitted fields have their default.
 ///
 ///     var event = ProtobufMessage()
@@ -17,12 +19,12 @@ package struct ProtobufMessage {
 
     package mutating func add(_ field: UInt64, _ number: Double) {
         begin(field, .eightBytes)
-        bytes += number.bitPattern.littleEndianBytes
+        bytes.append(littleEndian: number.bitPattern)
     }
 
     package mutating func add(_ field: UInt64, _ number: Float) {
         begin(field, .fourBytes)
-        bytes += number.bitPattern.littleEndianBytes
+        bytes.append(littleEndian: number.bitPattern)
     }
 
     package mutating func add(_ field: UInt64, _ text: String) { add(field, Array(text.utf8)) }
@@ -50,8 +52,4 @@ package struct ProtobufMessage {
         }
         bytes.append(UInt8(rest))
     }
-}
-
-extension FixedWidthInteger {
-    package var littleEndianBytes: [UInt8] { stride(from: 0, to: bitWidth, by: 8).map { UInt8(truncatingIfNeeded: self >> $0) } }
 }

@@ -15,7 +15,7 @@ enum AnswerChunk {
 
 /// The protocol in which a client receives answers. The chunks of one answer are encoded one at a time.
 protocol AnswerEncoder: Sendable {
-    /// Of a stream.
+    /// The type of a streamed answer.
     var contentType: String { get }
     /// Sent in a stream that is silent for long.
     var heartbeat: String { get }

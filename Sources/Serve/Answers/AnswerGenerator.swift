@@ -68,7 +68,7 @@ final class AnswerGenerator: Sendable {
                 return nil
             }
         }, onCancel: {
-            end(.ended(GenerationEnd(.cancelled, promptTokens: 0, answerTokens: 0)), deliver)
+            end(.ended(GenerationEnd(.canceled, promptTokens: 0, answerTokens: 0)), deliver)
         })
     }
 
@@ -102,7 +102,7 @@ final class AnswerGenerator: Sendable {
                 end(EmbeddingResult([], .error(error)))
                 return nil
             }
-        }, onCancel: { end(EmbeddingResult([], .cancelled)) })
+        }, onCancel: { end(EmbeddingResult([], .canceled)) })
     }
 }
 

@@ -115,7 +115,7 @@ final class ChatStream: Sendable {
         stream.finish()
     }
 
-    /// A client always gets `start` first, also if the generation was cancelled in the queue.
+    /// A client always gets `start` first, also if the generation was canceled in the queue.
     private func sendStartIfMissing() {
         if !state.withLock(\.hasStarted) { send(GenerationStart()) }
     }

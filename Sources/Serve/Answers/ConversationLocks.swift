@@ -63,6 +63,6 @@ extension Replicas {
     /// Stops the answers of an account whose sessions or keys have ended: those of this server at once.
     func stopAnswers(of account: UserID, _ locks: ConversationLocks) {
         locks.cancelAnswers(of: account)
-        lookNow()
+        checkAnswersNow()
     }
 }

@@ -10,7 +10,7 @@ import Tokenize
 final class MessagesEncoder: AnswerEncoder {
     private enum Block { case text, thinking }
 
-    /// Of a streamed answer.
+    /// The state of a streamed answer.
     private struct State {
         /// The number of content blocks so far.
         var count = 0
@@ -110,8 +110,7 @@ extension MessagesEncoder {
     /// Calls that the client has to answer are the reason, whatever came after them.
     private static func write(_ end: GenerationEnd, callsTools: Bool, to message: inout JSONWriter) {
         let isStopText = end.reason == .stop && !callsTools && end.stopText != nil
-        message.key("stop_reason")
-        message.string(end.reason == .length ? "max_tokens" : callsTools ? "tool_use" : isStopText ? "stop_sequence" : "end_turn")
+        message["stop_reason"] = end.reason == .length ? "max_tokens" : callsTools ? "tool_use" : isStopText ? "stop_sequence" : "end_turn"
         message["stop_sequence"] = isStopText ? end.stopText : nil
     }
 
@@ -157,7 +156,7 @@ extension MessagesEncoder {
             event.key("content_block")
             event.object {
                 $0["type"] = block == .text ? "text" : "thinking"
-                $0.key(block == .text ? "text" : "thinking"); $0.string("")
+                $0[block == .text ? "text" : "thinking"] = ""
                 if block == .thinking { $0["signature"] = "" }
             }
         }

@@ -40,7 +40,7 @@ package final class ChatCollector: Sendable {
         try file?.append(chat)
     }
 
-    /// Collects a chat whose answer has ended, and logs an error. A cancelled or truncated answer is not worth training on.
+    /// Collects a chat whose answer has ended, and logs an error. A canceled or truncated answer is not worth training on.
     func collect(
         _ message: String, _ answer: String, _ end: GenerationEnd, after history: [Conversation.Message] = [], of user: UserID? = nil,
         in conversation: ConversationID? = nil

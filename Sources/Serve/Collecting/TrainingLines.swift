@@ -121,7 +121,7 @@ enum TrainingLines: String, CaseIterable {
 extension TrainingMessage {
     fileprivate var isCorrected: Bool { text != message.content }
 
-    /// Whether a model should learn to answer so. An answer that was cancelled or cut off is not worth training on.
+    /// Whether a model should learn to answer so. An answer that was canceled or cut off is not worth training on.
     fileprivate var isWorthTrainingOn: Bool {
         if isContext { return false }
         if isCorrected { return true }

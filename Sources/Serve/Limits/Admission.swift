@@ -118,7 +118,7 @@ package final class Admission: Sendable {
             guard let (paused, next) = queue.withLock({ $0.preempt(for: id, limits) }) else { return }
             paused.pause()
             if let next { begin(next) }
-        case .cancelled:
+        case .canceled:
             leave(id)
             job.onCancel()
         }
@@ -173,7 +173,7 @@ package final class AdmissionTicket: Sendable {
     ///
     /// - Parameters:
     ///   - start: Returns what `cancel` cancels; nil if the answer could not start.
-    ///   - onCancel: Called instead of `start` if the ticket is cancelled before. The ticket has left by then.
+    ///   - onCancel: Called instead of `start` if the ticket is canceled before. The ticket has left by then.
     package func start(_ start: @escaping @Sendable () -> (any GenerationHandle)?, onCancel: @escaping @Sendable () -> Void) {
         admission.start(id, AdmissionQueue.Job(start: start, onCancel: onCancel))
     }
@@ -264,10 +264,10 @@ private struct AdmissionQueue {
         lastGiven.set(client, to: slotsGiven)
     }
 
-    enum Submission { case start, wait, cancelled }
+    enum Submission { case start, wait, canceled }
 
     mutating func submit(_ job: Job, for id: Int) -> Submission {
-        guard let entry = entries[id], !entry.isCancelled else { return .cancelled }
+        guard let entry = entries[id], !entry.isCancelled else { return .canceled }
         if entry.hasSlot { return .start }
         entries[id]?.job = job
         return .wait
@@ -292,7 +292,7 @@ private struct AdmissionQueue {
         return (handle, admitNext(limits))
     }
 
-    /// - Returns: Whether it was cancelled while it started.
+    /// - Returns: Whether it was canceled while it started.
     mutating func didStart(_ id: Int, _ handle: any GenerationHandle) -> Bool {
         entries[id]?.handle = handle
         return entries[id]?.isCancelled ?? false
@@ -304,7 +304,7 @@ private struct AdmissionQueue {
         guard let entry = entries[id] else { return .none }
         entries[id]?.isCancelled = true
         if let handle = entry.handle { return .handle(handle) }
-        // An entry that has submitted nothing yet is cancelled when it does.
+        // An entry that has submitted nothing yet is canceled when it does.
         guard let job = entry.job else { return .none }
         remove(id)
         return .waiting(job)

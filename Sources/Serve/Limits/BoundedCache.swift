@@ -25,8 +25,6 @@ struct BoundedCache<Key: Hashable, Value> {
         self.capacity = capacity
     }
 
-    var count: Int { entries.count }
-
     subscript(key: Key) -> Value? {
         indices[key].map { entries[Int($0)].value }
     }

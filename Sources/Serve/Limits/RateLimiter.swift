@@ -51,8 +51,6 @@ package final class RateLimiter: Sendable {
         let missing = max(isFull, now) + interval - now - fillTime
         return missing > .zero ? missing.wholeSeconds : nil
     }
-
-    package var clientCount: Int { fullAt.withLock { $0.count } }
 }
 
 extension Duration {

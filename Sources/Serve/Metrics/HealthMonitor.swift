@@ -27,10 +27,7 @@ package final class HealthMonitor: Sendable {
         var checks: [(name: String, isOK: Bool)] { results.map { ($0.name, $0.result == .ok) } }
 
         func write(to object: inout JSONWriter) {
-            for (name, result) in results {
-                object.key(name)
-                object.string(result.rawValue)
-            }
+            for (name, result) in results { object[name] = result.rawValue }
         }
     }
 

@@ -18,8 +18,8 @@ package final class Metrics: Sendable {
     /// Texts that were embedded.
     let embeddings = Counter()
     /// By the name of the model, which differs between the LoRA adapters of one server.
-    let modelAnswers = LabelledCounter()
-    let modelTokens = LabelledCounter()
+    let modelAnswers = LabeledCounter()
+    let modelTokens = LabeledCounter()
     /// The time from a request to the first text of its answer, including the wait for a slot.
     package let firstTokenSeconds = Histogram(bounds: Histogram.seconds)
     /// The time from a request to the end of its answer.
@@ -47,7 +47,7 @@ package final class Metrics: Sendable {
     /// - Parameters:
     ///   - server: The value of the label `server` of all samples, which tells the servers behind a proxy apart; nil for no label.
     ///   - checks: The results of the last health checks.
-    ///   - kvMemory: Of the active model; nil if it runs on another server.
+    ///   - kvMemory: The active model's; nil if it runs on another server.
     ///   - sqliteMemory: In bytes; nil with another database.
     package init(
         routes: [String], version: String, server: String? = nil, slots: Int, load: @escaping @Sendable () -> Load,
@@ -103,7 +103,7 @@ package final class Metrics: Sendable {
             text.metric("slm_sqlite_memory_bytes", .gauge, "Memory that SQLite uses, mostly for pages of the database") { $0.sample(bytes) }
         }
         ProcessMetrics().write(to: &text)
-        text.metric("slm_build_info", .gauge, "1, labelled with the version") { $0.sample(1, [("version", version)]) }
+        text.metric("slm_build_info", .gauge, "1, labeled with the version") { $0.sample(1, [("version", version)]) }
         return text.text
     }
 }

@@ -12,7 +12,7 @@ struct AnswerReader: Sendable {
     private var thoughts: ThoughtParser?
     private var tools: ToolCallReader?
 
-    /// - Parameter start: Of the answer: its prompt may have begun a thought.
+    /// - Parameter start: The start of the answer: its prompt may have begun a thought.
     init(_ request: CompletionRequest, _ start: GenerationStart) {
         thoughts = request.thoughtMarks.map {
             ThoughtParser($0, isOpen: start.isThinking, continuesAnswer: request.continuesAnswer)

@@ -3,7 +3,7 @@ import Infer
 import Synchronization
 
 /// Collects the events of all answers to one completion request and sends the response: one object, or a stream. If one answer fails, all
-/// are cancelled.
+/// are canceled.
 ///
 ///     let responder = CompletionResponder(request, encoder, context) { for ticket in tickets { ticket.cancel() } }
 ///     responder.receive(event, of: 0)
@@ -65,7 +65,7 @@ final class CompletionResponder: Sendable {
         case .ended(let end):
             switch end.reason {
             case .error(let error): fail(APIError(error))
-            case .cancelled: fail(.stopping)                 // by the server; if the client has disconnected, nothing is sent
+            case .canceled: fail(.stopping)                 // by the server; if the client has disconnected, nothing is sent
             case .stop, .length: finish(answer, end)
             }
         }

@@ -1,4 +1,5 @@
 import Base64
+import Files
 import Formats
 import HTTPServer
 import Infer
@@ -71,7 +72,7 @@ struct EmbeddingFields {
 
     /// Encodes the body of the response.
     ///
-    /// - Parameter tokens: Of all texts.
+    /// - Parameter tokens: The number of tokens of all texts.
     func response(_ embeddings: [[Float]], model: String, tokens: Int) -> [UInt8] {
         var writer = JSONWriter()
         writer.object { response in
@@ -100,16 +101,10 @@ struct EmbeddingFields {
     func write(_ embedding: [Float], to writer: inout JSONWriter) {
         let values = width < embedding.count ? Array(embedding.prefix(width)).normalized : embedding
         if isBase64 {
-            writer.string(Base64.text(of: values.littleEndianBytes, .standard))
+            writer.string(Base64.text(of: values.flatMap(\.bitPattern.littleEndianBytes), .standard))
         } else {
             // The shortest text that gives the same number of 32 bits.
             writer.array { for value in values { $0.json(value.description) } }
         }
-    }
-}
-
-extension [Float] {
-    fileprivate var littleEndianBytes: [UInt8] {
-        flatMap { value in (0..<4).map { UInt8(truncatingIfNeeded: value.bitPattern >> (8 * $0)) } }
     }
 }

@@ -56,8 +56,7 @@ extension [GeneratedToken] {
                     if token.logProbability == nil { list.null(); continue }
                     list.object {
                         for other in token.alternatives.prefix(alternatives) {
-                            $0.key(other.bytes.text(escapePrefix: "bytes:"))
-                            $0.number(other.logProbability.jsonValue)
+                            $0[other.bytes.text(escapePrefix: "bytes:")] = other.logProbability.jsonValue
                         }
                     }
                 }

@@ -11,8 +11,8 @@ import Threads
 ///     replicas.others                                          // the other servers, as of the last heartbeats
 ///     replicas.stop()
 ///
-/// Requests of other servers are rows of the database, such as a lease that shall stop. A notification (PostgreSQL) makes the servers look
-/// at once; they look every half second anyway, because a notification may be lost and SQLite has none.
+/// Requests of other servers are rows of the database, such as a lease that shall stop. A notification (PostgreSQL) makes the servers
+/// check at once; they check every half second anyway, because a notification may be lost and SQLite has none.
 final class Replicas: Sendable {
     /// What the rest of the server does for this type.
     struct Actions: Sendable {
@@ -54,9 +54,9 @@ final class Replicas: Sendable {
     private let startedAt = Timestamp.now()
     private let state = Mutex(State())
     private let isStopped = Atomic(false)
-    /// Each value makes the thread look at once.
+    /// Each value makes the thread beat, or check, at once.
     private let heartbeats = Mailbox<Void>()
-    private let looks = Mailbox<Void>()
+    private let checks = Mailbox<Void>()
     /// Receives a value when one of the two threads ends.
     private let ended = Mailbox<Void>()
 
@@ -86,11 +86,11 @@ final class Replicas: Sendable {
             state.actions = actions
         }
         beat(actions)
-        // A heartbeat every second. Looking is a thread of its own, because it may wait for locks in the database.
+        // A heartbeat every second. Checking is a thread of its own, because it may wait for locks in the database.
         try repeatedly(every: Self.interval * 2, heartbeats) { $0.beat(actions) }
         let rounds = Atomic(0)
-        try repeatedly(every: Self.interval, looks) { replicas in
-            replicas.look(actions, isRecovering: rounds.add(1, ordering: .relaxed).newValue % 10 == 1)
+        try repeatedly(every: Self.interval, checks) { replicas in
+            replicas.checkAnswers(actions, isRecovering: rounds.add(1, ordering: .relaxed).newValue % 10 == 1)
         }
         try BackgroundThread.run { [weak self, store] in
             func isRunning() -> Bool { self?.isStopped.load(ordering: .acquiring) == false }
@@ -100,7 +100,7 @@ final class Replicas: Sendable {
                     self?.wake()                                            // for what has changed before
                     while isRunning() { if try listener.wait(upTo: Self.interval) { self?.wake() } }
                 } catch {
-                    // The servers look without notifications in the meantime.
+                    // The servers check without notifications in the meantime.
                     _ = Mailbox<Void>().take(within: Self.interval)
                 }
             }
@@ -130,15 +130,15 @@ final class Replicas: Sendable {
         do { try store.unregister(id) } catch { Log.error("cannot remove this server from the list of servers: \(error)") }
     }
 
-    /// Makes this server look for answers to stop at once. SQLite sends no notifications.
-    func lookNow() { looks.put(()) }
+    /// Makes this server check at once which answers must stop. SQLite sends no notifications.
+    func checkAnswersNow() { checks.put(()) }
 
     /// Makes the next heartbeat find that the registry of models has changed.
     func forgetRegistry() { state.withLock { $0.registry = .some("") } }
 
     private func wake() {
         heartbeats.put(())
-        looks.put(())
+        checks.put(())
     }
 
     /// Ends a lease later, because the database could not end it now.
@@ -163,8 +163,8 @@ final class Replicas: Sendable {
         }
     }
 
-    /// Stops answers that other servers have asked to stop, and those of revoked API keys.
-    private func look(_ actions: Actions, isRecovering: Bool) {
+    /// Stops answers that other servers have asked to stop, and those of revoked API keys. Recovers those of dead servers.
+    private func checkAnswers(_ actions: Actions, isRecovering: Bool) {
         do {
             let ending = state.withLock { state in
                 defer { state.endingLeases = [] }
@@ -182,7 +182,7 @@ final class Replicas: Sendable {
             try actions.stopRevoked()
             if isRecovering { try store.recoverAnswersOfDeadServers() }
         } catch {
-            // As above. The next round looks again.
+            // As above. The next round checks again.
         }
     }
 }

@@ -9,7 +9,7 @@ struct ResponseItem: Sendable {
         case message, reasoning
         case call(ToolCallReader.Call)
 
-        /// Of the item in the API.
+        /// The item's type in the API.
         var type: String {
             switch self {
             case .message: "message"
@@ -31,7 +31,7 @@ struct ResponseItem: Sendable {
     var tokens: [GeneratedToken]?
     var status: Status
 
-    /// - Parameter index: Of the item in the output.
+    /// - Parameter index: The item's place in the output.
     init(
         _ kind: Kind, _ index: Int, of response: ResponseID, text: String = "", tokens: [GeneratedToken]? = nil,
         _ status: Status = .inProgress

@@ -11,7 +11,7 @@ final class ResponsesEncoder: AnswerEncoder {
     /// Stores a response, which is a JSON object.
     typealias Save = @Sendable (_ response: String) throws -> Void
 
-    /// Of a streamed answer.
+    /// The state of a streamed answer.
     private struct State {
         var answer = ResponseObject.Answer()
         /// Whether the last item has no end yet.

@@ -6,7 +6,7 @@ import Store
 enum ResponseItemID {
     enum Part: String { case input = "i", output = "o" }
 
-    /// - Parameter type: Of the item in the API.
+    /// - Parameter type: The item's type in the API.
     static func text(_ type: String, _ part: Part, _ index: Int, of response: ResponseID) -> String {
         let prefix = ["reasoning": "rs", "function_call": "fc", "function_call_output": "fco"][type] ?? "msg"
         return "\(prefix)_\(response)\(part.rawValue)\(index)"

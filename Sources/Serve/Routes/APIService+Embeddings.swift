@@ -51,7 +51,7 @@ extension APIService {
             if let revocable { revocableAnswers.answerEnded(of: revocable) }
             switch result.reason {
             case .error(let error): respond(APIError(error).response(to: context.request))
-            case .cancelled, .length: respond(APIError.stopping.response(to: context.request))
+            case .canceled, .length: respond(APIError.stopping.response(to: context.request))
             case .stop:
                 let end = GenerationEnd(.stop, promptTokens: tokens, answerTokens: 0)
                 recordUsage(end, model.name, context.client, seconds: ticket.seconds)

@@ -31,7 +31,7 @@ extension AccountService {
 
     private func revokeAPIKey(_ context: RequestContext) throws -> Response {
         try store.revokeAPIKey(try context.id(of: "key"), of: try context.account)
-        replicas.lookNow()
+        replicas.checkAnswersNow()
         return .noContent
     }
 }

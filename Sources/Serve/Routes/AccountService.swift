@@ -59,7 +59,7 @@ struct AccountService: Sendable {
         do { try store.endSession(session, of: account) } catch {
             if error != .notFound(.session) { throw error }
         }
-        replicas.lookNow()
+        replicas.checkAnswersNow()
         return .noContent
     }
 
@@ -92,7 +92,7 @@ struct AccountService: Sendable {
 
     private func endSession(_ context: RequestContext) throws -> Response {
         try store.endSession(try context.id(of: "session"), of: try context.account)
-        replicas.lookNow()
+        replicas.checkAnswersNow()
         return .noContent
     }
 

@@ -118,7 +118,7 @@ extension AdminService {
     private func revokeAPIKeys(_ context: RequestContext) throws -> Response {
         let id: UserID = try context.id(of: "user")
         do { try store.admin.revokeAPIKeys(of: id, by: context.adminRequest) } catch { throw Self.adminError(error) }
-        replicas.lookNow()
+        replicas.checkAnswersNow()
         return .noContent
     }
 

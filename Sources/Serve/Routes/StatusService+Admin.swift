@@ -76,8 +76,7 @@ extension StatusService {
             ("session_seconds", settings.tokenLifetime),
         ]
         for (name, number) in numbers {
-            limits.key(name)
-            limits.integer(number)
+            limits[name] = number
         }
         limits["guests"] = settings.allowsGuests
         limits["registration"] = settings.allowsRegistration

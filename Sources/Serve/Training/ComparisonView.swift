@@ -41,8 +41,7 @@ struct ComparisonView {
         var writer = JSONWriter()
         writer.object { object in
             for (question, vote) in votes.sorted(by: { $0.key < $1.key }) {
-                object.key(question)
-                object.string(vote.rawValue)
+                object[question] = vote.rawValue
             }
         }
         return String(decoding: writer.bytes, as: UTF8.self)
@@ -75,8 +74,7 @@ struct ComparisonView {
         object.key("votes")
         object.object { counts in
             for (key, vote) in [("candidate", Vote.candidate), ("active", .active), ("ties", .tie)] {
-                counts.key(key)
-                counts.integer(votes.values.count { $0 == vote })
+                counts[key] = votes.values.count { $0 == vote }
             }
         }
     }
@@ -88,8 +86,7 @@ struct ComparisonView {
             if let value = question[member] { object.element(value) } else { object.null() }
         }
         for (side, member) in [("left", isLeft ? "candidate" : "active"), ("right", isLeft ? "active" : "candidate")] {
-            object.key(side)
-            object.string(question[member]?.string ?? "")
+            object[side] = question[member]?.string ?? ""
         }
         object.key("vote")
         switch vote {

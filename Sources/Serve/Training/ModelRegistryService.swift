@@ -204,8 +204,7 @@ extension ModelRegistryService {
         let items = page.items.prefix(limit)
         return Response.json { list in
             list.key("items"); list.array { list in for key in items { list.object { key.write(to: &$0) } } }
-            list.key("next")
-            if page.items.count > limit, let last = items.last { list.string(last.id.description) } else { list.null() }
+            list["next"] = page.items.count > limit ? items.last?.id.description : nil
             list["total"] = page.total
         }
     }

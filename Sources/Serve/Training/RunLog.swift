@@ -179,14 +179,11 @@ package struct RunLog {
         var loss, validationLoss, tokensPerSecond: Double?
 
         func write(to object: inout JSONWriter) {
+            func rounded(_ value: Double?) -> Double? { value.map { ($0 * 1e4).rounded() / 1e4 } }
             object["step"] = step
-            func number(_ key: String, _ value: Double?) {
-                object.key(key)
-                if let value { object.number((value * 1e4).rounded() / 1e4) } else { object.null() }
-            }
-            number("loss", loss)
-            number("validation_loss", validationLoss)
-            number("tokens_per_second", tokensPerSecond)
+            object["loss"] = rounded(loss)
+            object["validation_loss"] = rounded(validationLoss)
+            object["tokens_per_second"] = rounded(tokensPerSecond)
         }
     }
 

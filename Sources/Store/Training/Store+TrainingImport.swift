@@ -32,7 +32,7 @@ extension Store {
     /// import that was interrupted can be repeated.
     ///
     /// - Parameters:
-    ///   - id: Of the import, to delete it by. The parts of a large file have the same one.
+    ///   - id: Names the import, to delete it by. The parts of a large file have the same one.
     ///   - progress: Receives the number of chats that this call has added, after each transaction: an error does not take them back.
     /// - Returns: The number of chats that were added, and of those that were there.
     @discardableResult

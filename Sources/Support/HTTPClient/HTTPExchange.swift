@@ -59,7 +59,7 @@ package final class HTTPExchange: Sendable {
         _ = curl.multi_add_handle(multi, easy)
         var running: Int32 = 1
         while running > 0 {
-            if state.withLock(\.isCancelled) { throw .cancelled }
+            if state.withLock(\.isCancelled) { throw .canceled }
             guard curl.multi_perform(multi, &running) == CURLM_OK else { throw .failed(reason: "libcurl failed") }
             if running > 0 { _ = curl.multi_poll(multi, nil, 0, 1_000, nil) }
         }

@@ -35,5 +35,5 @@ package enum HTTPError: Error, Equatable {
     case unreachable(reason: String)
     case timedOut
     case failed(reason: String)
-    case cancelled
+    case canceled
 }

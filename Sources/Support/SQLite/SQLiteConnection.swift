@@ -8,7 +8,7 @@ import Glibc
 package final class SQLiteConnection {
     let database: OpaquePointer
     private var statements: [String: OpaquePointer] = [:]
-    /// Statements that run longer are cancelled.
+    /// Statements that run longer are canceled.
     private var deadline = ContinuousClock.now
 
     /// Opens an existing file, which may be empty. One that cannot be written is only read.

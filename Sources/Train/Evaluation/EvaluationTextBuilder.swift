@@ -21,7 +21,7 @@ struct EvaluationTextBuilder: Sendable {
 
     /// - Parameters:
     ///   - roles: The role of each token; empty for plain text.
-    ///   - pieces: Of the tokens; by default those of a plain text, or one for each document.
+    ///   - pieces: The pieces of the text; by default those of a plain text, or one for each document.
     func text(
         _ name: String, _ ids: [TokenID], _ roles: [TokenRole], documents: [Range<Int>], pieces: [EvaluationText.Piece]? = nil,
         conversations: Int
@@ -40,7 +40,7 @@ struct EvaluationTextBuilder: Sendable {
 
     /// Passages of a plain text, which do not see each other.
     ///
-    /// - Parameter context: Of each passage, the tokens that are no targets.
+    /// - Parameter context: The tokens of each passage that are no targets.
     func passages(of ids: [TokenID], _ passages: [Range<Int>], withContext context: [Range<Int>]) -> EvaluationText {
         var isCounted = Array(repeating: true, count: ids.count)
         for position in context.joined() { isCounted[position] = false }

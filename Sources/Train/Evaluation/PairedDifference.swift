@@ -12,7 +12,7 @@ struct PairedDifference: Sendable, Equatable {
     let count: Int
 
     /// - Parameters:
-    ///   - differences: Of the numerators, for each piece.
+    ///   - differences: The differences of the numerators, one for each piece.
     ///   - weights: The denominators.
     init(_ differences: [Double], per weights: [Double]) {
         let n = differences.count

@@ -30,7 +30,7 @@ struct ReferenceLogProbabilities {
 
     /// Reads the file that ``write(to:digest:)`` wrote. The first rank reads it for all.
     ///
-    /// - Parameter digest: Of the data.
+    /// - Parameter digest: Identifies the data.
     init(in folder: String, digest: String, count: Int, over ranks: RankGroup?) throws {
         if let ranks {
             let own = ranks.isFirst ? try Self(in: folder, digest: digest, count: count, over: nil).values : []

@@ -123,40 +123,30 @@ private final class ServerLoad: Sendable {
         var writer = JSONWriter()
         writer.object { body in
             if api != .guest {
-                body.key("model")
-                body.string(options.model)
-                body.key("stream")
-                body.boolean(true)
+                body["model"] = options.model
+                body["stream"] = true
                 body.key("stream_options")
                 body.object { object in
-                    object.key("include_usage")
-                    object.boolean(true)
+                    object["include_usage"] = true
                 }
             }
-            body.key("ignore_eos")
-            body.boolean(true)
+            body["ignore_eos"] = true
             switch api {
             case .completions:
-                body.key("prompt")
-                body.string(prompt)
+                body["prompt"] = prompt
             case .chat:
                 body.key("messages")
                 body.array { list in
                     list.object { message in
-                        message.key("role")
-                        message.string("user")
-                        message.key("content")
-                        message.string(prompt)
+                        message["role"] = "user"
+                        message["content"] = prompt
                     }
                 }
             case .guest:
-                body.key("message")
-                body.string(prompt)
+                body["message"] = prompt
             }
-            body.key("max_tokens")
-            body.integer(options.generate)
-            body.key("seed")
-            body.integer(random.next() >> 40)
+            body["max_tokens"] = options.generate
+            body["seed"] = random.next() >> 40
         }
         return writer.bytes
     }

@@ -1,5 +1,6 @@
 import Autograd
 import Checkpoint
+import Files
 import Formats
 import Infer
 import JSON
@@ -202,7 +203,7 @@ private struct ExplanationReport {
                 let padding = String(repeating: " ", count: widths[column] - text.count)
                 return leftAligned.contains(column) ? text + padding : padding + text
             }
-            return String(cells.joined(separator: "  ").reversed().drop { $0 == " " }.reversed())
+            return String(cells.joined(separator: "  ").trimmingSuffix { $0 == " " })
         }.joined(separator: "\n")
     }
 

@@ -176,7 +176,7 @@ private struct GenerateCommand {
         if let found, !options.json { printSources(found) }
         switch result.end.reason {
         case .error(let error): throw error
-        case .cancelled: throw Interrupted()
+        case .canceled: throw Interrupted()
         case .stop where result.text.isEmpty && options.user == nil && !options.chat && !options.quiet:
             printNote("the model ended the text at once. To ask it a question in its chat template: --user TEXT.")
         case .stop, .length: break

@@ -93,7 +93,7 @@ extension HTTPError {
         case .unreachable(let reason): "no server answers: \(reason)"
         case .timedOut: "the server did not answer in time"
         case .failed(let reason): reason
-        case .cancelled: "cancelled"
+        case .canceled: "canceled"
         }
     }
 }

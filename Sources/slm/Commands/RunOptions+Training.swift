@@ -88,7 +88,7 @@ extension RunOptions {
 ///
 /// - Parameters:
 ///   - template: nil if the data is plain text.
-///   - endTokens: Of the model: ``ServingDefaults/endTokens``.
+///   - endTokens: The model's ``ServingDefaults/endTokens``.
 func greedyCompletion(
     of trainer: Trainer,
     on processor: Processor,

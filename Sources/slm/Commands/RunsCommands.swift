@@ -102,15 +102,11 @@ extension RunsListOptions {
         let widths = rows[0].indices.map { column in rows.map { $0[column].count }.max() ?? 0 }
         for row in rows {
             let cells = row.indices.map { $0 == 0 || $0 == 6 ? row[$0].padded(to: widths[$0]) : row[$0].leftPadded(to: widths[$0]) }
-            printLine(cells.joined(separator: "  ").trimmedEnd)
+            printLine(String(cells.joined(separator: "  ").trimmingSuffix { $0 == " " }))
         }
         if !isRanked {
             printNote("these runs were validated on different tokens: their losses cannot be compared. "
                 + "Compare two models on the same file: slm eval A --compare B --data FILE.")
         }
     }
-}
-
-extension String {
-    fileprivate var trimmedEnd: String { String(reversed().drop { $0 == " " }.reversed()) }
 }

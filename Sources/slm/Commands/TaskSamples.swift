@@ -4,7 +4,7 @@ import Train
 
 /// What a model has answered to a question of a task.
 struct TaskAnswer {
-    /// Of each choice.
+    /// One for each choice.
     var logProbabilities: [Double] = []
     /// The generated text of a question without choices.
     var text = ""

@@ -14,14 +14,16 @@ struct ManPage {
             for command in section.commands { lines += Self.item("\\fBslm \(Self.escaped(command.name))\\fR", command.summary) }
         }
         lines.append(".SH OPTIONS")
-        for (label, text) in ProgramHelp.programOptions { lines += Self.item("\\fB\(Self.escaped(label.trimmed))\\fR", text) }
+        for (label, text) in ProgramHelp.programOptions {
+            lines += Self.item("\\fB\(Self.escaped(String(label.drop { $0 == " " })))\\fR", text)
+        }
         lines += Self.configuration
         text = lines.joined(separator: "\n") + "\n"
     }
 
     init(of command: Command) {
         let title = "slm-" + command.name.replacing(" ", with: "-")
-        var lines = Self.head(title.uppercased(), title, command.summary.trimmedEnd)
+        var lines = Self.head(title.uppercased(), title, command.summary.withoutFullStop)
         let name = "slm \(command.name)"
         lines += [".SH SYNOPSIS", ".B " + Self.escaped(name), Self.escaped(String(command.usage.dropFirst(name.count + 1)))]
         lines += [".SH DESCRIPTION", Self.escaped(command.summary)]
@@ -66,7 +68,5 @@ struct ManPage {
 }
 
 extension String {
-    fileprivate var trimmed: String { String(drop { $0 == " " }) }
-    /// Without the full stop.
-    fileprivate var trimmedEnd: String { hasSuffix(".") ? String(dropLast()) : self }
+    fileprivate var withoutFullStop: String { hasSuffix(".") ? String(dropLast()) : self }
 }

@@ -82,33 +82,21 @@ struct CheckpointDescription {
     var json: String {
         var writer = JSONWriter(.oneLine)
         writer.object { file in
-            file.key("checkpoint")
-            file.string(checkpoint.path ?? "")
-            file.key("version")
-            file.integer(CheckpointHeader.version)
-            file.key("bytes")
-            file.integer(checkpoint.byteCount)
-            file.key("parameters")
-            file.integer(checkpoint.weights.elementCount + checkpoint.quantizedCount)
-            file.key("format")
-            file.string(checkpoint.format.rawValue)
+            file["checkpoint"] = checkpoint.path ?? ""
+            file["version"] = CheckpointHeader.version
+            file["bytes"] = checkpoint.byteCount
+            file["parameters"] = checkpoint.weights.elementCount + checkpoint.quantizedCount
+            file["format"] = checkpoint.format.rawValue
             file.key("configuration")
             write(checkpoint.configuration.values, to: &file)
             if let adapter = checkpoint.adapter {
                 file.key("adapter")
                 write(adapter.values, to: &file)
             }
-            if let tokenizer = checkpoint.tokenizer {
-                file.key("fingerprint")
-                file.string(tokenizer.fingerprint)
-            }
+            if let tokenizer = checkpoint.tokenizer { file["fingerprint"] = tokenizer.fingerprint }
             if let template = checkpoint.chatTemplate {
-                file.key("chat_form")
-                file.string(template.rawValue)
-                if case .jinja(let jinja) = template {
-                    file.key("chat_template")
-                    file.string(jinja.source)
-                }
+                file["chat_form"] = template.rawValue
+                if case .jinja(let jinja) = template { file["chat_template"] = jinja.source }
             }
             file.key("weights")
             write(checkpoint.weights, to: &file)
@@ -126,8 +114,7 @@ struct CheckpointDescription {
         writer.array { list in
             for (name, array) in arrays {
                 list.object { object in
-                    object.key("name")
-                    object.string(name)
+                    object["name"] = name
                     object.key("shape")
                     object.array { for size in array.shape.sizes { $0.integer(size) } }
                 }

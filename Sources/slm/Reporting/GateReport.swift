@@ -173,13 +173,12 @@ struct GateReport {
                 ("difference", comparison.difference), ("standard_error", comparison.standardError), ("p", comparison.p),
                 ("rise", pair.rise),
             ] {
-                object.key(name)
-                object.number(number)
+                object[name] = number
             }
             object.key("bits_per_byte")
             object.object {
-                $0.key("candidate"); $0.number(pair.candidate.bitsPerByte)
-                $0.key("active"); $0.number(pair.active.bitsPerByte)
+                $0["candidate"] = pair.candidate.bitsPerByte
+                $0["active"] = pair.active.bitsPerByte
             }
             object.key("interval")
             object.array {
@@ -192,10 +191,7 @@ struct GateReport {
     private static func write(_ numbers: [Double?], _ unit: String, to writer: inout JSONWriter) {
         guard numbers.count == 2 else { return writer.null() }
         writer.object { object in
-            for (side, number) in zip(["candidate", "active"], numbers) {
-                object.key("\(side)_\(unit)")
-                object.number(number ?? .nan)
-            }
+            for (side, number) in zip(["candidate", "active"], numbers) { object["\(side)_\(unit)"] = number }
         }
     }
 }

@@ -19,28 +19,18 @@ struct GenerationRecord: CustomStringConvertible {
         var writer = JSONWriter(.oneLine)
         let end = result.end
         writer.object { writer in
-            writer.key("text")
-            writer.string(result.text)
+            writer["text"] = result.text
             writer.key("tokens")
             writer.array { for id in result.tokens.compactMap(\.id) { $0.integer(id) } }
-            writer.key("prompt_tokens")
-            writer.integer(end.promptTokens)
-            writer.key("answer_tokens")
-            writer.integer(end.answerTokens)
+            writer["prompt_tokens"] = end.promptTokens
+            writer["answer_tokens"] = end.answerTokens
             if result.tokens.contains(where: { $0.logProbability != nil }) {
                 writer.key("logprobs")
                 writer.array { for token in result.tokens { Self.write(token, to: &$0) } }
             }
-            writer.key("finish_reason")
-            writer.string(end.reason.name)
-            if case .error(let error) = end.reason {
-                writer.key("error")
-                writer.string(error.description)
-            }
-            if result.start.wasTruncated {
-                writer.key("was_cut")
-                writer.boolean(true)
-            }
+            writer["finish_reason"] = end.reason.name
+            if case .error(let error) = end.reason { writer["error"] = error.description }
+            if result.start.wasTruncated { writer["was_cut"] = true }
             if let sources {
                 writer.key("sources")
                 writer.array { for source in sources { $0.object { source.write(to: &$0) } } }
@@ -49,17 +39,14 @@ struct GenerationRecord: CustomStringConvertible {
             writer.object {
                 let timings = end.timings
                 for (key, seconds) in [("waited_s", timings.queued), ("prompt_s", timings.prefill), ("answer_s", timings.decode)] {
-                    $0.key(key)
-                    $0.number((seconds * 1e6).rounded() / 1e6)
+                    $0[key] = (seconds * 1e6).rounded() / 1e6
                 }
             }
             if end.guesses.checked > 0 {
                 writer.key("guesses")
                 writer.object {
-                    $0.key("checked")
-                    $0.integer(end.guesses.checked)
-                    $0.key("right")
-                    $0.integer(end.guesses.right)
+                    $0["checked"] = end.guesses.checked
+                    $0["right"] = end.guesses.right
                 }
             }
         }
@@ -78,17 +65,10 @@ struct GenerationRecord: CustomStringConvertible {
     }
 
     private static func write(_ id: Int32?, _ bytes: [UInt8], _ logProbability: Float?, to writer: inout JSONWriter) {
-        if let id {
-            writer.key("id")
-            writer.integer(id)
-        }
-        writer.key("token")
-        writer.string(bytes)
+        if let id { writer["id"] = id }
+        writer["token"] = bytes
         writer.key("bytes")
         writer.array { for byte in bytes { $0.integer(byte) } }
-        if let logProbability {
-            writer.key("logprob")
-            writer.number(Double(logProbability))
-        }
+        if let logProbability { writer["logprob"] = Double(logProbability) }
     }
 }

@@ -9,7 +9,7 @@ struct AskedTask {
     /// The index of the model.
     let model: Int
     let form: QuestionForm
-    /// Of the questions that have been asked.
+    /// The answers to the questions that have been asked.
     private(set) var answers: [TaskAnswer] = []
     /// Whether each answer is right, by the first metric of its question.
     private(set) var isRight: [Bool] = []
@@ -45,7 +45,7 @@ struct AskedTask {
 struct TaskReport {
     private let models: [String]
     private let json: Bool
-    /// Of the first model, then of the second.
+    /// The tasks of the first model, then those of the second.
     private var tasks: [AskedTask] = []
 
     init(models: [String], json: Bool) {

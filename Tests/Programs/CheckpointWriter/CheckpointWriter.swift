@@ -72,7 +72,7 @@ struct CheckpointWriter {
         writer.array { list in
             for (path, shape, bits) in checkpoint.everything {
                 list.object {
-                    $0.key("path"); $0.string(path)
+                    $0["path"] = path
                     $0.key("shape"); $0.array { for size in shape { $0.integer(size) } }
                     $0.key("bits"); $0.array { for number in bits { $0.integer(number) } }
                 }
@@ -98,8 +98,7 @@ struct CheckpointWriter {
         try time("write weights") { try checkpoint.write(to: path) }
         try time("read and map") { _ = try Checkpoint(reading: path).model(on: processor) }
         try time("read and copy") { try Checkpoint(reading: path).copyWeights(into: parameters) }
-        let fresh = try Checkpoint(reading: path)
-        print("mappable: \(fresh.isMappable(list)), \(list.count * 4 / 1_000_000) MB")
+        print("\(list.count * 4 / 1_000_000) MB")
         try time("read all weights") { _ = try processor.sumOfSquares(Checkpoint(reading: path).model(on: processor).parameters.values) }
         for moment in ["first", "second"] { checkpoint.optimizer.add(processor.zeros(list.count), of: parameters.list, in: moment) }
         try time("write with moments") { try checkpoint.write(to: path) }

@@ -12,13 +12,10 @@ import Jinja
             writer.object { object in
                 do throws(JinjaError) {
                     let text = try render(request).string
-                    object.key("text")
-                    object.string(text)
+                    object["text"] = text
                 } catch {
-                    object.key("error")
-                    object.string(error.message)
-                    object.key("line")
-                    object.integer(error.line)
+                    object["error"] = error.message
+                    object["line"] = error.line
                 }
             }
             print(writer.text)

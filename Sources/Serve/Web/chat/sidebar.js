@@ -211,10 +211,10 @@ export class Sidebar extends EventTarget {
       : stays ? " It is left out of later training, but a copy in the server's file of collected chats may stay."
         : " It is not used for training any more.";
     const item = toast(`“${visible(summary.title)}” was deleted.${training}`, { label: "Undo", action: undo });
-    // Move the focus from the removed row to its neighbour or to the Undo button; otherwise the browser moves it to the top of the page.
-    const neighbour = this.summaries[Math.min(index, this.summaries.length - 1)];
-    const focusNeighbour = neighbour && summary.id !== this.current && !narrow.matches;
-    (focusNeighbour ? this.#link(neighbour.id) : item.querySelector("button"))?.focus();
+    // Move the focus from the removed row to its neighbor or to the Undo button; otherwise the browser moves it to the top of the page.
+    const neighbor = this.summaries[Math.min(index, this.summaries.length - 1)];
+    const focusNeighbor = neighbor && summary.id !== this.current && !narrow.matches;
+    (focusNeighbor ? this.#link(neighbor.id) : item.querySelector("button"))?.focus();
   }
 
   /** Reports a change that the server has stored. @param {Summary} summary */

@@ -90,6 +90,6 @@ export class Thread {
   }
 }
 
-/** Grey lines shown while messages are loading. */
+/** Gray lines shown while messages are loading. */
 export const skeleton = () =>
   el("li", { class: "skeleton", "aria-hidden": "true" }, ...[70, 95, 82, 40].map((width) => el("span", { class: "w" + width })));

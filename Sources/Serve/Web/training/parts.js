@@ -69,7 +69,7 @@ export const nothing = (title, text, ...more) =>
 export const note = (text, kind = "warn") =>
   el("p", { class: `area-note ${kind}` }, icon(kind === "good" ? "check" : "alert"), el("span", { dir: "auto" }, visible(text)));
 
-/** Grey lines while something is loading. */
+/** Gray lines while something is loading. */
 export const loading = () => el("div", { class: "area-loading", role: "status" }, el("span", { class: "visually-hidden" }, "Loading…"),
   ...[70, 95, 82, 40].map((width) => el("span", { class: `line w${width}` })));
 
@@ -90,7 +90,7 @@ export function table(caption, head, rows, hasHiddenCaption = true) {
 let fields = 0;
 
 /**
- * A labelled input with help.
+ * A labeled input with help.
  * @param {string} label @param {HTMLElement} input @param {string} [help]
  */
 export function field(label, input, help) {

@@ -164,10 +164,7 @@ extension LoopGateOptions {
         ]
         if numbers.contains(where: { $1 != nil }) || requiresBetter != nil || !general.isEmpty {
             let changed = try client.document("PUT", "gate") { object in
-                for (name, number) in numbers {
-                    object.key(name)
-                    object.number(number ?? now[name]?.number ?? 0)
-                }
+                for (name, number) in numbers { object[name] = number ?? now[name]?.number ?? 0 }
                 object["requires_better"] = requiresBetter ?? now["requires_better"]?.boolean ?? false
                 object.key("general")
                 if general.isEmpty, let stored = now["general"] {

@@ -69,7 +69,7 @@ private struct LoopReview {
             case "t"?:
                 printError("Tags, separated by commas: ", terminator: "")
                 guard let line = readLine() else { continue }
-                let tags = line.split(separator: ",").map { $0.trimmingSpaces }.filter { !$0.isEmpty }
+                let tags = line.split(separator: ",").map { String($0.trimming(while: \.isWhitespace)) }.filter { !$0.isEmpty }
                 if tags.isEmpty { continue }
                 chat = try self.chat("PUT", id) { object in
                     object.key("tags"); object.array { for tag in chat.list("tags") + tags { $0.string(tag) } }
@@ -157,11 +157,5 @@ private struct LoopReview {
                 }
             }
         }
-    }
-}
-
-extension Substring {
-    fileprivate var trimmingSpaces: String {
-        String(drop { $0.isWhitespace }.reversed().drop { $0.isWhitespace }.reversed())
     }
 }

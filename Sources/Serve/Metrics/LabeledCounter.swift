@@ -2,7 +2,7 @@ import Synchronization
 
 /// Counts by the value of a label that is known only when something is counted, such as the name of a model. Values beyond the first
 /// hundred are counted together, so that the metrics of a server that runs for long stay small.
-final class LabelledCounter: Sendable {
+final class LabeledCounter: Sendable {
     private let counts = Mutex<[String: Int]>([:])
 
     func add(_ count: Int = 1, for label: String) {

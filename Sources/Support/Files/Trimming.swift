@@ -1,0 +1,20 @@
+extension BidirectionalCollection {
+    /// The part without the elements at both ends that satisfy a predicate. (`trimmingPrefix(while:)` is in the standard library.)
+    ///
+    ///     " a b ".trimming(while: \.isWhitespace)                  // "a b"
+    @inlinable
+    package func trimming(while predicate: (Element) -> Bool) -> SubSequence {
+        drop(while: predicate).trimmingSuffix(while: predicate)
+    }
+
+    @inlinable
+    package func trimmingSuffix(while predicate: (Element) -> Bool) -> SubSequence {
+        self[..<(lastIndex { !predicate($0) }.map { index(after: $0) } ?? startIndex)]
+    }
+}
+
+extension UInt8 {
+    /// Whether it is ASCII white space.
+    @inlinable
+    package var isSpace: Bool { self == 32 || 9...13 ~= self }
+}
