@@ -64,12 +64,12 @@ extension IssuedCode {
                 if let id { object["id"] = id }
                 if let name { object["username"] = name }
                 object["code"] = code
-                object["expires_at"] = expires?.iso8601
+                object["expires_at"] = expires
             }
             return printLine(writer.text)
         }
         printLine(code)
-        let end = expires.map { ", valid until \($0.dateAndTime)" } ?? ""
+        let end = expires.flatMap(milliseconds).map { ", valid until \($0.dateAndTime)" } ?? ""
         let purpose = name.map { "a code with which \($0.harmless) sets a password" } ?? "an invitation: a code for registering"
         printNote("\(purpose)\(end). It is not shown again.")
     }
