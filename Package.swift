@@ -180,7 +180,7 @@ let package = Package(
             "Tokenize", "Kernels", "Files", "Threads",
         ]),
         testProgram("StoreWriter", ["Store", "Threads"]),
-        testProgram("ServeParts", ["Serve", "Infer", "Files"]),
+        testProgram("ServeParts", ["Serve", "Store", "Infer", "Files"]),
 
         // Tests, one target per module.
         tests("KernelsTests", ["TestSupport", "Kernels", "CKernels", "Platform", "Files", "SharedLibraries"], isOptimized: true),
