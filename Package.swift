@@ -132,7 +132,7 @@ let package = Package(
 
         // Chat in the terminal; the operator's dashboard in the terminal; the chat server with its web page.
         module("AdminAPI", ["HTTPClient", "JSON"]),
-        module("Dashboard", ["AdminAPI", "CNcurses", "SharedLibraries", "Terminal", "Threads"]),
+        module("Dashboard", ["AdminAPI", "CNcurses", "Files", "SharedLibraries", "Terminal", "Threads"]),
         module("Chat", ["Documents", "Infer", "Corpus", "Tokenize", "JSON", "Files", "Terminal"]),
         .target(name: "CWebFiles", path: "Sources/Serve/EmbeddedWeb", cSettings: cSettings),
         module(

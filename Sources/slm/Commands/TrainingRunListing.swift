@@ -57,14 +57,7 @@ struct TrainingRunListing {
     }
 
     /// 2026-11-20 14:30, in local time.
-    var date: String {
-        var time = time_t(seconds)
-        var parts = tm()
-        localtime_r(&time, &parts)
-        var text = [CChar](repeating: 0, count: 32)
-        let count = strftime(&text, text.count, "%Y-%m-%d %H:%M", &parts)
-        return String(decoding: text.prefix(count).map { UInt8(truncatingIfNeeded: $0) }, as: UTF8.self)
-    }
+    var date: String { localTimeText(seconds, "%Y-%m-%d %H:%M") }
 
     private static func status(_ path: String) -> stat? {
         var status = stat()
