@@ -64,11 +64,7 @@ extension ChatLogFiles {
         deinit { if descriptor >= 0 { close(descriptor) } }
 
         /// Whether the path still names this file.
-        func isAt(_ path: String) -> Bool {
-            var own = stat()
-            var named = stat()
-            return fstat(descriptor, &own) == 0 && stat(path, &named) == 0 && own.st_ino == named.st_ino && own.st_dev == named.st_dev
-        }
+        func isAt(_ path: String) -> Bool { Folder.isSame(path, descriptor) }
 
         mutating func append(_ line: [UInt8]) throws(FileError) {
             var written = 0
