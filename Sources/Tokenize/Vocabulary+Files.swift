@@ -109,10 +109,11 @@ extension Vocabulary {
             merges: contents(of: merges), mergesPath: merges
         )
     }
+}
 
-    private static func contents(of path: String) throws(TokenizeError) -> [UInt8] {
-        do { return try InputFile.contents(of: path) } catch { throw TokenizeError(error) }
-    }
+/// The bytes of a file.
+func contents(of path: String) throws(TokenizeError) -> [UInt8] {
+    do { return try InputFile.contents(of: path) } catch { throw TokenizeError(error) }
 }
 
 extension TokenizeError {
