@@ -133,7 +133,7 @@ let package = Package(
 
         // Chat in the terminal; the operator's dashboard in the terminal; the chat server with its web page.
         module("AdminAPI", ["HTTPClient", "JSON"]),
-        module("Dashboard", ["AdminAPI", "CNcurses", "SharedLibraries", "Terminal", "Threads"]),
+        module("Dashboard", ["AdminAPI", "CNcurses", "Files", "SharedLibraries", "Terminal", "Threads"]),
         module("Chat", ["Documents", "Infer", "Corpus", "Tokenize", "JSON", "Files", "Terminal"]),
         .target(name: "CWebFiles", path: "Sources/Serve/EmbeddedWeb", cSettings: cSettings),
         module(
@@ -181,7 +181,7 @@ let package = Package(
             "Tokenize", "Kernels", "Files", "Threads",
         ]),
         testProgram("StoreWriter", ["Store", "Threads"]),
-        testProgram("ServeParts", ["Serve", "Infer", "Files"]),
+        testProgram("ServeParts", ["Serve", "Store", "Infer", "Files"]),
 
         // Tests, one target per module.
         tests("KernelsTests", ["TestSupport", "Kernels", "CKernels", "Platform", "Files", "SharedLibraries"], isOptimized: true),

@@ -1,3 +1,5 @@
+import HTTPClient
+
 /// The address of a server and the admin key, checked before anything is sent.
 ///
 ///     let address = try AdminAddress("https://chat.example.org", key: key)
@@ -10,23 +12,13 @@ package struct AdminAddress: Sendable, Equatable {
     /// - Parameter allowsPlainHTTP: Whether the key may be sent unencrypted to another machine.
     package init(_ text: String, key: String, allowsPlainHTTP: Bool = false) throws(AdminError) {
         func invalid(_ reason: String) -> AdminError { .invalidAddress(text, reason: reason) }
-        var base = text
-        while base.hasSuffix("/") { base.removeLast() }
-        guard let scheme = ["http://", "https://"].first(where: { base.lowercased().hasPrefix($0) }) else {
-            throw invalid("expected http:// or https:// at the start")
-        }
-        let rest = base.dropFirst(scheme.count)
-        guard let first = rest.first, !"/?#:".contains(first), !base.utf8.contains(where: { $0 <= 32 || $0 == 127 }) else {
-            throw invalid("expected a host name")
-        }
-        if rest.contains("@") { throw invalid("it must not contain a password") }
-        if rest.contains("?") || rest.contains("#") { throw invalid("it must not contain a query or a fragment") }
+        let address = try ServerAddress(text, invalid: invalid)
         guard !key.isEmpty, key.utf8.allSatisfy({ 32...126 ~= $0 }), key.first != " ", key.last != " " else {
             throw invalid("the admin key is empty, or contains a line break or a character outside ASCII")
         }
-        self.base = base
+        base = address.base
         self.key = key
-        if scheme == "http://", !allowsPlainHTTP, !Self.isLoopback(rest) { throw .insecure(address: base) }
+        if address.scheme == "http://", !allowsPlainHTTP, !Self.isLoopback(address.rest) { throw .insecure(address: base) }
     }
 
     /// Whether the host names this machine only.

@@ -54,6 +54,15 @@ package enum AdminRow: Sendable, Equatable {
         case .audit(let line): line.id
         }
     }
+
+    /// The row as the server sent it.
+    package var json: [UInt8] {
+        switch self {
+        case .user(let user): user.json
+        case .conversation(let conversation): conversation.json
+        case .audit(let line): line.json
+        }
+    }
 }
 
 /// The response to an `AdminQuery`.

@@ -23,10 +23,10 @@ package struct UserRecord: Sendable, Equatable {
     package let joined, lastActive: Int?
     package let conversations, messages, generations, tokens: Int
     package let isDisabled: Bool
-    /// "owner" or "user".
-    package let role: String?
     /// Only of a single user.
     package let sessions, apiKeys: Int?
+    /// The record as the server sent it.
+    package let json: [UInt8]
 
     init(_ json: JSONElement) throws(JSONError) {
         id = try json.string("id")
@@ -39,9 +39,9 @@ package struct UserRecord: Sendable, Equatable {
         generations = try json.integer("generations")
         tokens = try json.integer("tokens")
         isDisabled = try json.boolean("disabled")
-        role = json["role"]?.string
         sessions = json["sessions"]?.integer
         apiKeys = json["api_keys"]?.integer
+        self.json = json.json
     }
 }
 
@@ -49,6 +49,8 @@ package struct ConversationRecord: Sendable, Equatable {
     package let id, title, user, username: String
     package let created, updated: Int?
     package let messages: Int
+    /// The record as the server sent it.
+    package let json: [UInt8]
 
     init(_ json: JSONElement) throws(JSONError) {
         id = try json.string("id")
@@ -58,6 +60,7 @@ package struct ConversationRecord: Sendable, Equatable {
         created = json["created_at"]?.string.flatMap(milliseconds)
         updated = json["updated_at"]?.string.flatMap(milliseconds)
         messages = try json.integer("messages")
+        self.json = json.json
     }
 }
 
@@ -82,6 +85,8 @@ package struct AuditRecord: Sendable, Equatable {
     package let id, actor, address, action: String
     package let time: Int?
     package let target, targetName, reason: String?
+    /// The record as the server sent it.
+    package let json: [UInt8]
 
     init(_ json: JSONElement) throws(JSONError) {
         id = try json.string("id")
@@ -92,6 +97,7 @@ package struct AuditRecord: Sendable, Equatable {
         target = json["target"]?.string
         targetName = json["target_name"]?.string
         reason = json["reason"]?.string
+        self.json = json.json
     }
 }
 
@@ -99,6 +105,8 @@ package struct InvitationRecord: Sendable, Equatable {
     package let id: String
     package let email, username: String?
     package let created, expires, used: Int?
+    /// The record as the server sent it.
+    package let json: [UInt8]
 
     init(_ json: JSONElement) throws(JSONError) {
         id = try json.string("id")
@@ -107,6 +115,7 @@ package struct InvitationRecord: Sendable, Equatable {
         created = json["created_at"]?.string.flatMap(milliseconds)
         expires = json["expires_at"]?.string.flatMap(milliseconds)
         used = json["used_at"]?.string.flatMap(milliseconds)
+        self.json = json.json
     }
 }
 
@@ -117,6 +126,8 @@ package struct ReplicaRecord: Sendable, Equatable {
     /// Milliseconds since 1970.
     package let started, heartbeat: Int?
     package let running, slots, waiting, tokens, memoryBytes: Int
+    /// The record as the server sent it.
+    package let json: [UInt8]
 
     init(_ json: JSONElement) throws(JSONError) {
         id = try json.string("id")
@@ -130,6 +141,7 @@ package struct ReplicaRecord: Sendable, Equatable {
         waiting = try json.integer("waiting")
         tokens = try json.integer("generated_tokens")
         memoryBytes = try json.integer("memory_bytes")
+        self.json = json.json
     }
 }
 
@@ -220,12 +232,13 @@ package struct ProcessRecord: Sendable, Equatable {
 /// A code with which a user sets a password or registers. The server shows it once.
 package struct IssuedCode: Sendable, Equatable {
     package let code: String
-    package let expires: Int?
+    /// A time such as 2026-11-21T13:00:00.123Z.
+    package let expires: String?
 
     package init?(_ json: JSONElement) {
         guard let code = json["code"]?.string else { return nil }
         self.code = code
-        expires = json["expires_at"]?.string.flatMap(milliseconds)
+        expires = json["expires_at"]?.string
     }
 }
 

@@ -170,34 +170,30 @@ package final class Tape {
 
     // MARK: Backward pass
 
-    /// Adds the gradient of `loss`, times `scale`, to the gradient of every parameter and variable.
-    ///
-    /// Frees the recorded operations on the way, unless `retainingGraph` keeps them for another call (PyTorch's `retain_graph`).
-    package func backward(from loss: Tensor, scale: Float = 1, retainingGraph: Bool = false) {
+    /// Adds the gradient of `loss` to the gradient of every parameter and variable, and frees the recorded operations on the way.
+    package func backward(from loss: Tensor) {
         require(loss.count == 1, "backward: expected a tensor with one element, found \(loss.shape). Reduce it first, or pass a gradient.")
-        backward(from: loss, gradient: constant([scale], loss.shape), retainingGraph: retainingGraph)
+        backward(from: loss, gradient: constant([1], loss.shape))
     }
 
     /// Starts from any tensor, given the gradient of the final result with respect to it.
-    package func backward(from y: Tensor, gradient: Tensor, retainingGraph: Bool = false) {
+    package func backward(from y: Tensor, gradient: Tensor) {
         require(y.shape == gradient.shape, "backward: a gradient \(gradient.shape) for a tensor \(y.shape)")
         guard let last = nodeIndex(of: y.origin) else { fatalError("backward: the tensor has no recorded operations") }
-        require(nodes[last] != nil, "backward: called a second time; pass `retainingGraph: true` the first time")
+        require(nodes[last] != nil, "backward: called a second time for the same tensor; compute it again")
         passGradient(cast(contiguous(gradient.detached), to: y.type), to: GradientTarget(y))
-        run(from: last, through: 0, retainingGraph: retainingGraph)
+        run(from: last, through: 0)
     }
 
-    private func run(from last: Int, through first: Int, retainingGraph: Bool) {
+    private func run(from last: Int, through first: Int) {
         let wasRecording = isRecording
         isRecording = false
         defer { isRecording = wasRecording }
         for i in stride(from: last, through: first, by: -1) {
             guard let dy = gradients[i] else { continue }
-            guard let operation = nodes[i] else {
-                fatalError("backward: operation \(i) was freed by an earlier call; pass `retainingGraph: true` there")
-            }
+            guard let operation = nodes[i] else { fatalError("backward: operation \(i) was freed by an earlier call; compute it again") }
             if operation is Variable { continue }
-            if !retainingGraph { nodes[i] = nil }
+            nodes[i] = nil
             gradients[i] = nil
             operation.backward(Tensor(dy, shape: [dy.count]), on: self)
         }
@@ -216,7 +212,7 @@ package final class Tape {
         isTraining = wasTraining
         isReplaying = wasReplaying
         passGradient(dy, to: GradientTarget(y))
-        if let last = nodeIndex(of: y.origin), last >= first { run(from: last, through: first, retainingGraph: false) }
+        if let last = nodeIndex(of: y.origin), last >= first { run(from: last, through: first) }
         nodes.removeSubrange(first...)
         gradients.removeSubrange(first...)
     }

@@ -1,4 +1,5 @@
 import CWebFiles
+import Glibc
 import Gzip
 import Secrets
 
@@ -35,7 +36,7 @@ package struct WebFiles: Sendable {
         var index = 0
         while let file = slm_web_file_at(index)?.pointee {
             let path = String(cString: file.path)
-            let bytes = Array(UnsafeBufferPointer(start: file.bytes, count: file.count))
+            let bytes = Array(UnsafeBufferPointer(start: file.bytes, count: strlen(file.bytes)))
             files[path == "index.html" ? "/" : "/web/" + path] = File(bytes, Self.contentType(of: path))
             index += 1
         }

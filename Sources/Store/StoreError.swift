@@ -1,6 +1,6 @@
 /// An error of the store. Descriptions name the problem, the database and a remedy; they never contain passwords, keys or message text.
 ///
-///     do { try store.rename(id, of: user, to: "Rain") } catch .notFound { … } catch .diskFull { … }
+///     do { try store.delete(id, of: user) } catch .notFound { … } catch .diskFull { … }
 package enum StoreError: Error, Equatable {
     case invalidURL(reason: String)
     /// The server does not respond: the connection was lost, the server is starting, or it has no free connections. May be temporary.

@@ -77,4 +77,26 @@ extension Vocabulary {
         }
         return result
     }
+
+    /// `tokenNames`, for a file.
+    ///
+    /// - Parameter error: Makes the error that is thrown if two names are the same or the last one is empty.
+    func uniqueTokenNames(_ error: (_ reason: String) -> TokenizeError) throws(TokenizeError) -> ByteStrings {
+        let names = tokenNames
+        if let duplicate = TokenIndex(names).firstDuplicate(in: names) {
+            throw error("token \(duplicate) has the same name as another, \(excerpt(names[Int(duplicate)]))")
+        }
+        if let last = names.indices.last, names.range(of: last).isEmpty { throw error("its last ID, \(last), is unused") }
+        return names
+    }
+
+    /// Checks that each merge makes the token that its two parts spell, which files of merges imply.
+    func checkMerges(_ error: (_ reason: String) -> TokenizeError) throws(TokenizeError) {
+        for merge in merges {
+            let whole = tokens[Int(merge.left)] + tokens[Int(merge.right)]
+            guard whole.elementsEqual(tokens[Int(merge.result)]) else {
+                throw error("token \(merge.result) differs from the tokens that merge into it")
+            }
+        }
+    }
 }

@@ -58,22 +58,13 @@ extension TokenizerJSON {
     /// The name of each token in the file. Throws if the file cannot represent the vocabulary.
     private static func tokenNames(of vocabulary: Vocabulary) throws(TokenizeError) -> ByteStrings {
         func error(_ reason: String) -> TokenizeError { .notExpressible(format: "tokenizer.json", reason: reason) }
-        let names = vocabulary.tokenNames
-        if let duplicate = TokenIndex(names).firstDuplicate(in: names) {
-            throw error("token \(duplicate) has the same name as another, \(excerpt(names[Int(duplicate)]))")
-        }
-        if let last = names.indices.last, names.range(of: last).isEmpty { throw error("its last ID, \(last), is unused") }
+        let names = try vocabulary.uniqueTokenNames(error)
         if vocabulary.unit == .characters {
             for token in vocabulary.ordinaryTokens where (try? UTF8Span(validating: Array(token).span)) == nil {
                 throw error("its tokens are characters, and one is not UTF-8")
             }
         }
-        for merge in vocabulary.merges {
-            let whole = vocabulary.tokens[Int(merge.left)] + vocabulary.tokens[Int(merge.right)]
-            guard whole.elementsEqual(vocabulary.tokens[Int(merge.result)]) else {
-                throw error("token \(merge.result) differs from the tokens that merge into it")
-            }
-        }
+        try vocabulary.checkMerges(error)
         return names
     }
 

@@ -1,5 +1,4 @@
 import Files
-import Glibc
 import JSON
 
 extension Vocabulary {
@@ -23,7 +22,7 @@ extension Vocabulary {
     ///
     ///     try vocabulary.write(to: "data/tokenizer.json")
     package func write(to path: String) throws(TokenizeError) {
-        if path.hasSuffix("/") || Self.isFolder(path) {
+        if path.hasSuffix("/") || FileStatus(path)?.kind == .folder {
             let (vocabulary, merges) = try VocabularyAndMerges.bytes(of: self)
             let folder = path.hasSuffix("/") ? String(path.dropLast()) : path
             do {
@@ -58,7 +57,7 @@ extension Vocabulary {
     private static func read(
         _ path: String, _ pattern: PreTokenizationPattern?, _ specialTokens: [SpecialToken]?
     ) throws(TokenizeError) -> Vocabulary {
-        if isFolder(path) { return try readFolder(path) }
+        if FileStatus(path)?.kind == .folder { return try readFolder(path) }
         if path.hasSuffix("merges.txt") || path.hasSuffix("vocab.bpe") { return try readPair(oneOf: path) }
         let bytes = try contents(of: path)
         if SentencePieceModel.matches(bytes) { return try SentencePieceModel.read(bytes, path: path) }
@@ -80,12 +79,12 @@ extension Vocabulary {
     private static func readFolder(_ folder: String) throws(TokenizeError) -> Vocabulary {
         let folder = folder.hasSuffix("/") ? String(folder.dropLast()) : folder
         let json = folder + "/tokenizer.json"
-        if exists(json) { return try TokenizerJSON.read(contents(of: json), path: json) }
-        for (vocabulary, merges) in pairs where exists("\(folder)/\(vocabulary)") && exists("\(folder)/\(merges)") {
+        if FileStatus(json) != nil { return try TokenizerJSON.read(contents(of: json), path: json) }
+        for (vocabulary, merges) in pairs where FileStatus("\(folder)/\(vocabulary)") != nil && FileStatus("\(folder)/\(merges)") != nil {
             return try readPair("\(folder)/\(vocabulary)", "\(folder)/\(merges)")
         }
         let model = folder + "/tokenizer.model"
-        if exists(model) { return try SentencePieceModel.read(contents(of: model), path: model) }
+        if FileStatus(model) != nil { return try SentencePieceModel.read(contents(of: model), path: model) }
         let reason = "it has no tokenizer.json, no vocab.json with merges.txt, no encoder.json with vocab.bpe and no tokenizer.model"
         throw .unreadable(path: folder, reason: reason)
     }
@@ -100,7 +99,7 @@ extension Vocabulary {
             if path.hasSuffix(merges) { return try readPair(path.dropLast(merges.count) + vocabulary, path) }
         }
         let folder = path.lastIndex(of: "/").map { path[...$0] } ?? ""
-        for (_, merges) in pairs where exists(folder + merges) { return try readPair(path, folder + merges) }
+        for (_, merges) in pairs where FileStatus(folder + merges) != nil { return try readPair(path, folder + merges) }
         throw .unreadable(path: path, reason: "it is a vocabulary without merges: no merges.txt or vocab.bpe in its folder")
     }
 
@@ -110,17 +109,11 @@ extension Vocabulary {
             merges: contents(of: merges), mergesPath: merges
         )
     }
+}
 
-    private static func contents(of path: String) throws(TokenizeError) -> [UInt8] {
-        do { return try InputFile.contents(of: path) } catch { throw TokenizeError(error) }
-    }
-
-    private static func isFolder(_ path: String) -> Bool {
-        var status = stat()
-        return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
-    }
-
-    private static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
+/// The bytes of a file.
+func contents(of path: String) throws(TokenizeError) -> [UInt8] {
+    do { return try InputFile.contents(of: path) } catch { throw TokenizeError(error) }
 }
 
 extension TokenizeError {

@@ -79,13 +79,9 @@ package enum VocabularyAndMerges {
         guard vocabulary.unit == .bytes else { throw error("its tokens are characters") }
         guard vocabulary.pattern == .gpt2 else { throw error("it has another pattern than GPT-2's, which these files imply") }
         if let feature = vocabulary.featureOfTokenizerJSON { throw error(feature) }
-        let names = vocabulary.tokenNames
+        let names = try vocabulary.uniqueTokenNames(error)
         let tokens = vocabulary.tokens
         let special = vocabulary.specialTokenIDs
-        if let duplicate = TokenIndex(names).firstDuplicate(in: names) {
-            throw error("token \(duplicate) has the same name as another, \(excerpt(names[Int(duplicate)]))")
-        }
-        if let last = names.indices.last, names.range(of: last).isEmpty { throw error("its last ID, \(last), is unused") }
         let made = Set(vocabulary.merges.map(\.result))
         for id in tokens.indices where tokens.range(of: id).count > 1 && !special.contains(TokenID(id)) && !made.contains(TokenID(id)) {
             throw error("no merge makes token \(id), so it would be read as a special token")
@@ -93,12 +89,7 @@ package enum VocabularyAndMerges {
         for token in vocabulary.specialTokens where ByteToUnicode.bytes(of: token.text.utf8)?.count == 1 {
             throw error("the special token '\(token.text)' would be read as a byte")
         }
-        for merge in vocabulary.merges {
-            let whole = tokens[Int(merge.left)] + tokens[Int(merge.right)]
-            guard whole.elementsEqual(tokens[Int(merge.result)]) else {
-                throw error("token \(merge.result) differs from the tokens that merge into it")
-            }
-        }
+        try vocabulary.checkMerges(error)
         if vocabulary.ignoresMerges, let id = vocabulary.firstUnreachableToken {
             throw error("it ignores merges, and token \(id) is not reachable by merges")
         }

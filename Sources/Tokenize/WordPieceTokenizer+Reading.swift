@@ -8,19 +8,15 @@ extension WordPieceTokenizer {
     package init(reading folder: String) throws(TokenizeError) {
         let file = "\(folder)/\(Self.tokenizerFile)", vocabulary = "\(folder)/\(Self.vocabularyFile)"
         if FileStatus(file) != nil {
-            try self.init(tokenizerJSON: Self.contents(of: file), path: file)
+            try self.init(tokenizerJSON: contents(of: file), path: file)
         } else if FileStatus(vocabulary) != nil {
             let settings = "\(folder)/\(Self.settingsFile)", hasSettings = FileStatus(settings) != nil
             try self.init(
-                vocabulary: Self.contents(of: vocabulary), path: vocabulary, settings: hasSettings ? Self.contents(of: settings) : nil,
+                vocabulary: contents(of: vocabulary), path: vocabulary, settings: hasSettings ? contents(of: settings) : nil,
                 settingsPath: settings)
         } else {
             throw .unreadable(path: folder, reason: "it has neither \(Self.tokenizerFile) nor \(Self.vocabularyFile)")
         }
-    }
-
-    private static func contents(of path: String) throws(TokenizeError) -> [UInt8] {
-        do { return try InputFile.contents(of: path) } catch { throw TokenizeError(error) }
     }
 
     private static func json(_ bytes: [UInt8], _ path: String) throws(TokenizeError) -> JSONElement {

@@ -16,7 +16,6 @@ import Testing
         for (name, array) in values { exact.weights[name] = array }
         let ids = Array(model.golden.ids("batch/ids").prefix(24))
         let calibration = try Calibration(of: exact, on: hasText ? [ids] : nil, with: p)
-        #expect(hasText ? calibration.tokenCount == 24 : calibration.tokenCount > 100)
         let fitted = try exact.quantized(to: .int4, on: p, calibration: { calibration.statistics(of: $0) })
         #expect(fitted.quantized["head.weight"]?.precision == .int6 && fitted.quantized["tokens.weight"]?.precision == .int8)
         #expect(fitted.quantized["layer0.up.weight"]?.precision == .int4 && fitted.quantizedPrecision == .int4)

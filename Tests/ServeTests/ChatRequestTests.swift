@@ -1,4 +1,3 @@
-import Files
 import Glibc
 import Infer
 import JSON
@@ -45,14 +44,13 @@ import Testing
         let server = try TestServer(collecting: true), ada = try server.account("ada")
         let history = #"[{"role":"user","content":"a"},{"role":"assistant","content":"b"}]"#
         _ = try server.openStream("/api/chat/guest", #"{"message":"one","history":\#(history),"stop":["y"]}"#).read()
-        try eventually { server.chatLog?.count == 1 }
+        try eventually { try server.chatLines.count == 1 }
         let start = try server.chat(#"{"message":"two","stop":["y"]}"#, as: ada).start
         let id = try #require(start["conversation_id"]?.string)
-        try eventually { server.chatLog?.count == 2 }
+        try eventually { try server.chatLines.count == 2 }
         try server.chat(#"{"message":"three","conversation_id":"\#(id)","stop":["y"]}"#, as: ada)
-        try eventually { server.chatLog?.count == 3 }
-        let path = try #require(server.chatLog?.paths.first)
-        let lines = String(decoding: try InputFile.contents(of: path), as: UTF8.self).split(separator: "\n")
+        try eventually { try server.chatLines.count == 3 }
+        let lines = try server.chatLines
         #expect(lines.count == 3 && lines[0].contains(#""history":\#(history),"user":"one""#) && !lines[1].contains("history"))
         #expect(lines[2].contains(#""history":[{"role":"user","content":"two"},{"role":"assistant","content":"#), "\(lines[2])")
     }
@@ -63,7 +61,7 @@ import Testing
         #expect(end?.data["reason"]?.string == "length")
         #expect(try server.chat(#"{"message":"one","max_tokens":2}"#, as: ada).text == "Hi")
         try server.chat(#"{"message":"one","stop":["y"]}"#, as: ada)
-        try eventually { server.chatLog?.count == 1 }
+        try eventually { try server.chatLines.count == 1 }
     }
 
     static let wrong: [(field: String, json: String)] = [

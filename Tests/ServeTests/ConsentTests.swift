@@ -36,7 +36,7 @@ import Testing
         let path = "/api/conversations/\(first)"
         #expect(try change(server, path, #"{"training":false}"#, ada) == 200)
         try server.chat(#"{"message":"left out","conversation_id":"\#(first)"}"#, as: ada)
-        #expect(try collected(server) == ["2"] && server.chatLog?.count == 2)
+        #expect(try collected(server) == ["2"] && server.chatLines.count == 2)
         let owner = try #require(try server.store.user(named: "ada")).id, id = try #require(ConversationID(first))
         _ = try server.store.update(id, of: owner) { $0.isExcludedFromTraining = false }
         #expect(try server.store.collectedChats().chats.map(\.question).sorted() == ["1", "2"])
@@ -57,7 +57,7 @@ import Testing
         #expect(try server.connect().ask("GET", "/api/me", ada)?.json()["training"]?.boolean == false)
         #expect(try server.connect().ask("GET", "/stats")?.json()["count"]?.integer == 0)
         try server.chat(#"{"message":"left out"}"#, as: ada)
-        #expect(try collected(server) == [] && server.chatLog?.count == 1)
+        #expect(try collected(server) == [] && server.chatLines.count == 1)
         #expect(try server.store.trainingConversations().conversations.isEmpty)
         try server.store.setExcludedFromTraining(try #require(try server.store.user(named: "ada")).id, to: false)
         #expect(try server.store.collectedChats().chats.map(\.question) == ["1"])
@@ -71,7 +71,7 @@ import Testing
         #expect(try change(server, "/api/conversations/\(id)", #"{"training":false}"#, ada) == 200)
         gate.open()
         _ = try stream.read()
-        #expect(try collected(server) == [] && server.chatLog?.count == 0)
+        #expect(try collected(server) == [] && server.chatLines.count == 0)
     }
 
     @Test func `guests can keep their chats from being collected`() throws {

@@ -1,3 +1,4 @@
+import Files
 import Glibc
 import HTTPServer
 import Infer
@@ -27,7 +28,6 @@ final class TestServer {
     let server: Server
     let store: Store
     let secret: Secret
-    let chatLog: ChatLog?
     /// Contains chats.db.
     let folder = TemporaryFolder(in: TemporaryFolder.inMemory)
 
@@ -69,9 +69,8 @@ final class TestServer {
         storeOptions.tellsAboutTraining = storeOptions.tellsAboutTraining || collecting
         store = try Store(database ?? "sqlite:" + folder("chats.db"), storeOptions)
         self.secret = try secret ?? Secret(validating: Secret.generate(), source: "a test")
-        chatLog = collecting ? try ChatLog(folder("chat_history.jsonl")) : nil
         let loads = AtomicCounter()
-        let collector = collecting ? ChatCollector(store, file: chatLog) : nil
+        let collector = collecting ? ChatCollector(store, file: try ChatLog(folder("chat_history.jsonl"))) : nil
         if let models {
             server = try Server(settings, store: store, secret: self.secret, collector: collector, models: models)
             load()
@@ -89,6 +88,13 @@ final class TestServer {
     deinit { server.stop(within: .zero) }
 
     var port: UInt16 { server.port }
+
+    /// The lines of the chat log.
+    var chatLines: [Substring] {
+        get throws {
+            String(decoding: try InputFile.contents(of: folder("chat_history.jsonl")), as: UTF8.self).split(separator: "\n")
+        }
+    }
 
     /// Loads the model and waits for it.
     func load() {

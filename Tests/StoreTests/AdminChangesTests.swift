@@ -12,12 +12,12 @@ import Testing
         _ = try store.addAPIKey("laptop", hash: "digest", for: ada.id)
         let disabled = try store.admin.setDisabled(true, user: ada.id, by: request)
         #expect(try disabled.disabledAt != nil && store.user(ada.id) == disabled)
-        #expect(try store.state(ofSession: session.id, epoch: 0, of: ada.id) == .disabled && store.owner(ofAPIKeyWithHash: "digest") == nil)
+        #expect(try store.state(ofSession: session.id, epoch: 0, of: ada.id) == .disabled && store.apiKey(withHash: "digest")?.owner == nil)
         #expect(try store.startSession(of: disabled, from: "", userAgent: "", lifetime: .seconds(60)) == nil)
         #expect(try store.changePassword(of: disabled, to: "new") == nil)
         #expect(try store.admin.users(sortedBy: .username).items.map(\.isDisabled) == [true])
         let enabled = try store.admin.setDisabled(false, user: ada.id, by: request)
-        #expect(try enabled.disabledAt == nil && store.owner(ofAPIKeyWithHash: "digest") == ada.id)
+        #expect(try enabled.disabledAt == nil && store.apiKey(withHash: "digest")?.owner == ada.id)
         #expect(try store.state(ofSession: session.id, epoch: 0, of: ada.id) == .ended)
         #expect(throws: StoreError.notFound(.user)) { try store.admin.setDisabled(true, user: UserID(), by: request) }
     }

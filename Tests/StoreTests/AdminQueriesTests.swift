@@ -30,7 +30,7 @@ import Testing
         var totals = try store.admin.totals()
         #expect(numbers(totals) == [5, 5, 10, 30, 30, 60, 90, 1])
         db.advanceClock(by: .seconds(90_000))
-        try store.recordActivity(of: users[1])
+        try store.signIn(users[1])
         totals = try store.admin.totals()
         #expect(totals.activeLastDay == 1)
         #expect(try numbers(TestDatabase(backend).store().admin.totals()) == [0, 0, 0, 0, 0, 0, 0, 0])

@@ -66,6 +66,11 @@ private final class TemporaryFolderHolder: @unchecked Sendable {
 extension Store {
     func addTestUser(_ name: String) throws(StoreError) -> UserID { try addUser(name, passwordHash: "$2b$12$hash").id }
 
+    /// Starts a session for a moment.
+    func signIn(_ user: UserID) throws {
+        _ = try startSession(of: #require(try self.user(user)), from: "::1", userAgent: "", lifetime: .seconds(1))
+    }
+
     /// The rows of `user_counts`.
     var userCounts: [[SQLValue]] {
         get throws(StoreError) {

@@ -41,7 +41,7 @@ import Testing
         db.advanceClock(by: .seconds(1))
         let second = try store.createConversation("second", for: ada).0.id
         db.advanceClock(by: .seconds(1))
-        #expect(try store.rename(first, of: ada, to: "renamed").title == "renamed")
+        #expect(try store.update(first, of: ada, title: "renamed") { _ in }.0.title == "renamed")
         #expect(try store.conversations(of: ada).conversations.map(\.id) == [second, first])
         try store.append(NewMessage(.user, "x"), to: first, of: ada)
         #expect(try store.conversations(of: ada).conversations.map(\.title) == ["renamed", "second"])
@@ -76,7 +76,7 @@ import Testing
         try store.delete(chat, of: ada)
         #expect(throws: StoreError.notFound(.conversation)) { try store.conversation(chat, of: ada) }
         #expect(throws: StoreError.notFound(.conversation)) { try store.append(NewMessage(.user, "x"), to: chat, of: ada) }
-        #expect(throws: StoreError.notFound(.conversation)) { try store.rename(chat, of: ada, to: "x") }
+        #expect(throws: StoreError.notFound(.conversation)) { try store.update(chat, of: ada, title: "x") { _ in } }
         #expect(try store.conversations(of: ada).conversations.map(\.id) == [other])
         db.advanceClock(by: .seconds(59))
         #expect(throws: StoreError.notFound(.conversation)) { try store.delete(chat, of: ada) }
@@ -98,7 +98,7 @@ import Testing
         let hers = try store.createConversation("hers", for: eve).0, notFound = StoreError.notFound(.conversation)
         for (id, user) in [(chat.id, eve), (chat.id, UserID()), (ConversationID(), ada)] {
             #expect(throws: notFound) { try store.conversation(id, of: user) }
-            #expect(throws: notFound) { try store.rename(id, of: user, to: "x") }
+            #expect(throws: notFound) { try store.update(id, of: user, title: "x") { _ in } }
             #expect(throws: notFound) { try store.delete(id, of: user) }
             #expect(throws: notFound) { try store.restore(id, of: user) }
             #expect(throws: notFound) { try store.append(NewMessage(.user, "x"), to: id, of: user) }

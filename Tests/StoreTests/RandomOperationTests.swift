@@ -233,7 +233,7 @@ private struct RandomRun {
 
     private mutating func rename() throws {
         let (owner, id) = choose(), title = randomText()
-        let result = outcome { () throws(StoreError) in try store.rename(id, of: users[owner], to: title).summary }
+        let result = outcome { () throws(StoreError) in try store.update(id, of: users[owner], title: title) { _ in }.0.summary }
         #expect(result == outcome { () throws(StoreError) in
             let i = try model.index(id, owner)
             model.chats[i].title = title

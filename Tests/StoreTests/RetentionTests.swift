@@ -76,7 +76,7 @@ import Testing
         _ = try store.addAPIKey("k", hash: "program", for: id("program"))
         func use() throws {
             _ = try store.state(ofSession: session.id, epoch: 0, of: id("browser"))
-            _ = try store.owner(ofAPIKeyWithHash: "program")
+            _ = try store.apiKey(withHash: "program")
         }
         db.advanceClock(by: Self.day * 69)
         try use()
@@ -90,7 +90,7 @@ import Testing
             #expect(try log().count == 3)
         }
         // One of them signs in again.
-        try store.recordActivity(of: id("back"))
+        try store.signIn(id("back"))
         db.advanceClock(by: Self.day * 28)
         try use()
         try store.purge()

@@ -96,7 +96,7 @@ import Testing
         }
         try store.deleteUser(ada.id)
         #expect(try store.user(ada.id) == nil)
-        #expect(try store.owner(ofAPIKeyWithHash: "ada") == nil && store.owner(ofAPIKeyWithHash: "bob") == bob.id)
+        #expect(try store.apiKey(withHash: "ada")?.owner == nil && store.apiKey(withHash: "bob")?.owner == bob.id)
         for (table, count) in [("users", 1), ("conversations", 1), ("messages", 2), ("api_keys", 1), ("sessions", 1), ("generations", 2)] {
             #expect(try store.sql("SELECT count(*) FROM \(table)") == [[.integer(count)]], "\(table)")
         }

@@ -90,7 +90,7 @@ import Testing
             #expect(try set(store).isEmpty && store.trainingChat(id).chat.state == .new)
             try include(store, [id])
         }
-        _ = try store.rename(conversation, of: ada, to: "sums")
+        _ = try store.update(conversation, of: ada, title: "sums") { _ in }
         #expect(try set(store) == [id] && store.trainingChat(id).chat.title == "sums")
     }
 

@@ -78,7 +78,7 @@ import Threads
         #expect(try store.setStopSent(of: waiting.id, by: server) && store.trainingRun(waiting.id).stopSentAt != nil)
         #expect(try store.end(waiting.id, as: .stopped, message: nil, .init(), .init(), by: server))
         let resumed = try #require(try store.resumeTrainingRun(waiting.id, by: Self.owner))
-        #expect(resumed.stopRequestedAt == nil && resumed.stopSentAt == nil && resumed.server == nil && resumed.startedAt != nil)
+        #expect(resumed.stopSentAt == nil && resumed.server == nil && resumed.startedAt != nil)
         // Of a machine without a server.
         #expect(try store.begin(waiting.id, by: server, on: "m") != nil)
         #expect(try store.requestStop(ofRun: waiting.id, by: Self.owner, isAbandoned: { $0.machine == "m" }).state == .stopped)

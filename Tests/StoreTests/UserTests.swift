@@ -24,11 +24,11 @@ import Testing
         #expect(throws: StoreError.tooLong(what: "the username", limit: 255)) { try store.addTestUser(String(repeating: "é", count: 128)) }
     }
 
-    @Test(arguments: Backend.allCases) func `activity updates the time of the last activity`(_ backend: Backend) throws {
+    @Test(arguments: Backend.allCases) func `signing in updates the time of the last activity`(_ backend: Backend) throws {
         let db = try TestDatabase(backend), store = try db.store(), ada = try store.addTestUser("ada")
         let joined = try #require(try store.user(ada)).lastActiveAt
         db.advanceClock(by: .seconds(100))
-        try store.recordActivity(of: ada)
+        try store.signIn(ada)
         #expect(try store.user(ada)?.lastActiveAt == joined.advanced(by: .seconds(100)))
         #expect(try store.user(ada)?.createdAt == joined)
     }
@@ -36,16 +36,16 @@ import Testing
     @Test(arguments: Backend.allCases) func `an API key identifies its owner until it is revoked`(_ backend: Backend) throws {
         let db = try TestDatabase(backend), store = try db.store(), ada = try store.addTestUser("ada"), bob = try store.addTestUser("bob")
         let key = try store.addAPIKey("laptop", hash: "digest", for: ada)
-        #expect(try store.owner(ofAPIKeyWithHash: "digest") == ada && store.owner(ofAPIKeyWithHash: "other") == nil)
+        #expect(try store.apiKey(withHash: "digest")?.owner == ada && store.apiKey(withHash: "other")?.owner == nil)
         let first = try #require(try store.apiKeys(of: ada).first?.lastUsedAt)
         db.advanceClock(by: .seconds(59))
-        _ = try store.owner(ofAPIKeyWithHash: "digest")
+        _ = try store.apiKey(withHash: "digest")
         #expect(try store.apiKeys(of: ada).first?.lastUsedAt == first)
         db.advanceClock(by: .seconds(1))
-        _ = try store.owner(ofAPIKeyWithHash: "digest")
+        _ = try store.apiKey(withHash: "digest")
         #expect(try store.apiKeys(of: ada).first?.lastUsedAt == first, "a minute later")
         db.advanceClock(by: .seconds(1))
-        _ = try store.owner(ofAPIKeyWithHash: "digest")
+        _ = try store.apiKey(withHash: "digest")
         #expect(try store.apiKeys(of: ada).first?.lastUsedAt == first.advanced(by: .seconds(61)))
         #expect(throws: StoreError.notFound(.key)) { try store.revokeAPIKey(key.id, of: bob) }
         try store.revokeAPIKey(key.id, of: ada)
@@ -53,7 +53,7 @@ import Testing
         db.advanceClock(by: .seconds(5))
         try store.revokeAPIKey(key.id, of: ada)
         #expect(try store.apiKeys(of: ada) == revoked && revoked.map(\.name) == ["laptop"] && revoked[0].revokedAt != nil)
-        #expect(try store.owner(ofAPIKeyWithHash: "digest") == nil && store.apiKeys(of: bob).isEmpty)
+        #expect(try store.apiKey(withHash: "digest")?.owner == nil && store.apiKeys(of: bob).isEmpty)
         #expect(throws: StoreError.notFound(.user)) { try store.addAPIKey("x", hash: "y", for: UserID()) }
     }
 

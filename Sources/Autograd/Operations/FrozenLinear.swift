@@ -57,17 +57,7 @@ private struct FrozenLinear: Operation {
 
     func backward(_ dy: Tensor, on tape: Tape) {
         if let plus { tape.passGradient(dy, to: plus) }
-        var du = dy
-        if let before {
-            du = tape.empty(dy.shape, dy.type)
-            tape.processor.applyGradient(f, dy: dy.elements, x: before.elements, into: du.elements, adding: false)
-        }
-        let O = weights.outputs
-        if let bias {
-            tape.addGradient(to: bias) { db, adding in
-                tape.processor.sum(du.elements, outer: 1, R: N, inner: O, into: db, adding: adding)
-            }
-        }
-        tape.addInputGradient(dy: Matrix(du.elements, rows: N, columns: O), weight: .quantized(weights), to: x)
+        let du = tape.addBiasGradient(dy: dy, of: f, at: before, rows: N, columns: weights.outputs, to: bias)
+        tape.addInputGradient(dy: du, weight: .quantized(weights), to: x)
     }
 }

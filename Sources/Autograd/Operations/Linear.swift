@@ -44,6 +44,23 @@ extension Tape {
         }
     }
 
+    /// Returns du = dy·f'(u), and adds it to the gradient of the bias: db (+)= Σₙ du.
+    ///
+    /// - Parameter before: u; nil for du = dy.
+    func addBiasGradient(
+        dy: Tensor, of f: UnaryFunction, at before: Tensor?, rows N: Int, columns O: Int, to bias: GradientTarget?
+    ) -> Matrix {
+        var du = dy
+        if let before {
+            du = empty(dy.shape, dy.type)
+            processor.applyGradient(f, dy: dy.elements, x: before.elements, into: du.elements, adding: false)
+        }
+        if let bias {
+            addGradient(to: bias) { db, adding in processor.sum(du.elements, outer: 1, R: N, inner: O, into: db, adding: adding) }
+        }
+        return Matrix(du.elements, rows: N, columns: O)
+    }
+
     /// dx (+)= dy·W
     func addInputGradient(dy: Matrix, weight: WeightMatrix, to x: GradientTarget) {
         addGradient(to: x) { dx, adding in
@@ -90,18 +107,8 @@ private struct LinearOperation: Operation {
 
     func backward(_ dy: Tensor, on tape: Tape) {
         if let plus { tape.passGradient(dy, to: plus) }
-        var du = dy
-        if let before {
-            du = tape.empty([N * O], dy.type)
-            tape.processor.applyGradient(f, dy: dy.elements, x: before.elements, into: du.elements, adding: false)
-        }
-        let slope = Matrix(du.elements, rows: N, columns: O)
-        tape.addWeightGradient(dy: slope, x: Matrix(x.elements, rows: N, columns: I), to: GradientTarget(weight))
-        if let bias {
-            tape.addGradient(to: bias) { db, adding in
-                tape.processor.sum(du.elements, outer: 1, R: N, inner: O, into: db, adding: adding)
-            }
-        }
-        tape.addInputGradient(dy: slope, weight: .tensor(weight), to: GradientTarget(x))
+        let du = tape.addBiasGradient(dy: dy, of: f, at: before, rows: N, columns: O, to: bias)
+        tape.addWeightGradient(dy: du, x: Matrix(x.elements, rows: N, columns: I), to: GradientTarget(weight))
+        tape.addInputGradient(dy: du, weight: .tensor(weight), to: GradientTarget(x))
     }
 }

@@ -98,7 +98,6 @@ extension DashboardState {
 
     private mutating func receive(_ answer: AdminAnswer, to query: AdminQuery) {
         inFlight.remove(query)
-        lastResponse = now
         if connection != .connected {
             if case .failing = connection { show("Connected again.") }
             connection = .connected

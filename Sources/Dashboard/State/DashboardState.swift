@@ -57,8 +57,6 @@ package struct DashboardState: Sendable {
     var rates: [Double] = []
 
     var connection = Connection.connecting
-    /// When the server last responded.
-    var lastResponse: Int?
     var inFlight: Set<AdminQuery> = []
     var pendingAction: AdminAction?
     /// Queries that the server rejected, and when to send them again.

@@ -1,5 +1,5 @@
 import AdminAPI
-import Glibc
+import Files
 
 extension Int {
     /// With groups of three digits: 12,345.
@@ -50,14 +50,7 @@ extension Int {
     var date: String { String(dateAndTime.prefix(10)) }
 
     /// The local date and time: 2026-11-21 13:05:09.
-    package var dateAndTime: String {
-        var time = time_t(self / 1_000)
-        var parts = tm()
-        localtime_r(&time, &parts)
-        func two(_ number: Int32) -> String { (number < 10 ? "0" : "") + String(number) }
-        return "\(parts.tm_year + 1_900)-\(two(parts.tm_mon + 1))-\(two(parts.tm_mday)) "
-            + "\(two(parts.tm_hour)):\(two(parts.tm_min)):\(two(parts.tm_sec))"
-    }
+    package var dateAndTime: String { localTimeText(self / 1_000, "%Y-%m-%d %H:%M:%S") }
 }
 
 extension Double {

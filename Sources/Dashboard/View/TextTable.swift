@@ -47,30 +47,6 @@ package struct TextTable {
     }
 }
 
-extension Int {
-    /// A time in milliseconds since 1970 as ISO 8601 in UTC.
-    package var iso8601: String {
-        let days = self >= 0 ? self / 86_400_000 : (self - 86_399_999) / 86_400_000
-        let rest = self - days * 86_400_000
-        // Howard Hinnant's algorithm: the year begins in March, so that the leap day is the last one.
-        let shifted = days + 719_468
-        let era = (shifted >= 0 ? shifted : shifted - 146_096) / 146_097
-        let dayOfEra = shifted - era * 146_097
-        let yearOfEra = (dayOfEra - dayOfEra / 1_460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
-        let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
-        let monthFromMarch = (5 * dayOfYear + 2) / 153
-        let day = dayOfYear - (153 * monthFromMarch + 2) / 5 + 1
-        let month = monthFromMarch < 10 ? monthFromMarch + 3 : monthFromMarch - 9
-        let year = yearOfEra + era * 400 + (month <= 2 ? 1 : 0)
-        func digits(_ number: Int, _ count: Int) -> String {
-            let text = String(number)
-            return String(repeating: "0", count: Swift.max(0, count - text.count)) + text
-        }
-        return "\(digits(year, 4))-\(digits(month, 2))-\(digits(day, 2))T\(digits(rest / 3_600_000, 2)):\(digits(rest / 60_000 % 60, 2)):"
-            + "\(digits(rest / 1_000 % 60, 2)).\(digits(rest % 1_000, 3))Z"
-    }
-}
-
 extension String {
     /// The text without control characters and invisible ones, on one line, as the dashboard shows it.
     package var harmless: String { glyphs.text }

@@ -33,9 +33,6 @@ package final class Calibration {
         self.windows = try windows ?? Self.generatedText(by: runner, progress)
     }
 
-    /// The tokens that statistics are collected of.
-    package var tokenCount: Int { windows.reduce(0) { $0 + $1.count } }
-
     /// The statistics of the inputs of a matrix; nil if no matmul uses it. Fastest for matrices in the order in which the model uses them.
     ///
     /// - Parameter progress: Called with the share of the text that has been read, if the model reads it for this matrix and others.

@@ -1,3 +1,5 @@
+import HTTPClient
+
 /// The address of an OpenAI-compatible server.
 ///
 ///     let address = try OpenAIAddress("http://localhost:8080", key: environment["SLM_BACKEND_KEY"])
@@ -10,21 +12,12 @@ package struct OpenAIAddress: Sendable, Equatable {
 
     package init(_ text: String, key: String? = nil) throws(GenerationError) {
         func invalid(_ reason: String) -> GenerationError { .remote(.invalidAddress(text, reason: reason)) }
-        var base = text
-        while base.hasSuffix("/") { base.removeLast() }
-        guard let scheme = ["http://", "https://"].first(where: { base.lowercased().hasPrefix($0) }) else {
-            throw invalid("expected http:// or https:// at the start")
-        }
-        let rest = base.dropFirst(scheme.count)
-        guard let host = rest.first, host != "/", host != "?", !base.utf8.contains(where: { $0 <= 32 || $0 == 127 }) else {
-            throw invalid("expected a host name")
-        }
-        if rest.contains("@") { throw invalid("it must not contain a password; set the API key in the environment: SLM_BACKEND_KEY") }
-        if rest.contains("?") || rest.contains("#") { throw invalid("it must not contain a query or a fragment") }
+        let advice = "; set the API key in the environment: SLM_BACKEND_KEY"
+        let address = try ServerAddress(text, passwordAdvice: advice, invalid: invalid)
         if let key, key.utf8.contains(where: { $0 <= 32 || $0 >= 127 }) {
             throw invalid("the API key contains a space, a line break or a character outside ASCII")
         }
-        self.base = rest.contains("/") ? base : base + "/v1"
+        base = address.base + (address.rest.contains("/") ? "" : "/v1")
         self.key = key.flatMap { $0.isEmpty ? nil : $0 }
     }
 

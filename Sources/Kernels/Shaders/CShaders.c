@@ -107,74 +107,46 @@ _Alignas(4) static const unsigned char unary_gradient[] = {
 #embed "spirv/unary_gradient.spv"
 };
 
+static const struct { const char *name; const unsigned char *code; size_t bytes; } shaders[] = {
+    {"adamw", adamw, sizeof adamw},
+    {"attention", attention, sizeof attention},
+    {"attention_cooperative", attention_cooperative, sizeof attention_cooperative},
+    {"attention_key_gradient", attention_key_gradient, sizeof attention_key_gradient},
+    {"attention_key_gradient_cooperative", attention_key_gradient_cooperative, sizeof attention_key_gradient_cooperative},
+    {"attention_products", attention_products, sizeof attention_products},
+    {"attention_query_gradient", attention_query_gradient, sizeof attention_query_gradient},
+    {"attention_query_gradient_cooperative", attention_query_gradient_cooperative, sizeof attention_query_gradient_cooperative},
+    {"cached_attention", cached_attention, sizeof cached_attention},
+    {"copy", copy, sizeof copy},
+    {"cross_entropy", cross_entropy, sizeof cross_entropy},
+    {"dropout", dropout, sizeof dropout},
+    {"embed", embed, sizeof embed},
+    {"embed_gradient", embed_gradient, sizeof embed_gradient},
+    {"gate", gate, sizeof gate},
+    {"gate_gradient", gate_gradient, sizeof gate_gradient},
+    {"kv_append", kv_append, sizeof kv_append},
+    {"matmul", matmul, sizeof matmul},
+    {"matmul_cooperative", matmul_cooperative, sizeof matmul_cooperative},
+    {"matvec", matvec, sizeof matvec},
+    {"move", move, sizeof move},
+    {"move_halves", move_halves, sizeof move_halves},
+    {"norm", norm, sizeof norm},
+    {"norm_gradient", norm_gradient, sizeof norm_gradient},
+    {"norm_heads", norm_heads, sizeof norm_heads},
+    {"norm_heads_gradient", norm_heads_gradient, sizeof norm_heads_gradient},
+    {"norm_heads_weight_gradient", norm_heads_weight_gradient, sizeof norm_heads_weight_gradient},
+    {"norm_weight_gradient", norm_weight_gradient, sizeof norm_weight_gradient},
+    {"rotate", rotate, sizeof rotate},
+    {"soft_cap", soft_cap, sizeof soft_cap},
+    {"sum_columns", sum_columns, sizeof sum_columns},
+    {"sum_rows", sum_rows, sizeof sum_rows},
+    {"unary", unary, sizeof unary},
+    {"unary_gradient", unary_gradient, sizeof unary_gradient},
+};
+
 const uint32_t *slm_shader(const char *name, size_t *bytes) {
-    if (!strcmp(name, "adamw"))
-        return *bytes = sizeof adamw, (const uint32_t *)adamw;
-    if (!strcmp(name, "attention"))
-        return *bytes = sizeof attention, (const uint32_t *)attention;
-    if (!strcmp(name, "attention_cooperative"))
-        return *bytes = sizeof attention_cooperative, (const uint32_t *)attention_cooperative;
-    if (!strcmp(name, "attention_key_gradient"))
-        return *bytes = sizeof attention_key_gradient, (const uint32_t *)attention_key_gradient;
-    if (!strcmp(name, "attention_key_gradient_cooperative"))
-        return *bytes = sizeof attention_key_gradient_cooperative, (const uint32_t *)attention_key_gradient_cooperative;
-    if (!strcmp(name, "attention_products"))
-        return *bytes = sizeof attention_products, (const uint32_t *)attention_products;
-    if (!strcmp(name, "attention_query_gradient"))
-        return *bytes = sizeof attention_query_gradient, (const uint32_t *)attention_query_gradient;
-    if (!strcmp(name, "attention_query_gradient_cooperative"))
-        return *bytes = sizeof attention_query_gradient_cooperative, (const uint32_t *)attention_query_gradient_cooperative;
-    if (!strcmp(name, "cached_attention"))
-        return *bytes = sizeof cached_attention, (const uint32_t *)cached_attention;
-    if (!strcmp(name, "copy"))
-        return *bytes = sizeof copy, (const uint32_t *)copy;
-    if (!strcmp(name, "cross_entropy"))
-        return *bytes = sizeof cross_entropy, (const uint32_t *)cross_entropy;
-    if (!strcmp(name, "dropout"))
-        return *bytes = sizeof dropout, (const uint32_t *)dropout;
-    if (!strcmp(name, "embed"))
-        return *bytes = sizeof embed, (const uint32_t *)embed;
-    if (!strcmp(name, "embed_gradient"))
-        return *bytes = sizeof embed_gradient, (const uint32_t *)embed_gradient;
-    if (!strcmp(name, "gate"))
-        return *bytes = sizeof gate, (const uint32_t *)gate;
-    if (!strcmp(name, "gate_gradient"))
-        return *bytes = sizeof gate_gradient, (const uint32_t *)gate_gradient;
-    if (!strcmp(name, "kv_append"))
-        return *bytes = sizeof kv_append, (const uint32_t *)kv_append;
-    if (!strcmp(name, "matmul"))
-        return *bytes = sizeof matmul, (const uint32_t *)matmul;
-    if (!strcmp(name, "matmul_cooperative"))
-        return *bytes = sizeof matmul_cooperative, (const uint32_t *)matmul_cooperative;
-    if (!strcmp(name, "matvec"))
-        return *bytes = sizeof matvec, (const uint32_t *)matvec;
-    if (!strcmp(name, "move"))
-        return *bytes = sizeof move, (const uint32_t *)move;
-    if (!strcmp(name, "move_halves"))
-        return *bytes = sizeof move_halves, (const uint32_t *)move_halves;
-    if (!strcmp(name, "norm"))
-        return *bytes = sizeof norm, (const uint32_t *)norm;
-    if (!strcmp(name, "norm_gradient"))
-        return *bytes = sizeof norm_gradient, (const uint32_t *)norm_gradient;
-    if (!strcmp(name, "norm_heads"))
-        return *bytes = sizeof norm_heads, (const uint32_t *)norm_heads;
-    if (!strcmp(name, "norm_heads_gradient"))
-        return *bytes = sizeof norm_heads_gradient, (const uint32_t *)norm_heads_gradient;
-    if (!strcmp(name, "norm_heads_weight_gradient"))
-        return *bytes = sizeof norm_heads_weight_gradient, (const uint32_t *)norm_heads_weight_gradient;
-    if (!strcmp(name, "norm_weight_gradient"))
-        return *bytes = sizeof norm_weight_gradient, (const uint32_t *)norm_weight_gradient;
-    if (!strcmp(name, "rotate"))
-        return *bytes = sizeof rotate, (const uint32_t *)rotate;
-    if (!strcmp(name, "soft_cap"))
-        return *bytes = sizeof soft_cap, (const uint32_t *)soft_cap;
-    if (!strcmp(name, "sum_columns"))
-        return *bytes = sizeof sum_columns, (const uint32_t *)sum_columns;
-    if (!strcmp(name, "sum_rows"))
-        return *bytes = sizeof sum_rows, (const uint32_t *)sum_rows;
-    if (!strcmp(name, "unary"))
-        return *bytes = sizeof unary, (const uint32_t *)unary;
-    if (!strcmp(name, "unary_gradient"))
-        return *bytes = sizeof unary_gradient, (const uint32_t *)unary_gradient;
+    for (size_t i = 0; i < sizeof shaders / sizeof *shaders; i++)
+        if (!strcmp(name, shaders[i].name))
+            return *bytes = shaders[i].bytes, (const uint32_t *)shaders[i].code;
     return NULL;
 }

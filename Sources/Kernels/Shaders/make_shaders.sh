@@ -32,12 +32,17 @@ fi
         echo "};"
     done
     echo
-    echo 'const uint32_t *slm_shader(const char *name, size_t *bytes) {'
+    echo 'static const struct { const char *name; const unsigned char *code; size_t bytes; } shaders[] = {'
     for file in spirv/*.spv; do
         name=$(basename "$file" .spv)
-        echo "    if (!strcmp(name, \"$name\"))"
-        echo "        return *bytes = sizeof $name, (const uint32_t *)$name;"
+        echo "    {\"$name\", $name, sizeof $name},"
     done
+    echo '};'
+    echo
+    echo 'const uint32_t *slm_shader(const char *name, size_t *bytes) {'
+    echo '    for (size_t i = 0; i < sizeof shaders / sizeof *shaders; i++)'
+    echo '        if (!strcmp(name, shaders[i].name))'
+    echo '            return *bytes = shaders[i].bytes, (const uint32_t *)shaders[i].code;'
     echo '    return NULL;'
     echo '}'
 } > CShaders.c

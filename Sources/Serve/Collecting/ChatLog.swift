@@ -8,8 +8,7 @@ package import Tokenize
 /// A JSONL file of finished chats, for `slm finetune --data`. One line is one chat.
 ///
 ///     let log = try ChatLog("chat_history.jsonl")
-///     try log.append(user: "Why does it rain?", assistant: "Clouds.", at: now.description)
-///     log.count                                                // without reading the file
+///     if let chat = ChatLog.chat(user: "Why does it rain?", assistant: "Clouds.", at: .now(), after: []) { try log.append(chat) }
 ///
 /// A line is written whole or not at all: it is one `write`, and a partial write on a full disk is truncated. A line torn by a crash is
 /// removed when the file is opened.
@@ -30,37 +29,10 @@ package final class ChatLog: Sendable {
         files = Mutex(try ChatLogFiles(path, limit: limit))
     }
 
-    /// Appends a chat, unless the message or the answer is blank.
-    ///
-    /// - Parameters:
-    ///   - timestamp: In ISO 8601.
-    ///   - history: The messages before the user's. The oldest ones are dropped if there are more than ``historyLimit``.
-    /// - Returns: The number of chats in both files.
-    @discardableResult
-    package func append(
-        user: String, assistant: String, at timestamp: String, after history: [Conversation.Message] = []
-    ) throws(FileError) -> Int {
-        guard !Self.isBlank(user), !Self.isBlank(assistant) else { return count }
-        return try append(Self.line(user, assistant, timestamp, historyJSON: Self.json(Self.last(of: history))))
-    }
-
     /// Appends a chat that `chat(user:…)` has made.
-    @discardableResult
-    package func append(_ chat: CollectedChat) throws(FileError) -> Int { try append(Self.line(of: chat)) }
-
-    private func append(_ line: [UInt8]) throws(FileError) -> Int {
-        try files.withLock { files throws(FileError) in
-            try files.append(line)
-            return files.count
-        }
+    package func append(_ chat: CollectedChat) throws(FileError) {
+        try files.withLock { files throws(FileError) in try files.append(Self.line(of: chat)) }
     }
-
-    /// The number of chats in both files.
-    package var count: Int { files.withLock { $0.count } }
-    package var hasEnoughForFineTuning: Bool { count >= Self.minChatsForFineTuning }
-
-    /// The files that are not empty, the older one first.
-    package var paths: [String] { files.withLock { $0.paths } }
 
     /// The last messages, without answers whose question is dropped.
     private static func last(of history: [Conversation.Message]) -> [Conversation.Message] {
@@ -85,18 +57,6 @@ package final class ChatLog: Sendable {
             }
         }
         return String(decoding: writer.bytes, as: UTF8.self)
-    }
-
-    private static func line(_ user: String, _ assistant: String, _ timestamp: String, historyJSON: String) -> [UInt8] {
-        var writer = JSONWriter()
-        writer.object {
-            $0["timestamp"] = timestamp
-            if !historyJSON.isEmpty { $0.key("history"); $0.json(historyJSON) }
-            $0["user"] = replacingNUL(Array(user.utf8))
-            $0["assistant"] = replacingNUL(Array(assistant.utf8))
-        }
-        writer.newline()
-        return escapingLineSeparators(writer.bytes)
     }
 
     private static func isBlank(_ text: String) -> Bool { text.allSatisfy(\.isWhitespace) }
@@ -126,7 +86,9 @@ package final class ChatLog: Sendable {
 /// Chats in the database.
 extension ChatLog {
     /// Returns what is stored of a chat; nil if the message or the answer is blank.
-    static func chat(
+    ///
+    /// - Parameter history: The messages before the user's. The oldest ones are dropped if there are more than ``historyLimit``.
+    package static func chat(
         user: String, assistant: String, at time: Timestamp, after history: [Conversation.Message]
     ) -> CollectedChat? {
         if isBlank(user) || isBlank(assistant) { return nil }
@@ -135,6 +97,14 @@ extension ChatLog {
 
     /// The line of a chat in a file, and in an export.
     static func line(of chat: CollectedChat) -> [UInt8] {
-        line(chat.question, chat.answer, chat.time.description, historyJSON: chat.history)
+        var writer = JSONWriter()
+        writer.object {
+            $0["timestamp"] = chat.time.description
+            if !chat.history.isEmpty { $0.key("history"); $0.json(chat.history) }
+            $0["user"] = chat.question
+            $0["assistant"] = chat.answer
+        }
+        writer.newline()
+        return escapingLineSeparators(writer.bytes)
     }
 }

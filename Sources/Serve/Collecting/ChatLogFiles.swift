@@ -2,13 +2,12 @@ import Files
 import Glibc
 import JSON
 
-/// The current file of a `ChatLog` and the previous one, with the number of their lines.
+/// The current file of a `ChatLog` and the previous one.
 struct ChatLogFiles: ~Copyable {
     private let path: String
     private let previousPath: String
     private let limit: Int
     private var file: File
-    private var previousCount: Int
 
     init(_ path: String, limit: Int) throws(FileError) {
         // Rotation renames the target of a symbolic link, not the link.
@@ -21,38 +20,21 @@ struct ChatLogFiles: ~Copyable {
         guard restrictToOwner(fileAt: previousPath) else {
             throw .notWritten(path: previousPath, reason: "other users can read it, and it belongs to another user")
         }
-        previousCount = try Self.lineCountOfPrevious(previousPath)
         self.path = real
         self.previousPath = previousPath
         self.limit = limit
         self.file = file
     }
 
-    var count: Int { previousCount + file.lines }
-
-    /// The files that are not empty, the older one first.
-    var paths: [String] {
-        [previousPath, path].filter {
-            var status = stat()
-            return stat($0, &status) == 0 && status.st_size > 0
-        }
-    }
-
     mutating func append(_ line: [UInt8]) throws(FileError) {
-        if !file.isAt(path) { try reopen() }
+        // Another program has moved the file away.
+        if !file.isAt(path) { file = try File(path) }
         if file.size > 0, file.size + line.count > limit { try rotate() }
         try file.append(line)
     }
 
-    /// Starts a new file after another program has moved the current one away, and perhaps the previous one.
-    private mutating func reopen() throws(FileError) {
-        file = try File(path)
-        previousCount = try Self.lineCountOfPrevious(previousPath)
-    }
-
     private mutating func rotate() throws(FileError) {
         guard rename(path, previousPath) == 0 else { throw .writing(path, after: nil) }
-        previousCount = file.lines
         file = try File(path)
     }
 
@@ -62,16 +44,6 @@ struct ChatLogFiles: ~Copyable {
         guard let dot = path[name...].dropFirst().lastIndex(of: ".") else { return path + ".1" }
         return path[..<dot] + ".1" + path[dot...]
     }
-
-    private static func lineCountOfPrevious(_ path: String) throws(FileError) -> Int { access(path, F_OK) == 0 ? try lineCount(path) : 0 }
-
-    /// Counts the lines that are not empty.
-    fileprivate static func lineCount(_ path: String) throws(FileError) -> Int {
-        var blocks = try LineBlocks(path)
-        var lines = 0
-        while let block = try blocks.next() { block.forEachLineRange { range, _ in if !range.isEmpty { lines += 1 } } }
-        return lines
-    }
 }
 
 extension ChatLogFiles {
@@ -80,26 +52,19 @@ extension ChatLogFiles {
         private let path: String
         private let descriptor: Int32
         private(set) var size: Int
-        private(set) var lines: Int
 
         init(_ path: String) throws(FileError) {
             descriptor = open(path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0o600)
             self.path = path
             size = 0
-            lines = 0
             guard descriptor >= 0 else { throw .writing(path, after: nil) }
             size = try Self.repairEnd(descriptor, path)
-            lines = try ChatLogFiles.lineCount(path)
         }
 
         deinit { if descriptor >= 0 { close(descriptor) } }
 
         /// Whether the path still names this file.
-        func isAt(_ path: String) -> Bool {
-            var own = stat()
-            var named = stat()
-            return fstat(descriptor, &own) == 0 && stat(path, &named) == 0 && own.st_ino == named.st_ino && own.st_dev == named.st_dev
-        }
+        func isAt(_ path: String) -> Bool { Folder.isSame(path, descriptor) }
 
         mutating func append(_ line: [UInt8]) throws(FileError) {
             var written = 0
@@ -111,7 +76,6 @@ extension ChatLogFiles {
                 throw error
             }
             size += line.count
-            lines += 1
         }
 
         /// Removes a last line that a crash has torn. Ends a complete last line of another program with a newline.

@@ -22,7 +22,7 @@ package final class LogFile: Sendable {
     package var write: @Sendable ([UInt8]) -> Void {
         { [self] line in
             let isWritten = descriptor.withLock { descriptor in
-                if !isAt(path, descriptor), let new = try? Self.open(path) {
+                if !Folder.isSame(path, descriptor), let new = try? Self.open(path) {
                     close(descriptor)
                     descriptor = new
                 }
@@ -36,11 +36,5 @@ package final class LogFile: Sendable {
         let descriptor = Glibc.open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0o640)
         guard descriptor >= 0 else { throw .notWritten(path: path, reason: systemErrorMessage()) }
         return descriptor
-    }
-
-    /// Whether the path still names the open file.
-    private func isAt(_ path: String, _ descriptor: Int32) -> Bool {
-        var own = stat(), named = stat()
-        return fstat(descriptor, &own) == 0 && stat(path, &named) == 0 && own.st_ino == named.st_ino && own.st_dev == named.st_dev
     }
 }

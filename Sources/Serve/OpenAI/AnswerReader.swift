@@ -24,27 +24,29 @@ struct AnswerReader: Sendable {
     var callCount: Int { tools?.count ?? 0 }
 
     mutating func add(_ piece: TextPiece) -> Output {
-        var piece = piece, output = Output(reasoning: piece.reasoning)
-        if let (thought, content) = thoughts?.add(Array(piece.text.utf8)) {
-            output.reasoning += String(decoding: thought, as: UTF8.self)
-            piece.text = String(decoding: content, as: UTF8.self)
-        }
-        (output.content, output.calls) = tools?.add(piece) ?? (piece.text, [])
-        return output
+        let parts = thoughts?.add(Array(piece.text.utf8))
+        return output(of: piece, in: parts)
     }
 
     /// - Parameter isCut: Whether the answer reached its limit of tokens.
     mutating func finish(isCut: Bool) -> Output {
-        var output = Output(), piece = TextPiece("")
-        if let (thought, content) = thoughts?.finish() {
-            output.reasoning = String(decoding: thought, as: UTF8.self)
-            piece.text = String(decoding: content, as: UTF8.self)
-        }
-        (output.content, output.calls) = tools?.add(piece) ?? (piece.text, [])
+        let parts = thoughts?.finish()
+        var output = output(of: TextPiece(""), in: parts)
         if let (content, calls) = tools?.finish(isCut: isCut) {
             output.content += content
             output.calls += calls
         }
+        return output
+    }
+
+    /// - Parameter parts: Of the text; nil if it is all content.
+    private mutating func output(of piece: TextPiece, in parts: (thought: [UInt8], content: [UInt8])?) -> Output {
+        var piece = piece, output = Output(reasoning: piece.reasoning)
+        if let parts {
+            output.reasoning += String(decoding: parts.thought, as: UTF8.self)
+            piece.text = String(decoding: parts.content, as: UTF8.self)
+        }
+        (output.content, output.calls) = tools?.add(piece) ?? (piece.text, [])
         return output
     }
 

@@ -1,3 +1,4 @@
+import Files
 import Glibc
 package import Store
 
@@ -14,12 +15,7 @@ package struct LocalTime {
     }
 
     /// 20261122-030000
-    package var compact: String {
-        var parts = parts
-        var text = [CChar](repeating: 0, count: 32)
-        let count = strftime(&text, text.count, "%Y%m%d-%H%M%S", &parts)
-        return String(decoding: text.prefix(count).map { UInt8(truncatingIfNeeded: $0) }, as: UTF8.self)
-    }
+    package var compact: String { localTimeText(Int(start.milliseconds / 1_000), "%Y%m%d-%H%M%S") }
 
     /// The next time with this minute of the day, after this one. A minute that a change to summer time skips comes an hour later.
     package func next(minuteOfDay: Int) -> Timestamp {

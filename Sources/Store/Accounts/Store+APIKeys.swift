@@ -32,9 +32,6 @@ extension Store {
         }
     }
 
-    /// Returns the owner of the key with this hash, or nil if there is none, it was revoked or its owner is disabled.
-    package func owner(ofAPIKeyWithHash hash: String) throws(StoreError) -> UserID? { try apiKey(withHash: hash)?.owner }
-
     /// Returns the key with this hash, its owner and the model that it is pinned to, or nil if there is none, it was revoked or its owner
     /// is disabled.
     ///

@@ -39,12 +39,7 @@ extension Store {
 
     package func user(_ id: UserID) throws(StoreError) -> User? { try user(where: "id", is: .text(id)) }
 
-    /// Sets the time of the user's last activity to now.
-    package func recordActivity(of user: UserID) throws(StoreError) {
-        let now = options.now()
-        try database.transaction(.write) { connection throws(StoreError) in try Self.recordActivity(of: user, at: now, on: connection) }
-    }
-
+    /// Sets the time of the user's last activity.
     static func recordActivity(of user: UserID, at now: Timestamp, on connection: any Connection) throws(StoreError) {
         let time = "CASE WHEN last_active_at < $2 THEN $2 ELSE last_active_at END"
         try connection.execute("UPDATE users SET last_active_at = \(time) WHERE id = $1", [.text(user), .integer(now)])

@@ -92,16 +92,6 @@ extension Store {
         }
     }
 
-    @discardableResult
-    package func rename(_ id: ConversationID, of owner: UserID, to title: String) throws(StoreError) -> StoredConversation {
-        try database.transaction(.write) { connection throws(StoreError) in
-            try connection.execute(
-                "UPDATE conversations SET title = $3 WHERE id = $1 AND owner_id = $2 AND deleted_at IS NULL",
-                [.text(id), .text(owner), .text(title)])
-            return try Self.conversation(id, of: owner, on: connection)
-        }
-    }
-
     /// Hides a conversation. `restore` undoes this within `StoreOptions.undoWindow`; later, `purge` deletes it permanently.
     package func delete(_ id: ConversationID, of owner: UserID) throws(StoreError) {
         let now = options.now()

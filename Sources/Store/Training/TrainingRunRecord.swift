@@ -79,8 +79,8 @@ package struct TrainingRunRecord: Sendable, Equatable {
     package let attempts: Int
     /// The sizes of log.jsonl and output.log when it was started for the last time: what is after them is of this start.
     package let logBytes, outputBytes: Int
-    /// When it was asked to stop, and when its process was.
-    package let stopRequestedAt, stopSentAt: Timestamp?
+    /// When its process was asked to stop.
+    package let stopSentAt: Timestamp?
     package let createdAt: Timestamp
     package let createdBy: String
     package let startedAt, finishedAt: Timestamp?
@@ -129,7 +129,7 @@ package struct TrainingRunOutput: Sendable, Equatable {
 extension TrainingRunRecord {
     static let columns = """
         id, name, state, settings, base_id, base_path, is_scheduled, machine, folder, server_id, process_id, process_ticks, attempts,
-        stop_requested_at, stop_sent_at, created_at, created_by, started_at, finished_at, chats, held_out, preferences, tokens, digest,
+        stop_sent_at, created_at, created_by, started_at, finished_at, chats, held_out, preferences, tokens, digest,
         step, steps, seconds_left, tokens_per_second, loss, validation_loss, message, model_id, log_bytes, output_bytes,
         best_validation_loss
         """
@@ -159,7 +159,7 @@ extension TrainingRunRecord {
             basePath: row.text("base_path"), isScheduled: row.integer("is_scheduled") != 0, machine: row.text("machine"),
             folder: row.text("folder"), server: row.optionalID("server_id"), process: process, attempts: row.integer("attempts"),
             logBytes: row.integer("log_bytes"), outputBytes: row.integer("output_bytes"),
-            stopRequestedAt: row.optionalTimestamp("stop_requested_at"), stopSentAt: row.optionalTimestamp("stop_sent_at"),
+            stopSentAt: row.optionalTimestamp("stop_sent_at"),
             createdAt: row.timestamp("created_at"), createdBy: row.text("created_by"), startedAt: row.optionalTimestamp("started_at"),
             finishedAt: row.optionalTimestamp("finished_at"), data: data, progress: progress, message: row.optionalText("message"),
             model: row.optionalText("model_id"))

@@ -142,8 +142,7 @@ extension AtomicFile {
                 throw .notWritten(path: path, reason: "another program is writing it (\(part))")
             }
             // The previous holder of the lock may have renamed the file that was opened.
-            var mine = stat(), named = stat()
-            if fstat(descriptor, &mine) == 0, stat(part, &named) == 0, mine.st_ino == named.st_ino, mine.st_dev == named.st_dev {
+            if Folder.isSame(part, descriptor) {
                 guard ftruncate(descriptor, 0) == 0 else {
                     defer { close(descriptor) }
                     throw .writing(path, after: 0)

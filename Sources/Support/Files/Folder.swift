@@ -32,9 +32,16 @@ package enum Folder {
     /// Whether two paths name the same file or folder. False if one does not exist.
     package static func isSame(_ path: String, _ other: String) -> Bool {
         var status = stat(), otherStatus = stat()
-        guard stat(path, &status) == 0, stat(other, &otherStatus) == 0 else { return false }
-        return status.st_dev == otherStatus.st_dev && status.st_ino == otherStatus.st_ino
+        return stat(path, &status) == 0 && stat(other, &otherStatus) == 0 && isSame(status, otherStatus)
     }
+
+    /// Whether a path names an open file. False after another program has moved the file away or deleted it.
+    package static func isSame(_ path: String, _ descriptor: Int32) -> Bool {
+        var named = stat(), open = stat()
+        return stat(path, &named) == 0 && fstat(descriptor, &open) == 0 && isSame(named, open)
+    }
+
+    private static func isSame(_ status: stat, _ other: stat) -> Bool { status.st_dev == other.st_dev && status.st_ino == other.st_ino }
 
     /// Whether files can be created in a folder.
     package static func isWritable(_ path: String) -> Bool { access(path, W_OK | X_OK) == 0 }

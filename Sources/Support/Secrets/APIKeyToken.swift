@@ -4,7 +4,7 @@ import Base64
 ///
 ///     let key = APIKeyToken()
 ///     try store.addAPIKey("laptop", hash: key.digest, for: user)
-///     if let key = APIKeyToken(given) { owner = try store.owner(ofAPIKeyWithHash: key.digest) }
+///     if let key = APIKeyToken(given) { owner = try store.apiKey(withHash: key.digest)?.owner }
 ///
 /// A plain SHA-256 is safe, because 256 random bits cannot be guessed, and the lookup by digest leaks no timing information about the key.
 package struct APIKeyToken: Sendable, CustomStringConvertible, CustomReflectable {

@@ -12,7 +12,7 @@
 
 #define SLM_CURSES_FUNCTIONS(USE) \
     USE(newterm) USE(delscreen) USE(endwin) USE(reset_prog_mode) USE(tigetstr) USE(cbreak) USE(noecho) USE(nonl) USE(keypad) USE(nodelay) \
-    USE(set_escdelay) USE(define_key) USE(curs_set) USE(clearok) USE(werase) USE(wrefresh) USE(wmove) USE(resizeterm) USE(beep) \
+    USE(set_escdelay) USE(define_key) USE(curs_set) USE(clearok) USE(werase) USE(wrefresh) USE(wmove) USE(resizeterm) \
     USE(has_colors) USE(start_color) USE(use_default_colors) USE(init_pair) USE(setcchar) USE(wadd_wch) USE(wget_wch) \
     USE(mouseinterval) USE(mousemask) USE(getmouse)
 
@@ -120,7 +120,6 @@ static inline void slm_curses_clear(slm_curses_functions c) { c.clearok_(*c.scre
 static inline void slm_curses_erase(slm_curses_functions c) { c.werase_(*c.window); }
 static inline void slm_curses_update(slm_curses_functions c) { c.wrefresh_(*c.window); }
 static inline void slm_curses_resize(slm_curses_functions c, int rows, int columns) { c.resizeterm_(rows, columns); }
-static inline void slm_curses_bell(slm_curses_functions c) { c.beep_(); }
 
 /// Places the cursor and shows it, or hides it if the row is negative.
 static inline void slm_curses_cursor(slm_curses_functions c, int row, int column) {

@@ -271,19 +271,10 @@ struct FinetuneCommand {
 
     /// finetuned_20261120_143000, in local time; with a number if there is such a run.
     private var newRunName: String {
-        let name = "finetuned_\(timestamp)"
+        let name = "finetuned_" + localTimeText(time(nil), "%Y%m%d_%H%M%S")
         func exists(_ name: String) -> Bool { TrainingRun.exists(in: "\(options.runs)/\(name)") }
         var number = 2
         while exists("\(name)_\(number)") { number += 1 }
         return exists(name) ? "\(name)_\(number)" : name
-    }
-
-    private var timestamp: String {
-        var seconds = time(nil)
-        var parts = tm()
-        localtime_r(&seconds, &parts)
-        var text = [CChar](repeating: 0, count: 32)
-        let count = strftime(&text, text.count, "%Y%m%d_%H%M%S", &parts)
-        return String(decoding: text.prefix(count).map { UInt8(truncatingIfNeeded: $0) }, as: UTF8.self)
     }
 }

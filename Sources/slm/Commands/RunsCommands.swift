@@ -1,3 +1,4 @@
+import Dashboard
 import Files
 import Report
 
@@ -87,9 +88,9 @@ extension RunsListOptions {
             return
         }
         if runs.isEmpty { return printNote("no training runs in \(folder).") }
-        var rows = [["RUN", "STEP", "BEST STEP", "VAL LOSS", "DATE", "SIZE", ""]]
+        var table = TextTable(["RUN", "#STEP", "#BEST STEP", "#VAL LOSS", "#DATE", "#SIZE", ""])
         for run in runs {
-            rows.append([
+            table.add([
                 run.name,
                 "\(run.step)",
                 run.bestStep.map(String.init) ?? "-",
@@ -99,11 +100,7 @@ extension RunsListOptions {
                 lowest != nil && run.validationLoss == lowest ? "best" : "",
             ])
         }
-        let widths = rows[0].indices.map { column in rows.map { $0[column].count }.max() ?? 0 }
-        for row in rows {
-            let cells = row.indices.map { $0 == 0 || $0 == 6 ? row[$0].padded(to: widths[$0]) : row[$0].leftPadded(to: widths[$0]) }
-            printLine(String(cells.joined(separator: "  ").trimmingSuffix { $0 == " " }))
-        }
+        printTable(table)
         if !isRanked {
             printNote("these runs were validated on different tokens: their losses cannot be compared. "
                 + "Compare two models on the same file: slm eval A --compare B --data FILE.")

@@ -1,6 +1,5 @@
 import Checkpoint
 import Files
-import Glibc
 import Report
 import Train
 
@@ -32,8 +31,8 @@ struct TrainingRunListing {
     private init?(_ name: String, in folder: String) {
         let path = "\(folder)/\(name)"
         guard let files = Folder.names(in: path) else { return nil }
-        let statuses = files.compactMap { file in Self.status("\(path)/\(file)").map { (file, $0) } }
-        guard let newest = statuses.filter({ ["best.h5", "last.h5"].contains($0.0) }).map(\.1.st_mtim.tv_sec).max() else { return nil }
+        let statuses = files.compactMap { file in FileStatus("\(path)/\(file)").map { (file, $0) } }
+        guard let newest = statuses.filter({ ["best.h5", "last.h5"].contains($0.0) }).map(\.1.modified).max() else { return nil }
         // A run whose log is missing or damaged is listed without its metrics.
         let log = try? TrainingLog(of: path)
         self.name = name
@@ -45,8 +44,8 @@ struct TrainingRunListing {
         validationSet = isValidated ? log?.comparedLoss?.set : nil
         tokens = log?.tokens ?? 0
         lossTokens = log?.lossTokens
-        seconds = newest
-        bytes = statuses.reduce(0) { $0 + Int($1.1.st_size) }
+        seconds = newest / 1_000_000_000
+        bytes = statuses.reduce(0) { $0 + $1.1.size }
     }
 
     /// Whether `slm finetune` can resume it.
@@ -57,17 +56,5 @@ struct TrainingRunListing {
     }
 
     /// 2026-11-20 14:30, in local time.
-    var date: String {
-        var time = time_t(seconds)
-        var parts = tm()
-        localtime_r(&time, &parts)
-        var text = [CChar](repeating: 0, count: 32)
-        let count = strftime(&text, text.count, "%Y-%m-%d %H:%M", &parts)
-        return String(decoding: text.prefix(count).map { UInt8(truncatingIfNeeded: $0) }, as: UTF8.self)
-    }
-
-    private static func status(_ path: String) -> stat? {
-        var status = stat()
-        return stat(path, &status) == 0 ? status : nil
-    }
+    var date: String { localTimeText(seconds, "%Y-%m-%d %H:%M") }
 }

@@ -2,11 +2,12 @@ import Files
 import Glibc
 import Infer
 import Serve
+import Store
 
 /// Runs parts of the server in a process of its own, for tests.
 ///
 ///     ServeParts chats FILE FIRST              appends chats FIRST, FIRST + 1, … to a chat log and prints each number, until it is killed
-///     ServeParts limited FILE BYTES            appends chats up to a file size limit, prints the error, appends one without limit
+///     ServeParts limited FILE BYTES            appends chats up to a file size limit, prints their number and the error, appends one more
 ///     ServeParts metrics                       prints metrics with the values that check_metrics.py expects
 @main
 struct ServeParts {
@@ -29,7 +30,7 @@ struct ServeParts {
         let log = try ChatLog(path, limit: 20_000)
         for i in first... {
             let answer = String(repeating: "answer \(i)\n", count: i % 40 + 1)
-            try log.append(user: "question \(i)", assistant: answer, at: "2026-11-20T17:36:00.123Z")
+            try log.append(chat("question \(i)", answer))
             print(i)
             fflush(nil)
         }
@@ -39,13 +40,21 @@ struct ServeParts {
         signal(SIGXFSZ, SIG_IGN)
         let log = try ChatLog(path)
         limitFileSize(to: bytes)
+        var count = 0
         do throws(FileError) {
-            while true { try log.append(user: "question", assistant: "an answer of some length", at: "2026-11-20T17:36:00.123Z") }
+            while true {
+                try log.append(chat("question", "an answer of some length"))
+                count += 1
+            }
         } catch {
-            print(log.count, error)
+            print(count, error)
         }
         limitFileSize(to: .max)
-        print(try log.append(user: "afterwards", assistant: "there is room", at: "2026-11-20T17:36:00.123Z"))
+        try log.append(chat("afterwards", "there is room"))
+    }
+
+    private static func chat(_ question: String, _ answer: String) -> CollectedChat {
+        CollectedChat(at: Timestamp(milliseconds: 1_795_196_160_123), history: "", question: question, answer: answer)
     }
 
     private static func limitFileSize(to bytes: UInt) {

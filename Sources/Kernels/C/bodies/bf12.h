@@ -34,6 +34,28 @@ static bool weights_fit(int precision, const void *panels, size_t O, size_t I) {
     return true;
 }
 
+#ifdef SLM_NATIVE_BF16
+// The bytes of the weights of a pair of inputs.
+typedef struct byte_planes byte_planes;
+static inline int count_exceptions(uint8_t base, const byte_planes *pairs);
+static inline uint8_t largest_below(uint8_t bound, const byte_planes *pairs);
+
+// The base with the fewest exceptions: usually the one that covers the largest upper byte, unless a few weights are much larger
+// than the others.
+static inline uint8_t best_base(const byte_planes *pairs) {
+    uint8_t best = 0, bound = 128;
+    int fewest = 2 * 2 * P + 1;
+    for (int tries = 0; tries < 8 && fewest > 0 && bound > 7; tries++) {
+        bound = largest_below(bound, pairs);
+        const uint8_t base = bound > 7 ? bound - 7 : 0;
+        const int count = count_exceptions(base, pairs);
+        if (count < fewest) fewest = count, best = base;
+    }
+    return best;
+}
+
+#endif
+
 #if defined(SLM_NEON) && defined(SLM_NATIVE_BF16)
 #include "bodies/neon_bf12.h"
 #elif defined(SLM_NATIVE_BF16)
@@ -42,7 +64,7 @@ static bool weights_fit(int precision, const void *panels, size_t O, size_t I) {
 static inline size_t output_of_byte(size_t i) { return i % 16 / 8 * W + i / 16 * 4 + i % 8 / 2; }
 
 // The 2P weights of a pair of inputs: upper bytes without the sign, signs, lower bytes, and which weights are not 0.
-typedef struct { __m512i upper, sign, lower; __mmask64 is_set; } byte_planes;
+struct byte_planes { __m512i upper, sign, lower; __mmask64 is_set; };
 static inline byte_planes split_bytes(const unit *pair) {
     const __m512i low_byte = _mm512_set1_epi16(255), low_bits = _mm512_set1_epi8(127);
     const __m512i a = _mm512_loadu_si512(pair), b = _mm512_loadu_si512(pair + W);
@@ -79,20 +101,6 @@ static inline uint8_t largest_below(uint8_t bound, const byte_planes *pairs) {
     _mm_storeu_si128((__m128i *)lanes, quarter);
     for (size_t i = 0; i < 16; i++) result = lanes[i] > result ? lanes[i] : result;
     return result;
-}
-
-// The base with the fewest exceptions: usually the one that covers the largest upper byte, unless a few weights are much larger
-// than the others.
-static inline uint8_t best_base(const byte_planes *pairs) {
-    uint8_t best = 0, bound = 128;
-    int fewest = 2 * 2 * P + 1;
-    for (int tries = 0; tries < 8 && fewest > 0 && bound > 7; tries++) {
-        bound = largest_below(bound, pairs);
-        const uint8_t base = bound > 7 ? bound - 7 : 0;
-        const int count = count_exceptions(base, pairs);
-        if (count < fewest) fewest = count, best = base;
-    }
-    return best;
 }
 
 static inline void add_exceptions(exceptions *to, size_t I, __mmask64 which, const unit *pair, size_t input) {

@@ -4,7 +4,7 @@
 static inline size_t output_of_byte(size_t i) { return i / 2; }
 
 // The 2P weights of a pair of inputs: upper bytes without the sign, signs, lower bytes, and which weights are not 0.
-typedef struct { uint8x16_t upper, sign, lower, is_set; } byte_planes;
+struct byte_planes { uint8x16_t upper, sign, lower, is_set; };
 static inline byte_planes split_bytes(const unit *pair) {
     const uint8x16_t a = vld1q_u8((const uint8_t *)pair), b = vld1q_u8((const uint8_t *)(pair + W)), low_bits = vdupq_n_u8(127);
     const uint8x16_t upper = vuzp2q_u8(a, b), lower = vuzp1q_u8(a, b), all_but_sign = vorrq_u8(vandq_u8(upper, low_bits), lower);
@@ -31,20 +31,6 @@ static inline uint8_t largest_below(uint8_t bound, const byte_planes *pairs) {
     uint8x16_t below[2];
     for (int j = 0; j < 2; j++) below[j] = vandq_u8(pairs[j].upper, vcltq_u8(pairs[j].upper, vdupq_n_u8(bound)));
     return vmaxvq_u8(vmaxq_u8(below[0], below[1]));
-}
-
-// The base with the fewest exceptions: usually the one that covers the largest upper byte, unless a few weights are much larger
-// than the others.
-static inline uint8_t best_base(const byte_planes *pairs) {
-    uint8_t best = 0, bound = 128;
-    int fewest = 2 * 2 * P + 1;
-    for (int tries = 0; tries < 8 && fewest > 0 && bound > 7; tries++) {
-        bound = largest_below(bound, pairs);
-        const uint8_t base = bound > 7 ? bound - 7 : 0;
-        const int count = count_exceptions(base, pairs);
-        if (count < fewest) fewest = count, best = base;
-    }
-    return best;
 }
 
 static inline void add_exceptions(exceptions *to, size_t I, uint8x16_t which, const unit *pair, size_t input) {

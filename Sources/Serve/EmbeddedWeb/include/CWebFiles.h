@@ -4,8 +4,8 @@
 /// A file of Sources/Serve/Web, and its path there.
 typedef struct {
     const char *path;
+    /// Ends with a NUL. The files contain none.
     const unsigned char *bytes;
-    size_t count;
 } slm_web_file;
 
 /// Returns NULL for an index past the last file.

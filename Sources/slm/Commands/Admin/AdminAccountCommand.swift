@@ -12,8 +12,8 @@ struct AdminAccountOptions: AdminOptions {
     var json = false
 }
 
-/// A change of one account, as `slm admin disable NAME`. Each command is in a file of its own.
-struct AdminAccountCommand {
+/// A change of one account, as `slm admin disable NAME`.
+private struct AdminAccountCommand {
     let name: String
     let summary: String
     /// Whether a terminal is asked before.
@@ -55,6 +55,46 @@ struct AdminAccountCommand {
     }
 }
 
+extension Command {
+    static var adminDisable: Command {
+        AdminAccountCommand(name: "disable", summary: "Disable an account: its user is signed out and cannot sign in.") {
+            .setDisabled(true, id: $0.id, name: $0.username)
+        }.command
+    }
+
+    static var adminEnable: Command {
+        AdminAccountCommand(name: "enable", summary: "Enable a disabled account again.") {
+            .setDisabled(false, id: $0.id, name: $0.username)
+        }.command
+    }
+
+    static var adminResetPassword: Command {
+        AdminAccountCommand(
+            name: "reset-password", summary: "Print a one-time code with which a user sets a new password.", returnsCode: true
+        ) {
+            .resetPassword(id: $0.id, name: $0.username)
+        }.command
+    }
+
+    static var adminRevokeSessions: Command {
+        AdminAccountCommand(name: "revoke-sessions", summary: "Sign a user out everywhere.") {
+            .endSessions(id: $0.id, name: $0.username)
+        }.command
+    }
+
+    static var adminRevokeKeys: Command {
+        AdminAccountCommand(name: "revoke-keys", summary: "Revoke all API keys of a user.", asksFirst: true) {
+            .revokeKeys(id: $0.id, name: $0.username)
+        }.command
+    }
+
+    static var adminDeleteUser: Command {
+        AdminAccountCommand(name: "delete-user", summary: "Delete an account with all its conversations.", asksFirst: true) {
+            .deleteUser(id: $0.id, name: $0.username)
+        }.command
+    }
+}
+
 extension IssuedCode {
     /// Prints the code on standard output, and what it is for on standard error.
     func printForUser(json: Bool, id: String?, name: String?) {
@@ -64,12 +104,12 @@ extension IssuedCode {
                 if let id { object["id"] = id }
                 if let name { object["username"] = name }
                 object["code"] = code
-                object["expires_at"] = expires?.iso8601
+                object["expires_at"] = expires
             }
             return printLine(writer.text)
         }
         printLine(code)
-        let end = expires.map { ", valid until \($0.dateAndTime)" } ?? ""
+        let end = expires.flatMap(milliseconds).map { ", valid until \($0.dateAndTime)" } ?? ""
         let purpose = name.map { "a code with which \($0.harmless) sets a password" } ?? "an invitation: a code for registering"
         printNote("\(purpose)\(end). It is not shown again.")
     }

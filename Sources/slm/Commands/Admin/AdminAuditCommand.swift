@@ -17,7 +17,7 @@ extension Command {
         ) { options in
             let listing = options.listing
             let (rows, total) = try listing.rows(of: options.client()) { .audit(offset: $0, limit: $1) }
-            if listing.json { return listing.printJSON("entries", rows, total: total) }
+            if listing.json { return try listing.printJSON("entries", rows, total: total) }
             var table = TextTable(["TIME", "ACTION", "TARGET", "ADDRESS", "ACTOR", "REASON"])
             for case .audit(let line) in rows {
                 table.add([

@@ -1,5 +1,4 @@
 import Files
-import Glibc
 import JSON
 import Store
 
@@ -54,7 +53,7 @@ extension AdminBackupOptions {
             return printLine(json ? summary.json(path: verify, removed: nil) : "\(verify) is intact: \(summary.text)")
         }
         guard let out else { throw UsageError("slm admin backup: expected a file to write: --out FILE") }
-        let isFolder = out.hasSuffix("/") || Self.isFolder(out)
+        let isFolder = out.hasSuffix("/") || FileStatus(out)?.kind == .folder
         guard keep == nil || isFolder else {
             throw UsageError("slm admin backup: --keep: expected a directory with --out, found the file '\(out)'.")
         }
@@ -67,11 +66,6 @@ extension AdminBackupOptions {
         let removed = try keep.map { count in try folder.keep(newest: count) } ?? []
         printLine(json ? summary.json(path: path, removed: removed) : "\(path): \(summary.text)")
         for path in removed where !json && !quiet { printNote("deleted \(path).") }
-    }
-
-    private static func isFolder(_ path: String) -> Bool {
-        var status = stat()
-        return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
     }
 
     private func servedModel() throws -> [String] {

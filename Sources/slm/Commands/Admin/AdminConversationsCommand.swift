@@ -36,7 +36,7 @@ extension Command {
                 .conversations(user: user, AdminList(
                     sort: options.order.rawValue, isDescending: isDescending, search: listing.search, offset: offset, limit: limit))
             }
-            if listing.json { return listing.printJSON("conversations", rows, total: total) }
+            if listing.json { return try listing.printJSON("conversations", rows, total: total) }
             let now = millisecondsNow()
             var table = TextTable(["TITLE", "USER", "#MESSAGES", "#CREATED", "#UPDATED", "ID"])
             for case .conversation(let conversation) in rows {

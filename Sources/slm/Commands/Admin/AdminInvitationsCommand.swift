@@ -29,7 +29,7 @@ extension Command {
                 return printLine(AdminAction.deleteInvitation(id: id).done)
             }
             guard case .invitations(let all) = try client.answer(to: .invitations) else { return }
-            if options.json { return printLine(json(all)) }
+            if options.json { return printLine(try json(all)) }
             let now = millisecondsNow()
             var table = TextTable(["ID", "FOR", "#CREATED", "EXPIRES", "USED BY"])
             for invitation in all {
@@ -42,23 +42,9 @@ extension Command {
         }
     }
 
-    private static func json(_ all: [InvitationRecord]) -> String {
+    private static func json(_ all: [InvitationRecord]) throws -> String {
         var writer = JSONWriter(.pretty)
-        writer.object { document in
-            document.key("invitations")
-            document.array { list in
-                for invitation in all {
-                    list.object { object in
-                        object["id"] = invitation.id
-                        object["email"] = invitation.email
-                        object["created_at"] = invitation.created?.iso8601
-                        object["expires_at"] = invitation.expires?.iso8601
-                        object["used_at"] = invitation.used?.iso8601
-                        object["username"] = invitation.username
-                    }
-                }
-            }
-        }
+        try writer.object { document throws(JSONError) in try document.list("invitations", all.map(\.json)) }
         return writer.text
     }
 }

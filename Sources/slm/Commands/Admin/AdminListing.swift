@@ -39,11 +39,10 @@ struct AdminListing {
     }
 
     /// Prints `{"NAME": [...], "total": N}`.
-    func printJSON(_ name: String, _ rows: [AdminRow], total: Int) {
+    func printJSON(_ name: String, _ rows: [AdminRow], total: Int) throws {
         var writer = JSONWriter(.pretty)
-        writer.object { all in
-            all.key(name)
-            all.array { list in for row in rows { list.object { row.write(to: &$0) } } }
+        try writer.object { all throws(JSONError) in
+            try all.list(name, rows.map(\.json))
             all["total"] = total
         }
         printLine(writer.text)
@@ -72,37 +71,13 @@ extension AdminListOptions {
     }
 }
 
-extension AdminRow {
-    /// Writes the members of an object, with the names of the admin routes.
-    fileprivate func write(to json: inout JSONWriter) {
-        json["id"] = id
-        switch self {
-        case .user(let user):
-            json["username"] = user.username
-            json["email"] = user.email
-            json["joined"] = user.joined?.iso8601
-            json["last_active"] = user.lastActive?.iso8601
-            json["conversations"] = user.conversations
-            json["messages"] = user.messages
-            json["generations"] = user.generations
-            json["tokens"] = user.tokens
-            json["disabled"] = user.isDisabled
-            json["role"] = user.role
-        case .conversation(let conversation):
-            json["title"] = conversation.title
-            json["user_id"] = conversation.user
-            json["username"] = conversation.username
-            json["messages"] = conversation.messages
-            json["created_at"] = conversation.created?.iso8601
-            json["updated_at"] = conversation.updated?.iso8601
-        case .audit(let line):
-            json["at"] = line.time?.iso8601
-            json["actor"] = line.actor
-            json["address"] = line.address
-            json["action"] = line.action
-            json["target"] = line.target
-            json["target_name"] = line.targetName
-            json["reason"] = line.reason
+extension JSONWriter {
+    /// Writes a list of objects as the server sent them.
+    mutating func list(_ name: String, _ objects: [[UInt8]]) throws(JSONError) {
+        var parser = JSONParser()
+        key(name)
+        try array { list throws(JSONError) in
+            for object in objects { list.element(try parser.parse(object)) }
         }
     }
 }

@@ -21,7 +21,7 @@ extension Command {
             guard case .totals(let totals) = try client.answer(to: .totals),
                 case .server(let server) = try client.answer(to: .server),
                 case .servers(let servers) = try client.answer(to: .servers) else { return }
-            if options.json { return printLine(json(totals, server, servers)) }
+            if options.json { return printLine(try json(totals, server, servers)) }
             for (label, value) in lines(totals, server) { printLine(label.padded(to: 22) + value.harmless) }
             if servers.count > 1 { printServers(servers) }
         }
@@ -60,31 +60,16 @@ extension Command {
         printTable(table)
     }
 
-    private static func json(_ totals: AdminTotals, _ server: ProcessRecord, _ servers: [ReplicaRecord]) -> String {
+    private static func json(_ totals: AdminTotals, _ server: ProcessRecord, _ servers: [ReplicaRecord]) throws -> String {
         var writer = JSONWriter(.pretty)
-        writer.object { all in
+        try writer.object { all throws(JSONError) in
             let numbers = [
                 ("users", totals.users), ("active_last_day", totals.activeLastDay), ("conversations", totals.conversations),
                 ("messages", totals.messages), ("generations", totals.generations), ("prompt_tokens", totals.promptTokens),
                 ("tokens", totals.tokens), ("tokens_last_minute", totals.tokensLastMinute),
             ]
             for (key, number) in numbers { all[key] = number }
-            all.key("servers")
-            all.array { list in
-                for server in servers {
-                    list.object { json in
-                        json["name"] = server.name
-                        json["version"] = server.version
-                        json["model"] = server.model
-                        json["started_at"] = server.started?.iso8601
-                        json["heartbeat_at"] = server.heartbeat?.iso8601
-                        for (key, number) in [
-                            ("running", server.running), ("slots", server.slots), ("waiting", server.waiting),
-                            ("generated_tokens", server.tokens), ("memory_bytes", server.memoryBytes),
-                        ] { json[key] = number }
-                    }
-                }
-            }
+            try all.list("servers", servers.map(\.json))
             all.key("server")
             all.object { json in
                 json["status"] = server.status

@@ -32,7 +32,7 @@ extension Command {
                 .users(AdminList(
                     sort: options.order.rawValue, isDescending: isDescending, search: listing.search, offset: offset, limit: limit))
             }
-            if listing.json { return listing.printJSON("users", rows, total: total) }
+            if listing.json { return try listing.printJSON("users", rows, total: total) }
             let now = millisecondsNow()
             var table = TextTable([
                 "NAME", "EMAIL", "#CONVERSATIONS", "#MESSAGES", "#GENERATIONS", "#TOKENS", "#JOINED", "#LAST ACTIVE", "STATE",
