@@ -71,7 +71,6 @@ extension TrainingRun {
     package func restore(_ checkpoint: Checkpoint, _ changes: [PlanChange]) throws {
         try restore(checkpoint)
         if changes.isEmpty { return }
-        if changes.contains(where: { $0.option == "--eval-tokens" }) { state.evaluationTokens = 0 }
         if changes.contains(where: { $0.option == plan.length.option }) {
             if progress >= 1 {
                 throw TrainingError.lengthPassed(option: plan.length.option, done: "\(trained)", given: "\(plan.length)")

@@ -113,10 +113,8 @@ struct FinetuneCommand {
         guard stored.isFinetuned else { throw TrainingError.noFinetune(path: stored.name) }
         try options.check(stored, in: folder)
         let storedPlan = try TrainingPlan(from: stored)
-        var plan = try options.plan(resuming: storedPlan)
-        let (processor, machine) = try options.run.machine(resuming: storedPlan.machine, width: stored.configuration.width)
-        plan.machine = machine
-        plan = try options.run.sharing(plan, isNew: false)
+        let (plan, machine, processor) = try options.run.setup(
+            options.plan(resuming: storedPlan), resuming: storedPlan, width: stored.configuration.width)
         let finetuning = try Finetuning(
             resuming: folder, plan, base: options.base, on: processor, precision: machine.precision, over: Ranks.current)
         printChanges(finetuning.changes)
