@@ -33,14 +33,9 @@ extension TrainingPlan {
     /// - Returns: The text is nil if the plan does not have the setting.
     private var texts: [(option: String, kind: PlanSetting.Kind, text: String?)] {
         [(length.option, .changeable, "\(length)")]
-            + Self.settings.map { ($0.option, $0.kind, $0.text(in: self) ?? $0.unset) }
+            + Self.settings.map { ($0.option, $0.kind, $0.text(in: self)) }
             + TrainingMachine.options.map { option, text in (option, .machine, machine.map(text)) }
     }
-}
-
-extension PlanSetting {
-    /// Stands for a value that is not set, where it can be set later.
-    fileprivate var unset: String? { kind == .changeable ? defaultText.isEmpty ? "off" : defaultText : nil }
 }
 
 extension TrainingPlan.Length: CustomStringConvertible {

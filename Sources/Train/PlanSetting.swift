@@ -49,14 +49,14 @@ package struct PlanSetting: Sendable {
     /// In checkpoints and reports.
     package var key: String { name.replacing("-", with: "_") }
 
-    /// The value as it is printed; nil if the plan does not have it.
+    /// The value as it is printed; the default if the plan does not have it, and nil if it also cannot get it later.
     package func text(in plan: TrainingPlan) -> String? {
         switch (value(plan), type) {
         case (.integer(let value)?, .flag): value == 0 ? "off" : "on"
         case (.integer(let value)?, _): "\(value)"
         case (.number(let value)?, _): "\(Float(value))"
         case (.text(let text)?, _): text
-        default: nil
+        default: kind == .changeable ? defaultText.isEmpty ? "off" : defaultText : nil
         }
     }
 

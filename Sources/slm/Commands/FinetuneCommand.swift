@@ -161,7 +161,7 @@ struct FinetuneCommand {
         let merging = RunPage.Command(to: "merge it into its base model", "slm adapter merge \(best) --out merged.h5")
         let recorder = try RunRecorder(
             folder,
-            run.settings(settings(finetuning), type, processor) + finetuning.changes.settings,
+            run.settings(settings(finetuning)) + finetuning.changes.settings,
             resumingAfter: run.state.step,
             commands: nextCommands(in: folder, resume: resumeCommand, run.adapter == nil ? [] : [merging]))
         if try options.run.train(run, recorder, samples, in: folder, resumeCommand: resumeCommand) == .stopped { return }
@@ -185,7 +185,7 @@ struct FinetuneCommand {
             + (finetuning.replay.map { settings("replay_", finetuning.replayPaths, $0) } ?? [])
             + preferenceSettings(finetuning)
             + [
-                RunSetting("data", "form", .text(finetuning.chatTemplate.rawValue)),
+                RunSetting("data", "chat_template", .text(finetuning.chatTemplate.rawValue)),
                 RunSetting("data", "vocabulary_hash", .text(finetuning.vocabulary.fingerprint)),
             ]
     }
@@ -255,16 +255,11 @@ struct FinetuneCommand {
     }
 
     private func preferenceSettings(_ finetuning: Finetuning) -> [RunSetting] {
-        guard let data = finetuning.preferences, let objective = finetuning.run.preferences?.objective else { return [] }
+        guard let data = finetuning.preferences else { return [] }
         let counts = [("pairs", data.pairs), ("good", data.good), ("bad", data.bad), ("too_long", data.tooLong)].filter { $0.1 > 0 }
-        return [
-            RunSetting("preferences", "method", .text(objective.method.rawValue)),
-            RunSetting("preferences", "beta", .number(objective.beta)),
-        ] + objective.details.map { RunSetting("preferences", $0, .number($1)) }
-            + counts.map { RunSetting("preferences", $0, .whole($1)) } + [
-                RunSetting("preferences", "training", .whole(data.training.count)),
-                RunSetting("preferences", "held_out", .whole(data.validation.count)),
-            ]
+        return (counts + [("training", data.training.count), ("held_out", data.validation.count)]).map {
+            RunSetting("preferences", $0, .whole($1))
+        }
     }
 
     /// finetuned_20261120_143000, in local time; with a number if there is such a run.

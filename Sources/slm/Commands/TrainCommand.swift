@@ -126,7 +126,7 @@ struct TrainCommand {
         let finetuning = RunPage.Command(to: "fine-tune it on your own chats", "slm finetune \(best) --data CHATS")
         let recorder = try RunRecorder(
             folder,
-            run.settings(settings(tokens.meta), type, processor) + changes.settings,
+            run.settings(settings(tokens.meta)) + changes.settings,
             resumingAfter: run.state.step,
             commands: nextCommands(
                 in: folder, resume: resumeCommand, [finetuning]))
@@ -247,7 +247,7 @@ struct TrainCommand {
                 RunSetting("data", "\(split.rawValue)_conversations", .whole(counts.conversations)),
             ]
         } + [
-            RunSetting("data", "form", .text(meta.template?.rawValue ?? "text")),
+            RunSetting("data", "chat_template", .text(meta.template?.rawValue ?? "text")),
             RunSetting("data", "vocabulary_hash", .text(meta.fingerprint)),
         ]
     }
