@@ -3,7 +3,7 @@ import Store
 
 /// When a candidate is good enough, as owners have set it: the options of `slm gate`.
 struct GateThresholds: Equatable {
-    var maxReplayRise = 0.01
+    var maxReplayLossRise = 0.01
     var minHeldOutGain = 0.0
     var significance = 0.05
     /// The share of the owner's questions with known answers that must be answered right.
@@ -27,7 +27,7 @@ struct GateThresholds: Equatable {
             }
             return number
         }
-        maxReplayRise = try number("max_replay_loss_rise", 0...10, maxReplayRise)
+        maxReplayLossRise = try number("max_replay_loss_rise", 0...10, maxReplayLossRise)
         minHeldOutGain = try number("min_held_out_gain", 0...100, minHeldOutGain)
         significance = try number("significance", 0.0001...0.5, significance)
         minRightAnswers = try number("min_right_answers", 0...1, minRightAnswers)
@@ -52,7 +52,7 @@ struct GateThresholds: Equatable {
     }
 
     func write(to object: inout JSONWriter) {
-        object["max_replay_loss_rise"] = maxReplayRise
+        object["max_replay_loss_rise"] = maxReplayLossRise
         object["min_held_out_gain"] = minHeldOutGain
         object["significance"] = significance
         object["min_right_answers"] = minRightAnswers
@@ -69,7 +69,7 @@ struct GateThresholds: Equatable {
 
     /// For `slm gate`.
     var arguments: [String] {
-        ["--max-replay-rise", "\(maxReplayRise)", "--min-gain", "\(minHeldOutGain)", "--significance", "\(significance)",
-         "--min-right", "\(minRightAnswers)"] + (requiresBetter ? ["--require-better"] : [])
+        ["--max-replay-loss-rise", "\(maxReplayLossRise)", "--min-held-out-gain", "\(minHeldOutGain)", "--significance", "\(significance)",
+         "--min-right-answers", "\(minRightAnswers)"] + (requiresBetter ? ["--require-better"] : [])
     }
 }

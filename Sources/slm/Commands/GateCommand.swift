@@ -23,9 +23,9 @@ struct GateOptions: MachineOptions {
     var replay: [String] = []
     var questions: String?
     var lossScope: LossScope?
-    var maxReplayRise = 0.01
-    var minGain = 0.0
-    var minRight = 0.0
+    var maxReplayLossRise = 0.01
+    var minHeldOutGain = 0.0
+    var minRightAnswers = 0.0
     var significance = 0.05
     var requiresBetter = false
     var answerTokens = 128
@@ -55,11 +55,11 @@ extension Command {
                     .json(\.json, "Print one JSON object."),
                 ]),
                 OptionGroup("Gate", [
-                    .option("max-replay-rise", \.maxReplayRise, in: 0...10,
+                    .option("max-replay-loss-rise", \.maxReplayLossRise, in: 0...10,
                             "Fail if the loss on --replay rises by more than this share of the active model's."),
-                    .option("min-gain", \.minGain, in: 0...100,
+                    .option("min-held-out-gain", \.minHeldOutGain, in: 0...100,
                             "Call the candidate better only if it needs at least X bits per byte fewer on --data."),
-                    .option("min-right", \.minRight, in: 0...1,
+                    .option("min-right-answers", \.minRightAnswers, in: 0...1,
                             "Fail if the candidate answers less than this share of the --questions with expected answers right."),
                     .option("significance", \.significance, in: 0.0001...0.5, "Accept this chance of taking noise for a difference."),
                     .option("require-better", \.requiresBetter, "Fail if the candidate is no worse, but not better either."),
@@ -99,9 +99,9 @@ struct GateCommand {
         self.options = options
         self.candidate = candidate
         self.active = active
-        gate.maxReplayRise = options.maxReplayRise
-        gate.minHeldOutGain = options.minGain
-        gate.minRightAnswers = options.minRight
+        gate.maxReplayLossRise = options.maxReplayLossRise
+        gate.minHeldOutGain = options.minHeldOutGain
+        gate.minRightAnswers = options.minRightAnswers
         gate.significance = options.significance
         gate.requiresBetter = options.requiresBetter
     }

@@ -21,10 +21,10 @@ struct LoopQuestionsOptions: AdminOptions {
 
 struct LoopGateOptions: AdminOptions {
     var connection = AdminConnection()
-    var maxReplayRise: Double?
-    var minGain: Double?
+    var maxReplayLossRise: Double?
+    var minHeldOutGain: Double?
     var significance: Double?
-    var minRight: Double?
+    var minRightAnswers: Double?
     var requiresBetter: Bool?
     var general: [String] = []
     var json = false
@@ -78,10 +78,12 @@ extension Command {
             LoopGateOptions(),
             [
                 OptionGroup("Main options", [
-                    .option("max-replay-rise", \.maxReplayRise, in: 0...10,
+                    .option("max-replay-loss-rise", \.maxReplayLossRise, in: 0...10,
                             "Fail if the loss on general chats rises by more than this share."),
-                    .option("min-gain", \.minGain, in: 0...100, "Call a candidate better only if it needs X bits per byte fewer."),
-                    .option("min-right", \.minRight, in: 0...1, "Fail if it answers less than this share of the questions right."),
+                    .option("min-held-out-gain", \.minHeldOutGain, in: 0...100,
+                            "Call a candidate better only if it needs X bits per byte fewer."),
+                    .option("min-right-answers", \.minRightAnswers, in: 0...1,
+                            "Fail if it answers less than this share of the questions right."),
                     .option("significance", \.significance, in: 0.0001...0.5, "Accept this chance of taking noise for a difference."),
                     .option("require-better", \.requiresBetter, "Fail if it is no worse, but not better either."),
                     .list("general", \.general, value: "FILE", "Take the general chats from these files of the server's machine."),
@@ -89,7 +91,7 @@ extension Command {
                 ]),
                 LoopGateOptions.connectionOptions,
             ],
-            examples: ["slm loop gate", "slm loop gate --min-right 0.8 --general data/general.jsonl"]
+            examples: ["slm loop gate", "slm loop gate --min-right-answers 0.8 --general data/general.jsonl"]
         ) { options in
             try options.run()
         }
@@ -159,8 +161,8 @@ extension LoopGateOptions {
         guard let now = try client.document("GET", "gate")?.json else { return }
         var shown = now
         let numbers = [
-            ("max_replay_loss_rise", maxReplayRise), ("min_held_out_gain", minGain), ("significance", significance),
-            ("min_right_answers", minRight),
+            ("max_replay_loss_rise", maxReplayLossRise), ("min_held_out_gain", minHeldOutGain), ("significance", significance),
+            ("min_right_answers", minRightAnswers),
         ]
         if numbers.contains(where: { $1 != nil }) || requiresBetter != nil || !general.isEmpty {
             let changed = try client.document("PUT", "gate") { object in
