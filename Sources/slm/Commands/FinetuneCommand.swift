@@ -52,12 +52,12 @@ struct FinetuneCommand {
         let (processor, machine) = try options.estimate == .memory
             ? options.untunedMachine : options.run.machine(resuming: nil, width: width)
         let type = machine.precision
-        let start = try FinetuningBase(base, options.chatTemplate, adding: options.addTokens.choice, file: file, on: processor)
+        var start = try FinetuningBase(base, options.chatTemplate, adding: options.addTokens.choice, file: file, on: processor)
         let checkpoint = start.checkpoint
         var configuration = checkpoint.configuration
         var settings = try options.settings(for: configuration)
-        let adapter = try options.initAdapter.map { try ModelFile.adapter($0, of: checkpoint, at: base, on: processor) }
-        settings.lora = try adapter?.adapter?.shape ?? start.shape(settings.lora)
+        start.adapter = try options.initAdapter.map { try ModelFile.adapter($0, of: checkpoint, at: base, on: processor) }
+        settings.lora = try start.shape(settings.lora)
         var plan = try options.newPlan
         plan.machine = machine
         plan = try options.run.sharing(plan, isNew: true)
@@ -74,15 +74,15 @@ struct FinetuneCommand {
             memory.rows = 2 * plan.rows
             memory.microBatchTokens = max(memory.microBatchTokens, 2 * configuration.context)
         }
-        let changesBase = settings.usesPiSSA || adapter?.adapter?.principals.count ?? 0 > 0
+        let changesBase = settings.usesPiSSA || start.adapter?.adapter?.principals.count ?? 0 > 0
         memory.frozenPrecision = changesBase ? .float32 : settings.basePrecision ?? checkpoint.quantizedPrecision ?? .float32
         if !changesBase, settings.basePrecision == nil {
             memory.storedBytesPerWeight = checkpoint.quantized.map(\.element).storedBytesPerWeight
         }
         if options.estimate != .off {
             let parts = RunParts(
-                base: start, settings: settings, adapter: adapter, plan: plan, memory: memory,
-                configuration: configuration, processor: processor, precision: type)
+                base: start, settings: settings, plan: plan, memory: memory, configuration: configuration, processor: processor,
+                precision: type)
             return try printEstimate(of: parts)
         }
         try check(
@@ -90,19 +90,22 @@ struct FinetuneCommand {
             for: configuration,
             advice: settings.lora == nil ? "Train a LoRA adapter: --lora 16." : "Use a smaller --lora.")
         if !options.run.quiet { checkpoint.importNotes.forEach(printNote) }
-        if !options.run.quiet, adapter?.chatTemplate == nil { try printTemplateNote(base, of: checkpoint) }
+        if !options.run.quiet, start.adapter?.chatTemplate == nil { try printTemplateNote(base, of: checkpoint) }
         let isVisible = !options.run.quiet && !options.run.json
-        if options.generatesReplay { try writeGeneratedReplay(start, adapter, in: folder, on: processor) }
+        if options.generatesReplay { try writeGeneratedReplay(start, in: folder, on: processor) }
         settings.replay = options.replayPaths(in: folder)
         let initialization = ProgressBar("initializing LoRA (PiSSA)", isVisible: isVisible)
         let scoring = ProgressBar("scoring the answers with the reference model", isVisible: isVisible)
         let finetuning = try Finetuning(
-            of: start, settings, from: adapter, plan, in: folder, on: processor, precision: type, over: Ranks.current, clock: now,
-            preparing: { share in initialization.show(fraction: share, "of the weights") },
-            scoring: { share in
+            of: start, settings, plan, in: folder, on: processor, precision: type, over: Ranks.current, clock: now
+        ) { preparation, share in
+            switch preparation {
+            case .initialization: initialization.show(fraction: share, "of the weights")
+            case .scoring:
                 initialization.clear()
                 scoring.show(fraction: share, "of the tokens")
-            })
+            }
+        }
         initialization.clear()
         scoring.clear()
         try train(finetuning, folder, type, processor)
