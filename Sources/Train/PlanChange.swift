@@ -31,7 +31,7 @@ extension TrainingPlan {
     }
 
     /// - Returns: The text is nil if the plan does not have the setting.
-    private var texts: [(option: String, kind: PlanSetting.Kind, text: String?)] {
+    private var texts: [(option: String, kind: SettingKind, text: String?)] {
         [(length.option, .changeable, "\(length)")]
             + Self.settings.map { ($0.option, $0.kind, $0.text(in: self)) }
             + TrainingMachine.options.map { option, text in (option, .machine, machine.map(text)) }

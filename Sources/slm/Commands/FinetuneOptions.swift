@@ -32,12 +32,6 @@ struct FinetuneOptions: RunCommandOptions {
     var initAdapter: String?
     var baseType: BaseType?
     var preferences = PreferenceOption.off
-    var beta: Double?
-    var sftWeight: Double?
-    var labelSmoothing: Double?
-    var referenceFree: Bool?
-    var desirableWeight: Double?
-    var undesirableWeight: Double?
     var chatTemplate: ChatTemplateChoice?
     var addTokens = AddTokens.none
 }
