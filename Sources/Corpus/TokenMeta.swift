@@ -77,9 +77,9 @@ extension TokenMeta {
                 $0["hash"] = fingerprint
                 $0["vocabulary"] = vocabularySize
             }
-            w["form"] = template?.rawValue ?? "text"
+            w["chat_template"] = template?.rawValue ?? "text"
             if case .jinja(let template)? = template {
-                w["chat_template"] = template.source
+                w["chat_template_source"] = template.source
                 w["chat_template_settings"] = template.settingsJSON
             }
             w["dtype"] = width == 2 ? "uint16" : "uint32"
@@ -154,10 +154,12 @@ extension TokenMeta {
         tokenizerFile = try tokenizer.string("file")
         fingerprint = try tokenizer.string("hash")
         vocabularySize = try tokenizer.integer("vocabulary")
-        let name = try root.string("form")
+        let name = try root.string("chat_template")
         template = ChatTemplate(
-            rawValue: name, source: root["chat_template"]?.string, settings: root["chat_template_settings"]?.string)
-        guard template != nil || name == "text" else { throw mismatch("form", "markers, human-assistant or text", "\"\(name)\"") }
+            rawValue: name, source: root["chat_template_source"]?.string, settings: root["chat_template_settings"]?.string)
+        guard template != nil || name == "text" else {
+            throw mismatch("chat_template", "markers, human-assistant or text", "\"\(name)\"")
+        }
         let type = try root.string("dtype")
         guard type == "uint16" || type == "uint32" else { throw mismatch("dtype", "uint16 or uint32", "\"\(type)\"") }
         width = type == "uint16" ? 2 : 4

@@ -1,5 +1,5 @@
 package import Autograd
-package import Checkpoint
+import Checkpoint
 import Corpus
 package import Distributed
 import Files
@@ -49,6 +49,9 @@ package struct Finetuning {
         package func rowLength(of configuration: GPTConfiguration) -> Int { min(rowLength ?? 1_024, configuration.context) }
     }
 
+    /// What takes a while before the first step: PiSSA of large weights, and scores of preferences by the reference model.
+    package enum Preparation: Sendable { case initialization, scoring }
+
     package let run: TrainingRun
     /// The settings in which a resumed run differs from its checkpoint.
     package private(set) var changes: [PlanChange] = []
@@ -65,28 +68,21 @@ package struct Finetuning {
     /// Sets up a new run.
     ///
     /// - Parameters:
-    ///   - adapter: A LoRA adapter of the base to train further; its shape replaces `settings.lora`.
+    ///   - start: Its adapter, if it has one, replaces `settings.lora`.
     ///   - clock: Monotonic seconds. Without it, a run of limited time has the warmup of a long one.
-    ///   - preparing: Called with the share of the PiSSA initialization that is done, which takes minutes for large weights.
-    ///   - scoring: Called with the share of the preferences that the reference model has scored.
+    ///   - preparing: Called with the share that is done.
     package init(
-        of start: FinetuningBase, _ settings: Settings, from adapter: Checkpoint? = nil, _ plan: TrainingPlan, in folder: String,
-        on processor: Processor, precision: DataType,
-        over ranks: RankGroup? = nil, clock: () -> Double = { 0 }, preparing: (_ share: Double) -> Void = { _ in },
-        scoring: (_ share: Double) -> Void = { _ in }
+        of start: FinetuningBase, _ settings: Settings, _ plan: TrainingPlan, in folder: String, on processor: Processor,
+        precision: DataType, over ranks: RankGroup? = nil, clock: () -> Double = { 0 },
+        preparing: (Preparation, _ share: Double) -> Void = { _, _ in }
     ) throws {
         try start.verify()
         let path = start.path, base = start.checkpoint
         var settings = settings
         settings.lora = try start.shape(settings.lora)
-        if let adapter {
-            guard let shape = adapter.adapter?.shape else { throw TrainingError.noAdapter(path: adapter.name) }
-            if shape.addedTokens != nil { throw TrainingError.addedTokens(path: adapter.name) }
-            settings.lora = shape
-            settings.usesPiSSA = false
-        }
+        if start.adapter != nil { settings.usesPiSSA = false }
         if base.adapter != nil { throw TrainingError.adapterAsBase(path: path) }
-        let vocabulary = try FinetuningVocabulary(base, start.chatTemplate(for: adapter))
+        let vocabulary = try FinetuningVocabulary(base, start.chatTemplate)
         var context = settings.rowLength(of: base.configuration)
         let preferences = try settings.preferences.map {
             try FinetuningPreferences($0, settings.data, vocabulary, context: context, skipsBad: settings.skipsBad)
@@ -105,21 +101,24 @@ package struct Finetuning {
             throw TrainingError.tooFewChats(paths: settings.data, count: count, needed: settings.minimumChats)
         }
         var plan = plan
-        let rowsPerEpoch = try preferences?.data.training.count ?? chats.rowsPerEpoch(plan)
-        plan.rows = min(plan.rows, rowsPerEpoch)
+        let examples = try FinetuningExamples(chats, preferences, plan)
+        plan.rows = min(plan.rows, examples.rowsPerEpoch)
         if settings.fitsBatchToChats, preferences == nil {
-            plan.rows = min(plan.rows, max(plan.gradientGroups, rowsPerEpoch / FinetuningData.wantedSteps))
+            plan.rows = min(plan.rows, max(plan.gradientGroups, examples.rowsPerEpoch / FinetuningData.wantedSteps))
         }
         plan.evaluatesBeforeTraining = true
         try Folder.create(folder)
         let (trainer, adapter) = try Self.trainer(
-            of: start, settings, from: adapter, basePath: try RelativePath.of(path, from: folder), on: processor, precision,
-            seed: UInt64(bitPattern: Int64(plan.seed)), preparing
+            of: start, settings, basePath: try RelativePath.of(path, from: folder), on: processor, precision,
+            seed: UInt64(bitPattern: Int64(plan.seed)), { preparing(.initialization, $0) }
         )
         trainer.rowLength = context
         trainer.model.recomputesBlocks = plan.machine?.isRecomputing ?? false
-        let training: any TrainingBatches = try preferences?.batches(plan, trainer, in: folder, over: ranks, progress: scoring)
-            ?? chats.training(plan, replayShare: settings.replayShare)
+        let training: any TrainingBatches = switch examples {
+        case .preferences(let preferences):
+            try preferences.batches(plan, trainer, in: folder, over: ranks) { preparing(.scoring, $0) }
+        case .chats(let packed): try chats.batches(of: packed, plan, replayShare: settings.replayShare)
+        }
         plan.length = settings.length ?? .steps(
             preferences == nil
                 ? max(20, Int((chats.usualEpochs * training.stepsPerEpoch).rounded(.up)))
@@ -157,7 +156,8 @@ package struct Finetuning {
         if let preferences, try stored.text("preferences/digest") != preferences.digest {
             throw TrainingError.changedData(paths: chats.paths)
         }
-        plan.rows = min(plan.rows, try preferences?.data.training.count ?? chats.rowsPerEpoch(plan))
+        let examples = try FinetuningExamples(chats, preferences, plan)
+        plan.rows = min(plan.rows, examples.rowsPerEpoch)
         let changes = try plan.changes(from: storedPlan)
         let baseModel = stored.adapter == nil ? stored : try ModelFile(stored.path ?? folder, base: base).base
         let basePrecision = try stored.finetuningBasePrecision
@@ -168,8 +168,10 @@ package struct Finetuning {
         trainer.rowLength = try stored.finetuningRowLength
         trainer.model.recomputesBlocks = plan.machine?.isRecomputing ?? false
         let replayShare = try stored.number("finetune/replay_share", in: 0...1)
-        let training: any TrainingBatches = try preferences?.batches(resuming: plan, in: folder, over: ranks)
-            ?? chats.training(plan, replayShare: replayShare)
+        let training: any TrainingBatches = switch examples {
+        case .preferences(let preferences): try preferences.batches(resuming: plan, in: folder, over: ranks)
+        case .chats(let packed): try chats.batches(of: packed, plan, replayShare: replayShare)
+        }
         let trained = TrainedModel(
             trainer: trainer, adapter: stored.adapter, base: stored.training["finetune/base"], basePrecision: basePrecision,
             servingDefaults: stored.servingDefaults)
@@ -253,11 +255,10 @@ package struct Finetuning {
     }
 
     private static func trainer(
-        of start: FinetuningBase, _ settings: Settings, from initial: Checkpoint?, basePath: String, on processor: Processor,
-        _ precision: DataType, seed: UInt64,
+        of start: FinetuningBase, _ settings: Settings, basePath: String, on processor: Processor, _ precision: DataType, seed: UInt64,
         _ preparing: (_ share: Double) -> Void
     ) throws -> (Trainer, LoRAAdapter?) {
-        let base = start.stored
+        let base = start.stored, initial = start.adapter
         var configuration = start.checkpoint.configuration
         configuration.dropout = settings.dropout ?? (settings.preferences == nil ? configuration.dropout : 0)
         var list = ParameterList(lora: settings.lora)

@@ -15,6 +15,8 @@ package struct FinetuningBase {
     package let stored: Checkpoint
     /// With the chat template and the added tokens of the run.
     package let checkpoint: Checkpoint
+    /// A LoRA adapter of the model to train further; nil to begin with the model itself.
+    package var adapter: Checkpoint?
     /// Whether the chat template was chosen, and is not the model's own.
     private let hasChosenTemplate: Bool
     private let file: ModelFile
@@ -37,14 +39,17 @@ package struct FinetuningBase {
     func verify() throws(CheckpointError) { try file.verify() }
 
     /// The chat template of a run.
-    ///
-    /// - Parameter adapter: The adapter to train further.
-    package func chatTemplate(for adapter: Checkpoint?) throws -> ChatTemplate {
-        try (hasChosenTemplate ? nil : adapter?.chatTemplate) ?? checkpoint.chatTemplate ?? .assumed(for: checkpoint.vocabulary())
+    package var chatTemplate: ChatTemplate {
+        get throws {
+            try (hasChosenTemplate ? nil : adapter?.chatTemplate) ?? checkpoint.chatTemplate ?? .assumed(for: checkpoint.vocabulary())
+        }
     }
 
-    /// The shape of an adapter, with the rows of the added tokens.
-    package func shape(_ shape: LoRAConfiguration?) throws -> LoRAConfiguration? {
-        try shape.map { try checkpoint.adapterShape($0, of: stored) }
+    /// The shape of the adapter to train further, or else a new one with the rows of the added tokens.
+    package func shape(_ new: LoRAConfiguration?) throws -> LoRAConfiguration? {
+        guard let adapter else { return try new.map { try checkpoint.adapterShape($0, of: stored) } }
+        guard let shape = adapter.adapter?.shape else { throw TrainingError.noAdapter(path: adapter.name) }
+        if shape.addedTokens != nil { throw TrainingError.addedTokens(path: adapter.name) }
+        return shape
     }
 }

@@ -80,11 +80,10 @@ struct FinetuningData {
         }
     }
 
-    /// The number of rows that hold all new conversations.
-    func rowsPerEpoch(_ plan: TrainingPlan) throws -> Int { try data.packedBatches(.train, plan, context: context).rowsPerEpoch }
-
-    func training(_ plan: TrainingPlan, replayShare: Double) throws -> any TrainingBatches {
-        let new = try data.packedBatches(.train, plan, context: context)
+    /// - Parameter packed: The new conversations.
+    func batches(of packed: PackedConversations, _ plan: TrainingPlan, replayShare: Double) throws -> any TrainingBatches {
+        var new = packed
+        new.rows = plan.rows
         guard let replay else { return new }
         let old = try replay.packedBatches(.train, plan, context: context)
         return ReplayMixture(of: new, and: old, share: replayShare, rows: plan.rows, context: context)
@@ -101,6 +100,23 @@ struct FinetuningData {
             for (i, path) in paths.enumerated() { fields["finetune/\(name)/\(i)"] = .text(try RelativePath.of(path, from: folder)) }
         }
         return fields
+    }
+}
+
+/// What an epoch of a fine-tuning run goes through: preferences, or new chats packed into rows.
+enum FinetuningExamples {
+    case preferences(FinetuningPreferences), chats(PackedConversations)
+
+    init(_ chats: FinetuningData, _ preferences: FinetuningPreferences?, _ plan: TrainingPlan) throws {
+        self = try preferences.map { .preferences($0) }
+            ?? .chats(chats.data.packedBatches(.train, plan, context: chats.context))
+    }
+
+    var rowsPerEpoch: Int {
+        switch self {
+        case .preferences(let preferences): preferences.data.training.count
+        case .chats(let packed): packed.rowsPerEpoch
+        }
     }
 }
 

@@ -31,16 +31,11 @@ extension TrainingPlan {
     }
 
     /// - Returns: The text is nil if the plan does not have the setting.
-    private var texts: [(option: String, kind: PlanSetting.Kind, text: String?)] {
+    private var texts: [(option: String, kind: SettingKind, text: String?)] {
         [(length.option, .changeable, "\(length)")]
-            + Self.settings.map { ($0.option, $0.kind, $0.text(in: self) ?? $0.unset) }
+            + Self.settings.map { ($0.option, $0.kind, $0.text(in: self)) }
             + TrainingMachine.options.map { option, text in (option, .machine, machine.map(text)) }
     }
-}
-
-extension PlanSetting {
-    /// Stands for a value that is not set, where it can be set later.
-    fileprivate var unset: String? { kind == .changeable ? defaultText.isEmpty ? "off" : defaultText : nil }
 }
 
 extension TrainingPlan.Length: CustomStringConvertible {
@@ -71,7 +66,6 @@ extension TrainingRun {
     package func restore(_ checkpoint: Checkpoint, _ changes: [PlanChange]) throws {
         try restore(checkpoint)
         if changes.isEmpty { return }
-        if changes.contains(where: { $0.option == "--eval-tokens" }) { state.evaluationTokens = 0 }
         if changes.contains(where: { $0.option == plan.length.option }) {
             if progress >= 1 {
                 throw TrainingError.lengthPassed(option: plan.length.option, done: "\(trained)", given: "\(plan.length)")

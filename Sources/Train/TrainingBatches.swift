@@ -56,7 +56,9 @@ package struct RandomWindows: TrainingBatches {
 /// first of a conversation is a target once, and the rows are shuffled.
 package struct PackedConversations: TrainingBatches {
     private let tokens: TokenFile
-    private let rows, context: Int
+    /// Rows of a batch. How conversations are packed does not depend on it.
+    var rows: Int
+    private let context: Int
     private let seed: UInt64
     private let lossScope: LossScope
     private let packing: SequencePacking

@@ -37,7 +37,7 @@ extension TrainingMachine {
     }
 
     /// The options of the command line that set it, with their texts.
-    static let options: [(name: String, text: @Sendable (TrainingMachine) -> String)] = [
+    package static let options: [(name: String, text: @Sendable (TrainingMachine) -> String)] = [
         ("--dtype", { $0.precision.rawValue }), ("--recompute", { $0.isRecomputing ? "on" : "off" }),
         ("--threads", { "\($0.threads)" }), ("--cpu", { $0.instructionSet }), ("--blas", { $0.blas.rawValue }),
         ("--device", { $0.device }),

@@ -120,7 +120,7 @@ extension TrainingPlan {
         case .tokens(let n): values["plan/tokens"] = .integer(n)
         case .seconds(let x): values["plan/seconds"] = .number(x)
         }
-        for setting in Self.settings { setting.value(self).map { values[setting.field] = $0 } }
+        for setting in Self.settings { setting.write(self, to: &values) }
         for (name, value) in machine?.values ?? [:] { values[name] = value }
         return values
     }

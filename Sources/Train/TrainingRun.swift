@@ -61,7 +61,7 @@ package final class TrainingRun {
     /// The LoRA adapter that is trained; nil if the whole model is.
     package let adapter: LoRAAdapter?
     /// Additional fields of the checkpoints' `training` group.
-    let extraFields: OrderedDictionary<CheckpointValue>
+    package let extraFields: OrderedDictionary<CheckpointValue>
     package let servingDefaults: ServingDefaults
     let validation, replay: (any HeldOutSet)?
     let turnEnds: [TokenID]

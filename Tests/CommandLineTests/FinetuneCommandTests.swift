@@ -66,7 +66,7 @@ import TestSupport
                 == ["best.h5", "events", "last.h5", "log.jsonl", "report.html"])
         let page = try String(contentsOfFile: folder("runs/\(name)/report.html"), encoding: .utf8)
         for part in [
-            ">finished<", "replay loss", "Who are you, ", "I am number ", "replay val tokens", "slm finetune --resume ",
+            ">finished<", "replay loss", "Who are you, ", "I am number ", "replay val tokens", "replay share", "slm finetune --resume ",
             "slm eval --checkpoint ",
         ] { #expect(page.contains(part), "\(part)") }
         let stopped = try finetune(

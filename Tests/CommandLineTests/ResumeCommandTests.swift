@@ -73,7 +73,8 @@ import TestSupport
         try tokens()
         #expect(try train("run", "--stop-after", "3", "--threads", "1").status == 0)
         func refusal(_ arguments: String...) throws -> String {
-            let outcome = try slm(["train", "--data", folder("300"), "--out", folder("run"), "--resume"] + arguments)
+            let outcome = try slm(
+                ["train", "--data", folder("300"), "--out", folder("run"), "--resume", "--threads", "1"] + arguments)
             #expect(outcome.status == 1, "\(arguments): \(outcome.errors)")
             return outcome.errors
         }

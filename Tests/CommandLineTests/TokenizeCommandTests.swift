@@ -74,7 +74,7 @@ import TestSupport
                 == ["meta.json", "tokenizer.json", "train.bin", "train.turns.bin", "val.bin", "val.turns.bin"])
         let meta =
             try JSONSerialization.jsonObject(with: Data(contentsOf: URL(fileURLWithPath: folder("tokens/meta.json")))) as? [String: Any]
-        #expect(meta?["form"] as? String == "markers" && meta?["dtype"] as? String == "uint16")
+        #expect(meta?["chat_template"] as? String == "markers" && meta?["dtype"] as? String == "uint16")
     }
 
     @Test func `characters and bytes are tokenizers, too`() throws {

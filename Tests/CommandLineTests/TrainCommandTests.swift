@@ -35,6 +35,11 @@ import TestSupport
         #expect(
             TemporaryFolder.names(in: folder("whole")).map { $0.hasPrefix("events.out.tfevents.") ? "events" : $0 }.sorted()
                 == ["best.h5", "events", "last.h5", "log.jsonl", "report.html"])
+        let log = try String(contentsOfFile: folder("whole/log.jsonl"), encoding: .utf8)
+        for part in [
+            #""norm":"#, #""activation":"#, #""positions":"#, #""qk_norm":"#, #""eval_every":5"#, #""save_every":"off""#, #""blas":"#,
+            #""recompute":"off","threads":2,"cpu":"#, #""device":"cpu","shard_optimizer":"off""#,
+        ] { #expect(log.contains(part), "\(part)") }
         let stopped = try train("parts", "--stop-after", "7", "--ask", "Who?")
         #expect(stopped.status == 0 && stopped.errors.contains("stopped at step 7. Continue with: slm train"), "\(stopped.errors)")
         let resumed = try slm("train", "--data", folder("data"), "--out", folder("parts"), "--resume", "--threads", "2", "--ask", "Who?")

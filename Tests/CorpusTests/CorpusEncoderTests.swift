@@ -84,7 +84,7 @@ import Tokenize
                 "hash": "\(try byteTokenizer().vocabulary.fingerprint)",
                 "vocabulary": 260
               },
-              "form": "markers",
+              "chat_template": "markers",
               "dtype": "uint16",
               "seed": 1,
               "held_out": 0.0,

@@ -110,7 +110,7 @@ import Tokenize
         for (old, new, expected) in [
             ("\"version\": 1", "\"version\": 2", "\"version\": expected 1, found 2"),
             ("uint16", "int8", "\"dtype\": expected uint16 or uint32, found \"int8\""),
-            ("human-assistant", "other", "\"form\": expected markers, human-assistant or text, found \"other\""),
+            ("human-assistant", "other", "\"chat_template\": expected markers, human-assistant or text, found \"other\""),
             ("\"vocabulary\": 260", "\"vocabulary\": 70000", "\"vocabulary\": expected a size that fits in uint16, found 70000"),
             ("\"seed\"", "\"sed\"", "\"seed\": expected a whole number of 64 bits, found nothing"),
         ] {

@@ -75,8 +75,9 @@ import Testing
         #expect(found["reasons"]?.elements?.compactMap(\.string) == ["Held-out chats: fewer bits."])
         #expect(found["held_out"]?["chats"]?.integer == 12 && found["gate"]?["min_right_answers"]?.number == 0.8)
         let arguments = try String(contentsOfFile: folder("arguments"), encoding: .utf8)
-        #expect(arguments.hasPrefix("gate /second.h5 --against /first.h5 --json --quiet --background --max-replay-rise 0.01"))
-        #expect(arguments.contains("--min-right 0.8") && arguments.contains("--replay \(folder.path)") && !arguments.contains("--data"))
+        #expect(arguments.hasPrefix("gate /second.h5 --against /first.h5 --json --quiet --background --max-replay-loss-rise 0.01"))
+        #expect(
+            arguments.contains("--min-right-answers 0.8") && arguments.contains("--replay \(folder.path)") && !arguments.contains("--data"))
         #expect(try String(contentsOfFile: folder("questions"), encoding: .utf8).contains("What color is snow?"))
         // Texts of users do not stay on the disk.
         try eventually { TemporaryFolder.names(in: folder("training/comparisons")).isEmpty }

@@ -274,9 +274,10 @@ import Train
         let first = try Checkpoint(reading: folder("first/last.h5")), shape = LoRAConfiguration(rank: 3, alpha: 6)
         func second(_ name: String, over base: String = "base.h5", _ initial: Checkpoint) throws -> Finetuning {
             let processor = try Processor(threads: 2)
+            var start = try FinetuningBase(folder(base), on: processor)
+            start.adapter = initial
             return try Finetuning(
-                of: FinetuningBase(folder(base), on: processor), settings(.full, steps: 4), from: initial, plan, in: folder(name),
-                on: processor, precision: .float32)
+                of: start, settings(.full, steps: 4), plan, in: folder(name), on: processor, precision: .float32)
         }
         let continued = try second("second", first), trainer = continued.run.trainer
         let (_, parameters) = try first.model(on: Processor(threads: 2))

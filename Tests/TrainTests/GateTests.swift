@@ -44,7 +44,7 @@ import Train
         let decision = ModelGate().decision(on: evidence)
         #expect(decision.verdict == .worse && !decision.isPassed && decision.heldOut == .better && decision.replay == .worse)
         var gate = ModelGate()
-        gate.maxReplayRise = 0.02
+        gate.maxReplayLossRise = 0.02
         #expect(gate.decision(on: evidence).verdict == .better)
     }
 

@@ -187,10 +187,10 @@ import Train
         let first = try finetuning(settings, in: "first", recomputing: true)
         #expect(first.run.trainer.parameters.frozenPrecision == .int8)
         try run(first.run)
-        let adapter = try Checkpoint(reading: folder("first/last.h5"))
+        var start = try FinetuningBase(folder("base.h5"), on: processor)
+        start.adapter = try Checkpoint(reading: folder("first/last.h5"))
         let second = try Finetuning(
-            of: FinetuningBase(folder("base.h5"), on: processor), settings, from: adapter, first.run.plan, in: folder("second"),
-            on: processor, precision: .float32)
+            of: start, settings, first.run.plan, in: folder("second"), on: processor, precision: .float32)
         var losses: [Double] = []
         try run(second.run) { if case .evaluated(_, let validation?, _, _, _) = $0 { losses.append(validation.loss) } }
         #expect(abs((losses.first ?? 0) - 0.693_147) < 1e-4 && losses.last ?? 1 < 0.69)

@@ -2,35 +2,27 @@ import JSON
 import Store
 
 /// When a candidate is good enough, as owners have set it: the options of `slm gate`.
-struct GateThresholds: Equatable {
-    var maxReplayRise = 0.01
-    var minHeldOutGain = 0.0
-    var significance = 0.05
-    /// The share of the owner's questions with known answers that must be answered right.
-    var minRightAnswers = 0.0
+package struct GateThresholds: Equatable {
+    /// By their names; those that are missing have their defaults.
+    private var numbers: [String: Double] = [:]
     var requiresBetter = false
     /// Files of general chats on the server's machine; nil for those that the run mixed in.
     var general: [String]?
 
-    static let members = [
-        "max_replay_loss_rise", "min_held_out_gain", "significance", "min_right_answers", "requires_better", "general",
+    /// By their names in requests, which are those of the options of `slm gate` and `slm loop gate`.
+    package static let numbers: [(name: String, range: ClosedRange<Double>, usual: Double, help: String)] = [
+        ("max_replay_loss_rise", 0...10, 0.01, "Fail if the loss on general chats rises by more than this share."),
+        ("min_held_out_gain", 0...100, 0, "Call a candidate better only if it needs X bits per byte fewer."),
+        ("min_right_answers", 0...1, 0, "Fail if it answers less than this share of the questions right."),
+        ("significance", 0.0001...0.5, 0.05, "Accept this chance of taking noise for a difference."),
     ]
+    static let members = numbers.map(\.name) + ["requires_better", "general"]
 
     init() {}
 
     /// Fields that are missing keep their defaults.
     init(_ fields: RequestFields) throws(APIError) {
-        func number(_ name: String, _ range: ClosedRange<Double>, _ fallback: Double) throws(APIError) -> Double {
-            guard let number = try fields.number(name) else { return fallback }
-            guard range.contains(number) else {
-                throw .invalid(name, "expected \(range.lowerBound) to \(range.upperBound), found \(number).")
-            }
-            return number
-        }
-        maxReplayRise = try number("max_replay_loss_rise", 0...10, maxReplayRise)
-        minHeldOutGain = try number("min_held_out_gain", 0...100, minHeldOutGain)
-        significance = try number("significance", 0.0001...0.5, significance)
-        minRightAnswers = try number("min_right_answers", 0...1, minRightAnswers)
+        for (name, range, usual, _) in Self.numbers { numbers[name] = try fields.number(name, range) ?? usual }
         requiresBetter = try fields.boolean("requires_better") ?? requiresBetter
         if let value = fields["general"] {
             guard let elements = value.elements else { throw .invalid("general", "expected a list of paths.") }
@@ -52,10 +44,7 @@ struct GateThresholds: Equatable {
     }
 
     func write(to object: inout JSONWriter) {
-        object["max_replay_loss_rise"] = maxReplayRise
-        object["min_held_out_gain"] = minHeldOutGain
-        object["significance"] = significance
-        object["min_right_answers"] = minRightAnswers
+        for (name, _, usual, _) in Self.numbers { object[name] = numbers[name] ?? usual }
         object["requires_better"] = requiresBetter
         object.key("general")
         if let general { object.array { list in for path in general { list.string(path) } } } else { object.null() }
@@ -69,7 +58,7 @@ struct GateThresholds: Equatable {
 
     /// For `slm gate`.
     var arguments: [String] {
-        ["--max-replay-rise", "\(maxReplayRise)", "--min-gain", "\(minHeldOutGain)", "--significance", "\(significance)",
-         "--min-right", "\(minRightAnswers)"] + (requiresBetter ? ["--require-better"] : [])
+        Self.numbers.flatMap { name, _, usual, _ in ["--" + name.replacing("_", with: "-"), "\(numbers[name] ?? usual)"] }
+            + (requiresBetter ? ["--require-better"] : [])
     }
 }

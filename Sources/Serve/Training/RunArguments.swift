@@ -8,21 +8,24 @@ enum RunArguments {
     static func start(_ run: TrainingRunRecord, _ settings: TrainingRunSettings, _ base: TrainingBase, data: String) -> [String] {
         let parent = run.folder.split(separator: "/").dropLast().reduce("") { "\($0)/\($1)" }
         return ["finetune"] + model(settings, base) + ["--data", data, "--out", parent, "--name", run.name, "--background"]
-            + objective(settings) + length(settings) + replay(settings) + optimizer(settings)
+            + objective(settings) + settings.arguments(RunNumber.lengths) + replay(settings) + optimizer(settings)
     }
 
     /// Whole models learn new chats without forgetting others at a lower rate and in larger batches than `slm finetune` chooses.
     private static func optimizer(_ settings: TrainingRunSettings) -> [String] {
         let isMixed = settings.method == .full && settings.objective == .chats && settings.replay?.isEmpty == false
-        let rate = settings.learningRate ?? (isMixed ? 1e-4 : nil)
-        return (rate.map { ["--lr", "\($0)"] } ?? []) + (isMixed ? ["--batch", "16"] : [])
+        var settings = settings
+        if isMixed { settings[.learningRate] = settings[.learningRate] ?? 1e-4 }
+        return settings.arguments([.learningRate]) + (isMixed ? ["--batch", "16"] : [])
     }
 
     /// Continues a run from its last checkpoint.
     static func resume(_ run: TrainingRunRecord) -> [String] { ["finetune", "--resume", run.folder, "--background"] }
 
     static func model(_ settings: TrainingRunSettings, _ base: TrainingBase) -> [String] {
-        let lora = settings.method == .lora && base.adapter == nil ? ["--lora", "\(settings.rank ?? 16)"] : []
+        var settings = settings
+        settings[.rank] = settings[.rank] ?? 16
+        let lora = settings.method == .lora && base.adapter == nil ? settings.arguments([.rank]) : []
         return [base.path] + (base.adapter.map { ["--init-adapter", $0] } ?? lora)
     }
 
@@ -30,17 +33,8 @@ enum RunArguments {
         settings.objective == .preferences ? ["--preferences", "auto"] : []
     }
 
-    static func length(_ settings: TrainingRunSettings) -> [String] {
-        switch settings.length {
-        case .minutes(let minutes): ["--time", "\(max(1, Int((minutes * 60).rounded())))s"]
-        case .epochs(let epochs): ["--epochs", "\(epochs)"]
-        case .steps(let steps): ["--max-steps", "\(steps)"]
-        case nil: []
-        }
-    }
-
     private static func replay(_ settings: TrainingRunSettings) -> [String] {
         guard let paths = settings.replay, !paths.isEmpty else { return [] }
-        return paths.flatMap { ["--replay", $0] } + (settings.replayShare.map { ["--replay-share", "\($0)"] } ?? [])
+        return paths.flatMap { ["--replay", $0] } + settings.arguments([.replayShare])
     }
 }

@@ -181,7 +181,7 @@ struct TrainingRunService: Sendable {
 extension TrainingSupervisor {
     /// How long a run would take: its time, or what a measured step or an earlier run suggests. nil if the measurement took too long.
     func seconds(_ prepared: Prepared, _ store: Store) throws -> Double? {
-        if case .minutes(let minutes)? = prepared.settings.length { return minutes * 60 }
+        if let minutes = prepared.settings[.minutes] { return minutes * 60 }
         if prepared.data.tooFew(prepared.settings.objective) != nil || !prepared.estimate.fits { return nil }
         let scratch = try ScratchFolder(), path = scratch.path + "/data.jsonl"
         _ = try TrainingDataSet(prepared.settings, from: store, to: path)

@@ -5,26 +5,20 @@ import Store
 struct TrainingRunSettings: Equatable {
     enum Method: String, CaseIterable { case lora, full }
     enum Objective: String, CaseIterable { case chats, preferences }
-    enum Length: Equatable { case minutes(Double), epochs(Double), steps(Int) }
 
     var name: String?
     /// The id of a model of the registry; nil for the active one.
     var base: String?
     var method: Method?
-    /// The rank of a LoRA adapter.
-    var rank: Int?
     var objective = Objective.chats
-    var length: Length?
     /// Files of older chats to mix in, or `generated`. nil for those of the base model, or generated ones if they are not known.
     var replay: [String]?
-    var replayShare: Double?
-    var learningRate: Double?
     /// Which of the included chats to train on, as JSON.
     var filter: String?
+    /// By their names.
+    private var numbers: [String: Double] = [:]
 
-    static let members = [
-        "name", "base", "method", "rank", "objective", "filter", "minutes", "epochs", "steps", "replay", "replay_share", "learning_rate",
-    ]
+    static let members = ["name", "base", "method", "objective", "filter", "replay"] + RunNumber.all.map(\.name)
 
     init() {}
 
@@ -35,11 +29,14 @@ struct TrainingRunSettings: Equatable {
         }
         base = try fields.optionalText("base", 1...64)
         method = try fields.choice("method")
-        rank = try fields.integer("rank", 1...4_096)
         objective = try fields.choice("objective") ?? .chats
-        learningRate = try fields.number("learning_rate", 1e-8...1)
-        replayShare = try fields.number("replay_share", 0.01...0.9)
-        if rank != nil, method == .full { throw .invalid("rank", "expected nothing with the method full, which trains no LoRA adapter.") }
+        for number in RunNumber.all {
+            self[number] = try number.isWhole
+                ? fields.integer(number.name, number.wholeRange).map { Double($0) } : fields.number(number.name, number.range)
+        }
+        if self[.rank] != nil, method == .full {
+            throw .invalid("rank", "expected nothing with the method full, which trains no LoRA adapter.")
+        }
         if let value = fields["filter"] {
             guard value.kind == .object else { throw .invalid("filter", "expected an object, found \(value.kind.rawValue).") }
             filter = String(decoding: value.json, as: UTF8.self)
@@ -56,16 +53,21 @@ struct TrainingRunSettings: Equatable {
             }
             replay = paths
         }
-        let lengths: [Length] = [
-            try fields.number("minutes", 0.01...100_000).map { .minutes($0) },
-            try fields.number("epochs", 0.01...100_000).map { .epochs($0) },
-            try fields.integer("steps", 1...1_000_000_000).map { .steps($0) },
-        ].compactMap { $0 }
-        if lengths.count > 1 { throw .invalid("minutes", "expected one of minutes, epochs and steps, found \(lengths.count).") }
-        length = lengths.first
+        let lengths = RunNumber.lengths.count { self[$0] != nil }
+        if lengths > 1 { throw .invalid("minutes", "expected one of minutes, epochs and steps, found \(lengths).") }
         if objective == .preferences, replay?.isEmpty == false {
             throw .invalid("replay", "expected nothing with the objective preferences: older chats have no preferences.")
         }
+    }
+
+    subscript(number: RunNumber) -> Double? {
+        get { numbers[number.name] }
+        set { numbers[number.name] = newValue }
+    }
+
+    /// The options of `slm finetune` for some of the numbers.
+    func arguments(_ some: [RunNumber]) -> [String] {
+        some.flatMap { number in self[number].map { [number.option, number.text(of: $0) + number.unit] } ?? [] }
     }
 
     /// Reads what `json` has written. Members that this version does not know are ignored.
@@ -90,20 +92,50 @@ struct TrainingRunSettings: Equatable {
         if let name { object["name"] = name }
         object["base"] = base
         if let method { object["method"] = method.rawValue }
-        if let rank { object["rank"] = rank }
         object["objective"] = objective.rawValue
         object.key("filter"); if let filter { object.json(filter) } else { object.null() }
-        switch length {
-        case .minutes(let minutes): object["minutes"] = minutes
-        case .epochs(let epochs): object["epochs"] = epochs
-        case .steps(let steps): object["steps"] = steps
-        case nil: break
-        }
         object.key("replay")
         if let replay { object.array { list in for path in replay { list.string(path) } } } else { object.null() }
-        if let replayShare { object["replay_share"] = replayShare }
-        if let learningRate { object["learning_rate"] = learningRate }
+        for number in RunNumber.all { if let value = self[number] { object.key(number.name); object.json(number.text(of: value)) } }
     }
+}
+
+/// A number among the settings of a run. The page and openapi.yaml repeat names and ranges.
+package struct RunNumber: Sendable {
+    /// In requests, and where runs are stored.
+    package let name: String
+    package var isWhole = false
+    package let range: ClosedRange<Double>
+    /// The option of `slm finetune` that it becomes, and the unit of its value.
+    let option: String
+    var unit = ""
+    /// The option of `slm loop train`.
+    package let loopOption, help: String
+    package var defaultText = ""
+
+    static let rank = RunNumber(
+        name: "rank", isWhole: true, range: 1...4_096, option: "--lora", loopOption: "rank", help: "Train a LoRA adapter of this rank.",
+        defaultText: "16")
+    static let minutes = RunNumber(
+        name: "minutes", range: 0.01...100_000, option: "--time", unit: "m", loopOption: "minutes", help: "Train for X minutes.",
+        defaultText: "10")
+    static let epochs = RunNumber(
+        name: "epochs", range: 0.01...100_000, option: "--epochs", loopOption: "epochs", help: "Train for X passes over the data.")
+    static let steps = RunNumber(
+        name: "steps", isWhole: true, range: 1...1_000_000_000, option: "--max-steps", loopOption: "max-steps", help: "Train for N steps.")
+    static let replayShare = RunNumber(
+        name: "replay_share", range: 0.01...0.9, option: "--replay-share", loopOption: "replay-share",
+        help: "Take this share of each batch from older chats.", defaultText: "0.8; 0.5 of generated ones")
+    static let learningRate = RunNumber(
+        name: "learning_rate", range: 1e-8...1, option: "--lr", loopOption: "lr", help: "Set the peak learning rate.",
+        defaultText: "as slm finetune")
+    /// A run has at most one of them.
+    static let lengths = [minutes, epochs, steps]
+    package static let all = [rank] + lengths + [replayShare, learningRate]
+
+    package var isLength: Bool { Self.lengths.contains { $0.name == name } }
+    package var wholeRange: ClosedRange<Int> { Int(range.lowerBound)...Int(range.upperBound) }
+    package func text(of value: Double) -> String { isWhole ? "\(Int(value))" : "\(value)" }
 }
 
 extension UInt8 {

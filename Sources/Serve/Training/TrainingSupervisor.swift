@@ -145,19 +145,19 @@ extension TrainingSupervisor {
     /// Chooses a method by memory and size, and older chats to mix in.
     private func complete(_ settings: inout TrainingRunSettings, _ base: TrainingBase) throws -> TrainingEstimate {
         // A run that trains an adapter further keeps its shape.
-        if base.adapter != nil { settings.method = .lora } else if settings.rank != nil { settings.method = .lora }
+        if base.adapter != nil { settings.method = .lora } else if settings[.rank] != nil { settings.method = .lora }
         var estimate = try self.estimate(settings, base, data: nil)
         if settings.method == nil {
             // A small model learns all its weights in minutes, and needs no adapter that has to be served with it.
             let isSmall = estimate.parameters <= Self.mostParametersTrainedWhole
             settings.method = isSmall && estimate.memoryBytes < estimate.availableBytes / 2 ? .full : .lora
             if settings.method == .lora {
-                settings.rank = 16
+                settings[.rank] = 16
                 estimate = try self.estimate(settings, base, data: nil)
             }
         }
-        if settings.method == .lora, base.adapter == nil { settings.rank = settings.rank ?? 16 }
-        settings.length = settings.length ?? .minutes(10)
+        if settings.method == .lora, base.adapter == nil { settings[.rank] = settings[.rank] ?? 16 }
+        if RunNumber.lengths.allSatisfy({ settings[$0] == nil }) { settings[.minutes] = 10 }
         if settings.objective == .chats {
             let replay = settings.replay ?? (estimate.knownData.isEmpty ? [GeneratedText.replayName] : estimate.knownData)
             settings.replay = try replay.map { path in
@@ -168,11 +168,11 @@ extension TrainingSupervisor {
                 return absolute
             }
             // Collected chats are few, and the model must not forget the rest: see `decisions/background-training.md`.
-            let share = settings.replayShare ?? GeneratedText.replayShare(of: replay, otherwise: 0.8)
-            settings.replayShare = replay.isEmpty ? nil : share
+            let share = settings[.replayShare] ?? GeneratedText.replayShare(of: replay, otherwise: 0.8)
+            settings[.replayShare] = replay.isEmpty ? nil : share
         } else {
             settings.replay = nil
-            settings.replayShare = nil
+            settings[.replayShare] = nil
         }
         return estimate
     }
@@ -185,7 +185,7 @@ extension TrainingSupervisor {
     func estimate(_ settings: TrainingRunSettings, _ base: TrainingBase, data: String?) throws -> TrainingEstimate {
         var arguments = ["finetune"] + RunArguments.model(settings, base) + ["--json", "--quiet", "--out", configuration.directory]
         if let data {
-            arguments += ["--data", data, "--background", "--estimate", "time"] + RunArguments.length(settings)
+            arguments += ["--data", data, "--background", "--estimate", "time"] + settings.arguments(RunNumber.lengths)
                 + RunArguments.objective(settings)
         } else {
             arguments += ["--estimate", "memory"] + RunArguments.objective(settings)

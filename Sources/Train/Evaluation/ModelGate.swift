@@ -13,9 +13,9 @@ import Glibc
 /// Without evidence there is no verdict: it takes a general set, and held-out chats or questions that could have shown a difference.
 package struct ModelGate: Sendable, Equatable {
     /// How much the loss on general chats may rise, as a share of the active model's.
-    package var maxReplayRise = 0.01
+    package var maxReplayLossRise = 0.01
     /// How much the loss on text that the active model generates may rise. Every other model has a higher loss on it, also a good one.
-    package var maxOwnTextRise: Double { max(0.25, maxReplayRise) }
+    package var maxOwnTextRise: Double { max(0.25, maxReplayLossRise) }
     /// How many bits per byte fewer a better model needs on held-out chats, at least.
     package var minHeldOutGain = 0.0
     /// The share of the questions with known answers that the candidate must answer right, at least.
@@ -101,7 +101,7 @@ package struct ModelGate: Sendable, Equatable {
 
     package func decision(on evidence: Evidence) -> Decision {
         let heldOut = evidence.heldOut.map { judge($0) }
-        let replay = evidence.replay.map { $0.rise <= maxReplayRise ? Verdict.noWorse : .worse }            // NaN is worse
+        let replay = evidence.replay.map { $0.rise <= maxReplayLossRise ? Verdict.noWorse : .worse }            // NaN is worse
         let ownText = evidence.ownText.map { judge(ownText: $0) }
         let answers = evidence.answers.map { judge($0) }
         let all = [heldOut, replay, ownText, answers].compactMap { $0 }, wanted = [heldOut, answers].compactMap { $0 }

@@ -13,6 +13,25 @@ package struct PreferenceSettings: Sendable, Equatable {
     package init(_ method: PreferenceMethod? = nil) { self.method = method }
 }
 
+extension PreferenceObjective: Configurable {
+    package static let fieldGroup = "preferences"
+    /// All settings but the method, which the data chooses.
+    package static let settings: [Setting<PreferenceObjective>] = [
+        .number("beta", .fixed, .preferences, \.beta, in: 0.0001...100, "Hold the model to the reference model by X.", default: "0.1"),
+        .number("sft-weight", .fixed, .preferences, \.sftWeight, in: 0...1_000,
+                "Add X times the loss per token of the preferred answers, so that they stay likely; 0 for plain DPO or KTO.",
+                default: "1"),
+        .number("label-smoothing", .fixed, .pairs, \.labelSmoothing, in: 0...0.499,
+                "Assume that this share of the pairs is the wrong way round (dpo).", default: "0"),
+        .flag("reference-free", .fixed, .pairs, \.isReferenceFree,
+              "Compare log-probabilities without those of the reference model (dpo)."),
+        .number("desirable-weight", .fixed, .ratings, \.desirableWeight, in: 0.001...1_000, "Weigh good answers by X (kto).",
+                default: "1"),
+        .number("undesirable-weight", .fixed, .ratings, \.undesirableWeight, in: 0.001...1_000, "Weigh bad answers by X (kto).",
+                default: "1"),
+    ]
+}
+
 /// The preferences of a fine-tuning run, with the log-probabilities of the reference model.
 struct FinetuningPreferences {
     let data: PreferenceData
@@ -60,14 +79,11 @@ struct FinetuningPreferences {
 
     /// The checkpoint fields that ``Checkpoint/finetuningPreferences`` reads.
     var fields: OrderedDictionary<CheckpointValue> {
-        [
-            "preferences/method": .text(objective.method.rawValue), "preferences/beta": .number(objective.beta),
-            "preferences/label_smoothing": .number(objective.labelSmoothing),
-            "preferences/sft_weight": .number(objective.sftWeight),
-            "preferences/desirable_weight": .number(objective.desirableWeight),
-            "preferences/undesirable_weight": .number(objective.undesirableWeight),
-            "preferences/reference_free": .integer(objective.isReferenceFree ? 1 : 0), "preferences/digest": .text(digest),
+        var fields: OrderedDictionary<CheckpointValue> = [
+            "preferences/method": .text(objective.method.rawValue), "preferences/digest": .text(digest),
         ]
+        for setting in PreferenceObjective.settings { setting.write(objective, to: &fields) }
+        return fields
     }
 }
 
@@ -82,12 +98,7 @@ extension Checkpoint {
             }
             var settings = PreferenceSettings(method)
             settings.objective.method = method
-            settings.objective.beta = try number("preferences/beta")
-            settings.objective.labelSmoothing = try number("preferences/label_smoothing")
-            settings.objective.sftWeight = try number("preferences/sft_weight")
-            settings.objective.desirableWeight = try number("preferences/desirable_weight")
-            settings.objective.undesirableWeight = try number("preferences/undesirable_weight")
-            settings.objective.isReferenceFree = try integer("preferences/reference_free") != 0
+            for setting in PreferenceObjective.settings { try setting.read(from: self, into: &settings.objective) }
             return settings
         }
     }

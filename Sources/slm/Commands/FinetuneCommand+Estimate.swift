@@ -37,7 +37,6 @@ enum EstimateOption: String, CaseIterable, OptionValue {
 struct RunParts {
     let base: FinetuningBase
     let settings: Finetuning.Settings
-    let adapter: Checkpoint?
     let plan: TrainingPlan
     let memory: TrainingMemory
     let configuration: GPTConfiguration
@@ -144,8 +143,7 @@ extension FinetuneCommand {
     private func measure(_ parts: RunParts, into estimate: inout RunEstimate) throws {
         let scratch = try ScratchFolder()
         let finetuning = try Finetuning(
-            of: parts.base, parts.settings, from: parts.adapter, parts.plan, in: scratch.path, on: parts.processor,
-            precision: parts.precision, clock: now)
+            of: parts.base, parts.settings, parts.plan, in: scratch.path, on: parts.processor, precision: parts.precision, clock: now)
         let run = finetuning.run
         let step = try StepTime.measured(for: run).seconds, total = run.estimate(secondsPerStep: step)
         let context = run.trainer.rowLength

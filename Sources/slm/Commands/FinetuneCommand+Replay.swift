@@ -19,8 +19,8 @@ extension FinetuneOptions {
 
 extension FinetuneCommand {
     /// Lets the model that the run starts from generate its older chats, which `--resume` reads again.
-    func writeGeneratedReplay(_ start: FinetuningBase, _ adapter: Checkpoint?, in folder: String, on processor: Processor) throws {
-        let generated = Ranks.isFirst ? try generatedChats(of: start, adapter, on: processor) : ""
+    func writeGeneratedReplay(_ start: FinetuningBase, in folder: String, on processor: Processor) throws {
+        let generated = Ranks.isFirst ? try generatedChats(of: start, on: processor) : ""
         let lines = Ranks.current?.fromFirst(generated) ?? generated
         if lines.isEmpty {
             throw CommandError(description: "\(start.path) generates no chats to mix in. Give files with --replay FILE, or remove it.")
@@ -30,12 +30,12 @@ extension FinetuneCommand {
     }
 
     /// JSON lines.
-    private func generatedChats(of start: FinetuningBase, _ adapter: Checkpoint?, on processor: Processor) throws -> String {
-        let model = adapter ?? start.checkpoint
+    private func generatedChats(of start: FinetuningBase, on processor: Processor) throws -> String {
+        let model = start.adapter ?? start.checkpoint
         let precision = PrecisionOption.auto.precision(on: processor, stored: model.storedPrecision(over: start.checkpoint))
         let runner = try ModelRunner(of: model, over: start.checkpoint, on: processor, precision: precision)
         let tokenizer = try Tokenizer(start.checkpoint.vocabulary())
-        let renderer = try ChatRenderer(start.chatTemplate(for: adapter), for: tokenizer)
+        let renderer = try ChatRenderer(start.chatTemplate, for: tokenizer)
         let progress = ProgressBar("generating chats for --replay", isVisible: !options.run.quiet && !options.run.json)
         defer { progress.clear() }
         return try GeneratedText.chats(by: runner, tokenizer, renderer, seeds: GeneratedText.replaySeeds) {

@@ -52,12 +52,12 @@ struct FinetuneCommand {
         let (processor, machine) = try options.estimate == .memory
             ? options.untunedMachine : options.run.machine(resuming: nil, width: width)
         let type = machine.precision
-        let start = try FinetuningBase(base, options.chatTemplate, adding: options.addTokens.choice, file: file, on: processor)
+        var start = try FinetuningBase(base, options.chatTemplate, adding: options.addTokens.choice, file: file, on: processor)
         let checkpoint = start.checkpoint
         var configuration = checkpoint.configuration
         var settings = try options.settings(for: configuration)
-        let adapter = try options.initAdapter.map { try ModelFile.adapter($0, of: checkpoint, at: base, on: processor) }
-        settings.lora = try adapter?.adapter?.shape ?? start.shape(settings.lora)
+        start.adapter = try options.initAdapter.map { try ModelFile.adapter($0, of: checkpoint, at: base, on: processor) }
+        settings.lora = try start.shape(settings.lora)
         var plan = try options.newPlan
         plan.machine = machine
         plan = try options.run.sharing(plan, isNew: true)
@@ -74,15 +74,15 @@ struct FinetuneCommand {
             memory.rows = 2 * plan.rows
             memory.microBatchTokens = max(memory.microBatchTokens, 2 * configuration.context)
         }
-        let changesBase = settings.usesPiSSA || adapter?.adapter?.principals.count ?? 0 > 0
+        let changesBase = settings.usesPiSSA || start.adapter?.adapter?.principals.count ?? 0 > 0
         memory.frozenPrecision = changesBase ? .float32 : settings.basePrecision ?? checkpoint.quantizedPrecision ?? .float32
         if !changesBase, settings.basePrecision == nil {
             memory.storedBytesPerWeight = checkpoint.quantized.map(\.element).storedBytesPerWeight
         }
         if options.estimate != .off {
             let parts = RunParts(
-                base: start, settings: settings, adapter: adapter, plan: plan, memory: memory,
-                configuration: configuration, processor: processor, precision: type)
+                base: start, settings: settings, plan: plan, memory: memory, configuration: configuration, processor: processor,
+                precision: type)
             return try printEstimate(of: parts)
         }
         try check(
@@ -90,19 +90,22 @@ struct FinetuneCommand {
             for: configuration,
             advice: settings.lora == nil ? "Train a LoRA adapter: --lora 16." : "Use a smaller --lora.")
         if !options.run.quiet { checkpoint.importNotes.forEach(printNote) }
-        if !options.run.quiet, adapter?.chatTemplate == nil { try printTemplateNote(base, of: checkpoint) }
+        if !options.run.quiet, start.adapter?.chatTemplate == nil { try printTemplateNote(base, of: checkpoint) }
         let isVisible = !options.run.quiet && !options.run.json
-        if options.generatesReplay { try writeGeneratedReplay(start, adapter, in: folder, on: processor) }
+        if options.generatesReplay { try writeGeneratedReplay(start, in: folder, on: processor) }
         settings.replay = options.replayPaths(in: folder)
         let initialization = ProgressBar("initializing LoRA (PiSSA)", isVisible: isVisible)
         let scoring = ProgressBar("scoring the answers with the reference model", isVisible: isVisible)
         let finetuning = try Finetuning(
-            of: start, settings, from: adapter, plan, in: folder, on: processor, precision: type, over: Ranks.current, clock: now,
-            preparing: { share in initialization.show(fraction: share, "of the weights") },
-            scoring: { share in
+            of: start, settings, plan, in: folder, on: processor, precision: type, over: Ranks.current, clock: now
+        ) { preparation, share in
+            switch preparation {
+            case .initialization: initialization.show(fraction: share, "of the weights")
+            case .scoring:
                 initialization.clear()
                 scoring.show(fraction: share, "of the tokens")
-            })
+            }
+        }
         initialization.clear()
         scoring.clear()
         try train(finetuning, folder, type, processor)
@@ -113,10 +116,8 @@ struct FinetuneCommand {
         guard stored.isFinetuned else { throw TrainingError.noFinetune(path: stored.name) }
         try options.check(stored, in: folder)
         let storedPlan = try TrainingPlan(from: stored)
-        var plan = try options.plan(resuming: storedPlan)
-        let (processor, machine) = try options.run.machine(resuming: storedPlan.machine, width: stored.configuration.width)
-        plan.machine = machine
-        plan = try options.run.sharing(plan, isNew: false)
+        let (plan, machine, processor) = try options.run.setup(
+            options.plan(resuming: storedPlan), resuming: storedPlan, width: stored.configuration.width)
         let finetuning = try Finetuning(
             resuming: folder, plan, base: options.base, on: processor, precision: machine.precision, over: Ranks.current)
         printChanges(finetuning.changes)
@@ -163,7 +164,7 @@ struct FinetuneCommand {
         let merging = RunPage.Command(to: "merge it into its base model", "slm adapter merge \(best) --out merged.h5")
         let recorder = try RunRecorder(
             folder,
-            run.settings(settings(finetuning), type, processor) + finetuning.changes.settings,
+            run.settings(settings(finetuning)) + finetuning.changes.settings,
             resumingAfter: run.state.step,
             commands: nextCommands(in: folder, resume: resumeCommand, run.adapter == nil ? [] : [merging]))
         if try options.run.train(run, recorder, samples, in: folder, resumeCommand: resumeCommand) == .stopped { return }
@@ -187,7 +188,7 @@ struct FinetuneCommand {
             + (finetuning.replay.map { settings("replay_", finetuning.replayPaths, $0) } ?? [])
             + preferenceSettings(finetuning)
             + [
-                RunSetting("data", "form", .text(finetuning.chatTemplate.rawValue)),
+                RunSetting("data", "chat_template", .text(finetuning.chatTemplate.rawValue)),
                 RunSetting("data", "vocabulary_hash", .text(finetuning.vocabulary.fingerprint)),
             ]
     }
@@ -257,16 +258,11 @@ struct FinetuneCommand {
     }
 
     private func preferenceSettings(_ finetuning: Finetuning) -> [RunSetting] {
-        guard let data = finetuning.preferences, let objective = finetuning.run.preferences?.objective else { return [] }
+        guard let data = finetuning.preferences else { return [] }
         let counts = [("pairs", data.pairs), ("good", data.good), ("bad", data.bad), ("too_long", data.tooLong)].filter { $0.1 > 0 }
-        return [
-            RunSetting("preferences", "method", .text(objective.method.rawValue)),
-            RunSetting("preferences", "beta", .number(objective.beta)),
-        ] + objective.details.map { RunSetting("preferences", $0, .number($1)) }
-            + counts.map { RunSetting("preferences", $0, .whole($1)) } + [
-                RunSetting("preferences", "training", .whole(data.training.count)),
-                RunSetting("preferences", "held_out", .whole(data.validation.count)),
-            ]
+        return (counts + [("training", data.training.count), ("held_out", data.validation.count)]).map {
+            RunSetting("preferences", $0, .whole($1))
+        }
     }
 
     /// finetuned_20261120_143000, in local time; with a number if there is such a run.

@@ -23,11 +23,7 @@ struct GateOptions: MachineOptions {
     var replay: [String] = []
     var questions: String?
     var lossScope: LossScope?
-    var maxReplayRise = 0.01
-    var minGain = 0.0
-    var minRight = 0.0
-    var significance = 0.05
-    var requiresBetter = false
+    var gate = ModelGate()
     var answerTokens = 128
     var context: Int?
     var background = false
@@ -55,14 +51,15 @@ extension Command {
                     .json(\.json, "Print one JSON object."),
                 ]),
                 OptionGroup("Gate", [
-                    .option("max-replay-rise", \.maxReplayRise, in: 0...10,
+                    .option("max-replay-loss-rise", \.gate.maxReplayLossRise, in: 0...10,
                             "Fail if the loss on --replay rises by more than this share of the active model's."),
-                    .option("min-gain", \.minGain, in: 0...100,
+                    .option("min-held-out-gain", \.gate.minHeldOutGain, in: 0...100,
                             "Call the candidate better only if it needs at least X bits per byte fewer on --data."),
-                    .option("min-right", \.minRight, in: 0...1,
+                    .option("min-right-answers", \.gate.minRightAnswers, in: 0...1,
                             "Fail if the candidate answers less than this share of the --questions with expected answers right."),
-                    .option("significance", \.significance, in: 0.0001...0.5, "Accept this chance of taking noise for a difference."),
-                    .option("require-better", \.requiresBetter, "Fail if the candidate is no worse, but not better either."),
+                    .option("significance", \.gate.significance, in: 0.0001...0.5,
+                            "Accept this chance of taking noise for a difference."),
+                    .option("require-better", \.gate.requiresBetter, "Fail if the candidate is no worse, but not better either."),
                 ]),
                 OptionGroup("Data", [
                     .option("loss-scope", \.lossScope, value: "ROLE", "Count the tokens of this role.",
@@ -90,7 +87,6 @@ extension Command {
 struct GateCommand {
     let options: GateOptions
     let candidate, active: String
-    private var gate = ModelGate()
 
     init(_ options: GateOptions) throws {
         guard let candidate = options.candidate, let active = options.active else {
@@ -99,15 +95,10 @@ struct GateCommand {
         self.options = options
         self.candidate = candidate
         self.active = active
-        gate.maxReplayRise = options.maxReplayRise
-        gate.minHeldOutGain = options.minGain
-        gate.minRightAnswers = options.minRight
-        gate.significance = options.significance
-        gate.requiresBetter = options.requiresBetter
     }
 
     func run() throws {
-        var report = GateReport(candidate: candidate, active: active, gate)
+        var report = GateReport(candidate: candidate, active: active, options.gate)
         var evidence = ModelGate.Evidence()
         do {
             // An error in the second model is reported before the first is evaluated.
@@ -134,7 +125,7 @@ struct GateCommand {
             if evidence.answers?.questions == 0 { evidence.answers = nil }
         }
         report.evidence = evidence
-        let decision = gate.decision(on: evidence)
+        let decision = options.gate.decision(on: evidence)
         if options.json { printLine(report.json(decision)) } else { report.print(decision) }
         if !decision.isPassed { throw ReportedFailure() }
     }

@@ -53,18 +53,14 @@ struct TrainCommand {
 
     private func prepareAndTrain() throws {
         let stored = try storedCheckpoint()
-        if let stored { try options.check(stored.configuration) }
-        let storedPlan = try stored.map { checkpoint in try TrainingPlan(from: checkpoint) }
-        // Options that cannot change are reported before the data is read.
-        let resumedPlan = try storedPlan.map { plan in try options.plan(resuming: plan) }
-        if let storedPlan { _ = try resumedPlan?.changes(from: storedPlan) }
+        // Before the data is read: an option that cannot change throws.
+        let resumed = try stored.map { checkpoint in try resume(checkpoint) }
         let tokens = try options.trainingData(resuming: stored)
         let configuration = try stored?.configuration ?? options.configuration(vocabulary: tokens.vocabulary.count)
-        var plan = try resumedPlan ?? options.plan(for: configuration)
-        let (processor, machine) = try options.run.machine(resuming: storedPlan?.machine, width: configuration.width)
-        plan.machine = machine
-        plan = try options.run.sharing(plan, isNew: stored == nil)
-        let changes = try storedPlan.map { stored in try plan.changes(from: stored) } ?? []
+        let (preparedPlan, machine, processor) = try resumed?.setup
+            ?? options.run.setup(options.plan(for: configuration), width: configuration.width)
+        var plan = preparedPlan
+        let changes = resumed?.changes ?? []
         let type = machine.precision
         var memory = TrainingMemory(type, rows: plan.rows, isRecomputing: machine.isRecomputing)
         memory.dataBytes = tokens.memoryBytes
@@ -130,7 +126,7 @@ struct TrainCommand {
         let finetuning = RunPage.Command(to: "fine-tune it on your own chats", "slm finetune \(best) --data CHATS")
         let recorder = try RunRecorder(
             folder,
-            run.settings(settings(tokens.meta), type, processor) + changes.settings,
+            run.settings(settings(tokens.meta)) + changes.settings,
             resumingAfter: run.state.step,
             commands: nextCommands(
                 in: folder, resume: resumeCommand, [finetuning]))
@@ -144,6 +140,14 @@ struct TrainCommand {
         } else {
             printNextStep("Chat with it", "slm chat \(best)", unless: isSilent)
         }
+    }
+
+    /// The plan of a run to resume, and what the options change of it.
+    private func resume(_ stored: Checkpoint) throws -> (setup: RunOptions.Setup, changes: [PlanChange]) {
+        try options.check(stored.configuration)
+        let plan = try TrainingPlan(from: stored)
+        let setup = try options.run.setup(options.plan(resuming: plan), resuming: plan, width: stored.configuration.width)
+        return (setup, try setup.plan.changes(from: plan))
     }
 
     /// The last checkpoint of the run to resume; nil for a new run.
@@ -243,7 +247,7 @@ struct TrainCommand {
                 RunSetting("data", "\(split.rawValue)_conversations", .whole(counts.conversations)),
             ]
         } + [
-            RunSetting("data", "form", .text(meta.template?.rawValue ?? "text")),
+            RunSetting("data", "chat_template", .text(meta.template?.rawValue ?? "text")),
             RunSetting("data", "vocabulary_hash", .text(meta.fingerprint)),
         ]
     }

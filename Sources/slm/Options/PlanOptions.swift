@@ -1,7 +1,7 @@
 import Checkpoint
 import Train
 
-/// The settings of a run that options set, by their names: see ``PlanSetting``.
+/// The settings of a run that options set, by their names: see ``Setting``.
 struct PlanOptions: Equatable {
     private(set) var values: [String: CheckpointValue] = [:]
 
@@ -28,15 +28,15 @@ struct PlanOptions: Equatable {
 
     func has(_ name: String) -> Bool { values[name] != nil }
 
-    /// Changes a plan as the options say.
-    func apply(to plan: inout TrainingPlan) {
-        for setting in TrainingPlan.settings { values[setting.name].map { setting.set(&plan, $0) } }
+    /// Changes a plan, or what else has settings, as the options say.
+    func apply<Whole: Configurable>(to whole: inout Whole) {
+        for setting in Whole.settings { values[setting.name].map { setting.set(&whole, $0) } }
     }
 }
 
 extension CommandOption where Options: RunCommandOptions {
     /// The option of a setting.
-    static func setting(_ setting: PlanSetting) -> CommandOption {
+    static func setting<Whole>(_ setting: Setting<Whole>) -> CommandOption {
         let name = setting.name, help = setting.help, text = Options.defaults[name] ?? setting.defaultText
         return switch setting.type {
         case .integer(let range): .option(name, \.run.plan[integer: name], in: range, help, default: text)

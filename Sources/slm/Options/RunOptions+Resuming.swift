@@ -7,6 +7,16 @@ import Tuning
 
 /// How `slm train` and `slm finetune` resume a run.
 extension RunOptions {
+    typealias Setup = (plan: TrainingPlan, machine: TrainingMachine, processor: Processor)
+
+    /// Opens the machine of a run, and completes its plan with it and with the groups of the ranks.
+    func setup(_ plan: TrainingPlan, resuming stored: TrainingPlan? = nil, width: Int) throws -> Setup {
+        var plan = try sharing(plan, isNew: stored == nil)
+        let (processor, machine) = try machine(resuming: stored?.machine, width: width)
+        plan.machine = machine
+        return (plan, machine, processor)
+    }
+
     /// The processor of a run and the type of its matmuls: of the options, else of the run to resume, else the fastest of this machine for
     /// a model of this width. All ranks use what the first one chooses.
     func machine(resuming stored: TrainingMachine?, width: Int) throws -> (processor: Processor, machine: TrainingMachine) {

@@ -35,7 +35,7 @@ protocol RunCommandOptions {
 extension LossScope: OptionValue {}
 
 extension RunCommandOptions {
-    static func settings(_ group: PlanSetting.Group) -> [CommandOption<Self>] {
+    static func settings(_ group: SettingGroup) -> [CommandOption<Self>] {
         TrainingPlan.settings.filter { $0.group == group }.map { .setting($0) }
     }
 

@@ -30,7 +30,7 @@ struct GateReport {
         var texts: [String] = []
         if let pair = evidence.heldOut { texts.append("Held-out chats: " + heldOutText(pair, decision.heldOut)) }
         if let pair = evidence.replay {
-            texts.append("General chats: " + riseText(pair, decision.replay, most: gate.maxReplayRise))
+            texts.append("General chats: " + riseText(pair, decision.replay, most: gate.maxReplayLossRise))
         } else if let pair = evidence.ownText {
             texts.append("Text that the active model generates: " + riseText(pair, decision.ownText, most: gate.maxOwnTextRise))
         } else {

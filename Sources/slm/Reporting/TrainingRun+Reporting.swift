@@ -69,43 +69,40 @@ extension TrainingRun {
     /// The entries of the log and the report about the run.
     ///
     /// - Parameter data: the entries about the data.
-    func settings(_ data: [RunSetting], _ type: DataType, _ processor: Processor) -> [RunSetting] {
+    func settings(_ data: [RunSetting]) -> [RunSetting] {
         let padding = (training as? PackedConversations).map { RunSetting("data", "padding", .text("\(($0.padded * 100).fixed(2)) %")) }
-        return modelSettings + data + (padding.map { [$0] } ?? []) + planSettings + [
-            RunSetting("machine", "cpu", .text(CPU.name)),
-            RunSetting("machine", "kernels", .text(processor.instructionSet)),
-            RunSetting("machine", "dtype", .text(type.rawValue)),
-            RunSetting("machine", "threads", .whole(processor.threads)),
-        ] + (ranks.map { [RunSetting("machine", "ranks", .whole($0.count))] } ?? []) + [
-            RunSetting("machine", "slm", .text(version)),
-        ]
+        return modelSettings + data + (padding.map { [$0] } ?? []) + planSettings + finetuningSettings + machineSettings
     }
 
     private var modelSettings: [RunSetting] {
-        let c = trainer.model.configuration
         let parameters = trainer.parameters
-        let settings = [
-            RunSetting("model", "parameters", .whole(adapter == nil ? parameters.count : parameters.frozenCount)),
-            RunSetting("model", "layers", .whole(c.layers)),
-            RunSetting("model", "heads", .whole(c.heads)),
-            RunSetting("model", "width", .whole(c.width)),
-            RunSetting("model", "context", .whole(c.context)),
-            RunSetting("model", "vocabulary", .whole(c.vocabulary)),
-            RunSetting("model", "dropout", .number(c.dropout.shortestDecimal)),
-            RunSetting("model", "bias", .text(c.hasBias ? "yes" : "no")),
-            RunSetting("model", "tied_head", .text(c.isTied ? "yes" : "no")),
-        ]
-        guard let adapter else { return settings }
-        return settings + [
-            RunSetting("adapter", "parameters", .whole(parameters.count)),
-            RunSetting("adapter", "rank", .whole(adapter.shape.rank)),
-            RunSetting("adapter", "alpha", .number(adapter.shape.alpha.shortestDecimal)),
-            RunSetting("adapter", "targets", .text(adapter.shape.targetNames.joined(separator: ", "))),
-            RunSetting("adapter", "dropout", .number(adapter.shape.dropout.shortestDecimal)),
-            RunSetting("adapter", "dora", .text(adapter.shape.usesDoRA ? "on" : "off")),
-            RunSetting("adapter", "begins", .text(adapter.principals.count > 0 ? "PiSSA: the largest singular values" : "at 0")),
-            RunSetting("adapter", "base", .text(adapter.basePath)),
-        ]
+        func settings(_ group: String, parameters: Int, _ values: OrderedDictionary<CheckpointValue>) -> [RunSetting] {
+            [RunSetting(group, "parameters", .whole(parameters))] + values.map { RunSetting(group, $0, stored: $1) }
+        }
+        let model = settings(
+            "model", parameters: adapter == nil ? parameters.count : parameters.frozenCount, trainer.model.configuration.values)
+        guard let adapter else { return model }
+        return model + settings("adapter", parameters: parameters.count, adapter.values)
+            + [RunSetting("adapter", "pissa", .text(adapter.principals.count > 0 ? "on" : "off"))]
+    }
+
+    /// What the checkpoints of a fine-tuning run store besides the paths of its data.
+    private var finetuningSettings: [RunSetting] {
+        extraFields.compactMap { name, value in
+            let parts = name.split(separator: "/").map(String.init)
+            return parts.count == 2 ? RunSetting(parts[0], parts[1], stored: value) : nil
+        }
+    }
+
+    private var machineSettings: [RunSetting] {
+        let options = TrainingMachine.options.compactMap { option, text in plan.machine.map { (option, text($0)) } }
+            + [("--shard-optimizer", plan.shardsOptimizer ? "on" : "off")]
+        return [RunSetting("machine", "processor", .text(CPU.name))]
+            + options.map { option, text in
+                RunSetting("machine", String(option.dropFirst(2)).replacing("-", with: "_"), Int(text).map { .whole($0) } ?? .text(text))
+            }
+            + (ranks.map { [RunSetting("machine", "ranks", .whole($0.count))] } ?? [])
+            + [RunSetting("machine", "slm", .text(version))]
     }
 
     /// The length as a number, for programs that show how far the run is.
@@ -118,21 +115,25 @@ extension TrainingRun {
         [RunSetting("learning", "length", .text(plan.length.text))] + exactLength
             + [RunSetting("learning", "tokens_per_step", .whole(tokensPerStep))]
             + TrainingPlan.settings.compactMap { setting in
-                setting.text(in: plan).map { text in
-                    let value: RunSetting.Value = switch setting.value(plan) {
-                    case .integer(let number)? where !setting.isFlag: .whole(number)
-                    case .number(let number)?: .number(Float(number).shortestDecimal)
-                    default: .text(text)
-                    }
-                    return RunSetting("learning", setting.key, value)
-                }
+                if !setting.isFlag, let value = setting.value(plan) { return RunSetting("learning", setting.key, stored: value) }
+                return setting.text(in: plan).map { RunSetting("learning", setting.key, .text($0)) }
             }
     }
 }
 
-extension Float {
-    /// The decimal number that prints like it: 0.1, not 0.10000000149.
-    fileprivate var shortestDecimal: Double { Double(description) ?? Double(self) }
+extension RunSetting {
+    /// - Parameter value: As a checkpoint stores it.
+    fileprivate init(_ group: String, _ name: String, stored value: CheckpointValue) {
+        let value: Value = switch value {
+        case .integer(let number): .whole(number)
+        // The decimal number that prints like the stored one: 0.1, not 0.10000000149.
+        case .number(let number): .number(Double("\(Float(number))") ?? number)
+        case .text(let text): .text(text)
+        case .integers(let numbers): .text(numbers.map(String.init).joined(separator: ", "))
+        case .numbers, .floats, .bytes: .text(value.displayText)
+        }
+        self.init(group, name, value)
+    }
 }
 
 extension TrainingPlan.Length {
@@ -215,14 +216,6 @@ extension PreferenceObjective {
     /// The loss in words.
     var summary: String {
         "\(method == .dpo ? "DPO" : "KTO") with beta \(beta)" + (isReferenceFree ? ", without a reference model" : "")
-    }
-
-    /// The settings that are not at their defaults.
-    var details: [(String, Double)] {
-        [
-            ("sft_weight", sftWeight, 0.0), ("label_smoothing", labelSmoothing, 0), ("reference_free", isReferenceFree ? 1 : 0, 0),
-            ("desirable_weight", desirableWeight, 1), ("undesirable_weight", undesirableWeight, 1),
-        ].filter { $0.1 != $0.2 }.map { ($0.0, $0.1) }
     }
 }
 

@@ -10,7 +10,7 @@ import { check, field, select } from "./parts.js";
 const METHODS = [["", "Automatic"], ["lora", "LoRA adapter: small and quick"], ["full", "All weights"]];
 /** @type {[string, string][]} */
 const BUDGETS = [["minutes", "Minutes"], ["epochs", "Epochs"], ["steps", "Steps"]];
-const BUDGET_LIMITS = { minutes: 100_000, epochs: 1_000, steps: 10_000_000 };
+const BUDGET_LIMITS = { minutes: 100_000, epochs: 100_000, steps: 1_000_000_000 };
 
 /**
  * The inputs of a fine-tuning run, with defaults for someone who only presses the button.

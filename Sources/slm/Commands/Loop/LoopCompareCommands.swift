@@ -2,6 +2,7 @@ import AdminAPI
 import Dashboard
 import Glibc
 import JSON
+import Serve
 import Terminal
 
 struct LoopCompareOptions: AdminOptions {
@@ -21,13 +22,15 @@ struct LoopQuestionsOptions: AdminOptions {
 
 struct LoopGateOptions: AdminOptions {
     var connection = AdminConnection()
-    var maxReplayRise: Double?
-    var minGain: Double?
-    var significance: Double?
-    var minRight: Double?
+    private var numbers: [String: Double] = [:]
     var requiresBetter: Bool?
     var general: [String] = []
     var json = false
+
+    subscript(number name: String) -> Double? {
+        get { numbers[name] }
+        set { numbers[name] = newValue }
+    }
 }
 
 extension Command {
@@ -77,19 +80,16 @@ extension Command {
             "Show when a candidate of a server is good enough to be promoted, or change it.",
             LoopGateOptions(),
             [
-                OptionGroup("Main options", [
-                    .option("max-replay-rise", \.maxReplayRise, in: 0...10,
-                            "Fail if the loss on general chats rises by more than this share."),
-                    .option("min-gain", \.minGain, in: 0...100, "Call a candidate better only if it needs X bits per byte fewer."),
-                    .option("min-right", \.minRight, in: 0...1, "Fail if it answers less than this share of the questions right."),
-                    .option("significance", \.significance, in: 0.0001...0.5, "Accept this chance of taking noise for a difference."),
+                OptionGroup("Main options", GateThresholds.numbers.map { name, range, _, help in
+                    .option(name.replacing("_", with: "-"), \.[number: name], in: range, help)
+                } + [
                     .option("require-better", \.requiresBetter, "Fail if it is no worse, but not better either."),
                     .list("general", \.general, value: "FILE", "Take the general chats from these files of the server's machine."),
                     .json(\.json),
                 ]),
                 LoopGateOptions.connectionOptions,
             ],
-            examples: ["slm loop gate", "slm loop gate --min-right 0.8 --general data/general.jsonl"]
+            examples: ["slm loop gate", "slm loop gate --min-right-answers 0.8 --general data/general.jsonl"]
         ) { options in
             try options.run()
         }
@@ -158,13 +158,9 @@ extension LoopGateOptions {
         let client = try client()
         guard let now = try client.document("GET", "gate")?.json else { return }
         var shown = now
-        let numbers = [
-            ("max_replay_loss_rise", maxReplayRise), ("min_held_out_gain", minGain), ("significance", significance),
-            ("min_right_answers", minRight),
-        ]
-        if numbers.contains(where: { $1 != nil }) || requiresBetter != nil || !general.isEmpty {
+        if !numbers.isEmpty || requiresBetter != nil || !general.isEmpty {
             let changed = try client.document("PUT", "gate") { object in
-                for (name, number) in numbers { object[name] = number ?? now[name]?.number ?? 0 }
+                for (name, _, usual, _) in GateThresholds.numbers { object[name] = numbers[name] ?? now[name]?.number ?? usual }
                 object["requires_better"] = requiresBetter ?? now["requires_better"]?.boolean ?? false
                 object.key("general")
                 if general.isEmpty, let stored = now["general"] {

@@ -1,5 +1,6 @@
 import AdminAPI
 import JSON
+import Serve
 import Store
 
 /// The settings of a run, as options.
@@ -7,43 +8,36 @@ struct LoopRunSettings {
     var name: String?
     var base: String?
     var method: LoopMethod?
-    var rank: Int?
     var objective: LoopObjective?
-    var minutes: Double?
-    var epochs: Double?
-    var steps: Int?
+    /// By their names in requests.
+    private var numbers: [String: Double] = [:]
     var replay: [String] = []
     var noReplay = false
-    var replayShare: Double?
-    var learningRate: Double?
     var filter = TrainingFilter()
 
-    var isDefault: Bool {
-        name == nil && base == nil && method == nil && rank == nil && objective == nil && minutes == nil && epochs == nil && steps == nil
-            && replay.isEmpty && !noReplay && replayShare == nil && learningRate == nil && filter == TrainingFilter()
+    subscript(number name: String) -> Double? {
+        get { numbers[name] }
+        set { numbers[name] = newValue }
+    }
+
+    subscript(whole name: String) -> Int? {
+        get { numbers[name].map { Int($0) } }
+        set { numbers[name] = newValue.map { Double($0) } }
+    }
+
+    var isDefault: Bool { texts.isEmpty && numbers.isEmpty && replay.isEmpty && !noReplay && filter == TrainingFilter() }
+
+    private var texts: [(String, String)] {
+        let texts = [("name", name), ("base", base), ("method", method?.rawValue), ("objective", objective?.rawValue)]
+        return texts.compactMap { key, value in value.map { (key, $0) } }
     }
 
     func write(to object: inout JSONWriter) {
-        func text(_ key: String, _ value: String?, _ object: inout JSONWriter) {
-            if let value { object[key] = value }
+        for (key, value) in texts { object[key] = value }
+        for number in RunNumber.all {
+            if let value = numbers[number.name] { object.key(number.name); object.json(number.text(of: value)) }
         }
-        func number(_ key: String, _ value: Double?, _ object: inout JSONWriter) {
-            if let value { object[key] = value }
-        }
-        func integer(_ key: String, _ value: Int?, _ object: inout JSONWriter) {
-            if let value { object[key] = value }
-        }
-        text("name", name, &object)
-        text("base", base, &object)
-        text("method", method?.rawValue, &object)
-        integer("rank", rank, &object)
-        text("objective", objective?.rawValue, &object)
-        number("minutes", minutes, &object)
-        number("epochs", epochs, &object)
-        integer("steps", steps, &object)
         if !replay.isEmpty || noReplay { object.key("replay"); object.array { list in for path in replay { list.string(path) } } }
-        number("replay_share", replayShare, &object)
-        number("learning_rate", learningRate, &object)
         if filter != TrainingFilter() { object.key("filter"); object.object { filter.write(to: &$0) } }
     }
 }
@@ -67,18 +61,16 @@ extension LoopRunOptions {
         [
             .option("base", \.run.base, value: "ID", "Fine-tune this model of the registry.", default: "the active one"),
             .option("method", \.run.method, "Train a LoRA adapter, or the full model.", default: "by the model's size"),
-            .option("rank", \.run.rank, in: 1...4_096, "Train a LoRA adapter of this rank.", default: "16"),
             .option("objective", \.run.objective, "Train on chats, or on preferences among answers.", default: "chats"),
-            .option("minutes", \.run.minutes, in: 0.01...100_000, "Train for X minutes.", default: "10").excluding("length"),
-            .option("epochs", \.run.epochs, in: 0.01...100_000, "Train for X passes over the data.").excluding("length"),
-            .option("max-steps", \.run.steps, in: 1...1_000_000_000, "Train for N steps.").excluding("length"),
-            .option("lr", \.run.learningRate, value: "RATE", in: 1e-8...1, "Set the peak learning rate.", default: "as slm finetune"),
             .list("replay", \.run.replay, value: "FILE", "Mix in these older chats of the server's machine, or generated ones.")
                 .excluding("replay"),
             .option("no-replay", \.run.noReplay, "Mix in no older chats, not even those of the base model.").excluding("replay"),
-            .option("replay-share", \.run.replayShare, in: 0.01...0.9, "Take this share of each batch from older chats.",
-                    default: "0.8; 0.5 of generated ones"),
-        ]
+        ] + RunNumber.all.map { number in
+            let option: CommandOption<Self> = number.isWhole
+                ? .option(number.loopOption, \.run[whole: number.name], in: number.wholeRange, number.help, default: number.defaultText)
+                : .option(number.loopOption, \.run[number: number.name], in: number.range, number.help, default: number.defaultText)
+            return number.isLength ? option.excluding("length") : option
+        }
     }
 }
 

@@ -1,73 +1,58 @@
 package import Checkpoint
 
+/// What is made of settings: the plan of a run, or its loss of preferences.
+package protocol Configurable: Sendable {
+    static var settings: [Setting<Self>] { get }
+    /// The group of a checkpoint's `training` fields that stores them.
+    static var fieldGroup: String { get }
+}
+
 /// A setting of a training run: its name, its place in the plan, its range and its help.
 ///
-/// Options, environment variables, configuration keys, fields of checkpoints (`plan/`), changes of a resumed run, the agreement of ranks
-/// and the report come from it. To add a setting, add a line to ``TrainingPlan/settings`` and a property to ``TrainingPlan``.
-package struct PlanSetting: Sendable {
-    package enum Kind: Sendable {
-        /// Data, order of the data and initial weights depend on it: a resumed run cannot change it.
-        case fixed
-        case changeable
-        /// It concerns the computation, such as the number of threads, instead of the training.
-        case machine
-    }
-
-    /// The part of the help in which a setting is an option. A command has the settings of the groups that it lists.
-    package enum Group: Sendable {
-        case main, data, schedule, evaluation, processes
-        /// `slm train` only.
-        case vocabulary, windows, recipe
-        /// `slm finetune` only.
-        case adapter, noise
-    }
-
-    package enum ValueType: Sendable {
-        case integer(ClosedRange<Int>)
-        case number(ClosedRange<Double>)
-        case flag
-        case text
-        case choice([String])
-    }
-
+/// Options, environment variables, configuration keys, fields of checkpoints, changes of a resumed run, the agreement of ranks and the
+/// report come from it. To add a setting, add a line to ``TrainingPlan/settings`` and a property to ``TrainingPlan``.
+package struct Setting<Whole: Configurable>: Sendable {
     /// As on the command line: `eval-every`.
     package let name: String
-    package let kind: Kind
+    package let kind: SettingKind
     /// nil if no option sets it.
-    package let group: Group?
-    package let type: ValueType
+    package let group: SettingGroup?
+    package let type: SettingType
     package let help: String
     /// Describes the default.
     package let defaultText: String
     /// nil if the plan does not have it.
-    package let value: @Sendable (TrainingPlan) -> CheckpointValue?
-    package let set: @Sendable (inout TrainingPlan, CheckpointValue) -> Void
+    package let value: @Sendable (Whole) -> CheckpointValue?
+    package let set: @Sendable (inout Whole, CheckpointValue) -> Void
 
     package var option: String { "--" + name }
     package var isFlag: Bool { if case .flag = type { true } else { false } }
-    var field: String { "plan/" + key }
+    private var field: String { "\(Whole.fieldGroup)/\(key)" }
     /// In checkpoints and reports.
     package var key: String { name.replacing("-", with: "_") }
 
-    /// The value as it is printed; nil if the plan does not have it.
-    package func text(in plan: TrainingPlan) -> String? {
-        switch (value(plan), type) {
+    /// The value as it is printed; the default if the plan does not have it, and nil if it also cannot get it later.
+    package func text(in whole: Whole) -> String? {
+        switch (value(whole), type) {
         case (.integer(let value)?, .flag): value == 0 ? "off" : "on"
         case (.integer(let value)?, _): "\(value)"
         case (.number(let value)?, _): "\(Float(value))"
         case (.text(let text)?, _): text
-        default: nil
+        default: kind == .changeable ? defaultText.isEmpty ? "off" : defaultText : nil
         }
     }
 
+    /// Adds the value to a checkpoint's fields.
+    func write(_ whole: Whole, to fields: inout OrderedDictionary<CheckpointValue>) { value(whole).map { fields[field] = $0 } }
+
     /// Takes the value from a checkpoint, if it has one.
-    func read(from checkpoint: Checkpoint, into plan: inout TrainingPlan) throws(CheckpointError) {
+    func read(from checkpoint: Checkpoint, into whole: inout Whole) throws(CheckpointError) {
         guard checkpoint.training[field] != nil else { return }
         switch type {
-        case .integer(let range): set(&plan, .integer(try checkpoint.integer(field, in: range)))
-        case .flag: set(&plan, .integer(try checkpoint.integer(field, in: 0...1)))
-        case .number(let range): set(&plan, .number(try checkpoint.number(field, in: range)))
-        case .text: set(&plan, .text(try checkpoint.text(field)))
+        case .integer(let range): set(&whole, .integer(try checkpoint.integer(field, in: range)))
+        case .flag: set(&whole, .integer(try checkpoint.integer(field, in: 0...1)))
+        case .number(let range): set(&whole, .number(try checkpoint.number(field, in: range)))
+        case .text: set(&whole, .text(try checkpoint.text(field)))
         case .choice(let choices):
             let text = try checkpoint.text(field)
             guard choices.contains(text) else {
@@ -75,87 +60,115 @@ package struct PlanSetting: Sendable {
                     path: checkpoint.name, name: "training/" + field, expected: "one of \(choices.joined(separator: ", "))",
                     found: "'\(text)'")
             }
-            set(&plan, .text(text))
+            set(&whole, .text(text))
         }
     }
 }
 
-extension PlanSetting {
-    typealias Path<Value> = any (WritableKeyPath<TrainingPlan, Value> & Sendable)
+package enum SettingKind: Sendable {
+    /// Data, order of the data and initial weights depend on it: a resumed run cannot change it.
+    case fixed
+    case changeable
+    /// It concerns the computation, such as the number of threads, instead of the training.
+    case machine
+}
+
+/// The part of the help in which a setting is an option. A command has the settings of the groups that it lists.
+package enum SettingGroup: Sendable {
+    case main, data, schedule, evaluation, processes
+    /// `slm train` only.
+    case vocabulary, windows, recipe
+    /// `slm finetune` only.
+    case adapter, noise
+    /// Of preferences: for all of them, for pairs (DPO) only, and for good and bad answers (KTO) only.
+    case preferences, pairs, ratings
+}
+
+package enum SettingType: Sendable {
+    case integer(ClosedRange<Int>)
+    case number(ClosedRange<Double>)
+    case flag
+    case text
+    case choice([String])
+}
+
+extension Setting {
+    typealias Path<Value> = any (WritableKeyPath<Whole, Value> & Sendable)
 
     static func integer(
-        _ name: String, _ kind: Kind, _ group: Group, _ path: Path<Int>, in range: ClosedRange<Int>, _ help: String,
+        _ name: String, _ kind: SettingKind, _ group: SettingGroup, _ path: Path<Int>, in range: ClosedRange<Int>, _ help: String,
         default text: String = ""
-    ) -> PlanSetting {
-        PlanSetting(
+    ) -> Setting {
+        Setting(
             name: name, kind: kind, group: group, type: .integer(range), help: help, defaultText: text,
             value: { .integer($0[keyPath: path]) },
-            set: { plan, value in if case .integer(let number) = value { plan[keyPath: path] = number } })
+            set: { whole, value in if case .integer(let number) = value { whole[keyPath: path] = number } })
     }
 
     /// - Parameter none: The value that stands for nil; nil if the option cannot say it.
     static func integer(
-        _ name: String, _ kind: Kind, _ group: Group, _ path: Path<Int?>, in range: ClosedRange<Int>, none: Int? = nil,
+        _ name: String, _ kind: SettingKind, _ group: SettingGroup, _ path: Path<Int?>, in range: ClosedRange<Int>, none: Int? = nil,
         _ help: String, default text: String = ""
-    ) -> PlanSetting {
-        PlanSetting(
+    ) -> Setting {
+        Setting(
             name: name, kind: kind, group: group, type: .integer(range), help: help, defaultText: text,
             value: { ($0[keyPath: path] ?? none).map { .integer($0) } },
-            set: { plan, value in if case .integer(let number) = value { plan[keyPath: path] = number == none ? nil : number } })
+            set: { whole, value in if case .integer(let number) = value { whole[keyPath: path] = number == none ? nil : number } })
     }
 
     /// - Parameter infinity: The value that stands for infinity.
-    static func number(
-        _ name: String, _ kind: Kind, _ group: Group, _ path: Path<Float>, in range: ClosedRange<Double>, infinity: Float? = nil,
-        _ help: String, default text: String = ""
-    ) -> PlanSetting {
-        PlanSetting(
+    static func number<Number: BinaryFloatingPoint & Sendable>(
+        _ name: String, _ kind: SettingKind, _ group: SettingGroup, _ path: Path<Number>, in range: ClosedRange<Double>,
+        infinity: Number? = nil, _ help: String, default text: String = ""
+    ) -> Setting {
+        Setting(
             name: name, kind: kind, group: group, type: .number(range), help: help, defaultText: text,
-            value: { plan in
-                let value = plan[keyPath: path]
+            value: { whole in
+                let value = whole[keyPath: path]
                 return .number(Double(value.isFinite ? value : infinity ?? value))
             },
-            set: { plan, value in
+            set: { whole, value in
                 guard case .number(let number) = value else { return }
-                plan[keyPath: path] = Float(number) == infinity ? .infinity : Float(number)
+                whole[keyPath: path] = Number(number) == infinity ? .infinity : Number(number)
             })
     }
 
-    static func flag(_ name: String, _ kind: Kind, _ group: Group, _ path: Path<Bool>, _ help: String) -> PlanSetting {
-        PlanSetting(
+    static func flag(_ name: String, _ kind: SettingKind, _ group: SettingGroup, _ path: Path<Bool>, _ help: String) -> Setting {
+        Setting(
             name: name, kind: kind, group: group, type: .flag, help: help, defaultText: "", value: { .integer($0[keyPath: path] ? 1 : 0) },
-            set: { plan, value in if case .integer(let number) = value { plan[keyPath: path] = number != 0 } })
+            set: { whole, value in if case .integer(let number) = value { whole[keyPath: path] = number != 0 } })
     }
 
-    static func text(_ name: String, _ kind: Kind, _ path: Path<String?>) -> PlanSetting {
-        PlanSetting(
+    static func text(_ name: String, _ kind: SettingKind, _ path: Path<String?>) -> Setting {
+        Setting(
             name: name, kind: kind, group: nil, type: .text, help: "", defaultText: "",
-            value: { plan in plan[keyPath: path].map { .text($0) } },
-            set: { plan, value in if case .text(let text) = value { plan[keyPath: path] = text } })
+            value: { whole in whole[keyPath: path].map { .text($0) } },
+            set: { whole, value in if case .text(let text) = value { whole[keyPath: path] = text } })
     }
 
     static func choice<Choice: RawRepresentable<String> & CaseIterable & SendableMetatype>(
-        _ name: String, _ kind: Kind, _ group: Group, _ path: Path<Choice>, _ help: String, default text: String
-    ) -> PlanSetting {
-        PlanSetting(
+        _ name: String, _ kind: SettingKind, _ group: SettingGroup, _ path: Path<Choice>, _ help: String, default text: String
+    ) -> Setting {
+        Setting(
             name: name, kind: kind, group: group, type: .choice(Choice.allCases.map(\.rawValue)), help: help, defaultText: text,
             value: { .text($0[keyPath: path].rawValue) },
-            set: { plan, value in if case .text(let text) = value, let choice = Choice(rawValue: text) { plan[keyPath: path] = choice } })
+            set: { whole, value in if case .text(let text) = value, let choice = Choice(rawValue: text) { whole[keyPath: path] = choice } })
     }
 
     static func choice<Choice: RawRepresentable<String> & CaseIterable & SendableMetatype>(
-        _ name: String, _ kind: Kind, _ group: Group, _ path: Path<Choice?>, _ help: String, default text: String
-    ) -> PlanSetting {
-        PlanSetting(
+        _ name: String, _ kind: SettingKind, _ group: SettingGroup, _ path: Path<Choice?>, _ help: String, default text: String
+    ) -> Setting {
+        Setting(
             name: name, kind: kind, group: group, type: .choice(Choice.allCases.map(\.rawValue)), help: help, defaultText: text,
-            value: { plan in plan[keyPath: path].map { .text($0.rawValue) } },
-            set: { plan, value in if case .text(let text) = value { plan[keyPath: path] = Choice(rawValue: text) } })
+            value: { whole in whole[keyPath: path].map { .text($0.rawValue) } },
+            set: { whole, value in if case .text(let text) = value { whole[keyPath: path] = Choice(rawValue: text) } })
     }
 }
 
-extension TrainingPlan {
+extension TrainingPlan: Configurable {
+    package static let fieldGroup = "plan"
     /// All settings but the length of the run.
-    package static let settings: [PlanSetting] = [
+    package static let settings: [Setting<TrainingPlan>] = [
         .text("preset", .fixed, \.preset),
         .integer("vocab-size", .fixed, .vocabulary, \.vocabularySize, in: 256...100_000_000,
                  "Train a tokenizer with N tokens on the data."),
