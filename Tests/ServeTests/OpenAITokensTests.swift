@@ -149,11 +149,7 @@ struct OpenAITokensTests {
         }
         let body = #"{"prompt":"H","temperature":0,"logprobs":2,"stream":\#(streams)}"#
         let answer = try #require(connection.post("/v1/completions", body))
-        if streams {
-            for line in answer.data.dropLast() { var parser = JSONParser(); take(try first(parser.parse(Array(line.utf8)))) }
-        } else {
-            take(try first(answer.json()))
-        }
+        try answer.objects().map(first).forEach(take)
         #expect(
             tokens == ["i", ",", " ", "y", "o", "u", "!", #"bytes:\xc3"#, #"bytes:\xa9"#, #"bytes:\xe6"#, #"bytes:\x97"#, #"bytes:\xa5"#])
         #expect(offsets == [0, 1, 2, 3, 4, 5, 6, 7, 7, 8, 8, 8])
@@ -184,7 +180,7 @@ struct OpenAITokensTests {
             let answer = try #require(connection.post("/v1/completions", body))
             #expect(answer.status == 200, "\(answer.text)")
             if streams {
-                for line in answer.data.dropLast() { var parser = JSONParser(); take(try first(parser.parse(Array(line.utf8)))) }
+                try answer.objects().map(first).forEach(take)
             } else {
                 try answer.json()["choices"]?.elements?.forEach(take)
             }
@@ -260,10 +256,7 @@ struct OpenAITokensTests {
         let text = isChat ? "Hi, you!" : "i, you!"
         let answer = try #require(
             connection.post(path, #"{\#(prompt),"temperature":0,"max_tokens":\#(text.utf8.count + 1),"stream":\#(streams)}"#))
-        let choices = streams ? try answer.data.dropLast().map { line in
-            var parser = JSONParser()
-            return try first(parser.parse(Array(line.utf8)))
-        } : [try first(answer.json())]
+        let choices = try answer.objects().map(first)
         let content = choices.map {
             $0["text"]?.string ?? $0["message"]?["content"]?.string ?? $0["delta"]?["content"]?.string ?? ""
         }.joined()
