@@ -26,4 +26,32 @@ package enum NextTokenModel {
         checkpoint.tokenizer = try StoredTokenizer(vocabulary)
         return checkpoint
     }
+
+    /// A chat model with a Jinja template, which ends its turn after all other tokens than those of `pairs`.
+    ///
+    /// - Parameter pairs: The texts of tokens, and of those that follow them.
+    package static func chat(
+        _ pairs: [(token: String, next: String)], _ vocabulary: Vocabulary, template: String, context: Int
+    ) throws -> Checkpoint {
+        func id(_ text: String) -> Int { vocabulary.tokens.indices.first { vocabulary.tokens[$0].elementsEqual(text.utf8) } ?? 0 }
+        var next = [Int](repeating: id("<|im_end|>"), count: vocabulary.count)
+        for pair in pairs { next[id(pair.token)] = id(pair.next) }
+        var checkpoint = try checkpoint(next, vocabulary, context: context)
+        var jinja = JinjaChatTemplate(template)
+        jinja.tokens = ["eos_token": "<|im_end|>"]
+        checkpoint.chatTemplate = .jinja(jinja)
+        return checkpoint
+    }
+}
+
+extension Vocabulary {
+    /// All bytes, special tokens, and tokens that are not special.
+    static func ofBytes(specialTokens: [String], addedTokens: [String]) -> Vocabulary {
+        var vocabulary = ofBytes(specialTokens: specialTokens)
+        for text in addedTokens {
+            vocabulary.addedTokens.append(.init(id: TokenID(vocabulary.tokens.count), text: text))
+            vocabulary.tokens.append(Array(text.utf8))
+        }
+        return vocabulary
+    }
 }
