@@ -3,7 +3,6 @@ import Checkpoint
 import Infer
 import Kernels
 import Model
-import Synchronization
 import Testing
 import TestSupport
 import Tokenize

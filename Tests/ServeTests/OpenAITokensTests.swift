@@ -11,14 +11,7 @@ import Tokenize
 @Suite("OpenAI routes with tokens")
 struct OpenAITokensTests {
     private func server() throws -> TestServer {
-        let backend = try LocalBackend {
-            let checkpoint = try OneSentenceModel.checkpoint()
-            return (
-                try ModelInfo(of: checkpoint, name: "parrot"),
-                try ModelRunner(of: checkpoint, on: try Processor(threads: 1), precision: .float32)
-            )
-        }
-        return try TestServer(backend, modelInfo: backend.model) { $0.cachedAnswers = 16 }
+        try TestServer(of: OneSentenceModel.checkpoint()) { $0.cachedAnswers = 16 }
     }
 
     private func complete(_ connection: RawHTTPConnection, _ fields: String) throws -> JSONElement {
@@ -56,16 +49,9 @@ struct OpenAITokensTests {
 
     @Test func `the health route has the model's sampling settings`() throws {
         func health(_ sampling: SamplingDefaults?) throws -> String {
-            let backend = try LocalBackend {
-                var checkpoint = try OneSentenceModel.checkpoint()
-                checkpoint.servingDefaults.sampling = sampling
-                return (
-                    try ModelInfo(of: checkpoint, name: "parrot"),
-                    try ModelRunner(of: checkpoint, on: try Processor(threads: 1), precision: .float32)
-                )
-            }
-            let server = try TestServer(backend, modelInfo: backend.model)
-            return try #require(try server.connect().ask("GET", "/api/health")).text
+            var checkpoint = try OneSentenceModel.checkpoint()
+            checkpoint.servingDefaults.sampling = sampling
+            return try #require(try TestServer(of: checkpoint).connect().ask("GET", "/api/health")).text
         }
         let own = SamplingDefaults(temperature: 0.25, topK: 7, topP: nil, minP: nil, repetitionPenalty: 1.5)
         #expect(try health(own).contains(#""sampling":{"test-model":{"temperature":0.25,"top_k":7,"top_p":1.0,"repetition_penalty":1.5}}"#))

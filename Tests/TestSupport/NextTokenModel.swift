@@ -11,9 +11,7 @@ package enum NextTokenModel {
         let processor = try Processor(threads: 1), V = vocabulary.count
         var configuration = GPTConfiguration(layers: 0, heads: 1, width: V, context: context, vocabulary: V)
         configuration.positions = .none
-        var list = ParameterList()
-        _ = GPT(configuration, in: &list)
-        let parameters = Parameters(list, on: processor)
+        let parameters = Parameters(ParameterList(of: configuration), on: processor)
         for parameter in parameters.list where parameter.shape.rank == 2 {
             let isHead = parameter.name.hasPrefix("head")
             parameters.values[parameter.range].write { span in
@@ -22,9 +20,7 @@ package enum NextTokenModel {
                 for id in 0..<V { span[(isHead ? next[id] : id) * V + id] = 1 }
             }
         }
-        var checkpoint = Checkpoint(configuration, weights: OrderedDictionary(parameters.values, of: parameters.list))
-        checkpoint.tokenizer = try StoredTokenizer(vocabulary)
-        return checkpoint
+        return try Checkpoint(configuration, parameters, vocabulary)
     }
 
     /// A chat model with a Jinja template, which ends its turn after all other tokens than those of `pairs`.

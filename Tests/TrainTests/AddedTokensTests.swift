@@ -18,11 +18,8 @@ import Train
         let processor = try Processor(threads: 1)
         var configuration = GPTConfiguration(layers: 1, heads: 2, width: 32, context: 64, vocabulary: vocabulary.count + unusedRows)
         configuration.isTied = isTied
-        var list = ParameterList()
-        _ = GPT(configuration, in: &list)
-        let parameters = Parameters(list, on: processor, seed: 3)
-        var checkpoint = Checkpoint(configuration, weights: OrderedDictionary(parameters.values, of: parameters.list))
-        checkpoint.tokenizer = try StoredTokenizer(vocabulary)
+        let parameters = Parameters(ParameterList(of: configuration), on: processor, seed: 3)
+        var checkpoint = try Checkpoint(configuration, parameters, vocabulary)
         if let precision { checkpoint = try checkpoint.quantized(to: precision, on: processor) }
         try checkpoint.write(to: folder("base.h5"))
         folder.write((0..<20).map { #"{"user": "say \#($0)", "assistant": "\#($0) it is"}"# + "\n" }.joined(), to: "chats.jsonl")

@@ -45,10 +45,7 @@ import Train
             let batches = try data([chats(.sums, 100, in: "sums.jsonl")], on: processor.pool).packedBatches(.train, plan, context: 48)
             for step in 0..<steps { _ = trainer.step(try batches.batch(at: step), rate: 1e-2) }
         }
-        var checkpoint = Checkpoint(configuration, weights: OrderedDictionary(trainer.parameters.values, of: trainer.parameters.list))
-        checkpoint.tokenizer = try StoredTokenizer(Self.vocabulary)
-        checkpoint.chatTemplate = .specialTokens
-        try checkpoint.write(to: folder("base.h5"))
+        try Checkpoint(configuration, trainer.parameters, Self.vocabulary, .specialTokens).write(to: folder("base.h5"))
         return folder("base.h5")
     }
 

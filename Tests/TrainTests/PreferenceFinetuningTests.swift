@@ -35,10 +35,7 @@ import Train
             .init([folder.write(chats.joined(), to: "base.jsonl")]), vocabulary: Self.vocabulary, on: processor.pool)
         let batches = try data.packedBatches(.train, plan, context: 48)
         for step in 0..<steps { _ = trainer.step(try batches.batch(at: step), rate: step < steps * 2 / 3 ? 1e-2 : 1e-3) }
-        var checkpoint = Checkpoint(configuration, weights: OrderedDictionary(trainer.parameters.values, of: trainer.parameters.list))
-        checkpoint.tokenizer = try StoredTokenizer(Self.vocabulary)
-        checkpoint.chatTemplate = .specialTokens
-        try checkpoint.write(to: folder("base.h5"))
+        try Checkpoint(configuration, trainer.parameters, Self.vocabulary, .specialTokens).write(to: folder("base.h5"))
         return folder("base.h5")
     }
 
