@@ -153,9 +153,8 @@ import Tokenize
     @Test func `weights are copied if the padding between them is not zero`() throws {
         let path = folder("a.h5"), processor = try Processor(threads: 1)
         try SampleCheckpoint().checkpoint.write(to: path)
-        var bytes = try InputFile.contents(of: path), list = ParameterList()
-        let checkpoint = try Checkpoint(reading: path)
-        _ = GPT(checkpoint.configuration, in: &list)
+        var bytes = try InputFile.contents(of: path)
+        let checkpoint = try Checkpoint(reading: path), list = ParameterList(of: checkpoint.configuration)
         // The norms of a model of width 8 end in the middle of a cache line.
         let norm = try #require(checkpoint.weights["layer0.norm1.weight"]).values.read { span in
             span.indices.flatMap { [UInt8](withUnsafeBytes(of: span[$0]) { Array($0) }) }
@@ -175,9 +174,7 @@ import Tokenize
     @Test func `weights and optimizer moments are copied into the buffers of a training run`() throws {
         let sample = try SampleCheckpoint().checkpoint, path = folder("a.h5"), processor = try Processor(threads: 1)
         try sample.write(to: path)
-        let read = try Checkpoint(reading: path)
-        var list = ParameterList()
-        _ = GPT(read.configuration, in: &list)
+        let read = try Checkpoint(reading: path), list = ParameterList(of: read.configuration)
         let parameters = Parameters(list, on: processor, seed: 77), moments = processor.zeros(list.count)
         try read.copyWeights(into: parameters)
         try read.copyOptimizer("second", into: moments, like: parameters.list)

@@ -14,10 +14,9 @@ import Tokenize
         let path = folder("a.h5")
         try SampleCheckpoint().checkpoint.write(to: path)
         let checkpoint = try Checkpoint(reading: path)
-        var configuration = checkpoint.configuration, list = ParameterList()
+        var configuration = checkpoint.configuration
         change(&configuration)
-        _ = GPT(configuration, in: &list)
-        let processor = try Processor(threads: 1)
+        let processor = try Processor(threads: 1), list = ParameterList(of: configuration)
         let error = try #require(#expect(throws: CheckpointError.self) { _ = try checkpoint.values(of: list.trainable, on: processor) })
         #expect(throws: error) { try checkpoint.copyWeights(into: Parameters(list, on: processor)) }
         return "\(error)".replacing(folder.path, with: "folder")

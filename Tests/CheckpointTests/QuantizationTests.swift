@@ -13,10 +13,9 @@ import Tokenize
     private func floats(_ buffer: Buffer) -> [Float] { buffer.read { span in span.indices.map { span[$0] } } }
 
     private func exact(_ processor: Processor, tied: Bool = false) throws -> Checkpoint {
-        var configuration = GPTConfiguration(layers: 1, heads: 2, width: 66, context: 9, vocabulary: 41), list = ParameterList()
+        var configuration = GPTConfiguration(layers: 1, heads: 2, width: 66, context: 9, vocabulary: 41)
         configuration.isTied = tied
-        _ = GPT(configuration, in: &list)
-        let parameters = Parameters(list, on: processor, seed: 3)
+        let parameters = Parameters(ParameterList(of: configuration), on: processor, seed: 3)
         return Checkpoint(configuration, weights: OrderedDictionary(parameters.values, of: parameters.list))
     }
 
@@ -48,10 +47,9 @@ import Tokenize
 
     @Test func `the norms of queries and keys stay exact`() throws {
         let processor = try Processor(threads: 1)
-        var configuration = GPTConfiguration(layers: 1, heads: 2, width: 66, context: 9, vocabulary: 41), list = ParameterList()
+        var configuration = GPTConfiguration(layers: 1, heads: 2, width: 66, context: 9, vocabulary: 41)
         configuration.qkNorm = .scaled
-        _ = GPT(configuration, in: &list)
-        let parameters = Parameters(list, on: processor, seed: 3)
+        let parameters = Parameters(ParameterList(of: configuration), on: processor, seed: 3)
         let exact = Checkpoint(configuration, weights: OrderedDictionary(parameters.values, of: parameters.list))
         let quantized = try exact.quantized(to: .int8, on: processor)
         #expect(quantized.weights["layer0.qknorm.weight"] != nil && quantized.quantized["layer0.qkv.weight"] != nil)
@@ -98,8 +96,7 @@ import Tokenize
 
     @Test func `the values of quantized weights are dequantized unless the caller keeps them`() throws {
         let processor = try Processor(threads: 1), quantized = try exact(processor).quantized(to: .int8, on: processor)
-        var list = ParameterList()
-        _ = GPT(quantized.configuration, in: &list)
+        let list = ParameterList(of: quantized.configuration)
         let values = try quantized.values(of: list.trainable, on: processor), expected = try quantized.dequantized(on: processor).weights
         for parameter in list.parameters {
             #expect(floats(values[parameter.range]) == expected[parameter.name].map { floats($0.values) }, "\(parameter.name)")

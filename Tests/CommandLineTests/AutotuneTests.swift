@@ -99,17 +99,17 @@ import Testing
     }
 
     @Test func `a resumed run keeps its choice although another one is faster now`() throws {
-        folder.write((0..<80).map { "[INST] What comes after \($0)? [/INST] After \($0) comes \($0 + 1).\n" }.joined(), to: "chats.txt")
-        let size = ["--layers", "1", "--width", "32", "--heads", "2", "--context", "64", "--batch", "4", "--threads", "2"]
+        let chats = folder.writeChats()
         let environment = ["SLM_AUTOTUNE": "on", "XDG_CACHE_HOME": folder("cache")]
-        let train = ["train", "--data", folder("chats.txt"), "--vocab-size", "300", "--out", folder("run"), "--max-steps", "6"] + size
+        let train = ["train", "--data", chats, "--vocab-size", "300", "--out", folder("run"), "--max-steps", "6", "--threads", "2"]
+            + smallModel
         #expect(try slm(train + ["--dry-run"], environment).status == 0)
         let file = try #require(files.first { $0.hasPrefix("training-64-") }), choices = try measured(file)
         let last = try #require(choices.lastIndex { $0["blas"] as? String == "slm" })
         try prefer(last, in: file)
         #expect(try slm(train + ["--stop-after", "3"], environment).status == 0)
         try prefer(0, in: file)
-        let resumed = try slm(["train", "--data", folder("chats.txt"), "--out", folder("run"), "--resume"], environment)
+        let resumed = try slm(["train", "--data", chats, "--out", folder("run"), "--resume"], environment)
         #expect(resumed.status == 0 && !resumed.errors.contains("instead of"), "\(resumed.errors)")
         let info = try slm("info", folder("run/last.h5")).output
         for (key, field) in [("kernels", "cpu"), ("dtype", "dtype")] {

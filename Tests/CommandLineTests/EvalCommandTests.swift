@@ -7,24 +7,10 @@ import TestSupport
     private let folder = TemporaryFolder()
 
     private func train(_ runs: [(name: String, steps: String)], learningFrom role: String = "all") throws {
-        let chats = (0..<80).map { "[INST] What comes after \($0)? [/INST] After \($0) comes \($0 + 1).\n" }.joined()
-        folder.write(chats, to: "chats.txt")
-        try #expect(
-            slm(
-                "tokenize", "corpus", "--data", folder("chats.txt"), "--vocab-size", "300", "--out", folder("data")
-            ).status == 0)
+        try folder.writeTokens()
         for (name, steps) in runs {
-            let outcome = try slm(
-                "train", "--data", folder("data"), "--out", folder(name), "--layers", "1", "--width", "32", "--heads", "2", "--context",
-                "64", "--batch", "4",
-                "--max-steps", steps, "--lr", "0.01", "--threads", "2", "--loss-scope", role)
+            let outcome = try folder.train(name, ["--max-steps", steps, "--lr", "0.01", "--threads", "2", "--loss-scope", role])
             #expect(outcome.status == 0, "\(outcome.errors)")
-        }
-    }
-
-    private func objects(_ outcome: Outcome) throws -> [[String: Any]] {
-        try outcome.output.split(separator: "\n").map {
-            try #require(try JSONSerialization.jsonObject(with: Data($0.utf8)) as? [String: Any])
         }
     }
 

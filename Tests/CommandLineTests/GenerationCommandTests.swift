@@ -20,12 +20,6 @@ import Threads
         try slm(["generate", "--checkpoint", model, "--temperature", "0"] + arguments, input: input.map { Data($0.utf8) })
     }
 
-    private func objects(_ outcome: Outcome) throws -> [[String: Any]] {
-        try outcome.output.split(separator: "\n").map {
-            try #require(try JSONSerialization.jsonObject(with: Data($0.utf8)) as? [String: Any])
-        }
-    }
-
     @Test func `a text is completed, a message is answered`() throws {
         #expect(try generate("--user", "Hello").output == OneSentenceModel.sentence + "\n")
         #expect(try generate("--prompt", "Hi").output == ", you!é日\n")

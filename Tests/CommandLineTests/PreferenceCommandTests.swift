@@ -7,35 +7,17 @@ import TestSupport
     private let folder = TemporaryFolder()
 
     private func prepare() throws {
-        folder.write((0..<80).map { "[INST] What comes after \($0)? [/INST] After \($0) comes \($0 + 1).\n" }.joined(), to: "chats.txt")
+        try folder.trainBase()
         let pairs = (0..<30).map {
             #"{"prompt": "What comes after \#($0)?", "chosen": "After \#($0) comes \#($0 + 1).", "rejected": "No \#($0)."}"#
         }
         let ratings = (0..<30).map { #"{"prompt": "What is \#($0)?", "completion": "After \#($0)", "label": \#($0 % 2 == 0)}"# }
         folder.write(pairs.joined(separator: "\n") + "\n", to: "pairs.jsonl")
         folder.write(ratings.joined(separator: "\n") + "\n", to: "ratings.jsonl")
-        for arguments in [
-            [
-                "tokenize", "corpus", "--data", folder("chats.txt"), "--vocab-size", "300", "--out", folder("data"),
-            ],
-            [
-                "train", "--data", folder("data"), "--out", folder("base"), "--layers", "1", "--width", "32", "--heads", "2", "--context",
-                "64", "--batch", "4", "--max-steps", "3", "--threads", "2",
-            ],
-        ] {
-            let outcome = try slm(arguments)
-            #expect(outcome.status == 0, "\(outcome.errors)")
-        }
     }
 
     private func finetune(_ data: String, _ arguments: String...) throws -> Outcome {
-        try slm(
-            ["finetune", folder("base/best.h5"), "--data", folder(data), "--out", folder("runs"), "--threads", "2", "--dtype", "f32"]
-                + arguments)
-    }
-
-    private func objects(in text: String) throws -> [[String: Any]] {
-        try text.split(separator: "\n").map { try #require(try JSONSerialization.jsonObject(with: Data($0.utf8)) as? [String: Any]) }
+        try folder.finetune(data, ["--threads", "2", "--dtype", "f32"] + arguments)
     }
 
     @Test func `progress, log and report show loss, accuracy, margin and KL, and eval agrees with the log`() throws {
@@ -97,8 +79,7 @@ import TestSupport
             ("pairs.jsonl", ["--preferences", "kto", "--label-smoothing", "0.1"], 2, "--label-smoothing is for pairs: --preferences dpo."),
             ("pairs.jsonl", ["--preferences", "dpo", "--desirable-weight", "2"], 2, "is for good and bad answers: --preferences kto."),
         ] {
-            let outcome = try slm(
-                ["finetune", folder("base/best.h5"), "--data", folder(data), "--out", folder("runs"), "--max-steps", "2"] + arguments)
+            let outcome = try folder.finetune(data, ["--max-steps", "2"] + arguments)
             #expect(outcome.status == Int32(status) && outcome.errors.contains(message), "\(arguments): \(outcome.errors)")
         }
     }

@@ -22,11 +22,6 @@ import TestSupport
         return try ranks(2, arguments, folder("differ.sh"))
     }
 
-    private func chats() {
-        let text = (0..<80).map { "[INST] What comes after \($0)? [/INST] After \($0) comes \($0 + 1).\n" }.joined()
-        folder.write(text, to: "chats.txt")
-    }
-
     private func train(_ name: String, _ more: String...) -> [String] {
         [
             "train", "--data", folder("chats.txt"), "--out", folder(name), "--vocab-size", "300", "--preset", "eugpt", "--layers", "1",
@@ -39,7 +34,7 @@ import TestSupport
 
     @Test(.enabled(if: mpirun != nil, "mpirun is not installed: sudo apt-get install openmpi-bin"))
     func `two processes train the same weights as one, resume each other's run, and evaluate alike`() throws {
-        chats()
+        folder.writeChats()
         let one = try ranks(1, train("one"))
         #expect(one.status == 0, "\(one.errors)")
         let two = try ranks(2, train("two", "--shard-optimizer", "--stop-after", "5"))
@@ -68,8 +63,7 @@ import TestSupport
     @Test(.enabled(if: mpirun != nil, "mpirun is not installed: sudo apt-get install openmpi-bin"))
     func `two processes tokenize together, and write the files of one`() throws {
         // Several blocks of 128 KB for each.
-        let text = (0..<9_000).map { "[INST] What comes after \($0)? [/INST] After \($0) comes \($0 + 1).\n" }.joined()
-        folder.write(text, to: "chats.txt")
+        folder.writeChats(9_000)
         let arguments = { (name: String) in
             [
                 "train", "--data", folder("chats.txt"), "--out", folder(name), "--vocab-size", "300", "--layers", "1", "--width", "32",
@@ -93,7 +87,7 @@ import TestSupport
 
     @Test(.enabled(if: mpirun != nil, "mpirun is not installed: sudo apt-get install openmpi-bin"))
     func `an error of one process ends all, and each says why`() throws {
-        chats()
+        folder.writeChats()
         folder.write("[INST] What is new? [/INST] One more chat.\n", to: "more.txt")
         for (more, message) in [
             ("--lr 0.1", "all ranks need the same --lr: rank 0 has 0.001, rank 1 on "),

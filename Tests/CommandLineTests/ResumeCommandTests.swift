@@ -6,31 +6,18 @@ import TestSupport
 @Suite(.serialized) struct ResumeCommandTests {
     private let folder = TemporaryFolder()
 
-    private func tokens() throws {
-        let chats = (0..<80).map { "[INST] What comes after \($0)? [/INST] After \($0) comes \($0 + 1).\n" }.joined()
-        folder.write(chats, to: "chats.txt")
-        for size in ["300", "310"] {
-            let outcome = try slm("tokenize", "corpus", "--data", folder("chats.txt"), "--vocab-size", size, "--out", folder(size))
-            #expect(outcome.status == 0, "\(outcome.errors)")
-        }
-    }
-
     private func train(_ name: String, _ arguments: String...) throws -> Outcome {
-        try slm(
-            [
-                "train", "--data", folder("300"), "--out", folder(name), "--layers", "1", "--width", "32", "--heads", "2", "--context",
-                "64", "--batch", "4", "--max-steps", "12", "--eval-every", "5",
-            ] + arguments)
+        try folder.train(name, ["--max-steps", "12", "--eval-every", "5"] + arguments)
     }
 
     private func resume(_ name: String, _ arguments: String...) throws -> Outcome {
-        try slm(["train", "--data", folder("300"), "--out", folder(name), "--resume"] + arguments)
+        try slm(["train", "--data", folder("data"), "--out", folder(name), "--resume"] + arguments)
     }
 
     private func log(_ name: String) throws -> String { try String(contentsOfFile: folder("\(name)/log.jsonl"), encoding: .utf8) }
 
     @Test func `a run resumes with the data type, the threads and the recomputation that it was started with`() throws {
-        try tokens()
+        try folder.writeTokens()
         let kind = ["--dtype", "f32", "--threads", "1", "--recompute", "--cpu", "plain"]
         #expect(try train("whole", kind[0], kind[1], kind[2], kind[3], kind[4], kind[5], kind[6]).status == 0)
         #expect(try train("parts", kind[0], kind[1], kind[2], kind[3], kind[4], kind[5], kind[6], "--stop-after", "7").status == 0)
@@ -50,7 +37,7 @@ import TestSupport
     }
 
     @Test func `a finished run is extended, and changes are printed, logged and stored`() throws {
-        try tokens()
+        try folder.writeTokens()
         #expect(try train("run", "--threads", "1").status == 0)
         let again = try resume("run", "--threads", "1")
         #expect(again.status == 0 && again.errors.contains("the run has finished. Train it further with a longer --max-steps or --time."))
@@ -70,11 +57,11 @@ import TestSupport
     }
 
     @Test func `options that cannot change are refused by name`() throws {
-        try tokens()
+        try folder.writeTokens()
+        try folder.writeTokens(to: "310", vocabulary: 310)
         #expect(try train("run", "--stop-after", "3", "--threads", "1").status == 0)
         func refusal(_ arguments: String...) throws -> String {
-            let outcome = try slm(
-                ["train", "--data", folder("300"), "--out", folder("run"), "--resume", "--threads", "1"] + arguments)
+            let outcome = try slm(["train", "--data", folder("data"), "--out", folder("run"), "--resume"] + arguments)
             #expect(outcome.status == 1, "\(arguments): \(outcome.errors)")
             return outcome.errors
         }
@@ -88,24 +75,20 @@ import TestSupport
         #expect(
             try refusal("--max-steps", "3")
                 .hasSuffix("slm: --max-steps: expected more than the 3 steps that the run has trained for, found 3 steps.\n"))
-        let other = try slm("train", "--data", folder("300"), "--out", folder("x"), "--resume", folder("run"))
+        let other = try slm("train", "--data", folder("data"), "--out", folder("x"), "--resume", folder("run"))
         #expect(other.status == 2 && other.errors.contains("expected --resume RUN, or --resume with --out RUN"), "\(other.errors)")
         // The same values again are accepted.
-        let same = try train("run", "--resume", "--threads", "1", "--tokenizer", folder("300/tokenizer.json"))
+        let same = try train("run", "--resume", "--threads", "1", "--tokenizer", folder("data/tokenizer.json"))
         #expect(same.status == 0 && same.output.contains("resumed at step 3") && !same.errors.contains("instead of"), "\(same.errors)")
     }
 
     @Test func `a fine-tuning run resumes likewise`() throws {
-        try tokens()
+        try folder.writeTokens()
         #expect(try train("base", "--threads", "1").status == 0)
         folder.write((0..<12).map { #"{"user": "Who are you, \#($0)?", "assistant": "I am \#($0)."}"# + "\n" }.joined(), to: "new.jsonl")
         folder.write(#"{"user": "Hello?", "assistant": "Hello."}"# + "\n", to: "other.jsonl")
         func finetune(_ arguments: String...) throws -> Outcome {
-            try slm(
-                [
-                    "finetune", folder("base/best.h5"), "--data", folder("new.jsonl"), "--out", folder("runs"), "--name", "run",
-                    "--max-steps", "6", "--lora", "2",
-                ] + arguments)
+            try folder.finetune("new.jsonl", ["--name", "run", "--max-steps", "6", "--lora", "2"] + arguments)
         }
         #expect(try finetune("--dtype", "f32", "--threads", "1", "--stop-after", "3").status == 0)
         func refusal(_ arguments: String...) throws -> String {
@@ -128,7 +111,7 @@ import TestSupport
     }
 
     @Test func `a run that diverged names the command that continues it, which learns`() throws {
-        try tokens()
+        try folder.writeTokens()
         #expect(try train("run", "--threads", "1", "--dtype", "f32", "--stop-after", "5").status == 0)
         // Weight decay multiplies the weights by 1 - 10·10 in each step.
         let diverged = try resume("run", "--lr", "10", "--weight-decay", "10", "--max-steps", "400", "--eval-every", "400")

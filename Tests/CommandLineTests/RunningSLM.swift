@@ -1,9 +1,17 @@
 import Foundation
+import Testing
 
 /// The exit status and the output of a run of the binary.
 struct Outcome {
     let status: Int32
     let output, errors: String
+}
+
+/// The JSON objects that a command has printed, one a line.
+func objects(_ outcome: Outcome) throws -> [[String: Any]] { try objects(in: outcome.output) }
+
+func objects(in lines: String) throws -> [[String: Any]] {
+    try lines.split(separator: "\n").map { try #require(try JSONSerialization.jsonObject(with: Data($0.utf8)) as? [String: Any]) }
 }
 
 /// Runs the binary beside the tests.

@@ -8,14 +8,11 @@ import TestSupport
 
     /// After so few steps a model often predicts special tokens and the next turn.
     @Test(arguments: [1, 3, 30]) func `sample answers are those of slm generate`(steps: Int) throws {
-        let chats = (0..<80).map { "[INST] What comes after \($0)? [/INST] After \($0) comes \($0 + 1).\n" }.joined()
-        folder.write(chats, to: "chats.txt")
         let trained = try slm(
             [
-                "train", "--data", folder("chats.txt"), "--vocab-size", "300", "--out", folder("run"), "--layers", "1", "--width", "32",
-                "--heads", "2", "--context", "64", "--batch", "4", "--lr", "0.02", "--max-steps", "\(steps)", "--eval-every", "100",
-                "--dtype", "f32", "--threads", "1", "--ask", "What comes after 3?", "--json",
-            ], ["XDG_CACHE_HOME": folder("cache")])
+                "train", "--data", folder.writeChats(), "--vocab-size", "300", "--out", folder("run"), "--lr", "0.02", "--max-steps",
+                "\(steps)", "--eval-every", "100", "--dtype", "f32", "--threads", "1", "--ask", "What comes after 3?", "--json",
+            ] + smallModel, ["XDG_CACHE_HOME": folder("cache")])
         #expect(trained.status == 0, "\(trained.errors)")
         let line = try #require(trained.output.split(separator: "\n").last { $0.contains(#""event":"answered""#) })
         let sample = try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any]

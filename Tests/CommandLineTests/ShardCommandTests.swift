@@ -8,9 +8,7 @@ struct ShardCommandTests {
     private let folder = TemporaryFolder()
 
     private func build(_ name: String, _ more: String...) throws -> Outcome {
-        let chats = (0..<300).map { "[INST] What comes after \($0)? [/INST] After \($0) comes \($0 + 1).\n" }.joined()
-        folder.write(chats, to: "chats.txt")
-        return try slm(["tokenize", "corpus", "--data", folder("chats.txt"), "--vocab-size", "300", "--out", folder(name)] + more)
+        try slm(["tokenize", "corpus", "--data", folder.writeChats(300), "--vocab-size", "300", "--out", folder(name)] + more)
     }
 
     private func train(_ data: String, _ more: String...) throws -> Outcome {

@@ -7,13 +7,8 @@ import TestSupport
 @Suite(.serialized) struct SubcommandTests {
     private let folder = TemporaryFolder()
 
-    private func writeChats() -> String {
-        let chats = (0..<80).map { "[INST] What comes after \($0)? [/INST] After \($0) comes \($0 + 1).\n" }.joined()
-        return folder.write(chats, to: "chats.txt")
-    }
-
     @Test func `slm tokenize has a command for each use of a tokenizer`() throws {
-        let chats = writeChats()
+        let chats = folder.writeChats()
         let tokenizer = folder("tokenizer.json")
         let trained = try slm("tokenize", "train", "-d", chats, "--vocab-size", "300", "-o", tokenizer)
         #expect(trained.status == 0 && trained.output.contains("300 tokens, trained on"), "\(trained.errors)")
@@ -36,7 +31,7 @@ import TestSupport
     }
 
     @Test func `tokenize corpus trains a tokenizer, or uses one`() throws {
-        let chats = writeChats()
+        let chats = folder.writeChats()
         #expect(try slm("tokenize", "train", "--data", chats, "--vocab-size", "300", "--out", folder("t.json")).status == 0)
         #expect(try slm("tokenize", "corpus", "--data", chats, "--tokenizer", folder("t.json"), "--out", folder("old")).status == 0)
         let built = try slm("tokenize", "corpus", "--data", chats, "--vocab-size", "300", "--out", folder("new"))
@@ -109,12 +104,10 @@ import TestSupport
     }
 
     @Test func `runs are listed and compared`() throws {
-        let chats = writeChats()
+        let chats = folder.writeChats()
         #expect(try slm("tokenize", "corpus", "--data", chats, "--vocab-size", "300", "--out", folder("data"), "--quiet").errors.isEmpty)
         for (name, steps) in [("short", "2"), ("long", "8")] {
-            let trained = try slm(
-                "train", "--data", folder("data"), "--out", folder("runs/\(name)"), "--layers", "1", "--width", "32", "--heads", "2",
-                "--context", "64", "--batch", "4", "--max-steps", steps, "--lr", "0.01", "--threads", "2")
+            let trained = try folder.train("runs/\(name)", ["--max-steps", steps, "--lr", "0.01", "--threads", "2"])
             #expect(
                 trained.status == 0 && trained.errors.hasSuffix("Chat with it: slm chat \(folder("runs/\(name)"))/best.h5\n"),
                 "\(trained.errors)")
@@ -137,13 +130,11 @@ import TestSupport
     }
 
     @Test func `a dry run writes nothing`() throws {
-        let chats = writeChats()
+        let chats = folder.writeChats()
         let before = TemporaryFolder.names(in: folder.path).sorted()
         let arguments = [
-            "train", "--dry-run", "--data", chats, "--out", folder("run"), "--vocab-size", "300", "--layers", "1", "--width", "32",
-            "--heads", "2",
-            "--context", "64", "--batch", "4", "--max-steps", "50", "--threads", "2",
-        ]
+            "train", "--dry-run", "--data", chats, "--out", folder("run"), "--vocab-size", "300", "--max-steps", "50", "--threads", "2",
+        ] + smallModel
         let environment = ["XDG_CACHE_HOME": folder("cache"), "TMPDIR": folder.path]
         let text = try slm(arguments, environment)
         #expect(text.status == 0 && text.errors == "slm: dry run: nothing was written.\n", "\(text.errors)")

@@ -6,25 +6,12 @@ import TestSupport
 @Suite(.serialized) struct TrainCommandTests {
     private let folder = TemporaryFolder()
 
-    private func tokens() throws {
-        let chats = (0..<80).map { "[INST] What comes after \($0)? [/INST] After \($0) comes \($0 + 1).\n" }.joined()
-        folder.write(chats, to: "chats.txt")
-        let outcome = try slm(
-            "tokenize", "corpus", "--data", folder("chats.txt"), "--vocab-size", "300", "--out", folder("data"))
-        #expect(outcome.status == 0, "\(outcome.errors)")
-    }
-
     private func train(_ name: String, _ arguments: String...) throws -> Outcome {
-        try slm(
-            [
-                "train", "--data", folder("data"), "--out", folder(name), "--layers", "1", "--width", "32", "--heads", "2", "--context",
-                "64", "--batch", "4",
-                "--max-steps", "12", "--eval-every", "5", "--threads", "2",
-            ] + arguments)
+        try folder.train(name, ["--max-steps", "12", "--eval-every", "5", "--threads", "2"] + arguments)
     }
 
     @Test func `a run prints its plan and its result, and a resumed run has the same bits`() throws {
-        try tokens()
+        try folder.writeTokens()
         let whole = try train("whole", "--ask", "Who?")
         #expect(whole.status == 0, "\(whole.errors)")
         for part in [
@@ -62,7 +49,7 @@ import TestSupport
     }
 
     @Test func `a large enough model is initialized from n-gram counts, and resumes`() throws {
-        try tokens()
+        try folder.writeTokens()
         let shape = [
             "train", "--data", folder("data"), "--preset", "eugpt", "--layers", "1", "--width", "320", "--heads", "5", "--context", "64",
             "--max-steps", "8", "--eval-every", "4", "--threads", "2", "--json",
@@ -94,14 +81,10 @@ import TestSupport
     }
 
     @Test func `every kind of model trains, saves and resumes`() throws {
-        try tokens()
+        try folder.writeTokens()
         let kind = ["--positions", "rotary", "--qk-norm", "--norm", "rms", "--activation", "reluSquared", "--no-bias", "--tied"]
-        let whole = try slm(
-            [
-                "train", "--data", folder("data"), "--out", folder("modern"), "--layers", "1", "--width", "32", "--heads", "2", "--context",
-                "64",
-                "--batch", "4", "--max-steps", "6", "--stop-after", "3", "--beta2", "0.99", "--threads", "1",
-            ] + kind)
+        let whole = try folder.train(
+            "modern", ["--max-steps", "6", "--stop-after", "3", "--beta2", "0.99", "--threads", "1"] + kind)
         #expect(whole.status == 0, "\(whole.errors)")
         let info = try slm("info", folder("modern/last.h5"))
         #expect(
@@ -119,7 +102,7 @@ import TestSupport
     }
 
     @Test func `narrow models have a higher learning rate, unless a recipe or an option sets it`() throws {
-        try tokens()
+        try folder.writeTokens()
         for (name, options, rate) in [
             ("narrow", ["--width", "128"], 5e-3), ("medium", [], 2.5e-3), ("wide", ["--width", "260"], 1e-3),
             ("recipe", ["--recipe", "nanogpt"], 1e-3), ("option", ["--lr", "0.02"], 0.02),
@@ -153,7 +136,7 @@ import TestSupport
     }
 
     @Test func `a run is not overwritten, and other tokens are rejected`() throws {
-        try tokens()
+        try folder.writeTokens()
         #expect(try train("run", "--stop-after", "1").status == 0)
         let again = try train("run")
         #expect(
@@ -173,20 +156,12 @@ import TestSupport
     }
 
     private func trainOnChats(_ name: String, _ arguments: String...) throws -> Outcome {
-        try slm(
-            [
-                "train", "--data", folder("chats.txt"), "--out", folder(name), "--layers", "1", "--width", "32", "--heads", "2",
-                "--context", "64", "--batch", "4",
-                "--max-steps", "6", "--eval-every", "3", "--threads", "2",
-            ] + arguments, ["XDG_CACHE_HOME": folder("cache")])
-    }
-
-    private func writeChats(_ count: Int) {
-        folder.write((0..<count).map { "[INST] What comes after \($0)? [/INST] After \($0) comes \($0 + 1).\n" }.joined(), to: "chats.txt")
+        let run = ["--data", folder("chats.txt"), "--out", folder(name), "--max-steps", "6", "--eval-every", "3", "--threads", "2"]
+        return try slm(["train"] + run + smallModel + arguments, ["XDG_CACHE_HOME": folder("cache")])
     }
 
     @Test func `chats are encoded once and cached`() throws {
-        writeChats(80)
+        folder.writeChats()
         let first = try trainOnChats("first", "--vocab-size", "300", "--stop-after", "4")
         #expect(
             first.status == 0 && first.output.contains("conversations: 80 kept") && first.output.contains("vocabulary 300"),
@@ -211,13 +186,13 @@ import TestSupport
             .map { $0.replacing(/,"seconds":[0-9.]+/, with: "") }
         }
         #expect(losses[0] == losses[1] && losses[0].count == 8)
-        writeChats(81)
+        folder.writeChats(81)
         #expect(try trainOnChats("first", "--resume").status == 1)
         #expect(try trainOnChats("third", "--vocab-size", "300").output.contains("conversations: 81 kept"))
     }
 
     @Test func `options that exclude each other are rejected`() throws {
-        try tokens()
+        try folder.writeTokens()
         #expect(
             try train("x", "--vocab-size", "300").errors
                 == "slm train: --vocab-size applies to chats, and \(folder("data")) holds token files.\n")

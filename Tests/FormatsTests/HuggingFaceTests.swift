@@ -25,8 +25,7 @@ import Formats
         configuration.hasBias = hasBias
         configuration.dropout = 0.15
         change(&configuration)
-        var list = ParameterList()
-        _ = GPT(configuration, in: &list)
+        let list = ParameterList(of: configuration)
         let values = processor.zeros(list.count)
         processor.normal(into: values, seed: 3)
         var checkpoint = Checkpoint(configuration, weights: OrderedDictionary(values, of: list.parameters))

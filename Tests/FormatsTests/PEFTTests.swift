@@ -24,8 +24,7 @@ import Formats
             base.configuration.isTied = isTied
             base.weights["head.weight"] = isTied ? nil : base.weights["tokens.weight"]
         }
-        var list = ParameterList(lora: shape)
-        _ = GPT(base.configuration, in: &list)
+        let list = ParameterList(of: base.configuration, lora: shape)
         func values(_ seed: UInt64) -> OrderedDictionary<FloatArray> {
             let buffer = processor.zeros(list.count)
             processor.normal(into: buffer, seed: seed)

@@ -36,8 +36,7 @@ import Formats
         configuration.activation = .exactGELU
         configuration.dropout = 0.25
         #expect(checkpoint.configuration == configuration)
-        var list = ParameterList()
-        _ = GPT(configuration, in: &list)
+        let list = ParameterList(of: configuration)
         #expect(checkpoint.weights.names == list.parameters.map(\.name))
         for (i, name) in checkpoint.weights.names.enumerated() where !isExpected(checkpoint.weights[name], i) {
             Issue.record("\(name) has different numbers")

@@ -109,10 +109,8 @@ import Tokenize
     private func backend(
         _ option: PrecisionOption = .f32, _ change: (inout LocalBackend.Limits) -> Void = { _ in }
     ) throws -> LocalBackend {
-        var limits = LocalBackend.Limits()
-        change(&limits)
         let files = SampleAdapters.names.map { AdapterFile(name: $0, path: folder("\($0).h5")) }
-        return try LocalBackend(checkpoint: folder("base.h5"), adapters: files, option, limits: limits) { try Processor(threads: 2) }
+        return try LocalBackend(of: folder("base.h5"), option, adapters: files, with: change)
     }
 
     @Test(arguments: [PrecisionOption.f32, .int8])
@@ -131,12 +129,7 @@ import Tokenize
         func models(_ backend: LocalBackend) -> [any ChatBackend] { [backend] + backend.adapters }
         let expected = try requests.enumerated().map { i, request in try models(alone)[i % 4].generate(request).text }
         // Every request to every model, so that each batch has rows of all.
-        let mixed = MixedBackend(models(batched)), texts = Mutex([String](repeating: "", count: requests.count))
-        try mixed.generate(requests, concurrency: 32) { i, result in
-            let text = try result.get().text
-            texts.withLock { $0[i] = text }
-        }
-        let isSame = texts.withLock { $0 == expected }
+        let isSame = try MixedBackend(models(batched)).texts(of: requests, concurrency: 32) == expected
         #expect(isSame && Set(expected).count > 24)
         #expect(batched.adapters.map(\.name) == SampleAdapters.names && batched.status.running == 0)
     }

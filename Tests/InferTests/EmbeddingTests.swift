@@ -16,23 +16,13 @@ import Tokenize
     private let texts: [[TokenID]] = [[7], [3, 250], (0..<96).map { TokenID($0 * 37 % 256) }, (0..<40).map { TokenID($0 * 11 % 256) }]
 
     init() throws {
-        let processor = try Processor(threads: 1), vocabulary = SampleCheckpoint.vocabulary
-        let configuration = GPTConfiguration(layers: 2, heads: 2, width: 64, context: 96, vocabulary: vocabulary.count)
-        var list = ParameterList()
-        _ = GPT(configuration, in: &list)
-        let parameters = Parameters(list, on: processor, seed: 5)
-        var checkpoint = Checkpoint(configuration, weights: OrderedDictionary(parameters.values, of: parameters.list))
-        checkpoint.tokenizer = try StoredTokenizer(vocabulary)
-        checkpoint.chatTemplate = .specialTokens
         path = folder("random.h5")
+        checkpoint = try SampleCheckpoint.randomChat(context: 96, weightScale: 1)
         try checkpoint.write(to: path)
-        self.checkpoint = checkpoint
     }
 
     private func engine(_ change: (inout LocalBackend.Limits) -> Void = { _ in }) throws -> LocalBackend {
-        var limits = LocalBackend.Limits()
-        change(&limits)
-        return try LocalBackend(checkpoint: path, .f32, limits: limits) { try Processor(threads: 2) }
+        try LocalBackend(of: path, with: change)
     }
 
     /// Waits for the embeddings.

@@ -23,9 +23,7 @@ import Tokenize
         _ option: PrecisionOption = .f32,
         _ change: (inout LocalBackend.Limits) -> Void = { _ in }
     ) throws -> LocalBackend {
-        var limits = LocalBackend.Limits()
-        change(&limits)
-        return try LocalBackend(checkpoint: path, option, limits: limits) { try Processor(threads: 2) }
+        try LocalBackend(of: path, option, with: change)
     }
 
     private func request(_ i: Int, most: Int = 24) throws -> GenerationRequest {
@@ -40,16 +38,6 @@ import Tokenize
         return GenerationRequest(i % 2 == 0 ? .chat([.init(.user, text)]) : .text(text), config)
     }
 
-    /// Generates all requests and returns their texts.
-    private func texts(_ backend: LocalBackend, _ requests: [GenerationRequest], concurrency: Int) throws -> [String] {
-        let texts = Mutex([String](repeating: "", count: requests.count))
-        try backend.generate(requests, concurrency: concurrency) { i, result in
-            let text = try result.get().text
-            texts.withLock { $0[i] = text }
-        }
-        return texts.withLock { $0 }
-    }
-
     @Test(arguments: [PrecisionOption.f32, .bf16, .int8, .int6, .int4])
     func `an answer is the same alone and in a batch of 64`(_ option: PrecisionOption) throws {
         let alone = try backend(option) { $0.slots = 1 }
@@ -59,7 +47,7 @@ import Tokenize
             limits.solePrefillChunk = 40
         }
         let requests = try (0..<64).map { try request($0) }, expected = try requests.map { try alone.generate($0).text }
-        let found = try texts(batched, requests, concurrency: 64), isSame = found == expected
+        let found = try batched.texts(of: requests, concurrency: 64), isSame = found == expected
         #expect(isSame && Set(found).count > 40, "\(zip(found, expected).filter { $0.0 != $0.1 }.count) differ")
         #expect(batched.status.running == 0 && batched.status.waiting == 0)
     }
@@ -78,7 +66,7 @@ import Tokenize
         // Log-probabilities need the logits of each token.
         let alone = try backend { $0.slots = 1 }
         let expected = try (0..<12).map { try alone.generate(request($0, logProbabilities: 0)).text }
-        let found = try texts(engine, (0..<12).map { try request($0, logProbabilities: nil) }, concurrency: slots)
+        let found = try engine.texts(of: (0..<12).map { try request($0, logProbabilities: nil) }, concurrency: slots)
         #expect(found == expected && Set(found).count > 6)
         // Of a single answer, more tokens than steps.
         var state = try GenerationState(request(1, logProbabilities: nil), for: engine.model), steps = 0
@@ -214,7 +202,7 @@ import Tokenize
         let sequenceBytes = plain.status.cacheBytes
         func cacheBytes(budget: Int, concurrency: Int) throws -> Int {
             let engine = try backend { $0.cacheBudget = budget }
-            let isSame = try texts(engine, requests, concurrency: concurrency) == expected
+            let isSame = try engine.texts(of: requests, concurrency: concurrency) == expected
             #expect(isSame)
             return engine.status.cacheBytes
         }

@@ -30,7 +30,7 @@ import Tokenize
         configuration.positions = .rotary
         let huge = folder("huge.h5")
         try SampleCheckpoint.random(configuration, on: Processor(threads: 1)).write(to: huge)
-        let backend = try LocalBackend(checkpoint: huge, .f32) { try Processor(threads: 2) }
+        let backend = try LocalBackend(of: huge)
         let context = try #require(backend.context)
         #expect((4_096..<16_777_216).contains(context))
         let note = "a KV cache can hold \(context) of the model's context of 16777216 tokens here"
@@ -39,11 +39,11 @@ import Tokenize
     }
 
     private func backend(limit: Int? = nil, _ change: (inout LocalBackend.Limits) -> Void = { _ in }) throws -> LocalBackend {
-        var limits = LocalBackend.Limits()
-        limits.kvMemory = limit
-        limits.sharedPrefillChunk = 512
-        change(&limits)
-        return try LocalBackend(checkpoint: path, .f32, limits: limits) { try Processor(threads: 2) }
+        try LocalBackend(of: path) { limits in
+            limits.kvMemory = limit
+            limits.sharedPrefillChunk = 512
+            change(&limits)
+        }
     }
 
     private func request(_ i: Int, promptTokens: Int, answerTokens: Int?) throws -> GenerationRequest {
@@ -53,22 +53,13 @@ import Tokenize
         return GenerationRequest(.tokens(ids), config)
     }
 
-    private func texts(_ backend: LocalBackend, _ requests: [GenerationRequest]) throws -> [String] {
-        let texts = Mutex([String](repeating: "", count: requests.count))
-        try backend.generate(requests, concurrency: requests.count) { i, result in
-            let text = try result.get().text
-            texts.withLock { $0[i] = text }
-        }
-        return texts.withLock { $0 }
-    }
-
     @Test func `many long prompts are all answered, and the memory of KV caches stays within the limit`() throws {
         let requests = try (0..<24).map { try request($0, promptTokens: 300 + 97 * ($0 % 8), answerTokens: 5 + $0) }
-        let expected = try texts(backend(), requests)
+        let expected = try backend().texts(of: requests, concurrency: requests.count)
         let limit = size.bytes(forPositions: 1_030) * 5 / 2
         let engine = try backend(limit: limit) { $0.cacheBudget = 1 << 30 }
         for _ in 0..<2 {                                       // the second time, finished sequences occupy the memory
-            let found = try texts(engine, requests), isSame = found == expected
+            let found = try engine.texts(of: requests, concurrency: requests.count), isSame = found == expected
             #expect(isSame, "\(zip(found, expected).filter { $0.0 != $0.1 }.count) differ")
         }
         let status = engine.status
@@ -78,11 +69,11 @@ import Tokenize
 
     @Test func `an answer that outgrows the memory continues with the same text when others have ended`() throws {
         let requests = try (0..<3).map { try request($0, promptTokens: 40, answerTokens: 1_400) }
-        let expected = try texts(backend(), requests)
+        let expected = try backend().texts(of: requests, concurrency: requests.count)
         // Three answers can begin, and only one can end beside another that has just begun.
         let limit = 3 * size.bytes(forPositions: 1_064)
         let engine = try backend(limit: limit)
-        let found = try texts(engine, requests), isSame = found == expected
+        let found = try engine.texts(of: requests, concurrency: requests.count), isSame = found == expected
         #expect(isSame && expected.allSatisfy { $0.utf8.count > 500 })
         #expect(engine.status.mostReservedBytes <= limit && engine.status.mostReservedBytes > limit * 9 / 10, "\(engine.status)")
     }

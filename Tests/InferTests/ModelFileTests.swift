@@ -90,8 +90,7 @@ import Tokenize
         try model.writeGGUF(to: folder("base.gguf"), as: .q4_0)
         for path in ["base", "base.gguf"] {
             let base = try ModelFile(folder(path)).checkpoint, shape = LoRAConfiguration(rank: 2, alpha: 3)
-            var list = ParameterList(lora: shape)
-            _ = GPT(base.configuration, in: &list)
+            let list = ParameterList(of: base.configuration, lora: shape)
             let values = processor.zeros(list.count)
             processor.normal(into: values, seed: 3)
             var adapter = Checkpoint(base.configuration, weights: OrderedDictionary(values, of: list.parameters))

@@ -23,9 +23,7 @@ import Tokenize
     }
 
     private func engine(_ change: (inout LocalBackend.Limits) -> Void = { _ in }) throws -> LocalBackend {
-        var limits = LocalBackend.Limits()
-        change(&limits)
-        return try LocalBackend(checkpoint: path, .f32, limits: limits) { try Processor(threads: 2) }
+        try LocalBackend(of: path, with: change)
     }
 
     private func request(_ ids: [TokenID], promptOnly: Bool = false) throws -> GenerationRequest {

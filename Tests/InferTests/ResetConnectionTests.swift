@@ -8,29 +8,14 @@ import Threads
 @Suite struct ResetConnectionTests {
     /// A server that reads the first message of the TLS handshake and resets the connection, or closes it.
     private final class ResettingServer {
-        let port: Int
-        private let listener: Int32
+        private let listener = TestSocket.listening()
+        var port: Int { Int(listener.port) }
 
         init(resets: Bool) throws {
-            listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
-            var address = sockaddr_in(), size = socklen_t(MemoryLayout<sockaddr_in>.size)
-            address.sin_family = sa_family_t(AF_INET)
-            address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-            let listener = listener
-            port = try withUnsafeMutablePointer(to: &address) {
-                try $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
-                    try #require(bind(listener, address, size) == 0 && listen(listener, 8) == 0)
-                    try #require(getsockname(listener, address, &size) == 0)
-                }
-                return Int(UInt16(bigEndian: $0.pointee.sin_port))
-            }
-            try BackgroundThread.run {
+            try BackgroundThread.run { [listener] in
                 while true {
-                    let socket = accept(listener, nil, nil)
-                    guard socket >= 0 else {
-                        close(listener)
-                        return
-                    }
+                    let socket = accept(listener.descriptor, nil, nil)
+                    guard socket >= 0 else { return }
                     var bytes = [UInt8](repeating: 0, count: 4_096)
                     _ = recv(socket, &bytes, bytes.count, 0)
                     // With a time of 0, closing sends RST.
@@ -41,7 +26,7 @@ import Threads
             }
         }
 
-        deinit { shutdown(listener, Int32(SHUT_RDWR)) }
+        deinit { shutdown(listener.descriptor, Int32(SHUT_RDWR)) }
     }
 
     @Test(arguments: [true, false]) func `an HTTPS backend that resets the handshake gives one error`(resets: Bool) throws {

@@ -3,7 +3,6 @@ import Checkpoint
 import Infer
 import Kernels
 import Model
-import Synchronization
 import Testing
 import TestSupport
 import Tokenize
@@ -84,10 +83,10 @@ import Tokenize
 
     private func backend(_ option: PrecisionOption, _ speculation: Speculation, slots: Int) throws -> LocalBackend {
         try SampleCheckpoint.randomChat(context: 160).write(to: folder("random.h5"))
-        var limits = LocalBackend.Limits()
-        limits.slots = slots
-        limits.speculation = speculation
-        return try LocalBackend(checkpoint: folder("random.h5"), option, limits: limits) { try Processor(threads: 2) }
+        return try LocalBackend(of: folder("random.h5"), option) { limits in
+            limits.slots = slots
+            limits.speculation = speculation
+        }
     }
 
     /// Greedy and sampled answers with penalties, log-probabilities, stop texts and a grammar. Most of them consist of three letters, so
@@ -108,21 +107,12 @@ import Tokenize
         }
     }
 
-    private func answers(_ backend: LocalBackend, concurrency: Int) throws -> [GenerationResult] {
-        let requests = try requests(), answers = Mutex([GenerationResult](repeating: GenerationResult(), count: requests.count))
-        try backend.generate(requests, concurrency: concurrency) { i, result in
-            let result = try result.get()
-            answers.withLock { $0[i] = result }
-        }
-        return answers.withLock { $0 }
-    }
-
     @Test(arguments: [PrecisionOption.f32, .bf16, .int8, .int4], [1, 8])
     func `answers with guesses are those without, bit for bit`(_ option: PrecisionOption, slots: Int) throws {
-        let plain = try answers(backend(option, .never, slots: 1), concurrency: 1)
+        let plain = try backend(option, .never, slots: 1).answers(to: requests(), concurrency: 1)
         #expect(plain.allSatisfy { $0.end.guesses == GuessCounts() })
         for speculation in [Speculation.always, .auto] {
-            let found = try answers(backend(option, speculation, slots: slots), concurrency: slots)
+            let found = try backend(option, speculation, slots: slots).answers(to: requests(), concurrency: slots)
             for (i, (found, expected)) in zip(found, plain).enumerated() {
                 #expect(found.tokens == expected.tokens && found.text == expected.text, "\(speculation), request \(i)")
                 #expect(found.end.reason == expected.end.reason && found.end.answerTokens == expected.end.answerTokens)

@@ -19,8 +19,7 @@ import TestSupport
         let base = try SampleAdapters(in: folder, family).base
         var shape = LoRAConfiguration(rank: 3, alpha: 4, names: ["q", "v", "up"], of: base.configuration)
         change(&shape)
-        var list = ParameterList(lora: shape)
-        _ = GPT(base.configuration, in: &list)
+        let list = ParameterList(of: base.configuration, lora: shape)
         let values = processor.zeros(list.count)
         processor.normal(into: values, seed: 7)
         for layer in list.loraLayers {

@@ -1,5 +1,6 @@
 import Autograd
 import Model
+import TestSupport
 import Testing
 
 @Suite struct PresetTests {
@@ -10,8 +11,7 @@ import Testing
     ])
     func `presets have as many parameters as the models`(name: String, count: Int) throws {
         let configuration = try #require(GPTConfiguration.presets.first { $0.name == name }).configuration
-        var list = ParameterList()
-        _ = GPT(configuration, in: &list)
+        let list = ParameterList(of: configuration)
         #expect(list.parameters.reduce(0) { $0 + $1.shape.count } == count)
         #expect(configuration.parameterCount == count)
     }

@@ -12,7 +12,7 @@ import tempfile
 
 import anthropic
 import jsonschema
-from served import Server
+from served import Server, raised
 
 SCHEMA = {"type": "object", "properties": {"city": {"enum": ["Rome", "Paris"]}, "days": {"type": "integer"}}, "required": ["city", "days"]}
 WEATHER = {"name": "weather", "description": "Current weather", "input_schema": {"type": "object", "properties": {"city": {"type": "string"}}}}
@@ -72,12 +72,8 @@ def check_thoughts(client, model):
 
 
 def refused(kind, words, call):
-    try:
-        call()
-    except kind as error:
-        assert words in str(error) and error.body["type"] == "error", error
-        return
-    raise AssertionError(f"expected {kind.__name__} about {words}")
+    error = raised(kind, call)
+    assert words in str(error) and error.body["type"] == "error", error
 
 
 def check_errors(client, model):

@@ -24,18 +24,13 @@ from transformers import AutoTokenizer, LlamaConfig, PreTrainedTokenizerFast
 
 import foreign_tokenizers as foreign
 from families import random_model
+from programs import run
 
 SPECIAL = ["<|im_start|>", "<|im_end|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>", "<start_of_turn>", "<end_of_turn>"]
 ALPACA = ("{% for m in messages %}{% if m.role == 'system' %}{{ m.content ~ '\n\n' }}{% else %}### {{ 'Instruction' if m.role == 'user' else 'Response' }}:\n"
           "{{ m.content }}{{ eos_token if m.role == 'assistant' }}\n\n{% endif %}{% endfor %}{% if add_generation_prompt %}### Response:\n{% endif %}")
 TEXTS = ["Where does the Danube end?", "In the Black Sea.", "And  the Rhine?\nTell me.", "naïve 日本語 🙂\tIn the North Sea", "Thanks: 12 < 345!", "You are welcome.\n\nBye", "<|im_end|> </s> [INST]", "x"]
 CHATS = [TEXTS[:2], TEXTS[2:4], TEXTS[:6], TEXTS[6:8], TEXTS]
-
-
-def run(*arguments, **more):
-    done = subprocess.run([str(a) for a in arguments], capture_output=True, text=True, **more)
-    assert done.returncode == 0, f"{arguments}: {done.stderr}"
-    return done.stdout
 
 
 def messages(texts):

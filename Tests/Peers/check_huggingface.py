@@ -10,9 +10,7 @@ import argparse
 import json
 import os
 import pathlib
-import random
 import shutil
-import subprocess
 import tempfile
 
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -23,16 +21,12 @@ import torch
 import transformers
 from transformers import AutoModelForCausalLM, AutoTokenizer, GPT2Config, GPT2LMHeadModel
 
+from families import ours, prompts, theirs
+from programs import run
 from texts import CONVERSATIONS, TEXTS, RENDERED
 
 SMALL = dict(n_layer=3, n_head=4, n_embd=64, n_positions=48, vocab_size=700)
 GPT2 = dict(n_layer=12, n_head=12, n_embd=768, n_positions=1024, vocab_size=50_257)
-
-
-def run(*arguments):
-    done = subprocess.run([str(a) for a in arguments], capture_output=True, text=True)
-    assert done.returncode == 0, f"{arguments}: {done.stderr}"
-    return done.stdout
 
 
 def random_model(seed, **shape):
@@ -50,25 +44,8 @@ def random_model(seed, **shape):
     return model
 
 
-def prompts(vocabulary, context, seed, count=10):
-    rng = random.Random(seed)
-    return [[rng.randrange(vocabulary) for _ in range(rng.randint(1, min(context, 64)))] for _ in range(count - 1)] + [
-        [rng.randrange(vocabulary) for _ in range(min(context, 200))]]
-
-
-def ours(logits, checkpoint, rows, vocabulary):
-    done = subprocess.run([logits, checkpoint], input="".join(" ".join(map(str, row)) + "\n" for row in rows).encode(), capture_output=True, check=True)
-    numbers = np.frombuffer(done.stdout, "<f4").reshape(-1, vocabulary)
-    return np.split(numbers, np.cumsum([len(row) for row in rows])[:-1])
-
-
-def theirs(model, rows):
-    with torch.no_grad():
-        return [model(torch.tensor([row])).logits[0].float().numpy() for row in rows]
-
-
 def difference(logits, model, checkpoint, seed):
-    rows = prompts(model.config.vocab_size, model.config.max_position_embeddings, seed)
+    rows = prompts(model.config.vocab_size, min(model.config.max_position_embeddings, 200), seed)
     pairs = list(zip(ours(logits, checkpoint, rows, model.config.vocab_size), theirs(model, rows)))
     return max(np.abs(a - b).max() for a, b in pairs)
 
@@ -128,8 +105,7 @@ def check_training(slm, logits, folder, form, pattern):
     ends = model.generation_config.eos_token_id
     assert int(answer[-1]) in (ends if isinstance(ends, list) else [ends]), f"{form}: the answer has no end token: {tokenizer.decode(answer)!r}"
     for text in TEXTS:
-        expected = [int(word) for word in subprocess.run([slm, "tokenize", "encode", out / "hf" / "tokenizer.json"], input=text, text=True,
-                                                     capture_output=True, check=True).stdout.split()]
+        expected = [int(word) for word in run(slm, "tokenize", "encode", out / "hf" / "tokenizer.json", text=text).split()]
         # In slm, user text never becomes a special token.
         assert tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True) == expected, (form, pattern, text)
     run(slm, "import", out / "hf", "--out", out / "again.h5")

@@ -21,18 +21,13 @@ import llama_cpp as llama
 import numpy as np
 from llama_cpp.llama_chat_format import Jinja2ChatFormatter
 
+from programs import run
 from texts import CONVERSATIONS, TEXTS, RENDERED
 
 ROOT = pathlib.Path(__file__).parent.parent.parent
 LIMITS = {"f32": 2e-3, "f16": 2e-3, "bf16": 2e-2, "q8_0": 6e-2, "q6_k": 6e-2, "q5_k_m": 6e-2, "q4_k_m": 6e-2, "q4_0": 6e-2}
 CONTEXT, GREEDY, ANSWERS = 128, 64, 4                        # tokens of the context and of an answer; number of answers
 QUIET = llama.llama_log_callback(lambda level, text, user: None)
-
-
-def run(*arguments, text=None):
-    done = subprocess.run([str(a) for a in arguments], input=text, capture_output=True, text=True)
-    assert done.returncode == 0, f"{arguments}: {done.stderr}"
-    return done.stdout
 
 
 class Ours:

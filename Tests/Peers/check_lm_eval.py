@@ -10,20 +10,15 @@ import json
 import logging
 import os
 import pathlib
-import subprocess
 import tempfile
+
+from programs import run
 
 os.environ |= {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "HF_EVALUATE_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error", "TOKENIZERS_PARALLELISM": "false",
                "HF_HUB_DISABLE_PROGRESS_BARS": "1", "TQDM_DISABLE": "1", "LOGLEVEL": "ERROR", "OPENAI_API_KEY": "none"}
 CONTEXT = 96
 # With the token that the harness generates after each text, and the one before it.
 WINDOW = CONTEXT - 2
-
-
-def run(*arguments):
-    done = subprocess.run([str(a) for a in arguments], capture_output=True, text=True)
-    assert done.returncode == 0, f"{arguments}: {done.stderr}"
-    return done.stdout
 
 
 def write(path, rows):

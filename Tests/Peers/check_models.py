@@ -9,7 +9,6 @@ import gc
 import json
 import os
 import pathlib
-import random
 import shutil
 import subprocess
 import tempfile
@@ -23,33 +22,12 @@ import torch
 import transformers
 from transformers import AutoModelForCausalLM
 
-from families import MODELS, SHAPES, random_model, save_tokenizer, write_old_config
+from families import MODELS, SHAPES, ours, prompts, random_model, save_tokenizer, theirs, write_old_config
+from programs import run
 
 # The same model in a family with fewer options: without a window, a Mistral is a Llama.
 EXPORTED = {"mistral-full": "llama"}
 GREEDY = 64
-
-
-def run(*arguments):
-    done = subprocess.run([str(a) for a in arguments], capture_output=True, text=True)
-    assert done.returncode == 0, f"{arguments}: {done.stderr}"
-    return done.stdout
-
-
-def prompts(vocabulary, longest, seed=2, count=10):
-    rng = random.Random(seed)
-    return [[rng.randrange(vocabulary) for _ in range(rng.randint(1, longest // 2))] for _ in range(count - 1)] + [[rng.randrange(vocabulary) for _ in range(longest)]]
-
-
-def ours(logits, checkpoint, rows, vocabulary, *mode):
-    done = subprocess.run([logits, checkpoint, *mode], input="".join(" ".join(map(str, row)) + "\n" for row in rows).encode(), capture_output=True, check=True)
-    numbers = np.frombuffer(done.stdout, "<f4").reshape(-1, vocabulary)
-    return np.split(numbers, np.cumsum([len(row) for row in rows])[:-1])
-
-
-def theirs(model, rows):
-    with torch.no_grad():
-        return [model(torch.tensor([row])).logits[0].float().numpy() for row in rows]
 
 
 def difference(found, expected):

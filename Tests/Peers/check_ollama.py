@@ -9,14 +9,14 @@ import importlib.metadata
 import json
 import os
 import pathlib
-import socket
 import subprocess
 import sys
 import tempfile
 
 import jsonschema
 import ollama
-from served import Server
+from reverse_proxy import free_port
+from served import Server, raised
 
 SCHEMA = {"type": "object", "properties": {"city": {"enum": ["Rome", "Paris"]}, "days": {"type": "integer"}}, "required": ["city", "days"]}
 QUESTION = {"role": "user", "content": "Weather in Rome?"}
@@ -30,12 +30,6 @@ def weather(city: str) -> str:
         city: The name of the city.
     """
     return "sunny" if city == "Rome" else "rainy"
-
-
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 def check_answers(client):
@@ -92,12 +86,8 @@ def check_embeddings(client, server):
 
 
 def refused(status, words, call):
-    try:
-        call()
-    except ollama.ResponseError as error:
-        assert error.status_code == status and words in error.error, (error.status_code, error.error)
-        return
-    raise AssertionError(f"expected status {status} about {words}")
+    error = raised(ollama.ResponseError, call)
+    assert error.status_code == status and words in error.error, (error.status_code, error.error)
 
 
 def check_errors(client):

@@ -19,7 +19,8 @@ from typing import Literal, Optional
 import jsonschema
 import openai
 import pydantic
-from served import Server
+from programs import run
+from served import Server, raised
 
 SENTENCE = "Hi, you!é日"
 LENGTH = len(SENTENCE.encode())
@@ -33,12 +34,9 @@ ANYTHING = {"logit_bias": {"256": -100, "72": -16}, "max_tokens": 20, "temperatu
 
 def refused(kind, field, call):
     """Checks that `call` raises an error of this kind for this field, and returns it."""
-    try:
-        call()
-    except kind as error:
-        assert error.param == field, (field, error.param, str(error))
-        return error
-    raise AssertionError(f"expected {kind.__name__} about {field}")
+    error = raised(kind, call)
+    assert error.param == field, (field, error.param, str(error))
+    return error
 
 
 def check_chats(client):
@@ -153,20 +151,12 @@ def check_disconnects(server, client):
     next(iter(stream))
     assert server.queue() == {"running": 2, "waiting": 0}
     stream.close()
-    wait_until_idle(server)
+    server.wait_until_idle()
     try:
         client.with_options(timeout=0.3, max_retries=0).chat.completions.create(model="parrot", messages=HELLO, temperature=0.1, **ENDLESS)
         raise AssertionError("expected a timeout")
     except openai.APITimeoutError:
-        wait_until_idle(server)
-
-
-def wait_until_idle(server):
-    for _ in range(3_000):
-        if server.queue() == {"running": 0, "waiting": 0}:
-            return
-        time.sleep(0.01)
-    raise AssertionError(f"expected no answers in progress after a second: {server.queue()}")
+        server.wait_until_idle()
 
 
 def check_keys(slm, checkpoint):
@@ -190,9 +180,7 @@ def check_keys(slm, checkpoint):
 def check_slm_client(slm, server):
     """slm generate with `slm serve` as its backend."""
     def generate(*arguments):
-        run = subprocess.run([slm, "generate", "--backend", f"openai:{server.url}", "--json", "--temperature", "0", *arguments], capture_output=True, text=True)
-        assert run.returncode == 0, run.stderr
-        return json.loads(run.stdout)
+        return json.loads(run(slm, "generate", "--backend", f"openai:{server.url}", "--json", "--temperature", "0", *arguments))
 
     answer = generate("--user", "Hello")
     assert (answer["text"], answer["finish_reason"], answer["answer_tokens"]) == (SENTENCE, "stop", LENGTH), answer
@@ -334,8 +322,7 @@ def check_embeddings(slm, folder):
         ["train", "--data", folder / "data", "--out", folder / "run", "--layers", 2, "--width", 64, "--heads", 4, "--context", 96, "--batch", 4, "--max-steps", 60, "--lr", 0.01],
         ["export", folder / "run/last.h5", "--out", folder / "hf"],
     ]:
-        done = subprocess.run([slm, *map(str, arguments)], capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
+        run(slm, *arguments)
     model, tokenizer = transformers.AutoModel.from_pretrained(folder / "hf", dtype=torch.float32).eval(), transformers.AutoTokenizer.from_pretrained(folder / "hf")
     texts = [" ".join(f"After {j} comes {j + 1}." for j in range(i, i + 1 + i % 8)) for i in range(40)] + ["é日 x"]
     tokens = [tokenizer(text)["input_ids"] for text in texts]
@@ -396,9 +383,8 @@ def check_adapters(slm, writer, folder):
         refused(openai.NotFoundError, "model", lambda: ask(client, "base:other", 0))
         with Server(slm, folder / "wide.h5", "--dtype=f32") as other, openai.OpenAI(base_url=other.url + "/v1", api_key="any") as separate:
             assert [ask(separate, "wide", n).choices[0].text for n in range(4)] == [alone["base:wide", n] for n in range(4)]
-        run = subprocess.run([slm, "generate", folder / "base.h5", f"--adapter={folder}/wide.h5", "--prompt=Number 2", "--temperature=0", "--max-tokens=12", "--dtype=f32", "--json"],
-                             capture_output=True, text=True)
-        assert run.returncode == 0 and json.loads(run.stdout)["text"] == alone["base:wide", 2], run
+        alike = json.loads(run(slm, "generate", folder / "base.h5", f"--adapter={folder}/wide.h5", "--prompt=Number 2", "--temperature=0", "--max-tokens=12", "--dtype=f32", "--json"))
+        assert alike["text"] == alone["base:wide", 2], alike
 
         os.replace(folder / "wide.h5", folder / "narrow.h5")
         server.process.send_signal(signal.SIGHUP)

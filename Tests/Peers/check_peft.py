@@ -25,8 +25,9 @@ import transformers
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
-from check_models import difference, ours, prompts, run, theirs
-from families import MODELS, random_model, save_tokenizer
+from check_models import difference
+from families import MODELS, ours, prompts, random_model, save_tokenizer, theirs
+from programs import run
 
 LINEAR = {
     "gpt2": ["c_attn", "attn.c_proj", "c_fc", "mlp.c_proj"],
@@ -167,9 +168,7 @@ def text(rows):
 
 
 def steps(gradients, checkpoint, out, rows, *arguments):
-    done = subprocess.run([gradients, checkpoint, out, *map(str, arguments)], input=text(rows), capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return [float(line) for line in done.stdout.split()]
+    return [float(line) for line in run(gradients, checkpoint, out, *arguments, text=text(rows)).split()]
 
 
 def check_equal(found, expected, what, limit=1e-4):

@@ -11,11 +11,11 @@ import json
 import pathlib
 import random
 import re
-import subprocess
 import tempfile
 import time
 
 from check_training_runs import KEY, Area
+from programs import run
 
 THINGS = {"snow": "white", "coal": "black", "grass": "green", "blood": "red", "milk": "white", "gold": "yellow", "the sky": "blue", "a plum": "purple",
           "a carrot": "orange", "a flamingo": "pink", "an elephant": "grey", "chocolate": "brown", "a lemon": "yellow", "the sea": "blue", "a frog": "green",
@@ -57,8 +57,7 @@ def train(slm, folder):
         ["train", "--data", data, "--out", folder / "run", "--threads", 1, "--layers", 2, "--width", 64, "--heads", 4, "--context", 64, "--batch", 16,
          "--lr", "3e-3", "--max-steps", 600, "--seed", 1],
     ]:
-        done = subprocess.run([slm, *map(str, arguments)], capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
+        run(slm, *arguments)
     return folder / "run/best.h5"
 
 

@@ -8,7 +8,6 @@ from the text that the chat template writes. Margins, accuracies and the loss of
 import json
 import os
 import pathlib
-import subprocess
 import sys
 import tempfile
 
@@ -19,14 +18,14 @@ import torch
 import torch.nn.functional as F
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from programs import run
+
 SLM = sys.argv[1]
 BETA = 0.3
 
 
 def slm(*arguments):
-    done = subprocess.run([SLM, *map(str, arguments)], capture_output=True, text=True)
-    assert done.returncode == 0, f"{arguments}: {done.stderr}"
-    return done.stdout
+    return run(SLM, *arguments)
 
 
 def log_probability(model, tokenizer, prompt, answer):

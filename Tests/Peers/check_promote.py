@@ -8,11 +8,11 @@ import http.client
 import json
 import pathlib
 import random
-import subprocess
 import tempfile
 import threading
 import time
 
+from programs import run
 from served import ADMIN_KEY, UNLIMITED, Server, tiny_checkpoint
 
 parser = argparse.ArgumentParser()
@@ -85,10 +85,8 @@ with tempfile.TemporaryDirectory() as name:
     folder = pathlib.Path(name)
     first = tiny_checkpoint(arguments.slm, folder)
     for seed, other in enumerate(("second", "third")):
-        done = subprocess.run(
-            [arguments.slm, "train", "--data", folder / "data", "--out", folder / other, "--threads", "1", "--layers", "1", "--width", "32", "--heads", "2",
-             "--context", "1024", "--batch", "1", "--max-steps", "20", "--seed", str(seed + 2)], capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
+        run(arguments.slm, "train", "--data", folder / "data", "--out", folder / other, "--threads", 1, "--layers", 1, "--width", 32, "--heads", 2,
+            "--context", 1024, "--batch", 1, "--max-steps", 20, "--seed", seed + 2)
     database = f"sqlite:{folder}/chats.db"
     options = [*UNLIMITED, "--server-name", "promoted"]
     begin = time.monotonic()

@@ -17,6 +17,7 @@ from typing import Literal
 import jsonschema
 import openai
 import pydantic
+from check_openai import refused
 from served import Server
 
 SENTENCE = "Hi, you!é日"
@@ -31,15 +32,6 @@ CALL = ["response.output_item.added", "response.function_call_arguments.delta", 
 class Place(pydantic.BaseModel):
     city: Literal["Rome", "Paris"]
     old: bool
-
-
-def refused(kind, field, call):
-    try:
-        call()
-    except kind as error:
-        assert error.param == field, (field, error.param, str(error))
-        return error
-    raise AssertionError(f"expected {kind.__name__} about {field}")
 
 
 def check_answers(client):
@@ -109,20 +101,12 @@ def check_long_answers(server, client):
     next(iter(stream))
     assert server.queue() == {"running": 1, "waiting": 0}
     stream.close()
-    wait_until_idle(server)
+    server.wait_until_idle()
     try:
         client.with_options(timeout=0.3).responses.create(**endless)
         raise AssertionError("expected a timeout")
     except openai.APITimeoutError:
-        wait_until_idle(server)
-
-
-def wait_until_idle(server):
-    for _ in range(3_000):
-        if server.queue() == {"running": 0, "waiting": 0}:
-            return
-        time.sleep(0.01)
-    raise AssertionError(f"expected no answers in progress: {server.queue()}")
+        server.wait_until_idle()
 
 
 async def check_many(server):

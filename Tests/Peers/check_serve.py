@@ -429,7 +429,7 @@ def soak(stage):
 
     def all_users(share, seed):
         run_concurrently(*[lambda name=name: user(name, share, seed) for name in names])
-        server.wait(lambda: server.ask("GET", "/api/health")[1]["queue"] == {"running": 0, "waiting": 0})
+        server.wait_until_idle()
         heap = server.heap()
         # The server closes a connection a moment after its client, also the connection that asked for the metrics. One socket listens.
         deadline = time.monotonic() + 60

@@ -24,7 +24,9 @@ import jsonschema
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from check_models import check_logits, run, theirs
+from check_models import check_logits
+from families import theirs
+from programs import run
 from served import UNLIMITED, Server
 
 gguf.GGUFReader = functools.cache(gguf.GGUFReader)      # transformers reads the file three times, which takes ten seconds each

@@ -15,7 +15,7 @@ import time
 
 from check_training_runs import KEY, Area, add_chats, processes
 from kill_store import PostgreSQL
-from served import UNLIMITED, Server, tiny_checkpoint
+from served import tiny_checkpoint
 
 CHATS = "".join(f"[INST] How much is {i} plus {i}? [/INST] {i} plus {i} is {2 * i}.\n" for i in range(2_000))
 
@@ -222,16 +222,9 @@ def check_lost_database(slm, checkpoint, folder):
     training = folder / "training-of-lost"
     (folder / "lost").mkdir()
     area = Area(slm, checkpoint, folder / "lost")
-    area.training = training
-
-    def start():
-        server = Server(slm, checkpoint, *UNLIMITED, "--use-chats", "--training-dir", training,
-                        database=database.address, log=folder / "lost/serve.log", environment={"SLM_AUTOTUNE": "off"})
-        area.servers.append(server)
-        return server
-
+    area.training, area.database = training, database.address
     try:
-        server = start()
+        server = area.start()
         add_chats(server, 30)
         run = area.add(server, minutes=0.2, replay=[])["id"]
         area.wait(server, run, lambda run: run["step"] > 0)

@@ -27,12 +27,13 @@ class Area:
 
     def __init__(self, slm, checkpoint, folder):
         self.slm, self.checkpoint, self.folder = slm, checkpoint, folder
+        self.database = f"sqlite:{folder}/chats.db"
         self.training = folder / "training"
         self.servers = []
 
     def start(self):
         server = Server(self.slm, self.checkpoint, *UNLIMITED, "--use-chats", "--training-dir", self.training,
-                        database=f"sqlite:{self.folder}/chats.db", log=self.folder / "serve.log", environment={"SLM_AUTOTUNE": "off"})
+                        database=self.database, log=self.folder / "serve.log", environment={"SLM_AUTOTUNE": "off"})
         self.servers.append(server)
         return server
 

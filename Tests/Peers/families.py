@@ -1,6 +1,9 @@
-"""Random models of the families that slm reads, made with transformers: small ones, and ones at the shapes that people use."""
+"""Random models of the families that slm reads, made with transformers: small ones, and ones at the shapes that people use; and their logits."""
 import json
+import random
+import subprocess
 
+import numpy as np
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import (AutoModelForCausalLM, Gemma2Config, Gemma3TextConfig, GPT2Config, GPTNeoXConfig, LlamaConfig, MistralConfig, Qwen2Config, Qwen3Config)
@@ -93,3 +96,21 @@ def write_old_config(folder):
     fields["rope_scaling"] = None if parameters["rope_type"] == "default" else parameters
     path.write_text(json.dumps(fields))
     return True
+
+
+def prompts(vocabulary, longest, seed=2, count=10):
+    """Rows of random tokens, the last of them the longest."""
+    rng = random.Random(seed)
+    return [[rng.randrange(vocabulary) for _ in range(rng.randint(1, longest // 2))] for _ in range(count - 1)] + [[rng.randrange(vocabulary) for _ in range(longest)]]
+
+
+def ours(logits, checkpoint, rows, vocabulary, *mode):
+    """Logits after each token, from the Logits program."""
+    done = subprocess.run([logits, checkpoint, *mode], input="".join(" ".join(map(str, row)) + "\n" for row in rows).encode(), capture_output=True, check=True)
+    numbers = np.frombuffer(done.stdout, "<f4").reshape(-1, vocabulary)
+    return np.split(numbers, np.cumsum([len(row) for row in rows])[:-1])
+
+
+def theirs(model, rows):
+    with torch.no_grad():
+        return [model(torch.tensor([row])).logits[0].float().numpy() for row in rows]

@@ -15,6 +15,7 @@ import tempfile
 import time
 
 import h5py
+from programs import run
 
 STEPS = 60
 SKIPPED = {"training/seconds", "training/evaluation_seconds", "training/plan/save_every", "training/evaluations", "training/since_best"}
@@ -28,9 +29,7 @@ class Training:
         self.call("tokenize", "corpus", "--data", folder / "chats.txt", "--vocab-size", 300, "--out", folder / "data")
 
     def call(self, *arguments):
-        done = subprocess.run([self.slm, *map(str, arguments)], capture_output=True, text=True)
-        assert done.returncode == 0, f"slm {' '.join(map(str, arguments))}: exit status {done.returncode}\n{done.stderr}"
-        return done.stdout
+        return run(self.slm, *arguments)
 
     def arguments(self, run, every, seed=1):
         if (run / "last.h5").exists():

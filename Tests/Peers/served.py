@@ -17,6 +17,8 @@ import threading
 import time
 import urllib.parse
 
+from programs import run
+
 PASSWORD = "passwordthatnologhas"
 ADMIN_KEY = "adminkeythatnologhas"
 SECRET = "thatnologhas-4f9d1c77e0b34aa2b1d85c6e"
@@ -31,8 +33,7 @@ def tiny_checkpoint(slm, folder, vocabulary=300, steps=20, seed=1):
         ["tokenize", "corpus", "--data", folder / "chats.txt", "--vocab-size", vocabulary, "--out", data],
         ["train", "--data", data, "--out", folder / "run", "--threads", 1, "--layers", 1, "--width", 32, "--heads", 2, "--context", 1_024, "--batch", 1, "--max-steps", steps, "--seed", seed],
     ]:
-        done = subprocess.run([slm, *map(str, arguments)], capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
+        run(slm, *arguments)
     return folder / "run/best.h5"
 
 
@@ -101,6 +102,9 @@ class Server:
     def queue(self):
         return self.get("/api/health")[1]["queue"]
 
+    def wait_until_idle(self):
+        self.wait(lambda: self.queue() == {"running": 0, "waiting": 0})
+
     def account(self, name):
         """Registers an account and returns its session token."""
         status, answer = self.ask("POST", "/api/auth/register", {"username": name, "password": PASSWORD})
@@ -159,6 +163,15 @@ class Server:
 
 class Refused(Exception):
     pass
+
+
+def raised(kind, call):
+    """Returns the error of this kind that `call` raises."""
+    try:
+        call()
+    except kind as error:
+        return error
+    raise AssertionError(f"expected {kind.__name__}")
 
 
 def run_concurrently(*works):

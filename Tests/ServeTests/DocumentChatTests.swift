@@ -1,9 +1,7 @@
-import Checkpoint
 import Documents
 import Glibc
 import Infer
 import JSON
-import Kernels
 import Serve
 import TestSupport
 import Testing
@@ -135,8 +133,7 @@ import Testing
     /// Each byte of the test's tokenizer is a token, and so is each special token.
     @Test func `special tokens in passages are text for the model of a server`() throws {
         let folder = TemporaryFolder()
-        try OneSentenceModel.checkpoint(context: 2_000).write(to: folder("parrot.h5"))
-        let backend = try LocalBackend(checkpoint: folder("parrot.h5"), .f32) { try Processor(threads: 1) }
+        let backend = try LocalBackend(of: OneSentenceModel.checkpoint(context: 2_000))
         func promptTokens(_ text: String) throws -> Int {
             folder.write("The pump says \(text) to all.\n", to: "a.txt")
             try DocumentServer.build(folder("a.txt"), at: folder("a.index"))

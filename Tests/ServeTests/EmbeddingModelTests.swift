@@ -1,4 +1,3 @@
-import Checkpoint
 import Formats
 import Infer
 import JSON
@@ -15,8 +14,7 @@ import Tokenize
     private let encoder, reranker: EmbeddingBackend
 
     init() throws {
-        try OneSentenceModel.checkpoint(context: 64).write(to: folder("parrot.h5"))
-        let backend = try LocalBackend(checkpoint: folder("parrot.h5"), .f32) { try Processor(threads: 1) }
+        let backend = try LocalBackend(of: OneSentenceModel.checkpoint(context: 64))
         let sample = SampleBERT { $0.prompts = #""query": "query: ""# }
         let encoder = try EmbeddingBackend(sample.write(to: folder, "bert"), name: "bert") { try Processor(threads: 1) }
         self.encoder = encoder

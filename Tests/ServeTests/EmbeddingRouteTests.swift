@@ -1,10 +1,8 @@
 import Base64
-import Checkpoint
 import Files
 import Glibc
 import Infer
 import JSON
-import Kernels
 import Serve
 import Store
 import TestSupport
@@ -13,12 +11,10 @@ import Tokenize
 
 /// `/v1/embeddings`, with a model without layers: the embedding of a token is its normalized one-hot vector.
 @Suite struct EmbeddingRouteTests {
-    private let folder = TemporaryFolder()
     private let backend: LocalBackend
 
     init() throws {
-        try OneSentenceModel.checkpoint(context: 64).write(to: folder("parrot.h5"))
-        backend = try LocalBackend(checkpoint: folder("parrot.h5"), .f32) { try Processor(threads: 1) }
+        backend = try LocalBackend(of: OneSentenceModel.checkpoint(context: 64))
     }
 
     private static let width = SampleCheckpoint.vocabulary.count

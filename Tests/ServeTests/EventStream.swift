@@ -35,8 +35,7 @@ final class EventStream {
                 received.removeSubrange(..<range.upperBound)
                 guard let name = lines.first(where: { $0.hasPrefix("event: ") }),
                       let data = lines.first(where: { $0.hasPrefix("data: ") }) else { continue }
-                var parser = JSONParser()
-                return Event(name: String(name.dropFirst(7)), data: try parser.parse(Array(data.utf8.dropFirst(6))))
+                return Event(name: String(name.dropFirst(7)), data: try JSONElement(parsing: String(data.dropFirst(6))))
             }
             guard let chunk = connection.chunk(), !chunk.isEmpty else { return nil }
             received += chunk

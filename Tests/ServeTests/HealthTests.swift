@@ -1,8 +1,6 @@
-import Checkpoint
 import Glibc
 import Infer
 import JSON
-import Kernels
 import Serve
 import Store
 import Synchronization
@@ -95,11 +93,8 @@ import Testing
     }
 
     @Test func `the thread that runs a model answers probes`() throws {
-        let checkpoint = try OneSentenceModel.checkpoint()
-        let folder = TemporaryFolder(in: TemporaryFolder.inMemory)
-        try checkpoint.write(to: folder("model.h5"))
         let answered = AtomicCounter()
-        let backend = try LocalBackend(checkpoint: folder("model.h5"), .f32) { try Processor(threads: 1) }
+        let backend = try LocalBackend(of: OneSentenceModel.checkpoint())
         backend.probe { if $0 { answered.increment() } }
         try eventually { answered.value == 1 }
     }

@@ -1,20 +1,15 @@
-import Checkpoint
 import Infer
 import JSON
-import Kernels
 import Serve
 import TestSupport
 import Testing
 
 /// Anthropic's Messages API, with a model that calls the function `weather`.
 @Suite struct MessagesTests {
-    private let folder = TemporaryFolder()
     private let server: TestServer
 
     init() throws {
-        try ToolCallModel.checkpoint().write(to: folder("tools.h5"))
-        let backend = try LocalBackend(checkpoint: folder("tools.h5"), .f32) { try Processor(threads: 1) }
-        server = try TestServer(backend, modelInfo: backend.model)
+        server = try TestServer(of: ToolCallModel.checkpoint())
     }
 
     private static let question = #"{"role":"user","content":"Weather in Rome?"}"#
@@ -61,9 +56,7 @@ import Testing
     }
 
     @Test(arguments: [false, true]) func `what the model thinks is a block of its own`(streams: Bool) throws {
-        try ThinkingModel.checkpoint().write(to: folder("thinking.h5"))
-        let backend = try LocalBackend(checkpoint: folder("thinking.h5"), .f32) { try Processor(threads: 1) }
-        let thinking = try TestServer(backend, modelInfo: backend.model)
+        let thinking = try TestServer(of: ThinkingModel.checkpoint())
         func blocks(_ fields: String = "", after history: String = "") throws -> [[String?]] {
             let body = #"""
                 {"max_tokens":200,"temperature":0,"stream":\#(streams),"messages":[\#(history){"role":"user","content":"2 + 2?"}]\#(fields)}

@@ -1,21 +1,14 @@
-import Checkpoint
-import Infer
 import JSON
-import Kernels
 import Serve
 import TestSupport
 import Testing
 
 /// Ollama's API, with a model that calls the function `weather`.
 @Suite struct OllamaTests {
-    private let folder = TemporaryFolder()
-    private let backend: LocalBackend
     private let server: TestServer
 
     init() throws {
-        try ToolCallModel.checkpoint().write(to: folder("tools.h5"))
-        backend = try LocalBackend(checkpoint: folder("tools.h5"), .f32) { try Processor(threads: 1) }
-        server = try TestServer(backend, modelInfo: backend.model) { $0.ollamaPort = 0 }
+        server = try TestServer(of: ToolCallModel.checkpoint()) { $0.ollamaPort = 0 }
     }
 
     private static let question = #"{"role":"user","content":"Weather in Rome?"}"#
@@ -32,10 +25,7 @@ import Testing
     }
 
     private func lines(_ answer: RawHTTPConnection.Answer) throws -> [JSONElement] {
-        try answer.text.split(separator: "\n").map { line in
-            var parser = JSONParser()
-            return try parser.parse(String(line))
-        }
+        try answer.text.split(separator: "\n").map { try JSONElement(parsing: String($0)) }
     }
 
     @Test func `a chat has a message and the counts, on its own port and under a prefix of the main one`() throws {
@@ -146,8 +136,7 @@ import Testing
         for format in [#""json""#, #"{"type":"object","properties":{"a":{"type":"integer"}},"required":["a"]}"#] {
             let body = #"{"stream":false,"options":{"num_predict":200},"messages":[\#(Self.question)],"format":\#(format)}"#
             let text = try ask("/api/chat", body).json()["message"]?["content"]?.string ?? ""
-            var parser = JSONParser()
-            let object = try parser.parse(text)
+            let object = try JSONElement(parsing: text)
             #expect(object.kind == .object && (format.hasPrefix("\"") || object["a"]?.integer != nil), "\(text)")
         }
     }

@@ -92,9 +92,8 @@ struct OpenAIRoutesTests {
         #expect(try texts(#""top_p":0"#).count == 1)
         let stream = try chat(connection, #""temperature":2,"seed":18446744073709551615,"n":3,"stream":true"#)
         var streamed = ["", "", ""], reasons: [String] = []
-        for line in stream.data.dropLast() {
-            var parser = JSONParser()
-            let choice = try #require(try parser.parse(Array(line.utf8))["choices"]?.elements?.first { _ in true })
+        for chunk in try stream.objects() {
+            let choice = try #require(chunk["choices"]?.elements?.first { _ in true })
             let index = try #require(choice["index"]?.integer)
             streamed[index] += choice["delta"]?["content"]?.string ?? ""
             if let reason = choice["finish_reason"]?.string { reasons.append(reason) }

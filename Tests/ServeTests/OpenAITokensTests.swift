@@ -11,14 +11,7 @@ import Tokenize
 @Suite("OpenAI routes with tokens")
 struct OpenAITokensTests {
     private func server() throws -> TestServer {
-        let backend = try LocalBackend {
-            let checkpoint = try OneSentenceModel.checkpoint()
-            return (
-                try ModelInfo(of: checkpoint, name: "parrot"),
-                try ModelRunner(of: checkpoint, on: try Processor(threads: 1), precision: .float32)
-            )
-        }
-        return try TestServer(backend, modelInfo: backend.model) { $0.cachedAnswers = 16 }
+        try TestServer(of: OneSentenceModel.checkpoint()) { $0.cachedAnswers = 16 }
     }
 
     private func complete(_ connection: RawHTTPConnection, _ fields: String) throws -> JSONElement {
@@ -56,16 +49,9 @@ struct OpenAITokensTests {
 
     @Test func `the health route has the model's sampling settings`() throws {
         func health(_ sampling: SamplingDefaults?) throws -> String {
-            let backend = try LocalBackend {
-                var checkpoint = try OneSentenceModel.checkpoint()
-                checkpoint.servingDefaults.sampling = sampling
-                return (
-                    try ModelInfo(of: checkpoint, name: "parrot"),
-                    try ModelRunner(of: checkpoint, on: try Processor(threads: 1), precision: .float32)
-                )
-            }
-            let server = try TestServer(backend, modelInfo: backend.model)
-            return try #require(try server.connect().ask("GET", "/api/health")).text
+            var checkpoint = try OneSentenceModel.checkpoint()
+            checkpoint.servingDefaults.sampling = sampling
+            return try #require(try TestServer(of: checkpoint).connect().ask("GET", "/api/health")).text
         }
         let own = SamplingDefaults(temperature: 0.25, topK: 7, topP: nil, minP: nil, repetitionPenalty: 1.5)
         #expect(try health(own).contains(#""sampling":{"test-model":{"temperature":0.25,"top_k":7,"top_p":1.0,"repetition_penalty":1.5}}"#))
@@ -149,11 +135,7 @@ struct OpenAITokensTests {
         }
         let body = #"{"prompt":"H","temperature":0,"logprobs":2,"stream":\#(streams)}"#
         let answer = try #require(connection.post("/v1/completions", body))
-        if streams {
-            for line in answer.data.dropLast() { var parser = JSONParser(); take(try first(parser.parse(Array(line.utf8)))) }
-        } else {
-            take(try first(answer.json()))
-        }
+        try answer.objects().map(first).forEach(take)
         #expect(
             tokens == ["i", ",", " ", "y", "o", "u", "!", #"bytes:\xc3"#, #"bytes:\xa9"#, #"bytes:\xe6"#, #"bytes:\x97"#, #"bytes:\xa5"#])
         #expect(offsets == [0, 1, 2, 3, 4, 5, 6, 7, 7, 8, 8, 8])
@@ -184,7 +166,7 @@ struct OpenAITokensTests {
             let answer = try #require(connection.post("/v1/completions", body))
             #expect(answer.status == 200, "\(answer.text)")
             if streams {
-                for line in answer.data.dropLast() { var parser = JSONParser(); take(try first(parser.parse(Array(line.utf8)))) }
+                try answer.objects().map(first).forEach(take)
             } else {
                 try answer.json()["choices"]?.elements?.forEach(take)
             }
@@ -260,10 +242,7 @@ struct OpenAITokensTests {
         let text = isChat ? "Hi, you!" : "i, you!"
         let answer = try #require(
             connection.post(path, #"{\#(prompt),"temperature":0,"max_tokens":\#(text.utf8.count + 1),"stream":\#(streams)}"#))
-        let choices = streams ? try answer.data.dropLast().map { line in
-            var parser = JSONParser()
-            return try first(parser.parse(Array(line.utf8)))
-        } : [try first(answer.json())]
+        let choices = try answer.objects().map(first)
         let content = choices.map {
             $0["text"]?.string ?? $0["message"]?["content"]?.string ?? $0["delta"]?["content"]?.string ?? ""
         }.joined()

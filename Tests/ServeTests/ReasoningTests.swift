@@ -1,7 +1,5 @@
-import Checkpoint
 import Infer
 import JSON
-import Kernels
 import Serve
 import TestSupport
 import Testing
@@ -9,13 +7,10 @@ import Tokenize
 
 /// Thoughts, variables of the chat template, and answers that continue the last message, in `/v1/chat/completions`.
 @Suite struct ReasoningTests {
-    private let folder = TemporaryFolder()
     private let server: TestServer
 
     init() throws {
-        try ThinkingModel.checkpoint().write(to: folder("thinking.h5"))
-        let backend = try LocalBackend(checkpoint: folder("thinking.h5"), .f32) { try Processor(threads: 1) }
-        server = try TestServer(backend, modelInfo: backend.model)
+        server = try TestServer(of: ThinkingModel.checkpoint())
     }
 
     private static let question = #"{"role":"user","content":"2 + 2?"}"#
@@ -36,12 +31,8 @@ import Tokenize
     private func chat(_ messages: String, _ fields: String = "", streams: Bool = false, at other: TestServer? = nil) throws -> Answer {
         let response = try post(messages, fields + (fields.isEmpty ? "" : ",") + #""stream":\#(streams)"#, at: other)
         try #require(response.status == 200, "\(response.text)")
-        let objects = response.data.isEmpty ? [try response.json()] : try response.data.dropLast().map { line in
-            var parser = JSONParser()
-            return try parser.parse(Array(line.utf8))
-        }
         var answer = Answer()
-        for choice in objects.compactMap({ $0["choices"]?.elements?.first { _ in true } }) {
+        for choice in try response.objects().compactMap({ $0["choices"]?.elements?.first { _ in true } }) {
             let message = try #require(choice["delta"] ?? choice["message"])
             answer.content += message["content"]?.string ?? ""
             if let text = message["reasoning_content"]?.string { answer.reasoning = (answer.reasoning ?? "") + text }
@@ -78,8 +69,7 @@ import Tokenize
     }
 
     @Test func `a cached answer is that of the same prompt, with its thought`() throws {
-        let backend = try LocalBackend(checkpoint: folder("thinking.h5"), .f32) { try Processor(threads: 1) }
-        let caching = try TestServer(backend, modelInfo: backend.model) { $0.cachedAnswers = 8 }
+        let caching = try TestServer(of: ThinkingModel.checkpoint()) { $0.cachedAnswers = 8 }
         let front = try TestServer(OpenAIBackend(address: "http://127.0.0.1:\(server.port)", model: nil, key: nil)) { $0.cachedAnswers = 8 }
         let said = Self.question + "," + Self.beginning
         for _ in 0..<2 {
@@ -110,9 +100,8 @@ import Tokenize
     @Test func `log-probabilities have the tokens of thoughts`() throws {
         let answer = try post(Self.question, #""logprobs":true,"stream":true"#)
         var tokens: [String] = []
-        for line in answer.data.dropLast() {
-            var parser = JSONParser()
-            let choice = try parser.parse(Array(line.utf8))["choices"]?.elements?.first { _ in true }
+        for chunk in try answer.objects() {
+            let choice = chunk["choices"]?.elements?.first { _ in true }
             for token in choice?["logprobs"]?["content"]?.elements.map(Array.init) ?? [] { tokens.append(token["token"]?.string ?? "") }
         }
         #expect(tokens == ["<think>", ThinkingModel.thought, "</think>", "\n\n" + ThinkingModel.answer])

@@ -1,20 +1,15 @@
-import Checkpoint
 import Infer
 import JSON
-import Kernels
 import Serve
 import TestSupport
 import Testing
 
 /// `response_format` in `/v1/chat/completions` and `/v1/completions`.
 @Suite struct ResponseFormatTests {
-    private let folder = TemporaryFolder()
     fileprivate let server: TestServer
 
     init() throws {
-        try ToolCallModel.checkpoint().write(to: folder("model.h5"))
-        let backend = try LocalBackend(checkpoint: folder("model.h5"), .f32) { try Processor(threads: 1) }
-        server = try TestServer(backend, modelInfo: backend.model)
+        server = try TestServer(of: ToolCallModel.checkpoint())
     }
 
     private func ask(_ format: String, _ fields: String = "") throws -> RawHTTPConnection.Answer {
@@ -32,8 +27,7 @@ import Testing
             let answer = try ask(format, #","seed":\#(seed),"temperature":1,"max_tokens":200"#)
             let choice = try #require(try answer.json()["choices"]?.elements?.first { _ in true }, "\(answer.text)")
             guard choice["finish_reason"]?.string == "stop" else { continue }
-            var parser = JSONParser()
-            let value = try parser.parse(try #require(choice["message"]?["content"]?.bytes))
+            let value = try JSONElement(parsing: try #require(choice["message"]?["content"]?.string))
             #expect(["Rome", "Paris"].contains(value["city"]?.string) && value["size"]?.integer != nil, "\(answer.text)")
         }
     }

@@ -1,7 +1,5 @@
-import Checkpoint
 import Infer
 import JSON
-import Kernels
 import Serve
 import Store
 import TestSupport
@@ -9,13 +7,10 @@ import Testing
 
 /// OpenAI's Responses API, with a model that calls the function `weather`.
 @Suite struct ResponsesTests {
-    private let folder = TemporaryFolder()
     private let server: TestServer
 
     init() throws {
-        try ToolCallModel.checkpoint().write(to: folder("tools.h5"))
-        let backend = try LocalBackend(checkpoint: folder("tools.h5"), .f32) { try Processor(threads: 1) }
-        server = try TestServer(backend, modelInfo: backend.model)
+        server = try TestServer(of: ToolCallModel.checkpoint())
     }
 
     private static let question = "Weather in Rome?"
@@ -184,9 +179,7 @@ import Testing
     }
 
     @Test func `what the model thinks is an item of its own`() throws {
-        try ThinkingModel.checkpoint().write(to: folder("thinking.h5"))
-        let backend = try LocalBackend(checkpoint: folder("thinking.h5"), .f32) { try Processor(threads: 1) }
-        let thinking = try TestServer(backend, modelInfo: backend.model)
+        let thinking = try TestServer(of: ThinkingModel.checkpoint())
         let whole = try ask(#""2 + 2?""#, at: thinking), items = try output(whole)
         #expect(items.map { $0["type"]?.string } == ["reasoning", "message"], "\(whole.text)")
         #expect(text(items[0]) == ThinkingModel.thought && text(items[1]) == ThinkingModel.answer)

@@ -28,8 +28,7 @@ import Testing
     }
 
     private func elements(_ json: String) throws -> [JSONElement] {
-        var parser = JSONParser()
-        return Array(try #require(try parser.parse(Array(json.utf8)).elements))
+        Array(try #require(try JSONElement(parsing: json).elements))
     }
 
     @Test func `progress, curve and samples do not depend on the pieces in which the log is read`() throws {

@@ -1,8 +1,10 @@
+import Checkpoint
 import Files
 import Glibc
 import HTTPServer
 import Infer
 import JSON
+import Kernels
 import Secrets
 import Serve
 import Store
@@ -85,6 +87,12 @@ final class TestServer {
         if backend != nil { load() }
     }
 
+    /// Starts a server with the model of a checkpoint, which runs in f32 on one thread.
+    convenience init(of checkpoint: Checkpoint, with change: (inout ServeSettings) -> Void = { _ in }) throws {
+        let backend = try LocalBackend(of: checkpoint)
+        try self.init(backend, modelInfo: backend.model, with: change)
+    }
+
     deinit { server.stop(within: .zero) }
 
     var port: UInt16 { server.port }
@@ -136,6 +144,16 @@ final class TestServer {
     }
 }
 
+extension LocalBackend {
+    /// Loads a checkpoint from a file, which is removed after that, and runs it in f32 on one thread.
+    convenience init(of checkpoint: Checkpoint) throws {
+        let folder = TemporaryFolder()
+        defer { withExtendedLifetime(folder) {} }
+        try checkpoint.write(to: folder("model.h5"))
+        try self.init(checkpoint: folder("model.h5"), .f32) { try Processor(threads: 1) }
+    }
+}
+
 extension RawHTTPConnection {
     /// Sends a POST request with a JSON body and returns the response.
     func post(_ target: String, _ body: String, _ headers: [String: String] = [:]) -> Answer? {
@@ -154,6 +172,9 @@ extension RawHTTPConnection.Answer {
         var parser = JSONParser()
         return try parser.parse(body)
     }
+
+    /// The chunks of a stream before `[DONE]`, or the one object of an answer that is not streamed.
+    func objects() throws -> [JSONElement] { try data.isEmpty ? [json()] : data.dropLast().map { try JSONElement(parsing: $0) } }
 
     /// A member of the error object.
     func error(_ member: String) -> String? { (try? json())?["error"]?[member]?.string }

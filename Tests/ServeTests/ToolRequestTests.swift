@@ -1,7 +1,5 @@
-import Checkpoint
 import Infer
 import JSON
-import Kernels
 import Serve
 import TestSupport
 import Testing
@@ -9,13 +7,10 @@ import Tokenize
 
 /// Tools in `/v1/chat/completions`, with a model that calls the function `weather`.
 @Suite struct ToolRequestTests {
-    private let folder = TemporaryFolder()
     private let server: TestServer
 
     init() throws {
-        try ToolCallModel.checkpoint().write(to: folder("tools.h5"))
-        let backend = try LocalBackend(checkpoint: folder("tools.h5"), .f32) { try Processor(threads: 1) }
-        server = try TestServer(backend, modelInfo: backend.model)
+        server = try TestServer(of: ToolCallModel.checkpoint())
     }
 
     private static let question = #"{"role":"user","content":"Weather in Rome?"}"#
@@ -34,11 +29,7 @@ import Tokenize
 
     /// The choices of an answer, or of the chunks of a stream.
     private func choices(_ answer: RawHTTPConnection.Answer) throws -> [JSONElement] {
-        let objects = answer.data.isEmpty ? [try answer.json()] : try answer.data.dropLast().map { line in
-            var parser = JSONParser()
-            return try parser.parse(Array(line.utf8))
-        }
-        return objects.compactMap { $0["choices"]?.elements?.first { _ in true } }
+        try answer.objects().compactMap { $0["choices"]?.elements?.first { _ in true } }
     }
 
     private func choice(_ answer: RawHTTPConnection.Answer) throws -> JSONElement {

@@ -44,7 +44,7 @@ import Testing
         try store.rate(chat.messages[5].id, in: chat.id, of: ada, Rating(.bad))
         try store.correct(chat.messages[5].id, in: chat.id, of: ada, to: "a3!")
         let found = try lines("chats").map { line in
-            let element = try element(line)
+            let element = try JSONElement(parsing: line)
             let history = element["history"]?.elements?.compactMap { $0["content"]?.string } ?? []
             return (history + [element["user"]?.string ?? "", element["assistant"]?.string ?? ""]).joined(separator: " ")
         }
@@ -121,10 +121,5 @@ import Testing
             let answer = try export(query)
             #expect(answer.status == 422 && answer.error.field == field)
         }
-    }
-
-    private func element(_ line: String) throws -> JSONElement {
-        var parser = JSONParser()
-        return try parser.parse(Array(line.utf8))
     }
 }

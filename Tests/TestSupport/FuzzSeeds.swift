@@ -163,8 +163,7 @@ extension FuzzedFormat {
         var shapes = [LoRAConfiguration(rank: 2, alpha: 3), LoRAConfiguration(rank: 1, targets: ["qkv", "down"])]
         shapes[1].blocks["qkv"] = [LoRABlock(rows: 32, rank: 1), LoRABlock(rows: 16, rank: 0), LoRABlock(rows: 16, rank: 2)]
         return try shapes.enumerated().flatMap { index, shape in
-            var list = ParameterList(lora: shape)
-            _ = GPT(base.configuration, in: &list)
+            let list = ParameterList(of: base.configuration, lora: shape)
             let values = processor.zeros(list.count), folder = TemporaryFolder()
             processor.normal(into: values, seed: 3)
             var adapter = Checkpoint(base.configuration, weights: OrderedDictionary(values, of: list.parameters))

@@ -16,8 +16,7 @@ package struct SampleAdapter {
         try sample.write(to: folder("base.h5"))
         base = try Checkpoint(reading: folder("base.h5"))
         let processor = try Processor(threads: 1)
-        var list = ParameterList(lora: LoRAConfiguration(rank: 2, alpha: 3))
-        _ = GPT(base.configuration, in: &list)
+        let list = ParameterList(of: base.configuration, lora: LoRAConfiguration(rank: 2, alpha: 3))
         func values(_ seed: UInt64) -> OrderedDictionary<FloatArray> {
             let buffer = processor.zeros(list.count)
             processor.normal(into: buffer, seed: seed)

@@ -55,8 +55,7 @@ package struct SampleAdapters {
     private static func values(
         _ configuration: GPTConfiguration, _ lora: LoRAConfiguration?, _ seed: UInt64, _ processor: Processor
     ) -> OrderedDictionary<FloatArray> {
-        var list = ParameterList(lora: lora)
-        _ = GPT(configuration, in: &list)
+        let list = ParameterList(of: configuration, lora: lora)
         if lora == nil {
             let parameters = Parameters(list, on: processor, seed: seed)
             parameters.values.write { span in for i in span.indices { span[i] *= 4 } }      // so that the logits differ clearly

@@ -22,10 +22,9 @@ package struct SampleCheckpoint {
         var configuration = GPTConfiguration(layers: layers, heads: 2, width: 8, context: 6, vocabulary: 262)
         configuration.dropout = 0.1
         configuration.activation = .reluSquared
-        var list = ParameterList()
-        _ = GPT(configuration, in: &list)
+        let list = ParameterList(of: configuration)
         let parameters = Parameters(list, on: processor, seed: UInt64(generation))
-        var checkpoint = Checkpoint(configuration, weights: OrderedDictionary(parameters.values, of: parameters.list))
+        var checkpoint = try Checkpoint(configuration, parameters, Self.vocabulary, .specialTokens)
         for (i, moment) in ["first", "second"].enumerated() {
             let buffer = processor.zeros(list.count)
             processor.normal(into: buffer, seed: UInt64(generation * 2 + i))
@@ -36,8 +35,6 @@ package struct SampleCheckpoint {
         checkpoint.optimizer["odd/with space, ünïcödé & 日本 .. 😀"] = FloatArray(odd, shape: [3, 1])
         checkpoint.optimizer["odd/empty"] = FloatArray(odd[0..<0], shape: [4, 0, 2])
         checkpoint.optimizer["odd/single"] = FloatArray(odd[2..<3], shape: [])
-        checkpoint.tokenizer = try StoredTokenizer(Self.vocabulary)
-        checkpoint.chatTemplate = .specialTokens
         checkpoint.training = [
             "step": .integer(generation), "seed": .integer(.min), "rate": 3e-4, "settings": #"{"batch":12,"note":"ü\n"}"#,
             "data/order": .integers([3, -1, .max]), "data/epoch": 0, "nothing/text": "", "nothing/integers": .integers([]),

@@ -77,8 +77,7 @@ package enum SampleFamily: String, CaseIterable, Sendable {
     }
 
     package func checkpoint() throws -> Checkpoint {
-        var list = ParameterList()
-        _ = GPT(configuration, in: &list)
+        let list = ParameterList(of: configuration)
         let processor = try Processor(threads: 1), values = processor.zeros(list.count)
         processor.normal(into: values, seed: 5)
         var checkpoint = Checkpoint(configuration, weights: OrderedDictionary(values, of: list.parameters))

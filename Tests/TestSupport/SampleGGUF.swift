@@ -14,8 +14,7 @@ package struct SampleGGUF {
         configuration.isTied = tied
         change(&configuration)
         let processor = try Processor(threads: 1)
-        var list = ParameterList()
-        _ = GPT(configuration, in: &list)
+        let list = ParameterList(of: configuration)
         let values = processor.zeros(list.count)
         processor.normal(into: values, seed: 11)
         var checkpoint = Checkpoint(configuration, weights: OrderedDictionary(values, of: list.parameters))

@@ -1,5 +1,4 @@
 import Glibc
-import Synchronization
 import Threads
 
 /// An HTTP server on localhost with scripted responses. It reads one request from each connection, and closes it when `handle` returns.
@@ -37,31 +36,15 @@ package final class ScriptedServer: Sendable {
         }
     }
 
-    package let port: Int
-    private let listener: Int32
+    private let listener = TestSocket.listening()
 
     package init(_ handle: @escaping @Sendable (Request, Connection) -> Void) {
-        listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
-        var address = sockaddr_in(), size = socklen_t(MemoryLayout<sockaddr_in>.size)
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-        let listener = listener
-        port = withUnsafeMutablePointer(to: &address) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
-                guard bind(listener, address, size) == 0, listen(listener, 64) == 0, getsockname(listener, address, &size) == 0 else {
-                    fatalError("no free port")
-                }
-            }
-            return Int(UInt16(bigEndian: $0.pointee.sin_port))
-        }
-        start {
+        // The thread holds the listener: `accept` could otherwise be called with the number of a closed descriptor, which another server
+        // has then.
+        start { [listener] in
             while true {
-                let socket = accept(listener, nil, nil)
-                guard socket >= 0 else {
-                    // Only here: `accept` could otherwise be called with the number of a closed descriptor, which another server has then.
-                    close(listener)
-                    return
-                }
+                let socket = accept(listener.descriptor, nil, nil)
+                guard socket >= 0 else { return }
                 start {
                     if let request = Self.read(socket) { handle(request, Connection(socket: socket)) }
                     close(socket)
@@ -70,8 +53,9 @@ package final class ScriptedServer: Sendable {
         }
     }
 
-    deinit { shutdown(listener, Int32(SHUT_RDWR)) }
+    deinit { shutdown(listener.descriptor, Int32(SHUT_RDWR)) }
 
+    package var port: Int { Int(listener.port) }
     package var address: String { "http://127.0.0.1:\(port)" }
 
     private static func read(_ socket: Int32) -> Request? {

@@ -4,7 +4,7 @@ import Glibc
 ///
 ///     let socket = TestSocket.listening()
 ///     let first = TestSocket.passed([socket])                  // as the descriptors 3, 4, … of a new process
-package final class TestSocket {
+package final class TestSocket: Sendable {
     package let descriptor: Int32
     /// 0 unless it is an IP socket.
     package let port: UInt16

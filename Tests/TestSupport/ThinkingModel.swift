@@ -18,27 +18,15 @@ package enum ThinkingModel {
         {%- elif open %}{{ '<think>\\n' }}{% endif %}{% endif -%}
         """
 
-    package static let vocabulary: Vocabulary = {
-        // One of the marks is a special token, as in some vocabularies.
-        var vocabulary = Vocabulary.ofBytes(specialTokens: ["<|im_start|>", "<|im_end|>", "<|endoftext|>", "<think>"])
-        for text in ["</think>", thought, "\n\n" + answer, quick, rest] {
-            vocabulary.addedTokens.append(.init(id: TokenID(vocabulary.tokens.count), text: text))
-            vocabulary.tokens.append(Array(text.utf8))
-        }
-        return vocabulary
-    }()
+    /// One of the marks is a special token, as in some vocabularies.
+    package static let vocabulary = Vocabulary.ofBytes(
+        specialTokens: ["<|im_start|>", "<|im_end|>", "<|endoftext|>", "<think>"],
+        addedTokens: ["</think>", thought, "\n\n" + answer, quick, rest])
 
     package static func checkpoint(context: Int = 1_024) throws -> Checkpoint {
-        func id(_ text: String) -> Int { vocabulary.tokens.indices.first { vocabulary.tokens[$0].elementsEqual(text.utf8) } ?? 0 }
-        let end = id("<|im_end|>")
-        var next = [Int](repeating: end, count: vocabulary.count)
-        for (from, to) in [
-            ("\n", "<think>"), ("<think>", thought), (thought, "</think>"), ("</think>", "\n\n" + answer), ("\t", quick), ("r", rest),
-        ] { next[id(from)] = id(to) }
-        var checkpoint = try NextTokenModel.checkpoint(next, vocabulary, context: context)
-        var jinja = JinjaChatTemplate(template)
-        jinja.tokens = ["eos_token": "<|im_end|>"]
-        checkpoint.chatTemplate = .jinja(jinja)
-        return checkpoint
+        try NextTokenModel.chat(
+            [
+                ("\n", "<think>"), ("<think>", thought), (thought, "</think>"), ("</think>", "\n\n" + answer), ("\t", quick), ("r", rest),
+            ], vocabulary, template: template, context: context)
     }
 }

@@ -26,34 +26,16 @@ package enum ToolCallModel {
         {{- '\\r' if messages[-1].role == 'tool' else '\\t' if tools else '' }}{% endif -%}
         """
 
-    package static let vocabulary: Vocabulary = {
-        var vocabulary = Vocabulary.ofBytes(specialTokens: ["<|im_start|>", "<|im_end|>", "<|endoftext|>"])
-        let call = "\n{\"name\": \"weather\", \"arguments\": {\"city\": \"Rome\"}}\n"
-        for text in ["<tool_call>", "</tool_call>", thought, answer, plain, call] {
-            vocabulary.addedTokens.append(.init(id: TokenID(vocabulary.tokens.count), text: text))
-            vocabulary.tokens.append(Array(text.utf8))
-        }
-        return vocabulary
-    }()
+    private static let call = "\n{\"name\": \"weather\", \"arguments\": {\"city\": \"Rome\"}}\n"
+
+    package static let vocabulary = Vocabulary.ofBytes(
+        specialTokens: ["<|im_start|>", "<|im_end|>", "<|endoftext|>"],
+        addedTokens: ["<tool_call>", "</tool_call>", thought, answer, plain, call])
 
     package static func checkpoint(context: Int = 2_048) throws -> Checkpoint {
-        let V = vocabulary.count
-        func id(_ text: String) -> Int {
-            Int(vocabulary.specialTokenID(text) ?? vocabulary.addedTokens.first { $0.text == text }?.id ?? 0)
-        }
-        func byte(_ character: String) -> Int {
-            vocabulary.tokens.indices.first { vocabulary.tokens[$0].elementsEqual(character.utf8) } ?? 0
-        }
-        let end = id("<|im_end|>"), call = vocabulary.count - 1
-        var next = [Int](repeating: end, count: V)
-        for (from, to) in [
-            (byte("\t"), id(thought)), (id(thought), id("<tool_call>")), (id("<tool_call>"), call), (call, id("</tool_call>")),
-            (byte("\r"), id(answer)), (byte("\n"), id(plain)),
-        ] { next[from] = to }
-        var checkpoint = try NextTokenModel.checkpoint(next, vocabulary, context: context)
-        var jinja = JinjaChatTemplate(template)
-        jinja.tokens = ["eos_token": "<|im_end|>"]
-        checkpoint.chatTemplate = .jinja(jinja)
-        return checkpoint
+        try NextTokenModel.chat(
+            [
+                ("\t", thought), (thought, "<tool_call>"), ("<tool_call>", call), (call, "</tool_call>"), ("\r", answer), ("\n", plain),
+            ], vocabulary, template: template, context: context)
     }
 }

@@ -39,8 +39,7 @@ import Train
         let configuration = GPTConfiguration(layers: 1, heads: 2, width: 16, context: 12, vocabulary: 29)
         var shape = LoRAConfiguration(rank: 2, names: ["q", "down", "embedding"], of: configuration)
         shape.usesDoRA = true
-        var list = ParameterList(lora: shape)
-        _ = GPT(configuration, in: &list)
+        let list = ParameterList(of: configuration, lora: shape)
         let processor = try Processor(threads: 1), frozen = processor.zeros(list.frozen.count)
         let parameters = Parameters(list, over: frozen, on: processor, seed: 1)
         let before = parameters.list.map { parameters.value(of: $0).floats }
@@ -64,8 +63,7 @@ import Train
         var configuration = GPTConfiguration(layers: 2, heads: 2, width: 16, context: 12, vocabulary: 29)
         configuration.qkNorm = .scaled
         configuration.hasPostNorms = true
-        var list = ParameterList()
-        _ = GPT(configuration, in: &list)
+        let list = ParameterList(of: configuration)
         let processor = try Processor(threads: 1), parameters = Parameters(list, on: processor, seed: 1)
         let before = parameters.list.map { parameters.value(of: $0).floats }
         let optimizer = Optimizer(for: parameters, on: processor)

@@ -18,11 +18,8 @@ import Train
         let processor = try Processor(threads: 1)
         var configuration = GPTConfiguration(layers: 1, heads: 2, width: 32, context: 64, vocabulary: vocabulary.count + unusedRows)
         configuration.isTied = isTied
-        var list = ParameterList()
-        _ = GPT(configuration, in: &list)
-        let parameters = Parameters(list, on: processor, seed: 3)
-        var checkpoint = Checkpoint(configuration, weights: OrderedDictionary(parameters.values, of: parameters.list))
-        checkpoint.tokenizer = try StoredTokenizer(vocabulary)
+        let parameters = Parameters(ParameterList(of: configuration), on: processor, seed: 3)
+        var checkpoint = try Checkpoint(configuration, parameters, vocabulary)
         if let precision { checkpoint = try checkpoint.quantized(to: precision, on: processor) }
         try checkpoint.write(to: folder("base.h5"))
         folder.write((0..<20).map { #"{"user": "say \#($0)", "assistant": "\#($0) it is"}"# + "\n" }.joined(), to: "chats.jsonl")
@@ -50,10 +47,6 @@ import Train
         return try Finetuning(of: base, settings, plan, in: folder(name), on: processor, precision: .float32)
     }
 
-    private func run(_ run: TrainingRun, until step: Int? = nil) throws {
-        _ = try run.run(clock: { 0 }, shouldStop: { step != nil && $0.step == step }) { _ in }
-    }
-
     private func numbers(_ checkpoint: Checkpoint, _ name: String) throws -> [Float] {
         try #require(checkpoint.weights[name]).values.read { span in span.indices.map { span[$0] } }
     }
@@ -74,7 +67,7 @@ import Train
                 #expect(abs(span[first * C + c] - mean) < 1e-6 && span[(first + 1) * C + c] == span[first * C + c])
             }
         }
-        try run(whole.run)
+        try whole.run.train()
         let trained = try Checkpoint(reading: folder("whole/last.h5"))
         for name in isTied ? ["tokens.weight"] : ["tokens.weight", "head.weight"] {
             let old = try numbers(base, name), new = try numbers(trained, name)
@@ -85,8 +78,8 @@ import Train
 
         // Resumed, it is the same run bit for bit.
         let stopping = try finetuning(settings(), in: "parts")
-        try run(stopping.run, until: 3)
-        try run(Finetuning(resuming: folder("parts"), on: Processor(threads: 2), precision: .float32).run)
+        try stopping.run.train(until: 3)
+        try Finetuning(resuming: folder("parts"), on: Processor(threads: 2), precision: .float32).run.train()
         let same = try InputFile.contents(of: folder("whole/last.h5")) == InputFile.contents(of: folder("parts/last.h5"))
         #expect(same)
 
@@ -99,7 +92,7 @@ import Train
 
     @Test func `all weights are trained with added tokens, too, also of a quantized base`() throws {
         let base = try base(precision: .int8)
-        try run(finetuning(settings(lora: false), in: "run").run)
+        try finetuning(settings(lora: false), in: "run").run.train()
         let trained = try Checkpoint(reading: folder("run/last.h5"))
         #expect(trained.configuration.vocabulary == base.configuration.vocabulary + 2 && trained.adapter == nil)
         let (model, _) = try trained.model(on: Processor(threads: 1))
@@ -127,7 +120,7 @@ import Train
     @Test(arguments: [[259, 10_000], [10_000, 259], [3, 257]])
     func `an adapter with rows that do not fit is refused`(rows: [Int]) throws {
         _ = try base()
-        try run(finetuning(settings(steps: 1), in: "run").run)
+        try finetuning(settings(steps: 1), in: "run").run.train()
         var damaged = try Checkpoint(reading: folder("run/last.h5"))
         damaged.adapter?.shape.addedTokens = AddedTokens(baseRows: rows[0], firstTrained: rows[1], layers: GPT.vocabularyLayers)
         try damaged.write(to: folder("run/damaged.h5"))

@@ -75,11 +75,11 @@ import Train
         var run = try run(script), selections: [TrainingRun.Selection] = []
         func report(_ event: TrainingRun.Event) { if case .evaluated(_, _, _, let selection, _) = event { selections.append(selection) } }
         if let stop {
-            #expect(try run.run(clock: { 0 }, shouldStop: { $0.step >= stop }, report) == .stopped)
+            #expect(try run.train(until: stop, report) == .stopped)
             run = try self.run(script)
             try run.restore(Checkpoint(reading: folder("last.h5")))
         }
-        let ending = try run.run(clock: { 0 }, shouldStop: { _ in false }, report)
+        let ending = try run.train(report)
         return Outcome(
             ending: ending, state: run.state, best: try Checkpoint(reading: folder("best.h5")).integer("step"), selections: selections)
     }

@@ -123,7 +123,7 @@ import Train
         for (warmup, expected) in [(0, 24), (50, 54)] {
             plan.warmup = warmup
             let run = try run(plan)
-            #expect(try run.run(clock: { 0 }, shouldStop: { _ in false }) { _ in } == .earlyStopped)
+            #expect(try run.train() == .earlyStopped)
             #expect(run.state.step == expected)
         }
     }

@@ -31,10 +31,7 @@ import Train
         let ids = Array("what is 3?a3a3a3a3a3a3a3ü two lines".utf8).map { Int32($0) + 4 }
         let batch = Batch(inputs: Array(ids[..<context]), targets: Array(ids[1...context]), rows: 1)
         for _ in 0..<30 { _ = trainer.step(batch, rate: 1e-2) }
-        var checkpoint = Checkpoint(configuration, weights: OrderedDictionary(trainer.parameters.values, of: trainer.parameters.list))
-        checkpoint.tokenizer = try StoredTokenizer(Self.vocabulary)
-        checkpoint.chatTemplate = form
-        return checkpoint
+        return try Checkpoint(configuration, trainer.parameters, Self.vocabulary, form)
     }
 
     private func reader(_ checkpoint: Checkpoint, joins: Bool = false, lossScope: LossScope = .all) throws -> EvaluationReader {

@@ -45,10 +45,7 @@ import Train
             let batches = try data([chats(.sums, 100, in: "sums.jsonl")], on: processor.pool).packedBatches(.train, plan, context: 48)
             for step in 0..<steps { _ = trainer.step(try batches.batch(at: step), rate: 1e-2) }
         }
-        var checkpoint = Checkpoint(configuration, weights: OrderedDictionary(trainer.parameters.values, of: trainer.parameters.list))
-        checkpoint.tokenizer = try StoredTokenizer(Self.vocabulary)
-        checkpoint.chatTemplate = .specialTokens
-        try checkpoint.write(to: folder("base.h5"))
+        try Checkpoint(configuration, trainer.parameters, Self.vocabulary, .specialTokens).write(to: folder("base.h5"))
         return folder("base.h5")
     }
 
@@ -77,23 +74,16 @@ import Train
         return try Finetuning(of: base, settings, plan ?? self.plan, in: folder(name), on: processor, precision: .float32)
     }
 
-    @discardableResult
-    private func run(
-        _ run: TrainingRun, until stop: Int = .max, _ report: (TrainingRun.Event) -> Void = { _ in }
-    ) throws -> TrainingRun.Ending {
-        try run.run(clock: { 0 }, shouldStop: { $0.step >= stop }, report)
-    }
-
     @Test(arguments: Kind.allCases) func `a resumed run equals an uninterrupted one bit for bit, and the base is unchanged`(
         kind: Kind
     ) throws {
         let before = try InputFile.contents(of: base())
         let settings = settings(kind, steps: 12, replay: true)
-        #expect(try run(finetuning(settings, in: "whole").run) == .finished)
-        #expect(try run(finetuning(settings, in: "parts").run, until: 6) == .stopped)
+        #expect(try finetuning(settings, in: "whole").run.train() == .finished)
+        #expect(try finetuning(settings, in: "parts").run.train(until: 6) == .stopped)
         let resumed = try Finetuning(resuming: folder("parts"), on: Processor(threads: 2), precision: .float32)
         #expect(resumed.run.state.step == 6 && resumed.data.meta.report.kept == 20 && resumed.replay?.meta.report.kept == 40)
-        #expect(try run(resumed.run) == .finished)
+        #expect(try resumed.run.train() == .finished)
         for name in ["last.h5", "best.h5"] {
             let same = try InputFile.contents(of: folder("whole/\(name)")) == InputFile.contents(of: folder("parts/\(name)"))
             #expect(same, "\(name)")
@@ -113,11 +103,11 @@ import Train
         let whole = try finetuning(settings, plan, in: "whole")
         #expect(whole.run.trainer.parameters.frozenPrecision == .int8)
         #expect(whole.run.trainer.rowLength == 32 && whole.run.trainer.model.recomputesBlocks && whole.run.tokensPerStep == 64)
-        #expect(try run(whole.run) == .finished)
-        #expect(try run(finetuning(settings, plan, in: "parts").run, until: 4) == .stopped)
+        #expect(try whole.run.train() == .finished)
+        #expect(try finetuning(settings, plan, in: "parts").run.train(until: 4) == .stopped)
         let resumed = try Finetuning(resuming: folder("parts"), on: processor, precision: .float32)
         #expect(resumed.run.trainer.rowLength == 32 && resumed.run.trainer.parameters.frozenPrecision == .int8)
-        #expect(try run(resumed.run) == .finished)
+        #expect(try resumed.run.train() == .finished)
         let same = try InputFile.contents(of: folder("whole/last.h5")) == InputFile.contents(of: folder("parts/last.h5"))
         #expect(same)
         // The adapter has the model's whole context, and gives the same losses over the int8 base and over its f32 values.
@@ -143,11 +133,11 @@ import Train
         settings.basePrecision = precision
         let whole = try finetuning(settings, in: "whole")
         #expect(whole.run.trainer.parameters.frozenPrecision == precision)
-        #expect(try run(whole.run) == .finished)
-        #expect(try run(finetuning(settings, in: "parts").run, until: 4) == .stopped)
+        #expect(try whole.run.train() == .finished)
+        #expect(try finetuning(settings, in: "parts").run.train(until: 4) == .stopped)
         let resumed = try Finetuning(resuming: folder("parts"), on: processor, precision: .float32)
         #expect(resumed.run.trainer.parameters.frozenPrecision == precision)
-        #expect(try run(resumed.run) == .finished)
+        #expect(try resumed.run.train() == .finished)
         let same = try InputFile.contents(of: folder("whole/last.h5")) == InputFile.contents(of: folder("parts/last.h5"))
         #expect(same)
         // The adapter belongs to the file in f32.
@@ -166,7 +156,7 @@ import Train
     @Test(arguments: [Kind.plain, .pissa]) func `base and adapter together are the trained model`(kind: Kind) throws {
         try base()
         let finetuning = try finetuning(settings(kind, steps: 6), in: "run"), trainer = finetuning.run.trainer
-        try run(finetuning.run)
+        try finetuning.run.train()
         let processor = try Processor(threads: 2), (model, parameters) = try Checkpoint(reading: folder("run/last.h5")).model(on: processor)
         expectSame(
             parameters.values.read { span in span.indices.map { span[$0] } },
@@ -185,7 +175,7 @@ import Train
         plan.rate = 0
         plan.patience = 2
         let settings = settings(kind, steps: 100, replay: true), finetuning = try finetuning(settings, plan, in: "run")
-        let ending = try run(finetuning.run) {
+        let ending = try finetuning.run.train {
             if case .evaluated(_, let new?, let old?, _, let state) = $0, state.step == 0 { losses = [new.loss, old.loss] }
         }
         // The first ten of a hundred steps do not count.
@@ -209,7 +199,7 @@ import Train
         func losses(share: Double) throws -> (new: [Double], old: [Double]) {
             var settings = settings(kind, steps: 40, replay: true), new: [Double] = [], old: [Double] = [], lowest = Double.infinity
             settings.replayShare = share
-            try run(finetuning(settings, in: "\(share)").run) {
+            try finetuning(settings, in: "\(share)").run.train {
                 guard case .evaluated(_, let a?, let b?, let selection, _) = $0 else { return }
                 new.append(a.loss)
                 old.append(b.loss)
@@ -262,7 +252,7 @@ import Train
             let finetuning = try finetuning(settings, in: "few\(count)")
             #expect(finetuning.data.exampleCount(.train, context: 48) == count - validation)
             #expect(finetuning.data.exampleCount(.val, context: 48) == validation)
-            #expect(try run(finetuning.run, until: 3) == .stopped)
+            #expect(try finetuning.run.train(until: 3) == .stopped)
         }
         settings.data = [folder.write("", to: "none.jsonl")]
         #expect(errorMessage(settings).hasPrefix("folder/none.jsonl:1: the file is empty"))
@@ -270,7 +260,7 @@ import Train
 
     @Test(arguments: [Kind.plain, .pissa]) func `an adapter is trained further from its own A and B`(kind: Kind) throws {
         try base(steps: 20)
-        try run(finetuning(settings(kind, steps: 12), in: "first").run)
+        try finetuning(settings(kind, steps: 12), in: "first").run.train()
         let first = try Checkpoint(reading: folder("first/last.h5")), shape = LoRAConfiguration(rank: 3, alpha: 6)
         func second(_ name: String, over base: String = "base.h5", _ initial: Checkpoint) throws -> Finetuning {
             let processor = try Processor(threads: 2)
@@ -286,7 +276,7 @@ import Train
             expectSame(found.read { span in span.indices.map { span[$0] } }, expected.read { span in span.indices.map { span[$0] } })
         }
         #expect(continued.run.adapter?.shape == shape && continued.run.adapter?.principals.count == first.adapter?.principals.count)
-        try run(continued.run)
+        try continued.run.train()
         let resumed = try Finetuning(resuming: folder("second"), on: Processor(threads: 2), precision: .float32)
         #expect(resumed.run.state.step == 4 && resumed.run.adapter?.shape == shape)
         let whole = try Checkpoint(reading: folder("base.h5"))
@@ -299,7 +289,7 @@ import Train
 
     @Test func `an adapter as base, changed chats and runs of another kind are refused`() throws {
         try base()
-        try run(finetuning(settings(.plain, steps: 4), in: "run").run)
+        try finetuning(settings(.plain, steps: 4), in: "run").run.train()
         #expect(throws: TrainingError.adapterAsBase(path: folder("run/best.h5"))) {
             let processor = try Processor(threads: 1)
             _ = try Finetuning(

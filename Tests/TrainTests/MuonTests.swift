@@ -55,8 +55,7 @@ import Train
     /// Queries, keys and values have nothing to do with each other: a large gradient of one must not shrink the step of another.
     @Test func `matrices that a weight stacks are orthogonalized one by one`() throws {
         let configuration = GPTConfiguration(layers: 1, heads: 2, width: 16, context: 12, vocabulary: 29)
-        var list = ParameterList()
-        _ = GPT(configuration, in: &list)
+        let list = ParameterList(of: configuration)
         let processor = try Processor(threads: 1)
         let qkv = try #require(list.parameters.first { $0.name == "layer0.qkv.weight" })
         func moved(keysTimes factor: Float) -> [Float] {
@@ -75,8 +74,7 @@ import Train
     }
 
     @Test func `other weights are AdamW's, and have the second moments`() throws {
-        var list = ParameterList()
-        _ = GPT(GPTConfiguration(layers: 1, heads: 2, width: 16, context: 12, vocabulary: 29), in: &list)
+        let list = ParameterList(of: GPTConfiguration(layers: 1, heads: 2, width: 16, context: 12, vocabulary: 29))
         let processor = try Processor(threads: 1), optimizer = Optimizer(for: Parameters(list, on: processor, seed: 1), on: processor)
         #expect(optimizer.withSecondMoment.count == list.parameters.count)
         optimizer.muon = Muon(rateRatio: 1)

@@ -35,10 +35,7 @@ import Train
             .init([folder.write(chats.joined(), to: "base.jsonl")]), vocabulary: Self.vocabulary, on: processor.pool)
         let batches = try data.packedBatches(.train, plan, context: 48)
         for step in 0..<steps { _ = trainer.step(try batches.batch(at: step), rate: step < steps * 2 / 3 ? 1e-2 : 1e-3) }
-        var checkpoint = Checkpoint(configuration, weights: OrderedDictionary(trainer.parameters.values, of: trainer.parameters.list))
-        checkpoint.tokenizer = try StoredTokenizer(Self.vocabulary)
-        checkpoint.chatTemplate = .specialTokens
-        try checkpoint.write(to: folder("base.h5"))
+        try Checkpoint(configuration, trainer.parameters, Self.vocabulary, .specialTokens).write(to: folder("base.h5"))
         return folder("base.h5")
     }
 
@@ -78,13 +75,6 @@ import Train
         return try Finetuning(of: base, settings, plan, in: folder(name), on: processor, precision: .float32)
     }
 
-    @discardableResult
-    private func run(
-        _ run: TrainingRun, until stop: Int = .max, _ report: (TrainingRun.Event) -> Void = { _ in }
-    ) throws -> TrainingRun.Ending {
-        try run.run(clock: { 0 }, shouldStop: { $0.step >= stop }, report)
-    }
-
     /// The share of answers with the property, sampled at temperature 1 for questions that no data contains.
     private func winRate(_ path: String, samples: Int = 64) throws -> Double {
         let checkpoint = try Checkpoint(reading: path), processor = try Processor(threads: 2)
@@ -121,7 +111,7 @@ import Train
         // A model this small would rather make a rejected answer's last token unlikely than its first.
         settings.preferences?.objective.sftWeight = 1
         let finetuning = try finetuning(settings, in: "run", rate: lora ? 5e-3 : 3e-3)
-        try run(finetuning.run) { event in
+        try finetuning.run.train { event in
             if case .evaluated(_, let validation?, _, _, _) = event { evaluations.append(validation) }
         }
         let first = try #require(evaluations.first?.preferences), last = try #require(evaluations.last?.preferences)
@@ -138,11 +128,11 @@ import Train
     ) throws {
         _ = try base(steps: 20)
         let settings = settings(method, steps: 12, lora: lora)
-        #expect(try run(finetuning(settings, in: "whole").run) == .finished)
-        #expect(try run(finetuning(settings, in: "parts").run, until: 6) == .stopped)
+        #expect(try finetuning(settings, in: "whole").run.train() == .finished)
+        #expect(try finetuning(settings, in: "parts").run.train(until: 6) == .stopped)
         let resumed = try Finetuning(resuming: folder("parts"), on: Processor(threads: 2), precision: .float32)
         #expect(resumed.run.state.step == 6 && resumed.preferences?.method == method)
-        #expect(try run(resumed.run) == .finished)
+        #expect(try resumed.run.train() == .finished)
         for name in ["last.h5", "best.h5", "reference.txt"] {
             let same = try InputFile.contents(of: folder("whole/\(name)")) == InputFile.contents(of: folder("parts/\(name)"))
             #expect(same, "\(name)")
@@ -156,7 +146,7 @@ import Train
         var settings = settings(.dpo, steps: 2, lora: false)
         settings.preferences?.objective.isReferenceFree = true
         var first: PreferenceMetrics?
-        try run(finetuning(settings, in: "free").run) { event in
+        try finetuning(settings, in: "free").run.train { event in
             if case .evaluated(_, let validation?, _, _, _) = event, first == nil { first = validation.preferences }
         }
         let metrics = try #require(first)
@@ -165,7 +155,7 @@ import Train
 
     @Test func `a run resumes only with its data and the log-probabilities of its reference model`() throws {
         _ = try base(steps: 5)
-        #expect(try run(finetuning(settings(.dpo, steps: 12, lora: true), in: "run").run, until: 4) == .stopped)
+        #expect(try finetuning(settings(.dpo, steps: 12, lora: true), in: "run").run.train(until: 4) == .stopped)
         let processor = try Processor(threads: 2), path = folder("run/reference.txt")
         func resume() throws { _ = try Finetuning(resuming: folder("run"), on: processor, precision: .float32) }
         let stored = try InputFile.contents(of: path)
@@ -186,13 +176,13 @@ import Train
         let settings = settings(.dpo, steps: 10, lora: true)
         let first = try finetuning(settings, in: "first", recomputing: true)
         #expect(first.run.trainer.parameters.frozenPrecision == .int8)
-        try run(first.run)
+        try first.run.train()
         var start = try FinetuningBase(folder("base.h5"), on: processor)
         start.adapter = try Checkpoint(reading: folder("first/last.h5"))
         let second = try Finetuning(
             of: start, settings, first.run.plan, in: folder("second"), on: processor, precision: .float32)
         var losses: [Double] = []
-        try run(second.run) { if case .evaluated(_, let validation?, _, _, _) = $0 { losses.append(validation.loss) } }
+        try second.run.train { if case .evaluated(_, let validation?, _, _, _) = $0 { losses.append(validation.loss) } }
         #expect(abs((losses.first ?? 0) - 0.693_147) < 1e-4 && losses.last ?? 1 < 0.69)
         // The adapter itself is no base.
         #expect(throws: TrainingError.adapterAsBase(path: folder("first/last.h5"))) {
@@ -220,7 +210,7 @@ import Train
                 let finetuning = try Finetuning(
                     of: FinetuningBase(base, on: processor), shared, plan, in: "\(path)/\(name)", on: processor, precision: .float32,
                     over: ranks)
-                _ = try finetuning.run.run(clock: { 0 }, shouldStop: { _ in false }) { event in
+                try finetuning.run.train { event in
                     if case .evaluated(_, let validation?, _, _, _) = event { losses.append(validation.loss) }
                 }
             } catch {
@@ -276,7 +266,7 @@ import Train
         let processor = try Processor(threads: 2), base = try FinetuningBase(folder("base.h5"), on: processor)
         let stopping = try Finetuning(of: base, settings, plan, in: folder("stopping"), on: processor, precision: .float32)
         var losses: [Double] = [], kept = (step: 0, loss: 0.0)
-        #expect(try run(stopping.run) { event in
+        #expect(try stopping.run.train { event in
             guard case .evaluated(_, let validation?, _, let selection, let state) = event else { return }
             losses.append(validation.loss)
             if selection != .worse { kept = (state.step, validation.loss) }

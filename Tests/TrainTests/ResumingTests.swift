@@ -48,13 +48,6 @@ import Train
         return (run, changes)
     }
 
-    @discardableResult
-    private func train(
-        _ run: TrainingRun, until stop: Int = .max, _ report: (TrainingRun.Event) -> Void = { _ in }
-    ) throws -> TrainingRun.Ending {
-        try run.run(clock: { 0 }, shouldStop: { $0.step >= stop }, report)
-    }
-
     @Test func `a checkpoint stores the type of matmuls, recomputation, threads and kernels`() throws {
         var plan = plan
         let processor = try Processor(threads: 2, instructionSet: "plain")
@@ -62,7 +55,7 @@ import Train
         plan.recipe = .nanogpt
         plan.preset = "tiny"
         plan.vocabularySize = 300
-        try train(run(plan, in: "run"), until: 3)
+        try run(plan, in: "run").train(until: 3)
         let stored = try TrainingPlan(from: Checkpoint(reading: folder("run/last.h5")))
         #expect(stored == plan)
         #expect(stored.machine?.precision == .float32 && stored.machine?.isRecomputing == true && stored.machine?.threads == 2)
@@ -72,7 +65,7 @@ import Train
     @Test func `a damaged type of matmuls is reported`() throws {
         var plan = plan
         plan.machine = try TrainingMachine(Processor(threads: 2), .float32)
-        try train(run(plan, in: "run"), until: 1)
+        try run(plan, in: "run").train(until: 1)
         var damaged = try Checkpoint(reading: folder("run/last.h5"))
         damaged.training["plan/dtype"] = "i32"
         #expect(throws: CheckpointError.self) { try TrainingPlan(from: damaged) }
@@ -88,7 +81,7 @@ import Train
         plan.saveEvery = 2
         plan.evaluateEvery = 2
         let run = try run(plan, in: "run")
-        try train(run, until: 3)
+        try run.train(until: 3)
         var damaged = try Checkpoint(reading: folder("run/last.h5"))
         #expect(damaged.training[name] != nil)
         damaged.training[name] = value
@@ -101,14 +94,14 @@ import Train
     @Test(arguments: [("plan/epochs", .number(.infinity)), ("plan/epochs", .number(.nan)), ("plan/tokens", .integer(.max))]
         as [(String, CheckpointValue)])
     func `a length that no run has is reported`(name: String, value: CheckpointValue) throws {
-        try train(run(plan, in: "run"), until: 1)
+        try run(plan, in: "run").train(until: 1)
         var damaged = try Checkpoint(reading: folder("run/last.h5"))
         damaged.training[name] = value
         #expect(throws: CheckpointError.self) { try TrainingPlan(from: damaged) }
     }
 
     @Test func `settings that a checkpoint does not store have their defaults, but a run has a batch size`() throws {
-        try train(run(plan, in: "run"), until: 1)
+        try run(plan, in: "run").train(until: 1)
         var stored = try Checkpoint(reading: folder("run/last.h5"))
         stored.training["plan/beta2"] = nil
         #expect(try TrainingPlan(from: stored).beta2 == TrainingPlan().beta2)
@@ -137,14 +130,14 @@ import Train
 
     @Test func `a finished run is not trained again, and a greater length extends it`() throws {
         let first = try run(plan, in: "run")
-        #expect(try train(first) == .finished)
+        #expect(try first.train() == .finished)
         var events = 0
-        #expect(try train(resume("run").run) { _ in events += 1 } == .finished && events == 0)
+        #expect(try resume("run").run.train { _ in events += 1 } == .finished && events == 0)
         let (longer, changes) = try resume("run") { $0.length = .steps(20) }
         #expect(changes.map(\.option) == ["--max-steps"] && changes[0].old == "12 steps" && changes[0].new == "20 steps")
         // The new plan is stored at once, so that a killed run keeps it.
         #expect(try TrainingPlan(from: Checkpoint(reading: folder("run/last.h5"))).length == .steps(20))
-        #expect(try train(longer) == .finished && longer.state.step == 20)
+        #expect(try longer.train() == .finished && longer.state.step == 20)
         #expect(throws: TrainingError.lengthPassed(option: "--max-steps", done: "20 steps", given: "15 steps")) {
             try resume("run") { $0.length = .steps(15) }
         }
@@ -154,12 +147,12 @@ import Train
         var plan = plan
         plan.evaluateEvery = nil
         let first = try run(plan, in: "run")
-        try train(first, until: 6)
+        try first.train(until: 6)
         #expect(first.state.evaluations == 6)
         // A tenth of it is done, and the usual evaluations are twenty.
         let longer = try resume("run") { $0.length = .steps(60) }.run
         #expect(longer.state.evaluations == 2)
-        try train(longer)
+        try longer.train()
         #expect(longer.state.evaluations == 20)
     }
 
@@ -168,14 +161,14 @@ import Train
         plan.length = .steps(40)
         plan.rate = 0
         plan.patience = 1
-        #expect(try train(run(plan, in: "run")) == .earlyStopped)
+        #expect(try run(plan, in: "run").train() == .earlyStopped)
         let steps = try Checkpoint(reading: folder("run/last.h5")).integer("step")
         #expect(try resume("run").run.ending == .earlyStopped)
         let patient = try resume("run") { $0.patience = 2 }.run
-        #expect(try train(patient) == .earlyStopped && patient.state.step == steps + 4)
+        #expect(try patient.train() == .earlyStopped && patient.state.step == steps + 4)
         let (run, changes) = try resume("run") { $0.rate = 1e-2 }
         #expect(changes.map(\.option) == ["--lr"] && changes[0].old == "0.0" && changes[0].new == "0.01" && !changes[0].isOfMachine)
-        #expect(try train(run) == .finished && run.state.step == 40)
+        #expect(try run.train() == .finished && run.state.step == 40)
     }
 
     @Test func `a run that diverged resumes with a lower rate from its last good state, and learns`() throws {
@@ -183,10 +176,10 @@ import Train
         plan.length = .steps(60)
         plan.patience = nil
         plan.saveEvery = 1
-        try train(run(plan, in: "run"), until: 6)
+        try run(plan, in: "run").train(until: 6)
         let diverging = try resume("run") { $0.clipping = .infinity }.run
         diverging.trainer.optimizer.learningRateScale = { _ in 1e32 }
-        #expect(try train(diverging) == .diverged && diverging.state.skipped == 3)
+        #expect(try diverging.train() == .diverged && diverging.state.skipped == 3)
         // The state after the step that broke the weights was not written.
         let checkpoint = try Checkpoint(reading: folder("run/last.h5"))
         #expect(try checkpoint.integer("step") == 6 && checkpoint.integer("skipped_in_a_row") == 0)
@@ -195,7 +188,7 @@ import Train
             $0.rate = 1e-2
             $0.clipping = 1
         }.run
-        #expect(try train(lower) { if case .step(let report, _, _) = $0 { losses.append(report.loss) } } == .finished)
+        #expect(try lower.train { if case .step(let report, _, _) = $0 { losses.append(report.loss) } } == .finished)
         #expect(lower.state.skipped == 0 && losses.count == 54)
         #expect((losses.last ?? 9) < 0.7 * (losses.first ?? 0), "\(losses)")
     }
@@ -204,7 +197,7 @@ import Train
         var plan = plan
         plan.lossScope = .assistant
         let run = try run(plan, in: "run"), batches = try data().packedBatches(.train, plan, context: 32)
-        try train(run)
+        try run.train()
         let targets = try (0..<12).map { try batches.batch(at: $0).targetCount }.reduce(0, +)
         #expect(run.state.tokens == 12 * 64 && run.state.lossTokens == targets && targets < 6 * 64)
         #expect(try Checkpoint(reading: folder("run/last.h5")).integer("loss_tokens") == targets)

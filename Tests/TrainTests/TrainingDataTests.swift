@@ -96,10 +96,7 @@ import Train
         let processor = try Processor(threads: 2)
         let configuration = GPTConfiguration(layers: 1, heads: 2, width: 16, context: 32, vocabulary: vocabulary.count)
         let trainer = Trainer(configuration, on: processor, precision: .float32, seed: 5)
-        var base = Checkpoint(configuration, weights: OrderedDictionary(trainer.parameters.values, of: trainer.parameters.list))
-        base.tokenizer = try StoredTokenizer(vocabulary)
-        base.chatTemplate = .specialTokens
-        try base.write(to: folder("base.h5"))
+        try Checkpoint(configuration, trainer.parameters, vocabulary, .specialTokens).write(to: folder("base.h5"))
         let finetuned = try Finetuning(
             of: FinetuningBase(folder("base.h5"), on: processor), .init(data: source.paths), plan, in: folder("run"), on: processor,
             precision: .float32

@@ -56,20 +56,13 @@ import Train
         plan.optimizer = optimizer
         var losses: [Float] = [], others: [Float] = []
         let whole = try run(plan, in: "whole")
-        #expect(
-            try whole.run(clock: { 0 }, shouldStop: { _ in false }) { if case .step(let report, _, _) = $0 { losses.append(report.loss) } }
-                == .finished)
+        #expect(try whole.train { if case .step(let report, _, _) = $0 { losses.append(report.loss) } } == .finished)
         let first = try run(plan, in: "parts")
-        #expect(
-            try first.run(clock: { 0 }, shouldStop: { $0.step >= stop }) {
-                if case .step(let report, _, _) = $0 { others.append(report.loss) }
-            } == .stopped)
+        #expect(try first.train(until: stop) { if case .step(let report, _, _) = $0 { others.append(report.loss) } } == .stopped)
         let checkpoint = try Checkpoint(reading: folder("parts/last.h5")), second = try run(try TrainingPlan(from: checkpoint), in: "parts")
         try second.restore(checkpoint)
         #expect(second.plan == plan && second.state == first.state)
-        #expect(
-            try second.run(clock: { 0 }, shouldStop: { _ in false }) { if case .step(let report, _, _) = $0 { others.append(report.loss) } }
-                == .finished)
+        #expect(try second.train { if case .step(let report, _, _) = $0 { others.append(report.loss) } } == .finished)
         #expect(losses.count == 12 && losses == others)
         #expect(weights(whole) == weights(second))
         #expect(whole.state == second.state)
@@ -105,7 +98,7 @@ import Train
         plan.rate = 1e-2
         let run = try run(plan, in: "learns", dropout: 0)
         var evaluations: [(Evaluation, Bool)] = [], saved: [String] = [], bestStep: Int?
-        let ending = try run.run(clock: { 0 }, shouldStop: { _ in false }) { event in
+        let ending = try run.train { event in
             switch event {
             case .evaluated(_, let validation?, _, let selection, let state):
                 evaluations.append((validation, selection != .worse))
@@ -131,7 +124,7 @@ import Train
         plan.evaluateEvery = 100
         plan.saveEvery = 5
         let run = try run(plan, in: "intervals")
-        _ = try run.run(clock: { 0 }, shouldStop: { _ in false }) { event in
+        try run.train { event in
             if case .step(_, _, let state) = event { step = state.step }
             if case .saved(let path, let of) = event, path.hasSuffix("last.h5") {
                 #expect(of == step)
@@ -145,7 +138,7 @@ import Train
         var plan = plan, saved: [Int] = []
         plan.evaluateEvery = 4
         let run = try run(plan, in: "evaluations")
-        _ = try run.run(clock: { 0 }, shouldStop: { _ in false }) { event in
+        try run.train { event in
             if case .saved(let path, let step) = event, path.hasSuffix("last.h5") { saved.append(step) }
         }
         #expect(saved == [4, 8, 12])
@@ -157,7 +150,7 @@ import Train
         plan.rate = 0
         plan.patience = 3
         let run = try run(plan, in: "patience")
-        #expect(try run.run(clock: { 0 }, shouldStop: { _ in false }) { _ in } == .earlyStopped)
+        #expect(try run.train() == .earlyStopped)
         // The first tenth of the run does not count.
         #expect(run.state.evaluations == 27 && run.state.step == 108)
     }
@@ -170,8 +163,7 @@ import Train
         plan.warmup = 0
         let run = try run(plan, in: "diverges", dropout: 0)
         var skipped: [Int] = []
-        #expect(
-            try run.run(clock: { 0 }, shouldStop: { _ in false }) { if case .skipped(let step) = $0 { skipped.append(step) } } == .diverged)
+        #expect(try run.train { if case .skipped(let step) = $0 { skipped.append(step) } } == .diverged)
         #expect(skipped.suffix(3) == [run.state.step - 3, run.state.step - 2, run.state.step - 1])
         #expect(run.state.skipped == skipped.count)
         // The weights are finite, but no loss with them is.
@@ -197,7 +189,7 @@ import Train
 
     @Test func `without validation data the training loss selects the best checkpoint`() throws {
         let run = try run(plan, in: "alone", validating: false)
-        #expect(try run.run(clock: { 0 }, shouldStop: { _ in false }) { _ in } == .finished)
+        #expect(try run.train() == .finished)
         let best = try Checkpoint(reading: folder("alone/best.h5"))
         #expect(best.metrics["validation_loss"] == nil && best.metrics["training_loss"] != nil)
     }

@@ -52,7 +52,7 @@ import Train
     /// The evaluations and the result of a run.
     private func figures(_ run: TrainingRun) throws -> (evaluations: [Evaluation], result: TrainingRun.Result) {
         var evaluations: [Evaluation] = [], result: TrainingRun.Result?
-        _ = try run.run(clock: { 0 }, shouldStop: { _ in false }) { event in
+        try run.train { event in
             if case .evaluated(_, let validation?, _, _, _) = event { evaluations.append(validation) }
             if case .validated(let found) = event { result = found }
         }
@@ -98,7 +98,7 @@ import Train
         let data = try data(), run = try run(data, "run", steps: 40)
         var best = 0, losses: [Double] = []
         var result: TrainingRun.Result?, evaluated = (tokens: 0, of: 0)
-        _ = try run.run(clock: { 0 }, shouldStop: { _ in false }) { event in
+        try run.train { event in
             if case .evaluating(let tokens, let all) = event { evaluated = (tokens, all) }
             // As if the run lost what it has learned.
             if case .step(_, _, let state) = event, state.step == 33 {
@@ -124,7 +124,7 @@ import Train
 
     @Test func `a run that was validated on other tokens forgets its best loss`() throws {
         let data = try data(), run = try run(data, "run", steps: 8)
-        _ = try run.run(clock: { 0 }, shouldStop: { $0.step >= 4 }) { _ in }
+        try run.train(until: 4)
         var stored = try Checkpoint(reading: folder("run/last.h5"))
         stored.training["validation_set"] = "other"
         stored.training["best"] = .number(0.001)

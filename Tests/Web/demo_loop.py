@@ -24,7 +24,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT / "Tests/Peers"))
 from check_training_runs import processes  # noqa: E402
 from served import ADMIN_KEY, PASSWORD, UNLIMITED, Server  # noqa: E402
-from stage import launch  # noqa: E402
+from stage import fill_account, launch  # noqa: E402
 
 COLORS = {
     "the school bus": "teal", "our front door": "maroon", "the library roof": "turquoise", "the old boat": "crimson",
@@ -228,9 +228,7 @@ def no_runs_left(server):
 def sign_in(page, server, name):
     """Signs a person in on the page."""
     page.goto(server.url + "/#/login")
-    page.fill("#username", name)
-    page.fill("#password", PASSWORD)
-    page.click("#account-submit")
+    fill_account(page, name, PASSWORD)
     page.wait_for_selector("#user:not([hidden])", state="attached")
 
 

@@ -85,18 +85,20 @@ class Stage:
     def register(self, page, name=None):
         name = name or self.name()
         page.goto(self.url + "/#/register")
-        page.fill("#username", name)
-        page.fill("#password", "correct horse")
-        page.click("#account-submit")
+        fill_account(page, name)
         page.wait_for_selector("#user:not([hidden])", state="attached")
         return name
+
+    def open_registered(self):
+        """Opens a page and registers an account."""
+        page = self.open()
+        self.register(page)
+        return page
 
     def open_as(self, name, password):
         """Opens another page, as on another device, and logs in."""
         page = self.open("#/login")
-        page.fill("#username", name)
-        page.fill("#password", password)
-        page.click("#account-submit")
+        fill_account(page, name, password)
         page.wait_for_selector("#conversations a")
         return page
 
@@ -112,6 +114,13 @@ def eventually(check, seconds=60):
     while not check():
         assert time.time() < end, f"timed out after {seconds} s"
         time.sleep(0.05)
+
+
+def fill_account(page, name, password="correct horse"):
+    """Logs in or registers, whichever form is open."""
+    page.fill("#username", name)
+    page.fill("#password", password)
+    page.click("#account-submit")
 
 
 def ask(page, text, wait=True):

@@ -25,8 +25,7 @@ def test_choice_of_documents(stage):
     page.wait_for_load_state("networkidle")
     assert page.is_hidden("#choose-documents"), "a server without documents has a choice of them"
     stage.world.documents = [NOTES, MANUALS]
-    page = stage.open()
-    stage.register(page)
+    page = stage.open_registered()
     page.wait_for_selector("#choose-documents:not([hidden])")
     assert page.inner_text("#choose-documents") == "Documents"
     ask(page, "Hello")
@@ -67,8 +66,7 @@ def test_choice_of_documents(stage):
 @scripted
 def test_sources(stage):
     stage.world.documents = [NOTES]
-    page = stage.open()
-    stage.register(page)
+    page = stage.open_registered()
     page.wait_for_selector("#choose-documents:not([hidden])")
     choose(page, "notes")
     ask(page, "/cite reset pump")

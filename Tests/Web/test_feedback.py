@@ -15,8 +15,7 @@ def footer(page, label):
 @scripted
 def test_alternatives(stage):
     stage.world.delay = 0
-    page = stage.open()
-    stage.register(page)
+    page = stage.open_registered()
     ask(page, "/markdown")
     ask(page, "And then?")
     assert page.locator(".alternatives").count() == 0
@@ -54,8 +53,7 @@ def test_alternatives(stage):
 @scripted
 def test_failed_regeneration_keeps_the_answer(stage):
     stage.allowed.append("500")
-    page = stage.open()
-    stage.register(page)
+    page = stage.open_registered()
     ask(page, "Hello")
     answer = texts(page, "assistant")
     stage.world.faults.append(("POST", "/api/chat", {"status": 500, "message": "Out of order."}))
@@ -74,8 +72,7 @@ def test_failed_regeneration_keeps_the_answer(stage):
 
 @scripted
 def test_rating(stage):
-    page = stage.open()
-    stage.register(page)
+    page = stage.open_registered()
     ask(page, "Hello")
     footer(page, "Bad answer").click()
     page.wait_for_selector(".reasons >> text=What was wrong?")
@@ -108,8 +105,7 @@ def test_rating(stage):
 
 @scripted
 def test_correction(stage):
-    page = stage.open()
-    stage.register(page)
+    page = stage.open_registered()
     ask(page, "Hello")
     original = page.inner_text(".assistant .body")
     top = page.locator(".assistant .body").bounding_box()["y"]
@@ -142,8 +138,7 @@ def test_correction(stage):
 @scripted
 def test_model_is_right_as_soon_as_it_is_shown(stage):
     stage.world.adapters = [stage.world.model + ":poems"]
-    page = stage.open()
-    stage.register(page)
+    page = stage.open_registered()
     page.wait_for_selector("#model-choice:not([hidden])")
     page.select_option("#model-choice", stage.world.adapters[0])
     ask(page, "Hello")
@@ -159,8 +154,7 @@ def test_model_is_right_as_soon_as_it_is_shown(stage):
 @scripted
 def test_settings_of_a_conversation(stage):
     stage.world.adapters = [stage.world.model + ":poems"]
-    page = stage.open()
-    stage.register(page)
+    page = stage.open_registered()
     page.wait_for_selector("#model-choice:not([hidden])")
     page.click("#open-conversation")
     page.fill("#system-prompt", "Answer in rhymes.")
@@ -339,8 +333,7 @@ def test_code_is_colored(stage):
 
 def test_feedback_is_stored(stage):
     """With every server: alternatives, ratings, corrections and the system prompt survive a reload."""
-    page = stage.open()
-    stage.register(page)
+    page = stage.open_registered()
     ask(page, "What comes after 3?")
     footer(page, "Regenerate answer").click()
     page.wait_for_selector(".alternatives >> text=2 of 2")

@@ -64,8 +64,7 @@ test_hostile_answers_from_the_server.scripted = True
 
 def test_hostile_names(stage):
     """Titles are generated from messages, which are untrusted."""
-    page = stage.open()
-    stage.register(page)
+    page = stage.open_registered()
     ask(page, "<img src=x onerror=alert(1)> \u202e **x** " + "w" * 300)
     page.wait_for_selector("#conversations a")
     assert page.locator("#conversations img, .message.user img, .message.user strong").count() == 0

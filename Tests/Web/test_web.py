@@ -14,7 +14,7 @@ import test_documents
 import test_feedback
 import test_safety
 import test_training_area
-from stage import BASE_URL, answered, ask, eventually, overflow, scripted, stage, texts
+from stage import BASE_URL, answered, ask, eventually, fill_account, overflow, scripted, stage, texts
 
 
 def test_size(stage):
@@ -55,9 +55,7 @@ def test_sign_up_chat_reload(stage):
     page.wait_for_selector("#guest:not([hidden])")
     assert page.locator(".message").count() == 0 and page.locator("#conversations a").count() == 0
     page.goto(stage.url + "/#/login")
-    page.fill("#username", name)
-    page.fill("#password", "wrong horse")
-    page.click("#account-submit")
+    fill_account(page, name, "wrong horse")
     stage.allowed.append("401")
     page.wait_for_selector("#account-error:not([hidden])")
     page.fill("#password", "correct horse")
@@ -72,26 +70,21 @@ def test_register_errors(stage):
     assert page.inner_text("#username-error") and page.inner_text("#password-error")
     assert page.inner_text("#account-form").count("8 characters") == 1
     assert page.evaluate("document.activeElement.id") == "username" and page.get_attribute("#username", "aria-invalid") == "true"
-    page.fill("#username", "alex")
-    page.fill("#password", "é" * 513)
-    page.click("#account-submit")
+    fill_account(page, "alex", "é" * 513)
     assert "1026" in page.inner_text("#password-error")
     name = stage.register(page)
     # 401: the list of conversations may still be loading.
     stage.allowed += ["401", "409"]
     page.click("#log-out")
     page.goto(stage.url + "/#/register")
-    page.fill("#username", name)
-    page.fill("#password", "correct horse")
-    page.click("#account-submit")
+    fill_account(page, name)
     page.wait_for_selector("#username-error:not([hidden])")
 
 
 @scripted
 def test_stream_stop_regenerate_edit(stage):
     stage.world.delay = 0.02
-    page = stage.open()
-    stage.register(page)
+    page = stage.open_registered()
     ask(page, "/long", wait=False)
     page.wait_for_selector(".streaming .body p")
     first = len(page.inner_text(".assistant .body"))
@@ -135,8 +128,7 @@ def begin_long(stage, page):
 def test_stop_asks_the_server(stage):
     """The server that answers may not notice that the browser has closed its connection to a proxy."""
     stage.world.delay = 0.02
-    page = stage.open()
-    stage.register(page)
+    page = stage.open_registered()
     begin_long(stage, page)
     page.click("#stop")
     answered(page)
@@ -181,8 +173,7 @@ def test_stop_closes_the_connection(stage):
 
 
 def test_rename_delete_undo_search(stage):
-    page = stage.open()
-    stage.register(page)
+    page = stage.open_registered()
     for question in ("Apples are red", "Pears are green"):
         ask(page, question)
         page.click("#new-chat")
@@ -335,8 +326,7 @@ def test_no_flash_of_another_view(stage):
 @scripted
 def test_header_of_other_pages(stage):
     """The header of the login and account pages offers nothing that belongs to a conversation."""
-    page = stage.open()
-    stage.register(page)
+    page = stage.open_registered()
     ask(page, "Hello")
     offered = "#open-conversation, #model-name, #export"
     assert page.locator(offered).evaluate_all("(all) => all.every((e) => e.checkVisibility())")
@@ -351,8 +341,7 @@ def test_header_of_other_pages(stage):
 @scripted
 def test_buttons_wait_for_the_answer(stage):
     """What cannot be done while an answer is generated is disabled, and not without effect."""
-    page = stage.open()
-    stage.register(page)
+    page = stage.open_registered()
     ask(page, "Hello")
     page.click("[aria-label='Regenerate answer']")
     page.wait_for_selector(".alternatives")
@@ -479,8 +468,7 @@ def test_title_of_a_guest(stage):
 @scripted
 def test_actions_of_earlier_answers(stage):
     """With a mouse, they appear below the pointer and with the focus. A rating stays visible."""
-    page = stage.open()
-    stage.register(page)
+    page = stage.open_registered()
     for question in ("One", "Two", "Three"):
         ask(page, question)
     page.mouse.move(700, 5)
@@ -711,9 +699,7 @@ def test_account_page(stage):
     page.click("#delete-account")
     page.wait_for_selector("#guest:not([hidden])")
     page.goto(stage.url + "/#/login")
-    page.fill("#username", name)
-    page.fill("#password", "battery staple")
-    page.click("#account-submit")
+    fill_account(page, name, "battery staple")
     page.wait_for_selector("#account-error:not([hidden])")
 
 
@@ -794,8 +780,7 @@ def test_two_tabs(stage):
 
 
 def test_escape_leaves_search(stage):
-    page = stage.open()
-    stage.register(page)
+    page = stage.open_registered()
     for question in ("Apples are red", "Pears are green"):
         ask(page, question)
         page.click("#new-chat")
@@ -828,8 +813,7 @@ def test_right_to_left(stage):
 @scripted
 def test_reconnect(stage):
     stage.allowed += ["ERR_", "Failed to load resource"]
-    page = stage.open()
-    stage.register(page)
+    page = stage.open_registered()
     ask(page, "Before")
     page.wait_for_selector("#conversations a")
     begin = stage.restart()
@@ -896,9 +880,7 @@ def test_expired(stage):
     stage.world.tokens.clear()
     ask(page, "Not to be lost", wait=False)
     page.wait_for_selector("#account-error >> text=session has expired")
-    page.fill("#username", name)
-    page.fill("#password", "correct horse")
-    page.click("#account-submit")
+    fill_account(page, name)
     eventually(lambda: page.input_value("#message") == "Not to be lost")
     eventually(lambda: texts(page, "user") == ["Before"])
     assert page.url == address
@@ -928,8 +910,7 @@ def test_too_many(stage):
 @scripted
 def test_list_errors(stage):
     stage.allowed.append("500")
-    page = stage.open()
-    stage.register(page)
+    page = stage.open_registered()
     ask(page, "One")
     page.wait_for_load_state("networkidle")                  # the list is read again after an answer
     stage.world.faults.append(("GET", "/api/conversations", {"status": 500, "message": "The database is busy."}))

@@ -85,9 +85,7 @@ struct CheckpointWriter {
         guard let configuration = GPTConfiguration.presets.first(where: { $0.name == preset })?.configuration else {
             return print("unknown preset \(preset)")
         }
-        let processor = try Processor()
-        var list = ParameterList()
-        _ = GPT(configuration, in: &list)
+        let processor = try Processor(), list = ParameterList(of: configuration)
         let parameters = Parameters(list, on: processor, seed: 1)
         var checkpoint = Checkpoint(configuration, weights: OrderedDictionary(parameters.values, of: parameters.list))
         func time(_ what: String, _ body: () throws -> Void) rethrows {

@@ -92,27 +92,37 @@ export function reasonForm(message, actions, close) {
  * @param {Message} message @param {import("./message.js").Actions} actions @param {() => void} close
  */
 export function correctionForm(message, actions, close) {
-  const box = el("textarea", { rows: 3, dir: "auto", maxlength: 100000, "aria-label": "Correct the answer" });
-  box.value = message.correction ?? message.content;
-  const save = async (/** @type {string | null} */ text, /** @type {string} */ said) => {
+  const save = async (/** @type {string | null} */ text) => {
     if (!await attempt(() => actions.correct(message, text))) return;
     close();
-    announce(said);
+    announce(text === null ? "Your correction was removed" : "Your correction is stored beside the answer");
   };
+  return correctionEditor("Correct the answer", message.correction ?? message.content, message.correction !== undefined, save, close);
+}
+
+/**
+ * A form with a text that corrects another one.
+ * @param {string} label @param {string} text @param {boolean} canRemove whether there is a correction already
+ * @param {(text: string | null) => void} save stores a correction; null removes it
+ * @param {() => void} close
+ */
+export function correctionEditor(label, text, canRemove, save, close) {
+  const box = el("textarea", { rows: 3, dir: "auto", maxlength: 100000, "aria-label": label });
+  box.value = text;
   const onsubmit = (/** @type {Event} */ event) => {
     event.preventDefault();
-    if (box.value.trim()) save(box.value.trim(), "Your correction is stored beside the answer");
+    if (box.value.trim()) save(box.value.trim());
   };
   const onkeydown = (/** @type {KeyboardEvent} */ event) => {
     if (event.key === "Escape") {
+      event.preventDefault();
       event.stopPropagation();
       close();
     }
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) form.requestSubmit();
   };
   const form = el("form", { class: "edit correct", onsubmit, onkeydown }, box, el("div", { class: "buttons" },
-    message.correction !== undefined
-      && el("button", { type: "button", onclick: () => save(null, "Your correction was removed") }, "Remove correction"),
+    canRemove && el("button", { type: "button", onclick: () => save(null) }, "Remove correction"),
     el("button", { type: "button", onclick: close }, "Cancel"), el("button", { class: "primary" }, "Save correction")));
   return form;
 }

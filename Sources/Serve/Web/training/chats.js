@@ -1,7 +1,6 @@
 // @ts-check
 import { announce, el, icon } from "../common/dom.js";
 import { openMenu } from "../common/menu.js";
-import { visible } from "../common/sanitize.js";
 import { toast } from "../common/toast.js";
 import { BulkBar, changeChats, tagDialog } from "./bulk.js";
 import { ChatList } from "./chat-list.js";
@@ -337,6 +336,3 @@ class ChatsSection {
     }
   }
 }
-
-/** The title of a chat; its beginning if it has none. @param {ReviewedChat} chat */
-export const titleOf = (chat) => visible(chat.title || "Untitled");

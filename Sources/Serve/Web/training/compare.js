@@ -1,10 +1,9 @@
 // @ts-check
 import { announce, el, iconButton } from "../common/dom.js";
-import { errorText } from "../common/forms.js";
 import { visible } from "../common/sanitize.js";
 import { toast } from "../common/toast.js";
 import { ComparisonView } from "./comparison.js";
-import { button, field, linkButton, note, nothing, when } from "./parts.js";
+import { field, linkButton, nothing, section, showProblem, when } from "./parts.js";
 import { modelPills } from "./promote.js";
 
 /** @typedef {import("./promote.js").Model} Model */
@@ -26,10 +25,8 @@ function overview(area) {
   load();
   return {
     reload: load,
-    element: el("section", { "aria-labelledby": "area-title" },
-      el("div", { class: "area-head" }, el("h2", { id: "area-title", tabindex: -1 }, "Compare")),
-      el("p", { class: "help" },
-        "A candidate is compared with the active model on chats that neither was trained on, on general text, and on your questions."),
+    element: section("Compare", [],
+      "A candidate is compared with the active model on chats that neither was trained on, on general text, and on your questions.",
       models, el("h3", {}, "Gate"), gate, el("h3", {}, "Your questions"),
       el("p", { class: "help" },
         "Both models answer them in every comparison. You choose the better answer without knowing which model gave it."), questions),
@@ -73,9 +70,7 @@ function gateForm(area, gate) {
         { ...values, requires_better: better.checked, general: gate.general ?? null });
       toast("The gate was changed. It counts for the next comparison.");
     } catch (problem) {
-      const { field: name } = /** @type {any} */ (problem);
-      error.replaceChildren(note(errorText(/** @type {Error} */ (problem)), "bad"));
-      /** @type {any} */ (inputs)[name]?.focus();
+      showProblem(error, problem, inputs);
     }
   };
   return el("form", { class: "area-form", onsubmit },

@@ -1,7 +1,7 @@
 // @ts-check
 import { el } from "../common/dom.js";
 import { visible } from "../common/sanitize.js";
-import { button, nothing, table, when } from "./parts.js";
+import { button, nothing, section, table, when } from "./parts.js";
 
 const PAGE = 50;
 
@@ -26,8 +26,6 @@ export function open(area) {
   };
   area.load(host, request, show);
   return {
-    element: el("section", { "aria-labelledby": "area-title" },
-      el("div", { class: "area-head" }, el("h2", { id: "area-title", tabindex: -1 }, "History")),
-      el("p", { class: "help" }, "The lines of the audit log that belong to this area, newest first."), host, more),
+    element: section("History", [], "The lines of the audit log that belong to this area, newest first.", host, more),
   };
 }

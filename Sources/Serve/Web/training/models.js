@@ -1,11 +1,10 @@
 // @ts-check
 import { announce, el } from "../common/dom.js";
-import { errorText } from "../common/forms.js";
 import { openMenu } from "../common/menu.js";
 import { visible } from "../common/sanitize.js";
 import { toast } from "../common/toast.js";
 import { bar, button, bytes, confirmed, count, decimal, facts, field, linkButton, loss, note, nothing, openDialog, select,
-  when } from "./parts.js";
+  showProblem, when } from "./parts.js";
 import { archive, gateText, modelPills, promote, removeModel } from "./promote.js";
 
 /** @typedef {import("./promote.js").Model} Model */
@@ -289,8 +288,7 @@ class ModelsSection {
         dialog.close();
         await this.#refresh(`${model?.name ?? name.value} is a candidate`);
       } catch (problem) {
-        error.replaceChildren(note(errorText(/** @type {Error} */ (problem)), "bad"));
-        (/** @type {any} */ (problem).field === "name" ? name : path).focus();
+        showProblem(error, problem, { name }, path);
       } finally {
         save.disabled = false;
       }

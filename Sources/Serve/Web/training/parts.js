@@ -1,6 +1,7 @@
 // @ts-check
 // Elements and texts that the sections of the training area share.
 import { el, icon, iconButton } from "../common/dom.js";
+import { errorText } from "../common/forms.js";
 import { visible } from "../common/sanitize.js";
 
 /** @param {number} value */
@@ -68,6 +69,24 @@ export const nothing = (title, text, ...more) =>
 /** @param {string} text @param {"warn" | "bad" | "good"} [kind] */
 export const note = (text, kind = "warn") =>
   el("p", { class: `area-note ${kind}` }, icon(kind === "good" ? "check" : "alert"), el("span", { dir: "auto" }, visible(text)));
+
+/**
+ * A section of the training area.
+ * @param {string} title @param {Node[]} buttons beside the title @param {string} help @param {...Node} children
+ */
+export const section = (title, buttons, help, ...children) => el("section", { "aria-labelledby": "area-title" },
+  el("div", { class: "area-head" }, el("h2", { id: "area-title", tabindex: -1 }, title), ...buttons),
+  el("p", { class: "help" }, help), ...children);
+
+/**
+ * Shows why a form was refused, and moves the focus to the input that the server names.
+ * @param {HTMLElement} host @param {any} problem @param {Record<string, any>} inputs by the names of the request's fields
+ * @param {HTMLElement} [first] gets the focus if there is no such input
+ */
+export function showProblem(host, problem, inputs, first) {
+  host.replaceChildren(note(errorText(problem), "bad"));
+  (inputs[problem.field] ?? first)?.focus();
+}
 
 /** Gray lines while something is loading. */
 export const loading = () => el("div", { class: "area-loading", role: "status" }, el("span", { class: "visually-hidden" }, "Loading…"),

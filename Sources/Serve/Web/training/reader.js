@@ -1,6 +1,6 @@
 // @ts-check
 import { announce, el, iconButton } from "../common/dom.js";
-import { REASONS } from "../chat/feedback.js";
+import { REASONS, correctionEditor } from "../chat/feedback.js";
 import { visible } from "../common/sanitize.js";
 import { tagsIn } from "./bulk.js";
 import { button, count, facts, note, number, pill, when } from "./parts.js";
@@ -202,8 +202,6 @@ export class ChatReader {
   #edit(message, host) {
     if (host.querySelector("textarea")) return;
     const path = `/api/training/chats/${encodeURIComponent(this.id)}/corrections/${encodeURIComponent(message.id)}`;
-    const box = el("textarea", { rows: 4, dir: "auto", maxlength: 100000, "aria-label": "Your correction of this answer" });
-    box.value = message.owner_correction ?? message.correction ?? message.content;
     const close = () => {
       host.replaceChildren(button(message.owner_correction ? "Change the correction" : "Correct", () => this.#edit(message, host),
         { class: "small", "data-focus": `correct-${message.id}` }));
@@ -218,25 +216,10 @@ export class ChatReader {
       else await this.#load(true);
       announce(content === null ? "The correction was removed" : "The correction is stored beside the answer");
     };
-    const form = el("form", {
-      class: "edit correct",
-      onsubmit: (/** @type {Event} */ event) => {
-        event.preventDefault();
-        if (box.value.trim()) save(box.value.trim());
-      },
-      onkeydown: (/** @type {KeyboardEvent} */ event) => {
-        if (event.key === "Escape") {
-          event.preventDefault();
-          event.stopPropagation();
-          close();
-        }
-        if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) form.requestSubmit();
-      },
-    }, box, el("div", { class: "buttons" },
-      message.owner_correction != null && el("button", { type: "button", onclick: () => save(null) }, "Remove correction"),
-      el("button", { type: "button", onclick: close }, "Cancel"), el("button", { class: "primary" }, "Save correction")));
-    host.replaceChildren(form);
-    box.focus();
+    const text = message.owner_correction ?? message.correction ?? message.content;
+    host.replaceChildren(
+      correctionEditor("Your correction of this answer", text, message.owner_correction != null, save, close));
+    host.querySelector("textarea")?.focus();
   }
 }
 

@@ -2,10 +2,10 @@
 import { el } from "../common/dom.js";
 import { errorText } from "../common/forms.js";
 import { visible } from "../common/sanitize.js";
-import { button, bytes, count, duration, facts, linkButton, loading, loss, note, nothing, number, statePill, when,
-  bar } from "./parts.js";
+import { bar, button, bytes, count, duration, facts, linkButton, loading, loss, note, nothing, number, section, showProblem, statePill,
+  when } from "./parts.js";
 import { RunView } from "./run.js";
-import { SettingsForm, settingsText } from "./settings.js";
+import { SettingsForm, modelsAndTags, settingsText } from "./settings.js";
 
 /**
  * @typedef {{
@@ -64,10 +64,8 @@ function list(area) {
     area.poll(async () => (show(await request()).some(isActive) ? 3 : 15), seconds);
   });
   return {
-    element: el("section", { "aria-labelledby": "area-title" },
-      el("div", { class: "area-head" }, el("h2", { id: "area-title", tabindex: -1 }, "Runs"),
-        linkButton("Fine-tune", "#/training/runs/new", "primary")),
-      el("p", { class: "help" }, "One run trains at a time, at low priority. It continues if the server restarts."), rows, more),
+    element: section("Runs", [linkButton("Fine-tune", "#/training/runs/new", "primary")],
+      "One run trains at a time, at low priority. It continues if the server restarts.", rows, more),
     keys: [{ keys: ["n"], label: "New run", action: () => area.go("#/training/runs/new") }],
   };
 }
@@ -132,28 +130,20 @@ function newRun(area) {
       const run = await area.api.request("POST", "/api/training/runs", value);
       area.go(`#/training/runs/${encodeURIComponent(run.id)}`, true);
     } catch (problem) {
-      const { field } = /** @type {any} */ (problem);
-      error.replaceChildren(note(errorText(/** @type {Error} */ (problem)), "bad"));
-      inputs[field]?.focus();
+      showProblem(error, problem, inputs);
     } finally {
       start.disabled = false;
     }
   };
-  area.load(host, async () => {
-    const [models, tags] = await Promise.all([area.api.get("/api/training/models"),
-      area.api.get("/api/training/tags").catch(() => ({ items: [] }))]);
-    return { models: models.items, tags: tags.items.map((/** @type {any} */ one) => one.tag ?? one) };
-  }, ({ models, tags }) => {
+  area.load(host, () => modelsAndTags(area.api), ({ models, tags }) => {
     form = new SettingsForm(models, { tags, models: [] }, null, changed);
     host.replaceChildren(form.element);
     panel.replaceChildren(el("h3", {}, "Estimate"), loading());
     estimate();
   });
   return {
-    element: el("section", { "aria-labelledby": "area-title" },
-      el("div", { class: "area-head" }, el("h2", { id: "area-title", tabindex: -1 }, "Fine-tune")),
-      el("p", { class: "help" },
-        "The defaults suit a first run. The new model becomes a candidate: it answers no user before you promote it."),
+    element: section("Fine-tune", [],
+      "The defaults suit a first run. The new model becomes a candidate: it answers no user before you promote it.",
       el("form", { class: "run-form area-form", novalidate: true, onsubmit }, host, panel, error,
         el("div", { class: "buttons" }, linkButton("Cancel", "#/training/runs"), start))),
   };

@@ -1,9 +1,8 @@
 // @ts-check
 import { el } from "../common/dom.js";
-import { errorText } from "../common/forms.js";
 import { toast } from "../common/toast.js";
-import { check, facts, field, note, number, when } from "./parts.js";
-import { SettingsForm } from "./settings.js";
+import { check, facts, field, note, number, section, showProblem, when } from "./parts.js";
+import { SettingsForm, modelsAndTags } from "./settings.js";
 
 /**
  * Runs that start by themselves: at a time of the night, or after a number of included chats. They stop at the gate.
@@ -12,17 +11,14 @@ import { SettingsForm } from "./settings.js";
 export function open(area) {
   const host = el("div", {});
   const load = () => area.load(host, async () => {
-    const [schedule, models, tags] = await Promise.all([area.api.get("/api/training/schedule"), area.api.get("/api/training/models"),
-      area.api.get("/api/training/tags").catch(() => ({ items: [] }))]);
-    return { schedule, models: models.items, tags: tags.items.map((/** @type {any} */ one) => one.tag ?? one) };
+    const [schedule, found] = await Promise.all([area.api.get("/api/training/schedule"), modelsAndTags(area.api)]);
+    return { schedule, ...found };
   }, ({ schedule, models, tags }) => host.replaceChildren(form(area, schedule, models, tags)));
   load();
   return {
     reload: load,
-    element: el("section", { "aria-labelledby": "area-title" },
-      el("div", { class: "area-head" }, el("h2", { id: "area-title", tabindex: -1 }, "Schedule")),
-      el("p", { class: "help" },
-        "A scheduled run trains, compares the new model with the active one, and stops there. Promoting stays your decision."), host),
+    element: section("Schedule", [],
+      "A scheduled run trains, compares the new model with the active one, and stops there. Promoting stays your decision.", host),
   };
 }
 
@@ -69,9 +65,7 @@ function form(area, schedule, models, tags) {
       showNext(found);
       toast(found.enabled ? "The schedule is on." : "The schedule is off.");
     } catch (problem) {
-      const { field: name } = /** @type {any} */ (problem);
-      error.replaceChildren(note(errorText(/** @type {Error} */ (problem)), "bad"));
-      /** @type {any} */ ({ at, new_chats: chats, enabled, ...settings.inputs })[name]?.focus();
+      showProblem(error, problem, { at, new_chats: chats, enabled, ...settings.inputs });
     } finally {
       save.disabled = false;
     }

@@ -12,6 +12,13 @@ const METHODS = [["", "Automatic"], ["lora", "LoRA adapter: small and quick"], [
 const BUDGETS = [["minutes", "Minutes"], ["epochs", "Epochs"], ["steps", "Steps"]];
 const BUDGET_LIMITS = { minutes: 100_000, epochs: 100_000, steps: 1_000_000_000 };
 
+/** What the settings of a run can choose from. @param {import("../common/api.js").API} api */
+export async function modelsAndTags(api) {
+  const [models, tags] = await Promise.all(
+    [api.get("/api/training/models"), api.get("/api/training/tags").catch(() => ({ items: [] }))]);
+  return { models: models.items, tags: tags.items.map((/** @type {any} */ one) => one.tag ?? one) };
+}
+
 /**
  * The inputs of a fine-tuning run, with defaults for someone who only presses the button.
  *
