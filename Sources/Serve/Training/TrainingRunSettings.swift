@@ -2,9 +2,9 @@ import JSON
 import Store
 
 /// The settings of a fine-tuning run, as a request or the schedule gives them. What is nil gets a default when the run is added.
-struct TrainingRunSettings: Equatable {
-    enum Method: String, CaseIterable { case lora, full }
-    enum Objective: String, CaseIterable { case chats, preferences }
+package struct TrainingRunSettings: Equatable {
+    package enum Method: String, CaseIterable { case lora, full }
+    package enum Objective: String, CaseIterable { case chats, preferences }
 
     var name: String?
     /// The id of a model of the registry; nil for the active one.

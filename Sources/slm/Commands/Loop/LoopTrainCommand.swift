@@ -7,8 +7,8 @@ import Store
 struct LoopRunSettings {
     var name: String?
     var base: String?
-    var method: LoopMethod?
-    var objective: LoopObjective?
+    var method: TrainingRunSettings.Method?
+    var objective: TrainingRunSettings.Objective?
     /// By their names in requests.
     private var numbers: [String: Double] = [:]
     var replay: [String] = []
@@ -42,8 +42,8 @@ struct LoopRunSettings {
     }
 }
 
-enum LoopMethod: String, CaseIterable, OptionValue { case lora, full }
-enum LoopObjective: String, CaseIterable, OptionValue { case chats, preferences }
+extension TrainingRunSettings.Method: OptionValue {}
+extension TrainingRunSettings.Objective: OptionValue {}
 
 /// The options of commands that describe a run.
 protocol LoopRunOptions: LoopChatOptions {
