@@ -1,6 +1,6 @@
 """Serving speed of two `slm serve` with one thread each against one with two threads, on the same PostgreSQL and with the same load: alternating runs, medians, ratio.
 
-    Benchmarks/replicas.py --checkpoint best.h5 [--users 16] [--rounds 5]
+    Benchmarks/replicas.py --checkpoint best.h5 [--people 16] [--rounds 5]
 
 Run it on an otherwise idle machine with two cores. Each simulated user sends the next question as soon as the answer is complete; answers have 200 tokens. Half of the users
 talk to each of the two servers.
@@ -20,8 +20,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "Tests/Peer
 from kill_store import PostgreSQL
 
 
-def load(url, users, questions):
-    return subprocess.Popen([str(word) for word in [SLM, "bench", "serve", "--url", url, "--users", users, "--requests", questions, "--prompt", 16, "--generate", 200, "--json"]],
+def load(url, people, questions):
+    return subprocess.Popen([str(word) for word in [SLM, "bench", "serve", "--url", url, "--users", people, "--requests", questions, "--prompt", 16, "--generate", 200, "--json"]],
                             stdout=subprocess.PIPE, text=True)
 
 
@@ -33,14 +33,14 @@ def measure(options, database, servers, threads):
             port = free_port()
             started.append(Server([SLM, "serve", "--checkpoint", options.checkpoint, "--dtype", options.dtype, "--threads", threads, "--port", port, "--database", database,
                                    "--secret-file", options.folder / "secret", "--chats-per-minute", 0, "--per-user", 4_096], port, "/api/ready"))
-        users = options.users // servers
+        people = options.people // servers
         for server in started:
-            last_line([SLM, "bench", "serve", "--url", server.url, "--users", users, "--requests", 1, "--prompt", 16, "--generate", 20, "--json"])
+            last_line([SLM, "bench", "serve", "--url", server.url, "--users", people, "--requests", 1, "--prompt", 16, "--generate", 20, "--json"])
         begin = time.monotonic()
-        clients = [load(server.url, users, options.questions) for server in started]
+        clients = [load(server.url, people, options.questions) for server in started]
         for client in clients:
             assert client.wait() == 0
-        return options.users * options.questions * 200 / (time.monotonic() - begin)
+        return options.people * options.questions * 200 / (time.monotonic() - begin)
     finally:
         for server in started:
             server.__exit__()
@@ -50,7 +50,7 @@ def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--checkpoint", required=True, type=pathlib.Path)
     arguments.add_argument("--dtype", default="bf16")
-    arguments.add_argument("--users", type=int, default=16, help="users, half of them for each of the two servers")
+    arguments.add_argument("--people", type=int, default=16, help="users, half of them for each of the two servers")
     arguments.add_argument("--questions", type=int, default=6, help="questions of each user")
     arguments.add_argument("--rounds", type=int, default=5)
     options = arguments.parse_args()
@@ -66,7 +66,7 @@ def main():
         store.server.stdin.close()
         store.server.wait()
     ratios = [a / b for a, b in zip(two, one)]
-    print(f"{options.users} users, {options.dtype}: two servers of one thread {statistics.median(two):,.0f} tokens/s, one of two threads {statistics.median(one):,.0f}; "
+    print(f"{options.people} users, {options.dtype}: two servers of one thread {statistics.median(two):,.0f} tokens/s, one of two threads {statistics.median(one):,.0f}; "
           f"median ratio {statistics.median(ratios):.3f} ({min(ratios):.3f}–{max(ratios):.3f})")
 
 

@@ -52,25 +52,25 @@ class Server:
         self.process.terminate()
         self.process.wait()
 
-    def ask(self, users, questions):
-        return last_line([SLM, "bench", "serve", "--url", self.url, "--users", users, "--requests", questions, "--prompt", 16, "--generate", 200, "--json"])
+    def ask(self, people, questions):
+        return last_line([SLM, "bench", "serve", "--url", self.url, "--users", people, "--requests", questions, "--prompt", 16, "--generate", 200, "--json"])
 
-    def measure(self, users, questions):
-        self.ask(users, 1)
-        line = self.ask(users, questions)
+    def measure(self, people, questions):
+        self.ask(people, 1)
+        line = self.ask(people, questions)
         status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
         return line | {"peak_mb": int(status.split("VmHWM:")[1].split()[0]) / 1024}
 
 
 def measure(folder, options):
     results, models = {}, pathlib.Path(options.checkpoint).resolve()
-    kinds, users = options.types.split(","), [int(count) for count in options.users.split(",")]
+    kinds, people = options.types.split(","), [int(count) for count in options.people.split(",")]
     if options.llama_server:
         for kind in kinds:
             subprocess.run([SLM, "export", models, "--out", folder / f"{kind}.gguf", "--dtype", KINDS[kind]], check=True, capture_output=True)
     for turn in range(options.rounds):
         for kind in kinds:
-            for count in users:
+            for count in people:
                 questions = max(4, options.answers // count)
                 port = free_port()
                 command = [SLM, "serve", "--checkpoint", models, "--dtype", kind, "--threads", 2, "--port", port, "--database", f"sqlite:{folder}/{turn}-{kind}-{count}.db",
@@ -89,10 +89,10 @@ def measure(folder, options):
                 for program, line in lines.items():
                     print(json.dumps(dict(line, program=program, type=kind)), flush=True)
                     results.setdefault((program, kind, count), []).append(line)
-    return results, kinds, users
+    return results, kinds, people
 
 
-def table(results, kinds, users):
+def table(results, kinds, people):
     def runs(program, kind, count, key):
         return [line[key] for line in results.get((program, kind, count), [])]
 
@@ -106,22 +106,22 @@ def table(results, kinds, users):
     print("\n| | users | tokens/s, slm serve | model without server | ratio | llama.cpp's server | slm ÷ llama.cpp | first token, p50 / p99 | llama.cpp | peak MB | llama.cpp |")
     print("|---|" + "---:|" * 10)
     for kind in kinds:
-        for count in users:
+        for count in people:
             of = lambda program, key: median(program, kind, count, key)
             served, alone, theirs = of("slm serve", "tokens_per_s"), of("slm alone", "tokens_per_s"), of("llama.cpp", "tokens_per_s")
             first = [f"{of(program, 'first_token_ms_p50'):.0f} / {of(program, 'first_token_ms_p99'):.0f} ms" for program in ("slm serve", "llama.cpp")]
             speeds = {program: with_range(program, kind, count, "tokens_per_s") for program in ("slm serve", "slm alone", "llama.cpp")}
             print(f"| {kind} | {count} | {speeds['slm serve']} | {speeds['slm alone']} | {served / alone:.2f} | {speeds['llama.cpp']} | **{served / theirs:.2f}** | {first[0]} | {first[1]} | "
                   f"{of('slm serve', 'peak_mb'):.0f} | {of('llama.cpp', 'peak_mb'):.0f} |")
-    for count in users:
+    for count in people:
         best = [max(median(program, kind, count, "tokens_per_s") for kind in kinds) for program in ("slm serve", "llama.cpp")]
         print(f"\n{count} users: best slm ÷ best llama.cpp {best[0] / best[1]:.2f}")
 
 
-def comparisons(results, kinds, users):
+def comparisons(results, kinds, people):
     found = []
     for kind in kinds:
-        for count in users:
+        for count in people:
             for work, key, unit in (("serving", "tokens_per_s", "tokens/s"), ("first token of an answer, median", "first_token_ms_p50", "ms"), ("peak memory of the server", "peak_mb", "MB")):
                 ours, theirs = ([line[key] for line in results.get((program, kind, count), [])] for program in ("slm serve", "llama.cpp"))
                 found.append(record.comparison(work, f"{kind}, {count} user{'s' if count > 1 else ''}", unit, ours, f"llama.cpp's server {KINDS.get(kind, kind).upper()}", theirs))
@@ -133,7 +133,7 @@ def main():
     arguments.add_argument("--checkpoint", required=True)
     arguments.add_argument("--llama-server", help="path of llama.cpp's llama-server to compare with")
     arguments.add_argument("--types", default=",".join(KINDS))
-    arguments.add_argument("--users", default="1,16,64")
+    arguments.add_argument("--people", default="1,16,64")
     arguments.add_argument("--rounds", type=int, default=3)
     arguments.add_argument("--answers", type=int, default=64, help="answers per measurement, at least four per user")
     arguments.add_argument("--save", action="store_true", help="store the results in Documentation/Performance/results")

@@ -27,6 +27,12 @@ import TestSupport
         #expect(rows["config"]?.value == file && rows["config"]?.source == "command line")
     }
 
+    @Test func `an alias sets the same option`() throws {
+        #expect(try rows(["finetune"], ["SLM_CHECKPOINT": "a.h5"])["base"]?.source == "environment SLM_CHECKPOINT")
+        let file = folder.write("finetune:\n  checkpoint: b.h5\n", to: "slm.yaml")
+        #expect(try rows(["finetune", "--config", file])["base"]?.value == "b.h5")
+    }
+
     @Test(arguments: [("1536MB", "1536MB"), ("2g", "2GB"), ("1.5GiB", "1536MB"), ("1000", "1000"), ("0.5k", "512")])
     func `a size is read in units of 1,024`(text: String, shown: String) throws {
         #expect(try rows(["serve"], ["SLM_KV_MEMORY": text])["kv-memory"]?.value == shown)

@@ -52,7 +52,7 @@ import Testing
             connection.send("Content-Length: \(body.utf8.count)\r\n\r\n\(body)")
         }
         func export(_ arguments: String..., key: String = "key") throws -> Outcome {
-            try slm(["admin", "export-chats", "--api-url", server.address, "--format", "pairs"] + arguments, ["SLM_ADMIN_KEY": key])
+            try slm(["admin", "export-chats", "--url", server.address, "--format", "pairs"] + arguments, ["SLM_ADMIN_KEY": key])
         }
         let printed = try export()
         #expect(printed.status == 0 && printed.output == "{\"a\":1}\n{\"b\":2}\n", "\(printed.errors)")

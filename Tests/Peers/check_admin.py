@@ -332,8 +332,8 @@ class Check:
             (["stats"], "wrong key", "rejects the admin key"), (["users", "--json"], "wrong key", "rejects the admin key"),
             (["disable", "walter"], ADMIN_KEY, "no user has the name, email address or id 'walter'"),
             (["create-user", "ada"], ADMIN_KEY, "taken"), (["create-user", "a b"], ADMIN_KEY, "username"),
-            (["stats", "--api-url", "http://127.0.0.1:1"], ADMIN_KEY, "no server at http://127.0.0.1:1"),
-            (["stats", "--api-url", "http://chat.example.org"], ADMIN_KEY, "readable on the way"),
+            (["stats", "--url", "http://127.0.0.1:1"], ADMIN_KEY, "no server at http://127.0.0.1:1"),
+            (["stats", "--url", "http://chat.example.org"], ADMIN_KEY, "readable on the way"),
             (["stats"], None, "expected the server's admin key"),
         ]:
             status, output, errors = self.run(server.url, *arguments, key=key)

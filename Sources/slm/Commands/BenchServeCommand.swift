@@ -166,7 +166,7 @@ private final class ServerLoad: Sendable {
                 printLine(JSONLine([
                     "bench": "serve",
                     "case": .text(options.api.rawValue),
-                    "users": .whole(options.users),
+                    "people": .whole(options.users),
                     "questions": .whole(totals.answers),
                     "tokens": .whole(totals.tokens),
                     "prompt_tokens": .whole(totals.promptTokens / max(1, totals.answers)),

@@ -46,7 +46,7 @@ extension FinetuneOptions {
         [
             OptionGroup("Main options", [
                 .option("base", \.base, value: "CHECKPOINT", "Fine-tune this model: a checkpoint, a Hugging Face folder or a GGUF file.")
-                    .short("c").positional(),
+                    .alias("checkpoint").short("c").positional(),
                 .list("data", \.data, value: "FILE", "Train on these chats: files or directories.").short("d"),
                 .option("out", \.out, value: "DIR", "Create the run's directory in DIR.", default: "checkpoints").short("o"),
                 .option("name", \.name, value: "NAME", "Name the run's directory.", default: "finetuned_YYYYMMDD_HHMMSS"),

@@ -116,6 +116,9 @@ extension CommandOption {
 
     func short(_ character: Character) -> CommandOption { with(\.short, character) }
 
+    /// Accepts another name too, also in environment variables and configuration files.
+    func alias(_ names: String...) -> CommandOption { with(\.aliases, info.aliases + names) }
+
     func excluding(_ group: String) -> CommandOption { with(\.exclusionGroup, group) }
 
     /// Accepts the value without the option's name, too.

@@ -29,6 +29,8 @@ struct OptionInfo: Sendable {
 
     let name: String
     var short: Character?
+    /// Other names that are accepted.
+    var aliases: [String] = []
     var arity = Arity.value
     var metavariable = ""
     let help: String
@@ -43,6 +45,8 @@ struct OptionInfo: Sendable {
     var sources = Sources.everywhere
     /// Whether `slm config show` hides the value.
     var isSecret = false
+
+    var names: [String] { [name] + aliases }
 
     /// As a user types it: `--checkpoint FILE`, `--resume [RUN]`, `COMMAND...`.
     var usage: String {
@@ -73,5 +77,7 @@ struct OptionInfo: Sendable {
     }
 
     /// `SLM_EVAL_EVERY` for `eval-every`.
-    var environmentName: String { "SLM_" + name.uppercased().replacing("-", with: "_") }
+    var environmentNames: [String] { names.map(environmentName) }
 }
+
+func environmentName(ofOption name: String) -> String { "SLM_" + name.uppercased().replacing("-", with: "_") }

@@ -24,7 +24,7 @@ extension Command {
                     .option("no-mouse", \.noMouse, "Leave the mouse to the terminal, for marking text."),
                 ]),
             ],
-            examples: ["SLM_ADMIN_KEY=… slm admin", "slm admin --api-url https://chat.example.org --admin-key-file admin.key"]
+            examples: ["SLM_ADMIN_KEY=… slm admin", "slm admin --url https://chat.example.org --key-file admin.key"]
         ) { options in
             let environment = SLM.environmentVariables()
             let style = ANSIStyle(for: 1, environment)

@@ -18,11 +18,13 @@ extension AdminOptions {
     @_semantics("optimize.sil.specialize.generic.never")
     static var connectionOptions: OptionGroup<Self> {
         OptionGroup("Server", [
-            .option("api-url", \.connection.url, value: "URL", "Send requests to the server at this address."),
-            .option("admin-key", \.connection.key, value: "KEY",
-                    "Send this admin key. Other users of this machine see it in the list of processes: prefer SLM_ADMIN_KEY or a file.")
-                .excluding("admin key").secret(),
-            .option("admin-key-file", \.connection.keyFile, value: "FILE", "Read the admin key from FILE.").excluding("admin key"),
+            .option("url", \.connection.url, value: "URL", "Send requests to the server at this address; also SLM_API_URL.")
+                .alias("api-url"),
+            .option("key", \.connection.key, value: "KEY",
+                    "Send this admin key. Other users of this machine see it in the list of processes: prefer SLM_ADMIN_KEY or --key-file.")
+                .alias("admin-key").excluding("admin key").secret(),
+            .option("key-file", \.connection.keyFile, value: "FILE", "Read the admin key from FILE.").alias("admin-key-file")
+                .excluding("admin key"),
             .option("insecure", \.connection.isInsecure, "Send the key over plain HTTP to another machine, readable on the way."),
         ])
     }
@@ -39,7 +41,7 @@ extension AdminOptions {
             key = String(line)
         }
         guard let key = key ?? environment["ADMIN_API_KEY"].flatMap({ $0.isEmpty ? nil : $0 }) else {
-            throw CommandError(description: "expected the server's admin key: set SLM_ADMIN_KEY, or --admin-key-file FILE.")
+            throw CommandError(description: "expected the server's admin key: set SLM_ADMIN_KEY, or --key-file FILE.")
         }
         return AdminClient(try AdminAddress(connection.url, key: key, allowsPlainHTTP: connection.isInsecure))
     }
