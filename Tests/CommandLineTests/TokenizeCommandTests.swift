@@ -23,34 +23,34 @@ import TestSupport
 
     @Test func `a trained tokenizer encodes, counts and decodes`() throws {
         let tokenizer = try tokenizer(), text = "After 7 comes 日本,\n\n don't  you?<|eos|> \u{1F600}"
-        let ids = try slm("tokenize", "encode", tokenizer, input: text)
+        let ids = try slm("tokenize", "--tokenizer", tokenizer, "--encode", input: text)
         #expect(ids.status == 0 && ids.errors.isEmpty)
-        #expect(try slm("tokenize", "decode", tokenizer, input: ids.output).output == text)
+        #expect(try slm("tokenize", "--tokenizer", tokenizer, "--decode", input: ids.output).output == text)
         let numbers = ids.output.split(whereSeparator: \.isWhitespace).compactMap { Int($0) }
-        #expect(try slm("tokenize", "count", tokenizer, input: text).output == "\(numbers.count)\n")
+        #expect(try slm("tokenize", "--tokenizer", tokenizer, "--count", input: text).output == "\(numbers.count)\n")
         // Text is encoded as special tokens only with --recognize-specials.
         #expect(numbers.allSatisfy { $0 >= 4 })
-        let special = try slm("tokenize", "encode", tokenizer, "--recognize-specials", input: text)
+        let special = try slm("tokenize", "--tokenizer", tokenizer, "--encode", "--recognize-specials", input: text)
         #expect(special.output.split(separator: " ").contains("2"))
-        #expect(try slm("tokenize", "decode", tokenizer, input: special.output).output == text)
+        #expect(try slm("tokenize", "--tokenizer", tokenizer, "--decode", input: special.output).output == text)
     }
 
     @Test func `--lines encodes each line on its own`() throws {
         let tokenizer = try tokenizer()
-        let lines = try slm("tokenize", "encode", tokenizer, "--lines", input: "After 7\n\n 8 comes").output
-        let alone = try ["After 7", "", " 8 comes"].map { try slm("tokenize", "encode", tokenizer, input: $0).output }
+        let lines = try slm("tokenize", "--tokenizer", tokenizer, "--encode", "--lines", input: "After 7\n\n 8 comes").output
+        let alone = try ["After 7", "", " 8 comes"].map { try slm("tokenize", "--tokenizer", tokenizer, "--encode", input: $0).output }
         #expect(lines == alone.joined())
     }
 
     @Test func `converted tokenizers encode to the same ids`() throws {
         let tokenizer = try tokenizer(), text = "What comes after 12, don't you think?"
-        let expected = try slm("tokenize", "encode", tokenizer, input: text).output
+        let expected = try slm("tokenize", "--tokenizer", tokenizer, "--encode", input: text).output
         for name in ["b.json", "c/"] {
-            #expect(try slm("tokenize", "convert", tokenizer, "--out", folder(name)).status == 0)
-            #expect(try slm("tokenize", "encode", folder(name), input: text).output == expected)
+            #expect(try slm("tokenize", "--tokenizer", tokenizer, "--out", folder(name)).status == 0)
+            #expect(try slm("tokenize", "--tokenizer", folder(name), "--encode", input: text).output == expected)
         }
-        #expect(try slm("tokenize", "convert", tokenizer, "--out", folder("d.tiktoken")).status == 0)
-        #expect(try slm("tokenize", "encode", folder("d.tiktoken"), input: text).output == expected)
+        #expect(try slm("tokenize", "--tokenizer", tokenizer, "--out", folder("d.tiktoken")).status == 0)
+        #expect(try slm("tokenize", "--tokenizer", folder("d.tiktoken"), "--encode", input: text).output == expected)
     }
 
     @Test func `the same data gives the same tokenizer, from files, a pipe and any number of threads`() throws {
@@ -67,7 +67,7 @@ import TestSupport
 
     @Test func `chats are encoded into token files and meta.json`() throws {
         let tokenizer = try tokenizer()
-        let outcome = try slm("tokenize", "corpus", "--data", folder("chats.txt"), "--tokenizer", tokenizer, "--out", folder("tokens"))
+        let outcome = try slm("tokenize", "--data", folder("chats.txt"), "--tokenizer", tokenizer, "--tokens", folder("tokens"))
         #expect(outcome.status == 0 && outcome.output.hasPrefix("conversations: 60 kept\n"), "\(outcome.errors)")
         #expect(
             TemporaryFolder.names(in: folder("tokens")).sorted()
@@ -79,44 +79,55 @@ import TestSupport
 
     @Test func `characters and bytes are tokenizers, too`() throws {
         let text = folder.write("to be, or not to be: ß日", to: "text.txt")
-        #expect(try slm("tokenize", "--data", text, "--characters", "--specials", "", "--out", folder("characters.json")).status == 0)
-        let characters = try slm("tokenize", "encode", folder("characters.json"), input: "ß日 to")
+        #expect(
+            try slm("tokenize", "--data", text, "--tokenizer", "characters", "--specials", "", "--out", folder("characters.json")).status
+                == 0)
+        let characters = try slm("tokenize", "--tokenizer", folder("characters.json"), "--encode", input: "ß日 to")
         #expect(characters.output == "9 10 0 8 6\n")
-        let unknown = try slm("tokenize", "encode", folder("characters.json"), input: "to x")
+        let unknown = try slm("tokenize", "--tokenizer", folder("characters.json"), "--encode", input: "to x")
         #expect(unknown.status == 1 && unknown.errors.contains("no token for 'x' at byte 3"))
-        #expect(try slm("tokenize", "encode", "bytes", "--specials", "<|eos|>", input: "ab").output == "98 99\n")
+        #expect(try slm("tokenize", "--tokenizer", "bytes", "--specials", "<|eos|>", "--encode", input: "ab").output == "98 99\n")
     }
 
     @Test func `an error in the data is reported with file and line, and no token files are written`() throws {
         let tokenizer = try tokenizer(), bad = folder.write("{\"user\": \"a\", \"assistant\": \"b\"}\n{\"user\": 1}\n", to: "bad.jsonl")
-        let refused = try slm("tokenize", "corpus", "--data", bad, "--tokenizer", tokenizer, "--out", folder("none"))
+        let refused = try slm("tokenize", "--data", bad, "--tokenizer", tokenizer, "--tokens", folder("none"))
         #expect(refused.status == 1 && refused.errors.hasPrefix("slm: \(bad):2: "), "\(refused.errors)")
         #expect(!TemporaryFolder.names(in: folder("none")).contains { $0.hasSuffix(".bin") || $0 == "meta.json" })
-        let skipped = try slm("tokenize", "corpus", "--data", bad, "--tokenizer", tokenizer, "--out", folder("some"), "--skip-bad")
+        let skipped = try slm("tokenize", "--data", bad, "--tokenizer", tokenizer, "--tokens", folder("some"), "--skip-bad")
         #expect(skipped.status == 0 && skipped.output.hasPrefix("conversations: 1 kept, 1 malformed\n"))
         #expect(skipped.errors.hasPrefix("slm: skipped: \(bad):2: "))
     }
 
     @Test(arguments: [
-        ("tokenize", ["--out", "x.json"], "expected text to train on: --data FILE."),
-        ("tokenize", ["--data", "a.txt"], "expected a file to write: --out FILE."),
-        ("tokenize", ["--data", "a.txt", "--out", "x.json", "--characters", "--vocab-size", "300"],
-         "expected --vocab-size or --characters, found both."),
-        ("tokenize convert", ["bytes"], "expected a file to write: --out FILE."),
-        ("tokenize corpus", ["--data", "a.txt", "--vocab-size", "300"], "expected a directory to write: --out DIR."),
-        ("tokenize corpus", ["--data", "a.txt", "--out", "x"],
-         "expected one of --tokenizer FILE (use it) and --vocab-size N (train a tokenizer)."),
+        (["--encode"], "--encode needs a --tokenizer."),
+        (
+            ["--encode", "--decode", "--tokenizer", "bytes"],
+            "expected one of --encode, --decode and --count, found --encode and --decode."
+        ),
+        (
+            ["--tokenizer", "bytes", "--encode", "--out", "x.json"],
+            "--encode reads standard input and writes standard output: --data, --out and --tokens do not apply."
+        ),
+        (["--data", "a.txt"], "expected --out, --tokens, --encode, --decode or --count."),
+        (["--data", "a.txt", "--out", "x.json"], "expected --vocab-size to train a tokenizer, or --tokenizer to use one."),
+        (["--vocab-size", "300", "--out", "x.json"], "training a tokenizer needs --data."),
+        (["--tokenizer", "bytes", "--tokens", "x"], "--tokens needs --data."),
+        (
+            ["--tokenizer", "bytes", "--vocab-size", "300", "--data", "a", "--out", "x.json"],
+            "expected --vocab-size (train a tokenizer) or --tokenizer (use one), found both."
+        ),
     ])
-    func `what a command needs is named`(command: String, arguments: [String], reason: String) throws {
-        let outcome = try slm(command.split(separator: " ").map(String.init) + arguments)
-        #expect(outcome.status == 2 && outcome.errors == "slm \(command): \(reason)\n")
+    func `options that exclude each other are rejected`(arguments: [String], reason: String) throws {
+        let outcome = try slm(["tokenize"] + arguments)
+        #expect(outcome.status == 2 && outcome.errors == "slm tokenize: \(reason) All options: slm tokenize --help\n")
     }
 
     @Test func `an invalid id is reported with its position`() throws {
-        let outcome = try slm("tokenize", "decode", "bytes", input: "5 9 300")
+        let outcome = try slm("tokenize", "--tokenizer", "bytes", "--decode", input: "5 9 300")
         #expect(outcome.status == 1 && outcome.errors == "slm: standard input:number 3: expected an id below 260, found 300.\n")
         #expect(
-            try slm("tokenize", "decode", "bytes", input: "5 x").errors.contains(
+            try slm("tokenize", "--tokenizer", "bytes", "--decode", input: "5 x").errors.contains(
                 "number 2: expected ids separated by spaces, found 'x'"))
     }
 
@@ -137,15 +148,15 @@ import TestSupport
         }
     }
 
-    @Test func `the tokenizer 'characters' is made from the data that is encoded`() throws {
+    @Test(arguments: [["tokenize", "--tokens"], ["tokenize", "corpus", "--out"]])
+    func `the tokenizer 'characters' is made from the data that is encoded`(command: [String]) throws {
         folder.write("abcabcab\n", to: "text.txt")
         let outcome = try slm(
-            "tokenize", "corpus", "--data", folder("text.txt"), "--tokenizer", "characters", "--specials", "", "--val-share", "0",
-            "--out", folder("letters"))
+            command + [folder("letters"), "--data", folder("text.txt"), "--tokenizer", "characters", "--specials", "", "--val-share", "0"])
         #expect(outcome.status == 0 && outcome.output.contains("4 tokens, trained on"), "\(outcome.errors)")
         let show = try slm("tokenize", "show", folder("letters/tokenizer.json"), "cab")
         #expect(show.output.contains("3 tokens, 3 bytes"), "\(show.output)\(show.errors)")
-        let encoded = try slm("tokenize", "encode", "characters", input: "abc")
+        let encoded = try slm("tokenize", "--tokenizer", "characters", "--encode", input: "abc")
         #expect(encoded.status == 2 && encoded.errors.contains("is made from data. Write it to a file first"), "\(encoded.errors)")
     }
 

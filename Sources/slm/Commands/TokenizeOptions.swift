@@ -16,6 +16,7 @@ struct TokenizeOptions {
     var minCount = 2
     var maxTokenLength: Int?
     var sample = 1.0
+    var tokens: String?
     var validation: [String] = []
     var validationShare = 0.1
     var chatTemplate = ChatTemplateChoice.own(.specialTokens)
@@ -23,6 +24,9 @@ struct TokenizeOptions {
     var shardSize: Int?
     var seed = 1
     var skipsBad = false
+    var encodes = false
+    var decodes = false
+    var counts = false
     var byLine = false
     var recognizesSpecials = false
     var show: String?

@@ -75,7 +75,7 @@ extension TrainOptions {
         tokenize.hidesFolder = true
         guard let root = cacheRoot ?? userCacheFolder() else {
             throw CommandError(description: "no cache directory for the token files: set HOME or XDG_CACHE_HOME, or write them to a "
-                + "folder: slm tokenize corpus --out DIR")
+                + "folder: slm tokenize corpus --tokens DIR")
         }
         let cache = DatasetCache(in: root)
         let vocabulary = try Ranks.firstOnEachMachine {

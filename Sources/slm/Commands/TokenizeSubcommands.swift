@@ -4,15 +4,10 @@ import Tokenize
 
 /// `slm tokenize train`, `encode`, `decode`, `count`, `show`, `convert` and `corpus`.
 extension Command {
-    static var tokenizeTrain: Command { tokenizerTraining("tokenize train", "Train a tokenizer (BPE) on chats or text.") }
-
-    /// The short form of `slm tokenize train`.
-    static var tokenize: Command { tokenizerTraining("tokenize", "Train or use a tokenizer, or write token files.") }
-
-    private static func tokenizerTraining(_ name: String, _ summary: String) -> Command {
+    static var tokenizeTrain: Command {
         Command(
-            name,
-            summary,
+            "tokenize train",
+            "Train a tokenizer (BPE) on chats or text.",
             TokenizeOptions(),
             [
                 OptionGroup("Main options", [
@@ -26,20 +21,16 @@ extension Command {
                 OptionGroup("Reading", TokenizeOptions.readingOptions),
                 OptionGroup("Output", TokenizeOptions.outputOptions),
             ],
-            examples: ["slm \(name) --data chats.txt --vocab-size 16387 --out data/tokenizer.json"]
+            examples: ["slm tokenize train --data chats.txt --vocab-size 16387 --out data/tokenizer.json"]
         ) { options in
-            if options.data.isEmpty { throw UsageError("slm \(name): expected text to train on: --data FILE.") }
-            guard let out = options.out else { throw UsageError("slm \(name): expected a file to write: --out FILE.") }
+            if options.data.isEmpty { throw UsageError("slm tokenize train: expected text to train on: --data FILE.") }
+            if options.out == nil { throw UsageError("slm tokenize train: expected a file to write: --out FILE.") }
             var options = options
             if options.usesCharacters, options.vocabularySize != nil {
-                throw UsageError("slm \(name): expected --vocab-size or --characters, found both.")
+                throw UsageError("slm tokenize train: expected --vocab-size or --characters, found both.")
             }
             if !options.usesCharacters { options.vocabularySize = options.vocabularySize ?? GPTConfiguration.tiny.vocabulary }
-            // A path that cannot be written to is reported before the work.
-            try Folder.create(forFileAt: out)
-            try options.trainVocabulary().write(to: out)
-            let next = "slm tokenize corpus --data \(options.data.shellWords) --tokenizer \(out.shellWord) --out data"
-            printNextStep("Build token files with it", next, unless: options.quiet || options.json)
+            try options.writeVocabularyAndTokens()
         }
     }
 
@@ -117,10 +108,8 @@ extension Command {
             examples: ["slm tokenize convert gpt2.tiktoken --out gpt2.json"]
         ) { options in
             try options.requireTokenizer(for: "convert")
-            guard let out = options.out else { throw UsageError("slm tokenize convert: expected a file to write: --out FILE.") }
-            try Folder.create(forFileAt: out)
-            try options.vocabulary().write(to: out)
-            printNextStep("Try it", "slm tokenize show \(out.shellWord) \"Hello there\"", unless: options.quiet)
+            if options.out == nil { throw UsageError("slm tokenize convert: expected a file to write: --out FILE.") }
+            try options.writeVocabularyAndTokens()
         }
     }
 
@@ -134,7 +123,7 @@ extension Command {
                     TokenizeOptions.data,
                     TokenizeOptions.tokenizerOrCharacters.excluding("vocabulary"),
                     TokenizeOptions.vocabularySize.excluding("vocabulary"),
-                    .option("out", \.out, value: "DIR", "Write train.bin, val.bin, meta.json and tokenizer.json to DIR.")
+                    .option("out", \.tokens, value: "DIR", "Write train.bin, val.bin, meta.json and tokenizer.json to DIR.")
                         .short("o"),
                 ] + TokenizeOptions.corpusOptions),
                 OptionGroup("Tokenizer training", TokenizeOptions.trainingOptions),
@@ -147,13 +136,11 @@ extension Command {
             ]
         ) { options in
             if options.data.isEmpty { throw UsageError("slm tokenize corpus: expected chats or text: --data FILE.") }
-            guard let out = options.out else { throw UsageError("slm tokenize corpus: expected a directory to write: --out DIR.") }
+            if options.tokens == nil { throw UsageError("slm tokenize corpus: expected a directory to write: --out DIR.") }
             guard (options.tokenizer == nil) != (options.vocabularySize == nil) else {
                 throw UsageError("slm tokenize corpus: expected one of --tokenizer FILE (use it) and --vocab-size N (train a tokenizer).")
             }
-            let isTraining = options.vocabularySize != nil || options.usesCharacters
-            try options.writeTokens(with: isTraining ? options.trainVocabulary() : options.vocabulary(), to: out)
-            printNextStep("Train on them", "slm train --data \(out.shellWord)", unless: options.quiet || options.json)
+            try options.writeVocabularyAndTokens()
         }
     }
 
