@@ -1,4 +1,3 @@
-import Files
 import Gzip
 
 /// The files in a zip archive, of which only those that are asked for are decompressed.
@@ -103,7 +102,7 @@ extension ZippedFiles {
 
     /// A number of 2 or 4 bytes, the lowest first.
     private func integer(at offset: Int, bytes count: Int) throws(SkipReason) -> Int {
-        Int(littleEndian: try slice(at: offset, count: count).span)
+        try slice(at: offset, count: count).reversed().reduce(0) { $0 << 8 | Int($1) }
     }
 
     private func slice(at offset: Int, count: Int) throws(SkipReason) -> ArraySlice<UInt8> {
