@@ -13,7 +13,7 @@ import argparse, ctypes, json, math, os, pathlib, subprocess, sys, tempfile
 import numpy
 import torch
 
-TYPES = ["Q8_0", "Q5_K_M", "Q4_K_M", "Q4_1", "Q4_0", "IQ4_NL", "IQ4_XS"]
+TYPES = ["Q8_0", "Q5_K_M", "Q4_K_M", "Q4_1", "Q4_0", "IQ4_NL", "IQ4_XS", "Q3_K_M", "Q2_K"]
 CALIBRATED = ["Q4_K_M", "Q4_0", "IQ4_NL", "IQ4_XS"]
 PARTS = {"self_attn.q_proj": "attn_q", "self_attn.k_proj": "attn_k", "self_attn.v_proj": "attn_v", "self_attn.o_proj": "attn_output",
          "mlp.gate_proj": "ffn_gate", "mlp.up_proj": "ffn_up", "mlp.down_proj": "ffn_down"}
@@ -162,10 +162,7 @@ def main():
         for kind in TYPES:
             for given in ([None, matrix] if kind in CALIBRATED else [None]):
                 quantize(f32, target, kind, given)
-                if kind.startswith("IQ"):
-                    add("llama.cpp", kind + ("+" if given else ""), bits_per_weight(target), llama_losses(target, options.texts, options.context))
-                else:
-                    add_file(target, kind + ("+" if given else ""), "llama.cpp")
+                add_file(target, kind + ("+" if given else ""), "llama.cpp")
         for kind, extra in [("q6_k*", []), ("q5_k_m*", []), ("q4_k_m*", []), ("q4_k_m+", ["--calibrate", options.calibrate])]:
             run(options.slm, "export", f32, "--out", target, "--dtype", kind.rstrip("*+"), "--quiet", *extra)
             add_file(target, kind, "slm")

@@ -80,7 +80,7 @@ package enum SettingGroup: Sendable {
     case vocabulary, windows, recipe
     /// `slm finetune` only.
     case adapter, noise
-    /// Of preferences: for all of them, for pairs (DPO) only, and for good and bad answers (KTO) only.
+    /// Training on preferences: all of it, on pairs only (DPO), and on good and bad answers only (KTO).
     case preferences, pairs, ratings
 }
 

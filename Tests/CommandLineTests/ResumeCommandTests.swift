@@ -61,7 +61,7 @@ import TestSupport
         try folder.writeTokens(to: "310", vocabulary: 310)
         #expect(try train("run", "--stop-after", "3", "--threads", "1").status == 0)
         func refusal(_ arguments: String...) throws -> String {
-            let outcome = try slm(["train", "--data", folder("data"), "--out", folder("run"), "--resume"] + arguments)
+            let outcome = try slm(["train", "--data", folder("data"), "--out", folder("run"), "--resume", "--threads", "1"] + arguments)
             #expect(outcome.status == 1, "\(arguments): \(outcome.errors)")
             return outcome.errors
         }

@@ -51,7 +51,8 @@ struct OpenAITokensTests {
         func health(_ sampling: SamplingDefaults?) throws -> String {
             var checkpoint = try OneSentenceModel.checkpoint()
             checkpoint.servingDefaults.sampling = sampling
-            return try #require(try TestServer(of: checkpoint).connect().ask("GET", "/api/health")).text
+            let server = try TestServer(of: checkpoint)
+            return try #require(try server.connect().ask("GET", "/api/health")).text
         }
         let own = SamplingDefaults(temperature: 0.25, topK: 7, topP: nil, minP: nil, repetitionPenalty: 1.5)
         #expect(try health(own).contains(#""sampling":{"test-model":{"temperature":0.25,"top_k":7,"top_p":1.0,"repetition_penalty":1.5}}"#))

@@ -32,7 +32,7 @@ final class ChatStream: Sendable {
     /// Sent after `start`; nil without documents.
     private let sources: AnswerSources?
 
-    /// - Parameter ticket: Cancelled if the client disconnects before the end.
+    /// - Parameter ticket: It is canceled if the client disconnects before the end.
     init(for request: Request, _ ticket: AdmissionTicket, ids: [(name: String, value: String)] = [], sources: AnswerSources? = nil) {
         self.request = request
         self.ticket = ticket

@@ -39,7 +39,7 @@ struct AnswerReader: Sendable {
         return output
     }
 
-    /// - Parameter parts: Of the text; nil if it is all content.
+    /// - Parameter parts: The text's thought and its content; nil if it is all content.
     private mutating func output(of piece: TextPiece, in parts: (thought: [UInt8], content: [UInt8])?) -> Output {
         var piece = piece, output = Output(reasoning: piece.reasoning)
         if let parts {

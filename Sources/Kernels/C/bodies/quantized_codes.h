@@ -162,8 +162,9 @@ static inline float quantized_weight_at(int precision, const char *panel, size_t
         return level * f16_at(group + 2 * lane) + (has_f16_minimum(precision) ? f16_at(group + 2 * P + 2 * lane) : -0.0f);
     const float d = f16_at(block + 2 * lane);
     if (has_signed_scales(precision)) return d * (float)(int8_t)group[lane] * level;
-    if (precision == SLM_WEIGHTS_Q2_K) return d * (float)(group[lane] & 15) * level - f16_at(block + 2 * P + 2 * lane) * (float)(group[lane] >> 4);
-    return d * (float)group[lane] * level - f16_at(block + 2 * P + 2 * lane) * (float)group[P + lane];
+    const float m = f16_at(block + 2 * P + 2 * lane);
+    if (precision == SLM_WEIGHTS_Q2_K) return d * (float)(group[lane] & 15) * level - m * (float)(group[lane] >> 4);
+    return d * (float)group[lane] * level - m * (float)group[P + lane];
 }
 
 // y[n] = row ids[n] of packed weights (+ more[n]).
