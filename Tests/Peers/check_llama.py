@@ -97,7 +97,7 @@ class Theirs:
 def train(slm, folder, form):
     out = folder / form
     run(slm, "tokenize", "corpus", "--data", ROOT / "data/sample.txt", "--vocab-size", "1200", "--chat-template", form, "--out", out / "data")
-    run(slm, "train", "--data", out / "data", "--out", out / "run", "--layers", "2", "--width", "64", "--heads", "4", "--context", str(CONTEXT), "--batch", "8",
+    run(slm, "train", "--data", out / "data", "--out", out / "run", "--preset", "eugpt", "--recipe", "nanogpt", "--layers", "2", "--width", "64", "--heads", "4", "--context", str(CONTEXT), "--batch", "8",
         "--max-steps", "80", "--lr", "0.01")
     return out / "run" / "last.h5", out / "data" / "tokenizer.json"
 
