@@ -25,6 +25,12 @@ package protocol Executor: AnyObject {
     func causalAttention(_ qkv: Tensor, _ heads: AttentionHeads, layer: Int, documentStarts: Tensor?) -> Tensor
     /// f(first half of x)·(second half of x): see ``Tape/gatedActivation(_:by:)``.   x [B, T, 2F]; y [B, T, F]
     func gatedActivation(_ x: Tensor, by f: UnaryFunction) -> Tensor
+    /// Chooses the experts of each row.   scores [B, T, E]
+    func route(_ scores: Tensor, to experts: Experts) -> Routing
+    /// The rows of x [B, T, C] that an expert processes.   y [M, C]
+    func rows(of group: Routing.Group, in x: Tensor) -> Tensor
+    /// For each row, the sum of its experts' outputs, multiplied by their weights.   outputs [M, C] of each group; y has the `shape`
+    func weightedSum(of outputs: [Tensor], by routing: Routing, _ shape: Shape) -> Tensor
     func add(_ a: Tensor, _ b: Tensor) -> Tensor
     /// m/‖V‖·u + b, channel by channel, for a layer with DoRA.   u [.., O], b [O]
     func scaleChannels(_ u: Tensor, of layer: LoRALayer, bias: Parameter?) -> Tensor

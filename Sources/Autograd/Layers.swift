@@ -14,15 +14,16 @@ package struct Linear: Sendable {
     /// - Parameters:
     ///   - parts: The rows of the matrices that the weight stacks, such as those of queries, keys and values; by default one matrix.
     ///   - weight: The initialization of the weight; by default uniform in ±1/√I, as in PyTorch. The bias starts at 0.
+    ///   - isAdaptable: Whether LoRA can adapt the layer.
     package init(
         from I: Int, to O: Int, parts: [Int]? = nil, bias: Bool = true, named name: String, in list: inout ParameterList,
-        weight: Initialization? = nil
+        weight: Initialization? = nil, isAdaptable: Bool = true
     ) {
         let parts = parts ?? [O]
         require(parts.reduce(0, +) == O, "\(name): \(parts) are not \(O) rows")
         self.weight = list.add("\(name).weight", [O, I], weight ?? .uniform(limit: 1 / Float(I).squareRoot()), .linear(rows: parts))
         self.bias = bias ? list.add("\(name).bias", [O], .constant(0), .bias) : nil
-        lora = list.addLoRA(to: self.weight, in: name)
+        lora = isAdaptable ? list.addLoRA(to: self.weight, in: name) : nil
     }
 
     package func callAsFunction(_ x: Tensor, on executor: some Executor, then f: UnaryFunction = .identity, plus: Tensor? = nil) -> Tensor {

@@ -26,6 +26,8 @@ package final class Tape {
     package var savesMemory = false
     /// Whether logits are computed for the last position only.
     package var needsOnlyLastLogits = false
+    /// The share of the load-balancing loss in the gradients: the part of a batch that the tape gets, per layer.
+    package var balanceScale: Float = 1
     /// Whether operations are recorded. False inside ``withoutRecording(_:)``.
     package private(set) var isRecording = true
     /// Whether dropout is applied. Also true in the first pass of a recomputed block, which records nothing.

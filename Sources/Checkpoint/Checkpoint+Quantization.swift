@@ -53,15 +53,16 @@ extension Checkpoint {
     /// The precision of a matrix in a model of another one: int4 would lose too much in the token embedding, whose errors reach every
     /// layer, and in the head. int6 loses little there only if it is calibrated (Documentation/decisions/int4.md).
     package static func precision(of name: String, as precision: WeightPrecision, isCalibrated: Bool = false) -> WeightPrecision {
+        if name.hasSuffix(".router.weight") { return .float32 }
         guard precision == .int4, isEmbeddingOrHead(name) else { return precision }
         return isCalibrated ? .int6 : .int8
     }
 
     package static func isEmbeddingOrHead(_ name: String) -> Bool { name.hasPrefix("tokens") || name.hasPrefix("head") }
 
-    /// Whether a parameter is a matrix that can be kept in another format than f32. Position embeddings and norms are small.
+    /// Whether a parameter is a matrix that can be kept in another format than f32. Position embeddings, norms and routers are small.
     package static func isMatrix(_ name: String, _ shape: Shape) -> Bool {
-        shape.rank == 2 && shape[1] > 1 && !name.hasPrefix("positions") && !name.contains("norm")
+        shape.rank == 2 && shape[1] > 1 && !name.hasPrefix("positions") && !name.contains("norm") && !name.hasSuffix(".router.weight")
     }
 
     /// Returns the model with its matrices in a precision, for a base that stays in memory while an adapter is trained; as they are if nil.

@@ -19,7 +19,16 @@ extension GPTConfiguration {
         write("gated", 1, if: isGated)
         write("qkv_bias", 1, if: hasQKVBias)
         write("norm_epsilon", .number(Double(normEpsilon)), if: normEpsilon != 1e-5)
+        if let experts {
+            values["experts"] = .integer(experts.count)
+            values["active_experts"] = .integer(experts.active)
+            values["expert_weights_normalized"] = .integer(experts.normalizesWeights ? 1 : 0)
+            values["expert_balance"] = .number(Double(experts.balance))
+        }
+        write("pre_norms", 0, if: !hasPreNorms)
         write("post_norms", 1, if: hasPostNorms)
+        write("residual_scale", .number(Double(residualScale)), if: residualScale != 1)
+        write("logit_scale", .number(Double(logitScale)), if: logitScale != 1)
         write("parallel", 1, if: isParallel)
         write("rotary", .text(rotary.text), if: rotary != RotaryPositions())
         if let attentionScale { values["attention_scale"] = .number(Double(attentionScale)) }
@@ -48,7 +57,7 @@ extension GPTConfiguration {
         norm = try fields.choice("norm", Norm.Kind.allCases.map { ($0.rawValue, $0) })
         activation = try fields.choice("activation", UnaryFunction.allCases.map { ("\($0)", $0) })
         positions = try fields.choice("positions", Positions.allCases.map { ($0.rawValue, $0) })
-        qkNorm = QKNorm(rawValue: try fields.integer("qk_norm", 0...2)) ?? .none
+        qkNorm = QKNorm(rawValue: try fields.integer("qk_norm", 0...QKNorm.allCases.count - 1)) ?? .none
         try readArchitecture(fields)
         for name in values.names where !fields.known.contains(name) {
             throw fields.mismatch(name, "no such field in version \(CheckpointHeader.version)")
@@ -67,7 +76,14 @@ extension GPTConfiguration {
         isGated = try fields.integer("gated", else: 0, 0...1) == 1
         hasQKVBias = try fields.integer("qkv_bias", else: 0, 0...1) == 1
         normEpsilon = Float(try fields.number("norm_epsilon", else: 1e-5, "a number from 1e-12 to 1") { (1e-12...1).contains($0) })
+        if fields.value("experts") != nil { experts = try readExperts(fields) }
+        hasPreNorms = try fields.integer("pre_norms", else: 1, 0...1) == 1
         hasPostNorms = try fields.integer("post_norms", else: 0, 0...1) == 1
+        residualScale = Float(try fields.number("residual_scale", else: 1, "a number from 1e-6 to 1e6") { (1e-6...1e6).contains($0) })
+        logitScale = Float(try fields.number("logit_scale", else: 1, "a number from 1e-6 to 1e6") { (1e-6...1e6).contains($0) })
+        guard qkNorm != .wholeRows || keyValueHeads == heads else {
+            throw fields.mismatch("qk_norm", "0 to 2, since there are fewer heads of keys than of queries")
+        }
         isParallel = try fields.integer("parallel", else: 0, 0...1) == 1
         rotary = try fields.rotary("rotary", width: headWidth) ?? rotary
         if fields.value("attention_scale") != nil {
@@ -87,6 +103,15 @@ extension GPTConfiguration {
                 throw fields.mismatch("layer_attention", kinds)
             }
         }
+    }
+
+    private func readExperts(_ fields: ConfigurationFields) throws(CheckpointError) -> Experts {
+        let count = try fields.integer("experts", Experts.possibleCounts)
+        guard count * layers <= Self.mostExperts else { throw fields.mismatch("experts", "at most \(Self.mostExperts) in all layers") }
+        var experts = Experts(count: count, active: try fields.integer("active_experts", 1...count))
+        experts.normalizesWeights = try fields.integer("expert_weights_normalized", 0...1) == 1
+        experts.balance = Float(try fields.number("expert_balance", "a number from 0 to 1000") { (0...1_000).contains($0) })
+        return experts
     }
 }
 

@@ -23,6 +23,8 @@ package struct GPTConfiguration: Sendable, Equatable {
         case unit
         /// Each head to RMS 1, then multiplied by trained weights, before rotary positions, as in Qwen3 and Gemma 3.
         case scaled
+        /// All queries together to RMS 1, and all keys, then multiplied by trained weights, before rotary positions, as in OLMo 2.
+        case wholeRows
     }
 
     /// What the attention of a layer sees.
@@ -48,8 +50,12 @@ package struct GPTConfiguration: Sendable, Equatable {
     /// The maximum number of tokens that the model sees at once.
     package var context: Int
     package var vocabulary: Int
-    /// Channels inside the MLP, F.
+    /// Channels inside the MLP, or inside each expert, F.
     package var hiddenWidth: Int
+    /// The experts of each layer; nil for one MLP.
+    package var experts: Experts?
+    /// The experts of all layers that files may contain. Each has parameters of its own.
+    package static let mostExperts = 65_536
     /// Whether the MLP multiplies f(gates) by values (SwiGLU, GeGLU) instead of computing f alone.
     package var isGated = false
     package var dropout: Float = 0
@@ -61,8 +67,12 @@ package struct GPTConfiguration: Sendable, Equatable {
     package var isTied = false
     package var norm = Norm.Kind.layer
     package var normEpsilon: Float = 1e-5
+    /// Whether the inputs of attention and MLP are normalized. Only OLMo 2's are not.
+    package var hasPreNorms = true
     /// Whether the results of attention and MLP are normalized, too, before they are added to the residual stream, as in Gemma 3.
     package var hasPostNorms = false
+    /// The factor of the results of attention and MLP, as in Granite.
+    package var residualScale: Float = 1
     /// Whether attention and MLP read the same residual stream, as in GPT-NeoX, instead of one after the other.
     package var isParallel = false
     package var activation = UnaryFunction.gelu
@@ -73,6 +83,8 @@ package struct GPTConfiguration: Sendable, Equatable {
     package var attentionScale: Float?
     /// Soft-caps attention scores, as in Gemma 2: see ``AttentionHeads/scoreCap``.
     package var scoreCap: Float?
+    /// The factor of the logits, as in Granite.
+    package var logitScale: Float = 1
     /// Soft-caps the logits: cap·tanh(logit/cap).
     package var logitCap: Float?
     /// The caps of scores and logits that files may contain.
@@ -120,15 +132,27 @@ package struct GPTConfiguration: Sendable, Equatable {
         }
     }
 
+    /// The heads whose queries and keys are normalized together, and have weights of their own.
+    package var normalizedHeads: AttentionHeads {
+        let heads = attentionHeads(of: 0)
+        return qkNorm == .wholeRows ? AttentionHeads(1, keys: 1, width: heads.queryWidth) : heads
+    }
+
     /// The number of weights.
-    package var parameterCount: Int {
+    package var parameterCount: Int { parameterCount(experts: experts?.count ?? 1) }
+
+    /// The number of weights that a token is multiplied with.
+    package var activeParameterCount: Int { parameterCount(experts: experts?.active ?? 1) }
+
+    private func parameterCount(experts count: Int) -> Int {
         let (L, C, V, F) = (layers, width, vocabulary, hiddenWidth)
         let heads = attentionHeads(of: 0), up = isGated ? 2 * F : F
-        let matrices = L * C * (heads.rowWidth + heads.queryWidth + up + F)
-        let bias = hasBias ? L * (heads.rowWidth + up + 2 * C) : hasQKVBias ? L * heads.rowWidth : 0
-        let norms = ((hasPostNorms ? 4 : 2) * L + 1) * C * (norm == .layer && hasBias ? 2 : 1)
-        let headNorms = qkNorm == .scaled ? 2 * L * headWidth : 0
-        return matrices + bias + norms + headNorms + (isTied ? 1 : 2) * V * C + (positions == .learned ? context * C : 0)
+        let matrices = L * C * (heads.rowWidth + heads.queryWidth + count * (up + F) + (experts?.count ?? 0))
+        let bias = hasBias ? L * (heads.rowWidth + C + count * (up + C)) : hasQKVBias ? L * heads.rowWidth : 0
+        let norms = ((hasPreNorms ? 2 : 0) + (hasPostNorms ? 2 : 0)) * L + 1
+        let hasHeadNorms = qkNorm == .scaled || qkNorm == .wholeRows
+        return matrices + bias + norms * C * (norm == .layer && hasBias ? 2 : 1) + (hasHeadNorms ? 2 * L * normalizedHeads.width : 0)
+            + (isTied ? 1 : 2) * V * C + (positions == .learned ? context * C : 0)
     }
 
     /// A bigram model: without attention and positions, the head sees only the last token. This is a table of V × V logits, factored into
@@ -152,6 +176,13 @@ package struct GPTConfiguration: Sendable, Equatable {
         tiny.qkNorm = .scaled
         tiny.isTied = false
         return tiny
+    }()
+    /// The same with experts, for each token as many weights, and in all three times as many. Its blocks are those of Qwen3 MoE.
+    package static let tinyMoE: GPTConfiguration = {
+        var model = tiny
+        model.hiddenWidth = 176
+        model.experts = Experts(count: 8, active: 2)
+        return model
     }()
     /// The 36M parameter chat model of eugpt.
     package static let eugpt = GPTConfiguration(layers: 6, heads: 8, width: 512, context: 384, vocabulary: 16_387)
@@ -214,7 +245,7 @@ package struct GPTConfiguration: Sendable, Equatable {
 
     /// The last four have the shapes of models that people fine-tune.
     package static let presets: [(name: String, configuration: GPTConfiguration)] = [
-        ("bigram", bigram), ("characters", characters), ("tiny", tiny), ("eugpt", eugpt), ("gpt2", gpt2), ("smollm2-135m", smolLM2),
-        ("gemma-3-270m", gemma3), ("qwen2.5-0.5b", qwen2), ("llama-3.2-1b", llama3),
+        ("bigram", bigram), ("characters", characters), ("tiny", tiny), ("tiny-moe", tinyMoE), ("eugpt", eugpt), ("gpt2", gpt2),
+        ("smollm2-135m", smolLM2), ("gemma-3-270m", gemma3), ("qwen2.5-0.5b", qwen2), ("llama-3.2-1b", llama3),
     ]
 }

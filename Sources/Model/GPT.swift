@@ -58,6 +58,10 @@ package struct GPT: Sendable {
     package func loss(
         of ids: Tensor, predicting targets: Tensor, count: Int? = nil, documentStarts: Tensor? = nil, on tape: Tape
     ) -> Tensor {
+        if configuration.experts != nil {
+            let share = count.map { Float(targets.ids.count { $0 >= 0 }) / Float(max(1, $0)) } ?? 1
+            tape.balanceScale = share / Float(configuration.layers)
+        }
         let x = hiddenStates(of: ids, documentStarts: documentStarts, on: tape)                       // [B, T, C]
         // The [B, T, V] logits never exist as a whole.
         return tape.linearCrossEntropy(
@@ -68,6 +72,7 @@ package struct GPT: Sendable {
     ///
     /// See ``Tape/linearTargetLosses(_:weight:targets:)``.
     package func targetLosses(of ids: Tensor, predicting targets: Tensor, documentStarts: Tensor? = nil, on tape: Tape) -> Tensor {
+        tape.balanceScale = 0
         let x = hiddenStates(of: ids, documentStarts: documentStarts, on: tape)                       // [B, T, C]
         return tape.linearTargetLosses(
             x, weight: head, adapter: headAdapter, softCap: logitCap, targets: targets)               // [B, T]
@@ -102,7 +107,7 @@ package struct GPT: Sendable {
 
     private var logitCap: Float? { configuration.logitCap }
 
-    /// The final hidden states: embedding, blocks, norm.   ids [B, T]
+    /// The final hidden states: embedding, blocks, norm, the scale of the logits.   ids [B, T]
     package func hiddenStates(of ids: Tensor, documentStarts: Tensor? = nil, on executor: some Executor) -> Tensor {
         require(
             ids.shape.rank == 2 && ids.shape[1] <= configuration.context,
@@ -118,91 +123,13 @@ package struct GPT: Sendable {
             let forward = { (x: Tensor) in block(x, documentStarts: documentStarts, on: executor) }
             x = recomputesBlocks ? executor.recompute(x, forward) : forward(x)                        // [B, T, C]
         }
-        return norm(executor.rowsNeedingLogits(x), on: executor)                                      // [B, T, C]
-    }
-}
-
-/// A transformer block: attention, then an MLP, each with a norm before it and a residual connection around it.
-private struct Block: Sendable {
-    let layer: Int
-    let isLast, isParallel, isGated: Bool
-    let dropout: Float
-    let activation: UnaryFunction
-    let heads: AttentionHeads
-    let rotary: RotaryPositions?
-    let qkNorm: GPTConfiguration.QKNorm
-    let qkNormWeight: Parameter?                              // [2, D], of queries and of keys
-    let norm1, norm2: Norm
-    let postNorm1, postNorm2: Norm?
-    let qkv, output: Linear                                   // C → (H + 2K)·D (queries, keys, values),  H·D → C
-    let up, down: Linear                                      // C → F, or 2F (gates, values),  F → C
-
-    init(_ configuration: GPTConfiguration, layer: Int, in list: inout ParameterList) {
-        let C = configuration.width
-        let F = configuration.hiddenWidth
-        let bias = configuration.hasBias
-        let name = "layer\(layer)"
-        self.layer = layer
-        isLast = layer == configuration.layers - 1
-        isParallel = configuration.isParallel
-        isGated = configuration.isGated
-        dropout = configuration.dropout
-        activation = configuration.activation
-        heads = configuration.attentionHeads(of: layer)
-        rotary = configuration.rotaryPositions(of: layer)
-        qkNorm = configuration.qkNorm
-        // Radford et al. 2019: the more layers add to the residual stream, the smaller their initial weights.
-        let residual = Initialization.normal(deviation: 0.02 / Float(2 * configuration.layers).squareRoot())
-        func linear(_ part: String, _ I: Int, _ parts: [Int], bias: Bool = bias, _ weight: Initialization) -> Linear {
-            Linear(from: I, to: parts.reduce(0, +), parts: parts, bias: bias, named: "\(name).\(part)", in: &list, weight: weight)
-        }
-        norm1 = Norm(configuration, named: "\(name).norm1", in: &list)
-        qkv = linear(
-            "qkv", C, [heads.queryWidth, heads.keyWidth, heads.keyWidth], bias: bias || configuration.hasQKVBias, .normal(deviation: 0.02))
-        qkNormWeight = qkNorm == .scaled ? list.add("\(name).qknorm.weight", [2, heads.width], .constant(1), .norm) : nil
-        output = linear("output", heads.queryWidth, [C], residual)
-        postNorm1 = configuration.hasPostNorms ? Norm(configuration, named: "\(name).postnorm1", in: &list) : nil
-        norm2 = Norm(configuration, named: "\(name).norm2", in: &list)
-        up = linear("up", C, isGated ? [F, F] : [F], .normal(deviation: 0.02))
-        down = linear("down", F, [C], residual)
-        postNorm2 = configuration.hasPostNorms ? Norm(configuration, named: "\(name).postnorm2", in: &list) : nil
-    }
-
-    func callAsFunction(_ x: Tensor, documentStarts: Tensor?, on executor: some Executor) -> Tensor {
-        var before = x                                                                                // [B, T, C]
-        var attended = attend(norm1(x, on: executor), documentStarts, on: executor)                   // [B, T, H·D]
-        if isLast {
-            // After the last attention no position reads another one: inference continues with the rows whose logits it needs.
-            attended = executor.rowsNeedingLogits(attended)
-            before = executor.rowsNeedingLogits(before)
-        }
-        let after = add(output, of: attended, postNorm1, to: before, on: executor)                    // [B, T, C]
-        let hidden = mlp(norm2(isParallel ? before : after, on: executor), on: executor)              // [B, T, F]
-        return executor.blockResult { add(down, of: hidden, postNorm2, to: after, on: executor) }     // [B, T, C]
-    }
-
-    private func attend(_ x: Tensor, _ documentStarts: Tensor?, on executor: some Executor) -> Tensor {
-        var qkv = self.qkv(x, on: executor)                                                           // [B, T, (H + 2K)·D]
-        if let weight = qkNormWeight { qkv = executor.applyQKNorm(qkv, heads, weight: weight, epsilon: norm1.epsilon) }
-        if let rotary { qkv = executor.applyRotaryEmbedding(qkv, heads, rotary) }
-        if qkNorm == .unit { qkv = executor.applyQKNorm(qkv, heads, weight: nil, epsilon: norm1.epsilon) }
-        return executor.causalAttention(qkv, heads, layer: layer, documentStarts: documentStarts)     // [B, T, H·D]
-    }
-
-    private func mlp(_ x: Tensor, on executor: some Executor) -> Tensor {
-        isGated ? executor.gatedActivation(up(x, on: executor), by: activation) : up(x, on: executor, then: activation)
-    }
-
-    /// x + dropout(norm(layer(y))), fused into one pass over memory if there is neither dropout nor norm.
-    private func add(_ layer: Linear, of y: Tensor, _ norm: Norm?, to x: Tensor, on executor: some Executor) -> Tensor {
-        if dropout == 0, norm == nil { return layer(y, on: executor, plus: x) }
-        let z = layer(y, on: executor)
-        return executor.add(x, executor.dropout(norm?(z, on: executor) ?? z, dropout))
+        x = norm(executor.rowsNeedingLogits(x), on: executor)                                         // [B, T, C]
+        return configuration.logitScale == 1 ? x : executor.scale(x, by: configuration.logitScale)    // [B, T, C]
     }
 }
 
 extension Norm {
-    fileprivate init(_ configuration: GPTConfiguration, named name: String, in list: inout ParameterList) {
+    init(_ configuration: GPTConfiguration, named name: String, in list: inout ParameterList) {
         self.init(
             configuration.norm, of: configuration.width, bias: configuration.hasBias, epsilon: configuration.normEpsilon, named: name,
             in: &list

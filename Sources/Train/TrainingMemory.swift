@@ -48,7 +48,9 @@ package struct TrainingMemory: Sendable {
         // stream, twice.
         let heads = c.attentionHeads(of: 0), F = Double(c.hiddenWidth)
         let qkv = Double(heads.rowWidth + heads.queryWidth) + (c.positions == .rotary ? Double(heads.rowWidth) : 0)
-        let mlp = (c.isGated ? 3 : 2) * F + (c.hasPostNorms ? 4 : 2) * C
+        // Of an expert, its inputs and outputs, too.
+        let experts = c.experts.map { Double($0.active) * ((c.isGated ? 3 : 2) * F + 2 * C) }
+        let mlp = (experts ?? (c.isGated ? 3 : 2) * F) + (c.hasPostNorms ? 4 : 2) * C
         let block = tokens * ((qkv + mlp) * stored + 8 * C)
         let blocks = isRecomputing ? min(L, 1) * block + L * tokens * C * 4 : L * block
         // The logits in f32, and the copy of their gradient that the matmuls read. In f32 the gradient takes the place of the logits,

@@ -1,4 +1,5 @@
 import Autograd
+import Glibc
 import Kernels
 import TestSupport
 import Testing
@@ -230,6 +231,59 @@ import Testing
         }
         expectGradientCheck(of: [.anything([5, 4])], on: p, "used twice") { tape, x in
             tape.add(tape.gatedActivation(x[0], by: .silu), tape.slice(x[0], along: 1, 1..<3))
+        }
+    }
+
+    /// The expert e multiplies its rows by e + 1.
+    private func mixture(_ tape: Tape, _ x: Tensor, _ scores: Tensor, _ experts: Experts) -> Tensor {
+        let routing = tape.route(scores, to: experts)
+        let outputs = routing.groups.map { tape.scale(tape.rows(of: $0, in: x), by: Float($0.expert + 1)) }
+        return tape.weightedSum(of: outputs, by: routing, x.shape)
+    }
+
+    @Test(arguments: Processor.instructionSets)
+    func `mixtures of experts`(instructionSet: String) throws {
+        let p = try Processor(threads: 1, instructionSet: instructionSet)
+        for (N, C, E, k) in [(1, 1, 2, 1), (5, 17, 3, 2), (3, 33, 3, 3), (9, 5, 4, 1), (0, 3, 2, 2)] {
+            for isNormalized in [false, true] {
+                var experts = Experts(count: E, active: k)
+                experts.balance = 0
+                experts.normalizesWeights = isNormalized
+                expectGradientCheck(of: [.anything([N, C]), .apart([N, E])], on: p, "\(N) rows, \(k) of \(E) experts") { tape, x in
+                    mixture(tape, x[0], tape.scale(x[1], by: 0.3), experts)
+                }
+            }
+        }
+    }
+
+    @Test func `the load-balancing loss is that of the chosen experts and their mean probabilities`() throws {
+        let tape = Tape(try Processor(threads: 1)), N = 7, E = 4
+        var noise = TestRandom(3), experts = Experts(count: E, active: 2)
+        let numbers = noise.numbers(N * E), x = noise.numbers(N * 3)
+        func gradient(balance: Float) -> [Float] {
+            experts.balance = balance
+            tape.reset()
+            let scores = tape.variable(numbers, [N, E])
+            tape.backward(from: tape.sum(mixture(tape, tape.constant(x, [N, 3]), scores, experts)))
+            return tape.gradient(of: scores)?.floats ?? []
+        }
+        let injected = zip(gradient(balance: 0.5), gradient(balance: 0)).map { $0 - $1 }
+        func loss(_ numbers: [Float]) -> Double {
+            let rows = (0..<N).map { n in
+                let exponentials = (0..<E).map { exp(Double(numbers[n * E + $0])) }
+                return exponentials.map { $0 / exponentials.reduce(0, +) }
+            }
+            return (0..<E).reduce(0) { sum, e in
+                let chosen = rows.count { row in row.count { $0 > row[e] } < 2 }
+                return sum + 0.5 * Double(E) * Double(chosen) / Double(N) * rows.reduce(0) { $0 + $1[e] } / Double(N)
+            }
+        }
+        for i in numbers.indices {
+            var above = numbers, below = numbers
+            above[i] += 1e-3
+            below[i] -= 1e-3
+            let expected = (loss(above) - loss(below)) / Double(above[i] - below[i])
+            #expect(abs(Double(injected[i]) - expected) < 1e-4, "score \(i)")
         }
     }
 

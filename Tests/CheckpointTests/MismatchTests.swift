@@ -62,7 +62,20 @@ import Tokenize
         #expect(
             try message { $0["positions"] = "round" }
                 == "a.h5: configuration/positions: expected one of learned, rotary, none, found 'round'.")
-        #expect(try message { $0["qk_norm"] = 3 } == "a.h5: configuration/qk_norm: expected a whole number from 0 to 2, found 3.")
+        #expect(try message { $0["qk_norm"] = 4 } == "a.h5: configuration/qk_norm: expected a whole number from 0 to 3, found 4.")
+        configuration.experts = Experts(count: 4, active: 2)
+        configuration.residualScale = 0.5
+        configuration.logitScale = 0.25
+        configuration.hasPreNorms = false
+        #expect(try GPTConfiguration(configuration.values, path: "a.h5") == configuration)
+        #expect(try message { $0["experts"] = 1 }.contains("configuration/experts: expected a whole number from 2 to 1024, found 1"))
+        #expect(try message { $0["active_experts"] = 5 }.contains("configuration/active_experts: expected a whole number from 1 to 4"))
+        #expect(try message { $0["expert_balance"] = .number(-1) }.contains("configuration/expert_balance: expected a number from 0"))
+        #expect(
+            try message {
+                $0["experts"] = 1_024
+                $0["layers"] = 1_024
+            }.contains("configuration/experts: expected at most 65536 in all layers, found 1024"))
         for dropout in [-0.1, 1, .nan] {
             #expect(try message { $0["dropout"] = .number(dropout) }.contains("dropout: expected a number from 0 to below 1, found "))
         }

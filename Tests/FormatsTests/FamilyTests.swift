@@ -123,8 +123,15 @@ import Formats
     }
 
     @Test(arguments: [
-        (SampleFamily.llama, "\"model_type\": \"llama\"", "\"model_type\": \"mixtral\"", "model_type: expected one of gpt2, llama, "),
-        (.llama, "\"vocab_size\"", "\"num_local_experts\": 8, \"vocab_size\"", "mixtures of experts are not supported, found 8"),
+        (SampleFamily.llama, "\"model_type\": \"llama\"", "\"model_type\": \"mamba\"", "model_type: expected one of gpt2, llama, "),
+        (.llama, "\"vocab_size\"", "\"num_local_experts\": 8, \"vocab_size\"", "slm has no such mixture of experts, found 8"),
+        (.qwen3MoE, "\"num_experts\": 5", "\"num_experts\": 0", "num_experts: expected a whole number from 2 to 1024, found 0"),
+        (.qwen3MoE, "\"num_experts\": 5", "\"num_experts\": 6", "mlp.gate.weight'.shape: expected [6, 32], found [5, 32]"),
+        (.mixtral, "\"num_experts_per_tok\": 2", "\"num_experts_per_tok\": 6", "num_experts_per_tok: expected a whole number from 1 to 5"),
+        (.qwen3MoE, "\"vocab_size\"", "\"mlp_only_layers\": [1], \"vocab_size\"", "decoder_sparse_step: expected 1, and no"),
+        (.graniteMoE, "\"num_local_experts\": 5", "\"num_local_experts\": 4", "weight'.shape: expected [4, 32], found [5, 32]"),
+        (.olmo2, "\"num_key_value_heads\": 4", "\"num_key_value_heads\": 2", "num_key_value_heads: expected 4, as many as"),
+        (.olmoe, "\"vocab_size\"", "\"clip_qkv\": 8.0, \"vocab_size\"", "clip_qkv: expected null, found a number"),
         (.llama, "\"vocab_size\"", "\"quantization_config\": {\"bits\": 4}, \"vocab_size\"", "quantization_config: expected no such field"),
         (.gemma2, "\"final_logit_softcapping\": 4.0", "\"final_logit_softcapping\": 0", "final_logit_softcapping: expected a number from"),
         (.gemma3, "\"vocab_size\"", "\"use_bidirectional_attention\": true, \"vocab_size\"", "use_bidirectional_attention: expected false"),
@@ -157,6 +164,8 @@ import Formats
         #expect(try reason(.gemma3) { $0.attentionScale = 0.5 }.contains("its attention scores are multiplied by 0.5"))
         #expect(try reason(.llama) { $0.rotary.scaling = .yarn(factor: 2, fast: 32, slow: 1, context: 8, magnitude: 1, truncates: false) }
             .contains("rounds the range of its YaRN scaling"))
+        #expect(try reason(.smolLM3) { $0.layerAttention = [.positionless, .full] }.contains("it has layers without positions, and"))
+        #expect(try reason(.qwen3MoE) { $0.experts?.normalizesWeights = false }.contains("are not divided by their sum"))
         #expect(try reason(.llama) { $0.activation = .relu }.contains("Llama lacks its activation, relu"))
         #expect(folder.names.isEmpty)
     }

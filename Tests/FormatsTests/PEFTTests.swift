@@ -56,7 +56,8 @@ import Formats
     private func config() throws -> String { String(decoding: try InputFile.contents(of: folder("adapter_config.json")), as: UTF8.self) }
 
     @Test(arguments: SampleFamily.allCases) func `a written adapter reads back unchanged`(family: SampleFamily) throws {
-        let (base, adapter) = try adapter(family, LoRAConfiguration(rank: 3, alpha: 4))
+        let targets = GPT.loraTargets(of: family.configuration)
+        let (base, adapter) = try adapter(family, LoRAConfiguration(rank: 3, alpha: 4, targets: targets))
         try PEFT.write(adapter, to: folder.path, on: processor)
         let found = try read(base)
         #expect(found.adapter?.shape == adapter.adapter?.shape && found.adapter?.baseDigest == base.weightsDigest)
@@ -98,19 +99,20 @@ import Formats
     func `adapters of parts of qkv, the head and the embedding read back unchanged`(family: SampleFamily, isTied: Bool) throws {
         var configuration = try family.checkpoint().configuration
         configuration.isTied = isTied
-        let shape = LoRAConfiguration(rank: 2, alpha: 3, names: ["q", "v", "up", "head", "embedding"], of: configuration)
+        let names = ["q", "v", configuration.experts == nil ? "up" : "output", "head", "embedding"]
+        let shape = LoRAConfiguration(rank: 2, alpha: 3, names: names, of: configuration)
         let (base, adapter) = try adapter(family, shape, isTied: isTied)
         // GPT-2 and GPT-NeoX have queries, keys and values in one module.
         if family == .gpt2 || family == .gptNeoX { return try checkFusedModules(base, adapter) }
-        #expect(adapter.adapter?.shape.targetNames == ["q", "v", "up", "head", "embedding"])
+        #expect(adapter.adapter?.shape.targetNames == names)
         try PEFT.write(adapter, to: folder.path, on: processor)
         let bytes = try InputFile.contents(of: folder("adapter_model.safetensors"))
-        let names = try SafeTensorsHeader(of: bytes.span, path: "").tensors
+        let tensors = try SafeTensorsHeader(of: bytes.span, path: "").tensors
         let V = configuration.vocabulary, C = configuration.width
-        #expect(names["base_model.model.model.embed_tokens.lora_embedding_A"]?.shape == [2, V])
-        #expect(names["base_model.model.model.embed_tokens.lora_embedding_B"]?.shape == [C, 2])
-        #expect(names["base_model.model.lm_head.lora_B.weight"]?.shape == [V, 2])
-        #expect(names["base_model.model.model.layers.0.self_attn.k_proj.lora_A.weight"] == nil)
+        #expect(tensors["base_model.model.model.embed_tokens.lora_embedding_A"]?.shape == [2, V])
+        #expect(tensors["base_model.model.model.embed_tokens.lora_embedding_B"]?.shape == [C, 2])
+        #expect(tensors["base_model.model.lm_head.lora_B.weight"]?.shape == [V, 2])
+        #expect(tensors["base_model.model.model.layers.0.self_attn.k_proj.lora_A.weight"] == nil)
         let found = try read(base)
         #expect(found.adapter?.shape == shape && found.weights.names == adapter.weights.names)
         for name in found.weights.names { expectSame(floats(found.weights[name]), floats(adapter.weights[name]), name) }

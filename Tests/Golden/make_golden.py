@@ -308,6 +308,7 @@ SEED = 6  # the gradient norm of the untied variant exceeds MAX_NORM for 14 step
 LAYERS, HEADS, C, T, B, V, STEPS = 2, 4, 32, 24, 3, 61, 20
 BETAS, EPSILON, DECAY, MAX_NORM = (0.9, 0.95), 1e-8, 0.1, 1.0
 MOMENTUM, MUON_RATIO = 0.95, 20
+BALANCE = 0.02
 
 
 def gpt_weights(C=C, T=T, V=V):
@@ -332,8 +333,33 @@ def gpt_weights(C=C, T=T, V=V):
     return weights
 
 
-def gpt_logits(w, ids, documents):
-    """Weights without positions belong to the variant with rotary positions, QK-norm, RMS norm and squared ReLU."""
+def expert_weights(count=4, hidden=16):
+    """In the place of each MLP. The scores of the router are far apart, so that rounding to bf16 chooses the same experts."""
+    weights = {}
+    for i in range(LAYERS):
+        weights[f"layer{i}.router.weight"] = normal(count, C, deviation=0.5)
+        for e in range(count):
+            weights[f"layer{i}.expert{e}.up.weight"] = normal(2 * hidden, C, deviation=0.12)
+            weights[f"layer{i}.expert{e}.down.weight"] = normal(C, hidden, deviation=0.12)
+    return weights
+
+
+def mixture(w, x, layer, balance):
+    """Two of the experts process each row. Appends the load-balancing loss of Fedus et al. 2021 to `balance`."""
+    p = torch.softmax(x @ w[f"{layer}.router.weight"].mT, -1)
+    chosen = p.topk(2)
+    weights, count, y = chosen.values / chosen.values.sum(-1, keepdim=True), p.shape[-1], 0
+    for e in range(count):
+        gates, values = (x @ w[f"{layer}.expert{e}.up.weight"].mT).chunk(2, -1)
+        share = (weights * (chosen.indices == e)).sum(-1, keepdim=True)
+        y = y + share * ((F.silu(gates) * values) @ w[f"{layer}.expert{e}.down.weight"].mT)
+    load = F.one_hot(chosen.indices, count).to(p.dtype).sum(-2).flatten(0, 1).mean(0)
+    balance.append(count * (load * p.flatten(0, 1).mean(0)).sum())
+    return y
+
+
+def gpt_logits(w, ids, documents, balance=None):
+    """Weights without positions belong to the variant with rotary positions, QK-norm, RMS norm and squared ReLU, or experts."""
     modern = "positions.weight" not in w
 
     def linear(x, name):
@@ -360,7 +386,11 @@ def gpt_logits(w, ids, documents):
         x = x + w["positions.weight"][: ids.shape[1]]
     for i in range(LAYERS):
         x = x + linear(attention(prepared(linear(norm(x, f"layer{i}.norm1"), f"layer{i}.qkv")), HEADS, documents), f"layer{i}.output")
-        x = x + linear(activation(linear(norm(x, f"layer{i}.norm2"), f"layer{i}.up")), f"layer{i}.down")
+        normed = norm(x, f"layer{i}.norm2")
+        if f"layer{i}.router.weight" in w:
+            x = x + mixture(w, normed, f"layer{i}", balance)
+        else:
+            x = x + linear(activation(linear(normed, f"layer{i}.up")), f"layer{i}.down")
     return norm(x, "norm") @ w.get("head.weight", w["tokens.weight"]).mT
 
 
@@ -414,11 +444,12 @@ def train(golden, variant, start, documents=None, uses_muon=False):
     for step in range(STEPS):
         for group in optimizer.param_groups:
             group["lr"] = float(rates[step])
-        logits = gpt_logits(w, batch, documents)
+        balance = []
+        logits = gpt_logits(w, batch, documents, balance)
         loss = F.cross_entropy(logits.flatten(0, 1), targets, ignore_index=IGNORED)
         for x in w.values():
             x.grad = None
-        loss.backward()
+        (loss + BALANCE * sum(balance) / LAYERS).backward()
         if step == 0 and not uses_muon:
             golden[f"{variant}/logits"] = logits
             # AdamW's first step has the same size for every gradient, so it amplifies the rounding errors of small ones. Another seed
@@ -444,6 +475,11 @@ def gpts():
     check_muon()
     train(golden, "tied", {name: x for name, x in weights.items() if name != "head.weight"}, golden["batch/documents"])
     train(golden, "rotary", {name: x for name, x in weights.items() if name != "positions.weight" and not name.endswith("bias")}, golden["batch/documents"])
+    experts = expert_weights()
+    golden.update({f"weights/{name}": x for name, x in experts.items()})
+    train(golden, "experts", {name: x for name, x in (weights | experts).items()
+                              if name != "positions.weight" and not name.endswith(("bias", ".up.weight", ".down.weight")) or name in experts},
+          golden["batch/documents"])
     return golden
 
 

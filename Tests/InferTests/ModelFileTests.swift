@@ -58,7 +58,8 @@ import Tokenize
                 let isSame = try logits(file.checkpoint, precision) == logits(imported, precision)
                 #expect(isSame, "\(format.rawValue) as \(precision.rawValue)")
             }
-            guard let stored, stored != .bfloat16 else { continue }
+            // Rounding can change which experts are chosen.
+            guard let stored, stored != .bfloat16, model.configuration.experts == nil else { continue }
             // The codes are those of the file. Input rows are rounded to 8 bits.
             let exact = try logits(imported, .float32).map(Float.init(bitPattern:))
             let rounded = try logits(file.checkpoint, stored).map(Float.init(bitPattern:))

@@ -6,11 +6,13 @@ import subprocess
 import numpy as np
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-from transformers import (AutoModelForCausalLM, Gemma2Config, Gemma3TextConfig, GPT2Config, GPTNeoXConfig, LlamaConfig, MistralConfig, Qwen2Config, Qwen3Config)
+from transformers import (AutoModelForCausalLM, Gemma2Config, Gemma3TextConfig, GPT2Config, GPTNeoXConfig, GraniteConfig, GraniteMoeConfig, LlamaConfig, MistralConfig,
+                          MixtralConfig, Olmo2Config, OlmoeConfig, Qwen2Config, Qwen3Config, Qwen3MoeConfig, SmolLM3Config)
 
 SMALL = dict(hidden_size=64, intermediate_size=96, num_hidden_layers=3, num_attention_heads=4, num_key_value_heads=2, vocab_size=320, max_position_embeddings=256)
 LLAMA3 = dict(rope_type="llama3", factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0, original_max_position_embeddings=64)
 YARN = dict(rope_type="yarn", factor=4.0, original_max_position_embeddings=64)
+GRANITE = dict(embedding_multiplier=6.0, residual_multiplier=0.22, attention_multiplier=0.125, logits_scaling=3.0, tie_word_embeddings=True)
 GPT_NEOX = dict(hidden_size=64, intermediate_size=128, num_hidden_layers=3, num_attention_heads=4, vocab_size=320, max_position_embeddings=256)
 
 
@@ -38,6 +40,15 @@ MODELS = {
                                       rope_parameters=dict(full_attention=dict(rope_type="linear", factor=8.0, rope_theta=1_000_000.0), sliding_attention=dict(rope_type="default", rope_theta=10_000.0))),
     "gemma3-capped": Gemma3TextConfig(**{**SMALL, "num_hidden_layers": 7}, head_dim=32, query_pre_attn_scalar=32, sliding_window=24, final_logit_softcapping=4.0),
     "pythia": GPTNeoXConfig(**GPT_NEOX, rope_parameters=dict(rope_type="default", rope_theta=10_000.0, partial_rotary_factor=0.25)),
+    "granite": GraniteConfig(**SMALL, **GRANITE, **rope()),
+    "olmo2": Olmo2Config(**{**SMALL, "num_key_value_heads": 4}, **rope(500_000.0)),
+    "smollm3": SmolLM3Config(**{**SMALL, "num_hidden_layers": 5}, pad_token_id=0, **rope(5_000_000.0)),
+    "mixtral": MixtralConfig(**SMALL, num_local_experts=4, **rope(1_000_000.0)),
+    "mixtral-window": MixtralConfig(**SMALL, num_local_experts=4, sliding_window=24, **rope(1_000_000.0)),
+    "qwen3-moe": Qwen3MoeConfig(**SMALL, head_dim=32, num_experts=8, num_experts_per_tok=3, moe_intermediate_size=32, norm_topk_prob=True, **rope(1_000_000.0)),
+    "qwen3-moe-shares": Qwen3MoeConfig(**SMALL, head_dim=32, num_experts=8, num_experts_per_tok=2, moe_intermediate_size=32, norm_topk_prob=False, **rope(1_000_000.0)),
+    "olmoe": OlmoeConfig(**{**SMALL, "num_key_value_heads": 4}, num_experts=8, num_experts_per_tok=3, **rope()),
+    "granite-moe": GraniteMoeConfig(**SMALL, **GRANITE, num_local_experts=5, num_experts_per_tok=2, **rope()),
     "gpt-neox-in-sequence": GPTNeoXConfig(**GPT_NEOX, use_parallel_residual=False, rope_parameters=dict(rope_type="default", rope_theta=10_000.0, partial_rotary_factor=1.0)),
 }
 
@@ -93,6 +104,8 @@ def write_old_config(folder):
     fields["rotary_emb_base" if fields["model_type"] == "gpt_neox" else "rope_theta"] = theta
     if share is not None:
         fields["rotary_pct"] = share
+    if fields["model_type"] == "qwen3_moe":
+        fields["num_experts"] = fields.pop("num_local_experts")
     fields["rope_scaling"] = None if parameters["rope_type"] == "default" else parameters
     path.write_text(json.dumps(fields))
     return True

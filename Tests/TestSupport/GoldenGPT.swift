@@ -10,6 +10,8 @@ package struct GoldenGPT {
         case tied
         /// Options that GPT-2 does not have: rotary embedding, QK-norm, RMS norm, squared ReLU, no biases; with documents.
         case rotary
+        /// The same with experts, which have gates, and a load-balancing loss.
+        case experts
     }
 
     package let golden: GoldenTensors
@@ -22,12 +24,19 @@ package struct GoldenGPT {
         let golden = try GoldenTensors.golden("gpt"), processor = try kernels.processor()
         var configuration = GPTConfiguration(layers: 2, heads: 4, width: 32, context: 24, vocabulary: 61)
         configuration.isTied = variant == .tied
-        if variant == .rotary {
+        if variant == .rotary || variant == .experts {
             configuration.positions = .rotary
             configuration.qkNorm = .unit
             configuration.norm = .rms
             configuration.activation = .reluSquared
             configuration.hasBias = false
+        }
+        if variant == .experts {
+            configuration.experts = Experts(count: 4, active: 2)
+            configuration.experts?.balance = 0.02
+            configuration.hiddenWidth = 16
+            configuration.isGated = true
+            configuration.activation = .silu
         }
         var list = ParameterList()
         var model = GPT(configuration, in: &list)

@@ -6,7 +6,8 @@ import Tokenize
 
 /// Small models of the families that slm exchanges with other programs, with random weights.
 package enum SampleFamily: String, CaseIterable, Sendable {
-    case gpt2, llama, llama3, mistral, qwen2, qwen3, gemma2, gemma3, gptNeoX
+    case gpt2, llama, llama3, mistral, qwen2, qwen3, gemma2, gemma3, gptNeoX, granite, olmo2, smolLM3
+    case mixtral, qwen3MoE, olmoe, graniteMoE
 
     /// The `model_type` of transformers.
     package var modelType: String {
@@ -14,6 +15,9 @@ package enum SampleFamily: String, CaseIterable, Sendable {
         case .llama3: "llama"
         case .gemma3: "gemma3_text"
         case .gptNeoX: "gpt_neox"
+        case .smolLM3: "smollm3"
+        case .qwen3MoE: "qwen3_moe"
+        case .graniteMoE: "granitemoe"
         default: rawValue
         }
     }
@@ -21,8 +25,11 @@ package enum SampleFamily: String, CaseIterable, Sendable {
     /// The architecture of llama.cpp.
     package var architecture: String {
         switch self {
-        case .llama3, .mistral: "llama"
+        case .llama3, .mistral, .mixtral: "llama"
         case .gptNeoX: "gptneox"
+        case .smolLM3: "smollm3"
+        case .qwen3MoE: "qwen3moe"
+        case .graniteMoE: "granitemoe"
         default: rawValue
         }
     }
@@ -53,8 +60,21 @@ package enum SampleFamily: String, CaseIterable, Sendable {
         case .mistral:
             c.layerAttention = [.sliding]
             c.slidingWindow = 8
+        case .granite, .graniteMoE:
+            c.embeddingScale = 3
+            c.residualScale = 0.25
+            c.logitScale = 0.125
+            c.attentionScale = 0.5
+        case .smolLM3:
+            c.layers = 4
+            c.layerAttention = [.full, .full, .full, .positionless]
+        case .olmo2, .olmoe:
+            c.qkNorm = .wholeRows
+            c.keyValueHeads = 4
+            c.hasPreNorms = self == .olmoe
+            c.hasPostNorms = self == .olmo2
         case .qwen2: c.hasQKVBias = true
-        case .qwen3:
+        case .qwen3, .qwen3MoE:
             c.qkNorm = .scaled
             c.headWidth = 16
         case .gemma2, .gemma3:
@@ -72,6 +92,10 @@ package enum SampleFamily: String, CaseIterable, Sendable {
             c.slidingRotary = .init()
             c.rotary = .init(base: 1_000_000)
         default: break
+        }
+        if [.mixtral, .qwen3MoE, .olmoe, .graniteMoE].contains(self) {
+            c.experts = Experts(count: 5, active: 2)
+            c.experts?.normalizesWeights = self != .olmoe
         }
         return c
     }

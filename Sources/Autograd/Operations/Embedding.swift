@@ -46,7 +46,7 @@ extension Tape {
 }
 
 /// dtable[ids[n]] += dy[n],   dpositions[t] += Σ dy over the rows at position t
-private struct EmbeddingLookup: Operation {
+struct EmbeddingLookup: Operation {
     let ids: Tensor
     let table: GradientTarget
     let positions: GradientTarget?

@@ -12,7 +12,12 @@ struct FamilyFeatures {
 
     /// Which layers see only a window of positions.
     enum Sliding {
-        case none, all, some
+        case none, all, allOrNone, some
+    }
+
+    /// Whether a layer has experts instead of one MLP.
+    enum Mixtures {
+        case never, sometimes, always
     }
 
     /// The name in messages.
@@ -21,8 +26,11 @@ struct FamilyFeatures {
     var norm = Norm.Kind.rms
     var isGated = true
     var qkNorm = GPTConfiguration.QKNorm.none
-    var hasPostNorms = false
+    var hasPreNorms = true, hasPostNorms = false
     var canBeParallel = false
+    var mixtures = Mixtures.never
+    /// Whether the weights of a token's experts sum to 1: true, false, or both.
+    var normalizesExpertWeights = [true]
     /// Whether the heads of keys may be fewer than those of queries, and heads may have a width other than C / H.
     var hasOwnHeads = true
     /// The biases that its files have or can have. A model with fewer is stored with zeros.
@@ -33,9 +41,13 @@ struct FamilyFeatures {
     var hasPartialRotary = false
     /// The kinds of scaling of rotary positions.
     var scalings = ["linear", "llama3", "yarn"]
+    /// Whether every fourth layer can lack positions, as in SmolLM3.
+    var hasPositionlessLayers = false
     /// Whether token embeddings are multiplied by √C.
     var scalesEmbeddings = false
     var hasAttentionScale = false
+    /// Whether embeddings, residuals and logits have factors, as in Granite.
+    var hasMultipliers = false
     /// Whether attention scores can be soft-capped, and logits.
     var hasScoreCap = false, hasLogitCap = false
     var activations = UnaryFunction.allCases
@@ -49,19 +61,26 @@ struct FamilyFeatures {
         check(c.norm == norm, "it uses \(c.norm.name) norm, and \(name) uses \(norm.name) norm")
         check(c.isGated == isGated, "its MLP is \(c.isGated ? "" : "not ")gated, and \(name)'s is\(isGated ? "" : " not")")
         switch (c.qkNorm, qkNorm) {
-        case (.none, .none), (.unit, .unit), (.scaled, .scaled): break
+        case (.none, .none), (.unit, .unit), (.scaled, .scaled), (.wholeRows, .wholeRows): break
         case (_, .none): check(false, "it normalizes queries and keys (QK-norm), and \(name) does not")
         case (.unit, _): check(false, "its QK-norm has no weights, and \(name)'s has")
-        default: check(false, "it does not normalize queries and keys (QK-norm), and \(name) does")
+        case (.none, _): check(false, "it does not normalize queries and keys (QK-norm), and \(name) does")
+        case (.wholeRows, _): check(false, "its QK-norm is over all heads together, and \(name)'s over each head")
+        case (_, .wholeRows): check(false, "its QK-norm is over each head, and \(name)'s over all heads together")
+        default: check(false, "its QK-norm has weights, and \(name)'s has none")
         }
+        check(c.hasPreNorms == hasPreNorms, "it has \(c.hasPreNorms ? "" : "no ")norms before attention and MLP, unlike \(name)")
+        checkExperts(of: c, check)
         check(c.hasPostNorms == hasPostNorms, "it has \(c.hasPostNorms ? "" : "no ")norms after attention and MLP, unlike \(name)")
         check(!c.isParallel || canBeParallel, "attention and MLP are parallel, and in \(name) they are not")
         check(hasOwnHeads || c.keyValueHeads == c.heads, "its queries share heads of keys, and \(name) has as many heads of keys")
         check(hasOwnHeads || c.headWidth * c.heads == c.width, "its heads are \(c.headWidth) wide, and \(name)'s are width / heads")
         check(storedBiases(of: c) != nil, "it has biases that \(name) lacks")
         let scale = c.embeddingScale / embeddingScale(width: c.width)
-        check(abs(scale - 1) < 1e-6, "its token embeddings are multiplied by \(c.embeddingScale)")
+        check(hasMultipliers || abs(scale - 1) < 1e-6, "its token embeddings are multiplied by \(c.embeddingScale)")
         check(hasAttentionScale || c.hasUsualAttentionScale, "its attention scores are multiplied by \(c.attentionScale ?? 1)")
+        check(hasMultipliers || c.residualScale == 1, "the results of attention and MLP are multiplied by \(c.residualScale)")
+        check(hasMultipliers || c.logitScale == 1, "its logits are multiplied by \(c.logitScale)")
         check(hasScoreCap || c.scoreCap == nil, "its attention scores are soft-capped, and \(name)'s are not")
         check(hasLogitCap || c.logitCap == nil, "its logits are soft-capped, and \(name)'s are not")
         check(activations.contains(c.activation), "\(name) lacks its activation, \(c.activation)")
@@ -69,14 +88,28 @@ struct FamilyFeatures {
         return differences
     }
 
+    private func checkExperts(of c: GPTConfiguration, _ check: (Bool, @autoclosure () -> String) -> Void) {
+        check(c.experts == nil || mixtures != .never, "it has experts, and \(name) has none")
+        check(c.experts != nil || mixtures != .always, "it has no experts, and \(name) has")
+        guard let experts = c.experts, mixtures != .never else { return }
+        check(
+            normalizesExpertWeights.contains(experts.normalizesWeights),
+            "the weights of a token's experts are\(experts.normalizesWeights ? "" : " not") divided by their sum, unlike \(name)'s")
+        check(!c.hasBias, "its experts have biases, and \(name)'s have none")
+    }
+
     private func slidingDifferences(_ c: GPTConfiguration) -> [String] {
         let kinds = Set((0..<c.layers).map { c.attention(of: $0) })
-        if kinds.contains(.positionless) { return ["it has layers without positions, and \(name) has none"] }
+        if kinds.contains(.positionless) {
+            let reason = hasPositionlessLayers ? "it has a sliding window, and \(name) has none"
+                : "it has layers without positions, and \(name) has none"
+            return hasPositionlessLayers && !kinds.contains(.sliding) ? [] : [reason]
+        }
         guard kinds.contains(.sliding) else {
             return sliding == .all ? ["its layers have no sliding window, and \(name)'s have"] : []
         }
         if sliding == .none { return ["it has layers with a sliding window, and \(name) has none"] }
-        if sliding == .all, kinds.contains(.full) { return ["only some of its layers have a sliding window, and in \(name) all have"] }
+        if sliding != .some, kinds.contains(.full) { return ["only some of its layers have a sliding window, and in \(name) all have"] }
         if !hasSlidingRotary, let own = c.slidingRotary, own != c.rotary {
             return ["its sliding layers have rotary positions of their own"]
         }
@@ -133,6 +166,17 @@ struct FamilyFeatures {
         name: "Gemma 3", qkNorm: .scaled, hasPostNorms: true, sliding: .some, hasSlidingRotary: true, scalesEmbeddings: true,
         hasAttentionScale: true, hasScoreCap: true, hasLogitCap: true
     )
+    static let qwen3MoE = FamilyFeatures(
+        name: "Qwen3 MoE", qkNorm: .scaled, mixtures: .always, normalizesExpertWeights: [true, false], sliding: .some
+    )
+    static let mixtral = FamilyFeatures(name: "Mixtral", mixtures: .always, sliding: .allOrNone)
+    static let olmo2 = FamilyFeatures(name: "OLMo 2", qkNorm: .wholeRows, hasPreNorms: false, hasPostNorms: true)
+    static let olmoe = FamilyFeatures(
+        name: "OLMoE", qkNorm: .wholeRows, mixtures: .always, normalizesExpertWeights: [true, false]
+    )
+    static let granite = FamilyFeatures(name: "Granite", biases: [.none, .all], hasAttentionScale: true, hasMultipliers: true)
+    static let graniteMoE = FamilyFeatures(name: "Granite MoE", mixtures: .always, hasAttentionScale: true, hasMultipliers: true)
+    static let smolLM3 = FamilyFeatures(name: "SmolLM3", biases: [.none, .all], hasPositionlessLayers: true)
     static let gptNeoX = FamilyFeatures(
         name: "GPT-NeoX", norm: .layer, isGated: false, canBeParallel: true, hasOwnHeads: false, biases: [.all], hasPartialRotary: true
     )
@@ -174,6 +218,7 @@ extension Norm.Kind {
 
 /// The families of models in a format of files. A configuration is written as the first one that can express it.
 protocol ModelFamily: CaseIterable {
+    var features: FamilyFeatures { get }
     /// Why a model cannot be written as this family; empty if it can.
     func reasons(against configuration: GPTConfiguration) -> [String]
 }
@@ -183,6 +228,9 @@ extension ModelFamily {
     static func family(of configuration: GPTConfiguration) -> (family: Self?, reason: String) {
         let reasons = allCases.map { (family: $0, reasons: $0.reasons(against: configuration)) }
         if let found = reasons.first(where: \.reasons.isEmpty) { return (found.family, "") }
-        return (nil, reasons.map(\.reasons).min { $0.count < $1.count }?.first ?? "")
+        // A mixture of experts is closer to another one.
+        let other = configuration.experts == nil ? FamilyFeatures.Mixtures.always : .never
+        let alike = reasons.filter { $0.family.features.mixtures != other }
+        return (nil, alike.map(\.reasons).min { $0.count < $1.count }?.first ?? "")
     }
 }

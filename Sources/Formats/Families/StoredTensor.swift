@@ -11,6 +11,13 @@ struct StoredTensor {
     let range: Range<Int>
     let format: StoredFormat
 
+    /// One of the matrices that a tensor stacks, or the tensor itself.
+    func slice(_ part: TensorPart) -> StoredTensor {
+        guard let (index, count) = part.slice else { return self }
+        let size = range.count / count, start = range.lowerBound + index * size
+        return StoredTensor(file: file, range: start..<start + size, format: format)
+    }
+
     /// Reads the tensor's numbers in a range of whole blocks.
     func read(_ numbers: Range<Int>, into target: inout MutableSpan<Float>) {
         func offset(_ number: Int) -> Int { range.lowerBound + number / format.blockCount * format.blockSize }

@@ -14,13 +14,27 @@ struct TensorLayout {
         var list = ParameterList()
         _ = GPT(configuration, in: &list)
         self.list = list
-        let rows = QueryKeyRows(configuration, names)
-        for parameter in list.parameters { parameters.append((parameter, Self.parts(of: parameter, names, rows))) }
+        let rows = QueryKeyRows(configuration, names), experts = configuration.experts?.count ?? 0
+        parameters = list.parameters.map { ($0, Self.parts(of: $0, names, rows, experts: experts)) }
     }
 
     var parts: [TensorPart] { parameters.flatMap(\.parts) }
 
-    private static func parts(of parameter: Parameter, _ names: TensorNames, _ rows: QueryKeyRows) -> [TensorPart] {
+    /// The parts of each parameter in the order of a file, in which those of one tensor follow each other.
+    var fileOrder: [(parameter: Parameter, part: TensorPart)] {
+        var order: [String] = [], byTensor: [String: [(Parameter, TensorPart)]] = [:]
+        for (parameter, parts) in parameters {
+            for part in parts {
+                if byTensor[part.name] == nil { order.append(part.name) }
+                byTensor[part.name, default: []].append((parameter, part))
+            }
+        }
+        return order.flatMap { byTensor[$0] ?? [] }
+    }
+
+    private static func parts(
+        of parameter: Parameter, _ names: TensorNames, _ rows: QueryKeyRows, experts: Int
+    ) -> [TensorPart] {
         let tensors = names.names(of: parameter.name), shape = parameter.shape.sizes
         let part = parameter.name.split(separator: ".").dropLast().last ?? "", isWeight = parameter.name.hasSuffix(".weight")
         let isNorm = part.contains("norm"), isLinear = isWeight && !isNorm && parameter.name.hasPrefix("layer")
@@ -35,6 +49,7 @@ struct TensorLayout {
             part.isTransposed = names.isTransposed && isLinear
             if part.isTransposed { part.shape.reverse() }
             if isNorm, isWeight { part.offset = names.normOffset }
+            if let expert = names.stackedExpert(of: parameter.name) { part.slice = (expert, experts) }
             parts.append(part)
             start += heights[i]
         }

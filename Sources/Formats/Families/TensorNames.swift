@@ -22,6 +22,8 @@ struct TensorNames {
     var layerPrefix: String
     var model: [String: String]
     /// One tensor, or several that slm stores as one parameter: queries, keys and values; gates and values.
+    ///
+    /// `expert.up` and `expert.down` are those of an expert: # is its number. Without #, one tensor has the matrices of all experts.
     var layer: [String: [String]]
     /// Whether linear layers are stored as [in, out] (Conv1D of GPT-2); slm's are [out, in].
     var isTransposed = false
@@ -50,7 +52,21 @@ struct TensorNames {
             let prefix = parts[0] == "head" ? headPrefix : prefix
             return model[parts[0]].map { ["\(prefix)\($0).\(kind)"] } ?? []
         }
-        let number = parts[0].dropFirst("layer".count)
-        return (layer[parts[1]] ?? []).map { "\(prefix)\(layerPrefix)\(number).\($0).\(kind)" }
+        let number = parts[0].dropFirst("layer".count), expert = Self.expert(of: parameter)
+        let names = layer[expert == nil ? parts[1] : "expert.\(parts[2])"] ?? []
+        return names.map { name in
+            let name = expert.map { name.replacing("#", with: "\($0)") } ?? name
+            return "\(prefix)\(layerPrefix)\(number).\(name).\(kind)"
+        }
+    }
+
+    /// The number of the expert that a parameter such as `layer3.expert7.up.weight` belongs to, if one tensor has the matrices of all.
+    func stackedExpert(of parameter: String) -> Int? {
+        layer["expert.up"]?.contains { $0.contains("#") } == false ? Self.expert(of: parameter) : nil
+    }
+
+    private static func expert(of parameter: String) -> Int? {
+        let parts = parameter.split(separator: ".")
+        return parts.count == 4 && parts[1].hasPrefix("expert") ? Int(parts[1].dropFirst("expert".count)) : nil
     }
 }

@@ -3,8 +3,10 @@ import Kernels
 /// A tensor of another format that makes up some rows of a parameter.
 struct TensorPart {
     let name: String
-    /// In the file.
+    /// In the file; without the first dimension of a tensor that stacks the matrices of experts.
     var shape: [Int]
+    /// Which of the matrices that a tensor stacks this is; nil if it is the whole tensor.
+    var slice: (index: Int, count: Int)?
     /// The rows of the parameter. A parameter with one dimension has rows of one number.
     let rows: Range<Int>
     /// nil if the rows have the same order in the file.
@@ -20,6 +22,11 @@ struct TensorPart {
     }
 
     var count: Int { shape.reduce(1, *) }
+    /// The shape of the whole tensor.
+    var tensorShape: [Int] { (slice.map { [$0.count] } ?? []) + shape }
+    /// Whether no other part of the same tensor follows, or precedes.
+    var isLast: Bool { slice.map { $0.index == $0.count - 1 } ?? true }
+    var isFirst: Bool { slice.map { $0.index == 0 } ?? true }
 
     /// Numbers to convert at once: whole rows of the file, about 64 KB.
     var step: Int {

@@ -40,7 +40,7 @@ extension Checkpoint {
         let vocabulary = hasTokenizer ? try file.vocabulary(rows: configuration.vocabulary, in: bytes) : nil
         self.init(path: file.path, byteCount: bytes.count, configuration: configuration, format: .gguf)
         for (parameter, parts) in parameters {
-            add(parameter, parts.map { ($0, StoredTensor(file: mapped, range: $1.range, format: $1.type)) })
+            add(parameter, parts.map { ($0, StoredTensor(file: mapped, range: $1.range, format: $1.type).slice($0)) })
         }
         addMissingBiases(of: layout)
         servingDefaults.sampling = file.samplingDefaults
@@ -64,18 +64,18 @@ extension Checkpoint {
 extension GGUFFile {
     /// Returns the tensors of each parameter. Throws if one is missing, has another shape, or if there are further tensors.
     ///
-    /// The tensors of each parameter. Only the biases of a Llama can be missing; they are zeros.
+    /// The tensors of each parameter. Only biases of families that have models without them can be missing; they are zeros.
     fileprivate func storedParameters(
         of layout: TensorLayout, _ architecture: GGUFArchitecture
     ) throws(GGUFError) -> [(Parameter, [(TensorPart, GGUFTensor)])] {
         var found: [(Parameter, [(TensorPart, GGUFTensor)])] = [], known: Set = [GPTConfiguration.rotaryFactors]
         for (parameter, parts) in layout.parameters {
-            if architecture == .llama, parameter.name.hasSuffix(".bias"), parts.allSatisfy({ tensors[$0.name] == nil }) { continue }
+            if architecture.canLackBiases, parameter.name.hasSuffix(".bias"), parts.allSatisfy({ tensors[$0.name] == nil }) { continue }
             var stored: [(TensorPart, GGUFTensor)] = []
             for part in parts {
-                guard let tensor = tensors[part.name], tensor.shape == part.shape else {
+                guard let tensor = tensors[part.name], tensor.shape == part.tensorShape else {
                     throw .mismatch(
-                        path: path, name: part.name, expected: "a tensor \(part.shape)",
+                        path: path, name: part.name, expected: "a tensor \(part.tensorShape)",
                         found: tensors[part.name]?.typeDescription ?? "nothing"
                     )
                 }

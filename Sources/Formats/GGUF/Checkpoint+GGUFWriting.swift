@@ -35,7 +35,7 @@ extension Checkpoint {
             }
         }
         var header = try header(stored, architecture, format, name)
-        for tensor in tensors { header.add(tensor.part.name, tensor.part.shape, tensor.type) }
+        for tensor in tensors where tensor.part.isFirst { header.add(tensor.part.name, tensor.part.tensorShape, tensor.type) }
         let size = header.byteCount
         do {
             var file = try AtomicFile(path)
@@ -93,7 +93,7 @@ extension Checkpoint {
     ) throws(GGUFError) -> [Tensor] {
         var configuration = stored, tensors: [Tensor] = []
         if architecture.storesTiedHead { configuration.isTied = false }
-        for (parameter, parts) in TensorLayout(configuration, architecture.names).parameters {
+        for (parameter, part) in TensorLayout(configuration, architecture.names).fileOrder {
             let isTiedHead = self.configuration.isTied && parameter.name == "head.weight"
             let array = weights[isTiedHead ? "tokens.weight" : parameter.name]
             let isZero = array == nil && parameter.name.hasSuffix(".bias")
@@ -103,14 +103,12 @@ extension Checkpoint {
                     .mismatch(path: self.name, name: "weights/\(parameter.name)", expected: "f32 \(parameter.shape)", found: found)
                 )
             }
-            for part in parts {
-                let staysF32 = part.shape.count < 2 || parameter.name.hasPrefix("positions.")
-                let values = array.map { ($0.values, columns: parameter.columns) }
-                let isHead = parameter.name == "head.weight" || configuration.isTied && parameter.name == "tokens.weight"
-                let type = format.type(of: part.name, columns: part.shape.last ?? 0, layers: stored.layers, isHead: isHead)
-                tensors.append(Tensor(
-                    part: part, type: staysF32 ? .f32 : type, matrix: isTiedHead ? "tokens.weight" : parameter.name, parameter: values))
-            }
+            let staysF32 = part.shape.count < 2 || parameter.name.hasPrefix("positions.") || parameter.name.hasSuffix(".router.weight")
+            let values = array.map { ($0.values, columns: parameter.columns) }
+            let isHead = parameter.name == "head.weight" || configuration.isTied && parameter.name == "tokens.weight"
+            let type = format.type(of: part.name, columns: part.shape.last ?? 0, layers: stored.layers, isHead: isHead)
+            tensors.append(Tensor(
+                part: part, type: staysF32 ? .f32 : type, matrix: isTiedHead ? "tokens.weight" : parameter.name, parameter: values))
         }
         if case .llama3 = stored.rotary.scaling, let processor = try? Processor(threads: 1) {
             let factors = stored.rotary.factors(of: stored.rotary.scaling, width: stored.headWidth), values = processor.zeros(factors.count)
@@ -124,7 +122,7 @@ extension Checkpoint {
     private func write(
         _ tensor: Tensor, to file: inout AtomicFile, on processor: Processor?, factor: Buffer?
     ) throws {
-        let start = file.count, part = tensor.part
+        let part = tensor.part
         // Threads fit rows together.
         let step = tensor.type.isFitted ? 16 * part.step : part.step
         var bytes: [UInt8] = []
@@ -153,8 +151,8 @@ extension Checkpoint {
             }
             try file.write(bytes)
         }
-        let size = file.count - start
-        try file.write([UInt8](repeating: 0, count: GGUFHeader.aligned(size) - size))
+        // Each tensor starts at a multiple of the alignment, like the data as a whole.
+        if part.isLast { try file.write([UInt8](repeating: 0, count: GGUFHeader.aligned(file.count) - file.count)) }
     }
 }
 
@@ -176,6 +174,17 @@ extension GGUFHeader {
         if architecture.features.hasOwnHeads {
             add("\(prefix).attention.head_count_kv", UInt32(c.keyValueHeads))
             for key in ["key_length", "value_length"] { add("\(prefix).attention.\(key)", UInt32(c.headWidth)) }
+        }
+        if let experts = c.experts {
+            for (key, value) in [
+                ("expert_count", experts.count), ("expert_used_count", experts.active), ("expert_feed_forward_length", c.hiddenWidth),
+            ] { add("\(prefix).\(key)", UInt32(value)) }
+        }
+        if architecture.features.hasMultipliers {
+            for (key, factor) in [
+                ("embedding_scale", c.embeddingScale), ("residual_scale", c.residualScale), ("logit_scale", 1 / c.logitScale),
+                ("attention.scale", c.attentionHeads(of: 0).scale),
+            ] { add("\(prefix).\(key)", factor) }
         }
         add("\(prefix).attention.layer_norm_\(c.norm == .rms ? "rms_" : "")epsilon", c.normEpsilon)
         if architecture == .gptNeoX { add("\(prefix).use_parallel_residual", c.isParallel) }

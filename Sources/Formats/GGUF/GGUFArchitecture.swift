@@ -4,7 +4,8 @@ import Model
 
 /// The architectures of llama.cpp that slm shares, by their name in `general.architecture`.
 enum GGUFArchitecture: String, ModelFamily {
-    case gpt2, llama, qwen2, qwen3, gemma2, gemma3, gptNeoX = "gptneox"
+    case gpt2, llama, qwen2, qwen3, gemma2, gemma3, gptNeoX = "gptneox", granite, olmo2, smolLM3 = "smollm3"
+    case qwen3MoE = "qwen3moe", olmoe, graniteMoE = "granitemoe"
 
     /// What llama.cpp computes, which is less than transformers does.
     var features: FamilyFeatures {
@@ -17,6 +18,19 @@ enum GGUFArchitecture: String, ModelFamily {
         case .gemma2: features = .gemma2
         case .gemma3: features = .gemma3
         case .gptNeoX: features = .gptNeoX
+        case .granite: features = .granite
+        case .olmo2: features = .olmo2
+        case .smolLM3: features = .smolLM3
+        case .qwen3MoE: features = .qwen3MoE
+        case .olmoe: features = .olmoe
+        case .graniteMoE: features = .graniteMoE
+        }
+        switch self {
+        // A Llama with experts is Mixtral.
+        case .llama: features.mixtures = .sometimes
+        case .qwen3MoE: features.normalizesExpertWeights = [true]
+        case .olmoe: features.normalizesExpertWeights = [false]
+        default: break
         }
         switch self {
         case .gpt2: features.activations = [.gelu]
@@ -27,11 +41,14 @@ enum GGUFArchitecture: String, ModelFamily {
         }
         if !isGemma { features.sliding = .none }
         if self == .gemma3 { features.hasScoreCap = false }
-        features.hasAttentionScale = false
+        features.hasAttentionScale = features.hasMultipliers
         // Only this architecture has a tensor of factors for the angles.
         if self != .llama { features.scalings.removeAll { $0 == "llama3" } }
         return features
     }
+
+    /// Whether files can lack biases that slm stores.
+    var canLackBiases: Bool { features.biases == [.none, .all] }
 
     var isGemma: Bool { self == .gemma2 || self == .gemma3 }
 
@@ -43,10 +60,15 @@ enum GGUFArchitecture: String, ModelFamily {
                 "up": ["ffn_gate", "ffn_up"], "down": ["ffn_down"],
             ]
         )
-        if features.qkNorm == .scaled { names.layer["qknorm"] = ["attn_q_norm", "attn_k_norm"] }
+        if features.qkNorm != .none { names.layer["qknorm"] = ["attn_q_norm", "attn_k_norm"] }
+        if !features.hasPreNorms { (names.layer["norm1"], names.layer["norm2"]) = (nil, nil) }
+        if features.mixtures != .never {
+            names.layer["router"] = ["ffn_gate_inp"]
+            (names.layer["expert.up"], names.layer["expert.down"]) = (["ffn_gate_exps", "ffn_up_exps"], ["ffn_down_exps"])
+        }
         if features.hasPostNorms { (names.layer["postnorm1"], names.layer["postnorm2"]) = (["post_attention_norm"], ["post_ffw_norm"]) }
         if !features.isGated { (names.layer["qkv"], names.layer["up"]) = (["attn_qkv"], ["ffn_up"]) }
-        if self == .llama { names.rotaryOrder = .neighbors }
+        if [.llama, .granite, .graniteMoE, .smolLM3].contains(self) { names.rotaryOrder = .neighbors }
         if self == .gptNeoX { names.rotaryOrder = .halvesOfRotating }
         return names
     }
@@ -67,6 +89,9 @@ enum GGUFArchitecture: String, ModelFamily {
         }
         if c.layers == layersOf27B {
             reasons.append("llama.cpp scales attention differently in models of \(c.layers) layers")
+        }
+        if self == .smolLM3, (0..<c.layers).contains(where: { (c.attention(of: $0) == .positionless) != ($0 % 4 == 3) }) {
+            reasons.append("llama.cpp expects every fourth layer without positions")
         }
         if self == .gemma2, (0..<c.layers).contains(where: { (c.attention(of: $0) == .sliding) != ($0 % 2 == 0) }) {
             reasons.append("llama.cpp expects a sliding window in the first of every two layers")

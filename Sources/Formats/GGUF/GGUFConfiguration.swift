@@ -53,6 +53,10 @@ extension GPTConfiguration {
         norm = features.norm
         isGated = features.isGated
         qkNorm = features.qkNorm
+        guard qkNorm != .wholeRows || keyValueHeads == heads else {
+            throw file.mismatch(key("attention.head_count_kv"), "\(heads), as many as heads of queries")
+        }
+        hasPreNorms = features.hasPreNorms
         hasPostNorms = features.hasPostNorms
         let epsilon = norm == .rms ? "attention.layer_norm_rms_epsilon" : "attention.layer_norm_epsilon"
         normEpsilon = Float(try file.number(key(epsilon), 1e-12...1))
@@ -60,12 +64,36 @@ extension GPTConfiguration {
         hasBias = features.biases == [.all] || features.biases.contains(.all) && (isStored("attn_q.bias") || isStored("attn_output.bias"))
         hasQKVBias = features.biases == [.queriesKeysValues]
         embeddingScale = features.embeddingScale(width: width)
-        if try integer("expert_count", else: 0, 0...65_536) > 0 {
-            throw file.mismatch(key("expert_count"), "0: mixtures of experts are not supported")
+        let expertCount = try integer("expert_count", else: 0, 0...65_536)
+        if features.mixtures == .always || expertCount > 0 { try readExperts(file, architecture) }
+        if features.hasMultipliers {
+            func factor(_ name: String) throws(GGUFError) -> Float {
+                file.metadata[key(name)] == nil ? 1 : Float(try file.number(key(name), 1e-6...1e6))
+            }
+            embeddingScale = try factor("embedding_scale")
+            residualScale = try factor("residual_scale")
+            logitScale = 1 / (try factor("logit_scale"))
+            let scale = key("attention.scale")
+            if file.metadata[scale] != nil { attentionScale = Float(try file.number(scale, 1e-6...1_000)) }
         }
+        if architecture == .smolLM3 { setAttention(of: (0..<layers).map { $0 % 4 == 3 ? .positionless : .full }) }
         if file.metadata[key("use_parallel_residual")] != nil { isParallel = try file.boolean(key("use_parallel_residual")) }
         if positions == .rotary { try readRotary(file, architecture, bytes) }
         if architecture.isGemma { try readGemma(architecture, file, bytes) }
+    }
+
+    private mutating func readExperts(_ file: GGUFFile, _ architecture: GGUFArchitecture) throws(GGUFError) {
+        let prefix = architecture.rawValue, features = architecture.features
+        guard features.mixtures != .never else { throw file.mismatch("\(prefix).expert_count", "0 in a \(features.name)") }
+        let count = try file.integer("\(prefix).expert_count", Experts.possibleCounts)
+        guard count * layers <= Self.mostExperts else {
+            throw file.mismatch("\(prefix).expert_count", "at most \(Self.mostExperts) experts in all layers")
+        }
+        var experts = Experts(count: count, active: try file.integer("\(prefix).expert_used_count", 1...count))
+        experts.normalizesWeights = features.normalizesExpertWeights[0]
+        self.experts = experts
+        let width = "\(prefix).expert_feed_forward_length"
+        if file.metadata[width] != nil { hiddenWidth = try file.integer(width, 1...4_194_304) }
     }
 
     private mutating func readRotary(_ file: GGUFFile, _ architecture: GGUFArchitecture, _ bytes: Span<UInt8>) throws(GGUFError) {

@@ -65,7 +65,7 @@ extension HuggingFace {
     ) throws(CheckpointError) -> [SafeTensorsWriter.Array] {
         try checkpoint.checkWeights(of: checkpoint.configuration)
         var arrays: [SafeTensorsWriter.Array] = []
-        for (parameter, parts) in TensorLayout(family.features.stored(checkpoint.configuration), family.names).parameters {
+        for (parameter, part) in TensorLayout(family.features.stored(checkpoint.configuration), family.names).fileOrder {
             let name = parameter.name, isMissing = checkpoint.weights[name] == nil
             if let quantized = checkpoint.quantized[name] {
                 throw notExpressible("\(name) is stored in \(quantized.precision.rawValue), and has to be converted to f32 first")
@@ -74,7 +74,7 @@ extension HuggingFace {
                 throw .mismatch(path: checkpoint.name, name: "weights/\(name)", expected: "f32 \(parameter.shape)", found: "nothing")
             }
             let values = checkpoint.weights[name].map { ($0.values, columns: parameter.columns) }
-            arrays += parts.map { SafeTensorsWriter.Array(part: $0, parameter: values) }
+            arrays.append(SafeTensorsWriter.Array(part: part, parameter: values))
         }
         return arrays
     }

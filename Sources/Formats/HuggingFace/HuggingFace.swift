@@ -118,7 +118,7 @@ package enum HuggingFace {
         }
         var known: Set<String> = []
         for part in parameters.flatMap(\.parts) {
-            try tensors.check(part.name, part.shape, in: folder)
+            try tensors.check(part.name, part.tensorShape, in: folder)
             known.insert(part.name)
         }
         if configuration.isTied, tensors.entries[head] != nil, let table = names.names(of: "tokens.weight").first {
@@ -138,7 +138,7 @@ package enum HuggingFace {
             )
         }
         for (parameter, parts) in parameters {
-            checkpoint.add(parameter, parts.compactMap { part in tensors.stored(part.name).map { (part, $0) } })
+            checkpoint.add(parameter, parts.compactMap { part in tensors.stored(part.name).map { (part, $0.slice(part)) } })
         }
         checkpoint.addMissingBiases(of: layout)
     }

@@ -1,3 +1,4 @@
+import Autograd
 import JSON
 import Kernels
 import Model
@@ -63,13 +64,24 @@ extension GPTConfiguration {
         object["head_dim"] = headWidth
         object[family.isGemma ? "hidden_activation" : "hidden_act"] = activationName
         object["rms_norm_eps"] = shortest(normEpsilon)
-        if family != .mistral { object["attention_bias"] = family == .qwen2 || hasBias }
-        if family == .llama { object["mlp_bias"] = hasBias }
+        if family != .mistral && family != .mixtral { object["attention_bias"] = family == .qwen2 || hasBias }
+        if family.features.biases.contains(.all) { object["mlp_bias"] = hasBias }
+        if let experts { write(experts, family, to: &object) }
+        if family.features.hasMultipliers {
+            for (key, factor) in [
+                ("embedding_multiplier", embeddingScale), ("residual_multiplier", residualScale), ("logits_scaling", 1 / logitScale),
+                ("attention_multiplier", attentionHeads(of: 0).scale),
+            ] { object[key] = shortest(factor) }
+        }
         object["rope_theta"] = rotary.base
         object.key("rope_scaling"); rotary.writeScaling(to: &object)
         let kinds = (0..<layers).map { attention(of: $0) }, isSliding = kinds.contains(.sliding)
         switch family {
         case .mistral: object["sliding_window"] = slidingWindow
+        case .mixtral:
+            object.key("sliding_window"); if isSliding { object.integer(slidingWindow) } else { object.null() }
+        case .smolLM3:
+            object.key("no_rope_layers"); object.array { for kind in kinds { $0.integer(kind == .positionless ? 0 : 1) } }
         case .gemma2, .gemma3:
             write(kinds, to: &object)
             if family == .gemma3 { object["rope_local_base_freq"] = (slidingRotary ?? rotary).base }
@@ -82,6 +94,16 @@ extension GPTConfiguration {
             object["use_sliding_window"] = isSliding
             if isSliding { write(kinds, to: &object) }
         }
+    }
+
+    private func write(_ experts: Experts, _ family: HuggingFaceFamily, to object: inout JSONWriter) {
+        // transformers 5 calls it num_local_experts in all families; versions before do in these.
+        let isLocal = family == .mixtral || family == .graniteMoE
+        object[isLocal ? "num_local_experts" : "num_experts"] = experts.count
+        object["num_experts_per_tok"] = experts.active
+        object["router_aux_loss_coef"] = shortest(experts.balance)
+        if family.features.normalizesExpertWeights.count > 1 { object["norm_topk_prob"] = experts.normalizesWeights }
+        if family == .qwen3MoE { object["moe_intermediate_size"] = hiddenWidth }
     }
 
     private func write(_ kinds: [LayerAttention], to object: inout JSONWriter) {

@@ -31,7 +31,7 @@ extension GPTConfiguration {
         case .gptNeoX: try self.init(gptNeoX: fields)
         default: try self.init(family, llama: fields)  // most families have the fields of Llama
         }
-        try fields.refuseUnsupported()
+        try fields.refuseUnsupported(hasExperts: experts != nil)
     }
 
     private init(gpt2 fields: HuggingFaceFields) throws(CheckpointError) {
@@ -92,23 +92,30 @@ extension GPTConfiguration {
         hiddenWidth = try fields.integer("intermediate_size", else: defaults.hiddenWidth, 1...4_194_304)
         isGated = true
         norm = .rms
-        normEpsilon = try fields.epsilon("rms_norm_eps", else: 1e-6)
+        normEpsilon = try fields.epsilon("rms_norm_eps", else: [.olmo2, .olmoe, .mixtral].contains(family) ? 1e-5 : 1e-6)
         activation = try fields.activation(isGemma ? "hidden_activation" : "hidden_act", else: isGemma ? "gelu_pytorch_tanh" : "silu")
-        isTied = try fields.boolean("tie_word_embeddings", else: isGemma)
+        isTied = try fields.boolean("tie_word_embeddings", else: isGemma || family == .smolLM3)
         hasQKVBias = family == .qwen2
         hasBias = false
-        if family == .llama {
+        if family.features.biases.contains(.all) {
             let hasMLPBias = try fields.boolean("mlp_bias", else: false)
             hasBias = try fields.boolean("attention_bias", else: false) || hasMLPBias
         } else if family != .qwen2 {
             try fields.require("attention_bias", false)
         }
         qkNorm = family.features.qkNorm
-        hasPostNorms = isGemma
+        guard qkNorm != .wholeRows || keyValueHeads == heads else {
+            throw fields.file.mismatch("num_key_value_heads", "\(heads), as many as heads of queries", "\(keyValueHeads)")
+        }
+        hasPreNorms = family.features.hasPreNorms
+        hasPostNorms = family.features.hasPostNorms
         positions = .rotary
-        let theta = ("rope_theta", family == .gemma3 ? 1e6 : 10_000)
+        let theta = ("rope_theta", defaults.theta)
         rotary = try fields.rotary(theta: theta, kind: "full_attention", context: context, width: headWidth)
         embeddingScale = family.features.embeddingScale(width: width)
+        if family.features.mixtures != .never { try readExperts(family, fields) }
+        if family.features.hasMultipliers { try readMultipliers(fields) }
+        if family == .smolLM3 { try readPositionlessLayers(fields) }
         try readSlidingWindow(family, fields)
         if isGemma {
             let scalar = try fields.number("query_pre_attn_scalar", else: 256, 1e-6...1e6)
@@ -119,13 +126,64 @@ extension GPTConfiguration {
         }
     }
 
+    private mutating func readExperts(_ family: HuggingFaceFamily, _ fields: HuggingFaceFields) throws(CheckpointError) {
+        let usual: (count: Int, active: Int) = switch family {
+        case .qwen3MoE: (128, 8)
+        case .olmoe: (64, 8)
+        default: (8, 2)
+        }
+        // transformers 5 has renamed it.
+        let key = fields.root["num_experts"] == nil ? "num_local_experts" : "num_experts"
+        let count = try fields.integer(key, else: usual.count, Experts.possibleCounts)
+        guard count * layers <= Self.mostExperts else {
+            throw fields.file.mismatch(key, "at most \(Self.mostExperts) in all layers", "\(count)")
+        }
+        var experts = Experts(count: count, active: try fields.integer("num_experts_per_tok", else: usual.active, 1...count))
+        if family.features.normalizesExpertWeights.count > 1 {
+            experts.normalizesWeights = try fields.boolean("norm_topk_prob", else: false)
+        }
+        experts.balance = Float(try fields.number("router_aux_loss_coef", else: 0.001, 0...1_000))
+        self.experts = experts
+        if family == .qwen3MoE {
+            hiddenWidth = try fields.integer("moe_intermediate_size", else: 768, 1...4_194_304)
+            let others = fields.root["mlp_only_layers"]?.elements?.map(\.integer) ?? []
+            guard try fields.integer("decoder_sparse_step", else: 1, 1...1_024) == 1, others.isEmpty
+            else { throw fields.file.mismatch("decoder_sparse_step", "1, and no mlp_only_layers: all layers have experts", "others") }
+        }
+        if let clip = fields.root["clip_qkv"], !clip.isNull { throw fields.file.mismatch("clip_qkv", "null", "a number") }
+    }
+
+    private mutating func readMultipliers(_ fields: HuggingFaceFields) throws(CheckpointError) {
+        embeddingScale = Float(try fields.number("embedding_multiplier", else: 1, 1e-6...1e6))
+        residualScale = Float(try fields.number("residual_multiplier", else: 1, 1e-6...1e6))
+        logitScale = Float(1 / (try fields.number("logits_scaling", else: 1, 1e-6...1e6)))
+        attentionScale = Float(try fields.number("attention_multiplier", else: 1, 1e-6...1_000))
+    }
+
+    /// Reads which layers have rotary positions: 1 in `no_rope_layers`, or all but every fourth.
+    private mutating func readPositionlessLayers(_ fields: HuggingFaceFields) throws(CheckpointError) {
+        try fields.require("use_sliding_window", false)
+        var kinds: [LayerAttention] = []
+        if let stored = fields.root["no_rope_layers"]?.elements {
+            kinds = stored.map { $0.integer == 0 ? .positionless : .full }
+            guard kinds.count == layers else {
+                throw fields.file.mismatch("no_rope_layers", "one for each of the \(layers) layers", "\(kinds.count)")
+            }
+        } else {
+            let interval = try fields.integer("no_rope_layer_interval", else: 4, 1...1_024)
+            kinds = (0..<layers).map { ($0 + 1) % interval == 0 ? .positionless : .full }
+        }
+        setAttention(of: kinds)
+    }
+
     /// Reads which layers see only a window of positions.
     private mutating func readSlidingWindow(_ family: HuggingFaceFamily, _ fields: HuggingFaceFields) throws(CheckpointError) {
         let window: Int
         switch family {
-        case .mistral:
+        case .mistral, .mixtral:
             // null: no window.
-            window = try fields.integer("sliding_window", else: fields.root["sliding_window"] == nil ? 4_096 : 0, 0...16_777_216)
+            let isUsual = fields.root["sliding_window"] == nil && family == .mistral
+            window = try fields.integer("sliding_window", else: isUsual ? 4_096 : 0, 0...16_777_216)
         case .gemma2, .gemma3: window = try fields.integer("sliding_window", else: 4_096, 1...16_777_216)
         default:
             guard family.features.sliding != .none, try fields.boolean("use_sliding_window", else: false) else { return }
@@ -133,7 +191,7 @@ extension GPTConfiguration {
         }
         guard window > 0 else { return }
         let kinds: [LayerAttention]
-        if family == .mistral {
+        if family == .mistral || family == .mixtral {
             kinds = [.sliding]
         } else if let stored = try fields.layerTypes(count: layers) {
             kinds = stored
@@ -160,12 +218,23 @@ private struct HuggingFaceDefaults {
     var vocabulary = 151_936, width = 4_096, hiddenWidth = 22_016, layers = 32, heads = 32, context = 32_768
     var keyValueHeads: Int?, headWidth: Int?
     var scoreCap: Float?, logitCap: Float?
+    var theta = 10_000.0
 
     init(_ family: HuggingFaceFamily) {
         switch family {
         case .llama: (vocabulary, hiddenWidth, context) = (32_000, 11_008, 2_048)
         case .mistral: (vocabulary, hiddenWidth, context, keyValueHeads) = (32_000, 14_336, 131_072, 8)
         case .qwen3: headWidth = 128
+        case .granite, .graniteMoE: (vocabulary, hiddenWidth, context) = (32_000, 11_008, 2_048)
+        case .olmo2: (vocabulary, hiddenWidth, context) = (50_304, 11_008, 2_048)
+        case .smolLM3:
+            (vocabulary, width, hiddenWidth, layers, heads, keyValueHeads) = (128_256, 2_048, 11_008, 36, 16, 4)
+            theta = 2e6
+        case .mixtral:
+            (vocabulary, hiddenWidth, context, keyValueHeads) = (32_000, 14_336, 131_072, 8)
+            theta = 1e6
+        case .qwen3MoE: (width, hiddenWidth, layers, keyValueHeads) = (2_048, 6_144, 24, 4)
+        case .olmoe: (vocabulary, width, hiddenWidth, layers, heads, context) = (50_304, 2_048, 2_048, 16, 16, 4_096)
         case .gemma2:
             setGemma()
             vocabulary = 256_000
@@ -176,6 +245,7 @@ private struct HuggingFaceDefaults {
             setGemma()
             vocabulary = 262_208
             context = 131_072
+            theta = 1e6
         default: break
         }
     }

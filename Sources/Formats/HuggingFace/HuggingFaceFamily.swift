@@ -3,7 +3,8 @@ import Model
 
 /// The families of models that transformers and slm share, by the `model_type` of their config.json.
 enum HuggingFaceFamily: String, ModelFamily {
-    case gpt2, llama, mistral, qwen2, qwen3, gemma2, gemma3 = "gemma3_text", gptNeoX = "gpt_neox"
+    case gpt2, llama, mistral, qwen2, qwen3, gemma2, gemma3 = "gemma3_text", gptNeoX = "gpt_neox", granite, olmo2, smolLM3 = "smollm3"
+    case mixtral, qwen3MoE = "qwen3_moe", olmoe, graniteMoE = "granitemoe"
 
     /// The class of transformers.
     var architecture: String {
@@ -16,6 +17,13 @@ enum HuggingFaceFamily: String, ModelFamily {
         case .gemma3: "Gemma3ForCausalLM"
         case .gptNeoX: "GPTNeoXForCausalLM"
         case .mistral: "MistralForCausalLM"
+        case .granite: "GraniteForCausalLM"
+        case .olmo2: "Olmo2ForCausalLM"
+        case .smolLM3: "SmolLM3ForCausalLM"
+        case .mixtral: "MixtralForCausalLM"
+        case .qwen3MoE: "Qwen3MoeForCausalLM"
+        case .olmoe: "OlmoeForCausalLM"
+        case .graniteMoE: "GraniteMoeForCausalLM"
         }
     }
 
@@ -29,6 +37,13 @@ enum HuggingFaceFamily: String, ModelFamily {
         case .gemma3: .gemma3
         case .gptNeoX: .gptNeoX
         case .mistral: .mistral
+        case .granite: .granite
+        case .olmo2: .olmo2
+        case .smolLM3: .smolLM3
+        case .mixtral: .mixtral
+        case .qwen3MoE: .qwen3MoE
+        case .olmoe: .olmoe
+        case .graniteMoE: .graniteMoE
         }
         features.activations = HuggingFaceActivation.all.map(\.function)
         return features
@@ -37,7 +52,11 @@ enum HuggingFaceFamily: String, ModelFamily {
     var names: TensorNames {
         switch self {
         case .gpt2: .gpt2
-        case .llama, .mistral, .qwen2: .llama
+        case .llama, .mistral, .qwen2, .granite, .smolLM3: .llama
+        case .olmo2: .olmo2
+        case .mixtral: .mixtral
+        case .qwen3MoE, .olmoe: .qwen3MoE
+        case .graniteMoE: .graniteMoE
         case .qwen3: .qwen3
         case .gemma2: .gemma2
         case .gemma3: .gemma3
@@ -48,7 +67,7 @@ enum HuggingFaceFamily: String, ModelFamily {
     var isGemma: Bool { self == .gemma2 || self == .gemma3 }
 
     /// Whether files can lack biases that slm stores, because attention and MLP have options of their own (`attention_bias`, `mlp_bias`).
-    var canLackBiases: Bool { self == .llama || self == .gptNeoX }
+    var canLackBiases: Bool { [.llama, .gptNeoX, .granite, .smolLM3].contains(self) }
 
     /// Why a model cannot be written as this family; empty if it can.
     func reasons(against configuration: GPTConfiguration) -> [String] {
@@ -89,6 +108,38 @@ extension TensorNames {
     static let qwen3: TensorNames = {
         var names = llama
         names.layer["qknorm"] = ["self_attn.q_norm", "self_attn.k_norm"]
+        return names
+    }()
+
+    static let olmo2: TensorNames = {
+        var names = qwen3
+        (names.layer["norm1"], names.layer["norm2"]) = (nil, nil)
+        names.layer["postnorm1"] = ["post_attention_layernorm"]
+        names.layer["postnorm2"] = ["post_feedforward_layernorm"]
+        return names
+    }()
+
+    static let mixtral: TensorNames = {
+        var names = llama
+        names.layer["router"] = ["block_sparse_moe.gate"]
+        names.layer["expert.up"] = ["block_sparse_moe.experts.#.w1", "block_sparse_moe.experts.#.w3"]
+        names.layer["expert.down"] = ["block_sparse_moe.experts.#.w2"]
+        return names
+    }()
+
+    static let qwen3MoE: TensorNames = {
+        var names = qwen3
+        names.layer["router"] = ["mlp.gate"]
+        names.layer["expert.up"] = ["mlp.experts.#.gate_proj", "mlp.experts.#.up_proj"]
+        names.layer["expert.down"] = ["mlp.experts.#.down_proj"]
+        return names
+    }()
+
+    static let graniteMoE: TensorNames = {
+        var names = llama
+        names.layer["router"] = ["block_sparse_moe.router.layer"]
+        names.layer["expert.up"] = ["block_sparse_moe.input_linear"]
+        names.layer["expert.down"] = ["block_sparse_moe.output_linear"]
         return names
     }()
 

@@ -79,12 +79,14 @@ struct HuggingFaceFields {
     }
 
     /// Throws for options that change what the model computes in ways that slm lacks.
-    func refuseUnsupported() throws(CheckpointError) {
+    ///
+    /// - Parameter hasExperts: whether the model is a mixture of experts that slm has.
+    func refuseUnsupported(hasExperts: Bool = false) throws(CheckpointError) {
         if let quantization = root["quantization_config"], !quantization.isNull {
             throw file.mismatch("quantization_config", "no such field: weights in F32, F16 or BF16", "a quantized model")
         }
-        for key in ["num_local_experts", "num_experts", "n_routed_experts"] where root[key]?.integer ?? 0 > 0 {
-            throw file.mismatch(key, "no such field: mixtures of experts are not supported", "\(root[key]?.integer ?? 0)")
+        for key in ["num_local_experts", "num_experts", "n_routed_experts"] where !hasExperts && root[key]?.integer ?? 0 > 0 {
+            throw file.mismatch(key, "no such field: slm has no such mixture of experts", "\(root[key]?.integer ?? 0)")
         }
     }
 

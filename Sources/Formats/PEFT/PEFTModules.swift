@@ -52,7 +52,7 @@ struct PEFTModules {
         let blocks = TensorLayout(configuration, names).parameters.compactMap { parameter, parts -> Layer? in
             let layer = String(parameter.name.dropLast(".weight".count)), target = LoRAConfiguration.target(of: layer)
             let isWeight = parameter.name.hasSuffix(".weight") && parameter.name.hasPrefix("layer")
-            guard isWeight, GPT.loraTargets.contains(target) else { return nil }
+            guard isWeight, GPT.loraTargets(of: configuration).contains(target) else { return nil }
             let short = names.layer[target] ?? []
             return Layer(
                 name: layer, outputs: parameter.shape[0], inputs: parameter.shape[1],

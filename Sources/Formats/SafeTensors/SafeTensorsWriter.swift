@@ -34,12 +34,13 @@ struct SafeTensorsWriter: ~Copyable {
         writer.object { header in
             // transformers requires it.
             header.key("__metadata__"); header.object { $0["format"] = "pt" }
-            for array in arrays {
+            // The parts of a tensor follow each other.
+            for array in arrays where array.part.isFirst {
                 let start = end
-                end += array.part.shape.reduce(format.size, *)
+                end += array.part.tensorShape.reduce(format.size, *)
                 header.key(array.part.name); header.object {
                     $0["dtype"] = format.rawValue.uppercased()
-                    $0.key("shape"); $0.array { for size in array.part.shape { $0.integer(size) } }
+                    $0.key("shape"); $0.array { for size in array.part.tensorShape { $0.integer(size) } }
                     $0.key("data_offsets"); $0.array { $0.integer(start); $0.integer(end) }
                 }
             }

@@ -290,6 +290,26 @@ package final class ModelRunner: Executor {
         return y
     }
 
+    package func route(_ scores: Tensor, to experts: Experts) -> Routing {
+        let (N, E) = scores.shape.rows, p = processor.buffer(of: N * E, .float32)
+        processor.softmax(scores.elements, N: N, C: E, into: p, logarithm: false)
+        return Routing(p, N: N, of: experts, on: processor)
+    }
+
+    package func rows(of group: Routing.Group, in x: Tensor) -> Tensor {
+        let (N, C) = x.shape.rows, M = group.rows.count
+        if M == N { return x }
+        let y = empty(M, C)
+        processor.embed(group.indices(on: processor), table: x.elements, C: C, plus: nil, period: 1, into: y.elements)
+        return y
+    }
+
+    package func weightedSum(of outputs: [Tensor], by routing: Routing, _ shape: Shape) -> Tensor {
+        let y = empty(shape.rows.N, shape.rows.C)
+        processor.sum(outputs.map(\.elements), by: routing, C: shape.rows.C, into: y.elements)
+        return y
+    }
+
     package func add(_ a: Tensor, _ b: Tensor) -> Tensor {
         let y = empty(a.shape.rows.N, a.shape.rows.C)
         y.elements.copy(from: a.elements)

@@ -149,6 +149,11 @@ private final class RecordingExecutor: Executor {
         tape.applyQKNorm(qkv, heads, weight: weight, epsilon: epsilon)
     }
     func gatedActivation(_ x: Tensor, by f: UnaryFunction) -> Tensor { tape.gatedActivation(x, by: f) }
+    func route(_ scores: Tensor, to experts: Experts) -> Routing { tape.route(scores, to: experts) }
+    func rows(of group: Routing.Group, in x: Tensor) -> Tensor { tape.rows(of: group, in: x) }
+    func weightedSum(of outputs: [Tensor], by routing: Routing, _ shape: Shape) -> Tensor {
+        tape.weightedSum(of: outputs, by: routing, shape)
+    }
     func add(_ a: Tensor, _ b: Tensor) -> Tensor { tape.add(a, b) }
     func scaleChannels(_ u: Tensor, of layer: LoRALayer, bias: Parameter?) -> Tensor { tape.scaleChannels(u, of: layer, bias: bias) }
     func scale(_ x: Tensor, by factor: Float) -> Tensor { tape.scale(x, by: factor) }

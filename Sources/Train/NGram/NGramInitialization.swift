@@ -62,7 +62,7 @@ package struct NGramInitialization {
             (c.qkNorm == .none, "queries and keys without QK-norm"),
             (c.keyValueHeads == c.heads && c.headWidth * c.heads == c.width, "as many heads of keys as of queries, width / heads wide"),
             (c.hiddenWidth == 4 * c.width && !c.isGated, "an MLP of four times the width without gates"),
-            (!c.hasPostNorms && !c.isParallel, "blocks like GPT-2's"),
+            (!c.hasPostNorms && !c.isParallel && c.experts == nil, "blocks like GPT-2's"),
             (c.scoreCap == nil && c.logitCap == nil, "scores and logits without a soft cap"),
             ([.gelu, .relu].contains(c.activation), "GELU or ReLU"),
             (c.vocabulary <= 1 << 21, "at most \(1 << 21) tokens"),

@@ -173,11 +173,14 @@ extension FinetuneOptions {
 
     private func loraConfiguration(for configuration: GPTConfiguration) throws -> LoRAConfiguration? {
         let known = GPT.loraTargetNames
-        let names = loraTargets?.split(separator: ",").map(String.init) ?? GPT.loraTargets
+        let names = loraTargets?.split(separator: ",").map(String.init) ?? GPT.loraTargets(of: configuration)
         let unknown = names.first { !known.contains($0) }
         if unknown != nil || names.isEmpty {
             let layers = known.joined(separator: ",")
             throw UsageError("slm finetune: --lora-targets: expected some of \(layers), found '\(unknown ?? "")'.")
+        }
+        if configuration.experts != nil, names.contains(where: ["up", "down"].contains) {
+            throw UsageError("slm finetune: --lora-targets: LoRA does not adapt experts. Name some of qkv,q,k,v,output,head,embedding.")
         }
         if names.contains("qkv"), let part = names.first(where: { ["q", "k", "v"].contains($0) }) {
             throw UsageError("slm finetune: --lora-targets: expected qkv or some of q,k,v, found both qkv and \(part).")

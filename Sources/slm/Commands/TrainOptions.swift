@@ -32,6 +32,9 @@ struct TrainOptions: RunCommandOptions {
     var keyValueHeads: Int?
     var hiddenWidth: Int?
     var gated: Bool?
+    var experts: Int?
+    var activeExperts: Int?
+    var expertBalance: Double?
     /// Whether to suggest a command after the run.
     var hasNextStep = true
 }
@@ -101,6 +104,10 @@ extension TrainOptions {
             .option("qk-norm", \.qkNorm, "Normalize queries and keys."),
             .option("kv-heads", \.keyValueHeads, in: 1...1_000, "Share N heads of keys and values among the heads of queries."),
             .option("hidden", \.hiddenWidth, in: 1...400_000, "Set the number of channels inside the MLP.", default: "4 times the width"),
+            .option("experts", \.experts, in: 0...1_024, "Replace the MLP by N experts, of which each token uses some (0: none).",
+                    default: "the preset's"),
+            .option("active-experts", \.activeExperts, in: 1...1_024, "Let N experts process each token.", default: "2"),
+            .option("expert-balance", \.expertBalance, in: 0...1_000, "Set the factor of the load-balancing loss.", default: "0.01"),
             .option("gated", \.gated, "Multiply the MLP's activations by a second projection (SwiGLU with --activation silu)."),
         ])
     }
@@ -165,6 +172,7 @@ extension TrainOptions {
         }
         configuration.hiddenWidth = hiddenWidth ?? configuration.hiddenWidth
         configuration.isGated = preset.isGated || gated ?? false
+        configuration.experts = try expertConfiguration(preset.experts)
         configuration.context = context ?? preset.context
         configuration.vocabulary = vocabulary
         configuration.dropout = Float(dropout ?? Double(preset.dropout))
@@ -182,6 +190,23 @@ extension TrainOptions {
                 + "found \(configuration.headWidth) (--width \(width), --heads \(heads)).")
         }
         return configuration
+    }
+
+    private func expertConfiguration(_ preset: Experts?) throws -> Experts? {
+        let count = experts ?? preset?.count ?? 0
+        guard count > 0 else {
+            if activeExperts != nil || expertBalance != nil { throw UsageError("slm train: --active-experts needs --experts N.") }
+            return nil
+        }
+        let active = activeExperts ?? preset?.active ?? 2
+        guard count > 1, active <= count else {
+            throw UsageError("slm train: expected --active-experts of at most the --experts, found \(active) of \(count).")
+        }
+        var result = preset ?? Experts(count: count, active: active)
+        result.count = count
+        result.active = active
+        if let expertBalance { result.balance = Float(expertBalance) }
+        return result
     }
 
     /// The recipe that is set, else n-gram counts if the model is large enough for them.
@@ -235,6 +260,9 @@ extension TrainOptions {
             ("--kv-heads", keyValueHeads.map(String.init), "\(stored.keyValueHeads)"),
             ("--hidden", hiddenWidth.map(String.init), "\(stored.hiddenWidth)"),
             ("--gated", gated.map(flag), flag(stored.isGated)),
+            ("--experts", experts.map(String.init), "\(stored.experts?.count ?? 0)"),
+            ("--active-experts", activeExperts.map(String.init), "\(stored.experts?.active ?? 0)"),
+            ("--expert-balance", expertBalance.map { "\(Float($0))" }, "\(stored.experts?.balance ?? 0)"),
         ]
         for (option, given, stored) in settings {
             if let given, given != stored { throw .cannotChange(option: option, stored: stored, given: given) }
