@@ -177,10 +177,10 @@ package struct GPTConfiguration: Sendable, Equatable {
         tiny.isTied = false
         return tiny
     }()
-    /// The same with experts, for each token as many weights, and in all three times as many. Its blocks are those of Qwen3 MoE.
+    /// The same with experts: about as many weights for each token, and three times as many in all. Its blocks are those of Qwen3 MoE.
     package static let tinyMoE: GPTConfiguration = {
         var model = tiny
-        model.hiddenWidth = 176
+        model.hiddenWidth = 192
         model.experts = Experts(count: 8, active: 2)
         return model
     }()

@@ -25,7 +25,8 @@ struct CheckpointDescription {
             "\(c.positions.rawValue) positions",
             c.hasBias ? "biases" : c.hasQKVBias ? "biases of queries, keys and values" : "no biases",
             c.isTied ? "tied output head" : "untied output head",
-        ] + (c.qkNorm != .none ? ["QK-norm"] : []) + ["dropout \(c.dropout)"]
+        ] + (c.qkNorm != .none ? ["QK-norm"] : [])
+            + (c.experts.map { ["\($0.active) of \($0.count) experts"] } ?? []) + ["dropout \(c.dropout)"]
         let quantized = checkpoint.quantized.count == 0
             ? nil : "\(checkpoint.quantizedCount) in \(checkpoint.quantized.count) matrices, \(matrixFormats)"
         let optimizer = checkpoint.optimizer.count == 0
