@@ -61,10 +61,11 @@ enum GGUFArchitecture: String, ModelFamily {
             ]
         )
         if features.qkNorm != .none { names.layer["qknorm"] = ["attn_q_norm", "attn_k_norm"] }
-        if !features.hasPreNorms { (names.layer["norm1"], names.layer["norm2"]) = (nil, nil) }
+        if !features.hasPreNorms { for norm in ["norm1", "norm2"] { names.layer[norm] = nil } }
         if features.mixtures != .never {
             names.layer["router"] = ["ffn_gate_inp"]
-            (names.layer["expert.up"], names.layer["expert.down"]) = (["ffn_gate_exps", "ffn_up_exps"], ["ffn_down_exps"])
+            names.layer["expert.up"] = ["ffn_gate_exps", "ffn_up_exps"]
+            names.layer["expert.down"] = ["ffn_down_exps"]
         }
         if features.hasPostNorms { (names.layer["postnorm1"], names.layer["postnorm2"]) = (["post_attention_norm"], ["post_ffw_norm"]) }
         if !features.isGated { (names.layer["qkv"], names.layer["up"]) = (["attn_qkv"], ["ffn_up"]) }

@@ -228,10 +228,18 @@ private struct HuggingFaceDefaults {
         case .granite, .graniteMoE: (vocabulary, hiddenWidth, context) = (32_000, 11_008, 2_048)
         case .olmo2: (vocabulary, hiddenWidth, context) = (50_304, 11_008, 2_048)
         case .smolLM3:
-            (vocabulary, width, hiddenWidth, layers, heads, keyValueHeads) = (128_256, 2_048, 11_008, 36, 16, 4)
+            vocabulary = 128_256
+            width = 2_048
+            hiddenWidth = 11_008
+            layers = 36
+            heads = 16
+            keyValueHeads = 4
             theta = 2e6
         case .mixtral:
-            (vocabulary, hiddenWidth, context, keyValueHeads) = (32_000, 14_336, 131_072, 8)
+            vocabulary = 32_000
+            hiddenWidth = 14_336
+            context = 131_072
+            keyValueHeads = 8
             theta = 1e6
         case .qwen3MoE: (width, hiddenWidth, layers, keyValueHeads) = (2_048, 6_144, 24, 4)
         case .olmoe: (vocabulary, width, hiddenWidth, layers, heads, context) = (50_304, 2_048, 2_048, 16, 16, 4_096)

@@ -113,7 +113,7 @@ extension TensorNames {
 
     static let olmo2: TensorNames = {
         var names = qwen3
-        (names.layer["norm1"], names.layer["norm2"]) = (nil, nil)
+        for norm in ["norm1", "norm2"] { names.layer[norm] = nil }
         names.layer["postnorm1"] = ["post_attention_layernorm"]
         names.layer["postnorm2"] = ["post_feedforward_layernorm"]
         return names

@@ -32,7 +32,7 @@ struct FuzzedFolder {
         """
 
     init() throws {
-        var checkpoint = try SampleFamily.llama.checkpoint()
+        var checkpoint = try SampleFamily.mixtral.checkpoint()
         checkpoint.configuration.context = 160
         var vocabulary = Vocabulary()
         for byte in UInt8.min...UInt8.max { vocabulary.tokens.append(CollectionOfOne(byte)) }
