@@ -1,6 +1,7 @@
 import Autograd
 package import Distributed
 import Kernels
+import Model
 
 /// Sums the gradients of a batch in groups of rows, in an order that depends only on the number of groups. The ranks share the groups.
 ///
@@ -166,7 +167,9 @@ extension Trainer {
             }
         }
         var losses = [Float](repeating: 0, count: groups.tree.groups)
-        groups.accumulate(microBatches, kind: \.count) { rows, group, part in
+        // Each micro-batch chooses its own experts, whose gradients it writes.
+        let hasExperts = model.configuration.experts != nil
+        groups.accumulate(microBatches, kind: { hasExperts ? nil : $0.count }) { rows, group, part in
             reset(forPart: part)
             let loss = loss(of: rows, in: batch, count: count)
             losses[group] += loss.scalar

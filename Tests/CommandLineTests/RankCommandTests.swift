@@ -62,6 +62,23 @@ import TestSupport
     }
 
     @Test(.enabled(if: mpirun != nil, "mpirun is not installed: sudo apt-get install openmpi-bin"))
+    func `two processes train the same mixture of experts as one`() throws {
+        folder.writeChats()
+        // In a batch of so few tokens, some experts have no gradient.
+        let arguments = { (name: String) in
+            [
+                "train", "--data", folder("chats.txt"), "--out", folder(name), "--vocab-size", "300", "--preset", "tiny-moe",
+                "--experts", "32", "--layers", "2", "--context", "16", "--batch", "4", "--max-steps", "12", "--threads", "1",
+            ]
+        }
+        for (name, count) in [("one", 1), ("two", 2)] {
+            let outcome = try ranks(count, arguments(name))
+            #expect(outcome.status == 0, "\(outcome.errors)")
+        }
+        #expect(try weights("one") == weights("two"))
+    }
+
+    @Test(.enabled(if: mpirun != nil, "mpirun is not installed: sudo apt-get install openmpi-bin"))
     func `two processes tokenize together, and write the files of one`() throws {
         // Several blocks of 128 KB for each.
         folder.writeChats(9_000)
