@@ -68,7 +68,8 @@ import TestSupport
         let arguments = { (name: String) in
             [
                 "train", "--data", folder("chats.txt"), "--out", folder(name), "--vocab-size", "300", "--preset", "tiny-moe",
-                "--experts", "32", "--layers", "2", "--context", "16", "--batch", "4", "--max-steps", "12", "--threads", "1",
+                "--experts", "16", "--layers", "1", "--context", "16", "--batch", "4", "--max-steps", "6", "--eval-every", "6",
+                "--threads", "1",
             ]
         }
         for (name, count) in [("one", 1), ("two", 2)] {
