@@ -64,7 +64,7 @@ struct CountedRows {
 
 extension Tape {
     /// Some rows of x, without a derivative.   rows [M], x [.., C]; y [M, C]
-    fileprivate func selecting(_ rows: Tensor, of x: Tensor) -> Tensor {
+    func selecting(_ rows: Tensor, of x: Tensor) -> Tensor {
         let C = x.shape.rows.1
         let y = empty([rows.count, C], x.type)
         processor.embed(rows.elements, table: x.elements, C: C, plus: nil, period: 1, into: y.elements)

@@ -33,12 +33,16 @@ package struct Routing {
 
     /// The experts that process at least one row, in ascending order.
     package let groups: [Group]
+    /// The softmax of the router's scores.   [N, E]
+    let probabilities: Buffer
     /// For each row, the weights of its experts in ascending order of the experts.   [N, k]
     package let weights: Tensor
 
-    /// - Parameter probabilities: The softmax of the router's scores.   [N, E]
-    package init(_ probabilities: Buffer, N: Int, of experts: Experts, on processor: Processor) {
+    /// Chooses the experts of each row by a softmax of its scores.   scores [N, E]
+    package init(_ scores: Buffer, N: Int, of experts: Experts, on processor: Processor) {
         let E = experts.count, k = experts.active
+        probabilities = processor.buffer(of: N * E, .float32)
+        processor.softmax(scores, N: N, C: E, into: probabilities, logarithm: false)
         var chosen = [Int](repeating: 0, count: N * k)
         let weights = processor.buffer(of: N * k, .float32)
         probabilities.read { p in
@@ -63,8 +67,9 @@ package struct Routing {
         self.weights = Tensor(weights, shape: [N, k])
     }
 
-    fileprivate init(groups: [Group], weights: Tensor) {
-        self.groups = groups
+    fileprivate init(_ other: Routing, weights: Tensor) {
+        groups = other.groups
+        probabilities = other.probabilities
         self.weights = weights
     }
 
@@ -127,24 +132,19 @@ extension Tape {
     package func route(_ scores: Tensor, to experts: Experts) -> Routing {
         let (N, E) = scores.shape.rows
         require(E == experts.count, "route: scores \(scores.shape) for \(experts.count) experts")
-        let scores = contiguous(scores), p = processor.buffer(of: N * E, .float32)
-        processor.softmax(scores.elements, N: N, C: E, into: p, logarithm: false)
-        let routing = Routing(p, N: N, of: experts, on: processor), balance = experts.balance * balanceScale
+        let scores = contiguous(scores), routing = Routing(scores.elements, N: N, of: experts, on: processor)
+        let balance = experts.balance * balanceScale
         let weights = record(routing.weights, from: [GradientTarget(scores)]) {
-            ExpertChoice(
-                scores: GradientTarget(scores), p: p, weights: routing.weights.elements, groups: routing.groups, experts: experts,
-                balance: balance)
+            ExpertChoice(scores: GradientTarget(scores), routing: routing, experts: experts, balance: balance)
         }
-        return Routing(groups: routing.groups, weights: weights)
+        return Routing(routing, weights: weights)
     }
 
     /// Some rows of x, for an expert.   x [.., C]; y [M, C]
     package func rows(of group: Routing.Group, in x: Tensor) -> Tensor {
-        let x = contiguous(x), C = x.shape.rows.C, y = empty([group.rows.count, C], x.type), indices = group.indices(on: processor)
-        processor.embed(indices, table: x.elements, C: C, plus: nil, period: 1, into: y.elements)
-        return record(y, from: [GradientTarget(x)]) {
-            EmbeddingLookup(
-                ids: Tensor(indices, [group.rows.count]), table: GradientTarget(x), positions: nil, positionIndices: nil, T: 1, C: C)
+        let x = contiguous(x), indices = Tensor(group.indices(on: processor), [group.rows.count])
+        return record(selecting(indices, of: x), from: [GradientTarget(x)]) {
+            EmbeddingLookup(ids: indices, table: GradientTarget(x), positions: nil, positionIndices: nil, T: 1, C: x.shape.rows.C)
         }
     }
 
@@ -154,9 +154,7 @@ extension Tape {
     package func weightedSum(of outputs: [Tensor], by routing: Routing, _ shape: Shape) -> Tensor {
         let outputs = outputs.map(contiguous), sums = empty(shape)
         processor.sum(outputs.map(\.elements), by: routing, C: shape.rows.C, into: sums.elements)
-        let y = sums.type == precision ? sums : empty(shape, precision)
-        if !(y.type == sums.type) { processor.copy(sums.elements, into: y.elements) }
-        return record(y, from: outputs.map { GradientTarget($0) } + [GradientTarget(routing.weights)]) {
+        return record(cast(sums, to: precision), from: outputs.map { GradientTarget($0) } + [GradientTarget(routing.weights)]) {
             WeightedSum(outputs: outputs, routing: routing, C: shape.rows.C)
         }
     }
@@ -165,18 +163,17 @@ extension Tape {
 /// With weights w = p of the chosen experts, or p/Σp:   dp = dw, or (dw − ⟨dw·w⟩)/Σp,   dscores += p·(dp − ⟨dp·p⟩)
 private struct ExpertChoice: Operation {
     let scores: GradientTarget       // [.., E]
-    let p: Buffer                    // [N, E]
-    let weights: Buffer              // [N, k]
-    let groups: [Routing.Group]
+    let routing: Routing
     let experts: Experts
     let balance: Float
 
     func backward(_ dy: Tensor, on tape: Tape) {
         let (N, E) = scores.shape.rows, k = experts.active
+        let p = routing.probabilities, weights = routing.weights.elements
         let dp = tape.processor.zeros(N * E), dx = tape.processor.buffer(of: N * E, .float32)
         let dw = tape.cast(dy, to: .float32).elements
         dp.write { dp in p.read { p in weights.read { w in dw.read { dw in
-            for group in groups {
+            for group in routing.groups {
                 // The derivative of balance·E·f·mean(p) by each of the N probabilities.
                 let load = balance * Float(E) * Float(group.rows.count) / Float(N) / Float(N)
                 for n in 0..<N { dp[n * E + group.expert] = load }

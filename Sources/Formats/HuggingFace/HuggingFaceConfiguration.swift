@@ -92,7 +92,7 @@ extension GPTConfiguration {
         hiddenWidth = try fields.integer("intermediate_size", else: defaults.hiddenWidth, 1...4_194_304)
         isGated = true
         norm = .rms
-        normEpsilon = try fields.epsilon("rms_norm_eps", else: [.olmo2, .olmoe, .mixtral].contains(family) ? 1e-5 : 1e-6)
+        normEpsilon = try fields.epsilon("rms_norm_eps", else: defaults.epsilon)
         activation = try fields.activation(isGemma ? "hidden_activation" : "hidden_act", else: isGemma ? "gelu_pytorch_tanh" : "silu")
         isTied = try fields.boolean("tie_word_embeddings", else: isGemma || family == .smolLM3)
         hasQKVBias = family == .qwen2
@@ -218,7 +218,7 @@ private struct HuggingFaceDefaults {
     var vocabulary = 151_936, width = 4_096, hiddenWidth = 22_016, layers = 32, heads = 32, context = 32_768
     var keyValueHeads: Int?, headWidth: Int?
     var scoreCap: Float?, logitCap: Float?
-    var theta = 10_000.0
+    var theta = 10_000.0, epsilon = 1e-6
 
     init(_ family: HuggingFaceFamily) {
         switch family {
@@ -226,7 +226,7 @@ private struct HuggingFaceDefaults {
         case .mistral: (vocabulary, hiddenWidth, context, keyValueHeads) = (32_000, 14_336, 131_072, 8)
         case .qwen3: headWidth = 128
         case .granite, .graniteMoE: (vocabulary, hiddenWidth, context) = (32_000, 11_008, 2_048)
-        case .olmo2: (vocabulary, hiddenWidth, context) = (50_304, 11_008, 2_048)
+        case .olmo2: (vocabulary, hiddenWidth, context, epsilon) = (50_304, 11_008, 2_048, 1e-5)
         case .smolLM3:
             vocabulary = 128_256
             width = 2_048
@@ -241,8 +241,16 @@ private struct HuggingFaceDefaults {
             context = 131_072
             keyValueHeads = 8
             theta = 1e6
+            epsilon = 1e-5
         case .qwen3MoE: (width, hiddenWidth, layers, keyValueHeads) = (2_048, 6_144, 24, 4)
-        case .olmoe: (vocabulary, width, hiddenWidth, layers, heads, context) = (50_304, 2_048, 2_048, 16, 16, 4_096)
+        case .olmoe:
+            vocabulary = 50_304
+            width = 2_048
+            hiddenWidth = 2_048
+            layers = 16
+            heads = 16
+            context = 4_096
+            epsilon = 1e-5
         case .gemma2:
             setGemma()
             vocabulary = 256_000

@@ -291,9 +291,7 @@ package final class ModelRunner: Executor {
     }
 
     package func route(_ scores: Tensor, to experts: Experts) -> Routing {
-        let (N, E) = scores.shape.rows, p = processor.buffer(of: N * E, .float32)
-        processor.softmax(scores.elements, N: N, C: E, into: p, logarithm: false)
-        return Routing(p, N: N, of: experts, on: processor)
+        Routing(scores.elements, N: scores.shape.rows.N, of: experts, on: processor)
     }
 
     package func rows(of group: Routing.Group, in x: Tensor) -> Tensor {
