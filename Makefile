@@ -284,7 +284,7 @@ chromium:
 
 $(VENV)/ready: Tests/requirements.txt
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/pip install --quiet --requirement Tests/requirements.txt
+	$(VENV)/bin/pip install --quiet --no-compile --requirement Tests/requirements.txt
 	touch $@
 
 # Builds llama.cpp the first time, which takes about ten minutes of one core. pip caches the result.

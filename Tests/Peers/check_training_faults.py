@@ -7,8 +7,10 @@ The disk is a tmpfs, which only root can mount; the database that goes away is P
 """
 import argparse
 import json
+import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -226,24 +228,27 @@ def check_lost_database(slm, checkpoint, folder):
     try:
         server = area.start()
         add_chats(server, 30)
-        run = area.add(server, minutes=0.2, replay=[])["id"]
-        area.wait(server, run, lambda run: run["step"] > 0)
-        process = processes(training)
+        # Beside other programs, runs have little of the CPU: few steps, not minutes, and a rate at which these learn something.
+        run = area.add(server, steps=20, learning_rate=5e-3, replay=[])["id"]
+        deadline = time.monotonic() + 240
+        while not (process := processes(training)):
+            assert time.monotonic() < deadline
+        os.kill(process[0], signal.SIGSTOP)
         database.send("kill")
         status, answer = call(server, "GET", "runs")
         assert status == 503 and answer["error"]["message"], (status, answer)
         print(f"a database that is gone: {answer['error']['message']}")
-        deadline = time.monotonic() + 120
         # The run ends meanwhile.
+        os.kill(process[0], signal.SIGCONT)
         while found := processes(training):
             assert found == process and time.monotonic() < deadline
             time.sleep(0.1)
         database.send("start")
         server.wait(lambda: call(server, "GET", "runs")[0] == 200)
-        area.wait(server, run, lambda run: run["state"] == "finished", 120)
+        area.wait(server, run, lambda run: run["state"] == "finished", 240)
         area.check_finished(server, run)
         candidate = next(model for model in models(server).values() if model["run"] == run)
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 240
         while not call(server, "GET", f"models/{candidate['id']}")[1].get("verdict"):
             assert time.monotonic() < deadline
             time.sleep(0.1)
@@ -253,7 +258,7 @@ def check_lost_database(slm, checkpoint, folder):
         database.send("kill")
         time.sleep(2)
         database.send("start")
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 240
         while True:
             status, found = call(server, "GET", f"models/{candidate['id']}")
             if status == 200 and found["verdict"]:
