@@ -211,8 +211,7 @@ let package = Package(
             [
                 "TestSupport", "Train", "Checkpoint", "Corpus", "Tokenize", "Files", "Model", "Autograd", "Distributed", "Kernels",
                 "Random",
-            ],
-            isOptimized: true),
+            ]),
         tests(
             "InferTests",
             [
