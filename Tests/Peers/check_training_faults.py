@@ -31,8 +31,13 @@ class Disk:
         self.error = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=200m", "slm-test", folder], capture_output=True, text=True).stderr.strip()
 
     def leave(self, kilobytes):
-        used = shutil.disk_usage(self.folder).used // 1024
-        subprocess.run(["mount", "-o", f"remount,size={used + kilobytes}k", self.folder], check=True)
+        # Refused if a run has written in the meantime, so that there is more on it than its new size.
+        for _ in range(100):
+            used = shutil.disk_usage(self.folder).used // 1024
+            mount = subprocess.run(["mount", "-o", f"remount,size={used + kilobytes}k", self.folder], capture_output=True, text=True)
+            if mount.returncode == 0:
+                return
+        raise AssertionError(mount.stderr)
 
     def close(self):
         if not self.error:
