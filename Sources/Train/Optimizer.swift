@@ -45,10 +45,13 @@ package final class Optimizer {
     /// - Returns: The gradient norm before clipping.
     @discardableResult
     package func update(rate: Float, clippingTo limit: Float = .infinity) -> Float {
-        let norm = Float(processor.sumOfSquares(parameters.allGradients()).squareRoot())
+        let norm = gradientNorm()
         update(rate: rate, clippingTo: limit, norm: norm)
         return norm
     }
+
+    /// The norm of all gradients together.
+    func gradientNorm() -> Float { Float(processor.sumOfSquares(parameters.allGradients()).squareRoot()) }
 
     /// Updates some of the weights, after `allGradients()` has filled the gradients that were not written.
     ///

@@ -200,6 +200,8 @@ import TestSupport
             try trainOnChats("x", "--vocab-size", "300", "--tokenizer", "a.json").errors.contains(
                 "expected --vocab-size (train a tokenizer) or --tokenizer (use one), found both."))
         #expect(try slm("train", "--data", "-").errors.contains("expected a file, found - (standard input)"))
+        #expect(try train("x", "--ngram-contexts", "2048").errors == "slm train: --ngram-contexts needs --recipe counts.\n")
+        #expect(try train("x", "--optimizer", "adamw", "--muon-lr", "0.01").errors == "slm train: --muon-lr needs --optimizer muon.\n")
         let large = try slm(
             "train", "--data", folder("data"), "--out", folder("x"), "--layers", "500", "--width", "8192", "--heads", "8", "--context", "64"
         )

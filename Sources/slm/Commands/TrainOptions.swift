@@ -236,8 +236,8 @@ extension TrainOptions {
     }
 
     private func changed(_ old: TrainingPlan) throws -> TrainingPlan {
-        var plan = try run.plan(basedOn: old, for: "train")
-        if old.nGramContexts == 0 { plan.nGramContexts = 0 }
+        let plan = try run.plan(basedOn: old, for: "train")
+        if old.nGramContexts == 0, plan.nGramContexts > 0 { throw UsageError("slm train: --ngram-contexts needs --recipe counts.") }
         if run.plan.has("muon-lr"), plan.optimizer != .muon { throw UsageError("slm train: --muon-lr needs --optimizer muon.") }
         return plan
     }
