@@ -42,6 +42,23 @@ import Testing
     }
 
     @Test(arguments: ProcessorVariant.all, [true, false])
+    func `the norm of a row has the same bits alone and among others`(variant: ProcessorVariant, isCentered: Bool) throws {
+        let p = try variant.processor()
+        for (N, C) in Self.shapes + [(37, 12), (37, 28)] {
+            let x = TestRandom.numbers(N * C, seed: 1), w = p.buffer(TestRandom.numbers(C, seed: 2))
+            func norm(_ rows: Range<Int>) -> [Float] {
+                let N = rows.count, y = p.buffer(of: N * C, .float32), statistics = p.buffer(of: 2 * N, .float32)
+                p.norm(
+                    p.buffer(Array(x[rows.lowerBound * C..<rows.upperBound * C])), N: N, C: C, scale: w, shift: isCentered ? w : nil,
+                    into: y, mean: isCentered ? statistics[0..<N] : nil, rstd: statistics[N..<2 * N], epsilon: 1e-5)
+                return p.floats(y)
+            }
+            let together = norm(0..<N)
+            for n in 0..<N { expectSame(norm(n..<n + 1), Array(together[n * C..<(n + 1) * C]), "row \(n) of [\(N), \(C)]") }
+        }
+    }
+
+    @Test(arguments: ProcessorVariant.all, [true, false])
     func `softmax and its gradient agree with reference loops`(variant: ProcessorVariant, logarithm: Bool) throws {
         let p = try variant.processor()
         for (N, C) in Self.shapes + [(3, 5_000)] {

@@ -21,13 +21,13 @@ static inline void norm_of(const void *x, int xt, const float *w, const float *b
         const float r = 1.0f / sqrtf(square + epsilon);
         if (mean) mean[n] = m;
         rstd[n] = r;
-        size_t i = 0;
-        for (; i + W <= C; i += W) {
-            vf v = (get(x, xt, at + i) - center) * splat(r) * load(w + i);
-            if (b) v += load(b + i);
-            put(y, yt, at + i, v);
+        // The same formula for the last elements: as a loop over scalars, the compiler fused other sums in the first row than in others.
+        for (size_t i = 0; i < C; i += W) {
+            const size_t count = min_size(W, C - i);
+            vf v = (get_first(x, xt, at + i, count) - center) * splat(r) * load_first(w + i, count);
+            if (b) v += load_first(b + i, count);
+            put_first(y, yt, at + i, v, count);
         }
-        for (; i < C; i++) put1(y, yt, at + i, (get1(x, xt, at + i) - m) * r * w[i] + (b ? b[i] : 0.0f));
     }
 }
 static void norm(const void *x, int xt, const float *w, const float *b, void *y, int yt, float *mean, float *rstd, size_t N, size_t C,
