@@ -228,7 +228,7 @@ let package = Package(
         tests("ChatTests", ["TestSupport", "Chat", "Documents", "Infer", "Corpus", "Tokenize", "Files"]),
         tests("DocumentsTests", ["TestSupport", "Documents", "SQLite", "Gzip", "Tokenize", "Files"]),
         tests("TuningTests", ["TestSupport", "Tuning", "Kernels", "Files"]),
-        tests("ReportTests", ["TestSupport", "Report", "JSON", "Files"]),
+        tests("ReportTests", ["TestSupport", "Report", "JSON", "Files"], isOptimized: true),
         tests("ChatAnalysisTests", ["TestSupport", "ChatAnalysis"]),
         tests("StoreTests", ["StoreWriter", "TestSupport", "Store", "ChatAnalysis", "Gzip", "Secrets", "Threads", "JSON", "Files"]),
         tests("SecretsTests", ["TestSupport", "Secrets", "Files", "JSON"]),
@@ -241,7 +241,7 @@ let package = Package(
             ]
         ),
         tests("RepositoryTests", [], exclude: ["wording.txt"]),
-        tests("SampleChatsTests", ["sample-chats", "Files"]),
+        tests("SampleChatsTests", ["sample-chats", "Files"], isOptimized: true),
     ],
     cLanguageStandard: .gnu11,
     cxxLanguageStandard: .cxx17

@@ -40,17 +40,15 @@ import sample_chats
 
     @Test(arguments: [Split.training, .validation])
     func `every line is a well-formed conversation, without duplicates`(split: Split) {
-        let lines = Chats.lines(of: split)
+        let lines = Chats.lines(of: split), brackets = Set("[](){}|".utf8)
         #expect(Set(lines).count == lines.count)
         for line in lines {
             let turns = Chats.turns(of: line)
             let formatted = turns.map { "[INST] \($0.question) [/INST] \($0.answer)" }.joined(separator: " ")
             #expect(formatted == line && !turns.isEmpty)
             for text in turns.flatMap({ [$0.question, $0.answer] }) {
-                let isClean =
-                    !text.isEmpty && text.first != " " && text.last != " " && !text.contains("  ")
-                    && !text.contains { "[](){}|".contains($0) }
-                #expect(isClean && text.utf8.allSatisfy { (32..<127).contains($0) }, "\(line)")
+                let isClean = !text.isEmpty && text.first != " " && text.last != " " && !text.contains("  ")
+                #expect(isClean && text.utf8.allSatisfy { (32..<127).contains($0) && !brackets.contains($0) }, "\(line)")
             }
             #expect(turns.allSatisfy { $0.answer.split(separator: " ").count <= 30 }, "\(line)")
         }
