@@ -98,8 +98,7 @@ let package = Package(
         // Tensors, the tape, derivatives; text to token ids and back.
         module("Autograd", ["Kernels"], settings: safe),
         .target(
-            name: "CPreTokenize", path: "Sources/Tokenize/C", exclude: ["c_arrays.py", "make_bert.py", "make_nfc.py", "make_unicode.py"],
-            cSettings: [.headerSearchPath(".")] + cSettings
+            name: "CPreTokenize", path: "Sources/Tokenize/C", exclude: ["tables"], cSettings: [.headerSearchPath(".")] + cSettings
         ),
         module("Tokenize", ["CPreTokenize", "CPCRE2", "Base64", "Jinja", "JSON", "Files"], exclude: ["C"]),
 

@@ -11,9 +11,19 @@
 // A byte that is not part of a valid UTF-8 character counts as one character that is neither letter, number nor space.
 #include "split.h"
 #include <string.h>
-#include "unicode_classes.h"
 
 enum { OTHER, LETTER, NUMBER, SPACE };
+
+// Written by make_unicode.py.
+#pragma clang diagnostic ignored "-Wc23-extensions"
+/// The index of a code point's block, by code point / 128.
+static const uint8_t unicode_blocks[] = {
+#embed "tables/unicode_blocks.bin"
+};
+/// By block and code point / 4: the kinds of four code points, that of the lowest one in the lowest two bits.
+static const uint8_t unicode_kinds[] = {
+#embed "tables/unicode_kinds.bin"
+};
 
 // The text being split. If `is_last` is false, more text may follow.
 typedef struct { const uint8_t *bytes; size_t length; bool is_last; } split_text;
@@ -22,7 +32,7 @@ typedef struct { int kind; int length; } character;
 
 static inline bool is_continuation(const split_text *t, size_t at) { return at < t->length && (t->bytes[at] & 0xC0) == 0x80; }
 
-static inline int kind_of(uint32_t c) { return unicode_kinds[unicode_block[c >> 7] * 8 + ((c >> 4) & 7)] >> 2 * (c & 15) & 3; }
+static inline int kind_of(uint32_t c) { return unicode_kinds[unicode_blocks[c >> 7] * 32 + (c >> 2 & 31)] >> 2 * (c & 3) & 3; }
 
 static character character_at(const split_text *t, size_t at) {
     if (at >= t->length) return (character){-1, t->is_last ? 0 : -1};

@@ -1,11 +1,11 @@
-"""Writes bert_classes.h: what BERT's tokenizer does to each code point, by Hugging Face's library.
+"""Writes bert_*.bin: what BERT's tokenizer does to each code point, by Hugging Face's library.
 
-    pip install tokenizers && python make_bert.py > bert_classes.h
+    pip install tokenizers && python make_bert.py
 
 tokenizers 0.23 has the general categories of several Unicode versions from 7 to 9. So the library itself is asked about every code point.
 """
 from tokenizers import normalizers, pre_tokenizers
-from c_arrays import BLOCK, kind_arrays
+from tables import write_blocks
 
 OFF = dict(clean_text=False, handle_chinese_chars=False, strip_accents=False, lowercase=False)
 CLEAN = normalizers.BertNormalizer(**{**OFF, "clean_text": True}).normalize_str
@@ -22,6 +22,4 @@ def kind(c):
     return 3 if STRIP(text) == "ab" else 0
 
 
-print(f"// Written by make_bert.py: two bits per code point, in blocks of {BLOCK}; equal blocks are stored once.")
-print("#pragma once\n#include <stdint.h>\n")
-print(kind_arrays("bert", kind))
+write_blocks("bert", [kind(c) for c in range(0x110000)], bits=2)
