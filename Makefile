@@ -153,9 +153,9 @@ KERNEL_CHECKS := -std=gnu11 -O2 -ISources/Kernels/C -ISources/Kernels/C/include 
     Tests/Programs/KernelChecks/*.c -lm -lpthread
 NEON_CLANG := $(CLANG) --target=aarch64-linux-gnu
 QEMU_ARM   := qemu-aarch64 -L /usr/aarch64-linux-gnu -cpu
-test-neon: test-deps ## Check the kernels of 64-bit ARM in an emulator, and those of this machine
+test-neon: build test-deps ## Check the kernels of 64-bit ARM in an emulator, and those of this machine
 	@mkdir -p .build/kernel-checks
-	$(CLANG) $(KERNEL_CHECKS) -o .build/kernel-checks/native
+	$(CLANG) $(subst Sources/Kernels/C/*.c,.build/release/CKernels.build/*.o,$(KERNEL_CHECKS)) -o .build/kernel-checks/native
 	.build/kernel-checks/native
 ifneq ($(shell uname -m),aarch64)
 	$(call install_packages,$(NEON_PACKAGES))
