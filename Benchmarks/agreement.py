@@ -8,6 +8,8 @@ needs llama-cpp-python (`make test-llama`), and also prints how far llama.cpp in
 """
 import argparse, ctypes, json, math, os, pathlib, subprocess, tempfile, urllib.request
 
+from quality import LlamaModel
+
 WINDOW, TOKENS, MOST_LIKELY = 512, 6_144, 10
 
 
@@ -31,25 +33,11 @@ def slm_predictions(slm, model, windows, *options):
 
 
 def llama_predictions(path, windows):
-    import llama_cpp as L
-    import numpy, torch
-    model = L.llama_model_load_from_file(str(path).encode(), L.llama_model_default_params())
-    V = L.llama_vocab_n_tokens(L.llama_model_get_vocab(model))
-    parameters = L.llama_context_default_params()
-    parameters.n_ctx = parameters.n_batch = parameters.n_ubatch = WINDOW
-    parameters.n_threads = parameters.n_threads_batch = 2
-    state, batch, rows = L.llama_init_from_model(model, parameters), L.llama_batch_init(WINDOW, 0, 1), []
-    for window in windows:
-        L.llama_memory_clear(L.llama_get_memory(state), True)
-        batch.n_tokens = len(window)
-        for i, token in enumerate(window):
-            batch.token[i], batch.pos[i], batch.n_seq_id[i], batch.logits[i] = token, i, 1, 1
-            batch.seq_id[i][0] = 0
-        assert L.llama_decode(state, batch) == 0
-        logits = torch.from_numpy(numpy.ctypeslib.as_array(L.llama_get_logits(state), (len(window), V)).copy())
-        likely = logits.log_softmax(-1).topk(40)
-        rows += [dict(zip(likely.indices[i].tolist(), likely.values[i].tolist())) for i in range(len(window) - 1)]
-    L.llama_batch_free(batch), L.llama_free(state), L.llama_model_free(model)
+    rows = []
+    with LlamaModel(path, WINDOW) as model:
+        for window in windows:
+            likely = model.logits(window).log_softmax(-1).topk(40)
+            rows += [dict(zip(likely.indices[i].tolist(), likely.values[i].tolist())) for i in range(len(window) - 1)]
     return rows
 
 

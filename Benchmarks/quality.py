@@ -80,35 +80,55 @@ def quantize(source, target, kind, matrix=None):
         sys.exit(f"llama.cpp could not quantize to {kind}")
 
 
+class LlamaModel:
+    """A GGUF file in llama.cpp, on two threads."""
+
+    def __init__(self, path, context):
+        import llama_cpp as L
+        self.library = L
+        self.model = L.llama_model_load_from_file(str(path).encode(), L.llama_model_default_params())
+        self.vocabulary = L.llama_model_get_vocab(self.model)
+        parameters = L.llama_context_default_params()
+        parameters.n_ctx = parameters.n_batch = parameters.n_ubatch = context
+        parameters.n_threads = parameters.n_threads_batch = 2
+        self.state = L.llama_init_from_model(self.model, parameters)
+        self.batch = L.llama_batch_init(context, 0, 1)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        L = self.library
+        L.llama_batch_free(self.batch), L.llama_free(self.state), L.llama_model_free(self.model)
+
+    def ids(self, data):
+        ids = (self.library.llama_token * (len(data) + 8))()
+        return ids[:self.library.llama_tokenize(self.vocabulary, data, len(data), ids, len(ids), False, False)]
+
+    def logits(self, window):
+        """The logits after each token of a window, valid until the next call."""
+        L, batch = self.library, self.batch
+        L.llama_memory_clear(L.llama_get_memory(self.state), True)
+        batch.n_tokens = len(window)
+        for i, token in enumerate(window):
+            batch.token[i], batch.pos[i], batch.n_seq_id[i], batch.logits[i] = token, i, 1, 1
+            batch.seq_id[i][0] = 0
+        assert L.llama_decode(self.state, batch) == 0
+        shape = (len(window), L.llama_vocab_n_tokens(self.vocabulary))
+        return torch.from_numpy(numpy.ctypeslib.as_array(L.llama_get_logits(self.state), shape))
+
+
 def llama_losses(path, texts, context):
-    import llama_cpp as L
-    model = L.llama_model_load_from_file(str(path).encode(), L.llama_model_default_params())
-    vocabulary = L.llama_model_get_vocab(model)
-    V = L.llama_vocab_n_tokens(vocabulary)
-    parameters = L.llama_context_default_params()
-    parameters.n_ctx = parameters.n_batch = parameters.n_ubatch = context
-    parameters.n_threads = parameters.n_threads_batch = 2
-    state = L.llama_init_from_model(model, parameters)
-    batch = L.llama_batch_init(context, 0, 1)
     losses = []
-    for text in texts:
-        data = open(text, "rb").read()
-        ids = (L.llama_token * (len(data) + 8))()
-        count = L.llama_tokenize(vocabulary, data, len(data), ids, len(ids), False, False)
-        total = 0.0
-        for start in range(0, count - 1, context):
-            window = ids[start:min(start + context, count - 1)]
-            L.llama_memory_clear(L.llama_get_memory(state), True)
-            batch.n_tokens = len(window)
-            for i, token in enumerate(window):
-                batch.token[i], batch.pos[i], batch.n_seq_id[i], batch.logits[i] = token, i, 1, 1
-                batch.seq_id[i][0] = 0
-            assert L.llama_decode(state, batch) == 0
-            logits = torch.from_numpy(numpy.ctypeslib.as_array(L.llama_get_logits(state), (len(window), V)))
-            targets = torch.tensor(ids[start + 1:start + 1 + len(window)])
-            total += torch.nn.functional.cross_entropy(logits, targets, reduction="sum").item()
-        losses.append(total / (count - 1))
-    L.llama_batch_free(batch), L.llama_free(state), L.llama_model_free(model)
+    with LlamaModel(path, context) as model:
+        for text in texts:
+            ids, total = model.ids(open(text, "rb").read()), 0.0
+            count = len(ids)
+            for start in range(0, count - 1, context):
+                window = ids[start:min(start + context, count - 1)]
+                targets = torch.tensor(ids[start + 1:start + 1 + len(window)])
+                total += torch.nn.functional.cross_entropy(model.logits(window), targets, reduction="sum").item()
+            losses.append(total / (count - 1))
     return losses
 
 
@@ -174,4 +194,5 @@ def main():
         pathlib.Path(options.json).write_text(json.dumps({"model": os.path.basename(options.model), "texts": [os.path.basename(t) for t in options.texts], "rows": rows}, indent=1) + "\n")
 
 
-main()
+if __name__ == "__main__":
+    main()
