@@ -130,6 +130,7 @@ package final class Tape {
 
     /// The rotary angles of the first T positions (or more) for heads of width D.
     func cachedRotaryAngles(of T: Int, width D: Int, _ positions: RotaryPositions) -> Tensor {
+        let positions = positions.ofSequences(upTo: T)
         if let angles = rotaryAngleCache[positions], angles.shape[1] == D, angles.shape[0] >= T { return angles }
         let angles = rotaryAngles(of: T, width: D, positions)
         rotaryAngleCache[positions] = angles

@@ -170,7 +170,7 @@ private final class ConfigurationFields {
     /// Rotary positions for heads of `width` channels; nil if there is no such field.
     func rotary(_ name: String, width: Int) throws(CheckpointError) -> RotaryPositions? {
         guard let value = self.value(name) else { return nil }
-        guard case .text(let text) = value, let positions = RotaryPositions(text: text), (positions.width ?? width) <= width else {
+        guard case .text(let text) = value, let positions = RotaryPositions(text: text), positions.fits(width) else {
             throw mismatch(name, "rotary positions such as base=10000 scaling=linear factor=8")
         }
         return positions

@@ -13,6 +13,10 @@ extension RotaryPositions {
         case .yarn(let factor, let fast, let slow, let context, let magnitude, let truncates):
             words += ["scaling=yarn", "factor=\(factor)", "fast=\(fast)", "slow=\(slow)", "context=\(context)"]
             words += ["magnitude=\(magnitude)", "truncates=\(truncates ? 1 : 0)"]
+        case .long(let factors):
+            func list(_ numbers: [Double]) -> String { numbers.map { "\($0)" }.joined(separator: ",") }
+            words += ["scaling=long", "short=\(list(factors.short))", "long=\(list(factors.long))", "context=\(factors.context)"]
+            words.append("magnitude=\(factors.magnitude)")
         }
         return words.joined(separator: " ")
     }
@@ -27,6 +31,10 @@ extension RotaryPositions {
         func number(_ name: String, _ range: ClosedRange<Double> = 1e-6...1e9) -> Double? {
             guard let value = words.removeValue(forKey: name).flatMap({ Double($0) }), range.contains(value) else { return nil }
             return value
+        }
+        func list(_ name: String) -> [Double]? {
+            let numbers = words.removeValue(forKey: name)?.split(separator: ",").map { Double($0) ?? 0 } ?? []
+            return !numbers.isEmpty && numbers.allSatisfy { Self.possibleFactors.contains($0) } ? numbers : nil
         }
         guard let base = number("base", 1.0...1e12) else { return nil }
         self.init(base: base)
@@ -49,8 +57,20 @@ extension RotaryPositions {
                   let magnitude = number("magnitude"), let truncates = number("truncates", 0...1)
             else { return nil }
             scaling = .yarn(factor: factor, fast: fast, slow: slow, context: context, magnitude: magnitude, truncates: truncates == 1)
+        case "long":
+            guard let short = list("short"), let long = list("long"), short.count == long.count,
+                  let context = number("context", 1...16_777_216), let magnitude = number("magnitude")
+            else { return nil }
+            scaling = .long(LongFactors(short: short, long: long, context: Int(context), magnitude: magnitude))
         default: return nil
         }
         guard words.isEmpty else { return nil }
+    }
+
+    /// Whether heads of `width` channels have as many channels, and pairs, as this has numbers for.
+    func fits(_ width: Int) -> Bool {
+        let rotating = self.width ?? width
+        guard case .long(let factors) = scaling else { return rotating <= width }
+        return rotating <= width && factors.short.count == rotating / 2
     }
 }

@@ -16,7 +16,35 @@ package struct RotaryPositions: Sendable, Hashable {
         /// YaRN (Peng et al. 2023): pairs that rotate more than `fast` times in the context are unchanged, those that rotate less than
         /// `slow` times are divided by `factor`, those between are interpolated. `magnitude` multiplies queries and keys.
         case yarn(factor: Double, fast: Double, slow: Double, context: Double, magnitude: Double, truncates: Bool)
+        /// LongRoPE (Ding et al. 2024), as in Phi-3 and Phi-4-mini: the angle of each pair is divided by a factor of its own.
+        case long(LongFactors)
     }
+
+    /// The factors of LongRoPE.
+    package struct LongFactors: Sendable, Hashable {
+        /// What the angle of each pair that rotates is divided by, in sequences of up to ``context`` tokens, and in longer ones.
+        package let short: [Double], long: [Double]
+        /// The context that the model was trained with first.
+        package let context: Int
+        /// Multiplies queries and keys.
+        package let magnitude: Double
+        fileprivate var isLong = false
+
+        package init(short: [Double], long: [Double], context: Int, magnitude: Double) {
+            self.short = short
+            self.long = long
+            self.context = context
+            self.magnitude = magnitude
+        }
+
+        /// The usual magnitude of a model whose context is `factor` times the first one.
+        package static func magnitude(factor: Double, context: Int) -> Double {
+            factor > 1 && context > 1 ? (1 + Glibc.log(factor) / Glibc.log(Double(context))).squareRoot() : 1
+        }
+    }
+
+    /// The factors of LongRoPE that files may contain.
+    package static let possibleFactors = 1e-6...1e9
 
     package var base: Double
     /// Channels of a head that rotate; nil: all. The other channels have no positions (partial rotary embeddings, as in GPT-NeoX).
@@ -26,6 +54,15 @@ package struct RotaryPositions: Sendable, Hashable {
     package init(base: Double = 10_000, width: Int? = nil) {
         self.base = base
         self.width = width
+    }
+
+    /// The positions of sequences of up to `length` tokens: LongRoPE has other factors for long ones.
+    package func ofSequences(upTo length: Int) -> RotaryPositions {
+        guard case .long(var factors) = scaling else { return self }
+        factors.isLong = length > factors.context
+        var positions = self
+        positions.scaling = .long(factors)
+        return positions
     }
 
     /// The angle per position of each of a head's D/2 pairs of channels. Pairs that do not rotate come last.
@@ -58,12 +95,19 @@ package struct RotaryPositions: Sendable, Hashable {
                 let interpolated = min(max((Double(i) - first) / span, 0), 1)
                 return plain[i] * (1 - interpolated) + plain[i] / factor * interpolated
             }
+        case .long(let factors): scaled = zip(plain, factors.isLong ? factors.long : factors.short).map { $0 / $1 }
         }
         return scaled + [Double](repeating: 0, count: D / 2 - R / 2)
     }
 
     /// The factor of the cosines and sines.
-    var magnitude: Double { if case .yarn(_, _, _, _, let magnitude, _) = scaling { magnitude } else { 1 } }
+    var magnitude: Double {
+        switch scaling {
+        case .none, .linear, .llama3: 1
+        case .yarn(_, _, _, _, let magnitude, _): magnitude
+        case .long(let factors): factors.magnitude
+        }
+    }
 }
 
 extension Processor {

@@ -132,6 +132,12 @@ package struct GPTConfiguration: Sendable, Equatable {
         }
     }
 
+    /// The context unless another one is asked for. LongRoPE computes short sequences less exactly where longer ones are possible.
+    package var usualContext: Int {
+        guard positions == .rotary, case .long(let factors) = rotary.scaling else { return context }
+        return min(context, factors.context)
+    }
+
     /// The heads whose queries and keys are normalized together, and have weights of their own.
     package var normalizedHeads: AttentionHeads {
         let heads = attentionHeads(of: 0)

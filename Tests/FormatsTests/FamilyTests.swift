@@ -108,7 +108,25 @@ import Formats
         let dynamic = #""rope_scaling": {"type": "dynamic", "factor": 4.0}"#
         #expect {
             _ = try read(.llama, ("\"rope_scaling\": null", dynamic))
-        } throws: { "\($0)".contains("rope_scaling.rope_type: expected default, linear, llama3 or yarn, found 'dynamic'") }
+        } throws: { "\($0)".contains("rope_scaling.rope_type: expected default, linear, llama3, yarn or longrope, found 'dynamic'") }
+    }
+
+    @Test func `LongRoPE is read as files of Phi-3 have it, and its factors depend on the length of sequences`() throws {
+        let scaling = #""type": "su", "short_factor": [1, 1.5, 2], "long_factor": [1, 4, 16]"#
+        let written = try read(.phi3).rotary, text = String(decoding: try InputFile.contents(of: folder("config.json")), as: UTF8.self)
+        let start = try #require(text.firstRange(of: "\"rope_scaling\": {")), end = try #require(text[start.upperBound...].firstIndex(of: "}"))
+        let old = try read(.phi3, (String(text[start.lowerBound...end]), "\"rope_scaling\": {\(scaling)}")).rotary
+        // 16 positions are twice those of the first training.
+        let magnitude = (1 + log(2.0) / log(8.0)).squareRoot()
+        #expect(old.scaling == .long(.init(short: [1, 1.5, 2], long: [1, 4, 16], context: 8, magnitude: magnitude)))
+        #expect(old.width == 6 && written.width == 6)
+        let plain = RotaryPositions(width: 6).frequencies(width: 8)
+        for (length, divisors) in [(8, [1, 1.5, 2]), (9, [1.0, 4, 16])] {
+            #expect(old.ofSequences(upTo: length).frequencies(width: 8) == zip(plain, divisors + [1]).map { $0 / $1 })
+        }
+        let other = ("\"partial_rotary_factor\": 0.75", "\"partial_rotary_factor\": 0.5")
+        let error = #expect(throws: CheckpointError.self) { _ = try read(.phi3, other) }
+        #expect(error?.description.contains("rope_scaling.short_factor: expected 2 numbers above 0") == true)
     }
 
     @Test func `sliding windows are read in all forms`() throws {

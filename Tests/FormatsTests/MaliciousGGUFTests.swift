@@ -177,13 +177,13 @@ import Formats
 
     @Test func `valid files whose metadata and tensors disagree are rejected`() throws {
         #expect(
-            try refusal { $0.set("general.architecture", File.text("bert")) }
+            try refusal { $0.set("general.architecture", File.text("mamba")) }
                 == "a.gguf: general.architecture: expected one of gpt2, llama, qwen2, qwen3, gemma2, gemma3, gptneox, granite, olmo2, "
-                + "smollm3, qwen3moe, olmoe, granitemoe, found bert.")
+                + "smollm3, phi3, qwen3moe, olmoe, granitemoe, found mamba.")
         for (key, wrong, expected) in [
             ("context_length", 4, "position_embd.weight: expected a tensor [4, 2], found F32 [3, 2]"),
             ("embedding_length", 0, "from 1 to 1048576, found 0"),
-            ("block_count", 2, "from 0 to 1, found 2"), ("block_count", 1 << 31, "found 2147483648"),
+            ("block_count", 3, "from 0 to 2, found 3"), ("block_count", 1 << 31, "found 2147483648"),
             ("attention.head_count", 3, "a divisor of the 2"),
             ("attention.head_count", 0, "found 0"), ("feed_forward_length", 9, "blk.0.ffn_up.weight: expected a tensor [9, 2]"),
             ("block_count", 0, "blk.0.attn_norm.bias: expected no such tensor"),

@@ -103,7 +103,7 @@ import Formats
         let shape = LoRAConfiguration(rank: 2, alpha: 3, names: names, of: configuration)
         let (base, adapter) = try adapter(family, shape, isTied: isTied)
         // GPT-2 and GPT-NeoX have queries, keys and values in one module.
-        if family == .gpt2 || family == .gptNeoX { return try checkFusedModules(base, adapter) }
+        if [.gpt2, .gptNeoX, .phi3].contains(family) { return try checkFusedModules(base, adapter) }
         #expect(adapter.adapter?.shape.targetNames == names)
         try PEFT.write(adapter, to: folder.path, on: processor)
         let bytes = try InputFile.contents(of: folder("adapter_model.safetensors"))
@@ -122,7 +122,7 @@ import Formats
     private func checkFusedModules(_ base: Checkpoint, _ adapter: Checkpoint) throws {
         try PEFT.write(adapter, to: folder.path, on: processor)
         let found = try read(base)
-        #expect(found.adapter?.shape.blocks["qkv"] == [LoRABlock(rows: 96, rank: 4)])
+        #expect(found.adapter?.shape.blocks["qkv"] == [LoRABlock(rows: base.configuration.attentionHeads(of: 0).rowWidth, rank: 4)])
         for name in adapter.weights.names { expectSame(floats(found.weights[name]), floats(adapter.weights[name]), name) }
         let models = try [adapter, found].map { try $0.merged(over: base, on: processor) }
         #expect(models[0].weights.names.contains("head.weight") && models[0].configuration.isTied == false)

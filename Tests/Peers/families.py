@@ -7,11 +7,12 @@ import numpy as np
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import (AutoModelForCausalLM, Gemma2Config, Gemma3TextConfig, GPT2Config, GPTNeoXConfig, GraniteConfig, GraniteMoeConfig, LlamaConfig, MistralConfig,
-                          MixtralConfig, Olmo2Config, OlmoeConfig, Qwen2Config, Qwen3Config, Qwen3MoeConfig, SmolLM3Config)
+                          MixtralConfig, Olmo2Config, OlmoeConfig, Phi3Config, Qwen2Config, Qwen3Config, Qwen3MoeConfig, SmolLM3Config)
 
 SMALL = dict(hidden_size=64, intermediate_size=96, num_hidden_layers=3, num_attention_heads=4, num_key_value_heads=2, vocab_size=320, max_position_embeddings=256)
 LLAMA3 = dict(rope_type="llama3", factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0, original_max_position_embeddings=64)
 YARN = dict(rope_type="yarn", factor=4.0, original_max_position_embeddings=64)
+LONG = dict(rope_type="longrope", rope_theta=10_000.0, partial_rotary_factor=0.75, short_factor=[1 + 0.1 * i for i in range(6)], long_factor=[1.5 ** i for i in range(6)])
 GRANITE = dict(embedding_multiplier=6.0, residual_multiplier=0.22, attention_multiplier=0.125, logits_scaling=3.0, tie_word_embeddings=True)
 GPT_NEOX = dict(hidden_size=64, intermediate_size=128, num_hidden_layers=3, num_attention_heads=4, vocab_size=320, max_position_embeddings=256)
 
@@ -43,6 +44,11 @@ MODELS = {
     "granite": GraniteConfig(**SMALL, **GRANITE, **rope()),
     "olmo2": Olmo2Config(**{**SMALL, "num_key_value_heads": 4}, **rope(500_000.0)),
     "smollm3": SmolLM3Config(**{**SMALL, "num_hidden_layers": 5}, pad_token_id=0, **rope(5_000_000.0)),
+    "phi3": Phi3Config(**SMALL, pad_token_id=0),
+    "phi3-partial": Phi3Config(**SMALL, pad_token_id=0, sliding_window=24, rope_parameters=dict(rope_type="default", rope_theta=10_000.0, partial_rotary_factor=0.75)),
+    # The factors are those for prompts of up to 512 tokens, and of more than 4.
+    "phi3-short": Phi3Config(**{**SMALL, "max_position_embeddings": 1_024}, pad_token_id=0, original_max_position_embeddings=512, rope_parameters=LONG),
+    "phi3-long": Phi3Config(**SMALL, pad_token_id=0, original_max_position_embeddings=4, rope_parameters=LONG),
     "mixtral": MixtralConfig(**SMALL, num_local_experts=4, **rope(1_000_000.0)),
     "mixtral-window": MixtralConfig(**SMALL, num_local_experts=4, sliding_window=24, **rope(1_000_000.0)),
     "qwen3-moe": Qwen3MoeConfig(**SMALL, head_dim=32, num_experts=8, num_experts_per_tok=3, moe_intermediate_size=32, norm_topk_prob=True, **rope(1_000_000.0)),
@@ -103,7 +109,7 @@ def write_old_config(folder):
     theta, share = parameters.pop("rope_theta"), parameters.pop("partial_rotary_factor", None)
     fields["rotary_emb_base" if fields["model_type"] == "gpt_neox" else "rope_theta"] = theta
     if share is not None:
-        fields["rotary_pct"] = share
+        fields["rotary_pct" if fields["model_type"] == "gpt_neox" else "partial_rotary_factor"] = share
     if fields["model_type"] == "qwen3_moe":
         fields["num_experts"] = fields.pop("num_local_experts")
     fields["rope_scaling"] = None if parameters["rope_type"] == "default" else parameters

@@ -6,7 +6,7 @@ import Tokenize
 
 /// Small models of the families that slm exchanges with other programs, with random weights.
 package enum SampleFamily: String, CaseIterable, Sendable {
-    case gpt2, llama, llama3, mistral, qwen2, qwen3, gemma2, gemma3, gptNeoX, granite, olmo2, smolLM3
+    case gpt2, llama, llama3, mistral, qwen2, qwen3, gemma2, gemma3, gptNeoX, granite, olmo2, smolLM3, phi3
     case mixtral, qwen3MoE, olmoe, graniteMoE
 
     /// The `model_type` of transformers.
@@ -65,6 +65,9 @@ package enum SampleFamily: String, CaseIterable, Sendable {
             c.residualScale = 0.25
             c.logitScale = 0.125
             c.attentionScale = 0.5
+        case .phi3:
+            c.rotary.width = 6
+            c.rotary.scaling = .long(.init(short: [1, 1.5, 2], long: [1, 4, 16], context: 8, magnitude: 1.25))
         case .smolLM3:
             c.layers = 4
             c.layerAttention = [.full, .full, .full, .positionless]

@@ -177,6 +177,7 @@ struct FamilyFeatures {
     static let granite = FamilyFeatures(name: "Granite", biases: [.none, .all], hasAttentionScale: true, hasMultipliers: true)
     static let graniteMoE = FamilyFeatures(name: "Granite MoE", mixtures: .always, hasAttentionScale: true, hasMultipliers: true)
     static let smolLM3 = FamilyFeatures(name: "SmolLM3", biases: [.none, .all], hasPositionlessLayers: true)
+    static let phi3 = FamilyFeatures(name: "Phi-3", sliding: .allOrNone, hasPartialRotary: true, scalings: ["longrope"])
     static let gptNeoX = FamilyFeatures(
         name: "GPT-NeoX", norm: .layer, isGated: false, canBeParallel: true, hasOwnHeads: false, biases: [.all], hasPartialRotary: true
     )
@@ -208,6 +209,7 @@ extension RotaryPositions.Scaling {
         case .linear: "linear"
         case .llama3: "llama3"
         case .yarn: "yarn"
+        case .long: "longrope"
         }
     }
 }

@@ -68,7 +68,7 @@ extension GGUFFile {
     fileprivate func storedParameters(
         of layout: TensorLayout, _ architecture: GGUFArchitecture
     ) throws(GGUFError) -> [(Parameter, [(TensorPart, GGUFTensor)])] {
-        var found: [(Parameter, [(TensorPart, GGUFTensor)])] = [], known: Set = [GPTConfiguration.rotaryFactors]
+        var found: [(Parameter, [(TensorPart, GGUFTensor)])] = [], known = Set(GPTConfiguration.rotaryTensors)
         for (parameter, parts) in layout.parameters {
             if architecture.canLackBiases, parameter.name.hasSuffix(".bias"), parts.allSatisfy({ tensors[$0.name] == nil }) { continue }
             var stored: [(TensorPart, GGUFTensor)] = []

@@ -110,11 +110,11 @@ extension Checkpoint {
             tensors.append(Tensor(
                 part: part, type: staysF32 ? .f32 : type, matrix: isTiedHead ? "tokens.weight" : parameter.name, parameter: values))
         }
-        if case .llama3 = stored.rotary.scaling, let processor = try? Processor(threads: 1) {
-            let factors = stored.rotary.factors(of: stored.rotary.scaling, width: stored.headWidth), values = processor.zeros(factors.count)
+        for (name, factors) in stored.rotaryTensors {
+            let values = Buffer(zeros: factors.count)
             values.write { for i in factors.indices { $0[i] = factors[i] } }
-            let part = TensorPart(name: GPTConfiguration.rotaryFactors, shape: [factors.count], rows: 0..<factors.count)
-            tensors.append(Tensor(part: part, type: .f32, matrix: part.name, parameter: (values, columns: 1)))
+            let part = TensorPart(name: name, shape: [factors.count], rows: 0..<factors.count)
+            tensors.append(Tensor(part: part, type: .f32, matrix: name, parameter: (values, columns: 1)))
         }
         return tensors
     }
@@ -208,6 +208,9 @@ extension GGUFHeader {
         switch rotary.scaling {
         // Llama 3's is the tensor of factors.
         case .none, .llama3: break
+        case .long(let factors):
+            add("\(prefix).rope.scaling.original_context_length", UInt32(factors.context))
+            add("\(prefix).rope.scaling.attn_factor", Float(factors.magnitude))
         case .linear(let factor):
             add("\(prefix).rope.scaling.type", "linear")
             add("\(prefix).rope.scaling.factor", Float(factor))

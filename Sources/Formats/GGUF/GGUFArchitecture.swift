@@ -4,7 +4,7 @@ import Model
 
 /// The architectures of llama.cpp that slm shares, by their name in `general.architecture`.
 enum GGUFArchitecture: String, ModelFamily {
-    case gpt2, llama, qwen2, qwen3, gemma2, gemma3, gptNeoX = "gptneox", granite, olmo2, smolLM3 = "smollm3"
+    case gpt2, llama, qwen2, qwen3, gemma2, gemma3, gptNeoX = "gptneox", granite, olmo2, smolLM3 = "smollm3", phi3
     case qwen3MoE = "qwen3moe", olmoe, graniteMoE = "granitemoe"
 
     /// What llama.cpp computes, which is less than transformers does.
@@ -21,6 +21,7 @@ enum GGUFArchitecture: String, ModelFamily {
         case .granite: features = .granite
         case .olmo2: features = .olmo2
         case .smolLM3: features = .smolLM3
+        case .phi3: features = .phi3
         case .qwen3MoE: features = .qwen3MoE
         case .olmoe: features = .olmoe
         case .graniteMoE: features = .graniteMoE
@@ -68,9 +69,9 @@ enum GGUFArchitecture: String, ModelFamily {
             names.layer["expert.down"] = ["ffn_down_exps"]
         }
         if features.hasPostNorms { (names.layer["postnorm1"], names.layer["postnorm2"]) = (["post_attention_norm"], ["post_ffw_norm"]) }
-        if !features.isGated { (names.layer["qkv"], names.layer["up"]) = (["attn_qkv"], ["ffn_up"]) }
+        if !features.isGated || self == .phi3 { (names.layer["qkv"], names.layer["up"]) = (["attn_qkv"], ["ffn_up"]) }
         if [.llama, .granite, .graniteMoE, .smolLM3].contains(self) { names.rotaryOrder = .neighbors }
-        if self == .gptNeoX { names.rotaryOrder = .halvesOfRotating }
+        if features.hasPartialRotary { names.rotaryOrder = .halvesOfRotating }
         return names
     }
 

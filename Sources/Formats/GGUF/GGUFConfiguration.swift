@@ -7,6 +7,11 @@ extension GGUFFile {
     func architecture(_ bytes: Span<UInt8>) throws(GGUFError) -> GGUFArchitecture {
         let name = try text("general.architecture", in: bytes)
         guard let architecture = GGUFArchitecture(rawValue: name) else {
+            if name == EncoderFile.ggufArchitecture {
+                throw .mismatch(
+                    path: path, name: "general.architecture", expected: "a model that generates text",
+                    found: "'bert', an embedding model or a reranker: --embedding-model FILE, or --reranker FILE")
+            }
             let known = GGUFArchitecture.allCases.map(\.rawValue).joined(separator: ", ")
             throw .mismatch(path: path, name: "general.architecture", expected: "one of \(known)", found: String(name.prefix(60)))
         }
@@ -30,8 +35,8 @@ extension GPTConfiguration {
             throw file.mismatch(key("attention.head_count"), "a divisor of the \(width) channels")
         }
         _ = try integer("attention.value_length", else: headWidth, headWidth...headWidth)
-        // Each layer has at least 9 tensors.
-        let layers = try file.integer(key("block_count"), 0...min(1_024, file.tensors.count / 9))
+        // Each layer has at least 6 tensors, those of Phi-3.
+        let layers = try file.integer(key("block_count"), 0...min(1_024, file.tensors.count / 6))
         guard let rows = file.tensors["token_embd.weight"]?.shape.first, rows <= 16_777_216 else {
             throw .mismatch(
                 path: file.path, name: "token_embd.weight", expected: "a tensor [vocabulary, \(width)]",
@@ -79,6 +84,11 @@ extension GPTConfiguration {
         if architecture == .smolLM3 { setAttention(of: (0..<layers).map { $0 % 4 == 3 ? .positionless : .full }) }
         if file.metadata[key("use_parallel_residual")] != nil { isParallel = try file.boolean(key("use_parallel_residual")) }
         if positions == .rotary { try readRotary(file, architecture, bytes) }
+        let window = key("attention.sliding_window")
+        if architecture == .phi3, file.metadata[window] != nil {
+            let width = try file.integer(window, 0...16_777_216)
+            if width > 0 { (layerAttention, slidingWindow) = ([.sliding], width) }
+        }
         if architecture.isGemma { try readGemma(architecture, file, bytes) }
     }
 
@@ -115,7 +125,7 @@ extension GPTConfiguration {
         let factor = try number("scaling.factor", else: number("scale_linear", else: 1))
         let type = file.metadata["\(prefix).scaling.type"] == nil ? "linear" : try file.text("\(prefix).scaling.type", in: bytes)
         switch type {
-        case "none": break
+        case "none", "longrope": break
         case "linear": if factor != 1 { rotary.scaling = .linear(factor: factor) }
         case "yarn":
             let own = try number("scaling.attn_factor", else: 1), usual = 1 + 0.1 * Glibc.log(factor)
@@ -129,24 +139,51 @@ extension GPTConfiguration {
                 path: file.path, name: "\(prefix).scaling.type", expected: "none, linear or yarn", found: String(type.prefix(60))
             )
         }
-        guard let tensor = file.tensors[Self.rotaryFactors] else { return }
-        guard architecture == .llama, rotary.scaling == .none, tensor.type == .f32, tensor.shape == [headWidth / 2] else {
-            throw .mismatch(
-                path: file.path, name: Self.rotaryFactors, expected: "a tensor F32 [\(headWidth / 2)] of a Llama without other scaling",
-                found: tensor.typeDescription
-            )
+        func factors(_ name: String, of owner: GGUFArchitecture, pairs: Int) throws(GGUFError) -> [Float]? {
+            guard let tensor = file.tensors[name] else { return nil }
+            guard architecture == owner, rotary.scaling == .none, tensor.type == .f32, tensor.shape == [pairs] else {
+                throw .mismatch(
+                    path: file.path, name: name, expected: "a tensor F32 [\(pairs)] of a \(owner.features.name) without other scaling",
+                    found: tensor.typeDescription
+                )
+            }
+            var factors = [Float](repeating: 0, count: pairs)
+            var span = factors.mutableSpan
+            tensor.type.read(bytes.extracting(tensor.range), into: &span)
+            return factors
         }
-        rotary.scaling = try llama3Scaling(tensor, file, bytes)
+        if let factors = try factors(Self.rotaryFactors, of: .llama, pairs: headWidth / 2) {
+            rotary.scaling = try llama3Scaling(factors, file)
+        }
+        let pairs = rotaryWidth / 2
+        guard let short = try factors(Self.shortFactors, of: .phi3, pairs: pairs),
+              let long = try factors(Self.longFactors, of: .phi3, pairs: pairs) else { return }
+        guard (short + long).allSatisfy({ RotaryPositions.possibleFactors.contains(Double($0)) }) else {
+            throw .mismatch(path: file.path, name: Self.shortFactors, expected: "numbers above 0", found: "others")
+        }
+        let first = "\(prefix).scaling.original_context_length"
+        rotary.scaling = .long(RotaryPositions.LongFactors(
+            short: short.map(Double.init), long: long.map(Double.init),
+            context: file.metadata[first] == nil ? context : try file.integer(first, 1...16_777_216),
+            magnitude: try number("scaling.attn_factor", else: 1)))
     }
 
-    /// The tensor of Llama 3's scaling, which contains what each pair's angle is divided by.
-    static let rotaryFactors = "rope_freqs.weight"
+    /// The tensor of Llama 3's scaling, and those of LongRoPE's: what each pair's angle is divided by.
+    private static let rotaryFactors = "rope_freqs.weight"
+    private static let shortFactors = "rope_factors_short.weight", longFactors = "rope_factors_long.weight"
+    static let rotaryTensors = [rotaryFactors, shortFactors, longFactors]
+
+    /// The tensors that a file of the model has for its scaling.
+    var rotaryTensors: [(name: String, factors: [Float])] {
+        switch rotary.scaling {
+        case .none, .linear, .yarn: []
+        case .llama3: [(Self.rotaryFactors, rotary.factors(of: rotary.scaling, width: headWidth))]
+        case .long(let factors): [(Self.longFactors, factors.long.map { Float($0) }), (Self.shortFactors, factors.short.map { Float($0) })]
+        }
+    }
 
     /// Finds the settings of Llama 3's scaling that make the stored factors: GGUF files do not contain the settings themselves.
-    private func llama3Scaling(_ tensor: GGUFTensor, _ file: GGUFFile, _ bytes: Span<UInt8>) throws(GGUFError) -> RotaryPositions.Scaling {
-        var factors = [Float](repeating: 0, count: tensor.shape[0])
-        var span = factors.mutableSpan
-        tensor.type.read(bytes.extracting(tensor.range), into: &span)
+    private func llama3Scaling(_ factors: [Float], _ file: GGUFFile) throws(GGUFError) -> RotaryPositions.Scaling {
         let largest = Double(factors.max() ?? 1)
         if factors.allSatisfy({ $0 == 1 }) { return .none }
         if largest.isFinite, largest > 1 {

@@ -91,7 +91,7 @@ extension GGUFFile {
         return [TokenID(id)]
     }
 
-    private func scores(of count: Int, in bytes: Span<UInt8>) throws(GGUFError) -> [Float] {
+    func scores(of count: Int, in bytes: Span<UInt8>) throws(GGUFError) -> [Float] {
         let key = "tokenizer.ggml.scores"
         let scores = try array(key, of: [.f32])
         guard scores.count == count else {
@@ -114,7 +114,7 @@ extension GGUFFile {
         return pattern
     }
 
-    private func kinds(of count: Int, in bytes: Span<UInt8>) throws(GGUFError) -> [TokenList.Kind] {
+    func kinds(of count: Int, in bytes: Span<UInt8>) throws(GGUFError) -> [TokenList.Kind] {
         let key = "tokenizer.ggml.token_type"
         guard metadata[key] != nil else { return kindsFromSpecialTokenKeys(of: count) }
         let types = try array(key, of: [.i32, .u32])
@@ -143,7 +143,7 @@ extension GGUFFile {
     }
 
     /// Returns the strings of an array. GGUFReader has checked their lengths.
-    private func texts(_ array: GGUFArray, in bytes: Span<UInt8>) -> ByteStrings {
+    func texts(_ array: GGUFArray, in bytes: Span<UInt8>) -> ByteStrings {
         var result = ByteStrings(), text: [UInt8] = [], offset = array.range.lowerBound
         for _ in 0..<array.count {
             let length = Int(littleEndian: bytes.extracting(offset..<offset + 8))

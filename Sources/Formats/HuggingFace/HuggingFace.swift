@@ -103,8 +103,8 @@ package enum HuggingFace {
         isPartOfLarger: Bool
     ) throws(CheckpointError) {
         let configuration = checkpoint.configuration, file = ImportedFile("\(folder)/\(self.configuration)")
-        // A layer has at least 7 tensors. Without this limit, a wrong number of layers could allocate a huge parameter list.
-        guard configuration.layers <= tensors.entries.count / 7 + 1 else {
+        // A layer has at least 6 tensors. Without this limit, a wrong number of layers could allocate a huge parameter list.
+        guard configuration.layers <= tensors.entries.count / 6 + 1 else {
             throw file.mismatch(
                 family == .gpt2 ? "n_layer" : "num_hidden_layers",
                 "no more layers than the \(tensors.entries.count) tensors of the weights make", "\(configuration.layers)"

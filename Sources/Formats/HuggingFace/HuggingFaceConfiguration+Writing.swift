@@ -52,9 +52,7 @@ extension GPTConfiguration {
         object["hidden_dropout"] = shortest(dropout)
         object["attention_dropout"] = 0.0
         object["rotary_emb_base"] = rotary.base
-        // transformers rounds the product with the width down.
-        let share = Double(rotaryWidth) / Double(headWidth)
-        object["rotary_pct"] = Int(Double(headWidth) * share) == rotaryWidth ? share : share.nextUp
+        object["rotary_pct"] = rotaryShare
         object.key("rope_scaling"); rotary.writeScaling(to: &object)
     }
 
@@ -78,8 +76,9 @@ extension GPTConfiguration {
         let kinds = (0..<layers).map { attention(of: $0) }, isSliding = kinds.contains(.sliding)
         switch family {
         case .mistral: object["sliding_window"] = slidingWindow
-        case .mixtral:
+        case .mixtral, .phi3:
             object.key("sliding_window"); if isSliding { object.integer(slidingWindow) } else { object.null() }
+            if family == .phi3 { writePhi3(to: &object) }
         case .smolLM3:
             object.key("no_rope_layers"); object.array { for kind in kinds { $0.integer(kind == .positionless ? 0 : 1) } }
         case .gemma2, .gemma3:
@@ -94,6 +93,17 @@ extension GPTConfiguration {
             object["use_sliding_window"] = isSliding
             if isSliding { write(kinds, to: &object) }
         }
+    }
+
+    private func writePhi3(to object: inout JSONWriter) {
+        object["partial_rotary_factor"] = rotaryShare
+        object["original_max_position_embeddings"] = usualContext
+    }
+
+    /// The share of a head's channels that rotate. transformers rounds its product with the width down.
+    private var rotaryShare: Double {
+        let share = Double(rotaryWidth) / Double(headWidth)
+        return Int(Double(headWidth) * share) == rotaryWidth ? share : share.nextUp
     }
 
     private func write(_ experts: Experts, _ family: HuggingFaceFamily, to object: inout JSONWriter) {

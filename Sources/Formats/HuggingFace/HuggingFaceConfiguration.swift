@@ -110,8 +110,9 @@ extension GPTConfiguration {
         hasPreNorms = family.features.hasPreNorms
         hasPostNorms = family.features.hasPostNorms
         positions = .rotary
-        let theta = ("rope_theta", defaults.theta)
-        rotary = try fields.rotary(theta: theta, kind: "full_attention", context: context, width: headWidth)
+        rotary = try fields.rotary(
+            theta: ("rope_theta", defaults.theta), fraction: family.features.hasPartialRotary ? ("partial_rotary_factor", 1) : nil,
+            kind: "full_attention", context: context, width: headWidth)
         embeddingScale = family.features.embeddingScale(width: width)
         if family.features.mixtures != .never { try readExperts(family, fields) }
         if family.features.hasMultipliers { try readMultipliers(fields) }
@@ -180,7 +181,7 @@ extension GPTConfiguration {
     private mutating func readSlidingWindow(_ family: HuggingFaceFamily, _ fields: HuggingFaceFields) throws(CheckpointError) {
         let window: Int
         switch family {
-        case .mistral, .mixtral:
+        case .mistral, .mixtral, .phi3:
             // null: no window.
             let isUsual = fields.root["sliding_window"] == nil && family == .mistral
             window = try fields.integer("sliding_window", else: isUsual ? 4_096 : 0, 0...16_777_216)
@@ -191,7 +192,7 @@ extension GPTConfiguration {
         }
         guard window > 0 else { return }
         let kinds: [LayerAttention]
-        if family == .mistral || family == .mixtral {
+        if family.features.sliding != .some {
             kinds = [.sliding]
         } else if let stored = try fields.layerTypes(count: layers) {
             kinds = stored
@@ -235,6 +236,7 @@ private struct HuggingFaceDefaults {
             heads = 16
             keyValueHeads = 4
             theta = 2e6
+        case .phi3: (vocabulary, width, hiddenWidth, context, epsilon) = (32_064, 3_072, 8_192, 4_096, 1e-5)
         case .mixtral:
             vocabulary = 32_000
             hiddenWidth = 14_336

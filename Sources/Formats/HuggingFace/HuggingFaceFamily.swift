@@ -3,7 +3,7 @@ import Model
 
 /// The families of models that transformers and slm share, by the `model_type` of their config.json.
 enum HuggingFaceFamily: String, ModelFamily {
-    case gpt2, llama, mistral, qwen2, qwen3, gemma2, gemma3 = "gemma3_text", gptNeoX = "gpt_neox", granite, olmo2, smolLM3 = "smollm3"
+    case gpt2, llama, mistral, qwen2, qwen3, gemma2, gemma3 = "gemma3_text", gptNeoX = "gpt_neox", granite, olmo2, smolLM3 = "smollm3", phi3
     case mixtral, qwen3MoE = "qwen3_moe", olmoe, graniteMoE = "granitemoe"
 
     /// The class of transformers.
@@ -20,6 +20,7 @@ enum HuggingFaceFamily: String, ModelFamily {
         case .granite: "GraniteForCausalLM"
         case .olmo2: "Olmo2ForCausalLM"
         case .smolLM3: "SmolLM3ForCausalLM"
+        case .phi3: "Phi3ForCausalLM"
         case .mixtral: "MixtralForCausalLM"
         case .qwen3MoE: "Qwen3MoeForCausalLM"
         case .olmoe: "OlmoeForCausalLM"
@@ -40,6 +41,7 @@ enum HuggingFaceFamily: String, ModelFamily {
         case .granite: .granite
         case .olmo2: .olmo2
         case .smolLM3: .smolLM3
+        case .phi3: .phi3
         case .mixtral: .mixtral
         case .qwen3MoE: .qwen3MoE
         case .olmoe: .olmoe
@@ -61,6 +63,7 @@ enum HuggingFaceFamily: String, ModelFamily {
         case .gemma2: .gemma2
         case .gemma3: .gemma3
         case .gptNeoX: .gptNeoX
+        case .phi3: .phi3
         }
     }
 
@@ -116,6 +119,14 @@ extension TensorNames {
         for norm in ["norm1", "norm2"] { names.layer[norm] = nil }
         names.layer["postnorm1"] = ["post_attention_layernorm"]
         names.layer["postnorm2"] = ["post_feedforward_layernorm"]
+        return names
+    }()
+
+    static let phi3: TensorNames = {
+        var names = llama
+        names.layer["qkv"] = ["self_attn.qkv_proj"]
+        names.layer["up"] = ["mlp.gate_up_proj"]
+        names.rotaryOrder = .halvesOfRotating
         return names
     }()
 

@@ -32,11 +32,13 @@ extension HuggingFaceFields {
         }
         guard width % 2 == 0 else { throw file.mismatch("head_dim", "an even number of channels in a head", "\(width)") }
         if object == nil, let scaling { (parent, object) = (scaling, root[scaling].flatMap { $0.isNull ? nil : $0 }) }
-        if let object { positions.scaling = try self.scaling(object, parent, context: context) }
+        if let object { positions.scaling = try self.scaling(object, parent, context: context, pairs: (positions.width ?? width) / 2) }
         return positions
     }
 
-    private func scaling(_ object: JSONElement, _ parent: String, context: Int) throws(CheckpointError) -> RotaryPositions.Scaling {
+    private func scaling(
+        _ object: JSONElement, _ parent: String, context: Int, pairs: Int
+    ) throws(CheckpointError) -> RotaryPositions.Scaling {
         func number(_ key: String, else other: Double? = nil, _ range: ClosedRange<Double> = 1e-6...1e9) throws(CheckpointError) -> Double {
             try file.number(object, key, in: parent, else: other, range)
         }
@@ -61,8 +63,29 @@ extension HuggingFaceFields {
                 magnitude: try number("attention_factor", else: usual),
                 truncates: try file.read(parent) { () throws(JSONError) in try object.boolean("truncate", default: true) }
             )
-        default: throw file.mismatch("\(parent).rope_type", "default, linear, llama3 or yarn", String(type.prefix(60)).quoted)
+        // Files of Phi-3 have had all of these names.
+        case "longrope", "su": return .long(try longFactors(object, parent, context: context, pairs: pairs))
+        default: throw file.mismatch("\(parent).rope_type", "default, linear, llama3, yarn or longrope", String(type.prefix(60)).quoted)
         }
+    }
+
+    private func longFactors(
+        _ object: JSONElement, _ parent: String, context: Int, pairs: Int
+    ) throws(CheckpointError) -> RotaryPositions.LongFactors {
+        let key = "original_max_position_embeddings", usual = try file.number(object, key, in: parent, else: 4_096, 1...16_777_216)
+        let first = try integer(key, else: Int(usual), 1...16_777_216)
+        func factors(_ key: String) throws(CheckpointError) -> [Double] {
+            let factors = try file.read(parent) { () throws(JSONError) in try object.array(key) }.map { $0.number ?? 0 }
+            guard factors.count == pairs, factors.allSatisfy({ RotaryPositions.possibleFactors.contains($0) }) else {
+                throw file.mismatch("\(parent).\(key)", "\(pairs) numbers above 0, one for each pair of channels", "\(factors.count) numbers")
+            }
+            return factors
+        }
+        let factor = try file.number(object, "factor", in: parent, else: Double(context) / Double(first), 1e-6...1e9)
+        let usualMagnitude = RotaryPositions.LongFactors.magnitude(factor: factor, context: first)
+        return try RotaryPositions.LongFactors(
+            short: factors("short_factor"), long: factors("long_factor"), context: first,
+            magnitude: file.number(object, "attention_factor", in: parent, else: usualMagnitude, 1e-6...1e9))
     }
 }
 
@@ -91,6 +114,13 @@ extension RotaryPositions {
                 number("original_max_position_embeddings", context)
                 number("attention_factor", magnitude)
                 object["truncate"] = truncates
+            case .long(let factors):
+                for (key, numbers) in [("short_factor", factors.short), ("long_factor", factors.long)] {
+                    object.key(key)
+                    object.array { for factor in numbers { $0.number(factor) } }
+                }
+                number("original_max_position_embeddings", Double(factors.context))
+                number("attention_factor", factors.magnitude)
             }
         }
     }

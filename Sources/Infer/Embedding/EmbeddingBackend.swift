@@ -47,14 +47,14 @@ package final class EmbeddingBackend: ChatBackend {
 
     /// - Parameter makeProcessor: Runs on the thread that will compute.
     package init(
-        _ path: String, name: String, for purpose: BERTFolder.Purpose = .embedding, precision: WeightPrecision = .float32,
+        _ path: String, name: String, for purpose: EncoderFile.Purpose = .embedding, precision: WeightPrecision = .float32,
         on makeProcessor: @escaping @Sendable () throws -> Processor
     ) throws {
         typealias Opened = (input: EmbeddingInput, scoreFunction: ScoreFunction, width: Int, weightBytes: Int)
         let opened = Mailbox<Result<Opened, any Error>>(), inbox = Mailbox<Message>()
         try BackgroundThread.run {
             do {
-                let folder = try BERTFolder(path, for: purpose), processor = try makeProcessor()
+                let folder = try EncoderFile(path, for: purpose), processor = try makeProcessor()
                 let encode: Encoder, weightBytes: () -> Int
                 switch purpose {
                 case .embedding:

@@ -11,20 +11,20 @@ package import Tokenize
 ///
 /// Only one thread may use it at a time.
 package final class EmbeddingModel {
-    package let folder: BERTFolder
+    package let folder: EncoderFile
     private let runner: BERTRunner
 
     /// About how many tokens are computed at once: activations should stay in the cache.
     private static let tokensPerStep = 1_024
 
-    package init(_ folder: BERTFolder, on processor: Processor, precision: WeightPrecision = .float32) {
+    package init(_ folder: EncoderFile, on processor: Processor, precision: WeightPrecision = .float32) {
         self.folder = folder
         let (model, parameters) = folder.model(on: processor)
         runner = BERTRunner(of: model, parameters, on: processor, precision: precision)
     }
 
     package convenience init(_ path: String, on processor: Processor, precision: WeightPrecision = .float32) throws {
-        self.init(try BERTFolder(path, for: .embedding), on: processor, precision: precision)
+        self.init(try EncoderFile(path, for: .embedding), on: processor, precision: precision)
     }
 
     /// The length of a vector.

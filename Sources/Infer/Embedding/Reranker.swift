@@ -10,17 +10,17 @@ import Tokenize
 /// It compares more exactly than the vectors of an ``EmbeddingModel``, but has to read each passage again for each question. Only one
 /// thread may use it at a time.
 package final class Reranker {
-    package let folder: BERTFolder
+    package let folder: EncoderFile
     private let runner: BERTRunner
 
-    package init(_ folder: BERTFolder, on processor: Processor, precision: WeightPrecision = .float32) {
+    package init(_ folder: EncoderFile, on processor: Processor, precision: WeightPrecision = .float32) {
         self.folder = folder
         let (model, parameters) = folder.model(on: processor)
         runner = BERTRunner(of: model, parameters, on: processor, precision: precision)
     }
 
     package convenience init(_ path: String, on processor: Processor, precision: WeightPrecision = .float32) throws {
-        self.init(try BERTFolder(path, for: .reranking), on: processor, precision: precision)
+        self.init(try EncoderFile(path, for: .reranking), on: processor, precision: precision)
     }
 
     package var input: EmbeddingInput { folder.input }

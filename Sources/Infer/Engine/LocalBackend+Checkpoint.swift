@@ -78,11 +78,15 @@ extension ModelInfo {
     package init(of checkpoint: Checkpoint, name: String, context: Int? = nil) throws {
         let tokenizer = try Tokenizer(checkpoint.vocabulary())
         let renderer = try checkpoint.chatTemplate.map { try ChatRenderer($0, for: tokenizer) }
-        let most = checkpoint.configuration.context
-        self.init(name: name, context: min(context ?? most, most), tokenizer, renderer, checkpoint.servingDefaults)
+        let most = checkpoint.configuration.context, usual = checkpoint.configuration.usualContext
+        self.init(name: name, context: min(context ?? usual, most), tokenizer, renderer, checkpoint.servingDefaults)
         templateError = checkpoint.chatTemplateError
         isTemplateAssumed = checkpoint.isChatTemplateAssumed
         importNotes = checkpoint.importNotes
+        if context == nil, usual < most {
+            importNotes.append("the context is \(usual) tokens, for which the model was trained first; --context N allows up to \(most), "
+                + "with other rotary positions (LongRoPE)")
+        }
     }
 
     /// Lowers the context to what the KV cache can hold.

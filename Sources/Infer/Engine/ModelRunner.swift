@@ -81,7 +81,8 @@ package final class ModelRunner: Executor {
         let c = model.configuration
         cachePrecision = cache.precision(weights: precision, hasQKVBias: c.hasQKVBias)
         self.context = processor.kvCacheCapacity(
-            layers: c.layers, heads: c.keyValueHeads, headWidth: c.headWidth, upTo: min(context ?? c.context, c.context), cachePrecision)
+            layers: c.layers, heads: c.keyValueHeads, headWidth: c.headWidth, upTo: min(context ?? c.usualContext, c.context),
+            cachePrecision)
         weights = InferenceWeights(parameters, on: processor, precision: precision)
         self.adapters = AdapterWeights(adapters, on: processor, precision: precision)
         // Packs the weights, so that the first request does not wait for it.
@@ -368,6 +369,7 @@ package final class ModelRunner: Executor {
 
     /// The angles of the first positions, at least `count`. Most sequences are far shorter than a long context.
     private func angles(_ positions: RotaryPositions, width D: Int, count: Int) -> Buffer {
+        let positions = positions.ofSequences(upTo: context)
         if let angles = rotaryAngles[positions], angles.count >= count * D { return angles }
         var enough = 1_024
         while enough < count { enough *= 2 }

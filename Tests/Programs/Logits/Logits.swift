@@ -44,7 +44,8 @@ struct Logits {
     }
 
     private static func cachedLogits(of rows: [[Int32]], _ model: GPT, _ parameters: Parameters, _ processor: Processor) -> [[Float]] {
-        let runner = ModelRunner(of: model, parameters, on: processor, precision: .float32), V = model.configuration.vocabulary
+        let V = model.configuration.vocabulary, longest = rows.map(\.count).max()
+        let runner = ModelRunner(of: model, parameters, on: processor, precision: .float32, context: longest)
         let caches = rows.map { _ in runner.makeKVCache() }
         var logits = rows.map { _ in [Float]() }, done = rows.map { _ in 0 }
         while let step = Optional(rows.indices.filter({ done[$0] < rows[$0].count })), !step.isEmpty {
