@@ -27,8 +27,8 @@ package struct BERTConfiguration: Sendable, Equatable {
     package var attentionHeads: AttentionHeads { AttentionHeads(heads, width: width / heads) }
 }
 
-/// A bidirectional encoder (BERT, MiniLM, E5, BGE, GTE, DistilBERT, MPNet): the layers of a model that turns texts into vectors, or a
-/// question and a passage into a score. `BERTRunner` (in `Infer`) has its forward pass.
+/// A bidirectional encoder (BERT, RoBERTa, DistilBERT, MPNet and models of their families): the layers of a model that turns texts into
+/// vectors, or a question and a passage into a score. `BERTRunner` (in `Infer`) has its forward pass.
 ///
 ///     var list = ParameterList()
 ///     let model = BERT(configuration, in: &list)

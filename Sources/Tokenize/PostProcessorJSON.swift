@@ -16,32 +16,46 @@ enum PostProcessorJSON {
             for (i, inner) in try file.array(element, "processors", at: location).enumerated() {
                 try read(inner, "\(location).processors[\(i)]", file, depth: depth + 1, into: &vocabulary)
             }
-        case "TemplateProcessing": try readTemplate(element, location, file, into: &vocabulary)
+        case "TemplateProcessing":
+            let template = try template(element, location, file, vocabulary.tokens)
+            vocabulary.textPrefix = template.prefix
+            vocabulary.textSuffix = template.suffix
         default: break
         }
     }
 
-    private static func readTemplate(
-        _ element: JSONElement, _ location: String, _ file: JSONFile, into vocabulary: inout Vocabulary
-    ) throws(TokenizeError) {
-        vocabulary.textPrefix = []
-        vocabulary.textSuffix = []
-        var isAfterText = false
-        for (i, piece) in try file.array(element, "single", at: location).enumerated() {
+    /// The special tokens around a text, and those between what ends the first text of a pair and the second text.
+    static func template(
+        _ element: JSONElement, _ location: String, _ file: JSONFile, _ tokens: ByteStrings
+    ) throws(TokenizeError) -> TokensAroundText {
+        let single = try specials(element, "single", location, file, tokens)
+        var result = TokensAroundText(prefix: single.first ?? [], suffix: single.dropFirst().flatMap { $0 })
+        let pair = element["pair"] == nil ? [] : try specials(element, "pair", location, file, tokens)
+        let isEnded = pair.count == 3 && pair[1].starts(with: result.suffix)
+        if isEnded { result.between = Array(pair[1].dropFirst(result.suffix.count)) }
+        return result
+    }
+
+    /// The special tokens of a template before, between and after its texts.
+    private static func specials(
+        _ element: JSONElement, _ key: String, _ location: String, _ file: JSONFile, _ tokens: ByteStrings
+    ) throws(TokenizeError) -> [[TokenID]] {
+        var groups: [[TokenID]] = [[]]
+        for (i, piece) in try file.array(element, key, at: location).enumerated() {
             guard let special = piece["SpecialToken"] else {
-                isAfterText = true
+                groups.append([])
                 continue
             }
-            let place = "\(location).single[\(i)]"
-            let name = try file.string(special, "id", at: "\(place).SpecialToken")
+            let name = try file.string(special, "id", at: "\(location).\(key)[\(i)].SpecialToken")
             let entry = try file.object(file.object(element, "special_tokens", at: location), name, at: "\(location).special_tokens")
             for id in try file.array(entry, "ids", at: "\(location).special_tokens") {
-                guard let id = id.integer, vocabulary.tokens.indices.contains(id), !vocabulary.tokens.range(of: id).isEmpty else {
+                guard let id = id.integer, tokens.indices.contains(id), !tokens.range(of: id).isEmpty else {
                     throw file.mismatch("\(location).special_tokens.ids", "the ID of a token", id)
                 }
-                if isAfterText { vocabulary.textSuffix.append(TokenID(id)) } else { vocabulary.textPrefix.append(TokenID(id)) }
+                groups[groups.count - 1].append(TokenID(id))
             }
         }
+        return groups
     }
 
     static func write(_ vocabulary: Vocabulary, _ names: ByteStrings, to file: inout JSONWriter) {

@@ -17,10 +17,7 @@ import JSON
 ///   checked.
 package enum TokenizerJSON {
     package static func read(_ bytes: [UInt8], path: String) throws(TokenizeError) -> Vocabulary {
-        var parser = JSONParser()
-        let root: JSONElement
-        do { root = try parser.parse(bytes) } catch { throw TokenizeError(error, in: bytes, path: path) }
-        return try read(root, JSONFile(path, size: bytes.count))
+        try read(JSONFile.root(bytes, path), JSONFile(path, size: bytes.count))
     }
 
     static func read(_ root: JSONElement, _ file: JSONFile) throws(TokenizeError) -> Vocabulary {
@@ -58,8 +55,7 @@ package enum TokenizerJSON {
     ) throws(TokenizeError) {
         let unknown = try file.string(model, "unk_token", default: "", at: "model")
         if vocabulary.unit == .bytes {
-            let isComplete = Set(vocabulary.ordinaryTokens.lazy.filter { $0.count == 1 }.map(\.first)).count == 256
-            if isComplete { return }
+            if vocabulary.hasAllBytes { return }
             if !unknown.isEmpty {
                 throw file.unsupported(
                     "it encodes unknown text as '\(unknown)' (unk_token)",
@@ -202,6 +198,9 @@ extension Vocabulary {
     func isBaseUnit(_ token: ArraySlice<UInt8>) -> Bool {
         unit == .bytes ? token.count == 1 : String(decoding: token, as: UTF8.self).unicodeScalars.count == 1
     }
+
+    /// Whether each byte is a token, so that every text can be encoded.
+    var hasAllBytes: Bool { Set(ordinaryTokens.lazy.filter { $0.count == 1 }.map(\.first)).count == 256 }
 
     /// The tokens that words are encoded to.
     var ordinaryTokens: some Sequence<ArraySlice<UInt8>> {

@@ -2,27 +2,7 @@ import Files
 import JSON
 
 extension WordPieceTokenizer {
-    static let tokenizerFile = "tokenizer.json", vocabularyFile = "vocab.txt", settingsFile = "tokenizer_config.json"
-
-    /// Reads the tokenizer of a Hugging Face folder: tokenizer.json, else vocab.txt with the settings of tokenizer_config.json.
-    package init(reading folder: String) throws(TokenizeError) {
-        let file = "\(folder)/\(Self.tokenizerFile)", vocabulary = "\(folder)/\(Self.vocabularyFile)"
-        if FileStatus(file) != nil {
-            try self.init(tokenizerJSON: contents(of: file), path: file)
-        } else if FileStatus(vocabulary) != nil {
-            let settings = "\(folder)/\(Self.settingsFile)", hasSettings = FileStatus(settings) != nil
-            try self.init(
-                vocabulary: contents(of: vocabulary), path: vocabulary, settings: hasSettings ? contents(of: settings) : nil,
-                settingsPath: settings)
-        } else {
-            throw .unreadable(path: folder, reason: "it has neither \(Self.tokenizerFile) nor \(Self.vocabularyFile)")
-        }
-    }
-
-    private static func json(_ bytes: [UInt8], _ path: String) throws(TokenizeError) -> JSONElement {
-        var parser = JSONParser()
-        do { return try parser.parse(bytes) } catch { throw TokenizeError(error, in: bytes, path: path) }
-    }
+    static let vocabularyFile = "vocab.txt", settingsFile = "tokenizer_config.json"
 
     // MARK: vocab.txt
 
@@ -34,7 +14,7 @@ extension WordPieceTokenizer {
         let text = bytes.last == 10 ? bytes.dropLast() : bytes[...]
         for line in text.split(separator: 10, omittingEmptySubsequences: false) { tokens.append(line.last == 13 ? line.dropLast() : line) }
         let file = JSONFile(settingsPath, size: settings?.count ?? 0)
-        let root = try settings.map { bytes throws(TokenizeError) in try Self.json(bytes, settingsPath) }
+        let root = try settings.map { bytes throws(TokenizeError) in try JSONFile.root(bytes, settingsPath) }
         func isSet(_ key: String, else other: Bool) throws(TokenizeError) -> Bool {
             guard let root, let value = root[key], !value.isNull else { return other }
             return try file.boolean(root, key, default: other, at: "")
@@ -52,19 +32,14 @@ extension WordPieceTokenizer {
         normalizer.stripsAccents = try isSet("strip_accents", else: normalizer.lowercases)
         normalizer.separatesIdeographs = try isSet("tokenize_chinese_chars", else: true)
         self.init(
-            tokens, normalizer: normalizer, prefix: [try id("cls_token", else: "[CLS]")], suffix: [try id("sep_token", else: "[SEP]")],
+            tokens, normalizer: normalizer,
+            specials: TokensAroundText(prefix: [try id("cls_token", else: "[CLS]")], suffix: [try id("sep_token", else: "[SEP]")]),
             unknown: try id("unk_token", else: "[UNK]"))
     }
 
     // MARK: tokenizer.json
 
-    package init(tokenizerJSON bytes: [UInt8], path: String) throws(TokenizeError) {
-        let root = try Self.json(bytes, path), file = JSONFile(path, size: bytes.count)
-        let model = try file.object(root, "model", at: "")
-        let type = try file.string(model, "type", default: "WordPiece", at: "model")
-        guard type == "WordPiece" else {
-            throw file.unsupported("its model is \(type)", "Embedding models need WordPiece, as BERT has it.")
-        }
+    init(_ model: JSONElement, _ root: JSONElement, _ file: JSONFile) throws(TokenizeError) {
         let (slots, unused) = try Self.slots(model, root, file)
         let vocabulary = slots.tokens
         let unknown = try file.string(model, "unk_token", default: "[UNK]", at: "model")
@@ -72,13 +47,12 @@ extension WordPieceTokenizer {
             throw file.malformed("model.unk_token", "a token of the vocabulary", excerpt(unknown.utf8))
         }
         if let text = unused { throw file.unsupported("it has the added token \(excerpt(text.utf8))", "Only special tokens can be added.") }
-        let around = try Self.tokensAroundText(root, file, vocabulary)
         let mark = try file.string(model, "continuing_subword_prefix", default: "##", at: "model")
         let limit = try model["max_input_chars_per_word"].map { _ throws(TokenizeError) in
             try file.integer(model, "max_input_chars_per_word", at: "model")
         }
         self.init(
-            vocabulary, normalizer: try Self.normalizer(root, file), prefix: around.prefix, suffix: around.suffix,
+            vocabulary, normalizer: try Self.normalizer(root, file), specials: try TokensAroundText(root, file, vocabulary),
             unknown: TokenID(unknownID), mark: mark, wordLimit: max(0, min(limit ?? 100, 100_000)))
     }
 
@@ -132,31 +106,5 @@ extension WordPieceTokenizer {
         result.lowercases = try isSet("lowercase", else: true)
         result.stripsAccents = try isSet("strip_accents", else: result.lowercases)
         return result
-    }
-
-    private static func tokensAroundText(
-        _ root: JSONElement, _ file: JSONFile, _ tokens: ByteStrings
-    ) throws(TokenizeError) -> (prefix: [TokenID], suffix: [TokenID]) {
-        guard let element = root["post_processor"], !element.isNull else { return ([], []) }
-        let type = try file.string(element, "type", at: "post_processor")
-        if type == "TemplateProcessing" {
-            var vocabulary = Vocabulary()
-            vocabulary.tokens = tokens
-            try PostProcessorJSON.read(root, file, into: &vocabulary)
-            return (vocabulary.textPrefix, vocabulary.textSuffix)
-        }
-        // They differ in pairs of texts only.
-        guard ["BertProcessing", "RobertaProcessing"].contains(type) else {
-            throw file.unsupported(
-                "its post_processor is \(excerpt(type.utf8))", "Supported are TemplateProcessing, BertProcessing and RobertaProcessing.")
-        }
-        func id(_ key: String) throws(TokenizeError) -> TokenID {
-            let pair = Array(try file.array(element, key, at: "post_processor"))
-            guard pair.count == 2, let id = pair[1].integer, tokens.indices.contains(id) else {
-                throw file.malformed("post_processor.\(key)", "a token and its ID", "\(pair.count) elements")
-            }
-            return TokenID(id)
-        }
-        return ([try id("cls")], [try id("sep")])
     }
 }

@@ -1,15 +1,12 @@
 /// The tokenizer of BERT: a word becomes the longest token that it begins with, then the longest one that continues it, and so on.
 ///
-///     let tokenizer = try WordPieceTokenizer(reading: "all-MiniLM-L6-v2")
 ///     tokenizer.ids(of: "unaffable")                           // [CLS] un ##aff ##able [SEP]
-///     tokenizer.ids(of: text, limit: 256)                      // no more than the model reads
 ///
 /// A word with a part that is no token becomes [UNK] as a whole. Text never becomes a special token: "[SEP]" is three words.
-package struct WordPieceTokenizer: Sendable {
-    package let tokens: ByteStrings
+package struct WordPieceTokenizer: EncoderTokenizer {
+    private let words: ByteStrings
     let normalizer: BERTNormalizer
-    /// Before and after each text.
-    package let prefix, suffix: [TokenID]
+    package let specials: TokensAroundText
     private let unknown: TokenID
     /// The most characters of a word.
     private let wordLimit: Int
@@ -18,13 +15,12 @@ package struct WordPieceTokenizer: Sendable {
     /// - Parameters:
     ///   - mark: What tokens that continue a word begin with.
     init(
-        _ tokens: ByteStrings, normalizer: BERTNormalizer, prefix: [TokenID], suffix: [TokenID], unknown: TokenID, mark: String = "##",
+        _ tokens: ByteStrings, normalizer: BERTNormalizer, specials: TokensAroundText, unknown: TokenID, mark: String = "##",
         wordLimit: Int = 100
     ) {
-        self.tokens = tokens
+        words = tokens
         self.normalizer = normalizer
-        self.prefix = prefix
-        self.suffix = suffix
+        self.specials = specials
         self.unknown = unknown
         self.wordLimit = wordLimit
         starts = TokenIndex(tokens)
@@ -34,37 +30,31 @@ package struct WordPieceTokenizer: Sendable {
         continuations = TokenIndex(rest)
     }
 
-    package var count: Int { tokens.count }
-
-    /// The tokens of a text, with those around it.
+    /// A tokenizer of a GGUF file. It is cased if a token has an upper-case letter.
     ///
-    /// - Parameter limit: The most tokens: the end of a longer text is left out.
-    package func ids(of text: String, limit: Int = .max) -> [TokenID] {
-        let most = max(0, limit - prefix.count - suffix.count)
-        return Array((prefix + textIDs(of: text, limit: most) + suffix).prefix(limit))
-    }
-
-    /// The tokens of two texts: the first with those around it, then the second and what ends it.
-    ///
-    /// - Parameter limit: The most tokens: the end of the longer text is left out, or those of both (`longest_first` of Hugging Face).
-    package func ids(of first: String, with second: String, limit: Int = .max) -> [TokenID] {
-        let most = max(0, limit - prefix.count - 2 * suffix.count)
-        let (a, b) = (textIDs(of: first, limit: most), textIDs(of: second, limit: most))
-        var short = min(a.count, b.count), long = max(a.count, b.count)
-        if short + long > most {
-            long = max(short, most - short)
-            if short + long > most { (short, long) = (most / 2, most - most / 2) }
+    /// - Parameter names: Tokens that begin a word after U+2581, and others without it.
+    package init(marked names: ByteStrings, areSpecial: [Bool], specials: TokensAroundText, unknown: TokenID) {
+        var tokens = ByteStrings(), isCased = false
+        for id in names.indices {
+            let name = names[id], begins = name.starts(with: UnigramTokenizer.mark)
+            tokens.append(areSpecial[id] ? Array(name) : begins ? Array(name.dropFirst(3)) : Array("##".utf8) + name)
+            isCased = isCased || !areSpecial[id] && name.contains { 0x41...0x5A ~= $0 }
         }
-        let (firstCount, secondCount) = a.count > b.count ? (long, short) : (short, long)
-        return prefix + a.prefix(firstCount) + suffix + b.prefix(secondCount) + suffix
+        var normalizer = BERTNormalizer()
+        normalizer.lowercases = !isCased
+        normalizer.stripsAccents = !isCased
+        self.init(tokens, normalizer: normalizer, specials: specials, unknown: unknown)
     }
 
-    /// The tokens of a text without those around it.
-    package func textIDs(of text: String, limit: Int = .max) -> [TokenID] {
+    package var kind: String { "WordPiece" }
+    package var count: Int { words.count }
+    package var fingerprint: [UInt8] { words.bytes }
+
+    package func tokens(of text: String, limit: Int) -> [TokenID] {
         var words = ByteStrings(), ids: [TokenID] = []
         normalizer.append(text, to: &words)
         for word in words.indices where ids.count < limit { append(words.bytes.span.extracting(words.range(of: word)), to: &ids) }
-        return ids.count > limit ? Array(ids.prefix(limit)) : ids
+        return ids
     }
 
     private func append(_ word: Span<UInt8>, to ids: inout [TokenID]) {

@@ -93,7 +93,7 @@ import Tokenize
         for scaling: RotaryPositions.Scaling in [
             .linear(factor: 8), .llama3(factor: 32, low: 1, high: 4, context: 8_192),
             .yarn(factor: 4, fast: 32, slow: 1, context: 32_768, magnitude: 1.138_6, truncates: true),
-            .long(.init(short: [Double](repeating: 1, count: 32), long: [Double](repeating: 1.5, count: 32), context: 4_096, magnitude: 1.19)),
+            .long(.init(short: .init(repeating: 1, count: 32), long: .init(repeating: 1.5, count: 32), context: 4_096, magnitude: 1.19)),
         ] {
             configuration.rotary.scaling = scaling
             #expect(try GPTConfiguration(configuration.values, path: "a.h5") == configuration)

@@ -114,7 +114,8 @@ import Formats
     @Test func `LongRoPE is read as files of Phi-3 have it, and its factors depend on the length of sequences`() throws {
         let scaling = #""type": "su", "short_factor": [1, 1.5, 2], "long_factor": [1, 4, 16]"#
         let written = try read(.phi3).rotary, text = String(decoding: try InputFile.contents(of: folder("config.json")), as: UTF8.self)
-        let start = try #require(text.firstRange(of: "\"rope_scaling\": {")), end = try #require(text[start.upperBound...].firstIndex(of: "}"))
+        let start = try #require(text.firstRange(of: "\"rope_scaling\": {"))
+        let end = try #require(text[start.upperBound...].firstIndex(of: "}"))
         let old = try read(.phi3, (String(text[start.lowerBound...end]), "\"rope_scaling\": {\(scaling)}")).rotary
         // 16 positions are twice those of the first training.
         let magnitude = (1 + log(2.0) / log(8.0)).squareRoot()

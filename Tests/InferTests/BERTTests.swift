@@ -16,7 +16,7 @@ import Tokenize
     private let texts: [[TokenID]] = [[2, 4, 5, 3], [2, 3], [2, 7, 8, 4, 5, 9, 3], (0..<24).map { TokenID(4 + $0 * 5 % 9) }]
 
     private func runner(_ sample: SampleBERT = SampleBERT(), _ precision: WeightPrecision = .float32) throws -> BERTRunner {
-        let processor = try Processor(threads: 2), opened = try BERTFolder(sample.write(to: folder, "bert"))
+        let processor = try Processor(threads: 2), opened = try EncoderFile(sample.write(to: folder, "bert"))
         let (model, parameters) = opened.model(on: processor)
         return BERTRunner(of: model, parameters, on: processor, precision: precision)
     }
@@ -175,7 +175,7 @@ private struct PlainBERT {
         let C = sample.width, D = C / sample.heads, T = ids.count
         let word = self["embeddings.word_embeddings.weight"], position = self["embeddings.position_embeddings.weight"]
         let type = self["embeddings.token_type_embeddings.weight"]
-        let distances = self["encoder.relative_attention_bias.weight"], first = distances.isEmpty ? 0 : 2
+        let distances = self["encoder.relative_attention_bias.weight"], first = sample.family.paddingPositions
         var x: [Double] = []
         for t in 0..<T {
             for c in 0..<C {

@@ -7,6 +7,7 @@ Vectors may differ by a cosine distance of 1e-5 in f32: both programs compute in
 trained model in a folder of sentence-transformers, too, such as all-MiniLM-L6-v2.
 """
 import argparse
+import base64
 import json
 import os
 import pathlib
@@ -18,12 +19,15 @@ import tempfile
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TRANSFORMERS_VERBOSITY"] = "error"
 
+import gguf
 import numpy as np
+import sentencepiece
 import torch
-from tokenizers import BertWordPieceTokenizer
+from sentencepiece import sentencepiece_model_pb2
+from tokenizers import BertWordPieceTokenizer, ByteLevelBPETokenizer, Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import (
     AutoModel, AutoModelForSequenceClassification, AutoTokenizer, BertConfig, BertForSequenceClassification, BertModel, DistilBertConfig,
-    MPNetConfig)
+    MPNetConfig, PreTrainedTokenizerFast, RobertaConfig, XLMRobertaConfig)
 
 from check_tokenizers import code_points, mixtures, unicode_noise
 from texts import TEXTS
@@ -68,7 +72,7 @@ def tokenizer(folder, lowercase, size=3000):
 
 def check_tokens(slm, folder, texts):
     theirs = AutoTokenizer.from_pretrained(folder)
-    texts = [text.replace("\n", " ") for text in texts if text.strip("\r\n")]
+    texts = [text.replace("\n", " ").rstrip("\r") for text in texts if text.strip("\r\n")]
     rows = run(slm, "embed", folder, "--tokens", "--file", "-", text=lines(texts))
     assert len(rows) == len(texts)
     expected = theirs(texts, truncation=True, max_length=512)["input_ids"]
@@ -133,7 +137,9 @@ def check_vectors(slm, folder, name, shape):
     vocabulary = len(AutoTokenizer.from_pretrained(folder / name))
     random_model(folder / name, vocabulary, **shape)
     texts = sentences(60, 5, longest=200) + TEXTS
-    plain = distance(embed(slm, folder / name, texts), theirs(folder / name, texts, "mean", False))
+    ours = embed(slm, folder / name, texts)
+    plain = distance(ours, theirs(folder / name, texts, "mean", False))
+    check_gguf(slm, folder / name, texts, ours)
     settings(folder / name, "cls", True, limit=32, prompts={"query": "query: ", "document": "passage: "})
     ours = embed(slm, folder / name, texts)
     assert np.allclose(np.linalg.norm(ours, axis=1), 1, atol=1e-5)
@@ -190,15 +196,176 @@ def check_family(slm, folder, name, configuration, width):
     print(f"{name}: {count} texts, cosine distance at most {worst:.1e}")
 
 
+def save_roberta_tokenizer(tokenizer, folder):
+    """Special tokens as in RoBERTa: two of them between the texts of a pair."""
+    s, e = (tokenizer.token_to_id(token) for token in ("<s>", "</s>"))
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>", pair="<s> $A </s> </s> $B </s>", special_tokens=[("<s>", s), ("</s>", e)])
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, bos_token="<s>", cls_token="<s>", eos_token="</s>", sep_token="</s>", unk_token="<unk>",
+        pad_token="<pad>", model_max_length=512).save_pretrained(folder)
+
+
+def unigram(folder, splits):
+    """A vocabulary of SentencePiece with its table of NFKC, as a tokenizer.json of XLM-RoBERTa: with spaces as tokens or without."""
+    texts = [text.replace("\n", " ") for text in sentences(800, 11) + TEXTS + list(mixtures(500, 2))]
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(texts), model_prefix=str(folder / "m"), vocab_size=1500, model_type="unigram", hard_vocab_limit=False,
+        normalization_rule_name="nmt_nfkc", max_sentence_length=100_000, minloglevel=2)
+    model = sentencepiece_model_pb2.ModelProto()
+    model.ParseFromString((folder / "m.model").read_bytes())
+    pieces = [(piece.piece, piece.score) for piece in model.pieces[3:]]
+    tokenizer = Tokenizer(models.Unigram([("<s>", 0.0), ("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), *pieces], unk_id=3, byte_fallback=False))
+    table = normalizers.Precompiled(model.normalizer_spec.precompiled_charsmap)
+    mark = pre_tokenizers.Metaspace(prepend_scheme="always")
+    if splits:
+        tokenizer.normalizer = table
+        tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), mark])
+    else:
+        tokenizer.normalizer = normalizers.Sequence([table, normalizers.Strip(left=False, right=True), normalizers.Replace(Regex(" {2,}"), "▁")])
+        tokenizer.pre_tokenizer = mark
+    tokenizer.add_special_tokens(["<s>", "<pad>", "</s>", "<unk>"])
+    save_roberta_tokenizer(tokenizer, folder)
+
+
+def byte_level(folder):
+    trained = ByteLevelBPETokenizer()
+    trained.train_from_iterator(sentences(500, 1) + TEXTS, vocab_size=1500, show_progress=False, special_tokens=["<s>", "<pad>", "</s>", "<unk>"])
+    save_roberta_tokenizer(Tokenizer.from_str(trained.to_str()), folder)
+
+
+def write_gguf(folder, path, matrices, pooling="mean"):
+    """The GGUF file that llama.cpp's converter makes of a BERT or an XLM-RoBERTa."""
+    config, file = json.loads((folder / "config.json").read_text()), json.loads((folder / "tokenizer.json").read_text())
+    head = AutoModelForSequenceClassification if config["architectures"][0].endswith("SequenceClassification") else AutoModel
+    state = {name.removeprefix("bert.").removeprefix("roberta."): values.float().numpy()
+             for name, values in head.from_pretrained(folder, dtype=torch.float32).state_dict().items()}
+    is_bert = config["model_type"] == "bert"
+    padding = 0 if is_bert else 2
+    names = {"embeddings.word_embeddings": "token_embd", "embeddings.position_embeddings": "position_embd", "embeddings.token_type_embeddings": "token_types",
+             "embeddings.LayerNorm": "token_embd_norm", "pooler.dense": "cls", "classifier.dense": "cls",
+             "classifier" if is_bert else "classifier.out_proj": "cls.output"}
+    parts = {"attention.self.query": "attn_q", "attention.self.key": "attn_k", "attention.self.value": "attn_v", "attention.output.dense": "attn_output",
+             "attention.output.LayerNorm": "attn_output_norm", "intermediate.dense": "ffn_up", "output.dense": "ffn_down", "output.LayerNorm": "layer_output_norm"}
+    writer = gguf.GGUFWriter(str(path), "bert")
+    writer.add_context_length(config["max_position_embeddings"] - padding)
+    for add, key in [(writer.add_embedding_length, "hidden_size"), (writer.add_feed_forward_length, "intermediate_size"),
+                     (writer.add_head_count, "num_attention_heads"), (writer.add_block_count, "num_hidden_layers"), (writer.add_layer_norm_eps, "layer_norm_eps")]:
+        add(config[key])
+    writer.add_causal_attention(False)
+    scores = "classifier.weight" in state or "classifier.out_proj.weight" in state
+    writer.add_pooling_type(gguf.PoolingType.RANK if scores else getattr(gguf.PoolingType, pooling.upper()))
+    special = {token["content"]: token["id"] for token in file["added_tokens"]}
+    if is_bert:
+        tokens = [token for token, _ in sorted(file["model"]["vocab"].items(), key=lambda item: item[1])]
+        writer.add_tokenizer_model("bert")
+        writer.add_token_list([t if t in special else t[2:] if t.startswith("##") else "▁" + t for t in tokens])
+        writer.add_token_type_count(2)
+    else:
+        tokens = [token for token, _ in file["model"]["vocab"]]
+        normalizer = file["normalizer"]
+        table = normalizer.get("precompiled_charsmap") or normalizer["normalizers"][0]["precompiled_charsmap"]
+        writer.add_tokenizer_model("t5")
+        writer.add_tokenizer_pre("default")
+        writer.add_token_list(tokens)
+        writer.add_token_scores([score for _, score in file["model"]["vocab"]])
+        writer.add_add_space_prefix(True)
+        writer.add_remove_extra_whitespaces(True)
+        writer.add_precompiled_charsmap(base64.b64decode(table))
+        writer.add_token_type_count(1)
+        writer.add_add_bos_token(True)
+        writer.add_add_eos_token(True)
+    kinds = gguf.TokenType
+    writer.add_token_types([kinds.UNKNOWN if t in ("<unk>", "[UNK]") else kinds.CONTROL if t in special else kinds.NORMAL for t in tokens])
+    cls, sep, unknown, pad = ("[CLS]", "[SEP]", "[UNK]", "[PAD]") if is_bert else ("<s>", "</s>", "<unk>", "<pad>")
+    for add, token in [(writer.add_bos_token_id, cls), (writer.add_eos_token_id, sep), (writer.add_sep_token_id, sep), (writer.add_unk_token_id, unknown),
+                       (writer.add_pad_token_id, pad)]:
+        add(tokens.index(token))
+    for name, values in state.items():
+        module, kind = name.rsplit(".", 1)
+        if module.startswith("encoder.layer."):
+            _, _, layer, part = module.split(".", 3)
+            name = f"blk.{layer}.{parts[part]}.{kind}"
+        elif module in names and (scores or names[module] != "cls"):
+            name = f"{names[module]}.{kind}"
+        else:
+            continue
+        if module == "embeddings.position_embeddings":
+            values = values[padding:]
+        is_matrix = values.ndim == 2 and "position" not in name and "types" not in name and not name.startswith("cls")
+        type = matrices if is_matrix else gguf.GGMLQuantizationType.F32
+        writer.add_tensor(name, gguf.quantize(values, type), raw_dtype=type)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+def check_gguf(slm, folder, texts, ours):
+    """The same vectors from a GGUF file, which are scaled there, and from one in Q8_0."""
+    path = folder / "model.gguf"
+    write_gguf(folder, path, gguf.GGMLQuantizationType.F32)
+    # Two divisions of a long run of one letter have the same probability but for rounding, and a GGUF file rounds scores to f32.
+    texts, ours = zip(*[(text, vector) for text, vector in zip(texts, ours) if len(set(text)) > 1])
+    found, ours = embed(slm, path, texts), np.array(ours)
+    worst = distance(found, ours)
+    assert worst < 1e-5 and np.allclose(np.linalg.norm(found, axis=1), 1, atol=1e-5), f"GGUF: cosine distance {worst}"
+    if json.loads((folder / "config.json").read_text())["hidden_size"] % 32 == 0:
+        write_gguf(folder, path, gguf.GGMLQuantizationType.Q8_0)
+        print(f"GGUF: cosine distance at most {worst:.1e}; Q8_0 {distance(embed(slm, path, texts), ours):.1e}")
+    path.unlink()
+
+
+def without_specials(texts):
+    """Without texts in which transformers finds special tokens of RoBERTa."""
+    return [text for text in texts if not any(token in text for token in ("<s>", "<pad>", "</s>", "<unk>"))]
+
+
+def check_roberta(slm, folder, name, configuration, make_tokenizer, small, **shape):
+    """RoBERTa and XLM-RoBERTa: tokens, vectors, and the scores of a reranker such as bge-reranker."""
+    folder = folder / name
+    folder.mkdir()
+    make_tokenizer(folder)
+    size = len(AutoTokenizer.from_pretrained(folder))
+    plain = without_specials(TEXTS)
+    texts = without_specials([*code_points(101 if small else 7), *mixtures(3000, 3), *unicode_noise(2000, 4)]) + plain
+    settings = configuration(vocab_size=size, max_position_embeddings=514, type_vocab_size=1, layer_norm_eps=1e-5, **shape)
+    torch.manual_seed(4)
+    model = AutoModel.from_config(settings, add_pooling_layer=False).eval()
+    with torch.no_grad():
+        for part, parameter in model.named_parameters():
+            parameter.normal_(1 if "norm" in part.lower() and "weight" in part else 0, 0.06)
+    model.save_pretrained(folder)
+    count = check_tokens(slm, folder, texts)
+    texts = sentences(60, 5, longest=200) + [text.strip() for text in plain if text.strip()] + ["the " * 600]
+    ours = embed(slm, folder, texts)
+    worst = distance(ours, theirs(folder, texts, "mean", False))
+    assert worst < 1e-5, f"{name}: cosine distance {worst}"
+    print(f"{name}: {count} texts with equal tokens, cosine distance at most {worst:.1e}")
+    if name == "xlm-roberta":                                # a GGUF file has no other treatment of spaces
+        check_gguf(slm, folder, texts, ours)
+    settings.num_labels = 1
+    scorer = AutoModelForSequenceClassification.from_config(settings).eval()
+    with torch.no_grad():
+        for part, parameter in scorer.named_parameters():
+            parameter.normal_(1 if "norm" in part.lower() and "weight" in part else 0, 0.5 if "classifier" in part else 0.06)
+    scorer.save_pretrained(folder)
+    check_pairs(slm, folder, name)
+
+
 def check_scores(slm, folder, name, shape):
-    """Both texts of a pair may be too long for the context; transformers cuts the longer one first, as sentence-transformers asks it to."""
     folder = folder / (name + "-reranker")
     folder.mkdir()
     tokenizer(folder, True)
+    random_model(folder, len(AutoTokenizer.from_pretrained(folder)), scores=True, **shape)
+    check_pairs(slm, folder, name)
+
+
+def check_pairs(slm, folder, name):
+    """Both texts of a pair may be too long for the context; transformers cuts the longer one first, as sentence-transformers asks it to."""
     tokens = AutoTokenizer.from_pretrained(folder)
-    random_model(folder, len(tokens), scores=True, **shape)
     model = AutoModelForSequenceClassification.from_pretrained(folder, dtype=torch.float32).eval()
-    texts = sentences(40, 6, longest=500) + [text.strip() for text in TEXTS if text.strip()]
+    texts = sentences(40, 6, longest=500) + [text.strip() for text in without_specials(TEXTS) if text.strip()]
     for question in ("reset the pump?", sentences(1, 7, longest=20)[0], "valve " * 300):
         with torch.no_grad():
             batch = tokens([question] * len(texts), texts, padding=True, truncation=True, max_length=512, return_tensors="pt")
@@ -214,6 +381,10 @@ def check_scores(slm, folder, name, shape):
     (folder / "config.json").write_text(json.dumps(configuration))
     logit = run(slm, "rerank", folder, "valve " * 300, texts[0])[0]["score"]
     assert abs(1 / (1 + np.exp(-logit)) - expected[0]) < 1e-5
+    if name in ("small", "xlm-roberta"):
+        write_gguf(folder, folder / "model.gguf", gguf.GGMLQuantizationType.F32)
+        again = run(slm, "rerank", folder / "model.gguf", "valve " * 300, texts[0])[0]["score"]
+        assert abs(again - expected[0]) < 1e-5, f"GGUF: a score of {again}, not {expected[0]}"
     print(f"{name}, as a reranker: {3 * len(texts)} pairs, scores differ by at most {worst:.1e}")
 
 
@@ -260,6 +431,13 @@ def main():
                 options.slm, folder, f"mpnet-{name}", lambda size: MPNetConfig(
                     vocab_size=size, hidden_size=width, num_attention_heads=heads, num_hidden_layers=layers, intermediate_size=4 * width,
                     max_position_embeddings=514), width)
+        shape = SMALL if options.small else dict(hidden_size=768, num_hidden_layers=4, num_attention_heads=12, intermediate_size=3072)
+        for name, configuration, make in [
+            ("xlm-roberta", XLMRobertaConfig, lambda folder: unigram(folder, splits=True)),
+            ("xlm-roberta with spaces", XLMRobertaConfig, lambda folder: unigram(folder, splits=False)), ("roberta", RobertaConfig, byte_level),
+        ]:
+            with tempfile.TemporaryDirectory() as part:
+                check_roberta(options.slm, pathlib.Path(part), name, configuration, make, options.small, **shape)
     if options.model:
         check_trained(options.slm, options.model)
 

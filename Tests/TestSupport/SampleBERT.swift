@@ -20,12 +20,17 @@ package struct SampleBERT: Sendable {
 
     /// What the files call fields and tensors.
     package enum Family: String, Sendable, CaseIterable {
-        case bert, distilbert, mpnet
+        case bert, distilbert, mpnet, roberta
+
+        /// The rows of the table of positions that belong to padding.
+        package var paddingPositions: Int { self == .mpnet || self == .roberta ? 2 : 0 }
+        fileprivate var tokenTypes: Int { switch self { case .bert: 2; case .roberta: 1; case .distilbert, .mpnet: 0 } }
 
         /// The family's name of a tensor of BERT.
         fileprivate func name(of tensor: String) -> String {
             let changes = switch self {
             case .bert: [(String, String)]()
+            case .roberta: [("pooler.dense", "classifier.dense"), ("classifier", "classifier.out_proj")]
             case .distilbert: [
                 ("encoder.layer", "transformer.layer"), ("attention.self.query", "attention.q_lin"),
                 ("attention.self.key", "attention.k_lin"), ("attention.self.value", "attention.v_lin"),
@@ -58,8 +63,8 @@ package struct SampleBERT: Sendable {
             add(name + ".bias", [O])
         }
         func norm(_ name: String) { for part in ["weight", "bias"] { add("\(name).\(part)", [width]) } }
-        let positions = context + (family == .mpnet ? 2 : 0)
-        for (name, rows) in [("word", Self.words.count), ("position", positions), ("token_type", family == .bert ? 2 : 0)] where rows > 0 {
+        let positions = context + family.paddingPositions
+        for (name, rows) in [("word", Self.words.count), ("position", positions), ("token_type", family.tokenTypes)] where rows > 0 {
             add("embeddings.\(name)_embeddings.weight", [rows, width])
         }
         if family == .mpnet { add("encoder.relative_attention_bias.weight", [32, heads]) }
@@ -87,11 +92,12 @@ package struct SampleBERT: Sendable {
                 "n_heads": \(heads), "hidden_dim": \(hiddenWidth), "max_position_embeddings": \(context), "activation": "gelu"\(settings)}
                 """
         }
-        let positions = context + (family == .mpnet ? 2 : 0)
+        let positions = context + family.paddingPositions
         return """
             {"model_type": "\(family.rawValue)", "vocab_size": \(Self.words.count), "hidden_size": \(width),
             "num_hidden_layers": \(layers), "num_attention_heads": \(heads), "intermediate_size": \(hiddenWidth),
-            "max_position_embeddings": \(positions), "type_vocab_size": 2, "hidden_act": "gelu", "layer_norm_eps": 1e-12\(settings)}
+            "max_position_embeddings": \(positions), "type_vocab_size": \(family.tokenTypes), "hidden_act": "gelu",
+            "layer_norm_eps": 1e-12\(settings)}
             """
     }
 
@@ -118,6 +124,41 @@ package struct SampleBERT: Sendable {
         let json = Array("{\(header.joined(separator: ","))}".utf8)
         files["model.safetensors"] = json.count.littleEndianBytes + json + data
         return files
+    }
+
+    /// The same BERT as a GGUF file. Its vectors are scaled.
+    package var gguf: GGUFBytes {
+        var file = GGUFBytes()
+        let special = Self.words.map { $0.hasPrefix("[") }
+        file.keys = [
+            ("general.architecture", GGUFBytes.text("bert")), ("bert.context_length", GGUFBytes.u32(context)),
+            ("bert.embedding_length", GGUFBytes.u32(width)), ("bert.block_count", GGUFBytes.u32(layers)),
+            ("bert.feed_forward_length", GGUFBytes.u32(hiddenWidth)), ("bert.attention.head_count", GGUFBytes.u32(heads)),
+            ("bert.attention.layer_norm_epsilon", GGUFBytes.f32(1e-12)),
+            ("bert.pooling_type", GGUFBytes.u32(isReranker ? 4 : isMean ? 1 : 2)), ("tokenizer.ggml.model", GGUFBytes.text("bert")),
+            ("tokenizer.ggml.tokens", GGUFBytes.texts(zip(Self.words, special).map { word, isSpecial in
+                isSpecial ? word : word.hasPrefix("##") ? String(word.dropFirst(2)) : "▁" + word
+            })),
+            ("tokenizer.ggml.token_type", GGUFBytes.array(
+                5, count: UInt64(special.count), special.flatMap { GGUFBytes.little(Int32($0 ? 3 : 1)) })),
+            ("tokenizer.ggml.bos_token_id", GGUFBytes.u32(2)), ("tokenizer.ggml.seperator_token_id", GGUFBytes.u32(3)),
+            ("tokenizer.ggml.unknown_token_id", GGUFBytes.u32(1)),
+        ]
+        let names = [
+            ("embeddings.word_embeddings", "token_embd"), ("embeddings.position_embeddings", "position_embd"),
+            ("embeddings.token_type_embeddings", "token_types"), ("embeddings.LayerNorm", "token_embd_norm"), ("pooler.dense", "cls"),
+            ("classifier", "cls.output"), ("encoder.layer", "blk"), ("attention.self.query", "attn_q"), ("attention.self.key", "attn_k"),
+            ("attention.self.value", "attn_v"), ("attention.output.dense", "attn_output"),
+            ("attention.output.LayerNorm", "attn_output_norm"), ("intermediate.dense", "ffn_up"), ("output.dense", "ffn_down"),
+            ("output.LayerNorm", "layer_output_norm"),
+        ]
+        for (name, shape, numbers) in tensors {
+            let name = names.reduce(name) { $0.replacing($1.0, with: $1.1) }
+            file.tensors.append((name, shape.reversed().map { UInt64($0) }, 0, UInt64(file.data.count)))
+            for number in numbers { file.data.append(littleEndian: number.bitPattern) }
+            file.data += repeatElement(0, count: (32 - file.data.count % 32) % 32)
+        }
+        return file
     }
 
     /// Returns the path of the folder.

@@ -64,21 +64,21 @@ import Tokenize
     }
 
     @Test func `a tokenizer json has the same tokens`() throws {
-        let tokenizer = try WordPieceTokenizer(tokenizerJSON: Array(Self.file().utf8), path: "t.json")
+        let tokenizer = try readEncoderTokenizer(tokenizerJSON: Array(Self.file().utf8), path: "t.json")
         #expect(tokenizer.ids(of: "Unaffable, CAFÉ") == [2, 5, 6, 7, 9, 10, 3] && tokenizer.count == Self.lines.count)
     }
 
     @Test(arguments: [
         (
-            file().replacing("\"WordPiece\"", with: "\"Unigram\""),
-            "t.json: its model is Unigram. Embedding models need WordPiece, as BERT has it."
+            file().replacing("\"WordPiece\"", with: "\"WordLevel\""),
+            "t.json: its model is 'WordLevel'. Embedding models need WordPiece, Unigram or BPE."
         ),
         (file().replacing("\"BertNormalizer\"", with: "\"NFC\""), "t.json: its normalizer is 'NFC'. Embedding models need BertNormalizer."),
         (file(vocabulary: "\"a\": 0"), "t.json:model.unk_token: expected a token of the vocabulary, found '[UNK]'."),
         (file(vocabulary: "\"[UNK]\": 0, \"b\": 0"), "t.json:model.vocab['b']: expected a unique ID for each token, found 0 again."),
     ])
     func `files that are not BERT's are refused`(file: String, message: String) {
-        let error = #expect(throws: TokenizeError.self) { try WordPieceTokenizer(tokenizerJSON: Array(file.utf8), path: "t.json") }
+        let error = #expect(throws: TokenizeError.self) { try readEncoderTokenizer(tokenizerJSON: Array(file.utf8), path: "t.json") }
         #expect(error?.description == message)
     }
 
@@ -91,8 +91,8 @@ import Tokenize
             mutator.damage(&lines)
             mutator.damage(&text)
             let input = String(decoding: text, as: UTF8.self)
-            for tokenizer in [
-                try? WordPieceTokenizer(tokenizerJSON: bytes, path: "t.json"), try? WordPieceTokenizer(vocabulary: lines, path: "v.txt"),
+            for tokenizer: (any EncoderTokenizer)? in [
+                try? readEncoderTokenizer(tokenizerJSON: bytes, path: "t.json"), try? WordPieceTokenizer(vocabulary: lines, path: "v.txt"),
             ] {
                 guard let tokenizer else { continue }
                 #expect(tokenizer.ids(of: input).allSatisfy { (0..<tokenizer.count).contains(Int($0)) })

@@ -77,7 +77,8 @@ extension HuggingFaceFields {
         func factors(_ key: String) throws(CheckpointError) -> [Double] {
             let factors = try file.read(parent) { () throws(JSONError) in try object.array(key) }.map { $0.number ?? 0 }
             guard factors.count == pairs, factors.allSatisfy({ RotaryPositions.possibleFactors.contains($0) }) else {
-                throw file.mismatch("\(parent).\(key)", "\(pairs) numbers above 0, one for each pair of channels", "\(factors.count) numbers")
+                throw file.mismatch(
+                    "\(parent).\(key)", "\(pairs) numbers above 0, one for each pair of channels", "\(factors.count) numbers")
             }
             return factors
         }

@@ -61,7 +61,7 @@ extension Command {
             guard let path = options.model else { throw UsageError("slm embed: expected a model: slm embed FOLDER TEXT.") }
             let texts = try options.texts + EmbedOptions.texts(of: options.file)
             if texts.isEmpty { throw UsageError("slm embed: expected a text: slm embed \(path.shellWord) TEXT, or --file FILE.") }
-            let folder = try BERTFolder(path, for: .embedding)
+            let folder = try EncoderFile(path, for: .embedding)
             if options.printsTokens {
                 for text in texts { printLine(EmbedOptions.line("tokens") { writer in
                     for id in folder.input.tokens(of: text, as: options.role, limit: folder.input.context) { writer.integer(id) }

@@ -27,7 +27,7 @@ extension Command {
             ],
             examples: ["slm info", "slm info checkpoints/tiny/best.h5"]
         ) { options in
-            if let path = options.checkpoint, BERTFolder.isBERT(path) {
+            if let path = options.checkpoint, EncoderFile.isEncoder(path) {
                 let description = try EmbeddingModelDescription(at: path)
                 return printLine(options.json ? description.json : description.text)
             }

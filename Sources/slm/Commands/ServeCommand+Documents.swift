@@ -42,7 +42,7 @@ private final class QueryModels: Sendable {
     /// - Parameter given: A model that is loaded already.
     init(_ given: EmbeddingBackend?, at path: String?, on makeProcessor: @escaping @Sendable () throws -> Processor) throws {
         self.makeProcessor = makeProcessor
-        let digest = given == nil ? nil : try path.map { try BERTFolder($0).digest }
+        let digest = given == nil ? nil : try path.map { try EncoderFile($0).digest }
         models = Mutex(given.flatMap { given in digest.map { [$0: given] } } ?? [:])
     }
 
@@ -51,12 +51,12 @@ private final class QueryModels: Sendable {
         guard let wanted = try index.embeddingModel() else { return nil }
         let known = models.withLock { $0[wanted.digest] }
         if let known { return TextEmbedder(known, wanted) }
-        guard BERTFolder.isBERT(wanted.path) else {
+        guard EncoderFile.isEncoder(wanted.path) else {
             Log.info(.note, "\(index.path) is searched by words only: its embedding model is not at \(wanted.path). If it is elsewhere: "
                 + "--embedding-model FOLDER")
             return nil
         }
-        let digest = try BERTFolder(wanted.path).digest
+        let digest = try EncoderFile(wanted.path).digest
         guard digest == wanted.digest else { throw DocumentError.otherModel(path: index.path, model: wanted.path, found: wanted.path) }
         let model = try EmbeddingBackend(wanted.path, name: ModelOptions.modelName(of: wanted.path), on: makeProcessor)
         models.withLock { $0[digest] = model }

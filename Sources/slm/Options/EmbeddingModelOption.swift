@@ -28,7 +28,7 @@ extension TextReranker {
 extension TextEmbedder {
     /// Opens an embedding model for an index.
     init(_ path: String, on machine: some MachineOptions) throws {
-        let folder = try BERTFolder(path, for: .embedding), model = EmbeddingModel(folder, on: try machine.processor())
+        let folder = try EncoderFile(path, for: .embedding), model = EmbeddingModel(folder, on: try machine.processor())
         self.init(Model(path: try RelativePath.absolute(path), digest: folder.digest, width: model.width)) { texts, role in
             model.vectors(of: texts, as: role == .query ? .query : .passage)
         }
@@ -44,7 +44,7 @@ extension TextEmbedder {
             if path != nil { throw DocumentError.noVectors(path: index.path) }
             return nil
         }
-        guard path != nil || BERTFolder.isBERT(model.path) else {
+        guard path != nil || EncoderFile.isEncoder(model.path) else {
             if isNeeded { throw DocumentError.needsModel(path: index.path, model: model.path) }
             printNote("searching by words only: the embedding model of \(index.path) is not at \(model.path). "
                 + "If it is elsewhere: --embedding-model FOLDER")

@@ -5,9 +5,9 @@ import Tokenize
 
 /// An embedding model or a reranker, as text and as JSON.
 struct EmbeddingModelDescription {
-    private let folder: BERTFolder
+    private let folder: EncoderFile
 
-    init(at path: String) throws { folder = try BERTFolder(path) }
+    init(at path: String) throws { folder = try EncoderFile(path) }
 
     var text: String {
         let c = folder.configuration
@@ -19,7 +19,7 @@ struct EmbeddingModelDescription {
             ("model", "\(folder.path), \(folder.architecture), \(folder.byteCount) bytes: \(kind)"),
             ("", "\(c.layers) layers, \(c.heads) heads, width \(c.width), context \(folder.input.context), vocabulary \(c.vocabulary)"),
             isReranker ? ("scores", scores) : ("vectors", "\(c.width) numbers: \(pooling)"),
-            ("tokenizer", "WordPiece, \(folder.input.tokenizer.count) tokens"),
+            ("tokenizer", "\(folder.input.tokenizer.kind), \(folder.input.tokenizer.count) tokens"),
         ]
         for (title, prefix) in [("queries", folder.input.queryPrefix), ("passages", folder.input.passagePrefix)] where !prefix.isEmpty {
             lines.append((title, "begin with \(prefix.debugDescription)"))

@@ -7,8 +7,8 @@ import Model
 import Testing
 import TestSupport
 
-/// Folders of embedding models.
-@Suite struct BERTFolderTests {
+/// Folders and GGUF files of embedding models and rerankers.
+@Suite struct EncoderFileTests {
     private let folder = TemporaryFolder()
     private let sample = SampleBERT()
 
@@ -21,28 +21,28 @@ import TestSupport
     }
 
     private func message(_ name: String, _ change: (String) -> String?) -> String {
-        let path = changed(name, change), error = #expect(throws: CheckpointError.self) { try BERTFolder(path) }
+        let path = changed(name, change), error = #expect(throws: CheckpointError.self) { try EncoderFile(path) }
         return error.map { $0.description.replacing(path + "/", with: "").replacing(path, with: "folder") } ?? ""
     }
 
     @Test func `a folder is read with its pooling, its longest text and its prefixes`() throws {
-        let path = sample.write(to: folder, "bert"), opened = try BERTFolder(path)
-        #expect(BERTFolder.isBERT(path) && opened.configuration.layers == 2 && opened.input.context == 24)
+        let path = sample.write(to: folder, "bert"), opened = try EncoderFile(path)
+        #expect(EncoderFile.isEncoder(path) && opened.configuration.layers == 2 && opened.input.context == 24)
         #expect(opened.pooling.mode == .mean && opened.pooling.isNormalized && opened.input.queryPrefix.isEmpty)
         folder.write(#"{"max_seq_length": 9}"#, to: "bert/sentence_bert_config.json")
         folder.write(#"{"prompts": {"query": "q: ", "passage": "p: "}}"#, to: "bert/config_sentence_transformers.json")
         folder.write(#"{"pooling_mode": "cls"}"#, to: "bert/1_Pooling/config.json")
-        let other = try BERTFolder(path)
+        let other = try EncoderFile(path)
         #expect(other.input.context == 9 && other.input.queryPrefix == "q: " && other.input.passagePrefix == "p: ")
         #expect(other.pooling.mode == .cls && other.digest != opened.digest)
         for name in ["modules.json", "sentence_bert_config.json", "config_sentence_transformers.json"] { unlink(folder("bert/" + name)) }
-        let bare = try BERTFolder(path)
+        let bare = try EncoderFile(path)
         #expect(bare.pooling.mode == .mean && !bare.pooling.isNormalized && bare.input.context == 24)
     }
 
     @Test func `queries, keys and values are one matrix`() throws {
         let processor = try Processor(threads: 1), values = processor.buffer(of: 3 * 144, .float32)
-        let (model, parameters) = try BERTFolder(sample.write(to: folder, "bert")).model(on: processor)
+        let (model, parameters) = try EncoderFile(sample.write(to: folder, "bert")).model(on: processor)
         let matrix = try #require(parameters.quantized(model.blocks[1].qkv.weight))
         processor.dequantize(matrix, into: values)
         let expected = ["query", "key", "value"].flatMap { part in
@@ -52,20 +52,20 @@ import TestSupport
     }
 
     @Test func `the digest is of the weights, the tokens and the settings`() throws {
-        let digest = try BERTFolder(sample.write(to: folder, "bert")).digest
-        #expect(try BERTFolder(sample.write(to: folder, "copy")).digest == digest)
-        #expect(try BERTFolder(changed("vocab.txt") { $0.replacing("pump", with: "pomp") }).digest != digest)
-        #expect(try BERTFolder(changed("1_Pooling/config.json") { _ in #"{"pooling_mode_cls_token": true}"# }).digest != digest)
+        let digest = try EncoderFile(sample.write(to: folder, "bert")).digest
+        #expect(try EncoderFile(sample.write(to: folder, "copy")).digest == digest)
+        #expect(try EncoderFile(changed("vocab.txt") { $0.replacing("pump", with: "pomp") }).digest != digest)
+        #expect(try EncoderFile(changed("1_Pooling/config.json") { _ in #"{"pooling_mode_cls_token": true}"# }).digest != digest)
         var bytes = sample.files["model.safetensors"] ?? []
         bytes[bytes.count - 2] ^= 1
         sample.write(to: folder, "bert")
         folder.write(bytes, to: "bert/model.safetensors")
-        #expect(try BERTFolder(folder("bert")).digest != digest)
+        #expect(try EncoderFile(folder("bert")).digest != digest)
     }
 
     @Test func `what slm does not compute is refused`() {
-        #expect(message("config.json") { $0.replacing("\"bert\"", with: "\"roberta\"") }
-            == "config.json: model_type: expected one of bert, distilbert, mpnet, found 'roberta'.")
+        #expect(message("config.json") { $0.replacing("\"bert\"", with: "\"electra\"") }
+            == "config.json: model_type: expected one of bert, roberta, xlm-roberta, distilbert, mpnet, found 'electra'.")
         #expect(message("config.json") { $0.replacing("\"type_vocab_size\"", with: "\"is_decoder\": true, \"type_vocab_size\"") }
             == "config.json: is_decoder: expected false, the only supported value, found true.")
         #expect(message("config.json") { $0.replacing("_heads\": 3", with: "_heads\": 5") }
@@ -89,25 +89,96 @@ import TestSupport
     }
 
     @Test func `DistilBERT and MPNet have other names, no kinds of tokens, and other positions`() throws {
-        let distilled = try BERTFolder(SampleBERT { $0.family = .distilbert }.write(to: folder, "distilbert"))
+        let distilled = try EncoderFile(SampleBERT { $0.family = .distilbert }.write(to: folder, "distilbert"))
         #expect(distilled.architecture == "distilbert" && distilled.configuration.tokenTypes == 0 && distilled.input.context == 24)
-        let mpnet = try BERTFolder(SampleBERT { $0.family = .mpnet }.write(to: folder, "mpnet"))
+        let mpnet = try EncoderFile(SampleBERT { $0.family = .mpnet }.write(to: folder, "mpnet"))
         #expect(mpnet.configuration.firstPosition == 2 && mpnet.configuration.distanceBuckets == 32 && mpnet.input.context == 24)
-        #expect(BERTFolder.isBERT(folder("mpnet")) && mpnet.configuration.layers == 2)
+        #expect(EncoderFile.isEncoder(folder("mpnet")) && mpnet.configuration.layers == 2)
         let wrong = SampleBERT { $0.family = .mpnet; $0.settings = #", "relative_attention_num_buckets": 30"# }
-        let error = #expect(throws: CheckpointError.self) { try BERTFolder(wrong.write(to: folder, "wrong")) }
+        let error = #expect(throws: CheckpointError.self) { try EncoderFile(wrong.write(to: folder, "wrong")) }
         #expect(error?.description.contains("relative_attention_num_buckets: expected a multiple of 4, found 30") == true)
     }
 
+    @Test func `RoBERTa has positions after those of padding, and layers of its own for a score`() throws {
+        let path = SampleBERT { $0.family = .roberta; $0.isReranker = true }.write(to: folder, "roberta"), opened = try EncoderFile(path)
+        #expect(opened.configuration.firstPosition == 2 && opened.configuration.tokenTypes == 1 && opened.input.context == 24)
+        #expect(opened.purpose == .reranking)
+        let (model, parameters) = try opened.model(on: Processor(threads: 1))
+        #expect(model.scoreHead != nil && parameters.quantized(model.blocks[0].up.weight) != nil)
+        let short = SampleBERT { $0.family = .roberta; $0.settings = #", "pad_token_id": 26"# }.write(to: folder, "short")
+        let error = #expect(throws: CheckpointError.self) { try EncoderFile(short) }
+        #expect(error?.description.contains("max_position_embeddings: expected more than 27, found 26") == true)
+    }
+
+    @Test(arguments: [false, true]) func `a GGUF file has the same model`(isReranker: Bool) throws {
+        let sample = SampleBERT { $0.isReranker = isReranker }, processor = try Processor(threads: 1)
+        folder.write(sample.gguf.bytes, to: "bert.gguf")
+        let path = folder("bert.gguf"), file = try EncoderFile(path), other = try EncoderFile(sample.write(to: folder, "bert"))
+        #expect(EncoderFile.isEncoder(path) && file.purpose == other.purpose && file.architecture == "bert")
+        #expect(file.configuration == other.configuration && file.pooling == other.pooling && file.input.context == 24)
+        #expect(file.input.tokens(of: "the pumps reset?", as: .plain) == other.input.tokens(of: "the pumps reset?", as: .plain))
+        let values = [file, other].map { file in
+            let parameters = file.model(on: processor).parameters
+            return parameters.list.map { parameter in
+                let buffer = processor.buffer(of: parameter.shape.count, .float32)
+                if let matrix = parameters.quantized(parameter) {
+                    processor.dequantize(matrix, into: buffer)
+                } else {
+                    buffer.copy(from: parameters.value(of: parameter).elements)
+                }
+                return buffer.read { span in span.indices.map { span[$0] } }
+            }
+        }
+        #expect(values[0] == values[1])
+    }
+
+    @Test(arguments: [
+        ("bert.pooling_type", GGUFBytes.u32(3), "bert.pooling_type: expected 1 or 2: the mean of all tokens, or the first one, found 3."),
+        ("bert.attention.head_count", GGUFBytes.u32(5), "bert.attention.head_count: expected a divisor of the 12 channels, found 5."),
+        ("bert.block_count", GGUFBytes.u32(3), "tensor 'blk.2.attn_q.weight': expected a tensor [12, 12], found nothing."),
+        ("bert.block_count", GGUFBytes.u32(1_000), "expected no more layers than the 37 tensors of the weights make, found 1000."),
+        ("tokenizer.ggml.model", GGUFBytes.text("gpt2"), "tokenizer.ggml.model: expected bert (WordPiece) or t5 (Unigram), found gpt2."),
+        ("tokenizer.ggml.seperator_token_id", GGUFBytes.u32(99), "seperator_token_id: expected a whole number from 0 to 13, found 99."),
+    ]) func `impossible GGUF files are refused`(key: String, value: [UInt8], message: String) {
+        var file = sample.gguf
+        file.set(key, value)
+        folder.write(file.bytes, to: "bert.gguf")
+        do {
+            _ = try EncoderFile(folder("bert.gguf"))
+            Issue.record("accepted")
+        } catch { #expect("\(error)".hasSuffix(message), "\(error)") }
+    }
+
+    @Test func `damaged GGUF files are read or refused`() throws {
+        let whole = SampleBERT { $0.isReranker = true }.gguf.bytes, processor = try Processor(threads: 1)
+        var mutator = Mutator(seed: 22, words: ["bert", "t5", "weight", "blk.0", "▁", "\u{0}\u{0}\u{0}\u{1}"]), counts = [0, 0]
+        for _ in 0..<fuzzRounds(default: 1_000) {
+            var bytes = whole
+            mutator.damage(&bytes, in: 0..<min(bytes.count, 5_000))
+            folder.write(bytes, to: "bert.gguf")
+            do {
+                let opened = try EncoderFile(folder("bert.gguf"))
+                _ = opened.model(on: processor)
+                _ = opened.input.tokens(of: "the pump", with: "valve")
+                counts[0] += 1
+            } catch {
+                #expect("\(error)".contains(folder.path) && "\(error)".utf8.count < 2_000, "\("\(error)".prefix(300))")
+                counts[1] += 1
+            }
+        }
+        #expect(counts.allSatisfy { $0 > 0 }, "\(counts)")
+    }
+
     @Test func `a head with one label makes a reranker, which is no embedding model`() throws {
-        let path = SampleBERT { $0.isReranker = true }.write(to: folder, "reranker"), opened = try BERTFolder(path, for: .reranking)
+        let path = SampleBERT { $0.isReranker = true }.write(to: folder, "reranker"), opened = try EncoderFile(path, for: .reranking)
         #expect(opened.purpose == .reranking && opened.scoreFunction == .sigmoid && opened.configuration.hasScore)
-        let refused = #expect(throws: CheckpointError.self) { try BERTFolder(path, for: .embedding) }
+        let refused = #expect(throws: CheckpointError.self) { try EncoderFile(path, for: .embedding) }
         #expect(refused?.description.contains("expected an embedding model, found a reranker") == true, "\(String(describing: refused))")
-        let bert = sample.write(to: folder, "bert"), other = #expect(throws: CheckpointError.self) { try BERTFolder(bert, for: .reranking) }
+        let bert = sample.write(to: folder, "bert")
+        let other = #expect(throws: CheckpointError.self) { try EncoderFile(bert, for: .reranking) }
         #expect(other?.description.contains("expected a reranker") == true, "\(String(describing: other))")
         let wrong = SampleBERT { $0.isReranker = true; $0.settings = #", "sentence_transformers": {"activation_fn": "torch.nn.ReLU"}"# }
-        let error = #expect(throws: CheckpointError.self) { try BERTFolder(wrong.write(to: folder, "wrong")) }
+        let error = #expect(throws: CheckpointError.self) { try EncoderFile(wrong.write(to: folder, "wrong")) }
         #expect(error?.description.contains("expected torch.nn.Identity or torch.nn.Sigmoid, found 'torch.nn.ReLU'") == true)
     }
 
@@ -118,7 +189,7 @@ import TestSupport
     }
 
     @Test(arguments: SampleBERT.Family.allCases) func `damaged folders are read or refused`(family: SampleBERT.Family) throws {
-        let sample = SampleBERT { $0.family = family; $0.isReranker = family == .bert }
+        let sample = SampleBERT { $0.family = family; $0.isReranker = family == .bert || family == .roberta }
         let files = sample.files, processor = try Processor(threads: 1)
         let words = [
             "null", "-1", "0", "1e9", "16777216", "\"bert\"", "{}", "[]", "\"type\"", "\"path\":\"..\"", "F16", "data_offsets", "[0,16]",
@@ -132,7 +203,7 @@ import TestSupport
             mutator.damage(&bytes, in: 0..<min(bytes.count, 4_000))
             folder.write(bytes, to: "bert/" + name)
             do {
-                let opened = try BERTFolder(folder("bert"))
+                let opened = try EncoderFile(folder("bert"))
                 _ = opened.model(on: processor)
                 _ = opened.input.tokens(of: "the pump", as: .query, limit: opened.input.context)
                 counts[0] += 1

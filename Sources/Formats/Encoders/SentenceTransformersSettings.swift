@@ -1,0 +1,68 @@
+import Checkpoint
+import Files
+import JSON
+
+/// What the files of sentence-transformers say about a model: modules.json, the configuration of its pooling, the most tokens, and the
+/// prompts. A folder that lacks them has the defaults of that library.
+struct SentenceTransformersSettings {
+    var pooling = EncoderFile.Pooling()
+    var maxTokens: Int?
+    var queryPrefix = "", passagePrefix = ""
+
+    init(_ folder: String) throws(CheckpointError) {
+        try readModules(folder)
+        if let root = try HuggingFace.json("sentence_bert_config.json", in: folder), let value = root["max_seq_length"], !value.isNull {
+            let file = ImportedFile("\(folder)/sentence_bert_config.json")
+            let limit = try file.read { () throws(JSONError) in try root.integer("max_seq_length") }
+            guard limit > 0 else { throw file.mismatch("max_seq_length", "a positive number", "\(limit)") }
+            maxTokens = limit
+        }
+        if let prompts = try HuggingFace.json("config_sentence_transformers.json", in: folder)?["prompts"] {
+            queryPrefix = prompts["query"]?.string ?? ""
+            passagePrefix = prompts["passage"]?.string ?? prompts["document"]?.string ?? ""
+        }
+    }
+
+    private mutating func readModules(_ folder: String) throws(CheckpointError) {
+        guard let root = try HuggingFace.json("modules.json", in: folder) else { return }
+        let file = ImportedFile("\(folder)/modules.json")
+        guard let modules = root.elements else { throw file.mismatch("modules", "an array", root.kind.rawValue) }
+        for module in modules {
+            let type = try file.read { () throws(JSONError) in try module.string("type") }
+            switch type.split(separator: ".").last {
+            case "Transformer"?: break
+            case "Pooling"?:
+                let name = try file.read { () throws(JSONError) in try module.string("path") }
+                // A folder in this folder.
+                guard ArrayName.isValidComponent(name), name != ".." else {
+                    throw file.mismatch("path", "the name of a folder in this folder", String(name.prefix(100)).quoted)
+                }
+                try readPooling("\(folder)/\(name)")
+            case "Normalize"?: pooling.isNormalized = true
+            default:
+                throw file.mismatch("type", "Transformer, Pooling or Normalize", String(type.prefix(100)).quoted)
+            }
+        }
+    }
+
+    private mutating func readPooling(_ folder: String) throws(CheckpointError) {
+        let file = ImportedFile("\(folder)/config.json"), root = try file.json()
+        if let mode = root["pooling_mode"]?.string, let known = EncoderFile.Pooling.Mode(rawValue: mode) {
+            pooling.mode = known
+            return
+        }
+        var modes: [String] = []
+        guard let members = root.members else { throw file.mismatch("pooling", "an object", root.kind.rawValue) }
+        for (key, value) in members where value.boolean == true {
+            if let key = key.string, key.hasPrefix("pooling_mode_") { modes.append(key) }
+        }
+        switch modes {
+        case ["pooling_mode_mean_tokens"]: pooling.mode = .mean
+        case ["pooling_mode_cls_token"]: pooling.mode = .cls
+        default:
+            throw file.mismatch(
+                "pooling_mode", "pooling_mode_mean_tokens or pooling_mode_cls_token",
+                modes.isEmpty ? "neither" : modes.joined(separator: ", ").prefix(200).description)
+        }
+    }
+}
