@@ -11,6 +11,12 @@ package struct BERTConfiguration: Sendable, Equatable {
     /// Groups of distances between two tokens, each with a bias for each head; 0 for none.
     package var distanceBuckets = 0
     package var activation = UnaryFunction.exactGELU
+    /// Rotary positions instead of a table, as in nomic-bert.
+    package var rotary: RotaryPositions?
+    /// Whether the MLP multiplies f(gates) by values.
+    package var isGated = false
+    /// Whether the linear layers of blocks have biases.
+    package var hasBias = true
     package var normEpsilon: Float = 1e-12
     /// Whether the layers of a reranker follow, which make a score of the first hidden state.
     package var hasScore = false
@@ -41,7 +47,7 @@ package struct BERT: Sendable {
     package struct Block: Sendable {
         package let qkv, output: Linear                       // C → 3C (queries, keys, values),  C → C
         package let norm1: Norm                               // of x + attention
-        package let up, down: Linear                          // C → F,  F → C
+        package let up, down: Linear                          // C → F, or 2F (gates, values),  F → C
         package let norm2: Norm                               // of x + MLP
     }
 
@@ -51,7 +57,8 @@ package struct BERT: Sendable {
     }
 
     package let configuration: BERTConfiguration
-    package let tokens, positions: Embedding                  // [V, C], [firstPosition + context, C]
+    package let tokens: Embedding                             // [V, C]
+    package let positions: Embedding?                         // [firstPosition + context, C]; nil with rotary positions
     package let types: Embedding?                             // [types, C]
     package let distances: Embedding?                         // [buckets, heads]: added to the scores of attention
     package let norm: Norm                                    // of their sum
@@ -63,23 +70,26 @@ package struct BERT: Sendable {
         let C = configuration.width, F = configuration.hiddenWidth
         self.configuration = configuration
         tokens = Embedding(of: configuration.vocabulary, to: C, named: "tokens", in: &list)
-        positions = Embedding(of: configuration.firstPosition + configuration.context, to: C, named: "positions", in: &list)
+        positions = configuration.rotary == nil
+            ? Embedding(of: configuration.firstPosition + configuration.context, to: C, named: "positions", in: &list) : nil
         let (types, buckets) = (configuration.tokenTypes, configuration.distanceBuckets)
         self.types = types > 0 ? Embedding(of: types, to: C, named: "types", in: &list) : nil
         distances = buckets > 0 ? Embedding(of: buckets, to: configuration.heads, named: "distances", in: &list) : nil
         func norm(_ name: String, _ list: inout ParameterList) -> Norm {
             Norm(.layer, of: C, epsilon: configuration.normEpsilon, named: name, in: &list)
         }
-        func linear(_ name: String, _ I: Int, _ O: Int, _ list: inout ParameterList) -> Linear {
-            Linear(from: I, to: O, named: name, in: &list, weight: .normal(deviation: 0.02))
+        func linear(_ name: String, _ I: Int, _ O: Int, _ list: inout ParameterList, bias: Bool = true) -> Linear {
+            Linear(from: I, to: O, bias: bias, named: name, in: &list, weight: .normal(deviation: 0.02))
         }
+        let bias = configuration.hasBias, up = configuration.isGated ? 2 * F : F
         self.norm = norm("norm", &list)
         blocks = (0..<configuration.layers).map { layer in
             let name = "layer\(layer)"
             return Block(
-                qkv: linear("\(name).qkv", C, 3 * C, &list), output: linear("\(name).output", C, C, &list),
+                qkv: linear("\(name).qkv", C, 3 * C, &list, bias: bias), output: linear("\(name).output", C, C, &list, bias: bias),
                 norm1: norm("\(name).norm1", &list),
-                up: linear("\(name).up", C, F, &list), down: linear("\(name).down", F, C, &list), norm2: norm("\(name).norm2", &list))
+                up: linear("\(name).up", C, up, &list, bias: bias), down: linear("\(name).down", F, C, &list, bias: bias),
+                norm2: norm("\(name).norm2", &list))
         }
         scoreHead = configuration.hasScore
             ? ScoreHead(pooler: linear("pooler", C, C, &list), classifier: linear("classifier", C, 1, &list)) : nil

@@ -65,7 +65,7 @@ import TestSupport
 
     @Test func `what slm does not compute is refused`() {
         #expect(message("config.json") { $0.replacing("\"bert\"", with: "\"electra\"") }
-            == "config.json: model_type: expected one of bert, roberta, xlm-roberta, distilbert, mpnet, found 'electra'.")
+            == "config.json: model_type: expected one of bert, roberta, xlm-roberta, distilbert, mpnet, nomic_bert, found 'electra'.")
         #expect(message("config.json") { $0.replacing("\"type_vocab_size\"", with: "\"is_decoder\": true, \"type_vocab_size\"") }
             == "config.json: is_decoder: expected false, the only supported value, found true.")
         #expect(message("config.json") { $0.replacing("_heads\": 3", with: "_heads\": 5") }
@@ -110,11 +110,13 @@ import TestSupport
         #expect(error?.description.contains("max_position_embeddings: expected more than 27, found 26") == true)
     }
 
-    @Test(arguments: [false, true]) func `a GGUF file has the same model`(isReranker: Bool) throws {
-        let sample = SampleBERT { $0.isReranker = isReranker }, processor = try Processor(threads: 1)
+    @Test(arguments: [SampleBERT.Family.bert, .nomic], [false, true])
+    func `a GGUF file has the same model`(family: SampleBERT.Family, isReranker: Bool) throws {
+        if family == .nomic, isReranker { return }
+        let sample = SampleBERT { $0.isReranker = isReranker; $0.family = family }, processor = try Processor(threads: 1)
         folder.write(sample.gguf.bytes, to: "bert.gguf")
         let path = folder("bert.gguf"), file = try EncoderFile(path), other = try EncoderFile(sample.write(to: folder, "bert"))
-        #expect(EncoderFile.isEncoder(path) && file.purpose == other.purpose && file.architecture == "bert")
+        #expect(EncoderFile.isEncoder(path) && file.purpose == other.purpose)
         #expect(file.configuration == other.configuration && file.pooling == other.pooling && file.input.context == 24)
         #expect(file.input.tokens(of: "the pumps reset?", as: .plain) == other.input.tokens(of: "the pumps reset?", as: .plain))
         let values = [file, other].map { file in
@@ -167,6 +169,26 @@ import TestSupport
             }
         }
         #expect(counts.allSatisfy { $0 > 0 }, "\(counts)")
+    }
+
+    @Test func `options of nomic-bert that slm lacks are refused`() throws {
+        let path = SampleBERT { $0.family = .nomic }.write(to: folder, "nomic"), opened = try EncoderFile(path)
+        #expect(opened.configuration.rotary?.base == 1_000 && opened.configuration.isGated && !opened.configuration.hasBias)
+        for (setting, message) in [
+            (#", "prenorm": true"#, "prenorm: expected false"),
+            (#", "activation_function": "gelu""#, "activation_function: expected swiglu"),
+            (#", "n_head": 12"#, "expected a share of the 1 channels"), (#", "n_layer": 9"#, "no more layers than the"),
+        ] {
+            let sample = SampleBERT { $0.family = .nomic }
+            let key = setting.dropFirst(3).prefix { $0 != "\"" }
+            let text = sample.configuration.replacing("\"\(key)\"", with: "\"other\"").dropLast() + setting + "}"
+            sample.write(to: folder, "wrong")
+            folder.write(String(text), to: "wrong/config.json")
+            do {
+                _ = try EncoderFile(folder("wrong"))
+                Issue.record("accepted: \(setting)")
+            } catch { #expect("\(error)".contains(message), "\(error)") }
+        }
     }
 
     @Test func `a head with one label makes a reranker, which is no embedding model`() throws {

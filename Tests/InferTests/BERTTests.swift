@@ -153,9 +153,11 @@ import Tokenize
 private struct PlainBERT {
     private let sample: SampleBERT
     private let tensors: [String: [Double]]
+    private let outputs: [String: Int]
 
     init(_ sample: SampleBERT) {
         self.sample = sample
+        outputs = Dictionary(uniqueKeysWithValues: sample.tensors.map { ($0.name, $0.shape[0]) })
         tensors = Dictionary(uniqueKeysWithValues: sample.tensors.map { ($0.name, $0.numbers.map { Double($0) }) })
     }
 
@@ -180,13 +182,13 @@ private struct PlainBERT {
         for t in 0..<T {
             for c in 0..<C {
                 let kind = type.isEmpty ? 0.0 : type[(t < firstCount ? 0 : C) + c]
-                x.append(word[Int(ids[t]) * C + c] + position[(first + t) * C + c] + kind)
+                x.append(word[Int(ids[t]) * C + c] + (position.isEmpty ? 0 : position[(first + t) * C + c]) + kind)
             }
         }
         x = norm(x, "embeddings.LayerNorm")
         for layer in 0..<sample.layers {
             let prefix = "encoder.layer.\(layer)."
-            let q = linear(x, prefix + "attention.self.query"), k = linear(x, prefix + "attention.self.key")
+            let q = rotated(linear(x, prefix + "attention.self.query")), k = rotated(linear(x, prefix + "attention.self.key"))
             let v = linear(x, prefix + "attention.self.value")
             var attended = [Double](repeating: 0, count: T * C)
             for h in 0..<sample.heads {
@@ -203,10 +205,30 @@ private struct PlainBERT {
                 }
             }
             x = norm(add(x, linear(attended, prefix + "attention.output.dense")), prefix + "attention.output.LayerNorm")
-            let hidden = linear(x, prefix + "intermediate.dense").map { $0 * 0.5 * (1 + erf($0 / 2.0.squareRoot())) }
+            let up = linear(x, prefix + "intermediate.dense")
+            let hidden = sample.family == .nomic
+                ? zip(up, linear(x, prefix + "intermediate.gate")).map { $0 * $1 / (1 + exp(-$1)) }
+                : up.map { $0 * 0.5 * (1 + erf($0 / 2.0.squareRoot())) }
             x = norm(add(x, linear(hidden, prefix + "output.dense")), prefix + "output.LayerNorm")
         }
         return x
+    }
+
+    /// Queries or keys with rotary positions, in nomic-bert.
+    private func rotated(_ x: [Double]) -> [Double] {
+        guard sample.family == .nomic else { return x }
+        let C = sample.width, D = C / sample.heads
+        var y = x
+        for t in 0..<x.count / C {
+            for h in 0..<sample.heads {
+                for i in 0..<D / 2 {
+                    let angle = Double(t) * pow(1_000, -2 * Double(i) / Double(D)), a = t * C + h * D + i, b = a + D / 2
+                    y[a] = x[a] * cos(angle) - x[b] * sin(angle)
+                    y[b] = x[b] * cos(angle) + x[a] * sin(angle)
+                }
+            }
+        }
+        return y
     }
 
     /// 16 groups before a token and 16 after it: 8 of one distance, and 8 up to 128.
@@ -218,9 +240,9 @@ private struct PlainBERT {
     private func add(_ a: [Double], _ b: [Double]) -> [Double] { zip(a, b).map { $0 + $1 } }
 
     private func linear(_ x: [Double], _ name: String) -> [Double] {
-        let w = self[name + ".weight"], b = self[name + ".bias"], O = b.count, I = w.count / O
+        let w = self[name + ".weight"], b = self[name + ".bias"], O = outputs[name + ".weight"] ?? 1, I = w.count / O
         return (0..<x.count / I).flatMap { n in
-            (0..<O).map { o in (0..<I).reduce(b[o]) { $0 + x[n * I + $1] * w[o * I + $1] } }
+            (0..<O).map { o in (0..<I).reduce(b.isEmpty ? 0 : b[o]) { $0 + x[n * I + $1] * w[o * I + $1] } }
         }
     }
 

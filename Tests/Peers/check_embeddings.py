@@ -27,7 +27,7 @@ from sentencepiece import sentencepiece_model_pb2
 from tokenizers import BertWordPieceTokenizer, ByteLevelBPETokenizer, Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import (
     AutoModel, AutoModelForSequenceClassification, AutoTokenizer, BertConfig, BertForSequenceClassification, BertModel, DistilBertConfig,
-    MPNetConfig, PreTrainedTokenizerFast, RobertaConfig, XLMRobertaConfig)
+    MPNetConfig, NomicBertConfig, PreTrainedTokenizerFast, RobertaConfig, XLMRobertaConfig)
 
 from check_tokenizers import code_points, mixtures, unicode_noise
 from texts import TEXTS
@@ -240,14 +240,22 @@ def write_gguf(folder, path, matrices, pooling="mean"):
     head = AutoModelForSequenceClassification if config["architectures"][0].endswith("SequenceClassification") else AutoModel
     state = {name.removeprefix("bert.").removeprefix("roberta."): values.float().numpy()
              for name, values in head.from_pretrained(folder, dtype=torch.float32).state_dict().items()}
-    is_bert = config["model_type"] == "bert"
+    is_bert, is_nomic = config["model_type"] in ("bert", "nomic_bert"), config["model_type"] == "nomic_bert"
     padding = 0 if is_bert else 2
     names = {"embeddings.word_embeddings": "token_embd", "embeddings.position_embeddings": "position_embd", "embeddings.token_type_embeddings": "token_types",
              "embeddings.LayerNorm": "token_embd_norm", "pooler.dense": "cls", "classifier.dense": "cls",
              "classifier" if is_bert else "classifier.out_proj": "cls.output"}
     parts = {"attention.self.query": "attn_q", "attention.self.key": "attn_k", "attention.self.value": "attn_v", "attention.output.dense": "attn_output",
              "attention.output.LayerNorm": "attn_output_norm", "intermediate.dense": "ffn_up", "output.dense": "ffn_down", "output.LayerNorm": "layer_output_norm"}
-    writer = gguf.GGUFWriter(str(path), "bert")
+    # transformers names nomic-bert's modules like Llama's.
+    nomic = {"self_attn.o_proj": "attn_output", "post_attention_layernorm": "attn_output_norm", "post_mlp_layernorm": "layer_output_norm",
+             "mlp.gate_proj": "ffn_gate", "mlp.up_proj": "ffn_up", "mlp.down_proj": "ffn_down", "self_attn.qkv": "attn_qkv"}
+    if is_nomic:
+        for layer in range(config["num_hidden_layers"]):
+            state[f"layers.{layer}.self_attn.qkv.weight"] = np.concatenate([state.pop(f"layers.{layer}.self_attn.{p}_proj.weight") for p in "qkv"])
+    writer = gguf.GGUFWriter(str(path), "nomic-bert" if is_nomic else "bert")
+    if is_nomic:
+        writer.add_rope_freq_base(config["rope_parameters"]["rope_theta"])
     writer.add_context_length(config["max_position_embeddings"] - padding)
     for add, key in [(writer.add_embedding_length, "hidden_size"), (writer.add_feed_forward_length, "intermediate_size"),
                      (writer.add_head_count, "num_attention_heads"), (writer.add_block_count, "num_hidden_layers"), (writer.add_layer_norm_eps, "layer_norm_eps")]:
@@ -286,6 +294,9 @@ def write_gguf(folder, path, matrices, pooling="mean"):
         if module.startswith("encoder.layer."):
             _, _, layer, part = module.split(".", 3)
             name = f"blk.{layer}.{parts[part]}.{kind}"
+        elif is_nomic and module.startswith("layers."):
+            _, layer, part = module.split(".", 2)
+            name = f"blk.{layer}.{nomic[part]}.{kind}"
         elif module in names and (scores or names[module] != "cls"):
             name = f"{names[module]}.{kind}"
         else:
@@ -351,6 +362,37 @@ def check_roberta(slm, folder, name, configuration, make_tokenizer, small, **sha
             parameter.normal_(1 if "norm" in part.lower() and "weight" in part else 0, 0.5 if "classifier" in part else 0.06)
     scorer.save_pretrained(folder)
     check_pairs(slm, folder, name)
+
+
+def check_nomic(slm, folder, name, configuration, width, heads, layers):
+    """nomic-bert, from the config.json of transformers, from that of its authors, and from GGUF."""
+    heads = 4 if width % 12 else heads
+    folder = folder / name
+    folder.mkdir()
+    tokenizer(folder, True)
+    torch.manual_seed(5)
+    size = len(AutoTokenizer.from_pretrained(folder))
+    model = AutoModel.from_config(configuration(
+        vocab_size=size, hidden_size=width, num_attention_heads=heads, num_hidden_layers=layers, intermediate_size=4 * width, max_position_embeddings=512),
+        add_pooling_layer=False).eval()
+    with torch.no_grad():
+        for part, parameter in model.named_parameters():
+            parameter.normal_(1 if "norm" in part.lower() and "weight" in part else 0, 0.1)
+    model.save_pretrained(folder)
+    texts = sentences(60, 5, longest=200) + [text.strip() for text in TEXTS if text.strip()] + ["the " * 600]
+    ours = embed(slm, folder, texts)
+    worst = distance(ours, theirs(folder, texts, "mean", False))
+    assert worst < 1e-5, f"{name}: cosine distance {worst}"
+    fields = json.loads((folder / "config.json").read_text())
+    names = dict(n_embd="hidden_size", n_head="num_attention_heads", n_layer="num_hidden_layers", n_inner="intermediate_size", n_positions="max_position_embeddings",
+                 layer_norm_epsilon="layer_norm_eps", vocab_size="vocab_size", type_vocab_size="type_vocab_size", model_type="model_type")
+    first = {key: fields[other] for key, other in names.items()} | dict(
+        activation_function="swiglu", prenorm=False, qkv_proj_bias=False, rotary_emb_base=1000, rotary_emb_fraction=1.0, rotary_emb_interleaved=False)
+    (folder / "config.json").write_text(json.dumps(first))
+    assert (embed(slm, folder, texts) == ours).all(), f"{name}: the config.json of its authors has another meaning"
+    (folder / "config.json").write_text(json.dumps(fields))
+    check_gguf(slm, folder, texts, ours)
+    print(f"{name}: cosine distance at most {worst:.1e}")
 
 
 def check_scores(slm, folder, name, shape):
@@ -431,6 +473,7 @@ def main():
                 options.slm, folder, f"mpnet-{name}", lambda size: MPNetConfig(
                     vocab_size=size, hidden_size=width, num_attention_heads=heads, num_hidden_layers=layers, intermediate_size=4 * width,
                     max_position_embeddings=514), width)
+            check_nomic(options.slm, folder, f"nomic-{name}", NomicBertConfig, width, heads, layers)
         shape = SMALL if options.small else dict(hidden_size=768, num_hidden_layers=4, num_attention_heads=12, intermediate_size=3072)
         for name, configuration, make in [
             ("xlm-roberta", XLMRobertaConfig, lambda folder: unigram(folder, splits=True)),

@@ -12,6 +12,8 @@ enum EncoderFamily: String, CaseIterable {
     case distilbert
     /// Without kinds of tokens, but with a bias for the distance of two tokens.
     case mpnet
+    /// Rotary positions, gated MLPs, no biases.
+    case nomic = "nomic_bert"
 
     init(_ fields: HuggingFaceFields) throws(CheckpointError) {
         let type = try fields.text("model_type", else: "bert")
@@ -35,18 +37,20 @@ enum EncoderFamily: String, CaseIterable {
         }
         try fields.require("is_decoder", false)
         try fields.refuseUnsupported()
-        let isShort = self == .distilbert
-        let (width, heads) = isShort ? ("dim", "n_heads") : ("hidden_size", "num_attention_heads")
+        let names = fieldNames(fields)
         var c = BERTConfiguration(
-            vocabulary: try fields.integer("vocab_size", else: isRoBERTa ? 50_265 : 30_522, 1...1 << 24),
-            context: try fields.integer("max_position_embeddings", else: 512, 1...1 << 20),
-            width: try fields.integer(width, else: 768, 1...1 << 16),
-            heads: try fields.integer(heads, else: 12, 1...1 << 12),
-            layers: try fields.integer(isShort ? "n_layers" : "num_hidden_layers", else: isShort ? 6 : 12, 1...1_024),
-            hiddenWidth: try fields.integer(isShort ? "hidden_dim" : "intermediate_size", else: 3_072, 1...1 << 18))
-        c.tokenTypes = self == .bert || isRoBERTa ? try fields.integer("type_vocab_size", else: 2, 1...1_024) : 0
-        c.activation = try fields.activation(isShort ? "activation" : "hidden_act", else: "gelu")
-        c.normEpsilon = isShort ? 1e-12 : try fields.epsilon("layer_norm_eps", else: 1e-12)
+            vocabulary: try fields.integer("vocab_size", else: isRoBERTa ? 50_265 : self == .nomic ? 30_528 : 30_522, 1...1 << 24),
+            context: try fields.integer(names.context, else: self == .nomic ? 2_048 : 512, 1...1 << 20),
+            width: try fields.integer(names.width, else: 768, 1...1 << 16),
+            heads: try fields.integer(names.heads, else: 12, 1...1 << 12),
+            layers: try fields.integer(names.layers, else: self == .distilbert ? 6 : 12, 1...1_024),
+            hiddenWidth: try fields.integer(names.hidden, else: 3_072, 1...1 << 18))
+        c.tokenTypes = self == .distilbert || self == .mpnet ? 0 : try fields.integer("type_vocab_size", else: 2, 1...1_024)
+        c.normEpsilon = self == .distilbert ? 1e-12 : try fields.epsilon(names.epsilon, else: 1e-12)
+        guard c.width % c.heads == 0 else {
+            throw fields.file.mismatch(names.heads, "a divisor of \(names.width) \(c.width)", "\(c.heads)")
+        }
+        if self == .nomic { try readNomic(fields, into: &c) } else { c.activation = try fields.activation(names.activation, else: "gelu") }
         if self == .mpnet || isRoBERTa {
             // The first positions belong to padding.
             c.firstPosition = self == .mpnet ? 2 : try fields.integer("pad_token_id", else: 1, 0...1 << 24) + 1
@@ -61,8 +65,47 @@ enum EncoderFamily: String, CaseIterable {
                 throw fields.file.mismatch("relative_attention_num_buckets", "a multiple of 4", "\(c.distanceBuckets)")
             }
         }
-        guard c.width % c.heads == 0 else { throw fields.file.mismatch(heads, "a divisor of \(width) \(c.width)", "\(c.heads)") }
         return c
+    }
+
+    private typealias FieldNames = (
+        context: String, width: String, heads: String, layers: String, hidden: String, epsilon: String, activation: String
+    )
+
+    private func fieldNames(_ fields: HuggingFaceFields) -> FieldNames {
+        if self == .distilbert { return ("max_position_embeddings", "dim", "n_heads", "n_layers", "hidden_dim", "", "activation") }
+        if isFirstNomic(fields) {
+            let context = fields.root["max_trained_positions"] == nil ? "n_positions" : "max_trained_positions"
+            return (context, "n_embd", "n_head", "n_layer", "n_inner", "layer_norm_epsilon", "activation_function")
+        }
+        return (
+            "max_position_embeddings", "hidden_size", "num_attention_heads", "num_hidden_layers", "intermediate_size", "layer_norm_eps",
+            "hidden_act")
+    }
+
+    /// Whether a config.json of nomic-bert has the fields of its authors, which are GPT-2's, not those of transformers.
+    private func isFirstNomic(_ fields: HuggingFaceFields) -> Bool { self == .nomic && fields.root["n_embd"] != nil }
+
+    /// Rotary positions, gated MLPs, no biases.
+    private func readNomic(_ fields: HuggingFaceFields, into c: inout BERTConfiguration) throws(CheckpointError) {
+        c.hasBias = false
+        c.isGated = true
+        c.activation = .silu
+        let width = c.width / c.heads
+        guard isFirstNomic(fields) else {
+            c.activation = try fields.activation("hidden_act", else: "silu")
+            c.rotary = try fields.rotary(theta: ("rope_theta", 1_000), context: c.context, width: width)
+            return
+        }
+        let activation = try fields.text("activation_function", else: "swiglu")
+        guard activation == "swiglu" else {
+            throw fields.file.mismatch("activation_function", "swiglu", String(activation.prefix(60)).quoted)
+        }
+        for key in ["qkv_proj_bias", "mlp_fc1_bias", "mlp_fc2_bias", "prenorm", "rotary_emb_interleaved"] {
+            try fields.require(key, false)
+        }
+        c.rotary = try fields.rotary(
+            theta: ("rotary_emb_base", 1_000), fraction: ("rotary_emb_fraction", 1), scaling: nil, context: c.context, width: width)
     }
 
     /// Before the names of the encoder's tensors, in models with a head for a task.
@@ -75,7 +118,7 @@ enum EncoderFamily: String, CaseIterable {
         switch self {
         case .bert: "classifier"
         case .roberta, .xlmRoBERTa: "classifier.out_proj"
-        case .distilbert, .mpnet: nil
+        case .distilbert, .mpnet, .nomic: nil
         }
     }
 
@@ -87,8 +130,10 @@ enum EncoderFamily: String, CaseIterable {
         if parts[0] == "classifier" { return ["\(scoreLayer ?? parts[0]).\(parts[1])"] }
         // RoBERTa has no pooler for it, but a layer of its own.
         if parts[0] == "pooler", isRoBERTa { return ["classifier.dense.\(parts[1])"] }
+        if self == .nomic, parts[0] == "norm" { return ["\(prefix)emb_ln.\(parts[1])"] }
         if parts.count == 2 { return ["\(prefix)\(Self.outer[parts[0]] ?? parts[0]).\(parts[1])"] }
-        let layer = "\(prefix)\(self == .distilbert ? "transformer" : "encoder").layer.\(parts[0].dropFirst("layer".count))."
+        let list = switch self { case .distilbert: "transformer.layer"; case .nomic: "encoder.layers"; default: "encoder.layer" }
+        let layer = "\(prefix)\(list).\(parts[0].dropFirst("layer".count))."
         return (inner[parts[1]] ?? [parts[1]]).map { "\(layer)\($0).\(parts[2])" }
     }
 
@@ -107,6 +152,9 @@ enum EncoderFamily: String, CaseIterable {
         case .distilbert: [
             "qkv": ["attention.q_lin", "attention.k_lin", "attention.v_lin"], "output": ["attention.out_lin"],
             "norm1": ["sa_layer_norm"], "up": ["ffn.lin1"], "down": ["ffn.lin2"], "norm2": ["output_layer_norm"],
+        ]
+        case .nomic: [
+            "qkv": ["attn.Wqkv"], "output": ["attn.out_proj"], "up": ["mlp.fc12", "mlp.fc11"], "down": ["mlp.fc2"],
         ]
         case .mpnet: [
             "qkv": ["attention.attn.q", "attention.attn.k", "attention.attn.v"], "output": ["attention.attn.o"],

@@ -4,16 +4,17 @@ import Kernels
 import Model
 import Tokenize
 
-/// llama.cpp's architecture `bert`: BERT, RoBERTa and XLM-RoBERTa.
+/// llama.cpp's architectures `bert`, which BERT and XLM-RoBERTa have there, and `nomic-bert`.
 extension EncoderFile {
-    static let ggufArchitecture = "bert"
+    static let ggufArchitectures = ["bert", nomic]
+    private static let nomic = "nomic-bert"
 
     /// Whether a file is a GGUF file of an encoder.
     static func isGGUF(_ path: String) -> Bool {
         guard let file = try? MappedFile(path) else { return false }
         return file.read(as: UInt8.self) { bytes in
             guard let gguf = try? GGUFReader.read(bytes, path: path) else { return false }
-            return (try? gguf.text("general.architecture", in: bytes)) == ggufArchitecture
+            return (try? gguf.text("general.architecture", in: bytes)).map(ggufArchitectures.contains) ?? false
         }
     }
 
@@ -26,7 +27,7 @@ extension EncoderFile {
     }
 
     private init(_ file: GGUFFile, _ bytes: Span<UInt8>, in mapped: MappedFile) throws {
-        let prefix = Self.ggufArchitecture
+        let prefix = try file.text("general.architecture", in: bytes), isNomic = prefix == Self.nomic
         func integer(_ key: String, else other: Int? = nil, _ range: ClosedRange<Int>) throws(GGUFError) -> Int {
             if let other, file.metadata["\(prefix).\(key)"] == nil { return other }
             return try file.integer("\(prefix).\(key)", range)
@@ -34,20 +35,29 @@ extension EncoderFile {
         func rows(_ name: String) -> Int { file.tensors[name]?.shape.first ?? 0 }
         let width = try integer("embedding_length", 1...1 << 16), heads = try integer("attention.head_count", 1...1 << 12)
         guard width % heads == 0 else { throw file.mismatch("\(prefix).attention.head_count", "a divisor of the \(width) channels") }
-        let positions = min(max(1, rows("position_embd.weight")), 1 << 20)
+        let positions = isNomic ? try integer("context_length", else: 2_048, 1...1 << 20)
+            : min(max(1, rows("position_embd.weight")), 1 << 20)
         var configuration = BERTConfiguration(
             vocabulary: min(max(1, rows("token_embd.weight")), 1 << 24), context: positions, width: width, heads: heads,
             layers: try integer("block_count", 1...1_024), hiddenWidth: try integer("feed_forward_length", 1...1 << 18))
         configuration.tokenTypes = min(rows("token_types.weight"), 1_024)
         configuration.normEpsilon = Float(try file.number("\(prefix).attention.layer_norm_epsilon", 1e-13...1))
         configuration.hasScore = file.tensors["cls.output.weight"]?.shape == [1, width] && file.tensors["cls.weight"] != nil
+        if isNomic {
+            let key = "\(prefix).rope.freq_base"
+            guard width / heads % 2 == 0 else { throw file.mismatch("\(prefix).attention.head_count", "heads with an even width") }
+            configuration.rotary = RotaryPositions(base: file.metadata[key] == nil ? 1_000 : try file.number(key, 1...1e12))
+            configuration.hasBias = false
+            configuration.isGated = true
+            configuration.activation = .silu
+        }
         let pooling = try integer("pooling_type", else: 1, 0...4)
         guard configuration.hasScore || pooling == 1 || pooling == 2 else {
             throw file.mismatch("\(prefix).pooling_type", "1 or 2: the mean of all tokens, or the first one")
         }
         let tensors = EncoderTensors(file, in: mapped)
         let layout = try EncoderLayout(
-            configuration, tensors, at: file.path, ImportedFile(file.path), names: Self.names,
+            configuration, tensors, at: file.path, ImportedFile(file.path), names: { Self.names(of: $0, isNomic: isNomic) },
             isUnused: { configuration.hasScore ? false : $0.hasPrefix("cls.") })
         let tokenizer = try file.encoderTokenizer(in: bytes)
         let longest = min(try integer("context_length", else: positions, 1...1 << 20), positions)
@@ -61,7 +71,7 @@ extension EncoderFile {
     }
 
     /// llama.cpp's names of the tensors of a parameter.
-    private static func names(of parameter: String) -> [String] {
+    private static func names(of parameter: String, isNomic: Bool) -> [String] {
         let parts = parameter.split(separator: ".").map(String.init)
         let outer = [
             "tokens": "token_embd", "positions": "position_embd", "types": "token_types", "norm": "token_embd_norm", "pooler": "cls",
@@ -69,7 +79,8 @@ extension EncoderFile {
         ]
         if parts.count == 2 { return ["\(outer[parts[0]] ?? parts[0]).\(parts[1])"] }
         let inner = [
-            "qkv": ["attn_q", "attn_k", "attn_v"], "output": ["attn_output"], "norm1": ["attn_output_norm"], "up": ["ffn_up"],
+            "qkv": isNomic ? ["attn_qkv"] : ["attn_q", "attn_k", "attn_v"], "output": ["attn_output"], "norm1": ["attn_output_norm"],
+            "up": isNomic ? ["ffn_gate", "ffn_up"] : ["ffn_up"],
             "down": ["ffn_down"], "norm2": ["layer_output_norm"],
         ]
         let layer = "blk.\(parts[0].dropFirst("layer".count))."

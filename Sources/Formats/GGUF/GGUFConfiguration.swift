@@ -7,10 +7,10 @@ extension GGUFFile {
     func architecture(_ bytes: Span<UInt8>) throws(GGUFError) -> GGUFArchitecture {
         let name = try text("general.architecture", in: bytes)
         guard let architecture = GGUFArchitecture(rawValue: name) else {
-            if name == EncoderFile.ggufArchitecture {
+            if EncoderFile.ggufArchitectures.contains(name) {
                 throw .mismatch(
                     path: path, name: "general.architecture", expected: "a model that generates text",
-                    found: "'bert', an embedding model or a reranker: --embedding-model FILE, or --reranker FILE")
+                    found: "'\(name)', an embedding model or a reranker: --embedding-model FILE, or --reranker FILE")
             }
             let known = GGUFArchitecture.allCases.map(\.rawValue).joined(separator: ", ")
             throw .mismatch(path: path, name: "general.architecture", expected: "one of \(known)", found: String(name.prefix(60)))

@@ -19,6 +19,7 @@ package final class BERTRunner {
     /// [context, C]
     private let positions: [Buffer]
     private var distanceBias: DistanceBias?
+    private var rotaryAngles: Buffer?                         // [context, D]
 
     /// The most scores of attention at the same time, which should stay in the cache.
     private static let mostScores = 1 << 20
@@ -29,7 +30,9 @@ package final class BERTRunner {
         self.precision = precision
         weights = InferenceWeights(parameters, on: processor, precision: precision)
         let (T, C) = (model.configuration.context, model.configuration.width)
-        let first = model.configuration.firstPosition * C, table = weights.value(of: model.positions.table)[first..<first + T * C]
+        let first = model.configuration.firstPosition * C
+        var table = processor.zeros(T * C)
+        if let embedding = model.positions { table = weights.value(of: embedding.table)[first..<first + T * C] }
         var types: Buffer?
         if let embedding = model.types { types = weights.value(of: embedding.table) }
         if let embedding = model.distances { distanceBias = DistanceBias(weights.value(of: embedding.table), model.configuration) }
@@ -59,10 +62,10 @@ package final class BERTRunner {
         let firstCounts = texts.map { text in separator.flatMap { text.firstIndex(of: $0) }.map { $0 + 1 } ?? text.count }
         var x = embed(ids, rows, firstCounts)                                                         // [N, C]
         for block in model.blocks {
-            let qkv = linear(x, block.qkv)                                                            // [N, 3C]
+            let qkv = rotated(linear(x, block.qkv), rows)                                             // [N, 3C]
             let attended = attend(qkv, rows)                                                          // [N, C]
             x = norm(linear(attended, block.output, plus: x), block.norm1)                            // [N, C]
-            let hidden = linear(x, block.up, then: model.configuration.activation)                    // [N, F]
+            let hidden = hidden(x, block.up)                                                          // [N, F]
             x = norm(linear(hidden, block.down, plus: x), block.norm2)                                // [N, C]
         }
         return x
@@ -124,6 +127,29 @@ package final class BERTRunner {
         processor.packedMatmul(
             x.elements, rows: N, by: weights.packed(layer.weight), bias: layer.bias.map { weights.value(of: $0) }, then: f,
             plus: plus?.elements, into: y.elements)
+        return y
+    }
+
+    private func hidden(_ x: Tensor, _ up: Linear) -> Tensor {
+        let f = model.configuration.activation
+        guard model.configuration.isGated else { return linear(x, up, then: f) }
+        let both = linear(x, up), y = empty(x.shape.rows.N, model.configuration.hiddenWidth)
+        processor.gatedActivation(f, both.elements, N: x.shape.rows.N, F: model.configuration.hiddenWidth, into: y.elements)
+        return y
+    }
+
+    /// Queries and keys with rotary positions, if the model has them, from 0 in each text.   [N, 3C]
+    private func rotated(_ qkv: Tensor, _ texts: [Range<Int>]) -> Tensor {
+        guard let positions = model.configuration.rotary else { return qkv }
+        let heads = model.configuration.attentionHeads, (N, C) = qkv.shape.rows, D = heads.width, y = empty(N, C)
+        let angles = rotaryAngles ?? processor.rotaryAngles(of: model.configuration.context, width: D, positions)
+        rotaryAngles = angles
+        for rows in texts where !rows.isEmpty {
+            let part = rows.lowerBound * C..<rows.upperBound * C
+            processor.rotate(
+                qkv.elements[part], N: rows.count, C: C, heads: heads.positioned, D: D, by: angles[0..<rows.count * D],
+                into: y.elements[part])
+        }
         return y
     }
 
