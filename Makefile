@@ -229,6 +229,7 @@ test-numbers:
 test-servers:
 	$(VENV)/bin/python Tests/Peers/check_openai.py $(SLM) .build/release/CheckpointWriter
 	$(VENV)/bin/python Tests/Peers/check_responses.py $(SLM) .build/release/CheckpointWriter
+	$(VENV)/bin/python Tests/Peers/check_libraries.py $(SLM) .build/release/CheckpointWriter
 	$(VENV)/bin/python Tests/Peers/check_anthropic.py $(SLM) .build/release/CheckpointWriter
 	$(VENV)/bin/python Tests/Peers/check_ollama.py $(SLM) .build/release/CheckpointWriter
 	$(VENV)/bin/python Tests/Peers/check_clients.py $(SLM) .build/release/CheckpointWriter

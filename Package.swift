@@ -125,7 +125,7 @@ let package = Package(
         module("Tuning", ["Train", "Model", "Kernels", "Hashing", "JSON", "Files"], settings: safe),
         module("Report", ["JSON", "Files"]),
         module("ChatAnalysis", ["Tokenize"], settings: safe),
-        module("Store", ["ChatAnalysis", "Gzip", "Secrets", "Threads", "JSON", "Files", "SharedLibraries", "SQLite", "CPQ"]),
+        module("Store", ["Base64", "ChatAnalysis", "Gzip", "Secrets", "Threads", "JSON", "Files", "SharedLibraries", "SQLite", "CPQ"]),
 
         // An index of documents with full-text search, and prompts with its passages.
         module("Documents", ["SQLite", "Kernels", "Files", "Hashing", "JSON", "Gzip", "Platform"], settings: safe),
@@ -181,6 +181,7 @@ let package = Package(
         ]),
         testProgram("StoreWriter", ["Store", "Threads"]),
         testProgram("ServeParts", ["Serve", "Store", "Infer", "Files"]),
+        testProgram("IndexProgram", ["Documents", "Files"]),
 
         // Tests, one target per module.
         tests("KernelsTests", ["TestSupport", "Kernels", "CKernels", "Platform", "Files", "SharedLibraries"], isOptimized: true),
@@ -234,7 +235,7 @@ let package = Package(
         tests(
             "ServeTests",
             [
-                "ServeParts", "TestSupport", "Serve", "Infer", "Store", "Secrets", "HTTPServer", "Threads", "Gzip", "Corpus", "Tokenize",
+                "ServeParts", "IndexProgram", "TestSupport", "Serve", "Infer", "Store", "Secrets", "HTTPServer", "Threads", "Gzip", "Corpus", "Tokenize",
                 "Checkpoint", "Kernels", "Base64",
                 "Files", "JSON", "Documents",
             ]

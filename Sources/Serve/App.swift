@@ -24,6 +24,10 @@ final class App: Sendable {
     let api: APIService
     let conversations: ConversationService
     let documents: DocumentService
+    let libraries: LibraryService
+    let vectorStores: VectorStoreService
+    /// nil if accounts upload no files.
+    private let indexer: LibraryIndexer?
     let signIns: SignInService
     let account: AccountService
     let tokens: TokenService
@@ -58,6 +62,10 @@ final class App: Sendable {
             sqliteMemory: { store.database.memoryBytes })
         rateLimits = RateLimits(settings, store, replicas)
 
+        let indexes = settings.libraries.map { LibraryIndexes($0) }
+        let catalog = DocumentCatalog(served: settings.documents, libraries: indexes, store: store)
+        let indexer = indexes.map { LibraryIndexer(store, $0) }
+        self.indexer = indexer
         let signer = SessionTokenSigner(secret)
         let passwordHasher = PasswordHasher(cost: settings.passwordCost, onHash: settings.onPasswordHash)
         let conversationLocks = ConversationLocks()
@@ -67,18 +75,20 @@ final class App: Sendable {
         status = StatusService(
             settings: settings, store: store, models: models, admission: admission, metrics: metrics, health: health, replicas: replicas)
         accountChats = AccountChatService(
-            store: store, generator: generator, documents: settings.documents, rateLimits: rateLimits,
+            store: store, generator: generator, documents: catalog, rateLimits: rateLimits,
             conversationLocks: conversationLocks, replicas: replicas, collector: collector, database: pools.database)
         guestChats = GuestChatService(
-            settings: settings, generator: generator, documents: settings.documents, rateLimits: rateLimits, collector: collector,
+            settings: settings, generator: generator, documents: catalog, rateLimits: rateLimits, collector: collector,
             database: pools.database)
         api = APIService(
-            settings: settings, store: store, models: models, generator: generator, rateLimits: rateLimits,
+            settings: settings, store: store, models: models, generator: generator, documents: catalog, rateLimits: rateLimits,
             revocableAnswers: RevocableAnswers(), database: pools.database)
         conversations = ConversationService(
-            store: store, models: models, documents: settings.documents, rateLimits: rateLimits, conversationLocks: conversationLocks,
+            store: store, models: models, documents: catalog, rateLimits: rateLimits, conversationLocks: conversationLocks,
             searches: pools.search)
-        documents = DocumentService(documents: settings.documents, rateLimits: rateLimits)
+        documents = DocumentService(documents: catalog, rateLimits: rateLimits)
+        libraries = LibraryService(documents: catalog, indexer: indexer)
+        vectorStores = VectorStoreService(libraries: libraries, rateLimits: rateLimits)
         signIns = SignInService(
             settings: settings, store: store, signer: signer, passwordHasher: passwordHasher, rateLimits: rateLimits)
         account = AccountService(
@@ -98,7 +108,8 @@ final class App: Sendable {
     static let routes = [
         StatusService.routes, AccountChatService.routes, GuestChatService.routes, APIService.openAIRoutes, APIService.embeddingRoutes,
         APIService.rerankRoutes, APIService.responsesRoutes, APIService.anthropicRoutes, APIService.ollamaRoutes,
-        ConversationService.routes, ConversationService.messageRoutes, DocumentService.routes, SignInService.routes, AccountService.routes,
+        ConversationService.routes, ConversationService.messageRoutes, DocumentService.routes, LibraryService.routes,
+        VectorStoreService.routes, SignInService.routes, AccountService.routes,
         AccountService.apiKeyRoutes, TokenService.routes,
         AdminService.routes, AdminService.userRoutes, StatusService.adminRoutes, AdminService.serverRoutes, TrainingChatService.routes,
         ModelRegistryService.routes, TrainingRunService.routes, ComparisonService.routes, WebFiles.routes,
@@ -139,6 +150,7 @@ final class App: Sendable {
             followRegistry: { [registry] in registry.followRegistry() }))
         try trainingRuns.supervisor.start()
         try comparisons.runner.start()
+        try indexer?.start()
     }
 
     /// Ends the threads of this server, and removes it from those that share the database.
@@ -146,6 +158,7 @@ final class App: Sendable {
         health.stop()
         trainingRuns.supervisor.stop()
         comparisons.runner.stop()
+        indexer?.stop()
         replicas.stop()
     }
 }

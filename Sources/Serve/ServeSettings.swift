@@ -51,8 +51,10 @@ package struct ServeSettings: Sendable {
     package var reranker: ServedModel?
     /// The models that answer no prompts.
     var encoders: [ServedModel] { [embeddingModel, reranker].compactMap(\.self) }
-    /// The documents that answers can be from.
+    /// The documents of the operator that answers can be from.
     package var documents = ServedDocuments()
+    /// nil if accounts upload no files.
+    package var libraries: LibrarySettings?
     package var health = HealthMonitor.Settings()
     /// How long the server still serves requests, but reports not ready, before it stops: until a load balancer has chosen another server.
     /// If another process takes over the listening sockets, it leaves new connections to that process at once, and waits only for requests

@@ -37,5 +37,7 @@ package typealias APIKeyID = Identifier<APIKey>
 package typealias SessionID = Identifier<LoginSession>
 package typealias OneTimeCodeID = Identifier<AdminQueries.Invitation>
 package typealias ResponseID = Identifier<StoredResponse>
+package typealias UploadID = Identifier<Upload>
+package typealias LibraryID = Identifier<Library>
 package typealias AuditID = Identifier<AdminQueries.AuditEntry>
 package typealias ServerID = Identifier<ServerRecord>

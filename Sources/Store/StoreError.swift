@@ -42,8 +42,9 @@ package enum StoreError: Error, Equatable {
 
     package enum Entity: String, Sendable {
         case user, conversation, message, response, key, session, invitation, model, chat, run, comparison, trainingImport = "import"
+        case library, file
     }
-    package enum Quota: Sendable { case conversations, storedCharacters, apiKeys, questions }
+    package enum Quota: Sendable { case conversations, storedCharacters, apiKeys, questions, libraries, uploadedBytes }
 }
 
 extension StoreError: CustomStringConvertible {
@@ -71,6 +72,8 @@ extension StoreError: CustomStringConvertible {
             "the conversations of the account have \(limit) characters, which is its limit. Delete some first."
         case .quotaExceeded(.questions, let limit): "there are \(limit) questions, which is the limit. Delete some first."
         case .quotaExceeded(.apiKeys, let limit): "the account has \(limit) API keys, which is its limit. Revoke one first."
+        case .quotaExceeded(.libraries, let limit): "the account has \(limit) libraries, which is its limit. Delete one first."
+        case .quotaExceeded(.uploadedBytes, let limit): "the files of the account would have more than \(limit) bytes, its limit."
         case .answering: "the conversation has an answer in progress."
         case .leaseLost: "another server has taken over the conversation, because this one did not respond for too long."
         case .queryTimeout(let store): "\(store) took too long to answer a query, which was canceled."

@@ -18,6 +18,9 @@ package struct StoreOptions: Sendable {
     /// of which the oldest are deleted.
     package var maxStoredCharacters = 20_000_000
     package var maxAPIKeys = 25
+    /// The bytes of all files that an account uploads together.
+    package var maxUploadedBytes = 100 << 20
+    package var maxLibraries = 100
     /// The time limit of a search.
     package var searchTimeout = Duration.seconds(2)
     /// The newest conversations, at least 1, that a search reads before it uses the index.

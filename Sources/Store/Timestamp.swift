@@ -9,6 +9,9 @@ package struct Timestamp: Sendable, Hashable, Comparable {
 
     package init(milliseconds: Int64) { self.milliseconds = milliseconds }
 
+    /// Whole seconds since 1970.
+    package var seconds: Int { Int(milliseconds / 1_000) }
+
     /// The current time of the system clock.
     package static func now() -> Timestamp {
         var time = timespec()

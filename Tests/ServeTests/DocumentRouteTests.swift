@@ -19,7 +19,7 @@ import Testing
     @Test func `documents are listed and searched`() throws {
         let documents = try DocumentServer(), server = documents.server
         let listed = try #require(server.connect().ask("GET", "/api/documents"))
-        #expect(listed.text == #"{"documents":[{"name":"notes","files":2,"passages":2}]}"#)
+        #expect(listed.text == #"{"documents":[{"id":"notes","name":"notes","files":2,"passages":2}]}"#)
         let found = try search(server, #"{"query":"how do I reset the pump?"}"#)
         #expect(try found.status == 200 && found.json().passageTexts == ["Hold the red button."])
         #expect(try search(server, #"{"query":"pump valve"}"#).json().passageTexts.count == 2)
@@ -80,7 +80,7 @@ import Testing
         #expect(listed.text.contains(#""conversations":[]"#), "a message that is not answered was stored: \(listed.text)")
         #expect(try documents.post("/api/chat", #"{"message":"pump"}"#, ada).status == 200)
         #expect(try #require(server.connect().ask("GET", "/api/documents")).text
-            == #"{"documents":[{"name":"notes","files":null,"passages":null}]}"#)
+            == #"{"documents":[{"id":"notes","name":"notes","files":null,"passages":null}]}"#)
         documents.folder.write("no index", to: "notes.index")
         #expect(try search(server, #"{"query":"pump"}"#).status == 503)
         rename(documents.folder("moved.index"), documents.index)

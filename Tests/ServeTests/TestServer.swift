@@ -1,5 +1,6 @@
 import Checkpoint
 import Files
+import Foundation
 import Glibc
 import HTTPServer
 import Infer
@@ -65,6 +66,9 @@ final class TestServer {
         settings.passwordCost = 4
         settings.cachedAnswers = 0
         settings.version = "test"
+        settings.libraries = LibrarySettings(
+            directory: folder("documents"),
+            program: URL(filePath: CommandLine.arguments[0]).deletingLastPathComponent().appending(path: "IndexProgram").path())
         change(&settings)
         var storeOptions = storeOptions
         storeOptions.now = { clock.now }

@@ -108,6 +108,9 @@ extension Store {
         _ = try sql("""
             INSERT INTO training_run_output (run_id, curve, samples, log) VALUES ('0000000000000000000000000r', '[]', '[]', 'ü')
             """)
+        let library = try createLibrary("Garden ü", for: ada), file = try addUpload("notes/a.md", [0, 255], of: ada, to: library.id)
+        try set([file.id: .skipped(reason: "ü")], in: library.id)
+        _ = try updateLibrary(library.id, of: ada, access: .chosen, readers: [bob])
         _ = try sql("INSERT INTO training_schedule (id, change, is_enabled, settings, machine) VALUES (1, 7, 0, '{}', '')")
     }
 }

@@ -46,6 +46,26 @@ import Testing
         _ = try store.addAPIKey("3", hash: "3", for: ada)
     }
 
+    @Test(arguments: Backend.allCases) func `an account stores a limited number of bytes in files`(_ backend: Backend) throws {
+        let store = try TestDatabase(backend).store { $0.maxUploadedBytes = 10; $0.maxLibraries = 1 }
+        let ada = try store.addTestUser("ada"), bob = try store.addTestUser("bob")
+        let library = try store.createLibrary("a", for: ada)
+        #expect(throws: StoreError.quotaExceeded(.libraries, limit: 1)) { try store.createLibrary("b", for: ada) }
+        _ = try store.createLibrary("b", for: bob)
+        let first = try store.addUpload("a", [UInt8](repeating: 1, count: 6), of: ada, to: library.id)
+        #expect(throws: StoreError.quotaExceeded(.uploadedBytes, limit: 10)) {
+            try store.addUpload("b", [UInt8](repeating: 1, count: 5), of: ada)
+        }
+        _ = try store.addUpload("b", [UInt8](repeating: 1, count: 10), of: bob)
+        // A file that is replaced does not count, and stays if the new one is too large.
+        #expect(throws: StoreError.quotaExceeded(.uploadedBytes, limit: 10)) {
+            try store.addUpload("a", [UInt8](repeating: 1, count: 11), of: ada, to: library.id)
+        }
+        #expect(try store.contents(of: first.id).count == 6)
+        _ = try store.addUpload("a", [UInt8](repeating: 1, count: 10), of: ada, to: library.id)
+        #expect(try store.uploadedBytes(of: ada) == 10)
+    }
+
     @Test(arguments: Backend.allCases) func `0 is no limit`(_ backend: Backend) throws {
         let store = try TestDatabase(backend).store { $0.maxConversations = 0; $0.maxStoredCharacters = 0; $0.maxAPIKeys = 0 }
         let ada = try store.addTestUser("ada")

@@ -21,6 +21,7 @@ import urllib.parse
 
 import mock_answers
 import mock_documents
+import mock_libraries
 import mock_training
 
 WEB = pathlib.Path(__file__).resolve().parents[2] / "Sources/Serve/Web"
@@ -69,7 +70,8 @@ class World:
         self.training, self.left_out = False, set()
         self.starters = []
         self.adapters = []
-        self.documents = []
+        # Of the operator, and of accounts.
+        self.documents, self.libraries = [], mock_libraries.LibraryWorld()
         self.sampling = {"temperature": 0.8, "top_k": 50, "top_p": 0.95, "min_p": 0.1}
         # Of adapters with settings of their own, by name.
         self.adapter_sampling = {}
@@ -135,7 +137,7 @@ def text_field(body, name, max_length, required=True, min_length=1):
     return value
 
 
-class Handler(mock_training.TrainingRoutes, http.server.BaseHTTPRequestHandler):
+class Handler(mock_training.TrainingRoutes, mock_libraries.LibraryRoutes, http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     world: World
 
@@ -163,7 +165,7 @@ class Handler(mock_training.TrainingRoutes, http.server.BaseHTTPRequestHandler):
     do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = do
 
     def read_body(self):
-        self.raw = raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.raw = raw = self.receive(int(self.headers.get("Content-Length") or 0))
         if not raw or self.headers.get("Content-Type") == "application/octet-stream":
             return {}
         try:
@@ -173,6 +175,18 @@ class Handler(mock_training.TrainingRoutes, http.server.BaseHTTPRequestHandler):
         if not isinstance(body, dict):
             raise APIError(400, "invalid_json", "The body is not a JSON object.")
         return body
+
+    def receive(self, size):
+        """Reads the body. Files arrive as slowly as the test wants it."""
+        pace, parts = self.world.libraries.pace, []
+        while size > 0:
+            part = self.rfile.read(min(size, 65_536))
+            if not part:
+                raise ConnectionResetError
+            parts.append(part)
+            size -= len(part)
+            time.sleep(pace)
+        return b"".join(parts)
 
     def fail(self, status, code, message, field=None):
         raise APIError(status, code, message, field)
@@ -589,19 +603,27 @@ class Handler(mock_training.TrainingRoutes, http.server.BaseHTTPRequestHandler):
     # Documents
 
     def check_documents(self, names=None):
-        unknown = set(names or self.body.get("documents") or []) - {one["name"] for one in self.world.documents}
+        unknown = set(names or self.body.get("documents") or []) - {one["id"] for one in self.listed_documents()}
         if unknown:
             raise APIError(404, "documents_not_found", f"Unknown documents {', '.join(unknown)}.", "documents")
 
     def sources(self, names, question):
-        return mock_documents.sources(names, question) if names else None
+        libraries = [self.world.libraries.libraries[name] for name in names or [] if name in self.world.libraries.libraries]
+        found = [passage for library in libraries for passage in mock_libraries.sources(library, question)]
+        return mock_documents.sources(names, question, found) if names else None
+
+    def listed_documents(self):
+        return [{"id": one["name"]} | one for one in self.world.documents] + [
+            mock_libraries.listed(one, self.reader) for one in self.world.libraries.readable(self.reader)]
 
     def list_documents(self):
-        self.reply(200, {"documents": self.world.documents})
+        world, name = self.world.libraries, self.reader
+        uploads = {"uploads": {"bytes": world.bytes, "used_bytes": world.used(name), "file_bytes": world.file_bytes}} if name and world.bytes else {}
+        self.reply(200, {"documents": self.listed_documents()} | uploads)
 
     def search_documents(self):
         self.check_documents()
-        names = self.body.get("documents") or [one["name"] for one in self.world.documents]
+        names = self.body.get("documents") or [one["id"] for one in self.listed_documents()]
         found = mock_documents.sources(names, text_field(self.body, "query", 10_000))["passages"] if names else []
         self.reply(200, {"passages": found[:self.body.get("limit", 5)]})
 
@@ -646,6 +668,7 @@ ROUTES = [
     ("GET", r"/api/documents", Handler.list_documents), ("POST", r"/api/documents/search", Handler.search_documents),
     ("POST", r"/api/chat", Handler.chat), ("POST", r"/api/chat/guest", Handler.guest_chat),
     ("GET", r"/api/health", Handler.health), ("GET", r"/stats", Handler.stats), ("POST", r"/tokenize", Handler.tokenize), *mock_training.ROUTES,
+    *mock_libraries.ROUTES,
 ]
 
 
@@ -687,6 +710,9 @@ if __name__ == "__main__":
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument("--delay", type=float, default=0.03, help="seconds per token")
     arguments = parser.parse_args()
-    server = Server(World(delay=arguments.delay), arguments.port)
+    world = World(delay=arguments.delay)
+    world.documents = [{"name": "manuals", "files": 2, "passages": 4}]
+    world.libraries.bytes, world.libraries.reading = 100_000_000, 3
+    server = Server(world, arguments.port)
     print(f"http://127.0.0.1:{server.port}")
     threading.Event().wait()

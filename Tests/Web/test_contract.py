@@ -1,6 +1,7 @@
 """Checks that the server's responses to the requests of the web page match Documentation/Reference/openapi.yaml."""
 import json
 import pathlib
+import time
 import urllib.error
 import urllib.request
 
@@ -28,8 +29,9 @@ class Client:
         self.url, self.token = url, None
 
     def __call__(self, method, path, body=None, template=None, expected=200):
-        headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {self.token}"} if self.token else {})
-        request = urllib.request.Request(self.url + path, json.dumps(body).encode() if body is not None else None, headers, method=method)
+        kind, data = ("octet-stream", body) if isinstance(body, bytes) else ("json", None if body is None else json.dumps(body).encode())
+        headers = {"Content-Type": "application/" + kind} | ({"Authorization": f"Bearer {self.token}"} if self.token else {})
+        request = urllib.request.Request(self.url + path, data, headers, method=method)
         try:
             response = urllib.request.urlopen(request, timeout=30)
         except urllib.error.HTTPError as error:
@@ -66,6 +68,8 @@ def check_stream(text, guest):
 
 def test_contract(stage):
     openapi_spec_validator.validate(DESCRIPTION)
+    if stage.world:
+        stage.world.libraries.bytes = 100_000_000
     ask = Client(stage.url)
     ask("GET", "/api/health")
     ask("GET", "/stats")
@@ -85,6 +89,7 @@ def test_contract(stage):
     assert ask("GET", "/api/me")["username"] == name
     check_chats(ask)
     check_documents(ask)
+    check_libraries(ask, name)
     check_account(ask, account)
 
 
@@ -139,7 +144,7 @@ def check_feedback(ask, path, start):
 
 
 def check_documents(ask):
-    names = [one["name"] for one in ask("GET", "/api/documents")["documents"]]
+    names = [one["id"] for one in ask("GET", "/api/documents")["documents"]]
     found = ask("POST", "/api/documents/search", {"query": "pump", "limit": 1})["passages"]
     assert len(found) <= min(1, len(names))
     assert ask("POST", "/api/documents/search", {"query": "pump", "documents": ["nowhere"]}, expected=404)["error"]["field"] == "documents"
@@ -148,6 +153,45 @@ def check_documents(ask):
         start = check_stream(ask("POST", "/api/chat", {"message": "pump", "documents": names, "max_tokens": 4}), guest=False)
         path = f"/api/conversations/{start['conversation_id']}"
         assert ask("GET", path, template="/api/conversations/{id}")["documents"] == names
+
+
+def check_libraries(ask, name):
+    """What the page does with a library, where accounts upload documents."""
+    if "uploads" not in ask("GET", "/api/documents"):
+        return
+    one, any_file = "/api/libraries/{id}", "/api/libraries/{id}/files/{upload}"
+    assert ask("POST", "/api/libraries", {"name": " "}, expected=422)["error"]["field"] == "name"
+    library = ask("POST", "/api/libraries", {"name": "Garden"}, expected=201)
+    path = f"/api/libraries/{library['id']}"
+    assert library["is_own"] and library["owner"] == name and library["access"] == "private" and library["readers"] == []
+    text = b"# Pump\n\nHold the red button.\n"
+    file = ask("POST", path + "/files?name=notes%2Fpump.md", text, one + "/files", expected=201)
+    assert (file["name"], file["bytes"], file["state"]) == ("notes/pump.md", len(text), "waiting")
+    end = time.time() + 30
+    while (found := ask("GET", path, template=one))["waiting"]:
+        assert time.time() < end, found
+        time.sleep(0.1)
+    assert found["files"][0]["state"] == "ready" and found["files"][0]["passages"] == found["passages"] == 1
+    passages = ask("GET", f"{path}/files/{file['id']}/passages?from=0&limit=11", template=any_file + "/passages")
+    assert passages["total"] == 1 and "Hold the red button." in passages["passages"][0]["text"]
+    assert (passages["passages"][0]["library_id"], passages["passages"][0]["file_id"]) == (library["id"], file["id"])
+    assert ask("GET", f"{path}/files/{file['id']}", template=any_file) == text.decode()
+    listed = next(one for one in ask("GET", "/api/documents")["documents"] if one["id"] == library["id"])
+    assert listed["owner"] == name and listed["is_own"] and listed["name"] == "Garden"
+    chat = {"message": "Which button is red?", "documents": [library["id"]], "max_tokens": 4, "temperature": 0}
+    start = check_stream(ask("POST", "/api/chat", chat), guest=False)
+    stored = ask("GET", f"/api/conversations/{start['conversation_id']}", template="/api/conversations/{id}")
+    source = stored["messages"][-1]["sources"]["passages"][0]
+    assert (source["library_id"], source["file_id"], source["position"], source["documents"]) == (library["id"], file["id"], 0, "Garden")
+    unknown = {"access": "chosen", "readers": ["nobody-of-this-name"]}
+    assert ask("PATCH", path, unknown, one, expected=422)["error"]["field"] == "readers"
+    changed = ask("PATCH", path, {"name": "Pumps", "access": "everyone"}, one)
+    assert changed["name"] == "Pumps" and changed["access"] == "everyone"
+    ask("POST", path + "/reindex", {}, one + "/reindex")
+    ask("DELETE", f"{path}/files/{file['id']}", template=any_file, expected=204)
+    ask("DELETE", path, template=one, expected=204)
+    ask("GET", path, template=one, expected=404)
+    assert ask("POST", "/api/chat", chat, expected=404)["error"]["code"] == "documents_not_found"
 
 
 def check_chats(ask):

@@ -12,6 +12,7 @@ import traceback
 import test_contract
 import test_documents
 import test_feedback
+import test_libraries
 import test_safety
 import test_training_area
 from stage import BASE_URL, answered, ask, eventually, fill_account, overflow, scripted, stage, texts
@@ -941,7 +942,7 @@ def test_theme(stage):
 
 
 def main():
-    modules = (sys.modules[__name__], test_feedback, test_documents, test_training_area, test_safety, test_contract)
+    modules = (sys.modules[__name__], test_feedback, test_documents, test_libraries, test_training_area, test_safety, test_contract)
     tests = {name: test for module in modules for name, test in vars(module).items() if name.startswith("test_") and callable(test)}
     chosen = {name: test for name, test in tests.items()
               if (not sys.argv[1:] or any(word in name for word in sys.argv[1:])) and not (BASE_URL and getattr(test, "scripted", False))}

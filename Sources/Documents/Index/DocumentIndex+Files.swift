@@ -14,12 +14,14 @@ package struct IndexedFile: Sendable, Equatable {
 
 /// A chunk in an index, with its file.
 package struct Passage: Sendable, Equatable {
-    package internal(set) var file: String
+    package var file: String
     /// What the document calls itself, or the name of its file.
     package let title: String
     package let heading: String
     package let page: Int?
     package let line: Int
+    /// Its place among the chunks of its file, from 0.
+    package let position: Int
     package let text: String
     package let tokens: Int
     /// How well it fits a question: by BM25, by cosine similarity, by its ranks in both lists, or as a reranker says. Larger is better.
@@ -27,18 +29,30 @@ package struct Passage: Sendable, Equatable {
     package internal(set) var score: Double
     /// Its BM25 or its similarity as a share of the best passage's, whichever is more. After a reranker: its score as a share.
     package internal(set) var share: Double
-    /// The name of its index, where several are searched.
-    package internal(set) var documents: String?
+    /// The name of its documents, where several indexes are searched.
+    package var documents: String?
+    /// Where its file is stored, if it was uploaded to a library.
+    package var origin: Origin?
+
+    package struct Origin: Sendable, Equatable {
+        package let library, file: String
+
+        package init(library: String, file: String) {
+            self.library = library
+            self.file = file
+        }
+    }
 
     package init(
-        file: String, title: String, heading: String, page: Int? = nil, line: Int, text: String, tokens: Int, score: Double = 0,
-        share: Double = 0
+        file: String, title: String, heading: String, page: Int? = nil, line: Int, position: Int = 0, text: String, tokens: Int,
+        score: Double = 0, share: Double = 0
     ) {
         self.file = file
         self.title = title
         self.heading = heading
         self.page = page
         self.line = line
+        self.position = position
         self.text = text
         self.tokens = tokens
         self.score = score
@@ -87,7 +101,22 @@ extension DocumentIndex {
         }
     }
 
-    static let passageColumns = "files.name AS file, chunks.title, heading, page, line, body, tokens"
+    /// Some of the chunks of a file in the order of the text, and how many it has.
+    ///
+    /// - Parameter file: What the name of the file ends with.
+    package func chunks(ofFileEndingWith file: String, from start: Int, limit: Int) throws(DocumentError) -> (total: Int, [Passage]) {
+        try run { () throws(SQLiteError) in
+            var total = 0, passages: [Passage] = []
+            let source = "FROM chunks JOIN files ON files.id = chunks.file WHERE substr(files.name, -length($1)) = $1"
+            try connection.execute("SELECT count(*) AS count \(source)", [.text(file)]) { row in total = row.integer("count") }
+            try connection.execute(
+                "SELECT \(Self.passageColumns) \(source) ORDER BY chunks.position LIMIT $3 OFFSET $2",
+                [.text(file), .integer(start), .integer(limit)]) { row in passages.append(Passage(row)) }
+            return (total, passages)
+        }
+    }
+
+    static let passageColumns = "files.name AS file, chunks.title, heading, page, line, chunks.position, body, tokens"
 }
 
 extension Passage {
@@ -95,6 +124,7 @@ extension Passage {
     init(_ row: SQLiteStatement, score: Double = 0, share: Double = 0) {
         self.init(
             file: row.text("file"), title: row.text("title"), heading: row.text("heading"), page: row.optionalInteger("page"),
-            line: row.integer("line"), text: row.text("body"), tokens: row.integer("tokens"), score: score, share: share)
+            line: row.integer("line"), position: row.integer("position"), text: row.text("body"), tokens: row.integer("tokens"),
+            score: score, share: share)
     }
 }

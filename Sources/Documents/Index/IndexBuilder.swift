@@ -31,22 +31,25 @@ package struct IndexBuilder {
 
     private let reader: DocumentReader
     private let embedder: TextEmbedder?
+    private let mayBeEmpty: Bool
     private let now: () -> Int
     private let progress: (_ bytes: Int, _ total: Int) -> Void
     private let willWrite: (_ part: String) -> Void
 
     /// - Parameters:
     ///   - embedder: Makes the vectors of an index that is built with it, or that has vectors.
+    ///   - mayBeEmpty: Whether an index without any text is written, too.
     ///   - now: The clock of file times, in nanoseconds.
     ///   - progress: Receives how much of the files is read.
     ///   - willWrite: Receives the name of the file that becomes an index when it is complete. A program that is killed leaves it.
     package init(
-        reader: DocumentReader, embedder: TextEmbedder? = nil, now: @escaping () -> Int = { FileStatus.now },
+        reader: DocumentReader, embedder: TextEmbedder? = nil, mayBeEmpty: Bool = false, now: @escaping () -> Int = { FileStatus.now },
         progress: @escaping (_ bytes: Int, _ total: Int) -> Void = { _, _ in },
         willWrite: @escaping (_ part: String) -> Void = { _ in }
     ) {
         self.reader = reader
         self.embedder = embedder
+        self.mayBeEmpty = mayBeEmpty
         self.now = now
         self.progress = progress
         self.willWrite = willWrite
@@ -68,7 +71,7 @@ package struct IndexBuilder {
         willWrite(file.part)
         let settings = IndexSettings(chunkTokens: chunkTokens, fileLimit: reader.limits.fileSize)
         let report = try write(roots, to: file.part, for: path, settings, stemming)
-        guard report.files > 0 else { throw .noText(paths: paths, skipped: report.skipped) }
+        guard report.files > 0 || mayBeEmpty else { throw .noText(paths: paths, skipped: report.skipped) }
         do throws(FileError) { try file.commit() } catch { throw .file(error) }
         return report
     }
@@ -135,8 +138,8 @@ extension IndexBuilder {
         let walk = DocumentWalk(roots, excluding: files(of: index.path)), total = walk.files.reduce(0) { $0 + $1.size }
         var stored = try index.run(writer.files), report = IndexReport()
         // The mount point of a disk that is not mounted is an empty folder.
-        for root in roots where stored.keys.contains(where: root.contains) && !walk.files.contains(where: { root.contains($0.name) }) {
-            throw .missingRoot(root: root.name, index: index.path)
+        for root in roots where !mayBeEmpty && stored.keys.contains(where: root.contains) {
+            guard walk.files.contains(where: { root.contains($0.name) }) else { throw .missingRoot(root: root.name, index: index.path) }
         }
         report.skipped = walk.skipped
         report.bytes = total

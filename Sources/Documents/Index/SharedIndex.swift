@@ -69,6 +69,22 @@ package final class SharedIndex: SearchedIndex, Sendable {
         }
     }
 
+    /// What was indexed, and why files were skipped.
+    package func files() throws(DocumentError) -> [IndexedFile] {
+        try state.withLock { opened throws(DocumentError) in
+            try refresh(&opened)
+            return try opened.index.files()
+        }
+    }
+
+    /// See ``DocumentIndex/chunks(ofFileEndingWith:from:limit:)``.
+    package func chunks(ofFileEndingWith file: String, from start: Int, limit: Int) throws(DocumentError) -> (total: Int, [Passage]) {
+        try state.withLock { opened throws(DocumentError) in
+            try refresh(&opened)
+            return try opened.index.chunks(ofFileEndingWith: file, from: start, limit: limit)
+        }
+    }
+
     private func refresh(_ opened: inout Opened) throws(DocumentError) {
         let stamp: FileStamp
         do throws(FileError) { stamp = try FileStamp(path) } catch { throw .file(error) }

@@ -4,16 +4,20 @@ import JSON
 /// The passages of documents that an answer was generated from: `AnswerSources` in Documentation/Reference/openapi.yaml.
 struct AnswerSources: Sendable {
     private let prompt: PassagePrompt
+    let question: String
     /// The words of the question that were searched, for a page that highlights them.
     private let words: [String]
 
     init(_ prompt: PassagePrompt, of question: String) {
         self.prompt = prompt
+        self.question = question
         words = DocumentIndex.words(of: question)
     }
 
     /// What the model gets instead of the question.
     var message: String { prompt.message }
+
+    var passages: [Passage] { prompt.sources }
 
     func write(to object: inout JSONWriter) {
         object.key("passages")
@@ -28,5 +32,35 @@ struct AnswerSources: Sendable {
         var writer = JSONWriter()
         writer.object(write)
         return writer.text
+    }
+}
+
+/// The forms of OpenAI's Responses API.
+extension AnswerSources {
+    /// Writes an annotation for each number in brackets that is the number of a passage.
+    func writeCitations(of text: String, to list: inout JSONWriter) {
+        for match in text.matches(of: /\[([0-9]{1,3})\]/) {
+            guard let number = Int(match.1), passages.indices.contains(number - 1) else { continue }
+            let passage = passages[number - 1]
+            list.object {
+                $0["type"] = "file_citation"
+                $0["index"] = text.unicodeScalars.distance(from: text.startIndex, to: match.range.lowerBound)
+                $0["file_id"] = passage.fileID
+                $0["filename"] = passage.file
+            }
+        }
+    }
+}
+
+extension Passage {
+    /// The id of its file in OpenAI's API; the name of a file of the operator.
+    var fileID: String { origin.map { VectorStoreService.filePrefix + $0.file } ?? file }
+
+    func writeFoundFile(to object: inout JSONWriter) {
+        object["file_id"] = fileID
+        object["filename"] = file
+        object["score"] = (share * 1e4).rounded() / 1e4
+        object.key("attributes"); object.object { _ in }
+        object["text"] = text
     }
 }

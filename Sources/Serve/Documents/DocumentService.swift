@@ -1,35 +1,46 @@
 import Documents
 import HTTPServer
 import JSON
+import Store
 
-/// The documents of the server. All clients that may chat may read their passages.
+/// The documents that chats can answer from: those of the operator, whose passages all clients may read that may chat, and libraries.
 struct DocumentService: Sendable {
-    let documents: ServedDocuments
+    let documents: DocumentCatalog
     let rateLimits: RateLimits
 
     static let routes: [Route] = [
-        Route("GET", "/api/documents", access: .accountOrGuest) { app, _ in app.documents.list() },
+        Route("GET", "/api/documents", access: .accountOrGuest) { try $0.documents.list($1) },
         Route("POST", "/api/documents/search", access: .accountOrGuest, limit: .checkedByHandler) { try $0.documents.search($1) },
     ]
 
     private static let maxQueryLength = 10_000
 
-    private func list() -> Response {
-        Response.json { whole in
+    private func list(_ context: RequestContext) throws -> Response {
+        let account = context.client.account, all = try documents.readable(by: account).all()
+        let used = documents.libraries == nil ? nil : try account.map { try documents.store.uploadedBytes(of: $0) }
+        return Response.json { whole in
             whole.key("documents")
-            whole.array { list in
-                for index in documents.indexes {
-                    // nil while the index cannot be read: others can.
-                    var counts: DocumentIndex.Counts?
-                    do { counts = try index.counts() } catch { Log.error(.failed, "\(error)") }
-                    list.object {
-                        $0["name"] = index.name
-                        $0["files"] = counts?.files
-                        $0["passages"] = counts?.chunks
-                    }
-                }
+            whole.array { list in for index in all.indexes { list.object { write(index, account, to: &$0) } } }
+            guard let used else { return }
+            whole.key("uploads")
+            whole.object { uploads in
+                uploads["bytes"] = documents.store.options.maxUploadedBytes
+                uploads["used_bytes"] = used
+                uploads["file_bytes"] = LibraryService.maxFileBytes
             }
         }
+    }
+
+    private func write(_ index: ServedIndex, _ account: UserID?, to object: inout JSONWriter) {
+        let counts = index.counts
+        object["id"] = index.id
+        object["name"] = index.name
+        object["files"] = counts?.files
+        object["passages"] = counts?.passages
+        guard let library = index.library else { return }
+        object["waiting"] = library.waiting
+        object["owner"] = library.ownerName
+        object["is_own"] = library.owner == account
     }
 
     private func search(_ context: RequestContext) throws -> Response {
@@ -37,7 +48,8 @@ struct DocumentService: Sendable {
         let query = try fields.text("query", 1...Self.maxQueryLength)
         let limit = try fields.integer("limit") ?? 5
         guard (1...50).contains(limit) else { throw APIError.invalid("limit", "expected 1 to 50, found \(limit).") }
-        let chosen = try fields.documents(documents) ?? documents
+        let readable = documents.readable(by: context.client.account)
+        let chosen = try fields.documents(readable) ?? readable.all()
         try rateLimits.checkSearch(context.client.key)
         let passages = try chosen.passages(for: query, limit: limit)
         return Response.json { found in

@@ -2,8 +2,11 @@ import JSON
 import Tokenize
 
 extension RequestFields {
-    /// Parses `documents`: names of documents. nil if the field is missing.
-    func documents(_ served: ServedDocuments) throws(APIError) -> ServedDocuments? {
+    /// The most documents that a request names.
+    private static let maxDocuments = 100
+
+    /// Parses `documents`: names of documents and ids of libraries. nil if the field is missing.
+    func documents(_ readable: ReadableDocuments) throws(APIError) -> ServedDocuments? {
         guard let value = self["documents"] else { return nil }
         guard let elements = value.elements else {
             throw .invalid("documents", "expected a list of names, found \(value.kind.rawValue).")
@@ -12,15 +15,16 @@ extension RequestFields {
         for element in elements {
             guard let name = element.string else { throw .invalid("documents", "expected names, found \(element.kind.rawValue).") }
             names.append(name)
-            // One unknown name is enough for the error.
-            if names.count > served.indexes.count { break }
+            if names.count > Self.maxDocuments { throw .invalid("documents", "expected at most \(Self.maxDocuments) names.") }
         }
-        return try served.named(names)
+        return try readable.named(names)
     }
 
     /// Parses `documents` of a chat whose last message is the question, and puts the passages into that message.
-    func sources(_ served: ServedDocuments, in messages: inout [ChatMessage], _ model: ServedModel) throws(APIError) -> AnswerSources? {
-        guard let documents = try documents(served), !documents.isEmpty else { return nil }
+    func sources(
+        _ readable: ReadableDocuments, in messages: inout [ChatMessage], _ model: ServedModel
+    ) throws(APIError) -> AnswerSources? {
+        guard let documents = try documents(readable), !documents.isEmpty else { return nil }
         guard let question = messages.last, question.role == .user else {
             throw .invalid("documents", "expected a user's message at the end of messages, which is searched for.")
         }

@@ -3,34 +3,33 @@ import HTTPServer
 import Infer
 import Tokenize
 
-/// The documents that a server answers from, or some of them: indexes with names.
+/// Documents that answers can be from: indexes with names.
 ///
 ///     let documents = ServedDocuments([try SharedIndex("notes.index", named: "notes")])
 ///     let sources = try documents.named(["notes"]).sources(for: "How do I reset the pump?", model)
 package struct ServedDocuments: Sendable {
-    let indexes: [SharedIndex]
+    let indexes: [ServedIndex]
     /// The most passages of a prompt.
     let passageLimit: Int
 
     package static let usualPassageLimit = 4
 
     package init(_ indexes: [SharedIndex] = [], passageLimit: Int = usualPassageLimit) {
+        self.init(indexes.map { ServedIndex($0) }, passageLimit)
+    }
+
+    private init(_ indexes: [ServedIndex], _ passageLimit: Int) {
         self.indexes = indexes
         self.passageLimit = passageLimit
     }
 
     var isEmpty: Bool { indexes.isEmpty }
-    var names: [String] { indexes.map(\.name) }
+    var ids: [String] { indexes.map(\.id) }
 
-    /// Those with these names, in the order of the server. Throws 404 for another name.
-    func named(_ names: [String]) throws(APIError) -> ServedDocuments {
-        if let unknown = names.first(where: { !self.names.contains($0) }) {
-            let expected = isEmpty ? "this server has none" : "expected \(self.names.joined(separator: ", "))"
-            let message = "Unknown documents '\(unknown.prefix(100))': \(expected)."
-            throw APIError(status: .notFound, code: "documents_not_found", message: message, field: "documents")
-        }
-        return ServedDocuments(indexes.filter { names.contains($0.name) }, passageLimit: passageLimit)
-    }
+    /// Those with these ids, in the order of the server.
+    func named(_ ids: [String]) -> ServedDocuments { ServedDocuments(indexes.filter { ids.contains($0.id) }, passageLimit) }
+
+    func adding(_ others: [ServedIndex]) -> ServedDocuments { ServedDocuments(indexes + others, passageLimit) }
 
     /// What the model gets instead of a question; nil if there are no documents.
     func sources(for question: String, _ model: ServedModel) throws(APIError) -> AnswerSources? {
@@ -49,11 +48,15 @@ package struct ServedDocuments: Sendable {
         return try finding { () throws(DocumentError) in Array(try finder.passages(for: question, limit: limit).prefix(limit)) }
     }
 
-    /// Hides the paths of indexes, which are for the operator.
     private func finding<Result>(_ body: () throws(DocumentError) -> Result) throws(APIError) -> Result {
+        try Self.finding(indexes.map(\.name).joined(separator: ", "), body)
+    }
+
+    /// Hides the paths of indexes, which are for the operator.
+    static func finding<Result>(_ names: String, _ body: () throws(DocumentError) -> Result) throws(APIError) -> Result {
         do throws(DocumentError) { return try body() } catch {
             var failure = APIError.serviceUnavailable(
-                "documents_unavailable", "The documents \(names.joined(separator: ", ")) cannot be read at the moment.", retryAfter: 5)
+                "documents_unavailable", "The documents \(names) cannot be read at the moment.", retryAfter: 5)
             failure.cause = "\(error)"
             throw failure
         }

@@ -26,6 +26,9 @@ static const slm_web_file files[] = {
     {"chat/dates.js", (const unsigned char[]) {
 #embed "../Web/chat/dates.js" suffix(, 0)
     }},
+    {"chat/documents-dialog.js", (const unsigned char[]) {
+#embed "../Web/chat/documents-dialog.js" suffix(, 0)
+    }},
     {"chat/documents.css", (const unsigned char[]) {
 #embed "../Web/chat/documents.css" suffix(, 0)
     }},
@@ -44,6 +47,9 @@ static const slm_web_file files[] = {
     {"chat/highlight.js", (const unsigned char[]) {
 #embed "../Web/chat/highlight.js" suffix(, 0)
     }},
+    {"chat/libraries.css", (const unsigned char[]) {
+#embed "../Web/chat/libraries.css" suffix(, 0)
+    }},
     {"chat/markdown-blocks.js", (const unsigned char[]) {
 #embed "../Web/chat/markdown-blocks.js" suffix(, 0)
     }},
@@ -58,6 +64,9 @@ static const slm_web_file files[] = {
     }},
     {"chat/meter.js", (const unsigned char[]) {
 #embed "../Web/chat/meter.js" suffix(, 0)
+    }},
+    {"chat/passage-panel.js", (const unsigned char[]) {
+#embed "../Web/chat/passage-panel.js" suffix(, 0)
     }},
     {"chat/settings-dialog.js", (const unsigned char[]) {
 #embed "../Web/chat/settings-dialog.js" suffix(, 0)
@@ -89,6 +98,9 @@ static const slm_web_file files[] = {
     {"common/copy.js", (const unsigned char[]) {
 #embed "../Web/common/copy.js" suffix(, 0)
     }},
+    {"common/dialog.js", (const unsigned char[]) {
+#embed "../Web/common/dialog.js" suffix(, 0)
+    }},
     {"common/dom.js", (const unsigned char[]) {
 #embed "../Web/common/dom.js" suffix(, 0)
     }},
@@ -103,6 +115,12 @@ static const slm_web_file files[] = {
     }},
     {"common/menu.js", (const unsigned char[]) {
 #embed "../Web/common/menu.js" suffix(, 0)
+    }},
+    {"common/quantities.js", (const unsigned char[]) {
+#embed "../Web/common/quantities.js" suffix(, 0)
+    }},
+    {"common/rows.js", (const unsigned char[]) {
+#embed "../Web/common/rows.js" suffix(, 0)
     }},
     {"common/sanitize.js", (const unsigned char[]) {
 #embed "../Web/common/sanitize.js" suffix(, 0)
@@ -139,6 +157,21 @@ static const slm_web_file files[] = {
     }},
     {"index.html", (const unsigned char[]) {
 #embed "../Web/index.html" suffix(, 0)
+    }},
+    {"libraries/document-view.js", (const unsigned char[]) {
+#embed "../Web/libraries/document-view.js" suffix(, 0)
+    }},
+    {"libraries/library-rows.js", (const unsigned char[]) {
+#embed "../Web/libraries/library-rows.js" suffix(, 0)
+    }},
+    {"libraries/library-settings.js", (const unsigned char[]) {
+#embed "../Web/libraries/library-settings.js" suffix(, 0)
+    }},
+    {"libraries/library-view.js", (const unsigned char[]) {
+#embed "../Web/libraries/library-view.js" suffix(, 0)
+    }},
+    {"libraries/uploads.js", (const unsigned char[]) {
+#embed "../Web/libraries/uploads.js" suffix(, 0)
     }},
     {"main.js", (const unsigned char[]) {
 #embed "../Web/main.js" suffix(, 0)

@@ -7,9 +7,9 @@ import Tokenize
 extension CompletionRequest {
     /// - Parameters:
     ///   - maxAnswers: The most answers that one request may have.
-    ///   - documents: Those of the server; nil in an API without the field `documents`.
+    ///   - documents: Those that the client may read; nil in an API without the field `documents`.
     init(
-        chat fields: RequestFields, for model: ServedModel, maxAnswers: Int, _ documents: ServedDocuments? = nil
+        chat fields: RequestFields, for model: ServedModel, maxAnswers: Int, _ documents: ReadableDocuments? = nil
     ) throws(APIError) {
         try fields.rejectUnsupported(UnsupportedField.chat)
         guard var messages = try fields.messages("messages", isOpenAI: true) else {

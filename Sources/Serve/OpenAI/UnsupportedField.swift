@@ -33,7 +33,7 @@ struct UnsupportedField: Sendable {
     }
 
     /// An extension of slm.
-    private static let documents = UnsupportedField("documents", "only /v1/chat/completions answers from documents.") { $0.isEmptyList }
+    private static func documents(_ reason: String) -> UnsupportedField { UnsupportedField("documents", reason) { $0.isEmptyList } }
 
     static let chat = sampling + [
         UnsupportedField("functions", "not supported: use tools.") { $0.isEmptyList },
@@ -49,10 +49,27 @@ struct UnsupportedField: Sendable {
         UnsupportedField("prompt", "prompt templates are not supported."),
         UnsupportedField("context_management", "not supported: truncation drops old messages.") { $0.isEmptyList },
         UnsupportedField("moderation", "moderation is not supported."),
-        documents,
+        documents("use the tool file_search."),
         UnsupportedField("n", "not supported: a response has one answer.") { $0.number == 1 },
         UnsupportedField("max_tokens", "use max_output_tokens."), UnsupportedField("messages", "use input."),
         UnsupportedField("response_format", "use text.format."), UnsupportedField("logprobs", "use include and top_logprobs."),
+    ]
+
+    static let vectorStores = [
+        UnsupportedField("expires_after", "vector stores do not expire."),
+        UnsupportedField("metadata", "not supported.") { $0.isEmptyObject },
+        UnsupportedField("attributes", "not supported.") { $0.isEmptyObject },
+        UnsupportedField("chunking_strategy", "expected auto: texts are divided along their structure.") {
+            $0["type"]?.isString("auto") == true
+        },
+    ]
+
+    static let vectorStoreSearch = [
+        UnsupportedField("filters", "not supported: files have no attributes."),
+        UnsupportedField("rewrite_query", "not supported.") { $0.boolean == false },
+        UnsupportedField("ranking_options", "expected the ranker auto.") {
+            $0["ranker"].map { $0.isString("auto") } ?? true && $0["score_threshold"].map { $0.number == 0 } ?? true
+        },
     ]
 
     /// Fields of vLLM and of other servers.
@@ -81,7 +98,7 @@ struct UnsupportedField: Sendable {
     ]
 
     static let text = sampling + [
-        documents,
+        documents("only /v1/chat/completions answers from documents."),
         UnsupportedField("suffix", "inserting text before a suffix is not supported.") { $0.isString("") },
     ]
 }
@@ -95,5 +112,6 @@ extension RequestFields {
 }
 
 extension JSONElement {
+    var isEmptyObject: Bool { members.map { $0.contains { _ in true } } == false }
     var isEmptyList: Bool { elements.map { $0.contains { _ in true } } == false }
 }

@@ -3,11 +3,13 @@ import JSON
 import Store
 import Tokenize
 
-/// An item of the output of a response: a message, a thought or a call of a function.
+/// An item of the output of a response: a message, a thought, a call of a function or a search of documents.
 struct ResponseItem: Sendable {
     enum Kind: Sendable {
         case message, reasoning
         case call(ToolCallReader.Call)
+        /// `includesResults`: whether the client has asked for the passages.
+        case fileSearch(AnswerSources, includesResults: Bool)
 
         /// The item's type in the API.
         var type: String {
@@ -15,6 +17,7 @@ struct ResponseItem: Sendable {
             case .message: "message"
             case .reasoning: "reasoning"
             case .call: "function_call"
+            case .fileSearch: "file_search_call"
             }
         }
     }
@@ -30,18 +33,23 @@ struct ResponseItem: Sendable {
     /// The tokens of the text, if log-probabilities were requested.
     var tokens: [GeneratedToken]?
     var status: Status
+    /// The passages that a message may cite.
+    let sources: AnswerSources?
 
     /// - Parameter index: The item's place in the output.
     init(
         _ kind: Kind, _ index: Int, of response: ResponseID, text: String = "", tokens: [GeneratedToken]? = nil,
-        _ status: Status = .inProgress
+        sources: AnswerSources? = nil, _ status: Status = .inProgress
     ) {
         id = ResponseItemID.text(kind.type, .output, index, of: response)
         self.kind = kind
         self.text = text
         self.tokens = tokens
+        self.sources = sources
         self.status = status
     }
+
+    var isSearch: Bool { if case .fileSearch = kind { true } else { false } }
 
     /// Whether both have the same kind, so that text of one continues the other.
     func has(kindOf kind: Kind) -> Bool {
@@ -67,6 +75,11 @@ struct ResponseItem: Sendable {
             object["call_id"] = call.id
             object["name"] = call.call.name
             object["arguments"] = status == .inProgress ? [] : call.call.arguments
+        case .fileSearch(let sources, let includesResults):
+            object.key("queries"); object.array { $0.string(sources.question) }
+            object.key("results")
+            if !includesResults { return object.null() }
+            object.array { list in for passage in sources.passages { list.object { passage.writeFoundFile(to: &$0) } } }
         }
     }
 
@@ -81,7 +94,7 @@ struct ResponseItem: Sendable {
             part["text"] = text
         } else {
             part["type"] = "output_text"
-            part.key("annotations"); part.array { _ in }
+            part.key("annotations"); part.array { list in sources?.writeCitations(of: text, to: &list) }
             part.key("logprobs"); (tokens ?? []).writeLogProbabilityList(to: &part)
             part["text"] = text
         }

@@ -21,6 +21,8 @@ struct ResponseMessages {
     private(set) var messages: [String] = []
     /// Whether the last message is an answer without calls.
     private(set) var endsWithAnswer = false
+    /// Whether the last message is a user's.
+    private(set) var endsWithQuestion = false
     /// What the assistant has said since the last message.
     private var turn = Turn()
 
@@ -34,6 +36,7 @@ struct ResponseMessages {
         case "message": try addMessage(item, path)
         case "reasoning": try addReasoning(item, path)
         case "function_call": try addCall(item, path)
+        case "file_search_call": break
         case "function_call_output":
             let id = try Self.string("call_id", of: item, path)
             let output = try Self.text(item["output"], "\(path).output")
@@ -44,8 +47,9 @@ struct ResponseMessages {
                 $0["content"] = output
             })
             endsWithAnswer = false
+            endsWithQuestion = false
         default:
-            throw .invalid("\(path).type", "expected message, reasoning, function_call or function_call_output.")
+            throw .invalid("\(path).type", "expected message, reasoning, function_call, function_call_output or file_search_call.")
         }
     }
 
@@ -53,6 +57,7 @@ struct ResponseMessages {
         endTurn()
         messages.append(Self.object { $0["role"] = role; $0["content"] = text })
         endsWithAnswer = false
+        endsWithQuestion = role == "user"
     }
 
     /// Writes what the assistant has said since the last message.
@@ -67,6 +72,7 @@ struct ResponseMessages {
             message.array { list in for (id, call) in turn.calls { list.toolCall(call, id: id) } }
         })
         endsWithAnswer = turn.calls.isEmpty
+        endsWithQuestion = false
         turn = Turn()
     }
 

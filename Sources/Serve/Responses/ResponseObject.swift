@@ -10,6 +10,8 @@ struct ResponseObject: Sendable {
     let id: ResponseID
     private let created = unixTime()
     private let model: String
+    /// Whether the passages that were found are part of the output.
+    let includesSearchResults: Bool
     /// Members with their JSON.
     private let repeated: [(name: String, json: String)]
 
@@ -17,6 +19,7 @@ struct ResponseObject: Sendable {
     init(id: ResponseID, of request: ResponsesRequest, _ completion: CompletionRequest, model: String, stores: Bool) {
         self.id = id
         self.model = model
+        includesSearchResults = request.fields["include"]?.elements?.contains { $0.isString("file_search_call.results") } ?? false
         func json(_ body: (inout JSONWriter) -> Void) -> String {
             var writer = JSONWriter()
             body(&writer)

@@ -45,7 +45,7 @@ final class ResponsesEncoder: AnswerEncoder {
             switch chunk {
             case .start(let start):
                 state.answer.start = start
-                return snapshot("response.created", &state) + snapshot("response.in_progress", &state)
+                return snapshot("response.created", &state) + snapshot("response.in_progress", &state) + search(&state)
             case .prompt: return []
             case .text(let piece, _): return add(piece.text, piece.tokens, to: .message, &state)
             case .reasoning(let text, let tokens):
@@ -54,7 +54,7 @@ final class ResponsesEncoder: AnswerEncoder {
             case .toolCalls(let calls): return calls.reduce(into: []) { $0 += add($1, &state) }
             case .finish(let end, _):
                 // A client finds the text, if it is empty, in the same place.
-                let message = state.answer.items.isEmpty ? open(.message, &state) : []
+                let message = state.answer.items.allSatisfy(\.isSearch) ? open(.message, &state) : []
                 return message + close(end.reason == .length ? .incomplete : .completed, &state)
             }
         }
@@ -92,14 +92,16 @@ extension ResponsesEncoder {
         answer.start = result.start
         answer.end = result.end
         let (reasoningTokens, tokens) = contentTokens(of: result)
+        if let search { answer.items.append(ResponseItem(search, 0, of: object.id, .completed)) }
         if !read.reasoning.isEmpty {
-            answer.items.append(ResponseItem(.reasoning, 0, of: object.id, text: read.reasoning, .completed))
+            answer.items.append(ResponseItem(.reasoning, answer.items.count, of: object.id, text: read.reasoning, .completed))
             answer.reasoningTokens = reasoningTokens
         }
         if !read.content.isEmpty || (read.reasoning.isEmpty && read.calls.isEmpty) {
             let tokens = request.includesLogProbabilities ? tokens : nil
-            answer.items.append(
-                ResponseItem(.message, answer.items.count, of: object.id, text: read.content, tokens: tokens, .completed))
+            let item = ResponseItem(
+                .message, answer.items.count, of: object.id, text: read.content, tokens: tokens, sources: request.sources, .completed)
+            answer.items.append(item)
         }
         for call in read.calls { answer.items.append(ResponseItem(.call(call), answer.items.count, of: object.id, .completed)) }
         if isCut { answer.items[answer.items.count - 1].status = .incomplete }
@@ -170,12 +172,29 @@ extension ResponsesEncoder {
         item?.has(kindOf: .reasoning) == true ? "response.reasoning_text" : "response.output_text"
     }
 
+    /// The search that the answer is from; nil without documents.
+    private var search: ResponseItem.Kind? {
+        request.sources.map { .fileSearch($0, includesResults: object.includesSearchResults) }
+    }
+
+    private func search(_ state: inout State) -> [UInt8] {
+        guard let search else { return [] }
+        state.answer.items.append(ResponseItem(search, 0, of: object.id))
+        var events = wholeItemEvent("response.output_item.added", &state)
+        for name in ["in_progress", "searching", "completed"] {
+            events += itemEvent("response.file_search_call.\(name)", &state) { event, item in event["item_id"] = item.id }
+        }
+        state.answer.items[0].status = .completed
+        return events + wholeItemEvent("response.output_item.done", &state)
+    }
+
     /// Begins an item, unless the last one has this kind and no end.
     private func open(_ kind: ResponseItem.Kind, _ state: inout State) -> [UInt8] {
         if state.isOpen, state.answer.items.last?.has(kindOf: kind) == true { return [] }
         let end = close(.completed, &state)
         let tokens: [GeneratedToken]? = request.includesLogProbabilities ? [] : nil
-        state.answer.items.append(ResponseItem(kind, state.answer.items.count, of: object.id, tokens: tokens))
+        let item = ResponseItem(kind, state.answer.items.count, of: object.id, tokens: tokens, sources: request.sources)
+        state.answer.items.append(item)
         state.isOpen = true
         return end + wholeItemEvent("response.output_item.added", &state) + wholePartEvent("response.content_part.added", &state)
     }

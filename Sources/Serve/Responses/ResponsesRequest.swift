@@ -58,14 +58,16 @@ struct ResponsesRequest {
     }
 
     /// The request for the answer. Errors name the fields of the Responses API.
-    func completion(for model: ServedModel) throws(APIError) -> CompletionRequest {
+    ///
+    /// - Parameter documents: Those that the client may read.
+    func completion(for model: ServedModel, _ documents: ReadableDocuments) throws(APIError) -> CompletionRequest {
         try fields.rejectUnsupported(UnsupportedField.responses)
         _ = try fields.boolean("parallel_tool_calls")
         for name in ["metadata", "reasoning", "text"] {
             if let value = fields[name], value.kind != .object { throw .invalid(name, "expected an object, found \(value.kind.rawValue).") }
         }
         let chat = try chatCompletion()
-        do throws(APIError) { return try CompletionRequest(chat: chat, for: model, maxAnswers: 1) } catch {
+        do throws(APIError) { return try CompletionRequest(chat: chat, for: model, maxAnswers: 1, documents) } catch {
             throw error.renamed(name(of:))
         }
     }
@@ -113,6 +115,12 @@ struct ResponsesRequest {
         chat.endTurn()
         if chat.isEmpty { throw .invalid("input", "expected at least one item.") }
         body.key("messages"); body.array { list in for message in chat.messages { list.json(message) } }
+        // Results of calls are not searched for.
+        let stores = try vectorStores
+        if !stores.isEmpty, chat.endsWithQuestion {
+            body.key("documents")
+            body.array { list in for store in stores { list.string(store) } }
+        }
         // A message of the assistant at the end is a whole one.
         if chat.endsWithAnswer { body["continue_final_message"] = false }
     }
@@ -122,10 +130,10 @@ struct ResponsesRequest {
         let tools = fields["tools"]?.elements.map { Array($0) } ?? []
         if let value = fields["tools"] {
             if value.kind != .array { throw .invalid("tools", "expected a list, found \(value.kind.rawValue).") }
-            for (index, tool) in tools.enumerated() where tool["type"]?.isString("function") != true {
-                throw .invalid("tools[\(index)].type", "expected function: the server has no tools of its own.")
+            for (index, tool) in tools.enumerated() where tool["type"]?.isString("function") != true && !Self.searchesFiles(tool) {
+                throw .invalid("tools[\(index)].type", "expected function or file_search: the server has no other tools of its own.")
             }
-            let indices = try allowedTools ?? Array(tools.indices)
+            let indices = try functions
             body.key("tools")
             body.array { list in
                 for index in indices {
@@ -137,7 +145,9 @@ struct ResponsesRequest {
                 }
             }
         }
-        guard let choice = fields["tool_choice"] else { return }
+        // A search needs no call of the model.
+        let hasFunctions = try !functions.isEmpty
+        guard let choice = fields["tool_choice"], !Self.searchesFiles(choice), hasFunctions || tools.isEmpty else { return }
         body.key("tool_choice")
         if choice.kind == .string { return body.element(choice) }
         if try allowedTools != nil {
@@ -155,6 +165,36 @@ struct ResponsesRequest {
             $0.key("function"); $0.object { $0["name"] = name }
         }
     }
+
+    /// The functions that the model may call, by the indices of their tools.
+    private var functions: [Int] {
+        get throws(APIError) {
+            let tools = fields["tools"]?.elements.map { Array($0) } ?? []
+            return try (allowedTools ?? Array(tools.indices)).filter { !Self.searchesFiles(tools[$0]) }
+        }
+    }
+
+    /// What the tools `file_search` search, as `documents` names it.
+    var vectorStores: [String] {
+        get throws(APIError) {
+            if fields["tool_choice"]?.isString("none") == true { return [] }
+            var stores: [String] = []
+            let tools = fields["tools"]?.elements.map { Array($0) } ?? []
+            for (index, tool) in tools.enumerated() where Self.searchesFiles(tool) {
+                do throws(APIError) { try RequestFields(tool).rejectUnsupported(UnsupportedField.vectorStoreSearch) } catch {
+                    throw error.renamed { "tools[\(index)].\($0)" }
+                }
+                for store in tool["vector_store_ids"]?.elements.map({ Array($0) }) ?? [] {
+                    guard let id = store.string else { throw .invalid("tools[\(index)].vector_store_ids", "expected a list of ids.") }
+                    stores.append(VectorStoreService.documents(ofStore: id))
+                }
+                if stores.isEmpty { throw .invalid("tools[\(index)].vector_store_ids", "expected at least one id.") }
+            }
+            return stores
+        }
+    }
+
+    private static func searchesFiles(_ tool: JSONElement) -> Bool { tool["type"]?.isString("file_search") == true }
 
     /// The tools that `tool_choice` allows, by their indices; nil if it has no list of them.
     private var allowedTools: [Int]? {
@@ -224,10 +264,11 @@ extension ResponsesRequest {
     /// The name that a field of a chat completion has in the Responses API.
     private func name(of field: String) -> String {
         if field.hasPrefix("messages") { return "input" }
+        if field == "documents" { return "tools" }
         if field.hasPrefix("tool_choice.") { return field.replacing(".function.", with: ".") }
         if field.hasPrefix("tools["), let end = field.firstIndex(of: "]") {
-            let number = Int(field[..<end].dropFirst("tools[".count)) ?? 0, allowed = (try? allowedTools) ?? nil
-            let index = allowed.map { $0.indices.contains(number) ? $0[number] : number } ?? number
+            let number = Int(field[..<end].dropFirst("tools[".count)) ?? 0, functions = (try? functions) ?? []
+            let index = functions.indices.contains(number) ? functions[number] : number
             return "tools[\(index)]" + field[end...].dropFirst().replacing(".function.", with: ".", maxReplacements: 1)
         }
         for (chat, response) in [

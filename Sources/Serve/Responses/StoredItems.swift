@@ -8,7 +8,7 @@ enum ResponseItemID {
 
     /// - Parameter type: The item's type in the API.
     static func text(_ type: String, _ part: Part, _ index: Int, of response: ResponseID) -> String {
-        let prefix = ["reasoning": "rs", "function_call": "fc", "function_call_output": "fco"][type] ?? "msg"
+        let prefix = ["reasoning": "rs", "function_call": "fc", "function_call_output": "fco", "file_search_call": "fs"][type] ?? "msg"
         return "\(prefix)_\(response)\(part.rawValue)\(index)"
     }
 

@@ -11,6 +11,7 @@ struct APIService: Sendable {
     let store: Store
     let models: ModelHolder
     let generator: AnswerGenerator
+    let documents: DocumentCatalog
     let rateLimits: RateLimits
     let revocableAnswers: RevocableAnswers
     /// The threads that store answers and token counts.
@@ -29,7 +30,8 @@ struct APIService: Sendable {
         let model = try served.selected(by: fields, for: ServedModels.Sender(context.client)).forChats()
         // A request is a search, too, before it is counted as a chat.
         if fields["documents"] != nil { try rateLimits.checkSearch(context.client.key) }
-        return try complete(CompletionRequest(chat: fields, for: model, maxAnswers: maxAnswers, settings.documents), model, context)
+        let readable = documents.readable(by: context.client.account)
+        return try complete(CompletionRequest(chat: fields, for: model, maxAnswers: maxAnswers, readable), model, context)
     }
 
     private func completeText(_ context: RequestContext) throws -> Response? {

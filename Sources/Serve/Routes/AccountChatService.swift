@@ -7,7 +7,7 @@ import Threads
 struct AccountChatService: Sendable {
     let store: Store
     let generator: AnswerGenerator
-    let documents: ServedDocuments
+    let documents: DocumentCatalog
     let rateLimits: RateLimits
     let conversationLocks: ConversationLocks
     let replicas: Replicas
@@ -50,8 +50,8 @@ struct AccountChatRequest {
     /// nil if the conversation exists.
     let newConversation: NewConversation?
 
-    init(_ context: RequestContext, for served: ServedModels, _ servedDocuments: ServedDocuments, _ store: Store) throws {
-        let owner = try context.account
+    init(_ context: RequestContext, for served: ServedModels, _ catalog: DocumentCatalog, _ store: Store) throws {
+        let owner = try context.account, readable = catalog.readable(by: owner)
         self.owner = owner
         let names = ["message", "conversation_id", "replace_from", "regenerate", "model", "system_prompt", "training", "documents"]
         let fields = try RequestFields(of: context.request, known: names + SamplingFields.names)
@@ -86,13 +86,13 @@ struct AccountChatRequest {
                 throw APIError.invalid(name, "expected for a new conversation only. PATCH /api/conversations/{id} changes it.")
             }
             newConversation = nil
-            documents = try servedDocuments.named(stored.documents)
+            documents = try readable.named(stored.documents)
             settings = stored
         } else {
-            documents = try fields.documents(servedDocuments) ?? ServedDocuments()
+            documents = try fields.documents(readable) ?? ServedDocuments()
             settings = ConversationSettings(
                 systemPrompt: try ConversationFields.systemPrompt(fields), model: nil,
-                isExcludedFromTraining: try fields.boolean("training") == false, documents: documents.names)
+                isExcludedFromTraining: try fields.boolean("training") == false, documents: documents.ids)
             let message = try fields.text("message", 1...RequestFields.maxTextLength)
             newConversation = NewConversation(title: Self.title(for: message), settings: settings)
         }

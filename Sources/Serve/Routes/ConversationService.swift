@@ -7,7 +7,7 @@ import Threads
 struct ConversationService: Sendable {
     let store: Store
     let models: ModelHolder
-    let documents: ServedDocuments
+    let documents: DocumentCatalog
     let rateLimits: RateLimits
     let conversationLocks: ConversationLocks
     let searches: ThreadPool
@@ -57,7 +57,7 @@ struct ConversationService: Sendable {
 
     private func create(_ context: RequestContext) throws -> Response {
         let fields = try RequestFields(of: context.request, known: ConversationFields.names, mayBeEmpty: true)
-        let changes = try ConversationFields(fields, servedModels: models.served, documents)
+        let changes = try ConversationFields(fields, servedModels: models.served, documents.readable(by: try context.account))
         let account = try context.account, id = ConversationID()
         let title = changes.title ?? "New conversation"
         _ = try store.createConversation(title, as: id, for: account)
@@ -91,7 +91,7 @@ struct ConversationService: Sendable {
 
     private func change(_ context: RequestContext) throws -> Response {
         let fields = try RequestFields(of: context.request, known: ConversationFields.names)
-        let changes = try ConversationFields(fields, servedModels: models.served, documents)
+        let changes = try ConversationFields(fields, servedModels: models.served, documents.readable(by: try context.account))
         if ConversationFields.names.allSatisfy({ fields[$0] == nil }) {
             throw APIError.invalid("title", "expected one of \(ConversationFields.names.joined(separator: ", ")).")
         }
@@ -144,8 +144,8 @@ struct ConversationFields {
 
     /// - Parameters:
     ///   - servedModels: nil while it is loaded: then any model can be named.
-    ///   - documents: Those of the server.
-    init(_ fields: RequestFields, servedModels: ServedModels?, _ documents: ServedDocuments) throws(APIError) {
+    ///   - documents: Those that the account may read.
+    init(_ fields: RequestFields, servedModels: ServedModels?, _ documents: ReadableDocuments) throws(APIError) {
         title = try fields.optionalText("title", 1...Self.maxTitleLength)
         systemPrompt = try fields.optionalText("system_prompt", 0...Self.maxSystemPromptLength)
         var model = try fields.optionalText("model", 0...1_000)
@@ -166,7 +166,7 @@ struct ConversationFields {
             systemPrompt: systemPrompt.map { $0.allSatisfy(\.isWhitespace) ? nil : $0 } ?? settings.systemPrompt,
             model: model.map { $0.isEmpty ? nil : $0 } ?? settings.model,
             isExcludedFromTraining: mayTrain.map { !$0 } ?? settings.isExcludedFromTraining,
-            documents: documents?.names ?? settings.documents)
+            documents: documents?.ids ?? settings.documents)
     }
 }
 

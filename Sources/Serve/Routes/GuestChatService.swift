@@ -9,7 +9,7 @@ import Tokenize
 struct GuestChatService: Sendable {
     let settings: ServeSettings
     let generator: AnswerGenerator
-    let documents: ServedDocuments
+    let documents: DocumentCatalog
     let rateLimits: RateLimits
     let collector: ChatCollector?
     /// The threads that collect chats.
@@ -31,7 +31,7 @@ struct GuestChatService: Sendable {
         let mayCollect = try fields.boolean("collect") ?? true
         let model = try generator.servedModels.selected(by: fields, for: ServedModels.Sender(context.client)).forChats()
         let config = try SamplingFields.config(fields, for: model)
-        let chosen = try fields.documents(documents)
+        let chosen = try fields.documents(documents.readable(by: nil))
         try rateLimits.checkChat(context.client.key)
         let sources = try chosen?.sources(for: message, model)
         let prompt = history + [ChatMessage(.user, sources?.message ?? message)]

@@ -108,6 +108,9 @@ extension APIError {
         case .storedCharacters:
             ("storage_full", "Your account has reached its limit for stored characters (\(limit)). Delete conversations to continue.")
         case .questions: ("too_many_questions", "There are \(limit) questions, which is the limit. Delete some to add another.")
+        case .libraries: ("too_many_libraries", "Your account has reached its limit for libraries (\(limit)). Delete one first.")
+        case .uploadedBytes:
+            ("quota_exceeded", "Your files have no space for this one: all together have at most \(limit >> 20) MiB. Delete some first.")
         case .apiKeys: ("too_many_keys", "Your account has reached its limit for API keys (\(limit)). Revoke one to create another.")
         }
         self.init(status: .forbidden, code: code, message: message)

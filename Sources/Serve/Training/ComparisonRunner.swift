@@ -78,7 +78,7 @@ final class ComparisonRunner: Sendable {
             var parser = JSONParser()
             guard let line = output.last(where: { $0.hasPrefix("{") }), let result = try? parser.parse(line),
                   let verdict = result["verdict"]?.string.flatMap({ RegisteredModel.Verdict(rawValue: $0) }) else {
-                throw ComparisonFailure(TrainingProgram.errorMessage(in: output) ?? noResult)
+                throw ComparisonFailure(ChildProgram.errorMessage(in: output) ?? noResult)
             }
             try store.finish(
                 comparison.id, by: configuration.server, verdict: verdict, isPassed: result["passed"]?.boolean ?? false, result: line)
@@ -138,7 +138,7 @@ final class ComparisonRunner: Sendable {
     private func lines(of arguments: [String], to output: String, holding lock: borrowing FileLock) throws -> [String]? {
         for attempt in 1...Self.maxAttempts {
             let path = "\(output)-\(attempt)"
-            let process = try TrainingProgram(path: configuration.program).start(arguments, output: path, holding: lock)
+            let process = try ChildProgram(path: configuration.program).start(arguments, output: path, holding: lock)
             let ending = process.end(within: Self.timeLimit, unless: { thread.isStopped })
             if thread.isStopped { return nil }
             guard let ending else { throw ComparisonFailure("The comparison took longer than an hour.") }

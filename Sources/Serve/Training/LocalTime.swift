@@ -8,14 +8,14 @@ package struct LocalTime {
     private let start: Timestamp
 
     package init(_ time: Timestamp) {
-        var seconds = time_t(time.milliseconds / 1_000), parts = tm()
+        var seconds = time_t(time.seconds), parts = tm()
         localtime_r(&seconds, &parts)
         self.parts = parts
         start = time
     }
 
     /// 20261122-030000
-    package var compact: String { localTimeText(Int(start.milliseconds / 1_000), "%Y%m%d-%H%M%S") }
+    package var compact: String { localTimeText(start.seconds, "%Y%m%d-%H%M%S") }
 
     /// The next time with this minute of the day, after this one. A minute that a change to summer time skips comes an hour later.
     package func next(minuteOfDay: Int) -> Timestamp {

@@ -120,7 +120,7 @@ struct RunSupervision {
         switch (log.ending(after: run.logBytes), ending) {
         case (.finished?, _): try finish(run, files, log)
         case (.diverged?, _):
-            let message = TrainingProgram.errorMessage(in: lines)
+            let message = ChildProgram.errorMessage(in: lines)
             try end(run, files, log, as: .failed, message ?? "The loss was not finite in three steps in a row. Use a lower learning rate.")
         case (_, _) where run.state == .stopping: try end(run, files, log, as: .stopped)
         case (nil, .status(let status)?) where status != 0:
@@ -136,7 +136,7 @@ struct RunSupervision {
 
     /// The error message of a run; what is known of the disk otherwise, which may have been too full for the message.
     private func failure(_ lines: [String], _ other: String) -> String {
-        if let message = TrainingProgram.errorMessage(in: lines) { return message }
+        if let message = ChildProgram.errorMessage(in: lines) { return message }
         return (DiskSpace.free(at: configuration.directory) ?? .max) < Self.leastFreeSpace ? diskFull : other
     }
 
@@ -186,7 +186,7 @@ struct RunSupervision {
         let isCounted = try store.countAttempt(of: run.id, by: server, logBytes: files.logBytes, outputBytes: files.outputBytes)
         // The owner may have stopped it in the meantime.
         guard isCounted, try store.trainingRun(run.id).state == .running else { return }
-        let process = try TrainingProgram(path: configuration.program).start(arguments, output: files.output, holding: lock)
+        let process = try ChildProgram(path: configuration.program).start(arguments, output: files.output, holding: lock)
         state.child = process
         watched[run.id] = state
         Log.info(.note, "started the training run \(run.name) as process \(process.id).")

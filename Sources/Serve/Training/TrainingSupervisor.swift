@@ -190,7 +190,7 @@ extension TrainingSupervisor {
         } else {
             arguments += ["--estimate", "memory"] + RunArguments.objective(settings)
         }
-        let output = try TrainingProgram(path: configuration.program).run(arguments, within: .seconds(data == nil ? 30 : 60))
+        let output = try ChildProgram(path: configuration.program).run(arguments, within: .seconds(data == nil ? 30 : 60))
         if let found = output.lines.lazy.compactMap({ TrainingEstimate(line: $0) }).first { return found }
         if let message = output.errorMessage { throw APIError.refused("base_missing", message) }
         throw APIError.serviceUnavailable(

@@ -5,7 +5,7 @@ import { Account } from "./account/login.js";
 import { API } from "./common/api.js";
 import { Composer } from "./chat/composer.js";
 import { openConversationDialog, prepareConversationDialog } from "./chat/conversation-dialog.js";
-import { openDocumentsDialog } from "./chat/documents.js";
+import { DocumentsDialog } from "./chat/documents-dialog.js";
 import { Connection } from "./common/connection.js";
 import { saveGuestMessages } from "./chat/conversation.js";
 import { byId } from "./common/dom.js";
@@ -13,6 +13,7 @@ import { download, FORMATS } from "./chat/export.js";
 import { closeDrawer, drawerIsOpen, prepareLayout, showSidebar, toggleSidebar } from "./common/layout.js";
 import { openMenu } from "./common/menu.js";
 import { Page } from "./page.js";
+import { PassagePanel } from "./chat/passage-panel.js";
 import { Session } from "./common/session.js";
 import { openSettings, prepareSettings } from "./chat/settings-dialog.js";
 import { Settings } from "./chat/settings.js";
@@ -47,6 +48,7 @@ const session = new Session();
 const api = new API(session);
 const settings = new Settings();
 const connection = new Connection();
+const panel = new PassagePanel(api);
 const thread = new Thread({
   regenerate: (message) => page.conversation.regenerate(message),
   resend: (message, text) => page.conversation.resend(message, text),
@@ -56,6 +58,7 @@ const thread = new Thread({
   isBusy: () => page.conversation.isAnswering,
   isGuest: () => session.isGuest,
   model: () => page.conversation.model,
+  panel,
 });
 const composer = new Composer({
   send: (text) => { thread.scrollToEnd(); page.conversation.send(text); },
@@ -74,6 +77,7 @@ const account = new Account(api, connection);
 const accountPage = new AccountPage(api, { leave: () => page.logOut() });
 sidebar.saysTraining = () => connection.health.training === true;
 const page = new Page({ api, session, connection, settings, sidebar, thread, composer, account, accountPage, tabs });
+const documents = new DocumentsDialog(page, panel);
 
 api.onUnreachable = () => connection.check();
 connection.addEventListener("back", () => {
@@ -84,7 +88,10 @@ connection.addEventListener("back", () => {
   page.trainingArea?.reload();
 });
 session.addEventListener("expired", () => page.askToLogIn("Your session has expired. Log in again; your message has been saved."));
-session.addEventListener("change", () => page.userChanged());
+session.addEventListener("change", () => {
+  documents.reset();
+  page.userChanged();
+});
 tabs.addEventListener("changed", (event) => page.changedElsewhere(/** @type {CustomEvent} */ (event).detail));
 sidebar.addEventListener("changed", (event) => tabs.announce(/** @type {CustomEvent} */ (event).detail.id));
 sidebar.addEventListener("deleted", (event) => {
@@ -129,7 +136,7 @@ byId("toggle-theme").addEventListener("click", toggleTheme);
 byId("open-settings").addEventListener("click", () => openSettings(settings));
 byId("open-shortcuts").addEventListener("click", () => byId("shortcuts").showModal());
 byId("open-conversation").addEventListener("click", () => openConversationDialog(page));
-byId("choose-documents").addEventListener("click", () => openDocumentsDialog(page));
+byId("choose-documents").addEventListener("click", () => documents.open());
 byId("export").addEventListener("click", () => openMenu(byId("export"), exportChoices(() => page.conversation)));
 byId("more").addEventListener("click", () => openMenu(byId("more"), [
   ...(page.showsChat ? [{ label: "This conversation", icon: "prompt", action: () => openConversationDialog(page) }] : []),

@@ -83,7 +83,7 @@ export class Page {
     this.settingsChanged();
   }
 
-  /** Chooses the documents of further answers: of the open conversation, and of new ones. @param {string[]} documents */
+  /** Chooses the documents of further answers: of the open conversation, and of new ones. @param {string[]} documents their ids */
   async chooseDocuments(documents) {
     await this.conversation.change({ documents });
     this.settings.newDocuments = documents;

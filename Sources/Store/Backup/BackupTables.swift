@@ -7,6 +7,7 @@ package enum BackupTables {
         "training_chats", "training_chat_tags", "training_messages", "owner_corrections", "training_chat_sketches", "training_chat_bands",
         "training_runs", "training_run_output", "training_schedule",
         "models", "command_line_models", "comparisons", "gate_questions",
+        "uploads", "upload_parts", "libraries", "library_readers", "library_files",
     ]
 
     /// Tables that a backup does not have: the search index and the counts of users, which are made from other rows, the changes of chats,

@@ -318,6 +318,46 @@ extension Schema {
         -- that writers of chats never wait for each other.
         CREATE TABLE training_chat_changes (number \(d.increasingKey), chat_id \(text) NOT NULL)\(options);
 
+        -- Files that accounts have uploaded. `number` orders the parts of a file, which are in base64.
+        CREATE TABLE uploads (
+            id \(text) PRIMARY KEY NOT NULL, owner_id \(text) NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+            name TEXT NOT NULL, size_bytes \(integer) NOT NULL, created_at \(integer) NOT NULL
+        )\(options);
+        CREATE INDEX uploads_of_owners ON uploads (owner_id, created_at, id);
+
+        CREATE TABLE upload_parts (
+            upload_id \(text) NOT NULL REFERENCES uploads (id) ON DELETE CASCADE, number \(integer) NOT NULL, content TEXT NOT NULL,
+            PRIMARY KEY (upload_id, number)
+        )\(options);
+
+        -- Documents that chats can answer from. `access` says who may read them: those of `library_readers` if it is 'chosen'. `revision`
+        -- grows with each change of the files, so that each server knows when its index of them is old, and at `reread_revision`, all
+        -- files had to be read again.
+        CREATE TABLE libraries (
+            id \(text) PRIMARY KEY NOT NULL, owner_id \(text) NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+            name TEXT NOT NULL, access \(text) NOT NULL CHECK (access IN ('private', 'chosen', 'everyone')),
+            revision \(integer) NOT NULL DEFAULT 0, reread_revision \(integer) NOT NULL DEFAULT 0,
+            created_at \(integer) NOT NULL, updated_at \(integer) NOT NULL
+        )\(options);
+        CREATE INDEX libraries_of_owners ON libraries (owner_id);
+        CREATE INDEX libraries_for_everyone ON libraries (id) WHERE access = 'everyone';
+
+        CREATE TABLE library_readers (
+            library_id \(text) NOT NULL REFERENCES libraries (id) ON DELETE CASCADE,
+            user_id \(text) NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+            PRIMARY KEY (library_id, user_id)
+        )\(options);
+        CREATE INDEX library_readers_of_users ON library_readers (user_id);
+
+        -- `passages` is NULL until the file was read, or if it could not be read: `message` says why.
+        CREATE TABLE library_files (
+            library_id \(text) NOT NULL REFERENCES libraries (id) ON DELETE CASCADE,
+            upload_id \(text) NOT NULL REFERENCES uploads (id) ON DELETE CASCADE,
+            added_at \(integer) NOT NULL, passages \(integer), message TEXT,
+            PRIMARY KEY (library_id, upload_id)
+        )\(options);
+        CREATE INDEX library_files_of_uploads ON library_files (upload_id);
+
         -- The counts of each user, so that lists and totals of the admin API need not read all conversations. Triggers keep them.
         CREATE TABLE user_counts (
             user_id \(text) PRIMARY KEY NOT NULL REFERENCES users (id) ON DELETE CASCADE,

@@ -82,7 +82,7 @@ package enum Folder {
         try create(part)
         do {
             try fill(part)
-            guard rename(part, path) == 0 || contains("", in: path) else {
+            guard Glibc.rename(part, path) == 0 || contains("", in: path) else {
                 throw FileError.notWritten(path: path, reason: systemErrorMessage())
             }
         } catch {
@@ -98,6 +98,11 @@ package enum Folder {
             guard let part = name.ranges(of: ".part.").last, let owner = pid_t(name[part.upperBound...]) else { continue }
             if kill(owner, 0) != 0, errno == ESRCH { removeAll(folder + "/" + name) }
         }
+    }
+
+    /// Gives a file or a folder another name on the same file system.
+    package static func rename(_ path: String, to name: String) throws(FileError) {
+        guard Glibc.rename(path, name) == 0 else { throw .writing(name, after: nil) }
     }
 
     /// Deletes a file, or a folder with its contents, as far as permitted.

@@ -86,7 +86,7 @@ extension FinetuneOptions {
             ] + settings(.noise)),
             evaluationGroup,
             OptionGroup("Machine", machineRunOptions + [
-                .option("background", \.background, "Compute only while no other program wants the CPU, at idle priority."),
+                .background(\.background),
                 .option("estimate", \.estimate,
                         "Print the memory, disk space and time that the run would need, and do not train; memory: without measuring."),
             ]),

@@ -71,7 +71,7 @@ extension Command {
                 OptionGroup("Machine", [
                     .option("base", \.base, value: "CHECKPOINT", "Take the base model of LoRA adapters from this file.",
                             default: "the path stored in the adapter"),
-                    .option("background", \.background, "Compute only while no other program wants the CPU, at idle priority."),
+                    .background(\.background),
                     .option("dtype", \.dtype, "Compute matmuls in this data type; int8, int6 and int4 quantize the weights first."),
                 ] + GateOptions.machineOptions),
             ],

@@ -1,6 +1,7 @@
 import Documents
 import JSON
 import Kernels
+import Platform
 import Terminal
 
 struct IndexBuildOptions: MachineOptions {
@@ -14,6 +15,8 @@ struct IndexBuildOptions: MachineOptions {
     var chunkTokens = IndexBuilder.defaultChunkTokens
     var stemming = DocumentIndex.Stemming.english
     var maxFileSize = DocumentReader.Limits().fileSize / 1_000_000
+    var allowsEmpty = false
+    var background = false
     var json = false
     var quiet = false
 }
@@ -31,12 +34,20 @@ struct IndexOptions: MachineOptions {
     var file: String?
     var limit = 5
     var listsFiles = false
+    var allowsEmpty = false
+    var background = false
     var json = false
     var quiet = false
 
     static var index: CommandOption<IndexOptions> { .option("index", \.index, value: "INDEX", "The index.").positional() }
     static var model: CommandOption<IndexOptions> {
         .embeddingModel(\.embeddingModel, "The embedding model of the index.", default: "where it was when the index was built")
+    }
+}
+
+extension CommandOption {
+    fileprivate static func allowEmpty(_ path: WritableKeyPath<Options, Bool>) -> CommandOption {
+        .option("allow-empty", path, "Write the index also if no file has text.")
     }
 }
 
@@ -59,6 +70,8 @@ extension Command {
                     .list("files", \.paths, value: "FILE", "Read these files, and all files in these directories.").positionalOnly(),
                     .option("out", \.out, value: "FILE", "Write the index to FILE.").short("o"),
                     .embeddingModel(\.embeddingModel, "Store a vector of this embedding model for each passage: a folder with a BERT."),
+                    .allowEmpty(\.allowsEmpty),
+                    .background(\.background),
                     .json(\.json, "Print one JSON object."),
                     .quiet(\.quiet),
                 ]),
@@ -71,12 +84,14 @@ extension Command {
             ],
             examples: ["slm index build notes manual.pdf --out notes.index"]
         ) { options in
+            if options.background { ProcessPriority.lower() }
             if options.paths.isEmpty { throw UsageError("slm index build: expected documents: slm index build FILE… --out FILE.") }
             guard let out = options.out else { throw UsageError("slm index build: expected a file to write: --out FILE.") }
             var limits = DocumentReader.Limits()
             limits.fileSize = options.maxFileSize * 1_000_000
             let embedder = try options.embeddingModel.map { try TextEmbedder($0, on: options) }
-            let work = IndexWork(out, limits, embedder, json: options.json, quiet: options.quiet)
+            let work = IndexWork(
+                out, limits, embedder, allowsEmpty: options.allowsEmpty, json: options.json, quiet: options.quiet)
             try work.run { builder throws(DocumentError) in
                 try builder.build(options.paths, at: out, chunkTokens: options.chunkTokens, stemming: options.stemming)
             }
@@ -94,15 +109,18 @@ extension Command {
             IndexOptions(),
             [
                 OptionGroup("Main options", [
-                    IndexOptions.index, IndexOptions.model, .json(\.json, "Print one JSON object."), .quiet(\.quiet),
+                    IndexOptions.index, IndexOptions.model, .allowEmpty(\.allowsEmpty), .background(\.background),
+                    .json(\.json, "Print one JSON object."), .quiet(\.quiet),
                 ]),
                 OptionGroup("Machine", IndexOptions.machineOptions),
             ],
             examples: ["slm index update notes.index"]
         ) { options in
+            if options.background { ProcessPriority.lower() }
             let path = try options.path(for: "update"), limits = DocumentReader.Limits()
             let embedder = try TextEmbedder(of: try DocumentIndex(path), options.embeddingModel, isNeeded: true, on: options)
-            let work = IndexWork(path, limits, embedder, json: options.json, quiet: options.quiet)
+            let work = IndexWork(
+                path, limits, embedder, allowsEmpty: options.allowsEmpty, json: options.json, quiet: options.quiet)
             try work.run { builder throws(DocumentError) in try builder.update(path) }
         }
     }
@@ -214,13 +232,17 @@ private struct IndexWork {
     private let index: String
     private let limits: DocumentReader.Limits
     private let embedder: TextEmbedder?
+    private let allowsEmpty: Bool
     private let json: Bool
     private let quiet: Bool
 
-    init(_ index: String, _ limits: DocumentReader.Limits, _ embedder: TextEmbedder?, json: Bool, quiet: Bool) {
+    init(
+        _ index: String, _ limits: DocumentReader.Limits, _ embedder: TextEmbedder?, allowsEmpty: Bool, json: Bool, quiet: Bool
+    ) {
         self.index = index
         self.limits = limits
         self.embedder = embedder
+        self.allowsEmpty = allowsEmpty
         self.json = json
         self.quiet = quiet
     }
@@ -228,7 +250,7 @@ private struct IndexWork {
     func run(_ work: (IndexBuilder) throws(DocumentError) -> IndexReport) throws {
         let reader = DocumentReader(limits: limits, programs: SLM.environmentVariables()["PATH"] ?? "/usr/bin")
         let bar = ProgressBar("reading", isVisible: !quiet), start = now()
-        let builder = IndexBuilder(reader: reader, embedder: embedder, progress: { done, total in
+        let builder = IndexBuilder(reader: reader, embedder: embedder, mayBeEmpty: allowsEmpty, progress: { done, total in
             bar.show(fraction: Double(done) / Double(max(total, 1)), "\(done / 1_000_000) MB")
         }, willWrite: UnfinishedFile.removeWhenInterrupted)
         let report = try work(builder)

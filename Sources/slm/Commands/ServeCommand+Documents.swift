@@ -3,6 +3,7 @@ import Formats
 import Infer
 import Kernels
 import Serve
+import Store
 import Synchronization
 import Threads
 import Tokenize
@@ -10,12 +11,9 @@ import Tokenize
 extension ServeOptions {
     /// Opens the indexes of `--documents` and the models of their vectors.
     ///
-    /// - Parameters:
-    ///   - embeddingModel: The model of `--embedding-model`.
-    ///   - reranker: The model of `--reranker`.
-    func servedDocuments(_ embeddingModel: EmbeddingBackend?, _ reranker: EmbeddingBackend?) throws -> ServedDocuments {
-        let models = try QueryModels(embeddingModel, at: self.embeddingModel, on: makeProcessor)
-        let openReranker: (@Sendable () -> TextReranker)? = reranker.map { model in { @Sendable in TextReranker(model) } }
+    /// - Parameter reranker: The model of `--reranker`.
+    func servedDocuments(_ models: QueryModels, _ reranker: EmbeddingBackend?) throws -> ServedDocuments {
+        let openReranker = TextReranker.opening(reranker)
         var indexes: [SharedIndex] = []
         for text in documents {
             let (name, path) = try NamedFile.parse(text, of: "slm serve: --documents") { ModelOptions.modelName(of: $0) }
@@ -31,10 +29,30 @@ extension ServeOptions {
         }
         return ServedDocuments(indexes, passageLimit: passages)
     }
+
+    /// How the files that accounts upload are indexed: with vectors of `--embedding-model`.
+    func librarySettings(_ models: QueryModels, _ reranker: EmbeddingBackend?) throws -> LibrarySettings {
+        var settings = LibrarySettings()
+        settings.directory = try documentsFolder ?? ownFile(".documents")
+        settings.embeddingModel = models.given
+        settings.openEmbedder = { try models.embedder(of: $0) }
+        settings.reranker = TextReranker.opening(reranker)
+        return settings
+    }
+
+    /// A file or folder of this server that has no name of its own: beside the database if that is a file.
+    func ownFile(_ ending: String) throws -> String {
+        switch try DatabaseURL(database) {
+        case .sqlite(let path): path + ending
+        case .postgresql: "slm_chat" + ending
+        }
+    }
 }
 
 /// The embedding models of indexes, each loaded once.
-private final class QueryModels: Sendable {
+final class QueryModels: Sendable {
+    /// That of `--embedding-model`; nil for none.
+    let given: TextEmbedder.Model?
     private let makeProcessor: @Sendable () throws -> Processor
     /// By their digests.
     private let models: Mutex<[String: EmbeddingBackend]>
@@ -42,8 +60,14 @@ private final class QueryModels: Sendable {
     /// - Parameter given: A model that is loaded already.
     init(_ given: EmbeddingBackend?, at path: String?, on makeProcessor: @escaping @Sendable () throws -> Processor) throws {
         self.makeProcessor = makeProcessor
-        let digest = given == nil ? nil : try path.map { try EncoderFile($0).digest }
-        models = Mutex(given.flatMap { given in digest.map { [$0: given] } } ?? [:])
+        if let given, let path {
+            let model = TextEmbedder.Model(path: path, digest: try EncoderFile(path).digest, width: given.embeddingWidth ?? 0)
+            self.given = model
+            models = Mutex([model.digest: given])
+        } else {
+            self.given = nil
+            models = Mutex([:])
+        }
     }
 
     /// The model of an index's vectors; nil if it has none, or if their model is not where it was.
@@ -74,6 +98,11 @@ extension TextEmbedder {
 }
 
 extension TextReranker {
+    /// Makes a reranker for each search; nil without a model.
+    fileprivate static func opening(_ model: EmbeddingBackend?) -> (@Sendable () -> TextReranker)? {
+        model.map { model in { @Sendable in TextReranker(model) } }
+    }
+
     fileprivate init(_ backend: EmbeddingBackend) {
         self.init { question, passages in
             let pairs = passages.map { backend.input.tokens(of: question, with: $0) }

@@ -23,6 +23,8 @@ struct ServeOptions: MachineOptions {
     var reranker: String?
     var documents: [String] = []
     var passages = ServedDocuments.usualPassageLimit
+    var documentsFolder: String?
+    var noUploads = false
     var name: String?
     var database = "sqlite:slm_chat.db"
     var collect: String?
@@ -39,6 +41,11 @@ struct ServeOptions: MachineOptions {
     var sharedPrompt: String?
     var drain = Duration.seconds(30)
     var handover: Duration?
+
+    var uploadSpace: ByteCount {
+        get { ByteCount(store.maxUploadedBytes) }
+        set { store.maxUploadedBytes = newValue.bytes }
+    }
 
     var port: Int {
         get { Int(settings.http.port) }
@@ -124,6 +131,10 @@ extension ServeOptions {
                 .list("documents", \.documents, value: "NAME=FILE",
                       "Let chats answer from the documents of FILE, an index of slm index build. Without NAME, it is that of the file."),
                 .option("passages", \.passages, in: 1...50, "Give the model at most N passages, in half of its context."),
+                .option("upload-space", \.uploadSpace, "Let each account upload files of SIZE together.").excluding("uploads"),
+                .option("no-uploads", \.noUploads, "Let accounts upload no files.").excluding("uploads"),
+                .option("documents-dir", \.documentsFolder, value: "DIR", "Keep the files that accounts upload, and their indexes, in DIR.",
+                        default: "the database's file with .documents at the end, or slm_chat.documents"),
             ]),
             OptionGroup("Chat page", [
                 .list("starter", \.starters, value: "TEXT", "Offer these questions for a new chat, instead of some of the validation data.",
@@ -247,7 +258,7 @@ struct ServeCommand {
         }
         let chatLog = try options.collect.map { try ChatLog($0) }
         let collector = options.collectsInDatabase || chatLog != nil ? ChatCollector(store, file: chatLog) : nil
-        let secret = try secret(database, store)
+        let secret = try secret(store)
         let settings = try settings(sockets, logs: logs)
         let server: Server
         switch location {
@@ -414,7 +425,9 @@ struct ServeCommand {
         }
         settings.embeddingModel = encoder.map { ServedModel(name: $0.name, $0, nil) }
         settings.reranker = reranker.map { ServedModel(name: $0.name, $0, nil) }
-        settings.documents = try options.servedDocuments(encoder, reranker)
+        let models = try QueryModels(encoder, at: options.embeddingModel, on: options.makeProcessor)
+        settings.documents = try options.servedDocuments(models, reranker)
+        if !options.noUploads { settings.libraries = try options.librarySettings(models, reranker) }
         if !options.proxies.isEmpty { settings.trustsProxy = true }
         settings.accessLog = options.accessLog.map { AccessLog.Settings($0, output: logs) }
         settings.version = version
@@ -424,11 +437,8 @@ struct ServeCommand {
     }
 
     /// The key that signs session tokens: from the environment, else from a file, which is beside the database if that is a file.
-    private func secret(_ database: DatabaseURL, _ store: Store) throws -> Secret {
-        let path = switch database {
-        case .sqlite(let path): options.secretFile ?? path + ".secret"
-        case .postgresql: options.secretFile ?? "slm_chat.secret"
-        }
+    private func secret(_ store: Store) throws -> Secret {
+        let path = try options.secretFile ?? options.ownFile(".secret")
         return try Secret(signingKeyIn: path, environment: environment["SLM_JWT_SECRET"], store) { Log.info(.note, $0) }
     }
 

@@ -95,6 +95,10 @@ extension CommandOption {
         option("quiet", path, "Print no progress and no hints.").short("q")
     }
 
+    static func background(_ path: WritableKeyPath<Options, Bool>) -> CommandOption {
+        option("background", path, "Compute only while no other program wants the CPU, at idle priority.")
+    }
+
     static func skipBad(_ path: WritableKeyPath<Options, Bool>) -> CommandOption {
         option("skip-bad", path, "Skip and count records that cannot be read, instead of stopping.")
     }

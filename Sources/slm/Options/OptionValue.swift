@@ -105,6 +105,8 @@ extension Duration: OptionValue {
 struct ByteCount: OptionValue, Comparable {
     let bytes: Int
 
+    init(_ bytes: Int) { self.bytes = bytes }
+
     private static let units: [(letter: Character, bytes: Double)] = [
         ("T", 0x1p40), ("G", 0x1p30), ("M", 0x1p20), ("K", 0x1p10),
     ]

@@ -158,10 +158,10 @@ export class Conversation extends EventTarget {
     this.#changed();
   }
 
-  /** The names of the documents of further answers. A new conversation has those of the last one that the server still has. */
+  /** The ids of the documents of further answers. A new conversation has those of the last one that the server still has. */
   get documents() {
     if (this.id && !this.api.session.isGuest) return this.own.documents;
-    return this.own.documents.filter((name) => this.settings.documents.some((one) => one.name === name));
+    return this.own.documents.filter((id) => this.settings.documents.some((one) => one.id === id));
   }
 
   /** The model that answers next. */

@@ -1,55 +1,47 @@
 // @ts-check
-import { byId, el } from "../common/dom.js";
+import { byId } from "../common/dom.js";
 import { visible } from "../common/sanitize.js";
-import { attempt } from "./feedback.js";
 
-/** @typedef {{ name: string, files: number | null, passages: number | null }} Documents documents of the server */
+/**
+ * @typedef {object} Documents of the server, or a library, which an account has uploaded
+ * @property {string} id what requests name them by
+ * @property {string} name
+ * @property {number | null} files null while the index cannot be read; -1 if the server does not have them any more
+ * @property {number | null} passages
+ * @property {number} [waiting] files of a library that are still being read
+ * @property {string} [owner] the account of a library
+ * @property {boolean} [is_own]
+ */
+/** @typedef {{ bytes: number, used_bytes: number, file_bytes: number }} Limits how much an account may upload, and how much it has */
 
-/** Shows which documents answers are from, if the server has some or the conversation had. @param {import("../page.js").Page} page */
-export function showDocuments(page) {
-  const { documents } = page.conversation, button = byId("choose-documents");
-  button.hidden = page.settings.documents.length === 0 && documents.length === 0;
-  button.classList.toggle("set", documents.length > 0);
-  byId("chosen-documents").textContent =
-    documents.length === 0 ? "Documents" : documents.length === 1 ? visible(documents[0]) : `${documents.length} documents`;
-}
+/** The ids of libraries. Those of other documents are their names. */
+export const LIBRARY = /^[0-9a-z]{26}$/;
+
+/** @param {string} id of documents @param {import("./settings.js").Settings} settings */
+export const nameOf = (id, { documents }) => documents.find((one) => one.id === id)?.name ?? (LIBRARY.test(id) ? "A library" : id);
+
+/** How often files that are being read are asked for, in milliseconds. */
+export const POLL = 2_000;
 
 /** Asks the server for its documents. @param {import("../page.js").Page} page */
 export async function loadDocuments(page) {
+  const { settings, session } = page, { token } = session;
   const found = await page.api.get("/api/documents").catch(() => null);
-  if (found) page.settings.documents = found.documents;
+  if (token !== session.token) return;
+  if (found) Object.assign(settings, { documents: found.documents, uploads: found.uploads ?? null });
+  settings.knowsDocuments = true;
   showDocuments(page);
 }
 
-/** The dialog that chooses the documents of the open conversation. @param {import("../page.js").Page} page */
-export function openDocumentsDialog(page) {
-  const { documents } = page.conversation, served = page.settings.documents;
-  const gone = documents.filter((name) => !served.some((one) => one.name === name)).map((name) => ({ name, files: -1, passages: null }));
-  /** @type {Map<string, HTMLInputElement>} */
-  const boxes = new Map();
-  const rows = [...served, ...gone].map(({ name, files, passages }) => {
-    const box = el("input", { type: "checkbox" });
-    box.checked = documents.includes(name);
-    boxes.set(name, box);
-    box.addEventListener("change", async () => {
-      // The server refuses documents that it does not have any more: any change takes them out.
-      const chosen = served.map((one) => one.name).filter((one) => boxes.get(one)?.checked);
-      if (!await attempt(() => page.chooseDocuments(chosen))) box.checked = !box.checked;
-      else for (const one of gone) boxes.get(one.name)?.closest("label")?.remove();
-    });
-    return el("label", { class: "check" }, box,
-      el("span", {}, el("b", { dir: "auto" }, visible(name)), " ", el("small", {}, extent(files, passages))));
-  });
-  byId("document-choices").replaceChildren(...rows);
-  byId("documents").showModal();
+/**
+ * Shows which documents answers are from, if there are some to choose or the account may upload some.
+ * @param {import("../page.js").Page} page
+ */
+export function showDocuments(page) {
+  const { settings } = page, { documents } = page.conversation, button = byId("choose-documents");
+  // The names of libraries are not known before.
+  button.hidden = !settings.knowsDocuments || (settings.documents.length === 0 && documents.length === 0 && !settings.uploads);
+  button.classList.toggle("set", documents.length > 0);
+  const label = documents.length === 1 ? visible(nameOf(documents[0], settings)) : `${documents.length} documents`;
+  byId("chosen-documents").textContent = documents.length === 0 ? "Documents" : label;
 }
-
-/** @param {number | null} files -1 if the server does not have them any more @param {number | null} passages */
-function extent(files, passages) {
-  if (files === -1) return "not on this server any more";
-  if (files === null || passages === null) return "cannot be read at the moment";
-  return `${count(files, "file")}, ${count(passages, "passage")}`;
-}
-
-/** @param {number} number @param {string} noun */
-const count = (number, noun) => `${number.toLocaleString("en")} ${noun}${number === 1 ? "" : "s"}`;

@@ -1,5 +1,6 @@
 // @ts-check
 import { el } from "../common/dom.js";
+import { withoutControls } from "../common/sanitize.js";
 import { sourceText } from "./sources.js";
 
 /** @typedef {{ title: string, createdAt?: string, messages: ExportedMessage[] }} Exported */
@@ -42,12 +43,16 @@ export function download(conversation, format) {
   save(format.write(exported), fileName(conversation.title) + format.extension, format.type);
 }
 
-/** Saves a text as a file. @param {string} text @param {string} name @param {string} type */
-export function save(text, name, type) {
-  const url = URL.createObjectURL(new Blob([text], { type }));
+/** Saves a text or bytes as a file. @param {BlobPart} content @param {string} name @param {string} type */
+export function save(content, name, type) {
+  const url = URL.createObjectURL(new Blob([content], { type }));
   el("a", { href: url, download: name }).click();
   setTimeout(() => URL.revokeObjectURL(url), 10_000);
 }
+
+/** Saves a file of the server under its name, without the folders in it. @param {Blob} content @param {string} name */
+export const saveFile = (content, name) =>
+  save(content, withoutControls(name.split("/").at(-1) ?? "") || "file", "application/octet-stream");
 
 /** Keeps letters and digits of all languages and replaces everything else by dashes. @param {string} title */
 const fileName = (title) =>

@@ -19,6 +19,7 @@ import { visible, withoutControls } from "../common/sanitize.js";
  * @property {() => boolean} isBusy
  * @property {() => boolean} isGuest
  * @property {() => string} model the name of the model that answers next
+ * @property {import("./passage-panel.js").PassagePanel} panel shows the sources of answers
  */
 
 /** The view of one message. `show()` updates it. */
@@ -72,7 +73,7 @@ export class MessageView {
   #showAnswer(markdown) {
     const { reasoning, model } = this.message;
     markdown.show((reasoning ? `<think>${reasoning}${this.text && "</think>"}\n` : "") + this.text);
-    if (this.message.sources) linkCitations(this.body, this.message.sources);
+    if (this.message.sources) linkCitations(this.body, this.message.sources, this.actions.panel);
     this.sender.textContent = visible(model ?? this.actions.model()) || "slm";
   }
 
@@ -138,7 +139,7 @@ export class MessageView {
     const retry = () => (isUser ? this.actions.resend(message) : this.actions.regenerate(message));
     const error = message.error ? errorBox(message.error, isUser, retry) : null;
     const metrics = message.metrics && this.showsMetrics ? metricsLine(message.metrics) : null;
-    const sources = message.sources?.passages.length ? sourceList(message.sources) : null;
+    const sources = message.sources?.passages.length ? sourceList(message.sources, this.actions.panel) : null;
     return [error, sources, others, buttons, isUser ? null : endingLine(message), metrics].filter((node) => node !== null);
   }
 

@@ -74,6 +74,10 @@ export class Settings {
   answering = "";
   /** The documents that the server offers. @type {import("./documents.js").Documents[]} */
   documents = [];
+  /** Whether the server has been asked for them. */
+  knowsDocuments = false;
+  /** null if the account may not upload documents. @type {import("./documents.js").Limits | null} */
+  uploads = null;
   #newDocuments = stored("documents", /** @type {string[]} */ ([]));
 
   /** The value that applies if the user has set none. @param {Setting} setting */
@@ -108,9 +112,9 @@ export class Settings {
   /** The model, as a field of a chat request. @returns {{ model?: string }} */
   get modelField() { return this.model === (this.models[0] ?? "") ? {} : { model: this.model }; }
 
-  /** The names of the documents for new conversations: those that the user has chosen last. */
+  /** The ids of the documents for new conversations: those that the user has chosen last. */
   get newDocuments() { return this.#newDocuments.value; }
-  set newDocuments(names) { this.#newDocuments.value = names; }
+  set newDocuments(ids) { this.#newDocuments.value = ids; }
 
   /** Whether the chats of a guest in this browser may be collected for training. */
   get mayCollect() { return this.#mayCollect.value; }

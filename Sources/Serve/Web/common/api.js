@@ -49,14 +49,7 @@ export class API {
    * @returns {Promise<any>} the response body; null if it is empty
    */
   async request(method, path, body) {
-    const response = await this.#fetch(method, path, body);
-    if (response.status === 204) return null;
-    try {
-      return await response.json();
-    } catch {
-      const message = "The server returned an invalid response. Is another program running at its address?";
-      throw new APIError(response.status, { code: "broken", message });
-    }
+    return bodyOf(await this.#fetch(method, path, body));
   }
 
   /** Downloads a file. @param {string} path @returns {Promise<Blob>} */
@@ -67,6 +60,33 @@ export class API {
     } catch {
       throw new NetworkError();
     }
+  }
+
+  /**
+   * Uploads a file. `fetch` cannot report the progress of a request.
+   * @param {string} path @param {Blob} file @param {(share: number) => void} progress 0…1 @param {AbortSignal} signal
+   * @returns {Promise<any>} the response body
+   */
+  async upload(path, file, progress, signal) {
+    signal.throwIfAborted();
+    const token = this.session.token, request = new XMLHttpRequest();
+    request.open("POST", path);
+    request.setRequestHeader("Content-Type", "application/octet-stream");
+    if (token) request.setRequestHeader("Authorization", "Bearer " + token);
+    request.upload.addEventListener("progress", ({ loaded, total }) => progress(total ? loaded / total : 1));
+    signal.addEventListener("abort", () => request.abort());
+    await new Promise((resolve) => {
+      request.addEventListener("loadend", resolve);
+      request.send(file);
+    });
+    signal.throwIfAborted();
+    if (request.status === 0) throw this.#unreachable();
+    const retryAfter = request.getResponseHeader("Retry-After");
+    const response = new Response(request.responseText || null, {
+      status: request.status,
+      headers: retryAfter ? { "Retry-After": retryAfter } : {},
+    });
+    return bodyOf(await this.#checked(response, token));
   }
 
   /**
@@ -105,15 +125,35 @@ export class API {
       });
     } catch (error) {
       if (signal?.aborted) throw error;
-      this.onUnreachable();
-      throw new NetworkError();
+      throw this.#unreachable();
     }
+    return this.#checked(response, token);
+  }
+
+  #unreachable() {
+    this.onUnreachable();
+    return new NetworkError();
+  }
+
+  /** Throws the error of a response, if it is one. @param {Response} response @param {string} token of the request */
+  async #checked(response, token) {
     if (response.ok) return response;
     const error = await errorOf(response);
     if (response.status === 401 && token) this.session.expire(token);
     // A reverse proxy sends 502 and 504 if the server behind it is down.
     if (response.status === 502 || response.status === 504 || error.code === "loading") this.onUnreachable();
     throw error;
+  }
+}
+
+/** The parsed body of a response; null if it is empty. @param {Response} response */
+async function bodyOf(response) {
+  if (response.status === 204) return null;
+  try {
+    return await response.json();
+  } catch {
+    const message = "The server returned an invalid response. Is another program running at its address?";
+    throw new APIError(response.status, { code: "broken", message });
   }
 }
 

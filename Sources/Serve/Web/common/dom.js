@@ -47,6 +47,15 @@ export function byId(id) {
   return element;
 }
 
+/** Loads code when it is needed for the first time, so that the page stays small. @template T @param {() => Promise<T>} load */
+export async function loadPart(load) {
+  try {
+    return await load();
+  } catch {
+    throw new Error("This part of the page could not be loaded. Reload the page.");
+  }
+}
+
 /** Announces text to screen readers only. @param {string} text */
 export function announce(text) {
   const region = byId("announcer");

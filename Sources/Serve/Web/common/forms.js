@@ -1,6 +1,7 @@
 // @ts-check
 import { APIError } from "./api.js";
 import { byId } from "./dom.js";
+import { visible } from "./sanitize.js";
 
 // In bytes of UTF-8, the server's limit.
 const MAX_PASSWORD_BYTES = 1024;
@@ -32,6 +33,12 @@ export function errorText(error) {
     ? `${error.message} Try again in ${inSeconds(error.retryAfter)}.` : error.message;
 }
 
+/** The message of an error without the name of the field, below which it is shown. @param {APIError} error */
+function withoutField({ message, field }) {
+  const text = message.startsWith(`${field}: `) ? message.slice(`${field}: `.length) : message;
+  return visible(text.charAt(0).toUpperCase() + text.slice(1));
+}
+
 /**
  * Runs an action while its button is disabled. Shows an error below the field that the server names, else through `showError`.
  *
@@ -49,7 +56,7 @@ export async function submit(button, fields, showError, action) {
   } catch (error) {
     const input = error instanceof APIError && error.field ? fields[error.field] : undefined;
     if (input) {
-      showFieldError(input, /** @type {Error} */ (error).message);
+      showFieldError(input, withoutField(/** @type {APIError} */ (error)));
       input.focus();
     } else showError(errorText(/** @type {Error} */ (error)));
   } finally {

@@ -1,10 +1,11 @@
 // @ts-check
 import { APIError } from "../common/api.js";
+import { openDialog } from "../common/dialog.js";
 import { byId, el } from "../common/dom.js";
 import { errorText } from "../common/forms.js";
 import { showTitle } from "../common/layout.js";
 import { toast } from "../common/toast.js";
-import { button, linkButton, loading, openDialog } from "./parts.js";
+import { button, linkButton, loading } from "./parts.js";
 
 /**
  * A key of the training area. @typedef {{ keys: string[], label: string, action?: (event: KeyboardEvent) => void }} AreaKey

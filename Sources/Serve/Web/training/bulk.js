@@ -1,8 +1,10 @@
 // @ts-check
+import { confirmed, openDialog } from "../common/dialog.js";
 import { announce, el } from "../common/dom.js";
+import { atLeast, count, number } from "../common/quantities.js";
 import { toast } from "../common/toast.js";
 import { requestFilter } from "./filter.js";
-import { atLeast, button, check, confirmed, count, field, number, openDialog } from "./parts.js";
+import { button, check, field } from "./parts.js";
 
 /** @typedef {{ state?: string, add_tags?: string[], remove_tags?: string[] }} Change */
 /** @typedef {{ set: (state: string) => void, tag: () => void, clear: () => void, selectAll: (isOn: boolean) => void }} BulkActions */

@@ -1,7 +1,8 @@
 // @ts-check
 import { el } from "../common/dom.js";
+import { count } from "../common/quantities.js";
 import { visible } from "../common/sanitize.js";
-import { count, pill, statePill, when } from "./parts.js";
+import { pill, statePill, when } from "./parts.js";
 
 /** @typedef {import("./chats.js").ReviewedChat} ReviewedChat */
 

@@ -1,12 +1,13 @@
 // @ts-check
 import { announce, el, icon } from "../common/dom.js";
 import { openMenu } from "../common/menu.js";
+import { atLeast, count } from "../common/quantities.js";
 import { toast } from "../common/toast.js";
 import { BulkBar, changeChats, tagDialog } from "./bulk.js";
 import { ChatList } from "./chat-list.js";
 import { filterChips, filterFields, filterOf, requestFilter } from "./filter.js";
 import { exportChats, openImport } from "./import.js";
-import { atLeast, button, count, nothing, select } from "./parts.js";
+import { button, nothing, select } from "./parts.js";
 import { ChatReader } from "./reader.js";
 
 /** @typedef {import("./filter.js").Filter} Filter */

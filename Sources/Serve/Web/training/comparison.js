@@ -1,7 +1,8 @@
 // @ts-check
 import { announce, el } from "../common/dom.js";
+import { bytes, number } from "../common/quantities.js";
 import { visible } from "../common/sanitize.js";
-import { bar, button, bytes, decimal, linkButton, loss, note, number, statePill, table } from "./parts.js";
+import { bar, button, decimal, linkButton, loss, note, statePill, table } from "./parts.js";
 import { archive, gateText, promote } from "./promote.js";
 import { VoteView } from "./vote.js";
 

@@ -1,6 +1,7 @@
 // @ts-check
 import { el } from "../common/dom.js";
-import { count, decimal, loss, number, table } from "./parts.js";
+import { count, number } from "../common/quantities.js";
+import { decimal, loss, table } from "./parts.js";
 
 /** @typedef {{ step: number, loss: number | null, validation_loss: number | null, tokens_per_second?: number | null }} Point */
 

@@ -1,10 +1,12 @@
 // @ts-check
+import { openDialog } from "../common/dialog.js";
 import { announce, el } from "../common/dom.js";
 import { errorText } from "../common/forms.js";
+import { bytes, count } from "../common/quantities.js";
 import { visible } from "../common/sanitize.js";
 import { toast } from "../common/toast.js";
 import { requestFilter } from "./filter.js";
-import { button, bytes, count, field, note, openDialog, select } from "./parts.js";
+import { button, field, note, select } from "./parts.js";
 
 /** @type {[string, string][]} */
 const FORMATS = [

@@ -1,10 +1,11 @@
 // @ts-check
+import { confirmed, openDialog } from "../common/dialog.js";
 import { announce, el } from "../common/dom.js";
 import { openMenu } from "../common/menu.js";
+import { bytes, count } from "../common/quantities.js";
 import { visible } from "../common/sanitize.js";
 import { toast } from "../common/toast.js";
-import { bar, button, bytes, confirmed, count, decimal, facts, field, linkButton, loss, note, nothing, openDialog, select,
-  showProblem, when } from "./parts.js";
+import { bar, button, decimal, facts, field, linkButton, loss, note, nothing, select, showProblem, when } from "./parts.js";
 import { archive, gateText, modelPills, promote, removeModel } from "./promote.js";
 
 /** @typedef {import("./promote.js").Model} Model */

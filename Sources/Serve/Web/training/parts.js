@@ -1,26 +1,9 @@
 // @ts-check
 // Elements and texts that the sections of the training area share.
-import { el, icon, iconButton } from "../common/dom.js";
+import { el, icon } from "../common/dom.js";
 import { errorText } from "../common/forms.js";
+import { number } from "../common/quantities.js";
 import { visible } from "../common/sanitize.js";
-
-/** @param {number} value */
-export const number = (value) => value.toLocaleString("en");
-
-/** "1,200", and "1,200+" for a lower bound. @param {number} value @param {boolean} isExact */
-export const atLeast = (value, isExact) => number(value) + (isExact ? "" : "+");
-
-/** "1 chat", "1,200 chats", "1,200+ chats". @param {number} count @param {string} one @param {string} [many] @param {boolean} [isExact] */
-export const count = (count, one, many = one + "s", isExact = true) => `${atLeast(count, isExact)} ${count === 1 ? one : many}`;
-
-/** A size with three digits: "12.3 MB". @param {number | null | undefined} size */
-export function bytes(size) {
-  if (size === null || size === undefined) return "unknown";
-  const units = ["bytes", "kB", "MB", "GB", "TB"];
-  let value = size, unit = 0;
-  for (; value >= 1000 && unit < units.length - 1; unit += 1) value /= 1000;
-  return `${unit === 0 ? value : value.toLocaleString("en", { maximumSignificantDigits: 3 })} ${units[unit]}`;
-}
 
 /** "45 s", "12 min", "2 h 5 min". @param {number | null | undefined} seconds */
 export function duration(seconds) {
@@ -129,45 +112,6 @@ export function select(options, value, attributes = {}) {
 
 /** @param {string} label @param {HTMLInputElement} input */
 export const check = (label, input) => el("label", { class: "check" }, input, el("span", {}, label));
-
-/**
- * Shows a dialog inside the training area. Closing it returns the focus.
- * @param {string} title @param {Node[]} body @param {{ foot?: Node[], onclose?: (value: string) => void }} [options]
- * @returns {HTMLDialogElement}
- */
-export function openDialog(title, body, { foot = [], onclose } = {}) {
-  const returnFocus = /** @type {HTMLElement | null} */ (document.activeElement);
-  fields += 1;
-  const id = `area-dialog-${fields}`;
-  const dialog = el("dialog", { "aria-labelledby": id },
-    el("div", { class: "dialog-head" }, el("h2", { id }, title), iconButton("Close", "close", () => dialog.close())),
-    el("div", { class: "dialog-body", tabindex: 0, role: "region", "aria-labelledby": id }, ...body),
-    foot.length > 0 && el("div", { class: "dialog-foot" }, ...foot));
-  dialog.addEventListener("click", (/** @type {Event} */ event) => { if (event.target === dialog) dialog.close(); });
-  dialog.addEventListener("close", () => {
-    dialog.remove();
-    // The browser has returned the focus. This event comes later: the person may already be elsewhere.
-    if (document.activeElement === document.body && returnFocus?.isConnected) returnFocus.focus();
-    onclose?.(dialog.returnValue);
-  });
-  (document.getElementById("training-area") ?? document.body).append(dialog);
-  dialog.showModal();
-  return dialog;
-}
-
-/**
- * Asks before something that cannot be taken back.
- * @param {string} title @param {(string | Node)[]} paragraphs @param {string} label of the button @param {boolean} [isDanger]
- * @returns {Promise<boolean>}
- */
-export const confirmed = (title, paragraphs, label, isDanger = false) => new Promise((resolve) => {
-  const yes = button(label, () => dialog.close("yes"), { class: isDanger ? "danger" : "primary" });
-  const dialog = openDialog(title, paragraphs.map((text) => (typeof text === "string" ? el("p", {}, visible(text)) : text)), {
-    foot: [button("Cancel", () => dialog.close("")), yes],
-    onclose: (value) => resolve(value === "yes"),
-  });
-  yes.focus();
-});
 
 /** The names of states, and their colors. @type {Record<string, [string, "good" | "bad" | "warn" | "plain" | "busy"]>} */
 export const STATES = {

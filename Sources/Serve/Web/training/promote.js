@@ -1,9 +1,11 @@
 // @ts-check
 import { APIError } from "../common/api.js";
+import { confirmed } from "../common/dialog.js";
 import { el } from "../common/dom.js";
 import { errorText } from "../common/forms.js";
+import { bytes } from "../common/quantities.js";
 import { toast } from "../common/toast.js";
-import { bytes, check, confirmed, field, note, statePill } from "./parts.js";
+import { check, field, note, statePill } from "./parts.js";
 
 /**
  * @typedef {{

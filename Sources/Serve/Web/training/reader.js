@@ -1,9 +1,10 @@
 // @ts-check
 import { announce, el, iconButton } from "../common/dom.js";
 import { REASONS, correctionEditor } from "../chat/feedback.js";
+import { count, number } from "../common/quantities.js";
 import { visible } from "../common/sanitize.js";
 import { tagsIn } from "./bulk.js";
-import { button, count, facts, note, number, pill, when } from "./parts.js";
+import { button, facts, note, pill, when } from "./parts.js";
 
 /** @typedef {import("./chats.js").ReviewedChat} ReviewedChat */
 

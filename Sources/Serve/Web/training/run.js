@@ -1,8 +1,10 @@
 // @ts-check
+import { confirmed } from "../common/dialog.js";
 import { announce, el } from "../common/dom.js";
+import { count, number } from "../common/quantities.js";
 import { visible } from "../common/sanitize.js";
 import { curve } from "./curve.js";
-import { button, confirmed, count, decimal, duration, facts, linkButton, loss, note, number, statePill, when } from "./parts.js";
+import { button, decimal, duration, facts, linkButton, loss, note, statePill, when } from "./parts.js";
 import { isActive, progress } from "./runs.js";
 import { settingsText } from "./settings.js";
 

@@ -1,9 +1,9 @@
 // @ts-check
 import { el } from "../common/dom.js";
 import { errorText } from "../common/forms.js";
+import { bytes, count, number } from "../common/quantities.js";
 import { visible } from "../common/sanitize.js";
-import { bar, button, bytes, count, duration, facts, linkButton, loading, loss, note, nothing, number, section, showProblem, statePill,
-  when } from "./parts.js";
+import { bar, button, duration, facts, linkButton, loading, loss, note, nothing, section, showProblem, statePill, when } from "./parts.js";
 import { RunView } from "./run.js";
 import { SettingsForm, modelsAndTags, settingsText } from "./settings.js";
 

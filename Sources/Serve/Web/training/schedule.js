@@ -1,7 +1,8 @@
 // @ts-check
 import { el } from "../common/dom.js";
+import { number } from "../common/quantities.js";
 import { toast } from "../common/toast.js";
-import { check, facts, field, note, number, section, showProblem, when } from "./parts.js";
+import { check, facts, field, note, section, showProblem, when } from "./parts.js";
 import { SettingsForm, modelsAndTags } from "./settings.js";
 
 /**

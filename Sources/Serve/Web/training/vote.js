@@ -1,7 +1,8 @@
 // @ts-check
 import { announce, el } from "../common/dom.js";
+import { count } from "../common/quantities.js";
 import { visible } from "../common/sanitize.js";
-import { count, pill } from "./parts.js";
+import { pill } from "./parts.js";
 
 /** @typedef {"left" | "right" | "tie"} Choice */
 

@@ -1,14 +1,13 @@
 import Files
 import Glibc
-import JSON
 import Platform
 
-/// The program that trains: this one, as `slm finetune`.
-struct TrainingProgram {
+/// This program as another process: `slm finetune`, `slm gate`, `slm index`.
+struct ChildProgram {
     /// `/proc/self/exe` is this program also when its file was replaced by a new version.
     let path: String
 
-    /// What a run may inherit. Options of the server, such as SLM_THREADS, would be taken for its own, and it needs no keys.
+    /// What it may inherit. Options of the server, such as SLM_THREADS, would be taken for its own, and it needs no keys.
     private static let variables = [
         "PATH", "HOME", "USER", "LANG", "LC_ALL", "TZ", "TMPDIR", "XDG_CACHE_HOME", "LD_LIBRARY_PATH", "SLM_AUTOTUNE", "SLM_CPU",
         "SLM_BLAS",
@@ -32,16 +31,26 @@ struct TrainingProgram {
         let ending: BackgroundProcess.Ending?
 
         /// The error message, as a sentence.
-        var errorMessage: String? { TrainingProgram.errorMessage(in: lines) }
+        var errorMessage: String? { ChildProgram.errorMessage(in: lines) }
     }
 
-    /// Runs a command, and kills it after `time`.
-    func run(_ arguments: [String], within time: Duration) throws(FileError) -> Output {
-        let folder = try ScratchFolder(), path = folder.path + "/output"
+    /// Runs a command, and kills it after `time`, or when `isCancelled` says so.
+    func run(
+        _ arguments: [String], within time: Duration, unless isCancelled: () -> Bool = { false }
+    ) throws(FileError) -> Output {
+        let folder = try ScratchFolder()
         guard let lock = try FileLock(folder.path + "/lock") else {
             throw .notWritten(path: folder.path + "/lock", reason: "another process holds its lock")
         }
-        let ending = try start(arguments, output: path, holding: lock).end(within: time)
+        return try run(arguments, within: time, holding: lock, unless: isCancelled)
+    }
+
+    /// - Parameter lock: Held by the command until it ends, also if this program ends before.
+    func run(
+        _ arguments: [String], within time: Duration, holding lock: borrowing FileLock, unless isCancelled: () -> Bool
+    ) throws(FileError) -> Output {
+        let folder = try ScratchFolder(), path = folder.path + "/output"
+        let ending = try start(arguments, output: path, holding: lock).end(within: time, unless: isCancelled)
         return Output(lines: FileTail.lines(of: path, 1_000), ending: ending)
     }
 
@@ -59,33 +68,5 @@ extension String {
         let isPath = prefix { !$0.isWhitespace }.contains { "/-:".contains($0) }
         let text = isPath ? self : capitalizedFirst
         return text.hasSuffix(".") || text.hasSuffix("!") || text.hasSuffix("?") ? text : text + "."
-    }
-}
-
-/// What a run would need: the line of `slm finetune --estimate --json`.
-struct TrainingEstimate: Equatable {
-    let parameters, memoryBytes, totalBytes, availableBytes, diskBytes: Int
-    let freeDiskBytes: Int?
-    let advice: String?
-    let knownData: [String]
-    /// The time of a measured step.
-    let seconds: Double?
-
-    /// Whether it fits beside what runs now.
-    var fits: Bool { memoryBytes < min(totalBytes, availableBytes) }
-
-    init?(_ line: JSONElement) {
-        guard line["event"]?.string == "estimate", let parameters = line["parameters"]?.integer,
-              let memoryBytes = line["memory_bytes"]?.integer, let totalBytes = line["total_bytes"]?.integer,
-              let diskBytes = line["disk_bytes"]?.integer else { return nil }
-        self.parameters = parameters
-        self.memoryBytes = memoryBytes
-        self.totalBytes = totalBytes
-        availableBytes = line["available_bytes"]?.integer ?? totalBytes
-        self.diskBytes = diskBytes
-        freeDiskBytes = line["free_disk_bytes"]?.integer
-        advice = line["advice"]?.string
-        knownData = line["known_data"]?.elements.map { $0.compactMap(\.string) } ?? []
-        seconds = line["seconds"]?.number
     }
 }

@@ -1,0 +1,59 @@
+import Documents
+import HTTPServer
+import Store
+
+/// All documents of a server: the indexes of the operator, and the libraries of accounts.
+struct DocumentCatalog: Sendable {
+    let served: ServedDocuments
+    /// nil if accounts upload no files.
+    let libraries: LibraryIndexes?
+    let store: Store
+
+    /// - Parameter account: nil for a guest.
+    func readable(by account: UserID?) -> ReadableDocuments { ReadableDocuments(catalog: self, account: account) }
+
+    fileprivate func index(_ library: Library, _ indexes: LibraryIndexes) throws(APIError) -> ServedIndex {
+        let index = try ServedDocuments.finding(library.name) { () throws(DocumentError) in try indexes.index(of: library.id) }
+        return ServedIndex(library, index) { [store] id in
+            // One that was deleted, or a database that does not respond: the passage is left out.
+            try? store.file(id, of: library.id).upload.name
+        }
+    }
+}
+
+/// The documents that one client may read.
+struct ReadableDocuments: Sendable {
+    fileprivate let catalog: DocumentCatalog
+    let account: UserID?
+
+    func all() throws -> ServedDocuments {
+        guard let indexes = catalog.libraries else { return catalog.served }
+        let libraries = try catalog.store.libraries(readableBy: account)
+        return catalog.served.adding(libraries.map { library in
+            // One whose index is damaged must not hide the others.
+            (try? catalog.index(library, indexes)) ?? ServedIndex(library, nil) { _ in nil }
+        })
+    }
+
+    /// Those with these names or ids. Throws 404 for another one.
+    func named(_ ids: [String]) throws(APIError) -> ServedDocuments {
+        var found: [ServedIndex] = []
+        for id in ids where !catalog.served.ids.contains(id) && !found.contains(where: { $0.id == id }) { found.append(try library(id)) }
+        return catalog.served.named(ids).adding(found)
+    }
+
+    private func library(_ id: String) throws(APIError) -> ServedIndex {
+        let names = catalog.served.ids.joined(separator: ", "), expected = names.isEmpty ? "this server has none" : "expected \(names)"
+        let reason = LibraryID(id) == nil ? expected : "they were deleted, or are not shared with you"
+        let unknown = APIError(
+            status: .notFound, code: "documents_not_found", message: "Unknown documents '\(id.prefix(100))': \(reason).",
+            field: "documents")
+        guard let indexes = catalog.libraries, let libraryID = LibraryID(id) else { throw unknown }
+        let library: Library
+        do throws(StoreError) { library = try catalog.store.library(libraryID, readableBy: account) } catch {
+            if error == .notFound(.library) { throw unknown }
+            throw APIError(error)
+        }
+        return try catalog.index(library, indexes)
+    }
+}

@@ -1,0 +1,205 @@
+import Base64
+
+extension Store {
+    /// The bytes of a part of a file, a multiple of three: in base64, a part has 1 MiB.
+    private static let partSize = 786_432
+
+    /// Stores a file.
+    ///
+    /// - Parameters:
+    ///   - name: See `Upload.name`.
+    ///   - library: A library of the account that gets the file. If it has one of this name, that is replaced.
+    package func addUpload(
+        _ name: String, _ bytes: [UInt8], of owner: UserID, to library: LibraryID? = nil
+    ) throws(StoreError) -> Upload {
+        let upload = Upload(id: UploadID(), name: name.storable, size: bytes.count, createdAt: options.now())
+        try database.transaction(.write) { connection throws(StoreError) in
+            // Locks the account, so that its quotas are exact however many servers add to them.
+            try Self.recordActivity(of: owner, at: upload.createdAt, on: connection)
+            if let library {
+                try Self.lockLibrary(library, of: owner, on: connection, database.dialect)
+                let old = try connection.firstRow("""
+                    SELECT upload_id FROM library_files JOIN uploads ON uploads.id = upload_id
+                    WHERE library_id = $1 AND name = $2 AND upload_id <> $3
+                    """, [.text(library), .text(upload.name), .text(upload.id)])
+                if let old { try Self.remove(try old.id("upload_id"), from: library, deletes: true, on: connection) }
+            }
+            guard try Self.uploadedBytes(of: owner, without: upload.id, on: connection) + upload.size <= options.maxUploadedBytes else {
+                throw .quotaExceeded(.uploadedBytes, limit: options.maxUploadedBytes)
+            }
+            guard try connection.firstRow("SELECT id FROM users WHERE id = $1", [.text(owner)]) != nil else { throw .notFound(.user) }
+            try connection.execute("""
+                INSERT INTO uploads (id, owner_id, name, size_bytes, created_at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (id) DO NOTHING
+                """, [.text(upload.id), .text(owner), .text(upload.name), .integer(upload.size), .integer(upload.createdAt)])
+            for (number, start) in stride(from: 0, to: bytes.count, by: Self.partSize).enumerated() {
+                let part = Base64.text(of: bytes[start..<min(start + Self.partSize, bytes.count)])
+                try connection.execute("""
+                    INSERT INTO upload_parts (upload_id, number, content) VALUES ($1, $2, $3) ON CONFLICT (upload_id, number) DO NOTHING
+                    """, [.text(upload.id), .integer(number), .text(part)])
+            }
+            if let library { try Self.insert(upload.id, into: library, at: upload.createdAt, on: connection) }
+        }
+        return upload
+    }
+
+    /// The files of an account, the newest first.
+    package func uploads(of owner: UserID) throws(StoreError) -> [Upload] {
+        try database.transaction(.read) { connection throws(StoreError) in
+            try connection.execute(
+                "SELECT \(Upload.columns) FROM uploads WHERE owner_id = $1 ORDER BY created_at DESC, id", [.text(owner)])
+                .map { row throws(StoreError) in try Upload(row) }
+        }
+    }
+
+    package func upload(_ id: UploadID, of owner: UserID) throws(StoreError) -> Upload {
+        try database.transaction(.read) { connection throws(StoreError) in try Self.upload(id, of: owner, on: connection) }
+    }
+
+    private static func upload(_ id: UploadID, of owner: UserID, on connection: any Connection) throws(StoreError) -> Upload {
+        let row = try connection.firstRow(
+            "SELECT \(Upload.columns) FROM uploads WHERE id = $1 AND owner_id = $2", [.text(id), .text(owner)])
+        guard let row else { throw .notFound(.file) }
+        return try Upload(row)
+    }
+
+    /// The bytes of a file, for those who may read it.
+    package func contents(of id: UploadID) throws(StoreError) -> [UInt8] {
+        let parts = try database.transaction(.read) { connection throws(StoreError) in
+            try connection.execute("SELECT content FROM upload_parts WHERE upload_id = $1 ORDER BY number", [.text(id)])
+        }
+        var bytes: [UInt8] = []
+        for part in parts {
+            guard Base64.decode(Array(try part.text("content").utf8).span, .urlSafe, into: &bytes) else {
+                throw part.unexpected("content", "base64")
+            }
+        }
+        return bytes
+    }
+
+    /// Deletes a file from all libraries.
+    package func deleteUpload(_ id: UploadID, of owner: UserID) throws(StoreError) {
+        try database.transaction(.write) { connection throws(StoreError) in
+            _ = try Self.upload(id, of: owner, on: connection)
+            let lists = try connection.execute("SELECT library_id FROM library_files WHERE upload_id = $1", [.text(id)])
+            for list in lists { try Self.remove(id, from: try list.id("library_id"), deletes: false, on: connection) }
+            try connection.execute("DELETE FROM uploads WHERE id = $1", [.text(id)])
+        }
+    }
+
+    /// The bytes of all files of an account.
+    package func uploadedBytes(of owner: UserID) throws(StoreError) -> Int {
+        try database.transaction(.read) { connection throws(StoreError) in try Self.uploadedBytes(of: owner, on: connection) }
+    }
+
+    private static func uploadedBytes(
+        of owner: UserID, without id: UploadID? = nil, on connection: any Connection
+    ) throws(StoreError) -> Int {
+        try connection.firstRow(
+            "SELECT CAST(coalesce(sum(size_bytes), 0) AS BIGINT) FROM uploads WHERE owner_id = $1 AND id <> $2",
+            [.text(owner), .text(id?.description ?? "")])?.integer(0) ?? 0
+    }
+}
+
+/// The files of libraries.
+extension Store {
+    /// The files of a library by name, for those who may read it.
+    package func files(of library: LibraryID) throws(StoreError) -> [LibraryFile] {
+        try database.transaction(.read) { connection throws(StoreError) in
+            try connection.execute("""
+                SELECT \(LibraryFile.columns) FROM library_files JOIN uploads ON uploads.id = upload_id WHERE library_id = $1
+                ORDER BY name, uploads.id
+                """, [.text(library)]).map { row throws(StoreError) in try LibraryFile(row) }
+        }
+    }
+
+    package func file(_ id: UploadID, of library: LibraryID) throws(StoreError) -> LibraryFile {
+        try database.transaction(.read) { connection throws(StoreError) in
+            let row = try connection.firstRow("""
+                SELECT \(LibraryFile.columns) FROM library_files JOIN uploads ON uploads.id = upload_id
+                WHERE library_id = $1 AND upload_id = $2
+                """, [.text(library), .text(id)])
+            guard let row else { throw .notFound(.file) }
+            return try LibraryFile(row)
+        }
+    }
+
+    /// Adds a file of an account to a library of the same account.
+    package func addFile(_ id: UploadID, to library: LibraryID, of owner: UserID) throws(StoreError) {
+        let now = options.now()
+        try database.transaction(.write) { connection throws(StoreError) in
+            try Self.lockLibrary(library, of: owner, on: connection, database.dialect)
+            _ = try Self.upload(id, of: owner, on: connection)
+            try Self.insert(id, into: library, at: now, on: connection)
+        }
+    }
+
+    /// - Parameter deletes: Whether the file itself is deleted, unless another library has it.
+    package func removeFile(_ id: UploadID, from library: LibraryID, of owner: UserID, deletes: Bool) throws(StoreError) {
+        let isFound = try database.transaction(.write) { connection throws(StoreError) in
+            try Self.lockLibrary(library, of: owner, on: connection, database.dialect)
+            return try Self.remove(id, from: library, deletes: deletes, on: connection)
+        }
+        if !isFound { throw .notFound(.file) }
+    }
+
+    private static func insert(
+        _ id: UploadID, into library: LibraryID, at now: Timestamp, on connection: any Connection
+    ) throws(StoreError) {
+        let isNew = try connection.firstRow("""
+            INSERT INTO library_files (library_id, upload_id, added_at) VALUES ($1, $2, $3)
+            ON CONFLICT (library_id, upload_id) DO NOTHING RETURNING upload_id
+            """, [.text(library), .text(id), .integer(now)]) != nil
+        guard isNew else { return }
+        try connection.execute(
+            "UPDATE libraries SET revision = revision + 1, updated_at = $2 WHERE id = $1", [.text(library), .integer(now)])
+    }
+
+    @discardableResult
+    private static func remove(
+        _ id: UploadID, from library: LibraryID, deletes: Bool, on connection: any Connection
+    ) throws(StoreError) -> Bool {
+        let row = try connection.firstRow(
+            "DELETE FROM library_files WHERE library_id = $1 AND upload_id = $2 RETURNING upload_id", [.text(library), .text(id)])
+        guard row != nil else { return false }
+        try connection.execute("UPDATE libraries SET revision = revision + 1 WHERE id = $1", [.text(library)])
+        if deletes { try deleteUnlisted(id, on: connection) }
+        return true
+    }
+
+    /// Deletes a file that is in no library.
+    static func deleteUnlisted(_ id: UploadID, on connection: any Connection) throws(StoreError) {
+        try connection.execute("""
+            DELETE FROM uploads WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM library_files WHERE upload_id = $1)
+            """, [.text(id)])
+    }
+}
+
+/// What servers need to index the files.
+extension Store {
+    /// The state of the files of all libraries, those that have not changed for the longest time first.
+    package func libraryRevisions() throws(StoreError) -> [LibraryRevision] {
+        try database.transaction(.read) { connection throws(StoreError) in
+            try connection.execute("SELECT id, revision, reread_revision FROM libraries ORDER BY updated_at, id", [])
+                .map { row throws(StoreError) in
+                    LibraryRevision(
+                        id: try row.id("id"), revision: try row.integer("revision"), rereadRevision: try row.integer("reread_revision"))
+                }
+        }
+    }
+
+    /// Stores what was read of the files of a library, of those that it still has.
+    package func set(_ states: [UploadID: LibraryFile.State], in library: LibraryID) throws(StoreError) {
+        try database.transaction(.write) { connection throws(StoreError) in
+            for (id, state) in states {
+                let values: (passages: SQLValue, message: SQLValue) = switch state {
+                case .waiting: (.null, .null)
+                case .ready(let passages): (.integer(passages), .null)
+                case .skipped(let reason): (.null, .text(reason.storable))
+                }
+                try connection.execute(
+                    "UPDATE library_files SET passages = $3, message = $4 WHERE library_id = $1 AND upload_id = $2",
+                    [.text(library), .text(id), values.passages, values.message])
+            }
+        }
+    }
+}

@@ -1,0 +1,19 @@
+import Documents
+import Files
+import Glibc
+
+/// `slm index build FOLDER --out INDEX …` and `slm index update INDEX …` for tests of servers. A file with "crash me" crashes it.
+///
+/// `slm` itself does the same in Tests/Peers/check_libraries.py.
+@main
+struct IndexProgram {
+    static func main() throws {
+        let arguments = CommandLine.arguments, isUpdate = arguments[2] == "update", root = arguments[3]
+        let index = isUpdate ? root : arguments[5], files = isUpdate ? RelativePath.folder(ofFileAt: root) + "/files" : root
+        for file in try Folder.files(at: [files], withExtensions: [""]) {
+            if try InputFile.contents(of: file).range(of: "crash me".utf8) != nil { kill(getpid(), SIGKILL) }
+        }
+        let builder = IndexBuilder(reader: DocumentReader(programs: ""), mayBeEmpty: true)
+        if isUpdate { try builder.update(index) } else { try builder.build([files], at: index) }
+    }
+}

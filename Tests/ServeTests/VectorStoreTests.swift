@@ -1,0 +1,141 @@
+import Foundation
+import JSON
+import Serve
+import Store
+import TestSupport
+import Testing
+
+/// OpenAI's files and vector stores, and the tool `file_search` of its Responses API. The openai client uses them in check_libraries.py.
+@Suite struct VectorStoreTests {
+    private let backend = RecordingBackend(context: 1_000)
+    private let server: TestServer
+    private let key: [String: String]
+
+    init() throws {
+        server = try TestServer(backend)
+        let ada = try server.account("ada")
+        let text = try #require(try server.connect().post("/api/keys", #"{"name":"k"}"#, ada)?.json()["key"]?.string)
+        key = ["Authorization": "Bearer \(text)"]
+    }
+
+    private func ask(_ method: String, _ path: String, _ body: String? = nil, _ headers: [String: String] = [:]) throws
+        -> RawHTTPConnection.Answer {
+        let type = body == nil ? [:] : ["Content-Type": "application/json"]
+        return try #require(server.connect().ask(method, path, key.merging(type) { $1 }.merging(headers) { $1 }, body: body))
+    }
+
+    private static let form = ["Content-Type": "multipart/form-data; boundary=\"--b\""]
+
+    private static func form(_ name: String, _ text: String) -> String {
+        """
+        ignored\r\n----b\r\nContent-Disposition: form-data; name="purpose"\r\n\r\nassistants\r\n----b\r\n\
+        Content-Type: text/plain\r\ncontent-disposition: form-data; name="file"; filename="\(name)"\r\n\r\n\(text)\r\n----b--\r\n
+        """
+    }
+
+    private func upload(_ name: String, _ text: String) throws -> String {
+        let answer = try ask("POST", "/v1/files", Self.form(name, text), Self.form)
+        return try #require(try answer.json()["id"]?.string, "\(answer.text)")
+    }
+
+    private func items(_ path: String) throws -> [JSONElement] { Array(try #require(try ask("GET", path).json()["data"]?.elements)) }
+
+    /// A store whose files were read.
+    private func makeStore(_ files: [String]) throws -> String {
+        let ids = files.map { "\"\($0)\"" }.joined(separator: ",")
+        let id = try #require(try ask("POST", "/v1/vector_stores", #"{"name":"Garden","file_ids":[\#(ids)]}"#).json()["id"]?.string)
+        for _ in 0..<1_000 {
+            if try ask("GET", "/v1/vector_stores/\(id)").json()["status"]?.string == "completed" { return id }
+            usleep(20_000)
+        }
+        Issue.record("the files were not read")
+        return id
+    }
+
+    @Test func `files are stored, listed, read and deleted`() throws {
+        let first = try upload("notes/a \\\"b%22.md", "# A\r\n--text\r\n"), second = try upload("b.md", "B")
+        let shown = try ask("GET", "/v1/files/\(first)").json()
+        #expect(shown["filename"]?.string == "a \"b\".md" && shown["bytes"]?.integer == 13 && shown["object"]?.string == "file")
+        #expect(try ask("GET", "/v1/files/\(first)/content").text == "# A\r\n--text\r\n")
+        #expect(try items("/v1/files").map { $0["id"]?.string } == [second, first])
+        #expect(try items("/v1/files?order=asc&limit=1").map { $0["id"]?.string } == [first])
+        #expect(try items("/v1/files?order=asc&after=\(first)").map { $0["id"]?.string } == [second])
+        #expect(try ask("DELETE", "/v1/files/\(first)").json()["deleted"]?.boolean == true)
+        #expect(try ask("GET", "/v1/files/\(first)").status == 404 && ask("DELETE", "/v1/files/\(first)").status == 404)
+        // Without an account, there are no files.
+        #expect(try #require(server.connect().ask("GET", "/v1/files")).status == 401)
+    }
+
+    @Test func `a vector store finds passages of its files`() throws {
+        let pump = try upload("pump.md", "# Pump\n## Reset\nHold the red button.\n"), noise = try upload("x.bin", "\u{0}\u{1}")
+        let store = try makeStore([pump, noise]), path = "/v1/vector_stores/\(store)"
+        let counts = try ask("GET", path).json()["file_counts"]
+        #expect(counts?["completed"]?.integer == 1 && counts?["failed"]?.integer == 1 && counts?["total"]?.integer == 2)
+        let failed = try ask("GET", "\(path)/files/\(noise)").json()
+        #expect(failed["status"]?.string == "failed" && failed["last_error"]?["message"]?.string == "Not a text.")
+        let found = try ask("POST", "\(path)/search", #"{"query":"reset","max_num_results":3}"#).json()
+        let result = try #require(found["data"]?.elements.map { Array($0) }?.first)
+        #expect(result["file_id"]?.string == pump && result["filename"]?.string == "pump.md" && result["score"]?.number == 1)
+        #expect(result["content"]?.elements.map { Array($0) }?.first?["text"]?.string == "Hold the red button.")
+        #expect(try items("\(path)/files/\(pump)/content").map { $0["text"]?.string } == ["Hold the red button."])
+        #expect(try items("\(path)/files").count == 2 && items("/v1/vector_stores").map { $0["name"]?.string } == ["Garden"])
+        #expect(try ask("POST", path, #"{"name":"Yard"}"#).json()["name"]?.string == "Yard")
+        #expect(try ask("DELETE", "\(path)/files/\(noise)").json()["deleted"]?.boolean == true)
+        #expect(try ask("DELETE", path).json()["object"]?.string == "vector_store.deleted" && ask("GET", path).status == 404)
+        #expect(try ask("GET", "/v1/files/\(pump)").status == 200)
+        for (path, body) in [
+            ("/v1/vector_stores", #"{"expires_after":{"days":1}}"#), ("/v1/vector_stores", #"{"file_ids":["x"]}"#),
+            ("\(path)/search", #"{"query":"x","filters":{}}"#), ("\(path)/search", #"{"query":"x","max_num_results":51}"#),
+        ] { #expect(try [400, 404].contains(ask("POST", path, body).status), "\(path) \(body)") }
+    }
+
+    @Test func `the tool file_search puts passages into the prompt and cites them`() throws {
+        let store = try makeStore([try upload("pump.md", "# Pump\n## Reset\nHold the red button.\n")])
+        let tools = #""tools":[{"type":"file_search","vector_store_ids":["\#(store)"]}]"#
+        let answer = try ask("POST", "/v1/responses", #"{"input":"How do I reset it?","include":["file_search_call.results"],\#(tools)}"#)
+        let output = try Array(#require(try answer.json()["output"]?.elements, "\(answer.text)"))
+        #expect(output.count == 2 && output[0]["type"]?.string == "file_search_call" && output[0]["status"]?.string == "completed")
+        #expect(output[0]["results"]?.elements.map { Array($0) }?.first?["text"]?.string == "Hold the red button.")
+        #expect(backend.prompts.last?.last?.contains("[1] Hold the red button.\n(pump.md, Pump > Reset)") == true)
+        // The next request of the conversation repeats the items.
+        let previous = try #require(try answer.json()["id"]?.string)
+        let next = try ask("POST", "/v1/responses", #"{"input":"And now?","previous_response_id":"\#(previous)"}"#)
+        #expect(next.status == 200 && backend.prompts.last?.last == "user: And now?", "\(next.text)")
+        let stream = try ask("POST", "/v1/responses", #"{"input":"reset","stream":true,\#(tools)}"#)
+        let types = try stream.data.map { try JSONElement(parsing: $0)["type"]?.string ?? "" }
+        #expect(types.prefix(7) == [
+            "response.created", "response.in_progress", "response.output_item.added", "response.file_search_call.in_progress",
+            "response.file_search_call.searching", "response.file_search_call.completed", "response.output_item.done",
+        ])
+        #expect(types.last == "response.completed")
+        for body in [
+            #"{"input":"x","tools":[{"type":"file_search","vector_store_ids":[]}]}"#,
+            #"{"input":"x","tools":[{"type":"file_search","vector_store_ids":["vs_x"]}]}"#,
+            #"{"input":"x","tools":[{"type":"web_search"}]}"#,
+        ] { #expect(try [400, 404].contains(ask("POST", "/v1/responses", body).status), "\(body)") }
+        let none = try ask("POST", "/v1/responses", #"{"input":"reset","tool_choice":"none",\#(tools)}"#)
+        #expect(try none.status == 200 && none.json()["output"]?.elements.map { Array($0) }?.count == 1)
+    }
+
+    @Test func `damaged forms are refused or stored whole`() throws {
+        let seed = Array(Self.form("a.md", "text\r\n--b\r\n----c").utf8)
+        let words = ["\r\n", "----b", "--", "\"", ";", "name=", "filename=", "\\", "\r\n\r\n", "%22", "file", "\0", "é"]
+        var mutator = Mutator(seed: 7, words: words), stored = 0
+        for round in 0..<fuzzRounds(default: 500) {
+            var bytes = seed
+            for _ in 0...mutator.random.below(3) { mutator.damage(&bytes) }
+            let answer = try ask("POST", "/v1/files", String(decoding: bytes, as: UTF8.self), Self.form)
+            #expect([200, 400].contains(answer.status), "round \(round): \(answer.status) \(answer.text)")
+            guard answer.status == 200 else { continue }
+            stored += 1
+            let id = try #require(try answer.json()["id"]?.string)
+            #expect(try ask("GET", "/v1/files/\(id)/content").body.count == answer.json()["bytes"]?.integer)
+        }
+        #expect(stored > 10)
+    }
+
+    @Test(arguments: ["text/plain", "multipart/form-data", "multipart/form-data; boundary=", "multipart/form-data; boundary=\"\""])
+    func `a body that is no form is refused`(_ type: String) throws {
+        #expect(try ask("POST", "/v1/files", Self.form("a", "b"), ["Content-Type": type]).status == 415)
+    }
+}
