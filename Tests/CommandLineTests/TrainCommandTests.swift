@@ -65,8 +65,8 @@ import TestSupport
         #expect(counted.count == 8 && uninitialized.count == 8)
         #expect((counted.first ?? 9) < 3 && (uninitialized.first ?? 0) > 5)  // ln 300 = 5.7
         #expect(
-            whole.output.contains(/"event":"counted","step":0,"pairs":[1-9][0-9]*,"contexts":20480,"seconds":[0-9.]+}/)
-                && !random.output.contains("counted"))
+            whole.output.contains(/"event":"initialized","step":0,"pairs":[1-9][0-9]*,"contexts":20480,"seconds":[0-9.]+}/)
+                && !random.output.contains(#""event":"initialized""#))
         #expect(
             try String(contentsOfFile: folder("whole/report.html"), encoding: .utf8).contains(
                 "Its weights were initialized from n-gram counts with "))

@@ -11,7 +11,7 @@ extension LogEntry {
                 w.write("step", step)
                 w.write(settings)
             case .initialized(let initialization):
-                w.write("event", "counted")
+                w.write("event", "initialized")
                 w.write("step", 0)
                 w.write("pairs", initialization.pairs)
                 w.write("contexts", initialization.contexts)
@@ -76,7 +76,7 @@ extension LogEntry {
         switch event {
         case "started": self = .started(RunSetting.all(in: line), after: step)
         case "skipped": self = .skipped(step: step)
-        case "counted":
+        case "initialized":
             guard let pairs = line.count("pairs"), let contexts = line.count("contexts"),
                   let seconds = line.measurement("seconds") else { return nil }
             self = .initialized(NGramInitialization(pairs: pairs, contexts: contexts, seconds: seconds))
