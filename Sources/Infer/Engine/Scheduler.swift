@@ -304,7 +304,7 @@ final class Scheduler {
     }
 
     /// Sets the number of tokens of each sequence in this step: the next token of those that decode, and a chunk of the prompts.
-    /// The shortest prompts come first, which minimises the mean wait; but the oldest prompt gets a quarter of the chunk, so that
+    /// The shortest prompts come first, which minimizes the mean wait; but the oldest prompt gets a quarter of the chunk, so that
     /// a long one is not delayed forever.
     private func schedule() {
         for sequence in running {

@@ -3,7 +3,7 @@ import Synchronization
 /// A thread that works every so often, and at once when it is woken.
 ///
 ///     let thread = PeriodicThread(every: .milliseconds(500))
-///     try thread.start { { look() } }
+///     try thread.start { { removeExpiredSessions() } }
 ///     thread.wake()
 ///     thread.stop()                                            // waits until the thread has ended
 package final class PeriodicThread: Sendable {
