@@ -89,13 +89,13 @@ extension Buffer {
 
 extension Processor {
     /// y [B, T, H·D] = softmax(scale·q·kᵀ)·v. Stores log Σ exp(score) in logSums [B, H, T] for the backward pass.
-    package func attend(_ a: Attention, into y: Buffer, logSums: Buffer?) {
+    package func attention(_ a: Attention, into y: Buffer, logSums: Buffer?) {
         let H = a.heads.queries, C = a.heads.queryWidth
         require(y.count >= a.B * a.T * C && y.type == a.q.type && (logSums?.count ?? Int.max) >= a.B * H * a.T,
                 "causalAttention: [\(a.B), \(a.T), \(H)·\(a.heads.width)] into \(y.count) elements")
         if a.B * a.T == 0 { return }
         measured("attention", flops: a.flops(matmuls: 2), bytes: 4 * a.B * a.T * C * a.q.type.size) {
-            if let gpu, gpu.attend(a, into: y, logSums: logSums) { return }
+            if let gpu, gpu.attention(a, into: y, logSums: logSums) { return }
             let a = withOwnPrecision(a)
             let scratch = attentionScratch(a)
             parallelFor(a.B * H) { item, thread in
@@ -109,7 +109,7 @@ extension Processor {
     }
 
     /// Writes dq, dk and dv, which are laid out like q, k and v.
-    package func attendGradient(_ a: Attention, y: Buffer, logSums: Buffer, dy: Buffer, dq: Buffer, dk: Buffer, dv: Buffer) {
+    package func attentionGradient(_ a: Attention, y: Buffer, logSums: Buffer, dy: Buffer, dq: Buffer, dk: Buffer, dv: Buffer) {
         require(
             [y.type, dy.type, dq.type, dk.type, dv.type].allSatisfy { $0 == a.q.type },
             "causalAttention: gradients must have the type of q")
@@ -122,7 +122,7 @@ extension Processor {
                 + "\(dq.count), \(dk.count), \(dv.count), y and dy of \(y.count), \(dy.count) or \(logSums.count) sums")
         if a.B * a.T == 0 { return }
         measured("attention gradient", flops: a.flops(matmuls: 5), bytes: 8 * a.B * a.T * C * a.q.type.size) {
-            if let gpu, gpu.attendGradient(a, y: y, logSums: logSums, dy: dy, dq: dq, dk: dk, dv: dv, on: self) { return }
+            if let gpu, gpu.attentionGradient(a, y: y, logSums: logSums, dy: dy, dq: dq, dk: dk, dv: dv, on: self) { return }
             let a = withOwnPrecision(a)
             let scratch = attentionScratch(a)
             // Query heads that share keys run one after the other: the scratch memory adds up the gradients of the keys and values.

@@ -49,16 +49,16 @@ extension Processor {
         let flops = sequences.reduce(0) { $0 + 4 * heads.queryWidth * $1.count * min($1.start + $1.count, heads.window ?? .max) }
         measured("attention", flops: flops) {
             if sequences.allSatisfy({ $0.count == 1 }) {
-                attendOneRow(ofEach: sequences, step, scratch)
+                computeOneRow(ofEach: sequences, step, scratch)
             } else {
-                attendManyRows(of: sequences, firstRows, step, scratch)
+                computeManyRows(of: sequences, firstRows, step, scratch)
             }
         }
     }
 
     /// Computes the attention of sequences that are answered, which have one row each. A work item is a few neighboring heads of one
     /// sequence: whole groups that share keys, unless those are too few.
-    private func attendOneRow(ofEach sequences: [CachedRows], _ step: CachedAttentionStep, _ scratch: [UnsafeMutableRawPointer]) {
+    private func computeOneRow(ofEach sequences: [CachedRows], _ step: CachedAttentionStep, _ scratch: [UnsafeMutableRawPointer]) {
         let heads = step.heads, sharesGroups = sequences.count * heads.keys < concurrency && heads.group > 1
         let units = sharesGroups ? heads.queries : heads.keys, queriesPerUnit = sharesGroups ? 1 : heads.group
         if sharesGroups {
@@ -74,7 +74,7 @@ extension Processor {
             for unit in start..<end {
                 if !sharesGroups { step.append(sequence, at: row, keyHeads: unit..<unit + 1) }
                 for head in unit * queriesPerUnit..<(unit + 1) * queriesPerUnit {
-                    step.attend(sequence, rows: 0..<1, at: row, head: head, isLast: head + 1 == end * queriesPerUnit, scratch)
+                    step.compute(sequence, rows: 0..<1, at: row, head: head, isLast: head + 1 == end * queriesPerUnit, scratch)
                 }
             }
         }
@@ -82,7 +82,7 @@ extension Processor {
 
     /// A work item is a part of the rows of a sequence, for one head: a prompt may have fewer heads than there are threads, and its last
     /// rows attend to the most positions.
-    private func attendManyRows(
+    private func computeManyRows(
         of sequences: [CachedRows], _ firstRows: [Int], _ step: CachedAttentionStep, _ scratch: [UnsafeMutableRawPointer]
     ) {
         let heads = step.heads, rowsPerItem = 48
@@ -96,7 +96,7 @@ extension Processor {
         }
         parallelFor(parts.count * heads.queries) { item, thread in
             let (sequence, rows) = parts[item / heads.queries]
-            step.attend(
+            step.compute(
                 sequences[sequence], rows: rows, at: firstRows[sequence], head: item % heads.queries, isLast: true,
                 scratch[thread].assumingMemoryBound(to: Float.self))
         }
@@ -124,7 +124,7 @@ private struct CachedAttentionStep {
     }
 
     /// Computes some `rows` of a sequence, whose rows begin at `row`. Unless this head is the last, the next one is prefetched.
-    func attend(
+    func compute(
         _ sequence: CachedRows, rows: Range<Int>, at row: Int, head: Int, isLast: Bool, _ scratch: UnsafeMutablePointer<Float>
     ) {
         let cache = sequence.cache, D = heads.width, keyHead = head / heads.group, first = row + rows.lowerBound

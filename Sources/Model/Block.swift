@@ -53,7 +53,7 @@ struct Block: Sendable {
 
     func callAsFunction(_ x: Tensor, documentStarts: Tensor?, on executor: some Executor) -> Tensor {
         var before = x                                                                                // [B, T, C]
-        var attended = attend(normalized(x, norm1, on: executor), documentStarts, on: executor)       // [B, T, H·D]
+        var attended = attention(normalized(x, norm1, on: executor), documentStarts, on: executor)    // [B, T, H·D]
         if isLast {
             // After the last attention no position reads another one: inference continues with the rows whose logits it needs.
             attended = executor.rowsNeedingLogits(attended)
@@ -64,7 +64,7 @@ struct Block: Sendable {
         return executor.blockResult { add(postNorm2, to: after, on: executor) { down($0) } }          // [B, T, C]
     }
 
-    private func attend(_ x: Tensor, _ documentStarts: Tensor?, on executor: some Executor) -> Tensor {
+    private func attention(_ x: Tensor, _ documentStarts: Tensor?, on executor: some Executor) -> Tensor {
         var qkv = self.qkv(x, on: executor)                                                           // [B, T, (H + 2K)·D]
         if let weight = qkNormWeight { qkv = executor.applyQKNorm(qkv, normalizedHeads, weight: weight, epsilon: normEpsilon) }
         if let rotary { qkv = executor.applyRotaryEmbedding(qkv, heads, rotary) }

@@ -107,9 +107,9 @@ private struct AttentionSample {
         var a = Attention(q: q, k: k, v: v, B: B, T: T, heads: heads, stride: heads.rowWidth, first: first.map { p.ids($0) }, on: p)
         a.precision = precision
         let y = p.buffer(of: B * T * heads.queryWidth, type), logSums = p.buffer(of: B * heads.queries * T, .float32)
-        p.attend(a, into: y, logSums: logSums)
+        p.attention(a, into: y, logSums: logSums)
         let d = parts(dx)
-        p.attendGradient(a, y: y, logSums: logSums, dy: p.buffer(dy, type), dq: d[0], dk: d[1], dv: d[2])
+        p.attentionGradient(a, y: y, logSums: logSums, dy: p.buffer(dy, type), dq: d[0], dk: d[1], dv: d[2])
         return (p.floats(y), p.floats(logSums), p.floats(dx))
     }
 

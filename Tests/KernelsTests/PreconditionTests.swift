@@ -49,8 +49,8 @@ import Testing
             case .attention: _ = Attention(q: six, k: six, v: six, B: 1, T: 2, heads: .init(1, width: 2), stride: 6, on: p)
             case .attentionGradient:
                 let a = Attention(q: six, k: six, v: six, B: 1, T: 2, heads: .init(1, width: 1), stride: 3, on: p), four = p.zeros(4)
-                p.attendGradient(a, y: two, logSums: two, dy: two, dq: four, dk: four, dv: four)        // each exactly large enough
-                p.attendGradient(a, y: two, logSums: p.zeros(1), dy: two, dq: four, dk: four, dv: four)
+                p.attentionGradient(a, y: two, logSums: two, dy: two, dq: four, dk: four, dv: four)        // each exactly large enough
+                p.attentionGradient(a, y: two, logSums: p.zeros(1), dy: two, dq: four, dk: four, dv: four)
             case .norm: p.norm(six, N: 2, C: 3, scale: two, shift: nil, into: six, mean: nil, rstd: two, epsilon: 0)
             case .maximum: p.maximum(six, outer: 1, R: 0, inner: 1, into: two, at: p.ids([0]))
             case .adamW:

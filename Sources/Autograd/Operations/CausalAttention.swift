@@ -27,7 +27,7 @@ extension Tape {
         attention.precision = matmulPrecision
         let y = empty([B, T, heads.queryWidth], qkv.type)
         let logSums = needsGradient(for: [GradientTarget(qkv)]) ? processor.buffer(of: B * heads.queries * T, .float32) : nil
-        processor.attend(attention, into: y.elements, logSums: logSums)
+        processor.attention(attention, into: y.elements, logSums: logSums)
         return record(y, from: [GradientTarget(qkv)]) {
             CausalAttention(attention: attention, qkv: GradientTarget(qkv), y: y, logSums: logSums)
         }
@@ -55,7 +55,7 @@ private struct CausalAttention: Operation {
         guard let logSums else { return }
         tape.writeGradient(to: qkv) { d in
             let parts = attention.heads.parts(of: d)
-            tape.processor.attendGradient(
+            tape.processor.attentionGradient(
                 attention, y: y.elements, logSums: logSums, dy: dy.elements, dq: parts.q, dk: parts.k, dv: parts.v
             )
         }

@@ -63,7 +63,7 @@ package final class BERTRunner {
         var x = embed(ids, rows, firstCounts)                                                         // [N, C]
         for block in model.blocks {
             let qkv = rotated(linear(x, block.qkv), rows)                                             // [N, 3C]
-            let attended = attend(qkv, rows)                                                          // [N, C]
+            let attended = attention(qkv, rows)                                                       // [N, C]
             x = norm(linear(attended, block.output, plus: x), block.norm1)                            // [N, C]
             let hidden = hidden(x, block.up)                                                          // [N, F]
             x = norm(linear(hidden, block.down, plus: x), block.norm2)                                // [N, C]
@@ -162,7 +162,7 @@ package final class BERTRunner {
     }
 
     /// softmax(scale·q·kᵀ)·v of each head, among the positions of each text.   qkv [N, 3C]; y [N, C]
-    private func attend(_ qkv: Tensor, _ texts: [Range<Int>]) -> Tensor {
+    private func attention(_ qkv: Tensor, _ texts: [Range<Int>]) -> Tensor {
         let heads = model.configuration.attentionHeads, y = empty(qkv.shape.rows.N, heads.queryWidth)
         var first = 0
         while first < texts.count {
@@ -172,14 +172,16 @@ package final class BERTRunner {
                 scores += heads.queries * texts[end].count * texts[end].count
                 end += 1
             }
-            attend(qkv.elements, heads, texts[first..<end], into: y.elements, scores: processor.buffer(of: scores, .float32))
+            computeAttention(qkv.elements, heads, texts[first..<end], into: y.elements, scores: processor.buffer(of: scores, .float32))
             first = end
         }
         return y
     }
 
     /// - Parameter scores: [texts, H, T, T], with T of each text.
-    private func attend(_ qkv: Buffer, _ heads: AttentionHeads, _ texts: ArraySlice<Range<Int>>, into y: Buffer, scores: Buffer) {
+    private func computeAttention(
+        _ qkv: Buffer, _ heads: AttentionHeads, _ texts: ArraySlice<Range<Int>>, into y: Buffer, scores: Buffer
+    ) {
         let (H, D, width) = (heads.queries, heads.width, heads.rowWidth)
         var products: [Matmul] = [], sums: [Matmul] = [], start = 0
         for rows in texts {

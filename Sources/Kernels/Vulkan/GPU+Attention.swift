@@ -1,5 +1,5 @@
 extension GPU {
-    func attend(_ a: Attention, into y: Buffer, logSums: Buffer?) -> Bool {
+    func attention(_ a: Attention, into y: Buffer, logSums: Buffer?) -> Bool {
         if runsOnMatrixUnits(a, [y]) {
             return run(
                 Self.matrixShader("attention_cooperative", a, rows: 64), [a.q, a.k, a.v, a.first, y, logSums], writing: [4, 5],
@@ -11,7 +11,7 @@ extension GPU {
             groups: a.B * a.heads.queries * ((a.T + size.rows - 1) / size.rows))
     }
 
-    func attendGradient(
+    func attentionGradient(
         _ a: Attention, y: Buffer, logSums: Buffer, dy: Buffer, dq: Buffer, dk: Buffer, dv: Buffer, on processor: Processor
     ) -> Bool {
         let H = a.heads.queries

@@ -314,7 +314,9 @@ static inline size_t first_position(const slm_cached_attention *p, size_t at) {
 static inline size_t block_start(const slm_cached_attention *p, size_t at) { return first_position(p, at) / (2 * W) * (2 * W); }
 
 // Attention of Q positions, from row `row` on, whose keys begin to be read at the same position.
-INLINE void attend(int precision, int Q, const slm_cached_attention *p, size_t row, bool prefetches, float *scratch) {
+INLINE void attention_from_row(
+    int precision, int Q, const slm_cached_attention *p, size_t row, bool prefetches, float *scratch
+) {
     const size_t at = p->count - 1 + row, start = block_start(p, at), count = at + (size_t)Q - start;   // of the last query
     const size_t D = p->D, units = key_units(precision, D), blocks = (count + W - 1) / W, step = score_step(count);
     const void *values = (const char *)p->values + start * value_bytes(precision, D);
@@ -385,10 +387,10 @@ INLINE void cached_attention_as(int precision, const slm_cached_attention *p, fl
     for (size_t row = 0; row < p->rows;) {
         const size_t at = p->count - 1 + row;
         if (p->rows - row >= QUERIES && block_start(p, at) == block_start(p, at + QUERIES - 1)) {
-            attend(precision, QUERIES, p, row, false, scratch);
+            attention_from_row(precision, QUERIES, p, row, false, scratch);
             row += QUERIES;
         } else {
-            attend(precision, 1, p, row, p->next_keys && row + 1 == p->rows, scratch);
+            attention_from_row(precision, 1, p, row, p->next_keys && row + 1 == p->rows, scratch);
             row++;
         }
     }
