@@ -57,7 +57,8 @@ extension Processor {
             if let gpu, gpu.gatedActivation(f, x, N: N, F: F, into: y) { return }
             split(N, atLeast: 1 + 4_096 / max(F, 1)) { rows in
                 let n = rows.lowerBound
-                table.gate(f.rawValue, x[2 * n * F..<x.count].pointer, x.type.code, y[n * F..<y.count].pointer, y.type.code, rows.count, F)
+                table.gated_activation(
+                    f.rawValue, x[2 * n * F..<x.count].pointer, x.type.code, y[n * F..<y.count].pointer, y.type.code, rows.count, F)
             }
         }
     }
@@ -71,7 +72,7 @@ extension Processor {
             if let gpu, gpu.gatedActivationGradient(f, dy: dy, x: x, N: N, F: F, into: dx) { return }
             split(N, atLeast: 1 + 4_096 / max(F, 1)) { rows in
                 let n = rows.lowerBound
-                table.gate_gradient(
+                table.gated_activation_gradient(
                     f.rawValue, dy[n * F..<dy.count].pointer, x[2 * n * F..<x.count].pointer, dx[2 * n * F..<x.count].pointer, x.type.code,
                     rows.count, F)
             }

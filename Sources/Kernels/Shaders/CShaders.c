@@ -46,11 +46,11 @@ _Alignas(4) static const unsigned char embed[] = {
 _Alignas(4) static const unsigned char embed_gradient[] = {
 #embed "spirv/embed_gradient.spv"
 };
-_Alignas(4) static const unsigned char gate[] = {
-#embed "spirv/gate.spv"
+_Alignas(4) static const unsigned char gated_activation[] = {
+#embed "spirv/gated_activation.spv"
 };
-_Alignas(4) static const unsigned char gate_gradient[] = {
-#embed "spirv/gate_gradient.spv"
+_Alignas(4) static const unsigned char gated_activation_gradient[] = {
+#embed "spirv/gated_activation_gradient.spv"
 };
 _Alignas(4) static const unsigned char kv_append[] = {
 #embed "spirv/kv_append.spv"
@@ -122,8 +122,8 @@ static const struct { const char *name; const unsigned char *code; size_t bytes;
     {"dropout", dropout, sizeof dropout},
     {"embed", embed, sizeof embed},
     {"embed_gradient", embed_gradient, sizeof embed_gradient},
-    {"gate", gate, sizeof gate},
-    {"gate_gradient", gate_gradient, sizeof gate_gradient},
+    {"gated_activation", gated_activation, sizeof gated_activation},
+    {"gated_activation_gradient", gated_activation_gradient, sizeof gated_activation_gradient},
     {"kv_append", kv_append, sizeof kv_append},
     {"matmul", matmul, sizeof matmul},
     {"matmul_cooperative", matmul_cooperative, sizeof matmul_cooperative},

@@ -29,11 +29,11 @@ extension GPU {
     }
 
     func gatedActivation(_ f: UnaryFunction, _ x: Buffer, N: Int, F: Int, into y: Buffer) -> Bool {
-        run(Shader("gate"), [x, y], writing: [1], [N, F, Int(f.rawValue)], groups: (N * F + 255) / 256)
+        run(Shader("gated_activation"), [x, y], writing: [1], [N, F, Int(f.rawValue)], groups: (N * F + 255) / 256)
     }
 
     func gatedActivationGradient(_ f: UnaryFunction, dy: Buffer, x: Buffer, N: Int, F: Int, into dx: Buffer) -> Bool {
-        run(Shader("gate_gradient"), [dy, x, dx], writing: [2], [N, F, Int(f.rawValue)], groups: (N * F + 255) / 256)
+        run(Shader("gated_activation_gradient"), [dy, x, dx], writing: [2], [N, F, Int(f.rawValue)], groups: (N * F + 255) / 256)
     }
 
     func copy(_ x: Buffer, into y: Buffer, scale: Float, adding: Bool) -> Bool {

@@ -53,20 +53,20 @@ static void soft_cap_gradient(float cap, const void *dy, int dt, const void *y, 
 }
 
 // Gated activations, SwiGLU with SiLU and GeGLU with GELU (Shazeer 2020): a row of x holds F gates, then F values.
-static inline void gate_of(int f, const void *x, int xt, void *y, int yt, size_t N, size_t F) {
+static inline void gated_activation_of(int f, const void *x, int xt, void *y, int yt, size_t N, size_t F) {
     for (size_t n = 0; n < N; n++)
         for (size_t i = 0; i < F; i += W) {
             const size_t count = min_size(W, F - i), at = 2 * n * F + i;
             put_first(y, yt, n * F + i, apply(f, get_first(x, xt, at, count)) * get_first(x, xt, at + F, count), count);
         }
 }
-static void gate(int f, const void *x, int xt, void *y, int yt, size_t N, size_t F) {
-#define CALL(A, B) if (f == SLM_SILU) gate_of(SLM_SILU, x, A, y, B, N, F); else gate_of(f, x, A, y, B, N, F)
+static void gated_activation(int f, const void *x, int xt, void *y, int yt, size_t N, size_t F) {
+#define CALL(A, B) if (f == SLM_SILU) gated_activation_of(SLM_SILU, x, A, y, B, N, F); else gated_activation_of(f, x, A, y, B, N, F)
     BY_TYPES(CALL, xt, yt)
 #undef CALL
 }
 
-static inline void gate_gradient_of(int f, const void *dy, const void *x, void *dx, int type, size_t N, size_t F) {
+static inline void gated_activation_gradient_of(int f, const void *dy, const void *x, void *dx, int type, size_t N, size_t F) {
     for (size_t n = 0; n < N; n++)
         for (size_t i = 0; i < F; i += W) {
             const size_t count = min_size(W, F - i), at = 2 * n * F + i;
@@ -76,10 +76,10 @@ static inline void gate_gradient_of(int f, const void *dy, const void *x, void *
             put_first(dx, type, at + F, slope * apply(f, g), count);
         }
 }
-static void gate_gradient(int f, const void *dy, const void *x, void *dx, int type, size_t N, size_t F) {
-    if (type == SLM_F32 && f == SLM_SILU) gate_gradient_of(SLM_SILU, dy, x, dx, SLM_F32, N, F);
-    else if (type == SLM_F32) gate_gradient_of(f, dy, x, dx, SLM_F32, N, F);
-    else gate_gradient_of(f, dy, x, dx, SLM_BF16, N, F);
+static void gated_activation_gradient(int f, const void *dy, const void *x, void *dx, int type, size_t N, size_t F) {
+    if (type == SLM_F32 && f == SLM_SILU) gated_activation_gradient_of(SLM_SILU, dy, x, dx, SLM_F32, N, F);
+    else if (type == SLM_F32) gated_activation_gradient_of(f, dy, x, dx, SLM_F32, N, F);
+    else gated_activation_gradient_of(f, dy, x, dx, SLM_BF16, N, F);
 }
 
 static inline vf combine(int f, vf a, vf b) {

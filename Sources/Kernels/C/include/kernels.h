@@ -253,9 +253,9 @@ typedef struct {
                                        const float *rstd, void *dx, float *dw, size_t N, size_t C);
 
     /// Gated activation: y [N,F] = f(x[:, 0 ..< F])·x[:, F ..< 2F].   x [N,2F]
-    void (*gate)(int f, const void *x, int x_type, void *y, int y_type, size_t N, size_t F);
+    void (*gated_activation)(int f, const void *x, int x_type, void *y, int y_type, size_t N, size_t F);
     /// With g and u the two halves of x:  dx = (dy·u·f'(g), dy·f(g)).
-    void (*gate_gradient)(int f, const void *dy, const void *x, void *dx, int type, size_t N, size_t F);
+    void (*gated_activation_gradient)(int f, const void *dy, const void *x, void *dx, int type, size_t N, size_t F);
 
     /// y[n] = table[ids[n]] (+ more[(first + n) % period], if more is not NULL).
     void (*embed)(const int32_t *ids, const void *table, int table_type, const float *more, size_t first, size_t period, void *y,

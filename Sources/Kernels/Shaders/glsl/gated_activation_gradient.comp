@@ -2,7 +2,7 @@
 #extension GL_GOOGLE_include_directive : require
 #include "common.glsl"
 #include "functions.glsl"
-// The derivative of gate.comp.
+// The derivative of gated_activation.comp.
 layout(local_size_x = 256) in;
 const uint DY = 0, X = 1, DX = 2;
 
