@@ -11,8 +11,7 @@ package enum SavedChat {
     package static func append(_ conversation: Conversation, to path: String) throws(FileError) {
         var writer = JSONWriter(.oneLine)
         writer.object { writer in
-            writer.key("messages")
-            writer.array { writer in
+            writer.array("messages") { writer in
                 for message in conversation.messages {
                     writer.object {
                         $0["role"] = message.role.rawValue

@@ -72,7 +72,7 @@ extension TokenMeta {
         var writer = JSONWriter(.pretty)
         writer.object { w in
             w["version"] = Self.version
-            w.key("tokenizer"); w.object {
+            w.object("tokenizer") {
                 $0["file"] = tokenizerFile
                 $0["hash"] = fingerprint
                 $0["vocabulary"] = vocabularySize
@@ -86,14 +86,14 @@ extension TokenMeta {
             w["seed"] = seed
             w["held_out"] = validationShare
             if let maxTokens { w["max_tokens"] = maxTokens }
-            w.key("conversations"); w.object {
+            w.object("conversations") {
                 $0["kept"] = report.kept
                 $0["cut"] = report.truncated
                 $0["empty"] = report.empty
                 $0["malformed"] = report.malformed
             }
             for split in DatasetSplit.allCases { w.key(split.rawValue); Self.write(counts(of: split), shards[split] ?? [], to: &w) }
-            w.key("sources"); w.array { w in for source in sources { Self.write(source, to: &w) } }
+            w.array("sources") { w in for source in sources { Self.write(source, to: &w) } }
         }
         writer.newline()
         return writer.bytes
@@ -105,13 +105,13 @@ extension TokenMeta {
             $0["messages"] = counts.messages
             $0["tokens"] = counts.tokens
             $0["turns"] = counts.turns
-            $0.key("bytes"); $0.object {
+            $0.object("bytes") {
                 $0["user"] = counts.bytes.user
                 $0["assistant"] = counts.bytes.assistant
                 $0["system"] = counts.bytes.system
             }
             if shards.isEmpty { return }
-            $0.key("shards"); $0.array { w in
+            $0.array("shards") { w in
                 for shard in shards {
                     w.object {
                         $0["tokens"] = shard.tokens

@@ -59,8 +59,7 @@ extension JinjaChatTemplate {
                 guard let text = tokens[name] else { continue }
                 object[name] = text
             }
-            object.key("stop_token_ids")
-            object.array { for id in stopTokens { $0.integer(id) } }
+            object.array("stop_token_ids") { for id in stopTokens { $0.integer(id) } }
         }
         return writer.text
     }

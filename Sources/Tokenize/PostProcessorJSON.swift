@@ -65,21 +65,22 @@ enum PostProcessorJSON {
         func write(_ sequences: [String], to list: inout JSONWriter) {
             for id in prefix { writeToken(names[Int(id)], to: &list) }
             for (type, name) in sequences.enumerated() {
-                list.object { $0.key("Sequence"); $0.object { $0["id"] = name; $0["type_id"] = type } }
+                list.object { $0.object("Sequence") { $0["id"] = name; $0["type_id"] = type } }
             }
             for id in suffix { writeToken(names[Int(id)], to: &list) }
         }
         file.object { object in
             object["type"] = "TemplateProcessing"
-            object.key("single"); object.array { write(["A"], to: &$0) }
-            object.key("pair"); object.array { write(["A", "B"], to: &$0) }
-            object.key("special_tokens"); object.object { map in
+            object.array("single") { write(["A"], to: &$0) }
+            object.array("pair") { write(["A", "B"], to: &$0) }
+            object.object("special_tokens") { map in
                 for id in Set(prefix + suffix).sorted() {
                     let name = names[Int(id)]
-                    map.key(name); map.object {
+                    map.key(name)
+                    map.object {
                         $0["id"] = name
-                        $0.key("ids"); $0.array { $0.integer(id) }
-                        $0.key("tokens"); $0.array { $0.string(name) }
+                        $0.array("ids") { $0.integer(id) }
+                        $0.array("tokens") { $0.string(name) }
                     }
                 }
             }
@@ -87,6 +88,6 @@ enum PostProcessorJSON {
     }
 
     private static func writeToken(_ name: ArraySlice<UInt8>, to list: inout JSONWriter) {
-        list.object { $0.key("SpecialToken"); $0.object { $0["id"] = name; $0["type_id"] = 0 } }
+        list.object { $0.object("SpecialToken") { $0["id"] = name; $0["type_id"] = 0 } }
     }
 }

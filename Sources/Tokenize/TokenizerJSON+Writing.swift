@@ -12,7 +12,7 @@ extension TokenizerJSON {
             file["version"] = "1.0"
             file.key("truncation"); file.null()
             file.key("padding"); file.null()
-            file.key("added_tokens"); file.array { list in
+            file.array("added_tokens") { list in
                 for token in vocabulary.specialTokens { write(token, isSpecial: true, to: &list) }
                 for token in vocabulary.addedTokens { write(token, isSpecial: false, to: &list) }
             }
@@ -20,7 +20,7 @@ extension TokenizerJSON {
             file.key("pre_tokenizer"); writePreTokenizer(vocabulary, to: &file)
             file.key("post_processor"); PostProcessorJSON.write(vocabulary, names, to: &file)
             file.key("decoder"); writeDecoder(vocabulary, to: &file)
-            file.key("model"); file.object { model in
+            file.object("model") { model in
                 model["type"] = "BPE"
                 model.key("dropout"); model.null()
                 model["unk_token"] = vocabulary.unknownToken.map { names[Int($0)] }
@@ -28,11 +28,11 @@ extension TokenizerJSON {
                 model["fuse_unk"] = vocabulary.fusesUnknown
                 model["byte_fallback"] = !vocabulary.byteTokens.isEmpty
                 model["ignore_merges"] = vocabulary.ignoresMerges
-                model.key("vocab"); model.object { object in
+                model.object("vocab") { object in
                     for id in names.indices where !names.range(of: id).isEmpty { object.key(names[id]); object.integer(id) }
                 }
                 // "Ġt he" and not ["Ġt", "he"]: neither alphabet has a space, and every version of the library reads it.
-                model.key("merges"); model.array { list in
+                model.array("merges") { list in
                     for merge in vocabulary.merges {
                         let (left, right) = (names[Int(merge.left)], names[Int(merge.right)])
                         if areMergesPairs { list.array { $0.string(left); $0.string(right) } } else { list.string(left + [32] + right) }
@@ -96,14 +96,14 @@ extension TokenizerJSON {
         if count == 1 { return body(&file) }
         file.object { object in
             object["type"] = "Sequence"
-            object.key(key); object.array { body(&$0) }
+            object.array(key) { body(&$0) }
         }
     }
 
     private static func writeReplace(_ text: String, _ content: String, to list: inout JSONWriter) {
         list.object {
             $0["type"] = "Replace"
-            $0.key("pattern"); $0.object { $0["String"] = text }
+            $0.object("pattern") { $0["String"] = text }
             $0["content"] = content
         }
     }
@@ -155,11 +155,11 @@ extension TokenizerJSON {
         let patterns = if case .sequence(let patterns) = vocabulary.pattern { patterns } else { [vocabulary.pattern] }
         file.object {
             $0["type"] = "Sequence"
-            $0.key("pretokenizers"); $0.array { steps in
+            $0.array("pretokenizers") { steps in
                 for regex in patterns.compactMap(\.regex) {
                     steps.object {
                         $0["type"] = "Split"
-                        $0.key("pattern"); $0.object { $0["Regex"] = regex }
+                        $0.object("pattern") { $0["Regex"] = regex }
                         $0["behavior"] = "Isolated"
                         $0["invert"] = false
                     }

@@ -102,8 +102,7 @@ extension JSONWriter {
             if let index { $0["index"] = index }
             $0["id"] = id
             $0["type"] = "function"
-            $0.key("function")
-            $0.object {
+            $0.object("function") {
                 $0["name"] = call.name
                 $0["arguments"] = call.arguments
             }

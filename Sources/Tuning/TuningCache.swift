@@ -68,8 +68,7 @@ package struct TuningCache: Sendable {
             writer["threads"] = machine.threads
             writer["version"] = machine.version
             writer["steady"] = result.isSteady
-            writer.key("measured")
-            writer.array { writer in
+            writer.array("measured") { writer in
                 for measurement in result.measurements {
                     writer.object { writer in
                         writer["kernels"] = measurement.choice.instructionSet

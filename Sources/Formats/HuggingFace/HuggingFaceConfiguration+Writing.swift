@@ -8,7 +8,7 @@ extension GPTConfiguration {
     func huggingFaceJSON(_ family: HuggingFaceFamily, _ specialTokens: HuggingFaceSpecialTokens, _ format: WeightFormat) -> [UInt8] {
         var writer = JSONWriter(.pretty)
         writer.object {
-            $0.key("architectures"); $0.array { $0.string(family.architecture) }
+            $0.array("architectures") { $0.string(family.architecture) }
             $0["model_type"] = family.rawValue
             switch family {
             case .gpt2: writeGPT2(to: &$0)
@@ -28,7 +28,7 @@ extension GPTConfiguration {
             ("n_layer", layers), ("n_head", heads), ("n_embd", width), ("n_positions", context), ("n_ctx", context),
             ("vocab_size", vocabulary),
         ] { object[key] = value }
-        object.key("n_inner"); if hiddenWidth == 4 * width { object.null() } else { object.integer(hiddenWidth) }
+        object["n_inner"] = hiddenWidth == 4 * width ? nil : hiddenWidth
         object["activation_function"] = activationName
         object["layer_norm_epsilon"] = shortest(normEpsilon)
         // slm has no dropout on attention weights.
@@ -77,10 +77,10 @@ extension GPTConfiguration {
         switch family {
         case .mistral: object["sliding_window"] = slidingWindow
         case .mixtral, .phi3:
-            object.key("sliding_window"); if isSliding { object.integer(slidingWindow) } else { object.null() }
+            object["sliding_window"] = isSliding ? slidingWindow : nil
             if family == .phi3 { writePhi3(to: &object) }
         case .smolLM3:
-            object.key("no_rope_layers"); object.array { for kind in kinds { $0.integer(kind == .positionless ? 0 : 1) } }
+            object.array("no_rope_layers") { for kind in kinds { $0.integer(kind == .positionless ? 0 : 1) } }
         case .gemma2, .gemma3:
             write(kinds, to: &object)
             if family == .gemma3 { object["rope_local_base_freq"] = (slidingRotary ?? rotary).base }
@@ -118,8 +118,7 @@ extension GPTConfiguration {
 
     private func write(_ kinds: [LayerAttention], to object: inout JSONWriter) {
         object["sliding_window"] = slidingWindow
-        object.key("layer_types")
-        object.array { for kind in kinds { $0.string(kind == .sliding ? "sliding_attention" : "full_attention") } }
+        object.array("layer_types") { for kind in kinds { $0.string(kind == .sliding ? "sliding_attention" : "full_attention") } }
     }
 
     private var activationName: String {

@@ -117,8 +117,7 @@ extension RotaryPositions {
                 object["truncate"] = truncates
             case .long(let factors):
                 for (key, numbers) in [("short_factor", factors.short), ("long_factor", factors.long)] {
-                    object.key(key)
-                    object.array { for factor in numbers { $0.number(factor) } }
+                    object.array(key) { for factor in numbers { $0.number(factor) } }
                 }
                 number("original_max_position_embeddings", Double(factors.context))
                 number("attention_factor", factors.magnitude)

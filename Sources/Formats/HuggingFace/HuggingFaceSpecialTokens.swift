@@ -41,7 +41,7 @@ struct HuggingFaceSpecialTokens {
             for (key, special) in [("bos_token_id", begin), ("pad_token_id", padding)] {
                 if let special { object[key] = special.id }
             }
-            if !stops.isEmpty { object.key("eos_token_id"); object.array { for id in stops { $0.integer(id) } } }
+            if !stops.isEmpty { object.array("eos_token_id") { for id in stops { $0.integer(id) } } }
             object["do_sample"] = true
             sampling?.write(to: &object)
         }

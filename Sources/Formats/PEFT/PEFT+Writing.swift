@@ -137,16 +137,15 @@ extension PEFT {
             $0["r"] = rank
             $0.key("lora_alpha"); write(alpha(rank), to: &$0)
             $0["lora_dropout"] = Double("\(shape.dropout)") ?? 0
-            $0.key("target_modules"); $0.array { for name in Pattern(written, modules).targets { $0.string(name) } }
-            $0.key("rank_pattern"); $0.object { for (name, rank) in others { $0[name] = rank } }
-            $0.key("alpha_pattern"); $0.object { for (name, rank) in others { $0.key(name); write(alpha(rank), to: &$0) } }
+            $0["target_modules"] = Pattern(written, modules).targets
+            $0.object("rank_pattern") { for (name, rank) in others { $0[name] = rank } }
+            $0.object("alpha_pattern") { for (name, rank) in others { $0.key(name); write(alpha(rank), to: &$0) } }
             $0["bias"] = "none"
             $0["fan_in_fan_out"] = modules.family.names.isTransposed
             $0["init_lora_weights"] = true
             $0["use_rslora"] = false
             $0["use_dora"] = shape.usesDoRA
-            $0.key("modules_to_save")
-            if whole.isEmpty { $0.null() } else { $0.array { for name in whole { $0.string(name) } } }
+            $0["modules_to_save"] = whole.isEmpty ? nil : whole
         }
         writer.newline()
         return writer.bytes

@@ -33,15 +33,15 @@ struct SafeTensorsWriter: ~Copyable {
         var writer = JSONWriter(), end = 0
         writer.object { header in
             // transformers requires it.
-            header.key("__metadata__"); header.object { $0["format"] = "pt" }
+            header.object("__metadata__") { $0["format"] = "pt" }
             // The parts of a tensor follow each other.
             for array in arrays where array.part.isFirst {
                 let start = end
                 end += array.part.tensorShape.reduce(format.size, *)
-                header.key(array.part.name); header.object {
+                header.object(array.part.name) {
                     $0["dtype"] = format.rawValue.uppercased()
-                    $0.key("shape"); $0.array { for size in array.part.tensorShape { $0.integer(size) } }
-                    $0.key("data_offsets"); $0.array { $0.integer(start); $0.integer(end) }
+                    $0.array("shape") { for size in array.part.tensorShape { $0.integer(size) } }
+                    $0.array("data_offsets") { $0.integer(start); $0.integer(end) }
                 }
             }
         }

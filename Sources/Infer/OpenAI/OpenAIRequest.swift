@@ -18,18 +18,17 @@ struct OpenAIRequest {
             writer["model"] = model
             switch request.prompt {
             case .text(let text): writer["prompt"] = text
-            case .tokens(let ids): writer.key("prompt"); writer.array { for id in ids { $0.integer(id) } }
+            case .tokens(let ids): writer.array("prompt") { for id in ids { $0.integer(id) } }
             case .chat(let messages):
-                writer.key("messages")
-                writer.array { for message in messages { Self.write(message, to: &$0) } }
-                if let tools = request.tools { writer.key("tools"); writer.json(String(decoding: tools.json, as: UTF8.self)) }
+                writer.array("messages") { for message in messages { Self.write(message, to: &$0) } }
+                if let tools = request.tools { writer.json("tools", String(decoding: tools.json, as: UTF8.self)) }
             }
-            for field in request.forwardedFields { writer.key(field.name); writer.json(String(decoding: field.json, as: UTF8.self)) }
+            for field in request.forwardedFields { writer.json(field.name, String(decoding: field.json, as: UTF8.self)) }
             if let alternatives = config.promptLogProbabilities {
                 Self.writePromptLogProbabilities(alternatives, isChat: isChat, to: &writer)
             } else {
                 writer["stream"] = true
-                writer.key("stream_options"); writer.object { $0["include_usage"] = true }
+                writer.object("stream_options") { $0["include_usage"] = true }
             }
             Self.write(config, isChat: isChat, to: &writer)
         }
@@ -59,8 +58,7 @@ struct OpenAIRequest {
             if let reasoning = message.reasoning { $0["reasoning_content"] = reasoning }
             if let id = message.toolCallID { $0["tool_call_id"] = id }
             if message.toolCalls.isEmpty { return }
-            $0.key("tool_calls")
-            $0.array { list in
+            $0.array("tool_calls") { list in
                 for call in message.toolCalls { list.toolCall(call.call, id: call.id) }
             }
         }
@@ -78,11 +76,10 @@ struct OpenAIRequest {
         number("repetition_penalty", config.repetitionPenalty, unless: 1)
         number("frequency_penalty", config.frequencyPenalty, unless: 0)
         number("presence_penalty", config.presencePenalty, unless: 0)
-        if !config.stop.isEmpty { writer.key("stop"); writer.array { for text in config.stop { $0.string(text) } } }
+        if !config.stop.isEmpty { writer["stop"] = config.stop }
         if let seed = config.seed { writer["seed"] = seed }
         if !config.logitBias.isEmpty {
-            writer.key("logit_bias")
-            writer.object {
+            writer.object("logit_bias") {
                 for (id, bias) in config.logitBias.sorted(by: { $0.key < $1.key }) { $0["\(id)"] = Double(bias) }
             }
         }

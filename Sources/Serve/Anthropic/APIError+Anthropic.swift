@@ -19,8 +19,7 @@ extension APIError {
         }
         writer.object { root in
             root["type"] = "error"
-            root.key("error")
-            root.object { $0["type"] = type; $0["message"] = message }
+            root.object("error") { $0["type"] = type; $0["message"] = message }
             if let requestID { root["request_id"] = requestID }
         }
     }

@@ -36,8 +36,7 @@ final class MessagesEncoder: AnswerEncoder {
         var writer = JSONWriter()
         writer.object { message in
             writeHead(to: &message)
-            message.key("content")
-            message.array { list in
+            message.array("content") { list in
                 if !read.reasoning.isEmpty {
                     list.object {
                         $0["type"] = "thinking"
@@ -51,8 +50,7 @@ final class MessagesEncoder: AnswerEncoder {
                 }
             }
             Self.write(answer.end, callsTools: !read.calls.isEmpty, to: &message)
-            message.key("usage")
-            message.object {
+            message.object("usage") {
                 Self.writeInput(answer.end.promptTokens, answer.start, to: &$0)
                 $0["output_tokens"] = answer.end.answerTokens
             }
@@ -80,12 +78,10 @@ final class MessagesEncoder: AnswerEncoder {
     func end(of answers: [GenerationResult]) -> [UInt8] {
         let end = answers.first?.end ?? GenerationResult().end, callsTools = state.withLock(\.callsTools)
         return Self.event("message_delta") { event in
-            event.key("delta")
-            event.object {
+            event.object("delta") {
                 Self.write(end, callsTools: callsTools, to: &$0)
             }
-            event.key("usage")
-            event.object { $0["output_tokens"] = end.answerTokens }
+            event.object("usage") { $0["output_tokens"] = end.answerTokens }
         } + Self.event("message_stop") { _ in }
     }
 
@@ -130,14 +126,12 @@ extension MessagesEncoder {
 
     private func start(_ start: GenerationStart) -> [UInt8] {
         Self.event("message_start") { event in
-            event.key("message")
-            event.object { message in
+            event.object("message") { message in
                 writeHead(to: &message)
-                message.key("content"); message.array { _ in }
+                message.array("content") { _ in }
                 message.key("stop_reason"); message.null()
                 message.key("stop_sequence"); message.null()
-                message.key("usage")
-                message.object {
+                message.object("usage") {
                     Self.writeInput(start.promptTokens ?? 0, start, to: &$0)
                     $0["output_tokens"] = 0
                 }
@@ -153,8 +147,7 @@ extension MessagesEncoder {
         state.count += 1
         return end + Self.event("content_block_start") { event in
             event["index"] = index
-            event.key("content_block")
-            event.object {
+            event.object("content_block") {
                 $0["type"] = block == .text ? "text" : "thinking"
                 $0[block == .text ? "text" : "thinking"] = ""
                 if block == .thinking { $0["signature"] = "" }
@@ -175,8 +168,7 @@ extension MessagesEncoder {
     private static func delta(_ index: Int, _ type: String, _ name: String, _ text: String) -> [UInt8] {
         event("content_block_delta") { event in
             event["index"] = index
-            event.key("delta")
-            event.object { $0["type"] = type; $0[name] = text }
+            event.object("delta") { $0["type"] = type; $0[name] = text }
         }
     }
 
@@ -185,7 +177,7 @@ extension MessagesEncoder {
         state.count += 1
         return end + Self.event("content_block_start") { event in
             event["index"] = index
-            event.key("content_block"); event.object { writeToolUse(call, input: "{}", to: &$0) }
+            event.object("content_block") { writeToolUse(call, input: "{}", to: &$0) }
         } + Self.delta(index, "input_json_delta", "partial_json", String(decoding: call.call.arguments, as: UTF8.self))
             + Self.blockEnd(index)
     }
@@ -195,6 +187,6 @@ extension MessagesEncoder {
         block["type"] = "tool_use"
         block["id"] = call.id
         block["name"] = call.call.name
-        block.key("input"); block.json(input)
+        block.json("input", input)
     }
 }

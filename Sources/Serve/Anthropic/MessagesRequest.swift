@@ -19,10 +19,9 @@ struct MessagesRequest {
         var body = JSONWriter()
         try body.object { (body: inout JSONWriter) throws(APIError) in
             for (name, translated) in Self.sameFields {
-                if let value = fields[name] { body.key(translated); body.element(value) }
+                if let value = fields[name] { body.element(translated, value) }
             }
-            body.key("messages")
-            try body.array { (list: inout JSONWriter) throws(APIError) in
+            try body.array("messages") { (list: inout JSONWriter) throws(APIError) in
                 if let system = fields["system"] { Self.write("system", try Self.text(system, "system"), to: &list) }
                 try writeMessages(to: &list)
             }
@@ -118,8 +117,7 @@ struct MessagesRequest {
             message["content"] = texts.joined(separator: "\n")
             if !thoughts.isEmpty { message["reasoning_content"] = thoughts.joined(separator: "\n") }
             if calls.isEmpty { return }
-            message.key("tool_calls")
-            message.array { list in
+            message.array("tool_calls") { list in
                 for (id, name, input) in calls { list.toolCall(.init(name: name, arguments: input.json), id: id) }
             }
         }
@@ -160,18 +158,16 @@ struct MessagesRequest {
     private func writeTools(to body: inout JSONWriter) throws(APIError) {
         guard let value = fields["tools"] else { return }
         guard let tools = value.elements else { throw .invalid("tools", "expected a list, found \(value.kind.rawValue).") }
-        body.key("tools")
-        try body.array { (list: inout JSONWriter) throws(APIError) in
+        try body.array("tools") { (list: inout JSONWriter) throws(APIError) in
             for (index, tool) in tools.enumerated() {
                 if let type = tool["type"], !type.isNull, !type.isString("custom") {
                     throw .invalid("tools[\(index)].type", "expected custom: the server has no tools of its own.")
                 }
                 list.object { list in
                     list["type"] = "function"
-                    list.key("function")
-                    list.object { function in
+                    list.object("function") { function in
                         for (name, translated) in [("name", "name"), ("description", "description"), ("input_schema", "parameters")] {
-                            if let value = tool[name] { function.key(translated); function.element(value) }
+                            if let value = tool[name] { function.element(translated, value) }
                         }
                     }
                 }
@@ -187,7 +183,7 @@ struct MessagesRequest {
             guard let name = choice["name"]?.string else { throw .invalid("tool_choice.name", "expected the name of one of the tools.") }
             body.object {
                 $0["type"] = "function"
-                $0.key("function"); $0.object { $0["name"] = name }
+                $0.object("function") { $0["name"] = name }
             }
         default: throw .invalid("tool_choice.type", "expected auto, any, tool or none.")
         }
@@ -203,7 +199,6 @@ struct MessagesRequest {
         case "disabled": isEnabled = false
         default: throw .invalid("thinking.type", "expected enabled, adaptive or disabled.")
         }
-        body.key("chat_template_kwargs")
-        body.object { $0["enable_thinking"] = isEnabled }
+        body.object("chat_template_kwargs") { $0["enable_thinking"] = isEnabled }
     }
 }

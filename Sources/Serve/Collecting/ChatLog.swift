@@ -100,7 +100,7 @@ extension ChatLog {
         var writer = JSONWriter()
         writer.object {
             $0["timestamp"] = chat.time.description
-            if !chat.history.isEmpty { $0.key("history"); $0.json(chat.history) }
+            if !chat.history.isEmpty { $0.json("history", chat.history) }
             $0["user"] = chat.question
             $0["assistant"] = chat.answer
         }

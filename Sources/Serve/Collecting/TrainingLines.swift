@@ -51,7 +51,7 @@ enum TrainingLines: String, CaseIterable {
             case .ratings:
                 guard let rating = answer.details.rating else { continue }
                 lines += Self.line(prompt) {
-                    $0.key("completion"); $0.array { Self.write((.assistant, answer.message.content), to: &$0) }
+                    $0.array("completion") { Self.write((.assistant, answer.message.content), to: &$0) }
                     $0["label"] = rating.value == .good
                 }
             }
@@ -72,7 +72,7 @@ enum TrainingLines: String, CaseIterable {
         if length == 0 { return [] }
         var writer = JSONWriter(.oneLine)
         writer.object { object in
-            object.key("messages"); object.array { for turn in turns.prefix(length) { write(turn, to: &$0) } }
+            object.array("messages") { for turn in turns.prefix(length) { write(turn, to: &$0) } }
         }
         return writer.bytes + [UInt8(ascii: "\n")]
     }
@@ -96,7 +96,7 @@ enum TrainingLines: String, CaseIterable {
     private static func pair(_ prompt: [Turn], chosen: String, rejected: String) -> [UInt8] {
         line(prompt) { object in
             for (key, text) in [("chosen", chosen), ("rejected", rejected)] {
-                object.key(key); object.array { write((.assistant, text), to: &$0) }
+                object.array(key) { write((.assistant, text), to: &$0) }
             }
         }
     }
@@ -104,7 +104,7 @@ enum TrainingLines: String, CaseIterable {
     private static func line(_ prompt: [Turn], _ rest: (inout JSONWriter) -> Void) -> [UInt8] {
         var writer = JSONWriter(.oneLine)
         writer.object { object in
-            object.key("prompt"); object.array { for turn in prompt { write(turn, to: &$0) } }
+            object.array("prompt") { for turn in prompt { write(turn, to: &$0) } }
             rest(&object)
         }
         return writer.bytes + [UInt8(ascii: "\n")]

@@ -23,6 +23,6 @@ struct ProcessMetrics {
         object["resident_bytes"] = process.residentBytes
         object["cpu_seconds"] = process.cpuSeconds
         object["open_files"] = process.openFiles
-        object.key("max_files"); if process.maxFiles.isFinite { object.integer(Int(process.maxFiles)) } else { object.null() }
+        object["max_files"] = process.maxFiles.isFinite ? Int(process.maxFiles) : nil
     }
 }

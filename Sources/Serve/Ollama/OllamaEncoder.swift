@@ -78,8 +78,7 @@ struct OllamaEncoder: AnswerEncoder {
             object["model"] = model
             object["created_at"] = Timestamp.now().description
             if isChat {
-                object.key("message")
-                object.object { write(output, "content", to: &$0) }
+                object.object("message") { write(output, "content", to: &$0) }
             } else {
                 write(output, "response", to: &object)
             }
@@ -93,16 +92,14 @@ struct OllamaEncoder: AnswerEncoder {
         object[name] = output.content
         if !output.reasoning.isEmpty { object["thinking"] = output.reasoning }
         if output.calls.isEmpty { return }
-        object.key("tool_calls")
-        object.array { list in
+        object.array("tool_calls") { list in
             for call in output.calls {
                 list.object {
                     $0["id"] = call.id
-                    $0.key("function")
-                    $0.object {
+                    $0.object("function") {
                         $0["index"] = call.index
                         $0["name"] = call.call.name
-                        $0.key("arguments"); $0.json(String(decoding: call.call.arguments, as: UTF8.self))
+                        $0.json("arguments", String(decoding: call.call.arguments, as: UTF8.self))
                     }
                 }
             }

@@ -12,9 +12,8 @@ struct OllamaRequest {
     /// A request to `/api/chat`. nil if there is nothing to answer: it only loads the model.
     func chatCompletion() throws(APIError) -> RequestFields? {
         let body = try completion { (body: inout JSONWriter) throws(APIError) in
-            body.key("messages")
-            try body.array { (list: inout JSONWriter) throws(APIError) in try writeMessages(to: &list) }
-            if let tools = fields["tools"] { body.key("tools"); body.element(tools) }
+            try body.array("messages") { (list: inout JSONWriter) throws(APIError) in try writeMessages(to: &list) }
+            if let tools = fields["tools"] { body.element("tools", tools) }
             try writeThinking(to: &body)
         }
         return fields["messages"]?.isEmptyList == true ? nil : body
@@ -33,8 +32,7 @@ struct OllamaRequest {
                 body["prompt"] = prompt
                 return
             }
-            body.key("messages")
-            body.array { list in
+            body.array("messages") { list in
                 for (role, text) in [("system", system), ("user", prompt)] where !text.isEmpty {
                     list.object { $0["role"] = role; $0["content"] = text }
                 }
@@ -53,7 +51,7 @@ struct OllamaRequest {
             } else {
                 body.string(try fields.text(hasInput ? "input" : "prompt", 0...RequestFields.maxPromptLength))
             }
-            if let dimensions = fields["dimensions"] { body.key("dimensions"); body.element(dimensions) }
+            if let dimensions = fields["dimensions"] { body.element("dimensions", dimensions) }
         }
     }
 
@@ -113,20 +111,18 @@ struct OllamaRequest {
                 if count == 0 { throw .invalid("options.num_predict", "expected at least 1, or -1 for no limit, found 0.") }
                 continue
             }
-            body.key(field); body.element(value)
+            body.element(field, value)
         }
     }
 
     private func writeFormat(to body: inout JSONWriter) throws(APIError) {
         guard let format = fields["format"], !format.isString("") else { return }
         guard format.isString("json") || format.kind == .object else { throw .invalid("format", "expected \"json\" or a JSON schema.") }
-        body.key("response_format")
-        body.object { response in
+        body.object("response_format") { response in
             response.key("type")
             if format.kind == .string { return response.string("json_object") }
             response.string("json_schema")
-            response.key("json_schema")
-            response.object { $0["name"] = "answer"; $0.key("schema"); $0.element(format) }
+            response.object("json_schema") { $0["name"] = "answer"; $0.element("schema", format) }
         }
     }
 
@@ -134,8 +130,7 @@ struct OllamaRequest {
     private func writeThinking(to body: inout JSONWriter) throws(APIError) {
         guard let think = fields["think"] else { return }
         guard let thinks = think.boolean else { throw .invalid("think", "expected true or false: there are no levels of thinking.") }
-        body.key("chat_template_kwargs")
-        body.object { $0["enable_thinking"] = thinks }
+        body.object("chat_template_kwargs") { $0["enable_thinking"] = thinks }
     }
 
     // MARK: Messages
@@ -158,18 +153,17 @@ struct OllamaRequest {
             callCount += calls.count
             open += calls.enumerated().map { (Self.id(first + $0), $1.name) }
             list.object { object in
-                if let role = message["role"] { object.key("role"); object.element(role) }
+                if let role = message["role"] { object.element("role", role) }
                 object.key("content")
                 if let content = message["content"], !content.isNull { object.element(content) } else { object.string("") }
-                if let thinking = message["thinking"], !thinking.isNull { object.key("reasoning_content"); object.element(thinking) }
+                if let thinking = message["thinking"], !thinking.isNull { object.element("reasoning_content", thinking) }
                 if message["role"]?.isString("tool") == true {
                     let name = (message["tool_name"] ?? message["name"])?.string
                     let call = open.firstIndex { $0.name == name } ?? open.indices.first
                     object["tool_call_id"] = call.map { open.remove(at: $0).id } ?? Self.id(callCount)
                 }
                 if calls.isEmpty { return }
-                object.key("tool_calls")
-                object.array { for (i, call) in calls.enumerated() { $0.toolCall(call, id: Self.id(first + i)) } }
+                object.array("tool_calls") { for (i, call) in calls.enumerated() { $0.toolCall(call, id: Self.id(first + i)) } }
             }
         }
     }

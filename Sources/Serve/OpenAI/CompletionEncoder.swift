@@ -26,8 +26,7 @@ struct CompletionEncoder: AnswerEncoder {
         var writer = JSONWriter()
         writer.object { response in
             writeHead(isChat ? "chat.completion" : "text_completion", to: &response)
-            response.key("choices")
-            response.array { list in
+            response.array("choices") { list in
                 for (index, generated) in request.returned(of: answers).enumerated() {
                     write(answers[generated], index, echo: request.echo(of: generated), to: &list)
                 }
@@ -46,8 +45,7 @@ struct CompletionEncoder: AnswerEncoder {
     func event(_ chunk: AnswerChunk, of answer: Int) -> [UInt8] {
         Self.event { event in
             writeHead(isChat ? "chat.completion.chunk" : "text_completion", to: &event)
-            event.key("choices")
-            event.array { $0.object { write(chunk, answer, to: &$0) } }
+            event.array("choices") { $0.object { write(chunk, answer, to: &$0) } }
             if case .finish = chunk { write(request.sources, to: &event) }
             if request.includesUsage { event.key("usage"); event.null() }
         }
@@ -61,7 +59,7 @@ struct CompletionEncoder: AnswerEncoder {
     private func usageEvent(_ answers: [GenerationResult]) -> [UInt8] {
         Self.event { event in
             writeHead(isChat ? "chat.completion.chunk" : "text_completion", to: &event)
-            event.key("choices"); event.array { _ in }
+            event.array("choices") { _ in }
             event.key("usage")
             CompletionUsage(of: answers, answersPerPrompt: request.generatedPerPrompt).write(to: &event)
         }
@@ -84,7 +82,7 @@ struct CompletionEncoder: AnswerEncoder {
     /// Writes the passages of documents. OpenAI's API has no such field.
     private func write(_ sources: AnswerSources?, to object: inout JSONWriter) {
         guard let sources else { return }
-        object.key("sources"); object.object(sources.write)
+        object.object("sources", sources.write)
     }
 
     private func writeHead(_ object: String, to writer: inout JSONWriter) {
@@ -102,10 +100,9 @@ extension CompletionEncoder {
         list.object { choice in
             choice["index"] = index
             if isChat {
-                choice.key("message")
-                choice.object {
+                choice.object("message") {
                     $0["role"] = "assistant"
-                    $0.key("content"); if read.content.isEmpty, !calls.isEmpty { $0.null() } else { $0.string(read.content) }
+                    $0["content"] = read.content.isEmpty && !calls.isEmpty ? nil : read.content
                     if !read.reasoning.isEmpty { $0["reasoning_content"] = read.reasoning }
                     if !calls.isEmpty { write(calls, withIndex: false, to: &$0) }
                 }
@@ -165,8 +162,7 @@ extension CompletionEncoder {
 
     /// - Parameter withIndex: In the chunks of a stream, calls are numbered.
     private func write(_ calls: [ToolCallReader.Call], withIndex: Bool, to message: inout JSONWriter) {
-        message.key("tool_calls")
-        message.array { list in
+        message.array("tool_calls") { list in
             for call in calls { list.toolCall(call.call, id: call.id, index: withIndex ? call.index : nil) }
         }
     }
@@ -190,8 +186,7 @@ extension CompletionEncoder {
     /// Writes how much of the prompt was dropped because it does not fit the context. OpenAI's API has no such field.
     private func writeWarning(_ beginning: GenerationStart, to choice: inout JSONWriter) {
         guard beginning.droppedMessages > 0 || beginning.wasTruncated else { return }
-        choice.key("warning")
-        choice.object {
+        choice.object("warning") {
             $0["dropped_turns"] = beginning.droppedMessages
             $0["cut"] = beginning.wasTruncated
         }
@@ -218,8 +213,7 @@ private struct CompletionUsage {
             $0["prompt_tokens"] = prompt
             $0["completion_tokens"] = answer
             $0["total_tokens"] = prompt + answer
-            $0.key("prompt_tokens_details")
-            $0.object { $0["cached_tokens"] = cached }
+            $0.object("prompt_tokens_details") { $0["cached_tokens"] = cached }
         }
     }
 }

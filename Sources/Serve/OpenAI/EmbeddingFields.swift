@@ -77,8 +77,7 @@ struct EmbeddingFields {
         var writer = JSONWriter()
         writer.object { response in
             response["object"] = "list"
-            response.key("data")
-            response.array { list in
+            response.array("data") { list in
                 for (index, embedding) in embeddings.enumerated() {
                     list.object {
                         $0["object"] = "embedding"
@@ -88,8 +87,7 @@ struct EmbeddingFields {
                 }
             }
             response["model"] = model
-            response.key("usage")
-            response.object {
+            response.object("usage") {
                 $0["prompt_tokens"] = tokens
                 $0["total_tokens"] = tokens
             }

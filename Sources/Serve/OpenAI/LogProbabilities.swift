@@ -18,8 +18,7 @@ extension [GeneratedToken] {
             for token in self where token.logProbability != nil {
                 list.object { entry in
                     Self.write(token.bytes, token.logProbability ?? 0, to: &entry)
-                    entry.key("top_logprobs")
-                    entry.array { alternatives in
+                    entry.array("top_logprobs") { alternatives in
                         for other in token.alternatives {
                             alternatives.object { Self.write(other.bytes, other.logProbability, to: &$0) }
                         }
@@ -32,7 +31,7 @@ extension [GeneratedToken] {
     private static func write(_ token: [UInt8], _ logProbability: Float, to entry: inout JSONWriter) {
         entry["token"] = token.text(escapePrefix: "")
         entry["logprob"] = logProbability.jsonValue
-        entry.key("bytes"); entry.array { for byte in token { $0.integer(byte) } }
+        entry.array("bytes") { for byte in token { $0.integer(byte) } }
     }
 
     /// The format of text completions: lists of the same length.
@@ -46,12 +45,9 @@ extension [GeneratedToken] {
     ) {
         let tokens = prompt + filter { $0.logProbability != nil }
         writer.object { logprobs in
-            logprobs.key("tokens")
-            logprobs.array { for token in tokens { $0.string(token.bytes.text(escapePrefix: "bytes:")) } }
-            logprobs.key("token_logprobs")
-            logprobs.array { for token in tokens { $0.number(token.logProbability) } }
-            logprobs.key("top_logprobs")
-            logprobs.array { list in
+            logprobs.array("tokens") { for token in tokens { $0.string(token.bytes.text(escapePrefix: "bytes:")) } }
+            logprobs.array("token_logprobs") { for token in tokens { $0.number(token.logProbability) } }
+            logprobs.array("top_logprobs") { list in
                 for token in tokens {
                     if token.logProbability == nil { list.null(); continue }
                     list.object {
@@ -61,8 +57,7 @@ extension [GeneratedToken] {
                     }
                 }
             }
-            logprobs.key("text_offset")
-            logprobs.array { list in
+            logprobs.array("text_offset") { list in
                 // The tokens that begin every text, such as <s>, are not in the text: they are before its start.
                 let start = offset - prompt.reduce(0) { $0 + $1.characterCount }
                 var position = start
@@ -83,8 +78,7 @@ extension [GeneratedToken] {
     ///
     /// - Parameter count: The most alternatives.
     func writePromptLogProbabilities(alternatives count: Int, to writer: inout JSONWriter) {
-        writer.key("prompt_logprobs")
-        writer.array { list in
+        writer.array("prompt_logprobs") { list in
             for token in self {
                 guard let id = token.id, let logProbability = token.logProbability else { list.null(); continue }
                 list.object { entry in
@@ -99,8 +93,7 @@ extension [GeneratedToken] {
     }
 
     private static func write(_ id: TokenID, _ bytes: [UInt8], _ logProbability: Float, rank: Int, to entry: inout JSONWriter) {
-        entry.key("\(id)")
-        entry.object {
+        entry.object("\(id)") {
             $0["logprob"] = logProbability.jsonValue
             $0["rank"] = rank
             $0["decoded_token"] = bytes.text(escapePrefix: "bytes:")

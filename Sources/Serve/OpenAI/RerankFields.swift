@@ -45,20 +45,18 @@ struct RerankFields {
         writer.object { response in
             response["object"] = "list"
             response["model"] = model
-            response.key("results")
-            response.array { list in
+            response.array("results") { list in
                 for index in order.prefix(limit) {
                     list.object { result in
                         result["index"] = index
-                        result.key("relevance_score"); result.json(scores[index].description)
+                        result.json("relevance_score", scores[index].description)
                         if returnsDocuments {
-                            result.key("document"); result.object { $0["text"] = documents[index] }
+                            result.object("document") { $0["text"] = documents[index] }
                         }
                     }
                 }
             }
-            response.key("usage")
-            response.object {
+            response.object("usage") {
                 $0["prompt_tokens"] = tokens
                 $0["total_tokens"] = tokens
             }

@@ -193,8 +193,7 @@ extension [ClientKey: Admission.Load] {
         var writer = JSONWriter()
         writer.object { object in
             for (client, load) in self {
-                object.key(client.text)
-                object.array {
+                object.array(client.text) {
                     $0.integer(load.running)
                     $0.integer(load.waiting)
                 }

@@ -36,7 +36,7 @@ struct ComparisonService: Sendable {
     private func listQuestions() throws -> Response {
         let questions = try store.gateQuestions()
         return Response.json { list in
-            list.key("items"); list.array { items in for question in questions { items.object { question.write(to: &$0) } } }
+            list.array("items") { items in for question in questions { items.object { question.write(to: &$0) } } }
             list.key("next"); list.null()
             list["total"] = questions.count
         }

@@ -53,26 +53,21 @@ struct ComparisonView {
         object["active"] = comparison.active.description
         object["state"] = comparison.state.rawValue
         object["verdict"] = comparison.verdict?.rawValue
-        object.key("passed"); if comparison.state == .finished { object.boolean(comparison.isPassed) } else { object.null() }
+        object["passed"] = comparison.state == .finished ? comparison.isPassed : nil
         object["message"] = comparison.message
         object["created_at"] = comparison.createdAt.description
         object["created_by"] = comparison.createdBy
         object["finished_at"] = comparison.finishedAt?.description
-        object.key("gate"); object.json(comparison.gate)
+        object.json("gate", comparison.gate)
         for member in ["reasons", "missing", "held_out", "replay", "own_text", "speed", "size"] {
-            object.key(member)
-            if let value = result?[member] {
-                object.element(value)
-            } else if member == "reasons" || member == "missing" {
-                object.array { _ in }
+            if result?[member] == nil, member == "reasons" || member == "missing" {
+                object[member] = [] as [String]
             } else {
-                object.null()
+                object.element(member, result?[member])
             }
         }
-        object.key("questions")
-        object.array { list in for question in questions { list.object { write(question, to: &$0) } } }
-        object.key("votes")
-        object.object { counts in
+        object.array("questions") { list in for question in questions { list.object { write(question, to: &$0) } } }
+        object.object("votes") { counts in
             for (key, vote) in [("candidate", Vote.candidate), ("active", .active), ("ties", .tie)] {
                 counts[key] = votes.values.count { $0 == vote }
             }
@@ -81,10 +76,7 @@ struct ComparisonView {
 
     private func write(_ question: JSONElement, to object: inout JSONWriter) {
         let id = question["id"]?.string ?? "", isLeft = isCandidateLeft(id), vote = votes[id]
-        for member in ["id", "text", "expected"] {
-            object.key(member)
-            if let value = question[member] { object.element(value) } else { object.null() }
-        }
+        for member in ["id", "text", "expected"] { object.element(member, question[member]) }
         for (side, member) in [("left", isLeft ? "candidate" : "active"), ("right", isLeft ? "active" : "candidate")] {
             object[side] = question[member]?.string ?? ""
         }
@@ -96,10 +88,7 @@ struct ComparisonView {
         case nil: object.null()
         }
         // Who answered, and whether it was right, would decide the vote.
-        object.key("candidate_side"); if vote != nil { object.string(isLeft ? "left" : "right") } else { object.null() }
-        for member in ["candidate_right", "active_right"] where vote != nil {
-            object.key(member)
-            if let value = question[member] { object.element(value) } else { object.null() }
-        }
+        object["candidate_side"] = vote.map { _ in isLeft ? "left" : "right" }
+        for member in ["candidate_right", "active_right"] where vote != nil { object.element(member, question[member]) }
     }
 }

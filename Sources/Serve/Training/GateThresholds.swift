@@ -46,8 +46,7 @@ package struct GateThresholds: Equatable {
     func write(to object: inout JSONWriter) {
         for (name, _, usual, _) in Self.numbers { object[name] = numbers[name] ?? usual }
         object["requires_better"] = requiresBetter
-        object.key("general")
-        if let general { object.array { list in for path in general { list.string(path) } } } else { object.null() }
+        object["general"] = general
     }
 
     var json: String {

@@ -53,10 +53,9 @@ struct ModelRegistryService: Sendable {
         let used = Dictionary(sizes) { first, _ in first }.values.reduce(0, +)
         let free = DiskSpace.free(at: directory)
         return Response.json { all in
-            all.key("items"); all.array { items in for model in list { items.object { write(model, to: &$0) } } }
+            all.array("items") { items in for model in list { items.object { write(model, to: &$0) } } }
             all.key("canary"); Self.write(canary: canary, to: &all)
-            all.key("disk")
-            all.object {
+            all.object("disk") {
                 $0["used_bytes"] = used
                 $0["free_bytes"] = free
             }
@@ -164,7 +163,7 @@ struct ModelRegistryService: Sendable {
         let deleted = all.filter { $0.filesDeletedAt != nil && ModelRegistry.mayDeleteFiles(of: $0) && !paths.contains($0.path) }
         let bytes = deleted.reduce(0) { $0 + ModelRegistry.deleteFiles(of: $1) }
         return Response.json { all in
-            all.key("items"); all.array { items in for model in cleaned { items.object { write(model, to: &$0) } } }
+            all.array("items") { items in for model in cleaned { items.object { write(model, to: &$0) } } }
             all["deleted"] = cleaned.count
             all["freed_bytes"] = bytes
         }
@@ -203,7 +202,7 @@ extension ModelRegistryService {
         let page = try store.keyModels(after: after, limit: limit + 1)
         let items = page.items.prefix(limit)
         return Response.json { list in
-            list.key("items"); list.array { list in for key in items { list.object { key.write(to: &$0) } } }
+            list.array("items") { list in for key in items { list.object { key.write(to: &$0) } } }
             list["next"] = page.items.count > limit ? items.last?.id.description : nil
             list["total"] = page.total
         }
@@ -231,10 +230,6 @@ extension ModelRegistryService {
     }
 
     private func write(_ model: RegisteredModel, to object: inout JSONWriter) {
-        func json(_ key: String, _ json: String?) {
-            object.key(key)
-            if let json { object.json(json) } else { object.null() }
-        }
         let served = models.served
         object["id"] = model.id.description
         object["name"] = model.name
@@ -248,8 +243,8 @@ extension ModelRegistryService {
         object["promoted_at"] = model.promotedAt?.description
         object["promoted_by"] = model.promotedBy
         object["run"] = model.run
-        json("data", model.data)
-        json("metrics", model.metrics)
+        object.json("data", model.data)
+        object.json("metrics", model.metrics)
         object["verdict"] = model.verdict?.rawValue
         object["comparison"] = model.comparison
         object["is_served"] = served?.isServed(model.id) ?? false

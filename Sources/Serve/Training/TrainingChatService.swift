@@ -41,12 +41,11 @@ struct TrainingChatService: Sendable {
         let limit = try request.integer("limit", 1...200, default: 50)
         let page = try store.trainingChats(filter, sortedBy: key, after: after, limit: limit)
         return Response.json { list in
-            list.key("items"); list.array { for chat in page.chats { $0.object { chat.write(to: &$0) } } }
+            list.array("items") { for chat in page.chats { $0.object { chat.write(to: &$0) } } }
             list["next"] = page.next?.description
             list["total"] = page.total
             list["total_is_exact"] = page.isExact
-            list.key("counts")
-            list.object {
+            list.object("counts") {
                 $0["new"] = page.counts.new
                 $0["included"] = page.counts.included
                 $0["excluded"] = page.counts.excluded
@@ -128,8 +127,7 @@ struct TrainingChatService: Sendable {
     private func tags() throws -> Response {
         let tags = try store.trainingTags()
         return Response.json { list in
-            list.key("items")
-            list.array { list in
+            list.array("items") { list in
                 for (tag, count) in tags {
                     list.object {
                         $0["tag"] = tag
@@ -158,10 +156,10 @@ extension TrainingChat {
         object["corrections"] = corrections
         object["owner_corrections"] = ownerCorrections
         object["preferences"] = preferences
-        object.key("tags"); object.array { for tag in tags { $0.string(tag) } }
+        object["tags"] = tags
         object["duplicates"] = duplicates
         object["duplicate_of"] = duplicateOf?.description
-        object.key("personal"); object.array { for kind in personal { $0.string(kind.rawValue) } }
+        object.array("personal") { for kind in personal { $0.string(kind.rawValue) } }
         object["held_out"] = isHeldOut
         object["reviewed_at"] = reviewedAt?.description
         object["reviewed_by"] = reviewedBy
@@ -175,8 +173,7 @@ extension TrainingChatDetails {
         object["system_prompt"] = settings.systemPrompt
         let all = Dictionary(messages.map { ($0.message.id, $0) }) { first, _ in first }
         let chosen = Set(preferences.map(\.chosen))
-        object.key("messages")
-        object.array { list in
+        object.array("messages") { list in
             for message in messages where message.isActive {
                 list.object { object in
                     object["id"] = message.message.id.description
@@ -186,8 +183,7 @@ extension TrainingChatDetails {
                     object["owner_correction"] = message.details.ownerCorrection
                     object["rating"] = message.details.rating?.value.rawValue
                     object["chosen"] = chosen.contains(message.message.id)
-                    object.key("alternatives")
-                    object.array { list in
+                    object.array("alternatives") { list in
                         for other in message.details.alternatives.compactMap({ all[$0] }) where other.message.id != message.message.id {
                             list.object {
                                 $0["id"] = other.message.id.description
@@ -197,8 +193,7 @@ extension TrainingChatDetails {
                             }
                         }
                     }
-                    object.key("personal")
-                    object.array { list in
+                    object.array("personal") { list in
                         for found in PersonalData.found(in: message.message.content) {
                             list.object {
                                 $0["kind"] = found.kind.rawValue

@@ -122,8 +122,7 @@ extension TrainingChatService {
             result["added"] = added
             result["duplicates"] = duplicates
             result["skipped"] = file.skipped
-            result.key("errors")
-            result.array { list in
+            result.array("errors") { list in
                 for error in file.errors {
                     list.object {
                         $0["line"] = error.line
@@ -153,8 +152,7 @@ extension TrainingChatService {
     func imports() throws -> Response {
         let imports = try store.trainingImports()
         return Response.json { list in
-            list.key("items")
-            list.array { list in
+            list.array("items") { list in
                 for item in imports {
                     list.object {
                         $0["id"] = item.id.description

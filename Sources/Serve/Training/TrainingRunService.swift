@@ -28,7 +28,7 @@ struct TrainingRunService: Sendable {
         let limit = try context.request.integer("limit", 1...200, default: 50)
         let (runs, next, total) = try store.trainingRuns(after: after, limit: limit)
         return Response.json { list in
-            list.key("items"); list.array { for run in runs { $0.object { run.write(to: &$0) } } }
+            list.array("items") { for run in runs { $0.object { run.write(to: &$0) } } }
             list["next"] = next?.description
             list["total"] = total
         }
@@ -49,8 +49,8 @@ struct TrainingRunService: Sendable {
         let run = try store.trainingRun(id), output = try store.trainingRunOutput(id)
         return Response.json { object in
             run.write(to: &object)
-            object.key("curve"); object.json(output.curve)
-            object.key("samples"); object.json(output.samples)
+            object.json("curve", output.curve)
+            object.json("samples", output.samples)
             object["log"] = output.log
         }
     }
@@ -134,7 +134,7 @@ struct TrainingRunService: Sendable {
             object["preferences"] = prepared.data.record.preferences
             object["fits"] = estimate.fits && prepared.diskBytes <= prepared.freeDiskBytes
             object["advice"] = advice
-            object.key("settings"); object.object { prepared.settings.write(to: &$0) }
+            object.object("settings") { prepared.settings.write(to: &$0) }
         }
     }
 
@@ -207,9 +207,9 @@ extension TrainingRunRecord {
         object["id"] = id.description
         object["name"] = name
         object["state"] = state.rawValue
-        object.key("settings"); object.json(settings)
+        object.json("settings", settings)
         object["base"] = base
-        object.key("data"); if let data { object.json(data.json) } else { object.null() }
+        object.json("data", data?.json)
         object["scheduled"] = isScheduled
         object["machine"] = machine
         object["created_at"] = createdAt.description
@@ -262,7 +262,7 @@ extension TrainingSchedule {
             object.null()
         }
         object["new_chats"] = newChats
-        object.key("settings"); object.json(settings)
+        object.json("settings", settings)
         object["last_run"] = lastRun?.description
         object["next_at"] = nextAt?.description
     }

@@ -93,10 +93,9 @@ package struct TrainingRunSettings: Equatable {
         object["base"] = base
         if let method { object["method"] = method.rawValue }
         object["objective"] = objective.rawValue
-        object.key("filter"); if let filter { object.json(filter) } else { object.null() }
-        object.key("replay")
-        if let replay { object.array { list in for path in replay { list.string(path) } } } else { object.null() }
-        for number in RunNumber.all { if let value = self[number] { object.key(number.name); object.json(number.text(of: value)) } }
+        object.json("filter", filter)
+        object["replay"] = replay
+        for number in RunNumber.all { if let value = self[number] { object.json(number.name, number.text(of: value)) } }
     }
 }
 

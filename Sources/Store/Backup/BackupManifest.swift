@@ -41,7 +41,7 @@ package struct BackupManifest: Sendable, Equatable {
             $0["created_by"] = createdBy
             $0["database"] = database
             $0["schema_version"] = schemaVersion
-            $0.key("tables"); $0.array { list in
+            $0.array("tables") { list in
                 for table in tables {
                     list.object {
                         $0["name"] = table.name
@@ -49,7 +49,7 @@ package struct BackupManifest: Sendable, Equatable {
                     }
                 }
             }
-            $0.key("checkpoints"); $0.array { list in for name in checkpoints { list.string(name) } }
+            $0["checkpoints"] = checkpoints
         }
         writer.newline()
         return writer.bytes

@@ -4,8 +4,7 @@ extension JSONWriter {
         if let members = element.members {
             object { object in
                 for (key, value) in members {
-                    object.key(key.string ?? "")
-                    object.element(value)
+                    object.element(key.string ?? "", value)
                 }
             }
         } else if let elements = element.elements {
@@ -23,6 +22,12 @@ extension JSONWriter {
         } else {
             null()
         }
+    }
+
+    /// Writes a parsed value as a member of an object; null for nil.
+    package mutating func element(_ key: String, _ element: JSONElement?) {
+        self.key(key)
+        if let element { self.element(element) } else { null() }
     }
 }
 

@@ -3,7 +3,7 @@
 ///     var writer = JSONWriter(.oneLine)
 ///     writer.object {
 ///         $0["user"] = "Hi"
-///         $0.key("ratings"); $0.array { $0.integer(1); $0.number(2.5) }
+///         $0.array("ratings") { $0.integer(1); $0.number(2.5) }
 ///     }
 ///     writer.text                                              // {"user":"Hi","ratings":[1,2.5]}
 ///
@@ -25,13 +25,28 @@ package struct JSONWriter: Sendable {
 
     package var text: String { String(decoding: bytes, as: UTF8.self) }
 
-    /// Writes an object. `body` writes its members: `$0[key] = value`, or a key, then a value.
+    /// Writes an object. `body` writes its members: `$0[key] = value`, `$0.object(key) { … }`, or a key, then a value.
     package mutating func object<Failure: Error>(_ body: (inout JSONWriter) throws(Failure) -> Void) throws(Failure) {
         try nest("{", "}", body)
     }
 
     package mutating func array<Failure: Error>(_ body: (inout JSONWriter) throws(Failure) -> Void) throws(Failure) {
         try nest("[", "]", body)
+    }
+
+    /// Writes a member of an object that is an object itself.
+    package mutating func object<Failure: Error>(
+        _ key: String, _ body: (inout JSONWriter) throws(Failure) -> Void
+    ) throws(Failure) {
+        self.key(key)
+        try object(body)
+    }
+
+    package mutating func array<Failure: Error>(
+        _ key: String, _ body: (inout JSONWriter) throws(Failure) -> Void
+    ) throws(Failure) {
+        self.key(key)
+        try array(body)
     }
 
     package mutating func key(_ key: String) { self.key(key.utf8) }
@@ -69,6 +84,11 @@ package struct JSONWriter: Sendable {
         set { member(key, newValue) { $0.boolean($1) } }
     }
 
+    package subscript(key: String) -> [String]? {
+        @available(*, unavailable, message: "a writer has no members to read") get { nil }
+        set { member(key, newValue) { writer, list in writer.array { for text in list { $0.string(text) } } } }
+    }
+
     private mutating func member<Value>(_ key: String, _ value: Value?, _ write: (inout JSONWriter, Value) -> Void) {
         self.key(key)
         if let value { write(&self, value) } else { null() }
@@ -91,6 +111,9 @@ package struct JSONWriter: Sendable {
 
     /// Writes a value that is JSON already.
     package mutating func json(_ text: String) { raw(text) }
+
+    /// Writes a member whose value is JSON already; null for nil.
+    package mutating func json(_ key: String, _ text: String?) { member(key, text) { $0.json($1) } }
 
     /// Ends the line, so that another document can follow.
     package mutating func newline() {

@@ -125,8 +125,7 @@ private final class ServerLoad: Sendable {
             if api != .guest {
                 body["model"] = options.model
                 body["stream"] = true
-                body.key("stream_options")
-                body.object { object in
+                body.object("stream_options") { object in
                     object["include_usage"] = true
                 }
             }
@@ -135,8 +134,7 @@ private final class ServerLoad: Sendable {
             case .completions:
                 body["prompt"] = prompt
             case .chat:
-                body.key("messages")
-                body.array { list in
+                body.array("messages") { list in
                     list.object { message in
                         message["role"] = "user"
                         message["content"] = prompt

@@ -88,7 +88,7 @@ extension EmbedOptions {
     /// One line of JSON with an array.
     fileprivate static func line(_ key: String, _ write: (inout JSONWriter) -> Void) -> String {
         var writer = JSONWriter(.oneLine)
-        writer.object { $0.key(key); $0.array(write) }
+        writer.object { $0.array(key, write) }
         return writer.text
     }
 }

@@ -212,8 +212,7 @@ private struct ExplanationReport {
     var json: String {
         var writer = JSONWriter(.oneLine)
         writer.object { object in
-            object.key("tokens")
-            object.array { list in
+            object.array("tokens") { list in
                 for (i, id) in explanation.ids.enumerated() {
                     list.object {
                         $0["id"] = Int(id)
@@ -225,20 +224,16 @@ private struct ExplanationReport {
                     }
                 }
             }
-            object.key("embeddings")
-            object.array { for row in explanation.embeddings { $0.numbers(row) } }
-            object.key("layers")
-            object.array { layers in
+            object.array("embeddings") { for row in explanation.embeddings { $0.numbers(row) } }
+            object.array("layers") { layers in
                 for layer in 0..<explanation.configuration.layers {
                     layers.object {
-                        $0.key("heads")
-                        $0.array { heads in for head in 0..<explanation.configuration.heads { write(layer, head, to: &heads) } }
+                        $0.array("heads") { heads in for head in 0..<explanation.configuration.heads { write(layer, head, to: &heads) } }
                     }
                 }
             }
             gradient?.write(to: &object)
-            object.key("next")
-            object.array { list in
+            object.array("next") { list in
                 for entry in explanation.mostLikely(options.top, after: last) {
                     list.object {
                         $0["id"] = Int(entry.id)
@@ -254,11 +249,9 @@ private struct ExplanationReport {
 
     private func write(_ layer: Int, _ head: Int, to heads: inout JSONWriter) {
         heads.object {
-            $0.key("attention")
-            $0.array { for row in explanation.attention(layer: layer, head: head) { $0.numbers(row) } }
+            $0.array("attention") { for row in explanation.attention(layer: layer, head: head) { $0.numbers(row) } }
             for (name, vector) in [("queries", explanation.query), ("keys", explanation.key), ("values", explanation.value)] {
-                $0.key(name)
-                $0.array { for i in explanation.ids.indices { $0.numbers(vector(layer, head, i)) } }
+                $0.array(name) { for i in explanation.ids.indices { $0.numbers(vector(layer, head, i)) } }
             }
         }
     }
@@ -314,16 +307,14 @@ private struct GradientReport {
     }
 
     func write(to object: inout JSONWriter) {
-        object.key("gradient")
-        object.object {
+        object.object("gradient") {
             $0["name"] = name
             $0["weight"] = Double(gradient.weight)
             $0["loss"] = Double(gradient.loss)
             if let chainRule { $0["chain_rule"] = Double(chainRule) }
             $0["backward"] = Double(gradient.backward)
             $0["finite_difference"] = Double(gradient.finiteDifference)
-            $0.key("curve")
-            $0.array { for point in gradient.curve { $0.numbers([point.weight, point.loss]) } }
+            $0.array("curve") { for point in gradient.curve { $0.numbers([point.weight, point.loss]) } }
         }
     }
 }

@@ -87,7 +87,7 @@ private struct RunEstimate {
             object["advice"] = advice
             object["disk_bytes"] = diskBytes
             if let freeDiskBytes { object["free_disk_bytes"] = freeDiskBytes }
-            object.key("known_data"); object.array { list in for path in knownData { list.string(path) } }
+            object["known_data"] = knownData
             if let time {
                 object["seconds"] = time.seconds
                 object["steps"] = time.steps

@@ -249,11 +249,10 @@ private struct AnswerFormat {
             var writer = JSONWriter(.oneLine)
             writer.object {
                 $0["type"] = "json_schema"
-                $0.key("json_schema")
-                $0.object {
+                $0.object("json_schema") {
                     $0["name"] = "answer"
                     $0["strict"] = true
-                    $0.key("schema"); $0.element(schema)
+                    $0.element("schema", schema)
                 }
             }
             field = ForwardedField(ForwardedField.responseFormat, writer.bytes)

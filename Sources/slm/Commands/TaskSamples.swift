@@ -85,8 +85,8 @@ struct TaskSamples: ~Copyable {
             line["question"] = question.question
             line["settings"] = settings
             if case .choice(let choices, _) = question.expected {
-                line.key("choices"); line.array { for choice in choices { $0.string(choice) } }
-                line.key("log_probabilities"); line.array { for value in answer.logProbabilities { $0.number(value) } }
+                line["choices"] = choices
+                line.array("log_probabilities") { for value in answer.logProbabilities { $0.number(value) } }
             } else {
                 line["generated"] = answer.text
             }

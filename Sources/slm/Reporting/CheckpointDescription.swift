@@ -116,8 +116,7 @@ struct CheckpointDescription {
             for (name, array) in arrays {
                 list.object { object in
                     object["name"] = name
-                    object.key("shape")
-                    object.array { for size in array.shape.sizes { $0.integer(size) } }
+                    object.array("shape") { for size in array.shape.sizes { $0.integer(size) } }
                 }
             }
         }

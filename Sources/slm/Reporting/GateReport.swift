@@ -124,21 +124,19 @@ struct GateReport {
             object["active"] = active
             object["verdict"] = decision.verdict.rawValue
             object["passed"] = decision.isPassed
-            object.key("reasons"); object.array { list in for reason in reasons(decision) { list.string(reason) } }
+            object["reasons"] = reasons(decision)
             object.key("held_out"); Self.write(evidence.heldOut, decision.heldOut, to: &object)
             object.key("replay"); Self.write(evidence.replay, decision.replay, to: &object)
             object.key("own_text"); Self.write(evidence.ownText, decision.ownText, to: &object)
-            object.key("missing"); object.array { list in for missing in decision.missing { list.string(missing.rawValue) } }
+            object.array("missing") { list in for missing in decision.missing { list.string(missing.rawValue) } }
             object.key("speed"); Self.write(tokensPerSecond, "tokens_per_second", to: &object)
-            object.key("size")
-            object.object { size in
+            object.object("size") { size in
                 for (side, i) in [("candidate", 0), ("active", 1)] where bytes.count == 2 {
                     size["\(side)_bytes"] = bytes[i]
                     size["\(side)_parameters"] = parameters[i]
                 }
             }
-            object.key("questions")
-            object.array { list in
+            object.array("questions") { list in
                 for answer in answers {
                     list.object {
                         $0["id"] = answer.question.id
@@ -175,13 +173,11 @@ struct GateReport {
             ] {
                 object[name] = number
             }
-            object.key("bits_per_byte")
-            object.object {
+            object.object("bits_per_byte") {
                 $0["candidate"] = pair.candidate.bitsPerByte
                 $0["active"] = pair.active.bitsPerByte
             }
-            object.key("interval")
-            object.array {
+            object.array("interval") {
                 $0.number(comparison.interval.lowerBound)
                 $0.number(comparison.interval.upperBound)
             }

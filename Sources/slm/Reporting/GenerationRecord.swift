@@ -20,31 +20,26 @@ struct GenerationRecord: CustomStringConvertible {
         let end = result.end
         writer.object { writer in
             writer["text"] = result.text
-            writer.key("tokens")
-            writer.array { for id in result.tokens.compactMap(\.id) { $0.integer(id) } }
+            writer.array("tokens") { for id in result.tokens.compactMap(\.id) { $0.integer(id) } }
             writer["prompt_tokens"] = end.promptTokens
             writer["answer_tokens"] = end.answerTokens
             if result.tokens.contains(where: { $0.logProbability != nil }) {
-                writer.key("logprobs")
-                writer.array { for token in result.tokens { Self.write(token, to: &$0) } }
+                writer.array("logprobs") { for token in result.tokens { Self.write(token, to: &$0) } }
             }
             writer["finish_reason"] = end.reason.name
             if case .error(let error) = end.reason { writer["error"] = error.description }
             if result.start.wasTruncated { writer["was_cut"] = true }
             if let sources {
-                writer.key("sources")
-                writer.array { for source in sources { $0.object { source.write(to: &$0) } } }
+                writer.array("sources") { for source in sources { $0.object { source.write(to: &$0) } } }
             }
-            writer.key("timings")
-            writer.object {
+            writer.object("timings") {
                 let timings = end.timings
                 for (key, seconds) in [("waited_s", timings.queued), ("prompt_s", timings.prefill), ("answer_s", timings.decode)] {
                     $0[key] = (seconds * 1e6).rounded() / 1e6
                 }
             }
             if end.guesses.checked > 0 {
-                writer.key("guesses")
-                writer.object {
+                writer.object("guesses") {
                     $0["checked"] = end.guesses.checked
                     $0["right"] = end.guesses.right
                 }
@@ -57,8 +52,7 @@ struct GenerationRecord: CustomStringConvertible {
         writer.object { writer in
             write(token.id, token.bytes, token.logProbability, to: &writer)
             guard !token.alternatives.isEmpty else { return }
-            writer.key("top")
-            writer.array { list in
+            writer.array("top") { list in
                 for other in token.alternatives { list.object { write(other.id, other.bytes, other.logProbability, to: &$0) } }
             }
         }
@@ -67,8 +61,7 @@ struct GenerationRecord: CustomStringConvertible {
     private static func write(_ id: Int32?, _ bytes: [UInt8], _ logProbability: Float?, to writer: inout JSONWriter) {
         if let id { writer["id"] = id }
         writer["token"] = bytes
-        writer.key("bytes")
-        writer.array { for byte in bytes { $0.integer(byte) } }
+        writer.array("bytes") { for byte in bytes { $0.integer(byte) } }
         if let logProbability { writer["logprob"] = Double(logProbability) }
     }
 }

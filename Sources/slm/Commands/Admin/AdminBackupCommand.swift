@@ -100,11 +100,11 @@ extension Backup.Summary {
             $0["created_by"] = manifest.createdBy
             $0["database"] = manifest.database
             $0["schema_version"] = manifest.schemaVersion
-            $0.key("rows"); $0.object { rows in
+            $0.object("rows") { rows in
                 for table in manifest.tables { rows[table.name] = table.rows }
             }
-            $0.key("checkpoints"); $0.array { list in for name in manifest.checkpoints { list.string(name) } }
-            if let removed { $0.key("deleted"); $0.array { list in for path in removed { list.string(path) } } }
+            $0["checkpoints"] = manifest.checkpoints
+            if let removed { $0["deleted"] = removed }
         }
         return writer.text
     }

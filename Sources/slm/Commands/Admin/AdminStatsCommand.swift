@@ -70,14 +70,12 @@ extension Command {
             ]
             for (key, number) in numbers { all[key] = number }
             try all.list("servers", servers.map(\.json))
-            all.key("server")
-            all.object { json in
+            all.object("server") { json in
                 json["status"] = server.status
                 json["version"] = server.version
                 json["uptime_seconds"] = server.uptime
                 json["model"] = server.model
-                json.key("checks")
-                json.object {
+                json.object("checks") {
                     $0["model"] = server.modelCheck
                     $0["engine"] = server.engineCheck
                     $0["database"] = server.databaseCheck
@@ -87,8 +85,7 @@ extension Command {
                     ("resident_bytes", server.residentBytes), ("requests", server.requests),
                 ]
                 for (key, number) in state { json[key] = number }
-                json.key("errors")
-                json.array { list in
+                json.array("errors") { list in
                     for error in server.errors {
                         list.object {
                             $0["status"] = error.status

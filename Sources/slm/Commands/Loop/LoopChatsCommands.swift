@@ -91,13 +91,13 @@ extension Command {
             }
             let body = try options.client().training("POST", "chats/bulk") { object in
                 if options.ids.isEmpty {
-                    object.key("filter"); object.object { options.filter.write(to: &$0) }
+                    object.object("filter") { options.filter.write(to: &$0) }
                 } else {
-                    object.key("ids"); object.array { for id in options.ids { $0.string(id) } }
+                    object["ids"] = options.ids
                 }
                 object["state"] = state
                 if !options.addedTags.isEmpty {
-                    object.key("add_tags"); object.array { for tag in options.addedTags { $0.string(tag) } }
+                    object["add_tags"] = options.addedTags
                 }
             }
             if options.json { return printLine(String(decoding: body, as: UTF8.self)) }

@@ -144,7 +144,7 @@ private struct LoopImportResult {
             object["added"] = added
             object["duplicates"] = duplicates
             object["skipped"] = skipped
-            object.key("errors"); object.array { for error in errors { $0.string(error) } }
+            object["errors"] = errors
         }
         return writer.text
     }

@@ -72,7 +72,7 @@ private struct LoopReview {
                 let tags = line.split(separator: ",").map { String($0.trimming(while: \.isWhitespace)) }.filter { !$0.isEmpty }
                 if tags.isEmpty { continue }
                 chat = try self.chat("PUT", id) { object in
-                    object.key("tags"); object.array { for tag in chat.list("tags") + tags { $0.string(tag) } }
+                    object["tags"] = chat.list("tags") + tags
                 }
                 show(chat, remaining: remaining)
             default: printNote("press i, e, s, c, t or q.")

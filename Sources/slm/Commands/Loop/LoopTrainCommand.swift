@@ -35,10 +35,10 @@ struct LoopRunSettings {
     func write(to object: inout JSONWriter) {
         for (key, value) in texts { object[key] = value }
         for number in RunNumber.all {
-            if let value = numbers[number.name] { object.key(number.name); object.json(number.text(of: value)) }
+            if let value = numbers[number.name] { object.json(number.name, number.text(of: value)) }
         }
-        if !replay.isEmpty || noReplay { object.key("replay"); object.array { list in for path in replay { list.string(path) } } }
-        if filter != TrainingFilter() { object.key("filter"); object.object { filter.write(to: &$0) } }
+        if !replay.isEmpty || noReplay { object["replay"] = replay }
+        if filter != TrainingFilter() { object.object("filter") { filter.write(to: &$0) } }
     }
 }
 
