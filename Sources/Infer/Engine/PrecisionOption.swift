@@ -11,13 +11,8 @@ package enum PrecisionOption: String, Sendable, CaseIterable {
     /// - Parameter stored: The precision of quantized weights in the file.
     package func precision(on processor: Processor, stored: WeightPrecision? = nil) -> WeightPrecision {
         switch self {
-        case .f32: .float32
-        case .auto where stored != nil: stored ?? .float32
-        case .auto: processor.hasBFloat16 ? .bfloat16 : .float32
-        case .bf16: .bfloat16
-        case .int8: .int8
-        case .int6: .int6
-        case .int4: .int4
+        case .auto: stored ?? (processor.hasBFloat16 ? .bfloat16 : .float32)
+        case .f32, .bf16, .int8, .int6, .int4: WeightPrecision(rawValue: rawValue) ?? .float32
         }
     }
 }

@@ -23,7 +23,7 @@ struct BenchTrainOptions: MachineOptions {
     var tokensAtOnce: Int?
     var recompute = false
     var lora: Int?
-    var baseType = BaseType.f32
+    var basePrecision = WeightPrecision.float32
     var gradientGroups: Int?
     var shardsOptimizer = false
     var profile = false
@@ -56,7 +56,7 @@ extension Command {
                 ]),
                 OptionGroup("LoRA adapter", [
                     .option("lora", \.lora, value: "RANK", in: 1...65_536, "Train a LoRA adapter of this rank, on frozen weights."),
-                    .option("base-dtype", \.baseType, "Keep the frozen weights in this data type."),
+                    .option("base-dtype", \.basePrecision, "Keep the frozen weights in this data type."),
                 ]),
                 OptionGroup("Machine", [
                     .option("tokens-at-once", \.tokensAtOnce, in: 1...1_073_741_824, "Compute batches in parts of about N tokens.",
@@ -105,11 +105,11 @@ extension BenchTrainOptions {
         let processor = try machine.processor()
         let type = processor.dataType(for: machine.dtype, isChosen: dtype == .bf16)
         if lora != nil, optimizer == .muon { throw UsageError("slm bench train: --optimizer muon updates no adapter: remove --lora.") }
-        if lora == nil, baseType != .f32 { throw UsageError("slm bench train: --base-dtype needs --lora RANK.") }
+        if lora == nil, basePrecision != .float32 { throw UsageError("slm bench train: --base-dtype needs --lora RANK.") }
         let adapter = lora.map { LoRAConfiguration(rank: $0) }
         var memory = TrainingMemory(
             type, rows: batch, microBatchTokens: tokensAtOnce, isRecomputing: recompute, lora: adapter)
-        memory.frozenPrecision = baseType.precision
+        memory.frozenPrecision = basePrecision
         try check(memory, for: configuration)
         var list = ParameterList(lora: adapter)
         var model = GPT(configuration, in: &list)
@@ -118,7 +118,7 @@ extension BenchTrainOptions {
         if adapter == nil {
             parameters = Parameters(list, on: processor, seed: 1)
         } else {
-            let (frozen, quantized) = processor.randomWeights(of: list.frozen, keptIn: baseType.precision)
+            let (frozen, quantized) = processor.randomWeights(of: list.frozen, keptIn: basePrecision)
             parameters = Parameters(list, over: frozen, quantized: quantized, on: processor, seed: 1)
         }
         let trainer = Trainer(model, parameters, on: processor, precision: type, seed: 1)
@@ -151,7 +151,7 @@ extension BenchTrainOptions {
         let peak = CPU.peakMemory >> 20
         // Without a backward pass at the same time.
         let exchange = Ranks.current == nil ? nil : median((0..<5).compactMap { _ in trainer.groups?.measureExchange() })
-        let name = "\(preset) \(type.rawValue)" + (lora.map { ", LoRA \($0) on \(baseType.rawValue)" } ?? "")
+        let name = "\(preset) \(type.rawValue)" + (lora.map { ", LoRA \($0) on \(basePrecision.rawValue)" } ?? "")
         if !Ranks.isFirst { return }
         if json {
             printLine(JSONLine([

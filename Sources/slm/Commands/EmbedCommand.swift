@@ -15,22 +15,14 @@ struct EmbedOptions: MachineOptions {
     var texts: [String] = []
     var file: String?
     var role = EmbeddingInput.Role.plain
-    var dtype = EmbeddingPrecision.f32
+    var dtype = WeightPrecision.float32
     var printsTokens = false
 }
 
-/// How an embedding model's weights are stored.
-enum EmbeddingPrecision: String, CaseIterable, OptionValue {
-    case f32, bf16, int8
-
-    static var metavariable: String { "TYPE" }
-
-    var precision: WeightPrecision {
-        switch self {
-        case .f32: .float32
-        case .bf16: .bfloat16
-        case .int8: .int8
-        }
+extension CommandOption {
+    /// How the weights of an embedding model or a reranker are stored.
+    static func encoderPrecision(_ path: WritableKeyPath<Options, WeightPrecision>) -> CommandOption {
+        option("dtype", path, value: "TYPE", "Store the weights in this data type.").oneOf(["f32", "bf16", "int8"])
     }
 }
 
@@ -52,7 +44,7 @@ extension Command {
                             "Print the vectors of the lines of FILE, or of standard input (-); \\n means a line break."),
                     .option("role", \.role, "Put the model's prefix for queries or for passages before each text."),
                     .option("tokens", \.printsTokens, "Print the ids of each text's tokens instead."),
-                    .option("dtype", \.dtype, "Store the weights in this data type."),
+                    .encoderPrecision(\.dtype),
                 ]),
                 OptionGroup("Machine", EmbedOptions.machineOptions),
             ],
@@ -68,7 +60,7 @@ extension Command {
                 }) }
                 return
             }
-            let model = EmbeddingModel(folder, on: try options.processor(), precision: options.dtype.precision)
+            let model = EmbeddingModel(folder, on: try options.processor(), precision: options.dtype)
             // In groups, so that a long file needs no memory for all vectors.
             for first in stride(from: 0, to: texts.count, by: 256) {
                 for vector in model.vectors(of: Array(texts[first..<min(first + 256, texts.count)]), as: options.role) {

@@ -30,7 +30,7 @@ struct FinetuneOptions: RunCommandOptions {
     var loraTargets: String?
     var loraInit: LoRAInitialization?
     var initAdapter: String?
-    var baseType: BaseType?
+    var basePrecision: WeightPrecision?
     var preferences = PreferenceOption.off
     var chatTemplate: ChatTemplateChoice?
     var addTokens = AddTokens.none
@@ -75,7 +75,7 @@ extension FinetuneOptions {
                         default: "plain"),
                 .option("init-adapter", \.initAdapter, value: "ADAPTER",
                         "Train this adapter of the base model further: a checkpoint, or a directory of PEFT."),
-                .option("base-dtype", \.baseType, "Keep the frozen weights in this data type.", default: "as the base is stored"),
+                .option("base-dtype", \.basePrecision, "Keep the frozen weights in this data type.", default: "as the base is stored"),
             ] + settings(.adapter)),
             preferenceGroup,
             scheduleGroup,
@@ -135,7 +135,7 @@ extension FinetuneOptions {
         settings.fitsBatchToChats = !run.plan.has("batch")
         settings.lora = try loraConfiguration(for: configuration)
         settings.usesPiSSA = loraInit == .pissa
-        settings.basePrecision = try basePrecision
+        settings.basePrecision = try checkedBasePrecision
         settings.length = try run.length(for: "finetune")
         settings.warmup = run.plan[integer: "warmup"]
         if force { settings.minimumChats = 1 }
@@ -158,16 +158,16 @@ extension FinetuneOptions {
         }
     }
 
-    private var basePrecision: WeightPrecision? {
+    private var checkedBasePrecision: WeightPrecision? {
         get throws {
-            guard let baseType else { return nil }
+            guard let basePrecision else { return nil }
             if lora == nil, initAdapter == nil {
                 throw UsageError("slm finetune: --base-dtype needs an adapter: --lora RANK or --init-adapter ADAPTER.")
             }
-            if loraInit == .pissa, baseType != .f32 {
+            if loraInit == .pissa, basePrecision != .float32 {
                 throw UsageError("slm finetune: --base-dtype: PiSSA changes the base's weights, so they are kept in f32.")
             }
-            return baseType.precision
+            return basePrecision
         }
     }
 
@@ -240,7 +240,7 @@ extension FinetuneOptions {
             ("--dora", usesDoRA.map { $0 ? "on" : "off" }, shape?.usesDoRA ?? false ? "on" : "off"),
             ("--lora-targets", loraTargets, shape?.targetNames.joined(separator: ",") ?? "no adapter"),
             ("--init-adapter", initAdapter, "the adapter of the run"),
-            ("--base-dtype", baseType?.precision.rawValue, try stored.finetuningBasePrecision?.rawValue ?? "as the base is stored"),
+            ("--base-dtype", basePrecision?.rawValue, try stored.finetuningBasePrecision?.rawValue ?? "as the base is stored"),
             ("--lora-init", loraInit?.rawValue, stored.adapter?.principals.count ?? 0 > 0 ? "pissa" : "plain"),
         ]
         if case .texts(let texts) = addTokens {

@@ -11,7 +11,7 @@ struct RerankOptions: MachineOptions {
     var question: String?
     var texts: [String] = []
     var file: String?
-    var dtype = EmbeddingPrecision.f32
+    var dtype = WeightPrecision.float32
 }
 
 extension Command {
@@ -27,7 +27,7 @@ extension Command {
                     .list("passage", \.texts, value: "PASSAGE", "Score PASSAGE.").positionalOnly(),
                     .option("file", \.file, value: "FILE",
                             "Score the lines of FILE, or of standard input (-); \\n means a line break."),
-                    .option("dtype", \.dtype, "Store the weights in this data type."),
+                    .encoderPrecision(\.dtype),
                 ]),
                 OptionGroup("Machine", RerankOptions.machineOptions),
             ],
@@ -38,7 +38,7 @@ extension Command {
             }
             let texts = try options.texts + EmbedOptions.texts(of: options.file)
             if texts.isEmpty { throw UsageError("slm rerank: expected passages after the question, or --file FILE.") }
-            let model = try Reranker(path, on: try options.processor(), precision: options.dtype.precision)
+            let model = try Reranker(path, on: try options.processor(), precision: options.dtype)
             let scores = model.scores(of: texts, for: question)
             for i in scores.indices.sorted(by: { scores[$0] > scores[$1] }) {
                 printLine(JSONLine(["score": .exact(Double(scores[i])), "index": .whole(i), "text": .text(texts[i])]))

@@ -7,6 +7,8 @@ extension PrecisionOption: OptionValue {
     static var metavariable: String { "TYPE" }
 }
 
+extension WeightPrecision: OptionValue {}
+
 extension KVPrecisionOption: OptionValue {
     static var metavariable: String { "TYPE" }
 }
