@@ -1,5 +1,6 @@
 import Infer
 import Synchronization
+import TestSupport
 import Testing
 import Threads
 import Tokenize

@@ -44,8 +44,10 @@ package enum GeneratedText {
         until ends: Set<TokenID> = [], vocabulary: Int? = nil, progress: (Double) -> Void = { _ in }
     ) throws -> [[TokenID]] {
         let V = runner.model.configuration.vocabulary
-        var samplers = try (seeds ?? Array(starts.indices)).map {
-            Sampler(try GenerationConfig(seed: UInt64($0)), vocabulary: min(vocabulary ?? V, V))
+        var samplers = (seeds ?? Array(starts.indices)).map { seed in
+            var config = GenerationConfig()
+            config.seed = UInt64(seed)
+            return Sampler(config, vocabulary: min(vocabulary ?? V, V))
         }
         let caches = starts.map { _ in runner.makeKVCache() }
         var texts = starts.map { _ in [TokenID]() }

@@ -4,7 +4,7 @@ package import Tokenize
 
 /// Generates text: either a model on this machine (``LocalBackend``) or an OpenAI-compatible server (``OpenAIBackend``).
 ///
-///     let request = GenerationRequest(.chat([.init(.user, "Hi")]), try GenerationConfig(temperature: 0.8))
+///     let request = GenerationRequest(.chat([.init(.user, "Hi")]), try GenerationConfig { $0.temperature = 0.8 })
 ///     for event in try backend.stream(request) {
 ///         if case .piece(let piece) = event { print(piece.text, terminator: "") }
 ///     }

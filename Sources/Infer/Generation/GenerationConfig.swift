@@ -1,37 +1,40 @@
 package import Tokenize
 
-/// All settings of a generation: sampling, stop texts, the number of tokens. Values out of range throw an error that names the field.
+/// All settings of a generation: sampling, stop texts, the number of tokens. ``check()`` throws an error that names a field out of range.
 ///
-///     let config = try GenerationConfig(maximumTokens: 200, temperature: 0.8, topK: 50, topP: 0.9)
+///     let config = try GenerationConfig {
+///         $0.maximumTokens = 200
+///         $0.temperature = 0.8
+///     }
 ///     let colder = try config.with(temperature: 0.2)
 ///
 /// `GenerationConfig()` samples from the model's unmodified distribution until the end of the turn or of the context. ``Sampler``
 /// documents the order in which the settings apply.
 package struct GenerationConfig: Sendable, Equatable {
     /// nil: up to the end of the context.
-    package private(set) var maximumTokens: Int?
+    package var maximumTokens: Int?
     /// 0 is greedy: always the most likely token.
-    package private(set) var temperature = 1.0
+    package var temperature = 1.0
     /// Samples from the k most likely tokens; 0 for all.
-    package private(set) var topK = 0
+    package var topK = 0
     /// Samples from the smallest set of most likely tokens whose total probability is at least p (nucleus sampling); 0 is greedy.
-    package private(set) var topP = 1.0
+    package var topP = 1.0
     /// Samples from tokens with at least this fraction of the highest probability.
-    package private(set) var minP = 0.0
+    package var minP = 0.0
     /// Divides positive logits, and multiplies negative ones, of tokens in the prompt or the answer. 1 is off.
-    package private(set) var repetitionPenalty = 1.0
+    package var repetitionPenalty = 1.0
     /// Subtracted from a token's logit for each occurrence in the answer.
-    package private(set) var frequencyPenalty = 0.0
+    package var frequencyPenalty = 0.0
     /// Subtracted from a token's logit once it occurs in the answer.
-    package private(set) var presencePenalty = 0.0
+    package var presencePenalty = 0.0
     /// The answer ends before the first of these texts.
-    package private(set) var stop: [String] = []
+    package var stop: [String] = []
     /// nil: a random seed for each generation.
-    package private(set) var seed: UInt64?
+    package var seed: UInt64?
     /// Added to the logits of these tokens.
-    package private(set) var logitBias: [TokenID: Float] = [:]
+    package var logitBias: [TokenID: Float] = [:]
     /// The number of alternatives reported beside each token's log-probability; nil to report no log-probabilities.
-    package private(set) var logProbabilities: Int?
+    package var logProbabilities: Int?
     /// The number of alternatives reported beside the log-probability of each token of the prompt; nil to report none.
     package var promptLogProbabilities: Int?
     /// The first token of the prompt whose log-probability is reported. Those before it need no logits, and can be cached.
@@ -44,32 +47,9 @@ package struct GenerationConfig: Sendable, Equatable {
     /// Samples from the model's unmodified distribution.
     package init() {}
 
-    package init(
-        maximumTokens: Int? = nil,
-        temperature: Double = 1,
-        topK: Int = 0,
-        topP: Double = 1,
-        minP: Double = 0,
-        repetitionPenalty: Double = 1,
-        frequencyPenalty: Double = 0,
-        presencePenalty: Double = 0,
-        stop: [String] = [],
-        seed: UInt64? = nil,
-        logitBias: [TokenID: Float] = [:],
-        logProbabilities: Int? = nil
-    ) throws(GenerationError) {
-        self.maximumTokens = maximumTokens
-        self.temperature = temperature
-        self.topK = topK
-        self.topP = topP
-        self.minP = minP
-        self.repetitionPenalty = repetitionPenalty
-        self.frequencyPenalty = frequencyPenalty
-        self.presencePenalty = presencePenalty
-        self.stop = stop
-        self.seed = seed
-        self.logitBias = logitBias
-        self.logProbabilities = logProbabilities
+    /// Throws if `change` sets a value out of range.
+    package init(_ change: (inout GenerationConfig) -> Void) throws(GenerationError) {
+        change(&self)
         try check()
     }
 
@@ -93,7 +73,8 @@ package struct GenerationConfig: Sendable, Equatable {
     package static let maxStopTexts = 16
     package static let maxAlternatives = 20
 
-    private func check() throws(GenerationError) {
+    /// Throws if a value is out of range.
+    package func check() throws(GenerationError) {
         if let maximumTokens, maximumTokens < 1 {
             throw .field("maximumTokens", value: "\(maximumTokens)", expected: "at least 1")
         }

@@ -26,7 +26,7 @@ extension ModelInfo {
             } catch { throw .tokenizer(error) }
         }
         let excess = max(0, whole.count - context)
-        var config = try GenerationConfig(temperature: 0)
+        var config = try GenerationConfig { $0.temperature = 0 }
         config.isPromptOnly = true
         config.promptLogProbabilities = 0
         config.firstPromptLogProbability = max(1, min(start.count, whole.count - 1) - excess)

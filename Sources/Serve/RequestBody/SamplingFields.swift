@@ -12,44 +12,27 @@ enum SamplingFields {
 
     /// Parses the sampling fields. Fields that are missing get the defaults of the model.
     static func config(
-        _ fields: RequestFields,
-        for model: ServedModel,
-        maximumTokens: Int? = nil,
-        logitBias: [TokenID: Float] = [:],
+        _ fields: RequestFields, for model: ServedModel, maximumTokens: Int? = nil, logitBias: [TokenID: Float] = [:],
         logProbabilities: Int? = nil
     ) throws(APIError) -> GenerationConfig {
         let defaults = model.samplingDefaults
-        let stop = try stopTexts(fields)
-        var maxTokens = maximumTokens
-        if maxTokens == nil { maxTokens = try fields.integer("max_tokens") }
-        let temperature = try fields.number("temperature") ?? defaults.temperature
-        let topK = try fields.integer("top_k") ?? defaults.topK
-        let topP = try fields.number("top_p") ?? defaults.topP
-        let minP = try fields.number("min_p") ?? defaults.minP
-        let repetition = try fields.number("repetition_penalty") ?? defaults.repetitionPenalty
-        let frequency = try fields.number("frequency_penalty") ?? 0
-        let presence = try fields.number("presence_penalty") ?? 0
-        let seed = try fields.seed("seed")
-        let ignoresEOS = try fields.boolean("ignore_eos") ?? false
-        do throws(GenerationError) {
-            var config = try GenerationConfig(
-                maximumTokens: maxTokens,
-                temperature: temperature,
-                topK: topK,
-                topP: topP,
-                minP: minP,
-                repetitionPenalty: repetition,
-                frequencyPenalty: frequency,
-                presencePenalty: presence,
-                stop: stop,
-                seed: seed,
-                logitBias: logitBias,
-                logProbabilities: logProbabilities)
-            config.ignoresEOS = ignoresEOS
-            return config
-        } catch {
-            throw APIError(error)
-        }
+        var config = GenerationConfig()
+        config.stop = try stopTexts(fields)
+        config.maximumTokens = maximumTokens
+        if maximumTokens == nil { config.maximumTokens = try fields.integer("max_tokens") }
+        config.temperature = try fields.number("temperature") ?? defaults.temperature
+        config.topK = try fields.integer("top_k") ?? defaults.topK
+        config.topP = try fields.number("top_p") ?? defaults.topP
+        config.minP = try fields.number("min_p") ?? defaults.minP
+        config.repetitionPenalty = try fields.number("repetition_penalty") ?? defaults.repetitionPenalty
+        config.frequencyPenalty = try fields.number("frequency_penalty") ?? 0
+        config.presencePenalty = try fields.number("presence_penalty") ?? 0
+        config.seed = try fields.seed("seed")
+        config.ignoresEOS = try fields.boolean("ignore_eos") ?? false
+        config.logitBias = logitBias
+        config.logProbabilities = logProbabilities
+        do throws(GenerationError) { try config.check() } catch { throw APIError(error) }
+        return config
     }
 
     private static func stopTexts(_ fields: RequestFields) throws(APIError) -> [String] {

@@ -170,7 +170,7 @@ private struct Demo {
         let tokenizer = try Tokenizer(vocabulary)
         let runner = try ModelRunner(of: stored, on: processor, precision: .float32)
         let renderer = try ChatRenderer(stored.chatTemplate ?? .specialTokens, for: tokenizer)
-        let config = try GenerationConfig(temperature: 0)
+        let config = try GenerationConfig { $0.temperature = 0 }
         let rules = StopRules(for: .chat([]), vocabulary, renderer, stop: [])
         var encoder = try Encoder(tokenizer)
         printLine("\n4. Ask questions that were not in the training data, from \(options.validation ?? Self.questions):\n")

@@ -154,7 +154,11 @@ extension EvalCommand {
         _ questions: [TaskQuestion], _ task: inout AskedTask, _ answers: inout [TaskAnswer], _ backend: any ChatBackend
     ) throws {
         let isChat = task.form == .chat, stop = options.stop.isEmpty && !isChat ? ["\n\n"] : options.stop
-        let config = try GenerationConfig(maximumTokens: options.answerTokens, temperature: 0, stop: stop)
+        let config = try GenerationConfig {
+            $0.maximumTokens = options.answerTokens
+            $0.temperature = 0
+            $0.stop = stop
+        }
         let asked = questions.indices.filter { if case .text = questions[$0].expected { true } else { false } }
         let requests = asked.map { index in
             let question = questions[index].question

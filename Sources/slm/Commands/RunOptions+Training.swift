@@ -100,7 +100,7 @@ func greedyCompletion(
     let precision = trainer.parameters.quantizedPrecision ?? (type == .bfloat16 ? .bfloat16 : .float32)
     let renderer = try template.map { try ChatRenderer($0, for: Tokenizer(vocabulary)) }
     let rules = StopRules(for: renderer == nil ? .text("") : .chat([]), vocabulary, renderer, endTokens: endTokens, stop: [])
-    let config = try GenerationConfig(temperature: 0)
+    let config = try GenerationConfig { $0.temperature = 0 }
     return { prompts, maxTokens in
         // Made anew for each evaluation: training changes the weights, and needs the memory.
         let runner = ModelRunner(

@@ -55,20 +55,22 @@ struct SamplingOptions {
 
     /// - Parameter defaults: `samplingDefaults` of the backend.
     func config(_ defaults: SamplingDefaults = .smallModels) throws -> GenerationConfig {
+        var config = GenerationConfig()
+        config.maximumTokens = maxTokens
+        config.temperature = temperature ?? defaults.temperature
+        config.topK = topK ?? defaults.topK
+        config.topP = topP ?? defaults.topP
+        config.minP = minP ?? defaults.minP
+        config.repetitionPenalty = repetitionPenalty ?? defaults.repetitionPenalty
+        config.frequencyPenalty = frequencyPenalty
+        config.presencePenalty = presencePenalty
+        config.stop = stop
+        config.seed = seed.map { UInt64(bitPattern: Int64($0)) }
+        config.logProbabilities = logprobs
         do throws(GenerationError) {
-            return try GenerationConfig(
-                maximumTokens: maxTokens,
-                temperature: temperature ?? defaults.temperature,
-                topK: topK ?? defaults.topK,
-                topP: topP ?? defaults.topP,
-                minP: minP ?? defaults.minP,
-                repetitionPenalty: repetitionPenalty ?? defaults.repetitionPenalty,
-                frequencyPenalty: frequencyPenalty,
-                presencePenalty: presencePenalty,
-                stop: stop,
-                seed: seed.map { UInt64(bitPattern: Int64($0)) },
-                logitBias: Dictionary(biases.get(), uniquingKeysWith: { $1 }),
-                logProbabilities: logprobs)
+            config.logitBias = Dictionary(try biases.get(), uniquingKeysWith: { $1 })
+            try config.check()
+            return config
         } catch {
             guard case .field(let name, let value, let expected) = error else { throw error }
             throw UsageError("slm: \(Self.option(of: name)): expected \(expected), found \(value).")
