@@ -4,6 +4,8 @@ package import JSON
 /// What the admin routes return. Times are milliseconds since 1970.
 package struct AdminTotals: Sendable, Equatable {
     package let users, activeLastDay, conversations, messages, generations, promptTokens, tokens, tokensLastMinute: Int
+    /// The record as the server sent it.
+    package let json: [UInt8]
 
     init(_ json: JSONElement) throws(JSONError) {
         users = try json.integer("users")
@@ -14,6 +16,7 @@ package struct AdminTotals: Sendable, Equatable {
         promptTokens = try json.integer("prompt_tokens")
         tokens = try json.integer("tokens")
         tokensLastMinute = try json.integer("tokens_last_minute", default: 0)
+        self.json = json.json
     }
 }
 
@@ -178,6 +181,8 @@ package struct ProcessRecord: Sendable, Equatable {
     package let errors: [ErrorCount]
     /// Numbers and switches in the order of the server.
     package let limits: [Limit]
+    /// The record as the server sent it.
+    package let json: [UInt8]
 
     package struct Limit: Sendable, Equatable {
         package let name: String
@@ -226,6 +231,7 @@ package struct ProcessRecord: Sendable, Equatable {
             if let number = value.integer { return Limit(name: name, value: .number(number)) }
             return value.boolean.map { Limit(name: name, value: .flag($0)) }
         }
+        self.json = json.json
     }
 }
 

@@ -300,7 +300,7 @@ class Check:
             return output.rstrip("\n").split("\n")
 
         stats = json.loads(self.run(server.url, "stats", "--json")[1])
-        assert stats["users"] == len(NAMES) and stats["server"]["status"] == "ready" and stats["server"]["slots"] > 0
+        assert stats["users"] == len(NAMES) and stats["server"]["status"] == "ready" and stats["server"]["queue"]["slots"] > 0
         assert any(re.match(rf"Users +{len(NAMES)}, ", line) for line in lines("stats"))
         table = lines("users", "--sort", "username")
         assert len(table) == len(NAMES) + 1 and table[0].startswith("NAME") and table[1].startswith("ada ")

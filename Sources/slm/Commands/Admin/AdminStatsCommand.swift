@@ -60,42 +60,15 @@ extension Command {
         printTable(table)
     }
 
+    /// The records as the server sent them; the totals are members of the whole.
     private static func json(_ totals: AdminTotals, _ server: ProcessRecord, _ servers: [ReplicaRecord]) throws -> String {
-        var writer = JSONWriter(.pretty)
+        var writer = JSONWriter(.pretty), parser = JSONParser()
         try writer.object { all throws(JSONError) in
-            let numbers = [
-                ("users", totals.users), ("active_last_day", totals.activeLastDay), ("conversations", totals.conversations),
-                ("messages", totals.messages), ("generations", totals.generations), ("prompt_tokens", totals.promptTokens),
-                ("tokens", totals.tokens), ("tokens_last_minute", totals.tokensLastMinute),
-            ]
-            for (key, number) in numbers { all[key] = number }
-            try all.list("servers", servers.map(\.json))
-            all.object("server") { json in
-                json["status"] = server.status
-                json["version"] = server.version
-                json["uptime_seconds"] = server.uptime
-                json["model"] = server.model
-                json.object("checks") {
-                    $0["model"] = server.modelCheck
-                    $0["engine"] = server.engineCheck
-                    $0["database"] = server.databaseCheck
-                }
-                let state = [
-                    ("running", server.running), ("slots", server.slots), ("waiting", server.waiting), ("max_waiting", server.maxWaiting),
-                    ("resident_bytes", server.residentBytes), ("requests", server.requests),
-                ]
-                for (key, number) in state { json[key] = number }
-                json.array("errors") { list in
-                    for error in server.errors {
-                        list.object {
-                            $0["status"] = error.status
-                            $0["method"] = error.method
-                            $0["route"] = error.route
-                            $0["count"] = error.count
-                        }
-                    }
-                }
+            if let members = try parser.parse(totals.json).members {
+                for (key, value) in members { all.element(key.string ?? "", value) }
             }
+            try all.list("servers", servers.map(\.json))
+            all.element("server", try parser.parse(server.json))
         }
         return writer.text
     }
