@@ -55,7 +55,7 @@ extension EncoderFile {
         guard configuration.hasScore || pooling == 1 || pooling == 2 else {
             throw file.mismatch("\(prefix).pooling_type", "1 or 2: the mean of all tokens, or the first one")
         }
-        let tensors = EncoderTensors(file, in: mapped)
+        let tensors = TensorFiles(file, in: mapped)
         let layout = try EncoderLayout(
             configuration, tensors, at: file.path, ImportedFile(file.path), names: { Self.names(of: $0, isNomic: isNomic) },
             isUnused: { configuration.hasScore ? false : $0.hasPrefix("cls.") })

@@ -44,7 +44,7 @@ package struct EncoderFile {
     package var scoreFunction = ScoreFunction.sigmoid
     package let input: EmbeddingInput
     package var byteCount: Int { tensors.byteCount }
-    private let tensors: EncoderTensors
+    private let tensors: TensorFiles
     private let layout: EncoderLayout
 
     /// Whether a path is that of an encoder: a model that is no GPT.
@@ -63,7 +63,7 @@ package struct EncoderFile {
     }
 
     init(
-        path: String, architecture: String, _ configuration: BERTConfiguration, _ tensors: EncoderTensors, _ layout: EncoderLayout,
+        path: String, architecture: String, _ configuration: BERTConfiguration, _ tensors: TensorFiles, _ layout: EncoderLayout,
         input: EmbeddingInput
     ) {
         self.path = path
@@ -77,7 +77,7 @@ package struct EncoderFile {
     private init(folder path: String) throws(CheckpointError) {
         let file = ImportedFile("\(path)/\(HuggingFace.configuration)"), root = try file.json()
         let fields = HuggingFaceFields(root: root, file: file), family = try EncoderFamily(fields)
-        let tensors = EncoderTensors(try HuggingFace.tensors(in: path))
+        let tensors = try HuggingFace.tensors(in: path)
         var configuration = try family.configuration(fields)
         let scoreWeight = family.scoreLayer.map { "\($0).weight" } ?? ""
         configuration.hasScore = tensors.entries[scoreWeight]?.shape == [1, configuration.width]

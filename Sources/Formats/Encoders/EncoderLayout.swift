@@ -13,7 +13,7 @@ struct EncoderLayout {
     ///   - names: The tensors of one of slm's parameters, such as "layer0.qkv.weight".
     ///   - isUnused: Whether a tensor is not needed, such as the head of another task.
     init(
-        _ configuration: BERTConfiguration, _ tensors: EncoderTensors, at path: String, _ file: ImportedFile,
+        _ configuration: BERTConfiguration, _ tensors: TensorFiles, at path: String, _ file: ImportedFile,
         names: (String) -> [String], isUnused: (String) -> Bool
     ) throws(CheckpointError) {
         // A layer has at least 9 tensors. Without this limit, a wrong number of layers could allocate a huge parameter list.

@@ -99,7 +99,7 @@ package enum HuggingFace {
     }
 
     private static func addWeights(
-        _ tensors: SafeTensorsCollection, to checkpoint: inout Checkpoint, _ folder: String, _ family: HuggingFaceFamily,
+        _ tensors: TensorFiles, to checkpoint: inout Checkpoint, _ folder: String, _ family: HuggingFaceFamily,
         isPartOfLarger: Bool
     ) throws(CheckpointError) {
         let configuration = checkpoint.configuration, file = ImportedFile("\(folder)/\(self.configuration)")
@@ -134,7 +134,7 @@ package enum HuggingFace {
         for (name, entry) in tensors.entries where !known.contains(name) && !TensorNames.isBuffer(name) && !isOther(name) {
             throw ImportedFile(entry.file.path).mismatch(
                 SafeTensorsHeader.field(name), "no such tensor in this \(family.features.name)",
-                "\(entry.tensor.type) \(entry.tensor.shape.prefix(8))"
+                "\(entry.type) \(entry.shape.prefix(8))"
             )
         }
         for (parameter, parts) in parameters {
@@ -144,8 +144,8 @@ package enum HuggingFace {
     }
 
     /// The tensors of a folder, in one file or in several.
-    static func tensors(in folder: String) throws(CheckpointError) -> SafeTensorsCollection {
-        var tensors = SafeTensorsCollection()
+    static func tensors(in folder: String) throws(CheckpointError) -> TensorFiles {
+        var tensors = TensorFiles()
         if Folder.contains(weights, in: folder) || !Folder.contains(index, in: folder) {
             guard Folder.contains(weights, in: folder) else {
                 throw .unreadable(path: folder, reason: "it contains neither \(weights) nor \(index)")

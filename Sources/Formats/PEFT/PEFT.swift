@@ -68,7 +68,7 @@ package enum PEFT {
             throw ImportedFile(entry.file.path).mismatch(
                 SafeTensorsHeader.field(name),
                 "lora_A or lora_B of a linear layer, the head or the embedding of this \(modules.family.features.name)",
-                "\(entry.tensor.type) \(entry.tensor.shape.prefix(8))"
+                "\(entry.type) \(entry.shape.prefix(8))"
             )
         }
         guard let scale = layers.lazy.compactMap(\.pairs.first).first?.scale else {
@@ -101,10 +101,10 @@ package enum PEFT {
 
     /// The base with the tokenizer of an adapter that has an embedding for more tokens; otherwise the base as it is.
     private static func withTokenizer(
-        of folder: String, _ base: Checkpoint, _ tensors: SafeTensorsCollection, _ modules: PEFTModules
+        of folder: String, _ base: Checkpoint, _ tensors: TensorFiles, _ modules: PEFTModules
     ) throws(CheckpointError) -> Checkpoint {
         guard let part = modules.layers.first(where: { $0.name == GPT.embedding })?.parts.first,
-              let table = tensors.entries["\(prefix)\(part.module).weight"]?.tensor.shape, table.count == 2,
+              let table = tensors.entries["\(prefix)\(part.module).weight"]?.shape, table.count == 2,
               table[1] == base.configuration.width else { return base }
         var model = base
         model.configuration.vocabulary = max(table[0], base.configuration.vocabulary)
@@ -135,7 +135,7 @@ package enum PEFT {
 
     /// Whether a folder holds a weight of the base model, too. Throws if it is another one than the base's, unless that is quantized.
     private static func isBaseWeight(
-        _ name: String, of layer: PEFTModules.Layer, in tensors: SafeTensorsCollection, _ folder: String, _ base: Checkpoint,
+        _ name: String, of layer: PEFTModules.Layer, in tensors: TensorFiles, _ folder: String, _ base: Checkpoint,
         on processor: Processor
     ) throws(CheckpointError) -> Bool {
         guard tensors.entries[name] != nil else { return false }
@@ -155,12 +155,12 @@ package enum PEFT {
         return true
     }
 
-    private static func tensors(in folder: String) throws(CheckpointError) -> SafeTensorsCollection {
+    private static func tensors(in folder: String) throws(CheckpointError) -> TensorFiles {
         if !Folder.contains(weights, in: folder), Folder.contains("adapter_model.bin", in: folder) {
             throw ImportedFile(folder).mismatch(
                 "the adapter", "\(weights)", "adapter_model.bin. Convert it in Python: save_pretrained(FOLDER, safe_serialization=True)")
         }
-        var tensors = SafeTensorsCollection()
+        var tensors = TensorFiles()
         try tensors.add(fileAt: "\(folder)/\(weights)")
         return tensors
     }

@@ -28,13 +28,13 @@ struct PEFTTensors {
     static func baseName(_ part: PEFTModules.Part) -> String { "\(PEFT.prefix)\(part.module).base_layer.weight" }
 
     init(
-        of layer: PEFTModules.Layer, in tensors: SafeTensorsCollection, _ configuration: PEFTConfiguration, _ folder: String
+        of layer: PEFTModules.Layer, in tensors: TensorFiles, _ configuration: PEFTConfiguration, _ folder: String
     ) throws(CheckpointError) {
         self.layer = layer
         for part in layer.parts {
             let a = Self.name(part, "A"), b = Self.name(part, "B")
             guard tensors.entries[a] != nil || tensors.entries[b] != nil else { continue }
-            let shape = tensors.entries[a]?.tensor.shape ?? []
+            let shape = tensors.entries[a]?.shape ?? []
             let rank = shape.count == 2 && 1...65_536 ~= shape[0] ? shape[0] : configuration.rank
             let (inputs, outputs) = part.isEmbedding ? (part.rows.count, layer.inputs) : (layer.inputs, part.rows.count)
             try tensors.check(a, [rank, inputs], in: folder)
@@ -57,7 +57,7 @@ struct PEFTTensors {
     }
 
     /// Copies the matrices into A and B of the layer. B takes the quotient of a module's scale and the adapter's.
-    func copy(into adapted: LoRALayer, of values: Buffer, scale: Double, from tensors: SafeTensorsCollection, on processor: Processor) {
+    func copy(into adapted: LoRALayer, of values: Buffer, scale: Double, from tensors: TensorFiles, on processor: Processor) {
         if adapted.isEmbedding { return copyEmbedding(into: adapted, of: values, scale: scale, from: tensors, on: processor) }
         let width = adapted.a.shape[0], I = layer.inputs
         var column = 0
@@ -90,7 +90,7 @@ struct PEFTTensors {
 
     /// PEFT's A [R, V] is slm's B, transposed, and its B [C, R] is slm's Aᵀ.
     private func copyEmbedding(
-        into adapted: LoRALayer, of values: Buffer, scale: Double, from tensors: SafeTensorsCollection, on processor: Processor
+        into adapted: LoRALayer, of values: Buffer, scale: Double, from tensors: TensorFiles, on processor: Processor
     ) {
         guard let pair = pairs.first else { return }
         let (V, R) = (adapted.b.shape[0], pair.rank)

@@ -20,7 +20,7 @@ struct PEFTWholeLayers {
     private let stored: [Stored]
 
     init(
-        in tensors: SafeTensorsCollection, _ folder: String, _ modules: PEFTModules, _ configuration: GPTConfiguration, addsTokens: Bool
+        in tensors: TensorFiles, _ folder: String, _ modules: PEFTModules, _ configuration: GPTConfiguration, addsTokens: Bool
     ) throws(CheckpointError) {
         var stored: [Stored] = [], layers: [String] = []
         for (parameter, parts) in modules.parameters(of: configuration) {
@@ -47,7 +47,7 @@ struct PEFTWholeLayers {
 
     /// Copies the tensors into the trainable parameters of an adapter, and the base's numbers where the folder has none.
     func copy(
-        into values: Buffer, _ list: ParameterList, from tensors: SafeTensorsCollection, base: Checkpoint, on processor: Processor
+        into values: Buffer, _ list: ParameterList, from tensors: TensorFiles, base: Checkpoint, on processor: Processor
     ) throws(CheckpointError) {
         if stored.isEmpty { return }
         let parts = Dictionary(stored.map { ($0.parameter.name, $0.parts) }) { first, _ in first }
