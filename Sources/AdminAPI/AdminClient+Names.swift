@@ -13,9 +13,14 @@ extension AdminClient {
         }
     }
 
+    /// Whether a text may be an id of the server's database.
+    package static func isID(_ text: String) -> Bool {
+        text.utf8.count == 26 && text.utf8.allSatisfy { 48...57 ~= $0 || 97...122 ~= $0 }
+    }
+
     /// Finds a user by username or email address, ignoring case, or by id.
     package func user(named name: String) throws -> UserRecord {
-        if name.utf8.count == 26, name.utf8.allSatisfy({ 48...57 ~= $0 || 97...122 ~= $0 }) {
+        if Self.isID(name) {
             do throws(AdminError) {
                 if case .user(let user) = try answer(to: .user(id: name)) { return user }
             } catch {

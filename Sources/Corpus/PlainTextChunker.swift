@@ -78,12 +78,11 @@ struct PlainTextChunker {
     /// a word.)
     private static func lastBreak(in bytes: [UInt8]) -> Int? {
         func isVisible(_ i: Int) -> Bool { 33..<127 ~= bytes[i] }
-        func isLetterOrDigit(_ byte: UInt8) -> Bool { 48...57 ~= byte || 97...122 ~= byte | 32 }
         var i = bytes.count - 2
         while i > 0 {
             if bytes[i] == 10, isVisible(i - 1) {
                 if isVisible(i + 1) { return i + 1 }
-                if isLetterOrDigit(bytes[i - 1]) { return i }
+                if bytes[i - 1].isLetterOrDigit { return i }
             }
             i -= 1
         }

@@ -1,4 +1,5 @@
 import Base64
+import Files
 
 /// tiktoken's vocabulary files: one line per token with its bytes in Base64, a space, and its rank, which is its ID.
 ///
@@ -86,7 +87,7 @@ package enum TiktokenFile {
         guard (1...9).contains(digits.count) else { return nil }
         var value = 0
         for digit in digits {
-            guard (48...57).contains(digit) else { return nil }
+            guard digit.isDigit else { return nil }
             value = value * 10 + Int(digit - 48)
         }
         return value

@@ -1,3 +1,4 @@
+import Files
 package import JSON
 
 /// What is wrong with tools or calls in the form of OpenAI's API.
@@ -85,12 +86,7 @@ extension ToolCall {
 }
 
 extension UInt8 {
-    fileprivate var isNameByte: Bool {
-        switch self {
-        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"): true
-        default: [UInt8(ascii: "-"), UInt8(ascii: "_"), UInt8(ascii: ".")].contains(self)
-        }
-    }
+    fileprivate var isNameByte: Bool { isLetterOrDigit || [UInt8(ascii: "-"), UInt8(ascii: "_"), UInt8(ascii: ".")].contains(self) }
 }
 
 extension JSONWriter {

@@ -1,4 +1,5 @@
 import Checkpoint
+import Files
 import JSON
 import Tokenize
 
@@ -120,13 +121,7 @@ struct PEFTConfiguration {
 
     /// Whether a pattern consists of letters, digits and dots. Dots are then taken literally.
     private static func isName(_ pattern: String) -> Bool {
-        pattern.utf8.allSatisfy { byte in
-            switch byte {
-            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"),
-                 UInt8(ascii: "_"), UInt8(ascii: "."): true
-            default: false
-            }
-        }
+        pattern.utf8.allSatisfy { $0.isLetterOrDigit || $0 == UInt8(ascii: "_") || $0 == UInt8(ascii: ".") }
     }
 }
 

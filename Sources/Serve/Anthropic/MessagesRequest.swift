@@ -28,8 +28,7 @@ struct MessagesRequest {
             try writeTools(to: &body)
             try writeThinking(to: &body)
         }
-        var parser = JSONParser()
-        do throws(JSONError) { return RequestFields(try parser.parse(body.bytes)) } catch { throw APIError(error) }
+        return RequestFields(try JSONElement.parsed(body.bytes))
     }
 
     /// Fields that differ in nothing but their names.

@@ -67,9 +67,9 @@ struct OllamaRequest {
     }
 
     private static func parsed(_ write: (inout JSONWriter) throws(APIError) -> Void) throws(APIError) -> RequestFields {
-        var body = JSONWriter(), parser = JSONParser()
+        var body = JSONWriter()
         try body.object(write)
-        do throws(JSONError) { return RequestFields(try parser.parse(body.bytes)) } catch { throw APIError(error) }
+        return RequestFields(try JSONElement.parsed(body.bytes))
     }
 
     // MARK: Options

@@ -199,7 +199,7 @@ extension [ClientKey: Admission.Load] {
                 }
             }
         }
-        return String(decoding: writer.bytes, as: UTF8.self)
+        return writer.text
     }
 
     /// Ignores what it does not understand: a server of a later version may have written it.

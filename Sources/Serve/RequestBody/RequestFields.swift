@@ -124,10 +124,17 @@ extension Request {
     /// Parses a query parameter with a fixed set of values.
     func choice<Choice: CaseIterable & RawRepresentable<String>>(_ name: String, default defaultValue: Choice) throws(APIError) -> Choice {
         guard let text = query(name) else { return defaultValue }
-        guard let choice = Choice(rawValue: text) else {
-            throw .invalid(name, "expected one of \(Choice.allCases.map(\.rawValue).joined(separator: ", ")).")
+        return try Choice(text, of: name)
+    }
+}
+
+extension RawRepresentable<String> where Self: CaseIterable {
+    /// Throws unless the text of a parameter or a field is one of the values.
+    init(_ text: String, of name: String) throws(APIError) {
+        guard let value = Self(rawValue: text) else {
+            throw .invalid(name, "expected one of \(Self.allCases.map(\.rawValue).joined(separator: ", ")).")
         }
-        return choice
+        self = value
     }
 }
 

@@ -44,7 +44,7 @@ struct ComparisonView {
                 object[question] = vote.rawValue
             }
         }
-        return String(decoding: writer.bytes, as: UTF8.self)
+        return writer.text
     }
 
     func write(to object: inout JSONWriter) {

@@ -52,7 +52,7 @@ package struct GateThresholds: Equatable {
     var json: String {
         var writer = JSONWriter()
         writer.object { write(to: &$0) }
-        return String(decoding: writer.bytes, as: UTF8.self)
+        return writer.text
     }
 
     /// For `slm gate`.

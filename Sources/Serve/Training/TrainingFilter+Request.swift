@@ -35,10 +35,7 @@ extension TrainingFilter {
         }
         func choice<Choice: CaseIterable & RawRepresentable<String>>(_ name: String) throws(APIError) -> Choice? {
             guard let text = try value(name) else { return nil }
-            guard let choice = Choice(rawValue: text) else {
-                throw .invalid(name, "expected one of \(Choice.allCases.map(\.rawValue).joined(separator: ", ")).")
-            }
-            return choice
+            return try Choice(text, of: name)
         }
         func time(_ name: String) throws(APIError) -> Timestamp? {
             guard let text = try value(name) else { return nil }

@@ -1,3 +1,4 @@
+import Files
 import JSON
 import Store
 
@@ -137,15 +138,6 @@ package struct RunNumber: Sendable {
     package func text(of value: Double) -> String { isWhole ? "\(Int(value))" : "\(value)" }
 }
 
-extension UInt8 {
-    fileprivate var isLetterOrDigit: Bool {
-        switch self {
-        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"): true
-        default: false
-        }
-    }
-}
-
 extension RequestFields {
     func integer(_ name: String, _ range: ClosedRange<Int>) throws(APIError) -> Int? {
         guard let number = try integer(name) else { return nil }
@@ -165,10 +157,7 @@ extension RequestFields {
 
     func choice<Choice: CaseIterable & RawRepresentable<String>>(_ name: String) throws(APIError) -> Choice? {
         guard let text = try optionalText(name, 0...64) else { return nil }
-        guard let choice = Choice(rawValue: text) else {
-            throw .invalid(name, "expected one of \(Choice.allCases.map(\.rawValue).joined(separator: ", ")).")
-        }
-        return choice
+        return try Choice(text, of: name)
     }
 }
 

@@ -23,7 +23,7 @@ package struct BackupFolder: Sendable {
             guard name.hasPrefix(Self.prefix), name.hasSuffix("Z" + Self.suffix) else { return false }
             let time = name.dropFirst(Self.prefix.count).dropLast(Self.suffix.count + 1).utf8
             return time.count == 15 && time.enumerated().allSatisfy { i, byte in
-                i == 8 ? byte == UInt8(ascii: "T") : (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
+                i == 8 ? byte == UInt8(ascii: "T") : byte.isDigit
             }
         }.sorted()
     }

@@ -1,4 +1,5 @@
 import CPQ
+import Files
 import Glibc
 
 /// The URL of a database.
@@ -79,7 +80,7 @@ package enum DatabaseURL: Sendable {
         guard let values = try connectionOptions(in: url) else {
             throw .invalidURL(reason: "libpq cannot parse the text after postgresql://")
         }
-        let isPort = (values["port"] ?? "").utf8.allSatisfy { UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 || $0 == UInt8(ascii: ",") }
+        let isPort = (values["port"] ?? "").utf8.allSatisfy { $0.isDigit || $0 == UInt8(ascii: ",") }
         guard isPort else { throw .invalidURL(reason: "the port is not a number") }
         let host = values["host"] ?? values["hostaddr"] ?? "this machine"
         let port = values["port"].map { ":\($0)" } ?? ""

@@ -12,9 +12,3 @@ extension BidirectionalCollection {
         self[..<(lastIndex { !predicate($0) }.map { index(after: $0) } ?? startIndex)]
     }
 }
-
-extension UInt8 {
-    /// Whether it is ASCII white space.
-    @inlinable
-    package var isSpace: Bool { self == 32 || 9...13 ~= self }
-}

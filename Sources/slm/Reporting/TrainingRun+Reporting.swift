@@ -137,14 +137,7 @@ extension RunSetting {
 }
 
 extension TrainingPlan.Length {
-    fileprivate var text: String {
-        switch self {
-        case .steps(let count): "\(count) steps"
-        case .epochs(let count): "\(count) epochs"
-        case .tokens(let count): "\(count) tokens"
-        case .seconds(let seconds): clockText(seconds)
-        }
-    }
+    fileprivate var text: String { if case .seconds(let seconds) = self { clockText(seconds) } else { description } }
 }
 
 extension TrainingRun.Event {

@@ -51,7 +51,7 @@ struct LoopRun {
 extension AdminClient {
     /// The run with an id or a name.
     func run(_ text: String) throws -> LoopRun {
-        if text.utf8.count == 26, text.utf8.allSatisfy({ (48...57).contains($0) || (97...122).contains($0) }) {
+        if Self.isID(text) {
             do { return try LoopRun(training("GET", "runs/\(text)")) } catch AdminError.rejected(status: 404, message: _) {}
         }
         var found: LoopRun?
