@@ -58,13 +58,9 @@ package struct ToolCallShape: Sendable, Equatable {
     package let beforeName: [UInt8]
     package let beforeArguments: [UInt8]
     package let end: [UInt8]
+}
 
-    init(beforeName: [UInt8], beforeArguments: [UInt8], end: [UInt8]) {
-        self.beforeName = beforeName
-        self.beforeArguments = beforeArguments
-        self.end = end
-    }
-
+extension ToolCallShape {
     /// nil if the template has changed the name or the arguments of a call whose only argument is a number.
     init?(of call: ToolCall, in answer: ArraySlice<UInt8>) {
         guard let name = answer.range(of: call.name.utf8),

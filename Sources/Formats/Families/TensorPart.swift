@@ -15,12 +15,6 @@ struct TensorPart {
     /// What the parameter's numbers have more than the file's.
     var offset: Float = 0
 
-    init(name: String, shape: [Int], rows: Range<Int>) {
-        self.name = name
-        self.shape = shape
-        self.rows = rows
-    }
-
     var count: Int { shape.reduce(1, *) }
     /// The shape of the whole tensor.
     var tensorShape: [Int] { (slice.map { [$0.count] } ?? []) + shape }

@@ -10,11 +10,6 @@ struct HuggingFaceFields {
     /// Whether these are the fields of the text model in a larger one.
     private(set) var isPartOfLarger = false
 
-    init(root: JSONElement, file: ImportedFile) {
-        self.root = root
-        self.file = file
-    }
-
     /// The fields of the text model: `text_config` of a model that also sees images, such as Gemma 3 4B.
     var ofTextModel: HuggingFaceFields {
         get throws(CheckpointError) {

@@ -24,11 +24,6 @@ struct Unpickler {
         return unpickler.pickle
     }
 
-    private init(cursor: ByteCursor, storages: [String: Int]) {
-        self.cursor = cursor
-        self.storages = storages
-    }
-
     private mutating func run(_ bytes: Span<UInt8>) throws(ParseError) {
         while true {
             start = cursor.offset

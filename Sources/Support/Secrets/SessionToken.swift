@@ -13,19 +13,13 @@ package struct SessionToken: Sendable, Equatable {
     package let id: String
     /// The token is valid only as long as the user has the same epoch.
     package let epoch: Int
+}
 
+extension SessionToken {
     /// - Parameter id: nil for a random one.
     package init(for subject: String, id: String? = nil, epoch: Int = 0, at now: Int, lifetime: Int) {
         let id = id ?? Base64.text(of: RandomBytes.make(16))
         self.init(subject: subject, issuedAt: now, expiresAt: now + lifetime, id: id, epoch: epoch)
-    }
-
-    init(subject: String, issuedAt: Int, expiresAt: Int, id: String, epoch: Int) {
-        self.subject = subject
-        self.issuedAt = issuedAt
-        self.expiresAt = expiresAt
-        self.id = id
-        self.epoch = epoch
     }
 }
 

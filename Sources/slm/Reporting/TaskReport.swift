@@ -18,13 +18,6 @@ struct AskedTask {
     /// Prompts that lost their beginning.
     var truncated = 0
 
-    init(file: String, questions: [TaskQuestion], model: Int, form: QuestionForm) {
-        self.file = file
-        self.questions = questions
-        self.model = model
-        self.form = form
-    }
-
     /// Judges the answer to the next question.
     mutating func add(_ answer: TaskAnswer) throws -> [(metric: TaskQuestion.Metric, isRight: Bool)] {
         let question = questions[answers.count]
