@@ -6,7 +6,7 @@ import Synchronization
 ///
 /// Confined to the thread of its event loop.
 final class ClientConnection {
-    private enum Phase {
+    enum Phase {
         case head
         case body(RequestHead, Request)
         /// The handler has the request, or its response is being sent.
@@ -19,33 +19,33 @@ final class ClientConnection {
         case closed
     }
 
-    private let id: UInt64
-    private let descriptor: Int32
-    private let address: PeerAddress
+    let id: UInt64
+    let descriptor: Int32
+    let address: PeerAddress
     private let events: EventSet
-    private let state: HTTPServerState
-    private unowned let table: ConnectionTable
-    private let waker: Waker
+    let state: HTTPServerState
+    unowned let table: ConnectionTable
+    let waker: Waker
 
-    private var phase = Phase.head
+    var phase = Phase.head
     /// Received bytes, of which the first `consumed` are read.
-    private var input: [UInt8] = []
-    private var consumed = 0
+    var input: [UInt8] = []
+    var consumed = 0
     /// Bytes to send, of which the first `sent` are sent.
-    private var output: [UInt8] = []
-    private var sent = 0
+    var output: [UInt8] = []
+    var sent = 0
     private var parser: RequestHeadParser
     private var bodyReader: RequestBodyReader?
-    private var responding = Responding()
+    var responding = Responding()
     /// The events that are reported.
     private var armed: EventSet.Kinds = []
-    private var isReadPaused = false
-    private var hasInputEnded = false
-    private var waitingSince = ContinuousClock.now
-    private var lastProgress = ContinuousClock.now
+    var isReadPaused = false
+    var hasInputEnded = false
+    var waitingSince = ContinuousClock.now
+    var lastProgress = ContinuousClock.now
 
     /// What is known of the response in progress.
-    private struct Responding {
+    struct Responding {
         var log: RequestLogEntry?
         var isHTTP10 = false
         var keepsAlive = false
@@ -170,7 +170,7 @@ final class ClientConnection {
     }
 
     /// Asks for the events that the connection can handle next.
-    private func arm() {
+    func arm() {
         var kinds: EventSet.Kinds = []
         if !hasInputEnded { kinds.formUnion(isReadPaused ? .halfClosed : [.halfClosed, .input]) }
         if sent < output.count { kinds.insert(.output) }
@@ -317,148 +317,5 @@ final class ClientConnection {
         let response = state.settings.responseToRejected(rejected)
         encode(response, isHead: entry.method == "HEAD")
         phase = .closing(lingers: closing)
-    }
-
-    // MARK: Responses
-
-    /// - Returns: Whether the next request can be read.
-    private func send(_ exchange: Exchange) -> Bool {
-        if responding.log?.status == nil {
-            guard let response = exchange.takeResponse(orWake: waker) else { return false }
-            if state.isStopping.load(ordering: .relaxed) { responding.keepsAlive = false }
-            encode(response, isHead: exchange.request.method == "HEAD")
-        }
-        while true {
-            guard write() else {
-                if responding.stream?.isDisconnected ?? false { close() }        // it reads too slowly
-                return false
-            }
-            if responding.isComplete { break }
-            if !appendStream() { return false }
-        }
-        end(exchange)
-        if responding.keepsAlive, !hasInputEnded { awaitRequest() } else { phase = .closing(lingers: false) }
-        return true
-    }
-
-    private func awaitRequest() {
-        waitingSince = .now
-        isReadPaused = false
-        phase = .head
-    }
-
-    /// Writes the head of a response into `output`, and its body or the beginning of its stream.
-    private func encode(_ response: Response, isHead: Bool) {
-        let mayHaveBody = ![204, 304].contains(response.status.rawValue)
-        responding.log?.status = response.status
-        responding.isComplete = true
-        lastProgress = .now
-        var framing = ResponseEncoder.Framing.none
-        switch response.body {
-        case .bytes(let bytes): if mayHaveBody { framing = .length(bytes.count) }
-        case .stream:
-            framing = responding.isHTTP10 ? .untilClosed : .chunked
-            if responding.isHTTP10 || state.settings.closesAfterStreams { responding.keepsAlive = false }
-        }
-        let connection = !responding.keepsAlive ? "close" : responding.isHTTP10 ? "keep-alive" : nil
-        table.encoder.append(response, framing, connection: connection, to: &output)
-        switch response.body {
-        case .bytes(let bytes):
-            guard mayHaveBody, !isHead else { break }
-            output += bytes
-            responding.log?.bytes = bytes.count
-        case .stream(let stream):
-            if isHead { return stream.disconnect() }
-            responding.isChunked = !responding.isHTTP10
-            responding.isComplete = false
-            responding.stream = stream
-            state.streams.add(1, ordering: .relaxed)
-            table.streaming.insert(id)
-            stream.attach(waker)
-        }
-    }
-
-    /// Adds bytes of the stream to `output`, which is empty.
-    ///
-    /// - Returns: false if there are none yet, or the connection was closed.
-    private func appendStream() -> Bool {
-        guard let stream = responding.stream else { return false }
-        switch stream.take() {
-        case .nothingYet: return false
-        case .disconnected:
-            close()
-            return false
-        case .bytes(let bytes):
-            responding.log?.bytes += bytes.count
-            if responding.isChunked { ResponseEncoder.appendChunk(bytes, to: &output) } else { output = bytes }
-        case .finished:
-            if responding.isChunked { output += ResponseEncoder.lastChunk }
-            responding.isComplete = true
-        }
-        return true
-    }
-
-    /// - Returns: Whether `output` was sent whole.
-    private func write() -> Bool {
-        while sent < output.count {
-            let count = output[sent...].withUnsafeBytes { StreamSocket.send($0, to: descriptor) }
-            if count < 0 {
-                if errno == EINTR { continue }
-                if errno != EAGAIN { close() }
-                return false
-            }
-            sent += count
-            lastProgress = .now
-        }
-        output.removeAll(keepingCapacity: output.capacity <= 64 << 10)
-        sent = 0
-        return true
-    }
-
-    /// - Returns: Whether the phase has changed.
-    private func sendLast(_ lingers: Bool) -> Bool {
-        guard write() else { return false }
-        endLog()
-        if responding.keepsAlive, !hasInputEnded {
-            awaitRequest()
-            return true
-        }
-        guard lingers, !hasInputEnded else {
-            close()
-            return true
-        }
-        shutdown(descriptor, Int32(SHUT_WR))
-        input = []
-        consumed = 0
-        isReadPaused = false
-        waitingSince = .now
-        phase = .lingering
-        arm()
-        return true
-    }
-
-    /// Ends an exchange: its response is sent, or the connection is closed.
-    private func end(_ exchange: Exchange) {
-        if let stream = responding.stream {
-            responding.stream = nil
-            state.streams.subtract(1, ordering: .relaxed)
-            table.streaming.remove(id)
-            if !responding.isComplete || sent < output.count { responding.log?.isDisconnected = true }
-            stream.disconnect()
-        } else if responding.log?.status == nil || sent < output.count {
-            responding.log?.isDisconnected = true
-        }
-        exchange.finish()
-        exchange.request.releaseBody()
-        endLog(arrived: exchange.arrived)
-        state.requestsInFlight.subtract(1, ordering: .relaxed)
-    }
-
-    /// Reports the end of a response, once.
-    private func endLog(arrived: ContinuousClock.Instant? = nil) {
-        guard let entry = responding.log else { return }
-        responding.log = nil
-        if entry.status == nil, arrived == nil { return }                    // the request was never complete
-        state.settings.onCompletion(entry.completed(arrived: arrived, address))
     }
 }
