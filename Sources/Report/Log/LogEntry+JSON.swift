@@ -7,64 +7,62 @@ extension LogEntry {
         writer.object { w in
             switch self {
             case .started(let settings, let step):
-                w.write("event", "started")
-                w.write("step", step)
+                w["event"] = "started"
+                w["step"] = step
                 w.write(settings)
             case .initialized(let initialization):
-                w.write("event", "initialized")
-                w.write("step", 0)
-                w.write("pairs", initialization.pairs)
-                w.write("contexts", initialization.contexts)
+                w["event"] = "initialized"
+                w["step"] = 0
+                w["pairs"] = initialization.pairs
+                w["contexts"] = initialization.contexts
                 w.write("seconds", rounding: initialization.seconds)
             case .step(let step):
-                w.write("event", "step")
-                w.write("step", step.step)
+                w["event"] = "step"
+                w["step"] = step.step
                 w.write("loss", rounding: step.loss)
                 w.write("gradient", rounding: step.gradientNorm)
                 w["rate"] = step.learningRate
-                w.write("tokens", step.tokens)
-                if let count = step.lossTokens { w.write("loss_tokens", count) }
+                w["tokens"] = step.tokens
+                if let count = step.lossTokens { w["loss_tokens"] = count }
                 w.write(step.preferences)
-                if let waited = step.waitedSeconds { w.write("waited_seconds", rounding: waited) }
+                w.write("waited_seconds", rounding: step.waitedSeconds)
                 w.write("seconds", rounding: step.seconds)
             case .skipped(let step):
-                w.write("event", "skipped")
-                w.write("step", step)
+                w["event"] = "skipped"
+                w["step"] = step
             case .evaluated(let e):
-                w.write("event", "evaluated")
-                w.write("step", e.step)
-                for (key, value) in [
-                    ("train_loss", e.trainingLoss), ("val_loss", e.validationLoss), ("bits_per_byte", e.bitsPerByte),
-                    ("replay_loss", e.replayLoss),
-                ] {
-                    if let value { w.write(key, rounding: value) }
-                }
+                w["event"] = "evaluated"
+                w["step"] = e.step
+                w.write("train_loss", rounding: e.trainingLoss)
+                w.write("val_loss", rounding: e.validationLoss)
+                w.write("bits_per_byte", rounding: e.bitsPerByte)
+                w.write("replay_loss", rounding: e.replayLoss)
                 w.write(e.trainingPreferences, "train_")
                 w.write(e.validationPreferences, "val_")
-                if let set = e.validationSet { w.write("val_set", set) }
-                w.write("best", e.isBest ? 1 : 0)
-                w.write("tokens", e.tokens)
-                if let count = e.lossTokens { w.write("loss_tokens", count) }
+                if let set = e.validationSet { w["val_set"] = set }
+                w["best"] = e.isBest ? 1 : 0
+                w["tokens"] = e.tokens
+                if let count = e.lossTokens { w["loss_tokens"] = count }
                 w.write("seconds", rounding: e.seconds)
             case .answered(let answer):
-                w.write("event", "answered")
-                w.write("step", answer.step)
-                w.write("question", answer.question)
-                w.write("answer", answer.answer)
-                if let expected = answer.expected { w.write("expected", expected) }
+                w["event"] = "answered"
+                w["step"] = answer.step
+                w["question"] = answer.question
+                w["answer"] = answer.answer
+                if let expected = answer.expected { w["expected"] = expected }
             case .validated(let validation):
-                w.write("event", "validated")
-                w.write("step", validation.step)
+                w["event"] = "validated"
+                w["step"] = validation.step
                 if let loss = validation.loss { w["val_loss"] = loss }
                 if let bits = validation.bitsPerByte { w["bits_per_byte"] = bits }
                 w.write(validation.preferences, "val_")
-                w.write("val_tokens", validation.tokens)
-                w.write("val_conversations", validation.conversations)
-                w.write("whole_set", validation.isWholeSet ? 1 : 0)
-                w.write("val_set", validation.set)
+                w["val_tokens"] = validation.tokens
+                w["val_conversations"] = validation.conversations
+                w["whole_set"] = validation.isWholeSet ? 1 : 0
+                w["val_set"] = validation.set
             case .ended(let ending, let step):
-                w.write("event", ending.rawValue)
-                w.write("step", step)
+                w["event"] = ending.rawValue
+                w["step"] = step
             }
         }
         return writer.text
@@ -154,27 +152,16 @@ extension RunSetting {
 }
 
 extension JSONWriter {
-    fileprivate mutating func write(_ name: String, _ text: String) {
-        key(name)
-        string(text)
-    }
-
-    fileprivate mutating func write(_ name: String, _ number: Int) {
-        key(name)
-        integer(number)
-    }
-
     fileprivate mutating func write(_ preferences: LogEntry.Preferences?, _ prefix: String = "") {
         guard let preferences else { return }
         write(prefix + "accuracy", rounding: preferences.accuracy)
         write(prefix + "margin", rounding: preferences.margin)
-        if let kl = preferences.kl { write(prefix + "kl", rounding: kl) }
+        write(prefix + "kl", rounding: preferences.kl)
     }
 
-    /// Rounds to four decimals, which is finer than any measurement.
-    fileprivate mutating func write(_ name: String, rounding number: Double) {
-        key(name)
-        self.number((number * 1e4).rounded() / 1e4)
+    /// Rounds to four decimals, which is finer than any measurement. nil is left out.
+    fileprivate mutating func write(_ name: String, rounding number: Double?) {
+        if let number { self[name] = (number * 1e4).rounded() / 1e4 }
     }
 
     fileprivate mutating func write(_ settings: [RunSetting]) {
@@ -182,14 +169,12 @@ extension JSONWriter {
         while let group = rest.first?.group {
             let members = rest.prefix { $0.group == group }
             rest = rest.dropFirst(members.count)
-            key(group)
-            object { w in
+            object(group) { w in
                 for setting in members {
-                    w.key(setting.name)
                     switch setting.value {
-                    case .text(let text): w.string(text)
-                    case .number(let number): w.number(number)
-                    case .whole(let number): w.integer(number)
+                    case .text(let text): w[setting.name] = text
+                    case .number(let number): w[setting.name] = number
+                    case .whole(let number): w[setting.name] = number
                     }
                 }
             }
