@@ -6,7 +6,14 @@ extension Tape {
     /// y is stored in the tape's ``precision``, or in f32 if `plus` is added.
     package func linear(
         _ x: Tensor, weight: Tensor, bias: Tensor? = nil, then f: UnaryFunction = .identity, plus: Tensor? = nil
-    ) -> Tensor {
+    ) -> Tensor { linear(x, .tensor(contiguous(weight)), bias: bias, then: f, plus: plus) }
+
+    /// The same for frozen weights in bf16, int8, int6 or int4: W has no gradient and is widened block by block.
+    package func linear(
+        _ x: Tensor, frozen weights: QuantizedWeights, bias: Tensor? = nil, then f: UnaryFunction = .identity, plus: Tensor? = nil
+    ) -> Tensor { linear(x, .quantized(weights), bias: bias, then: f, plus: plus) }
+
+    private func linear(_ x: Tensor, _ weight: WeightMatrix, bias: Tensor?, then f: UnaryFunction, plus: Tensor?) -> Tensor {
         require(
             weight.shape.rank == 2 && x.shape.rank >= 1 && x.shape[-1] == weight.shape[1],
             "linear: \(x.shape) through a weight \(weight.shape)"
@@ -22,24 +29,31 @@ extension Tape {
         )
         require(I > 0, "linear: \(x.shape) has no inputs")
         let x = contiguous(x)
-        let weight = contiguous(weight)
         let bias = bias.map(contiguous)
         let y = empty(shape, plus == nil ? precision : .float32)
-        let inputs = [GradientTarget(x), GradientTarget(weight)] + [bias, plus].compactMap { $0.map { GradientTarget($0) } }
+        let others = [weight.gradient, bias.map { GradientTarget($0) }, plus.map { GradientTarget($0) }]
+        let inputs = [GradientTarget(x)] + others.compactMap(\.self)
         let before = f != .identity && needsGradient(for: inputs) ? empty(shape, y.type) : nil
-        var matmul = Matmul(
-            of: Matrix(x.elements, rows: N, columns: I), weight.matrix.transposed, into: Matrix(y.elements, rows: N, columns: O)
-        )
-        matmul.precision = matmulPrecision
-        matmul.bias = bias?.elements
-        matmul.activation = f
-        matmul.preActivation = before?.elements
-        matmul.plus = plus.map { contiguous($0).elements }
-        if !omitsLinear(plus: plus, before: before) { processor.run(matmul, as: "linear") }
+        let sum = plus.map(contiguous)
+        if !omitsLinear(plus: plus, before: before) {
+            weight.forEachBlockOfRows(on: processor, as: matmulPrecision) { rows, block in
+                func part(_ buffer: Buffer) -> Buffer { buffer[min(rows.lowerBound, buffer.count)..<buffer.count] }
+                var matmul = Matmul(
+                    of: Matrix(x.elements, rows: N, columns: I), block.transposed,
+                    into: Matrix(part(y.elements), rows: N, columns: rows.count, rowStride: O)
+                )
+                matmul.precision = matmulPrecision
+                matmul.bias = bias?.elements[rows]
+                matmul.activation = f
+                matmul.preActivation = before.map { part($0.elements) }
+                matmul.plus = sum.map { part($0.elements) }
+                processor.run(matmul, as: "linear")
+            }
+        }
         return record(y, from: inputs) {
             LinearOperation(
-                x: x, weight: weight, bias: bias.map { GradientTarget($0) }, f: f, before: before, plus: plus.map { GradientTarget($0) },
-                N: N, I: I, O: O
+                x: GradientTarget(x), input: weight.gradient == nil ? nil : x, weight: weight, bias: bias.map { GradientTarget($0) }, f: f,
+                before: before, plus: plus.map { GradientTarget($0) }, N: N
             )
         }
     }
@@ -98,17 +112,21 @@ extension Tape {
 
 /// With du = dy·f'(u) and u = x·Wᵀ + b:   dx += du·W,   dW += duᵀ·x,   db += Σₙ du,   dplus += dy
 private struct LinearOperation: Operation {
-    let x, weight: Tensor
+    let x: GradientTarget
+    let input: Tensor?               // x, kept only for dW
+    let weight: WeightMatrix
     let bias: GradientTarget?
     let f: UnaryFunction
     let before: Tensor?              // u, stored only if f' needs it
     let plus: GradientTarget?
-    let N, I, O: Int
+    let N: Int
 
     func backward(_ dy: Tensor, on tape: Tape) {
         if let plus { tape.passGradient(dy, to: plus) }
-        let du = tape.addBiasGradient(dy: dy, of: f, at: before, rows: N, columns: O, to: bias)
-        tape.addWeightGradient(dy: du, x: Matrix(x.elements, rows: N, columns: I), to: GradientTarget(weight))
-        tape.addInputGradient(dy: du, weight: .tensor(weight), to: GradientTarget(x))
+        let du = tape.addBiasGradient(dy: dy, of: f, at: before, rows: N, columns: weight.shape[0], to: bias)
+        if let input, let target = weight.gradient {
+            tape.addWeightGradient(dy: du, x: Matrix(input.elements, rows: N, columns: weight.shape[1]), to: target)
+        }
+        tape.addInputGradient(dy: du, weight: weight, to: x)
     }
 }
