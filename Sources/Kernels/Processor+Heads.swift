@@ -22,21 +22,27 @@ extension Processor {
     }
 
     /// RMS norm of each head: y = x/√(⟨x²⟩ + ε). Stores rstd [N, heads] for the backward pass.
-    package func normHeads(_ x: Buffer, N: Int, C: Int, heads: Int, D: Int, into y: Buffer, rstd: Buffer, epsilon: Float) {
+    ///
+    /// - Parameter w: [2, D], which y is multiplied by: weights for the first heads, of `queries`, then for the keys'.
+    package func normHeads(
+        _ x: Buffer, N: Int, C: Int, heads: Int, D: Int, scale w: Buffer? = nil, queries: Int = 0, into y: Buffer, rstd: Buffer,
+        epsilon: Float
+    ) {
         checkHeads([x, y], N: N, C: C, heads: heads, D: D, rstd)
+        require((w?.count ?? 2 * D) == 2 * D, "head norm: \(w?.count ?? 0) weights for heads of \(D)")
         measured("head norm", bytes: 2 * x.count * x.type.size) {
             if let gpu, gpu.normHeads(
-                x, N: N, C: C, heads: heads, queries: heads, D: D, scale: nil, into: y, rstd: rstd, epsilon: epsilon) { return }
+                x, N: N, C: C, heads: heads, queries: queries, D: D, scale: w, into: y, rstd: rstd, epsilon: epsilon) { return }
             split(N, atLeast: 16) { rows in
                 let n = rows.lowerBound
                 table.norm_heads(
-                    x[n * C..<N * C].pointer, x.type.code, heads, D, y[n * C..<N * C].pointer, rstd[n * heads..<N * heads].floats,
-                    rows.count, C, epsilon)
+                    x[n * C..<N * C].pointer, x.type.code, w?.floats, queries, heads, D, y[n * C..<N * C].pointer,
+                    rstd[n * heads..<N * heads].floats, rows.count, C, epsilon)
             }
         }
     }
 
-    /// Writes dx, from the result y.
+    /// Writes dx of the norm without weights, from the result y.
     package func normHeadsGradient(dy: Buffer, y: Buffer, N: Int, C: Int, heads: Int, D: Int, rstd: Buffer, into dx: Buffer) {
         checkHeads([dy, y, dx], N: N, C: C, heads: heads, D: D, rstd)
         measured("head norm gradient", bytes: 3 * y.count * y.type.size) {
@@ -53,26 +59,7 @@ extension Processor {
         }
     }
 
-    /// The same with weights: y = x/√(⟨x²⟩ + ε)·w, where w [2, D] has weights for the queries' heads, then for the keys'.
-    package func normHeads(
-        _ x: Buffer, N: Int, C: Int, heads: AttentionHeads, scale w: Buffer, into y: Buffer, rstd: Buffer, epsilon: Float
-    ) {
-        let H = heads.positioned, D = heads.width
-        checkHeads([x, y], N: N, C: C, heads: H, D: D, rstd)
-        require(w.count == 2 * D, "head norm: \(w.count) weights for heads of \(D)")
-        measured("head norm", bytes: 2 * x.count * x.type.size) {
-            if let gpu, gpu.normHeads(
-                x, N: N, C: C, heads: H, queries: heads.queries, D: D, scale: w, into: y, rstd: rstd, epsilon: epsilon) { return }
-            split(N, atLeast: 16) { rows in
-                let n = rows.lowerBound
-                table.norm_heads_scaled(
-                    x[n * C..<N * C].pointer, x.type.code, w.floats, heads.queries, H, D, y[n * C..<N * C].pointer,
-                    rstd[n * H..<N * H].floats, rows.count, C, epsilon)
-            }
-        }
-    }
-
-    /// Writes dx, and adds to dw [2, D] if it is not nil.
+    /// Writes dx of the norm with weights, and adds to dw [2, D] if it is not nil.
     package func normHeadsGradient(
         dy: Buffer, x: Buffer, N: Int, C: Int, heads: AttentionHeads, scale w: Buffer, rstd: Buffer, into dx: Buffer, dw: Buffer?
     ) {

@@ -78,7 +78,7 @@ import Testing
                 let x = p.buffer(TestRandom.numbers(N * C, seed: 1).map { $0 < 0 ? $0 - 0.2 : $0 + 0.2 }, type)
                 let dy = p.buffer(TestRandom.numbers(N * C, seed: 2), type), w = p.buffer(weights)
                 let y = p.buffer(of: N * C, type), dx = p.buffer(of: N * C, type), rstd = p.buffer(of: N * H, .float32), dw = p.zeros(2 * D)
-                p.normHeads(x, N: N, C: C, heads: heads, scale: w, into: y, rstd: rstd, epsilon: 1e-6)
+                p.normHeads(x, N: N, C: C, heads: H, D: D, scale: w, queries: heads.queries, into: y, rstd: rstd, epsilon: 1e-6)
                 p.normHeadsGradient(dy: dy, x: x, N: N, C: C, heads: heads, scale: w, rstd: rstd, into: dx, dw: dw)
                 let old = p.floats(x).map { Double($0) }, slope = p.floats(dy).map { Double($0) }
                 var expected = old, gradient = slope, weightGradient = [Double](repeating: 0, count: 2 * D)

@@ -17,13 +17,14 @@ extension Tape {
         let (N, C) = qkv.shape.rows
         let y = empty(qkv.shape, qkv.type)
         let rstd = processor.buffer(of: N * heads.positioned, .float32)
-        guard let w = w.map(contiguous) else {
-            processor.normHeads(
-                qkv.elements, N: N, C: C, heads: heads.positioned, D: heads.width, into: y.elements, rstd: rstd, epsilon: epsilon
-            )
+        let w = w.map(contiguous)
+        processor.normHeads(
+            qkv.elements, N: N, C: C, heads: heads.positioned, D: heads.width, scale: w?.elements, queries: heads.queries,
+            into: y.elements, rstd: rstd, epsilon: epsilon
+        )
+        guard let w else {
             return record(y, from: [GradientTarget(qkv)]) { QKNorm(qkv: GradientTarget(qkv), y: y, rstd: rstd, heads: heads) }
         }
-        processor.normHeads(qkv.elements, N: N, C: C, heads: heads, scale: w.elements, into: y.elements, rstd: rstd, epsilon: epsilon)
         return record(y, from: [GradientTarget(qkv), GradientTarget(w)]) { ScaledQKNorm(qkv: qkv, w: w, rstd: rstd, heads: heads) }
     }
 }

@@ -268,13 +268,9 @@ package final class ModelRunner: Executor {
 
     package func applyQKNorm(_ qkv: Tensor, _ heads: AttentionHeads, weight: Parameter?, epsilon: Float) -> Tensor {
         let (N, C) = qkv.shape.rows, y = empty(N, C), rstd = processor.buffer(of: N * heads.positioned, .float32)
-        if let weight {
-            let scale = weights.value(of: weight)
-            processor.normHeads(qkv.elements, N: N, C: C, heads: heads, scale: scale, into: y.elements, rstd: rstd, epsilon: epsilon)
-        } else {
-            let H = heads.positioned
-            processor.normHeads(qkv.elements, N: N, C: C, heads: H, D: heads.width, into: y.elements, rstd: rstd, epsilon: epsilon)
-        }
+        processor.normHeads(
+            qkv.elements, N: N, C: C, heads: heads.positioned, D: heads.width, scale: weight.map { weights.value(of: $0) },
+            queries: heads.queries, into: y.elements, rstd: rstd, epsilon: epsilon)
         return y
     }
 

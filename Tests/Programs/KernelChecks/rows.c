@@ -230,7 +230,7 @@ static void check_one_row_of_heads(size_t N, size_t T, size_t heads, size_t D, s
         for (size_t i = at; i < at + D; i++) along += dy[i] * z[i] * r / (double)D;
         for (size_t i = at; i < at + D; i++) expected[i] = z[i] * r, d_expected[i] = r * (dy[i] - z[i] * r * along);
     }
-    kernels->norm_heads(stored(type, z, N * C), type, heads, D, y, rstd, N, C, 1e-5f);
+    kernels->norm_heads(stored(type, z, N * C), type, NULL, 0, heads, D, y, rstd, N, C, 1e-5f);
     expect_close(loaded(y, type, N * C), expected, N * C, allowed, 0, "norm of heads, " WHAT);
     kernels->norm_heads_gradient(stored(type, dy, N * C), y, type, heads, D, rstd, dx, N, C);
     expect_close(loaded(dx, type, N * C), d_expected, N * C, type == SLM_F32 ? gradient : bf16_gradient, 1, "its gradient, " WHAT);

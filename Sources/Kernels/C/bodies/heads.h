@@ -40,23 +40,27 @@ static inline float head_dot(const void *a, const void *b, int type, size_t at, 
     return sum_lanes(sum);
 }
 
-static inline void norm_heads_of(const void *x, int type, size_t heads, size_t D, void *y, float *rstd, size_t N, size_t C, float epsilon) {
+static inline void norm_heads_of(const void *x, int type, const float *w, size_t queries, size_t heads, size_t D, void *y, float *rstd,
+                                 size_t N, size_t C, float epsilon) {
     for (size_t n = 0; n < N; n++) {
         for (size_t h = 0; h < heads; h++) {
             const size_t at = n * C + h * D;
+            const float *weights = !w || h < queries ? w : w + D;
             const float r = 1.0f / sqrtf(head_dot(x, x, type, at, D) / (float)D + epsilon);
             rstd[n * heads + h] = r;
             for (size_t i = 0; i < D; i += W) {
                 const size_t count = min_size(W, D - i);
-                put_first(y, type, at + i, get_first(x, type, at + i, count) * splat(r), count);
+                const vf unit = get_first(x, type, at + i, count) * splat(r);
+                put_first(y, type, at + i, weights ? unit * load_first(weights + i, count) : unit, count);
             }
         }
         copy_rest(x, y, type, n * C + heads * D, (n + 1) * C);
     }
 }
-static void norm_heads(const void *x, int type, size_t heads, size_t D, void *y, float *rstd, size_t N, size_t C, float epsilon) {
-    if (type == SLM_F32) norm_heads_of(x, SLM_F32, heads, D, y, rstd, N, C, epsilon);
-    else norm_heads_of(x, SLM_BF16, heads, D, y, rstd, N, C, epsilon);
+static void norm_heads(const void *x, int type, const float *w, size_t queries, size_t heads, size_t D, void *y, float *rstd, size_t N,
+                       size_t C, float epsilon) {
+    if (type == SLM_F32) norm_heads_of(x, SLM_F32, w, queries, heads, D, y, rstd, N, C, epsilon);
+    else norm_heads_of(x, SLM_BF16, w, queries, heads, D, y, rstd, N, C, epsilon);
 }
 
 static inline void norm_heads_gradient_of(const void *dy, const void *y, int type, size_t heads, size_t D, const float *rstd, void *dx,
@@ -77,28 +81,6 @@ static void norm_heads_gradient(const void *dy, const void *y, int type, size_t 
                                 size_t C) {
     if (type == SLM_F32) norm_heads_gradient_of(dy, y, SLM_F32, heads, D, rstd, dx, N, C);
     else norm_heads_gradient_of(dy, y, SLM_BF16, heads, D, rstd, dx, N, C);
-}
-
-static inline void norm_heads_scaled_of(const void *x, int type, const float *w, size_t queries, size_t heads, size_t D, void *y,
-                                        float *rstd, size_t N, size_t C, float epsilon) {
-    for (size_t n = 0; n < N; n++) {
-        for (size_t h = 0; h < heads; h++) {
-            const size_t at = n * C + h * D;
-            const float *weights = h < queries ? w : w + D;
-            const float r = 1.0f / sqrtf(head_dot(x, x, type, at, D) / (float)D + epsilon);
-            rstd[n * heads + h] = r;
-            for (size_t i = 0; i < D; i += W) {
-                const size_t count = min_size(W, D - i);
-                put_first(y, type, at + i, get_first(x, type, at + i, count) * splat(r) * load_first(weights + i, count), count);
-            }
-        }
-        copy_rest(x, y, type, n * C + heads * D, (n + 1) * C);
-    }
-}
-static void norm_heads_scaled(const void *x, int type, const float *w, size_t queries, size_t heads, size_t D, void *y, float *rstd,
-                              size_t N, size_t C, float epsilon) {
-    if (type == SLM_F32) norm_heads_scaled_of(x, SLM_F32, w, queries, heads, D, y, rstd, N, C, epsilon);
-    else norm_heads_scaled_of(x, SLM_BF16, w, queries, heads, D, y, rstd, N, C, epsilon);
 }
 
 static inline void norm_heads_scaled_gradient_of(const void *dy, const void *x, int type, const float *w, size_t queries, size_t heads,

@@ -46,7 +46,7 @@ const slm_kernels SLM_TABLE = {
     .norm = norm, .norm_gradient = norm_gradient, .softmax = softmax, .softmax_gradient = softmax_gradient,
     .cross_entropy = cross_entropy, .cross_entropy_soft = cross_entropy_soft, .embed = embed, .embed_gradient = embed_gradient,
     .rotate = rotate, .norm_heads = norm_heads, .norm_heads_gradient = norm_heads_gradient,
-    .norm_heads_scaled = norm_heads_scaled, .norm_heads_scaled_gradient = norm_heads_scaled_gradient,
+    .norm_heads_scaled_gradient = norm_heads_scaled_gradient,
     .gated_activation = gated_activation, .gated_activation_gradient = gated_activation_gradient,
     .peak = peak, .peak_flops = 2 * MR * NR * PEAK_UNITS,
     .dropout = dropout, .uniform = uniform, .normal = normal, .sum_of_squares = sum_of_squares, .adamw = adamw,

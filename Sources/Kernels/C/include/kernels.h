@@ -239,16 +239,15 @@ typedef struct {
     /// copies the rest of the row. `angles` [T,D] holds the cosines of D/2 angles, then their sines; direction −1 rotates back. y may be x.
     void (*rotate)(const void *x, int type, const float *angles, size_t T, size_t first, size_t heads, size_t D, float direction, void *y,
                    size_t N, size_t C);
-    /// RMS norm without weights of each of the first `heads` heads of a row; copies the rest of the row. Saves rstd [N,heads].
-    void (*norm_heads)(const void *x, int type, size_t heads, size_t D, void *y, float *rstd, size_t N, size_t C, float epsilon);
-    /// dx = rstd·(dy − y·⟨dy·y⟩) in those heads, dx = dy in the rest of the row. y is the result of norm_heads.
+    /// RMS norm of each of the first `heads` heads of a row; copies the rest of the row. Saves rstd [N,heads]. w [2,D] has a weight per
+    /// channel, the first for the first `queries` heads, the second for the other heads; NULL for no weights.
+    void (*norm_heads)(const void *x, int type, const float *w, size_t queries, size_t heads, size_t D, void *y, float *rstd, size_t N,
+                       size_t C, float epsilon);
+    /// Without weights: dx = rstd·(dy − y·⟨dy·y⟩) in those heads, dx = dy in the rest of the row. y is the result of norm_heads.
     void (*norm_heads_gradient)(const void *dy, const void *y, int type, size_t heads, size_t D, const float *rstd, void *dx, size_t N,
                                 size_t C);
-    /// The same with a weight per channel, w [2,D]: the first for the first `queries` heads, the second for the other heads.
-    void (*norm_heads_scaled)(const void *x, int type, const float *w, size_t queries, size_t heads, size_t D, void *y, float *rstd,
-                              size_t N, size_t C, float epsilon);
-    /// With x̂ = x·rstd and g = dy·w:  dx = rstd·(g − x̂·⟨g·x̂⟩), dw += Σ dy·x̂ for each of the two weights; dw belongs to the calling
-    /// thread and may be NULL.
+    /// With weights, x̂ = x·rstd and g = dy·w:  dx = rstd·(g − x̂·⟨g·x̂⟩), dw += Σ dy·x̂ for each of the two weights; dw belongs to the
+    /// calling thread and may be NULL.
     void (*norm_heads_scaled_gradient)(const void *dy, const void *x, int type, const float *w, size_t queries, size_t heads, size_t D,
                                        const float *rstd, void *dx, float *dw, size_t N, size_t C);
 
