@@ -94,11 +94,7 @@ package final class EmbeddingBackend: ChatBackend {
     ) throws(GenerationError) -> any GenerationHandle {
         if texts.isEmpty { throw .emptyPrompt }
         for (index, ids) in texts.enumerated() {
-            if ids.isEmpty { throw .emptyPrompt }
-            if let unknown = ids.first(where: { !(0..<input.tokenizer.count).contains(Int($0)) }) {
-                throw .field("texts", value: "token \(unknown)", expected: "token ids from 0 to \(input.tokenizer.count - 1)")
-            }
-            if ids.count > input.context { throw .textTooLong(index: index, tokens: ids.count, context: input.context) }
+            try ids.checkEmbeddable(at: index, vocabulary: input.tokenizer.count, context: input.context)
         }
         let handle = Handle()
         inbox.put(.embed(Job(texts: texts, handle: handle, deliver: deliver)))

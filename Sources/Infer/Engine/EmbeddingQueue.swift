@@ -129,16 +129,17 @@ struct EmbeddingQueue {
     }
 }
 
-extension ModelInfo {
-    /// Checks that tokens can be embedded.
+extension [TokenID] {
+    /// Checks that a model can embed the tokens.
     ///
-    /// - Parameter index: The text's place in its request.
-    func checkEmbeddable(_ ids: [TokenID], at index: Int) throws(GenerationError) {
-        let known = tokenizer.vocabulary.tokens.indices
-        if ids.isEmpty { throw .emptyPrompt }
-        if let unknown = ids.first(where: { !known.contains(Int($0)) }) {
-            throw .field("texts", value: "token \(unknown)", expected: "token ids from 0 to \(known.count - 1)")
+    /// - Parameters:
+    ///   - index: The text's place in its request.
+    ///   - size: The size of the model's vocabulary.
+    func checkEmbeddable(at index: Int, vocabulary size: Int, context: Int) throws(GenerationError) {
+        if isEmpty { throw .emptyPrompt }
+        if let unknown = first(where: { !(0..<size).contains(Int($0)) }) {
+            throw .field("texts", value: "token \(unknown)", expected: "token ids from 0 to \(size - 1)")
         }
-        if ids.count > context { throw .textTooLong(index: index, tokens: ids.count, context: context) }
+        if count > context { throw .textTooLong(index: index, tokens: count, context: context) }
     }
 }

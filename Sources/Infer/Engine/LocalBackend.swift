@@ -122,7 +122,7 @@ package final class LocalBackend: ChatBackend {
         let model = adapter.map { self.model.adapters[$0] } ?? self.model
         if texts.isEmpty { throw .emptyPrompt }
         for (index, ids) in texts.enumerated() {
-            try model.checkEmbeddable(ids, at: index)
+            try ids.checkEmbeddable(at: index, vocabulary: model.tokenizer.vocabulary.tokens.count, context: model.context)
             try memory.checkFit(ids.count)
         }
         let control = GenerationControl(inbox)

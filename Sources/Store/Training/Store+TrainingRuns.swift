@@ -117,15 +117,19 @@ extension Store {
     package func deleteTrainingRun(_ id: TrainingRunID, by request: AdminRequest) throws(StoreError) -> TrainingRunRecord? {
         let entry = admin.entry(.deleteRun, request)
         return try database.transaction(.write) { connection throws(StoreError) in
-            let row = try connection.firstRow(
-                "SELECT \(TrainingRunRecord.columns) FROM training_runs WHERE id = $1 \(database.dialect.rowLock)", [.text(id)])
-            guard let row else { throw .notFound(.run) }
-            let run = try TrainingRunRecord(row)
+            let run = try lockedRun(id, on: connection)
             if run.state.isInProgress { return nil }
             try connection.execute("DELETE FROM training_runs WHERE id = $1", [.text(id)])
             try AdminQueries.write(entry, id, run.name, on: connection)
             return run
         }
+    }
+
+    private func lockedRun(_ id: TrainingRunID, on connection: any Connection) throws(StoreError) -> TrainingRunRecord {
+        let row = try connection.firstRow(
+            "SELECT \(TrainingRunRecord.columns) FROM training_runs WHERE id = $1 \(database.dialect.rowLock)", [.text(id)])
+        guard let row else { throw .notFound(.run) }
+        return try TrainingRunRecord(row)
     }
 
     /// Changes a run, and writes an audit line if `change` returns true.
@@ -134,10 +138,7 @@ extension Store {
         _ change: (TrainingRunRecord, any Connection) throws(StoreError) -> Bool
     ) throws(StoreError) -> TrainingRunRecord {
         try database.transaction(.write) { connection throws(StoreError) in
-            let row = try connection.firstRow(
-                "SELECT \(TrainingRunRecord.columns) FROM training_runs WHERE id = $1 \(database.dialect.rowLock)", [.text(id)])
-            guard let row else { throw .notFound(.run) }
-            let run = try TrainingRunRecord(row)
+            let run = try lockedRun(id, on: connection)
             if try change(run, connection) {
                 try AdminQueries.write(entry, id, run.name, on: connection)
                 try Self.notifyServers(on: connection, database.dialect)
