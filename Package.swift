@@ -235,9 +235,8 @@ let package = Package(
         tests(
             "ServeTests",
             [
-                "ServeParts", "IndexProgram", "TestSupport", "Serve", "Infer", "Store", "Secrets", "HTTPServer", "Threads", "Gzip", "Corpus", "Tokenize",
-                "Checkpoint", "Kernels", "Base64",
-                "Files", "JSON", "Documents",
+                "ServeParts", "IndexProgram", "TestSupport", "Serve", "Infer", "Store", "Secrets", "HTTPServer", "Threads", "Gzip",
+                "Corpus", "Tokenize", "Checkpoint", "Kernels", "Base64", "Files", "JSON", "Documents",
             ]
         ),
         tests("RepositoryTests", [], exclude: ["wording.txt"]),

@@ -61,14 +61,15 @@ def check_client(server, folder):
         assert search.type == "file_search_call" and search.queries == ["How do I reset the pump?"] and message.type == "message", answer
         assert search.results[0].filename == "pump.md" and search.results[0].text == "Hold the red button for 5 seconds.", search
         with client.responses.stream(model="default", input="reset", tools=tools, max_output_tokens=8) as stream:
-            types = [event.type for event in stream]
-            final = stream.get_final_response()
-        assert "response.file_search_call.completed" in types and final.output[0].type == "file_search_call", types
+            events = list(stream)
+        assert "response.file_search_call.completed" in [event.type for event in events], events
+        assert events[-1].type == "response.incomplete" and [item.type for item in events[-1].response.output] == ["file_search_call", "message"], events[-1]
         follow = client.responses.create(model="default", input="And then?", previous_response_id=answer.id, max_output_tokens=4)
         assert [item.type for item in follow.output] == ["message"], follow
         for call in [lambda: eve.vector_stores.retrieve(store.id), lambda: eve.files.retrieve(pump.id), lambda: eve.vector_stores.delete(store.id),
-                     lambda: eve.responses.create(model="default", input="x", tools=tools), lambda: eve.vector_stores.search(store.id, query="x")]:
+                     lambda: eve.vector_stores.search(store.id, query="x")]:
             refused(openai.NotFoundError, None, call)
+        refused(openai.NotFoundError, "tools", lambda: eve.responses.create(model="default", input="x", tools=tools))
         renamed = client.vector_stores.update(store.id, name="Yard")
         assert renamed.name == "Yard" and client.vector_stores.files.delete(pump.id, vector_store_id=store.id).deleted
         assert client.files.delete(pump.id).deleted and client.vector_stores.delete(store.id).deleted

@@ -114,9 +114,8 @@ import Testing
         let fixture = try Fixture()
         try fixture.upload("first.txt", "The first.")
         #expect(try fixture.files() == ["first.txt": "1"])
-        for (name, text) in [("bad.txt", "crash me"), ("good.txt", "The gauge."), ("worse.txt", "crash me, too"), ("last.txt", "The valve.")] {
-            try fixture.upload(name, text)
-        }
+        let new = ["bad.txt": "crash me", "good.txt": "The gauge.", "worse.txt": "crash me, too", "last.txt": "The valve."]
+        for (name, text) in new { try fixture.upload(name, text) }
         let crashed = "The program that reads files crashed, or took too long."
         let files = try fixture.files()
         #expect(files == ["first.txt": "1", "bad.txt": crashed, "good.txt": "1", "worse.txt": crashed, "last.txt": "1"])
@@ -126,7 +125,7 @@ import Testing
         #expect(try fixture.files()["bad.txt"] == crashed && fixture.search("gauge").count == 1)
     }
 
-    @Test func `a library is shared with nobody, some or all`() throws {
+    @Test func `a library is shared with no account, some or all`() throws {
         let fixture = try Fixture(), server = fixture.server
         let bob = try server.account("bob"), eve = try server.account("eve")
         try fixture.upload("a.txt", "The gauge.")
@@ -147,8 +146,8 @@ import Testing
             }.map(\.0)
         }
         #expect(try readers() == ["ada"])
-        let unknown = try fixture.ask("PATCH", path, nil, #"{"access":"chosen","readers":["bob","nobody"]}"#)
-        #expect(unknown.status == 422 && unknown.error.field == "readers" && unknown.text.contains("nobody"))
+        let unknown = try fixture.ask("PATCH", path, nil, #"{"access":"chosen","readers":["bob","carol"]}"#)
+        #expect(unknown.status == 422 && unknown.error.field == "readers" && unknown.text.contains("carol"))
         let shared = try fixture.ask("PATCH", path, nil, #"{"access":"chosen","readers":["BOB"]}"#).json()
         #expect(shared["access"]?.string == "chosen" && shared["readers"]?.elements.map { $0.map(\.string) } == ["bob"])
         #expect(try readers() == ["ada", "bob"])

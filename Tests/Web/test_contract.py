@@ -183,7 +183,7 @@ def check_libraries(ask, name):
     stored = ask("GET", f"/api/conversations/{start['conversation_id']}", template="/api/conversations/{id}")
     source = stored["messages"][-1]["sources"]["passages"][0]
     assert (source["library_id"], source["file_id"], source["position"], source["documents"]) == (library["id"], file["id"], 0, "Garden")
-    unknown = {"access": "chosen", "readers": ["nobody-of-this-name"]}
+    unknown = {"access": "chosen", "readers": ["an-account-that-is-not-there"]}
     assert ask("PATCH", path, unknown, one, expected=422)["error"]["field"] == "readers"
     changed = ask("PATCH", path, {"name": "Pumps", "access": "everyone"}, one)
     assert changed["name"] == "Pumps" and changed["access"] == "everyone"

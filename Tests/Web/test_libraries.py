@@ -542,7 +542,7 @@ def test_hostile_libraries(stage):
 def test_libraries_on_a_phone(stage):
     page, _ = open_account(stage, width=390, height=844, has_touch=True, is_mobile=True)
     create(page, "A library with quite a long name")
-    add(page, a_file("a very long name of a file that nobody has shortened/pump.md", MANUAL), a_file("photo.png", b"\0"))
+    add(page, a_file("a very long name of a file that is not shortened/pump.md", MANUAL), a_file("photo.png", b"\0"))
     status(page, "2 files added.")
     page.wait_for_selector("#library >> text=60 passages")
     assert overflow(page) == [0], overflow(page)

@@ -171,7 +171,8 @@ struct UploadName {
     init(_ text: String) throws(APIError) {
         let parts = text.split(separator: "/", omittingEmptySubsequences: false)
         let isValid = text.utf8.count <= 1_000 && parts.count <= 16 && parts.allSatisfy { part in
-            (1...200).contains(part.utf8.count) && !part.hasPrefix(".") && part.unicodeScalars.allSatisfy { $0.value >= 32 && $0.value != 127 }
+            (1...200).contains(part.utf8.count) && !part.hasPrefix(".")
+                && part.unicodeScalars.allSatisfy { $0.value >= 32 && $0.value != 127 }
         }
         guard isValid else {
             throw .invalid("name", "expected a name such as notes/pump.md: parts of 1 to 200 bytes that do not begin with a dot.")

@@ -20,7 +20,7 @@ package struct Library: Sendable, Equatable {
     package let waiting: Int
     /// Files that could not be read.
     package let skipped: Int
-    /// Of all files.
+    /// The size of all files.
     package let bytes: Int
     package let passages: Int
 }
@@ -97,7 +97,8 @@ extension Upload {
 
     init(_ row: Row) throws(StoreError) {
         self.init(
-            id: try row.id("id"), name: try row.text("name"), size: try row.integer("size_bytes"), createdAt: try row.timestamp("created_at"))
+            id: try row.id("id"), name: try row.text("name"), size: try row.integer("size_bytes"),
+            createdAt: try row.timestamp("created_at"))
     }
 }
 

@@ -41,7 +41,7 @@ extension Store {
         }
     }
 
-    /// Of a library; $1 is the account.
+    /// The condition of a library that the account $1 may read.
     private static let isReadable = """
         owner_id = $1 OR access = 'everyone'
         OR access = 'chosen' AND EXISTS (SELECT 1 FROM library_readers WHERE library_id = libraries.id AND user_id = $1)

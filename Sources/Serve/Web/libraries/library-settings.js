@@ -10,7 +10,7 @@ const ACCESS = [["private", "Only you"], ["chosen", "You and the accounts that y
 
 /** Who can read a library, as a fact. @param {Library} library */
 export const accessText = ({ access, readers = [] }) =>
-  ({ private: "only for you", chosen: `shared with ${readers.join(", ") || "nobody yet"}`, everyone: "for everyone" })[access];
+  ({ private: "only for you", chosen: `shared with ${readers.join(", ") || "no account yet"}`, everyone: "for everyone" })[access];
 
 /** The name of a library, who can read it, and what else its owner can do with it. @param {import("./library-view.js").LibraryView} view */
 export function settingsForm(view) {
