@@ -17,9 +17,7 @@ import Threads
 final class LibraryIndexer: Sendable {
     private let store: Store
     private let indexes: LibraryIndexes
-    private let wakes = Mailbox<Void>()
-    private let isStopped = Atomic(false)
-    private let ended = Mailbox<Void>()
+    private let thread: PeriodicThread
     private let failures = Mutex<[LibraryID: Failure]>([:])
 
     /// A library that could not be indexed: it is tried again when it has changed, and after a while.
@@ -34,33 +32,21 @@ final class LibraryIndexer: Sendable {
     init(_ store: Store, _ indexes: LibraryIndexes) {
         self.store = store
         self.indexes = indexes
+        thread = PeriodicThread(every: indexes.settings.interval)
     }
 
-    func start() throws(ThreadError) {
-        try BackgroundThread.run { [self] in
-            defer { ended.put(()) }
-            while !isStopped.load(ordering: .acquiring) {
-                indexAll()
-                _ = wakes.take(within: indexes.settings.interval)
-                while wakes.takeIfAvailable() != nil {}
-            }
-        }
-    }
+    func start() throws(ThreadError) { try thread.start { [self] in indexAll } }
 
-    func wake() { wakes.put(()) }
+    func wake() { thread.wake() }
 
     /// Kills the program that reads files, and waits until the thread has ended.
-    func stop() {
-        isStopped.store(true, ordering: .releasing)
-        wake()
-        ended.take()
-    }
+    func stop() { thread.stop() }
 
     private func indexAll() {
         do {
             let libraries = try store.libraryRevisions()
             indexes.keepOnly(Set(libraries.map(\.id)))
-            for library in libraries where !isStopped.load(ordering: .acquiring) && isDue(library) {
+            for library in libraries where !thread.isStopped && isDue(library) {
                 do { try index(library) } catch {
                     Log.error(.failed, "cannot index the library \(library.id): \(error)")
                     let next = ContinuousClock.now + Self.pauseAfterFailure
@@ -90,10 +76,10 @@ final class LibraryIndexer: Sendable {
         for upload in missing { try folder.add(upload, try store.contents(of: upload.id)) }
         if try !isUsable(folder, library) { folder.removeIndex() }
         if try !read(folder, lock) {
-            guard !isStopped.load(ordering: .acquiring) else { return }
+            guard !thread.isStopped else { return }
             try readOneByOne(wanted, missing, folder, library.id, lock)
         }
-        guard !isStopped.load(ordering: .acquiring) else { return }
+        guard !thread.isStopped else { return }
         try store.set(try states(of: wanted, in: folder), in: library.id)
         try folder.setRevision(library.revision)
     }
@@ -131,7 +117,7 @@ final class LibraryIndexer: Sendable {
 
     private func run(_ arguments: [String], _ lock: borrowing FileLock) throws(FileError) -> ChildProgram.Output {
         try ChildProgram(path: indexes.settings.program).run(arguments, within: indexes.settings.readingTime, holding: lock) {
-            isStopped.load(ordering: .acquiring)
+            thread.isStopped
         }
     }
 
@@ -151,10 +137,10 @@ final class LibraryIndexer: Sendable {
             for upload in wanted { folder.remove(upload) }
             folder.removeIndex()
         }
-        for upload in rest where !isStopped.load(ordering: .acquiring) {
+        for upload in rest where !thread.isStopped {
             try folder.add(upload, try store.contents(of: upload.id))
             if try read(folder, lock) { continue }
-            guard !isStopped.load(ordering: .acquiring) else { return }
+            guard !thread.isStopped else { return }
             folder.remove(upload)
             try store.set([upload.id: .skipped(reason: Self.crashed)], in: library)
         }
