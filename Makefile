@@ -34,7 +34,7 @@ TSAN_LIBRARIES := -L$(SWIFT_LIBRARIES) -Wl,-rpath,$(SWIFT_LIBRARIES) -ldispatch 
 CLANG    := $(dir $(realpath $(shell command -v swift 2>/dev/null)))clang
 SWIFTC   := $(dir $(realpath $(shell command -v swift 2>/dev/null)))swiftc
 
-.PHONY: help deps test-deps build static install uninstall deb tarball demo demo-smollm demo-loop commands sample test test-swift test-sanitizers test-neon test-sanitized-c test-races test-valgrind test-peers test-numbers test-servers test-walks test-web chromium tmux caddy deploy-tools test-dockerfile test-llama test-mutants kill-training kill-ranks kill-store kill-serve kill-loop mutation fuzz bench clean
+.PHONY: help deps test-deps build static install uninstall deb tarball demo demo-smollm demo-loop commands sample test test-swift test-sanitizers test-neon test-sanitized-c test-races test-valgrind test-peers test-numbers test-models test-servers test-walks test-web chromium tmux caddy deploy-tools test-dockerfile test-llama test-mutants kill-training kill-ranks kill-store kill-serve kill-loop mutation fuzz bench clean
 
 help:           ## List the targets
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -197,13 +197,13 @@ test-valgrind: build test-deps
 	    --threads 2 --cpu $(if $(filter aarch64,$(shell uname -m)),neon,avx2)
 
 # Results of tests must not depend on what is the fastest on the machine.
-test-valgrind test-numbers test-servers test-walks test-web test-llama kill-training kill-ranks kill-serve kill-loop: export SLM_AUTOTUNE = off
+test-valgrind test-numbers test-models test-servers test-walks test-web test-llama kill-training kill-ranks kill-serve kill-loop: export SLM_AUTOTUNE = off
 
 test-peers: build test-deps $(VENV)/ready chromium tmux $(if $(CI),caddy deploy-tools)   ## Run the tests with other programs (Python packages, Chromium)
 	$(BUILD)
-	$(MAKE) --no-print-directory --jobs=3 --output-sync=line test-web test-servers test-walks test-numbers
+	$(MAKE) --no-print-directory --jobs=5 --output-sync=line test-web test-servers test-walks test-models test-numbers
 
-# Files, numbers and tokens.
+# Numbers, files and tokens.
 test-numbers:
 	$(NICE) $(VENV)/bin/python Tests/Golden/make_golden.py --check
 	$(NICE) $(VENV)/bin/python Benchmarks/tables.py --check
@@ -212,18 +212,21 @@ test-numbers:
 	$(NICE) $(VENV)/bin/python Tests/Peers/check_checkpoint.py .build/release/CheckpointWriter
 	$(NICE) $(VENV)/bin/python Tests/Peers/check_pytorch.py .build/release/CheckpointWriter
 	$(NICE) $(VENV)/bin/python Tests/Peers/check_gguf.py .build/release/CheckpointWriter
-	$(NICE) $(VENV)/bin/python Tests/Peers/check_huggingface.py $(SLM) .build/release/Logits
-	$(NICE) $(VENV)/bin/python Tests/Peers/check_embeddings.py $(SLM) $(if $(CI),--small)
-	$(NICE) $(VENV)/bin/python Tests/Peers/check_models.py $(SLM) .build/release/Logits
-	$(NICE) $(VENV)/bin/python Tests/Peers/check_peft.py $(SLM) .build/release/Logits .build/release/Gradients
-	$(NICE) $(VENV)/bin/python Tests/Peers/check_chat_templates.py $(SLM)
-	$(NICE) $(VENV)/bin/python Tests/Peers/check_smollm.py $(SLM) .build/release/Logits $(if $(CI),--quick)
 	$(NICE) $(VENV)/bin/python Tests/Peers/check_preferences.py $(SLM)
 	$(NICE) $(VENV)/bin/python Tests/Peers/check_tokenizers.py $(SLM) $(if $(CI),--quick)
 	$(NICE) $(VENV)/bin/python Tests/Peers/kill_training.py $(SLM) --kills 6
 	$(NICE) $(VENV)/bin/python Tests/Peers/check_report.py $(SLM)
 	$(NICE) $(VENV)/bin/python Tests/Peers/kill_store.py .build/release/StoreWriter --kills 20
 	$(NICE) $(VENV)/bin/python Tests/Peers/learn_pages.py $(SLM)
+
+# Models of other programs.
+test-models:
+	$(NICE) $(VENV)/bin/python Tests/Peers/check_smollm.py $(SLM) .build/release/Logits $(if $(CI),--quick)
+	$(NICE) $(VENV)/bin/python Tests/Peers/check_huggingface.py $(SLM) .build/release/Logits
+	$(NICE) $(VENV)/bin/python Tests/Peers/check_embeddings.py $(SLM) $(if $(CI),--small)
+	$(NICE) $(VENV)/bin/python Tests/Peers/check_models.py $(SLM) .build/release/Logits
+	$(NICE) $(VENV)/bin/python Tests/Peers/check_peft.py $(SLM) .build/release/Logits .build/release/Gradients
+	$(NICE) $(VENV)/bin/python Tests/Peers/check_chat_templates.py $(SLM)
 
 # Servers, and programs that use them. Much of the time is spent waiting.
 test-servers:

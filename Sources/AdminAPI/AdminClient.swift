@@ -80,10 +80,12 @@ package struct AdminClient: Sendable {
     /// Requests what may be used for training, page by page.
     ///
     /// - Parameters:
-    ///   - format: `chats`, `pairs` or `ratings`.
+    ///   - parameters: `format` and `passages`.
     ///   - body: Gets the JSON lines of a page.
-    package func forEachTrainingPage(_ format: String, _ body: (_ lines: [UInt8]) throws -> Void) throws {
-        try forEachPage("training-chats", [("format", format)], area: "admin", body)
+    package func forEachTrainingPage(
+        _ parameters: [(name: String, value: String)], _ body: (_ lines: [UInt8]) throws -> Void
+    ) throws {
+        try forEachPage("training-chats", parameters, area: "admin", body)
     }
 
     private func send(

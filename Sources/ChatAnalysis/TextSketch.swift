@@ -143,9 +143,11 @@ private struct SmallestHashes {
 extension TextSketch {
     /// 8 hexadecimal digits for each hash.
     package var text: String {
-        String(decoding: hashes.flatMap { hash in
-            (0..<8).map { Self.digits[Int(hash >> UInt32(28 - 4 * $0) & 15)] }
-        }, as: UTF8.self)
+        var text: [UInt8] = []
+        for hash in hashes {
+            for shift in stride(from: 28, through: 0, by: -4) { text.append(Self.digits[Int(hash >> UInt32(shift) & 15)]) }
+        }
+        return String(decoding: text, as: UTF8.self)
     }
 
     package init?(_ text: String) {

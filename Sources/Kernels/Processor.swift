@@ -70,8 +70,12 @@ package final class Processor {
 
     /// The instruction sets with kernels that this CPU supports, best first.
     package static var instructionSets: [String] {
-        sequence(first: Int32(0)) { $0 + 1 }.lazy.map { slm_kernels_name($0) }.prefix { $0 != nil }.compactMap { $0 }
-            .filter { slm_kernels_named($0) != nil }.map { String(cString: $0) }
+        var names: [String] = [], index: Int32 = 0
+        while let name = slm_kernels_name(index) {
+            if slm_kernels_named(name) != nil { names.append(String(cString: name)) }
+            index += 1
+        }
+        return names
     }
 
     /// Whether the kernels of an instruction set multiply bf16; false if this CPU does not support them.

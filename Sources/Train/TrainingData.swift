@@ -153,9 +153,12 @@ extension TrainingData {
     /// The memory of the token files, which stays in use once they are read, and of the packing. Of token files that are larger than
     /// ``TokenFile/checkedBytes``, the system can release pages at any time.
     package var memoryBytes: Double {
-        DatasetSplit.allCases.map { meta.counts(of: $0) }.reduce(0) {
-            $0 + Double($1.turns * 8 + $1.conversations * 48)
-        } + Double(training.residentBytes + validation.residentBytes)
+        var bytes = training.residentBytes + validation.residentBytes
+        for split in DatasetSplit.allCases {
+            let counts = meta.counts(of: split)
+            bytes += counts.turns * 8 + counts.conversations * 48
+        }
+        return Double(bytes)
     }
 
     /// Identifies the tokens and their split.

@@ -41,7 +41,8 @@ package enum TuningWork {
 
     /// A function that reads as much memory as the caches hold, and so removes everything else from them.
     package static func cacheEviction() -> () -> Void {
-        let bytes = min(CPU.caches.third ?? 16 << 20, 1 << 30) + 4 * (CPU.caches.second ?? 1 << 20)
+        let second: Int = CPU.caches.second ?? 1 << 20, third: Int = CPU.caches.third ?? 16 << 20
+        let bytes: Int = min(third, 1 << 30) + 4 * second
         let numbers = [Int](repeating: 1, count: bytes / 8)
         return {
             var sum = 0

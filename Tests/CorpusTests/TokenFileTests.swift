@@ -30,7 +30,8 @@ import Tokenize
         try file.read(0..<file.count, into: &whole, roles: &roles)
         let text = "<|user|>Hi<|assistant|>Yo<|eos|><|user|>A<|eos|><|user|>B<|assistant|>C<|user|>D<|eos|>"
         #expect(try byteTokenizer().text(of: whole) == text)
-        #expect(roles.map { "\($0.rawValue)" }.joined() == "0111222" + "011" + "0112211")
+        let digits = roles.map { "\($0.rawValue)" }.joined()
+        #expect(digits == "01112220110112211")
         #expect(file.turns.map(\.start) == [0, 1, 4, 7, 8, 10, 11, 13, 15])
         for low in 0...file.count {
             for high in low...file.count {

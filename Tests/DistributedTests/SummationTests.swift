@@ -62,7 +62,8 @@ struct SummationTests {
             for exchange in pieces.map({ ranks.beginSum(of: [$0], tree, isGathered: true) }) { ranks.wait(for: exchange) }
             return pieces.map { piece in piece.read { span in span[span.count - 1] } }
         }
-        for sums in found { #expect(sums == (0..<20).map { Float($0 * 20 + 1) }) }
+        let expected: [Float] = (0..<20).map { Float($0 * 20 + 1) }
+        for sums in found { #expect(sums == expected) }
     }
 
     @Test func `slices are gathered by all, and collected by the first rank`() throws {

@@ -217,7 +217,8 @@ import Testing
             pool.forEach(round % 40) { item, _ in sum.add(item, ordering: .relaxed) }
             if round % 50 == 0 { pool.run { _ in sum.add(1, ordering: .relaxed) } }
         }
-        let items = (0..<300).reduce(0) { $0 + (0..<$1 % 40).reduce(0, +) }
+        var items = 0
+        for round in 0..<300 { items += (0..<round % 40).reduce(0, +) }
         #expect(sum.load(ordering: .relaxed) == items + 6 * 16)
     }
 }

@@ -114,6 +114,18 @@ import Testing
         #expect(try documents.post("/api/chat/guest", #"{"message":"x","documents":["other"]}"#).status == 404)
     }
 
+    @Test func `answers from passages are not collected, because the chat log has no passages`() throws {
+        let documents = try DocumentServer(collecting: true), ada = try documents.server.account("ada")
+        for question in ["Reset the pump", "Thanks"] {
+            let body = #"{"message":"\#(question)","documents":["notes"]}"#
+            for stream in [
+                try documents.server.openStream("/api/chat", body, ada), try documents.server.openStream("/api/chat/guest", body, [:]),
+            ] { while try stream.next() != nil {} }
+        }
+        try eventually { try documents.server.chatLines.count == 2 }
+        #expect(try documents.server.chatLines.allSatisfy { $0.contains("Thanks") })
+    }
+
     @Test func `programs get the sources with the answer`() throws {
         let question = #""messages":[{"role":"system","content":"Be kind."},{"role":"user","content":"Reset the pump"}]"#
         let whole = try documents.post("/v1/chat/completions", #"{\#(question),"documents":["notes"],"n":2}"#)

@@ -13,13 +13,13 @@ final class DocumentServer {
     var index: String { folder("notes.index") }
 
     /// - Parameter change: Changes the settings after the documents were set.
-    init(with change: (inout ServeSettings) -> Void = { _ in }) throws {
+    init(collecting: Bool = false, with change: (inout ServeSettings) -> Void = { _ in }) throws {
         try FileManager.default.createDirectory(atPath: folder("notes"), withIntermediateDirectories: true)
         folder.write("# Pump\n## Reset\nHold the red button.\n", to: "notes/pump.md")
         folder.write("The valve turns left.\n", to: "notes/valve.txt")
         let index = folder("notes.index")
         try Self.build(folder("notes"), at: index)
-        server = try TestServer(backend) { settings in
+        server = try TestServer(backend, collecting: collecting) { settings in
             settings.documents = ServedDocuments([try! SharedIndex(index, named: "notes")])
             change(&settings)
         }

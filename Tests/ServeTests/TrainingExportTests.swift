@@ -103,6 +103,33 @@ import Testing
         #expect(count == 2)
     }
 
+    @Test func `answers from documents are exported with their passages or not at all`() throws {
+        let id = try store.createConversation("chat", for: ada).0.id
+        let passages = #"{"passages":[{"text":"Hold the button."}],"words":[],"prompt":"[1] Hold the button.\n\nQuestion: How?"}"#
+        let none = #"{"passages":[],"note":"No passage fits.","words":[],"prompt":"And?"}"#
+        let messages = try [
+            ("Hi", "Ho", nil), ("How?", "Hold it [1].", passages), ("And?", "No idea.", none),
+        ].flatMap { question, answer, sources in
+            try [NewMessage(.user, question), NewMessage(.assistant, answer, sources: sources)].map { try store.append($0, to: id, of: ada) }
+        }
+        func questions(_ query: String) throws -> [String?] {
+            try export("chats", query).text.split(separator: "\n").map { try JSONElement(parsing: String($0))["user"]?.string }
+        }
+        #expect(try questions("") == ["Hi", "And?"] && questions("&passages=false") == ["Hi", "And?"])
+        #expect(try questions("&passages=true") == ["Hi", "[1] Hold the button.\n\nQuestion: How?", "And?"])
+        // Readers of whole chats train on all answers, so that a chat ends before one that is left out.
+        #expect(try !export("messages").text.contains("How?"))
+        #expect(try export("messages", "&passages=true").text.contains(#""content":"[1] Hold the button.\n\nQuestion: How?"}"#))
+        try store.rate(messages[3].id, in: id, of: ada, Rating(.good))
+        #expect(try export("ratings").text.isEmpty)
+        #expect(try export("ratings", "&passages=true").text.contains("Hold the button."))
+        // A question that an owner has changed is the changed one, below the same passages.
+        let chat = try #require(try store.trainingChats().chats.first).id
+        try store.correct(messages[2].id, in: chat, to: "How does it work?", by: AdminRequest(actor: "olga", address: "127.0.0.1"))
+        #expect(try questions("&passages=true")[1] == "[1] Hold the button.\n\nQuestion: How does it work?")
+        #expect(try export("chats", "&passages=yes").error.field == "passages")
+    }
+
     @Test func `an export has pages, and chats that are left out are in none`() throws {
         for i in 0..<5 { _ = try chat("q\(i)", "a\(i)") }
         let left = try chat("private", "secret")

@@ -54,10 +54,12 @@ struct BackupFile {
         let files = members.filter { $0.name != "SHA256SUMS" }
         let sums = files.map { "\(SHA256.hex(of: $0.bytes))  \($0.name)\n" }.joined()
         let all = files + [("SHA256SUMS", Array(sums.utf8))]
-        let padded = all.flatMap { name, bytes in
-            Self.header(name, bytes.count) + bytes + [UInt8](repeating: 0, count: (512 - bytes.count % 512) % 512)
+        var archive: [UInt8] = []
+        for (name, bytes) in all {
+            archive += Self.header(name, bytes.count) + bytes
+            archive += [UInt8](repeating: 0, count: (512 - bytes.count % 512) % 512)
         }
-        return padded + [UInt8](repeating: 0, count: 1_024)
+        return archive + [UInt8](repeating: 0, count: 1_024)
     }
 
     private static func header(_ name: String, _ size: Int) -> [UInt8] {

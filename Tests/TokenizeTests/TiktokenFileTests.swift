@@ -24,7 +24,8 @@ import Tokenize
     @Test func `very long tokens are read in reasonable time`() throws {
         var lines = "YQ== 0\n"
         for power in 1...14 {
-            lines += String(repeating: "YWFh", count: (1 << power) / 3) + ["", "YQ==", "YWE="][(1 << power) % 3] + " \(power)\n"
+            let length = 1 << power, end = ["", "YQ==", "YWE="][length % 3]
+            lines += "\(String(repeating: "YWFh", count: length / 3))\(end) \(power)\n"
         }
         let vocabulary = try read(lines)
         #expect(vocabulary.merges == (1...14).map { .init($0 - 1, $0 - 1, $0) })

@@ -94,7 +94,8 @@ import Train
 
     /// The last quarter of the text has tokens that the rest lacks.
     @Test func `a text that is too long is sampled from its beginning to its end`() throws {
-        let text = (0..<60_000).map { UInt16($0 % 7) } + (0..<20_000).map { UInt16(10 + $0 % 5) }
+        let beginning: [UInt16] = (0..<60_000).map { UInt16($0 % 7) }, end: [UInt16] = (0..<20_000).map { UInt16(10 + $0 % 5) }
+        let text = beginning + end
         let path = try file(text, vocabulary: 16)
         let counting = try counting(of: path, vocabulary: 16, maxTokens: 8_192)
         let counts = try #require(NGramCounts(of: counting, vocabulary: 16, pairs: 10)), model = counts.afterToken

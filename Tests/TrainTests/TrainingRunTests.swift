@@ -164,7 +164,8 @@ import Train
         let run = try run(plan, in: "diverges", dropout: 0)
         var skipped: [Int] = []
         #expect(try run.train { if case .skipped(let step) = $0 { skipped.append(step) } } == .diverged)
-        #expect(skipped.suffix(3) == [run.state.step - 3, run.state.step - 2, run.state.step - 1])
+        let last = run.state.step - 1
+        #expect(Array(skipped.suffix(3)) == Array(last - 2...last))
         #expect(run.state.skipped == skipped.count)
         // The weights are finite, but no loss with them is.
         #expect(!TrainingRun.exists(in: folder("diverges")))

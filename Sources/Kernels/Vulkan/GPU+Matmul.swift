@@ -74,8 +74,10 @@ private struct MatmulArguments {
         aIsTransposed = a.columnStride != 1
         bIsTransposed = b.rowStride != 1
         let aStride = aIsTransposed ? a.columnStride : a.rowStride, bStride = bIsTransposed ? b.rowStride : b.columnStride
-        let flags = Int(matmul.activation.rawValue) | (matmul.accumulates ? 0x100 : 0) | (aIsTransposed ? 0x200 : 0)
-            | (bIsTransposed ? 0x400 : 0)
+        var flags = Int(matmul.activation.rawValue)
+        if matmul.accumulates { flags |= 0x100 }
+        if aIsTransposed { flags |= 0x200 }
+        if bIsTransposed { flags |= 0x400 }
         buffers = [a.buffer, b.buffer, c.buffer, matmul.bias, matmul.preActivation, matmul.plus]
         integers = [M, N, K, aStride, bStride, c.rowStride, flags]
         isAligned = [(a.buffer, aStride), (b.buffer, bStride)].allSatisfy { buffer, stride in

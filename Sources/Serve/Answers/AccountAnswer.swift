@@ -119,7 +119,8 @@ final class AccountAnswer: Sendable {
         }
         service.conversationLocks.unlock(id, of: owner)
         if let failure { stream.fail(failure) } else { stream.finish(end) }
-        service.collector?.collect(beginning.question.content, text, end, after: history, of: owner, in: id)
+        service.collector?.collect(
+            beginning.question.content, text, end, after: history, sources: sources, of: owner, in: id)
     }
 
     private func store(_ text: String, _ end: GenerationEnd) throws(StoreError) {

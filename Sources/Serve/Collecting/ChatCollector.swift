@@ -40,12 +40,13 @@ package final class ChatCollector: Sendable {
         try file?.append(chat)
     }
 
-    /// Collects a chat whose answer has ended, and logs an error. A canceled or truncated answer is not worth training on.
+    /// Collects a chat whose answer has ended, and logs an error. A canceled or truncated answer is not worth training on, nor is one from
+    /// documents without their passages, from which a model would learn to invent.
     func collect(
-        _ message: String, _ answer: String, _ end: GenerationEnd, after history: [Conversation.Message] = [], of user: UserID? = nil,
-        in conversation: ConversationID? = nil
+        _ message: String, _ answer: String, _ end: GenerationEnd, after history: [Conversation.Message] = [],
+        sources: AnswerSources? = nil, of user: UserID? = nil, in conversation: ConversationID? = nil
     ) {
-        guard end.reason == .stop else { return }
+        guard end.reason == .stop, sources?.passages.isEmpty ?? true else { return }
         do { try collect(message, answer, after: history, of: user, in: conversation) } catch {
             Log.error("cannot collect a chat: \(error)")
         }

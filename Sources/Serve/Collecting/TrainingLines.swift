@@ -5,6 +5,9 @@ import Tokenize
 /// What a chat becomes for `slm finetune`: lines of JSON.
 ///
 /// A corrected answer counts as its correction, also before later questions; an owner's correction wins over the user's.
+///
+/// An answer from documents is left out, because without the passages a model would learn to invent. With `passages`, its question is the
+/// message that the model was given.
 enum TrainingLines: String, CaseIterable {
     /// Exchanges to train on, in the format of `--collect`: complete answers of the shown branch that are not rated bad, and answers of
     /// any branch that are corrected or rated good.
@@ -19,19 +22,23 @@ enum TrainingLines: String, CaseIterable {
 
     private typealias Turn = (role: Conversation.Role, text: String)
 
-    func lines(of chat: TrainingConversation) -> [UInt8] { lines(of: chat.messages, chat.preferences, chat.settings) }
+    func lines(of chat: TrainingConversation, passages: Bool) -> [UInt8] {
+        lines(of: chat.messages, chat.preferences, chat.settings, passages: passages)
+    }
 
-    func lines(of chat: ReviewedChat) -> [UInt8] { lines(of: chat.messages, chat.preferences, chat.settings) }
+    func lines(of chat: ReviewedChat, passages: Bool) -> [UInt8] {
+        lines(of: chat.messages, chat.preferences, chat.settings, passages: passages)
+    }
 
     /// - Returns: Lines with their line ends.
     private func lines(
-        of list: [TrainingMessage], _ preferences: [AnswerPreference], _ settings: ConversationSettings
+        of list: [TrainingMessage], _ preferences: [AnswerPreference], _ settings: ConversationSettings, passages: Bool
     ) -> [UInt8] {
-        if self == .messages { return Self.chat(list, settings) }
+        if self == .messages { return Self.chat(list, settings, passages: passages) }
         let messages = Dictionary(list.map { ($0.message.id, $0) }) { first, _ in first }
         var lines: [UInt8] = []
         for answer in list where answer.message.role == .assistant {
-            guard let prompt = Self.prompt(of: answer, among: messages, settings) else { continue }
+            guard let prompt = Self.prompt(of: answer, among: messages, settings, passages: passages) else { continue }
             switch self {
             case .chats:
                 guard answer.isWorthTrainingOn, let question = prompt.last else { continue }
@@ -59,13 +66,18 @@ enum TrainingLines: String, CaseIterable {
         return lines
     }
 
-    private static func chat(_ list: [TrainingMessage], _ settings: ConversationSettings) -> [UInt8] {
-        var turns: [Turn] = [], length = 0
+    private static func chat(_ list: [TrainingMessage], _ settings: ConversationSettings, passages: Bool) -> [UInt8] {
+        var turns: [Turn] = [], length = 0, question: TrainingMessage?
         if let text = settings.systemPrompt { turns.append((.system, text)) }
         for message in list where message.isActive {
             let isAnswer = message.message.role == .assistant
             if isAnswer, !message.isWorthTrainingOn { break }
             guard let role = Conversation.Role(rawValue: message.message.role.rawValue) else { break }
+            if isAnswer, let asked = question {
+                guard let text = Self.text(of: asked, for: message, passages: passages) else { break }
+                turns[turns.count - 1].text = text
+            }
+            question = isAnswer ? nil : message
             turns.append((role, message.text))
             if isAnswer { length = turns.count }
         }
@@ -77,9 +89,17 @@ enum TrainingLines: String, CaseIterable {
         return writer.bytes + [UInt8(ascii: "\n")]
     }
 
-    /// The messages before an answer, with the system prompt; nil if the message before it is not a user's.
+    /// What the model was asked for an answer; nil if it is left out.
+    private static func text(of question: TrainingMessage, for answer: TrainingMessage, passages: Bool) -> String? {
+        guard let message = answer.details.sources.flatMap(AnswerSources.messageWithPassages) else { return question.text }
+        // It ends with the question as it was asked, which an owner may have changed since.
+        guard passages, message.hasSuffix(question.message.content) else { return nil }
+        return message.dropLast(question.message.content.count) + question.text
+    }
+
+    /// The messages before an answer, with the system prompt; nil if the message before it is not a user's, or the answer is left out.
     private static func prompt(
-        of answer: TrainingMessage, among messages: [MessageID: TrainingMessage], _ settings: ConversationSettings
+        of answer: TrainingMessage, among messages: [MessageID: TrainingMessage], _ settings: ConversationSettings, passages: Bool
     ) -> [Turn]? {
         var prompt: [Turn] = []
         var previous = answer.previous
@@ -88,7 +108,10 @@ enum TrainingLines: String, CaseIterable {
             prompt.append((role, message.text))
             previous = message.previous
         }
-        guard prompt.first?.role == .user else { return nil }
+        guard prompt.first?.role == .user, let question = answer.previous.flatMap({ messages[$0] }),
+              let text = text(of: question, for: answer, passages: passages)
+        else { return nil }
+        prompt[0].text = text
         if let text = settings.systemPrompt { prompt.append((.system, text)) }
         return prompt.reversed()
     }

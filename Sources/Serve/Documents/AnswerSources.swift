@@ -33,6 +33,13 @@ struct AnswerSources: Sendable {
         writer.object(write)
         return writer.text
     }
+
+    /// What the model got instead of the question, of sources as they are stored; nil if there were no passages.
+    static func messageWithPassages(in json: String) -> String? {
+        var parser = JSONParser()
+        guard let sources = try? parser.parse(json), sources["passages"]?.elements?.contains(where: { _ in true }) == true else { return nil }
+        return sources["prompt"]?.string
+    }
 }
 
 /// The forms of OpenAI's Responses API.

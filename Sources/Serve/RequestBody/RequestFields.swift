@@ -121,6 +121,15 @@ extension Request {
         return id
     }
 
+    /// Parses a query parameter that is `true` or `false`.
+    func flag(_ name: String) throws(APIError) -> Bool {
+        switch query(name) {
+        case nil, "false": false
+        case "true": true
+        default: throw .invalid(name, "expected true or false.")
+        }
+    }
+
     /// Parses a query parameter with a fixed set of values.
     func choice<Choice: CaseIterable & RawRepresentable<String>>(_ name: String, default defaultValue: Choice) throws(APIError) -> Choice {
         guard let text = query(name) else { return defaultValue }

@@ -42,7 +42,7 @@ struct GuestChatService: Sendable {
             stream.send(event)
             guard case .ended(let end) = event else { return }
             if mayCollect, let collector {
-                database.runEvenIfFull { collector.collect(message, stream.text, end, after: history) }
+                database.runEvenIfFull { collector.collect(message, stream.text, end, after: history, sources: sources) }
             }
             stream.finish(end)
         }

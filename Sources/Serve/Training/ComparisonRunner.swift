@@ -162,7 +162,7 @@ final class ComparisonRunner: Sendable {
         var file = try AtomicFile(path, isPrivate: true)
         var isEmpty = true
         try store.forEachTrainingChat(heldOut: true) { chat in
-            let lines = TrainingLines.chats.lines(of: chat)
+            let lines = TrainingLines.chats.lines(of: chat, passages: true)
             isEmpty = isEmpty && lines.isEmpty
             try file.write(lines)
         }

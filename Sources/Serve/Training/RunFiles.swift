@@ -67,7 +67,7 @@ struct TrainingDataSet {
         if let path { file = try AtomicFile(path, isPrivate: true) }
         let filter = try settings.trainingFilter
         try store.forEachTrainingChat(filter) { chat in
-            let text = formats.flatMap { $0.lines(of: chat) }
+            let text = formats.flatMap { $0.lines(of: chat, passages: settings.passages) }
             if text.isEmpty { return }
             chats += 1
             lines += text.count { $0 == UInt8(ascii: "\n") }

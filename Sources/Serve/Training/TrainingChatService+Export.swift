@@ -10,7 +10,7 @@ extension TrainingChatService {
     func export(_ context: RequestContext) throws -> Response {
         let request = context.request
         let format = try request.choice("format", default: TrainingLines.chats)
-        let filter = try TrainingFilter(request)
+        let filter = try TrainingFilter(request), passages = try request.flag("passages")
         var after: TrainingChatID?
         if let text = request.query("after"), !text.isEmpty {
             guard let id = TrainingChatID(text) else { throw APIError.invalid("after", "expected the id of a chat.") }
@@ -20,14 +20,14 @@ extension TrainingChatService {
         let first = try store.trainingExport(filter, after: after, limit: limit)
         try store.admin.recordChatsExported(by: context.adminRequest)
         if request.query("limit") != nil {
-            return .jsonLines(first.chats.map { format.lines(of: $0) }, next: first.next?.description)
+            return .jsonLines(first.chats.map { format.lines(of: $0, passages: passages) }, next: first.next?.description)
         }
         let stream = ResponseStream()
         // On a thread of its own: it waits for the client.
         try BackgroundThread.run {
             var page = first
             while !stream.isDisconnected {
-                for chat in page.chats { stream.write(format.lines(of: chat)) }
+                for chat in page.chats { stream.write(format.lines(of: chat, passages: passages)) }
                 guard let next = page.next else { return stream.finish() }
                 // A client that reads nothing for this long is disconnected by the next write.
                 for _ in 0..<1_500 where stream.bufferedBytes > 1 << 20 && !stream.isDisconnected { usleep(10_000) }
@@ -46,10 +46,11 @@ extension TrainingChatService {
         guard let format = TrainingLines(rawValue: name) else {
             throw APIError.invalid("format", "expected one of \(TrainingLines.allCases.map(\.rawValue).joined(separator: ", ")).")
         }
+        let passages = try context.request.flag("passages")
         let after: ConversationID? = try context.request.id("after", of: "a conversation")
         let limit = try context.request.integer("limit", 1...1_000, default: 100)
         let (conversations, next) = try store.trainingConversations(after: after, limit: limit)
         try store.admin.recordChatsExported(by: context.adminRequest)
-        return .jsonLines(conversations.map { format.lines(of: $0) }, next: next?.description)
+        return .jsonLines(conversations.map { format.lines(of: $0, passages: passages) }, next: next?.description)
     }
 }

@@ -12,6 +12,8 @@ package struct TrainingRunSettings: Equatable {
     var base: String?
     var method: Method?
     var objective = Objective.chats
+    /// Whether answers from documents are trained on, with their passages.
+    var passages = false
     /// Files of older chats to mix in, or `generated`. nil for those of the base model, or generated ones if they are not known.
     var replay: [String]?
     /// Which of the included chats to train on, as JSON.
@@ -19,7 +21,7 @@ package struct TrainingRunSettings: Equatable {
     /// By their names.
     private var numbers: [String: Double] = [:]
 
-    static let members = ["name", "base", "method", "objective", "filter", "replay"] + RunNumber.all.map(\.name)
+    static let members = ["name", "base", "method", "objective", "passages", "filter", "replay"] + RunNumber.all.map(\.name)
 
     init() {}
 
@@ -31,6 +33,7 @@ package struct TrainingRunSettings: Equatable {
         base = try fields.optionalText("base", 1...64)
         method = try fields.choice("method")
         objective = try fields.choice("objective") ?? .chats
+        passages = try fields.boolean("passages") ?? false
         for number in RunNumber.all {
             self[number] = try number.isWhole
                 ? fields.integer(number.name, number.wholeRange).map { Double($0) } : fields.number(number.name, number.range)
@@ -94,6 +97,7 @@ package struct TrainingRunSettings: Equatable {
         object["base"] = base
         if let method { object["method"] = method.rawValue }
         object["objective"] = objective.rawValue
+        if passages { object["passages"] = true }
         object.json("filter", filter)
         object["replay"] = replay
         for number in RunNumber.all { if let value = self[number] { object.json(number.name, number.text(of: value)) } }

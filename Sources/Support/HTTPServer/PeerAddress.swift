@@ -82,9 +82,11 @@ package struct PeerAddress: Sendable, Hashable, CustomStringConvertible {
     package var prefix: PeerAddress { isIPv4 ? self : PeerAddress(high: high, low: 0) }
 
     package var description: String {
-        if isIPv4 { return (0..<4).map { String(low >> (24 - 8 * UInt64($0)) & 0xFF) }.joined(separator: ".") }
-        return [high, low].flatMap { half in
-            (0..<4).map { String(half >> (48 - 16 * UInt64($0)) & 0xFFFF, radix: 16) }
-        }.joined(separator: ":")
+        if isIPv4 {
+            let bytes: [UInt64] = [24, 16, 8, 0].map { low >> $0 & 0xFF }
+            return bytes.map { String($0) }.joined(separator: ".")
+        }
+        let groups: [UInt64] = [high, low].flatMap { half in [48, 32, 16, 0].map { half >> $0 & 0xFFFF } }
+        return groups.map { String($0, radix: 16) }.joined(separator: ":")
     }
 }

@@ -69,6 +69,7 @@ export class SettingsForm {
       changed();
     } });
     this.all.checked = Object.keys(this.filter).length === 0;
+    this.passages = el("input", { type: "checkbox", checked: initial.passages === true, onchange: changed });
     this.fields.hidden = this.all.checked;
     const rankField = field("Rank of the adapter", this.rank, "Higher ranks fit more and need more memory.");
     const showRank = () => { rankField.hidden = this.method.value === "full"; };
@@ -80,7 +81,8 @@ export class SettingsForm {
       field("Trained on", this.objective),
       el("div", { class: "budget" }, field("Budget", this.amount, "The run stops then and keeps its best checkpoint."),
         field("Unit", this.budget)),
-      el("fieldset", { class: "full-row" }, el("legend", {}, "Chats"), check("All included chats", this.all), this.fields),
+      el("fieldset", { class: "full-row" }, el("legend", {}, "Chats"), check("All included chats", this.all), this.fields,
+        check("Also answers from documents, with their passages", this.passages)),
       el("details", { class: "full-row" }, el("summary", {}, "More settings"), el("div", { class: "settings-grid" },
         field("Method", this.method, "Automatic chooses by memory and time."), rankField,
         field("Replay share, in percent", this.share, "Part of each batch that comes from older chats, against forgetting."),
@@ -98,7 +100,7 @@ export class SettingsForm {
       name: this.name.value.trim() || null, base: this.base.value || null, method: this.method.value || null,
       rank: this.method.value === "full" ? null : numeric(this.rank), objective: this.objective.value,
       [this.budget.value]: numeric(this.amount), replay: replay.length ? replay : null, replay_share: numeric(this.share, 0.01),
-      learning_rate: numeric(this.rate), filter: Object.keys(filter).length ? filter : null,
+      learning_rate: numeric(this.rate), passages: this.passages.checked || null, filter: Object.keys(filter).length ? filter : null,
     };
     return Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== null));
   }
@@ -113,7 +115,7 @@ export class SettingsForm {
     return {
       name: this.name, base: this.base, method: this.method, rank: this.rank, objective: this.objective, minutes: this.amount,
         epochs: this.amount,
-      steps: this.amount, replay: this.replay, replay_share: this.share, learning_rate: this.rate,
+      steps: this.amount, replay: this.replay, replay_share: this.share, learning_rate: this.rate, passages: this.passages,
     };
   }
 }

@@ -34,7 +34,10 @@ struct AdminExportChatsOptions: AdminOptions {
     }
 
     var connection = AdminConnection()
+    static let passagesHelp = "Also write answers from documents, with the passages that they are from."
+
     var format = Format.chats
+    var passages = false
     var out: String?
 }
 
@@ -47,6 +50,7 @@ extension Command {
             [
                 OptionGroup("Main options", [
                     .option("format", \.format, AdminExportChatsOptions.Format.help),
+                    .option("passages", \.passages, AdminExportChatsOptions.passagesHelp),
                     .option("out", \.out, value: "FILE", "Write to this file, which only you can read.",
                             default: "the terminal").short("o"),
                 ]),
@@ -58,7 +62,8 @@ extension Command {
             ]
         ) { options in
             let client = try options.client()
-            try options.format.write(to: options.out) { try client.forEachTrainingPage(options.format.rawValue, $0) }
+            let parameters = [("format", options.format.rawValue), ("passages", "\(options.passages)")]
+            try options.format.write(to: options.out) { try client.forEachTrainingPage(parameters, $0) }
         }
     }
 }

@@ -24,6 +24,7 @@ struct LoopExportOptions: LoopChatOptions {
     var connection = AdminConnection()
     var filter = TrainingFilter()
     var format = AdminExportChatsOptions.Format.chats
+    var passages = false
     var out: String?
 }
 
@@ -92,6 +93,7 @@ extension Command {
             [
                 OptionGroup("Main options", [
                     .option("format", \.format, AdminExportChatsOptions.Format.help),
+                    .option("passages", \.passages, AdminExportChatsOptions.passagesHelp),
                     .option("out", \.out, value: "FILE", "Write to this file, which only you can read.",
                             default: "the terminal").short("o"),
                 ]),
@@ -100,7 +102,7 @@ extension Command {
             ],
             examples: ["slm loop export --state included --out chats.jsonl", "slm loop export --tag colors --format pairs"]
         ) { options in
-            let parameters = [("format", options.format.rawValue)] + options.filter.parameters
+            let parameters = [("format", options.format.rawValue), ("passages", "\(options.passages)")] + options.filter.parameters
             let client = try options.client()
             try options.format.write(to: options.out) { try client.forEachExportedPage(parameters, $0) }
         }

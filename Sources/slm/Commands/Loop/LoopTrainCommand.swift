@@ -9,6 +9,7 @@ struct LoopRunSettings {
     var base: String?
     var method: TrainingRunSettings.Method?
     var objective: TrainingRunSettings.Objective?
+    var passages = false
     /// By their names in requests.
     private var numbers: [String: Double] = [:]
     var replay: [String] = []
@@ -25,7 +26,7 @@ struct LoopRunSettings {
         set { numbers[name] = newValue.map { Double($0) } }
     }
 
-    var isDefault: Bool { texts.isEmpty && numbers.isEmpty && replay.isEmpty && !noReplay && filter == TrainingFilter() }
+    var isDefault: Bool { texts.isEmpty && !passages && numbers.isEmpty && replay.isEmpty && !noReplay && filter == TrainingFilter() }
 
     private var texts: [(String, String)] {
         let texts = [("name", name), ("base", base), ("method", method?.rawValue), ("objective", objective?.rawValue)]
@@ -34,6 +35,7 @@ struct LoopRunSettings {
 
     func write(to object: inout JSONWriter) {
         for (key, value) in texts { object[key] = value }
+        if passages { object["passages"] = true }
         for number in RunNumber.all {
             if let value = numbers[number.name] { object.json(number.name, number.text(of: value)) }
         }
@@ -62,6 +64,7 @@ extension LoopRunOptions {
             .option("base", \.run.base, value: "ID", "Fine-tune this model of the registry.", default: "the active one"),
             .option("method", \.run.method, "Train a LoRA adapter, or the full model.", default: "by the model's size"),
             .option("objective", \.run.objective, "Train on chats, or on preferences among answers.", default: "chats"),
+            .option("passages", \.run.passages, "Train also on answers from documents, with the passages that they are from."),
             .list("replay", \.run.replay, value: "FILE", "Mix in these older chats of the server's machine, or generated ones.")
                 .excluding("replay"),
             .option("no-replay", \.run.noReplay, "Mix in no older chats, not even those of the base model.").excluding("replay"),
