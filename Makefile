@@ -34,7 +34,7 @@ TSAN_LIBRARIES := -L$(SWIFT_LIBRARIES) -Wl,-rpath,$(SWIFT_LIBRARIES) -ldispatch 
 CLANG    := $(dir $(realpath $(shell command -v swift 2>/dev/null)))clang
 SWIFTC   := $(dir $(realpath $(shell command -v swift 2>/dev/null)))swiftc
 
-.PHONY: help deps test-deps build static install uninstall deb tarball demo demo-smollm demo-loop commands sample test test-swift test-sanitizers test-neon test-sanitized-c test-races test-valgrind test-peers test-numbers test-models test-servers test-walks test-web chromium tmux caddy deploy-tools test-dockerfile test-llama test-mutants kill-training kill-ranks kill-store kill-serve kill-loop mutation fuzz bench clean
+.PHONY: help deps test-deps build static install uninstall deb tarball demo demo-smollm demo-loop commands sample test test-swift test-sanitizers test-neon test-sanitized-c test-races test-valgrind test-peers test-numbers test-models test-servers test-loops test-walks test-web chromium tmux caddy deploy-tools test-dockerfile test-llama test-mutants kill-training kill-ranks kill-store kill-serve kill-loop mutation fuzz bench clean
 
 help:           ## List the targets
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -197,11 +197,11 @@ test-valgrind: build test-deps
 	    --threads 2 --cpu $(if $(filter aarch64,$(shell uname -m)),neon,avx2)
 
 # Results of tests must not depend on what is the fastest on the machine.
-test-valgrind test-numbers test-models test-servers test-walks test-web test-llama kill-training kill-ranks kill-serve kill-loop: export SLM_AUTOTUNE = off
+test-valgrind test-numbers test-models test-servers test-loops test-walks test-web test-llama kill-training kill-ranks kill-serve kill-loop: export SLM_AUTOTUNE = off
 
 test-peers: build test-deps $(VENV)/ready chromium tmux $(if $(CI),caddy deploy-tools)   ## Run the tests with other programs (Python packages, Chromium)
 	$(BUILD)
-	$(MAKE) --no-print-directory --jobs=5 --output-sync=line test-web test-servers test-walks test-models test-numbers
+	$(MAKE) --no-print-directory --jobs=6 --output-sync=line test-web test-servers test-loops test-walks test-models test-numbers
 
 # Numbers, files and tokens.
 test-numbers:
@@ -242,20 +242,23 @@ test-servers:
 	$(VENV)/bin/python Tests/Peers/check_backup.py $(SLM)
 	$(VENV)/bin/python Tests/Peers/check_caddy.py $(SLM)
 	$(VENV)/bin/python Tests/Peers/check_replicas.py $(SLM)
-	$(VENV)/bin/python Tests/Peers/check_training_runs.py $(SLM)
-	$(VENV)/bin/python Tests/Peers/kill_loop.py $(SLM) --kills 8
-	$(VENV)/bin/python Tests/Peers/check_training_faults.py $(SLM)
-	$(VENV)/bin/python Tests/Peers/check_poisoned.py $(SLM)
-	$(VENV)/bin/python Tests/Peers/check_review.py $(SLM)
 	$(VENV)/bin/python Tests/Peers/check_tls_proxy.py $(SLM)
 	$(VENV)/bin/python Tests/Peers/check_restart.py $(SLM)
-	$(VENV)/bin/python Tests/Peers/check_promote.py $(SLM)
 	$(VENV)/bin/python Tests/Peers/check_deploy.py $(SLM)
 	$(VENV)/bin/python Tests/Peers/check_admin.py $(SLM)
 	$(VENV)/bin/python Tests/Peers/check_api.py $(SLM) .build/release/CheckpointWriter $(if $(CI),--quick)
 	$(VENV)/bin/python Tests/Peers/check_metrics.py .build/release/ServeParts
 	$(VENV)/bin/python Tests/Peers/check_serve.py $(SLM) $(if $(CI),--quick)
 	$(VENV)/bin/python Tests/Web/test_served.py $(SLM)
+
+# The training area.
+test-loops:
+	$(VENV)/bin/python Tests/Peers/check_training_runs.py $(SLM)
+	$(VENV)/bin/python Tests/Peers/kill_loop.py $(SLM) --kills 8
+	$(VENV)/bin/python Tests/Peers/check_training_faults.py $(SLM)
+	$(VENV)/bin/python Tests/Peers/check_poisoned.py $(SLM)
+	$(VENV)/bin/python Tests/Peers/check_review.py $(SLM)
+	$(VENV)/bin/python Tests/Peers/check_promote.py $(SLM)
 
 # Several processes that train together, the training area with the model of `make demo`, the commands of the pages.
 test-walks: checkpoints/demo/best.h5

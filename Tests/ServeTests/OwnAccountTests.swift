@@ -137,6 +137,13 @@ import Testing
         let id = try #require(try server.chat(#"{"message":"Why does it rain?"}"#, as: ada).start["conversation_id"]?.string)
         try server.chat(#"{"message":"Eve's secret"}"#, as: eve)
         let made = try #require(try server.connect().post("/api/keys", #"{"name":"laptop"}"#, ada)).json()
+        for (account, name) in [(ada, "pumps"), (eve, "Eve's secret")] {
+            let library = try #require(try server.connect().post("/api/libraries", #"{"name":"\#(name)"}"#, account)).json()
+            let path = try "/api/libraries/\(#require(library["id"]?.string))", shared = #"{"access":"everyone"}"#
+            let headers = account.merging(["Content-Type": "application/json"]) { $1 }
+            #expect(try server.connect().ask("PATCH", path, headers, body: shared)?.status == 200)
+            #expect(try server.connect().ask("POST", path + "/files?name=pump.md", account, body: "Hold the button.")?.status == 201)
+        }
         let answer = try #require(try server.connect().ask("GET", "/api/me/export", ada)), export = try answer.json()
         #expect(answer.status == 200 && answer.headers["content-disposition"] == #"attachment; filename="slm-export.json""#)
         #expect(export["profile"]?["username"]?.string == "ada")
@@ -145,6 +152,9 @@ import Testing
         let texts = conversations[0]["messages"]?.elements.map { $0.map { $0["content"]?.string } }
         #expect(texts == ["Why does it rain?", OneSentenceModel.sentence])
         #expect(export["keys"]?.elements.map { $0.map { $0["name"]?.string } } == ["laptop"])
+        let libraries = export["libraries"]?.elements.map { Array($0) } ?? []
+        #expect(libraries.map { $0["name"]?.string } == ["pumps"] && export["files"]?.elements.map { Array($0).count } == 1)
+        #expect(libraries.first?["files"]?.elements.map { $0.map { $0["name"]?.string } } == ["pump.md"])
         #expect(export["sessions"]?.elements.map { Array($0).count } == 1)
         for secret in ["$2b$", try #require(made["key"]?.string), "Eve's secret", "Bearer"] { #expect(!answer.text.contains(secret)) }
     }

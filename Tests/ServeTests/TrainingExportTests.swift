@@ -110,7 +110,8 @@ import Testing
         let messages = try [
             ("Hi", "Ho", nil), ("How?", "Hold it [1].", passages), ("And?", "No idea.", none),
         ].flatMap { question, answer, sources in
-            try [NewMessage(.user, question), NewMessage(.assistant, answer, sources: sources)].map { try store.append($0, to: id, of: ada) }
+            let messages = [NewMessage(.user, question), NewMessage(.assistant, answer, sources: sources)]
+            return try messages.map { try store.append($0, to: id, of: ada) }
         }
         func questions(_ query: String) throws -> [String?] {
             try export("chats", query).text.split(separator: "\n").map { try JSONElement(parsing: String($0))["user"]?.string }

@@ -333,7 +333,8 @@ class Handler(mock_training.TrainingRoutes, mock_libraries.LibraryRoutes, http.s
         name = self.user()
         owned = [c for c in self.world.conversations.values() if c["owner"] == name and not c["deleted"]]
         self.reply(200, {"exported_at": now(), "profile": {"username": name, "created_at": self.world.users[name]["created_at"]},
-                         "conversations": [summary(c) | {"messages": c["messages"]} for c in owned], "keys": [], "sessions": []})
+                         "conversations": [summary(c) | {"messages": c["messages"]} for c in owned],
+                         "responses": [], "libraries": [], "files": [], "keys": [], "sessions": []})
 
     def delete_account(self):
         name = self.user()

@@ -37,7 +37,8 @@ struct AnswerSources: Sendable {
     /// What the model got instead of the question, of sources as they are stored; nil if there were no passages.
     static func messageWithPassages(in json: String) -> String? {
         var parser = JSONParser()
-        guard let sources = try? parser.parse(json), sources["passages"]?.elements?.contains(where: { _ in true }) == true else { return nil }
+        guard let sources = try? parser.parse(json), let passages = sources["passages"]?.elements, passages.contains(where: { _ in true })
+        else { return nil }
         return sources["prompt"]?.string
     }
 }

@@ -199,12 +199,18 @@ extension Library {
     }
 }
 
+extension Upload {
+    func write(to object: inout JSONWriter) {
+        object["id"] = id.description
+        object["name"] = name
+        object["bytes"] = size
+        object["created_at"] = createdAt.description
+    }
+}
+
 extension LibraryFile {
     func write(to object: inout JSONWriter) {
-        object["id"] = upload.id.description
-        object["name"] = upload.name
-        object["bytes"] = upload.size
-        object["created_at"] = upload.createdAt.description
+        upload.write(to: &object)
         switch state {
         case .waiting: object["state"] = "waiting"
         case .ready(let passages):

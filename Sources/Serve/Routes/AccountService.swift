@@ -115,8 +115,8 @@ struct AccountService: Sendable {
 
 /// The export of an account.
 extension AccountService {
-    /// Returns all data of the account as a file: profile, conversations with their messages, responses of the API, sessions, and API
-    /// keys without secrets.
+    /// Returns all data of the account as a file: profile, conversations with their messages, responses of the API, libraries, the list of
+    /// uploaded files, sessions, and API keys without secrets.
     private func export(_ context: RequestContext) throws -> Response {
         try rateLimits.checkExport(context.client.key)
         let user = try self.user(context)
@@ -134,6 +134,11 @@ extension AccountService {
             }
             export.key("conversations"); try export.array { try writeConversations(of: user.id, to: &$0) }
             export.key("responses"); try export.array { try writeResponses(of: user.id, to: &$0) }
+            export.key("libraries"); try export.array { try writeLibraries(of: user.id, to: &$0) }
+            // Their contents are downloaded one by one: together, they may be larger than the memory of a request.
+            export.key("files"); try export.array { list in
+                for upload in try store.uploads(of: user.id) { list.object { upload.write(to: &$0) } }
+            }
             export.key("keys")
             export.array { list in
                 for key in keys {
@@ -150,6 +155,16 @@ extension AccountService {
             ("Content-Type", "application/json"), ("Content-Disposition", "attachment; filename=\"slm-export.json\""),
             ("Cache-Control", "no-store"),
         ], json.bytes)
+    }
+
+    private func writeLibraries(of user: UserID, to list: inout JSONWriter) throws {
+        for library in try store.libraries(readableBy: user) where library.owner == user {
+            let readers = try store.readers(of: library.id), files = try store.files(of: library.id)
+            list.object { object in
+                library.write(to: &object, for: user, readers: readers)
+                object.key("files"); object.array { for file in files { $0.object { file.write(to: &$0) } } }
+            }
+        }
     }
 
     private func writeResponses(of user: UserID, to list: inout JSONWriter) throws {
