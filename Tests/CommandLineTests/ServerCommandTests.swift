@@ -41,8 +41,8 @@ import Testing
 
     @Test func `chats for training are written page by page`() throws {
         let server = ScriptedServer { request, connection in
-            let isSecond = request.line.hasSuffix("format=pairs&after=one")
-            guard isSecond || request.line.hasSuffix("format=pairs"), request.headers["x-admin-key"] == "key" else {
+            let isSecond = request.line.hasSuffix("format=pairs&passages=false&after=one")
+            guard isSecond || request.line.hasSuffix("format=pairs&passages=false"), request.headers["x-admin-key"] == "key" else {
                 let body = #"{"error":{"message":"No."}}"#
                 connection.send("HTTP/1.1 401 Unauthorized\r\nConnection: close\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)")
                 return

@@ -75,7 +75,7 @@ import Testing
         #expect(try response("GET", "/api/me/export", ada) == """
             200 {exported_at: time, profile: {username: ada, email: ada@example.org, created_at: time, training: true, \
             last_active_at: time}, conversations: [{\(Self.conversation), \(Self.settings), messages: \(Self.messages), \
-            alternatives: [], preferences: []}], responses: [], keys: [\(key), revoked_at: null}], \
+            alternatives: [], preferences: []}], responses: [], libraries: [], files: [], keys: [\(key), revoked_at: null}], \
             sessions: [{\(session)}]}
             """)
         #expect(connection.ask("GET", "/api/me/export", ada)?.text.hasSuffix("}\n") == true)
