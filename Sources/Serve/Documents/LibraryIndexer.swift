@@ -39,7 +39,7 @@ final class LibraryIndexer: Sendable {
 
     func wake() { thread.wake() }
 
-    /// Kills the program that reads files, and waits until the thread has ended.
+    /// Kills the program that reads files, and waits at most five seconds until the thread has ended.
     func stop() { thread.stop() }
 
     private func indexAll() {
