@@ -13,8 +13,8 @@ NEON_PACKAGES := gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
 PYTHON   := python3
 VENV     := .venv
 SLM      := .build/release/slm
-# Tests that compute leave their core to tests of servers.
-NICE     := nice -n 19
+# Tests that compute leave their core to tests of servers, and share it with training runs of servers, which have the same priority.
+NICE     := chrt --idle 0 nice -n 19
 # The text for the tokenizer benchmarks of `make bench`.
 TEXT     := data/sample.txt
 # Rounds of `make fuzz`, kills of `make kill-…`.
@@ -34,7 +34,7 @@ TSAN_LIBRARIES := -L$(SWIFT_LIBRARIES) -Wl,-rpath,$(SWIFT_LIBRARIES) -ldispatch 
 CLANG    := $(dir $(realpath $(shell command -v swift 2>/dev/null)))clang
 SWIFTC   := $(dir $(realpath $(shell command -v swift 2>/dev/null)))swiftc
 
-.PHONY: help deps test-deps build static install uninstall deb tarball demo demo-smollm demo-loop commands sample test test-swift test-sanitizers test-neon test-sanitized-c test-races test-valgrind test-peers test-numbers test-models test-servers test-loops test-walks test-web chromium tmux caddy deploy-tools test-dockerfile test-llama test-mutants kill-training kill-ranks kill-store kill-serve kill-loop mutation fuzz bench clean
+.PHONY: help deps test-deps build static install uninstall deb tarball demo demo-smollm demo-loop commands sample test test-swift test-c test-sanitizers test-neon test-emulated test-native test-sanitized-c test-races test-valgrind test-peers test-numbers test-models test-servers test-loops test-walks test-web chromium tmux caddy deploy-tools test-dockerfile test-llama test-mutants kill-training kill-ranks kill-store kill-serve kill-loop mutation fuzz bench clean
 
 help:           ## List the targets
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -111,9 +111,10 @@ sample:         ## Regenerate the sample in data/
 	.build/release/sample-chats validation > data/sample-val.txt
 	.build/release/sample-chats questions > data/sample-questions.jsonl
 
-# After the Swift tests, which use all cores, those of one thread: two at a time.
-test: test-deps test-swift   ## Run all tests that need no Python package
-	$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-mutants test-sanitized-c test-neon test-valgrind
+# The checks of the C code use the core that is idle while Swift's modules wait for each other.
+test: test-deps   ## Run all tests that need no Python package
+	$(MAKE) --no-print-directory --jobs=2 --output-sync=line test-swift test-c
+	$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-mutants test-valgrind test-native
 
 # The tests record which kernels they ran; those that this CPU supports must be among them.
 test-swift: test-deps
@@ -133,6 +134,9 @@ test-mutants: test-deps
 # Runs the checks of the C kernels with sanitizers, on buffers of exactly the right size, so that any access outside is detected. The
 # checks of each pointer for null, the object's size and overflow are left out: with them, clang takes four times as long.
 SANITIZED := -std=gnu11 -O1 -g -fsanitize=address,undefined -fno-sanitize=null,object-size,pointer-overflow -fno-sanitize-recover=all
+test-c:
+	$(NICE) $(MAKE) --no-print-directory test-sanitized-c test-emulated
+
 test-sanitized-c: test-deps
 	@mkdir -p .build/sanitizers
 	$(CLANG) $(KERNEL_CHECKS) $(SANITIZED) -o .build/sanitizers/kernels
@@ -153,12 +157,17 @@ KERNEL_CHECKS := -std=gnu11 -O2 -ISources/Kernels/C -ISources/Kernels/C/include 
     Tests/Programs/KernelChecks/*.c -lm -lpthread
 NEON_CLANG := $(CLANG) --target=aarch64-linux-gnu
 QEMU_ARM   := qemu-aarch64 -L /usr/aarch64-linux-gnu -cpu
-test-neon: build test-deps ## Check the kernels of 64-bit ARM in an emulator, and those of this machine
+test-neon: test-emulated test-native ## Check the kernels of 64-bit ARM in an emulator, and those of this machine
+
+test-native: build
 	@mkdir -p .build/kernel-checks
 	$(CLANG) $(subst Sources/Kernels/C/*.c,.build/release/CKernels.build/*.o,$(KERNEL_CHECKS)) -o .build/kernel-checks/native
 	.build/kernel-checks/native
+
+test-emulated: test-deps
 ifneq ($(shell uname -m),aarch64)
 	$(call install_packages,$(NEON_PACKAGES))
+	@mkdir -p .build/kernel-checks
 	$(NEON_CLANG) $(KERNEL_CHECKS) -o .build/kernel-checks/aarch64
 	$(QEMU_ARM) max .build/kernel-checks/aarch64 neonbf16 neondotprod neon plain
 	$(QEMU_ARM) cortex-a76 .build/kernel-checks/aarch64 --first neondotprod neon plain
@@ -199,9 +208,11 @@ test-valgrind: build test-deps
 # Results of tests must not depend on what is the fastest on the machine.
 test-valgrind test-numbers test-models test-servers test-loops test-walks test-web test-llama kill-training kill-ranks kill-serve kill-loop: export SLM_AUTOTUNE = off
 
+# CI has tested the page by then.
+PEERS := test-web test-servers test-loops test-walks test-models test-numbers
 test-peers: build test-deps $(VENV)/ready chromium tmux $(if $(CI),caddy deploy-tools)   ## Run the tests with other programs (Python packages, Chromium)
 	$(BUILD)
-	$(MAKE) --no-print-directory --jobs=6 --output-sync=line test-web test-servers test-loops test-walks test-models test-numbers
+	$(MAKE) --no-print-directory --jobs=6 --output-sync=line $(PEERS)
 
 # Numbers, files and tokens.
 test-numbers:

@@ -9,6 +9,11 @@ package import Tokenize
 ///     let conversation = try SavedChat.last(in: "chats.jsonl")
 package enum SavedChat {
     package static func append(_ conversation: Conversation, to path: String) throws(FileError) {
+        try AppendOnlyFile(path).append(line: line(of: conversation))
+    }
+
+    /// The line of a conversation that calls no functions.
+    package static func line(of conversation: Conversation) -> String {
         var writer = JSONWriter(.oneLine)
         writer.object { writer in
             writer.array("messages") { writer in
@@ -20,7 +25,7 @@ package enum SavedChat {
                 }
             }
         }
-        try AppendOnlyFile(path).append(line: writer.text)
+        return writer.text
     }
 
     /// The last conversation of a file; nil if it has none.

@@ -16,7 +16,7 @@ struct SLM {
             ]),
             ("Training", [.train, .finetune, .adapterMerge, .runsList, .runsCompare]),
             ("Using a model", [.chat, .generate, .serve, .embed, .rerank, .eval, .gate, .explain]),
-            ("Documents", [.indexBuild, .indexUpdate, .indexSearch, .indexShow]),
+            ("Documents", [.indexBuild, .indexUpdate, .indexSearch, .indexShow, .indexQuestions]),
             ("Running a server", [.health, .databaseStatus, .databaseMigrate]),
             ("Administration", [
                 .admin, .adminStats, .adminUsers, .adminConversations, .adminExportChats, .adminAudit, .adminCreateUser,

@@ -116,6 +116,62 @@ import TestSupport
         #expect(try slm("chat", "--show-passages").errors.contains("--show-passages needs --documents FILE"))
     }
 
+    @Test func `questions get passages, and answers the numbers of those that have them`() throws {
+        #expect(try build("--quiet").status == 0)
+        let chats = folder.write("""
+            [INST] How do I reset the pump? [/INST] Hold the red button. [INST] How does the valve turn? [/INST] It turns left.
+            [INST] What color is the valve? [/INST] It is green.
+            [INST] How does the valve turn? [/INST] It turns left. [INST] What color is the pump? [/INST] It is black.
+
+            """, to: "chats.txt")
+        let out = folder("grounded.jsonl"), arguments = ["index", "questions", index, "--data", chats, "--out", out]
+        let done = try slm(arguments)
+        #expect(done.status == 0 && done.output == "\(out): 2 chats. A passage has 3 of 5 answers; the rest (2) is left out.\n", "\(done)")
+        func messages() throws -> [[[String: String]]] {
+            try String(contentsOfFile: out, encoding: .utf8).split(separator: "\n").map { line in
+                let chat = try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any]
+                return try #require(chat?["messages"] as? [[String: String]])
+            }
+        }
+        let found = try messages()
+        #expect(found.map(\.count) == [4, 2] && found[0].map { $0["role"] } == ["user", "assistant", "user", "assistant"])
+        let prompt = try #require(found[0][0]["content"])
+        #expect(prompt.hasPrefix("Read these passages from documents.") && prompt.hasSuffix("""
+
+
+            [1] Hold the red button.
+            (notes/pump.md, Pump > Reset)
+
+            Question: How do I reset the pump?
+            """))
+        #expect(found.map { $0.last?["content"] } == ["It turns left. [1]", "It turns left. [1]"])
+        let record = try slm(arguments + ["--otherwise", "The documents do not say that.", "--json"]).output
+        #expect(record == "{\"chats\":3,\"answers\":5,\"supported\":3}\n")
+        #expect(try messages().map(\.count) == [4, 2, 4] && messages()[2].last?["content"] == "The documents do not say that.")
+        let missing = try slm("index", "questions", index, "--data", folder.write("\n", to: "empty.jsonl"), "--out", folder("none"))
+        #expect(missing.status == 1 && missing.errors.contains("expected answers, found none"), "\(missing)")
+        #expect(!FileManager.default.fileExists(atPath: folder("none")) && FileManager.default.fileExists(atPath: out))
+    }
+
+    @Test func `questions of a task are asked with their passages`() throws {
+        try OneSentenceModel.checkpoint(context: 600).write(to: model)
+        #expect(try build("--quiet").status == 0)
+        let task = folder.write("{\"question\": \"How do I reset the pump?\", \"answer\": \"\(OneSentenceModel.sentence)\"}\n", to: "task.jsonl")
+        let plain = folder("plain.jsonl"), found = folder("found.jsonl")
+        #expect(try slm("eval", model, "--task", task, "--samples", plain).status == 0)
+        let arguments = ["eval", model, "--task", task, "--documents", index]
+        #expect(try slm(arguments + ["--samples", found]).status == 0)
+        let other = try slm(arguments + ["--samples", plain, "--resume"])
+        #expect(other.status == 1 && other.errors.contains("it was asked with other options."), "\(other)")
+        #expect(try String(contentsOfFile: found, encoding: .utf8).contains("--documents \(index) --passages 4"))
+        // Passages and the request to read them have more bytes, and so tokens, than this context.
+        let note = "longer than the context"
+        #expect(try slm(arguments + ["--context", "200"]).errors.contains(note))
+        #expect(try !slm("eval", model, "--task", task, "--context", "200").errors.contains(note))
+        let wrong = try slm("eval", model, "--data", task, "--documents", index)
+        #expect(wrong.status == 2 && wrong.errors.contains("--documents: expected questions to find passages for"), "\(wrong)")
+    }
+
     @Test func `a chat prints passages, sources, and says when none fits`() throws {
         try OneSentenceModel.checkpoint(context: 600).write(to: model)
         #expect(try build("--quiet").status == 0)

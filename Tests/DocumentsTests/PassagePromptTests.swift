@@ -30,6 +30,21 @@ import Tokenize
         #expect(prompt.sourceList == ["[1] a.md:3, Pump", "[2] b.pdf, page 2"] && prompt.note == nil)
     }
 
+    @Test func `a known answer cites the passage that has its words`() {
+        let passages = [passage("The ferry to Rovik leaves at 7:40."), passage("The baker of Rovik is called Mira Tossen.")]
+        func cited(_ answer: String, to question: String) -> String? {
+            PassagePrompt(question, passages, limit: 4, budget: 100, count: words).cited(answer)
+        }
+        #expect(cited("At 7:40.", to: "When does the ferry leave?") == "At 7:40. [1]")
+        #expect(cited("Tomorrow at 7:40.", to: "When does the ferry leave?") == nil)    // two of three words
+        #expect(cited("It leaves at 7:40.", to: "When does it leave?") == "It leaves at 7:40. [1]")
+        #expect(cited("Her name is Mira Tossen.", to: "What is the name of the baker? Is it her?") == "Her name is Mira Tossen. [2]")
+        #expect(cited("Mira Tossen", to: "Who is the baker?") == "Mira Tossen [2]" && cited("Tom Smith", to: "Who is the baker?") == nil)
+        #expect(cited("Rovik.", to: "Is it Rovik or Taves?") == "Rovik. [1]" && cited("", to: "Why?") == nil)
+        #expect(cited("The baker [1].", to: "Who?") == "The baker [1].")
+        #expect(PassagePrompt("Why?", [], limit: 4, budget: 9, count: words).cited("At 7:40.") == nil)
+    }
+
     @Test func `passages that exceed the budget are left out as a whole`() {
         let long = passage(String(repeating: "word ", count: 50)), short = passage("One two."), other = passage("Three.")
         let prompt = PassagePrompt("Why?", [long, short, short, other], limit: 4, budget: 12, count: words)

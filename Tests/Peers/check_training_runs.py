@@ -55,7 +55,7 @@ class Area:
         assert run["state"] == "queued", run
         return run
 
-    def wait(self, server, id, condition, seconds=90):
+    def wait(self, server, id, condition, seconds=300):
         deadline = time.monotonic() + seconds
         while True:
             run = self.run(server, id)
@@ -232,7 +232,7 @@ def check_two_servers(area, server):
     other = area.start()
     runs = [area.add(server if i % 2 else other, steps=15, name=f"pair{i}", replay=[])["id"] for i in range(4)]
     most = 0
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 600
     while any(area.run(server, run)["state"] != "finished" for run in runs):
         most = max(most, len(processes(area.training)))
         assert time.monotonic() < deadline, [area.run(server, run) for run in runs]

@@ -9,6 +9,7 @@
 package struct PassagePrompt: Sendable, Equatable {
     /// The passages in the message, from number 1.
     package let sources: [Passage]
+    package let question: String
     /// The question alone if there are no passages.
     package let message: String
     /// Whether passages were left out because they exceed the budget.
@@ -40,6 +41,7 @@ package struct PassagePrompt: Sendable, Equatable {
             texts.append(text)
         }
         self.sources = sources
+        self.question = question
         self.isOverBudget = isOverBudget
         message = sources.isEmpty ? question : ([Self.instruction] + texts + ["Question: \(question)"]).joined(separator: "\n\n")
     }

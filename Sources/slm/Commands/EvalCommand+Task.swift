@@ -1,4 +1,5 @@
 import Distributed
+import Documents
 import Files
 import Infer
 import JSON
@@ -24,6 +25,7 @@ extension EvalCommand {
         if (Ranks.current?.count ?? 1) > 1 { throw UsageError("slm eval: --task: expected one process, found several (mpirun).") }
         let tasks = try options.tasks.map { (file: $0, questions: try TaskQuestion.read($0)) }
         for task in tasks where task.questions.isEmpty { throw CommandError(description: "\(task.file): expected questions, found none.") }
+        let index = try options.documents.open(for: "eval")
         var samples: TaskSamples?
         if let path = options.samples { samples = try TaskSamples(path, settings: taskSettings, isResumed: options.resumesTask) }
         var page: AtomicFile?
@@ -33,10 +35,11 @@ extension EvalCommand {
         for (model, path) in checkpoints.enumerated() {
             let backend = try openBackend(path), info = (backend as? LocalBackend)?.model
             let isText = info.map { $0.renderer == nil || $0.isTemplateAssumed } ?? false
+            let finder = try options.documents.finder(in: index, for: backend, on: options)
             let form = options.questionForm ?? (isText ? .text : .chat)
             for task in tasks {
                 var asked = AskedTask(file: task.file, questions: task.questions, model: model, form: form)
-                try ask(&asked, backend, info, &samples)
+                try ask(&asked, backend, info, finder, &samples)
                 report.add(asked)
                 if asked.truncated > 0, !options.quiet {
                     printNote("\(asked.truncated) prompts are longer than the context: their beginning was dropped.")
@@ -54,6 +57,7 @@ extension EvalCommand {
     private var taskSettings: String {
         var settings = ["--max-tokens \(options.answerTokens)", "--dtype \(options.dtype)", "--kv-dtype \(options.kvPrecision)"]
         if let context = options.context { settings.append("--context \(context)") }
+        if let index = options.documents.path { settings.append("--documents \(index) --passages \(options.documents.passages)") }
         return (settings + options.stop.map { "--stop \($0)" }).joined(separator: " ")
     }
 
@@ -74,7 +78,9 @@ extension EvalCommand {
     }
 
     /// - Parameter model: nil if it runs on another server.
-    private func ask(_ task: inout AskedTask, _ backend: any ChatBackend, _ model: ModelInfo?, _ samples: inout TaskSamples?) throws {
+    private func ask(
+        _ task: inout AskedTask, _ backend: any ChatBackend, _ model: ModelInfo?, _ finder: PassageFinder?, _ samples: inout TaskSamples?
+    ) throws {
         let progress = ProgressBar("asking", isVisible: !options.quiet)
         defer { progress.clear() }
         let count = task.questions.count, name = backend.name
@@ -86,9 +92,10 @@ extension EvalCommand {
         for start in stride(from: answered, to: count, by: Self.questionsAtOnce) {
             progress.show(fraction: Double(start) / Double(count), "\(start) of \(count) questions")
             let questions = Array(task.questions[start..<min(start + Self.questionsAtOnce, count)])
+            let prompts = try questions.map { try finder?.prompt(for: $0.question).message ?? $0.question }
             var answers = questions.map { _ in TaskAnswer() }
-            try score(questions, &task, &answers, backend, model)
-            try generate(questions, &task, &answers, backend)
+            try score(questions, prompts, &task, &answers, backend, model)
+            try generate(questions, prompts, &task, &answers, backend)
             for (question, answer) in zip(questions, answers) {
                 let judgments = try task.add(answer)
                 try samples?.append(answer, of: name, task.file, task.form, question, judgments)
@@ -109,7 +116,8 @@ extension EvalCommand {
     /// Computes the log-probabilities of the choices of some questions: first of one of each question, whose keys and values the others
     /// reuse.
     private func score(
-        _ questions: [TaskQuestion], _ task: inout AskedTask, _ answers: inout [TaskAnswer], _ backend: any ChatBackend, _ model: ModelInfo?
+        _ questions: [TaskQuestion], _ prompts: [String], _ task: inout AskedTask, _ answers: inout [TaskAnswer],
+        _ backend: any ChatBackend, _ model: ModelInfo?
     ) throws {
         let isChat = task.form == .chat
         var choices: [ScoredChoice] = []
@@ -119,18 +127,18 @@ extension EvalCommand {
             for (i, text) in texts.enumerated() {
                 let text = isChat ? text : " " + text
                 guard let model else {
-                    let request = try GenerationRequest.logProbability(of: text, after: question.question, isChat: isChat)
+                    let request = try GenerationRequest.logProbability(of: text, after: prompts[index], isChat: isChat)
                     choices.append(ScoredChoice(question: index, choice: i, request: request))
                     continue
                 }
-                let (request, isTruncated) = try model.logProbabilityRequest(of: text, after: question.question, isChat: isChat)
+                let (request, isTruncated) = try model.logProbabilityRequest(of: text, after: prompts[index], isChat: isChat)
                 if isTruncated { task.truncated += 1 }
                 choices.append(ScoredChoice(question: index, choice: i, request: request))
             }
         }
         if model == nil {
             let asked = Array(Set(choices.map(\.question))).sorted()
-            let requests = try asked.map { try GenerationRequest.tokenCount(of: questions[$0].question, isChat: isChat) }
+            let requests = try asked.map { try GenerationRequest.tokenCount(of: prompts[$0], isChat: isChat) }
             try backend.generate(requests, concurrency: Self.questionsAtOnce) { i, result in
                 let count = try result.get().end.promptTokens
                 guard count > 0 else {
@@ -150,8 +158,10 @@ extension EvalCommand {
         }
     }
 
+    /// - Parameter prompts: The questions as they are asked, with passages if there is an index.
     private func generate(
-        _ questions: [TaskQuestion], _ task: inout AskedTask, _ answers: inout [TaskAnswer], _ backend: any ChatBackend
+        _ questions: [TaskQuestion], _ prompts: [String], _ task: inout AskedTask, _ answers: inout [TaskAnswer],
+        _ backend: any ChatBackend
     ) throws {
         let isChat = task.form == .chat, stop = options.stop.isEmpty && !isChat ? ["\n\n"] : options.stop
         let config = try GenerationConfig {
@@ -161,8 +171,7 @@ extension EvalCommand {
         }
         let asked = questions.indices.filter { if case .text = questions[$0].expected { true } else { false } }
         let requests = asked.map { index in
-            let question = questions[index].question
-            return GenerationRequest(isChat ? .chat([.init(.user, question)]) : .text(question), config)
+            GenerationRequest(isChat ? .chat([.init(.user, prompts[index])]) : .text(prompts[index]), config)
         }
         try backend.generate(requests, concurrency: Self.questionsAtOnce) { i, result in
             // A model without finite logits has no answer.

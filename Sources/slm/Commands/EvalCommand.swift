@@ -25,6 +25,7 @@ struct EvalOptions: MachineOptions {
     var questionForm: QuestionForm?
     var answerTokens = 256
     var stop: [String] = []
+    var documents = DocumentOptions()
     var samples: String?
     var resumesTask = false
     var report: String?
@@ -82,6 +83,7 @@ extension Command {
                             default: "none"),
                     .option("resume", \.resumesTask, "Keep the answers in the file of --samples, and ask the questions that are missing."),
                 ]),
+                OptionGroup("Documents", ([DocumentOptions.index] + DocumentOptions.searchOptions).map { $0.inside(\.documents) }),
                 OptionGroup("Machine", [
                     .option("base", \.base, value: "CHECKPOINT", "Take the base model of a LoRA adapter from this file.",
                             default: "the path stored in the adapter"),
@@ -129,6 +131,9 @@ struct EvalCommand {
         }
         if options.resumesTask, options.samples == nil || options.tasks.isEmpty {
             throw UsageError("slm eval: --resume: expected --task FILE and --samples FILE, which has the answers so far.")
+        }
+        if options.documents.path != nil, options.tasks.isEmpty {
+            throw UsageError("slm eval: --documents: expected questions to find passages for: --task FILE.")
         }
         if options.report != nil, options.tasks.isEmpty {
             throw UsageError("slm eval: --report: expected questions to report on: --task FILE.")

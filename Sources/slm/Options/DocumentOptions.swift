@@ -14,14 +14,17 @@ struct DocumentOptions {
         .option("documents", \.path, value: "FILE", "Answer from the documents of FILE, an index of slm index build.")
     }
 
-    static var options: [CommandOption<DocumentOptions>] {
+    static var searchOptions: [CommandOption<DocumentOptions>] {
         [
             .embeddingModel(
                 \.embeddingModel, "Search by the vectors of this embedding model, too.", default: "the model of the index, if it is there"),
             .reranker(\.reranker),
             .option("passages", \.passages, in: 1...50, "Give the model at most N passages, in half of its context."),
-            .option("show-passages", \.showsPassages, "Print the passages before the answer."),
         ]
+    }
+
+    static var options: [CommandOption<DocumentOptions>] {
+        searchOptions + [.option("show-passages", \.showsPassages, "Print the passages before the answer.")]
     }
 
     /// Opens the index: before a model is loaded, so that a wrong file is reported at once.
