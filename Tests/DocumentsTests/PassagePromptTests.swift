@@ -36,9 +36,9 @@ import Tokenize
             PassagePrompt(question, passages, limit: 4, budget: 100, count: words).cited(answer)
         }
         #expect(cited("At 7:40.", to: "When does the ferry leave?") == "At 7:40. [1]")
-        #expect(cited("Tomorrow at 7:40.", to: "When does the ferry leave?") == nil)    // two of three words
+        #expect(cited("Tomorrow at 7:40.", to: "When does the ferry leave?") == nil)    // one of two words
         #expect(cited("It leaves at 7:40.", to: "When does it leave?") == "It leaves at 7:40. [1]")
-        #expect(cited("Her name is Mira Tossen.", to: "What is the name of the baker? Is it her?") == "Her name is Mira Tossen. [2]")
+        #expect(cited("The name is Mira Tossen.", to: "What is the name of the baker?") == "The name is Mira Tossen. [2]")
         #expect(cited("Mira Tossen", to: "Who is the baker?") == "Mira Tossen [2]" && cited("Tom Smith", to: "Who is the baker?") == nil)
         #expect(cited("Rovik.", to: "Is it Rovik or Taves?") == "Rovik. [1]" && cited("", to: "Why?") == nil)
         #expect(cited("The baker [1].", to: "Who?") == "The baker [1].")

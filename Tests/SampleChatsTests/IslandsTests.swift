@@ -9,13 +9,16 @@ import sample_chats
         #expect(islands.questions.count { $0.isAnswered } == 800)
         let others = islands.questions.count { !$0.isAnswered }
         #expect(others > 60 && others < 140)
-        for question in islands.questions { #expect(islands.document.contains("\n\(question.answer)\n") == question.isAnswered, "\(question)") }
+        for question in islands.questions {
+            #expect(islands.document.contains("\n\(question.answer)\n") == question.isAnswered, "\(question)")
+        }
     }
 
-    @Test func `each question names its island, and each answer is another`() {
+    @Test func `questions name their islands, and each answer is another`() {
         let names = Set(islands.document.split(separator: "\n").filter { $0.hasPrefix("## ") }.map { $0.dropFirst(3) })
         #expect(names.count == 200)
-        for question in islands.questions { #expect(question.text.split { !$0.isLetter }.contains { names.contains($0) }, "\(question)") }
+        let others = islands.questions.filter { question in !question.text.split { !$0.isLetter }.contains { names.contains($0) } }
+        #expect(others.count > 15 && others.count < 60 && others.allSatisfy { !$0.isAnswered }, "islands that the document does not have")
         #expect(Set(islands.questions.map(\.answer)).count == islands.questions.count)
     }
 

@@ -28,13 +28,13 @@ package struct Islands: Sendable {
             document += "\n## \(island)\n"
             var facts = Self.facts
             for i in 0...Self.factsOfIsland {
-                let fact = facts.remove(at: random.below(facts.count))
-                let slots = ["island": island].merging(Self.values(&random)) { $1 }
-                let sentence = Pattern(fact.sentence).text(filling: slots, &random)
-                let isAnswered = i < Self.factsOfIsland
-                if isAnswered { document += "\n### \(fact.heading)\n\n\(sentence)\n" }
-                // Of two islands, one has a question without an answer: one question in nine.
+                let fact = facts.remove(at: random.below(facts.count)), isAnswered = i < Self.factsOfIsland
+                // Of two islands, one has a question without an answer; in a third of these, no document has the island either.
                 guard isAnswered || random.below(2) == 0 else { continue }
+                let name = isAnswered || random.below(3) > 0 ? island : Self.name(&random)
+                let slots = ["island": name].merging(Self.values(&random)) { $1 }
+                let sentence = Pattern(fact.sentence).text(filling: slots, &random)
+                if isAnswered { document += "\n### \(fact.heading)\n\n\(sentence)\n" }
                 let text = Pattern(fact.questions).text(filling: slots, &random)
                 questions.append(Question(text: text, answer: sentence, isAnswered: isAnswered))
             }
@@ -119,12 +119,12 @@ package struct Islands: Sendable {
     // MARK: Names
 
     private static let letters = Array("ABCDEFGHKLMNPRSTUVWXYZ")
-    private static let starts = ["B", "Br", "D", "F", "G", "H", "J", "K", "L", "M", "N", "P", "R", "S", "St", "T", "Tr", "V", "W", "Z"]
+    private static let starts = "B Br D F G H J K L M N P R S St T Tr V W Z".split(separator: " ").map(String.init)
     private static let vowels = ["a", "e", "i", "o", "u"]
-    private static let middles = ["b", "d", "g", "l", "ll", "m", "n", "nd", "r", "rt", "s", "sk", "t", "v"]
-    private static let ends = ["k", "l", "n", "r", "s", "th", "m", ""]
+    private static let middles = "b d g l ll m n nd r rt s sk t v".split(separator: " ").map(String.init)
+    private static let ends = ["", "k", "l", "m", "n", "r", "s", "th"]
 
-    /// A name of two syllables, such as "Rovik".
+    /// A name of two syllables, such as "Rovik". There are 56,000.
     private static func name(_ random: inout SplitMix64) -> String {
         pick(starts, &random) + pick(vowels, &random) + pick(middles, &random) + pick(vowels, &random) + pick(ends, &random)
     }

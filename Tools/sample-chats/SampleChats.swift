@@ -10,7 +10,8 @@
         case "validation" where arguments.count == 1: for line in SampleConversations(.validation).lines { print(line) }
         case "questions" where arguments.count == 1: for line in SampleQuestions().lines { print(line) }
         case "islands": print(try islands(arguments).document, terminator: "")
-        case "island-chats": for question in try islands(arguments).questions { print("[INST] \(question.text) [/INST] \(question.answer)") }
+        case "island-chats":
+            for question in try islands(arguments).questions { print("[INST] \(question.text) [/INST] \(question.answer)") }
         case "island-questions":
             for question in try islands(arguments).questions where question.isAnswered {
                 // The answer without the number of its passage.

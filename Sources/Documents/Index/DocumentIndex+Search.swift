@@ -118,7 +118,7 @@ extension DocumentIndex {
 
     /// English words that questions have and that say nothing about their subject. In a text that has few questions they are rare, so that
     /// BM25 would take them for important.
-    private static let connectingWords = Set("""
+    static let connectingWords = Set("""
         a about all am an and any are as at be been but by can could did do does for from get gets had has have how i if in into is it its \
         me my of on or our should so some than that the their them then there these they this those to us was we were what when where \
         which who why will with would you your s t
