@@ -148,9 +148,8 @@ import TestSupport
         let record = try slm(arguments + ["--otherwise", "The documents do not say that.", "--json"]).output
         #expect(record == "{\"chats\":3,\"answers\":5,\"supported\":3}\n")
         #expect(try messages().map(\.count) == [4, 2, 4] && messages()[2].last?["content"] == "The documents do not say that.")
-        let missing = try slm(
-            "index", "questions", index, "--data", folder.write("{\"messages\": [{\"role\": \"user\", \"content\": \"Hi\"}]}", to: "asked.jsonl"),
-            "--out", folder("none"))
+        let asked = folder.write("{\"messages\": [{\"role\": \"user\", \"content\": \"Hi\"}]}", to: "asked.jsonl")
+        let missing = try slm("index", "questions", index, "--data", asked, "--out", folder("none"))
         #expect(missing.status == 1 && missing.errors.contains("expected answers, found none"), "\(missing)")
         #expect(!FileManager.default.fileExists(atPath: folder("none")) && FileManager.default.fileExists(atPath: out))
     }
