@@ -266,7 +266,7 @@ test-servers:
 	$(VENV)/bin/python Tests/Peers/check_serve.py $(SLM) $(if $(CI),--quick)
 	$(VENV)/bin/python Tests/Web/test_served.py $(SLM)
 
-# The training area.
+# The training area, and several processes that train together.
 test-loops:
 	$(VENV)/bin/python Tests/Peers/check_training_runs.py $(SLM)
 	$(VENV)/bin/python Tests/Peers/kill_loop.py $(SLM) --kills 8
@@ -274,10 +274,10 @@ test-loops:
 	$(VENV)/bin/python Tests/Peers/check_poisoned.py $(SLM)
 	$(VENV)/bin/python Tests/Peers/check_review.py $(SLM)
 	$(VENV)/bin/python Tests/Peers/check_promote.py $(SLM)
-
-# Several processes that train together, the training area with the model of `make demo`, the commands of the pages.
-test-walks: checkpoints/demo/best.h5
 	$(NICE) $(VENV)/bin/python Tests/Peers/check_ranks.py $(SLM)
+
+# The training area with the model of `make demo`, the commands of the pages, answers from documents.
+test-walks: checkpoints/demo/best.h5
 	$(NICE) $(VENV)/bin/python Tests/Web/demo_loop.py $(SLM) checkpoints/demo/best.h5 --general data/sample-val.txt
 	$(NICE) $(VENV)/bin/python Tests/Peers/run_pages.py $(SLM) $(if $(CI),--quick)
 	STEPS=30 ISLANDS=300 LEAST=0 PORT= $(NICE) Tools/demo-documents.sh $(SLM) .build/release/sample-chats .build/documents
