@@ -69,7 +69,7 @@ package struct Islands: Sendable {
             """),
         Fact(heading: "Radio", sentence: "The radio of {island} is on channel {number}.", questions: """
             (On what|What|Which) channel is the radio of {island}?
-            Where do I find the radio of {island}?
+            Where is the radio of {island}?
             """),
         Fact(heading: "Gate", sentence: "The gate of {island} opens with the code {code}.", questions: """
             What is the code of the gate of {island}?
