@@ -120,6 +120,9 @@ test: test-deps   ## Run all tests that need no Python package
 	$(MAKE) --no-print-directory --jobs=2 --output-sync=line test-swift test-c
 	$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-mutants test-valgrind test-native
 
+test-c:
+	$(NICE) $(MAKE) --no-print-directory test-sanitized-c test-emulated
+
 # The tests record which kernels they ran; those that this CPU supports must be among them.
 test-swift: test-deps
 	$(BUILD) --build-tests
@@ -138,9 +141,6 @@ test-mutants: test-deps
 # Runs the checks of the C kernels with sanitizers, on buffers of exactly the right size, so that any access outside is detected. The
 # checks of each pointer for null, the object's size and overflow are left out: with them, clang takes four times as long.
 SANITIZED := -std=gnu11 -O1 -g -fsanitize=address,undefined -fno-sanitize=null,object-size,pointer-overflow -fno-sanitize-recover=all
-test-c:
-	$(NICE) $(MAKE) --no-print-directory test-sanitized-c test-emulated
-
 test-sanitized-c: test-deps
 	@mkdir -p .build/sanitizers
 	$(CLANG) $(KERNEL_CHECKS) $(SANITIZED) -o .build/sanitizers/kernels
@@ -212,7 +212,7 @@ test-valgrind: build test-deps
 # Results of tests must not depend on what is the fastest on the machine.
 test-valgrind test-numbers test-models test-servers test-loops test-walks test-web test-llama kill-training kill-ranks kill-serve kill-loop: export SLM_AUTOTUNE = off
 
-# CI has tested the page by then.
+# The lists that run at the same time. CI leaves out test-web, which it has run while Swift was built.
 PEERS := test-web test-servers test-loops test-walks test-models test-numbers
 test-peers: build test-deps $(VENV)/ready chromium tmux $(if $(CI),caddy deploy-tools)   ## Run the tests with other programs (Python packages, Chromium)
 	$(BUILD)
