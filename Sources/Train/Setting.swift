@@ -1,6 +1,6 @@
 package import Checkpoint
 
-/// What is made of settings: the plan of a run, or its loss of preferences.
+/// What is made of settings: the plan of a run, its machine, its model, or its loss of preferences.
 package protocol Configurable: Sendable {
     static var settings: [Setting<Self>] { get }
     /// The group of a checkpoint's `training` fields that stores them.
@@ -9,8 +9,9 @@ package protocol Configurable: Sendable {
 
 /// A setting of a training run: its name, its place in the plan, its range and its help.
 ///
-/// Options, environment variables, configuration keys, fields of checkpoints, changes of a resumed run, the agreement of ranks and the
-/// report come from it. To add a setting, add a line to ``TrainingPlan/settings`` and a property to ``TrainingPlan``.
+/// Options, environment variables, configuration keys, fields of checkpoints, changes of a resumed run, the agreement of ranks, the
+/// report and the numbers of a server's training runs come from it. To add a setting, add a line to ``TrainingPlan/settings`` and a
+/// property to ``TrainingPlan``.
 package struct Setting<Whole: Configurable>: Sendable {
     /// As on the command line: `eval-every`.
     package let name: String
@@ -52,6 +53,7 @@ package struct Setting<Whole: Configurable>: Sendable {
         case .integer(let range): set(&whole, .integer(try checkpoint.integer(field, in: range)))
         case .flag: set(&whole, .integer(try checkpoint.integer(field, in: 0...1)))
         case .number(let range): set(&whole, .number(try checkpoint.number(field, in: range)))
+        case .seconds: set(&whole, .number(try checkpoint.number(field, in: 0...1e12)))
         case .text: set(&whole, .text(try checkpoint.text(field)))
         case .choice(let choices):
             let text = try checkpoint.text(field)
@@ -77,7 +79,7 @@ package enum SettingKind: Sendable {
 package enum SettingGroup: Sendable {
     case main, data, schedule, evaluation, processes
     /// `slm train` only.
-    case vocabulary, windows, recipe
+    case vocabulary, windows, recipe, context, model
     /// `slm finetune` only.
     case adapter, noise
     /// Training on preferences: all of it, on pairs only (DPO), and on good and bad answers only (KTO).
@@ -87,6 +89,8 @@ package enum SettingGroup: Sendable {
 package enum SettingType: Sendable {
     case integer(ClosedRange<Int>)
     case number(ClosedRange<Double>)
+    /// A duration.
+    case seconds
     case flag
     case text
     case choice([String])
@@ -96,8 +100,8 @@ extension Setting {
     typealias Path<Value> = any (WritableKeyPath<Whole, Value> & Sendable)
 
     static func integer(
-        _ name: String, _ kind: SettingKind, _ group: SettingGroup, _ path: Path<Int>, in range: ClosedRange<Int>, _ help: String,
-        default text: String = ""
+        _ name: String, _ kind: SettingKind, _ group: SettingGroup?, _ path: Path<Int>, in range: ClosedRange<Int>,
+        _ help: String = "", default text: String = ""
     ) -> Setting {
         Setting(
             name: name, kind: kind, group: group, type: .integer(range), help: help, defaultText: text,
@@ -133,12 +137,15 @@ extension Setting {
             })
     }
 
-    static func flag(_ name: String, _ kind: SettingKind, _ group: SettingGroup, _ path: Path<Bool>, _ help: String) -> Setting {
+    static func flag(
+        _ name: String, _ kind: SettingKind, _ group: SettingGroup?, _ path: Path<Bool>, _ help: String = ""
+    ) -> Setting {
         Setting(
             name: name, kind: kind, group: group, type: .flag, help: help, defaultText: "", value: { .integer($0[keyPath: path] ? 1 : 0) },
             set: { whole, value in if case .integer(let number) = value { whole[keyPath: path] = number != 0 } })
     }
 
+    /// A text that no option sets.
     static func text(_ name: String, _ kind: SettingKind, _ path: Path<String?>) -> Setting {
         Setting(
             name: name, kind: kind, group: nil, type: .text, help: "", defaultText: "",
@@ -146,13 +153,29 @@ extension Setting {
             set: { whole, value in if case .text(let text) = value { whole[keyPath: path] = text } })
     }
 
-    static func choice<Choice: RawRepresentable<String> & CaseIterable & SendableMetatype>(
-        _ name: String, _ kind: SettingKind, _ group: SettingGroup, _ path: Path<Choice>, _ help: String, default text: String
+    static func text(_ name: String, _ kind: SettingKind, _ path: Path<String>) -> Setting {
+        Setting(
+            name: name, kind: kind, group: nil, type: .text, help: "", defaultText: "", value: { .text($0[keyPath: path]) },
+            set: { whole, value in if case .text(let text) = value { whole[keyPath: path] = text } })
+    }
+
+    static func choice<Choice: RawRepresentable<String> & CaseIterable & Equatable & Sendable>(
+        _ name: String, _ kind: SettingKind, _ group: SettingGroup?, _ path: Path<Choice>, _ help: String = "", default text: String = ""
+    ) -> Setting {
+        choice(name, kind, group, path, among: Choice.allCases.map { ($0.rawValue, $0) }, help, default: text)
+    }
+
+    static func choice<Choice: Equatable & Sendable>(
+        _ name: String, _ kind: SettingKind, _ group: SettingGroup?, _ path: Path<Choice>, among choices: [(name: String, value: Choice)],
+        _ help: String = "", default text: String = ""
     ) -> Setting {
         Setting(
-            name: name, kind: kind, group: group, type: .choice(Choice.allCases.map(\.rawValue)), help: help, defaultText: text,
-            value: { .text($0[keyPath: path].rawValue) },
-            set: { whole, value in if case .text(let text) = value, let choice = Choice(rawValue: text) { whole[keyPath: path] = choice } })
+            name: name, kind: kind, group: group, type: .choice(choices.map(\.name)), help: help, defaultText: text,
+            value: { whole in choices.first { $0.value == whole[keyPath: path] }.map { .text($0.name) } },
+            set: { whole, value in
+                guard case .text(let text) = value, let choice = choices.first(where: { $0.name == text }) else { return }
+                whole[keyPath: path] = choice.value
+            })
     }
 
     static func choice<Choice: RawRepresentable<String> & CaseIterable & SendableMetatype>(
@@ -163,54 +186,4 @@ extension Setting {
             value: { whole in whole[keyPath: path].map { .text($0.rawValue) } },
             set: { whole, value in if case .text(let text) = value { whole[keyPath: path] = Choice(rawValue: text) } })
     }
-}
-
-extension TrainingPlan: Configurable {
-    package static let fieldGroup = "plan"
-    /// All settings but the length of the run.
-    package static let settings: [Setting<TrainingPlan>] = [
-        .text("preset", .fixed, \.preset),
-        .integer("vocab-size", .fixed, .vocabulary, \.vocabularySize, in: 256...100_000_000,
-                 "Train a tokenizer with N tokens on the data."),
-        .choice("recipe", .fixed, .recipe, \.recipe, "Initialize the weights from n-gram counts, or train as nanoGPT does.",
-                default: "counts if the model is large enough"),
-        .integer("ngram-contexts", .fixed, .recipe, \.nGramContexts, in: 0...1_000_000_000, "Fit the n-gram initialization to N contexts.",
-                 default: "819200, at most 2/3 of the tokens"),
-        .integer("batch", .fixed, .main, \.rows, in: 1...65_536, "Set the sequences per batch."),
-        .flag("windows", .fixed, .windows, \.usesWindows, 
-              "Train on windows at random positions, like nanoGPT, instead of packed conversations."),
-        .choice("loss-scope", .fixed, .data, \.lossScope, "Compute the loss on the tokens of this role.", default: ""),
-        .integer("seed", .fixed, .schedule, \.seed, in: Int.min...Int.max,
-                 "Seed the weights, the order of the data and dropout.", default: "1"),
-        .choice("optimizer", .fixed, .recipe, \.optimizer, "Choose the optimizer of the linear layers' weights.", default: ""),
-        .number("muon-lr", .changeable, .recipe, \.muonRate, in: 0...10,
-                "Set the peak learning rate of Muon; --lr is that of all other weights.", default: "0.02"),
-        .number("lr", .changeable, .main, \.rate, in: 0...10, "Set the peak learning rate."),
-        .choice("schedule", .changeable, .schedule, \.schedule,
-                "Choose how the learning rate falls after the warmup; wsd keeps it until the last fifth.", default: "cosine"),
-        .integer("warmup", .changeable, .schedule, \.warmup, in: 0...1_000_000_000, "Warm the learning rate up over N steps.",
-                 default: "100, or a tenth of all steps"),
-        .number("min-lr", .changeable, .schedule, \.minimumRateFraction, in: 0...1, "Let the learning rate fall to X times the peak.",
-                default: "0.1; 0 with --recipe counts"),
-        .number("weight-decay", .changeable, .schedule, \.decay, in: 0...10, "Set AdamW's weight decay for matrices."),
-        .number("beta2", .changeable, .schedule, \.beta2, in: 0...0.99999, "Set AdamW's beta2; 0.99 suits small batches.", default: "0.95"),
-        .number("lora-plus-ratio", .changeable, .adapter, \.loraPlusRatio, in: 0.01...1_000,
-                "Multiply the learning rate of B by X (LoRA+).", default: "1"),
-        .number("neftune", .changeable, .noise, \.noiseAlpha, in: 0...1_000,
-                "Add noise of up to X / √(tokens of a row · width) to embeddings (NEFTune).", default: "0"),
-        .number("clip", .changeable, .schedule, \.clipping, in: 0...1e9, infinity: 0,
-                "Clip the gradient norm to X; 0 for no clipping.", default: "1"),
-        .number("min-gain", .changeable, .schedule, \.minGain, in: 0...100, "Ignore improvements below X nats per token (early stopping).",
-                default: "0.001"),
-        .integer("patience", .changeable, .schedule, \.patience, in: 0...1_000_000, none: 0,
-                 "Stop after N evaluations that rule a gain out; 0 for never.", default: "5"),
-        .integer("eval-every", .changeable, .evaluation, \.evaluateEvery, in: 1...1_000_000_000, "Evaluate every N steps.",
-                 default: "a twentieth of the run"),
-        .integer("eval-tokens", .changeable, .evaluation, \.evaluationTokens, in: 1...1_000_000_000_000,
-                 "Evaluate on at most N validation tokens during the run, the same in every run on the data.", default: "65536"),
-        .integer("save-every", .changeable, .evaluation, \.saveEvery, in: 1...1_000_000_000, "Save every N steps, besides at evaluations."),
-        .integer("gradient-groups", .machine, .processes, \.gradientGroups, in: 1...65_536,
-                 "Sum gradients in N groups of sequences, which the processes share. Runs with the same N have the same bits.",
-                 default: "1; with mpirun 4, or a power of two for more processes"),
-    ]
 }

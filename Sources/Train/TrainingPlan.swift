@@ -114,32 +114,16 @@ extension TrainingPlan {
     /// The plan as fields of a checkpoint.
     package var values: OrderedDictionary<CheckpointValue> {
         var values: OrderedDictionary<CheckpointValue> = ["plan/evaluates_first": .integer(evaluatesBeforeTraining ? 1 : 0)]
-        switch length {
-        case .steps(let n): values["plan/steps"] = .integer(n)
-        case .epochs(let x): values["plan/epochs"] = .number(x)
-        case .tokens(let n): values["plan/tokens"] = .integer(n)
-        case .seconds(let x): values["plan/seconds"] = .number(x)
-        }
-        for setting in Self.settings { setting.write(self, to: &values) }
-        for (name, value) in machine?.values ?? [:] { values[name] = value }
+        for setting in Self.lengths + Self.settings { setting.write(self, to: &values) }
+        if let machine { for setting in TrainingMachine.settings { setting.write(machine, to: &values) } }
         return values
     }
 
     /// The plan of a checkpoint's run. Settings that it does not store have their defaults.
     package init(from checkpoint: Checkpoint) throws(CheckpointError) {
-        let has = { (name: String) in checkpoint.training["plan/" + name] != nil }
         evaluatesBeforeTraining = try checkpoint.integer("plan/evaluates_first") != 0
-        if has("epochs") {
-            length = .epochs(try checkpoint.number("plan/epochs", in: 0...1_000_000))
-        } else if has("tokens") {
-            length = .tokens(try checkpoint.integer("plan/tokens", in: 1...1_000_000_000_000))
-        } else if has("seconds") {
-            length = .seconds(try checkpoint.number("plan/seconds", in: 0...1e12))
-        } else {
-            length = .steps(try checkpoint.integer("plan/steps", in: 1...1_000_000_000))
-        }
         _ = try checkpoint.integer("plan/batch")                            // each run has it
-        for setting in Self.settings { try setting.read(from: checkpoint, into: &self) }
+        for setting in Self.lengths + Self.settings { try setting.read(from: checkpoint, into: &self) }
         machine = try TrainingMachine(from: checkpoint)
     }
 }

@@ -104,7 +104,7 @@ import TestSupport
             process.waitUntilExit()
             return words.split(separator: "\n").map(String.init)
         }
-        #expect(try complete("tra") == ["train"])
+        #expect(try complete("tra") == ["train", "training"])
         #expect(try complete("bench", "g") == ["gemm", "generate", "grammar"])
         #expect(try complete("bench", "gemm", "--ru") == ["--runs"])
         #expect(try complete("train", "--dtype", "b") == ["bf16"])

@@ -51,7 +51,7 @@ import TestSupport
         #expect(try log("run").contains(#""changed":{"max-steps":"20 steps instead of 12 steps","lr":"0.0005 instead of 0.005""#))
         #expect(try log("run").contains(#""event":"step","step":20,"#))
         let info = try slm("info", folder("run/last.h5")).output
-        #expect(info.contains(/plan\/steps +20/) && info.contains(/plan\/patience +7/) && info.contains(/plan\/threads +2/), "\(info)")
+        #expect(info.contains(/plan\/max_steps +20/) && info.contains(/plan\/patience +7/) && info.contains(/plan\/threads +2/), "\(info)")
         let timed = try resume("run", "--time", "1s", "--threads", "2")
         #expect(timed.errors.contains("resuming with --time 1.0 s instead of 20 steps."), "\(timed.errors)")
     }

@@ -78,7 +78,7 @@ def loop(slm, checkpoint, folder, share, seed):
         connection.close()
         assert added["added"] == 60, added
         assert call("POST", "chats/bulk", {"filter": {}, "state": "included"})[0] == 200
-        run = area.add(server, name="tuned", steps=300, learning_rate=1e-3, replay=[str(folder.parent / "general.txt")])["id"]
+        run = area.add(server, name="tuned", max_steps=300, lr=1e-3, replay=[str(folder.parent / "general.txt")])["id"]
         run = area.wait(server, run, lambda run: run["state"] in ("finished", "failed"), 600)
         assert run["state"] == "finished", run
         if run["model"] is None:

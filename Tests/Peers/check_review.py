@@ -1,4 +1,4 @@
-"""Drives `slm loop review` in a real terminal (tmux) against `slm serve`: every key, an editor, tags, a chat with control characters, and a small terminal.
+"""Drives `slm training review` in a real terminal (tmux) against `slm serve`: every key, an editor, tags, a chat with control characters, and a small terminal.
 
     Tests/Peers/check_review.py .build/release/slm
 """
@@ -38,7 +38,7 @@ def check_keys(slm, server, folder):
     editor.write_text("#!/bin/sh\nsed -i s/Fuor/Four/ \"$1\"\n")
     editor.chmod(0o755)
     environment = {"SLM_ADMIN_KEY": ADMIN_KEY, "SLM_API_URL": server.url, "EDITOR": str(editor), "VISUAL": ""}
-    with Terminal([slm, "loop", "review"], 60, 20, environment) as terminal:
+    with Terminal([slm, "training", "review"], 60, 20, environment) as terminal:
         terminal.wait("First?  (7 left)")
         terminal.keys("?")
         terminal.wait("press i, e, s, c, t or q.")
@@ -76,13 +76,13 @@ def check_keys(slm, server, folder):
         assert chat(server, "Fifth")["state"] == "new"
         terminal.resize(60, 20)
         terminal.wait(lambda _: terminal.terminal_modes() == terminal.modes)
-    print("the keys of slm loop review, an editor, tags and control characters")
+    print("the keys of slm training review, an editor, tags and control characters")
 
 
 def check_end(slm, server):
     """Ctrl-C leaves the review, and the last chat ends it."""
     environment = {"SLM_ADMIN_KEY": ADMIN_KEY, "SLM_API_URL": server.url}
-    with Terminal([slm, "loop", "review", "--search", "th?"], 30, 8, environment) as terminal:
+    with Terminal([slm, "training", "review", "--search", "th?"], 30, 8, environment) as terminal:
         terminal.wait("(3 left)")
         terminal.keys("C-c")
         terminal.wait(lambda _: not terminal.children())
@@ -97,9 +97,9 @@ def check_end(slm, server):
         terminal.keys("Up", "Enter")
         terminal.wait("there are no new chats to revi")
     environment = {name: value for name, value in os.environ.items() if not name.startswith("SLM_")} | environment
-    done = subprocess.run([slm, "loop", "review"], capture_output=True, text=True, env=environment, stdin=subprocess.DEVNULL)
+    done = subprocess.run([slm, "training", "review"], capture_output=True, text=True, env=environment, stdin=subprocess.DEVNULL)
     assert done.returncode == 2 and "expected a terminal" in done.stderr, (done.returncode, done.stderr)
-    print("the end of slm loop review: the last chat, Ctrl-C, no terminal")
+    print("the end of slm training review: the last chat, Ctrl-C, no terminal")
 
 
 def main():

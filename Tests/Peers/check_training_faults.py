@@ -93,13 +93,13 @@ def check_full_training_disk(slm, checkpoint, folder):
     try:
         server = area.start()
         add_chats(server, 30)
-        first = area.add(server, name="first", steps=20, replay=[])["id"]
+        first = area.add(server, name="first", max_steps=20, replay=[])["id"]
         area.check_finished(server, first)
         before = check_compared(server, models(server)["first"]["id"])
         disk.leave(2_000)
-        status, answer = call(server, "POST", "runs", {"steps": 20})
+        status, answer = call(server, "POST", "runs", {"max_steps": 20})
         assert status == 422 and answer["error"]["code"] == "disk_full" and "are free" in answer["error"]["message"], answer
-        status, estimate = call(server, "POST", "estimate", {"steps": 20})
+        status, estimate = call(server, "POST", "estimate", {"max_steps": 20})
         assert status == 200 and not estimate["fits"] and "on the disk of" in estimate["advice"], estimate
         # A promotion needs no space there.
         status, answer = call(server, "POST", f"models/{models(server)['first']['id']}/promote", {"force": True, "reason": "a test"})
@@ -147,7 +147,7 @@ def check_full_database_disk(slm, checkpoint, folder):
     try:
         server = area.start()
         add_chats(server, 30)
-        run = area.add(server, name="first", steps=20, replay=[])["id"]
+        run = area.add(server, name="first", max_steps=20, replay=[])["id"]
         area.check_finished(server, run)
         check_compared(server, models(server)["first"]["id"])
         before, total = registry(server), call(server, "GET", "chats")[1]["total"]
@@ -160,7 +160,7 @@ def check_full_database_disk(slm, checkpoint, folder):
         print(f"an import on a full disk: {answer['error']['message']}")
         disk.leave(0)
         # What still fits is done, the rest is refused.
-        for path, body in [(f"models/{model}/compare", {}), ("runs", {"steps": 20}), (f"models/{model}/promote", {"force": True, "reason": "a test"})]:
+        for path, body in [(f"models/{model}/compare", {}), ("runs", {"max_steps": 20}), (f"models/{model}/promote", {"force": True, "reason": "a test"})]:
             status, answer = call(server, "POST", path, body)
             assert status in (200, 202, 201, 507), (path, status, answer)
             message = answer["error"]["message"] if status == 507 else "it still fits"
@@ -194,7 +194,7 @@ def check_missing_files(slm, checkpoint, folder):
     try:
         server = area.start()
         add_chats(server, 30)
-        run = area.add(server, name="first", steps=20, replay=[])["id"]
+        run = area.add(server, name="first", max_steps=20, replay=[])["id"]
         area.check_finished(server, run)
         model = models(server)["first"]
         check_compared(server, model["id"])
@@ -234,7 +234,7 @@ def check_lost_database(slm, checkpoint, folder):
         server = area.start()
         add_chats(server, 30)
         # Beside other programs, runs have little of the CPU: few steps, not minutes, and a rate at which these learn something.
-        run = area.add(server, steps=20, learning_rate=5e-3, replay=[])["id"]
+        run = area.add(server, max_steps=20, lr=5e-3, replay=[])["id"]
         deadline = time.monotonic() + 240
         while not (process := processes(training)):
             assert time.monotonic() < deadline

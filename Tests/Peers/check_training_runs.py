@@ -122,10 +122,10 @@ def add_corrections(server, token, numbers):
 
 
 def check_run(area, server):
-    status, estimate = server.ask("POST", "/api/training/estimate", {"steps": 40}, headers=KEY)
+    status, estimate = server.ask("POST", "/api/training/estimate", {"max_steps": 40}, headers=KEY)
     assert status == 200 and estimate["fits"] and estimate["seconds"] > 0 and estimate["chats"] >= 10, estimate
     assert 10e6 < estimate["memory_bytes"] < estimate["available_bytes"] and estimate["disk_bytes"] < estimate["free_disk_bytes"], estimate
-    run = area.add(server, name="first", steps=40)
+    run = area.add(server, name="first", max_steps=40)
     assert run["settings"]["method"] == "full" and run["settings"]["replay"] == [str(area.folder / "data")], run["settings"]
     run = area.check_finished(server, run["id"])
     data = (area.training / "runs/first/data/chats.jsonl").read_bytes()
@@ -136,14 +136,14 @@ def check_run(area, server):
     assert [point["step"] for point in run["curve"]] == sorted(point["step"] for point in run["curve"]) and len(run["curve"]) <= 500
     status, answer = server.ask("POST", "/api/training/runs", {"name": "first"}, headers=KEY)
     assert status == 409 and answer["error"]["code"] == "taken", answer
-    run = area.add(server, name="adapter", steps=20, method="lora", rank=4, replay=[])
+    run = area.add(server, name="adapter", max_steps=20, method="lora", rank=4, replay=[])
     area.check_finished(server, run["id"])
     print("runs: a whole model and an adapter, from the chats to the checkpoint")
 
 
 def check_stop(area, server):
     run = area.add(server, minutes=5)["id"]
-    second = area.add(server, name="second", steps=10)["id"]
+    second = area.add(server, name="second", max_steps=10)["id"]
     area.wait(server, run, lambda run: run["step"] > 5)
     assert area.run(server, second)["state"] == "queued"
     assert server.ask("DELETE", f"/api/training/runs/{run}", headers=KEY)[1]["error"]["code"] == "run_in_progress"
@@ -171,21 +171,21 @@ def check_commands(area, server):
     environment = os.environ | {"SLM_API_URL": server.url, "SLM_ADMIN_KEY": ADMIN_KEY}
 
     def slm(*arguments, status=0):
-        done = subprocess.run([area.slm, "loop", *arguments], capture_output=True, text=True, env=environment)
+        done = subprocess.run([area.slm, "training", *arguments], capture_output=True, text=True, env=environment)
         assert done.returncode == status, (arguments, done.returncode, done.stdout, done.stderr)
         return done.stdout + done.stderr
 
-    assert "memory" in slm("train", "--estimate", "--max-steps", "5")
-    assert json.loads(slm("train", "--estimate", "--json"))["settings"]["minutes"] == 10
-    assert "the run command has finished" in slm("train", "--name", "command", "--max-steps", "10", "--no-replay", "--quiet")
-    assert "taken" in slm("train", "--name", "command", status=1) or "Another run" in slm("train", "--name", "command", status=1)
-    assert "queued" in slm("train", "--name", "long", "--minutes", "5", "--no-replay", "--detach")
-    watching = subprocess.Popen([area.slm, "loop", "run", "long"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
+    assert "memory" in slm("start", "--estimate", "--max-steps", "5")
+    assert json.loads(slm("start", "--estimate", "--json"))["settings"]["minutes"] == 10
+    assert "the run command has finished" in slm("start", "--name", "command", "--max-steps", "10", "--no-replay", "--quiet")
+    assert "taken" in slm("start", "--name", "command", status=1) or "Another run" in slm("start", "--name", "command", status=1)
+    assert "queued" in slm("start", "--name", "long", "--minutes", "5", "--no-replay", "--detach")
+    watching = subprocess.Popen([area.slm, "training", "run", "long"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
     area.wait(server, json.loads(slm("run", "long", "--json"))["id"], lambda run: run["step"] > 3)
     watching.send_signal(signal.SIGINT)
     text = watching.communicate(timeout=30)[0]
     assert watching.returncode == 130 and "the run continues on the server" in text, (watching.returncode, text)
-    assert processes(area.training), "Ctrl-C in slm loop run stopped the run"
+    assert processes(area.training), "Ctrl-C in slm training run stopped the run"
     assert "stopping" in slm("stop", "long")
     area.ended(server, json.loads(slm("run", "long", "--json"))["id"], "stopped")
     assert "stopped" in slm("run", "long") and "queued" in slm("resume", "long")
@@ -199,13 +199,13 @@ def check_commands(area, server):
     schedule = json.loads(slm("schedule", "--json"))
     assert schedule["settings"]["rank"] == 8 and schedule["new_chats"] == 7 and schedule["next_at"], schedule
     assert "off" in slm("schedule", "--off") and json.loads(slm("schedule", "--json"))["settings"]["rank"] == 8
-    print("slm loop train, runs, run, stop, resume, delete-run and schedule")
+    print("slm training start, runs, run, stop, resume, delete-run and schedule")
 
 
 def check_survival(area, server):
     """A run survives a stop and a kill of the server, and goes on after a kill of its own."""
     # The chats are few: at a higher rate, an evaluation of the first steps may find them learned by heart, and the run makes no model.
-    run = area.add(server, minutes=0.4, learning_rate=2e-5, replay=[])
+    run = area.add(server, minutes=0.4, lr=2e-5, replay=[])
     id = run["id"]
     area.wait(server, id, lambda run: run["step"] > 5)
     process = processes(area.training)
@@ -230,7 +230,7 @@ def check_survival(area, server):
 
 def check_two_servers(area, server):
     other = area.start()
-    runs = [area.add(server if i % 2 else other, steps=15, name=f"pair{i}", replay=[])["id"] for i in range(4)]
+    runs = [area.add(server if i % 2 else other, max_steps=15, name=f"pair{i}", replay=[])["id"] for i in range(4)]
     most = 0
     deadline = time.monotonic() + 600
     while any(area.run(server, run)["state"] != "finished" for run in runs):
@@ -261,7 +261,7 @@ def check_full_disk(area, server):
 
 def check_missing_base(area, server):
     blocker = area.add(server, minutes=5, replay=[])["id"]
-    waiting = area.add(server, steps=10, replay=[], name="baseless")["id"]
+    waiting = area.add(server, max_steps=10, replay=[], name="baseless")["id"]
     moved = area.checkpoint.with_name("moved.h5")
     area.checkpoint.rename(moved)
     try:
@@ -281,7 +281,7 @@ def check_kills(area, server, rounds, generator):
     """Kills the server, the run, or both, at random moments, until the run has finished."""
     kills = {"server": 0, "run": 0, "both": 0}
     for round in range(rounds):
-        id = area.add(server, steps=60, replay=[], name=f"killed{round}")["id"]
+        id = area.add(server, max_steps=60, replay=[], name=f"killed{round}")["id"]
         # A run that is killed three times without progress fails, so most kills are of the server.
         killed = 0
         for _ in range(generator.randrange(1, 4)):

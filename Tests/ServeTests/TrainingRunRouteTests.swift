@@ -145,7 +145,7 @@ import Testing
 
     @Test func `a run becomes a candidate, with its curve, samples and log`() throws {
         let area = try Area()
-        let added = try area.add(#"{"name":"first","epochs":2,"learning_rate":0.001,"replay":[]}"#)
+        let added = try area.add(#"{"name":"first","epochs":2,"lr":0.001,"replay":[]}"#)
         let id = try #require(added["id"]?.string)
         #expect(added["state"]?.string == "queued" && added["created_by"]?.string == "admin" && added["data"]?.isNull == true)
         let settings = try #require(added["settings"])
@@ -221,9 +221,9 @@ import Testing
         #expect(try refusal(#"{"objective":"preferences"}"#, area).message?.contains("10 preferences") == true)
         #expect(try refusal(#"{"base":"0000000000000000000000000x"}"#, area).code == "base_missing")
         for body in [
-            #"{"minutes":1,"steps":2}"#, #"{"rank":4,"method":"full"}"#, #"{"name":"../x"}"#, #"{"name":"-x"}"#, #"{"minutes":0}"#,
+            #"{"minutes":1,"max_steps":2}"#, #"{"rank":4,"method":"full"}"#, #"{"name":"../x"}"#, #"{"name":"-x"}"#, #"{"minutes":0}"#,
             #"{"method":"other"}"#, #"{"replay":["/nowhere"]}"#, #"{"replay":"x"}"#, #"{"unknown":1}"#, #"{"filter":{"rating":"x"}}"#,
-            #"{"filter":[]}"#, #"{"learning_rate":2}"#, #"{"objective":"preferences","replay":["a"]}"#, #"{"base":"x y"}"#,
+            #"{"filter":[]}"#, #"{"lr":20}"#, #"{"objective":"preferences","replay":["a"]}"#, #"{"base":"x y"}"#,
         ] {
             let found = try refusal(body, area)
             #expect(found.status == 422, "\(body): \(found)")
@@ -233,7 +233,7 @@ import Testing
         #expect(memory.status == 422 && memory.code == "not_enough_memory" && memory.message?.contains("2.0 GB") == true)
         let disk = try refusal("{}", Area(estimate: #""memory_bytes":1,"disk_bytes":9000000000000000"#))
         #expect(disk.status == 422 && disk.code == "disk_full" && disk.message?.hasSuffix(".") == true)
-        let estimate = try large.ask("POST", "estimate", #"{"steps":5}"#).json()
+        let estimate = try large.ask("POST", "estimate", #"{"max_steps":5}"#).json()
         #expect(estimate["fits"]?.boolean == false && estimate["advice"]?.string == memory.message)
         #expect(estimate["memory_bytes"]?.integer == 2_000_000_000)
         unlink(area.folder("base.h5"))
@@ -242,8 +242,8 @@ import Testing
 
     @Test func `an estimate says what a run would need`() throws {
         let area = try Area()
-        #expect(try area.ask("POST", "estimate", #"{"steps":5}"#).json()["advice"]?.isNull == true)
-        let timed = try area.ask("POST", "estimate", #"{"steps":5,"replay":[]}"#).json()
+        #expect(try area.ask("POST", "estimate", #"{"max_steps":5}"#).json()["advice"]?.isNull == true)
+        let timed = try area.ask("POST", "estimate", #"{"max_steps":5,"replay":[]}"#).json()
         #expect(timed["seconds"]?.number == 7.5 && timed["fits"]?.boolean == true)
         #expect(timed["advice"]?.string?.hasPrefix("No older chats are mixed in") == true)
         #expect(try timed["chats"]?.integer == area.server.store.trainingSetCounts().chats)
@@ -264,27 +264,27 @@ import Testing
         ] {
             #expect(try area.ask("PUT", "schedule", body).status == 422, "\(body)")
         }
-        let night = try area.ask("PUT", "schedule", #"{"enabled":true,"at":"03:00","settings":{"steps":3}}"#).json()
-        #expect(night["at"]?.string == "03:00" && night["next_at"]?.string != nil && night["settings"]?["steps"]?.integer == 3)
+        let night = try area.ask("PUT", "schedule", #"{"enabled":true,"at":"03:00","settings":{"max_steps":3}}"#).json()
+        #expect(night["at"]?.string == "03:00" && night["next_at"]?.string != nil && night["settings"]?["max_steps"]?.integer == 3)
         // Without settings, those that are set stay.
         let set = try area.ask("PUT", "schedule", #"{"enabled":true,"new_chats":10}"#).json()
-        #expect(set["new_chats"]?.integer == 10 && set["next_at"]?.isNull == true && set["settings"]?["steps"]?.integer == 3)
+        #expect(set["new_chats"]?.integer == 10 && set["next_at"]?.isNull == true && set["settings"]?["max_steps"]?.integer == 3)
         #expect(try area.ask("GET", "runs").json()["total"]?.integer == 0)
         try area.setSchedule("counted_from = 0")
         let run = try area.wait(for: "finished", of: area.scheduledRun())
-        #expect(run["scheduled"]?.boolean == true && run["created_by"]?.string == "schedule" && run["settings"]?["steps"]?.integer == 3)
+        #expect(run["scheduled"]?.boolean == true && run["created_by"]?.string == "schedule" && run["settings"]?["max_steps"]?.integer == 3)
         #expect(try area.ask("GET", "runs").json()["total"]?.integer == 1)
     }
 
     @Test func `a scheduled run that cannot start is listed, keeps the chats new for the next night, and can be resumed`() throws {
         let area = try Area(estimate: #""memory_bytes":2000000000"#), store = area.server.store
-        _ = try area.ask("PUT", "schedule", #"{"enabled":true,"at":"03:00","settings":{"steps":3}}"#)
+        _ = try area.ask("PUT", "schedule", #"{"enabled":true,"at":"03:00","settings":{"max_steps":3}}"#)
         let tonight = Timestamp.now()
         try area.setSchedule("counted_from = 0, next_at = \(tonight.milliseconds)")
         let id = try area.scheduledRun(), run = try area.ask("GET", "runs/\(id)").json()
         #expect(run["state"]?.string == "failed" && run["message"]?.string?.hasPrefix("Training needs about 2.0 GB of memory") == true)
         #expect(run["scheduled"]?.boolean == true && run["started_at"]?.isNull == true && run["can_resume"]?.boolean == true)
-        #expect(run["settings"]?["method"]?.string == "lora" && run["settings"]?["steps"]?.integer == 3)
+        #expect(run["settings"]?["method"]?.string == "lora" && run["settings"]?["max_steps"]?.integer == 3)
         let schedule = try store.trainingSchedule()
         #expect(schedule.countedFrom == Timestamp(milliseconds: 0), "the chats are still new")
         #expect(try #require(schedule.nextAt) > tonight)

@@ -72,7 +72,7 @@ import Train
     }
 
     @Test(arguments: [
-        ("plan/save_every", 0), ("plan/eval_every", 0), ("plan/batch", 0), ("plan/batch", -1), ("plan/steps", -1),
+        ("plan/save_every", 0), ("plan/eval_every", 0), ("plan/batch", 0), ("plan/batch", -1), ("plan/max_steps", -1),
         ("plan/lr", .number(.nan)), ("plan/min_lr", .number(.infinity)), ("plan/clip", .number(-1)),
         ("step", -1), ("tokens", .integer(.max)), ("since_best", -1), ("seconds", .number(.nan)), ("updates", -1),
     ] as [(String, CheckpointValue)])
@@ -91,7 +91,7 @@ import Train
         }
     }
 
-    @Test(arguments: [("plan/epochs", .number(.infinity)), ("plan/epochs", .number(.nan)), ("plan/tokens", .integer(.max))]
+    @Test(arguments: [("plan/epochs", .number(.infinity)), ("plan/epochs", .number(.nan)), ("plan/train_tokens", .integer(.max))]
         as [(String, CheckpointValue)])
     func `a length that no run has is reported`(name: String, value: CheckpointValue) throws {
         try run(plan, in: "run").train(until: 1)

@@ -80,7 +80,7 @@ import Train
             switch setting.type {
             case .integer(let range): setting.set(&plan, .integer(min(max(3, range.lowerBound), range.upperBound)))
             case .number(let range): setting.set(&plan, .number((range.lowerBound + min(1, range.upperBound)) / 4))
-            case .flag: setting.set(&plan, 1)
+            case .flag, .seconds: setting.set(&plan, 1)
             case .text: setting.set(&plan, "tiny")
             case .choice(let choices): setting.set(&plan, .text(choices[choices.count - 1]))
             }

@@ -905,7 +905,7 @@ def test_area_of_a_server(stage):
     page.goto(stage.url + "/#/training/runs/new")
     page.wait_for_selector(".estimate >> text=This run fits on this machine.")
     page.fill("#training-area >> internal:label=Name", "colors")
-    page.select_option("#training-area >> internal:label=Unit", "steps")
+    page.select_option("#training-area >> internal:label=Unit", "max_steps")
     page.fill("#training-area >> internal:label=Budget", "20")
     page.click("button >> text=Start")
     page.wait_for_selector("h2 >> text=colors")

@@ -9,7 +9,7 @@ package struct GateThresholds: Equatable {
     /// Files of general chats on the server's machine; nil for those that the run mixed in.
     var general: [String]?
 
-    /// By their names in requests, which are those of the options of `slm gate` and `slm loop gate`.
+    /// By their names in requests, which are those of the options of `slm gate` and `slm training gate`.
     package static let numbers: [(name: String, range: ClosedRange<Double>, usual: Double, help: String)] = [
         ("max_replay_loss_rise", 0...10, 0.01, "Fail if the loss on general chats rises by more than this share."),
         ("min_held_out_gain", 0...100, 0, "Call a candidate better only if it needs X bits per byte fewer."),

@@ -120,6 +120,6 @@ extension ModelRegistry {
     /// A model's file contains something else than when the model was registered.
     struct ReplacedFileError: Error, CustomStringConvertible {
         let path: String
-        var description: String { "\(path) was replaced since the model was registered. Register it again: slm loop register FILE" }
+        var description: String { "\(path) was replaced since the model was registered. Register it again: slm training register FILE" }
     }
 }

@@ -142,11 +142,11 @@ final class ModelRegistry: Sendable {
         }
         if let own, own.isTaken, let replaced = own.replaced {
             Log.info(.note, "the command line names another model than before: \(active.name) replaces \(replaced.name) as the active "
-                + "model. To go back: slm loop rollback")
+                + "model. To go back: slm training rollback")
         } else if let own, own.model?.id != active.id {
             let who = active.promotedBy.map { ", which \($0) promoted" } ?? ""
-            Log.info(.note, "serving \(active.name)\(who), instead of the command line's model. To go back: slm loop rollback, or "
-                + "slm loop promote NAME")
+            Log.info(.note, "serving \(active.name)\(who), instead of the command line's model. To go back: slm training rollback, or "
+                + "slm training promote NAME")
         }
     }
 }

@@ -1,6 +1,7 @@
 import Files
 import JSON
 import Store
+import Train
 
 /// The settings of a fine-tuning run, as a request or the schedule gives them. What is nil gets a default when the run is added.
 package struct TrainingRunSettings: Equatable {
@@ -58,7 +59,9 @@ package struct TrainingRunSettings: Equatable {
             replay = paths
         }
         let lengths = RunNumber.lengths.count { self[$0] != nil }
-        if lengths > 1 { throw .invalid("minutes", "expected one of minutes, epochs and steps, found \(lengths).") }
+        if lengths > 1 {
+            throw .invalid("minutes", "expected one of \(RunNumber.lengths.map(\.name).joined(separator: ", ")), found \(lengths).")
+        }
         if objective == .preferences, replay?.isEmpty == false {
             throw .invalid("replay", "expected nothing with the objective preferences: older chats have no preferences.")
         }
@@ -106,40 +109,50 @@ package struct TrainingRunSettings: Equatable {
 
 /// A number among the settings of a run. The page and openapi.yaml repeat names and ranges.
 package struct RunNumber: Sendable {
-    /// In requests, and where runs are stored.
+    /// In requests, where runs are stored, and with hyphens as an option of `slm training start`.
     package let name: String
-    package var isWhole = false
-    package let range: ClosedRange<Double>
     /// The option of `slm finetune` that it becomes, and the unit of its value.
     let option: String
     var unit = ""
-    /// The option of `slm loop train`.
-    package let loopOption, help: String
+    package var isWhole = false
+    package let range: ClosedRange<Double>
+    package let help: String
     package var defaultText = ""
 
     static let rank = RunNumber(
-        name: "rank", isWhole: true, range: 1...4_096, option: "--lora", loopOption: "rank", help: "Train a LoRA adapter of this rank.",
-        defaultText: "16")
+        name: "rank", option: "--lora", isWhole: true, range: 1...4_096, help: "Train a LoRA adapter of this rank.", defaultText: "16")
     static let minutes = RunNumber(
-        name: "minutes", range: 0.01...100_000, option: "--time", unit: "m", loopOption: "minutes", help: "Train for X minutes.",
-        defaultText: "10")
-    static let epochs = RunNumber(
-        name: "epochs", range: 0.01...100_000, option: "--epochs", loopOption: "epochs", help: "Train for X passes over the data.")
-    static let steps = RunNumber(
-        name: "steps", isWhole: true, range: 1...1_000_000_000, option: "--max-steps", loopOption: "max-steps", help: "Train for N steps.")
+        name: "minutes", option: "--time", unit: "m", range: 0.01...100_000, help: "Train for X minutes.", defaultText: "10")
+    static let epochs = RunNumber("epochs")
+    static let maxSteps = RunNumber("max-steps")
     static let replayShare = RunNumber(
-        name: "replay_share", range: 0.01...0.9, option: "--replay-share", loopOption: "replay-share",
-        help: "Take this share of each batch from older chats.", defaultText: "0.8; 0.5 of generated ones")
-    static let learningRate = RunNumber(
-        name: "learning_rate", range: 1e-8...1, option: "--lr", loopOption: "lr", help: "Set the peak learning rate.",
-        defaultText: "as slm finetune")
+        name: "replay_share", option: "--replay-share", range: 0.01...0.9, help: "Take this share of each batch from older chats.",
+        defaultText: "0.8; 0.5 of generated ones")
+    static let learningRate = RunNumber("lr", defaultText: "as slm finetune")
     /// A run has at most one of them.
-    static let lengths = [minutes, epochs, steps]
+    static let lengths = [minutes, epochs, maxSteps]
     package static let all = [rank] + lengths + [replayShare, learningRate]
 
+    package var optionName: String { name.replacing("_", with: "-") }
     package var isLength: Bool { Self.lengths.contains { $0.name == name } }
     package var wholeRange: ClosedRange<Int> { Int(range.lowerBound)...Int(range.upperBound) }
     package func text(of value: Double) -> String { isWhole ? "\(Int(value))" : "\(value)" }
+}
+
+extension RunNumber {
+    /// A setting of `slm finetune`.
+    private init(_ setting: String, defaultText: String = "") {
+        guard let setting = TrainingPlan.setting(setting) else { preconditionFailure("no setting \(setting)") }
+        switch setting.type {
+        case .integer(let range):
+            self.init(
+                name: setting.key, option: setting.option, isWhole: true, range: Double(range.lowerBound)...Double(range.upperBound),
+                help: setting.help, defaultText: defaultText)
+        case .number(let range):
+            self.init(name: setting.key, option: setting.option, range: range, help: setting.help, defaultText: defaultText)
+        case .seconds, .flag, .text, .choice: preconditionFailure("\(setting.name) is no number")
+        }
+    }
 }
 
 extension RequestFields {

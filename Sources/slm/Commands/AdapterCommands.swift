@@ -1,16 +1,12 @@
 import Checkpoint
 import Files
 import Formats
-import Kernels
 
 struct AdapterMergeOptions: MachineOptions {
     var checkpoint: String?
     var base: String?
     var out: String?
-    var threads: Int?
-    var cpu: String?
-    var device: DeviceChoice?
-    var blas: BLAS?
+    var machine = MachineSettings()
     var quiet = false
 }
 

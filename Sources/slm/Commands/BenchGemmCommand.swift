@@ -1,10 +1,7 @@
 import Kernels
 
 struct BenchGemmOptions: MachineOptions {
-    var threads: Int?
-    var cpu: String?
-    var device: DeviceChoice?
-    var blas: BLAS?
+    var machine = MachineSettings()
     var dtype: Precision?
     var json = false
     var runs = 7

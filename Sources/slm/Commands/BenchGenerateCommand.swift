@@ -8,10 +8,7 @@ import Terminal
 import Tokenize
 
 struct BenchGenerateOptions: MachineOptions {
-    var threads: Int?
-    var cpu: String?
-    var device: DeviceChoice?
-    var blas: BLAS?
+    var machine = MachineSettings()
     var checkpoint: String?
     var preset = "eugpt"
     var dtype = PrecisionOption.auto

@@ -6,10 +6,7 @@ import Train
 import Tuning
 
 struct BenchTrainOptions: MachineOptions {
-    var threads: Int?
-    var cpu: String?
-    var device: DeviceChoice?
-    var blas: BLAS?
+    var machine = MachineSettings()
     var synthetic = false
     var preset = "eugpt"
     var dtype = Precision.auto
@@ -82,6 +79,7 @@ extension Command {
 }
 
 extension OptimizerKind: OptionValue {}
+extension GPTConfiguration.Positions: OptionValue {}
 
 extension BenchTrainOptions {
     private var configuration: GPTConfiguration {
@@ -96,14 +94,14 @@ extension BenchTrainOptions {
 
     fileprivate func measure() throws {
         let configuration = try configuration
-        var machine = self
+        var tunedOptions = self
         if let tuned = try tunedTraining(width: configuration.width, dtype, isQuiet: false) {
-            machine.cpu = tuned.instructionSet
-            machine.blas = tuned.blas
-            machine.dtype = tuned.precision == .bfloat16 ? .bf16 : .f32
+            tunedOptions.machine.cpu = tuned.instructionSet
+            tunedOptions.machine.blas = tuned.blas
+            tunedOptions.dtype = tuned.precision == .bfloat16 ? .bf16 : .f32
         }
-        let processor = try machine.processor()
-        let type = processor.dataType(for: machine.dtype, isChosen: dtype == .bf16)
+        let processor = try tunedOptions.processor()
+        let type = processor.dataType(for: tunedOptions.dtype, isChosen: dtype == .bf16)
         if lora != nil, optimizer == .muon { throw UsageError("slm bench train: --optimizer muon updates no adapter: remove --lora.") }
         if lora == nil, basePrecision != .float32 { throw UsageError("slm bench train: --base-dtype needs --lora RANK.") }
         let adapter = lora.map { LoRAConfiguration(rank: $0) }

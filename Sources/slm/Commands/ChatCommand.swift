@@ -1,12 +1,8 @@
 import Chat
 import Infer
-import Kernels
 
 struct ChatOptions: GenerationOptions {
-    var threads: Int?
-    var cpu: String?
-    var device: DeviceChoice?
-    var blas: BLAS?
+    var machine = MachineSettings()
     var generation = GenerationSettings()
     var documents = DocumentOptions()
     var quiet = false

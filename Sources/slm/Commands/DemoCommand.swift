@@ -9,10 +9,7 @@ import Tokenize
 import Train
 
 struct DemoOptions: MachineOptions {
-    var threads: Int?
-    var cpu: String?
-    var device: DeviceChoice?
-    var blas: BLAS?
+    var machine = MachineSettings()
     var model: DemoModel?
     var time: Duration?
     var steps: Int?
@@ -101,7 +98,7 @@ private struct Demo {
         var tokenize = TokenizeOptions()
         tokenize.data = [chats]
         tokenize.validation = [validation]
-        tokenize.threads = options.threads
+        tokenize.threads = options.machine.threads
         tokenize.quiet = options.quiet
         tokenize.vocabularySize = 2_048
         printLine("1. Train a tokenizer: slm tokenize train --data \(chats) --vocab-size 2048 --out \(data)/tokenizer.json")
@@ -130,12 +127,10 @@ private struct Demo {
     private func train(on data: String) throws {
         try Folder.remove(["last.h5", "best.h5", "log.jsonl"], in: out)
         var train = TrainOptions()
-        train.run.threads = options.threads
-        train.run.cpu = options.cpu
-        train.run.blas = options.blas
+        train.run.machine = options.machine
         train.run.plan[integer: "seed"] = options.seed ?? 1
-        train.run.steps = options.steps
-        train.run.time = options.steps == nil ? time : nil
+        train.run.plan[integer: "max-steps"] = options.steps
+        train.run.plan[duration: "time"] = options.steps == nil ? time : nil
         train.data = [data]
         train.out = out
         train.run.plan[text: "loss-scope"] = LossScope.assistant.rawValue
@@ -193,9 +188,7 @@ private struct Demo {
     private func evaluate() throws {
         printLine("\n5. Evaluate it on the validation chats: slm eval \(checkpoint) --data \(validation)")
         var eval = EvalOptions()
-        eval.threads = options.threads
-        eval.cpu = options.cpu
-        eval.blas = options.blas
+        eval.machine = options.machine
         eval.checkpoint = checkpoint
         eval.data = [validation]
         eval.quiet = options.quiet
@@ -209,9 +202,7 @@ private struct Demo {
         printLine("\(step)Serve a chat page until Ctrl-C: slm serve \(model) --database \(database) --collect \(chats)")
         printLine("   Open the following address in a browser, or chat in a terminal: slm chat \(model)\n")
         var serve = ServeOptions()
-        serve.threads = options.threads
-        serve.cpu = options.cpu
-        serve.blas = options.blas
+        serve.machine = options.machine
         serve.model.checkpoint = checkpoint
         serve.model.dtype = dtype
         serve.port = options.port

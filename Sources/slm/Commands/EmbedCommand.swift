@@ -7,10 +7,7 @@ import Terminal
 import Tokenize
 
 struct EmbedOptions: MachineOptions {
-    var threads: Int?
-    var cpu: String?
-    var device: DeviceChoice?
-    var blas: BLAS?
+    var machine = MachineSettings()
     var model: String?
     var texts: [String] = []
     var file: String?

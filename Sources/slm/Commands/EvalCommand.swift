@@ -9,10 +9,7 @@ import Model
 import Train
 
 struct EvalOptions: MachineOptions {
-    var threads: Int?
-    var cpu: String?
-    var device: DeviceChoice?
-    var blas: BLAS?
+    var machine = MachineSettings()
     var dtype = PrecisionOption.auto
     var kvPrecision = KVPrecisionOption.auto
     var checkpoint: String?

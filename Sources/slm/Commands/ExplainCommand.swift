@@ -4,15 +4,11 @@ import Files
 import Formats
 import Infer
 import JSON
-import Kernels
 import Model
 import Tokenize
 
 struct ExplainOptions: MachineOptions {
-    var threads: Int?
-    var cpu: String?
-    var device: DeviceChoice?
-    var blas: BLAS?
+    var machine = MachineSettings()
     var text: String?
     var checkpoint: String?
     var base: String?

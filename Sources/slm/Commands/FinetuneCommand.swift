@@ -50,7 +50,7 @@ struct FinetuneCommand {
         if options.data.isEmpty, options.estimate != .memory { throw UsageError("slm finetune: expected chats to train on: --data FILE.") }
         let file = try ModelFile(base), width = file.checkpoint.configuration.width
         let (processor, machine) = try options.estimate == .memory
-            ? options.untunedMachine : options.run.machine(resuming: nil, width: width)
+            ? options.untunedMachine : options.run.openMachine(resuming: nil, width: width)
         let type = machine.precision
         var start = try FinetuningBase(base, options.chatTemplate, adding: options.addTokens.choice, file: file, on: processor)
         let checkpoint = start.checkpoint

@@ -51,7 +51,7 @@ extension FinetuneOptions {
                 .option("out", \.out, value: "DIR", "Create the run's directory in DIR.", default: "checkpoints").short("o"),
                 .option("name", \.name, value: "NAME", "Name the run's directory.", default: "finetuned_YYYYMMDD_HHMMSS"),
                 .option("lora", \.lora, value: "RANK", in: 1...65_536, "Train a LoRA adapter of this rank, in less than half the memory."),
-            ] + mainRunOptions + [
+            ] + settings(.main) + [
                 .option("resume", \.resume, "Continue RUN, or the newest fine-tuning run in --out."),
             ]),
             OptionGroup("Data", [

@@ -11,10 +11,7 @@ import Tokenize
 import Train
 
 struct GateOptions: MachineOptions {
-    var threads: Int?
-    var cpu: String?
-    var device: DeviceChoice?
-    var blas: BLAS?
+    var machine = MachineSettings()
     var dtype = PrecisionOption.auto
     var candidate: String?
     var active: String?
@@ -148,9 +145,7 @@ struct GateCommand {
 
     func evaluation(of paths: [String]) throws -> EvalCommand {
         var eval = EvalOptions()
-        eval.threads = options.threads
-        eval.cpu = options.cpu
-        eval.blas = options.blas
+        eval.machine = options.machine
         eval.dtype = options.dtype
         eval.context = options.context
         eval.lossScope = options.lossScope

@@ -2,15 +2,11 @@ import Documents
 import Files
 import Infer
 import JSON
-import Kernels
 import Terminal
 import Tokenize
 
 struct GenerateOptions: GenerationOptions {
-    var threads: Int?
-    var cpu: String?
-    var device: DeviceChoice?
-    var blas: BLAS?
+    var machine = MachineSettings()
     var generation = GenerationSettings()
     var prompt: String?
     var user: String?

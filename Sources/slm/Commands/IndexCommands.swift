@@ -1,14 +1,10 @@
 import Documents
 import JSON
-import Kernels
 import Platform
 import Terminal
 
 struct IndexBuildOptions: MachineOptions {
-    var threads: Int?
-    var cpu: String?
-    var device: DeviceChoice?
-    var blas: BLAS?
+    var machine = MachineSettings()
     var embeddingModel: String?
     var paths: [String] = []
     var out: String?
@@ -22,10 +18,7 @@ struct IndexBuildOptions: MachineOptions {
 }
 
 struct IndexOptions: MachineOptions {
-    var threads: Int?
-    var cpu: String?
-    var device: DeviceChoice?
-    var blas: BLAS?
+    var machine = MachineSettings()
     var embeddingModel: String?
     var reranker: String?
     var method = SearchMethod.both

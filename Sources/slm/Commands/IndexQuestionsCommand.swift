@@ -2,14 +2,10 @@ import Chat
 import Corpus
 import Documents
 import Files
-import Kernels
 import Tokenize
 
 struct IndexQuestionsOptions: MachineOptions {
-    var threads: Int?
-    var cpu: String?
-    var device: DeviceChoice?
-    var blas: BLAS?
+    var machine = MachineSettings()
     var index: String?
     var embeddingModel: String?
     var reranker: String?

@@ -5,10 +5,7 @@ import Tuning
 
 struct InfoOptions: MachineOptions {
     var checkpoint: String?
-    var threads: Int?
-    var cpu: String?
-    var device: DeviceChoice?
-    var blas: BLAS?
+    var machine = MachineSettings()
     var json = false
 }
 
@@ -46,7 +43,7 @@ extension InfoOptions {
         let type = processor.dataType(for: .auto)
         let libraries = BLAS.allCases.compactMap { blas -> String? in
             if blas == .slm { return nil }
-            do { return try Processor(threads: 1, instructionSet: cpu, blas: blas).libraryVersion } catch { return "\(error)" }
+            do { return try Processor(threads: 1, instructionSet: machine.cpu, blas: blas).libraryVersion } catch { return "\(error)" }
         }
         let tuned = (TuningUse.widths.map { TuningUse.training(width: $0) } + [.inference]).compactMap { use in
             Autotuning.stored(for: use, threads: processor.threads).flatMap { MeasuredChoice(use, $0) }

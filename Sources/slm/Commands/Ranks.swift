@@ -89,7 +89,7 @@ extension MachineOptions {
     /// Joins the processes of mpirun. Their threads share the cores of a machine.
     mutating func joinRanks() throws {
         try Ranks.join()
-        if threads == nil { threads = Ranks.threads }
+        if machine.threads == nil { machine.threads = Ranks.threads }
     }
 }
 
@@ -107,7 +107,6 @@ extension RunOptions {
         } else if let ranks = Ranks.current, isNew || ranks.count > plan.gradientGroups {
             plan.gradientGroups = Ranks.gradientGroups(of: ranks.count, rows: plan.rows)
         }
-        plan.shardsOptimizer = shardsOptimizer
         return plan
     }
 

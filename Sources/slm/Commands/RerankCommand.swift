@@ -3,10 +3,7 @@ import Infer
 import Kernels
 
 struct RerankOptions: MachineOptions {
-    var threads: Int?
-    var cpu: String?
-    var device: DeviceChoice?
-    var blas: BLAS?
+    var machine = MachineSettings()
     var model: String?
     var question: String?
     var texts: [String] = []

@@ -12,10 +12,7 @@ import Threads
 
 /// Most options are properties of the server's settings or the store's options. What follows is made of several of them.
 struct ServeOptions: MachineOptions {
-    var threads: Int?
-    var cpu: String?
-    var device: DeviceChoice?
-    var blas: BLAS?
+    var machine = MachineSettings()
     var model = ModelOptions()
     var settings = ServeSettings()
     var store = StoreOptions()

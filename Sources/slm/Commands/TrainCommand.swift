@@ -144,7 +144,7 @@ struct TrainCommand {
 
     /// The plan of a run to resume, and what the options change of it.
     private func resume(_ stored: Checkpoint) throws -> (setup: RunOptions.Setup, changes: [PlanChange]) {
-        try options.check(stored.configuration)
+        try options.run.plan.check(stored.configuration)
         let plan = try TrainingPlan(from: stored)
         let setup = try options.run.setup(options.plan(resuming: plan), resuming: plan, width: stored.configuration.width)
         return (setup, try setup.plan.changes(from: plan))

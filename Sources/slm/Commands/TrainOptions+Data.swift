@@ -68,7 +68,7 @@ extension TrainOptions {
         tokenize.chatTemplate = chatTemplate ?? tokenize.chatTemplate
         tokenize.data = data
         tokenize.validation = validation
-        tokenize.threads = run.threads
+        tokenize.threads = run.machine.threads
         tokenize.isSilent = run.json || dryRun
         tokenize.quiet = run.quiet
         tokenize.skipsBad = run.skipsBad

@@ -69,12 +69,13 @@ extension TuningUse {
 }
 
 extension MachineOptions {
-    var threadCount: Int { threads ?? min(CPU.availableCores, 1_024) }
+    var threadCount: Int { machine.threads ?? min(CPU.availableCores, 1_024) }
 
     /// The measured choice for training; nil to use what the CPU's features suggest.
     func tunedTraining(width: Int, _ dtype: Precision, isQuiet: Bool) throws -> KernelChoice? {
         // What is measured are the CPU's kernels.
-        if case .vulkan = device { return nil }
+        if case .vulkan = machine.device { return nil }
+        let cpu = machine.cpu, blas = machine.blas
         if cpu != nil, blas != nil, dtype != .auto { return nil }
         return try Autotuning.result(for: .forTraining(modelOfWidth: width), threads: threadCount, isQuiet: isQuiet)?.best { choice in
             (cpu == nil || choice.instructionSet == cpu) && (blas == nil || choice.blas == blas)
@@ -84,15 +85,15 @@ extension MachineOptions {
 
     /// Finds the measured choice for a model whose weights are not quantized, if `--dtype` is not given.
     func tunedInference(_ dtype: PrecisionOption, isQuiet: Bool) -> @Sendable () throws -> TunedInference? {
-        let threads = threads, threadCount = threadCount, cpu = cpu, blas = blas, usesCPU = device == nil || device == .cpu
+        let machine = machine, threadCount = threadCount, usesCPU = machine.device == nil || machine.device == .cpu
         return {
             guard dtype == .auto, usesCPU else { return nil }
             let choice = try Autotuning.result(for: .inference, threads: threadCount, isQuiet: isQuiet)?.best { choice in
-                cpu == nil || choice.instructionSet == cpu
+                machine.cpu == nil || choice.instructionSet == machine.cpu
             }
             guard let choice else { return nil }
             return TunedInference(precision: choice.precision == .bfloat16 ? .bfloat16 : .float32) {
-                try Processor(threads: threads, instructionSet: choice.instructionSet, blas: blas)
+                try Processor(threads: machine.threads, instructionSet: choice.instructionSet, blas: machine.blas)
             }
         }
     }

@@ -1,12 +1,18 @@
 import Infer
 import Kernels
 
-/// The options that choose threads and kernels. They are the same in every command that computes.
+/// Threads and kernels. What is nil is chosen by the machine.
+struct MachineSettings {
+    var threads: Int?
+    /// The instruction set of the kernels.
+    var cpu: String?
+    var device: DeviceChoice?
+    var blas: BLAS?
+}
+
+/// The options of a command that computes.
 protocol MachineOptions {
-    var threads: Int? { get set }
-    var cpu: String? { get set }
-    var device: DeviceChoice? { get set }
-    var blas: BLAS? { get set }
+    var machine: MachineSettings { get set }
 }
 
 extension BLAS: OptionValue {}
@@ -51,19 +57,16 @@ extension MachineOptions {
 
     /// Opens a processor, also on another thread.
     var makeProcessor: @Sendable () throws -> Processor {
-        let threads = threads
-        let cpu = cpu
-        let blas = blas
-        let device = device
+        let machine = machine
         return {
             do {
                 var gpu: GPU?
-                if case .vulkan(let number) = device {
+                if case .vulkan(let number) = machine.device {
                     let chosen = try GPUDevice.choose(number)
                     if chosen.kind == .software { printNote("\(chosen) computes on the CPU, more slowly than --device cpu.") }
                     gpu = try GPU(chosen)
                 }
-                return try Processor(threads: threads, instructionSet: cpu, blas: blas, gpu: gpu)
+                return try Processor(threads: machine.threads, instructionSet: machine.cpu, blas: machine.blas, gpu: gpu)
             } catch ProcessorError.unknownInstructionSet(let name, let known) {
                 throw UsageError("slm: \(ProcessorError.unknownInstructionSet(name, known: known))")
             }
@@ -72,12 +75,12 @@ extension MachineOptions {
 
     static var machineOptions: [CommandOption<Self>] {
         [
-            .option("threads", \.threads, in: 1...1_024, "Compute on N threads.", default: "all cores"),
-            .option("cpu", \.cpu, value: "NAME",
+            .option("threads", \.machine.threads, in: 1...1_024, "Compute on N threads.", default: "all cores"),
+            .option("cpu", \.machine.cpu, value: "NAME",
                     "Use the kernels of one instruction set: avx512bf16, avx512, avx2vnni, avx2, neonbf16, neondotprod, neon or plain.",
                     default: "the fastest"),
-            .option("device", \.device, "Compute on this device: cpu, vulkan (the first GPU) or vulkan:N.", default: "cpu"),
-            .option("blas", \.blas, "Multiply matrices with this library.", default: "the fastest in training, otherwise slm"),
+            .option("device", \.machine.device, "Compute on this device: cpu, vulkan (the first GPU) or vulkan:N.", default: "cpu"),
+            .option("blas", \.machine.blas, "Multiply matrices with this library.", default: "the fastest in training, otherwise slm"),
         ]
     }
 }

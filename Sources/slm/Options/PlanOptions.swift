@@ -1,4 +1,5 @@
 import Checkpoint
+import Threads
 import Train
 
 /// The settings of a run that options set, by their names: see ``Setting``.
@@ -16,6 +17,11 @@ struct PlanOptions: Equatable {
         set { values[name] = newValue.map { .number($0) } }
     }
 
+    subscript(duration name: String) -> Duration? {
+        get { self[number: name].map { .seconds($0) } }
+        set { self[number: name] = newValue?.inSeconds }
+    }
+
     subscript(flag name: String) -> Bool? {
         get { self[integer: name].map { $0 != 0 } }
         set { self[integer: name] = newValue.map { $0 ? 1 : 0 } }
@@ -28,9 +34,25 @@ struct PlanOptions: Equatable {
 
     func has(_ name: String) -> Bool { values[name] != nil }
 
+    /// Throws if an option differs from the setting of a run to resume, which cannot change.
+    func check<Whole: Configurable>(_ stored: Whole) throws(TrainingError) {
+        for setting in Whole.settings where has(setting.name) {
+            var given = stored
+            apply(setting, to: &given)
+            let texts = (given: setting.text(in: given) ?? "", stored: setting.text(in: stored) ?? "")
+            if texts.given != texts.stored {
+                throw .cannotChange(option: setting.option, stored: texts.stored, given: texts.given)
+            }
+        }
+    }
+
     /// Changes a plan, or what else has settings, as the options say.
     func apply<Whole: Configurable>(to whole: inout Whole) {
-        for setting in Whole.settings { values[setting.name].map { setting.set(&whole, $0) } }
+        for setting in Whole.settings { apply(setting, to: &whole) }
+    }
+
+    private func apply<Whole>(_ setting: Setting<Whole>, to whole: inout Whole) {
+        values[setting.name].map { setting.set(&whole, $0) }
     }
 }
 
@@ -41,6 +63,7 @@ extension CommandOption where Options: RunCommandOptions {
         return switch setting.type {
         case .integer(let range): .option(name, \.run.plan[integer: name], in: range, help, default: text)
         case .number(let range): .option(name, \.run.plan[number: name], in: range, help, default: text)
+        case .seconds: .option(name, \.run.plan[duration: name], help, default: text)
         case .flag: .option(name, \.run.plan[flag: name], help, default: text)
         case .text: .option(name, \.run.plan[text: name], help, default: text)
         case .choice(let choices): .option(name, \.run.plan[text: name], value: "NAME", help, default: text).oneOf(choices)

@@ -12,22 +12,22 @@ extension RunOptions {
     /// Opens the machine of a run, and completes its plan with it and with the groups of the ranks.
     func setup(_ plan: TrainingPlan, resuming stored: TrainingPlan? = nil, width: Int) throws -> Setup {
         var plan = try sharing(plan, isNew: stored == nil)
-        let (processor, machine) = try machine(resuming: stored?.machine, width: width)
+        let (processor, machine) = try openMachine(resuming: stored?.machine, width: width)
         plan.machine = machine
         return (plan, machine, processor)
     }
 
     /// The processor of a run and the type of its matmuls: of the options, else of the run to resume, else the fastest of this machine for
     /// a model of this width. All ranks use what the first one chooses.
-    func machine(resuming stored: TrainingMachine?, width: Int) throws -> (processor: Processor, machine: TrainingMachine) {
+    func openMachine(resuming stored: TrainingMachine?, width: Int) throws -> (processor: Processor, machine: TrainingMachine) {
         guard let ranks = Ranks.current else { return try ownMachine(stored, width) }
         let first = ranks.isFirst ? try ownMachine(stored, width) : nil
         let words = first.map { "\($0.machine.instructionSet) \($0.machine.blas.rawValue) \($0.machine.precision.rawValue)" } ?? ""
         let chosen = ranks.fromFirst(words).split(separator: " ").map(String.init)
         if let first { return first }
         var options = self
-        options.cpu = chosen[0]
-        options.blas = BLAS(rawValue: chosen[1])
+        options.machine.cpu = chosen[0]
+        options.machine.blas = BLAS(rawValue: chosen[1])
         options.dtype = chosen[2] == DataType.bfloat16.rawValue ? .bf16 : .f32
         return try options.ownMachine(stored, width)
     }
@@ -35,22 +35,24 @@ extension RunOptions {
     private func ownMachine(_ stored: TrainingMachine?, _ width: Int) throws -> (processor: Processor, machine: TrainingMachine) {
         var options = self
         if stored == nil, let tuned = try tunedTraining(width: width, dtype, isQuiet: quiet) {
-            options.cpu = tuned.instructionSet
-            options.blas = tuned.blas
+            options.machine.cpu = tuned.instructionSet
+            options.machine.blas = tuned.blas
             options.dtype = tuned.precision == .bfloat16 ? .bf16 : .f32
         }
         if let stored {
-            if threads == nil { options.threads = threads(resuming: stored) }
-            if device == nil, stored.usesGPU { options.device = .vulkan(nil) }
-            if cpu == nil, Processor.instructionSets.contains(stored.instructionSet) { options.cpu = stored.instructionSet }
-            options.blas = blas ?? stored.blas
+            if machine.threads == nil { options.machine.threads = threads(resuming: stored) }
+            if machine.device == nil, stored.device == .vulkan { options.machine.device = .vulkan(nil) }
+            if machine.cpu == nil, Processor.instructionSets.contains(stored.instructionSet) {
+                options.machine.cpu = stored.instructionSet
+            }
+            options.machine.blas = machine.blas ?? stored.blas
             if dtype == .auto { options.dtype = stored.precision == .bfloat16 ? .bf16 : .f32 }
         }
         let processor: Processor
         do {
             processor = try options.processor()
-        } catch ProcessorError.noLibrary where blas == nil {
-            options.blas = .slm
+        } catch ProcessorError.noLibrary where machine.blas == nil {
+            options.machine.blas = .slm
             processor = try options.processor()
         }
         let isRecomputing = recompute ?? stored?.isRecomputing ?? false

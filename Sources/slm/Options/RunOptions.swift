@@ -6,20 +6,12 @@ import Train
 struct RunOptions: MachineOptions {
     /// The settings that options set.
     var plan = PlanOptions()
-    var threads: Int?
-    var cpu: String?
-    var device: DeviceChoice?
-    var blas: BLAS?
+    var machine = MachineSettings()
     var dtype = Precision.auto
     var recompute: Bool?
-    var steps: Int?
-    var epochs: Double?
-    var tokens: Int?
-    var time: Duration?
     var stopAfter: Int?
     var skipsBad = false
     var ask: [String] = []
-    var shardsOptimizer = false
     var json = false
     var quiet = false
 }
@@ -36,22 +28,14 @@ extension LossScope: OptionValue {}
 
 extension RunCommandOptions {
     static func settings(_ group: SettingGroup) -> [CommandOption<Self>] {
-        TrainingPlan.settings.filter { $0.group == group }.map { .setting($0) }
-    }
-
-    static var mainRunOptions: [CommandOption<Self>] {
-        [
-            .option("time", \.run.time, "Train for DURATION, such as 90s, 10m or 2h.").excluding("length"),
-            .option("max-steps", \.run.steps, in: 1...1_000_000_000, "Train for N steps.").excluding("length"),
-        ] + settings(.main)
+        TrainingPlan.lengths.filter { $0.group == group }.map { .setting($0).excluding("length") }
+            + TrainingPlan.settings.filter { $0.group == group }.map { .setting($0) }
     }
 
     static var scheduleGroup: OptionGroup<Self> {
-        OptionGroup("Schedule and optimizer", [
-            .option("epochs", \.run.epochs, in: 0...1_000_000, "Train for X passes over the data.").excluding("length"),
-            .option("train-tokens", \.run.tokens, in: 1...1_000_000_000_000, "Train on N tokens.").excluding("length"),
+        OptionGroup("Schedule and optimizer", settings(.schedule) + [
             .option("stop-after", \.run.stopAfter, in: 1...1_000_000_000, "Stop at step N as Ctrl-C does, without changing the schedule."),
-        ] + settings(.schedule))
+        ])
     }
 
     static var evaluationGroup: OptionGroup<Self> {
@@ -70,10 +54,7 @@ extension RunCommandOptions {
     }
 
     static var processesGroup: OptionGroup<Self> {
-        OptionGroup("Several processes (mpirun)", settings(.processes) + [
-            .option("shard-optimizer", \.run.shardsOptimizer,
-                    "Keep AdamW's moments of a part of the weights in each process (ZeRO stage 1): less memory."),
-        ])
+        OptionGroup("Several processes (mpirun)", settings(.processes))
     }
 
     static var outputGroup: OptionGroup<Self> {
@@ -95,16 +76,16 @@ extension RunCommandOptions {
 extension RunOptions {
     /// The length of the run, if an option sets it.
     func length(for command: String) throws -> TrainingPlan.Length? {
-        let lengths: [TrainingPlan.Length] = [
-            steps.map { .steps($0) },
-            epochs.map { .epochs($0) },
-            tokens.map { .tokens($0) },
-            time.map { .seconds($0.inSeconds) },
-        ].compactMap { $0 }
-        if lengths.count > 1 {
-            throw UsageError("slm \(command): expected one of --max-steps, --epochs, --train-tokens and --time, found \(lengths.count).")
+        let given = TrainingPlan.lengths.compactMap { setting in plan.values[setting.name].map { (setting, $0) } }
+        if given.count > 1 {
+            let names = TrainingPlan.lengths.map(\.option).joined(separator: ", ")
+            throw UsageError("slm \(command): expected one of \(names), found \(given.count).")
         }
-        return lengths.first
+        return given.first.map { setting, value in
+            var plan = TrainingPlan()
+            setting.set(&plan, value)
+            return plan.length
+        }
     }
 
     /// `defaults`, or the plan of the run to resume, changed by the options that are set.

@@ -95,12 +95,9 @@ extension TrainingRun {
     }
 
     private var machineSettings: [RunSetting] {
-        let options = TrainingMachine.options.compactMap { option, text in plan.machine.map { (option, text($0)) } }
-            + [("--shard-optimizer", plan.shardsOptimizer ? "on" : "off")]
-        return [RunSetting("machine", "processor", .text(CPU.name))]
-            + options.map { option, text in
-                RunSetting("machine", String(option.dropFirst(2)).replacing("-", with: "_"), Int(text).map { .whole($0) } ?? .text(text))
-            }
+        [RunSetting("machine", "processor", .text(CPU.name))]
+            + (plan.machine.map { machine in TrainingMachine.settings.compactMap { RunSetting("machine", $0, of: machine) } } ?? [])
+            + TrainingPlan.settings.filter { $0.kind == .machine }.compactMap { RunSetting("machine", $0, of: plan) }
             + (ranks.map { [RunSetting("machine", "ranks", .whole($0.count))] } ?? [])
             + [RunSetting("machine", "slm", .text(version))]
     }
@@ -114,14 +111,22 @@ extension TrainingRun {
     private var planSettings: [RunSetting] {
         [RunSetting("learning", "length", .text(plan.length.text))] + exactLength
             + [RunSetting("learning", "tokens_per_step", .whole(tokensPerStep))]
-            + TrainingPlan.settings.compactMap { setting in
-                if !setting.isFlag, let value = setting.value(plan) { return RunSetting("learning", setting.key, stored: value) }
-                return setting.text(in: plan).map { RunSetting("learning", setting.key, .text($0)) }
-            }
+            + TrainingPlan.settings.filter { $0.kind != .machine }.compactMap { RunSetting("learning", $0, of: plan) }
     }
 }
 
 extension RunSetting {
+    /// nil if the run cannot have the setting.
+    fileprivate init?<Whole>(_ group: String, _ setting: Setting<Whole>, of whole: Whole) {
+        if !setting.isFlag, let value = setting.value(whole) {
+            self.init(group, setting.key, stored: value)
+        } else if let text = setting.text(in: whole) {
+            self.init(group, setting.key, .text(text))
+        } else {
+            return nil
+        }
+    }
+
     /// - Parameter value: As a checkpoint stores it.
     fileprivate init(_ group: String, _ name: String, stored value: CheckpointValue) {
         let value: Value = switch value {

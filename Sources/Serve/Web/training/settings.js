@@ -9,8 +9,8 @@ import { check, field, select } from "./parts.js";
 /** @type {[string, string][]} */
 const METHODS = [["", "Automatic"], ["lora", "LoRA adapter: small and quick"], ["full", "All weights"]];
 /** @type {[string, string][]} */
-const BUDGETS = [["minutes", "Minutes"], ["epochs", "Epochs"], ["steps", "Steps"]];
-const BUDGET_LIMITS = { minutes: 100_000, epochs: 100_000, steps: 1_000_000_000 };
+const BUDGETS = [["minutes", "Minutes"], ["epochs", "Epochs"], ["max_steps", "Steps"]];
+const BUDGET_LIMITS = { minutes: 100_000, epochs: 100_000, max_steps: 1_000_000_000 };
 
 /** What the settings of a run can choose from. @param {import("../common/api.js").API} api */
 export async function modelsAndTags(api) {
@@ -52,7 +52,7 @@ export class SettingsForm {
     this.objective = choice([["chats", "Answers and corrections"],
       ["preferences", "Preferences among answers"]],
       initial.objective ?? "chats");
-    const budget = /** @type {keyof typeof BUDGET_LIMITS} */ (["epochs", "steps"].find((name) => initial[name] != null) ?? "minutes");
+    const budget = /** @type {keyof typeof BUDGET_LIMITS} */ (["epochs", "max_steps"].find((name) => initial[name] != null) ?? "minutes");
     this.budget = choice(BUDGETS, budget);
     this.amount = input({ type: "number", min: 1, max: BUDGET_LIMITS[budget], step: "any", placeholder: "automatic" },
       initial[budget] ?? (settings ? "" : 10));
@@ -62,7 +62,7 @@ export class SettingsForm {
       initial.replay_share == null ? "" : Math.round(initial.replay_share * 100));
     this.replay = el("textarea", { rows: 2, dir: "ltr", spellcheck: "false", oninput: changed, placeholder: "automatic" });
     this.replay.value = (initial.replay ?? []).join("\n");
-    this.rate = input({ type: "number", min: 0, max: 1, step: "any", placeholder: "automatic" }, initial.learning_rate);
+    this.rate = input({ type: "number", min: 0, max: 10, step: "any", placeholder: "automatic" }, initial.lr);
     this.fields = filterFields(this.filter, known, changed);
     this.all = el("input", { type: "checkbox", onchange: () => {
       this.fields.hidden = this.all.checked;
@@ -100,7 +100,7 @@ export class SettingsForm {
       name: this.name.value.trim() || null, base: this.base.value || null, method: this.method.value || null,
       rank: this.method.value === "full" ? null : numeric(this.rank), objective: this.objective.value,
       [this.budget.value]: numeric(this.amount), replay: replay.length ? replay : null, replay_share: numeric(this.share, 0.01),
-      learning_rate: numeric(this.rate), passages: this.passages.checked || null, filter: Object.keys(filter).length ? filter : null,
+      lr: numeric(this.rate), passages: this.passages.checked || null, filter: Object.keys(filter).length ? filter : null,
     };
     return Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== null));
   }
@@ -115,14 +115,14 @@ export class SettingsForm {
     return {
       name: this.name, base: this.base, method: this.method, rank: this.rank, objective: this.objective, minutes: this.amount,
         epochs: this.amount,
-      steps: this.amount, replay: this.replay, replay_share: this.share, learning_rate: this.rate, passages: this.passages,
+      max_steps: this.amount, replay: this.replay, replay_share: this.share, lr: this.rate, passages: this.passages,
     };
   }
 }
 
 /** Settings in words. @param {RunSettings | null | undefined} settings */
 export function settingsText(settings) {
-  const { method, rank, objective, minutes, epochs, steps, replay_share: share } = settings ?? {};
+  const { method, rank, objective, minutes, epochs, max_steps: steps, replay_share: share } = settings ?? {};
   const budget = minutes ? `${minutes} min` : epochs ? `${epochs} epochs` : steps ? `${steps} steps` : null;
   return [method === "lora" ? `LoRA${rank ? ` of rank ${rank}` : ""}` : method === "full" ? "all weights" : null,
     objective === "preferences" ? "preferences" : "chats", budget, share ? `${Math.round(share * 100)} % replay`

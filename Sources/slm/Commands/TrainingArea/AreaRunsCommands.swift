@@ -3,14 +3,14 @@ import Dashboard
 import JSON
 import Terminal
 
-struct LoopRunsOptions: AdminOptions {
+struct AreaRunsOptions: AdminOptions {
     var connection = AdminConnection()
     var limit = 50
     var json = false
 }
 
 /// The options of commands about one run.
-struct LoopRunOfIDOptions: AdminOptions {
+struct AreaRunOfIDOptions: AdminOptions {
     var connection = AdminConnection()
     var run: String?
     var isDetached = false
@@ -18,25 +18,25 @@ struct LoopRunOfIDOptions: AdminOptions {
     var quiet = false
 
     func id(for command: String) throws -> String {
-        guard let run else { throw UsageError("slm loop \(command): expected the id or the name of a run: slm loop \(command) RUN") }
-        return run
+        if let run { return run }
+        throw UsageError("slm training \(command): expected the id or the name of a run: slm training \(command) RUN")
     }
 }
 
 extension Command {
-    static var loopRuns: Command {
+    static var trainingRuns: Command {
         Command(
-            "loop runs",
+            "training runs",
             "List the fine-tuning runs of a server, newest first.",
-            LoopRunsOptions(),
+            AreaRunsOptions(),
             [
                 OptionGroup("Main options", [
                     .option("limit", \.limit, in: 0...10_000_000, "Print at most N runs; 0 for all."),
                     .json(\.json),
                 ]),
-                LoopRunsOptions.connectionOptions,
+                AreaRunsOptions.connectionOptions,
             ],
-            examples: ["slm loop runs", "slm loop runs --limit 0 --json"]
+            examples: ["slm training runs", "slm training runs --limit 0 --json"]
         ) { options in
             let client = try options.client()
             var table = TextTable(["NAME", "STATE", "STEP", "LAST VAL LOSS", "BEST", "TOKENS/S", "LEFT", "CHATS", "CREATED", "ID"])
@@ -54,9 +54,9 @@ extension Command {
         }
     }
 
-    static var loopRun: Command {
+    static var trainingRun: Command {
         runCommand(
-            "loop run", "Show a fine-tuning run of a server until it ends. Ctrl-C leaves the run alone.",
+            "training run", "Show a fine-tuning run of a server until it ends. Ctrl-C leaves the run alone.",
             [
                 .option("detach", \.isDetached, "Print its state once, and do not wait for its end."),
                 .quiet(\.quiet),
@@ -73,24 +73,24 @@ extension Command {
         }
     }
 
-    static var loopStop: Command {
-        runCommand("loop stop", "Stop a fine-tuning run of a server. It saves, and can be resumed.", []) { options, client in
+    static var trainingStop: Command {
+        runCommand("training stop", "Stop a fine-tuning run of a server. It saves, and can be resumed.", []) { options, client in
             let run = try client.run(options.id(for: "stop"))
-            let stopped = try LoopRun(client.training("POST", "runs/\(run.id)/stop") { _ in })
+            let stopped = try AreaRun(client.training("POST", "runs/\(run.id)/stop") { _ in })
             printLine(options.json ? stopped.text : "the run \(stopped.name) is \(stopped.state)")
         }
     }
 
-    static var loopResume: Command {
-        runCommand("loop resume", "Continue a fine-tuning run of a server that was stopped or has failed.", []) { options, client in
+    static var trainingResume: Command {
+        runCommand("training resume", "Continue a fine-tuning run of a server that was stopped or has failed.", []) { options, client in
             let run = try client.run(options.id(for: "resume"))
-            let resumed = try LoopRun(client.training("POST", "runs/\(run.id)/resume") { _ in })
+            let resumed = try AreaRun(client.training("POST", "runs/\(run.id)/resume") { _ in })
             printLine(options.json ? resumed.text : "the run \(resumed.name) is \(resumed.state)")
         }
     }
 
-    static var loopDeleteRun: Command {
-        runCommand("loop delete-run", "Delete a fine-tuning run of a server. The model that it made stays.", []) { options, client in
+    static var trainingDeleteRun: Command {
+        runCommand("training delete-run", "Delete a fine-tuning run of a server. The model that it made stays.", []) { options, client in
             let run = try client.run(options.id(for: "delete-run"))
             _ = try client.training("DELETE", "runs/\(run.id)")
             printLine(options.json ? JSONLine(["id": .text(run.id), "deleted": .flag(true)]) : "deleted the run \(run.name)")
@@ -98,16 +98,16 @@ extension Command {
     }
 
     private static func runCommand(
-        _ name: String, _ summary: String, _ more: [CommandOption<LoopRunOfIDOptions>],
-        _ body: @escaping (LoopRunOfIDOptions, AdminClient) throws -> Void
+        _ name: String, _ summary: String, _ more: [CommandOption<AreaRunOfIDOptions>],
+        _ body: @escaping (AreaRunOfIDOptions, AdminClient) throws -> Void
     ) -> Command {
         Command(
-            name, summary, LoopRunOfIDOptions(),
+            name, summary, AreaRunOfIDOptions(),
             [
                 OptionGroup("Main options", [
                     .option("run", \.run, value: "RUN", "The id or the name of the run.").positionalOnly(),
                 ] + more + [.json(\.json)]),
-                LoopRunOfIDOptions.connectionOptions,
+                AreaRunOfIDOptions.connectionOptions,
             ],
             examples: ["slm \(name) first"]
         ) { options in try body(options, try options.client()) }

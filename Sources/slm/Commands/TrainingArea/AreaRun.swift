@@ -2,7 +2,7 @@ import AdminAPI
 import JSON
 
 /// A fine-tuning run, as a server describes it.
-struct LoopRun {
+struct AreaRun {
     let json: JSONElement
 
     /// The response as JSON.
@@ -50,23 +50,23 @@ struct LoopRun {
 
 extension AdminClient {
     /// The run with an id or a name.
-    func run(_ text: String) throws -> LoopRun {
+    func run(_ text: String) throws -> AreaRun {
         if Self.isID(text) {
-            do { return try LoopRun(training("GET", "runs/\(text)")) } catch AdminError.rejected(status: 404, message: _) {}
+            do { return try AreaRun(training("GET", "runs/\(text)")) } catch AdminError.rejected(status: 404, message: _) {}
         }
-        var found: LoopRun?
+        var found: AreaRun?
         try forEachRun { if $0.name == text, found == nil { found = $0 } }
-        guard let found else { throw CommandError(description: "there is no run '\(text)'. All runs: slm loop runs") }
-        return try LoopRun(training("GET", "runs/\(found.id)"))
+        guard let found else { throw CommandError(description: "there is no run '\(text)'. All runs: slm training runs") }
+        return try AreaRun(training("GET", "runs/\(found.id)"))
     }
 
     /// All runs, the newest first.
-    func forEachRun(limit: Int = 0, _ body: (LoopRun) throws -> Void) throws {
+    func forEachRun(limit: Int = 0, _ body: (AreaRun) throws -> Void) throws {
         var next: String?, count = 0
         repeat {
-            let page = try LoopRun(training("GET", "runs", [("limit", "200")] + (next.map { [("after", $0)] } ?? [])))
+            let page = try AreaRun(training("GET", "runs", [("limit", "200")] + (next.map { [("after", $0)] } ?? [])))
             for run in page.json["items"]?.elements.map({ Array($0) }) ?? [] where limit == 0 || count < limit {
-                try body(LoopRun(run))
+                try body(AreaRun(run))
                 count += 1
             }
             next = page.json["next"]?.string
@@ -76,7 +76,7 @@ extension AdminClient {
     /// Shows a run until it ends. Ctrl-C leaves it alone.
     func follow(_ id: String, isQuiet: Bool) throws {
         let stop = StopSignal()
-        var run = try LoopRun(training("GET", "runs/\(id)")), shown = ""
+        var run = try AreaRun(training("GET", "runs/\(id)")), shown = ""
         let progress = ProgressBar("training \(run.name)", isVisible: !isQuiet)
         while !run.hasEnded {
             if run.state != shown, run.state != "running", !isQuiet { printNote("the run \(run.name) is \(run.state).") }
@@ -85,21 +85,21 @@ extension AdminClient {
             if !stop.wait(seconds: 1) {
                 progress.clear()
                 let name = run.name.shellWord
-                printNote("the run continues on the server. Watch it: slm loop run \(name), stop it: slm loop stop \(name)")
+                printNote("the run continues on the server. Watch it: slm training run \(name), stop it: slm training stop \(name)")
                 throw Interrupted()
             }
-            run = try LoopRun(training("GET", "runs/\(id)"))
+            run = try AreaRun(training("GET", "runs/\(id)"))
         }
         progress.clear()
         try run.printEnding()
     }
 }
 
-extension LoopRun {
+extension AreaRun {
     func printEnding() throws {
         switch state {
         case "failed": throw CommandError(description: "the run \(name) has failed: \(message ?? "")")
-        case "stopped": printNote("the run \(name) was stopped at step \(step). Continue it: slm loop resume \(name.shellWord)")
+        case "stopped": printNote("the run \(name) was stopped at step \(step). Continue it: slm training resume \(name.shellWord)")
         case _ where json["model"]?.string == nil:
             throw CommandError(description: "the run \(name) has finished without a model. \(message ?? "")")
         default: printLine("the run \(name) has finished: \(details)")

@@ -4,11 +4,11 @@ import Store
 import Terminal
 
 /// The options of a command about chats.
-protocol LoopChatOptions: AdminOptions {
+protocol AreaChatOptions: AdminOptions {
     var filter: TrainingFilter { get set }
 }
 
-extension LoopChatOptions {
+extension AreaChatOptions {
     static var filterOptions: OptionGroup<Self> {
         OptionGroup("Chats", [.option("state", \.filter.state, "Only chats in this state.")] + filterOptionsOfIncludedChats)
     }
@@ -20,7 +20,7 @@ extension LoopChatOptions {
             .option("tag", \.filter.tag, value: "TAG", "Only chats with this tag."),
             .option("model", \.filter.model, value: "NAME", "Only chats whose last answer is of this model."),
             .option("source", \.filter.source, "Only chats of accounts, of guests, or imported ones."),
-            .option("person", \.filter.person, value: "PERSON", "Only chats of this person, as slm loop chats shows it."),
+            .option("person", \.filter.person, value: "PERSON", "Only chats of this person, as slm training chats shows it."),
             .option("flag", \.filter.flag, "Only chats with near-duplicates, or with personal data."),
             .option("from", \.filter.from, "Only chats whose last message is of this day or later, such as 2026-11-01."),
             .option("to", \.filter.to, "Only chats whose last message is before this day."),
@@ -50,7 +50,7 @@ extension Timestamp: OptionValue {
 }
 
 /// A chat as a server describes it.
-struct LoopChat {
+struct AreaChat {
     let json: JSONElement
 
     func text(_ name: String) -> String { json[name]?.string?.printable ?? "" }
@@ -77,8 +77,8 @@ struct LoopChat {
 }
 
 /// A page of the list.
-struct LoopChatPage {
-    let chats: [LoopChat]
+struct AreaChatPage {
+    let chats: [AreaChat]
     let next: String?
     let total: Int
     /// Whether `total` is not a lower bound.
@@ -88,7 +88,7 @@ struct LoopChatPage {
         var parser = JSONParser()
         let root = try parser.parse(client.training(
             "GET", "chats", parameters + [("limit", "\(limit)")] + (after.map { [("after", $0)] } ?? [])))
-        chats = (root["items"]?.elements.map { Array($0) } ?? []).map { LoopChat(json: $0) }
+        chats = (root["items"]?.elements.map { Array($0) } ?? []).map { AreaChat(json: $0) }
         next = root["next"]?.string
         total = root["total"]?.integer ?? 0
         isExact = root["total_is_exact"]?.boolean ?? true

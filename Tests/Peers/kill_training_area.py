@@ -1,7 +1,7 @@
 """Kills `slm serve` and the processes that it has started (`slm finetune`, `slm gate`) at random moments while owners train, compare, promote and roll
 back. After each kill the database and the files must agree, and the old or the new model must answer. At the end all runs and comparisons finish.
 
-    Tests/Peers/kill_loop.py .build/release/slm [--kills 100] [--seed N]
+    Tests/Peers/kill_training_area.py .build/release/slm [--kills 100] [--seed N]
 """
 import argparse
 import collections
@@ -81,7 +81,7 @@ class Loop:
             if ended and self.choose.random() < 0.5:
                 self.call("POST", f"runs/{self.choose.choice(ended)['id']}/resume", {})
             else:
-                self.call("POST", "runs", {"name": next(self.names), "steps": 30, "replay": []})
+                self.call("POST", "runs", {"name": next(self.names), "max_steps": 30, "replay": []})
         return [now]
 
     def compare(self, now):
@@ -230,7 +230,7 @@ def main():
         loop = Loop(options.slm, pathlib.Path(name).resolve(), random.Random(options.seed))
         try:
             # A first candidate, so that there is something to promote from the beginning.
-            loop.call("POST", "runs", {"name": "first", "steps": 30, "replay": []})
+            loop.call("POST", "runs", {"name": "first", "max_steps": 30, "replay": []})
             loop.settle()
             for _ in range(options.kills):
                 loop.kill()
@@ -244,7 +244,7 @@ def main():
             loop.area.stop()
             for process, _ in children(loop.area.training):
                 os.kill(process, signal.SIGKILL)
-    print(f"kill_loop: {options.kills} kills ({dict(loop.killed)}) during {dict(loop.changes)}; {len(runs)} runs finished once each, registry, files and "
+    print(f"kill_training_area: {options.kills} kills ({dict(loop.killed)}) during {dict(loop.changes)}; {len(runs)} runs finished once each, registry, files and "
           "served model agree")
 
 

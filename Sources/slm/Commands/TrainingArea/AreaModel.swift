@@ -2,7 +2,7 @@ import AdminAPI
 import JSON
 
 /// A model of a server's registry.
-struct LoopModel {
+struct AreaModel {
     let json: JSONElement
 
     var id: String { json["id"]?.string ?? "" }
@@ -28,16 +28,16 @@ extension AdminClient {
     }
 
     /// All models of the registry, the newest first.
-    func models() throws -> [LoopModel] {
-        (try document("GET", "models")?.json["items"]?.elements).map { $0.map { LoopModel(json: $0) } } ?? []
+    func models() throws -> [AreaModel] {
+        (try document("GET", "models")?.json["items"]?.elements).map { $0.map { AreaModel(json: $0) } } ?? []
     }
 
     /// Finds a model by its id, or by its name: of several with the name, the one whose files were not replaced.
-    func model(named name: String) throws -> LoopModel {
+    func model(named name: String) throws -> AreaModel {
         let found = try models().filter { $0.id == name || $0.name == name }
         let usable = found.filter { $0.json["files_deleted_at"]?.string == nil }
         guard let model = usable.first ?? found.first else {
-            throw CommandError(description: "no model has the name or id '\(name)'. All models: slm loop models")
+            throw CommandError(description: "no model has the name or id '\(name)'. All models: slm training models")
         }
         return model
     }

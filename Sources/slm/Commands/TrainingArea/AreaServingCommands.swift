@@ -3,7 +3,7 @@ import Dashboard
 import JSON
 import Terminal
 
-struct LoopCanaryOptions: AdminOptions {
+struct AreaCanaryOptions: AdminOptions {
     var connection = AdminConnection()
     var model: String?
     var share: Double = 0.1
@@ -11,7 +11,7 @@ struct LoopCanaryOptions: AdminOptions {
     var json = false
 }
 
-struct LoopPinOptions: AdminOptions {
+struct AreaPinOptions: AdminOptions {
     var connection = AdminConnection()
     var key: String?
     var model: String?
@@ -19,16 +19,16 @@ struct LoopPinOptions: AdminOptions {
     var json = false
 }
 
-struct LoopCleanUpOptions: AdminOptions {
+struct AreaCleanUpOptions: AdminOptions {
     var connection = AdminConnection()
     var keep = 3
     var json = false
 }
 
 extension Command {
-    static var loopCanary: Command {
+    static var trainingCanary: Command {
         Command(
-            "loop canary", "Let a model answer a share of the conversations, or end that.", LoopCanaryOptions(),
+            "training canary", "Let a model answer a share of the conversations, or end that.", AreaCanaryOptions(),
             [
                 OptionGroup("Main options", [
                     .option("model", \.model, value: "NAME", "The model with this name or id.").positionalOnly(),
@@ -36,9 +36,9 @@ extension Command {
                     .option("end", \.ends, "End the canary: the active model answers all conversations."),
                     .json(\.json),
                 ]),
-                LoopCanaryOptions.connectionOptions,
+                AreaCanaryOptions.connectionOptions,
             ],
-            examples: ["slm loop canary colors-1 --share 0.1", "slm loop canary --end"]
+            examples: ["slm training canary colors-1 --share 0.1", "slm training canary --end"]
         ) { options in
             let client = try options.client()
             if options.ends {
@@ -46,7 +46,7 @@ extension Command {
                 return printLine(options.json ? JSONLine(["canary": nil]) : "there is no canary")
             }
             guard let name = options.model else {
-                throw UsageError("slm loop canary: expected a model, or --end: slm loop canary NAME --share 0.1")
+                throw UsageError("slm training canary: expected a model, or --end: slm training canary NAME --share 0.1")
             }
             let model = try client.model(named: name)
             let response = try client.document("PUT", "canary") {
@@ -59,9 +59,9 @@ extension Command {
         }
     }
 
-    static var loopPin: Command {
+    static var trainingPin: Command {
         Command(
-            "loop pin", "List API keys and their models, or pin a key to a model, which answers its requests.", LoopPinOptions(),
+            "training pin", "List API keys and their models, or pin a key to a model, which answers its requests.", AreaPinOptions(),
             [
                 OptionGroup("Main options", [
                     .option("key", \.key, value: "ID", "Pin the API key with this id, or the only one with this name.").positionalOnly(),
@@ -69,9 +69,9 @@ extension Command {
                     .option("unpin", \.unpins, "Let the active model answer its requests again."),
                     .json(\.json),
                 ]),
-                LoopPinOptions.connectionOptions,
+                AreaPinOptions.connectionOptions,
             ],
-            examples: ["slm loop pin", "slm loop pin laptop --model colors-1", "slm loop pin laptop --unpin"]
+            examples: ["slm training pin", "slm training pin laptop --model colors-1", "slm training pin laptop --unpin"]
         ) { options in
             let client = try options.client()
             let keys = try client.keys()
@@ -79,12 +79,12 @@ extension Command {
                 return options.json ? printKeys(keys) : try printKeyTable(keys, client)
             }
             guard (options.model != nil) != options.unpins else {
-                throw UsageError("slm loop pin: expected --model NAME or --unpin.")
+                throw UsageError("slm training pin: expected --model NAME or --unpin.")
             }
             let found = keys.filter { $0["id"]?.string == wanted || $0["name"]?.string == wanted }
             guard found.count == 1, let id = found[0]["id"]?.string else {
                 let reason = found.isEmpty ? "no API key has" : "\(found.count) API keys have"
-                throw CommandError(description: "\(reason) the name or id '\(wanted)'. All keys with their ids: slm loop pin")
+                throw CommandError(description: "\(reason) the name or id '\(wanted)'. All keys with their ids: slm training pin")
             }
             let model = try options.model.map { try client.model(named: $0) }
             let response = try client.document("PUT", "keys/\(id)") {
@@ -118,18 +118,18 @@ extension Command {
         printTable(table)
     }
 
-    static var loopCleanUp: Command {
+    static var trainingCleanUp: Command {
         Command(
-            "loop clean-up", "Delete the files of archived models and of old candidates that runs of the server have written.",
-            LoopCleanUpOptions(),
+            "training clean-up", "Delete the files of archived models and of old candidates that runs of the server have written.",
+            AreaCleanUpOptions(),
             [
                 OptionGroup("Main options", [
                     .option("keep", \.keep, in: 0...1_000, "Keep the N newest candidates, and the N newest archived models."),
                     .json(\.json),
                 ]),
-                LoopCleanUpOptions.connectionOptions,
+                AreaCleanUpOptions.connectionOptions,
             ],
-            examples: ["slm loop clean-up --keep 3"]
+            examples: ["slm training clean-up --keep 3"]
         ) { options in
             let response = try options.client().document("POST", "models/clean-up") { $0["keep"] = options.keep }
             guard let response else { return }

@@ -1,9 +1,9 @@
 import AdminAPI
 import JSON
 
-struct LoopScheduleOptions: LoopRunOptions {
+struct AreaScheduleOptions: AreaRunOptions {
     var connection = AdminConnection()
-    var run = LoopRunSettings()
+    var run = AreaRunSettings()
     var at: String?
     var newChats: Int?
     var isOff = false
@@ -11,11 +11,11 @@ struct LoopScheduleOptions: LoopRunOptions {
 }
 
 extension Command {
-    static var loopSchedule: Command {
+    static var trainingSchedule: Command {
         Command(
-            "loop schedule",
+            "training schedule",
             "Show when a server fine-tunes by itself, or change it.",
-            LoopScheduleOptions(),
+            AreaScheduleOptions(),
             [
                 OptionGroup("Main options", [
                     .option("at", \.at, value: "HH:MM", "Start a run every night at this time of the server, if there are new chats.")
@@ -25,17 +25,17 @@ extension Command {
                     .option("off", \.isOff, "Start no runs.").excluding("off"),
                     .json(\.json),
                 ]),
-                OptionGroup("Runs", LoopScheduleOptions.runOptions),
-                OptionGroup("Chats", LoopScheduleOptions.filterOptionsOfIncludedChats),
-                LoopScheduleOptions.connectionOptions,
+                OptionGroup("Runs", AreaScheduleOptions.runOptions),
+                OptionGroup("Chats", AreaScheduleOptions.filterOptionsOfIncludedChats),
+                AreaScheduleOptions.connectionOptions,
             ],
-            examples: ["slm loop schedule", "slm loop schedule --at 03:00 --new-chats 20", "slm loop schedule --off"]
+            examples: ["slm training schedule", "slm training schedule --at 03:00 --new-chats 20", "slm training schedule --off"]
         ) { options in
             let client = try options.client()
-            var schedule = try LoopRun(client.training("GET", "schedule"))
+            var schedule = try AreaRun(client.training("GET", "schedule"))
             if options.isOff || options.at != nil || options.newChats != nil {
                 let old = schedule.json["settings"]
-                schedule = try LoopRun(client.training("PUT", "schedule") { object in
+                schedule = try AreaRun(client.training("PUT", "schedule") { object in
                     object["enabled"] = !options.isOff
                     if let at = options.at { object["at"] = at }
                     if let count = options.newChats { object["new_chats"] = count }
@@ -43,7 +43,7 @@ extension Command {
                     if options.run.isDefault, let old { object.element(old) } else { object.object { options.run.write(to: &$0) } }
                 })
             } else if !options.run.isDefault {
-                throw UsageError("slm loop schedule: expected --at or --new-chats with the settings of the runs.")
+                throw UsageError("slm training schedule: expected --at or --new-chats with the settings of the runs.")
             }
             if options.json { return printLine(schedule.text) }
             printLine(schedule.scheduleText)
@@ -51,7 +51,7 @@ extension Command {
     }
 }
 
-extension LoopRun {
+extension AreaRun {
     fileprivate var scheduleText: String {
         guard json["enabled"]?.boolean == true else { return "off: runs start only when an owner starts them" }
         let chats = json["new_chats"]?.integer

@@ -5,14 +5,14 @@ import JSON
 import Serve
 import Terminal
 
-struct LoopCompareOptions: AdminOptions {
+struct AreaCompareOptions: AdminOptions {
     var connection = AdminConnection()
     var model: String?
     var isDetached = false
     var json = false
 }
 
-struct LoopQuestionsOptions: AdminOptions {
+struct AreaQuestionsOptions: AdminOptions {
     var connection = AdminConnection()
     var add: String?
     var expected: String?
@@ -20,7 +20,7 @@ struct LoopQuestionsOptions: AdminOptions {
     var json = false
 }
 
-struct LoopGateOptions: AdminOptions {
+struct AreaGateOptions: AdminOptions {
     var connection = AdminConnection()
     private var numbers: [String: Double] = [:]
     var requiresBetter: Bool?
@@ -34,11 +34,11 @@ struct LoopGateOptions: AdminOptions {
 }
 
 extension Command {
-    static var loopCompare: Command {
+    static var trainingCompare: Command {
         Command(
-            "loop compare",
+            "training compare",
             "Compare a model with the active one, and show the verdict of the gate.",
-            LoopCompareOptions(),
+            AreaCompareOptions(),
             [
                 OptionGroup("Main options", [
                     .option("model", \.model, value: "MODEL", "Compare the model with this name or id.", default: "the newest candidate")
@@ -46,19 +46,19 @@ extension Command {
                     .option("detach", \.isDetached, "Start the comparison, and do not wait for its end."),
                     .json(\.json, "Print the comparison as JSON."),
                 ]),
-                LoopCompareOptions.connectionOptions,
+                AreaCompareOptions.connectionOptions,
             ],
-            examples: ["slm loop compare", "slm loop compare run-20261122-030000 --json"]
+            examples: ["slm training compare", "slm training compare run-20261122-030000 --json"]
         ) { options in
             try options.run()
         }
     }
 
-    static var loopQuestions: Command {
+    static var trainingQuestions: Command {
         Command(
-            "loop questions",
+            "training questions",
             "List the questions that every comparison asks both models, add one or delete one.",
-            LoopQuestionsOptions(),
+            AreaQuestionsOptions(),
             [
                 OptionGroup("Main options", [
                     .option("add", \.add, value: "TEXT", "Add this question.").excluding("change"),
@@ -66,19 +66,19 @@ extension Command {
                     .option("delete", \.delete, value: "ID", "Delete this question.").excluding("change"),
                     .json(\.json),
                 ]),
-                LoopQuestionsOptions.connectionOptions,
+                AreaQuestionsOptions.connectionOptions,
             ],
-            examples: ["slm loop questions", "slm loop questions --add 'What color is snow?' --expect white"]
+            examples: ["slm training questions", "slm training questions --add 'What color is snow?' --expect white"]
         ) { options in
             try options.run()
         }
     }
 
-    static var loopGate: Command {
+    static var trainingGate: Command {
         Command(
-            "loop gate",
+            "training gate",
             "Show when a candidate of a server is good enough to be promoted, or change it.",
-            LoopGateOptions(),
+            AreaGateOptions(),
             [
                 OptionGroup("Main options", GateThresholds.numbers.map { name, range, _, help in
                     .option(name.replacing("_", with: "-"), \.[number: name], in: range, help)
@@ -87,21 +87,21 @@ extension Command {
                     .list("general", \.general, value: "FILE", "Take the general chats from these files of the server's machine."),
                     .json(\.json),
                 ]),
-                LoopGateOptions.connectionOptions,
+                AreaGateOptions.connectionOptions,
             ],
-            examples: ["slm loop gate", "slm loop gate --min-right-answers 0.8 --general data/general.jsonl"]
+            examples: ["slm training gate", "slm training gate --min-right-answers 0.8 --general data/general.jsonl"]
         ) { options in
             try options.run()
         }
     }
 }
 
-extension LoopCompareOptions {
+extension AreaCompareOptions {
     fileprivate func run() throws {
         let client = try client(), all = try client.models()
         let newest = all.first { $0.state == "candidate" && $0.json["files_deleted_at"]?.string == nil }
         guard let model = try model.map({ try client.model(named: $0) }) ?? newest else {
-            throw CommandError(description: "there is no candidate. Train one, or register a checkpoint: slm loop train")
+            throw CommandError(description: "there is no candidate. Train one, or register a checkpoint: slm training start")
         }
         var answer = try client.document("POST", "models/\(model.id)/compare") { _ in }
         let id = answer?.json["id"]?.string ?? ""
@@ -123,15 +123,15 @@ extension LoopCompareOptions {
         case "no_worse": "\(name) is no worse than the active model."
         case "worse": "\(name) is worse than the active model."
         case "not_enough": "There is not enough to judge \(name). To promote it all the same: "
-            + "slm loop promote \(name) --force --reason TEXT"
+            + "slm training promote \(name) --force --reason TEXT"
         case let other: "\(name) is \(other?.harmless ?? "unknown")."
         }
-        printLine(result + (isPassed ? " Promote it: slm loop promote \(name)" : ""))
+        printLine(result + (isPassed ? " Promote it: slm training promote \(name)" : ""))
         if !isPassed { throw ReportedFailure() }
     }
 }
 
-extension LoopQuestionsOptions {
+extension AreaQuestionsOptions {
     fileprivate func run() throws {
         let client = try client()
         if let add {
@@ -141,7 +141,7 @@ extension LoopQuestionsOptions {
             }
             return printLine(json ? added?.text ?? "" : added?.json["id"]?.string ?? "")
         }
-        if expected != nil { throw UsageError("slm loop questions: --expect belongs to a question: --add TEXT --expect TEXT") }
+        if expected != nil { throw UsageError("slm training questions: --expect belongs to a question: --add TEXT --expect TEXT") }
         if let delete { return _ = try client.document("DELETE", "questions/\(delete)") }
         guard let found = try client.document("GET", "questions") else { return }
         if json { return printLine(found.text) }
@@ -153,7 +153,7 @@ extension LoopQuestionsOptions {
     }
 }
 
-extension LoopGateOptions {
+extension AreaGateOptions {
     fileprivate func run() throws {
         let client = try client()
         guard let now = try client.document("GET", "gate")?.json else { return }

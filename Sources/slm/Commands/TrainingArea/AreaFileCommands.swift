@@ -5,7 +5,7 @@ import JSON
 import Store
 import Terminal
 
-struct LoopImportOptions: AdminOptions {
+struct AreaImportOptions: AdminOptions {
     enum Format: String, CaseIterable, OptionValue { case detected, tinychat, collected, messages, preferences }
 
     var connection = AdminConnection()
@@ -14,13 +14,13 @@ struct LoopImportOptions: AdminOptions {
     var json = false
 }
 
-struct LoopImportsOptions: AdminOptions {
+struct AreaImportsOptions: AdminOptions {
     var connection = AdminConnection()
     var deleted: String?
     var json = false
 }
 
-struct LoopExportOptions: LoopChatOptions {
+struct AreaExportOptions: AreaChatOptions {
     var connection = AdminConnection()
     var filter = TrainingFilter()
     var format = AdminExportChatsOptions.Format.chats
@@ -29,42 +29,43 @@ struct LoopExportOptions: LoopChatOptions {
 }
 
 extension Command {
-    static var loopImport: Command {
+    static var trainingImport: Command {
         Command(
-            "loop import", "Import files of chats into a server. They are new: nothing is trained on them before they are included.",
-            LoopImportOptions(),
+            "training import", "Import files of chats into a server. They are new: nothing is trained on them before they are included.",
+            AreaImportOptions(),
             [
                 OptionGroup("Main options", [
                     .list("file", \.files, value: "FILE", "Import these files; - for standard input.").positional(),
                     .option("format", \.format, "Read the files in this format."),
                     .json(\.json),
                 ]),
-                LoopImportOptions.connectionOptions,
+                AreaImportOptions.connectionOptions,
             ],
-            examples: ["slm loop import chats.jsonl", "slm loop import --format preferences pairs.jsonl"]
+            examples: ["slm training import chats.jsonl", "slm training import --format preferences pairs.jsonl"]
         ) { options in
-            if options.files.isEmpty { throw UsageError("slm loop import: expected a file: slm loop import chats.jsonl") }
+            if options.files.isEmpty { throw UsageError("slm training import: expected a file: slm training import chats.jsonl") }
             let client = try options.client()
-            var result = LoopImportResult()
+            var result = AreaImportResult()
             for file in options.files { try result.add(file, options.format.rawValue, client) }
             if options.json { return printLine(result.json) }
             printLine("\(result.added.grouped) added, \(result.duplicates.grouped) known, \(result.skipped.grouped) skipped")
             for error in result.errors { printNote(error) }
-            if result.added > 0, let id = result.id { printNote("to take it back: slm loop imports --delete \(id)") }
+            if result.added > 0, let id = result.id { printNote("to take it back: slm training imports --delete \(id)") }
         }
     }
 
-    static var loopImports: Command {
+    static var trainingImports: Command {
         Command(
-            "loop imports", "List the imports of a server that have chats, newest first, or delete the chats of one.", LoopImportsOptions(),
+            "training imports", "List the imports of a server that have chats, newest first, or delete the chats of one.",
+            AreaImportsOptions(),
             [
                 OptionGroup("Main options", [
                     .option("delete", \.deleted, value: "IMPORT", "Delete the chats of this import, also included ones."),
                     .json(\.json),
                 ]),
-                LoopImportsOptions.connectionOptions,
+                AreaImportsOptions.connectionOptions,
             ],
-            examples: ["slm loop imports", "slm loop imports --delete 5h1vkz0w7c4m8q2r9t3e6y0bna"]
+            examples: ["slm training imports", "slm training imports --delete 5h1vkz0w7c4m8q2r9t3e6y0bna"]
         ) { options in
             let client = try options.client()
             var parser = JSONParser()
@@ -87,9 +88,9 @@ extension Command {
         }
     }
 
-    static var loopExport: Command {
+    static var trainingExport: Command {
         Command(
-            "loop export", "Write the chats of a server, with corrections applied, for slm finetune.", LoopExportOptions(),
+            "training export", "Write the chats of a server, with corrections applied, for slm finetune.", AreaExportOptions(),
             [
                 OptionGroup("Main options", [
                     .option("format", \.format, AdminExportChatsOptions.Format.help),
@@ -97,10 +98,10 @@ extension Command {
                     .option("out", \.out, value: "FILE", "Write to this file, which only you can read.",
                             default: "the terminal").short("o"),
                 ]),
-                LoopExportOptions.filterOptions,
-                LoopExportOptions.connectionOptions,
+                AreaExportOptions.filterOptions,
+                AreaExportOptions.connectionOptions,
             ],
-            examples: ["slm loop export --state included --out chats.jsonl", "slm loop export --tag colors --format pairs"]
+            examples: ["slm training export --state included --out chats.jsonl", "slm training export --tag colors --format pairs"]
         ) { options in
             let parameters = [("format", options.format.rawValue), ("passages", "\(options.passages)")] + options.filter.parameters
             let client = try options.client()
@@ -110,7 +111,7 @@ extension Command {
 }
 
 /// What a server has made of files.
-private struct LoopImportResult {
+private struct AreaImportResult {
     private(set) var added = 0, duplicates = 0, skipped = 0
     private(set) var errors: [String] = []
     /// The import that all parts belong to.

@@ -3,13 +3,13 @@ import Dashboard
 import JSON
 import Terminal
 
-struct LoopModelsOptions: AdminOptions {
+struct AreaModelsOptions: AdminOptions {
     var connection = AdminConnection()
     var json = false
 }
 
 /// The options of commands about one model.
-struct LoopModelOptions: AdminOptions {
+struct AreaModelOptions: AdminOptions {
     var connection = AdminConnection()
     var model: String?
     var name: String?
@@ -19,10 +19,10 @@ struct LoopModelOptions: AdminOptions {
 }
 
 extension Command {
-    static var loopStatus: Command {
-        listCommand("loop status", "Show which models a server serves, and what they take on the disk.") { options, text, registry in
+    static var trainingStatus: Command {
+        listCommand("training status", "Show which models a server serves, and what they take on the disk.") { options, text, registry in
             if options.json { return printLine(text) }
-            let models = registry["items"]?.elements.map { $0.map { LoopModel(json: $0) } } ?? []
+            let models = registry["items"]?.elements.map { $0.map { AreaModel(json: $0) } } ?? []
             for state in ["active", "previous"] {
                 guard let model = models.first(where: { $0.state == state }) else {
                     printLine("\(state): none")
@@ -44,12 +44,12 @@ extension Command {
         }
     }
 
-    static var loopModels: Command {
-        listCommand("loop models", "List the models that a server knows, newest first.") { options, text, registry in
+    static var trainingModels: Command {
+        listCommand("training models", "List the models that a server knows, newest first.") { options, text, registry in
             if options.json { return printLine(text) }
             let canary = registry["canary"]
             var table = TextTable(["NAME", "STATE", "VERDICT", "#MB", "#KEYS", "SERVED", "CREATED", "ID"])
-            let models = registry["items"]?.elements.map { $0.map { LoopModel(json: $0) } } ?? []
+            let models = registry["items"]?.elements.map { $0.map { AreaModel(json: $0) } } ?? []
             for model in models {
                 let isCanary = canary?["model"]?.string == model.id
                 let share = canary?["share"]?.number.map { " \(($0 * 100).fixed(0)) %" } ?? ""
@@ -65,22 +65,22 @@ extension Command {
     }
 
     private static func listCommand(
-        _ name: String, _ summary: String, _ print: @escaping (LoopModelsOptions, String, JSONElement) throws -> Void
+        _ name: String, _ summary: String, _ print: @escaping (AreaModelsOptions, String, JSONElement) throws -> Void
     ) -> Command {
         Command(
-            name, summary, LoopModelsOptions(),
-            [OptionGroup("Main options", [.json(\.json)]), LoopModelsOptions.connectionOptions], examples: ["slm \(name)"]
+            name, summary, AreaModelsOptions(),
+            [OptionGroup("Main options", [.json(\.json)]), AreaModelsOptions.connectionOptions], examples: ["slm \(name)"]
         ) { options in
             guard let (text, json) = try options.client().document("GET", "models") else { return }
             try print(options, text, json)
         }
     }
 
-    static var loopRegister: Command {
+    static var trainingRegister: Command {
         Command(
-            "loop register",
+            "training register",
             "Register a checkpoint, a LoRA adapter or another model on the server's machine as a candidate.",
-            LoopModelOptions(),
+            AreaModelOptions(),
             [
                 OptionGroup("Main options", [
                     .option("path", \.model, value: "FILE", "Register this file or Hugging Face folder of the server's machine.")
@@ -88,12 +88,12 @@ extension Command {
                     .option("name", \.name, value: "NAME", "Set its name in the API.", default: "the name of its run"),
                     .json(\.json),
                 ]),
-                LoopModelOptions.connectionOptions,
+                AreaModelOptions.connectionOptions,
             ],
-            examples: ["slm loop register checkpoints/second/best.h5", "slm loop register model.gguf --name qwen"]
+            examples: ["slm training register checkpoints/second/best.h5", "slm training register model.gguf --name qwen"]
         ) { options in
             guard let path = options.model else {
-                throw UsageError("slm loop register: expected a file of the server's machine: slm loop register FILE")
+                throw UsageError("slm training register: expected a file of the server's machine: slm training register FILE")
             }
             let name = options.name ?? ModelOptions.modelName(of: path)
             let response = try options.client().document("POST", "models") {
@@ -101,21 +101,21 @@ extension Command {
                 $0["name"] = name
             }
             guard let response else { return }
-            let model = LoopModel(json: response.json)
+            let model = AreaModel(json: response.json)
             printLine(options.json ? response.text : "\(model.name.harmless) is a \(model.state): \(model.id)")
         }
     }
 
-    static var loopPromote: Command {
+    static var trainingPromote: Command {
         modelCommand(
-            "loop promote", "Make a model the one that answers on all servers of the database.",
+            "training promote", "Make a model the one that answers on all servers of the database.",
             [
                 .option("force", \.force, "Promote a model that was not found better or no worse than the active one."),
                 .option("reason", \.reason, value: "TEXT", "Say why in the audit log. --force needs it."),
             ]
         ) { options, client, model in
             if options.force, options.reason == nil {
-                throw UsageError("slm loop promote: --force needs a reason for the audit log: --force --reason TEXT")
+                throw UsageError("slm training promote: --force needs a reason for the audit log: --force --reason TEXT")
             }
             let response = try client.document("POST", "models/\(model.id)/promote") {
                 $0["force"] = options.force
@@ -124,35 +124,36 @@ extension Command {
             // A large model is loaded after the response.
             let isServed = response?.json["is_served"]?.boolean ?? true
             try printChange(
-                response, options, "is active\(isServed ? "" : ", and the server is loading it"). To go back: slm loop rollback")
+                response, options, "is active\(isServed ? "" : ", and the server is loading it"). To go back: slm training rollback")
         }
     }
 
-    static var loopArchive: Command {
-        modelCommand("loop archive", "Archive a model that will not be promoted.", []) { options, client, model in
+    static var trainingArchive: Command {
+        modelCommand("training archive", "Archive a model that will not be promoted.", []) { options, client, model in
             try printChange(client.document("POST", "models/\(model.id)/archive") { _ in }, options, "is archived")
         }
     }
 
-    static var loopDeleteModel: Command {
-        modelCommand("loop delete-model", "Delete a model from the registry, and its files if a run of the server has written them.", []) {
-            options, client, model in
+    static var trainingDeleteModel: Command {
+        modelCommand(
+            "training delete-model", "Delete a model from the registry, and its files if a run of the server has written them.", []
+        ) { options, client, model in
             _ = try client.document("DELETE", "models/\(model.id)")
             printLine(options.json ? JSONLine(["deleted": .text(model.id)]) : "\(model.name.harmless) is deleted")
         }
     }
 
     private static func modelCommand(
-        _ name: String, _ summary: String, _ options: [CommandOption<LoopModelOptions>],
-        _ run: @escaping (LoopModelOptions, AdminClient, LoopModel) throws -> Void
+        _ name: String, _ summary: String, _ options: [CommandOption<AreaModelOptions>],
+        _ run: @escaping (AreaModelOptions, AdminClient, AreaModel) throws -> Void
     ) -> Command {
         Command(
-            name, summary, LoopModelOptions(),
+            name, summary, AreaModelOptions(),
             [
                 OptionGroup("Main options", [
                     .option("model", \.model, value: "NAME", "The model with this name or id.").positionalOnly(),
                 ] + options + [.json(\.json)]),
-                LoopModelOptions.connectionOptions,
+                AreaModelOptions.connectionOptions,
             ],
             examples: ["slm \(name) colors-1"]
         ) { options in
@@ -162,15 +163,15 @@ extension Command {
         }
     }
 
-    static func printChange(_ response: (text: String, json: JSONElement)?, _ options: LoopModelOptions, _ change: String) throws {
+    static func printChange(_ response: (text: String, json: JSONElement)?, _ options: AreaModelOptions, _ change: String) throws {
         guard let response else { return }
-        printLine(options.json ? response.text : "\(LoopModel(json: response.json).name.harmless) \(change)")
+        printLine(options.json ? response.text : "\(AreaModel(json: response.json).name.harmless) \(change)")
     }
 
-    static var loopRollback: Command {
+    static var trainingRollback: Command {
         Command(
-            "loop rollback", "Make the model that was active before answer again.", LoopModelOptions(),
-            [OptionGroup("Main options", [.json(\.json)]), LoopModelOptions.connectionOptions], examples: ["slm loop rollback"]
+            "training rollback", "Make the model that was active before answer again.", AreaModelOptions(),
+            [OptionGroup("Main options", [.json(\.json)]), AreaModelOptions.connectionOptions], examples: ["slm training rollback"]
         ) { options in
             try printChange(options.client().document("POST", "rollback") { _ in }, options, "is active again")
         }

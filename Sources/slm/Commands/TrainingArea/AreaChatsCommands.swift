@@ -4,7 +4,7 @@ import JSON
 import Store
 import Terminal
 
-struct LoopChatsOptions: LoopChatOptions {
+struct AreaChatsOptions: AreaChatOptions {
     var connection = AdminConnection()
     var filter = TrainingFilter()
     var order = TrainingFilter.SortKey.newest
@@ -12,7 +12,7 @@ struct LoopChatsOptions: LoopChatOptions {
     var json = false
 }
 
-struct LoopDecisionOptions: LoopChatOptions {
+struct AreaDecisionOptions: AreaChatOptions {
     var connection = AdminConnection()
     var filter = TrainingFilter()
     var ids: [String] = []
@@ -22,26 +22,26 @@ struct LoopDecisionOptions: LoopChatOptions {
 }
 
 extension Command {
-    static var loopChats: Command {
+    static var trainingChats: Command {
         Command(
-            "loop chats", "List the chats of a server that may be used for training.", LoopChatsOptions(),
+            "training chats", "List the chats of a server that may be used for training.", AreaChatsOptions(),
             [
                 OptionGroup("Main options", [
                     .option("sort", \.order, "Sort the chats by the time of the last message or by their length."),
                     .option("limit", \.limit, in: 0...10_000_000, "Print at most N chats; 0 for all."),
                     .json(\.json),
                 ]),
-                LoopChatsOptions.filterOptions,
-                LoopChatsOptions.connectionOptions,
+                AreaChatsOptions.filterOptions,
+                AreaChatsOptions.connectionOptions,
             ],
-            examples: ["slm loop chats --state new", "slm loop chats --rating corrected --flag personal --json"]
+            examples: ["slm training chats --state new", "slm training chats --rating corrected --flag personal --json"]
         ) { options in
             let client = try options.client()
             let parameters = options.filter.parameters + [("sort", options.order.rawValue)]
-            var chats: [LoopChat] = [], after: String?, total = ""
+            var chats: [AreaChat] = [], after: String?, total = ""
             repeat {
                 let wanted = options.limit == 0 ? 200 : min(200, options.limit - chats.count)
-                let page = try LoopChatPage(client, parameters, limit: wanted, after: after)
+                let page = try AreaChatPage(client, parameters, limit: wanted, after: after)
                 chats += page.chats
                 total = page.total.grouped + (page.isExact ? "" : "+")
                 after = page.next
@@ -62,17 +62,17 @@ extension Command {
         }
     }
 
-    static var loopInclude: Command {
+    static var trainingInclude: Command {
         decision("include", "included", "Include chats: they are trained on.")
     }
 
-    static var loopExclude: Command {
+    static var trainingExclude: Command {
         decision("exclude", "excluded", "Exclude chats: they are never trained on.")
     }
 
     private static func decision(_ verb: String, _ state: String, _ summary: String) -> Command {
         Command(
-            "loop \(verb)", summary, LoopDecisionOptions(),
+            "training \(verb)", summary, AreaDecisionOptions(),
             [
                 OptionGroup("Main options", [
                     .list("id", \.ids, value: "ID", "Change the chats with these ids.").positional(),
@@ -80,14 +80,14 @@ extension Command {
                     .list("add-tag", \.addedTags, value: "TAG", "Tag the chats, too."),
                     .json(\.json),
                 ]),
-                LoopDecisionOptions.filterOptions,
-                LoopDecisionOptions.connectionOptions,
+                AreaDecisionOptions.filterOptions,
+                AreaDecisionOptions.connectionOptions,
             ],
-            examples: ["slm loop \(verb) --rating \(verb == "include" ? "corrected" : "bad") --state new", "slm loop \(verb) ID"]
+            examples: ["slm training \(verb) --rating \(verb == "include" ? "corrected" : "bad") --state new", "slm training \(verb) ID"]
         ) { options in
             let hasFilter = !options.filter.parameters.isEmpty
             guard options.ids.isEmpty ? hasFilter || options.all : !hasFilter && !options.all else {
-                throw UsageError("slm loop \(verb): expected either ids, or options that choose chats, or --all.")
+                throw UsageError("slm training \(verb): expected either ids, or options that choose chats, or --all.")
             }
             let body = try options.client().training("POST", "chats/bulk") { object in
                 if options.ids.isEmpty {

@@ -6,27 +6,28 @@ import JSON
 import Store
 import Terminal
 
-struct LoopReviewOptions: LoopChatOptions {
+struct AreaReviewOptions: AreaChatOptions {
     var connection = AdminConnection()
     var filter = TrainingFilter()
 }
 
 extension Command {
-    static var loopReview: Command {
+    static var trainingReview: Command {
         Command(
-            "loop review", "Read the new chats of a server one after the other, and include or exclude each with a key.",
-            LoopReviewOptions(), [LoopReviewOptions.filterOptions, LoopReviewOptions.connectionOptions],
-            examples: ["slm loop review", "slm loop review --rating corrected"]
+            "training review", "Read the new chats of a server one after the other, and include or exclude each with a key.",
+            AreaReviewOptions(), [AreaReviewOptions.filterOptions, AreaReviewOptions.connectionOptions],
+            examples: ["slm training review", "slm training review --rating corrected"]
         ) { options in
             guard TerminalMode.isTerminal(0), TerminalMode.isTerminal(1) else {
-                throw UsageError("slm loop review: expected a terminal. In a script: slm loop chats, slm loop include, slm loop exclude.")
+                throw UsageError("slm training review: expected a terminal. In a script: slm training chats, slm training include, "
+                    + "slm training exclude.")
             }
             var filter = options.filter
             filter.state = filter.state ?? .new
-            let review = LoopReview(client: try options.client(), style: ANSIStyle(for: 1, SLM.environmentVariables()))
+            let review = AreaReview(client: try options.client(), style: ANSIStyle(for: 1, SLM.environmentVariables()))
             var after: String?, left: Int?
             repeat {
-                let page = try LoopChatPage(review.client, filter.parameters + [("sort", "oldest")], limit: 50, after: after)
+                let page = try AreaChatPage(review.client, filter.parameters + [("sort", "oldest")], limit: 50, after: after)
                 var remaining = page.isExact ? left ?? page.total : max(left ?? 0, page.total)
                 if page.total == 0, left == nil { return printLine("there are no \(filter.state?.rawValue ?? "") chats to review") }
                 for chat in page.chats {
@@ -42,7 +43,7 @@ extension Command {
 }
 
 /// The screen of a review: a chat, and the keys.
-private struct LoopReview {
+private struct AreaReview {
     let client: AdminClient
     let style: ANSIStyle
 
@@ -80,12 +81,12 @@ private struct LoopReview {
         }
     }
 
-    private func chat(_ method: String, _ path: String, _ write: ((inout JSONWriter) -> Void)? = nil) throws -> LoopChat {
+    private func chat(_ method: String, _ path: String, _ write: ((inout JSONWriter) -> Void)? = nil) throws -> AreaChat {
         var parser = JSONParser()
-        return LoopChat(json: try parser.parse(client.training(method, "chats/\(path)", [], write)))
+        return AreaChat(json: try parser.parse(client.training(method, "chats/\(path)", [], write)))
     }
 
-    private func show(_ chat: LoopChat, remaining: Int) {
+    private func show(_ chat: AreaChat, remaining: Int) {
         let remarks = ([chat.person, chat.text("model")] + chat.remarks).filter { !$0.isEmpty }
         printLine("")
         printLine(style("\(chat.text("title"))", .bold) + "  (\(remaining.grouped) left)")
@@ -93,7 +94,7 @@ private struct LoopReview {
         let system = chat.text("system_prompt")
         if !system.isEmpty { printLine(style("system: ", .cyan) + system) }
         for (i, message) in chat.messages.enumerated() {
-            let message = LoopChat(json: message)
+            let message = AreaChat(json: message)
             let label = message.text("role") == "assistant" ? "\(i + 1) assistant" : message.text("role")
             let rating = message.text("rating").isEmpty ? "" : " (\(message.text("rating")))"
             printLine(style("\(label)\(rating): ", .cyan) + message.text("content"))
@@ -101,7 +102,7 @@ private struct LoopReview {
                 if !message.text(key).isEmpty { printLine(style("  \(name): ", .yellow) + message.text(key)) }
             }
             for other in message.json["alternatives"]?.elements.map({ Array($0) }) ?? [] {
-                printLine(style("  alternative: ", .dim) + LoopChat(json: other).text("content"))
+                printLine(style("  alternative: ", .dim) + AreaChat(json: other).text("content"))
             }
         }
     }
@@ -109,7 +110,7 @@ private struct LoopReview {
     /// Opens an editor with an answer.
     ///
     /// - Returns: nil if it was not changed.
-    private func correct(_ chat: LoopChat) throws -> LoopChat? {
+    private func correct(_ chat: AreaChat) throws -> AreaChat? {
         let answers = chat.messages.indices.filter { chat.messages[$0]["role"]?.isString("assistant") == true }
         guard var index = answers.last else { return nil }
         if answers.count > 1 {

@@ -4,7 +4,7 @@ import Serve
 import Store
 
 /// The settings of a run, as options.
-struct LoopRunSettings {
+struct AreaRunSettings {
     var name: String?
     var base: String?
     var method: TrainingRunSettings.Method?
@@ -48,11 +48,11 @@ extension TrainingRunSettings.Method: OptionValue {}
 extension TrainingRunSettings.Objective: OptionValue {}
 
 /// The options of commands that describe a run.
-protocol LoopRunOptions: LoopChatOptions {
-    var run: LoopRunSettings { get set }
+protocol AreaRunOptions: AreaChatOptions {
+    var run: AreaRunSettings { get set }
 }
 
-extension LoopRunOptions {
+extension AreaRunOptions {
     /// The chats to train on, among those that are included.
     var filter: TrainingFilter {
         get { run.filter }
@@ -70,16 +70,16 @@ extension LoopRunOptions {
             .option("no-replay", \.run.noReplay, "Mix in no older chats, not even those of the base model.").excluding("replay"),
         ] + RunNumber.all.map { number in
             let option: CommandOption<Self> = number.isWhole
-                ? .option(number.loopOption, \.run[whole: number.name], in: number.wholeRange, number.help, default: number.defaultText)
-                : .option(number.loopOption, \.run[number: number.name], in: number.range, number.help, default: number.defaultText)
+                ? .option(number.optionName, \.run[whole: number.name], in: number.wholeRange, number.help, default: number.defaultText)
+                : .option(number.optionName, \.run[number: number.name], in: number.range, number.help, default: number.defaultText)
             return number.isLength ? option.excluding("length") : option
         }
     }
 }
 
-struct LoopTrainOptions: LoopRunOptions {
+struct AreaStartOptions: AreaRunOptions {
     var connection = AdminConnection()
-    var run = LoopRunSettings()
+    var run = AreaRunSettings()
     var isEstimate = false
     var isDetached = false
     var json = false
@@ -87,16 +87,16 @@ struct LoopTrainOptions: LoopRunOptions {
 }
 
 extension Command {
-    static var loopTrain: Command {
+    static var trainingStart: Command {
         Command(
-            "loop train",
+            "training start",
             "Fine-tune a model of a server on its included chats, and show the run until it ends.",
-            LoopTrainOptions(),
+            AreaStartOptions(),
             [
                 OptionGroup("Main options", [
                     .option("name", \.run.name, value: "NAME", "Name the run.", default: "run-YYYYMMDD-HHMMSS"),
-                ] + LoopTrainOptions.runOptions),
-                OptionGroup("Chats", LoopTrainOptions.filterOptionsOfIncludedChats),
+                ] + AreaStartOptions.runOptions),
+                OptionGroup("Chats", AreaStartOptions.filterOptionsOfIncludedChats),
                 OptionGroup("Output", [
                     .option("estimate", \.isEstimate,
                             "Print the memory, disk space and time that the run would need, and do not start it."),
@@ -104,13 +104,15 @@ extension Command {
                     .quiet(\.quiet),
                     .json(\.json),
                 ]),
-                LoopTrainOptions.connectionOptions,
+                AreaStartOptions.connectionOptions,
             ],
-            examples: ["slm loop train", "slm loop train --estimate", "slm loop train --objective preferences --minutes 30 --detach"]
+            examples: [
+                "slm training start", "slm training start --estimate", "slm training start --objective preferences --minutes 30 --detach",
+            ]
         ) { options in
             let client = try options.client()
             if options.isEstimate { return try options.printEstimate(client) }
-            let run = try LoopRun(client.training("POST", "runs") { options.run.write(to: &$0) })
+            let run = try AreaRun(client.training("POST", "runs") { options.run.write(to: &$0) })
             if options.isDetached {
                 return printLine(options.json ? run.text : "the run \(run.name) is \(run.state)")
             }
@@ -120,9 +122,9 @@ extension Command {
     }
 }
 
-extension LoopTrainOptions {
+extension AreaStartOptions {
     fileprivate func printEstimate(_ client: AdminClient) throws {
-        let estimate = try LoopRun(client.training("POST", "estimate") { run.write(to: &$0) })
+        let estimate = try AreaRun(client.training("POST", "estimate") { run.write(to: &$0) })
         if json { return printLine(estimate.text) }
         func gigabytes(_ key: String) -> String { "\(((estimate.json[key]?.number ?? 0) / 1e9).fixed(2)) GB" }
         func count(_ key: String) -> Int { estimate.json[key]?.integer ?? 0 }

@@ -1,6 +1,6 @@
-"""The whole loop in Chromium: people chat and correct answers, an owner reviews, fine-tunes, compares and promotes.
+"""The training area in Chromium: people chat and correct answers, an owner reviews, fine-tunes, compares and promotes.
 
-    Tests/Web/demo_loop.py .build/release/slm checkpoints/demo/best.h5 [--general data/sample-val.txt] [--steps 1000] [--screenshots FOLDER]
+    Tests/Web/demo_training.py .build/release/slm checkpoints/demo/best.h5 [--general data/sample-val.txt] [--steps 1000] [--screenshots FOLDER]
 
 Begins with an empty database and a model: that of `slm demo`, or an open one, such as SmolLM2. Eight people ask about the colors of ten things that the model does not know, and
 correct its answers, 40 chats in all, one of them on the page. An owner includes the corrected chats, starts a run, reads the comparison, and
@@ -126,9 +126,9 @@ def walk(server, page, steps, shot):
     page.wait_for_selector(".estimate >> text=This run fits on this machine.")
     page.fill("#training-area >> internal:label=Name", "colors")
     # Steps, not minutes: the result must not depend on how busy the machine is.
-    page.select_option("#training-area >> internal:label=Unit", "steps")
+    page.select_option("#training-area >> internal:label=Unit", "max_steps")
     with page.expect_response(lambda response: response.url.endswith("/api/training/estimate")
-                              and response.request.post_data_json.get("steps") == steps, timeout=300_000):
+                              and response.request.post_data_json.get("max_steps") == steps, timeout=300_000):
         page.fill("#training-area >> internal:label=Budget", str(steps))
     page.wait_for_selector(".estimate[aria-busy=false]")
     shot("fine-tune")
@@ -188,7 +188,7 @@ def main():
         def shot(name, page=page):
             if options.screenshots:
                 options.screenshots.mkdir(parents=True, exist_ok=True)
-                page.screenshot(path=options.screenshots / f"loop-{name}.png")
+                page.screenshot(path=options.screenshots / f"training-area-{name}.png")
 
         before = right_answers(admin)
         chats = chat(server, other, shot)

@@ -1,0 +1,89 @@
+import Checkpoint
+
+extension TrainingPlan: Configurable {
+    package static let fieldGroup = "plan"
+    /// All settings but the length of the run: see ``lengths``.
+    package static let settings: [Setting<TrainingPlan>] = [
+        .text("preset", .fixed, \.preset),
+        .integer("vocab-size", .fixed, .vocabulary, \.vocabularySize, in: 256...100_000_000,
+                 "Train a tokenizer with N tokens on the data."),
+        .choice("recipe", .fixed, .recipe, \.recipe, "Initialize the weights from n-gram counts, or train as nanoGPT does.",
+                default: "counts if the model is large enough"),
+        .integer("ngram-contexts", .fixed, .recipe, \.nGramContexts, in: 0...1_000_000_000, "Fit the n-gram initialization to N contexts.",
+                 default: "819200, at most 2/3 of the tokens"),
+        .integer("batch", .fixed, .main, \.rows, in: 1...65_536, "Set the sequences per batch."),
+        .flag("windows", .fixed, .windows, \.usesWindows, 
+              "Train on windows at random positions, like nanoGPT, instead of packed conversations."),
+        .choice("loss-scope", .fixed, .data, \.lossScope, "Compute the loss on the tokens of this role.", default: ""),
+        .integer("seed", .fixed, .schedule, \.seed, in: Int.min...Int.max,
+                 "Seed the weights, the order of the data and dropout.", default: "1"),
+        .choice("optimizer", .fixed, .recipe, \.optimizer, "Choose the optimizer of the linear layers' weights.", default: ""),
+        .number("muon-lr", .changeable, .recipe, \.muonRate, in: 0...10,
+                "Set the peak learning rate of Muon; --lr is that of all other weights.", default: "0.02"),
+        .number("lr", .changeable, .main, \.rate, in: 0...10, "Set the peak learning rate."),
+        .choice("schedule", .changeable, .schedule, \.schedule,
+                "Choose how the learning rate falls after the warmup; wsd keeps it until the last fifth.", default: "cosine"),
+        .integer("warmup", .changeable, .schedule, \.warmup, in: 0...1_000_000_000, "Warm the learning rate up over N steps.",
+                 default: "100, or a tenth of all steps"),
+        .number("min-lr", .changeable, .schedule, \.minimumRateFraction, in: 0...1, "Let the learning rate fall to X times the peak.",
+                default: "0.1; 0 with --recipe counts"),
+        .number("weight-decay", .changeable, .schedule, \.decay, in: 0...10, "Set AdamW's weight decay for matrices."),
+        .number("beta2", .changeable, .schedule, \.beta2, in: 0...0.99999, "Set AdamW's beta2; 0.99 suits small batches.", default: "0.95"),
+        .number("lora-plus-ratio", .changeable, .adapter, \.loraPlusRatio, in: 0.01...1_000,
+                "Multiply the learning rate of B by X (LoRA+).", default: "1"),
+        .number("neftune", .changeable, .noise, \.noiseAlpha, in: 0...1_000,
+                "Add noise of up to X / √(tokens of a row · width) to embeddings (NEFTune).", default: "0"),
+        .number("clip", .changeable, .schedule, \.clipping, in: 0...1e9, infinity: 0,
+                "Clip the gradient norm to X; 0 for no clipping.", default: "1"),
+        .number("min-gain", .changeable, .schedule, \.minGain, in: 0...100, "Ignore improvements below X nats per token (early stopping).",
+                default: "0.001"),
+        .integer("patience", .changeable, .schedule, \.patience, in: 0...1_000_000, none: 0,
+                 "Stop after N evaluations that rule a gain out; 0 for never.", default: "5"),
+        .integer("eval-every", .changeable, .evaluation, \.evaluateEvery, in: 1...1_000_000_000, "Evaluate every N steps.",
+                 default: "a twentieth of the run"),
+        .integer("eval-tokens", .changeable, .evaluation, \.evaluationTokens, in: 1...1_000_000_000_000,
+                 "Evaluate on at most N validation tokens during the run, the same in every run on the data.", default: "65536"),
+        .integer("save-every", .changeable, .evaluation, \.saveEvery, in: 1...1_000_000_000, "Save every N steps, besides at evaluations."),
+        .integer("gradient-groups", .machine, .processes, \.gradientGroups, in: 1...65_536,
+                 "Sum gradients in N groups of sequences, which the processes share. Runs with the same N have the same bits.",
+                 default: "1; with mpirun 4, or a power of two for more processes"),
+        .flag("shard-optimizer", .machine, .processes, \.shardsOptimizer,
+              "Keep AdamW's moments of a part of the weights in each process (ZeRO stage 1): less memory."),
+    ]
+
+    /// The settings of which one is the length of the run. They have no value in a plan whose length is another.
+    package static let lengths: [Setting<TrainingPlan>] = [
+        length("time", .main, .seconds, "Train for DURATION, such as 90s, 10m or 2h.") { length in
+            if case .seconds(let seconds) = length { .number(seconds) } else { nil }
+        } make: { value in
+            if case .number(let seconds) = value { .seconds(seconds) } else { nil }
+        },
+        length("max-steps", .main, .integer(1...1_000_000_000), "Train for N steps.") { length in
+            if case .steps(let count) = length { .integer(count) } else { nil }
+        } make: { value in
+            if case .integer(let count) = value { .steps(count) } else { nil }
+        },
+        length("epochs", .schedule, .number(0...1_000_000), "Train for X passes over the data.") { length in
+            if case .epochs(let count) = length { .number(count) } else { nil }
+        } make: { value in
+            if case .number(let count) = value { .epochs(count) } else { nil }
+        },
+        length("train-tokens", .schedule, .integer(1...1_000_000_000_000), "Train on N tokens.") { length in
+            if case .tokens(let count) = length { .integer(count) } else { nil }
+        } make: { value in
+            if case .integer(let count) = value { .tokens(count) } else { nil }
+        },
+    ]
+
+    private static func length(
+        _ name: String, _ group: SettingGroup, _ type: SettingType, _ help: String,
+        value: @escaping @Sendable (Length) -> CheckpointValue?, make: @escaping @Sendable (CheckpointValue) -> Length?
+    ) -> Setting<TrainingPlan> {
+        Setting(
+            name: name, kind: .changeable, group: group, type: type, help: help, defaultText: "", value: { value($0.length) },
+            set: { plan, value in if let length = make(value) { plan.length = length } })
+    }
+
+    /// The declaration of a setting or of a length.
+    package static func setting(_ name: String) -> Setting<TrainingPlan>? { (lengths + settings).first { $0.name == name } }
+}
