@@ -57,7 +57,10 @@ extension EvalCommand {
     private var taskSettings: String {
         var settings = ["--max-tokens \(options.answerTokens)", "--dtype \(options.dtype)", "--kv-dtype \(options.kvPrecision)"]
         if let context = options.context { settings.append("--context \(context)") }
-        if let index = options.documents.path { settings.append("--documents \(index) --passages \(options.documents.passages)") }
+        let documents = options.documents
+        if let index = documents.path { settings.append("--documents \(index) --passages \(documents.passages)") }
+        if let model = documents.embeddingModel { settings.append("--embedding-model \(model)") }
+        if let model = documents.reranker { settings.append("--reranker \(model)") }
         return (settings + options.stop.map { "--stop \($0)" }).joined(separator: " ")
     }
 

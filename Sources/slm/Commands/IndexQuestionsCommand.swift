@@ -2,6 +2,7 @@ import Chat
 import Corpus
 import Documents
 import Files
+import Kernels
 import Tokenize
 
 struct IndexQuestionsOptions: MachineOptions {
@@ -49,38 +50,84 @@ extension Command {
                 throw UsageError("slm index questions: expected an index, questions and a file to write: "
                     + "slm index questions INDEX --data FILE --out FILE.")
             }
-            let index = try DocumentIndex(path), embedder = try TextEmbedder(of: index, options.embeddingModel, on: options)
-            let reranker = try options.reranker.map { try TextReranker($0, on: options) }
-            let budget = PassageFinder.budget(ofContext: options.context)
-            let finder = PassageFinder(index, embedder, reranker, limit: options.passages, budget: budget)
-            try options.write(QuestionGrounding(finder: finder, otherwise: options.otherwise), to: out)
+            try options.write(try options.groundings(path), to: out)
         }
     }
 }
 
 extension IndexQuestionsOptions {
-    fileprivate func write(_ grounding: QuestionGrounding, to out: String) throws {
-        var grounding = grounding, chats = 0
-        var reader = try ConversationReader(data), file = try AtomicFile(out)
-        let bar = ProgressBar("searching", isVisible: !quiet)
-        try reader.forEach { conversation, _, _ in
-            if grounding.answers.isMultiple(of: 100) { bar.show(fraction: nil, "\(grounding.answers) answers") }
-            guard let grounded = try grounding.chat(conversation) else { return }
-            chats += 1
-            try file.write(Array((SavedChat.line(of: grounded) + "\n").utf8))
+    /// One for each thread, since a connection to an index belongs to one. Models have threads of their own.
+    fileprivate func groundings(_ path: String) throws -> [QuestionGrounding] {
+        let budget = PassageFinder.budget(ofContext: context)
+        func grounding(_ embedder: TextEmbedder?, _ reranker: TextReranker?, _ index: DocumentIndex) -> QuestionGrounding {
+            let finder = PassageFinder(index, embedder, reranker, limit: passages, budget: budget)
+            return QuestionGrounding(finder: finder, otherwise: otherwise)
         }
+        let index = try DocumentIndex(path), embedder = try TextEmbedder(of: index, embeddingModel, on: self)
+        let first = grounding(embedder, try reranker.map { try TextReranker($0, on: self) }, index)
+        if embedder != nil || reranker != nil { return [first] }
+        return try [first] + (1..<threadCount).map { _ in grounding(nil, nil, try DocumentIndex(path)) }
+    }
+
+    fileprivate func write(_ groundings: [QuestionGrounding], to out: String) throws {
+        var reader = try ConversationReader(data), file = try AtomicFile(out), count = GroundingCount(), waiting: [Conversation] = []
+        let bar = ProgressBar("searching", isVisible: !quiet), pool = try WorkerPool(threads: groundings.count)
+        try reader.forEach { conversation, _, _ in
+            waiting.append(conversation)
+            if waiting.count < 256 { return }
+            try count.write(pool.chats(waiting, with: groundings), to: &file)
+            waiting = []
+            bar.show(fraction: nil, "\(count.answers) answers")
+        }
+        try count.write(pool.chats(waiting, with: groundings), to: &file)
         bar.clear()
-        if grounding.answers == 0 { throw CommandError(description: "\(data.joined(separator: ", ")): expected answers, found none.") }
+        if count.answers == 0 { throw CommandError(description: "\(data.joined(separator: ", ")): expected answers, found none.") }
         try file.commit()
         if json {
             return printLine(JSONLine([
-                "chats": .whole(chats), "answers": .whole(grounding.answers), "supported": .whole(grounding.supported),
+                "chats": .whole(count.chats), "answers": .whole(count.answers), "supported": .whole(count.supported),
             ]))
         }
-        let others = grounding.answers - grounding.supported, rest = otherwise.map { "is answered with \"\($0)\"" } ?? "is left out"
-        printLine("\(out): \(chats.counted("chat")). A passage has \(grounding.supported) of \(grounding.answers.counted("answer"))"
+        let others = count.answers - count.supported, rest = otherwise.map { "is answered with \"\($0)\"" } ?? "is left out"
+        printLine("\(out): \(count.chats.counted("chat")). A passage has \(count.supported) of \(count.answers.counted("answer"))"
             + (others == 0 ? "." : "; the rest (\(others)) \(rest)."))
     }
+}
+
+private struct GroundingCount {
+    var chats = 0
+    var answers = 0
+    /// The answers that a passage has.
+    var supported = 0
+
+    mutating func write(_ grounded: [GroundedChat], to file: inout AtomicFile) throws {
+        for one in grounded {
+            answers += one.answers
+            supported += one.supported
+            guard let chat = one.chat else { continue }
+            chats += 1
+            try file.write(Array((SavedChat.line(of: chat) + "\n").utf8))
+        }
+    }
+}
+
+extension WorkerPool {
+    /// - Parameter groundings: One for each thread.
+    fileprivate func chats(_ conversations: [Conversation], with groundings: [QuestionGrounding]) throws -> [GroundedChat] {
+        var results: [Result<GroundedChat, any Error>] = Array(repeating: .success(GroundedChat()), count: conversations.count)
+        results.withUnsafeMutableBufferPointer { results in
+            forEach(conversations.count) { i, thread in results[i] = Result { try groundings[thread].chat(conversations[i]) } }
+        }
+        return try results.map { try $0.get() }
+    }
+}
+
+/// A chat with its passages; nil if nothing is left of it.
+private struct GroundedChat {
+    var chat: Conversation?
+    var answers = 0
+    /// Those that a passage has.
+    var supported = 0
 }
 
 /// Puts passages before the questions of chats, and their numbers behind the answers.
@@ -88,26 +135,19 @@ private struct QuestionGrounding {
     let finder: PassageFinder
     /// The answer where no passage has the known one; nil: the chat ends there.
     let otherwise: String?
-    private(set) var answers = 0
-    private(set) var supported = 0
 
-    init(finder: PassageFinder, otherwise: String?) {
-        self.finder = finder
-        self.otherwise = otherwise
-    }
-
-    /// The chat as the model will be asked; nil if nothing is left of it.
-    mutating func chat(_ conversation: Conversation) throws -> Conversation? {
-        var messages: [Conversation.Message] = [], prompt: PassagePrompt?, count = 0
+    /// The chat as the model will be asked.
+    func chat(_ conversation: Conversation) throws -> GroundedChat {
+        var messages: [Conversation.Message] = [], prompt: PassagePrompt?, count = 0, result = GroundedChat()
         for message in conversation.messages where !message.concernsTools {
             let text = String(decoding: message.text, as: UTF8.self)
             if message.role == .user {
                 prompt = try finder.prompt(for: text)
                 messages.append(message.with(text: Array((prompt?.message ?? text).utf8)))
             } else if message.role == .assistant, let asked = prompt {
-                answers += 1
+                result.answers += 1
                 let cited = asked.cited(text)
-                if cited != nil { supported += 1 }
+                if cited != nil { result.supported += 1 }
                 guard let answer = cited ?? otherwise else { break }
                 messages.append(message.with(text: Array(answer.utf8)))
                 count = messages.count
@@ -115,6 +155,7 @@ private struct QuestionGrounding {
                 messages.append(message)
             }
         }
-        return count == 0 ? nil : Conversation(Array(messages.prefix(count)))
+        if count > 0 { result.chat = Conversation(Array(messages.prefix(count))) }
+        return result
     }
 }
