@@ -26,7 +26,7 @@ def ours(data, minutes, seed, folder):
     lines([SLM, "train", "--preset", "eugpt", "--data", data, "--out", folder, "--time", f"{minutes}m", "--seed", seed, "--json"])
     log = [json.loads(line) for line in (Path(folder) / "log.jsonl").read_text().splitlines()]
     evaluated = [(entry["seconds"], entry["bits_per_byte"], entry["tokens"]) for entry in log if entry["event"] == "evaluated"]
-    windows = lines([SLM, "eval", "--checkpoint", f"{folder}/best.h5", "--data", data, "--windows", "--stride", 384, "--json"])[-1]
+    windows = lines([SLM, "eval", "--checkpoint", f"{folder}/best.h5", "--data", data, "--stream", "--stride", 384, "--json"])[-1]
     chats = lines([SLM, "eval", "--checkpoint", f"{folder}/best.h5", "--data", data, "--json"])[-1]
     return evaluated, windows, chats
 

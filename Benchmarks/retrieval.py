@@ -179,7 +179,7 @@ def with_vectors(name, folder, questions, options):
     """By vectors and by both, as slm searches, but in one process; some questions are searched by slm, too. With --exact, by vectors in f32, too."""
     import numpy
     index = folder.parent / f"{name}-vectors.index"
-    built = json.loads(slm("index", "build", folder, "--out", index, "--chunk-tokens", options.chunk_tokens, "--embedding-model", options.embedding_model,
+    built = json.loads(slm("index", "build", folder, "--out", index, "--passage-tokens", options.passage_tokens, "--embedding-model", options.embedding_model,
                            "--json").stdout)
     database = sqlite3.connect(index)
     rows = list(database.execute("""SELECT chunks.id, files.name, chunks.line, chunks.tokens, chunks.title, chunks.heading, chunks.body, scale, codes
@@ -231,7 +231,7 @@ def measure(name, folder, questions, options):
         return with_vectors(name, folder, questions, options)
     for stemming in ("english", "none"):
         index = folder.parent / f"{name}-{stemming}.index"
-        built = json.loads(slm("index", "build", folder, "--out", index, "--stemming", stemming, "--chunk-tokens", options.chunk_tokens, "--json").stdout)
+        built = json.loads(slm("index", "build", folder, "--out", index, "--stemming", stemming, "--passage-tokens", options.passage_tokens, "--json").stdout)
         if stemming == "english":
             print(f"\n{name}: {len(questions)} questions, {built['files']} files of {built['bytes'] / 1e6:.1f} MB in {built['passages']} passages, "
                   f"built in {built['seconds']:.2f} s ({built['seconds'] / built['bytes'] * 1e9:.0f} ms per MB), index of "
@@ -255,7 +255,7 @@ def main():
     arguments.add_argument("--sets", default="manual,sentences,headings")
     arguments.add_argument("--pages", type=int, default=1000, help="manual pages to index")
     arguments.add_argument("--questions", type=int, default=400, help="questions about manual pages")
-    arguments.add_argument("--chunk-tokens", type=int, default=200)
+    arguments.add_argument("--passage-tokens", type=int, default=200)
     arguments.add_argument("--exact", action="store_true", help="with --embedding-model: measure vectors in f32, too")
     arguments.add_argument("--only-vectors", action="store_true", help="with --embedding-model: measure nothing else")
     arguments.add_argument("--embedding-model", type=pathlib.Path, help="a folder that slm embed takes")

@@ -20,8 +20,8 @@ package struct Finetuning {
         package var data: [String]
         /// Older chats to mix in, against forgetting.
         package var replay: [String] = []
-        /// The share of the rows that are older chats.
-        package var replayShare = 0.2
+        /// The share of the rows that are older chats; nil for a fifth.
+        package var replayShare: Double?
         /// nil for the rate that the base was trained with, and none for preferences.
         package var dropout: Float?
         /// The length of a training row; nil for the model's context, but at most 1,024, and less for few chats.
@@ -117,7 +117,7 @@ package struct Finetuning {
         let training: any TrainingBatches = switch examples {
         case .preferences(let preferences):
             try preferences.batches(plan, trainer, in: folder, over: ranks) { preparing(.scoring, $0) }
-        case .chats(let packed): try chats.batches(of: packed, plan, replayShare: settings.replayShare)
+        case .chats(let packed): try chats.batches(of: packed, plan, replayShare: settings.replayShare ?? Settings.usualReplayShare)
         }
         plan.length = settings.length ?? .steps(
             preferences == nil
@@ -128,11 +128,9 @@ package struct Finetuning {
             ?? Self.steps(of: plan, training, trainer, { ranks?.fromFirst(clock()) ?? clock() })
         plan.warmup = settings.warmup ?? TrainingPlan.usualWarmup(for: steps)
         let model = TrainedModel(
-            trainer: trainer, adapter: adapter, base: .text(try RelativePath.of(path, from: folder)),
-            basePrecision: settings.basePrecision, servingDefaults: base.servingDefaults)
-        let data = TrainedData(
-            chats: chats, replayShare: settings.replayShare, preferences: preferences, batches: training, vocabulary: vocabulary)
-        try self.init(model, data, plan, in: folder, over: ranks)
+            trainer: trainer, adapter: adapter, base: .text(try RelativePath.of(path, from: folder)), servingDefaults: base.servingDefaults)
+        let data = TrainedData(chats: chats, preferences: preferences, batches: training, vocabulary: vocabulary)
+        try self.init(model, data, settings, plan, in: folder, over: ranks)
     }
 
     /// Resumes a run.
@@ -148,10 +146,10 @@ package struct Finetuning {
         let vocabulary = try FinetuningVocabulary(stored)
         let storedPlan = try TrainingPlan(from: stored)
         var plan = changedPlan ?? storedPlan
-        let chats = try FinetuningData(resuming: stored, in: folder, vocabulary, over: ranks, on: processor.pool)
+        let settings = try Settings(of: stored), context = settings.rowLength ?? stored.configuration.context
+        let chats = try FinetuningData(resuming: stored, in: folder, vocabulary, context: context, over: ranks, on: processor.pool)
         let preferences = try stored.finetuningPreferences.map {
-            try FinetuningPreferences(
-                $0, chats.paths, vocabulary, context: stored.finetuningRowLength, skipsBad: stored.training["finetune/skips_bad"] != nil)
+            try FinetuningPreferences($0, chats.paths, vocabulary, context: context, skipsBad: settings.skipsBad)
         }
         if let preferences, try stored.text("preferences/digest") != preferences.digest {
             throw TrainingError.changedData(paths: chats.paths)
@@ -160,24 +158,20 @@ package struct Finetuning {
         plan.rows = min(plan.rows, examples.rowsPerEpoch)
         let changes = try plan.changes(from: storedPlan)
         let baseModel = stored.adapter == nil ? stored : try ModelFile(stored.path ?? folder, base: base).base
-        let basePrecision = try stored.finetuningBasePrecision
         let (model, parameters) = try stored.model(
-            over: baseModel, copying: true, keepingQuantized: stored.adapter != nil, basePrecision: basePrecision, on: processor)
+            over: baseModel, copying: true, keepingQuantized: stored.adapter != nil, basePrecision: settings.basePrecision, on: processor)
         let seed = UInt64(bitPattern: Int64(plan.seed))
         let trainer = Trainer(model, parameters, on: processor, precision: precision, seed: seed)
-        trainer.rowLength = try stored.finetuningRowLength
+        trainer.rowLength = context
         trainer.model.recomputesBlocks = plan.machine?.isRecomputing ?? false
-        let replayShare = try stored.number("finetune/replay_share", in: 0...1)
         let training: any TrainingBatches = switch examples {
         case .preferences(let preferences): try preferences.batches(resuming: plan, in: folder, over: ranks)
-        case .chats(let packed): try chats.batches(of: packed, plan, replayShare: replayShare)
+        case .chats(let packed): try chats.batches(of: packed, plan, replayShare: settings.replayShare ?? Settings.usualReplayShare)
         }
         let trained = TrainedModel(
-            trainer: trainer, adapter: stored.adapter, base: stored.training["finetune/base"], basePrecision: basePrecision,
-            servingDefaults: stored.servingDefaults)
-        let data = TrainedData(
-            chats: chats, replayShare: replayShare, preferences: preferences, batches: training, vocabulary: vocabulary)
-        try self.init(trained, data, plan, in: folder, over: ranks)
+            trainer: trainer, adapter: stored.adapter, base: stored.training["finetune/base"], servingDefaults: stored.servingDefaults)
+        let data = TrainedData(chats: chats, preferences: preferences, batches: training, vocabulary: vocabulary)
+        try self.init(trained, data, settings, plan, in: folder, over: ranks)
         self.changes = changes
         try run.restore(stored, changes)
     }
@@ -188,27 +182,25 @@ package struct Finetuning {
         let adapter: LoRAAdapter?
         /// The path of the base model.
         let base: CheckpointValue?
-        let basePrecision: WeightPrecision?
         let servingDefaults: ServingDefaults
     }
 
     /// What a run trains on.
     private struct TrainedData {
         let chats: FinetuningData
-        let replayShare: Double
         let preferences: FinetuningPreferences?
         let batches: any TrainingBatches
         let vocabulary: FinetuningVocabulary
     }
 
     private init(
-        _ model: TrainedModel, _ trained: TrainedData, _ plan: TrainingPlan, in folder: String, over ranks: RankGroup?
+        _ model: TrainedModel, _ trained: TrainedData, _ settings: Settings, _ plan: TrainingPlan, in folder: String,
+        over ranks: RankGroup?
     ) throws {
         let trainer = model.trainer, chats = trained.chats
-        var fields = try chats.fields(from: folder, replayShare: trained.replayShare)
+        var fields = try chats.fields(from: folder)
         if let base = model.base { fields["finetune/base"] = base }
-        if let basePrecision = model.basePrecision { fields["finetune/base_dtype"] = .text(basePrecision.rawValue) }
-        if trainer.rowLength != trainer.model.configuration.context { fields["finetune/context"] = .integer(trainer.rowLength) }
+        settings.stored(trainer, hasReplay: chats.replay != nil).write(to: &fields)
         for (name, value) in trained.preferences?.fields ?? [:] { fields[name] = value }
         let validation: (any HeldOutSet)? = if let batches = trained.batches as? PreferenceBatches {
             batches.validationSet

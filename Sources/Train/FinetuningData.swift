@@ -2,7 +2,7 @@ package import Checkpoint
 import Corpus
 import Distributed
 import Files
-package import Kernels
+import Kernels
 import Model
 package import Tokenize
 
@@ -66,12 +66,13 @@ struct FinetuningData {
 
     /// Reads the chats of a stored run again, and checks with their digests that they have not changed.
     init(
-        resuming stored: Checkpoint, in folder: String, _ vocabulary: FinetuningVocabulary, over ranks: RankGroup?, on pool: WorkerPool
+        resuming stored: Checkpoint, in folder: String, _ vocabulary: FinetuningVocabulary, context: Int, over ranks: RankGroup?,
+        on pool: WorkerPool
     ) throws {
         guard stored.isFinetuned else { throw TrainingError.noFinetune(path: stored.path ?? folder) }
         try self.init(
             try stored.finetuningPaths("data", from: folder), replay: try stored.finetuningPaths("replay", from: folder), vocabulary,
-            context: stored.finetuningRowLength,
+            context: context,
             skipsBad: stored.training["finetune/skips_bad"] != nil, over: ranks, on: pool
         )
         guard try stored.text("finetune/data_digest") == data.digest else { throw TrainingError.changedData(paths: self.paths) }
@@ -90,10 +91,8 @@ struct FinetuningData {
     }
 
     /// The checkpoint fields that `init(resuming:)` reads. Paths are relative to the run's folder.
-    func fields(from folder: String, replayShare: Double) throws -> OrderedDictionary<CheckpointValue> {
-        var fields: OrderedDictionary<CheckpointValue> = [
-            "finetune/data_digest": .text(try data.digest), "finetune/replay_share": .number(replay == nil ? 0 : replayShare),
-        ]
+    func fields(from folder: String) throws -> OrderedDictionary<CheckpointValue> {
+        var fields: OrderedDictionary<CheckpointValue> = ["finetune/data_digest": .text(try data.digest)]
         if skipsBad { fields["finetune/skips_bad"] = .integer(1) }
         if let replay { fields["finetune/replay_digest"] = .text(try replay.digest) }
         for (name, paths) in [("data", paths), ("replay", replayPaths)] {
@@ -123,34 +122,6 @@ enum FinetuningExamples {
 extension Checkpoint {
     /// Whether it belongs to a fine-tuning run.
     package var isFinetuned: Bool { training["finetune/data/0"] != nil }
-
-    /// How a fine-tuning run keeps its adapter's base in memory; nil for as it is stored.
-    package var finetuningBasePrecision: WeightPrecision? {
-        get throws(CheckpointError) {
-            guard training["finetune/base_dtype"] != nil else { return nil }
-            let name = try text("finetune/base_dtype")
-            guard let precision = WeightPrecision(rawValue: name) else {
-                throw .mismatch(
-                    path: self.name, name: "training/finetune/base_dtype", expected: "f32, bf16, int8, int6 or int4", found: name.quoted)
-            }
-            return precision
-        }
-    }
-
-    /// The length of the rows of a fine-tuning run.
-    package var finetuningRowLength: Int {
-        get throws(CheckpointError) {
-            guard training["finetune/context"] != nil else { return configuration.context }
-            let length = try integer("finetune/context")
-            guard (1...configuration.context).contains(length) else {
-                throw .mismatch(
-                    path: name, name: "training/finetune/context", expected: "a whole number from 1 to \(configuration.context)",
-                    found: "\(length)"
-                )
-            }
-            return length
-        }
-    }
 
     /// The files or folders of the chats of a fine-tuning run.
     ///

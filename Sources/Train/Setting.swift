@@ -81,7 +81,7 @@ package enum SettingGroup: Sendable {
     /// `slm train` only.
     case vocabulary, windows, recipe, context, model
     /// `slm finetune` only.
-    case adapter, noise
+    case adapter, frozen, replay, rows, noise
     /// Training on preferences: all of it, on pairs only (DPO), and on good and bad answers only (KTO).
     case preferences, pairs, ratings
 }
@@ -135,6 +135,16 @@ extension Setting {
                 guard case .number(let number) = value else { return }
                 whole[keyPath: path] = Number(number) == infinity ? .infinity : Number(number)
             })
+    }
+
+    static func number<Number: BinaryFloatingPoint & Sendable>(
+        _ name: String, _ kind: SettingKind, _ group: SettingGroup, _ path: Path<Number?>, in range: ClosedRange<Double>, _ help: String,
+        default text: String = ""
+    ) -> Setting {
+        Setting(
+            name: name, kind: kind, group: group, type: .number(range), help: help, defaultText: text,
+            value: { whole in whole[keyPath: path].map { .number(Double($0)) } },
+            set: { whole, value in if case .number(let number) = value { whole[keyPath: path] = Number(number) } })
     }
 
     static func flag(

@@ -25,23 +25,23 @@ extension TrainingPlan: Configurable {
                 "Choose how the learning rate falls after the warmup; wsd keeps it until the last fifth.", default: "cosine"),
         .integer("warmup", .changeable, .schedule, \.warmup, in: 0...1_000_000_000, "Warm the learning rate up over N steps.",
                  default: "100, or a tenth of all steps"),
-        .number("min-lr", .changeable, .schedule, \.minimumRateFraction, in: 0...1, "Let the learning rate fall to X times the peak.",
+        .number("min-lr", .changeable, .schedule, \.minRate, in: 0...1, "Let the learning rate fall to X times the peak.",
                 default: "0.1; 0 with --recipe counts"),
-        .number("weight-decay", .changeable, .schedule, \.decay, in: 0...10, "Set AdamW's weight decay for matrices."),
+        .number("weight-decay", .changeable, .schedule, \.weightDecay, in: 0...10, "Set AdamW's weight decay for matrices."),
         .number("beta2", .changeable, .schedule, \.beta2, in: 0...0.99999, "Set AdamW's beta2; 0.99 suits small batches.", default: "0.95"),
         .number("lora-plus-ratio", .changeable, .adapter, \.loraPlusRatio, in: 0.01...1_000,
                 "Multiply the learning rate of B by X (LoRA+).", default: "1"),
-        .number("neftune", .changeable, .noise, \.noiseAlpha, in: 0...1_000,
+        .number("neftune", .changeable, .noise, \.neftune, in: 0...1_000,
                 "Add noise of up to X / √(tokens of a row · width) to embeddings (NEFTune).", default: "0"),
-        .number("clip", .changeable, .schedule, \.clipping, in: 0...1e9, infinity: 0,
+        .number("clip", .changeable, .schedule, \.clip, in: 0...1e9, infinity: 0,
                 "Clip the gradient norm to X; 0 for no clipping.", default: "1"),
         .number("min-gain", .changeable, .schedule, \.minGain, in: 0...100, "Ignore improvements below X nats per token (early stopping).",
                 default: "0.001"),
         .integer("patience", .changeable, .schedule, \.patience, in: 0...1_000_000, none: 0,
                  "Stop after N evaluations that rule a gain out; 0 for never.", default: "5"),
-        .integer("eval-every", .changeable, .evaluation, \.evaluateEvery, in: 1...1_000_000_000, "Evaluate every N steps.",
+        .integer("eval-every", .changeable, .evaluation, \.evalEvery, in: 1...1_000_000_000, "Evaluate every N steps.",
                  default: "a twentieth of the run"),
-        .integer("eval-tokens", .changeable, .evaluation, \.evaluationTokens, in: 1...1_000_000_000_000,
+        .integer("eval-tokens", .changeable, .evaluation, \.evalTokens, in: 1...1_000_000_000_000,
                  "Evaluate on at most N validation tokens during the run, the same in every run on the data.", default: "65536"),
         .integer("save-every", .changeable, .evaluation, \.saveEvery, in: 1...1_000_000_000, "Save every N steps, besides at evaluations."),
         .integer("gradient-groups", .machine, .processes, \.gradientGroups, in: 1...65_536,
@@ -83,7 +83,4 @@ extension TrainingPlan: Configurable {
             name: name, kind: .changeable, group: group, type: type, help: help, defaultText: "", value: { value($0.length) },
             set: { plan, value in if let length = make(value) { plan.length = length } })
     }
-
-    /// The declaration of a setting or of a length.
-    package static func setting(_ name: String) -> Setting<TrainingPlan>? { (lengths + settings).first { $0.name == name } }
 }

@@ -19,19 +19,18 @@ package struct TrainingPlan: Sendable, Equatable {
     package var warmup = 100
     package var schedule = LearningRateSchedule.Shape.cosine
     /// The minimum learning rate as a share of the peak.
-    package var minimumRateFraction: Float = 0.1
+    package var minRate: Float = 0.1
     package var optimizer = OptimizerKind.adamw
     /// The peak learning rate of Muon. That of the other weights is ``rate``, and both have the same schedule.
     package var muonRate: Float = 0.02
-    /// Weight decay.
-    package var decay: Float = 0.1
+    package var weightDecay: Float = 0.1
     package var beta2: Float = 0.95
     /// The learning rate of an adapter's B, relative to that of A (LoRA+, Hayou et al. 2024).
     package var loraPlusRatio: Float = 1
     /// α of the noise that embeddings get: see ``GPT/noiseAlpha``.
-    package var noiseAlpha: Float = 0
+    package var neftune: Float = 0
     /// The maximum gradient norm.
-    package var clipping: Float = 1
+    package var clip: Float = 1
     package var seed = 1
     /// The groups of rows whose gradients are summed pairwise, and which the ranks of a run share: see ``GradientGroups``.
     package var gradientGroups = 1
@@ -41,9 +40,9 @@ package struct TrainingPlan: Sendable, Equatable {
     package var usesWindows = false
     package var lossScope = LossScope.all
     /// Steps between evaluations; nil for twenty evaluations in all.
-    package var evaluateEvery: Int?
+    package var evalEvery: Int?
     /// The number of validation tokens per evaluation.
-    package var evaluationTokens = 65_536
+    package var evalTokens = 65_536
     /// Whether to evaluate before the first step, as fine-tuning does.
     package var evaluatesBeforeTraining = false
     /// Steps between checkpoints, in addition to those at evaluations.
@@ -102,7 +101,7 @@ package enum Recipe: String, Sendable, CaseIterable {
         case .counts:
             plan.rows = 4
             plan.rate = 1e-3
-            plan.minimumRateFraction = 0
+            plan.minRate = 0
             plan.nGramContexts = 819_200
         case .nanogpt: plan.usesWindows = true
         }

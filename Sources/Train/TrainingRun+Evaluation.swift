@@ -78,10 +78,10 @@ extension TrainingRun {
             let left = all * 2 * EvaluationSchedule.share - state.evaluationSeconds
             affordable = max(0, left) / max(secondsPerEvaluatedToken, 1e-12)
         } else {
-            affordable = max(Double(plan.evaluationTokens), EvaluationSchedule.affordable(afterTraining: state.step * tokensPerStep))
+            affordable = max(Double(plan.evalTokens), EvaluationSchedule.affordable(afterTraining: state.step * tokensPerStep))
         }
         return EvaluationSchedule.finalTokens(
-            all: validation.tokens, most: plan.evaluationTokens, atLeast: state.evaluationTokens, affordable: affordable)
+            all: validation.tokens, most: plan.evalTokens, atLeast: state.evaluationTokens, affordable: affordable)
     }
 
     /// The steps of the whole run, and the seconds that are left.
@@ -102,7 +102,7 @@ extension TrainingRun {
 
     /// Whether a step is followed by an evaluation. In a run of limited time, evaluations that are expensive are fewer.
     func isEvaluationDue(_ clock: () -> Double, _ report: (Event) throws -> Void) throws -> Bool {
-        if let every = plan.evaluateEvery { return state.step % every == 0 }
+        if let every = plan.evalEvery { return state.step % every == 0 }
         let count = state.evaluations + (plan.evaluatesBeforeTraining ? 0 : 1)
         guard progress * Double(EvaluationSchedule.usualCount) >= Double(count) else { return false }
         guard case .seconds(let all) = plan.length else { return true }
@@ -113,7 +113,7 @@ extension TrainingRun {
     /// Chooses the size of the evaluations before the first one, and measures their speed if it matters.
     private func chooseEvaluationTokens(_ clock: () -> Double, _ report: (Event) throws -> Void) throws {
         let isChosen = state.evaluationTokens > 0
-        let most = min(plan.evaluationTokens, validation?.tokens ?? plan.evaluationTokens)
+        let most = min(plan.evalTokens, validation?.tokens ?? plan.evalTokens)
         guard case .seconds(let all) = plan.length else {
             if !isChosen { state.evaluationTokens = EvaluationSchedule.tokens(most: most, trainingTokens: (steps ?? 0) * tokensPerStep) }
             return

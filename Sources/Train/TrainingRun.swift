@@ -108,12 +108,12 @@ package final class TrainingRun {
         self.folder = folder
         turnEnds = vocabulary.turnEnds(of: chatTemplate)
         do throws(TokenizeError) { tokenizer = try StoredTokenizer(vocabulary) } catch { throw .tokenizer(error) }
-        trainer.clipping = plan.clipping
-        trainer.optimizer.decay = plan.decay
+        trainer.clipping = plan.clip
+        trainer.optimizer.decay = plan.weightDecay
         trainer.optimizer.beta2 = plan.beta2
         if plan.optimizer == .muon { trainer.useMuon(rateRatio: plan.rate > 0 ? plan.muonRate / plan.rate : 0) }
         trainer.discardMomentsOfOthers()
-        trainer.model.noiseAlpha = plan.noiseAlpha
+        trainer.model.noiseAlpha = plan.neftune
         let ratio = plan.loraPlusRatio
         if ratio != 1 { trainer.optimizer.learningRateScale = { Optimizer.loraPlusScale(of: $0, ratio: ratio) } }
         if plan.nGramContexts > 0 { trainer.optimizer.learningRateScale = NGramInitialization.learningRateScale }

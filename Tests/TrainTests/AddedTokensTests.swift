@@ -37,7 +37,7 @@ import Train
         var plan = TrainingPlan()
         plan.rows = 2
         plan.rate = 1e-2
-        plan.decay = 0.5
+        plan.weightDecay = 0.5
         return plan
     }
 

@@ -60,7 +60,7 @@ import Train
         plan.length = .steps(20)
         plan.rows = 1
         plan.warmup = 0
-        plan.evaluateEvery = 2
+        plan.evalEvery = 2
         plan.evaluatesBeforeTraining = true
         plan.patience = 2
         let configuration = GPTConfiguration(layers: 1, heads: 1, width: 8, context: 4, vocabulary: vocabulary.count)

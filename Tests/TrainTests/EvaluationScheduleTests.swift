@@ -119,7 +119,7 @@ import Train
         plan.rows = 2
         plan.rate = 0
         plan.patience = 5
-        plan.evaluateEvery = 1
+        plan.evalEvery = 1
         for (warmup, expected) in [(0, 24), (50, 54)] {
             plan.warmup = warmup
             let run = try run(plan)

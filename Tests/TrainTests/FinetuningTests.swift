@@ -53,7 +53,7 @@ import Train
         var plan = TrainingPlan()
         plan.rows = 2
         plan.rate = 1e-2
-        plan.evaluateEvery = 4
+        plan.evalEvery = 4
         plan.lossScope = .assistant
         return plan
     }

@@ -67,9 +67,9 @@ import Train
         var plan = TrainingPlan()
         plan.rows = 8
         plan.rate = rate
-        plan.decay = 0
+        plan.weightDecay = 0
         plan.lossScope = .assistant
-        plan.evaluateEvery = 5
+        plan.evalEvery = 5
         plan.machine = TrainingMachine(processor, .float32, isRecomputing: recomputing)
         let base = try FinetuningBase(folder("base.h5"), on: processor)
         return try Finetuning(of: base, settings, plan, in: folder(name), on: processor, precision: .float32)
@@ -202,7 +202,7 @@ import Train
             var plan = TrainingPlan(), losses: [Double] = []
             plan.rows = 8
             plan.lossScope = .assistant
-            plan.evaluateEvery = 3
+            plan.evalEvery = 3
             plan.gradientGroups = 4
             guard let processor = try? Processor(threads: 1) else { return nil }
             plan.machine = TrainingMachine(processor, .float32)

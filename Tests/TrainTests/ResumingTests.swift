@@ -18,7 +18,7 @@ import Train
         plan.length = .steps(12)
         plan.rows = 2
         plan.warmup = 2
-        plan.evaluateEvery = 4
+        plan.evalEvery = 4
         plan.rate = 1e-2
         return plan
     }
@@ -79,7 +79,7 @@ import Train
     func `a number out of range is reported, not computed with`(name: String, value: CheckpointValue) throws {
         var plan = plan
         plan.saveEvery = 2
-        plan.evaluateEvery = 2
+        plan.evalEvery = 2
         let run = try run(plan, in: "run")
         try run.train(until: 3)
         var damaged = try Checkpoint(reading: folder("run/last.h5"))
@@ -145,7 +145,7 @@ import Train
 
     @Test func `a longer run evaluates as often as if it had had its length from the start`() throws {
         var plan = plan
-        plan.evaluateEvery = nil
+        plan.evalEvery = nil
         let first = try run(plan, in: "run")
         try first.train(until: 6)
         #expect(first.state.evaluations == 6)
@@ -177,7 +177,7 @@ import Train
         plan.patience = nil
         plan.saveEvery = 1
         try run(plan, in: "run").train(until: 6)
-        let diverging = try resume("run") { $0.clipping = .infinity }.run
+        let diverging = try resume("run") { $0.clip = .infinity }.run
         diverging.trainer.optimizer.learningRateScale = { _ in 1e32 }
         #expect(try diverging.train() == .diverged && diverging.state.skipped == 3)
         // The state after the step that broke the weights was not written.
@@ -186,7 +186,7 @@ import Train
         var losses: [Float] = []
         let lower = try resume("run") {
             $0.rate = 1e-2
-            $0.clipping = 1
+            $0.clip = 1
         }.run
         #expect(try lower.train { if case .step(let report, _, _) = $0 { losses.append(report.loss) } } == .finished)
         #expect(lower.state.skipped == 0 && losses.count == 54)

@@ -27,7 +27,7 @@ import Train
         plan.length = .steps(12)
         plan.rows = 2
         plan.warmup = 2
-        plan.evaluateEvery = 4
+        plan.evalEvery = 4
         return plan
     }
 
@@ -87,7 +87,7 @@ import Train
             #expect(plan != before, "\(setting.name)")
         }
         #expect(plan.rows == 3 && plan.seed == 3 && plan.usesWindows && plan.lossScope == .assistant && plan.schedule == .constant)
-        #expect(plan.decay == 0.25 && plan.patience == 3 && plan.recipe == .nanogpt && plan.preset == "tiny")
+        #expect(plan.weightDecay == 0.25 && plan.patience == 3 && plan.recipe == .nanogpt && plan.preset == "tiny")
         plan.machine = try TrainingMachine(Processor(threads: 1), .float32)
         #expect(try TrainingPlan(from: run(plan, in: "plan").checkpoint) == plan)
     }
@@ -121,7 +121,7 @@ import Train
 
     @Test func `the weights are saved at the interval of the plan, and at the end`() throws {
         var plan = plan, step = 0, saved: [Int] = []
-        plan.evaluateEvery = 100
+        plan.evalEvery = 100
         plan.saveEvery = 5
         let run = try run(plan, in: "intervals")
         try run.train { event in
@@ -136,7 +136,7 @@ import Train
 
     @Test func `the weights are saved after each evaluation`() throws {
         var plan = plan, saved: [Int] = []
-        plan.evaluateEvery = 4
+        plan.evalEvery = 4
         let run = try run(plan, in: "evaluations")
         try run.train { event in
             if case .saved(let path, let step) = event, path.hasSuffix("last.h5") { saved.append(step) }
@@ -159,7 +159,7 @@ import Train
         var plan = plan
         plan.length = .steps(50)
         plan.rate = 1e30
-        plan.clipping = .infinity
+        plan.clip = .infinity
         plan.warmup = 0
         let run = try run(plan, in: "diverges", dropout: 0)
         var skipped: [Int] = []

@@ -38,8 +38,8 @@ import Train
         plan.seed = seed
         plan.warmup = 1
         plan.rate = 1e-2
-        plan.evaluationTokens = tokens
-        plan.evaluateEvery = 4
+        plan.evalTokens = tokens
+        plan.evalEvery = 4
         plan.lossScope = scope
         let configuration = GPTConfiguration(layers: 1, heads: 2, width: 16, context: context, vocabulary: vocabulary.count)
         let trainer = try Trainer(configuration, on: Processor(threads: 1), precision: .float32, seed: 3)

@@ -123,12 +123,10 @@ package struct RunNumber: Sendable {
         name: "rank", option: "--lora", isWhole: true, range: 1...4_096, help: "Train a LoRA adapter of this rank.", defaultText: "16")
     static let minutes = RunNumber(
         name: "minutes", option: "--time", unit: "m", range: 0.01...100_000, help: "Train for X minutes.", defaultText: "10")
-    static let epochs = RunNumber("epochs")
-    static let maxSteps = RunNumber("max-steps")
-    static let replayShare = RunNumber(
-        name: "replay_share", option: "--replay-share", range: 0.01...0.9, help: "Take this share of each batch from older chats.",
-        defaultText: "0.8; 0.5 of generated ones")
-    static let learningRate = RunNumber("lr", defaultText: "as slm finetune")
+    static let epochs = RunNumber("epochs", in: TrainingPlan.lengths)
+    static let maxSteps = RunNumber("max-steps", in: TrainingPlan.lengths)
+    static let replayShare = RunNumber("replay-share", in: Finetuning.Settings.settings, defaultText: "0.8; 0.5 of generated ones")
+    static let learningRate = RunNumber("lr", in: TrainingPlan.settings, defaultText: "as slm finetune")
     /// A run has at most one of them.
     static let lengths = [minutes, epochs, maxSteps]
     package static let all = [rank] + lengths + [replayShare, learningRate]
@@ -141,8 +139,8 @@ package struct RunNumber: Sendable {
 
 extension RunNumber {
     /// A setting of `slm finetune`.
-    private init(_ setting: String, defaultText: String = "") {
-        guard let setting = TrainingPlan.setting(setting) else { preconditionFailure("no setting \(setting)") }
+    private init<Whole>(_ name: String, in settings: [Setting<Whole>], defaultText: String = "") {
+        guard let setting = settings.first(where: { $0.name == name }) else { preconditionFailure("no setting \(name)") }
         switch setting.type {
         case .integer(let range):
             self.init(

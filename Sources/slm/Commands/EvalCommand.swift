@@ -29,7 +29,7 @@ struct EvalOptions: MachineOptions {
     var format: ChatFileFormat?
     var skipsBad = false
     var lossScope: LossScope?
-    var windows = false
+    var isStream = false
     var stride: Int?
     var context: Int?
     var batch: Int?
@@ -58,7 +58,7 @@ extension Command {
                 OptionGroup("Data", [
                     .option("format", \.format, "Read the data in this format.", default: "detected"),
                     .skipBad(\.skipsBad),
-                    .option("windows", \.windows,
+                    .option("stream", \.isStream,
                             "Read each file as one stream, across conversations, instead of each conversation on its own."),
                     .option("stride", \.stride, in: 1...1_048_576, "Move the window by N tokens in texts longer than the context.",
                             default: "half the context"),
@@ -210,7 +210,7 @@ struct EvalCommand {
         let processor = try options.processor()
         var reader = try EvaluationReader(model.checkpoint, on: WorkerPool(threads: processor.threads))
         reader.lossScope = scope
-        reader.readsAsOneStream = options.windows
+        reader.readsAsOneStream = options.isStream
         reader.format = options.format
         reader.skipsBad = options.skipsBad
         var evaluator = try evaluator(of: model, on: processor)

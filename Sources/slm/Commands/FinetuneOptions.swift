@@ -19,9 +19,6 @@ struct FinetuneOptions: RunCommandOptions {
     var background = false
     var estimate = EstimateOption.off
     var replay: [String] = []
-    var replayShare: Double?
-    var dropout: Double?
-    var context: Int?
     var lora: Int?
     var loraAlpha: Double?
     var rankStabilized: Bool?
@@ -30,7 +27,6 @@ struct FinetuneOptions: RunCommandOptions {
     var loraTargets: String?
     var loraInit: LoRAInitialization?
     var initAdapter: String?
-    var basePrecision: WeightPrecision?
     var preferences = PreferenceOption.off
     var chatTemplate: ChatTemplateChoice?
     var addTokens = AddTokens.none
@@ -57,8 +53,7 @@ extension FinetuneOptions {
             OptionGroup("Data", [
                 .list("replay", \.replay, value: "FILE",
                       "Mix in older chats, so that the model does not forget them; generated: chats that the base model generates."),
-                .option("replay-share", \.replayShare, in: 0.01...0.9, "Take this share of each batch from the --replay chats.",
-                        default: "0.2; 0.5 of generated ones"),
+            ] + finetuningSettings(.replay) + [
                 .option("force", \.force, "Accept fewer than 10 chats."),
                 .chatTemplate(\.chatTemplate, "Render the chats with this chat template, or with a Jinja file."),
                 .addTokens(\.addTokens),
@@ -75,15 +70,10 @@ extension FinetuneOptions {
                         default: "plain"),
                 .option("init-adapter", \.initAdapter, value: "ADAPTER",
                         "Train this adapter of the base model further: a checkpoint, or a directory of PEFT."),
-                .option("base-dtype", \.basePrecision, "Keep the frozen weights in this data type.", default: "as the base is stored"),
-            ] + settings(.adapter)),
+            ] + finetuningSettings(.frozen) + settings(.adapter)),
             preferenceGroup,
             scheduleGroup,
-            OptionGroup("Model", [
-                .option("dropout", \.dropout, in: 0...0.99, "Set the dropout rate.", default: "the base's; 0 with --preferences"),
-                .option("context", \.context, value: "N", in: 16...1_048_576, "Train on rows of N tokens, at most the model's context.",
-                        default: "1,024, or the model's context; less for few chats"),
-            ] + settings(.noise)),
+            OptionGroup("Model", finetuningSettings(.rows) + settings(.noise)),
             evaluationGroup,
             OptionGroup("Machine", machineRunOptions + [
                 .background(\.background),
@@ -93,6 +83,10 @@ extension FinetuneOptions {
             processesGroup,
             outputGroup,
         ]
+    }
+
+    private static func finetuningSettings(_ group: SettingGroup) -> [CommandOption<FinetuneOptions>] {
+        Finetuning.Settings.settings.filter { $0.group == group }.map { .setting($0) }
     }
 
     static var defaultLossScope: LossScope { .assistant }
@@ -111,11 +105,11 @@ extension FinetuneOptions {
             defaults.rows = 4
             let isAdapter = lora != nil || initAdapter != nil
             defaults.rate = isAdapter ? 1e-3 : 3e-4
-            defaults.decay = isAdapter ? 0 : 0.1
+            defaults.weightDecay = isAdapter ? 0 : 0.1
             if preferences != .off {
                 defaults.rows = 8
                 if !isAdapter { defaults.rate = 1e-4 }
-                defaults.decay = 0
+                defaults.weightDecay = 0
             }
             if run.plan.has("lora-plus-ratio"), !isAdapter {
                 throw UsageError("slm finetune: --lora-plus-ratio needs an adapter: --lora RANK or --init-adapter ADAPTER.")
@@ -128,14 +122,13 @@ extension FinetuneOptions {
     func settings(for configuration: GPTConfiguration) throws -> Finetuning.Settings {
         try checkAdapterOptions()
         var settings = Finetuning.Settings(data: data)
-        settings.replayShare = replayShare ?? GeneratedText.replayShare(of: replay, otherwise: settings.replayShare)
+        settings.replayShare = GeneratedText.replayShare(of: replay, otherwise: Finetuning.Settings.usualReplayShare)
         settings.preferences = try preferenceSettings
-        settings.dropout = dropout.map { Float($0) }
-        settings.rowLength = context
+        run.plan.apply(to: &settings)
         settings.fitsBatchToChats = !run.plan.has("batch")
         settings.lora = try loraConfiguration(for: configuration)
         settings.usesPiSSA = loraInit == .pissa
-        settings.basePrecision = try checkedBasePrecision
+        try checkBasePrecision(settings.basePrecision)
         settings.length = try run.length(for: "finetune")
         settings.warmup = run.plan[integer: "warmup"]
         if force { settings.minimumChats = 1 }
@@ -158,16 +151,13 @@ extension FinetuneOptions {
         }
     }
 
-    private var checkedBasePrecision: WeightPrecision? {
-        get throws {
-            guard let basePrecision else { return nil }
-            if lora == nil, initAdapter == nil {
-                throw UsageError("slm finetune: --base-dtype needs an adapter: --lora RANK or --init-adapter ADAPTER.")
-            }
-            if loraInit == .pissa, basePrecision != .float32 {
-                throw UsageError("slm finetune: --base-dtype: PiSSA changes the base's weights, so they are kept in f32.")
-            }
-            return basePrecision
+    private func checkBasePrecision(_ precision: WeightPrecision?) throws {
+        guard let precision else { return }
+        if lora == nil, initAdapter == nil {
+            throw UsageError("slm finetune: --base-dtype needs an adapter: --lora RANK or --init-adapter ADAPTER.")
+        }
+        if loraInit == .pissa, precision != .float32 {
+            throw UsageError("slm finetune: --base-dtype: PiSSA changes the base's weights, so they are kept in f32.")
         }
     }
 
@@ -224,15 +214,11 @@ extension FinetuneOptions {
     func check(_ stored: Checkpoint, in folder: String) throws {
         let relative = { (paths: [String]) in try paths.map { try RelativePath.of($0, from: folder) }.joined(separator: " ") }
         func storedPaths(_ name: String) throws -> String { try relative(stored.finetuningPaths(name, from: folder)) }
-        func share(_ value: Double) -> String { "\(value)" }
         let shape = stored.adapter?.shape
         var settings: [(option: String, given: String?, stored: String)] = [
             ("--data", data.isEmpty ? nil : try relative(data), try storedPaths("data")),
             ("--replay", replay.isEmpty ? nil : try relative(replayPaths(in: folder)), try storedPaths("replay")),
-            ("--replay-share", replay.isEmpty ? nil : replayShare.map(share), share(try stored.number("finetune/replay_share"))),
             ("--skip-bad", run.skipsBad ? "on" : nil, stored.training["finetune/skips_bad"] == nil ? "off" : "on"),
-            ("--dropout", dropout.map { "\(Float($0))" }, "\(stored.configuration.dropout)"),
-            ("--context", context.map(String.init), "\(try stored.finetuningRowLength)"),
             ("--lora", lora.map(String.init), shape.map { "\($0.rank)" } ?? "no adapter"),
             ("--lora-alpha", loraAlpha.flatMap { _ in (lora ?? shape?.rank).flatMap(loraAlpha) }.map { "\($0)" },
              shape.map { "\($0.alpha)" } ?? "no adapter"),
@@ -240,7 +226,6 @@ extension FinetuneOptions {
             ("--dora", usesDoRA.map { $0 ? "on" : "off" }, shape?.usesDoRA ?? false ? "on" : "off"),
             ("--lora-targets", loraTargets, shape?.targetNames.joined(separator: ",") ?? "no adapter"),
             ("--init-adapter", initAdapter, "the adapter of the run"),
-            ("--base-dtype", basePrecision?.rawValue, try stored.finetuningBasePrecision?.rawValue ?? "as the base is stored"),
             ("--lora-init", loraInit?.rawValue, stored.adapter?.principals.count ?? 0 > 0 ? "pissa" : "plain"),
         ]
         if case .texts(let texts) = addTokens {
@@ -253,6 +238,10 @@ extension FinetuneOptions {
         if let base, shape == nil, case .text(let path)? = stored.training["finetune/base"] {
             settings.append(("--base", try relative([base]), path))
         }
+        var own = try Finetuning.Settings(of: stored)
+        own.dropout = stored.configuration.dropout
+        own.rowLength = own.rowLength ?? stored.configuration.context
+        try run.plan.check(own)
         for (option, given, stored) in settings {
             if let given, given != stored {
                 throw TrainingError.cannotChange(option: option, stored: stored.isEmpty ? "none" : stored, given: given)

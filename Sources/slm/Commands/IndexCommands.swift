@@ -8,7 +8,7 @@ struct IndexBuildOptions: MachineOptions {
     var embeddingModel: String?
     var paths: [String] = []
     var out: String?
-    var chunkTokens = IndexBuilder.defaultChunkTokens
+    var passageTokens = IndexBuilder.defaultChunkTokens
     var stemming = DocumentIndex.Stemming.english
     var maxFileSize = DocumentReader.Limits().fileSize / 1_000_000
     var allowsEmpty = false
@@ -69,7 +69,7 @@ extension Command {
                     .quiet(\.quiet),
                 ]),
                 OptionGroup("Passages", [
-                    .option("chunk-tokens", \.chunkTokens, in: 16...8_192, "Divide texts into passages of about N tokens at most."),
+                    .option("passage-tokens", \.passageTokens, in: 16...8_192, "Divide texts into passages of about N tokens at most."),
                     .option("stemming", \.stemming, "Search for words without their English endings, or as they are."),
                     .option("max-file-size", \.maxFileSize, in: 1...1_000, "Skip files of more than N MB."),
                 ]),
@@ -86,7 +86,7 @@ extension Command {
             let work = IndexWork(
                 out, limits, embedder, allowsEmpty: options.allowsEmpty, json: options.json, quiet: options.quiet)
             try work.run { builder throws(DocumentError) in
-                try builder.build(options.paths, at: out, chunkTokens: options.chunkTokens, stemming: options.stemming)
+                try builder.build(options.paths, at: out, chunkTokens: options.passageTokens, stemming: options.stemming)
             }
             if embedder == nil, !options.quiet, !options.json {
                 printNote("passages are found by their words. With --embedding-model FOLDER, also those that say the same in other words.")

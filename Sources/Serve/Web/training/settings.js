@@ -10,7 +10,7 @@ import { check, field, select } from "./parts.js";
 const METHODS = [["", "Automatic"], ["lora", "LoRA adapter: small and quick"], ["full", "All weights"]];
 /** @type {[string, string][]} */
 const BUDGETS = [["minutes", "Minutes"], ["epochs", "Epochs"], ["max_steps", "Steps"]];
-const BUDGET_LIMITS = { minutes: 100_000, epochs: 100_000, max_steps: 1_000_000_000 };
+const BUDGET_LIMITS = { minutes: 100_000, epochs: 1_000_000, max_steps: 1_000_000_000 };
 
 /** What the settings of a run can choose from. @param {import("../common/api.js").API} api */
 export async function modelsAndTags(api) {

@@ -1,0 +1,44 @@
+package import Checkpoint
+import Kernels
+import Model
+
+/// The settings of a fine-tuning run that its plan does not have.
+extension Finetuning.Settings: Configurable {
+    package static let fieldGroup = "finetune"
+    package static let settings: [Setting<Finetuning.Settings>] = [
+        .number("replay-share", .fixed, .replay, \.replayShare, in: 0.01...0.9, "Take this share of each batch from the --replay chats.",
+                default: "0.2; 0.5 of generated ones"),
+        .number("dropout", .fixed, .rows, \.dropout, in: 0...0.99, "Set the dropout rate.", default: "the base's; 0 with --preferences"),
+        .integer("context", .fixed, .rows, \.rowLength, in: 16...1_048_576, "Train on rows of N tokens, at most the model's context.",
+                 default: "1,024, or the model's context; less for few chats"),
+        .choice("base-dtype", .fixed, .frozen, \.basePrecision, "Keep the frozen weights in this data type.",
+                default: "as the base is stored"),
+    ]
+
+    package static let usualReplayShare = 0.2
+
+    /// Those of a run, which its checkpoint stores.
+    package init(of stored: Checkpoint) throws(CheckpointError) {
+        self.init(data: [])
+        for setting in Self.settings { try setting.read(from: stored, into: &self) }
+        skipsBad = stored.training["finetune/skips_bad"] != nil
+        let context = stored.configuration.context
+        if let rowLength, rowLength > context {
+            throw .mismatch(
+                path: stored.name, name: "training/finetune/context", expected: "a whole number up to \(context)", found: "\(rowLength)")
+        }
+    }
+
+    /// What a checkpoint stores: what was chosen by the data too, and nothing that the model's configuration says.
+    func stored(_ trainer: Trainer, hasReplay: Bool) -> Self {
+        var settings = self
+        settings.dropout = nil
+        settings.rowLength = trainer.rowLength == trainer.model.configuration.context ? nil : trainer.rowLength
+        settings.replayShare = hasReplay ? replayShare ?? Self.usualReplayShare : nil
+        return settings
+    }
+
+    func write(to fields: inout OrderedDictionary<CheckpointValue>) {
+        for setting in Self.settings { setting.write(self, to: &fields) }
+    }
+}
