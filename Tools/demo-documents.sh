@@ -8,7 +8,7 @@
 # Fails if the model answers less than LEAST of the questions right.
 set -euo pipefail
 slm=$(realpath "$1") samples=$(realpath "$2") out=$3
-steps=${STEPS:-1000} islands=${ISLANDS:-3000} least=${LEAST:-0.8} port=${PORT-8000}
+steps=${STEPS:-800} islands=${ISLANDS:-3000} least=${LEAST:-0.8} port=${PORT-8000}
 unknown='The documents do not say that.'
 mkdir -p "$out/new"
 cd "$out"         # the names of the documents are in the passages, and should be short
