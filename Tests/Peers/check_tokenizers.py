@@ -31,7 +31,7 @@ os.environ["TIKTOKEN_CACHE_DIR"] = ""                  # its cache is keyed by p
 WHISPER = "openai-whisper==20250625"
 R50K = openai_public.r50k_pat_str
 CL100K = (r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+| ?[^\s\p{L}\p{N}]++[\r\n]*+|\s++$|\s*[\r\n]|\s+(?!\S)|\s")
-# The patterns of Sources/Tokenize/PreTokenizationPattern.swift, which all engines interpret alike.
+# The patterns of Sources/Tokenize/PreTokenization/PreTokenizationPattern.swift, which all engines interpret alike.
 GPT4_WORDS = r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*"
 OURS = {
     "gpt2": r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+",
