@@ -88,7 +88,7 @@ def check_end(slm, server):
         terminal.wait(lambda _: not terminal.children())
         terminal.wait(lambda _: terminal.terminal_modes() == terminal.modes)
         assert [chat(server, title)["state"] for title in ("Fifth", "Sixth", "Seventh")] == ["new"] * 3
-        terminal.type(f"{slm} loop review --search th?")
+        terminal.type(f"{slm} training review --search th?")
         terminal.keys("Enter")
         for left in (3, 2, 1):
             terminal.wait(f"({left} left)")
