@@ -139,8 +139,8 @@ def word_query(question, weights, dropped, limit, columns):
     """SQL for the search of slm, and its parameters. `dropped` are words that are left out if there are others."""
     words = list(dict.fromkeys(re.findall(r"\w+", question.lower())))
     words = [word for word in words if word not in dropped] or words
-    return (f"""SELECT {columns} FROM chunk_search JOIN chunks ON chunks.id = chunk_search.rowid JOIN files ON files.id = chunks.file
-                WHERE chunk_search MATCH ? ORDER BY bm25(chunk_search, {','.join(map(str, weights))}), files.name, chunks.position LIMIT {limit}""",
+    return (f"""SELECT {columns} FROM passage_search JOIN passages ON passages.id = passage_search.rowid JOIN files ON files.id = passages.file
+                WHERE passage_search MATCH ? ORDER BY bm25(passage_search, {','.join(map(str, weights))}), files.name, passages.position LIMIT {limit}""",
             [" OR ".join(f'"{word}"' for word in words)])
 
 
@@ -148,7 +148,7 @@ def with_sql(database, questions, weights, dropped):
     """The search of slm in SQL, with other weights."""
     ranks = []
     for question in questions:
-        rows = database.execute(*word_query(question[0], weights, dropped, 10, "files.name, chunks.line"))
+        rows = database.execute(*word_query(question[0], weights, dropped, 10, "files.name, passages.line"))
         ranks.append(rank([{"file": file, "line": line} for file, line in rows], question))
     return ranks
 
@@ -182,8 +182,8 @@ def with_vectors(name, folder, questions, options):
     built = json.loads(slm("index", "build", folder, "--out", index, "--passage-tokens", options.passage_tokens, "--embedding-model", options.embedding_model,
                            "--json").stdout)
     database = sqlite3.connect(index)
-    rows = list(database.execute("""SELECT chunks.id, files.name, chunks.line, chunks.tokens, chunks.title, chunks.heading, chunks.body, scale, codes
-                                    FROM chunks JOIN files ON files.id = chunks.file JOIN vectors ON chunk = chunks.id ORDER BY chunks.id"""))
+    rows = list(database.execute("""SELECT passages.id, files.name, passages.line, passages.tokens, passages.title, passages.heading, passages.body, scale, codes
+                                    FROM passages JOIN files ON files.id = passages.file JOIN vectors ON passage = passages.id ORDER BY passages.id"""))
     places = {row[0]: {"file": row[1], "line": row[2]} for row in rows}
     print(f"  with vectors: built in {built['seconds']:.1f} s, about {sum(row[3] for row in rows) / built['seconds']:,.0f} tokens per second, "
           f"index of {index.stat().st_size / 1e6:.1f} MB", flush=True)
@@ -192,7 +192,7 @@ def with_vectors(name, folder, questions, options):
     if options.exact:
         vectors["f32"] = embedded(options.embedding_model, ["\n".join(part for part in ("" if row[5].startswith(row[4]) else row[4], row[5], row[6]) if part)
                                                             for row in rows], "passage")
-    words = [[found for found, in database.execute(*word_query(question[0], WEIGHTS, connecting_words(), 50, "chunks.id"))] for question in questions]
+    words = [[found for found, in database.execute(*word_query(question[0], WEIGHTS, connecting_words(), 50, "passages.id"))] for question in questions]
     row("slm, words", [rank([places[one] for one in found[:10]], question) for found, question in zip(words, questions)])
     for kind, table in vectors.items():
         near, both = [], []

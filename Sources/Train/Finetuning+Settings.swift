@@ -3,7 +3,7 @@ import Kernels
 import Model
 
 /// The settings of a fine-tuning run that its plan does not have.
-extension Finetuning.Settings: Configurable {
+extension Finetuning.Settings: StoredSettings {
     package static let fieldGroup = "finetune"
     package static let settings: [Setting<Finetuning.Settings>] = [
         .number("replay-share", .fixed, .replay, \.replayShare, in: 0.01...0.9, "Take this share of each batch from the --replay chats.",

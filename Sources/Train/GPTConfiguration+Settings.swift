@@ -4,7 +4,6 @@ package import Model
 
 /// The settings of a new model, which begins with those of a preset.
 extension GPTConfiguration: Configurable {
-    package static let fieldGroup = "model"
     package static let settings: [Setting<GPTConfiguration>] = [
         .integer("context", .fixed, .context, \.context, in: 1...1_048_576, "Set the context length in tokens.", default: "the preset's"),
         .integer("layers", .fixed, .model, \.layers, in: 0...1_000, "Set the number of layers."),

@@ -1,9 +1,13 @@
 package import Checkpoint
 
-/// What is made of settings: the plan of a run, its machine, its model, or its loss of preferences.
+/// What is made of settings: the plan of a run, its machine, its model, its adapter, or its loss of preferences.
 package protocol Configurable: Sendable {
     static var settings: [Setting<Self>] { get }
-    /// The group of a checkpoint's `training` fields that stores them.
+}
+
+/// Settings that a checkpoint stores.
+package protocol StoredSettings: Configurable {
+    /// The group of the checkpoint's `training` fields that stores them.
     static var fieldGroup: String { get }
 }
 
@@ -28,7 +32,6 @@ package struct Setting<Whole: Configurable>: Sendable {
 
     package var option: String { "--" + name }
     package var isFlag: Bool { if case .flag = type { true } else { false } }
-    private var field: String { "\(Whole.fieldGroup)/\(key)" }
     /// In checkpoints and reports.
     package var key: String { name.replacing("-", with: "_") }
 
@@ -42,6 +45,10 @@ package struct Setting<Whole: Configurable>: Sendable {
         default: kind == .changeable ? defaultText.isEmpty ? "off" : defaultText : nil
         }
     }
+}
+
+extension Setting where Whole: StoredSettings {
+    private var field: String { "\(Whole.fieldGroup)/\(key)" }
 
     /// Adds the value to a checkpoint's fields.
     func write(_ whole: Whole, to fields: inout OrderedDictionary<CheckpointValue>) { value(whole).map { fields[field] = $0 } }
@@ -80,8 +87,8 @@ package enum SettingGroup: Sendable {
     case main, data, schedule, evaluation, processes
     /// `slm train` only.
     case vocabulary, windows, recipe, context, model
-    /// `slm finetune` only.
-    case adapter, frozen, replay, rows, noise
+    /// `slm finetune` only. `rank` and `newAdapter` are settings of a new LoRA adapter, `adapter` of any.
+    case rank, newAdapter, adapter, frozen, replay, rows, noise
     /// Training on preferences: all of it, on pairs only (DPO), and on good and bad answers only (KTO).
     case preferences, pairs, ratings
 }
@@ -155,14 +162,16 @@ extension Setting {
             set: { whole, value in if case .integer(let number) = value { whole[keyPath: path] = number != 0 } })
     }
 
-    /// A text that no option sets.
-    static func text(_ name: String, _ kind: SettingKind, _ path: Path<String?>) -> Setting {
+    static func text(
+        _ name: String, _ kind: SettingKind, _ group: SettingGroup?, _ path: Path<String?>, _ help: String = "", default text: String = ""
+    ) -> Setting {
         Setting(
-            name: name, kind: kind, group: nil, type: .text, help: "", defaultText: "",
+            name: name, kind: kind, group: group, type: .text, help: help, defaultText: text,
             value: { whole in whole[keyPath: path].map { .text($0) } },
             set: { whole, value in if case .text(let text) = value { whole[keyPath: path] = text } })
     }
 
+    /// A text that no option sets.
     static func text(_ name: String, _ kind: SettingKind, _ path: Path<String>) -> Setting {
         Setting(
             name: name, kind: kind, group: nil, type: .text, help: "", defaultText: "", value: { .text($0[keyPath: path]) },

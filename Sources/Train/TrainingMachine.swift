@@ -29,7 +29,7 @@ package struct TrainingMachine: Sendable, Equatable {
     }
 }
 
-extension TrainingMachine: Configurable {
+extension TrainingMachine: StoredSettings {
     package static let fieldGroup = "plan"
     /// Each command declares the options, since not only training has them.
     package static let settings: [Setting<TrainingMachine>] = [

@@ -1,10 +1,10 @@
 import Checkpoint
 
-extension TrainingPlan: Configurable {
+extension TrainingPlan: StoredSettings {
     package static let fieldGroup = "plan"
     /// All settings but the length of the run: see ``lengths``.
     package static let settings: [Setting<TrainingPlan>] = [
-        .text("preset", .fixed, \.preset),
+        .text("preset", .fixed, nil, \.preset),
         .integer("vocab-size", .fixed, .vocabulary, \.vocabularySize, in: 256...100_000_000,
                  "Train a tokenizer with N tokens on the data."),
         .choice("recipe", .fixed, .recipe, \.recipe, "Initialize the weights from n-gram counts, or train as nanoGPT does.",
@@ -53,34 +53,37 @@ extension TrainingPlan: Configurable {
 
     /// The settings of which one is the length of the run. They have no value in a plan whose length is another.
     package static let lengths: [Setting<TrainingPlan>] = [
-        length("time", .main, .seconds, "Train for DURATION, such as 90s, 10m or 2h.") { length in
-            if case .seconds(let seconds) = length { .number(seconds) } else { nil }
-        } make: { value in
-            if case .number(let seconds) = value { .seconds(seconds) } else { nil }
-        },
-        length("max-steps", .main, .integer(1...1_000_000_000), "Train for N steps.") { length in
-            if case .steps(let count) = length { .integer(count) } else { nil }
-        } make: { value in
-            if case .integer(let count) = value { .steps(count) } else { nil }
-        },
-        length("epochs", .schedule, .number(0...1_000_000), "Train for X passes over the data.") { length in
-            if case .epochs(let count) = length { .number(count) } else { nil }
-        } make: { value in
-            if case .number(let count) = value { .epochs(count) } else { nil }
-        },
-        length("train-tokens", .schedule, .integer(1...1_000_000_000_000), "Train on N tokens.") { length in
-            if case .tokens(let count) = length { .integer(count) } else { nil }
-        } make: { value in
-            if case .integer(let count) = value { .tokens(count) } else { nil }
-        },
+        length("time", .main, .seconds, "Train for DURATION, such as 90s, 10m or 2h."),
+        length("max-steps", .main, .integer(1...1_000_000_000), "Train for N steps."),
+        length("epochs", .schedule, .number(0...1_000_000), "Train for X passes over the data."),
+        length("train-tokens", .schedule, .integer(1...1_000_000_000_000), "Train on N tokens."),
     ]
 
-    private static func length(
-        _ name: String, _ group: SettingGroup, _ type: SettingType, _ help: String,
-        value: @escaping @Sendable (Length) -> CheckpointValue?, make: @escaping @Sendable (CheckpointValue) -> Length?
-    ) -> Setting<TrainingPlan> {
+    private static func length(_ name: String, _ group: SettingGroup, _ type: SettingType, _ help: String) -> Setting<TrainingPlan> {
         Setting(
-            name: name, kind: .changeable, group: group, type: type, help: help, defaultText: "", value: { value($0.length) },
-            set: { plan, value in if let length = make(value) { plan.length = length } })
+            name: name, kind: .changeable, group: group, type: type, help: help, defaultText: "",
+            value: { plan in plan.length.setting.name == name ? plan.length.setting.value : nil },
+            set: { plan, value in if let length = Length(name, value) { plan.length = length } })
+    }
+}
+
+extension TrainingPlan.Length {
+    fileprivate var setting: (name: String, value: CheckpointValue) {
+        switch self {
+        case .seconds(let seconds): ("time", .number(seconds))
+        case .steps(let count): ("max-steps", .integer(count))
+        case .epochs(let count): ("epochs", .number(count))
+        case .tokens(let count): ("train-tokens", .integer(count))
+        }
+    }
+
+    fileprivate init?(_ name: String, _ value: CheckpointValue) {
+        switch (name, value) {
+        case ("time", .number(let seconds)): self = .seconds(seconds)
+        case ("max-steps", .integer(let count)): self = .steps(count)
+        case ("epochs", .number(let count)): self = .epochs(count)
+        case ("train-tokens", .integer(let count)): self = .tokens(count)
+        default: return nil
+        }
     }
 }

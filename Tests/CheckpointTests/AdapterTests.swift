@@ -37,6 +37,10 @@ import Tokenize
         try sample.adapter.write(to: folder("again.h5"))
         #expect(try InputFile.contents(of: folder("again.h5")) == InputFile.contents(of: folder("adapter.h5")))
         #expect(sample.base.adapter == nil)
+        var other = sample.adapter
+        other.adapter?.shape.dropout = 0.25
+        try other.write(to: folder("other.h5"))
+        #expect(try Checkpoint(reading: folder("other.h5")).adapter?.shape == other.adapter?.shape)
     }
 
     /// Compares with W − (α/r)·B₀·A₀ + (α/r)·B·A in plain loops.

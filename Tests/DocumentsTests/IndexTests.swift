@@ -25,7 +25,7 @@ import TestSupport
     private func contents(_ path: String) throws -> [String] {
         let index = try DocumentIndex(path)
         var all: [String] = []
-        try index.forEachChunk { all.append("\($0)") }
+        try index.forEachPassage { all.append("\($0)") }
         for question in ["pump", "valve left", "button", "red the", "fresh", "left behind"] {
             all += try index.search(question, limit: 10).passages.map { "\($0)" }
         }
@@ -34,13 +34,13 @@ import TestSupport
 
     @Test func `passages are found with file, heading and line`() throws {
         let report = try builder.build([folder("notes")], at: index)
-        #expect(report.added == 2 && report.chunks == 2 && report.skipped.isEmpty)
+        #expect(report.added == 2 && report.passages == 2 && report.skipped.isEmpty)
         let passage = try #require(try DocumentIndex(index).search("how do I reset pumps?", limit: 1).passages.first)
         #expect(passage.file == folder("notes/pump.md") && passage.title == "Pump" && passage.heading == "Pump" && passage.line == 2)
         #expect(passage.text == "Hold the red button to reset the pump." && passage.score > 0)
         #expect(passage.place == folder("notes/pump.md") + ":2")
         let counts = try DocumentIndex(index).counts()
-        #expect([counts.files, counts.chunks, counts.tokens] == [2, 2, 17])
+        #expect([counts.files, counts.passages, counts.tokens] == [2, 2, 17])
     }
 
     @Test func `an update reads what changed, and finds what a new index would`() throws {
@@ -174,7 +174,7 @@ import TestSupport
         #expect(error == .newerFormat(path: folder("later.index"), version: 9, known: 1))
         // An index of slm has no code of its own that a write would execute.
         folder.write(bytes, to: "trigger.index")
-        let trigger = "CREATE TRIGGER t AFTER INSERT ON files BEGIN DELETE FROM chunks; END"
+        let trigger = "CREATE TRIGGER t AFTER INSERT ON files BEGIN DELETE FROM passages; END"
         try SQLiteConnection(folder("trigger.index"), timeout: .seconds(5)).execute(trigger)
         #expect(throws: DocumentError.damaged(path: folder("trigger.index"), reason: "its tables are not those of an index")) {
             try DocumentIndex(folder("trigger.index"))
@@ -188,7 +188,7 @@ import TestSupport
             do throws(DocumentError) {
                 let index = try DocumentIndex(folder("damaged.index"))
                 _ = try index.search("pump button", limit: 5)
-                try index.forEachChunk { _ in }
+                try index.forEachPassage { _ in }
                 try builder.update(folder("damaged.index"))
             } catch { errors += 1 }
         }
@@ -202,7 +202,7 @@ import TestSupport
         folder.write(bytes, to: "later.index")
         folder.write("", to: "empty.index")
         try builder.build([folder("notes")], at: folder("damaged.index"))
-        try SQLiteConnection(folder("damaged.index"), timeout: .seconds(5)).execute("DROP TABLE chunks")
+        try SQLiteConnection(folder("damaged.index"), timeout: .seconds(5)).execute("DROP TABLE passages")
         for name in ["later.index", "empty.index", "damaged.index"] {
             try builder.build([folder("notes")], at: folder(name))
             #expect(try DocumentIndex(folder(name)).search("pump", limit: 1).passages.count == 1, "\(name)")

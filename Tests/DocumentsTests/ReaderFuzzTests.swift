@@ -21,7 +21,7 @@ import TestSupport
     @Test(arguments: seeds.map(\.name))
     func `damaged files are read or refused`(name: String) throws {
         let seed = try #require(Self.seeds.first { $0.name == name })
-        let reader = DocumentReader(programs: ""), chunker = Chunker(budget: 16)
+        let reader = DocumentReader(programs: ""), splitter = PassageSplitter(budget: 16)
         var mutator = Mutator(seed: 11, words: seed.words), read = 0
         for _ in 0..<fuzzRounds(default: 1_500) {
             var bytes = Array(seed.text.utf8)
@@ -33,8 +33,8 @@ import TestSupport
                 for block in document.blocks where block.line < 1 || block.line > lines || block.text.isEmpty {
                     Issue.record("line \(block.line) of \(lines), '\(block.text)': \(bytes)")
                 }
-                for chunk in chunker.chunks(of: document) where chunk.text.isEmpty || chunk.tokens > 16 + 60 {
-                    Issue.record("a chunk of \(chunk.tokens) tokens: '\(chunk.text)'")
+                for passage in splitter.passages(of: document) where passage.text.isEmpty || passage.tokens > 16 + 60 {
+                    Issue.record("a passage of \(passage.tokens) tokens: '\(passage.text)'")
                 }
             } catch { continue }
         }
@@ -52,6 +52,6 @@ import TestSupport
         let reader = DocumentReader(programs: "")
         let bytes = Array(String(repeating: part, count: 400_000 / part.utf8.count).utf8)
         guard let document = try? reader.document(bytes, name: name, path: "") else { return }
-        #expect(!Chunker(budget: 200).chunks(of: document).isEmpty)
+        #expect(!PassageSplitter(budget: 200).passages(of: document).isEmpty)
     }
 }

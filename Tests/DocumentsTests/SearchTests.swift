@@ -67,7 +67,7 @@ import TestSupport
 
     @Test(arguments: [
         "pump AND NOT button", "\"pump", "pump*", "NEAR(pump button)", "title:pump", "{body}: pump", "pump - button", "^pump", "(pump",
-        "pump OR", "pump'; DROP TABLE chunks; --", "pump + \"\"",
+        "pump OR", "pump'; DROP TABLE passages; --", "pump + \"\"",
         "a\u{0}pump", "pump\\", "$1 pump", "%pump_", "“pump”", "pump\n\tbutton",
     ])
     func `operators and quotes are text`(question: String) throws {

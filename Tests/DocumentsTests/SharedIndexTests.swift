@@ -29,7 +29,7 @@ import TestSupport
         #expect(try found() == ["The other pump."] && opened.withLock { $0 } == 2)
         folder.write("A third pump.\n", to: "a.txt")
         try builder.update(path)
-        #expect(try found() == ["A third pump."] && index.counts().chunks == 1)
+        #expect(try found() == ["A third pump."] && index.counts().passages == 1)
         unlink(path)
         #expect(throws: DocumentError.file(.unreadable(path: path, reason: "No such file or directory"))) { try found() }
         try build("Back.\n\nThe pump.\n")
@@ -67,7 +67,7 @@ import TestSupport
         let index = try SharedIndex(path, named: "x", reranker: {
             TextReranker { _, passages in
                 // A search within this one, which would wait for ever if this one held the index.
-                if let chunks = try? shared.withLock({ $0 })?.counts().chunks { counts.withLock { $0 += chunks } }
+                if let passages = try? shared.withLock({ $0 })?.counts().passages { counts.withLock { $0 += passages } }
                 return passages.map { Double($0.count) }
             }
         })

@@ -48,7 +48,7 @@ import TestSupport
 
     @Test func `other words for the same are found, and both lists are fused`() throws {
         let report = try build(texts, model.embedder())
-        #expect(report.embedded == 4 && report.chunks == 4)
+        #expect(report.embedded == 4 && report.passages == 4)
         #expect(try files("automobile", .words) == "" && files("automobile") == "ad" && files("automobile", .vectors) == "ad")
         #expect(try files("red car", .words) == "da" && files("valve") == "c" && files("garden pump") == "b")
         #expect(try files("red car") == "da", "equal ranks are in the order of the words")
@@ -134,8 +134,8 @@ import TestSupport
     @Test func `damaged vectors are left out`() throws {
         _ = try build(texts, model.embedder())
         let connection = try SQLiteConnection(index, timeout: .seconds(1))
-        try connection.execute("UPDATE vectors SET codes = x'01' WHERE chunk = 1")
-        try connection.execute("UPDATE vectors SET scale = 1e300 WHERE chunk = 2")
+        try connection.execute("UPDATE vectors SET codes = x'01' WHERE passage = 1")
+        try connection.execute("UPDATE vectors SET scale = 1e300 WHERE passage = 2")
         #expect(throws: Never.self) { try files("automobile pump tap") }
         try connection.execute("UPDATE embedding SET width = 0")
         #expect(throws: DocumentError.self) { try DocumentIndex(index).embeddingModel() }

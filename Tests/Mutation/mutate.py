@@ -196,7 +196,8 @@ class Run:
                 own_tests = f"{numbered[number].module}Tests."
                 suites = self.reaching(number, [suite for suite in all_suites if not suite.startswith(own_tests)])
                 found = self.outcome(number, suites)
-                self.record(number, numbered[number], "caught by other modules" if found else "survived", found, len(suites), start)
+                all_reaching = self.entries()[number]["suites"] + len(suites)
+                self.record(number, numbered[number], "caught by other modules" if found else "survived", found, all_reaching, start)
 
             list(pool.map(above, survivors))
 

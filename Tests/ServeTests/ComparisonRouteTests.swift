@@ -112,6 +112,8 @@ import Testing
         let found = try ended(id, on: server)
         #expect(found["state"]?.string == "failed" && found["message"]?.string == "Cannot read /second.h5: no such file.")
         #expect(found["verdict"]?.isNull == true && found["passed"]?.isNull == true)
+        for list in ["reasons", "missing"] { #expect(found[list]?.elements.map { Array($0).count } == 0) }
+        for part in ["held_out", "replay", "own_text", "speed", "size"] { #expect(found[part]?.isNull == true) }
     }
 
     @Test func `without enough to judge, a candidate is promoted only by force`() throws {

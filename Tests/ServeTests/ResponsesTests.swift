@@ -205,6 +205,9 @@ import Testing
         }
         let object = try output(ask(#""Where?""#, #""text":{"format":{"type":"json_object"}},"max_output_tokens":30"#))
         #expect(try JSONElement(parsing: text(object.first) ?? "").kind == .object)
+        let plain = try output(ask(#""Weather?""#, #""include":[]"#))
+        let scores = plain.first?["content"]?.elements?.first { _ in true }?["logprobs"]?.elements.map { Array($0) }
+        #expect(scores?.isEmpty ?? true)
         let scored = try ask(#""Weather?""#, #""include":["message.output_text.logprobs"],"top_logprobs":2,"stream":true"#)
         let events = try events(scored), delta = events.first { $0["type"]?.string == "response.output_text.delta" }
         let part = events.last?["response"]?["output"]?.elements?.first { _ in true }?["content"]?.elements?.first { _ in true }

@@ -52,6 +52,15 @@ import Testing
         }
     }
 
+    @Test func `the curve of a long run has at most 500 points, half of them evaluations`() throws {
+        var log = RunLog("/none")
+        let lines = [Self.start] + (1...3_000).flatMap { [Self.step($0), Self.evaluation($0, 2.5)] }
+        log.add(Array((lines.joined(separator: "\n") + "\n").utf8))
+        let curve = try elements(log.output.curve), evaluations = curve.filter { $0["validation_loss"]?.number != nil }
+        #expect((400...500).contains(curve.count) && evaluations.count == 250)
+        #expect(curve.contains { $0["step"]?.integer == 3_000 && $0["loss"]?.number == 2 })
+    }
+
     @Test func `a run whose best step is 0 says why nothing was learned`() throws {
         func log(_ lines: [String]) -> RunLog {
             var log = RunLog("/none")

@@ -185,7 +185,7 @@ import Testing
         let page = try ask("GET", "chats/export?limit=2")
         #expect(page.headers["x-next-after"] != nil && page.headers["content-type"]?.hasPrefix("application/jsonl") == true)
         #expect(try ask("GET", "chats/export").text.split(separator: "\n").count == 7)
-        #expect(try store.trainingSet().chats.isEmpty)
+        #expect(try store.trainingSet(heldOut: false).chats.isEmpty)
     }
 
     @Test func `an import is deleted with all of its parts and nothing else`() throws {
@@ -202,7 +202,7 @@ import Testing
         #expect(try json("DELETE", "imports/\(first)")["deleted"]?.integer == 3)
         #expect(try ask("DELETE", "imports/\(first)").status == 404 && ask("DELETE", "imports/x").status == 404)
         #expect(try ids("source=import").count == 1 && ids("source=account") == [own])
-        #expect(try store.trainingSet().chats.isEmpty)
+        #expect(try store.trainingSet(heldOut: false).chats.isEmpty)
         let lines = try store.admin.auditLog(limit: 100).items.filter { $0.action == .deleteImport }
         #expect(lines.map(\.target) == [first] && lines.map(\.targetName) == ["3 chats"])
         // What was deleted can be imported again.

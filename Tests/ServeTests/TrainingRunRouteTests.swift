@@ -143,6 +143,12 @@ import Testing
         }
     }
 
+    @Test(arguments: [(#"{"method":"lora"}"#, 16), (#"{"rank":4}"#, 4), (#"{"method":"full"}"#, nil)] as [(String, Int?)])
+    func `an adapter has rank 16 unless a request says otherwise`(request: String, rank: Int?) throws {
+        let settings = try #require(try Area().add(request)["settings"])
+        #expect(settings["rank"]?.integer == rank && settings["method"]?.string == (rank == nil ? "full" : "lora"))
+    }
+
     @Test func `a run becomes a candidate, with its curve, samples and log`() throws {
         let area = try Area()
         let added = try area.add(#"{"name":"first","epochs":2,"lr":0.001,"replay":[]}"#)

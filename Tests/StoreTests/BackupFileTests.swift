@@ -37,6 +37,7 @@ import Threads
         #expect(lines.count == 20 && lines[0].contains(#""role":"user","content":"question 0""#))
         // Mode, user and group of the first file.
         #expect(try Array(bytes()[100..<124]) == Array("0000600\0".utf8) + Array("0000000\0".utf8) + Array("0000000\0".utf8))
+        #expect(try Array(bytes()[257..<265]) == Array("ustar\0".utf8) + Array("00".utf8))
         let size = try bytes().count
         #expect(file.archive.count == size)
         #expect(error(file.archive) == nil, "an archive of another program is read, too")
@@ -50,6 +51,17 @@ import Threads
         #expect(try String(contentsOfFile: paths[0], encoding: .utf8) == "weights of a model")
         #expect(throws: StoreError.self) { try Backup.extractCheckpoints(of: path, to: folder("models"), replaces: false) }
         _ = try Backup.extractCheckpoints(of: path, to: folder("models"), replaces: true)
+    }
+
+    @Test func `verifying and restoring report their progress`() throws {
+        var shares: [Backup.Stage: [Double]] = [:]
+        try Backup.restore(path, into: DatabaseURL("sqlite:" + folder("restored.db"))) { stage, share in
+            shares[stage, default: []].append(share)
+        }
+        for stage in [Backup.Stage.verifying, .restoring] {
+            let found = try #require(shares[stage])
+            #expect(found == found.sorted() && found.allSatisfy { (0...1).contains($0) }, "\(stage): \(found)")
+        }
     }
 
     @Test func `copying a checkpoint reports its progress`() throws {

@@ -191,9 +191,11 @@ struct BackendPair: CustomTestStringConvertible, Sendable {
         #expect(passwords.verify("correct horse battery", against: user.passwordHash))
         #expect(!passwords.verify("correct horse batterx", against: user.passwordHash))
         #expect(try restored.state(ofSession: session.id, epoch: ada.tokenEpoch, of: ada.id) == .active)
+        #expect(try restored.sessions(of: ada.id).map(\.id) == [session.id])
         #expect(try restored.apiKey(withHash: "digest")?.owner == ada.id)
         try Backup.restore(path, into: DatabaseURL(target.url), options { $0.replaces = true; $0.endsSessions = true })
         #expect(try restored.state(ofSession: session.id, epoch: ada.tokenEpoch, of: ada.id) == .ended)
+        #expect(try restored.sessions(of: ada.id).isEmpty)
     }
 
     /// A new table has to be added to one of the lists.

@@ -317,6 +317,20 @@ import Train
         #expect(try #require(long.steps) > 200 && long.plan.rows == 2)
     }
 
+    /// A measured pass takes 2 seconds by this clock, and the optimizer's step 16.
+    @Test func `the warmup of a run of limited time follows from the measured steps`() throws {
+        try base()
+        var settings = settings(.full, steps: 1), seconds = 0.0
+        settings.length = .seconds(1_800)
+        let processor = try Processor(threads: 2), base = try FinetuningBase(folder("base.h5"), on: processor)
+        let run = try Finetuning(of: base, settings, plan, in: folder("timed"), on: processor, precision: .float32, clock: {
+            seconds += 2
+            return seconds
+        }).run
+        #expect(run.plan.warmup == TrainingPlan.usualWarmup(for: 100) && run.plan.length == .seconds(1_800))
+        #expect(run.plan.warmup < TrainingPlan.usualWarmup(for: 1_000))
+    }
+
     @Test func `few chats have short rows and small batches, so that an epoch has several steps`() throws {
         try base(context: 2_048)
         func run(_ settings: Finetuning.Settings, in name: String) throws -> TrainingRun {

@@ -92,6 +92,17 @@ import Train
         #expect(try TrainingPlan(from: run(plan, in: "plan").checkpoint) == plan)
     }
 
+    @Test func `the steps of a plan follow from its length`() {
+        var plan = TrainingPlan()
+        let lengths: [(TrainingPlan.Length, Int?)] = [
+            (.steps(7), 7), (.epochs(2.5), 250), (.epochs(0.001), 1), (.tokens(3_000), 3), (.tokens(3_001), 4), (.seconds(9), nil),
+        ]
+        for (length, steps) in lengths {
+            plan.length = length
+            #expect(plan.steps(perEpoch: 100, tokensPerStep: 1_000) == steps)
+        }
+    }
+
     @Test func `a run lowers the loss, saves the best checkpoint and reports events`() throws {
         var plan = plan
         plan.length = .steps(60)

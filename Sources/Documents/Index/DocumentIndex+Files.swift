@@ -7,12 +7,12 @@ package struct IndexedFile: Sendable, Equatable {
     package let title: String
     /// In bytes.
     package let size: Int
-    package let chunks: Int
-    /// Why it has no chunks.
+    package let passages: Int
+    /// Why it has no passages.
     package let skipped: String?
 }
 
-/// A chunk in an index, with its file.
+/// A passage in an index, with its file: see ``DocumentPassage``.
 package struct Passage: Sendable, Equatable {
     package var file: String
     /// What the document calls itself, or the name of its file.
@@ -20,7 +20,7 @@ package struct Passage: Sendable, Equatable {
     package let heading: String
     package let page: Int?
     package let line: Int
-    /// Its place among the chunks of its file, from 0.
+    /// Its place among the passages of its file, from 0.
     package let position: Int
     package let text: String
     package let tokens: Int
@@ -66,14 +66,15 @@ package struct Passage: Sendable, Equatable {
 /// The contents of an index.
 extension DocumentIndex {
     package struct Counts: Sendable, Equatable {
-        package let files, chunks, tokens: Int
+        package let files, passages, tokens: Int
     }
 
     package func counts() throws(DocumentError) -> Counts {
         try run { () throws(SQLiteError) in
             Counts(
-                files: try integer("SELECT count(*) FROM files WHERE skipped IS NULL"), chunks: try integer("SELECT count(*) FROM chunks"),
-                tokens: try integer("SELECT coalesce(sum(tokens), 0) FROM chunks"))
+                files: try integer("SELECT count(*) FROM files WHERE skipped IS NULL"),
+                passages: try integer("SELECT count(*) FROM passages"),
+                tokens: try integer("SELECT coalesce(sum(tokens), 0) FROM passages"))
         }
     }
 
@@ -81,42 +82,43 @@ extension DocumentIndex {
         try run { () throws(SQLiteError) in
             var files: [IndexedFile] = []
             try connection.execute("""
-                SELECT name, title, size, (SELECT count(*) FROM chunks WHERE file = files.id) AS chunks, skipped FROM files ORDER BY name
+                SELECT name, title, size, (SELECT count(*) FROM passages WHERE file = files.id) AS passages, skipped
+                FROM files ORDER BY name
                 """) { row in
                 files.append(IndexedFile(
-                    name: row.text("name"), title: row.text("title"), size: row.integer("size"), chunks: row.integer("chunks"),
+                    name: row.text("name"), title: row.text("title"), size: row.integer("size"), passages: row.integer("passages"),
                     skipped: row.optionalText("skipped")))
             }
             return files
         }
     }
 
-    /// Lends all chunks, or those of one file, in the order of the text.
-    package func forEachChunk(of file: String? = nil, _ body: (Passage) -> Void) throws(DocumentError) {
+    /// Lends all passages, or those of one file, in the order of the text.
+    package func forEachPassage(of file: String? = nil, _ body: (Passage) -> Void) throws(DocumentError) {
         try run { () throws(SQLiteError) in
             try connection.execute("""
-                SELECT \(Self.passageColumns) FROM chunks JOIN files ON files.id = chunks.file
-                WHERE $1 = '' OR files.name = $1 ORDER BY files.name, chunks.position
+                SELECT \(Self.passageColumns) FROM passages JOIN files ON files.id = passages.file
+                WHERE $1 = '' OR files.name = $1 ORDER BY files.name, passages.position
                 """, [.text(file ?? "")]) { row in body(Passage(row)) }
         }
     }
 
-    /// Some of the chunks of a file in the order of the text, and how many it has.
+    /// Some of the passages of a file in the order of the text, and how many it has.
     ///
     /// - Parameter file: What the name of the file ends with.
-    package func chunks(ofFileEndingWith file: String, from start: Int, limit: Int) throws(DocumentError) -> (total: Int, [Passage]) {
+    package func passages(ofFileEndingWith file: String, from start: Int, limit: Int) throws(DocumentError) -> (total: Int, [Passage]) {
         try run { () throws(SQLiteError) in
             var total = 0, passages: [Passage] = []
-            let source = "FROM chunks JOIN files ON files.id = chunks.file WHERE substr(files.name, -length($1)) = $1"
+            let source = "FROM passages JOIN files ON files.id = passages.file WHERE substr(files.name, -length($1)) = $1"
             try connection.execute("SELECT count(*) AS count \(source)", [.text(file)]) { row in total = row.integer("count") }
             try connection.execute(
-                "SELECT \(Self.passageColumns) \(source) ORDER BY chunks.position LIMIT $3 OFFSET $2",
+                "SELECT \(Self.passageColumns) \(source) ORDER BY passages.position LIMIT $3 OFFSET $2",
                 [.text(file), .integer(start), .integer(limit)]) { row in passages.append(Passage(row)) }
             return (total, passages)
         }
     }
 
-    static let passageColumns = "files.name AS file, chunks.title, heading, page, line, chunks.position, body, tokens"
+    static let passageColumns = "files.name AS file, passages.title, heading, page, line, passages.position, body, tokens"
 }
 
 extension Passage {

@@ -25,7 +25,7 @@ extension DocumentIndex {
     /// The most words of a question that are searched.
     private static let wordLimit = 64
 
-    /// Searches for chunks with any of the question's words; those with rare words are first. Words that only connect others are left out
+    /// Searches for passages with any of the question's words; those with rare words are first. Words that only connect others are left out
     /// if there are others. A word that no document has matches those that begin with it.
     ///
     /// Operators and quotes of FTS5 are text. Equal scores are in the order of files and of their text.
@@ -60,9 +60,9 @@ extension DocumentIndex {
         }
     }
 
-    /// The chunks with words of a question, best first, and the words that are in none.
-    private func matches(_ question: String, _ limit: Int) throws(SQLiteError) -> (found: [FoundChunk], unknown: [String]) {
-        var terms: [String] = [], unknown: [String] = [], found: [FoundChunk] = []
+    /// The passages with words of a question, best first, and the words that are in none.
+    private func matches(_ question: String, _ limit: Int) throws(SQLiteError) -> (found: [FoundPassage], unknown: [String]) {
+        var terms: [String] = [], unknown: [String] = [], found: [FoundPassage] = []
         for word in Self.words(of: question) {
             // Letters and digits only, so that quotes need no escape.
             if try hasMatch("\"\(word)\"") {
@@ -73,29 +73,29 @@ extension DocumentIndex {
         }
         if terms.isEmpty { return ([], unknown) }
         try connection.execute("""
-            SELECT chunks.id, -bm25(chunk_search, $2, $3, $4) AS score
-            FROM chunk_search JOIN chunks ON chunks.id = chunk_search.rowid JOIN files ON files.id = chunks.file
-            WHERE chunk_search MATCH $1 ORDER BY score DESC, files.name, chunks.position LIMIT $5
+            SELECT passages.id, -bm25(passage_search, $2, $3, $4) AS score
+            FROM passage_search JOIN passages ON passages.id = passage_search.rowid JOIN files ON files.id = passages.file
+            WHERE passage_search MATCH $1 ORDER BY score DESC, files.name, passages.position LIMIT $5
             """, [
                 .text(terms.joined(separator: " OR ")), .real(Self.titleWeight), .real(Self.headingWeight), .real(Self.bodyWeight),
                 .integer(limit),
-            ]) { row in found.append(FoundChunk(row.integer("id"), row.real("score"), best: found.first)) }
+            ]) { row in found.append(FoundPassage(row.integer("id"), row.real("score"), best: found.first)) }
         return (found, unknown)
     }
 
-    private func passages(_ found: some Sequence<FoundChunk>) throws(SQLiteError) -> [Passage] {
+    private func passages(_ found: some Sequence<FoundPassage>) throws(SQLiteError) -> [Passage] {
         var passages: [Passage] = []
-        for chunk in found {
+        for passage in found {
             try connection.execute("""
-                SELECT \(Self.passageColumns) FROM chunks JOIN files ON files.id = chunks.file WHERE chunks.id = $1
-                """, [.integer(chunk.id)]) { row in passages.append(Passage(row, score: chunk.score, share: chunk.share)) }
+                SELECT \(Self.passageColumns) FROM passages JOIN files ON files.id = passages.file WHERE passages.id = $1
+                """, [.integer(passage.id)]) { row in passages.append(Passage(row, score: passage.score, share: passage.share)) }
         }
         return passages
     }
 
     private func hasMatch(_ query: String) throws(SQLiteError) -> Bool {
         var isFound = false
-        try connection.execute("SELECT 1 FROM chunk_search WHERE chunk_search MATCH $1 LIMIT 1", [.text(query)]) { _ in isFound = true }
+        try connection.execute("SELECT 1 FROM passage_search WHERE passage_search MATCH $1 LIMIT 1", [.text(query)]) { _ in isFound = true }
         return isFound
     }
 

@@ -1,7 +1,7 @@
 import Files
 import SQLite
 
-/// An index of documents: one SQLite file with files, chunks, and a full-text index of the chunks.
+/// An index of documents: one SQLite file with files, passages, and a full-text index of the passages.
 ///
 ///     let index = try DocumentIndex("notes.index")
 ///     for passage in try index.search("how do I reset the pump", limit: 5).passages { … }
@@ -75,30 +75,30 @@ package final class DocumentIndex {
     private static func tables(_ stemming: Stemming) -> [String] {
         [
             // What an update must do as the build did.
-            "CREATE TABLE settings (chunk_tokens INTEGER NOT NULL, file_limit INTEGER NOT NULL) STRICT",
+            "CREATE TABLE settings (passage_tokens INTEGER NOT NULL, file_limit INTEGER NOT NULL) STRICT",
             // What was given to `slm index build`.
             "CREATE TABLE roots (id INTEGER PRIMARY KEY, name TEXT NOT NULL, path TEXT NOT NULL) STRICT",
-            // Times in nanoseconds since 1970. `skipped` is why a file has no chunks.
+            // Times in nanoseconds since 1970. `skipped` is why a file has no passages.
             """
             CREATE TABLE files (
                 id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, size INTEGER NOT NULL, modified INTEGER NOT NULL,
                 checked INTEGER NOT NULL, hash TEXT NOT NULL, title TEXT NOT NULL, skipped TEXT) STRICT
             """,
             """
-            CREATE TABLE chunks (
+            CREATE TABLE passages (
                 id INTEGER PRIMARY KEY, file INTEGER NOT NULL REFERENCES files (id), position INTEGER NOT NULL,
                 page INTEGER, line INTEGER NOT NULL, tokens INTEGER NOT NULL,
                 title TEXT NOT NULL, heading TEXT NOT NULL, body TEXT NOT NULL) STRICT
             """,
-            "CREATE UNIQUE INDEX chunks_of_file ON chunks (file, position)",
-            // The texts are those of `chunks`, so that they are in the file once.
+            "CREATE UNIQUE INDEX passages_of_file ON passages (file, position)",
+            // The texts are those of `passages`, so that they are in the file once.
             """
-            CREATE VIRTUAL TABLE chunk_search USING fts5 (
-                title, heading, body, content = 'chunks', content_rowid = 'id', tokenize = '\(stemming.tokenizer)')
+            CREATE VIRTUAL TABLE passage_search USING fts5 (
+                title, heading, body, content = 'passages', content_rowid = 'id', tokenize = '\(stemming.tokenizer)')
             """,
             // The model that made the vectors: no row if there are none.
             "CREATE TABLE embedding (path TEXT NOT NULL, digest TEXT NOT NULL, width INTEGER NOT NULL) STRICT",
-            "CREATE TABLE vectors (chunk INTEGER PRIMARY KEY REFERENCES chunks (id), scale REAL NOT NULL, codes BLOB NOT NULL) STRICT",
+            "CREATE TABLE vectors (passage INTEGER PRIMARY KEY REFERENCES passages (id), scale REAL NOT NULL, codes BLOB NOT NULL) STRICT",
         ]
     }
 

@@ -8,8 +8,8 @@ package struct IndexReport: Sendable, Equatable {
     package var added = 0, changed = 0, unchanged = 0, removed = 0
     /// Files that could not be read, in the order in which they were found.
     package var skipped: [SkippedFile] = []
-    package var chunks = 0
-    /// Chunks whose vectors were computed.
+    package var passages = 0
+    /// Passages whose vectors were computed.
     package var embedded = 0
     /// The size of the files that were found.
     package var bytes = 0
@@ -27,7 +27,7 @@ package struct IndexReport: Sendable, Equatable {
 /// An index that is built is written to another file, which replaces the old one when it is complete. An update is one transaction. So the
 /// old index or the new one is whole, whenever the program ends.
 package struct IndexBuilder {
-    package static let defaultChunkTokens = 200
+    package static let defaultPassageTokens = 200
 
     private let reader: DocumentReader
     private let embedder: TextEmbedder?
@@ -57,10 +57,10 @@ package struct IndexBuilder {
 
     /// - Parameters:
     ///   - paths: Files, and folders whose files are read.
-    ///   - chunkTokens: The most tokens of a chunk, about.
+    ///   - passageTokens: The most tokens of a passage, about.
     @discardableResult
     package func build(
-        _ paths: [String], at path: String, chunkTokens: Int = defaultChunkTokens, stemming: DocumentIndex.Stemming = .english
+        _ paths: [String], at path: String, passageTokens: Int = defaultPassageTokens, stemming: DocumentIndex.Stemming = .english
     ) throws(DocumentError) -> IndexReport {
         var roots: [IndexRoot] = []
         for name in paths {
@@ -69,7 +69,7 @@ package struct IndexBuilder {
         if let status = FileStatus(path) { try checkReplaceable(path, status) }
         let file = try filing { () throws(FileError) in try AtomicFile(path) }
         willWrite(file.part)
-        let settings = IndexSettings(chunkTokens: chunkTokens, fileLimit: reader.limits.fileSize)
+        let settings = IndexSettings(passageTokens: passageTokens, fileLimit: reader.limits.fileSize)
         let report = try write(roots, to: file.part, for: path, settings, stemming)
         guard report.files > 0 || mayBeEmpty else { throw .noText(paths: paths, skipped: report.skipped) }
         do throws(FileError) { try file.commit() } catch { throw .file(error) }
@@ -160,7 +160,7 @@ extension IndexBuilder {
                 try writer.remove(gone.id)
                 if gone.skipped == nil { report.removed += 1 }
             }
-            report.chunks = try index.integer("SELECT count(*) FROM chunks")
+            report.passages = try index.integer("SELECT count(*) FROM passages")
         }
         return report
     }
@@ -179,10 +179,11 @@ extension IndexBuilder {
         if let old { try writer.remove(old.id) }
         switch contents {
         case .document(let document, let hash):
-            let heading = Chunker.heading(document.title ?? ""), name = file.name.split(separator: "/").last.map(String.init) ?? file.name
+            let heading = PassageSplitter.heading(document.title ?? "")
+            let name = file.name.split(separator: "/").last.map(String.init) ?? file.name
             let title = heading.isEmpty ? name : heading
-            let chunks = Chunker(budget: settings.chunkTokens).chunks(of: document)
-            try writer.add(file, hash: hash, checked: time, title: title, chunks, vectors(of: chunks, title, known, &report))
+            let passages = PassageSplitter(budget: settings.passageTokens).passages(of: document)
+            try writer.add(file, hash: hash, checked: time, title: title, passages, vectors(of: passages, title, known, &report))
             if old == nil || old?.skipped != nil { report.added += 1 } else { report.changed += 1 }
         case .skipped(let reason, let hash):
             try writer.add(file, hash: hash, checked: time, title: "", [], skipped: reason.description)
@@ -191,12 +192,12 @@ extension IndexBuilder {
         }
     }
 
-    /// The vectors of chunks: those that are known, and new ones.
+    /// The vectors of passages: those that are known, and new ones.
     private func vectors(
-        of chunks: [DocumentChunk], _ title: String, _ known: [String: Int8Vectors.Code], _ report: inout IndexReport
+        of passages: [DocumentPassage], _ title: String, _ known: [String: Int8Vectors.Code], _ report: inout IndexReport
     ) -> [Int8Vectors.Code] {
         guard let embedder else { return [] }
-        let texts = chunks.map { DocumentIndex.embeddedText(title: title, heading: $0.heading, text: $0.text) }
+        let texts = passages.map { DocumentIndex.embeddedText(title: title, heading: $0.heading, text: $0.text) }
         let missing = texts.indices.filter { known[texts[$0]] == nil }
         let computed = missing.isEmpty ? [] : embedder.vectors(missing.map { texts[$0] }, .passage)
         precondition(computed.count == missing.count, "\(computed.count) vectors for \(missing.count) texts")

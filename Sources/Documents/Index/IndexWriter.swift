@@ -3,8 +3,8 @@ import SQLite
 
 /// How the documents of an index are read.
 struct IndexSettings: Sendable, Equatable {
-    /// The most tokens of a chunk.
-    let chunkTokens: Int
+    /// The most tokens of a passage.
+    let passageTokens: Int
     /// The largest file that is read, in bytes.
     let fileLimit: Int
 }
@@ -18,7 +18,7 @@ struct StoredFile: Sendable, Equatable {
     let checked: Int
     /// Empty for a file whose contents are not known.
     let hash: String
-    /// Why it has no chunks.
+    /// Why it has no passages.
     let skipped: String?
 
     /// Whether the file is the same, as far as can be seen without reading it. A file may be written twice within the resolution of its
@@ -36,17 +36,17 @@ struct IndexWriter {
 
     func add(_ settings: IndexSettings) throws(SQLiteError) {
         try connection.execute(
-            "INSERT INTO settings (chunk_tokens, file_limit) VALUES ($1, $2)",
-            [.integer(settings.chunkTokens), .integer(settings.fileLimit)])
+            "INSERT INTO settings (passage_tokens, file_limit) VALUES ($1, $2)",
+            [.integer(settings.passageTokens), .integer(settings.fileLimit)])
     }
 
     /// nil if the index has none, because it is damaged.
     func settings() throws(SQLiteError) -> IndexSettings? {
         var settings: IndexSettings?
-        try connection.execute("SELECT chunk_tokens, file_limit FROM settings LIMIT 1") { row in
-            settings = IndexSettings(chunkTokens: row.integer("chunk_tokens"), fileLimit: row.integer("file_limit"))
+        try connection.execute("SELECT passage_tokens, file_limit FROM settings LIMIT 1") { row in
+            settings = IndexSettings(passageTokens: row.integer("passage_tokens"), fileLimit: row.integer("file_limit"))
         }
-        return settings.flatMap { $0.chunkTokens > 0 ? $0 : nil }
+        return settings.flatMap { $0.passageTokens > 0 ? $0 : nil }
     }
 
     func roots() throws(SQLiteError) -> [IndexRoot] {
@@ -72,11 +72,11 @@ struct IndexWriter {
         return files
     }
 
-    /// Adds a file with its chunks, or with the reason why it has none.
+    /// Adds a file with its passages, or with the reason why it has none.
     ///
-    /// - Parameter vectors: One for each chunk, or none.
+    /// - Parameter vectors: One for each passage, or none.
     func add(
-        _ file: FoundFile, hash: String, checked: Int, title: String, _ chunks: [DocumentChunk], _ vectors: [Int8Vectors.Code] = [],
+        _ file: FoundFile, hash: String, checked: Int, title: String, _ passages: [DocumentPassage], _ vectors: [Int8Vectors.Code] = [],
         skipped: String? = nil
     ) throws(SQLiteError) {
         try connection.execute("""
@@ -86,21 +86,21 @@ struct IndexWriter {
                 .text(skipped),
             ])
         let id = connection.lastInsertedRow
-        for (position, chunk) in chunks.enumerated() {
-            let chunk = try add(chunk, at: position, of: id, title: title)
-            if !vectors.isEmpty { try add(vectors[position], of: chunk) }
+        for (position, passage) in passages.enumerated() {
+            let passage = try add(passage, at: position, of: id, title: title)
+            if !vectors.isEmpty { try add(vectors[position], of: passage) }
         }
     }
 
-    /// Returns the id of the chunk.
-    private func add(_ chunk: DocumentChunk, at position: Int, of file: Int, title: String) throws(SQLiteError) -> Int {
-        let texts: [SQLiteValue] = [.text(title), .text(chunk.heading), .text(chunk.text)]
+    /// Returns the id of the passage.
+    private func add(_ passage: DocumentPassage, at position: Int, of file: Int, title: String) throws(SQLiteError) -> Int {
+        let texts: [SQLiteValue] = [.text(title), .text(passage.heading), .text(passage.text)]
         try connection.execute("""
-            INSERT INTO chunks (title, heading, body, file, position, page, line, tokens) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-            """, texts + [.integer(file), .integer(position), .integer(chunk.page), .integer(chunk.line), .integer(chunk.tokens)])
+            INSERT INTO passages (title, heading, body, file, position, page, line, tokens) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+            """, texts + [.integer(file), .integer(position), .integer(passage.page), .integer(passage.line), .integer(passage.tokens)])
         let id = connection.lastInsertedRow
         try connection.execute(
-            "INSERT INTO chunk_search (title, heading, body, rowid) VALUES ($1, $2, $3, $4)", texts + [.integer(id)])
+            "INSERT INTO passage_search (title, heading, body, rowid) VALUES ($1, $2, $3, $4)", texts + [.integer(id)])
         return id
     }
 
@@ -114,15 +114,15 @@ struct IndexWriter {
     func remove(_ id: Int) throws(SQLiteError) {
         // FTS5 needs the texts that it removes.
         let delete = """
-            INSERT INTO chunk_search (chunk_search, rowid, title, heading, body)
-            SELECT 'delete', id, title, heading, body FROM chunks WHERE file = $1
+            INSERT INTO passage_search (passage_search, rowid, title, heading, body)
+            SELECT 'delete', id, title, heading, body FROM passages WHERE file = $1
             """
-        let vectors = "DELETE FROM vectors WHERE chunk IN (SELECT id FROM chunks WHERE file = $1)"
-        for sql in [vectors, delete, "DELETE FROM chunks WHERE file = $1", "DELETE FROM files WHERE id = $1"] {
+        let vectors = "DELETE FROM vectors WHERE passage IN (SELECT id FROM passages WHERE file = $1)"
+        for sql in [vectors, delete, "DELETE FROM passages WHERE file = $1", "DELETE FROM files WHERE id = $1"] {
             try connection.execute(sql, [.integer(id)])
         }
     }
 
     /// Merges the parts of the full-text index into one, which makes it smaller.
-    func optimize() throws(SQLiteError) { try connection.execute("INSERT INTO chunk_search (chunk_search) VALUES ('optimize')") }
+    func optimize() throws(SQLiteError) { try connection.execute("INSERT INTO passage_search (passage_search) VALUES ('optimize')") }
 }

@@ -77,11 +77,11 @@ package final class SharedIndex: SearchedIndex, Sendable {
         }
     }
 
-    /// See ``DocumentIndex/chunks(ofFileEndingWith:from:limit:)``.
-    package func chunks(ofFileEndingWith file: String, from start: Int, limit: Int) throws(DocumentError) -> (total: Int, [Passage]) {
+    /// See ``DocumentIndex/passages(ofFileEndingWith:from:limit:)``.
+    package func passages(ofFileEndingWith file: String, from start: Int, limit: Int) throws(DocumentError) -> (total: Int, [Passage]) {
         try state.withLock { opened throws(DocumentError) in
             try refresh(&opened)
-            return try opened.index.chunks(ofFileEndingWith: file, from: start, limit: limit)
+            return try opened.index.passages(ofFileEndingWith: file, from: start, limit: limit)
         }
     }
 

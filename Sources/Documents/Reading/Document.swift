@@ -9,7 +9,7 @@ package struct Document: Sendable, Equatable {
         self.blocks = blocks
     }
 
-    /// A part that is not divided if it fits into a chunk.
+    /// A part that is not divided if it fits into a passage.
     package struct Block: Sendable, Equatable {
         package enum Kind: Sendable, Equatable {
             /// Level 1 is the highest.
@@ -17,7 +17,7 @@ package struct Document: Sendable, Equatable {
             case paragraph, listItem
             /// Lines of code. The label is its declaration, if it is known.
             case code(label: String?)
-            /// A row of a table. A chunk that begins with it begins with the header.
+            /// A row of a table. A passage that begins with it begins with the header.
             case row(header: String?)
         }
 

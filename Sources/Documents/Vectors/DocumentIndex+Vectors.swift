@@ -1,7 +1,7 @@
 import Kernels
 import SQLite
 
-/// The vectors of an index: one for each chunk, of length 1, in int8 (Documentation/decisions/document-index.md).
+/// The vectors of an index: one for each passage, of length 1, in int8 (Documentation/decisions/document-index.md).
 extension DocumentIndex {
     /// The model that made the vectors; nil if there are none.
     package func embeddingModel() throws(DocumentError) -> TextEmbedder.Model? {
@@ -27,13 +27,13 @@ extension DocumentIndex {
     /// Passages that are less similar to a question are not found by their vectors. Measured: Documentation/decisions/document-index.md.
     private static let leastSimilarity: Float = 0.25
 
-    /// What is embedded of a chunk. The title is left out where the headings begin with it.
+    /// What is embedded of a passage. The title is left out where the headings begin with it.
     static func embeddedText(title: String, heading: String, text: String) -> String {
         [heading.hasPrefix(title) ? "" : title, heading, text].filter { !$0.isEmpty }.joined(separator: "\n")
     }
 
-    /// The chunks whose vectors are closest to one, with their cosine similarity. Equal ones are in the order in which they were added.
-    func closest(to vector: [Float], width: Int, limit: Int) throws(SQLiteError) -> [FoundChunk] {
+    /// The passages whose vectors are closest to one, with their cosine similarity. Equal ones are in the order in which they were added.
+    func closest(to vector: [Float], width: Int, limit: Int) throws(SQLiteError) -> [FoundPassage] {
         let table = try vectorTable(width: width), products = table.vectors.products(with: Int8Vectors.Code(directionOf: vector))
         // The order of the best few, without sorting all.
         var best: [(index: Int, product: Float)] = []
@@ -42,8 +42,8 @@ extension DocumentIndex {
             best.insert((i, product), at: best.firstIndex { product > $0.product } ?? best.count)
             if best.count > limit { best.removeLast() }
         }
-        var found: [FoundChunk] = []
-        for (i, product) in best { found.append(FoundChunk(table.chunks[i], Double(product), best: found.first)) }
+        var found: [FoundPassage] = []
+        for (i, product) in best { found.append(FoundPassage(table.passages[i], Double(product), best: found.first)) }
         return found
     }
 
@@ -54,12 +54,12 @@ extension DocumentIndex {
         if let vectorTable, vectorTable.version == version { return vectorTable }
         var table = VectorTable(version: version, vectors: Int8Vectors(width: width))
         table.vectors.reserveCapacity(try integer("SELECT count(*) FROM vectors"))
-        try connection.execute("SELECT chunk, scale, codes FROM vectors ORDER BY chunk") { row in
+        try connection.execute("SELECT passage, scale, codes FROM vectors ORDER BY passage") { row in
             row.withBytes("codes") { bytes in
                 // A damaged file may have another length.
                 guard bytes.count == width else { return }
                 table.vectors.append(bytes, scale: Float(row.real("scale")))
-                table.chunks.append(row.integer("chunk"))
+                table.passages.append(row.integer("passage"))
             }
         }
         vectorTable = table
@@ -69,7 +69,7 @@ extension DocumentIndex {
     struct VectorTable {
         let version: Int
         var vectors: Int8Vectors
-        var chunks: [Int] = []
+        var passages: [Int] = []
     }
 }
 
@@ -80,17 +80,17 @@ extension IndexWriter {
             [.text(model.path), .text(model.digest), .integer(model.width)])
     }
 
-    func add(_ vector: Int8Vectors.Code, of chunk: Int) throws(SQLiteError) {
+    func add(_ vector: Int8Vectors.Code, of passage: Int) throws(SQLiteError) {
         try connection.execute(
-            "INSERT INTO vectors (chunk, scale, codes) VALUES ($1, $2, $3)",
-            [.integer(chunk), .real(Double(vector.scale)), .bytes(vector.codes.map { UInt8(bitPattern: $0) })])
+            "INSERT INTO vectors (passage, scale, codes) VALUES ($1, $2, $3)",
+            [.integer(passage), .real(Double(vector.scale)), .bytes(vector.codes.map { UInt8(bitPattern: $0) })])
     }
 
-    /// The vectors of a file's chunks, by the text that was embedded: most of a changed file is as before.
+    /// The vectors of a file's passages, by the text that was embedded: most of a changed file is as before.
     func vectors(ofFile id: Int) throws(SQLiteError) -> [String: Int8Vectors.Code] {
         var vectors: [String: Int8Vectors.Code] = [:]
         try connection.execute("""
-            SELECT title, heading, body, scale, codes FROM chunks JOIN vectors ON chunk = chunks.id WHERE file = $1
+            SELECT title, heading, body, scale, codes FROM passages JOIN vectors ON passage = passages.id WHERE file = $1
             """, [.integer(id)]) { row in
             let text = DocumentIndex.embeddedText(title: row.text("title"), heading: row.text("heading"), text: row.text("body"))
             var codes: [Int8] = []

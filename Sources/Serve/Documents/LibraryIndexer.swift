@@ -153,7 +153,7 @@ final class LibraryIndexer: Sendable {
         var states: [UploadID: LibraryFile.State] = [:]
         for file in try DocumentIndex(folder.index, isReadOnly: true).files() {
             guard let id = LibraryFolder.upload(ofFile: file.name) else { continue }
-            states[id] = file.skipped.map { .skipped(reason: $0.asSentence) } ?? .ready(passages: file.chunks)
+            states[id] = file.skipped.map { .skipped(reason: $0.asSentence) } ?? .ready(passages: file.passages)
         }
         return states
     }

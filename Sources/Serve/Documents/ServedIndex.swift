@@ -49,7 +49,7 @@ struct ServedIndex: SearchedIndex, Sendable {
     /// The passages of a file of a library in the order of the text, and how many it has.
     func passages(of file: Upload, from start: Int, limit: Int) throws(DocumentError) -> (total: Int, [Passage]) {
         guard let index else { return (0, []) }
-        let (total, found) = try index.chunks(ofFileEndingWith: LibraryFolder.name(of: file), from: start, limit: limit)
+        let (total, found) = try index.passages(ofFileEndingWith: LibraryFolder.name(of: file), from: start, limit: limit)
         return (total, found.compactMap { passage in
             var passage = passage
             passage.file = LibraryFolder.name(of: file)
@@ -62,7 +62,7 @@ struct ServedIndex: SearchedIndex, Sendable {
         if let library { return (library.fileCount, library.passages) }
         do throws(DocumentError) {
             let counts = try index?.counts()
-            return counts.map { ($0.files, $0.chunks) }
+            return counts.map { ($0.files, $0.passages) }
         } catch {
             Log.error(.failed, "\(error)")
             return nil

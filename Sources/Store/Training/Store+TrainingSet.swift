@@ -16,7 +16,7 @@ extension Store {
     ///   - last: The `next` of the previous page; nil for the first one.
     /// - Returns: `next` is nil on the last page. A page may have fewer chats than `limit`.
     package func trainingSet(
-        _ filter: TrainingFilter = TrainingFilter(), heldOut: Bool = false, after last: TrainingChatID? = nil, limit: Int = 100
+        _ filter: TrainingFilter = TrainingFilter(), heldOut: Bool, after last: TrainingChatID? = nil, limit: Int = 100
     ) throws(StoreError) -> (chats: [ReviewedChat], next: TrainingChatID?) {
         if last == nil { try refreshTrainingChats() }
         return try database.transaction(.read) { connection throws(StoreError) in

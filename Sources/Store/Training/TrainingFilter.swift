@@ -34,22 +34,6 @@ package struct TrainingFilter: Sendable, Equatable {
     package var minCharacters, maxCharacters: Int?
 
     package init() {}
-
-    /// The members by their names in requests and in the settings of runs, with their values as texts.
-    package var members: [(name: String, text: String?)] {
-        func text(_ number: Int?) -> String? { number.map { "\($0)" } }
-        return [
-            ("q", self.text), ("state", state?.rawValue), ("rating", rating?.rawValue), ("tag", tag), ("model", model),
-            ("source", source?.rawValue), ("person", person), ("flag", flag?.rawValue), ("from", from?.description),
-            ("to", to?.description), ("min_turns", text(minTurns)), ("max_turns", text(maxTurns)),
-            ("min_characters", text(minCharacters)), ("max_characters", text(maxCharacters)),
-        ]
-    }
-
-    /// The members that are set.
-    package var parameters: [(name: String, value: String)] {
-        members.compactMap { name, text in text.map { (name, $0) } }
-    }
 }
 
 /// A condition of SQL with its values, whose parameters have numbers.
@@ -86,7 +70,7 @@ extension TrainingFilter {
     /// The condition on rows of `training_chats AS c`, apart from `text`. Only chats that may be used match.
     ///
     /// - Parameter includesState: Whether `state` counts.
-    func conditionWithoutText(_ dialect: Dialect, includesState: Bool = true) -> SQLCondition {
+    func conditionWithoutText(_ dialect: Dialect, includesState: Bool) -> SQLCondition {
         var all = SQLCondition("c.usable = 1")
         if includesState, let state { all.add("c.state = #", .text(state.rawValue)) }
         switch rating {

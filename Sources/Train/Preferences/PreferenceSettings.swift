@@ -13,7 +13,7 @@ package struct PreferenceSettings: Sendable, Equatable {
     package init(_ method: PreferenceMethod? = nil) { self.method = method }
 }
 
-extension PreferenceObjective: Configurable {
+extension PreferenceObjective: StoredSettings {
     package static let fieldGroup = "preferences"
     /// All settings but the method, which the data chooses.
     package static let settings: [Setting<PreferenceObjective>] = [
@@ -97,7 +97,6 @@ extension Checkpoint {
                 throw .mismatch(path: self.name, name: "training/preferences/method", expected: "dpo or kto", found: name.quoted)
             }
             var settings = PreferenceSettings(method)
-            settings.objective.method = method
             for setting in PreferenceObjective.settings { try setting.read(from: self, into: &settings.objective) }
             return settings
         }

@@ -96,9 +96,8 @@ extension BenchTrainOptions {
         let configuration = try configuration
         var tunedOptions = self
         if let tuned = try tunedTraining(width: configuration.width, dtype, isQuiet: false) {
-            tunedOptions.machine.cpu = tuned.instructionSet
-            tunedOptions.machine.blas = tuned.blas
-            tunedOptions.dtype = tuned.precision == .bfloat16 ? .bf16 : .f32
+            tunedOptions.machine.use(tuned)
+            tunedOptions.dtype = Precision(tuned.precision)
         }
         let processor = try tunedOptions.processor()
         let type = processor.dataType(for: tunedOptions.dtype, isChosen: dtype == .bf16)

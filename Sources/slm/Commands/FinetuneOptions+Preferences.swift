@@ -5,7 +5,7 @@ extension FinetuneOptions {
         OptionGroup("Preferences", [
             .option("preferences", \.preferences,
                     "Train on preferred and rejected answers: dpo for pairs, kto for good and bad answers, or auto."),
-        ] + PreferenceObjective.settings.map { .setting($0) })
+        ] + settings(.preferences) + settings(.pairs) + settings(.ratings))
     }
 
     /// nil to train on chats.

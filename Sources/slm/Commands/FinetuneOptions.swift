@@ -19,22 +19,10 @@ struct FinetuneOptions: RunCommandOptions {
     var background = false
     var estimate = EstimateOption.off
     var replay: [String] = []
-    var lora: Int?
-    var loraAlpha: Double?
-    var rankStabilized: Bool?
-    var usesDoRA: Bool?
-    var loraDropout: Double?
-    var loraTargets: String?
-    var loraInit: LoRAInitialization?
     var initAdapter: String?
     var preferences = PreferenceOption.off
     var chatTemplate: ChatTemplateChoice?
     var addTokens = AddTokens.none
-}
-
-/// The initial weights of a LoRA adapter: B = 0, or the largest singular values of the adapted matrix (PiSSA).
-enum LoRAInitialization: String, CaseIterable, OptionValue {
-    case plain, pissa
 }
 
 extension FinetuneOptions {
@@ -42,38 +30,28 @@ extension FinetuneOptions {
         [
             OptionGroup("Main options", [
                 .option("base", \.base, value: "CHECKPOINT", "Fine-tune this model: a checkpoint, a Hugging Face folder or a GGUF file.")
-                    .alias("checkpoint").short("c").positional(),
+                    .short("c").positional(),
                 .list("data", \.data, value: "FILE", "Train on these chats: files or directories.").short("d"),
                 .option("out", \.out, value: "DIR", "Create the run's directory in DIR.", default: "checkpoints").short("o"),
                 .option("name", \.name, value: "NAME", "Name the run's directory.", default: "finetuned_YYYYMMDD_HHMMSS"),
-                .option("lora", \.lora, value: "RANK", in: 1...65_536, "Train a LoRA adapter of this rank, in less than half the memory."),
-            ] + settings(.main) + [
+            ] + settings(.rank) + settings(.main) + [
                 .option("resume", \.resume, "Continue RUN, or the newest fine-tuning run in --out."),
             ]),
             OptionGroup("Data", [
                 .list("replay", \.replay, value: "FILE",
                       "Mix in older chats, so that the model does not forget them; generated: chats that the base model generates."),
-            ] + finetuningSettings(.replay) + [
+            ] + settings(.replay) + [
                 .option("force", \.force, "Accept fewer than 10 chats."),
                 .chatTemplate(\.chatTemplate, "Render the chats with this chat template, or with a Jinja file."),
                 .addTokens(\.addTokens),
             ] + dataOptions),
-            OptionGroup("LoRA adapter", [
-                .option("lora-alpha", \.loraAlpha, in: 0.001...1e6, "Scale the adapter by X / rank.", default: "the rank"),
-                .option("rslora", \.rankStabilized, "Scale the adapter by X / √rank instead (rank-stabilized LoRA)."),
-                .option("dora", \.usesDoRA, "Train the norms of the adapted rows as well (DoRA): slower, closer to full fine-tuning."),
-                .option("lora-targets", \.loraTargets, value: "NAMES",
-                        "Adapt these of \(GPT.loraTargetNames.joined(separator: ",")); q, k and v are parts of qkv.",
-                        default: GPT.loraTargets.joined(separator: ",")),
-                .option("lora-dropout", \.loraDropout, in: 0...0.99, "Drop this share of the adapter's inputs in training.", default: "0"),
-                .option("lora-init", \.loraInit, "Initialize the adapter at zero, or with the largest singular values (PiSSA).",
-                        default: "plain"),
+            OptionGroup("LoRA adapter", settings(.newAdapter) + [
                 .option("init-adapter", \.initAdapter, value: "ADAPTER",
                         "Train this adapter of the base model further: a checkpoint, or a directory of PEFT."),
-            ] + finetuningSettings(.frozen) + settings(.adapter)),
+            ] + settings(.frozen) + settings(.adapter)),
             preferenceGroup,
             scheduleGroup,
-            OptionGroup("Model", finetuningSettings(.rows) + settings(.noise)),
+            OptionGroup("Model", settings(.rows) + settings(.noise)),
             evaluationGroup,
             OptionGroup("Machine", machineRunOptions + [
                 .background(\.background),
@@ -83,10 +61,6 @@ extension FinetuneOptions {
             processesGroup,
             outputGroup,
         ]
-    }
-
-    private static func finetuningSettings(_ group: SettingGroup) -> [CommandOption<FinetuneOptions>] {
-        Finetuning.Settings.settings.filter { $0.group == group }.map { .setting($0) }
     }
 
     static var defaultLossScope: LossScope { .assistant }
@@ -103,19 +77,26 @@ extension FinetuneOptions {
         get throws {
             var defaults = defaultPlan()
             defaults.rows = 4
-            let isAdapter = lora != nil || initAdapter != nil
-            defaults.rate = isAdapter ? 1e-3 : 3e-4
-            defaults.weightDecay = isAdapter ? 0 : 0.1
+            defaults.rate = trainsAdapter ? 1e-3 : 3e-4
+            defaults.weightDecay = trainsAdapter ? 0 : 0.1
             if preferences != .off {
                 defaults.rows = 8
-                if !isAdapter { defaults.rate = 1e-4 }
+                if !trainsAdapter { defaults.rate = 1e-4 }
                 defaults.weightDecay = 0
             }
-            if run.plan.has("lora-plus-ratio"), !isAdapter {
+            if run.plan.has("lora-plus-ratio"), !trainsAdapter {
                 throw UsageError("slm finetune: --lora-plus-ratio needs an adapter: --lora RANK or --init-adapter ADAPTER.")
             }
             return try run.plan(basedOn: defaults, for: "finetune")
         }
+    }
+
+    private var trainsAdapter: Bool { run.plan.has("lora") || initAdapter != nil }
+
+    private var adapter: AdapterSettings {
+        var adapter = AdapterSettings()
+        run.plan.apply(to: &adapter)
+        return adapter
     }
 
     /// - Parameter configuration: The base model's.
@@ -127,7 +108,7 @@ extension FinetuneOptions {
         run.plan.apply(to: &settings)
         settings.fitsBatchToChats = !run.plan.has("batch")
         settings.lora = try loraConfiguration(for: configuration)
-        settings.usesPiSSA = loraInit == .pissa
+        settings.usesPiSSA = adapter.initialization == .pissa
         try checkBasePrecision(settings.basePrecision)
         settings.length = try run.length(for: "finetune")
         settings.warmup = run.plan[integer: "warmup"]
@@ -138,32 +119,31 @@ extension FinetuneOptions {
 
     /// Throws if an option is set that only a new adapter has.
     private func checkAdapterOptions() throws {
-        let options = [
-            ("--lora-alpha", loraAlpha != nil), ("--rslora", rankStabilized ?? false), ("--dora", usesDoRA ?? false),
-            ("--lora-dropout", loraDropout != nil), ("--lora-targets", loraTargets != nil), ("--lora-init", loraInit != nil),
-        ]
+        let chosen = AdapterSettings.settings.filter { run.plan.has($0.name) && run.plan[flag: $0.name] != false }
         if initAdapter != nil {
-            for (option, isSet) in [("--lora", lora != nil), ("--add-tokens", addTokens != .none)] + options where isSet {
+            if let option = chosen.first?.option ?? (addTokens == .none ? nil : "--add-tokens") {
                 throw UsageError("slm finetune: --init-adapter: the adapter has its own rank, alpha and layers; remove \(option).")
             }
-        } else if lora == nil, let (option, _) = options.first(where: { $0.1 }) {
-            throw UsageError("slm finetune: \(option) needs an adapter: --lora RANK.")
+        } else if !run.plan.has("lora"), let setting = chosen.first {
+            throw UsageError("slm finetune: \(setting.option) needs an adapter: --lora RANK.")
         }
     }
 
     private func checkBasePrecision(_ precision: WeightPrecision?) throws {
         guard let precision else { return }
-        if lora == nil, initAdapter == nil {
+        if !trainsAdapter {
             throw UsageError("slm finetune: --base-dtype needs an adapter: --lora RANK or --init-adapter ADAPTER.")
         }
-        if loraInit == .pissa, precision != .float32 {
+        if adapter.initialization == .pissa, precision != .float32 {
             throw UsageError("slm finetune: --base-dtype: PiSSA changes the base's weights, so they are kept in f32.")
         }
     }
 
     private func loraConfiguration(for configuration: GPTConfiguration) throws -> LoRAConfiguration? {
+        let adapter = adapter, usesPiSSA = adapter.initialization == .pissa
+        guard let rank = adapter.rank else { return nil }
         let known = GPT.loraTargetNames
-        let names = loraTargets?.split(separator: ",").map(String.init) ?? GPT.loraTargets(of: configuration)
+        let names = adapter.targets?.split(separator: ",").map(String.init) ?? GPT.loraTargets(of: configuration)
         let unknown = names.first { !known.contains($0) }
         if unknown != nil || names.isEmpty {
             let layers = known.joined(separator: ",")
@@ -175,31 +155,18 @@ extension FinetuneOptions {
         if names.contains("qkv"), let part = names.first(where: { ["q", "k", "v"].contains($0) }) {
             throw UsageError("slm finetune: --lora-targets: expected qkv or some of q,k,v, found both qkv and \(part).")
         }
-        guard let lora else { return nil }
-        var shape = LoRAConfiguration(rank: lora, alpha: loraAlpha(rank: lora), names: names, of: configuration)
-        if loraInit == .pissa, shape.adaptsVocabulary {
+        var shape = LoRAConfiguration(rank: rank, alpha: adapter.scaledAlpha, names: names, of: configuration)
+        shape.dropout = adapter.dropout
+        shape.usesDoRA = adapter.usesDoRA
+        if usesPiSSA, shape.adaptsVocabulary {
             throw UsageError("slm finetune: --lora-init pissa: it changes the base's weights, and cannot adapt the head or the embedding.")
         }
-        if addTokens != .none, loraInit == .pissa || shape.adaptsVocabulary {
-            let other = loraInit == .pissa ? "--lora-init pissa" : "--lora-targets head,embedding"
-            throw UsageError("slm finetune: --add-tokens cannot be combined with \(other).")
-        }
-        shape.dropout = Float(loraDropout ?? 0)
-        if usesDoRA ?? false {
-            shape.usesDoRA = true
-            if loraInit == .pissa || shape.adaptsVocabulary || shape.dropout > 0 {
-                let other = loraInit == .pissa ? "--lora-init pissa" : shape.dropout > 0 ? "--lora-dropout"
-                    : "--lora-targets head,embedding"
-                throw UsageError("slm finetune: --dora cannot be combined with \(other).")
-            }
+        let special = usesPiSSA ? "--lora-init pissa" : shape.adaptsVocabulary ? "--lora-targets head,embedding" : nil
+        if addTokens != .none, let special { throw UsageError("slm finetune: --add-tokens cannot be combined with \(special).") }
+        if shape.usesDoRA, let other = special ?? (shape.dropout > 0 ? "--lora-dropout" : nil) {
+            throw UsageError("slm finetune: --dora cannot be combined with \(other).")
         }
         return shape
-    }
-
-    /// α, such that α/r is the scale: with rank-stabilized LoRA, --lora-alpha times √r.
-    private func loraAlpha(rank: Int) -> Float? {
-        let alpha = loraAlpha.map { Float($0) }
-        return rankStabilized ?? false ? (alpha ?? Float(rank)) * Float(rank).squareRoot() : alpha
     }
 }
 
@@ -214,19 +181,11 @@ extension FinetuneOptions {
     func check(_ stored: Checkpoint, in folder: String) throws {
         let relative = { (paths: [String]) in try paths.map { try RelativePath.of($0, from: folder) }.joined(separator: " ") }
         func storedPaths(_ name: String) throws -> String { try relative(stored.finetuningPaths(name, from: folder)) }
-        let shape = stored.adapter?.shape
         var settings: [(option: String, given: String?, stored: String)] = [
             ("--data", data.isEmpty ? nil : try relative(data), try storedPaths("data")),
             ("--replay", replay.isEmpty ? nil : try relative(replayPaths(in: folder)), try storedPaths("replay")),
             ("--skip-bad", run.skipsBad ? "on" : nil, stored.training["finetune/skips_bad"] == nil ? "off" : "on"),
-            ("--lora", lora.map(String.init), shape.map { "\($0.rank)" } ?? "no adapter"),
-            ("--lora-alpha", loraAlpha.flatMap { _ in (lora ?? shape?.rank).flatMap(loraAlpha) }.map { "\($0)" },
-             shape.map { "\($0.alpha)" } ?? "no adapter"),
-            ("--lora-dropout", loraDropout.map { "\(Float($0))" }, shape.map { "\($0.dropout)" } ?? "no adapter"),
-            ("--dora", usesDoRA.map { $0 ? "on" : "off" }, shape?.usesDoRA ?? false ? "on" : "off"),
-            ("--lora-targets", loraTargets, shape?.targetNames.joined(separator: ",") ?? "no adapter"),
             ("--init-adapter", initAdapter, "the adapter of the run"),
-            ("--lora-init", loraInit?.rawValue, stored.adapter?.principals.count ?? 0 > 0 ? "pissa" : "plain"),
         ]
         if case .texts(let texts) = addTokens {
             let vocabulary = try stored.vocabulary(), known = texts.filter { vocabulary.specialTokenID($0) != nil }
@@ -235,13 +194,14 @@ extension FinetuneOptions {
         settings += preferenceChecks(try stored.finetuningPreferences)
         if let chatTemplate { try stored.check(chatTemplate) }
         // The base model of an adapter may have moved; that of a whole model is needed no more.
-        if let base, shape == nil, case .text(let path)? = stored.training["finetune/base"] {
+        if let base, stored.adapter == nil, case .text(let path)? = stored.training["finetune/base"] {
             settings.append(("--base", try relative([base]), path))
         }
         var own = try Finetuning.Settings(of: stored)
         own.dropout = stored.configuration.dropout
         own.rowLength = own.rowLength ?? stored.configuration.context
         try run.plan.check(own)
+        try run.plan.check(AdapterSettings(of: stored.adapter, isRankStabilized: run.plan[flag: "rslora"] ?? false))
         for (option, given, stored) in settings {
             if let given, given != stored {
                 throw TrainingError.cannotChange(option: option, stored: stored.isEmpty ? "none" : stored, given: given)

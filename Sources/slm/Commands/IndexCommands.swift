@@ -8,7 +8,7 @@ struct IndexBuildOptions: MachineOptions {
     var embeddingModel: String?
     var paths: [String] = []
     var out: String?
-    var passageTokens = IndexBuilder.defaultChunkTokens
+    var passageTokens = IndexBuilder.defaultPassageTokens
     var stemming = DocumentIndex.Stemming.english
     var maxFileSize = DocumentReader.Limits().fileSize / 1_000_000
     var allowsEmpty = false
@@ -86,7 +86,7 @@ extension Command {
             let work = IndexWork(
                 out, limits, embedder, allowsEmpty: options.allowsEmpty, json: options.json, quiet: options.quiet)
             try work.run { builder throws(DocumentError) in
-                try builder.build(options.paths, at: out, chunkTokens: options.passageTokens, stemming: options.stemming)
+                try builder.build(options.paths, at: out, passageTokens: options.passageTokens, stemming: options.stemming)
             }
             if embedder == nil, !options.quiet, !options.json {
                 printNote("passages are found by their words. With --embedding-model FOLDER, also those that say the same in other words.")
@@ -182,7 +182,7 @@ extension Command {
                 }
             }
             var number = 0
-            try index.forEachChunk(of: options.file) { passage in
+            try index.forEachPassage(of: options.file) { passage in
                 number += 1
                 printLine(options.json ? "\(PassageRecord(passage))" : passage.text(number: number))
             }
@@ -200,11 +200,11 @@ extension IndexOptions {
         for file in files {
             if json {
                 printLine(JSONLine([
-                    "file": .text(file.name), "title": .text(file.title), "bytes": .whole(file.size), "passages": .whole(file.chunks),
+                    "file": .text(file.name), "title": .text(file.title), "bytes": .whole(file.size), "passages": .whole(file.passages),
                     "skipped": file.skipped.map { .text($0) },
                 ]))
             } else {
-                let contents = file.skipped.map { "skipped: \($0)" } ?? "\(file.chunks)"
+                let contents = file.skipped.map { "skipped: \($0)" } ?? "\(file.passages)"
                 printLine("\(file.name)  \(contents)".printable)
             }
         }
@@ -260,7 +260,7 @@ private struct IndexWork {
         let megabytes = (Double(report.bytes) / 1e6).fixed(1)
         let skipped = report.skipped.isEmpty ? "" : ", \(report.skipped.count) skipped"
         let vectors = embedder == nil ? "" : ", \(report.embedded.counted("vector")) computed"
-        return "\(index): \(files)\(skipped), \(report.chunks.counted("passage")) of \(megabytes) MB\(vectors), in \(seconds.fixed(1)) s"
+        return "\(index): \(files)\(skipped), \(report.passages.counted("passage")) of \(megabytes) MB\(vectors), in \(seconds.fixed(1)) s"
     }
 
     private func record(_ report: IndexReport, _ seconds: Double) -> String {
@@ -271,7 +271,7 @@ private struct IndexWork {
             writer["changed"] = report.changed
             writer["unchanged"] = report.unchanged
             writer["removed"] = report.removed
-            writer["passages"] = report.chunks
+            writer["passages"] = report.passages
             if embedder != nil { writer["embedded"] = report.embedded }
             writer["bytes"] = report.bytes
             writer["seconds"] = (seconds * 1e4).rounded() / 1e4

@@ -23,7 +23,7 @@ extension ServeOptions {
             let index = try SharedIndex(path, named: name, openEmbedder: { try models.embedder(of: $0) }, reranker: openReranker)
             let found = index.usesVectors ? "words and vectors" : "words"
             let counts = try index.counts(), method = reranker.map { "\(found), in the order of \($0.name)" } ?? found
-            Log.info(.note, "documents \(name): \(counts.files.counted("file")), \(counts.chunks.counted("passage")) "
+            Log.info(.note, "documents \(name): \(counts.files.counted("file")), \(counts.passages.counted("passage")) "
                 + "of \(path), by \(method).")
             indexes.append(index)
         }

@@ -36,7 +36,7 @@ extension TrainOptions {
                 .choices(GPTConfiguration.presets.map(\.name)),
             .option("out", \.out, value: "DIR", "Write the run to DIR: last.h5, best.h5, log.jsonl, report.html.",
                     default: "checkpoints/PRESET").short("o"),
-        ] + settings(.main) + GPTConfiguration.settings.filter { $0.group == .context }.map { .setting($0) } + [
+        ] + settings(.main) + settings(.context) + [
             .option("resume", \.resume, "Continue RUN, or the run of --out, with the settings stored in its checkpoint."),
             .option("dry-run", \.dryRun, "Print parameters, tokens, steps, memory and time, and write nothing."),
         ])
@@ -55,7 +55,7 @@ extension TrainOptions {
     }
 
     private static var modelGroup: OptionGroup<TrainOptions> {
-        OptionGroup("Model (default: the preset's)", GPTConfiguration.settings.filter { $0.group == .model }.map { .setting($0) })
+        OptionGroup("Model (default: the preset's)", settings(.model))
     }
 
     private static var recipeGroup: OptionGroup<TrainOptions> {

@@ -68,6 +68,13 @@ extension TuningUse {
     }
 }
 
+extension MachineSettings {
+    mutating func use(_ choice: KernelChoice) {
+        cpu = choice.instructionSet
+        blas = choice.blas
+    }
+}
+
 extension MachineOptions {
     var threadCount: Int { machine.threads ?? min(CPU.availableCores, 1_024) }
 

@@ -50,6 +50,8 @@ enum Precision: String, CaseIterable, OptionValue {
     case auto, bf16, f32
 
     static var metavariable: String { "TYPE" }
+
+    init(_ type: DataType) { self = type == .bfloat16 ? .bf16 : .f32 }
 }
 
 extension MachineOptions {

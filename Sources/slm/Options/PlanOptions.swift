@@ -39,7 +39,7 @@ struct PlanOptions: Equatable {
         for setting in Whole.settings where has(setting.name) {
             var given = stored
             apply(setting, to: &given)
-            let texts = (given: setting.text(in: given) ?? "", stored: setting.text(in: stored) ?? "")
+            let texts = (given: setting.text(in: given) ?? "none", stored: setting.text(in: stored) ?? "none")
             if texts.given != texts.stored {
                 throw .cannotChange(option: setting.option, stored: texts.stored, given: texts.given)
             }
@@ -65,7 +65,7 @@ extension CommandOption where Options: RunCommandOptions {
         case .number(let range): .option(name, \.run.plan[number: name], in: range, help, default: text)
         case .seconds: .option(name, \.run.plan[duration: name], help, default: text)
         case .flag: .option(name, \.run.plan[flag: name], help, default: text)
-        case .text: .option(name, \.run.plan[text: name], help, default: text)
+        case .text: .option(name, \.run.plan[text: name], value: "NAMES", help, default: text)
         case .choice(let choices): .option(name, \.run.plan[text: name], value: "NAME", help, default: text).oneOf(choices)
         }
     }

@@ -35,9 +35,8 @@ extension RunOptions {
     private func ownMachine(_ stored: TrainingMachine?, _ width: Int) throws -> (processor: Processor, machine: TrainingMachine) {
         var options = self
         if stored == nil, let tuned = try tunedTraining(width: width, dtype, isQuiet: quiet) {
-            options.machine.cpu = tuned.instructionSet
-            options.machine.blas = tuned.blas
-            options.dtype = tuned.precision == .bfloat16 ? .bf16 : .f32
+            options.machine.use(tuned)
+            options.dtype = Precision(tuned.precision)
         }
         if let stored {
             if machine.threads == nil { options.machine.threads = threads(resuming: stored) }
@@ -46,7 +45,7 @@ extension RunOptions {
                 options.machine.cpu = stored.instructionSet
             }
             options.machine.blas = machine.blas ?? stored.blas
-            if dtype == .auto { options.dtype = stored.precision == .bfloat16 ? .bf16 : .f32 }
+            if dtype == .auto { options.dtype = Precision(stored.precision) }
         }
         let processor: Processor
         do {

@@ -1,4 +1,5 @@
 import Kernels
+import Model
 import Threads
 import Train
 
@@ -27,9 +28,14 @@ protocol RunCommandOptions {
 extension LossScope: OptionValue {}
 
 extension RunCommandOptions {
+    /// The options of the settings of a group.
     static func settings(_ group: SettingGroup) -> [CommandOption<Self>] {
-        TrainingPlan.lengths.filter { $0.group == group }.map { .setting($0).excluding("length") }
-            + TrainingPlan.settings.filter { $0.group == group }.map { .setting($0) }
+        func options<Whole>(_ settings: [Setting<Whole>]) -> [CommandOption<Self>] {
+            settings.filter { $0.group == group }.map { .setting($0) }
+        }
+        return options(TrainingPlan.lengths).map { $0.excluding("length") } + options(TrainingPlan.settings)
+            + options(GPTConfiguration.settings) + options(Finetuning.Settings.settings) + options(AdapterSettings.settings)
+            + options(PreferenceObjective.settings)
     }
 
     static var scheduleGroup: OptionGroup<Self> {

@@ -9,26 +9,21 @@ protocol AreaChatOptions: AdminOptions {
 }
 
 extension AreaChatOptions {
-    static var filterOptions: OptionGroup<Self> {
-        OptionGroup("Chats", [.option("state", \.filter.state, "Only chats in this state.")] + filterOptionsOfIncludedChats)
-    }
+    static var filterOptions: OptionGroup<Self> { OptionGroup("Chats", TrainingFilter.members.map(option)) }
 
     static var filterOptionsOfIncludedChats: [CommandOption<Self>] {
-        [
-            .option("search", \.filter.text, value: "TEXT", "Only chats whose title or messages contain TEXT."),
-            .option("rating", \.filter.rating, "Only chats with an answer that was rated or corrected so, or with none."),
-            .option("tag", \.filter.tag, value: "TAG", "Only chats with this tag."),
-            .option("model", \.filter.model, value: "NAME", "Only chats whose last answer is of this model."),
-            .option("source", \.filter.source, "Only chats of accounts, of guests, or imported ones."),
-            .option("person", \.filter.person, value: "PERSON", "Only chats of this person, as slm training chats shows it."),
-            .option("flag", \.filter.flag, "Only chats with near-duplicates, or with personal data."),
-            .option("from", \.filter.from, "Only chats whose last message is of this day or later, such as 2026-11-01."),
-            .option("to", \.filter.to, "Only chats whose last message is before this day."),
-            .option("min-turns", \.filter.minTurns, in: 0...1_000_000, "Only chats of at least N answers."),
-            .option("max-turns", \.filter.maxTurns, in: 0...1_000_000, "Only chats of at most N answers."),
-            .option("min-characters", \.filter.minCharacters, in: 0...1_000_000_000, "Only chats of at least N characters."),
-            .option("max-characters", \.filter.maxCharacters, in: 0...1_000_000_000, "Only chats of at most N characters."),
-        ]
+        TrainingFilter.members.filter { $0.name != "state" }.map(option)
+    }
+
+    private static func option(_ member: TrainingFilter.Member) -> CommandOption<Self> {
+        let name = member.name == "q" ? "search" : member.name.replacing("_", with: "-")
+        let filter: WritableKeyPath<Self, TrainingFilter> = \.filter
+        return switch member.kind {
+        case .text(let path): .option(name, filter.appending(path: path), value: member.name == "q" ? "TEXT" : "NAME", member.help)
+        case .choice(let choices, let path): .option(name, filter.appending(path: path), value: "NAME", member.help).oneOf(choices)
+        case .time(let path): .option(name, filter.appending(path: path), member.help)
+        case .count(let path): .option(name, filter.appending(path: path), in: 0...Int(Int32.max), member.help)
+        }
     }
 }
 
@@ -36,11 +31,7 @@ extension TrainingFilter {
     func write(to object: inout JSONWriter) { for (name, value) in parameters { object[name] = value } }
 }
 
-extension TrainingFilter.Rating: OptionValue {}
-extension TrainingFilter.Flag: OptionValue {}
 extension TrainingFilter.SortKey: OptionValue {}
-extension TrainingChat.State: OptionValue {}
-extension TrainingChat.Source: OptionValue {}
 
 extension Timestamp: OptionValue {
     init?(optionText: String) { self.init(dateOrTime: optionText) }

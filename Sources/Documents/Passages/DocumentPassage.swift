@@ -1,5 +1,5 @@
 /// A part of a document that is found and shown as a whole.
-package struct DocumentChunk: Sendable, Equatable {
+package struct DocumentPassage: Sendable, Equatable {
     /// The headings above it, such as "Pump > Reset"; for code, the declarations in it. Empty if there are none.
     package let heading: String
     /// From 1, in a format that has pages.
@@ -7,7 +7,7 @@ package struct DocumentChunk: Sendable, Equatable {
     /// Its first line in the file, or in the page, from 1.
     package let line: Int
     package let text: String
-    /// By the count that made the chunk.
+    /// By the count that made the passage.
     package let tokens: Int
 }
 

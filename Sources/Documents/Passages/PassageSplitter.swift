@@ -1,12 +1,12 @@
 import Files
 
-/// Divides documents into chunks along their structure.
+/// Divides documents into passages along their structure.
 ///
-///     let chunks = Chunker(budget: 200).chunks(of: document)
+///     let passages = PassageSplitter(budget: 200).passages(of: document)
 ///
-/// A chunk has whole blocks that follow each other under the same headings, up to the budget. A block that is longer is cut at the ends of
-/// sentences, code at empty lines. The parts of a paragraph overlap by the last sentence, if it is short. Pages are never mixed.
-package struct Chunker {
+/// A passage has whole blocks that follow each other under the same headings, up to the budget. A block that is longer is cut at the ends
+/// of sentences, code at empty lines. The parts of a paragraph overlap by the last sentence, if it is short. Pages are never mixed.
+package struct PassageSplitter {
     private let budget: Int
     private let count: (String) -> Int
 
@@ -14,7 +14,7 @@ package struct Chunker {
     private static let headingLimit = 200
 
     /// - Parameters:
-    ///   - budget: The most tokens of a chunk.
+    ///   - budget: The most tokens of a passage.
     ///   - count: Counts the tokens of a text.
     package init(budget: Int, count: @escaping (String) -> Int = TokenEstimate.count) {
         precondition(budget > 0, "a budget of \(budget) tokens")
@@ -22,18 +22,18 @@ package struct Chunker {
         self.count = count
     }
 
-    package func chunks(of document: Document) -> [DocumentChunk] {
-        var open = OpenChunk(), headings: [(level: Int, text: String, line: Int)] = [], isHeadingAlone = false
-        var chunks: [DocumentChunk] = []
+    package func passages(of document: Document) -> [DocumentPassage] {
+        var open = OpenPassage(), headings: [(level: Int, text: String, line: Int)] = [], isHeadingAlone = false
+        var passages: [DocumentPassage] = []
         func path() -> String { headings.map(\.text).joined(separator: " > ") }
         func flush() {
-            if let chunk = open.chunk(below: path(), count) { chunks.append(chunk) }
-            open = OpenChunk()
+            if let passage = open.passage(below: path(), count) { passages.append(passage) }
+            open = OpenPassage()
         }
         // A heading without text below it can still be found.
         func addHeadingAlone(before level: Int, page: Int?) {
             guard isHeadingAlone, let last = headings.last, last.level >= level else { return }
-            chunks.append(DocumentChunk(heading: path(), page: page, line: last.line, text: last.text, tokens: count(last.text)))
+            passages.append(DocumentPassage(heading: path(), page: page, line: last.line, text: last.text, tokens: count(last.text)))
         }
         for block in document.blocks {
             if case .heading(let level) = block.kind {
@@ -54,7 +54,7 @@ package struct Chunker {
         }
         flush()
         addHeadingAlone(before: 0, page: document.blocks.last?.page)
-        return chunks
+        return passages
     }
 
     /// One line of at most 200 characters.
@@ -63,8 +63,8 @@ package struct Chunker {
         return line.count > headingLimit ? line.prefix(headingLimit) + "…" : line
     }
 
-    /// Blocks that are about to be a chunk.
-    private struct OpenChunk {
+    /// Blocks that are about to be a passage.
+    private struct OpenPassage {
         var pieces: [Document.Block] = []
         var tokens = 0
         var page: Int? { pieces.first?.page }
@@ -74,25 +74,25 @@ package struct Chunker {
             self.tokens += tokens
         }
 
-        func chunk(below path: String, _ count: (String) -> Int) -> DocumentChunk? {
+        func passage(below path: String, _ count: (String) -> Int) -> DocumentPassage? {
             guard let first = pieces.first else { return nil }
             var text = ""
-            if case .row(let header?) = first.kind { text = Chunker.heading(header) + "\n" }
+            if case .row(let header?) = first.kind { text = PassageSplitter.heading(header) + "\n" }
             for (i, piece) in pieces.enumerated() {
                 if i > 0 { text += piece.isOfList && pieces[i - 1].isOfList ? "\n" : "\n\n" }
                 text += piece.text
             }
             var labels: [String] = []
             for case .code(let label?) in pieces.map(\.kind) where !labels.contains(label) { labels.append(label) }
-            let heading = (path.isEmpty ? [] : [path]) + (labels.isEmpty ? [] : [Chunker.heading(labels.joined(separator: ", "))])
-            return DocumentChunk(
+            let heading = (path.isEmpty ? [] : [path]) + (labels.isEmpty ? [] : [PassageSplitter.heading(labels.joined(separator: ", "))])
+            return DocumentPassage(
                 heading: heading.joined(separator: " > "), page: first.page, line: first.line, text: text, tokens: count(text))
         }
     }
 }
 
 /// Cutting a block that is longer than the budget.
-extension Chunker {
+extension PassageSplitter {
     private func parts(of block: Document.Block) -> [Document.Block] {
         if count(block.text) <= budget { return [block] }
         let isCode = if case .code = block.kind { true } else { false }

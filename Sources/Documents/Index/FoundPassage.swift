@@ -1,5 +1,5 @@
-/// A chunk that a search found.
-struct FoundChunk {
+/// A passage that a search found.
+struct FoundPassage {
     let id: Int
     /// Larger is better; comparable within one list only.
     var score: Double
@@ -7,7 +7,7 @@ struct FoundChunk {
     var share: Double
 
     /// - Parameter best: The best of the list; nil if this is it.
-    init(_ id: Int, _ score: Double, best: FoundChunk?) {
+    init(_ id: Int, _ score: Double, best: FoundPassage?) {
         self.id = id
         self.score = score
         share = best.map { $0.score > 0 ? score / $0.score : 0 } ?? 1
@@ -17,18 +17,18 @@ struct FoundChunk {
     fileprivate static let rankOffset = 60.0
 }
 
-/// Reciprocal-rank fusion: a chunk's score is the sum over the lists of 1/(60 + its rank). Equal scores are in the order of the lists.
-func fused(_ lists: [[FoundChunk]]) -> [FoundChunk] {
-    var all: [FoundChunk] = [], places: [Int: Int] = [:]
+/// Reciprocal-rank fusion: a passage's score is the sum over the lists of 1/(60 + its rank). Equal scores are in the order of the lists.
+func fused(_ lists: [[FoundPassage]]) -> [FoundPassage] {
+    var all: [FoundPassage] = [], places: [Int: Int] = [:]
     for list in lists {
-        for (i, chunk) in list.enumerated() {
-            let score = 1 / (FoundChunk.rankOffset + Double(i + 1))
-            if let place = places[chunk.id] {
+        for (i, passage) in list.enumerated() {
+            let score = 1 / (FoundPassage.rankOffset + Double(i + 1))
+            if let place = places[passage.id] {
                 all[place].score += score
-                all[place].share = max(all[place].share, chunk.share)
+                all[place].share = max(all[place].share, passage.share)
             } else {
-                places[chunk.id] = all.count
-                all.append(chunk)
+                places[passage.id] = all.count
+                all.append(passage)
                 all[all.count - 1].score = score
             }
         }
