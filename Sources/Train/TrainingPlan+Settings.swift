@@ -28,6 +28,7 @@ extension TrainingPlan: StoredSettings {
         .number("min-lr", .changeable, .schedule, \.minRate, in: 0...1, "Let the learning rate fall to X times the peak.",
                 default: "0.1; 0 with --recipe counts"),
         .number("weight-decay", .changeable, .schedule, \.weightDecay, in: 0...10, "Set AdamW's weight decay for matrices."),
+        .number("beta1", .changeable, .schedule, \.beta1, in: 0...0.99999, "Set AdamW's beta1.", default: "0.9"),
         .number("beta2", .changeable, .schedule, \.beta2, in: 0...0.99999, "Set AdamW's beta2; 0.99 suits small batches.", default: "0.95"),
         .number("lora-plus-ratio", .changeable, .adapter, \.loraPlusRatio, in: 0.01...1_000,
                 "Multiply the learning rate of B by X (LoRA+).", default: "1"),

@@ -24,6 +24,7 @@ package struct TrainingPlan: Sendable, Equatable {
     /// The peak learning rate of Muon. That of the other weights is ``rate``, and both have the same schedule.
     package var muonRate: Float = 0.02
     package var weightDecay: Float = 0.1
+    package var beta1: Float = 0.9
     package var beta2: Float = 0.95
     /// The learning rate of an adapter's B, relative to that of A (LoRA+, Hayou et al. 2024).
     package var loraPlusRatio: Float = 1

@@ -110,6 +110,7 @@ package final class TrainingRun {
         do throws(TokenizeError) { tokenizer = try StoredTokenizer(vocabulary) } catch { throw .tokenizer(error) }
         trainer.clipping = plan.clip
         trainer.optimizer.decay = plan.weightDecay
+        trainer.optimizer.beta1 = plan.beta1
         trainer.optimizer.beta2 = plan.beta2
         if plan.optimizer == .muon { trainer.useMuon(rateRatio: plan.rate > 0 ? plan.muonRate / plan.rate : 0) }
         trainer.discardMomentsOfOthers()
