@@ -41,9 +41,8 @@ def main():
             if options.compile:
                 runs[f"peft, {dtype}, compiled"] = runs[f"peft, {dtype}"] + ["--compile"]
         results = {name: [] for name in runs}
-        for _ in range(options.rounds):
-            for name, command in runs.items():
-                results[name].append(last_line([str(word) for word in command]))
+        for name, command in record.alternating(runs, options.rounds):
+            results[name].append(last_line([str(word) for word in command]))
         speed = {name: statistics.median(f["tokens_per_s"] for f in each) for name, each in results.items()}
         peers = [name for name in runs if name.startswith("peft")]
         for name, each in results.items():

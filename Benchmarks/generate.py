@@ -104,7 +104,7 @@ def slm_file(folder, checkpoint, kind, options):
 def measure(folder, checkpoint, options):
     """Returns the results of each round by program, format and batch size."""
     results = {}
-    for _ in range(options.rounds):
+    for i in range(options.rounds):
         for kind in options.formats.split(","):
             for batch in map(int, options.batches.split(",")):
                 work = ["--batch", batch, "--prompt", options.prompt, "--generate", options.generate]
@@ -113,7 +113,7 @@ def measure(folder, checkpoint, options):
                     file = slm_file(folder, checkpoint, kind, options)
                     dtype = [] if options.same_file else ["--dtype", PAIRS[kind]]
                     runs["slm"] = [SLM, "bench", "generate", "--checkpoint", file, *dtype, "--json"] + work
-                for program, command in runs.items():
+                for program, command in record.one_round(runs, i):
                     line = last_line(command)
                     print(json.dumps(dict(program=program, **line)), flush=True)
                     results.setdefault((program, kind, batch), []).append(line)

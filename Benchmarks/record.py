@@ -26,6 +26,16 @@ MICROARCHITECTURES = [
 ]
 
 
+def one_round(runs, i):
+    """The runs of a round by name, in every second round backwards: where a machine slows down under load, the first of two runs is faster."""
+    return list(runs.items())[::-1 if i % 2 else 1]
+
+
+def alternating(runs, rounds):
+    """The runs of all rounds by name."""
+    return [named for i in range(rounds) for named in one_round(runs, i)]
+
+
 def microarchitecture(vendor, family, model):
     return next((name for v, f, models, name in MICROARCHITECTURES if (v, f) == (vendor, family) and model in models), None)
 

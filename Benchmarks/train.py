@@ -52,9 +52,8 @@ def main():
             runs["slm, 1 thread"] = lambda: ours(options.preset, dtype, max(2, options.steps // 2), threads=1)
             runs["torch eager"] = lambda: peer(options.preset, "eager-" + dtype, options.steps)
         results = {name: [] for name in runs}
-        for _ in range(options.rounds):
-            for name, run in runs.items():
-                results[name].append(run())
+        for name, run in record.alternating(runs, options.rounds):
+            results[name].append(run())
         speed = {name: statistics.median(f["tokens_per_s"] for f in all_runs) for name, all_runs in results.items()}
         for name, all_runs in results.items():
             values = sorted(f["tokens_per_s"] for f in all_runs)

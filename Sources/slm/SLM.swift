@@ -113,7 +113,7 @@ struct SLM {
     private static func warnAboutMisspelledVariables(in environment: [String: String]) {
         let variables = environment.keys.filter { $0.hasPrefix("SLM_") && $0.count > 8 }.sorted()
         if variables.isEmpty { return }
-        let known = Set(commands.filter(\.readsConfiguration).flatMap { $0.options.flatMap(\.environmentNames) }).sorted()
+        let known = Set(commands.filter(\.readsConfiguration).flatMap { $0.options.map(\.environmentName) }).sorted()
         for variable in variables where !known.contains(variable) {
             let near = closestMatch(to: String(variable.dropFirst(4)), among: known.map { String($0.dropFirst(4)) })
             if let near { printNote("the environment variable \(variable) sets no option; did you mean SLM_\(near)?") }

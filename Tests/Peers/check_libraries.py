@@ -55,7 +55,7 @@ def check_client(server, folder):
         assert found[0].filename == "valve.docx" and found[0].content[0].text == "The valve turns left." and found[0].score == 1, found
         assert [part.text for part in client.vector_stores.files.content(pump.id, vector_store_id=store.id)][0] == "Hold the red button for 5 seconds."
         assert [file.id for file in client.vector_stores.files.list(store.id, order="asc")][0] == pump.id
-        tools = [{"type": "file_search", "vector_store_ids": [store.id]}]
+        tools = [{"type": "file_search", "vector_store_ids": [store.id], "max_num_results": 1}]
         answer = client.responses.create(model="default", input="How do I reset the pump?", tools=tools, include=["file_search_call.results"], max_output_tokens=8)
         search, message = answer.output
         assert search.type == "file_search_call" and search.queries == ["How do I reset the pump?"] and message.type == "message", answer

@@ -114,9 +114,26 @@ import Testing
             #"{"input":"x","tools":[{"type":"file_search","vector_store_ids":[]}]}"#,
             #"{"input":"x","tools":[{"type":"file_search","vector_store_ids":["vs_x"]}]}"#,
             #"{"input":"x","tools":[{"type":"web_search"}]}"#,
+            #"{"input":"x","tools":[{"type":"file_search","vector_store_ids":["\#(store)"],"max_num_results":0}]}"#,
         ] { #expect(try [400, 404].contains(ask("POST", "/v1/responses", body).status), "\(body)") }
         let none = try ask("POST", "/v1/responses", #"{"input":"reset","tool_choice":"none",\#(tools)}"#)
         #expect(try none.status == 200 && none.json()["output"]?.elements.map { Array($0) }?.count == 1)
+    }
+
+    @Test func `a request says how many passages are put into the prompt`() throws {
+        let text = (1...8).map { "# Part \($0)\nTo reset part \($0), hold button \($0).\n" }.joined(separator: "\n")
+        let store = try makeStore([try upload("parts.md", text)])
+        let result = #""include":["file_search_call.results"],"input":"How do I reset a part?""#
+        for (limit, count) in [("", 4), (#","max_num_results":2"#, 2), (#","max_num_results":6"#, 6)] {
+            let tools = #""tools":[{"type":"file_search","vector_store_ids":["\#(store)"]\#(limit)}]"#
+            let answer = try ask("POST", "/v1/responses", "{\(result),\(tools)}")
+            let search = try answer.json()["output"]?.elements?.first { _ in true }
+            #expect(search?["results"]?.elements.map { Array($0).count } == count, "\(answer.text)")
+        }
+        let question = #""messages":[{"role":"user","content":"How do I reset a part?"}]"#
+        let body = #"{\#(question),"documents":["\#(store.dropFirst(3))"],"max_passages":1}"#
+        let sources = try ask("POST", "/v1/chat/completions", body).json()["sources"]
+        #expect(sources?["passages"]?.elements.map { Array($0).count } == 1)
     }
 
     @Test func `damaged forms are refused or stored whole`() throws {

@@ -20,11 +20,12 @@ extension RequestFields {
         return try readable.named(names)
     }
 
-    /// Parses `documents` of a chat whose last message is the question, and puts the passages into that message.
+    /// Parses `documents` and `max_passages` of a chat whose last message is the question, and puts the passages into that message.
     func sources(
         _ readable: ReadableDocuments, in messages: inout [ChatMessage], _ model: ServedModel
     ) throws(APIError) -> AnswerSources? {
-        guard let documents = try documents(readable), !documents.isEmpty else { return nil }
+        guard var documents = try documents(readable), !documents.isEmpty else { return nil }
+        documents.passageLimit = try integer("max_passages", 1...ServedDocuments.mostPassages) ?? documents.passageLimit
         guard let question = messages.last, question.role == .user else {
             throw .invalid("documents", "expected a user's message at the end of messages, which is searched for.")
         }

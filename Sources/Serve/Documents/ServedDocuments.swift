@@ -10,9 +10,10 @@ import Tokenize
 package struct ServedDocuments: Sendable {
     let indexes: [ServedIndex]
     /// The most passages of a prompt.
-    let passageLimit: Int
+    var passageLimit: Int
 
     package static let usualPassageLimit = 4
+    package static let mostPassages = 50
 
     package init(_ indexes: [SharedIndex] = [], passageLimit: Int = usualPassageLimit) {
         self.init(indexes.map { ServedIndex($0) }, passageLimit)

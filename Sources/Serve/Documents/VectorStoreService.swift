@@ -178,8 +178,8 @@ extension VectorStoreService {
         let library = try library(context)
         let fields = try RequestFields(of: context.request, known: nil)
         try fields.rejectUnsupported(UnsupportedField.vectorStoreSearch)
-        let query = try fields.text("query", 1...10_000), limit = try fields.integer("max_num_results") ?? 10
-        guard (1...50).contains(limit) else { throw APIError.invalid("max_num_results", "expected 1 to 50, found \(limit).") }
+        let query = try fields.text("query", 1...10_000)
+        let limit = try fields.integer("max_num_results", 1...ServedDocuments.mostPassages) ?? 10
         try rateLimits.checkSearch(context.client.key)
         let readable = libraries.documents.readable(by: context.client.account)
         let passages = try readable.named([library.id.description]).passages(for: query, limit: limit)

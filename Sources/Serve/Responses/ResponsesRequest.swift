@@ -120,6 +120,7 @@ struct ResponsesRequest {
         if !stores.isEmpty, chat.endsWithQuestion {
             body.key("documents")
             body.array { list in for store in stores { list.string(store) } }
+            if let passageLimit = try passageLimit { body["max_passages"] = passageLimit }
         }
         // A message of the assistant at the end is a whole one.
         if chat.endsWithAnswer { body["continue_final_message"] = false }
@@ -194,6 +195,21 @@ struct ResponsesRequest {
         }
     }
 
+    /// The most passages of the answer: the smallest number that a tool `file_search` has. nil for the server's.
+    private var passageLimit: Int? {
+        get throws(APIError) {
+            var limit: Int?
+            let tools = fields["tools"]?.elements.map { Array($0) } ?? []
+            for (index, tool) in tools.enumerated() where Self.searchesFiles(tool) {
+                do throws(APIError) {
+                    let number = try RequestFields(tool).integer("max_num_results", 1...ServedDocuments.mostPassages)
+                    limit = number.map { min(limit ?? $0, $0) } ?? limit
+                } catch { throw error.renamed { "tools[\(index)].\($0)" } }
+            }
+            return limit
+        }
+    }
+
     private static func searchesFiles(_ tool: JSONElement) -> Bool { tool["type"]?.isString("file_search") == true }
 
     /// The tools that `tool_choice` allows, by their indices; nil if it has no list of them.
@@ -264,7 +280,7 @@ extension ResponsesRequest {
     /// The name that a field of a chat completion has in the Responses API.
     private func name(of field: String) -> String {
         if field.hasPrefix("messages") { return "input" }
-        if field == "documents" { return "tools" }
+        if field == "documents" || field == "max_passages" { return "tools" }
         if field.hasPrefix("tool_choice.") { return field.replacing(".function.", with: ".") }
         if field.hasPrefix("tools["), let end = field.firstIndex(of: "]") {
             let number = Int(field[..<end].dropFirst("tools[".count)) ?? 0, functions = (try? functions) ?? []

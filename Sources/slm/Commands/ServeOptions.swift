@@ -104,7 +104,8 @@ extension ServeOptions {
             OptionGroup("Documents", [
                 .list("documents", \.documents, value: "NAME=FILE",
                       "Let chats answer from the documents of FILE, an index of slm index build. Without NAME, it is that of the file."),
-                .option("passages", \.passages, in: 1...50, "Give the model at most N passages, in half of its context."),
+                .option("passages", \.passages, in: 1...ServedDocuments.mostPassages,
+                        "Give the model at most N passages, in half of its context."),
                 .option("upload-space", \.uploadSpace, "Let each account upload files of SIZE together.").excluding("uploads"),
                 .option("no-uploads", \.noUploads, "Let accounts upload no files.").excluding("uploads"),
                 .option("documents-dir", \.documentsFolder, value: "DIR", "Keep the files that accounts upload, and their indexes, in DIR.",

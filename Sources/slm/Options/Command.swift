@@ -25,7 +25,7 @@ struct Command {
     var options: [OptionInfo] { groups.flatMap(\.options) }
     /// The names by which the environment and a configuration file know its options.
     var configurableNames: [String] {
-        readsConfiguration ? options.filter { $0.sources == .everywhere }.flatMap(\.names) : []
+        readsConfiguration ? options.filter { $0.sources == .everywhere }.map(\.name) : []
     }
     /// Its first word.
     var family: String { String(name.split(separator: " ")[0]) }

@@ -22,7 +22,7 @@ struct CommandHelp {
             }
         }
         if command.readsConfiguration {
-            let name = command.options.first { $0.sources == .everywhere }?.environmentNames.first ?? "SLM_THREADS"
+            let name = command.options.first { $0.sources == .everywhere }?.environmentName ?? "SLM_THREADS"
             lines.append("")
             lines += ("Every option can also be set by an environment variable (SLM_ and its name, such as \(name)) "
                 + "or in the file of --config.").wrapped(to: columns)

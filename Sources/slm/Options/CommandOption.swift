@@ -116,8 +116,8 @@ extension CommandOption {
 
     func short(_ character: Character) -> CommandOption { with(\.short, character) }
 
-    /// Accepts another name too, also in environment variables and configuration files.
-    func alias(_ names: String...) -> CommandOption { with(\.aliases, info.aliases + names) }
+    /// Sets the environment variable of an option whose name is too general for one.
+    func variable(_ name: String) -> CommandOption { with(\.variable, name) }
 
     func excluding(_ group: String) -> CommandOption { with(\.exclusionGroup, group) }
 

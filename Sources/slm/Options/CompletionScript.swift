@@ -33,7 +33,7 @@ enum CompletionScript: String, CaseIterable, OptionValue {
 
     private static func flags(of option: OptionInfo) -> [String] {
         if option.position == .only { return [] }
-        return (option.short.map { ["-\($0)"] } ?? []) + option.names.map { "--\($0)" }
+        return (option.short.map { ["-\($0)"] } ?? []) + ["--\(option.name)"]
     }
 
     // MARK: bash
@@ -205,8 +205,7 @@ enum CompletionScript: String, CaseIterable, OptionValue {
     }
 
     private static func fishLine(_ option: OptionInfo, _ condition: String) -> String {
-        var line = "complete -c slm -n '\(condition)'" + option.names.map { " -l \($0)" }.joined() + (option.short.map { " -s "
-            + "\($0)" } ?? "")
+        var line = "complete -c slm -n '\(condition)' -l \(option.name)" + (option.short.map { " -s \($0)" } ?? "")
         switch option.arity {
         case .flag, .optionalValue: break
         case .value, .list: line += " -r" + (option.completion == .nothing ? " -f" : "")

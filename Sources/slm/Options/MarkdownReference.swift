@@ -25,18 +25,13 @@ enum MarkdownReference {
         for group in command.groups {
             let options = group.options.filter { !["config", "help"].contains($0.name) }
             if options.isEmpty { continue }
-            lines += ["", "| \(group.title) | |", "|---|---|"] + options.map { "| \(label($0)) | \(details($0)) |" }
+            lines += ["", "| \(group.title) | |", "|---|---|"] + options.map { "| \(label($0)) | \(cell($0.details)) |" }
         }
         return lines
     }
 
     private static func label(_ option: OptionInfo) -> String {
         (option.short.map { "`-\($0)`, " } ?? "") + "`\(option.usage.replacing("|", with: "\\|"))`"
-    }
-
-    private static func details(_ option: OptionInfo) -> String {
-        let aliases = option.aliases.isEmpty ? "" : " Also \(option.aliases.map { "`--\($0)`" }.joined(separator: ", "))."
-        return cell(option.details) + aliases
     }
 
     private static func cell(_ text: String) -> String { text.replacing("|", with: "\\|").replacing("<", with: "&lt;") }

@@ -29,8 +29,8 @@ struct OptionInfo: Sendable {
 
     let name: String
     var short: Character?
-    /// Other names that are accepted.
-    var aliases: [String] = []
+    /// The environment variable; nil for that of the name.
+    var variable: String?
     var arity = Arity.value
     var metavariable = ""
     let help: String
@@ -45,8 +45,6 @@ struct OptionInfo: Sendable {
     var sources = Sources.everywhere
     /// Whether `slm config show` hides the value.
     var isSecret = false
-
-    var names: [String] { [name] + aliases }
 
     /// As a user types it: `--checkpoint FILE`, `--resume [RUN]`, `COMMAND...`.
     var usage: String {
@@ -77,7 +75,5 @@ struct OptionInfo: Sendable {
     }
 
     /// `SLM_EVAL_EVERY` for `eval-every`.
-    var environmentNames: [String] { names.map(environmentName) }
+    var environmentName: String { variable ?? "SLM_" + name.uppercased().replacing("-", with: "_") }
 }
-
-func environmentName(ofOption name: String) -> String { "SLM_" + name.uppercased().replacing("-", with: "_") }

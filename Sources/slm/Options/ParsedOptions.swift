@@ -74,13 +74,13 @@ struct ParsedOptions {
         let isLong = argument.hasPrefix("--")
         let name = String(argument.drop { $0 == "-" })
         let found = options.firstIndex { info in
-            info.position != .only && (isLong ? info.names.contains(name) : info.short.map { String($0) } == name)
+            info.position != .only && (isLong ? info.name == name : info.short.map { String($0) } == name)
         }
         if let found { return found }
         if name == "device" || name.hasPrefix("device=") {
             throw UsageError("slm \(command): this command computes on the CPU: remove --device.")
         }
-        let names = options.filter { $0.position != .only }.flatMap(\.names)
+        let names = options.filter { $0.position != .only }.map(\.name)
         let near = isLong ? closestMatch(to: name.lowercased(), among: names).map { "; did you mean --\($0)?" } : nil
         throw UsageError("slm \(command): unknown option \(argument)\(near ?? ".") \(advice)")
     }
@@ -112,8 +112,8 @@ struct ParsedOptions {
 
     mutating func add(environment: [String: String]) {
         for i in unset(besides: [.commandLine]) {
-            let names = options[i].environmentNames
-            guard let name = names.first(where: { environment[$0]?.isEmpty == false }), let text = environment[name] else { continue }
+            let name = options[i].environmentName
+            guard let text = environment[name], !text.isEmpty else { continue }
             let texts = options[i].arity == .list ? text.split(separator: options[i].separator).map(String.init) : [text]
             values += texts.map { Value(option: i, text: $0, source: .environment(name)) }
         }
@@ -121,7 +121,7 @@ struct ParsedOptions {
 
     mutating func add(_ settings: [SettingsFile.Setting]) throws {
         for i in unset(besides: [.commandLine, .commandLineAndEnvironment]) {
-            guard let setting = settings.first(where: { options[i].names.contains($0.name) }) else { continue }
+            guard let setting = settings.first(where: { options[i].name == $0.name }) else { continue }
             if setting.isList, options[i].arity != .list { throw UsageError("slm: \(setting.source): expected one value, found a list.") }
             values += setting.texts.map { Value(option: i, text: $0, source: .file(setting.source)) }
         }

@@ -19,11 +19,11 @@ extension AdminOptions {
     static var connectionOptions: OptionGroup<Self> {
         OptionGroup("Server", [
             .option("url", \.connection.url, value: "URL", "Send requests to the server at this address; also SLM_API_URL.")
-                .alias("api-url"),
+                .variable("SLM_API_URL"),
             .option("key", \.connection.key, value: "KEY",
                     "Send this admin key. Other users of this machine see it in the list of processes: prefer SLM_ADMIN_KEY or --key-file.")
-                .alias("admin-key").excluding("admin key").secret(),
-            .option("key-file", \.connection.keyFile, value: "FILE", "Read the admin key from FILE.").alias("admin-key-file")
+                .variable("SLM_ADMIN_KEY").excluding("admin key").secret(),
+            .option("key-file", \.connection.keyFile, value: "FILE", "Read the admin key from FILE.").variable("SLM_ADMIN_KEY_FILE")
                 .excluding("admin key"),
             .option("insecure", \.connection.isInsecure, "Send the key over plain HTTP to another machine, readable on the way."),
         ])
