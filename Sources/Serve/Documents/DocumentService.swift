@@ -46,8 +46,7 @@ struct DocumentService: Sendable {
     private func search(_ context: RequestContext) throws -> Response {
         let fields = try RequestFields(of: context.request, known: ["query", "documents", "limit"])
         let query = try fields.text("query", 1...Self.maxQueryLength)
-        let limit = try fields.integer("limit") ?? 5
-        guard (1...50).contains(limit) else { throw APIError.invalid("limit", "expected 1 to 50, found \(limit).") }
+        let limit = try fields.integer("limit", 1...ServedDocuments.mostPassages) ?? 5
         let readable = documents.readable(by: context.client.account)
         let chosen = try fields.documents(readable) ?? readable.all()
         try rateLimits.checkSearch(context.client.key)

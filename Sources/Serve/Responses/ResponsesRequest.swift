@@ -116,11 +116,11 @@ struct ResponsesRequest {
         if chat.isEmpty { throw .invalid("input", "expected at least one item.") }
         body.key("messages"); body.array { list in for message in chat.messages { list.json(message) } }
         // Results of calls are not searched for.
-        let stores = try vectorStores
+        let (stores, passageLimit) = try fileSearch
         if !stores.isEmpty, chat.endsWithQuestion {
             body.key("documents")
             body.array { list in for store in stores { list.string(store) } }
-            if let passageLimit = try passageLimit { body["max_passages"] = passageLimit }
+            if let passageLimit { body["max_passages"] = passageLimit }
         }
         // A message of the assistant at the end is a whole one.
         if chat.endsWithAnswer { body["continue_final_message"] = false }
@@ -128,7 +128,7 @@ struct ResponsesRequest {
 
     /// Writes the tools that the answer may call: the model sees no others.
     private func writeTools(to body: inout JSONWriter) throws(APIError) {
-        let tools = fields["tools"]?.elements.map { Array($0) } ?? []
+        let tools = tools
         if let value = fields["tools"] {
             if value.kind != .array { throw .invalid("tools", "expected a list, found \(value.kind.rawValue).") }
             for (index, tool) in tools.enumerated() where tool["type"]?.isString("function") != true && !Self.searchesFiles(tool) {
@@ -170,45 +170,34 @@ struct ResponsesRequest {
     /// The functions that the model may call, by the indices of their tools.
     private var functions: [Int] {
         get throws(APIError) {
-            let tools = fields["tools"]?.elements.map { Array($0) } ?? []
+            let tools = tools
             return try (allowedTools ?? Array(tools.indices)).filter { !Self.searchesFiles(tools[$0]) }
         }
     }
 
-    /// What the tools `file_search` search, as `documents` names it.
-    var vectorStores: [String] {
+    /// What the tools `file_search` search, as `documents` names it, and the most passages that one of them allows; nil for the server's.
+    var fileSearch: (stores: [String], passageLimit: Int?) {
         get throws(APIError) {
-            if fields["tool_choice"]?.isString("none") == true { return [] }
-            var stores: [String] = []
-            let tools = fields["tools"]?.elements.map { Array($0) } ?? []
+            var stores: [String] = [], limit: Int?
+            if fields["tool_choice"]?.isString("none") == true { return (stores, limit) }
             for (index, tool) in tools.enumerated() where Self.searchesFiles(tool) {
-                do throws(APIError) { try RequestFields(tool).rejectUnsupported(UnsupportedField.vectorStoreSearch) } catch {
-                    throw error.renamed { "tools[\(index)].\($0)" }
-                }
+                do throws(APIError) {
+                    let search = RequestFields(tool)
+                    try search.rejectUnsupported(UnsupportedField.vectorStoreSearch)
+                    let number = try search.integer("max_num_results", 1...ServedDocuments.mostPassages)
+                    limit = number.map { min(limit ?? $0, $0) } ?? limit
+                } catch { throw error.renamed { "tools[\(index)].\($0)" } }
                 for store in tool["vector_store_ids"]?.elements.map({ Array($0) }) ?? [] {
                     guard let id = store.string else { throw .invalid("tools[\(index)].vector_store_ids", "expected a list of ids.") }
                     stores.append(VectorStoreService.documents(ofStore: id))
                 }
                 if stores.isEmpty { throw .invalid("tools[\(index)].vector_store_ids", "expected at least one id.") }
             }
-            return stores
+            return (stores, limit)
         }
     }
 
-    /// The most passages of the answer: the smallest number that a tool `file_search` has. nil for the server's.
-    private var passageLimit: Int? {
-        get throws(APIError) {
-            var limit: Int?
-            let tools = fields["tools"]?.elements.map { Array($0) } ?? []
-            for (index, tool) in tools.enumerated() where Self.searchesFiles(tool) {
-                do throws(APIError) {
-                    let number = try RequestFields(tool).integer("max_num_results", 1...ServedDocuments.mostPassages)
-                    limit = number.map { min(limit ?? $0, $0) } ?? limit
-                } catch { throw error.renamed { "tools[\(index)].\($0)" } }
-            }
-            return limit
-        }
-    }
+    private var tools: [JSONElement] { fields["tools"]?.elements.map { Array($0) } ?? [] }
 
     private static func searchesFiles(_ tool: JSONElement) -> Bool { tool["type"]?.isString("file_search") == true }
 

@@ -153,29 +153,6 @@ extension RunNumber {
     }
 }
 
-extension RequestFields {
-    func integer(_ name: String, _ range: ClosedRange<Int>) throws(APIError) -> Int? {
-        guard let number = try integer(name) else { return nil }
-        guard range.contains(number) else {
-            throw .invalid(name, "expected an integer from \(range.lowerBound) to \(range.upperBound), found \(number).")
-        }
-        return number
-    }
-
-    func number(_ name: String, _ range: ClosedRange<Double>) throws(APIError) -> Double? {
-        guard let number = try number(name) else { return nil }
-        guard range.contains(number) else {
-            throw .invalid(name, "expected a number from \(range.lowerBound) to \(range.upperBound), found \(number).")
-        }
-        return number
-    }
-
-    func choice<Choice: CaseIterable & RawRepresentable<String>>(_ name: String) throws(APIError) -> Choice? {
-        guard let text = try optionalText(name, 0...64) else { return nil }
-        return try Choice(text, of: name)
-    }
-}
-
 extension TrainingRunSettings {
     /// The chats to train on, among those that are included.
     var trainingFilter: TrainingFilter {
