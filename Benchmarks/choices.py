@@ -56,7 +56,7 @@ def main():
     info = run("info")
     print(f"{info['cpu']}, {info['cores']} cores: {info['kernels_available']}\n")
     sets = [name for name in info["kernels_available"].split() if name != "plain"] or ["plain"]
-    has_bf16 = {name: name == "avx512bf16" for name in sets}
+    has_bf16 = {name: name in ("avx512amx", "avx512bf16") for name in sets}
 
     train = ["bench", "train", "--synthetic", "--preset", options.preset, "--steps", str(options.steps), "--warmup", "1"]
     choices = {"auto": train}

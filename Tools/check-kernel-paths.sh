@@ -12,16 +12,19 @@ add() { if [ "$1" = yes ]; then expected="$expected
 $2"; else skipped="$skipped
 $2"; fi; }
 if [ "$(uname -m)" = x86_64 ]; then
-    avx2=no; vnni=no; avx512=no; bf16=no
+    avx2=no; vnni=no; avx512=no; bf16=no; amx=no
     if has avx2 fma f16c bmi2; then avx2=yes; fi
     if [ $avx2 = yes ] && has avx512f avx512bw avx512dq avx512vl avx512cd; then avx512=yes; fi
     if [ $avx512 = yes ] && has avx512_bf16 avx512_vnni; then bf16=yes; fi
+    if [ $bf16 = yes ] && has amx_tile amx_bf16; then amx=yes; fi
     if [ $avx2 = yes ] && has avx_vnni; then vnni=yes; fi
     add $avx2 "avx2 f32"
     add $vnni "avx2vnni f32"
     add $avx512 "avx512 f32"
     add $bf16 "avx512bf16 f32"
     add $bf16 "avx512bf16 bf16"
+    add $amx "avx512amx f32"
+    add $amx "avx512amx bf16"
 fi
 if [ "$(uname -m)" = aarch64 ]; then
     dotprod=no; bf16=no

@@ -9,7 +9,7 @@ extension Processor {
         let rounds = 20_000
         var best = Double.infinity
         for _ in 0..<3 { best = min(best, measureSeconds { pool.run { _ in table.peak(type.code, rounds) } }) }
-        return Double(rounds * threads) * Double(table.peak_flops) * (type == .bfloat16 ? 2 : 1) / best
+        return Double(rounds * threads) * Double(table.peak_flops(type.code)) / best
     }
 
     /// Memory bandwidth in bytes per second, reading more than the caches hold.

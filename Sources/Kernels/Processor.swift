@@ -15,7 +15,7 @@ package final class Processor {
     package let gpu: GPU?
     /// The device's memory, and the CPU's memory that the device accesses.
     private let deviceArena, sharedArena: Arena?
-    /// The instruction set of the kernels, such as "avx512bf16" or "neon"; see ``instructionSets``.
+    /// The instruction set of the kernels, such as "avx512amx" or "neon"; see ``instructionSets``.
     package var instructionSet: String { String(cString: table.name) }
     /// Floats in one vector.
     var vectorWidth: Int { Int(table.width) }

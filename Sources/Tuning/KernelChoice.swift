@@ -55,7 +55,8 @@ extension KernelChoice {
         let sets = [best] + (narrower.map { [$0] } ?? [])
         let types: [DataType] = multipliesBFloat16(best) ? [.bfloat16, .float32] : [.float32, .bfloat16]
         // bf16 is multiplied as it is, or widened to f32 where the instructions for bf16 are slow.
-        let withoutBFloat16 = multipliesBFloat16(best) ? instructionSets.first { vectors(of: $0) == vectors(of: best) && $0 != best } : nil
+        let withoutBFloat16 = multipliesBFloat16(best)
+            ? instructionSets.first { vectors(of: $0) == vectors(of: best) && !multipliesBFloat16($0) } : nil
         let widening = withoutBFloat16.map { [KernelChoice($0, .bfloat16)] } ?? []
         switch use {
         case .training:

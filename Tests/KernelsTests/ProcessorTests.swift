@@ -118,11 +118,15 @@ import Testing
     }
 
     #if arch(x86_64)
-    private static let names = ["avx512bf16", "avx512", "avx2vnni", "avx2"], flagsLine = "flags"
+    private static let names = ["avx512amx", "avx512bf16", "avx512", "avx2vnni", "avx2"], flagsLine = "flags"
     private static let needed: [String: Set<String>] = [
         "avx2": ["avx2", "fma", "f16c", "bmi2"],
         "avx2vnni": ["avxvnni", "avx2", "fma", "f16c", "bmi2"],
         "avx512": ["avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512cd", "avx2", "fma", "f16c", "bmi2"],
+        "avx512amx": [
+            "amx-tile", "amx-bf16", "avx512bf16", "avx512vnni", "avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512cd", "avx2", "fma",
+            "f16c", "bmi2",
+        ],
         "avx512bf16": [
             "avx512bf16", "avx512vnni", "avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512cd", "avx2", "fma", "f16c", "bmi2",
         ],
@@ -145,7 +149,7 @@ import Testing
         let info = String(decoding: try InputFile.contents(of: "/proc/cpuinfo"), as: UTF8.self)
         let line = try #require(info.split(separator: "\n").first { $0.hasPrefix(Self.flagsLine) })
         let flags = Set(line.split(separator: " ").map {
-            String($0).replacing(/^(avx(512)?)_/, with: { $0.1 }).replacing("asimddp", with: "dotprod")
+            String($0).replacing(/^(avx(512)?)_/, with: { $0.1 }).replacing("amx_", with: "amx-").replacing("asimddp", with: "dotprod")
         })
         for feature in Self.names.reduce(into: Set<String>(), { $0.formUnion(Self.needed[$1, default: []]) }) {
             #expect(slm_cpu_has(nil, feature) == flags.contains(feature), "\(feature)")

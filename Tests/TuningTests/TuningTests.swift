@@ -6,7 +6,7 @@ import Tuning
 
 @Suite struct KernelChoiceTests {
     private func candidates(_ use: TuningUse, _ sets: [String]) -> [String] {
-        KernelChoice.candidates(for: use, among: sets) { $0 == "avx512bf16" }.map(\.description)
+        KernelChoice.candidates(for: use, among: sets) { ["avx512amx", "avx512bf16"].contains($0) }.map(\.description)
     }
 
     @Test func `the first candidate is what the CPU's features suggest`() {
@@ -18,6 +18,10 @@ import Tuning
         #expect(candidates(.inference, all) == [
             "bf16, avx512bf16 kernels", "f32, avx512bf16 kernels", "bf16, avx512 kernels", "bf16, avx2vnni kernels",
             "f32, avx2vnni kernels",
+        ])
+        #expect(candidates(.training(width: 512), ["avx512amx"] + all) == [
+            "bf16, avx512amx kernels", "f32, avx512amx kernels", "bf16, avx512amx kernels, onednn", "f32, avx512amx kernels, onednn",
+            "f32, avx512amx kernels, openblas", "bf16, avx512 kernels", "f32, avx2vnni kernels",
         ])
         #expect(candidates(.training(width: 64), ["avx2", "plain"]) == [
             "f32, avx2 kernels", "bf16, avx2 kernels", "f32, avx2 kernels, onednn", "f32, avx2 kernels, openblas",

@@ -5,6 +5,7 @@
 #include <malloc.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 #if defined(__aarch64__) && defined(__linux__)
 #include <sys/auxv.h>
@@ -13,9 +14,9 @@
 extern const slm_kernels slm_kernels_plain;
 #if defined(__x86_64__)
 #include <cpuid.h>
-extern const slm_kernels slm_kernels_avx512bf16, slm_kernels_avx512, slm_kernels_avx2vnni, slm_kernels_avx2;
+extern const slm_kernels slm_kernels_avx512amx, slm_kernels_avx512bf16, slm_kernels_avx512, slm_kernels_avx2vnni, slm_kernels_avx2;
 static const slm_kernels *const best_first[] = {
-    &slm_kernels_avx512bf16, &slm_kernels_avx512, &slm_kernels_avx2vnni, &slm_kernels_avx2, &slm_kernels_plain,
+    &slm_kernels_avx512amx, &slm_kernels_avx512bf16, &slm_kernels_avx512, &slm_kernels_avx2vnni, &slm_kernels_avx2, &slm_kernels_plain,
 };
 
 // CPUID leaf 7, subleaf 1: not every compiler's runtime knows the feature.
@@ -24,12 +25,22 @@ static bool has_avxvnni(void) {
     return __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) && (eax >> 4 & 1) && __builtin_cpu_supports("avx2");
 }
 
+// Whether the CPU has a feature of AMX, bit `bit` of EDX, and Linux lets this process use tiles, for which a process asks once.
+static bool has_amx(int bit) {
+    unsigned eax, ebx, ecx, edx;
+    if (!__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) || !(edx >> bit & 1)) return false;
+    enum { REQUEST_STATE = 0x1023, TILE_DATA = 18 };               // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILE_DATA
+    return syscall(SYS_arch_prctl, REQUEST_STATE, TILE_DATA) == 0;
+}
+
 bool slm_cpu_has(void *unused, const char *feature) {
     (void)unused;
     __builtin_cpu_init();
 #define HAS(name) if (strcmp(feature, name) == 0) return __builtin_cpu_supports(name)
     HAS("avx2"); HAS("fma"); HAS("f16c"); HAS("bmi2");
     HAS("avx512f"); HAS("avx512bw"); HAS("avx512dq"); HAS("avx512vl"); HAS("avx512cd"); HAS("avx512bf16"); HAS("avx512vnni");
+    if (strcmp(feature, "amx-bf16") == 0) return has_amx(22);
+    if (strcmp(feature, "amx-tile") == 0) return has_amx(24);
     return strcmp(feature, "avxvnni") == 0 && has_avxvnni();
 }
 #elif defined(__aarch64__)

@@ -35,7 +35,7 @@ static void check_threads(int precision) {
 
 #define RUN_CHECK(name) check_##name();
 int main(int count, char **names) {
-    static const char *const all[] = {"avx512bf16", "avx512", "avx2vnni", "avx2", "neonbf16", "neondotprod", "neon", "plain"};
+    static const char *const all[] = {"avx512amx", "avx512bf16", "avx512", "avx2vnni", "avx2", "neonbf16", "neondotprod", "neon", "plain"};
     const bool only_first = count > 1 && strcmp(names[1], "--first") == 0;
     count -= only_first, names += only_first;
     int found = 0;

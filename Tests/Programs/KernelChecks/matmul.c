@@ -165,5 +165,8 @@ void check_matmul(void) {
                 check_fused(17, 65, 33, type, f, plain);
             }
     check_special_values();
-    expect(kernels->peak_flops == 2 * 64 * (size_t)kernels->panel * (kernels->peak_flops / (128 * (size_t)kernels->panel)), "peak_flops");
+    for (int precision = SLM_F32; precision <= (kernels->has_native_bf16 ? SLM_BF16 : SLM_F32); precision++) {
+        const size_t columns = 2 * 64 * (size_t)kernels->panel, flops = kernels->peak_flops(precision);
+        expect(flops > 0 && flops % columns == 0, "peak_flops in %s", name_of(precision));
+    }
 }

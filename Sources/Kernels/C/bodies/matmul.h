@@ -10,6 +10,8 @@
 
 #define NR (NV * W)
 #define KC_UNITS 1024               // longer sums are split if C can hold partial sums
+#define KC_TILED_UNITS 512
+#define LARGE_C (16 << 20)          // bytes
 
 #define INLINE static inline __attribute__((always_inline))   // for functions with arguments that must be compile-time constants
 
@@ -68,30 +70,34 @@ static inline vu units_along(const void *data, int type, int precision, size_t i
     return pair_along(load((const float *)data + i), load((const float *)data + i + W));
 }
 
+// Transposes four rows of W units: each 128-bit lane of a result holds one unit of all four rows, lane l of result j unit 4·l + j.
+INLINE void transpose_quads(vu a, vu b, vu c, vu d, vu *four) {
+    const vu ab_low = __builtin_shufflevector(a, b, INTERLEAVE(0)), ab_high = __builtin_shufflevector(a, b, INTERLEAVE(2));
+    const vu cd_low = __builtin_shufflevector(c, d, INTERLEAVE(0)), cd_high = __builtin_shufflevector(c, d, INTERLEAVE(2));
+    four[0] = __builtin_shufflevector(ab_low, cd_low, HALVES(0)), four[1] = __builtin_shufflevector(ab_low, cd_low, HALVES(2));
+    four[2] = __builtin_shufflevector(ab_high, cd_high, HALVES(0)), four[3] = __builtin_shufflevector(ab_high, cd_high, HALVES(2));
+}
+
 // Prefetches element i, which may lie behind the end.
 static inline void prefetch(const void *data, int type, size_t i) {
     __builtin_prefetch((const char *)((uintptr_t)data + i * (type == SLM_F32 ? 4 : 2)));
 }
 
-// Packs elements k0 ..< k1 of P rows of `s`, from row p0 on, as [units][P]; missing rows and the missing half of a last unit are 0.
+// Packs elements k0 ..< k1 of P rows of `s`, from row p0 on, as [units][P]; missing rows, the missing half of a last unit and missing
+// units are 0.
 static inline void pack_panel(unit *to, const slm_operand *s, int precision, int type, size_t P, size_t p0, size_t rows, size_t k0,
-                              size_t k1) {
-    const size_t per = per_unit(precision), units = units_of(k1 - k0, precision);
+                              size_t k1, size_t units) {
+    const size_t per = per_unit(precision);
     size_t whole = (k1 - k0) / per;                           // complete units
     if (s->inner == 1 && rows == P) {                         // K is contiguous: transpose, four rows at a time
         const size_t vectors = whole / W * W;
         for (size_t u = 0; u < vectors; u += W)
             for (size_t p = 0; p < P; p += 4) {
                 const size_t i = (p0 + p) * s->outer + k0 + u * per;
-                const vu a = units_along(s->data, type, precision, i);
-                const vu b = units_along(s->data, type, precision, i + s->outer);
-                const vu c = units_along(s->data, type, precision, i + 2 * s->outer);
-                const vu d = units_along(s->data, type, precision, i + 3 * s->outer);
-                const vu ab_low = __builtin_shufflevector(a, b, INTERLEAVE(0)), ab_high = __builtin_shufflevector(a, b, INTERLEAVE(2));
-                const vu cd_low = __builtin_shufflevector(c, d, INTERLEAVE(0)), cd_high = __builtin_shufflevector(c, d, INTERLEAVE(2));
-                // Each 128-bit lane of these holds one unit of all four rows.
-                vu four[4] = {__builtin_shufflevector(ab_low, cd_low, HALVES(0)), __builtin_shufflevector(ab_low, cd_low, HALVES(2)),
-                              __builtin_shufflevector(ab_high, cd_high, HALVES(0)), __builtin_shufflevector(ab_high, cd_high, HALVES(2))};
+                vu four[4];
+                transpose_quads(units_along(s->data, type, precision, i), units_along(s->data, type, precision, i + s->outer),
+                                units_along(s->data, type, precision, i + 2 * s->outer),
+                                units_along(s->data, type, precision, i + 3 * s->outer), four);
                 unit *t = to + u * P + p;
                 for (int lane = 0; lane < W / 4; lane++)
                     for (int j = 0; j < 4; j++) memcpy(t + (4 * lane + j) * P, (const char *)&four[j] + 16 * lane, 16);
@@ -126,9 +132,10 @@ static inline void pack_across(unit *t, const slm_operand *s, int precision, int
     for (; p < P; p += 4) *(quad_u_any *)(t + p) = units4_across(s, precision, type, i + p);
 }
 
-// Packs rows p0 ..< p1 of an operand in panels of P.
-static inline void pack_as(unit *to, const slm_operand *s, int precision, int type, size_t P, size_t p0, size_t p1, size_t k0, size_t k1) {
-    const size_t per = per_unit(precision), units = units_of(k1 - k0, precision), whole = (k1 - k0) / per;
+// Packs rows p0 ..< p1 of an operand in panels of P rows and `units` units.
+static inline void pack_as(unit *to, const slm_operand *s, int precision, int type, size_t P, size_t p0, size_t p1, size_t k0, size_t k1,
+                           size_t units) {
+    const size_t per = per_unit(precision), whole = (k1 - k0) / per;
     size_t across = p0;
     if (s->outer == 1) {
         // Packs a few panels together, so that each reads its part of a row while the row is in the cache: rows are often a power of
@@ -153,18 +160,21 @@ static inline void pack_as(unit *to, const slm_operand *s, int precision, int ty
             for (size_t u = whole; u < units; u++)
                 for (size_t j = 0; j < P; j++) to[(p - p0) * units + u * P + j] = unit_at(s, precision, p + j, k0 + u * per, k1);
     }
-    for (size_t p = across; p < p1; p += P) pack_panel(to + (p - p0) * units, s, precision, type, P, p, min_size(P, p1 - p), k0, k1);
+    for (size_t p = across; p < p1; p += P) pack_panel(to + (p - p0) * units, s, precision, type, P, p, min_size(P, p1 - p), k0, k1, units);
 }
 
 // A specialized loop for each combination of types.
-static void pack_plainly(unit *to, const slm_operand *s, int precision, size_t P, size_t p0, size_t p1, size_t k0, size_t k1) {
+static void pack_units(unit *to, const slm_operand *s, int precision, size_t P, size_t p0, size_t p1, size_t k0, size_t k1, size_t units) {
     if (precision == SLM_F32) {
-        if (s->type == SLM_F32) pack_as(to, s, SLM_F32, SLM_F32, P, p0, p1, k0, k1);
-        else pack_as(to, s, SLM_F32, SLM_BF16, P, p0, p1, k0, k1);
+        if (s->type == SLM_F32) pack_as(to, s, SLM_F32, SLM_F32, P, p0, p1, k0, k1, units);
+        else pack_as(to, s, SLM_F32, SLM_BF16, P, p0, p1, k0, k1, units);
     } else {
-        if (s->type == SLM_F32) pack_as(to, s, SLM_BF16, SLM_F32, P, p0, p1, k0, k1);
-        else pack_as(to, s, SLM_BF16, SLM_BF16, P, p0, p1, k0, k1);
+        if (s->type == SLM_F32) pack_as(to, s, SLM_BF16, SLM_F32, P, p0, p1, k0, k1, units);
+        else pack_as(to, s, SLM_BF16, SLM_BF16, P, p0, p1, k0, k1, units);
     }
+}
+static inline void pack_plainly(unit *to, const slm_operand *s, int precision, size_t P, size_t p0, size_t p1, size_t k0, size_t k1) {
+    pack_units(to, s, precision, P, p0, p1, k0, k1, units_of(k1 - k0, precision));
 }
 
 // Where a tile needs all registers, the compiler must not load an element of the left operand before the one before it has been used:
@@ -255,19 +265,47 @@ static inline void tile_of_panels(int precision, size_t units, const unit *a, co
     else tile_of(precision, NV, units, a, 1, MR, b, tile, NR, false);
 }
 
+#include "bodies/amx_matmul.h"
+
+// Rows of a panel of A, and units of a matmul's panels for K elements.
+static inline size_t panel_rows(int precision) { return IS_TILED(precision) ? TILED_ROWS : MR; }
+static inline size_t panel_units(size_t K, int precision) {
+    return round_up(units_of(K, precision), IS_TILED(precision) ? TILE_UNITS : 1);
+}
+
+// Packs rows of A, or columns of B, in the panels that multiply_panels reads.
+static inline void pack_left(unit *to, const slm_operand *s, int precision, size_t m0, size_t m1, size_t k0, size_t k1) {
+    if (IS_TILED(precision)) pack_tiles(to, s, m0, m1, k0, k1, panel_units(k1 - k0, precision));
+    else pack(to, s, precision, MR, m0, m1, k0, k1);
+}
+static inline void pack_right(unit *to, const slm_operand *s, int precision, size_t n0, size_t n1, size_t k0, size_t k1) {
+    if (IS_TILED(precision)) pack_units(to, s, precision, NR, n0, n1, k0, k1, panel_units(k1 - k0, precision));
+    else pack(to, s, precision, NR, n0, n1, k0, k1);
+}
+
+// tile[panel_rows][NR] = the product of two panels, of which the first `rows` rows and `columns` columns are needed.
+static inline void multiply_panels(int precision, size_t units, const unit *a, const unit *b, size_t rows, size_t columns, float *tile) {
+    if (IS_TILED(precision)) multiply_tiles(units, left_panel(a), right_panel(b), rows, columns, tile, NR, false);
+    else tile_of_panels(precision, units, a, b, columns, tile);
+}
+
 #define PEAK_UNITS 64
 
 static void peak(int precision, size_t rounds) {
-    unit a[MR * PEAK_UNITS], b[NR * PEAK_UNITS];
-    float tile[MR * NR] __attribute__((aligned(64)));
+    unit a[TILED_ROWS * PEAK_UNITS], b[NR * PEAK_UNITS];
+    float tile[TILED_ROWS * NR] __attribute__((aligned(64)));
     memset(a, 0, sizeof a);
     memset(b, 0, sizeof b);
+    if (IS_TILED(precision)) use_tiles();
     for (size_t i = 0; i < rounds; i++) {
         __asm__ volatile("" ::: "memory");                    // keeps the compiler from computing the tile only once
-        tile_of_panels(precision, PEAK_UNITS, a, b, NR, tile);
+        multiply_panels(precision, PEAK_UNITS, a, b, TILED_ROWS, NR, tile);
     }
     __asm__ volatile("" : : "r"(tile) : "memory");
+    if (IS_TILED(precision)) release_tiles();
 }
+// Floating-point operations of one round.
+static size_t peak_flops(int precision) { return 2 * panel_rows(precision) * NR * PEAK_UNITS * per_unit(precision); }
 
 // Applies scale, bias, activation and `plus` to `count` ≤ W sums and stores them in C, at row m and column n.
 static inline void finish(const slm_matmul *p, size_t m, size_t n, vf v, size_t count) {
@@ -314,49 +352,53 @@ static size_t largest_share(size_t M, size_t step, size_t threads) {
 
 // Rows of a block: as many as fit (`max`), unless smaller blocks balance the threads better by more than 4 percent. Each block reads
 // the whole right operand, so small blocks cost too.
-static size_t rows_per_block(size_t M, size_t max, size_t threads) {
-    size_t best = MR, least_work = SIZE_MAX;
-    max = min_size(max, round_up(M, MR));
-    for (size_t step = MR; step <= max; step += MR) least_work = min_size(least_work, largest_share(M, step, threads));
-    for (size_t step = MR; step <= max; step += MR)
+static size_t rows_per_block(size_t M, size_t max, size_t rows, size_t threads) {
+    size_t best = rows, least_work = SIZE_MAX;
+    max = min_size(max, round_up(M, rows));
+    for (size_t step = rows; step <= max; step += rows) least_work = min_size(least_work, largest_share(M, step, threads));
+    for (size_t step = rows; step <= max; step += rows)
         if (largest_share(M, step, threads) <= least_work + least_work / 25) best = step;
     return best;
 }
 
 static void matmul_plan(slm_matmul *p, size_t threads, const slm_caches *caches) {
-    const size_t per = per_unit(p->precision), all = units_of(p->K, p->precision);
-    const size_t units = slm_can_split_sum(*p) ? split_evenly(all, KC_UNITS, 4) : all;
+    const size_t per = per_unit(p->precision), all = panel_units(p->K, p->precision), rows = panel_rows(p->precision);
+    const size_t units = slm_can_split_sum(*p) ? split_evenly(all, IS_TILED(p->precision) ? KC_TILED_UNITS : KC_UNITS, IS_TILED(p->precision) ? TILE_UNITS : 4) : all;
     p->k_block = units > 0 ? units * per : per;
     const size_t unit_bytes = 4 * (units > 0 ? units : 1);
     // A block of A stays in a quarter of the second-level cache, beside the panels of B and the tiles that pass through. A block of B,
     // which all threads share, stays in the third-level cache, which they also share with other programs.
-    const size_t tall = caches->second / 4 / unit_bytes / MR * MR, wide = min_size(caches->third / 4, 4 << 20) / unit_bytes / NR * NR;
+    const size_t tall = caches->second / 4 / unit_bytes / rows * rows, wide = min_size(caches->third / 4, 4 << 20) / unit_bytes / NR * NR;
     p->n_block = split_evenly(p->N, wide < NR ? NR : wide, NR);
-    p->m_block = rows_per_block(p->M, tall < 4 * MR ? 4 * MR : tall, threads);
+    p->m_block = rows_per_block(p->M, tall < 4 * rows ? 4 * rows : tall, rows, threads);
     p->left_bytes = round_up(p->m_block * unit_bytes, 64);
     p->right_bytes = round_up(p->n_block * unit_bytes, 64);
 }
 
 static void matmul_pack(const slm_matmul *p, size_t n0, size_t n1, size_t k0, void *right) {
-    const size_t k1 = min_size(k0 + p->k_block, p->K), skip = n0 % p->n_block * units_of(k1 - k0, p->precision);
-    pack((unit *)right + skip, &p->b, p->precision, NR, n0, n1, k0, k1);
+    const size_t k1 = min_size(k0 + p->k_block, p->K), skip = n0 % p->n_block * panel_units(k1 - k0, p->precision);
+    pack_right((unit *)right + skip, &p->b, p->precision, n0, n1, k0, k1);
 }
 
 static void matmul_rows(const slm_matmul *whole, size_t m0, size_t n0, size_t k0, const void *right_panels, void *left) {
     slm_matmul p = *whole;
     p.accumulate = p.accumulate || k0 > 0;
     const size_t m1 = min_size(m0 + p.m_block, p.M), n1 = min_size(n0 + p.n_block, p.N), k1 = min_size(k0 + p.k_block, p.K);
-    const size_t units = units_of(k1 - k0, p.precision);
+    const size_t units = panel_units(k1 - k0, p.precision), step = panel_rows(p.precision);
     unit *a = left;
-    pack(a, &p.a, p.precision, MR, m0, m1, k0, k1);
+    // Writing to memory what the caches cannot hold waits without prefetches. Otherwise they cost more than they save with tiles, which
+    // take a tenth of the time.
+    const bool prefetches = !IS_TILED(p.precision) || p.M * p.N * (p.c_type == SLM_F32 ? 4 : 2) > LARGE_C;
+    pack_left(a, &p.a, p.precision, m0, m1, k0, k1);
+    if (IS_TILED(p.precision)) use_tiles();
     for (size_t n = n0; n < n1; n += NR) {
         const unit *right = (const unit *)right_panels + (n - n0) * units;
         const size_t columns = min_size(NR, n1 - n);
-        for (size_t m = m0; m < m1; m += MR) {
-            float tile[MR * NR] __attribute__((aligned(64)));
-            const size_t rows = min_size(MR, m1 - m);
-            prefetch_tile(&p, m, rows, n, columns);
-            tile_of_panels(p.precision, units, a + (m - m0) * units, right, columns, tile);
+        for (size_t m = m0; m < m1; m += step) {
+            float tile[TILED_ROWS * NR] __attribute__((aligned(64)));
+            const size_t rows = min_size(step, m1 - m);
+            if (prefetches) prefetch_tile(&p, m, rows, n, columns);
+            multiply_panels(p.precision, units, a + (m - m0) * units, right, rows, columns, tile);
             for (size_t i = 0; i < rows; i++) {
                 size_t j = 0;
                 for (; j + W <= columns; j += W) finish(&p, m + i, n + j, load(tile + i * NR + j), W);
@@ -364,6 +406,7 @@ static void matmul_rows(const slm_matmul *whole, size_t m0, size_t n0, size_t k0
             }
         }
     }
+    if (IS_TILED(p.precision)) release_tiles();
 }
 
 // sums [m1 − m0][N] begin at row m0.

@@ -48,6 +48,6 @@ const slm_kernels SLM_TABLE = {
     .rotate = rotate, .norm_heads = norm_heads, .norm_heads_gradient = norm_heads_gradient,
     .norm_heads_scaled_gradient = norm_heads_scaled_gradient,
     .gated_activation = gated_activation, .gated_activation_gradient = gated_activation_gradient,
-    .peak = peak, .peak_flops = 2 * MR * NR * PEAK_UNITS,
+    .peak = peak, .peak_flops = peak_flops,
     .dropout = dropout, .uniform = uniform, .normal = normal, .sum_of_squares = sum_of_squares, .adamw = adamw,
 };
