@@ -16,7 +16,7 @@ if [ "$(uname -m)" = x86_64 ]; then
     if has avx2 fma f16c bmi2; then avx2=yes; fi
     if [ $avx2 = yes ] && has avx512f avx512bw avx512dq avx512vl avx512cd; then avx512=yes; fi
     if [ $avx512 = yes ] && has avx512_bf16 avx512_vnni; then bf16=yes; fi
-    if [ $bf16 = yes ] && has amx_tile amx_bf16; then amx=yes; fi
+    if [ $bf16 = yes ] && has amx_tile amx_bf16 amx_int8; then amx=yes; fi
     if [ $avx2 = yes ] && has avx_vnni; then vnni=yes; fi
     add $avx2 "avx2 f32"
     add $vnni "avx2vnni f32"

@@ -41,6 +41,7 @@ bool slm_cpu_has(void *unused, const char *feature) {
     HAS("avx512f"); HAS("avx512bw"); HAS("avx512dq"); HAS("avx512vl"); HAS("avx512cd"); HAS("avx512bf16"); HAS("avx512vnni");
     if (strcmp(feature, "amx-bf16") == 0) return has_amx(22);
     if (strcmp(feature, "amx-tile") == 0) return has_amx(24);
+    if (strcmp(feature, "amx-int8") == 0) return has_amx(25);
     return strcmp(feature, "avxvnni") == 0 && has_avxvnni();
 }
 #elif defined(__aarch64__)

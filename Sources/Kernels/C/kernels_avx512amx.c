@@ -3,7 +3,7 @@
 // AVX-512 with bf16 instructions, and AMX with tiles of bf16: Sapphire Rapids and later Xeons.
 #if defined(__x86_64__)
 #include <immintrin.h>
-#define SLM_FEATURES "amx-tile,amx-bf16,avx512bf16,avx512vnni,avx512f,avx512bw,avx512dq,avx512vl,avx512cd,avx2,fma,f16c,bmi2"
+#define SLM_FEATURES "amx-tile,amx-int8,amx-bf16,avx512bf16,avx512vnni,avx512f,avx512bw,avx512dq,avx512vl,avx512cd,avx2,fma,f16c,bmi2"
 #pragma clang attribute push(__attribute__((target(SLM_FEATURES))), apply_to = function)
 #define SLM_TABLE slm_kernels_avx512amx
 #define SLM_NAME "avx512amx"

@@ -79,7 +79,8 @@ extension MachineOptions {
         [
             .option("threads", \.machine.threads, in: 1...1_024, "Compute on N threads.", default: "all cores"),
             .option("cpu", \.machine.cpu, value: "NAME",
-                    "Use the kernels of one instruction set: avx512amx, avx512bf16, avx512, avx2vnni, avx2, neonbf16, neondotprod, neon or plain.",
+                    "Use the kernels of one instruction set: avx512amx, avx512bf16, avx512, avx2vnni, avx2, neonbf16, neondotprod, neon or "
+                        + "plain.",
                     default: "the fastest"),
             .option("device", \.machine.device, "Compute on this device: cpu, vulkan (the first GPU) or vulkan:N.", default: "cpu"),
             .option("blas", \.machine.blas, "Multiply matrices with this library.", default: "the fastest in training, otherwise slm"),

@@ -109,17 +109,17 @@ static void check_special_values(void) {
 }
 
 // Positions attend neither to later positions nor to other documents.
-static void check_masks(void) {
+static void check_masks(int precision) {
     const sample s = {50, 1, 8, true, 0};
     const size_t n = s.T * s.D;
     float *qkv = numbers(3 * n, 1), *dy = numbers(n, 2);
     int32_t *first = integers(s.T);
     for (int t = 0; t < 50; t++) first[t] = t < 20 ? 0 : 20;
-    const results before = run(s, first, qkv, dy, SLM_F32, SLM_F32);
+    const results before = run(s, first, qkv, dy, SLM_F32, precision);
     for (int i = 0; i < 24 * 20; i++) qkv[i] += 1;            // the first document
     for (int i = 24 * 45; i < 24 * 50; i++) qkv[i] -= 1;      // the last positions
-    const results after = run(s, first, qkv, dy, SLM_F32, SLM_F32);
-    expect_same(after.y + 8 * 20, before.y + 8 * 20, 8 * 25, "other documents and later positions");
+    const results after = run(s, first, qkv, dy, SLM_F32, precision);
+    expect_same(after.y + 8 * 20, before.y + 8 * 20, 8 * 25, "other documents and later positions in %s", name_of(precision));
     release_all();
 }
 
@@ -133,7 +133,7 @@ void check_attention(void) {
                     for (int caps = 0; caps < 2; caps++)
                         check((sample){cases[i][0], cases[i][1], cases[i][2], documents, caps ? 0.4f : 0}, type, precision);
     check_special_values();
-    check_masks();
+    for (int precision = SLM_F32; precision <= (kernels->has_native_bf16 ? SLM_BF16 : SLM_F32); precision++) check_masks(precision);
 }
 
 // A cache of one head.

@@ -154,6 +154,7 @@ void check_matmul(void) {
         check(3, 530, 4101, SLM_BF16, precision, true, true, 0);
         check_plans(1, 33, 17, precision);
         check_plans(65, 97, 33, precision);
+        check_plans(41, 33, 95, precision);
         check_plans(150, 130, 1100, precision);
         kernels->peak(precision, 3);
     }

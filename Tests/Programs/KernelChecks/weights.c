@@ -198,7 +198,7 @@ static void check_input_scales(int precision, size_t N, size_t O, size_t I) {
 
 // The bits of a row do not depend on the other rows.
 static void check_rows_alone(int precision, size_t I) {
-    enum { O = 77, ROWS = 29 };
+    enum { O = 77, ROWS = 133 };
     float *x = numbers(ROWS * I, 1), *w = numbers(O * I, 2);
     static const float outliers[] = {1e6f, 1e-6f, 0, -0.0f, 1e30f, -1e-30f};
     for (size_t i = 0; i < 6; i++) for (size_t at = 77 + 331 * i; at < O * I; at += 3000) w[at] = outliers[i];
@@ -206,7 +206,7 @@ static void check_rows_alone(int precision, size_t I) {
     if (!kernels->weights_fit(precision, panels, O, I)) { expect(false, "outliers do not fit into %s", names[precision]); return; }
     float *alone = blank(SLM_F32, ROWS * O);
     for (size_t n = 0; n < ROWS; n++) multiply(precision, panels, x + n * I, 1, O, I, NULL, SLM_IDENTITY, NULL, alone + n * O);
-    static const size_t counts[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 16, 25, 29};
+    static const size_t counts[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 16, 25, 29, 32, 35, 64, 133};
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
         float *y = blank(SLM_F32, counts[i] * O);
         multiply(precision, panels, x, counts[i], O, I, NULL, SLM_IDENTITY, NULL, y);
@@ -235,7 +235,7 @@ static void check_compression(void) {
         if (kind == 4) continue;
         const float *found = stored_weights(SLM_WEIGHTS_BF12, panels, O, I);
         expect(memcmp(found, expected, 4 * O * I) == 0, "weights of kind %d change in bf12", kind);
-        enum { N = 19 };                                     // rows of a block, and some that are left
+        enum { N = 115 };                                    // rows of blocks, and some that are left
         const float *x = numbers(N * I, 6);
         float *y = blank(SLM_F32, N * O), *z = blank(SLM_F32, N * O);
         multiply(SLM_WEIGHTS_BF12, panels, x, N, O, I, NULL, SLM_IDENTITY, NULL, y);
@@ -270,7 +270,7 @@ static void check_special_values(int precision) {
 
 // The largest possible sums of products of bytes: no intermediate result overflows.
 static void check_extreme_codes(int precision) {
-    enum { O = 33, I = 130, N = 9 };                                 // N: rows of a block, and some that are left
+    enum { O = 33, I = 130, N = 41 };                                // N: rows of a block, and some that are left
     file_rows rows = {.row_bytes = is_affine(precision) ? kernels->weights_row_bytes(precision, I) : I, .scales = make_bytes(4 * O * 3, 4)};
     rows.codes = make_bytes(O * rows.row_bytes, 1);
     float *x = make_bytes(4 * N * I, 4), *w = blank(SLM_F32, O * I), *y = blank(SLM_F32, N * O);
@@ -296,7 +296,7 @@ static void check_extreme_codes(int precision) {
 
 void check_weights(void) {
     static const size_t cases[][3] = {{1, 1, 1}, {2, 33, 5}, {5, 31, 32}, {13, 70, 100}, {7, 64, 33}, {29, 17, 64}, {3, 130, 259},
-                                      {8, 40, 192}, {12, 9, 66}, {1, 24, 512}, {0, 5, 7}};
+                                      {8, 40, 192}, {12, 9, 66}, {1, 24, 512}, {0, 5, 7}, {37, 33, 130}};
     for (int precision = SLM_WEIGHTS_F32; precision <= SLM_WEIGHTS_INT6; precision++) {
         for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
             if (is_offered(precision, cases[i][2])) check(precision, cases[i][0], cases[i][1], cases[i][2]);

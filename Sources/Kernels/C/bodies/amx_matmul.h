@@ -24,14 +24,20 @@ static inline tile_operand left_panel(const unit *a) {
 static inline tile_operand right_panel(const unit *b) { return (tile_operand){b, NR, W, TILE_UNITS * NR}; }
 
 #ifdef SLM_AMX
-// All tiles have 16 rows of 64 bytes.
-static inline void use_tiles(void) {
-    static const struct { uint8_t palette, start_row, unused[14]; uint16_t row_bytes[16]; uint8_t rows[16]; } whole_tiles = {
-        .palette = 1, .row_bytes = {64, 64, 64, 64, 64, 64, 64, 64}, .rows = {16, 16, 16, 16, 16, 16, 16, 16},
-    };
-    _Static_assert(sizeof whole_tiles == 64, "as the instruction reads it");
-    _tile_loadconfig(&whole_tiles);
+// Sets the sizes of the tiles, for `rows` ≤ TILED_ROWS rows of A and `units` ≤ TILE_UNITS along K: 0 … 3 are sums, 4 and 5 those of A, 6
+// and 7 those of B.
+static inline void size_tiles(size_t rows, size_t units) {
+    struct { uint8_t palette, start_row, unused[14]; uint16_t row_bytes[16]; uint8_t rows[16]; } sizes = {.palette = 1};
+    _Static_assert(sizeof sizes == 64, "as the instruction reads it");
+    for (size_t i = 0; i < 6; i++) {
+        const bool is_below = i == 2 || i == 3 || i == 5;
+        sizes.rows[i] = (uint8_t)(is_below ? rows - min_size(16, rows) : min_size(16, rows));
+        sizes.row_bytes[i] = sizes.rows[i] == 0 ? 0 : i < 4 ? 64 : (uint16_t)(4 * units);
+    }
+    for (size_t i = 6; i < 8; i++) sizes.rows[i] = (uint8_t)units, sizes.row_bytes[i] = 64;
+    _tile_loadconfig(&sizes);
 }
+static inline void use_tiles(void) { size_tiles(TILED_ROWS, TILE_UNITS); }
 static inline void release_tiles(void) { _tile_release(); }        // switching to another thread is faster without them
 
 // Adds the products to the four tiles of sums. `tall` and `wide`: whether the second 16 rows and columns are needed. The tiles of A are

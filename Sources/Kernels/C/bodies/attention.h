@@ -6,9 +6,9 @@
 // With soft-capped scores, exp(cap·tanh(s/cap) − l) takes the place of exp(s − l), and ds has the factor 1 − tanh²(s/cap).
 //
 // A strip is STRIP queries by all their keys, so memory grows with T, not with T². It is computed in tiles of a panel's rows of keys by NR
-// queries; tiles above the diagonal are neither computed nor read. A vector holds one key and W queries, so no sum runs across the lanes of a
-// vector. p and ds are stored directly in the layout of a matmul's left operand, which needs no packing. The layouts are named after
-// the axis that the matmul reduces:
+// queries; tiles above the diagonal are neither computed nor read. A vector holds one key and W queries, so no sum runs across the lanes
+// of a vector. p and ds are stored directly in the layout of a matmul's left operand, which needs no packing. The layouts are named
+// after the axis that the matmul reduces:
 //
 //   keys_reduced      [key units][STRIP]     pairs of keys:     rows are queries, K are keys      p in p·v, ds in ds·k
 //   queries_reduced   [keys][STRIP units]    pairs of queries:  rows are keys, K are queries      p in pᵀ·dy, ds in dsᵀ·q

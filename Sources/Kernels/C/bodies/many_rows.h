@@ -4,6 +4,8 @@
 
 #if defined(SLM_NEON)
 #define UNPACKS_ONCE(precision) false
+#elif defined(SLM_AMX)
+#define UNPACKS_ONCE(precision) ((precision) != SLM_WEIGHTS_F32)
 #elif defined(SLM_NATIVE_BF16) || defined(SLM_VNNI)
 #define UNPACKS_ONCE(precision) (is_bf16(precision) && BF16_ROW_SIZE == 4)
 #else
@@ -13,9 +15,21 @@
 enum {
     UNPACKED_INPUTS = 128,                     // inputs whose bf16 weights are unpacked at once; of others, a group is
     BLOCK_ROWS = 96,                           // rows for which they are
-    MANY_ROWS = 6,                             // from which on it is faster
     ROWS_AT_ONCE = W == 16 ? 12 : 6,           // rows whose sums are in registers
 };
+
+// The least rows that many_rows computes: from there on it is faster. With tiles, all rows of bf16, whose bits are not those of few_rows.h,
+// and none of formats whose products are scaled so often, or corrected, that tiles do not help (Documentation/decisions/amx.md).
+static inline size_t least_rows(int precision) {
+#ifdef SLM_AMX
+    if (is_bf16(precision)) return 1;
+    if (group_of(precision) == GROUP) return 16;
+    return group_of(precision) == SMALL_GROUP && !has_uppers(precision) ? TILED_ROWS : SIZE_MAX;
+#else
+    (void)precision;
+    return 6;
+#endif
+}
 
 #ifndef SLM_NEON
 // Adds to the sums [R][P] the products of `count` inputs, every second one of the rows, with weights [count][P].
@@ -154,13 +168,18 @@ INLINE void many_int(int precision, const char *rows, size_t step, size_t row_co
 }
 #endif
 
-// Computes `row_count` ≤ BLOCK_ROWS rows of a panel into the beginning of `sums`, which has 2 · BLOCK_ROWS · P elements.
+// Computes `row_count` ≤ BLOCK_ROWS rows of a panel into the beginning of `sums`, which has 2 · BLOCK_ROWS · P elements. With tiles, the
+// rows are at most TILED_ROWS or a multiple of them.
 INLINE void many_rows(int precision, const char *rows, size_t step, size_t row_count, size_t I, const char *panel, float *sums) {
+#ifdef SLM_AMX
+    tiled_rows(precision, rows, step, row_count, I, panel, sums);
+#else
     memset(sums, 0, 4 * row_count * P);
     memset(sums + BLOCK_ROWS * P, 0, 4 * row_count * P);
     if (is_bf16(precision)) many_bf16(rows, step, row_count, I, (const unit *)panel, sums);
 #if ROW_BYTE_SIZE == 2
     else many_int(precision, rows, step, row_count, I, panel, sums);
+#endif
 #endif
 }
 #endif

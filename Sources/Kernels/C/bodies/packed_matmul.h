@@ -5,8 +5,12 @@
 // Returns how many.
 INLINE size_t next_rows(int precision, size_t left, const char *rows, size_t step, size_t I, const char *panel, float *tile) {
 #ifndef SLM_NEON
-    if (UNPACKS_ONCE(precision) && left >= MANY_ROWS) {
+    if (UNPACKS_ONCE(precision) && left >= least_rows(precision)) {
+#ifdef SLM_AMX
+        const size_t count = left < TILED_ROWS ? left : min_size(BLOCK_ROWS, left / TILED_ROWS * TILED_ROWS);
+#else
         const size_t count = min_size(BLOCK_ROWS, left);
+#endif
         many_rows(precision, rows, step, count, I, panel, tile);
         return count;
     }

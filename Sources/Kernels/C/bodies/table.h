@@ -14,6 +14,7 @@
 #include "bodies/stored_blocks.h"
 #include "bodies/quantized_codes.h"
 #include "bodies/few_rows.h"
+#include "bodies/amx_packed.h"
 #include "bodies/many_rows.h"
 #include "bodies/packed_matmul.h"
 #include "bodies/kv_cache.h"

@@ -278,8 +278,8 @@ typedef struct {
     void (*adamw)(const slm_adamw *, float *w, const float *g, float *m, float *v, size_t n);
 } slm_kernels;
 
-/// The table for an instruction set by name, or NULL when this CPU cannot run it: "avx512amx", "avx512bf16", "avx512", "avx2vnni", "avx2" on
-/// x86-64, "neonbf16", "neondotprod", "neon" on 64-bit ARM, "plain" everywhere.
+/// The table for an instruction set by name, or NULL when this CPU cannot run it: "avx512amx", "avx512bf16", "avx512", "avx2vnni", "avx2"
+/// on x86-64, "neonbf16", "neondotprod", "neon" on 64-bit ARM, "plain" everywhere.
 const slm_kernels *slm_kernels_named(const char *name);
 /// The name of instruction set `i` of this build, best first, whether this CPU has it or not; NULL behind the last.
 const char *slm_kernels_name(int i);
