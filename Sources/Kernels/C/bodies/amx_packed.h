@@ -62,6 +62,42 @@ INLINE void tiled_bf16(int precision, bool tall, const char *from, size_t step, 
     store_sums(tall, tile);
 }
 
+// Adds the products of unit u of a row and a pair of inputs' weights, those of the first input to `even`.
+INLINE void add_even_and_odd(const char *row, size_t u, vu a, vu b, vf even[2], vf odd[2]) {
+    const vu x = (vu){0} + ((const uint32_t *)(const void *)row)[u];
+    const vf first = (vf)(x << 16), second = (vf)(x & 0xffff0000);
+    even[0] += first * (vf)(a << 16), odd[0] += second * (vf)(a & 0xffff0000);
+    even[1] += first * (vf)(b << 16), odd[1] += second * (vf)(b & 0xffff0000);
+}
+
+// The same for one row and bf12, which is multiplied faster than it is stored for tiles. The sums are those of the tiles, bit by bit unless
+// one is below 2⁻¹²⁶: the products of 16 units are summed alone, those of even and of odd inputs in sums of their own.
+INLINE void one_row_of_bf12(const char *row, size_t I, const char *panel, float *tile) {
+    unit weights[TILE_UNITS * P] __attribute__((aligned(64)));
+    const exceptions *list = exceptions_of(panel, I);
+    const exception *e = list->list, *const end = e + list->count;
+    const __m512i *from = (const __m512i *)(const void *)(panel + bases_bytes(I));
+    vf sum[2] = {0};
+    for (size_t u = 0; u < I / 2; u += TILE_UNITS, from += 3 * TILE_UNITS / 2) {
+        vf even[2] = {0}, odd[2] = {0};
+        if (next_pair(e, end) < u + TILE_UNITS) {
+            bf12_units(panel, I, u, TILE_UNITS, &e, weights);
+            for (size_t k = 0; k < TILE_UNITS; k++)
+                add_even_and_odd(row, u + k, *(vu *)(weights + k * P), *(vu *)(weights + k * P + W), even, odd);
+        } else {
+#pragma clang loop unroll(full)
+            for (size_t k = 0; k < TILE_UNITS; k++) {
+                __m512i a, b;
+                if (k % 2 == 0) prefetch_ahead(from + 3 * (k / 2), BYTES_PER_4_INPUTS);
+                bf12_pair(from + 3 * (k / 2), panel[(u + k) / 2], k % 2, &a, &b);
+                add_even_and_odd(row, u + k, (vu)a, (vu)b, even, odd);
+            }
+        }
+        for (size_t v = 0; v < 2; v++) sum[v] += even[v] + odd[v];
+    }
+    store(tile, sum[0]), store(tile + W, sum[1]);
+}
+
 enum { UNITS_AT_ONCE = 128 };                  // 16 KB of a panel, which stay in the first-level cache
 
 // The same for a multiple of TILED_ROWS rows: a part of the panel is decompressed and multiplied with all of them before the next one. The
@@ -153,7 +189,8 @@ INLINE void tiled_rows(int precision, const char *rows, size_t step, size_t row_
     if (is_int(precision)) {
         if (row_count > 16) tiled_int(precision, true, rows, step, row_count, I, panel, sums);
         else tiled_int(precision, false, rows, step, row_count, I, panel, sums);
-    } else if (row_count > TILED_ROWS) tiled_bf16_blocks(precision, rows, step, row_count, I, panel, sums);
+    } else if (precision == SLM_WEIGHTS_BF12 && row_count == 1) one_row_of_bf12(rows, I, panel, sums);
+    else if (row_count > TILED_ROWS) tiled_bf16_blocks(precision, rows, step, row_count, I, panel, sums);
     else if (row_count > 16) tiled_bf16(precision, true, rows, step, row_count, I, panel, sums);
     else tiled_bf16(precision, false, rows, step, row_count, I, panel, sums);
 }

@@ -47,6 +47,7 @@ INLINE void packed_matmul_as(int precision, const slm_matmul *p, const void *pan
                 }
             }
         }
+    release_tiles();
 }
 
 // Computes panels p0 ..< p1 of C, which is f32. Of the slm_matmul, a, b and the plan except m_block are ignored; the scale is 1.
