@@ -122,7 +122,7 @@ INLINE void tiled_bf16_blocks(int precision, const char *from, size_t step, size
     }
 }
 
-INLINE void add_byte_products(bool tall, const char *bytes, size_t step, const vu *weights) {
+INLINE void add_byte_products(bool tall, const char *bytes, size_t step, const vu_any *weights) {
     _tile_loadd(4, bytes, step);
     _tile_loadd(6, weights, 4 * P);
     _tile_dpbsud(0, 4, 6);
@@ -135,7 +135,7 @@ INLINE void add_byte_products(bool tall, const char *bytes, size_t step, const v
 }
 
 // sums[rows][P] += the scaled products of group g of the rows and its weights, of which `part` has the products of the bytes.
-INLINE void add_scaled_rows(int precision, size_t rows, const char *from, size_t step, size_t I, size_t g, const vu *weights,
+INLINE void add_scaled_rows(int precision, size_t rows, const char *from, size_t step, size_t I, size_t g, const vu_any *weights,
                             const group_scales *scales, const vi *part, float *sums) {
     const int8_row first = int8_row_at(precision, from, I);
     for (size_t r = 0; r < rows; r++) {
@@ -165,7 +165,7 @@ INLINE void tiled_int(int precision, bool tall, const char *rows, size_t step, s
     for (size_t g = 0; g < groups_in(precision, I); g++) {
         const char *group = group_at(precision, panel, g);
         prefetch_ahead(group, group_bytes(precision));
-        const vu *weights = (const vu *)(const void *)(group + scale_bytes(precision));
+        const vu_any *weights = (const vu_any *)(const void *)(group + scale_bytes(precision));
         if (!has_bytes(precision)) {
             for (size_t q = 0; q < quads; q++)
                 for (size_t v = 0; v < 2; v++) unpacked[2 * q + v] = quads_at(precision, group, q, v);
