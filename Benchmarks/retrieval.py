@@ -4,6 +4,7 @@
     .venv/bin/python Benchmarks/retrieval.py                    three sets of questions, with and without stemming
     .venv/bin/python Benchmarks/retrieval.py --weights          other weights of titles and headings, and all words of the questions, too
     .venv/bin/python Benchmarks/retrieval.py --embedding-model FOLDER       search by vectors, and by both, too
+    .venv/bin/python Benchmarks/retrieval.py --coverage         how much of a question the best passages have, if the index has its answer and if not
 
 The set `manual` has manual pages of this machine (sections 1 and 8, not those of gcloud), without their NAME sections. A question is what NAME says about a
 page, such as "list directory contents"; a passage is right if it is of this page. The other sets have slm's own documentation; a passage is right if it is of the
@@ -162,7 +163,7 @@ def searched(index, questions, *options):
     """The ranks of right passages, and the seconds of a search."""
     start, ranks = time.time(), []
     for question in questions:
-        output = slm("index", "search", index, question[0], "--json", "--limit", 10, *options, check=False).stdout
+        output = slm("index", "search", index, "--json", "--limit", 10, *options, "--", question[0], check=False).stdout
         ranks.append(rank([json.loads(line) for line in output.splitlines()], question))
     return ranks, (time.time() - start) / len(questions)
 
@@ -209,7 +210,7 @@ def with_vectors(name, folder, questions, options):
             row(f"slm, {label}, {kind}", [rank([places[found] for found in found_list[:10]], question) for found_list, question in zip(lists, questions)])
         if kind == "int8":
             for place in range(0, len(questions), max(1, len(questions) // 5)):
-                found = [json.loads(line) for line in slm("index", "search", index, questions[place][0], "--json", "--limit", 10, check=False).stdout.splitlines()]
+                found = [json.loads(line) for line in slm("index", "search", index, "--json", "--limit", 10, "--", questions[place][0], check=False).stdout.splitlines()]
                 same = [(passage["file"], passage["line"]) for passage in found] == [tuple(places[one].values()) for one in both[place]]
                 print(f"    slm's own search for question {place}: {'the same' if same else 'other'} passages", flush=True)
             right = [max((float(product) for product, one in zip(table @ vector, ids) if rank([places[int(one)]], question)), default=0)
@@ -250,6 +251,41 @@ def measure(name, folder, questions, options):
                 row(f"  weights of title, heading, text: {weights}", with_sql(database, questions, weights, connecting_words()))
 
 
+def coverages(index, questions):
+    """How much of each question one of the first passages has."""
+    found = []
+    for question in questions:
+        lines = slm("index", "search", index, "--json", "--limit", 4, "--", question[0], check=False).stdout.splitlines()
+        found.append(max((json.loads(line).get("coverage", 0) for line in lines), default=0))
+    return found
+
+
+def print_shares(label, values):
+    print(f"  {label:<56}" + "".join(f"{sum(value < limit for value in values) / len(values):8.1%}" for limit in (.25, .3, 1 / 3, .4, .5)), flush=True)
+
+
+def measure_coverage(folder, options):
+    """An index of half of the manual pages, with questions of both halves; the other sets, with the questions of manual pages, too."""
+    asked = manual(folder, options.pages, 10**9)
+    names = sorted(path.name for path in folder.iterdir())
+    random.Random(5).shuffle(names)
+    absent = set(names[len(names) // 2:])
+    others = [question for question in asked if question[1] in absent]
+    for name in absent:
+        (folder / name).unlink()
+    print(f"  {'share of questions whose coverage is less than':<56}    0.25    0.30     1/3    0.40    0.50")
+    sets = {"manual": (folder, [question for question in asked if question[1] not in absent])}
+    for kind in ("sentences", "headings"):
+        place = folder.parent / kind
+        place.mkdir()
+        sets[kind] = place, pages(place, kind)
+    for kind, (place, questions) in sets.items():
+        index = place.parent / f"{kind}.index"
+        slm("index", "build", place, "--out", index)
+        print_shares(f"{kind}, {len(questions)} of its own questions", coverages(index, questions))
+        print_shares(f"{kind}, {len(others)} of manual pages that it has not", coverages(index, others))
+
+
 def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--sets", default="manual,sentences,headings")
@@ -260,8 +296,13 @@ def main():
     arguments.add_argument("--only-vectors", action="store_true", help="with --embedding-model: measure nothing else")
     arguments.add_argument("--embedding-model", type=pathlib.Path, help="a folder that slm embed takes")
     arguments.add_argument("--weights", action="store_true", help="measure other weights, too")
+    arguments.add_argument("--coverage", action="store_true", help="measure only how much of a question the best passages have")
     options = arguments.parse_args()
     with tempfile.TemporaryDirectory() as name:
+        if options.coverage:
+            folder = pathlib.Path(name) / "manual"
+            folder.mkdir()
+            return measure_coverage(folder, options)
         for kind in options.sets.split(","):
             folder = pathlib.Path(name) / kind
             folder.mkdir()

@@ -30,7 +30,7 @@ import TestSupport
         #expect(found.status == 0 && found.errors.isEmpty)
         let line = try slm("index", "search", index, "valve reset", "--json", "--limit", "1").output
         let record = try #require(try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any])
-        #expect(Set(record.keys) == ["file", "title", "heading", "line", "position", "tokens", "score", "text"])
+        #expect(Set(record.keys) == ["file", "title", "heading", "line", "position", "tokens", "score", "coverage", "text"])
         let none = try slm("index", "search", index, "zither")
         #expect(none.status == 1 && none.output.isEmpty)
         #expect(none.errors == "slm: not in the documents: zither\nslm: no passage has a word of the question.\n")

@@ -70,6 +70,22 @@ import Tokenize
         #expect(try PassageFinder(index, limit: 9, budget: 1_000).prompt(for: "zither").sources.isEmpty)
     }
 
+    @Test func `a question about something else gets no passages`() throws {
+        let folder = TemporaryFolder()
+        for (i, name) in ["Jelath", "Breroth", "Stundal", "Figis"].enumerated() {
+            folder.write("The ferry to \(name) leaves at \(i):10. The market is on Monday.\n", to: "\(name).md")
+        }
+        try IndexBuilder(reader: DocumentReader(programs: "")).build([folder.path], at: folder("x.index"))
+        let finder = PassageFinder(try DocumentIndex(folder("x.index")), limit: 2, budget: 1_000)
+        #expect(try finder.prompt(for: "When does the ferry to Stundal leave?").sources.first?.file.hasSuffix("Stundal.md") == true)
+        for question in ["When does the ferry to Zorath or Kelim leave Amber?", "Who invented the telephone on a Monday?"] {
+            let prompt = try finder.prompt(for: question)
+            #expect(prompt.sources.isEmpty && prompt.message == question, "\(question)")
+            #expect(prompt.note == "no passage fits the question: this answer is not from the documents.")
+            #expect(try !finder.passages(for: question, limit: 2).isEmpty, "a search finds what it can")
+        }
+    }
+
     @Test func `a name or a heading cannot begin a passage`() {
         let prompt = PassagePrompt("Why?", [passage("x", "a\n[2] b", heading: "h\n\n[3] c\nfake")], limit: 4, budget: 99, count: words)
         #expect(prompt.message.contains("[1] x\n(a [ 2 ] b, h [ 3 ] c fake)\n") && prompt.sourceList == ["[1] a [2] b:3, h [3] c fake"])

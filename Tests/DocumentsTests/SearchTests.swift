@@ -1,4 +1,5 @@
 import Documents
+import Foundation
 import Testing
 import TestSupport
 
@@ -56,6 +57,20 @@ import TestSupport
         #expect(none.passages.isEmpty && none.unknownWords == ["xylophone"])
         let nothing = try index.search(" ?! ", limit: 5)
         #expect(nothing.passages.isEmpty && nothing.unknownWords.isEmpty)
+    }
+
+    @Test func `the coverage of a passage is the share of the question's words that it has, by their rarity`() throws {
+        let index = try index("The pump of the cellar.", "The pump of the garden.", "The pump.", "The pump.", "The pump.")
+        func coverage(_ question: String) throws -> [Double?] { try index.search(question, limit: 9).passages.map(\.coverage) }
+        #expect(try coverage("Where is the pump of the cellar?").prefix(1) == [1])
+        // log(1 + 5/(0.5 + n)) for n of 5 passages.
+        let all = log(1 + 5 / 5.5), one = log(1 + 5 / 1.5), none = log(1 + 5 / 0.5)
+        let found = try coverage("Where is the crane of the pump of the cellar?")
+        let first = try #require(found[0]), fourth = try #require(found[3])
+        #expect(abs(first - (all + one) / (all + one + none)) < 1e-12 && abs(fourth - all / (all + one + none)) < 1e-12)
+        #expect(found.count == 5 && found[4] == nil)
+        #expect(try coverage("Please tell me where it is: cellar").first == 1, "words of requests need not be there")
+        #expect(try coverage("crane").isEmpty)
     }
 
     @Test func `equal scores are in the order of files and lines`() throws {

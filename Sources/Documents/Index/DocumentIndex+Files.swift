@@ -29,6 +29,9 @@ package struct Passage: Sendable, Equatable {
     package internal(set) var score: Double
     /// Its BM25 or its similarity as a share of the best passage's, whichever is more. After a reranker: its score as a share.
     package internal(set) var share: Double
+    /// The share of the question's words that it has, each weighted by how rare it is. nil unless words alone decided, and for all but the
+    /// first few.
+    package internal(set) var coverage: Double?
     /// The name of its documents, where several indexes are searched.
     package var documents: String?
     /// Where its file is stored, if it was uploaded to a library.
@@ -123,10 +126,11 @@ extension DocumentIndex {
 
 extension Passage {
     /// - Parameter row: Has `passageColumns`.
-    init(_ row: SQLiteStatement, score: Double = 0, share: Double = 0) {
+    init(_ row: SQLiteStatement, score: Double = 0, share: Double = 0, coverage: Double? = nil) {
         self.init(
             file: row.text("file"), title: row.text("title"), heading: row.text("heading"), page: row.optionalInteger("page"),
             line: row.integer("line"), position: row.integer("position"), text: row.text("body"), tokens: row.integer("tokens"),
             score: score, share: share)
+        self.coverage = coverage
     }
 }

@@ -1,3 +1,4 @@
+import Glibc
 import SQLite
 
 /// How passages are found.
@@ -50,7 +51,8 @@ extension DocumentIndex {
         let vector = embedder?.vectors([question], .query).first, width = embedder?.model.width ?? 0
         return try run { () throws(SQLiteError) in
             guard let vector else {
-                let words = try matches(question, limit)
+                var words = try matches(question, limit)
+                try measureCoverage(&words)
                 return SearchResult(passages: try passages(words.found), unknownWords: words.unknown)
             }
             let candidates = max(Self.fusedCandidates, limit), near = try closest(to: vector, width: width, limit: candidates)
@@ -60,8 +62,13 @@ extension DocumentIndex {
         }
     }
 
-    /// The passages with words of a question, best first, and the words that are in none.
-    private func matches(_ question: String, _ limit: Int) throws(SQLiteError) -> (found: [FoundPassage], unknown: [String]) {
+    /// The passages with words of a question, best first, the queries of its words, and the words that are in none.
+    private struct WordMatches {
+        var found: [FoundPassage] = []
+        var terms: [String] = [], unknown: [String] = []
+    }
+
+    private func matches(_ question: String, _ limit: Int) throws(SQLiteError) -> WordMatches {
         var terms: [String] = [], unknown: [String] = [], found: [FoundPassage] = []
         for word in Self.words(of: question) {
             // Letters and digits only, so that quotes need no escape.
@@ -71,7 +78,7 @@ extension DocumentIndex {
                 terms.append("\"\(word)\" *")
             } else { unknown.append(word) }
         }
-        if terms.isEmpty { return ([], unknown) }
+        if terms.isEmpty { return WordMatches(unknown: unknown) }
         try connection.execute("""
             SELECT passages.id, -bm25(passage_search, $2, $3, $4) AS score
             FROM passage_search JOIN passages ON passages.id = passage_search.rowid JOIN files ON files.id = passages.file
@@ -80,7 +87,28 @@ extension DocumentIndex {
                 .text(terms.joined(separator: " OR ")), .real(Self.titleWeight), .real(Self.headingWeight), .real(Self.bodyWeight),
                 .integer(limit),
             ]) { row in found.append(FoundPassage(row.integer("id"), row.real("score"), best: found.first)) }
-        return (found, unknown)
+        return WordMatches(found: found, terms: terms, unknown: unknown)
+    }
+
+    /// How many passages, from the best on, are compared with the words of the question.
+    private static let measuredPassages = 4
+
+    private func measureCoverage(_ matches: inout WordMatches) throws(SQLiteError) {
+        if matches.found.isEmpty { return }
+        let total = try count("SELECT count(*) AS count FROM passages")
+        /// As in BM25, but above 0 for words that most passages have.
+        func weight(_ passages: Int) -> Double { log(1 + Double(total) / (0.5 + Double(passages))) }
+        var weights: [Double] = []
+        for term in matches.terms {
+            weights.append(weight(try count("SELECT count(*) AS count FROM passage_search WHERE passage_search MATCH $1", [.text(term)])))
+        }
+        let unknown = matches.unknown.count { !Self.wordsOfRequests.contains($0) }
+        let all = weights.reduce(Double(unknown) * weight(0), +)
+        for i in matches.found.indices.prefix(Self.measuredPassages) {
+            var covered = 0.0
+            for (term, weight) in zip(matches.terms, weights) where try hasMatch(term, in: matches.found[i].id) { covered += weight }
+            matches.found[i].coverage = covered / all
+        }
     }
 
     private func passages(_ found: some Sequence<FoundPassage>) throws(SQLiteError) -> [Passage] {
@@ -88,15 +116,27 @@ extension DocumentIndex {
         for passage in found {
             try connection.execute("""
                 SELECT \(Self.passageColumns) FROM passages JOIN files ON files.id = passages.file WHERE passages.id = $1
-                """, [.integer(passage.id)]) { row in passages.append(Passage(row, score: passage.score, share: passage.share)) }
+                """, [.integer(passage.id)]) { row in
+                    passages.append(Passage(row, score: passage.score, share: passage.share, coverage: passage.coverage))
+                }
         }
         return passages
     }
 
-    private func hasMatch(_ query: String) throws(SQLiteError) -> Bool {
+    /// - Parameter passage: Only this one; nil for any.
+    private func hasMatch(_ query: String, in passage: Int? = nil) throws(SQLiteError) -> Bool {
         var isFound = false
-        try connection.execute("SELECT 1 FROM passage_search WHERE passage_search MATCH $1 LIMIT 1", [.text(query)]) { _ in isFound = true }
+        try connection.execute(
+            "SELECT 1 FROM passage_search WHERE passage_search MATCH $1 \(passage == nil ? "" : "AND rowid = $2") LIMIT 1",
+            [.text(query)] + (passage.map { [.integer($0)] } ?? [])
+        ) { _ in isFound = true }
         return isFound
+    }
+
+    private func count(_ query: String, _ values: [SQLiteValue] = []) throws(SQLiteError) -> Int {
+        var count = 0
+        try connection.execute(query, values) { row in count = row.integer("count") }
+        return count
     }
 
     /// The different words of a question in their order, in lower case, as many as are searched: runs of letters and digits, as FTS5
@@ -122,5 +162,12 @@ extension DocumentIndex {
         a about all am an and any are as at be been but by can could did do does for from get gets had has have how i if in into is it its \
         me my of on or our should so some than that the their them then there these they this those to us was we were what when where \
         which who why will with would you your s t
+        """.split(separator: " ").map(String.init))
+
+    /// English words with which people ask, and which documents need not have: they do not count as a part of the question that is missing.
+    private static let wordsOfRequests = Set("""
+        able actually again also answer anything ask asking describe exactly explain find give hello help hey hi just kind know let like \
+        maybe mean means more need no ok okay please possible question really right say show something sorry sure tell thank thanks thing \
+        things think tried trying understand use used using want way well wonder wondering work works yes
         """.split(separator: " ").map(String.init))
 }

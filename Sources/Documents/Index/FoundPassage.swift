@@ -5,6 +5,8 @@ struct FoundPassage {
     var score: Double
     /// The score as a share of the best one's of its list; of several lists, the largest.
     var share: Double
+    /// See ``Passage/coverage``.
+    var coverage: Double?
 
     /// - Parameter best: The best of the list; nil if this is it.
     init(_ id: Int, _ score: Double, best: FoundPassage?) {

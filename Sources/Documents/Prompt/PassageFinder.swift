@@ -11,6 +11,8 @@ package struct PassageFinder {
     /// The least score of a passage, as a share of the best one's of its index: worse passages distract a small model. Measured:
     /// Documentation/decisions/document-index.md.
     private static let leastShare = 0.5
+    /// The least share of a question that one of an index's first passages must have: otherwise none answers it. Measured: the same page.
+    private static let leastCoverage = 1.0 / 3
 
     /// - Parameters:
     ///   - limit: The most passages of a prompt.
@@ -41,9 +43,14 @@ package struct PassageFinder {
     /// The budget for a model whose prompt and answer have so many tokens; nil if that is not known.
     package static func budget(ofContext context: Int?) -> Int { (context ?? 4_096) / 2 }
 
-    /// More passages than the limit are searched, since some may be too long or repeated.
+    /// More passages than the limit are searched, since some may be too long or repeated. An index whose passages have too little of the
+    /// question is left out.
     package func prompt(for question: String) throws(DocumentError) -> PassagePrompt {
-        PassagePrompt(question, try passages(for: question, limit: 2 * limit), limit: limit, budget: budget) { text in
+        let lists = try lists(for: question, limit: 2 * limit).filter { list in
+            let coverages = list.compactMap(\.coverage)
+            return coverages.isEmpty || coverages.contains { $0 >= Self.leastCoverage }
+        }
+        return PassagePrompt(question, Self.inTurns(lists), limit: limit, budget: budget) { text in
             (try? count(text)) ?? TokenEstimate.count(text)
         }
     }
@@ -52,8 +59,17 @@ package struct PassageFinder {
     ///
     /// - Parameter limit: The most of each index.
     package func passages(for question: String, limit: Int) throws(DocumentError) -> [Passage] {
+        Self.inTurns(try lists(for: question, limit: limit))
+    }
+
+    /// What each index has.
+    private func lists(for question: String, limit: Int) throws(DocumentError) -> [[Passage]] {
         var lists: [[Passage]] = []
         for index in indexes { lists.append(try index.passages(for: question, limit: limit).filter { $0.share >= Self.leastShare }) }
+        return lists
+    }
+
+    private static func inTurns(_ lists: [[Passage]]) -> [Passage] {
         let ranks = 0..<(lists.map(\.count).max() ?? 0)
         return ranks.flatMap { rank in lists.compactMap { $0.indices.contains(rank) ? $0[rank] : nil } }
     }

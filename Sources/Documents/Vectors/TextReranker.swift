@@ -30,6 +30,7 @@ package struct TextReranker {
             var passage = passages[i]
             passage.score = scores[i]
             passage.share = scores[i] / best
+            passage.coverage = nil
             return passage
         }
     }

@@ -11,7 +11,10 @@ struct PassageRecord: CustomStringConvertible {
 
     var description: String {
         var writer = JSONWriter(.oneLine)
-        writer.object { passage.write(to: &$0) }
+        writer.object { object in
+            passage.write(to: &object)
+            if let coverage = passage.coverage { object["coverage"] = (coverage * 1e4).rounded() / 1e4 }
+        }
         return writer.text
     }
 }
