@@ -92,6 +92,8 @@ extension DocumentIndex {
 
     /// How many passages, from the best on, are compared with the words of the question.
     private static let measuredPassages = 4
+    /// How many passages with a word are counted, at most: counting those of frequent words in a large index takes longer than the search.
+    private static let countLimit = 2_000
 
     private func measureCoverage(_ matches: inout WordMatches) throws(SQLiteError) {
         if matches.found.isEmpty { return }
@@ -100,7 +102,9 @@ extension DocumentIndex {
         func weight(_ passages: Int) -> Double { log(1 + Double(total) / (0.5 + Double(passages))) }
         var weights: [Double] = []
         for term in matches.terms {
-            weights.append(weight(try count("SELECT count(*) AS count FROM passage_search WHERE passage_search MATCH $1", [.text(term)])))
+            weights.append(weight(try count(
+                "SELECT count(*) AS count FROM (SELECT 1 FROM passage_search WHERE passage_search MATCH $1 LIMIT $2)",
+                [.text(term), .integer(Self.countLimit)])))
         }
         let unknown = matches.unknown.count { !Self.wordsOfRequests.contains($0) }
         let all = weights.reduce(Double(unknown) * weight(0), +)
