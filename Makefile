@@ -128,7 +128,7 @@ test-swift: test-deps
 	$(BUILD) --build-tests
 	rm -f .build/kernel-paths
 	SLM_KERNEL_PATHS="$$PWD/.build/kernel-paths" Tools/run-swift-tests.sh
-	Tools/check-kernel-paths.sh .build/kernel-paths
+	Tools/check-kernel-paths.sh .build/kernel-paths $(SLM)
 
 # Reads damaged model files of other programs, with limits on memory and time. `make fuzz` reads a million of each format.
 test-mutants: test-deps

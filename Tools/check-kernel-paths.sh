@@ -1,9 +1,9 @@
 #!/bin/sh
-# Compares the kernels that tests ran with those that this CPU supports: check-kernel-paths.sh FILE
+# Compares the kernels that tests ran with those that this CPU supports: check-kernel-paths.sh FILE SLM
 #
 # FILE has a line "INSTRUCTIONSET PRECISION" for each combination that ran (see Tests/TestSupport/KernelPaths.swift).
 set -eu
-file=$1
+file=$1 slm=$2
 flags=" $(sed -n 's/^\(flags\|Features\)[^:]*://p' /proc/cpuinfo | head -1) "
 has() { for f in "$@"; do case "$flags" in *" $f "*) ;; *) return 1 ;; esac; done; }
 expected="plain f32"
@@ -16,7 +16,8 @@ if [ "$(uname -m)" = x86_64 ]; then
     if has avx2 fma f16c bmi2; then avx2=yes; fi
     if [ $avx2 = yes ] && has avx512f avx512bw avx512dq avx512vl avx512cd; then avx512=yes; fi
     if [ $avx512 = yes ] && has avx512_bf16 avx512_vnni; then bf16=yes; fi
-    if [ $bf16 = yes ] && has amx_tile amx_bf16 amx_int8; then amx=yes; fi
+    # A container may refuse the tiles to a process.
+    if [ $bf16 = yes ] && has amx_tile amx_bf16 amx_int8 && "$slm" info --json | grep -q avx512amx; then amx=yes; fi
     if [ $avx2 = yes ] && has avx_vnni; then vnni=yes; fi
     add $avx2 "avx2 f32"
     add $vnni "avx2vnni f32"
