@@ -58,24 +58,34 @@ INLINE void add_tile_products(size_t units, tile_operand a, tile_operand b, bool
     }
 }
 
+// The four tiles of sums, of which only those of the first 16 rows are used unless `tall`, and of the first 16 columns unless `wide`. In
+// memory, rows are `stride` elements apart.
+INLINE void clear_sums(bool tall, bool wide) {
+    _tile_zero(0);
+    if (wide) _tile_zero(1);
+    if (tall) _tile_zero(2);
+    if (tall && wide) _tile_zero(3);
+}
+INLINE void load_sums(bool tall, bool wide, const float *sums, size_t stride) {
+    _tile_loadd(0, sums, 4 * stride);
+    if (wide) _tile_loadd(1, sums + W, 4 * stride);
+    if (tall) _tile_loadd(2, sums + 16 * stride, 4 * stride);
+    if (tall && wide) _tile_loadd(3, sums + 16 * stride + W, 4 * stride);
+}
+INLINE void store_sums(bool tall, bool wide, float *sums, size_t stride) {
+    _tile_stored(0, sums, 4 * stride);
+    if (wide) _tile_stored(1, sums + W, 4 * stride);
+    if (tall) _tile_stored(2, sums + 16 * stride, 4 * stride);
+    if (tall && wide) _tile_stored(3, sums + 16 * stride + W, 4 * stride);
+}
+
 // tile[TILED_ROWS][NR] = A·B, or += it, of which the first `rows` rows and `columns` columns are needed; rows are `stride` apart.
 static inline void multiply_tiles(size_t units, tile_operand a, tile_operand b, size_t rows, size_t columns, float *tile, size_t stride,
                                   bool add) {
     const bool tall = rows > 16, wide = columns > W;
-    float *const below = tile + 16 * stride;
-    if (add) {
-        _tile_loadd(0, tile, 4 * stride);
-        if (wide) _tile_loadd(1, tile + W, 4 * stride);
-        if (tall) _tile_loadd(2, below, 4 * stride);
-        if (tall && wide) _tile_loadd(3, below + W, 4 * stride);
-    } else {
-        _tile_zero(0), _tile_zero(1), _tile_zero(2), _tile_zero(3);
-    }
+    if (add) load_sums(tall, wide, tile, stride); else clear_sums(tall, wide);
     if (tall && wide) add_tile_products(units, a, b, true, true); else add_tile_products(units, a, b, tall, wide);
-    _tile_stored(0, tile, 4 * stride);
-    if (wide) _tile_stored(1, tile + W, 4 * stride);
-    if (tall) _tile_stored(2, below, 4 * stride);
-    if (tall && wide) _tile_stored(3, below + W, 4 * stride);
+    store_sums(tall, wide, tile, stride);
 }
 
 #define LANES(a, b, c, d) a, a + 1, a + 2, a + 3, b, b + 1, b + 2, b + 3, c, c + 1, c + 2, c + 3, d, d + 1, d + 2, d + 3

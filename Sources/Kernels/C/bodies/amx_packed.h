@@ -2,20 +2,6 @@
 // weights is two tiles of quads once its codes are bytes; input rows are left operands as they are.
 
 #ifdef SLM_AMX
-INLINE void clear_sums(bool tall) {
-    _tile_zero(0), _tile_zero(1);
-    if (tall) _tile_zero(2), _tile_zero(3);
-}
-INLINE void load_sums(bool tall, const float *sums) {
-    _tile_loadd(0, sums, 4 * P), _tile_loadd(1, sums + W, 4 * P);
-    if (tall) _tile_loadd(2, sums + 16 * P, 4 * P), _tile_loadd(3, sums + 16 * P + W, 4 * P);
-}
-INLINE void store_sums(bool tall, void *sums) {
-    float *const to = sums;
-    _tile_stored(0, to, 4 * P), _tile_stored(1, to + W, 4 * P);
-    if (tall) _tile_stored(2, to + 16 * P, 4 * P), _tile_stored(3, to + 16 * P + W, 4 * P);
-}
-
 // Decompresses the next `units` pairs of inputs of a panel of bf12, from pair i on, with their exceptions, of which *e is the next.
 INLINE void bf12_units(const char *panel, size_t I, size_t i, size_t units, const exception **e, unit *to) {
     const exceptions *list = exceptions_of(panel, I);
@@ -41,7 +27,7 @@ INLINE void tiled_bf16(int precision, bool tall, const char *from, size_t step, 
     tile_operand left = {(const unit *)(const void *)from, step / 4, 16 * step / 4, TILE_UNITS};
     tile_operand right = {(const unit *)(const void *)panel, P, W, TILE_UNITS * P};
     size_tiles(rows, TILE_UNITS);
-    clear_sums(tall);
+    clear_sums(tall, true);
     if (precision == SLM_WEIGHTS_BF12) {
         const exception *e = exceptions_of(panel, I)->list;
         bf12_units(panel, I, 0, TILE_UNITS, &e, decompressed[0]);
@@ -53,13 +39,13 @@ INLINE void tiled_bf16(int precision, bool tall, const char *from, size_t step, 
     } else {
         add_tile_products(whole, left, right, tall, true);
     }
-    store_sums(tall, tile);
+    store_sums(tall, true, tile, P);
     if (whole == units) return;
     size_tiles(rows, units - whole);
-    load_sums(tall, tile);
+    load_sums(tall, true, tile, P);
     left.first += whole, right.first += whole * P;
     add_tile_products(units - whole, left, right, tall, true);
-    store_sums(tall, tile);
+    store_sums(tall, true, tile, P);
 }
 
 // Adds the products of unit u of a row and a pair of inputs' weights, those of the first input to `even`.
@@ -115,9 +101,9 @@ INLINE void tiled_bf16_blocks(int precision, const char *from, size_t step, size
         if (precision == SLM_WEIGHTS_BF12) bf12_units(panel, I, u, count, &e, decompressed), right.first = decompressed;
         for (size_t m = 0; m < rows; m += TILED_ROWS) {
             const tile_operand left = {(const unit *)(const void *)(from + m * step) + u, step / 4, 16 * step / 4, TILE_UNITS};
-            load_sums(true, sums + m * P);
+            load_sums(true, true, sums + m * P, P);
             add_tile_products(count, left, right, true, true);
-            store_sums(true, sums + m * P);
+            store_sums(true, true, sums + m * P, P);
         }
     }
 }
@@ -174,9 +160,9 @@ INLINE void tiled_int(int precision, bool tall, const char *rows, size_t step, s
         const group_scales scales = load_group_scales(precision, panel, g);
         const char *bytes = int8_row_at(precision, rows, I).bytes + g * group_of(precision);
         for (size_t m = 0; m < row_count; m += TILED_ROWS) {
-            clear_sums(tall);
+            clear_sums(tall, true);
             add_byte_products(tall, bytes + m * step, step, weights);
-            store_sums(tall, part);
+            store_sums(tall, true, (float *)part, P);
             add_scaled_rows(precision, together, rows + m * step, step, I, g, weights, &scales, part, sums + m * P);
         }
     }
