@@ -37,7 +37,7 @@ package final class RunRecorder {
         switch entry {
         case .step(let step):
             var scalars = [
-                ("train/loss", step.loss), ("train/gradient_norm", step.gradientNorm), ("train/rate", step.learningRate),
+                ("train/loss", step.loss), ("train/gradient_norm", step.gradientNorm), ("train/lr", step.learningRate),
             ]
             if let previous = log.steps.dropLast().last, step.seconds > previous.seconds {
                 let tokensPerSecond = Double(step.tokens - previous.tokens) / (step.seconds - previous.seconds)

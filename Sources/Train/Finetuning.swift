@@ -102,9 +102,9 @@ package struct Finetuning {
         }
         var plan = plan
         let examples = try FinetuningExamples(chats, preferences, plan)
-        plan.rows = min(plan.rows, examples.rowsPerEpoch)
+        plan.batch = min(plan.batch, examples.rowsPerEpoch)
         if settings.fitsBatchToChats, preferences == nil {
-            plan.rows = min(plan.rows, max(plan.gradientGroups, examples.rowsPerEpoch / FinetuningData.wantedSteps))
+            plan.batch = min(plan.batch, max(plan.gradientGroups, examples.rowsPerEpoch / FinetuningData.wantedSteps))
         }
         plan.evaluatesBeforeTraining = true
         try Folder.create(folder)
@@ -123,7 +123,7 @@ package struct Finetuning {
             preferences == nil
                 ? max(20, Int((chats.usualEpochs * training.stepsPerEpoch).rounded(.up)))
                 : max(100, Int((3 * training.stepsPerEpoch).rounded(.up))))
-        let tokensPerStep = (training as? PreferenceBatches)?.tokensPerStep ?? plan.rows * context
+        let tokensPerStep = (training as? PreferenceBatches)?.tokensPerStep ?? plan.batch * context
         let steps = try plan.steps(perEpoch: training.stepsPerEpoch, tokensPerStep: tokensPerStep)
             ?? Self.steps(of: plan, training, trainer, { ranks?.fromFirst(clock()) ?? clock() })
         plan.warmup = settings.warmup ?? TrainingPlan.usualWarmup(for: steps)
@@ -155,7 +155,7 @@ package struct Finetuning {
             throw TrainingError.changedData(paths: chats.paths)
         }
         let examples = try FinetuningExamples(chats, preferences, plan)
-        plan.rows = min(plan.rows, examples.rowsPerEpoch)
+        plan.batch = min(plan.batch, examples.rowsPerEpoch)
         let changes = try plan.changes(from: storedPlan)
         let baseModel = stored.adapter == nil ? stored : try ModelFile(stored.path ?? folder, base: base).base
         let (model, parameters) = try stored.model(

@@ -84,10 +84,10 @@ struct FinetuningData {
     /// - Parameter packed: The new conversations.
     func batches(of packed: PackedConversations, _ plan: TrainingPlan, replayShare: Double) throws -> any TrainingBatches {
         var new = packed
-        new.rows = plan.rows
+        new.rows = plan.batch
         guard let replay else { return new }
         let old = try replay.packedBatches(.train, plan, context: context)
-        return ReplayMixture(of: new, and: old, share: replayShare, rows: plan.rows, context: context)
+        return ReplayMixture(of: new, and: old, share: replayShare, rows: plan.batch, context: context)
     }
 
     /// The checkpoint fields that `init(resuming:)` reads. Paths are relative to the run's folder.

@@ -175,9 +175,9 @@ extension TrainingData {
 
     /// The batches of a set: packed conversations or, for plain text or if the plan says so, random windows.
     package func batches(_ split: DatasetSplit, _ plan: TrainingPlan, context: Int) throws(TrainingError) -> any TrainingBatches {
-        if !plan.usesWindows, meta.template != nil { return try packedBatches(split, plan, context: context) }
+        if !plan.windows, meta.template != nil { return try packedBatches(split, plan, context: context) }
         return try RandomWindows(
-            tokens(split), rows: plan.rows, context: context, seed: seed(split, plan), lossScope: plan.lossScope
+            tokens(split), rows: plan.batch, context: context, seed: seed(split, plan), lossScope: plan.lossScope
         )
     }
 
@@ -191,7 +191,7 @@ extension TrainingData {
         _ split: DatasetSplit, _ plan: TrainingPlan, context: Int
     ) throws(TrainingError) -> PackedConversations {
         try PackedConversations(
-            tokens(split), rows: plan.rows, context: context, seed: seed(split, plan), lossScope: plan.lossScope,
+            tokens(split), rows: plan.batch, context: context, seed: seed(split, plan), lossScope: plan.lossScope,
             padding: vocabulary.specialTokenID("<|pad|>") ?? 0
         )
     }

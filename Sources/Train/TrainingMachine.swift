@@ -8,22 +8,22 @@ package struct TrainingMachine: Sendable, Equatable {
     package enum Device: String, CaseIterable, Sendable { case cpu, vulkan }
 
     /// The type of matmuls and stored activations.
-    package var precision = DataType.float32
+    package var dtype = DataType.float32
     /// Whether the backward pass recomputes the blocks. Changes memory and time, but no bits.
     package var isRecomputing = false
     package var threads = 1
-    package var instructionSet = "plain"
+    package var cpu = "plain"
     package var blas = BLAS.slm
     /// A run may change it.
     package var device = Device.cpu
 
     private init() {}
 
-    package init(_ processor: Processor, _ precision: DataType, isRecomputing: Bool = false) {
-        self.precision = precision
+    package init(_ processor: Processor, _ dtype: DataType, isRecomputing: Bool = false) {
+        self.dtype = dtype
         self.isRecomputing = isRecomputing
         threads = processor.threads
-        instructionSet = processor.instructionSet
+        cpu = processor.instructionSet
         blas = processor.blas
         device = processor.gpu == nil ? .cpu : .vulkan
     }
@@ -33,10 +33,10 @@ extension TrainingMachine: StoredSettings {
     package static let fieldGroup = "plan"
     /// Each command declares the options, since not only training has them.
     package static let settings: [Setting<TrainingMachine>] = [
-        .choice("dtype", .machine, nil, \.precision, among: [DataType.float32, .bfloat16].map { ($0.rawValue, $0) }),
+        .choice("dtype", .machine, nil, \.dtype, among: [DataType.float32, .bfloat16].map { ($0.rawValue, $0) }),
         .flag("recompute", .machine, nil, \.isRecomputing),
         .integer("threads", .machine, nil, \.threads, in: 1...1_024),
-        .text("cpu", .machine, \.instructionSet),
+        .text("cpu", .machine, \.cpu),
         .choice("blas", .machine, nil, \.blas),
         .choice("device", .machine, nil, \.device),
     ]

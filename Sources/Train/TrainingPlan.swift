@@ -12,17 +12,17 @@ package struct TrainingPlan: Sendable, Equatable {
     /// The length of the run and of its learning rate schedule.
     package var length = Length.steps(5_000)
     /// Rows per batch, each as long as the model's context.
-    package var rows = 12
+    package var batch = 12
     /// The peak learning rate.
-    package var rate: Float = 1e-3
+    package var lr: Float = 1e-3
     /// Steps until the peak.
     package var warmup = 100
     package var schedule = LearningRateSchedule.Shape.cosine
     /// The minimum learning rate as a share of the peak.
-    package var minRate: Float = 0.1
+    package var minLR: Float = 0.1
     package var optimizer = OptimizerKind.adamw
-    /// The peak learning rate of Muon. That of the other weights is ``rate``, and both have the same schedule.
-    package var muonRate: Float = 0.02
+    /// The peak learning rate of Muon. That of the other weights is ``lr``, and both have the same schedule.
+    package var muonLR: Float = 0.02
     package var weightDecay: Float = 0.1
     package var beta1: Float = 0.9
     package var beta2: Float = 0.95
@@ -38,7 +38,7 @@ package struct TrainingPlan: Sendable, Equatable {
     /// Whether each rank has the optimizer's moments of a part of the weights only. Changes memory and time, but no bits.
     package var shardsOptimizer = false
     /// Whether rows are windows at random positions instead of whole packed conversations.
-    package var usesWindows = false
+    package var windows = false
     package var lossScope = LossScope.all
     /// Steps between evaluations; nil for twenty evaluations in all.
     package var evalEvery: Int?
@@ -100,11 +100,11 @@ package enum Recipe: String, Sendable, CaseIterable {
         plan.recipe = self
         switch self {
         case .counts:
-            plan.rows = 4
-            plan.rate = 1e-3
-            plan.minRate = 0
+            plan.batch = 4
+            plan.lr = 1e-3
+            plan.minLR = 0
             plan.nGramContexts = 819_200
-        case .nanogpt: plan.usesWindows = true
+        case .nanogpt: plan.windows = true
         }
         return plan
     }

@@ -146,7 +146,7 @@ extension TrainingRun {
     /// The training rows of an evaluation: fewer tokens than of the validation set, because decisions depend on the validation loss.
     private var trainingRows: Int {
         let tokens = Double(state.evaluationTokens) * (validation == nil ? 1 : EvaluationSchedule.trainingShare)
-        let epoch = max(1, Int(training.stepsPerEpoch.rounded(.up))) * plan.rows
+        let epoch = max(1, Int(training.stepsPerEpoch.rounded(.up))) * plan.batch
         return min(max(1, Int(tokens) / context), epoch)
     }
 
@@ -166,11 +166,11 @@ extension TrainingRun {
     private func evaluationOfTrainingRows(_ progress: (_ tokens: Int) throws -> Void) throws -> Evaluation {
         if let (set, part) = trainingPreferences { return try set.evaluation(of: part, by: trainer, progress: progress) }
         let all = trainingRows
-        state.evaluationBatches = (all + plan.rows - 1) / plan.rows
+        state.evaluationBatches = (all + plan.batch - 1) / plan.batch
         let parts = try ranks.shared(state.evaluationBatches) { step in
             let batch = try training.batch(at: step)
-            let rows = min(all - step * plan.rows, batch.rows)
-            try progress(min(all, (step + 1) * plan.rows) * context)
+            let rows = min(all - step * plan.batch, batch.rows)
+            try progress(min(all, (step + 1) * plan.batch) * context)
             return trainer.evaluation(of: batch.selecting(0..<rows), turnEnds: turnEnds)
         }
         return parts.reduce(into: Evaluation(), +=)

@@ -70,7 +70,7 @@ extension TrainingRun {
 
     private var currentRate: Float {
         let schedule = LearningRateSchedule(
-            plan.schedule, peak: plan.rate, warmup: plan.warmup, steps: steps ?? 0, floor: plan.minRate)
+            plan.schedule, peak: plan.lr, warmup: plan.warmup, steps: steps ?? 0, floor: plan.minLR)
         return steps == nil ? schedule.rate(at: state.step, progress: progress) : schedule.rate(at: state.step)
     }
 }

@@ -88,7 +88,7 @@ package final class TrainingRun {
         servingDefaults: ServingDefaults = ServingDefaults(), folder: String, over ranks: RankGroup? = nil
     ) throws(TrainingError) {
         var plan = plan
-        plan.gradientGroups = min(plan.gradientGroups, plan.rows)
+        plan.gradientGroups = min(plan.gradientGroups, plan.batch)
         if let ranks, ranks.count > plan.gradientGroups {
             throw .ranks(.tooManyRanks(ranks.count, groups: plan.gradientGroups))
         }
@@ -112,7 +112,7 @@ package final class TrainingRun {
         trainer.optimizer.decay = plan.weightDecay
         trainer.optimizer.beta1 = plan.beta1
         trainer.optimizer.beta2 = plan.beta2
-        if plan.optimizer == .muon { trainer.useMuon(rateRatio: plan.rate > 0 ? plan.muonRate / plan.rate : 0) }
+        if plan.optimizer == .muon { trainer.useMuon(rateRatio: plan.lr > 0 ? plan.muonLR / plan.lr : 0) }
         trainer.discardMomentsOfOthers()
         trainer.model.noiseAlpha = plan.neftune
         let ratio = plan.loraPlusRatio
@@ -127,7 +127,7 @@ package final class TrainingRun {
     package var preferences: PreferenceBatches? { training as? PreferenceBatches }
 
     /// The mean in a run on preferences.
-    package var tokensPerStep: Int { preferences?.tokensPerStep ?? plan.rows * trainer.rowLength }
+    package var tokensPerStep: Int { preferences?.tokensPerStep ?? plan.batch * trainer.rowLength }
 
     /// The total number of steps; nil if the plan's length is a time.
     package var steps: Int? { plan.steps(perEpoch: training.stepsPerEpoch, tokensPerStep: tokensPerStep) }

@@ -34,7 +34,7 @@ import TestSupport
     }
 
     @Test func `a run in progress is served if it is named`() throws {
-        try writeRun("first", "one", log: #"{"event":"step","step":1,"loss":1,"gradient":1,"rate":1,"tokens":1,"seconds":1}"# + "\n")
+        try writeRun("first", "one", log: #"{"event":"step","step":1,"loss":1,"gradient_norm":1,"lr":1,"tokens":1,"seconds":1}"# + "\n")
         #expect(try ServerProcess(["checkpoints/first/best.h5", "--reload"], in: folder("")).waits(for: "serving first "))
     }
 

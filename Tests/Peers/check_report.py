@@ -14,7 +14,7 @@ import tensorboard
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 SHAPE = "--layers 1 --width 32 --heads 2 --context 64 --batch 4 --vocab-size 300 --max-steps 30 --eval-every 10 --threads 2".split()
-TAGS = {"loss": "train/loss", "gradient": "train/gradient_norm", "rate": "train/rate"}
+TAGS = {"loss": "train/loss", "gradient_norm": "train/gradient_norm", "lr": "train/lr"}
 EVALUATED = {"train_loss": "train/evaluated_loss", "val_loss": "val/loss", "bits_per_byte": "val/bits_per_byte"}
 REPLAYED = EVALUATED | {"replay_loss": "replay/loss"}
 

@@ -71,8 +71,8 @@ import Testing
 
     @Test func `unreadable lines are skipped and counted`() throws {
         let lines = [
-            "", "null", "[]", #"{"event":"step"}"#, #"{"event":"step","step":1,"loss":-1,"gradient":0,"rate":0,"tokens":0,"seconds":0}"#,
-            #"{"event":"step","step":-1,"loss":1,"gradient":0,"rate":0,"tokens":0,"seconds":0}"#, #"{"event":"evaluated","step":1e3}"#,
+            "", "null", "[]", #"{"event":"step"}"#, #"{"event":"step","step":1,"loss":-1,"gradient_norm":0,"lr":0,"tokens":0,"seconds":0}"#,
+            #"{"event":"step","step":-1,"loss":1,"gradient_norm":0,"lr":0,"tokens":0,"seconds":0}"#, #"{"event":"evaluated","step":1e3}"#,
             "\u{FF}",
             #"{"event":"skipped","step":99999999999999}"#, String(repeating: "x", count: 2 << 20), Self.step(5).json,
         ]

@@ -12,7 +12,8 @@ import Testing
         """#
 
     private static func step(_ step: Int, loss: Double = 2) -> String {
-        #"{"event":"step","step":\#(step),"loss":\#(loss),"gradient":1,"rate":0.1,"tokens":\#(100 * step),"seconds":\#(Double(step) / 2)}"#
+        #"{"event":"step","step":\#(step),"loss":\#(loss),"gradient_norm":1,"lr":0.1,"#
+            + #""tokens":\#(100 * step),"seconds":\#(Double(step) / 2)}"#
     }
 
     private static func evaluation(_ step: Int, _ loss: Double, isBest: Bool = true) -> String {

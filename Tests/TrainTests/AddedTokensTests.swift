@@ -35,8 +35,8 @@ import Train
 
     private var plan: TrainingPlan {
         var plan = TrainingPlan()
-        plan.rows = 2
-        plan.rate = 1e-2
+        plan.batch = 2
+        plan.lr = 1e-2
         plan.weightDecay = 0.5
         return plan
     }

@@ -58,7 +58,7 @@ import Train
     private func run(_ script: Script) throws -> TrainingRun {
         var plan = TrainingPlan()
         plan.length = .steps(20)
-        plan.rows = 1
+        plan.batch = 1
         plan.warmup = 0
         plan.evalEvery = 2
         plan.evaluatesBeforeTraining = true

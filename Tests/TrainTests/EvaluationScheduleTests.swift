@@ -63,11 +63,11 @@ import Train
     ) throws {
         var plan = TrainingPlan()
         plan.length = .seconds(seconds)
-        plan.rows = 2
+        plan.batch = 2
         plan.warmup = 2
         // A long run on these few chats stops early.
         plan.patience = seconds > 120 ? nil : 5
-        plan.rate = 1e-2
+        plan.lr = 1e-2
         let run = try run(plan)
         var machine = Machine(secondsPerStep: speed.step, secondsPerToken: speed.token)
         let promised = run.estimate(secondsPerStep: speed.step).steps
@@ -84,7 +84,7 @@ import Train
 
     @Test func `an estimate leaves a tenth of the time for evaluations, and a fifth of a step's time for each fitted context`() throws {
         var plan = TrainingPlan()
-        plan.rows = 2
+        plan.batch = 2
         plan.warmup = 2
         plan.length = .seconds(111)
         #expect(try run(plan).estimate(secondsPerStep: 1) == (100, 111))
@@ -116,8 +116,8 @@ import Train
     @Test func `early stopping does not count evaluations during the warmup and the first tenth of a run`() throws {
         var plan = TrainingPlan()
         plan.length = .steps(200)
-        plan.rows = 2
-        plan.rate = 0
+        plan.batch = 2
+        plan.lr = 0
         plan.patience = 5
         plan.evalEvery = 1
         for (warmup, expected) in [(0, 24), (50, 54)] {

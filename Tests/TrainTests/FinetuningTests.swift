@@ -41,7 +41,7 @@ import Train
         let trainer = Trainer(configuration, on: processor, precision: .float32, seed: 5)
         if steps > 0 {
             var plan = TrainingPlan()
-            plan.rows = 4
+            plan.batch = 4
             let batches = try data([chats(.sums, 100, in: "sums.jsonl")], on: processor.pool).packedBatches(.train, plan, context: 48)
             for step in 0..<steps { _ = trainer.step(try batches.batch(at: step), rate: 1e-2) }
         }
@@ -51,8 +51,8 @@ import Train
 
     private var plan: TrainingPlan {
         var plan = TrainingPlan()
-        plan.rows = 2
-        plan.rate = 1e-2
+        plan.batch = 2
+        plan.lr = 1e-2
         plan.evalEvery = 4
         plan.lossScope = .assistant
         return plan
@@ -172,7 +172,7 @@ import Train
     ) throws {
         try base(steps: 20)
         var plan = plan, losses: [Double] = []
-        plan.rate = 0
+        plan.lr = 0
         plan.patience = 2
         let settings = settings(kind, steps: 100, replay: true), finetuning = try finetuning(settings, plan, in: "run")
         let ending = try finetuning.run.train {
@@ -309,12 +309,12 @@ import Train
     @Test func `the default length is three epochs and at least 20 steps, and a batch has at most all rows`() throws {
         try base()
         var settings = Finetuning.Settings(data: [chats(.names, 20, in: "names.jsonl")]), wide = plan
-        wide.rows = 64
+        wide.batch = 64
         let short = try finetuning(settings, wide, in: "short").run
-        #expect(short.steps == 20 && short.plan.warmup == 2 && short.plan.rows < 64)
+        #expect(short.steps == 20 && short.plan.warmup == 2 && short.plan.batch < 64)
         settings.data = [chats(.names, 600, in: "many.jsonl")]
         let long = try finetuning(settings, in: "long").run
-        #expect(try #require(long.steps) > 200 && long.plan.rows == 2)
+        #expect(try #require(long.steps) > 200 && long.plan.batch == 2)
     }
 
     /// A measured pass takes 2 seconds by this clock, and the optimizer's step 16.
@@ -336,15 +336,15 @@ import Train
         func run(_ settings: Finetuning.Settings, in name: String) throws -> TrainingRun {
             var settings = settings, plan = plan
             settings.fitsBatchToChats = true
-            plan.rows = 4
+            plan.batch = 4
             return try finetuning(settings, plan, in: name).run
         }
         // About 34 tokens each: 1,200 in all fill rows of 128, and 20,000 fill rows of 1,024, of which two are a batch.
         let few = try run(.init(data: [chats(.names, 40, in: "few.jsonl")]), in: "few")
-        #expect(few.trainer.rowLength == 128 && few.plan.rows == 1 && (6...16).contains(few.training.stepsPerEpoch))
+        #expect(few.trainer.rowLength == 128 && few.plan.batch == 1 && (6...16).contains(few.training.stepsPerEpoch))
         #expect(few.steps == max(20, Int((2 * few.training.stepsPerEpoch).rounded(.up))))
         let more = try run(.init(data: [chats(.names, 600, in: "more.jsonl")]), in: "more")
-        #expect(more.trainer.rowLength == 1_024 && more.plan.rows == 2 && more.training.stepsPerEpoch >= 8)
+        #expect(more.trainer.rowLength == 1_024 && more.plan.batch == 2 && more.training.stepsPerEpoch >= 8)
         #expect(more.steps == Int((3 * more.training.stepsPerEpoch).rounded(.up)))
         // Chats of 700 tokens are not cut.
         let question = String(repeating: "long ", count: 140)

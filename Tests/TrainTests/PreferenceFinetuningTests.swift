@@ -29,7 +29,7 @@ import Train
             #"{"user": "\#(question(i))", "assistant": "\#(i / 4 % 2 == 0 ? Self.good : Self.bad)"}"# + "\n"
         }
         var plan = TrainingPlan()
-        plan.rows = 4
+        plan.batch = 4
         plan.lossScope = .assistant
         let data = try TrainingData(
             .init([folder.write(chats.joined(), to: "base.jsonl")]), vocabulary: Self.vocabulary, on: processor.pool)
@@ -65,8 +65,8 @@ import Train
     ) throws -> Finetuning {
         let processor = try Processor(threads: 2)
         var plan = TrainingPlan()
-        plan.rows = 8
-        plan.rate = rate
+        plan.batch = 8
+        plan.lr = rate
         plan.weightDecay = 0
         plan.lossScope = .assistant
         plan.evalEvery = 5
@@ -200,7 +200,7 @@ import Train
         let shared = settings
         let train = { @Sendable (ranks: RankGroup?, name: String) -> [Double]? in
             var plan = TrainingPlan(), losses: [Double] = []
-            plan.rows = 8
+            plan.batch = 8
             plan.lossScope = .assistant
             plan.evalEvery = 3
             plan.gradientGroups = 4
@@ -235,7 +235,7 @@ import Train
         folder.write(lines.joined(separator: "\n") + "\n", to: "others.jsonl")
         let errors = try withRanks(2) { [others] ranks in
             var plan = TrainingPlan()
-            plan.rows = 8
+            plan.batch = 8
             plan.gradientGroups = 4
             guard let processor = try? Processor(threads: 1) else { return "" }
             do {

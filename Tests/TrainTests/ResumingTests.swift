@@ -16,10 +16,10 @@ import Train
     private var plan: TrainingPlan {
         var plan = TrainingPlan()
         plan.length = .steps(12)
-        plan.rows = 2
+        plan.batch = 2
         plan.warmup = 2
         plan.evalEvery = 4
-        plan.rate = 1e-2
+        plan.lr = 1e-2
         return plan
     }
 
@@ -58,8 +58,8 @@ import Train
         try run(plan, in: "run").train(until: 3)
         let stored = try TrainingPlan(from: Checkpoint(reading: folder("run/last.h5")))
         #expect(stored == plan)
-        #expect(stored.machine?.precision == .float32 && stored.machine?.isRecomputing == true && stored.machine?.threads == 2)
-        #expect(stored.machine?.instructionSet == "plain" && stored.machine?.blas == .slm)
+        #expect(stored.machine?.dtype == .float32 && stored.machine?.isRecomputing == true && stored.machine?.threads == 2)
+        #expect(stored.machine?.cpu == "plain" && stored.machine?.blas == .slm)
     }
 
     @Test func `a damaged type of matmuls is reported`() throws {
@@ -117,13 +117,13 @@ import Train
             do throws(TrainingError) { _ = try plan.changes(from: stored) } catch { return error }
             return nil
         }
-        #expect(refused { $0.rows = 4 } == .cannotChange(option: "--batch", stored: "2", given: "4"))
+        #expect(refused { $0.batch = 4 } == .cannotChange(option: "--batch", stored: "2", given: "4"))
         #expect(refused { $0.seed = 2 } == .cannotChange(option: "--seed", stored: "1", given: "2"))
         #expect(refused { $0.lossScope = .assistant } == .cannotChange(option: "--loss-scope", stored: "all", given: "assistant"))
-        #expect(refused { $0.usesWindows = true } == .cannotChange(option: "--windows", stored: "off", given: "on"))
+        #expect(refused { $0.windows = true } == .cannotChange(option: "--windows", stored: "off", given: "on"))
         #expect(refused { $0.nGramContexts = 1_024 } == .cannotChange(option: "--ngram-contexts", stored: "0", given: "1024"))
         #expect(
-            refused { $0.rows = 4 }?.description
+            refused { $0.batch = 4 }?.description
                 == "--batch: expected 2, which the run was started with, found 4. A resumed run cannot change it: leave the option out, "
                 + "or start another run.")
     }
@@ -159,14 +159,14 @@ import Train
     @Test func `a run that early stopping has ended continues with more patience or another rate`() throws {
         var plan = plan
         plan.length = .steps(40)
-        plan.rate = 0
+        plan.lr = 0
         plan.patience = 1
         #expect(try run(plan, in: "run").train() == .earlyStopped)
         let steps = try Checkpoint(reading: folder("run/last.h5")).integer("step")
         #expect(try resume("run").run.ending == .earlyStopped)
         let patient = try resume("run") { $0.patience = 2 }.run
         #expect(try patient.train() == .earlyStopped && patient.state.step == steps + 4)
-        let (run, changes) = try resume("run") { $0.rate = 1e-2 }
+        let (run, changes) = try resume("run") { $0.lr = 1e-2 }
         #expect(changes.map(\.option) == ["--lr"] && changes[0].old == "0.0" && changes[0].new == "0.01" && !changes[0].isOfMachine)
         #expect(try run.train() == .finished && run.state.step == 40)
     }
@@ -185,7 +185,7 @@ import Train
         #expect(try checkpoint.integer("step") == 6 && checkpoint.integer("skipped_in_a_row") == 0)
         var losses: [Float] = []
         let lower = try resume("run") {
-            $0.rate = 1e-2
+            $0.lr = 1e-2
             $0.clip = 1
         }.run
         #expect(try lower.train { if case .step(let report, _, _) = $0 { losses.append(report.loss) } } == .finished)

@@ -39,7 +39,7 @@ import Train
 
     private var plan: TrainingPlan {
         var plan = TrainingPlan()
-        plan.rows = 4
+        plan.batch = 4
         return plan
     }
 
@@ -180,7 +180,7 @@ import Train
         share: Double
     ) throws {
         var plan = plan
-        plan.rows = 3
+        plan.batch = 3
         let new = try data(source(chats(90))).packedBatches(.train, plan, context: 32)
         let old = try data(source(chats(200, answer: "zzz"))).packedBatches(.train, plan, context: 32)
         let mixture = ReplayMixture(of: new, and: old, share: share, rows: 3, context: 32)

@@ -25,7 +25,7 @@ import Train
     private var plan: TrainingPlan {
         var plan = TrainingPlan()
         plan.length = .steps(12)
-        plan.rows = 2
+        plan.batch = 2
         plan.warmup = 2
         plan.evalEvery = 4
         return plan
@@ -37,7 +37,7 @@ import Train
         configuration.dropout = dropout
         let trainer = try Trainer(configuration, on: Processor(threads: 2), precision: .float32, seed: 5)
         let batches = try PackedConversations(
-            TokenFile(.train, in: folder.path, meta), rows: plan.rows, context: 32, seed: 1, lossScope: plan.lossScope, padding: 3)
+            TokenFile(.train, in: folder.path, meta), rows: plan.batch, context: 32, seed: 1, lossScope: plan.lossScope, padding: 3)
         let validation = try ValidationSet(TokenFile(.val, in: folder.path, meta), .specialTokens, vocabulary, lossScope: plan.lossScope)
         try Folder.create(folder(name))
         return try TrainingRun(
@@ -86,7 +86,7 @@ import Train
             }
             #expect(plan != before, "\(setting.name)")
         }
-        #expect(plan.rows == 3 && plan.seed == 3 && plan.usesWindows && plan.lossScope == .assistant && plan.schedule == .constant)
+        #expect(plan.batch == 3 && plan.seed == 3 && plan.windows && plan.lossScope == .assistant && plan.schedule == .constant)
         #expect(plan.weightDecay == 0.25 && plan.patience == 3 && plan.recipe == .nanogpt && plan.preset == "tiny")
         plan.machine = try TrainingMachine(Processor(threads: 1), .float32)
         #expect(try TrainingPlan(from: run(plan, in: "plan").checkpoint) == plan)
@@ -106,7 +106,7 @@ import Train
     @Test func `a run lowers the loss, saves the best checkpoint and reports events`() throws {
         var plan = plan
         plan.length = .steps(60)
-        plan.rate = 1e-2
+        plan.lr = 1e-2
         let run = try run(plan, in: "learns", dropout: 0)
         var evaluations: [(Evaluation, Bool)] = [], saved: [String] = [], bestStep: Int?
         let ending = try run.train { event in
@@ -158,7 +158,7 @@ import Train
     @Test func `early stopping ends the run after evaluations without improvement`() throws {
         var plan = plan
         plan.length = .steps(1_000)
-        plan.rate = 0
+        plan.lr = 0
         plan.patience = 3
         let run = try run(plan, in: "patience")
         #expect(try run.train() == .earlyStopped)
@@ -169,7 +169,7 @@ import Train
     @Test func `steps that are not finite are skipped, and three in a row end the run without a checkpoint`() throws {
         var plan = plan
         plan.length = .steps(50)
-        plan.rate = 1e30
+        plan.lr = 1e30
         plan.clip = .infinity
         plan.warmup = 0
         let run = try run(plan, in: "diverges", dropout: 0)
@@ -195,7 +195,7 @@ import Train
             }, shouldStop: { _ in false }
         ) { if case .step(_, let rate, _) = $0 { rates.append(rate) } }
         #expect(ending == .finished && run.state.seconds >= 10 && run.state.seconds < 11)
-        #expect(rates.count > 20 && (rates.last ?? 1) < 0.2 * plan.rate && rates.max() ?? 0 <= plan.rate)
+        #expect(rates.count > 20 && (rates.last ?? 1) < 0.2 * plan.lr && rates.max() ?? 0 <= plan.lr)
         #expect(run.state.evaluations >= 2)
     }
 

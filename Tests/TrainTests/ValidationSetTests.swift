@@ -34,10 +34,10 @@ import Train
     ) throws -> TrainingRun {
         var plan = TrainingPlan()
         plan.length = .steps(steps)
-        plan.rows = rows
+        plan.batch = rows
         plan.seed = seed
         plan.warmup = 1
-        plan.rate = 1e-2
+        plan.lr = 1e-2
         plan.evalTokens = tokens
         plan.evalEvery = 4
         plan.lossScope = scope

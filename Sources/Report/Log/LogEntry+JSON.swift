@@ -20,8 +20,8 @@ extension LogEntry {
                 w["event"] = "step"
                 w["step"] = step.step
                 w.write("loss", rounding: step.loss)
-                w.write("gradient", rounding: step.gradientNorm)
-                w["rate"] = step.learningRate
+                w.write("gradient_norm", rounding: step.gradientNorm)
+                w["lr"] = step.learningRate
                 w["tokens"] = step.tokens
                 if let count = step.lossTokens { w["loss_tokens"] = count }
                 w.write(step.preferences)
@@ -79,8 +79,8 @@ extension LogEntry {
                   let seconds = line.measurement("seconds") else { return nil }
             self = .initialized(NGramInitialization(pairs: pairs, contexts: contexts, seconds: seconds))
         case "step":
-            guard let loss = line.measurement("loss"), let gradientNorm = line.measurement("gradient"),
-                  let learningRate = line.measurement("rate"), let tokens = line.count("tokens"),
+            guard let loss = line.measurement("loss"), let gradientNorm = line.measurement("gradient_norm"),
+                  let learningRate = line.measurement("lr"), let tokens = line.count("tokens"),
                   let seconds = line.measurement("seconds") else { return nil }
             self = .step(
                 Step(

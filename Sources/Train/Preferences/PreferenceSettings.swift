@@ -74,7 +74,7 @@ struct FinetuningPreferences {
 
     private func batches(_ plan: TrainingPlan, _ reference: ReferenceLogProbabilities) -> PreferenceBatches {
         PreferenceBatches(
-            data, objective, reference: reference.values, rows: plan.rows, seed: UInt64(bitPattern: Int64(plan.seed)))
+            data, objective, reference: reference.values, rows: plan.batch, seed: UInt64(bitPattern: Int64(plan.seed)))
     }
 
     /// The checkpoint fields that ``Checkpoint/finetuningPreferences`` reads.

@@ -51,7 +51,7 @@ struct FinetuneCommand {
         let file = try ModelFile(base), width = file.checkpoint.configuration.width
         let (processor, machine) = try options.estimate == .memory
             ? options.untunedMachine : options.run.openMachine(resuming: nil, width: width)
-        let type = machine.precision
+        let type = machine.dtype
         var start = try FinetuningBase(base, options.chatTemplate, adding: options.addTokens.choice, file: file, on: processor)
         let checkpoint = start.checkpoint
         var configuration = checkpoint.configuration
@@ -68,10 +68,10 @@ struct FinetuneCommand {
                 + "another --name.")
         }
         configuration.context = settings.rowLength(of: configuration)
-        var memory = TrainingMemory(type, rows: plan.rows, isRecomputing: machine.isRecomputing, lora: settings.lora)
+        var memory = TrainingMemory(type, rows: plan.batch, isRecomputing: machine.isRecomputing, lora: settings.lora)
         if settings.preferences != nil {
             // Both answers of a pair are in one micro-batch.
-            memory.rows = 2 * plan.rows
+            memory.rows = 2 * plan.batch
             memory.microBatchTokens = max(memory.microBatchTokens, 2 * configuration.context)
         }
         let changesBase = settings.usesPiSSA || start.adapter?.adapter?.principals.count ?? 0 > 0
@@ -119,10 +119,10 @@ struct FinetuneCommand {
         let (plan, machine, processor) = try options.run.setup(
             options.plan(resuming: storedPlan), resuming: storedPlan, width: stored.configuration.width)
         let finetuning = try Finetuning(
-            resuming: folder, plan, base: options.base, on: processor, precision: machine.precision, over: Ranks.current)
+            resuming: folder, plan, base: options.base, on: processor, precision: machine.dtype, over: Ranks.current)
         printChanges(finetuning.changes)
         printExtension(of: finetuning.run)
-        try train(finetuning, folder, machine.precision, processor)
+        try train(finetuning, folder, machine.dtype, processor)
     }
 
     /// The directory of the run to continue; nil for a new run.
@@ -210,11 +210,11 @@ struct FinetuneCommand {
                 + "\(data.exampleCount(.val, context: context)) (\(data.validation.count)) for validation"
         }
         var memory = TrainingMemory(
-            type, rows: run.plan.rows, isRecomputing: run.trainer.model.recomputesBlocks, lora: run.adapter?.shape)
+            type, rows: run.plan.batch, isRecomputing: run.trainer.model.recomputesBlocks, lora: run.adapter?.shape)
         memory.frozenPrecision = run.trainer.parameters.frozenPrecision
         memory.storedBytesPerWeight = run.trainer.parameters.storedBytesPerWeight
         if finetuning.preferences != nil {
-            memory.rows = 2 * run.plan.rows
+            memory.rows = 2 * run.plan.batch
             memory.microBatchTokens = max(memory.microBatchTokens, 2 * context)
         }
         let loss = run.preferences.map { $0.objective.summary }

@@ -76,12 +76,12 @@ extension FinetuneOptions {
     var newPlan: TrainingPlan {
         get throws {
             var defaults = defaultPlan()
-            defaults.rows = 4
-            defaults.rate = trainsAdapter ? 1e-3 : 3e-4
+            defaults.batch = 4
+            defaults.lr = trainsAdapter ? 1e-3 : 3e-4
             defaults.weightDecay = trainsAdapter ? 0 : 0.1
             if preferences != .off {
-                defaults.rows = 8
-                if !trainsAdapter { defaults.rate = 1e-4 }
+                defaults.batch = 8
+                if !trainsAdapter { defaults.lr = 1e-4 }
                 defaults.weightDecay = 0
             }
             if run.plan.has("lora-plus-ratio"), !trainsAdapter {

@@ -100,12 +100,12 @@ extension RunOptions {
     func sharing(_ plan: TrainingPlan, isNew: Bool) throws -> TrainingPlan {
         var plan = plan
         if let groups = self.plan[integer: "gradient-groups"] {
-            if groups > plan.rows {
+            if groups > plan.batch {
                 throw UsageError(
-                    "slm: --gradient-groups: expected at most \(plan.rows), the sequences of a batch, found \(groups).")
+                    "slm: --gradient-groups: expected at most \(plan.batch), the sequences of a batch, found \(groups).")
             }
         } else if let ranks = Ranks.current, isNew || ranks.count > plan.gradientGroups {
-            plan.gradientGroups = Ranks.gradientGroups(of: ranks.count, rows: plan.rows)
+            plan.gradientGroups = Ranks.gradientGroups(of: ranks.count, rows: plan.batch)
         }
         return plan
     }

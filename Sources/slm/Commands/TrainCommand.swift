@@ -61,8 +61,8 @@ struct TrainCommand {
             ?? options.run.setup(options.plan(for: configuration), width: configuration.width)
         var plan = preparedPlan
         let changes = resumed?.changes ?? []
-        let type = machine.precision
-        var memory = TrainingMemory(type, rows: plan.rows, isRecomputing: machine.isRecomputing)
+        let type = machine.dtype
+        var memory = TrainingMemory(type, rows: plan.batch, isRecomputing: machine.isRecomputing)
         memory.dataBytes = tokens.memoryBytes
         if plan.nGramContexts > 0, try stored?.integer("step") ?? 0 == 0 { memory.nGramTokens = tokens.meta.counts(of: .train).tokens }
         try check(memory, for: configuration)
@@ -193,13 +193,13 @@ struct TrainCommand {
             let estimate = trainer.estimatedStepSeconds(for: try training.batch(at: 0), clock: now) / Double(Ranks.current?.count ?? 1)
             return Int(seconds / max(1e-6, Ranks.current?.fromFirst(estimate) ?? estimate))
         }
-        let tokensPerStep = plan.rows * trainer.model.configuration.context
+        let tokensPerStep = plan.batch * trainer.model.configuration.context
         return plan.steps(perEpoch: training.stepsPerEpoch, tokensPerStep: tokensPerStep) ?? 0
     }
 
     /// Fitting one context takes a fifth of the time of training on one token, so the initialization takes about an eighth of the run.
     private func nGramContexts(for plan: TrainingPlan, steps: Int, context: Int) -> Int {
-        let tokens = Double(steps * plan.rows * context)
+        let tokens = Double(steps * plan.batch * context)
         return !options.run.plan.has("ngram-contexts") ? min(plan.nGramContexts, Int(tokens * 2 / 3) / 1_024 * 1_024) : plan.nGramContexts
     }
 

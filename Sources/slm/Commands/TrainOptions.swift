@@ -147,7 +147,7 @@ extension TrainOptions {
         let recipe = try recipe(for: configuration)
         var plan = defaultPlan(recipe?.plan ?? TrainingPlan())
         if recipe == nil {
-            plan.rate = TrainingPlan.usualRate(width: configuration.width)
+            plan.lr = TrainingPlan.usualRate(width: configuration.width)
             plan.optimizer = .muon
         }
         plan.preset = presetName

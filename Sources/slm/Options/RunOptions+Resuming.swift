@@ -22,7 +22,7 @@ extension RunOptions {
     func openMachine(resuming stored: TrainingMachine?, width: Int) throws -> (processor: Processor, machine: TrainingMachine) {
         guard let ranks = Ranks.current else { return try ownMachine(stored, width) }
         let first = ranks.isFirst ? try ownMachine(stored, width) : nil
-        let words = first.map { "\($0.machine.instructionSet) \($0.machine.blas.rawValue) \($0.machine.precision.rawValue)" } ?? ""
+        let words = first.map { "\($0.machine.cpu) \($0.machine.blas.rawValue) \($0.machine.dtype.rawValue)" } ?? ""
         let chosen = ranks.fromFirst(words).split(separator: " ").map(String.init)
         if let first { return first }
         var options = self
@@ -41,11 +41,11 @@ extension RunOptions {
         if let stored {
             if machine.threads == nil { options.machine.threads = threads(resuming: stored) }
             if machine.device == nil, stored.device == .vulkan { options.machine.device = .vulkan(nil) }
-            if machine.cpu == nil, Processor.instructionSets.contains(stored.instructionSet) {
-                options.machine.cpu = stored.instructionSet
+            if machine.cpu == nil, Processor.instructionSets.contains(stored.cpu) {
+                options.machine.cpu = stored.cpu
             }
             options.machine.blas = machine.blas ?? stored.blas
-            if dtype == .auto { options.dtype = Precision(stored.precision) }
+            if dtype == .auto { options.dtype = Precision(stored.dtype) }
         }
         let processor: Processor
         do {

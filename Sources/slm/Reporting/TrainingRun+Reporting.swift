@@ -52,7 +52,7 @@ extension TrainingRun {
         }
         let schedule = plan.schedule == .cosine ? "" : " (\(plan.schedule.rawValue))"
         var lines = [
-            "plan     \(length), \(tokensPerStep) tokens per step, learning rate \(plan.rate)\(schedule), warmup \(plan.warmup), "
+            "plan     \(length), \(tokensPerStep) tokens per step, learning rate \(plan.lr)\(schedule), warmup \(plan.warmup), "
                 + "\(type.rawValue), \(threads) threads",
         ] + (ranks.map { ranks in
             let hosts = Set(ranks.hosts).count
