@@ -2,6 +2,7 @@ import Files
 import Foundation
 import Gzip
 import Serve
+import Store
 import TestSupport
 import Testing
 
@@ -34,6 +35,21 @@ import Testing
         }
         for path in ["", "/web/", "/web/index.html", "/web/../index.html", "/index.html", "/web/chat", "/web/chat/MESSAGE.js"] {
             #expect(files[path] == nil)
+        }
+    }
+
+    @Test func `the page has the filter's parameters with their choices`() throws {
+        let file = try #require(files["/web/training/filter.js"]), script = String(decoding: file.bytes, as: UTF8.self)
+        let start = try #require(script.firstRange(of: "FILTERS = {\n")).upperBound
+        let table = script[start...].prefix(upTo: try #require(script[start...].firstRange(of: "\n};")).lowerBound)
+        let parameters = ("\n" + table).split(separator: "\n  ").reduce(into: [Substring]()) { all, line in
+            if line.first?.isLetter ?? false { all.append(line) } else { all[all.count - 1] += line }       // choices on lines of their own
+        }
+        let texts = Dictionary(uniqueKeysWithValues: parameters.map { ($0.prefix { $0 != ":" }, $0) })
+        #expect(Set(texts.keys.map(String.init)) == Set(TrainingFilter.members.map(\.name)))
+        for member in TrainingFilter.members where member.name != "state" {                  // the state has tabs instead
+            guard case .choice(let choices, _) = member.kind else { continue }
+            #expect(texts[member.name[...]]?.matches(of: /\["(\w*)", "/).map { String($0.1) } == [""] + choices)
         }
     }
 

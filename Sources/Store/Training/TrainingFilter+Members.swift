@@ -1,5 +1,5 @@
-/// The members of a filter, of which requests, the settings of runs and the options of `slm training` are made. The page repeats their
-/// names in `filter.js`.
+/// The members of a filter, of which requests, the settings of runs and the options of `slm training` are made. The page has a label for
+/// each in `filter.js`.
 extension TrainingFilter {
     package struct Member: Sendable {
         package enum Kind: Sendable {

@@ -5,18 +5,30 @@ import { field, select } from "./parts.js";
 
 /** Which chats: the parameters of the list, as texts. Empty ones are missing. @typedef {Record<string, string>} Filter */
 
-/** The choices of parameters that have few values. @type {Record<string, [string, string][]>} */
-const CHOICES = {
-  rating: [["", "Any"], ["good", "Has a good answer"], ["bad", "Has a bad answer"], ["corrected", "Corrected"], ["none", "Neither"]],
-  source: [["", "Any"], ["account", "Accounts"], ["guest", "Guests"], ["import", "Imported"]],
-  flag: [["", "Any"], ["duplicate", "Near-duplicates"], ["personal", "Personal data"]],
-};
+/**
+ * A parameter: its label, its choices if it has few values, and the attributes of its input. One without either has no input here.
+ * @typedef {{ label: string, choices?: [string, string][], input?: Record<string, any> }} Parameter
+ */
 
-/** All parameters with their labels. */
+/** All parameters, in the order of their inputs. The server's are in `TrainingFilter.members`. @type {Record<string, Parameter>} */
 export const FILTERS = {
-  q: "Search", state: "State", rating: "Rating", tag: "Tag", model: "Model", source: "From", flag: "Marked as", person: "Person",
-  from: "First day", to: "Last day", min_turns: "Turns, at least", max_turns: "Turns, at most",
-  min_characters: "Characters, at least", max_characters: "Characters, at most",
+  q: { label: "Search" },
+  state: { label: "State" },
+  rating: {
+    label: "Rating",
+    choices: [["", "Any"], ["good", "Has a good answer"], ["bad", "Has a bad answer"], ["corrected", "Corrected"], ["none", "Neither"]],
+  },
+  source: { label: "From", choices: [["", "Any"], ["account", "Accounts"], ["guest", "Guests"], ["import", "Imported"]] },
+  flag: { label: "Marked as", choices: [["", "Any"], ["duplicate", "Near-duplicates"], ["personal", "Personal data"]] },
+  tag: { label: "Tag", input: { list: "known-tags" } },
+  model: { label: "Model", input: { list: "known-models" } },
+  person: { label: "Person", input: { placeholder: "Person 3f2a" } },
+  from: { label: "First day", input: { type: "date" } },
+  to: { label: "Last day", input: { type: "date" } },
+  min_turns: { label: "Turns, at least", input: { type: "number", min: 1 } },
+  max_turns: { label: "Turns, at most", input: { type: "number", min: 1 } },
+  min_characters: { label: "Characters, at least", input: { type: "number", min: 1 } },
+  max_characters: { label: "Characters, at most", input: { type: "number", min: 1 } },
 };
 
 /** The filter in an address. @param {URLSearchParams} query @returns {Filter} */
@@ -55,8 +67,8 @@ export const filterOfRequest = (request) => Object.fromEntries(Object.entries(re
 
 /** A parameter in words: "Rating: Has a bad answer". @param {string} name @param {string} value */
 export function filterText(name, value) {
-  const label = /** @type {any} */ (FILTERS)[name] ?? name;
-  return `${label}: ${visible(CHOICES[name]?.find(([one]) => one === value)?.[1] ?? value)}`;
+  const { label, choices } = FILTERS[name] ?? { label: name };
+  return `${label}: ${visible(choices?.find(([one]) => one === value)?.[1] ?? value)}`;
 }
 
 /**
@@ -64,27 +76,21 @@ export function filterText(name, value) {
  * @param {Filter} filter is changed @param {{ tags: string[], models: string[] }} known suggestions @param {() => void} onchange
  */
 export function filterFields(filter, known, onchange) {
-  const changed = (/** @type {string} */ name, /** @type {any} */ input) => () => {
-    const value = input.value.trim();
-    if (value) filter[name] = value;
-    else delete filter[name];
-    onchange();
-  };
-  const input = (/** @type {string} */ name, /** @type {Record<string, any>} */ attributes = {}) => {
-    const options = CHOICES[name];
-    const element = options ? select(options, filter[name] ?? "")
-      : el("input", { type: "text", autocomplete: "off", dir: "auto", maxlength: 200, ...attributes });
-    if (!options) element.value = filter[name] ?? "";
-    element.addEventListener("change", changed(name, element));
-    return field(/** @type {any} */ (FILTERS)[name], element);
-  };
+  const fields = Object.entries(FILTERS).flatMap(([name, { label, choices, input }]) => {
+    if (!choices && !input) return [];
+    const element = choices ? select(choices, filter[name] ?? "")
+      : el("input", { type: "text", autocomplete: "off", dir: "auto", maxlength: 200, ...input, value: filter[name] ?? "" });
+    element.addEventListener("change", () => {
+      const value = element.value.trim();
+      if (value) filter[name] = value;
+      else delete filter[name];
+      onchange();
+    });
+    return [field(label, element)];
+  });
   const list = (/** @type {string} */ id, /** @type {string[]} */ values) =>
     el("datalist", { id }, ...values.map((value) => el("option", { value })));
-  return el("div", { class: "filter-fields" }, input("rating"), input("source"), input("flag"), input("tag", { list: "known-tags" }),
-    input("model", { list: "known-models" }), input("person", { placeholder: "Person 3f2a" }), input("from", { type: "date" }),
-    input("to", { type: "date" }), input("min_turns", { type: "number", min: 1 }), input("max_turns", { type: "number", min: 1 }),
-    input("min_characters", { type: "number", min: 1 }), input("max_characters", { type: "number", min: 1 }),
-    list("known-tags", known.tags), list("known-models", known.models));
+  return el("div", { class: "filter-fields" }, ...fields, list("known-tags", known.tags), list("known-models", known.models));
 }
 
 /** The parameters that are set, each with a button that removes it. @param {Filter} filter @param {(name: string) => void} remove */
