@@ -20,8 +20,10 @@ struct ChildProgram {
     }
 
     /// Starts a run in the background.
-    func start(_ arguments: [String], output: String, holding lock: borrowing FileLock) throws(FileError) -> BackgroundProcess {
-        try BackgroundProcess(path, arguments, environment: environment, output: output, holding: lock)
+    func start(
+        _ arguments: [String], output: String, holding lock: borrowing FileLock, memory: Int? = nil
+    ) throws(FileError) -> BackgroundProcess {
+        try BackgroundProcess(path, arguments, environment: environment, output: output, holding: lock, memory: memory)
     }
 
     /// The result of a command that ends soon.
@@ -42,15 +44,17 @@ struct ChildProgram {
         guard let lock = try FileLock(folder.path + "/lock") else {
             throw .notWritten(path: folder.path + "/lock", reason: "another process holds its lock")
         }
-        return try run(arguments, within: time, holding: lock, unless: isCancelled)
+        return try run(arguments, within: time, memory: nil, holding: lock, unless: isCancelled)
     }
 
-    /// - Parameter lock: Held by the command until it ends, also if this program ends before.
+    /// - Parameters:
+    ///   - memory: See ``BackgroundProcess``.
+    ///   - lock: Held by the command until it ends, also if this program ends before.
     func run(
-        _ arguments: [String], within time: Duration, holding lock: borrowing FileLock, unless isCancelled: () -> Bool
+        _ arguments: [String], within time: Duration, memory: Int?, holding lock: borrowing FileLock, unless isCancelled: () -> Bool
     ) throws(FileError) -> Output {
         let folder = try ScratchFolder(), path = folder.path + "/output"
-        let ending = try start(arguments, output: path, holding: lock).end(within: time, unless: isCancelled)
+        let ending = try start(arguments, output: path, holding: lock, memory: memory).end(within: time, unless: isCancelled)
         return Output(lines: FileTail.lines(of: path, 1_000), ending: ending)
     }
 

@@ -145,13 +145,14 @@ import TestSupport
     }
 
     /// A program in the place of pdftotext: the real one need not be installed.
-    private func pdf(_ script: String, timeout: Duration = .seconds(20), limit: Int = 1_000) throws -> Document {
+    private func pdf(_ script: String, timeout: Duration = .seconds(20), limit: Int = 1_000, memory: Int = 1 << 30) throws -> Document {
         let folder = TemporaryFolder()
         folder.write("#!/bin/sh\n\(script)\n", to: "pdftotext")
         chmod(folder("pdftotext"), 0o755)
         var limits = DocumentReader.Limits()
         limits.conversionTime = timeout
         limits.convertedSize = limit
+        limits.conversionMemory = memory
         let reader = DocumentReader(limits: limits, programs: "/nowhere:\(folder.path)")
         return try withExtendedLifetime(folder) {
             try reader.document(Array("%PDF-1.5".utf8), name: "a.pdf", path: folder.write("x", to: "a.pdf"))
@@ -163,14 +164,18 @@ import TestSupport
         #expect(document.blocks.map { "\($0.page ?? 0) \($0.line) \($0.text)" } == ["1 1 INTRO", "1 3   One", "2 1 Two", "3 1 Three"])
     }
 
-    @Test func `a PDF that fails, takes too long or is too long is skipped`() throws {
-        func reason(_ script: String, timeout: Duration = .seconds(20)) -> SkipReason? {
-            #expect(throws: SkipReason.self) { try pdf(script, timeout: timeout) }
+    @Test func `a PDF that fails, is too long, or needs too much time or memory is skipped`() throws {
+        func reason(_ script: String, timeout: Duration = .seconds(20), memory: Int = 1 << 30) -> SkipReason? {
+            #expect(throws: SkipReason.self) { try pdf(script, timeout: timeout, memory: memory) }
         }
         #expect(reason("echo 'Incorrect password' >&2; exit 1") == .notConverted("pdftotext: Incorrect password"))
         #expect(reason("kill -SEGV $$") == .notConverted("pdftotext crashed (signal 11)"))
         #expect(reason("sleep 30", timeout: .milliseconds(50)) == .notConverted("pdftotext took longer than 0 s"))
         #expect(reason(#"while :; do echo aaaaaaaaaaaaaaaaaaaaaaaa; done > "$7""#) == .notConverted("its text is longer than 0 MB"))
         #expect(reason(#": > "$7""#) == .empty)
+        // dd has a buffer of 200 MB. The limit is set when the shell runs already.
+        let script = #"sleep 0.2; dd if=/dev/zero of=/dev/null bs=200M count=1 2>&1 && echo read > "$7" || { echo full >&2; exit 1; }"#
+        #expect(reason(script, memory: 100 << 20) == .notConverted("pdftotext: full"))
+        #expect(try pdf(script).blocks.map(\.text) == ["read"])
     }
 }

@@ -116,13 +116,21 @@ import Testing
         #expect(try fixture.files() == ["first.txt": "1"])
         let new = ["bad.txt": "crash me", "good.txt": "The gauge.", "worse.txt": "crash me, too", "last.txt": "The valve."]
         for (name, text) in new { try fixture.upload(name, text) }
-        let crashed = "The program that reads files crashed, or took too long."
+        let crashed = "The program that reads files crashed, took too long, or needed too much memory."
         let files = try fixture.files()
         #expect(files == ["first.txt": "1", "bad.txt": crashed, "good.txt": "1", "worse.txt": crashed, "last.txt": "1"])
         #expect(try fixture.search("gauge valve first").count == 3)
         // It is tried again when the owner asks for it.
         #expect(try fixture.ask("POST", "/api/libraries/\(fixture.id)/reindex", nil, "{}").status == 200)
         #expect(try fixture.files()["bad.txt"] == crashed && fixture.search("gauge").count == 1)
+    }
+
+    @Test func `files that need more memory than the program may have are left out`() throws {
+        let fixture = try Fixture { $0.libraries?.readingMemory = 1 << 29 }
+        try fixture.upload("large.txt", "fill memory")
+        try fixture.upload("a.txt", "The gauge.")
+        let tooLarge = "The program that reads files crashed, took too long, or needed too much memory."
+        #expect(try fixture.files() == ["large.txt": tooLarge, "a.txt": "1"])
     }
 
     @Test func `a library is shared with no account, some or all`() throws {

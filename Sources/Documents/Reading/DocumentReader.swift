@@ -16,6 +16,8 @@ package struct DocumentReader {
         package var fileSize = 50_000_000
         /// The time to convert a PDF.
         package var conversionTime = Duration.seconds(60)
+        /// The memory to convert a PDF, in bytes.
+        package var conversionMemory = 1 << 30
         /// The size of a PDF's text, and of what is read of a DOCX or an EPUB, in bytes.
         package var convertedSize = 50_000_000
 
@@ -28,7 +30,8 @@ package struct DocumentReader {
     /// - Parameter programs: Folders, separated by colons, of the programs that convert formats.
     package init(limits: Limits = Limits(), programs: String) {
         self.limits = limits
-        pdf = PDFReader(searching: programs, timeout: limits.conversionTime, limit: limits.convertedSize)
+        pdf = PDFReader(
+            searching: programs, timeout: limits.conversionTime, limit: limits.convertedSize, memory: limits.conversionMemory)
     }
 
     /// - Parameters:

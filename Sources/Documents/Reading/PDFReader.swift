@@ -4,22 +4,24 @@ import Platform
 /// Reads PDF with `pdftotext` of poppler: the text of each page in reading order.
 ///
 /// The program runs as a process of its own, so that a file that crashes it is only skipped. It is killed after a time, and when its text
-/// grows beyond a limit.
+/// grows beyond a limit. Its memory is limited, too.
 struct PDFReader {
     static let program = "pdftotext", package = "poppler-utils"
 
     /// The path of the program; nil if it is not installed.
     private let path: String?
     private let timeout: Duration
-    private let limit: Int
+    private let limit, memory: Int
 
     /// - Parameters:
     ///   - path: Folders separated by colons in which the program is searched.
     ///   - limit: The most bytes of the text.
-    init(searching path: String, timeout: Duration, limit: Int) {
+    ///   - memory: The most bytes of memory.
+    init(searching path: String, timeout: Duration, limit: Int, memory: Int) {
         self.path = path.split(separator: ":").map { "\($0)/\(Self.program)" }.first { FileStatus($0)?.kind == .file }
         self.timeout = timeout
         self.limit = limit
+        self.memory = memory
     }
 
     func document(at file: String) throws(SkipReason) -> Document {
@@ -35,7 +37,7 @@ struct PDFReader {
         guard let lock = try FileLock(folder.path + "/lock") else { return .failure(.notConverted("its scratch folder is locked")) }
         let process = try BackgroundProcess(
             program, ["-q", "-enc", "UTF-8", "-eol", "unix", file, text], environment: ["LC_ALL": "C.UTF-8"], output: messages,
-            holding: lock)
+            holding: lock, memory: memory)
         var isTooLong = false
         let ending = process.end(within: timeout) {
             isTooLong = isTooLong || (FileStatus(text)?.size ?? 0) > limit

@@ -30,8 +30,11 @@ package struct BackgroundProcess: Sendable, Equatable {
     /// - Parameters:
     ///   - output: A file to which standard output and standard error are appended. Unlike a pipe, it outlives this program.
     ///   - lock: The program inherits it, so that it is held until the program ends.
+    ///   - memory: The bytes of heap, stacks and private mappings that the program and each that it starts may have: an allocation beyond
+    ///     fails. nil for no limit.
     package init(
-        _ program: String, _ arguments: [String], environment: [String: String], output: String, holding lock: borrowing FileLock
+        _ program: String, _ arguments: [String], environment: [String: String], output: String, holding lock: borrowing FileLock,
+        memory: Int? = nil
     ) throws(FileError) {
         let log = open(output, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0o644)
         guard log >= 0 else { throw .writing(output, after: nil) }
@@ -61,6 +64,7 @@ package struct BackgroundProcess: Sendable, Equatable {
         var id: pid_t = 0
         let status = posix_spawn(&id, program, &actions, &attributes, &words, &variables)
         guard status == 0 else { throw .unreadable(path: program, reason: String(cString: strerror(status))) }
+        if let memory { _ = slm_limit_memory(id, UInt64(memory)) }            // fails only if the program has ended
         self.id = id
         // It cannot have been reaped yet, so it has an entry.
         startTicks = Self.status(of: id)?.startTicks ?? 0

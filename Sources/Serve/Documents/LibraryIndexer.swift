@@ -26,7 +26,7 @@ final class LibraryIndexer: Sendable {
         let next: ContinuousClock.Instant
     }
 
-    static let crashed = "The program that reads files crashed, or took too long."
+    static let crashed = "The program that reads files crashed, took too long, or needed too much memory."
     private static let pauseAfterFailure = Duration.seconds(60)
 
     init(_ store: Store, _ indexes: LibraryIndexes) {
@@ -95,7 +95,7 @@ final class LibraryIndexer: Sendable {
 
     /// Updates an index, or builds it.
     ///
-    /// - Returns: false if the program crashed, took too long, or was stopped.
+    /// - Returns: false if the program crashed, took too long, needed too much memory, or was stopped.
     private func read(_ folder: LibraryFolder, _ lock: borrowing FileLock) throws -> Bool {
         let model = indexes.settings.embeddingModel.map { ["--embedding-model", $0.path] } ?? []
         let always = model + ["--allow-empty", "--background", "--json", "--quiet"]
@@ -116,9 +116,10 @@ final class LibraryIndexer: Sendable {
     private struct IndexingFailure: Error, CustomStringConvertible { let description: String }
 
     private func run(_ arguments: [String], _ lock: borrowing FileLock) throws(FileError) -> ChildProgram.Output {
-        try ChildProgram(path: indexes.settings.program).run(arguments, within: indexes.settings.readingTime, holding: lock) {
-            thread.isStopped
-        }
+        let settings = indexes.settings
+        return try ChildProgram(path: settings.program).run(
+            arguments, within: settings.readingTime, memory: settings.readingMemory, holding: lock
+        ) { thread.isStopped }
     }
 
     /// Finds out which files crash the program, and leaves them out.

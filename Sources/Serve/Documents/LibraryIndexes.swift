@@ -11,6 +11,8 @@ package struct LibrarySettings: Sendable {
     package var program: String
     /// The time in which it has to read the new files of a library.
     package var readingTime = Duration.seconds(3_600)
+    /// The most bytes of memory that it may have, and a program that converts a file for it.
+    package var readingMemory = 4 << 30
     /// How often the database is asked for changes that other servers have made.
     package var interval = Duration.seconds(3)
     /// The model of the vectors; nil for an index of words.

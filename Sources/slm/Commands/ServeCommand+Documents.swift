@@ -32,7 +32,7 @@ extension ServeOptions {
 
     /// How the files that accounts upload are indexed: with vectors of `--embedding-model`.
     func librarySettings(_ models: QueryModels, _ reranker: EmbeddingBackend?) throws -> LibrarySettings {
-        var settings = LibrarySettings()
+        var settings = libraries
         settings.directory = try documentsFolder ?? ownFile(".documents")
         settings.embeddingModel = models.given
         settings.openEmbedder = { try models.embedder(of: $0) }

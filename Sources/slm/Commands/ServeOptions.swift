@@ -17,6 +17,7 @@ struct ServeOptions: MachineOptions {
     var passages = ServedDocuments.usualPassageLimit
     var documentsFolder: String?
     var noUploads = false
+    var libraries = LibrarySettings()
     var name: String?
     var database = "sqlite:slm_chat.db"
     var collect: String?
@@ -34,11 +35,6 @@ struct ServeOptions: MachineOptions {
     var drain = Duration.seconds(30)
     var handover: Duration?
 
-    var uploadSpace: ByteCount {
-        get { ByteCount(store.maxUploadedBytes) }
-        set { store.maxUploadedBytes = newValue.bytes }
-    }
-
     var port: Int {
         get { Int(settings.http.port) }
         set { settings.http.port = UInt16(newValue) }
@@ -47,6 +43,13 @@ struct ServeOptions: MachineOptions {
     var sessionLifetime: Duration {
         get { .seconds(settings.tokenLifetime) }
         set { settings.tokenLifetime = max(60, Int(newValue.components.seconds)) }
+    }
+}
+
+extension Int {
+    fileprivate var byteCount: ByteCount {
+        get { ByteCount(self) }
+        set { self = newValue.bytes }
     }
 }
 
@@ -106,8 +109,11 @@ extension ServeOptions {
                       "Let chats answer from the documents of FILE, an index of slm index build. Without NAME, it is that of the file."),
                 .option("passages", \.passages, in: 1...ServedDocuments.mostPassages,
                         "Give the model at most N passages, in half of its context."),
-                .option("upload-space", \.uploadSpace, "Let each account upload files of SIZE together.").excluding("uploads"),
+                .option("upload-space", \.store.maxUploadedBytes.byteCount, "Let each account upload files of SIZE together.")
+                    .excluding("uploads"),
                 .option("no-uploads", \.noUploads, "Let accounts upload no files.").excluding("uploads"),
+                .option("reading-memory", \.libraries.readingMemory.byteCount,
+                        "Let the program that reads uploaded files have SIZE of memory."),
                 .option("documents-dir", \.documentsFolder, value: "DIR", "Keep the files that accounts upload, and their indexes, in DIR.",
                         default: "the database's file with .documents at the end, or slm_chat.documents"),
             ]),

@@ -50,6 +50,13 @@ static inline void slm_use_idle_priority(void) {
     syscall(SYS_ioprio_set, of_process, 0, idle_io);
 }
 
+/// Limits the memory that a process can write to: heap, stacks and private mappings. Returns 0 or -1.
+static inline int slm_limit_memory(pid_t process, uint64_t bytes) {
+    enum { data_limit = 2 /* RLIMIT_DATA, whose header Swift's Glibc imports */ };
+    const struct { uint64_t current, maximum; } limit = {bytes, bytes};
+    return (int)syscall(SYS_prlimit64, process, data_limit, &limit, NULL);
+}
+
 // Declared by glibc 2.34 and later, with _GNU_SOURCE.
 extern int posix_spawn_file_actions_addclosefrom_np(posix_spawn_file_actions_t *, int);
 /// Closes all descriptors from `first` on in the new process.
