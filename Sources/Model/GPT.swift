@@ -93,7 +93,8 @@ package struct GPT: Sendable {
         }
     }
 
-    /// The logits of the next token at every position.   ids [B, T]
+    /// The logits of the next token at every position; in inference only at those that are needed, as [R, 1, V]
+    /// (``Executor/rowsNeedingLogits(_:)``).   ids [B, T]
     package func logits(of ids: Tensor, documentStarts: Tensor? = nil, on executor: some Executor) -> Tensor {
         let x = hiddenStates(of: ids, documentStarts: documentStarts, on: executor)                   // [B, T, C]
         let change = headAdapter.map { $0(x, on: executor) }                                          // [B, T, V]

@@ -74,10 +74,13 @@ import Tokenize
         #expect(read.map(\.path) == expected.map(\.path) && read.map(\.bits) == expected.map(\.bits))
     }
 
-    /// The values are from Bob Jenkins' lookup3.c.
+    /// The values are from Bob Jenkins' lookup3.c; it takes twelve bytes at a time, as long as more follow.
     @Test func `headers have the checksum of HDF5, so that its library accepts them`() {
         #expect(H5Header.checksum(of: []) == 0xDEAD_BEEF)
         #expect(H5Header.checksum(of: Array("Four score and seven years ago".utf8)) == 0x1777_0551)
+        for (count, checksum) in [(12, 0x5E4A_A593), (13, 0xBC9D_6816), (24, 0x9C0A_DD53), (25, 0x3A88_2244)] as [(UInt8, UInt32)] {
+            #expect(H5Header.checksum(of: Array(0..<count)) == checksum)
+        }
     }
 
     @Test func `arrays of up to four dimensions read back`() throws {

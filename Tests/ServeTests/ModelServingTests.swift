@@ -145,6 +145,21 @@ import Threads
         try eventually { try model(as: client).model == "first" }
     }
 
+    @Test func `the API keys with their models come in pages`() throws {
+        let models = try RegistryModels("first"), server = try models.server(), ada = try server.account("ada")
+        for name in ["one", "two", "three"] { #expect(try server.connect().post("/api/keys", #"{"name":"\#(name)"}"#, ada)?.status == 201) }
+        func page(_ query: String) throws -> (names: Set<String>, next: String?) {
+            let page = try models.ask(server, "GET", "keys?\(query)").json()
+            #expect(page["total"]?.integer == 3)
+            let items = try #require(page["items"]?.elements)
+            return (Set(items.compactMap { $0["name"]?.string }), page["next"]?.string)
+        }
+        let all = try page("limit=3"), first = try page("limit=2")
+        #expect(all.names == ["one", "two", "three"] && all.next == nil && first.names.count == 2)
+        let second = try page("limit=2&after=\(try #require(first.next))")
+        #expect(second.names.count == 1 && second.names.union(first.names) == all.names && second.next == nil)
+    }
+
     /// Deletes, replaces or damages the file of the active model.
     @Test(arguments: ["missing", "replaced", "damaged"])
     func `a model that cannot be loaded is replaced by the previous one`(_ fault: String) throws {

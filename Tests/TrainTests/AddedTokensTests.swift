@@ -117,11 +117,13 @@ import Train
         #expect(try AddedTokenChoice.ofTemplate.texts(for: .known(.zephyr)).isEmpty)
     }
 
-    @Test(arguments: [[259, 10_000], [10_000, 259], [3, 257]])
+    /// - Parameter rows: Those of the base, and the first trained one; -1 for the rows of the embedding.
+    @Test(arguments: [[259, 10_000], [10_000, 259], [3, 257], [259, -1]])
     func `an adapter with rows that do not fit is refused`(rows: [Int]) throws {
         _ = try base()
         try finetuning(settings(steps: 1), in: "run").run.train()
         var damaged = try Checkpoint(reading: folder("run/last.h5"))
+        let rows = rows.map { $0 < 0 ? damaged.configuration.vocabulary : $0 }
         damaged.adapter?.shape.addedTokens = AddedTokens(baseRows: rows[0], firstTrained: rows[1], layers: GPT.vocabularyLayers)
         try damaged.write(to: folder("run/damaged.h5"))
         let read = try Checkpoint(reading: folder("run/damaged.h5"))

@@ -1,8 +1,8 @@
 import Files
 import Kernels
 
-/// Encodes GGUF's block formats; ``StoredFormat`` reads them. Arithmetic and rounding are those of llama.cpp's plain C, so that equal
-/// numbers give equal bytes.
+/// Encodes GGUF's block formats; `read_stored` in `stored_numbers.h` reads them. Arithmetic and rounding are those of llama.cpp's plain C,
+/// so that equal numbers give equal bytes.
 ///
 ///     GGUFBlocks.encode(row, .q8_0, into: &bytes)
 enum GGUFBlocks {

@@ -1,7 +1,7 @@
 extension Schema {
     /// All tables with their indexes, each after those it refers to. Times are milliseconds since 1970.
     ///
-    /// To add a table or a column, write it here, and add a ``Migration`` for the databases that exist already.
+    /// Until version 1 is released, a table or a column is added here; after it, by a ``Migration``.
     static func tables(_ d: Dialect) -> String {
         let (text, integer, real, options) = (d.binaryText, d.integer, d.real, d.tableOptions)
         // What triggers set for the search index.
