@@ -26,7 +26,7 @@ import tempfile
 SLM = pathlib.Path(__file__).resolve().parent.parent / ".build/release/slm"
 # parameters, those of the token embeddings, tokens of a sequence, sequences of a micro-batch
 SHAPES = {"eugpt": (36_100_000, 16_387 * 512, 384, 4), "gpt2": (124_000_000, 50_257 * 768, 1_024, 1)}
-# Of the nominal rate of a link, what TCP leaves for data: 1,448 of 1,538 bytes of a frame.
+# What TCP leaves for data of the nominal rate of a link: 1,448 of 1,538 bytes of a frame.
 EFFICIENCY = 1_448 / 1_538
 
 

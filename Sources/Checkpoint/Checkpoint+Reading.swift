@@ -142,19 +142,18 @@ extension Checkpoint {
             case let value?: throw mismatch(name, "a string", value.typeDescription)
             }
         }
-        if let name = try text("chat_form") {
-            chatTemplate = ChatTemplate(
-                rawValue: name, source: try text("chat_template"), settings: try text("chat_template_settings"))
+        if let name = try text("chat_template") {
+            chatTemplate = ChatTemplate(rawValue: name, source: try text("jinja"), settings: try text("jinja_settings"))
             guard chatTemplate != nil else {
                 let names = ChatTemplate.allCases.map(\.rawValue).joined(separator: ", ")
-                throw mismatch("chat_form", "one of \(names), or jinja with chat_template and chat_template_settings", name.quoted)
+                throw mismatch("chat_template", "one of \(names), or jinja with the fields jinja and jinja_settings", name.quoted)
             }
         }
         if let json = try text("json") {
             guard let fingerprint = try text("fingerprint") else { throw mismatch("fingerprint", "a string", "nothing") }
             tokenizer = StoredTokenizer(json: Array(json.utf8), fingerprint: fingerprint)
         }
-        for name in values.names where !["json", "fingerprint", "chat_form", "chat_template", "chat_template_settings"].contains(name) {
+        for name in values.names where !["json", "fingerprint", "chat_template", "jinja", "jinja_settings"].contains(name) {
             throw mismatch(name, "no such field in version \(CheckpointHeader.version)", "an array")
         }
     }

@@ -93,10 +93,10 @@ extension Checkpoint {
             tokenizerFields["fingerprint"] = .text(tokenizer.fingerprint)
         }
         if let chatTemplate {
-            tokenizerFields["chat_form"] = .text(chatTemplate.rawValue)
+            tokenizerFields["chat_template"] = .text(chatTemplate.rawValue)
             if case .jinja(let template) = chatTemplate {
-                tokenizerFields["chat_template"] = .text(template.source)
-                tokenizerFields["chat_template_settings"] = .text(template.settingsJSON)
+                tokenizerFields["jinja"] = .text(template.source)
+                tokenizerFields["jinja_settings"] = .text(template.settingsJSON)
             }
         }
         add(tokenizerFields, in: "tokenizer")

@@ -1,6 +1,6 @@
 /// A value stored beside the weights: a number, a string, or an array of numbers.
 ///
-///     checkpoint.training = ["step": 2_000, "rate": 3e-4, "settings": "{\"batch\":12}", "data/order": .integers(order)]
+///     checkpoint.training = ["step": 2_000, "plan/lr": 3e-4, "plan/preset": "tiny", "data/order": .integers(order)]
 ///
 /// An unsigned number, such as a seed, is stored by its bits: `.integer(Int(truncatingIfNeeded: seed))`.
 package enum CheckpointValue: Sendable {

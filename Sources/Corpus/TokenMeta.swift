@@ -74,7 +74,7 @@ extension TokenMeta {
             w["version"] = Self.version
             w.object("tokenizer") {
                 $0["file"] = tokenizerFile
-                $0["hash"] = fingerprint
+                $0["fingerprint"] = fingerprint
                 $0["vocabulary"] = vocabularySize
             }
             w["chat_template"] = template?.rawValue ?? "text"
@@ -152,7 +152,7 @@ extension TokenMeta {
         guard version == Self.version else { throw mismatch("version", "\(Self.version)", "\(version)") }
         let tokenizer = try root.object("tokenizer")
         tokenizerFile = try tokenizer.string("file")
-        fingerprint = try tokenizer.string("hash")
+        fingerprint = try tokenizer.string("fingerprint")
         vocabularySize = try tokenizer.integer("vocabulary")
         let name = try root.string("chat_template")
         template = ChatTemplate(

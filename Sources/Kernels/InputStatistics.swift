@@ -42,7 +42,7 @@ package final class InputStatistics {
                 }
             }
         }
-        // Of the matrix in reversed order, R = L·Lᵀ. The factor is L⁻¹ in reversed order.
+        // The matrix in reversed order is R = L·Lᵀ. The factor is L⁻¹ in reversed order.
         guard let inverse = algebra.inverseOfCholeskyFactor(of: reversed, count: I) else { return nil }
         let factor = processor.buffer(of: I * I, .float32)
         factor.write { span in

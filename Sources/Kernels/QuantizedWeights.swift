@@ -63,7 +63,7 @@ package struct QuantizedWeights {
         }
         require(end == O, "\(end) of \(O) rows")
         let precisions = rows.map(\.format.precision)
-        // Of rows in several formats, the finest.
+        // The finest format of all rows.
         precision = [WeightPrecision.float32, .bfloat16, .int8, .int6].first { precisions.contains($0) } ?? .int4
         outputs = O
         inputs = I

@@ -190,6 +190,14 @@ package struct GPTConfiguration: Sendable, Equatable {
         model.experts = Experts(count: 8, active: 2)
         return model
     }()
+    /// Seven million parameters, with the blocks of ``tiny`` (Documentation/decisions/size.md).
+    package static let small: GPTConfiguration = {
+        var small = llama(layers: 6, heads: 4, keyValueHeads: 4, width: 256, hiddenWidth: 704, vocabulary: 4_096)
+        small.context = 256
+        small.qkNorm = .scaled
+        small.isTied = false
+        return small
+    }()
     /// The 36M parameter chat model of eugpt.
     package static let eugpt = GPTConfiguration(layers: 6, heads: 8, width: 512, context: 384, vocabulary: 16_387)
     /// The smallest GPT-2 of Radford et al. 2019, 124M parameters.
@@ -251,7 +259,7 @@ package struct GPTConfiguration: Sendable, Equatable {
 
     /// The last four have the shapes of models that people fine-tune.
     package static let presets: [(name: String, configuration: GPTConfiguration)] = [
-        ("bigram", bigram), ("characters", characters), ("tiny", tiny), ("tiny-moe", tinyMoE), ("eugpt", eugpt), ("gpt2", gpt2),
-        ("smollm2-135m", smolLM2), ("gemma-3-270m", gemma3), ("qwen2.5-0.5b", qwen2), ("llama-3.2-1b", llama3),
+        ("bigram", bigram), ("characters", characters), ("tiny", tiny), ("tiny-moe", tinyMoE), ("small", small), ("eugpt", eugpt),
+        ("gpt2", gpt2), ("smollm2-135m", smolLM2), ("gemma-3-270m", gemma3), ("qwen2.5-0.5b", qwen2), ("llama-3.2-1b", llama3),
     ]
 }

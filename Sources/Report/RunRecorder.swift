@@ -41,7 +41,7 @@ package final class RunRecorder {
             ]
             if let previous = log.steps.dropLast().last, step.seconds > previous.seconds {
                 let tokensPerSecond = Double(step.tokens - previous.tokens) / (step.seconds - previous.seconds)
-                scalars.append(("train/tokens_per_second", tokensPerSecond))
+                scalars.append(("train/tokens_per_s", tokensPerSecond))
             }
             try events.add(scalars + self.scalars(of: step.preferences, "train/"), step: step.step, at: time)
         case .evaluated(let e):

@@ -44,11 +44,11 @@ package struct TrainingMemory: Sendable {
         let tokens = Double(microBatches.map(\.count).max() ?? 1) * Double(c.context)
         let (L, C, V) = (Double(c.layers), Double(c.width), Double(c.vocabulary))
         let stored = precision == .bfloat16 ? 2.0 : 4.0
-        // Of a block: two norms, queries, keys and values, attention, the MLP before and after its activation; and in f32 the residual
+        // A block keeps two norms, queries, keys and values, attention, the MLP before and after its activation; and in f32 the residual
         // stream, twice.
         let heads = c.attentionHeads(of: 0), F = Double(c.hiddenWidth)
         let qkv = Double(heads.rowWidth + heads.queryWidth) + (c.positions == .rotary ? Double(heads.rowWidth) : 0)
-        // Of an expert, its inputs and outputs, too.
+        // An expert keeps its inputs and outputs, too.
         let experts = c.experts.map { Double($0.active) * ((c.isGated ? 3 : 2) * F + 2 * C) }
         let mlp = (experts ?? (c.isGated ? 3 : 2) * F) + (c.hasPostNorms ? 4 : 2) * C
         let block = tokens * ((qkv + mlp) * stored + 8 * C)

@@ -79,6 +79,10 @@ package struct TrainingPlan: Sendable, Equatable {
     /// (Documentation/decisions/rate.md).
     package static func usualRate(width: Int) -> Float { width <= 128 ? 5e-3 : width <= 256 ? 2.5e-3 : 1e-3 }
 
+    /// The batch of a model that starts at random without a recipe: about 1,536 tokens, as in the runs of Documentation/decisions/size.md.
+    /// More would mean fewer steps in the same time.
+    package static func usualBatch(context: Int) -> Int { min(12, max(1, 1_536 / context)) }
+
     /// 100 steps, or a tenth of a short run.
     package static func usualWarmup(for steps: Int?) -> Int { max(1, min(100, (steps ?? 1_000) / 10)) }
 }

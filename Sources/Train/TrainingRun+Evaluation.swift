@@ -178,8 +178,8 @@ extension TrainingRun {
 
     private func add(_ training: Evaluation, _ validation: Evaluation?, _ replay: Evaluation?) {
         for prefix in state.step == 0 ? ["", "base_"] : [""] {
-            metrics[prefix + "training_loss"] = .number(training.loss)
-            metrics[prefix + "validation_loss"] = validation.map { .number($0.loss) }
+            metrics[prefix + "train_loss"] = .number(training.loss)
+            metrics[prefix + "val_loss"] = validation.map { .number($0.loss) }
             metrics[prefix + "bits_per_byte"] = validation.flatMap { $0.preferences == nil ? .number($0.bitsPerByte) : nil }
             if let preferences = (validation ?? training).preferences {
                 metrics[prefix + "preference_accuracy"] = .number(preferences.accuracy)
@@ -189,7 +189,7 @@ extension TrainingRun {
             metrics[prefix + "replay_loss"] = replay.map { .number($0.loss) }
         }
         metrics["loss_scope"] = .text(plan.lossScope.rawValue)
-        metrics[preferences == nil ? "validation_tokens" : "validation_preferences"] = validation.map { .integer($0.targets) }
+        metrics[preferences == nil ? "val_tokens" : "val_preferences"] = validation.map { .integer($0.targets) }
     }
 }
 

@@ -59,7 +59,7 @@ extension TrainingRun {
         state.bestValidation = nil
         state.bestReplay = nil
         state.evaluationsSinceBest = 0
-        for name in ["base_validation_loss", "base_replay_loss"] { metrics[name] = nil }
+        for name in ["base_val_loss", "base_replay_loss"] { metrics[name] = nil }
     }
 
     /// Whether early stopping ends the run.
@@ -86,7 +86,7 @@ extension TrainingRun {
     }
 
     private func storedSelectionLoss(_ prefix: String) -> Double? {
-        guard case .number(let loss)? = metrics[prefix + "validation_loss"] else { return nil }
+        guard case .number(let loss)? = metrics[prefix + "val_loss"] else { return nil }
         guard case .number(let replay)? = metrics[prefix + "replay_loss"] else { return loss }
         return selectionLoss(loss, replay)
     }

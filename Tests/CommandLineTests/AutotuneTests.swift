@@ -103,7 +103,7 @@ import Testing
         let environment = ["SLM_AUTOTUNE": "on", "XDG_CACHE_HOME": folder("cache")]
         let train = ["train", "--data", chats, "--vocab-size", "300", "--out", folder("run"), "--max-steps", "6", "--threads", "2"]
             + smallModel
-        #expect(try slm(train + ["--dry-run"], environment).status == 0)
+        #expect(try slm(train + ["--estimate"], environment).status == 0)
         let file = try #require(files.first { $0.hasPrefix("training-64-") }), choices = try measured(file)
         let last = try #require(choices.lastIndex { $0["blas"] as? String == "slm" })
         try prefer(last, in: file)

@@ -28,7 +28,7 @@ import TestSupport
         ),
         (
             ["bench", "train", "--synthetic", "--preset", "huge"],
-            "slm bench train: unknown preset 'huge'. Presets: bigram, characters, tiny, tiny-moe, eugpt, gpt2, "
+            "slm bench train: unknown preset 'huge'. Presets: bigram, characters, tiny, tiny-moe, small, eugpt, gpt2, "
                 + "smollm2-135m, gemma-3-270m, qwen2.5-0.5b, llama-3.2-1b.\n"
         ),
         (["bench", "train", "--synthetic", "--batch"], "slm bench train: --batch needs a value. All options: slm bench train --help\n"),

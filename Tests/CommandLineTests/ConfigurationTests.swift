@@ -57,7 +57,7 @@ import TestSupport
         let texts = ["FILE", "FILE...", "NAME|FILE", "DIR", "RUN...", "[RUN]", "TEXT..."]
         let typed = rows.filter { !texts.contains(String($0.output.2)) }.map { String($0.output.1) }
             .filter { !["help", "preset", "cpu"].contains($0) }
-        #expect(typed.count > 35 && typed.contains("dry-run") && typed.contains("min-gain") && typed.contains("positions"))
+        #expect(typed.count > 35 && typed.contains("estimate") && typed.contains("min-gain") && typed.contains("positions"))
         for (i, name) in typed.enumerated() {
             let variable = "SLM_" + name.uppercased().replacing("-", with: "_")
             let file = folder.write("train:\n  \(name): '?'\n", to: "a.yaml")

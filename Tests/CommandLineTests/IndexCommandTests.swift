@@ -165,7 +165,7 @@ import TestSupport
         #expect(try slm(arguments + ["--samples", found]).status == 0)
         let other = try slm(arguments + ["--samples", plain, "--resume"])
         #expect(other.status == 1 && other.errors.contains("it was asked with other options."), "\(other)")
-        #expect(try String(contentsOfFile: found, encoding: .utf8).contains("--documents \(index) --passages 4"))
+        #expect(try String(contentsOfFile: found, encoding: .utf8).contains("--documents \(index) --max-passages 4"))
         // Passages and the request to read them have more bytes, and so tokens, than this context.
         let note = "longer than the context"
         #expect(try slm(arguments + ["--context", "200"]).errors.contains(note))

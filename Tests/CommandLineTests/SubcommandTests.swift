@@ -126,15 +126,15 @@ import TestSupport
         #expect(resumed.errors == "slm: the run has finished. Train it further with a longer --max-steps or --time.\n")
     }
 
-    @Test func `a dry run writes nothing`() throws {
+    @Test func `an estimate writes nothing`() throws {
         let chats = folder.writeChats()
         let before = TemporaryFolder.names(in: folder.path).sorted()
         let arguments = [
-            "train", "--dry-run", "--data", chats, "--out", folder("run"), "--vocab-size", "300", "--max-steps", "50", "--threads", "2",
+            "train", "--estimate", "--data", chats, "--out", folder("run"), "--vocab-size", "300", "--max-steps", "50", "--threads", "2",
         ] + smallModel
         let environment = ["XDG_CACHE_HOME": folder("cache"), "TMPDIR": folder.path]
         let text = try slm(arguments, environment)
-        #expect(text.status == 0 && text.errors == "slm: dry run: nothing was written.\n", "\(text.errors)")
+        #expect(text.status == 0 && text.errors == "slm: nothing was written.\n", "\(text.errors)")
         for part in ["parameters: 1 layers", " training tokens", "50 steps", "memory   about ", "(measured over 2 steps)"] {
             #expect(text.output.contains(part), "\(part) in \(text.output)")
         }

@@ -81,7 +81,7 @@ import Tokenize
               "version": 1,
               "tokenizer": {
                 "file": "tokenizer.json",
-                "hash": "\(try byteTokenizer().vocabulary.fingerprint)",
+                "fingerprint": "\(try byteTokenizer().vocabulary.fingerprint)",
                 "vocabulary": 260
               },
               "chat_template": "markers",

@@ -41,7 +41,7 @@ import Formats
         for (i, name) in checkpoint.weights.names.enumerated() where !isExpected(checkpoint.weights[name], i) {
             Issue.record("\(name) has different numbers")
         }
-        #expect(checkpoint.metrics == ["step": 2_000, "validation_loss": 1.5])
+        #expect(checkpoint.metrics == ["step": 2_000, "val_loss": 1.5])
         #expect(checkpoint.tokenizer == nil)
         try checkpoint.write(to: folder("a.h5"))
         let again = try Checkpoint(reading: folder("a.h5"))
@@ -58,7 +58,7 @@ import Formats
         for (i, name) in checkpoint.weights.names.enumerated() where !isExpected(checkpoint.weights[name], i) {
             Issue.record("\(name) has different numbers")
         }
-        #expect(checkpoint.metrics == ["step": 1_000, "training_loss": 2.25, "validation_loss": 2.5])
+        #expect(checkpoint.metrics == ["step": 1_000, "train_loss": 2.25, "val_loss": 2.5])
     }
 
     /// The losses that make_pytorch.py prints. They depend on the heads, the order of queries, keys and values, and the activation.

@@ -68,7 +68,7 @@ import Tokenize
         let expected = try (0..<12).map { try alone.generate(request($0, logProbabilities: 0)).text }
         let found = try engine.texts(of: (0..<12).map { try request($0, logProbabilities: nil) }, concurrency: slots)
         #expect(found == expected && Set(found).count > 6)
-        // Of a single answer, more tokens than steps.
+        // A single answer has more tokens than steps.
         var state = try GenerationState(request(1, logProbabilities: nil), for: engine.model), steps = 0
         while state.reason == nil {
             var logits = [Float](repeating: 0, count: engine.model.tokenizer.vocabulary.count), span = logits.mutableSpan

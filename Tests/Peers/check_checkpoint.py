@@ -50,7 +50,7 @@ def main():
                 assert file["configuration"][name][()] == value, name
             assert np.float32(file["configuration/dropout"][()]) == np.float32(0.1)
             assert len(json.loads(file["tokenizer/json"][()])["model"]["vocab"]) == 260
-            assert file["tokenizer/chat_form"][()] == b"markers"
+            assert file["tokenizer/chat_template"][()] == b"markers"
             count = []
             file.visititems(lambda _, item: count.append(1) if isinstance(item, h5py.Dataset) else None)
             others = len(file["configuration"]) + len(file["tokenizer"])

@@ -110,7 +110,7 @@ def check_training(slm, logits, folder, form, pattern):
         assert tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True) == expected, (form, pattern, text)
     run(slm, "import", out / "hf", "--out", out / "again.h5")
     a, b = (json.loads(run(slm, "info", path, "--json")) for path in (checkpoint, out / "again.h5"))
-    assert a["fingerprint"] == b["fingerprint"] and a["chat_form"] == b["chat_form"] and a["configuration"] == b["configuration"], (form, b["chat_form"], b["configuration"])
+    assert a["fingerprint"] == b["fingerprint"] and a["chat_template"] == b["chat_template"] and a["configuration"] == b["configuration"], (form, b["chat_form"], b["configuration"])
     return worst
 
 

@@ -26,7 +26,7 @@ SENTENCE = "Hi, you!é日"
 LENGTH = len(SENTENCE.encode())
 HELLO = [{"role": "user", "content": "Hello"}]
 ENDLESS = {"logit_bias": {"256": -100}, "max_tokens": 90_000}
-# Of 260 logits one is 16.13 above the others.
+# One of 260 logits is 16.13 above the others.
 LIKELY = -math.log1p(259 * math.exp(-16.13))
 # With these biases, every byte is about equally likely.
 ANYTHING = {"logit_bias": {"256": -100, "72": -16}, "max_tokens": 20, "temperature": 1, "extra_body": {"top_k": 0, "top_p": 1}}

@@ -61,7 +61,7 @@ def main():
         assert len(steps) == 30
         check_scalars(events, steps, TAGS)
         check_scalars(events, [entry for (event, _), entry in entries.items() if event == "evaluated"], EVALUATED)
-        assert all(scalar.value > 0 for scalar in events.Scalars("train/tokens_per_second"))
+        assert all(scalar.value > 0 for scalar in events.Scalars("train/tokens_per_s"))
         texts = {event.step: event.tensor_proto.string_val[0].decode() for event in events.Tensors("answer")}
         assert texts.keys() == {10, 20, 30} and texts[30] == f"**<Who> & \"what\"?**\n\n{entries['answered', 30]['answer']}", texts
         assert events.SummaryMetadata("answer").plugin_data.plugin_name == "text"

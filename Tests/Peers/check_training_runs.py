@@ -132,7 +132,7 @@ def check_run(area, server):
     assert run["data"]["digest"] == hashlib.sha256(data).hexdigest() and run["data"]["tokens"] > 0, run["data"]
     assert run["data"]["chats"] == len(data.splitlines()), run["data"]
     assert os.stat(area.training / "runs/first/data/chats.jsonl").st_mode & 0o77 == 0
-    assert run["step"] <= 40 and run["steps"] == 40 and run["loss"] > 0 and run["validation_loss"] > 0 and run["tokens_per_second"] > 0, run
+    assert run["step"] <= 40 and run["steps"] == 40 and run["loss"] > 0 and run["val_loss"] > 0 and run["tokens_per_s"] > 0, run
     assert [point["step"] for point in run["curve"]] == sorted(point["step"] for point in run["curve"]) and len(run["curve"]) <= 500
     status, answer = server.ask("POST", "/api/training/runs", {"name": "first"}, headers=KEY)
     assert status == 409 and answer["error"]["code"] == "taken", answer

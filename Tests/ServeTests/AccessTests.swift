@@ -260,7 +260,7 @@ import Testing
             // A file needs a form.
             let status = isUnsupported ? 501 : route.method == "POST" && route.pattern == "/v1/files" ? 415 : 200
             let answer = try fixture.ask(route, fixture.ada)
-            // Of what an earlier route has deleted.
+            // An earlier route has deleted it.
             let isGone = route.method == "DELETE" && route.pattern.hasPrefix("/v1/vector_stores/{id}/files") && answer.status == 404
             #expect(answer.status == status || isGone, "\(route.pattern): \(answer.status)")
         }

@@ -202,7 +202,7 @@ import Testing
         let messages = try #require(try server.connect().ask("GET", "/api/conversations/\(id)", ada)?.json()["messages"]?.elements)
         let (question, answer) = (try #require(messages.map { $0 }.first), try #require(messages.map { $0 }.last))
         #expect(question["metrics"] == nil && question["reason"] == nil && answer["reason"]?.string == "length")
-        for name in ["answer_tokens", "seconds", "tokens_per_second", "first_token_seconds"] {
+        for name in ["answer_tokens", "seconds", "tokens_per_s", "first_token_seconds"] {
             let number = try #require(answer["metrics"]?[name]?.number)
             #expect(number == chat.end.data[name]?.number && number > 0, "\(name)")
         }

@@ -241,7 +241,7 @@ import Testing
         #expect(throws: Admission.Rejection.tooManyForClient(active: 3)) { try admission.enter(ada) }
         #expect(admission.loads == [ada: .init(running: 1, waiting: 0)])
         let second = try admission.enter(cid)
-        // Of those that wait, the client with the fewest answers on all servers is next, although it came last.
+        // Among those that wait, the client with the fewest answers on all servers is next, although it came last.
         admission.setElsewhere([bob: .init(running: 1, waiting: 0)])
         for (client, name) in [(bob, "bob"), (cid, "cid")] {
             try admission.enter(client).start({ self.log.add(name); return nil }, onCancel: {})

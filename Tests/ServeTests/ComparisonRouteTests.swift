@@ -56,7 +56,7 @@ import Testing
 
     private let result = """
         {"candidate": "/second.h5", "active": "/first.h5", "verdict": "better", "passed": true, "reasons": ["Held-out chats: fewer bits."],
-        "held_out": {"chats": 12, "difference": -0.5}, "replay": null, "speed": {"candidate_tokens_per_second": 10}, "size": {},
+        "held_out": {"chats": 12, "difference": -0.5}, "replay": null, "speed": {"candidate_tokens_per_s": 10}, "size": {},
         "questions": [{"id": "q1", "text": "What color is snow?", "expected": "white", "candidate": "White.", "active": "Blue.",
         "candidate_right": true, "active_right": false}, {"id": "q2", "text": "Why?", "expected": null, "candidate": "a", "active": "b",
         "candidate_right": null, "active_right": null}]}

@@ -140,7 +140,7 @@ struct OpenAITokensTests {
         #expect(
             tokens == ["i", ",", " ", "y", "o", "u", "!", #"bytes:\xc3"#, #"bytes:\xa9"#, #"bytes:\xe6"#, #"bytes:\x97"#, #"bytes:\xa5"#])
         #expect(offsets == [0, 1, 2, 3, 4, 5, 6, 7, 7, 8, 8, 8])
-        // Of 260 logits one is 16.13 above the alternatives.
+        // One of 260 logits is 16.13 above the alternatives.
         #expect(logProbabilities.count == 12 && logProbabilities.allSatisfy { abs(($0 ?? 0) + 2.56e-5) < 2e-6 }, "\(logProbabilities)")
         #expect(alternatives.allSatisfy { $0?.count == 2 } && alternatives.first??.first == "i")
     }
@@ -175,7 +175,7 @@ struct OpenAITokensTests {
             #expect(texts == (isWhole ? ["Hi,", "you!"] : ["Hi", "you"]))
             #expect(tokens == (isWhole ? [["H", "i", ","], ["y", "o", "u", "!"]] : [["H", "i"], ["y", "o", "u"]]))
             #expect(offsets == tokens.map { Array($0.indices) })
-            // Of 260 logits one is 16.13 above the others.
+            // One of 260 logits is 16.13 above the others.
             for list in values {
                 #expect(list.first == .some(nil) && list.dropFirst().allSatisfy { abs(($0 ?? 0) + 2.56e-5) < 2e-6 }, "\(list)")
             }

@@ -12,7 +12,7 @@ import Testing
             return "{" + members.map { "\($0.key.string ?? ""): \(described($0.value, $0.key.string ?? ""))" }.joined(separator: ", ") + "}"
         }
         if let elements = value.elements { return "[" + elements.map { described($0) }.joined(separator: ", ") + "]" }
-        if ["seconds", "tokens_per_second", "first_token_seconds", "uptime_seconds", "created"].contains(name) {
+        if ["seconds", "tokens_per_s", "first_token_seconds", "uptime_seconds", "created"].contains(name) {
             return (value.number ?? -1) >= 0 ? "number" : "no number"
         }
         if let text = value.string {
@@ -48,7 +48,7 @@ import Testing
         """
         [{id: id, role: user, content: Hi there, created_at: time}, \
         {id: id, role: assistant, content: Hi, you!é日, created_at: time, parent_id: id, reason: stop, \
-        metrics: {answer_tokens: 10, seconds: number, tokens_per_second: number, first_token_seconds: number}\(details)}]
+        metrics: {answer_tokens: 10, seconds: number, tokens_per_s: number, first_token_seconds: number}\(details)}]
         """
     }
     private static let messages = messages(with: ", model: test-model")
@@ -57,7 +57,7 @@ import Testing
         let chat = try server.chat(#"{"message":"Hi there"}"#, as: ada)
         let id = try #require(chat.start["conversation_id"]?.string)
         #expect(described(chat.end.data) == """
-            {reason: stop, prompt_tokens: 9, answer_tokens: 10, cached_tokens: 0, seconds: number, tokens_per_second: number, \
+            {reason: stop, prompt_tokens: 9, answer_tokens: 10, cached_tokens: 0, seconds: number, tokens_per_s: number, \
             first_token_seconds: number}
             """)
         #expect(try response("GET", "/api/me", ada) == """

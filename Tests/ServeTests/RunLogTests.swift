@@ -42,8 +42,8 @@ import Testing
         #expect(whole.progress(hasEnded: true).secondsLeft == nil && whole.lastSavedStep == 30)
         #expect(whole.ending(after: 0) == .finished && whole.ending(after: bytes.count) == nil)
         let curve = try elements(whole.output.curve)
-        #expect(curve.count == 32 && curve.first?["validation_loss"]?.number == 3 && curve.first?["loss"]?.isNull == true)
-        #expect(curve[2]["loss"]?.number == 2 && curve[2]["tokens_per_second"]?.number == 200)
+        #expect(curve.count == 32 && curve.first?["val_loss"]?.number == 3 && curve.first?["loss"]?.isNull == true)
+        #expect(curve[2]["loss"]?.number == 2 && curve[2]["tokens_per_s"]?.number == 200)
         let samples = try elements(whole.output.samples)
         #expect(samples.count == 1 && samples[0]["answer"]?.string == "a\nü" && samples[0]["question"]?.string == "q?")
         for size in [1, 2, 7, 100, 1_000] {
@@ -57,7 +57,7 @@ import Testing
         var log = RunLog("/none")
         let lines = [Self.start] + (1...3_000).flatMap { [Self.step($0), Self.evaluation($0, 2.5)] }
         log.add(Array((lines.joined(separator: "\n") + "\n").utf8))
-        let curve = try elements(log.output.curve), evaluations = curve.filter { $0["validation_loss"]?.number != nil }
+        let curve = try elements(log.output.curve), evaluations = curve.filter { $0["val_loss"]?.number != nil }
         #expect((400...500).contains(curve.count) && evaluations.count == 250)
         #expect(curve.contains { $0["step"]?.integer == 3_000 && $0["loss"]?.number == 2 })
     }

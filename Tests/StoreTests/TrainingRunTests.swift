@@ -79,7 +79,7 @@ import Threads
         #expect(try store.end(waiting.id, as: .stopped, message: nil, .init(), .init(), by: server))
         let resumed = try #require(try store.resumeTrainingRun(waiting.id, by: Self.owner))
         #expect(resumed.stopSentAt == nil && resumed.server == nil && resumed.startedAt != nil)
-        // Of a machine without a server.
+        // Its machine has no server.
         #expect(try store.begin(waiting.id, by: server, on: "m") != nil)
         #expect(try store.requestStop(ofRun: waiting.id, by: Self.owner, isAbandoned: { $0.machine == "m" }).state == .stopped)
         #expect(try actions(store) == ["run.create", "run.stop", "run.resume", "run.stop", "run.resume", "run.stop"])

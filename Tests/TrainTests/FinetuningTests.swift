@@ -182,7 +182,7 @@ import Train
         #expect(ending == .earlyStopped && finetuning.run.state.step == 16)
         let best = try Checkpoint(reading: folder("run/best.h5"))
         #expect(try best.integer("step") == 0 && losses.count == 2)
-        for (name, loss) in zip(["validation_loss", "replay_loss"], losses) {
+        for (name, loss) in zip(["val_loss", "replay_loss"], losses) {
             #expect(best.metrics[name] == .number(loss) && best.metrics["base_\(name)"] == .number(loss))
         }
         // The base itself on the same chats.

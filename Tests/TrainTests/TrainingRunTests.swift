@@ -124,8 +124,8 @@ import Train
         // Below the log 260 nats of a uniform prediction over 260 tokens.
         #expect(first.loss < 5.56 && first.targets > 0 && first.bytes < first.targets)
         let best = try Checkpoint(reading: folder("learns/best.h5"))
-        #expect(evaluations.map(\.0.loss).min().map { best.metrics["validation_loss"] == .number($0) } == true)
-        #expect(best.metrics["validation_tokens"] == .integer(last.targets))
+        #expect(evaluations.map(\.0.loss).min().map { best.metrics["val_loss"] == .number($0) } == true)
+        #expect(best.metrics["val_tokens"] == .integer(last.targets))
         #expect(saved.filter { $0.hasSuffix("best.h5") }.count == evaluations.count { $0.1 })
         #expect(try best.integer("step") == bestStep && run.state.step == 60)
     }
@@ -203,6 +203,6 @@ import Train
         let run = try run(plan, in: "alone", validating: false)
         #expect(try run.train() == .finished)
         let best = try Checkpoint(reading: folder("alone/best.h5"))
-        #expect(best.metrics["validation_loss"] == nil && best.metrics["training_loss"] != nil)
+        #expect(best.metrics["val_loss"] == nil && best.metrics["train_loss"] != nil)
     }
 }

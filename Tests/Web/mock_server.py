@@ -70,10 +70,10 @@ class World:
         self.training, self.left_out = False, set()
         self.starters = []
         self.adapters = []
-        # Of the operator, and of accounts.
+        # Those of the operator, and those of accounts.
         self.documents, self.libraries = [], mock_libraries.LibraryWorld()
         self.sampling = {"temperature": 0.8, "top_k": 50, "top_p": 0.95, "min_p": 0.1}
-        # Of adapters with settings of their own, by name.
+        # Settings of adapters that have some of their own, by name.
         self.adapter_sampling = {}
         # Accounts with the role of an owner, and what the training area shows.
         self.owners, self.area = set(), mock_training.TrainingWorld()
@@ -587,7 +587,7 @@ class Handler(mock_training.TrainingRoutes, mock_libraries.LibraryRoutes, http.s
             seconds = time.time() - start
             reason = "cancelled" if stopped else "length" if len(pieces) == self.body.get("max_tokens") else "stop"
             self.figures = {"reason": reason, "answer_tokens": len(pieces), "seconds": round(seconds, 3), "first_token_seconds": 0.002,
-                            "tokens_per_second": round(len(pieces) / max(seconds, 1e-3), 1)}
+                            "tokens_per_s": round(len(pieces) / max(seconds, 1e-3), 1)}
             self.world.collected += not stopped
             self.event("done", self.figures | {"prompt_tokens": prompt, "cached_tokens": prompt // 2})
             self.world.ends.append(reason)

@@ -45,7 +45,7 @@ def make_chat(random, number):
 def make_model(name, state, **fields):
     return {"id": secrets.token_hex(4), "name": name, "state": state, "kind": "checkpoint", "base": None, "path": f"training/runs/{name}/best.h5",
             "size_bytes": 145_000_000, "created_at": timestamp(), "created_by": "owner", "promoted_at": None, "promoted_by": None, "run": None,
-            "data": None, "metrics": {"validation_loss": 1.2345}, "verdict": None, "comparison": None, "is_served": state == "active",
+            "data": None, "metrics": {"val_loss": 1.2345}, "verdict": None, "comparison": None, "is_served": state == "active",
             "error": None, "keys": 0} | fields
 
 
@@ -202,7 +202,7 @@ class TrainingRoutes:
         run = {"id": f"r{len(area.runs) + 1}", "name": self.body.get("name") or f"run-{len(area.runs) + 1}", "state": "running", "settings": {"method": "full"} | self.body,
                "base": area.models[0]["id"], "data": {"chats": 12, "held_out": 3, "preferences": 5, "tokens": 4321, "digest": "ab12"},
                "created_at": timestamp(), "created_by": "owner", "started_at": timestamp(), "finished_at": None, "step": 0, "steps": 40,
-               "seconds_left": 80, "tokens_per_second": None, "loss": None, "validation_loss": None, "best_validation_loss": None, "message": None, "model": None,
+               "seconds_left": 80, "tokens_per_s": None, "loss": None, "val_loss": None, "best_val_loss": None, "message": None, "model": None,
                "curve": [], "samples": [], "log": "step 0"}
         area.runs.insert(0, run)
         self.reply(201, shown(run))
@@ -218,9 +218,9 @@ class TrainingRoutes:
         """Ten steps each time that the run is read."""
         run["step"] += 10
         step = run["step"]
-        run |= {"loss": 3 - step / 20, "tokens_per_second": 812.5, "seconds_left": 2 * (40 - step), "validation_loss": 3.1 - step / 20,
-                "best_validation_loss": 3.1 - step / 20}
-        run["curve"].append({"step": step, "loss": run["loss"], "validation_loss": run["validation_loss"], "tokens_per_second": 812.5})
+        run |= {"loss": 3 - step / 20, "tokens_per_s": 812.5, "seconds_left": 2 * (40 - step), "val_loss": 3.1 - step / 20,
+                "best_val_loss": 3.1 - step / 20}
+        run["curve"].append({"step": step, "loss": run["loss"], "val_loss": run["val_loss"], "tokens_per_s": 812.5})
         run["samples"].append({"step": step, "question": "Which color has the sky?", "answer": f"Blue, after {step} steps. <b>"})
         run["log"] += f"\nstep {step}: loss {run['loss']:.3f}"
         if step >= 40:
@@ -272,7 +272,7 @@ class TrainingRoutes:
                              "p": 0.001, "bits_per_byte": bits},
                 "replay": {"chats": None, "tokens": 5000, "candidate_loss": 2.01, "active_loss": 2.0, "difference": 0.01, "interval": [0, 0.02],
                            "p": 0.2, "bits_per_byte": bits},
-                "speed": {"candidate_tokens_per_second": 95.5, "active_tokens_per_second": 100.0},
+                "speed": {"candidate_tokens_per_s": 95.5, "active_tokens_per_s": 100.0},
                 "size": {"candidate_bytes": 145_000_000, "active_bytes": 145_000_000, "candidate_parameters": 36_000_000, "active_parameters": 36_000_000},
                 "questions": [question | {"left": f"Left to {question['id']} <i>", "right": f"Right to {question['id']}", "vote": None, "candidate_side": None}
                               for question in area.questions]}

@@ -11,7 +11,7 @@ import yaml
 
 DESCRIPTION = yaml.safe_load((pathlib.Path(__file__).resolve().parents[2] / "Documentation/Reference/openapi.yaml").read_text())
 EVENTS = {"start": {"prompt_tokens", "context"}, "sources": {"passages", "words", "prompt"}, "token": {"text"}, "warning": {"dropped_turns", "cut"}, "reasoning": {"text"},
-          "done": {"reason", "prompt_tokens", "answer_tokens", "cached_tokens", "seconds", "tokens_per_second", "first_token_seconds"}, "error": {"error"}}
+          "done": {"reason", "prompt_tokens", "answer_tokens", "cached_tokens", "seconds", "tokens_per_s", "first_token_seconds"}, "error": {"error"}}
 IDS = {"conversation_id", "title", "message_id", "answer_id", "model"}
 
 

@@ -29,7 +29,7 @@ package struct Islands: Sendable {
             var facts = Self.facts
             for i in 0...Self.factsOfIsland {
                 let fact = facts.remove(at: random.below(facts.count)), isAnswered = i < Self.factsOfIsland
-                // Of two islands, one has a question without an answer; in a third of these, no document has the island either.
+                // Every second island has a question without an answer; in a third of these, no document has the island either.
                 guard isAnswered || random.below(2) == 0 else { continue }
                 let name = isAnswered || random.below(3) > 0 ? island : Self.name(&random)
                 let slots = ["island": name].merging(Self.values(&random)) { $1 }

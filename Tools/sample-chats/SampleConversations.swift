@@ -31,7 +31,7 @@ package struct SampleConversations: Sendable {
         self.lines = lines
     }
 
-    static let topics = SmallTalk.topics + Project.topics + Countries.topics + Colours.topics + Animals.topics + Numbers.topics
+    static let topics = SmallTalk.topics + Project.topics + Countries.topics + Colors.topics + Animals.topics + Numbers.topics
         + Calendar.topics + Food.topics + Weather.topics + Feelings.topics + Jokes.topics + Stories.topics + Help.topics + Words.topics
         + Things.topics + PersonalFacts.topics
 

@@ -39,7 +39,7 @@ struct ZippedFiles {
             guard try integer(at: position, bytes: 4) == 0x0201_4B50 else { throw .damaged("its directory is not complete") }
             let nameLength = try integer(at: position + 28, bytes: 2)
             let name = String(decoding: try slice(at: position + 46, count: nameLength), as: UTF8.self)
-            // Of several files with one name, the last one counts, as in other programs.
+            // The last of several files with one name counts, as in other programs.
             entries[name] = Entry(
                 method: try integer(at: position + 10, bytes: 2), flags: try integer(at: position + 8, bytes: 2),
                 checksum: UInt32(try integer(at: position + 16, bytes: 4)), compressedSize: try integer(at: position + 20, bytes: 4),

@@ -77,7 +77,7 @@ private struct QueryKeyRows {
         }
         let positioned = heads.queryWidth + heads.keyWidth
         if names.alternatesHeads {
-            // Of a head: D queries, D keys, D values. There are as many heads of each.
+            // A head has D queries, D keys and D values. There are as many heads of each.
             all = RowOrder(count: heads.rowWidth) { i in
                 let own = i / D % 3 * heads.queryWidth + i / (3 * D) * D + i % D
                 return own < positioned ? row(own) : own

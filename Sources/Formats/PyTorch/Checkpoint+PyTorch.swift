@@ -44,7 +44,7 @@ extension Checkpoint {
     private mutating func readMetrics(_ file: inout TorchFile) throws(PyTorchError) {
         let pickle = file.pickle
         for (name, candidates) in [
-            ("step", ["iter_num", "iter", "step"]), ("training_loss", ["train_loss"]), ("validation_loss", ["val_loss", "best_val_loss"]),
+            ("step", ["iter_num", "iter", "step"]), ("train_loss", ["train_loss"]), ("val_loss", ["val_loss", "best_val_loss"]),
         ] {
             for candidate in candidates where metrics[name] == nil {
                 guard let number = try file.number(pickle[candidate, in: pickle.root]) else { continue }

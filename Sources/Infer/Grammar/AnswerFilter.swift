@@ -99,7 +99,7 @@ package struct AnswerFilter: Sendable {
         var best = [(count: Int, id: TokenID)](repeating: (Int.max, -1), count: text.count) + [(0, -1)]
         for at in text.indices.reversed() {
             trie.forEachBeginning(of: text[at...]) { ids, length in
-                // Of equally many tokens, the longest come first.
+                // Among equally many tokens, the longest come first.
                 let rest = best[at + length].count
                 guard rest < best[at].count, let id = ids.first(where: { !banned.contains($0) }) else { return }
                 best[at] = (rest + 1, id)

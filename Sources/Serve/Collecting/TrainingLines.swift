@@ -50,7 +50,7 @@ enum TrainingLines: String, CaseIterable {
             case .pairs:
                 if answer.isCorrected { lines += Self.pair(prompt, chosen: answer.text, rejected: answer.message.content) }
                 let preference = preferences.first { $0.chosen == answer.message.id }
-                // Of an answer that was chosen and found bad, only its correction is preferred.
+                // If an answer was chosen and found bad, only its correction is preferred.
                 guard let preference, answer.details.rating?.value != .bad || answer.isCorrected else { continue }
                 for other in preference.rejected.compactMap({ messages[$0]?.message.content }) where other != answer.text {
                     lines += Self.pair(prompt, chosen: answer.text, rejected: other)

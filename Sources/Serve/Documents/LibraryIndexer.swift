@@ -145,7 +145,7 @@ final class LibraryIndexer: Sendable {
             folder.remove(upload)
             try store.set([upload.id: .skipped(reason: Self.crashed)], in: library)
         }
-        // Of a library whose files all crash it.
+        // If all files crash the program, the index is empty.
         if !folder.hasIndex { _ = try read(folder, lock) }
     }
 

@@ -90,7 +90,7 @@ struct ResponsesRequest {
 
     private static let sameFields = [
         "model", "temperature", "top_p", "top_logprobs", "stream", "truncation", "user", "parallel_tool_calls",
-        // Of chat completions, and of other servers.
+        // Fields of chat completions, and of other servers.
         "top_k", "min_p", "repetition_penalty", "frequency_penalty", "presence_penalty", "seed", "stop", "logit_bias", "ignore_eos",
         "reasoning_format",
     ]

@@ -201,7 +201,7 @@ extension Message {
         object.object { metrics in
             metrics["answer_tokens"] = figures.tokens
             metrics["seconds"] = figures.seconds.rounded(toPlaces: 4)
-            metrics["tokens_per_second"] = (Double(figures.tokens) / max(figures.seconds, 1e-6)).rounded(toPlaces: 1)
+            metrics["tokens_per_s"] = (Double(figures.tokens) / max(figures.seconds, 1e-6)).rounded(toPlaces: 1)
             if let first = figures.firstTokenSeconds {
                 metrics["first_token_seconds"] = first.rounded(toPlaces: 4)
             }

@@ -42,7 +42,7 @@ struct StatusService: Sendable {
             health.key("starter_questions")
             let questions = settings.starterQuestions ?? model?.modelInfo?.servingDefaults.starterQuestions ?? []
             health.array { for question in questions { $0.string(question) } }
-            // Of requests that do not give their own, for each of the models.
+            // What requests have that do not give their own, for each of the models.
             health.key("sampling")
             health.object { list in
                 for model in model?.all ?? [] { list.key(model.name); list.object { model.samplingDefaults.write(to: &$0) } }
@@ -52,7 +52,7 @@ struct StatusService: Sendable {
             health["training"] = store.options.tellsAboutTraining
             health["uptime_seconds"] = uptime.rounded(toPlaces: 3)
             health["servers"] = max(1, replicas.servers.count)
-            // Of this server; /api/admin/stats has those of all servers.
+            // Those of this server; /api/admin/stats has those of all servers.
             health.key("queue")
             health.object {
                 $0["running"] = load.running

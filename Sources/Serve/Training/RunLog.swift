@@ -123,11 +123,11 @@ package struct RunLog {
         writer.object { object in
             let best = log.best
             object["step"] = best?.step ?? log.lastStep
-            if let loss = best?.validationLoss { object["validation_loss"] = loss }
-            if let loss = best?.trainingLoss { object["training_loss"] = loss }
+            if let loss = best?.validationLoss { object["val_loss"] = loss }
+            if let loss = best?.trainingLoss { object["train_loss"] = loss }
             if let loss = best?.replayLoss { object["replay_loss"] = loss }
             let base = log.evaluations.first { $0.step == 0 }
-            if let loss = base?.validationLoss { object["base_validation_loss"] = loss }
+            if let loss = base?.validationLoss { object["base_val_loss"] = loss }
             if let loss = base?.replayLoss { object["base_replay_loss"] = loss }
             if let accuracy = best?.validationPreferences?.accuracy { object["preference_accuracy"] = accuracy }
         }
@@ -182,8 +182,8 @@ package struct RunLog {
             func rounded(_ value: Double?) -> Double? { value.map { ($0 * 1e4).rounded() / 1e4 } }
             object["step"] = step
             object["loss"] = rounded(loss)
-            object["validation_loss"] = rounded(validationLoss)
-            object["tokens_per_second"] = rounded(tokensPerSecond)
+            object["val_loss"] = rounded(validationLoss)
+            object["tokens_per_s"] = rounded(tokensPerSecond)
         }
     }
 

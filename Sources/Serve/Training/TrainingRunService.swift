@@ -57,7 +57,7 @@ struct TrainingRunService: Sendable {
 
     private func stop(_ context: RequestContext) throws -> Response {
         let servers = Set(replicas.servers.map(\.id)), machine = supervisor.configuration.machine
-        // Of a machine without a server, no server can stop the process: it has ended with the machine.
+        // No server can stop the process of a machine without one: it has ended with the machine.
         let run = try store.requestStop(ofRun: context.id(of: "run"), by: context.adminRequest) { run in
             run.machine != machine && !(run.server.map { servers.contains($0) } ?? false)
         }
@@ -219,10 +219,10 @@ extension TrainingRunRecord {
         object["step"] = progress.step
         object["steps"] = progress.steps
         object["seconds_left"] = progress.secondsLeft
-        object["tokens_per_second"] = progress.tokensPerSecond
+        object["tokens_per_s"] = progress.tokensPerSecond
         object["loss"] = progress.loss
-        object["validation_loss"] = progress.validationLoss
-        object["best_validation_loss"] = progress.bestValidationLoss
+        object["val_loss"] = progress.validationLoss
+        object["best_val_loss"] = progress.bestValidationLoss
         object["message"] = message
         object["model"] = model
         object["can_resume"] = canResume

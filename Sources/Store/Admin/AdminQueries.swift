@@ -101,7 +101,7 @@ extension AdminQueries {
                 SELECT \(sum("conversations")), \(sum("messages")), \(sum("generations")), \(sum("prompt_tokens")), \(sum("answer_tokens"))
                 FROM user_counts
                 """)
-            // Of deleted users.
+            // Events of deleted users.
             let others = try numbers(
                 "SELECT count(*), \(sum(prompts)), \(sum(answers)) FROM generations WHERE user_id IS NULL")
             let recent = try numbers("SELECT \(sum(answers)) FROM generations WHERE created_at > $1", [.integer(minuteAgo)])

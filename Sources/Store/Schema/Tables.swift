@@ -211,8 +211,8 @@ extension Schema {
             stop_requested_at \(integer), stop_sent_at \(integer),
             created_at \(integer) NOT NULL, created_by TEXT NOT NULL, started_at \(integer), finished_at \(integer),
             chats \(integer), held_out \(integer), preferences \(integer), tokens \(integer), digest \(text),
-            step \(integer) NOT NULL DEFAULT 0, steps \(integer), seconds_left \(real), tokens_per_second \(real),
-            loss \(real), validation_loss \(real), best_validation_loss \(real), message TEXT, model_id \(text)
+            step \(integer) NOT NULL DEFAULT 0, steps \(integer), seconds_left \(real), tokens_per_s \(real),
+            loss \(real), val_loss \(real), best_val_loss \(real), message TEXT, model_id \(text)
         )\(options);
         CREATE INDEX training_runs_newest ON training_runs (created_at DESC, id DESC);
         CREATE INDEX training_runs_in_progress ON training_runs (machine, state) WHERE state IN ('queued', 'running', 'stopping');

@@ -46,7 +46,7 @@ extension Store {
     package func register(_ id: ServerID, name: String, version: String, keyDigest: String) throws(StoreError) -> [String] {
         let dialect = database.dialect
         return try database.transaction(.write) { connection throws(StoreError) in
-            // Of two servers with different keys that start at once, the second one sees the first.
+            // If two servers with different keys start at once, the second one sees the first.
             if dialect == .postgresql { try connection.execute("LOCK TABLE servers IN SHARE ROW EXCLUSIVE MODE", []) }
             let others = try servers(withOtherKeyThan: keyDigest, on: connection)
             if !others.isEmpty { return others }

@@ -40,7 +40,7 @@ extension Store {
     package func begin(_ run: TrainingRunID, by server: ServerID, on machine: String) throws(StoreError) -> TrainingRunRecord? {
         let now = options.now(), dialect = database.dialect
         return try database.transaction(.write) { connection throws(StoreError) in
-            // Of two servers of a machine that begin two runs at once, the second one sees the first run.
+            // If two servers of a machine begin two runs at once, the second one sees the first run.
             if dialect == .postgresql { try connection.execute("LOCK TABLE training_runs IN SHARE ROW EXCLUSIVE MODE", []) }
             let row = try connection.firstRow("""
                 UPDATE training_runs SET state = 'running', server_id = $2, machine = $3, started_at = COALESCE(started_at, $4)
@@ -93,8 +93,8 @@ extension Store {
         try database.transaction(.transient) { connection throws(StoreError) in
             let reset = hasProgressed ? ", attempts = 1" : ""
             let row = try connection.firstRow("""
-                UPDATE training_runs SET step = $3, steps = $4, seconds_left = $5, tokens_per_second = $6, loss = $7, validation_loss = $8,
-                    best_validation_loss = $9\(reset)
+                UPDATE training_runs SET step = $3, steps = $4, seconds_left = $5, tokens_per_s = $6, loss = $7, val_loss = $8,
+                    best_val_loss = $9\(reset)
                 WHERE id = $1 AND server_id = $2 AND state IN ('running', 'stopping') RETURNING id
                 """, [.text(run), .text(server)] + Self.values(of: progress))
             guard row != nil else { return false }
@@ -115,8 +115,8 @@ extension Store {
         return try database.transaction(.write) { connection throws(StoreError) in
             let row = try connection.firstRow("""
                 UPDATE training_runs SET state = $10, message = $11, finished_at = $12, process_id = NULL, process_ticks = NULL,
-                    step = $3, steps = $4, seconds_left = $5, tokens_per_second = $6, loss = $7, validation_loss = $8,
-                    best_validation_loss = $9, model_id = $13
+                    step = $3, steps = $4, seconds_left = $5, tokens_per_s = $6, loss = $7, val_loss = $8,
+                    best_val_loss = $9, model_id = $13
                 WHERE id = $1 AND server_id = $2 AND state IN ('running', 'stopping') RETURNING id
                 """, [.text(run), .text(server)] + Self.values(of: progress) + [
                     .text(state.rawValue), .text(message?.storable), .integer(now), model.map { .text($0) } ?? .null,

@@ -130,8 +130,8 @@ extension TrainingRunRecord {
     static let columns = """
         id, name, state, settings, base_id, base_path, is_scheduled, machine, folder, server_id, process_id, process_ticks, attempts,
         stop_sent_at, created_at, created_by, started_at, finished_at, chats, held_out, preferences, tokens, digest,
-        step, steps, seconds_left, tokens_per_second, loss, validation_loss, message, model_id, log_bytes, output_bytes,
-        best_validation_loss
+        step, steps, seconds_left, tokens_per_s, loss, val_loss, message, model_id, log_bytes, output_bytes,
+        best_val_loss
         """
 
     init(_ row: Row) throws(StoreError) {
@@ -140,10 +140,10 @@ extension TrainingRunRecord {
         progress.step = try row.integer("step")
         progress.steps = try row.optionalInteger("steps")
         progress.secondsLeft = try row.optionalReal("seconds_left")
-        progress.tokensPerSecond = try row.optionalReal("tokens_per_second")
+        progress.tokensPerSecond = try row.optionalReal("tokens_per_s")
         progress.loss = try row.optionalReal("loss")
-        progress.validationLoss = try row.optionalReal("validation_loss")
-        progress.bestValidationLoss = try row.optionalReal("best_validation_loss")
+        progress.validationLoss = try row.optionalReal("val_loss")
+        progress.bestValidationLoss = try row.optionalReal("best_val_loss")
         var process: ProcessID?
         if let id = try row.optionalInteger("process_id") {
             process = ProcessID(id: id, ticks: try row.optionalInteger("process_ticks") ?? 0)

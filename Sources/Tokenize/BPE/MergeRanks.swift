@@ -35,7 +35,7 @@ struct MergeRanks: Sendable {
         var made = [Int](repeating: -1, count: Int(largest) + 1)
         for (rank, merge) in merges.enumerated() { made[Int(merge.result)] = rank }
         isOrdered = merges.enumerated().allSatisfy { rank, merge in made[Int(merge.left)] < rank && made[Int(merge.right)] < rank }
-        // Of duplicate merges, the first counts.
+        // The first of duplicate merges counts.
         for (rank, merge) in merges.enumerated() where self.rank(merge.left, merge.right) == Self.none {
             if merge.left < Self.small, merge.right < Self.small {
                 smallPairs[Int(merge.left * Self.small + merge.right)] = Int32(rank)

@@ -27,7 +27,7 @@ struct ScoredMerges {
         for id in tokens.indices where !excluded.contains(TokenID(id)) {
             let first = candidates.count
             appendSplits(of: id, score: scores[id].isNaN ? -.infinity : scores[id], to: &candidates)
-            // Of merges with equal scores and lengths, that of the lower IDs comes first.
+            // If scores and lengths are equal, the merge of the lower IDs comes first.
             if candidates.count - first > 1 {
                 candidates[first...].sort { ($0.merge.left, $0.merge.right) < ($1.merge.left, $1.merge.right) }
             }

@@ -69,7 +69,7 @@ extension Command {
             examples: ["slm bench train --synthetic --preset eugpt --dtype bf16 --batch 12 --json"]
         ) { options in
             guard options.synthetic else {
-                throw UsageError("slm bench train: expected --synthetic. To measure real data: slm train --dry-run --data FILE")
+                throw UsageError("slm bench train: expected --synthetic. To measure real data: slm train --estimate --data FILE")
             }
             var options = options
             try options.joinRanks()

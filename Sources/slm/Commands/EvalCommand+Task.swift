@@ -58,7 +58,7 @@ extension EvalCommand {
         var settings = ["--max-tokens \(options.answerTokens)", "--dtype \(options.dtype)", "--kv-dtype \(options.kvPrecision)"]
         if let context = options.context { settings.append("--context \(context)") }
         let documents = options.documents
-        if let index = documents.path { settings.append("--documents \(index) --passages \(documents.passages)") }
+        if let index = documents.path { settings.append("--documents \(index) --max-passages \(documents.maxPassages)") }
         if let model = documents.embeddingModel { settings.append("--embedding-model \(model)") }
         if let model = documents.reranker { settings.append("--reranker \(model)") }
         return (settings + options.stop.map { "--stop \($0)" }).joined(separator: " ")

@@ -91,7 +91,7 @@ private struct RunEstimate {
             if let time {
                 object["seconds"] = time.seconds
                 object["steps"] = time.steps
-                object["tokens_per_second"] = time.tokensPerSecond
+                object["tokens_per_s"] = time.tokensPerSecond
             }
             if let chats {
                 object["chats"] = chats.training

@@ -189,7 +189,7 @@ struct FinetuneCommand {
             + preferenceSettings(finetuning)
             + [
                 RunSetting("data", "chat_template", .text(finetuning.chatTemplate.rawValue)),
-                RunSetting("data", "vocabulary_hash", .text(finetuning.vocabulary.fingerprint)),
+                RunSetting("data", "fingerprint", .text(finetuning.vocabulary.fingerprint)),
             ]
     }
 
@@ -245,12 +245,12 @@ struct FinetuneCommand {
             if case .number(let margin)? = best.metrics["preference_margin"] { text += "; reward margin \(margin.fixed(3))" }
             return printLine(text)
         }
-        let changes = [change("validation_loss", "loss on new chats"), change("replay_loss", "on older chats")].compactMap { $0 }
+        let changes = [change("val_loss", "loss on new chats"), change("replay_loss", "on older chats")].compactMap { $0 }
         if step == 0 {
             printNote("no step improved the validation loss: best.h5 is the base model. Try a lower --lr or more chats.")
         } else {
             printLine("best step \(step): \(changes.isEmpty ? "no validation chats" : changes.joined(separator: "; "))")
-            if case .number(let loss)? = best.metrics["validation_loss"], best.metrics["replay_loss"] == nil,
+            if case .number(let loss)? = best.metrics["val_loss"], best.metrics["replay_loss"] == nil,
                case let lowest = try best.number("best"), lowest < loss - 0.0005 {
                 printLine("An earlier step had \(lowest.fixed(4)); the held-out chats do not tell the two apart.")
             }

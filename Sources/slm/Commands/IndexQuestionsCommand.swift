@@ -10,7 +10,7 @@ struct IndexQuestionsOptions: MachineOptions {
     var index: String?
     var embeddingModel: String?
     var reranker: String?
-    var passages = DocumentOptions().passages
+    var maxPassages = DocumentOptions().maxPassages
     var context = 1_024
     var data: [String] = []
     var out: String?
@@ -36,7 +36,7 @@ extension Command {
                     .quiet(\.quiet),
                 ]),
                 OptionGroup("Passages", [
-                    .option("passages", \.passages, in: 1...50, "Put at most N passages before a question."),
+                    .option("max-passages", \.maxPassages, in: 1...50, "Put at most N passages before a question."),
                     .option("context", \.context, in: 64...1_048_576, "Fill at most half of a context of N tokens with passages."),
                     .embeddingModel(
                         \.embeddingModel, "The embedding model of the index.", default: "where it was when the index was built"),
@@ -60,7 +60,7 @@ extension IndexQuestionsOptions {
     fileprivate func groundings(_ path: String) throws -> [QuestionGrounding] {
         let budget = PassageFinder.budget(ofContext: context)
         func grounding(_ embedder: TextEmbedder?, _ reranker: TextReranker?, _ index: DocumentIndex) -> QuestionGrounding {
-            let finder = PassageFinder(index, embedder, reranker, limit: passages, budget: budget)
+            let finder = PassageFinder(index, embedder, reranker, limit: maxPassages, budget: budget)
             return QuestionGrounding(finder: finder, otherwise: otherwise)
         }
         let index = try DocumentIndex(path), embedder = try TextEmbedder(of: index, embeddingModel, on: self)

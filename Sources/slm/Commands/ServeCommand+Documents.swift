@@ -27,7 +27,7 @@ extension ServeOptions {
                 + "of \(path), by \(method).")
             indexes.append(index)
         }
-        return ServedDocuments(indexes, passageLimit: passages)
+        return ServedDocuments(indexes, passageLimit: maxPassages)
     }
 
     /// How the files that accounts upload are indexed: with vectors of `--embedding-model`.

@@ -14,7 +14,7 @@ struct ServeOptions: MachineOptions {
     var embeddingModel: String?
     var reranker: String?
     var documents: [String] = []
-    var passages = ServedDocuments.usualPassageLimit
+    var maxPassages = ServedDocuments.usualPassageLimit
     var documentsFolder: String?
     var noUploads = false
     var libraries = LibrarySettings()
@@ -107,7 +107,7 @@ extension ServeOptions {
             OptionGroup("Documents", [
                 .list("documents", \.documents, value: "NAME=FILE",
                       "Let chats answer from the documents of FILE, an index of slm index build. Without NAME, it is that of the file."),
-                .option("passages", \.passages, in: 1...ServedDocuments.mostPassages,
+                .option("max-passages", \.maxPassages, in: 1...ServedDocuments.mostPassages,
                         "Give the model at most N passages, in half of its context."),
                 .option("upload-space", \.store.maxUploadedBytes.byteCount, "Let each account upload files of SIZE together.")
                     .excluding("uploads"),

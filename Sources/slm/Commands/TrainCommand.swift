@@ -23,7 +23,7 @@ extension Command {
             ]
         ) { options in
             var options = options
-            if !options.dryRun { try options.run.joinRanks() }
+            if !options.estimates { try options.run.joinRanks() }
             try TrainCommand(options).run()
         }
     }
@@ -40,13 +40,13 @@ struct TrainCommand {
     }
 
     func run() throws {
-        if options.dryRun {
+        if options.estimates {
             // Token files that are not cached yet are written to a directory that is removed afterwards.
             let scratch = try ScratchFolder()
-            var dryOptions = options
-            dryOptions.cacheRoot = scratch.path
-            dryOptions.run.quiet = true
-            return try TrainCommand(dryOptions).prepareAndTrain()
+            var estimateOptions = options
+            estimateOptions.cacheRoot = scratch.path
+            estimateOptions.run.quiet = true
+            return try TrainCommand(estimateOptions).prepareAndTrain()
         }
         try prepareAndTrain()
     }
@@ -86,12 +86,12 @@ struct TrainCommand {
             servingDefaults: ServingDefaults(starterQuestions: try StarterQuestions.choose(from: tokens)),
             folder: folder,
             over: Ranks.current)
-        if let stored { try run.restore(stored, options.dryRun ? [] : changes) }
+        if let stored { try run.restore(stored, options.estimates ? [] : changes) }
         printChanges(changes)
         printExtension(of: run)
         let summary = summary(of: run, tokens.meta, hasValidation: validation != nil)
-        if options.dryRun {
-            return try DryRun(run, tokens.meta, memory, type, threads: processor.threads).report(summary, json: options.run.json)
+        if options.estimates {
+            return try NewRunEstimate(run, tokens.meta, memory, type, threads: processor.threads).report(summary, json: options.run.json)
         }
         try run.checkRanks()
         if !Ranks.isFirst {
@@ -157,7 +157,7 @@ struct TrainCommand {
         }
         if options.resume == .no {
             guard TrainingRun.exists(in: folder) else { return nil }
-            if options.dryRun { return nil }
+            if options.estimates { return nil }
             throw CommandError(description: "\(folder) holds a training run already. Continue it with --resume, or choose another "
                 + "directory with --out.")
         }
@@ -248,13 +248,13 @@ struct TrainCommand {
             ]
         } + [
             RunSetting("data", "chat_template", .text(meta.template?.rawValue ?? "text")),
-            RunSetting("data", "vocabulary_hash", .text(meta.fingerprint)),
+            RunSetting("data", "fingerprint", .text(meta.fingerprint)),
         ]
     }
 }
 
-/// `slm train --dry-run`: measures a few training steps and reports what the run would take.
-private struct DryRun {
+/// `slm train --estimate`: measures a few training steps and reports what the run would take.
+private struct NewRunEstimate {
     private let run: TrainingRun
     private let meta: TokenMeta
     private let memory: TrainingMemory
@@ -274,17 +274,17 @@ private struct DryRun {
         guard json else {
             printLine(summary)
             printLine(run.summary(type, threads, memory, time, in: nil))
-            return printNote("dry run: nothing was written.")
+            return printNote("nothing was written.")
         }
         let estimate = run.estimate(secondsPerStep: time.seconds)
         printLine(JSONLine([
-            "dry_run": .flag(true),
+            "event": .text("estimate"),
             "parameters": .whole(run.trainer.parameters.count),
             "train_tokens": .whole(meta.counts(of: .train).tokens),
             "val_tokens": .whole(meta.counts(of: .val).tokens),
             "steps": .whole(estimate.steps),
             "tokens_per_step": .whole(run.tokensPerStep),
-            "memory_mb": .whole(Int(memory.bytes(for: run.trainer.model.configuration) / 1e6)),
+            "memory_bytes": .whole(Int(memory.bytes(for: run.trainer.model.configuration))),
             "seconds": .number(estimate.seconds),
             "tokens_per_s": .number(Double(run.tokensPerStep) / time.seconds),
             "time_from": .text(time.origin),

@@ -69,7 +69,7 @@ extension TrainOptions {
         tokenize.data = data
         tokenize.validation = validation
         tokenize.threads = run.machine.threads
-        tokenize.isSilent = run.json || dryRun
+        tokenize.isSilent = run.json || estimates
         tokenize.quiet = run.quiet
         tokenize.skipsBad = run.skipsBad
         tokenize.hidesFolder = true

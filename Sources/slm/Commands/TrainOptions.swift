@@ -13,7 +13,7 @@ struct TrainOptions: RunCommandOptions {
     /// nil for the default preset.
     var preset: String?
     var resume = Resume.no
-    var dryRun = false
+    var estimates = false
     /// Replaces the user's cache of token files.
     var cacheRoot: String?
     var validation: [String] = []
@@ -38,7 +38,7 @@ extension TrainOptions {
                     default: "checkpoints/PRESET").short("o"),
         ] + settings(.main) + settings(.context) + [
             .option("resume", \.resume, "Continue RUN, or the run of --out, with the settings stored in its checkpoint."),
-            .option("dry-run", \.dryRun, "Print parameters, tokens, steps, memory and time, and write nothing."),
+            .option("estimate", \.estimates, "Print parameters, tokens, steps, memory and time, and write nothing."),
         ])
     }
 
@@ -71,7 +71,7 @@ extension TrainOptions {
         [
             "vocab-size": "the preset's",
             "loss-scope": defaultLossScope.rawValue,
-            "batch": "4 with --recipe counts, else 12",
+            "batch": "about 1,536 tokens; 12 with --recipe nanogpt",
             "optimizer": "muon; adamw with a recipe",
             "lr": "1e-3; without --recipe 2.5e-3 up to 256 channels, 5e-3 up to 128",
             "weight-decay": "0.1",
@@ -148,6 +148,7 @@ extension TrainOptions {
         var plan = defaultPlan(recipe?.plan ?? TrainingPlan())
         if recipe == nil {
             plan.lr = TrainingPlan.usualRate(width: configuration.width)
+            plan.batch = TrainingPlan.usualBatch(context: configuration.context)
             plan.optimizer = .muon
         }
         plan.preset = presetName

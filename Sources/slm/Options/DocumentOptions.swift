@@ -7,7 +7,7 @@ struct DocumentOptions {
     var path: String?
     var embeddingModel: String?
     var reranker: String?
-    var passages = 4
+    var maxPassages = 4
     var showsPassages = false
 
     static var index: CommandOption<DocumentOptions> {
@@ -19,7 +19,7 @@ struct DocumentOptions {
             .embeddingModel(
                 \.embeddingModel, "Search by the vectors of this embedding model, too.", default: "the model of the index, if it is there"),
             .reranker(\.reranker),
-            .option("passages", \.passages, in: 1...50, "Give the model at most N passages, in half of its context."),
+            .option("max-passages", \.maxPassages, in: 1...50, "Give the model at most N passages, in half of its context."),
         ]
     }
 
@@ -41,8 +41,8 @@ struct DocumentOptions {
         let reranker = try reranker.map { try TextReranker($0, on: machine) }
         let budget = PassageFinder.budget(ofContext: backend.context)
         guard let tokenizer = ((backend as? LocalBackend)?.model ?? (backend as? AdapterBackend)?.model)?.tokenizer else {
-            return PassageFinder(index, embedder, reranker, limit: passages, budget: budget)
+            return PassageFinder(index, embedder, reranker, limit: maxPassages, budget: budget)
         }
-        return PassageFinder(index, embedder, reranker, limit: passages, budget: budget) { try tokenizer.ids(of: $0).count }
+        return PassageFinder(index, embedder, reranker, limit: maxPassages, budget: budget) { try tokenizer.ids(of: $0).count }
     }
 }

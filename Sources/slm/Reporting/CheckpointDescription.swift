@@ -96,8 +96,8 @@ struct CheckpointDescription {
             }
             if let tokenizer = checkpoint.tokenizer { file["fingerprint"] = tokenizer.fingerprint }
             if let template = checkpoint.chatTemplate {
-                file["chat_form"] = template.rawValue
-                if case .jinja(let jinja) = template { file["chat_template"] = jinja.source }
+                file["chat_template"] = template.rawValue
+                if case .jinja(let jinja) = template { file["jinja"] = jinja.source }
             }
             file.key("weights")
             write(checkpoint.weights, to: &file)

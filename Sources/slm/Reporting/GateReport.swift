@@ -129,7 +129,7 @@ struct GateReport {
             object.key("replay"); Self.write(evidence.replay, decision.replay, to: &object)
             object.key("own_text"); Self.write(evidence.ownText, decision.ownText, to: &object)
             object.array("missing") { list in for missing in decision.missing { list.string(missing.rawValue) } }
-            object.key("speed"); Self.write(tokensPerSecond, "tokens_per_second", to: &object)
+            object.key("speed"); Self.write(tokensPerSecond, "tokens_per_s", to: &object)
             object.object("size") { size in
                 for (side, i) in [("candidate", 0), ("active", 1)] where bytes.count == 2 {
                     size["\(side)_bytes"] = bytes[i]

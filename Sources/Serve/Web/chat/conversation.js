@@ -16,7 +16,7 @@ import { stored } from "../common/storage.js";
  * @property {string} [model] the model of an answer
  * @property {import("./sources.js").Sources} [sources] the passages of documents that an answer is from
  * @property {"waiting" | "streaming" | "stopped" | "length" | "unsent" | "failed"} [state] undefined if the message is complete
- * @property {{ answer_tokens: number, tokens_per_second: number, seconds: number, first_token_seconds?: number }} [metrics]
+ * @property {{ answer_tokens: number, tokens_per_s: number, seconds: number, first_token_seconds?: number }} [metrics]
  * @property {{ dropped_turns: number, cut: boolean }} [warning] parts of the history that did not fit into the context window
  * @property {Error} [error] why the message was not sent or the answer failed
  */

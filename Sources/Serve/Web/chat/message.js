@@ -223,7 +223,7 @@ function endingLine(message) {
 function metricsLine(metrics) {
   const parts = [
     `${metrics.answer_tokens.toLocaleString("en")} ${metrics.answer_tokens === 1 ? "token" : "tokens"}`,
-    metrics.tokens_per_second > 0 && `${Math.round(metrics.tokens_per_second).toLocaleString("en")} tokens/s`,
+    metrics.tokens_per_s > 0 && `${Math.round(metrics.tokens_per_s).toLocaleString("en")} tokens/s`,
     duration(metrics.seconds),
     metrics.first_token_seconds !== undefined && `first token after ${duration(metrics.first_token_seconds)}`,
   ].filter(Boolean);

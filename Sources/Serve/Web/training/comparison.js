@@ -162,7 +162,7 @@ function figures({ held_out: heldOut, replay, own_text: ownText, speed, size, vo
     if (sizes) rows.push([`${name}: size of the set`, sizes, sizes, ""]);
   }
   if (speed) {
-    const { candidate_tokens_per_second: candidate, active_tokens_per_second: active } = speed;
+    const { candidate_tokens_per_s: candidate, active_tokens_per_s: active } = speed;
     rows.push(["Speed, tokens per second", decimal(candidate), decimal(active),
       active ? `${candidate >= active ? "+" : "−"}${decimal(Math.abs(candidate / active - 1) * 100)} %` : ""]);
   }

@@ -3,7 +3,7 @@ import { el } from "../common/dom.js";
 import { count, number } from "../common/quantities.js";
 import { decimal, loss, table } from "./parts.js";
 
-/** @typedef {{ step: number, loss: number | null, validation_loss: number | null, tokens_per_second?: number | null }} Point */
+/** @typedef {{ step: number, loss: number | null, val_loss: number | null, tokens_per_s?: number | null }} Point */
 
 const SVG = "http://www.w3.org/2000/svg";
 const WIDTH = 720, HEIGHT = 260, LEFT = 52, RIGHT = 12, TOP = 12, BOTTOM = 30;
@@ -34,14 +34,14 @@ const isNumber = (/** @type {any} */ value) => typeof value === "number" && Numb
 
 /** A chart of the training and validation loss, with a table of its values. @param {Point[]} points */
 export function curve(points) {
-  const values = points.flatMap((point) => [point.loss, point.validation_loss]).filter(isNumber).map(Number);
+  const values = points.flatMap((point) => [point.loss, point.val_loss]).filter(isNumber).map(Number);
   if (values.length < 2) return el("p", { class: "help" }, "The curve appears after the first steps.");
   const steps = points.map(({ step }) => step), first = Math.min(...steps), last = Math.max(...steps, first + 1);
   const lowest = Math.min(...values), highest = Math.max(...values), margin = (highest - lowest || 1) * 0.06;
   const low = lowest - margin, high = highest + margin;
   const x = (/** @type {number} */ step) => LEFT + (step - first) / (last - first) * (WIDTH - LEFT - RIGHT);
   const y = (/** @type {number} */ value) => TOP + (high - value) / (high - low) * (HEIGHT - TOP - BOTTOM);
-  const line = (/** @type {"loss" | "validation_loss"} */ name, /** @type {string} */ kind) => {
+  const line = (/** @type {"loss" | "val_loss"} */ name, /** @type {string} */ kind) => {
     const known = points.filter((point) => isNumber(point[name]));
     const at = known.map((point) => `${x(point.step).toFixed(1)},${y(Number(point[name])).toFixed(1)}`);
     // Few values, such as those of the validation, are also marked.
@@ -55,17 +55,17 @@ export function curve(points) {
     shape("text", { x: LEFT - 8, y: (y(value) + 4).toFixed(1), "text-anchor": "end" }, value.toFixed(digits))]);
   const axis = ticks(first, last, 6).filter(Number.isInteger).map((step) =>
     shape("text", { x: x(step).toFixed(1), y: HEIGHT - 8, "text-anchor": step === last ? "end" : "middle" }, number(step)));
-  const lastLoss = points.findLast((point) => isNumber(point.loss))?.loss, best = Math.min(...points.map((point) => point.validation_loss)
+  const lastLoss = points.findLast((point) => isNumber(point.loss))?.loss, best = Math.min(...points.map((point) => point.val_loss)
     .filter(isNumber).map(Number));
   const bestText = Number.isFinite(best) ? `, best validation ${loss(best)}` : "";
   const text = `Loss over ${count(last, "step")}: training ${loss(lastLoss)} at the end${bestText}.`;
   const chart = shape("svg", { class: "curve", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": text },
-    ...grid, ...axis, ...line("loss", "train"), ...line("validation_loss", "validation"));
+    ...grid, ...axis, ...line("loss", "train"), ...line("val_loss", "validation"));
   const every = Math.ceil(points.length / ROWS), shown = points.filter((point, index) => index % every === 0 || index === points.length - 1
-    || isNumber(point.validation_loss)).slice(-2 * ROWS);
+    || isNumber(point.val_loss)).slice(-2 * ROWS);
   return el("figure", { class: "chart" }, chart,
     el("figcaption", {}, el("span", { class: "key train" }, "Training loss"), el("span", { class: "key validation" }, "Validation loss")),
     el("details", {}, el("summary", {}, "Values as a table"),
       table("Loss by step", ["Step", "Training loss", "Validation loss", "Tokens per second"],
-      shown.map((point) => [number(point.step), loss(point.loss), loss(point.validation_loss), decimal(point.tokens_per_second, 0)]))));
+      shown.map((point) => [number(point.step), loss(point.loss), loss(point.val_loss), decimal(point.tokens_per_s, 0)]))));
 }

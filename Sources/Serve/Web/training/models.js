@@ -129,7 +129,7 @@ class ModelsSection {
         && note("This server does not serve it yet: it is loading."),
       el("div", { class: "row-facts" }, el("span", {}, model.kind === "adapter" ? "LoRA adapter" : "Checkpoint"),
         el("span", {}, bytes(model.size_bytes)),
-        model.metrics?.validation_loss != null && el("span", {}, `validation loss ${loss(model.metrics.validation_loss)} (best)`),
+        model.metrics?.val_loss != null && el("span", {}, `validation loss ${loss(model.metrics.val_loss)} (best)`),
           when(model.promoted_at ?? model.created_at),
         model.keys > 0 && el("span", {}, count(model.keys, "pinned key"))), details);
   }

@@ -11,8 +11,8 @@ import { SettingsForm, modelsAndTags, settingsText } from "./settings.js";
  * @typedef {{
  *   id: string, name: string, state: string, settings: any, base: string | null, data: any, created_at: string, created_by: string,
  *   started_at: string | null, finished_at: string | null, step: number | null, steps: number | null, seconds_left: number | null,
- *   tokens_per_second: number | null, loss: number | null, validation_loss: number | null,
- *   best_validation_loss?: number | null, message: string | null, model: string | null,
+ *   tokens_per_s: number | null, loss: number | null, val_loss: number | null,
+ *   best_val_loss?: number | null, message: string | null, model: string | null,
  *   can_resume: boolean, curve?: any[], samples?: any[], log?: string
  * }} Run
  */
@@ -80,8 +80,8 @@ function card(run) {
     run.message && note(run.message, run.state === "failed" ? "bad" : "warn"),
     el("div", { class: "row-facts" }, when(run.started_at ?? run.created_at),
       run.created_by && el("span", { dir: "auto" }, `by ${visible(run.created_by)}`),
-      run.validation_loss != null && el("span", {}, `validation loss ${loss(run.validation_loss)} (last)`),
-      run.best_validation_loss != null && el("span", {}, `${loss(run.best_validation_loss)} (best)`)));
+      run.val_loss != null && el("span", {}, `validation loss ${loss(run.val_loss)} (last)`),
+      run.best_val_loss != null && el("span", {}, `${loss(run.best_val_loss)} (best)`)));
 }
 
 /** The form that starts a run, with an estimate. @param {import("./area.js").TrainingArea} area */

@@ -39,11 +39,11 @@ struct AreaRun {
     var details: String {
         var parts = ["step \(step)"]
         if let loss = json["loss"]?.number { parts.append("training loss \(loss.fixed(3))") }
-        if let loss = json["validation_loss"]?.number {
-            let best = json["best_validation_loss"]?.number.map { " (best \($0.fixed(3)))" } ?? ""
+        if let loss = json["val_loss"]?.number {
+            let best = json["best_val_loss"]?.number.map { " (best \($0.fixed(3)))" } ?? ""
             parts.append("validation loss \(loss.fixed(3))\(best)")
         }
-        if let speed = json["tokens_per_second"]?.number { parts.append("\(Int(speed)) tokens/s") }
+        if let speed = json["tokens_per_s"]?.number { parts.append("\(Int(speed)) tokens/s") }
         return parts.joined(separator: "  ")
     }
 }

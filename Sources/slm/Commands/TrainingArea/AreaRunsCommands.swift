@@ -44,8 +44,8 @@ extension Command {
                 if options.json { return printLine(run.text) }
                 table.add([
                     run.name, run.state, run.steps.map { "\(run.step)/\($0)" } ?? "\(run.step)",
-                    run.json["validation_loss"]?.number?.fixed(4) ?? "-", run.json["best_validation_loss"]?.number?.fixed(4) ?? "-",
-                    run.json["tokens_per_second"]?.number.map { "\(Int($0))" } ?? "-", run.secondsLeft.map(clockText) ?? "-",
+                    run.json["val_loss"]?.number?.fixed(4) ?? "-", run.json["best_val_loss"]?.number?.fixed(4) ?? "-",
+                    run.json["tokens_per_s"]?.number.map { "\(Int($0))" } ?? "-", run.secondsLeft.map(clockText) ?? "-",
                     run.json["data"]?["chats"]?.integer.map(String.init) ?? "-", run.json["created_at"]?.string ?? "-", run.id,
                 ])
             }

@@ -1,5 +1,5 @@
-/// Colours of things, and mixtures of colours.
-enum Colours {
+/// Colors of things, and mixtures of colors.
+enum Colors {
     static let topics = [
         Topic(name: "colour", share: 6) { chat in
             chat.fillSlots(from: things)
