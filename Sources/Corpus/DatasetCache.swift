@@ -28,10 +28,13 @@ package struct DatasetCache {
     /// - Parameters:
     ///   - paths: files, and folders of chat files.
     ///   - recipe: everything else that the folder's contents depend on.
+    ///   - isUsable: whether a cached folder can be read. One that cannot is made again.
     ///   - make: fills a folder.
-    package func folder(for paths: [String], recipe: String, _ make: (_ folder: String) throws -> Void) throws -> String {
+    package func folder(
+        for paths: [String], recipe: String, isUsable: (_ folder: String) -> Bool = { _ in true }, _ make: (_ folder: String) throws -> Void
+    ) throws -> String {
         let key = try Self.key(paths, recipe), path = path(of: key)
-        if try contains(key, at: path) {
+        if try contains(key, at: path), isUsable(path) {
             CachedFolder.touch(path, marker: Self.keyFile)
             return path
         }
@@ -45,9 +48,9 @@ package struct DatasetCache {
     }
 
     /// Whether the folder is in the cache.
-    package func contains(_ paths: [String], recipe: String) throws -> Bool {
-        let key = try Self.key(paths, recipe)
-        return try contains(key, at: path(of: key))
+    package func contains(_ paths: [String], recipe: String, isUsable: (_ folder: String) -> Bool = { _ in true }) throws -> Bool {
+        let key = try Self.key(paths, recipe), path = path(of: key)
+        return try contains(key, at: path) && isUsable(path)
     }
 
     private func path(of key: String) -> String {

@@ -82,8 +82,10 @@ package struct TrainingData: Sendable {
             }
         case .cache(let cache, let version):
             let paths = source.paths + source.validation, recipe = Self.recipe(source, vocabulary, template, version: version)
-            self = try opened(isWritten: { try cache.contains(paths, recipe: recipe) }) { tokenize in
-                try cache.folder(for: paths, recipe: recipe) { folder in
+            // An earlier build may have written it, or a disk may have damaged it.
+            func isUsable(_ folder: String) -> Bool { (try? TokenMeta(reading: folder + "/meta.json")) != nil }
+            self = try opened(isWritten: { try cache.contains(paths, recipe: recipe, isUsable: isUsable) }) { tokenize in
+                try cache.folder(for: paths, recipe: recipe, isUsable: isUsable) { folder in
                     try tokenize(folder)
                     try vocabulary.write(to: folder + "/tokenizer.json")       // makes it a complete folder for slm train --data
                 }

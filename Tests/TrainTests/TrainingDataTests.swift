@@ -87,6 +87,9 @@ import Train
         // The folder in the cache can be given to slm train --data.
         let cachedFolder = try #require(FileManager.default.contentsOfDirectory(atPath: folder("cache")).first { !$0.hasPrefix(".") })
         let stored = try Vocabulary(reading: folder("cache/\(cachedFolder)/tokenizer.json"))
+        // One that cannot be read is made again.
+        folder.write("{}", to: "cache/\(cachedFolder)/meta.json")
+        #expect(try TrainingData(source, vocabulary: vocabulary, storage: cache, on: pool).report?.kept == 100)
         #expect(stored.fingerprint == vocabulary.fingerprint)
         // As slm tokenize corpus, then slm train --data FOLDER.
         try CorpusEncoder(Tokenizer(vocabulary), file: "tokenizer.json", template: .specialTokens)
