@@ -76,7 +76,7 @@ demo-training: build test-deps $(VENV)/ready chromium $(if $(MODEL),,demo-model)
 
 # As many steps as on a machine that does nothing else. Replaces a model that this build cannot read.
 demo-model:
-	@$(SLM) info checkpoints/demo/best.h5 > /dev/null 2>&1 || { rm -f checkpoints/demo/*.h5; $(SLM) demo --no-serve --max-steps 1200; }
+	@$(SLM) info checkpoints/demo/best.h5 > /dev/null 2>&1 || $(SLM) demo --no-serve --max-steps 1200
 
 # A binary with the Swift runtime linked in, which runs without the toolchain.
 STATIC   := .build/static/release/slm

@@ -175,14 +175,17 @@ package struct GPTConfiguration: Sendable, Equatable {
         characters.isTied = true
         return characters
     }()
-    /// A million parameters, for experiments. Its blocks are those of Qwen3 (Documentation/decisions/muon.md).
-    package static let tiny: GPTConfiguration = {
-        var tiny = llama(layers: 4, heads: 4, keyValueHeads: 4, width: 128, hiddenWidth: 352, vocabulary: 1_024)
-        tiny.context = 128
-        tiny.qkNorm = .scaled
-        tiny.isTied = false
-        return tiny
-    }()
+    /// A model with four heads and the blocks of Qwen3 (Documentation/decisions/muon.md).
+    private static func qwen3(layers: Int, width: Int, hiddenWidth: Int, context: Int, vocabulary: Int) -> GPTConfiguration {
+        var model = llama(layers: layers, heads: 4, keyValueHeads: 4, width: width, hiddenWidth: hiddenWidth, vocabulary: vocabulary)
+        model.context = context
+        model.qkNorm = .scaled
+        model.isTied = false
+        return model
+    }
+
+    /// A million parameters, for experiments.
+    package static let tiny = qwen3(layers: 4, width: 128, hiddenWidth: 352, context: 128, vocabulary: 1_024)
     /// The same with experts: about as many weights for each token, and three times as many in all. Its blocks are those of Qwen3 MoE.
     package static let tinyMoE: GPTConfiguration = {
         var model = tiny
@@ -190,14 +193,8 @@ package struct GPTConfiguration: Sendable, Equatable {
         model.experts = Experts(count: 8, active: 2)
         return model
     }()
-    /// Seven million parameters, with the blocks of ``tiny`` (Documentation/decisions/size.md).
-    package static let small: GPTConfiguration = {
-        var small = llama(layers: 6, heads: 4, keyValueHeads: 4, width: 256, hiddenWidth: 704, vocabulary: 4_096)
-        small.context = 256
-        small.qkNorm = .scaled
-        small.isTied = false
-        return small
-    }()
+    /// Seven million parameters (Documentation/decisions/size.md).
+    package static let small = qwen3(layers: 6, width: 256, hiddenWidth: 704, context: 256, vocabulary: 4_096)
     /// The 36M parameter chat model of eugpt.
     package static let eugpt = GPTConfiguration(layers: 6, heads: 8, width: 512, context: 384, vocabulary: 16_387)
     /// The smallest GPT-2 of Radford et al. 2019, 124M parameters.

@@ -64,7 +64,7 @@ package struct BackgroundProcess: Sendable, Equatable {
         var id: pid_t = 0
         let status = posix_spawn(&id, program, &actions, &attributes, &words, &variables)
         guard status == 0 else { throw .unreadable(path: program, reason: String(cString: strerror(status))) }
-        if let memory { _ = slm_limit_memory(id, UInt64(memory)) }            // fails only if the program has ended
+        if let memory { _ = slm_limit_memory(id, UInt64(memory)) }            // fails if it has ended, or may not raise a lower limit
         self.id = id
         // It cannot have been reaped yet, so it has an entry.
         startTicks = Self.status(of: id)?.startTicks ?? 0
