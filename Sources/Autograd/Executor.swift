@@ -21,8 +21,10 @@ package protocol Executor: AnyObject {
     func applyQKNorm(_ qkv: Tensor, _ heads: AttentionHeads, weight: Parameter?, epsilon: Float) -> Tensor
     /// Multi-head attention of each position to itself and the positions before it.   qkv [B, T, (H + 2·K)·D]; y [B, T, H·D]
     ///
-    /// - Parameter layer: The index of the layer, from 0.
-    func causalAttention(_ qkv: Tensor, _ heads: AttentionHeads, layer: Int, documentStarts: Tensor?) -> Tensor
+    /// - Parameters:
+    ///   - layer: The index of the layer, from 0.
+    ///   - sinks: [H], for each head a score that takes its share of the softmax and has no value.
+    func causalAttention(_ qkv: Tensor, _ heads: AttentionHeads, layer: Int, sinks: Parameter?, documentStarts: Tensor?) -> Tensor
     /// f(first half of x)·(second half of x): see ``Tape/gatedActivation(_:by:)``.   x [B, T, 2F]; y [B, T, F]
     func gatedActivation(_ x: Tensor, by f: UnaryFunction) -> Tensor
     /// Chooses the experts of each row.   scores [B, T, E]
@@ -85,8 +87,10 @@ extension Tape: Executor {
         applyQKNorm(qkv, heads, scale: weight.map(value), epsilon: epsilon)
     }
 
-    package func causalAttention(_ qkv: Tensor, _ heads: AttentionHeads, layer: Int, documentStarts: Tensor?) -> Tensor {
-        causalAttention(qkv, heads, documentStarts: documentStarts)
+    package func causalAttention(
+        _ qkv: Tensor, _ heads: AttentionHeads, layer: Int, sinks: Parameter?, documentStarts: Tensor?
+    ) -> Tensor {
+        causalAttention(qkv, heads, documentStarts: documentStarts, sinks: sinks.map(value))
     }
 
     package func rowsNeedingLogits(_ x: Tensor) -> Tensor {

@@ -33,6 +33,7 @@ extension GPTConfiguration {
         write("rotary", .text(rotary.text), if: rotary != RotaryPositions())
         if let attentionScale { values["attention_scale"] = .number(Double(attentionScale)) }
         if let scoreCap { values["score_cap"] = .number(Double(scoreCap)) }
+        write("attention_sinks", 1, if: hasAttentionSinks)
         if let logitCap { values["logit_cap"] = .number(Double(logitCap)) }
         write("layer_attention", .text(layerAttention.map(\.rawValue).joined(separator: ",")), if: layerAttention != [.full])
         write("sliding_window", .integer(slidingWindow), if: layerAttention.contains(.sliding))
@@ -90,6 +91,7 @@ extension GPTConfiguration {
             attentionScale = Float(try fields.number("attention_scale", "a number from 1e-6 to 1000") { (1e-6...1_000).contains($0) })
         }
         scoreCap = try fields.cap("score_cap")
+        hasAttentionSinks = try fields.integer("attention_sinks", else: 0, 0...1) == 1
         logitCap = try fields.cap("logit_cap")
         slidingRotary = try fields.rotary("sliding_rotary", width: headWidth)
         slidingWindow = try fields.integer("sliding_window", else: slidingWindow, 1...16_777_216)

@@ -11,12 +11,16 @@ package struct Attention {
     package let q, k, v: Buffer
     /// [B, T]: position t of a row attends to positions `first` ... t; nil: to 0 ... t.
     package let first: Buffer?
+    /// [H]: for each query head a score without a key, which all positions see (attention sinks, Xiao et al. 2023).
+    package let sinks: Buffer?
     package var precision = DataType.float32
 
     /// - Parameter first: As the property. The window of `heads` is applied in addition.
     package init(
-        q: Buffer, k: Buffer, v: Buffer, B: Int, T: Int, heads: AttentionHeads, stride: Int, first: Buffer? = nil, on p: Processor
+        q: Buffer, k: Buffer, v: Buffer, B: Int, T: Int, heads: AttentionHeads, stride: Int, first: Buffer? = nil, sinks: Buffer? = nil,
+        on p: Processor
     ) {
+        require(sinks.map { $0.count == heads.queries && $0.type == .float32 } ?? true, "causalAttention: \(sinks?.count ?? 0) sinks")
         let queryReach = Self.reach(B * T, heads.queryWidth, stride), keyReach = Self.reach(B * T, heads.keyWidth, stride)
         require(q.count >= queryReach && k.count >= keyReach && v.count >= keyReach && stride >= heads.queryWidth,
                 "causalAttention: [\(B), \(T), \(heads.queries)·\(heads.width)] with stride \(stride) exceeds buffers of \(q.count), "
@@ -37,6 +41,7 @@ package struct Attention {
         self.q = q
         self.k = k
         self.v = v
+        self.sinks = sinks
         self.first = heads.window.map { Self.firstPositions(first, B: B, T: T, window: $0, on: p) } ?? first
     }
 
@@ -72,6 +77,7 @@ package struct Attention {
         p.y_stride = heads.queryWidth
         p.scale = heads.scale
         p.cap = heads.scoreCap ?? 0
+        p.sink = sinks.map { UnsafePointer($0.floats + h) }
         p.first = first.map { UnsafePointer($0.ids + b * T) }
         p.q = UnsafeRawPointer(q.at(row + h * heads.width))
         p.k = UnsafeRawPointer(k.at(key))
@@ -95,7 +101,7 @@ extension Processor {
                 "causalAttention: [\(a.B), \(a.T), \(H)·\(a.heads.width)] into \(y.count) elements")
         if a.B * a.T == 0 { return }
         measured("attention", flops: a.flops(matmuls: 2), bytes: 4 * a.B * a.T * C * a.q.type.size) {
-            if let gpu, gpu.attention(a, into: y, logSums: logSums) { return }
+            if let gpu, a.sinks == nil, gpu.attention(a, into: y, logSums: logSums) { return }
             let a = withOwnPrecision(a)
             let scratch = attentionScratch(a)
             parallelFor(a.B * H) { item, thread in
@@ -109,7 +115,12 @@ extension Processor {
     }
 
     /// Writes dq, dk and dv, which are laid out like q, k and v.
-    package func attentionGradient(_ a: Attention, y: Buffer, logSums: Buffer, dy: Buffer, dq: Buffer, dk: Buffer, dv: Buffer) {
+    ///
+    /// - Parameter dsinks: [B, H], the gradients of the sinks in each row of the batch; nil without sinks.
+    package func attentionGradient(
+        _ a: Attention, y: Buffer, logSums: Buffer, dy: Buffer, dq: Buffer, dk: Buffer, dv: Buffer, dsinks: Buffer? = nil
+    ) {
+        require((dsinks?.count ?? 0) == (a.sinks == nil ? 0 : a.B * a.heads.queries), "causalAttention: \(dsinks?.count ?? 0) sinks")
         require(
             [y.type, dy.type, dq.type, dk.type, dv.type].allSatisfy { $0 == a.q.type },
             "causalAttention: gradients must have the type of q")
@@ -122,7 +133,8 @@ extension Processor {
                 + "\(dq.count), \(dk.count), \(dv.count), y and dy of \(y.count), \(dy.count) or \(logSums.count) sums")
         if a.B * a.T == 0 { return }
         measured("attention gradient", flops: a.flops(matmuls: 5), bytes: 8 * a.B * a.T * C * a.q.type.size) {
-            if let gpu, gpu.attentionGradient(a, y: y, logSums: logSums, dy: dy, dq: dq, dk: dk, dv: dv, on: self) { return }
+            if let gpu, a.sinks == nil,
+                gpu.attentionGradient(a, y: y, logSums: logSums, dy: dy, dq: dq, dk: dk, dv: dv, on: self) { return }
             let a = withOwnPrecision(a)
             let scratch = attentionScratch(a)
             // Query heads that share keys run one after the other: the scratch memory adds up the gradients of the keys and values.
@@ -138,6 +150,7 @@ extension Processor {
                     p.dq = dq.at(row + h * a.heads.width)
                     p.dk = dk.at(key)
                     p.dv = dv.at(key)
+                    p.dsink = dsinks.map { $0.floats + b * H + h }
                     p.adds_to_keys = i > 0
                     p.keeps_key_sums = i + 1 < group
                     table.attention_gradient(&p, scratch[thread])

@@ -23,8 +23,11 @@ extension Processor {
     /// - Parameters:
     ///   - qkv: [N, (H + 2·K)·D] in f32.
     ///   - sequences: The N rows, in order.
+    ///   - sinks: [H], as those of ``Attention``.
     ///   - y: [N, H·D] in f32.
-    package func cachedAttention(_ qkv: Buffer, _ heads: AttentionHeads, rows sequences: [CachedRows], layer: Int, into y: Buffer) {
+    package func cachedAttention(
+        _ qkv: Buffer, _ heads: AttentionHeads, rows sequences: [CachedRows], layer: Int, sinks: Buffer? = nil, into y: Buffer
+    ) {
         let N = sequences.reduce(0) { $0 + $1.count }
         let longest = sequences.reduce(0) { max($0, $1.start + $1.count) }
         require(
@@ -33,6 +36,7 @@ extension Processor {
             "cachedAttention: [\(N), \(heads.queries)·\(heads.width)] from \(qkv.count) elements into \(y.count)")
         if N == 0 { return }
         if gpu != nil {
+            require(sinks == nil, "cachedAttention: attention sinks need a CPU")
             return measured("attention") {
                 let isDone = gpu?.cachedAttention(qkv, heads, rows: sequences, layer: layer, into: y, on: self) ?? false
                 require(isDone, "cachedAttention: a buffer is not on \(gpu?.device.name ?? "")")
@@ -44,7 +48,7 @@ extension Processor {
             firstRows.append(next)
             next += sequence.count
         }
-        let step = CachedAttentionStep(qkv: qkv, heads: heads, layer: layer, y: y, table: table)
+        let step = CachedAttentionStep(qkv: qkv, heads: heads, layer: layer, sinks: sinks, y: y, table: table)
         let scratch = scratch(4 * table.cached_attention_scratch(heads.width, longest))
         let flops = sequences.reduce(0) { $0 + 4 * heads.queryWidth * $1.count * min($1.start + $1.count, heads.window ?? .max) }
         measured("attention", flops: flops) {
@@ -108,6 +112,7 @@ private struct CachedAttentionStep {
     let qkv: Buffer
     let heads: AttentionHeads
     let layer: Int
+    let sinks: Buffer?
     let y: Buffer
     let table: slm_kernels
 
@@ -134,6 +139,7 @@ private struct CachedAttentionStep {
         p.capacity = cache.capacity
         p.scale = heads.scale
         p.cap = heads.scoreCap ?? 0
+        p.sink = sinks.map { UnsafePointer($0.floats + head) }
         p.rows = rows.count
         p.count = sequence.start + rows.lowerBound + 1
         p.window = heads.window ?? 0

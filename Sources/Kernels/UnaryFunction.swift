@@ -7,6 +7,8 @@ package enum UnaryFunction: Int32, Sendable, CaseIterable {
     case exactGELU
     /// x·sigmoid(x), also called swish.
     case silu
+    /// x·sigmoid(1.702·x) of at most 7. As a gate, it multiplies values that are limited to ±7, plus 1, as in gpt-oss.
+    case clampedSiLU
 }
 
 package enum ArithmeticOperator: Int32, Sendable {

@@ -15,6 +15,7 @@ struct Block: Sendable {
     private let normalizedHeads: AttentionHeads
     private let qkNormWeight: Parameter?                              // [2, D], of queries and of keys
     private let normEpsilon: Float
+    private let sinks: Parameter?                                     // [H]
     private let norm1, norm2: Norm?
     private let postNorm1, postNorm2: Norm?
     private let qkv, output: Linear                                   // C → (H + 2K)·D (queries, keys, values),  H·D → C
@@ -43,6 +44,7 @@ struct Block: Sendable {
             bias: bias || configuration.hasQKVBias, named: "\(name).qkv", in: &list, weight: .normal(deviation: 0.02))
         qkNormWeight = qkNorm == .scaled || qkNorm == .wholeRows
             ? list.add("\(name).qknorm.weight", [2, normalizedHeads.width], .constant(1), .norm) : nil
+        sinks = configuration.hasAttentionSinks ? list.add("\(name).sinks.weight", [heads.queries], .constant(0), .norm) : nil
         output = Linear(
             from: heads.queryWidth, to: C, bias: bias, named: "\(name).output", in: &list, weight: .residual(layers: configuration.layers))
         postNorm1 = norm("postnorm1", configuration.hasPostNorms, &list)
@@ -69,7 +71,8 @@ struct Block: Sendable {
         if let weight = qkNormWeight { qkv = executor.applyQKNorm(qkv, normalizedHeads, weight: weight, epsilon: normEpsilon) }
         if let rotary { qkv = executor.applyRotaryEmbedding(qkv, heads, rotary) }
         if qkNorm == .unit { qkv = executor.applyQKNorm(qkv, heads, weight: nil, epsilon: normEpsilon) }
-        return executor.causalAttention(qkv, heads, layer: layer, documentStarts: documentStarts)     // [B, T, H·D]
+        // [B, T, H·D]
+        return executor.causalAttention(qkv, heads, layer: layer, sinks: sinks, documentStarts: documentStarts)
     }
 
     private func normalized(_ x: Tensor, _ norm: Norm?, on executor: some Executor) -> Tensor { norm?(x, on: executor) ?? x }
@@ -110,7 +113,7 @@ private struct MLP: Sendable {
         }
         choice = configuration.experts
         router = choice.map {
-            Linear(from: C, to: $0.count, bias: false, named: "\(name).router", in: &list, weight: .normal(deviation: 0.02),
+            Linear(from: C, to: $0.count, bias: bias, named: "\(name).router", in: &list, weight: .normal(deviation: 0.02),
                    isAdaptable: false)
         }
         experts = choice.map { choice in (0..<choice.count).map { expert("\(name).expert\($0)", &list) } } ?? [expert(name, &list)]

@@ -83,6 +83,8 @@ package struct GPTConfiguration: Sendable, Equatable {
     package var attentionScale: Float?
     /// Soft-caps attention scores, as in Gemma 2: see ``AttentionHeads/scoreCap``.
     package var scoreCap: Float?
+    /// Whether each head has a score without a key that takes its share of the attention (attention sinks), as in gpt-oss.
+    package var hasAttentionSinks = false
     /// The factor of the logits, as in Granite.
     package var logitScale: Float = 1
     /// Soft-caps the logits: cap·tanh(logit/cap).
@@ -154,11 +156,13 @@ package struct GPTConfiguration: Sendable, Equatable {
         let (L, C, V, F) = (layers, width, vocabulary, hiddenWidth)
         let heads = attentionHeads(of: 0), up = isGated ? 2 * F : F
         let matrices = L * C * (heads.rowWidth + heads.queryWidth + count * (up + F) + (experts?.count ?? 0))
-        let bias = hasBias ? L * (heads.rowWidth + C + count * (up + C)) : hasQKVBias ? L * heads.rowWidth : 0
+        let allBiases = heads.rowWidth + C + count * (up + C) + (experts?.count ?? 0)
+        let bias = hasBias ? L * allBiases : hasQKVBias ? L * heads.rowWidth : 0
+        let sinks = hasAttentionSinks ? L * self.heads : 0
         let norms = ((hasPreNorms ? 2 : 0) + (hasPostNorms ? 2 : 0)) * L + 1
         let hasHeadNorms = qkNorm == .scaled || qkNorm == .wholeRows
-        return matrices + bias + norms * C * (norm == .layer && hasBias ? 2 : 1) + (hasHeadNorms ? 2 * L * normalizedHeads.width : 0)
-            + (isTied ? 1 : 2) * V * C + (positions == .learned ? context * C : 0)
+        return matrices + bias + sinks + norms * C * (norm == .layer && hasBias ? 2 : 1)
+            + (hasHeadNorms ? 2 * L * normalizedHeads.width : 0) + (isTied ? 1 : 2) * V * C + (positions == .learned ? context * C : 0)
     }
 
     /// A bigram model: without attention and positions, the head sees only the last token. This is a table of V × V logits, factored into

@@ -212,6 +212,13 @@ import Testing
         }
         let grouped = AttentionHeads(4, keys: 2, width: 5), sliding = AttentionHeads(2, width: 3, window: 7)
         let capped = AttentionHeads(4, keys: 2, width: 5, scoreCap: 0.7)
+        expectGradientCheck(of: [.anything([2, 11, grouped.rowWidth]), .anything([4])], on: p, "attention with sinks") { tape, x in
+            tape.causalAttention(x[0], grouped, sinks: x[1])
+        }
+        let qkv = (0..<2 * 11 * grouped.rowWidth).map { sin(Float($0)) }
+        expectGradientCheck(of: [.anything([4])], on: p, "sinks alone") { tape, x in
+            tape.causalAttention(tape.constant(qkv, [2, 11, grouped.rowWidth]), grouped, sinks: x[0])
+        }
         let variants = [grouped, .init(3, keys: 1, width: 8, scale: 0.2, window: 3), sliding, capped]
         for (T, heads) in zip([17, 9, 13, 11], variants) {
             expectGradientCheck(of: [.anything([2, T, heads.rowWidth])], on: p, "attention, \(heads)") { tape, x in
@@ -223,7 +230,7 @@ import Testing
     @Test(arguments: Processor.instructionSets)
     func `gated activations`(instructionSet: String) throws {
         let p = try Processor(threads: 1, instructionSet: instructionSet)
-        for f in [UnaryFunction.silu, .gelu, .exactGELU] {
+        for f in [UnaryFunction.silu, .gelu, .exactGELU, .clampedSiLU] {
             expectGradientCheck(of: [.anything([2, 3, 38])], on: p, "gate by \(f)") { tape, x in tape.gatedActivation(x[0], by: f) }
         }
         expectGradientCheck(of: [.anything([3, 19])], on: p, "soft cap, its input used again") { tape, x in

@@ -143,4 +143,25 @@ import Tokenize
         var lines = TextStreamer(Self.vocabulary, StopRules(for: .chat([]), Self.vocabulary, human, stop: ["x"]))
         #expect([TokenID(97), 260].map { lines.add(.init($0))?.text } == ["a", nil] && lines.isFinished)
     }
+
+    @Test func `tokens of channels neither end an answer nor are part of its text`() throws {
+        let vocabulary = Vocabulary.ofBytes(specialTokens: ["<|start|>", "<|channel|>", "<|message|>", "<|end|>", "<|return|>"])
+        let source = """
+            {% for m in messages %}{{ '<|start|>' + m.role + '<|message|>' + m.content }}
+            {{- '<|return|>' if loop.last and m.role == 'assistant' else '<|end|>' }}{% endfor %}
+            {%- if add_generation_prompt %}<|start|>assistant{% endif %}{# <|channel|>analysis<|message|> #}
+            """
+        let tokenizer = try Tokenizer(vocabulary), renderer = try ChatRenderer(.jinja(JinjaChatTemplate(source)), for: tokenizer)
+        let rules = StopRules(for: .chat([]), vocabulary, renderer, stop: [])
+        func id(_ text: String) throws -> TokenID { try #require(vocabulary.specialTokenID(text)) }
+        let (start, channel, message, end) = try (id("<|start|>"), id("<|channel|>"), id("<|message|>"), id("<|end|>"))
+        let stop = try id("<|return|>")
+        #expect(rules.stopTokens == [stop] && rules.banned.isEmpty)
+        var text = TextStreamer(vocabulary, rules, channels: renderer.channels), answer = ""
+        func ids(_ text: String) throws -> [TokenID] { try tokenizer.ids(of: Array(text.utf8)) }
+        let thought = try [channel] + ids("analysis") + [message] + ids("Hm") + [end]
+        let final = try [start] + ids("assistant") + [channel] + ids("final") + [message]
+        for id in try thought + final + ids("Yes") + [stop] { answer += text.add(.init(id))?.text ?? "" }
+        #expect(answer == "<think>Hm</think>Yes" && text.isFinished)
+    }
 }

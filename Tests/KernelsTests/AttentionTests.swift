@@ -27,6 +27,7 @@ import Testing
             AttentionSample(B: 1, T: 210, H: 6, K: 2, D: 20, window: 97, hasDocuments: hasDocuments),
             AttentionSample(B: 2, T: 50, H: 4, K: 2, D: 16, cap: 0.3, hasDocuments: hasDocuments),
             AttentionSample(B: 1, T: 131, H: 2, D: 33, window: 60, cap: 2, hasDocuments: hasDocuments),
+            AttentionSample(B: 2, T: 70, H: 4, K: 2, D: 16, window: 60, hasSinks: true, hasDocuments: hasDocuments),
         ]
         for sample in samples {
             for type in [DataType.float32, .bfloat16] {
@@ -35,7 +36,9 @@ import Testing
                 let what = "\(sample.B) × \(sample.T), \(sample.heads) of \(type) in \(precision)"
                 expectClose(actual.y, expected.y, within: tolerance, "y \(what)")
                 expectClose(actual.logSums, expected.logSums, within: tolerance, "log sums \(what)")
-                expectClose(actual.gradient, expected.gradient, within: isExact ? .gradient : .bfloat16Gradient, "gradient \(what)")
+                let loose = isExact ? Tolerance.gradient : .bfloat16Gradient
+                expectClose(actual.gradient, expected.gradient, within: loose, "gradient \(what)")
+                expectClose(actual.sinkGradient, expected.sinkGradient, within: loose, terms: Double(sample.T), "gradient of sinks \(what)")
             }
         }
     }
@@ -85,35 +88,43 @@ private struct AttentionSample {
     var qkv: [Float]                 // [B, T, (H + 2K)·D]
     let dy: [Float]                  // [B, T, H·D]
     var first: [Int32]?              // [B, T]
+    let sinks: [Float]?              // [H]
 
-    init(B: Int, T: Int, H: Int, K: Int? = nil, D: Int, window: Int? = nil, cap: Float? = nil, hasDocuments: Bool) {
+    init(
+        B: Int, T: Int, H: Int, K: Int? = nil, D: Int, window: Int? = nil, cap: Float? = nil, hasSinks: Bool = false, hasDocuments: Bool
+    ) {
         self.B = B
         self.T = T
         heads = AttentionHeads(H, keys: K, width: D, scale: window.map { _ in 0.3 }, scoreCap: cap, window: window)
         qkv = TestRandom.numbers(B * T * heads.rowWidth, seed: 1)
         dy = TestRandom.numbers(B * T * heads.queryWidth, seed: 2)
+        sinks = hasSinks ? TestRandom.numbers(H, seed: 3).map { 2 * $0 } : nil
         // Documents of 1, 2, 3 … positions.
         var starts: [Int32] = []
         for length in 1...T { starts += [Int32](repeating: Int32(starts.count), count: length) }
         first = hasDocuments ? (0..<B * T).map { starts[$0 % T] } : nil
     }
 
-    func run(on p: Processor, storing type: DataType, in precision: DataType) -> (y: [Float], logSums: [Float], gradient: [Float]) {
+    func run(
+        on p: Processor, storing type: DataType, in precision: DataType
+    ) -> (y: [Float], logSums: [Float], gradient: [Float], sinkGradient: [Float]) {
         let x = p.buffer(qkv, type), dx = p.buffer(of: x.count, type)
         func parts(_ b: Buffer) -> [Buffer] {
             [0, heads.queryWidth, heads.queryWidth + heads.keyWidth].map { b[min($0, b.count)..<b.count] }
         }
         let (q, k, v) = (parts(x)[0], parts(x)[1], parts(x)[2])
-        var a = Attention(q: q, k: k, v: v, B: B, T: T, heads: heads, stride: heads.rowWidth, first: first.map { p.ids($0) }, on: p)
+        var a = Attention(
+            q: q, k: k, v: v, B: B, T: T, heads: heads, stride: heads.rowWidth, first: first.map { p.ids($0) },
+            sinks: sinks.map { p.buffer($0) }, on: p)
         a.precision = precision
         let y = p.buffer(of: B * T * heads.queryWidth, type), logSums = p.buffer(of: B * heads.queries * T, .float32)
         p.attention(a, into: y, logSums: logSums)
-        let d = parts(dx)
-        p.attentionGradient(a, y: y, logSums: logSums, dy: p.buffer(dy, type), dq: d[0], dk: d[1], dv: d[2])
-        return (p.floats(y), p.floats(logSums), p.floats(dx))
+        let d = parts(dx), dsinks = sinks.map { _ in p.buffer(of: B * heads.queries, .float32) }
+        p.attentionGradient(a, y: y, logSums: logSums, dy: p.buffer(dy, type), dq: d[0], dk: d[1], dv: d[2], dsinks: dsinks)
+        return (p.floats(y), p.floats(logSums), p.floats(dx), dsinks.map { p.floats($0) } ?? [])
     }
 
-    func reference(storing type: DataType) -> (y: [Double], logSums: [Double], gradient: [Double]) {
+    func reference(storing type: DataType) -> (y: [Double], logSums: [Double], gradient: [Double], sinkGradient: [Double]) {
         let x = qkv.map { Double(type == .bfloat16 ? rounded($0) : $0) }, H = heads.queries, D = heads.width
         let gradient = dy.map { Double(type == .bfloat16 ? rounded($0) : $0) }
         func dot(_ a: [Double], _ i: Int, _ b: [Double], _ j: Int) -> Double { (0..<D).reduce(0) { $0 + a[i + $1] * b[j + $1] } }
@@ -122,7 +133,7 @@ private struct AttentionSample {
         /// The derivative of the soft cap, from its result.
         func slope(_ score: Double) -> Double { cap.map { 1 - score / $0 * (score / $0) } ?? 1 }
         var y = [Double](repeating: 0, count: dy.count), logSums = [Double](repeating: 0, count: B * H * T)
-        var dx = [Double](repeating: 0, count: x.count)
+        var dx = [Double](repeating: 0, count: x.count), dsinks = [Double](repeating: 0, count: sinks == nil ? 0 : B * H)
         for b in 0..<B {
             for h in 0..<H {
                 let shared = h / (H / heads.keys)
@@ -132,11 +143,13 @@ private struct AttentionSample {
                     let out = (b * T + t) * heads.queryWidth + h * D
                     let low = max(Int(first?[b * T + t] ?? 0), t + 1 - (heads.window ?? T))
                     let scores = (low...t).map { capped(dot(x, at(t, 0), x, at($0, 1)) * scale) }
-                    let top = scores.max() ?? 0, sum = scores.reduce(0) { $0 + exp($1 - top) }
+                    let top = scores.max() ?? 0, ofSink = sinks.map { exp(Double($0[h]) - top) } ?? 0
+                    let sum = scores.reduce(ofSink) { $0 + exp($1 - top) }
                     logSums[(b * H + h) * T + t] = top + log(sum)
                     let probs = scores.map { exp($0 - top) / sum }
                     for (s, p) in zip(low...t, probs) { for d in 0..<D { y[out + d] += p * x[at(s, 2) + d] } }
                     let projection = dot(gradient, out, y, out)
+                    if sinks != nil { dsinks[b * H + h] -= ofSink / sum * projection }
                     for (s, p) in zip(low...t, probs) {
                         let ds = p * (dot(gradient, out, x, at(s, 2)) - projection) * scale * slope(scores[s - low])
                         for d in 0..<D {
@@ -148,6 +161,6 @@ private struct AttentionSample {
                 }
             }
         }
-        return (y, logSums, dx)
+        return (y, logSums, dx, dsinks)
     }
 }

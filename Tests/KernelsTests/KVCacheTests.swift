@@ -8,7 +8,9 @@ import Testing
     private static let precisions: [WeightPrecision] = [.float32, .bfloat16, .int8]
 
     /// Causal attention: y [T, H·D] for rows qkv [T, (H + 2K)·D]. `rounding` is applied to keys and values.
-    private func attention(_ qkv: [Float], T: Int, _ heads: AttentionHeads, rounding: (Float) -> Float) -> [Double] {
+    private func attention(
+        _ qkv: [Float], T: Int, _ heads: AttentionHeads, sinks: [Float]? = nil, rounding: (Float) -> Float
+    ) -> [Double] {
         let C = heads.queryWidth, D = heads.width, row = heads.rowWidth
         var y = [Double](repeating: 0, count: T * C)
         for t in 0..<T {
@@ -19,7 +21,8 @@ import Testing
                     let score = (0..<D).reduce(0.0) { $0 + q[$1] * Double(rounding(qkv[s * row + key + $1])) } * Double(heads.scale)
                     return heads.scoreCap.map { Double($0) * tanh(score / Double($0)) } ?? score
                 }
-                let top = scores.max() ?? 0, weights = scores.map { exp($0 - top) }, sum = weights.reduce(0, +)
+                let top = scores.max() ?? 0, weights = scores.map { exp($0 - top) }
+                let sum = weights.reduce(0, +) + (sinks.map { exp(Double($0[h]) - top) } ?? 0)
                 for d in 0..<D {
                     y[t * C + h * D + d] = (low...t).reduce(0.0) {
                         $0 + weights[$1 - low] / sum * Double(rounding(qkv[$1 * row + value + d]))
@@ -42,13 +45,15 @@ import Testing
         ]
         for (T, heads) in cases {
             let qkv = TestRandom.numbers(T * heads.rowWidth, seed: UInt64(T)).map { 2 * $0 }
-            for precision in Self.precisions {
+            let sinks = !variant.usesGPU ? [nil, TestRandom.numbers(heads.queries, seed: 3).map { 4 * $0 }] : [nil]
+            for (precision, sinks) in Self.precisions.flatMap({ precision in sinks.map { (precision, $0) } }) {
                 let cache = p.makeKVCache(layers: 2, heads: heads.keys, headWidth: heads.width, capacity: T + 3, precision)
                 let y = p.buffer(of: T * heads.queryWidth, .float32)
-                p.cachedAttention(p.buffer(qkv), heads, rows: [.init(cache, from: 0, count: T)], layer: 1, into: y)
-                let expected = attention(qkv, T: T, heads) { precision == .bfloat16 ? rounded($0) : $0 }
+                p.cachedAttention(
+                    p.buffer(qkv), heads, rows: [.init(cache, from: 0, count: T)], layer: 1, sinks: sinks.map { p.buffer($0) }, into: y)
+                let expected = attention(qkv, T: T, heads, sinks: sinks) { precision == .bfloat16 ? rounded($0) : $0 }
                 let tolerance = precision == .float32 ? Tolerance.gradient : .bfloat16Gradient
-                expectClose(p.floats(y), expected, within: tolerance, terms: 2, "\(T) positions, \(heads), \(precision)")
+                expectClose(p.floats(y), expected, within: tolerance, terms: 2, "\(T) positions, \(heads), \(precision), \(sinks ?? [])")
             }
         }
     }

@@ -15,6 +15,7 @@ import Testing
         for block in 0..<blocks {
             let scales = switch format {
             case .f32: [3]
+            case .mxfp4: [0]
             case .f16, .bf16: [1]
             case .q4_0, .q5_0, .q8_0, .iq4_NL, .iq4_XS: [1]
             case .q4_1, .q5_1, .q4_K, .q5_K: [1, 3]
@@ -22,8 +23,9 @@ import Testing
             case .q3_K: [109]
             case .q6_K: [209]
             }
-            // The upper byte of a small positive or negative number.
-            for scale in scales { result[block * size + scale] = (result[block * size + scale] & 0x83) | 0x20 }
+            // The upper byte of a small positive or negative number, or a moderate exponent.
+            let kept: UInt8 = format == .mxfp4 ? 0x8f : 0x83
+            for scale in scales { result[block * size + scale] = (result[block * size + scale] & kept) | 0x20 }
         }
         return result
     }

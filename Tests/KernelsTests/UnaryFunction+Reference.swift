@@ -16,6 +16,7 @@ extension UnaryFunction {
         case .gelu: x * 0.5 * (1 + Glibc.tanh((2 / Double.pi).squareRoot() * (x + 0.044715 * x * x * x)))
         case .exactGELU: x * 0.5 * erfc(-x / 2.0.squareRoot())
         case .silu: x / (1 + Glibc.exp(-x))
+        case .clampedSiLU: min(x, 7) / (1 + Glibc.exp(-1.702 * min(x, 7)))
         }
     }
 

@@ -7,7 +7,7 @@ import Tokenize
 /// Small models of the families that slm exchanges with other programs, with random weights.
 package enum SampleFamily: String, CaseIterable, Sendable {
     case gpt2, llama, llama3, mistral, qwen2, qwen3, gemma2, gemma3, gptNeoX, granite, olmo2, smolLM3, phi3
-    case mixtral, qwen3MoE, olmoe, graniteMoE
+    case mixtral, qwen3MoE, olmoe, graniteMoE, gptOSS
 
     /// The `model_type` of transformers.
     package var modelType: String {
@@ -18,6 +18,7 @@ package enum SampleFamily: String, CaseIterable, Sendable {
         case .smolLM3: "smollm3"
         case .qwen3MoE: "qwen3_moe"
         case .graniteMoE: "granitemoe"
+        case .gptOSS: "gpt_oss"
         default: rawValue
         }
     }
@@ -30,6 +31,7 @@ package enum SampleFamily: String, CaseIterable, Sendable {
         case .smolLM3: "smollm3"
         case .qwen3MoE: "qwen3moe"
         case .graniteMoE: "granitemoe"
+        case .gptOSS: "gpt-oss"
         default: rawValue
         }
     }
@@ -71,6 +73,15 @@ package enum SampleFamily: String, CaseIterable, Sendable {
         case .smolLM3:
             c.layers = 4
             c.layerAttention = [.full, .full, .full, .positionless]
+        case .gptOSS:
+            c.hasBias = true
+            c.hasAttentionSinks = true
+            c.activation = .clampedSiLU
+            c.headWidth = 16
+            c.layerAttention = [.sliding, .full]
+            c.slidingWindow = 8
+            c.rotary = .init(base: 150_000)
+            c.rotary.scaling = .yarn(factor: 4, fast: 32, slow: 1, context: 4, magnitude: 1.138_629_436_111_989_1, truncates: false)
         case .olmo2, .olmoe:
             c.qkNorm = .wholeRows
             c.keyValueHeads = 4
@@ -96,7 +107,7 @@ package enum SampleFamily: String, CaseIterable, Sendable {
             c.rotary = .init(base: 1_000_000)
         default: break
         }
-        if [.mixtral, .qwen3MoE, .olmoe, .graniteMoE].contains(self) {
+        if [.mixtral, .qwen3MoE, .olmoe, .graniteMoE, .gptOSS].contains(self) {
             c.experts = Experts(count: 5, active: 2)
             c.experts?.normalizesWeights = self != .olmoe
         }

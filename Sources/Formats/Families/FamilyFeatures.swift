@@ -29,6 +29,8 @@ struct FamilyFeatures {
     var hasPreNorms = true, hasPostNorms = false
     var canBeParallel = false
     var mixtures = Mixtures.never
+    /// Whether experts and routers have biases.
+    var hasExpertBiases = false
     /// Whether the weights of a token's experts sum to 1: true, false, or both.
     var normalizesExpertWeights = [true]
     /// Whether the heads of keys may be fewer than those of queries, and heads may have a width other than C / H.
@@ -48,6 +50,8 @@ struct FamilyFeatures {
     var hasAttentionScale = false
     /// Whether embeddings, residuals and logits have factors, as in Granite.
     var hasMultipliers = false
+    /// Whether the heads have attention sinks.
+    var hasAttentionSinks = false
     /// Whether attention scores can be soft-capped, and logits.
     var hasScoreCap = false, hasLogitCap = false
     var activations = UnaryFunction.allCases
@@ -81,6 +85,8 @@ struct FamilyFeatures {
         check(hasAttentionScale || c.hasUsualAttentionScale, "its attention scores are multiplied by \(c.attentionScale ?? 1)")
         check(hasMultipliers || c.residualScale == 1, "the results of attention and MLP are multiplied by \(c.residualScale)")
         check(hasMultipliers || c.logitScale == 1, "its logits are multiplied by \(c.logitScale)")
+        check(
+            c.hasAttentionSinks == hasAttentionSinks, "it has \(c.hasAttentionSinks ? "" : "no ")attention sinks, unlike \(name)")
         check(hasScoreCap || c.scoreCap == nil, "its attention scores are soft-capped, and \(name)'s are not")
         check(hasLogitCap || c.logitCap == nil, "its logits are soft-capped, and \(name)'s are not")
         check(activations.contains(c.activation), "\(name) lacks its activation, \(c.activation)")
@@ -95,7 +101,7 @@ struct FamilyFeatures {
         check(
             normalizesExpertWeights.contains(experts.normalizesWeights),
             "the weights of a token's experts are\(experts.normalizesWeights ? "" : " not") divided by their sum, unlike \(name)'s")
-        check(!c.hasBias, "its experts have biases, and \(name)'s have none")
+        check(c.hasBias == hasExpertBiases, "its experts have \(c.hasBias ? "" : "no ")biases, unlike \(name)'s")
     }
 
     private func slidingDifferences(_ c: GPTConfiguration) -> [String] {
@@ -176,6 +182,10 @@ struct FamilyFeatures {
     )
     static let granite = FamilyFeatures(name: "Granite", biases: [.none, .all], hasAttentionScale: true, hasMultipliers: true)
     static let graniteMoE = FamilyFeatures(name: "Granite MoE", mixtures: .always, hasAttentionScale: true, hasMultipliers: true)
+    static let gptOSS = FamilyFeatures(
+        name: "gpt-oss", mixtures: .always, hasExpertBiases: true, biases: [.all], sliding: .some, scalings: ["yarn"],
+        hasAttentionSinks: true
+    )
     static let smolLM3 = FamilyFeatures(name: "SmolLM3", biases: [.none, .all], hasPositionlessLayers: true)
     static let phi3 = FamilyFeatures(name: "Phi-3", sliding: .allOrNone, hasPartialRotary: true, scalings: ["longrope"])
     static let gptNeoX = FamilyFeatures(

@@ -46,7 +46,12 @@ struct TensorLayout {
             if parameter.name.contains(".qkv.") {
                 part.order = tensors.count == 1 ? rows.all : i == 0 ? rows.queries : i == 1 ? rows.keys : nil
             }
-            part.isTransposed = names.isTransposed && isLinear
+            let isOfExpert = parameter.name.contains(".expert")
+            part.isTransposed = isLinear && (names.transposed == .all || names.transposed == .experts && isOfExpert)
+            if names.alternatesGates, parameter.name.contains(".up.") {
+                let half = heights[i] / 2
+                part.order = RowOrder(count: heights[i]) { $0 % 2 * half + $0 / 2 }
+            }
             if part.isTransposed { part.shape.reverse() }
             if isNorm, isWeight { part.offset = names.normOffset }
             if let expert = names.stackedExpert(of: parameter.name) { part.slice = (expert, experts) }

@@ -25,8 +25,17 @@ struct TensorNames {
     ///
     /// `expert.up` and `expert.down` are those of an expert: # is its number. Without #, one tensor has the matrices of all experts.
     var layer: [String: [String]]
-    /// Whether linear layers are stored as [in, out] (Conv1D of GPT-2); slm's are [out, in].
-    var isTransposed = false
+    /// The linear layers that are stored as [in, out]; slm's are [out, in].
+    enum Transposed {
+        case none, all, experts
+    }
+
+    /// GPT-2's are all (Conv1D), gpt-oss's the experts.
+    var transposed = Transposed.none
+    /// Whether the rows of gates and values of experts alternate in one tensor.
+    var alternatesGates = false
+    /// The parts whose tensors have the name of the part, with `_bias` for a bias, instead of a name with `.weight` or `.bias` at the end.
+    var bareParts: Set<String> = []
     var rotaryOrder = RotaryOrder.halves
     /// Whether the rows of queries, keys and values alternate head by head.
     var alternatesHeads = false
@@ -53,10 +62,11 @@ struct TensorNames {
             return model[parts[0]].map { ["\(prefix)\($0).\(kind)"] } ?? []
         }
         let number = parts[0].dropFirst("layer".count), expert = Self.expert(of: parameter)
-        let names = layer[expert == nil ? parts[1] : "expert.\(parts[2])"] ?? []
+        let part = expert == nil ? parts[1] : "expert.\(parts[2])", names = layer[part] ?? []
+        let end = !bareParts.contains(part) ? ".\(kind)" : kind == "weight" ? "" : "_\(kind)"
         return names.map { name in
             let name = expert.map { name.replacing("#", with: "\($0)") } ?? name
-            return "\(prefix)\(layerPrefix)\(number).\(name).\(kind)"
+            return "\(prefix)\(layerPrefix)\(number).\(name)\(end)"
         }
     }
 

@@ -61,7 +61,8 @@ struct TensorPart {
             // The file has `columns` rows of `rows.count` numbers: a row is a column of the parameter.
             let first = range.lowerBound / rows.count, end = range.upperBound / rows.count
             for own in 0..<rows.count {
-                for row in first..<end { body((row - first) * rows.count + own, own * columns + row) }
+                let target = order?[own] ?? own
+                for row in first..<end { body((row - first) * rows.count + own, target * columns + row) }
             }
         } else {
             for row in range.lowerBound / columns..<range.upperBound / columns {

@@ -5,7 +5,7 @@ import Model
 /// The architectures of llama.cpp that slm shares, by their name in `general.architecture`.
 enum GGUFArchitecture: String, ModelFamily {
     case gpt2, llama, qwen2, qwen3, gemma2, gemma3, gptNeoX = "gptneox", granite, olmo2, smolLM3 = "smollm3", phi3
-    case qwen3MoE = "qwen3moe", olmoe, graniteMoE = "granitemoe"
+    case qwen3MoE = "qwen3moe", olmoe, graniteMoE = "granitemoe", gptOSS = "gpt-oss"
 
     /// What llama.cpp computes, which is less than transformers does.
     var features: FamilyFeatures {
@@ -25,6 +25,7 @@ enum GGUFArchitecture: String, ModelFamily {
         case .qwen3MoE: features = .qwen3MoE
         case .olmoe: features = .olmoe
         case .graniteMoE: features = .graniteMoE
+        case .gptOSS: features = .gptOSS
         }
         switch self {
         // A Llama with experts is Mixtral.
@@ -38,9 +39,10 @@ enum GGUFArchitecture: String, ModelFamily {
         // llama.cpp computes the tanh approximation; the models were trained with GELU itself.
         case .gptNeoX: features.activations = [.exactGELU, .gelu]
         case .gemma2, .gemma3: features.activations = [.gelu]
+        case .gptOSS: features.activations = [.clampedSiLU]
         default: features.activations = [.silu]
         }
-        if !isGemma { features.sliding = .none }
+        if !hasLayersWithWindow { features.sliding = .none }
         if self == .gemma3 { features.hasScoreCap = false }
         features.hasAttentionScale = features.hasMultipliers
         // Only this architecture has a tensor of factors for the angles.
@@ -52,6 +54,8 @@ enum GGUFArchitecture: String, ModelFamily {
     var canLackBiases: Bool { features.biases == [.none, .all] }
 
     var isGemma: Bool { self == .gemma2 || self == .gemma3 }
+    /// Whether some layers see only a window of positions.
+    var hasLayersWithWindow: Bool { isGemma || self == .gptOSS }
 
     var names: TensorNames {
         var names = TensorNames(
@@ -69,6 +73,7 @@ enum GGUFArchitecture: String, ModelFamily {
             names.layer["expert.down"] = ["ffn_down_exps"]
         }
         if features.hasPostNorms { (names.layer["postnorm1"], names.layer["postnorm2"]) = (["post_attention_norm"], ["post_ffw_norm"]) }
+        if self == .gptOSS { (names.layer["sinks"], names.layer["norm2"]) = (["attn_sinks"], ["post_attention_norm"]) }
         if !features.isGated || self == .phi3 { (names.layer["qkv"], names.layer["up"]) = (["attn_qkv"], ["ffn_up"]) }
         if [.llama, .granite, .graniteMoE, .smolLM3].contains(self) { names.rotaryOrder = .neighbors }
         if features.hasPartialRotary { names.rotaryOrder = .halvesOfRotating }
@@ -86,7 +91,8 @@ enum GGUFArchitecture: String, ModelFamily {
         if self == .qwen2, c.headWidth * c.heads != c.width {
             reasons.append("its heads are \(c.headWidth) wide, and Qwen2's are width / heads")
         }
-        if case .yarn(_, _, _, _, _, truncates: false) = c.rotary.scaling {
+        // Of gpt-oss, too, which is trained without rounding: the difference is small.
+        if self != .gptOSS, case .yarn(_, _, _, _, _, truncates: false) = c.rotary.scaling {
             reasons.append("llama.cpp rounds the range of its YaRN scaling")
         }
         if c.layers == layersOf27B {
@@ -95,7 +101,7 @@ enum GGUFArchitecture: String, ModelFamily {
         if self == .smolLM3, (0..<c.layers).contains(where: { (c.attention(of: $0) == .positionless) != ($0 % 4 == 3) }) {
             reasons.append("llama.cpp expects every fourth layer without positions")
         }
-        if self == .gemma2, (0..<c.layers).contains(where: { (c.attention(of: $0) == .sliding) != ($0 % 2 == 0) }) {
+        if self == .gemma2 || self == .gptOSS, (0..<c.layers).contains(where: { (c.attention(of: $0) == .sliding) != ($0 % 2 == 0) }) {
             reasons.append("llama.cpp expects a sliding window in the first of every two layers")
         }
         if self == .gemma2, c.scoreCap == nil || c.logitCap == nil { reasons.append("llama.cpp expects soft-capped scores and logits") }

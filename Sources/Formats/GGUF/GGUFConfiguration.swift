@@ -89,6 +89,8 @@ extension GPTConfiguration {
             let width = try file.integer(window, 0...16_777_216)
             if width > 0 { (layerAttention, slidingWindow) = ([.sliding], width) }
         }
+        hasAttentionSinks = features.hasAttentionSinks
+        if architecture == .gptOSS { try readWindowOfEverySecondLayer(file, architecture) }
         if architecture.isGemma { try readGemma(architecture, file, bytes) }
     }
 
@@ -132,7 +134,7 @@ extension GPTConfiguration {
             rotary.scaling = .yarn(
                 factor: factor, fast: try number("scaling.yarn_beta_fast", else: 32), slow: try number("scaling.yarn_beta_slow", else: 1),
                 context: try number("scaling.original_context_length", else: Double(context)), magnitude: own * (factor > 1 ? usual : 1),
-                truncates: true
+                truncates: architecture != .gptOSS
             )
         default:
             throw .mismatch(
@@ -198,6 +200,13 @@ extension GPTConfiguration {
         )
     }
 
+    /// Reads the window of the first of every two layers.
+    private mutating func readWindowOfEverySecondLayer(_ file: GGUFFile, _ architecture: GGUFArchitecture) throws(GGUFError) {
+        let key = "\(architecture.rawValue).attention.sliding_window"
+        if file.metadata[key] != nil { slidingWindow = try file.integer(key, 1...16_777_216) }
+        setAttention(of: (0..<layers).map { $0 % 2 == 0 ? .sliding : .full })
+    }
+
     private mutating func readGemma(_ architecture: GGUFArchitecture, _ file: GGUFFile, _ bytes: Span<UInt8>) throws(GGUFError) {
         if layers == architecture.layersOf27B { attentionScale = 1 / Float(width / heads).squareRoot() }
         func cap(_ name: String, else other: Float?) throws(GGUFError) -> Float? {
@@ -211,9 +220,7 @@ extension GPTConfiguration {
         logitCap = try cap("final_logit_softcapping", else: isSecond ? 30 : nil)
         if isSecond {
             scoreCap = try cap("attn_logit_softcapping", else: 50)
-            let key = "gemma2.attention.sliding_window"
-            slidingWindow = file.metadata[key] == nil ? 4_096 : try file.integer(key, 1...16_777_216)
-            return setAttention(of: (0..<layers).map { $0 % 2 == 0 ? .sliding : .full })
+            return try readWindowOfEverySecondLayer(file, architecture)
         }
         guard file.metadata["gemma3.attention.sliding_window"] != nil else { return }
         let window = try file.integer("gemma3.attention.sliding_window", 0...16_777_216)

@@ -93,11 +93,15 @@ extension GPTConfiguration {
         isGated = true
         norm = .rms
         normEpsilon = try fields.epsilon("rms_norm_eps", else: defaults.epsilon)
-        activation = try fields.activation(isGemma ? "hidden_activation" : "hidden_act", else: isGemma ? "gelu_pytorch_tanh" : "silu")
+        activation = family == .gptOSS ? .clampedSiLU
+            : try fields.activation(isGemma ? "hidden_activation" : "hidden_act", else: isGemma ? "gelu_pytorch_tanh" : "silu")
         isTied = try fields.boolean("tie_word_embeddings", else: isGemma || family == .smolLM3)
         hasQKVBias = family == .qwen2
         hasBias = false
-        if family.features.biases.contains(.all) {
+        if family == .gptOSS {
+            try fields.require("attention_bias", true)
+            hasBias = true
+        } else if family.features.biases.contains(.all) {
             let hasMLPBias = try fields.boolean("mlp_bias", else: false)
             hasBias = try fields.boolean("attention_bias", else: false) || hasMLPBias
         } else if family != .qwen2 {
@@ -107,6 +111,7 @@ extension GPTConfiguration {
         guard qkNorm != .wholeRows || keyValueHeads == heads else {
             throw fields.file.mismatch("num_key_value_heads", "\(heads), as many as heads of queries", "\(keyValueHeads)")
         }
+        hasAttentionSinks = family.features.hasAttentionSinks
         hasPreNorms = family.features.hasPreNorms
         hasPostNorms = family.features.hasPostNorms
         positions = .rotary
@@ -131,6 +136,7 @@ extension GPTConfiguration {
         let usual: (count: Int, active: Int) = switch family {
         case .qwen3MoE: (128, 8)
         case .olmoe: (64, 8)
+        case .gptOSS: (128, 4)
         default: (8, 2)
         }
         // transformers 5 has renamed it.
@@ -185,6 +191,7 @@ extension GPTConfiguration {
             // null: no window.
             let isUsual = fields.root["sliding_window"] == nil && family == .mistral
             window = try fields.integer("sliding_window", else: isUsual ? 4_096 : 0, 0...16_777_216)
+        case .gptOSS: window = try fields.integer("sliding_window", else: 128, 1...16_777_216)
         case .gemma2, .gemma3: window = try fields.integer("sliding_window", else: 4_096, 1...16_777_216)
         default:
             guard family.features.sliding != .none, try fields.boolean("use_sliding_window", else: false) else { return }
@@ -196,8 +203,8 @@ extension GPTConfiguration {
             kinds = [.sliding]
         } else if let stored = try fields.layerTypes(count: layers) {
             kinds = stored
-        } else if family.isGemma {
-            let pattern = family == .gemma2 ? 2 : try fields.integer("sliding_window_pattern", else: 6, 1...1_024)
+        } else if family.isGemma || family == .gptOSS {
+            let pattern = family != .gemma3 ? 2 : try fields.integer("sliding_window_pattern", else: 6, 1...1_024)
             kinds = (0..<layers).map { ($0 + 1) % pattern == 0 ? .full : .sliding }
         } else {
             let first = try fields.integer("max_window_layers", else: 28, 0...1_024)
@@ -252,6 +259,17 @@ private struct HuggingFaceDefaults {
             layers = 16
             heads = 16
             context = 4_096
+            epsilon = 1e-5
+        case .gptOSS:
+            vocabulary = 201_088
+            width = 2_880
+            hiddenWidth = 2_880
+            layers = 36
+            heads = 64
+            keyValueHeads = 8
+            headWidth = 64
+            context = 131_072
+            theta = 150_000
             epsilon = 1e-5
         case .gemma2:
             setGemma()

@@ -4,68 +4,40 @@ import Model
 /// The families of models that transformers and slm share, by the `model_type` of their config.json.
 enum HuggingFaceFamily: String, ModelFamily {
     case gpt2, llama, mistral, qwen2, qwen3, gemma2, gemma3 = "gemma3_text", gptNeoX = "gpt_neox", granite, olmo2, smolLM3 = "smollm3", phi3
-    case mixtral, qwen3MoE = "qwen3_moe", olmoe, graniteMoE = "granitemoe"
+    case mixtral, qwen3MoE = "qwen3_moe", olmoe, graniteMoE = "granitemoe", gptOSS = "gpt_oss"
 
-    /// The class of transformers.
-    var architecture: String {
+    private var properties: (architecture: String, features: FamilyFeatures, names: TensorNames) {
         switch self {
-        case .gpt2: "GPT2LMHeadModel"
-        case .llama: "LlamaForCausalLM"
-        case .qwen2: "Qwen2ForCausalLM"
-        case .qwen3: "Qwen3ForCausalLM"
-        case .gemma2: "Gemma2ForCausalLM"
-        case .gemma3: "Gemma3ForCausalLM"
-        case .gptNeoX: "GPTNeoXForCausalLM"
-        case .mistral: "MistralForCausalLM"
-        case .granite: "GraniteForCausalLM"
-        case .olmo2: "Olmo2ForCausalLM"
-        case .smolLM3: "SmolLM3ForCausalLM"
-        case .phi3: "Phi3ForCausalLM"
-        case .mixtral: "MixtralForCausalLM"
-        case .qwen3MoE: "Qwen3MoeForCausalLM"
-        case .olmoe: "OlmoeForCausalLM"
-        case .graniteMoE: "GraniteMoeForCausalLM"
+        case .gpt2: ("GPT2LMHeadModel", .gpt2, .gpt2)
+        case .llama: ("LlamaForCausalLM", .llama, .llama)
+        case .qwen2: ("Qwen2ForCausalLM", .qwen2, .llama)
+        case .qwen3: ("Qwen3ForCausalLM", .qwen3, .qwen3)
+        case .gemma2: ("Gemma2ForCausalLM", .gemma2, .gemma2)
+        case .gemma3: ("Gemma3ForCausalLM", .gemma3, .gemma3)
+        case .gptNeoX: ("GPTNeoXForCausalLM", .gptNeoX, .gptNeoX)
+        case .mistral: ("MistralForCausalLM", .mistral, .llama)
+        case .granite: ("GraniteForCausalLM", .granite, .llama)
+        case .olmo2: ("Olmo2ForCausalLM", .olmo2, .olmo2)
+        case .smolLM3: ("SmolLM3ForCausalLM", .smolLM3, .llama)
+        case .phi3: ("Phi3ForCausalLM", .phi3, .phi3)
+        case .mixtral: ("MixtralForCausalLM", .mixtral, .mixtral)
+        case .qwen3MoE: ("Qwen3MoeForCausalLM", .qwen3MoE, .qwen3MoE)
+        case .olmoe: ("OlmoeForCausalLM", .olmoe, .qwen3MoE)
+        case .graniteMoE: ("GraniteMoeForCausalLM", .graniteMoE, .graniteMoE)
+        case .gptOSS: ("GptOssForCausalLM", .gptOSS, .gptOSS)
         }
     }
 
+    /// The class of transformers.
+    var architecture: String { properties.architecture }
+
     var features: FamilyFeatures {
-        var features: FamilyFeatures = switch self {
-        case .gpt2: .gpt2
-        case .llama: .llama
-        case .qwen2: .qwen2
-        case .qwen3: .qwen3
-        case .gemma2: .gemma2
-        case .gemma3: .gemma3
-        case .gptNeoX: .gptNeoX
-        case .mistral: .mistral
-        case .granite: .granite
-        case .olmo2: .olmo2
-        case .smolLM3: .smolLM3
-        case .phi3: .phi3
-        case .mixtral: .mixtral
-        case .qwen3MoE: .qwen3MoE
-        case .olmoe: .olmoe
-        case .graniteMoE: .graniteMoE
-        }
-        features.activations = HuggingFaceActivation.all.map(\.function)
+        var features = properties.features
+        features.activations = self == .gptOSS ? [.clampedSiLU] : HuggingFaceActivation.all.map(\.function)
         return features
     }
 
-    var names: TensorNames {
-        switch self {
-        case .gpt2: .gpt2
-        case .llama, .mistral, .qwen2, .granite, .smolLM3: .llama
-        case .olmo2: .olmo2
-        case .mixtral: .mixtral
-        case .qwen3MoE, .olmoe: .qwen3MoE
-        case .graniteMoE: .graniteMoE
-        case .qwen3: .qwen3
-        case .gemma2: .gemma2
-        case .gemma3: .gemma3
-        case .gptNeoX: .gptNeoX
-        case .phi3: .phi3
-        }
-    }
+    var names: TensorNames { properties.names }
 
     var isGemma: Bool { self == .gemma2 || self == .gemma3 }
 
@@ -96,7 +68,7 @@ extension TensorNames {
             "norm1": ["ln_1"], "qkv": ["attn.c_attn"], "output": ["attn.c_proj"], "norm2": ["ln_2"], "up": ["mlp.c_fc"],
             "down": ["mlp.c_proj"],
         ],
-        isTransposed: true
+        transposed: .all
     )
 
     static let llama = TensorNames(
@@ -151,6 +123,18 @@ extension TensorNames {
         names.layer["router"] = ["block_sparse_moe.router.layer"]
         names.layer["expert.up"] = ["block_sparse_moe.input_linear"]
         names.layer["expert.down"] = ["block_sparse_moe.output_linear"]
+        return names
+    }()
+
+    static let gptOSS: TensorNames = {
+        var names = llama
+        names.layer["sinks"] = ["self_attn.sinks"]
+        names.layer["router"] = ["mlp.router"]
+        names.layer["expert.up"] = ["mlp.experts.gate_up_proj"]
+        names.layer["expert.down"] = ["mlp.experts.down_proj"]
+        names.bareParts = ["sinks", "expert.up", "expert.down"]
+        names.transposed = .experts
+        names.alternatesGates = true
         return names
     }()
 

@@ -99,6 +99,11 @@ package final class ModelRunner: Executor {
         cache: KVPrecisionOption = .auto,
         context: Int? = nil
     ) throws(CheckpointError) {
+        if let device = processor.gpu?.device.name, checkpoint.configuration.hasAttentionSinks {
+            throw .mismatch(
+                path: checkpoint.name, name: "configuration/attention_sinks", expected: "a model without attention sinks on \(device)",
+                found: "gpt-oss: use --device cpu")
+        }
         let (model, parameters) = try checkpoint.model(over: base, keepingQuantized: true, on: processor)
         self.init(of: model, parameters, adapters: adapters, on: processor, precision: precision, cache: cache, context: context)
         saveMemoryOfSmallModel()
@@ -274,10 +279,13 @@ package final class ModelRunner: Executor {
         return y
     }
 
-    package func causalAttention(_ qkv: Tensor, _ heads: AttentionHeads, layer: Int, documentStarts: Tensor?) -> Tensor {
+    package func causalAttention(
+        _ qkv: Tensor, _ heads: AttentionHeads, layer: Int, sinks: Parameter?, documentStarts: Tensor?
+    ) -> Tensor {
         require(documentStarts == nil, "document boundaries are only for training: each sequence has its own KV cache")
         let y = empty(qkv.shape.rows.N, heads.queryWidth)
-        processor.cachedAttention(qkv.elements, heads, rows: batch.map(\.rows), layer: layer, into: y.elements)
+        processor.cachedAttention(qkv.elements, heads, rows: batch.map(\.rows), layer: layer,
+            sinks: sinks.map { weights.value(of: $0) }, into: y.elements)
         return y
     }
 

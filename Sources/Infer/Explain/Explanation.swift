@@ -128,8 +128,8 @@ private final class RecordingExecutor: Executor {
         return x
     }
 
-    func causalAttention(_ qkv: Tensor, _ heads: AttentionHeads, layer: Int, documentStarts: Tensor?) -> Tensor {
-        let y = tape.causalAttention(qkv, heads, layer: layer, documentStarts: documentStarts)
+    func causalAttention(_ qkv: Tensor, _ heads: AttentionHeads, layer: Int, sinks: Parameter?, documentStarts: Tensor?) -> Tensor {
+        let y = tape.causalAttention(qkv, heads, layer: layer, sinks: sinks, documentStarts: documentStarts)
         self.qkv.append(qkv.rowsOfFloats)
         attended.append(y.rowsOfFloats)
         return y

@@ -106,8 +106,10 @@ package struct GenerationState: Sendable {
         self.start = start
         sampler = Sampler(config, vocabulary: vocabulary.count, banned: rules.banned, prompt: fitted.ids)
         filter = request.grammar.map { AnswerFilter($0, model.grammarTokens, stopTokens: rules.stopTokens, banned: rules.banned) }
+        let channels: AnswerChannels? = if case .chat = request.prompt { model.renderer?.channels } else { nil }
         text = TextStreamer(
-            vocabulary, rules, continuesText: request.continuesAnswer, keepsStopToken: config.promptLogProbabilities != nil)
+            vocabulary, rules, channels: channels, continuesText: request.continuesAnswer,
+            keepsStopToken: config.promptLogProbabilities != nil)
     }
 
     /// The tokens that one call of `advance` adds at most, besides the sampled one: other answers wait for it.

@@ -24,12 +24,13 @@ package struct StopRules: Sendable, Equatable {
         for prompt: Prompt, _ vocabulary: Vocabulary, _ renderer: ChatRenderer?, endTokens: [TokenID] = [], stop: [String],
         ignoresEOS: Bool = false, callsTools: Bool = false, stopsAtLineBreak: Bool = true
     ) {
-        let ends = vocabulary.endTokens + endTokens.filter(vocabulary.contains)
+        let channelTokens = renderer?.channels?.tokens ?? []
+        let ends = (vocabulary.endTokens + endTokens.filter(vocabulary.contains)).filter { !channelTokens.contains($0) }
         var tokens = ignoresEOS ? [] : Set(ends)
         var texts = stop.map { Array($0.utf8) }
         var hasTurnEnd = false
         if case .chat = prompt, let renderer {
-            if !ignoresEOS { tokens.formUnion(renderer.stopTokens) }
+            if !ignoresEOS { tokens.formUnion(renderer.stopTokens.filter { !channelTokens.contains($0) }) }
             // A line break ends the turn even inside a longer token.
             hasTurnEnd = renderer.template == .humanAssistant && !ignoresEOS && stopsAtLineBreak
             if hasTurnEnd { texts.append([UInt8(ascii: "\n")]) }
@@ -40,7 +41,7 @@ package struct StopRules: Sendable, Equatable {
         let unused = vocabulary.tokens.indices.filter { vocabulary.tokens.range(of: $0).isEmpty }.map { TokenID($0) }
         let marks = renderer?.thoughtMarks
         let callTokens = Set((callsTools ? renderer?.toolCallFormat.tokens ?? [] : []) + (marks.map { [$0.start, $0.end] } ?? []))
-        let special = vocabulary.specialTokens.filter { !callTokens.contains($0.text) }.map(\.id)
+        let special = vocabulary.specialTokens.filter { !callTokens.contains($0.text) && !channelTokens.contains($0.id) }.map(\.id)
         banned = Set(special).union(unused).union(ends).subtracting(tokens).sorted()
         stopTokens = tokens.sorted()
         stopTexts = texts

@@ -17,6 +17,7 @@ package struct TextStreamer: Sendable {
     private let vocabulary: Vocabulary
     private let rules: StopRules
     private var decoder: StreamDecoder
+    private var channels: ChannelReader?
     /// UTF-8 that was not returned yet.
     private var held: [UInt8] = []
     /// The offset of `held` in the text of all tokens.
@@ -30,9 +31,14 @@ package struct TextStreamer: Sendable {
     package private(set) var stopText: String?
 
     /// - Parameters:
+    ///   - channels: The tokens that divide the answer into channels.
     ///   - continuesText: Whether white space at the beginning belongs to a text that the prompt has begun.
     ///   - keepsStopToken: Whether the last piece has the stop token, which adds no text.
-    package init(_ vocabulary: Vocabulary, _ rules: StopRules, continuesText: Bool = false, keepsStopToken: Bool = false) {
+    package init(
+        _ vocabulary: Vocabulary, _ rules: StopRules, channels: AnswerChannels? = nil, continuesText: Bool = false,
+        keepsStopToken: Bool = false
+    ) {
+        self.channels = channels.map { ChannelReader($0) }
         self.keepsStopToken = keepsStopToken
         self.vocabulary = vocabulary
         self.rules = rules
@@ -48,7 +54,9 @@ package struct TextStreamer: Sendable {
             return finish()
         }
         pending.append((offset + held.count, token(choice)))
-        held += decoder.add(choice.id).utf8
+        let text = decoder.add(choice.id)
+        held += (channels?.text(of: choice.id, text) ?? text).utf8
+        if channels?.isFinished == true { return finish() }
         if let stop = rules.firstStopText(in: held) {
             held.removeSubrange(stop.start...)
             pending.removeAll { $0.start >= offset + stop.start }

@@ -1,4 +1,5 @@
-// Elementwise operations, copies and sums. Each returns false if the CPU has to compute, because a buffer is not on the device.
+// Elementwise operations, copies and sums. Each returns false if the CPU has to compute, because a buffer is not on the device, or because
+// shaders lack the function.
 extension GPU {
     func clear(_ y: Buffer) -> Bool { moveWords(nil, into: y) }
 
@@ -13,11 +14,11 @@ extension GPU {
     }
 
     func apply(_ f: UnaryFunction, _ x: Buffer, into y: Buffer) -> Bool {
-        runElementwise(Shader("unary"), [x, y], writing: [1], count: x.count, [Int(f.rawValue)])
+        f.hasShader && runElementwise(Shader("unary"), [x, y], writing: [1], count: x.count, [Int(f.rawValue)])
     }
 
     func applyGradient(_ f: UnaryFunction, dy: Buffer, x: Buffer, into dx: Buffer, adding: Bool) -> Bool {
-        runInEights("unary_gradient", [dy, x, dx], writing: [2], count: x.count, [Int(f.rawValue), adding ? 1 : 0])
+        f.hasShader && runInEights("unary_gradient", [dy, x, dx], writing: [2], count: x.count, [Int(f.rawValue), adding ? 1 : 0])
     }
 
     func softCap(_ x: Buffer, at cap: Float, into y: Buffer) -> Bool {
@@ -29,11 +30,13 @@ extension GPU {
     }
 
     func gatedActivation(_ f: UnaryFunction, _ x: Buffer, N: Int, F: Int, into y: Buffer) -> Bool {
-        run(Shader("gated_activation"), [x, y], writing: [1], [N, F, Int(f.rawValue)], groups: (N * F + 255) / 256)
+        f.hasShader
+            && run(Shader("gated_activation"), [x, y], writing: [1], [N, F, Int(f.rawValue)], groups: (N * F + 255) / 256)
     }
 
     func gatedActivationGradient(_ f: UnaryFunction, dy: Buffer, x: Buffer, N: Int, F: Int, into dx: Buffer) -> Bool {
-        run(Shader("gated_activation_gradient"), [dy, x, dx], writing: [2], [N, F, Int(f.rawValue)], groups: (N * F + 255) / 256)
+        f.hasShader && run(
+            Shader("gated_activation_gradient"), [dy, x, dx], writing: [2], [N, F, Int(f.rawValue)], groups: (N * F + 255) / 256)
     }
 
     func copy(_ x: Buffer, into y: Buffer, scale: Float, adding: Bool) -> Bool {
@@ -109,4 +112,8 @@ extension GPU {
             Shader("adamw"), [w, g, m, v, settings], writing: [0, 2, 3], count: w.count, [],
             [step.rate / corrections.first, 1 - step.rate * step.decay, step.gradientScale])
     }
+}
+
+extension UnaryFunction {
+    fileprivate var hasShader: Bool { self != .clampedSiLU }
 }

@@ -67,6 +67,9 @@ package struct ChatRenderer: Sendable {
 
     /// The marks of the thought that an answer may begin with. nil if the model has none.
     package var thoughtMarks: ThoughtMarks? { renderer.thoughtMarks }
+
+    /// The tokens that divide answers into channels; nil if the model has none.
+    package var channels: AnswerChannels? { renderer.channels }
 }
 
 /// Renders the messages of a conversation as tokens.
@@ -76,6 +79,7 @@ protocol MessageRenderer: Sendable {
     var toolCallFormat: ToolCallFormat? { get }
     var toolCallShape: ToolCallShape? { get }
     var thoughtMarks: ThoughtMarks? { get }
+    var channels: AnswerChannels? { get }
     /// What it writes around a user's message besides special tokens.
     var aroundQuestion: (before: [UInt8], after: [UInt8]) { get }
 

@@ -4,8 +4,7 @@ import JSON
 extension JinjaChatRenderer {
     /// Sets variables that a request gives. Their text is never a special token: it does not come from the template.
     static func set(_ arguments: TemplateArguments, in variables: inout [String: JinjaValue]) throws(TokenizeError) {
-        var parser = JSONParser()
-        guard let members = (try? parser.parse(arguments.json))?.members else { return }
+        guard let members = (try? JSONElement(parsing: arguments.json))?.members else { return }
         for (key, value) in members {
             do throws(JinjaError) { variables[key.string ?? ""] = try JinjaValue(value, source: toolsSource) } catch {
                 throw .chatTemplate(error.description)
@@ -17,7 +16,8 @@ extension JinjaChatRenderer {
     /// token for them.
     static func thoughtMarks(in source: String, _ vocabulary: Vocabulary) -> ThoughtMarks? {
         let marks = ThoughtMarks.think, tokens = vocabulary.specialTokens.map(\.text) + vocabulary.addedTokens.map(\.text)
-        return source.contains(marks.end) || tokens.contains(marks.end) ? marks : nil
+        let hasMarks = source.contains(marks.end) || tokens.contains(marks.end) || AnswerChannels(in: source, vocabulary) != nil
+        return hasMarks ? marks : nil
     }
 }
 

@@ -4,11 +4,18 @@ import JSON
 
 /// Messages and tools as a template sees them, in the form of transformers.
 extension JinjaChatRenderer {
-    static func value(of message: Conversation.Message, source: Int) throws(TokenizeError) -> JinjaValue {
+    static func value(of message: Conversation.Message, dividesThoughts: Bool, source: Int) throws(TokenizeError) -> JinjaValue {
         let dict = JinjaDict()
         dict.set(.string("role"), .string(message.role.rawValue))
-        dict.set(.string("content"), .string(String(decoding: message.text, as: UTF8.self), source: source))
-        if let reasoning = message.reasoning {
+        var text = message.text, reasoning = message.reasoning
+        // A template with channels refuses a thought in the text, and writes it in a channel of its own.
+        if dividesThoughts, message.role == .assistant, reasoning == nil {
+            var parser = ThoughtParser(.think, isOpen: false)
+            let parts = [parser.add(text), parser.finish()], thought = parts.flatMap(\.thought)
+            if !thought.isEmpty { (text, reasoning) = (parts.flatMap(\.content), thought) }
+        }
+        dict.set(.string("content"), .string(String(decoding: text, as: UTF8.self), source: source))
+        if let reasoning {
             // Templates read it by either name, as in transformers.
             for name in ["thinking", "reasoning_content"] {
                 dict.set(.string(name), .string(String(decoding: reasoning, as: UTF8.self), source: source))
@@ -32,9 +39,8 @@ extension JinjaChatRenderer {
     }
 
     static func value(ofJSON text: [UInt8], source: Int) throws(TokenizeError) -> JinjaValue {
-        var parser = JSONParser()
         let element: JSONElement
-        do throws(JSONError) { element = try parser.parse(text) } catch { throw .chatTemplate("tools: \(error)") }
+        do throws(JSONError) { element = try JSONElement(parsing: text) } catch { throw .chatTemplate("tools: \(error)") }
         do throws(JinjaError) { return try JinjaValue(element, source: source) } catch { throw .chatTemplate(error.description) }
     }
 }

@@ -11,6 +11,7 @@ struct JinjaChatRenderer: MessageRenderer {
     private(set) var toolCallShape: ToolCallShape?
     private(set) var aroundQuestion: (before: [UInt8], after: [UInt8]) = ([], [])
     var thoughtMarks: ThoughtMarks? { Self.thoughtMarks(in: template.source, vocabulary) }
+    var channels: AnswerChannels? { AnswerChannels(in: template.source, vocabulary) }
 
     private let template: JinjaChatTemplate
     private let jinja: JinjaTemplate
@@ -119,8 +120,9 @@ struct JinjaChatRenderer: MessageRenderer {
         finding templateTokens: TemplateTokens
     ) throws(TokenizeError) -> Rendered {
         var list: [JinjaValue] = []
+        let dividesThoughts = template.source.contains(AnswerChannels.thoughtOpening)
         for (index, message) in (isContinued ? ContinuedAnswer.marked(messages) : messages).enumerated() {
-            list.append(try value(of: message, source: source(of: index)))
+            list.append(try value(of: message, dividesThoughts: dividesThoughts, source: source(of: index)))
         }
         var variables: [String: JinjaValue] = [
             "messages": .list(list), "tools": hasToolList ? .list([]) : .none, "documents": .none, "add_generation_prompt": .bool(prompts),

@@ -59,6 +59,7 @@ struct LabeledChatRenderer: MessageRenderer {
     var toolCallFormat: ToolCallFormat? { nil }
     var toolCallShape: ToolCallShape? { nil }
     var thoughtMarks: ThoughtMarks? { nil }
+    var channels: AnswerChannels? { nil }
     var aroundQuestion: (before: [UInt8], after: [UInt8]) { ([], []) }
 
     func append(

@@ -96,6 +96,11 @@ static inline vf map_lanes(vf x, float (*f)(float)) {
 // GELU's tanh approximation is x·sigmoid(2z) with z = √(2/π)·(x + 0.044715·x³).
 static inline vf gelu_gate(vf x) { return vsigmoid(x * (splat(1.59576912f) + splat(0.0713548162f) * (x * x))); }
 
+// gpt-oss limits gates from above, and values on both sides, and adds 1 to these.
+static const float gate_limit = 7.0f, gate_slope = 1.702f;
+static inline vf clamped_gate(vf x) { return vmin(splat(gate_limit), x); }                  // NaN stays NaN
+static inline vf clamped_value(vf x) { return vmin(splat(gate_limit), vmax(splat(-gate_limit), x)); }
+
 static inline vf apply(int f, vf x) {
     const vf zero = splat(0.0f);
     switch (f) {
@@ -109,6 +114,7 @@ static inline vf apply(int f, vf x) {
     case SLM_GELU_TANH: return x * gelu_gate(x);
     case SLM_GELU_ERF: return x * normal_cdf(x);
     case SLM_SILU: return x * vsigmoid(x);
+    case SLM_CLAMPED_SILU: { const vf g = clamped_gate(x); return g * vsigmoid(splat(gate_slope) * g); }
     default: return x;
     }
 }
@@ -130,6 +136,10 @@ static inline vf derivative(int f, vf x) {
     }
     case SLM_GELU_ERF: return normal_cdf(x) + x * splat(0.39894228f) * vexp(splat(-0.5f) * (x * x));
     case SLM_SILU: { const vf s = vsigmoid(x); return s + x * s * (one - s); }
+    case SLM_CLAMPED_SILU: {
+        const vf g = clamped_gate(x), s = vsigmoid(splat(gate_slope) * g);
+        return vselect(x > splat(gate_limit), zero, s + splat(gate_slope) * g * s * (one - s));
+    }
     default: return one;
     }
 }

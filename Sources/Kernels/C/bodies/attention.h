@@ -5,6 +5,8 @@
 //
 // With soft-capped scores, exp(cap·tanh(s/cap) − l) takes the place of exp(s − l), and ds has the factor 1 − tanh²(s/cap).
 //
+// A sink is one more term of the sum in l, without a key: its gradient is −Σ exp(sink − l)·⟨dy, y⟩.
+//
 // A strip is STRIP queries by all their keys, so memory grows with T, not with T². It is computed in tiles of a panel's rows of keys by NR
 // queries; tiles above the diagonal are neither computed nor read. A vector holds one key and W queries, so no sum runs across the lanes
 // of a vector. p and ds are stored directly in the layout of a matmul's left operand, which needs no packing. The layouts are named
@@ -236,7 +238,7 @@ INLINE void attention_in(int precision, const slm_attention *p, void *scratch) {
             panel_queries queries;
             vf max[NV], sum[NV] = {0};
             find_visible_keys(p, n, q1, &queries);
-            for (int j = 0; j < NV; j++) max[j] = splat(-INFINITY);
+            for (int j = 0; j < NV; j++) max[j] = splat(p->sink ? *p->sink / p->scale : -INFINITY);
             for (size_t m = low; m < high; m += rows) {
                 const size_t masked = masked_queries(m, n);
                 float *scores = r.scores + m * NR;
@@ -254,9 +256,10 @@ INLINE void attention_in(int precision, const slm_attention *p, void *scratch) {
                 else make_probs(precision, false, scores, &queries, m, factor, sum, to);
             }
             for (size_t i = 0; i < high - n; i++) {
-                const float s = sum[i / W][i % W];
+                const float shift = queries.shift[i / W][i % W];
+                const float s = sum[i / W][i % W] + (p->sink ? exp2f(*p->sink * log2_e - shift) : 0);
                 inverse[n - q0 + i] = 1.0f / s;
-                if (p->log_sum) p->log_sum[n + i] = queries.shift[i / W][i % W] * ln_2 + logf(s);
+                if (p->log_sum) p->log_sum[n + i] = shift * ln_2 + logf(s);
             }
         }
         write_rows(precision, p, r.probs, r.v_keys_reduced, q0, q1, low, inverse, p->y, p->y_stride);
@@ -327,6 +330,7 @@ INLINE void attention_gradient_in(int precision, const slm_attention *p, void *s
     prefetch_inputs(p, 0);
     prefetch_strip(p, p->dy, p->y_stride, 0);
     prefetch_strip(p, p->y, p->y_stride, 0);
+    double dsink = 0;
     for (size_t q0 = 0; q0 < T; q0 += STRIP) {
         const size_t q1 = min_size(q0 + STRIP, T), low = first_key_of_strip(precision, p, q0, q1);
         pack_left(r.keys + q0 * units, &k, precision, q0, q1, 0, D);
@@ -348,7 +352,9 @@ INLINE void attention_gradient_in(int precision, const slm_attention *p, void *s
             float shift[NR] = {0}, dy_dot_y[NR] = {0};
             for (size_t i = 0; i < min_size(NR, q1 - n); i++) {
                 shift[i] = p->log_sum[n + i] * log2_e;
-                dy_dot_y[i] = dot(p->dy, p->y, p->type, (n + i) * p->y_stride, D) * p->scale;
+                const float product = dot(p->dy, p->y, p->type, (n + i) * p->y_stride, D);
+                dy_dot_y[i] = product * p->scale;
+                if (p->sink) dsink -= (double)(expf(*p->sink - p->log_sum[n + i]) * product);
             }
             memcpy(queries.shift, shift, sizeof shift);
             memcpy(queries.dy_dot_y, dy_dot_y, sizeof dy_dot_y);
@@ -378,6 +384,7 @@ INLINE void attention_gradient_in(int precision, const slm_attention *p, void *s
         write_rows(precision, p, r.dscores_keys_reduced, r.v_keys_reduced, q0, q1, low, NULL, p->dq, p->stride);
     }
     if (IS_TILED(precision)) release_tiles();
+    if (p->dsink) *p->dsink = (float)dsink;
     for (size_t t = 0; !p->keeps_key_sums && t < T; t++) {
         write_row(p, r.dk + t * r.columns, 1, p->dk, t * p->stride, D);
         write_row(p, r.dv + t * r.columns, 1, p->dv, t * p->stride, D);

@@ -10,11 +10,12 @@ enum {
 
 #include "bodies/cached_scores.h"
 
-// Replaces the scores by 2^(score − largest score), the unnormalized probabilities, and pads the last vector with 0. Returns their sum.
-static inline float exp_of_scores(float *scores, size_t count) {
+// Replaces the scores by 2^(score − largest score), the unnormalized probabilities, and pads the last vector with 0. Returns their sum, to
+// which a sink adds its probability.
+static inline float exp_of_scores(float *scores, size_t count, const float *sink) {
     vi lane;
     memcpy(&lane, lane_indices, sizeof lane);
-    vf max = splat(-INFINITY);
+    vf max = splat(sink ? *sink * log2_e : -INFINITY);
     const size_t whole = count / W * W, padded = round_up(count, W);
     for (size_t t = 0; t < whole; t += W) max = vmax(load(scores + t), max);
     if (whole < count) {
@@ -30,7 +31,7 @@ static inline float exp_of_scores(float *scores, size_t count) {
         store(scores + t, prob);
         sum += prob;
     }
-    return sum_lanes(sum);
+    return sum_lanes(sum) + (sink ? exp2f(*sink * log2_e - shift[0]) : 0);
 }
 
 #if ROW_BYTE_SIZE == 1
@@ -193,7 +194,7 @@ INLINE void attention_from_row(
         for (size_t i = 0; p->cap > 0 && i < blocks * W; i += W)
             store(own + i, soft_capped(load(own + i), p->cap * log2_e, 1 / (p->cap * log2_e)));
         for (size_t t = 0; t < masked; t++) own[t] = -INFINITY;
-        factors[r] = 1 / exp_of_scores(own, own_count);
+        factors[r] = 1 / exp_of_scores(own, own_count, p->sink);
         for (size_t t = 0; t < masked; t++) own[t] = 0;
         for (size_t t = round_up(own_count, W); t < round_up(count, 2 * W); t += W) store(own + t, (vf){0});
         if (precision == SLM_WEIGHTS_BF16) {

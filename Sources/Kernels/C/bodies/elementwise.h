@@ -53,11 +53,12 @@ static void soft_cap_gradient(float cap, const void *dy, int dt, const void *y, 
 }
 
 // Gated activations, SwiGLU with SiLU and GeGLU with GELU (Shazeer 2020): a row of x holds F gates, then F values.
+static inline vf gated_value(int f, vf u) { return f == SLM_CLAMPED_SILU ? clamped_value(u) + splat(1.0f) : u; }
 static inline void gated_activation_of(int f, const void *x, int xt, void *y, int yt, size_t N, size_t F) {
     for (size_t n = 0; n < N; n++)
         for (size_t i = 0; i < F; i += W) {
             const size_t count = min_size(W, F - i), at = 2 * n * F + i;
-            put_first(y, yt, n * F + i, apply(f, get_first(x, xt, at, count)) * get_first(x, xt, at + F, count), count);
+            put_first(y, yt, n * F + i, apply(f, get_first(x, xt, at, count)) * gated_value(f, get_first(x, xt, at + F, count)), count);
         }
 }
 static void gated_activation(int f, const void *x, int xt, void *y, int yt, size_t N, size_t F) {
@@ -72,8 +73,9 @@ static inline void gated_activation_gradient_of(int f, const void *dy, const voi
             const size_t count = min_size(W, F - i), at = 2 * n * F + i;
             const vf slope = get_first(dy, type, n * F + i, count);
             const vf g = get_first(x, type, at, count), u = get_first(x, type, at + F, count);
-            put_first(dx, type, at, slope * u * derivative(f, g), count);
-            put_first(dx, type, at + F, slope * apply(f, g), count);
+            const vf du = slope * apply(f, g);
+            put_first(dx, type, at, slope * gated_value(f, u) * derivative(f, g), count);
+            put_first(dx, type, at + F, f == SLM_CLAMPED_SILU ? vselect(vabs(u) > splat(gate_limit), splat(0.0f), du) : du, count);
         }
 }
 static void gated_activation_gradient(int f, const void *dy, const void *x, void *dx, int type, size_t N, size_t F) {

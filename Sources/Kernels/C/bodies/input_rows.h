@@ -209,7 +209,7 @@ static void quantize_row_as(int precision, const float *x, size_t I, const float
     case SLM_WEIGHTS_Q4_K: case SLM_WEIGHTS_Q5_K: quantize_row(SLM_WEIGHTS_Q4_K, x, I, NULL, row); break;
     case SLM_WEIGHTS_Q2_K: quantize_row(SLM_WEIGHTS_Q2_K, x, I, NULL, row); break;
     case SLM_WEIGHTS_Q3_K: quantize_row(SLM_WEIGHTS_Q3_K, x, I, NULL, row); break;
-    case SLM_WEIGHTS_IQ4_NL: case SLM_WEIGHTS_IQ4_XS: quantize_row(SLM_WEIGHTS_IQ4_NL, x, I, NULL, row); break;
+    case SLM_WEIGHTS_IQ4_NL: case SLM_WEIGHTS_IQ4_XS: case SLM_WEIGHTS_MXFP4: quantize_row(SLM_WEIGHTS_IQ4_NL, x, I, NULL, row); break;
     default: quantize_row(SLM_WEIGHTS_Q6_K, x, I, NULL, row);
     }
 }

@@ -52,24 +52,9 @@ INLINE void packed_matmul_as(int precision, const slm_matmul *p, const void *pan
 
 // Computes panels p0 ..< p1 of C, which is f32. Of the slm_matmul, a, b and the plan except m_block are ignored; the scale is 1.
 static void packed_matmul(int precision, const slm_matmul *p, const void *panels, const void *rows, size_t p0, size_t p1) {
+#define CASE(format) case SLM_WEIGHTS_##format: packed_matmul_as(SLM_WEIGHTS_##format, p, panels, rows, p0, p1); break;
     switch (precision) {
-    case SLM_WEIGHTS_F32: packed_matmul_as(SLM_WEIGHTS_F32, p, panels, rows, p0, p1); break;
-    case SLM_WEIGHTS_BF16: packed_matmul_as(SLM_WEIGHTS_BF16, p, panels, rows, p0, p1); break;
-    case SLM_WEIGHTS_BF12: packed_matmul_as(SLM_WEIGHTS_BF12, p, panels, rows, p0, p1); break;
-    case SLM_WEIGHTS_INT8: packed_matmul_as(SLM_WEIGHTS_INT8, p, panels, rows, p0, p1); break;
-    case SLM_WEIGHTS_INT6: packed_matmul_as(SLM_WEIGHTS_INT6, p, panels, rows, p0, p1); break;
-    case SLM_WEIGHTS_INT4: packed_matmul_as(SLM_WEIGHTS_INT4, p, panels, rows, p0, p1); break;
-    case SLM_WEIGHTS_Q8_0: packed_matmul_as(SLM_WEIGHTS_Q8_0, p, panels, rows, p0, p1); break;
-    case SLM_WEIGHTS_Q4_0: packed_matmul_as(SLM_WEIGHTS_Q4_0, p, panels, rows, p0, p1); break;
-    case SLM_WEIGHTS_Q4_1: packed_matmul_as(SLM_WEIGHTS_Q4_1, p, panels, rows, p0, p1); break;
-    case SLM_WEIGHTS_Q5_0: packed_matmul_as(SLM_WEIGHTS_Q5_0, p, panels, rows, p0, p1); break;
-    case SLM_WEIGHTS_Q5_1: packed_matmul_as(SLM_WEIGHTS_Q5_1, p, panels, rows, p0, p1); break;
-    case SLM_WEIGHTS_Q4_K: packed_matmul_as(SLM_WEIGHTS_Q4_K, p, panels, rows, p0, p1); break;
-    case SLM_WEIGHTS_Q5_K: packed_matmul_as(SLM_WEIGHTS_Q5_K, p, panels, rows, p0, p1); break;
-    case SLM_WEIGHTS_Q2_K: packed_matmul_as(SLM_WEIGHTS_Q2_K, p, panels, rows, p0, p1); break;
-    case SLM_WEIGHTS_Q3_K: packed_matmul_as(SLM_WEIGHTS_Q3_K, p, panels, rows, p0, p1); break;
-    case SLM_WEIGHTS_IQ4_NL: packed_matmul_as(SLM_WEIGHTS_IQ4_NL, p, panels, rows, p0, p1); break;
-    case SLM_WEIGHTS_IQ4_XS: packed_matmul_as(SLM_WEIGHTS_IQ4_XS, p, panels, rows, p0, p1); break;
-    default: packed_matmul_as(SLM_WEIGHTS_Q6_K, p, panels, rows, p0, p1);
+    CASE(F32) CASE(BF16) CASE(BF12) CASE(INT8) CASE(INT6) CASE(INT4) SMALL_BLOCK_FORMATS(CASE) LARGE_BLOCK_FORMATS(CASE)
     }
+#undef CASE
 }

@@ -9,7 +9,7 @@
 //     int4   [P] scales of the outputs in f32, then for each group of 32 inputs: [P] scales and [P] zeros in bytes, then [4][P] words:
 //            the low halves of the bytes are the codes of a quad, the high halves those of the next quad: affine_weights.h
 //     int6   the same with [2][P] words more: the upper two bits of the codes of four quads
-//     Q8_0 … IQ4_XS  the codes and scales of llama.cpp's blocks, unchanged: weight_formats.h
+//     Q8_0 … MXFP4   the codes and scales of llama.cpp's blocks, unchanged: weight_formats.h
 //
 // A weight matrix in int8, int6 or int4 may have a scale for each input: the weights of an input are divided by it before they are
 // quantized, and multiplied with it in lookups; input rows are multiplied with it before they are quantized.

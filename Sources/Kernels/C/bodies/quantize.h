@@ -158,6 +158,7 @@ static size_t quantized_row_bytes(int format, size_t I) {
     case SLM_WEIGHTS_Q2_K: return I / LARGE_BLOCK * 84;
     case SLM_WEIGHTS_Q3_K: return I / LARGE_BLOCK * 110;
     case SLM_WEIGHTS_IQ4_XS: return I / LARGE_BLOCK * 136;
+    case SLM_WEIGHTS_MXFP4: return I / SMALL_GROUP * 17;
     default: return I / SMALL_GROUP * ((has_f16_minimum(format) ? 4 : 2) + SMALL_GROUP * (size_t)code_bits(format) / 8);
     }
 }

@@ -108,20 +108,11 @@ INLINE void dequantize_as(int precision, const uint8_t *codes, const float *scal
 // w [N,columns] = columns first ..< first + columns of the weights that N rows stand for. `first` is a multiple of GROUP.
 static void weights_dequantize(int precision, const uint8_t *codes, const float *scales, const float *input_scales, size_t N, size_t I,
                                size_t first, size_t columns, void *w, int type) {
-    const bool is_f32 = type == SLM_F32;
-    switch (precision) {
-    case SLM_WEIGHTS_INT8:
-        if (is_f32) dequantize_as(SLM_WEIGHTS_INT8, codes, scales, input_scales, N, I, first, columns, w, SLM_F32);
-        else dequantize_as(SLM_WEIGHTS_INT8, codes, scales, input_scales, N, I, first, columns, w, SLM_BF16);
-        break;
-    case SLM_WEIGHTS_INT6:
-        if (is_f32) dequantize_as(SLM_WEIGHTS_INT6, codes, scales, input_scales, N, I, first, columns, w, SLM_F32);
-        else dequantize_as(SLM_WEIGHTS_INT6, codes, scales, input_scales, N, I, first, columns, w, SLM_BF16);
-        break;
-    default:
-        if (is_f32) dequantize_as(SLM_WEIGHTS_INT4, codes, scales, input_scales, N, I, first, columns, w, SLM_F32);
-        else dequantize_as(SLM_WEIGHTS_INT4, codes, scales, input_scales, N, I, first, columns, w, SLM_BF16);
-    }
+#define AS(format, type) dequantize_as(SLM_WEIGHTS_##format, codes, scales, input_scales, N, I, first, columns, w, type)
+#define CASE(format) case SLM_WEIGHTS_##format: if (type == SLM_F32) AS(format, SLM_F32); else AS(format, SLM_BF16); break;
+    switch (precision) { CASE(INT8) CASE(INT6) CASE(INT4) }
+#undef CASE
+#undef AS
 }
 
 // The code of input i of a group, of output `lane` of a panel; its level if codes are indices of levels.
@@ -140,7 +131,7 @@ static inline int quantized_code_at(int precision, const uint8_t *group, size_t 
     switch (code_bits(precision)) {
     case 5: return low | (*upper >> q & 1) << 4;
     case 6: return low | (upper[4 * (q / 4) * P] >> (2 * (q % 4)) & 3) << 4;
-    default: return has_levels(precision) ? iq4_levels[low] : low;
+    default: return has_levels(precision) ? levels_of(precision)[low] : low;
     }
 }
 
@@ -160,6 +151,7 @@ static inline float quantized_weight_at(int precision, const char *panel, size_t
     }
     if (has_f16_scales(precision))
         return level * f16_at(group + 2 * lane) + (has_f16_minimum(precision) ? f16_at(group + 2 * P + 2 * lane) : -0.0f);
+    if (has_exponents(precision)) return level * power_of_two(group[lane]);
     const float d = f16_at(block + 2 * lane);
     if (has_signed_scales(precision)) return d * (float)(int8_t)group[lane] * level;
     const float m = f16_at(block + 2 * P + 2 * lane);

@@ -12,7 +12,7 @@ static inline uint32_t word_at(const uint8_t *bytes, size_t i) {
 
 // The codes of a block of 32 numbers, behind its scale and minimum.
 static inline void small_block_quads(int format, const uint8_t *block, uint32_t *quads) {
-    const uint8_t *from = block + (has_f16_minimum(format) ? 4 : 2);
+    const uint8_t *from = block + (has_f16_minimum(format) ? 4 : has_exponents(format) ? 1 : 2);
     if (format == SLM_WEIGHTS_Q8_0) {
         for (size_t q = 0; q < 8; q++) quads[q] = word_at(from, q) ^ 0x80808080;
         return;
@@ -90,7 +90,8 @@ INLINE void pack_small_blocks(int format, const void *const *rows, size_t count,
         const uint8_t *block = rows[lane];
         for (size_t g = 0; g < I / SMALL_GROUP; g++, block += size) {
             char *group = panel + g * group_bytes(format);
-            memcpy(group + 2 * lane, block, 2);
+            if (has_exponents(format)) group[lane] = (char)block[0];
+            else memcpy(group + 2 * lane, block, 2);
             if (has_f16_minimum(format)) memcpy(group + 2 * P + 2 * lane, block + 2, 2);
             uint32_t quads[8];
             small_block_quads(format, block, quads);
@@ -144,18 +145,9 @@ INLINE void pack_large_blocks(int format, const void *const *rows, size_t count,
 // Packs a panel from `count` rows of a file.
 static void pack_blocks(int format, const void *const *rows, size_t count, size_t I, char *panel) {
     if (count < P) memset(panel, 0, panel_bytes(format, I));
-    switch (format) {
-    case SLM_WEIGHTS_Q8_0: pack_small_blocks(SLM_WEIGHTS_Q8_0, rows, count, I, panel); break;
-    case SLM_WEIGHTS_Q4_0: pack_small_blocks(SLM_WEIGHTS_Q4_0, rows, count, I, panel); break;
-    case SLM_WEIGHTS_Q4_1: pack_small_blocks(SLM_WEIGHTS_Q4_1, rows, count, I, panel); break;
-    case SLM_WEIGHTS_Q5_0: pack_small_blocks(SLM_WEIGHTS_Q5_0, rows, count, I, panel); break;
-    case SLM_WEIGHTS_Q5_1: pack_small_blocks(SLM_WEIGHTS_Q5_1, rows, count, I, panel); break;
-    case SLM_WEIGHTS_Q4_K: pack_large_blocks(SLM_WEIGHTS_Q4_K, rows, count, I, panel); break;
-    case SLM_WEIGHTS_Q5_K: pack_large_blocks(SLM_WEIGHTS_Q5_K, rows, count, I, panel); break;
-    case SLM_WEIGHTS_IQ4_NL: pack_small_blocks(SLM_WEIGHTS_IQ4_NL, rows, count, I, panel); break;
-    case SLM_WEIGHTS_Q2_K: pack_large_blocks(SLM_WEIGHTS_Q2_K, rows, count, I, panel); break;
-    case SLM_WEIGHTS_Q3_K: pack_large_blocks(SLM_WEIGHTS_Q3_K, rows, count, I, panel); break;
-    case SLM_WEIGHTS_IQ4_XS: pack_large_blocks(SLM_WEIGHTS_IQ4_XS, rows, count, I, panel); break;
-    default: pack_large_blocks(SLM_WEIGHTS_Q6_K, rows, count, I, panel);
-    }
+#define SMALL(format) case SLM_WEIGHTS_##format: pack_small_blocks(SLM_WEIGHTS_##format, rows, count, I, panel); break;
+#define LARGE(format) case SLM_WEIGHTS_##format: pack_large_blocks(SLM_WEIGHTS_##format, rows, count, I, panel); break;
+    switch (format) { SMALL_BLOCK_FORMATS(SMALL) LARGE_BLOCK_FORMATS(LARGE) }
+#undef SMALL
+#undef LARGE
 }

@@ -88,24 +88,25 @@ static inline int8_t iq4_scale_at(const uint8_t *block, size_t group) {
 }
 
 // 32 numbers: the levels of the lower halves of 16 bytes, then of the upper halves.
-static inline void read_levels(const uint8_t *codes, float scale, float *to) {
+static inline void read_levels(const uint8_t *levels, const uint8_t *codes, float scale, float *to) {
 #pragma clang fp contract(off)
     for (size_t i = 0; i < 16; i++) {
-        to[i] = scale * (float)(iq4_levels[codes[i] & 15] - 128);
-        to[16 + i] = scale * (float)(iq4_levels[codes[i] >> 4] - 128);
+        to[i] = scale * (float)(levels[codes[i] & 15] - 128);
+        to[16 + i] = scale * (float)(levels[codes[i] >> 4] - 128);
     }
 }
 
 static inline void read_iq4_xs(const uint8_t *from, float *to) {
-    for (size_t g = 0; g < 8; g++) read_levels(from + 8 + 16 * g, f16_at(from) * (float)iq4_scale_at(from, g), to + 32 * g);
+    for (size_t g = 0; g < 8; g++)
+        read_levels(iq4_levels, from + 8 + 16 * g, f16_at(from) * (float)iq4_scale_at(from, g), to + 32 * g);
 }
 
-static void read_stored_as_f32(int format, const void *bytes, size_t count, float *to) {
+// Returns where the blocks end.
+static const uint8_t *read_stored_as_f32(int format, const uint8_t *from, size_t count, float *to) {
 #pragma clang fp contract(off)
-    const uint8_t *from = bytes;
     switch (format) {
-    case SLM_STORED_F32: memcpy(to, from, 4 * count); break;
-    case SLM_STORED_F16: for (size_t i = 0; i < count; i++) to[i] = f16_at(from + 2 * i); break;
+    case SLM_STORED_F32: memcpy(to, from, 4 * count); return from + 4 * count;
+    case SLM_STORED_F16: for (size_t i = 0; i < count; i++) to[i] = f16_at(from + 2 * i); return from + 2 * count;
     case SLM_STORED_BF16: {
         size_t i = 0;
         for (; i + W <= count; i += W) store(to + i, load_bf16((const bf16 *)(const void *)(from + 2 * i)));
@@ -114,7 +115,7 @@ static void read_stored_as_f32(int format, const void *bytes, size_t count, floa
             memcpy(&x, from + 2 * i, 2);
             to[i] = widen1(x);
         }
-        break;
+        return from + 2 * count;
     }
     case SLM_STORED_Q8_0:
         for (; count >= 32; count -= 32, from += 34, to += 32) {
@@ -123,13 +124,7 @@ static void read_stored_as_f32(int format, const void *bytes, size_t count, floa
         }
         break;
     case SLM_STORED_Q4_0:
-        for (; count >= 32; count -= 32, from += 18, to += 32) {
-            const float d = f16_at(from);
-            for (size_t i = 0; i < 16; i++) {
-                to[i] = (float)((from[2 + i] & 15) - 8) * d;
-                to[16 + i] = (float)((from[2 + i] >> 4) - 8) * d;
-            }
-        }
+        for (; count >= 32; count -= 32, from += 18, to += 32) read_halves(from + 2, NULL, 8, f16_at(from), -0.0f, to);
         break;
     case SLM_STORED_Q4_1:
         for (; count >= 32; count -= 32, from += 20, to += 32) read_halves(from + 4, NULL, 0, f16_at(from), f16_at(from + 2), to);
@@ -144,30 +139,16 @@ static void read_stored_as_f32(int format, const void *bytes, size_t count, floa
     case SLM_STORED_Q5_K: for (; count >= 256; count -= 256, from += 176, to += 256) read_k(from, from + 16, to); break;
     case SLM_STORED_Q2_K: for (; count >= 256; count -= 256, from += 84, to += 256) read_q2(from, to); break;
     case SLM_STORED_Q3_K: for (; count >= 256; count -= 256, from += 110, to += 256) read_q3(from, to); break;
-    case SLM_STORED_IQ4_NL: for (; count >= 32; count -= 32, from += 18, to += 32) read_levels(from + 2, f16_at(from), to); break;
+    case SLM_STORED_IQ4_NL:
+        for (; count >= 32; count -= 32, from += 18, to += 32) read_levels(iq4_levels, from + 2, f16_at(from), to);
+        break;
+    case SLM_STORED_MXFP4:
+        for (; count >= 32; count -= 32, from += 17, to += 32) read_levels(mxfp4_levels, from + 1, power_of_two(*from), to);
+        break;
     case SLM_STORED_IQ4_XS: for (; count >= 256; count -= 256, from += 136, to += 256) read_iq4_xs(from, to); break;
     default: for (; count >= 256; count -= 256, from += 210, to += 256) read_q6(from, to);
     }
-}
-
-// The bytes of 256 numbers, which are whole blocks of every format.
-static size_t bytes_of_256(int format) {
-    switch (format) {
-    case SLM_STORED_F32: return 256 * 4;
-    case SLM_STORED_F16: case SLM_STORED_BF16: return 256 * 2;
-    case SLM_STORED_Q8_0: return 8 * 34;
-    case SLM_STORED_Q4_0: return 8 * 18;
-    case SLM_STORED_Q4_1: return 8 * 20;
-    case SLM_STORED_Q5_0: return 8 * 22;
-    case SLM_STORED_Q5_1: return 8 * 24;
-    case SLM_STORED_Q4_K: return 144;
-    case SLM_STORED_Q5_K: return 176;
-    case SLM_STORED_Q2_K: return 84;
-    case SLM_STORED_Q3_K: return 110;
-    case SLM_STORED_IQ4_NL: return 8 * 18;
-    case SLM_STORED_IQ4_XS: return 136;
-    default: return 210;
-    }
+    return from;
 }
 
 // Reads `count` numbers, whole blocks, from `bytes`, and rounds them to bf16 if that is `type`.
@@ -180,12 +161,12 @@ static void read_stored(int format, const void *bytes, size_t count, void *to, i
         memcpy(to, bytes, 2 * count);
         return;
     }
-    const char *from = bytes;
+    const uint8_t *from = bytes;
     float part[256] __attribute__((aligned(64)));
-    for (size_t first = 0; first < count; first += 256, from += bytes_of_256(format)) {
+    for (size_t first = 0; first < count; first += 256) {            // whole blocks of every format
         const size_t n = min_size(256, count - first);
         size_t i = 0;
-        read_stored_as_f32(format, from, n, part);
+        from = read_stored_as_f32(format, from, n, part);
         for (; i + W <= n; i += W) put(to, SLM_BF16, first + i, load(part + i));
         for (; i < n; i++) put1(to, SLM_BF16, first + i, part[i]);
     }

@@ -16,6 +16,7 @@
 //     Q2_K     2 bits         16: halves c and z of a byte; for each 256 inputs d and m     d·c·q − m·z
 //     IQ4_NL   4 bits         32: scale s in f16                                            s·level(q)
 //     IQ4_XS   4 bits         32: signed byte c; for each 256 inputs d in f16               d·c·level(q)
+//     MXFP4    4 bits         32: byte e                                                    2^(e − 128)·level(q)
 //
 // A panel begins with the scales of its outputs, if there are any. Groups follow, in front of each 256 inputs of formats with blocks their
 // [P] scales d and [P] minimums m. A group has [P] scales, [P] minimums or zeros, and then for each output
@@ -25,6 +26,10 @@
 //     6 bits      and [inputs/16] words: the upper two bits of four quads, the first quad's lowest
 //     2 bits      [inputs/16] words: four quads, the first quad's bits lowest
 //     3 bits      the same and a number of 16 bits: bit q of its part of 4 bits j is the upper bit of input j of quad q
+
+// The formats of llama.cpp, for a switch that compiles a function for each.
+#define SMALL_BLOCK_FORMATS(DO) DO(Q8_0) DO(Q4_0) DO(Q4_1) DO(Q5_0) DO(Q5_1) DO(IQ4_NL) DO(MXFP4)
+#define LARGE_BLOCK_FORMATS(DO) DO(Q4_K) DO(Q5_K) DO(Q6_K) DO(Q2_K) DO(Q3_K) DO(IQ4_XS)
 
 // Formats with scales of the outputs, and with bytes in which the minimum is a fraction of a step.
 static inline bool is_affine(int format) { return format == SLM_WEIGHTS_INT4 || format == SLM_WEIGHTS_INT6; }
@@ -42,6 +47,8 @@ static inline bool has_f16_scales(int format) {
 static inline bool has_signed_scales(int format) {
     return format == SLM_WEIGHTS_Q6_K || format == SLM_WEIGHTS_Q3_K || format == SLM_WEIGHTS_IQ4_XS;
 }
+// Whether the scale of a group is a power of two: a byte that is its exponent.
+static inline bool has_exponents(int format) { return format == SLM_WEIGHTS_MXFP4; }
 // Whether the minimum of a group is an f16.
 static inline bool has_f16_minimum(int format) { return format == SLM_WEIGHTS_Q4_1 || format == SLM_WEIGHTS_Q5_1; }
 // Whether a group has a minimum: a weight is its code times the group's scale, minus the minimum.
@@ -52,7 +59,9 @@ static inline bool has_minimum(int format) {
 // Whether a code is a byte, not a part of one.
 static inline bool has_bytes(int format) { return format == SLM_WEIGHTS_INT8 || format == SLM_WEIGHTS_Q8_0; }
 // Whether a code is the index of a level. Levels are multiplied like bytes.
-static inline bool has_levels(int format) { return format == SLM_WEIGHTS_IQ4_NL || format == SLM_WEIGHTS_IQ4_XS; }
+static inline bool has_levels(int format) {
+    return format == SLM_WEIGHTS_IQ4_NL || format == SLM_WEIGHTS_IQ4_XS || format == SLM_WEIGHTS_MXFP4;
+}
 static inline bool is_bf16(int format) { return format == SLM_WEIGHTS_BF16 || format == SLM_WEIGHTS_BF12; }
 static inline bool is_int(int format) { return format != SLM_WEIGHTS_F32 && !is_bf16(format); }
 static inline int code_bits(int format) {
@@ -94,7 +103,8 @@ static inline size_t group_of(int format) {
 static inline size_t groups_in(int format, size_t I) { return (I + group_of(format) - 1) / group_of(format); }
 // Bytes of a group's scales and minimums, for all outputs of a panel.
 static inline size_t scale_bytes(int format) {
-    return P * (has_f16_minimum(format) ? 4 : has_signed_scales(format) || format == SLM_WEIGHTS_Q2_K ? 1 : 2);
+    const bool is_byte = has_signed_scales(format) || has_exponents(format) || format == SLM_WEIGHTS_Q2_K;
+    return P * (has_f16_minimum(format) ? 4 : is_byte ? 1 : 2);
 }
 // Bytes of a group, for all outputs of a panel.
 static inline size_t group_bytes(int format) { return scale_bytes(format) + P * group_of(format) * (size_t)code_bits(format) / 8; }
@@ -117,23 +127,34 @@ INLINE const char *group_at(int format, const char *panel, size_t g) {
     return has_blocks(format) ? block + block_header_bytes(format) + g % groups_in_block(format) * group_bytes(format) : block;
 }
 
-// The levels of IQ4_NL and IQ4_XS, plus 128.
+// The levels of IQ4_NL and IQ4_XS, and of MXFP4: twice the numbers of 4 bits that have a sign and two bits of exponent. All plus 128.
 static const uint8_t iq4_levels[16] = {1, 24, 45, 63, 79, 93, 106, 118, 129, 141, 153, 166, 181, 197, 217, 241};
+static const uint8_t mxfp4_levels[16] = {128, 129, 130, 131, 132, 134, 136, 140, 128, 127, 126, 125, 124, 122, 120, 116};
+static inline const uint8_t *levels_of(int format) { return format == SLM_WEIGHTS_MXFP4 ? mxfp4_levels : iq4_levels; }
+
+// 2^(e − 128).
+static inline float power_of_two(uint8_t e) {
+    const uint32_t bits = e < 2 ? 0x00200000u << e : (uint32_t)(e - 1) << 23;
+    float power;
+    memcpy(&power, &bits, 4);
+    return power;
+}
 
 // MARK: Codes and scales of a group, W outputs at once
 
 // The level of each byte, an index.
-INLINE vu levels_at(vu indices) {
+INLINE vu levels_at(int format, vu indices) {
+    const uint8_t *levels = levels_of(format);
 #if defined(SLM_AVX512)
-    return (vu)_mm512_shuffle_epi8(_mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)iq4_levels)), (__m512i)indices);
+    return (vu)_mm512_shuffle_epi8(_mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)levels)), (__m512i)indices);
 #elif defined(SLM_AVX2)
-    return (vu)_mm256_shuffle_epi8(_mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)iq4_levels)), (__m256i)indices);
+    return (vu)_mm256_shuffle_epi8(_mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)levels)), (__m256i)indices);
 #elif defined(SLM_NEON)
-    return (vu)vqtbl1q_u8(vld1q_u8(iq4_levels), (uint8x16_t)indices);
+    return (vu)vqtbl1q_u8(vld1q_u8(levels), (uint8x16_t)indices);
 #else
     uint8_t bytes[4 * W];
     memcpy(bytes, &indices, sizeof bytes);
-    for (size_t i = 0; i < sizeof bytes; i++) bytes[i] = iq4_levels[bytes[i]];
+    for (size_t i = 0; i < sizeof bytes; i++) bytes[i] = levels[bytes[i]];
     memcpy(&indices, bytes, sizeof bytes);
     return indices;
 #endif
@@ -152,7 +173,7 @@ INLINE vu quads_at(int format, const char *group, size_t q, size_t v) {
         return pairs | (upper >> (uint32_t)q & 0x01010101) << 2;
     }
     const vu low = (((const vu_any *)(words + 4 * (q / 2) * P))[v] >> (uint32_t)(4 * (q % 2))) & 0x0f0f0f0f;
-    if (code_bits(format) == 4) return has_levels(format) ? levels_at(low) : low;
+    if (code_bits(format) == 4) return has_levels(format) ? levels_at(format, low) : low;
     const char *upper = words + 4 * (group_of(format) / 8) * P;
     if (code_bits(format) == 5) return low | (((const vu_any *)upper)[v] >> (uint32_t)q & 0x01010101) << 4;
     return low | (((const vu_any *)(upper + 4 * (q / 4) * P))[v] >> (uint32_t)(2 * (q % 4)) & 0x03030303) << 4;
@@ -193,6 +214,9 @@ INLINE group_scales load_group_scales(int format, const char *panel, size_t g) {
         } else if (is_affine(format)) {
             s.scale[v] = load_bytes(bytes);
             s.minimum[v] = s.scale[v] * load_bytes(bytes + P);
+        } else if (has_exponents(format)) {
+            const vi e = __builtin_convertvector(*(const vub_any *)bytes, vi);
+            s.scale[v] = (vf)(e < 2 ? ((vi){0} + 0x00200000) << (e & 1) : (e - 1) << 23);
         } else if (has_signed_scales(format)) {
             s.scale[v] = load_f16(block + 2 * v * W) * load_signed_bytes(bytes);
         } else if (format == SLM_WEIGHTS_Q2_K) {

@@ -16,21 +16,22 @@
 enum { SLM_F32 = 0, SLM_BF16 = 1 };
 
 enum {
-    SLM_IDENTITY, SLM_EXP, SLM_LOG, SLM_SQRT, SLM_TANH, SLM_SIGMOID, SLM_RELU, SLM_RELU_SQUARED, SLM_GELU_TANH, SLM_GELU_ERF, SLM_SILU
+    SLM_IDENTITY, SLM_EXP, SLM_LOG, SLM_SQRT, SLM_TANH, SLM_SIGMOID, SLM_RELU, SLM_RELU_SQUARED, SLM_GELU_TANH, SLM_GELU_ERF, SLM_SILU,
+    SLM_CLAMPED_SILU
 };
 enum { SLM_ADD, SLM_SUBTRACT, SLM_MULTIPLY, SLM_DIVIDE };
 /// How packed weights are stored, see bodies/packed_weights.h. SLM_WEIGHTS_BF12 is bf16, losslessly compressed to 12 bits. SLM_WEIGHTS_Q8_0
-/// … SLM_WEIGHTS_IQ4_XS hold the codes and scales of llama.cpp's blocks, unchanged.
+/// … SLM_WEIGHTS_MXFP4 hold the codes and scales of llama.cpp's blocks, unchanged.
 enum {
     SLM_WEIGHTS_F32, SLM_WEIGHTS_BF16, SLM_WEIGHTS_INT8, SLM_WEIGHTS_INT4, SLM_WEIGHTS_BF12, SLM_WEIGHTS_INT6, SLM_WEIGHTS_Q8_0,
     SLM_WEIGHTS_Q4_0, SLM_WEIGHTS_Q4_1, SLM_WEIGHTS_Q5_0, SLM_WEIGHTS_Q5_1, SLM_WEIGHTS_Q4_K, SLM_WEIGHTS_Q5_K, SLM_WEIGHTS_Q6_K,
-    SLM_WEIGHTS_Q2_K, SLM_WEIGHTS_Q3_K, SLM_WEIGHTS_IQ4_NL, SLM_WEIGHTS_IQ4_XS
+    SLM_WEIGHTS_Q2_K, SLM_WEIGHTS_Q3_K, SLM_WEIGHTS_IQ4_NL, SLM_WEIGHTS_IQ4_XS, SLM_WEIGHTS_MXFP4
 };
 /// The number formats of files of other programs, by llama.cpp's numbers for them.
 enum {
     SLM_STORED_F32 = 0, SLM_STORED_F16 = 1, SLM_STORED_Q4_0 = 2, SLM_STORED_Q4_1 = 3, SLM_STORED_Q5_0 = 6, SLM_STORED_Q5_1 = 7,
     SLM_STORED_Q8_0 = 8, SLM_STORED_Q2_K = 10, SLM_STORED_Q3_K = 11, SLM_STORED_Q4_K = 12, SLM_STORED_Q5_K = 13, SLM_STORED_Q6_K = 14,
-    SLM_STORED_IQ4_NL = 20, SLM_STORED_IQ4_XS = 23, SLM_STORED_BF16 = 30
+    SLM_STORED_IQ4_NL = 20, SLM_STORED_IQ4_XS = 23, SLM_STORED_BF16 = 30, SLM_STORED_MXFP4 = 39
 };
 /// Inputs that share one scale in int8. In int6 and int4, there are 32.
 enum { SLM_GROUP = 64 };
@@ -63,7 +64,7 @@ typedef struct {
     bool accumulate;     ///< C += instead of C =
     float scale;
     const float *bias;   ///< [N] or NULL
-    int activation;      ///< SLM_IDENTITY … SLM_SILU
+    int activation;      ///< SLM_IDENTITY … SLM_CLAMPED_SILU
     void *pre_activation;   ///< [M,N] like C, or NULL: receives the input of the activation
     const float *plus;   ///< [M,N] with C's stride, or NULL: added after the activation; may be C itself
     // The plan, filled in by matmul_plan: C is computed in blocks of m_block × n_block, summed k_block elements at a time.
@@ -85,12 +86,14 @@ typedef struct {
     size_t y_stride;              ///< … in y and dy
     float scale;                  ///< of the scores, 1/√D; above 0
     float cap;                    ///< 0, or soft-caps the scores: cap·tanh(score/cap)
+    const float *sink;            ///< one score that all positions see besides those of keys, and that has no value; or NULL
     const int32_t *first;         ///< [T] or NULL: position t attends to positions first[t] ... t
     const void *q, *k, *v;        ///< [T,D] each
     void *y;                      ///< [T,D]
     float *log_sum;               ///< [T]: log Σ exp(score), saved for the backward pass
     const void *dy;
     void *dq, *dk, *dv;           ///< with `stride`
+    float *dsink;                 ///< the gradient of the sink, or NULL
     /// Query heads that share k and v (grouped-query attention) run one after the other with the same scratch, which holds the sums for
     /// dk and dv: all but the first add to them, and only the last writes them.
     bool adds_to_keys, keeps_key_sums;
@@ -102,6 +105,7 @@ typedef struct {
     int precision;                ///< of the cache: SLM_WEIGHTS_F32, _BF16 or _INT8
     float scale;                  ///< of the scores, 1/√D
     float cap;                    ///< 0, or soft-caps the scores: cap·tanh(score/cap)
+    const float *sink;            ///< one score that all positions see besides those of keys, and that has no value; or NULL
     size_t capacity;              ///< positions that the cache can hold
     size_t rows;                  ///< positions to compute; their keys and values are in the cache
     size_t count;                 ///< cached positions up to the first of them, at least one
@@ -165,7 +169,7 @@ typedef struct {
     /// its groups. `scratch` has weights_pack_scratch bytes.
     void (*weights_quantize)(int precision, const float *w, size_t count, size_t I, const float *input_scales, const float *factor,
                              uint8_t *rows, float *scales, void *scratch);
-    /// int6, int4, SLM_WEIGHTS_Q8_0 … _IQ4_XS: packs one panel from its rows, of which the last panel may have less than weights_panel.
+    /// int6, int4, SLM_WEIGHTS_Q8_0 … _MXFP4: packs one panel from its rows, of which the last panel may have less than weights_panel.
     void (*weights_pack_rows)(int precision, const void *const *rows, size_t count, size_t I, void *panel);
     /// int8, int6 and int4: w [N,columns] = columns first ..< first + columns of N rows of I weights, in f32 or bf16. `codes` and, for
     /// int8, `scales` are those of whole rows. `first` is a multiple of SLM_GROUP.
