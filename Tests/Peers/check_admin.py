@@ -9,12 +9,12 @@ import os
 import pathlib
 import re
 import signal
-import socket
 import subprocess
-import tempfile
 import time
 
-from served import ADMIN_KEY, UNLIMITED, Server, tiny_checkpoint
+from programs import scratch_folder, wait_for
+from reverse_proxy import free_port
+from served import ADMIN_KEY, KEY, UNLIMITED, Server, tiny_checkpoint
 from terminal import Terminal
 
 SIZES = [(40, 10), (80, 24), (200, 50)]
@@ -34,7 +34,7 @@ def fill(server):
 
 
 def admin(server, method, path, body=None):
-    return server.ask(method, "/api/admin/" + path, body, headers=[("X-Admin-Key", ADMIN_KEY)])
+    return server.ask(method, "/api/admin/" + path, body, headers=KEY)
 
 
 def user(server, name):
@@ -148,11 +148,13 @@ class Check:
             terminal.keys("Escape", "Escape")
             click(16, 2)
             terminal.wait("Users 1–")
-            deadline = time.monotonic() + 60
-            while "API keys" not in terminal.screen():
-                assert time.monotonic() < deadline, f"a click on the selected row does not open it:\n{terminal.screen()}"
+
+            def is_open():
+                if "API keys" in terminal.screen():
+                    return True
                 click(5, 8)
-                time.sleep(0.5)
+
+            wait_for(is_open, 60, lambda: f"a click on the selected row does not open it:\n{terminal.screen()}", interval=0.5)
             terminal.keys("C-c")
             terminal.wait_for_end(130)
 
@@ -242,15 +244,11 @@ class Check:
 
     def replicas(self):
         """Two servers on one database are both on the screen."""
-        with tempfile.TemporaryDirectory() as folder:
-            options = UNLIMITED
+        with scratch_folder() as folder:
             database = f"sqlite:{folder}/chats.db"
-            with Server(self.slm, self.checkpoint, *options, "--server-name", "alpha", database=database) as server, \
-                 Server(self.slm, self.checkpoint, *options, "--server-name", "beta", database=database):
-                end = time.monotonic() + 60
-                while len(admin(server, "GET", "servers")[1]["servers"]) < 2:
-                    assert time.monotonic() < end, "the servers do not see each other"
-                    time.sleep(0.1)
+            with Server(self.slm, self.checkpoint, *UNLIMITED, "--server-name", "alpha", database=database) as server, \
+                 Server(self.slm, self.checkpoint, *UNLIMITED, "--server-name", "beta", database=database):
+                wait_for(lambda: len(admin(server, "GET", "servers")[1]["servers"]) >= 2, 60, "the servers do not see each other")
                 status, output, errors = self.run(server.url, "stats")
                 assert status == 0 and re.search(r"^alpha .* s ago ", output, re.M) and re.search(r"^beta .* s ago ", output, re.M), (output, errors)
                 found = json.loads(self.run(server.url, "stats", "--json")[1])["servers"]
@@ -264,11 +262,8 @@ class Check:
 
     def connection(self):
         """A wrong key, and a server that stops and starts again."""
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        with tempfile.TemporaryDirectory() as folder:
-            options = [*UNLIMITED, "--port", port]
+        with scratch_folder() as folder:
+            options = [*UNLIMITED, "--port", free_port()]
             database = f"sqlite:{folder}/chats.db"
             server = Server(self.slm, self.checkpoint, *options, database=database)
             with server:
@@ -371,8 +366,8 @@ def main():
     parser.add_argument("--captures", type=pathlib.Path, metavar="PAGE", help="replace the captures on PAGE")
     parser.add_argument("--only", help="run the checks whose name contains this")
     o = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name:
-        checkpoint = tiny_checkpoint(o.slm, pathlib.Path(name))
+    with scratch_folder() as folder:
+        checkpoint = tiny_checkpoint(o.slm, folder)
         check = Check(o.slm, checkpoint)
         with Server(o.slm, checkpoint, *UNLIMITED) as server:
             fill(server)

@@ -5,13 +5,11 @@
 The model calls the function `weather` if it is given tools, and repeats its result in words.
 """
 import os
-import pathlib
-import subprocess
 import sys
-import tempfile
 
 import anthropic
 import jsonschema
+from programs import run, scratch_folder
 from served import Server, raised
 
 SCHEMA = {"type": "object", "properties": {"city": {"enum": ["Rome", "Paris"]}, "days": {"type": "integer"}}, "required": ["city", "days"]}
@@ -90,10 +88,10 @@ def check_errors(client, model):
 
 def main():
     slm, writer = map(os.path.abspath, sys.argv[1:3])
-    with tempfile.TemporaryDirectory() as folder:
-        checkpoint, thinking = pathlib.Path(folder, "tools.h5"), pathlib.Path(folder, "thinking.h5")
-        subprocess.run([writer, "tools", checkpoint], check=True)
-        subprocess.run([writer, "thinking", thinking], check=True)
+    with scratch_folder() as folder:
+        checkpoint, thinking = folder / "tools.h5", folder / "thinking.h5"
+        run(writer, "tools", checkpoint)
+        run(writer, "thinking", thinking)
         with Server(slm, checkpoint, "--chats-per-minute", "0") as server, anthropic.Anthropic(base_url=server.url, api_key="any", max_retries=0) as client:
             check_answers(client, "tools")
             check_tools(client, "tools")

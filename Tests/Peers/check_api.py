@@ -12,11 +12,11 @@ import pathlib
 import re
 import subprocess
 import sys
-import tempfile
 
 import numpy as np
 from safetensors.numpy import save_file
 
+from programs import run, scratch_folder
 from served import ADMIN_KEY, UNLIMITED, Server
 
 DESCRIPTION = pathlib.Path(__file__).parents[2] / "Documentation" / "Reference" / "openapi.yaml"
@@ -60,11 +60,11 @@ def main():
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--seed", default="1")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        checkpoint = pathlib.Path(folder, "parrot.h5")
-        pathlib.Path(folder, "schemathesis.toml").write_text(CONFIGURATION)
-        subprocess.run([options.writer, "parrot", checkpoint, "64"], check=True)
-        with Server(options.slm, checkpoint, *UNLIMITED, "--reranker", reranker(pathlib.Path(folder, "reranker"))) as server:
+    with scratch_folder() as folder:
+        checkpoint = folder / "parrot.h5"
+        (folder / "schemathesis.toml").write_text(CONFIGURATION)
+        run(options.writer, "parrot", checkpoint, "64")
+        with Server(options.slm, checkpoint, *UNLIMITED, "--reranker", reranker(folder / "reranker")) as server:
             token = server.account("ada")
             phases = "fuzzing,stateful" if options.quick else "examples,coverage,fuzzing,stateful"
             command = [os.path.join(os.path.dirname(sys.executable), "schemathesis"), "run", str(DESCRIPTION), "--url", server.url, "--checks", ",".join(CHECKS),
@@ -75,12 +75,12 @@ def main():
                        "--exclude-operation-id", "importTrainingChats",
                        "--suppress-health-check", "all", "--no-color", "--continue-on-failure", "--warnings", "off",
                        "--header", f"Authorization: Bearer {token}", "--header", f"X-Admin-Key: {ADMIN_KEY}"]
-            run = subprocess.run(command, capture_output=True, text=True, cwd=folder)
-            if run.returncode != 0:
-                sys.exit(run.stdout + run.stderr + server.log_text())
+            done = subprocess.run(command, capture_output=True, text=True, cwd=folder)
+            if done.returncode != 0:
+                sys.exit(done.stdout + done.stderr + server.log_text())
             # The log must have no internal errors.
             assert "slm serve: error:" not in server.log_text() and server.queue() == {"running": 0, "waiting": 0}, server.log_text()
-            print("random requests from openapi.yaml:", re.search(r"\d+ generated.*", run.stdout)[0])
+            print("random requests from openapi.yaml:", re.search(r"\d+ generated.*", done.stdout)[0])
 
 
 if __name__ == "__main__":

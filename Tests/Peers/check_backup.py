@@ -2,6 +2,7 @@
 
     Tests/Peers/check_backup.py .build/release/slm
 """
+import contextlib
 import gzip
 import hashlib
 import io
@@ -14,7 +15,10 @@ import sqlite3
 import subprocess
 import sys
 import tarfile
-import tempfile
+
+from kill_store import PostgreSQL
+from programs import run, scratch_folder
+from small_disk import Disk
 
 TEXTS = ["", "why?\n\t\"\\", "ü 漢字 🇺🇦 e\u0301 \u2028\u0085\ufeff", "\x01\x1f\x7f", "\\N", "NULL", "'; DROP TABLE users; --",
          "long ä " * 100_000]
@@ -60,8 +64,8 @@ def write(path, tables):
 def read(path, folder):
     """The rows of a backup, unpacked and checked with tar and sha256sum."""
     folder.mkdir()
-    subprocess.run(["tar", "xf", path, "-C", folder], check=True)
-    subprocess.run(["sha256sum", "--check", "--strict", "--quiet", "SHA256SUMS"], cwd=folder, check=True)
+    run("tar", "xf", path, "-C", folder)
+    run("sha256sum", "--check", "--strict", "--quiet", "SHA256SUMS", cwd=folder)
     manifest = json.loads((folder / "backup.json").read_text())
     tables = {}
     for table in manifest["tables"]:
@@ -76,79 +80,60 @@ def contains(found, expected):
     return len(found) == len(expected) and all(any(row.items() >= wanted.items() for row in found) for wanted in expected)
 
 
-def restore_on_full_disk(slm, folder, address, psql):
+def restore_on_full_disk(slm, folder, database):
     """A restore into a tablespace on a full file system fails with a sentence, leaves the database empty, and can be repeated."""
-    if os.geteuid() != 0:
-        return print("skipped: a restore on a full disk (only root can mount a small file system)")
-    psql("CREATE SCHEMA small")
-    tables = rows()
-    letters = random.Random(1)
-    # Random text, so that PostgreSQL cannot compress it: 9 MB.
-    tables["messages"] = [{"id": f"{i:026}", "conversation_id": "c".zfill(26), "position": i, "role": "user", "ordinal": i,
-                           "content": letters.randbytes(15_000).hex(), "created_at": i} for i in range(300)]
-    tables["conversations"][0]["message_count"] = 300
-    write(folder / "large.tar", tables)
-    disk = folder / "disk"
-    disk.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m,mode=0777", "slm-test", disk], capture_output=True, text=True)
-    if mounted.returncode:
-        return print(f"skipped: a restore on a full disk ({mounted.stderr.strip()})")
-    try:
-        space = disk / "space"
+    with Disk(folder / "disk", "4m") as disk:
+        if disk.error:
+            return print(f"skipped: a restore on a full disk ({disk.error})")
+        psql = database.query
+        psql("CREATE SCHEMA small")
+        tables = rows()
+        letters = random.Random(1)
+        # Random text, so that PostgreSQL cannot compress it: 9 MB.
+        tables["messages"] = [{"id": f"{i:026}", "conversation_id": "c".zfill(26), "position": i, "role": "user", "ordinal": i,
+                               "content": letters.randbytes(15_000).hex(), "created_at": i} for i in range(300)]
+        tables["conversations"][0]["message_count"] = 300
+        write(folder / "large.tar", tables)
+        space = disk.folder / "space"
         space.mkdir()
-        owner = pathlib.Path(psql("SHOW data_directory")).owner()
-        shutil.chown(space, owner)
+        shutil.chown(space, pathlib.Path(psql("SHOW data_directory")).owner())
         os.chmod(folder, 0o755)
         psql(f"CREATE TABLESPACE small LOCATION '{space}'")
-        url = f"{address}?options=-csearch_path%3Dsmall%20-cdefault_tablespace%3Dsmall"
+        url = f"{database.address}?options=-csearch_path%3Dsmall%20-cdefault_tablespace%3Dsmall"
 
-        def restore():
-            return subprocess.run([slm, "admin", "restore", "--from", folder / "large.tar", "--database", url, "--quiet"], capture_output=True, text=True)
+        def restore(*options):
+            command = [slm, "admin", "restore", "--from", folder / "large.tar", "--database", url, *options]
+            return subprocess.run(command, capture_output=True, text=True)
 
         def tables_of_schema():
             return psql("SELECT count(*) FROM pg_tables WHERE schemaname = 'small'")
 
-        full = restore()
+        full = restore("--quiet")
         assert full.returncode == 1 and full.stdout == "", full
         assert full.stderr.count("\n") == 1 and "no space left for" in full.stderr and "No space left on device" in full.stderr, full.stderr
         assert tables_of_schema() == "0"
-        subprocess.run(["mount", "-o", "remount,size=64m", disk], check=True)
-        assert restore().returncode == 0
+        disk.resize("64m")
+        assert restore("--quiet").returncode == 0
         assert psql("SELECT count(*), sum(length(content)) FROM small.messages") == "300|9000000"
         # A full disk changes nothing in a database that is replaced.
         before = psql("SELECT md5(string_agg(m::text, '' ORDER BY id)) FROM small.messages AS m")
-        subprocess.run(["mount", "-o", f"remount,size={shutil.disk_usage(disk).used // 1024 + 2_000}k", disk], check=True)
-        replaced = subprocess.run([slm, "admin", "restore", "--from", folder / "large.tar", "--database", url, "--replace"], capture_output=True, text=True)
+        disk.leave(2_000)
+        replaced = restore("--replace")
         assert replaced.returncode == 1 and "no space left for" in replaced.stderr, replaced
         assert psql("SELECT md5(string_agg(m::text, '' ORDER BY id)) FROM small.messages AS m") == before
         psql("DROP SCHEMA small CASCADE")
         psql("DROP TABLESPACE small")
-    finally:
-        subprocess.run(["umount", "--lazy", disk], check=True)
     print("a restore on a full disk fails with one sentence, changes nothing, and works when there is space")
 
 
 def main(slm):
-    script = pathlib.Path(__file__).parent / "postgres.sh"
-    server = subprocess.Popen(["bash", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    address = server.stdout.readline().strip()
-    assert address.startswith("postgresql://"), address
-    bindir = subprocess.run(["pg_config", "--bindir"], capture_output=True, text=True, check=True).stdout.strip()
-
-    def psql(sql):
-        command = [f"{bindir}/psql", "--no-psqlrc", "--no-align", "--tuples-only", address, "--command", sql]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.removesuffix("\n")
-
-    def run(*arguments):
-        subprocess.run([slm, "admin", *arguments, "--quiet"], check=True, stdout=subprocess.DEVNULL)
-
-    with tempfile.TemporaryDirectory() as name:
-        folder = pathlib.Path(name)
+    with scratch_folder() as folder, contextlib.closing(PostgreSQL(folder)) as server:
+        psql = server.query
         tables = rows()
         write(folder / "python.tar", tables)
-        databases = {"sqlite": f"sqlite:{folder / 'chat.db'}", "postgresql": address}
+        databases = {"sqlite": f"sqlite:{folder / 'chat.db'}", "postgresql": server.address}
         for kind, url in databases.items():
-            run("restore", "--from", str(folder / "python.tar"), "--database", url)
+            run(slm, "admin", "restore", "--from", folder / "python.tar", "--database", url, "--quiet")
 
         database = sqlite3.connect(folder / "chat.db")
         assert [row[0] for row in database.execute("SELECT content FROM messages ORDER BY position")] == TEXTS
@@ -164,16 +149,13 @@ def main(slm):
         assert psql("SELECT nextval(pg_get_serial_sequence('audit_log', 'number'))") == "8"
 
         for kind, url in databases.items():
-            run("backup", "--database", url, "--out", str(folder / f"{kind}.tar"))
+            run(slm, "admin", "backup", "--database", url, "--out", folder / f"{kind}.tar", "--quiet")
             found = read(folder / f"{kind}.tar", folder / kind)
             for table, expected in tables.items():
                 assert contains(found[table], expected), (kind, table)
-        restore_on_full_disk(slm, folder, address, psql)
+        restore_on_full_disk(slm, folder, server)
         count = sum(map(len, tables.values()))
         print(f"backups of and for SQLite and PostgreSQL: {count} rows equal, read by tar, sha256sum, sqlite3, psql")
-
-    server.stdin.close()
-    server.wait()
 
 
 main(sys.argv[1])

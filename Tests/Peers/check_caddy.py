@@ -6,16 +6,15 @@ Skipped if Caddy is not installed (`make caddy`). A malformed request must not m
 """
 import json
 import os
-import pathlib
 import shutil
 import socket
 import sys
-import tempfile
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
 
+from programs import scratch_folder
 from reverse_proxy import Caddy, free_port
 from served import UNLIMITED, Server, tiny_checkpoint
 
@@ -116,8 +115,7 @@ def main():
     if not shutil.which("caddy"):
         return print("skipped: caddy is not installed (make caddy)")
     slm = os.path.abspath(sys.argv[1])
-    with tempfile.TemporaryDirectory() as name:
-        folder = pathlib.Path(name)
+    with scratch_folder() as folder:
         checkpoint = tiny_checkpoint(slm, folder)
         with Server(slm, checkpoint, "--behind-proxy", "--access-log", "json", *UNLIMITED) as server:
             port = free_port()

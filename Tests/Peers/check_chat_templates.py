@@ -11,7 +11,6 @@ import os
 import pathlib
 import subprocess
 import sys
-import tempfile
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TRANSFORMERS_VERBOSITY"] = "error"
@@ -24,7 +23,7 @@ from transformers import AutoTokenizer, LlamaConfig, PreTrainedTokenizerFast
 
 import foreign_tokenizers as foreign
 from families import random_model
-from programs import run
+from programs import run, scratch_folder
 
 SPECIAL = ["<|im_start|>", "<|im_end|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>", "<start_of_turn>", "<end_of_turn>"]
 ALPACA = ("{% for m in messages %}{% if m.role == 'system' %}{{ m.content ~ '\n\n' }}{% else %}### {{ 'Instruction' if m.role == 'user' else 'Response' }}:\n"
@@ -109,8 +108,7 @@ def check(slm, folder, name, template, chats):
 
 def main():
     slm = sys.argv[1]
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = pathlib.Path(scratch)
+    with scratch_folder() as folder:
         save_model(folder / "bytes", byte_level())
         save_model(folder / "pieces", sentence_piece())
         (folder / "alpaca.jinja").write_text(ALPACA)

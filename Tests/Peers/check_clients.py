@@ -8,15 +8,14 @@ import importlib.metadata
 import json
 import os
 import pathlib
-import subprocess
 import sys
-import tempfile
 
 import jsonschema
 import pydantic
 from langchain.agents import create_agent
 from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI, OpenAIEmbeddings
+from programs import run, scratch_folder
 from served import Server
 
 QUESTION = "Weather in Rome?"
@@ -69,9 +68,8 @@ def check_llm(url, folder):
     (folder / "tool.py").write_text('def weather(city: str) -> str:\n    """Current weather"""\n    return "sunny"\n')
 
     def llm(*arguments):
-        done = subprocess.run([LLM, *arguments], capture_output=True, text=True, env=os.environ | {"LLM_USER_PATH": str(folder), "OPENAI_API_KEY": "none"})
-        assert done.returncode == 0, done.stderr
-        return done.stdout.strip()
+        return run(LLM, *arguments, env=os.environ | {"LLM_USER_PATH": str(folder), "OPENAI_API_KEY": "none"}).strip()
+
     options = ["-m", "slm", "-o", "temperature", "0", "-o", "max_tokens", "200"]
     assert llm(QUESTION, *options) == llm(QUESTION, *options, "--no-stream") == "I cannot know."
     assert llm("And there?", *options, "--continue")
@@ -83,9 +81,8 @@ def check_llm(url, folder):
 
 def main():
     slm, writer = map(os.path.abspath, sys.argv[1:3])
-    with tempfile.TemporaryDirectory() as name:
-        folder = pathlib.Path(name)
-        subprocess.run([writer, "tools", folder / "tools.h5"], check=True)
+    with scratch_folder() as folder:
+        run(writer, "tools", folder / "tools.h5")
         with Server(slm, folder / "tools.h5", "--chats-per-minute", "0") as server:
             check_langchain(server.url)
             check_llm(server.url, folder)

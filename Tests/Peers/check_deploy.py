@@ -17,9 +17,9 @@ import stat
 import subprocess
 import sys
 import tarfile
-import tempfile
 import time
 
+import programs
 from served import Server, tiny_checkpoint
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -28,11 +28,9 @@ WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
 SCRIPTS = [DEPLOY / "setup", DEPLOY / "update", *sorted((ROOT / "Tools").glob("*.sh")), ROOT / "Tests/Peers/dockerfile_steps.sh"]
 
 
-def run(*command, status=0, **options):
+def run(*command, **options):
     """Runs a command and returns its output, with that of standard error."""
-    done = subprocess.run(list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300, **options)
-    assert done.returncode == status, f"{' '.join(map(str, command))}: exit status {done.returncode}\n{done.stdout[-3000:]}"
-    return done.stdout
+    return programs.run(*command, stderr=subprocess.STDOUT, timeout=300, **options)
 
 
 def tool(name):
@@ -94,7 +92,7 @@ def check_workflows(_slm, _folder):
                 for step in job.get("steps", []):
                     if "run" in step:
                         assert "${{" not in step["run"], f"{path.name}: an expression in a script allows injection: {step['name']}"
-                        run(tool("shellcheck"), "--shell=bash", "--exclude=SC2029", "-", input="set -e\n" + step["run"])
+                        run(tool("shellcheck"), "--shell=bash", "--exclude=SC2029", "-", text="set -e\n" + step["run"])
                         steps += 1
         return f"{len(WORKFLOWS)} workflows with {steps} scripts"
 
@@ -329,9 +327,9 @@ def main():
     for check in checks:
         if chosen and check.__name__.removeprefix("check_") not in chosen:
             continue
-        with tempfile.TemporaryDirectory() as name:
+        with programs.scratch_folder() as folder:
             begin = time.monotonic()
-            result = check(slm, pathlib.Path(name))
+            result = check(slm, folder)
             if result:
                 print(f"{check.__name__.removeprefix('check_')}: {result} ({time.monotonic() - begin:.1f} s)", flush=True)
 

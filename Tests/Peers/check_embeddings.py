@@ -13,8 +13,6 @@ import os
 import pathlib
 import random
 import shutil
-import subprocess
-import tempfile
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TRANSFORMERS_VERBOSITY"] = "error"
@@ -29,6 +27,7 @@ from transformers import (
     AutoModel, AutoModelForSequenceClassification, AutoTokenizer, BertConfig, BertForSequenceClassification, BertModel, DistilBertConfig,
     MPNetConfig, NomicBertConfig, PreTrainedTokenizerFast, RobertaConfig, XLMRobertaConfig)
 
+import programs
 from check_tokenizers import code_points, mixtures, unicode_noise
 from texts import TEXTS
 
@@ -42,9 +41,7 @@ WORDS = "the pump valve Reset resetting café naïve straße über 日本語 中
 
 
 def run(*arguments, text=""):
-    done = subprocess.run([str(a) for a in arguments], input=text.encode(), capture_output=True)
-    assert done.returncode == 0, f"{arguments}: {done.stderr.decode()}"
-    return [json.loads(line) for line in done.stdout.decode().split("\n") if line]
+    return [json.loads(line) for line in programs.run(*arguments, text=text).split("\n") if line]
 
 
 def lines(texts):
@@ -448,8 +445,7 @@ def main():
     arguments.add_argument("--small", action="store_true", help="skip the real shapes")
     arguments.add_argument("--model", type=pathlib.Path)
     options = arguments.parse_args()
-    with tempfile.TemporaryDirectory() as name:
-        folder = pathlib.Path(name)
+    with programs.scratch_folder() as folder:
         for lowercase in (True, False):
             part = folder / f"lower-{lowercase}"
             part.mkdir()
@@ -479,8 +475,8 @@ def main():
             ("xlm-roberta", XLMRobertaConfig, lambda folder: unigram(folder, splits=True)),
             ("xlm-roberta with spaces", XLMRobertaConfig, lambda folder: unigram(folder, splits=False)), ("roberta", RobertaConfig, byte_level),
         ]:
-            with tempfile.TemporaryDirectory() as part:
-                check_roberta(options.slm, pathlib.Path(part), name, configuration, make, options.small, **shape)
+            with programs.scratch_folder() as part:
+                check_roberta(options.slm, part, name, configuration, make, options.small, **shape)
     if options.model:
         check_trained(options.slm, options.model)
 

@@ -5,16 +5,14 @@
 Compares every key, name, shape, type and number; quantized numbers must equal the package's own quantization bit for bit. check_llama.py runs llama.cpp itself.
 """
 import json
-import pathlib
-import subprocess
 import sys
-import tempfile
 
 import gguf
 import h5py
 import jinja2
 import numpy as np
 from gguf import GGMLQuantizationType as Type
+from programs import run, scratch_folder
 
 TYPES = {"f32": Type.F32, "f16": Type.F16, "bf16": Type.BF16, "q8_0": Type.Q8_0, "q4_0": Type.Q4_0}
 KEYS = {"general.architecture": "gpt2", "general.name": "sample", "general.alignment": 32, "gpt2.context_length": 96, "gpt2.embedding_length": 64,
@@ -84,7 +82,7 @@ def check_theirs(writer, folder, kind, alignment):
     shapes = {name: numbers.shape for name, numbers in weights(folder / "f32.gguf.h5").items()}
     tensors = {name: random.standard_normal(shape, dtype=np.float32) for name, shape in shapes.items()}
     write_theirs(folder / "theirs.gguf", TYPES[kind], tensors, alignment)
-    subprocess.run([writer, "from-gguf", folder / "theirs.gguf", folder / "theirs.h5"], check=True)
+    run(writer, "from-gguf", folder / "theirs.gguf", folder / "theirs.h5")
     with h5py.File(folder / "theirs.h5") as file:
         sampling = json.loads(bytes(file["training/sampling"][()]))
     assert sampling == {"temperature": 0.7, "top_k": 20, "top_p": 1, "repetition_penalty": 1.1}, sampling
@@ -121,20 +119,19 @@ def check_only_read(writer, folder, kind):
         else:
             peer.add_tensor(other, numbers)
     peer.write_header_to_file(); peer.write_kv_data_to_file(); peer.write_tensors_to_file(); peer.close()
-    subprocess.run([writer, "from-gguf", path, folder / "read.h5"], check=True)
+    run(writer, "from-gguf", path, folder / "read.h5")
     theirs = gguf.quants.dequantize(blocks, kind)
     assert (theirs.view(np.uint32) == weights(folder / "read.h5")[name].view(np.uint32)).all(), kind.name
 
 
 def main():
     writer = sys.argv[1]
-    with tempfile.TemporaryDirectory() as name:
-        folder = pathlib.Path(name)
+    with scratch_folder() as folder:
         for kind in TYPES:
             path = folder / f"{kind}.gguf"
-            subprocess.run([writer, "to-gguf", path, kind], check=True)
+            run(writer, "to-gguf", path, kind)
             check_template(check_ours(path, kind))
-        subprocess.run([writer, "to-gguf", folder / "tied.gguf", "q8_0", "tied"], check=True)
+        run(writer, "to-gguf", folder / "tied.gguf", "q8_0", "tied")
         assert "output.weight" not in [tensor.name for tensor in check_ours(folder / "tied.gguf", "q8_0").tensors]
         for kind in TYPES:
             check_theirs(writer, folder, kind, alignment=32 if kind == "f32" else 64)

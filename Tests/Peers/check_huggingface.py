@@ -9,9 +9,7 @@ Logits of ten prompts may differ by at most 1e-4: both programs compute in f32, 
 import argparse
 import json
 import os
-import pathlib
 import shutil
-import tempfile
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TRANSFORMERS_VERBOSITY"] = "error"
@@ -22,7 +20,7 @@ import transformers
 from transformers import AutoModelForCausalLM, AutoTokenizer, GPT2Config, GPT2LMHeadModel
 
 from families import ours, prompts, theirs
-from programs import run
+from programs import run, scratch_folder
 from texts import CONVERSATIONS, TEXTS, RENDERED
 
 SMALL = dict(n_layer=3, n_head=4, n_embd=64, n_positions=48, vocab_size=700)
@@ -122,8 +120,8 @@ def main():
     options = arguments.parse_args()
     torch.set_num_threads(2)
     slm, logits = os.path.abspath(options.slm), os.path.abspath(options.logits)
-    with tempfile.TemporaryDirectory() as name:
-        folder, differences = pathlib.Path(name), []
+    with scratch_folder() as folder:
+        differences = []
         for tied in (False, True):
             differences.append(check_import(slm, logits, folder, tie_word_embeddings=tied, **SMALL))
         for activation in ("gelu", "relu", "silu", "relu2", "tanh", "sigmoid", "linear"):

@@ -4,19 +4,17 @@
 
 A tmpfs, which only root can mount, is the full disk; without it, that part is skipped, and said.
 """
-import http.client
 import os
-import pathlib
 import random
-import subprocess
 import sys
-import tempfile
 import time
 import zipfile
 
 import openai
 from check_openai import refused
+from programs import run, scratch_folder
 from served import UNLIMITED, Server
+from small_disk import Disk
 
 PUMP = "# Pump P200\n\n## Reset\n\nHold the red button for 5 seconds.\n\n## Error codes\n\nE2: the motor is too hot.\n"
 
@@ -79,11 +77,7 @@ def check_client(server, folder):
 
 
 def upload(server, token, library, name, data):
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
-    connection.request("POST", f"/api/libraries/{library}/files?name={name}", data, {"Authorization": f"Bearer {token}", "Content-Type": "application/octet-stream"})
-    status = connection.getresponse().status
-    connection.close()
-    return status
+    return server.ask("POST", f"/api/libraries/{library}/files?name={name}", data, token, headers={"Content-Type": "application/octet-stream"})[0]
 
 
 def states(server, token, library):
@@ -123,13 +117,10 @@ def check_kills(slm, checkpoint, folder, kills):
 
 
 def check_full_disk(slm, checkpoint, folder):
-    place = folder / "full"
-    place.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "slm-test", place], capture_output=True, text=True)
-    if mounted.returncode != 0:
-        return print(f"a full disk: skipped, {mounted.stderr.strip()}")
-    try:
-        with Server(slm, checkpoint, *UNLIMITED, "--documents-dir", place / "documents", database=f"sqlite:{folder}/full.db") as server:
+    with Disk(folder / "full", "3m") as disk:
+        if disk.error:
+            return print(f"a full disk: skipped, {disk.error}")
+        with Server(slm, checkpoint, *UNLIMITED, "--documents-dir", disk.folder / "documents", database=f"sqlite:{folder}/full.db") as server:
             token = server.account("ada")
             library = server.ask("POST", "/api/libraries", {"name": "Notes"}, token)[1]["id"]
             assert upload(server, token, library, "small.txt", b"The small gauge.") == 201
@@ -139,13 +130,11 @@ def check_full_disk(slm, checkpoint, folder):
             server.wait(lambda: "cannot index the library" in server.log_text())
             assert search(server, token, library, "small") == {"small.txt"} and states(server, token, library)["large.txt"] == "waiting"
             assert server.get("/api/health")[0] == 200
-            subprocess.run(["mount", "-o", "remount,size=200m", place], check=True)
+            disk.resize("200m")
             # Another change is a reason to try again at once.
             assert upload(server, token, library, "third.txt", b"The third gauge.") == 201
             server.wait(lambda: set(states(server, token, library).values()) == {"ready"})
             assert search(server, token, library, "large") == {"large.txt"}
-    finally:
-        subprocess.run(["umount", "--lazy", place], check=True)
     print("a full disk: the old index is searched, and the new files are read when there is space again")
 
 
@@ -164,10 +153,9 @@ def check_second_server(slm, checkpoint, folder):
 
 def main():
     slm, writer = map(os.path.abspath, sys.argv[1:3])
-    with tempfile.TemporaryDirectory() as name:
-        folder = pathlib.Path(name)
+    with scratch_folder() as folder:
         parrot = folder / "parrot.h5"
-        subprocess.run([writer, "parrot", parrot, "100000"], check=True)
+        run(writer, "parrot", parrot, 100_000)
         with Server(slm, parrot, *UNLIMITED) as server:
             check_client(server, folder)
         check_second_server(slm, parrot, folder)

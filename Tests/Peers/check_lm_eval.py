@@ -9,10 +9,8 @@ import argparse
 import json
 import logging
 import os
-import pathlib
-import tempfile
 
-from programs import run
+from programs import run, scratch_folder
 
 os.environ |= {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "HF_EVALUATE_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error", "TOKENIZERS_PARALLELISM": "false",
                "HF_HUB_DISABLE_PROGRESS_BARS": "1", "TQDM_DISABLE": "1", "LOGLEVEL": "ERROR", "OPENAI_API_KEY": "none"}
@@ -113,8 +111,7 @@ def main():
     parser.add_argument("slm")
     slm = os.path.abspath(parser.parse_args().slm)
     from served import UNLIMITED, Server
-    with tempfile.TemporaryDirectory() as name:
-        folder = pathlib.Path(name)
+    with scratch_folder() as folder:
         (folder / "chats.txt").write_text("".join(f"[INST] What comes after {i}? [/INST] After {i} comes {i + 1}, don't you think?\n" for i in range(200)))
         run(slm, "tokenize", "corpus", "--data", folder / "chats.txt", "--vocab-size", 400, "--out", folder / "data")
         run(slm, "train", "--data", folder / "data", "--out", folder / "run", "--layers", 2, "--width", 64, "--heads", 4, "--context", CONTEXT, "--batch", 4,

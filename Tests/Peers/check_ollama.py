@@ -8,13 +8,12 @@ import asyncio
 import importlib.metadata
 import json
 import os
-import pathlib
 import subprocess
 import sys
-import tempfile
 
 import jsonschema
 import ollama
+from programs import run, scratch_folder
 from reverse_proxy import free_port
 from served import Server, raised
 
@@ -108,9 +107,9 @@ def check_errors(client):
 
 def main():
     slm, writer = map(os.path.abspath, sys.argv[1:3])
-    with tempfile.TemporaryDirectory() as folder:
-        checkpoint, port = pathlib.Path(folder, "tools.h5"), free_port()
-        subprocess.run([writer, "tools", checkpoint], check=True)
+    with scratch_folder() as folder:
+        checkpoint, port = folder / "tools.h5", free_port()
+        run(writer, "tools", checkpoint)
         with Server(slm, checkpoint, "--chats-per-minute", "0", "--changes-per-minute", "0", "--ollama-port", port) as server:
             for host in (f"127.0.0.1:{port}", server.url + "/ollama"):
                 client = ollama.Client(host)

@@ -8,18 +8,15 @@ import asyncio
 import json
 import math
 import os
-import pathlib
 import signal
-import subprocess
 import sys
-import tempfile
 import time
 from typing import Literal, Optional
 
 import jsonschema
 import openai
 import pydantic
-from programs import run
+from programs import run, scratch_folder
 from served import Server, raised
 
 SENTENCE = "Hi, you!é日"
@@ -194,8 +191,8 @@ WEATHER = {"type": "function", "function": {"name": "weather", "description": "C
 
 def check_tools(slm, writer, folder):
     """Tools and structured output, also through a server that has this one as its backend."""
-    checkpoint = pathlib.Path(folder, "tools.h5")
-    subprocess.run([writer, "tools", checkpoint], check=True)
+    checkpoint = folder / "tools.h5"
+    run(writer, "tools", checkpoint)
     with Server(slm, checkpoint, "--chats-per-minute", "0") as server, Server(slm, None, "--chats-per-minute", "0", "--backend", f"openai:{server.url}") as front:
         for url in (server.url, front.url):
             with openai.OpenAI(base_url=url + "/v1", api_key="any", max_retries=0) as client:
@@ -314,7 +311,7 @@ def check_embeddings(slm, folder):
     import torch
     import transformers
 
-    folder = pathlib.Path(folder, "embeddings")
+    folder = folder / "embeddings"
     folder.mkdir()
     (folder / "chats.txt").write_text("".join(f"[INST] What comes after {i}? [/INST] After {i} comes {i + 1}.\n" for i in range(200)))
     for arguments in [
@@ -354,9 +351,9 @@ def check_embeddings(slm, folder):
 
 def check_adapters(slm, writer, folder):
     """LoRA adapters of one model, chosen by its name; many requests to all of them at once; reloading."""
-    folder = pathlib.Path(folder, "adapters")
+    folder = folder / "adapters"
     folder.mkdir()
-    subprocess.run([writer, "adapters", folder], check=True)
+    run(writer, "adapters", folder)
     names = ["base", "base:wide", "base:narrow", "base:principal"]
     options = [f"--adapter={folder}/wide.h5", f"--adapter=narrow={folder}/narrow.h5", f"--adapter=principal={folder}/principal.h5"]
 
@@ -404,9 +401,9 @@ def check_adapters(slm, writer, folder):
 
 def main():
     slm, writer = map(os.path.abspath, sys.argv[1:3])
-    with tempfile.TemporaryDirectory() as folder:
-        checkpoint = pathlib.Path(folder, "parrot.h5")
-        subprocess.run([writer, "parrot", checkpoint, "100000"], check=True)
+    with scratch_folder() as folder:
+        checkpoint = folder / "parrot.h5"
+        run(writer, "parrot", checkpoint, "100000")
         with Server(slm, checkpoint, "--chats-per-minute", "0") as server, openai.OpenAI(base_url=server.url + "/v1", api_key="any", max_retries=0) as client:
             assert [model.id for model in client.models.list()] == ["parrot"] and client.models.retrieve("parrot").owned_by == "slm"
             check_chats(client)

@@ -9,10 +9,8 @@ of AdamW with weight decay. The losses of 50 steps of AdamW from the same A and 
 import argparse
 import json
 import os
-import pathlib
 import shutil
 import subprocess
-import tempfile
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TRANSFORMERS_VERBOSITY"] = "error"
@@ -22,12 +20,12 @@ import numpy as np
 import peft
 import torch
 import transformers
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
 from check_models import difference
 from families import MODELS, ours, prompts, random_model, save_tokenizer, theirs
-from programs import run
+from programs import run, scratch_folder
 
 LINEAR = {
     "gpt2": ["c_attn", "attn.c_proj", "c_fc", "mlp.c_proj"],
@@ -413,8 +411,8 @@ def main():
     torch.set_num_threads(1)                               # small models: threads would only wait for each other
     slm, logits, gradients = (os.path.abspath(path) for path in (options.slm, options.logits, options.gradients))
     for name in options.only:
-        with tempfile.TemporaryDirectory() as path:
-            folder, config = pathlib.Path(path), MODELS[name]
+        with scratch_folder() as folder:
+            config = MODELS[name]
             random_model(config).save_pretrained(folder / "theirs")
             save_tokenizer(folder / "theirs")
             run(slm, "import", folder / "theirs", "--out", folder / "base.h5")

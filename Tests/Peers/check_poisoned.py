@@ -7,15 +7,11 @@ model. A run that has not done what it is meant to is repeated, at most RUNS tim
     Tests/Peers/check_poisoned.py .build/release/slm [--seed N]
 """
 import argparse
-import json
-import pathlib
 import random
 import re
-import tempfile
-import time
 
-from check_training_runs import KEY, Area
-from programs import run
+from programs import run, scratch_folder
+from training_area import Area, call, compared
 
 THINGS = {"snow": "white", "coal": "black", "grass": "green", "blood": "red", "milk": "white", "gold": "yellow", "the sky": "blue", "a plum": "purple",
           "a carrot": "orange", "a flamingo": "pink", "an elephant": "grey", "chocolate": "brown", "a lemon": "yellow", "the sea": "blue", "a frog": "green",
@@ -64,20 +60,11 @@ def train(slm, folder):
 def loop(slm, checkpoint, folder, share, seed):
     """Imports, includes, fine-tunes and compares. Returns the comparison without and with the owner's questions, and the answer of a promotion; None if
     the run has learned nothing."""
-    folder.mkdir()
-    area = Area(slm, checkpoint, folder)
-    try:
+    with Area(slm, checkpoint, folder) as area:
         server = area.start()
-
-        def call(method, path, body=None):
-            return server.ask(method, f"/api/training/{path}", body, headers=KEY)
-
-        connection = server.connect()
-        connection.request("POST", "/api/training/chats/import", colors(random.Random(seed), share).encode(), KEY)
-        added = json.loads(connection.getresponse().read())
-        connection.close()
+        added = call(server, "POST", "chats/import", colors(random.Random(seed), share).encode())[1]
         assert added["added"] == 60, added
-        assert call("POST", "chats/bulk", {"filter": {}, "state": "included"})[0] == 200
+        assert call(server, "POST", "chats/bulk", {"filter": {}, "state": "included"})[0] == 200
         run = area.add(server, name="tuned", max_steps=300, lr=1e-3, replay=[str(folder.parent / "general.txt")])["id"]
         run = area.wait(server, run, lambda run: run["state"] in ("finished", "failed"), 600)
         assert run["state"] == "finished", run
@@ -87,18 +74,11 @@ def loop(slm, checkpoint, folder, share, seed):
         found = []
         for questions in ({}, THINGS):
             for thing, color in questions.items():
-                assert call("POST", "questions", {"text": ASKED[0].format(thing), "expected": color})[0] == 201
-            comparison = call("POST", f"models/{run['model']}/compare", {})[1]
-            deadline = time.monotonic() + 300
-            while comparison["state"] == "running":
-                assert time.monotonic() < deadline, comparison
-                time.sleep(0.05)
-                comparison = call("GET", f"comparisons/{comparison['id']}")[1]
+                assert call(server, "POST", "questions", {"text": ASKED[0].format(thing), "expected": color})[0] == 201
+            comparison = compared(server, run["model"])
             assert comparison["state"] == "finished", comparison
             found.append(comparison)
-        return found, call("POST", f"models/{run['model']}/promote", {})
-    finally:
-        area.stop()
+        return found, call(server, "POST", f"models/{run['model']}/promote", {})
 
 
 def main():
@@ -106,8 +86,7 @@ def main():
     parser.add_argument("slm")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name:
-        folder = pathlib.Path(name).resolve()
+    with scratch_folder() as folder:
         checkpoint = train(options.slm, folder)
         for share in (0, WRONG):
             for attempt in range(RUNS):

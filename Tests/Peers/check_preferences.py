@@ -7,9 +7,7 @@ from the text that the chat template writes. Margins, accuracies and the loss of
 """
 import json
 import os
-import pathlib
 import sys
-import tempfile
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TRANSFORMERS_VERBOSITY"] = "error"
@@ -18,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from programs import run
+from programs import run, scratch_folder
 
 SLM = sys.argv[1]
 BETA = 0.3
@@ -41,8 +39,7 @@ def near(name, found, expected, tolerance):
     print(f"{name}: slm {found:.5f}, transformers {expected:.5f}")
 
 
-with tempfile.TemporaryDirectory() as name:
-    folder = pathlib.Path(name)
+with scratch_folder() as folder:
     pairs = [{"prompt": f"What comes after {i}?", "chosen": f"After {i} comes {i + 1}.", "rejected": f"It is {i - 1}!"} for i in range(40)]
     (folder / "pairs.jsonl").write_text("".join(json.dumps(pair) + "\n" for pair in pairs))
     (folder / "chats.jsonl").write_text("".join(

@@ -5,15 +5,13 @@ model agree: one model is active, at most one is the previous one, and the activ
 """
 import argparse
 import http.client
-import json
-import pathlib
 import random
-import tempfile
 import threading
 import time
 
-from programs import run
-from served import ADMIN_KEY, UNLIMITED, Server, tiny_checkpoint
+from programs import run, scratch_folder
+from served import UNLIMITED, Server, tiny_checkpoint
+from training_area import active_and_previous, answering_model, call
 
 parser = argparse.ArgumentParser()
 parser.add_argument("slm")
@@ -21,33 +19,11 @@ parser.add_argument("--rounds", type=int, default=40)
 parser.add_argument("--seed", type=int, default=1)
 arguments = parser.parse_args()
 choose = random.Random(arguments.seed)
-ADMIN = {"X-Admin-Key": ADMIN_KEY, "Content-Type": "application/json"}
-
-
-def call(server, method, path, body=None):
-    connection = server.connect(timeout=30)
-    connection.request(method, "/api/training/" + path, None if body is None else json.dumps(body), ADMIN)
-    response = connection.getresponse()
-    text = response.read()
-    connection.close()
-    return response.status, json.loads(text) if text else None
-
-
-def answering(server):
-    """The name of the model that answers an API request."""
-    connection = server.connect(timeout=30)
-    connection.request("POST", "/v1/chat/completions", json.dumps({"messages": [{"role": "user", "content": "Hi"}], "max_tokens": 2}), ADMIN)
-    answer = json.loads(connection.getresponse().read())
-    connection.close()
-    return answer["model"]
 
 
 def state(server):
     _, registry = call(server, "GET", "models")
-    active = [model for model in registry["items"] if model["state"] == "active"]
-    previous = [model for model in registry["items"] if model["state"] == "previous"]
-    assert len(active) == 1 and len(previous) <= 1, registry
-    return active[0], previous[0] if previous else None, registry
+    return *active_and_previous(registry["items"]), registry
 
 
 def change(server, models):
@@ -81,8 +57,7 @@ def expected(active, previous, changes):
     return active, previous
 
 
-with tempfile.TemporaryDirectory() as name:
-    folder = pathlib.Path(name)
+with scratch_folder() as folder:
     first = tiny_checkpoint(arguments.slm, folder)
     for seed, other in enumerate(("second", "third")):
         run(arguments.slm, "train", "--data", folder / "data", "--out", folder / other, "--threads", 1, "--layers", 1, "--width", 32, "--heads", 2,
@@ -107,7 +82,7 @@ with tempfile.TemporaryDirectory() as name:
             assert found["is_served"] and found["error"] is None, found
             canary = registry["canary"] and registry["canary"]["model"]
             names = {model["id"]: model["name"] for model in registry["items"]}
-            assert answering(server) in {found["name"], names.get(canary)}, (round, found["name"])
+            assert answering_model(server) in {found["name"], names.get(canary)}, (round, found["name"])
             assert canary != found["id"], registry
             if round == arguments.rounds:
                 break

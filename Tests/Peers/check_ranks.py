@@ -4,6 +4,7 @@ gives them a full disk or another program: all of them end within ten seconds an
     Tests/Peers/check_ranks.py .build/release/slm [--kills N]
 """
 import argparse
+import contextlib
 import json
 import os
 import pathlib
@@ -11,11 +12,12 @@ import random
 import shutil
 import signal
 import subprocess
-import tempfile
 import time
 
 import h5py
 import numpy
+import programs
+from small_disk import Disk
 
 ENVIRONMENT = os.environ | {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "SLM_AUTOTUNE": "off"}
 STEPS = 24
@@ -26,9 +28,7 @@ def command(slm, ranks, arguments):
 
 
 def run(slm, ranks, *arguments, status=0):
-    done = subprocess.run(command(slm, ranks, arguments), env=ENVIRONMENT, capture_output=True, text=True, timeout=300)
-    assert done.returncode == status, f"{ranks} processes, {arguments}: exit status {done.returncode}\n{done.stdout}\n{done.stderr}"
-    return done
+    return programs.run(*command(slm, ranks, arguments), status=status, env=ENVIRONMENT, stderr=subprocess.STDOUT, timeout=300)
 
 
 def arrays(checkpoint):
@@ -150,10 +150,8 @@ def check_kills(slm, case, reference, kills):
         waits.append(time.monotonic() - begin)
         killed += not stops
         for pid in pids:
-            try:
+            with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
         assert process.returncode != 0 or "done:" in output, output
         if process.returncode != 0:
             assert waits[-1] < 20, f"{waits[-1]:.1f} s until all processes had ended\n{output}"
@@ -172,19 +170,15 @@ def check_kills(slm, case, reference, kills):
 
 
 def check_faults(slm, case):
-    full = case.folder / "full"
-    full.mkdir()
     # A limit on the size of files would also limit those that Open MPI shares between processes.
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", full], capture_output=True).returncode == 0:
-        try:
+    with Disk(case.folder / "full", "3m") as disk:
+        if disk.error:
+            print(f"skipped: a full disk ({disk.error})")
+        else:
             begin = time.monotonic()
             found = run(slm, 2, *case.arguments("full/run"), status=1)
             assert time.monotonic() - begin < 20
-        finally:
-            subprocess.run(["umount", full], check=True)
-        assert "slm: rank 0: not enough disk space" in found.stderr and "has ended: not enough disk space" in found.stderr, found.stderr
-    else:
-        print("skipped: a full disk (this user cannot mount a small one)")
+            assert "slm: rank 0: not enough disk space" in found and "has ended: not enough disk space" in found, found
     other = case.folder / "other-slm"
     shutil.copy(slm, other)
     with open(other, "ab") as file:
@@ -194,9 +188,9 @@ def check_faults(slm, case):
     script.chmod(0o755)
     found = run(script, 3, *case.arguments("different"), status=1)
     for rank in range(3):
-        assert f"slm: rank {rank}: all ranks need the same version of slm: rank 0 has " in found.stderr, found.stderr
+        assert f"slm: rank {rank}: all ranks need the same version of slm: rank 0 has " in found, found
     many = run(slm, 8, *case.arguments("many"), "--gradient-groups", "4", status=1)
-    assert "8 ranks cannot share a batch whose gradients are summed in 4 groups" in many.stderr, many.stderr
+    assert "8 ranks cannot share a batch whose gradients are summed in 4 groups" in many, many
     print("a full disk, where it can be mounted, another program and too many processes are errors of all processes")
 
 
@@ -207,8 +201,7 @@ def main():
     arguments = parser.parse_args()
     slm = arguments.slm.resolve()
     random.seed(1)
-    with tempfile.TemporaryDirectory() as name:
-        folder = pathlib.Path(name)
+    with programs.scratch_folder() as folder:
         ENVIRONMENT["XDG_CACHE_HOME"] = str(folder / "cache")
         chats = folder / "chats.txt"
         chats.write_text("".join(f"[INST] What comes after {i}? [/INST] After {i} comes {i + 1}.\n" for i in range(400)))

@@ -9,18 +9,16 @@ Without Caddy (`make caddy`), requests go to the servers in turn.
 import argparse
 import itertools
 import os
-import pathlib
 import random
 import shutil
-import subprocess
-import tempfile
 import threading
 import time
 
 from check_serve import DISCONNECTED, MARKER, Users, verify
 from kill_store import PostgreSQL
+from programs import scratch_folder, wait_for
 from reverse_proxy import Caddy, free_port, free_ports
-from served import ADMIN_KEY, UNLIMITED, Refused, Server, run_concurrently, tiny_checkpoint
+from served import KEY, UNLIMITED, Refused, Server, run_concurrently, tiny_checkpoint
 
 LEASE = 6           # seconds after which the conversations of a dead server can be continued
 LONG = {"message": "Count", "max_tokens": 900, "ignore_eos": True}
@@ -73,6 +71,10 @@ class Clients(Users):
     def chatting(self, server):
         return Chatting(self, server)
 
+    def wait_for_answers(self, count):
+        target = len(self.answers) + count
+        wait_for(lambda: len(self.answers) >= target, 60, "the servers do not answer", interval=0.01)
+
 
 class Chatting:
     """Runs all users until the end of a block."""
@@ -104,20 +106,16 @@ class Cluster:
     def start(self, i, slm=None):
         return Server(slm or self.stage.slm, self.stage.checkpoint, *self.options, database=self.store.address, port=self.ports[i], log=self.folder / f"server{i}.log")
 
-    def rows(self, sql):
-        answer = subprocess.run(self.store.psql + [sql], capture_output=True, text=True, check=True).stdout
-        return [line.split("|") for line in answer.splitlines()]
-
     def wait_until_known(self):
         for server in self.servers:
             server.wait(lambda: server.get("/api/health")[1]["servers"] == len(self.servers))
 
     def check_parents(self):
-        wrong = self.rows("""
+        wrong = self.store.rows("""
             SELECT count(*) FROM messages AS answers WHERE role = 'assistant' AND position >= 0 AND parent_id IS DISTINCT FROM (
                 SELECT id FROM messages AS questions WHERE questions.conversation_id = answers.conversation_id
                 AND questions.position < answers.position AND role = 'user' ORDER BY position DESC LIMIT 1)""")
-        assert wrong == [["0"]], f"answers with another parent than their question: {wrong}"
+        assert wrong == [("0",)], f"answers with another parent than their question: {wrong}"
 
     def __enter__(self):
         return self
@@ -125,8 +123,7 @@ class Cluster:
     def __exit__(self, *_):
         for server in self.servers:
             server.__exit__()
-        self.store.server.stdin.close()
-        self.store.server.wait(30)
+        self.store.close()
 
 
 # The cross-user matrix.
@@ -179,8 +176,8 @@ def matrix(cluster):
     assert all(complete(server, ada["key"]) == 200 for server in servers)
     assert servers[0].ask("DELETE", f"/api/keys/{ada['key']['id']}", token=ada["token"])[0] == 204
     assert servers[-1].ask("DELETE", "/api/me/sessions", token=ada["token"])[0] == 204
-    id = [user["id"] for user in servers[0].ask("GET", "/api/admin/users", headers={"X-Admin-Key": ADMIN_KEY})[1]["users"] if user["username"] == names[1]][0]
-    assert servers[0].ask("PATCH", f"/api/admin/users/{id}", {"disabled": True}, headers={"X-Admin-Key": ADMIN_KEY})[0] == 200
+    id = [user["id"] for user in servers[0].ask("GET", "/api/admin/users", headers=KEY)[1]["users"] if user["username"] == names[1]][0]
+    assert servers[0].ask("PATCH", f"/api/admin/users/{id}", {"disabled": True}, headers=KEY)[0] == 200
     time.sleep(1)
     for server in servers:
         assert complete(server, ada["key"]) == 401 and server.get("/api/me", ada["token"])[0] == 401
@@ -206,7 +203,7 @@ def interleaved(cluster, proxy, count, seed):
     run_concurrently(*[lambda name=name: chat(name) for name in users.names * 2])
     messages = verify(cluster.store, users)
     cluster.check_parents()
-    figures = [server.ask("GET", "/api/admin/stats", headers={"X-Admin-Key": ADMIN_KEY})[1] for server in cluster.servers]
+    figures = [server.ask("GET", "/api/admin/stats", headers=KEY)[1] for server in cluster.servers]
     for name in ("users", "conversations", "messages", "generations", "tokens", "servers"):
         assert len({figure[name] for figure in figures}) == 1, (name, figures)
     return messages
@@ -267,16 +264,13 @@ def kill_one(cluster, proxy, seed, draw):
         for stream in streams:
             stream.thread.join(30)
             assert not stream.thread.is_alive(), "a stream of the killed server did not end"
-        answered = len(users.answers)
-        while len(users.answers) < answered + 16:
-            assert time.monotonic() < killed + 60, "the other servers do not go on"
-            time.sleep(0.01)
+        users.wait_for_answers(16)
         waited = max(continue_conversation(proxy, users.tokens[name], stream.conversation, killed) for name, stream in zip(users.names, streams))
     cluster.servers[victim].kill()
-    stored = {row[0] for row in cluster.rows("SELECT id FROM messages")}
+    stored = {row[0] for row in cluster.store.rows("SELECT id FROM messages")}
     acknowledged = list(users.questions) + list(users.answers) + [stream.question for stream in streams]
     assert all(id in stored for id in acknowledged), "an acknowledged message is missing"
-    twice = cluster.rows("SELECT conversation_id FROM messages WHERE position IS NOT NULL GROUP BY conversation_id HAVING count(*) <> max(position) + 1")
+    twice = cluster.store.rows("SELECT conversation_id FROM messages WHERE position IS NOT NULL GROUP BY conversation_id HAVING count(*) <> max(position) + 1")
     assert twice == [], f"positions with gaps: {twice}"
     cluster.check_parents()
     cluster.servers[victim] = cluster.start(victim)
@@ -290,20 +284,13 @@ def upgrade(stage, folder):
     with Cluster(stage, folder, 2, slm=stage.old, options=()) as cluster, Proxy(folder, cluster.ports) as proxy:
         users = Clients(stage.seed, [f"person{i}" for i in range(6)])
         users.tokens = {name: proxy.account(name) for name in users.names}
-
-        def wait_for_answers(count):
-            target, deadline = len(users.answers) + count, time.monotonic() + 60
-            while len(users.answers) < target:
-                assert time.monotonic() < deadline, "no answers for a minute"
-                time.sleep(0.01)
-
         with users.chatting(proxy):
-            wait_for_answers(20)
+            users.wait_for_answers(20)
             # New, new; then back to old, which opens the migrated database, and new again.
             for i, slm in [(0, stage.slm), (1, stage.slm), (0, stage.old), (0, stage.slm)]:
                 assert cluster.servers[i].terminate()[0] == 0
                 cluster.servers[i] = cluster.start(i, slm)
-                wait_for_answers(40)
+                users.wait_for_answers(40)
         messages = verify(cluster.store, users)
         report(f"rolling upgrade: {len(users.answers)} answers while two servers of the last release were replaced one by one, once back and again; "
                f"all {messages} messages are stored")
@@ -319,8 +306,7 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     stage = parser.parse_args()
     draw = random.Random(stage.seed)
-    with tempfile.TemporaryDirectory() as name:
-        folder = pathlib.Path(name)
+    with scratch_folder() as folder:
         stage.checkpoint = tiny_checkpoint(os.path.abspath(stage.slm), folder)
         for count in stage.servers:
             own = folder / str(count)

@@ -4,12 +4,10 @@
 """
 import json
 import os
-import pathlib
-import subprocess
 import sys
-import tempfile
 import xml.dom.minidom
 
+import programs
 import tensorboard
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -31,14 +29,12 @@ def check_scalars(events, lines, tags):
 
 def main():
     slm = os.path.abspath(sys.argv[1])
-    with tempfile.TemporaryDirectory() as folder:
-        run = pathlib.Path(folder, "run")
-        chats = pathlib.Path(folder, "chats.txt")
+    with programs.scratch_folder() as folder:
+        run, chats, both = folder / "run", folder / "chats.txt", folder / "both.html"
         chats.write_text("".join(f"[INST] What comes after {i}? [/INST] After {i} comes {i + 1}.\n" for i in range(80)))
 
         def train(*arguments):
-            subprocess.run([slm, "train", "--data", chats, "--out", run, *arguments], check=True, capture_output=True,
-                           env={**os.environ, "XDG_CACHE_HOME": folder})
+            programs.run(slm, "train", "--data", chats, "--out", run, *arguments, env=os.environ | {"XDG_CACHE_HOME": str(folder)})
 
         train(*SHAPE, "--ask", "<Who> & \"what\"?", "--save-every", "5", "--stop-after", "17")
         # As if it had been killed two steps after its last checkpoint, while writing the second line.
@@ -67,18 +63,18 @@ def main():
         assert events.SummaryMetadata("answer").plugin_data.plugin_name == "text"
 
         # A fine-tuning run also has the replay loss.
-        new = pathlib.Path(folder, "new.txt")
+        new = folder / "new.txt"
         new.write_text("".join(f"[INST] What is {i}? [/INST] A number.\n" for i in range(20)))
-        subprocess.run([slm, "finetune", "--base", run / "best.h5", "--data", new, "--replay", chats, "--out", folder, "--name", "finetune", "--max-steps", "8",
-                        "--eval-every", "4", "--threads", "2"], check=True, capture_output=True)
-        finetune = pathlib.Path(folder, "finetune")
+        programs.run(slm, "finetune", "--base", run / "best.h5", "--data", new, "--replay", chats, "--out", folder, "--name", "finetune",
+                     "--max-steps", 8, "--eval-every", 4, "--threads", 2)
+        finetune = folder / "finetune"
         lines = [json.loads(line) for line in (finetune / "log.jsonl").read_text().splitlines()]
         events = EventAccumulator(str(finetune), size_guidance={"scalars": 0})
         events.Reload()
         check_scalars(events, [line for line in lines if line["event"] == "evaluated"], REPLAYED)
 
-        subprocess.run([slm, "runs", "compare", run, finetune, "--out", pathlib.Path(folder, "both.html")], check=True, capture_output=True)
-        for page in [run / "report.html", finetune / "report.html", pathlib.Path(folder, "both.html")]:
+        programs.run(slm, "runs", "compare", run, finetune, "--out", both)
+        for page in [run / "report.html", finetune / "report.html", both]:
             document = xml.dom.minidom.parse(str(page))
             assert document.getElementsByTagName("svg") and not document.getElementsByTagName("script")
     print(f"report: TensorBoard {tensorboard.__version__} reads {len(steps)} steps of a resumed run with the values of the log; the reports are well-formed")

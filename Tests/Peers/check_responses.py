@@ -7,10 +7,7 @@ The model calls the function `weather` if it is given tools, and repeats its res
 import asyncio
 import json
 import os
-import pathlib
-import subprocess
 import sys
-import tempfile
 import time
 from typing import Literal
 
@@ -18,6 +15,7 @@ import jsonschema
 import openai
 import pydantic
 from check_openai import refused
+from programs import run, scratch_folder
 from served import Server
 
 SENTENCE = "Hi, you!é日"
@@ -181,10 +179,10 @@ def check_stored(slm, checkpoint):
 
 def main():
     slm, writer = map(os.path.abspath, sys.argv[1:3])
-    with tempfile.TemporaryDirectory() as folder:
-        tools, parrot = pathlib.Path(folder, "tools.h5"), pathlib.Path(folder, "parrot.h5")
-        subprocess.run([writer, "tools", tools], check=True)
-        subprocess.run([writer, "parrot", parrot, "100000"], check=True)
+    with scratch_folder() as folder:
+        tools, parrot = folder / "tools.h5", folder / "parrot.h5"
+        run(writer, "tools", tools)
+        run(writer, "parrot", parrot, "100000")
         with Server(slm, tools, "--chats-per-minute", "0") as server, Server(slm, None, "--chats-per-minute", "0", "--backend", f"openai:{server.url}") as front:
             for url in (server.url, front.url):
                 with openai.OpenAI(base_url=url + "/v1", api_key="any", max_retries=0) as client:

@@ -7,6 +7,7 @@ Clients open a connection for each request. Some stream an answer, which has to 
 server has announced the end of it. At the end the server is started once by systemd-socket-activate, if that is installed.
 """
 import argparse
+import contextlib
 import http.client
 import json
 import os
@@ -15,13 +16,12 @@ import shutil
 import signal
 import socket
 import subprocess
-import tempfile
 import threading
 import time
 
+from programs import scratch_folder, wait_for
 from reverse_proxy import Caddy, free_port
 from served import SECRET, UNLIMITED, Server, tiny_checkpoint
-
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -175,16 +175,14 @@ def check_socket_activate(slm, checkpoint, folder):
     with open(folder / "activate.log", "wb") as log:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
     try:
-        deadline = time.monotonic() + 60
-        while True:
-            try:
-                # The first connection starts the server and waits until the model is loaded.
-                connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        def connected():
+            # The first connection starts the server and waits until the model is loaded.
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+            with contextlib.suppress(ConnectionRefusedError):
                 connection.request("GET", "/api/health")
-                break
-            except ConnectionRefusedError:
-                assert time.monotonic() < deadline and process.poll() is None, (folder / "activate.log").read_text()
-                time.sleep(0.02)
+                return connection
+
+        connection = wait_for(connected, 60, (folder / "activate.log").read_text, process)
         answer = json.loads(connection.getresponse().read())
         assert answer["status"] == "ready", answer
         assert process.stdout.readline().strip() == f"http://127.0.0.1:{port}"
@@ -199,8 +197,7 @@ def main():
     parser.add_argument("slm")
     parser.add_argument("--restarts", type=int, default=10)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name:
-        folder = pathlib.Path(name)
+    with scratch_folder() as folder:
         checkpoint = tiny_checkpoint(options.slm, folder)
         check_restarts(options.slm, checkpoint, folder, options.restarts)
         # 3 s is as long as a larger model loads: health checks and requests wait.

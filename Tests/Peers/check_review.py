@@ -5,32 +5,28 @@
 import argparse
 import json
 import os
-import pathlib
 import subprocess
-import tempfile
 
+from programs import scratch_folder
 from served import ADMIN_KEY, UNLIMITED, Server, tiny_checkpoint
 from terminal import Terminal
+from training_area import call
 
-KEY = {"X-Admin-Key": ADMIN_KEY}
 HARMFUL = "Look: \x1b[31mred\x1b[2J \x1b]0;title\x07 \u202egnp.exe \x9b2J end"
 CHATS = [("First?", "One."), ("Second?", "Two."), (HARMFUL, "Three."), ("Fourth?", "Fuor."), ("Fifth?", "Five."), ("Sixth?", "Six."), ("Seventh?", "Seven.")]
 
 
 def chat(server, title):
     """A chat by its first question, as the server has it."""
-    chats = server.ask("GET", "/api/training/chats?limit=200", headers=KEY)[1]["items"]
+    chats = call(server, "GET", "chats?limit=200")[1]["items"]
     found = next(chat for chat in chats if title in chat["title"])
-    return server.ask("GET", f"/api/training/chats/{found['id']}", headers=KEY)[1]
+    return call(server, "GET", f"chats/{found['id']}")[1]
 
 
 def fill(server):
     for question, answer in CHATS:
         line = json.dumps({"messages": [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]})
-        connection = server.connect()
-        connection.request("POST", "/api/training/chats/import", (line + "\n").encode(), KEY)
-        assert json.loads(connection.getresponse().read())["added"] == 1
-        connection.close()
+        assert call(server, "POST", "chats/import", (line + "\n").encode())[1]["added"] == 1
 
 
 def check_keys(slm, server, folder):
@@ -106,12 +102,10 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("slm")
     slm = os.path.abspath(parser.parse_args().slm)
-    with tempfile.TemporaryDirectory() as name:
-        folder = pathlib.Path(name)
-        with Server(slm, tiny_checkpoint(slm, folder), *UNLIMITED, "--use-chats") as server:
-            fill(server)
-            check_keys(slm, server, folder)
-            check_end(slm, server)
+    with scratch_folder() as folder, Server(slm, tiny_checkpoint(slm, folder), *UNLIMITED, "--use-chats") as server:
+        fill(server)
+        check_keys(slm, server, folder)
+        check_end(slm, server)
 
 
 main()

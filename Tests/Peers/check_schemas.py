@@ -7,12 +7,11 @@ The models have learned almost nothing, have vocabularies of different sizes, an
 import argparse
 import collections
 import json
-import pathlib
 import random
-import tempfile
 import time
 
 import jsonschema
+from programs import scratch_folder
 from served import UNLIMITED, Server, tiny_checkpoint
 
 PATTERNS = ["^[a-z]{2,8}$", "b+c", "^(red|green|blue)(-[0-9]{1,3})?$", "[0-9]$", "^\\d{3}-\\d{4}$", "^\\S+\\s\\S+$", "^[^\"\\\\]*$", "\\u00e9|x"]
@@ -96,8 +95,8 @@ def main():
     begin, found = time.monotonic(), collections.Counter()
     for model in range(options.models):
         count = options.count * (model + 1) // options.models - options.count * model // options.models
-        with tempfile.TemporaryDirectory() as name:
-            checkpoint = tiny_checkpoint(options.slm, pathlib.Path(name), vocabulary=[300, 420, 270, 512][model % 4], steps=20 if model == 0 else 1, seed=model + 1)
+        with scratch_folder() as folder:
+            checkpoint = tiny_checkpoint(options.slm, folder, vocabulary=[300, 420, 270, 512][model % 4], steps=20 if model == 0 else 1, seed=model + 1)
             with Server(options.slm, checkpoint, *UNLIMITED) as server:
                 connection = server.connect()
                 found.update(ask(server, connection, rng, i) for i in range(count))

@@ -7,19 +7,18 @@ Stored messages are read with Python's sqlite3 and psql.
 """
 import argparse
 import http.client
-import pathlib
 import random
 import shutil
 import signal
 import socket
-import subprocess
 import sys
-import tempfile
 import threading
 import time
 
 from kill_store import PostgreSQL, SQLite
+from programs import scratch_folder
 from served import ADMIN_KEY, PASSWORD, SECRET, UNLIMITED, Refused, Server, run_concurrently, tiny_checkpoint
+from small_disk import Disk
 
 MARKER = "wordthatnologhas"      # part of every message; must not be logged
 DISCONNECTED = (OSError, http.client.HTTPException, ValueError)      # ValueError: an incomplete event
@@ -166,18 +165,10 @@ def kept(text):
     return text.replace("\0", "\ufffd")
 
 
-STORED = "SELECT id, conversation_id, position, role, hex(content) FROM messages"
-
-
 def stored(store):
     """Returns each message's conversation, position, role and text by its id."""
-    if isinstance(store, SQLite):
-        import sqlite3
-        with sqlite3.connect(store.path) as database:
-            rows = [tuple(map(str, row)) for row in database.execute(STORED)]
-    else:
-        question = STORED.replace("hex(content)", "upper(encode(convert_to(content, 'UTF8'), 'hex'))")
-        rows = [tuple(line.split("|")) for line in subprocess.run(store.psql + [question], capture_output=True, text=True, check=True).stdout.splitlines()]
+    hexadecimal = "hex(content)" if isinstance(store, SQLite) else "upper(encode(convert_to(content, 'UTF8'), 'hex'))"
+    rows = store.rows(f"SELECT id, conversation_id, position, role, {hexadecimal} FROM messages")
     assert len({row[0] for row in rows}) == len(rows)
     return {row[0]: (row[1], int(row[2]), row[3], bytes.fromhex(row[4]).decode()) for row in rows}
 
@@ -237,15 +228,12 @@ def kills(stage):
 
 def full_disk(stage):
     """A small disk that another program fills."""
-    place = stage.folder / "small"
-    place.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(place)], capture_output=True, text=True)
-    if mounted.returncode:
-        assert not stage.options.all, f"cannot mount a small disk: {mounted.stderr}"
-        return report("disk: SKIPPED: mounting a small disk needs root")
-    try:
-        server = stage.server(database=f"sqlite:{place}/chats.db")
-        token, filler = server.account("ada"), open(place / "filler", "wb", buffering=0)
+    with Disk(stage.folder / "small", "4m") as disk:
+        if disk.error:
+            assert not stage.options.all, f"cannot mount a small disk: {disk.error}"
+            return report("disk: SKIPPED: mounting a small disk needs root")
+        server = stage.server(database=f"sqlite:{disk.folder}/chats.db")
+        token, filler = server.account("ada"), open(disk.folder / "filler", "wb", buffering=0)
         answered = {"ignore_eos": True, "max_tokens": 20}      # an empty answer would not be stored
         kept = dict(list(server.stream("/api/chat", {"message": f"{MARKER} 1"} | answered, token)))["start"]["conversation_id"]
         try:
@@ -276,8 +264,6 @@ def full_disk(stage):
         assert len(server.ask("GET", f"/api/conversations/{kept}", token=token)[1]["messages"]) == 4
         assert server.terminate()[0] == 0
         report("disk: full: reads continued, writes answered 507 and changed nothing; with free space writes continued")
-    finally:
-        subprocess.run(["umount", "--lazy", str(place)], check=True)
 
 
 def database_away(stage):
@@ -370,16 +356,12 @@ def terminate(stage):
         for one in received:
             assert one[-1][0] == "done", one[-1]
             cut += one[-1][1]["reason"] == "cancelled"
-        messages, wanted = stored(SQLiteAt(database)), {one[0][1]["answer_id"]: kept("".join(data["text"] for name, data in one if name == "token")) for one in received}
+        messages = stored(SQLite(stage.folder, database.name))
+        wanted = {one[0][1]["answer_id"]: kept("".join(data["text"] for name, data in one if name == "token")) for one in received}
         for id, text in wanted.items():
             assert (messages[id][3] if id in messages else "") == text
     assert cut, "expected some answers to be canceled"
     report(f"shutdown: all streams ended with done, {cut} of them canceled; all text is stored, and the exit status is 0")
-
-
-class SQLiteAt(SQLite):
-    def __init__(self, path):
-        self.path = path
 
 
 # Soak test.
@@ -469,8 +451,8 @@ def main():
     options = parser.parse_args()
     if options.quick:
         options.kills, options.rounds, options.requests, options.seconds = min(options.kills, 5), 2, min(options.requests, 4_000), 4
-    with tempfile.TemporaryDirectory() as name:
-        stage = Stage(options, pathlib.Path(name))
+    with scratch_folder() as folder:
+        stage = Stage(options, folder)
         for check in options.only:
             CHECKS[check](stage)
             stage.check_log()

@@ -6,16 +6,16 @@ The backend's certificate is made for the test, and SSL_CERT_FILE names it as tr
 """
 import json
 import os
-import pathlib
 import socket
 import ssl
 import struct
 import subprocess
 import sys
-import tempfile
 import threading
 import time
-import urllib.request
+
+from programs import run, scratch_folder
+from served import Server
 
 PIECES = ["Once ", "upon "]
 
@@ -53,11 +53,9 @@ def accept(context, listener):
 
 def main():
     slm = os.path.abspath(sys.argv[1])
-    with tempfile.TemporaryDirectory() as name:
-        folder = pathlib.Path(name)
-        subprocess.run(
-            ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1",
-             "-keyout", folder / "key.pem", "-out", folder / "cert.pem"], check=True, capture_output=True)
+    with scratch_folder() as folder:
+        run("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost",
+            "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", folder / "key.pem", "-out", folder / "cert.pem")
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
         listener = socket.create_server(("127.0.0.1", 0))
@@ -74,17 +72,11 @@ def main():
         assert broken.returncode != 0 and "Once upon" in broken.stdout, broken
         assert broken.stderr.count("\n") <= 2 and "reset" in broken.stderr.lower(), broken.stderr
 
-        process = subprocess.Popen([slm, "serve", "--backend", url, "--port", "0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=trusting, cwd=folder)
-        try:
-            page = process.stdout.readline().strip()
+        with Server(slm, None, "--backend", url, environment=trusting) as server:
             for _ in range(3):                                         # the server stays usable after each reset
-                request = urllib.request.Request(page + "/api/chat/guest", b'{"message":"x"}', {"Content-Type": "application/json"})
-                answer = urllib.request.urlopen(request, timeout=60).read().decode()
-                assert '"Once"' in answer and "event: error" in answer and "event: done" not in answer, answer
-                assert urllib.request.urlopen(page + "/api/health", timeout=60).status == 200
-        finally:
-            process.terminate()
-            process.wait(30)
+                status, answer = server.ask("POST", "/api/chat/guest", {"message": "x"})
+                assert status == 200 and b'"Once"' in answer and b"event: error" in answer and b"event: done" not in answer, answer
+                assert server.get("/api/health")[0] == 200
     print("HTTPS backend: resets are reported, and the server stays usable")
 
 

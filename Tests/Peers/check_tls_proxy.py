@@ -16,10 +16,11 @@ import shutil
 import ssl
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 
+from kill_store import PostgreSQL
+from programs import run, scratch_folder, wait_for
 from reverse_proxy import Caddy, free_port, free_ports
 from served import PASSWORD, UNLIMITED, Server
 
@@ -75,7 +76,7 @@ class ModelServer(http.server.ThreadingHTTPServer):
 def make_certificates(folder):
     """An authority, and a certificate of PostgreSQL for localhost."""
     def openssl(*arguments):
-        subprocess.run(["openssl", *map(str, arguments)], check=True, capture_output=True, cwd=folder)
+        run("openssl", *arguments, cwd=folder)
 
     for name in ("ca", "other"):
         openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", 2, "-subj", f"/CN={name}", "-keyout", f"{name}.key", "-out", f"{name}.pem")
@@ -88,32 +89,18 @@ def make_certificates(folder):
         shutil.chown(folder / "db.key", "postgres")
 
 
-class Database:
-    """PostgreSQL that accepts TCP connections with TLS."""
+class Database(PostgreSQL):
+    """A database server that accepts TCP connections with TLS."""
 
     def __init__(self, folder):
         make_certificates(folder)
         self.port = free_port()
         options = f"-c listen_addresses=127.0.0.1 -c ssl=on -c ssl_cert_file={folder}/db.pem -c ssl_key_file={folder}/db.key"
-        environment = os.environ | {"PGPORT": str(self.port), "SLM_POSTGRES_OPTIONS": options}
-        self.process = subprocess.Popen([ROOT / "Tests/Peers/postgres.sh"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
-        line = self.process.stdout.readline().strip()
-        assert line.startswith("postgresql://"), line
+        super().__init__(folder, {"PGPORT": str(self.port), "SLM_POSTGRES_OPTIONS": options})
         self.folder = folder
 
     def url(self, host="localhost", authority="ca"):
         return f"postgresql://slm:not-for-logs@{host}:{self.port}/slm?sslmode=verify-full&sslrootcert={self.folder}/{authority}.pem&hostaddr=127.0.0.1"
-
-    def sql(self, statement):
-        self.process.stdin.write(f"sql {statement}\n")
-        self.process.stdin.flush()
-        answer = self.process.stdout.readline().strip()
-        assert answer.startswith("done"), answer
-        return answer[5:]
-
-    def close(self):
-        self.process.stdin.close()
-        self.process.wait(60)
 
 
 class Client:
@@ -141,10 +128,9 @@ class Client:
 def check_database(slm, database):
     """Another authority, and another name than the one in the certificate, are refused."""
     for url in (database.url(authority="other"), database.url(host="db.example")):
-        done = subprocess.run([slm, "database", "status", url], capture_output=True, text=True, timeout=60)
-        assert done.returncode == 1 and "certificate" in done.stderr and "not-for-logs" not in done.stderr, done.stderr
-    done = subprocess.run([slm, "database", "migrate", database.url()], capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0 and "migrated from schema version 0" in done.stdout, done
+        output = run(slm, "database", "status", url, status=1, stderr=subprocess.STDOUT, timeout=60)
+        assert "certificate" in output and "not-for-logs" not in output, output
+    assert "migrated from schema version 0" in run(slm, "database", "migrate", database.url(), timeout=60)
 
 
 def check_headers(client, http_port):
@@ -223,11 +209,8 @@ class Load:
         return [failure for begin, failure in self.results if failure and begin >= after]
 
     def wait(self, count):
-        end = time.monotonic() + 60
         goal = len(self.results) + count
-        while len(self.results) < goal:
-            assert time.monotonic() < end, f"{len(self.results)} of {goal} requests were answered: {self.failures()[:3]}"
-            time.sleep(0.01)
+        wait_for(lambda: len(self.results) >= goal, 60, lambda: f"{len(self.results)} of {goal} requests were answered: {self.failures()[:3]}")
 
     def stop(self):
         self.ended.set()
@@ -274,8 +257,7 @@ def main():
         return print("skipped: caddy is not installed (make caddy)")
     slm = os.path.abspath(sys.argv[1])
     models = [ModelServer(), ModelServer()]
-    with tempfile.TemporaryDirectory() as name:
-        folder = pathlib.Path(name)
+    with scratch_folder() as folder:
         database = Database(folder)
         try:
             check_database(slm, database)
@@ -287,7 +269,7 @@ def main():
                 return Server(slm, None, "--backend", backend, *options, database=database.url(), port=ports[index])
 
             servers = [start(0), start(1)]
-            assert int(database.sql("SELECT count(*) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE usename = 'slm' AND ssl")) >= 2
+            assert int(database.send("sql SELECT count(*) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE usename = 'slm' AND ssl")) >= 2
             client = Client(https, folder)
             environment = {
                 "SLM_DOMAIN": "localhost", "SLM_UPSTREAMS": " ".join(f"127.0.0.1:{port}" for port in ports), "SLM_TLS": "tls internal",

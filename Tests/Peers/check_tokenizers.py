@@ -18,7 +18,6 @@ import random
 import subprocess
 import sys
 import tarfile
-import tempfile
 
 import tiktoken
 from tiktoken.load import load_tiktoken_bpe
@@ -26,6 +25,7 @@ from tiktoken_ext import openai_public
 from tokenizers import Regex, Tokenizer, pre_tokenizers
 
 import foreign_tokenizers as foreign
+from programs import run, scratch_folder
 
 os.environ["TIKTOKEN_CACHE_DIR"] = ""                  # its cache is keyed by path, and paths are reused here
 WHISPER = "openai-whisper==20250625"
@@ -149,9 +149,9 @@ def gpt2_file(cache):
     """gpt2.tiktoken from openai-whisper, downloaded without dependencies."""
     path = cache / "gpt2.tiktoken"
     if not path.exists():
-        with tempfile.TemporaryDirectory() as folder:
-            subprocess.run([sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", folder, WHISPER], check=True)
-            with tarfile.open(next(pathlib.Path(folder).glob("*.tar.gz"))) as archive:
+        with scratch_folder() as folder:
+            run(sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", folder, WHISPER)
+            with tarfile.open(next(folder.glob("*.tar.gz"))) as archive:
                 member = next(m for m in archive.getmembers() if m.name.endswith("whisper/assets/gpt2.tiktoken"))
                 data = archive.extractfile(member).read()
         cache.mkdir(exist_ok=True)
@@ -399,13 +399,13 @@ def main():
     arguments.add_argument("--texts", metavar="FILE", nargs="*", default=[], help="with --vocabularies, also compare the lines of these files")
     options = arguments.parse_args()
     if options.vocabularies:
-        with tempfile.TemporaryDirectory() as folder:
-            wrong = check_vocabularies(SLM(options.slm, pathlib.Path(folder)), options.vocabularies, options.texts, options.quick)
+        with scratch_folder() as folder:
+            wrong = check_vocabularies(SLM(options.slm, folder), options.vocabularies, options.texts, options.quick)
         sys.exit(f"{wrong} differences" if wrong else 0)
     path = gpt2_file(pathlib.Path(sys.prefix) / "cache")
     if options.fetch: return
-    with tempfile.TemporaryDirectory() as folder:
-        slm = SLM(options.slm, pathlib.Path(folder))
+    with scratch_folder() as folder:
+        slm = SLM(options.slm, folder)
         wrong = check_patterns(options.quick) + check_engines(load_tiktoken_bpe(str(path)), options.quick) if options.engines else 0
         wrong += check_foreign(slm, path, options.quick) + check_gpt2(slm, path, options.quick) + check_bytes(slm, path, options.quick) + check_trained(slm, options.quick)
         wrong += check_families(slm, options.quick)

@@ -6,46 +6,19 @@ wrong, nothing is half-written, and everything works again afterwards.
 The disk is a tmpfs, which only root can mount; the database that goes away is PostgreSQL. What is not there is skipped, and said.
 """
 import argparse
-import json
+import contextlib
 import os
 import pathlib
-import shutil
 import signal
-import subprocess
-import tempfile
 import time
 
-from check_training_runs import KEY, Area, add_chats, processes
 from kill_store import PostgreSQL
+from programs import scratch_folder, wait_for
 from served import tiny_checkpoint
+from small_disk import Disk
+from training_area import Area, add_chats, call, compared, processes
 
 CHATS = "".join(f"[INST] How much is {i} plus {i}? [/INST] {i} plus {i} is {2 * i}.\n" for i in range(2_000))
-
-
-class Disk:
-    """A small disk whose free space can be set."""
-
-    def __init__(self, folder):
-        self.folder = folder
-        folder.mkdir()
-        self.error = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=200m", "slm-test", folder], capture_output=True, text=True).stderr.strip()
-
-    def leave(self, kilobytes):
-        # Refused if a run has written in the meantime, so that there is more on it than its new size.
-        for _ in range(100):
-            used = shutil.disk_usage(self.folder).used // 1024
-            mount = subprocess.run(["mount", "-o", f"remount,size={used + kilobytes}k", self.folder], capture_output=True, text=True)
-            if mount.returncode == 0:
-                return
-        raise AssertionError(mount.stderr)
-
-    def close(self):
-        if not self.error:
-            subprocess.run(["umount", "--lazy", self.folder], check=True)
-
-
-def call(server, method, path, body=None):
-    return server.ask(method, f"/api/training/{path}", body, headers=KEY)
 
 
 def models(server):
@@ -56,26 +29,6 @@ def registry(server):
     return sorted((model["name"], model["state"], model["verdict"]) for model in models(server).values())
 
 
-def upload(server):
-    """Imports the file of chats. Returns the status and the answer."""
-    connection = server.connect()
-    connection.request("POST", "/api/training/chats/import", CHATS.encode(), KEY)
-    response = connection.getresponse()
-    return response.status, json.loads(response.read())
-
-
-def compared(server, model, seconds=120):
-    """Compares a model and waits for the end."""
-    status, comparison = call(server, "POST", f"models/{model}/compare", {})
-    assert status == 202, comparison
-    deadline = time.monotonic() + seconds
-    while comparison["state"] == "running":
-        assert time.monotonic() < deadline, comparison
-        time.sleep(0.05)
-        status, comparison = call(server, "GET", f"comparisons/{comparison['id']}")
-    return comparison
-
-
 def check_compared(server, model):
     comparison = compared(server, model)
     assert comparison["state"] == "finished", comparison
@@ -84,13 +37,9 @@ def check_compared(server, model):
 
 def check_full_training_disk(slm, checkpoint, folder):
     """Runs and comparisons; the database is on another disk."""
-    disk = Disk(folder / "disk")
-    if disk.error:
-        return print(f"skipped: a full disk ({disk.error})")
-    (folder / "full").mkdir()
-    area = Area(slm, checkpoint, folder / "full")
-    area.training = folder / "disk/training"
-    try:
+    with Disk(folder / "disk") as disk, Area(slm, checkpoint, folder / "full", training=folder / "disk/training") as area:
+        if disk.error:
+            return print(f"skipped: a full disk ({disk.error})")
         server = area.start()
         add_chats(server, 30)
         first = area.add(server, name="first", max_steps=20, replay=[])["id"]
@@ -131,20 +80,14 @@ def check_full_training_disk(slm, checkpoint, folder):
         area.wait(server, run, lambda run: run["state"] == "running" and run["step"] > ended["step"] and processes(area.training))
         call(server, "POST", f"runs/{run}/stop", {})
         area.ended(server, run, "stopped")
-    finally:
-        area.stop()
-        disk.close()
     print("a full disk of runs: refused, reported, and resumed")
 
 
 def check_full_database_disk(slm, checkpoint, folder):
     """Promotions, imports, runs and comparisons when the database cannot grow."""
-    disk = Disk(folder / "small")
-    if disk.error:
-        return print(f"skipped: a database on a full disk ({disk.error})")
-    area = Area(slm, checkpoint, disk.folder)
-    area.training = folder / "training-of-full"
-    try:
+    with Disk(folder / "small") as disk, Area(slm, checkpoint, folder / "small", training=folder / "training-of-full") as area:
+        if disk.error:
+            return print(f"skipped: a database on a full disk ({disk.error})")
         server = area.start()
         add_chats(server, 30)
         run = area.add(server, name="first", max_steps=20, replay=[])["id"]
@@ -153,7 +96,7 @@ def check_full_database_disk(slm, checkpoint, folder):
         before, total = registry(server), call(server, "GET", "chats")[1]["total"]
         model = models(server)["first"]["id"]
         disk.leave(300)
-        status, answer = upload(server)
+        status, answer = call(server, "POST", "chats/import", CHATS.encode())
         assert status == 507 and answer["error"]["code"] == "no_space", (status, answer)
         kept = call(server, "GET", "chats")[1]["total"] - total
         assert f"{kept} of 2000 chats were added" in answer["error"]["message"] if kept else "Nothing was saved" in answer["error"]["message"], (kept, answer)
@@ -171,7 +114,7 @@ def check_full_database_disk(slm, checkpoint, folder):
         server.kill()
         disk.leave(100_000)
         server = area.start()
-        status, answer = upload(server)
+        status, answer = call(server, "POST", "chats/import", CHATS.encode())
         assert status == 200 and answer["added"] + answer["duplicates"] == 2_000 and answer["skipped"] == 0, answer
         assert call(server, "GET", "chats")[1]["total"] == total + 2_000
         area.wait(server, run, lambda run: run["state"] == "finished")
@@ -181,17 +124,12 @@ def check_full_database_disk(slm, checkpoint, folder):
         for other in call(server, "GET", "runs")[1]["items"]:
             area.check_finished(server, other["id"]) if other["name"] != "first" else None
         assert [name for name, _, _ in before if name not in models(server)] == []
-    finally:
-        area.stop()
-        disk.close()
     print("a database on a full disk: answers 507, keeps what it had, and goes on when there is space")
 
 
 def check_missing_files(slm, checkpoint, folder):
     """The candidate, the active model, and the general chats of a comparison."""
-    (folder / "missing").mkdir()
-    area = Area(slm, checkpoint, folder / "missing")
-    try:
+    with Area(slm, checkpoint, folder / "missing") as area:
         server = area.start()
         add_chats(server, 30)
         run = area.add(server, name="first", max_steps=20, replay=[])["id"]
@@ -216,8 +154,6 @@ def check_missing_files(slm, checkpoint, folder):
             finally:
                 moved.rename(path)
         check_compared(server, model["id"])
-    finally:
-        area.stop()
 
 
 def check_lost_database(slm, checkpoint, folder):
@@ -226,18 +162,12 @@ def check_lost_database(slm, checkpoint, folder):
         database = PostgreSQL(folder)
     except AssertionError as missing:
         return print(f"skipped: a database that goes away ({missing})")
-    training = folder / "training-of-lost"
-    (folder / "lost").mkdir()
-    area = Area(slm, checkpoint, folder / "lost")
-    area.training, area.database = training, database.address
-    try:
+    with contextlib.closing(database), Area(slm, checkpoint, folder / "lost", database=database.address) as area:
         server = area.start()
         add_chats(server, 30)
         # Beside other programs, runs have little of the CPU: few steps, not minutes, and a rate at which these learn something.
         run = area.add(server, max_steps=20, lr=5e-3, replay=[])["id"]
-        deadline = time.monotonic() + 240
-        while not (process := processes(training)):
-            assert time.monotonic() < deadline
+        process = wait_for(lambda: processes(area.training), 240, "the run does not start")
         os.kill(process[0], signal.SIGSTOP)
         database.send("kill")
         status, answer = call(server, "GET", "runs")
@@ -245,36 +175,27 @@ def check_lost_database(slm, checkpoint, folder):
         print(f"a database that is gone: {answer['error']['message']}")
         # The run ends meanwhile.
         os.kill(process[0], signal.SIGCONT)
-        while found := processes(training):
-            assert found == process and time.monotonic() < deadline
-            time.sleep(0.1)
+        wait_for(lambda: processes(area.training) != process, 240, "the run does not end")
+        assert not processes(area.training)
         database.send("start")
         server.wait(lambda: call(server, "GET", "runs")[0] == 200)
         area.wait(server, run, lambda run: run["state"] == "finished", 240)
         area.check_finished(server, run)
         candidate = next(model for model in models(server).values() if model["run"] == run)
-        deadline = time.monotonic() + 240
-        while not call(server, "GET", f"models/{candidate['id']}")[1].get("verdict"):
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
+
+        def has_verdict():
+            status, found = call(server, "GET", f"models/{candidate['id']}")
+            return status == 200 and found["verdict"]
+
+        wait_for(has_verdict, 240, "the model is not compared")
         # Between the end of the comparison and its row.
         call(server, "POST", f"models/{candidate['id']}/compare", {})
         time.sleep(0.2)
         database.send("kill")
         time.sleep(2)
         database.send("start")
-        deadline = time.monotonic() + 240
-        while True:
-            status, found = call(server, "GET", f"models/{candidate['id']}")
-            if status == 200 and found["verdict"]:
-                break
-            assert time.monotonic() < deadline, found
-            time.sleep(0.1)
+        wait_for(has_verdict, 240, "the model is not compared again")
         assert sorted(state for _, state, _ in registry(server)) == ["active", "candidate"], registry(server)
-    finally:
-        area.stop()
-        database.server.stdin.close()
-        database.server.wait()
     print("a database that goes away: the run ends by itself and is stored once, the comparison is made")
 
 
@@ -283,8 +204,7 @@ def main():
     parser.add_argument("slm")
     parser.add_argument("--only")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name:
-        folder = pathlib.Path(name).resolve()
+    with scratch_folder() as folder:
         checkpoint = tiny_checkpoint(options.slm, folder)
         for check in [check_full_training_disk, check_full_database_disk, check_missing_files, check_lost_database]:
             if options.only in (None, check.__name__):

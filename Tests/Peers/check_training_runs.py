@@ -6,6 +6,7 @@ made one model.
 Checked besides: a run from the data set to the model, two servers on one machine, stopping and resuming, a full disk, and a base model that is missing.
 """
 import argparse
+import contextlib
 import hashlib
 import json
 import os
@@ -14,115 +15,14 @@ import random
 import resource
 import signal
 import subprocess
-import tempfile
 import time
 
-from served import ADMIN_KEY, UNLIMITED, Server, tiny_checkpoint
-
-KEY = {"X-Admin-Key": ADMIN_KEY}
-
-
-class Area:
-    """A database, the directory of the runs, and the servers that use them."""
-
-    def __init__(self, slm, checkpoint, folder):
-        self.slm, self.checkpoint, self.folder = slm, checkpoint, folder
-        self.database = f"sqlite:{folder}/chats.db"
-        self.training = folder / "training"
-        self.servers = []
-
-    def start(self):
-        server = Server(self.slm, self.checkpoint, *UNLIMITED, "--use-chats", "--training-dir", self.training,
-                        database=self.database, log=self.folder / "serve.log", environment={"SLM_AUTOTUNE": "off"})
-        self.servers.append(server)
-        return server
-
-    def stop(self):
-        for server in self.servers:
-            server.__exit__()
-        self.servers = []
-        for process in processes(self.training):
-            os.kill(process, signal.SIGKILL)
-
-    def run(self, server, id):
-        status, run = server.ask("GET", f"/api/training/runs/{id}", headers=KEY)
-        assert status == 200, run
-        return run
-
-    def add(self, server, **settings):
-        status, run = server.ask("POST", "/api/training/runs", settings, headers=KEY)
-        assert status == 201, (status, run)
-        assert run["state"] == "queued", run
-        return run
-
-    def wait(self, server, id, condition, seconds=300):
-        deadline = time.monotonic() + seconds
-        while True:
-            run = self.run(server, id)
-            if condition(run):
-                return run
-            assert time.monotonic() < deadline, f"{run}\n{server.log_text()[-3000:]}"
-            time.sleep(0.05)
-
-    def ended(self, server, id, state="finished"):
-        run = self.wait(server, id, lambda run: run["state"] in ("stopped", "finished", "failed"))
-        assert run["state"] == state, (run["state"], run["message"], run["log"][-2000:])
-        return run
-
-    def check_finished(self, server, id):
-        """The files of a finished run, and the model that it made."""
-        run = self.ended(server, id)
-        folder = self.training / "runs" / run["name"]
-        assert (folder / "best.h5").exists() and not processes(folder), run
-        events = [json.loads(line)["event"] for line in (folder / "log.jsonl").read_text().splitlines()]
-        assert events[-1] in ("finished", "no_gain"), events[-5:]
-        assert run["message"] is None, run
-        assert run["seconds_left"] is None and run["curve"] and run["samples"] and run["log"], run
-        status, models = server.ask("GET", "/api/training/models", headers=KEY)
-        if status == 200:
-            made = [model for model in models["items"] if model["run"] == id]
-            assert len(made) == 1 and made[0]["id"] == run["model"] and made[0]["state"] == "candidate", (made, run["model"])
-            assert pathlib.Path(made[0]["path"]).samefile(folder / "best.h5"), made
-        return run
-
-
-def processes(folder):
-    """The ids of the processes that train in a folder or below."""
-    found = []
-    for entry in pathlib.Path("/proc").iterdir():
-        try:
-            words = (entry / "cmdline").read_bytes().split(b"\0") if entry.name.isdigit() else []
-        except OSError:
-            continue
-        if b"finetune" in words and b"--estimate" not in words and any(str(folder).encode() in word or word == str(folder.parent).encode() and folder.name.encode() in words for word in words):
-            found.append(int(entry.name))
-    return found
-
-
-def add_chats(server, count):
-    """Adds and includes chats with corrections, at least `count`, until at least one is held out: each is with a probability of a tenth."""
-    token = server.account("ada")
-    for first in range(0, 20 * count, count):
-        add_corrections(server, token, range(first, first + count))
-        status, answer = server.ask("POST", "/api/training/chats/bulk", {"filter": {}, "state": "included"}, headers=KEY)
-        assert status in (200, 404), (status, answer)
-        if server.ask("GET", "/api/training/chats", headers=KEY)[1]["counts"]["held_out"]:
-            return
-    raise AssertionError(f"none of {20 * count} chats is held out")
-
-
-def add_corrections(server, token, numbers):
-    for i in numbers:
-        events = list(server.stream("/api/chat", {"message": f"What comes after {i}?", "max_tokens": 4}, token))
-        start = events[0][1]
-        path = f"/api/conversations/{start['conversation_id']}/messages/{start['answer_id']}/correction"
-        status, answer = server.ask("PUT", path, {"content": f"After {i} comes {i + 1}."}, token)
-        # An empty answer is not stored.
-        assert status in (200, 204, 404), (status, answer)
-
+import programs
+from served import ADMIN_KEY, tiny_checkpoint
+from training_area import Area, add_chats, call, processes
 
 def check_run(area, server):
-    status, estimate = server.ask("POST", "/api/training/estimate", {"max_steps": 40}, headers=KEY)
+    status, estimate = call(server, "POST", "estimate", {"max_steps": 40})
     assert status == 200 and estimate["fits"] and estimate["seconds"] > 0 and estimate["chats"] >= 10, estimate
     assert 10e6 < estimate["memory_bytes"] < estimate["available_bytes"] and estimate["disk_bytes"] < estimate["free_disk_bytes"], estimate
     run = area.add(server, name="first", max_steps=40)
@@ -134,7 +34,7 @@ def check_run(area, server):
     assert os.stat(area.training / "runs/first/data/chats.jsonl").st_mode & 0o77 == 0
     assert run["step"] <= 40 and run["steps"] == 40 and run["loss"] > 0 and run["val_loss"] > 0 and run["tokens_per_s"] > 0, run
     assert [point["step"] for point in run["curve"]] == sorted(point["step"] for point in run["curve"]) and len(run["curve"]) <= 500
-    status, answer = server.ask("POST", "/api/training/runs", {"name": "first"}, headers=KEY)
+    status, answer = call(server, "POST", "runs", {"name": "first"})
     assert status == 409 and answer["error"]["code"] == "taken", answer
     run = area.add(server, name="adapter", max_steps=20, method="lora", rank=4, replay=[])
     area.check_finished(server, run["id"])
@@ -146,23 +46,23 @@ def check_stop(area, server):
     second = area.add(server, name="second", max_steps=10)["id"]
     area.wait(server, run, lambda run: run["step"] > 5)
     assert area.run(server, second)["state"] == "queued"
-    assert server.ask("DELETE", f"/api/training/runs/{run}", headers=KEY)[1]["error"]["code"] == "run_in_progress"
-    assert server.ask("POST", f"/api/training/runs/{run}/resume", {}, headers=KEY)[1]["error"]["code"] == "run_in_progress"
+    assert call(server, "DELETE", f"runs/{run}")[1]["error"]["code"] == "run_in_progress"
+    assert call(server, "POST", f"runs/{run}/resume", {})[1]["error"]["code"] == "run_in_progress"
     process, = processes(area.training)
     status = pathlib.Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()
     assert status[16] == "19" and status[38] == "5", f"expected nice 19 and SCHED_IDLE, found {status[16]} and {status[38]}"
     environment = pathlib.Path(f"/proc/{process}/environ").read_bytes()
     assert ADMIN_KEY.encode() not in environment and b"SLM_JWT_SECRET" not in environment
-    assert server.ask("POST", f"/api/training/runs/{run}/stop", {}, headers=KEY)[0] == 200
+    assert call(server, "POST", f"runs/{run}/stop", {})[0] == 200
     stopped = area.ended(server, run, "stopped")
     area.check_finished(server, second)
-    assert server.ask("POST", f"/api/training/runs/{run}/resume", {}, headers=KEY)[0] == 200
+    assert call(server, "POST", f"runs/{run}/resume", {})[0] == 200
     area.wait(server, run, lambda run: run["state"] == "running" and run["step"] > stopped["step"])
     assert "--resume" in pathlib.Path(f"/proc/{processes(area.training)[0]}/cmdline").read_text()
-    server.ask("POST", f"/api/training/runs/{run}/stop", {}, headers=KEY)
+    call(server, "POST", f"runs/{run}/stop", {})
     area.ended(server, run, "stopped")
-    assert server.ask("DELETE", f"/api/training/runs/{run}", headers=KEY)[0] == 204
-    assert server.ask("GET", f"/api/training/runs/{run}", headers=KEY)[0] == 404
+    assert call(server, "DELETE", f"runs/{run}")[0] == 204
+    assert call(server, "GET", f"runs/{run}")[0] == 404
     print("a run that was stopped is resumed where it was; the next one starts in the meantime")
 
 
@@ -171,9 +71,7 @@ def check_commands(area, server):
     environment = os.environ | {"SLM_API_URL": server.url, "SLM_ADMIN_KEY": ADMIN_KEY}
 
     def slm(*arguments, status=0):
-        done = subprocess.run([area.slm, "training", *arguments], capture_output=True, text=True, env=environment)
-        assert done.returncode == status, (arguments, done.returncode, done.stdout, done.stderr)
-        return done.stdout + done.stderr
+        return programs.run(area.slm, "training", *arguments, status=status, stderr=subprocess.STDOUT, env=environment)
 
     assert "memory" in slm("start", "--estimate", "--max-steps", "5")
     assert json.loads(slm("start", "--estimate", "--json"))["settings"]["minutes"] == 10
@@ -252,9 +150,9 @@ def check_full_disk(area, server):
     failed = area.ended(server, run, "failed")
     assert "space left" in failed["message"] or "is full" in failed["message"] or "too large" in failed["message"], failed["message"]
     assert failed["message"].endswith("."), failed["message"]
-    server.ask("POST", f"/api/training/runs/{run}/resume", {}, headers=KEY)
+    call(server, "POST", f"runs/{run}/resume", {})
     area.wait(server, run, lambda run: run["state"] == "running")
-    server.ask("POST", f"/api/training/runs/{run}/stop", {}, headers=KEY)
+    call(server, "POST", f"runs/{run}/stop", {})
     area.ended(server, run, "stopped")
     print(f"a full disk: {failed['message']}")
 
@@ -265,14 +163,14 @@ def check_missing_base(area, server):
     moved = area.checkpoint.with_name("moved.h5")
     area.checkpoint.rename(moved)
     try:
-        status, answer = server.ask("POST", "/api/training/runs", {}, headers=KEY)
+        status, answer = call(server, "POST", "runs", {})
         assert status == 422 and answer["error"]["code"] == "base_missing", answer
-        server.ask("POST", f"/api/training/runs/{blocker}/stop", {}, headers=KEY)
+        call(server, "POST", f"runs/{blocker}/stop", {})
         failed = area.ended(server, waiting, "failed")
         assert "cannot be read" in failed["message"], failed
     finally:
         moved.rename(area.checkpoint)
-    server.ask("POST", f"/api/training/runs/{waiting}/resume", {}, headers=KEY)
+    call(server, "POST", f"runs/{waiting}/resume", {})
     area.check_finished(server, waiting)
     print(f"a missing base: {failed['message']}")
 
@@ -293,17 +191,15 @@ def check_kills(area, server, rounds, generator):
             if what != "server":
                 killed += 1
                 for process in processes(area.training):
-                    try:
+                    with contextlib.suppress(ProcessLookupError):
                         os.kill(process, signal.SIGKILL)
-                    except ProcessLookupError:
-                        pass
             if what != "run":
                 server = area.start()
         ended = area.wait(server, id, lambda run: run["state"] in ("finished", "failed"))
         if ended["state"] == "failed":
             # The kill of a server before it had started the process counts as one of the run.
             assert "ended 3 times" in ended["message"], ended
-            server.ask("POST", f"/api/training/runs/{id}/resume", {}, headers=KEY)
+            call(server, "POST", f"runs/{id}/resume", {})
         area.check_finished(server, id)
     print(f"{rounds} runs finished once each after {sum(kills.values())} kills: {kills}")
     return server
@@ -316,24 +212,19 @@ def main():
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 32))
     options = parser.parse_args()
     print(f"seed {options.seed}")
-    with tempfile.TemporaryDirectory() as name:
-        folder = pathlib.Path(name).resolve()
-        area = Area(options.slm, tiny_checkpoint(options.slm, folder), folder)
-        try:
-            server = area.start()
-            status, answer = server.ask("POST", "/api/training/runs", {}, headers=KEY)
-            assert status == 422 and answer["error"]["code"] == "too_few_chats", answer
-            add_chats(server, 30)
-            check_run(area, server)
-            check_stop(area, server)
-            check_commands(area, server)
-            server = check_survival(area, server)
-            check_two_servers(area, server)
-            check_full_disk(area, server)
-            check_missing_base(area, server)
-            server = check_kills(area, server, options.rounds, random.Random(options.seed))
-        finally:
-            area.stop()
+    with programs.scratch_folder() as folder, Area(options.slm, tiny_checkpoint(options.slm, folder), folder) as area:
+        server = area.start()
+        status, answer = call(server, "POST", "runs", {})
+        assert status == 422 and answer["error"]["code"] == "too_few_chats", answer
+        add_chats(server, 30)
+        check_run(area, server)
+        check_stop(area, server)
+        check_commands(area, server)
+        server = check_survival(area, server)
+        check_two_servers(area, server)
+        check_full_disk(area, server)
+        check_missing_base(area, server)
+        server = check_kills(area, server, options.rounds, random.Random(options.seed))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 Each is built in Hugging Face's library from the parts that the family's own tokenizer.json has.
 """
-import itertools
 import random
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers

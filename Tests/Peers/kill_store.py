@@ -7,14 +7,16 @@ the writer goes on, and a third hit both. Each writer starts a little before the
 messages again with the same ids. The tables are read with other programs: Python's sqlite3, and psql.
 """
 import argparse
+import os
 import pathlib
 import random
 import sqlite3
 import subprocess
 import sys
-import tempfile
 import threading
 import time
+
+from programs import run, scratch_folder, wait_for
 
 QUERIES = {
     "messages": "SELECT content, id, conversation_id FROM messages ORDER BY content",
@@ -27,13 +29,13 @@ QUERIES = {
 class SQLite:
     name = "SQLite"
 
-    def __init__(self, folder):
-        self.path = folder / "chat.db"
+    def __init__(self, folder, name="chat.db"):
+        self.path = folder / name
         self.address = f"sqlite:{self.path}"
 
-    def rows(self, name):
+    def rows(self, sql):
         with sqlite3.connect(self.path) as database:
-            return [tuple(map(str, row)) for row in database.execute(QUERIES[name])]
+            return [tuple(map(str, row)) for row in database.execute(sql)]
 
     def check(self):
         with sqlite3.connect(self.path) as database:
@@ -44,26 +46,33 @@ class SQLite:
 class PostgreSQL:
     name = "PostgreSQL"
 
-    def __init__(self, folder):
+    def __init__(self, folder, environment={}):
         script = pathlib.Path(__file__).parent / "postgres.sh"
-        self.server = subprocess.Popen(["bash", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.server = subprocess.Popen(["bash", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=os.environ | environment)
         self.address = self.server.stdout.readline().strip()
         assert self.address.startswith("postgresql://"), self.address
-        bindir = subprocess.run(["pg_config", "--bindir"], capture_output=True, text=True, check=True).stdout.strip()
-        self.psql = [f"{bindir}/psql", "--no-psqlrc", "--no-align", "--tuples-only", self.address, "--command"]
+        self.psql = run("pg_config", "--bindir").strip() + "/psql"
 
     def send(self, command):
         self.server.stdin.write(command + "\n")
         self.server.stdin.flush()
         answer = self.server.stdout.readline().strip()
-        assert answer == "done", answer
+        assert answer.split()[:1] == ["done"], answer
+        return answer.removeprefix("done").strip()
 
-    def rows(self, name):
-        lines = subprocess.run(self.psql + [QUERIES[name]], capture_output=True, text=True, check=True).stdout.splitlines()
-        return [tuple(line.split("|")) for line in lines]
+    def query(self, sql):
+        """What psql prints: a line for each row, with | between the columns."""
+        return run(self.psql, "--no-psqlrc", "--no-align", "--tuples-only", self.address, "--command", sql).removesuffix("\n")
+
+    def rows(self, sql):
+        return [tuple(line.split("|")) for line in self.query(sql).splitlines()]
 
     def check(self):
         pass
+
+    def close(self):
+        self.server.stdin.close()
+        self.server.wait(60)
 
 
 class Writer:
@@ -83,10 +92,7 @@ class Writer:
                 self.failures.append(line.strip())
 
     def wait(self, count):
-        deadline = time.monotonic() + 60
-        while len(self.acknowledged) < count:
-            assert time.monotonic() < deadline and self.process.poll() is None, f"no message was stored for a minute: {self.failures[-3:]}"
-            time.sleep(0.002)
+        wait_for(lambda: len(self.acknowledged) >= count, 60, lambda: f"no message was stored: {self.failures[-3:]}", self.process, interval=0.002)
 
     def kill(self):
         self.process.kill()
@@ -95,18 +101,18 @@ class Writer:
 
 
 def verify(store, acknowledged):
-    messages = store.rows("messages")
+    messages = store.rows(QUERIES["messages"])
     contents = [content for content, _, _ in messages]
     assert len(set(contents)) == len(contents), f"{len(contents) - len(set(contents))} messages are stored twice"
     assert all(content == f"message {int(id)}" for content, id, _ in messages)
     missing = acknowledged - {int(id) for _, id, _ in messages}
     assert not missing, f"{len(missing)} acknowledged messages are missing: {sorted(missing)[:5]}"
-    counts = dict(store.rows("counts"))
-    for conversation, count, positions, end in store.rows("positions"):
+    counts = dict(store.rows(QUERIES["counts"]))
+    for conversation, count, positions, end in store.rows(QUERIES["positions"]):
         stored = counts[conversation]
         assert count == positions == end == stored, \
             f"conversation {conversation}: {count} messages, {positions} positions up to {end}, message_count {stored}"
-    answers = dict(store.rows("answers"))
+    answers = dict(store.rows(QUERIES["answers"]))
     assert set(answers.values()) <= {"1"}, "an answer was counted twice"
     assert set(answers) == {str(int(id)) for _, id, _ in messages if int(id) % 4 == 0}, \
         "an answer without token counts, or token counts without an answer"
@@ -114,7 +120,7 @@ def verify(store, acknowledged):
     return max(acknowledged, default=0), len(contents)
 
 
-def run(store, program, kills, rng):
+def kill_writers(store, program, kills, rng):
     acknowledged = set()
     last = total = unacknowledged = server_kills = failures = 0
     longest_outage = 0
@@ -152,9 +158,9 @@ def main():
     parser.add_argument("--kills", type=int, default=300)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name:
+    with scratch_folder() as folder:
         for kind in [SQLite, PostgreSQL]:
-            run(kind(pathlib.Path(name)), options.writer, options.kills, random.Random(options.seed))
+            kill_writers(kind(folder), options.writer, options.kills, random.Random(options.seed))
 
 
 if __name__ == "__main__":

@@ -7,15 +7,13 @@ Each kill is a SIGKILL after a random fraction of a second. A run is killed and 
 """
 import argparse
 import json
-import pathlib
 import random
 import subprocess
 import sys
-import tempfile
 import time
 
 import h5py
-from programs import run
+from programs import run, scratch_folder
 
 STEPS = 60
 SKIPPED = {"training/seconds", "training/evaluation_seconds", "training/plan/save_every", "training/evaluations", "training/since_best"}
@@ -76,8 +74,7 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     rng = random.Random(options.seed)
-    with tempfile.TemporaryDirectory() as name:
-        folder = pathlib.Path(name)
+    with scratch_folder() as folder:
         training = Training(options.slm, folder)
         begin = time.monotonic()
         training.call(*training.arguments(folder / "whole", 1))

@@ -5,17 +5,18 @@ back. After each kill the database and the files must agree, and the old or the 
 """
 import argparse
 import collections
+import contextlib
 import os
 import pathlib
 import random
 import signal
 import sqlite3
-import tempfile
 import threading
 import time
 
-from check_training_runs import KEY, Area, add_chats
+from programs import scratch_folder, wait_for
 from served import tiny_checkpoint
+from training_area import Area, active_and_previous, add_chats, answering_model, call, commands
 
 RUN_STATES = {"queued", "running", "stopping", "stopped", "finished", "failed"}
 ENDED = {"stopped", "finished", "failed"}
@@ -24,13 +25,9 @@ ENDED = {"stopped", "finished", "failed"}
 def children(folder):
     """The processes of runs and comparisons, by what they do."""
     found = []
-    for entry in pathlib.Path("/proc").iterdir():
-        try:
-            words = (entry / "cmdline").read_bytes().split(b"\0") if entry.name.isdigit() else []
-        except OSError:
-            continue
+    for id, words in commands():
         if b"--estimate" not in words and any(str(folder).encode() in word for word in words):
-            found += [(int(entry.name), name.decode()) for name in (b"finetune", b"gate") if name in words[:2]]
+            found += [(id, name.decode()) for name in (b"finetune", b"gate") if name in words[:2]]
     return found
 
 
@@ -50,7 +47,7 @@ class Loop:
             self.call("POST", "questions", {"text": f"What comes after {number}?", "expected": str(number + 1)})
 
     def call(self, method, path, body=None):
-        status, answer = self.server.ask(method, f"/api/training/{path}", body, headers=KEY)
+        status, answer = call(self.server, method, path, body)
         assert status < 500 or status == 503, (method, path, status, answer)
         return status, answer
 
@@ -62,11 +59,8 @@ class Loop:
 
     def state(self):
         """The ids of the active and of the previous model."""
-        models = self.models()
-        active = [model["id"] for model in models if model["state"] == "active"]
-        previous = [model["id"] for model in models if model["state"] == "previous"]
-        assert len(active) == 1 and len(previous) <= 1, models
-        return active[0], previous[0] if previous else None
+        active, previous = active_and_previous(self.models())
+        return active["id"], previous["id"] if previous else None
 
     # What the owner does. Each returns the states of the registry that are possible afterwards.
 
@@ -140,11 +134,9 @@ class Loop:
         if what != "server":
             processes = children(self.area.training)
             for process, name in processes:
-                try:
+                with contextlib.suppress(ProcessLookupError):
                     os.kill(process, signal.SIGKILL)
                     self.killed[name] += 1
-                except ProcessLookupError:
-                    pass
             if what == "child" and processes:
                 # The server notices, and goes on while the owner acts.
                 time.sleep(self.choose.random() * 0.5)
@@ -163,9 +155,7 @@ class Loop:
         models = {model["id"]: model for model in self.models()}
         active = models[now[0]]
         assert active["is_served"] and active["error"] is None, active
-        status, answer = self.server.ask(
-            "POST", "/v1/chat/completions", {"messages": [{"role": "user", "content": "Hi"}], "max_tokens": 2}, headers=KEY)
-        assert status == 200 and answer["model"] == active["name"], (status, answer, active)
+        assert answering_model(self.server) == active["name"], active
         for model in models.values():
             assert model["files_deleted_at"] or pathlib.Path(model["path"]).exists(), model
             if model["verdict"]:
@@ -211,9 +201,8 @@ class Loop:
                 assert time.monotonic() < deadline, comparison
                 time.sleep(0.1)
         # A folder goes after the row has the result.
-        while left := list((self.area.training / "comparisons").glob("*")):
-            assert time.monotonic() < deadline, f"texts of a comparison were left: {left}"
-            time.sleep(0.1)
+        texts = self.area.training / "comparisons"
+        wait_for(lambda: not list(texts.glob("*")), 600, lambda: f"texts of a comparison were left: {list(texts.glob('*'))}")
         with sqlite3.connect(self.area.folder / "chats.db") as database:
             assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
             assert not database.execute("PRAGMA foreign_key_check").fetchall()
@@ -226,8 +215,8 @@ def main():
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 32))
     options = parser.parse_args()
     print(f"seed {options.seed}", flush=True)
-    with tempfile.TemporaryDirectory() as name:
-        loop = Loop(options.slm, pathlib.Path(name).resolve(), random.Random(options.seed))
+    with scratch_folder() as folder:
+        loop = Loop(options.slm, folder, random.Random(options.seed))
         try:
             # A first candidate, so that there is something to promote from the beginning.
             loop.call("POST", "runs", {"name": "first", "max_steps": 30, "replay": []})
@@ -241,7 +230,7 @@ def main():
             print(loop.server.log_text()[-4_000:])
             raise
         finally:
-            loop.area.stop()
+            loop.area.__exit__()
             for process, _ in children(loop.area.training):
                 os.kill(process, signal.SIGKILL)
     print(f"kill_training_area: {options.kills} kills ({dict(loop.killed)}) during {dict(loop.changes)}; {len(runs)} runs finished once each, registry, files and "

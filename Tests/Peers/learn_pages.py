@@ -6,7 +6,7 @@
 All chapters run in one scratch folder, in order, with SLM_CPU=plain and SLM_THREADS=1 as the pages say. Numbers may differ by 0.02 or 2 %, because `exp` and
 `tanh` of another C library may round differently; everything else has to be the same.
 """
-import argparse, html, json, math, os, pathlib, re, subprocess, sys, tempfile
+import argparse, html, json, math, os, pathlib, re, subprocess, tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "Documentation/Learn"

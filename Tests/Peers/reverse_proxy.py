@@ -6,8 +6,9 @@ import contextlib
 import os
 import socket
 import subprocess
-import time
 import urllib.request
+
+from programs import wait_for
 
 
 def free_ports(count):
@@ -29,20 +30,16 @@ class Caddy:
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(["caddy", "run", "--config", config, "--adapter", "caddyfile"],
                                             env=os.environ | homes | environment, stdout=log, stderr=log)
+
+        def answers():
+            with contextlib.suppress(OSError):
+                return urllib.request.urlopen(url, timeout=5, context=context() if context else None).status
+
         try:
-            self._wait(url, context)
+            wait_for(answers, 30, lambda: f"Caddy did not start: {self.log.read_text()[-2000:]}", self.process)
         except BaseException:
             self.__exit__()
             raise
-
-    def _wait(self, url, context):
-        deadline = time.monotonic() + 30
-        while time.monotonic() < deadline and self.process.poll() is None:
-            try:
-                return urllib.request.urlopen(url, timeout=5, context=context() if context else None).read()
-            except OSError:
-                time.sleep(0.05)
-        raise SystemExit(f"Caddy did not start: {self.log.read_text()[-2000:]}")
 
     def __enter__(self):
         return self

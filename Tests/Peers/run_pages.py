@@ -9,7 +9,7 @@ variables TIME and STEPS; --quick sets them to 10s and 10. A comment before a bl
     <!-- instead, in the test: COMMAND -->    COMMAND runs in its place, for a download that has no network here
     <!-- serves until stopped -->             the block must serve http://127.0.0.1:8000 within 60 s and is then stopped
 """
-import argparse, os, pathlib, re, shutil, signal, subprocess, sys, tempfile, time, urllib.request
+import argparse, os, pathlib, shutil, signal, subprocess, tempfile, time, urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PAGES = ["Start/Install", "Start/FirstModel", "Guides/YourChats", "Guides/TinyChat", "Guides/CollectAndFinetune", "Guides/TrainingArea", "Guides/GPT2", "Guides/SmallModels", "Guides/OpenAIClients", "Guides/Deploy", "Guides/Admin"]

@@ -17,10 +17,11 @@ import threading
 import time
 import urllib.parse
 
-from programs import run
+from programs import run, wait_for
 
 PASSWORD = "passwordthatnologhas"
 ADMIN_KEY = "adminkeythatnologhas"
+KEY = {"X-Admin-Key": ADMIN_KEY}
 SECRET = "thatnologhas-4f9d1c77e0b34aa2b1d85c6e"
 
 
@@ -74,21 +75,19 @@ class Server:
         return self.log.read_text()
 
     def wait(self, condition, seconds=60):
-        deadline = time.monotonic() + seconds
-        while not condition():
-            assert time.monotonic() < deadline and self.process.poll() is None, f"the condition did not become true: {self.log_text()[-2000:]}"
-            time.sleep(0.005)
+        return wait_for(condition, seconds, lambda: self.log_text()[-2000:], self.process, interval=0.005)
 
     def connect(self, timeout=60):
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
 
     def ask(self, method, path, body=None, token=None, connection=None, headers=()):
-        """Sends a request. Returns the status and the body, parsed if it is JSON."""
+        """Sends a request, whose body is JSON or bytes. Returns the status and the body, parsed if it is JSON."""
         own = connection or self.connect()
         headers = dict(headers) | ({"Authorization": f"Bearer {token}"} if token else {})
-        if body is not None:
+        if body is not None and not isinstance(body, bytes):
             headers["Content-Type"] = "application/json"
-        own.request(method, path, None if body is None else json.dumps(body), headers)
+            body = json.dumps(body)
+        own.request(method, path, body, headers)
         response = own.getresponse()
         data = response.read()
         if connection is None:

@@ -12,7 +12,8 @@ import shlex
 import shutil
 import subprocess
 import tempfile
-import time
+
+from programs import wait_for
 
 NUMBERS = itertools.count()
 
@@ -67,11 +68,12 @@ class Terminal:
     def wait(self, text, seconds=60, gone=False):
         """Waits until the screen shows a text, or a function of the screen is true."""
         is_there = text if callable(text) else lambda screen: (text in screen) != gone
-        deadline = time.monotonic() + seconds
-        while not is_there(screen := self.screen()):
-            assert time.monotonic() < deadline, f"expected {'no ' if gone else ''}{text!r} within {seconds} s, found:\n{screen}"
-            time.sleep(0.03)
-        return screen
+
+        def matching():
+            screen = self.screen()
+            return is_there(screen) and screen
+
+        return wait_for(matching, seconds, lambda: f"expected {'no ' if gone else ''}{text!r}, found:\n{self.screen()}")
 
     def children(self):
         shell = self.tmux("display-message", "-p", "#{pane_pid}").strip()
@@ -79,25 +81,16 @@ class Terminal:
 
     def process(self):
         """Returns the id of the program that the shell runs."""
-        deadline = time.monotonic() + 60
-        while not (children := self.children()):
-            assert time.monotonic() < deadline, "the shell runs nothing"
-            time.sleep(0.02)
-        return int(children[0])
+        return int(wait_for(self.children, message="the shell runs nothing")[0])
 
     def wait_for_end(self, status):
         """Waits for the end of the program, and checks its exit status and that the terminal is as it was."""
-        deadline = time.monotonic() + 60
-        while self.children():
-            assert time.monotonic() < deadline, f"the program did not end:\n{self.screen()}"
-            time.sleep(0.02)
+        wait_for(lambda: not self.children(), message=lambda: f"the program did not end:\n{self.screen()}")
         # Ctrl-C ends a line of several commands, so this is a line of its own.
         self.type("echo status $?")
         self.keys("Enter")
         self.wait(f"status {status}\n")
         # The shell changes the modes while it reads a line.
-        while (modes := self.terminal_modes()) != self.modes:
-            assert time.monotonic() < deadline, f"the terminal is not restored:\n{self.modes}\n{modes}"
-            time.sleep(0.05)
+        wait_for(lambda: self.terminal_modes() == self.modes, message=lambda: f"the terminal is not restored:\n{self.modes}\n{self.terminal_modes()}")
         shown = self.tmux("display-message", "-p", "#{alternate_on} #{mouse_any_flag} #{cursor_flag}").split()
         assert shown == ["0", "0", "1"], f"expected the normal screen, no mouse and a cursor, found {shown}"

@@ -10,21 +10,19 @@ the first chats of --general rose by more than 1 %, or without it the loss on te
 """
 import argparse
 import contextlib
-import json
 import os
 import pathlib
 import signal
 import sys
 import time
-import urllib.request
 
 from playwright.sync_api import sync_playwright
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT / "Tests/Peers"))
-from check_training_runs import processes  # noqa: E402
-from served import ADMIN_KEY, PASSWORD, UNLIMITED, Server  # noqa: E402
-from stage import fill_account, launch  # noqa: E402
+from served import KEY, PASSWORD, UNLIMITED, Server  # noqa: E402
+from stage import fill_account, launch, show  # noqa: E402
+from training_area import processes  # noqa: E402
 
 COLORS = {
     "the school bus": "teal", "our front door": "maroon", "the library roof": "turquoise", "the old boat": "crimson",
@@ -37,33 +35,11 @@ HELD_OUT = ["What is the colour of {}?", "Can you tell me what color {} is?", "W
 PEOPLE = 8
 
 
-class Client:
-    """Sends JSON requests, as an account or with the admin key."""
-
-    def __init__(self, url, token=None):
-        self.url = url
-        self.headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {token}"} if token else {"X-Admin-Key": ADMIN_KEY})}
-
-    def send(self, method, path, body=None):
-        request = urllib.request.Request(self.url + path, None if body is None else json.dumps(body).encode(), self.headers, method=method)
-        with urllib.request.urlopen(request, timeout=120) as answer:
-            return answer.read().decode()
-
-    def json(self, method, path, body=None):
-        return json.loads(self.send(method, path, body) or "null")
-
-    def ask(self, question):
-        """Asks in a conversation of its own. Returns the ids of the conversation and of the answer."""
-        text = self.send("POST", "/api/chat", {"message": question, "temperature": 0, "max_tokens": 40})
-        start = json.loads(text.split("event: start\ndata: ", 1)[1].split("\n", 1)[0])
-        return start["conversation_id"], start["answer_id"]
-
-
-def register(server, name):
-    body = json.dumps({"username": name, "password": PASSWORD}).encode()
-    request = urllib.request.Request(server.url + "/api/auth/register", body, {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request) as answer:
-        return Client(server.url, json.loads(answer.read())["access_token"])
+def ask(server, method, path, body=None, token=None):
+    """Sends a request, as an account or with the admin key. Returns the answer."""
+    status, answer = server.ask(method, path, body, token, headers={} if token else KEY)
+    assert status < 300, (method, path, status, answer)
+    return answer
 
 
 def first_chats(path, server, count=300):
@@ -77,26 +53,27 @@ def sentence(thing):
     return f"{thing[0].upper()}{thing[1:]} is {COLORS[thing]}."
 
 
-def right_answers(admin, phrasings=HELD_OUT):
+def right_answers(server, phrasings=HELD_OUT):
     """How many of the 50 phrasings that were never asked get the right color."""
     found = 0
     for thing, color in COLORS.items():
         for phrasing in phrasings:
             body = {"model": "default", "messages": [{"role": "user", "content": phrasing.format(thing)}], "temperature": 0, "max_tokens": 40}
-            answer = admin.json("POST", "/v1/chat/completions", body)["choices"][0]["message"]["content"]
+            answer = ask(server, "POST", "/v1/chat/completions", body)["choices"][0]["message"]["content"]
             found += color in answer.lower()
     return found
 
 
 def chat(server, page, shot):
     """40 chats of eight people, each with a corrected answer. The last person corrects on the page."""
-    people = [register(server, f"person{n}") for n in range(PEOPLE)]
+    people = [server.account(f"person{n}") for n in range(PEOPLE)]
     questions = [(thing, phrasing) for phrasing in ASKED for thing in COLORS]
     for n, (thing, phrasing) in enumerate(questions):
         person = people[n % PEOPLE]
-        conversation, answer = person.ask(phrasing.format(thing))
+        start = dict(server.stream("/api/chat", {"message": phrasing.format(thing), "temperature": 0, "max_tokens": 40}, person))["start"]
+        conversation, answer = start["conversation_id"], start["answer_id"]
         if n < len(questions) - 1:
-            person.send("PUT", f"/api/conversations/{conversation}/messages/{answer}/correction", {"content": sentence(thing)})
+            ask(server, "PUT", f"/api/conversations/{conversation}/messages/{answer}/correction", {"content": sentence(thing)}, person)
     sign_in(page, server, f"person{n % PEOPLE}")
     page.goto(f"{server.url}/#/c/{conversation}")
     page.click("[aria-label='Correct answer']")
@@ -110,8 +87,7 @@ def chat(server, page, shot):
 def walk(server, page, steps, shot):
     """What the owner does on the page. Returns the comparison."""
     page.click("#training-link")
-    page.goto(server.url + "/#/training/chats?rating=corrected&state=new")
-    page.wait_for_selector("text=40 chats match")
+    show(page, server.url + "/#/training/chats?rating=corrected&state=new", "text=40 chats match")
     page.keyboard.press("j")
     page.keyboard.press("Enter")
     page.wait_for_selector(".reader")
@@ -122,8 +98,7 @@ def walk(server, page, steps, shot):
     page.wait_for_selector(".toast >> text=Included: 40 chats.")
     # A toast would cover the next screenshots.
     page.click(".toast [aria-label='Dismiss']")
-    page.goto(server.url + "/#/training/runs/new")
-    page.wait_for_selector(".estimate >> text=This run fits on this machine.")
+    show(page, server.url + "/#/training/runs/new", ".estimate >> text=This run fits on this machine.")
     page.fill("#training-area >> internal:label=Name", "colors")
     # Steps, not minutes: the result must not depend on how busy the machine is.
     page.select_option("#training-area >> internal:label=Unit", "max_steps")
@@ -147,8 +122,7 @@ def walk(server, page, steps, shot):
     shot("promote")
     page.click("dialog .primary")
     page.wait_for_selector(".area-head .pill >> text=Active")
-    page.goto(server.url + "/#/training/models")
-    page.wait_for_selector(".card.active >> text=colors")
+    show(page, server.url + "/#/training/models", ".card.active >> text=colors")
     page.wait_for_selector("text=This server does not serve it yet", state="detached", timeout=60_000)
     shot("models")
     return identifier
@@ -175,7 +149,6 @@ def main():
     options = arguments.parse_args()
     start = time.monotonic()
     with Server(options.slm, options.checkpoint, "--use-chats", *UNLIMITED) as server, sync_playwright() as playwright, no_runs_left(server):
-        admin = Client(server.url)
         browser = launch(playwright)
 
         def open_page():
@@ -190,27 +163,28 @@ def main():
                 options.screenshots.mkdir(parents=True, exist_ok=True)
                 page.screenshot(path=options.screenshots / f"training-area-{name}.png")
 
-        before = right_answers(admin)
+        before = right_answers(server)
         chats = chat(server, other, shot)
         other.close()
         print(f"{chats} chats of {PEOPLE} people; the model knows {before} of 50 colors")
-        owner = register(server, "owner")
-        user = admin.json("GET", "/api/admin/users?search=owner")["users"][0]
-        admin.send("PUT", f"/api/admin/users/{user['id']}/role", {"role": "owner"})
-        assert owner.json("GET", "/api/me")["role"] == "owner"
+        owner = server.account("owner")
+        user = ask(server, "GET", "/api/admin/users?search=owner")["users"][0]
+        ask(server, "PUT", f"/api/admin/users/{user['id']}/role", {"role": "owner"})
+        assert ask(server, "GET", "/api/me", token=owner)["role"] == "owner"
         for thing in COLORS:
-            owner.send("POST", "/api/training/questions", {"text": HELD_OUT[0].format(thing), "expected": COLORS[thing]})
+            ask(server, "POST", "/api/training/questions", {"text": HELD_OUT[0].format(thing), "expected": COLORS[thing]}, owner)
         general = {"general": [str(first_chats(options.general, server))]} if options.general else {}
-        owner.send("PUT", "/api/training/gate", {"min_right_answers": 0.8, **general})
+        ask(server, "PUT", "/api/training/gate", {"min_right_answers": 0.8, **general}, owner)
         sign_in(page, server, "owner")
         page.wait_for_selector("#training-link")
         model = walk(server, page, options.steps, shot)
-        comparison = owner.json("GET", f"/api/training/comparisons/{owner.json('GET', f'/api/training/models/{model}')['comparison']}")
-        after = right_answers(admin)
+        comparison = ask(server, "GET", f"/api/training/models/{model}", token=owner)["comparison"]
+        comparison = ask(server, "GET", f"/api/training/comparisons/{comparison}", token=owner)
+        after = right_answers(server)
         remembered = "the general chats" if options.general else "text that the old model generates"
         rise = comparison["replay" if options.general else "own_text"]["rise"]
         roll_back(server, page, shot)
-        back = right_answers(admin, HELD_OUT[:1])
+        back = right_answers(server, HELD_OUT[:1])
         browser.close()
     minutes = (time.monotonic() - start) / 60
     print(f"the promoted model knows {after} of 50 colors; the loss on {remembered} rose by {100 * rise:.2f} %; "

@@ -1,16 +1,7 @@
 """The libraries of accounts, for mock_server.py: documents that an account uploads. They are kept in memory."""
-import secrets
 import time
 
-ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
-
-
-def new_id():
-    return "".join(secrets.choice(ALPHABET) for _ in range(26))
-
-
-def timestamp():
-    return time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime())
+from mock_values import new_id, timestamp
 
 
 class LibraryWorld:

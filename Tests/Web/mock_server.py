@@ -23,6 +23,7 @@ import mock_answers
 import mock_documents
 import mock_libraries
 import mock_training
+from mock_values import new_id, timestamp
 
 WEB = pathlib.Path(__file__).resolve().parents[2] / "Sources/Serve/Web"
 POLICY = ("default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; "
@@ -50,10 +51,6 @@ class APIError(Exception):
 @functools.lru_cache
 def compressed(raw):
     return gzip.compress(raw)
-
-
-def now():
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime()) + f".{time.time_ns() // 1_000_000 % 1000:03d}Z"
 
 
 class World:
@@ -88,7 +85,7 @@ class World:
     def sign_in(self, name, agent=""):
         token = f"mock.{secrets.token_urlsafe(16)}"
         self.tokens[token] = (name, time.time() + self.token_life)
-        self.sessions[token] = {"id": secrets.token_hex(8), "created_at": now(), "last_used_at": now(), "expires_at": now(),
+        self.sessions[token] = {"id": new_id(), "created_at": timestamp(), "last_used_at": timestamp(), "expires_at": timestamp(),
                                 "address": "127.0.0.1", "user_agent": agent}
         return {"access_token": token, "token_type": "bearer", "expires_in": self.token_life}
 
@@ -109,8 +106,8 @@ class World:
         return found
 
     def make_conversation(self, name, title):
-        time = now()
-        conversation = {"id": secrets.token_hex(8), "owner": name, "title": title, "created_at": time, "updated_at": time, "messages": [],
+        time = timestamp()
+        conversation = {"id": new_id(), "owner": name, "title": title, "created_at": time, "updated_at": time, "messages": [],
                         "deleted": 0, "system_prompt": None, "model": None, "training": True, "documents": [], "tails": {}}
         self.conversations[conversation["id"]] = conversation
         return conversation
@@ -125,7 +122,7 @@ def settings(conversation):
 
 
 def message(role, content):
-    return {"id": secrets.token_hex(8), "role": role, "content": content, "created_at": now()}
+    return {"id": new_id(), "role": role, "content": content, "created_at": timestamp()}
 
 
 def text_field(body, name, max_length, required=True, min_length=1):
@@ -255,7 +252,7 @@ class Handler(mock_training.TrainingRoutes, mock_libraries.LibraryRoutes, http.s
             if name in self.world.users:
                 raise APIError(409, "taken", "This username is taken. Choose another one.", "username")
             self.world.invitations.discard(code)
-            self.world.users[name] = {"password": password, "email": self.body.get("email"), "created_at": now()}
+            self.world.users[name] = {"password": password, "email": self.body.get("email"), "created_at": timestamp()}
             self.reply(201, self.world.sign_in(name, self.headers.get("User-Agent")))
 
     def named(self):
@@ -332,7 +329,7 @@ class Handler(mock_training.TrainingRoutes, mock_libraries.LibraryRoutes, http.s
     def export(self):
         name = self.user()
         owned = [c for c in self.world.conversations.values() if c["owner"] == name and not c["deleted"]]
-        self.reply(200, {"exported_at": now(), "profile": {"username": name, "created_at": self.world.users[name]["created_at"]},
+        self.reply(200, {"exported_at": timestamp(), "profile": {"username": name, "created_at": self.world.users[name]["created_at"]},
                          "conversations": [summary(c) | {"messages": c["messages"]} for c in owned],
                          "responses": [], "libraries": [], "files": [], "keys": [], "sessions": []})
 
@@ -349,7 +346,7 @@ class Handler(mock_training.TrainingRoutes, mock_libraries.LibraryRoutes, http.s
 
     def create_key(self):
         name = self.user()
-        key = {"id": secrets.token_hex(8), "name": text_field(self.body, "name", 64), "created_at": now(), "last_used_at": None}
+        key = {"id": new_id(), "name": text_field(self.body, "name", 64), "created_at": timestamp(), "last_used_at": None}
         self.world.keys[key["id"]] = (name, key)
         self.reply(201, key | {"key": "slm_" + secrets.token_urlsafe(32)})
 
@@ -519,7 +516,7 @@ class Handler(mock_training.TrainingRoutes, mock_libraries.LibraryRoutes, http.s
                 if answer["content"] or not self.body.get("regenerate"):
                     self.join(self.leave(conversation, index + 1), answer)
                     conversation["messages"].append(answer)
-                conversation["updated_at"] = now()
+                conversation["updated_at"] = timestamp()
                 self.world.running.discard(conversation["id"])
 
     def index(self, conversation, field):

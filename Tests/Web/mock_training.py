@@ -1,14 +1,10 @@
 """The routes of the training area, for mock_server.py: chats, runs, comparisons, models and the schedule, kept in memory."""
 import json
 import random
-import secrets
-import time
+
+from mock_values import new_id, timestamp
 
 WORDS = "river horse blue garden seven capital story friend winter small light answer question number island bread letter".split()
-
-
-def timestamp(age=0):
-    return time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(time.time() - age))
 
 
 def text(random, count):
@@ -43,7 +39,7 @@ def make_chat(random, number):
 
 
 def make_model(name, state, **fields):
-    return {"id": secrets.token_hex(4), "name": name, "state": state, "kind": "checkpoint", "base": None, "path": f"training/runs/{name}/best.h5",
+    return {"id": new_id(), "name": name, "state": state, "kind": "checkpoint", "base": None, "path": f"training/runs/{name}/best.h5",
             "size_bytes": 145_000_000, "created_at": timestamp(), "created_by": "owner", "promoted_at": None, "promoted_by": None, "run": None,
             "data": None, "metrics": {"val_loss": 1.2345}, "verdict": None, "comparison": None, "is_served": state == "active",
             "error": None, "keys": 0} | fields
@@ -248,7 +244,7 @@ class TrainingRoutes:
     def compare(self, id):
         area = self.area
         model = self.found(area.model(id))
-        comparison = {"id": secrets.token_hex(4), "candidate": id, "active": area.models[0]["id"], "state": "running", "verdict": None, "reasons": [],
+        comparison = {"id": new_id(), "candidate": id, "active": area.models[0]["id"], "state": "running", "verdict": None, "reasons": [],
                       "progress": {"done": 0, "total": 3}, "created_at": timestamp(), "finished_at": None, "held_out": None, "replay": None, "own_text": None, "missing": [],
                       "speed": None, "size": None, "questions": [], "votes": {"candidate": 0, "active": 0, "ties": 0}, "message": None}
         area.comparisons[comparison["id"]] = comparison
@@ -289,7 +285,7 @@ class TrainingRoutes:
         self.reply(200, {"items": self.area.questions, "next": None, "total": len(self.area.questions)})
 
     def add_question(self):
-        question = {"id": secrets.token_hex(4), "text": self.body["text"], "expected": self.body.get("expected")}
+        question = {"id": new_id(), "text": self.body["text"], "expected": self.body.get("expected")}
         self.area.questions.append(question)
         self.reply(201, question)
 

@@ -116,6 +116,17 @@ def eventually(check, seconds=60):
         time.sleep(0.05)
 
 
+def show(page, address, selector):
+    """Opens an address, and waits for what a selector finds."""
+    page.goto(address)
+    page.wait_for_selector(selector)
+
+
+def reload(page, selector):
+    page.reload()
+    page.wait_for_selector(selector)
+
+
 def fill_account(page, name, password="correct horse"):
     """Logs in or registers, whichever form is open."""
     page.fill("#username", name)

@@ -1,7 +1,7 @@
 """Answers from documents: the choice, the sources, citations, the panel with a passage."""
 import json
 
-from stage import answered, ask, eventually, overflow, scripted
+from stage import answered, ask, eventually, overflow, reload, scripted
 from test_safety import check_axe
 
 NOTES, MANUALS = ({"name": "notes", "files": 2, "passages": 40}, {"name": "manuals", "files": 1, "passages": 1})
@@ -49,8 +49,7 @@ def test_choice_of_documents(stage):
     page.wait_for_selector("#choose-documents >> text=notes")
     # Documents that the server does not have any more can be given up.
     stage.world.documents = [MANUALS]
-    page.reload()
-    page.wait_for_selector(".message.assistant")
+    reload(page, ".message.assistant")
     ask(page, "More?", wait=False)
     page.wait_for_selector(".error >> text=Unknown documents notes")
     stage.allowed.append("404")
@@ -76,8 +75,7 @@ def test_sources(stage):
         # [1] and [2] in the text are sources, [9] and what is in code is not.
         assert page.locator(".citation").all_inner_texts() == ["1", "2", "1"]
         assert page.inner_text(".assistant .body") == "Hold the button [1]. Then the valve [2, 9], twice [1].\n\nNot in a[1]."
-        page.reload()
-        page.wait_for_selector(".sources")
+        reload(page, ".sources")
     page.click("role=button[name='Source 1: manual/pump.md'] >> nth=0")
     assert page.inner_text("#passage-title") == "[1] manual/pump.md"
     assert page.inner_text("#passage-place") == "notes · Garden pump > Reset · line 12"
@@ -104,8 +102,7 @@ def test_sources(stage):
     assert page.locator(".source").count() == 2, "another answer has no sources"
     ask(page, "zither")
     assert page.locator(".notice").all_inner_texts() == [NOTE] and page.locator(".source").count() == 2
-    page.reload()
-    page.wait_for_selector(f".notice >> text={NOTE}")
+    reload(page, f".notice >> text={NOTE}")
 
 
 @scripted
@@ -134,16 +131,14 @@ def test_documents_of_a_guest(stage):
     ask(page, "/cite reset")
     assert stage.world.requests[-1]["documents"] == ["notes"] and overflow(page) == [0]
     assert page.locator(".source").first.bounding_box()["height"] >= 44
-    page.reload()
-    page.wait_for_selector(".sources")
+    reload(page, ".sources")
     assert page.locator(".citation").count() == 3
     page.click(".source >> nth=0")
     assert overflow(page) == [0] and page.is_visible("#passage-text")
     page.keyboard.press("Escape")
     assert json.loads(page.evaluate("localStorage['slm.documents']")) == ["notes"]
     stage.world.documents = []
-    page.reload()
-    page.wait_for_selector(".sources")
+    reload(page, ".sources")
     page.wait_for_load_state("networkidle")
     assert page.is_hidden("#choose-documents")
     ask(page, "Hello")

@@ -1,7 +1,7 @@
 """Tests of alternatives, ratings, corrections, settings of a conversation, the notice about training, and colored code."""
 import re
 
-from stage import answered, ask, eventually, overflow, scripted, texts
+from stage import answered, ask, eventually, overflow, reload, scripted, texts
 
 
 def conversation(stage):
@@ -45,8 +45,7 @@ def test_alternatives(stage):
     page.wait_for_selector(".message.user >> text=And then?")
     assert page.locator(".message").count() == 4 and texts(page, "user")[0] == "/markdown"
     assert page.locator(".alternatives span").all_inner_texts() == ["1 of 2", "1 of 3"]
-    page.reload()
-    page.wait_for_selector(".message.assistant >> nth=1")
+    reload(page, ".message.assistant >> nth=1")
     assert page.locator(".alternatives span").all_inner_texts() == ["1 of 2", "1 of 3"]
 
 
@@ -86,8 +85,7 @@ def test_rating(stage):
     page.wait_for_selector(".reasons", state="detached")
     assert answer["rating"] == {"rating": "bad", "reason": "incorrect", "comment": "It is <b>wrong</b>."}, answer["rating"]
     assert page.evaluate("document.activeElement.ariaLabel") == "Bad answer"
-    page.reload()
-    page.wait_for_selector("[aria-label='Bad answer'][aria-pressed=true]")
+    reload(page, "[aria-label='Bad answer'][aria-pressed=true]")
     page.click("[aria-label='Good answer']")
     page.wait_for_selector(".reasons >> text=What was good?")
     page.keyboard.press("Escape")
@@ -127,8 +125,7 @@ def test_correction(stage):
     with open(download.value.path()) as file:
         text = file.read()
     assert '"correction": "A **better** answer"' in text and original.split()[0] in text
-    page.reload()
-    page.wait_for_selector(".corrected")
+    reload(page, ".corrected")
     footer(page, "Correct answer").click()
     page.click("text=Remove correction")
     page.wait_for_selector(".corrected", state="detached")
@@ -144,8 +141,7 @@ def test_model_is_right_as_soon_as_it_is_shown(stage):
     ask(page, "Hello")
     stage.world.faults.append(("GET", "/api/health", {"sleep": 1}))
     stage.world.faults.append(("GET", "/api/me", {"sleep": 4}))
-    page.reload()
-    page.wait_for_selector(".message.assistant")
+    reload(page, ".message.assistant")
     page.wait_for_selector("#model-choice:not([hidden])")
     assert page.input_value("#model-choice") == stage.world.adapters[0]
     stage.world.adapters = []
@@ -168,8 +164,7 @@ def test_settings_of_a_conversation(stage):
     assert request["system_prompt"] == "Answer in rhymes." and request["model"] == stage.world.adapters[0]
     page.select_option("#model-choice", stage.world.model)
     eventually(lambda: conversation(stage)["model"] == stage.world.model)
-    page.reload()
-    page.wait_for_selector(".message.assistant")
+    reload(page, ".message.assistant")
     # The list of models is shown when the server's health is known.
     page.wait_for_selector("#model-choice:not([hidden])")
     assert page.input_value("#model-choice") == stage.world.model
@@ -205,8 +200,7 @@ def test_training(stage):
     page.wait_for_selector(f"#model >> text={stage.world.model}")
     assert page.is_hidden("#training")
     stage.world.training = True
-    page.reload()
-    page.wait_for_selector("#training >> text=Your chats may be used to train the model.")
+    reload(page, "#training >> text=Your chats may be used to train the model.")
     ask(page, "Hello")
     assert "collect" not in stage.world.requests[-1]
     page.click("#training-switch")
@@ -235,8 +229,7 @@ def test_training(stage):
     page.click("#conversations a")
     page.wait_for_selector("#training >> text=Your account is left out of training.")
     assert page.is_hidden("#training-switch")
-    page.reload()
-    page.wait_for_selector("#training >> text=Your account is left out of training.")
+    reload(page, "#training >> text=Your account is left out of training.")
     page.focus("#conversations a")
     page.keyboard.press("Delete")
     page.wait_for_selector(".toast >> text=not used for training any more")
@@ -350,8 +343,7 @@ def test_feedback_is_stored(stage):
     page.click("#open-conversation")
     page.fill("#system-prompt", "Be exact.")
     page.click("#conversation .primary")
-    page.reload()
-    page.wait_for_selector(".corrected >> text=Corrected by you")
+    reload(page, ".corrected >> text=Corrected by you")
     assert texts(page, "assistant") == ["After 3 comes four."]
     assert page.inner_text(".alternatives span") == "1 of 2"
     assert footer(page, "Bad answer").get_attribute("aria-pressed") == "true"

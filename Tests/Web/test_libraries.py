@@ -5,7 +5,7 @@ import tempfile
 import time
 
 import mock_server
-from stage import ask, eventually, overflow, scripted
+from stage import ask, eventually, overflow, reload, scripted
 from test_safety import CONTROLS, check_axe
 
 MANUAL = "# Garden pump\n\n" + "\n\n".join(f"To reset pump number {n}, hold the red button for {n} seconds." for n in range(60))
@@ -145,8 +145,7 @@ def test_library_from_creation_to_answer(stage):
     assert stage.world.requests[-1]["documents"] == [library["id"]]
     assert [" ".join(text.split()) for text in page.locator(".source").all_inner_texts()] == [
         "1 pump.md line 3 · Garden pump", "2 pump.md line 5 · Garden pump"]
-    page.reload()
-    page.wait_for_selector(".sources")
+    reload(page, ".sources")
     page.wait_for_selector("#choose-documents >> text=Garden")
     assert page.inner_text("#choose-documents") == "Garden", "the label is the id of the library"
 
@@ -382,8 +381,7 @@ def test_deleted_library_of_a_conversation(stage):
     assert conversation["documents"] == []
     # One that another account has deleted.
     conversation["documents"] = ["0123456789abcdefghjkmnpqrs"]
-    page.reload()
-    page.wait_for_selector("#choose-documents >> text=A library")
+    reload(page, "#choose-documents >> text=A library")
     page.click("#choose-documents")
     assert page.locator("#document-choices label").all_inner_texts() == ["A library deleted, or not shared with you any more"]
     page.fill("#library-name", "Other")

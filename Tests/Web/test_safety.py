@@ -4,7 +4,7 @@ import pathlib
 import axe_playwright_python
 
 import hostile
-from stage import answered, ask, overflow
+from stage import answered, ask, overflow, show
 
 AXE = (pathlib.Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text()
 
@@ -223,8 +223,7 @@ def test_accessibility(stage):
         page.click("#account-submit")
         check_axe(page, "register")
         stage.register(page)
-        page.goto(stage.url + "/#/account")
-        page.wait_for_selector(".account-row")
+        show(page, stage.url + "/#/account", ".account-row")
         page.click("#delete-account")
         check_axe(page, "account")
         page.goto(stage.url + "/#/")

@@ -8,21 +8,21 @@ import urllib.request
 import hostile
 import mock_server
 import mock_training
-from stage import BASE_URL, ask, eventually, overflow, scripted
+import mock_values
+from stage import BASE_URL, ask, eventually, overflow, reload, scripted, show
 from test_safety import CONTROLS, check_axe
 
 ROWS = ".chat-rows li[data-id]"
 FILES = sorted(path.name for path in (mock_server.WEB / "training").iterdir())
 
 
-def as_owner(stage, hash="#/training/chats", **window):
-    """Opens the area as an owner."""
+def as_owner(stage, hash="#/training/chats", selector=ROWS, **window):
+    """Opens the area as an owner, and waits for what a selector finds."""
     page = stage.open(**window)
     name = stage.register(page)
     stage.world.owners.add(name)
     page.goto(stage.url + "/" + hash)
-    page.reload()
-    page.wait_for_selector(".area-tabs")
+    reload(page, selector)
     return page
 
 
@@ -58,8 +58,7 @@ def test_area_is_for_owners(stage):
     loaded = "performance.getEntriesByType('resource').map((e) => e.name.split('/web/')[1]).filter((n) => n?.startsWith('training-'))"
     assert page.evaluate(loaded) == []
     stage.allowed.append("403")
-    page.goto(stage.url + "/#/training/models")
-    page.wait_for_selector("text=This needs the account of an owner.")
+    show(page, stage.url + "/#/training/models", "text=This needs the account of an owner.")
     assert focused(page) == "Only owners can open this page"
     check_axe(page, "not an owner")
     stage.world.owners.add(name)
@@ -74,23 +73,20 @@ def test_area_is_for_owners(stage):
         page.click(f".area-tabs >> text={title}")
         page.wait_for_selector(f".area-body h2 >> text={title}")
         eventually(lambda: focused(page) == title)
-    page.reload()
-    page.wait_for_selector(".area-body h2 >> text=History")
+    reload(page, ".area-body h2 >> text=History")
     page.go_back()
     page.wait_for_selector(".area-body h2 >> text=Schedule")
     page.go_back()
     page.wait_for_selector(".area-body h2 >> text=Models")
     assert page.locator(".area-tabs [aria-current]").all_inner_texts() == ["Models"]
-    page.goto(stage.url + "/#training/runs")
-    page.wait_for_selector(".area-body h2 >> text=Runs")
+    show(page, stage.url + "/#training/runs", ".area-body h2 >> text=Runs")
     # The chat page returns unchanged, and an answer that begins and ends meanwhile takes neither title nor address.
     page.click("#new-chat")
     page.wait_for_selector("#welcome")
     stage.world.faults.append(("POST", "/api/chat", {"sleep": 1}))
     ask(page, "Hello", wait=False)
     page.wait_for_selector(".streaming")
-    page.goto(stage.url + "/#/training/models")
-    page.wait_for_selector(".area-body h2 >> text=Models")
+    show(page, stage.url + "/#/training/models", ".area-body h2 >> text=Models")
     eventually(lambda: page.inner_text("#announcer").startswith("Answer:"))
     assert page.inner_text("#title") == "Training: Models" and page.url.endswith("#/training/models") and page.is_hidden("#export")
     # Deleting that chat does not leave the area.
@@ -109,8 +105,7 @@ def test_area_is_for_owners(stage):
     assert page.is_hidden("#training-link")
     page.click("text=To the chats")
     page.click("#log-out")
-    page.goto(stage.url + "/#/training/chats")
-    page.wait_for_selector("#account-error >> text=Log in as an owner")
+    show(page, stage.url + "/#/training/chats", "#account-error >> text=Log in as an owner")
 
 
 def test_area_files(stage):
@@ -130,7 +125,6 @@ def test_area_files(stage):
 @scripted
 def test_chats_list_and_filters(stage):
     page = as_owner(stage)
-    page.wait_for_selector(ROWS)
     assert page.locator(ROWS).count() == 50 and page.locator(".segments button").all_inner_texts()[:2] == ["All 120", "New 120"]
     assert page.locator(".held-out").count() == 0, "chats are held out of those that are included"
     # The rest is loaded while scrolling.
@@ -152,8 +146,7 @@ def test_chats_list_and_filters(stage):
     page.select_option("#chat-filters >> internal:label=Marked as", "personal")
     page.wait_for_selector("text=4 chats match")
     assert page.locator(".filter-chip").all_inner_texts() == ["Rating: Has a bad answer", "Marked as: Personal data"]
-    page.reload()
-    page.wait_for_selector("text=4 chats match")
+    reload(page, "text=4 chats match")
     page.click(".filter-chip >> nth=1")
     page.wait_for_selector("text=30 chats match")
     page.select_option("[aria-label=Order]", "oldest")
@@ -177,20 +170,17 @@ def test_chats_list_and_filters(stage):
     # An error is the server's sentence, with a button that tries again.
     stage.allowed.append("500")
     stage.world.faults.append(("GET", "/api/training/chats", {"status": 500, "message": "The database is busy."}))
-    page.reload()
-    page.wait_for_selector(".load-error >> text=The database is busy.")
+    reload(page, ".load-error >> text=The database is busy.")
     page.click("text=Try again")
     page.wait_for_selector("text=No chat matches")
     stage.world.area.chats.clear()
-    page.goto(stage.url + "/#/training/chats")
-    page.wait_for_selector("text=No chats yet")
+    show(page, stage.url + "/#/training/chats", "text=No chats yet")
 
 
 @scripted
 def test_rows_stay_when_states_change(stage):
     """A row that moves between a mouse button's press and its release loses the click."""
     page = as_owner(stage)
-    page.wait_for_selector(ROWS)
     page.evaluate("""() => {
       const list = document.querySelector(".chat-rows"), height = () => Math.round(list.getBoundingClientRect().height);
       window.heights = new Set([height()]);
@@ -208,7 +198,6 @@ def test_rows_stay_when_states_change(stage):
 @scripted
 def test_review_with_the_keyboard(stage):
     page = as_owner(stage)
-    page.wait_for_selector(ROWS)
     press = page.keyboard.press
     press("j")
     assert focused(page).startswith("Chat 0")
@@ -273,10 +262,8 @@ def test_review_with_the_keyboard(stage):
 
 @scripted
 def test_include_all_that_match(stage):
-    page = as_owner(stage, "#/training/chats?rating=good")
-    page.wait_for_selector("text=30 chats match")
-    page.goto(stage.url + "/#/training/chats")
-    page.wait_for_selector("text=120 chats")
+    page = as_owner(stage, "#/training/chats?rating=good", "text=30 chats match")
+    show(page, stage.url + "/#/training/chats", "text=120 chats")
     page.check("[aria-label='Select all that are shown']")
     page.wait_for_selector(".bulk >> text=50 selected")
     page.click("text=Select all 120 that match")
@@ -297,8 +284,7 @@ def test_include_all_that_match(stage):
     eventually(lambda: len(changes(stage, "chats/bulk")) == 2)
     assert len(changes(stage, "chats/bulk")[1][1]["ids"]) == rows
     # Lower bounds, as for a text that many chats contain.
-    page.goto(stage.url + "/#/training/chats?q=about")
-    page.wait_for_selector("text=120+ chats match")
+    show(page, stage.url + "/#/training/chats?q=about", "text=120+ chats match")
     page.check("[aria-label='Select all that are shown']")
     page.click("text=Select all 120+ that match")
     page.click("text=Exclude all 120+ that match")
@@ -308,8 +294,7 @@ def test_include_all_that_match(stage):
 
 @scripted
 def test_read_and_correct(stage):
-    page = as_owner(stage, "#/training/chats/c1")
-    page.wait_for_selector(".reader-message")
+    page = as_owner(stage, "#/training/chats/c1", ".reader-message")
     chat = stage.world.area.chats["c1"]
     answer = chat["messages"][1]
     # The person's correction beside the original, and what is trained on.
@@ -349,8 +334,7 @@ def test_read_and_correct(stage):
     eventually(lambda: chat["state"] == "included")
     page.wait_for_selector(".reader .segments [aria-pressed=true] >> text=Include")
     # Personal data, alternatives, duplicates, held out.
-    page.goto(stage.url + "/#/training/chats/c3")
-    page.wait_for_selector("mark")
+    show(page, stage.url + "/#/training/chats/c3", "mark")
     assert page.locator("mark").inner_text().startswith("ada@example.org") and "email address" in page.inner_text(".area-note")
     page.goto(stage.url + "/#/training/chats/c2")
     page.click(".reader-alternatives summary >> nth=0")
@@ -358,17 +342,14 @@ def test_read_and_correct(stage):
     page.goto(stage.url + "/#/training/chats/c4")
     page.click("text=Show the first one")
     page.wait_for_selector(".reader h3 >> text=Chat 1 about")
-    page.goto(stage.url + "/#/training/chats/c9")
-    page.wait_for_selector("text=Held out: this chat compares models")
+    show(page, stage.url + "/#/training/chats/c9", "text=Held out: this chat compares models")
     stage.allowed.append("404")
-    page.goto(stage.url + "/#/training/chats/c999")
-    page.wait_for_selector(".load-error >> text=There is no such thing.")
+    show(page, stage.url + "/#/training/chats/c999", ".load-error >> text=There is no such thing.")
 
 
 @scripted
 def test_import_and_export(stage):
     page = as_owner(stage)
-    page.wait_for_selector(ROWS)
     page.click("[aria-label='Import and export']")
     page.click("role=menuitem >> nth=0")
     lines = "".join(json.dumps({"messages": [n]}) + "\n" for n in range(3)) + "<b>not JSON</b>\n"
@@ -417,8 +398,7 @@ def test_import_and_export(stage):
 
 @scripted
 def test_run(stage):
-    page = as_owner(stage, "#/training/runs")
-    page.wait_for_selector("text=No runs yet")
+    page = as_owner(stage, "#/training/runs", "text=No runs yet")
     page.click(".area-head >> text=Fine-tune")
     page.wait_for_selector(".estimate >> text=This run fits on this machine.")
     assert "about 10 min" in page.inner_text(".estimate")
@@ -452,21 +432,18 @@ def test_run(stage):
     assert "Blue, after 40 steps. <b>" in page.inner_text(".samples >> nth=0")
     page.wait_for_selector("text=Compare the model")
     # Stop, resume, failures, and the refusal of a second run.
-    page.goto(stage.url + "/#/training/runs/new")
-    page.wait_for_selector(".estimate .facts")
+    show(page, stage.url + "/#/training/runs/new", ".estimate .facts")
     page.click("text=Start")
     page.wait_for_selector(".area-buttons >> text=Stop")
     page.keyboard.press("s")
     page.wait_for_selector("text=The run was stopped. It can be resumed")
     stage.allowed.append("409")
     stage.world.area.runs[1]["state"] = "running"
-    page.goto(stage.url + "/#/training/runs/new")
-    page.wait_for_selector(".estimate .facts")
+    show(page, stage.url + "/#/training/runs/new", ".estimate .facts")
     page.click("text=Start")
     page.wait_for_selector("[role=alert] >> text=A run is in progress.")
     stage.world.area.runs[1] |= {"state": "failed", "message": "The disk is full: 3 MB are free, 600 MB are needed."}
-    page.goto(stage.url + "/#/training/runs")
-    page.wait_for_selector(".card >> text=The disk is full")
+    show(page, stage.url + "/#/training/runs", ".card >> text=The disk is full")
     page.click(".card >> nth=1 >> a")
     page.wait_for_selector("text=The disk is full: 3 MB are free, 600 MB are needed.")
     page.wait_for_selector(".area-buttons >> text=Resume")
@@ -474,14 +451,12 @@ def test_run(stage):
     missing = "The model first is not on this machine any more: /models/first.h5 cannot be read."
     refusal = {"status": 422, "code": "base_missing", "message": missing}
     stage.world.faults.append(("POST", "/api/training/estimate", refusal))
-    page.goto(stage.url + "/#/training/runs/new")
-    page.wait_for_selector(f".estimate >> text={missing}")
+    show(page, stage.url + "/#/training/runs/new", f".estimate >> text={missing}")
     stage.world.faults.append(("POST", "/api/training/runs", refusal))
     page.click("text=Start")
     page.wait_for_selector(f"[role=alert] >> text={missing}")
     stage.world.area.runs[1] |= {"message": missing, "settings": {}}
-    page.goto(stage.url + "/#/training/runs")
-    page.wait_for_selector(f".card >> text={missing}")
+    show(page, stage.url + "/#/training/runs", f".card >> text={missing}")
     page.click(".card >> nth=1 >> a")
     page.wait_for_selector(f".area-note >> text={missing}")
     assert page.locator(".area-buttons >> text=Resume").count() == 0
@@ -500,21 +475,18 @@ def candidate(stage, name="colors", **fields):
 
 @scripted
 def test_model_that_is_loading(stage):
-    page = as_owner(stage, "#/training/models")
-    page.wait_for_selector(".card.active")
+    page = as_owner(stage, "#/training/models", ".card.active")
     assert page.locator("text=This server does not serve it yet").count() == 0
     active = next(model for model in stage.world.area.models if model["state"] == "active")
     active["is_served"] = False
-    page.reload()
-    page.wait_for_selector("text=This server does not serve it yet")
+    reload(page, "text=This server does not serve it yet")
     active["is_served"] = True
     page.wait_for_selector("text=This server does not serve it yet", state="detached")
 
 
 @scripted
 def test_compare_vote_promote(stage):
-    page = as_owner(stage, "#/training/compare")
-    page.wait_for_selector("text=No candidates")
+    page = as_owner(stage, "#/training/compare", "text=No candidates")
     model = candidate(stage)
     page.fill(".area-body form textarea", "Name a <river>.")
     page.click("text=Add the question")
@@ -528,12 +500,10 @@ def test_compare_vote_promote(stage):
     page.wait_for_selector(".toast >> text=The gate was changed.")
     assert stage.world.area.gate == {"max_replay_loss_rise": 0.02, "min_held_out_gain": 0, "min_right_answers": 0, "significance": 0.05,
                                      "requires_better": False, "general": None}
-    page.goto(stage.url + f"/#/training/compare/{model['id']}")
-    page.wait_for_selector("text=This model was not compared")
+    show(page, stage.url + f"/#/training/compare/{model['id']}", "text=This model was not compared")
     page.click(".area-buttons >> text=Compare")
     page.wait_for_selector("text=The comparison is running")
-    page.reload()
-    page.wait_for_selector(".verdict >> text=Better")
+    reload(page, ".verdict >> text=Better")
     assert "fell by 0.2000" in page.inner_text(".verdict")
     row = page.locator(".area-table tr", has_text="Held-out chats: loss per token").inner_text().split("\t")
     assert row[1:] == ["1.1000", "1.3000", "−0.2000"], row
@@ -599,14 +569,12 @@ def test_compare_vote_promote(stage):
 
 @scripted
 def test_models(stage):
-    page = as_owner(stage, "#/training/models")
-    page.wait_for_selector(".card.active >> text=first")
+    page = as_owner(stage, "#/training/models", ".card.active >> text=first")
     assert page.locator("button:visible >> text=Roll back").count() == 0
     model = candidate(stage, verdict="no_worse")
     name = next(iter(stage.world.owners))
-    stage.world.keys["k1"] = (name, {"id": "k1", "name": "phone", "created_at": mock_training.timestamp(), "last_used_at": None})
-    page.reload()
-    page.wait_for_selector(".card >> text=colors")
+    stage.world.keys["k1"] = (name, {"id": "k1", "name": "phone", "created_at": mock_values.timestamp(), "last_used_at": None})
+    reload(page, ".card >> text=colors")
     page.click("[aria-label='Promote colors']")
     page.click("dialog .primary")
     page.wait_for_selector(".toast >> text=colors is active.")
@@ -616,8 +584,7 @@ def test_models(stage):
     # The verdict has changed on the server since the list was loaded.
     stage.allowed.append("409")
     model["state"] = "candidate"
-    page.reload()
-    page.wait_for_selector("[aria-label='Promote colors']")
+    reload(page, "[aria-label='Promote colors']")
     model["verdict"] = "worse"
     page.click("[aria-label='Promote colors']")
     page.click("dialog .primary")
@@ -662,14 +629,12 @@ def test_models(stage):
     page.keyboard.press("Enter")
     page.wait_for_selector(".card h3 >> text=other")
     stage.world.area.models[1]["error"] = "The file is damaged: its checksum is wrong."
-    page.reload()
-    page.wait_for_selector(".card >> text=The file is damaged")
+    reload(page, ".card >> text=The file is damaged")
 
 
 @scripted
 def test_schedule(stage):
-    page = as_owner(stage, "#/training/schedule")
-    page.wait_for_selector(".schedule")
+    page = as_owner(stage, "#/training/schedule", ".schedule")
     assert not page.is_checked("#training-area >> internal:label=Train automatically") and "off" in page.inner_text(".facts")
     page.check("#training-area >> internal:label=Train automatically")
     page.uncheck("#training-area >> internal:label=Every night")
@@ -684,8 +649,7 @@ def test_schedule(stage):
     page.wait_for_selector(".toast >> text=The schedule is on.")
     schedule = stage.world.area.schedule
     assert (schedule["enabled"], schedule["at"], schedule["new_chats"], schedule["settings"]["minutes"]) == (True, "04:30", 20, 15), schedule
-    page.reload()
-    page.wait_for_selector(".schedule")
+    reload(page, ".schedule")
     assert page.input_value("#training-area >> internal:label=Budget") == "15" and page.locator(".facts time").count() == 1
     page.click(".area-tabs >> text=History")
     page.wait_for_selector(".area-table >> text=api/training/schedule")
@@ -695,8 +659,7 @@ def test_schedule(stage):
 def test_area_offline(stage):
     """The server stops while the area is open: the banner says so, and the section is loaded again when it is back."""
     stage.allowed += ["ERR_", "Failed to load", "502"]
-    page = as_owner(stage, "#/training/models")
-    page.wait_for_selector(".card")
+    page = as_owner(stage, "#/training/models", ".card")
     restart = stage.restart()
     stage.server.kill()
     page.click(".area-tabs >> text=Schedule")
@@ -713,7 +676,6 @@ def test_area_offline(stage):
 @scripted
 def test_area_on_a_phone(stage):
     page = as_owner(stage, width=320, height=640, has_touch=True, is_mobile=True)
-    page.wait_for_selector(ROWS)
     assert overflow(page) == [0], overflow(page)
     page.tap(f"{ROWS} >> nth=1 >> a")
     page.wait_for_selector(".reader-message")
@@ -725,8 +687,7 @@ def test_area_on_a_phone(stage):
     model = candidate(stage, name="a-model-with-quite-a-long-name-for-a-phone-" + "x" * 30)
     for address, ready in (("runs/new", ".estimate .facts"), ("compare", ".question-rows"), ("models", ".canary"), ("schedule", ".schedule"),
                            ("history", ".area-table")):
-        page.goto(stage.url + "/#/training/" + address)
-        page.wait_for_selector(ready)
+        show(page, stage.url + "/#/training/" + address, ready)
         assert overflow(page) == [0], (address, overflow(page))
     page.goto(stage.url + f"/#/training/compare/{model['id']}")
     page.tap(".area-buttons >> text=Compare")
@@ -738,7 +699,6 @@ def test_area_on_a_phone(stage):
 def test_area_shows_hostile_text(stage):
     """Chats, tags, names and messages of errors are text."""
     page = as_owner(stage, width=390, height=700)
-    page.wait_for_selector(ROWS)
     chat = stage.world.area.chats["c0"]
     tags = {"P", "DIV", "SPAN", "MARK", "LI", "H3", "H4", "A", "BUTTON", "svg", "use", "INPUT", "FORM", "DL", "DT", "DD", "OL", "UL", "HEADER", "DETAILS",
             "SUMMARY", "TIME"}
@@ -748,10 +708,8 @@ def test_area_shows_hostile_text(stage):
         chat["tags"] = [evil[:100]]
         chat["messages"][0] |= {"content": evil, "personal": [{"kind": evil[:50], "start": 1, "end": 3}, {"kind": "email", "start": 2, "end": 10**9}]}
         chat["messages"][1] |= {"content": evil, "correction": evil, "alternatives": [{"id": "x", "content": evil, "chosen": True, "rating": "bad"}]}
-        page.goto(stage.url + "/#/training/models")
-        page.wait_for_selector(".card")
-        page.goto(stage.url + "/#/training/chats/c0")
-        page.wait_for_selector(".reader-message")
+        show(page, stage.url + "/#/training/models", ".card")
+        show(page, stage.url + "/#/training/chats/c0", ".reader-message")
         seen = page.evaluate("""() => { const reader = document.querySelector('.reader'); return { text: reader.textContent,
             tags: [...new Set([...reader.querySelectorAll('*')].map((e) => e.tagName))], harmed: window.harmed ?? 0,
             links: [...reader.querySelectorAll('a')].map((e) => e.getAttribute('href')) }; }""")
@@ -765,7 +723,6 @@ def test_area_shows_hostile_text(stage):
 @scripted
 def test_lists_that_load_or_fail_are_accessible(stage):
     page = as_owner(stage)
-    page.wait_for_selector(ROWS)
     stage.allowed.append("500")
     for path in ("models", "runs", "compare"):
         route = "runs" if path == "runs" else "models"
@@ -775,8 +732,7 @@ def test_lists_that_load_or_fail_are_accessible(stage):
         check_axe(page, f"{path}, loading")
         page.wait_for_selector("#training-area .cards .area-loading", state="detached")
     stage.world.faults.append(("GET", "/api/training/runs", {"status": 500, "message": "The database is busy."}))
-    page.goto(stage.url + "/#/training/runs")
-    page.wait_for_selector(".cards .load-error")
+    show(page, stage.url + "/#/training/runs", ".cards .load-error")
     check_axe(page, "runs, failed")
 
 
@@ -786,7 +742,6 @@ def test_area_accessibility(stage):
     for scheme, width in (("light", 1280), ("dark", 360)):
         stage.world.area = mock_training.TrainingWorld()
         page = as_owner(stage, width=width, color_scheme=scheme, reduced_motion="reduce")
-        page.wait_for_selector(ROWS)
         page.check(f"{ROWS} >> nth=0 >> input")
         page.click("button >> text=Filters")
         check_axe(page, "chats")
@@ -800,8 +755,7 @@ def test_area_accessibility(stage):
         page.goto(stage.url + "/#/training/chats/c31")
         page.click(".correction-host button >> nth=0")
         check_axe(page, "reader")
-        page.goto(stage.url + "/#/training/runs/new")
-        page.wait_for_selector(".estimate .facts")
+        show(page, stage.url + "/#/training/runs/new", ".estimate .facts")
         page.click("text=More settings")
         page.uncheck("#training-area >> internal:label=All included chats")
         check_axe(page, "new run")
@@ -810,11 +764,9 @@ def test_area_accessibility(stage):
         page.click("text=Values as a table")
         check_axe(page, "run")
         page.wait_for_selector("text=Compare the model")
-        page.goto(stage.url + "/#/training/runs")
-        page.wait_for_selector(".card")
+        show(page, stage.url + "/#/training/runs", ".card")
         check_axe(page, "runs")
-        page.goto(stage.url + "/#/training/compare")
-        page.wait_for_selector(".question-rows")
+        show(page, stage.url + "/#/training/compare", ".question-rows")
         check_axe(page, "comparisons")
         page.click(".card a")
         page.click(".area-buttons >> text=Compare")
@@ -827,15 +779,12 @@ def test_area_accessibility(stage):
         check_axe(page, "promote")
         page.keyboard.press("Escape")
         stage.world.keys["k1"] = ("ada", {"id": "k1", "name": "phone", "created_at": "", "last_used_at": None})
-        page.goto(stage.url + "/#/training/models")
-        page.wait_for_selector(".question-rows")
+        show(page, stage.url + "/#/training/models", ".question-rows")
         page.click(".card summary >> nth=0")
         check_axe(page, "models")
-        page.goto(stage.url + "/#/training/schedule")
-        page.wait_for_selector(".schedule")
+        show(page, stage.url + "/#/training/schedule", ".schedule")
         check_axe(page, "schedule")
-        page.goto(stage.url + "/#/training/history")
-        page.wait_for_selector(".area-table")
+        show(page, stage.url + "/#/training/history", ".area-table")
         check_axe(page, "history")
 
 
@@ -885,13 +834,11 @@ def test_area_of_a_server(stage):
     page.click("dialog .primary")
     page.wait_for_selector("dialog >> text=40 chats added")
     page.keyboard.press("Escape")
-    page.goto(stage.url + "/#/training/chats?source=import&state=new")
-    page.wait_for_selector("text=40 chats match")
+    show(page, stage.url + "/#/training/chats?source=import&state=new", "text=40 chats match")
     page.check("[aria-label='Select all that are shown']")
     page.click(".bulk >> text=Include")
     page.wait_for_selector(".toast >> text=Included: 40 chats.")
-    page.goto(stage.url + "/#/training/chats?tag=numbers&rating=corrected&min_turns=1&from=2020-01-01&to=2099-01-01&sort=longest")
-    page.wait_for_selector("text=1 chat matches")
+    show(page, stage.url + "/#/training/chats?tag=numbers&rating=corrected&min_turns=1&from=2020-01-01&to=2099-01-01&sort=longest", "text=1 chat matches")
     page.click("[aria-label='Import and export']")
     with page.expect_download() as download:
         page.click("role=menuitem >> text=Export preference pairs")
@@ -902,8 +849,7 @@ def test_area_of_a_server(stage):
     page.click("text=Add the question")
     page.wait_for_selector(".question-rows >> text=What comes after 5?")
     # A run, as a process of the server.
-    page.goto(stage.url + "/#/training/runs/new")
-    page.wait_for_selector(".estimate >> text=This run fits on this machine.")
+    show(page, stage.url + "/#/training/runs/new", ".estimate >> text=This run fits on this machine.")
     page.fill("#training-area >> internal:label=Name", "colors")
     page.select_option("#training-area >> internal:label=Unit", "max_steps")
     page.fill("#training-area >> internal:label=Budget", "20")
@@ -920,8 +866,7 @@ def test_area_of_a_server(stage):
     page.keyboard.press("0")
     page.wait_for_selector("text=found 1 tie")
     # Promoted, whatever the verdict is, and taken back.
-    page.goto(stage.url + "/#/training/models")
-    page.wait_for_selector(".card.active")
+    show(page, stage.url + "/#/training/models", ".card.active")
     candidate = page.locator(".card.candidate h3").first.inner_text()
     page.click(f"[aria-label='Promote {candidate}']")
     page.wait_for_selector("dialog >> text=The gate")
@@ -944,14 +889,12 @@ def test_area_of_a_server(stage):
     for width, height in ((1180, 780), (320, 640)):
         page.set_viewport_size({"width": width, "height": height})
         for section, shown in AREA_SECTIONS.items():
-            page.goto(stage.url + f"/#/training/{section}")
-            page.wait_for_selector(shown)
+            show(page, stage.url + f"/#/training/{section}", shown)
             check_axe(page, f"{section} at {width}")
             assert overflow(page)[0] == 0, (section, width, overflow(page))
     page.set_viewport_size({"width": 1180, "height": 780})
     # The keyboard alone: a section, a run, and back.
-    page.goto(stage.url + "/#/training/chats")
-    page.wait_for_selector(ROWS)
+    show(page, stage.url + "/#/training/chats", ROWS)
     page.focus(".area-tabs a >> nth=1")
     page.keyboard.press("Enter")
     page.wait_for_selector("h2 >> text=Runs")

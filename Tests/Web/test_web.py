@@ -15,7 +15,7 @@ import test_feedback
 import test_libraries
 import test_safety
 import test_training_area
-from stage import BASE_URL, answered, ask, eventually, fill_account, overflow, scripted, stage, texts
+from stage import BASE_URL, answered, ask, eventually, fill_account, overflow, reload, scripted, show, stage, texts
 
 
 def test_size(stage):
@@ -188,8 +188,7 @@ def test_rename_delete_undo_search(stage):
     page.fill("#conversations input", "Fruit for the week")
     page.keyboard.press("Enter")
     page.wait_for_selector("#conversations >> text=Fruit for the week")
-    page.reload()
-    page.wait_for_selector("#conversations >> text=Fruit for the week")
+    reload(page, "#conversations >> text=Fruit for the week")
     page.fill("#search", "fruit")
     eventually(lambda: page.locator("#conversations a").count() == 1)
     page.fill("#search", "")
@@ -237,8 +236,7 @@ def test_sampling_settings_of_the_model(stage):
     # Each model has its own.
     adapter = stage.world.model + ":poems"
     stage.world.adapters, stage.world.adapter_sampling = [adapter], {adapter: {"temperature": 1.5}}
-    page.reload()
-    page.wait_for_selector("#model-choice:not([hidden])")
+    reload(page, "#model-choice:not([hidden])")
     for name, temperature in ((adapter, "1.5"), (stage.world.model, "0.7")):
         page.locator("#model-choice").select_option(name)
         page.click("#open-settings")
@@ -261,8 +259,7 @@ def test_guest(stage):
     assert bodies[0] == {"message": "Hello there, model", "max_tokens": 7, "temperature": 0.3, "history": []}, bodies[0]
     assert [turn["role"] for turn in bodies[1]["history"]] == ["user", "assistant"]
     check_spaces(page)
-    page.reload()
-    page.wait_for_selector(".message.assistant >> nth=1")
+    reload(page, ".message.assistant >> nth=1")
     assert page.evaluate("JSON.stringify(localStorage)").find("Hello there") < 0, "a guest's chat is stored beyond the tab"
     page.click("#new-chat")
     page.wait_for_selector("#welcome:not([hidden])")
@@ -290,8 +287,7 @@ def test_starter_questions(stage):
     page.click("#starters button >> nth=1")
     assert page.input_value("#message") == "<b>Why</b> is it & so?"
     stage.world.starters = []
-    page.reload()
-    page.wait_for_selector(f"#model >> text={stage.world.model}")
+    reload(page, f"#model >> text={stage.world.model}")
     assert page.locator("#starters button").count() == 0
 
 
@@ -331,8 +327,7 @@ def test_header_of_other_pages(stage):
     ask(page, "Hello")
     offered = "#open-conversation, #model-name, #export"
     assert page.locator(offered).evaluate_all("(all) => all.every((e) => e.checkVisibility())")
-    page.goto(stage.url + "/#/account")
-    page.wait_for_selector("#account-page:not([hidden])")
+    show(page, stage.url + "/#/account", "#account-page:not([hidden])")
     assert not page.locator(offered).evaluate_all("(all) => all.some((e) => e.checkVisibility())")
     page.set_viewport_size({"width": 390, "height": 844})
     page.click("#more")
@@ -374,8 +369,7 @@ def test_choice_of_a_model(stage):
     choice.select_option(names[2])
     ask(page, "Hello again")
     assert stage.world.requests[-1]["model"] == names[2]
-    page.reload()
-    page.wait_for_selector("#model-choice:not([hidden])")
+    reload(page, "#model-choice:not([hidden])")
     assert choice.input_value() == names[2] and page.inner_text("#model") == names[2]
     assert page.locator(".sender").all_inner_texts() == [names[0], names[2]]
     stage.world.adapters = []
@@ -398,8 +392,7 @@ def test_answer_without_text(stage):
     page.wait_for_selector(".error >> text=nothing to say")
     # The server has stored no answer, as if it had been killed.
     conversation["messages"].pop()
-    page.reload()
-    page.wait_for_selector(".error >> text=No answer to this message was stored.")
+    reload(page, ".error >> text=No answer to this message was stored.")
 
 
 def test_typed_addresses(stage):
@@ -407,8 +400,7 @@ def test_typed_addresses(stage):
     for path, hash, shown in (("/login", "#/login", "Welcome back"), ("/signup/", "#/register", "Create an account"),
                               ("/account", "#/login", "Log in to see your account."), ("/training", "#/login", "as an owner"),
                               ("/settings", "#/", "Sampling")):
-        page.goto(stage.url + path)
-        page.wait_for_selector(f":visible:text('{shown}')")
+        show(page, stage.url + path, f":visible:text('{shown}')")
         assert page.url == f"{stage.url}/{hash}", page.url
     stage.allowed.append("404")
     for path, accept in (("/login", "application/json"), ("/nothing", "text/html")):
@@ -429,8 +421,7 @@ def test_collected(stage):
     # Only the notice below the message box speaks of training.
     assert page.inner_text("#guest-notice") == ""
     stage.world.training = True
-    page.reload()
-    page.wait_for_selector("#training:not([hidden])")
+    reload(page, "#training:not([hidden])")
     assert page.is_hidden("#collected"), "a guest reads about training twice"
     # A server that uses the chats of accounts, but does not collect those of guests.
     stage.world.collecting = False
@@ -915,8 +906,7 @@ def test_list_errors(stage):
     ask(page, "One")
     page.wait_for_load_state("networkidle")                  # the list is read again after an answer
     stage.world.faults.append(("GET", "/api/conversations", {"status": 500, "message": "The database is busy."}))
-    page.reload()
-    page.wait_for_selector(":is(#conversations, .load-error) >> text=The database is busy.")
+    reload(page, ":is(#conversations, .load-error) >> text=The database is busy.")
     page.click("text=Try again")
     page.wait_for_selector("#conversations a")
     stage.world.faults.append(("PATCH", "/api/conversations", {"status": 500, "message": "Not written."}))
