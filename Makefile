@@ -100,7 +100,7 @@ tarball: static ## Build an archive with deploy/setup for other machines: .build
 	$(call install_packages,dpkg-dev)
 	Tools/make-tarball.sh $(STATIC) .build
 
-# GPUShaderTests compares the files with the sources.
+# GPUTests compares the files with the sources.
 shaders: test-deps ## Compile the shaders in Sources/Kernels/Shaders again
 	Sources/Kernels/Shaders/make_shaders.sh
 

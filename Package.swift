@@ -86,7 +86,8 @@ let package = Package(
         // Arithmetic on buffers, the worker pool, CPU detection, shaders for GPUs.
         .target(name: "CKernels", path: "Sources/Kernels/C", cSettings: [.headerSearchPath(".")] + cSettings),
         .target(
-            name: "CShaders", path: "Sources/Kernels/Shaders", exclude: ["glsl", "spirv", "make_shaders.sh"], cSettings: cSettings),
+            name: "CShaders", path: "Sources/Kernels/Shaders", exclude: ["glsl", "make_shaders.sh", "index.txt", "all.spv"],
+            cSettings: cSettings),
         module(
             "Kernels",
             ["CKernels", "CShaders", "COpenBLAS", "CLAPACKE", "COneDNN", "CVulkan", "Platform", "Files", "Threads", "SharedLibraries"],
@@ -138,8 +139,8 @@ let package = Package(
         module(
             "Serve",
             [
-                "Infer", "Store", "ChatAnalysis", "Corpus", "Report", "HTTPServer", "Platform", "Secrets", "Gzip", "Threads", "Tokenize",
-                "Formats", "Checkpoint", "Kernels", "Hashing", "JSON", "Base64", "Files", "Documents", "Train", "CWebFiles",
+                "Infer", "Store", "ChatAnalysis", "Corpus", "Report", "HTTPClient", "HTTPServer", "Platform", "Secrets", "Gzip", "Threads",
+                "Tokenize", "Formats", "Checkpoint", "Kernels", "Hashing", "JSON", "Base64", "Files", "Documents", "Train", "CWebFiles",
             ],
             exclude: ["Web", "EmbeddedWeb"]
         ),
@@ -202,7 +203,7 @@ let package = Package(
             "FormatsTests",
             ["CheckpointWriter", "TestSupport", "Formats", "Checkpoint", "Model", "Tokenize", "Autograd", "Kernels", "Files", "JSON"],
             isOptimized: true),
-        tests("CorpusTests", ["TestSupport", "Corpus", "Tokenize", "Files", "Kernels", "Threads"], isOptimized: true),
+        tests("CorpusTests", ["TestSupport", "Corpus", "Tokenize", "Files", "Kernels"], isOptimized: true),
         tests(
             "CommandLineTests",
             ["slm", "TestSupport", "Store", "Infer", "Threads", "Formats", "Checkpoint", "Train", "Model", "Tokenize", "Kernels", "JSON"]),
