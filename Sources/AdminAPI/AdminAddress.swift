@@ -39,18 +39,7 @@ package struct AdminAddress: Sendable, Equatable {
 
     /// - Parameter area: `admin` or `training`.
     package func url(_ path: String, _ query: [(name: String, value: String)], area: String = "admin") -> String {
-        let items = query.map { "\($0.name)=\(Self.percentEncoded($0.value))" }
+        let items = query.map { "\($0.name)=\($0.value.percentEncoded)" }
         return "\(base)/api/\(area)/\(path)" + (items.isEmpty ? "" : "?" + items.joined(separator: "&"))
-    }
-
-    static func percentEncoded(_ text: String) -> String {
-        text.utf8.map { byte in
-            switch byte {
-            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"),
-                UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "~"):
-                String(Unicode.Scalar(byte))
-            default: "%" + (byte < 16 ? "0" : "") + String(byte, radix: 16, uppercase: true)
-            }
-        }.joined()
     }
 }

@@ -71,21 +71,9 @@ package struct AdminClient: Sendable {
     private func parse<Result>(
         _ body: [UInt8], _ convert: (JSONElement) throws(JSONError) -> Result
     ) throws(AdminError) -> Result {
-        var parser = JSONParser()
-        do throws(JSONError) { return try convert(parser.parse(body)) } catch {
+        do throws(JSONError) { return try convert(JSONElement(parsing: body)) } catch {
             throw .foreign(address: address.base, reason: "\(error)")
         }
-    }
-
-    /// Requests what may be used for training, page by page.
-    ///
-    /// - Parameters:
-    ///   - parameters: `format` and `passages`.
-    ///   - body: Gets the JSON lines of a page.
-    package func forEachTrainingPage(
-        _ parameters: [(name: String, value: String)], _ body: (_ lines: [UInt8]) throws -> Void
-    ) throws {
-        try forEachPage("training-chats", parameters, area: "admin", body)
     }
 
     private func send(
@@ -107,16 +95,11 @@ package struct AdminClient: Sendable {
         _ path: String, _ parameters: [(name: String, value: String)], _ lines: [UInt8]
     ) throws(AdminError) -> [UInt8] { try exchange("POST", path, parameters, upload: lines, area: "training").body }
 
-    /// Requests chats as JSON lines, page by page.
-    package func forEachExportedPage(
-        _ parameters: [(name: String, value: String)], _ body: (_ lines: [UInt8]) throws -> Void
-    ) throws {
-        try forEachPage("chats/export", parameters + [("limit", "500")], area: "training", body)
-    }
-
-    /// Requests the pages of a list of JSON lines. The header `X-Next-After` of a page has the parameter of the next one.
-    private func forEachPage(
-        _ path: String, _ parameters: [(name: String, value: String)], area: String, _ body: (_ lines: [UInt8]) throws -> Void
+    /// Requests a list of JSON lines, page by page. The header `X-Next-After` of a page has the parameter of the next one.
+    ///
+    ///     try client.forEachPage("chats/export", [("format", "pairs")], area: "training") { lines in … }
+    package func forEachPage(
+        _ path: String, _ parameters: [(name: String, value: String)], area: String = "admin", _ body: (_ lines: [UInt8]) throws -> Void
     ) throws {
         var after: String?
         repeat {
@@ -176,8 +159,7 @@ package struct AdminClient: Sendable {
 
     /// - Parameter isList: Whether the path names no object, so that 404 means that the routes are missing.
     private func error(_ head: HTTPHead, _ body: [UInt8], isList: Bool) -> AdminError {
-        var parser = JSONParser()
-        let message = (try? parser.parse(body))?["error"]?["message"]?.string
+        let message = (try? JSONElement(parsing: body))?["error"]?["message"]?.string
         switch (head.status, message) {
         case (_, nil): return .foreign(address: address.base, reason: "status \(head.status) without slm's error message")
         case (401, _?): return .wrongKey(address: address.base)

@@ -31,8 +31,7 @@ extension Checkpoint {
                 defaults.starterQuestions = text.split(separator: "\n").map(String.init)
             }
             if case .text(let json)? = training[Self.samplingField] {
-                var parser = JSONParser()
-                defaults.sampling = (try? parser.parse(json)).flatMap { SamplingDefaults($0) }
+                defaults.sampling = (try? JSONElement(parsing: json)).flatMap { SamplingDefaults($0) }
             }
             if case .text(let ids)? = training[Self.endTokensField] {
                 defaults.endTokens = ids.split(separator: " ").compactMap { TokenID($0) }
@@ -45,9 +44,7 @@ extension Checkpoint {
             let questions = newValue.starterQuestions
             training[Self.questionsField] = questions.isEmpty ? nil : .text(questions.joined(separator: "\n"))
             training[Self.samplingField] = newValue.sampling.map { sampling in
-                var writer = JSONWriter()
-                writer.object { sampling.write(to: &$0) }
-                return .text(writer.text)
+                return .text(JSONWriter.text { sampling.write(to: &$0) })
             }
         }
     }

@@ -6,13 +6,13 @@ import Synchronization
 extension CorpusBlocks {
     /// Transforms the blocks on all threads of a pool, and consumes the results in the order of the corpus, whatever the number of threads.
     ///
-    ///     try blocks.forEach(on: pool, transform: { block, index, thread in counts(of: block) }, consume: { sum.add($0) })
+    ///     try blocks.forEach(on: pool, transform: { block, thread in counts(of: block) }, consume: { sum.add($0) })
     ///
     /// Threads take turns reading a block and transform their blocks in parallel. The thread with the next result in order consumes it and
     /// any results waiting behind it. No thread gets more than `maxAhead` blocks ahead of the slowest, so memory stays bounded.
     package mutating func forEach<Output: Sendable>(
         on pool: WorkerPool,
-        transform: (CorpusBlock, _ index: Int, _ thread: Int) -> Output,
+        transform: (CorpusBlock, _ thread: Int) -> Output,
         consume: (Output) throws(CorpusError) -> Void
     ) throws(CorpusError) {
         let reading = Mutex(0)
@@ -25,7 +25,7 @@ extension CorpusBlocks {
                     if results.withLock({ $0.isFinished }) { return (index, .success(nil)) }
                     return (index, Result { () throws(CorpusError) in try next() })
                 }
-                let output = read.block.map { block in block.map { transform($0, read.index, thread) } }
+                let output = read.block.map { block in block.map { transform($0, thread) } }
                 let isFinished = results.withLock { results in
                     results.waiting[read.index] = output
                     results.advance(consume)

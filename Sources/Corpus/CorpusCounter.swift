@@ -48,7 +48,7 @@ package struct CorpusCounter {
         for _ in 0..<pool.size { workers.append(try BlockCounter(self)) }
         var report = CorpusReport()
         var bytesRead = 0
-        try blocks.forEach(on: pool, transform: { block, _, thread in workers[thread].count(block) }) { block throws(CorpusError) in
+        try blocks.forEach(on: pool, transform: { block, thread in workers[thread].count(block) }) { block throws(CorpusError) in
             for line in block.malformedLines { try report.add(line, skipsBad: skipsBad) }
             report.kept += block.kept
             report.empty += block.empty

@@ -28,7 +28,7 @@ extension CorpusEncoder {
         var result = EncodedCorpus()
         var bytesRead = 0
         for _ in 0..<pool.size { workers.append(try BlockEncoder(tokenizer, template: template, maxTokens: maxTokens, width: 4)) }
-        try blocks.forEach(on: pool, transform: { block, _, thread in workers[thread].encode(block) }) { block throws(CorpusError) in
+        try blocks.forEach(on: pool, transform: { block, thread in workers[thread].encode(block) }) { block throws(CorpusError) in
             for line in block.malformedLines { try result.report.add(line, skipsBad: skipsBad) }
             if let failure = block.failure { throw failure }
             result.report.empty += block.empty

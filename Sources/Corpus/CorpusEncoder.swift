@@ -46,38 +46,18 @@ package struct CorpusEncoder {
         self.template = template
     }
 
-    /// The width of an ID in bytes.
-    private var width: Int { TokenMeta.width(ofVocabulary: tokenizer.vocabulary.count) }
-
-    func blocks(_ paths: [String], validation: [String]) throws(CorpusError) -> CorpusBlocks {
-        try CorpusBlocks(
+    /// - Parameter validation: files for validation, instead of a share of `paths`.
+    @discardableResult
+    package func write(
+        _ paths: [String], validation: [String] = [], to folder: String, on pool: WorkerPool
+    ) throws(CorpusError) -> CorpusReport {
+        let width = TokenMeta.width(ofVocabulary: tokenizer.vocabulary.count)
+        var blocks = try CorpusBlocks(
             paths, validation: validation, format: format, validationShare: validationShare,
             blockSize: blockSize, maxLineBytes: maxLineBytes
         )
-    }
-
-    func blockEncoders(_ count: Int) throws(CorpusError) -> [BlockEncoder] {
-        var encoders: [BlockEncoder] = []
-        for _ in 0..<count { encoders.append(try BlockEncoder(tokenizer, template: template, maxTokens: maxTokens, width: width)) }
-        return encoders
-    }
-
-    /// A block that this process has encoded, or one that another process encodes.
-    private enum Work: Sendable {
-        case done(EncodedBlock)
-        case elsewhere(CorpusBlock, index: Int)
-    }
-
-    /// - Parameters:
-    ///   - validation: files for validation, instead of a share of `paths`.
-    ///   - sharing: other processes that encode a part each, as process 0 of them.
-    @discardableResult
-    package func write(
-        _ paths: [String], validation: [String] = [], to folder: String, sharing: SharedEncoding? = nil, on pool: WorkerPool
-    ) throws(CorpusError) -> CorpusReport {
-        var blocks = try blocks(paths, validation: validation)
-        // The last one is for blocks that another process did not encode.
-        let workers = try blockEncoders(pool.size + 1)
+        var workers: [BlockEncoder] = []
+        for _ in 0..<pool.size { workers.append(try BlockEncoder(tokenizer, template: template, maxTokens: maxTokens, width: width)) }
         try mapFileError { () throws(FileError) in try Folder.create(folder) }
         // From here on, another program that writes to the folder has an error.
         var meta = try AtomicFile.forCorpus(folder + "/meta.json")
@@ -90,15 +70,7 @@ package struct CorpusEncoder {
         var bytesRead = 0
         var hasChats = false
 
-        try blocks.forEach(on: pool) { block, index, thread -> Work in
-            if let sharing, !sharing.encodes(index) { return .elsewhere(block, index: index) }
-            return .done(workers[thread].encode(block))
-        } consume: { work throws(CorpusError) in
-            let block: EncodedBlock
-            switch work {
-            case .done(let encoded): block = encoded
-            case .elsewhere(let read, let index): block = try sharing?.receive(read, index) ?? workers[pool.size].encode(read)
-            }
+        try blocks.forEach(on: pool, transform: { block, thread in workers[thread].encode(block) }) { block throws(CorpusError) in
             for line in block.malformedLines { try report.add(line, skipsBad: skipsBad) }
             if let failure = block.failure { throw failure }
             report.empty += block.empty

@@ -33,8 +33,11 @@ package struct DatasetCache {
     package func folder(
         for paths: [String], recipe: String, isUsable: (_ folder: String) -> Bool = { _ in true }, _ make: (_ folder: String) throws -> Void
     ) throws -> String {
-        let key = try Self.key(paths, recipe), path = path(of: key)
-        if try contains(key, at: path), isUsable(path) {
+        let key = try Self.key(paths, recipe), digest = Digest()
+        digest.add(Array(key.utf8).span)
+        let path = "\(root)/\(digest.text)"
+        if try Folder.contains(Self.keyFile, in: path) && InputFile.contents(of: "\(path)/\(Self.keyFile)") == Array(key.utf8),
+            isUsable(path) {
             CachedFolder.touch(path, marker: Self.keyFile)
             return path
         }
@@ -45,22 +48,6 @@ package struct DatasetCache {
         }
         evictOldest()
         return path
-    }
-
-    /// Whether the folder is in the cache.
-    package func contains(_ paths: [String], recipe: String, isUsable: (_ folder: String) -> Bool = { _ in true }) throws -> Bool {
-        let key = try Self.key(paths, recipe), path = path(of: key)
-        return try contains(key, at: path) && isUsable(path)
-    }
-
-    private func path(of key: String) -> String {
-        let digest = Digest()
-        digest.add(Array(key.utf8).span)
-        return "\(root)/\(digest.text)"
-    }
-
-    private func contains(_ key: String, at path: String) throws -> Bool {
-        try Folder.contains(Self.keyFile, in: path) && InputFile.contents(of: "\(path)/\(Self.keyFile)") == Array(key.utf8)
     }
 
     private func evictOldest() {

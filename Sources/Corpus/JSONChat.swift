@@ -60,8 +60,7 @@ enum JSONChat {
         guard var list = root["tools"], !list.isNull else { return nil }
         if let text = list.bytes {
             if text.trimmed.isEmpty { return nil }
-            var parser = JSONParser()
-            do throws(JSONError) { list = try parser.parse(text) } catch { throw LineError("\"tools\": \(error.description)") }
+            do throws(JSONError) { list = try JSONElement(parsing: text) } catch { throw LineError("\"tools\": \(error.description)") }
         }
         do throws(ToolFieldError) { return try ChatTools(list) } catch {
             throw LineError(sentence: "\"tools\(error.path)\": \(error.reason)")

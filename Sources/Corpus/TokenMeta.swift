@@ -139,8 +139,7 @@ extension TokenMeta {
     package init(reading path: String) throws(CorpusError) {
         let text = try mapFileError { () throws(FileError) in try InputFile.contents(of: path) }
         do throws(JSONError) {
-            var parser = JSONParser()
-            try self.init(try parser.parse(text))
+            try self.init(try JSONElement(parsing: text))
         } catch { throw .damaged(path: path, reason: error.description) }
     }
 

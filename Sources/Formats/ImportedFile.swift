@@ -24,8 +24,7 @@ struct ImportedFile {
 
     /// Parses a part of the file as JSON.
     func json(_ text: Span<UInt8>) throws(CheckpointError) -> JSONElement {
-        var parser = JSONParser()
-        do { return try parser.parse(text) } catch {
+        do { return try JSONElement(parsing: text) } catch {
             guard case .malformed(let offset, let expected, let found) = error else { throw mismatch("JSON", "valid JSON", "\(error)") }
             throw mismatch("byte \(offset) of the JSON", expected, found)
         }

@@ -113,7 +113,7 @@ package struct Finetuning {
             seed: UInt64(bitPattern: Int64(plan.seed)), { preparing(.initialization, $0) }
         )
         trainer.rowLength = context
-        trainer.model.recomputesBlocks = plan.machine?.isRecomputing ?? false
+        trainer.model.recomputesBlocks = plan.machine?.recompute ?? false
         let training: any TrainingBatches = switch examples {
         case .preferences(let preferences):
             try preferences.batches(plan, trainer, in: folder, over: ranks) { preparing(.scoring, $0) }
@@ -163,7 +163,7 @@ package struct Finetuning {
         let seed = UInt64(bitPattern: Int64(plan.seed))
         let trainer = Trainer(model, parameters, on: processor, precision: precision, seed: seed)
         trainer.rowLength = context
-        trainer.model.recomputesBlocks = plan.machine?.isRecomputing ?? false
+        trainer.model.recomputesBlocks = plan.machine?.recompute ?? false
         let training: any TrainingBatches = switch examples {
         case .preferences(let preferences): try preferences.batches(resuming: plan, in: folder, over: ranks)
         case .chats(let packed): try chats.batches(of: packed, plan, replayShare: settings.replayShare ?? Settings.usualReplayShare)

@@ -1,6 +1,5 @@
 import Autograd
 import Checkpoint
-import Corpus
 package import Distributed
 import Files
 import Hashing
@@ -37,45 +36,23 @@ extension RankGroup {
 }
 
 extension RankGroup? {
-    /// Encodes chats to token files on all ranks of each machine. The first rank of a machine writes the files.
+    /// Opens files that the first rank of each machine writes, on all of its ranks.
     ///
     /// - Parameters:
-    ///   - identity: Names the chats and the settings. A rank that has others makes files of its own; the difference is reported later.
-    ///   - isWritten: Whether the files exist already.
-    ///   - encodePart: The work of the other ranks of the machine.
-    ///   - write: Writes or finds the files, and returns their folder.
-    ///   - open: Opens the files of a folder, which the first rank may delete afterwards.
-    func encodingTogether<Result>(
-        _ identity: String, isWritten: () throws -> Bool, encodePart: (SharedEncoding) throws -> Void,
-        write: (SharedEncoding?) throws -> String, open: (_ folder: String) throws -> Result
+    ///   - identity: Names the files' sources and settings. A rank that has others writes files of its own; the difference is reported
+    ///     later.
+    ///   - write: Writes or finds the files for a number of ranks, and returns their folder.
+    ///   - open: Opens the files of a folder, which the rank that has written them may delete afterwards.
+    func writingOnce<Result>(
+        _ identity: String, write: (_ ranks: Int) throws -> String, open: (_ folder: String) throws -> Result
     ) throws -> Result {
-        guard let ranks = self else { return try open(write(nil)) }
+        guard let ranks = self else { return try open(write(1)) }
         let all = ranks.gather(Array(identity.utf8))
         let members = ranks.hosts.indices.filter { ranks.hosts[$0] == ranks.hosts[ranks.rank] && all[$0] == all[ranks.rank] }
-        let first = members[0]
-        func path(_ own: String) -> String { String(decoding: ranks.gather(Array(own.utf8))[first], as: UTF8.self) }
-
-        func result(in own: String) throws -> Result {
-            let result = try open(path(own))
-            ranks.wait()
-            return result
-        }
-
-        if ranks.rank == first {
-            guard try members.count > 1 && !isWritten() else {
-                _ = path("")
-                return try result(in: write(nil))
-            }
-            let pipes = try ScratchFolder()
-            try SharedEncoding.createPipes(in: pipes.path, count: members.count)
-            _ = path(pipes.path)
-            return try result(in: write(SharedEncoding(0, of: members.count, in: pipes.path)))
-        }
-        let pipes = path("")
-        if !pipes.isEmpty, let index = members.firstIndex(of: ranks.rank) {
-            try encodePart(SharedEncoding(index, of: members.count, in: pipes))
-        }
-        return try result(in: "")
+        let own = try ranks.rank == members[0] ? write(members.count) : ""
+        let result = try open(String(decoding: ranks.gather(Array(own.utf8))[members[0]], as: UTF8.self))
+        ranks.wait()
+        return result
     }
 }
 

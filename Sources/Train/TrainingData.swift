@@ -46,7 +46,7 @@ package struct TrainingData: Sendable {
 
     /// - Parameters:
     ///   - template: The chat template for chat files.
-    ///   - ranks: Those of one machine tokenize together. All of them build the same data.
+    ///   - ranks: The first one of a machine tokenizes, with the threads of all of them. All ranks build the same data.
     ///   - progress: Called with the number of bytes that are tokenized.
     package init(
         _ source: Source, vocabulary: Vocabulary, template: ChatTemplate = .specialTokens, storage: Storage = .temporary,
@@ -59,15 +59,11 @@ package struct TrainingData: Sendable {
         }
         var report: CorpusReport?
         let identity = ranks == nil ? "" : Self.identity(of: source, recipe: Self.recipe(source, vocabulary, template, version: ""))
-        func opened(
-            isWritten: () throws -> Bool, _ write: (_ tokenize: (_ folder: String) throws -> Void) throws -> String
-        ) throws -> Self {
-            try ranks.encodingTogether(identity, isWritten: isWritten) { sharing in
-                try Self.encoder(source, with: Tokenizer(vocabulary), template)
-                    .encodePart(of: source.paths, validation: source.validation, sharing: sharing, on: pool)
-            } write: { sharing in
+        func opened(_ write: (_ tokenize: (_ folder: String) throws -> Void) throws -> String) throws -> Self {
+            try ranks.writingOnce(identity) { ranks in
                 try write { folder in
-                    report = try Self.tokenize(source, with: Tokenizer(vocabulary), template, to: folder, sharing, on: pool, progress)
+                    let pool = try ranks == 1 ? pool : WorkerPool(threads: ranks * pool.size)
+                    report = try Self.tokenize(source, with: Tokenizer(vocabulary), template, to: folder, on: pool, progress)
                 }
             } open: { folder in
                 try Self(prepared: folder, vocabulary, report: report)
@@ -76,7 +72,7 @@ package struct TrainingData: Sendable {
         switch storage {
         case .temporary:
             let folder = try ScratchFolder()
-            self = try opened(isWritten: { false }) { tokenize in
+            self = try opened { tokenize in
                 try tokenize(folder.path)
                 return folder.path
             }
@@ -84,7 +80,7 @@ package struct TrainingData: Sendable {
             let paths = source.paths + source.validation, recipe = Self.recipe(source, vocabulary, template, version: version)
             // An earlier build may have written it, or a disk may have damaged it.
             func isUsable(_ folder: String) -> Bool { (try? TokenMeta(reading: folder + "/meta.json")) != nil }
-            self = try opened(isWritten: { try cache.contains(paths, recipe: recipe, isUsable: isUsable) }) { tokenize in
+            self = try opened { tokenize in
                 try cache.folder(for: paths, recipe: recipe, isUsable: isUsable) { folder in
                     try tokenize(folder)
                     try vocabulary.write(to: folder + "/tokenizer.json")       // makes it a complete folder for slm train --data
@@ -118,20 +114,15 @@ package struct TrainingData: Sendable {
             .joined(separator: "\n\n")
     }
 
-    private static func encoder(_ source: Source, with tokenizer: Tokenizer, _ template: ChatTemplate) -> CorpusEncoder {
+    private static func tokenize(
+        _ source: Source, with tokenizer: Tokenizer, _ template: ChatTemplate, to folder: String, on pool: WorkerPool,
+        _ progress: @escaping (_ bytesRead: Int) throws(CorpusError) -> Void
+    ) throws(CorpusError) -> CorpusReport {
         var encoder = CorpusEncoder(tokenizer, file: "tokenizer.json", template: template)
         encoder.validationShare = source.validationShare
         encoder.skipsBad = source.skipsBad
-        return encoder
-    }
-
-    private static func tokenize(
-        _ source: Source, with tokenizer: Tokenizer, _ template: ChatTemplate, to folder: String, _ sharing: SharedEncoding?,
-        on pool: WorkerPool, _ progress: @escaping (_ bytesRead: Int) throws(CorpusError) -> Void
-    ) throws(CorpusError) -> CorpusReport {
-        var encoder = encoder(source, with: tokenizer, template)
         encoder.progress = progress
-        let report = try encoder.write(source.paths, validation: source.validation, to: folder, sharing: sharing, on: pool)
+        let report = try encoder.write(source.paths, validation: source.validation, to: folder, on: pool)
         let isSplit = report.train.conversations > 0 && report.val.conversations > 0
         if isSplit || !source.validation.isEmpty || source.paths.contains("-") { return report }
         if try TokenMeta(reading: folder + "/meta.json").template == nil { return report }

@@ -85,8 +85,7 @@ package struct TuningCache: Sendable {
     private static func parse(
         _ bytes: [UInt8], _ use: TuningUse, _ machine: Machine, _ candidates: [KernelChoice]
     ) throws(JSONError) -> TuningResult? {
-        var parser = JSONParser()
-        let root = try parser.parse(bytes)
+        let root = try JSONElement(parsing: bytes)
         let stored = Machine(cpu: try root.string("cpu"), threads: try root.integer("threads"), version: try root.string("version"))
         guard stored == machine, try root.string("use") == use.name else { return nil }
         var measured: [KernelChoice: Double] = [:]

@@ -7,28 +7,17 @@ import TestSupport
 @Suite struct WritingTests {
     private let folder = TemporaryFolder()
 
-    /// Starts CheckpointWriter, a program that can be limited or killed.
-    private func writer(_ arguments: String...) throws -> (process: Process, output: Pipe) {
-        let process = Process(), output = Pipe()
-        process.executableURL = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent().appendingPathComponent(
-            "CheckpointWriter")
-        process.arguments = arguments
-        process.standardOutput = output
-        try process.run()
-        return (process, output)
-    }
-
-    private func outcome(_ started: (process: Process, output: Pipe)) -> (status: Int32, text: String) {
-        let text = String(decoding: started.output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-        started.process.waitUntilExit()
-        return (started.process.terminationStatus, text.replacingOccurrences(of: folder.path, with: "folder"))
+    /// Runs CheckpointWriter, a program that can be limited or killed.
+    private func outcome(_ arguments: String...) throws -> (status: Int32, text: String) {
+        let (status, output, _) = try runProgram(builtProgram("CheckpointWriter"), arguments)
+        return (status, output.replacingOccurrences(of: folder.path, with: "folder"))
     }
 
     /// The limits lie in the header, in HDF5's metadata and in the arrays.
     @Test(arguments: [0, 1, 511, 512, 10_000, 40_000]) func `a full disk leaves the previous file`(capacity: Int) throws {
         let path = folder("a.h5")
         try SampleCheckpoint().checkpoint.write(to: path)
-        let (status, text) = outcome(try writer("limited", path, "\(capacity)"))
+        let (status, text) = try outcome("limited", path, "\(capacity)")
         #expect(
             status == 1 && text.hasPrefix("not enough disk space for folder/a.h5: ")
                 && text.hasSuffix(" (File too large). The previous file is unchanged.\n")
@@ -40,7 +29,7 @@ import TestSupport
         let path = folder("a.h5")
         try SampleCheckpoint().checkpoint.write(to: path)
         #expect(chmod(folder.path, 0o555) == 0)
-        let (status, text) = outcome(try writer("unprivileged", path))
+        let (status, text) = try outcome("unprivileged", path)
         #expect(chmod(folder.path, 0o755) == 0)
         #expect(status == 1 && text == "folder/a.h5: cannot be written: Permission denied. The previous file is unchanged.\n")
         #expect(try Checkpoint(reading: path).integer("step") == 1)
@@ -64,7 +53,7 @@ import TestSupport
         var random = TestRandom(5), generations: Set<Int> = [0], parts = 0, longest: UInt32 = 60_000
         // On a busy machine, more kills than usual may find the writer between two files.
         for number in 0..<10 * kills where number < kills || parts == 0 {
-            let (process, _) = try writer("forever", path)
+            let (process, _, _) = try startProgram(builtProgram("CheckpointWriter"), ["forever", path])
             usleep(UInt32.random(in: 5_000...longest, using: &random))
             kill(process.processIdentifier, SIGKILL)
             process.waitUntilExit()

@@ -129,8 +129,7 @@ import Testing
     @Test func `benchmarks in bf16 run on kernels without bf16 instructions`() throws {
         let train = try benchTrain("--cpu", "plain", "--dtype", "bf16", "--profile", mode: "off")
         #expect(train.status == 0, "\(train.errors)")
-        let gemm = try slm(
-            "bench", "gemm", "--dtype", "bf16", "--only", "output, weight", "--runs", "1", "--cpu", "plain")
-        #expect(gemm.status == 0, "\(gemm.errors)")
+        try slm(
+            "bench", "gemm", "--dtype", "bf16", "--only", "output, weight", "--runs", "1", "--cpu", "plain").succeeded()
     }
 }

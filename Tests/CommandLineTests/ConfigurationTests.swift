@@ -80,8 +80,7 @@ import TestSupport
             (0..<400).map { "[INST] What comes after \($0 % 9)? [/INST] After \($0 % 9) comes \($0 % 9 + 1).\n" }.joined(), to: "chats.txt")
         let outcome = try slm(
             ["train", "--config", file, "--data", folder("chats.txt"), "--max-steps", "3", "--out", folder("run"), "--context", "32"],
-            ["XDG_CACHE_HOME": folder("cache")])
-        #expect(outcome.status == 0, "\(outcome.errors)")
+            ["XDG_CACHE_HOME": folder("cache")]).succeeded()
         #expect(outcome.errors.contains("of at most 512 tokens: in this text, no other pair"))
         for line in ["3 steps,", "2 threads", "you  What comes after 2?", "you  Say it: what comes after 3?"] {
             #expect(outcome.output.contains(line), "\(line) is not in \(outcome.output)")

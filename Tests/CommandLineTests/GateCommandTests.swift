@@ -11,10 +11,9 @@ import Tokenize
     private let folder = TemporaryFolder()
 
     private func train(_ arguments: String...) throws {
-        let outcome = try slm(
+        try slm(
             ["train", "--data", folder("data"), "--layers", "1", "--width", "64", "--heads", "2", "--context", "64", "--batch", "16",
-             "--threads", "2", "--seed", "1"] + arguments)
-        #expect(outcome.status == 0, "\(outcome.errors)")
+             "--threads", "2", "--seed", "1"] + arguments).succeeded()
     }
 
     /// Chats about numbers, of which the last one is held out, and a model that knows most of them.
@@ -27,9 +26,8 @@ import Tokenize
         folder.write(general.joined(), to: "general.txt")
         folder.write((0..<14).map { chat("What is my name, \($0)?", "Your name is Ada \($0).") }.joined(), to: "included.txt")
         folder.write(chat("What is my name, 14?", "Your name is Ada 14."), to: "held-out.txt")
-        let tokenized = try slm(
-            "tokenize", "corpus", "--data", folder("general.txt"), "--vocab-size", "320", "--out", folder("data"))
-        #expect(tokenized.status == 0, "\(tokenized.errors)")
+        try slm(
+            "tokenize", "corpus", "--data", folder("general.txt"), "--vocab-size", "320", "--out", folder("data")).succeeded()
         try train("--out", folder("base"), "--max-steps", "250", "--lr", "5e-3")
         // So that nothing but what it generates is known of the base.
         try FileManager.default.removeItem(atPath: folder("base/log.jsonl"))
@@ -38,10 +36,9 @@ import Tokenize
     private var base: String { folder("base/best.h5") }
 
     private func finetune(_ name: String, _ arguments: String...) throws -> String {
-        let outcome = try slm(
+        try slm(
             ["finetune", base, "--data", folder("included.txt"), "--out", folder("runs"), "--name", name, "--threads", "2", "--quiet"]
-                + arguments)
-        #expect(outcome.status == 0, "\(outcome.errors)")
+                + arguments).succeeded()
         return folder("runs/\(name)/last.h5")
     }
 

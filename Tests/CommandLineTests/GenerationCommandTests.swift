@@ -205,7 +205,7 @@ import Threads
 
         init(_ arguments: [String], _ environment: [String: String] = [:]) throws {
             let handle = FileHandle(fileDescriptor: terminal.slave, closeOnDealloc: false)
-            process.executableURL = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent().appendingPathComponent("slm")
+            process.executableURL = URL(filePath: builtProgram("slm"))
             process.arguments = arguments
             process.environment = ProcessInfo.processInfo.environment.filter { !$0.key.hasPrefix("SLM_") && $0.key != "NO_COLOR" }
                 .merging(["TERM": "xterm"]) { $1 }.merging(environment) { $1 }

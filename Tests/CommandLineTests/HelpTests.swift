@@ -18,18 +18,9 @@ import TestSupport
     }
 
     /// Runs a program; nil if it is not installed.
-    private func run(_ program: String, _ arguments: String...) throws -> (status: Int32, errors: String)? {
+    private func run(_ program: String, _ arguments: String...) throws -> (status: Int32, output: String, errors: String)? {
         guard FileManager.default.isExecutableFile(atPath: program) else { return nil }
-        let process = Process()
-        let errors = Pipe()
-        process.executableURL = URL(fileURLWithPath: program)
-        process.arguments = arguments
-        process.standardError = errors
-        process.standardOutput = FileHandle.nullDevice
-        try process.run()
-        let text = String(decoding: errors.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-        process.waitUntilExit()
-        return (process.terminationStatus, text)
+        return try runProgram(program, arguments)
     }
 
     @Test func `every command prints its help in 80 columns`() throws {
@@ -94,15 +85,7 @@ import TestSupport
         func complete(_ words: String...) throws -> [String] {
             let list = (["slm"] + words).map { "'\($0)'" }.joined(separator: " ")
             let text = "source \(script); COMP_WORDS=(\(list)); COMP_CWORD=\(words.count); _slm; printf '%s\\n' \"${COMPREPLY[@]}\""
-            let process = Process()
-            let output = Pipe()
-            process.executableURL = URL(fileURLWithPath: "/usr/bin/bash")
-            process.arguments = ["-c", text]
-            process.standardOutput = output
-            try process.run()
-            let words = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-            process.waitUntilExit()
-            return words.split(separator: "\n").map(String.init)
+            return try runProgram("/usr/bin/bash", ["-c", text]).output.split(separator: "\n").map(String.init)
         }
         #expect(try complete("tra") == ["train", "training"])
         #expect(try complete("bench", "g") == ["gemm", "generate", "grammar"])

@@ -235,12 +235,7 @@ import TestSupport
 
     /// Starts slm, and kills it after a time. Returns whether it was killed before its end.
     private func kill(_ arguments: [String], after time: Double) throws -> Bool {
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent().appendingPathComponent("slm")
-        process.arguments = arguments
-        process.standardOutput = FileHandle.nullDevice
-        process.standardError = FileHandle.nullDevice
-        try process.run()
+        let (process, _, _) = try startProgram(builtProgram("slm"), arguments)
         Thread.sleep(forTimeInterval: time)
         Foundation.kill(process.processIdentifier, SIGKILL)
         process.waitUntilExit()
@@ -291,10 +286,8 @@ import TestSupport
     @Test(arguments: [SIGINT, SIGTERM]) func `a program that is interrupted removes the unfinished index`(number: Int32) throws {
         let line = "A long text about the pump, the valve and the gauge.\n\n"
         folder.write(String(repeating: line, count: 800_000), to: "long.txt")
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent().appendingPathComponent("slm")
-        process.arguments = ["index", "build", folder("long.txt"), "--out", index, "--quiet"]
-        try process.run()
+        let (process, _, _) = try startProgram(
+            builtProgram("slm"), ["index", "build", folder("long.txt"), "--out", index, "--quiet"])
         while process.isRunning, !folder.names.contains("notes.index.part") { Thread.sleep(forTimeInterval: 0.01) }
         Foundation.kill(process.processIdentifier, number)
         process.waitUntilExit()

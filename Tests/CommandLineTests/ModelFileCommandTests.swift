@@ -46,25 +46,20 @@ import TestSupport
     @Test func `an adapter trained on them finds them again`() throws {
         try prepare()
         for (i, model) in models.enumerated() {
-            let trained = try slm(
+            try slm(
                 "finetune", model, "--data", folder("chats.jsonl"), "--out", folder("runs"), "--name", "a\(i)", "--lora", "2",
-                "--max-steps", "3", "--lr", "1e-2", "--threads", "2")
-            #expect(trained.status == 0, "\(trained.errors)")
+                "--max-steps", "3", "--lr", "1e-2", "--threads", "2").succeeded()
             let adapter = folder("runs/a\(i)/last.h5")
             let answer = try slm("generate", "--checkpoint", adapter, "--prompt", "Hi", "--max-tokens", "3", "--json")
             #expect(answer.status == 0 && answer.output.contains(#""answer_tokens":3"#), "\(answer.errors)")
-            let resumed = try slm("finetune", "--resume", folder("runs/a\(i)"), "--max-steps", "5", "--threads", "2")
-            #expect(resumed.status == 0, "\(resumed.errors)")
-            let merged = try slm("adapter", "merge", adapter, "--out", folder("merged.h5"))
-            #expect(merged.status == 0, "\(merged.errors)")
-            let evaluated = try slm("eval", model, "--compare", adapter, "--data", folder("chats.jsonl"))
-            #expect(evaluated.status == 0, "\(evaluated.errors)")
+            try slm("finetune", "--resume", folder("runs/a\(i)"), "--max-steps", "5", "--threads", "2").succeeded()
+            try slm("adapter", "merge", adapter, "--out", folder("merged.h5")).succeeded()
+            try slm("eval", model, "--compare", adapter, "--data", folder("chats.jsonl")).succeeded()
         }
         // All weights are trained from a copy in f32.
-        let whole = try slm(
+        try slm(
             "finetune", models[0], "--data", folder("chats.jsonl"), "--out", folder("runs"), "--name", "whole", "--max-steps", "2",
-            "--threads", "2")
-        #expect(whole.status == 0, "\(whole.errors)")
+            "--threads", "2").succeeded()
         #expect(try Checkpoint(reading: folder("runs/whole/last.h5")).quantized.count == 0)
     }
 

@@ -1,10 +1,17 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// The exit status and the output of a run of the binary.
 struct Outcome {
     let status: Int32
     let output, errors: String
+
+    @discardableResult
+    func succeeded(sourceLocation: SourceLocation = #_sourceLocation) -> Outcome {
+        #expect(status == 0, "\(errors)", sourceLocation: sourceLocation)
+        return self
+    }
 }
 
 /// The JSON objects that a command has printed, one a line.
@@ -23,30 +30,10 @@ func slm(_ arguments: String..., environment: [String: String] = [:], input: Str
 func slm(
     _ arguments: [String], _ environment: [String: String] = [:], input: Data? = nil, in folder: String? = nil, launcher: [String] = []
 ) throws -> Outcome {
-    let process = Process()
-    let binary = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent().appendingPathComponent("slm")
-    process.executableURL = launcher.first.map { URL(fileURLWithPath: $0) } ?? binary
-    process.arguments = launcher.isEmpty ? arguments : launcher.dropFirst() + [binary.path] + arguments
+    let command = launcher + [builtProgram("slm")] + arguments
     // Results must not depend on what is the fastest on the machine that runs the tests.
     let own = ProcessInfo.processInfo.environment.filter { !$0.key.hasPrefix("SLM_") }.merging(["SLM_AUTOTUNE": "off"]) { $1 }
-    process.environment = own.merging(environment) { $1 }
-    if let folder { process.currentDirectoryURL = URL(fileURLWithPath: folder) }
-    let output = Pipe()
-    let errors = Pipe()
-    process.standardOutput = output
-    process.standardError = errors
-    if let input {
-        let pipe = Pipe()
-        process.standardInput = pipe
-        // Less than a pipe holds, so that the write does not block.
-        precondition(input.count < 60_000)
-        pipe.fileHandleForWriting.write(input)
-        try pipe.fileHandleForWriting.close()
-    } else {
-        process.standardInput = FileHandle.nullDevice
-    }
-    try process.run()
-    let texts = [output, errors].map { String(decoding: $0.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self) }
-    process.waitUntilExit()
-    return Outcome(status: process.terminationStatus, output: texts[0], errors: texts[1])
+    let (status, output, errors) = try runProgram(
+        command[0], Array(command.dropFirst()), environment: own.merging(environment) { $1 }, input: input, in: folder)
+    return Outcome(status: status, output: output, errors: errors)
 }

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// `slm serve`, whose standard error is read line by line. It is stopped at the end of the test.
@@ -9,7 +10,7 @@ final class ServerProcess {
     private var received = ""
 
     init(_ arguments: [String], in folder: String) throws {
-        process.executableURL = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent().appendingPathComponent("slm")
+        process.executableURL = URL(filePath: builtProgram("slm"))
         process.arguments = ["serve", "--port", "0", "--database", "sqlite:chats.db", "--threads", "1"] + arguments
         process.environment = ProcessInfo.processInfo.environment.filter { !$0.key.hasPrefix("SLM_") }
         process.currentDirectoryURL = URL(fileURLWithPath: folder)

@@ -10,10 +10,9 @@ import Testing
 
     /// Starts the server and returns its process id.
     private func start(_ held: TestSocket, notify: String) throws -> pid_t {
-        let program = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent().appendingPathComponent("slm").path
         // LISTEN_PID has to be the id of the server itself.
         let script = #"cd "$FOLDER"; LISTEN_PID=$$ WATCHDOG_PID=$$ exec "$0" serve "$@" < /dev/null > /dev/null 2> log"#
-        let arguments = ["sh", "-c", script, program, folder("model.h5")]
+        let arguments = ["sh", "-c", script, builtProgram("slm"), folder("model.h5")]
             + ["--database", "sqlite:chats.db", "--threads", "1", "--handover", "0.5s"]
         let variables = ["LISTEN_FDS=1", "LISTEN_FDNAMES=http", "NOTIFY_SOCKET=\(notify)", "WATCHDOG_USEC=200000"]
             + ["PATH=/usr/bin:/bin", "FOLDER=\(folder.path)"]

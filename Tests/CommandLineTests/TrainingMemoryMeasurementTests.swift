@@ -27,9 +27,8 @@ import Train
         var arguments = ["bench", "train", "--synthetic", "--preset", preset, "--dtype", dtype, "--batch", "\(rows)", "--threads", "2"]
         arguments += ["--steps", "1", "--warmup", "2", "--json"] + (recomputing ? ["--recompute"] : [])
         let outcome = try slm(arguments)
-        var parser = JSONParser()
-        let measured = Double(try #require(try parser.parse(Array(outcome.output.utf8))["peak_rss_mb"]?.integer, "\(outcome.errors)"))
-        let memory = TrainingMemory(type, rows: rows, isRecomputing: recomputing)
+        let measured = Double(try #require(try JSONElement(parsing: outcome.output)["peak_rss_mb"]?.integer, "\(outcome.errors)"))
+        let memory = TrainingMemory(type, rows: rows, recompute: recomputing)
         let estimate = memory.bytes(for: preset == "tiny" ? .tiny : .eugpt) / 1_048_576
         #expect(abs(estimate - measured) <= 0.1 * measured + (measured < 200 ? 15 : 0), "\(estimate) for \(measured)")
     }

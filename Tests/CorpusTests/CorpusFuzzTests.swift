@@ -80,8 +80,8 @@ import Tokenize
         for round in 0..<rounds {
             var text = Array(seeds[Int.random(in: 0..<seeds.count, using: &random)].utf8)
             for _ in 0..<Int.random(in: 0...3, using: &random) { Self.mutate(&text, using: &random) }
-            var reader = try PreferenceReader([folder.write(text, to: "fuzz.jsonl")], skipsBad: true)
-            try reader.forEach { preference, _, _ in
+            var reader = try ConversationReader([folder.write(text, to: "fuzz.jsonl")], skipsBad: true)
+            try reader.forEachPreference { preference, _, _ in
                 read += 1
                 let answers: [[Conversation.Message]] = switch preference.answers {
                 case .pair(let chosen, let rejected): [chosen, rejected]

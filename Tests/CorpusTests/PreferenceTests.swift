@@ -9,12 +9,12 @@ import Tokenize
     /// A preference as `user: Hi → Hello! > No.` or `user: Hi → good Hello!`.
     private func read(_ lines: String, skipsBad: Bool = false) throws -> [String] {
         let path = folder.write(lines, to: "p.jsonl")
-        var reader = try PreferenceReader([path], skipsBad: skipsBad)
+        var reader = try ConversationReader([path], skipsBad: skipsBad)
         var result: [String] = []
         func text(_ messages: [Conversation.Message]) -> String {
             messages.map { "\($0.role.rawValue): \(String(decoding: $0.text, as: UTF8.self))" }.joined(separator: " | ")
         }
-        try reader.forEach { preference, _, line in
+        try reader.forEachPreference { preference, _, line in
             #expect(preference.prompt.allSatisfy { $0.isContext })
             let answers = switch preference.answers {
             case .pair(let chosen, let rejected): "\(text(chosen)) > \(text(rejected))"
@@ -118,6 +118,6 @@ import Tokenize
             #"{"prompt": "Q", "chosen": "A", "rejected": "B"}"# + "\n" + #"{"prompt": "R", "completion": "C", "label": false}"# + "\n"
                 + #"{"prompt": "S", "completion": "D", "label": true}"# + "\n", to: "mixed.jsonl")
         #expect(try entries(of: path) == ["1 -user: Q | assistant: A", "2 empty", "3 -user: S | assistant: D"])
-        #expect(try PreferenceReader.isPreferences(path) && !PreferenceReader.isPreferences(folder.write("Text.\n", to: "text.txt")))
+        #expect(try ConversationReader.isPreferences(path) && !ConversationReader.isPreferences(folder.write("Text.\n", to: "text.txt")))
     }
 }

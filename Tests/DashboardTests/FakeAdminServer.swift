@@ -30,8 +30,7 @@ struct FakeAdminServer {
         if let error { return .failure(error) }
         if case .user(let id) = query, index(of: id) == nil { return .failure(.rejected(status: 404, message: "No such user.")) }
         do {
-            var parser = JSONParser()
-            return .success(try AdminAnswer(to: query, parser.parse(json(query))))
+            return .success(try AdminAnswer(to: query, JSONElement(parsing: json(query))))
         } catch {
             Issue.record("\(error)")
             return .failure(.foreign(address: "fake", reason: "\(error)"))
@@ -43,8 +42,7 @@ struct FakeAdminServer {
         if let error { return .failure(error) }
         if case .setDisabled(let isDisabled, let id, _) = action, let index = index(of: id) { people[index].isDisabled = isDisabled }
         if case .deleteUser(let id, _) = action, let index = index(of: id) { people.remove(at: index) }
-        var parser = JSONParser()
-        let json = try? parser.parse(#"{"code":"abcd-efgh","expires_at":"2026-11-28T12:00:00.000Z"}"#)
+        let json = try? JSONElement(parsing: #"{"code":"abcd-efgh","expires_at":"2026-11-28T12:00:00.000Z"}"#)
         if case .resetPassword = action { return .success(AdminOutcome(code: json.flatMap { IssuedCode($0) }, id: nil)) }
         return .success(AdminOutcome(code: nil, id: nil))
     }
@@ -52,91 +50,31 @@ struct FakeAdminServer {
     private func index(of id: String) -> Int? { people.firstIndex { "id-\($0.name)" == id } }
 
     private func json(_ query: AdminQuery) -> String {
-        var writer = JSONWriter()
-        writer.object { json in
-            switch query {
-            case .totals:
-                for (key, number) in [
-                    ("users", people.count), ("active_last_day", 3), ("conversations", 2 * people.count), ("messages", 1_234_567),
-                    ("generations", 99), ("prompt_tokens", 1), ("tokens", 2), ("tokens_last_minute", 750),
-                ] { json.key(key); json.integer(number) }
-            case .server: Self.writeServer(to: &json)
-            case .servers:
-                json.key("servers")
-                json.array { list in
-                    for (number, name) in replicas.enumerated() {
-                        list.object {
-                            for (key, text) in [
-                                ("id", "s\(number)"), ("name", name), ("version", "9.\(9 - number)"), ("model", "tiny"),
-                                ("started_at", "2026-11-21T10:00:00.000Z"), ("heartbeat_at", "2026-11-21T11:59:5\(9 - number).000Z"),
-                            ] { $0.key(key); $0.string(text) }
-                            for (key, count) in [
-                                ("running", 3 + number), ("slots", 4), ("waiting", 5), ("generated_tokens", 1_000),
-                                ("memory_bytes", 512_000_000),
-                            ] { $0.key(key); $0.integer(count) }
-                        }
-                    }
-                }
-            case .users(let list): writeUsers(list, to: &json)
-            case .user(let id): if let index = index(of: id) { write(people[index], to: &json) }
-            case .conversations(let user, let list): writeConversations(user, list, to: &json)
-            case .messages(_, let offset):
-                json.key("messages")
-                json.array { list in
-                    for (index, message) in messages.enumerated().dropFirst(offset).prefix(200) {
-                        list.object {
-                            $0["id"] = "m\(index)"
-                            $0["role"] = message.0
-                            $0["content"] = message.1
-                        }
-                    }
-                }
-                json["total"] = messages.count
-            case .audit(let offset, let limit):
-                json.key("entries")
-                json.array { list in
-                    for number in offset..<min(3, offset + limit) {
-                        list.object { line in
-                            for (key, text) in [
-                                ("id", "a\(number)"), ("actor", "admin"), ("address", "127.0.0.1"), ("action", "user.disable"),
-                                ("at", "2026-11-21T11:59:00.000Z"), ("target", "id-user1"), ("target_name", "user1"),
-                            ] { line.key(key); line.string(text) }
-                        }
-                    }
-                }
-                json["total"] = 3
-            case .invitations: json.key("invitations"); json.array { _ in }
-            }
-        }
-        return writer.text
-    }
-
-    private func write(_ person: Person, to json: inout JSONWriter) {
-        json["id"] = "id-\(person.name)"
-        json["username"] = person.name
-        json["joined"] = "2026-11-18T12:00:00.000Z"
-        json["last_active"] = "2026-11-21T11:57:00.000Z"
-        for (key, number) in [
-            ("conversations", 2), ("messages", person.messages), ("generations", 5), ("tokens", 6), ("sessions", 1), ("api_keys", 4),
-        ] { json.key(key); json.integer(number) }
-        json["disabled"] = person.isDisabled
-    }
-
-    private func writeUsers(_ list: AdminList, to json: inout JSONWriter) {
-        var found = people.filter { list.search.isEmpty || $0.name.contains(list.search) }
-        if list.sort == "messages" { found.sort { ($0.messages < $1.messages) != list.isDescending } }
-        json.key("users")
-        json.array { array in for person in found.dropFirst(list.offset).prefix(list.limit) { array.object { write(person, to: &$0) } } }
-        json["total"] = found.count
-    }
-
-    private func writeConversations(_ user: String?, _ list: AdminList, to json: inout JSONWriter) {
-        let owners = people.filter { user == nil || "id-\($0.name)" == user }
-        let all = owners.flatMap { owner in (0..<2).map { (owner.name, $0) } }
-        json.key("conversations")
-        json.array { array in
-            for (owner, number) in all.dropFirst(list.offset).prefix(list.limit) {
-                array.object {
+        switch query {
+        case .totals:
+            return """
+                {"users":\(people.count),"active_last_day":3,"conversations":\(2 * people.count),"messages":1234567,"generations":99,\
+                "prompt_tokens":1,"tokens":2,"tokens_last_minute":750}
+                """
+        case .server: return Self.server
+        case .servers:
+            return page("servers", replicas.enumerated().map { number, name in
+                """
+                {"id":"s\(number)","name":\(quoted(name)),"version":"9.\(9 - number)","model":"tiny",\
+                "started_at":"2026-11-21T10:00:00.000Z","heartbeat_at":"2026-11-21T11:59:5\(9 - number).000Z",\
+                "running":\(3 + number),"slots":4,"waiting":5,"generated_tokens":1000,"memory_bytes":512000000}
+                """
+            })
+        case .users(let list):
+            var found = people.filter { list.search.isEmpty || $0.name.contains(list.search) }
+            if list.sort == "messages" { found.sort { ($0.messages < $1.messages) != list.isDescending } }
+            return page("users", found.dropFirst(list.offset).prefix(list.limit).map(json), total: found.count)
+        case .user(let id): return index(of: id).map { json(people[$0]) } ?? "{}"
+        case .conversations(let user, let list):
+            let owners = people.filter { user == nil || "id-\($0.name)" == user }
+            let all = owners.flatMap { owner in (0..<2).map { (owner.name, $0) } }
+            return page("conversations", all.dropFirst(list.offset).prefix(list.limit).map { owner, number in
+                JSONWriter.text {
                     $0["id"] = "c-\(owner)-\(number)"
                     $0["title"] = "\(title) \(number)"
                     $0["user_id"] = "id-\(owner)"
@@ -145,43 +83,51 @@ struct FakeAdminServer {
                     $0["created_at"] = "2026-11-21T10:00:00.000Z"
                     $0["updated_at"] = "2026-11-21T11:58:00.000Z"
                 }
-            }
+            }, total: all.count)
+        case .messages(_, let offset):
+            return page("messages", messages.enumerated().dropFirst(offset).prefix(200).map { index, message in
+                JSONWriter.text {
+                    $0["id"] = "m\(index)"
+                    $0["role"] = message.0
+                    $0["content"] = message.1
+                }
+            }, total: messages.count)
+        case .audit(let offset, let limit):
+            return page("entries", (offset..<min(3, offset + limit)).map { number in
+                """
+                {"id":"a\(number)","actor":"admin","address":"127.0.0.1","action":"user.disable","at":"2026-11-21T11:59:00.000Z",\
+                "target":"id-user1","target_name":"user1"}
+                """
+            }, total: 3)
+        case .invitations: return page("invitations", [])
         }
-        json["total"] = all.count
     }
 
-    private static func writeServer(to json: inout JSONWriter) {
-        json["version"] = "9.9"
-        json["status"] = "ready"
-        json["uptime_seconds"] = 7_200.0
-        json.key("checks")
-        json.object { for name in ["model", "engine"] { $0.key(name); $0.string("ok") }; $0.key("database"); $0.string("failing") }
-        json.key("model")
-        json.object { $0.key("name"); $0.string("tiny"); $0.key("context"); $0.integer(1_024); $0.key("remote"); $0.boolean(false) }
-        json.key("queue")
-        json.object {
-            for (key, number) in [("running", 3), ("slots", 4), ("waiting", 5), ("max_waiting", 256)] { $0.key(key); $0.integer(number) }
-        }
-        json.key("process")
-        json.object {
-            $0["resident_bytes"] = 512_000_000
-            $0["cpu_seconds"] = 3_600.0
-            $0["open_files"] = 20
-            $0["cores"] = 2
-        }
-        for (key, number) in [("tokens_generated", 12), ("prompt_tokens", 34), ("requests", 56)] { json.key(key); json.integer(number) }
-        json.key("errors")
-        json.array { list in
-            list.object {
-                $0["status"] = 500
-                $0["method"] = "POST"
-                $0["route"] = "/api/chat"
-                $0["count"] = 7
-            }
-        }
-        json.key("limits")
-        json.object { $0.key("chats_per_minute"); $0.integer(0); $0.key("guests"); $0.boolean(true) }
+    private func quoted(_ text: String) -> String {
+        var writer = JSONWriter()
+        writer.string(text)
+        return writer.text
     }
+
+    private func page(_ name: String, _ items: [String], total: Int? = nil) -> String {
+        "{\"\(name)\":[\(items.joined(separator: ","))]\(total.map { ",\"total\":\($0)" } ?? "")}"
+    }
+
+    private func json(_ person: Person) -> String {
+        """
+        {"id":\(quoted("id-" + person.name)),"username":\(quoted(person.name)),"joined":"2026-11-18T12:00:00.000Z",\
+        "last_active":"2026-11-21T11:57:00.000Z","conversations":2,"messages":\(person.messages),"generations":5,"tokens":6,\
+        "sessions":1,"api_keys":4,"disabled":\(person.isDisabled)}
+        """
+    }
+
+    private static let server = """
+        {"version":"9.9","status":"ready","uptime_seconds":7200,"checks":{"model":"ok","engine":"ok","database":"failing"},
+         "model":{"name":"tiny","context":1024,"remote":false},"queue":{"running":3,"slots":4,"waiting":5,"max_waiting":256},
+         "process":{"resident_bytes":512000000,"cpu_seconds":3600,"open_files":20,"cores":2},
+         "tokens_generated":12,"prompt_tokens":34,"requests":56,
+         "errors":[{"status":500,"method":"POST","route":"/api/chat","count":7}],"limits":{"chats_per_minute":0,"guests":true}}
+        """
 }
 
 /// A dashboard with a fake server: sends keys, answers queries at once, and reads the screen.

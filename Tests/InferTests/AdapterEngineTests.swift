@@ -129,7 +129,12 @@ import Tokenize
         func models(_ backend: LocalBackend) -> [any ChatBackend] { [backend] + backend.adapters }
         let expected = try requests.enumerated().map { i, request in try models(alone)[i % 4].generate(request).text }
         // Every request to every model, so that each batch has rows of all.
-        let isSame = try MixedBackend(models(batched)).texts(of: requests, concurrency: 32) == expected
+        let all = models(batched), started = Atomic(0)
+        let mixed = ClosureBackend { request, deliver throws(GenerationError) in
+            let index = started.add(1, ordering: .relaxed).oldValue
+            return try all[index % all.count].start(request, deliver: deliver)
+        }
+        let isSame = try mixed.texts(of: requests, concurrency: 32) == expected
         #expect(isSame && Set(expected).count > 24)
         #expect(batched.adapters.map(\.name) == SampleAdapters.names && batched.status.running == 0)
     }
@@ -196,22 +201,5 @@ import Tokenize
         let shared = try ModelRunner(of: sample.base, adapters: updates(sample, on: processor), on: processor, precision: .int8)
         let adapters = try [0, 1].map { try ModelRunner(of: sample.adapters[$0], on: processor, precision: .int8).weightBytes }
         #expect(shared.weightBytes > base.weightBytes && shared.weightBytes < adapters[0] + adapters[1])
-    }
-}
-
-/// Sends request i to backend i mod n.
-private final class MixedBackend: ChatBackend {
-    let name = "mixed"
-    let context: Int? = nil
-    private let backends: [any ChatBackend]
-    private let started = Atomic(0)
-
-    init(_ backends: [any ChatBackend]) { self.backends = backends }
-
-    func start(
-        _ request: GenerationRequest, deliver: @escaping @Sendable (GenerationEvent) -> Void
-    ) throws(GenerationError) -> any GenerationHandle {
-        let index = started.add(1, ordering: .relaxed).oldValue
-        return try backends[index % backends.count].start(request, deliver: deliver)
     }
 }

@@ -82,7 +82,7 @@ import Tokenize
 
     @Test func `a reranker scores each passage with the question, from 0 to 1 unless its logits are the scores`() throws {
         let sample = SampleBERT { $0.isReranker = true }, processor = try Processor(threads: 1)
-        let reranker = try Reranker(sample.write(to: folder, "bert"), on: processor)
+        let reranker = try EmbeddingModel(sample.write(to: folder, "bert"), for: .reranking, on: processor)
         let passages = ["reset the pump", "red car ?", "", String(repeating: "valve ", count: 100)]
         let pairs = passages.map { reranker.input.tokens(of: "the pumps?", with: $0) }
         #expect(pairs[0] == [2, 4, 5, 8, 9, 3, 7, 4, 5, 3] && pairs[2] == [2, 4, 5, 8, 9, 3, 3] && pairs[3].count == 24)
@@ -93,7 +93,7 @@ import Tokenize
             #", "sbert_ce_default_activation_function": "torch.nn.modules.linear.Identity""#,
         ] {
             let path = SampleBERT { $0.isReranker = true; $0.settings = setting }.write(to: folder, "logits")
-            let plain = try Reranker(path, on: processor)
+            let plain = try EmbeddingModel(path, for: .reranking, on: processor)
             expectClose(plain.scores(of: passages, for: "the pumps?"), logits, within: .gradient)
             #expect(abs(plain.folder.scoreFunction.probability(ofScore: 2) - 0.880797) < 1e-5)
         }
@@ -144,7 +144,8 @@ import Tokenize
         #expect(reranker.embeddingWidth == nil)
         let pairs = ["the pump", "red car"].map { reranker.input.tokens(of: "pump?", with: $0) }
         _ = try reranker.embed(pairs) { ended.put($0) }
-        let scores = try Reranker(ranking, on: try Processor(threads: 1)).scores(of: ["the pump", "red car"], for: "pump?")
+        let scores = try EmbeddingModel(ranking, for: .reranking, on: try Processor(threads: 1))
+            .scores(of: ["the pump", "red car"], for: "pump?")
         expectClose(ended.take().embeddings.map { $0[0] }, scores, within: .forward)
     }
 }

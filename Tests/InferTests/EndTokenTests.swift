@@ -24,8 +24,7 @@ import Tokenize
     }
 
     private static func grammar() throws -> Grammar {
-        var parser = JSONParser()
-        return try Grammar(jsonSchema: parser.parse(#"{"type": "object"}"#), isStrict: false)
+        return try Grammar(jsonSchema: JSONElement(parsing: #"{"type": "object"}"#), isStrict: false)
     }
 
     private func checkpoint() throws -> Checkpoint {

@@ -7,8 +7,7 @@ import Tokenize
 /// Answers that must be JSON, of a schema or of any kind, or calls of functions.
 @Suite struct GrammarTests {
     static func grammar(_ schema: String, isStrict: Bool = false) throws -> Grammar {
-        var parser = JSONParser()
-        return try Grammar(jsonSchema: parser.parse(schema), isStrict: isStrict)
+        return try Grammar(jsonSchema: JSONElement(parsing: schema), isStrict: isStrict)
     }
 
     /// Whether the grammar matches a text; nil if it matches only its beginning, and the number of bytes before the first wrong one.
@@ -112,8 +111,7 @@ import Tokenize
             }
             guard matcher.accepts(state) else { continue }
             complete += 1
-            var parser = JSONParser()
-            #expect(throws: Never.self, "\(String(decoding: text, as: UTF8.self))") { try parser.parse(text) }
+            #expect(throws: Never.self, "\(String(decoding: text, as: UTF8.self))") { try JSONElement(parsing: text) }
             #expect(match(grammar, text).isMatch == true)
         }
         #expect(complete > 100)

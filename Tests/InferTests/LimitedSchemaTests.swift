@@ -110,8 +110,7 @@ extension GrammarTests {
 
     @Test(arguments: 17...60) func `an answer that would be cut is completed within its tokens`(maximum: Int) throws {
         let (text, state) = try answer(Self.nested, maximum: maximum)
-        var parser = JSONParser()
-        let value = try parser.parse(Array(text.utf8))
+        let value = try JSONElement(parsing: Array(text.utf8))
         #expect(value["b"]?.integer ?? 0 >= 10 && value["a"] != nil && state.answerTokens <= maximum, "\(text)")
         #expect(state.reason == .length)
     }

@@ -16,8 +16,7 @@ import Tokenize
     init() throws { processor = try Processor(threads: 1) }
 
     private func settings(_ json: String) throws -> SamplingDefaults? {
-        var parser = JSONParser()
-        return SamplingDefaults(try parser.parse(json))
+        return SamplingDefaults(try JSONElement(parsing: json))
     }
 
     @Test func `the file's sampling settings are kept in all formats`() throws {

@@ -21,8 +21,7 @@ import Testing
         let shared = try Self.variables(try #require(try parser.parse(String(lines[0]))["variables"]))
         #expect(lines.count > 900)
         for line in lines.dropFirst() {
-            var parser = JSONParser()
-            let golden = try parser.parse(String(line))
+            let golden = try JSONElement(parsing: String(line))
             let name = golden["name"]?.string ?? ""
             let variables = try golden["variables"].map { try Self.variables($0) } ?? shared
             do throws(JinjaError) {

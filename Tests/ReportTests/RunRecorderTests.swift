@@ -79,14 +79,17 @@ import Testing
         func run(_ name: String, _ loss: Double, set: String?, result: Double? = nil) throws -> String {
             try Folder.create(folder(name))
             let record = try RunRecorder(folder(name), TrainingLogTests.settings, resumingAfter: 0)
-            try record.add(
-                .evaluated(
-                    .init(
-                        step: 10, trainingLoss: 2, validationLoss: loss, bitsPerByte: 1, validationSet: set, isBest: true, tokens: 512,
-                        seconds: 9)))
+            var evaluation = LogEntry.Evaluation(step: 10, isBest: true, tokens: 512, seconds: 9)
+            evaluation.trainingLoss = 2
+            evaluation.validationLoss = loss
+            evaluation.bitsPerByte = 1
+            evaluation.validationSet = set
+            try record.add(.evaluated(evaluation))
             if let result {
-                try record.add(
-                    .validated(.init(step: 10, loss: result, bitsPerByte: 1, tokens: 99, conversations: 7, isWholeSet: true, set: "whole")))
+                var validation = LogEntry.Validation(step: 10, tokens: 99, conversations: 7, isWholeSet: true, set: "whole")
+                validation.loss = result
+                validation.bitsPerByte = 1
+                try record.add(.validated(validation))
             }
             return folder(name)
         }
@@ -109,12 +112,11 @@ import Testing
             (9, 45.4, "9", "45 s", "4,608"), (12_345, 725, "12,345", "12:05", "6.32 M"), (1_000, 10_930, "1,000", "3:02:10", "512 k"),
         ] as [(Int, Double, String, String, String)])
     func `numbers and times are formatted`(step: Int, seconds: Double, shownStep: String, clock: String, tokens: String) {
-        var log = TrainingLog()
-        log.add(
-            .evaluated(
-                .init(
-                    step: step, trainingLoss: 9.99996, validationLoss: 2, bitsPerByte: 0.05, isBest: true, tokens: step * 512,
-                    seconds: seconds)))
+        var log = TrainingLog(), evaluation = LogEntry.Evaluation(step: step, isBest: true, tokens: step * 512, seconds: seconds)
+        evaluation.trainingLoss = 9.99996
+        evaluation.validationLoss = 2
+        evaluation.bitsPerByte = 0.05
+        log.add(.evaluated(evaluation))
         let html = RunPage(log, of: "a", commands: []).html
         for text in [shownStep, clock, tokens, "10.0000", "2.0000", "0.0500", "7.4"] { #expect(html.contains(">\(text)<"), "\(text)") }
     }

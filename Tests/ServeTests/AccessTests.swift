@@ -103,9 +103,7 @@ import Testing
         }
 
         func ask(_ route: Route, _ headers: [String: String]) throws -> RawHTTPConnection.Answer {
-            let body = body(of: route)
-            let type = body == nil ? [:] : ["Content-Type": "application/json"]
-            return try #require(try server.connect().ask(route.method, target(of: route), headers.merging(type) { $1 }, body: body))
+            try server.ask(route.method, target(of: route), body(of: route), headers)
         }
 
         /// Checks that nothing of Ada's has changed.

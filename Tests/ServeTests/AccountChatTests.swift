@@ -167,9 +167,8 @@ import Testing
         #expect(try made?.status == 201 && made?.json()["title"]?.string == "Rain")
         let id = try #require(try made?.json()["id"]?.string)
         let before = try made?.json()["updated_at"]?.string
-        let renamed = try server.connect().ask(
-            "PATCH", "/api/conversations/\(id)", ada.merging(["Content-Type": "application/json"]) { $1 }, body: #"{"title":"Snow"}"#)
-        #expect(try renamed?.json()["title"]?.string == "Snow" && renamed?.json()["updated_at"]?.string == before)
+        let renamed = try server.ask("PATCH", "/api/conversations/\(id)", #"{"title":"Snow"}"#, ada).json()
+        #expect(renamed["title"]?.string == "Snow" && renamed["updated_at"]?.string == before)
         #expect(try server.connect().ask("POST", "/api/conversations", ada)?.status == 201)
     }
 
@@ -222,36 +221,20 @@ import Testing
 
     @Test(arguments: [(3, false), (0, true), (2, true)])
     func `a warning says which part of the conversation the model has not read`(droppedMessages: Int, isTruncated: Bool) throws {
-        let server = try TestServer(ShorteningBackend(droppedMessages: droppedMessages, wasTruncated: isTruncated))
+        let script = ScriptedBackend()
+        let shortening = ClosureBackend(context: 64) { request, deliver throws(GenerationError) in
+            try script.start(request) { event in
+                guard case .began(var start) = event else { return deliver(event) }
+                start.droppedMessages = droppedMessages
+                start.wasTruncated = isTruncated
+                deliver(.began(start))
+            }
+        }
+        let server = try TestServer(shortening)
         let stream = try server.openStream("/api/chat", #"{"message":"Hi"}"#, server.account("ada"))
         #expect(try stream.next()?.name == "start")
         let warning = try #require(try stream.next())
         #expect(warning.name == "warning" && warning.data["dropped_turns"]?.integer == droppedMessages)
         #expect(warning.data["cut"]?.boolean == isTruncated)
-    }
-}
-
-/// A backend whose context is too short for the conversation.
-private final class ShorteningBackend: ChatBackend {
-    let name = "shortening"
-    let context: Int? = 64
-    private let backend = ScriptedBackend()
-    private let droppedMessages: Int
-    private let wasTruncated: Bool
-
-    init(droppedMessages: Int, wasTruncated: Bool) {
-        self.droppedMessages = droppedMessages
-        self.wasTruncated = wasTruncated
-    }
-
-    func start(
-        _ request: GenerationRequest, deliver: @escaping @Sendable (GenerationEvent) -> Void
-    ) throws(GenerationError) -> any GenerationHandle {
-        try backend.start(request) { [droppedMessages, wasTruncated] event in
-            guard case .began(var start) = event else { return deliver(event) }
-            start.droppedMessages = droppedMessages
-            start.wasTruncated = wasTruncated
-            deliver(.began(start))
-        }
     }
 }

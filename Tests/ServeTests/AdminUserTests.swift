@@ -26,8 +26,7 @@ import Testing
     }
 
     private func send(_ server: TestServer, _ method: String, _ target: String, _ body: String? = nil) throws -> RawHTTPConnection.Answer {
-        let headers = body == nil ? key : key.merging(["Content-Type": "application/json"]) { $1 }
-        return try #require(try server.connect().ask(method, target, headers, body: body))
+        try server.ask(method, target, body, key)
     }
 
     private func signIn(

@@ -23,8 +23,7 @@ import Testing
         }
 
         func ask(_ method: String, _ path: String, _ body: String? = nil) throws -> RawHTTPConnection.Answer {
-            let headers = body == nil ? ada : ada.merging(["Content-Type": "application/json"]) { $1 }
-            return try #require(try server.connect().ask(method, "/api/conversations/\(id)\(path)", headers, body: body))
+            try server.ask(method, "/api/conversations/\(id)\(path)", body, ada)
         }
 
         var messages: [JSONElement] {
@@ -159,9 +158,7 @@ import Testing
         let start = try server.chat(#"{"message":"Hi","system_prompt":"Rhyme.","model":"test-model:poems"}"#, as: ada).start
         #expect(start["model"]?.string == "test-model:poems" && other.prompts.last == ["system: Rhyme.", "user: Hi"])
         let id = try #require(start["conversation_id"]?.string), path = "/api/conversations/\(id)"
-        func patch(_ body: String) throws -> RawHTTPConnection.Answer {
-            try #require(try server.connect().ask("PATCH", path, ada.merging(["Content-Type": "application/json"]) { $1 }, body: body))
-        }
+        func patch(_ body: String) throws -> RawHTTPConnection.Answer { try server.ask("PATCH", path, body, ada) }
         let next = #"{"message":"Ho","conversation_id":"\#(id)"}"#
         #expect(try server.chat(next, as: ada).start["model"]?.string == "test-model:poems")
         let changed = try patch(#"{"system_prompt":"Be short.","model":"default"}"#).json()

@@ -10,6 +10,7 @@ import Testing
 import Tokenize
 
 @Suite struct ChatLogTests {
+    private static let program = builtProgram("ServeParts")
     let folder = TemporaryFolder()
 
     private func text(_ name: String) throws -> String { String(decoding: try InputFile.contents(of: folder(name)), as: UTF8.self) }
@@ -167,9 +168,7 @@ import Tokenize
     }
 
     @Test func `a partial line on a full disk is removed`() throws {
-        let (process, output) = try serveParts("limited", folder("a.jsonl"), "1000")
-        let lines = String(decoding: output.readDataToEndOfFile(), as: UTF8.self).split(separator: "\n")
-        process.waitUntilExit()
+        let lines = try runProgram(Self.program, ["limited", folder("a.jsonl"), "1000"]).output.split(separator: "\n")
         #expect(lines.count == 1 && lines[0].hasPrefix("10 no space left for \(folder("a.jsonl"))"))
         let found = try chats([folder("a.jsonl")])
         #expect(
@@ -177,9 +176,7 @@ import Tokenize
                 && found.dropLast().allSatisfy { $0 == ["question", "an answer of some length"] })
         // A disk that is full at the end of a line fails the next write as a whole.
         let text = try InputFile.contents(of: folder("a.jsonl")), length = try #require(text.firstIndex(of: 0x0A)) + 1
-        let (second, more) = try serveParts("limited", folder("b.jsonl"), "\(3 * length)")
-        let rest = String(decoding: more.readDataToEndOfFile(), as: UTF8.self).split(separator: "\n")
-        second.waitUntilExit()
+        let rest = try runProgram(Self.program, ["limited", folder("b.jsonl"), "\(3 * length)"]).output.split(separator: "\n")
         #expect(rest.count == 1 && rest[0].hasPrefix("3 no space left for \(folder("b.jsonl"))"))
         #expect(try chats([folder("b.jsonl")]).count == 4)
     }
@@ -187,7 +184,7 @@ import Tokenize
     @Test func `after a kill, every acknowledged chat is stored once`() throws {
         var next = 0, random = TestRandom(21)
         for _ in 0..<12 {
-            let (process, output) = try serveParts("chats", folder("a.jsonl"), "\(next)")
+            let (process, _, output) = try startProgram(Self.program, ["chats", folder("a.jsonl"), "\(next)"])
             _ = output.availableData
             usleep(UInt32(random.below(20_000)))
             kill(process.processIdentifier, SIGKILL)
@@ -204,15 +201,6 @@ import Tokenize
             next = last + 1
         }
         #expect(next > 100)
-    }
-
-    private func serveParts(_ arguments: String...) throws -> (Process, FileHandle) {
-        let process = Process(), output = Pipe()
-        process.executableURL = URL(filePath: CommandLine.arguments[0]).deletingLastPathComponent().appending(path: "ServeParts")
-        process.arguments = arguments
-        process.standardOutput = output
-        try process.run()
-        return (process, output.fileHandleForReading)
     }
 }
 

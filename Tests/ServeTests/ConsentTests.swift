@@ -9,8 +9,7 @@ import Testing
 /// What is collected, and what clients are informed of.
 @Suite struct ConsentTests {
     private func change(_ server: TestServer, _ path: String, _ body: String, _ account: [String: String]) throws -> Int {
-        let headers = account.merging(["Content-Type": "application/json"]) { $1 }
-        return try #require(try server.connect().ask("PATCH", path, headers, body: body)).status
+        try server.ask("PATCH", path, body, account).status
     }
 
     @Test func `the health response says whether chats may be used for training`() throws {
@@ -91,9 +90,8 @@ import Testing
         let start = try server.chat(#"{"message":"Why?","system_prompt":"Be kind.","training":false}"#, as: ada).start
         let id = try #require(start["conversation_id"]?.string), question = try #require(start["message_id"]?.string)
         let answer = try #require(start["answer_id"]?.string), path = "/api/conversations/\(id)/messages/\(answer)/"
-        let type = ada.merging(["Content-Type": "application/json"]) { $1 }
-        #expect(try server.connect().ask("PUT", path + "rating", type, body: #"{"rating":"bad","comment":"No."}"#)?.status == 204)
-        #expect(try server.connect().ask("PUT", path + "correction", type, body: #"{"content":"Yes."}"#)?.status == 204)
+        #expect(try server.ask("PUT", path + "rating", #"{"rating":"bad","comment":"No."}"#, ada).status == 204)
+        #expect(try server.ask("PUT", path + "correction", #"{"content":"Yes."}"#, ada).status == 204)
         try server.chat(#"{"conversation_id":"\#(id)","regenerate":"\#(question)"}"#, as: ada)
         try server.chat(#"{"conversation_id":"\#(id)","message":"Thanks"}"#, as: ada)
         let export = try #require(try server.connect().ask("GET", "/api/me/export", ada)?.json())

@@ -79,10 +79,7 @@ import Testing
         #expect(try made.status == 201 && made.json()["documents"]?.elements.map { $0.compactMap(\.string) } == ["notes"])
         let id = try #require(try made.json()["id"]?.string)
         #expect(try events("/api/chat", #"{"message":"valve","conversation_id":"\#(id)"}"#, ada)["sources"] != nil)
-        let headers = ada.merging(["Content-Type": "application/json"]) { $1 }
-        func change(_ body: String) throws -> RawHTTPConnection.Answer {
-            try #require(connection.ask("PATCH", "/api/conversations/\(id)", headers, body: body))
-        }
+        func change(_ body: String) throws -> RawHTTPConnection.Answer { try server.ask("PATCH", "/api/conversations/\(id)", body, ada) }
         #expect(try change(#"{"documents":[]}"#).status == 200)
         #expect(try events("/api/chat", #"{"message":"valve","conversation_id":"\#(id)"}"#, ada)["sources"] == nil)
         for (body, status) in [(#"{"documents":["other"]}"#, 404), (#"{"documents":"notes"}"#, 422), (#"{"documents":[1]}"#, 422)] {

@@ -106,9 +106,8 @@ import Testing
         let documents = try DocumentServer(), server = documents.server
         let ada = try server.account("ada"), eve = try server.account("eve")
         let id = try #require(try server.chat(#"{"message":"pump","documents":["notes"]}"#, as: ada).start["conversation_id"]?.string)
-        let headers = eve.merging(["Content-Type": "application/json"]) { $1 }
         for (method, body) in [("GET", nil), ("PATCH", #"{"documents":[]}"#)] {
-            let answer = try #require(server.connect().ask(method, "/api/conversations/\(id)", headers, body: body))
+            let answer = try server.ask(method, "/api/conversations/\(id)", body, eve)
             #expect(answer.status == 404 && !answer.text.contains("button"))
         }
         #expect(try documents.post("/api/chat", #"{"message":"pump","conversation_id":"\#(id)"}"#, eve).status == 404)

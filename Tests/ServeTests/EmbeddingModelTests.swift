@@ -63,7 +63,7 @@ import Tokenize
     }
 
     @Test func `documents are ranked, best first`() throws {
-        let model = try Reranker(folder("reranker"), on: Processor(threads: 1))
+        let model = try EmbeddingModel(folder("reranker"), for: .reranking, on: Processor(threads: 1))
         let expected = model.scores(of: ["red car", "the pump", "valve"], for: "pump?")
         let order = expected.indices.sorted { expected[$0] > expected[$1] }
         func ranked(_ more: String = "") throws -> JSONElement {

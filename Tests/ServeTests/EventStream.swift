@@ -77,10 +77,3 @@ extension TestServer {
         return messages.map { $0.map { "\($0["role"]?.string ?? ""): \($0["content"]?.string ?? "")" } } ?? []
     }
 }
-
-extension JSONElement {
-    init(parsing text: String) throws {
-        var parser = JSONParser()
-        self = try parser.parse(Array(text.utf8))
-    }
-}

@@ -22,8 +22,7 @@ import Threads
             + #""request_id":"8f-1"}"# + "\n")
         let info = Log.Line(level: .info, event: .serving, message: "serving first.")
         #expect(String(decoding: info.bytes(.plain), as: UTF8.self) == "slm: serving first.\n")
-        var parser = JSONParser()
-        #expect(try parser.parse(info.bytes(.json))["request_id"] == nil)
+        #expect(try JSONElement(parsing: info.bytes(.json))["request_id"] == nil)
     }
 
     @Test func `a log file that was moved away is continued in a new one`() throws {

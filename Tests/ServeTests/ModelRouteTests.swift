@@ -76,9 +76,8 @@ import Testing
         let user = try #require(try server.store.user(named: "ada")).id
         #expect(try server.connect().ask("GET", "/api/me", ada)?.json()["role"]?.string == "user")
         #expect(try models.ask(server, "GET", "models", as: ada).error.code == "owner_required")
-        let type = ["Content-Type": "application/json"]
         func setRole(_ role: String, as headers: [String: String]) throws -> RawHTTPConnection.Answer? {
-            try server.connect().ask("PUT", "/api/admin/users/\(user)/role", headers.merging(type) { $1 }, body: #"{"role":"\#(role)"}"#)
+            try server.ask("PUT", "/api/admin/users/\(user)/role", #"{"role":"\#(role)"}"#, headers)
         }
         #expect(try setRole("owner", as: ada)?.status == 401 && setRole("king", as: RegistryModels.admin)?.status == 422)
         #expect(try setRole("owner", as: RegistryModels.admin)?.json()["role"]?.string == "owner")

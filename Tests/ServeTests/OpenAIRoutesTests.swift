@@ -182,7 +182,7 @@ struct OpenAIRoutesTests {
 
     @Test("a failed answer is an error response, or an error event in a stream", arguments: [1, 8])
     func broken(count: Int) throws {
-        let server = try TestServer(FailingBackend()), connection = try server.connect()
+        let server = try TestServer(ClosureBackend.failing), connection = try server.connect()
         let whole = try chat(connection, #""n":\#(count)"#)
         #expect(whole.status == 502 && whole.error("type") == "server_error")
         let stream = try chat(connection, #""stream":true,"n":\#(count)"#)
@@ -205,7 +205,7 @@ struct OpenAIRoutesTests {
 
     @Test("a client that disconnects frees its slots", arguments: [false, true])
     func canceled(streams: Bool) throws {
-        let server = try TestServer(WaitingBackend())
+        let server = try TestServer(ClosureBackend.waiting)
         var connection: RawHTTPConnection? = try server.connect()
         connection?.sendPost("/v1/chat/completions", #"{\#(Self.question),"n":3,"stream":\#(streams)}"#)
         #expect(try server.waitForLoad(running: 3))
@@ -216,7 +216,7 @@ struct OpenAIRoutesTests {
 
     @Test("answers in progress end with an error when the server stops", arguments: [false, true])
     func stopping(streams: Bool) throws {
-        let server = try TestServer(WaitingBackend()), connection = try server.connect()
+        let server = try TestServer(ClosureBackend.waiting), connection = try server.connect()
         connection.sendPost("/v1/chat/completions", #"{\#(Self.question),"stream":\#(streams)}"#)
         #expect(try server.waitForLoad(running: 1))
         if streams { #expect(connection.text(through: #""content":"H""#) != nil) }
@@ -275,50 +275,40 @@ struct OpenAIRoutesTests {
     }
 }
 
-/// Generates one letter, then fails.
-final class FailingBackend: ChatBackend {
-    let name = "failing", context: Int? = nil
-
-    func start(
-        _ request: GenerationRequest, deliver: @escaping @Sendable (GenerationEvent) -> Void
-    ) throws(GenerationError) -> any GenerationHandle {
-        let flag = CancelFlag()
-        do throws(ThreadError) {
-            try BackgroundThread.run {
-                deliver(.began(GenerationStart()))
-                deliver(.piece(TextPiece("a")))
-                deliver(
-                    .ended(
-                        GenerationEnd(
-                            .error(.remote(.invalidResponse(address: "http://model", reason: "it closed the connection"))), promptTokens: 1,
-                            answerTokens: 1)))
-            }
-        } catch { throw .threadNotStarted(error) }
-        return flag
+extension ClosureBackend {
+    /// Generates one letter, then fails.
+    static var failing: ClosureBackend {
+        ClosureBackend(name: "failing") { _, deliver throws(GenerationError) in
+            do throws(ThreadError) {
+                try BackgroundThread.run {
+                    deliver(.began(GenerationStart()))
+                    deliver(.piece(TextPiece("a")))
+                    let error = GenerationError.remote(.invalidResponse(address: "http://model", reason: "it closed the connection"))
+                    deliver(.ended(GenerationEnd(.error(error), promptTokens: 1, answerTokens: 1)))
+                }
+            } catch { throw .threadNotStarted(error) }
+            return CancelFlag()
+        }
     }
-}
 
-/// Generates one letter, then waits until it is canceled.
-private final class WaitingBackend: ChatBackend {
+    /// Generates one letter, then waits until it is canceled.
+    fileprivate static var waiting: ClosureBackend {
+        ClosureBackend(name: "waiting") { _, deliver throws(GenerationError) in
+            let waiting = Waiting()
+            do throws(ThreadError) {
+                try BackgroundThread.run {
+                    deliver(.began(GenerationStart()))
+                    deliver(.piece(TextPiece("H")))
+                    _ = waiting.end.take()
+                    deliver(.ended(GenerationEnd(.canceled, promptTokens: 1, answerTokens: 1)))
+                }
+            } catch { throw .threadNotStarted(error) }
+            return waiting
+        }
+    }
+
     private final class Waiting: GenerationHandle {
         let end = Mailbox<Bool>()
         func cancel() { end.put(true) }
-    }
-
-    let name = "waiting", context: Int? = nil
-
-    func start(
-        _ request: GenerationRequest, deliver: @escaping @Sendable (GenerationEvent) -> Void
-    ) throws(GenerationError) -> any GenerationHandle {
-        let waiting = Waiting()
-        do throws(ThreadError) {
-            try BackgroundThread.run {
-                deliver(.began(GenerationStart()))
-                deliver(.piece(TextPiece("H")))
-                _ = waiting.end.take()
-                deliver(.ended(GenerationEnd(.canceled, promptTokens: 1, answerTokens: 1)))
-            }
-        } catch { throw .threadNotStarted(error) }
-        return waiting
     }
 }

@@ -26,17 +26,14 @@ import Testing
 
     @Test func `an API key is rejected outside v1 and cannot create keys`() throws {
         let server = try TestServer { $0.requiresAPIKey = true }
-        let key = try key(server, try server.account("ada")), connection = try server.connect()
+        let key = try key(server, try server.account("ada"))
         #expect(try status(server, key, "/v1/models") == 200)
         let routes = Server.routes.filter { $0.access == .account }
         #expect(routes.count >= 18)
         for route in routes {
             let target = route.pattern.replacing("{id}", with: ConversationID().description)
-            let isWrite = ["POST", "PATCH"].contains(route.method)
-            let answer = connection.ask(
-                route.method, target, key.merging(isWrite ? ["Content-Type": "application/json"] : [:]) { $1 },
-                body: isWrite ? #"{"name":"x"}"# : nil)
-            #expect(answer?.status == 403 && answer?.error.code == "session_required", "\(route.method) \(route.pattern)")
+            let answer = try server.ask(route.method, target, ["POST", "PATCH"].contains(route.method) ? #"{"name":"x"}"# : nil, key)
+            #expect(answer.status == 403 && answer.error.code == "session_required", "\(route.method) \(route.pattern)")
         }
     }
 
@@ -140,8 +137,7 @@ import Testing
         for (account, name) in [(ada, "pumps"), (eve, "Eve's secret")] {
             let library = try #require(try server.connect().post("/api/libraries", #"{"name":"\#(name)"}"#, account)).json()
             let path = try "/api/libraries/\(#require(library["id"]?.string))", shared = #"{"access":"everyone"}"#
-            let headers = account.merging(["Content-Type": "application/json"]) { $1 }
-            #expect(try server.connect().ask("PATCH", path, headers, body: shared)?.status == 200)
+            #expect(try server.ask("PATCH", path, shared, account).status == 200)
             #expect(try server.connect().ask("POST", path + "/files?name=pump.md", account, body: "Hold the button.")?.status == 201)
         }
         let answer = try #require(try server.connect().ask("GET", "/api/me/export", ada)), export = try answer.json()

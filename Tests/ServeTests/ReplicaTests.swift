@@ -73,8 +73,7 @@ import Testing
             let (servers, ada, id) = (answer.servers, answer.ada, answer.id)
             let user = try #require(try servers.second.store.user(named: "ada")).id
             let target = path.replacing("ID", with: id).replacing("USER", with: user.description)
-            let headers = ada.merging(ServerPair.admin) { own, _ in own }.merging(["Content-Type": "application/json"]) { own, _ in own }
-            #expect(try servers.second.connect().ask(method, target, headers, body: body ?? "")?.status ?? 500 < 300, "\(path)")
+            #expect(try servers.second.ask(method, target, body ?? "", ada.merging(ServerPair.admin) { $1 }).status < 300, "\(path)")
             try answer.waitForCancellation()
             let stored = try servers.second.store.database.transaction(.read) { connection throws(StoreError) in
                 try connection.execute("SELECT content FROM messages WHERE role = 'assistant'", [])

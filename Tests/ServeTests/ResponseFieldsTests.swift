@@ -37,8 +37,7 @@ import Testing
     }
 
     private func response(_ method: String, _ target: String, _ headers: [String: String] = [:], _ body: String? = nil) throws -> String {
-        let type = body == nil ? [:] : ["Content-Type": "application/json"]
-        let answer = try #require(connection.ask(method, target, headers.merging(type) { $1 }, body: body))
+        let answer = try server.ask(method, target, body, headers)
         return try "\(answer.status) \(described(answer.json()))"
     }
 

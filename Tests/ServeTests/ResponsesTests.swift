@@ -169,7 +169,7 @@ import Testing
     }
 
     @Test func `an error in a stream is a failed response`() throws {
-        let failing = try TestServer(FailingBackend())
+        let failing = try TestServer(ClosureBackend.failing)
         let events = try events(ask(#""Hello""#, #""stream":true"#, at: failing))
         #expect(types(events) == ["created", "in_progress", "output_item.added", "content_part.added", "output_text.delta", "failed"])
         let response = events.last?["response"]

@@ -47,8 +47,7 @@ import Threads
         }
 
         func ask(_ method: String, _ target: String, _ body: String, on server: TestServer) throws -> Int? {
-            let headers = ada.merging(ServerPair.admin) { own, _ in own }.merging(["Content-Type": "application/json"]) { own, _ in own }
-            return try server.connect().ask(method, target, headers, body: body)?.status
+            try server.ask(method, target, body, ada.merging(ServerPair.admin) { $1 }).status
         }
     }
 

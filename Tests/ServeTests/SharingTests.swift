@@ -29,32 +29,20 @@ import Testing
     }
 
     @Test func `a prompt belongs to the account or the address that sends it`() throws {
-        let owners = Owners()
-        let server = try TestServer(owners) { $0.trustsProxy = true }
+        let owners = Mutex<[String]>([]), script = ScriptedBackend()
+        let backend = ClosureBackend(context: 64) { request, deliver throws(GenerationError) in
+            owners.withLock { $0.append(request.owner) }
+            return try script.start(request, deliver: deliver)
+        }
+        let server = try TestServer(backend) { $0.trustsProxy = true }
         let ada = try server.account("ada")
         try server.chat(#"{"message":"Hi"}"#, as: ada)
         _ = try server.connect().post("/v1/chat/completions", #"{"messages":[{"role":"user","content":"Hi"}]}"#, ada)
         for address in ["192.0.2.1", "192.0.2.2", "2001:db8::1", "2001:db8::2"] {
             #expect(try server.connect().post("/api/chat/guest", #"{"message":"Hi"}"#, ["X-Forwarded-For": address])?.status == 200)
         }
-        let seen = owners.seen
+        let seen = owners.withLock { $0 }
         #expect(seen.count == 6 && seen[0] == seen[1] && seen[4] == seen[5] && Set(seen).count == 4)
-    }
-
-    /// Records the owners of requests.
-    private final class Owners: ChatBackend {
-        let name = "owners"
-        let context: Int? = 64
-        private let backend = ScriptedBackend()
-        private let owners = Mutex<[String]>([])
-        var seen: [String] { owners.withLock { $0 } }
-
-        func start(
-            _ request: GenerationRequest, deliver: @escaping @Sendable (GenerationEvent) -> Void
-        ) throws(GenerationError) -> any GenerationHandle {
-            owners.withLock { $0.append(request.owner) }
-            return try backend.start(request, deliver: deliver)
-        }
     }
 
     @Test func `one client gets at most half of the slots of a backend that cannot pause`() throws {
@@ -71,22 +59,13 @@ import Testing
     }
 
     @Test func `errors of a model on another server do not show its address`() throws {
-        let server = try TestServer(RemoteFailure())
+        let server = try TestServer(ClosureBackend(name: "model at http://internal.example") { _, _ throws(GenerationError) in
+            throw .remote(.unreachable(address: "http://internal.example/v1", reason: "connection refused"))
+        })
         let answer = try #require(try server.connect().post("/api/chat/guest", #"{"message":"Hi"}"#))
         let health = try #require(try server.connect().ask("GET", "/api/health"))
         #expect(answer.text.contains(#""code":"backend""#) && !answer.text.contains("internal.example"))
         #expect(try health.json()["remote"]?.boolean == true && !health.text.contains("internal.example"))
-    }
-
-    private final class RemoteFailure: ChatBackend {
-        let name = "model at http://internal.example"
-        let context: Int? = nil
-
-        func start(
-            _ request: GenerationRequest, deliver: @escaping @Sendable (GenerationEvent) -> Void
-        ) throws(GenerationError) -> any GenerationHandle {
-            throw .remote(.unreachable(address: "http://internal.example/v1", reason: "connection refused"))
-        }
     }
 
     @Test func `long bodies of many guests do not keep others from chatting`() throws {

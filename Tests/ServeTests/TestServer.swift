@@ -66,9 +66,7 @@ final class TestServer {
         settings.passwordCost = 4
         settings.cachedAnswers = 0
         settings.version = "test"
-        settings.libraries = LibrarySettings(
-            directory: folder("documents"),
-            program: URL(filePath: CommandLine.arguments[0]).deletingLastPathComponent().appending(path: "IndexProgram").path())
+        settings.libraries = LibrarySettings(directory: folder("documents"), program: builtProgram("IndexProgram"))
         change(&settings)
         var storeOptions = storeOptions
         storeOptions.now = { clock.now }
@@ -116,6 +114,14 @@ final class TestServer {
     }
 
     func connect() throws -> RawHTTPConnection { try #require(RawHTTPConnection(to: port)) }
+
+    /// Sends a request on a connection of its own. A body is JSON, unless the headers have another type.
+    func ask(
+        _ method: String, _ target: String, _ body: String? = nil, _ headers: [String: String] = [:]
+    ) throws -> RawHTTPConnection.Answer {
+        let type = body == nil ? [:] : ["Content-Type": "application/json"]
+        return try #require(try connect().ask(method, target, type.merging(headers) { $1 }, body: body))
+    }
 
     /// Registers an account and returns its Authorization header.
     func account(_ name: String) throws -> [String: String] {
@@ -173,8 +179,7 @@ extension RawHTTPConnection {
 
 extension RawHTTPConnection.Answer {
     func json() throws -> JSONElement {
-        var parser = JSONParser()
-        return try parser.parse(body)
+        return try JSONElement(parsing: body)
     }
 
     /// The chunks of a stream before `[DONE]`, or the one object of an answer that is not streamed.

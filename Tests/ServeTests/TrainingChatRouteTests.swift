@@ -24,9 +24,7 @@ import Testing
     private func ask(
         _ method: String, _ path: String, _ body: String? = nil, as headers: [String: String]? = nil
     ) throws -> RawHTTPConnection.Answer {
-        let type = body == nil ? [:] : ["Content-Type": "application/json"]
-        return try #require(
-            try server.connect().ask(method, "/api/training/" + path, (headers ?? owner).merging(type) { $1 }, body: body))
+        try server.ask(method, "/api/training/" + path, body, headers ?? owner)
     }
 
     private func json(_ method: String, _ path: String, _ body: String? = nil) throws -> JSONElement {

@@ -97,9 +97,9 @@ import Testing
         ])
         // `slm finetune --preferences` reads them.
         let folder = TemporaryFolder()
-        var reader = try PreferenceReader([folder.write(try lines("pairs").joined(separator: "\n"), to: "pairs.jsonl")], skipsBad: false)
+        var reader = try ConversationReader([folder.write(try lines("pairs").joined(separator: "\n"), to: "pairs.jsonl")])
         var count = 0
-        try reader.forEach { _, _, _ in count += 1 }
+        try reader.forEachPreference { _, _, _ in count += 1 }
         #expect(count == 2)
     }
 

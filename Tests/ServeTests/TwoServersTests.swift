@@ -35,9 +35,8 @@ import Threads
         let first = try #require(start["answer_id"]?.string), path = "/api/conversations/\(id)"
         let again = #"{"conversation_id":"\#(id)","regenerate":"\#(question)"}"#
         let second = try #require(try servers.second.chat(again, as: ada).start["answer_id"]?.string)
-        let type = ada.merging(["Content-Type": "application/json"]) { $1 }
         let rating = "\(path)/messages/\(first)/rating", switching = "\(path)/messages/\(first)/activate"
-        #expect(try servers.second.connect().ask("PUT", rating, type, body: #"{"rating":"good"}"#)?.status == 204)
+        #expect(try servers.second.ask("PUT", rating, #"{"rating":"good"}"#, ada).status == 204)
         // The second server may not change the path while the first one generates an answer.
         gate.close()
         let stream = try servers.first.openStream("/api/chat", again, ada)

@@ -15,12 +15,8 @@ import Testing
 
     /// Decompresses with the gzip program.
     private func decompressed(_ bytes: [UInt8]) throws -> [UInt8] {
-        let process = Process(), output = Pipe()
-        process.executableURL = URL(filePath: "/usr/bin/env")
-        process.arguments = ["gzip", "-dc", folder.write(bytes, to: "compressed.gz")]
-        process.standardOutput = output
-        try process.run()
-        let bytes = [UInt8](output.fileHandleForReading.readDataToEndOfFile())
+        let (process, _, output) = try startProgram("/usr/bin/env", ["gzip", "-dc", folder.write(bytes, to: "compressed.gz")])
+        let bytes = [UInt8](output.readDataToEndOfFile())
         process.waitUntilExit()
         #expect(process.terminationStatus == 0)
         return bytes

@@ -4,17 +4,8 @@ import Store
 import TestSupport
 import Testing
 
-/// Starts StoreWriter, which is in the same folder as the tests.
 func storeWriter(_ arguments: String...) throws -> (process: Process, input: Pipe, output: FileHandle) {
-    let process = Process()
-    let input = Pipe()
-    let output = Pipe()
-    process.executableURL = URL(filePath: CommandLine.arguments[0]).deletingLastPathComponent().appending(path: "StoreWriter")
-    process.arguments = arguments
-    process.standardInput = input
-    process.standardOutput = output
-    try process.run()
-    return (process, input, output.fileHandleForReading)
+    try startProgram(builtProgram("StoreWriter"), arguments)
 }
 
 func outputOfStoreWriter(_ mode: String, _ url: String, _ number: Int = 0) throws -> String {
@@ -22,10 +13,7 @@ func outputOfStoreWriter(_ mode: String, _ url: String, _ number: Int = 0) throw
 }
 
 func outputOfStoreWriter(_ mode: String, _ url: String, file: String) throws -> String {
-    let (process, _, output) = try storeWriter(mode, url, file)
-    let text = String(decoding: output.readDataToEndOfFile(), as: UTF8.self)
-    process.waitUntilExit()
-    return text
+    try runProgram(builtProgram("StoreWriter"), [mode, url, file]).output
 }
 
 @Suite struct SQLiteFaultTests {

@@ -105,27 +105,20 @@ extension FuzzedFormat {
     }
 
     /// A byte-level model with a few special tokens, small enough to be read ten thousand times a second.
-    private static func model() throws -> Checkpoint {
+    private static func model(width: Int = 32) throws -> Checkpoint {
         try SampleGGUF { configuration in
             configuration.layers = 1
             configuration.heads = 2
-            configuration.width = 32
-            configuration.headWidth = 16
-            configuration.hiddenWidth = 128
+            configuration.width = width
+            configuration.headWidth = width / 2
+            configuration.hiddenWidth = 4 * width
             configuration.context = 4
         }.checkpoint
     }
 
     /// Hugging Face folders: in f32, in bf16, and with an index of the weight files.
     private static func folders() throws -> [[String: [UInt8]]] {
-        var small = try SampleGGUF { configuration in
-            configuration.layers = 1
-            configuration.heads = 2
-            configuration.width = 4
-            configuration.headWidth = 2
-            configuration.hiddenWidth = 16
-            configuration.context = 4
-        }.checkpoint
+        var small = try model(width: 4)
         var result: [[String: [UInt8]]] = []
         for format in [WeightFormat.f32, .bf16] {
             let folder = TemporaryFolder()

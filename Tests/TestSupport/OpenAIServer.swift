@@ -24,8 +24,7 @@ extension ScriptedServer {
     }
 
     private static func generationRequest(_ body: [UInt8]) throws -> GenerationRequest {
-        var parser = JSONParser()
-        let root = try parser.parse(body)
+        let root = try JSONElement(parsing: body)
         let messages = try root["messages"]?.elements?.map {
             Conversation.Message(Conversation.Role(rawValue: try $0.string("role")) ?? .user, try $0.string("content"))
         }

@@ -17,15 +17,9 @@ package final class PostgresServer: Sendable {
     private let process: Process
 
     package init() throws {
-        let process = Process()
-        let commands = Pipe()
-        let answers = Pipe()
-        process.executableURL = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent().appending(
-            path: "Peers/postgres.sh")
-        process.standardInput = commands
-        process.standardOutput = answers
-        try process.run()
-        let handles = (commands: commands.fileHandleForWriting, answers: answers.fileHandleForReading)
+        let tests = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+        let (process, commands, answers) = try startProgram(tests.appending(path: "Peers/postgres.sh").path, [])
+        let handles = (commands: commands.fileHandleForWriting, answers: answers)
         address = Self.line(from: handles.answers)
         pipes = Mutex(handles)
         self.process = process

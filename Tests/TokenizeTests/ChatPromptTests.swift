@@ -30,8 +30,7 @@ import Tokenize
     }
 
     private func arguments(_ json: String) throws -> TemplateArguments {
-        var parser = JSONParser()
-        return try TemplateArguments(parser.parse(json))
+        return try TemplateArguments(JSONElement(parsing: json))
     }
 
     /// The texts are those of transformers 5.23 with `continue_final_message=True`.

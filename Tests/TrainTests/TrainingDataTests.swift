@@ -43,8 +43,8 @@ import Train
         return plan
     }
 
-    @Test(arguments: [false, true]) func `ranks of a machine tokenize together`(inCache: Bool) throws {
-        // Several blocks for each of them.
+    @Test(arguments: [false, true]) func `ranks of a machine share the token files of the first`(inCache: Bool) throws {
+        // Several blocks.
         let source = source(chats(15_000, answer: "an answer of some length")), vocabulary = vocabulary, path = folder("cache")
         let alone = try data(source)
         let digest = try alone.digest
@@ -63,7 +63,7 @@ import Train
         #expect(alone.report?.kept == 15_000)
     }
 
-    @Test func `ranks with other settings do not tokenize together`() throws {
+    @Test func `ranks with other settings write token files of their own`() throws {
         let source = source(chats(15_000, answer: "an answer of some length")), vocabulary = vocabulary, path = folder("cache")
         let found = try withRanks(3) { ranks -> String? in
             var own = source

@@ -14,7 +14,7 @@ import Train
     func `the estimate is within a tenth of the figures of the documentation`(
         model: GPTConfiguration, type: DataType, rows: Int, recomputing: Bool, measured: Double
     ) {
-        let estimate = TrainingMemory(type, rows: rows, isRecomputing: recomputing).bytes(for: model) / 1_048_576
+        let estimate = TrainingMemory(type, rows: rows, recompute: recomputing).bytes(for: model) / 1_048_576
         #expect(abs(estimate - measured) <= 0.1 * measured, "\(estimate) for \(measured)")
     }
 

@@ -63,7 +63,7 @@ extension GPTConfiguration {
         object[family.isGemma ? "hidden_activation" : "hidden_act"] = activationName
         object["rms_norm_eps"] = shortest(normEpsilon)
         if family != .mistral && family != .mixtral { object["attention_bias"] = family == .qwen2 || hasBias }
-        if family.features.biases.contains(.all) { object["mlp_bias"] = hasBias }
+        if family.features.biases.contains(.all), family != .gptOSS { object["mlp_bias"] = hasBias }
         if let experts { write(experts, family, to: &object) }
         if family.features.hasMultipliers {
             for (key, factor) in [
@@ -72,7 +72,12 @@ extension GPTConfiguration {
             ] { object[key] = shortest(factor) }
         }
         object["rope_theta"] = rotary.base
-        object.key("rope_scaling"); rotary.writeScaling(to: &object)
+        if family == .gptOSS, rotary.scaling == .none {
+            // Without it, transformers takes the scaling of gpt-oss-20b.
+            object.object("rope_parameters") { $0["rope_type"] = "default"; $0["rope_theta"] = rotary.base }
+        } else {
+            object.key("rope_scaling"); rotary.writeScaling(to: &object)
+        }
         let kinds = (0..<layers).map { attention(of: $0) }, isSliding = kinds.contains(.sliding)
         switch family {
         case .mistral: object["sliding_window"] = slidingWindow
@@ -81,6 +86,9 @@ extension GPTConfiguration {
             if family == .phi3 { writePhi3(to: &object) }
         case .smolLM3:
             object.array("no_rope_layers") { for kind in kinds { $0.integer(kind == .positionless ? 0 : 1) } }
+        case .gptOSS:
+            write(kinds, to: &object)
+            object["swiglu_limit"] = 7.0
         case .gemma2, .gemma3:
             write(kinds, to: &object)
             if family == .gemma3 { object["rope_local_base_freq"] = (slidingRotary ?? rotary).base }
@@ -108,7 +116,7 @@ extension GPTConfiguration {
 
     private func write(_ experts: Experts, _ family: HuggingFaceFamily, to object: inout JSONWriter) {
         // transformers 5 calls it num_local_experts in all families; versions before do in these.
-        let isLocal = family == .mixtral || family == .graniteMoE
+        let isLocal = [.mixtral, .graniteMoE, .gptOSS].contains(family)
         object[isLocal ? "num_local_experts" : "num_experts"] = experts.count
         object["num_experts_per_tok"] = experts.active
         object["router_aux_loss_coef"] = shortest(experts.balance)

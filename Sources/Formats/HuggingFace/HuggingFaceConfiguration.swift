@@ -99,6 +99,9 @@ extension GPTConfiguration {
         hasQKVBias = family == .qwen2
         hasBias = false
         if family == .gptOSS {
+            guard fields.root["rope_parameters"] != nil || fields.root["rope_scaling"] != nil else {
+                throw fields.file.mismatch("rope_parameters", "the scaling of rotary positions", "nothing")
+            }
             try fields.require("attention_bias", true)
             hasBias = true
         } else if family.features.biases.contains(.all) {

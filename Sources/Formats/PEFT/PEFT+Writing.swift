@@ -141,7 +141,7 @@ extension PEFT {
             $0.object("rank_pattern") { for (name, rank) in others { $0[name] = rank } }
             $0.object("alpha_pattern") { for (name, rank) in others { $0.key(name); write(alpha(rank), to: &$0) } }
             $0["bias"] = "none"
-            $0["fan_in_fan_out"] = modules.family.names.isTransposed
+            $0["fan_in_fan_out"] = modules.family.names.transposed == .all
             $0["init_lora_weights"] = true
             $0["use_rslora"] = false
             $0["use_dora"] = shape.usesDoRA

@@ -10,7 +10,9 @@ struct Unpickler {
     private var stack: [PickleValue] = []
     /// The height of the stack at each mark.
     private var marks: [Int] = []
-    private var memo = Memo()
+    /// The values that the pickle memoizes by index. Python counts from 0, so that an array holds them: a dictionary would take four times
+    /// the memory.
+    private var memo: [PickleValue] = []
     private var cursor: ByteCursor
     /// The offset of the current opcode.
     private var start = 0
@@ -67,7 +69,7 @@ struct Unpickler {
         case .append, .appends: try addToList(opcode == .append ? pop(1) : popToMark())
         case .emptyDict: stack.append(.dictionary(node([])))
         case .setItem, .setItems: try addToDictionary(opcode == .setItem ? pop(2) : popToMark())
-        case .binPut, .longBinPut: memo[try integer(opcode == .binPut ? 1 : 4, bytes)] = try top()
+        case .binPut, .longBinPut: try memoize(as: try integer(opcode == .binPut ? 1 : 4, bytes))
         case .memoize: memo.append(try top())
         case .binGet, .longBinGet: stack.append(try memoized(try integer(opcode == .binGet ? 1 : 4, bytes)))
         case .global: stack.append(.global(try global(module: try line(bytes), name: try line(bytes))))
@@ -122,8 +124,14 @@ extension Unpickler {
     }
 
     private func memoized(_ index: Int) throws(ParseError) -> PickleValue {
-        guard let value = memo[index] else { throw error("a value memoized as \(index)", "none") }
-        return value
+        guard index < memo.count else { throw error("a value memoized as \(index)", "none") }
+        return memo[index]
+    }
+
+    private mutating func memoize(as index: Int) throws(ParseError) {
+        guard index <= memo.count else { throw error("a value memoized as \(memo.count) or before", "\(index)") }
+        let value = try top()
+        if index == memo.count { memo.append(value) } else { memo[index] = value }
     }
 }
 
@@ -180,26 +188,4 @@ extension Unpickler {
         }
         pickle.nodes[node].append(contentsOf: items)
     }
-}
-
-/// The values that a pickle memoizes by index. Consecutive indices, which Python writes, are in an array, others in a dictionary.
-private struct Memo {
-    private var array: [PickleValue] = []
-    private var dictionary: [Int: PickleValue] = [:]
-
-    subscript(index: Int) -> PickleValue? {
-        get { index < array.count ? array[index] : dictionary[index] }
-        set {
-            if let newValue, index < array.count {
-                array[index] = newValue
-            } else if let newValue, index == array.count, dictionary.isEmpty {
-                array.append(newValue)
-            } else {
-                dictionary[index] = newValue
-            }
-        }
-    }
-
-    /// Memoizes a value under the number of values so far, as Python does.
-    mutating func append(_ value: PickleValue) { self[array.count + dictionary.count] = value }
 }

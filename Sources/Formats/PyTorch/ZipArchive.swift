@@ -62,14 +62,23 @@ struct ZipRecord {
     /// The offset of the file's local header.
     let header: Int
     let checksum: UInt32
-    private let size, flags: Int
+    private let size: Int
 
     init(_ cursor: inout ByteCursor, of file: Span<UInt8>) throws(ParseError) {
         let start = cursor.offset
         try cursor.expect([0x50, 0x4B, 1, 2], of: file, "an entry of the central directory")
         _ = try cursor.readRange(4, "versions")
-        flags = try cursor.readInteger(bytes: 2, of: file, "flags")
-        try Self.checkUncompressed(flags, &cursor, of: file)
+        let flags = try cursor.readInteger(bytes: 2, of: file, "flags")
+        // 8: sizes follow the data; 2048: UTF-8 names. Other flags mean encryption or a patch.
+        guard flags & ~0x808 == 0 else {
+            throw ParseError(offset: cursor.offset - 2, expected: "a plain file", found: "the flags \(flags)")
+        }
+        let method = try cursor.readInteger(bytes: 2, of: file, "a compression method")
+        guard method == 0 else {
+            let found = "the compression method \(method)"
+            throw ParseError(offset: cursor.offset - 2, expected: "an uncompressed file, as written by torch.save", found: found)
+        }
+        _ = try cursor.readRange(4, "a time")
         checksum = UInt32(try cursor.readInteger(bytes: 4, of: file, "a checksum"))
         let compressedSize = try cursor.readInteger(bytes: 4, of: file, "a size")
         let size = try cursor.readInteger(bytes: 4, of: file, "a size")
@@ -78,7 +87,10 @@ struct ZipRecord {
         let commentLength = try cursor.readInteger(bytes: 2, of: file, "a length")
         _ = try cursor.readRange(8, "a disk and attributes")
         let header = try cursor.readInteger(bytes: 4, of: file, "an offset")
-        name = try Self.name(try cursor.readRange(nameLength, "a name"), of: file)
+        let nameBytes = try cursor.readRange(nameLength, "a name")
+        guard let name = String(validating: nameBytes.map { file[$0] }, as: UTF8.self) else {
+            throw ParseError(offset: nameBytes.lowerBound, expected: "a name in UTF-8", found: "other bytes")
+        }
         var numbers = [size, compressedSize, header]
         let end = cursor.offset + extraLength
         guard extraLength <= cursor.remaining else {
@@ -101,64 +113,20 @@ struct ZipRecord {
         guard numbers[0] == numbers[1] else {
             throw ParseError(offset: start, expected: "an uncompressed file", found: "the sizes \(numbers[0]) and \(numbers[1])")
         }
+        self.name = name
         self.size = numbers[0]
         self.header = numbers[2]
     }
 
-    /// Returns the range of the file's bytes after checking that its local header agrees with the central directory.
+    /// Returns the range of the file's bytes. The local header says only where they begin: size and checksum are those of the central
+    /// directory, files must not overlap, and of all bytes that are read the checksum is verified.
     func contents(in file: Span<UInt8>, before end: Int) throws(ParseError) -> Range<Int> {
         var cursor = ByteCursor(at: min(header, end), to: end)
         try cursor.expect([0x50, 0x4B, 3, 4], of: file, "a local file header")
-        _ = try cursor.readRange(2, "a version")
-        guard try cursor.readInteger(bytes: 2, of: file, "flags") == flags else {
-            throw ParseError(offset: header + 6, expected: "the flags \(flags) of the central directory", found: "others")
-        }
-        try Self.checkUncompressed(flags, &cursor, of: file)
-        let found = [
-            try cursor.readInteger(bytes: 4, of: file, "a checksum"), try cursor.readInteger(bytes: 4, of: file, "a size"),
-            try cursor.readInteger(bytes: 4, of: file, "a size"),
-        ]
+        _ = try cursor.readRange(22, "a local file header")
         let nameLength = try cursor.readInteger(bytes: 2, of: file, "a length")
         let extraLength = try cursor.readInteger(bytes: 2, of: file, "a length")
-        let hasDescriptor = flags & 8 != 0                     // checksum and sizes follow the data, and may be 0 in the header
-        for (number, expected) in zip(found, [Int(checksum), size, size]) where number != expected {
-            let isDeferred = hasDescriptor && number == 0
-            let isZip64 = number == 0xFFFF_FFFF && (expected >= 0xFFFF_FFFF || extraLength >= 20)
-            guard isDeferred || isZip64 else {
-                throw ParseError(offset: header + 14, expected: "\(expected), as in the central directory", found: "\(number)")
-            }
-        }
-        let nameOffset = cursor.offset
-        guard try Self.name(try cursor.readRange(nameLength, "a name"), of: file) == name else {
-            throw ParseError(offset: nameOffset, expected: "the name \(name.quoted) of the central directory", found: "another")
-        }
-        _ = try cursor.readRange(extraLength, "extra fields")
-        let bytes = try cursor.readRange(size, name.quoted)
-        if hasDescriptor, cursor.remaining >= 8, try cursor.readInteger(bytes: 4, of: file, "a signature") == 0x0807_4B50 {
-            guard try cursor.readInteger(bytes: 4, of: file, "a checksum") == Int(checksum) else {
-                throw ParseError(offset: bytes.upperBound + 4, expected: "the checksum of the central directory", found: "another")
-            }
-        }
-        return bytes
-    }
-
-    private static func checkUncompressed(_ flags: Int, _ cursor: inout ByteCursor, of file: Span<UInt8>) throws(ParseError) {
-        // 8: sizes follow the data; 2048: UTF-8 names. Other flags mean encryption or a patch.
-        guard flags & ~0x808 == 0 else {
-            throw ParseError(offset: cursor.offset - 2, expected: "a plain file", found: "the flags \(flags)")
-        }
-        let method = try cursor.readInteger(bytes: 2, of: file, "a compression method")
-        guard method == 0 else {
-            let found = "the compression method \(method)"
-            throw ParseError(offset: cursor.offset - 2, expected: "an uncompressed file, as written by torch.save", found: found)
-        }
-        _ = try cursor.readRange(4, "a time")
-    }
-
-    private static func name(_ range: Range<Int>, of file: Span<UInt8>) throws(ParseError) -> String {
-        guard let name = String(validating: range.map { file[$0] }, as: UTF8.self) else {
-            throw ParseError(offset: range.lowerBound, expected: "a name in UTF-8", found: "other bytes")
-        }
-        return name
+        _ = try cursor.readRange(nameLength + extraLength, "a name and extra fields")
+        return try cursor.readRange(size, name.quoted)
     }
 }

@@ -4,12 +4,16 @@ package import Kernels
 import Model
 package import Tokenize
 
-/// An embedding model on this machine: turns texts into vectors whose directions are close if the texts mean similar things.
+/// An embedding model on this machine: turns texts into vectors whose directions are close if the texts mean similar things. Or a reranker,
+/// also called a cross-encoder: reads a question and a passage together, and says how well the passage answers.
 ///
 ///     let model = try EmbeddingModel("all-MiniLM-L6-v2", on: try Processor())
 ///     let vectors = model.vectors(of: ["how do I reset the pump?"], as: .query)
+///     let reranker = try EmbeddingModel("ms-marco-MiniLM-L6-v2", for: .reranking, on: try Processor())
+///     let scores = reranker.scores(of: passages, for: "how do I reset the pump?")
 ///
-/// Only one thread may use it at a time.
+/// Scores compare more exactly than vectors, but a reranker has to read each passage again for each question. Only one thread may use a
+/// model at a time.
 package final class EmbeddingModel {
     package let folder: EncoderFile
     private let runner: BERTRunner
@@ -23,8 +27,10 @@ package final class EmbeddingModel {
         runner = BERTRunner(of: model, parameters, on: processor, precision: precision)
     }
 
-    package convenience init(_ path: String, on processor: Processor, precision: WeightPrecision = .float32) throws {
-        self.init(try EncoderFile(path, for: .embedding), on: processor, precision: precision)
+    package convenience init(
+        _ path: String, for purpose: EncoderFile.Purpose = .embedding, on processor: Processor, precision: WeightPrecision = .float32
+    ) throws {
+        self.init(try EncoderFile(path, for: purpose), on: processor, precision: precision)
     }
 
     /// The length of a vector.
@@ -42,8 +48,13 @@ package final class EmbeddingModel {
         Self.inSteps(texts, step)
     }
 
+    /// The score of each passage: the larger, the better. From 0 to 1, unless the model's scores are its logits.
+    package func scores(of passages: [String], for question: String) -> [Float] {
+        Self.inSteps(passages.map { input.tokens(of: question, with: $0) }, scoreStep)
+    }
+
     /// What `step` computes of texts, of about `tokensPerStep` tokens at a time.
-    static func inSteps<Result>(_ texts: [[TokenID]], _ step: ([[TokenID]]) -> [Result]) -> [Result] {
+    private static func inSteps<Result>(_ texts: [[TokenID]], _ step: ([[TokenID]]) -> [Result]) -> [Result] {
         var results: [Result] = []
         while results.count < texts.count {
             results += step(Array(texts[results.count..<end(ofStepFrom: results.count, in: texts)]))
@@ -69,5 +80,10 @@ package final class EmbeddingModel {
                 return folder.pooling.isNormalized ? vector.normalized : vector
             }
         }
+    }
+
+    /// - Parameter pairs: The tokens of a question and a passage, each pair of at most as many as the context.
+    func scoreStep(_ pairs: [[TokenID]]) -> [Float] {
+        runner.scores(of: pairs, endingWith: input.separator).map { folder.scoreFunction.score(of: $0) }
     }
 }

@@ -44,8 +44,7 @@ package final class OpenAIBackend: ChatBackend {
             }
         } catch { throw .remote(RemoteError(error, at: address.base, idleSeconds: seconds)) }
         guard head.status == 200 else { throw .remote(.status(of: head, address: url, body: body)) }
-        var parser = JSONParser()
-        let list = try? parser.parse(body)["data"]?.elements
+        let list = try? JSONElement(parsing: body)["data"]?.elements
         guard let first = list?.lazy.compactMap({ $0["id"]?.string }).first else {
             throw .remote(.invalidResponse(address: url, reason: "the server lists no model. Give a name: --backend-model NAME"))
         }

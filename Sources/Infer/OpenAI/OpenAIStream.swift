@@ -167,8 +167,7 @@ struct OpenAIStream: ~Copyable {
 extension RemoteError {
     /// The error of a status other than 200, with the message in the body.
     static func status(of head: HTTPHead, address: String, body: [UInt8]) -> RemoteError {
-        var parser = JSONParser()
-        let root = try? parser.parse(body), error = root?["error"]
+        let root = try? JSONElement(parsing: body), error = root?["error"]
         // FastAPI sends "detail": a text, or a list with one message per invalid field.
         let detail = root?["detail"]
         let fieldMessage = detail?.elements?.lazy.compactMap { $0["msg"]?.string }.first

@@ -44,9 +44,8 @@ struct PromptScores {
     /// The tokens of the prompt. The first has no log-probability. Of others, null stands for -∞, which JSON does not have.
     func tokens() throws(RemoteError) -> [GeneratedToken] {
         guard head.status == 200 else { throw .status(of: head, address: address, body: body) }
-        var parser = JSONParser()
         let root: JSONElement
-        do throws(JSONError) { root = try parser.parse(body) } catch {
+        do throws(JSONError) { root = try JSONElement(parsing: body) } catch {
             throw .invalidResponse(address: address, reason: "the response is not valid: \(error)")
         }
         let count = root["usage"]?["prompt_tokens"]?.integer ?? 0

@@ -3,8 +3,7 @@ package import JSON
 extension LogEntry {
     /// The entry as a line of log.jsonl.
     package var json: String {
-        var writer = JSONWriter(.oneLine)
-        writer.object { w in
+        return JSONWriter.text { w in
             switch self {
             case .started(let settings, let step):
                 w["event"] = "started"
@@ -65,7 +64,6 @@ extension LogEntry {
                 w["step"] = step
             }
         }
-        return writer.text
     }
 
     /// Parses a line; nil if it is not an entry, or has a number outside of the plausible range.
@@ -82,37 +80,36 @@ extension LogEntry {
             guard let loss = line.measurement("loss"), let gradientNorm = line.measurement("gradient_norm"),
                   let learningRate = line.measurement("lr"), let tokens = line.count("tokens"),
                   let seconds = line.measurement("seconds") else { return nil }
-            self = .step(
-                Step(
-                    step: step, loss: loss, gradientNorm: gradientNorm, learningRate: learningRate, tokens: tokens,
-                    lossTokens: line.count("loss_tokens"), seconds: seconds, preferences: line.preferences(""),
-                    waitedSeconds: line.measurement("waited_seconds")
-                )
-            )
+            var entry = Step(
+                step: step, loss: loss, gradientNorm: gradientNorm, learningRate: learningRate, tokens: tokens, seconds: seconds)
+            entry.lossTokens = line.count("loss_tokens")
+            entry.preferences = line.preferences("")
+            entry.waitedSeconds = line.measurement("waited_seconds")
+            self = .step(entry)
         case "evaluated":
             guard let tokens = line.count("tokens"), let seconds = line.measurement("seconds") else { return nil }
-            self = .evaluated(
-                Evaluation(
-                    step: step, trainingLoss: line.measurement("train_loss"), validationLoss: line.measurement("val_loss"),
-                    bitsPerByte: line.measurement("bits_per_byte"), validationSet: line["val_set"]?.string,
-                    replayLoss: line.measurement("replay_loss"),
-                    isBest: line["best"]?.integer == 1, tokens: tokens, lossTokens: line.count("loss_tokens"), seconds: seconds,
-                    trainingPreferences: line.preferences("train_"), validationPreferences: line.preferences("val_")
-                )
-            )
+            var entry = Evaluation(step: step, isBest: line["best"]?.integer == 1, tokens: tokens, seconds: seconds)
+            entry.trainingLoss = line.measurement("train_loss")
+            entry.validationLoss = line.measurement("val_loss")
+            entry.bitsPerByte = line.measurement("bits_per_byte")
+            entry.validationSet = line["val_set"]?.string
+            entry.replayLoss = line.measurement("replay_loss")
+            entry.lossTokens = line.count("loss_tokens")
+            entry.trainingPreferences = line.preferences("train_")
+            entry.validationPreferences = line.preferences("val_")
+            self = .evaluated(entry)
         case "answered":
             guard let question = line["question"]?.string, let answer = line["answer"]?.string else { return nil }
             self = .answered(Answer(step: step, question: question, answer: answer, expected: line["expected"]?.string))
         case "validated":
             guard let tokens = line.count("val_tokens"), let conversations = line.count("val_conversations"),
                   let set = line["val_set"]?.string else { return nil }
-            self = .validated(
-                Validation(
-                    step: step, loss: line.measurement("val_loss"), bitsPerByte: line.measurement("bits_per_byte"), tokens: tokens,
-                    conversations: conversations, isWholeSet: line["whole_set"]?.integer == 1, set: set,
-                    preferences: line.preferences("val_")
-                )
-            )
+            var entry = Validation(
+                step: step, tokens: tokens, conversations: conversations, isWholeSet: line["whole_set"]?.integer == 1, set: set)
+            entry.loss = line.measurement("val_loss")
+            entry.bitsPerByte = line.measurement("bits_per_byte")
+            entry.preferences = line.preferences("val_")
+            self = .validated(entry)
         default:
             guard let ending = Ending(rawValue: event) else { return nil }
             self = .ended(ending, step: step)

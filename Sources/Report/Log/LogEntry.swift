@@ -38,26 +38,20 @@ package enum LogEntry: Sendable, Equatable {
         /// Tokens processed since the start of the run, padding and masked targets included.
         package let tokens: Int
         /// Targets with a loss since the start of the run; nil if they were not counted.
-        package let lossTokens: Int?
+        package var lossTokens: Int?
         /// Seconds since the start of the run.
         package let seconds: Double
         /// The metrics of a step on preferences.
-        package let preferences: Preferences?
+        package var preferences: Preferences?
         /// The time that the step waited for other ranks; nil without ranks.
-        package let waitedSeconds: Double?
+        package var waitedSeconds: Double?
 
-        package init(
-            step: Int, loss: Double, gradientNorm: Double, learningRate: Double, tokens: Int, lossTokens: Int? = nil, seconds: Double,
-            preferences: Preferences? = nil, waitedSeconds: Double? = nil
-        ) {
-            self.preferences = preferences
-            self.waitedSeconds = waitedSeconds
+        package init(step: Int, loss: Double, gradientNorm: Double, learningRate: Double, tokens: Int, seconds: Double) {
             self.step = step
             self.loss = loss
             self.gradientNorm = gradientNorm
             self.learningRate = learningRate
             self.tokens = tokens
-            self.lossTokens = lossTokens
             self.seconds = seconds
         }
     }
@@ -81,40 +75,27 @@ package enum LogEntry: Sendable, Equatable {
     package struct Evaluation: Sendable, Equatable {
         package let step: Int
         /// Losses in nats per token or, on preferences, per preference.
-        package let trainingLoss: Double?, validationLoss: Double?
-        package let bitsPerByte: Double?
+        package var trainingLoss: Double?, validationLoss: Double?
+        package var bitsPerByte: Double?
         /// Identifies the tokens that were validated on; nil without validation data.
-        package let validationSet: String?
+        package var validationSet: String?
         /// The loss on the replay data of a fine-tuning run.
-        package let replayLoss: Double?
+        package var replayLoss: Double?
         /// Whether `best.h5` got the weights.
         package let isBest: Bool
         /// Tokens processed since the start of the run, padding and masked targets included.
         package let tokens: Int
         /// Targets with a loss since the start of the run; nil if they were not counted.
-        package let lossTokens: Int?
+        package var lossTokens: Int?
         /// Seconds since the start of the run.
         package let seconds: Double
         /// The metrics of a run on preferences.
-        package let trainingPreferences: Preferences?, validationPreferences: Preferences?
+        package var trainingPreferences: Preferences?, validationPreferences: Preferences?
 
-        package init(
-            step: Int, trainingLoss: Double?, validationLoss: Double?, bitsPerByte: Double?, validationSet: String? = nil,
-            replayLoss: Double? = nil, isBest: Bool,
-            tokens: Int, lossTokens: Int? = nil, seconds: Double,
-            trainingPreferences: Preferences? = nil, validationPreferences: Preferences? = nil
-        ) {
-            self.trainingPreferences = trainingPreferences
-            self.validationPreferences = validationPreferences
+        package init(step: Int, isBest: Bool, tokens: Int, seconds: Double) {
             self.step = step
-            self.trainingLoss = trainingLoss
-            self.validationLoss = validationLoss
-            self.bitsPerByte = bitsPerByte
-            self.validationSet = validationSet
-            self.replayLoss = replayLoss
             self.isBest = isBest
             self.tokens = tokens
-            self.lossTokens = lossTokens
             self.seconds = seconds
         }
 
@@ -126,8 +107,8 @@ package enum LogEntry: Sendable, Equatable {
         /// The step of the best checkpoint.
         package let step: Int
         /// In nats per token.
-        package let loss: Double?
-        package let bitsPerByte: Double?
+        package var loss: Double?
+        package var bitsPerByte: Double?
         /// The number of targets.
         package let tokens: Int
         package let conversations: Int
@@ -136,16 +117,10 @@ package enum LogEntry: Sendable, Equatable {
         /// Identifies the tokens that were validated on.
         package let set: String
         /// The metrics of a run on preferences.
-        package let preferences: Preferences?
+        package var preferences: Preferences?
 
-        package init(
-            step: Int, loss: Double?, bitsPerByte: Double?, tokens: Int, conversations: Int, isWholeSet: Bool, set: String,
-            preferences: Preferences? = nil
-        ) {
-            self.preferences = preferences
+        package init(step: Int, tokens: Int, conversations: Int, isWholeSet: Bool, set: String) {
             self.step = step
-            self.loss = loss
-            self.bitsPerByte = bitsPerByte
             self.tokens = tokens
             self.conversations = conversations
             self.isWholeSet = isWholeSet

@@ -33,8 +33,7 @@ final class MessagesEncoder: AnswerEncoder {
 
     func response(_ answers: [GenerationResult]) -> [UInt8] {
         let answer = answers.first ?? GenerationResult(), read = AnswerReader.read(answer, request)
-        var writer = JSONWriter()
-        writer.object { message in
+        return JSONWriter.bytes { message in
             writeHead(to: &message)
             message.array("content") { list in
                 if !read.reasoning.isEmpty {
@@ -55,7 +54,6 @@ final class MessagesEncoder: AnswerEncoder {
                 $0["output_tokens"] = answer.end.answerTokens
             }
         }
-        return writer.bytes
     }
 
     func event(_ chunk: AnswerChunk, of answer: Int) -> [UInt8] {
@@ -95,12 +93,10 @@ final class MessagesEncoder: AnswerEncoder {
 /// The parts of messages and events.
 extension MessagesEncoder {
     private static func event(_ type: String, _ body: (inout JSONWriter) -> Void) -> [UInt8] {
-        var writer = JSONWriter()
-        writer.object { event in
+        return Array("event: \(type)\ndata: ".utf8) + JSONWriter.bytes { event in
             event["type"] = type
             body(&event)
-        }
-        return Array("event: \(type)\ndata: ".utf8) + writer.bytes + [10, 10]
+        } + [10, 10]
     }
 
     /// Calls that the client has to answer are the reason, whatever came after them.
@@ -129,8 +125,8 @@ extension MessagesEncoder {
             event.object("message") { message in
                 writeHead(to: &message)
                 message.array("content") { _ in }
-                message.key("stop_reason"); message.null()
-                message.key("stop_sequence"); message.null()
+                message.null("stop_reason")
+                message.null("stop_sequence")
                 message.object("usage") {
                     Self.writeInput(start.promptTokens ?? 0, start, to: &$0)
                     $0["output_tokens"] = 0

@@ -124,8 +124,7 @@ extension ChatLogFiles {
             guard pread(descriptor, &bytes, bytes.count, off_t(start)) == bytes.count else { return false }
             if bytes[0] == 0 { return true }
             guard zip(bytes, #"{"timestamp":""#.utf8).allSatisfy({ $0 == $1 }) else { return false }
-            var parser = JSONParser()
-            return (try? parser.parse(bytes)) == nil
+            return (try? JSONElement(parsing: bytes)) == nil
         }
     }
 }

@@ -82,11 +82,9 @@ enum TrainingLines: String, CaseIterable {
             if isAnswer { length = turns.count }
         }
         if length == 0 { return [] }
-        var writer = JSONWriter(.oneLine)
-        writer.object { object in
+        return JSONWriter.bytes { object in
             object.array("messages") { for turn in turns.prefix(length) { write(turn, to: &$0) } }
-        }
-        return writer.bytes + [UInt8(ascii: "\n")]
+        } + [UInt8(ascii: "\n")]
     }
 
     /// What the model was asked for an answer; nil if it is left out.
@@ -125,12 +123,10 @@ enum TrainingLines: String, CaseIterable {
     }
 
     private static func line(_ prompt: [Turn], _ rest: (inout JSONWriter) -> Void) -> [UInt8] {
-        var writer = JSONWriter(.oneLine)
-        writer.object { object in
+        return JSONWriter.bytes { object in
             object.array("prompt") { for turn in prompt { write(turn, to: &$0) } }
             rest(&object)
-        }
-        return writer.bytes + [UInt8(ascii: "\n")]
+        } + [UInt8(ascii: "\n")]
     }
 
     private static func write(_ turn: Turn, to array: inout JSONWriter) {

@@ -20,10 +20,9 @@ struct AnswerSources: Sendable {
     var passages: [Passage] { prompt.sources }
 
     func write(to object: inout JSONWriter) {
-        object.key("passages")
-        object.array { list in for passage in prompt.sources { list.object { passage.write(to: &$0) } } }
+        object.array("passages") { list in for passage in prompt.sources { list.object { passage.write(to: &$0) } } }
         if let note = prompt.note { object["note"] = note.capitalizedFirst }
-        object.key("words"); object.array { list in for word in words { list.string(word) } }
+        object["words"] = words
         object["prompt"] = prompt.message
     }
 
@@ -36,9 +35,8 @@ struct AnswerSources: Sendable {
 
     /// What the model got instead of the question, of sources as they are stored; nil if there were no passages.
     static func messageWithPassages(in json: String) -> String? {
-        var parser = JSONParser()
-        guard let sources = try? parser.parse(json), let passages = sources["passages"]?.elements, passages.contains(where: { _ in true })
-        else { return nil }
+        guard let sources = try? JSONElement(parsing: json), let passages = sources["passages"]?.elements,
+              passages.contains(where: { _ in true }) else { return nil }
         return sources["prompt"]?.string
     }
 }
@@ -68,7 +66,7 @@ extension Passage {
         object["file_id"] = fileID
         object["filename"] = file
         object["score"] = (share * 1e4).rounded() / 1e4
-        object.key("attributes"); object.object { _ in }
+        object.object("attributes") { _ in }
         object["text"] = text
     }
 }

@@ -19,11 +19,9 @@ struct DocumentService: Sendable {
         let account = context.client.account, all = try documents.readable(by: account).all()
         let used = documents.libraries == nil ? nil : try account.map { try documents.store.uploadedBytes(of: $0) }
         return Response.json { whole in
-            whole.key("documents")
-            whole.array { list in for index in all.indexes { list.object { write(index, account, to: &$0) } } }
+            whole.array("documents") { list in for index in all.indexes { list.object { write(index, account, to: &$0) } } }
             guard let used else { return }
-            whole.key("uploads")
-            whole.object { uploads in
+            whole.object("uploads") { uploads in
                 uploads["bytes"] = documents.store.options.maxUploadedBytes
                 uploads["used_bytes"] = used
                 uploads["file_bytes"] = LibraryService.maxFileBytes
@@ -52,8 +50,7 @@ struct DocumentService: Sendable {
         try rateLimits.checkSearch(context.client.key)
         let passages = try chosen.passages(for: query, limit: limit)
         return Response.json { found in
-            found.key("passages")
-            found.array { list in for passage in passages { list.object { passage.write(to: &$0) } } }
+            found.array("passages") { list in for passage in passages { list.object { passage.write(to: &$0) } } }
         }
     }
 }

@@ -1,4 +1,5 @@
 import Documents
+import HTTPClient
 import HTTPServer
 import JSON
 import Store
@@ -45,8 +46,7 @@ struct LibraryService: Sendable {
         let readers = try readers(of: library, context)
         return Response.json { whole in
             library.write(to: &whole, for: context.client.account, readers: readers)
-            whole.key("files")
-            whole.array { list in for file in files { list.object { file.write(to: &$0) } } }
+            whole.array("files") { list in for file in files { list.object { file.write(to: &$0) } } }
         }
     }
 
@@ -134,8 +134,7 @@ struct LibraryService: Sendable {
         let (total, passages) = try passages(of: upload, in: library, from: start, limit: limit, for: context.client.account)
         return Response.json { whole in
             whole["total"] = total
-            whole.key("passages")
-            whole.array { list in for passage in passages { list.object { passage.write(to: &$0) } } }
+            whole.array("passages") { list in for passage in passages { list.object { passage.write(to: &$0) } } }
         }
     }
 
@@ -189,7 +188,7 @@ extension Library {
         object["owner"] = ownerName
         object["is_own"] = owner == account
         object["access"] = access.rawValue
-        if let readers { object.key("readers"); object.array { for reader in readers { $0.string(reader) } } }
+        if let readers { object["readers"] = readers }
         object["file_count"] = fileCount
         object["waiting"] = waiting
         object["bytes"] = bytes
@@ -227,16 +226,9 @@ extension Response {
     /// A download. The type keeps a browser from showing it as a page of this site.
     static func file(_ upload: Upload, _ bytes: [UInt8]) -> Response {
         let name = upload.name.split(separator: "/").last.map(String.init) ?? upload.name
-        let encoded = name.utf8.map { byte in
-            switch byte {
-            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"),
-                UInt8(ascii: "."), UInt8(ascii: "-"), UInt8(ascii: "_"): String(UnicodeScalar(byte))
-            default: "%" + (byte < 16 ? "0" : "") + String(byte, radix: 16, uppercase: true)
-            }
-        }.joined()
         return Response(.ok, [
-            ("Content-Type", "application/octet-stream"), ("Content-Disposition", "attachment; filename*=UTF-8''\(encoded)"),
-            ("Cache-Control", "no-store"),
+            ("Content-Type", "application/octet-stream"),
+            ("Content-Disposition", "attachment; filename*=UTF-8''\(name.percentEncoded)"), ("Cache-Control", "no-store"),
         ], bytes)
     }
 }

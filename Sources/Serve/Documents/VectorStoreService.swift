@@ -115,8 +115,7 @@ extension VectorStoreService {
         let page = rest.prefix(try request.integer("limit", 1...10_000, default: 100))
         return Response.json { list in
             list["object"] = "list"
-            list.key("data")
-            list.array { data in for element in page { data.object { write(element, &$0) } } }
+            list.array("data") { data in for element in page { data.object { write(element, &$0) } } }
             list["first_id"] = page.first.map(id)
             list["last_id"] = page.last.map(id)
             list["has_more"] = rest.count > page.count
@@ -185,11 +184,10 @@ extension VectorStoreService {
         let passages = try readable.named([library.id.description]).passages(for: query, limit: limit)
         return Response.json { page in
             page["object"] = "vector_store.search_results.page"
-            page.key("search_query"); page.array { $0.string(query) }
-            page.key("data")
-            page.array { list in for passage in passages { list.object { passage.writeSearchResult(to: &$0) } } }
+            page.array("search_query") { $0.string(query) }
+            page.array("data") { list in for passage in passages { list.object { passage.writeSearchResult(to: &$0) } } }
             page["has_more"] = false
-            page.key("next_page"); page.null()
+            page.null("next_page")
         }
     }
 }
@@ -228,8 +226,7 @@ extension VectorStoreService {
         let (_, passages) = try libraries.passages(of: upload, in: library, from: 0, limit: 10_000, for: context.client.account)
         return Response.json { page in
             page["object"] = "vector_store.file_content.page"
-            page.key("data")
-            page.array { list in
+            page.array("data") { list in
                 for passage in passages {
                     list.object {
                         $0["type"] = "text"
@@ -238,7 +235,7 @@ extension VectorStoreService {
                 }
             }
             page["has_more"] = false
-            page.key("next_page"); page.null()
+            page.null("next_page")
         }
     }
 
@@ -269,8 +266,7 @@ extension Library {
         object["created_at"] = createdAt.seconds
         object["name"] = name
         object["usage_bytes"] = bytes
-        object.key("file_counts")
-        object.object {
+        object.object("file_counts") {
             $0["in_progress"] = waiting
             $0["completed"] = fileCount - waiting - skipped
             $0["failed"] = skipped
@@ -279,7 +275,7 @@ extension Library {
         }
         object["status"] = waiting == 0 ? "completed" : "in_progress"
         object["last_active_at"] = updatedAt.seconds
-        object.key("metadata"); object.object { _ in }
+        object.object("metadata") { _ in }
     }
 }
 
@@ -304,8 +300,8 @@ extension LibraryFile {
         case .ready: "completed"
         case .skipped: "failed"
         }
-        object.key("attributes"); object.object { _ in }
-        object.key("chunking_strategy"); object.object { $0["type"] = "other" }
+        object.object("attributes") { _ in }
+        object.object("chunking_strategy") { $0["type"] = "other" }
     }
 }
 
@@ -315,9 +311,8 @@ extension Passage {
         object["file_id"] = fileID
         object["filename"] = file
         object["score"] = (share * 1e4).rounded() / 1e4
-        object.key("attributes"); object.object { _ in }
-        object.key("content")
-        object.array { list in
+        object.object("attributes") { _ in }
+        object.array("content") { list in
             list.object {
                 $0["type"] = "text"
                 $0["text"] = text

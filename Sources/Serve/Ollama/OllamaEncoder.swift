@@ -73,8 +73,7 @@ struct OllamaEncoder: AnswerEncoder {
     private static func object(
         _ output: AnswerReader.Output, model: String, isChat: Bool, _ rest: (inout JSONWriter) -> Void
     ) -> [UInt8] {
-        var writer = JSONWriter()
-        writer.object { object in
+        return JSONWriter.bytes { object in
             object["model"] = model
             object["created_at"] = Timestamp.now().description
             if isChat {
@@ -84,7 +83,6 @@ struct OllamaEncoder: AnswerEncoder {
             }
             rest(&object)
         }
-        return writer.bytes
     }
 
     private static func write(_ output: AnswerReader.Output, _ name: String, to object: inout JSONWriter) {

@@ -23,8 +23,7 @@ struct CompletionEncoder: AnswerEncoder {
 
     /// Encodes the body of a response without streaming.
     func response(_ answers: [GenerationResult]) -> [UInt8] {
-        var writer = JSONWriter()
-        writer.object { response in
+        return JSONWriter.bytes { response in
             writeHead(isChat ? "chat.completion" : "text_completion", to: &response)
             response.array("choices") { list in
                 for (index, generated) in request.returned(of: answers).enumerated() {
@@ -38,7 +37,6 @@ struct CompletionEncoder: AnswerEncoder {
                 answer.promptTokens.writePromptLogProbabilities(alternatives: count, to: &response)
             }
         }
-        return writer.bytes
     }
 
     /// Encodes a chunk of a stream.
@@ -47,7 +45,7 @@ struct CompletionEncoder: AnswerEncoder {
             writeHead(isChat ? "chat.completion.chunk" : "text_completion", to: &event)
             event.array("choices") { $0.object { write(chunk, answer, to: &$0) } }
             if case .finish = chunk { write(request.sources, to: &event) }
-            if request.includesUsage { event.key("usage"); event.null() }
+            if request.includesUsage { event.null("usage") }
         }
     }
 
@@ -146,8 +144,7 @@ extension CompletionEncoder {
             writeLogProbabilities([], after: tokens, offset: request.echo(of: index).unicodeScalars.count, to: &choice)
         case .reasoning(_, let tokens) where !tokens.isEmpty: writeLogProbabilities(tokens, offset: 0, to: &choice)
         default:
-            choice.key("logprobs")
-            choice.null()
+            choice.null("logprobs")
         }
         choice.key("finish_reason")
         guard case .finish(let end, let callsTools) = chunk else { return choice.null() }

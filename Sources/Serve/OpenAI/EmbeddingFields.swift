@@ -74,8 +74,7 @@ struct EmbeddingFields {
     ///
     /// - Parameter tokens: The number of tokens of all texts.
     func response(_ embeddings: [[Float]], model: String, tokens: Int) -> [UInt8] {
-        var writer = JSONWriter()
-        writer.object { response in
+        return JSONWriter.bytes { response in
             response["object"] = "list"
             response.array("data") { list in
                 for (index, embedding) in embeddings.enumerated() {
@@ -92,7 +91,6 @@ struct EmbeddingFields {
                 $0["total_tokens"] = tokens
             }
         }
-        return writer.bytes
     }
 
     /// A shorter embedding consists of the first numbers, scaled to the length 1 again.

@@ -8,7 +8,7 @@ extension [GeneratedToken] {
     func writeChatLogProbabilities(to writer: inout JSONWriter) {
         writer.object { logprobs in
             logprobs.key("content"); writeLogProbabilityList(to: &logprobs)
-            logprobs.key("refusal"); logprobs.null()
+            logprobs.null("refusal")
         }
     }
 

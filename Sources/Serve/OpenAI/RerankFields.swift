@@ -41,8 +41,7 @@ struct RerankFields {
     /// Encodes the body of the response: the best document first, equal ones in their order.
     func response(_ scores: [Float], model: String, tokens: Int) -> [UInt8] {
         let order = scores.indices.sorted { scores[$0] > scores[$1] }
-        var writer = JSONWriter()
-        writer.object { response in
+        return JSONWriter.bytes { response in
             response["object"] = "list"
             response["model"] = model
             response.array("results") { list in
@@ -61,6 +60,5 @@ struct RerankFields {
                 $0["total_tokens"] = tokens
             }
         }
-        return writer.bytes
     }
 }

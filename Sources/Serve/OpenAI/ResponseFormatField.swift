@@ -70,8 +70,7 @@ extension RequestFields {
             return Grammar.anyObject.afterOptionalSpace
         case "json":
             guard let text = value.string else { return try Self.grammar(of: value, field, isStrict: false).afterOptionalSpace }
-            var parser = JSONParser()
-            guard let schema = try? parser.parse(Array(text.utf8)) else { throw .invalid(field, "expected a JSON schema.") }
+            guard let schema = try? JSONElement(parsing: Array(text.utf8)) else { throw .invalid(field, "expected a JSON schema.") }
             return try Self.grammar(of: schema, field, isStrict: false).afterOptionalSpace
         default: break
         }

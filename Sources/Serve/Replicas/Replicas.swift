@@ -190,8 +190,7 @@ final class Replicas: Sendable {
 /// The clients with answers, as servers publish them: {"account 5h1v…": [running, waiting]}.
 extension [ClientKey: Admission.Load] {
     var json: String {
-        var writer = JSONWriter()
-        writer.object { object in
+        return JSONWriter.text { object in
             for (client, load) in self {
                 object.array(client.text) {
                     $0.integer(load.running)
@@ -199,14 +198,12 @@ extension [ClientKey: Admission.Load] {
                 }
             }
         }
-        return writer.text
     }
 
     /// Ignores what it does not understand: a server of a later version may have written it.
     init(json: String) {
         self.init()
-        var parser = JSONParser()
-        guard let members = try? parser.parse(Array(json.utf8)).members else { return }
+        guard let members = try? JSONElement(parsing: Array(json.utf8)).members else { return }
         for (name, value) in members {
             guard let client = name.string.flatMap({ ClientKey(text: $0) }), let elements = value.elements else { continue }
             let numbers = elements.compactMap(\.integer)

@@ -24,9 +24,8 @@ struct RequestFields {
                 code: "unsupported_media_type",
                 message: "Unsupported media type: expected a JSON body with the header Content-Type: application/json.")
         }
-        var parser = JSONParser()
         let root: JSONElement
-        do throws(JSONError) { root = try parser.parse(request.body) } catch { throw APIError(error) }
+        do throws(JSONError) { root = try JSONElement(parsing: request.body) } catch { throw APIError(error) }
         request.releaseBody()
         guard let members = root.members else { throw .badRequest("Invalid body: expected a JSON object, found \(root.kind.rawValue).") }
         if let known { try Self.check(members, known) }

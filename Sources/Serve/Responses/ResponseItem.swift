@@ -69,14 +69,14 @@ struct ResponseItem: Sendable {
             object["role"] = "assistant"
             object.key("content"); writeContent(to: &object)
         case .reasoning:
-            object.key("summary"); object.array { _ in }
+            object.array("summary") { _ in }
             object.key("content"); writeContent(to: &object)
         case .call(let call):
             object["call_id"] = call.id
             object["name"] = call.call.name
             object["arguments"] = status == .inProgress ? [] : call.call.arguments
         case .fileSearch(let sources, let includesResults):
-            object.key("queries"); object.array { $0.string(sources.question) }
+            object.array("queries") { $0.string(sources.question) }
             object.key("results")
             if !includesResults { return object.null() }
             object.array { list in for passage in sources.passages { list.object { passage.writeFoundFile(to: &$0) } } }
@@ -94,7 +94,7 @@ struct ResponseItem: Sendable {
             part["text"] = text
         } else {
             part["type"] = "output_text"
-            part.key("annotations"); part.array { list in sources?.writeCitations(of: text, to: &list) }
+            part.array("annotations") { list in sources?.writeCitations(of: text, to: &list) }
             part.key("logprobs"); (tokens ?? []).writeLogProbabilityList(to: &part)
             part["text"] = text
         }

@@ -68,8 +68,7 @@ struct ResponseMessages {
             message["content"] = turn.content ?? ""
             if !turn.reasoning.isEmpty { message["reasoning_content"] = turn.reasoning.joined(separator: "\n") }
             if turn.calls.isEmpty { return }
-            message.key("tool_calls")
-            message.array { list in for (id, call) in turn.calls { list.toolCall(call, id: id) } }
+            message.array("tool_calls") { list in for (id, call) in turn.calls { list.toolCall(call, id: id) } }
         })
         endsWithAnswer = turn.calls.isEmpty
         endsWithQuestion = false

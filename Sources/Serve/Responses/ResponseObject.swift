@@ -78,8 +78,8 @@ struct ResponseObject: Sendable {
             response.null()
         }
         response["model"] = model
-        response.key("output"); response.array { list in for item in answer.items { list.object { item.write(to: &$0) } } }
-        for (name, json) in repeated { response.key(name); response.json(json) }
+        response.array("output") { list in for item in answer.items { list.object { item.write(to: &$0) } } }
+        for (name, json) in repeated { response.json(name, json) }
         response.key("usage"); writeUsage(of: answer, to: &response)
         writeWarning(answer.start, to: &response)
     }
@@ -88,13 +88,12 @@ struct ResponseObject: Sendable {
         guard let end = answer.end else { return response.null() }
         response.object {
             $0["input_tokens"] = end.promptTokens
-            $0.key("input_tokens_details")
-            $0.object {
+            $0.object("input_tokens_details") {
                 $0["cached_tokens"] = answer.start?.cachedTokens ?? 0
                 $0["cache_write_tokens"] = 0
             }
             $0["output_tokens"] = end.answerTokens
-            $0.key("output_tokens_details"); $0.object { $0["reasoning_tokens"] = answer.reasoningTokens }
+            $0.object("output_tokens_details") { $0["reasoning_tokens"] = answer.reasoningTokens }
             $0["total_tokens"] = end.promptTokens + end.answerTokens
         }
     }
@@ -102,8 +101,7 @@ struct ResponseObject: Sendable {
     /// Writes how much of the prompt was dropped because it does not fit the context. OpenAI's API has no such field.
     private func writeWarning(_ start: GenerationStart?, to response: inout JSONWriter) {
         guard let start, start.droppedMessages > 0 || start.wasTruncated else { return }
-        response.key("warning")
-        response.object {
+        response.object("warning") {
             $0["dropped_turns"] = start.droppedMessages
             $0["cut"] = start.wasTruncated
         }

@@ -68,7 +68,7 @@ final class ResponsesEncoder: AnswerEncoder {
         var writer = JSONWriter()
         writer.object { object.write(answer, to: &$0) }
         do throws(APIError) { try store(writer.text) } catch { return event(of: error) }
-        return state.withLock { event("response.\(answer.status)", &$0) { $0.key("response"); $0.json(writer.text) } }
+        return state.withLock { event("response.\(answer.status)", &$0) { $0.json("response", writer.text) } }
     }
 
     func event(of error: APIError) -> [UInt8] {
@@ -137,7 +137,7 @@ extension ResponsesEncoder {
     /// An event with the whole response so far.
     private func snapshot(_ type: String, _ state: inout State) -> [UInt8] {
         let answer = state.answer
-        return event(type, &state) { $0.key("response"); $0.object { object.write(answer, to: &$0) } }
+        return event(type, &state) { $0.object("response") { object.write(answer, to: &$0) } }
     }
 
     /// An event about the last item.
@@ -160,11 +160,11 @@ extension ResponsesEncoder {
     }
 
     private func wholeItemEvent(_ type: String, _ state: inout State) -> [UInt8] {
-        itemEvent(type, &state) { event, item in event.key("item"); event.object { item.write(to: &$0) } }
+        itemEvent(type, &state) { event, item in event.object("item") { item.write(to: &$0) } }
     }
 
     private func wholePartEvent(_ type: String, _ state: inout State) -> [UInt8] {
-        contentEvent(type, &state) { event, item in event.key("part"); event.object { item.writePart(to: &$0) } }
+        contentEvent(type, &state) { event, item in event.object("part") { item.writePart(to: &$0) } }
     }
 
     /// The name of the events about text of an item.

@@ -76,9 +76,9 @@ struct ResponsesRequest {
         var body = JSONWriter()
         try body.object { (body: inout JSONWriter) throws(APIError) in
             for name in Self.sameFields {
-                if let value = fields[name] { body.key(name); body.element(value) }
+                if let value = fields[name] { body.element(name, value) }
             }
-            if let value = fields["max_output_tokens"] { body.key("max_completion_tokens"); body.element(value) }
+            if let value = fields["max_output_tokens"] { body.element("max_completion_tokens", value) }
             if try asksForLogProbabilities { body["logprobs"] = true }
             try writeMessages(to: &body)
             try writeTools(to: &body)
@@ -114,12 +114,11 @@ struct ResponsesRequest {
         for (index, item) in items.enumerated() { try chat.add(item, "input[\(index)]") }
         chat.endTurn()
         if chat.isEmpty { throw .invalid("input", "expected at least one item.") }
-        body.key("messages"); body.array { list in for message in chat.messages { list.json(message) } }
+        body.array("messages") { list in for message in chat.messages { list.json(message) } }
         // Results of calls are not searched for.
         let (stores, passageLimit) = try fileSearch
         if !stores.isEmpty, chat.endsWithQuestion {
-            body.key("documents")
-            body.array { list in for store in stores { list.string(store) } }
+            body["documents"] = stores
             if let passageLimit { body["max_passages"] = passageLimit }
         }
         // A message of the assistant at the end is a whole one.
@@ -135,13 +134,11 @@ struct ResponsesRequest {
                 throw .invalid("tools[\(index)].type", "expected function or file_search: the server has no other tools of its own.")
             }
             let indices = try functions
-            body.key("tools")
-            body.array { list in
+            body.array("tools") { list in
                 for index in indices {
                     list.object { list in
                         list["type"] = "function"
-                        list.key("function")
-                        list.object { Self.copy(["name", "description", "parameters", "strict"], of: tools[index], to: &$0) }
+                        list.object("function") { Self.copy(["name", "description", "parameters", "strict"], of: tools[index], to: &$0) }
                     }
                 }
             }
@@ -163,7 +160,7 @@ struct ResponsesRequest {
         }
         body.object {
             $0["type"] = "function"
-            $0.key("function"); $0.object { $0["name"] = name }
+            $0.object("function") { $0["name"] = name }
         }
     }
 
@@ -222,7 +219,7 @@ struct ResponsesRequest {
 
     /// Copies the members that an object has.
     private static func copy(_ names: [String], of object: JSONElement, to copy: inout JSONWriter) {
-        for name in names { if let value = object[name], !value.isNull { copy.key(name); copy.element(value) } }
+        for name in names { if let value = object[name], !value.isNull { copy.element(name, value) } }
     }
 
     /// The members of a schema's format are in an object of their own in chat completions.
@@ -233,15 +230,14 @@ struct ResponsesRequest {
         guard format["schema"]?.kind == .object else { throw .invalid("text.format.schema", "expected a JSON schema.") }
         body.object { object in
             object["type"] = "json_schema"
-            object.key("json_schema")
-            object.object { Self.copy(["name", "description", "schema", "strict"], of: format, to: &$0) }
+            object.object("json_schema") { Self.copy(["name", "description", "schema", "strict"], of: format, to: &$0) }
         }
     }
 
     /// Templates of models that think have variables for it.
     private func writeReasoning(to body: inout JSONWriter) throws(APIError) {
         guard let reasoning = fields["reasoning"], let effort = reasoning["effort"], !effort.isNull else {
-            if let value = fields["chat_template_kwargs"] { body.key("chat_template_kwargs"); body.element(value) }
+            if let value = fields["chat_template_kwargs"] { body.element("chat_template_kwargs", value) }
             return
         }
         guard let text = effort.string, ["none", "minimal", "low", "medium", "high", "xhigh", "max"].contains(text) else {
@@ -250,8 +246,7 @@ struct ResponsesRequest {
         if fields["chat_template_kwargs"] != nil {
             throw .invalid("chat_template_kwargs", "not supported together with reasoning.effort.")
         }
-        body.key("chat_template_kwargs")
-        body.object {
+        body.object("chat_template_kwargs") {
             $0["enable_thinking"] = text != "none"
             $0["reasoning_effort"] = text
         }
@@ -260,8 +255,7 @@ struct ResponsesRequest {
 
 extension JSONElement {
     static func parsed(_ bytes: [UInt8]) throws(APIError) -> JSONElement {
-        var parser = JSONParser()
-        do throws(JSONError) { return try parser.parse(bytes) } catch { throw APIError(error) }
+        do throws(JSONError) { return try JSONElement(parsing: bytes) } catch { throw APIError(error) }
     }
 }
 

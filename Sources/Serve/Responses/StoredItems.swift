@@ -58,7 +58,7 @@ struct StoredItem {
                 list.object { part in
                     part["type"] = isOutput ? "output_text" : "input_text"
                     part["text"] = text
-                    if isOutput { part.key("annotations"); part.array { _ in } }
+                    if isOutput { part.array("annotations") { _ in } }
                 }
             }
         }

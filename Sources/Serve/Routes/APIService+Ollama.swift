@@ -71,17 +71,15 @@ extension APIService {
         var request = try EmbeddingFields(OllamaRequest(fields).embedding(hasInput: hasInput), for: model)
         request.truncates = try fields.boolean("truncate") ?? true
         return try embed(try request.tokens(for: model), with: model, context) { [request] embeddings, tokens in
-            var writer = JSONWriter()
-            writer.object { response in
+            return JSONWriter.bytes { response in
                 if !hasInput {
                     response.key("embedding"); request.write(embeddings.first ?? [], to: &response)
                     return
                 }
                 response["model"] = model.name
-                response.key("embeddings"); response.array { list in for embedding in embeddings { request.write(embedding, to: &list) } }
+                response.array("embeddings") { list in for embedding in embeddings { request.write(embedding, to: &list) } }
                 response["prompt_eval_count"] = tokens
             }
-            return writer.bytes
         }
     }
 
@@ -89,8 +87,7 @@ extension APIService {
     private func listOllamaModels(_ context: RequestContext) throws -> Response {
         let listed = try models.ready.listed(for: ServedModels.Sender(context.client)) + [settings.embeddingModel].compactMap(\.self)
         return Response.json { response in
-            response.key("models")
-            response.array { list in
+            response.array("models") { list in
                 for model in listed {
                     list.object {
                         $0["name"] = model.name
@@ -110,18 +107,14 @@ extension APIService {
         let defaults = model.samplingDefaults
         return Response.json { response in
             writeOllamaDetails(of: model, to: &response)
-            response.key("parameters")
-            response.string(
-                "temperature \(defaults.temperature)\ntop_k \(defaults.topK)\ntop_p \(defaults.topP)\nmin_p \(defaults.minP)\n"
-                    + "repeat_penalty \(defaults.repetitionPenalty)")
-            response.key("model_info")
-            response.object { info in
+            response["parameters"] = "temperature \(defaults.temperature)\ntop_k \(defaults.topK)\ntop_p \(defaults.topP)\n"
+                + "min_p \(defaults.minP)\nrepeat_penalty \(defaults.repetitionPenalty)"
+            response.object("model_info") { info in
                 info["general.architecture"] = "slm"
                 if let context = model.context { info["slm.context_length"] = context }
                 if let width = model.backend.embeddingWidth { info["slm.embedding_length"] = width }
             }
-            response.key("capabilities")
-            response.array { list in
+            response.array("capabilities") { list in
                 if model.backend.embeddingInput != nil { return list.string("embedding") }
                 list.string("completion")
                 if renderer != nil || model.modelInfo == nil { list.string("tools") }
@@ -138,12 +131,11 @@ extension APIService {
         object["size_vram"] = 0
         object["digest"] = digest.text + digest.text
         if let context = model.context { object["context_length"] = context }
-        object.key("details")
-        object.object {
+        object.object("details") {
             for name in ["parent_model", "parameter_size", "quantization_level"] { $0[name] = "" }
             $0["format"] = "slm"
             $0["family"] = "slm"
-            $0.key("families"); $0.array { $0.string("slm") }
+            $0.array("families") { $0.string("slm") }
         }
     }
 }

@@ -91,7 +91,7 @@ extension APIService {
         let page = items.prefix(limit)
         return Response.json { list in
             list["object"] = "list"
-            list.key("data"); list.array { data in for item in page { data.object { item.write(to: &$0) } } }
+            list.array("data") { data in for item in page { data.object { item.write(to: &$0) } } }
             list["first_id"] = page.first?.id
             list["last_id"] = page.last?.id
             list["has_more"] = items.count > limit

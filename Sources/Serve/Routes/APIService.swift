@@ -101,7 +101,7 @@ extension APIService {
         let listed = try models.ready.listed(for: ServedModels.Sender(context.client)) + settings.encoders
         return Response.json { list in
             list["object"] = "list"
-            list.key("data"); list.array { data in for model in listed { data.object { write(model, to: &$0) } } }
+            list.array("data") { data in for model in listed { data.object { write(model, to: &$0) } } }
         }
     }
 

@@ -14,8 +14,7 @@ extension AccountService {
     private func apiKeys(_ context: RequestContext) throws -> Response {
         let keys = try store.apiKeys(of: try context.account).filter { $0.revokedAt == nil }
         return Response.json { list in
-            list.key("keys")
-            list.array { for key in keys { $0.object { key.write(to: &$0) } } }
+            list.array("keys") { for key in keys { $0.object { key.write(to: &$0) } } }
         }
     }
 

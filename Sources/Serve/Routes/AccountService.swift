@@ -78,8 +78,7 @@ struct AccountService: Sendable {
     private func sessions(_ context: RequestContext) throws -> Response {
         let sessions = try store.sessions(of: try context.account)
         return Response.json { list in
-            list.key("sessions")
-            list.array { list in
+            list.array("sessions") { list in
                 for session in sessions {
                     list.object {
                         session.write(to: &$0)
@@ -126,21 +125,19 @@ extension AccountService {
         var json = JSONWriter(.pretty)
         try json.object { export in
             export["exported_at"] = Timestamp.now().description
-            export.key("profile")
-            export.object {
+            export.object("profile") {
                 user.write(to: &$0)
                 $0["training"] = !isExcluded
                 $0["last_active_at"] = user.lastActiveAt.description
             }
-            export.key("conversations"); try export.array { try writeConversations(of: user.id, to: &$0) }
-            export.key("responses"); try export.array { try writeResponses(of: user.id, to: &$0) }
-            export.key("libraries"); try export.array { try writeLibraries(of: user.id, to: &$0) }
+            try export.array("conversations") { try writeConversations(of: user.id, to: &$0) }
+            try export.array("responses") { try writeResponses(of: user.id, to: &$0) }
+            try export.array("libraries") { try writeLibraries(of: user.id, to: &$0) }
             // Their contents are downloaded one by one: together, they may be larger than the memory of a request.
-            export.key("files"); try export.array { list in
+            try export.array("files") { list in
                 for upload in try store.uploads(of: user.id) { list.object { upload.write(to: &$0) } }
             }
-            export.key("keys")
-            export.array { list in
+            export.array("keys") { list in
                 for key in keys {
                     list.object {
                         key.write(to: &$0)
@@ -148,7 +145,7 @@ extension AccountService {
                     }
                 }
             }
-            export.key("sessions"); export.array { for session in sessions { $0.object { session.write(to: &$0) } } }
+            export.array("sessions") { for session in sessions { $0.object { session.write(to: &$0) } } }
         }
         json.newline()
         return Response(.ok, [
@@ -162,7 +159,7 @@ extension AccountService {
             let readers = try store.readers(of: library.id), files = try store.files(of: library.id)
             list.object { object in
                 library.write(to: &object, for: user, readers: readers)
-                object.key("files"); object.array { for file in files { $0.object { file.write(to: &$0) } } }
+                object.array("files") { for file in files { $0.object { file.write(to: &$0) } } }
             }
         }
     }
@@ -172,8 +169,8 @@ extension AccountService {
         while let last = page.last {
             for stored in page {
                 list.object {
-                    $0.key("input"); $0.json(stored.input)
-                    $0.key("response"); $0.json(stored.response)
+                    $0.json("input", stored.input)
+                    $0.json("response", stored.response)
                 }
             }
             page = try store.responses(of: user, after: last, limit: 100)
@@ -194,8 +191,7 @@ extension AccountService {
                         settings.write(to: &$0)
                         Self.write(messages.filter(\.isActive), as: "messages", to: &$0)
                         Self.write(messages.filter { !$0.isActive }, as: "alternatives", to: &$0)
-                        $0.key("preferences")
-                        $0.array { list in for preference in preferences { list.object { preference.write(to: &$0) } } }
+                        $0.array("preferences") { list in for preference in preferences { list.object { preference.write(to: &$0) } } }
                     }
                 } catch {
                     if error != .notFound(.conversation) { throw error }         // else deleted since the page was read
@@ -206,8 +202,7 @@ extension AccountService {
     }
 
     private static func write(_ messages: [TrainingMessage], as name: String, to object: inout JSONWriter) {
-        object.key(name)
-        object.array { list in
+        object.array(name) { list in
             for stored in messages {
                 list.object {
                     stored.message.write(to: &$0)
@@ -223,7 +218,7 @@ extension AnswerPreference {
     fileprivate func write(to object: inout JSONWriter) {
         object["question_id"] = question.description
         object["chosen_id"] = chosen.description
-        object.key("rejected_ids"); object.array { for id in rejected { $0.string(id.description) } }
+        object["rejected_ids"] = rejected.map(\.description)
         object["chosen_at"] = chosenAt.description
     }
 }

@@ -24,8 +24,7 @@ extension AdminService {
     private func listServers() -> Response {
         let servers = currentServers
         return Response.json { list in
-            list.key("servers")
-            list.array { list in
+            list.array("servers") { list in
                 for server in servers {
                     list.object {
                         server.write(to: &$0)

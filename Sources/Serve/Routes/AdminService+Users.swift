@@ -125,8 +125,7 @@ extension AdminService {
     private func invitations() throws -> Response {
         let invitations = try store.admin.invitations()
         return Response.json { list in
-            list.key("invitations")
-            list.array { for invitation in invitations { $0.object { invitation.write(to: &$0) } } }
+            list.array("invitations") { for invitation in invitations { $0.object { invitation.write(to: &$0) } } }
         }
     }
 
@@ -154,8 +153,7 @@ extension RequestContext {
 extension Response {
     static func auditLog(_ page: AdminQueries.Page<AdminQueries.AuditEntry>) -> Response {
         Response.json { list in
-            list.key("entries")
-            list.array { for entry in page.items { $0.object { entry.write(to: &$0) } } }
+            list.array("entries") { for entry in page.items { $0.object { entry.write(to: &$0) } } }
             list["total"] = page.total
         }
     }

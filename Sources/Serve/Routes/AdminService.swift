@@ -56,8 +56,7 @@ struct AdminService: Sendable {
             all["running"] = servers.reduce(0) { $0 + $1.status.running }
             all["waiting"] = servers.reduce(0) { $0 + $1.status.waiting }
             guard let topUsers else { return }
-            all.key("top_users")
-            all.array { for user in topUsers { $0.object { Self.write(user, to: &$0) } } }
+            all.array("top_users") { for user in topUsers { $0.object { Self.write(user, to: &$0) } } }
         }
     }
 
@@ -67,8 +66,7 @@ struct AdminService: Sendable {
         let users = try store.admin.users(
             sortedBy: sortKey, descending: list.isDescending, matching: list.search, limit: list.page.limit, offset: list.page.offset)
         return Response.json { list in
-            list.key("users")
-            list.array { for user in users.items { $0.object { Self.write(user, to: &$0) } } }
+            list.array("users") { for user in users.items { $0.object { Self.write(user, to: &$0) } } }
             list["total"] = users.total
         }
     }
@@ -97,8 +95,7 @@ struct AdminService: Sendable {
             try store.admin.recordConversationsRead(of: user, by: context.adminRequest)
         } catch { throw Self.adminError(error) }
         return Response.json { list in
-            list.key("conversations")
-            list.array { list in
+            list.array("conversations") { list in
                 for owned in found.items {
                     list.object {
                         owned.conversation.write(to: &$0)
@@ -118,8 +115,9 @@ struct AdminService: Sendable {
         let messages = try store.admin.messages(of: id)
         try store.admin.recordMessagesRead(of: id, by: context.adminRequest)
         return Response.json { list in
-            list.key("messages")
-            list.array { for message in messages.dropFirst(page.offset).prefix(page.limit) { $0.object { message.write(to: &$0) } } }
+            list.array("messages") { list in
+                for message in messages.dropFirst(page.offset).prefix(page.limit) { list.object { message.write(to: &$0) } }
+            }
             list["total"] = messages.count
         }
     }

@@ -36,8 +36,7 @@ extension ConversationService {
         guard let found = messages.first(where: { $0.message.id == target.message }) else { throw StoreError.notFound(.message) }
         let listed = messages.filter { $0.message.id == target.message || found.details.alternatives.contains($0.message.id) }
         return Response.json { list in
-            list.key("alternatives")
-            list.array { list in
+            list.array("alternatives") { list in
                 for alternative in listed {
                     list.object {
                         alternative.message.write(to: &$0)
@@ -93,17 +92,16 @@ extension MessageDetails {
     func write(to object: inout JSONWriter) {
         if let model { object["model"] = model }
         if !alternatives.isEmpty {
-            object.key("alternatives"); object.array { for id in alternatives { $0.string(id.description) } }
+            object["alternatives"] = alternatives.map(\.description)
         }
         if let rating {
-            object.key("rating")
-            object.object {
+            object.object("rating") {
                 $0["rating"] = rating.value.rawValue
                 if let reason = rating.reason { $0["reason"] = reason.rawValue }
                 if let comment = rating.comment { $0["comment"] = comment }
             }
         }
         if let correction { object["correction"] = correction }
-        if let sources { object.key("sources"); object.json(sources) }
+        if let sources { object.json("sources", sources) }
     }
 }

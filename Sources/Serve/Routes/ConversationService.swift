@@ -49,8 +49,7 @@ struct ConversationService: Sendable {
 
     private static func list(_ page: ConversationPage) -> Response {
         Response.json { list in
-            list.key("conversations")
-            list.array { for conversation in page.conversations { $0.object { conversation.write(to: &$0) } } }
+            list.array("conversations") { for conversation in page.conversations { $0.object { conversation.write(to: &$0) } } }
             list["next_cursor"] = page.next?.description
         }
     }
@@ -77,8 +76,7 @@ struct ConversationService: Sendable {
             open.conversation.write(to: &whole)
             open.settings.write(to: &whole)
             whole["answering"] = open.isAnswering
-            whole.key("messages")
-            whole.array { list in
+            whole.array("messages") { list in
                 for message in open.messages {
                     list.object {
                         message.write(to: &$0)
@@ -175,7 +173,7 @@ extension ConversationSettings {
         object["system_prompt"] = systemPrompt
         object["model"] = model
         object["training"] = !isExcludedFromTraining
-        object.key("documents"); object.array { for name in documents { $0.string(name) } }
+        object["documents"] = documents
     }
 }
 
@@ -197,8 +195,7 @@ extension Message {
         if let parent { object["parent_id"] = parent.description }
         guard let figures else { return }
         object["reason"] = figures.reason
-        object.key("metrics")
-        object.object { metrics in
+        object.object("metrics") { metrics in
             metrics["answer_tokens"] = figures.tokens
             metrics["seconds"] = figures.seconds.rounded(toPlaces: 4)
             metrics["tokens_per_s"] = (Double(figures.tokens) / max(figures.seconds, 1e-6)).rounded(toPlaces: 1)

@@ -20,37 +20,33 @@ extension StatusService {
             server["name"] = replicas.name
             server["status"] = admission.isClosed ? "stopping" : model == nil ? "loading" : "ready"
             server["uptime_seconds"] = uptime.rounded(toPlaces: 3)
-            server.key("checks")
-            server.object { checks.write(to: &$0) }
-            server.key("model")
-            server.object {
+            server.object("checks") { checks.write(to: &$0) }
+            server.object("model") {
                 $0["name"] = model?.name
                 $0["context"] = model?.context
-                $0.key("adapters"); $0.array { names in for adapter in model?.adapters ?? [] { names.string(adapter.name) } }
+                $0["adapters"] = (model?.adapters ?? []).map(\.name)
                 $0["remote"] = model.map { $0.modelInfo == nil } ?? false
                 // In seconds since 1970.
-                $0.key("loaded_at"); if model == nil { $0.null() } else { $0.integer(models.loadedAt) }
+                $0["loaded_at"] = model == nil ? nil : models.loadedAt
             }
             // The models of the registry that this server has loaded, or could not load.
             server.key("registry")
             if models.registry == nil { server.null() } else { server.array { list in models.served?.write(to: &list) } }
-            server.key("queue")
-            server.object {
+            server.object("queue") {
                 $0["running"] = load.running
                 $0["slots"] = settings.slots
                 $0["waiting"] = load.waiting
                 $0["max_waiting"] = settings.maxWaiting
             }
-            server.key("process")
-            server.object {
+            server.object("process") {
                 process.write(to: &$0)
                 $0["cores"] = CPU.availableCores
             }
             server["tokens_generated"] = metrics.tokensGenerated.value
             server["prompt_tokens"] = metrics.promptTokens.value
             server["requests"] = metrics.requests.total
-            server.key("errors"); server.array { Self.write(metrics.requests.errors, to: &$0) }
-            server.key("limits"); server.object { writeLimits(to: &$0) }
+            server.array("errors") { Self.write(metrics.requests.errors, to: &$0) }
+            server.object("limits") { writeLimits(to: &$0) }
         }
     }
 

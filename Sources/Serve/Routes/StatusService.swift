@@ -35,17 +35,14 @@ struct StatusService: Sendable {
             health["status"] = admission.isClosed ? "stopping" : model == nil ? "loading" : "ready"
             health["model"] = model?.name
             // The model and its LoRA adapters, one of which a request can name.
-            health.key("models"); health.array { names in for model in model?.all ?? [] { names.string(model.name) } }
+            health["models"] = (model?.all ?? []).map(\.name)
             // Whether the model runs on another server.
             health["remote"] = model.map { $0.modelInfo == nil } ?? false
             health["context"] = model?.context
-            health.key("starter_questions")
-            let questions = settings.starterQuestions ?? model?.modelInfo?.servingDefaults.starterQuestions ?? []
-            health.array { for question in questions { $0.string(question) } }
+            health["starter_questions"] = settings.starterQuestions ?? model?.modelInfo?.servingDefaults.starterQuestions ?? []
             // What requests have that do not give their own, for each of the models.
-            health.key("sampling")
-            health.object { list in
-                for model in model?.all ?? [] { list.key(model.name); list.object { model.samplingDefaults.write(to: &$0) } }
+            health.object("sampling") { list in
+                for model in model?.all ?? [] { list.object(model.name) { model.samplingDefaults.write(to: &$0) } }
             }
             health["registration"] = settings.allowsRegistration ? "open" : "invitation"
             // Whether chats may be used for training, as the page says.
@@ -53,8 +50,7 @@ struct StatusService: Sendable {
             health["uptime_seconds"] = uptime.rounded(toPlaces: 3)
             health["servers"] = max(1, replicas.servers.count)
             // Those of this server; /api/admin/stats has those of all servers.
-            health.key("queue")
-            health.object {
+            health.object("queue") {
                 $0["running"] = load.running
                 $0["waiting"] = load.waiting
             }
@@ -69,8 +65,7 @@ struct StatusService: Sendable {
         let isFailing = [status.engine, status.database].contains(.failing)
         var response = Response.json(isReady ? .ok : .serviceUnavailable) { ready in
             ready["status"] = isStopping ? "stopping" : isFailing ? "failing" : isReady ? "ready" : "loading"
-            ready.key("checks")
-            ready.object { status.write(to: &$0) }
+            ready.object("checks") { status.write(to: &$0) }
         }
         if !isReady { response.headers.append(("Retry-After", "1")) }
         return response

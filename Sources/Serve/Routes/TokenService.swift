@@ -24,8 +24,7 @@ struct TokenService: Sendable {
         try rateLimits.checkChat(context.client.key)
         let ids: [TokenID] = if let text { try model.tokenizer.ids(of: text) } else { try promptTokens(messages ?? [], model) }
         return Response.json { tokens in
-            tokens.key("tokens")
-            tokens.array { for id in ids { $0.integer(id) } }
+            tokens.array("tokens") { for id in ids { $0.integer(id) } }
             tokens["count"] = ids.count
         }
     }

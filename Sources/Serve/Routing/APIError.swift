@@ -220,8 +220,7 @@ extension APIError {
 
     /// Writes the member `error` of an object.
     func writeMember(to object: inout JSONWriter) {
-        object.key("error")
-        object.object {
+        object.object("error") {
             $0["code"] = code
             $0["message"] = message
             if let field { $0["field"] = field }
@@ -238,8 +237,7 @@ extension APIError {
         default: "invalid_request_error"
         }
         writer.object { error in
-            error.key("error")
-            error.object {
+            error.object("error") {
                 $0["message"] = message
                 $0["type"] = type
                 $0["param"] = field

@@ -75,8 +75,7 @@ final class ComparisonRunner: Sendable {
         do {
             if comparison.attempts > Self.maxAttempts { throw ComparisonFailure.killed }
             guard let output = try run(comparison) else { return }
-            var parser = JSONParser()
-            guard let line = output.last(where: { $0.hasPrefix("{") }), let result = try? parser.parse(line),
+            guard let line = output.last(where: { $0.hasPrefix("{") }), let result = try? JSONElement(parsing: line),
                   let verdict = result["verdict"]?.string.flatMap({ RegisteredModel.Verdict(rawValue: $0) }) else {
                 throw ComparisonFailure(ChildProgram.errorMessage(in: output) ?? noResult)
             }
@@ -151,8 +150,7 @@ final class ComparisonRunner: Sendable {
     private func general(_ gate: GateThresholds, _ candidate: RegisteredModel) throws -> [String] {
         if let general = gate.general { return general }
         guard let id = candidate.run.flatMap({ TrainingRunID($0) }), let run = try? store.trainingRun(id) else { return [] }
-        var parser = JSONParser()
-        let settings = try parser.parse(run.settings)
+        let settings = try JSONElement(parsing: run.settings)
         let replay = settings["replay"]?.elements?.compactMap(\.string) ?? []
         return replay.filter { $0 != GeneratedText.replayName }
     }

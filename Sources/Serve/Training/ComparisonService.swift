@@ -37,7 +37,7 @@ struct ComparisonService: Sendable {
         let questions = try store.gateQuestions()
         return Response.json { list in
             list.array("items") { items in for question in questions { items.object { question.write(to: &$0) } } }
-            list.key("next"); list.null()
+            list.null("next")
             list["total"] = questions.count
         }
     }

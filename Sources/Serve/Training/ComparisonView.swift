@@ -38,13 +38,11 @@ struct ComparisonView {
         case .right: isCandidateLeft(question) ? .active : .candidate
         case .tie: .tie
         }
-        var writer = JSONWriter()
-        writer.object { object in
+        return JSONWriter.text { object in
             for (question, vote) in votes.sorted(by: { $0.key < $1.key }) {
                 object[question] = vote.rawValue
             }
         }
-        return writer.text
     }
 
     func write(to object: inout JSONWriter) {
@@ -80,12 +78,11 @@ struct ComparisonView {
         for (side, member) in [("left", isLeft ? "candidate" : "active"), ("right", isLeft ? "active" : "candidate")] {
             object[side] = question[member]?.string ?? ""
         }
-        object.key("vote")
-        switch vote {
-        case .candidate: object.string(isLeft ? "left" : "right")
-        case .active: object.string(isLeft ? "right" : "left")
-        case .tie: object.string("tie")
-        case nil: object.null()
+        object["vote"] = switch vote {
+        case .candidate: isLeft ? "left" : "right"
+        case .active: isLeft ? "right" : "left"
+        case .tie: "tie"
+        case nil: nil
         }
         // Who answered, and whether it was right, would decide the vote.
         object["candidate_side"] = vote.map { _ in isLeft ? "left" : "right" }

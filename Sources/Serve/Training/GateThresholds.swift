@@ -38,8 +38,7 @@ package struct GateThresholds: Equatable {
     /// Thresholds that are stored; the defaults if a later version stored something else.
     init(json: String?) {
         self.init()
-        var parser = JSONParser()
-        guard let json, let root = try? parser.parse(json), let stored = try? GateThresholds(RequestFields(root)) else { return }
+        guard let json, let root = try? JSONElement(parsing: json), let stored = try? GateThresholds(RequestFields(root)) else { return }
         self = stored
     }
 
@@ -50,9 +49,7 @@ package struct GateThresholds: Equatable {
     }
 
     var json: String {
-        var writer = JSONWriter()
-        writer.object { write(to: &$0) }
-        return writer.text
+        return JSONWriter.text { write(to: &$0) }
     }
 
     /// For `slm gate`.

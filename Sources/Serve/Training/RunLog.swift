@@ -119,8 +119,7 @@ package struct RunLog {
 
     /// The metrics of the best checkpoint, for the registry.
     package var metrics: String {
-        var writer = JSONWriter()
-        writer.object { object in
+        return JSONWriter.text { object in
             let best = log.best
             object["step"] = best?.step ?? log.lastStep
             if let loss = best?.validationLoss { object["val_loss"] = loss }
@@ -131,7 +130,6 @@ package struct RunLog {
             if let loss = base?.replayLoss { object["base_replay_loss"] = loss }
             if let accuracy = best?.validationPreferences?.accuracy { object["preference_accuracy"] = accuracy }
         }
-        return writer.text
     }
 
     /// Why the run has learned nothing, as a sentence: its best checkpoint is the unchanged base. nil if it has learned something.

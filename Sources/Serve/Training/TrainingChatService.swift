@@ -159,7 +159,7 @@ extension TrainingChat {
         object["tags"] = tags
         object["duplicates"] = duplicates
         object["duplicate_of"] = duplicateOf?.description
-        object.array("personal") { for kind in personal { $0.string(kind.rawValue) } }
+        object["personal"] = personal.map(\.rawValue)
         object["held_out"] = isHeldOut
         object["reviewed_at"] = reviewedAt?.description
         object["reviewed_by"] = reviewedBy

@@ -231,15 +231,13 @@ extension TrainingRunRecord {
 
 extension TrainingRunRecord.DataSet {
     var json: String {
-        var writer = JSONWriter()
-        writer.object { object in
+        return JSONWriter.text { object in
             object["chats"] = chats
             object["held_out"] = heldOut
             object["preferences"] = preferences
             object["tokens"] = tokens
             object["digest"] = digest
         }
-        return writer.text
     }
 }
 

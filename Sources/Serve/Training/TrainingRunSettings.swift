@@ -79,8 +79,7 @@ package struct TrainingRunSettings: Equatable {
 
     /// Reads what `json` has written. Members that this version does not know are ignored.
     init(json: String) throws {
-        var parser = JSONParser()
-        try self.init(RequestFields(parser.parse(Array(json.utf8))))
+        try self.init(RequestFields(JSONElement(parsing: Array(json.utf8))))
     }
 
     /// A name that is a file name on any system, and no option.
@@ -90,9 +89,7 @@ package struct TrainingRunSettings: Equatable {
     }
 
     var json: String {
-        var writer = JSONWriter()
-        writer.object { write(to: &$0) }
-        return writer.text
+        return JSONWriter.text { write(to: &$0) }
     }
 
     func write(to object: inout JSONWriter) {
@@ -158,8 +155,7 @@ extension TrainingRunSettings {
     var trainingFilter: TrainingFilter {
         get throws {
             guard let filter else { return TrainingFilter() }
-            var parser = JSONParser()
-            return try TrainingFilter(parser.parse(filter))
+            return try TrainingFilter(JSONElement(parsing: filter))
         }
     }
 }

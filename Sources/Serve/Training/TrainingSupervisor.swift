@@ -224,10 +224,8 @@ extension TrainingSupervisor.Prepared {
 
 extension TrainingEstimate {
     init?(line: String) {
-        var parser = JSONParser()
-        guard line.hasPrefix("{"), let element = try? parser.parse(Array(line.utf8)), let estimate = TrainingEstimate(element) else {
-            return nil
-        }
+        guard line.hasPrefix("{"), let element = try? JSONElement(parsing: line), let estimate = TrainingEstimate(element)
+        else { return nil }
         self = estimate
     }
 }

@@ -59,10 +59,9 @@ package struct BackupManifest: Sendable, Equatable {
 extension BackupManifest {
     /// Reads and checks a manifest. Its names become names of tables and files, so they must be known or safe.
     init(json: [UInt8], of path: String) throws(StoreError) {
-        var parser = JSONParser()
         let version: Int
         do throws(JSONError) {
-            let root = try parser.parse(json)
+            let root = try JSONElement(parsing: json)
             guard try root.string("format") == Self.format else {
                 throw .mismatch(key: "format", expected: "\"\(Self.format)\"", found: "another text")
             }

@@ -93,8 +93,7 @@ extension Store {
 
     private static func messages(ofHistory json: String) -> [CopiedMessage] {
         if json.isEmpty { return [] }
-        var parser = JSONParser()
-        guard let list = try? parser.parse(Array(json.utf8)).elements else { return [] }
+        guard let list = try? JSONElement(parsing: Array(json.utf8)).elements else { return [] }
         return list.compactMap { element in
             guard let role = element["role"]?.string.flatMap({ Message.Role(rawValue: $0) }), let text = element["content"]?.string else {
                 return nil

@@ -28,3 +28,15 @@ package struct JSONParser: ~Copyable {
 
     package mutating func parse(_ text: String) throws(JSONError) -> JSONElement { try parse(Array(text.utf8)) }
 }
+
+extension JSONElement {
+    /// Parses one text. For many texts, ``JSONParser`` reuses its memory.
+    package init(parsing text: Span<UInt8>) throws(JSONError) {
+        var parser = JSONParser()
+        self = try parser.parse(text)
+    }
+
+    package init(parsing text: [UInt8]) throws(JSONError) { try self.init(parsing: text.span) }
+
+    package init(parsing text: String) throws(JSONError) { try self.init(parsing: Array(text.utf8)) }
+}

@@ -1,11 +1,9 @@
 /// Writes JSON, on one line or with one value per line.
 ///
-///     var writer = JSONWriter(.oneLine)
-///     writer.object {
+///     let text = JSONWriter.text {
 ///         $0["user"] = "Hi"
 ///         $0.array("ratings") { $0.integer(1); $0.number(2.5) }
-///     }
-///     writer.text                                              // {"user":"Hi","ratings":[1,2.5]}
+///     }                                                        // {"user":"Hi","ratings":[1,2.5]}
 ///
 /// A number is written with the fewest digits that parse to the same value; infinity and NaN, which JSON lacks, become null. Invalid UTF-8
 /// becomes U+FFFD. Only `"`, `\` and control characters are escaped.
@@ -25,7 +23,22 @@ package struct JSONWriter: Sendable {
 
     package var text: String { String(decoding: bytes, as: UTF8.self) }
 
-    /// Writes an object. `body` writes its members: `$0[key] = value`, `$0.object(key) { … }`, or a key, then a value.
+    /// An object, whose members `body` writes: `$0[key] = value`, `$0.object(key) { … }`, or a key, then a value.
+    package static func bytes<Failure: Error>(
+        _ layout: Layout = .oneLine, _ body: (inout JSONWriter) throws(Failure) -> Void
+    ) throws(Failure) -> [UInt8] {
+        var writer = JSONWriter(layout)
+        try writer.object(body)
+        return writer.bytes
+    }
+
+    package static func text<Failure: Error>(
+        _ layout: Layout = .oneLine, _ body: (inout JSONWriter) throws(Failure) -> Void
+    ) throws(Failure) -> String {
+        String(decoding: try bytes(layout, body), as: UTF8.self)
+    }
+
+    /// Writes an object, as ``bytes(_:_:)`` does.
     package mutating func object<Failure: Error>(_ body: (inout JSONWriter) throws(Failure) -> Void) throws(Failure) {
         try nest("{", "}", body)
     }
@@ -108,6 +121,11 @@ package struct JSONWriter: Sendable {
     package mutating func boolean(_ value: Bool) { raw(value ? "true" : "false") }
 
     package mutating func null() { raw("null") }
+
+    package mutating func null(_ key: String) {
+        self.key(key)
+        null()
+    }
 
     /// Writes a value that is JSON already.
     package mutating func json(_ text: String) { raw(text) }

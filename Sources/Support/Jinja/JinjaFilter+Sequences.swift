@@ -64,7 +64,7 @@ extension JinjaFilter {
 
     private static func mapped(_ items: [JinjaValue], attribute: JinjaValue?, in run: JinjaInterpreter) throws(JinjaError) -> [JinjaValue] {
         guard let attribute, !attribute.isNone else { return items }
-        return try items.mapValues { (item) throws(JinjaError) in try value(at: attribute, of: item, in: run) }
+        return try items.map { (item) throws(JinjaError) in try value(at: attribute, of: item, in: run) }
     }
 
     private static func map(_ value: JinjaValue, _ arguments: JinjaArguments, in run: JinjaInterpreter) throws(JinjaError) -> [JinjaValue] {
@@ -76,13 +76,13 @@ extension JinjaFilter {
             if let other = arguments.keywords.first(where: { $0.name != "attribute" && $0.name != "default" }) {
                 throw .evaluation("Unexpected keyword argument \(PythonText.repr(other.name))")
             }
-            return try items.mapValues { (item) throws(JinjaError) in
+            return try items.map { (item) throws(JinjaError) in
                 try self.value(at: attribute, of: item, default: otherwise.flatMap { $0.isNone ? nil : $0 }, in: run)
             }
         }
         guard case .string(let name)? = arguments.positional.first else { throw .evaluation("map requires a filter argument") }
         let rest = JinjaArguments(Array(arguments.positional.dropFirst()), keywords: arguments.keywords)
-        return try items.mapValues { (item) throws(JinjaError) in
+        return try items.map { (item) throws(JinjaError) in
             try run.charge(steps: 1)
             run.charge(reading: item)
             return try run.admit(try apply(name.string, to: item, rest, in: run))
@@ -154,7 +154,7 @@ extension JinjaFilter {
     private static func keyed(
         _ items: [JinjaValue], _ attribute: JinjaValue?, caseSensitive: Bool, in run: JinjaInterpreter
     ) throws(JinjaError) -> [(key: JinjaValue, value: JinjaValue)] {
-        try items.mapValues { (item) throws(JinjaError) in
+        try items.map { (item) throws(JinjaError) in
             let path = attribute ?? .none
             let value = path.isNone ? item : try self.value(at: path, of: item, in: run)
             run.charge(reading: value)
@@ -174,8 +174,8 @@ extension JinjaFilter {
         if name == "sort", case .string(let paths)? = values[1], paths.scalars.contains(44) {
             // Several attributes: sorted by the list of their values.
             let parts = paths.string.split(separator: ",", omittingEmptySubsequences: false).map { JinjaValue.string(String($0)) }
-            let keyed = try items.mapValues { (item) throws(JinjaError) -> (key: JinjaValue, value: JinjaValue) in
-                let keys = try parts.mapValues { (path) throws(JinjaError) in
+            let keyed = try items.map { (item) throws(JinjaError) -> (key: JinjaValue, value: JinjaValue) in
+                let keys = try parts.map { (path) throws(JinjaError) in
                     sortKey(try self.value(at: path, of: item, in: run), caseSensitive: caseSensitive)
                 }
                 return (.list(keys), item)

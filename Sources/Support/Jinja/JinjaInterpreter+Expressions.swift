@@ -72,9 +72,7 @@ extension JinjaInterpreter {
     }
 
     private func evaluate(_ expressions: [JinjaExpression], in scope: JinjaScope) throws(JinjaError) -> [JinjaValue] {
-        var values: [JinjaValue] = []
-        for expression in expressions { values.append(try evaluate(expression, in: scope)) }
-        return values
+        try expressions.map { (expression) throws(JinjaError) in try evaluate(expression, in: scope) }
     }
 
     func evaluate(_ arguments: JinjaCallArguments, in scope: JinjaScope) throws(JinjaError) -> JinjaArguments {
@@ -238,14 +236,5 @@ extension JinjaExpression {
     fileprivate var isWithoutValue: Bool {
         guard case .filter(let value, _, _) = kind else { return false }
         return value?.isWithoutValue ?? true
-    }
-}
-
-extension Array {
-    /// `map` whose closure throws a typed error.
-    func mapValues<Result, Failure: Error>(_ body: (Element) throws(Failure) -> Result) throws(Failure) -> [Result] {
-        var results: [Result] = []
-        for element in self { results.append(try body(element)) }
-        return results
     }
 }

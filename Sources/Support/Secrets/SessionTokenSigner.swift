@@ -60,9 +60,8 @@ package struct SessionTokenSigner: Sendable {
 
     private static func object(_ part: Substring, _ name: String) throws(SessionTokenError) -> JSONElement {
         guard let bytes = Base64.bytes(of: part) else { throw .malformed(reason: "\(name) is not base64url") }
-        var parser = JSONParser()
         do {
-            let root = try parser.parse(bytes)
+            let root = try JSONElement(parsing: bytes)
             if root.kind == .object { return root }
         } catch {}                                               // the position of the syntax error does not help the user
         throw .malformed(reason: "\(name) is not a JSON object")

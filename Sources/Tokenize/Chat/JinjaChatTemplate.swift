@@ -27,8 +27,7 @@ extension ChatTemplate {
             self.init(rawValue: rawValue)
             return
         }
-        var parser = JSONParser()
-        guard let source, let settings, let root = try? parser.parse(settings) else { return nil }
+        guard let source, let settings, let root = try? JSONElement(parsing: settings) else { return nil }
         var template = JinjaChatTemplate(source)
         for name in JinjaChatTemplate.tokenNames { template.tokens[name] = root[name]?.string }
         template.stopTokens = root["stop_token_ids"]?.elements?.compactMap { $0.integer.flatMap { TokenID(exactly: $0) } } ?? []
@@ -53,14 +52,12 @@ extension ChatTemplate {
 extension JinjaChatTemplate {
     /// The special tokens and stop tokens as JSON, for files that store the template.
     package var settingsJSON: String {
-        var writer = JSONWriter()
-        writer.object { object in
+        return JSONWriter.text { object in
             for name in Self.tokenNames {
                 guard let text = tokens[name] else { continue }
                 object[name] = text
             }
             object.array("stop_token_ids") { for id in stopTokens { $0.integer(id) } }
         }
-        return writer.text
     }
 }

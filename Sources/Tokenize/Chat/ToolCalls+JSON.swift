@@ -79,8 +79,7 @@ extension ToolCall {
         if element.kind == .object { return element.json }
         guard let text = element.bytes else { return nil }
         if text.trimmed.isEmpty { return Array("{}".utf8) }
-        var parser = JSONParser()
-        guard let object = try? parser.parse(text), object.kind == .object else { return nil }
+        guard let object = try? JSONElement(parsing: text), object.kind == .object else { return nil }
         return object.json
     }
 }

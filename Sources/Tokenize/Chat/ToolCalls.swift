@@ -67,8 +67,7 @@ extension ToolCallShape {
             let start = answer[name.upperBound...].firstIndex(of: UInt8(ascii: "{")),
             let end = answer[start...].firstIndex(of: UInt8(ascii: "}"))
         else { return nil }
-        var parser = JSONParser()
-        guard let arguments = try? parser.parse(Array(answer[start...end])), arguments.json == call.arguments else { return nil }
+        guard let arguments = try? JSONElement(parsing: Array(answer[start...end])), arguments.json == call.arguments else { return nil }
         // Some templates write an empty thought before a call.
         let thoughtEnd = answer.range(of: "</think>".utf8)?.upperBound ?? answer.startIndex
         let first = thoughtEnd < name.lowerBound ? thoughtEnd : answer.startIndex
@@ -218,8 +217,7 @@ package struct ToolCallParser: Sendable {
     private static func mistralCalls(in text: [UInt8]) -> [ToolCall]? {
         let text = text.trimmed
         if text.first == UInt8(ascii: "[") {
-            var parser = JSONParser()
-            guard let list = (try? parser.parse(text))?.elements else { return nil }
+            guard let list = (try? JSONElement(parsing: text))?.elements else { return nil }
             var calls: [ToolCall] = []
             for element in list {
                 guard let call = call(element, arguments: ["arguments"]) else { return nil }
@@ -233,9 +231,8 @@ package struct ToolCallParser: Sendable {
             let head = String(decoding: rest[..<start], as: UTF8.self)
             // f[CALL_ID]123456789[ARGS]{…}, both marks optional
             let name = head.prefix { $0 != "[" }.trimming(while: \.isWhitespace)
-            var parser = JSONParser()
             let isMark = head.dropFirst(head.prefix { $0 != "[" }.count).allSatisfy { $0 != "\n" }
-            guard !name.isEmpty, isMark, let arguments = try? parser.parse(Array(rest[start..<end])) else { return nil }
+            guard !name.isEmpty, isMark, let arguments = try? JSONElement(parsing: Array(rest[start..<end])) else { return nil }
             calls.append(ToolCall(name: String(name), arguments: arguments.json))
             rest = rest[end...].drop(while: \.isSpace)
             if rest.starts(with: mistralStart) { rest = rest.dropFirst(mistralStart.count) }
@@ -246,8 +243,7 @@ package struct ToolCallParser: Sendable {
     // MARK: Calls
 
     private static func call(in text: ArraySlice<UInt8>, arguments names: [String]) -> ToolCall? {
-        var parser = JSONParser()
-        guard let element = try? parser.parse(Array(text).trimmed) else { return nil }
+        guard let element = try? JSONElement(parsing: Array(text).trimmed) else { return nil }
         return call(element, arguments: names)
     }
 
@@ -257,8 +253,7 @@ package struct ToolCallParser: Sendable {
         guard let arguments = names.lazy.compactMap({ element[$0] }).first else { return ToolCall(name: name, arguments: Array("{}".utf8)) }
         if arguments.kind == .object { return ToolCall(name: name, arguments: arguments.json) }
         // Some models write the object as a string.
-        var parser = JSONParser()
-        guard let text = arguments.bytes, let object = try? parser.parse(text), object.kind == .object else { return nil }
+        guard let text = arguments.bytes, let object = try? JSONElement(parsing: text), object.kind == .object else { return nil }
         return ToolCall(name: name, arguments: object.json)
     }
 

@@ -52,8 +52,7 @@ enum ToolPrompt {
     }
 
     private static func functions(of tools: ChatTools) -> [JSONElement] {
-        var parser = JSONParser()
-        return (try? parser.parse(tools.json))?.elements.map { Array($0) } ?? []
+        return (try? JSONElement(parsing: tools.json))?.elements.map { Array($0) } ?? []
     }
 
     /// Such as `Functions: weather(city, days), time()`.

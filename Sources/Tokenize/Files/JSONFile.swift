@@ -13,8 +13,7 @@ struct JSONFile {
 
     /// The whole file.
     static func root(_ bytes: [UInt8], _ path: String) throws(TokenizeError) -> JSONElement {
-        var parser = JSONParser()
-        do { return try parser.parse(bytes) } catch { throw TokenizeError(error, in: bytes, path: path) }
+        do { return try JSONElement(parsing: bytes) } catch { throw TokenizeError(error, in: bytes, path: path) }
     }
 
     func object(_ element: JSONElement, _ key: String, at location: String) throws(TokenizeError) -> JSONElement {

@@ -10,8 +10,8 @@ extension TokenizerJSON {
         var writer = JSONWriter(.pretty)
         writer.object { file in
             file["version"] = "1.0"
-            file.key("truncation"); file.null()
-            file.key("padding"); file.null()
+            file.null("truncation")
+            file.null("padding")
             file.array("added_tokens") { list in
                 for token in vocabulary.specialTokens { write(token, isSpecial: true, to: &list) }
                 for token in vocabulary.addedTokens { write(token, isSpecial: false, to: &list) }
@@ -22,9 +22,9 @@ extension TokenizerJSON {
             file.key("decoder"); writeDecoder(vocabulary, to: &file)
             file.object("model") { model in
                 model["type"] = "BPE"
-                model.key("dropout"); model.null()
+                model.null("dropout")
                 model["unk_token"] = vocabulary.unknownToken.map { names[Int($0)] }
-                for key in ["continuing_subword_prefix", "end_of_word_suffix"] { model.key(key); model.null() }
+                for key in ["continuing_subword_prefix", "end_of_word_suffix"] { model.null(key) }
                 model["fuse_unk"] = vocabulary.fusesUnknown
                 model["byte_fallback"] = !vocabulary.byteTokens.isEmpty
                 model["ignore_merges"] = vocabulary.ignoresMerges

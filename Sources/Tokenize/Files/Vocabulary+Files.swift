@@ -64,9 +64,8 @@ extension Vocabulary {
         switch bytes.first(where: { ![9, 10, 13, 32].contains($0) }) {
         case nil: throw .malformed(path: path, location: nil, expected: "a tokenizer", found: "an empty file")
         case UInt8(ascii: "{"):
-            var parser = JSONParser()
             let root: JSONElement
-            do { root = try parser.parse(bytes) } catch { throw TokenizeError(error, in: bytes, path: path) }
+            do { root = try JSONElement(parsing: bytes) } catch { throw TokenizeError(error, in: bytes, path: path) }
             // All values of a vocab.json are numbers, even that of a token "model".
             if root["model"]?.kind != .object, root.members?.first(where: { _ in true })?.value.integer != nil {
                 return try readPair(oneOf: path)

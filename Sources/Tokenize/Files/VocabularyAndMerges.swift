@@ -11,9 +11,8 @@ package enum VocabularyAndMerges {
     package static func read(
         vocabulary bytes: [UInt8], path: String, merges: [UInt8], mergesPath: String, pattern: PreTokenizationPattern = .gpt2
     ) throws(TokenizeError) -> Vocabulary {
-        var parser = JSONParser()
         let root: JSONElement
-        do { root = try parser.parse(bytes) } catch { throw TokenizeError(error, in: bytes, path: path) }
+        do { root = try JSONElement(parsing: bytes) } catch { throw TokenizeError(error, in: bytes, path: path) }
         let file = JSONFile(path, size: bytes.count)
         guard let members = root.members else { throw file.mismatch("the file", "an object with the ID of each token", root) }
 

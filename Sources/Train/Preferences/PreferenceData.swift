@@ -71,17 +71,16 @@ package struct PreferenceData: Sendable {
         _ paths: [String], _ method: PreferenceMethod?, _ vocabulary: Vocabulary, _ template: ChatTemplate, context: Int,
         validationShare: Double = 0.1, skipsBad: Bool = false, isForEvaluation: Bool = false
     ) throws {
-        var reader = try PreferenceReader(paths, skipsBad: skipsBad)
+        var reader = try ConversationReader(paths, skipsBad: skipsBad)
         var items: [Preference] = []
         var firstRating: (path: String, line: Int)?
-        try reader.forEach { preference, path, line in
+        try reader.forEachPreference { preference, path, line in
             items.append(preference)
             if case .rated = preference.answers, firstRating == nil { firstRating = (path, line) }
         }
         report = reader.report
         if items.isEmpty {
-            let files = try PreferenceReader.fileCount(paths)
-            throw CorpusError.noTrainingData(files: files, empty: report.empty, malformed: report.malformed)
+            throw CorpusError.noTrainingData(files: reader.fileCount, empty: report.empty, malformed: report.malformed)
         }
         let chosenMethod = method ?? (firstRating == nil ? .dpo : .kto)
         if chosenMethod == .dpo, let firstRating {

@@ -120,8 +120,7 @@ private final class ServerLoad: Sendable {
     private func body(_ random: inout SeededRandom) -> [UInt8] {
         let api = options.api
         let prompt = (0..<options.prompt).map { _ in Self.words[Int(random.next() % UInt64(Self.words.count))] }.joined(separator: " ")
-        var writer = JSONWriter()
-        writer.object { body in
+        return JSONWriter.bytes { body in
             if api != .guest {
                 body["model"] = options.model
                 body["stream"] = true
@@ -146,7 +145,6 @@ private final class ServerLoad: Sendable {
             body["max_tokens"] = options.generate
             body["seed"] = random.next() >> 40
         }
-        return writer.bytes
     }
 
     private static let words = """

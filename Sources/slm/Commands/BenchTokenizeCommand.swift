@@ -108,7 +108,7 @@ extension BenchTokenizeOptions {
         let workers = try (0..<pool.size).map { _ in try Worker(tokenizer) }
         var blocks = try CorpusBlocks([text], format: .text, blockSize: 1 << 17)
         var tokens = 0
-        try blocks.forEach(on: pool, transform: { block, _, thread in workers[thread].count(block) }) { count throws(CorpusError) in
+        try blocks.forEach(on: pool, transform: { block, thread in workers[thread].count(block) }) { count throws(CorpusError) in
             do throws(TokenizeError) { tokens += try count.get() } catch { throw .tokenizer(error) }
         }
         return tokens

@@ -76,8 +76,6 @@ extension EmbedOptions {
 
     /// One line of JSON with an array.
     fileprivate static func line(_ key: String, _ write: (inout JSONWriter) -> Void) -> String {
-        var writer = JSONWriter(.oneLine)
-        writer.object { $0.array(key, write) }
-        return writer.text
+        return JSONWriter.text { $0.array(key, write) }
     }
 }

@@ -170,7 +170,7 @@ struct EvalCommand {
     private func isPreferences(_ file: String) throws -> Bool {
         if let format = options.format { return format == .preferences }
         // Standard input cannot be read twice.
-        return try file != "-" && !file.hasSuffix(".bin") && PreferenceReader.isPreferences(file)
+        return try file != "-" && !file.hasSuffix(".bin") && ConversationReader.isPreferences(file)
     }
 
     /// The tokens that all of the models were trained on.

@@ -206,8 +206,7 @@ private struct ExplanationReport {
     // MARK: JSON
 
     var json: String {
-        var writer = JSONWriter(.oneLine)
-        writer.object { object in
+        return JSONWriter.text { object in
             object.array("tokens") { list in
                 for (i, id) in explanation.ids.enumerated() {
                     list.object {
@@ -240,7 +239,6 @@ private struct ExplanationReport {
                 }
             }
         }
-        return writer.text
     }
 
     private func write(_ layer: Int, _ head: Int, to heads: inout JSONWriter) {

@@ -50,7 +50,7 @@ extension FinetuneOptions {
         get throws {
             let processor = try run.processor()
             let type = processor.dataType(for: run.dtype, isChosen: run.dtype == .bf16)
-            return (processor, TrainingMachine(processor, type, isRecomputing: run.recompute ?? false))
+            return (processor, TrainingMachine(processor, type, recompute: run.recompute ?? false))
         }
     }
 }
@@ -75,8 +75,7 @@ private struct RunEstimate {
     var fits: Bool { memoryBytes < totalBytes }
 
     var json: String {
-        var writer = JSONWriter(.oneLine)
-        writer.object { object in
+        return JSONWriter.text { object in
             object["event"] = "estimate"
             object["parameters"] = parameters
             object["trained_parameters"] = trained
@@ -99,7 +98,6 @@ private struct RunEstimate {
                 object["tokens"] = chats.tokens
             }
         }
-        return writer.text
     }
 
     var text: String {

@@ -239,8 +239,7 @@ private struct AnswerFormat {
     private init(jsonSchemaIn path: String) throws {
         let text = try InputFile.contents(of: path)
         do {
-            var parser = JSONParser()
-            let schema = try parser.parse(text)
+            let schema = try JSONElement(parsing: text)
             grammar = try Grammar(jsonSchema: schema, isStrict: true).afterOptionalSpace
             var writer = JSONWriter(.oneLine)
             writer.object {

@@ -11,8 +11,7 @@ enum GrammarSample: String, CaseIterable, OptionValue {
         get throws {
             switch self {
             case .schema:
-                var parser = JSONParser()
-                return try Grammar(jsonSchema: parser.parse(Array(Self.schemaText.utf8)), isStrict: true)
+                return try Grammar(jsonSchema: JSONElement(parsing: Array(Self.schemaText.utf8)), isStrict: true)
             case .gbnf: return try Grammar(gbnf: Self.gbnfText)
             case .regex: return try Grammar(regex: Self.regexText)
             }

@@ -38,8 +38,7 @@ private struct Readiness {
 
     /// "loading (model: loading, engine: loading, database: ok)", or the error that another response contains.
     var description: String {
-        var parser = JSONParser()
-        guard let json = try? parser.parse(Array(body.utf8)) else { return "status \(head.status)" }
+        guard let json = try? JSONElement(parsing: Array(body.utf8)) else { return "status \(head.status)" }
         guard let status = json["status"]?.string else { return json["error"]?["message"]?.string ?? "status \(head.status)" }
         let checks = ["model", "engine", "database"].compactMap { name in json["checks"]?[name]?.string.map { "\(name): \($0)" } }
         return checks.isEmpty ? status : "\(status) (\(checks.joined(separator: ", ")))"

@@ -275,8 +275,7 @@ private struct IndexWork {
             if embedder != nil { writer["embedded"] = report.embedded }
             writer["bytes"] = report.bytes
             writer["seconds"] = (seconds * 1e4).rounded() / 1e4
-            writer.key("skipped")
-            writer.array { list in
+            writer.array("skipped") { list in
                 for file in report.skipped {
                     list.object {
                         $0["file"] = file.name

@@ -1,4 +1,5 @@
 import Files
+import Formats
 import Infer
 import Kernels
 
@@ -35,7 +36,7 @@ extension Command {
             }
             let texts = try options.texts + EmbedOptions.texts(of: options.file)
             if texts.isEmpty { throw UsageError("slm rerank: expected passages after the question, or --file FILE.") }
-            let model = try Reranker(path, on: try options.processor(), precision: options.dtype)
+            let model = try EmbeddingModel(path, for: .reranking, on: try options.processor(), precision: options.dtype)
             let scores = model.scores(of: texts, for: question)
             for i in scores.indices.sorted(by: { scores[$0] > scores[$1] }) {
                 printLine(JSONLine(["score": .exact(Double(scores[i])), "index": .whole(i), "text": .text(texts[i])]))

@@ -18,7 +18,7 @@ extension CommandOption {
 
 extension TextReranker {
     init(_ path: String, on machine: some MachineOptions) throws {
-        let model = try Reranker(path, on: try machine.processor()), function = model.folder.scoreFunction
+        let model = try EmbeddingModel(path, for: .reranking, on: try machine.processor()), function = model.folder.scoreFunction
         self.init { question, passages in
             model.scores(of: passages, for: question).map { Double(function.probability(ofScore: $0)) }
         }

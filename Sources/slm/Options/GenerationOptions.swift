@@ -9,8 +9,7 @@ extension TruncationPolicy: OptionValue {
 
 extension TemplateArguments: OptionValue {
     init?(optionText: String) {
-        var parser = JSONParser()
-        guard let element = try? parser.parse(optionText), let arguments = try? TemplateArguments(element) else { return nil }
+        guard let element = try? JSONElement(parsing: optionText), let arguments = try? TemplateArguments(element) else { return nil }
         self = arguments
     }
     var optionText: String { String(decoding: json, as: UTF8.self) }

@@ -54,9 +54,9 @@ extension RunOptions {
             options.machine.blas = .slm
             processor = try options.processor()
         }
-        let isRecomputing = recompute ?? stored?.isRecomputing ?? false
+        let recompute = self.recompute ?? stored?.recompute ?? false
         let type = processor.dataType(for: options.dtype, isChosen: dtype == .bf16)
-        return (processor, TrainingMachine(processor, type, isRecomputing: isRecomputing))
+        return (processor, TrainingMachine(processor, type, recompute: recompute))
     }
 
     /// The bits of a run depend on its number of threads, so a resumed run keeps it where the machine has as many cores.

@@ -81,8 +81,7 @@ struct CheckpointDescription {
     }
 
     var json: String {
-        var writer = JSONWriter(.oneLine)
-        writer.object { file in
+        return JSONWriter.text { file in
             file["checkpoint"] = checkpoint.path ?? ""
             file["version"] = CheckpointHeader.version
             file["bytes"] = checkpoint.byteCount
@@ -108,7 +107,6 @@ struct CheckpointDescription {
             file.key("metrics")
             write(checkpoint.metrics, to: &file)
         }
-        return writer.text
     }
 
     private func write(_ arrays: OrderedDictionary<FloatArray>, to writer: inout JSONWriter) {

@@ -118,8 +118,7 @@ struct GateReport {
     }
 
     func json(_ decision: ModelGate.Decision) -> String {
-        var writer = JSONWriter(.oneLine)
-        writer.object { object in
+        return JSONWriter.text { object in
             object["candidate"] = candidate
             object["active"] = active
             object["verdict"] = decision.verdict.rawValue
@@ -128,7 +127,7 @@ struct GateReport {
             object.key("held_out"); Self.write(evidence.heldOut, decision.heldOut, to: &object)
             object.key("replay"); Self.write(evidence.replay, decision.replay, to: &object)
             object.key("own_text"); Self.write(evidence.ownText, decision.ownText, to: &object)
-            object.array("missing") { list in for missing in decision.missing { list.string(missing.rawValue) } }
+            object["missing"] = decision.missing.map(\.rawValue)
             object.key("speed"); Self.write(tokensPerSecond, "tokens_per_s", to: &object)
             object.object("size") { size in
                 for (side, i) in [("candidate", 0), ("active", 1)] where bytes.count == 2 {
@@ -150,7 +149,6 @@ struct GateReport {
                 }
             }
         }
-        return writer.text
     }
 
     private static func write(_ isRight: Bool?, to writer: inout JSONWriter) {

@@ -10,11 +10,9 @@ struct PassageRecord: CustomStringConvertible {
     init(_ passage: Passage) { self.passage = passage }
 
     var description: String {
-        var writer = JSONWriter(.oneLine)
-        writer.object { object in
+        return JSONWriter.text { object in
             passage.write(to: &object)
             if let coverage = passage.coverage { object["coverage"] = (coverage * 1e4).rounded() / 1e4 }
         }
-        return writer.text
     }
 }

@@ -150,44 +150,37 @@ extension TrainingRun.Event {
     var entry: LogEntry? {
         switch self {
         case .step(let report, let rate, let state):
-            .step(.init(
-                step: state.step,
-                loss: Double(report.loss),
-                gradientNorm: Double(report.gradientNorm),
-                learningRate: Double(rate),
-                tokens: state.tokens,
-                lossTokens: state.lossTokens,
-                seconds: state.seconds,
-                preferences: report.preferences?.entry,
-                waitedSeconds: report.waitedSeconds))
-        case .skipped(let step): .skipped(step: step)
+            var entry = LogEntry.Step(
+                step: state.step, loss: Double(report.loss), gradientNorm: Double(report.gradientNorm), learningRate: Double(rate),
+                tokens: state.tokens, seconds: state.seconds)
+            entry.lossTokens = state.lossTokens
+            entry.preferences = report.preferences?.entry
+            entry.waitedSeconds = report.waitedSeconds
+            return .step(entry)
+        case .skipped(let step): return .skipped(step: step)
         case .evaluated(let training, let validation, let replay, let selection, let state):
-            .evaluated(.init(
-                step: state.step,
-                trainingLoss: training.loss.finite,
-                validationLoss: validation?.loss.finite,
-                bitsPerByte: validation?.bitsPerByte.finite,
-                validationSet: state.validationSet,
-                replayLoss: replay?.loss.finite,
-                isBest: selection != .worse,
-                tokens: state.tokens,
-                lossTokens: state.lossTokens,
-                seconds: state.seconds,
-                trainingPreferences: training.preferences?.entry,
-                validationPreferences: validation?.preferences?.entry))
+            var entry = LogEntry.Evaluation(
+                step: state.step, isBest: selection != .worse, tokens: state.tokens, seconds: state.seconds)
+            entry.trainingLoss = training.loss.finite
+            entry.validationLoss = validation?.loss.finite
+            entry.bitsPerByte = validation?.bitsPerByte.finite
+            entry.validationSet = state.validationSet
+            entry.replayLoss = replay?.loss.finite
+            entry.lossTokens = state.lossTokens
+            entry.trainingPreferences = training.preferences?.entry
+            entry.validationPreferences = validation?.preferences?.entry
+            return .evaluated(entry)
         case .initializedFromNGrams(let pairs, let contexts, let state):
-            .initialized(.init(pairs: pairs, contexts: contexts, seconds: state.seconds))
+            return .initialized(.init(pairs: pairs, contexts: contexts, seconds: state.seconds))
         case .validated(let result):
-            .validated(.init(
-                step: result.step,
-                loss: result.evaluation.loss.finite,
-                bitsPerByte: result.evaluation.bitsPerByte.finite,
-                tokens: result.evaluation.targets,
-                conversations: result.part.count,
-                isWholeSet: result.part.isWhole,
-                set: result.part.fingerprint,
-                preferences: result.evaluation.preferences?.entry))
-        case .saved, .evaluating: nil
+            var entry = LogEntry.Validation(
+                step: result.step, tokens: result.evaluation.targets, conversations: result.part.count,
+                isWholeSet: result.part.isWhole, set: result.part.fingerprint)
+            entry.loss = result.evaluation.loss.finite
+            entry.bitsPerByte = result.evaluation.bitsPerByte.finite
+            entry.preferences = result.evaluation.preferences?.entry
+            return .validated(entry)
+        case .saved, .evaluating: return nil
         }
     }
 }

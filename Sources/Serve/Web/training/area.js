@@ -130,6 +130,12 @@ export class TrainingArea {
   }
 
   /**
+   * Sends a request to the training area and shows its error.
+   * @param {string} method @param {string} path @param {any} [body] @returns {Promise<any>} undefined after an error
+   */
+  send(method, path, body) { return this.run(() => this.api.request(method, `/api/training/${path}`, body)); }
+
+  /**
    * Loads something and shows it in an element: a placeholder first, and an error with a button that tries again.
    * @param {HTMLElement} host @param {() => Promise<any>} request @param {(found: any) =>
      void} show @param {boolean} [isQuiet] no placeholder

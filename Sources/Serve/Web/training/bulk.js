@@ -4,7 +4,7 @@ import { announce, el } from "../common/dom.js";
 import { atLeast, count, number } from "../common/quantities.js";
 import { toast } from "../common/toast.js";
 import { requestFilter } from "./filter.js";
-import { button, check, field } from "./parts.js";
+import { button, check, field, form } from "./parts.js";
 
 /** @typedef {{ state?: string, add_tags?: string[], remove_tags?: string[] }} Change */
 /** @typedef {{ set: (state: string) => void, tag: () => void, clear: () => void, selectAll: (isOn: boolean) => void }} BulkActions */
@@ -74,9 +74,9 @@ export async function changeChats(section, ids, change) {
   if (bulk.isAll) return changeAll(section, change);
   const before = new Map(ids.map((id) => [id, list.chats.get(id)?.state ?? section.reader.chat?.state]));
   const one = ids.length === 1 ? ids[0] : "";
-  const found = await area.run(() => (one && change.state && !change.add_tags
-    ? area.api.request("PUT", `/api/training/chats/${encodeURIComponent(one)}`, { state: change.state })
-    : area.api.request("POST", "/api/training/chats/bulk", { ids, ...change })));
+  const found = await (one && change.state && !change.add_tags
+    ? area.send("PUT", `chats/${encodeURIComponent(one)}`, { state: change.state })
+    : area.send("POST", "chats/bulk", { ids, ...change }));
   if (found === undefined) return false;
   if (found?.id) section.changed(found);
   else showChange(section, ids, change);
@@ -107,7 +107,7 @@ async function undo(section, before) {
   for (const state of new Set(before.values())) {
     const ids = [...before].filter(([, old]) => old === state).map(([id]) => id);
     if (!state) continue;
-    const done = await section.area.run(() => section.area.api.request("POST", "/api/training/chats/bulk", { ids, state }));
+    const done = await section.area.send("POST", "chats/bulk", { ids, state });
     if (done === undefined) return;
     showChange(section, ids, { state });
   }
@@ -124,7 +124,7 @@ async function changeAll(section, change) {
   const text = `This changes all chats that ${isFiltered ? "match the filter" : "are listed"}, also those that are not shown yet.`
     + (change.state === "included" ? " Chats that were left out by their users stay left out." : "");
   if (!await confirmed(`${action} ${what}?`, [text], `${action} ${what}`)) return false;
-  const found = await area.run(() => area.api.request("POST", "/api/training/chats/bulk", { filter, ...change }));
+  const found = await area.send("POST", "chats/bulk", { filter, ...change });
   if (found === undefined) return false;
   toast(`Changed ${count(found?.changed ?? 0, "chat")}.`);
   section.load();
@@ -143,15 +143,12 @@ export function tagDialog(section, ids) {
   const suggestions = el("datalist", { id: "all-tags" },
     ...section.known.tags.map((/** @type {string} */ value) => el("option", { value })));
   return new Promise((resolve) => {
-    const form = el("form", { class: "area-form", onsubmit: (/** @type {Event} */ event) => {
-      event.preventDefault();
-      dialog.close("yes");
-    } }, field("Tags to add", box, "Separate several by commas."), suggestions,
-    boxes.length > 0 && el("fieldset", {}, el("legend", {}, "Tags to remove"), ...boxes.map((one) => check(one.value, one))),
-    el("div", { class: "buttons" }, button("Cancel", () => dialog.close("")), el("button", { class: "button primary" }, "Save")));
+    const content = form(() => dialog.close("yes"), field("Tags to add", box, "Separate several by commas."), suggestions,
+      boxes.length > 0 && el("fieldset", {}, el("legend", {}, "Tags to remove"), ...boxes.map((one) => check(one.value, one))),
+      el("div", { class: "buttons" }, button("Cancel", () => dialog.close("")), el("button", { class: "button primary" }, "Save")));
     const { isAll, total, isExact } = section.bulk;
     const title = `Tags of ${isAll ? count(total, "chat", "chats", isExact) : count(ids.length, "chat")}`;
-    const dialog = openDialog(title, [form], {
+    const dialog = openDialog(title, [content], {
       onclose: (value) => {
         const add = tagsIn(box.value), remove = boxes.filter((one) => one.checked).map((one) => one.value);
         resolve(value === "yes" && (add.length || remove.length)

@@ -3,7 +3,7 @@ import { announce, el, iconButton } from "../common/dom.js";
 import { visible } from "../common/sanitize.js";
 import { toast } from "../common/toast.js";
 import { ComparisonView } from "./comparison.js";
-import { field, linkButton, nothing, section, showProblem, when } from "./parts.js";
+import { field, form, linkButton, nothing, section, showProblem, when } from "./parts.js";
 import { modelPills } from "./promote.js";
 
 /** @typedef {import("./promote.js").Model} Model */
@@ -61,8 +61,7 @@ function gateForm(area, gate) {
   };
   const better = el("input", { type: "checkbox", checked: gate.requires_better === true });
   const error = el("div", { role: "alert" });
-  const onsubmit = async (/** @type {Event} */ event) => {
-    event.preventDefault();
+  const save = async () => {
     const values = Object.fromEntries(Object.entries(inputs).map(([name, element]) => [name, Number(element.value)]));
     error.replaceChildren();
     try {
@@ -73,7 +72,7 @@ function gateForm(area, gate) {
       showProblem(error, problem, inputs);
     }
   };
-  return el("form", { class: "area-form", onsubmit },
+  return form(save,
     el("div", { class: "settings-grid" },
       field("How much it may forget", inputs.max_replay_loss_rise,
         "How much worse than the active model it may predict general chats, as a share: 0.01 is 1 %."),
@@ -89,20 +88,18 @@ function showQuestions(area, host, items) {
   const text = el("textarea", { rows: 2, maxlength: 10000, required: true, dir: "auto" });
   const expected = el("input", { type: "text", maxlength: 10000, dir: "auto", autocomplete: "off" });
   const reload = async () => {
-    const found = await area.run(() => area.api.get("/api/training/questions"));
+    const found = await area.send("GET", "questions");
     if (found) showQuestions(area, host, found.items);
   };
   const remove = async (/** @type {any} */ question) => {
-    const done = await area.run(() => area.api.request("DELETE", `/api/training/questions/${encodeURIComponent(question.id)}`));
+    const done = await area.send("DELETE", `questions/${encodeURIComponent(question.id)}`);
     if (done === undefined) return;
     await reload();
     host.querySelector("textarea")?.focus();
     announce("The question was removed");
   };
-  const onsubmit = async (/** @type {Event} */ event) => {
-    event.preventDefault();
-    const done = await area.run(() => area.api.request("POST", "/api/training/questions",
-      { text: text.value.trim(), expected: expected.value.trim() || null }));
+  const add = async () => {
+    const done = await area.send("POST", "questions", { text: text.value.trim(), expected: expected.value.trim() || null });
     if (done === undefined) return;
     await reload();
     host.querySelector("textarea")?.focus();
@@ -114,7 +111,7 @@ function showQuestions(area, host, items) {
         question.expected && el("p", { class: "help", dir: "auto" }, `Expected: ${visible(question.expected)}`)),
       iconButton(`Remove the question ${visible(question.text.slice(0, 60))}`, "trash", () => remove(question)))))
       : el("p", { class: "help" }, "No questions yet."),
-    el("form", { class: "area-form", onsubmit }, field("Question", text),
+    form(add, field("Question", text),
       field("Expected answer (optional)", expected, "Shown beside the answers when you vote."),
       el("div", { class: "buttons" }, el("button", { class: "button" }, "Add the question"))));
 }

@@ -95,8 +95,7 @@ export class ComparisonView {
   }
 
   async #start() {
-    const comparison = await this.area.run(() =>
-      this.area.api.request("POST", `/api/training/models/${encodeURIComponent(this.id)}/compare`));
+    const comparison = await this.area.send("POST", `models/${encodeURIComponent(this.id)}/compare`);
     if (comparison === undefined || !this.model) return;
     announce("The comparison has started");
     this.#show({ ...this.model, verdict: null, comparison: comparison.id }, comparison);

@@ -117,7 +117,7 @@ async function lines(part) {
 
 /** Deletes the chats of an import. @param {any} section @param {string} id @param {HTMLElement} host */
 async function undo(section, id, host) {
-  const found = await section.area.run(() => section.area.api.request("DELETE", `/api/training/imports/${encodeURIComponent(id)}`));
+  const found = await section.area.send("DELETE", `imports/${encodeURIComponent(id)}`);
   if (!found) return;
   const text = `${count(found.deleted, "chat")} deleted.`;
   host.replaceChildren(note(text));

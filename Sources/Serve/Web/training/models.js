@@ -5,7 +5,7 @@ import { openMenu } from "../common/menu.js";
 import { bytes, count } from "../common/quantities.js";
 import { visible } from "../common/sanitize.js";
 import { toast } from "../common/toast.js";
-import { bar, button, decimal, facts, field, linkButton, loss, note, nothing, select, showProblem, when } from "./parts.js";
+import { bar, button, decimal, facts, field, form, linkButton, loss, note, nothing, select, showProblem, when } from "./parts.js";
 import { archive, gateText, modelPills, promote, removeModel } from "./promote.js";
 
 /** @typedef {import("./promote.js").Model} Model */
@@ -31,7 +31,7 @@ class ModelsSection {
     this.isWaiting = false;
     this.rollBack = button("Roll back", () => this.#rollBack(), { hidden: true });
     this.rows = el("ul", { class: "cards", "aria-labelledby": "area-title" });
-    this.canaryHost = el("div", {});
+    this.canaryHost = el("div", { class: "canary" });
     this.keysHost = el("div", {});
     this.disk = el("div", {});
     this.element = el("section", { "aria-labelledby": "area-title" },
@@ -63,7 +63,7 @@ class ModelsSection {
 
   /** Loads the registry again and keeps the focus. @param {string} [said] */
   async #refresh(said) {
-    const found = await this.area.run(() => this.area.api.get("/api/training/models"));
+    const found = await this.area.send("GET", "models");
     if (!found) return;
     const focused = /** @type {HTMLElement | null} */ (document.activeElement), label = focused?.getAttribute("data-focus");
     const id = focused?.closest("[data-model]")?.getAttribute("data-model");
@@ -180,7 +180,7 @@ class ModelsSection {
   }
 
   async #rollBack() {
-    const model = await this.area.run(() => this.area.api.request("POST", "/api/training/rollback"));
+    const model = await this.area.send("POST", "rollback");
     if (model === undefined) return;
     await this.#refresh();
     toast(`${model?.name ?? "The previous model"} is active again.`);
@@ -204,20 +204,18 @@ class ModelsSection {
     const output = el("output", { for: "canary-share" }, `${share.value} %`);
     share.id = "canary-share";
     share.addEventListener("input", () => { output.textContent = `${share.value} %`; });
-    const onsubmit = async (/** @type {Event} */ event) => {
-      event.preventDefault();
-      const done = await this.area.run(() => this.area.api.request("PUT", "/api/training/canary",
-        { model: choice.value, share: Number(share.value) / 100 }));
+    const start = async () => {
+      const done = await this.area.send("PUT", "canary", { model: choice.value, share: Number(share.value) / 100 });
       if (done === undefined) return;
       await this.#refresh();
       this.canaryHost.querySelector("button")?.focus();
       toast(`${share.value} % of the conversations get the canary.`);
     };
     const end = async () => {
-      if (await this.area.run(() => this.area.api.request("DELETE", "/api/training/canary")) === undefined) return;
+      if (await this.area.send("DELETE", "canary") === undefined) return;
       await this.#refresh("The canary has ended");
     };
-    return el("form", { class: "area-form canary", onsubmit },
+    return form(start,
       el("p", { class: "help" }, "A share of the conversations is answered by this model. A conversation stays with its model."),
       el("div", { class: "settings-grid" }, field("Model", choice),
         el("div", { class: "field" }, el("label", { for: "canary-share" }, "Share of conversations ", output), share)),
@@ -236,8 +234,7 @@ class ModelsSection {
       const choice = select(known, key.model ?? "",
         { "aria-label": `Model of the key ${visible(key.name)} of ${visible(key.user ?? "")}` });
       choice.addEventListener("change", async () => {
-        const done = await this.area.run(() => this.area.api.request("PUT", `/api/training/keys/${encodeURIComponent(key.id)}`,
-          { model: choice.value || null }));
+        const done = await this.area.send("PUT", `keys/${encodeURIComponent(key.id)}`, { model: choice.value || null });
         if (done === undefined) choice.value = key.model ?? "";
         else {
           key.model = choice.value || null;
@@ -256,13 +253,12 @@ class ModelsSection {
     if (!disk) return this.disk.replaceChildren();
     const { used_bytes: used, free_bytes: free } = disk;
     const keep = el("input", { type: "number", min: 0, max: 100, value: 3, required: true });
-    const onsubmit = async (/** @type {Event} */ event) => {
-      event.preventDefault();
+    const cleanUp = async () => {
       const kept = Number(keep.value);
       const text = `The files of archived models and of all candidates except the newest ${kept} are deleted. `
         + "Active, previous, canary and pinned models stay.";
       if (!await confirmed("Clean up?", [text], "Clean up", true)) return;
-      const found = await this.area.run(() => this.area.api.request("POST", "/api/training/models/clean-up", { keep: kept }));
+      const found = await this.area.send("POST", "models/clean-up", { keep: kept });
       if (found === undefined) return;
       await this.#refresh();
       toast(found?.freed_bytes != null ? `Deleted ${count(found.deleted ?? 0, "model")}, ${bytes(found.freed_bytes)} are free again.`
@@ -270,8 +266,7 @@ class ModelsSection {
     };
     this.disk.replaceChildren(el("p", {}, `Models use ${bytes(used)}; ${bytes(free)} are free.`),
       bar(used / Math.max(used + free, 1), "Disk"),
-      el("form", { class: "area-form", onsubmit },
-        field("Candidates to keep", keep, "Clean-up deletes files of archived models and of older candidates."),
+      form(cleanUp, field("Candidates to keep", keep, "Clean-up deletes files of archived models and of older candidates."),
         el("div", { class: "buttons" }, el("button", { class: "button" }, "Clean up…"))));
   }
 
@@ -281,8 +276,7 @@ class ModelsSection {
     const name = el("input", { type: "text", required: true, maxlength: 64, dir: "auto", autocomplete: "off" });
     const error = el("div", { role: "alert" });
     const save = el("button", { class: "button primary" }, "Add");
-    const onsubmit = async (/** @type {Event} */ event) => {
-      event.preventDefault();
+    const add = async () => {
       save.disabled = true;
       try {
         const model = await this.area.api.request("POST", "/api/training/models", { path: path.value.trim(), name: name.value.trim() });
@@ -294,9 +288,9 @@ class ModelsSection {
         save.disabled = false;
       }
     };
-    const dialog = openDialog("Add a model", [el("form", { class: "area-form", onsubmit },
+    const dialog = openDialog("Add a model", [form(add,
       field("File", path, "The path of a checkpoint on the machine of the server."),
-        field("Name", name, "Letters, digits, '-', '_' and '.'."), error,
+      field("Name", name, "Letters, digits, '-', '_' and '.'."), error,
       el("div", { class: "buttons" }, button("Cancel", () => dialog.close()), save))]);
     path.focus();
   }

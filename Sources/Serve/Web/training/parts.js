@@ -89,6 +89,12 @@ export function table(caption, head, rows, hasHiddenCaption = true) {
     el("tbody", {}, ...rows.map((row) => el("tr", {}, ...cells(row))))));
 }
 
+/** A form that the page handles. @param {() => any} onsubmit @param {...any} children */
+export const form = (onsubmit, ...children) => el("form", { class: "area-form", onsubmit: (/** @type {Event} */ event) => {
+  event.preventDefault();
+  onsubmit();
+} }, ...children);
+
 let fields = 0;
 
 /**

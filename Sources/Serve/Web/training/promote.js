@@ -16,7 +16,7 @@ import { check, field, note, statePill } from "./parts.js";
  * }} Model
  */
 
-const path = (/** @type {string} */ id) => `/api/training/models/${encodeURIComponent(id)}`;
+const path = (/** @type {string} */ id) => `models/${encodeURIComponent(id)}`;
 
 /** What the gate has found about a model, as a sentence. @param {Model} model */
 export function gateText({ verdict, comparison }) {
@@ -48,7 +48,8 @@ export async function promote(area, model, reasons = []) {
     return null;
   }
   try {
-    return await area.api.request("POST", `${path(model.id)}/promote`, isForced ? { force: true, reason: reason.value.trim() } : {});
+    return await area.api.request("POST", `/api/training/${path(model.id)}/promote`,
+      isForced ? { force: true, reason: reason.value.trim() } : {});
   } catch (error) {
     // The verdict may have changed since the list was loaded.
     if (!(error instanceof APIError) || error.code !== "gate_not_passed" || isForced) {
@@ -61,8 +62,7 @@ export async function promote(area, model, reasons = []) {
       toast("Nothing was changed: say why a model is promoted that did not pass the gate.");
       return null;
     }
-    return await area.run(() =>
-      area.api.request("POST", `${path(model.id)}/promote`, { force: true, reason: reason.value.trim() })) ?? null;
+    return await area.send("POST", `${path(model.id)}/promote`, { force: true, reason: reason.value.trim() }) ?? null;
   }
 }
 
@@ -75,14 +75,14 @@ const reasonField = (input) => field("Why", input, "The history shows your reaso
 export async function archive(area, model) {
   const text = "An archived model is not offered for comparison. Its files stay until you delete it or clean up.";
   if (!await confirmed(`Archive ${model.name}?`, [text], "Archive")) return undefined;
-  return area.run(() => area.api.request("POST", `${path(model.id)}/archive`));
+  return area.send("POST", `${path(model.id)}/archive`);
 }
 
 /** @param {import("./area.js").TrainingArea} area @param {Model} model */
 export async function removeModel(area, model) {
   const text = `Its files (${bytes(model.size_bytes)}) are deleted. This cannot be undone.`;
   if (!await confirmed(`Delete ${model.name}?`, [text], "Delete", true)) return undefined;
-  return area.run(() => area.api.request("DELETE", path(model.id)));
+  return area.send("DELETE", path(model.id));
 }
 
 /** The state and the verdict of a model. @param {Model} model */

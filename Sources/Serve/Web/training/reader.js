@@ -98,8 +98,7 @@ export class ChatReader {
     return el("div", { class: "segments", role: "group", "aria-label": "State of this chat" },
         ...STATES.map(([state, label]) => el("button", {
       type: "button", "data-focus": state, "aria-pressed": String(chat.state === state), onclick: async () => {
-        const found = await this.area.run(() => this.area.api.request("PUT", `/api/training/chats/${encodeURIComponent(chat.id)}`,
-          { state }));
+        const found = await this.area.send("PUT", `chats/${encodeURIComponent(chat.id)}`, { state });
         if (found === undefined) return;
         this.section.changed(found ?? { ...chat, state });
         announce(`${label}: done`);
@@ -110,7 +109,7 @@ export class ChatReader {
   /** @param {ReviewedChat} chat */
   #tags(chat) {
     const set = async (/** @type {string[]} */ tags, /** @type {string} */ said) => {
-      const found = await this.area.run(() => this.area.api.request("PUT", `/api/training/chats/${encodeURIComponent(chat.id)}`, { tags }));
+      const found = await this.area.send("PUT", `chats/${encodeURIComponent(chat.id)}`, { tags });
       if (found === undefined) return;
       this.section.changed(found ?? { ...chat, tags });
       announce(said);
@@ -202,15 +201,14 @@ export class ChatReader {
   /** Corrects an answer in its place. @param {any} message @param {HTMLElement} host */
   #edit(message, host) {
     if (host.querySelector("textarea")) return;
-    const path = `/api/training/chats/${encodeURIComponent(this.id)}/corrections/${encodeURIComponent(message.id)}`;
+    const path = `chats/${encodeURIComponent(this.id)}/corrections/${encodeURIComponent(message.id)}`;
     const close = () => {
       host.replaceChildren(button(message.owner_correction ? "Change the correction" : "Correct", () => this.#edit(message, host),
         { class: "small", "data-focus": `correct-${message.id}` }));
       host.querySelector("button")?.focus();
     };
     const save = async (/** @type {string | null} */ content) => {
-      const found = await this.area.run(() => this.area.api.request(content === null ? "DELETE" : "PUT", path,
-        content === null ? undefined : { content }));
+      const found = await this.area.send(content === null ? "DELETE" : "PUT", path, content === null ? undefined : { content });
       if (found === undefined) return;
       close();
       if (found?.messages) this.section.changed(found);

@@ -12,29 +12,54 @@ struct AdminAccountOptions: AdminOptions {
     var json = false
 }
 
-/// A change of one account, as `slm admin disable NAME`.
-private struct AdminAccountCommand {
-    let name: String
-    let summary: String
-    /// Whether a terminal is asked before.
-    var asksFirst = false
-    /// Whether the response has a code for the user.
-    var returnsCode = false
-    let action: (UserRecord) -> AdminAction
+extension Command {
+    static var adminDisable: Command {
+        accountCommand("disable", "Disable an account: its user is signed out and cannot sign in.") {
+            .setDisabled(true, id: $0.id, name: $0.username)
+        }
+    }
 
-    var command: Command {
+    static var adminEnable: Command {
+        accountCommand("enable", "Enable a disabled account again.") { .setDisabled(false, id: $0.id, name: $0.username) }
+    }
+
+    static var adminResetPassword: Command {
+        accountCommand("reset-password", "Print a one-time code with which a user sets a new password.", returnsCode: true) {
+            .resetPassword(id: $0.id, name: $0.username)
+        }
+    }
+
+    static var adminRevokeSessions: Command {
+        accountCommand("revoke-sessions", "Sign a user out everywhere.") { .endSessions(id: $0.id, name: $0.username) }
+    }
+
+    static var adminRevokeKeys: Command {
+        accountCommand("revoke-keys", "Revoke all API keys of a user.", asksFirst: true) { .revokeKeys(id: $0.id, name: $0.username) }
+    }
+
+    static var adminDeleteUser: Command {
+        accountCommand("delete-user", "Delete an account with all its conversations.", asksFirst: true) {
+            .deleteUser(id: $0.id, name: $0.username)
+        }
+    }
+
+    /// A change of one account, as `slm admin disable NAME`.
+    ///
+    /// - Parameters:
+    ///   - asksFirst: Whether a terminal is asked before.
+    ///   - returnsCode: Whether the response has a code for the user.
+    private static func accountCommand(
+        _ name: String, _ summary: String, asksFirst: Bool = false, returnsCode: Bool = false,
+        _ action: @escaping (UserRecord) -> AdminAction
+    ) -> Command {
         let asking: [CommandOption<AdminAccountOptions>] = asksFirst
             ? [.option("yes", \.isConfirmed, "Do not ask. Without a terminal there is no question.").short("y")] : []
-        return Command(
+        return ofServer(
             "admin \(name)",
             summary,
             AdminAccountOptions(),
-            [
-                OptionGroup("Main options", [
-                    .option("user", \.user, value: "NAME", "Change the user with this name, email address or id.").positionalOnly(),
-                ] + asking + (returnsCode ? [.json(\.json)] : [])),
-                AdminAccountOptions.connectionOptions,
-            ],
+            [.option("user", \.user, value: "NAME", "Change the user with this name, email address or id.").positionalOnly()]
+                + asking + (returnsCode ? [.json(\.json)] : []),
             examples: ["slm admin \(name) ada"]
         ) { options in
             guard let wanted = options.user else { throw UsageError("slm admin \(name): expected a user: slm admin \(name) NAME.") }
@@ -55,58 +80,16 @@ private struct AdminAccountCommand {
     }
 }
 
-extension Command {
-    static var adminDisable: Command {
-        AdminAccountCommand(name: "disable", summary: "Disable an account: its user is signed out and cannot sign in.") {
-            .setDisabled(true, id: $0.id, name: $0.username)
-        }.command
-    }
-
-    static var adminEnable: Command {
-        AdminAccountCommand(name: "enable", summary: "Enable a disabled account again.") {
-            .setDisabled(false, id: $0.id, name: $0.username)
-        }.command
-    }
-
-    static var adminResetPassword: Command {
-        AdminAccountCommand(
-            name: "reset-password", summary: "Print a one-time code with which a user sets a new password.", returnsCode: true
-        ) {
-            .resetPassword(id: $0.id, name: $0.username)
-        }.command
-    }
-
-    static var adminRevokeSessions: Command {
-        AdminAccountCommand(name: "revoke-sessions", summary: "Sign a user out everywhere.") {
-            .endSessions(id: $0.id, name: $0.username)
-        }.command
-    }
-
-    static var adminRevokeKeys: Command {
-        AdminAccountCommand(name: "revoke-keys", summary: "Revoke all API keys of a user.", asksFirst: true) {
-            .revokeKeys(id: $0.id, name: $0.username)
-        }.command
-    }
-
-    static var adminDeleteUser: Command {
-        AdminAccountCommand(name: "delete-user", summary: "Delete an account with all its conversations.", asksFirst: true) {
-            .deleteUser(id: $0.id, name: $0.username)
-        }.command
-    }
-}
-
 extension IssuedCode {
     /// Prints the code on standard output, and what it is for on standard error.
     func printForUser(json: Bool, id: String?, name: String?) {
         if json {
-            var writer = JSONWriter(.pretty)
-            writer.object { object in
+            return printLine(JSONWriter.text(.pretty) { object in
                 if let id { object["id"] = id }
                 if let name { object["username"] = name }
                 object["code"] = code
                 object["expires_at"] = expires
-            }
-            return printLine(writer.text)
+            })
         }
         printLine(code)
         let end = expires.flatMap(milliseconds).map { ", valid until \($0.dateAndTime)" } ?? ""

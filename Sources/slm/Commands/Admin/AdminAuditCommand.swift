@@ -8,11 +8,11 @@ struct AdminAuditOptions: AdminListOptions {
 
 extension Command {
     static var adminAudit: Command {
-        Command(
+        ofServer(
             "admin audit",
             "List what administrators did, newest line first.",
             AdminAuditOptions(),
-            [OptionGroup("Main options", AdminAuditOptions.pageOptions), AdminAuditOptions.connectionOptions],
+            AdminAuditOptions.pageOptions,
             examples: ["slm admin audit --limit 20", "slm admin audit --limit 0 --json"]
         ) { options in
             let listing = options.listing

@@ -92,8 +92,7 @@ extension Backup.Summary {
 
     /// - Parameter removed: The files that were deleted; nil if the command deletes none.
     func json(path: String, removed: [String]?) -> String {
-        var writer = JSONWriter()
-        writer.object {
+        return JSONWriter.text {
             $0["backup"] = path
             $0["bytes"] = bytes
             $0["created_at"] = manifest.createdAt
@@ -106,7 +105,6 @@ extension Backup.Summary {
             $0["checkpoints"] = manifest.checkpoints
             if let removed { $0["deleted"] = removed }
         }
-        return writer.text
     }
 }
 

@@ -14,6 +14,12 @@ protocol AdminOptions {
     var connection: AdminConnection { get set }
 }
 
+/// The options of a command that only shows something.
+struct AdminShowOptions: AdminOptions {
+    var connection = AdminConnection()
+    var json = false
+}
+
 extension AdminOptions {
     @_semantics("optimize.sil.specialize.generic.never")
     static var connectionOptions: OptionGroup<Self> {
@@ -44,5 +50,23 @@ extension AdminOptions {
             throw CommandError(description: "expected the server's admin key: set SLM_ADMIN_KEY, or --key-file FILE.")
         }
         return AdminClient(try AdminAddress(connection.url, key: key, allowsPlainHTTP: connection.isInsecure))
+    }
+}
+
+extension Command {
+    /// A command that sends requests to a server. After its own options, help shows those of the connection.
+    @_semantics("optimize.sil.specialize.generic.never")
+    static func ofServer<Options: AdminOptions>(
+        _ name: String,
+        _ summary: String,
+        _ defaults: Options,
+        _ options: @autoclosure @escaping () -> [CommandOption<Options>],
+        and groups: @autoclosure @escaping () -> [OptionGroup<Options>] = [],
+        examples: [String],
+        run: @escaping (Options) throws -> Void
+    ) -> Command {
+        Command(
+            name, summary, defaults, [OptionGroup("Main options", options())] + groups() + [Options.connectionOptions],
+            examples: examples, run: run)
     }
 }

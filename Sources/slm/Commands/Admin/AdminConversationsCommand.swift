@@ -14,18 +14,15 @@ struct AdminConversationsOptions: AdminListOptions {
 
 extension Command {
     static var adminConversations: Command {
-        Command(
+        ofServer(
             "admin conversations",
             "List conversations on a chat server.",
             AdminConversationsOptions(),
             [
-                OptionGroup("Main options", [
-                    .option("user", \.user, value: "NAME", "List those of one user: a name, an email address or an id.").positional(),
-                    .option("sort", \.order, "Sort by this column."),
-                ] + AdminConversationsOptions.searchOptions("List conversations whose title or user contains TEXT.")
-                    + AdminConversationsOptions.pageOptions),
-                AdminConversationsOptions.connectionOptions,
-            ],
+                .option("user", \.user, value: "NAME", "List those of one user: a name, an email address or an id.").positional(),
+                .option("sort", \.order, "Sort by this column."),
+            ] + AdminConversationsOptions.searchOptions("List conversations whose title or user contains TEXT.")
+                + AdminConversationsOptions.pageOptions,
             examples: ["slm admin conversations", "slm admin conversations ada --json"]
         ) { options in
             let listing = options.listing

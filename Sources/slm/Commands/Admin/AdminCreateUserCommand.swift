@@ -11,18 +11,15 @@ struct AdminCreateUserOptions: AdminOptions {
 
 extension Command {
     static var adminCreateUser: Command {
-        Command(
+        ofServer(
             "admin create-user",
             "Create an account, and print a code with which its user sets a password.",
             AdminCreateUserOptions(),
             [
-                OptionGroup("Main options", [
-                    .option("name", \.name, value: "NAME", "Give the account this username.").positionalOnly(),
-                    .option("email", \.email, value: "ADDRESS", "Give the account this email address."),
-                    .option("password-stdin", \.readsPassword, "Read the password from standard input instead of printing a code."),
-                    .json(\.json),
-                ]),
-                AdminCreateUserOptions.connectionOptions,
+                .option("name", \.name, value: "NAME", "Give the account this username.").positionalOnly(),
+                .option("email", \.email, value: "ADDRESS", "Give the account this email address."),
+                .option("password-stdin", \.readsPassword, "Read the password from standard input instead of printing a code."),
+                .json(\.json),
             ],
             examples: ["slm admin create-user ada --email ada@example.org"]
         ) { options in

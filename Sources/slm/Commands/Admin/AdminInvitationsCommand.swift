@@ -10,16 +10,13 @@ struct AdminInvitationsOptions: AdminOptions {
 
 extension Command {
     static var adminInvitations: Command {
-        Command(
+        ofServer(
             "admin invitations",
             "List the invitations that have not expired, or delete one.",
             AdminInvitationsOptions(),
             [
-                OptionGroup("Main options", [
-                    .option("delete", \.deleted, value: "ID", "Delete this invitation; a user who registered with it stays."),
-                    .json(\.json),
-                ]),
-                AdminInvitationsOptions.connectionOptions,
+                .option("delete", \.deleted, value: "ID", "Delete this invitation; a user who registered with it stays."),
+                .json(\.json),
             ],
             examples: ["slm admin invitations"]
         ) { options in
@@ -43,8 +40,6 @@ extension Command {
     }
 
     private static func json(_ all: [InvitationRecord]) throws -> String {
-        var writer = JSONWriter(.pretty)
-        try writer.object { document throws(JSONError) in try document.list("invitations", all.map(\.json)) }
-        return writer.text
+        return try JSONWriter.text(.pretty) { document throws(JSONError) in try document.list("invitations", all.map(\.json)) }
     }
 }

@@ -10,17 +10,14 @@ struct AdminInviteOptions: AdminOptions {
 
 extension Command {
     static var adminInvite: Command {
-        Command(
+        ofServer(
             "admin invite",
             "Print an invitation: a code with which one user can register.",
             AdminInviteOptions(),
             [
-                OptionGroup("Main options", [
-                    .option("email", \.email, value: "ADDRESS", "Note for whom it is.").positional(),
-                    .option("expires-in", \.lifetime, "Let it expire after DURATION.", default: "7d"),
-                    .json(\.json),
-                ]),
-                AdminInviteOptions.connectionOptions,
+                .option("email", \.email, value: "ADDRESS", "Note for whom it is.").positional(),
+                .option("expires-in", \.lifetime, "Let it expire after DURATION.", default: "7d"),
+                .json(\.json),
             ],
             examples: ["slm admin invite ada@example.org", "slm admin invite --expires-in 1d"]
         ) { options in

@@ -8,16 +8,13 @@ struct AdminSetRoleOptions: AdminOptions {
 
 extension Command {
     static var adminSetRole: Command {
-        Command(
+        ofServer(
             "admin set-role",
             "Make an account an owner, who may review chats, train and promote models; or take that back.",
             AdminSetRoleOptions(),
             [
-                OptionGroup("Main options", [
-                    .list("words", \.words, value: "NAME ROLE", "Give the user with this name, email address or id the role owner or user.",
-                          separator: " ").positionalOnly(),
-                ]),
-                AdminSetRoleOptions.connectionOptions,
+                .list("words", \.words, value: "NAME ROLE", "Give the user with this name, email address or id the role owner or user.",
+                      separator: " ").positionalOnly(),
             ],
             examples: ["slm admin set-role ada owner"]
         ) { options in

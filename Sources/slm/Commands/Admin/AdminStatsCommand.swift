@@ -3,18 +3,13 @@ import Dashboard
 import JSON
 import Terminal
 
-struct AdminStatsOptions: AdminOptions {
-    var connection = AdminConnection()
-    var json = false
-}
-
 extension Command {
     static var adminStats: Command {
-        Command(
+        ofServer(
             "admin stats",
             "Print figures of a chat server.",
-            AdminStatsOptions(),
-            [OptionGroup("Main options", [.json(\.json)]), AdminStatsOptions.connectionOptions],
+            AdminShowOptions(),
+            [.json(\.json)],
             examples: ["slm admin stats", "slm admin stats --json"]
         ) { options in
             let client = try options.client()

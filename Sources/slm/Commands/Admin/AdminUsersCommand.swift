@@ -13,16 +13,13 @@ struct AdminUsersOptions: AdminListOptions {
 
 extension Command {
     static var adminUsers: Command {
-        Command(
+        ofServer(
             "admin users",
             "List the users of a chat server.",
             AdminUsersOptions(),
-            [
-                OptionGroup("Main options", [.option("sort", \.order, "Sort by this column.")]
-                    + AdminUsersOptions.searchOptions("List users whose name or email address contains TEXT.")
-                    + AdminUsersOptions.pageOptions),
-                AdminUsersOptions.connectionOptions,
-            ],
+            [.option("sort", \.order, "Sort by this column.")]
+                + AdminUsersOptions.searchOptions("List users whose name or email address contains TEXT.")
+                + AdminUsersOptions.pageOptions,
             examples: ["slm admin users --sort messages --limit 10", "slm admin users --search ada --json"]
         ) { options in
             let listing = options.listing

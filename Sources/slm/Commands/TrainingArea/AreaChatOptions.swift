@@ -50,7 +50,7 @@ struct AreaChat {
 
     var id: String { text("id") }
     var person: String { text("person").isEmpty ? text("source") : text("person") }
-    var messages: [JSONElement] { json["messages"]?.elements.map { Array($0) } ?? [] }
+    var messages: [JSONElement] { json.list("messages") }
 
     /// What an owner should know before including it.
     var remarks: [String] {
@@ -76,10 +76,9 @@ struct AreaChatPage {
     let isExact: Bool
 
     init(_ client: AdminClient, _ parameters: [(name: String, value: String)], limit: Int, after: String?) throws {
-        var parser = JSONParser()
-        let root = try parser.parse(client.training(
-            "GET", "chats", parameters + [("limit", "\(limit)")] + (after.map { [("after", $0)] } ?? [])))
-        chats = (root["items"]?.elements.map { Array($0) } ?? []).map { AreaChat(json: $0) }
+        let root = try client.document(
+            "GET", "chats", parameters + [("limit", "\(limit)")] + (after.map { [("after", $0)] } ?? [])).json
+        chats = root.list("items").map { AreaChat(json: $0) }
         next = root["next"]?.string
         total = root["total"]?.integer ?? 0
         isExact = root["total_is_exact"]?.boolean ?? true

@@ -23,17 +23,14 @@ struct AreaDecisionOptions: AreaChatOptions {
 
 extension Command {
     static var trainingChats: Command {
-        Command(
+        ofServer(
             "training chats", "List the chats of a server that may be used for training.", AreaChatsOptions(),
             [
-                OptionGroup("Main options", [
-                    .option("sort", \.order, "Sort the chats by the time of the last message or by their length."),
-                    .option("limit", \.limit, in: 0...10_000_000, "Print at most N chats; 0 for all."),
-                    .json(\.json),
-                ]),
-                AreaChatsOptions.filterOptions,
-                AreaChatsOptions.connectionOptions,
+                .option("sort", \.order, "Sort the chats by the time of the last message or by their length."),
+                .option("limit", \.limit, in: 0...10_000_000, "Print at most N chats; 0 for all."),
+                .json(\.json),
             ],
+            and: [AreaChatsOptions.filterOptions],
             examples: ["slm training chats --state new", "slm training chats --rating corrected --flag personal --json"]
         ) { options in
             let client = try options.client()
@@ -71,25 +68,22 @@ extension Command {
     }
 
     private static func decision(_ verb: String, _ state: String, _ summary: String) -> Command {
-        Command(
+        ofServer(
             "training \(verb)", summary, AreaDecisionOptions(),
             [
-                OptionGroup("Main options", [
-                    .list("id", \.ids, value: "ID", "Change the chats with these ids.").positional(),
-                    .option("all", \.all, "Change all chats that match the options below, also if there are none of these."),
-                    .list("add-tag", \.addedTags, value: "TAG", "Tag the chats, too."),
-                    .json(\.json),
-                ]),
-                AreaDecisionOptions.filterOptions,
-                AreaDecisionOptions.connectionOptions,
+                .list("id", \.ids, value: "ID", "Change the chats with these ids.").positional(),
+                .option("all", \.all, "Change all chats that match the options below, also if there are none of these."),
+                .list("add-tag", \.addedTags, value: "TAG", "Tag the chats, too."),
+                .json(\.json),
             ],
+            and: [AreaDecisionOptions.filterOptions],
             examples: ["slm training \(verb) --rating \(verb == "include" ? "corrected" : "bad") --state new", "slm training \(verb) ID"]
         ) { options in
             let hasFilter = !options.filter.parameters.isEmpty
             guard options.ids.isEmpty ? hasFilter || options.all : !hasFilter && !options.all else {
                 throw UsageError("slm training \(verb): expected either ids, or options that choose chats, or --all.")
             }
-            let body = try options.client().training("POST", "chats/bulk") { object in
+            let (text, json) = try options.client().document("POST", "chats/bulk") { object in
                 if options.ids.isEmpty {
                     object.object("filter") { options.filter.write(to: &$0) }
                 } else {
@@ -100,9 +94,8 @@ extension Command {
                     object["add_tags"] = options.addedTags
                 }
             }
-            if options.json { return printLine(String(decoding: body, as: UTF8.self)) }
-            var parser = JSONParser()
-            let changed = try parser.parse(body)["changed"]?.integer ?? 0
+            if options.json { return printLine(text) }
+            let changed = json["changed"]?.integer ?? 0
             printLine("\(changed.grouped) \(changed == 1 ? "chat" : "chats") changed")
         }
     }

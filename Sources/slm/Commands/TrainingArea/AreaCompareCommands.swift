@@ -22,31 +22,24 @@ struct AreaQuestionsOptions: AdminOptions {
 
 struct AreaGateOptions: AdminOptions {
     var connection = AdminConnection()
-    private var numbers: [String: Double] = [:]
+    /// By their names in requests.
+    var numbers: [String: Double] = [:]
     var requiresBetter: Bool?
     var general: [String] = []
     var json = false
-
-    subscript(number name: String) -> Double? {
-        get { numbers[name] }
-        set { numbers[name] = newValue }
-    }
 }
 
 extension Command {
     static var trainingCompare: Command {
-        Command(
+        ofServer(
             "training compare",
             "Compare a model with the active one, and show the verdict of the gate.",
             AreaCompareOptions(),
             [
-                OptionGroup("Main options", [
-                    .option("model", \.model, value: "MODEL", "Compare the model with this name or id.", default: "the newest candidate")
-                        .positional(),
-                    .option("detach", \.isDetached, "Start the comparison, and do not wait for its end."),
-                    .json(\.json, "Print the comparison as JSON."),
-                ]),
-                AreaCompareOptions.connectionOptions,
+                .option("model", \.model, value: "MODEL", "Compare the model with this name or id.", default: "the newest candidate")
+                    .positional(),
+                .option("detach", \.isDetached, "Start the comparison, and do not wait for its end."),
+                .json(\.json, "Print the comparison as JSON."),
             ],
             examples: ["slm training compare", "slm training compare run-20261122-030000 --json"]
         ) { options in
@@ -55,18 +48,15 @@ extension Command {
     }
 
     static var trainingQuestions: Command {
-        Command(
+        ofServer(
             "training questions",
             "List the questions that every comparison asks both models, add one or delete one.",
             AreaQuestionsOptions(),
             [
-                OptionGroup("Main options", [
-                    .option("add", \.add, value: "TEXT", "Add this question.").excluding("change"),
-                    .option("expect", \.expected, value: "TEXT", "A right answer to the added question contains these words."),
-                    .option("delete", \.delete, value: "ID", "Delete this question.").excluding("change"),
-                    .json(\.json),
-                ]),
-                AreaQuestionsOptions.connectionOptions,
+                .option("add", \.add, value: "TEXT", "Add this question.").excluding("change"),
+                .option("expect", \.expected, value: "TEXT", "A right answer to the added question contains these words."),
+                .option("delete", \.delete, value: "ID", "Delete this question.").excluding("change"),
+                .json(\.json),
             ],
             examples: ["slm training questions", "slm training questions --add 'What color is snow?' --expect white"]
         ) { options in
@@ -75,19 +65,16 @@ extension Command {
     }
 
     static var trainingGate: Command {
-        Command(
+        ofServer(
             "training gate",
             "Show when a candidate of a server is good enough to be promoted, or change it.",
             AreaGateOptions(),
-            [
-                OptionGroup("Main options", GateThresholds.numbers.map { name, range, _, help in
-                    .option(name.replacing("_", with: "-"), \.[number: name], in: range, help)
-                } + [
-                    .option("require-better", \.requiresBetter, "Fail if it is no worse, but not better either."),
-                    .list("general", \.general, value: "FILE", "Take the general chats from these files of the server's machine."),
-                    .json(\.json),
-                ]),
-                AreaGateOptions.connectionOptions,
+            GateThresholds.numbers.map { name, range, _, help in
+                .option(name.replacing("_", with: "-"), \.numbers[name], in: range, help)
+            } + [
+                .option("require-better", \.requiresBetter, "Fail if it is no worse, but not better either."),
+                .list("general", \.general, value: "FILE", "Take the general chats from these files of the server's machine."),
+                .json(\.json),
             ],
             examples: ["slm training gate", "slm training gate --min-right-answers 0.8 --general data/general.jsonl"]
         ) { options in
@@ -104,19 +91,18 @@ extension AreaCompareOptions {
             throw CommandError(description: "there is no candidate. Train one, or register a checkpoint: slm training start")
         }
         var answer = try client.document("POST", "models/\(model.id)/compare") { _ in }
-        let id = answer?.json["id"]?.string ?? ""
-        if isDetached { return printLine(json ? answer?.text ?? "" : "comparing \(model.name.harmless)") }
+        let id = answer.json["id"]?.string ?? ""
+        if isDetached { return printLine(json ? answer.text : "comparing \(model.name.harmless)") }
         let progress = ProgressBar("comparing", isVisible: !json)
-        while let state = answer?.json["state"]?.string, state == "running" {
+        while answer.json["state"]?.string == "running" {
             progress.show(fraction: nil, model.name.harmless)
             usleep(300_000)
             answer = try client.document("GET", "comparisons/\(id)")
         }
         progress.clear()
-        guard let answer else { return }
         if json { return printLine(answer.text) }
         if let message = answer.json["message"]?.string { throw CommandError(description: message) }
-        for reason in answer.json["reasons"]?.elements.map({ Array($0) }) ?? [] { printLine(reason.string?.harmless ?? "") }
+        for reason in answer.json.list("reasons") { printLine(reason.string?.harmless ?? "") }
         let isPassed = answer.json["passed"]?.boolean == true, name = model.name.harmless
         let result = switch answer.json["verdict"]?.string {
         case "better": "\(name) is better than the active model."
@@ -139,14 +125,14 @@ extension AreaQuestionsOptions {
                 $0["text"] = add
                 if let expected { $0["expected"] = expected }
             }
-            return printLine(json ? added?.text ?? "" : added?.json["id"]?.string ?? "")
+            return printLine(json ? added.text : added.json["id"]?.string ?? "")
         }
         if expected != nil { throw UsageError("slm training questions: --expect belongs to a question: --add TEXT --expect TEXT") }
         if let delete { return _ = try client.document("DELETE", "questions/\(delete)") }
-        guard let found = try client.document("GET", "questions") else { return }
+        let found = try client.document("GET", "questions")
         if json { return printLine(found.text) }
         var table = TextTable(["QUESTION", "EXPECTED", "ID"])
-        for question in found.json["items"]?.elements.map({ Array($0) }) ?? [] {
+        for question in found.json.list("items") {
             table.add([question["text"]?.string ?? "", question["expected"]?.string ?? "-", question["id"]?.string ?? ""])
         }
         printTable(table)
@@ -156,10 +142,10 @@ extension AreaQuestionsOptions {
 extension AreaGateOptions {
     fileprivate func run() throws {
         let client = try client()
-        guard let now = try client.document("GET", "gate")?.json else { return }
+        let now = try client.document("GET", "gate").json
         var shown = now
         if !numbers.isEmpty || requiresBetter != nil || !general.isEmpty {
-            let changed = try client.document("PUT", "gate") { object in
+            shown = try client.document("PUT", "gate") { object in
                 for (name, _, usual, _) in GateThresholds.numbers { object[name] = numbers[name] ?? now[name]?.number ?? usual }
                 object["requires_better"] = requiresBetter ?? now["requires_better"]?.boolean ?? false
                 object.key("general")
@@ -168,8 +154,7 @@ extension AreaGateOptions {
                 } else {
                     object.array { list in for path in general { list.string(path) } }
                 }
-            }
-            shown = changed?.json ?? now
+            }.json
         }
         if json { return printLine(String(decoding: shown.json, as: UTF8.self)) }
         func share(_ name: String) -> String { "\((100 * (shown[name]?.number ?? 0)).fixed(2)) %" }

@@ -23,23 +23,18 @@ struct AreaImportsOptions: AdminOptions {
 struct AreaExportOptions: AreaChatOptions {
     var connection = AdminConnection()
     var filter = TrainingFilter()
-    var format = AdminExportChatsOptions.Format.chats
-    var passages = false
-    var out: String?
+    var export = ChatExport()
 }
 
 extension Command {
     static var trainingImport: Command {
-        Command(
+        ofServer(
             "training import", "Import files of chats into a server. They are new: nothing is trained on them before they are included.",
             AreaImportOptions(),
             [
-                OptionGroup("Main options", [
-                    .list("file", \.files, value: "FILE", "Import these files; - for standard input.").positional(),
-                    .option("format", \.format, "Read the files in this format."),
-                    .json(\.json),
-                ]),
-                AreaImportOptions.connectionOptions,
+                .list("file", \.files, value: "FILE", "Import these files; - for standard input.").positional(),
+                .option("format", \.format, "Read the files in this format."),
+                .json(\.json),
             ],
             examples: ["slm training import chats.jsonl", "slm training import --format preferences pairs.jsonl"]
         ) { options in
@@ -55,30 +50,26 @@ extension Command {
     }
 
     static var trainingImports: Command {
-        Command(
+        ofServer(
             "training imports", "List the imports of a server that have chats, newest first, or delete the chats of one.",
             AreaImportsOptions(),
             [
-                OptionGroup("Main options", [
-                    .option("delete", \.deleted, value: "IMPORT", "Delete the chats of this import, also included ones."),
-                    .json(\.json),
-                ]),
-                AreaImportsOptions.connectionOptions,
+                .option("delete", \.deleted, value: "IMPORT", "Delete the chats of this import, also included ones."),
+                .json(\.json),
             ],
             examples: ["slm training imports", "slm training imports --delete 5h1vkz0w7c4m8q2r9t3e6y0bna"]
         ) { options in
             let client = try options.client()
-            var parser = JSONParser()
             if let id = options.deleted {
-                let body = try client.training("DELETE", "imports/\(id)")
-                if options.json { return printLine(String(decoding: body, as: UTF8.self)) }
-                let count = try parser.parse(body)["deleted"]?.integer ?? 0
+                let (text, json) = try client.document("DELETE", "imports/\(id)")
+                if options.json { return printLine(text) }
+                let count = json["deleted"]?.integer ?? 0
                 return printLine("deleted \(count.grouped) \(count == 1 ? "chat" : "chats")")
             }
-            let body = try client.training("GET", "imports")
-            if options.json { return printLine(String(decoding: body, as: UTF8.self)) }
+            let (text, json) = try client.document("GET", "imports")
+            if options.json { return printLine(text) }
             var table = TextTable(["ID", "#CHATS", "#INCLUDED", "IMPORTED"])
-            for item in try parser.parse(body)["items"]?.elements.map({ Array($0) }) ?? [] {
+            for item in json.list("items") {
                 table.add([
                     item["id"]?.string ?? "", (item["chats"]?.integer ?? 0).grouped, (item["included"]?.integer ?? 0).grouped,
                     item["created_at"]?.string ?? "-",
@@ -89,23 +80,14 @@ extension Command {
     }
 
     static var trainingExport: Command {
-        Command(
+        ofServer(
             "training export", "Write the chats of a server, with corrections applied, for slm finetune.", AreaExportOptions(),
-            [
-                OptionGroup("Main options", [
-                    .option("format", \.format, AdminExportChatsOptions.Format.help),
-                    .option("passages", \.passages, AdminExportChatsOptions.passagesHelp),
-                    .option("out", \.out, value: "FILE", "Write to this file, which only you can read.",
-                            default: "the terminal").short("o"),
-                ]),
-                AreaExportOptions.filterOptions,
-                AreaExportOptions.connectionOptions,
-            ],
+            ChatExport.options.map { $0.inside(\.export) },
+            and: [AreaExportOptions.filterOptions],
             examples: ["slm training export --state included --out chats.jsonl", "slm training export --tag colors --format pairs"]
         ) { options in
-            let parameters = [("format", options.format.rawValue), ("passages", "\(options.passages)")] + options.filter.parameters
-            let client = try options.client()
-            try options.format.write(to: options.out) { try client.forEachExportedPage(parameters, $0) }
+            let client = try options.client(), parameters = options.export.parameters + options.filter.parameters + [("limit", "500")]
+            try options.export.write { try client.forEachPage("chats/export", parameters, area: "training", $0) }
         }
     }
 }
@@ -125,14 +107,13 @@ private struct AreaImportResult {
         var isEmpty = true
         while let block = try blocks.next() {
             isEmpty = false
-            var parser = JSONParser()
             let query = [("format", format)] + (id.map { [("import", $0)] } ?? [])
-            let result = try parser.parse(client.trainingUpload("chats/import", query, block.bytes))
+            let result = try JSONElement(parsing: client.trainingUpload("chats/import", query, block.bytes))
             id = result["import"]?.string ?? id
             added += result["added"]?.integer ?? 0
             duplicates += result["duplicates"]?.integer ?? 0
             skipped += result["skipped"]?.integer ?? 0
-            for error in result["errors"]?.elements.map({ Array($0) }) ?? [] where errors.count < 10 {
+            for error in result.list("errors") where errors.count < 10 {
                 let line = (error["line"]?.integer ?? 1) + block.firstLine - 1
                 errors.append("\(path):\(line): \(error["message"]?.string?.printable ?? "malformed")")
             }
@@ -141,14 +122,12 @@ private struct AreaImportResult {
     }
 
     var json: String {
-        var writer = JSONWriter(.oneLine)
-        writer.object { object in
+        return JSONWriter.text { object in
             if let id { object["import"] = id }
             object["added"] = added
             object["duplicates"] = duplicates
             object["skipped"] = skipped
             object["errors"] = errors
         }
-        return writer.text
     }
 }

@@ -13,24 +13,25 @@ struct AreaModel {
     var isServed: Bool { json["is_served"]?.boolean ?? false }
 }
 
+extension JSONElement {
+    /// The elements of a member; none if the object has no such list.
+    func list(_ name: String) -> [JSONElement] { self[name]?.elements.map { Array($0) } ?? [] }
+}
+
 extension AdminClient {
     /// Sends a request of the training area.
     ///
-    /// - Returns: The text of the response, and the response; nil for one without a body.
+    /// - Returns: The text of the response, and the response; "" and null for one without a body.
     func document(
         _ method: String, _ path: String, _ parameters: [(name: String, value: String)] = [],
         _ write: ((inout JSONWriter) -> Void)? = nil
-    ) throws -> (text: String, json: JSONElement)? {
+    ) throws -> (text: String, json: JSONElement) {
         let body = try training(method, path, parameters, write)
-        if body.isEmpty { return nil }
-        var parser = JSONParser()
-        return (String(decoding: body, as: UTF8.self), try parser.parse(body))
+        return (String(decoding: body, as: UTF8.self), try JSONElement(parsing: body.isEmpty ? Array("null".utf8) : body))
     }
 
     /// All models of the registry, the newest first.
-    func models() throws -> [AreaModel] {
-        (try document("GET", "models")?.json["items"]?.elements).map { $0.map { AreaModel(json: $0) } } ?? []
-    }
+    func models() throws -> [AreaModel] { try document("GET", "models").json.list("items").map { AreaModel(json: $0) } }
 
     /// Finds a model by its id, or by its name: of several with the name, the one whose files were not replaced.
     func model(named name: String) throws -> AreaModel {

@@ -3,11 +3,6 @@ import Dashboard
 import JSON
 import Terminal
 
-struct AreaModelsOptions: AdminOptions {
-    var connection = AdminConnection()
-    var json = false
-}
-
 /// The options of commands about one model.
 struct AreaModelOptions: AdminOptions {
     var connection = AdminConnection()
@@ -22,7 +17,7 @@ extension Command {
     static var trainingStatus: Command {
         listCommand("training status", "Show which models a server serves, and what they take on the disk.") { options, text, registry in
             if options.json { return printLine(text) }
-            let models = registry["items"]?.elements.map { $0.map { AreaModel(json: $0) } } ?? []
+            let models = registry.list("items").map { AreaModel(json: $0) }
             for state in ["active", "previous"] {
                 guard let model = models.first(where: { $0.state == state }) else {
                     printLine("\(state): none")
@@ -49,8 +44,7 @@ extension Command {
             if options.json { return printLine(text) }
             let canary = registry["canary"]
             var table = TextTable(["NAME", "STATE", "VERDICT", "#MB", "#KEYS", "SERVED", "CREATED", "ID"])
-            let models = registry["items"]?.elements.map { $0.map { AreaModel(json: $0) } } ?? []
-            for model in models {
+            for model in registry.list("items").map({ AreaModel(json: $0) }) {
                 let isCanary = canary?["model"]?.string == model.id
                 let share = canary?["share"]?.number.map { " \(($0 * 100).fixed(0)) %" } ?? ""
                 let isGone = model.json["files_deleted_at"]?.string != nil
@@ -65,30 +59,24 @@ extension Command {
     }
 
     private static func listCommand(
-        _ name: String, _ summary: String, _ print: @escaping (AreaModelsOptions, String, JSONElement) throws -> Void
+        _ name: String, _ summary: String, _ print: @escaping (AdminShowOptions, String, JSONElement) throws -> Void
     ) -> Command {
-        Command(
-            name, summary, AreaModelsOptions(),
-            [OptionGroup("Main options", [.json(\.json)]), AreaModelsOptions.connectionOptions], examples: ["slm \(name)"]
-        ) { options in
-            guard let (text, json) = try options.client().document("GET", "models") else { return }
+        ofServer(name, summary, AdminShowOptions(), [.json(\.json)], examples: ["slm \(name)"]) { options in
+            let (text, json) = try options.client().document("GET", "models")
             try print(options, text, json)
         }
     }
 
     static var trainingRegister: Command {
-        Command(
+        ofServer(
             "training register",
             "Register a checkpoint, a LoRA adapter or another model on the server's machine as a candidate.",
             AreaModelOptions(),
             [
-                OptionGroup("Main options", [
-                    .option("path", \.model, value: "FILE", "Register this file or Hugging Face folder of the server's machine.")
-                        .positionalOnly(),
-                    .option("name", \.name, value: "NAME", "Set its name in the API.", default: "the name of its run"),
-                    .json(\.json),
-                ]),
-                AreaModelOptions.connectionOptions,
+                .option("path", \.model, value: "FILE", "Register this file or Hugging Face folder of the server's machine.")
+                    .positionalOnly(),
+                .option("name", \.name, value: "NAME", "Set its name in the API.", default: "the name of its run"),
+                .json(\.json),
             ],
             examples: ["slm training register checkpoints/second/best.h5", "slm training register model.gguf --name qwen"]
         ) { options in
@@ -100,7 +88,6 @@ extension Command {
                 $0["path"] = path
                 $0["name"] = name
             }
-            guard let response else { return }
             let model = AreaModel(json: response.json)
             printLine(options.json ? response.text : "\(model.name.harmless) is a \(model.state): \(model.id)")
         }
@@ -122,8 +109,8 @@ extension Command {
                 if let reason = options.reason { $0["reason"] = reason }
             }
             // A large model is loaded after the response.
-            let isServed = response?.json["is_served"]?.boolean ?? true
-            try printChange(
+            let isServed = response.json["is_served"]?.boolean ?? true
+            printChange(
                 response, options, "is active\(isServed ? "" : ", and the server is loading it"). To go back: slm training rollback")
         }
     }
@@ -147,14 +134,9 @@ extension Command {
         _ name: String, _ summary: String, _ options: [CommandOption<AreaModelOptions>],
         _ run: @escaping (AreaModelOptions, AdminClient, AreaModel) throws -> Void
     ) -> Command {
-        Command(
+        ofServer(
             name, summary, AreaModelOptions(),
-            [
-                OptionGroup("Main options", [
-                    .option("model", \.model, value: "NAME", "The model with this name or id.").positionalOnly(),
-                ] + options + [.json(\.json)]),
-                AreaModelOptions.connectionOptions,
-            ],
+            [.option("model", \.model, value: "NAME", "The model with this name or id.").positionalOnly()] + options + [.json(\.json)],
             examples: ["slm \(name) colors-1"]
         ) { options in
             guard let wanted = options.model else { throw UsageError("slm \(name): expected a model: slm \(name) NAME") }
@@ -163,15 +145,14 @@ extension Command {
         }
     }
 
-    static func printChange(_ response: (text: String, json: JSONElement)?, _ options: AreaModelOptions, _ change: String) throws {
-        guard let response else { return }
+    private static func printChange(_ response: (text: String, json: JSONElement), _ options: AreaModelOptions, _ change: String) {
         printLine(options.json ? response.text : "\(AreaModel(json: response.json).name.harmless) \(change)")
     }
 
     static var trainingRollback: Command {
-        Command(
-            "training rollback", "Make the model that was active before answer again.", AreaModelOptions(),
-            [OptionGroup("Main options", [.json(\.json)]), AreaModelOptions.connectionOptions], examples: ["slm training rollback"]
+        ofServer(
+            "training rollback", "Make the model that was active before answer again.", AreaModelOptions(), [.json(\.json)],
+            examples: ["slm training rollback"]
         ) { options in
             try printChange(options.client().document("POST", "rollback") { _ in }, options, "is active again")
         }

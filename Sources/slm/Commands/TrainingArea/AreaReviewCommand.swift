@@ -82,8 +82,7 @@ private struct AreaReview {
     }
 
     private func chat(_ method: String, _ path: String, _ write: ((inout JSONWriter) -> Void)? = nil) throws -> AreaChat {
-        var parser = JSONParser()
-        return AreaChat(json: try parser.parse(client.training(method, "chats/\(path)", [], write)))
+        AreaChat(json: try client.document(method, "chats/\(path)", [], write).json)
     }
 
     private func show(_ chat: AreaChat, remaining: Int) {
@@ -101,7 +100,7 @@ private struct AreaReview {
             for (name, key) in [("corrected by the user", "correction"), ("corrected by an owner", "owner_correction")] {
                 if !message.text(key).isEmpty { printLine(style("  \(name): ", .yellow) + message.text(key)) }
             }
-            for other in message.json["alternatives"]?.elements.map({ Array($0) }) ?? [] {
+            for other in message.json.list("alternatives") {
                 printLine(style("  alternative: ", .dim) + AreaChat(json: other).text("content"))
             }
         }

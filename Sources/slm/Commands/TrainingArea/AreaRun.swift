@@ -8,11 +8,7 @@ struct AreaRun {
     /// The response as JSON.
     let text: String
 
-    init(_ body: [UInt8]) throws {
-        var parser = JSONParser()
-        json = try parser.parse(body)
-        text = String(decoding: body, as: UTF8.self)
-    }
+    init(_ response: (text: String, json: JSONElement)) { (text, json) = response }
 
     init(_ json: JSONElement) {
         self.json = json
@@ -52,31 +48,31 @@ extension AdminClient {
     /// The run with an id or a name.
     func run(_ text: String) throws -> AreaRun {
         if Self.isID(text) {
-            do { return try AreaRun(training("GET", "runs/\(text)")) } catch AdminError.rejected(status: 404, message: _) {}
+            do { return try AreaRun(document("GET", "runs/\(text)")) } catch AdminError.rejected(status: 404, message: _) {}
         }
         var found: AreaRun?
         try forEachRun { if $0.name == text, found == nil { found = $0 } }
         guard let found else { throw CommandError(description: "there is no run '\(text)'. All runs: slm training runs") }
-        return try AreaRun(training("GET", "runs/\(found.id)"))
+        return try AreaRun(document("GET", "runs/\(found.id)"))
     }
 
     /// All runs, the newest first.
     func forEachRun(limit: Int = 0, _ body: (AreaRun) throws -> Void) throws {
         var next: String?, count = 0
         repeat {
-            let page = try AreaRun(training("GET", "runs", [("limit", "200")] + (next.map { [("after", $0)] } ?? [])))
-            for run in page.json["items"]?.elements.map({ Array($0) }) ?? [] where limit == 0 || count < limit {
+            let page = try document("GET", "runs", [("limit", "200")] + (next.map { [("after", $0)] } ?? [])).json
+            for run in page.list("items") where limit == 0 || count < limit {
                 try body(AreaRun(run))
                 count += 1
             }
-            next = page.json["next"]?.string
+            next = page["next"]?.string
         } while next != nil && (limit == 0 || count < limit)
     }
 
     /// Shows a run until it ends. Ctrl-C leaves it alone.
     func follow(_ id: String, isQuiet: Bool) throws {
         let stop = StopSignal()
-        var run = try AreaRun(training("GET", "runs/\(id)")), shown = ""
+        var run = try AreaRun(document("GET", "runs/\(id)")), shown = ""
         let progress = ProgressBar("training \(run.name)", isVisible: !isQuiet)
         while !run.hasEnded {
             if run.state != shown, run.state != "running", !isQuiet { printNote("the run \(run.name) is \(run.state).") }
@@ -88,7 +84,7 @@ extension AdminClient {
                 printNote("the run continues on the server. Watch it: slm training run \(name), stop it: slm training stop \(name)")
                 throw Interrupted()
             }
-            run = try AreaRun(training("GET", "runs/\(id)"))
+            run = try AreaRun(document("GET", "runs/\(id)"))
         }
         progress.clear()
         try run.printEnding()

@@ -25,16 +25,13 @@ struct AreaRunOfIDOptions: AdminOptions {
 
 extension Command {
     static var trainingRuns: Command {
-        Command(
+        ofServer(
             "training runs",
             "List the fine-tuning runs of a server, newest first.",
             AreaRunsOptions(),
             [
-                OptionGroup("Main options", [
-                    .option("limit", \.limit, in: 0...10_000_000, "Print at most N runs; 0 for all."),
-                    .json(\.json),
-                ]),
-                AreaRunsOptions.connectionOptions,
+                .option("limit", \.limit, in: 0...10_000_000, "Print at most N runs; 0 for all."),
+                .json(\.json),
             ],
             examples: ["slm training runs", "slm training runs --limit 0 --json"]
         ) { options in
@@ -76,7 +73,7 @@ extension Command {
     static var trainingStop: Command {
         runCommand("training stop", "Stop a fine-tuning run of a server. It saves, and can be resumed.", []) { options, client in
             let run = try client.run(options.id(for: "stop"))
-            let stopped = try AreaRun(client.training("POST", "runs/\(run.id)/stop") { _ in })
+            let stopped = try AreaRun(client.document("POST", "runs/\(run.id)/stop") { _ in })
             printLine(options.json ? stopped.text : "the run \(stopped.name) is \(stopped.state)")
         }
     }
@@ -84,7 +81,7 @@ extension Command {
     static var trainingResume: Command {
         runCommand("training resume", "Continue a fine-tuning run of a server that was stopped or has failed.", []) { options, client in
             let run = try client.run(options.id(for: "resume"))
-            let resumed = try AreaRun(client.training("POST", "runs/\(run.id)/resume") { _ in })
+            let resumed = try AreaRun(client.document("POST", "runs/\(run.id)/resume") { _ in })
             printLine(options.json ? resumed.text : "the run \(resumed.name) is \(resumed.state)")
         }
     }
@@ -92,7 +89,7 @@ extension Command {
     static var trainingDeleteRun: Command {
         runCommand("training delete-run", "Delete a fine-tuning run of a server. The model that it made stays.", []) { options, client in
             let run = try client.run(options.id(for: "delete-run"))
-            _ = try client.training("DELETE", "runs/\(run.id)")
+            _ = try client.document("DELETE", "runs/\(run.id)")
             printLine(options.json ? JSONLine(["id": .text(run.id), "deleted": .flag(true)]) : "deleted the run \(run.name)")
         }
     }
@@ -101,14 +98,9 @@ extension Command {
         _ name: String, _ summary: String, _ more: [CommandOption<AreaRunOfIDOptions>],
         _ body: @escaping (AreaRunOfIDOptions, AdminClient) throws -> Void
     ) -> Command {
-        Command(
+        ofServer(
             name, summary, AreaRunOfIDOptions(),
-            [
-                OptionGroup("Main options", [
-                    .option("run", \.run, value: "RUN", "The id or the name of the run.").positionalOnly(),
-                ] + more + [.json(\.json)]),
-                AreaRunOfIDOptions.connectionOptions,
-            ],
+            [.option("run", \.run, value: "RUN", "The id or the name of the run.").positionalOnly()] + more + [.json(\.json)],
             examples: ["slm \(name) first"]
         ) { options in try body(options, try options.client()) }
     }

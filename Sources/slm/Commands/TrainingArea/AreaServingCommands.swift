@@ -27,16 +27,13 @@ struct AreaCleanUpOptions: AdminOptions {
 
 extension Command {
     static var trainingCanary: Command {
-        Command(
+        ofServer(
             "training canary", "Let a model answer a share of the conversations, or end that.", AreaCanaryOptions(),
             [
-                OptionGroup("Main options", [
-                    .option("model", \.model, value: "NAME", "The model with this name or id.").positionalOnly(),
-                    .option("share", \.share, "Let it answer this share of the conversations, from 0 to 1."),
-                    .option("end", \.ends, "End the canary: the active model answers all conversations."),
-                    .json(\.json),
-                ]),
-                AreaCanaryOptions.connectionOptions,
+                .option("model", \.model, value: "NAME", "The model with this name or id.").positionalOnly(),
+                .option("share", \.share, "Let it answer this share of the conversations, from 0 to 1."),
+                .option("end", \.ends, "End the canary: the active model answers all conversations."),
+                .json(\.json),
             ],
             examples: ["slm training canary colors-1 --share 0.1", "slm training canary --end"]
         ) { options in
@@ -53,23 +50,19 @@ extension Command {
                 $0["model"] = model.id
                 $0["share"] = options.share
             }
-            guard let response else { return }
             let share = ((response.json["share"]?.number ?? 0) * 100).fixed(1)
             printLine(options.json ? response.text : "\(model.name.harmless) answers \(share) % of the conversations")
         }
     }
 
     static var trainingPin: Command {
-        Command(
+        ofServer(
             "training pin", "List API keys and their models, or pin a key to a model, which answers its requests.", AreaPinOptions(),
             [
-                OptionGroup("Main options", [
-                    .option("key", \.key, value: "ID", "Pin the API key with this id, or the only one with this name.").positionalOnly(),
-                    .option("model", \.model, value: "NAME", "Pin it to the model with this name or id."),
-                    .option("unpin", \.unpins, "Let the active model answer its requests again."),
-                    .json(\.json),
-                ]),
-                AreaPinOptions.connectionOptions,
+                .option("key", \.key, value: "ID", "Pin the API key with this id, or the only one with this name.").positionalOnly(),
+                .option("model", \.model, value: "NAME", "Pin it to the model with this name or id."),
+                .option("unpin", \.unpins, "Let the active model answer its requests again."),
+                .json(\.json),
             ],
             examples: ["slm training pin", "slm training pin laptop --model colors-1", "slm training pin laptop --unpin"]
         ) { options in
@@ -90,7 +83,6 @@ extension Command {
             let response = try client.document("PUT", "keys/\(id)") {
                 $0["model"] = model?.id
             }
-            guard let response else { return }
             let name = response.json["name"]?.string?.harmless ?? id
             printLine(options.json ? response.text : model.map { "\($0.name.harmless) answers the requests of \(name)" }
                 ?? "the active model answers the requests of \(name)")
@@ -119,20 +111,16 @@ extension Command {
     }
 
     static var trainingCleanUp: Command {
-        Command(
+        ofServer(
             "training clean-up", "Delete the files of archived models and of old candidates that runs of the server have written.",
             AreaCleanUpOptions(),
             [
-                OptionGroup("Main options", [
-                    .option("keep", \.keep, in: 0...1_000, "Keep the N newest candidates, and the N newest archived models."),
-                    .json(\.json),
-                ]),
-                AreaCleanUpOptions.connectionOptions,
+                .option("keep", \.keep, in: 0...1_000, "Keep the N newest candidates, and the N newest archived models."),
+                .json(\.json),
             ],
             examples: ["slm training clean-up --keep 3"]
         ) { options in
             let response = try options.client().document("POST", "models/clean-up") { $0["keep"] = options.keep }
-            guard let response else { return }
             let count = response.json["deleted"]?.integer ?? 0, bytes = response.json["freed_bytes"]?.number ?? 0
             printLine(options.json ? response.text
                 : "deleted the files of \(count) model\(count == 1 ? "" : "s"), \((bytes / 1e6).fixed(1)) MB")
@@ -145,9 +133,9 @@ extension AdminClient {
     fileprivate func keys() throws -> [JSONElement] {
         var keys: [JSONElement] = [], after: String?
         repeat {
-            let page = try document("GET", "keys", [("limit", "200")] + (after.map { [("after", $0)] } ?? []))?.json
-            keys += page?["items"]?.elements.map { Array($0) } ?? []
-            after = page?["next"]?.string
+            let page = try document("GET", "keys", [("limit", "200")] + (after.map { [("after", $0)] } ?? [])).json
+            keys += page.list("items")
+            after = page["next"]?.string
         } while after != nil
         return keys
     }

@@ -11,15 +11,10 @@ struct AreaRunSettings {
     var objective: TrainingRunSettings.Objective?
     var passages = false
     /// By their names in requests.
-    private var numbers: [String: Double] = [:]
+    var numbers: [String: Double] = [:]
     var replay: [String] = []
     var noReplay = false
     var filter = TrainingFilter()
-
-    subscript(number name: String) -> Double? {
-        get { numbers[name] }
-        set { numbers[name] = newValue }
-    }
 
     subscript(whole name: String) -> Int? {
         get { numbers[name].map { Int($0) } }
@@ -71,7 +66,7 @@ extension AreaRunOptions {
         ] + RunNumber.all.map { number in
             let option: CommandOption<Self> = number.isWhole
                 ? .option(number.optionName, \.run[whole: number.name], in: number.wholeRange, number.help, default: number.defaultText)
-                : .option(number.optionName, \.run[number: number.name], in: number.range, number.help, default: number.defaultText)
+                : .option(number.optionName, \.run.numbers[number.name], in: number.range, number.help, default: number.defaultText)
             return number.isLength ? option.excluding("length") : option
         }
     }
@@ -88,14 +83,12 @@ struct AreaStartOptions: AreaRunOptions {
 
 extension Command {
     static var trainingStart: Command {
-        Command(
+        ofServer(
             "training start",
             "Fine-tune a model of a server on its included chats, and show the run until it ends.",
             AreaStartOptions(),
-            [
-                OptionGroup("Main options", [
-                    .option("name", \.run.name, value: "NAME", "Name the run.", default: "run-YYYYMMDD-HHMMSS"),
-                ] + AreaStartOptions.runOptions),
+            [.option("name", \.run.name, value: "NAME", "Name the run.", default: "run-YYYYMMDD-HHMMSS")] + AreaStartOptions.runOptions,
+            and: [
                 OptionGroup("Chats", AreaStartOptions.filterOptionsOfIncludedChats),
                 OptionGroup("Output", [
                     .option("estimate", \.isEstimate,
@@ -104,7 +97,6 @@ extension Command {
                     .quiet(\.quiet),
                     .json(\.json),
                 ]),
-                AreaStartOptions.connectionOptions,
             ],
             examples: [
                 "slm training start", "slm training start --estimate", "slm training start --objective preferences --minutes 30 --detach",
@@ -112,7 +104,7 @@ extension Command {
         ) { options in
             let client = try options.client()
             if options.isEstimate { return try options.printEstimate(client) }
-            let run = try AreaRun(client.training("POST", "runs") { options.run.write(to: &$0) })
+            let run = try AreaRun(client.document("POST", "runs") { options.run.write(to: &$0) })
             if options.isDetached {
                 return printLine(options.json ? run.text : "the run \(run.name) is \(run.state)")
             }
@@ -124,16 +116,16 @@ extension Command {
 
 extension AreaStartOptions {
     fileprivate func printEstimate(_ client: AdminClient) throws {
-        let estimate = try AreaRun(client.training("POST", "estimate") { run.write(to: &$0) })
-        if json { return printLine(estimate.text) }
-        func gigabytes(_ key: String) -> String { "\(((estimate.json[key]?.number ?? 0) / 1e9).fixed(2)) GB" }
-        func count(_ key: String) -> Int { estimate.json[key]?.integer ?? 0 }
-        let settings = estimate.json["settings"]
+        let (text, estimate) = try client.document("POST", "estimate") { run.write(to: &$0) }
+        if json { return printLine(text) }
+        func gigabytes(_ key: String) -> String { "\(((estimate[key]?.number ?? 0) / 1e9).fixed(2)) GB" }
+        func count(_ key: String) -> Int { estimate[key]?.integer ?? 0 }
+        let settings = estimate["settings"]
         printLine("method   \(settings?["method"]?.string ?? "")" + (settings?["rank"]?.integer.map { " of rank \($0)" } ?? ""))
         printLine("data     \(count("chats")) chats, \(count("held_out")) held out, \(count("preferences")) preferences")
         printLine("memory   about \(gigabytes("memory_bytes")), \(gigabytes("available_bytes")) are free")
         printLine("disk     about \(gigabytes("disk_bytes")), \(gigabytes("free_disk_bytes")) are free")
-        printLine("time     " + (estimate.json["seconds"]?.number.map { "about \(clockText($0))" } ?? "not known"))
-        if let advice = estimate.json["advice"]?.string { printNote(advice) }
+        printLine("time     " + (estimate["seconds"]?.number.map { "about \(clockText($0))" } ?? "not known"))
+        if let advice = estimate["advice"]?.string { printNote(advice) }
     }
 }
