@@ -2,7 +2,7 @@
 
     python Benchmarks/random_gguf.py qwen3-30b-a3b /tmp/moe.gguf --layers 8
 
-The types are those of llama.cpp's Q4_K_M, or --type Q8_0, Q4_0 or F16 for all matrices. Weights are drawn as random blocks with scales that give them a deviation of about 0.02;
+The types are those of llama.cpp's Q4_K_M, or --type Q8_0, Q4_0 or F16 for all matrices, or MXFP4 for those of experts and Q8_0 for others. Weights are drawn as random blocks with scales that give them a deviation of about 0.02;
 0.5 in the embedding and 0.005 in the outputs of attention, so that tokens differ more than positions, and all experts are chosen. The file has no tokenizer.
 """
 import argparse
@@ -16,6 +16,7 @@ SHAPES = {
     "qwen3-4b": dict(arch="qwen3", layers=36, width=2_560, hidden=9_728, heads=32, kv=8, head=128, vocab=151_936, tied=True),
     "llama-3.1-8b": dict(arch="llama", layers=32, width=4_096, hidden=14_336, heads=32, kv=8, head=128, vocab=128_256, tied=False),
     "qwen3-30b-a3b": dict(arch="qwen3moe", layers=48, width=2_048, hidden=768, heads=32, kv=4, head=128, vocab=151_936, tied=False, experts=128, active=8),
+    "gpt-oss-20b": dict(arch="gpt-oss", layers=24, width=2_880, hidden=2_880, heads=64, kv=8, head=64, vocab=201_088, tied=False, experts=32, active=4),
     "olmoe-1b-7b": dict(arch="olmoe", layers=16, width=2_048, hidden=1_024, heads=16, kv=16, head=128, vocab=50_304, tied=False, experts=64, active=8),
 }
 TYPES = gguf.GGMLQuantizationType
@@ -40,6 +41,8 @@ def matrix(type, rows, columns, deviation):
         found = blocks(numbers // 256, (128, None), (64, None), (16, 32), (2, deviation / 18.5 / 32))
     elif type == TYPES.Q8_0:
         found = blocks(numbers // 32, (2, deviation / 74), (32, None))
+    elif type == TYPES.MXFP4:                                # an exponent, the same everywhere; codes
+        found = blocks(numbers // 32, (1, 128 + round(np.log2(deviation / 5.85))), (16, None))
     elif type == TYPES.Q4_0:
         found = blocks(numbers // 32, (2, deviation / 4.6), (16, None))
     elif type == TYPES.F16:
@@ -70,9 +73,13 @@ def write(path, shape, layers, name):
         writer.add_expert_count(E)
         writer.add_expert_used_count(c["active"])
         writer.add_expert_feed_forward_length(F)
+    if c["arch"] == "gpt-oss":
+        writer.add_sliding_window(128)
     writer.add_string("tokenizer.ggml.model", "none")
 
     def kind(tensor, layer=0):
+        if name == "MXFP4":
+            return TYPES.MXFP4 if tensor.endswith("_exps") else TYPES.Q8_0
         if name != "Q4_K_M":
             return TYPES[name]
         more = layer < layers // 8 or layer >= 7 * layers // 8 or (layer - layers // 8) % 3 == 2
@@ -85,6 +92,8 @@ def write(path, shape, layers, name):
         else:
             data = matrix(type, rows, columns, deviation)
         writer.add_tensor(f"{tensor}.weight", data, raw_dtype=type)
+        if c["arch"] == "gpt-oss" and tensor.startswith("blk."):
+            writer.add_tensor(f"{tensor}.bias", np.zeros((count, rows) if count else rows, np.float32))
 
     def norm(tensor, width):
         writer.add_tensor(f"{tensor}.weight", np.ones(width, np.float32))
@@ -96,7 +105,9 @@ def write(path, shape, layers, name):
     for i in range(layers):
         block = f"blk.{i}"
         norm(f"{block}.attn_norm", C)
-        norm(f"{block}.ffn_norm", C)
+        norm(f"{block}.{'post_attention_norm' if c['arch'] == 'gpt-oss' else 'ffn_norm'}", C)
+        if c["arch"] == "gpt-oss":
+            norm(f"{block}.attn_sinks", c["heads"])
         if c["arch"].startswith("qwen3"):
             norm(f"{block}.attn_q_norm", D)
             norm(f"{block}.attn_k_norm", D)
@@ -121,7 +132,7 @@ def main():
     arguments.add_argument("shape", choices=SHAPES)
     arguments.add_argument("out")
     arguments.add_argument("--layers", type=int, help="fewer layers than the model has")
-    arguments.add_argument("--type", choices=["Q4_K_M", "Q8_0", "Q4_0", "F16"], default="Q4_K_M")
+    arguments.add_argument("--type", choices=["Q4_K_M", "Q8_0", "Q4_0", "F16", "MXFP4"], default="Q4_K_M")
     options = arguments.parse_args()
     write(options.out, options.shape, options.layers, options.type)
 

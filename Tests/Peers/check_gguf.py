@@ -97,6 +97,7 @@ def check_theirs(writer, folder, kind, alignment):
 ONLY_READ = {
     Type.Q4_1: (20, 0, 4), Type.Q5_0: (22, 0, 2), Type.Q5_1: (24, 0, 4), Type.Q4_K: (144, 0, 4), Type.Q5_K: (176, 0, 4),
     Type.Q6_K: (210, 208, 210), Type.Q2_K: (84, 80, 84), Type.Q3_K: (110, 108, 110), Type.IQ4_NL: (18, 0, 2), Type.IQ4_XS: (136, 0, 2),
+    Type.MXFP4: (17, 0, 0),
 }
 
 
