@@ -36,9 +36,8 @@ package struct ChannelReader: Sendable {
 
     private let channels: AnswerChannels
     private var state = State.text
-    private var isThinking = false
-    /// Whether the channel `final` has begun, which `<|end|>` ends.
-    private var isFinal = false
+    /// Whether the current message is in the channel `final`, which `<|end|>` ends; nil before the first one.
+    private var isFinal: Bool?
     package private(set) var isFinished = false
 
     package init(_ channels: AnswerChannels) { self.channels = channels }
@@ -50,7 +49,7 @@ package struct ChannelReader: Sendable {
         switch id {
         case channels.channel: state = .header("")
         case channels.start: state = .role
-        case channels.end where isFinal: isFinished = true
+        case channels.end where isFinal == true: isFinished = true
         case channels.end: state = .role
         case channels.message: return begin()
         default:
@@ -69,9 +68,8 @@ package struct ChannelReader: Sendable {
         var name = "final"
         // A name may be followed by the type of the message.
         if case .header(let header) = state { name = String(header.prefix { !$0.isWhitespace }) }
-        let wasThinking = isThinking
-        isFinal = name == "final"
-        isThinking = !isFinal
+        let wasThinking = isFinal == false, isThinking = name != "final"
+        isFinal = !isThinking
         return switch (wasThinking, isThinking) {
         case (false, true): ThoughtMarks.think.start
         case (true, true): "\n\n"

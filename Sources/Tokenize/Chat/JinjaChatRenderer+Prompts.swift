@@ -14,10 +14,9 @@ extension JinjaChatRenderer {
 
     /// The texts between which the model thinks before it answers; nil if the template does not write them and the vocabulary has no
     /// token for them.
-    static func thoughtMarks(in source: String, _ vocabulary: Vocabulary) -> ThoughtMarks? {
+    static func thoughtMarks(in source: String, _ vocabulary: Vocabulary, _ channels: AnswerChannels?) -> ThoughtMarks? {
         let marks = ThoughtMarks.think, tokens = vocabulary.specialTokens.map(\.text) + vocabulary.addedTokens.map(\.text)
-        let hasMarks = source.contains(marks.end) || tokens.contains(marks.end) || AnswerChannels(in: source, vocabulary) != nil
-        return hasMarks ? marks : nil
+        return channels != nil || source.contains(marks.end) || tokens.contains(marks.end) ? marks : nil
     }
 }
 

@@ -10,8 +10,8 @@ struct JinjaChatRenderer: MessageRenderer {
     private(set) var toolCallFormat: ToolCallFormat?
     private(set) var toolCallShape: ToolCallShape?
     private(set) var aroundQuestion: (before: [UInt8], after: [UInt8]) = ([], [])
-    var thoughtMarks: ThoughtMarks? { Self.thoughtMarks(in: template.source, vocabulary) }
-    var channels: AnswerChannels? { AnswerChannels(in: template.source, vocabulary) }
+    let thoughtMarks: ThoughtMarks?
+    let channels: AnswerChannels?
 
     private let template: JinjaChatTemplate
     private let jinja: JinjaTemplate
@@ -73,6 +73,8 @@ struct JinjaChatRenderer: MessageRenderer {
         self.template = template
         self.clock = clock
         vocabulary = tokenizer.vocabulary
+        channels = AnswerChannels(in: template.source, vocabulary)
+        thoughtMarks = Self.thoughtMarks(in: template.source, vocabulary, channels)
         let jinja: JinjaTemplate
         do throws(JinjaError) { jinja = try JinjaTemplate(template.source) } catch { throw .chatTemplate(error.description) }
         var templateTokens = TemplateTokens(of: vocabulary), written: Set<TokenID> = []
