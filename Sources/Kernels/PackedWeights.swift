@@ -54,7 +54,7 @@ package struct PackedWeights {
     /// On a device: the weights in f32 or bf16, instead of sections.   [O, I]
     var matrix: Buffer?
     /// The place of weights that stay where they are stored; nil for packed ones.
-    let source: WeightSource?
+    let source: QuantizedWeights?
     /// Whether the sections have the codes and scales of the file.
     let keepsCodes: Bool
     /// [I], for int8, int6 and int4; nil if all are 1. See ``InputScales``.
@@ -161,7 +161,7 @@ extension Processor {
                     table.packed_matmul(layout, p, panels.pointer, rows, range.lowerBound, range.upperBound)
                 }
             } else if let source = w.source {
-                forEachPanel(of: source, section.rows, inputs: I, w.inputScales, in: layout) { panel, packed in
+                forEachPanel(of: source, section.rows, w.inputScales, in: layout) { panel, packed in
                     table.packed_matmul(layout, p, packed - panel * table.weights_bytes(layout, 1, I), rows, panel, panel + 1)
                 }
             }

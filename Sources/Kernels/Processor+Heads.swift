@@ -42,43 +42,29 @@ extension Processor {
         }
     }
 
-    /// Writes dx of the norm without weights, from the result y.
-    package func normHeadsGradient(dy: Buffer, y: Buffer, N: Int, C: Int, heads: Int, D: Int, rstd: Buffer, into dx: Buffer) {
-        checkHeads([dy, y, dx], N: N, C: C, heads: heads, D: D, rstd)
-        measured("head norm gradient", bytes: 3 * y.count * y.type.size) {
-            if let gpu, gpu.normHeadsGradient(
-                dy: dy, x: y, N: N, C: C, heads: heads, queries: heads, D: D, scale: nil, rstd: rstd, into: dx, dw: nil, on: self) {
-                return
-            }
-            split(N, atLeast: 16) { rows in
-                let n = rows.lowerBound
-                table.norm_heads_gradient(
-                    dy[n * C..<N * C].pointer, y[n * C..<N * C].pointer, y.type.code, heads, D, rstd[n * heads..<N * heads].floats,
-                    dx[n * C..<N * C].pointer, rows.count, C)
-            }
-        }
-    }
-
-    /// Writes dx of the norm with weights, and adds to dw [2, D] if it is not nil.
+    /// Writes dx of the norm, and adds to dw [2, D] if it is not nil.
+    ///
+    /// - Parameter x: What was normalized; without weights, the result.
     package func normHeadsGradient(
-        dy: Buffer, x: Buffer, N: Int, C: Int, heads: AttentionHeads, scale w: Buffer, rstd: Buffer, into dx: Buffer, dw: Buffer?
+        dy: Buffer, x: Buffer, N: Int, C: Int, heads: Int, D: Int, scale w: Buffer? = nil, queries: Int = 0, rstd: Buffer,
+        into dx: Buffer, dw: Buffer? = nil
     ) {
-        let H = heads.positioned, D = heads.width
-        checkHeads([dy, x, dx], N: N, C: C, heads: H, D: D, rstd)
-        require(w.count == 2 * D && (dw?.count ?? 2 * D) == 2 * D, "head norm gradient: \(w.count) weights for heads of \(D)")
+        checkHeads([dy, x, dx], N: N, C: C, heads: heads, D: D, rstd)
+        require(
+            (w?.count ?? 2 * D) == 2 * D && (dw?.count ?? 2 * D) == 2 * D, "head norm gradient: \(w?.count ?? 0) weights for heads of \(D)")
         measured("head norm gradient", bytes: 3 * x.count * x.type.size) {
             if let gpu, gpu.normHeadsGradient(
-                dy: dy, x: x, N: N, C: C, heads: H, queries: heads.queries, D: D, scale: w, rstd: rstd, into: dx, dw: dw, on: self) {
+                dy: dy, x: x, N: N, C: C, heads: heads, queries: queries, D: D, scale: w, rstd: rstd, into: dx, dw: dw, on: self) {
                 return
             }
             // dw of each part of the rows, added up in the order of the parts. The parts do not depend on the number of threads.
-            let parts = min(32, max(1, N / 32)), sums = zeros(dw == nil ? 0 : 2 * D * parts)
+            let parts = max(1, dw == nil ? N / 16 : min(32, N / 32)), sums = zeros(dw == nil ? 0 : 2 * D * parts)
             parallelFor(parts) { part, _ in
                 let n = N * part / parts, count = N * (part + 1) / parts - n
                 let rows = n * C..<(n + count) * C
-                table.norm_heads_scaled_gradient(
-                    dy[rows].pointer, x[rows].pointer, x.type.code, w.floats, heads.queries, H, D, rstd.floats + n * H, dx[rows].pointer,
-                    dw == nil ? nil : sums.floats + 2 * D * part, count, C)
+                table.norm_heads_gradient(
+                    dy[rows].pointer, x[rows].pointer, x.type.code, w?.floats, queries, heads, D, rstd.floats + n * heads,
+                    dx[rows].pointer, dw == nil ? nil : sums.floats + 2 * D * part, count, C)
             }
             if let dw {
                 for part in 0..<parts { copy(sums[2 * D * part..<2 * D * (part + 1)], into: dw, adding: true) }

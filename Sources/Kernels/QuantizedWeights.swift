@@ -1,6 +1,6 @@
 internal import CKernels
 
-/// A weight matrix [O, I] as a file stores it: row by row, in bf16, int8, int6 or int4, or in the number formats of another program's
+/// A weight matrix [O, I] as a file stores it: row by row, in f32, bf16, int8, int6 or int4, or in the number formats of another program's
 /// file. The same on every CPU, unlike ``PackedWeights``.
 ///
 ///     let quantized = processor.quantize(values, outputs: O, inputs: I, to: .int8)
@@ -15,7 +15,7 @@ package struct QuantizedWeights {
     private let content: Content
 
     /// int8: [O, I], each weight in steps of its scale, + 128. int6 and int4: [O, bytes], rows with their scales and minimums
-    /// (affine_weights.h). bf16: [O, I], the numbers themselves.
+    /// (affine_weights.h). f32 and bf16: [O, I], the numbers themselves.
     package var codes: Buffer {
         guard case .codes(let codes, _) = content else { preconditionFailure("rows of another program's file have no codes") }
         return codes
@@ -30,14 +30,26 @@ package struct QuantizedWeights {
     /// [I]: a scale for each input, in addition to those of the codes; nil if all are 1. See ``InputScales``.
     package let inputScales: Buffer?
 
+    /// Whether memory equals the mapped file that holds the weights, if any. Rows in f32 are then read from the file instead of mapped,
+    /// which takes less time and memory; mapped pages of other numbers are released soon after they are read.
+    let equalsFile: Bool
+
     /// The rows, if they lie in another program's file; nil if these are codes.
     package var storedRows: [StoredRows]? { if case .rows(let rows) = content { rows } else { nil } }
 
+    /// Weights in f32 that stay where they are.
+    ///
+    /// - Parameter equalsFile: Whether weights in a mapped file have not been changed in memory.
+    package init(_ values: Buffer, outputs: Int, inputs: Int, equalsFile: Bool = false) {
+        self.init(.float32, outputs: outputs, inputs: inputs, codes: values, scales: values[0..<0], equalsFile: equalsFile)
+    }
+
     package init(
-        _ precision: WeightPrecision, outputs: Int, inputs: Int, codes: Buffer, scales: Buffer, inputScales: Buffer? = nil
+        _ precision: WeightPrecision, outputs: Int, inputs: Int, codes: Buffer, scales: Buffer, inputScales: Buffer? = nil,
+        equalsFile: Bool = true
     ) {
         require(
-            codes.type == (precision == .bfloat16 ? .bfloat16 : .byte)
+            codes.type == (precision == .float32 ? .float32 : precision == .bfloat16 ? .bfloat16 : .byte) && inputs > 0
                 && codes.count * codes.type.size == outputs * Self.codeBytes(precision, inputs: inputs)
                 && scales.count == (precision == .int8 ? outputs * Self.groups(inputs: inputs) : 0)
                 && (inputScales?.count ?? inputs) == inputs,
@@ -47,6 +59,7 @@ package struct QuantizedWeights {
         self.inputs = inputs
         content = .codes(codes, scales: scales)
         self.inputScales = inputScales
+        self.equalsFile = equalsFile
     }
 
     /// Uses rows of another program's file where they lie.
@@ -55,10 +68,9 @@ package struct QuantizedWeights {
         for part in rows {
             let columns = part.isTransposed ? part.rows.count : I
             require(
-                part.rows.lowerBound == end && columns % part.format.blockCount == 0
-                    && part.range.count == part.rows.count * I / part.format.blockCount * part.format.blockSize
+                part.rows.lowerBound == end && columns % part.format.blockCount == 0 && part.hasBytes(inputs: I)
                     && (part.order?.count ?? part.rows.count) == part.rows.count && (!part.isTransposed || part.format.blockCount == 1),
-                "rows \(part.rows) of [\(O), \(I)] in \(part.range.count) bytes of \(part.format.name)")
+                "rows \(part.rows) of [\(O), \(I)] in \(part.byteCount) bytes of \(part.format.name)")
             end = part.rows.upperBound
         }
         require(end == O, "\(end) of \(O) rows")
@@ -69,18 +81,28 @@ package struct QuantizedWeights {
         inputs = I
         content = .rows(rows)
         inputScales = nil
+        equalsFile = true
     }
 
     /// The numbers [O, I] of weights in bf16, which matmuls read as they are; nil for codes and for rows of another program's file.
     package var bfloat16: Buffer? { storedRows == nil && precision == .bfloat16 ? codes : nil }
 
-    /// Where rows in bf16 lie one behind the other; nil if they do not, or are in another format.
-    func bfloat16Rows(_ rows: Range<Int>) -> UnsafeRawPointer? {
-        guard let parts = storedRows else { return bfloat16.map { UnsafeRawPointer($0.pointer + rows.lowerBound * inputs * $0.type.size) } }
+    /// The numbers [O, I] of weights in f32; nil for others.
+    var float32: Buffer? { storedRows == nil && precision == .float32 ? codes : nil }
+
+    /// Whether rows are copied out of a file, instead of mapped.
+    var readsFile: Bool { equalsFile && float32?.isInFile ?? false }
+
+    /// Where rows in f32 or bf16 lie one behind the other; nil if they do not, are read from a file, or are in another format.
+    func plainRows(_ rows: Range<Int>) -> UnsafeRawPointer? {
+        if readsFile { return nil }
+        guard let parts = storedRows else {
+            return precision.isInteger ? nil : UnsafeRawPointer(codes.pointer + rows.lowerBound * rowBytes)
+        }
         guard let part = parts.first(where: { $0.rows.contains(rows.lowerBound) }), part.format == .bf16, part.order == nil,
             !part.isTransposed, rows.upperBound <= part.rows.upperBound
         else { return nil }
-        return part.row(rows.lowerBound, inputs: inputs)
+        return part.row(rows.lowerBound, inputs: inputs, copy: nil)
     }
 
     /// Columns at multiples of this begin a group with a scale of its own, in codes and in every ``StoredFormat``.
@@ -89,10 +111,10 @@ package struct QuantizedWeights {
     /// Bytes of the codes of one row; those of int6 and int4 contain their scales.
     package static func codeBytes(_ precision: WeightPrecision, inputs: Int) -> Int {
         switch precision {
+        case .float32: return 4 * inputs
         case .bfloat16: return 2 * inputs
         case .int8: return inputs
         case .int6, .int4: return 4 + (inputs + 31) / 32 * (precision == .int6 ? 26 : 18)
-        case .float32: preconditionFailure("quantized weights: expected bf16, int8, int6 or int4, found f32")
         }
     }
 
@@ -103,7 +125,7 @@ package struct QuantizedWeights {
 
     /// The layout that holds the codes and scales of some rows unchanged; nil if there is none, or if it is not the same for all of them.
     func layout(of rows: Range<Int>) -> Int32? {
-        guard let parts = storedRows else { return bfloat16 == nil ? precision.code : nil }
+        guard let parts = storedRows else { return precision.isInteger ? precision.code : nil }
         let formats = parts.filter { $0.rows.overlaps(rows) }.map(\.format)
         return formats.allSatisfy { $0 == formats.first } ? formats.first?.layout : nil
     }
@@ -131,7 +153,7 @@ package struct QuantizedWeights {
     package var storedBytes: Int {
         switch content {
         case .codes(let codes, let scales): codes.count * codes.type.size + scales.count * scales.type.size
-        case .rows(let parts): parts.reduce(0) { $0 + $1.range.count }
+        case .rows(let parts): parts.reduce(0) { $0 + $1.byteCount }
         }
     }
 
@@ -139,6 +161,7 @@ package struct QuantizedWeights {
 
     /// Returns the pages of some rows to the system: they are read from the file again on the next access.
     func releasePages(_ rows: Range<Int>) {
+        if !equalsFile || readsFile { return }
         switch content {
         case .codes(let codes, let scales):
             let width = Self.codeBytes(precision, inputs: inputs) / codes.type.size, groups = scales.count / outputs
@@ -167,18 +190,21 @@ extension Processor {
             copy(values, into: rounded)
             return QuantizedWeights(.bfloat16, outputs: O, inputs: I, codes: rounded, scales: buffer(of: 0, .float32))
         }
-        require(values.count == O * I && I > 0, "weights: \(values.count) elements for [\(O), \(I)]")
+        require(
+            values.count == O * I && I > 0 && (calibration?.inputs ?? I) == I,
+            "weights: \(values.count) elements for [\(O), \(I)], and statistics of \(calibration?.inputs ?? I) inputs")
         let width = QuantizedWeights.codeBytes(precision, inputs: I), panel = table.weights_panel
         let groups = precision == .int8 ? QuantizedWeights.groups(inputs: I) : 0
         let codes = buffer(of: O * width, .byte), scales = buffer(of: O * groups, .float32)
-        let inputScales = inputScales(of: values, outputs: O, inputs: I, for: precision)
-        let scratch = scratch(table.weights_pack_scratch(I)), factor = calibration?.factor(on: self, dividedBy: inputScales)
+        let inputScales = inputScales(of: QuantizedWeights(values, outputs: O, inputs: I), as: precision)
+        let scratch = scratch(table.weights_pack_scratch(I)), errors = calibration?.errorWeights(on: self, dividedBy: inputScales)
         measured("quantize", bytes: O * I * 4) {
             parallelFor(table.panels(of: O)) { item, thread in
                 let rows = item * panel..<min((item + 1) * panel, O)
                 table.weights_quantize(
-                    precision.code, values.floats + rows.lowerBound * I, rows.count, I, inputScales?.floats, factor?.floats,
-                    codes.bytes + rows.lowerBound * width, scales.floats + rows.lowerBound * groups, scratch[thread])
+                    precision.code, values.floats + rows.lowerBound * I, rows.count, I, inputScales?.floats, errors?.factor?.floats,
+                    errors?.importance?.floats, codes.bytes + rows.lowerBound * width, scales.floats + rows.lowerBound * groups,
+                    scratch[thread])
             }
         }
         return QuantizedWeights(precision, outputs: O, inputs: I, codes: codes, scales: scales, inputScales: inputScales)
@@ -187,23 +213,24 @@ extension Processor {
     /// The bytes of blocks of another program's file for weights [O, I].
     ///
     /// - Parameters:
-    ///   - format: ``StoredFormat/q5_0``, ``StoredFormat/q5_1`` or a K-quant, whose blocks divide I.
-    ///   - factor: That of the statistics of the matrix's inputs (``InputStatistics/factor(on:dividedBy:)``).   [I, I]
+    ///   - format: One that is fitted (``StoredFormat/isFitted``), whose blocks divide I.
+    ///   - errors: Those of the statistics of the matrix's inputs (``InputStatistics/errorWeights(on:dividedBy:)``).
     package func blocks(
-        _ values: Buffer, outputs O: Int, inputs I: Int, as format: StoredFormat, factor: Buffer? = nil
+        _ values: Buffer, outputs O: Int, inputs I: Int, as format: StoredFormat, weighting errors: ErrorWeights? = nil
     ) -> Buffer {
         guard let layout = format.layout, format.isFitted else { preconditionFailure("\(format.name) blocks are not fitted") }
         require(
-            values.count == O * I && I % format.blockCount == 0 && (factor?.count ?? I * I) == I * I,
-            "\(format.name): \(values.count) elements for [\(O), \(I)], a factor of \(factor?.count ?? 0)")
+            values.count == O * I && I % format.blockCount == 0 && (errors?.factor?.count ?? I * I) == I * I
+                && (errors?.importance?.count ?? I) >= I,
+            "\(format.name): \(values.count) elements for [\(O), \(I)], and statistics of another number of inputs")
         let width = table.weights_row_bytes(layout, I), panel = table.weights_panel, bytes = buffer(of: O * width, .byte)
         let scratch = scratch(table.weights_pack_scratch(I))
         measured("quantize", bytes: O * I * 4) {
             parallelFor(table.panels(of: O)) { item, thread in
                 let first = item * panel
                 table.weights_quantize(
-                    layout, values.floats + first * I, min(panel, O - first), I, nil, factor?.floats, bytes.bytes + first * width, nil,
-                    scratch[thread])
+                    layout, values.floats + first * I, min(panel, O - first), I, nil, errors?.factor?.floats, errors?.importance?.floats,
+                    bytes.bytes + first * width, nil, scratch[thread])
             }
         }
         return bytes
@@ -261,17 +288,18 @@ extension Processor {
         }
     }
 
-    /// Decodes rows of `weights`, or copies of them: bf16 numbers, or codes and their scales.
+    /// Decodes rows of `weights`, or copies of them: numbers, or codes and their scales.
     func decode(
         _ weights: QuantizedWeights, _ codes: UnsafeRawPointer, _ scales: UnsafePointer<Float>, rows: Int, columns: Range<Int>,
         into values: UnsafeMutableRawPointer, as type: DataType
     ) {
         let I = weights.inputs, first = columns.lowerBound
-        if weights.precision == .bfloat16 {
+        if !weights.precision.isInteger {
+            let format = weights.precision == .float32 ? SLM_STORED_F32 : SLM_STORED_BF16, size = weights.codes.type.size
             for n in 0..<rows {
                 table.read_stored(
-                    Int32(SLM_STORED_BF16), codes + n * weights.rowBytes + 2 * first, columns.count,
-                    values + n * columns.count * type.size, type.code)
+                    Int32(format), codes + n * weights.rowBytes + size * first, columns.count, values + n * columns.count * type.size,
+                    type.code)
             }
         } else {
             table.weights_dequantize(

@@ -51,8 +51,8 @@ package enum StoredFormat: UInt32, CaseIterable, Sendable {
         // Lower 4 bits, upper 2 bits, i8 scale per 16 numbers, f16 scale of the block.
         case .q6_K: Properties(256, 128 + 64 + 16 + 2, .int6, SLM_WEIGHTS_Q6_K, isFitted: true, limit: 32 * 127)
         // f16 scale, two indices of levels per byte; 6 bits for each scale.
-        case .iq4_NL: Properties(32, 2 + 16, .int4, SLM_WEIGHTS_IQ4_NL, limit: 127)
-        case .iq4_XS: Properties(256, 2 + 2 + 4 + 128, .int4, SLM_WEIGHTS_IQ4_XS, limit: 127 * 32)
+        case .iq4_NL: Properties(32, 2 + 16, .int4, SLM_WEIGHTS_IQ4_NL, isFitted: true, limit: 127)
+        case .iq4_XS: Properties(256, 2 + 2 + 4 + 128, .int4, SLM_WEIGHTS_IQ4_XS, isFitted: true, limit: 127 * 32)
         // Exponent of a power of two, two numbers per byte.
         case .mxfp4: Properties(32, 1 + 16, .int4, SLM_WEIGHTS_MXFP4, limit: .infinity)
         }
@@ -72,7 +72,7 @@ package enum StoredFormat: UInt32, CaseIterable, Sendable {
     /// The layout of packed weights with the codes and scales of these blocks; nil for plain numbers.
     var layout: Int32? { properties.layout }
 
-    /// Whether ``Processor/blocks(_:outputs:inputs:as:calibration:)`` writes this format.
+    /// Whether ``Processor/blocks(_:outputs:inputs:as:weighting:)`` writes this format.
     package var isFitted: Bool { properties.isFitted }
 
     /// The largest magnitude that the format can represent.

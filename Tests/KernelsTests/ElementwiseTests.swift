@@ -54,17 +54,6 @@ import Testing
         }
     }
 
-    @Test(arguments: ProcessorVariant.all, UnaryFunction.allCases)
-    func `unary functions of extreme values agree with the C library`(variant: ProcessorVariant, f: UnaryFunction) throws {
-        let p = try variant.processor()
-        let x: [Float] = [.nan, .infinity, -.infinity, 0, -0.0, 1e-30, -1e-30, 1e-4, -200, -104.5, -103, -95, -87.5,
-                -20, -1, 1, 20, 88, 88.7, 89, 200, 1e19]
-        let y = p.buffer(of: x.count, .float32)
-        p.apply(f, p.buffer(x), into: y)
-        // Results beyond the range of f32 are infinite. exp and tails of the normal distribution have an absolute error bound.
-        expectClose(p.floats(y), x.map { Double(Float(f.value(Double($0)))) }, within: .range, "\(f)")
-    }
-
     @Test(arguments: ProcessorVariant.devices)
     func `bf16 is rounded to the nearest, ties to even, and NaN stays NaN`(variant: ProcessorVariant) throws {
         let p = try variant.processor()

@@ -50,7 +50,7 @@ import Testing
                     dy = p.buffer(TestRandom.numbers(N * C, seed: 2), type)
                 let y = p.buffer(of: N * C, type), dx = p.buffer(of: N * C, type), rstd = p.buffer(of: N * heads, .float32)
                 p.normHeads(x, N: N, C: C, heads: heads, D: D, into: y, rstd: rstd, epsilon: 1e-5)
-                p.normHeadsGradient(dy: dy, y: y, N: N, C: C, heads: heads, D: D, rstd: rstd, into: dx)
+                p.normHeadsGradient(dy: dy, x: y, N: N, C: C, heads: heads, D: D, rstd: rstd, into: dx)
                 let old = p.floats(x).map { Double($0) }, gradientOfY = p.floats(dy).map { Double($0) }
                 var expected = old, gradient = gradientOfY
                 for start in (0..<N).flatMap({ n in (0..<heads).map { n * C + $0 * D } }) {
@@ -79,7 +79,8 @@ import Testing
                 let dy = p.buffer(TestRandom.numbers(N * C, seed: 2), type), w = p.buffer(weights)
                 let y = p.buffer(of: N * C, type), dx = p.buffer(of: N * C, type), rstd = p.buffer(of: N * H, .float32), dw = p.zeros(2 * D)
                 p.normHeads(x, N: N, C: C, heads: H, D: D, scale: w, queries: heads.queries, into: y, rstd: rstd, epsilon: 1e-6)
-                p.normHeadsGradient(dy: dy, x: x, N: N, C: C, heads: heads, scale: w, rstd: rstd, into: dx, dw: dw)
+                p.normHeadsGradient(
+                    dy: dy, x: x, N: N, C: C, heads: H, D: D, scale: w, queries: heads.queries, rstd: rstd, into: dx, dw: dw)
                 let old = p.floats(x).map { Double($0) }, slope = p.floats(dy).map { Double($0) }
                 var expected = old, gradient = slope, weightGradient = [Double](repeating: 0, count: 2 * D)
                 for (n, h) in (0..<N).flatMap({ n in (0..<H).map { (n, $0) } }) {

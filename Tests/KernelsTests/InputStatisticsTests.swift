@@ -50,6 +50,28 @@ import Testing
         return statistics
     }
 
+    /// An importance matrix of llama.cpp has only the squares.
+    @Test(arguments: Processor.instructionSets)
+    func `weights of large inputs lose less if only the squares of inputs are known`(instructionSet: String) throws {
+        let p = try Processor(threads: 2, instructionSet: instructionSet), (O, I) = (70, 96)
+        let values = TestRandom.numbers(O * I, seed: 5), weights = p.buffer(values)
+        let squares = (0..<I).map { $0 % 8 == 3 ? 100 : 1 as Float }, statistics = InputStatistics(squares: squares)
+        for precision in [WeightPrecision.int6, .int4] {
+            let errors = [nil, statistics].map { calibration in
+                let fitted = p.quantize(weights, outputs: O, inputs: I, to: precision, calibration: calibration)
+                let found = p.buffer(of: O * I, .float32)
+                p.dequantize(fitted, into: found)
+                return zip(p.floats(found), values).enumerated().reduce(0) { sum, item in
+                    sum + squares[item.offset % I] * (item.element.0 - item.element.1) * (item.element.0 - item.element.1)
+                }
+            }
+            #expect(errors[1] < 0.6 * errors[0], "\(precision.rawValue): \(errors)")
+        }
+        let unknown = InputStatistics(squares: [Float](repeating: 0, count: I))
+        #expect(statistics.isDiagonal && unknown.errorWeights(on: p) == nil)
+        #expect(InputStatistics(squares: [1, .nan]).errorWeights(on: p) == nil)
+    }
+
     @Test func `statistics of inputs that are not finite are not used`() throws {
         let p = try Processor(threads: 2), weights = p.buffer(TestRandom.numbers(40 * 96, seed: 5))
         var x = inputs(seed: 1)

@@ -43,14 +43,6 @@ import Testing
     }
 
     @Test(arguments: ProcessorVariant.all)
-    func `dropout can accumulate`(variant: ProcessorVariant) throws {
-        let p = try variant.processor(), x = TestRandom.numbers(65, seed: 1), y = p.buffer(of: 65, .float32), sums = p.buffer(x)
-        p.dropout(p.buffer(x), into: y, p: 0.5, seed: 1, start: 0)
-        p.dropout(p.buffer(x), into: sums, p: 0.5, seed: 1, start: 0, adding: true)
-        expectClose(p.floats(sums), zip(x, p.floats(y)).map { Double($0) + Double($1) }, within: .forward)
-    }
-
-    @Test(arguments: ProcessorVariant.all)
     func `random numbers have the moments of their distributions`(variant: ProcessorVariant) throws {
         let p = try variant.processor(), count = 200_000, y = p.buffer(of: count, .float32)
         func moment(_ power: Int) -> Double {

@@ -52,18 +52,6 @@ import Testing
     }
 
     @Test(arguments: Processor.instructionSets)
-    func `every instruction set reads the same numbers`(instructionSet: String) throws {
-        let p = try Processor(threads: 2, instructionSet: instructionSet), O = 70, I = 512
-        for format in StoredFormat.allCases {
-            let (weights, expected) = try weights(format, O, I, reversed: true), values = p.buffer(of: O * I, .float32)
-            p.dequantize(weights, into: values)
-            #expect(expected.allSatisfy(\.isFinite) && Set(expected).count > 100, "\(format.name)")
-            let isSame = p.floats(values).map(\.bitPattern) == expected.map(\.bitPattern)
-            #expect(isSame, "\(format.name)")
-        }
-    }
-
-    @Test(arguments: Processor.instructionSets)
     func `rows and columns are those of the whole, in f32 and rounded to bf16`(instructionSet: String) throws {
         let p = try Processor(threads: 2, instructionSet: instructionSet), O = 70, I = 768, rows = 30..<64, columns = 256..<768
         for format in StoredFormat.allCases {
@@ -107,7 +95,7 @@ import Testing
             for format in StoredFormat.allCases {
                 let weights = try weights(format, O, I, reversed: true).weights
                 for precision in WeightPrecision.allCases {
-                    guard let unpacked = p.unpacked(weights, as: precision, equalsFile: true) else {
+                    guard let unpacked = p.unpacked(weights, as: precision) else {
                         // Finding the scales of int6 and int4 takes longer than packing.
                         #expect(precision.isAffine && precision != format.precision, "\(format.name) as \(precision.rawValue)")
                         continue
@@ -195,7 +183,7 @@ import Testing
         let upper = weights(0..<2, startingAt: [0, first / 2]), lower = weights(2..<3, startingAt: [0])
         let whole = weights(0..<3, startingAt: [0, first / 2, first])
         #expect(upper.precision == .int4 && lower.precision == .int6 && whole.precision == .int6)
-        let packed = p.pack(whole, as: .int6), unpacked = try #require(p.unpacked(whole, as: .int6, equalsFile: true))
+        let packed = p.pack(whole, as: .int6), unpacked = try #require(p.unpacked(whole, as: .int6))
         let bias = p.buffer(TestRandom.numbers(94, seed: 6)), found = product(packed, bias: bias)
         let above = product(p.pack(upper, as: .int4), bias: bias[0..<first])
         let below = product(p.pack(lower, as: .int6), bias: bias[first..<94])
@@ -240,7 +228,7 @@ import Testing
         for format in StoredFormat.allCases where format.isFitted {
             let errors = [nil, statistics].map { calibration in
                 var numbers = [Float](repeating: 0, count: O * I), span = numbers.mutableSpan
-                let blocks = p.blocks(w, outputs: O, inputs: I, as: format, factor: calibration?.factor(on: p))
+                let blocks = p.blocks(w, outputs: O, inputs: I, as: format, weighting: calibration?.errorWeights(on: p))
                 blocks.readBytes { format.read($0, into: &span) }
                 return zip(exact, outputs(p.buffer(numbers))).reduce(0) { $0 + ($1.0 - $1.1) * ($1.0 - $1.1) }
             }
@@ -264,5 +252,39 @@ import Testing
         p.dequantize(weights, rows: 30..<39, into: narrow)
         p.copy(p.buffer(Array(expected[30 * I..<39 * I])), into: rounded)
         #expect(p.floats(narrow) == p.floats(rounded))
+    }
+
+    @Test(arguments: Processor.instructionSets)
+    func `MXFP4 whose scales are another tensor equals the blocks of llama.cpp`(instructionSet: String) throws {
+        let p = try Processor(threads: 2, instructionSet: instructionSet), O = 70, I = 512
+        let blocks = bytes(.mxfp4, numbers: O * I, seed: 9), starts = Array(stride(from: 0, to: blocks.count, by: 17))
+        // A byte has two numbers that follow each other, instead of the numbers i and i + 16.
+        let codes = starts.flatMap { start in
+            let numbers = blocks[start + 1..<start + 17].map { $0 & 15 } + blocks[start + 1..<start + 17].map { $0 >> 4 }
+            return stride(from: 0, to: 32, by: 2).map { numbers[$0] | numbers[$0 + 1] << 4 }
+        }
+        let file = try MappedFile(folder.write(codes + starts.map { blocks[$0] }, to: "apart"), staysOpen: true)
+        let joined = try MappedFile(folder.write(blocks, to: "joined"), staysOpen: true)
+        var apart = StoredRows(in: file, at: 0..<codes.count, .mxfp4, rows: 0..<O)
+        apart.scales = (file, codes.count..<codes.count + starts.count)
+        var together = StoredRows(in: joined, at: 0..<blocks.count, .mxfp4, rows: 0..<O)
+        for order in [nil, (0..<Int32(O)).map { $0 % 2 * Int32(O / 2) + $0 / 2 }] {
+            apart.order = order
+            together.order = order
+            let found = QuantizedWeights(rows: [apart], outputs: O, inputs: I)
+            let expected = QuantizedWeights(rows: [together], outputs: O, inputs: I)
+            #expect(found.storedBytes == expected.storedBytes)
+            for columns in [0..<I, 256..<I] {
+                let a = p.buffer(of: 35 * columns.count, .float32), b = p.buffer(of: 35 * columns.count, .float32)
+                p.dequantize(found, rows: 30..<65, columns: columns, into: a)
+                p.dequantize(expected, rows: 30..<65, columns: columns, into: b)
+                #expect(p.floats(a) == p.floats(b) && Set(p.floats(a)).count > 100)
+            }
+            for precision in [WeightPrecision.int4, .int8] {
+                let packed = p.pack(expected, as: precision), unpacked = try #require(p.unpacked(found, as: precision))
+                expectSameResults(packed, p.pack(found, as: precision), rows: 3, on: p, "packed")
+                expectSameResults(packed, unpacked, rows: 3, on: p, "in the file")
+            }
+        }
     }
 }

@@ -17,38 +17,6 @@ import Testing
         return (0..<O * I).map { Double(columns[$0 % I * O + $0 / I]) }
     }
 
-    @Test(arguments: ProcessorVariant.all)
-    func `packed weights have the accuracy of their precision`(variant: ProcessorVariant) throws {
-        let p = try variant.processor()
-        for (_, O, I) in Self.cases {
-            let values = TestRandom.numbers(O * I, seed: UInt64(O + I))
-            for precision in WeightPrecision.allCases {
-                let stored = storedValues(of: p.pack(p.buffer(values), outputs: O, inputs: I, as: precision), on: p)
-                for o in 0..<O {
-                    for start in stride(from: 0, to: I, by: 64) {
-                        let group = o * I + start..<o * I + min(start + 64, I)
-                        let row = values[o * I..<(o + 1) * I].reduce(0) { max($0, abs(Double($1))) }
-                        // The scales of int6 and int4 are in steps of the row's.
-                        let largest = group.reduce(0) { max($0, abs(Double(values[$1]))) } + (precision.isAffine ? row / 255 : 0)
-                        let allowed: Double = switch precision {
-                        case .float32: 1e-7
-                        case .bfloat16: 1.0 / 256
-                        // half a step; the scale, rounded up to bf16, is up to 1/128 too large
-                        case .int8: 0.5 / 127 * 1.01
-                        // half a step, and half of one where the range of a group is cut; at [*, 1], steps of the scale
-                        case .int6: 2.0 / 63
-                        case .int4: 2.0 / 15
-                        }
-                        for i in group where abs(stored[i] - Double(values[i])) > allowed * largest * 1.01 {
-                            let what = "\(precision.rawValue) [\(O), \(I)] at \(i)"
-                            Issue.record("\(what): \(values[i]) is stored as \(stored[i]); the group's largest is \(largest)")
-                        }
-                    }
-                }
-            }
-        }
-    }
-
     /// bf12 stores a bf16 weight in less than two bytes, unless neighboring exponents differ too much.
     @Test(.needsBFloat16, arguments: [("normal", true), ("outliers", true), ("tiny", true), ("huge", true), ("all exponents", false)])
     func `compressed bf16 weights are exact`(distribution: String, isCompressed: Bool) throws {
@@ -96,55 +64,6 @@ import Testing
             let lost = zip(values, stored).reduce(0) { $0 + (Double($1.0) - $1.1) * (Double($1.0) - $1.1) }
             #expect(lost / energy < maxLoss, "\(precision.rawValue): \(lost / energy) of the energy is lost")
         }
-    }
-
-    @Test(arguments: ProcessorVariant.all)
-    func `packed matmul with fused operations agrees with reference loops`(variant: ProcessorVariant) throws {
-        let p = try variant.processor()
-        for (N, O, I) in Self.cases {
-            let x = TestRandom.numbers(N * I, seed: 1), values = TestRandom.numbers(O * I, seed: 2), bias = TestRandom.numbers(O, seed: 3),
-                plus = TestRandom.numbers(N * O, seed: 4)
-            for precision in WeightPrecision.allCases {
-                let packed = p.pack(p.buffer(values), outputs: O, inputs: I, as: precision), w = storedValues(of: packed, on: p),
-                    y = p.buffer(of: N * O, .float32)
-                let rows = switch precision {
-                case .float32: x.map { Double($0) }
-                case .bfloat16: x.map { Double(rounded($0)) }
-                case .int8: quantizedInGroups(x, I, of: 64)
-                case .int6, .int4: quantizedInGroups(x, I, of: 32)
-                }
-                p.packedMatmul(p.buffer(x), rows: N, by: packed, bias: p.buffer(bias), then: .relu, plus: p.buffer(plus), into: y)
-                var expected = plus.map { Double($0) }
-                for n in 0..<N {
-                    for o in 0..<O {
-                        let sum = (0..<I).reduce(Double(bias[o])) { $0 + rows[n * I + $1] * w[o * I + $1] }
-                        expected[n * O + o] += max(0, sum)
-                    }
-                }
-                expectClose(p.floats(y), expected, within: .gradient, terms: Double(I).squareRoot(), "\(precision.rawValue) \((N, O, I))")
-            }
-        }
-    }
-
-    /// Quantizes each group of inputs to ± 127 steps; of 64 inputs, a quad with one far larger than the others has more.
-    private func quantizedInGroups(_ x: [Float], _ I: Int, of count: Int) -> [Double] {
-        let steps: Float = 127
-        var result = x.map { Double($0) }
-        for row in stride(from: 0, to: x.count, by: I) {
-            for start in stride(from: row, to: row + I, by: count) {
-                let group = start..<min(start + count, row + I)
-                var largest = group.reduce(Float(0)) { max($0, abs(x[$1])) }
-                if count == 64, let at = group.first(where: { abs(x[$0]) == largest }) {
-                    let others = group.filter { ($0 - start) / 4 != (at - start) / 4 }
-                    let other = others.reduce(largest / 128) { max($0, abs(x[$1])) }
-                    if largest > 1.25 * other { largest = other }
-                }
-                for i in group where largest > 0 {
-                    result[i] = Double((x[i] * (steps / largest)).rounded(.toNearestOrEven)) * Double(largest / steps)
-                }
-            }
-        }
-        return result
     }
 
     @Test(arguments: Processor.instructionSets)
@@ -220,23 +139,6 @@ import Testing
                 }
                 #expect(p.unpacked(values, outputs: O, inputs: I, as: .int4) == nil)
             }
-        }
-    }
-
-    private static let onlyNaN = [Int: Float](uniqueKeysWithValues: (0..<64).map { ($0, .nan) })
-
-    @Test(arguments: [[7: Float.nan, 9: .infinity], [7: .nan], [9: -.infinity], onlyNaN])
-    func `NaN and infinity stay in their row`(inputs: [Int: Float]) throws {
-        let p = try Processor(threads: 2), O = 40, I = 64
-        var x = TestRandom.numbers(3 * I, seed: 1)
-        for (i, value) in inputs { x[I + i] = value }
-        for precision in WeightPrecision.allCases {
-            let packed = p.pack(p.buffer(TestRandom.numbers(O * I, seed: 2)), outputs: O, inputs: I, as: precision),
-                y = p.buffer(of: 3 * O, .float32)
-            p.packedMatmul(p.buffer(x), rows: 3, by: packed, into: y)
-            let actual = p.floats(y)
-            #expect(actual[0..<O].allSatisfy(\.isFinite) && actual[(2 * O)...].allSatisfy(\.isFinite))
-            #expect(actual[O..<2 * O].allSatisfy { !$0.isFinite }, "\(precision.rawValue)")
         }
     }
 

@@ -22,33 +22,18 @@ extension Tape {
             qkv.elements, N: N, C: C, heads: heads.positioned, D: heads.width, scale: w?.elements, queries: heads.queries,
             into: y.elements, rstd: rstd, epsilon: epsilon
         )
-        guard let w else {
-            return record(y, from: [GradientTarget(qkv)]) { QKNorm(qkv: GradientTarget(qkv), y: y, rstd: rstd, heads: heads) }
+        let targets = [GradientTarget(qkv)] + (w.map { [GradientTarget($0)] } ?? [])
+        return record(y, from: targets) {
+            QKNorm(qkv: GradientTarget(qkv), x: w == nil ? y : qkv, w: w, rstd: rstd, heads: heads)
         }
-        return record(y, from: [GradientTarget(qkv), GradientTarget(w)]) { ScaledQKNorm(qkv: qkv, w: w, rstd: rstd, heads: heads) }
     }
 }
 
-/// dx += rstd·(dy − y·⟨dy·y⟩) for queries and keys, dx += dy for values. Uses y, which attention stores anyway, instead of x.
+/// With x̂ = x·rstd and g = dy·w:   dx += rstd·(g − x̂·⟨g·x̂⟩) for queries and keys, dx += dy for values, dw += Σ dy·x̂ over rows and heads
 private struct QKNorm: Operation {
     let qkv: GradientTarget
-    let y: Tensor
-    let rstd: Buffer                 // [B·T, H + K]
-    let heads: AttentionHeads
-
-    func backward(_ dy: Tensor, on tape: Tape) {
-        let (N, C) = qkv.shape.rows
-        tape.writeGradient(to: qkv) { dx in
-            tape.processor.normHeadsGradient(
-                dy: dy.elements, y: y.elements, N: N, C: C, heads: heads.positioned, D: heads.width, rstd: rstd, into: dx
-            )
-        }
-    }
-}
-
-/// With x̂ = x·rstd and g = dy·w:   dx += rstd·(g − x̂·⟨g·x̂⟩),   dw += Σ dy·x̂ over rows and heads
-private struct ScaledQKNorm: Operation {
-    let qkv, w: Tensor
+    let x: Tensor                    // without weights, the result x̂, which attention stores anyway
+    let w: Tensor?
     let rstd: Buffer                 // [B·T, H + K]
     let heads: AttentionHeads
 
@@ -56,19 +41,20 @@ private struct ScaledQKNorm: Operation {
         let (N, C) = qkv.shape.rows
         func run(_ dx: Buffer, _ dw: Buffer?) {
             tape.processor.normHeadsGradient(
-                dy: dy.elements, x: qkv.elements, N: N, C: C, heads: heads, scale: w.elements, rstd: rstd, into: dx, dw: dw
+                dy: dy.elements, x: x.elements, N: N, C: C, heads: heads.positioned, D: heads.width, scale: w?.elements,
+                queries: heads.queries, rstd: rstd, into: dx, dw: dw
             )
         }
         func withWeightGradient(_ body: (Buffer?) -> Void) {
-            guard GradientTarget(w).needsGradient else { return body(nil) }
+            guard let w, GradientTarget(w).needsGradient else { return body(nil) }
             tape.addGradient(to: GradientTarget(w)) { dw, adding in
                 if !adding { tape.processor.clear(dw) }
                 body(dw)
             }
         }
         withWeightGradient { dw in
-            if GradientTarget(qkv).needsGradient {
-                tape.writeGradient(to: GradientTarget(qkv)) { run($0, dw) }
+            if qkv.needsGradient {
+                tape.writeGradient(to: qkv) { run($0, dw) }
             } else {
                 run(tape.empty(qkv.shape, qkv.type).elements, dw)
             }

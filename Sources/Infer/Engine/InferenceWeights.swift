@@ -63,7 +63,7 @@ struct InferenceWeights {
 
     private mutating func table(_ parameter: Parameter) -> PackedWeights? {
         if tables[parameter] == nil {
-            let table = unpacked(parameter, as: precision(of: parameter))
+            let table = processor.unpacked(matrix(parameter), as: precision(of: parameter))
             tables[parameter] = .some(table?.roundsRows == false ? table : nil)
         }
         return tables[parameter] ?? nil
@@ -98,11 +98,11 @@ struct InferenceWeights {
     mutating func packed(_ weight: Parameter) -> PackedWeights {
         if let packed = packedWeights[weight], !packed.isUnpacked || packingBudget <= 0 { return packed }
         let precision = precision(of: weight)
-        if packedWeights[weight] == nil, isInFile(weight), let unpacked = unpacked(weight, as: precision) {
+        if packedWeights[weight] == nil, isInFile(weight), let unpacked = processor.unpacked(matrix(weight), as: precision) {
             packedWeights[weight] = unpacked
             return unpacked
         }
-        let packed = pack(weight, as: precision)
+        let packed = processor.pack(matrix(weight), as: precision)
         packingBudget -= packed.byteCount
         hasPacked = true
         packedWeights[weight] = packed
@@ -127,21 +127,9 @@ struct InferenceWeights {
         isUnmodified && (parameters.quantized(weight) != nil || stored(weight).isInFile)
     }
 
-    /// The weights where they are stored; nil if they cannot be used there.
-    private func unpacked(_ weight: Parameter, as precision: WeightPrecision) -> PackedWeights? {
-        guard let quantized = parameters.quantized(weight) else {
-            return processor.unpacked(
-                stored(weight), outputs: weight.shape[0], inputs: weight.shape[1], as: precision, equalsFile: isUnmodified)
-        }
-        return processor.unpacked(quantized, as: precision, equalsFile: isUnmodified)
-    }
-
-    private func pack(_ weight: Parameter, as precision: WeightPrecision) -> PackedWeights {
-        let O = weight.shape[0], I = weight.shape[1]
-        guard let quantized = parameters.quantized(weight) else {
-            return processor.pack(stored(weight), outputs: O, inputs: I, as: precision, equalsFile: isUnmodified)
-        }
-        return processor.pack(quantized, as: precision, equalsFile: true)
+    private func matrix(_ weight: Parameter) -> QuantizedWeights {
+        parameters.quantized(weight)
+            ?? QuantizedWeights(stored(weight), outputs: weight.shape[0], inputs: weight.shape[1], equalsFile: isUnmodified)
     }
 }
 

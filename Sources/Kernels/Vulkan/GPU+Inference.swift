@@ -58,20 +58,20 @@ extension Processor {
     }
 
     /// A matrix [O, I] in the device's memory, rounded to bf16 unless the precision is f32; nil without a device.
-    func matrix(of source: WeightSource, outputs O: Int, inputs I: Int, as precision: WeightPrecision) -> Buffer? {
+    func matrix(of weights: QuantizedWeights, as precision: WeightPrecision) -> Buffer? {
         guard gpu != nil else { return nil }
-        let matrix = buffer(of: O * I, precision == .float32 ? .float32 : .bfloat16)
-        switch source.numbers {
-        case .values(let values): copy(values, into: matrix)
-        case .quantized(let weights):
-            let rows = max(1, (1 << 20) / I)
-            let part = Buffer(arena.allocate(bytes: rows * I * matrix.type.size), count: rows * I, type: matrix.type)
-            for first in stride(from: 0, to: O, by: rows) {
-                let range = first..<min(first + rows, O), values = part[0..<range.count * I]
-                dequantize(weights, rows: range, columns: 0..<I, into: values)
-                matrix[first * I..<range.upperBound * I].copy(from: values)
-                source.releasePages(range)
-            }
+        let O = weights.outputs, I = weights.inputs, matrix = buffer(of: O * I, precision == .float32 ? .float32 : .bfloat16)
+        if let values = weights.float32 {
+            copy(values, into: matrix)
+            return matrix
+        }
+        let rows = max(1, (1 << 20) / I)
+        let part = Buffer(arena.allocate(bytes: rows * I * matrix.type.size), count: rows * I, type: matrix.type)
+        for first in stride(from: 0, to: O, by: rows) {
+            let range = first..<min(first + rows, O), values = part[0..<range.count * I]
+            dequantize(weights, rows: range, columns: 0..<I, into: values)
+            matrix[first * I..<range.upperBound * I].copy(from: values)
+            weights.releasePages(range)
         }
         return matrix
     }

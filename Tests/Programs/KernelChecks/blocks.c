@@ -1,4 +1,4 @@
-// Checks of the number formats of GGUF files. The cases are those of Tests/KernelsTests/StoredWeightTests.swift.
+// Checks of the number formats of GGUF files.
 #include "check.h"
 
 typedef struct { int format, layout; size_t count, size, scales[2]; } stored_format;
@@ -58,40 +58,60 @@ static void check_products(const stored_format *f, const uint8_t *bytes, const f
     expect_same(table, w, O * I, "rows of blocks of type %d", f->format);
 }
 
-// Rows that are quantized to blocks: no weight is further from its code than the step between codes, and errors that later inputs make up
-// for (`factor`) leave smaller sums.
+// Weights w [O,I] as blocks, read again.
+static float *quantized(const stored_format *f, const float *w, size_t O, size_t I, const float *factor, const float *importance) {
+    const size_t P = kernels->weights_panel, row_bytes = kernels->weights_row_bytes(f->layout, I);
+    uint8_t *rows = make_bytes(O * row_bytes, 1);
+    void *scratch = make_bytes(kernels->weights_pack_scratch(I), 64);
+    for (size_t o = 0; o < O; o += P)
+        kernels->weights_quantize(f->layout, w + o * I, smaller(P, O - o), I, NULL, factor, importance, rows + o * row_bytes, NULL,
+                                  scratch);
+    float *found = make_bytes(4 * O * I, 4);
+    kernels->read_stored(f->format, rows, O * I, found, SLM_F32);
+    return found;
+}
+
+// The sum of the squared errors, each multiplied with the importance of its input.
+static double weighted_error(const float *found, const float *w, size_t O, size_t I, const float *importance) {
+    double sum = 0;
+    for (size_t i = 0; i < O * I; i++) sum += (double)importance[i % I] * pow((double)found[i] - (double)w[i], 2);
+    return sum;
+}
+
+// Rows that are quantized to blocks: no weight is further from its code than the step between codes, errors that later inputs make up for
+// (`factor`) leave smaller sums, and weights of important inputs have smaller errors.
 static void check_quantized(const stored_format *f, size_t O, size_t I) {
     const float *w = numbers(O * I, 5);
-    const size_t P = kernels->weights_panel, row_bytes = kernels->weights_row_bytes(f->layout, I);
+    const size_t row_bytes = kernels->weights_row_bytes(f->layout, I);
     expect(row_bytes == I / f->count * f->size, "a row of type %d has %zu bytes", f->format, row_bytes);
     // Inputs that are equal but for a little: H = 1 + 0.01 on the diagonal, whose inverse has this Cholesky factor.
-    float *factor = make_bytes(4 * I * I, 4);
+    float *factor = make_bytes(4 * I * I, 4), *importance = make_bytes(4 * I, 4);
     for (size_t i = 0; i < I; i++) {
         const double rest = (double)(I - i);
         for (size_t j = 0; j < I; j++)
             factor[i * I + j] = (float)(j < i ? 0 : j == i ? sqrt((rest - 1 + 0.01) / (0.01 * (rest + 0.01)))
                                                      : -1 / sqrt(0.01 * (rest + 0.01) * (rest - 1 + 0.01)));
+        importance[i] = i % 8 == 3 ? 10 : 0.1f;
     }
+    const float *plain = quantized(f, w, O, I, NULL, NULL), *with_factor = quantized(f, w, O, I, factor, NULL);
+    const float *with_importance = quantized(f, w, O, I, NULL, importance);
+    float largest = 0;
+    for (size_t i = 0; i < O * I; i++) largest = fmaxf(largest, fabsf(plain[i] - w[i]));
+    const bool has_levels = f->layout == SLM_WEIGHTS_IQ4_NL || f->layout == SLM_WEIGHTS_IQ4_XS;
+    const int bits = f->layout == SLM_WEIGHTS_Q4_K || has_levels ? 4 : f->layout == SLM_WEIGHTS_Q6_K ? 6 : 5;
+    expect(largest < 2.2f / (float)(1 << bits), "type %d is %g from the weights", f->format, (double)largest);
     double squared[2] = {0, 0};
-    for (int with_factor = 0; with_factor < 2; with_factor++) {
-        uint8_t *rows = make_bytes(O * row_bytes, 1);
-        void *scratch = make_bytes(kernels->weights_pack_scratch(I), 64);
-        for (size_t o = 0; o < O; o += P)
-            kernels->weights_quantize(f->layout, w + o * I, smaller(P, O - o), I, NULL, with_factor ? factor : NULL, rows + o * row_bytes,
-                                      NULL, scratch);
-        float *found = make_bytes(4 * O * I, 4);
-        kernels->read_stored(f->format, rows, O * I, found, SLM_F32);
-        for (size_t o = 0; o < O; o++) {
-            double difference = 0;
-            for (size_t i = 0; i < I; i++) difference += (double)found[o * I + i] - (double)w[o * I + i];
-            squared[with_factor] += difference * difference;
+    for (size_t o = 0; o < O; o++) {
+        double difference[2] = {0, 0};
+        for (size_t i = o * I; i < (o + 1) * I; i++) {
+            difference[0] += (double)plain[i] - (double)w[i];
+            difference[1] += (double)with_factor[i] - (double)w[i];
         }
-        const int bits = f->layout == SLM_WEIGHTS_Q4_K ? 4 : f->layout == SLM_WEIGHTS_Q6_K ? 6 : 5;
-        float largest = 0;
-        for (size_t i = 0; i < O * I; i++) largest = fmaxf(largest, fabsf(found[i] - w[i]));
-        if (!with_factor) expect(largest < 2.2f / (float)(1 << bits), "type %d is %g from the weights", f->format, (double)largest);
+        for (int k = 0; k < 2; k++) squared[k] += difference[k] * difference[k];
     }
     expect(squared[1] < squared[0] / 20, "type %d: errors of %g, %g without a factor", f->format, squared[1], squared[0]);
+    const double before = weighted_error(plain, w, O, I, importance), after = weighted_error(with_importance, w, O, I, importance);
+    expect(after < 0.6 * before, "type %d: errors of %g, %g without importance", f->format, after, before);
 }
 
 void check_blocks(void) {
@@ -117,7 +137,8 @@ void check_blocks(void) {
             kernels->read_stored(f->format, largest, O * I, w, SLM_F32);
             for (size_t N = 1; N < 50; N += N < 13 ? 4 : 32) check_products(f, largest, w, N, O, I, true);
         }
-        if (f->layout >= SLM_WEIGHTS_Q5_0 && f->layout <= SLM_WEIGHTS_Q6_K) check_quantized(f, O, I);
+        const bool has_levels = f->layout == SLM_WEIGHTS_IQ4_NL || f->layout == SLM_WEIGHTS_IQ4_XS;
+        if (has_levels || (f->layout >= SLM_WEIGHTS_Q5_0 && f->layout <= SLM_WEIGHTS_Q6_K)) check_quantized(f, O, I);
         release_all();
     }
 }

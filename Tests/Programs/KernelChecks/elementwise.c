@@ -1,5 +1,4 @@
-// Checks of elementwise functions, arithmetic, copies, reductions, random numbers and AdamW. The cases are those of
-// Tests/KernelsTests/ElementwiseTests.swift, RandomTests.swift and OptimizerTests.swift.
+// Checks of elementwise functions, arithmetic, copies, reductions, random numbers and AdamW.
 #include "check.h"
 
 static const size_t counts[] = {0, 1, 3, 4, 5, 17, 33, 65, 5001};
@@ -17,6 +16,7 @@ static double value(int f, double x) {
     case SLM_GELU_TANH: return x * 0.5 * (1 + tanh(sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
     case SLM_GELU_ERF: return x * 0.5 * erfc(-x / sqrt(2));
     case SLM_SILU: return x / (1 + exp(-x));
+    case SLM_CLAMPED_SILU: return (x > 7 ? 7 : x) / (1 + exp(-1.702 * (x > 7 ? 7 : x)));
     default: return x;
     }
 }
@@ -212,7 +212,7 @@ static void check_adamw(size_t n) {
 }
 
 void check_elementwise(void) {
-    for (int f = SLM_IDENTITY; f <= SLM_SILU; f++) {
+    for (int f = SLM_IDENTITY; f <= SLM_CLAMPED_SILU; f++) {
         for (int i = 0; i < COUNTS; i++)
             for (int type = SLM_F32; type <= SLM_BF16; type++) check_unary(f, counts[i], type);
         check_special_values(f);

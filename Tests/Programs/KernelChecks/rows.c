@@ -1,5 +1,4 @@
-// Checks of norms, softmax, cross-entropy, embedding lookup and transformations of heads. The cases are those of
-// Tests/KernelsTests/RowTests.swift and HeadTests.swift.
+// Checks of norms, softmax, cross-entropy, embedding lookup and transformations of heads.
 #include "check.h"
 
 static const size_t shapes[][2] = {{0, 3}, {1, 1}, {3, 17}, {17, 33}, {5, 65}, {40, 3}, {2, 8}};
@@ -232,7 +231,7 @@ static void check_one_row_of_heads(size_t N, size_t T, size_t heads, size_t D, s
     }
     kernels->norm_heads(stored(type, z, N * C), type, NULL, 0, heads, D, y, rstd, N, C, 1e-5f);
     expect_close(loaded(y, type, N * C), expected, N * C, allowed, 0, "norm of heads, " WHAT);
-    kernels->norm_heads_gradient(stored(type, dy, N * C), y, type, heads, D, rstd, dx, N, C);
+    kernels->norm_heads_gradient(stored(type, dy, N * C), y, type, NULL, 0, heads, D, rstd, dx, NULL, N, C);
     expect_close(loaded(dx, type, N * C), d_expected, N * C, type == SLM_F32 ? gradient : bf16_gradient, 1, "its gradient, " WHAT);
 #undef WHAT
     release_all();
@@ -247,7 +246,7 @@ void check_rows(void) {
             check_softmax(N, C, option);
             for (int ignored = 0; ignored < 3; ignored++) check_cross_entropy(N, C, option ? SLM_BF16 : SLM_F32, ignored);
         }
-    check_softmax(3, 5000, false);
+    for (int logarithm = 0; logarithm < 2; logarithm++) check_softmax(3, 5000, logarithm);
     check_cross_entropy(4, 3001, SLM_F32, 0);
     check_hits_and_special_values();
     for (size_t i = 0; i < sizeof embeddings / sizeof *embeddings; i++)

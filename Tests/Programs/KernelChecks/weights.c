@@ -1,4 +1,4 @@
-// Checks of packed and quantized weights. The cases are those of Tests/KernelsTests/WeightTests.swift.
+// Checks of packed and quantized weights.
 #include "check.h"
 
 static const char *const names[] = {"f32", "bf16", "int8", "int4", "bf12", "int6"};
@@ -95,8 +95,8 @@ static file_rows file_rows_of(int precision, const float *w, const float *input_
     void *scratch = make_bytes(kernels->weights_pack_scratch(I), 4);
     const size_t panel = kernels->weights_panel;
     for (size_t o = 0; o < O; o += panel)
-        kernels->weights_quantize(precision, w + o * I, smaller(panel, O - o), I, input_scales, NULL, rows.codes + o * rows.row_bytes,
-                                  rows.scales + o * groups, scratch);
+        kernels->weights_quantize(precision, w + o * I, smaller(panel, O - o), I, input_scales, NULL, NULL,
+                                  rows.codes + o * rows.row_bytes, rows.scales + o * groups, scratch);
     return rows;
 }
 static char *packed_rows(int precision, file_rows rows, size_t O, size_t I) {

@@ -35,103 +35,86 @@ static bool weights_fit(int precision, const void *panels, size_t O, size_t I) {
 }
 
 #ifdef SLM_NATIVE_BF16
-// The bytes of the weights of a pair of inputs.
-typedef struct byte_planes byte_planes;
-static inline int count_exceptions(uint8_t base, const byte_planes *pairs);
-static inline uint8_t largest_below(uint8_t bound, const byte_planes *pairs);
+typedef uint8_t pair_bytes __attribute__((ext_vector_type(2 * P)));                // a byte for each weight of a pair of inputs
+typedef pair_bytes pair_bytes_any __attribute__((aligned(1), may_alias));
 
-// The base with the fewest exceptions: usually the one that covers the largest upper byte, unless a few weights are much larger
-// than the others.
+// The output that byte i belongs to. Even bytes belong to the first input of a pair, odd bytes to the second.
+static inline size_t output_of_byte(size_t i) { return i % 16 / 8 * W + i / 16 * 4 + i % 8 / 2; }
+
+// The lower bytes of the halves of both vectors.
+static inline pair_bytes lower_bytes(vu a, vu b) {
+#ifdef SLM_NEON
+    return (pair_bytes)vuzp1q_u8((uint8x16_t)a, (uint8x16_t)b);
+#else
+    return (pair_bytes)_mm512_packus_epi16((__m512i)(a & 0x00ff00ff), (__m512i)(b & 0x00ff00ff));
+#endif
+}
+
+// Upper bytes without the sign, signs, lower bytes, and 255 for each weight that is not 0.
+typedef struct { pair_bytes upper, sign, lower, is_set; } byte_planes;
+static inline byte_planes split_bytes(const unit *pair) {
+    const vu a = *(const vu_any *)pair, b = *(const vu_any *)(pair + W);
+    const pair_bytes upper = lower_bytes(a >> 8, b >> 8), lower = lower_bytes(a, b);
+    return (byte_planes){upper & 127, upper & 128, lower, (pair_bytes)(((upper & 127) | lower) != 0)};
+}
+
+// The codes of upper bytes; 0 for those that are not among the seven above `base`.
+static inline pair_bytes encode(uint8_t base, pair_bytes upper) {
+    const pair_bytes code = upper - base;
+    return code & (pair_bytes)(code <= 7);
+}
+// 255 for each weight that is an exception.
+static inline pair_bytes exceptions_among(const byte_planes *pair, pair_bytes codes) { return pair->is_set & (pair_bytes)(codes == 0); }
+
+// The base with the fewest exceptions in two pairs: usually the one that covers the largest upper byte, unless a few weights are much
+// larger than the others.
 static inline uint8_t best_base(const byte_planes *pairs) {
     uint8_t best = 0, bound = 128;
     int fewest = 2 * 2 * P + 1;
     for (int tries = 0; tries < 8 && fewest > 0 && bound > 7; tries++) {
-        bound = largest_below(bound, pairs);
+        pair_bytes largest = {0};
+        for (int j = 0; j < 2; j++)
+            largest = __builtin_elementwise_max(largest, pairs[j].upper & (pair_bytes)(pairs[j].upper < bound));
+        bound = __builtin_reduce_max(largest);
         const uint8_t base = bound > 7 ? bound - 7 : 0;
-        const int count = count_exceptions(base, pairs);
+        int count = 0;
+        for (int j = 0; j < 2; j++) count += __builtin_reduce_add(exceptions_among(pairs + j, encode(base, pairs[j].upper)) & 1);
         if (count < fewest) fewest = count, best = base;
     }
     return best;
 }
 
-#endif
-
-#if defined(SLM_NEON) && defined(SLM_NATIVE_BF16)
-#include "bodies/neon_bf12.h"
-#elif defined(SLM_NATIVE_BF16)
-
-// The output that byte i of 2P belongs to. Even bytes belong to the first input of a pair, odd bytes to the second.
-static inline size_t output_of_byte(size_t i) { return i % 16 / 8 * W + i / 16 * 4 + i % 8 / 2; }
-
-// The 2P weights of a pair of inputs: upper bytes without the sign, signs, lower bytes, and which weights are not 0.
-struct byte_planes { __m512i upper, sign, lower; __mmask64 is_set; };
-static inline byte_planes split_bytes(const unit *pair) {
-    const __m512i low_byte = _mm512_set1_epi16(255), low_bits = _mm512_set1_epi8(127);
-    const __m512i a = _mm512_loadu_si512(pair), b = _mm512_loadu_si512(pair + W);
-    const __m512i upper = _mm512_packus_epi16(_mm512_srli_epi16(a, 8), _mm512_srli_epi16(b, 8));
-    byte_planes result = {.upper = _mm512_and_si512(upper, low_bits), .sign = _mm512_andnot_si512(low_bits, upper),
-                    .lower = _mm512_packus_epi16(_mm512_and_si512(a, low_byte), _mm512_and_si512(b, low_byte))};
-    const __m512i all_but_sign = _mm512_or_si512(result.upper, result.lower);
-    result.is_set = _mm512_test_epi8_mask(all_but_sign, all_but_sign);
-    return result;
-}
-
-// Which upper bytes are among the seven above `base`, and their codes.
-static inline __mmask64 encode(uint8_t base, __m512i upper, __m512i *code) {
-    *code = _mm512_sub_epi8(upper, _mm512_set1_epi8((char)base));
-    return _mm512_cmple_epu8_mask(_mm512_sub_epi8(*code, _mm512_set1_epi8(1)), _mm512_set1_epi8(6));
-}
-static inline int count_exceptions(uint8_t base, const byte_planes *pairs) {
-    int count = 0;
-    for (int j = 0; j < 2; j++) {
-        __m512i code;
-        count += __builtin_popcountll(pairs[j].is_set & ~encode(base, pairs[j].upper, &code));
-    }
-    return count;
-}
-
-// The largest upper byte of two pairs that is less than `bound`.
-static inline uint8_t largest_below(uint8_t bound, const byte_planes *pairs) {
-    const __m512i limit = _mm512_set1_epi8((char)bound);
-    __m512i largest = _mm512_maskz_mov_epi8(_mm512_cmplt_epu8_mask(pairs[0].upper, limit), pairs[0].upper);
-    largest = _mm512_max_epu8(largest, _mm512_maskz_mov_epi8(_mm512_cmplt_epu8_mask(pairs[1].upper, limit), pairs[1].upper));
-    const __m256i half = _mm256_max_epu8(_mm512_castsi512_si256(largest), _mm512_extracti64x4_epi64(largest, 1));
-    const __m128i quarter = _mm_max_epu8(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
-    uint8_t lanes[16], result = 0;
-    _mm_storeu_si128((__m128i *)lanes, quarter);
-    for (size_t i = 0; i < 16; i++) result = lanes[i] > result ? lanes[i] : result;
-    return result;
-}
-
-static inline void add_exceptions(exceptions *to, size_t I, __mmask64 which, const unit *pair, size_t input) {
-    for (; which; which &= which - 1) {
-        const size_t i = (size_t)__builtin_ctzll(which), output = output_of_byte(i);
-        if (to->count >= max_exceptions(I)) to->count = TOO_MANY_EXCEPTIONS;
-        if (to->count == TOO_MANY_EXCEPTIONS) return;
-        const float value = widen1((bf16)(pair[output] >> (16 * (i % 2))));
-        to->list[to->count++] = (exception){(uint16_t)(input + i % 2), (uint16_t)output, value};
-    }
+static inline void add_exceptions(exceptions *to, size_t I, pair_bytes which, const unit *pair, size_t input) {
+    uint64_t words[2 * P / 8];                                                      // with a bit for each exception
+    which &= 1;
+    memcpy(words, &which, sizeof words);
+    for (size_t w = 0; w < 2 * P / 8; w++)
+        for (; words[w]; words[w] &= words[w] - 1) {
+            const size_t i = 8 * w + (size_t)__builtin_ctzll(words[w]) / 8, output = output_of_byte(i);
+            if (to->count >= max_exceptions(I)) to->count = TOO_MANY_EXCEPTIONS;
+            if (to->count == TOO_MANY_EXCEPTIONS) return;
+            const float value = widen1((bf16)(pair[output] >> (16 * (i % 2))));
+            to->list[to->count++] = (exception){(uint16_t)(input + i % 2), (uint16_t)output, value};
+        }
 }
 
 // Compresses a bf16 panel, pairs [I/2][P].
 static void bf12_pack(const unit *pairs, size_t I, char *panel) {
     exceptions *list = exceptions_of(panel, I);
     list->count = 0;
-    __m512i *to = (__m512i *)(panel + bases_bytes(I));
+    pair_bytes_any *to = (pair_bytes_any *)(panel + bases_bytes(I));
     for (size_t i = 0; i < I; i += 4, pairs += 2 * P, to += 3) {
         const byte_planes two[2] = {split_bytes(pairs), split_bytes(pairs + P)};
         const uint8_t base = best_base(two);
         panel[i / 4] = (char)base;
-        __m512i codes = _mm512_setzero_si512();
+        pair_bytes codes = {0};
         for (size_t j = 0; j < 2; j++) {
-            __m512i code;
-            const __mmask64 coded = encode(base, two[j].upper, &code), is_exception = two[j].is_set & ~coded;
+            const pair_bytes code = encode(base, two[j].upper), is_exception = exceptions_among(two + j, code);
             add_exceptions(list, I, is_exception, pairs + j * P, i + 2 * j);
-            const __m512i sign = _mm512_maskz_mov_epi8(~is_exception, _mm512_srli_epi16(two[j].sign, 4));
-            codes = _mm512_or_si512(codes, _mm512_slli_epi16(_mm512_or_si512(sign, _mm512_maskz_mov_epi8(coded, code)), 4 * (unsigned)j));
-            _mm512_storeu_si512(to + 1 + j, _mm512_maskz_mov_epi8(~is_exception, two[j].lower));
+            codes |= (code | (two[j].sign >> 4 & ~is_exception)) << (uint8_t)(4 * j);
+            to[1 + j] = two[j].lower & ~is_exception;
         }
-        _mm512_storeu_si512(to, codes);
+        to[0] = codes;
     }
 }
 

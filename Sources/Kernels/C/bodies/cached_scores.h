@@ -59,34 +59,17 @@ static inline void quantize_query(int precision, size_t D, const float *q, float
     }
 }
 
-#ifdef SLM_NATIVE_BF16
-static inline vf add_pairs(vf sum, vu a, vu b) {                     // sum + a.low·b.low + a.high·b.high
-#ifdef SLM_NEON
-    return dot_pairs(sum, a, b);
-#else
-    return (vf)_mm512_dpbf16_ps((__m512)sum, (__m512bh)a, (__m512bh)b);
-#endif
-}
-#endif
-static inline vu splat_unit(unit u) { return (vu){0} + u; }
-
 // Adds to the sums [Q][vectors] the products of unit `i` of Q rows, `step` bytes apart, and vectors of floats or of pairs of bf16.
 INLINE void add_products(int precision, int Q, int vectors, const char *rows, size_t step, size_t i, const vu *units, vf (*sums)[4]) {
-    if (precision == SLM_WEIGHTS_F32) {
+    const int type = precision == SLM_WEIGHTS_F32 ? SLM_F32 : SLM_BF16;
+    if (type == SLM_F32 || HAS_NATIVE_BF16) {
 #pragma clang loop unroll(full)
         for (int r = 0; r < Q; r++) {
-            const vf x = splat(((const float *)(rows + (size_t)r * step))[i]);
-            for (int v = 0; v < vectors; v++) sums[r][v] += x * (vf)units[v];
+            const vf x = splat_unit(((const unit_any *)(rows + (size_t)r * step))[i]);
+            for (int v = 0; v < vectors; v++) sums[r][v] = add_units(type, sums[r][v], x, units[v]);
         }
         return;
     }
-#ifdef SLM_NATIVE_BF16
-#pragma clang loop unroll(full)
-    for (int r = 0; r < Q; r++) {
-        const vu x = splat_unit(((const unit *)(rows + (size_t)r * step))[i]);
-        for (int v = 0; v < vectors; v++) sums[r][v] = add_pairs(sums[r][v], x, units[v]);
-    }
-#else
     vf widened[4];
 #pragma clang loop unroll(full)
     for (size_t half = 0; half < 2; half++) {
@@ -97,7 +80,6 @@ INLINE void add_products(int precision, int Q, int vectors, const char *rows, si
             for (int v = 0; v < vectors; v++) sums[r][v] += x * widened[v];
         }
     }
-#endif
 }
 
 // Prefetches the cache of the next head while one is computed: it is in main memory, in pieces too short for the hardware prefetcher.

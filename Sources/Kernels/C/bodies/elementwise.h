@@ -143,15 +143,17 @@ static void copy(const size_t shape[4], const void *x, int xt, const size_t sx[4
 
 #define BLOCK 64    // f32 additions before a sum is added to an f64; if all round in the same direction, the relative error is 6e-7
 
-static double sum_of_row(const void *x, int xt, size_t at, size_t n) {
+// The sum of n elements, or of their squares.
+INLINE double sum_of_row(const void *x, int xt, size_t at, size_t n, bool squares) {
     double total = 0;
     for (size_t start = 0; start < n; start += BLOCK * W) {
         const size_t end = min_size(n, start + BLOCK * W);
         vf part = {0};
-        for (size_t i = start; i < end; i += W) part += get_first(x, xt, at + i, min_size(W, end - i));
-        float lanes[W];
-        memcpy(lanes, &part, sizeof lanes);
-        for (int j = 0; j < W; j++) total += lanes[j];
+        for (size_t i = start; i < end; i += W) {
+            const vf v = get_first(x, xt, at + i, min_size(W, end - i));
+            part += squares ? v * v : v;
+        }
+        for (int j = 0; j < W; j++) total += part[j];
     }
     return total;
 }
@@ -159,7 +161,7 @@ static double sum_of_row(const void *x, int xt, size_t at, size_t n) {
 static void sum(const void *x, int xt, size_t outer, size_t R, size_t inner, size_t stride, float *y, float scale, bool add) {
     for (size_t o = 0; o < outer; o++) {
         if (inner == 1 && stride == 1) {
-            const float s = (float)(sum_of_row(x, xt, o * R, R) * scale);
+            const float s = (float)(sum_of_row(x, xt, o * R, R, false) * scale);
             y[o] = add ? y[o] + s : s;
             continue;
         }
@@ -231,19 +233,7 @@ static void normal(float *y, size_t n, uint64_t seed, uint64_t start) {
     }
 }
 
-static double sum_of_squares(const float *x, size_t n) {
-    double total = 0;
-    for (size_t start = 0; start < n; start += BLOCK * W) {
-        const size_t end = min_size(n, start + BLOCK * W);
-        vf part = {0};
-        for (size_t i = start; i < end; i += W) {
-            const vf v = get_first(x, SLM_F32, i, min_size(W, end - i));
-            part += v * v;
-        }
-        for (int j = 0; j < W; j++) total += part[j];
-    }
-    return total;
-}
+static double sum_of_squares(const float *x, size_t n) { return sum_of_row(x, SLM_F32, 0, n, true); }
 
 static void adamw(const slm_adamw *p, float *w, const float *g, float *m, float *v, size_t n) {
     const vf b1 = splat(p->beta1), b2 = splat(p->beta2), rest1 = splat(1.0f - p->beta1), rest2 = splat(1.0f - p->beta2);

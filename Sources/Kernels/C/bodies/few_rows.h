@@ -1,51 +1,45 @@
 // Products of few rows and a panel of packed weights (packed_weights.h): as many rows as have registers for their sums. Each weight is
 // read once.
 
-#ifdef SLM_NEON
-#include "bodies/neon_few_rows.h"
-#else
-// tile[R][P] = the products of R rows, `step` bytes apart, and a panel.
-INLINE void packed_f32(int R, const char *rows, size_t step, size_t I, const float *panel, float *tile) {
-    vf sum[R][2];
+// The sums of R rows in registers, for both vectors of a panel.
+INLINE void clear_tile(int R, vf (*sum)[2]) {
 #pragma clang loop unroll(full)
     for (int r = 0; r < R; r++) sum[r][0] = sum[r][1] = (vf){0};
-    for (size_t i = 0; i < I; i++, panel += P) {
-        if (R > 1) prefetch_ahead(panel, 4 * P);
-        const vf a = load(panel), b = load(panel + W);
+}
+INLINE void add_tile(int R, vf (*sum)[2], vf (*more)[2]) {
 #pragma clang loop unroll(full)
-        for (int r = 0; r < R; r++) {
-            const vf x = splat(((const float *)(rows + (size_t)r * step))[i]);
-            sum[r][0] += x * a;
-            sum[r][1] += x * b;
-        }
-    }
+    for (int r = 0; r < R; r++) sum[r][0] += more[r][0], sum[r][1] += more[r][1];
+}
+INLINE void store_tile(int R, vf (*sum)[2], float *tile) {
 #pragma clang loop unroll(full)
     for (int r = 0; r < R; r++) store(tile + r * P, sum[r][0]), store(tile + r * P + W, sum[r][1]);
 }
 
-#ifdef SLM_NATIVE_BF16
-// Adds to the sums of R rows the products of inputs 2·pair and 2·pair + 1 with their weights, in both vectors of a panel.
-INLINE void add_pair(int R, __m512 (*sum)[2], const char *rows, size_t step, size_t pair, __m512bh a, __m512bh b) {
+#ifdef SLM_NEON
+#include "bodies/neon_few_rows.h"
+#else
+// Adds to the sums of R rows, `step` bytes apart, the products of their unit i with its weights, in both vectors of a panel.
+INLINE void add_unit(int precision, int R, vf (*sum)[2], const char *rows, size_t step, size_t i, vu a, vu b) {
 #pragma clang loop unroll(full)
     for (int r = 0; r < R; r++) {
-        const __m512bh x = (__m512bh)_mm512_set1_epi32(((const int *)(rows + (size_t)r * step))[pair]);
-        sum[r][0] = _mm512_dpbf16_ps(sum[r][0], x, a);
-        sum[r][1] = _mm512_dpbf16_ps(sum[r][1], x, b);
+        const vf x = splat_unit(((const unit_any *)(rows + (size_t)r * step))[i]);
+        sum[r][0] = add_units(precision, sum[r][0], x, a);
+        sum[r][1] = add_units(precision, sum[r][1], x, b);
     }
 }
 
-INLINE void packed_bf16(int R, const char *rows, size_t step, size_t I, const unit *panel, float *tile) {
-    __m512 sum[R][2];
-#pragma clang loop unroll(full)
-    for (int r = 0; r < R; r++) sum[r][0] = sum[r][1] = _mm512_setzero_ps();
-    for (size_t i = 0; i < (I + 1) / 2; i++, panel += P) {
+// tile[R][P] = the products of R rows and a panel, both f32 or bf16.
+INLINE void packed_units(int precision, int R, const char *rows, size_t step, size_t units, const unit *panel, float *tile) {
+    vf sum[R][2];
+    clear_tile(R, sum);
+    for (size_t i = 0; i < units; i++, panel += P) {
         if (R > 1) prefetch_ahead(panel, 4 * P);
-        add_pair(R, sum, rows, step, i, (__m512bh)_mm512_loadu_si512(panel), (__m512bh)_mm512_loadu_si512(panel + W));
+        add_unit(precision, R, sum, rows, step, i, *(const vu_any *)panel, *(const vu_any *)(panel + W));
     }
-#pragma clang loop unroll(full)
-    for (int r = 0; r < R; r++) _mm512_storeu_ps(tile + r * P, sum[r][0]), _mm512_storeu_ps(tile + r * P + W, sum[r][1]);
+    store_tile(R, sum, tile);
 }
 
+#ifdef SLM_NATIVE_BF16
 // Decompresses pair j of the two pairs of inputs at `from`, without exceptions, into both vectors of a panel.
 INLINE void bf12_pair(const __m512i *from, char base, size_t j, __m512i *a, __m512i *b) {
     const __m512i code_and_sign =
@@ -66,9 +60,8 @@ INLINE void put_exception(const exception *e, __m512i *a, __m512i *b) {
 }
 
 INLINE void packed_bf12(int R, const char *rows, size_t step, size_t I, const char *panel, float *tile) {
-    __m512 sum[R][2];
-#pragma clang loop unroll(full)
-    for (int r = 0; r < R; r++) sum[r][0] = sum[r][1] = _mm512_setzero_ps();
+    vf sum[R][2];
+    clear_tile(R, sum);
     const __m512i *from = (const __m512i *)(panel + bases_bytes(I));
     const exceptions *list = exceptions_of(panel, I);
     const exception *e = list->list, *const end = e + list->count;
@@ -80,7 +73,7 @@ INLINE void packed_bf12(int R, const char *rows, size_t step, size_t I, const ch
             for (size_t j = 0; j < 2; j++) {
                 __m512i a, b;
                 bf12_pair(from, panel[i / 2], j, &a, &b);
-                add_pair(R, sum, rows, step, i + j, (__m512bh)a, (__m512bh)b);
+                add_unit(SLM_BF16, R, sum, rows, step, i + j, (vu)a, (vu)b);
             }
         }
         if (i == I / 2) break;
@@ -90,42 +83,26 @@ INLINE void packed_bf12(int R, const char *rows, size_t step, size_t I, const ch
             __m512i a, b;
             bf12_pair(from, panel[i / 2], j, &a, &b);
             for (; next_pair(e, end) == i + j; e++) put_exception(e, &a, &b);
-            add_pair(R, sum, rows, step, i + j, (__m512bh)a, (__m512bh)b);
+            add_unit(SLM_BF16, R, sum, rows, step, i + j, (vu)a, (vu)b);
         }
         i += 2, from += 3;
     }
-#pragma clang loop unroll(full)
-    for (int r = 0; r < R; r++) _mm512_storeu_ps(tile + r * P, sum[r][0]), _mm512_storeu_ps(tile + r * P + W, sum[r][1]);
+    store_tile(R, sum, tile);
 }
 #else
 // Widens the weights in registers. The rows are floats. Even and odd inputs have sums of their own, so that a multiply-add need not wait
 // for the one before.
 INLINE void packed_bf16(int R, const char *rows, size_t step, size_t I, const unit *panel, float *tile) {
     vf even[R][2], odd[R][2];
-#pragma clang loop unroll(full)
-    for (int r = 0; r < R; r++) even[r][0] = even[r][1] = odd[r][0] = odd[r][1] = (vf){0};
+    clear_tile(R, even), clear_tile(R, odd);
     for (size_t i = 0; i < I; i += 2, panel += P) {
         if (R > 1) prefetch_ahead(panel, 4 * P);
         const vu a = *(const vu_any *)panel, b = *(const vu_any *)(panel + W);
-        const vf a0 = (vf)(a << 16), b0 = (vf)(b << 16), a1 = (vf)(a & 0xffff0000), b1 = (vf)(b & 0xffff0000);
-#pragma clang loop unroll(full)
-        for (int r = 0; r < R; r++) {
-            const float *row = (const float *)(rows + (size_t)r * step);
-            const vf x0 = splat(row[i]), x1 = splat(row[i + 1]);
-            even[r][0] += x0 * a0;
-            even[r][1] += x0 * b0;
-            odd[r][0] += x1 * a1;
-            odd[r][1] += x1 * b1;
-        }
+        add_unit(SLM_F32, R, even, rows, step, i, a << 16, b << 16);
+        add_unit(SLM_F32, R, odd, rows, step, i + 1, a & 0xffff0000, b & 0xffff0000);
     }
-#pragma clang loop unroll(full)
-    for (int r = 0; r < R; r++) store(tile + r * P, even[r][0] + odd[r][0]), store(tile + r * P + W, even[r][1] + odd[r][1]);
-}
-
-// Never called: the Swift caller has checked has_native_bf16.
-INLINE void packed_bf12(int R, const char *rows, size_t step, size_t I, const char *panel, float *tile) {
-    (void)R, (void)rows, (void)step, (void)I, (void)panel, (void)tile;
-    __builtin_trap();
+    add_tile(R, even, odd);
+    store_tile(R, even, tile);
 }
 #endif
 
@@ -154,8 +131,7 @@ static inline vi add_quads(int precision, vi sum, vu quads, const char *x) {
 
 INLINE void packed_int(int precision, int R, const char *rows, size_t step, size_t I, const char *panel, float *tile) {
     vf sum[R][2];
-#pragma clang loop unroll(full)
-    for (int r = 0; r < R; r++) sum[r][0] = sum[r][1] = (vf){0};
+    clear_tile(R, sum);
     const int8_row first = int8_row_at(precision, rows, I);
     const char *bytes = first.bytes;
     for (size_t g = 0; g < groups_in(precision, I); g++, bytes += group_of(precision) * row_byte_size(precision)) {
@@ -196,9 +172,14 @@ INLINE void packed_int(int precision, int R, const char *rows, size_t step, size
 
 INLINE void packed_tile(int precision, int R, const char *rows, size_t step, size_t I, const char *panel, float *tile) {
     switch (precision) {
-    case SLM_WEIGHTS_F32: packed_f32(R, rows, step, I, (const float *)panel, tile); break;
-    case SLM_WEIGHTS_BF16: packed_bf16(R, rows, step, I, (const unit *)panel, tile); break;
+    case SLM_WEIGHTS_F32: packed_units(SLM_F32, R, rows, step, I, (const unit *)(const void *)panel, tile); break;
+#ifdef SLM_NATIVE_BF16
+    case SLM_WEIGHTS_BF16: packed_units(SLM_BF16, R, rows, step, (I + 1) / 2, (const unit *)(const void *)panel, tile); break;
     case SLM_WEIGHTS_BF12: packed_bf12(R, rows, step, I, panel, tile); break;
+#else
+    case SLM_WEIGHTS_BF16: packed_bf16(R, rows, step, I, (const unit *)(const void *)panel, tile); break;
+    case SLM_WEIGHTS_BF12: __builtin_trap();                  // the Swift caller has checked has_native_bf16
+#endif
     default: packed_int(precision, R, rows, step, I, panel, tile);
     }
 }

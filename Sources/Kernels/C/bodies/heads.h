@@ -32,21 +32,13 @@ static void rotate(const void *x, int type, const float *angles, size_t T, size_
     else rotate_of(x, SLM_BF16, angles, T, first, heads, D, direction, y, N, C);
 }
 
-// Σ a·b along a head.
-static inline float head_dot(const void *a, const void *b, int type, size_t at, size_t D) {
-    vf sum = {0};
-    for (size_t i = 0; i < D; i += W)
-        sum += get_first(a, type, at + i, min_size(W, D - i)) * get_first(b, type, at + i, min_size(W, D - i));
-    return sum_lanes(sum);
-}
-
 static inline void norm_heads_of(const void *x, int type, const float *w, size_t queries, size_t heads, size_t D, void *y, float *rstd,
                                  size_t N, size_t C, float epsilon) {
     for (size_t n = 0; n < N; n++) {
         for (size_t h = 0; h < heads; h++) {
             const size_t at = n * C + h * D;
             const float *weights = !w || h < queries ? w : w + D;
-            const float r = 1.0f / sqrtf(head_dot(x, x, type, at, D) / (float)D + epsilon);
+            const float r = 1.0f / sqrtf(dot(x, x, type, at, D) / (float)D + epsilon);
             rstd[n * heads + h] = r;
             for (size_t i = 0; i < D; i += W) {
                 const size_t count = min_size(W, D - i);
@@ -63,53 +55,34 @@ static void norm_heads(const void *x, int type, const float *w, size_t queries, 
     else norm_heads_of(x, SLM_BF16, w, queries, heads, D, y, rstd, N, C, epsilon);
 }
 
-static inline void norm_heads_gradient_of(const void *dy, const void *y, int type, size_t heads, size_t D, const float *rstd, void *dx,
-                                          size_t N, size_t C) {
+static inline void norm_heads_gradient_of(const void *dy, const void *x, int type, const float *w, size_t queries, size_t heads,
+                                          size_t D, const float *rstd, void *dx, float *dw, size_t N, size_t C) {
     for (size_t n = 0; n < N; n++) {
         for (size_t h = 0; h < heads; h++) {
             const size_t at = n * C + h * D;
-            const vf r = splat(rstd[n * heads + h]), along = splat(head_dot(dy, y, type, at, D) / (float)D);
-            for (size_t i = 0; i < D; i += W) {
-                const size_t count = min_size(W, D - i);
-                put_first(dx, type, at + i, r * (get_first(dy, type, at + i, count) - get_first(y, type, at + i, count) * along), count);
-            }
-        }
-        copy_rest(dy, dx, type, n * C + heads * D, (n + 1) * C);
-    }
-}
-static void norm_heads_gradient(const void *dy, const void *y, int type, size_t heads, size_t D, const float *rstd, void *dx, size_t N,
-                                size_t C) {
-    if (type == SLM_F32) norm_heads_gradient_of(dy, y, SLM_F32, heads, D, rstd, dx, N, C);
-    else norm_heads_gradient_of(dy, y, SLM_BF16, heads, D, rstd, dx, N, C);
-}
-
-static inline void norm_heads_scaled_gradient_of(const void *dy, const void *x, int type, const float *w, size_t queries, size_t heads,
-                                                 size_t D, const float *rstd, void *dx, float *dw, size_t N, size_t C) {
-    for (size_t n = 0; n < N; n++) {
-        for (size_t h = 0; h < heads; h++) {
-            const size_t at = n * C + h * D;
-            const float *weights = h < queries ? w : w + D;
-            const vf r = splat(rstd[n * heads + h]);
+            const float *weights = !w || h < queries ? w : w + D;
+            const vf r = splat(rstd[n * heads + h]), unit = w ? r : splat(1);
             vf sum = {0};
             for (size_t i = 0; i < D; i += W) {
                 const size_t count = min_size(W, D - i);
-                const vf slope = get_first(dy, type, at + i, count), unit = get_first(x, type, at + i, count) * r;
-                sum += slope * load_first(weights + i, count) * unit;
+                const vf slope = get_first(dy, type, at + i, count), hat = get_first(x, type, at + i, count) * unit;
+                sum += (w ? slope * load_first(weights + i, count) : slope) * hat;
                 float *d = dw ? dw + (h < queries ? 0 : D) + i : NULL;
-                if (d) store_first(d, load_first(d, count) + slope * unit, count);
+                if (d) store_first(d, load_first(d, count) + slope * hat, count);
             }
             const vf along = splat(sum_lanes(sum) / (float)D);
             for (size_t i = 0; i < D; i += W) {
                 const size_t count = min_size(W, D - i);
-                const vf g = get_first(dy, type, at + i, count) * load_first(weights + i, count);
-                put_first(dx, type, at + i, r * (g - get_first(x, type, at + i, count) * r * along), count);
+                vf g = get_first(dy, type, at + i, count);
+                if (w) g *= load_first(weights + i, count);
+                put_first(dx, type, at + i, r * (g - get_first(x, type, at + i, count) * unit * along), count);
             }
         }
         copy_rest(dy, dx, type, n * C + heads * D, (n + 1) * C);
     }
 }
-static void norm_heads_scaled_gradient(const void *dy, const void *x, int type, const float *w, size_t queries, size_t heads, size_t D,
-                                       const float *rstd, void *dx, float *dw, size_t N, size_t C) {
-    if (type == SLM_F32) norm_heads_scaled_gradient_of(dy, x, SLM_F32, w, queries, heads, D, rstd, dx, dw, N, C);
-    else norm_heads_scaled_gradient_of(dy, x, SLM_BF16, w, queries, heads, D, rstd, dx, dw, N, C);
+static void norm_heads_gradient(const void *dy, const void *x, int type, const float *w, size_t queries, size_t heads, size_t D,
+                                const float *rstd, void *dx, float *dw, size_t N, size_t C) {
+    if (type == SLM_F32) norm_heads_gradient_of(dy, x, SLM_F32, w, queries, heads, D, rstd, dx, dw, N, C);
+    else norm_heads_gradient_of(dy, x, SLM_BF16, w, queries, heads, D, rstd, dx, dw, N, C);
 }

@@ -101,12 +101,24 @@ static inline void put_offset(int precision, int8_row to, size_t g, vi sums) {
 
 enum { UPPER = 128 };          // steps of the upper bytes of a quad
 #define LEAST_RATIO 1.25f      // of the largest input to those of the other quads
-// Quantizes group g of an input row to bytes, and its largest quad to two bytes an input if that helps.
-INLINE void quantize_group_with_uppers(int precision, const float *x, int8_row to, size_t g) {
+// Quantizes group g of an input row to bytes of which `most` has 127 steps. Returns the steps of a unit.
+INLINE float quantize_bytes(int precision, const float *x, float most, int8_row to, size_t g) {
     const size_t group = group_of(precision), size = row_byte_size(precision);
-    vf lanes = {0}, broken = {0};
-    for (size_t i = 0; i < group; i += W) lanes = vmax(vabs(load(x + i)), lanes), broken += unless_finite(load(x + i));
-    if (sum_lanes(broken) != 0) return quantize_broken_group(precision, to, g);
+    const float inverse = most > 0 ? 127 / most : 0;
+    to.scales[g] = most / 127;
+    vi sums = {0};
+    for (size_t i = 0; i < group; i += W) {
+        const vi steps = round_to_int(load(x + i) * splat(inverse));
+        sums += steps;
+        put_row_bytes(size, to.bytes + g * group * size, i, steps);
+    }
+    put_offset(precision, to, g, sums);
+    return inverse;
+}
+
+// The same, and its largest quad to two bytes an input if that helps. `lanes` has the largest input of each lane.
+INLINE void quantize_with_uppers(int precision, const float *x, vf lanes, int8_row to, size_t g) {
+    const size_t group = group_of(precision), size = row_byte_size(precision);
     largest_inputs largest = {0, max_lanes(lanes), 0};
     // Without the lanes of the largest input's quad, which are those of other quads too, the largest one may be smaller, but not larger.
     largest.second = max_lanes(vselect(largest_of_quad(lanes) < splat(largest.first), lanes, splat(0)));
@@ -117,21 +129,13 @@ INLINE void quantize_group_with_uppers(int precision, const float *x, int8_row t
     }
     // The largest input has at most 127 · 128 steps.
     const float most = !splits ? largest.first : largest.second * UPPER > largest.first ? largest.second : largest.first / UPPER;
-    to.scales[g] = most / 127;
-    const vf inverse = splat(most > 0 ? 127 / most : 0);
-    char *bytes = to.bytes + g * group * size;
-    vi sums = {0};
-    for (size_t i = 0; i < group; i += W) {
-        const vi steps = round_to_int(load(x + i) * inverse);
-        sums += steps;
-        put_row_bytes(size, bytes, i, steps);
-    }
-    put_offset(precision, to, g, sums);
+    const float inverse = quantize_bytes(precision, x, most, to, g);
     to.largest[g] = splits ? (int32_t)largest.quad : -1;
     if (!splits) return;
     // Lower and upper bytes, in the order of put_row_bytes.
+    char *bytes = to.bytes + g * group * size;
     for (size_t i = 0; i < 4; i++) {
-        const float steps = (x[4 * largest.quad + i] * inverse[0] + 12582912.0f) - 12582912.0f;
+        const float steps = (x[4 * largest.quad + i] * inverse + 12582912.0f) - 12582912.0f;
         const int32_t upper = steps > -1e6f && steps < 1e6f ? (int32_t)((steps + (steps < 0 ? -64 : 64)) / UPPER) : 0;
         const int32_t lower = steps > -1e6f && steps < 1e6f ? (int32_t)steps - UPPER * upper : 0;
         if (size == 1) {
@@ -144,27 +148,16 @@ INLINE void quantize_group_with_uppers(int precision, const float *x, int8_row t
     }
 }
 
-// Quantizes group g of an input row.
+// Quantizes group g of an input row, of which `count` inputs exist.
 INLINE void quantize_group(int precision, const float *x, size_t count, int8_row to, size_t g) {
-    const size_t group = group_of(precision), size = row_byte_size(precision);
-    const float most = 127;
+    const size_t group = group_of(precision);
     float last_group[GROUP] = {0};
-    const float *padded = x;
-    if (count < group) memcpy(last_group, x, 4 * count), padded = last_group;
-    if (has_uppers(precision)) return quantize_group_with_uppers(precision, padded, to, g);
+    if (count < group) memcpy(last_group, x, 4 * count), x = last_group;
     vf largest = {0}, broken = {0};
-    for (size_t i = 0; i < group; i += W) largest = vmax(vabs(load(padded + i)), largest), broken += unless_finite(load(padded + i));
+    for (size_t i = 0; i < group; i += W) largest = vmax(vabs(load(x + i)), largest), broken += unless_finite(load(x + i));
     if (sum_lanes(broken) != 0) return quantize_broken_group(precision, to, g);
-    const float max = max_lanes(largest);
-    to.scales[g] = max / most;
-    const vf inverse = splat(max > 0 ? most / max : 0);
-    vi sums = {0};
-    for (size_t i = 0; i < group; i += W) {
-        const vi steps = round_to_int(load(padded + i) * inverse);
-        sums += steps;
-        put_row_bytes(size, to.bytes + g * group * size, i, steps);
-    }
-    put_offset(precision, to, g, sums);
+    if (has_uppers(precision)) quantize_with_uppers(precision, x, largest, to, g);
+    else quantize_bytes(precision, x, max_lanes(largest), to, g);
 }
 // The quad of group g of a row that has upper bytes; below 0 if none has.
 INLINE int32_t quad_with_uppers(int precision, int8_row first, size_t step, size_t g) {

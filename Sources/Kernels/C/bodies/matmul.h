@@ -16,6 +16,7 @@
 #define INLINE static inline __attribute__((always_inline))   // for functions with arguments that must be compile-time constants
 
 typedef uint32_t unit;
+typedef unit unit_any __attribute__((may_alias));
 typedef float quad __attribute__((vector_size(16)));
 typedef uint32_t quad_u __attribute__((vector_size(16)));
 typedef quad quad_any __attribute__((aligned(1), may_alias));
@@ -44,58 +45,64 @@ static inline size_t units_of(size_t K, int precision) {
 #define KEEP_ORDER (void)0
 #endif
 
+INLINE vf splat_unit(unit u) { return (vf)((vu){0} + u); }
+
+// sum + left·right of the units in each lane: a product of floats, or two of bf16. A single lane of a vector is on the left.
+INLINE vf add_units(int precision, vf sum, vf left, vu right) {
+    (void)precision;
+#if defined(SLM_NEON) && defined(SLM_NATIVE_BF16)
+    if (precision == SLM_BF16) return (vf)vbfdotq_f32((float32x4_t)sum, (bfloat16x8_t)right, (bfloat16x8_t)left);
+#elif defined(SLM_NATIVE_BF16)
+    if (precision == SLM_BF16) return (vf)_mm512_dpbf16_ps((__m512)sum, (__m512bh)left, (__m512bh)right);
+#endif
+    return sum + left * (vf)right;
+}
+
+// Row i of the left operand at one k. NEON multiplies lane by lane, so that loading four rows takes one instruction.
+INLINE vf left_at(const unit *a, size_t row, int i) {
 #ifdef SLM_NEON
+    if (row == 1) return splat(load((const float *)a + i / 4 * 4)[i % 4]);
+    return splat(((const float *)a)[(size_t)i * row]);
+#endif
+    return splat_unit(a[(size_t)i * row]);
+}
+
+#if defined(SLM_NEON) && defined(SLM_NATIVE_BF16)
 #include "bodies/neon_matmul.h"
-#else
+#endif
 
 // tile[MR][NR] = left·right, or += it; rows of the tile are `stride` apart. Unit k of row i of the left operand is a[i*row + k*step];
 // the right operand is a panel. The loops have constant bounds, so the sums stay in registers. Always inline, so that `row` is a
 // constant and no addresses are computed.
-INLINE void tile_f32(int vectors, size_t units, const unit *restrict a, size_t row, size_t step, const unit *restrict b,
-                     float *restrict tile, size_t stride, bool add) {
+INLINE void tile_as(int precision, int vectors, size_t units, const unit *restrict a, size_t row, size_t step, const unit *restrict b,
+                    float *restrict tile, size_t stride, bool add) {
+#if defined(SLM_NEON) && defined(SLM_NATIVE_BF16)
+    if (precision == SLM_BF16) return tile_bf16(vectors, units, a, row, step, b, tile, stride, add);
+#endif
     vf sum[MR][NV];
 #pragma clang loop unroll(full)
     for (int i = 0; i < MR; i++)
         for (int j = 0; j < vectors; j++) sum[i][j] = add ? load(tile + i * stride + j * W) : (vf){0};
-    const float *x = (const float *)a, *y = (const float *)b;
-    for (size_t k = 0; k < units; k++, x += step, y += NR) {
-        vf right[NV];
-        for (int j = 0; j < vectors; j++) right[j] = load(y + j * W);
+    for (size_t k = 0; k < units; k++, a += step, b += NR) {
+        vu right[NV];
+        for (int j = 0; j < vectors; j++) right[j] = *(const vu_any *)(b + j * W);
 #pragma clang loop unroll(full)
         for (int i = 0; i < MR; i++) {
             KEEP_ORDER;
-            const vf left = splat(x[i * row]);
-            for (int j = 0; j < vectors; j++) sum[i][j] += left * right[j];
+            const vf left = left_at(a, row, i);
+            for (int j = 0; j < vectors; j++) sum[i][j] = add_units(precision, sum[i][j], left, right[j]);
         }
     }
     for (int i = 0; i < MR; i++)
         for (int j = 0; j < vectors; j++) store(tile + i * stride + j * W, sum[i][j]);
 }
 
-INLINE void tile_bf16(int vectors, size_t units, const unit *restrict a, size_t row, size_t step, const unit *restrict b,
-                      float *restrict tile, size_t stride, bool add) {
-#ifdef SLM_NATIVE_BF16
-    __m512 sum[MR][NV];
-#pragma clang loop unroll(full)
-    for (int i = 0; i < MR; i++)
-        for (int j = 0; j < vectors; j++) sum[i][j] = add ? _mm512_loadu_ps(tile + i * stride + j * W) : _mm512_setzero_ps();
-    for (size_t k = 0; k < units; k++, a += step, b += NR) {
-        __m512bh right[NV];
-        for (int j = 0; j < vectors; j++) right[j] = (__m512bh)_mm512_loadu_si512(b + j * W);
-#pragma clang loop unroll(full)
-        for (int i = 0; i < MR; i++) {
-            const __m512bh left = (__m512bh)_mm512_set1_epi32((int)a[i * row]);
-            for (int j = 0; j < vectors; j++) sum[i][j] = _mm512_dpbf16_ps(sum[i][j], left, right[j]);
-        }
-    }
-    for (int i = 0; i < MR; i++)
-        for (int j = 0; j < vectors; j++) _mm512_storeu_ps(tile + i * stride + j * W, sum[i][j]);
-#else
-    (void)vectors, (void)units, (void)a, (void)row, (void)step, (void)b, (void)tile, (void)stride, (void)add;
-    __builtin_trap();   // the Swift caller has checked has_native_bf16
-#endif
+INLINE void tile_of(int precision, int vectors, size_t units, const unit *a, size_t row, size_t step, const unit *b, float *tile,
+                    size_t stride, bool add) {
+    if (precision == SLM_F32) tile_as(SLM_F32, vectors, units, a, row, step, b, tile, stride, add);
+    else if (HAS_NATIVE_BF16) tile_as(SLM_BF16, vectors, units, a, row, step, b, tile, stride, add);
+    else __builtin_trap();                                    // the Swift caller has checked it
 }
-#endif   // SLM_NEON
 
 // Packs panels in the layout that the tiles read.
 static void pack(unit *to, const slm_operand *s, int precision, size_t P, size_t p0, size_t p1, size_t k0, size_t k1) {
@@ -104,12 +111,6 @@ static void pack(unit *to, const slm_operand *s, int precision, size_t P, size_t
     const size_t units = units_of(k1 - k0, precision);
     if (precision != SLM_F32) for (size_t p = 0; p < p1 - p0; p += P) pair_units(to + p * units, P, units);
 #endif
-}
-
-INLINE void tile_of(int precision, int vectors, size_t units, const unit *a, size_t row, size_t step, const unit *b, float *tile,
-                    size_t stride, bool add) {
-    if (precision == SLM_F32) tile_f32(vectors, units, a, row, step, b, tile, stride, add);
-    else tile_bf16(vectors, units, a, row, step, b, tile, stride, add);
 }
 
 // Whether a tile of which only the first `columns` are needed can be computed with one vector less.

@@ -1,73 +1,42 @@
 // NEON: few_rows.h, with input rows that are loaded as vectors and multiplied lane by lane.
 
-// tile[R][P] = the products of R rows, `step` bytes apart, and a panel.
-INLINE void packed_f32(int R, const char *rows, size_t step, size_t I, const float *panel, float *tile) {
-    vf sum[R][2];
+// Adds to the sums of R rows the products of the unit in lane `l` of each row with its weights. A lane of a vector of floats: for other
+// types, the compiler copies the lane first.
+INLINE void add_unit(int precision, int R, vf (*sum)[2], const vf *x, int l, vu a, vu b) {
 #pragma clang loop unroll(full)
-    for (int r = 0; r < R; r++) sum[r][0] = sum[r][1] = (vf){0};
+    for (int r = 0; r < R; r++) {
+        sum[r][0] = add_units(precision, sum[r][0], splat(x[r][l]), a);
+        sum[r][1] = add_units(precision, sum[r][1], splat(x[r][l]), b);
+    }
+}
+
+// W units of each of R rows, `step` bytes apart, from unit i on.
+INLINE void load_units(int R, const char *rows, size_t step, size_t i, vf *x) {
+#pragma clang loop unroll(full)
+    for (int r = 0; r < R; r++) x[r] = load((const float *)(rows + (size_t)r * step) + i);
+}
+
+// tile[R][P] = the products of R rows and a panel, both f32 or bf16.
+INLINE void packed_units(int precision, int R, const char *rows, size_t step, size_t units, const unit *panel, float *tile) {
+    vf sum[R][2], x[R];
+    clear_tile(R, sum);
     size_t i = 0;
-    for (; i + W <= I; i += W, panel += W * P) {
+    for (; i + W <= units; i += W, panel += W * P) {
         if (R > 1) prefetch_ahead(panel, 4 * W * P);
-        vf x[R];
+        load_units(R, rows, step, i, x);
 #pragma clang loop unroll(full)
-        for (int r = 0; r < R; r++) x[r] = load((const float *)(rows + (size_t)r * step) + i);
-#pragma clang loop unroll(full)
-        for (int l = 0; l < W; l++) {
-            const vf a = load(panel + l * P), b = load(panel + l * P + W);
-#pragma clang loop unroll(full)
-            for (int r = 0; r < R; r++) sum[r][0] += splat(x[r][l]) * a, sum[r][1] += splat(x[r][l]) * b;
-        }
+        for (int l = 0; l < W; l++)
+            add_unit(precision, R, sum, x, l, *(const vu_any *)(panel + l * P), *(const vu_any *)(panel + l * P + W));
     }
-    for (; i < I; i++, panel += P) {
-        const vf a = load(panel), b = load(panel + W);
+    for (; i < units; i++, panel += P) {
 #pragma clang loop unroll(full)
-        for (int r = 0; r < R; r++) {
-            const vf x = splat(((const float *)(rows + (size_t)r * step))[i]);
-            sum[r][0] += x * a, sum[r][1] += x * b;
-        }
+        for (int r = 0; r < R; r++) x[r] = splat(((const float *)(rows + (size_t)r * step))[i]);
+        add_unit(precision, R, sum, x, 0, *(const vu_any *)panel, *(const vu_any *)(panel + W));
     }
-#pragma clang loop unroll(full)
-    for (int r = 0; r < R; r++) store(tile + r * P, sum[r][0]), store(tile + r * P + W, sum[r][1]);
+    store_tile(R, sum, tile);
 }
 
 #ifdef SLM_NATIVE_BF16
-// sum + a.low·b.low + a.high·b.high
-static inline vf dot_pairs(vf sum, vu a, vu b) { return (vf)vbfdotq_f32((float32x4_t)sum, (bfloat16x8_t)a, (bfloat16x8_t)b); }
-
-// Adds to the sums of R rows the products of the pair of inputs in lane `l` of each row with their weights.
-INLINE void add_pair(int R, vf (*sum)[2], const vf *x, int l, vu a, vu b) {
-#pragma clang loop unroll(full)
-    for (int r = 0; r < R; r++) {
-        // The lane of a vector of floats: for other types, the compiler copies the lane first.
-        const bfloat16x8_t pair = (bfloat16x8_t)splat(x[r][l]);
-        sum[r][0] = (vf)vbfdotq_f32((float32x4_t)sum[r][0], (bfloat16x8_t)a, pair);
-        sum[r][1] = (vf)vbfdotq_f32((float32x4_t)sum[r][1], (bfloat16x8_t)b, pair);
-    }
-}
-
-INLINE void packed_bf16(int R, const char *rows, size_t step, size_t I, const unit *panel, float *tile) {
-    vf sum[R][2];
-    vf x[R];
-#pragma clang loop unroll(full)
-    for (int r = 0; r < R; r++) sum[r][0] = sum[r][1] = (vf){0};
-    const size_t pairs = (I + 1) / 2;
-    size_t i = 0;
-    for (; i + W <= pairs; i += W, panel += W * P) {
-        if (R > 1) prefetch_ahead(panel, 4 * W * P);
-#pragma clang loop unroll(full)
-        for (int r = 0; r < R; r++) x[r] = load((const float *)(rows + (size_t)r * step) + i);
-#pragma clang loop unroll(full)
-        for (int l = 0; l < W; l++) add_pair(R, sum, x, l, *(const vu_any *)(panel + l * P), *(const vu_any *)(panel + l * P + W));
-    }
-    for (; i < pairs; i++, panel += P) {
-#pragma clang loop unroll(full)
-        for (int r = 0; r < R; r++) x[r] = splat(((const float *)(rows + (size_t)r * step))[i]);
-        add_pair(R, sum, x, 0, *(const vu_any *)panel, *(const vu_any *)(panel + W));
-    }
-#pragma clang loop unroll(full)
-    for (int r = 0; r < R; r++) store(tile + r * P, sum[r][0]), store(tile + r * P + W, sum[r][1]);
-}
-
 // Writes the exceptions of a pair of inputs into its decompressed weights [P]. Returns the next exception.
 static inline const exception *put_exceptions(const exception *e, const exception *end, unit *weights) {
     for (const size_t pair = next_pair(e, end); next_pair(e, end) == pair; e++) {
@@ -78,10 +47,8 @@ static inline const exception *put_exceptions(const exception *e, const exceptio
 }
 
 INLINE void packed_bf12(int R, const char *rows, size_t step, size_t I, const char *panel, float *tile) {
-    vf sum[R][2];
-    vf x[R];
-#pragma clang loop unroll(full)
-    for (int r = 0; r < R; r++) sum[r][0] = sum[r][1] = (vf){0};
+    vf sum[R][2], x[R];
+    clear_tile(R, sum);
     const uint8_t *from = (const uint8_t *)panel + bases_bytes(I);
     const uint8x16_t code_and_sign = {0, 1, 2, 3, 4, 5, 6, 7, 128, 129, 130, 131, 132, 133, 134, 135};
     const uint8x16_t is_coded = {0, 255, 255, 255, 255, 255, 255, 255, 0, 255, 255, 255, 255, 255, 255, 255};
@@ -89,8 +56,7 @@ INLINE void packed_bf12(int R, const char *rows, size_t step, size_t I, const ch
     const exception *e = list->list, *end = e + list->count;
     size_t next = next_pair(e, end);
     for (size_t i = 0; i < I / 2; i += W) {
-#pragma clang loop unroll(full)
-        for (int r = 0; r < R; r++) x[r] = load((const float *)(rows + (size_t)r * step) + i);
+        load_units(R, rows, step, i, x);
 #pragma clang loop unroll(full)
         for (int h = 0; h < W; h += 2, from += BYTES_PER_4_INPUTS) {
             prefetch_ahead(from, BYTES_PER_4_INPUTS);
@@ -109,49 +75,39 @@ INLINE void packed_bf12(int R, const char *rows, size_t step, size_t I, const ch
                     next = next_pair(e, end);
                     a = *(const vu_any *)weights, b = *(const vu_any *)(weights + W);
                 }
-                add_pair(R, sum, x, h + j, a, b);
+                add_unit(SLM_BF16, R, sum, x, h + j, a, b);
             }
         }
     }
-#pragma clang loop unroll(full)
-    for (int r = 0; r < R; r++) store(tile + r * P, sum[r][0]), store(tile + r * P + W, sum[r][1]);
+    store_tile(R, sum, tile);
 }
 #else
 // Adds to the sums of R rows the products of the two inputs in lanes `l` and `l` + 1 of each row with their weights.
-INLINE void add_pair(int R, vf (*even)[2], vf (*odd)[2], const vf *x, int l, const unit *pairs) {
-    for (int v = 0; v < 2; v++) {
-        const vu weights = *(const vu_any *)(pairs + v * W);
-        const vf low = (vf)(weights << 16), high = (vf)(weights & 0xffff0000);
-#pragma clang loop unroll(full)
-        for (int r = 0; r < R; r++) even[r][v] += splat(x[r][l]) * low, odd[r][v] += splat(x[r][l + 1]) * high;
-    }
+INLINE void add_widened(int R, vf (*even)[2], vf (*odd)[2], const vf *x, int l, const unit *pairs) {
+    const vu a = *(const vu_any *)pairs, b = *(const vu_any *)(pairs + W);
+    add_unit(SLM_F32, R, even, x, l, a << 16, b << 16);
+    add_unit(SLM_F32, R, odd, x, l + 1, a & 0xffff0000, b & 0xffff0000);
 }
 
 // Widens the weights in registers. The rows are floats. Even and odd inputs have sums of their own, so that a multiply-add need not wait
 // for the one before.
 INLINE void packed_bf16(int R, const char *rows, size_t step, size_t I, const unit *panel, float *tile) {
     vf even[R][2], odd[R][2], x[R];
-#pragma clang loop unroll(full)
-    for (int r = 0; r < R; r++) even[r][0] = even[r][1] = odd[r][0] = odd[r][1] = (vf){0};
+    clear_tile(R, even), clear_tile(R, odd);
     size_t i = 0;
     for (; i + W <= I; i += W, panel += W / 2 * P) {
         if (R > 1) prefetch_ahead(panel, 2 * W * P);
+        load_units(R, rows, step, i, x);
 #pragma clang loop unroll(full)
-        for (int r = 0; r < R; r++) x[r] = load((const float *)(rows + (size_t)r * step) + i);
-#pragma clang loop unroll(full)
-        for (int l = 0; l < W; l += 2) add_pair(R, even, odd, x, l, panel + l / 2 * P);
+        for (int l = 0; l < W; l += 2) add_widened(R, even, odd, x, l, panel + l / 2 * P);
     }
     for (; i < I; i += 2, panel += P) {
 #pragma clang loop unroll(full)
         for (int r = 0; r < R; r++) x[r] = load_first((const float *)(rows + (size_t)r * step) + i, 2);
-        add_pair(R, even, odd, x, 0, panel);
+        add_widened(R, even, odd, x, 0, panel);
     }
-#pragma clang loop unroll(full)
-    for (int r = 0; r < R; r++) store(tile + r * P, even[r][0] + odd[r][0]), store(tile + r * P + W, even[r][1] + odd[r][1]);
-}
-INLINE void packed_bf12(int R, const char *rows, size_t step, size_t I, const char *panel, float *tile) {
-    (void)R, (void)rows, (void)step, (void)I, (void)panel, (void)tile;
-    __builtin_trap();   // the Swift caller has checked has_native_bf16
+    add_tile(R, even, odd);
+    store_tile(R, even, tile);
 }
 #endif
 

@@ -1,37 +1,8 @@
-// NEON: the tiles of a matmul. A tile has 24 vectors of sums, of 32 registers. The left operand is multiplied lane by lane, so that
-// loading it takes one instruction for four rows.
+// NEON: the tiles of a matmul in bf16. A tile has 24 vectors of sums, of 32 registers.
 //
-// bfmmla multiplies a matrix of 2 rows with one of 2 columns, with 4 elements of k each, and adds the 2 × 2 results to a vector. So in
-// bf16, panels hold both units of the four k of a row next to each other, [units / 2][P][2], and their units are padded to an even
-// number. A vector of sums is {row 0 column 0, row 0 column 1, row 1 column 0, row 1 column 1}.
-
-// Four rows of the left operand at one k.
-INLINE vf left_rows(const float *x, size_t row, int first) {
-    if (row == 1) return load(x + first);
-    return (vf){x[(size_t)first * row], x[(size_t)(first + 1) * row], x[(size_t)(first + 2) * row], x[(size_t)(first + 3) * row]};
-}
-
-INLINE void tile_f32(int vectors, size_t units, const unit *restrict a, size_t row, size_t step, const unit *restrict b,
-                     float *restrict tile, size_t stride, bool add) {
-    vf sum[MR][NV];
-#pragma clang loop unroll(full)
-    for (int i = 0; i < MR; i++)
-        for (int j = 0; j < vectors; j++) sum[i][j] = add ? load(tile + i * stride + j * W) : (vf){0};
-    const float *x = (const float *)a, *y = (const float *)b;
-    for (size_t k = 0; k < units; k++, x += step, y += NR) {
-        vf right[NV];
-        for (int j = 0; j < vectors; j++) right[j] = load(y + j * W);
-#pragma clang loop unroll(full)
-        for (int i = 0; i < MR; i++) {
-            const vf left = row == 1 ? splat(left_rows(x, 1, i / 4 * 4)[i % 4]) : splat(x[i * row]);
-            for (int j = 0; j < vectors; j++) sum[i][j] += left * right[j];
-        }
-    }
-    for (int i = 0; i < MR; i++)
-        for (int j = 0; j < vectors; j++) store(tile + i * stride + j * W, sum[i][j]);
-}
-
-#ifdef SLM_NATIVE_BF16
+// bfmmla multiplies a matrix of 2 rows with one of 2 columns, with 4 elements of k each, and adds the 2 × 2 results to a vector. So
+// panels hold both units of the four k of a row next to each other, [units / 2][P][2], and their units are padded to an even number. A
+// vector of sums is {row 0 column 0, row 0 column 1, row 1 column 0, row 1 column 1}.
 
 // Puts both units of four k of a row next to each other, in a panel of [units][P].
 static void pair_units(unit *panel, size_t P, size_t units) {
@@ -92,11 +63,3 @@ INLINE void tile_bf16(int vectors, size_t units, const unit *restrict a, size_t 
             vst1q_f32(at + stride, vreinterpretq_f32_f64(vzip2q_f64(even, odd)));
         }
 }
-
-#else
-INLINE void tile_bf16(int vectors, size_t units, const unit *restrict a, size_t row, size_t step, const unit *restrict b,
-                      float *restrict tile, size_t stride, bool add) {
-    (void)vectors, (void)units, (void)a, (void)row, (void)step, (void)b, (void)tile, (void)stride, (void)add;
-    __builtin_trap();   // the Swift caller has checked has_native_bf16
-}
-#endif

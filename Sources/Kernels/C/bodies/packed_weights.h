@@ -203,7 +203,7 @@ static void weights_pack(int precision, const void *w, int type, size_t stride, 
             continue;
         }
         uint8_t *rows = (uint8_t *)scratch + f32_panel_bytes(I);
-        quantize_rows(precision, x, I, NULL, rows);
+        quantize_rows(precision, x, I, NULL, NULL, rows);
         const void *each[P];
         for (size_t lane = 0; lane < P; lane++) each[lane] = rows + lane * affine_row_bytes(precision, I);
         pack_affine(precision, each, o1 - o0, I, to);

@@ -60,7 +60,7 @@ static void quantize_int8(float *x, size_t I, const float *factor, size_t count,
 
 // Quantizes `count` ≤ P rows of weights in f32 to rows of a file.
 static void weights_quantize(int precision, const float *w, size_t count, size_t I, const float *input_scales, const float *factor,
-                             uint8_t *rows, float *scales, void *scratch) {
+                             const float *importance, uint8_t *rows, float *scales, void *scratch) {
     float *x = scratch;
     load_weights(w, SLM_F32, I, 0, count, I, input_scales, x);
     if (precision == SLM_WEIGHTS_INT8) {
@@ -68,7 +68,7 @@ static void weights_quantize(int precision, const float *w, size_t count, size_t
         return;
     }
     uint8_t *all = (uint8_t *)scratch + f32_panel_bytes(I);
-    quantize_rows(precision, x, I, factor, all);
+    quantize_rows(precision, x, I, factor, importance, all);
     memcpy(rows, all, count * quantized_row_bytes(precision, I));
 }
 

@@ -10,9 +10,8 @@ static inline uint32_t word_at(const uint8_t *bytes, size_t i) {
     return word;
 }
 
-// The codes of a block of 32 numbers, behind its scale and minimum.
-static inline void small_block_quads(int format, const uint8_t *block, uint32_t *quads) {
-    const uint8_t *from = block + (has_f16_minimum(format) ? 4 : has_exponents(format) ? 1 : 2);
+// The codes of a block of 32 numbers, which begin at `from`.
+static inline void small_block_quads(int format, const uint8_t *from, uint32_t *quads) {
     if (format == SLM_WEIGHTS_Q8_0) {
         for (size_t q = 0; q < 8; q++) quads[q] = word_at(from, q) ^ 0x80808080;
         return;
@@ -94,7 +93,7 @@ INLINE void pack_small_blocks(int format, const void *const *rows, size_t count,
             else memcpy(group + 2 * lane, block, 2);
             if (has_f16_minimum(format)) memcpy(group + 2 * P + 2 * lane, block + 2, 2);
             uint32_t quads[8];
-            small_block_quads(format, block, quads);
+            small_block_quads(format, block + (has_f16_minimum(format) ? 4 : has_exponents(format) ? 1 : 2), quads);
             put_quads(format, quads, lane, group + scale_bytes(format));
         }
     }
@@ -130,7 +129,7 @@ INLINE void pack_large_blocks(int format, const void *const *rows, size_t count,
                     small_k_block_quads(format, block, g, quads);
                 } else if (format == SLM_WEIGHTS_IQ4_XS) {
                     to[lane] = (char)iq4_scale_at(block, g);
-                    for (size_t q = 0; q < 8; q++) quads[q] = word_at(block + 8 + 16 * g, q % 4) >> (q < 4 ? 0 : 4) & 0x0f0f0f0f;
+                    small_block_quads(format, block + 8 + 16 * g, quads);
                 } else {
                     const k_scales scales = k_scales_at(block, g);
                     to[lane] = (char)scales.scale, to[P + lane] = (char)scales.minimum;

@@ -163,12 +163,14 @@ typedef struct {
     void (*weights_pack_codes)(const uint8_t *codes, const float *scales, size_t O, size_t I, size_t p0, size_t p1, void *panels);
     /// Bytes of a row of a file: of int6 and int4 with its scales (bodies/affine_weights.h), of llama.cpp's blocks, or of int8's codes.
     size_t (*weights_row_bytes)(int precision, size_t I);
-    /// int8, int6, int4, SLM_WEIGHTS_Q5_0, _Q5_1, _Q4_K, _Q5_K and _Q6_K: quantizes `count` ≤ weights_panel rows of w [count,I] to rows as
-    /// files store them; int8, int6 and int4 as weights_pack does if `factor` is NULL. `factor` [I,I] is the upper Cholesky factor of the
-    /// inverse of the inputs' Hessian, with which later inputs make up for the errors of earlier ones. `scales` is where int8 has those of
-    /// its groups. `scratch` has weights_pack_scratch bytes.
+    /// int8, int6, int4, SLM_WEIGHTS_Q5_0, _Q5_1, _Q4_K to _Q6_K, _IQ4_NL and _IQ4_XS: quantizes `count` ≤ weights_panel rows of w
+    /// [count,I] to rows as files store them; int8, int6 and int4 as weights_pack does if `factor` and `importance` are NULL. `factor`
+    /// [I,I] is the upper Cholesky factor of the inverse of the inputs' Hessian, with which later inputs make up for the errors of earlier
+    /// ones. `importance` is how much squared errors of the weights of each input count: [I] filled up to a multiple of SLM_GROUP, or NULL
+    /// if all count alike, with `factor` and for int8. `scales` is where int8 has those of its groups. `scratch` has weights_pack_scratch
+    /// bytes.
     void (*weights_quantize)(int precision, const float *w, size_t count, size_t I, const float *input_scales, const float *factor,
-                             uint8_t *rows, float *scales, void *scratch);
+                             const float *importance, uint8_t *rows, float *scales, void *scratch);
     /// int6, int4, SLM_WEIGHTS_Q8_0 … _MXFP4: packs one panel from its rows, of which the last panel may have less than weights_panel.
     void (*weights_pack_rows)(int precision, const void *const *rows, size_t count, size_t I, void *panel);
     /// int8, int6 and int4: w [N,columns] = columns first ..< first + columns of N rows of I weights, in f32 or bf16. `codes` and, for
@@ -247,13 +249,10 @@ typedef struct {
     /// channel, the first for the first `queries` heads, the second for the other heads; NULL for no weights.
     void (*norm_heads)(const void *x, int type, const float *w, size_t queries, size_t heads, size_t D, void *y, float *rstd, size_t N,
                        size_t C, float epsilon);
-    /// Without weights: dx = rstd·(dy − y·⟨dy·y⟩) in those heads, dx = dy in the rest of the row. y is the result of norm_heads.
-    void (*norm_heads_gradient)(const void *dy, const void *y, int type, size_t heads, size_t D, const float *rstd, void *dx, size_t N,
-                                size_t C);
-    /// With weights, x̂ = x·rstd and g = dy·w:  dx = rstd·(g − x̂·⟨g·x̂⟩), dw += Σ dy·x̂ for each of the two weights; dw belongs to the
-    /// calling thread and may be NULL.
-    void (*norm_heads_scaled_gradient)(const void *dy, const void *x, int type, const float *w, size_t queries, size_t heads, size_t D,
-                                       const float *rstd, void *dx, float *dw, size_t N, size_t C);
+    /// With x̂ = x·rstd and g = dy·w in those heads:  dx = rstd·(g − x̂·⟨g·x̂⟩), dw += Σ dy·x̂ for each of the two weights; dx = dy in the
+    /// rest of the row. Without weights, x is the result x̂ of norm_heads. dw belongs to the calling thread and may be NULL.
+    void (*norm_heads_gradient)(const void *dy, const void *x, int type, const float *w, size_t queries, size_t heads, size_t D,
+                                const float *rstd, void *dx, float *dw, size_t N, size_t C);
 
     /// Gated activation: y [N,F] = f(x[:, 0 ..< F])·x[:, F ..< 2F].   x [N,2F]
     void (*gated_activation)(int f, const void *x, int x_type, void *y, int y_type, size_t N, size_t F);
