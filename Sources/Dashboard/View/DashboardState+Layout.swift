@@ -102,7 +102,7 @@ extension DashboardState {
         let all = switch table.source {
         case .users: TableColumn.users
         case .conversations(nil): TableColumn.conversations
-        case .conversations: TableColumn.conversations.filter { $0.field != .owner }
+        case .conversations: TableColumn.conversations.filter { $0.sortKey != "username" }
         case .audit: TableColumn.audit
         }
         // A column before the scroll bar is left free.

@@ -49,13 +49,12 @@ extension DashboardState {
             grid.put("…", row: y, column: 1, isSelected ? .selection : .dim)
             return
         }
-        var isDisabled = false
-        if case .user(let user) = row { isDisabled = user.isDisabled }
+        let isDisabled = row.user?.isDisabled ?? false
         for (column, range) in places {
-            var style: CellStyle = isSelected ? .selection : column.priority == 0 ? .plain : style(of: column, row)
+            var style: CellStyle = isSelected ? .selection : column.style
             if isDisabled, !isSelected { style = .dim }
-            let text = column.text(of: row, at: now)
-            let isMarked = isDisabled && column.field == .username
+            let text = column.text(row, now) ?? ""
+            let isMarked = isDisabled && column.priority == 0
             let hasRoom = text.glyphs.columns + " (disabled)".count <= range.count
             let mark = isMarked ? hasRoom ? " (disabled)" : " ✗" : ""
             // The name is shortened rather than the mark.
@@ -65,14 +64,6 @@ extension DashboardState {
             if !mark.isEmpty {
                 grid.put(mark, row: y, column: range.lowerBound + used, width: range.count - used, isSelected ? .selection : .tone(.bad))
             }
-        }
-    }
-
-    private func style(of column: TableColumn, _ row: AdminRow) -> CellStyle {
-        switch column.field {
-        case .email, .joined, .created, .address, .actor: .dim
-        case .owner, .target: .tone(.user)
-        default: .plain
         }
     }
 

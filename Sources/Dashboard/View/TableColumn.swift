@@ -1,14 +1,7 @@
 import AdminAPI
 
 /// A column of a table.
-struct TableColumn: Sendable, Equatable {
-    enum Field: Sendable {
-        case username, email, conversations, messages, generations, tokens, joined, lastActive
-        case title, owner, messageCount, created, updated
-        case time, action, target, address, actor
-    }
-
-    let field: Field
+struct TableColumn: Sendable {
     let title: String
     /// The least width.
     let width: Int
@@ -18,32 +11,58 @@ struct TableColumn: Sendable, Equatable {
     var growth = 0
     var isNumber = false
     var sortKey: String?
+    var style = CellStyle.plain
+    /// The text of a cell at a time.
+    let text: @Sendable (AdminRow, _ now: Int) -> String?
+
+    private static func count(
+        _ title: String, width: Int, priority: Int, sortKey: String, of number: @escaping @Sendable (AdminRow) -> Int?
+    ) -> TableColumn {
+        TableColumn(title: title, width: width, priority: priority, isNumber: true, sortKey: sortKey) { row, _ in
+            number(row)?.short(width)
+        }
+    }
+
+    private static func time(
+        _ title: String, priority: Int, isNumber: Bool = true, sortKey: String? = nil, style: CellStyle = .plain,
+        of time: @escaping @Sendable (AdminRow) -> Int?
+    ) -> TableColumn {
+        TableColumn(title: title, width: 11, priority: priority, isNumber: isNumber, sortKey: sortKey, style: style) { row, now in
+            time(row)?.ago(at: now) ?? "-"
+        }
+    }
 
     static let users = [
-        TableColumn(field: .username, title: "NAME", width: 12, priority: 0, growth: 40, sortKey: "username"),
-        TableColumn(field: .email, title: "EMAIL", width: 24, priority: 7, growth: 16),
-        TableColumn(field: .conversations, title: "CONV", width: 6, priority: 3, isNumber: true, sortKey: "conversations"),
-        TableColumn(field: .messages, title: "MSGS", width: 7, priority: 2, isNumber: true, sortKey: "messages"),
-        TableColumn(field: .generations, title: "GENS", width: 7, priority: 4, isNumber: true, sortKey: "generations"),
-        TableColumn(field: .tokens, title: "TOKENS", width: 9, priority: 6, isNumber: true, sortKey: "tokens"),
-        TableColumn(field: .joined, title: "JOINED", width: 11, priority: 5, isNumber: true, sortKey: "joined"),
-        TableColumn(field: .lastActive, title: "ACTIVE", width: 11, priority: 1, isNumber: true, sortKey: "last_active"),
+        TableColumn(title: "NAME", width: 12, priority: 0, growth: 40, sortKey: "username") { row, _ in row.user?.username },
+        TableColumn(title: "EMAIL", width: 24, priority: 7, growth: 16, style: .dim) { row, _ in row.user?.email },
+        count("CONV", width: 6, priority: 3, sortKey: "conversations") { $0.user?.conversations },
+        count("MSGS", width: 7, priority: 2, sortKey: "messages") { $0.user?.messages },
+        count("GENS", width: 7, priority: 4, sortKey: "generations") { $0.user?.generations },
+        count("TOKENS", width: 9, priority: 6, sortKey: "tokens") { $0.user?.tokens },
+        time("JOINED", priority: 5, sortKey: "joined", style: .dim) { $0.user?.joined },
+        time("ACTIVE", priority: 1, sortKey: "last_active") { $0.user?.lastActive },
     ]
 
     static let conversations = [
-        TableColumn(field: .title, title: "TITLE", width: 14, priority: 0, growth: 90, sortKey: "title"),
-        TableColumn(field: .owner, title: "USER", width: 14, priority: 3, growth: 20, sortKey: "username"),
-        TableColumn(field: .messageCount, title: "MSGS", width: 6, priority: 2, isNumber: true, sortKey: "messages"),
-        TableColumn(field: .created, title: "CREATED", width: 11, priority: 4, isNumber: true, sortKey: "created_at"),
-        TableColumn(field: .updated, title: "UPDATED", width: 11, priority: 1, isNumber: true, sortKey: "updated_at"),
+        TableColumn(title: "TITLE", width: 14, priority: 0, growth: 90, sortKey: "title") { row, _ in
+            row.conversation.map { $0.title.isEmpty ? "(no title)" : $0.title }
+        },
+        TableColumn(title: "USER", width: 14, priority: 3, growth: 20, sortKey: "username", style: .tone(.user)) { row, _ in
+            row.conversation?.username
+        },
+        count("MSGS", width: 6, priority: 2, sortKey: "messages") { $0.conversation?.messages },
+        time("CREATED", priority: 4, sortKey: "created_at", style: .dim) { $0.conversation?.created },
+        time("UPDATED", priority: 1, sortKey: "updated_at") { $0.conversation?.updated },
     ]
 
     static let audit = [
-        TableColumn(field: .time, title: "TIME", width: 11, priority: 0),
-        TableColumn(field: .action, title: "ACTION", width: 19, priority: 0),
-        TableColumn(field: .target, title: "TARGET", width: 16, priority: 1, growth: 60),
-        TableColumn(field: .address, title: "ADDRESS", width: 16, priority: 2, growth: 24),
-        TableColumn(field: .actor, title: "ACTOR", width: 8, priority: 3),
+        time("TIME", priority: 0, isNumber: false) { $0.audit?.time },
+        TableColumn(title: "ACTION", width: 19, priority: 0) { row, _ in row.audit?.action },
+        TableColumn(title: "TARGET", width: 16, priority: 1, growth: 60, style: .tone(.user)) { row, _ in
+            row.audit?.targetName ?? row.audit?.target ?? "-"
+        },
+        TableColumn(title: "ADDRESS", width: 16, priority: 2, growth: 24, style: .dim) { row, _ in row.audit?.address },
+        TableColumn(title: "ACTOR", width: 8, priority: 3, style: .dim) { row, _ in row.audit?.actor },
     ]
 
     static let gap = 2
@@ -74,40 +93,10 @@ struct TableColumn: Sendable, Equatable {
             return (columns[index], x..<end)
         }
     }
+}
 
-    /// The text of a cell.
-    func text(of row: AdminRow, at now: Int) -> String {
-        switch row {
-        case .user(let user):
-            switch field {
-            case .username: return user.username
-            case .email: return user.email ?? ""
-            case .conversations: return user.conversations.short(width)
-            case .messages: return user.messages.short(width)
-            case .generations: return user.generations.short(width)
-            case .tokens: return user.tokens.short(width)
-            case .joined: return user.joined?.ago(at: now) ?? "-"
-            case .lastActive: return user.lastActive?.ago(at: now) ?? "-"
-            default: return ""
-            }
-        case .conversation(let conversation):
-            switch field {
-            case .title: return conversation.title.isEmpty ? "(no title)" : conversation.title
-            case .owner: return conversation.username
-            case .messageCount: return conversation.messages.short(width)
-            case .created: return conversation.created?.ago(at: now) ?? "-"
-            case .updated: return conversation.updated?.ago(at: now) ?? "-"
-            default: return ""
-            }
-        case .audit(let line):
-            switch field {
-            case .time: return line.time?.ago(at: now) ?? "-"
-            case .action: return line.action
-            case .target: return line.targetName ?? line.target ?? "-"
-            case .address: return line.address
-            case .actor: return line.actor
-            default: return ""
-            }
-        }
-    }
+extension AdminRow {
+    var user: UserRecord? { if case .user(let user) = self { user } else { nil } }
+    var conversation: ConversationRecord? { if case .conversation(let conversation) = self { conversation } else { nil } }
+    var audit: AuditRecord? { if case .audit(let line) = self { line } else { nil } }
 }
