@@ -29,7 +29,9 @@ extension Checkpoint {
         result.metrics = metrics
         result.servingDefaults = servingDefaults
         func quantize(_ name: String, _ values: Buffer, _ shape: Shape) {
-            let calibration = calibration(name), precision = Self.precision(of: name, as: precision, isCalibrated: calibration != nil)
+            let calibration = calibration(name)
+            // A diagonal alone does not tell which errors can be made up for.
+            let precision = Self.precision(of: name, as: precision, isCalibrated: calibration?.isDiagonal == false)
             result.quantized[name] = processor.quantize(
                 values, outputs: shape[0], inputs: shape[1], to: precision, calibration: calibration)
         }

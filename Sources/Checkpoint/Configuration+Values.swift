@@ -18,6 +18,7 @@ extension GPTConfiguration {
         write("hidden_width", .integer(hiddenWidth), if: hiddenWidth != 4 * width)
         write("gated", 1, if: isGated)
         write("qkv_bias", 1, if: hasQKVBias)
+        write("norm_bias", 1, if: hasNormBias)
         write("norm_epsilon", .number(Double(normEpsilon)), if: normEpsilon != 1e-5)
         if let experts {
             values["experts"] = .integer(experts.count)
@@ -76,6 +77,7 @@ extension GPTConfiguration {
         hiddenWidth = try fields.integer("hidden_width", else: hiddenWidth, 1...4_194_304)
         isGated = try fields.integer("gated", else: 0, 0...1) == 1
         hasQKVBias = try fields.integer("qkv_bias", else: 0, 0...1) == 1
+        hasNormBias = try fields.integer("norm_bias", else: 0, 0...1) == 1
         normEpsilon = Float(try fields.number("norm_epsilon", else: 1e-5, "a number from 1e-12 to 1") { (1e-12...1).contains($0) })
         if fields.value("experts") != nil { experts = try readExperts(fields) }
         hasPreNorms = try fields.integer("pre_norms", else: 1, 0...1) == 1

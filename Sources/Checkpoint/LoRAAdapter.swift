@@ -188,6 +188,7 @@ extension Checkpoint {
                 for part in rows {
                     digest.add(Array("\(name) \(part.format.name) \(part.rows)\n".utf8).span)
                     part.file.read(as: UInt8.self) { digest.add($0.extracting(part.range)) }
+                    if let scales = part.scales { scales.file.read(as: UInt8.self) { digest.add($0.extracting(scales.range)) } }
                 }
                 continue
             }

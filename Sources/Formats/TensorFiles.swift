@@ -17,6 +17,8 @@ struct TensorFiles {
         let type: String
         /// nil if its numbers are no weights.
         let format: StoredFormat?
+        /// The scales of its blocks, if they are a tensor of their own.
+        var scales: (file: MappedFile, range: Range<Int>)?
     }
 
     private(set) var entries: OrderedDictionary<Entry> = [:]
@@ -49,6 +51,33 @@ struct TensorFiles {
         }
     }
 
+    /// Makes one tensor of the blocks of MXFP4 and their exponents, which are two in folders of Hugging Face.
+    ///
+    /// - Returns: The names of the two.
+    mutating func joinBlocks(of name: String, in path: String) throws(CheckpointError) -> [String] {
+        let names = ["\(name)_blocks", "\(name)_scales"]
+        func entry(_ name: String, _ expected: String, _ isExpected: ([Int]) -> Bool) throws(CheckpointError) -> Entry {
+            let field = SafeTensorsHeader.field(name)
+            guard let entry = entries[name] else { throw ImportedFile(path).mismatch(field, expected, "nothing") }
+            guard entry.type == "U8", isExpected(entry.shape) else {
+                throw ImportedFile(entry.file.path).mismatch(field, expected, "\(entry.type) \(entry.shape.prefix(8))")
+            }
+            return entry
+        }
+        let bytes = MXFP4Blocks.codeBytes
+        let blocks = try entry(names[0], "U8 [experts, rows, blocks, \(bytes)]") { $0.count == 4 && $0[3] == bytes }
+        let rows = Array(blocks.shape.dropLast()), scales = try entry(names[1], "U8 \(rows)") { $0 == rows }
+        if let other = entries[name] {
+            throw ImportedFile(other.file.path).mismatch(SafeTensorsHeader.field(name), "no such tensor beside \(names[0])", other.type)
+        }
+        let format = StoredFormat.mxfp4
+        // Wraps around only if another size is 0, which no model has.
+        entries[name] = Entry(
+            file: blocks.file, range: blocks.range, shape: [rows[0], rows[1], rows[2] &* format.blockCount], type: format.name,
+            format: format, scales: (scales.file, scales.range))
+        return names
+    }
+
     /// Throws unless there is a tensor of weights with this name and shape.
     func check(_ name: String, _ shape: [Int], in path: String) throws(CheckpointError) {
         let field = SafeTensorsHeader.field(name)
@@ -61,7 +90,7 @@ struct TensorFiles {
     /// A checked tensor in its file.
     func stored(_ name: String) -> StoredTensor? {
         guard let entry = entries[name], let format = entry.format else { return nil }
-        return StoredTensor(file: entry.file, range: entry.range, format: format)
+        return StoredTensor(file: entry.file, range: entry.range, format: format, scales: entry.scales)
     }
 
     /// Copies a checked tensor into its part of an f32 parameter.

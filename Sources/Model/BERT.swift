@@ -17,6 +17,9 @@ package struct BERTConfiguration: Sendable, Equatable {
     package var isGated = false
     /// Whether the linear layers of blocks have biases.
     package var hasBias = true
+    /// Whether a position and a norm are applied to the embeddings of tokens. Static models have neither, and no layers: the vector of
+    /// a text is the mean of those of its tokens.
+    package var isStatic = false
     package var normEpsilon: Float = 1e-12
     /// Whether the layers of a reranker follow, which make a score of the first hidden state.
     package var hasScore = false
@@ -30,11 +33,19 @@ package struct BERTConfiguration: Sendable, Equatable {
         self.hiddenWidth = hiddenWidth
     }
 
+    /// A static model (model2vec, StaticEmbedding of sentence-transformers): a table of vectors.
+    package static func table(vocabulary: Int, width: Int, context: Int) -> BERTConfiguration {
+        var c = BERTConfiguration(vocabulary: vocabulary, context: context, width: width, heads: 1, layers: 0, hiddenWidth: 0)
+        c.tokenTypes = 0
+        c.isStatic = true
+        return c
+    }
+
     package var attentionHeads: AttentionHeads { AttentionHeads(heads, width: width / heads) }
 }
 
-/// A bidirectional encoder (BERT, RoBERTa, DistilBERT, MPNet and models of their families): the layers of a model that turns texts into
-/// vectors, or a question and a passage into a score. `BERTRunner` (in `Infer`) has its forward pass.
+/// A bidirectional encoder (BERT, RoBERTa, DistilBERT, MPNet and models of their families) or a static model: the layers of a model that
+/// turns texts into vectors, or a question and a passage into a score. `BERTRunner` (in `Infer`) has its forward pass.
 ///
 ///     var list = ParameterList()
 ///     let model = BERT(configuration, in: &list)
@@ -58,10 +69,10 @@ package struct BERT: Sendable {
 
     package let configuration: BERTConfiguration
     package let tokens: Embedding                             // [V, C]
-    package let positions: Embedding?                         // [firstPosition + context, C]; nil with rotary positions
+    package let positions: Embedding?                         // [firstPosition + context, C]; nil with rotary positions, or none
     package let types: Embedding?                             // [types, C]
     package let distances: Embedding?                         // [buckets, heads]: added to the scores of attention
-    package let norm: Norm                                    // of their sum
+    package let norm: Norm?                                   // of their sum
     package let blocks: [Block]
     package let scoreHead: ScoreHead?
 
@@ -70,7 +81,7 @@ package struct BERT: Sendable {
         let C = configuration.width, F = configuration.hiddenWidth
         self.configuration = configuration
         tokens = Embedding(of: configuration.vocabulary, to: C, named: "tokens", in: &list)
-        positions = configuration.rotary == nil
+        positions = configuration.rotary == nil && !configuration.isStatic
             ? Embedding(of: configuration.firstPosition + configuration.context, to: C, named: "positions", in: &list) : nil
         let (types, buckets) = (configuration.tokenTypes, configuration.distanceBuckets)
         self.types = types > 0 ? Embedding(of: types, to: C, named: "types", in: &list) : nil
@@ -82,7 +93,7 @@ package struct BERT: Sendable {
             Linear(from: I, to: O, bias: bias, named: name, in: &list, weight: .normal(deviation: 0.02))
         }
         let bias = configuration.hasBias, up = configuration.isGated ? 2 * F : F
-        self.norm = norm("norm", &list)
+        self.norm = configuration.isStatic ? nil : norm("norm", &list)
         blocks = (0..<configuration.layers).map { layer in
             let name = "layer\(layer)"
             return Block(

@@ -63,6 +63,8 @@ package struct GPTConfiguration: Sendable, Equatable {
     package var hasBias = true
     /// Whether queries, keys and values have a bias even if other layers have none, as in Qwen2.
     package var hasQKVBias = false
+    /// Whether layer norms have a bias even if linear layers have none, as in StableLM.
+    package var hasNormBias = false
     /// Whether the head shares its weight with the token embedding.
     package var isTied = false
     package var norm = Norm.Kind.layer
@@ -161,7 +163,7 @@ package struct GPTConfiguration: Sendable, Equatable {
         let sinks = hasAttentionSinks ? L * self.heads : 0
         let norms = ((hasPreNorms ? 2 : 0) + (hasPostNorms ? 2 : 0)) * L + 1
         let hasHeadNorms = qkNorm == .scaled || qkNorm == .wholeRows
-        return matrices + bias + sinks + norms * C * (norm == .layer && hasBias ? 2 : 1)
+        return matrices + bias + sinks + norms * C * (norm == .layer && (hasBias || hasNormBias) ? 2 : 1)
             + (hasHeadNorms ? 2 * L * normalizedHeads.width : 0) + (isTied ? 1 : 2) * V * C + (positions == .learned ? context * C : 0)
     }
 

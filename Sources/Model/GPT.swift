@@ -132,8 +132,8 @@ package struct GPT: Sendable {
 extension Norm {
     init(_ configuration: GPTConfiguration, named name: String, in list: inout ParameterList) {
         self.init(
-            configuration.norm, of: configuration.width, bias: configuration.hasBias, epsilon: configuration.normEpsilon, named: name,
-            in: &list
+            configuration.norm, of: configuration.width, bias: configuration.hasBias || configuration.hasNormBias,
+            epsilon: configuration.normEpsilon, named: name, in: &list
         )
     }
 }

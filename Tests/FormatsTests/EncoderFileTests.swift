@@ -27,7 +27,7 @@ import TestSupport
 
     @Test func `a folder is read with its pooling, its longest text and its prefixes`() throws {
         let path = sample.write(to: folder, "bert"), opened = try EncoderFile(path)
-        #expect(EncoderFile.isEncoder(path) && opened.configuration.layers == 2 && opened.input.context == 24)
+        #expect(EncoderFile.isEncoder(path) && opened.bert?.configuration.layers == 2 && opened.input.context == 24)
         #expect(opened.pooling.mode == .mean && opened.pooling.isNormalized && opened.input.queryPrefix.isEmpty)
         folder.write(#"{"max_seq_length": 9}"#, to: "bert/sentence_bert_config.json")
         folder.write(#"{"prompts": {"query": "q: ", "passage": "p: "}}"#, to: "bert/config_sentence_transformers.json")
@@ -42,7 +42,7 @@ import TestSupport
 
     @Test func `queries, keys and values are one matrix`() throws {
         let processor = try Processor(threads: 1), values = processor.buffer(of: 3 * 144, .float32)
-        let (model, parameters) = try EncoderFile(sample.write(to: folder, "bert")).model(on: processor)
+        let file = try #require(EncoderFile(sample.write(to: folder, "bert")).bert), (model, parameters) = file.model(on: processor)
         let matrix = try #require(parameters.quantized(model.blocks[1].qkv.weight))
         processor.dequantize(matrix, into: values)
         let expected = ["query", "key", "value"].flatMap { part in
@@ -75,10 +75,14 @@ import TestSupport
         #expect(message("config.json") { $0.replacing("_layers\": 2", with: "_layers\": 1000") }
             == "config.json: num_hidden_layers: expected no more layers than the 37 tensors of the weights make, found 1000.")
         #expect(message("modules.json") { $0.replacing("Normalize\"", with: "Dense\"") }
-            == "modules.json: type: expected Transformer, Pooling or Normalize, found 'sentence_transformers.models.Dense'.")
+            == "modules.json: type: expected Transformer, StaticEmbedding, Pooling or Normalize, "
+                + "found 'sentence_transformers.models.Dense'.")
         #expect(message("1_Pooling/config.json") { _ in #"{"pooling_mode_max_tokens": true}"# }
-            == "1_Pooling/config.json: pooling_mode: expected pooling_mode_mean_tokens or pooling_mode_cls_token, "
-                + "found pooling_mode_max_tokens.")
+            == "1_Pooling/config.json: pooling_mode: expected pooling_mode_mean_tokens, pooling_mode_cls_token or "
+                + "pooling_mode_lasttoken, found pooling_mode_max_tokens.")
+        #expect(message("1_Pooling/config.json") { _ in #"{"pooling_mode_lasttoken": true}"# }
+            == "folder: pooling_mode: expected the mean of all tokens (pooling_mode_mean_tokens), or the first one "
+                + "(pooling_mode_cls_token), found lasttoken.")
         #expect(message("vocab.txt") { _ in nil }
             == "folder: tokenizer: expected one that slm can read, "
                 + "found folder: cannot be read: it has neither tokenizer.json nor vocab.txt.")
@@ -90,10 +94,11 @@ import TestSupport
 
     @Test func `DistilBERT and MPNet have other names, no kinds of tokens, and other positions`() throws {
         let distilled = try EncoderFile(SampleBERT { $0.family = .distilbert }.write(to: folder, "distilbert"))
-        #expect(distilled.architecture == "distilbert" && distilled.configuration.tokenTypes == 0 && distilled.input.context == 24)
+        #expect(distilled.architecture == "distilbert" && distilled.bert?.configuration.tokenTypes == 0 && distilled.input.context == 24)
         let mpnet = try EncoderFile(SampleBERT { $0.family = .mpnet }.write(to: folder, "mpnet"))
-        #expect(mpnet.configuration.firstPosition == 2 && mpnet.configuration.distanceBuckets == 32 && mpnet.input.context == 24)
-        #expect(EncoderFile.isEncoder(folder("mpnet")) && mpnet.configuration.layers == 2)
+        let c = try #require(mpnet.bert).configuration
+        #expect(c.firstPosition == 2 && c.distanceBuckets == 32 && mpnet.input.context == 24)
+        #expect(EncoderFile.isEncoder(folder("mpnet")) && c.layers == 2)
         let wrong = SampleBERT { $0.family = .mpnet; $0.settings = #", "relative_attention_num_buckets": 30"# }
         let error = #expect(throws: CheckpointError.self) { try EncoderFile(wrong.write(to: folder, "wrong")) }
         #expect(error?.description.contains("relative_attention_num_buckets: expected a multiple of 4, found 30") == true)
@@ -101,9 +106,9 @@ import TestSupport
 
     @Test func `RoBERTa has positions after those of padding, and layers of its own for a score`() throws {
         let path = SampleBERT { $0.family = .roberta; $0.isReranker = true }.write(to: folder, "roberta"), opened = try EncoderFile(path)
-        #expect(opened.configuration.firstPosition == 2 && opened.configuration.tokenTypes == 1 && opened.input.context == 24)
+        #expect(opened.bert?.configuration.firstPosition == 2 && opened.bert?.configuration.tokenTypes == 1 && opened.input.context == 24)
         #expect(opened.purpose == .reranking)
-        let (model, parameters) = try opened.model(on: Processor(threads: 1))
+        let (model, parameters) = try #require(opened.bert).model(on: Processor(threads: 1))
         #expect(model.scoreHead != nil && parameters.quantized(model.blocks[0].up.weight) != nil)
         let short = SampleBERT { $0.family = .roberta; $0.settings = #", "pad_token_id": 26"# }.write(to: folder, "short")
         let error = #expect(throws: CheckpointError.self) { try EncoderFile(short) }
@@ -117,9 +122,9 @@ import TestSupport
         folder.write(sample.gguf.bytes, to: "bert.gguf")
         let path = folder("bert.gguf"), file = try EncoderFile(path), other = try EncoderFile(sample.write(to: folder, "bert"))
         #expect(EncoderFile.isEncoder(path) && file.purpose == other.purpose)
-        #expect(file.configuration == other.configuration && file.pooling == other.pooling && file.input.context == 24)
+        #expect(file.bert?.configuration == other.bert?.configuration && file.pooling == other.pooling && file.input.context == 24)
         #expect(file.input.tokens(of: "the pumps reset?", as: .plain) == other.input.tokens(of: "the pumps reset?", as: .plain))
-        let values = [file, other].map { file in
+        let values = [file, other].compactMap(\.bert).map { file in
             let parameters = file.model(on: processor).parameters
             return parameters.list.map { parameter in
                 let buffer = processor.buffer(of: parameter.shape.count, .float32)
@@ -160,7 +165,7 @@ import TestSupport
             folder.write(bytes, to: "bert.gguf")
             do {
                 let opened = try EncoderFile(folder("bert.gguf"))
-                _ = opened.model(on: processor)
+                _ = opened.bert?.model(on: processor)
                 _ = opened.input.tokens(of: "the pump", with: "valve")
                 counts[0] += 1
             } catch {
@@ -173,7 +178,8 @@ import TestSupport
 
     @Test func `options of nomic-bert that slm lacks are refused`() throws {
         let path = SampleBERT { $0.family = .nomic }.write(to: folder, "nomic"), opened = try EncoderFile(path)
-        #expect(opened.configuration.rotary?.base == 1_000 && opened.configuration.isGated && !opened.configuration.hasBias)
+        let c = try #require(opened.bert).configuration
+        #expect(c.rotary?.base == 1_000 && c.isGated && !c.hasBias)
         for (setting, message) in [
             (#", "prenorm": true"#, "prenorm: expected false"),
             (#", "activation_function": "gelu""#, "activation_function: expected swiglu"),
@@ -193,7 +199,7 @@ import TestSupport
 
     @Test func `a head with one label makes a reranker, which is no embedding model`() throws {
         let path = SampleBERT { $0.isReranker = true }.write(to: folder, "reranker"), opened = try EncoderFile(path, for: .reranking)
-        #expect(opened.purpose == .reranking && opened.scoreFunction == .sigmoid && opened.configuration.hasScore)
+        #expect(opened.purpose == .reranking && opened.scoreFunction == .sigmoid && opened.bert?.configuration.hasScore == true)
         let refused = #expect(throws: CheckpointError.self) { try EncoderFile(path, for: .embedding) }
         #expect(refused?.description.contains("expected an embedding model, found a reranker") == true, "\(String(describing: refused))")
         let bert = sample.write(to: folder, "bert")
@@ -226,7 +232,7 @@ import TestSupport
             folder.write(bytes, to: "bert/" + name)
             do {
                 let opened = try EncoderFile(folder("bert"))
-                _ = opened.model(on: processor)
+                _ = opened.bert?.model(on: processor)
                 _ = opened.input.tokens(of: "the pump", as: .query, limit: opened.input.context)
                 counts[0] += 1
             } catch {

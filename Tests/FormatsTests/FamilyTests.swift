@@ -162,6 +162,12 @@ import Formats
         (.llama, "\"num_hidden_layers\": 3", "\"num_hidden_layers\": 2", "'model.layers.2"),
         (.llama, "\"num_hidden_layers\": 3", "\"num_hidden_layers\": 1000", "num_hidden_layers: expected no more layers than the"),
         (.gemma3, "full_attention", "chunked_attention", "layer_types: expected full_attention and sliding_attention"),
+        (.stableLM, "\"qk_layernorm\": false", "\"qk_layernorm\": true", "qk_layernorm: expected false, the only supported value"),
+        (
+            .stableLM, "\"use_parallel_residual\": false", "\"use_parallel_residual\": true",
+            "use_parallel_residual: expected false, the only supported value"
+        ),
+        (.stableLM, "\"use_qkv_bias\": true", "\"use_qkv_bias\": false", "_proj.bias': expected no such tensor in this StableLM"),
         (.gptNeoX, "\"rotary_pct\": 0.25", "\"rotary_pct\": 0.1", "rotary_pct: expected a share of the 8 channels of a head"),
     ]) func `unsupported options are errors that name the field`(family: SampleFamily, old: String, new: String, message: String) throws {
         let error = #expect(throws: CheckpointError.self) { _ = try read(family, (old, new)) }

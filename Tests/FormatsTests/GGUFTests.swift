@@ -59,8 +59,8 @@ import Formats
     }
 
     /// Each matrix has the type that llama.cpp's quantizer gives it, and the numbers are within a step of theirs.
-    @Test(arguments: [(GGUFFormat.q4_k_m, 4), (.q5_k_m, 5), (.q6_k, 6)])
-    func `K-quants mix types, and are close to the original`(format: GGUFFormat, bits: Int) throws {
+    @Test(arguments: [(GGUFFormat.q4_k_m, 4), (.q5_k_m, 5), (.q6_k, 6), (.iq4_xs, 4)])
+    func `fitted formats mix types, and are close to the original`(format: GGUFFormat, bits: Int) throws {
         for width in [256, 64] {
             let before = try sample { ($0.width, $0.headWidth, $0.hiddenWidth, $0.layers) = (width, width / 2, 4 * width, 8) }
             let processor = try Processor(threads: 2)
@@ -71,13 +71,16 @@ import Formats
             case (.q4_k_m, 256): (.q4_K, .q6_K, .q5_K)
             case (.q5_k_m, 256): (.q5_K, .q6_K, .q6_K)
             case (.q6_k, 256): (.q6_K, .q6_K, .q6_K)
+            case (.iq4_xs, 256): (.iq4_XS, .q6_K, .iq4_XS)
+            case (.iq4_xs, _): (.iq4_NL, .q8_0, .iq4_NL)
             case (.q4_k_m, _): (.q5_0, .q8_0, .q5_1)
             case (.q5_k_m, _): (.q5_1, .q8_0, .q8_0)
             default: (.q8_0, .q8_0, .q8_0)
             }
             #expect(types("tokens.weight") == [own] && types("head.weight") == [more] && types("layer1.qkv.weight") == [middle])
             // The hidden layers have 256 columns at least.
-            if width == 256 { #expect(types("layer0.down.weight") == [more] && types("layer1.down.weight") == [own]) }
+            let first = format == .iq4_xs ? .q5_K : more
+            if width == 256 { #expect(types("layer0.down.weight") == [first] && types("layer1.down.weight") == [own]) }
             for (name, array) in before.weights where array.shape.rank == 2 && !name.hasPrefix("positions") {
                 let old = floats(array), new = floats(after.weights[name])
                 let error = zip(old, new).reduce(0) { $0 + Double(($1.0 - $1.1) * ($1.0 - $1.1)) }
@@ -88,6 +91,46 @@ import Formats
             before.weights["layer1.up.weight"]?.values.write { $0[3] = .nan }
             #expect(throws: GGUFError.self) { try before.writeGGUF(to: folder("b.gguf"), as: format, on: processor) }
         }
+    }
+
+    @Test func `IQ4_XS loses less of normally distributed numbers than Q4_0`() throws {
+        let before = try sample { ($0.width, $0.headWidth, $0.hiddenWidth) = (256, 128, 512) }, processor = try Processor(threads: 2)
+        let exact = floats(before.weights["layer0.up.weight"])
+        func error(_ format: GGUFFormat) throws -> Float {
+            try before.writeGGUF(to: folder("a.gguf"), as: format, on: processor)
+            let found = floats(try Checkpoint(readingGGUF: folder("a.gguf"), on: processor).weights["layer0.up.weight"])
+            return zip(exact, found).reduce(0) { $0 + ($1.0 - $1.1) * ($1.0 - $1.1) } / exact.reduce(0) { $0 + $1 * $1 }
+        }
+        let levels = try error(.iq4_xs), steps = try error(.q4_0)
+        #expect(levels < 0.006 && levels < 0.8 * steps, "\(levels), \(steps) in Q4_0")
+    }
+
+    /// Rows of 32 numbers: Q5_0 is in the place of Q4_K, Q5_1 of Q5_K, Q8_0 of Q6_K and IQ4_NL of IQ4_XS.
+    @Test func `experts, and values that several queries share, get the types of llama.cpp's quantizer`() throws {
+        let processor = try Processor(threads: 2)
+        func types(_ format: GGUFFormat, experts: Int, isCalibrated: Bool = false) throws -> (String) -> [StoredFormat] {
+            var configuration = SampleFamily.mixtral.configuration
+            configuration.layers = 8
+            configuration.keyValueHeads = 1
+            configuration.experts = Experts(count: experts, active: 2)
+            let list = ParameterList(of: configuration), values = processor.zeros(list.count)
+            processor.normal(into: values, seed: 7)
+            let checkpoint = Checkpoint(configuration, weights: OrderedDictionary(values, of: list.parameters))
+            let nothing: (String) -> InputStatistics? = { _ in nil }
+            try checkpoint.writeGGUF(to: folder("a.gguf"), as: format, on: processor, calibration: isCalibrated ? nothing : nil)
+            let mapped = try Checkpoint(mappingGGUF: folder("a.gguf"))
+            return { mapped.quantized[$0]?.storedRows?.map(\.format) ?? [] }
+        }
+        let mixtral = try types(.q4_k_m, experts: 8)
+        #expect(mixtral("layer1.qkv.weight") == [.q5_0, .q8_0, .q8_0] && mixtral("layer1.output.weight") == [.q5_1])
+        // More bits for the first and last eighth of the layers, and for every third one between them.
+        let down = (0..<8).map { mixtral("layer\($0).expert3.down.weight") }
+        #expect(down == [[.q8_0], [.q5_0], [.q5_0], [.q8_0], [.q5_0], [.q5_0], [.q8_0], [.q8_0]])
+        #expect(mixtral("layer0.expert3.up.weight") == [.q5_0, .q5_0])
+        let levels = try types(.iq4_xs, experts: 5), calibrated = try types(.iq4_xs, experts: 5, isCalibrated: true)
+        #expect(levels("layer3.qkv.weight") == [.iq4_NL, .iq4_NL, .q5_1] && levels("layer3.output.weight") == [.iq4_NL])
+        #expect(levels("layer0.expert4.down.weight") == [.q5_1] && levels("layer1.expert4.down.weight") == [.iq4_NL])
+        #expect(calibrated("layer0.expert4.down.weight") == [.iq4_NL] && calibrated("head.weight") == [.q8_0])
     }
 
     /// Computed by hand: the largest number is -4, so Q4_0's scale is 0.5, and 0.26 is its ninth step; Q8_0's scale is 4/127.

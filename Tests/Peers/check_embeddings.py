@@ -1,5 +1,5 @@
 """Compares embedding models and rerankers with transformers: WordPiece tokens on many texts, and vectors and scores of BERTs with random
-weights at real shapes.
+weights at real shapes; and a model that slm trains with tokenizers and numpy.
 
     python Tests/Peers/check_embeddings.py .build/release/slm [--small] [--model FOLDER]
 
@@ -21,11 +21,12 @@ import gguf
 import numpy as np
 import sentencepiece
 import torch
+from safetensors.torch import load_file
 from sentencepiece import sentencepiece_model_pb2
 from tokenizers import BertWordPieceTokenizer, ByteLevelBPETokenizer, Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import (
     AutoModel, AutoModelForSequenceClassification, AutoTokenizer, BertConfig, BertForSequenceClassification, BertModel, DistilBertConfig,
-    MPNetConfig, NomicBertConfig, PreTrainedTokenizerFast, RobertaConfig, XLMRobertaConfig)
+    MistralConfig, MPNetConfig, NomicBertConfig, PreTrainedTokenizerFast, Qwen3Config, RobertaConfig, XLMRobertaConfig)
 
 import programs
 from check_tokenizers import code_points, mixtures, unicode_noise
@@ -191,6 +192,27 @@ def check_family(slm, folder, name, configuration, width):
     worst = distance(ours, theirs(folder, texts, "mean", False))
     assert worst < 1e-5, f"{name}: cosine distance {worst}"
     print(f"{name}: {count} texts, cosine distance at most {worst:.1e}")
+
+
+def check_static(slm, folder):
+    """A model that slm trains: its tokens are those of tokenizers, its vectors the means of its table."""
+    folder, pairs = folder / "static", folder / "pairs.jsonl"
+    asked = sentences(300, 21, longest=8)
+    pairs.write_text("".join(json.dumps({"question": text, "passage": f"{text} {more}"}) + "\n" for text, more in zip(asked, sentences(300, 22))))
+    report = run(slm, "train", "--embedding", "--data", pairs, "--out", folder, "--vocab-size", 600, "--width", 32, "--batch", 64, "--epochs", 4,
+                 "--json", "--quiet")[0]
+    assert report["examples"] == 285 and report["held_out"] == 15 and report["steps"] == 16 and report["hit_rate_10"] > 0.9, report
+    tokenizer, table = Tokenizer.from_file(str(folder / "tokenizer.json")), load_file(folder / "model.safetensors")["embedding.weight"].numpy()
+    assert table.shape == (report["vocabulary"], 32)
+    texts = [text.replace("\n", " ").rstrip("\r") for text in sentences(60, 5) + TEXTS + list(mixtures(200, 2)) if text.strip("\r\n")]
+    expected = [encoding.ids for encoding in tokenizer.encode_batch(texts, add_special_tokens=False)]
+    found = [row["tokens"] for row in run(slm, "embed", folder, "--tokens", "--file", "-", text=lines(texts))]
+    assert found == expected, next(pair for pair in zip(texts, found, expected) if pair[1] != pair[2])
+    known = [(text, ids) for text, ids in zip(texts, expected) if ids]
+    means = np.stack([table[ids].mean(0) for _, ids in known])
+    worst = distance(embed(slm, folder, [text for text, _ in known]), means)
+    assert worst < 1e-5, f"static: cosine distance {worst}"
+    print(f"static: {len(texts)} texts, cosine distance at most {worst:.1e}")
 
 
 def save_roberta_tokenizer(tokenizer, folder):
@@ -392,6 +414,47 @@ def check_nomic(slm, folder, name, configuration, width, heads, layers):
     print(f"{name}: cosine distance at most {worst:.1e}")
 
 
+def causal_tokenizer(folder):
+    """Byte-level BPE as Qwen3-Embedding has it: a sequence of post-processors, the second of which ends each text."""
+    trained = ByteLevelBPETokenizer()
+    trained.train_from_iterator(sentences(500, 1) + TEXTS, vocab_size=1500, special_tokens=["<|endoftext|>"], show_progress=False)
+    tokenizer = Tokenizer.from_str(trained.to_str())
+    end = tokenizer.token_to_id("<|endoftext|>")
+    tokenizer.post_processor = processors.Sequence([
+        processors.ByteLevel(trim_offsets=False), processors.TemplateProcessing(single="$A <|endoftext|>", pair="$A <|endoftext|> $B <|endoftext|>", special_tokens=[("<|endoftext|>", end)])])
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<|endoftext|>", pad_token="<|endoftext|>", model_max_length=512).save_pretrained(folder)
+    return tokenizer.get_vocab_size()
+
+
+def check_causal(slm, folder, name, configuration, **shape):
+    """A causal model whose vectors are the states of the last tokens, such as Qwen3-Embedding. Its file has no head, and names without a prefix."""
+    folder = folder / name
+    folder.mkdir()
+    size = causal_tokenizer(folder)
+    torch.manual_seed(6)
+    model = AutoModel.from_config(configuration(vocab_size=size, max_position_embeddings=512, **shape)).eval()
+    with torch.no_grad():
+        for part, parameter in model.named_parameters():
+            parameter.normal_(1 if "norm" in part else 0, 0.08)
+    model.save_pretrained(folder)
+    settings(folder, "last", True, prompts={"query": "Instruct: search\nQuery:", "document": ""})
+    (folder / "1_Pooling" / "config.json").write_text(json.dumps({"pooling_mode_lasttoken": True, "pooling_mode_mean_tokens": False}))
+    texts = sentences(60, 5, longest=200) + [text.strip() for text in TEXTS if text.strip()] + ["the " * 600]
+    tokens = AutoTokenizer.from_pretrained(folder)
+
+    def states(texts):
+        with torch.no_grad():
+            rows = [tokens(text, truncation=True, max_length=512, return_tensors="pt") for text in texts]
+            return torch.nn.functional.normalize(torch.cat([model(input_ids=row["input_ids"]).last_hidden_state[:, -1] for row in rows])).numpy()
+
+    count, ours = check_tokens(slm, folder, texts), embed(slm, folder, texts)
+    asked = distance(embed(slm, folder, texts, "--role", "query"), states(["Instruct: search\nQuery:" + text for text in texts]))
+    worst = max(distance(ours, states(texts)), asked)
+    assert worst < 1e-5, f"{name}: cosine distance {worst}"
+    reduced = {dtype: distance(embed(slm, folder, texts, "--dtype", dtype), ours) for dtype in ("bf16", "int8")}
+    print(f"{name}: {count} texts, cosine distance at most {worst:.1e}; " + ", ".join(f"{d} {x:.1e} from f32" for d, x in reduced.items()))
+
+
 def check_scores(slm, folder, name, shape):
     folder = folder / (name + "-reranker")
     folder.mkdir()
@@ -458,6 +521,7 @@ def main():
             (part / "kept.json").rename(part / "tokenizer.json")
             assert rows == run(options.slm, "embed", part, "--tokens", "--file", "-", text=lines(sentences(50, 8)))
             print(f"WordPiece, {'uncased' if lowercase else 'cased'}: {count} texts with equal tokens")
+        check_static(options.slm, folder)
         for shape, sizes in ({"small": SMALL} if options.small else {"small": SMALL, **SHAPES}).items():
             check_vectors(options.slm, folder, shape, sizes)
             check_scores(options.slm, folder, shape, sizes)
@@ -470,6 +534,9 @@ def main():
                     vocab_size=size, hidden_size=width, num_attention_heads=heads, num_hidden_layers=layers, intermediate_size=4 * width,
                     max_position_embeddings=514), width)
             check_nomic(options.slm, folder, f"nomic-{name}", NomicBertConfig, width, heads, layers)
+        causal = dict(hidden_size=64, intermediate_size=96, num_hidden_layers=3, num_attention_heads=4, num_key_value_heads=2)
+        check_causal(options.slm, folder, "qwen3-embedding", Qwen3Config, head_dim=32, tie_word_embeddings=True, **causal)
+        check_causal(options.slm, folder, "mistral-embedding", MistralConfig, sliding_window=None, **causal)
         shape = SMALL if options.small else dict(hidden_size=768, num_hidden_layers=4, num_attention_heads=12, intermediate_size=3072)
         for name, configuration, make in [
             ("xlm-roberta", XLMRobertaConfig, lambda folder: unigram(folder, splits=True)),

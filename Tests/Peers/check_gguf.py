@@ -5,6 +5,7 @@
 Compares every key, name, shape, type and number; quantized numbers must equal the package's own quantization bit for bit. check_llama.py runs llama.cpp itself.
 """
 import json
+import struct
 import sys
 
 import gguf
@@ -15,6 +16,9 @@ from gguf import GGMLQuantizationType as Type
 from programs import run, scratch_folder
 
 TYPES = {"f32": Type.F32, "f16": Type.F16, "bf16": Type.BF16, "q8_0": Type.Q8_0, "q4_0": Type.Q4_0}
+# Types whose blocks are fitted: those of matrices with rows of 64, of rows of 256, and of the head.
+FITTED = {"q6_k": (18, Type.Q8_0, Type.Q6_K, Type.Q8_0), "q5_k_m": (17, Type.Q5_1, Type.Q5_K, Type.Q8_0), "q4_k_m": (15, Type.Q5_0, Type.Q4_K, Type.Q8_0),
+          "iq4_xs": (30, Type.IQ4_NL, Type.IQ4_XS, Type.Q8_0)}
 KEYS = {"general.architecture": "gpt2", "general.name": "sample", "general.alignment": 32, "gpt2.context_length": 96, "gpt2.embedding_length": 64,
         "gpt2.block_count": 2, "gpt2.feed_forward_length": 256, "gpt2.attention.head_count": 2, "gpt2.vocab_size": 260, "tokenizer.ggml.model": "gpt2",
         "tokenizer.ggml.pre": "gpt-2", "tokenizer.ggml.bos_token_id": 256, "tokenizer.ggml.eos_token_id": 256, "tokenizer.ggml.eot_token_id": 257,
@@ -52,6 +56,27 @@ def check_ours(path, kind):
         theirs = gguf.quants.quantize(numbers, expected_type)
         assert np.asarray(tensor.data).tobytes() == theirs.tobytes(), f"{kind}: {tensor.name} differs from the package's quantization"
     return reader
+
+
+def check_fitted(writer, folder, kind):
+    """Blocks that slm fits, which the package decodes: their types, and that both read the same numbers, close to the original ones."""
+    path, (file_type, short, long, head) = folder / f"{kind}.gguf", FITTED[kind]
+    run(writer, "to-gguf", path, kind)
+    run(writer, "from-gguf", path, folder / "back.h5")
+    reader, exact, found = gguf.GGUFReader(path), weights(f"{path}.h5"), weights(folder / "back.h5")
+    types = {tensor.name: tensor.tensor_type for tensor in reader.tensors}
+    assert reader.fields["general.file_type"].contents() == file_type
+    assert (types["token_embd.weight"], types["blk.0.ffn_up.weight"], types["output.weight"]) == (short, short, head), types
+    # More bits for some layers.
+    assert types["blk.0.ffn_down.weight"] in (long, Type.Q6_K) and types["blk.0.attn_norm.weight"] == Type.F32, types
+    for tensor in reader.tensors:
+        numbers = gguf.quants.dequantize(tensor.data, tensor.tensor_type).reshape(exact[tensor.name].shape)
+        assert (numbers.view(np.uint32) == found[tensor.name].view(np.uint32)).all(), f"{kind}: {tensor.name}"
+        if tensor.tensor_type in (Type.IQ4_NL, Type.IQ4_XS):
+            q4_0 = gguf.quants.dequantize(gguf.quants.quantize(exact[tensor.name], Type.Q4_0), Type.Q4_0)
+            error, other = (((values - exact[tensor.name]) ** 2).sum() / (exact[tensor.name] ** 2).sum() for values in (numbers, q4_0))
+            # Numbers of a normal distribution: about 0.0055, and 0.0074 with Q4_0.
+            assert error < 0.006 and error < 0.8 * other, f"{kind}: {tensor.name} has a squared error of {error:.4f}, and {other:.4f} with Q4_0"
 
 
 def check_template(reader):
@@ -93,7 +118,7 @@ def check_theirs(writer, folder, kind, alignment):
         assert (theirs.view(np.uint32) == found[tensor.name].view(np.uint32)).all(), f"{kind}: {tensor.name}"
 
 
-# Types that slm only reads: bytes of a block, and where its f16 scales are.
+# Types that the package cannot quantize to: bytes of a block, and where its f16 scales are.
 ONLY_READ = {
     Type.Q4_1: (20, 0, 4), Type.Q5_0: (22, 0, 2), Type.Q5_1: (24, 0, 4), Type.Q4_K: (144, 0, 4), Type.Q5_K: (176, 0, 4),
     Type.Q6_K: (210, 208, 210), Type.Q2_K: (84, 80, 84), Type.Q3_K: (110, 108, 110), Type.IQ4_NL: (18, 0, 2), Type.IQ4_XS: (136, 0, 2),
@@ -125,6 +150,38 @@ def check_only_read(writer, folder, kind):
     assert (theirs.view(np.uint32) == weights(folder / "read.h5")[name].view(np.uint32)).all(), kind.name
 
 
+def check_importance(writer, folder):
+    """Importance matrices in both formats of llama.cpp: what slm reads, it writes as GGUF."""
+    random = np.random.default_rng(5)
+    # Sums [experts, inputs] and counts.
+    entries = {"blk.0.attn_q.weight": (random.random((1, 48), np.float32) * 900, [300]), "blk.0.ffn_down_exps.weight": (random.random((3, 20), np.float32), [7, 0, 293])}
+    peer = gguf.GGUFWriter(folder / "theirs.imatrix", "none")
+    peer.add_type("imatrix")
+    peer.add_array("imatrix.datasets", ["one.txt", "two.txt"]); peer.add_uint32("imatrix.chunk_count", 3); peer.add_uint32("imatrix.chunk_size", 100)
+    for name, (sums, counts) in entries.items():
+        peer.add_tensor(f"{name}.in_sum2", sums)
+        peer.add_tensor(f"{name}.counts", np.array(counts, np.float32).reshape(-1, 1))
+        peer.add_tensor(f"{name}.in_sum", sums)                  # of newer versions, which slm does not need
+    peer.write_header_to_file(); peer.write_kv_data_to_file(); peer.write_tensors_to_file(); peer.close()
+    older = struct.pack("<i", len(entries))
+    for name, (sums, counts) in entries.items():
+        data = name.encode()
+        older += struct.pack("<i", len(data)) + data + struct.pack("<ii", 3, sums.size) + sums.tobytes()
+    (folder / "older.dat").write_bytes(older + struct.pack("<ii", 3, 7) + b"one.txt")
+    for file, datasets, size in [("theirs.imatrix", ["one.txt", "two.txt"], 100), ("older.dat", ["one.txt"], 0)]:
+        run(writer, "imatrix", folder / file, folder / "ours.imatrix")
+        reader = gguf.GGUFReader(folder / "ours.imatrix")
+        found = {tensor.name: tensor for tensor in reader.tensors}
+        assert reader.fields["general.type"].contents() == "imatrix" and reader.fields["imatrix.datasets"].contents() == datasets
+        assert reader.fields["imatrix.chunk_count"].contents() == 3 and reader.fields["imatrix.chunk_size"].contents() == size
+        assert list(found) == [f"{name}.{part}" for name in sorted(entries) for part in ("in_sum2", "counts")], list(found)
+        for name, (sums, counts) in entries.items():
+            # The older format has one count, and no rows.
+            rows, counts = (1, [3]) if file == "older.dat" else (len(counts), counts)
+            assert list(found[f"{name}.in_sum2"].shape) == [sums.size // rows, rows] and list(found[f"{name}.counts"].shape) == [1, rows], name
+            assert (found[f"{name}.in_sum2"].data.ravel() == sums.ravel()).all() and found[f"{name}.counts"].data.ravel().tolist() == counts, name
+
+
 def main():
     writer = sys.argv[1]
     with scratch_folder() as folder:
@@ -138,7 +195,10 @@ def main():
             check_theirs(writer, folder, kind, alignment=32 if kind == "f32" else 64)
         for kind in ONLY_READ:
             check_only_read(writer, folder, kind)
-    print(f"gguf: the Python package reads our files in {', '.join(TYPES)}, and slm reads the package's, and {', '.join(kind.name for kind in ONLY_READ)}")
+        for kind in FITTED:
+            check_fitted(writer, folder, kind)
+        check_importance(writer, folder)
+    print(f"gguf: the Python package reads our files in {', '.join([*TYPES, *FITTED])}, and slm reads the package's, and {', '.join(kind.name for kind in ONLY_READ)}")
 
 
 if __name__ == "__main__":

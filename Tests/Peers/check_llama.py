@@ -1,10 +1,10 @@
 """Runs GGUF files of slm in llama.cpp and compares logits, greedy tokens, token ids of difficult texts, and special tokens.
 
-    make test-llama          or:  python Tests/Peers/check_llama.py .build/release/slm .build/release/Logits
+    make test-llama          or:  python Tests/Peers/check_llama.py .build/release/slm .build/release/Logits .build/release/CheckpointWriter
 
 A small model, trained here on data/sample.txt, is exported in every format. llama.cpp's logits are compared with slm's f32 logits of the same file imported again, so
 that both have the same weights. The remaining difference is llama.cpp's rounding: its GELU is an f16 table in all formats, and the inputs of matmuls are rounded to
-f16, to bf16, or to 8 bits in blocks (the other types; rows of this model are too short for K-quants, in whose place are Q5_0, Q5_1 and Q8_0). `LIMITS` contains the allowed difference of a logit relative to the standard deviation of the logits,
+f16, to bf16, or to 8 bits in blocks (the other types; rows of this model are too short for K-quants and IQ4_XS, in whose place are Q5_0, Q5_1, Q8_0 and IQ4_NL). `LIMITS` contains the allowed difference of a logit relative to the standard deviation of the logits,
 about three times the observed ones (7e-4, 7e-4, 6e-3, 2.1e-2, 2.1e-2). As a control, a model with other weights must exceed the limits: Q4_0's logits differ from
 those of the other formats by 2.4e-1.
 """
@@ -17,15 +17,18 @@ import pathlib
 import subprocess
 import tempfile
 
+import gguf
 import llama_cpp as llama
 import numpy as np
+from llama_cpp import _ggml
 from llama_cpp.llama_chat_format import Jinja2ChatFormatter
 
+from check_gguf import weights
 from programs import run
 from texts import CONVERSATIONS, TEXTS, RENDERED
 
 ROOT = pathlib.Path(__file__).parent.parent.parent
-LIMITS = {"f32": 2e-3, "f16": 2e-3, "bf16": 2e-2, "q8_0": 6e-2, "q6_k": 6e-2, "q5_k_m": 6e-2, "q4_k_m": 6e-2, "q4_0": 6e-2}
+LIMITS = {"f32": 2e-3, "f16": 2e-3, "bf16": 2e-2, "q8_0": 6e-2, "q6_k": 6e-2, "q5_k_m": 6e-2, "q4_k_m": 6e-2, "iq4_xs": 6e-2, "q4_0": 6e-2}
 CONTEXT, GREEDY, ANSWERS = 128, 64, 4                        # tokens of the context and of an answer; number of answers
 QUIET = llama.llama_log_callback(lambda level, text, user: None)
 
@@ -199,16 +202,39 @@ def check_format(slm, logits, folder, kind, checkpoint, rows, others):
     return result
 
 
+def check_fit(writer, folder):
+    """Blocks of IQ4_NL and IQ4_XS that slm fits to numbers of a normal distribution have no larger squared errors than llama.cpp's."""
+    quantize = _ggml.libggml.ggml_quantize_chunk
+    quantize.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p]
+    quantize.restype = ctypes.c_size_t
+    path, results = folder / "fitted.gguf", {}
+    run(writer, "to-gguf", path, "iq4_xs")
+    exact = weights(f"{path}.h5")
+    for tensor in gguf.GGUFReader(path).tensors:
+        kind, numbers = tensor.tensor_type, np.ascontiguousarray(exact[tensor.name])
+        if kind.name not in ("IQ4_NL", "IQ4_XS"):
+            continue
+        blocks = np.empty(tensor.data.shape, np.uint8)
+        assert quantize(int(kind), numbers.ctypes.data, blocks.ctypes.data, 0, *numbers.shape, None) == blocks.nbytes
+        ours, theirs = (float(((gguf.quants.dequantize(data, kind) - numbers) ** 2).sum() / (numbers ** 2).sum()) for data in (tensor.data, blocks))
+        assert ours < theirs, f"{tensor.name}: slm's {kind.name} has a squared error of {ours:.4f}, llama.cpp's {theirs:.4f}"
+        results[kind.name] = f"{kind.name} {ours:.4f} ({theirs:.4f})"
+    assert len(results) == 2, results
+    return ", ".join(results.values())
+
+
 def main():
     arguments = argparse.ArgumentParser()
     arguments.add_argument("slm")
     arguments.add_argument("logits")
+    arguments.add_argument("writer")
     options = arguments.parse_args()
-    slm, logits = os.path.abspath(options.slm), os.path.abspath(options.logits)
+    slm, logits, writer = (os.path.abspath(path) for path in (options.slm, options.logits, options.writer))
     llama.llama_log_set(QUIET, ctypes.c_void_p(0))
     llama.llama_backend_init()
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
+        errors = check_fit(writer, folder)
         for form in RENDERED:
             checkpoint, tokenizer = train(slm, folder, form)
             if form == "markers":
@@ -219,7 +245,7 @@ def main():
             check_vocabulary(slm, theirs, tokenizer, form)
             check_template(theirs, form)
             theirs.close()
-    print(f"llama: llama.cpp ({llama.__version__} of llama-cpp-python) has slm's logits within, in standard deviations: {', '.join(results)}; ids, special tokens and chat templates are equal")
+    print(f"llama: llama.cpp ({llama.__version__} of llama-cpp-python) has slm's logits within, in standard deviations: {', '.join(results)}; ids, special tokens and chat templates are equal; squared errors of slm's blocks (of llama.cpp's): {errors}")
 
 
 if __name__ == "__main__":

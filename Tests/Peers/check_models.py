@@ -20,7 +20,7 @@ import torch
 import transformers
 from transformers import AutoModelForCausalLM
 
-from families import MODELS, SHAPES, ours, prompts, random_model, save_tokenizer, theirs, write_old_config
+from families import MODELS, SHAPES, ours, prompts, random_model, save_tokenizer, theirs, write_mxfp4, write_old_config
 from programs import run, scratch_folder
 
 # The same model in a family with fewer options: without a window, a Mistral is a Llama.
@@ -75,6 +75,19 @@ def check(slm, logits, folder, name, config, longest=100, deviation=0.08, count=
     if llama:
         llama(slm, logits, folder, name, rows, expected)
     return worst
+
+
+def check_mxfp4(slm, logits, folder):
+    """A gpt-oss with experts in MXFP4, which transformers dequantizes: imported, and the folder itself."""
+    config = MODELS["gpt-oss"]
+    model = write_mxfp4(config, folder / "theirs")
+    rows = prompts(config.vocab_size, 100)
+    expected = theirs(model, rows)
+    save_tokenizer(folder / "theirs")
+    assert "MXFP4" in run(slm, "info", folder / "theirs"), "slm info does not name the format of the experts"
+    worst = check_logits(logits, folder / "theirs", rows, expected, "gpt-oss in MXFP4, the folder itself")
+    run(slm, "import", folder / "theirs", "--out", folder / "ours.h5")
+    return max(worst, check_logits(logits, folder / "ours.h5", rows, expected, "gpt-oss in MXFP4"))
 
 
 # llama.cpp rounds the range of YaRN's scaling, and gpt-oss does not.
@@ -147,6 +160,8 @@ def main():
             worst[shape] = check(slm, logits, folder, shape, SHAPES[shape], longest=64, deviation=0.03, count=3, llama=llama)
         for model in options.only if not options.shape else []:
             worst[model] = check(slm, logits, folder, model, MODELS[model], count=1 if model in ONE_PROMPT else 10, llama=llama)
+        if "gpt-oss" in options.only and not options.shape:
+            worst["gpt-oss in MXFP4"] = check_mxfp4(slm, logits, folder)
     print(f"models: transformers {transformers.__version__}{' and llama.cpp' if llama else ''} and slm agree: " + ", ".join(f"{model} {apart:.0e}" for model, apart in worst.items()))
 
 

@@ -5,9 +5,10 @@ import subprocess
 
 import numpy as np
 import torch
+from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import (AutoModelForCausalLM, Gemma2Config, Gemma3TextConfig, GPT2Config, GPTNeoXConfig, GptOssConfig, GraniteConfig, GraniteMoeConfig, LlamaConfig, MistralConfig,
-                          MixtralConfig, Olmo2Config, OlmoeConfig, Phi3Config, Qwen2Config, Qwen3Config, Qwen3MoeConfig, SmolLM3Config)
+                          MixtralConfig, Mxfp4Config, Olmo2Config, OlmoeConfig, Phi3Config, Qwen2Config, Qwen3Config, Qwen3MoeConfig, SmolLM3Config, StableLmConfig)
 
 SMALL = dict(hidden_size=64, intermediate_size=96, num_hidden_layers=3, num_attention_heads=4, num_key_value_heads=2, vocab_size=320, max_position_embeddings=256)
 LLAMA3 = dict(rope_type="llama3", factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0, original_max_position_embeddings=64)
@@ -49,6 +50,8 @@ MODELS = {
     # The factors are those for prompts of up to 512 tokens, and of more than 4.
     "phi3-short": Phi3Config(**{**SMALL, "max_position_embeddings": 1_024}, pad_token_id=0, original_max_position_embeddings=512, rope_parameters=LONG),
     "phi3-long": Phi3Config(**SMALL, pad_token_id=0, original_max_position_embeddings=4, rope_parameters=LONG),
+    "stablelm": StableLmConfig(**SMALL, rope_parameters=dict(rope_type="default", rope_theta=10_000.0, partial_rotary_factor=0.25)),
+    "stablelm-biases": StableLmConfig(**SMALL, use_qkv_bias=True, tie_word_embeddings=True, rope_parameters=dict(rope_type="default", rope_theta=10_000.0, partial_rotary_factor=0.5)),
     "mixtral": MixtralConfig(**SMALL, num_local_experts=4, **rope(1_000_000.0)),
     "mixtral-window": MixtralConfig(**SMALL, num_local_experts=4, sliding_window=24, **rope(1_000_000.0)),
     "qwen3-moe": Qwen3MoeConfig(**SMALL, head_dim=32, num_experts=8, num_experts_per_tok=3, moe_intermediate_size=32, norm_topk_prob=True, **rope(1_000_000.0)),
@@ -87,6 +90,22 @@ def random_model(config, seed=1, deviation=0.08):
             else:
                 parameter.normal_(0, 0.05)
     return model
+
+
+def write_mxfp4(config, folder, seed=1):
+    """Writes a gpt-oss whose experts are random blocks of MXFP4 with scales in tensors of their own, as in its authors' folder; returns the model that transformers reads."""
+    random_model(config).save_pretrained(folder)
+    rng, tensors = np.random.default_rng(seed), load_file(folder / "model.safetensors")
+    for name in [name for name in tensors if name.endswith((".experts.gate_up_proj", ".experts.down_proj"))]:
+        experts, inputs, outputs = tensors.pop(name).shape
+        tensors[f"{name}_blocks"] = torch.from_numpy(rng.integers(0, 256, (experts, outputs, inputs // 32, 16), dtype=np.uint8))
+        # Powers of two that give the weights about the deviation of the others.
+        tensors[f"{name}_scales"] = torch.from_numpy(rng.integers(127 - 7, 127 - 4, (experts, outputs, inputs // 32), dtype=np.uint8))
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    fields = json.loads((folder / "config.json").read_text())
+    fields["quantization_config"] = {"quant_method": "mxfp4", "modules_to_not_convert": ["model.layers.*.self_attn", "model.layers.*.mlp.router", "model.embed_tokens", "lm_head"]}
+    (folder / "config.json").write_text(json.dumps(fields))
+    return AutoModelForCausalLM.from_pretrained(folder, quantization_config=Mxfp4Config(dequantize=True), dtype=torch.float32).eval()
 
 
 def save_tokenizer(folder):

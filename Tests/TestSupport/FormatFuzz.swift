@@ -55,6 +55,11 @@ package struct FormatFuzz {
                 let bytes = 4 * adapter.weights.elementCount
                 return bytes <= 8 * byteCount + 4_096 ? .read : .wrong("\(bytes) bytes of A and B from \(byteCount) of files")
             }
+            if format == .imatrix {
+                guard let matrix = try ImportanceMatrix(at: entry) else { return .refused("it is another file") }
+                _ = try matrix.statistics(for: FuzzedFormat.importanceModel)
+                return .read
+            }
             let model = try ImportedModel(reading: entry, on: processor), checkpoint = model.checkpoint
             if checkpoint.tokenizer != nil { _ = try checkpoint.vocabulary() }
             if let fault = model.tokenizerError, !hasDetails(fault) { return .wrong(fault) }

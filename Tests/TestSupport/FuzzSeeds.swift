@@ -3,7 +3,7 @@ package import Checkpoint
 import Files
 import Glibc
 import Kernels
-import Model
+package import Model
 import Tokenize
 import Formats
 
@@ -25,7 +25,7 @@ package struct FuzzSeed: Sendable {
 
 /// The formats of other programs, with sample files and words for the fuzzer.
 package enum FuzzedFormat: String, CaseIterable, Sendable {
-    case safetensors, config, tokenizer, gguf, pt, peft
+    case safetensors, config, tokenizer, gguf, imatrix, pt, peft
 
     package func seeds() throws -> [FuzzSeed] {
         switch self {
@@ -37,6 +37,7 @@ package enum FuzzedFormat: String, CaseIterable, Sendable {
         case .tokenizer:
             try Self.folders().prefix(1).flatMap { Self.seeds($0, ["tokenizer.json", "tokenizer_config.json"]) } + Self.vocabularies()
         case .gguf: try Self.ggufs()
+        case .imatrix: try Self.importanceMatrices()
         case .pt: try Self.pickles()
         case .peft: try Self.adapters()
         }
@@ -48,6 +49,9 @@ package enum FuzzedFormat: String, CaseIterable, Sendable {
         base.tokenizer = nil
         return base
     }
+
+    /// The model that the damaged importance matrices belong to.
+    package static let importanceModel = SampleFamily.mixtral.configuration
 
     package var words: [String] {
         let json = [
@@ -76,6 +80,11 @@ package enum FuzzedFormat: String, CaseIterable, Sendable {
             return [
                 "GGUF", "gpt2", "llama", "gemma3", "gptneox", "general.alignment", "rope_freqs.weight", "tokenizer.ggml.tokens",
                 "a b", "\u{8}\0\0\0", "\u{9}\0\0\0\u{9}\0\0\0",
+            ]
+        case .imatrix:
+            return [
+                "GGUF", "imatrix", "imatrix.chunk_count", ".in_sum2", ".counts", "blk.0.attn_q.weight", "blk.9.", "\u{1}\0\0\0",
+                "\u{8}\0\0\0",
             ]
         case .pt:
             return [
@@ -135,9 +144,11 @@ extension FuzzedFormat {
         return result + [split]
     }
 
-    /// Folders of small models of every other family, without tokenizers.
+    /// Folders of small models of every other family, without tokenizers; of gpt-oss also with experts in MXFP4.
     private static func families() throws -> [[String: [UInt8]]] {
-        try SampleFamily.allCases.filter { $0 != .gpt2 }.map { family in
+        let quantized = TemporaryFolder()
+        _ = try SampleMXFP4.write(to: quantized)
+        return try [contents(of: quantized)] + SampleFamily.allCases.filter { $0 != .gpt2 }.map { family in
             var checkpoint = try family.checkpoint()
             checkpoint.tokenizer = nil
             let folder = TemporaryFolder()
@@ -198,6 +209,16 @@ extension FuzzedFormat {
             files.append((bytes, min(bytes.count, 9_000)))
         }
         return files.map { bytes, end in FuzzSeed(files: ["a.gguf": bytes], damaged: "a.gguf", range: 0..<end, entry: "a.gguf") }
+    }
+
+    /// Both formats of llama.cpp.
+    private static func importanceMatrices() throws -> [FuzzSeed] {
+        let folder = TemporaryFolder(), matrix = try SampleImportanceMatrix.matrix(of: importanceModel, path: "a")
+        try matrix.write(to: folder("a.imatrix"))
+        let older = SampleImportanceMatrix.older(matrix.entries.sorted { $0.key < $1.key }.map { ($0.key, $0.value.sums) })
+        return try [InputFile.contents(of: folder("a.imatrix")), older].map { bytes in
+            FuzzSeed(files: ["a.imatrix": bytes], damaged: "a.imatrix", range: 0..<bytes.count, entry: "a.imatrix")
+        }
     }
 
     /// Complete archives, in which checksums detect most damage, and pickles that are packed into an archive after damage.

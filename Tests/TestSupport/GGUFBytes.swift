@@ -10,6 +10,8 @@ package struct GGUFBytes {
     package var alignment = 32
     package var data: [UInt8] = []
 
+    package init() {}
+
     package static func little(_ number: some FixedWidthInteger) -> [UInt8] { number.littleEndianBytes }
 
     package static func string(_ text: String) -> [UInt8] { little(UInt64(text.utf8.count)) + text.utf8 }

@@ -4,12 +4,12 @@ package import Tokenize
 extension GenerationConfig {
     /// The settings of a test as arguments.
     package init(
-        maximumTokens: Int? = nil, temperature: Double = 1, topK: Int = 0, topP: Double = 1, minP: Double = 0,
+        maxTokens: Int? = nil, temperature: Double = 1, topK: Int = 0, topP: Double = 1, minP: Double = 0,
         repetitionPenalty: Double = 1, frequencyPenalty: Double = 0, presencePenalty: Double = 0, stop: [String] = [],
         seed: UInt64? = nil, logitBias: [TokenID: Float] = [:], logProbabilities: Int? = nil
     ) throws(GenerationError) {
         try self.init {
-            $0.maximumTokens = maximumTokens
+            $0.maxTokens = maxTokens
             $0.temperature = temperature
             $0.topK = topK
             $0.topP = topP

@@ -29,7 +29,7 @@ extension ScriptedServer {
             Conversation.Message(Conversation.Role(rawValue: try $0.string("role")) ?? .user, try $0.string("content"))
         }
         let config = try GenerationConfig(
-            maximumTokens: root["max_tokens"]?.integer,
+            maxTokens: root["max_tokens"]?.integer,
             temperature: root.number("temperature"),
             topK: root.integer("top_k", default: 0),
             topP: root.number("top_p", default: 1),

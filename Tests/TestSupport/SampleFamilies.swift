@@ -7,7 +7,7 @@ import Tokenize
 /// Small models of the families that slm exchanges with other programs, with random weights.
 package enum SampleFamily: String, CaseIterable, Sendable {
     case gpt2, llama, llama3, mistral, qwen2, qwen3, gemma2, gemma3, gptNeoX, granite, olmo2, smolLM3, phi3
-    case mixtral, qwen3MoE, olmoe, graniteMoE, gptOSS
+    case stableLM, mixtral, qwen3MoE, olmoe, graniteMoE, gptOSS
 
     /// The `model_type` of transformers.
     package var modelType: String {
@@ -16,6 +16,7 @@ package enum SampleFamily: String, CaseIterable, Sendable {
         case .gemma3: "gemma3_text"
         case .gptNeoX: "gpt_neox"
         case .smolLM3: "smollm3"
+        case .stableLM: "stablelm"
         case .qwen3MoE: "qwen3_moe"
         case .graniteMoE: "granitemoe"
         case .gptOSS: "gpt_oss"
@@ -29,6 +30,7 @@ package enum SampleFamily: String, CaseIterable, Sendable {
         case .llama3, .mistral, .mixtral: "llama"
         case .gptNeoX: "gptneox"
         case .smolLM3: "smollm3"
+        case .stableLM: "stablelm"
         case .qwen3MoE: "qwen3moe"
         case .graniteMoE: "granitemoe"
         case .gptOSS: "gpt-oss"
@@ -88,6 +90,11 @@ package enum SampleFamily: String, CaseIterable, Sendable {
             c.hasPreNorms = self == .olmoe
             c.hasPostNorms = self == .olmo2
         case .qwen2: c.hasQKVBias = true
+        case .stableLM:
+            c.norm = .layer
+            c.hasNormBias = true
+            c.hasQKVBias = true
+            c.rotary.width = 2
         case .qwen3, .qwen3MoE:
             c.qkNorm = .scaled
             c.headWidth = 16

@@ -43,7 +43,7 @@ package final class ScriptedBackend: ChatBackend {
     private func run(_ request: GenerationRequest, _ promptTokens: Int, _ cancelFlag: CancelFlag, _ deliver: (GenerationEvent) -> Void) {
         deliver(.began(GenerationStart(promptTokens: promptTokens, context: context)))
         var random = SeededRandom(seed: request.config.seed ?? .random(in: 0 ... .max), stream: 0)
-        let maxNewTokens = min(request.config.maximumTokens ?? size, size - promptTokens)
+        let maxNewTokens = min(request.config.maxTokens ?? size, size - promptTokens)
         var text = request.config.temperature < 1.5 ? sentence : sentence + "\(random.next())"
         var stopText: String?
         for stop in request.config.stop {

@@ -27,8 +27,6 @@ extension Tolerance {
     package static let bfloat16Gradient = Tolerance(relative: 7e-3, scale: 1.3e-2)
     /// f32 arithmetic with a result in bf16: half a unit in the last place is 2⁻⁹, and the value added to was rounded before.
     package static let stored = Tolerance(relative: 4e-3, scale: 2e-3)
-    /// Functions near the limits of f32: exp and the tails of the normal distribution have absolute accuracy.
-    package static let range = Tolerance(absolute: 4e-7, relative: 2e-5)
     /// Softmax of logits in the thousands, of which f32 has four decimals.
     package static let hugeLogits = Tolerance(absolute: 1e-3, relative: 1e-3)
     /// Sums of ten million numbers in f64, rounded once at the end.

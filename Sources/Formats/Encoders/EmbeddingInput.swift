@@ -13,9 +13,11 @@ package struct EmbeddingInput: Sendable {
 
     package let tokenizer: any EncoderTokenizer
     /// The most tokens of a text.
-    package let context: Int
+    package var context: Int
     /// What questions, and passages, have to begin with; empty for most models.
     package let queryPrefix, passagePrefix: String
+    /// Whether the tokenizer's special tokens stand around a text. Static models have none.
+    var hasSpecials = true
 
     /// The tokens of a text in a role.
     ///
@@ -26,7 +28,7 @@ package struct EmbeddingInput: Sendable {
         case .passage: passagePrefix
         case .plain: ""
         }
-        return tokenizer.ids(of: prefix + text, limit: limit)
+        return hasSpecials ? tokenizer.ids(of: prefix + text, limit: limit) : tokenizer.textIDs(of: prefix + text, limit: limit)
     }
 
     /// What ends a question, before the passage that follows it.

@@ -4,26 +4,52 @@ import Kernels
 import Model
 import Tokenize
 
-/// llama.cpp's architectures `bert`, which BERT and XLM-RoBERTa have there, and `nomic-bert`.
+/// llama.cpp's architectures `bert`, which BERT and XLM-RoBERTa have there, and `nomic-bert`; and those of causal models whose vectors are
+/// the states of the last token.
 extension EncoderFile {
     static let ggufArchitectures = ["bert", nomic]
     private static let nomic = "nomic-bert"
 
-    /// Whether a file is a GGUF file of an encoder.
+    /// Whether a file is a GGUF file of an embedding model or a reranker.
     static func isGGUF(_ path: String) -> Bool {
         guard let file = try? MappedFile(path) else { return false }
         return file.read(as: UInt8.self) { bytes in
             guard let gguf = try? GGUFReader.read(bytes, path: path) else { return false }
-            return (try? gguf.text("general.architecture", in: bytes)).map(ggufArchitectures.contains) ?? false
+            guard let name = try? gguf.text("general.architecture", in: bytes) else { return false }
+            return ggufArchitectures.contains(name) || isCausal(gguf, name)
         }
     }
+
+    /// Whether a file of a causal model says that a text's vector is the state of its last token.
+    private static func isCausal(_ file: GGUFFile, _ architecture: String) -> Bool {
+        GGUFArchitecture(rawValue: architecture) != nil && (try? file.integer("\(architecture).pooling_type", 0...4)) == lastToken
+    }
+
+    /// llama.cpp's number of the pooling.
+    private static let lastToken = 3
 
     init(gguf path: String) throws {
         let mapped: MappedFile
         do { mapped = try MappedFile(path, staysOpen: true) } catch { throw GGUFError.file(error) }
         self = try mapped.read(as: UInt8.self) { bytes in
-            try EncoderFile(GGUFReader.read(bytes, path: path), bytes, in: mapped)
+            let file = try GGUFReader.read(bytes, path: path), architecture = try file.text("general.architecture", in: bytes)
+            return try Self.isCausal(file, architecture)
+                ? EncoderFile(causalGGUF: path, architecture) : EncoderFile(file, bytes, in: mapped)
         }
+    }
+
+    private init(causalGGUF path: String, _ architecture: String) throws {
+        var model = try Checkpoint(mappingGGUF: path)
+        let vocabulary = try model.vocabulary()
+        model.tokenizer = nil
+        guard let tokenizer = try BPEEncoderTokenizer(vocabulary) else {
+            throw ImportedFile(path).mismatch(Checkpoint.importedTokenizerField, "one that can encode any text", "one without all bytes")
+        }
+        let input = EmbeddingInput(tokenizer: tokenizer, context: model.configuration.context, queryPrefix: "", passagePrefix: "")
+        self.init(path: path, architecture: architecture, .gpt(model), input: input)
+        pooling.mode = .last
+        pooling.isNormalized = true
+        try check()
     }
 
     private init(_ file: GGUFFile, _ bytes: Span<UInt8>, in mapped: MappedFile) throws {
@@ -62,7 +88,7 @@ extension EncoderFile {
         let tokenizer = try file.encoderTokenizer(in: bytes)
         let longest = min(try integer("context_length", else: positions, 1...1 << 20), positions)
         self.init(
-            path: file.path, architecture: prefix, configuration, tensors, layout,
+            path: file.path, architecture: prefix, .bert(BERTFile(configuration: configuration, tensors: tensors, layout: layout)),
             input: EmbeddingInput(tokenizer: tokenizer, context: longest, queryPrefix: "", passagePrefix: ""))
         self.pooling.mode = pooling == 2 ? .cls : .mean
         // llama.cpp's programs scale vectors; a file does not say whether the model expects it.

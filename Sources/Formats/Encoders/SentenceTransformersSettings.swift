@@ -8,6 +8,8 @@ struct SentenceTransformersSettings {
     var pooling = EncoderFile.Pooling()
     var maxTokens: Int?
     var queryPrefix = "", passagePrefix = ""
+    /// The file that makes a folder one of sentence-transformers.
+    static let modules = "modules.json"
 
     init(_ folder: String) throws(CheckpointError) {
         try readModules(folder)
@@ -24,13 +26,13 @@ struct SentenceTransformersSettings {
     }
 
     private mutating func readModules(_ folder: String) throws(CheckpointError) {
-        guard let root = try HuggingFace.json("modules.json", in: folder) else { return }
-        let file = ImportedFile("\(folder)/modules.json")
+        guard let root = try HuggingFace.json(Self.modules, in: folder) else { return }
+        let file = ImportedFile("\(folder)/\(Self.modules)")
         guard let modules = root.elements else { throw file.mismatch("modules", "an array", root.kind.rawValue) }
         for module in modules {
             let type = try file.read { () throws(JSONError) in try module.string("type") }
             switch type.split(separator: ".").last {
-            case "Transformer"?: break
+            case "Transformer"?, "StaticEmbedding"?: break
             case "Pooling"?:
                 let name = try file.read { () throws(JSONError) in try module.string("path") }
                 // A folder in this folder.
@@ -40,7 +42,7 @@ struct SentenceTransformersSettings {
                 try readPooling("\(folder)/\(name)")
             case "Normalize"?: pooling.isNormalized = true
             default:
-                throw file.mismatch("type", "Transformer, Pooling or Normalize", String(type.prefix(100)).quoted)
+                throw file.mismatch("type", "Transformer, StaticEmbedding, Pooling or Normalize", String(type.prefix(100)).quoted)
             }
         }
     }
@@ -59,9 +61,10 @@ struct SentenceTransformersSettings {
         switch modes {
         case ["pooling_mode_mean_tokens"]: pooling.mode = .mean
         case ["pooling_mode_cls_token"]: pooling.mode = .cls
+        case ["pooling_mode_lasttoken"]: pooling.mode = .last
         default:
             throw file.mismatch(
-                "pooling_mode", "pooling_mode_mean_tokens or pooling_mode_cls_token",
+                "pooling_mode", "pooling_mode_mean_tokens, pooling_mode_cls_token or pooling_mode_lasttoken",
                 modes.isEmpty ? "neither" : modes.joined(separator: ", ").prefix(200).description)
         }
     }

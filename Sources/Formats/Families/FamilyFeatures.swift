@@ -37,6 +37,8 @@ struct FamilyFeatures {
     var hasOwnHeads = true
     /// The biases that its files have or can have. A model with fewer is stored with zeros.
     var biases: [Biases] = [.none]
+    /// Whether layer norms have biases even if linear layers have none.
+    var hasNormBias = false
     var sliding = Sliding.none
     /// Whether sliding layers have rotary positions of their own.
     var hasSlidingRotary = false
@@ -78,8 +80,9 @@ struct FamilyFeatures {
         check(c.hasPostNorms == hasPostNorms, "it has \(c.hasPostNorms ? "" : "no ")norms after attention and MLP, unlike \(name)")
         check(!c.isParallel || canBeParallel, "attention and MLP are parallel, and in \(name) they are not")
         check(hasOwnHeads || c.keyValueHeads == c.heads, "its queries share heads of keys, and \(name) has as many heads of keys")
-        check(hasOwnHeads || c.headWidth * c.heads == c.width, "its heads are \(c.headWidth) wide, and \(name)'s are width / heads")
+        if !hasOwnHeads, let reason = reasonOfWideHeads(c) { differences.append(reason) }
         check(storedBiases(of: c) != nil, "it has biases that \(name) lacks")
+        check(!c.hasNormBias || hasNormBias || storedBiases(of: c) == .all, "its norms have biases, and \(name)'s have none")
         let scale = c.embeddingScale / embeddingScale(width: c.width)
         check(hasMultipliers || abs(scale - 1) < 1e-6, "its token embeddings are multiplied by \(c.embeddingScale)")
         check(hasAttentionScale || c.hasUsualAttentionScale, "its attention scores are multiplied by \(c.attentionScale ?? 1)")
@@ -92,6 +95,11 @@ struct FamilyFeatures {
         check(activations.contains(c.activation), "\(name) lacks its activation, \(c.activation)")
         differences += slidingDifferences(c) + rotaryDifferences(c)
         return differences
+    }
+
+    /// Why a model whose heads are not width / heads wide cannot be stored as one of a family whose heads are; nil if it can.
+    func reasonOfWideHeads(_ c: GPTConfiguration) -> String? {
+        c.headWidth * c.heads == c.width ? nil : "its heads are \(c.headWidth) wide, and \(name)'s are width / heads"
     }
 
     private func checkExperts(of c: GPTConfiguration, _ check: (Bool, @autoclosure () -> String) -> Void) {
@@ -154,6 +162,7 @@ struct FamilyFeatures {
         let biases = storedBiases(of: c)
         c.hasBias = biases == .all
         c.hasQKVBias = biases == .queriesKeysValues
+        c.hasNormBias = hasNormBias
         return c
     }
 
@@ -188,6 +197,9 @@ struct FamilyFeatures {
     )
     static let smolLM3 = FamilyFeatures(name: "SmolLM3", biases: [.none, .all], hasPositionlessLayers: true)
     static let phi3 = FamilyFeatures(name: "Phi-3", sliding: .allOrNone, hasPartialRotary: true, scalings: ["longrope"])
+    static let stableLM = FamilyFeatures(
+        name: "StableLM", norm: .layer, biases: [.none, .queriesKeysValues], hasNormBias: true, hasPartialRotary: true
+    )
     static let gptNeoX = FamilyFeatures(
         name: "GPT-NeoX", norm: .layer, isGated: false, canBeParallel: true, hasOwnHeads: false, biases: [.all], hasPartialRotary: true
     )

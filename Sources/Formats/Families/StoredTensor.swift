@@ -10,16 +10,22 @@ struct StoredTensor {
     /// Its bytes in the file.
     let range: Range<Int>
     let format: StoredFormat
+    /// The scales of its blocks, if they are a tensor of their own. Only matrices that stay in the file have such.
+    var scales: (file: MappedFile, range: Range<Int>)?
 
     /// One of the matrices that a tensor stacks, or the tensor itself.
     func slice(_ part: TensorPart) -> StoredTensor {
         guard let (index, count) = part.slice else { return self }
-        let size = range.count / count, start = range.lowerBound + index * size
-        return StoredTensor(file: file, range: start..<start + size, format: format)
+        func slice(_ range: Range<Int>) -> Range<Int> {
+            let size = range.count / count, start = range.lowerBound + index * size
+            return start..<start + size
+        }
+        return StoredTensor(file: file, range: slice(range), format: format, scales: scales.map { ($0.file, slice($0.range)) })
     }
 
     /// Reads the tensor's numbers in a range of whole blocks.
     func read(_ numbers: Range<Int>, into target: inout MutableSpan<Float>) {
+        precondition(scales == nil, "\(file.path): blocks whose scales are another tensor stay in the file")
         func offset(_ number: Int) -> Int { range.lowerBound + number / format.blockCount * format.blockSize }
         file.read(as: UInt8.self) { format.read($0.extracting(offset(numbers.lowerBound)..<offset(numbers.upperBound)), into: &target) }
     }
@@ -41,6 +47,7 @@ extension Checkpoint {
         let rows = parts.map { part, tensor in
             var rows = StoredRows(in: tensor.file, at: tensor.range, tensor.format, rows: part.rows)
             rows.isTransposed = part.isTransposed
+            rows.scales = tensor.scales
             rows.order = part.order.map { order in
                 var inverse = [Int32](repeating: 0, count: order.count)
                 for row in 0..<order.count { inverse[order[row]] = Int32(row) }

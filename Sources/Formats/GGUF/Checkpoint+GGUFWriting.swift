@@ -15,18 +15,18 @@ extension Checkpoint {
     /// gets zeros.
     ///
     /// - Parameters:
-    ///   - processor: Fits weights to K-quants; nil for other formats.
-    ///   - calibration: The statistics of a matrix's inputs, by its name, for K-quants.
+    ///   - processor: Fits weights to blocks; nil for formats that are not fitted.
+    ///   - calibration: The statistics of a matrix's inputs, by its name, for formats that are fitted.
     package func writeGGUF(
         to path: String, as format: GGUFFormat, name: String = "slm", on processor: Processor? = nil,
-        calibration: (_ name: String) -> InputStatistics? = { _ in nil }
+        calibration: ((_ name: String) -> InputStatistics?)? = nil
     ) throws(GGUFError) {
         func refusal(_ reason: String) -> GGUFError { .notExpressible(path: path, reason: reason) }
         if adapter != nil { throw refusal("it is a LoRA adapter; merge it into its base model first") }
         let own = configuration.withoutWindow, (found, reason) = GGUFArchitecture.family(of: own)
         guard let architecture = found else { throw refusal(reason) }
         let stored = architecture.features.stored(own)
-        let tensors = try tensors(stored, architecture, format)
+        let tensors = try tensors(stored, architecture, format, isCalibrated: calibration != nil)
         for tensor in tensors {
             let type = tensor.type, row = tensor.part.shape.last ?? 0
             if row % type.blockCount != 0 {
@@ -40,12 +40,12 @@ extension Checkpoint {
         do {
             var file = try AtomicFile(path)
             try file.write(header.bytes)
-            var known: (name: String, factor: Buffer?)?
+            var known: (name: String, errors: ErrorWeights?)?
             for tensor in tensors {
                 if let processor, tensor.type.isFitted, known?.name != tensor.matrix {
-                    known = (tensor.matrix, calibration(tensor.matrix)?.factor(on: processor))
+                    known = (tensor.matrix, calibration?(tensor.matrix)?.errorWeights(on: processor))
                 }
-                try write(tensor, to: &file, on: processor, factor: known?.name == tensor.matrix ? known?.factor : nil)
+                try write(tensor, to: &file, on: processor, weighting: known?.name == tensor.matrix ? known?.errors : nil)
             }
             try file.commit()
         } catch let error as FileError {
@@ -89,7 +89,7 @@ extension Checkpoint {
     }
 
     private func tensors(
-        _ stored: GPTConfiguration, _ architecture: GGUFArchitecture, _ format: GGUFFormat
+        _ stored: GPTConfiguration, _ architecture: GGUFArchitecture, _ format: GGUFFormat, isCalibrated: Bool
     ) throws(GGUFError) -> [Tensor] {
         var configuration = stored, tensors: [Tensor] = []
         if architecture.storesTiedHead { configuration.isTied = false }
@@ -106,7 +106,8 @@ extension Checkpoint {
             let staysF32 = part.shape.count < 2 || parameter.name.hasPrefix("positions.") || parameter.name.hasSuffix(".router.weight")
             let values = array.map { ($0.values, columns: parameter.columns) }
             let isHead = parameter.name == "head.weight" || configuration.isTied && parameter.name == "tokens.weight"
-            let type = format.type(of: part.name, columns: part.shape.last ?? 0, layers: stored.layers, isHead: isHead)
+            let type = format.type(
+                of: part.name, columns: part.shape.last ?? 0, in: stored, isHead: isHead, isCalibrated: isCalibrated)
             tensors.append(Tensor(
                 part: part, type: staysF32 ? .f32 : type, matrix: isTiedHead ? "tokens.weight" : parameter.name, parameter: values))
         }
@@ -120,7 +121,7 @@ extension Checkpoint {
     }
 
     private func write(
-        _ tensor: Tensor, to file: inout AtomicFile, on processor: Processor?, factor: Buffer?
+        _ tensor: Tensor, to file: inout AtomicFile, on processor: Processor?, weighting errors: ErrorWeights?
     ) throws {
         let part = tensor.part
         // Threads fit rows together.
@@ -141,7 +142,7 @@ extension Checkpoint {
                     let values = processor.buffer(of: numbers.count, .float32), columns = part.shape.last ?? 1
                     values.write { for i in numbers.indices { $0[i] = numbers[i] } }
                     let blocks = processor.blocks(
-                        values, outputs: numbers.count / columns, inputs: columns, as: tensor.type, factor: factor)
+                        values, outputs: numbers.count / columns, inputs: columns, as: tensor.type, weighting: errors)
                     blocks.readBytes { span in for i in span.indices { bytes.append(span[i]) } }
                 } else {
                     GGUFBlocks.encode(numbers.span, tensor.type, into: &bytes)
@@ -187,7 +188,7 @@ extension GGUFHeader {
             ] { add("\(prefix).\(key)", factor) }
         }
         add("\(prefix).attention.layer_norm_\(c.norm == .rms ? "rms_" : "")epsilon", c.normEpsilon)
-        if architecture == .gptNeoX { add("\(prefix).use_parallel_residual", c.isParallel) }
+        if [.gptNeoX, .stableLM].contains(architecture) { add("\(prefix).use_parallel_residual", c.isParallel) }
         if c.positions == .rotary { addRotary(c.rotary, c, prefix) }
         if let cap = c.scoreCap { add("\(prefix).attn_logit_softcapping", cap) }
         if let cap = c.logitCap { add("\(prefix).final_logit_softcapping", cap) }

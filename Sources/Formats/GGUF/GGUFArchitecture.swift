@@ -5,7 +5,7 @@ import Model
 /// The architectures of llama.cpp that slm shares, by their name in `general.architecture`.
 enum GGUFArchitecture: String, ModelFamily {
     case gpt2, llama, qwen2, qwen3, gemma2, gemma3, gptNeoX = "gptneox", granite, olmo2, smolLM3 = "smollm3", phi3
-    case qwen3MoE = "qwen3moe", olmoe, graniteMoE = "granitemoe", gptOSS = "gpt-oss"
+    case stableLM = "stablelm", qwen3MoE = "qwen3moe", olmoe, graniteMoE = "granitemoe", gptOSS = "gpt-oss"
 
     /// What llama.cpp computes, which is less than transformers does.
     var features: FamilyFeatures {
@@ -22,6 +22,7 @@ enum GGUFArchitecture: String, ModelFamily {
         case .olmo2: features = .olmo2
         case .smolLM3: features = .smolLM3
         case .phi3: features = .phi3
+        case .stableLM: features = .stableLM
         case .qwen3MoE: features = .qwen3MoE
         case .olmoe: features = .olmoe
         case .graniteMoE: features = .graniteMoE
@@ -81,16 +82,14 @@ enum GGUFArchitecture: String, ModelFamily {
     }
 
     /// Whether a file always contains the head, even if its weights are those of the token embedding.
-    var storesTiedHead: Bool { self == .gptNeoX }
+    var storesTiedHead: Bool { self == .gptNeoX || self == .stableLM }
 
     /// Why llama.cpp cannot compute a model as this architecture; empty if it can.
     func reasons(against configuration: GPTConfiguration) -> [String] {
         var reasons = features.differences(from: configuration)
         let c = configuration
         if c.layers == 0 { reasons.append("it has no layers") }
-        if self == .qwen2, c.headWidth * c.heads != c.width {
-            reasons.append("its heads are \(c.headWidth) wide, and Qwen2's are width / heads")
-        }
+        if self == .qwen2 || self == .stableLM, let reason = features.reasonOfWideHeads(c) { reasons.append(reason) }
         // Of gpt-oss, too, which is trained without rounding: the difference is small.
         if self != .gptOSS, case .yarn(_, _, _, _, _, truncates: false) = c.rotary.scaling {
             reasons.append("llama.cpp rounds the range of its YaRN scaling")

@@ -14,8 +14,8 @@ enum GGUFBlocks {
         case .bf16: for i in numbers.indices { bytes.append(littleEndian: numbers[i].bf16Bits) }
         case .q8_0: for start in stride(from: 0, to: numbers.count, by: 32) { encodeQ8(numbers, start, into: &bytes) }
         case .q4_0: for start in stride(from: 0, to: numbers.count, by: 32) { encodeQ4(numbers, start, into: &bytes) }
-        case .q4_1, .q5_0, .q5_1, .q4_K, .q5_K, .q6_K: preconditionFailure("\(format.name) blocks are fitted to many numbers")
-        case .q2_K, .q3_K, .iq4_NL, .iq4_XS, .mxfp4: preconditionFailure("\(format.name) blocks are only read")
+        case .q5_0, .q5_1, .q4_K, .q5_K, .q6_K, .iq4_NL, .iq4_XS: preconditionFailure("\(format.name) blocks are fitted to many numbers")
+        case .q4_1, .q2_K, .q3_K, .mxfp4: preconditionFailure("\(format.name) blocks are only read")
         }
     }
 

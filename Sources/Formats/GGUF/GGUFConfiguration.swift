@@ -67,7 +67,8 @@ extension GPTConfiguration {
         normEpsilon = Float(try file.number(key(epsilon), 1e-12...1))
         activation = features.activations[0]
         hasBias = features.biases == [.all] || features.biases.contains(.all) && (isStored("attn_q.bias") || isStored("attn_output.bias"))
-        hasQKVBias = features.biases == [.queriesKeysValues]
+        hasQKVBias = features.biases == [.queriesKeysValues] || features.biases.contains(.queriesKeysValues) && isStored("attn_q.bias")
+        hasNormBias = features.hasNormBias
         embeddingScale = features.embeddingScale(width: width)
         let expertCount = try integer("expert_count", else: 0, 0...65_536)
         if features.mixtures == .always || expertCount > 0 { try readExperts(file, architecture) }
@@ -82,7 +83,14 @@ extension GPTConfiguration {
             if file.metadata[scale] != nil { attentionScale = Float(try file.number(scale, 1e-6...1_000)) }
         }
         if architecture == .smolLM3 { setAttention(of: (0..<layers).map { $0 % 4 == 3 ? .positionless : .full }) }
-        if file.metadata[key("use_parallel_residual")] != nil { isParallel = try file.boolean(key("use_parallel_residual")) }
+        let parallel = key("use_parallel_residual")
+        if features.canBeParallel, file.metadata[parallel] != nil { isParallel = try file.boolean(parallel) }
+        // llama.cpp, too, goes by the norm instead of the key, which older files of models in sequence have as true.
+        if architecture == .stableLM, layers > 0, !isStored("ffn_norm.weight") {
+            throw .mismatch(
+                path: file.path, name: "blk.0.ffn_norm.weight", expected: "a norm before the MLP, since slm has no parallel StableLM",
+                found: "nothing")
+        }
         if positions == .rotary { try readRotary(file, architecture, bytes) }
         let window = key("attention.sliding_window")
         if architecture == .phi3, file.metadata[window] != nil {

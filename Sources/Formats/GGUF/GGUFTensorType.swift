@@ -1,4 +1,6 @@
+import Autograd
 import Kernels
+import Model
 
 extension StoredFormat {
     /// Names of llama.cpp's other types, for messages about unsupported ones.
@@ -13,7 +15,7 @@ extension StoredFormat {
 
 /// The format of matrices in an exported GGUF file. Norms, biases and positions stay f32, as with llama.cpp's own converter.
 package enum GGUFFormat: String, Sendable, CaseIterable {
-    case f32, f16, bf16, q8_0, q6_k, q5_k_m, q4_k_m, q4_0
+    case f32, f16, bf16, q8_0, q6_k, q5_k_m, q4_k_m, iq4_xs, q4_0
 
     /// llama.cpp's `general.file_type`.
     var fileType: UInt32 {
@@ -25,45 +27,60 @@ package enum GGUFFormat: String, Sendable, CaseIterable {
         case .q4_k_m: 15
         case .q5_k_m: 17
         case .q6_k: 18
+        case .iq4_xs: 30
         case .bf16: 32
         }
     }
 
+    /// The type of most matrices.
+    private var own: StoredFormat {
+        switch self {
+        case .f32: .f32
+        case .f16: .f16
+        case .bf16: .bf16
+        case .q8_0: .q8_0
+        case .q4_0: .q4_0
+        case .q6_k: .q6_K
+        case .q5_k_m: .q5_K
+        case .q4_k_m: .q4_K
+        case .iq4_xs: .iq4_XS
+        }
+    }
+
     /// Whether weights are fitted to blocks with scales, which calibration helps.
-    package var isFitted: Bool { [.q6_k, .q5_k_m, .q4_k_m].contains(self) }
+    package var isFitted: Bool { own.isFitted }
 
     /// The type of a matrix: that of llama.cpp's quantizer.
     ///
     /// - Parameters:
     ///   - name: The tensor, such as "blk.3.ffn_down.weight".
     ///   - isHead: Whether it is the head, or an embedding that is the head too.
-    func type(of name: String, columns: Int, layers: Int, isHead: Bool) -> StoredFormat {
-        let type: StoredFormat
-        switch self {
-        case .f32: return .f32
-        case .f16: return .f16
-        case .bf16: return .bf16
-        case .q8_0: return .q8_0
-        case .q4_0: return .q4_0
-        case .q6_k: type = .q6_K
-        case .q4_k_m, .q5_k_m:
-            let parts = name.split(separator: "."), own = self == .q4_k_m ? StoredFormat.q4_K : .q5_K
-            if isHead {
-                type = .q6_K
-            } else if name.hasSuffix("attn_qkv.weight") {
-                type = self == .q4_k_m ? .q5_K : .q6_K
-            } else if name.hasSuffix("attn_v.weight") || name.hasSuffix("ffn_down.weight"), parts.count > 1, let layer = Int(parts[1]) {
-                type = Self.usesMoreBits(layer: layer, of: layers) ? .q6_K : own
-            } else {
-                type = own
-            }
-        }
+    ///   - isCalibrated: Whether the weights are fitted to activations.
+    func type(of name: String, columns: Int, in model: GPTConfiguration, isHead: Bool, isCalibrated: Bool) -> StoredFormat {
+        guard isFitted else { return own }
+        let type = isHead ? .q6_K : typeInLayer(of: name, in: model, isCalibrated: isCalibrated)
         if columns % type.blockCount == 0 { return type }
-        return switch type { case .q4_K: .q5_0; case .q5_K: .q5_1; default: .q8_0 }
+        return switch type { case .q4_K: .q5_0; case .q5_K: .q5_1; case .iq4_XS: .iq4_NL; default: .q8_0 }
     }
 
-    /// The first and last eighth of the layers, and every third one between them.
-    private static func usesMoreBits(layer: Int, of layers: Int) -> Bool {
-        layer < layers / 8 || layer >= 7 * layers / 8 || (layer - layers / 8) % 3 == 2
+    private func typeInLayer(of name: String, in model: GPTConfiguration, isCalibrated: Bool) -> StoredFormat {
+        let parts = name.split(separator: "."), layers = model.layers
+        guard parts.count == 4, let layer = Int(parts[1]) else { return own }
+        let isSmall = self == .q4_k_m || self == .iq4_xs, isMixtral = model.experts?.count == 8
+        // The first and last eighth of the layers, and every third one between them.
+        let usesMoreBits = layer < layers / 8 || layer >= 7 * layers / 8 || (layer - layers / 8) % 3 == 2
+        switch parts[2] {
+        // Small beside the experts.
+        case "attn_k" where isMixtral, "attn_v" where isMixtral: return .q8_0
+        case "attn_output" where isMixtral && isSmall: return .q5_K
+        // So are the values of heads that several queries share.
+        case "attn_v" where self == .iq4_xs, "attn_qkv" where self == .iq4_xs:
+            return model.heads >= 4 * model.keyValueHeads ? .q5_K : own
+        case "attn_qkv": return self == .q4_k_m ? .q5_K : .q6_K
+        case "attn_v", "ffn_down", "ffn_down_exps":
+            if self == .iq4_xs { return layer < layers / 8 && !isCalibrated ? .q5_K : own }
+            return usesMoreBits ? .q6_K : own
+        default: return own
+        }
     }
 }

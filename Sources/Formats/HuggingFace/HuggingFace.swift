@@ -20,13 +20,19 @@ package enum HuggingFace {
 
     /// Reads a folder. Its matrices stay in the mapped files, in the formats that they have there; norms and biases are converted to f32.
     ///
-    /// - Parameter hasTokenizer: whether to read the tokenizer; otherwise the checkpoint has none.
-    package static func map(_ folder: String, hasTokenizer: Bool = true) throws(CheckpointError) -> Checkpoint {
+    /// - Parameters:
+    ///   - hasTokenizer: whether to read the tokenizer; otherwise the checkpoint has none.
+    ///   - needsHead: whether logits will be computed; otherwise a head that the folder lacks is replaced by the token embedding.
+    package static func map(
+        _ folder: String, hasTokenizer: Bool = true, needsHead: Bool = true
+    ) throws(CheckpointError) -> Checkpoint {
         let file = ImportedFile("\(folder)/\(configuration)")
         let fields = try HuggingFaceFields(root: try file.json(), file: file).ofTextModel, family = try HuggingFaceFamily(fields)
-        let configuration = try GPTConfiguration(family, fields), tensors = try tensors(in: folder)
+        var configuration = try GPTConfiguration(family, fields)
+        let tensors = try tensors(in: folder), head = family.names(in: tensors).names(of: "head.weight")
+        if !needsHead, head.allSatisfy({ tensors.entries[$0] == nil }) { configuration.isTied = true }
         var checkpoint = Checkpoint(path: folder, byteCount: tensors.byteCount, configuration: configuration, format: .huggingFace)
-        try addWeights(tensors, to: &checkpoint, folder, family, isPartOfLarger: fields.isPartOfLarger)
+        try addWeights(tensors, to: &checkpoint, folder, family, fields)
         let generation = try json(generationSettings, in: folder)
         checkpoint.servingDefaults.sampling = generation.flatMap { SamplingDefaults($0) }
         if hasTokenizer { try addTokenizer(to: &checkpoint, in: folder, fields.root, generation) }
@@ -99,10 +105,10 @@ package enum HuggingFace {
     }
 
     private static func addWeights(
-        _ tensors: TensorFiles, to checkpoint: inout Checkpoint, _ folder: String, _ family: HuggingFaceFamily,
-        isPartOfLarger: Bool
+        _ files: TensorFiles, to checkpoint: inout Checkpoint, _ folder: String, _ family: HuggingFaceFamily, _ fields: HuggingFaceFields
     ) throws(CheckpointError) {
-        let configuration = checkpoint.configuration, file = ImportedFile("\(folder)/\(self.configuration)")
+        let configuration = checkpoint.configuration, file = fields.file
+        var tensors = files
         // A layer has at least 6 tensors. Without this limit, a wrong number of layers could allocate a huge parameter list.
         guard configuration.layers <= tensors.entries.count / 6 + 1 else {
             throw file.mismatch(
@@ -110,13 +116,21 @@ package enum HuggingFace {
                 "no more layers than the \(tensors.entries.count) tensors of the weights make", "\(configuration.layers)"
             )
         }
-        let names = family.names.with(prefixOf: { tensors.entries[$0] != nil }), head = names.names(of: "head.weight").first ?? ""
+        var names = family.names(in: tensors)
+        let head = names.names(of: "head.weight").first ?? ""
+        // Only the blocks of gpt-oss's experts are [out, in].
+        if fields.hasMXFP4Experts { names.transposed = .none }
         let layout = TensorLayout(configuration, names)
         // Without the biases that a model of this family can lack; they are zeros.
         let parameters = layout.parameters.filter { parameter, parts in
             !(family.canLackBiases && parameter.name.hasSuffix(".bias") && parts.allSatisfy { tensors.entries[$0.name] == nil })
         }
         var known: Set<String> = []
+        if fields.hasMXFP4Experts {
+            for (parameter, parts) in parameters where parameter.name.hasSuffix(".weight") {
+                for part in parts where part.slice?.index == 0 { known.formUnion(try tensors.joinBlocks(of: part.name, in: folder)) }
+            }
+        }
         for part in parameters.flatMap(\.parts) {
             try tensors.check(part.name, part.tensorShape, in: folder)
             known.insert(part.name)
@@ -130,7 +144,7 @@ package enum HuggingFace {
             known.insert(head)
         }
         // The other tensors of a larger model are its image encoder.
-        func isOther(_ name: String) -> Bool { isPartOfLarger && !name.hasPrefix(names.prefix) }
+        func isOther(_ name: String) -> Bool { fields.isPartOfLarger && !name.hasPrefix(names.prefix) }
         for (name, entry) in tensors.entries where !known.contains(name) && !TensorNames.isBuffer(name) && !isOther(name) {
             throw ImportedFile(entry.file.path).mismatch(
                 SafeTensorsHeader.field(name), "no such tensor in this \(family.features.name)",
@@ -174,4 +188,9 @@ package enum HuggingFace {
         }
         return tensors
     }
+}
+
+extension HuggingFaceFamily {
+    /// The names of tensors with the prefixes that some tensors have.
+    fileprivate func names(in tensors: TensorFiles) -> TensorNames { names.with(prefixOf: { tensors.entries[$0] != nil }) }
 }

@@ -61,8 +61,8 @@ extension GPTConfiguration {
         object["num_key_value_heads"] = keyValueHeads
         object["head_dim"] = headWidth
         object[family.isGemma ? "hidden_activation" : "hidden_act"] = activationName
-        object["rms_norm_eps"] = shortest(normEpsilon)
-        if family != .mistral && family != .mixtral { object["attention_bias"] = family == .qwen2 || hasBias }
+        object[norm == .rms ? "rms_norm_eps" : "layer_norm_eps"] = shortest(normEpsilon)
+        if ![.mistral, .mixtral, .stableLM].contains(family) { object["attention_bias"] = family == .qwen2 || hasBias }
         if family.features.biases.contains(.all), family != .gptOSS { object["mlp_bias"] = hasBias }
         if let experts { write(experts, family, to: &object) }
         if family.features.hasMultipliers {
@@ -84,6 +84,11 @@ extension GPTConfiguration {
         case .mixtral, .phi3:
             object["sliding_window"] = isSliding ? slidingWindow : nil
             if family == .phi3 { writePhi3(to: &object) }
+        case .stableLM:
+            object["use_qkv_bias"] = hasQKVBias
+            object["qk_layernorm"] = false
+            object["use_parallel_residual"] = false
+            object["partial_rotary_factor"] = rotaryShare
         case .smolLM3:
             object.array("no_rope_layers") { for kind in kinds { $0.integer(kind == .positionless ? 0 : 1) } }
         case .gptOSS:

@@ -91,13 +91,14 @@ extension GPTConfiguration {
         }
         hiddenWidth = try fields.integer("intermediate_size", else: defaults.hiddenWidth, 1...4_194_304)
         isGated = true
-        norm = .rms
-        normEpsilon = try fields.epsilon("rms_norm_eps", else: defaults.epsilon)
+        norm = family.features.norm
+        normEpsilon = try fields.epsilon(norm == .rms ? "rms_norm_eps" : "layer_norm_eps", else: defaults.epsilon)
         activation = family == .gptOSS ? .clampedSiLU
             : try fields.activation(isGemma ? "hidden_activation" : "hidden_act", else: isGemma ? "gelu_pytorch_tanh" : "silu")
         isTied = try fields.boolean("tie_word_embeddings", else: isGemma || family == .smolLM3)
         hasQKVBias = family == .qwen2
         hasBias = false
+        hasNormBias = family.features.hasNormBias
         if family == .gptOSS {
             guard fields.root["rope_parameters"] != nil || fields.root["rope_scaling"] != nil else {
                 throw fields.file.mismatch("rope_parameters", "the scaling of rotary positions", "nothing")
@@ -119,12 +120,18 @@ extension GPTConfiguration {
         hasPostNorms = family.features.hasPostNorms
         positions = .rotary
         rotary = try fields.rotary(
-            theta: ("rope_theta", defaults.theta), fraction: family.features.hasPartialRotary ? ("partial_rotary_factor", 1) : nil,
+            theta: ("rope_theta", defaults.theta),
+            fraction: family.features.hasPartialRotary ? ("partial_rotary_factor", defaults.rotaryShare) : nil,
             kind: "full_attention", context: context, width: headWidth)
         embeddingScale = family.features.embeddingScale(width: width)
         if family.features.mixtures != .never { try readExperts(family, fields) }
         if family.features.hasMultipliers { try readMultipliers(fields) }
         if family == .smolLM3 { try readPositionlessLayers(fields) }
+        if family == .stableLM {
+            hasQKVBias = try fields.boolean("use_qkv_bias", else: false)
+            // Those of StableLM 2 12B: a norm with weights of its own for each head, and one norm for attention and MLP.
+            for key in ["qk_layernorm", "use_parallel_residual"] { try fields.require(key, false) }
+        }
         try readSlidingWindow(family, fields)
         if isGemma {
             let scalar = try fields.number("query_pre_attn_scalar", else: 256, 1e-6...1e6)
@@ -229,7 +236,7 @@ private struct HuggingFaceDefaults {
     var vocabulary = 151_936, width = 4_096, hiddenWidth = 22_016, layers = 32, heads = 32, context = 32_768
     var keyValueHeads: Int?, headWidth: Int?
     var scoreCap: Float?, logitCap: Float?
-    var theta = 10_000.0, epsilon = 1e-6
+    var theta = 10_000.0, epsilon = 1e-6, rotaryShare = 1.0
 
     init(_ family: HuggingFaceFamily) {
         switch family {
@@ -247,6 +254,14 @@ private struct HuggingFaceDefaults {
             keyValueHeads = 4
             theta = 2e6
         case .phi3: (vocabulary, width, hiddenWidth, context, epsilon) = (32_064, 3_072, 8_192, 4_096, 1e-5)
+        case .stableLM:
+            vocabulary = 50_304
+            width = 2_560
+            hiddenWidth = 6_912
+            keyValueHeads = 32
+            context = 4_096
+            epsilon = 1e-5
+            rotaryShare = 0.25
         case .mixtral:
             vocabulary = 32_000
             hiddenWidth = 14_336

@@ -4,7 +4,7 @@ import Model
 /// The families of models that transformers and slm share, by the `model_type` of their config.json.
 enum HuggingFaceFamily: String, ModelFamily {
     case gpt2, llama, mistral, qwen2, qwen3, gemma2, gemma3 = "gemma3_text", gptNeoX = "gpt_neox", granite, olmo2, smolLM3 = "smollm3", phi3
-    case mixtral, qwen3MoE = "qwen3_moe", olmoe, graniteMoE = "granitemoe", gptOSS = "gpt_oss"
+    case stableLM = "stablelm", mixtral, qwen3MoE = "qwen3_moe", olmoe, graniteMoE = "granitemoe", gptOSS = "gpt_oss"
 
     private var properties: (architecture: String, features: FamilyFeatures, names: TensorNames) {
         switch self {
@@ -20,6 +20,7 @@ enum HuggingFaceFamily: String, ModelFamily {
         case .olmo2: ("Olmo2ForCausalLM", .olmo2, .olmo2)
         case .smolLM3: ("SmolLM3ForCausalLM", .smolLM3, .llama)
         case .phi3: ("Phi3ForCausalLM", .phi3, .phi3)
+        case .stableLM: ("StableLmForCausalLM", .stableLM, .stableLM)
         case .mixtral: ("MixtralForCausalLM", .mixtral, .mixtral)
         case .qwen3MoE: ("Qwen3MoeForCausalLM", .qwen3MoE, .qwen3MoE)
         case .olmoe: ("OlmoeForCausalLM", .olmoe, .qwen3MoE)
@@ -51,6 +52,7 @@ enum HuggingFaceFamily: String, ModelFamily {
         if configuration.width % configuration.heads != 0 {
             reasons.append("its width is not a multiple of its \(configuration.heads) heads")
         }
+        if self == .stableLM, let reason = features.reasonOfWideHeads(configuration) { reasons.append(reason) }
         if isGemma {
             let scalar = configuration.queryPreAttentionScalar
             if abs(scalar - scalar.rounded()) > 1e-3 {
@@ -98,6 +100,12 @@ extension TensorNames {
         var names = llama
         names.layer["qkv"] = ["self_attn.qkv_proj"]
         names.layer["up"] = ["mlp.gate_up_proj"]
+        names.rotaryOrder = .halvesOfRotating
+        return names
+    }()
+
+    static let stableLM: TensorNames = {
+        var names = llama
         names.rotaryOrder = .halvesOfRotating
         return names
     }()

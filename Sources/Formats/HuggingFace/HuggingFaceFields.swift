@@ -73,12 +73,20 @@ struct HuggingFaceFields {
         guard value == supported else { throw file.mismatch(key, "\(supported), the only supported value", "\(value)") }
     }
 
+    /// Whether the matrices of experts are blocks of MXFP4, as in the folders of gpt-oss.
+    var hasMXFP4Experts: Bool {
+        root["quantization_config"]?["quant_method"]?.string == "mxfp4" && root["model_type"]?.string == HuggingFaceFamily.gptOSS.rawValue
+    }
+
     /// Throws for options that change what the model computes in ways that slm lacks.
     ///
     /// - Parameter hasExperts: whether the model is a mixture of experts that slm has.
     func refuseUnsupported(hasExperts: Bool = false) throws(CheckpointError) {
-        if let quantization = root["quantization_config"], !quantization.isNull {
-            throw file.mismatch("quantization_config", "no such field: weights in F32, F16 or BF16", "a quantized model")
+        if let quantization = root["quantization_config"], !quantization.isNull, !hasMXFP4Experts {
+            let method = quantization["quant_method"]?.string.map { " (\(String($0.prefix(60)).quoted))" } ?? ""
+            throw file.mismatch(
+                "quantization_config", "no such field: weights in F32, F16 or BF16, or those of gpt-oss's experts in MXFP4",
+                "a quantized model\(method)")
         }
         for key in ["num_local_experts", "num_experts", "n_routed_experts"] where !hasExperts && root[key]?.integer ?? 0 > 0 {
             throw file.mismatch(key, "no such field: slm has no such mixture of experts", "\(root[key]?.integer ?? 0)")

@@ -17,7 +17,7 @@ package final class BERTRunner {
     private var weights: InferenceWeights
     /// The embedding of each position, with that of tokens of the first text; of a reranker, also with that of the second one.
     /// [context, C]
-    private let positions: [Buffer]
+    private let positions: [Buffer?]
     private var distanceBias: DistanceBias?
     private var rotaryAngles: Buffer?                         // [context, D]
 
@@ -31,7 +31,7 @@ package final class BERTRunner {
         weights = InferenceWeights(parameters, on: processor, precision: precision)
         let (T, C) = (model.configuration.context, model.configuration.width)
         let first = model.configuration.firstPosition * C
-        var table = processor.zeros(T * C)
+        var table: Buffer?
         if let embedding = model.positions { table = weights.value(of: embedding.table)[first..<first + T * C] }
         var types: Buffer?
         if let embedding = model.types { types = weights.value(of: embedding.table) }
@@ -40,8 +40,8 @@ package final class BERTRunner {
             guard let types else { return table }
             let type = min(part, model.configuration.tokenTypes - 1), sum = processor.buffer(of: T * C, .float32)
             processor.combine(
-                .add, shape: [1, 1, T, C], table, strides: [0, 0, C, 1], types[type * C..<(type + 1) * C], strides: [0, 0, 0, 1],
-                into: sum)
+                .add, shape: [1, 1, T, C], table ?? processor.zeros(T * C), strides: [0, 0, C, 1],
+                types[type * C..<(type + 1) * C], strides: [0, 0, 0, 1], into: sum)
             return sum
         }
     }
@@ -110,16 +110,20 @@ package final class BERTRunner {
     /// - Parameter firstCounts: The tokens of each text that belong to the first one of a pair.
     private func embed(_ ids: Buffer, _ rows: [Range<Int>], _ firstCounts: [Int]) -> Tensor {
         let C = model.configuration.width, context = model.configuration.context, y = empty(ids.count, C)
+        if positions.allSatisfy({ $0 == nil }) {
+            weights.embed(ids, in: model.tokens.table, plus: nil, into: y.elements)
+            return model.norm.map { norm(y, $0) } ?? y
+        }
         for (rows, firstCount) in zip(rows, firstCounts) {
             require(rows.count <= context, "a text of \(rows.count) tokens, in a context of \(context)")
             for (part, table) in zip([0..<firstCount, firstCount..<rows.count], positions) where !part.isEmpty {
                 let rows = rows.lowerBound + part.lowerBound..<rows.lowerBound + part.upperBound
                 weights.embed(
-                    ids[rows], in: model.tokens.table, plus: table[part.lowerBound * C..<part.upperBound * C],
+                    ids[rows], in: model.tokens.table, plus: table.map { $0[part.lowerBound * C..<part.upperBound * C] },
                     into: y.elements[rows.lowerBound * C..<rows.upperBound * C])
             }
         }
-        return norm(y, model.norm)
+        return model.norm.map { norm(y, $0) } ?? y
     }
 
     private func linear(_ x: Tensor, _ layer: Linear, then f: UnaryFunction = .identity, plus: Tensor? = nil) -> Tensor {

@@ -55,14 +55,14 @@ package final class EmbeddingBackend: ChatBackend {
         try BackgroundThread.run {
             do {
                 let folder = try EncoderFile(path, for: purpose), processor = try makeProcessor()
-                let model = EmbeddingModel(folder, on: processor, precision: precision), encode: Encoder
+                let model = try EmbeddingModel(folder, on: processor, precision: precision), encode: Encoder
                 switch purpose {
                 case .embedding: encode = { texts in model.step(texts).map(\.normalized) }
                 case .reranking: encode = { pairs in model.scoreStep(pairs).map { [$0] } }
                 }
                 // Packs the weights, so that the first request does not wait for it.
                 for _ in 0..<2 { _ = encode([folder.input.tokens(of: "", as: .plain)]) }
-                opened.put(.success((folder.input, folder.scoreFunction, folder.configuration.width, model.weightBytes)))
+                opened.put(.success((model.input, folder.scoreFunction, model.width, model.weightBytes)))
                 Self.run(encode, receiving: inbox)
             } catch { opened.put(.failure(error)) }
         }

@@ -1,4 +1,5 @@
 import Autograd
+package import Checkpoint
 package import Formats
 package import Kernels
 import Model
@@ -16,27 +17,48 @@ package import Tokenize
 /// model at a time.
 package final class EmbeddingModel {
     package let folder: EncoderFile
-    private let runner: BERTRunner
+    package let input: EmbeddingInput
+    private let runner: Runner
+
+    private enum Runner {
+        case bert(BERTRunner)
+        case gpt(CausalEncoder)
+    }
 
     /// About how many tokens are computed at once: activations should stay in the cache.
     private static let tokensPerStep = 1_024
 
-    package init(_ folder: EncoderFile, on processor: Processor, precision: WeightPrecision = .float32) {
+    package init(
+        _ folder: EncoderFile, on processor: Processor, precision: WeightPrecision = .float32
+    ) throws(CheckpointError) {
         self.folder = folder
-        let (model, parameters) = folder.model(on: processor)
-        runner = BERTRunner(of: model, parameters, on: processor, precision: precision)
+        var input = folder.input
+        switch folder.network {
+        case .bert(let file):
+            let (model, parameters) = file.model(on: processor)
+            runner = .bert(BERTRunner(of: model, parameters, on: processor, precision: precision))
+        case .gpt(let checkpoint):
+            let encoder = try CausalEncoder(of: checkpoint, on: processor, precision: precision, context: input.context)
+            input.context = encoder.context
+            runner = .gpt(encoder)
+        }
+        self.input = input
     }
 
     package convenience init(
         _ path: String, for purpose: EncoderFile.Purpose = .embedding, on processor: Processor, precision: WeightPrecision = .float32
     ) throws {
-        self.init(try EncoderFile(path, for: purpose), on: processor, precision: precision)
+        try self.init(EncoderFile(path, for: purpose), on: processor, precision: precision)
     }
 
     /// The length of a vector.
-    package var width: Int { folder.configuration.width }
-    package var input: EmbeddingInput { folder.input }
-    package var weightBytes: Int { runner.weightBytes }
+    package var width: Int { folder.sizes.width }
+    package var weightBytes: Int {
+        switch runner {
+        case .bert(let runner): runner.weightBytes
+        case .gpt(let encoder): encoder.weightBytes
+        }
+    }
 
     /// The vectors of texts, each of length 1 if the model says so. The end of a text that is longer than the context is left out.
     package func vectors(of texts: [String], as role: EmbeddingInput.Role) -> [[Float]] {
@@ -73,17 +95,19 @@ package final class EmbeddingModel {
     }
 
     func step(_ texts: [[TokenID]]) -> [[Float]] {
-        let pooled = runner.pooled(texts, isMean: folder.pooling.mode == .mean), C = width
-        return pooled.elements.read { span in
-            texts.indices.map { i in
-                let vector = (i * C..<(i + 1) * C).map { span[$0] }
-                return folder.pooling.isNormalized ? vector.normalized : vector
-            }
+        let vectors: [[Float]], C = width
+        switch runner {
+        case .bert(let runner):
+            let pooled = runner.pooled(texts, isMean: folder.pooling.mode == .mean)                   // [texts, C]
+            vectors = pooled.elements.read { span in texts.indices.map { i in (i * C..<(i + 1) * C).map { span[$0] } } }
+        case .gpt(let encoder): vectors = encoder.lastStates(of: texts)
         }
+        return folder.pooling.isNormalized ? vectors.map(\.normalized) : vectors
     }
 
     /// - Parameter pairs: The tokens of a question and a passage, each pair of at most as many as the context.
     func scoreStep(_ pairs: [[TokenID]]) -> [Float] {
-        runner.scores(of: pairs, endingWith: input.separator).map { folder.scoreFunction.score(of: $0) }
+        guard case .bert(let runner) = runner else { preconditionFailure("a causal model has no score") }
+        return runner.scores(of: pairs, endingWith: input.separator).map { folder.scoreFunction.score(of: $0) }
     }
 }

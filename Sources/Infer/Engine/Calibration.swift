@@ -1,11 +1,12 @@
 import Autograd
 package import Checkpoint
+package import Formats
 package import Kernels
 import Model
 import Random
 package import Tokenize
 
-/// Runs a model on a text and collects the statistics of each matmul's inputs, with which int6 and int4 lose less.
+/// Runs a model on a text and collects the statistics of each matmul's inputs, with which quantized weights lose less.
 ///
 ///     let calibration = try Calibration(of: checkpoint, on: windows, with: processor)
 ///     let small = try checkpoint.quantized(to: .int4, on: processor, calibration: { calibration.statistics(of: $0) })
@@ -49,18 +50,51 @@ package final class Calibration {
         }
         let processor = runner.processor
         runner.observeInputs = { [collected] weight, x, rows in collected[weight.name]?.add(x, rows: rows, on: processor) }
+        readText(progress)
+        return collected[name]
+    }
+
+    /// The sums of the squared inputs of every matmul, for an importance matrix, in one pass over the text.
+    ///
+    /// - Parameter progress: Called with the share of the text that has been read.
+    package func inputSquares(progress: (Double) -> Void = { _ in }) -> [String: ImportanceMatrix.Entry] {
+        var found: [String: ImportanceMatrix.Entry] = [:]
+        runner.observeInputs = { weight, x, N in
+            let I = weight.shape[1]
+            var sums = [Float](repeating: 0, count: I)
+            x.read { x in
+                for n in 0..<N {
+                    for i in 0..<I { sums[i] += x[n * I + i] * x[n * I + i] }
+                }
+            }
+            var entry = found.removeValue(forKey: weight.name) ?? ImportanceMatrix.Entry(sums: [Float](repeating: 0, count: I), counts: [0])
+            for i in 0..<I { entry.sums[i] += sums[i] }
+            entry.counts[0] += Float(N)
+            found[weight.name] = entry
+        }
+        readText(progress)
+        return found
+    }
+
+    /// The pieces of text, the tokens of the longest one, and those of all.
+    package var windowCount: Int { windows.count }
+    package var windowLength: Int { windows.reduce(0) { max($0, $1.count) } }
+    package var tokenCount: Int { windows.reduce(0) { $0 + $1.count } }
+
+    /// Runs the model on the text, and then stops observing its inputs.
+    private func readText(_ progress: (Double) -> Void) {
         defer { runner.observeInputs = nil }
         for (index, window) in windows.enumerated() {
             progress(Double(index) / Double(windows.count))
             _ = runner.logits(for: [.init(runner.makeKVCache(), from: 0, ids: window, logits: .all)])
         }
-        return collected[name]
     }
 
     private func findInputs() {
         var found: [(name: String, count: Int)] = []
         runner.observeInputs = { weight, _, _ in found.append((weight.name, weight.shape[1])) }
-        _ = runner.logits(for: [.init(runner.makeKVCache(), from: 0, ids: [0])])
+        // A mixture's tokens each reach a few of its experts.
+        _ = runner.logits(for: [.init(runner.makeKVCache(), from: 0, ids: windows.first ?? [0])])
         runner.observeInputs = nil
         inputs = found
     }

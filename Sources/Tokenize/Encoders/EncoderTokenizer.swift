@@ -1,7 +1,7 @@
 import Files
 import JSON
 
-/// The tokenizer of an encoder: of an embedding model or a reranker. Text never becomes a special token.
+/// The tokenizer of an embedding model or a reranker. Text never becomes a special token.
 ///
 ///     let tokenizer = try readEncoderTokenizer(of: "all-MiniLM-L6-v2")
 ///     tokenizer.ids(of: text, limit: 256)                      // [CLS] … [SEP], no more than the model reads
@@ -82,7 +82,12 @@ package func readEncoderTokenizer(tokenizerJSON bytes: [UInt8], path: String) th
     switch try file.string(model, "type", default: "WordPiece", at: "model") {
     case "WordPiece": return try WordPieceTokenizer(model, root, file)
     case "Unigram": return try UnigramTokenizer(model, root, file)
-    case "BPE": return try ByteLevelEncoderTokenizer(root, file)
+    case "BPE":
+        let vocabulary = try TokenizerJSON.read(root, file)
+        guard let tokenizer = try BPEEncoderTokenizer(vocabulary, try TokensAroundText(root, file, vocabulary.tokens)) else {
+            throw file.unsupported("its BPE lacks bytes", "Embedding models need a tokenizer that can encode any text.")
+        }
+        return tokenizer
     case let type: throw file.unsupported("its model is \(excerpt(type.utf8))", "Embedding models need WordPiece, Unigram or BPE.")
     }
 }
@@ -93,49 +98,60 @@ extension TokensAroundText {
     /// - Parameter tokens: The vocabulary.
     init(_ root: JSONElement, _ file: JSONFile, _ tokens: ByteStrings) throws(TokenizeError) {
         self.init()
-        guard let element = root["post_processor"], !element.isNull else { return }
-        let type = try file.string(element, "type", at: "post_processor")
-        if type == "TemplateProcessing" {
-            self = try PostProcessorJSON.template(element, "post_processor", file, tokens)
-            return
-        }
-        guard ["BertProcessing", "RobertaProcessing"].contains(type) else {
-            throw file.unsupported(
-                "its post_processor is \(excerpt(type.utf8))", "Supported are TemplateProcessing, BertProcessing and RobertaProcessing.")
-        }
+        if let element = root["post_processor"], !element.isNull { try read(element, "post_processor", file, tokens, depth: 0) }
+    }
+
+    private mutating func read(
+        _ element: JSONElement, _ location: String, _ file: JSONFile, _ tokens: ByteStrings, depth: Int
+    ) throws(TokenizeError) {
         func id(_ key: String) throws(TokenizeError) -> TokenID {
-            let pair = Array(try file.array(element, key, at: "post_processor"))
+            let pair = Array(try file.array(element, key, at: location))
             guard pair.count == 2, let id = pair[1].integer, tokens.indices.contains(id) else {
-                throw file.malformed("post_processor.\(key)", "a token and its ID", "\(pair.count) elements")
+                throw file.malformed("\(location).\(key)", "a token and its ID", "\(pair.count) elements")
             }
             return TokenID(id)
         }
-        prefix = [try id("cls")]
-        suffix = [try id("sep")]
-        if type == "RobertaProcessing" { between = suffix }
+        switch try file.string(element, "type", at: location) {
+        case "TemplateProcessing": self = try PostProcessorJSON.template(element, location, file, tokens)
+        case "BertProcessing", "RobertaProcessing":
+            prefix = [try id("cls")]
+            suffix = [try id("sep")]
+            if element["type"]?.string == "RobertaProcessing" { between = suffix }
+        case "Sequence" where depth < 8:
+            for (i, inner) in try file.array(element, "processors", at: location).enumerated() {
+                try read(inner, "\(location).processors[\(i)]", file, tokens, depth: depth + 1)
+            }
+        // Concerns only offsets.
+        case "ByteLevel" where depth > 0: break
+        case let type:
+            throw file.unsupported(
+                "its post_processor is \(excerpt(type.utf8))", "Supported are TemplateProcessing, BertProcessing and RobertaProcessing.")
+        }
     }
 }
 
-/// RoBERTa's tokenizer: byte-level BPE, as GPT-2 has it.
-struct ByteLevelEncoderTokenizer: EncoderTokenizer {
-    let specials: TokensAroundText
+/// The tokenizer of RoBERTa and of causal models: byte-level BPE, as GPT-2 has it, or that of SentencePiece with tokens of bytes.
+package struct BPEEncoderTokenizer: EncoderTokenizer {
+    package let specials: TokensAroundText
     private let tokenizer: Tokenizer
 
-    init(_ root: JSONElement, _ file: JSONFile) throws(TokenizeError) {
-        var vocabulary = try TokenizerJSON.read(root, file)
-        guard vocabulary.unit == .bytes, vocabulary.hasAllBytes else {
-            throw file.unsupported("its BPE is not byte-level, or lacks bytes", "Embedding models need that of GPT-2.")
-        }
-        specials = try TokensAroundText(root, file, vocabulary.tokens)
+    /// nil if the vocabulary cannot encode any text.
+    ///
+    /// - Parameter specials: The tokens around a text; by default those of the vocabulary.
+    package init?(_ vocabulary: Vocabulary, _ specials: TokensAroundText? = nil) throws(TokenizeError) {
+        guard vocabulary.unit == .bytes ? vocabulary.hasAllBytes : vocabulary.byteTokens.count == 256 && !vocabulary.byteTokens.contains(-1)
+        else { return nil }
+        self.specials = specials ?? TokensAroundText(prefix: vocabulary.textPrefix, suffix: vocabulary.textSuffix)
+        var vocabulary = vocabulary
         vocabulary.textPrefix = []
         vocabulary.textSuffix = []
         tokenizer = try Tokenizer(vocabulary)
     }
 
-    var kind: String { "byte-level BPE" }
-    var count: Int { tokenizer.vocabulary.tokens.count }
-    var fingerprint: [UInt8] { tokenizer.vocabulary.tokens.bytes }
+    package var kind: String { tokenizer.vocabulary.unit == .bytes ? "byte-level BPE" : "SentencePiece BPE" }
+    package var count: Int { tokenizer.vocabulary.tokens.count }
+    package var fingerprint: [UInt8] { tokenizer.vocabulary.tokens.bytes }
 
     // A vocabulary of all bytes can encode any text.
-    func tokens(of text: String, limit: Int) -> [TokenID] { (try? tokenizer.ids(of: text)) ?? [] }
+    package func tokens(of text: String, limit: Int) -> [TokenID] { (try? tokenizer.ids(of: text)) ?? [] }
 }

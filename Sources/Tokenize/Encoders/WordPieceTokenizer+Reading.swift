@@ -47,7 +47,7 @@ extension WordPieceTokenizer {
             throw file.malformed("model.unk_token", "a token of the vocabulary", excerpt(unknown.utf8))
         }
         if let text = unused { throw file.unsupported("it has the added token \(excerpt(text.utf8))", "Only special tokens can be added.") }
-        let mark = try file.string(model, "continuing_subword_prefix", default: "##", at: "model")
+        let mark = try file.string(model, "continuing_subword_prefix", default: Self.mark, at: "model")
         let limit = try model["max_input_chars_per_word"].map { _ throws(TokenizeError) in
             try file.integer(model, "max_input_chars_per_word", at: "model")
         }

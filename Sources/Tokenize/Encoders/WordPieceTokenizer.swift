@@ -4,18 +4,18 @@
 ///
 /// A word with a part that is no token becomes [UNK] as a whole. Text never becomes a special token: "[SEP]" is three words.
 package struct WordPieceTokenizer: EncoderTokenizer {
-    private let words: ByteStrings
+    let words: ByteStrings
     let normalizer: BERTNormalizer
     package let specials: TokensAroundText
     private let unknown: TokenID
     /// The most characters of a word.
-    private let wordLimit: Int
+    let wordLimit: Int
     private let starts, continuations: TokenIndex
 
     /// - Parameters:
     ///   - mark: What tokens that continue a word begin with.
     init(
-        _ tokens: ByteStrings, normalizer: BERTNormalizer, specials: TokensAroundText, unknown: TokenID, mark: String = "##",
+        _ tokens: ByteStrings, normalizer: BERTNormalizer, specials: TokensAroundText, unknown: TokenID, mark: String = Self.mark,
         wordLimit: Int = 100
     ) {
         words = tokens
@@ -37,7 +37,7 @@ package struct WordPieceTokenizer: EncoderTokenizer {
         var tokens = ByteStrings(), isCased = false
         for id in names.indices {
             let name = names[id], begins = name.starts(with: UnigramTokenizer.mark)
-            tokens.append(areSpecial[id] ? Array(name) : begins ? Array(name.dropFirst(3)) : Array("##".utf8) + name)
+            tokens.append(areSpecial[id] ? Array(name) : begins ? Array(name.dropFirst(3)) : Array(Self.mark.utf8) + name)
             isCased = isCased || !areSpecial[id] && name.contains { 0x41...0x5A ~= $0 }
         }
         var normalizer = BERTNormalizer()

@@ -7,8 +7,10 @@ struct Bomb {
     let files: [String: [UInt8]]
     /// The file to read; empty for the folder.
     let entry: String
+    /// That of its reader. Models are recognized.
+    var format = FuzzedFormat.config
 
-    static func all() -> [Bomb] { ggufs + safetensors + json + tokenizers + pickles + archives }
+    static func all() -> [Bomb] { ggufs + importanceMatrices + safetensors + json + tokenizers + pickles + archives }
 
     private static let count = 100_000
 
@@ -63,6 +65,23 @@ struct Bomb {
             },
             bomb("a string of 2 GB in an array") { $0.set("a", GGUFBytes.array(8, count: 1, GGUFBytes.little(UInt64(2) << 30))) },
         ]
+    }
+
+    private static var importanceMatrices: [Bomb] {
+        let numbers = (0..<50_000).map { String($0, radix: 36) }
+        var file = GGUFBytes()
+        file.keys = [("general.type", GGUFBytes.text("imatrix"))]
+        for (i, number) in numbers.enumerated() {
+            file.tensors.append((number + ".in_sum2", [1], 0, UInt64(64 * i)))
+            file.tensors.append((number + ".counts", [1], 0, UInt64(64 * i + 32)))
+        }
+        file.data = [UInt8](repeating: 0, count: 64 * numbers.count)
+        let older = SampleImportanceMatrix.older(numbers.map { ($0, [0]) })
+        return [("matrices", file.bytes), ("matrices of the older format", older)].map { name, bytes in
+            var bomb = Bomb("imatrix, " + name, "a.imatrix", bytes)
+            bomb.format = .imatrix
+            return bomb
+        }
     }
 
     private static var safetensors: [Bomb] {

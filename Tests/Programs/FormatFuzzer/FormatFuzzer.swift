@@ -53,7 +53,7 @@ struct FormatFuzzer {
 
     private static func read(_ bomb: Bomb) throws -> Bool {
         let processor = try Processor(threads: 1), folder = TemporaryFolder()
-        var fuzz = try FormatFuzz(.config, in: folder)
+        var fuzz = try FormatFuzz(bomb.format, in: folder)
         fuzz.put(bomb.files, entry: bomb.entry)
         let (outcome, cost) = ReadCost.of(fuzz, bomb.name, 0, on: processor)
         let result = "\(outcome)".replacing(folder.path, with: "…")

@@ -1,0 +1,86 @@
+import Autograd
+package import Checkpoint
+import Files
+import JSON
+package import Kernels
+import Model
+package import Tokenize
+
+/// A static embedding model as files: a table with a vector for each token. model2vec's folders, and those of sentence-transformers whose
+/// first module is a StaticEmbedding, which may have a folder of its own.
+///
+///     try StaticModel.write(table, width: 256, tokenizer, to: "notes-embedding")
+package enum StaticModel {
+    /// What config.json of model2vec says.
+    private static let modelType = "model2vec"
+    private static let moduleType = "sentence_transformers.models.StaticEmbedding"
+    private static let tokenizerFile = "tokenizer.json"
+    private static let table = "embedding.weight", modelTable = "embeddings"
+    /// No position limits the length of a text. A request must not take a server's memory.
+    private static let context = 1 << 16
+
+    /// The folder with the table of a static model; nil if `folder` has another model.
+    static func tableFolder(of folder: String) -> String? {
+        if let root = try? HuggingFace.json(SentenceTransformersSettings.modules, in: folder) {
+            guard let first = root.elements?.first(where: { _ in true }), let type = first["type"]?.string,
+                  type.hasSuffix(".StaticEmbedding") else { return nil }
+            let name = first["path"]?.string ?? ""
+            return name.isEmpty || name == "." ? folder : ArrayName.isValidComponent(name) && name != ".." ? "\(folder)/\(name)" : nil
+        }
+        guard let root = try? HuggingFace.json(HuggingFace.configuration, in: folder) else { return nil }
+        return root["model_type"]?.string == modelType ? folder : nil
+    }
+
+    /// Reads the model in `folder`, whose table is in `tableFolder`.
+    static func read(_ folder: String, table tableFolder: String) throws(CheckpointError) -> EncoderFile {
+        let tensors = try HuggingFace.tensors(in: tableFolder), name = tensors.entries[table] == nil ? modelTable : table
+        guard let shape = tensors.entries[name]?.shape, shape.count == 2, shape.allSatisfy({ 1...1 << 24 ~= $0 }) else {
+            throw ImportedFile(tableFolder).mismatch(
+                SafeTensorsHeader.field(table), "a table with a row for each token",
+                tensors.entries[name].map { "\($0.shape.prefix(8))" } ?? "nothing")
+        }
+        let configuration = BERTConfiguration.table(vocabulary: shape[0], width: shape[1], context: context)
+        let layout = try EncoderLayout(
+            configuration, tensors, at: tableFolder, ImportedFile(tableFolder), names: { _ in [name] }, isUnused: { _ in false })
+        var (input, settings) = try EncoderFile.input(of: folder, tokenizerIn: tableFolder, context: context)
+        input.hasSpecials = false
+        let network = EncoderFile.Network.bert(BERTFile(configuration: configuration, tensors: tensors, layout: layout))
+        var file = EncoderFile(path: folder, architecture: "static", network, input: input)
+        file.pooling = settings.pooling
+        if let root = try HuggingFace.json(HuggingFace.configuration, in: folder), root["normalize"]?.boolean == true {
+            file.pooling.isNormalized = true
+        }
+        try file.check()
+        return file
+    }
+
+    /// Writes a folder for slm and for `SentenceTransformer(folder)`. Its vectors have the length 1.
+    ///
+    /// - Parameter rows: [tokens, width]
+    package static func write(
+        _ rows: Buffer, width: Int, _ tokenizer: WordPieceTokenizer, to folder: String
+    ) throws(CheckpointError) {
+        let part = TensorPart(name: table, shape: [tokenizer.count, width], rows: 0..<tokenizer.count)
+        let list = [("0", "", moduleType), ("1", "1_Normalize", "sentence_transformers.models.Normalize")]
+        var writer = JSONWriter(.pretty)
+        writer.array { modules in
+            for (name, path, type) in list {
+                modules.object {
+                    $0["idx"] = Int(name)
+                    $0["name"] = name
+                    $0["path"] = path
+                    $0["type"] = type
+                }
+            }
+        }
+        do {
+            for path in [folder, "\(folder)/1_Normalize"] { try Folder.create(path) }
+            try AtomicFile.write(tokenizer.tokenizerJSON, to: "\(folder)/\(tokenizerFile)")
+            var weights = try SafeTensorsWriter("\(folder)/\(HuggingFace.weights)")
+            try weights.write([SafeTensorsWriter.Array(part: part, parameter: (rows, columns: width))], as: .f32)
+            try weights.commit()
+            // Last: without it, the folder is no model.
+            try AtomicFile.write(writer.bytes + [10], to: "\(folder)/\(SentenceTransformersSettings.modules)")
+        } catch { throw CheckpointError(error, needed: 4 * rows.count) }
+    }
+}
