@@ -4,6 +4,7 @@
     .venv/bin/python Benchmarks/retrieval.py                    three sets of questions, with and without stemming
     .venv/bin/python Benchmarks/retrieval.py --weights          other weights of titles and headings, and all words of the questions, too
     .venv/bin/python Benchmarks/retrieval.py --embedding-model FOLDER       search by vectors, and by both, too
+    .venv/bin/python Benchmarks/retrieval.py --only-vectors --train         the same with a model that slm trains on the passages of each set
     .venv/bin/python Benchmarks/retrieval.py --coverage         how much of a question the best passages have, if the index has its answer and if not
 
 The set `manual` has manual pages of this machine (sections 1 and 8, not those of gcloud), without their NAME sections. A question is what NAME says about a
@@ -19,6 +20,7 @@ import os
 import pathlib
 import random
 import re
+import shlex
 import sqlite3
 import subprocess
 import tempfile
@@ -176,11 +178,22 @@ def embedded(model, texts, role):
     return vectors / numpy.linalg.norm(vectors, axis=1, keepdims=True)
 
 
+def trained(name, folder, options):
+    """An embedding model that has only seen the passages of a set."""
+    index, model = folder.parent / f"{name}-words.index", folder.parent / f"{name}-embedding"
+    slm("index", "build", folder, "--out", index, "--passage-tokens", options.passage_tokens)
+    report = json.loads(slm("train", "--embedding", "--documents", index, "--out", model, "--json", *shlex.split(options.train)).stdout)
+    print(f"  trained on {report['examples']} passages in {report['seconds']:.0f} s: {report['steps']} steps, {report['vocabulary']} tokens with "
+          f"{report['width']} numbers each; of {report['held_out']} held-out parts, {report['hit_rate_1']:.0%} find their passage first", flush=True)
+    return model
+
+
 def with_vectors(name, folder, questions, options):
     """By vectors and by both, as slm searches, but in one process; some questions are searched by slm, too. With --exact, by vectors in f32, too."""
     import numpy
+    model = trained(name, folder, options) if options.train is not None else options.embedding_model
     index = folder.parent / f"{name}-vectors.index"
-    built = json.loads(slm("index", "build", folder, "--out", index, "--passage-tokens", options.passage_tokens, "--embedding-model", options.embedding_model,
+    built = json.loads(slm("index", "build", folder, "--out", index, "--passage-tokens", options.passage_tokens, "--embedding-model", model,
                            "--json").stdout)
     database = sqlite3.connect(index)
     rows = list(database.execute("""SELECT passages.id, files.name, passages.line, passages.tokens, passages.title, passages.heading, passages.body, scale, codes
@@ -188,10 +201,10 @@ def with_vectors(name, folder, questions, options):
     places = {row[0]: {"file": row[1], "line": row[2]} for row in rows}
     print(f"  with vectors: built in {built['seconds']:.1f} s, about {sum(row[3] for row in rows) / built['seconds']:,.0f} tokens per second, "
           f"index of {index.stat().st_size / 1e6:.1f} MB", flush=True)
-    ids, asked = numpy.array([row[0] for row in rows]), embedded(options.embedding_model, [question[0] for question in questions], "query")
+    ids, asked = numpy.array([row[0] for row in rows]), embedded(model, [question[0] for question in questions], "query")
     vectors = {"int8": numpy.stack([numpy.frombuffer(row[8], numpy.int8) * numpy.float32(row[7]) for row in rows])}
     if options.exact:
-        vectors["f32"] = embedded(options.embedding_model, ["\n".join(part for part in ("" if row[5].startswith(row[4]) else row[4], row[5], row[6]) if part)
+        vectors["f32"] = embedded(model, ["\n".join(part for part in ("" if row[5].startswith(row[4]) else row[4], row[5], row[6]) if part)
                                                             for row in rows], "passage")
     words = [[found for found, in database.execute(*word_query(question[0], WEIGHTS, connecting_words(), 50, "passages.id"))] for question in questions]
     row("slm, words", [rank([places[one] for one in found[:10]], question) for found, question in zip(words, questions)])
@@ -218,7 +231,7 @@ def with_vectors(name, folder, questions, options):
             best = [float((table @ vector).max()) for vector in asked]
             print("    similarity of the right passage at 5, 25, 50 %: " + ", ".join(f"{numpy.quantile(right, q):.2f}" for q in (.05, .25, .5))
                   + "; of the best: " + ", ".join(f"{numpy.quantile(best, q):.2f}" for q in (.05, .25, .5)), flush=True)
-            others = embedded(options.embedding_model, OTHERS, "query")
+            others = embedded(model, OTHERS, "query")
             print("    best similarity for questions about other things: " + ", ".join(f"{float((table @ vector).max()):.2f}" for vector in others), flush=True)
 
 
@@ -242,7 +255,7 @@ def measure(name, folder, questions, options):
         if stemming == "english":
             passages = [json.loads(line) for line in slm("index", "show", index, "--json").stdout.splitlines()]
             row("rank_bm25", peer(passages, questions))
-            if options.embedding_model:
+            if options.embedding_model or options.train is not None:
                 with_vectors(name, folder, questions, options)
         if options.weights:
             database = sqlite3.connect(index)
@@ -295,6 +308,7 @@ def main():
     arguments.add_argument("--exact", action="store_true", help="with --embedding-model: measure vectors in f32, too")
     arguments.add_argument("--only-vectors", action="store_true", help="with --embedding-model: measure nothing else")
     arguments.add_argument("--embedding-model", type=pathlib.Path, help="a folder that slm embed takes")
+    arguments.add_argument("--train", nargs="?", const="", metavar="OPTIONS", help="instead: a model that is trained on each set, with OPTIONS of slm train --embedding")
     arguments.add_argument("--weights", action="store_true", help="measure other weights, too")
     arguments.add_argument("--coverage", action="store_true", help="measure only how much of a question the best passages have")
     options = arguments.parse_args()

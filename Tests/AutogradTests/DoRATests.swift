@@ -5,66 +5,45 @@ import TestSupport
 
 /// Layers with DoRA. Tests/Peers/check_peft.py compares their gradients with PEFT's.
 @Suite struct DoRATests {
-    private static let (N, I, R) = (5, 17, 3)
+    private static let (N, I, R) = (AdaptedLayer.N, AdaptedLayer.I, AdaptedLayer.R)
     /// Nine rows, two of which are not adapted.
     private static let blocks = [LoRABlock(rows: 4, rank: 2), LoRABlock(rows: 2, rank: 0), LoRABlock(rows: 3, rank: 1)]
 
-    private struct AdaptedLayer {
-        let layer: Linear
-        let parameters: Parameters
-        let tape: Tape
-        let x, plus: Tensor
-
-        init(_ variant: KernelVariant) throws {
-            let processor = try variant.processor()
-            var shape = LoRAConfiguration(rank: R, alpha: 6, targets: ["layer"]), noise = TestRandom(3)
-            shape.usesDoRA = true
-            shape.blocks = ["layer": blocks]
-            var list = ParameterList(lora: shape)
-            layer = Linear(from: I, to: 9, named: "some.layer", in: &list)
-            let frozen = processor.zeros(list.frozen.count)
-            for parameter in list.frozen.parameters {
-                frozen[parameter.range].write { span in for i in span.indices { span[i] = noise.number() } }
-            }
-            parameters = Parameters(list, over: frozen, on: processor, seed: 1)
-            tape = Tape(processor, parameters: parameters, precision: variant.activations)
-            x = tape.constant(noise.numbers(N * I), [N, I])
-            plus = tape.constant(noise.numbers(N * 9), [N, 9])
-        }
-
-        /// Sets A, B within its blocks, and the magnitudes to random numbers.
-        func randomize() throws {
-            var noise = TestRandom(4)
-            let lora = try #require(layer.lora), magnitude = try #require(lora.magnitude)
-            parameters.values[lora.a.range].write { span in for i in span.indices { span[i] = noise.number() } }
-            parameters.values[lora.b.range].write { span in
-                for (rows, columns) in lora.blockRanges {
-                    for row in rows { for column in columns { span[row * R + column] = noise.number() } }
-                }
-            }
-            parameters.values[magnitude.range].write { span in for i in span.indices { span[i] = 2 + noise.number() } }
-        }
-
-        func result(then f: UnaryFunction, adds: Bool) -> [Float] {
-            tape.cast(layer(x, on: tape, then: f, plus: adds ? plus : nil), to: .float32).floats
+    private func adaptedLayer(_ variant: KernelVariant) throws -> AdaptedLayer {
+        try AdaptedLayer(variant, isTrained: false) {
+            $0.usesDoRA = true
+            $0.blocks = ["layer": Self.blocks]
         }
     }
 
+    /// Sets A, B within its blocks, and the magnitudes to random numbers.
+    private func randomize(_ adapted: AdaptedLayer) throws {
+        var noise = TestRandom(4)
+        let parameters = adapted.parameters, lora = try #require(adapted.layer.lora), magnitude = try #require(lora.magnitude)
+        parameters.values[lora.a.range].write { span in for i in span.indices { span[i] = noise.number() } }
+        parameters.values[lora.b.range].write { span in
+            for (rows, columns) in lora.blockRanges {
+                for row in rows { for column in columns { span[row * Self.R + column] = noise.number() } }
+            }
+        }
+        parameters.values[magnitude.range].write { span in for i in span.indices { span[i] = 2 + noise.number() } }
+    }
+
     @Test(arguments: KernelVariant.training) func `a new adapter computes what its base computes`(_ variant: KernelVariant) throws {
-        let adapted = try AdaptedLayer(variant), lora = try #require(adapted.layer.lora)
+        let adapted = try adaptedLayer(variant), lora = try #require(adapted.layer.lora)
         adapted.parameters.initializeMagnitudes(of: [lora])
         for f in [UnaryFunction.identity, .gelu] {
             let w = adapted.tape.value(of: lora.weight), b = try adapted.tape.value(of: #require(adapted.layer.bias))
             let expected = adapted.tape.cast(adapted.tape.linear(adapted.x, weight: w, bias: b, then: f), to: .float32).floats
-            expectClose(adapted.result(then: f, adds: false), expected, within: variant.gradient, "\(f)")
+            expectClose(adapted.result(then: f, adds: false).floats, expected, within: variant.gradient, "\(f)")
         }
     }
 
     @Test(arguments: KernelVariant.training) func `the rows of a merged weight have the trained norms`(_ variant: KernelVariant) throws {
         for (f, adds) in [(UnaryFunction.identity, false), (.identity, true), (.gelu, false), (.gelu, true)] {
-            let adapted = try AdaptedLayer(variant), lora = try #require(adapted.layer.lora), magnitude = try #require(lora.magnitude)
-            try adapted.randomize()
-            let found = adapted.result(then: f, adds: adds), original = adapted.tape.value(of: lora.weight).floats
+            let adapted = try adaptedLayer(variant), lora = try #require(adapted.layer.lora), magnitude = try #require(lora.magnitude)
+            try randomize(adapted)
+            let found = adapted.result(then: f, adds: adds).floats, original = adapted.tape.value(of: lora.weight).floats
             adapted.parameters.mergeLoRA(lora)
             let w = adapted.tape.value(of: lora.weight), b = try adapted.tape.value(of: #require(adapted.layer.bias))
             let merged = adapted.tape.linear(adapted.x, weight: w, bias: b, then: f, plus: adds ? adapted.plus : nil)
@@ -83,9 +62,9 @@ import TestSupport
 
     /// u = x·Vᵀ, y = m/‖V‖·u:   dm = Σₙ dy·u/‖V‖, and 0 for rows that are not adapted.
     @Test func `magnitudes have the gradient of their rows`() throws {
-        let adapted = try AdaptedLayer(KernelVariant.standard[0]), lora = try #require(adapted.layer.lora)
+        let adapted = try adaptedLayer(KernelVariant.standard[0]), lora = try #require(adapted.layer.lora)
         let magnitude = try #require(lora.magnitude)
-        try adapted.randomize()
+        try randomize(adapted)
         var noise = TestRandom(9)
         let dy = noise.numbers(Self.N * 9)
         let y = adapted.layer(adapted.x, on: adapted.tape)

@@ -53,6 +53,20 @@ import Testing
     }
 
     @Test(arguments: Processor.instructionSets)
+    func `means of rows`(instructionSet: String) throws {
+        let p = try Processor(threads: 2, instructionSet: instructionSet)
+        for (counts, C) in [([2, 0, 3], 7), ([1], 17), ([4, 1], 1), ([], 5)] as [([Int], Int)] {
+            let N = counts.reduce(0, +)
+            expectGradientCheck(of: [.anything([N, C])], on: p, "rowMeans") { tape, x in tape.rowMeans(x[0], counts: counts) }
+            expectGradientCheck(of: [.anything([N, C])], on: p, "rowMeans beside another use") { tape, x in
+                tape.add(tape.sum(x[0]), tape.sum(tape.rowMeans(x[0], counts: counts)))
+            }
+        }
+        let tape = Tape(p), x = tape.constant([1, 2, 3, 4, 5, 9], [3, 2])
+        expectSame(tape.rowMeans(x, counts: [1, 0, 2]).floats, [1, 2, 0, 0, 4, 6.5])
+    }
+
+    @Test(arguments: Processor.instructionSets)
     func `sum, mean and max`(instructionSet: String) throws {
         let p = try Processor(threads: 1, instructionSet: instructionSet)
         for shape in [[1], [3, 17], [2, 3, 5], [2, 1, 33, 3], [65], [0, 3]] as [Shape] {

@@ -4,34 +4,7 @@ import Testing
 import TestSupport
 
 @Suite struct LoRATests {
-    private static let (N, I, O, R) = (5, 17, 9, 3)
-
-    /// An adapted layer with random weights, including B.
-    private struct AdaptedLayer {
-        let layer: Linear
-        let parameters: Parameters
-        let tape: Tape
-        let x, plus: Tensor
-
-        init(_ variant: KernelVariant = KernelVariant.standard[0], alpha: Float = 6) throws {
-            let processor = try variant.processor()
-            var list = ParameterList(lora: LoRAConfiguration(rank: R, alpha: alpha, targets: ["layer"])), noise = TestRandom(3)
-            layer = Linear(from: I, to: O, named: "some.layer", in: &list)
-            let frozen = processor.zeros(list.frozen.count)
-            for parameter in list.frozen.parameters {
-                frozen[parameter.range].write { span in for i in span.indices { span[i] = noise.number() } }
-            }
-            parameters = Parameters(list, over: frozen, on: processor, seed: 1)
-            parameters.values.write { span in for i in span.indices { span[i] = noise.number() } }
-            tape = Tape(processor, parameters: parameters, precision: variant.activations)
-            x = tape.constant(noise.numbers(N * I), [N, I])
-            plus = tape.constant(noise.numbers(N * O), [N, O])
-        }
-
-        func result(then f: UnaryFunction, adds: Bool) -> Tensor {
-            tape.cast(layer(x, on: tape, then: f, plus: adds ? plus : nil), to: .float32)
-        }
-    }
+    private static let (N, I, O, R) = (AdaptedLayer.N, AdaptedLayer.I, AdaptedLayer.O, AdaptedLayer.R)
 
     private static let cases: [(UnaryFunction, Bool)] = [(.identity, false), (.identity, true), (.gelu, false), (.gelu, true)]
 

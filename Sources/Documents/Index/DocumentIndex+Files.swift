@@ -125,6 +125,9 @@ extension DocumentIndex {
 }
 
 extension Passage {
+    /// What is embedded of it.
+    package var embeddedText: String { DocumentIndex.embeddedText(title: title, heading: heading, text: text) }
+
     /// - Parameter row: Has `passageColumns`.
     init(_ row: SQLiteStatement, score: Double = 0, share: Double = 0, coverage: Double? = nil) {
         self.init(
