@@ -2,7 +2,7 @@
 
     .venv/bin/python Benchmarks/speculate.py --model smollm2.gguf --rounds 5
 
-The rounds alternate between `--speculate never` and `auto`, whose answers must be equal. With --peer, llama-cpp-python answers the same questions without and with its
+The rounds alternate between `--speculate never` and `auto`, whose answers must be equal; with --draft-model, `auto` also has guesses of a draft model. With --peer, llama-cpp-python answers the same questions without and with its
 prompt lookup (`LlamaPromptLookupDecoding`). Speeds are of the tokens after the first one. `random` samples at temperature 2: nothing in it can be guessed.
 """
 import argparse
@@ -38,7 +38,7 @@ TASKS = {
 def ask(options, question, speculation, temperature):
     output = subprocess.run([
         str(options.slm), "generate", options.model, "--user", question, "--max-tokens", str(options.tokens), "--temperature", str(temperature), "--seed", "1", "--json",
-        "--quiet", "--dtype", options.dtype, "--speculate", speculation,
+        "--quiet", "--dtype", options.dtype, "--speculate", speculation, *(["--draft", options.draft_model] if options.draft_model else []),
     ], check=True, capture_output=True, text=True).stdout
     return json.loads(output.splitlines()[-1])
 
@@ -101,6 +101,7 @@ def main():
     arguments.add_argument("--tokens", type=int, default=160)
     arguments.add_argument("--rounds", type=int, default=5)
     arguments.add_argument("--threads", type=int, default=2)
+    arguments.add_argument("--draft-model", help="the --draft of slm")
     arguments.add_argument("--draft", type=int, default=10, help="tokens that llama-cpp-python's prompt lookup guesses")
     arguments.add_argument("--peer", action="store_true")
     arguments.add_argument("--json")

@@ -107,10 +107,10 @@ import Tokenize
     }
 
     private func backend(
-        _ option: PrecisionOption = .f32, _ change: (inout LocalBackend.Limits) -> Void = { _ in }
+        _ option: PrecisionOption = .f32, draft: String? = nil, _ change: (inout LocalBackend.Limits) -> Void = { _ in }
     ) throws -> LocalBackend {
         let files = SampleAdapters.names.map { AdapterFile(name: $0, path: folder("\($0).h5")) }
-        return try LocalBackend(of: folder("base.h5"), option, adapters: files, with: change)
+        return try LocalBackend(of: folder("base.h5"), option, adapters: files, draft: draft, with: change)
     }
 
     @Test(arguments: [PrecisionOption.f32, .int8])
@@ -122,7 +122,7 @@ import Tokenize
             limits.sharedPrefillChunk = 17
         }
         let requests = try (0..<32).map { i in
-            let config = try GenerationConfig(maximumTokens: 20 - i % 7, temperature: i % 4 == 0 ? 0 : 0.9, seed: UInt64(i))
+            let config = try GenerationConfig(maxTokens: 20 - i % 7, temperature: i % 4 == 0 ? 0 : 0.9, seed: UInt64(i))
             let text = String(repeating: "What is \(i)? ", count: 1 + i % 3)
             return GenerationRequest(i % 2 == 0 ? .chat([.init(.user, text)]) : .text(text), config)
         }
@@ -139,12 +139,25 @@ import Tokenize
         #expect(batched.adapters.map(\.name) == SampleAdapters.names && batched.status.running == 0)
     }
 
+    @Test func `a draft model guesses for adapters, too`() throws {
+        _ = try SampleAdapters(in: folder)
+        let plain = try backend { $0.speculation = .never }, drafted = try backend(draft: folder("base.h5")) { $0.speculation = .always }
+        var config = try GenerationConfig(maxTokens: 20, temperature: 0.9, seed: 3)
+        config.ignoresEOS = true
+        let request = GenerationRequest(.text("What is it?"), config)
+        let models: [(any ChatBackend, any ChatBackend)] = [(plain, drafted)] + zip(plain.adapters, drafted.adapters).map { ($0, $1) }
+        for (plain, drafted) in models {
+            let found = try drafted.generate(request)
+            #expect(try found.tokens == plain.generate(request).tokens && found.end.guesses.checked > 0, "\(drafted.name)")
+        }
+    }
+
     @Test func `keys and values are not shared between adapters`() throws {
         _ = try SampleAdapters(in: folder)
         let system = String(repeating: "Be kind. ", count: 4)
         let engine = try backend { $0.sharedSystemPrompt = system }, fresh = try backend { $0.slots = 1 }
         let request = try GenerationRequest(
-            .chat([.init(.system, system), .init(.user, "Hi there")]), GenerationConfig(maximumTokens: 8, temperature: 0))
+            .chat([.init(.system, system), .init(.user, "Hi there")]), GenerationConfig(maxTokens: 8, temperature: 0))
         let models: [any ChatBackend] = [engine] + engine.adapters
         let first = try models.map { try $0.generate(request) }
         #expect(first.map(\.start.cachedTokens) == [0, 0, 0, 0])

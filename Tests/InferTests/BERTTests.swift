@@ -17,7 +17,7 @@ import Tokenize
 
     private func runner(_ sample: SampleBERT = SampleBERT(), _ precision: WeightPrecision = .float32) throws -> BERTRunner {
         let processor = try Processor(threads: 2), opened = try EncoderFile(sample.write(to: folder, "bert"))
-        let (model, parameters) = opened.model(on: processor)
+        let (model, parameters) = try #require(opened.bert).model(on: processor)
         return BERTRunner(of: model, parameters, on: processor, precision: precision)
     }
 
@@ -114,6 +114,27 @@ import Tokenize
         let vector = try EmbeddingModel(plain, on: try Processor(threads: 1)).vectors(of: ["the pump"], as: .plain)[0]
         expectClose(vector.normalized, vectors[0], within: .forward)
         #expect(vector != vectors[0])
+    }
+
+    @Test func `a static model's vector is the mean of its tokens' rows`() throws {
+        var trainer = try WordPieceTrainer()
+        try trainer.add("the red pump and the red valve")
+        let tokenizer = trainer.train(vocabularySize: 60), processor = try Processor(threads: 1)
+        let rows = processor.buffer(of: tokenizer.count * 3, .float32)
+        rows.write { span in for i in span.indices { span[i] = Float((i * 7) % 11) - 5 } }
+        try StaticModel.write(rows, width: 3, tokenizer, to: folder("static"))
+        let texts = ["the red pump", "valve", "", "the the"], model = try EmbeddingModel(folder("static"), on: processor)
+        for _ in 0..<2 {
+            let vectors = model.vectors(of: texts, as: .query)
+            for (text, vector) in zip(texts, vectors) {
+                let ids = tokenizer.textIDs(of: text)
+                let sum = (0..<3).map { c in ids.reduce(Float(0)) { $0 + Float((Int($1) * 3 + c) * 7 % 11) - 5 } }
+                expectClose(vector, sum.normalized, within: .gradient)
+            }
+            #expect(vectors[2] == [0, 0, 0])
+        }
+        let halves = try EmbeddingModel(folder("static"), on: processor, precision: .int8).vectors(of: texts, as: .query)
+        #expect(zip(halves[0], model.vectors(of: texts, as: .query)[0]).allSatisfy { abs($0 - $1) < 0.03 })
     }
 
     @Test func `a backend answers many requests, and refuses what is no text of the model`() throws {

@@ -39,7 +39,7 @@ struct BackendContract {
         stop: [String] = [],
         seed: UInt64? = nil
     ) throws -> GenerationRequest {
-        GenerationRequest(prompt, try GenerationConfig(maximumTokens: most, temperature: temperature, stop: stop, seed: seed))
+        GenerationRequest(prompt, try GenerationConfig(maxTokens: most, temperature: temperature, stop: stop, seed: seed))
     }
 
     /// All events of a generation, in order, including any that come after the end.

@@ -125,8 +125,8 @@ import Tokenize
         expectMessage("temperature: expected a number from 0 to 2, found nan.") { () throws(GenerationError) in
             try GenerationConfig(temperature: .nan)
         }
-        expectMessage("maximumTokens: expected at least 1, found 0.") { () throws(GenerationError) in
-            try GenerationConfig(maximumTokens: 0)
+        expectMessage("maxTokens: expected at least 1, found 0.") { () throws(GenerationError) in
+            try GenerationConfig(maxTokens: 0)
         }
         expectMessage("topK: expected at least 0 (0: all tokens), found -1.") { () throws(GenerationError) in
             try GenerationConfig(topK: -1)

@@ -75,7 +75,7 @@ import Tokenize
 
     @Test func `embeddings and answers at the same time do not change each other`() throws {
         let engine = try engine { $0.slots = 4 }, alone = try embed(texts, with: self.engine())
-        let config = try GenerationConfig(maximumTokens: 30, temperature: 0)
+        let config = try GenerationConfig(maxTokens: 30, temperature: 0)
         let requests = (0..<8).map { GenerationRequest(.text("What is \($0)?"), config) }
         let expected = try requests.map { try self.engine().generate($0).text }
         let ended = Mailbox<EmbeddingResult>()
@@ -87,7 +87,7 @@ import Tokenize
     }
 
     @Test func `embeddings leave cached conversations alone`() throws {
-        let engine = try engine(), request = GenerationRequest(.text("Hello, how are you today?"), try GenerationConfig(maximumTokens: 4))
+        let engine = try engine(), request = GenerationRequest(.text("Hello, how are you today?"), try GenerationConfig(maxTokens: 4))
         _ = try engine.generate(request)
         _ = try embed((0..<100).map { _ in texts[3] }, with: engine)
         #expect(try engine.generate(request).start.cachedTokens > 20)
@@ -102,7 +102,7 @@ import Tokenize
         let handle = try engine.embed(texts) { ended.put($0) }
         handle.pause()
         // The slot is free.
-        _ = try engine.generate(GenerationRequest(.text("Hi"), GenerationConfig(maximumTokens: 2)))
+        _ = try engine.generate(GenerationRequest(.text("Hi"), GenerationConfig(maxTokens: 2)))
         handle.resume()
         #expect(handle.canPause && ended.take() == EmbeddingResult(alone))
         let canceled = try engine.embed((0..<10_000).map { _ in texts[2] }) { ended.put($0) }

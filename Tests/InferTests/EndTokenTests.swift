@@ -84,7 +84,7 @@ import Tokenize
         broken.servingDefaults.endTokens = [257, TokenID(truncatingIfNeeded: id), -5]
         try broken.write(to: folder("broken.h5"))
         let info = try ModelInfo(of: Checkpoint(reading: folder("broken.h5")), name: "broken")
-        var request = GenerationRequest(.text("a"), try GenerationConfig(maximumTokens: 4, temperature: 0))
+        var request = GenerationRequest(.text("a"), try GenerationConfig(maxTokens: 4, temperature: 0))
         request.grammar = try Self.grammar()
         var state = try GenerationState(request, for: info)
         for _ in 0..<4 {

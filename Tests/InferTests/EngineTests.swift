@@ -29,7 +29,7 @@ import Tokenize
     private func request(_ i: Int, most: Int = 24) throws -> GenerationRequest {
         let text = String(repeating: "What is \(i)? ", count: 1 + i % 4)
         let config = try GenerationConfig(
-            maximumTokens: most - i % 7,
+            maxTokens: most - i % 7,
             temperature: i % 5 == 0 ? 0 : 0.9,
             topK: i % 3 == 0 ? 20 : 0,
             repetitionPenalty: i % 2 == 0 ? 1.2 : 1,
@@ -57,7 +57,7 @@ import Tokenize
         let grammar = try Grammar(regex: "(so [a-z]{2,3}, or [0-9]{1,2}; ){2,3}")
         func request(_ i: Int, logProbabilities: Int?) throws -> GenerationRequest {
             let config = try GenerationConfig(
-                maximumTokens: 60 - i, temperature: i % 4 == 0 ? 0 : 1.2, topK: i % 3 == 0 ? 9 : 0, repetitionPenalty: i % 2 == 0 ? 1.3 : 1,
+                maxTokens: 60 - i, temperature: i % 4 == 0 ? 0 : 1.2, topK: i % 3 == 0 ? 9 : 0, repetitionPenalty: i % 2 == 0 ? 1.3 : 1,
                 seed: UInt64(i), logProbabilities: logProbabilities)
             var request = GenerationRequest(.text("What is \(i)?"), config)
             request.grammar = grammar
@@ -80,7 +80,7 @@ import Tokenize
 
     @Test func `a conversation that continues reuses the prompt cache and gives the same answer`() throws {
         let engine = try backend(), fresh = try backend { $0.slots = 1 }
-        let config = try GenerationConfig(maximumTokens: 12, temperature: 0)
+        let config = try GenerationConfig(maxTokens: 12, temperature: 0)
         var history = [Conversation.Message(.user, "Hello, how are you?")], previousPromptTokens = 0
         for turn in 0..<2 {
             let request = GenerationRequest(.chat(history), config), answer = try engine.generate(request)
@@ -94,7 +94,7 @@ import Tokenize
     }
 
     @Test func `a common prefix is copied from a sequence that is still running`() throws {
-        let system = String(repeating: "Be kind. ", count: 5), config = try GenerationConfig(maximumTokens: 40, temperature: 0)
+        let system = String(repeating: "Be kind. ", count: 5), config = try GenerationConfig(maxTokens: 40, temperature: 0)
         func request(_ text: String) -> GenerationRequest { GenerationRequest(.text(system + text), config) }
         let alone = try backend { $0.slots = 2 }.generate(request("B")), engine = try backend { $0.slots = 2 }
         let first = try engine.stream(request("A"))
@@ -105,7 +105,7 @@ import Tokenize
     }
 
     @Test func `conversations with a common prefix do not evict each other`() throws {
-        let engine = try backend(), config = try GenerationConfig(maximumTokens: 4, temperature: 0)
+        let engine = try backend(), config = try GenerationConfig(maxTokens: 4, temperature: 0)
         let common = String(repeating: "Be kind. ", count: 4)
         func cachedTokens(_ rest: String) throws -> Int {
             try engine.generate(GenerationRequest(.text(common + rest), config)).start.cachedTokens
@@ -120,7 +120,7 @@ import Tokenize
     @Test func `keys and values are not shared between owners, except those of the operator's system prompt`() throws {
         let system = String(repeating: "Be kind. ", count: 4)
         func cachedTokens(_ engine: LocalBackend, _ owner: String, _ prompt: Prompt) throws -> Int {
-            var request = GenerationRequest(prompt, try GenerationConfig(maximumTokens: 4, temperature: 0))
+            var request = GenerationRequest(prompt, try GenerationConfig(maxTokens: 4, temperature: 0))
             request.owner = owner
             return try engine.generate(request).start.cachedTokens
         }
@@ -131,14 +131,14 @@ import Tokenize
         let chat = Prompt.chat([.init(.system, system), .init(.user, "Hi")])
         let sharing = try backend { $0.sharedSystemPrompt = system }
         let texts = try ["ada", "eve"].map { owner in
-            var request = GenerationRequest(chat, try GenerationConfig(maximumTokens: 8, temperature: 0))
+            var request = GenerationRequest(chat, try GenerationConfig(maxTokens: 8, temperature: 0))
             request.owner = owner
             let answer = try sharing.generate(request)
             #expect(answer.start.cachedTokens == 0)              // what is shared is not reported
             return answer.text
         }
         #expect(texts[0] == texts[1])
-        #expect(try texts[0] == plain.generate(GenerationRequest(chat, GenerationConfig(maximumTokens: 8, temperature: 0))).text)
+        #expect(try texts[0] == plain.generate(GenerationRequest(chat, GenerationConfig(maxTokens: 8, temperature: 0))).text)
     }
 
     /// Starts a generation that stops after its fourth event until `isPaused` has an element: it is too fast to be paused otherwise.
@@ -153,7 +153,7 @@ import Tokenize
     }
 
     @Test func `a paused generation frees its slot and continues with the same text`() throws {
-        let config = try GenerationConfig(maximumTokens: 40, temperature: 0.9, repetitionPenalty: 1.2, seed: 3)
+        let config = try GenerationConfig(maxTokens: 40, temperature: 0.9, repetitionPenalty: 1.2, seed: 3)
         let request = GenerationRequest(.text("What is this?"), config)
         let engine = try backend { $0.slots = 1 }
         let expected = try backend { $0.slots = 1 }.generate(request)
@@ -179,7 +179,7 @@ import Tokenize
     @Test func `a paused generation can be canceled`() throws {
         let engine = try backend { $0.slots = 1 }
         let events = Mailbox<GenerationEvent>()
-        let config = try GenerationConfig(maximumTokens: 60, temperature: 0.9, seed: 3)
+        let config = try GenerationConfig(maxTokens: 60, temperature: 0.9, seed: 3)
         let isPaused = Mailbox<Void>()
         let handle = try start(GenerationRequest(.text("What is this?"), config), on: engine, events, stoppingUntil: isPaused)
         for _ in 0..<4 { _ = try #require(events.take(within: .seconds(20))) }
@@ -196,7 +196,7 @@ import Tokenize
     }
 
     @Test func `finished sequences stay cached within the budget`() throws {
-        let config = try GenerationConfig(maximumTokens: 12, temperature: 0)
+        let config = try GenerationConfig(maxTokens: 12, temperature: 0)
         let requests = (0..<40).map { GenerationRequest(.text("\($0) is the number of this text."), config) }
         let plain = try backend { $0.slots = 1 }, expected = try requests.map { try plain.generate($0).text }
         let sequenceBytes = plain.status.cacheBytes
@@ -245,13 +245,13 @@ import Tokenize
             limits.slots = 2
             limits.sharedPrefillChunk = 4
         }
-        let log = Mutex<[String]>([]), finished = Mailbox<Void>(), long = try GenerationConfig(maximumTokens: 80, temperature: 2, seed: 4)
+        let log = Mutex<[String]>([]), finished = Mailbox<Void>(), long = try GenerationConfig(maxTokens: 80, temperature: 2, seed: 4)
         _ = try engine.start(GenerationRequest(.text("a"), long)) { event in
             if case .piece = event { log.withLock { $0.append("piece") } }
             if case .ended = event { finished.put(()) }
         }
         let prompt = Prompt.text(String(repeating: "long ", count: 12))
-        _ = try engine.start(GenerationRequest(prompt, GenerationConfig(maximumTokens: 1, temperature: 0))) { event in
+        _ = try engine.start(GenerationRequest(prompt, GenerationConfig(maxTokens: 1, temperature: 0))) { event in
             switch event {
             case .began: log.withLock { $0.append("began") }
             case .piece: break

@@ -208,7 +208,7 @@ import Tokenize
         _ grammar: Grammar, seed: UInt64, _ vocabulary: Vocabulary = vocabulary, maximum: Int = 400, spread: Float = 6
     ) throws -> (text: String, reason: FinishReason?) {
         let info = ModelInfo(name: "random", context: 1_024, try Tokenizer(vocabulary), nil)
-        var request = GenerationRequest(.text("x"), try GenerationConfig(maximumTokens: maximum, seed: seed))
+        var request = GenerationRequest(.text("x"), try GenerationConfig(maxTokens: maximum, seed: seed))
         request.grammar = grammar
         var state = try GenerationState(request, for: info), random = TestRandom(seed), text = ""
         while state.reason == nil {

@@ -48,7 +48,7 @@ import Tokenize
 
     private func request(_ i: Int, promptTokens: Int, answerTokens: Int?) throws -> GenerationRequest {
         let ids = (0..<promptTokens).map { TokenID(32 + ($0 * (i + 3) + i) % 90) }
-        var config = try GenerationConfig(maximumTokens: answerTokens, temperature: 0.9, seed: UInt64(i))
+        var config = try GenerationConfig(maxTokens: answerTokens, temperature: 0.9, seed: UInt64(i))
         config.ignoresEOS = true
         return GenerationRequest(.tokens(ids), config)
     }
@@ -76,6 +76,20 @@ import Tokenize
         let found = try engine.texts(of: requests, concurrency: requests.count), isSame = found == expected
         #expect(isSame && expected.allSatisfy { $0.utf8.count > 500 })
         #expect(engine.status.mostReservedBytes <= limit && engine.status.mostReservedBytes > limit * 9 / 10, "\(engine.status)")
+    }
+
+    @Test func `a draft model has a part of the memory, and answers that wait for memory stay the same`() throws {
+        let requests = try (0..<6).map { try request($0, promptTokens: 40, answerTokens: 1_100 + 20 * $0) }
+        let expected = try backend().texts(of: requests, concurrency: requests.count)
+        let limit = 3 * size.bytes(forPositions: 1_064) * 8 / 7
+        let engine = try LocalBackend(of: path, draft: path) { limits in
+            limits.kvMemory = limit
+            limits.speculation = .always
+        }
+        let found = try engine.texts(of: requests, concurrency: requests.count), isSame = found == expected
+        #expect(isSame)
+        #expect(engine.status.mostReservedBytes <= limit && engine.kvMemoryUse?.limit == limit, "\(engine.status)")
+        #expect(engine.status.reservedBytes == engine.status.cacheBytes)
     }
 
     @Test func `a prompt that can never fit is refused, and an answer that cannot is shortened`() throws {

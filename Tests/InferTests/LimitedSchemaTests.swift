@@ -94,7 +94,7 @@ extension GrammarTests {
     private func answer(_ schema: String, maximum: Int) throws -> (text: String, state: GenerationState) {
         let vocabulary = Vocabulary.ofBytes(specialTokens: ["<|eos|>"])
         let info = ModelInfo(name: "letters", context: 1_024, try Tokenizer(vocabulary), nil)
-        var request = GenerationRequest(.text("x"), try GenerationConfig(maximumTokens: maximum, temperature: 0))
+        var request = GenerationRequest(.text("x"), try GenerationConfig(maxTokens: maximum, temperature: 0))
         request.grammar = try GrammarTests.grammar(schema)
         var state = try GenerationState(request, for: info), text = ""
         while state.reason == nil {
@@ -128,7 +128,7 @@ extension GrammarTests {
     @Test func `a long text without a choice is added in runs of bounded length`() throws {
         let vocabulary = Vocabulary.ofBytes(specialTokens: ["<|eos|>"])
         let info = ModelInfo(name: "bytes", context: 4_096, try Tokenizer(vocabulary), nil)
-        var request = GenerationRequest(.text("x"), try GenerationConfig(maximumTokens: 3_000, seed: 1))
+        var request = GenerationRequest(.text("x"), try GenerationConfig(maxTokens: 3_000, seed: 1))
         request.grammar = try Grammar(gbnf: "root ::= a{5}\na ::= \"a\"{500}")
         var state = try GenerationState(request, for: info), runs: [Int] = [], text = ""
         while state.reason == nil {

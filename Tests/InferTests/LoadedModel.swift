@@ -4,12 +4,12 @@ import Kernels
 extension LocalBackend {
     /// Loads a model, which runs with two threads.
     convenience init(
-        of path: String, _ option: PrecisionOption = .f32, adapters: [AdapterFile] = [],
+        of path: String, _ option: PrecisionOption = .f32, adapters: [AdapterFile] = [], draft: String? = nil,
         with change: (inout Limits) -> Void = { _ in }
     ) throws {
         var limits = Limits()
         change(&limits)
-        try self.init(checkpoint: path, adapters: adapters, option, limits: limits) { try Processor(threads: 2) }
+        try self.init(checkpoint: path, adapters: adapters, draft: draft, option, limits: limits) { try Processor(threads: 2) }
     }
 }
 

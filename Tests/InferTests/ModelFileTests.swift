@@ -48,10 +48,10 @@ import Tokenize
             let stored: WeightPrecision? = switch format {
             case .f32, .f16: nil
             case .bf16: .bfloat16
-            // Rows of these small models are too short for K-quants: Q5_0, Q5_1 and Q8_0 are in their place.
+            // Rows of these small models are too short for K-quants and IQ4_XS: Q5_0, Q5_1, Q8_0 and IQ4_NL are in their place.
             case .q8_0, .q6_k: .int8
             case .q5_k_m, .q4_k_m: .int6
-            case .q4_0: .int4
+            case .q4_0, .iq4_xs: .int4
             }
             #expect(file.storedPrecision == stored)
             for precision in [WeightPrecision.float32, .bfloat16] {
@@ -75,7 +75,7 @@ import Tokenize
         try ImportedModel(reading: folder("Qwen2.5"), on: processor).checkpoint.write(to: folder("a.h5"))
         func answer(_ path: String) throws -> String {
             let backend = try LocalBackend(checkpoint: path, .f32) { try Processor(threads: 1) }
-            let config = try GenerationConfig(maximumTokens: 6, temperature: 0)
+            let config = try GenerationConfig(maxTokens: 6, temperature: 0)
             var result = GenerationResult()
             for event in try backend.stream(GenerationRequest(.text("Hello"), config)) { result.add(event) }
             return result.text

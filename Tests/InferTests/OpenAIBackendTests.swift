@@ -42,7 +42,7 @@ import Tokenize
         #expect(String(decoding: plain.body, as: UTF8.self)
             == #"{"model":"m",\#(messages),"stream":true,"stream_options":{"include_usage":true},"temperature":1.0}"#)
         let config = try GenerationConfig(
-            maximumTokens: 7,
+            maxTokens: 7,
             temperature: 0.5,
             topK: 4,
             topP: 0.9,

@@ -43,13 +43,13 @@ import Tokenize
         var messages = [Message(.system, "the theory")]
         for turn in 0..<20 { messages += [Message(.user, "weather \(turn)"), Message(.assistant, "other \(turn)")] }
         messages.append(Message(.user, "isn't it?"))
-        let fitted = try budget.prompt(of: messages, policy: .oldestTurns, maximumTokens: 20)
+        let fitted = try budget.prompt(of: messages, policy: .oldestTurns, maxTokens: 20)
         let text = tokenizer.text(of: fitted.ids)
         #expect(text.hasPrefix("<|system|>the theory<|user|>weather ")
             && text.hasSuffix("<|assistant|>other 19<|user|>isn't it?<|assistant|>"))
         #expect(fitted.droppedMessages > 20 && fitted.ids.count <= 40 && !fitted.wasTruncated)
         let long = try budget.prompt(of: [messages[0], Message(.user, String(repeating: "the weather ", count: 90))],
-            policy: .oldestTurns, maximumTokens: 20)
+            policy: .oldestTurns, maxTokens: 20)
         #expect(long.wasTruncated && tokenizer.text(of: long.ids).hasPrefix("<|system|>the theory<|user|>") && long.ids.count <= 40)
     }
 
@@ -60,7 +60,7 @@ import Tokenize
         let form = ChatPromptForm(tools: ChatTools(json: Array(json.utf8), names: ["weather", "time"]))
         func prompt(context: Int) throws -> String {
             let budget = PromptBudget(context: context, tokenizer, renderer)
-            return tokenizer.text(of: try budget.prompt(of: [Message(.user, "x")], form, policy: .refuse, maximumTokens: 9).ids)
+            return tokenizer.text(of: try budget.prompt(of: [Message(.user, "x")], form, policy: .refuse, maxTokens: 9).ids)
         }
         #expect(try prompt(context: 4_000).contains("function signatures within <tools></tools>"))
         #expect(try prompt(context: 200) == "<|system|>Functions: weather(city, days), time()<|user|>x<|assistant|>")
@@ -82,11 +82,11 @@ import Tokenize
             for policy in TruncationPolicy.allCases {
                 guard policy != .refuse || whole.count < context else {
                     #expect(throws: GenerationError.tooLong(promptTokens: whole.count, context: context)) {
-                        try budget.prompt(of: messages, policy: policy, maximumTokens: most)
+                        try budget.prompt(of: messages, policy: policy, maxTokens: most)
                     }
                     continue
                 }
-                let fitted = try budget.prompt(of: messages, policy: policy, maximumTokens: most)
+                let fitted = try budget.prompt(of: messages, policy: policy, maxTokens: most)
                 let isWithinContext = fitted.ids.count + fitted.maxNewTokens <= context
                 check(isWithinContext && fitted.maxNewTokens >= 1 && !fitted.ids.isEmpty, "does not fit")
                 check(fitted.maxNewTokens == min(most ?? context, context - fitted.ids.count), "part of the context is unused")
@@ -129,7 +129,7 @@ import Tokenize
         let tokenizer = try Self.tokenizer(system: true), renderer = try ChatRenderer(template, for: tokenizer)
         let long = (0..<40).map { "the \($0) other 日本 " }.joined()
         let messages = [Message(.system, "be there"), .init(.user, "x"), .init(.assistant, "y"), .init(.user, long)]
-        let fitted = try PromptBudget(context: 90, tokenizer, renderer).prompt(of: messages, policy: .oldestTurns, maximumTokens: 30)
+        let fitted = try PromptBudget(context: 90, tokenizer, renderer).prompt(of: messages, policy: .oldestTurns, maxTokens: 30)
         let text = tokenizer.text(of: fitted.ids)
         #expect(fitted.wasTruncated && fitted.droppedMessages == 2 && fitted.maxNewTokens == 30 && (55...60).contains(fitted.ids.count))
         #expect(text.contains("be there") && text.contains("39 other 日本"), "\(text)")
@@ -138,14 +138,14 @@ import Tokenize
 
     /// A context of 256 and a prompt of 241 tokens: 192 of them were kept without a limit of the answer, and 128 with one of 4,096.
     @Test(arguments: [nil, 4_096, 10])
-    func `a prompt that fits is not cut, and the answer is limited`(maximumTokens: Int?) throws {
+    func `a prompt that fits is not cut, and the answer is limited`(maxTokens: Int?) throws {
         let tokenizer = try Self.tokenizer(system: true), renderer = try ChatRenderer(.specialTokens, for: tokenizer)
         let budget = PromptBudget(context: 256, tokenizer, renderer)
         let messages = [Message(.user, String(repeating: "z", count: 239))]
         for policy in TruncationPolicy.allCases {
-            let fitted = try budget.prompt(of: messages, policy: policy, maximumTokens: maximumTokens)
-            #expect(fitted.ids.count == 241 && !fitted.wasTruncated && fitted.maxNewTokens == min(15, maximumTokens ?? 15))
-            let text = try budget.prompt(of: String(repeating: "z", count: 255), policy: policy, maximumTokens: maximumTokens)
+            let fitted = try budget.prompt(of: messages, policy: policy, maxTokens: maxTokens)
+            #expect(fitted.ids.count == 241 && !fitted.wasTruncated && fitted.maxNewTokens == min(15, maxTokens ?? 15))
+            let text = try budget.prompt(of: String(repeating: "z", count: 255), policy: policy, maxTokens: maxTokens)
             #expect(text.ids.count == 255 && !text.wasTruncated && text.maxNewTokens == 1)
         }
     }
@@ -154,7 +154,7 @@ import Tokenize
         let tokenizer = try Self.tokenizer(system: true), renderer = try ChatRenderer(.specialTokens, for: tokenizer)
         let system = "first " + String(repeating: "x", count: 300), user = String(repeating: "z", count: 300) + " last"
         let messages = [Message(.system, system), .init(.user, user)]
-        let fitted = try PromptBudget(context: 64, tokenizer, renderer).prompt(of: messages, policy: .oldestTurns, maximumTokens: 4)
+        let fitted = try PromptBudget(context: 64, tokenizer, renderer).prompt(of: messages, policy: .oldestTurns, maxTokens: 4)
         let text = tokenizer.text(of: fitted.ids)
         #expect(fitted.ids.count == 60 && text.hasPrefix("<|system|>first x") && text.hasSuffix("z last<|assistant|>"), "\(text)")
     }
@@ -162,23 +162,23 @@ import Tokenize
     @Test func `a text that is too long is completed from its end`() throws {
         let tokenizer = try Self.tokenizer(system: false), budget = PromptBudget(context: 20, tokenizer, nil)
         let text = String(repeating: "x", count: 50) + "abc"
-        let fitted = try budget.prompt(of: text, policy: .oldestTurns, maximumTokens: nil)
+        let fitted = try budget.prompt(of: text, policy: .oldestTurns, maxTokens: nil)
         #expect(fitted.ids.count == 15 && fitted.wasTruncated && fitted.maxNewTokens == 5)
         #expect(tokenizer.text(of: fitted.ids).hasSuffix("xabc"))
         var whole = PromptBudget.FittedPrompt()
         whole.ids = try tokenizer.ids(of: "abc")
         whole.maxNewTokens = 17
-        #expect(try budget.prompt(of: "abc", policy: .refuse, maximumTokens: 100) == whole)
+        #expect(try budget.prompt(of: "abc", policy: .refuse, maxTokens: 100) == whole)
         #expect(throws: GenerationError.tooLong(promptTokens: 53, context: 20)) {
-            try budget.prompt(of: text, policy: .refuse, maximumTokens: nil)
+            try budget.prompt(of: text, policy: .refuse, maxTokens: nil)
         }
         // An empty text is completed from the end-of-text token.
-        #expect(try budget.prompt(of: "", policy: .refuse, maximumTokens: nil).ids == [tokenizer.vocabulary.specialTokenID("<|eos|>")])
+        #expect(try budget.prompt(of: "", policy: .refuse, maxTokens: nil).ids == [tokenizer.vocabulary.specialTokenID("<|eos|>")])
         #expect(throws: GenerationError.noChatTemplate(model: "this model")) {
-            try budget.prompt(of: [Conversation.Message](), policy: .refuse, maximumTokens: nil)
+            try budget.prompt(of: [Conversation.Message](), policy: .refuse, maxTokens: nil)
         }
         #expect(throws: GenerationError.tooLong(promptTokens: 1, context: 1)) {
-            try PromptBudget(context: 1, tokenizer, nil).prompt(of: "a", policy: .oldestTurns, maximumTokens: nil)
+            try PromptBudget(context: 1, tokenizer, nil).prompt(of: "a", policy: .oldestTurns, maxTokens: nil)
         }
     }
 }

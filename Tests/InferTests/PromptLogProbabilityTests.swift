@@ -27,7 +27,7 @@ import Tokenize
     }
 
     private func request(_ ids: [TokenID], promptOnly: Bool = false) throws -> GenerationRequest {
-        var config = try GenerationConfig(maximumTokens: 1, temperature: 0, logProbabilities: 2)
+        var config = try GenerationConfig(maxTokens: 1, temperature: 0, logProbabilities: 2)
         config.promptLogProbabilities = 2
         config.isPromptOnly = promptOnly
         return GenerationRequest(.tokens(ids), config, policy: .refuse)

@@ -63,6 +63,6 @@ import Tokenize
         let backend = try LocalBackend(checkpoint: folder("a.gguf"), .f32) { try Processor(threads: 1) }
         let error = #expect(throws: GenerationError.self) { try backend.generate(GenerationRequest(.chat([.init(.user, "Hi")]))) }
         #expect(error?.description.contains("cannot be rendered, so it can only complete texts: ") == true, "\(error)")
-        #expect(throws: Never.self) { try backend.generate(GenerationRequest(.text("Hi"), GenerationConfig(maximumTokens: 2))) }
+        #expect(throws: Never.self) { try backend.generate(GenerationRequest(.text("Hi"), GenerationConfig(maxTokens: 2))) }
     }
 }

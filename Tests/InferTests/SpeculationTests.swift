@@ -71,6 +71,25 @@ import Tokenize
         #expect(costs.worthwhile(Array(repeating: 0.99, count: 100), besides: StepCosts.mostRows + 1) == 0)
     }
 
+    @Test func `guesses of a draft model are checked where their own time pays, too`() {
+        var costs = StepCosts()
+        for rows in 1...10 { costs.add(rows: rows, seconds: 1 + 0.1 * Double(rows - 1)) }
+        #expect(costs.worthwhile([0.9, 0.8, 0.7, 0.6], prices: [0.01, 0.01, 0.01, 0.01], besides: 1) == 4)
+        // 2.7 tokens in 1.2 s and 1 s of the draft model.
+        #expect(costs.worthwhile([0.9, 0.8, 0.7, 0.6], prices: [0.5, 0.5, 0.5, 0.5], besides: 1) == 2)
+        #expect(costs.worthwhile([0.9, 0.8, 0.7, 0.6], prices: [0.9, 0.9, 0.9, 0.9], besides: 1) == 0)
+    }
+
+    @Test func `the time of a step is estimated from the nearest measured one`() {
+        var costs = StepCosts()
+        #expect(costs.seconds(rows: 3) == 0 && costs.measured(rows: 1) == nil && costs.measured(rows: 1_000) == nil)
+        costs.add(rows: 4, seconds: 2)
+        #expect(costs.seconds(rows: 1) == 2)
+        costs.add(rows: 1, seconds: 1)
+        #expect([1, 3, 4, 8].map { costs.seconds(rows: $0) } == [1, 1.4, 2, 2.4] && costs.measured(rows: 4) == 2)
+        #expect(costs.seconds(rows: 1_000) > 10)
+    }
+
     @Test func `a measurement that was disturbed is forgotten`() {
         var costs = StepCosts()
         for rows in 1...2 { costs.add(rows: rows, seconds: rows == 2 ? 50 : 1) }
@@ -91,12 +110,12 @@ import Tokenize
 
     /// Greedy and sampled answers with penalties, log-probabilities, stop texts and a grammar. Most of them consist of three letters, so
     /// that many guesses are right.
-    private func requests() throws -> [GenerationRequest] {
+    static func requests() throws -> [GenerationRequest] {
         let grammar = try Grammar(regex: "(ab[cd]|ab, ){4,20}")
         let letters = [TokenID(UInt8(ascii: "a")): Float(40), TokenID(UInt8(ascii: "b")): 38, TokenID(UInt8(ascii: " ")): 36]
         return try (0..<24).map { i in
             let config = try GenerationConfig(
-                maximumTokens: 30 + i, temperature: i % 3 == 0 ? 0 : 0.4 + 0.1 * Double(i % 5), topK: i % 4 == 1 ? 4 : 0,
+                maxTokens: 30 + i, temperature: i % 3 == 0 ? 0 : 0.4 + 0.1 * Double(i % 5), topK: i % 4 == 1 ? 4 : 0,
                 repetitionPenalty: i % 5 == 2 ? 1.1 : 1, stop: i % 6 == 1 ? ["zz"] : [], seed: UInt64(i),
                 logitBias: i % 4 == 3 ? [:] : letters,
                 logProbabilities: i % 7 == 3 ? 1 : nil)
@@ -109,10 +128,10 @@ import Tokenize
 
     @Test(arguments: [PrecisionOption.f32, .bf16, .int8, .int4], [1, 8])
     func `answers with guesses are those without, bit for bit`(_ option: PrecisionOption, slots: Int) throws {
-        let plain = try backend(option, .never, slots: 1).answers(to: requests(), concurrency: 1)
+        let plain = try backend(option, .never, slots: 1).answers(to: Self.requests(), concurrency: 1)
         #expect(plain.allSatisfy { $0.end.guesses == GuessCounts() })
         for speculation in [Speculation.always, .auto] {
-            let found = try backend(option, speculation, slots: slots).answers(to: requests(), concurrency: slots)
+            let found = try backend(option, speculation, slots: slots).answers(to: Self.requests(), concurrency: slots)
             for (i, (found, expected)) in zip(found, plain).enumerated() {
                 #expect(found.tokens == expected.tokens && found.text == expected.text, "\(speculation), request \(i)")
                 #expect(found.end.reason == expected.end.reason && found.end.answerTokens == expected.end.answerTokens)
@@ -125,7 +144,7 @@ import Tokenize
 
     @Test func `a conversation that continues reuses the keys and values of right guesses only`() throws {
         let guessing = try backend(.f32, .always, slots: 2), plain = try backend(.f32, .never, slots: 2)
-        let config = try GenerationConfig(maximumTokens: 30, temperature: 0)
+        let config = try GenerationConfig(maxTokens: 30, temperature: 0)
         var history = [Conversation.Message(.user, "ab ab ab ab")]
         for turn in 0..<3 {
             let request = GenerationRequest(.chat(history), config)

@@ -96,6 +96,7 @@ struct EmbeddingQueue {
     mutating func add(_ states: Tensor, _ slots: inout SlotPool) {
         guard let request = requests.last else { return }
         let C = states.shape[-1]
+        require(states.shape[0] == parts.reduce(0) { $0 + $1.positions.count }, "\(states.shape[0]) hidden states of other parts")
         var row = 0
         for part in parts {
             let rows = row..<row + part.positions.count

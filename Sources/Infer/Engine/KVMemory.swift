@@ -4,12 +4,15 @@ import Kernels
 package struct KVMemory: Sendable {
     /// In bytes.
     package let limit: Int
+    /// The limit of the KV caches of a draft model; 0 without one.
+    let draftLimit: Int
     /// The most tokens of a prompt and its answer that fit, alone.
     package let mostPositions: Int
     private let size: KVCacheSize
 
-    init(limit: Int, _ size: KVCacheSize) {
+    init(limit: Int, draft draftLimit: Int, _ size: KVCacheSize) {
         self.limit = limit
+        self.draftLimit = draftLimit
         self.size = size
         mostPositions = size.positions(within: limit)
     }

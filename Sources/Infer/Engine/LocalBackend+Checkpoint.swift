@@ -23,6 +23,7 @@ extension LocalBackend {
     /// - Parameters:
     ///   - base: The base model of a LoRA adapter, if it is not at the path that the adapter names.
     ///   - adapters: LoRA adapters of the model to load with it: see ``LocalBackend/adapters``.
+    ///   - draft: A smaller model with the same vocabulary that guesses tokens: see ``Speculation``.
     ///   - cache: The precision of cached keys and values.
     ///   - context: The most tokens of a prompt and its answer, if it is fewer than the model's context.
     ///   - chatTemplate: Replaces the chat template of the model, and of adapters of PEFT, which have none of their own.
@@ -34,6 +35,7 @@ extension LocalBackend {
         checkpoint path: String,
         base: String? = nil,
         adapters: [AdapterFile] = [],
+        draft draftPath: String? = nil,
         _ option: PrecisionOption = .auto,
         cache: KVPrecisionOption = .auto,
         context: Int? = nil,
@@ -60,14 +62,48 @@ extension LocalBackend {
             }
             try file.verify()
             let (info, runner) = try loaded.get()
+            let draft = try draftPath.map { try ModelRunner(draft: $0, for: info, option, cache: cache, on: processor) }
             // Most weights are not packed yet: the first step has read them where they are stored.
+            let needed = runner.unpackedBytes + (draft?.unpackedBytes ?? 0)
             if let free = CPU.availableMemory, let shortage = MemoryShortage(
-                needed: runner.unpackedBytes, free: free, precision: precision, bitsPerWeight: runner.bitsPerWeight ?? 32) {
+                needed: needed, free: free, precision: precision, bitsPerWeight: runner.bitsPerWeight ?? 32) {
                 throw shortage
             }
             processor.trim()
-            return (info, runner)
+            return (info, runner, draft)
         }
+    }
+}
+
+extension ModelRunner {
+    /// Loads a draft model. Throws if its vocabulary is not that of the model and of the model's adapters: a guess is a token id.
+    fileprivate convenience init(
+        draft path: String, for model: ModelInfo, _ option: PrecisionOption, cache: KVPrecisionOption, on processor: Processor
+    ) throws {
+        let file = try ModelFile(path), found = try file.checkpoint.vocabulary().tokens
+        for model in [model] + model.adapters where model.tokenizer.vocabulary.tokens != found {
+            throw CheckpointError.otherVocabulary(of: path, found, than: model.name, model.tokenizer.vocabulary.tokens)
+        }
+        try self.init(
+            of: file.checkpoint, over: file.base, on: processor, precision: option.precision(on: processor, stored: file.storedPrecision),
+            cache: cache, context: model.context, isAlone: false)
+        try file.verify()
+    }
+}
+
+extension CheckpointError {
+    /// The error of a draft model whose tokens are not those of its model: the first difference.
+    fileprivate static func otherVocabulary(
+        of path: String, _ found: ByteStrings, than model: String, _ expected: ByteStrings
+    ) -> CheckpointError {
+        func text(_ tokens: ByteStrings, _ id: Int) -> String {
+            if id >= tokens.count { return "no such token (there are \(tokens.count))" }
+            return "'\(String(decoding: tokens[id], as: UTF8.self).debugDescription.dropFirst().dropLast())'"
+        }
+        let common = min(found.count, expected.count), id = (0..<common).first { found[$0] != expected[$0] } ?? common
+        return .mismatch(
+            path: path, name: "token \(id)", expected: "\(text(expected, id)), as in \(model): a draft model needs the same vocabulary",
+            found: text(found, id))
     }
 }
 

@@ -7,7 +7,7 @@ package import Tokenize
 /// Runs a model on this machine and serves many generations at once (continuous batching): all of them share each step of the
 /// model, and join and leave between steps.
 ///
-///     let backend = try LocalBackend { (info, try ModelRunner(of: checkpoint, on: try Processor(), precision: .int8)) }
+///     let backend = try LocalBackend { (info, try ModelRunner(of: checkpoint, on: try Processor(), precision: .int8), draft: nil) }
 ///
 /// An answer does not depend on the other generations of the batch. LoRA adapters of the model share its weights, its slots and its
 /// batches: ``adapters``. One thread runs the model, with the worker pool of its
@@ -64,18 +64,18 @@ package final class LocalBackend: ChatBackend {
     package let weightBytes: Int?
     package var kvMemoryUse: KVMemoryUse? {
         let status = status
-        return KVMemoryUse(used: status.cacheBytes, reserved: status.reservedBytes, limit: memory.limit)
+        return KVMemoryUse(used: status.cacheBytes, reserved: status.reservedBytes, limit: memory.limit + memory.draftLimit)
     }
 
-    /// - Parameter open: Runs on the thread that will run the model.
-    package init(limits: Limits = Limits(), _ open: @escaping @Sendable () throws -> (ModelInfo, ModelRunner)) throws {
+    /// - Parameter open: Opens the model, and a draft model. Runs on the thread that will run them.
+    package init(limits: Limits = Limits(), _ open: @escaping @Sendable () throws -> (ModelInfo, ModelRunner, draft: ModelRunner?)) throws {
         let inbox = Mailbox<Message>(), queueStatus = RequestQueueStatus()
         let opened = Mailbox<Result<(model: ModelInfo, memory: KVMemory, width: Int, weightBytes: Int), any Error>>()
         try BackgroundThread.run {
             do {
-                let (model, runner) = try open()
+                let (model, runner, draft) = try open()
                 let shared = try ([model] + model.adapters).map { try SharedPrefixes(of: $0, systemPrompt: limits.sharedSystemPrompt) }
-                let scheduler = Scheduler(runner, limits, shared, queueStatus)
+                let scheduler = Scheduler(runner, draft: draft, limits, shared, queueStatus)
                 opened.put(.success((model, scheduler.memory, runner.model.configuration.width, runner.weightBytes)))
                 scheduler.run(receiving: inbox)
             } catch { opened.put(.failure(error)) }

@@ -66,6 +66,7 @@ package final class ModelRunner: Executor {
     ///   - adapters: LoRA adapters of the model, which segments refer to by index.
     ///   - context: The positions that a KV cache can hold, if they are fewer than the model's context. There are still fewer if the
     ///     addresses of the process do not suffice: some models declare contexts of millions of tokens.
+    ///   - needsLogits: Whether logits will be asked for, so that the head is packed, too.
     package init(
         of model: GPT,
         _ parameters: Parameters,
@@ -73,7 +74,8 @@ package final class ModelRunner: Executor {
         on processor: Processor,
         precision: WeightPrecision,
         cache: KVPrecisionOption = .auto,
-        context: Int? = nil
+        context: Int? = nil,
+        needsLogits: Bool = true
     ) {
         self.model = model
         self.processor = processor
@@ -86,10 +88,13 @@ package final class ModelRunner: Executor {
         weights = InferenceWeights(parameters, on: processor, precision: precision)
         self.adapters = AdapterWeights(adapters, on: processor, precision: precision)
         // Packs the weights, so that the first request does not wait for it.
-        _ = logits(for: [Segment(makeKVCache(), from: 0, ids: [0])])
+        let first = [Segment(makeKVCache(), from: 0, ids: [0])]
+        _ = needsLogits ? logits(for: first) : hiddenStates(for: first)
     }
 
-    /// - Parameter base: The base model of a LoRA adapter; by default, the checkpoint at the path that the adapter names.
+    /// - Parameters:
+    ///   - base: The base model of a LoRA adapter; by default, the checkpoint at the path that the adapter names.
+    ///   - isAlone: Whether the processor runs no other model.
     package convenience init(
         of checkpoint: Checkpoint,
         over base: Checkpoint? = nil,
@@ -97,7 +102,9 @@ package final class ModelRunner: Executor {
         on processor: Processor,
         precision: WeightPrecision,
         cache: KVPrecisionOption = .auto,
-        context: Int? = nil
+        context: Int? = nil,
+        isAlone: Bool = true,
+        needsLogits: Bool = true
     ) throws(CheckpointError) {
         if let device = processor.gpu?.device.name, checkpoint.configuration.hasAttentionSinks {
             throw .mismatch(
@@ -105,8 +112,10 @@ package final class ModelRunner: Executor {
                 found: "gpt-oss: use --device cpu")
         }
         let (model, parameters) = try checkpoint.model(over: base, keepingQuantized: true, on: processor)
-        self.init(of: model, parameters, adapters: adapters, on: processor, precision: precision, cache: cache, context: context)
-        saveMemoryOfSmallModel()
+        self.init(
+            of: model, parameters, adapters: adapters, on: processor, precision: precision, cache: cache, context: context,
+            needsLogits: needsLogits)
+        if isAlone { saveMemoryOfSmallModel() }
     }
 
     /// For a processor that does nothing else: the rest of a huge page would be a large part of the memory of a small model.
@@ -115,13 +124,15 @@ package final class ModelRunner: Executor {
     }
 
     /// An empty KV cache for one sequence.
-    package func makeKVCache() -> KVCache {
+    ///
+    /// - Parameter capacity: The positions that it can hold, if they are fewer than the context.
+    package func makeKVCache(capacity: Int? = nil) -> KVCache {
         let c = model.configuration
         return processor.makeKVCache(
             layers: c.layers,
             heads: c.keyValueHeads,
             headWidth: c.headWidth,
-            capacity: context,
+            capacity: min(capacity ?? context, context),
             cachePrecision
         )
     }
@@ -143,13 +154,10 @@ package final class ModelRunner: Executor {
     /// Adds the tokens of all segments to their caches.
     package func logits(for segments: [Segment]) -> Tensor { run(segments) { model.logits(of: $0, on: self) } }
 
-    /// The final hidden states of all tokens of the segments, in their order.   [N, C]
+    /// The final hidden states, those of which logits would be computed, for the rows that the segments ask for.   [rows, C]
     ///
-    /// Adds the tokens to the caches of the segments, whose rows all have to be among those that need logits.
-    package func hiddenStates(for segments: [Segment]) -> Tensor {
-        require(segments.allSatisfy { $0.logitCount == $0.ids.count }, "expected segments that need all of their rows")
-        return run(segments) { model.hiddenStates(of: $0, on: self) }
-    }
+    /// Adds the tokens of all segments to their caches.
+    package func hiddenStates(for segments: [Segment]) -> Tensor { run(segments) { model.hiddenStates(of: $0, on: self) } }
 
     /// Runs a forward pass over the tokens of all segments.   ids [N, 1]
     private func run(_ segments: [Segment], _ forward: (_ ids: Tensor) -> Tensor) -> Tensor {

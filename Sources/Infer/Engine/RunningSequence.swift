@@ -15,6 +15,7 @@ final class RunningSequence {
     private(set) var acceptedCount = 0
     private var lookup: PromptLookup?
     private(set) var accuracy = GuessAccuracy()
+    var drafting = DraftModel.Progress()
     var isFinished = false
 
     init(_ job: LocalBackend.Job, slot: Int, cachedCount: Int) {

@@ -40,23 +40,28 @@ final class Scheduler {
     /// Includes generations that are paused.
     private var waiting: [LocalBackend.Job] = []
     private var embeddings: EmbeddingQueue
-    private var costs = StepCosts()
+    private var guesser: Guesser
     private var isStopping = false
 
+    /// - Parameter draft: A draft model, which gets an eighth of the memory of KV caches.
     init(
-        _ runner: ModelRunner, _ limits: LocalBackend.Limits, _ sharedPrefixes: [SharedPrefixes],
+        _ runner: ModelRunner, draft: ModelRunner?, _ limits: LocalBackend.Limits, _ sharedPrefixes: [SharedPrefixes],
         _ queueStatus: LocalBackend.RequestQueueStatus
     ) {
         self.runner = runner
         self.limits = limits
         self.sharedPrefixes = sharedPrefixes
         self.queueStatus = queueStatus
-        let memoryLimit = limits.kvMemory ?? Self.defaultKVMemory(besides: runner.weightBytes)
+        let whole = limits.kvMemory ?? Self.defaultKVMemory(besides: runner.weightBytes + (draft?.weightBytes ?? 0))
+        let draftMemory = draft == nil ? 0 : whole / 8, draftAddresses = draft == nil ? 0 : runner.cacheAddresses / 8
         slots = SlotPool(
-            capacity: limits.slots, cacheBudget: limits.cacheBudget ?? max(32 << 20, runner.weightBytes / 2), memoryLimit: memoryLimit,
-            addresses: runner.cacheAddresses
+            capacity: limits.slots, cacheBudget: limits.cacheBudget ?? max(32 << 20, runner.weightBytes / 2),
+            memoryLimit: whole - draftMemory, addresses: runner.cacheAddresses - draftAddresses
         ) { runner.makeKVCache() }
-        memory = KVMemory(limit: memoryLimit, slots.cacheSize)
+        memory = KVMemory(limit: whole - draftMemory, draft: draftMemory, slots.cacheSize)
+        guesser = Guesser(limits.speculation, draft: draft.map {
+            DraftModel($0, sharedPrefixes, slots: limits.slots, memoryLimit: draftMemory, addresses: draftAddresses)
+        })
         embeddings = EmbeddingQueue(slots: limits.slots, queueStatus)
         recordMemory()
     }
@@ -116,6 +121,7 @@ final class Scheduler {
         sequence.isFinished = true
         sequence.job.tokens = slots[sequence.slot].ids + sequence.pendingTokens
         slots.release(sequence.slot)
+        guesser.draft?.release(sequence)
         queueStatus.update { $0.running -= 1 }
         return sequence.job
     }
@@ -146,7 +152,7 @@ final class Scheduler {
             let tokens = job.tokens ?? job.state.prompt
             let slot = slots.acquire(
                 for: tokens, of: job.owner, adapter: job.adapter,
-                sharing: sharedPrefixes[job.adapter.map { $0 + 1 } ?? 0].length(in: tokens),
+                sharing: sharedPrefixes.length(in: tokens, adapter: job.adapter),
                 upTo: job.state.promptLogProbabilities?.processedPositions ?? .max,
                 positions: positions(of: job, tokens: tokens.count))
             guard let slot else { return }
@@ -185,9 +191,7 @@ final class Scheduler {
                 slot.cache, from: slot.ids.count, ids: sequence.stepTokens, logits: sequence.logitRows, adapter: sequence.job.adapter)
         }
         let begin = ContinuousClock.now, logits = runner.logits(for: segments)
-        if !scheduled.contains(where: \.isPrefilling) {
-            costs.add(rows: segments.reduce(0) { $0 + $1.ids.count }, seconds: (ContinuousClock.now - begin).inSeconds)
-        }
+        let seconds = (ContinuousClock.now - begin).inSeconds, isDecoding = !scheduled.contains(where: \.isPrefilling)
         var row = 0
         let sampled = scheduled.compactMap { sequence in
             row += sequence.logitRowCount
@@ -199,12 +203,13 @@ final class Scheduler {
             sequence.pendingTokens.removeFirst(sequence.scheduledCount)
         }
         sample(sampled, from: logits.elements)
+        guesser.add(scheduled, rows: segments.reduce(0) { $0 + $1.ids.count }, seconds: seconds, isDecoding: isDecoding)
         recordMemory()
         removeFinished()
     }
 
     private func recordMemory() {
-        let used = slots.cacheBytes, reserved = slots.reservedBytes
+        let used = slots.cacheBytes + (guesser.draft?.cacheBytes ?? 0), reserved = slots.reservedBytes + (guesser.draft?.reservedBytes ?? 0)
         queueStatus.update { status in
             status.cacheBytes = used
             status.reservedBytes = reserved
@@ -219,9 +224,11 @@ final class Scheduler {
         for sequence in running {
             sequence.scheduledCount = sequence.isPrefilling ? 0 : 1
             sequence.draft = []
+            sequence.drafting.wanted = 0
         }
         let prefilling = running.filter(\.isPrefilling)
-        if prefilling.isEmpty, limits.speculation != .never { guess() }
+        // A step that processes prompts has no guesses.
+        if prefilling.isEmpty { guesser.guess(for: running, in: slots) }
         // A generation with forced tokens is no prompt.
         guard let oldest = prefilling.first(where: \.isPrompt) ?? prefilling.first else { return }
         var left = running.count == 1 ? limits.solePrefillChunk : limits.sharedPrefillChunk
@@ -238,28 +245,6 @@ final class Scheduler {
         assign(oldest, most: max(1, left / 4))
         for sequence in prefilling.sorted(by: { $0.pendingTokens.count < $1.pendingTokens.count }) { assign(sequence, most: left) }
     }
-
-    /// Guesses the next tokens of the answers, as far as checking them pays (speculative decoding). A step that processes prompts has no
-    /// guesses.
-    private func guess() {
-        var all: [(sequence: Int, id: TokenID, probability: Double)] = []
-        for (i, sequence) in running.enumerated() where !sequence.isScoring {
-            let processed = slots[sequence.slot].ids, reserved = slots[sequence.slot].reservedPositions ?? 0
-            let most = min(Self.longestDraft, sequence.job.state.tokensLeft - 1, reserved - processed.count - 1)
-            let guesses = sequence.guesses(atMost: max(0, most), after: processed)
-            all += zip(guesses.ids, guesses.probabilities).map { (i, $0, $1) }
-        }
-        // The sort is stable, and probabilities fall along a draft, so its beginning stays together.
-        all.sort { $0.probability > $1.probability }
-        let count = limits.speculation == .always
-            ? StepCosts.mostRows - running.count : costs.worthwhile(all.map(\.probability), besides: running.count)
-        for guess in all.prefix(max(0, count)) {
-            running[guess.sequence].draft.append(guess.id)
-        }
-    }
-
-    /// The most tokens that are guessed at once.
-    private static let longestDraft = 24
 
     /// The most positions of one step that have logits because prompts are scored: 64 MB.
     private static func mostScored(vocabulary V: Int) -> Int { max(16, (16 << 20) / V) }
@@ -301,6 +286,7 @@ final class Scheduler {
     private func finish(_ sequence: RunningSequence, because reason: FinishReason?) {
         sequence.isFinished = true
         slots.release(sequence.slot)
+        guesser.draft?.release(sequence)
         queueStatus.update { $0.running -= 1 }
         recordMemory()
         end(sequence.job, because: reason)

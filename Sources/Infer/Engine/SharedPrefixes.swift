@@ -34,3 +34,8 @@ struct SharedPrefixes {
         zip(first, second).prefix { $0 == $1 }.count
     }
 }
+
+/// The prefixes of the model alone, then of each adapter.
+extension [SharedPrefixes] {
+    func length(in prompt: [TokenID], adapter: Int?) -> Int { self[adapter.map { $0 + 1 } ?? 0].length(in: prompt) }
+}

@@ -3,7 +3,7 @@ package import Tokenize
 /// All settings of a generation: sampling, stop texts, the number of tokens. ``check()`` throws an error that names a field out of range.
 ///
 ///     let config = try GenerationConfig {
-///         $0.maximumTokens = 200
+///         $0.maxTokens = 200
 ///         $0.temperature = 0.8
 ///     }
 ///     let colder = try config.with(temperature: 0.2)
@@ -12,7 +12,7 @@ package import Tokenize
 /// documents the order in which the settings apply.
 package struct GenerationConfig: Sendable, Equatable {
     /// nil: up to the end of the context.
-    package var maximumTokens: Int?
+    package var maxTokens: Int?
     /// 0 is greedy: always the most likely token.
     package var temperature = 1.0
     /// Samples from the k most likely tokens; 0 for all.
@@ -75,8 +75,8 @@ package struct GenerationConfig: Sendable, Equatable {
 
     /// Throws if a value is out of range.
     package func check() throws(GenerationError) {
-        if let maximumTokens, maximumTokens < 1 {
-            throw .field("maximumTokens", value: "\(maximumTokens)", expected: "at least 1")
+        if let maxTokens, maxTokens < 1 {
+            throw .field("maxTokens", value: "\(maxTokens)", expected: "at least 1")
         }
         try Self.check("temperature", temperature, in: 0...2)
         if topK < 0 { throw .field("topK", value: "\(topK)", expected: "at least 0 (0: all tokens)") }

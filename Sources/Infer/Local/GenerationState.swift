@@ -84,10 +84,10 @@ package struct GenerationState: Sendable {
         let config = request.config
         let budget = PromptBudget(context: model.context, model.tokenizer, renderer, leastAnswer: config.isPromptOnly ? 0 : 1)
         let fitted: PromptBudget.FittedPrompt = switch request.prompt {
-        case .text(let text): try budget.prompt(of: text, policy: request.policy, maximumTokens: config.maximumTokens)
-        case .tokens(let ids): try budget.prompt(of: ids, policy: request.policy, maximumTokens: config.maximumTokens)
+        case .text(let text): try budget.prompt(of: text, policy: request.policy, maxTokens: config.maxTokens)
+        case .tokens(let ids): try budget.prompt(of: ids, policy: request.policy, maxTokens: config.maxTokens)
         case .chat(let history):
-            try budget.prompt(of: history, request.chatForm, policy: request.policy, maximumTokens: config.maximumTokens)
+            try budget.prompt(of: history, request.chatForm, policy: request.policy, maxTokens: config.maxTokens)
         }
         let vocabulary = model.tokenizer.vocabulary
         let rules = StopRules(

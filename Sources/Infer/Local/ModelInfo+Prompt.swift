@@ -10,6 +10,6 @@ extension ModelInfo {
     /// The tokens of a chat's prompt, which may be more than the context.
     func promptIDs(of history: [Conversation.Message], _ form: ChatPromptForm = ChatPromptForm()) throws(GenerationError) -> [TokenID] {
         let budget = PromptBudget(context: .max, tokenizer, try chatRenderer)
-        return try budget.prompt(of: history, form, policy: .refuse, maximumTokens: nil).ids
+        return try budget.prompt(of: history, form, policy: .refuse, maxTokens: nil).ids
     }
 }

@@ -3,12 +3,12 @@ package import Tokenize
 /// Fits prompts into the context, so that prompt and answer together never exceed it.
 ///
 ///     let budget = PromptBudget(context: 384, tokenizer, renderer)
-///     let prompt = try budget.prompt(of: messages, policy: .oldestTurns, maximumTokens: 200)
+///     let prompt = try budget.prompt(of: messages, policy: .oldestTurns, maxTokens: 200)
 ///     prompt.ids.count + prompt.maxNewTokens <= 384
 ///
 /// No message is cut as long as the prompt leaves one token for an answer: the answer is limited to the rest of the context instead.
 ///
-/// Policies that drop turns, or cut what does not fit, reserve `maximumTokens` for the answer, or a quarter of the context if not given,
+/// Policies that drop turns, or cut what does not fit, reserve `maxTokens` for the answer, or a quarter of the context if not given,
 /// but at most half of the context: a long answer limit must not displace the question. System messages stay, but lose their end if they
 /// are longer than half of the prompt's share. If the newest user message does not fit by itself, it loses its beginning.
 ///
@@ -48,11 +48,11 @@ package struct PromptBudget: Sendable {
         of history: [Conversation.Message],
         _ form: ChatPromptForm = ChatPromptForm(),
         policy: TruncationPolicy,
-        maximumTokens: Int?
+        maxTokens: Int?
     ) throws(GenerationError) -> FittedPrompt {
         guard let chatRenderer = renderer else { throw .noChatTemplate(model: "this model") }
         var renderer = PromptRenderer(chatRenderer, form)
-        let limit = try promptLimit(maximumTokens)
+        let limit = try promptLimit(maxTokens)
         var fitted = FittedPrompt()
         fitted.ids = try ids(of: history, renderer)
         if form.tools != nil, !chatRenderer.hasTools, fitted.ids.count > context / 2 {
@@ -71,26 +71,26 @@ package struct PromptBudget: Sendable {
                 if fitted.ids.count > limit { fitted.ids = Array(fitted.ids.suffix(limit)) }
             }
         }
-        fitted.maxNewTokens = maxNewTokens(after: fitted.ids.count, maximumTokens)
+        fitted.maxNewTokens = maxNewTokens(after: fitted.ids.count, maxTokens)
         return fitted
     }
 
     /// The prompt of a text to complete, with the tokens that begin every text, such as `<s>`. A long text keeps its end.
-    package func prompt(of text: String, policy: TruncationPolicy, maximumTokens: Int?) throws(GenerationError) -> FittedPrompt {
+    package func prompt(of text: String, policy: TruncationPolicy, maxTokens: Int?) throws(GenerationError) -> FittedPrompt {
         let start = tokenizer.vocabulary.textPrefix
         var ids = try start + self.ids(of: Array(text.utf8))
         // An empty text is completed from the end-of-text token, which also separates texts in the training data.
         if ids.isEmpty, let start = StopRules(for: .text(text), tokenizer.vocabulary, renderer, stop: []).stopTokens.first { ids = [start] }
-        return try prompt(of: ids, keeping: start.count, policy: policy, maximumTokens: maximumTokens)
+        return try prompt(of: ids, keeping: start.count, policy: policy, maxTokens: maxTokens)
     }
 
     /// The prompt of token ids to complete. Many ids keep their end.
     ///
     /// - Parameter kept: how many ids at the start are kept, too.
     package func prompt(
-        of ids: [TokenID], keeping kept: Int = 0, policy: TruncationPolicy, maximumTokens: Int?
+        of ids: [TokenID], keeping kept: Int = 0, policy: TruncationPolicy, maxTokens: Int?
     ) throws(GenerationError) -> FittedPrompt {
-        let limit = try promptLimit(maximumTokens), known = tokenizer.vocabulary.tokens.indices
+        let limit = try promptLimit(maxTokens), known = tokenizer.vocabulary.tokens.indices
         guard !ids.isEmpty else { throw .emptyPrompt }
         if let unknown = ids.first(where: { !known.contains(Int($0)) }) {
             throw .field("prompt", value: "token \(unknown)", expected: "token ids from 0 to \(known.count - 1)")
@@ -103,19 +103,19 @@ package struct PromptBudget: Sendable {
             fitted.ids = start + fitted.ids.suffix(limit - start.count)
             fitted.wasTruncated = true
         }
-        fitted.maxNewTokens = maxNewTokens(after: fitted.ids.count, maximumTokens)
+        fitted.maxNewTokens = maxNewTokens(after: fitted.ids.count, maxTokens)
         return fitted
     }
 
     /// Whether a prompt leaves a token for an answer, if there is one.
     private func fits(_ ids: [TokenID]) -> Bool { ids.count + leastAnswer <= context }
 
-    private func maxNewTokens(after count: Int, _ maximumTokens: Int?) -> Int { min(maximumTokens ?? context, context - count) }
+    private func maxNewTokens(after count: Int, _ maxTokens: Int?) -> Int { min(maxTokens ?? context, context - count) }
 
     /// The most tokens of a prompt from which something is dropped.
-    private func promptLimit(_ maximumTokens: Int?) throws(GenerationError) -> Int {
+    private func promptLimit(_ maxTokens: Int?) throws(GenerationError) -> Int {
         guard context > 1 else { throw .tooLong(promptTokens: 1, context: context) }
-        return context - max(1, maximumTokens.map { min($0, context / 2) } ?? context / 4)
+        return context - max(1, maxTokens.map { min($0, context / 2) } ?? context / 4)
     }
 
     /// A chat template with the tools and settings of one request.

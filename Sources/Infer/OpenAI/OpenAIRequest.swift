@@ -68,7 +68,7 @@ struct OpenAIRequest {
         func number(_ key: String, _ value: Double, unless neutral: Double) {
             if value != neutral { writer[key] = value }
         }
-        if let maximum = config.maximumTokens { writer["max_tokens"] = maximum }
+        if let maximum = config.maxTokens { writer["max_tokens"] = maximum }
         writer["temperature"] = config.temperature
         number("top_p", config.topP, unless: 1)
         number("min_p", config.minP, unless: 0)

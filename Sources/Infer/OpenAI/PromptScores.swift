@@ -11,7 +11,7 @@ extension GenerationRequest {
     ///
     /// - Parameter isChat: Whether the question is a user's message, and the text the answer.
     package static func logProbability(of text: String, after question: String, isChat: Bool) throws(GenerationError) -> GenerationRequest {
-        var config = try GenerationConfig { $0.maximumTokens = 1; $0.temperature = 0 }
+        var config = try GenerationConfig { $0.maxTokens = 1; $0.temperature = 0 }
         config.promptLogProbabilities = 0
         guard isChat else { return GenerationRequest(.text(question + text), config) }
         var request = GenerationRequest(.chat([.init(.user, question), .init(.assistant, text)]), config)
@@ -21,7 +21,7 @@ extension GenerationRequest {
 
     /// Asks another server for the number of a question's tokens: `end.promptTokens` of the result.
     package static func tokenCount(of question: String, isChat: Bool) throws(GenerationError) -> GenerationRequest {
-        let config = try GenerationConfig { $0.maximumTokens = 1; $0.temperature = 0 }
+        let config = try GenerationConfig { $0.maxTokens = 1; $0.temperature = 0 }
         if isChat { return GenerationRequest(.chat([.init(.user, question)]), config) }
         return GenerationRequest(.text(String(question.trimmingSuffix(while: \.isWhitespace))), config)
     }

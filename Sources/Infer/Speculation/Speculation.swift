@@ -1,7 +1,7 @@
-/// Whether the next tokens of an answer are guessed, from its prompt and its beginning, and checked together in one step (speculative
-/// decoding). The answers are the same, bit for bit.
+/// Whether the next tokens of an answer are guessed, from its prompt and its beginning or by a draft model, and checked together in one
+/// step (speculative decoding). The answers are the same, bit for bit.
 package enum Speculation: String, Sendable, CaseIterable {
-    /// As many guesses as the measured times of steps, and the shares of right guesses, make worthwhile.
+    /// As many guesses as the measured times of steps and of a draft model, and the shares of right guesses, make worthwhile.
     case auto
     /// All guesses.
     case always

@@ -34,18 +34,35 @@ package struct StepCosts {
         measurements[rows].flatMap { steps - $0.step < Self.lifetime ? $0 : nil }
     }
 
+    /// The time of a step of `count` tokens, from that of one with fewer.
+    private static func estimate(_ count: Int, from seconds: Double, rows: Int) -> Double {
+        seconds * (1 + usualShare * Double(count - rows) / Double(rows))
+    }
+
+    /// The measured time of a step of so many tokens; nil if there is none.
+    package func measured(rows: Int) -> Double? { 1...Self.mostRows ~= rows ? measurement(rows)?.seconds : nil }
+
+    /// The time of a step of so many tokens: measured, or estimated from the nearest measured one. 0 if nothing is measured.
+    package func seconds(rows: Int) -> Double {
+        for fewer in (0...min(rows, Self.mostRows)).reversed() {
+            if let measured = measured(rows: fewer) { return Self.estimate(rows, from: measured, rows: fewer) }
+        }
+        return measurements.indices.lazy.compactMap { measured(rows: $0) }.first ?? 0
+    }
+
     /// How many of some guesses to check besides the tokens that are decoded anyway: the number with the most tokens per second.
     ///
     /// - Parameters:
     ///   - probabilities: That each guess, and all before it in its answer, are right, from the highest.
+    ///   - prices: The seconds that each guess takes before the step, in a draft model. Empty if they take none.
     ///   - rows: The tokens that are decoded anyway.
-    package func worthwhile(_ probabilities: [Double], besides rows: Int) -> Int {
-        guard rows <= Self.mostRows, let alone = measurement(rows)?.seconds else { return 0 }
-        var best = 0, tokens = Double(rows), mostPerSecond = tokens / alone
+    package func worthwhile(_ probabilities: [Double], prices: [Double] = [], besides rows: Int) -> Int {
+        guard let alone = measured(rows: rows) else { return 0 }
+        var best = 0, tokens = Double(rows), mostPerSecond = tokens / alone, price = 0.0
         for (i, probability) in probabilities.prefix(Self.mostRows - rows).enumerated() {
             tokens += probability
-            let count = rows + i + 1
-            let seconds = measurement(count)?.seconds ?? alone * (1 + Self.usualShare * Double(count - rows) / Double(rows))
+            if !prices.isEmpty { price += prices[i] }
+            let count = rows + i + 1, seconds = price + (measured(rows: count) ?? Self.estimate(count, from: alone, rows: rows))
             // A small gain may be an error of measurement.
             if tokens / seconds > 1.02 * mostPerSecond {
                 best = i + 1

@@ -104,7 +104,7 @@ extension CachingBackend.Key {
         // Greedy sampling ignores top_k, top_p, min_p and the seed, so they are not part of the key.
         let bias = config.logitBias.sorted { $0.key < $1.key }.map { "\($0.key):\($0.value)" }.joined(separator: ",")
         options = """
-            \(config.maximumTokens ?? 0) \(config.repetitionPenalty) \(config.frequencyPenalty) \(config.presencePenalty) \
+            \(config.maxTokens ?? 0) \(config.repetitionPenalty) \(config.frequencyPenalty) \(config.presencePenalty) \
             \(config.logProbabilities ?? -1) \(request.policy.rawValue) \(config.ignoresEOS) \(request.continuesAnswer) \(bias) \
             \(config.stop)
             """

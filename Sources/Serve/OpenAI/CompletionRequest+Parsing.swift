@@ -35,7 +35,7 @@ extension CompletionRequest {
             model,
             tools: tools,
             format: format,
-            maximumTokens: maxTokens,
+            maxTokens: maxTokens,
             logProbabilities: wantsLogProbabilities ? alternatives ?? 0 : nil,
             maxAnswers: maxAnswers)
         let grammar = tools?.grammar ?? format
@@ -60,7 +60,7 @@ extension CompletionRequest {
             echoes: echo ? try prompts.map { prompt throws(APIError) in try prompt.text(for: model) } : [],
             model,
             format: try fields.responseFormat(for: model),
-            maximumTokens: try fields.integer("max_tokens"),
+            maxTokens: try fields.integer("max_tokens"),
             logProbabilities: alternatives,
             maxAnswers: maxAnswers)
     }
@@ -73,7 +73,7 @@ extension CompletionRequest {
         _ model: ServedModel,
         tools: Tools? = nil,
         format: Grammar?,
-        maximumTokens: Int?,
+        maxTokens: Int?,
         logProbabilities: Int?,
         maxAnswers: Int
     ) throws(APIError) {
@@ -99,10 +99,10 @@ extension CompletionRequest {
         generatedPerPrompt = generated
         includesLogProbabilities = logProbabilities != nil
         promptAlternatives = try fields.promptAlternatives(for: model, streams: streams)
-        let isPromptOnly = kind == .text && maximumTokens == 0
+        let isPromptOnly = kind == .text && maxTokens == 0
         if isPromptOnly, model.modelInfo == nil { throw .invalid("max_tokens", "expected at least 1 for a model on another server.") }
         var config = try SamplingFields.config(
-            fields, for: model, maximumTokens: isPromptOnly ? 1 : maximumTokens, logitBias: bias,
+            fields, for: model, maxTokens: isPromptOnly ? 1 : maxTokens, logitBias: bias,
             logProbabilities: logProbabilities ?? (generated > n ? 0 : nil))
         config.isPromptOnly = isPromptOnly
         config.promptLogProbabilities = [echoes.isEmpty ? nil : logProbabilities, promptAlternatives].compactMap { $0 }.max()

@@ -12,14 +12,14 @@ enum SamplingFields {
 
     /// Parses the sampling fields. Fields that are missing get the defaults of the model.
     static func config(
-        _ fields: RequestFields, for model: ServedModel, maximumTokens: Int? = nil, logitBias: [TokenID: Float] = [:],
+        _ fields: RequestFields, for model: ServedModel, maxTokens: Int? = nil, logitBias: [TokenID: Float] = [:],
         logProbabilities: Int? = nil
     ) throws(APIError) -> GenerationConfig {
         let defaults = model.samplingDefaults
         var config = GenerationConfig()
         config.stop = try stopTexts(fields)
-        config.maximumTokens = maximumTokens
-        if maximumTokens == nil { config.maximumTokens = try fields.integer("max_tokens") }
+        config.maxTokens = maxTokens
+        if maxTokens == nil { config.maxTokens = try fields.integer("max_tokens") }
         config.temperature = try fields.number("temperature") ?? defaults.temperature
         config.topK = try fields.integer("top_k") ?? defaults.topK
         config.topP = try fields.number("top_p") ?? defaults.topP
@@ -53,10 +53,7 @@ enum SamplingFields {
 
     /// Returns the JSON name of a field of `GenerationConfig`.
     static func jsonName(of field: String) -> String {
-        switch field {
-        case "maximumTokens": "max_tokens"
-        case "logProbabilities": "top_logprobs"
-        default: field.reduce(into: "") { name, letter in name += letter.isUppercase ? "_" + letter.lowercased() : String(letter) }
-        }
+        field == "logProbabilities" ? "top_logprobs"
+            : field.reduce(into: "") { name, letter in name += letter.isUppercase ? "_" + letter.lowercased() : String(letter) }
     }
 }

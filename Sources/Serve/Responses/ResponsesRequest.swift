@@ -14,6 +14,8 @@ struct ResponsesRequest {
     private let items: [JSONElement]
     /// The items as a JSON array. A text is the message of a user.
     let input: String
+    /// What the tools `file_search` search, as `documents` names it, and the most passages that one of them allows; nil for the server's.
+    let fileSearch: (stores: [String], passageLimit: Int?)
 
     /// - Parameters:
     ///   - earlier: The items of the responses that this one continues, the oldest first.
@@ -44,6 +46,7 @@ struct ResponsesRequest {
         }
         items = resolved
         input = writer.text
+        fileSearch = try Self.fileSearch(fields)
     }
 
     /// The item that a reference names, and any other item itself.
@@ -116,10 +119,9 @@ struct ResponsesRequest {
         if chat.isEmpty { throw .invalid("input", "expected at least one item.") }
         body.array("messages") { list in for message in chat.messages { list.json(message) } }
         // Results of calls are not searched for.
-        let (stores, passageLimit) = try fileSearch
-        if !stores.isEmpty, chat.endsWithQuestion {
-            body["documents"] = stores
-            if let passageLimit { body["max_passages"] = passageLimit }
+        if !fileSearch.stores.isEmpty, chat.endsWithQuestion {
+            body["documents"] = fileSearch.stores
+            if let limit = fileSearch.passageLimit { body["max_passages"] = limit }
         }
         // A message of the assistant at the end is a whole one.
         if chat.endsWithAnswer { body["continue_final_message"] = false }
@@ -172,29 +174,28 @@ struct ResponsesRequest {
         }
     }
 
-    /// What the tools `file_search` search, as `documents` names it, and the most passages that one of them allows; nil for the server's.
-    var fileSearch: (stores: [String], passageLimit: Int?) {
-        get throws(APIError) {
-            var stores: [String] = [], limit: Int?
-            if fields["tool_choice"]?.isString("none") == true { return (stores, limit) }
-            for (index, tool) in tools.enumerated() where Self.searchesFiles(tool) {
-                do throws(APIError) {
-                    let search = RequestFields(tool)
-                    try search.rejectUnsupported(UnsupportedField.vectorStoreSearch)
-                    let number = try search.integer("max_num_results", 1...ServedDocuments.mostPassages)
-                    limit = number.map { min(limit ?? $0, $0) } ?? limit
-                } catch { throw error.renamed { "tools[\(index)].\($0)" } }
-                for store in tool["vector_store_ids"]?.elements.map({ Array($0) }) ?? [] {
-                    guard let id = store.string else { throw .invalid("tools[\(index)].vector_store_ids", "expected a list of ids.") }
-                    stores.append(VectorStoreService.documents(ofStore: id))
-                }
-                if stores.isEmpty { throw .invalid("tools[\(index)].vector_store_ids", "expected at least one id.") }
+    private static func fileSearch(_ fields: RequestFields) throws(APIError) -> (stores: [String], passageLimit: Int?) {
+        var stores: [String] = [], limit: Int?
+        if fields["tool_choice"]?.isString("none") == true { return (stores, limit) }
+        for (index, tool) in tools(fields).enumerated() where searchesFiles(tool) {
+            do throws(APIError) {
+                let search = RequestFields(tool)
+                try search.rejectUnsupported(UnsupportedField.vectorStoreSearch)
+                let number = try search.integer("max_num_results", 1...ServedDocuments.mostPassages)
+                limit = number.map { min(limit ?? $0, $0) } ?? limit
+            } catch { throw error.renamed { "tools[\(index)].\($0)" } }
+            for store in tool["vector_store_ids"]?.elements.map({ Array($0) }) ?? [] {
+                guard let id = store.string else { throw .invalid("tools[\(index)].vector_store_ids", "expected a list of ids.") }
+                stores.append(VectorStoreService.documents(ofStore: id))
             }
-            return (stores, limit)
+            if stores.isEmpty { throw .invalid("tools[\(index)].vector_store_ids", "expected at least one id.") }
         }
+        return (stores, limit)
     }
 
-    private var tools: [JSONElement] { fields["tools"]?.elements.map { Array($0) } ?? [] }
+    private var tools: [JSONElement] { Self.tools(fields) }
+
+    private static func tools(_ fields: RequestFields) -> [JSONElement] { fields["tools"]?.elements.map { Array($0) } ?? [] }
 
     private static func searchesFiles(_ tool: JSONElement) -> Bool { tool["type"]?.isString("file_search") == true }
 

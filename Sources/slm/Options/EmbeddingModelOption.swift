@@ -28,7 +28,7 @@ extension TextReranker {
 extension TextEmbedder {
     /// Opens an embedding model for an index.
     init(_ path: String, on machine: some MachineOptions) throws {
-        let folder = try EncoderFile(path, for: .embedding), model = EmbeddingModel(folder, on: try machine.processor())
+        let folder = try EncoderFile(path, for: .embedding), model = try EmbeddingModel(folder, on: machine.processor())
         self.init(Model(path: try RelativePath.absolute(path), digest: folder.digest, width: model.width)) { texts, role in
             model.vectors(of: texts, as: role == .query ? .query : .passage)
         }

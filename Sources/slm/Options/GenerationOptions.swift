@@ -55,7 +55,7 @@ struct SamplingOptions {
     /// - Parameter defaults: `samplingDefaults` of the backend.
     func config(_ defaults: SamplingDefaults = .smallModels) throws -> GenerationConfig {
         var config = GenerationConfig()
-        config.maximumTokens = maxTokens
+        config.maxTokens = maxTokens
         config.temperature = temperature ?? defaults.temperature
         config.topK = topK ?? defaults.topK
         config.topP = topP ?? defaults.topP
@@ -90,11 +90,7 @@ struct SamplingOptions {
 
     /// `--top-p` for `topP`.
     private static func option(of field: String) -> String {
-        switch field {
-        case "maximumTokens": "--max-tokens"
-        case "logProbabilities": "--logprobs"
-        default: "--" + field.map { $0.isUppercase ? "-" + $0.lowercased() : String($0) }.joined()
-        }
+        field == "logProbabilities" ? "--logprobs" : "--" + field.map { $0.isUppercase ? "-" + $0.lowercased() : String($0) }.joined()
     }
 }
 

@@ -34,6 +34,7 @@ struct ModelOptions {
     var kvPrecision = KVPrecisionOption.auto
     var context: Int?
     var speculation = Speculation.auto
+    var draft: String?
     var chatTemplate: ChatTemplateChoice?
 
     enum Location {
@@ -63,6 +64,8 @@ struct ModelOptions {
                     "Use at most N tokens for a prompt and its answer.", default: "the model's context"),
             .option("speculate", path.appending(path: \.speculation),
                     "Guess the next tokens where the text repeats the prompt or itself, and check them together. Answers stay the same."),
+            .option("draft", path.appending(path: \.draft), value: "MODEL",
+                    "Let this small model, which has the same vocabulary, guess the next tokens, too. Answers stay the same."),
             .option("backend", path.appending(path: \.backend), value: "openai:URL",
                     "Use a model behind an OpenAI-compatible API. Its key is read from SLM_BACKEND_KEY or OPENAI_API_KEY."),
             .option("backend-model", path.appending(path: \.backendModel), value: "NAME", "Choose a model of the --backend.",
@@ -81,6 +84,7 @@ struct ModelOptions {
                 throw UsageError("slm \(command): --backend: expected openai:URL, found '\(backend)'.")
             }
             if context != nil { throw UsageError("slm \(command): --context limits a checkpoint, and --backend has a limit of its own.") }
+            if draft != nil { throw UsageError("slm \(command): --draft: expected with a checkpoint, found with --backend.") }
             if chatTemplate != nil { throw UsageError("slm \(command): --chat-template: a --backend renders chats itself.") }
             return .url(String(backend.dropFirst(7)))
         case (nil, nil):
@@ -103,8 +107,9 @@ struct ModelOptions {
         var limits = limits
         limits.speculation = speculation
         return try LocalBackend(
-            checkpoint: path, base: base, adapters: adapters, dtype, cache: kvPrecision, context: context, chatTemplate: chatTemplate,
-            limits: limits, tuned: machine.tunedInference(dtype, isQuiet: isQuiet), on: machine.makeProcessor)
+            checkpoint: path, base: base, adapters: adapters, draft: speculation == .never ? nil : draft, dtype, cache: kvPrecision,
+            context: context, chatTemplate: chatTemplate, limits: limits, tuned: machine.tunedInference(dtype, isQuiet: isQuiet),
+            on: machine.makeProcessor)
     }
 
     func open(url: String, environment: [String: String]) throws -> OpenAIBackend {
