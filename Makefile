@@ -315,7 +315,8 @@ $(VENV)/ready: Tests/requirements.txt
 # Builds llama.cpp the first time, which takes about ten minutes of one core. pip caches the result.
 test-llama: build $(VENV)/llama   ## Test exported GGUF files in llama.cpp
 	$(BUILD) --product Logits
-	$(VENV)/bin/python Tests/Peers/check_llama.py $(SLM) .build/release/Logits
+	$(BUILD) --product CheckpointWriter
+	$(VENV)/bin/python Tests/Peers/check_llama.py $(SLM) .build/release/Logits .build/release/CheckpointWriter
 	$(VENV)/bin/python Tests/Peers/check_models.py $(SLM) .build/release/Logits --llama
 
 $(VENV)/llama: $(VENV)/ready Tests/requirements-llama.txt

@@ -5,7 +5,7 @@
 Needs llama-cpp-python (`make test-llama`). Every text is cut into windows of --context tokens; each token but the first is predicted from those before it in its
 window. slm and llama.cpp must find the same ids: the losses in f32 show it. llama.cpp quantizes from f32; the types whose name ends in "+" with an importance
 matrix, the mean squares of each matmul's inputs on --calibrate, which transformers computes. slm's int4+ is calibrated on the same text, int4* on text that the
-model generates. slm also writes GGUF files with K-quants, whose losses both programs measure, and reads those of llama.cpp as they are.
+model generates. slm also writes GGUF files with K-quants and IQ4_XS, whose losses both programs measure, and reads those of llama.cpp as they are.
 Bits per weight count all tensors of a file, scales included, and no metadata.
 """
 import argparse, ctypes, json, math, os, pathlib, subprocess, sys, tempfile
@@ -183,7 +183,8 @@ def main():
             for given in ([None, matrix] if kind in CALIBRATED else [None]):
                 quantize(f32, target, kind, given)
                 add_file(target, kind + ("+" if given else ""), "llama.cpp")
-        for kind, extra in [("q6_k*", []), ("q5_k_m*", []), ("q4_k_m*", []), ("q4_k_m+", ["--calibrate", options.calibrate])]:
+        for kind, extra in [("q6_k*", []), ("q5_k_m*", []), ("q4_k_m*", []), ("q4_k_m+", ["--calibrate", options.calibrate]),
+                            ("iq4_xs*", []), ("iq4_xs+", ["--calibrate", options.calibrate])]:
             run(options.slm, "export", f32, "--out", target, "--dtype", kind.rstrip("*+"), "--quiet", *extra)
             add_file(target, kind, "slm")
         for kind, extra in [("int8", []), ("int6*", []), ("int4*", []), ("int4+", ["--calibrate", options.calibrate])]:

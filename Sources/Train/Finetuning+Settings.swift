@@ -9,7 +9,7 @@ extension Finetuning.Settings: StoredSettings {
         .number("replay-share", .fixed, .replay, \.replayShare, in: 0.01...0.9, "Take this share of each batch from the --replay chats.",
                 default: "0.2; 0.5 of generated ones"),
         .number("dropout", .fixed, .rows, \.dropout, in: 0...0.99, "Set the dropout rate.", default: "the base's; 0 with --preferences"),
-        .integer("context", .fixed, .rows, \.rowLength, in: 16...1_048_576, "Train on rows of N tokens, at most the model's context.",
+        .integer("context", .fixed, .rows, \.context, in: 16...1_048_576, "Train on rows of N tokens, at most the model's context.",
                  default: "1,024, or the model's context; less for few chats"),
         .choice("base-dtype", .fixed, .frozen, \.basePrecision, "Keep the frozen weights in this data type.",
                 default: "as the base is stored"),
@@ -22,10 +22,10 @@ extension Finetuning.Settings: StoredSettings {
         self.init(data: [])
         for setting in Self.settings { try setting.read(from: stored, into: &self) }
         skipsBad = stored.training["finetune/skips_bad"] != nil
-        let context = stored.configuration.context
-        if let rowLength, rowLength > context {
+        let most = stored.configuration.context
+        if let context, context > most {
             throw .mismatch(
-                path: stored.name, name: "training/finetune/context", expected: "a whole number up to \(context)", found: "\(rowLength)")
+                path: stored.name, name: "training/finetune/context", expected: "a whole number up to \(most)", found: "\(context)")
         }
     }
 
@@ -33,7 +33,7 @@ extension Finetuning.Settings: StoredSettings {
     func stored(_ trainer: Trainer, hasReplay: Bool) -> Self {
         var settings = self
         settings.dropout = nil
-        settings.rowLength = trainer.rowLength == trainer.model.configuration.context ? nil : trainer.rowLength
+        settings.context = trainer.context == trainer.model.configuration.context ? nil : trainer.context
         settings.replayShare = hasReplay ? replayShare ?? Self.usualReplayShare : nil
         return settings
     }

@@ -25,7 +25,7 @@ package struct Finetuning {
         /// nil for the rate that the base was trained with, and none for preferences.
         package var dropout: Float?
         /// The length of a training row; nil for the model's context, but at most 1,024, and less for few chats.
-        package var rowLength: Int?
+        package var context: Int?
         /// Whether a batch has fewer rows than the plan says if the chats are few.
         package var fitsBatchToChats = false
         /// Trains a LoRA adapter instead of the whole model.
@@ -46,7 +46,7 @@ package struct Finetuning {
 
         package init(data: [String]) { self.data = data }
 
-        package func rowLength(of configuration: GPTConfiguration) -> Int { min(rowLength ?? 1_024, configuration.context) }
+        package func context(of configuration: GPTConfiguration) -> Int { min(context ?? 1_024, configuration.context) }
     }
 
     /// What takes a while before the first step: PiSSA of large weights, and scores of preferences by the reference model.
@@ -83,7 +83,7 @@ package struct Finetuning {
         if start.adapter != nil { settings.usesPiSSA = false }
         if base.adapter != nil { throw TrainingError.adapterAsBase(path: path) }
         let vocabulary = try FinetuningVocabulary(base, start.chatTemplate)
-        var context = settings.rowLength(of: base.configuration)
+        var context = settings.context(of: base.configuration)
         let preferences = try settings.preferences.map {
             try FinetuningPreferences($0, settings.data, vocabulary, context: context, skipsBad: settings.skipsBad)
         }
@@ -91,7 +91,7 @@ package struct Finetuning {
             settings.data, replay: settings.replay, vocabulary, context: context, skipsBad: settings.skipsBad, over: ranks,
             on: processor.pool
         )
-        if settings.rowLength == nil, preferences == nil {
+        if settings.context == nil, preferences == nil {
             chats.shortenRows()
             context = chats.context
         }
@@ -112,7 +112,7 @@ package struct Finetuning {
             of: start, settings, basePath: try RelativePath.of(path, from: folder), on: processor, precision,
             seed: UInt64(bitPattern: Int64(plan.seed)), { preparing(.initialization, $0) }
         )
-        trainer.rowLength = context
+        trainer.context = context
         trainer.model.recomputesBlocks = plan.machine?.recompute ?? false
         let training: any TrainingBatches = switch examples {
         case .preferences(let preferences):
@@ -146,7 +146,7 @@ package struct Finetuning {
         let vocabulary = try FinetuningVocabulary(stored)
         let storedPlan = try TrainingPlan(from: stored)
         var plan = changedPlan ?? storedPlan
-        let settings = try Settings(of: stored), context = settings.rowLength ?? stored.configuration.context
+        let settings = try Settings(of: stored), context = settings.context ?? stored.configuration.context
         let chats = try FinetuningData(resuming: stored, in: folder, vocabulary, context: context, over: ranks, on: processor.pool)
         let preferences = try stored.finetuningPreferences.map {
             try FinetuningPreferences($0, chats.paths, vocabulary, context: context, skipsBad: settings.skipsBad)
@@ -162,7 +162,7 @@ package struct Finetuning {
             over: baseModel, copying: true, keepingQuantized: stored.adapter != nil, basePrecision: settings.basePrecision, on: processor)
         let seed = UInt64(bitPattern: Int64(plan.seed))
         let trainer = Trainer(model, parameters, on: processor, precision: precision, seed: seed)
-        trainer.rowLength = context
+        trainer.context = context
         trainer.model.recomputesBlocks = plan.machine?.recompute ?? false
         let training: any TrainingBatches = switch examples {
         case .preferences(let preferences): try preferences.batches(resuming: plan, in: folder, over: ranks)

@@ -38,7 +38,10 @@ extension GPTConfiguration: Configurable {
         get { !hasBias }
         set {
             hasBias = !newValue
-            if newValue { hasQKVBias = false }
+            if newValue {
+                hasQKVBias = false
+                hasNormBias = false
+            }
         }
     }
 

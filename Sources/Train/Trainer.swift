@@ -26,7 +26,7 @@ package final class Trainer {
     package let parameters: Parameters
     package let optimizer: Optimizer
     /// The length of a training row: the model's context, or less.
-    package var rowLength: Int
+    package var context: Int
     /// The maximum gradient norm.
     package var clipping: Float = 1
     /// The approximate number of tokens per micro-batch. The gradients of the micro-batches of a batch are accumulated. The activations of
@@ -57,7 +57,7 @@ package final class Trainer {
     /// Trains existing weights.
     package init(_ model: GPT, _ parameters: Parameters, on processor: Processor, precision: DataType, seed: UInt64) {
         self.model = model
-        rowLength = model.configuration.context
+        context = model.configuration.context
         self.parameters = parameters
         self.seed = seed
         microBatchTokens = processor.rowsAtOnce(Self.defaultMicroBatchTokens(usesLoRA: !parameters.frozen.isEmpty))

@@ -141,7 +141,7 @@ extension TrainingRun {
         return part.tokens
     }
 
-    private var context: Int { trainer.rowLength }
+    private var context: Int { trainer.context }
 
     /// The training rows of an evaluation: fewer tokens than of the validation set, because decisions depend on the validation loss.
     private var trainingRows: Int {

@@ -127,7 +127,7 @@ package final class TrainingRun {
     package var preferences: PreferenceBatches? { training as? PreferenceBatches }
 
     /// The mean in a run on preferences.
-    package var tokensPerStep: Int { preferences?.tokensPerStep ?? plan.batch * trainer.rowLength }
+    package var tokensPerStep: Int { preferences?.tokensPerStep ?? plan.batch * trainer.context }
 
     /// The total number of steps; nil if the plan's length is a time.
     package var steps: Int? { plan.steps(perEpoch: training.stepsPerEpoch, tokensPerStep: tokensPerStep) }

@@ -33,6 +33,16 @@ import Threads
         #expect(try generate("--user", "Hello", "--stop", "ou", "xyz").output == "Hi, y\n")
     }
 
+    @Test func `a draft model guesses tokens of the same answer`() throws {
+        let drafted = try generate("--user", "Hello", "--draft", model, "--speculate", "always", "--json")
+        let line = try #require(try objects(drafted).first), guesses = try #require(line["guesses"] as? [String: Int])
+        #expect(line["text"] as? String == OneSentenceModel.sentence && (guesses["right"] ?? 0) > 5)
+        let missing = try generate("--user", "Hello", "--draft", folder("none.h5"))
+        #expect(missing.status == 1 && missing.errors.contains(folder("none.h5")))
+        let remote = try slm("generate", "--backend", "openai:http://127.0.0.1:1", "--user", "Hello", "--draft", model)
+        #expect(remote.status == 2 && remote.errors.contains("--draft: expected with a checkpoint, found with --backend"))
+    }
+
     @Test func `a text that the model ends at once comes with a note`() throws {
         for (options, isNoted) in [([], true), (["--quiet"], false)] {
             let ended = try slm(["generate", model, "--temperature", "0", "--prompt", OneSentenceModel.sentence] + options)

@@ -32,7 +32,7 @@ import TestSupport
             let options = lines.prefix { !$0.hasPrefix("Example") }
             #expect(options.allSatisfy { $0.count <= 80 }, "\(options.filter { $0.count > 80 })")
             #expect(try slm(words + ["-h"]).output == help.output)
-            #expect(try slm(["help"] + words).output == help.output)
+            #expect(try slm(["help", "--"] + words).output == help.output)
         }
     }
 
@@ -96,7 +96,8 @@ import TestSupport
 
     @Test func `manual pages render without warnings`() throws {
         let pages =
-            try [slm("help", "--man")] + Self.commands().map { try slm(["help", "--man"] + $0.split(separator: " ").map(String.init)) }
+            try [slm("help", "--man")]
+            + Self.commands().map { try slm(["help", "--man", "--"] + $0.split(separator: " ").map(String.init)) }
         for (i, page) in pages.enumerated() {
             #expect(page.status == 0 && page.errors.isEmpty && page.output.hasPrefix(".TH \"SLM"))
             let file = folder.write(page.output, to: "\(i).1")

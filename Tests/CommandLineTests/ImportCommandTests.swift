@@ -133,6 +133,33 @@ import Formats
         }
     }
 
+    @Test func `an importance matrix is written, and quantized weights are fitted to it`() throws {
+        let model = folder("a.h5"), matrix = folder("a.imatrix")
+        try SampleGGUF { ($0.width, $0.headWidth, $0.hiddenWidth, $0.context) = (64, 32, 256, 32) }.checkpoint.write(to: model)
+        folder.write(String(repeating: "The quick brown fox jumps over the lazy dog. ", count: 9), to: "text.txt")
+        let written = try slm("export", model, "--out", matrix, "--calibrate", folder("text.txt"))
+        #expect(written.status == 0, "\(written.errors)")
+        #expect(written.output.hasPrefix("\(matrix): an importance matrix of 8 tensors, from "), "\(written.output)")
+        #expect(written.errors.hasSuffix("--dtype q4_k_m --calibrate \(matrix)\n"), "\(written.errors)")
+        for (out, type) in [("b.gguf", "q4_k_m"), ("b.h5", "int4")] {
+            let outcome = try slm("export", model, "--out", folder(out), "--dtype", type, "--calibrate", matrix, "--quiet")
+            #expect(outcome.status == 0 && outcome.errors.isEmpty, "\(outcome.errors)")
+        }
+        for (arguments, status, message) in [
+            (["--out", matrix, "--dtype", "q8_0"], 2, "an importance matrix has no weights: expected neither --dtype nor --check"),
+            (["--out", folder("c.imatrix"), "--calibrate", matrix], 2, "--calibrate: expected a text or chats for "),
+            (["--out", matrix, "--peft"], 2, "--peft writes a directory, found --out"),
+            (["--out", folder("b.gguf"), "--calibrate", matrix], 2, "or FILE.imatrix, found \(folder("b.gguf")) with f32."),
+            (
+                ["--out", folder("c.gguf"), "--dtype", "q4_k_m", "--calibrate", folder("b.gguf")], 1,
+                "general.type: expected imatrix, an importance matrix, found model."
+            ),
+        ] {
+            let outcome = try slm(["export", model] + arguments)
+            #expect(outcome.status == Int32(status) && outcome.errors.contains(message), "\(arguments): \(outcome.errors)")
+        }
+    }
+
     @Test(arguments: [
         ("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 942\n", "a Git LFS pointer instead of the file"),
         ("<!DOCTYPE html>\n<title>404</title>\n", "a web page, perhaps the error of a download"),
@@ -157,17 +184,20 @@ import Formats
             (["import"], 2, "expected a model: slm import SOURCE --out FILE"),
             (["import", "x"], 2, "expected a file to write: --out FILE"),
             (["export"], 2, "expected a model: slm export CHECKPOINT --out PATH"),
-            (["export", "x"], 2, "expected where to write: --out DIR, --out FILE.gguf or --out FILE.h5"),
+            (["export", "x"], 2, "expected where to write: --out DIR, FILE.gguf, FILE.h5 or FILE.imatrix"),
             (
                 ["export", folder("a.h5"), "--out", folder("b"), "--dtype", "f8"], 2,
-                "expected f32, f16, bf16, q8_0, q6_k, q5_k_m, q4_k_m, q4_0, int8, int6, int4, found 'f8'"
+                "expected f32, f16, bf16, q8_0, q6_k, q5_k_m, q4_k_m, iq4_xs, q4_0, int8, int6, int4, found 'f8'"
             ),
             (
                 ["export", folder("a.h5"), "--out", folder("b"), "--dtype", "q8_0"], 2,
                 "--dtype: expected f32, f16, bf16 for a Hugging Face directory, found q8_0."
             ),
             (["export", folder("a.h5"), "--out", folder("x.bin")], 2, "For a directory whose name ends in .bin: --out \(folder("x.bin"))/"),
-            (["export", folder("a.h5"), "--out", folder("x.GGUF")], 2, "--out: expected FILE.gguf, FILE.h5 or a directory, found"),
+            (
+                ["export", folder("a.h5"), "--out", folder("x.GGUF")], 2,
+                "--out: expected FILE.gguf, FILE.h5, FILE.imatrix or a directory, found"
+            ),
             (["import", folder("none"), "--out", "x"], 1, "none: cannot be read"),
             (["import", folder.path, "--out", "x"], 1, "found a folder without config.json."),
             (["import", folder("text"), "--out", "x"], 1, "found a file of unknown format."),

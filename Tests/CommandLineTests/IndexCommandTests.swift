@@ -53,6 +53,49 @@ import TestSupport
         #expect((report["skipped"] as? [[String: String]]) == [["file": "notes/a.png", "reason": "not a text"]])
     }
 
+    @Test func `an embedding model is trained on an index, or on pairs, and used`() throws {
+        let subjects = ["pump", "valve", "gauge", "boiler", "filter", "motor", "sensor", "tank"]
+        folder.write(subjects.map { name in
+            "# The \(name)\n\nTo reset the \(name), hold the red button of the \(name) until the light goes out.\n"
+        }.joined(separator: "\n"), to: "notes/all.md")
+        _ = try build()
+        let trained = try slm(
+            "train", "--embedding", "--documents", index, "--out", folder("model"), "--vocab-size", "300", "--width", "32", "--batch", "4",
+            "--epochs", "20", "--quiet")
+        #expect(trained.status == 0 && trained.output.hasPrefix("\(folder("model")): "), "\(trained)")
+        #expect(trained.output.contains("tokens with 32 numbers each, trained on "), "\(trained)")
+        #expect(try slm("info", folder("model")).output.contains("static, "))
+        let built = try build("--embedding-model", folder("model"))
+        #expect(built.status == 0 && built.output.contains(" vectors computed"), "\(built)")
+        let found = try slm("index", "search", index, "the boiler", "--by", "vectors", "--limit", "1")
+        #expect(found.status == 0 && found.output.contains("the boiler"), "\(found)")
+
+        let lines = subjects.map { #"{"query": "what is a \#($0)", "positive": "a \#($0) is a part"}"# }
+        folder.write(lines.joined(separator: "\n"), to: "pairs.jsonl")
+        let pairs = try slm(
+            "train", "--embedding", "--data", folder("pairs.jsonl"), "--out", folder("pairs"), "--epochs", "2", "--json", "--quiet")
+        let report = try #require(try JSONSerialization.jsonObject(with: Data(pairs.output.utf8)) as? [String: Any])
+        #expect(report["examples"] as? Int == 8 && report["steps"] as? Int == 2 && report["hit_rate_1"] == nil, "\(pairs)")
+    }
+
+    @Test func `data that cannot train an embedding model is refused`() throws {
+        func errors(_ arguments: String...) throws -> String {
+            let outcome = try slm(["train", "--embedding"] + arguments)
+            #expect(outcome.status != 0 && !FileManager.default.fileExists(atPath: folder("model")))
+            return outcome.errors
+        }
+        #expect(try errors().hasPrefix("slm train --embedding: expected documents or data, and a folder to write"))
+        let file = folder.write("{\"query\": \"a\"}\n", to: "pairs.jsonl")
+        #expect(try errors("--data", file, "--out", folder("model"))
+            == "slm: \(file):1: expected \"passage\" or \"document\" or \"positive\" or \"answer\", found neither.\n")
+        folder.write("\n[1]\n", to: "pairs.jsonl")
+        #expect(try errors("--data", file, "--out", folder("model")).contains("pairs.jsonl:2: expected one JSON object per line"))
+        folder.write(#"{"query": "a", "answer": 3}"#, to: "pairs.jsonl")
+        #expect(try errors("--data", file, "--out", folder("model")).contains(#""answer": expected a string, found "#))
+        folder.write(#"{"query": "a", "answer": "b"}"#, to: "pairs.jsonl")
+        #expect(try errors("--data", file, "--out", folder("model")).contains("expected at least two passages"))
+    }
+
     @Test func `an index with vectors remembers its model, and is searched by words without it`() throws {
         let bert = SampleBERT { $0.prompts = #""query": "query: ""# }.write(to: folder, "bert")
         let built = try build("--embedding-model", bert)

@@ -97,16 +97,16 @@ import Train
         let processor = try Processor(threads: 2)
         try Checkpoint(reading: base()).quantized(to: .int8, on: processor).write(to: folder("base.h5"))
         var settings = settings(.plain, steps: 8, replay: true)
-        settings.rowLength = 32
+        settings.context = 32
         var plan = plan
         plan.machine = TrainingMachine(processor, .float32, recompute: true)
         let whole = try finetuning(settings, plan, in: "whole")
         #expect(whole.run.trainer.parameters.frozenPrecision == .int8)
-        #expect(whole.run.trainer.rowLength == 32 && whole.run.trainer.model.recomputesBlocks && whole.run.tokensPerStep == 64)
+        #expect(whole.run.trainer.context == 32 && whole.run.trainer.model.recomputesBlocks && whole.run.tokensPerStep == 64)
         #expect(try whole.run.train() == .finished)
         #expect(try finetuning(settings, plan, in: "parts").run.train(until: 4) == .stopped)
         let resumed = try Finetuning(resuming: folder("parts"), on: processor, precision: .float32)
-        #expect(resumed.run.trainer.rowLength == 32 && resumed.run.trainer.parameters.frozenPrecision == .int8)
+        #expect(resumed.run.trainer.context == 32 && resumed.run.trainer.parameters.frozenPrecision == .int8)
         #expect(try resumed.run.train() == .finished)
         let same = try InputFile.contents(of: folder("whole/last.h5")) == InputFile.contents(of: folder("parts/last.h5"))
         #expect(same)
@@ -341,19 +341,19 @@ import Train
         }
         // About 34 tokens each: 1,200 in all fill rows of 128, and 20,000 fill rows of 1,024, of which two are a batch.
         let few = try run(.init(data: [chats(.names, 40, in: "few.jsonl")]), in: "few")
-        #expect(few.trainer.rowLength == 128 && few.plan.batch == 1 && (6...16).contains(few.training.stepsPerEpoch))
+        #expect(few.trainer.context == 128 && few.plan.batch == 1 && (6...16).contains(few.training.stepsPerEpoch))
         #expect(few.steps == max(20, Int((2 * few.training.stepsPerEpoch).rounded(.up))))
         let more = try run(.init(data: [chats(.names, 600, in: "more.jsonl")]), in: "more")
-        #expect(more.trainer.rowLength == 1_024 && more.plan.batch == 2 && more.training.stepsPerEpoch >= 8)
+        #expect(more.trainer.context == 1_024 && more.plan.batch == 2 && more.training.stepsPerEpoch >= 8)
         #expect(more.steps == Int((3 * more.training.stepsPerEpoch).rounded(.up)))
         // Chats of 700 tokens are not cut.
         let question = String(repeating: "long ", count: 140)
         folder.write((0..<3).map { "{\"user\": \"\(question)\($0)\", \"assistant\": \"yes\"}\n" }.joined(), to: "long.jsonl")
         let mixed = try run(.init(data: [chats(.names, 40, in: "few.jsonl"), folder("long.jsonl")]), in: "mixed")
-        #expect(mixed.trainer.rowLength == 1_024)
+        #expect(mixed.trainer.context == 1_024)
         // Options stand as they are.
         var chosen = Finetuning.Settings(data: [chats(.names, 40, in: "few.jsonl")])
-        chosen.rowLength = 512
-        #expect(try run(chosen, in: "chosen").trainer.rowLength == 512)
+        chosen.context = 512
+        #expect(try run(chosen, in: "chosen").trainer.context == 512)
     }
 }

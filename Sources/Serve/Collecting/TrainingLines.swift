@@ -99,17 +99,16 @@ enum TrainingLines: String, CaseIterable {
     private static func prompt(
         of answer: TrainingMessage, among messages: [MessageID: TrainingMessage], _ settings: ConversationSettings, passages: Bool
     ) -> [Turn]? {
-        var prompt: [Turn] = []
-        var previous = answer.previous
+        guard let question = answer.previous.flatMap({ messages[$0] }), question.message.role == .user,
+              let text = text(of: question, for: answer, passages: passages)
+        else { return nil }
+        var prompt: [Turn] = [(.user, text)]
+        var previous = question.previous
         while let id = previous, prompt.count <= messages.count {
             guard let message = messages[id], let role = Conversation.Role(rawValue: message.message.role.rawValue) else { return nil }
             prompt.append((role, message.text))
             previous = message.previous
         }
-        guard prompt.first?.role == .user, let question = answer.previous.flatMap({ messages[$0] }),
-              let text = text(of: question, for: answer, passages: passages)
-        else { return nil }
-        prompt[0].text = text
         if let text = settings.systemPrompt { prompt.append((.system, text)) }
         return prompt.reversed()
     }

@@ -63,10 +63,15 @@ extension Passage {
     var fileID: String { origin.map { VectorStoreService.filePrefix + $0.file } ?? file }
 
     func writeFoundFile(to object: inout JSONWriter) {
+        writeFile(to: &object)
+        object["text"] = text
+    }
+
+    /// Writes the file, and its score: the share of the best one's.
+    func writeFile(to object: inout JSONWriter) {
         object["file_id"] = fileID
         object["filename"] = file
         object["score"] = (share * 1e4).rounded() / 1e4
         object.object("attributes") { _ in }
-        object["text"] = text
     }
 }

@@ -12,7 +12,9 @@ struct DocumentCatalog: Sendable {
     /// - Parameter account: nil for a guest.
     func readable(by account: UserID?) -> ReadableDocuments { ReadableDocuments(catalog: self, account: account) }
 
-    fileprivate func index(_ library: Library, _ indexes: LibraryIndexes) throws(APIError) -> ServedIndex {
+    /// The index of a library; nil if accounts upload no files.
+    func index(_ library: Library) throws(APIError) -> ServedIndex? {
+        guard let indexes = libraries else { return nil }
         let index = try ServedDocuments.finding(library.name) { () throws(DocumentError) in try indexes.index(of: library.id) }
         return ServedIndex(library, index) { [store] id in
             // One that was deleted, or a database that does not respond: the passage is left out.
@@ -27,11 +29,11 @@ struct ReadableDocuments: Sendable {
     let account: UserID?
 
     func all() throws -> ServedDocuments {
-        guard let indexes = catalog.libraries else { return catalog.served }
+        if catalog.libraries == nil { return catalog.served }
         let libraries = try catalog.store.libraries(readableBy: account)
         return catalog.served.adding(libraries.map { library in
             // One whose index is damaged must not hide the others.
-            (try? catalog.index(library, indexes)) ?? ServedIndex(library, nil) { _ in nil }
+            (try? catalog.index(library)) ?? ServedIndex(library, nil) { _ in nil }
         })
     }
 
@@ -48,12 +50,13 @@ struct ReadableDocuments: Sendable {
         let unknown = APIError(
             status: .notFound, code: "documents_not_found", message: "Unknown documents '\(id.prefix(100))': \(reason).",
             field: "documents")
-        guard let indexes = catalog.libraries, let libraryID = LibraryID(id) else { throw unknown }
+        guard catalog.libraries != nil, let libraryID = LibraryID(id) else { throw unknown }
         let library: Library
         do throws(StoreError) { library = try catalog.store.library(libraryID, readableBy: account) } catch {
             if error == .notFound(.library) { throw unknown }
             throw APIError(error)
         }
-        return try catalog.index(library, indexes)
+        guard let index = try catalog.index(library) else { throw unknown }
+        return index
     }
 }

@@ -42,12 +42,8 @@ struct LibraryService: Sendable {
     }
 
     private func show(_ context: RequestContext) throws -> Response {
-        let library = try readable(context), files = try store.files(of: library.id)
-        let readers = try readers(of: library, context)
-        return Response.json { whole in
-            library.write(to: &whole, for: context.client.account, readers: readers)
-            whole.array("files") { list in for file in files { list.object { file.write(to: &$0) } } }
-        }
+        let library = try readable(context)
+        return try response(library, .ok, context, files: try store.files(of: library.id))
     }
 
     private func change(_ context: RequestContext) throws -> Response {
@@ -131,7 +127,7 @@ struct LibraryService: Sendable {
         let library = try readable(context), upload = try store.file(try context.id(of: "file", at: 1), of: library.id).upload
         let start = try context.request.integer("from", 0...Int(Int32.max), default: 0)
         let limit = try context.request.integer("limit", 1...200, default: 50)
-        let (total, passages) = try passages(of: upload, in: library, from: start, limit: limit, for: context.client.account)
+        let (total, passages) = try passages(of: upload, in: library, from: start, limit: limit)
         return Response.json { whole in
             whole["total"] = total
             whole.array("passages") { list in for passage in passages { list.object { passage.write(to: &$0) } } }
@@ -139,12 +135,10 @@ struct LibraryService: Sendable {
     }
 
     /// The passages of a file in the order of the text, and how many it has.
-    func passages(
-        of file: Upload, in library: Library, from start: Int, limit: Int, for account: UserID?
-    ) throws -> (total: Int, [Passage]) {
-        let found = try documents.readable(by: account).named([library.id.description]).indexes
+    func passages(of file: Upload, in library: Library, from start: Int, limit: Int) throws -> (total: Int, [Passage]) {
+        let index = try documents.index(library)
         return try ServedDocuments.finding(library.name) { () throws(DocumentError) in
-            try found.first?.passages(of: file, from: start, limit: limit) ?? (0, [])
+            try index?.passages(of: file, from: start, limit: limit) ?? (0, [])
         }
     }
 
@@ -153,13 +147,14 @@ struct LibraryService: Sendable {
         return try store.library(try context.id(of: "library"), readableBy: try context.account)
     }
 
-    private func readers(of library: Library, _ context: RequestContext) throws -> [String]? {
-        library.owner == context.client.account ? try store.readers(of: library.id) : nil
-    }
-
-    private func response(_ library: Library, _ status: HTTPStatus, _ context: RequestContext) throws -> Response {
-        let readers = try readers(of: library, context)
-        return Response.json(status) { library.write(to: &$0, for: context.client.account, readers: readers) }
+    private func response(
+        _ library: Library, _ status: HTTPStatus, _ context: RequestContext, files: [LibraryFile]? = nil
+    ) throws -> Response {
+        let account = context.client.account, readers = library.owner == account ? try store.readers(of: library.id) : nil
+        return Response.json(status) { whole in
+            library.write(to: &whole, for: account, readers: readers)
+            if let files { whole.array("files") { list in for file in files { list.object { file.write(to: &$0) } } } }
+        }
     }
 }
 

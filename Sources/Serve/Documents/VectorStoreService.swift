@@ -223,7 +223,7 @@ extension VectorStoreService {
 
     private func passages(_ context: RequestContext) throws -> Response {
         let library = try library(context), upload = try store.file(try fileID(context, at: 1), of: library.id).upload
-        let (_, passages) = try libraries.passages(of: upload, in: library, from: 0, limit: 10_000, for: context.client.account)
+        let (_, passages) = try libraries.passages(of: upload, in: library, from: 0, limit: 10_000)
         return Response.json { page in
             page["object"] = "vector_store.file_content.page"
             page.array("data") { list in
@@ -306,12 +306,9 @@ extension LibraryFile {
 }
 
 extension Passage {
-    /// A result of OpenAI's search. Its score is the share of the best one's.
+    /// A result of OpenAI's search.
     func writeSearchResult(to object: inout JSONWriter) {
-        object["file_id"] = fileID
-        object["filename"] = file
-        object["score"] = (share * 1e4).rounded() / 1e4
-        object.object("attributes") { _ in }
+        writeFile(to: &object)
         object.array("content") { list in
             list.object {
                 $0["type"] = "text"

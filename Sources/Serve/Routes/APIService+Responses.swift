@@ -21,7 +21,7 @@ extension APIService {
         let request = try ResponsesRequest(fields, after: previous.items) { id throws(APIError) in
             try storedItem(id, of: context.client.account, &read)
         }
-        if try !request.fileSearch.stores.isEmpty { try rateLimits.checkSearch(context.client.key) }
+        if !request.fileSearch.stores.isEmpty { try rateLimits.checkSearch(context.client.key) }
         let completion = try request.completion(for: model, documents.readable(by: context.client.account))
         let stores = try fields.boolean("store") ?? true, owner = stores ? context.client.account : nil, id = ResponseID()
         let object = ResponseObject(id: id, of: request, completion, model: model.name, stores: owner != nil)

@@ -8,24 +8,20 @@ enum RunArguments {
     static func start(_ run: TrainingRunRecord, _ settings: TrainingRunSettings, _ base: TrainingBase, data: String) -> [String] {
         let parent = run.folder.split(separator: "/").dropLast().reduce("") { "\($0)/\($1)" }
         return ["finetune"] + model(settings, base) + ["--data", data, "--out", parent, "--name", run.name, "--background"]
-            + objective(settings) + settings.arguments(RunNumber.lengths) + replay(settings) + optimizer(settings)
+            + objective(settings) + settings.lengthArgument + replay(settings) + optimizer(settings)
     }
 
     /// Whole models learn new chats without forgetting others at a lower rate and in larger batches than `slm finetune` chooses.
     private static func optimizer(_ settings: TrainingRunSettings) -> [String] {
         let isMixed = settings.method == .full && settings.objective == .chats && settings.replay?.isEmpty == false
-        var settings = settings
-        if isMixed { settings[.learningRate] = settings[.learningRate] ?? 1e-4 }
-        return settings.arguments([.learningRate]) + (isMixed ? ["--batch", "16"] : [])
+        return settings.argument(.learningRate, otherwise: isMixed ? 1e-4 : nil) + (isMixed ? ["--batch", "16"] : [])
     }
 
     /// Continues a run from its last checkpoint.
     static func resume(_ run: TrainingRunRecord) -> [String] { ["finetune", "--resume", run.folder, "--background"] }
 
     static func model(_ settings: TrainingRunSettings, _ base: TrainingBase) -> [String] {
-        var settings = settings
-        settings[.rank] = settings[.rank] ?? 16
-        let lora = settings.method == .lora && base.adapter == nil ? settings.arguments([.rank]) : []
+        let lora = settings.method == .lora && base.adapter == nil ? settings.argument(.rank, otherwise: 16) : []
         return [base.path] + (base.adapter.map { ["--init-adapter", $0] } ?? lora)
     }
 
@@ -35,6 +31,6 @@ enum RunArguments {
 
     private static func replay(_ settings: TrainingRunSettings) -> [String] {
         guard let paths = settings.replay, !paths.isEmpty else { return [] }
-        return paths.flatMap { ["--replay", $0] } + settings.arguments([.replayShare])
+        return paths.flatMap { ["--replay", $0] } + settings.argument(.replayShare)
     }
 }

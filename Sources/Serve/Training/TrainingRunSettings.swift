@@ -72,10 +72,13 @@ package struct TrainingRunSettings: Equatable {
         set { numbers[number.name] = newValue }
     }
 
-    /// The options of `slm finetune` for some of the numbers.
-    func arguments(_ some: [RunNumber]) -> [String] {
-        some.flatMap { number in self[number].map { [number.option, number.text(of: $0) + number.unit] } ?? [] }
+    /// The option of `slm finetune` for a number; none if it has no value.
+    func argument(_ number: RunNumber, otherwise value: Double? = nil) -> [String] {
+        (self[number] ?? value).map { [number.option, number.text(of: $0) + number.unit] } ?? []
     }
+
+    /// The option for the length of the run.
+    var lengthArgument: [String] { RunNumber.lengths.flatMap { argument($0) } }
 
     /// Reads what `json` has written. Members that this version does not know are ignored.
     init(json: String) throws {

@@ -185,7 +185,7 @@ extension TrainingSupervisor {
     func estimate(_ settings: TrainingRunSettings, _ base: TrainingBase, data: String?) throws -> TrainingEstimate {
         var arguments = ["finetune"] + RunArguments.model(settings, base) + ["--json", "--quiet", "--out", configuration.directory]
         if let data {
-            arguments += ["--data", data, "--background", "--estimate", "time"] + settings.arguments(RunNumber.lengths)
+            arguments += ["--data", data, "--background", "--estimate", "time"] + settings.lengthArgument
                 + RunArguments.objective(settings)
         } else {
             arguments += ["--estimate", "memory"] + RunArguments.objective(settings)

@@ -6,8 +6,8 @@ package struct AnswerChannels: Sendable, Equatable {
     static let thoughtOpening = "<|channel|>analysis<|message|>"
 
     /// nil if a chat template does not write channels, or the vocabulary lacks their tokens.
-    init?(in template: String, _ vocabulary: Vocabulary) {
-        guard template.contains(Self.thoughtOpening), let channel = vocabulary.specialTokenID("<|channel|>"),
+    init?(in template: JinjaChatTemplate, _ vocabulary: Vocabulary) {
+        guard template.dividesThoughts, let channel = vocabulary.specialTokenID("<|channel|>"),
               let message = vocabulary.specialTokenID("<|message|>"), let end = vocabulary.specialTokenID("<|end|>"),
               let start = vocabulary.specialTokenID("<|start|>") else { return nil }
         self.channel = channel

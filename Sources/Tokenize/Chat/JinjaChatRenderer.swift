@@ -73,7 +73,7 @@ struct JinjaChatRenderer: MessageRenderer {
         self.template = template
         self.clock = clock
         vocabulary = tokenizer.vocabulary
-        channels = AnswerChannels(in: template.source, vocabulary)
+        channels = AnswerChannels(in: template, vocabulary)
         thoughtMarks = Self.thoughtMarks(in: template.source, vocabulary, channels)
         let jinja: JinjaTemplate
         do throws(JinjaError) { jinja = try JinjaTemplate(template.source) } catch { throw .chatTemplate(error.description) }
@@ -122,9 +122,8 @@ struct JinjaChatRenderer: MessageRenderer {
         finding templateTokens: TemplateTokens
     ) throws(TokenizeError) -> Rendered {
         var list: [JinjaValue] = []
-        let dividesThoughts = template.source.contains(AnswerChannels.thoughtOpening)
         for (index, message) in (isContinued ? ContinuedAnswer.marked(messages) : messages).enumerated() {
-            list.append(try value(of: message, dividesThoughts: dividesThoughts, source: source(of: index)))
+            list.append(try value(of: message, dividesThoughts: template.dividesThoughts, source: source(of: index)))
         }
         var variables: [String: JinjaValue] = [
             "messages": .list(list), "tools": hasToolList ? .list([]) : .none, "documents": .none, "add_generation_prompt": .bool(prompts),

@@ -12,7 +12,13 @@ package struct JinjaChatTemplate: Sendable, Hashable {
     /// Further tokens that end an answer, from `eos_token_id` of the model's generation settings.
     package var stopTokens: [TokenID] = []
 
-    package init(_ source: String) { self.source = source }
+    /// Whether it writes the thoughts of an answer into a channel of their own.
+    let dividesThoughts: Bool
+
+    package init(_ source: String) {
+        self.source = source
+        dividesThoughts = source.contains(AnswerChannels.thoughtOpening)
+    }
 
     /// The variables that Hugging Face's tokenizer_config.json has as keys.
     package static let tokenNames = ["bos_token", "eos_token", "unk_token", "pad_token", "sep_token", "cls_token", "mask_token"]

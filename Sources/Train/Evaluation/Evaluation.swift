@@ -67,7 +67,7 @@ extension Vocabulary {
 extension Trainer {
     /// Evaluates texts with the current weights.
     package var evaluator: Evaluator {
-        var evaluator = Evaluator(context: rowLength) { batch in self.tokenLosses(of: batch) }
+        var evaluator = Evaluator(context: context) { batch in self.tokenLosses(of: batch) }
         evaluator.ranks = groups?.ranks
         return evaluator
     }

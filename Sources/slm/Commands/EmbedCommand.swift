@@ -35,7 +35,7 @@ extension Command {
             EmbedOptions(),
             [
                 OptionGroup("Main options", [
-                    .option("model", \.model, value: "FOLDER", "Use this embedding model: a folder with a BERT.").positional(),
+                    .option("model", \.model, value: "FOLDER", "Use this embedding model: a folder or a GGUF file.").positional(),
                     .list("text", \.texts, value: "TEXT", "Print the vector of TEXT.").positionalOnly(),
                     .option("file", \.file, value: "FILE",
                             "Print the vectors of the lines of FILE, or of standard input (-); \\n means a line break."),
@@ -57,7 +57,7 @@ extension Command {
                 }) }
                 return
             }
-            let model = EmbeddingModel(folder, on: try options.processor(), precision: options.dtype)
+            let model = try EmbeddingModel(folder, on: options.processor(), precision: options.dtype)
             // In groups, so that a long file needs no memory for all vectors.
             for first in stride(from: 0, to: texts.count, by: 256) {
                 for vector in model.vectors(of: Array(texts[first..<min(first + 256, texts.count)]), as: options.role) {

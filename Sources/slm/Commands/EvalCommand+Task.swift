@@ -168,7 +168,7 @@ extension EvalCommand {
     ) throws {
         let isChat = task.form == .chat, stop = options.stop.isEmpty && !isChat ? ["\n\n"] : options.stop
         let config = try GenerationConfig {
-            $0.maximumTokens = options.answerTokens
+            $0.maxTokens = options.answerTokens
             $0.temperature = 0
             $0.stop = stop
         }

@@ -18,7 +18,7 @@ struct ExportOptions {
 
 /// The data type of exported weights.
 enum ExportType: String, CaseIterable, OptionValue {
-    case f32, f16, bf16, q8_0, q6_k, q5_k_m, q4_k_m, q4_0, int8, int6, int4
+    case f32, f16, bf16, q8_0, q6_k, q5_k_m, q4_k_m, iq4_xs, q4_0, int8, int6, int4
 
     static var metavariable: String { "TYPE" }
 }
@@ -32,10 +32,14 @@ extension Command {
             [
                 OptionGroup("Main options", [
                     .checkpoint(\.checkpoint, "Export this model."),
-                    .option("out", \.to, value: "PATH", "Write a directory for Hugging Face transformers, X.gguf for llama.cpp, or X.h5.")
+                    .option(
+                        "out", \.to, value: "PATH",
+                        "Write a directory for Hugging Face transformers, X.gguf for llama.cpp, X.h5, or an importance matrix, X.imatrix."
+                    )
                         .short("o"),
                     .option("dtype", \.dtype, "Store the weights in this data type; q8_0 to q4_0 in GGUF, int8, int6 and int4 in .h5."),
-                    .option("calibrate", \.calibrate, value: "FILE", "Fit quantized weights to the activations on this text or chats.",
+                    .option("calibrate", \.calibrate, value: "FILE",
+                            "Fit quantized weights to the activations on this text or chats, or to this importance matrix.",
                             default: "text that the model generates"),
                     .option("check", \.check, value: "FILE", "Print the loss on this text or these chats, and that of the model in f32."),
                     .option("base", \.base, value: "CHECKPOINT", "Take the base model of a LoRA adapter from this file.",
@@ -51,6 +55,7 @@ extension Command {
                 "slm export checkpoints/tiny/best.h5 --out tiny.gguf --dtype q8_0",
                 "slm export checkpoints/support/best.h5 --out support.gguf --dtype q4_k_m --calibrate chats.jsonl",
                 "slm export smollm2.gguf --out small.h5 --dtype int4 --calibrate chats.jsonl --check held-out.jsonl",
+                "slm export smollm2.gguf --out smollm2.imatrix --calibrate chats.jsonl",
                 "slm export checkpoints/support/best.h5 --peft --out support-lora",
             ]
         ) { options in
@@ -62,9 +67,9 @@ extension Command {
 extension ExportOptions {
     fileprivate func run() throws {
         guard let path = checkpoint else { throw UsageError("slm export: expected a model: slm export CHECKPOINT --out PATH") }
-        guard let to else { throw UsageError("slm export: expected where to write: --out DIR, --out FILE.gguf or --out FILE.h5") }
+        guard let to else { throw UsageError("slm export: expected where to write: --out DIR, FILE.gguf, FILE.h5 or FILE.imatrix") }
         if let ending = Self.unknownEnding(of: to) {
-            throw UsageError("slm export: --out: expected FILE.gguf, FILE.h5 or a directory, found '\(to)'. "
+            throw UsageError("slm export: --out: expected FILE.gguf, FILE.h5, FILE.imatrix or a directory, found '\(to)'. "
                 + "For a directory whose name ends in .\(ending): --out \((to + "/").shellWord)")
         }
         if Folder.isSame(path, to) {
@@ -77,13 +82,14 @@ extension ExportOptions {
         if baseName != nil { throw UsageError("slm export: --base-name needs --peft.") }
         // A LoRA adapter is merged into its base model.
         if checkpoint.adapter != nil { checkpoint = try checkpoint.merged(over: file.base, on: try Processor()) }
+        if to.hasSuffix(".imatrix") { return try writeImportanceMatrix(of: checkpoint, to: to) }
         // To int8, int6 and int4, one matrix at a time is converted.
         let isQuantizing = to.hasSuffix(".h5") && dtype.rawValue.hasPrefix("int")
         let isFitted = to.hasSuffix(".gguf") && GGUFFormat(rawValue: dtype.rawValue)?.isFitted == true
         if calibrate != nil, !isQuantizing, !isFitted {
             throw UsageError(
-                "slm export: --calibrate: expected --out FILE.h5 with --dtype int8, int6 or int4, or FILE.gguf with q6_k, q5_k_m or "
-                    + "q4_k_m, found \(to) with \(dtype.rawValue).")
+                "slm export: --calibrate: expected --out FILE.h5 with --dtype int8, int6 or int4, FILE.gguf with q6_k, q5_k_m, "
+                    + "q4_k_m or iq4_xs, or FILE.imatrix, found \(to) with \(dtype.rawValue).")
         }
         if checkpoint.quantized.count > 0, !isQuantizing { checkpoint = try checkpoint.dequantized(on: Processor()) }
         // Read before the work of minutes, so that a wrong name is found first.
@@ -106,13 +112,13 @@ extension ExportOptions {
         guard let name = path.split(separator: "/", omittingEmptySubsequences: false).last, let dot = name.lastIndex(of: "."),
               dot > name.startIndex else { return nil }
         let ending = name[name.index(after: dot)...]
-        guard ending.first?.isLetter == true, ending.allSatisfy({ $0.isLetter || $0.isNumber }), ending != "gguf", ending != "h5",
-              Folder.names(in: path) == nil else { return nil }
+        guard ending.first?.isLetter == true, ending.allSatisfy({ $0.isLetter || $0.isNumber }),
+              !["gguf", "h5", "imatrix"].contains(ending), Folder.names(in: path) == nil else { return nil }
         return ending
     }
 
     private func writeAdapter(_ checkpoint: Checkpoint, to path: String) throws {
-        if path.hasSuffix(".gguf") || path.hasSuffix(".h5") {
+        if [".gguf", ".h5", ".imatrix"].contains(where: path.hasSuffix) {
             throw UsageError("slm export: --peft writes a directory, found --out '\(path)'.")
         }
         guard let format = WeightFormat(rawValue: dtype.rawValue) else {

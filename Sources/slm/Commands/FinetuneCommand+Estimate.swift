@@ -144,7 +144,7 @@ extension FinetuneCommand {
             of: parts.base, parts.settings, parts.plan, in: scratch.path, on: parts.processor, precision: parts.precision, clock: now)
         let run = finetuning.run
         let step = try StepTime.measured(for: run).seconds, total = run.estimate(secondsPerStep: step)
-        let context = run.trainer.rowLength
+        let context = run.trainer.context
         estimate.time = (total.seconds, total.steps, Double(run.tokensPerStep) / step)
         if let preferences = finetuning.preferences {
             let tokens = preferences.sequences.reduce(0) { $0 + $1.inputs.count }

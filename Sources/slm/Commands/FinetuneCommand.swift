@@ -67,7 +67,7 @@ struct FinetuneCommand {
             throw CommandError(description: "\(folder) holds a training run already. Continue it with --resume \(folder), or choose "
                 + "another --name.")
         }
-        configuration.context = settings.rowLength(of: configuration)
+        configuration.context = settings.context(of: configuration)
         var memory = TrainingMemory(type, rows: plan.batch, recompute: machine.recompute, lora: settings.lora)
         if settings.preferences != nil {
             // Both answers of a pair are in one micro-batch.
@@ -156,7 +156,7 @@ struct FinetuneCommand {
             else: data.validation.count > 0 ? data.validation : data.training,
             finetuning.chatTemplate,
             finetuning.vocabulary,
-            context: run.trainer.rowLength,
+            context: run.trainer.context,
             complete: greedyCompletion(
                 of: run.trainer, on: processor, type, finetuning.vocabulary, finetuning.chatTemplate,
                 endTokens: run.servingDefaults.endTokens))
@@ -174,7 +174,7 @@ struct FinetuneCommand {
 
     /// The entries of the log and the report about the data.
     private func settings(_ finetuning: Finetuning) -> [RunSetting] {
-        let context = finetuning.run.trainer.rowLength
+        let context = finetuning.run.trainer.context
         func settings(_ prefix: String, _ paths: [String], _ data: TrainingData) -> [RunSetting] {
             [
                 RunSetting("data", prefix + "source", .text(paths.joined(separator: " "))),
@@ -203,7 +203,7 @@ struct FinetuneCommand {
                 + $0.shape.targetNames.joined(separator: ", ")
                 + ($0.principals.count > 0 ? ", initialized with PiSSA" : "") + "; \(parameters.frozenCount) are frozen"
         } ?? "all \(parameters.count) parameters"
-        let context = run.trainer.rowLength
+        let context = run.trainer.context
         func text(_ data: TrainingData) -> String {
             if let preferences = finetuning.preferences { return preferences.summary }
             return "\(data.exampleCount(.train, context: context)) chats (\(data.training.count) tokens) for training, "

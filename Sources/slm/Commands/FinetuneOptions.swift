@@ -199,7 +199,7 @@ extension FinetuneOptions {
         }
         var own = try Finetuning.Settings(of: stored)
         own.dropout = stored.configuration.dropout
-        own.rowLength = own.rowLength ?? stored.configuration.context
+        own.context = own.context ?? stored.configuration.context
         try run.plan.check(own)
         try run.plan.check(AdapterSettings(of: stored.adapter, isRankStabilized: run.plan[flag: "rslora"] ?? false))
         for (option, given, stored) in settings {

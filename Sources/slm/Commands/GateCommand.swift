@@ -162,7 +162,7 @@ struct GateCommand {
                 checkpoint: path, base: options.base, options.dtype, tuned: options.tunedInference(options.dtype, isQuiet: true),
                 on: options.makeProcessor)
         }
-        let config = try GenerationConfig { $0.maximumTokens = options.answerTokens; $0.temperature = 0 }
+        let config = try GenerationConfig { $0.maxTokens = options.answerTokens; $0.temperature = 0 }
         let progress = ProgressBar("asking", isVisible: !options.quiet && !options.json)
         defer { progress.clear() }
         var tokens = [0, 0], seconds = [0.0, 0.0]

@@ -62,7 +62,7 @@ extension Command {
                 OptionGroup("Main options", [
                     .list("files", \.paths, value: "FILE", "Read these files, and all files in these directories.").positionalOnly(),
                     .option("out", \.out, value: "FILE", "Write the index to FILE.").short("o"),
-                    .embeddingModel(\.embeddingModel, "Store a vector of this embedding model for each passage: a folder with a BERT."),
+                    .embeddingModel(\.embeddingModel, "Store a vector of this embedding model for each passage: a folder or a GGUF file."),
                     .allowEmpty(\.allowsEmpty),
                     .background(\.background),
                     .json(\.json, "Print one JSON object."),

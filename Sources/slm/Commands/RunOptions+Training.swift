@@ -104,7 +104,7 @@ func greedyCompletion(
     return { prompts, maxTokens in
         // Made anew for each evaluation: training changes the weights, and needs the memory.
         let runner = ModelRunner(
-            of: trainer.model, trainer.parameters, on: processor, precision: precision, context: trainer.rowLength)
+            of: trainer.model, trainer.parameters, on: processor, precision: precision, context: trainer.context)
         return prompts.map { runner.text(after: $0, config, vocabulary, rules, most: maxTokens) }
     }
 }

@@ -100,7 +100,7 @@ extension ServeOptions {
             ]),
             OptionGroup("Model", ModelOptions.options(
                 \.model, adapterHelp: "Serve this LoRA adapter of the checkpoint, too, as the model MODEL:NAME, with the same weights.") + [
-                .embeddingModel(\.embeddingModel, "Answer /v1/embeddings with this embedding model: a folder with a BERT."),
+                .embeddingModel(\.embeddingModel, "Answer /v1/embeddings with this embedding model: a folder or a GGUF file."),
                 .option("reranker", \.reranker, value: "FOLDER",
                         "Answer /v1/rerank with this reranker, and let it put the 30 best passages of documents in order."),
             ]),

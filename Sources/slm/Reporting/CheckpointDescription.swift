@@ -23,7 +23,7 @@ struct CheckpointDescription {
             "\(c.norm.rawValue) norm",
             "\(c.activation)",
             "\(c.positions.rawValue) positions",
-            c.hasBias ? "biases" : c.hasQKVBias ? "biases of queries, keys and values" : "no biases",
+            biases,
             c.isTied ? "tied output head" : "untied output head",
         ] + (c.qkNorm != .none ? ["QK-norm"] : [])
             + (c.experts.map { ["\($0.active) of \($0.count) experts"] } ?? []) + ["dropout \(c.dropout)"]
@@ -57,6 +57,17 @@ struct CheckpointDescription {
             if values.count == 0 { lines.append((title, "none")) }
         }
         return lines.map { $0.0.padded(to: 12) + $0.1 }.joined(separator: "\n")
+    }
+
+    private var biases: String {
+        let c = checkpoint.configuration
+        if c.hasBias { return "biases" }
+        return switch (c.hasQKVBias, c.hasNormBias) {
+        case (true, true): "biases of queries, keys, values and norms"
+        case (true, false): "biases of queries, keys and values"
+        case (false, true): "biases of norms"
+        case (false, false): "no biases"
+        }
     }
 
     private var format: String {

@@ -1,6 +1,5 @@
 import Formats
 import JSON
-import Model
 import Tokenize
 
 /// An embedding model or a reranker, as text and as JSON.
@@ -10,14 +9,19 @@ struct EmbeddingModelDescription {
     init(at path: String) throws { folder = try EncoderFile(path) }
 
     var text: String {
-        let c = folder.configuration
-        let pooling = (folder.pooling.mode == .mean ? "the mean of all tokens" : "the first token")
-            + (folder.pooling.isNormalized ? ", scaled to the length 1" : "")
+        let c = folder.sizes
+        let state = switch folder.pooling.mode {
+        case .mean: "the mean of all tokens"
+        case .cls: "the first token"
+        case .last: "the last token"
+        }
+        let pooling = state + (folder.pooling.isNormalized ? ", scaled to the length 1" : "")
         let kind = isReranker ? "a reranker" : "an embedding model"
         let scores = folder.scoreFunction == .sigmoid ? "from 0 to 1" : "logits"
         var lines = [
             ("model", "\(folder.path), \(folder.architecture), \(folder.byteCount) bytes: \(kind)"),
-            ("", "\(c.layers) layers, \(c.heads) heads, width \(c.width), context \(folder.input.context), vocabulary \(c.vocabulary)"),
+            ("", (c.layers == 0 ? "a table of vectors" : "\(c.layers) layers, \(c.heads) heads")
+                + ", width \(c.width), context \(folder.input.context), vocabulary \(c.vocabulary)"),
             isReranker ? ("scores", scores) : ("vectors", "\(c.width) numbers: \(pooling)"),
             ("tokenizer", "\(folder.input.tokenizer.kind), \(folder.input.tokenizer.count) tokens"),
         ]
@@ -34,7 +38,7 @@ struct EmbeddingModelDescription {
     private var isReranker: Bool { folder.purpose == .reranking }
 
     var json: String {
-        let c = folder.configuration
+        let c = folder.sizes
         return JSONLine([
             "model": .text(folder.path), "kind": .text(isReranker ? "reranker" : "embedding"), "architecture": .text(folder.architecture),
             "bytes": .whole(folder.byteCount), "layers": .whole(c.layers), "heads": .whole(c.heads), "width": .whole(c.width),

@@ -39,7 +39,7 @@ extension TrainingRun {
         let estimate = estimate(secondsPerStep: time.seconds)
         let epochs = "\((Double(estimate.steps) / training.stepsPerEpoch).fixed(2)) epochs"
         var rowConfiguration = trainer.model.configuration
-        rowConfiguration.context = trainer.rowLength
+        rowConfiguration.context = trainer.context
         let speed = "\(Int(Double(tokensPerStep) / time.seconds)) tokens/s"
         let length: String
         let expected: String

@@ -20,6 +20,7 @@ import TestSupport
 ///     CheckpointWriter pytorch PATH FILE      imports a .pt of nanoGPT
 ///     CheckpointWriter to-gguf PATH FORMAT    a GGUF file, and its original as PATH.h5
 ///     CheckpointWriter from-gguf FILE PATH    imports a GGUF file
+///     CheckpointWriter imatrix FILE PATH      reads an importance matrix of llama.cpp, and writes it
 ///     CheckpointWriter time PATH PRESET       measures writing and reading a model of a preset's size
 @main
 struct CheckpointWriter {
@@ -49,6 +50,7 @@ struct CheckpointWriter {
             case "pytorch": try Checkpoint(importingPyTorch: arguments[3], on: Processor(threads: 1)).write(to: path)
             case "to-gguf": try writeGGUF(path, arguments[3], isTied: arguments.last == "tied")
             case "from-gguf": try Checkpoint(readingGGUF: path, on: Processor(threads: 1)).write(to: arguments[3])
+            case "imatrix": try ImportanceMatrix(at: path)?.write(to: arguments[3])
             default: try measure(path, preset: arguments.last ?? "eugpt")
             }
         } catch let error as CheckpointError {
@@ -63,7 +65,7 @@ struct CheckpointWriter {
     private static func writeGGUF(_ path: String, _ name: String, isTied: Bool) throws {
         guard let format = GGUFFormat(rawValue: name) else { return print("unknown format \(name)") }
         let checkpoint = try SampleGGUF(tied: isTied).checkpoint
-        try checkpoint.writeGGUF(to: path, as: format, name: "sample")
+        try checkpoint.writeGGUF(to: path, as: format, name: "sample", on: format.isFitted ? Processor(threads: 1) : nil)
         try checkpoint.write(to: path + ".h5")
     }
 

@@ -56,7 +56,7 @@ struct FuzzedServer {
     /// Generates as `slm generate` does. An error is fine; a crash is not.
     func generate() {
         guard let backend else { return }
-        let config = try? GenerationConfig(maximumTokens: 3, temperature: 0.8, topK: 5)
+        let config = try? GenerationConfig(maxTokens: 3, temperature: 0.8, topK: 5)
         for prompt in [Prompt.text("ab<|im_end|>"), .chat([.init(.system, "s"), .init(.user, "Hi <|im_end|><tool_call>")])] {
             _ = try? backend.generate(GenerationRequest(prompt, config ?? GenerationConfig()))
         }
