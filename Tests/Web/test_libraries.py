@@ -4,6 +4,7 @@ import re
 import tempfile
 import time
 
+import mock_libraries
 import mock_server
 from stage import ask, eventually, overflow, reload, scripted
 from test_safety import CONTROLS, check_axe
@@ -208,6 +209,46 @@ def test_folder(stage):
     assert len(rows(page)) == 3 and "over" not in page.get_attribute("#documents", "class")
 
 
+def delete(page, button, answer="Delete file"):
+    """Presses a button that deletes something, and answers the question."""
+    page.click(button)
+    page.locator("dialog", has_text="cannot be undone").get_by_role("button", name=answer).click()
+
+
+@scripted
+def test_folders_of_a_library(stage):
+    """Files in folders are listed below them. With many files, the folders are closed at first."""
+    page, name = open_account(stage)
+    libraries = stage.world.libraries
+    files = {"b.md": "One.", "notes/a.md": "One.", "notes/deep/c.md": "Two.", "notes/b.md": "Three.", "\u202etxt/x": "Four."}
+    identifier = libraries.add(name, "Garden", files)
+    open_library(page)
+    assert rows(page) == ["b.md 4 bytes · 1 passage", "a.md 4 bytes · 1 passage", "b.md 6 bytes · 1 passage", "c.md 4 bytes · 1 passage",
+                          "x 5 bytes · 1 passage"], rows(page)
+    folders = lambda: [" ".join(text.split()) for text in page.locator(".folders summary").all_inner_texts()]
+    assert folders() == ["notes 2 files · 10 bytes", "notes/deep 1 file · 4 bytes", "⟨U+202E⟩txt 1 file · 5 bytes"], folders()
+    page.click("summary >> text=notes >> nth=0")
+    assert page.is_hidden("[aria-label='Delete notes/a.md']") and page.is_visible("[aria-label='Delete notes/deep/c.md']")
+    # A folder is deleted without those in it.
+    delete(page, "[aria-label='Delete the folder notes']", "Cancel")
+    assert focused(page) == "Delete the folder notes" and len(names(only_library(stage))) == 5
+    delete(page, "[aria-label='Delete the folder notes']", "Delete folder")
+    status(page, "notes was deleted.")
+    assert names(only_library(stage)) == ["b.md", "notes/deep/c.md", "\u202etxt/x"] and len(folders()) == 2
+    delete(page, "[aria-label='Delete notes/deep/c.md']")
+    status(page, "notes/deep/c.md was deleted.")
+    assert len(folders()) == 1, "a folder without files is still shown"
+    page.keyboard.press("Escape")
+    for n in range(30):
+        mock_libraries.store(libraries.libraries[identifier], f"many/{n}.md", b"One.", 0)
+    open_library(page)
+    assert page.locator(".folders details:not([open])").count() == 2 and page.is_hidden("[aria-label='Delete many/0.md']")
+    page.focus("summary:has-text('many')")
+    page.keyboard.press("Enter")
+    assert page.is_visible("[aria-label='Delete many/29.md']")
+    check_axe(page, "folders")
+
+
 def drop(page, *paths):
     """Drags files and folders from the desktop onto the library, and drops them."""
     devtools, box = page.context.new_cdp_session(page), page.locator("#library").bounding_box()
@@ -301,7 +342,7 @@ def test_upload_errors(stage):
     eventually(lambda: "offline.txt" in names(only_library(stage)) and uploads(page) == [])
     assert names(only_library(stage)) == ["fits.txt", "full.txt", "offline.txt", "patient.txt"]
     stage.world.faults.append(("DELETE", "/api/libraries/", {"status": 500, "message": "Not deleted."}))
-    page.click("[aria-label='Delete fits.txt']")
+    delete(page, "[aria-label='Delete fits.txt']")
     status(page, "Not deleted.")
     assert "field-error" in page.get_attribute("#documents-status", "class") and len(rows(page)) == 4
 
@@ -319,6 +360,11 @@ def test_changes_of_a_library(stage):
         page.click("[aria-label='Download b.md']")
     assert download.value.suggested_filename == "b.md" and download.value.path().read_text() == "Two."
     page.focus("[aria-label='Delete b.md']")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("h2 >> text=Delete b.md?")
+    page.keyboard.press("Escape")
+    assert focused(page) == "Delete b.md" and len(names(only_library(stage))) == 3
+    page.keyboard.press("Enter")
     page.keyboard.press("Enter")
     status(page, "b.md was deleted.")
     assert focused(page) == "Delete c.md" and names(only_library(stage)) == ["a.md", "c.md"]
@@ -413,8 +459,9 @@ def test_library_of_another_account(stage):
     assert download.value.suggested_filename == "saw.md"
     page.keyboard.press("Escape")
     assert focused(page) == "saw.md" and page.is_visible("#documents-title")
-    # Once it is not shared any more.
-    page.click("#documents-back")
+    # Once it is not shared any more. The list that the page loads still has it.
+    with page.expect_response("**/api/documents*"):
+        page.click("#documents-back")
     libraries.libraries[shared]["access"] = "private"
     stage.allowed.append("404")
     page.click("role=button[name='View Workshop']")

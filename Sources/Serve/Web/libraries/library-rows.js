@@ -11,8 +11,9 @@ import { visible } from "../common/sanitize.js";
 /**
  * A file of a library, with buttons that show its passages, download it and delete it.
  * @param {import("./library-view.js").LibraryView} view @param {string} id
+ * @param {boolean} [isInFolder] whether the name is shown without its folders
  */
-export function fileRow(view, id) {
+export function fileRow(view, id, isInFolder = false) {
   const { dialog, library } = view;
   /** @type {LibraryFile} */
   let file;
@@ -29,10 +30,10 @@ export function fileRow(view, id) {
     if (shown === JSON.stringify(found)) return;
     shown = JSON.stringify(found);
     file = found;
-    name.textContent = visible(file.name);
+    name.textContent = visible(isInFolder ? file.name.slice(file.name.lastIndexOf("/") + 1) : file.name);
     name.disabled = file.state !== "ready";
-    label(download, `Download ${name.textContent}`);
-    label(remove, `Delete ${name.textContent}`);
+    label(download, `Download ${visible(file.name)}`);
+    label(remove, `Delete ${visible(file.name)}`);
     state.textContent = `${bytes(file.bytes)} · ${stateText(file)}`;
     state.className = file.state;
   };

@@ -6,7 +6,8 @@ import { el } from "../common/dom.js";
 import { bytes, count } from "../common/quantities.js";
 import { Rows } from "../common/rows.js";
 import { visible } from "../common/sanitize.js";
-import { fileRow, uploadRow } from "./library-rows.js";
+import { folderList } from "./folder-rows.js";
+import { uploadRow } from "./library-rows.js";
 import { accessText, settingsForm } from "./library-settings.js";
 import { chosenFiles, droppedFiles, withoutHidden } from "./uploads.js";
 
@@ -54,8 +55,7 @@ export class LibraryView {
     this.facts = el("p", { class: "help", dir: "auto" });
     this.space = el("div", { class: "space" });
     this.nothing = el("p", { class: "help" }, "No files yet. Text, Markdown, PDF, DOCX, EPUB, HTML, tables and source code can be read.");
-    /** @type {Rows<LibraryFile>} */
-    this.files = new Rows(el("ul", { class: "library-files", "aria-label": "Files" }), ({ id }) => id, ({ id }) => fileRow(this, id));
+    this.files = folderList(this);
     /** The files that were added while the library is shown. @type {Rows<import("./uploads.js").Upload>} */
     this.added = new Rows(el("ul", { class: "library-files", "aria-label": "Added files" }), ({ key }) => key,
       (upload) => uploadRow(this, upload));
@@ -65,7 +65,7 @@ export class LibraryView {
     this.dropHelp = el("span", { class: "help drop-help" }, "or drop them here");
     const mayUpload = library.is_own && this.page.settings.uploads !== null;
     this.uploads.forgetStored(library.id);
-    this.lists = el("div", {}, this.nothing, this.added.host, this.files.host);
+    this.lists = el("div", {}, this.nothing, this.added.host, ...this.files.hosts);
     this.element = el("div", { class: "library" }, el("div", { class: "library-head" }, this.facts, mayUpload && this.space),
       mayUpload && this.#tools(), library.is_own && settingsForm(this), this.lists);
     this.show();
@@ -139,17 +139,43 @@ export class LibraryView {
     });
   }
 
-  /** @param {string} id */
+  /** Deletes a file, after a question. @param {string} id */
   async deleteFile(id) {
     const name = this.library.files.find((file) => file.id === id)?.name;
+    const text = "This deletes the file from the server and cannot be undone.";
+    if (!await confirmed(`Delete ${visible(name ?? "the file")}?`, [text], "Delete file", true)) return;
+    if (!await this.#remove(id)) return;
+    this.dialog.say(`${name} was deleted.`);
+    await this.#updateSpace();
+  }
+
+  /** Deletes the files of a folder, after a question. @param {string} path */
+  async deleteFolder(path) {
+    const files = this.library.files.filter(({ name }) => name.startsWith(path + "/") && !name.slice(path.length + 1).includes("/"));
+    const text = `This deletes ${count(files.length, "file")} from the server and cannot be undone.`;
+    if (!await confirmed(`Delete the folder ${visible(path)}?`, [text], "Delete folder", true)) return;
+    let left = files.length;
+    for (const { id } of files) {
+      if (this.#closing.signal.aborted || !await this.#remove(id)) break;
+      left -= 1;
+    }
+    if (left === 0) this.dialog.say(`${path} was deleted.`);
+    if (left < files.length) await this.#updateSpace();
+  }
+
+  /** Deletes a file. Returns whether that worked. @param {string} id */
+  async #remove(id) {
     const isDeleted = await this.dialog.attempt(() => this.api.request("DELETE", filePath(this.library.id, id)));
-    if (!isDeleted) return;
+    if (!isDeleted) return false;
     // The next button that deletes a file, for the keyboard.
     const buttons = [...this.lists.querySelectorAll(".delete")], place = buttons.findIndex((button) => button === document.activeElement);
     this.#changes += 1;
     this.show({ files: this.library.files.filter((file) => file.id !== id) });
-    this.dialog.say(`${name} was deleted.`);
     if (place >= 0) (buttons[place + 1] ?? buttons[place - 1])?.focus();
+    return true;
+  }
+
+  async #updateSpace() {
     await loadDocuments(this.page);
     this.#showSpace();
   }
