@@ -64,7 +64,7 @@ package struct EncoderFile {
     /// Whether a folder of sentence-transformers has a causal model.
     private static func isCausal(_ root: JSONElement, in folder: String) -> Bool {
         root["model_type"]?.string.flatMap { HuggingFaceFamily(rawValue: $0) } != nil
-            && Folder.contains(SentenceTransformersSettings.modules, in: folder)
+            && Folder.contains(SentenceTransformersSettings.modulesFile, in: folder)
     }
 
     /// - Parameter purpose: Throws if the model has another one.

@@ -9,7 +9,15 @@ struct SentenceTransformersSettings {
     var maxTokens: Int?
     var queryPrefix = "", passagePrefix = ""
     /// The file that makes a folder one of sentence-transformers.
-    static let modules = "modules.json"
+    static let modulesFile = "modules.json"
+
+    /// A step from a text to its vector.
+    struct Module {
+        /// The name of its class, without those of the Python modules.
+        let type: Substring
+        /// Its folder below the model's; empty for the model's.
+        let path: String
+    }
 
     init(_ folder: String) throws(CheckpointError) {
         try readModules(folder)
@@ -25,24 +33,29 @@ struct SentenceTransformersSettings {
         }
     }
 
+    /// The modules that modules.json lists; none without that file.
+    static func modules(of folder: String) throws(CheckpointError) -> [Module] {
+        guard let root = try HuggingFace.json(modulesFile, in: folder) else { return [] }
+        let file = ImportedFile("\(folder)/\(modulesFile)")
+        guard let list = root.elements else { throw file.mismatch("modules", "an array", root.kind.rawValue) }
+        return try list.map { element throws(CheckpointError) in
+            let type = try file.read { () throws(JSONError) in try element.string("type") }, path = element["path"]?.string ?? ""
+            guard ["", "."].contains(path) || ArrayName.isValidComponent(path) && path != ".." else {
+                throw file.mismatch("path", "the name of a folder in this folder", String(path.prefix(100)).quoted)
+            }
+            return Module(type: type.split(separator: ".").last ?? "", path: path == "." ? "" : path)
+        }
+    }
+
     private mutating func readModules(_ folder: String) throws(CheckpointError) {
-        guard let root = try HuggingFace.json(Self.modules, in: folder) else { return }
-        let file = ImportedFile("\(folder)/\(Self.modules)")
-        guard let modules = root.elements else { throw file.mismatch("modules", "an array", root.kind.rawValue) }
-        for module in modules {
-            let type = try file.read { () throws(JSONError) in try module.string("type") }
-            switch type.split(separator: ".").last {
-            case "Transformer"?, "StaticEmbedding"?: break
-            case "Pooling"?:
-                let name = try file.read { () throws(JSONError) in try module.string("path") }
-                // A folder in this folder.
-                guard ArrayName.isValidComponent(name), name != ".." else {
-                    throw file.mismatch("path", "the name of a folder in this folder", String(name.prefix(100)).quoted)
-                }
-                try readPooling("\(folder)/\(name)")
-            case "Normalize"?: pooling.isNormalized = true
+        for module in try Self.modules(of: folder) {
+            switch module.type {
+            case "Transformer", "StaticEmbedding": break
+            case "Pooling": try readPooling("\(folder)/\(module.path)")
+            case "Normalize": pooling.isNormalized = true
             default:
-                throw file.mismatch("type", "Transformer, StaticEmbedding, Pooling or Normalize", String(type.prefix(100)).quoted)
+                throw ImportedFile("\(folder)/\(Self.modulesFile)").mismatch(
+                    "type", "Transformer, StaticEmbedding, Pooling or Normalize", String(module.type.prefix(100)).quoted)
             }
         }
     }

@@ -21,11 +21,9 @@ package enum StaticModel {
 
     /// The folder with the table of a static model; nil if `folder` has another model.
     static func tableFolder(of folder: String) -> String? {
-        if let root = try? HuggingFace.json(SentenceTransformersSettings.modules, in: folder) {
-            guard let first = root.elements?.first(where: { _ in true }), let type = first["type"]?.string,
-                  type.hasSuffix(".StaticEmbedding") else { return nil }
-            let name = first["path"]?.string ?? ""
-            return name.isEmpty || name == "." ? folder : ArrayName.isValidComponent(name) && name != ".." ? "\(folder)/\(name)" : nil
+        if let first = (try? SentenceTransformersSettings.modules(of: folder))?.first {
+            guard first.type == "StaticEmbedding" else { return nil }
+            return first.path.isEmpty ? folder : "\(folder)/\(first.path)"
         }
         guard let root = try? HuggingFace.json(HuggingFace.configuration, in: folder) else { return nil }
         return root["model_type"]?.string == modelType ? folder : nil
@@ -61,13 +59,13 @@ package enum StaticModel {
         _ rows: Buffer, width: Int, _ tokenizer: WordPieceTokenizer, to folder: String
     ) throws(CheckpointError) {
         let part = TensorPart(name: table, shape: [tokenizer.count, width], rows: 0..<tokenizer.count)
-        let list = [("0", "", moduleType), ("1", "1_Normalize", "sentence_transformers.models.Normalize")]
+        let list = [("", moduleType), ("1_Normalize", "sentence_transformers.models.Normalize")]
         var writer = JSONWriter(.pretty)
         writer.array { modules in
-            for (name, path, type) in list {
+            for (index, (path, type)) in list.enumerated() {
                 modules.object {
-                    $0["idx"] = Int(name)
-                    $0["name"] = name
+                    $0["idx"] = index
+                    $0["name"] = String(index)
                     $0["path"] = path
                     $0["type"] = type
                 }
@@ -80,7 +78,7 @@ package enum StaticModel {
             try weights.write([SafeTensorsWriter.Array(part: part, parameter: (rows, columns: width))], as: .f32)
             try weights.commit()
             // Last: without it, the folder is no model.
-            try AtomicFile.write(writer.bytes + [10], to: "\(folder)/\(SentenceTransformersSettings.modules)")
+            try AtomicFile.write(writer.bytes + [10], to: "\(folder)/\(SentenceTransformersSettings.modulesFile)")
         } catch { throw CheckpointError(error, needed: 4 * rows.count) }
     }
 }

@@ -110,17 +110,17 @@ package final class BERTRunner {
     /// - Parameter firstCounts: The tokens of each text that belong to the first one of a pair.
     private func embed(_ ids: Buffer, _ rows: [Range<Int>], _ firstCounts: [Int]) -> Tensor {
         let C = model.configuration.width, context = model.configuration.context, y = empty(ids.count, C)
+        for rows in rows { require(rows.count <= context, "a text of \(rows.count) tokens, in a context of \(context)") }
         if positions.allSatisfy({ $0 == nil }) {
             weights.embed(ids, in: model.tokens.table, plus: nil, into: y.elements)
-            return model.norm.map { norm(y, $0) } ?? y
-        }
-        for (rows, firstCount) in zip(rows, firstCounts) {
-            require(rows.count <= context, "a text of \(rows.count) tokens, in a context of \(context)")
-            for (part, table) in zip([0..<firstCount, firstCount..<rows.count], positions) where !part.isEmpty {
-                let rows = rows.lowerBound + part.lowerBound..<rows.lowerBound + part.upperBound
-                weights.embed(
-                    ids[rows], in: model.tokens.table, plus: table.map { $0[part.lowerBound * C..<part.upperBound * C] },
-                    into: y.elements[rows.lowerBound * C..<rows.upperBound * C])
+        } else {
+            for (rows, firstCount) in zip(rows, firstCounts) {
+                for (part, table) in zip([0..<firstCount, firstCount..<rows.count], positions) where !part.isEmpty {
+                    let rows = rows.lowerBound + part.lowerBound..<rows.lowerBound + part.upperBound
+                    weights.embed(
+                        ids[rows], in: model.tokens.table, plus: table.map { $0[part.lowerBound * C..<part.upperBound * C] },
+                        into: y.elements[rows.lowerBound * C..<rows.upperBound * C])
+                }
             }
         }
         return model.norm.map { norm(y, $0) } ?? y

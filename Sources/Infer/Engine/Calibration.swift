@@ -58,17 +58,16 @@ package final class Calibration {
     ///
     /// - Parameter progress: Called with the share of the text that has been read.
     package func inputSquares(progress: (Double) -> Void = { _ in }) -> [String: ImportanceMatrix.Entry] {
+        let processor = runner.processor
         var found: [String: ImportanceMatrix.Entry] = [:]
         runner.observeInputs = { weight, x, N in
-            let I = weight.shape[1]
-            var sums = [Float](repeating: 0, count: I)
-            x.read { x in
-                for n in 0..<N {
-                    for i in 0..<I { sums[i] += x[n * I + i] * x[n * I + i] }
-                }
-            }
+            let I = weight.shape[1], squares = processor.buffer(of: N * I, .float32), sums = processor.buffer(of: I, .float32)
+            processor.combine(.multiply, shape: [1, 1, N, I], x, strides: [0, 0, I, 1], x, strides: [0, 0, I, 1], into: squares)
+            processor.sum(squares, outer: 1, R: N, inner: I, into: sums)
             var entry = found.removeValue(forKey: weight.name) ?? ImportanceMatrix.Entry(sums: [Float](repeating: 0, count: I), counts: [0])
-            for i in 0..<I { entry.sums[i] += sums[i] }
+            sums.read { sums in
+                for i in 0..<I { entry.sums[i] += sums[i] }
+            }
             entry.counts[0] += Float(N)
             found[weight.name] = entry
         }

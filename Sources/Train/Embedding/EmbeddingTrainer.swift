@@ -25,6 +25,8 @@ package final class EmbeddingTrainer {
         package var seed = 1
 
         package init() {}
+
+        fileprivate var randomSeed: UInt64 { UInt64(bitPattern: Int64(seed)) }
     }
 
     private let settings: Settings
@@ -44,7 +46,7 @@ package final class EmbeddingTrainer {
     package init(_ examples: EmbeddingExamples, vocabulary: Int, _ settings: Settings, on processor: Processor) {
         self.settings = settings
         self.processor = processor
-        var training = examples, random = SeededRandom(seed: UInt64(bitPattern: Int64(settings.seed)), stream: 0)
+        var training = examples, random = SeededRandom(seed: settings.randomSeed, stream: 0)
         heldOut = training.split(min(Self.mostHeldOut, Int(Self.heldOutShare * Double(examples.count))), &random)
         self.training = training
         stepsPerEpoch = max(1, training.count / settings.batch)
@@ -52,7 +54,7 @@ package final class EmbeddingTrainer {
         var list = ParameterList()
         let C = settings.width
         rows = list.add("tokens.weight", [vocabulary, C], .normal(deviation: 1 / Float(C).squareRoot()))
-        parameters = Parameters(list, on: processor, seed: UInt64(bitPattern: Int64(settings.seed)))
+        parameters = Parameters(list, on: processor, seed: settings.randomSeed)
         optimizer = Optimizer(for: parameters, on: processor)
         optimizer.decay = 0
         // Most tokens have no gradient in most steps: their second moments need a long memory.
@@ -81,9 +83,9 @@ package final class EmbeddingTrainer {
     /// Trains on one batch. Returns its loss; nil after the last step.
     package func step() -> Float? {
         guard steps < schedule.steps else { return nil }
-        let (epoch, index) = (steps / stepsPerEpoch, steps % stepsPerEpoch), seed = UInt64(bitPattern: Int64(settings.seed))
-        let order = Shuffle(count: training.count, seed: seed &+ UInt64(epoch))
-        var random = SeededRandom(seed: seed, stream: UInt64(steps) + 1)
+        let (epoch, index) = (steps / stepsPerEpoch, steps % stepsPerEpoch)
+        let order = Shuffle(count: training.count, seed: settings.randomSeed &+ UInt64(epoch))
+        var random = SeededRandom(seed: settings.randomSeed, stream: UInt64(steps) + 1)
         let count = min(settings.batch, training.count)
         let pairs = (0..<count).map { training.pair(order[index * count + $0], &random) }
         let loss = addGradients(of: pairs)
@@ -116,7 +118,7 @@ package final class EmbeddingTrainer {
     /// The share of questions that were held out whose own passage is the most similar one, and among the ten most similar ones.
     package func hitRates() -> (first: Double, firstTen: Double)? {
         if heldOut.count == 0 { return nil }
-        var random = SeededRandom(seed: UInt64(bitPattern: Int64(settings.seed)), stream: .max)
+        var random = SeededRandom(seed: settings.randomSeed, stream: .max)
         let pairs = (0..<heldOut.count).map { heldOut.pair($0, &random) }, C = settings.width
         let (q, p) = tape.withoutRecording { (vectors(pairs.map(\.question)), vectors(pairs.map(\.passage))) }
         let products = processor.buffer(of: pairs.count * pairs.count, .float32)
