@@ -126,6 +126,17 @@ import TestSupport
         #expect(resumed.errors == "slm: the run has finished. Train it further with a longer --max-steps or --time.\n")
     }
 
+    @Test(arguments: [("1s", "tiny", "4 layers"), ("9000h", "small", "6 layers")])
+    func `the time of a run chooses its size`(time: String, size: String, layers: String) throws {
+        let chats = folder.writeChats()
+        let train = ["train", "--data", chats, "--out", folder("run"), "--vocab-size", "300", "--estimate", "--threads", "2", "--time", time]
+        let text = try slm(train, ["XDG_CACHE_HOME": folder("cache")])
+        #expect(text.status == 0 && text.output.contains("size     \(size), as small would train on "), "\(text)")
+        #expect(text.output.contains(layers), "\(text.output)")
+        let chosen = try slm(train + ["--preset", "characters"], ["XDG_CACHE_HOME": folder("cache")])
+        #expect(chosen.status == 0 && !chosen.output.contains("size     "), "\(chosen)")
+    }
+
     @Test func `an estimate writes nothing`() throws {
         let chats = folder.writeChats()
         let before = TemporaryFolder.names(in: folder.path).sorted()

@@ -207,7 +207,7 @@ extension Processor {
 }
 
 extension Batch {
-    fileprivate static func random(rows: Int, of configuration: GPTConfiguration) -> Batch {
+    static func random(rows: Int, of configuration: GPTConfiguration) -> Batch {
         var state: UInt64 = 1        // Knuth's linear congruential generator: the same tokens every time
         let tokens = (0...rows * configuration.context).map { _ in
             state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407

@@ -127,6 +127,7 @@ private struct Demo {
     private func train(on data: String) throws {
         try Folder.remove(["last.h5", "best.h5", "log.jsonl"], in: out)
         var train = TrainOptions()
+        train.preset = TrainOptions.defaultPreset
         train.run.machine = options.machine
         train.run.plan[integer: "seed"] = options.seed ?? 1
         train.run.plan[integer: "max-steps"] = options.steps

@@ -17,13 +17,14 @@ extension Command {
             TrainOptions(),
             TrainOptions.groups,
             examples: [
-                "slm train --data chats.txt --preset tiny --out checkpoints/first --time 2m",
+                "slm train --data chats.txt --out checkpoints/first --time 1h",
                 "slm train --data data --preset eugpt --time 2h --ask \"Who are you?\"",
                 "slm train --resume checkpoints/first --data chats.txt",
             ]
         ) { options in
             var options = options
             if !options.estimates { try options.run.joinRanks() }
+            try options.choosePreset()
             try TrainCommand(options).run()
         }
     }

@@ -32,7 +32,7 @@ extension TrainOptions {
     private static var mainGroup: OptionGroup<TrainOptions> {
         OptionGroup("Main options", [
             .list("data", \.data, value: "FILE", "Train on chats or text: files, directories, or one directory of token files.").short("d"),
-            .option("preset", \.preset, value: "NAME", "Choose the size of the model.", default: defaultPreset)
+            .option("preset", \.preset, value: "NAME", "Choose the size of the model.", default: "tiny; with --time, tiny or small")
                 .choices(GPTConfiguration.presets.map(\.name)),
             .option("out", \.out, value: "DIR", "Write the run to DIR: last.h5, best.h5, log.jsonl, report.html.",
                     default: "checkpoints/PRESET").short("o"),
@@ -80,8 +80,8 @@ extension TrainOptions {
 }
 
 extension TrainOptions {
-    private static var defaultPreset: String { "tiny" }
-    private var presetName: String { preset ?? Self.defaultPreset }
+    static var defaultPreset: String { "tiny" }
+    var presetName: String { preset ?? Self.defaultPreset }
 
     /// The directory of the run.
     var folder: String {
