@@ -68,6 +68,12 @@ def check_client(server, folder):
                      lambda: eve.vector_stores.search(store.id, query="x")]:
             refused(openai.NotFoundError, None, call)
         refused(openai.NotFoundError, "tools", lambda: eve.responses.create(model="default", input="x", tools=tools))
+        with open(folder / "pump.md", "rb") as one, open(folder / "noise.bin", "rb") as other:
+            batch = client.vector_stores.file_batches.upload_and_poll(store.id, files=[one, other], poll_interval_ms=100)
+        counts = batch.file_counts
+        assert (batch.status, counts.completed, counts.failed, counts.total) == ("completed", 1, 1, 2), batch
+        assert {file.status for file in client.vector_stores.file_batches.list_files(batch.id, vector_store_id=store.id)} == {"completed", "failed"}
+        refused(openai.NotFoundError, None, lambda: eve.vector_stores.file_batches.retrieve(batch.id, vector_store_id=store.id))
         renamed = client.vector_stores.update(store.id, name="Yard")
         assert renamed.name == "Yard" and client.vector_stores.files.delete(pump.id, vector_store_id=store.id).deleted
         assert client.files.delete(pump.id).deleted and client.vector_stores.delete(store.id).deleted

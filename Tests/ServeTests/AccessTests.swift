@@ -44,8 +44,16 @@ import Testing
             invitation = try server.store.admin.addInvitation("digest", email: nil, lifetime: .seconds(60), by: admin).id.description
         }
 
+        /// The time at which the file was added to the library, as an id.
+        private var batch: String {
+            get throws {
+                let files = try LibraryID(library).map { try server.store.files(of: $0) } ?? []
+                return "vsfb_\(files.first?.addedAt.milliseconds ?? 0)"
+            }
+        }
+
         /// The path of a route for Ada's data.
-        func target(of route: Route) -> String {
+        func target(of route: Route) throws -> String {
             let id = switch route.pattern {
             case _ where route.pattern.hasPrefix("/api/keys"): key
             case _ where route.pattern.hasPrefix("/api/me/sessions"): session
@@ -60,6 +68,7 @@ import Testing
             }
             return route.pattern.replacing("{id}", with: id).replacing("{message}", with: answer).replacing("{file}", with: "app.js")
                 .replacing("{folder}", with: "chat").replacing("{model}", with: "test-model")
+                .replacing("{batch}", with: try route.pattern.contains("{batch}") ? batch : "")
                 .replacing("{upload}", with: route.pattern.hasPrefix("/v1") ? "file-\(file)" : file)
                 + (route.pattern == "/api/libraries/{id}/files" ? "?name=x" : "")
         }
@@ -88,6 +97,7 @@ import Testing
             case "/api/documents/search", "/v1/vector_stores/{id}/search": #"{"query":"x"}"#
             case "/api/libraries", "/api/libraries/{id}": #"{"name":"x"}"#
             case "/v1/vector_stores/{id}/files": #"{"file_id":"file-\#(file)"}"#
+            case "/v1/vector_stores/{id}/file_batches": #"{"file_ids":["file-\#(file)"]}"#
             case "/tokenize": #"{"text":"x"}"#
             case "/v1/chat/completions": #"{"model":"test-model","messages":[{"role":"user","content":"x"}]}"#
             case "/v1/messages", "/v1/messages/count_tokens":
@@ -173,13 +183,12 @@ import Testing
                 let name = "\(route.method) \(route.pattern)"
                 #expect(!answer.text.contains(AdaFixture.marker), "\(name) shows what is Ada's: \(answer.text)")
                 #expect(answer.status < 500 || answer.status == 501, "\(name): \(answer.status)")
-                let isAdas = [fixture.response, fixture.library, fixture.file].contains { fixture.target(of: route).contains($0) }
+                let target = try fixture.target(of: route)
+                let isAdas = [fixture.response, fixture.library, fixture.file].contains { target.contains($0) }
                 if isAdas, route.access != .account { #expect([401, 404].contains(answer.status), "\(name)") }
                 guard route.access == .account, headers == eve else { continue }
                 let own = [fixture.conversation, fixture.deleted, fixture.key, fixture.session, fixture.library, fixture.file]
-                let asksForAdas = own.contains {
-                    fixture.target(of: route).contains($0) || fixture.body(of: route)?.contains($0) ?? false
-                }
+                let asksForAdas = own.contains { target.contains($0) || fixture.body(of: route)?.contains($0) ?? false }
                 #expect(
                     asksForAdas ? answer.status == 404 : (200...204).contains(answer.status),
                     "\(name) answers another \(answer.status): \(answer.text)")

@@ -90,6 +90,33 @@ import Testing
         ] { #expect(try [400, 404].contains(ask("POST", path, body).status), "\(path) \(body)") }
     }
 
+    @Test func `a batch adds files to a vector store, and says which have been read`() throws {
+        let pump = try upload("pump.md", "Hold the red button.\n"), noise = try upload("x.bin", "\u{0}\u{1}")
+        let store = try makeStore([pump]), path = "/v1/vector_stores/\(store)/file_batches"
+        usleep(2_000)
+        let added = try ask("POST", path, #"{"file_ids":["\#(noise)","\#(pump)"]}"#)
+        let id = try #require(try added.json()["id"]?.string, "\(added.text)")
+        var batch = try added.json()
+        for _ in 0..<1_000 where batch["status"]?.string == "in_progress" {
+            usleep(20_000)
+            batch = try ask("GET", "\(path)/\(id)").json()
+        }
+        #expect(batch["status"]?.string == "completed" && batch["vector_store_id"]?.string == store)
+        let counts = batch["file_counts"]
+        #expect(counts?["completed"]?.integer == 1 && counts?["failed"]?.integer == 1 && counts?["total"]?.integer == 2)
+        #expect(try Set(items("\(path)/\(id)/files").map { $0["id"]?.string }) == [pump, noise])
+        #expect(try ask("GET", "/v1/vector_stores/\(store)").json()["file_counts"]?["total"]?.integer == 2)
+        // All files of a batch are added, or none.
+        let other = try makeStore([]), wrong = "/v1/vector_stores/\(other)/file_batches"
+        for body in [#"{"file_ids":["\#(pump)","file-0123456789abcdefghjkmnpqrs"]}"#, #"{"file_ids":[]}"#, "{}", #"{"file_ids":[7]}"#] {
+            #expect(try [400, 404].contains(ask("POST", wrong, body).status), "\(body)")
+        }
+        for batch in [id, "vsfb_", "vsfb_x", "vsfb_99999999999999999999", pump] {
+            #expect(try ask("GET", "\(wrong)/\(batch)").status == 404 && ask("GET", "\(wrong)/\(batch)/files").status == 404, "\(batch)")
+        }
+        #expect(try items("/v1/vector_stores/\(other)/files").isEmpty)
+    }
+
     @Test func `the tool file_search puts passages into the prompt and cites them`() throws {
         let store = try makeStore([try upload("pump.md", "# Pump\n## Reset\nHold the red button.\n")])
         let tools = #""tools":[{"type":"file_search","vector_store_ids":["\#(store)"]}]"#

@@ -25,9 +25,9 @@ import Testing
         let library = try store.createLibrary("Garden", for: ada).id, other = try store.createLibrary("Other", for: ada).id
         #expect(try state(store, library)?.revision == 0 && state(store, library)?.rereadRevision == 0)
         let pump = try store.addUpload("pump.md", [1, 2, 3], of: ada, to: library), valve = try store.addUpload("valve.md", [4], of: ada)
-        try store.addFile(valve.id, to: library, of: ada)
-        try store.addFile(valve.id, to: library, of: ada)                  // no change
-        try store.addFile(valve.id, to: other, of: ada)
+        try store.addFiles([valve.id], to: library, of: ada)
+        try store.addFiles([valve.id], to: library, of: ada)                  // no change
+        try store.addFiles([valve.id], to: other, of: ada)
         #expect(try state(store, library)?.revision == 2 && state(store, other)?.revision == 1)
         var found = try store.library(library, readableBy: ada)
         #expect(found.fileCount == 2 && found.waiting == 2 && found.bytes == 4 && found.passages == 0 && found.skipped == 0)
@@ -82,11 +82,11 @@ import Testing
         #expect(throws: denied) { try store.deleteLibrary(library, of: eve) }
         #expect(throws: denied) { try store.rereadLibrary(library, of: eve) }
         #expect(throws: denied) { try store.removeFile(file, from: library, of: eve, deletes: true) }
-        #expect(throws: denied) { try store.addFile(own, to: library, of: eve) }
+        #expect(throws: denied) { try store.addFiles([own], to: library, of: eve) }
         #expect(throws: denied) { try store.addUpload("x", [1], of: eve, to: library) }
         #expect(throws: StoreError.notFound(.file)) { try store.upload(file, of: eve) }
         #expect(throws: StoreError.notFound(.file)) { try store.deleteUpload(file, of: eve) }
-        #expect(throws: StoreError.notFound(.file)) { try store.addFile(own, to: library, of: ada) }
+        #expect(throws: StoreError.notFound(.file)) { try store.addFiles([own], to: library, of: ada) }
         #expect(try store.uploads(of: eve).map(\.id) == [own] && store.files(of: library).map(\.upload.id) == [file])
     }
 

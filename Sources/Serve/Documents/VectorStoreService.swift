@@ -25,15 +25,15 @@ struct VectorStoreService: Sendable {
         Route("GET", "/v1/vector_stores/{id}/files/{upload}", access: .apiClient) { try $0.vectorStores.showAttached($1) },
         Route("GET", "/v1/vector_stores/{id}/files/{upload}/content", access: .apiClient) { try $0.vectorStores.passages($1) },
         Route("DELETE", "/v1/vector_stores/{id}/files/{upload}", access: .apiClient) { try $0.vectorStores.detach($1) },
-    ]
+    ] + batchRoutes
 
     static let storePrefix = "vs_", filePrefix = "file-"
     private static let maxFiles = 500
 
-    private var store: Store { libraries.documents.store }
+    var store: Store { libraries.documents.store }
 
     /// Files and vector stores belong to accounts.
-    private func account(_ context: RequestContext) throws(APIError) -> UserID {
+    func account(_ context: RequestContext) throws(APIError) -> UserID {
         try libraries.checkEnabled()
         guard let account = context.client.account else {
             throw .unauthorized("Files belong to accounts: expected an API key in the header Authorization: Bearer slm_…")
@@ -53,9 +53,25 @@ struct VectorStoreService: Sendable {
         try Self.id(context.parameters[index], Self.filePrefix, of: "file")
     }
 
-    private func library(_ context: RequestContext) throws -> Library {
+    static func storeID(_ context: RequestContext) throws(APIError) -> LibraryID {
+        try id(context.parameters[0], storePrefix, of: "vector store")
+    }
+
+    func library(_ context: RequestContext) throws -> Library {
         let account = try account(context)
-        return try store.library(try Self.id(context.parameters[0], Self.storePrefix, of: "vector store"), readableBy: account)
+        return try store.library(try Self.storeID(context), readableBy: account)
+    }
+
+    /// The files of `file_ids`, which are the account's.
+    func fileIDs(_ fields: RequestFields, of account: UserID) throws -> [UploadID] {
+        var files: [UploadID] = []
+        for element in fields["file_ids"]?.elements.map({ Array($0) }) ?? [] {
+            guard files.count < Self.maxFiles, let text = element.string else {
+                throw APIError.invalid("file_ids", "expected at most \(Self.maxFiles) ids of files.")
+            }
+            files.append(try store.upload(try Self.id(text, Self.filePrefix, of: "file"), of: account).id)
+        }
+        return files
     }
 }
 
@@ -129,16 +145,10 @@ extension VectorStoreService {
         let account = try account(context)
         let fields = try RequestFields(of: context.request, known: nil, mayBeEmpty: true)
         try fields.rejectUnsupported(UnsupportedField.vectorStores)
-        var files: [UploadID] = []
-        for element in fields["file_ids"]?.elements.map({ Array($0) }) ?? [] {
-            guard files.count < Self.maxFiles, let text = element.string else {
-                throw APIError.invalid("file_ids", "expected at most \(Self.maxFiles) ids of files.")
-            }
-            files.append(try store.upload(try Self.id(text, Self.filePrefix, of: "file"), of: account).id)
-        }
+        let files = try fileIDs(fields, of: account)
         var library = try store.createLibrary(try fields.optionalText("name", 0...100) ?? "", for: account)
-        for file in files { try store.addFile(file, to: library.id, of: account) }
         if !files.isEmpty {
+            try store.addFiles(files, to: library.id, of: account)
             libraries.indexer?.wake()
             library = try store.library(library.id, readableBy: account)
         }
@@ -159,13 +169,13 @@ extension VectorStoreService {
         let account = try account(context)
         let fields = try RequestFields(of: context.request, known: nil)
         try fields.rejectUnsupported(UnsupportedField.vectorStores)
-        let id: LibraryID = try Self.id(context.parameters[0], Self.storePrefix, of: "vector store")
+        let id = try Self.storeID(context)
         let library = try store.updateLibrary(id, of: account, name: try fields.optionalText("name", 0...100))
         return Response.json { library.writeVectorStore(to: &$0) }
     }
 
     private func delete(_ context: RequestContext) throws -> Response {
-        let id: LibraryID = try Self.id(context.parameters[0], Self.storePrefix, of: "vector store")
+        let id = try Self.storeID(context)
         // As in OpenAI's API, the files stay.
         let account = try account(context)
         try store.deleteLibrary(id, of: account, deletesFiles: false)
@@ -192,24 +202,37 @@ extension VectorStoreService {
     }
 }
 
+extension VectorStoreService {
+    static func writeCounts(waiting: Int, ready: Int, failed: Int, to object: inout JSONWriter) {
+        object.object("file_counts") {
+            $0["in_progress"] = waiting
+            $0["completed"] = ready
+            $0["failed"] = failed
+            $0["cancelled"] = 0
+            $0["total"] = waiting + ready + failed
+        }
+    }
+}
+
 /// The files of vector stores.
 extension VectorStoreService {
     private func attach(_ context: RequestContext) throws -> Response {
-        let account = try account(context), id: LibraryID = try Self.id(context.parameters[0], Self.storePrefix, of: "vector store")
+        let account = try account(context), id = try Self.storeID(context)
         let fields = try RequestFields(of: context.request, known: nil)
         try fields.rejectUnsupported(UnsupportedField.vectorStores)
         let file: UploadID = try Self.id(try fields.text("file_id", 1...200), Self.filePrefix, of: "file")
-        try store.addFile(file, to: id, of: account)
+        try store.addFiles([file], to: id, of: account)
         libraries.indexer?.wake()
         return try response(file, of: id)
     }
 
     private func listAttached(_ context: RequestContext) throws -> Response {
         let library = try library(context)
-        let files = try store.files(of: library.id).sorted { $0.addedAt > $1.addedAt }
-        return try Self.list(files, context.request, id: { Self.filePrefix + $0.upload.id.description }) { file, object in
-            file.writeVectorStoreFile(of: library.id, to: &object)
-        }
+        return try Self.list(try store.files(of: library.id).sorted { $0.addedAt > $1.addedAt }, of: library.id, context.request)
+    }
+
+    static func list(_ files: [LibraryFile], of library: LibraryID, _ request: Request) throws(APIError) -> Response {
+        try list(files, request, id: { filePrefix + $0.upload.id.description }) { $0.writeVectorStoreFile(of: library, to: &$1) }
     }
 
     private func showAttached(_ context: RequestContext) throws -> Response {
@@ -240,7 +263,7 @@ extension VectorStoreService {
     }
 
     private func detach(_ context: RequestContext) throws -> Response {
-        let file = try fileID(context, at: 1), id: LibraryID = try Self.id(context.parameters[0], Self.storePrefix, of: "vector store")
+        let file = try fileID(context, at: 1), id = try Self.storeID(context)
         try store.removeFile(file, from: id, of: try account(context), deletes: false)
         libraries.indexer?.wake()
         return Self.deleted(Self.filePrefix + file.description, "vector_store.file.deleted")
@@ -266,13 +289,7 @@ extension Library {
         object["created_at"] = createdAt.seconds
         object["name"] = name
         object["usage_bytes"] = bytes
-        object.object("file_counts") {
-            $0["in_progress"] = waiting
-            $0["completed"] = fileCount - waiting - skipped
-            $0["failed"] = skipped
-            $0["cancelled"] = 0
-            $0["total"] = fileCount
-        }
+        VectorStoreService.writeCounts(waiting: waiting, ready: fileCount - waiting - skipped, failed: skipped, to: &object)
         object["status"] = waiting == 0 ? "completed" : "in_progress"
         object["last_active_at"] = updatedAt.seconds
         object.object("metadata") { _ in }

@@ -123,14 +123,19 @@ extension Store {
         }
     }
 
-    /// Adds a file of an account to a library of the same account.
-    package func addFile(_ id: UploadID, to library: LibraryID, of owner: UserID) throws(StoreError) {
+    /// Adds files of an account to a library of the same account. Returns the time at which all of them are added, also those that were
+    /// in it.
+    @discardableResult
+    package func addFiles(_ ids: [UploadID], to library: LibraryID, of owner: UserID) throws(StoreError) -> Timestamp {
         let now = options.now()
         try database.transaction(.write) { connection throws(StoreError) in
             try Self.lockLibrary(library, of: owner, on: connection, database.dialect)
-            _ = try Self.upload(id, of: owner, on: connection)
-            try Self.insert(id, into: library, at: now, on: connection)
+            for id in ids {
+                _ = try Self.upload(id, of: owner, on: connection)
+                try Self.insert(id, into: library, at: now, on: connection)
+            }
         }
+        return now
     }
 
     /// - Parameter deletes: Whether the file itself is deleted, unless another library has it.
@@ -149,7 +154,12 @@ extension Store {
             INSERT INTO library_files (library_id, upload_id, added_at) VALUES ($1, $2, $3)
             ON CONFLICT (library_id, upload_id) DO NOTHING RETURNING upload_id
             """, [.text(library), .text(id), .integer(now)]) != nil
-        guard isNew else { return }
+        guard isNew else {
+            try connection.execute(
+                "UPDATE library_files SET added_at = $3 WHERE library_id = $1 AND upload_id = $2",
+                [.text(library), .text(id), .integer(now)])
+            return
+        }
         try connection.execute(
             "UPDATE libraries SET revision = revision + 1, updated_at = $2 WHERE id = $1", [.text(library), .integer(now)])
     }
