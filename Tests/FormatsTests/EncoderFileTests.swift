@@ -6,6 +6,7 @@ import Kernels
 import Model
 import Testing
 import TestSupport
+import Tokenize
 
 /// Folders and GGUF files of embedding models and rerankers.
 @Suite struct EncoderFileTests {
@@ -65,7 +66,8 @@ import TestSupport
 
     @Test func `what slm does not compute is refused`() {
         #expect(message("config.json") { $0.replacing("\"bert\"", with: "\"electra\"") }
-            == "config.json: model_type: expected one of bert, roberta, xlm-roberta, distilbert, mpnet, nomic_bert, found 'electra'.")
+            == "config.json: model_type: expected one of bert, roberta, xlm-roberta, distilbert, mpnet, nomic_bert, modernbert, "
+                + "found 'electra'.")
         #expect(message("config.json") { $0.replacing("\"type_vocab_size\"", with: "\"is_decoder\": true, \"type_vocab_size\"") }
             == "config.json: is_decoder: expected false, the only supported value, found true.")
         #expect(message("config.json") { $0.replacing("_heads\": 3", with: "_heads\": 5") }
@@ -115,9 +117,9 @@ import TestSupport
         #expect(error?.description.contains("max_position_embeddings: expected more than 27, found 26") == true)
     }
 
-    @Test(arguments: [SampleBERT.Family.bert, .nomic], [false, true])
+    @Test(arguments: [SampleBERT.Family.bert, .nomic, .modern], [false, true])
     func `a GGUF file has the same model`(family: SampleBERT.Family, isReranker: Bool) throws {
-        if family == .nomic, isReranker { return }
+        if family != .bert, isReranker { return }
         let sample = SampleBERT { $0.isReranker = isReranker; $0.family = family }, processor = try Processor(threads: 1)
         folder.write(sample.gguf.bytes, to: "bert.gguf")
         let path = folder("bert.gguf"), file = try EncoderFile(path), other = try EncoderFile(sample.write(to: folder, "bert"))
@@ -179,22 +181,105 @@ import TestSupport
     @Test func `options of nomic-bert that slm lacks are refused`() throws {
         let path = SampleBERT { $0.family = .nomic }.write(to: folder, "nomic"), opened = try EncoderFile(path)
         let c = try #require(opened.bert).configuration
-        #expect(c.rotary?.base == 1_000 && c.isGated && !c.hasBias)
-        for (setting, message) in [
+        #expect(c.rotary?.base == 1_000 && c.isGated && !c.hasAttentionBias && !c.hasMLPBias)
+        try expectRefused(.nomic, [
             (#", "prenorm": true"#, "prenorm: expected false"),
             (#", "activation_function": "gelu""#, "activation_function: expected swiglu"),
             (#", "n_head": 12"#, "expected a share of the 1 channels"), (#", "n_layer": 9"#, "no more layers than the"),
-        ] {
-            let sample = SampleBERT { $0.family = .nomic }
-            let key = setting.dropFirst(3).prefix { $0 != "\"" }
-            let text = sample.configuration.replacing("\"\(key)\"", with: "\"other\"").dropLast() + setting + "}"
-            sample.write(to: folder, "wrong")
-            folder.write(String(text), to: "wrong/config.json")
+        ])
+    }
+
+    /// Checks the errors for config.json with one field changed.
+    private func expectRefused(
+        _ family: SampleBERT.Family, isReranker: Bool = false, _ cases: [(setting: String, message: String)]
+    ) throws {
+        for (setting, message) in cases {
+            let path = try write(family, isReranker: isReranker, setting)
             do {
-                _ = try EncoderFile(folder("wrong"))
+                _ = try EncoderFile(path)
                 Issue.record("accepted: \(setting)")
             } catch { #expect("\(error)".contains(message), "\(error)") }
         }
+    }
+
+    /// A folder whose config.json has one field changed, or more fields.
+    private func write(_ family: SampleBERT.Family, isReranker: Bool = false, _ setting: String) throws -> String {
+        let sample = SampleBERT { $0.family = family; $0.isReranker = isReranker }
+        let key = setting.dropFirst(3).prefix { $0 != "\"" }
+        let text = sample.configuration.replacing("\"\(key)\"", with: "\"other\"").dropLast() + setting + "}"
+        sample.write(to: folder, "changed")
+        folder.write(String(text), to: "changed/config.json")
+        return folder("changed")
+    }
+
+    @Test func `ModernBERT has norms before its layers, layers with a window, and byte-level BPE`() throws {
+        let path = SampleBERT { $0.family = .modern; $0.layers = 5 }.write(to: folder, "modern"), opened = try EncoderFile(path)
+        let c = try #require(opened.bert).configuration, blocks = try #require(opened.bert).model(on: Processor(threads: 1)).model.blocks
+        #expect(c.isPreNorm && c.isGated && c.tokenTypes == 0 && !c.hasNormBias && !c.hasAttentionBias && !c.hasMLPBias)
+        #expect(blocks.map(\.reach) == [nil, 8, nil, 8, nil] && blocks.map { $0.rotary?.base } == [5_000, 100, 5_000, 100, 5_000])
+        #expect(blocks.map { $0.attentionNorm != nil } == [false, true, true, true, true] && blocks[0].norm1 == nil)
+        let tokens = opened.input.tokenizer
+        #expect(tokens.kind == "byte-level BPE" && opened.architecture == "modernbert" && opened.input.context == 24)
+        // e and U+0301 are one letter in NFC. Special tokens in a text are text.
+        func bytes(_ text: String) -> [TokenID] { text.utf8.map { 4 + TokenID($0) } }
+        let cls: [TokenID] = [2], pum: [TokenID] = [261], separator: [TokenID] = [3]
+        let text = Array([cls, bytes("a "), pum, bytes("p \u{E9}"), separator].joined())
+        #expect(opened.input.tokens(of: "a pump e\u{301}", as: .plain) == text)
+        let pair = Array([cls, bytes("[SEP]"), separator, bytes("b"), separator].joined())
+        #expect(opened.input.tokens(of: "[SEP]", with: "b") == pair)
+    }
+
+    @Test func `the fields of transformers 5 for ModernBERT replace older ones`() throws {
+        func configuration(_ setting: String) throws -> BERTConfiguration {
+            try #require(EncoderFile(write(.modern, setting)).bert).configuration
+        }
+        let older = try configuration(""), newer = try configuration(
+            #", "layer_types": ["sliding_attention", "full_attention"], "rope_parameters": "#
+                + #"{"full_attention": {"rope_theta": 7000.0, "rope_type": "default"}, "sliding_attention": {"rope_theta": 70.0}}"#)
+        var expected = older
+        expected.rotary = RotaryPositions(base: 7_000)
+        expected.local = BERTConfiguration.LocalAttention(layers: [0], reach: 8, rotary: RotaryPositions(base: 70))
+        #expect(newer == expected)
+        let global = try configuration(#", "global_attn_every_n_layers": 1"#), base = try configuration(#", "local_rope_theta": null"#)
+        #expect(global.local == nil && global.rotary == older.rotary && base.local?.rotary == older.rotary)
+    }
+
+    @Test func `options of ModernBERT that slm lacks are refused`() throws {
+        try expectRefused(.modern, [
+            (#", "layer_types": ["full_attention", "chunked_attention"]"#, "layer_types: expected full_attention and sliding_attention"),
+            (#", "layer_types": ["full_attention"]"#, "layer_types: expected one for each of the 2 layers, found 1"),
+            (#", "hidden_activation": "mish""#, "hidden_activation: expected one of gelu_new"),
+            (#", "local_attention": -1"#, "local_attention: expected a whole number from 1 to"),
+            (#", "rope_scaling": {"rope_type": "dynamic", "factor": 2}"#, "rope_type: expected default, linear"),
+            (#", "num_attention_heads": 12"#, "head_dim: expected an even number of channels in a head, found 1"),
+            (#", "attention_bias": true"#, "tensor 'layers.0.attn.Wqkv.bias': expected a tensor [36], found nothing"),
+            (#", "mlp_bias": true"#, "tensor 'layers.0.mlp.Wi.bias': expected a tensor [40], found nothing"),
+            (#", "norm_bias": true"#, "tensor 'embeddings.norm.bias': expected a tensor [12], found nothing"),
+        ])
+        try expectRefused(.modern, isReranker: true, [
+            (#", "classifier_pooling": "max""#, "classifier_pooling: expected cls or mean, found 'max'"),
+            (#", "classifier_activation": "mish""#, "classifier_activation: expected one of gelu_new"),
+            (#", "classifier_bias": true"#, "tensor 'head.dense.bias': expected a tensor [12], found nothing"),
+        ])
+        let opened = try EncoderFile(SampleBERT { $0.family = .modern; $0.isReranker = true }.write(to: folder, "reranker"))
+        let score = try #require(opened.bert?.configuration.score)
+        #expect(score.isMean && score.hasNorm && !score.hasBias && score.activation == .exactGELU && opened.purpose == .reranking)
+    }
+
+    @Test(arguments: [
+        ("modern-bert.rope.freq_base", GGUFBytes.text("x"), "modern-bert.rope.freq_base: expected a number from 1.0 to 1000000000000.0"),
+        ("modern-bert.hidden_activation", GGUFBytes.text("mish"), "modern-bert.hidden_activation: expected gelu or silu, found mish"),
+        ("modern-bert.attention.sliding_window_pattern", GGUFBytes.array(7, count: 1, [1]), "expected one for each of the 2 layers"),
+        ("modern-bert.pooling_type", GGUFBytes.u32(4), "modern-bert.pooling_type: expected 1 or 2"),
+        ("tokenizer.ggml.model", GGUFBytes.text("bert"), "tokenizer.ggml.model: expected gpt2 (byte-level BPE), found bert"),
+    ]) func `impossible GGUF files of ModernBERT are refused`(key: String, value: [UInt8], message: String) {
+        var file = SampleBERT { $0.family = .modern }.gguf
+        file.set(key, value)
+        folder.write(file.bytes, to: "modern.gguf")
+        do {
+            _ = try EncoderFile(folder("modern.gguf"))
+            Issue.record("accepted")
+        } catch { #expect("\(error)".contains(message), "\(error)") }
     }
 
     @Test func `a head with one label makes a reranker, which is no embedding model`() throws {
@@ -217,7 +302,7 @@ import TestSupport
     }
 
     @Test(arguments: SampleBERT.Family.allCases) func `damaged folders are read or refused`(family: SampleBERT.Family) throws {
-        let sample = SampleBERT { $0.family = family; $0.isReranker = family == .bert || family == .roberta }
+        let sample = SampleBERT { $0.family = family; $0.isReranker = [.bert, .roberta, .modern].contains(family) }
         let files = sample.files, processor = try Processor(threads: 1)
         let words = [
             "null", "-1", "0", "1e9", "16777216", "\"bert\"", "{}", "[]", "\"type\"", "\"path\":\"..\"", "F16", "data_offsets", "[0,16]",

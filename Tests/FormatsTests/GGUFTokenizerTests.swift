@@ -75,7 +75,7 @@ import Tokenize
         for (name, pattern, normalization) in [
             ("qwen2", PreTokenizationPattern.qwen2, Vocabulary.Normalization.nfc), ("smollm", .smollm, .none),
             ("starcoder", .smollm, .none),
-            ("llama-bpe", .llama3, .none), ("olmo", .gpt2, .nfc), ("default", .llamaCppDefault, .none),
+            ("llama-bpe", .llama3, .none), ("olmo", .gpt2, .nfc), ("modern-bert", .gpt2, .nfc), ("default", .llamaCppDefault, .none),
             ("deepseek-llm", .deepSeekLLM, .none), ("deepseek-coder", .deepSeekCoder, .none), ("deepseek-v3", .deepSeekV3, .none),
             ("tekken", .regex(PreTokenizationPattern.tekken), .none), ("glm4", .llama3, .none),
         ] {

@@ -64,6 +64,20 @@ import Tokenize
         expectClose(last, Array(expected.prefix(count)), within: .gradient)
     }
 
+    /// Two blocks where tokens attend to all others, 19 where they attend to a window.
+    @Test(arguments: [SampleBERT.Family.mpnet, .modern]) func `a long text is computed in blocks`(family: SampleBERT.Family) throws {
+        let sample = SampleBERT { $0.family = family; $0.context = 1_210; $0.layers = family == .modern ? 2 : 1 }
+        let text = (0..<1_210).map { TokenID(4 + $0 * $0 % 9) }
+        let found = try runner(sample).hiddenStates(of: [text]).floats
+        expectClose(found, PlainBERT(sample).states(of: text), within: .gradient)
+    }
+
+    @Test(arguments: [true, false]) func `ModernBERT scores the mean of the states, or the first`(isMean: Bool) throws {
+        let sample = SampleBERT { $0.family = .modern; $0.isReranker = true; $0.isMean = isMean }, runner = try runner(sample)
+        let pairs: [[TokenID]] = [[2, 4, 5, 3, 7, 8, 3], [2, 3, 5, 3], [2, 7, 3] + (0..<20).map { TokenID(4 + $0 * 5 % 9) } + [3]]
+        expectClose(runner.scores(of: pairs, endingWith: 3), pairs.map { PlainBERT(sample).score(of: $0) }, within: .gradient)
+    }
+
     @Test(arguments: [.float32, .bfloat16, .int8] as [WeightPrecision])
     func `scores of pairs are those of plain loops`(precision: WeightPrecision) throws {
         let sample = SampleBERT { $0.width = 192; $0.isReranker = true }, runner = try runner(sample, precision)
@@ -187,9 +201,12 @@ private struct PlainBERT {
 
     /// The logit of a pair, whose first text ends with the first [SEP].
     func score(of ids: [TokenID]) -> Double {
-        let first = ids.firstIndex(of: 3).map { $0 + 1 } ?? ids.count
-        let state = Array(states(of: ids, firstCount: first)[..<sample.width])
-        return linear(linear(state, "pooler.dense").map { tanh($0) }, "classifier")[0]
+        let first = ids.firstIndex(of: 3).map { $0 + 1 } ?? ids.count, C = sample.width
+        let states = states(of: ids, firstCount: first)
+        guard sample.family == .modern else { return linear(linear(Array(states[..<C]), "pooler.dense").map { tanh($0) }, "classifier")[0] }
+        let rows = sample.isMean ? ids.count : 1
+        let state = (0..<C).map { c in (0..<rows).reduce(0.0) { $0 + states[$1 * C + c] } / Double(rows) }
+        return linear(norm(linear(state, "pooler.dense").map(gelu), "pooler.LayerNorm"), "classifier")[0]
     }
 
     /// [T, C]
@@ -208,43 +225,52 @@ private struct PlainBERT {
             }
         }
         x = norm(x, "embeddings.LayerNorm")
+        let isModern = sample.family == .modern
         for layer in 0..<sample.layers {
-            let prefix = "encoder.layer.\(layer)."
-            let q = rotated(linear(x, prefix + "attention.self.query")), k = rotated(linear(x, prefix + "attention.self.key"))
-            let v = linear(x, prefix + "attention.self.value")
+            let prefix = "encoder.layer.\(layer).", base = sample.family.rotaryBase(ofLayer: layer)
+            let a = isModern && layer > 0 ? norm(x, prefix + "attention.input.LayerNorm") : x
+            let q = rotated(linear(a, prefix + "attention.self.query"), base), k = rotated(linear(a, prefix + "attention.self.key"), base)
+            let v = linear(a, prefix + "attention.self.value")
             var attended = [Double](repeating: 0, count: T * C)
             for h in 0..<sample.heads {
                 for t in 0..<T {
-                    let scores = (0..<T).map { s in
+                    let near = sample.family.isLocal(layer) ? max(0, t - SampleBERT.reach)...min(T - 1, t + SampleBERT.reach) : 0...T - 1
+                    let weights = near.map { s in
                         let product = (0..<D).reduce(0.0) { $0 + q[t * C + h * D + $1] * k[s * C + h * D + $1] }
                         let bias = distances.isEmpty ? 0.0 : distances[bucket(s - t) * sample.heads + h]
-                        return product / Double(D).squareRoot() + bias
+                        return exp(product / Double(D).squareRoot() + bias)
                     }
-                    let sum = scores.reduce(0) { $0 + exp($1) }
-                    for s in 0..<T {
-                        for d in 0..<D { attended[t * C + h * D + d] += exp(scores[s]) / sum * v[s * C + h * D + d] }
+                    let sum = weights.reduce(0, +)
+                    for (s, weight) in zip(near, weights) {
+                        for d in 0..<D { attended[t * C + h * D + d] += weight / sum * v[s * C + h * D + d] }
                     }
                 }
             }
-            x = norm(add(x, linear(attended, prefix + "attention.output.dense")), prefix + "attention.output.LayerNorm")
-            let up = linear(x, prefix + "intermediate.dense")
-            let hidden = sample.family == .nomic
-                ? zip(up, linear(x, prefix + "intermediate.gate")).map { $0 * $1 / (1 + exp(-$1)) }
-                : up.map { $0 * 0.5 * (1 + erf($0 / 2.0.squareRoot())) }
-            x = norm(add(x, linear(hidden, prefix + "output.dense")), prefix + "output.LayerNorm")
+            x = add(x, linear(attended, prefix + "attention.output.dense"))
+            if !isModern { x = norm(x, prefix + "attention.output.LayerNorm") }
+            let b = isModern ? norm(x, prefix + "intermediate.LayerNorm") : x, up = linear(b, prefix + "intermediate.dense")
+            let hidden = switch sample.family {
+            case .nomic: zip(up, linear(b, prefix + "intermediate.gate")).map { $0 * $1 / (1 + exp(-$1)) }
+            case .modern: zip(up, linear(b, prefix + "intermediate.gate")).map { $0 * gelu($1) }
+            default: up.map(gelu)
+            }
+            x = add(x, linear(hidden, prefix + "output.dense"))
+            if !isModern { x = norm(x, prefix + "output.LayerNorm") }
         }
-        return x
+        return isModern ? norm(x, "final.LayerNorm") : x
     }
 
-    /// Queries or keys with rotary positions, in nomic-bert.
-    private func rotated(_ x: [Double]) -> [Double] {
-        guard sample.family == .nomic else { return x }
+    private func gelu(_ x: Double) -> Double { x * 0.5 * (1 + erf(x / 2.0.squareRoot())) }
+
+    /// Queries or keys with rotary positions, in families that have them.
+    private func rotated(_ x: [Double], _ base: Double?) -> [Double] {
+        guard let base else { return x }
         let C = sample.width, D = C / sample.heads
         var y = x
         for t in 0..<x.count / C {
             for h in 0..<sample.heads {
                 for i in 0..<D / 2 {
-                    let angle = Double(t) * pow(1_000, -2 * Double(i) / Double(D)), a = t * C + h * D + i, b = a + D / 2
+                    let angle = Double(t) * pow(base, -2 * Double(i) / Double(D)), a = t * C + h * D + i, b = a + D / 2
                     y[a] = x[a] * cos(angle) - x[b] * sin(angle)
                     y[b] = x[b] * cos(angle) + x[a] * sin(angle)
                 }
@@ -273,7 +299,7 @@ private struct PlainBERT {
         return (0..<x.count / C).flatMap { n in
             let row = x[n * C..<(n + 1) * C], mean = row.reduce(0, +) / Double(C)
             let rstd = 1 / (row.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(C) + 1e-12).squareRoot()
-            return row.enumerated().map { ($1 - mean) * rstd * w[$0] + b[$0] }
+            return row.enumerated().map { ($1 - mean) * rstd * w[$0] + (b.isEmpty ? 0 : b[$0]) }
         }
     }
 }

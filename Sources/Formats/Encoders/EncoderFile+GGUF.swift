@@ -4,11 +4,10 @@ import Kernels
 import Model
 import Tokenize
 
-/// llama.cpp's architectures `bert`, which BERT and XLM-RoBERTa have there, and `nomic-bert`; and those of causal models whose vectors are
-/// the states of the last token.
+/// llama.cpp's architectures `bert`, which BERT and XLM-RoBERTa have there, `nomic-bert` and `modern-bert`; and those of causal models
+/// whose vectors are the states of the last token.
 extension EncoderFile {
-    static let ggufArchitectures = ["bert", nomic]
-    private static let nomic = "nomic-bert"
+    static let ggufArchitectures = GGUFEncoder.allCases.map(\.rawValue)
 
     /// Whether a file is a GGUF file of an embedding model or a reranker.
     static func isGGUF(_ path: String) -> Bool {
@@ -53,7 +52,10 @@ extension EncoderFile {
     }
 
     private init(_ file: GGUFFile, _ bytes: Span<UInt8>, in mapped: MappedFile) throws {
-        let prefix = try file.text("general.architecture", in: bytes), isNomic = prefix == Self.nomic
+        let prefix = try file.text("general.architecture", in: bytes)
+        guard let family = GGUFEncoder(rawValue: prefix) else {
+            throw file.mismatch("general.architecture", "one of \(Self.ggufArchitectures.joined(separator: ", "))")
+        }
         func integer(_ key: String, else other: Int? = nil, _ range: ClosedRange<Int>) throws(GGUFError) -> Int {
             if let other, file.metadata["\(prefix).\(key)"] == nil { return other }
             return try file.integer("\(prefix).\(key)", range)
@@ -61,31 +63,27 @@ extension EncoderFile {
         func rows(_ name: String) -> Int { file.tensors[name]?.shape.first ?? 0 }
         let width = try integer("embedding_length", 1...1 << 16), heads = try integer("attention.head_count", 1...1 << 12)
         guard width % heads == 0 else { throw file.mismatch("\(prefix).attention.head_count", "a divisor of the \(width) channels") }
-        let positions = isNomic ? try integer("context_length", else: 2_048, 1...1 << 20)
-            : min(max(1, rows("position_embd.weight")), 1 << 20)
+        let positions = family == .bert ? min(max(1, rows("position_embd.weight")), 1 << 20)
+            : try integer("context_length", else: 2_048, 1...1 << 20)
         var configuration = BERTConfiguration(
             vocabulary: min(max(1, rows("token_embd.weight")), 1 << 24), context: positions, width: width, heads: heads,
             layers: try integer("block_count", 1...1_024), hiddenWidth: try integer("feed_forward_length", 1...1 << 18))
         configuration.tokenTypes = min(rows("token_types.weight"), 1_024)
         configuration.normEpsilon = Float(try file.number("\(prefix).attention.layer_norm_epsilon", 1e-13...1))
-        configuration.hasScore = file.tensors["cls.output.weight"]?.shape == [1, width] && file.tensors["cls.weight"] != nil
-        if isNomic {
-            let key = "\(prefix).rope.freq_base"
-            guard width / heads % 2 == 0 else { throw file.mismatch("\(prefix).attention.head_count", "heads with an even width") }
-            configuration.rotary = RotaryPositions(base: file.metadata[key] == nil ? 1_000 : try file.number(key, 1...1e12))
-            configuration.hasBias = false
-            configuration.isGated = true
-            configuration.activation = .silu
+        // A file does not say how the head of ModernBERT makes a score.
+        if family != .modern, file.tensors["cls.output.weight"]?.shape == [1, width], file.tensors["cls.weight"] != nil {
+            configuration.score = BERTConfiguration.Score()
         }
+        try family.read(file, bytes, into: &configuration)
         let pooling = try integer("pooling_type", else: 1, 0...4)
         guard configuration.hasScore || pooling == 1 || pooling == 2 else {
             throw file.mismatch("\(prefix).pooling_type", "1 or 2: the mean of all tokens, or the first one")
         }
         let tensors = TensorFiles(file, in: mapped)
         let layout = try EncoderLayout(
-            configuration, tensors, at: file.path, ImportedFile(file.path), names: { Self.names(of: $0, isNomic: isNomic) },
+            configuration, tensors, at: file.path, ImportedFile(file.path), names: { family.names(of: $0) },
             isUnused: { configuration.hasScore ? false : $0.hasPrefix("cls.") })
-        let tokenizer = try file.encoderTokenizer(in: bytes)
+        let tokenizer = try file.encoderTokenizer(of: family, in: bytes)
         let longest = min(try integer("context_length", else: positions, 1...1 << 20), positions)
         self.init(
             path: file.path, architecture: prefix, .bert(BERTFile(configuration: configuration, tensors: tensors, layout: layout)),
@@ -95,19 +93,65 @@ extension EncoderFile {
         self.pooling.isNormalized = true
         try check()
     }
+}
+
+/// llama.cpp's architectures of encoders: what their files call the layers of a ``BERT``, and what they add or leave out.
+private enum GGUFEncoder: String, CaseIterable {
+    case bert, nomic = "nomic-bert", modern = "modern-bert"
+
+    /// Reads what differs from BERT.
+    func read(_ file: GGUFFile, _ bytes: Span<UInt8>, into c: inout BERTConfiguration) throws(GGUFError) {
+        guard self != .bert else { return }
+        func base(_ key: String, else other: Double?) throws(GGUFError) -> Double {
+            if let other, file.metadata["\(rawValue).\(key)"] == nil { return other }
+            return try file.number("\(rawValue).\(key)", 1...1e12)
+        }
+        guard c.width / c.heads % 2 == 0 else { throw file.mismatch("\(rawValue).attention.head_count", "heads with an even width") }
+        c.hasAttentionBias = false
+        c.hasMLPBias = false
+        c.isGated = true
+        c.rotary = RotaryPositions(base: try base("rope.freq_base", else: self == .nomic ? 1_000 : nil))
+        c.activation = .silu
+        if self == .nomic { return }
+        c.hasNormBias = false
+        c.isPreNorm = true
+        let key = "\(rawValue).hidden_activation", name = file.metadata[key] == nil ? "gelu" : try file.text(key, in: bytes)
+        guard let activation = HuggingFaceActivation.all.first(where: { $0.name == name }) else {
+            throw GGUFError.mismatch(path: file.path, name: key, expected: "gelu or silu", found: String(name.prefix(60)))
+        }
+        c.activation = activation.function
+        let local = try localLayers(file, bytes, count: c.layers)
+        if local.isEmpty { return }
+        c.local = BERTConfiguration.LocalAttention(
+            layers: local, reach: try file.integer("\(rawValue).attention.sliding_window", 1...1 << 21) / 2,
+            rotary: RotaryPositions(base: try base("rope.freq_base_swa", else: 10_000)))
+    }
+
+    /// All layers but every third, unless the file says otherwise.
+    private func localLayers(_ file: GGUFFile, _ bytes: Span<UInt8>, count: Int) throws(GGUFError) -> [Int] {
+        let window = "\(rawValue).attention.sliding_window", key = "\(window)_pattern"
+        guard file.metadata[window] != nil, try file.integer(window, 0...1 << 21) > 0 else { return [] }
+        if case .array? = file.metadata[key] {
+            let pattern = try file.array(key, of: [.bool])
+            guard pattern.count == count else { throw file.mismatch(key, "one for each of the \(count) layers") }
+            return (0..<count).filter { bytes[pattern.range.lowerBound + $0] != 0 }
+        }
+        let interval = file.metadata[key] == nil ? 3 : try file.integer(key, 1...1_024)
+        return (0..<count).filter { $0 % interval != 0 }
+    }
 
     /// llama.cpp's names of the tensors of a parameter.
-    private static func names(of parameter: String, isNomic: Bool) -> [String] {
+    func names(of parameter: String) -> [String] {
         let parts = parameter.split(separator: ".").map(String.init)
         let outer = [
-            "tokens": "token_embd", "positions": "position_embd", "types": "token_types", "norm": "token_embd_norm", "pooler": "cls",
-            "classifier": "cls.output",
+            "tokens": "token_embd", "positions": "position_embd", "types": "token_types", "norm": "token_embd_norm",
+            "finalNorm": "output_norm", "pooler": "cls", "classifier": "cls.output",
         ]
         if parts.count == 2 { return ["\(outer[parts[0]] ?? parts[0]).\(parts[1])"] }
         let inner = [
-            "qkv": isNomic ? ["attn_qkv"] : ["attn_q", "attn_k", "attn_v"], "output": ["attn_output"], "norm1": ["attn_output_norm"],
-            "up": isNomic ? ["ffn_gate", "ffn_up"] : ["ffn_up"],
-            "down": ["ffn_down"], "norm2": ["layer_output_norm"],
+            "attentionNorm": ["attn_norm"], "qkv": self == .bert ? ["attn_q", "attn_k", "attn_v"] : ["attn_qkv"],
+            "output": ["attn_output"], "norm1": ["attn_output_norm"], "mlpNorm": ["ffn_norm"],
+            "up": self == .nomic ? ["ffn_gate", "ffn_up"] : ["ffn_up"], "down": ["ffn_down"], "norm2": ["layer_output_norm"],
         ]
         let layer = "blk.\(parts[0].dropFirst("layer".count))."
         return (inner[parts[1]] ?? [parts[1]]).map { "\(layer)\($0).\(parts[2])" }
@@ -115,8 +159,8 @@ extension EncoderFile {
 }
 
 extension GGUFFile {
-    /// The tokenizer of an encoder: WordPiece (`bert`) or Unigram (`t5`).
-    fileprivate func encoderTokenizer(in bytes: Span<UInt8>) throws -> any EncoderTokenizer {
+    /// The tokenizer of an encoder: WordPiece (`bert`) or Unigram (`t5`), or ModernBERT's byte-level BPE (`gpt2`).
+    fileprivate func encoderTokenizer(of family: GGUFEncoder, in bytes: Span<UInt8>) throws -> any EncoderTokenizer {
         let key = "tokenizer.ggml.model", model = try text(key, in: bytes)
         let names = texts(try array("tokenizer.ggml.tokens", of: [.string]), in: bytes), kinds = try kinds(of: names.count, in: bytes)
         func token(_ roles: String...) throws(GGUFError) -> TokenID {
@@ -146,8 +190,13 @@ extension GGUFFile {
                 specialTokens: special, characterMap: table, specials: specials)
             guard let tokenizer else { throw mismatch(map, "a table of SentencePiece, and a number for each token") }
             return tokenizer
+        case "gpt2" where family == .modern:
+            let tokenizer = try vocabulary(rows: nil, in: bytes).flatMap { vocabulary in try BPEEncoderTokenizer(vocabulary, specials) }
+            guard let tokenizer else { throw mismatch("tokenizer.ggml.tokens", "a token for each byte") }
+            return tokenizer
         default:
-            throw GGUFError.mismatch(path: path, name: key, expected: "bert (WordPiece) or t5 (Unigram)", found: String(model.prefix(60)))
+            let expected = family == .modern ? "gpt2 (byte-level BPE)" : "bert (WordPiece) or t5 (Unigram)"
+            throw GGUFError.mismatch(path: path, name: key, expected: expected, found: String(model.prefix(60)))
         }
     }
 }

@@ -121,10 +121,10 @@ package struct EncoderFile {
         let tensors = try HuggingFace.tensors(in: path)
         var configuration = try family.configuration(fields)
         let scoreWeight = family.scoreLayer.map { "\($0).weight" } ?? ""
-        configuration.hasScore = tensors.entries[scoreWeight]?.shape == [1, configuration.width]
+        if tensors.entries[scoreWeight]?.shape == [1, configuration.width] { configuration.score = try family.score(fields) }
         let scoreFunction = try ScoreFunction(root, file)
         // Models with a head for a task have the encoder as a part.
-        let prefix = tensors.entries[family.prefix + "embeddings.word_embeddings.weight"] == nil ? "" : family.prefix
+        let prefix = tensors.entries[family.names(of: "tokens.weight", family.prefix)[0]] == nil ? "" : family.prefix
         let layout = try EncoderLayout(
             configuration, tensors, at: path, file, names: { family.names(of: $0, prefix) }, isUnused: { family.isUnused($0, prefix) })
         let (input, settings) = try Self.input(of: path, context: configuration.context)

@@ -16,8 +16,8 @@ struct EncoderLayout {
         _ configuration: BERTConfiguration, _ tensors: TensorFiles, at path: String, _ file: ImportedFile,
         names: (String) -> [String], isUnused: (String) -> Bool
     ) throws(CheckpointError) {
-        // A layer has at least 9 tensors. Without this limit, a wrong number of layers could allocate a huge parameter list.
-        guard configuration.layers <= tensors.entries.count / 9 + 1 else {
+        // A layer has at least 6 tensors (ModernBERT's). Without this limit, a wrong number of layers could allocate a huge parameter list.
+        guard configuration.layers <= tensors.entries.count / 6 + 1 else {
             throw file.mismatch(
                 "num_hidden_layers", "no more layers than the \(tensors.entries.count) tensors of the weights make",
                 "\(configuration.layers)")

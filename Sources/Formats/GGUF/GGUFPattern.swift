@@ -29,7 +29,7 @@ struct GGUFPattern {
 
     static let named: [String: GGUFPattern] = {
         var named: [String: GGUFPattern] = [
-            "olmo": GGUFPattern(.gpt2, hasNFC: true),
+            "olmo": GGUFPattern(.gpt2, hasNFC: true), "modern-bert": GGUFPattern(.gpt2, hasNFC: true),
             "default": GGUFPattern(.llamaCppDefault),
             "deepseek-llm": GGUFPattern(.deepSeekLLM), "deepseek-coder": GGUFPattern(.deepSeekCoder),
             "deepseek-v3": GGUFPattern(.deepSeekV3), "hunyuan-dense": GGUFPattern(.deepSeekV3),

@@ -19,9 +19,10 @@ package final class BERTRunner {
     /// [context, C]
     private let positions: [Buffer?]
     private var distanceBias: DistanceBias?
-    private var rotaryAngles: Buffer?                         // [context, D]
+    private var windowMask: WindowMask?
+    private var rotaryAngles: [RotaryPositions: Buffer] = [:] // [context, D]
 
-    /// The most scores of attention at the same time, which should stay in the cache.
+    /// The most scores of attention at the same time, which should stay in the cache; a block of a long text may have more.
     private static let mostScores = 1 << 20
 
     package init(of model: BERT, _ parameters: Parameters, on processor: Processor, precision: WeightPrecision) {
@@ -62,18 +63,20 @@ package final class BERTRunner {
         let firstCounts = texts.map { text in separator.flatMap { text.firstIndex(of: $0) }.map { $0 + 1 } ?? text.count }
         var x = embed(ids, rows, firstCounts)                                                         // [N, C]
         for block in model.blocks {
-            let qkv = rotated(linear(x, block.qkv), rows)                                             // [N, 3C]
-            let attended = attention(qkv, rows)                                                       // [N, C]
+            let qkv = rotated(linear(norm(x, block.attentionNorm), block.qkv), rows, block.rotary)    // [N, 3C]
+            let attended = attention(qkv, rows, reach: block.reach)                                   // [N, C]
             x = norm(linear(attended, block.output, plus: x), block.norm1)                            // [N, C]
-            let hidden = hidden(x, block.up)                                                          // [N, F]
+            let hidden = hidden(norm(x, block.mlpNorm), block.up)                                     // [N, F]
             x = norm(linear(hidden, block.down, plus: x), block.norm2)                                // [N, C]
         }
-        return x
+        return norm(x, model.finalNorm)
     }
 
     /// The mean of each text's hidden states, or its first one, the vector of [CLS].   [texts, C]
-    package func pooled(_ texts: [[TokenID]], isMean: Bool) -> Tensor {
-        let states = hiddenStates(of: texts), C = model.configuration.width, y = empty(texts.count, C)
+    package func pooled(_ texts: [[TokenID]], isMean: Bool) -> Tensor { pooled(hiddenStates(of: texts), texts, isMean: isMean) }
+
+    private func pooled(_ states: Tensor, _ texts: [[TokenID]], isMean: Bool) -> Tensor {
+        let C = model.configuration.width, y = empty(texts.count, C)
         for (i, rows) in Self.rows(of: texts).enumerated() {
             let target = y.elements[i * C..<(i + 1) * C]
             if isMean {
@@ -88,13 +91,10 @@ package final class BERTRunner {
 
     /// The scores of pairs of texts, before any activation. The model has a head for it.   [pairs]
     package func scores(of pairs: [[TokenID]], endingWith separator: TokenID?) -> [Float] {
-        let states = hiddenStates(of: pairs, pairsEndingWith: separator), C = model.configuration.width
-        guard let head = model.scoreHead else { preconditionFailure("the model has no score") }
-        let first = empty(pairs.count, C)
-        for (i, rows) in Self.rows(of: pairs).enumerated() {
-            first.elements[i * C..<(i + 1) * C].copy(from: states.elements[rows.lowerBound * C..<(rows.lowerBound + 1) * C])
-        }
-        let scores = linear(linear(first, head.pooler, then: .tanh), head.classifier)
+        guard let head = model.scoreHead, let score = model.configuration.score else { preconditionFailure("the model has no score") }
+        let states = hiddenStates(of: pairs, pairsEndingWith: separator)
+        let state = linear(pooled(states, pairs, isMean: score.isMean), head.pooler, then: score.activation)    // [pairs, C]
+        let scores = linear(norm(state, head.norm), head.classifier)
         return scores.elements.read { span in pairs.indices.map { span[$0] } }
     }
 
@@ -123,7 +123,7 @@ package final class BERTRunner {
                 }
             }
         }
-        return model.norm.map { norm(y, $0) } ?? y
+        return norm(y, model.norm)
     }
 
     private func linear(_ x: Tensor, _ layer: Linear, then f: UnaryFunction = .identity, plus: Tensor? = nil) -> Tensor {
@@ -142,12 +142,12 @@ package final class BERTRunner {
         return y
     }
 
-    /// Queries and keys with rotary positions, if the model has them, from 0 in each text.   [N, 3C]
-    private func rotated(_ qkv: Tensor, _ texts: [Range<Int>]) -> Tensor {
-        guard let positions = model.configuration.rotary else { return qkv }
+    /// Queries and keys with rotary positions, if the layer has them, from 0 in each text.   [N, 3C]
+    private func rotated(_ qkv: Tensor, _ texts: [Range<Int>], _ positions: RotaryPositions?) -> Tensor {
+        guard let positions else { return qkv }
         let heads = model.configuration.attentionHeads, (N, C) = qkv.shape.rows, D = heads.width, y = empty(N, C)
-        let angles = rotaryAngles ?? processor.rotaryAngles(of: model.configuration.context, width: D, positions)
-        rotaryAngles = angles
+        let angles = rotaryAngles[positions] ?? processor.rotaryAngles(of: model.configuration.context, width: D, positions)
+        rotaryAngles[positions] = angles
         for rows in texts where !rows.isEmpty {
             let part = rows.lowerBound * C..<rows.upperBound * C
             processor.rotate(
@@ -157,7 +157,9 @@ package final class BERTRunner {
         return y
     }
 
-    private func norm(_ x: Tensor, _ norm: Norm) -> Tensor {
+    /// x itself where the model has no norm.
+    private func norm(_ x: Tensor, _ norm: Norm?) -> Tensor {
+        guard let norm else { return x }
         let (N, C) = x.shape.rows, y = empty(N, C), statistics = processor.buffer(of: 2 * N, .float32)
         processor.norm(
             x.elements, N: N, C: C, scale: weights.value(of: norm.weight), shift: norm.bias.map { weights.value(of: $0) },
@@ -165,56 +167,62 @@ package final class BERTRunner {
         return y
     }
 
-    /// softmax(scale·q·kᵀ)·v of each head, among the positions of each text.   qkv [N, 3C]; y [N, C]
-    private func attention(_ qkv: Tensor, _ texts: [Range<Int>]) -> Tensor {
+    /// softmax(scale·q·kᵀ)·v of each head, among the positions of each text, or those within reach.   qkv [N, 3C]; y [N, C]
+    private func attention(_ qkv: Tensor, _ texts: [Range<Int>], reach: Int?) -> Tensor {
         let heads = model.configuration.attentionHeads, y = empty(qkv.shape.rows.N, heads.queryWidth)
+        let blocks = texts.flatMap { AttentionBlock.blocks(of: $0, heads: heads.queries, reach: reach) }
         var first = 0
-        while first < texts.count {
-            // A few short texts, or a long one.
+        while first < blocks.count {
+            // A few small blocks, or a large one.
             var end = first, scores = 0
-            while end < texts.count, end == first || scores + heads.queries * texts[end].count * texts[end].count <= Self.mostScores {
-                scores += heads.queries * texts[end].count * texts[end].count
+            while end < blocks.count, end == first || scores + heads.queries * blocks[end].pairs <= Self.mostScores {
+                scores += heads.queries * blocks[end].pairs
                 end += 1
             }
-            computeAttention(qkv.elements, heads, texts[first..<end], into: y.elements, scores: processor.buffer(of: scores, .float32))
+            computeAttention(qkv.elements, heads, blocks[first..<end], into: y.elements, scores: processor.buffer(of: scores, .float32))
             first = end
         }
         return y
     }
 
-    /// - Parameter scores: [texts, H, T, T], with T of each text.
+    /// - Parameter scores: [blocks, H, Q, K], with the queries and keys of each block.
     private func computeAttention(
-        _ qkv: Buffer, _ heads: AttentionHeads, _ texts: ArraySlice<Range<Int>>, into y: Buffer, scores: Buffer
+        _ qkv: Buffer, _ heads: AttentionHeads, _ blocks: ArraySlice<AttentionBlock>, into y: Buffer, scores: Buffer
     ) {
         let (H, D, width) = (heads.queries, heads.width, heads.rowWidth)
         var products: [Matmul] = [], sums: [Matmul] = [], start = 0
-        for rows in texts {
-            let T = rows.count
-            if T == 0 { continue }
+        for block in blocks {
+            let (Q, K) = (block.queries.count, block.keys.count)
             for h in 0..<H {
-                func part(_ offset: Int) -> Matrix {
+                func part(_ rows: Range<Int>, _ offset: Int) -> Matrix {
                     let from = rows.lowerBound * width + offset + h * D
-                    return Matrix(qkv[from..<qkv.count], rows: T, columns: D, rowStride: width)
+                    return Matrix(qkv[from..<qkv.count], rows: rows.count, columns: D, rowStride: width)
                 }
-                let from = rows.lowerBound * heads.queryWidth + h * D
-                let p = Matrix(scores[start..<start + T * T], rows: T, columns: T)
-                start += T * T
-                var product = Matmul(of: part(0), part(heads.queryWidth).transposed, into: p)         // [T, D]·[D, T] → [T, T]
+                let from = block.queries.lowerBound * heads.queryWidth + h * D
+                let p = Matrix(scores[start..<start + Q * K], rows: Q, columns: K), keys = part(block.keys, heads.queryWidth)
+                start += Q * K
+                var product = Matmul(of: part(block.queries, 0), keys.transposed, into: p)            // [Q, D]·[D, K] → [Q, K]
                 product.scale = heads.scale
                 products.append(product)
-                let values = part(heads.queryWidth + heads.keyWidth)
+                let values = part(block.keys, heads.queryWidth + heads.keyWidth)
                 sums.append(Matmul(
-                    of: p, values,                                                                    // [T, T]·[T, D] → [T, D]
-                    into: Matrix(y[from..<y.count], rows: T, columns: D, rowStride: heads.queryWidth)))
+                    of: p, values,                                                                    // [Q, K]·[K, D] → [Q, D]
+                    into: Matrix(y[from..<y.count], rows: Q, columns: D, rowStride: heads.queryWidth)))
             }
         }
         processor.run(products, as: "attention scores")
         var from = 0
-        for rows in texts {
-            let T = rows.count, part = scores[from..<from + H * T * T]
-            distanceBias?.add(to: part, T: T, on: processor)
-            processor.softmax(part, N: H * T, C: T, into: part, logarithm: false)
-            from += H * T * T
+        for block in blocks {
+            let (Q, K) = (block.queries.count, block.keys.count), part = scores[from..<from + H * Q * K]
+            if let reach = block.reach {
+                let mask = windowMask ?? WindowMask(reach: reach, on: processor)
+                windowMask = mask
+                mask.add(to: part, of: block, heads: H, on: processor)
+            } else {
+                distanceBias?.add(to: part, of: block, on: processor)
+            }
+            processor.softmax(part, N: H * Q, C: K, into: part, logarithm: false)
+            from += H * Q * K
         }
         processor.run(sums, as: "attention")
     }

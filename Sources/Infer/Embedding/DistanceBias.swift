@@ -21,13 +21,13 @@ struct DistanceBias {
         context = configuration.context
     }
 
-    /// - Parameter scores: [H, T, T]
-    mutating func add(to scores: Buffer, T: Int, on processor: Processor) {
-        if T == 0 { return }
-        let (length, values) = biases(forLength: T, on: processor)
+    /// - Parameter scores: [H, Q, T], of a block whose keys are those of all T tokens of a text.
+    mutating func add(to scores: Buffer, of block: AttentionBlock, on processor: Processor) {
+        let (Q, T) = (block.queries.count, block.keys.count), (length, values) = biases(forLength: T, on: processor)
+        let start = (block.queries.lowerBound - block.keys.lowerBound) * length
         processor.combine(
-            .add, shape: [1, heads, T, T], scores, strides: [0, T * T, T, 1], values, strides: [0, length * length, length, 1],
-            into: scores)
+            .add, shape: [1, heads, Q, T], scores, strides: [0, Q * T, T, 1], values[start..<values.count],
+            strides: [0, length * length, length, 1], into: scores)
     }
 
     private mutating func biases(forLength T: Int, on processor: Processor) -> (length: Int, values: Buffer) {
