@@ -23,10 +23,10 @@ import sentencepiece
 import torch
 from safetensors.torch import load_file
 from sentencepiece import sentencepiece_model_pb2
-from tokenizers import BertWordPieceTokenizer, ByteLevelBPETokenizer, Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
+from tokenizers import AddedToken, BertWordPieceTokenizer, ByteLevelBPETokenizer, Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import (
     AutoModel, AutoModelForSequenceClassification, AutoTokenizer, BertConfig, BertForSequenceClassification, BertModel, DistilBertConfig,
-    MistralConfig, MPNetConfig, NomicBertConfig, PreTrainedTokenizerFast, Qwen3Config, RobertaConfig, XLMRobertaConfig)
+    MistralConfig, ModernBertConfig, MPNetConfig, NomicBertConfig, PreTrainedTokenizerFast, Qwen3Config, RobertaConfig, XLMRobertaConfig)
 
 import programs
 from check_tokenizers import code_points, mixtures, unicode_noise
@@ -414,6 +414,124 @@ def check_nomic(slm, folder, name, configuration, width, heads, layers):
     print(f"{name}: cosine distance at most {worst:.1e}")
 
 
+def modern_tokenizer(folder):
+    """ModernBERT's: byte-level BPE in NFC, with [CLS] and [SEP] around a text, and added tokens that are found in text."""
+    trained = ByteLevelBPETokenizer()
+    specials = ["[UNK]", "[CLS]", "[SEP]", "[PAD]", "[MASK]"]
+    trained.train_from_iterator(sentences(500, 1) + TEXTS, vocab_size=1500, show_progress=False, special_tokens=specials)
+    tokenizer = Tokenizer.from_str(trained.to_str())
+    tokenizer.normalizer = normalizers.NFC()
+    tokenizer.add_tokens([AddedToken(token, normalized=True, special=False) for token in ("|||EMAIL|||", "    ", "  ", "[unused0]")])
+    cls, sep = (tokenizer.token_to_id(token) for token in ("[CLS]", "[SEP]"))
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=[("[CLS]", cls), ("[SEP]", sep)])
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, cls_token="[CLS]", sep_token="[SEP]", unk_token="[UNK]", pad_token="[PAD]", mask_token="[MASK]",
+        model_max_length=512).save_pretrained(folder)
+    return tokenizer.get_vocab_size()
+
+
+def random_weights(model, matrices):
+    with torch.no_grad():
+        for part, parameter in model.named_parameters():
+            is_norm = "norm" in part and "weight" in part
+            spread = 0.1 if is_norm else parameter.shape[1] ** -0.5 if part == "classifier.weight" else matrices
+            parameter.normal_(1 if is_norm else 0, spread)
+
+
+def rewrite(folder, **fields):
+    """Changes fields of config.json; those with None are removed."""
+    config = json.loads((folder / "config.json").read_text()) | fields
+    (folder / "config.json").write_text(json.dumps({key: value for key, value in config.items() if value is not None}))
+
+
+def write_modern_gguf(folder, path, matrices, pooling="mean"):
+    """The GGUF file that llama.cpp's converter makes of a ModernBERT."""
+    config, file = json.loads((folder / "config.json").read_text()), json.loads((folder / "tokenizer.json").read_text())
+    names = {"embeddings.tok_embeddings": "token_embd", "embeddings.norm": "token_embd_norm", "final_norm": "output_norm", "attn_norm": "attn_norm",
+             "attn.Wqkv": "attn_qkv", "attn.Wo": "attn_output", "mlp_norm": "ffn_norm", "mlp.Wi": "ffn_up", "mlp.Wo": "ffn_down"}
+    writer = gguf.GGUFWriter(str(path), "modern-bert")
+    for add, key in [(writer.add_context_length, "max_position_embeddings"), (writer.add_embedding_length, "hidden_size"),
+                     (writer.add_feed_forward_length, "intermediate_size"), (writer.add_head_count, "num_attention_heads"),
+                     (writer.add_block_count, "num_hidden_layers"), (writer.add_layer_norm_eps, "norm_eps"), (writer.add_sliding_window, "local_attention"),
+                     (writer.add_vocab_size, "vocab_size")]:
+        add(config[key])
+    writer.add_rope_freq_base(config["rope_parameters"]["full_attention"]["rope_theta"])
+    writer.add_rope_freq_base_swa(config["rope_parameters"]["sliding_attention"]["rope_theta"])
+    writer.add_causal_attention(False)
+    writer.add_pooling_type(getattr(gguf.PoolingType, pooling.upper()))
+    added = {token["id"]: token for token in file["added_tokens"]}
+    vocabulary = {id: token for token, id in file["model"]["vocab"].items()} | {id: token["content"] for id, token in added.items()}
+    kinds = gguf.TokenType
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre("modern-bert")
+    writer.add_token_list([vocabulary[id] for id in range(len(vocabulary))])
+    writer.add_token_types([
+        kinds.NORMAL if id not in added else kinds.CONTROL if added[id]["special"] else kinds.USER_DEFINED for id in range(len(vocabulary))])
+    writer.add_token_merges([merge if isinstance(merge, str) else " ".join(merge) for merge in file["model"]["merges"]])
+    for add, token in [(writer.add_bos_token_id, "[CLS]"), (writer.add_eos_token_id, "[SEP]"), (writer.add_sep_token_id, "[SEP]"),
+                       (writer.add_unk_token_id, "[UNK]"), (writer.add_pad_token_id, "[PAD]")]:
+        add(next(id for id, entry in added.items() if entry["content"] == token))
+    for name, values in load_file(folder / "model.safetensors").items():
+        module, kind = name.rsplit(".", 1)
+        if module.startswith("layers."):
+            _, layer, part = module.split(".", 2)
+            name = f"blk.{layer}.{names[part]}.{kind}"
+        else:
+            name = f"{names[module]}.{kind}"
+        type = matrices if values.ndim == 2 else gguf.GGMLQuantizationType.F32
+        writer.add_tensor(name, gguf.quantize(values.float().numpy(), type), raw_dtype=type)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+def check_modern(slm, folder, name, small, **shape):
+    """ModernBERT: tokens, vectors of texts beyond its window and of one in blocks, both forms of config.json, GGUF, and scores."""
+    folder = folder / name
+    folder.mkdir()
+    size = modern_tokenizer(folder)
+    window = 32 if small else 128
+    rows = dict(vocab_size=size, max_position_embeddings=512, local_attention=window, pad_token_id=3, cls_token_id=1, sep_token_id=2, bos_token_id=1,
+                eos_token_id=2, **shape)
+    torch.manual_seed(8)
+    model = AutoModel.from_config(ModernBertConfig(**rows)).eval()
+    random_weights(model, 0.1 if small else 0.04)
+    model.save_pretrained(folder)
+    added = ["mail |||EMAIL||| and  [unused0]    to |||EMAIL|||them", "e\u0301  cafe\u0301    x"]
+    count = check_tokens(slm, folder, [*code_points(997 if small else 31), *mixtures(500, 3), *unicode_noise(500, 4)] + TEXTS + added)
+    texts = sentences(30, 5, longest=200) + [text.strip() for text in TEXTS if text.strip()] + ["the " * 600]
+    ours = embed(slm, folder, texts)
+    worst = distance(ours, theirs(folder, texts, "mean", False))
+    settings(folder, "cls", True)
+    worst = max(worst, distance(embed(slm, folder, texts), theirs(folder, texts, "cls", True)))
+    settings(folder, "mean", False)
+    # More tokens than slm computes in one block, where they attend to all others.
+    rewrite(folder, max_position_embeddings=1300)
+    long = [" ".join(sentences(40, 9, longest=60))]
+    worst = max(worst, distance(embed(slm, folder, long), theirs(folder, long, "mean", False, 1300)))
+    rewrite(folder, max_position_embeddings=512)
+    assert worst < 1e-5, f"{name}: cosine distance {worst}"
+    fields = (folder / "config.json").read_text()
+    parameters = json.loads(fields)["rope_parameters"]
+    rewrite(folder, layer_types=None, rope_parameters=None, global_attn_every_n_layers=3, position_embedding_type="sans_pos",
+            global_rope_theta=parameters["full_attention"]["rope_theta"], local_rope_theta=parameters["sliding_attention"]["rope_theta"])
+    assert (embed(slm, folder, texts) == ours).all(), f"{name}: the older config.json has another meaning"
+    (folder / "config.json").write_text(fields)
+    path = folder / "model.gguf"
+    write_modern_gguf(folder, path, gguf.GGMLQuantizationType.F32)
+    again = distance(embed(slm, path, texts), ours)
+    assert again < 1e-5, f"{name}: GGUF: cosine distance {again}"
+    path.unlink()
+    print(f"{name}: {count} texts with equal tokens, cosine distance at most {worst:.1e}, from GGUF {again:.1e}")
+    for pooling, biases in (("mean", {}), ("cls", dict(attention_bias=True, mlp_bias=True, norm_bias=True, classifier_bias=True))):
+        scorer = AutoModelForSequenceClassification.from_config(ModernBertConfig(num_labels=1, classifier_pooling=pooling, **biases, **rows)).eval()
+        random_weights(scorer, 0.1 if small else 0.04)
+        scorer.save_pretrained(folder)
+        check_pairs(slm, folder, name)
+
+
 def causal_tokenizer(folder):
     """Byte-level BPE as Qwen3-Embedding has it: a sequence of post-processors, the second of which ends each text."""
     trained = ByteLevelBPETokenizer()
@@ -534,6 +652,10 @@ def main():
                     vocab_size=size, hidden_size=width, num_attention_heads=heads, num_hidden_layers=layers, intermediate_size=4 * width,
                     max_position_embeddings=514), width)
             check_nomic(options.slm, folder, f"nomic-{name}", NomicBertConfig, width, heads, layers)
+            # The last of 4 layers sees all tokens.
+            check_modern(
+                options.slm, folder, f"modernbert-{name}", name == "small", hidden_size=width, num_attention_heads=4 if name == "small" else heads,
+                num_hidden_layers=4, intermediate_size=100 if name == "small" else 1152)
         causal = dict(hidden_size=64, intermediate_size=96, num_hidden_layers=3, num_attention_heads=4, num_key_value_heads=2)
         check_causal(options.slm, folder, "qwen3-embedding", Qwen3Config, head_dim=32, tie_word_embeddings=True, **causal)
         check_causal(options.slm, folder, "mistral-embedding", MistralConfig, sliding_window=None, **causal)
