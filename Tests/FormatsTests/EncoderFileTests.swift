@@ -271,7 +271,7 @@ import Tokenize
         ("modern-bert.hidden_activation", GGUFBytes.text("mish"), "modern-bert.hidden_activation: expected gelu or silu, found mish"),
         ("modern-bert.attention.sliding_window_pattern", GGUFBytes.array(7, count: 1, [1]), "expected one for each of the 2 layers"),
         ("modern-bert.pooling_type", GGUFBytes.u32(4), "modern-bert.pooling_type: expected 1 or 2"),
-        ("tokenizer.ggml.model", GGUFBytes.text("bert"), "tokenizer.ggml.model: expected gpt2 (byte-level BPE), found bert"),
+        ("tokenizer.ggml.model", GGUFBytes.text("llama"), "tokenizer.ggml.model: expected gpt2 (byte-level BPE), found llama"),
     ]) func `impossible GGUF files of ModernBERT are refused`(key: String, value: [UInt8], message: String) {
         var file = SampleBERT { $0.family = .modern }.gguf
         file.set(key, value)
