@@ -157,7 +157,7 @@ import Tokenize
         let (start, channel, message, end) = try (id("<|start|>"), id("<|channel|>"), id("<|message|>"), id("<|end|>"))
         let stop = try id("<|return|>")
         #expect(rules.stopTokens == [stop] && rules.banned.isEmpty)
-        var text = TextStreamer(vocabulary, rules, channels: renderer.channels), answer = ""
+        var text = TextStreamer(vocabulary, rules, channels: renderer.channels.map { ChannelReader($0) }), answer = ""
         func ids(_ text: String) throws -> [TokenID] { try tokenizer.ids(of: Array(text.utf8)) }
         let thought = try [channel] + ids("analysis") + [message] + ids("Hm") + [end]
         let final = try [start] + ids("assistant") + [channel] + ids("final") + [message]

@@ -33,9 +33,10 @@ package struct TextPiece: Sendable, Equatable {
     package var text: String
     /// The tokens of the text, as far as known. A token comes with the piece in which its text begins.
     package var tokens: [GeneratedToken]
-    /// Calls of functions that another server has separated from the text. A model on this machine writes them in the text.
+    /// Calls of functions that are not in the text: another server, or ``ChannelReader``, has separated them from it. Most models on this
+    /// machine write them in the text.
     package var toolCalls: [ToolCall]
-    /// What the model thought, if another server has separated it from the text.
+    /// What the model thought, if it was separated from the text in the same way.
     package var reasoning = ""
     /// The tokens of the prompt, if their log-probabilities were requested: in a piece of their own, before the answer.
     package var promptTokens: [GeneratedToken] = []

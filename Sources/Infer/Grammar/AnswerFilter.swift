@@ -8,11 +8,23 @@ package import Tokenize
 ///     filter.isComplete                                        // whether only the end can follow
 ///
 /// The tokens that a state allows are kept, because the inside of a text has one state.
+///
+/// In an answer in channels, the grammar holds for the text of the final message, or for a call. A thought before it is free.
 package struct AnswerFilter: Sendable {
     private static let maxStates = 2_000
     private static let maxMasks = 200
     /// In bytes. An answer that needs more for its end is cut.
     private static let maxCompletion = 20_000
+
+    /// Where an answer in channels is.
+    private enum Section {
+        /// Between the texts of messages: tokens of channels, and words such as `final`.
+        case header
+        /// Any text, up to the token that ends the message.
+        case thought
+        /// A text of the request's grammar, without tokens of channels. Other answers are this only.
+        case content
+    }
 
     private let vocabulary: Vocabulary
     private let trie: TokenTrie
@@ -27,15 +39,29 @@ package struct AnswerFilter: Sendable {
     private var plan: [TokenID] = []
     private let banned: Set<TokenID>
     private var masks: [GrammarMatcher.State: TokenMask] = [:]
+    private let channels: AnswerChannels?
+    private var section: Section
+    /// The state inside of a thought.
+    private var thoughtState: GrammarMatcher.State
 
-    /// - Parameter banned: Never sampled, and so in no completion.
-    package init(_ grammar: Grammar, _ tokens: GrammarTokens, stopTokens: [TokenID], banned: [TokenID] = []) {
+    /// - Parameters:
+    ///   - banned: Never sampled, and so in no completion.
+    ///   - channels: Those into which the answer is divided.
+    ///   - isCall: Whether the grammar describes a whole message to a function, not the text of the final message.
+    package init(
+        _ grammar: Grammar, _ tokens: GrammarTokens, stopTokens: [TokenID], banned: [TokenID] = [], channels: AnswerChannels? = nil,
+        isCall: Bool = false
+    ) {
         vocabulary = tokens.vocabulary
         trie = tokens.trie
         self.stopTokens = stopTokens.filter(vocabulary.contains)
         self.banned = Set(banned + stopTokens)
-        matcher = GrammarMatcher(grammar)
+        self.channels = channels
+        section = channels == nil ? .content : .header
+        matcher = GrammarMatcher(channels == nil ? grammar : grammar.inChannels(isCall: isCall))
         state = matcher.start
+        thoughtState = channels == nil ? GrammarMatcher.dead : matcher.start
+        for byte in AnswerChannels.thoughtOpening.utf8 { thoughtState = matcher.next(thoughtState, byte) }
     }
 
     package var isComplete: Bool { matcher.isComplete(state) }
@@ -44,6 +70,10 @@ package struct AnswerFilter: Sendable {
     package mutating func restrict(_ logits: inout MutableSpan<Float>) {
         if state == GrammarMatcher.dead {
             for id in logits.indices { logits[id] = -.infinity }
+            return
+        }
+        if section == .thought, let channels {
+            for id in stopTokens + channels.tokens where id != channels.end { logits[Int(id)] = -.infinity }
             return
         }
         let mask = nextMask()
@@ -55,7 +85,8 @@ package struct AnswerFilter: Sendable {
 
     /// The next token, if the grammar allows no other and not the end.
     mutating func forcedToken() -> TokenID? {
-        guard state != GrammarMatcher.dead, !matcher.accepts(state), let id = nextMask().only, !banned.contains(id) else { return nil }
+        if section == .thought || state == GrammarMatcher.dead || matcher.accepts(state) { return nil }
+        guard let id = nextMask().only, !banned.contains(id) else { return nil }
         return id
     }
 
@@ -66,7 +97,20 @@ package struct AnswerFilter: Sendable {
             return
         }
         if plan.first == id { plan.removeFirst() } else { plan = [] }
-        for byte in vocabulary.tokens[Int(id)] where state != GrammarMatcher.dead { state = matcher.next(state, byte) }
+        state = next(after: id)
+        guard let channels else { return }
+        if id == channels.message {
+            section = state == thoughtState ? .thought : .content
+        } else if section == .thought, id == channels.end {
+            section = .header
+        }
+    }
+
+    private mutating func next(after id: TokenID) -> GrammarMatcher.State {
+        if section == .thought, id != channels?.end { return state }
+        var next = state
+        for byte in vocabulary.tokens[Int(id)] where next != GrammarMatcher.dead { next = matcher.next(next, byte) }
+        return next
     }
 
     // MARK: Budget
@@ -76,9 +120,7 @@ package struct AnswerFilter: Sendable {
     /// An answer for which the budget is too small from the beginning is cut.
     mutating func affordable(_ id: TokenID) -> TokenID {
         if stopTokens.contains(id) || state == GrammarMatcher.dead { return id }
-        let limit = budget - 1
-        var next = state
-        for byte in vocabulary.tokens[Int(id)] where next != GrammarMatcher.dead { next = matcher.next(next, byte) }
+        let limit = budget - 1, next = next(after: id)
         // A token has at least one byte, and usually each byte is a token.
         if let bytes = matcher.bytesToEnd(next), bytes <= limit / 2 { return id }
         if plan.first == id, plan.count <= budget { return id }
@@ -121,12 +163,22 @@ package struct AnswerFilter: Sendable {
         if matcher.stateCount > Self.maxStates {
             matcher.forget(allBut: state)
             state = matcher.start
+            thoughtState = GrammarMatcher.dead
             masks = [:]
         }
         if masks.count > Self.maxMasks { masks = [:] }
         if let mask = masks[state] { return mask }
         var mask = TokenMask(of: state, &matcher, trie)
         for id in stopTokens { mask.remove(id) }
+        if let channels {
+            let special = channels.tokens
+            if section == .content {
+                for id in special { mask.remove(id) }
+            } else {
+                // No other token begins to spell one of them.
+                mask.remove { !special.contains($0) && vocabulary.tokens[Int($0)].contains(UInt8(ascii: "<")) }
+            }
+        }
         masks[state] = mask
         return mask
     }

@@ -113,6 +113,18 @@ struct TokenMask: Sendable {
         count -= 1
     }
 
+    /// Removes the allowed tokens that meet a condition.
+    mutating func remove(where condition: (TokenID) -> Bool) {
+        for index in words.indices {
+            var rest = words[index]
+            while rest != 0 {
+                let id = TokenID(64 * index + rest.trailingZeroBitCount)
+                rest &= rest - 1
+                if condition(id) { remove(id) }
+            }
+        }
+    }
+
     /// The token, if only one is allowed.
     var only: TokenID? {
         guard count == 1, let word = words.firstIndex(where: { $0 != 0 }) else { return nil }

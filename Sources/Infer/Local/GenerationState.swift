@@ -105,10 +105,20 @@ package struct GenerationState: Sendable {
         start.isThinking = request.isThinking(after: fitted.ids, model)
         self.start = start
         sampler = Sampler(config, vocabulary: vocabulary.count, banned: rules.banned, prompt: fitted.ids)
-        filter = request.grammar.map { AnswerFilter($0, model.grammarTokens, stopTokens: rules.stopTokens, banned: rules.banned) }
         let channels: AnswerChannels? = if case .chat = request.prompt { model.renderer?.channels } else { nil }
+        let callsFunctions = request.tools != nil && model.renderer?.toolCallFormat == .harmony
+        filter = request.grammar.map {
+            AnswerFilter(
+                $0, model.grammarTokens, stopTokens: rules.stopTokens, banned: rules.banned, channels: channels, isCall: callsFunctions)
+        }
+        // A text of a grammar has no thought in it.
+        let reader = channels.map {
+            ChannelReader(
+                $0, callsFunctions: callsFunctions, separatesThoughts: request.grammar != nil, continuesAnswer: request.continuesAnswer,
+                isThinking: start.isThinking)
+        }
         text = TextStreamer(
-            vocabulary, rules, channels: channels, continuesText: request.continuesAnswer,
+            vocabulary, rules, channels: reader, continuesText: request.continuesAnswer,
             keepsStopToken: config.promptLogProbabilities != nil)
     }
 
@@ -163,7 +173,7 @@ package struct GenerationState: Sendable {
     /// Ends the generation before its regular end, and returns the text that was held back.
     package mutating func finish(_ reason: FinishReason) -> Step {
         if self.reason == nil { self.reason = reason }
-        return Step(piece: text.finish(), nextTokens: [])
+        return Step(piece: text.finish(isCut: reason == .length), nextTokens: [])
     }
 
     package func end(_ timings: GenerationTimings, guesses: GuessCounts = GuessCounts()) -> GenerationEnd {
@@ -198,6 +208,11 @@ extension TextPiece {
             self = second
             return
         }
-        self = TextPiece(first.text + (second?.text ?? ""), first.tokens + (second?.tokens ?? []))
+        self = first
+        guard let second else { return }
+        text += second.text
+        tokens += second.tokens
+        toolCalls += second.toolCalls
+        reasoning += second.reasoning
     }
 }

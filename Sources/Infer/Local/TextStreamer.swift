@@ -18,6 +18,8 @@ package struct TextStreamer: Sendable {
     private let rules: StopRules
     private var decoder: StreamDecoder
     private var channels: ChannelReader?
+    /// What the answer has in channels beside its text, and was not returned yet.
+    private var apart = ChannelReader.Part()
     /// UTF-8 that was not returned yet.
     private var held: [UInt8] = []
     /// The offset of `held` in the text of all tokens.
@@ -31,14 +33,14 @@ package struct TextStreamer: Sendable {
     package private(set) var stopText: String?
 
     /// - Parameters:
-    ///   - channels: The tokens that divide the answer into channels.
+    ///   - channels: Reads the channels into which the answer is divided.
     ///   - continuesText: Whether white space at the beginning belongs to a text that the prompt has begun.
     ///   - keepsStopToken: Whether the last piece has the stop token, which adds no text.
     package init(
-        _ vocabulary: Vocabulary, _ rules: StopRules, channels: AnswerChannels? = nil, continuesText: Bool = false,
+        _ vocabulary: Vocabulary, _ rules: StopRules, channels: ChannelReader? = nil, continuesText: Bool = false,
         keepsStopToken: Bool = false
     ) {
-        self.channels = channels.map { ChannelReader($0) }
+        self.channels = channels
         self.keepsStopToken = keepsStopToken
         self.vocabulary = vocabulary
         self.rules = rules
@@ -55,7 +57,7 @@ package struct TextStreamer: Sendable {
         }
         pending.append((offset + held.count, token(choice)))
         let text = decoder.add(choice.id)
-        held += (channels?.text(of: choice.id, text) ?? text).utf8
+        take(channels?.add(choice.id, text) ?? ChannelReader.Part(text: text))
         if channels?.isFinished == true { return finish() }
         if let stop = rules.firstStopText(in: held) {
             held.removeSubrange(stop.start...)
@@ -63,20 +65,45 @@ package struct TextStreamer: Sendable {
             stopText = stop.text.map { String(decoding: $0, as: UTF8.self) }
             return finish(keepingWhitespace: stop.text != nil)
         }
-        return piece(upTo: held.count - rules.partialStopLength(atEndOf: held))
+        return withPartsApart(piece(upTo: held.count - rules.partialStopLength(atEndOf: held)))
     }
 
     /// Ends the text, and returns what was held back.
-    package mutating func finish() -> TextPiece? { finish(keepingWhitespace: false) }
+    ///
+    /// - Parameter isCut: Whether the answer reached its limit of tokens.
+    package mutating func finish(isCut: Bool = false) -> TextPiece? { finish(keepingWhitespace: false, isCut: isCut) }
 
     /// - Parameter keepsWhitespace: White space before a stop text of the request belongs to the answer, as in OpenAI's API.
-    private mutating func finish(keepingWhitespace keepsWhitespace: Bool) -> TextPiece? {
+    private mutating func finish(keepingWhitespace keepsWhitespace: Bool, isCut: Bool = false) -> TextPiece? {
         if isFinished { return nil }
         isFinished = true
-        let last = piece(upTo: held.count, keepingWhitespace: keepsWhitespace)
+        if let part = channels?.finish(isCut: isCut) { take(part) }
+        let last = withPartsApart(piece(upTo: held.count, keepingWhitespace: keepsWhitespace))
         if pending.isEmpty { return last }
         defer { pending = [] }
-        return TextPiece(last?.text ?? "", (last?.tokens ?? []) + pending.map(\.token))
+        var result = last ?? TextPiece("")
+        result.tokens += pending.map(\.token)
+        return result
+    }
+
+    private mutating func take(_ part: ChannelReader.Part) {
+        held += part.text.utf8
+        apart.thought += part.thought
+        apart.calls += part.calls
+    }
+
+    /// - Parameter piece: What is shown of the text.
+    private mutating func withPartsApart(_ piece: TextPiece?) -> TextPiece? {
+        if apart == ChannelReader.Part() { return piece }
+        var result = piece ?? TextPiece("")
+        result.reasoning = apart.thought
+        result.toolCalls = apart.calls
+        apart = ChannelReader.Part()
+        if held.isEmpty {
+            result.tokens += pending.map(\.token)
+            pending = []
+        }
+        return result
     }
 
     private mutating func piece(upTo limit: Int, keepingWhitespace keepsWhitespace: Bool = false) -> TextPiece? {

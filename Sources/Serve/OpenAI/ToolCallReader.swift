@@ -11,7 +11,7 @@ struct ToolCallReader: Sendable {
     }
 
     private let allowsSeveral: Bool
-    /// nil if calls come apart from the text.
+    /// nil if all calls come apart from the text.
     private var parser: ToolCallParser?
     private(set) var count = 0
 
@@ -22,7 +22,9 @@ struct ToolCallReader: Sendable {
 
     mutating func add(_ piece: TextPiece) -> (content: String, calls: [Call]) {
         let text = Array(piece.text.utf8)
-        return output(parser?.add(text) ?? (text, piece.toolCalls))
+        var read: ToolCallParser.Output = parser?.add(text) ?? (text, [])
+        read.calls += piece.toolCalls
+        return output(read)
     }
 
     /// - Parameter isCut: Whether the answer reached its limit of tokens.

@@ -50,6 +50,13 @@ package struct Conversation: Sendable, Equatable {
             return message
         }
 
+        /// The same message with one of its calls.
+        func calling(_ call: IdentifiedToolCall) -> Message {
+            var message = self
+            message.toolCalls = [call]
+            return message
+        }
+
         /// The same message as one that is not trained on.
         package var asContext: Message {
             var message = self

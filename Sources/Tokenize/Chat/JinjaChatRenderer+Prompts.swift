@@ -33,12 +33,16 @@ enum ContinuedAnswer {
     }
 
     /// A template that trims messages removes the mark's space, and so the prompt has none before it either.
-    static func cut(_ text: JinjaText, of messages: [Conversation.Message]) throws(TokenizeError) -> ArraySlice<UInt32> {
+    static func cut(
+        _ text: JinjaText, of messages: [Conversation.Message], dividesThoughts: Bool
+    ) throws(TokenizeError) -> ArraySlice<UInt32> {
         let prompt = try cut(text)
         // A template may drop a part of the message, such as a thought.
         func isSpace(_ scalar: UInt32) -> Bool { Unicode.Scalar(scalar)?.properties.isWhitespace ?? false }
-        let message = messages.last { $0.role == .assistant }?.text ?? []
-        let expected = String(decoding: message, as: UTF8.self).unicodeScalars.map(\.value).filter { !isSpace($0) }
+        let message = messages.last { $0.role == .assistant }, said = message?.text ?? []
+        let divided = dividesThoughts && message?.reasoning == nil ? message?.dividedText : nil
+        let end = divided.map { ThoughtMarks.think.isOpen(atEndOf: said) ? $0.thought ?? [] : $0.text } ?? said
+        let expected = String(decoding: end, as: UTF8.self).unicodeScalars.map(\.value).filter { !isSpace($0) }
         let written = prompt.map { $0 & JinjaText.scalarMask }.filter { !isSpace($0) }
         guard written.suffix(expected.count).elementsEqual(expected) else {
             throw .chatTemplate("it changes the assistant's last message, so that it cannot be continued")

@@ -8,11 +8,14 @@ extension JinjaChatRenderer {
         let dict = JinjaDict()
         dict.set(.string("role"), .string(message.role.rawValue))
         var text = message.text, reasoning = message.reasoning
-        // A template with channels refuses a thought in the text, and writes it in a channel of its own.
-        if dividesThoughts, message.role == .assistant, reasoning == nil {
-            var parser = ThoughtParser(.think, isOpen: false)
-            let parts = [parser.add(text), parser.finish()], thought = parts.flatMap(\.thought)
-            if !thought.isEmpty { (text, reasoning) = (parts.flatMap(\.content), thought) }
+        if dividesThoughts, message.role == .assistant {
+            // A template with channels refuses a thought in the text, and writes it in a channel of its own.
+            if reasoning == nil { (text, reasoning) = message.dividedText }
+            // Beside a call, it refuses a thought together with a text, and writes either of them as a thought.
+            if !message.toolCalls.isEmpty, let thought = reasoning, !thought.isEmpty, !text.isEmpty {
+                reasoning = thought + [10, 10] + text
+                text = []
+            }
         }
         dict.set(.string("content"), .string(String(decoding: text, as: UTF8.self), source: source))
         if let reasoning {
@@ -36,6 +39,43 @@ extension JinjaChatRenderer {
         }
         dict.set(.string("tool_calls"), .list(calls))
         return .dict(dict)
+    }
+
+    /// - Parameter describesAll: Whether each function gets a description: the template of gpt-oss fails without one.
+    static func value(of tools: ChatTools, describesAll: Bool) throws(TokenizeError) -> JinjaValue {
+        guard describesAll, let elements = (try? JSONElement(parsing: tools.json))?.elements else {
+            return try value(ofJSON: tools.json, source: toolsSource)
+        }
+        var list: [JinjaValue] = []
+        for element in elements {
+            let tool: JinjaValue
+            do throws(JinjaError) { tool = try JinjaValue(element, source: toolsSource) } catch { throw .chatTemplate(error.description) }
+            if case .dict(let members) = tool, case .dict(let function)? = members["function"] {
+                let isDescribed = if case .string? = function["description"] { true } else { false }
+                if !isDescribed { function.set(.string("description"), .string("", source: toolsSource)) }
+            }
+            list.append(tool)
+        }
+        return .list(list)
+    }
+
+    /// The messages with one call in each, and its result behind it: gpt-oss calls one function at a time, and its template writes only the
+    /// first call of a message.
+    static func withOneCallEach(_ messages: [Conversation.Message]) -> [Conversation.Message] {
+        var result: [Conversation.Message] = [], rest = messages[...]
+        while var message = rest.popFirst() {
+            var results = message.toolCalls.count > 1 ? Array(rest.prefix { $0.role == .tool }) : []
+            rest = rest.dropFirst(results.count)
+            if message.toolCalls.isEmpty { result.append(message) }
+            for call in message.toolCalls {
+                result.append(message.calling(call))
+                message = message.with(text: [])
+                message.reasoning = nil
+                if let own = results.firstIndex(where: { $0.toolCallID == call.id }) { result.append(results.remove(at: own)) }
+            }
+            result += results
+        }
+        return result
     }
 
     static func value(ofJSON text: [UInt8], source: Int) throws(TokenizeError) -> JinjaValue {
@@ -88,6 +128,8 @@ extension JinjaChatRenderer {
     ) -> Int {
         let first = max(text.range(of: Self.source(of: index))?.lowerBound ?? start, start)
         let following = text.specialTokens.filter { $0.range.lowerBound >= first && $0.range.lowerBound < max(bound, first + 1) }
+        // A thought before a call has an end of its own.
+        if let call = following.first(where: { $0.id == channels?.call }) { return call.range.upperBound }
         if let end = following.first(where: { $0.id == turns.end || stopTokens.contains($0.id) }) { return end.range.upperBound }
         if let turn = try? rendered(Array(messages[...index]), prompts: false, tools: tools), turn.bytes.count > start,
             text.bytes.starts(with: turn.bytes) {
@@ -108,11 +150,35 @@ extension JinjaChatRenderer {
         let stop = text.specialTokens.first { $0.range.lowerBound > start && stopTokens.contains($0.id) }
         let end = stop?.range.lowerBound ?? text.bytes.count
         let written = text.bytes[start..<end]
+        if let channels {
+            return calls(in: text, start..<end, channels) == [call] ? (.harmony, ToolCallShape(of: call, in: written)) : nil
+        }
         let format = ToolCallFormat.allCases.first { format in
             let (content, calls) = format.read(written, names: [name])
             // Some templates write an empty thought before the call.
             return calls == [call] && (content.trimmed.isEmpty || content.trimmed.starts(with: Array("<think>".utf8)))
         }
         return format.map { ($0, ToolCallShape(of: call, in: written)) }
+    }
+
+    /// The calls of an answer in channels that the template wrote.
+    private func calls(in text: Rendered, _ answer: Range<Int>, _ channels: AnswerChannels) -> [ToolCall] {
+        var reader = ChannelReader(channels, callsFunctions: true), calls: [ToolCall] = [], at = answer.lowerBound
+        let noToken: TokenID = -1
+        func string(_ range: Range<Int>) -> String { String(decoding: text.bytes[range], as: UTF8.self) }
+        for token in text.specialTokens where answer.contains(token.range.lowerBound) {
+            calls += reader.add(noToken, string(at..<token.range.lowerBound)).calls + reader.add(token.id, "").calls
+            at = token.range.upperBound
+        }
+        return calls + reader.add(noToken, string(at..<answer.upperBound)).calls + reader.finish().calls
+    }
+}
+
+extension Conversation.Message {
+    /// The text without the thought that it begins with, and that thought.
+    var dividedText: (text: [UInt8], thought: [UInt8]?) {
+        var parser = ThoughtParser(.think, isOpen: false)
+        let parts = [parser.add(text), parser.finish()], thought = parts.flatMap(\.thought)
+        return thought.isEmpty ? (text, nil) : (parts.flatMap(\.content), thought)
     }
 }

@@ -94,7 +94,7 @@ struct JinjaChatRenderer: MessageRenderer {
         self.turns = turns
         templateTokens.restrict(toThoseIn: template.source, written, delimiters: turns.delimiters.union(stops))
         self.templateTokens = templateTokens
-        stopTokens = stops
+        stopTokens = stops + [channels?.call].compactMap(\.self).filter { !stops.contains($0) }
         let calls = renderedToolCallFormat()
         toolCallFormat = calls?.format
         toolCallShape = calls?.shape
@@ -128,13 +128,13 @@ struct JinjaChatRenderer: MessageRenderer {
         var variables: [String: JinjaValue] = [
             "messages": .list(list), "tools": hasToolList ? .list([]) : .none, "documents": .none, "add_generation_prompt": .bool(prompts),
         ]
-        if let tools { variables["tools"] = try value(ofJSON: tools.json, source: toolsSource) }
+        if let tools { variables["tools"] = try value(of: tools, describesAll: template.dividesThoughts) }
         for (name, text) in template.tokens { variables[name] = .string(text) }
         if let arguments { try set(arguments, in: &variables) }
         let text: JinjaText
         do throws(JinjaError) { text = try jinja.render(variables, clock: clock) } catch { throw .chatTemplate(error.description) }
         var result = Rendered()
-        for unit in try isContinued ? ContinuedAnswer.cut(text, of: messages) : text.units[...] {
+        for unit in try isContinued ? ContinuedAnswer.cut(text, of: messages, dividesThoughts: template.dividesThoughts) : text.units[...] {
             let scalar = Unicode.Scalar(unit & JinjaText.scalarMask) ?? "\u{FFFD}"
             for byte in UTF8.encode(scalar) ?? UTF8.encodedReplacementCharacter {
                 result.append(byte, unit & ~JinjaText.scalarMask)
@@ -155,7 +155,8 @@ struct JinjaChatRenderer: MessageRenderer {
     static func source(of index: Int) -> Int { 1 + index % JinjaText.sources.upperBound }
 
     /// Without a system role in the template, system messages are prepended to the next user message.
-    private func normalized(_ messages: [Conversation.Message]) -> [Conversation.Message] {
+    private func normalized(_ history: [Conversation.Message]) -> [Conversation.Message] {
+        let messages = channels == nil ? history : Self.withOneCallEach(history)
         if turns.hasSystemRole { return messages }
         var result: [Conversation.Message] = []
         var pending: [UInt8] = []

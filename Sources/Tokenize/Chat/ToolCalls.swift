@@ -35,6 +35,8 @@ package enum ToolCallFormat: String, Sendable, CaseIterable {
     case mistral
     /// An answer that is `{"name": "f", "parameters": {…}}`, and nothing else: Llama 3.
     case llama
+    /// A message to a function in the channel `commentary`, which ``ChannelReader`` reads from its tokens: gpt-oss.
+    case harmony
 
     /// Tokens that are part of a call. Some vocabularies have them as special tokens, which answers without tools never contain.
     package var tokens: [String] {
@@ -42,6 +44,8 @@ package enum ToolCallFormat: String, Sendable, CaseIterable {
         case .hermes: ["<tool_call>", "</tool_call>"]
         case .mistral: ["[TOOL_CALLS]", "[CALL_ID]", "[ARGS]"]
         case .llama: ["<|python_tag|>"]
+        // AnswerChannels has them.
+        case .harmony: []
         }
     }
 
@@ -120,6 +124,9 @@ package struct ToolCallParser: Sendable {
         case .hermes: return readHermes()
         case .mistral: return readMistral()
         case .llama: return readLlama()
+        case .harmony:
+            defer { held = [] }
+            return (held, [])
         }
     }
 
@@ -139,7 +146,7 @@ package struct ToolCallParser: Sendable {
         case .mistral:
             if let calls = Self.mistralCalls(in: held) { return ([], calls) }
             return (isCut ? [] : Self.mistralStart + held, [])
-        case .llama: return ([], [])
+        case .llama, .harmony: return ([], [])
         }
     }
 
