@@ -129,7 +129,9 @@ import TestSupport
     @Test(arguments: [("1s", "tiny", "4 layers"), ("9000h", "small", "6 layers")])
     func `the time of a run chooses its size`(time: String, size: String, layers: String) throws {
         let chats = folder.writeChats()
-        let train = ["train", "--data", chats, "--out", folder("run"), "--vocab-size", "300", "--estimate", "--threads", "2", "--time", time]
+        let train = [
+            "train", "--data", chats, "--out", folder("run"), "--vocab-size", "300", "--estimate", "--threads", "2", "--time", time,
+        ]
         let text = try slm(train, ["XDG_CACHE_HOME": folder("cache")])
         #expect(text.status == 0 && text.output.contains("size     \(size), as small would train on "), "\(text)")
         #expect(text.output.contains(layers), "\(text.output)")

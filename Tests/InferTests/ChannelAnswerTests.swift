@@ -29,6 +29,7 @@ import Tokenize
         var wishes = try tokens(wish)[...]
         while state.reason == nil {
             var logits = [Float](repeating: 0, count: info.tokenizer.vocabulary.count)
+            for token in info.tokenizer.vocabulary.specialTokens { logits[Int(token.id)] = -1 }
             if let wish = wishes.first { logits[Int(wish)] = 9 }
             var span = logits.mutableSpan
             let step = state.advance(&span)
@@ -44,10 +45,12 @@ import Tokenize
     }
 
     private func tokens(_ text: String) throws -> [TokenID] {
+        let vocabulary = info.tokenizer.vocabulary
         var ids: [TokenID] = [], rest = text[...]
         while let first = rest.utf8.first {
             let mark = HarmonyModel.specialTokens.first { rest.hasPrefix($0) }
-            ids.append(mark.flatMap { info.tokenizer.vocabulary.specialTokenID($0) } ?? TokenID(first))
+            let byte = vocabulary.tokens.indices.first { vocabulary.tokens[$0].elementsEqual([first]) }
+            ids.append(try #require(mark.map { vocabulary.specialTokenID($0) } ?? byte.map(TokenID.init)))
             rest = rest.dropFirst(mark?.count ?? 1)
         }
         return ids

@@ -13,10 +13,12 @@ struct SentenceTransformersSettings {
 
     /// A step from a text to its vector.
     struct Module {
-        /// The name of its class, without those of the Python modules.
-        let type: Substring
+        /// The name of its class, with those of its Python modules.
+        let type: String
         /// Its folder below the model's; empty for the model's.
         let path: String
+
+        var className: Substring { type.split(separator: ".").last ?? "" }
     }
 
     init(_ folder: String) throws(CheckpointError) {
@@ -43,13 +45,13 @@ struct SentenceTransformersSettings {
             guard ["", "."].contains(path) || ArrayName.isValidComponent(path) && path != ".." else {
                 throw file.mismatch("path", "the name of a folder in this folder", String(path.prefix(100)).quoted)
             }
-            return Module(type: type.split(separator: ".").last ?? "", path: path == "." ? "" : path)
+            return Module(type: type, path: path == "." ? "" : path)
         }
     }
 
     private mutating func readModules(_ folder: String) throws(CheckpointError) {
         for module in try Self.modules(of: folder) {
-            switch module.type {
+            switch module.className {
             case "Transformer", "StaticEmbedding": break
             case "Pooling": try readPooling("\(folder)/\(module.path)")
             case "Normalize": pooling.isNormalized = true

@@ -22,7 +22,7 @@ package enum StaticModel {
     /// The folder with the table of a static model; nil if `folder` has another model.
     static func tableFolder(of folder: String) -> String? {
         if let first = (try? SentenceTransformersSettings.modules(of: folder))?.first {
-            guard first.type == "StaticEmbedding" else { return nil }
+            guard first.className == "StaticEmbedding" else { return nil }
             return first.path.isEmpty ? folder : "\(folder)/\(first.path)"
         }
         guard let root = try? HuggingFace.json(HuggingFace.configuration, in: folder) else { return nil }

@@ -64,7 +64,8 @@ function folderRow(view, path, isOpen) {
   const element = el("li", { class: "folder" }, el("details", { open: isOpen }, summary, rows.host), view.library.is_own && remove);
   const update = (/** @type {Folder} */ { files }) => {
     rows.show(files);
-    const waiting = files.filter(({ state }) => state === "waiting").length, skipped = files.filter(({ state }) => state === "skipped").length;
+    const inState = (/** @type {LibraryFile["state"]} */ wanted) => files.filter(({ state }) => state === wanted).length;
+    const waiting = inState("waiting"), skipped = inState("skipped");
     const size = files.reduce((sum, file) => sum + file.bytes, 0);
     facts.textContent = [count(files.length, "file"), bytes(size), waiting > 0 && `reading ${waiting}…`,
       skipped > 0 && `${skipped} skipped`].filter(Boolean).join(" · ");
