@@ -13,6 +13,9 @@ NEON_PACKAGES := gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
 PYTHON   := python3
 VENV     := .venv
 SLM      := .build/release/slm
+# Python keeps bytecode, in a folder of its own: to compile transformers takes longer than most checks with it.
+export PYTHONDONTWRITEBYTECODE :=
+export PYTHONPYCACHEPREFIX := $(CURDIR)/.build/pycache
 # Tests that compute leave their core to tests of servers, and share it with training runs of servers, which have the same priority.
 NICE     := chrt --idle 0 nice -n 19
 # The text for the tokenizer benchmarks of `make bench`.

@@ -96,12 +96,12 @@ def check_server(slm, path, conversations, prompts, expected, count):
         assert together == each, [(a, b) for a, b in zip(each, together) if a != b][:2]
         print(f"ok: {count} answers at once equal the same answers alone")
 
-        for i, schema in enumerate(SCHEMAS):
+        for i, schema in enumerate(SCHEMAS[:count // 4]):
             form = {"type": "json_schema", "json_schema": {"name": "form", "schema": schema, "strict": True}}
             body = answer([{"role": "user", "content": QUESTIONS[i]}], response_format=form, max_tokens=200)["choices"][0]
             assert body["finish_reason"] == "stop", body
             jsonschema.validate(json.loads(body["message"]["content"]), schema)
-        print(f"ok: answers to {len(SCHEMAS)} JSON schemas validate")
+        print(f"ok: answers to {i + 1} JSON schemas validate")
 
         tool = {"type": "function", "function": {"name": "show", "parameters": SCHEMAS[0]}}
         question = [{"role": "user", "content": "Show me the largest city of France."}]
@@ -121,8 +121,8 @@ def check_finetuning(slm, path, folder):
     words = "zero un deux trois quatre cinq six sept huit neuf".split()
     chats = [[{"role": "user", "content": f"{a} and {b}?"}, {"role": "assistant", "content": f"{words[a]}-{words[b]} ({words[(a + b) % 10]})"}] for a in range(10) for b in range(8)]
     (folder / "chats.jsonl").write_text("".join(json.dumps({"messages": chat}) + "\n" for chat in chats))
-    run(slm, "finetune", path, "--data", folder / "chats.jsonl", "--lora", "8", "--lr", "1e-3", "--max-steps", "6", "--batch", "2", "--context", "256",
-        "--out", folder, "--name", "words", "--quiet")
+    run(slm, "finetune", path, "--data", folder / "chats.jsonl", "--lora", "8", "--lr", "2e-3", "--max-steps", "6", "--batch", "2", "--context", "128",
+        "--eval-every", "6", "--eval-tokens", "1024", "--out", folder, "--name", "words", "--quiet")
     log = [json.loads(line) for line in (folder / "words/log.jsonl").read_text().splitlines()]
     losses = [event["val"] for event in log if event.get("event") == "eval" and "val" in event] or [event["val_loss"] for event in log if "val_loss" in event]
     assert losses[-1] < losses[0] - 1, losses
@@ -134,9 +134,9 @@ def main():
     arguments.add_argument("slm")
     arguments.add_argument("logits")
     arguments.add_argument("--folder", type=pathlib.Path, default=pathlib.Path(".build/smollm2"))
-    arguments.add_argument("--quick", action="store_true", help="four of the ten prompts, and six answers at once")
+    arguments.add_argument("--quick", action="store_true", help="two of the ten prompts, four answers at once, one schema")
     options = arguments.parse_args()
-    conversations, count = (CONVERSATIONS[:2] + CONVERSATIONS[-2:], 6) if options.quick else (CONVERSATIONS, 16)
+    conversations, count = (CONVERSATIONS[::9], 4) if options.quick else (CONVERSATIONS, 16)
     path = fetch(options.slm, options.folder)
     if path is None:
         return
