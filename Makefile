@@ -77,9 +77,10 @@ demo-training: build test-deps $(VENV)/ready chromium $(if $(MODEL),,demo-model)
 	SLM_AUTOTUNE=off $(VENV)/bin/python Tests/Web/demo_training.py $(SLM) $(or $(MODEL),checkpoints/demo/best.h5) \
 	    $(if $(MODEL),--steps 160,--general data/sample-val.txt) $(if $(SCREENSHOTS),--screenshots $(SCREENSHOTS))
 
-# As many steps as on a machine that does nothing else. Replaces a model that this build cannot read.
+# Steps, not minutes: as many as on a machine that does nothing else, or half of them where several tests share the cores. Replaces a model
+# that this build cannot read.
 demo-model:
-	@$(SLM) info checkpoints/demo/best.h5 > /dev/null 2>&1 || $(SLM) demo --no-serve --max-steps 1200
+	@$(SLM) info checkpoints/demo/best.h5 > /dev/null 2>&1 || $(SLM) demo --no-serve --max-steps $(if $(CI),600,1200)
 
 # A binary with the Swift runtime linked in, which runs without the toolchain.
 STATIC   := .build/static/release/slm
@@ -214,6 +215,9 @@ test-valgrind: build test-deps
 
 # Results of tests must not depend on what is the fastest on the machine.
 test-valgrind test-numbers test-models test-servers test-training test-walks test-web test-llama kill-training kill-ranks kill-serve kill-training-area: export SLM_AUTOTUNE = off
+
+# Six lists share the cores: threads of Python's packages would only wait for each other.
+test-numbers test-models: export OMP_NUM_THREADS = 1
 
 # The lists that run at the same time. CI leaves out test-web, which it has run while Swift was built.
 PEERS := test-web test-servers test-training test-walks test-models test-numbers

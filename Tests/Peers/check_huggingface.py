@@ -118,7 +118,7 @@ def main():
     arguments.add_argument("logits")
     arguments.add_argument("--small", action="store_true", help="skip the model of GPT-2's full size")
     options = arguments.parse_args()
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)                               # small models: threads would only wait for each other
     slm, logits = os.path.abspath(options.slm), os.path.abspath(options.logits)
     with scratch_folder() as folder:
         differences = []

@@ -151,7 +151,7 @@ def main():
     arguments.add_argument("--shape", nargs="*", default=[], choices=SHAPES, help="check models of these sizes instead of small ones")
     arguments.add_argument("--only", nargs="*", default=list(MODELS), choices=MODELS)
     options = arguments.parse_args()
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)                               # small models: threads would only wait for each other
     slm, logits = os.path.abspath(options.slm), os.path.abspath(options.logits)
     with scratch_folder() as folder:
         worst = {}
