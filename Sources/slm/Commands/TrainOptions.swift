@@ -32,8 +32,10 @@ extension TrainOptions {
     private static var mainGroup: OptionGroup<TrainOptions> {
         OptionGroup("Main options", [
             .list("data", \.data, value: "FILE", "Train on chats or text: files, directories, or one directory of token files.").short("d"),
-            .option("preset", \.preset, value: "NAME", "Choose the size of the model. With --time, tiny or small is chosen.", default: defaultPreset)
-                .choices(GPTConfiguration.presets.map(\.name)),
+            .option(
+                "preset", \.preset, value: "NAME", "Choose the size of the model. With --time, tiny or small is chosen.",
+                default: defaultPreset
+            ).choices(GPTConfiguration.presets.map(\.name)),
             .option("out", \.out, value: "DIR", "Write the run to DIR: last.h5, best.h5, log.jsonl, report.html.",
                     default: "checkpoints/PRESET").short("o"),
         ] + settings(.main) + settings(.context) + [
