@@ -133,7 +133,7 @@ import TestSupport
             "train", "--data", chats, "--out", folder("run"), "--vocab-size", "300", "--estimate", "--threads", "2", "--time", time,
         ]
         let text = try slm(train, ["XDG_CACHE_HOME": folder("cache")])
-        #expect(text.status == 0 && text.output.contains("size     \(size), as small would train on "), "\(text)")
+        #expect(text.status == 0 && text.output.contains("size     \(size): in "), "\(text)")
         #expect(text.output.contains(layers), "\(text.output)")
         let chosen = try slm(train + ["--preset", "characters"], ["XDG_CACHE_HOME": folder("cache")])
         #expect(chosen.status == 0 && !chosen.output.contains("size     "), "\(chosen)")

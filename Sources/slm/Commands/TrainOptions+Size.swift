@@ -20,8 +20,9 @@ extension TrainOptions {
         if tokens < Self.tokensForSmall { preset = Self.defaultPreset }
         if !run.json, Ranks.isFirst {
             func millions(_ count: Double) -> String { "\((count / 1e6).fixed(1)) million" }
-            printLine("size     \(presetName), as small would train on \(millions(tokens)) tokens in \(clockText(seconds)), and is better "
-                + "than tiny from \(millions(Self.tokensForSmall)) on. --preset NAME chooses another.")
+            let reason = "in \(clockText(seconds)), this machine computes \(millions(tokens)) tokens of small, which is better than tiny "
+                + "from \(millions(Self.tokensForSmall)) on"
+            printLine("size     \(presetName): \(reason). Choose another with --preset NAME.")
         }
     }
 
