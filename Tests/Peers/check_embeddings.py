@@ -465,6 +465,8 @@ def write_modern_gguf(folder, path, matrices, pooling="mean"):
     kinds = gguf.TokenType
     writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre("modern-bert")
+    for add in (writer.add_add_bos_token, writer.add_add_eos_token, writer.add_add_sep_token):
+        add(True)
     writer.add_token_list([vocabulary[id] for id in range(len(vocabulary))])
     writer.add_token_types([
         kinds.NORMAL if id not in added else kinds.CONTROL if added[id]["special"] else kinds.USER_DEFINED for id in range(len(vocabulary))])
