@@ -15,7 +15,7 @@ const FEW = 20;
  * The folder of a file, "" for one without.
  * @param {LibraryFile} file
  */
-const folderOf = ({ name }) => name.slice(0, Math.max(0, name.lastIndexOf("/")));
+export const folderOf = ({ name }) => name.slice(0, Math.max(0, name.lastIndexOf("/")));
 
 /**
  * The files of a library: first those in no folder, then each folder with its own, which can be closed.

@@ -6,7 +6,7 @@ import { el } from "../common/dom.js";
 import { bytes, count } from "../common/quantities.js";
 import { Rows } from "../common/rows.js";
 import { visible } from "../common/sanitize.js";
-import { folderList } from "./folder-rows.js";
+import { folderList, folderOf } from "./folder-rows.js";
 import { uploadRow } from "./library-rows.js";
 import { accessText, settingsForm } from "./library-settings.js";
 import { chosenFiles, droppedFiles, withoutHidden } from "./uploads.js";
@@ -151,7 +151,7 @@ export class LibraryView {
 
   /** Deletes the files of a folder, after a question. @param {string} path */
   async deleteFolder(path) {
-    const files = this.library.files.filter(({ name }) => name.startsWith(path + "/") && !name.slice(path.length + 1).includes("/"));
+    const files = this.library.files.filter((file) => folderOf(file) === path);
     const text = `This deletes ${count(files.length, "file")} from the server and cannot be undone.`;
     if (!await confirmed(`Delete the folder ${visible(path)}?`, [text], "Delete folder", true)) return;
     let left = files.length;
