@@ -77,10 +77,10 @@ demo-training: build test-deps $(VENV)/ready chromium $(if $(MODEL),,demo-model)
 	SLM_AUTOTUNE=off $(VENV)/bin/python Tests/Web/demo_training.py $(SLM) $(or $(MODEL),checkpoints/demo/best.h5) \
 	    $(if $(MODEL),--steps 160,--general data/sample-val.txt) $(if $(SCREENSHOTS),--screenshots $(SCREENSHOTS))
 
-# Steps, not minutes: as many as on a machine that does nothing else, or half of them where several tests share the cores. Replaces a model
+# Steps, not minutes: as many as on a machine that does nothing else, or a third of them where several tests share the cores. Replaces a model
 # that this build cannot read.
 demo-model:
-	@$(SLM) info checkpoints/demo/best.h5 > /dev/null 2>&1 || $(SLM) demo --no-serve --max-steps $(if $(CI),600,1200)
+	@$(SLM) info checkpoints/demo/best.h5 > /dev/null 2>&1 || $(SLM) demo --no-serve --max-steps $(if $(CI),400,1200)
 
 # A binary with the Swift runtime linked in, which runs without the toolchain.
 STATIC   := .build/static/release/slm
@@ -143,11 +143,17 @@ test-mutants: test-deps
 	.build/release/FolderFuzzer 300
 
 # Runs the checks of the C kernels with sanitizers, on buffers of exactly the right size, so that any access outside is detected. The
-# checks of each pointer for null, the object's size and overflow are left out: with them, clang takes four times as long.
-SANITIZED := -std=gnu11 -O1 -g -fsanitize=address,undefined -fno-sanitize=null,object-size,pointer-overflow -fno-sanitize-recover=all
+# checks of each pointer for null, the object's size and overflow are left out: with them, clang takes four times as long. Kernels for
+# instructions that this CPU lacks are only linked: they are compiled without sanitizers, in a fifth of the time.
+CPU_FLAGS := $(shell grep -m1 -s ^flags /proc/cpuinfo)
+ONLY_LINKED := $(if $(filter x86_64,$(shell uname -m)),$(foreach needed,avx_vnni:avx2vnni avx512f:avx512 avx512_bf16:avx512bf16 \
+    amx_tile:avx512amx,$(if $(filter $(firstword $(subst :, ,$(needed))),$(CPU_FLAGS)),,kernels_$(lastword $(subst :, ,$(needed))))))
+SANITIZED := -O1 -gline-tables-only -fsanitize=address,undefined -fno-sanitize=null,object-size,pointer-overflow -fno-sanitize-recover=all
 test-sanitized-c: test-deps
 	@mkdir -p .build/sanitizers
-	$(CLANG) $(KERNEL_CHECKS) $(SANITIZED) -o .build/sanitizers/kernels
+	$(foreach kernels,$(ONLY_LINKED),$(CLANG) $(KERNEL_FLAGS) -O0 -c Sources/Kernels/C/$(kernels).c -o .build/sanitizers/$(kernels).o &&) true
+	$(CLANG) $(KERNEL_FLAGS) $(SANITIZED) $(filter-out $(ONLY_LINKED:%=Sources/Kernels/C/%.c),$(wildcard Sources/Kernels/C/*.c)) \
+	    $(ONLY_LINKED:%=.build/sanitizers/%.o) $(KERNEL_CHECKS) -o .build/sanitizers/kernels
 	.build/sanitizers/kernels
 	$(CLANG) $(SANITIZED) -ISources/Tokenize/C -ISources/Tokenize/C/include \
 	    -fuse-ld=lld Sources/Tokenize/C/*.c Tests/Programs/Sanitizers/pretokenize.c -o .build/sanitizers/pretokenize
@@ -161,22 +167,22 @@ test-sanitized-c: test-deps
 
 # Checks all kernels against loops in f64: those of this machine, and those of 64-bit ARM in an emulator, on a CPU with bf16 instructions, on
 # one with dot products only, and on one with neither. On an ARM machine, runs only the kernels that it has.
-KERNEL_CHECKS := -std=gnu11 -O2 -ISources/Kernels/C -ISources/Kernels/C/include -fuse-ld=lld Sources/Kernels/C/*.c \
-    Tests/Programs/KernelChecks/*.c -lm -lpthread
+KERNEL_FLAGS  := -std=gnu11 -ISources/Kernels/C -ISources/Kernels/C/include
+KERNEL_CHECKS := -fuse-ld=lld Tests/Programs/KernelChecks/*.c -lm -lpthread
 NEON_CLANG := $(CLANG) --target=aarch64-linux-gnu
 QEMU_ARM   := qemu-aarch64 -L /usr/aarch64-linux-gnu -cpu
 test-neon: test-emulated test-native ## Check the kernels of 64-bit ARM in an emulator, and those of this machine
 
 test-native: build
 	@mkdir -p .build/kernel-checks
-	$(CLANG) $(subst Sources/Kernels/C/*.c,.build/release/CKernels.build/*.o,$(KERNEL_CHECKS)) -o .build/kernel-checks/native
+	$(CLANG) $(KERNEL_FLAGS) -O2 .build/release/CKernels.build/*.o $(KERNEL_CHECKS) -o .build/kernel-checks/native
 	.build/kernel-checks/native
 
 test-emulated: test-deps
 ifneq ($(shell uname -m),aarch64)
 	$(call install_packages,$(NEON_PACKAGES))
 	@mkdir -p .build/kernel-checks
-	$(NEON_CLANG) $(KERNEL_CHECKS) -o .build/kernel-checks/aarch64
+	$(NEON_CLANG) $(KERNEL_FLAGS) -O2 Sources/Kernels/C/*.c $(KERNEL_CHECKS) -o .build/kernel-checks/aarch64
 	$(QEMU_ARM) max .build/kernel-checks/aarch64 neonbf16 neondotprod neon plain
 	$(QEMU_ARM) cortex-a76 .build/kernel-checks/aarch64 --first neondotprod neon plain
 	$(QEMU_ARM) cortex-a53 .build/kernel-checks/aarch64 --first neon plain
@@ -219,7 +225,7 @@ test-valgrind test-numbers test-models test-servers test-training test-walks tes
 # Six lists share the cores: threads of Python's packages would only wait for each other.
 test-numbers test-models: export OMP_NUM_THREADS = 1
 
-# The lists that run at the same time. CI leaves out test-web, which it has run while Swift was built.
+# The lists that run at the same time. CI leaves out test-web, which it has run while Swift was built; test_served.py runs its other tests.
 PEERS := test-web test-servers test-training test-walks test-models test-numbers
 test-peers: build test-deps $(VENV)/ready chromium tmux $(if $(CI),caddy deploy-tools)   ## Run the tests with other programs (Python packages, Chromium)
 	$(BUILD)
@@ -285,7 +291,8 @@ test-training:
 
 # The training area with the model of `make demo`, the commands of the pages, answers from documents.
 test-walks: demo-model
-	$(NICE) $(VENV)/bin/python Tests/Web/demo_training.py $(SLM) checkpoints/demo/best.h5 --general data/sample-val.txt
+	$(NICE) $(VENV)/bin/python Tests/Web/demo_training.py $(SLM) checkpoints/demo/best.h5 --general data/sample-val.txt \
+	    $(if $(CI),--steps 500)
 	$(NICE) $(VENV)/bin/python Tests/Peers/run_pages.py $(SLM) $(if $(CI),--quick)
 	STEPS=30 ISLANDS=300 LEAST=0 PORT= $(NICE) Tools/demo-documents.sh $(SLM) .build/release/sample-chats .build/documents
 
@@ -306,7 +313,7 @@ test-dockerfile: ## Carry out deploy/Dockerfile without a container engine: SCRA
 	nice -n 19 Tests/Peers/dockerfile_steps.sh "$(SCRATCH)" "$(SWIFT_ROOT)"
 
 test-web: test-deps $(VENV)/ready chromium   ## Test the web page in Chromium with a mock server
-	$(VENV)/bin/python Tests/Web/test_web.py
+	$(VENV)/bin/python Tests/Web/test_web.py $(if $(CI),--scripted)
 	LATENCY=0.3 SLOWDOWN=4 $(VENV)/bin/python Tests/Web/test_web.py test_guest test_stream_stop_regenerate_edit test_no_flash_of_another_view
 
 # Debian's chromium-headless-shell draws pages alone, without the windows of a browser.

@@ -132,10 +132,10 @@ def is_line(text):
     return "\n" not in text and not text.endswith("\r")
 
 
-def few_alone(texts):
+def few_alone(texts, quick):
     """The texts without most of those that slm needs a run of its own for."""
     texts = list(texts)
-    return [t for t in texts if is_line(t)] + [t for t in texts if not is_line(t)][:5]
+    return [t for t in texts if is_line(t)] + [t for t in texts if not is_line(t)][:1 if quick else 5]
 
 
 def one_text(texts):
@@ -215,7 +215,7 @@ def check_gpt2(slm, path, quick):
     sets = {f"code points, part {i + 1}": part for i, part in enumerate(parts(code_points(STEP if quick else 1)))}
     sets |= {
         "random Unicode": list(unicode_noise(1_000 if quick else 4_000, 6)),
-        "mixtures": few_alone(t.replace("\n", "\u2028") for t in mixtures(1_000 if quick else 4_000, 7)),
+        "mixtures": few_alone((t.replace("\n", "\u2028") for t in mixtures(1_000 if quick else 4_000, 7)), quick),
         "stress": STRESS,
     }
     sets["lines"] = one_text([*mixtures(1_000 if quick else 4_000, 8)]) + one_text([*spaces(1_000 if quick else 4_000, 9)])
@@ -241,7 +241,7 @@ def check_foreign(slm, path, quick):
     file = slm.folder / "foreign.json"
     slm.run("convert", path, "--out", file)
     content = json.loads(file.read_bytes())
-    texts = few_alone(t.replace("\n", "\u2028") for t in mixtures(1_000 if quick else 4_000, 17)) + one_text([*spaces(1_000 if quick else 4_000, 18)])
+    texts = few_alone((t.replace("\n", "\u2028") for t in mixtures(1_000 if quick else 4_000, 17)), quick) + one_text([*spaces(1_000 if quick else 4_000, 18)])
     level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": False}
 
     def split(pattern, behavior="Isolated", invert=False):
@@ -283,7 +283,7 @@ def check_trained(slm, quick):
     wrong = 0
     corpus = slm.folder / "corpus.txt"
     corpus.write_bytes("\n".join(mixtures(20_000, 13)).replace("<|endoftext|>", "").replace("\0", "").encode())
-    texts = few_alone(t.replace("\n", "\u2028") for t in mixtures(1_000 if quick else 3_000, 14)) + one_text([*spaces(1_000 if quick else 3_000, 15)])
+    texts = few_alone((t.replace("\n", "\u2028") for t in mixtures(1_000 if quick else 3_000, 14)), quick) + one_text([*spaces(1_000 if quick else 3_000, 15)])
     texts += list(code_points(STEP if quick else 61))
     for pattern, regex in (("gpt2", R50K), ("gpt4", CL100K), ("llama3", LLAMA3), (r"\s+|\S+?(?=[a-f])", None), ("none", None)):
         trained, ranks = slm.folder / "trained.json", slm.folder / "trained.tiktoken"
@@ -341,7 +341,7 @@ def check_families(slm, quick):
                     wrong += compare(f"{label}, converted, Hugging Face", texts, ours[:len(texts)], hf_ids(face, texts))
             # Hugging Face's library decodes the text of an added token as the names of bytes, if it consists of such names, and a normalized
             # one of Llama 2's with a space before it.
-            some = [i for i in range(0, len(texts), 41) if not set(texts[i]) & set("éï日\u0301\u0308")][:8 if quick else 40]
+            some = [i for i in range(0, len(texts), 41) if not set(texts[i]) & set("éï日\u0301\u0308")][:3 if quick else 40]
             decoded = [tokenizer.decode(theirs[i], skip_special_tokens=False) for i in some]
             back = [slm.decode(file, theirs[i]).decode(errors="replace") for i in some]
             wrong += compare(f"{label}, decoded", [texts[i] for i in some], [[t] for t in back], [[t] for t in decoded])

@@ -3,7 +3,7 @@
     Tests/Peers/run_pages.py .build/release/slm [--quick] [PAGE …]
 
 Each ```sh block runs in order, one bash for each page, all pages in one scratch folder with `slm` in the PATH and the sample chats in `data/`. The pages read the
-variables TIME and STEPS; --quick sets them to 5s and 10, and takes 300 of the validation chats. A comment before a block changes what happens:
+variables TIME and STEPS; --quick sets them to 5s and 10, and takes 100 of the validation chats. A comment before a block changes what happens:
 
     <!-- not run: REASON -->                  the block is skipped; the reason is printed
     <!-- instead, in the test: COMMAND -->    COMMAND runs in its place, for a download that has no network here
@@ -64,7 +64,7 @@ def main():
             environment |= {"TIME": "5s", "STEPS": "10"}
             # Evaluations of all of them take longer than anything else that the pages do.
             path = folder / "data/sample-val.txt"
-            path.write_text("".join(path.read_text().splitlines(keepends=True)[:300]))
+            path.write_text("".join(path.read_text().splitlines(keepends=True)[:100]))
         for page in o.pages:
             script = ["set -euo pipefail"]
             for line, language, text, comment in blocks(ROOT / "Documentation" / f"{page}.md"):

@@ -1,6 +1,6 @@
 """Tests of the web page in Chromium.
 
-    Tests/Web/test_web.py [NAME…]                                    with the mock server
+    Tests/Web/test_web.py [--scripted] [NAME…]                       with the mock server; --scripted: only tests that need it
     BASE_URL=http://127.0.0.1:8000 Tests/Web/test_web.py             with `slm serve`; skips tests that need faults or scripted answers
     LATENCY=0.3 SLOWDOWN=4 Tests/Web/test_web.py                     on a slow machine: responses wait up to 0.3 s, the page's CPU is 4 times slower
 """
@@ -934,8 +934,10 @@ def test_theme(stage):
 def main():
     modules = (sys.modules[__name__], test_feedback, test_documents, test_libraries, test_training_area, test_safety, test_contract)
     tests = {name: test for module in modules for name, test in vars(module).items() if name.startswith("test_") and callable(test)}
-    chosen = {name: test for name, test in tests.items()
-              if (not sys.argv[1:] or any(word in name for word in sys.argv[1:])) and not (BASE_URL and getattr(test, "scripted", False))}
+    words = [argument for argument in sys.argv[1:] if argument != "--scripted"]
+    named = {name: test for name, test in tests.items() if not words or any(word in name for word in words)}
+    kinds = {True} if "--scripted" in sys.argv else {False} if BASE_URL else {True, False}
+    chosen = {name: test for name, test in named.items() if getattr(test, "scripted", False) in kinds}
     failures = []
     with stage() as shared:
         for name, test in chosen.items():
