@@ -314,7 +314,8 @@ test-dockerfile: ## Carry out deploy/Dockerfile without a container engine: SCRA
 
 test-web: test-deps $(VENV)/ready chromium   ## Test the web page in Chromium with a mock server
 	$(VENV)/bin/python Tests/Web/test_web.py $(if $(CI),--scripted)
-	LATENCY=0.3 SLOWDOWN=4 $(VENV)/bin/python Tests/Web/test_web.py test_guest test_stream_stop_regenerate_edit test_no_flash_of_another_view
+	LATENCY=0.3 SLOWDOWN=4 $(VENV)/bin/python Tests/Web/test_web.py test_guest test_stream_stop_regenerate_edit test_no_flash_of_another_view \
+	    test_contract
 
 # Debian's chromium-headless-shell draws pages alone, without the windows of a browser.
 chromium:
