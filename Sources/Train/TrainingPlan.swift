@@ -75,9 +75,14 @@ package struct TrainingPlan: Sendable, Equatable {
         }
     }
 
-    /// The peak learning rate of a model that starts at random without a recipe. Narrow models end at a lower loss with a higher one
-    /// (Documentation/decisions/rate.md).
-    package static func usualRate(width: Int) -> Float { width <= 128 ? 5e-3 : width <= 256 ? 2.5e-3 : 1e-3 }
+    /// The peak learning rate of a model that starts at random without a recipe. Narrow models end at a lower loss with a higher one, and
+    /// beside Muon, which has a rate of its own, with a still higher one (Documentation/decisions/rate.md).
+    package static func usualRate(width: Int, _ optimizer: OptimizerKind) -> Float {
+        width <= 128 ? optimizer == .muon ? 2e-2 : 5e-3 : width <= 256 ? 2.5e-3 : 1e-3
+    }
+
+    /// The weight decay of such a model. A step decays weights by this times the learning rate.
+    package static func usualDecay(width: Int, _ optimizer: OptimizerKind) -> Float { width <= 128 && optimizer == .muon ? 0.025 : 0.1 }
 
     /// The batch of a model that starts at random without a recipe: about 1,536 tokens, as in the runs of Documentation/decisions/size.md.
     /// More would mean fewer steps in the same time.

@@ -104,7 +104,8 @@ import TestSupport
     @Test func `narrow models have a higher learning rate, unless a recipe or an option sets it`() throws {
         try folder.writeTokens()
         for (name, options, rate) in [
-            ("narrow", ["--width", "128"], 5e-3), ("medium", [], 2.5e-3), ("wide", ["--width", "260"], 1e-3),
+            ("narrow", ["--width", "128"], 2e-2), ("medium", [], 2.5e-3), ("wide", ["--width", "260"], 1e-3),
+            ("AdamW", ["--width", "128", "--optimizer", "adamw"], 5e-3),
             ("recipe", ["--recipe", "nanogpt"], 1e-3), ("option", ["--lr", "0.02"], 0.02),
         ] {
             let arguments = ["--layers", "1", "--heads", "2", "--width", "256", "--context", "32", "--batch", "1", "--threads", "1"]

@@ -75,8 +75,8 @@ extension TrainOptions {
             "loss-scope": defaultLossScope.rawValue,
             "batch": "about 1,536 tokens; 12 with --recipe nanogpt",
             "optimizer": "muon; adamw with a recipe",
-            "lr": "1e-3; without --recipe 2.5e-3 up to 256 channels, 5e-3 up to 128",
-            "weight-decay": "0.1",
+            "lr": "1e-3; without --recipe 2.5e-3 up to 256 channels, 2e-2 up to 128 (5e-3 with --optimizer adamw)",
+            "weight-decay": "0.1; 0.025 with Muon up to 128 channels",
         ]
     }
 }
@@ -149,9 +149,10 @@ extension TrainOptions {
         let recipe = try recipe(for: configuration)
         var plan = defaultPlan(recipe?.plan ?? TrainingPlan())
         if recipe == nil {
-            plan.lr = TrainingPlan.usualRate(width: configuration.width)
+            plan.optimizer = run.plan[text: "optimizer"].flatMap { OptimizerKind(rawValue: $0) } ?? .muon
+            plan.lr = TrainingPlan.usualRate(width: configuration.width, plan.optimizer)
+            plan.weightDecay = TrainingPlan.usualDecay(width: configuration.width, plan.optimizer)
             plan.batch = TrainingPlan.usualBatch(context: configuration.context)
-            plan.optimizer = .muon
         }
         plan.preset = presetName
         return try changed(plan)
