@@ -44,11 +44,11 @@ import TestSupport
         let extended = try resume("run", "--threads", "2", "--max-steps", "20", "--lr", "5e-4", "--patience", "7", "--eval-every", "4")
         #expect(extended.status == 0 && extended.output.contains("20 steps"), "\(extended.errors)")
         for part in [
-            "resuming with --max-steps 20 steps instead of 12 steps.", "resuming with --lr 0.0005 instead of 0.005.",
+            "resuming with --max-steps 20 steps instead of 12 steps.", "resuming with --lr 0.0005 instead of 0.02.",
             "resuming with --patience 7 instead of 5.", "resuming with --eval-every 4 instead of 5.",
             "resuming with --threads 2 instead of 1.",
         ] { #expect(extended.errors.contains(part), "\(part): \(extended.errors)") }
-        #expect(try log("run").contains(#""changed":{"max-steps":"20 steps instead of 12 steps","lr":"0.0005 instead of 0.005""#))
+        #expect(try log("run").contains(#""changed":{"max-steps":"20 steps instead of 12 steps","lr":"0.0005 instead of 0.02""#))
         #expect(try log("run").contains(#""event":"step","step":20,"#))
         let info = try slm("info", folder("run/last.h5")).output
         #expect(info.contains(/plan\/max_steps +20/) && info.contains(/plan\/patience +7/) && info.contains(/plan\/threads +2/), "\(info)")
