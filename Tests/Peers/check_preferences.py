@@ -47,7 +47,7 @@ with scratch_folder() as folder:
     slm("tokenize", "train", "--data", folder / "chats.jsonl", "--vocab-size", 300, "--out", folder / "data/tokenizer.json")
     slm("tokenize", "corpus", "--data", folder / "chats.jsonl", "--tokenizer", folder / "data/tokenizer.json", "--out", folder / "data")
     slm("train", "--data", folder / "data", "--out", folder / "base", "--layers", 2, "--width", 32, "--heads", 2, "--context", 64,
-        "--batch", 4, "--max-steps", 60, "--dtype", "f32", "--quiet")
+        "--batch", 4, "--max-steps", 60, "--lr", "5e-3", "--dtype", "f32", "--quiet")
     slm("finetune", folder / "base/best.h5", "--data", folder / "pairs.jsonl", "--preferences", "dpo", "--beta", BETA, "--sft-weight", 0,
         "--out", folder, "--name", "run", "--max-steps", 10, "--lr", "1e-3", "--dtype", "f32", "--quiet")
     scores = {}
