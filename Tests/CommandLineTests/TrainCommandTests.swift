@@ -101,20 +101,22 @@ import TestSupport
                 == "slm: --activation: expected gelu, exactGELU, relu, reluSquared, silu, found 'tanh'.\n")
     }
 
-    @Test func `narrow models have a higher learning rate, unless a recipe or an option sets it`() throws {
+    @Test func `narrow models have a higher learning rate, and a lower decay beside Muon, unless a recipe or an option sets it`() throws {
         try folder.writeTokens()
-        for (name, options, rate) in [
-            ("narrow", ["--width", "128"], 2e-2), ("medium", [], 2.5e-3), ("wide", ["--width", "260"], 1e-3),
-            ("AdamW", ["--width", "128", "--optimizer", "adamw"], 5e-3),
-            ("recipe", ["--recipe", "nanogpt"], 1e-3), ("option", ["--lr", "0.02"], 0.02),
+        for (name, options, rate, decay) in [
+            ("narrow", ["--width", "128"], 2e-2, 0.025), ("medium", [], 2.5e-3, 0.1), ("wide", ["--width", "260"], 1e-3, 0.1),
+            ("AdamW", ["--width", "128", "--optimizer", "adamw"], 5e-3, 0.1),
+            ("recipe", ["--recipe", "nanogpt"], 1e-3, 0.1), ("option", ["--lr", "0.02", "--weight-decay", "0.05"], 0.02, 0.05),
         ] {
             let arguments = ["--layers", "1", "--heads", "2", "--width", "256", "--context", "32", "--batch", "1", "--threads", "1"]
             let outcome = try slm(
                 ["train", "--data", folder("data"), "--out", folder(name), "--max-steps", "9", "--stop-after", "1"] + arguments + options)
             #expect(outcome.status == 0, "\(outcome.errors)")
             let info = try slm("info", folder("\(name)/last.h5")).output
-            let stored = try #require(info.firstMatch(of: /plan\/lr +([-0-9.e]+)/).flatMap { Double($0.output.1) }, "\(info)")
-            #expect(abs(stored - rate) < 1e-6 * rate, "\(name)")
+            let storedRate = try #require(info.firstMatch(of: /plan\/lr +([-0-9.e]+)/).flatMap { Double($0.output.1) }, "\(info)")
+            #expect(abs(storedRate - rate) < 1e-6 * rate, "\(name)")
+            let storedDecay = info.firstMatch(of: /plan\/weight_decay +([-0-9.e]+)/).flatMap { Double($0.output.1) }
+            #expect(try abs(#require(storedDecay) - decay) < 1e-6 * decay, "\(name)")
         }
     }
 
