@@ -54,7 +54,7 @@ package final class JinjaSequence {
     }
 
     let kind: Kind
-    private(set) var items: [JinjaValue]
+    package private(set) var items: [JinjaValue]
     let depth: Int
     let size: Int
 

@@ -43,20 +43,14 @@ extension JinjaChatRenderer {
 
     /// - Parameter describesAll: Whether each function gets a description: the template of gpt-oss fails without one.
     static func value(of tools: ChatTools, describesAll: Bool) throws(TokenizeError) -> JinjaValue {
-        guard describesAll, let elements = (try? JSONElement(parsing: tools.json))?.elements else {
-            return try value(ofJSON: tools.json, source: toolsSource)
+        let value = try value(ofJSON: tools.json, source: toolsSource)
+        guard describesAll, case .sequence(let list) = value else { return value }
+        for case .dict(let tool) in list.items {
+            guard case .dict(let function)? = tool["function"] else { continue }
+            let isDescribed = if case .string? = function["description"] { true } else { false }
+            if !isDescribed { function.set(.string("description"), .string("", source: toolsSource)) }
         }
-        var list: [JinjaValue] = []
-        for element in elements {
-            let tool: JinjaValue
-            do throws(JinjaError) { tool = try JinjaValue(element, source: toolsSource) } catch { throw .chatTemplate(error.description) }
-            if case .dict(let members) = tool, case .dict(let function)? = members["function"] {
-                let isDescribed = if case .string? = function["description"] { true } else { false }
-                if !isDescribed { function.set(.string("description"), .string("", source: toolsSource)) }
-            }
-            list.append(tool)
-        }
-        return .list(list)
+        return value
     }
 
     /// The messages with one call in each, and its result behind it: gpt-oss calls one function at a time, and its template writes only the
