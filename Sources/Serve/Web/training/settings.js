@@ -122,9 +122,9 @@ export class SettingsForm {
 
 /** Settings in words. @param {RunSettings | null | undefined} settings */
 export function settingsText(settings) {
-  const { method, rank, objective, minutes, epochs, max_steps: steps, replay_share: share } = settings ?? {};
+  const { method, rank, objective, passages, minutes, epochs, max_steps: steps, replay_share: share } = settings ?? {};
   const budget = minutes ? `${minutes} min` : epochs ? `${epochs} epochs` : steps ? `${steps} steps` : null;
   return [method === "lora" ? `LoRA${rank ? ` of rank ${rank}` : ""}` : method === "full" ? "all weights" : null,
-    objective === "preferences" ? "preferences" : "chats", budget, share ? `${Math.round(share * 100)} % replay`
-      : null].filter(Boolean).join(", ");
+    objective === "preferences" ? "preferences" : "chats", passages ? "answers from documents" : null, budget,
+    share ? `${Math.round(share * 100)} % replay` : null].filter(Boolean).join(", ");
 }
