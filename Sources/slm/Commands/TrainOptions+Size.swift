@@ -19,9 +19,10 @@ extension TrainOptions {
         let tokens = seconds * (ranks?.fromFirst(speed) ?? speed)
         if tokens < Self.tokensForSmall { preset = Self.defaultPreset }
         if !run.json, Ranks.isFirst {
-            func millions(_ count: Double) -> String { "\((count / 1e6).fixed(1)) million" }
-            let reason = "in \(clockText(seconds)), this machine computes \(millions(tokens)) tokens of small, which is better than tiny "
-                + "from \(millions(Self.tokensForSmall)) on"
+            // In a very short time: 0.0 million.
+            func text(_ count: Double) -> String { count < 50_000 ? "\(Int(count))" : "\((count / 1e6).fixed(1)) million" }
+            let reason = "in \(clockText(seconds)), this machine computes \(text(tokens)) tokens of small, which is better than tiny "
+                + "from \(text(Self.tokensForSmall)) on"
             printLine("size     \(presetName): \(reason). Choose another with --preset NAME.")
         }
     }
