@@ -9,9 +9,11 @@ import Tuning
 extension RunOptions {
     typealias Setup = (plan: TrainingPlan, machine: TrainingMachine, processor: Processor)
 
-    /// Opens the machine of a run, and completes its plan with it and with the groups of the ranks.
+    /// Opens the machine of a run, and completes its plan with it and with the groups of the ranks. Throws before if an option changes what
+    /// a resumed run keeps.
     func setup(_ plan: TrainingPlan, resuming stored: TrainingPlan? = nil, width: Int) throws -> Setup {
         var plan = try sharing(plan, isNew: stored == nil)
+        if let stored { _ = try plan.changes(from: stored) }
         let (processor, machine) = try openMachine(resuming: stored?.machine, width: width)
         plan.machine = machine
         return (plan, machine, processor)
