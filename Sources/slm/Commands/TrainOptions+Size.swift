@@ -17,7 +17,10 @@ extension TrainOptions {
         preset = "small"
         let ranks = Ranks.current, speed = try tokensPerSecond() * Double(ranks?.count ?? 1)
         let tokens = seconds * (ranks?.fromFirst(speed) ?? speed)
-        if tokens < Self.tokensForSmall { preset = Self.defaultPreset }
+        if tokens < Self.tokensForSmall {
+            preset = Self.defaultPreset
+            run.opened = nil
+        }
         if !run.json, Ranks.isFirst {
             // In a very short time: 0.0 million.
             func text(_ count: Double) -> String { count < 50_000 ? "\(Int(count))" : "\((count / 1e6).fixed(1)) million" }
@@ -28,9 +31,10 @@ extension TrainOptions {
     }
 
     /// The speed of a training step of the preset on random tokens.
-    private func tokensPerSecond() throws -> Double {
+    private mutating func tokensPerSecond() throws -> Double {
         let configuration = try presetConfiguration
         let (plan, machine, processor) = try run.setup(plan(for: configuration), width: configuration.width)
+        run.opened = (configuration.width, processor, machine)
         let trainer = Trainer(configuration, on: processor, precision: machine.dtype, recomputing: machine.recompute, seed: 1)
         if plan.optimizer == .muon { trainer.useMuon(rateRatio: 1) }
         let batch = Batch.random(rows: plan.batch, of: configuration)

@@ -22,6 +22,7 @@ extension RunOptions {
     /// The processor of a run and the type of its matmuls: of the options, else of the run to resume, else the fastest of this machine for
     /// a model of this width. All ranks use what the first one chooses.
     func openMachine(resuming stored: TrainingMachine?, width: Int) throws -> (processor: Processor, machine: TrainingMachine) {
+        if stored == nil, let opened, opened.width == width { return (opened.processor, opened.machine) }
         guard let ranks = Ranks.current else { return try ownMachine(stored, width) }
         let first = ranks.isFirst ? try ownMachine(stored, width) : nil
         let words = first.map { "\($0.machine.cpu) \($0.machine.blas.rawValue) \($0.machine.dtype.rawValue)" } ?? ""

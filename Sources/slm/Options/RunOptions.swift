@@ -10,6 +10,8 @@ struct RunOptions: MachineOptions {
     var machine = MachineSettings()
     var dtype = Precision.auto
     var recompute: Bool?
+    /// The machine of a new run with a model of this width, if it was opened to measure its speed.
+    var opened: (width: Int, processor: Processor, machine: TrainingMachine)?
     var stopAfter: Int?
     var skipsBad = false
     var ask: [String] = []
