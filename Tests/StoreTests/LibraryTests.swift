@@ -35,6 +35,8 @@ import Testing
         found = try store.library(library, readableBy: ada)
         #expect(found.waiting == 0 && found.passages == 7 && found.skipped == 1)
         #expect(try store.files(of: library).map(\.state) == [.ready(passages: 7), .skipped(reason: "no text")])
+        #expect(try store.fileNames(of: [valve.id, UploadID(), pump.id], in: library) == [pump.id: "pump.md", valve.id: "valve.md"])
+        #expect(try store.fileNames(of: [pump.id], in: other).isEmpty && store.fileNames(of: [], in: library).isEmpty)
         #expect(try store.file(valve.id, of: other).state == .waiting)
         // A file of the same name replaces the old one.
         let new = try store.addUpload("pump.md", [9], of: ada, to: library)
@@ -53,6 +55,18 @@ import Testing
         #expect(try store.uploads(of: ada).map(\.id).contains(valve.id))
         try store.deleteLibrary(library, of: ada)
         #expect(try store.uploads(of: ada) == [valve] && store.libraryRevisions().isEmpty)
+    }
+
+    @Test(arguments: Backend.allCases) func `a library is made with files, or not at all`(_ backend: Backend) throws {
+        let store = try TestDatabase(backend).store(), ada = try store.addTestUser("ada"), eve = try store.addTestUser("eve")
+        let own = try store.addUpload("a", [1, 2], of: ada).id, other = try store.addUpload("b", [1], of: eve).id
+        let library = try store.createLibrary("Garden", for: ada, with: [own])
+        #expect(library.fileCount == 1 && library.waiting == 1 && library.bytes == 2)
+        let time = try #require(try store.files(of: library.id).first?.addedAt)
+        #expect(try store.files(of: library.id, addedAt: time).map(\.upload.id) == [own])
+        #expect(try store.files(of: library.id, addedAt: Timestamp(milliseconds: time.milliseconds + 1)).isEmpty)
+        #expect(throws: StoreError.notFound(.file)) { try store.createLibrary("Roof", for: ada, with: [own, other]) }
+        #expect(try store.libraries(readableBy: ada).map(\.id) == [library.id])
     }
 
     @Test(arguments: Backend.allCases) func `only those read a library who may, and only its owner changes it`(_ backend: Backend) throws {

@@ -16,9 +16,9 @@ struct DocumentCatalog: Sendable {
     func index(_ library: Library) throws(APIError) -> ServedIndex? {
         guard let indexes = libraries else { return nil }
         let index = try ServedDocuments.finding(library.name) { () throws(DocumentError) in try indexes.index(of: library.id) }
-        return ServedIndex(library, index) { [store] id in
-            // One that was deleted, or a database that does not respond: the passage is left out.
-            try? store.file(id, of: library.id).upload.name
+        return ServedIndex(library, index) { [store] ids in
+            // Passages of files that were deleted are left out, and all if the database does not respond.
+            (try? store.fileNames(of: ids, in: library.id)) ?? [:]
         }
     }
 }
@@ -29,12 +29,15 @@ struct ReadableDocuments: Sendable {
     let account: UserID?
 
     func all() throws -> ServedDocuments {
-        if catalog.libraries == nil { return catalog.served }
-        let libraries = try catalog.store.libraries(readableBy: account)
-        return catalog.served.adding(libraries.map { library in
-            // One whose index is damaged must not hide the others.
-            (try? catalog.index(library)) ?? ServedIndex(library, nil) { _ in nil }
-        })
+        // A library whose index is damaged must not hide the others.
+        catalog.served.adding(try libraries().map { library in (try? catalog.index(library)) ?? ServedIndex(unread: library) })
+    }
+
+    /// All of them for a list, which needs no index of a library.
+    func listed() throws -> [ServedIndex] { catalog.served.indexes + (try libraries().map { ServedIndex(unread: $0) }) }
+
+    private func libraries() throws -> [Library] {
+        catalog.libraries == nil ? [] : try catalog.store.libraries(readableBy: account)
     }
 
     /// Those with these names or ids. Throws 404 for another one.

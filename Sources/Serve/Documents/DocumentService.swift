@@ -16,10 +16,10 @@ struct DocumentService: Sendable {
     private static let maxQueryLength = 10_000
 
     private func list(_ context: RequestContext) throws -> Response {
-        let account = context.client.account, all = try documents.readable(by: account).all()
+        let account = context.client.account, listed = try documents.readable(by: account).listed()
         let used = documents.libraries == nil ? nil : try account.map { try documents.store.uploadedBytes(of: $0) }
         return Response.json { whole in
-            whole.array("documents") { list in for index in all.indexes { list.object { write(index, account, to: &$0) } } }
+            whole.array("documents") { list in for index in listed { list.object { write(index, account, to: &$0) } } }
             guard let used else { return }
             whole.object("uploads") { uploads in
                 uploads["bytes"] = documents.store.options.maxUploadedBytes

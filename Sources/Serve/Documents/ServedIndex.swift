@@ -11,34 +11,43 @@ struct ServedIndex: SearchedIndex, Sendable {
     let library: Library?
     /// nil for a library whose files were not read yet.
     private let index: SharedIndex?
-    /// The name of a file of a library; nil if the library does not have it any more.
-    private let fileName: @Sendable (UploadID) -> String?
+    /// The names of files of a library, of those that it still has.
+    private let fileNames: FileNames
+
+    typealias FileNames = @Sendable ([UploadID]) -> [UploadID: String]
 
     init(_ index: SharedIndex) {
         id = index.name
         name = index.name
         library = nil
         self.index = index
-        fileName = { _ in nil }
+        fileNames = { _ in [:] }
     }
 
-    init(_ library: Library, _ index: SharedIndex?, fileName: @escaping @Sendable (UploadID) -> String?) {
+    /// A library without its index, which has no passages.
+    init(unread library: Library) { self.init(library, nil) { _ in [:] } }
+
+    init(_ library: Library, _ index: SharedIndex?, fileNames: @escaping FileNames) {
         id = library.id.description
         name = library.name
         self.library = library
         self.index = index
-        self.fileName = fileName
+        self.fileNames = fileNames
     }
 
     /// Files that were deleted from a library are not found any more, also before its index has changed.
     func passages(for question: String, limit: Int) throws(DocumentError) -> [Passage] {
         guard let found = try index?.passages(for: question, limit: limit) else { return [] }
-        return library == nil ? found : found.compactMap(named)
+        if library == nil || found.isEmpty { return found }
+        let files = found.map { LibraryFolder.upload(ofFile: $0.file) }, names = fileNames(Array(Set(files.compactMap(\.self))))
+        return zip(found, files).compactMap { passage, id in
+            guard let id, let file = names[id] else { return nil }
+            return named(passage, file, id)
+        }
     }
 
-    /// Names the file of a passage as it was uploaded.
-    private func named(_ passage: Passage) -> Passage? {
-        guard let id = LibraryFolder.upload(ofFile: passage.file), let file = fileName(id) else { return nil }
+    /// A passage of a file that was uploaded under this name.
+    private func named(_ passage: Passage, _ file: String, _ id: UploadID) -> Passage {
         var passage = passage
         passage.file = file
         passage.documents = name
@@ -50,11 +59,7 @@ struct ServedIndex: SearchedIndex, Sendable {
     func passages(of file: Upload, from start: Int, limit: Int) throws(DocumentError) -> (total: Int, [Passage]) {
         guard let index else { return (0, []) }
         let (total, found) = try index.passages(ofFileEndingWith: LibraryFolder.name(of: file), from: start, limit: limit)
-        return (total, found.compactMap { passage in
-            var passage = passage
-            passage.file = LibraryFolder.name(of: file)
-            return named(passage)
-        })
+        return (total, found.map { named($0, file.name, file.id) })
     }
 
     /// The files that have passages, and the passages. nil while an index cannot be read: others can.

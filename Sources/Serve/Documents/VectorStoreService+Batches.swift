@@ -18,7 +18,7 @@ extension VectorStoreService {
         let account = try account(context), id = try Self.storeID(context)
         let fields = try RequestFields(of: context.request, known: nil)
         try fields.rejectUnsupported(UnsupportedField.vectorStores)
-        let files = try fileIDs(fields, of: account)
+        let files = try fileIDs(fields)
         guard !files.isEmpty else { throw APIError.invalid("file_ids", "expected the ids of files.") }
         let time = try store.addFiles(files, to: id, of: account)
         libraries.indexer?.wake()
@@ -41,7 +41,7 @@ extension VectorStoreService {
     }
 
     private func files(_ time: Timestamp, of library: LibraryID) throws -> [LibraryFile] {
-        let files = try store.files(of: library).filter { $0.addedAt == time }
+        let files = try store.files(of: library, addedAt: time)
         guard !files.isEmpty else { throw APIError.notFound("batch") }
         return files
     }

@@ -62,14 +62,14 @@ struct VectorStoreService: Sendable {
         return try store.library(try Self.storeID(context), readableBy: account)
     }
 
-    /// The files of `file_ids`, which are the account's.
-    func fileIDs(_ fields: RequestFields, of account: UserID) throws -> [UploadID] {
+    /// The files of `file_ids`. The store checks that they are the account's.
+    func fileIDs(_ fields: RequestFields) throws(APIError) -> [UploadID] {
         var files: [UploadID] = []
         for element in fields["file_ids"]?.elements.map({ Array($0) }) ?? [] {
             guard files.count < Self.maxFiles, let text = element.string else {
                 throw APIError.invalid("file_ids", "expected at most \(Self.maxFiles) ids of files.")
             }
-            files.append(try store.upload(try Self.id(text, Self.filePrefix, of: "file"), of: account).id)
+            files.append(try Self.id(text, Self.filePrefix, of: "file"))
         }
         return files
     }
@@ -145,14 +145,10 @@ extension VectorStoreService {
         let account = try account(context)
         let fields = try RequestFields(of: context.request, known: nil, mayBeEmpty: true)
         try fields.rejectUnsupported(UnsupportedField.vectorStores)
-        let files = try fileIDs(fields, of: account)
-        var library = try store.createLibrary(try fields.optionalText("name", 0...100) ?? "", for: account)
-        if !files.isEmpty {
-            try store.addFiles(files, to: library.id, of: account)
-            libraries.indexer?.wake()
-            library = try store.library(library.id, readableBy: account)
-        }
-        return Response.json { [library] in library.writeVectorStore(to: &$0) }
+        let files = try fileIDs(fields)
+        let library = try store.createLibrary(try fields.optionalText("name", 0...100) ?? "", for: account, with: files)
+        if !files.isEmpty { libraries.indexer?.wake() }
+        return Response.json { library.writeVectorStore(to: &$0) }
     }
 
     private func list(_ context: RequestContext) throws -> Response {

@@ -1,6 +1,8 @@
 extension Store {
-    /// Adds an empty library.
-    package func createLibrary(_ name: String, for owner: UserID) throws(StoreError) -> Library {
+    /// Adds a library.
+    ///
+    /// - Parameter files: Files of the account.
+    package func createLibrary(_ name: String, for owner: UserID, with files: [UploadID] = []) throws(StoreError) -> Library {
         let id = LibraryID(), now = options.now()
         return try database.transaction(.write) { connection throws(StoreError) in
             // Locks the account, so that its quotas are exact however many servers add to them.
@@ -13,6 +15,7 @@ extension Store {
                 INSERT INTO libraries (id, owner_id, name, access, created_at, updated_at) VALUES ($1, $2, $3, 'private', $4, $4)
                 ON CONFLICT (id) DO NOTHING
                 """, [.text(id), .text(owner), .text(name.storable), .integer(now)])
+            try Self.insert(files, of: owner, into: id, at: now, on: connection)
             return try Self.library(id, of: owner, on: connection)
         }
     }

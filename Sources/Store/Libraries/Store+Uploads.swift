@@ -103,12 +103,29 @@ extension Store {
 /// The files of libraries.
 extension Store {
     /// The files of a library by name, for those who may read it.
-    package func files(of library: LibraryID) throws(StoreError) -> [LibraryFile] {
-        try database.transaction(.read) { connection throws(StoreError) in
+    ///
+    /// - Parameter time: Only those that were added then: see ``addFiles(_:to:of:)``.
+    package func files(of library: LibraryID, addedAt time: Timestamp? = nil) throws(StoreError) -> [LibraryFile] {
+        let condition = time == nil ? "" : "AND added_at = $2", values = [.text(library)] + (time.map { [SQLValue.integer($0)] } ?? [])
+        return try database.transaction(.read) { connection throws(StoreError) in
             try connection.execute("""
-                SELECT \(LibraryFile.columns) FROM library_files JOIN uploads ON uploads.id = upload_id WHERE library_id = $1
-                ORDER BY name, uploads.id
-                """, [.text(library)]).map { row throws(StoreError) in try LibraryFile(row) }
+                SELECT \(LibraryFile.columns) FROM library_files JOIN uploads ON uploads.id = upload_id
+                WHERE library_id = $1 \(condition) ORDER BY name, uploads.id
+                """, values).map { row throws(StoreError) in try LibraryFile(row) }
+        }
+    }
+
+    /// The names of some files, of those that a library has.
+    package func fileNames(of ids: [UploadID], in library: LibraryID) throws(StoreError) -> [UploadID: String] {
+        if ids.isEmpty { return [:] }
+        let list = ids.indices.map { "$\($0 + 2)" }.joined(separator: ", ")
+        return try database.transaction(.read) { connection throws(StoreError) in
+            var names: [UploadID: String] = [:]
+            let rows = try connection.execute("""
+                SELECT id, name FROM library_files JOIN uploads ON uploads.id = upload_id WHERE library_id = $1 AND upload_id IN (\(list))
+                """, [.text(library)] + ids.map { .text($0) })
+            for row in rows { names[try row.id("id")] = try row.text("name") }
+            return names
         }
     }
 
@@ -130,12 +147,19 @@ extension Store {
         let now = options.now()
         try database.transaction(.write) { connection throws(StoreError) in
             try Self.lockLibrary(library, of: owner, on: connection, database.dialect)
-            for id in ids {
-                _ = try Self.upload(id, of: owner, on: connection)
-                try Self.insert(id, into: library, at: now, on: connection)
-            }
+            try Self.insert(ids, of: owner, into: library, at: now, on: connection)
         }
         return now
+    }
+
+    /// Throws `notFound` if one of the files is not the owner's.
+    static func insert(
+        _ ids: [UploadID], of owner: UserID, into library: LibraryID, at now: Timestamp, on connection: any Connection
+    ) throws(StoreError) {
+        for id in ids {
+            _ = try Self.upload(id, of: owner, on: connection)
+            try insert(id, into: library, at: now, on: connection)
+        }
     }
 
     /// - Parameter deletes: Whether the file itself is deleted, unless another library has it.
