@@ -43,6 +43,7 @@ package struct AdapterSettings: Sendable {
 }
 
 extension AdapterSettings: Configurable {
+    private static let initial = AdapterSettings()
     package static let settings: [Setting<AdapterSettings>] = [
         .integer("lora", .fixed, .rank, \.rank, in: 1...65_536, "Train a LoRA adapter of rank N, in less than half the memory."),
         .number("lora-alpha", .fixed, .newAdapter, \.alpha, in: 0.001...1e6, "Scale the adapter by X / rank.", default: "the rank"),
@@ -53,8 +54,8 @@ extension AdapterSettings: Configurable {
               "Adapt these of \(GPT.loraTargetNames.joined(separator: ",")); q, k and v are parts of qkv.",
               default: GPT.loraTargets.joined(separator: ",")),
         .number("lora-dropout", .fixed, .newAdapter, \.dropout, in: 0...0.99, "Drop this share of the adapter's inputs in training.",
-                default: "0"),
+                default: initial.dropout.defaultText),
         .choice("lora-init", .fixed, .newAdapter, \.initialization,
-                "Initialize the adapter at zero, or with the largest singular values (PiSSA).", default: "plain"),
+                "Initialize the adapter at zero, or with the largest singular values (PiSSA).", default: initial.initialization.rawValue),
     ]
 }

@@ -103,6 +103,14 @@ package enum SettingType: Sendable {
     case choice([String])
 }
 
+extension BinaryFloatingPoint {
+    /// A default as `--help` shows it: 1 instead of 1.0.
+    var defaultText: String {
+        let text = "\(self)"
+        return text.hasSuffix(".0") ? String(text.dropLast(2)) : text
+    }
+}
+
 extension Setting {
     typealias Path<Value> = any (WritableKeyPath<Whole, Value> & Sendable)
 

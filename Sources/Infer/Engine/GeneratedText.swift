@@ -14,13 +14,15 @@ package enum GeneratedText {
 
     /// In lists of files, the chats that the model generates.
     package static let replayName = "generated"
+    /// The share of generated chats in each batch where none is given.
+    package static let replayShare = 0.5
     /// The share of older chats in each batch where none is given: see `decisions/background-training.md`.
     ///
     /// - Parameters:
     ///   - replay: The list of files.
     ///   - share: That of older chats which are not generated.
     package static func replayShare(of replay: [String], otherwise share: Double) -> Double {
-        replay.contains(replayName) ? 0.5 : share
+        replay.contains(replayName) ? replayShare : share
     }
 
     /// To compare models on, and to train on: a model that was trained on its own text is compared on other text.

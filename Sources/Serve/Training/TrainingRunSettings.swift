@@ -1,4 +1,5 @@
 import Files
+import Infer
 import JSON
 import Store
 import Train
@@ -119,13 +120,20 @@ package struct RunNumber: Sendable {
     package let help: String
     package var defaultText = ""
 
+    /// What a run has whose request does not set them.
+    static let usualRank = 16, usualMinutes = 10, usualReplayShare = 0.8
+
     static let rank = RunNumber(
-        name: "rank", option: "--lora", isWhole: true, range: 1...4_096, help: "Train a LoRA adapter of this rank.", defaultText: "16")
+        name: "rank", option: "--lora", isWhole: true, range: 1...4_096, help: "Train a LoRA adapter of this rank.",
+        defaultText: "\(usualRank)")
     static let minutes = RunNumber(
-        name: "minutes", option: "--time", unit: "m", range: 0.01...100_000, help: "Train for X minutes.", defaultText: "10")
+        name: "minutes", option: "--time", unit: "m", range: 0.01...100_000, help: "Train for X minutes.",
+        defaultText: "\(usualMinutes)")
     static let epochs = RunNumber("epochs", in: TrainingPlan.lengths)
     static let maxSteps = RunNumber("max-steps", in: TrainingPlan.lengths)
-    static let replayShare = RunNumber("replay-share", in: Finetuning.Settings.settings, defaultText: "0.8; 0.5 of generated ones")
+    static let replayShare = RunNumber(
+        "replay-share", in: Finetuning.Settings.settings,
+        defaultText: "\(usualReplayShare); \(GeneratedText.replayShare) of generated ones")
     static let learningRate = RunNumber("lr", in: TrainingPlan.settings, defaultText: "as slm finetune")
     /// A run has at most one of them.
     static let lengths = [minutes, epochs, maxSteps]

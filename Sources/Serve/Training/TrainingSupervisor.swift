@@ -152,12 +152,12 @@ extension TrainingSupervisor {
             let isSmall = estimate.parameters <= Self.mostParametersTrainedWhole
             settings.method = isSmall && estimate.memoryBytes < estimate.availableBytes / 2 ? .full : .lora
             if settings.method == .lora {
-                settings[.rank] = 16
+                settings[.rank] = Double(RunNumber.usualRank)
                 estimate = try self.estimate(settings, base, data: nil)
             }
         }
-        if settings.method == .lora, base.adapter == nil { settings[.rank] = settings[.rank] ?? 16 }
-        if RunNumber.lengths.allSatisfy({ settings[$0] == nil }) { settings[.minutes] = 10 }
+        if settings.method == .lora, base.adapter == nil { settings[.rank] = settings[.rank] ?? Double(RunNumber.usualRank) }
+        if RunNumber.lengths.allSatisfy({ settings[$0] == nil }) { settings[.minutes] = Double(RunNumber.usualMinutes) }
         if settings.objective == .chats {
             let replay = settings.replay ?? (estimate.knownData.isEmpty ? [GeneratedText.replayName] : estimate.knownData)
             settings.replay = try replay.map { path in
@@ -168,7 +168,7 @@ extension TrainingSupervisor {
                 return absolute
             }
             // Collected chats are few, and the model must not forget the rest: see `decisions/background-training.md`.
-            let share = settings[.replayShare] ?? GeneratedText.replayShare(of: replay, otherwise: 0.8)
+            let share = settings[.replayShare] ?? GeneratedText.replayShare(of: replay, otherwise: RunNumber.usualReplayShare)
             settings[.replayShare] = replay.isEmpty ? nil : share
         } else {
             settings.replay = nil

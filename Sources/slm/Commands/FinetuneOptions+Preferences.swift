@@ -32,7 +32,7 @@ extension FinetuneOptions {
                 }
             }
             var settings = PreferenceSettings(preferences.method)
-            settings.objective.sftWeight = 1
+            settings.objective.sftWeight = PreferenceObjective.usualSFTWeight
             run.plan.apply(to: &settings.objective)
             return settings
         }

@@ -51,7 +51,8 @@ extension TrainOptions {
         ] + settings(.vocabulary).map { $0.excluding("vocabulary") } + [
             .chatTemplate(\.chatTemplate, "Render conversations with this chat template, or with a Jinja file.", default: "markers"),
             .list("val", \.validation, value: "FILE", "Validate on these chats instead of a share of the data.").excluding("validation"),
-            .option("val-share", \.validationShare, in: 0...1, "Hold out this share of the conversations for validation.", default: "0.1")
+            .option("val-share", \.validationShare, in: 0...1, "Hold out this share of the conversations for validation.",
+                    default: TrainingData.Source([]).validationShare.optionText)
                 .excluding("validation"),
         ] + settings(.windows) + dataOptions)
     }

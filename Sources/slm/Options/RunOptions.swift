@@ -76,7 +76,7 @@ extension RunCommandOptions {
     func defaultPlan(_ plan: TrainingPlan = TrainingPlan()) -> TrainingPlan {
         var plan = plan
         plan.lossScope = Self.defaultLossScope
-        plan.patience = 5
+        plan.patience = TrainingPlan.usualPatience
         return plan
     }
 }
