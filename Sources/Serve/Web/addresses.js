@@ -5,6 +5,15 @@ const HASHES = {
   "/account": "#/account", "/settings": "#/", "/training": "#/training/chats", "/admin": "#/training/chats",
 };
 
+/** A part of an address; empty if it is malformed. @param {string} text */
+export function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return "";
+  }
+}
+
 /** Replaces a typed address, such as /login, by the page's own, such as /#/login. Returns the typed path. */
 export function replaceTypedAddress() {
   const { pathname, hash } = location, path = pathname.replace(/\/+$/, "");

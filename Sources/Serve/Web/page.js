@@ -1,4 +1,5 @@
 // @ts-check
+import { decoded } from "./addresses.js";
 import { showUser } from "./account/login.js";
 import { APIError } from "./common/api.js";
 import { Conversation, guestMessages, guestSystemPrompt, saveGuestMessages } from "./chat/conversation.js";
@@ -19,15 +20,6 @@ const unsent = (key) => stored("unsent." + key, "");
 
 /** The titles of the pages that guests see instead of a conversation. @type {Record<string, string>} */
 const LOGIN_TITLES = { login: "Log in", register: "Create an account", reset: "Set a new password" };
-
-/** A part of the hash. @param {string} text */
-function decoded(text) {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return "";
-  }
-}
 
 /**
  * Shows a conversation, the account page or the login page according to the URL hash. Answers of other conversations continue in the

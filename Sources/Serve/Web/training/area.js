@@ -1,4 +1,5 @@
 // @ts-check
+import { decoded } from "../addresses.js";
 import { APIError } from "../common/api.js";
 import { openDialog } from "../common/dialog.js";
 import { byId, el } from "../common/dom.js";
@@ -246,15 +247,6 @@ export class TrainingArea {
 
 /** @type {Record<string, string>} */
 const KEY_NAMES = { ArrowDown: "↓", ArrowUp: "↑", Escape: "Esc" };
-
-/** @param {string} text a part of the address */
-function decoded(text) {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return "";
-  }
-}
 
 /** Shows an element in a host. A list may only have items. @param {HTMLElement} host @param {HTMLElement} element */
 function replaceContent(host, element) {
