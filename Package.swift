@@ -225,7 +225,7 @@ let package = Package(
         tests("HTTPClientTests", ["TestSupport", "HTTPClient"]),
         tests("HTTPServerTests", ["TestSupport", "HTTPServer", "Threads"]),
         tests("TerminalTests", ["TestSupport", "Terminal", "Threads"]),
-        tests("DashboardTests", ["TestSupport", "AdminAPI", "Dashboard", "HTTPClient", "JSON", "Threads"]),
+        tests("DashboardTests", ["TestSupport", "AdminAPI", "Dashboard", "HTTPClient", "JSON", "Files", "Threads"]),
         tests("ChatTests", ["TestSupport", "Chat", "Documents", "Infer", "Corpus", "Tokenize", "Files"]),
         tests("DocumentsTests", ["TestSupport", "Documents", "SQLite", "Gzip", "Tokenize", "Files"]),
         tests("TuningTests", ["TestSupport", "Tuning", "Kernels", "Files"]),

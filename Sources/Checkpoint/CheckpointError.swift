@@ -35,7 +35,7 @@ extension CheckpointError: CustomStringConvertible {
         case .diskFull(let path, let reason, let needed, let free):
             // Where the rounded numbers are the same, the number of bytes tells them apart.
             let isClose = free.map { megabytes($0) == megabytes(needed) } ?? false
-            let size = { (bytes: Int) in isClose ? "\(grouped(bytes)) bytes" : megabytes(bytes) }
+            let size = { (bytes: Int) in isClose ? "\(bytes.grouped) bytes" : megabytes(bytes) }
             let available = free.map { ", \(size($0)) free" } ?? ""
             return "not enough disk space for \(path): \(size(needed)) needed\(available) (\(reason)). "
                 + "The previous file is unchanged."
@@ -46,13 +46,13 @@ extension CheckpointError: CustomStringConvertible {
             return "\(path) is a checkpoint of version \(version), and this slm reads up to version \(known). Use a newer slm."
         case .wrongLength(let path, let expected, let found):
             let what = found < expected ? "the file is truncated" : "something was appended to it"
-            return "\(path) is damaged: expected \(grouped(expected)) bytes, found \(grouped(found)); \(what). \(other)"
+            return "\(path) is damaged: expected \(expected.grouped) bytes, found \(found.grouped); \(what). \(other)"
         case .wrongDigest(let path, let expected, let found):
             return "\(path) is damaged: expected the checksum \(expected), found \(found); "
                 + "the file was modified after it was written. \(other)"
         case .malformed(let path, let offset, let expected, let found):
             return "\(path) does not have the layout that slm writes: "
-                + "at byte \(grouped(offset)) expected \(expected), found \(found). \(other)"
+                + "at byte \(offset.grouped) expected \(expected), found \(found). \(other)"
         case .mismatch(let path, let name, let expected, let found):
             // What was found may be another error, which is a sentence.
             return "\(path): \(name): expected \(expected), found \(found)" + (found.hasSuffix(".") ? "" : ".")
@@ -71,13 +71,7 @@ extension CheckpointError: CustomStringConvertible {
     }
 
     private func megabytes(_ bytes: Int) -> String {
-        bytes < 10_000_000 ? "\(grouped((bytes + 999) / 1_000)) kB" : "\(grouped(bytes / 1_000_000)) MB"
-    }
-
-    /// Formats 1234567 as 1,234,567.
-    private func grouped(_ number: Int) -> String {
-        let digits = Array(String(number))
-        return String(digits.enumerated().flatMap { i, digit in i > 0 && (digits.count - i) % 3 == 0 ? [",", digit] : [digit] })
+        bytes < 10_000_000 ? "\(((bytes + 999) / 1_000).grouped) kB" : "\((bytes / 1_000_000).grouped) MB"
     }
 }
 

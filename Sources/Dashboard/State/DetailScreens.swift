@@ -1,4 +1,5 @@
 import AdminAPI
+import Files
 
 /// A user and their conversations.
 struct UserScreen: Sendable, Equatable {

@@ -1,4 +1,5 @@
 import AdminAPI
+import Files
 
 /// Draws the figures of the overview and of a user.
 extension DashboardState {

@@ -1,4 +1,5 @@
 import AdminAPI
+import Files
 
 /// Draws the server's state: health, queue, process, traffic, limits and errors.
 extension DashboardState {

@@ -1,4 +1,5 @@
 import AdminAPI
+import Files
 
 /// Draws the table of the visible screen.
 extension DashboardState {

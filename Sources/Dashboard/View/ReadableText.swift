@@ -2,17 +2,6 @@ import AdminAPI
 import Files
 
 extension Int {
-    /// With groups of three digits: 12,345.
-    package var grouped: String {
-        let digits = Array(String(magnitude))
-        var text = self < 0 ? "-" : ""
-        for (i, digit) in digits.enumerated() {
-            if i > 0, (digits.count - i) % 3 == 0 { text += "," }
-            text.append(digit)
-        }
-        return text
-    }
-
     /// In at most `columns` columns if possible: 12,345 or 12k or 1.2M.
     func short(_ columns: Int) -> String {
         if grouped.count <= columns { return grouped }

@@ -1,3 +1,5 @@
+import Files
+
 /// The sample answers of each evaluation, by question.
 struct AnswerSection {
     private static let maximumRows = 12

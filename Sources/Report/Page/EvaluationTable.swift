@@ -1,3 +1,4 @@
+import Files
 import Glibc
 
 /// The table of evaluations, with the best one in bold.

@@ -1,3 +1,5 @@
+import Files
+
 extension Double {
     /// Formats with fixed decimals and thousands separators.
     func fixed(_ decimals: Int) -> String {
@@ -31,15 +33,6 @@ extension Double {
         if whole < 60 { return "\(whole) s" }
         if whole < 3_600 { return "\(whole / 60):\(two(whole % 60))" }
         return "\(whole / 3_600):\(two(whole / 60 % 60)):\(two(whole % 60))"
-    }
-}
-
-extension Int {
-    /// Formats with thousands separators.
-    var grouped: String {
-        let digits = Array(String(magnitude))
-        let groups = stride(from: digits.count, to: 0, by: -3).map { String(digits[Swift.max(0, $0 - 3)..<$0]) }
-        return (self < 0 ? "−" : "") + groups.reversed().joined(separator: ",")
     }
 }
 

@@ -1,3 +1,5 @@
+import Files
+
 /// The charts of a run's report.
 struct RunCharts {
     private let log: TrainingLog

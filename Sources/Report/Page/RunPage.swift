@@ -1,3 +1,5 @@
+import Files
+
 /// The HTML report of one training run.
 package struct RunPage {
     private let log: TrainingLog

@@ -1,5 +1,6 @@
 import AdminAPI
 import Dashboard
+import Files
 
 struct AdminConversationsOptions: AdminListOptions {
     enum Order: String, CaseIterable, OptionValue {

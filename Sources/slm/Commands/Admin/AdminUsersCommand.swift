@@ -1,5 +1,6 @@
 import AdminAPI
 import Dashboard
+import Files
 
 struct AdminUsersOptions: AdminListOptions {
     enum Order: String, CaseIterable, OptionValue {

@@ -1,5 +1,6 @@
 import AdminAPI
 import Dashboard
+import Files
 import JSON
 import Store
 import Terminal
