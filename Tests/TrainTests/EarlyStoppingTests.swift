@@ -106,6 +106,7 @@ import Train
     @Test func `a loss that stays the same ends a run`() throws {
         let outcome = try outcome([losses(3), losses(2.5)])
         #expect(outcome.ending == .earlyStopped && outcome.state.step == 6)
+        #expect(outcome.selections == [.lowest, .lowest, .notClearlyWorse, .notClearlyWorse] && outcome.best == 6)
     }
 
     @Test(arguments: [1, 2, 8]) func `a rise of more than 5 % ends a run, however few conversations show it`(count: Int) throws {
@@ -122,6 +123,17 @@ import Train
     @Test func `weights that are not below the base are not kept, however noisy the losses are`() throws {
         let outcome = try outcome([losses(3), losses(3.01, noise: 0.3)])
         #expect(outcome.ending == .finished && outcome.best == 0 && !outcome.selections.dropFirst().contains { $0 != .worse })
+    }
+
+    @Test func `a run has learned nothing if no evaluation after a step was better than the base`() throws {
+        for (rows, isWorse) in [([losses(3), losses(3)], true), ([losses(3), losses(2.9)], false)] {
+            let run = try run(Script(rows))
+            #expect(!run.hasLearnedNothing)
+            try run.train(until: 0)
+            #expect(run.state.evaluations == 1 && !run.hasLearnedNothing)
+            try run.train(until: 3)
+            #expect(run.state.evaluations == 2 && run.hasLearnedNothing == isWorse)
+        }
     }
 
     @Test func `many conversations are compared in groups, and damaged sums are refused`() throws {

@@ -1,3 +1,4 @@
+import Glibc
 import Kernels
 import Random
 import Testing
@@ -31,8 +32,13 @@ import Train
         let passage = (0..<60).map { TokenID($0) }
         examples.add(passage: passage)
         examples.add(passage: [1, 2, 3])                      // too short
+        examples.add(passage: (0..<7).map { TokenID($0) })
         examples.add(question: [], passage: [1])
+        examples.add(question: [1], passage: [])
         #expect(examples.count == 1)
+        var short = EmbeddingExamples()
+        short.add(passage: (0..<8).map { TokenID($0) })       // a question has at least four tokens, and at most half
+        #expect(short.count == 1 && short.pair(0, &random).question.count == 4)
         for _ in 0..<500 {
             let pair = examples.pair(0, &random), count = pair.question.count
             #expect(4...24 ~= count && pair.question == Array(passage[Int(pair.question[0])..<Int(pair.question[0]) + count]))
@@ -63,7 +69,36 @@ import Train
         while let loss = trainer.step() { losses.append(loss) }
         let after = try #require(trainer.hitRates())
         #expect(losses.count == 160 && losses[159] < losses[0] / 2, "\(losses[0]), \(losses[159])")
-        #expect(before.first < 0.3 && after.first > 0.8 && after.firstTen >= after.first, "\(before), \(after)")
+        #expect(before.first < 0.3 && after.first > 0.8 && after.firstTen >= after.first && after.firstTen <= 1, "\(before), \(after)")
+    }
+
+    /// The length of a vector is the inverse document frequency of its token, which the examples decide, times the same random numbers.
+    @Test func `rare tokens have longer vectors at first`() throws {
+        func table(_ passages: [TokenID]) throws -> [Float] {
+            var examples = EmbeddingExamples(), settings = EmbeddingTrainer.Settings()
+            for passage in passages { examples.add(question: [0, 0], passage: [passage]) }
+            settings.width = 4
+            return EmbeddingTrainer(examples, vocabulary: 4, settings, on: try Processor(threads: 1)).table.numbers
+        }
+        // With one example log(1 + 1 / (1 + n)), with two log(1 + 2 / (1 + n)); token 3 has none.
+        let one = try table([1]), two = try table([1, 2])
+        let ratios: [Double] = [log(5.0 / 3) / log(1.5), log(2.0) / log(1.5), 1, log(3.0) / log(2.0)]
+        expectClose(zip(two, one).map { $0 / $1 }, ratios.flatMap { [$0, $0, $0, $0] }, within: .forward)
+    }
+
+    @Test func `a step trains on a batch, and moves no token that it lacks`() throws {
+        for (batch, count) in [(64, 64), (1_000, 570)] {
+            var settings = EmbeddingTrainer.Settings()
+            settings.width = 8
+            settings.batch = batch
+            settings.temperature = 1e9                        // all passages are equally likely: the loss is log of their number
+            let trainer = EmbeddingTrainer(mapped, vocabulary: 81, settings, on: try Processor(threads: 1))
+            let unused = trainer.table.numbers.suffix(8)
+            #expect(trainer.totalSteps == 30 * (570 / count))
+            let loss = try #require(trainer.step())
+            expectClose([loss], [log(Double(count))], within: .forward)
+            #expect(trainer.table.numbers.suffix(8) == unused)
+        }
     }
 
     @Test func `a seed draws the same numbers, with any number of threads`() throws {

@@ -1,6 +1,7 @@
 import Autograd
 import Checkpoint
 import Corpus
+import Distributed
 import Glibc
 import Kernels
 import Model
@@ -150,6 +151,47 @@ import Train
             let again = try pieces(checkpoint, text, rows: rows, threads: threads) == once
             #expect(again, "\(rows ?? 0) rows, \(threads) threads")
         }
+    }
+
+    @Test func `ranks share the batches, and are refused if they have other texts`() throws {
+        let checkpoint = try checkpoint(), alone = try pieces(checkpoint, reader(checkpoint).text(at: chats()), rows: 2)
+        try checkpoint.write(to: folder("a.h5"))
+        let path = folder("a.h5"), text = folder("chats.jsonl")
+        let other = folder.write(#"{"messages":[{"role":"user","content":"Hi"}]}"#, to: "other.jsonl")
+        let evaluate = { @Sendable (ranks: RankGroup, text: String) -> (pieces: [Evaluation], error: String) in
+            do {
+                let checkpoint = try Checkpoint(reading: path)
+                var evaluator = try Evaluator(checkpoint, on: Processor(threads: 1, cores: 1), precision: .float32)
+                evaluator.rows = 2
+                evaluator.ranks = ranks
+                return (try evaluator.pieces(of: EvaluationReader(checkpoint, on: WorkerPool(threads: 1)).text(at: text)), "")
+            } catch { return ([], "\(error)") }
+        }
+        for count in [1, 2, 3] {
+            for found in try withRanks(count, { evaluate($0, text) }) { #expect(found.pieces == alone && found.error.isEmpty) }
+        }
+        for found in try withRanks(2, { evaluate($0, $0.isFirst ? text : other) }) {
+            #expect(found.error.hasPrefix("all ranks need the same data: rank 0 has "), "\(found.error)")
+        }
+    }
+
+    @Test func `evaluations add up, and have means`() {
+        var one = Evaluation()
+        #expect([one.loss, one.accuracy, one.bitsPerByte, one.turnEndLoss, one.textLoss].allSatisfy(\.isNaN))
+        one.nats = 12
+        one.targets = 8
+        one.correct = 2
+        one.bytes = 16
+        one.turnEnds = 2
+        one.turnEndNats = 1
+        #expect(one.loss == 1.5 && one.accuracy == 0.25 && one.turnEndLoss == 0.5)
+        #expect(abs(one.perplexity - exp(1.5)) < 1e-12 && abs(one.bitsPerByte - 0.75 / M_LN2) < 1e-12)
+        #expect(abs(one.textLoss - 11.0 / 6) < 1e-12)
+        var sum = one
+        sum += one
+        #expect(sum.nats == 24 && sum.targets == 16 && sum.correct == 4 && sum.bytes == 32 && sum.turnEnds == 4 && sum.turnEndNats == 2)
+        one.turnEnds = 8
+        #expect(one.textLoss.isNaN)
     }
 
     @Test(arguments: ChatTemplate.allCases, LossScope.allCases) func `chat files and token files give the same metrics`(

@@ -46,6 +46,10 @@ import Train
         var gate = ModelGate()
         gate.maxReplayLossRise = 0.02
         #expect(gate.decision(on: evidence).verdict == .better)
+        // Exactly what is allowed.
+        gate.maxReplayLossRise = 0
+        evidence.replay = try pair(active, active)
+        #expect(gate.decision(on: evidence).replay == .noWorse)
     }
 
     @Test func `noise is no worse, and fails only if a better model is required`() throws {

@@ -46,7 +46,8 @@ import Train
         #expect(abs(comparison.difference - 0.5) < 1e-12)
         #expect(abs(comparison.standardError - error) < 1e-12)
         let reach = comparison.interval.upperBound - 0.5
-        #expect(abs(reach / error - 2.5706) < 5e-3)
+        // Three terms of the expansion of Student's t: 2.5678.
+        #expect(abs(reach / error - 2.567765) < 1e-5)
         #expect(!comparison.isNoise && comparison.count == 6)
         let two = try ModelComparison(of: Array(a.prefix(2)), with: Array(b.prefix(2))), wide = two.interval.upperBound - 0.15
         #expect(abs(wide - 12.7062 * 0.05) < 1e-9 && two.isNoise)

@@ -90,6 +90,28 @@ import Train
         }
         #expect(alone.trigrams.counts.reduce(0) { $0 + Int($1) } == 3_300_000 - 2)
         for counts in found { #expect(counts.count == 2 && isSame(counts[0], stopped) && isSame(counts[1], alone)) }
+        // All ranks have the stored counts when they are resumed.
+        let resumed = try withRanks(count) { ranks -> NGramCounting? in
+            var counting = NGramCounting(of: text, vocabulary: V)
+            do {
+                try counting.countNext(of: text)
+                while counting.share < 1 { try counting.countNext(of: text, over: ranks) }
+            } catch { return nil }
+            counting.merge(over: ranks)
+            return counting
+        }
+        #expect(resumed.allSatisfy { $0.map { isSame($0, alone) } == true })
+    }
+
+    @Test func `the largest vocabulary has trigrams of 63 bits`() async throws {
+        let text = try file([0, 1, 2, 3], vocabulary: 4)
+        #expect(NGramCounting(of: text, vocabulary: 1 << 21).share == 0)
+        let result = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+            let folder = TemporaryFolder(), path = folder.write([0, 0, 1, 0] as [UInt8], to: "text.bin")
+            _ = NGramCounting(of: try TokenFile(path, vocabularySize: 4), vocabulary: 1 << 21 + 1)
+        }
+        let output = String(decoding: result?.standardErrorContent ?? [], as: UTF8.self)
+        #expect(output.contains("do not fit into 63 bits"), "\(output.prefix(200))")
     }
 
     /// The last quarter of the text has tokens that the rest lacks.
@@ -133,6 +155,25 @@ import Train
         #expect(abs(model.backoff[0] - (8 * 0.5 + 4 * 1.25 + 3 * 2) / 26) < 1e-6)
     }
 
+    /// The estimates are 1 − 2y·1/40 = 0.95, 2 − 3y·1/1 = −0.86 and 3 − 4y·0 = 3 with y = 40/42.
+    @Test func `discounts leave a tenth of a count, and take a tenth`() {
+        let occurrences = [Int](repeating: 1, count: 40) + [2, 3]
+        let numbers = occurrences.enumerated().flatMap { token, count in [UInt64](repeating: 1 << 6 | UInt64(token), count: count) }
+        var found: [Float] = []
+        KneserNeyModel(SortedCounts(numbers, bits: 7), bits: 6).forEach(after: 0) { found.append($1) }
+        expectClose(found, [Float](repeating: 0.1 / 45, count: 40) + [1.9 / 45, 0.1 / 45], within: .forward)
+    }
+
+    @Test(arguments: [[2, 3, 4], [1, 3, 4], [1, 2, 4]])
+    func `discounts are three quarters if the counts are too few for an estimate`(occurrences: [Int]) {
+        let numbers = occurrences.enumerated().flatMap { token, count in [UInt64](repeating: 1 << 4 | UInt64(token), count: count) }
+        let model = KneserNeyModel(SortedCounts(numbers, bits: 5), bits: 4), total = Float(occurrences.reduce(0, +))
+        var found: [Float] = []
+        model.forEach(after: 0) { found.append($1) }
+        expectClose(found, occurrences.map { (Float($0) - 0.75) / total }, within: .forward)
+        expectClose(model.backoff, [3 * 0.75 / total], within: .forward)
+    }
+
     /// The target of a context is the discounted distribution after it, plus its backoff mass times that after its last token.
     @Test func `a pair backs off to the tokens that follow its last token in many contexts`() throws {
         let V = 12, bits = 4
@@ -161,6 +202,39 @@ import Train
             #expect(abs(found.reduce(0, +) - 2) < 1e-4)
             #expect(zip(found, expected).allSatisfy { $0 > $1 - 1e-4 }, "\(pair): \(found), expected at least \(expected)")
         }
+        // The tokens that are sampled have the frequencies of the text. Of a single token, they are the only backoff.
+        let context = try #require(counts.contexts.first { $0.pair == nil })
+        var sampled = [Int](repeating: 0, count: V), rest: Float = 0
+        for _ in 0..<2_000 {
+            var rows = SoftTargetRows()
+            counts.add(after: context, weight: 1, to: &rows, &random)
+            for token in rows.tokens.suffix(8) { sampled[Int(token)] += 1 }
+            rest = rows.probabilities.suffix(8).reduce(0, +)
+        }
+        #expect(abs(rest - counts.afterToken.backoff[0]) < 1e-5)
+        for token in 0..<V {
+            let share = Double(sampled[token]) / 16_000, frequency = Double(text.count { Int($0) == token }) / Double(text.count)
+            #expect(abs(share - frequency) < 0.02, "\(token): \(share), \(frequency)")
+        }
+    }
+
+    /// A pair saves Σ p·log(p / q) nats per occurrence, where q is the prediction by its last token, and p is q where the pair backs off.
+    @Test func `pairs are in the order of the nats that they save`() throws {
+        let V = 12, bits = 4, text = Self.text(3_000, vocabulary: V, seed: 8), ids = text.map { UInt64($0) }
+        let counts = try #require(NGramCounts(of: counting(of: file(text, vocabulary: V), vocabulary: V), vocabulary: V, pairs: 60))
+        let trigrams = zip(ids, zip(ids.dropFirst(), ids.dropFirst(2))).map { ($0 << bits | $1.0) << bits | $1.1 }
+        let pairs = KneserNeyModel(SortedCounts(trigrams, bits: 12), bits: bits)
+        let gains = counts.pairs.map { pair -> Double in
+            guard let row = pairs.contexts.firstIndex(of: UInt64(pair.before << bits | pair.last)),
+                  let last = counts.afterToken.contexts.firstIndex(of: UInt64(pair.last)) else { return .nan }
+            var q = [Double](repeating: Double(counts.afterToken.backoff[last]) / Double(V), count: V), sum = 0.0
+            counts.afterToken.forEach(after: last) { q[Int($0)] += Double($1) }
+            let backoff = Double(pairs.backoff[row])
+            pairs.forEach(after: row) { sum += Double($1) * log((Double($1) + backoff * q[Int($0)]) / q[Int($0)]) }
+            return Double(pairs.totals[row]) * (sum + backoff * log(backoff))
+        }
+        #expect(gains.count == 60 && (gains.max() ?? 0) > 10)
+        #expect(zip(gains, gains.dropFirst()).allSatisfy { $0 >= $1 - 1e-3 * abs($1) - 1e-3 }, "\(gains)")
     }
 
     /// After token 3 the token before is irrelevant. After all others it decides. So no informative pair ends in 3.
@@ -178,7 +252,7 @@ import Train
     /// The text has 0.56 nats per token given two previous tokens, and nearly ln 40 = 3.7 given one.
     @Test func `an initialized model predicts like a trigram model`() throws {
         let V = 40, processor = try Processor(threads: 1)
-        var configuration = GPTConfiguration(layers: 2, heads: 5, width: 320, context: 64, vocabulary: V)
+        let configuration = GPTConfiguration(layers: 2, heads: 5, width: 320, context: 64, vocabulary: V)
         let tokens = try file(Self.text(60_000, vocabulary: V, seed: 1), vocabulary: V)
         var preparation = try #require(
             NGramPreparation(configuration, of: tokens, contexts: 60_000, on: processor, precision: .float32, seed: 3))
@@ -204,9 +278,43 @@ import Train
         #expect(trainer.parameters.values.read { span in span.indices.allSatisfy { span[$0].isFinite } })
         try checkPositions(trainer.parameters, configuration)
 
-        configuration.isTied = true
-        #expect(!NGramInitialization.isPossible(for: configuration))
         #expect(!NGramInitialization.isPossible(for: .tiny) && NGramInitialization.isPossible(for: .eugpt))
+    }
+
+    @Test func `a model that cannot be initialized from counts is refused with the first reason`() {
+        func obstacle(heads: Int = 5, width: Int = 320, _ change: (inout GPTConfiguration) -> Void = { _ in }) -> String? {
+            var configuration = GPTConfiguration(layers: 1, heads: heads, width: width, context: 8, vocabulary: 100)
+            change(&configuration)
+            return NGramInitialization.obstacle(for: configuration)
+        }
+        #expect(obstacle() == nil && obstacle(heads: 10) == nil && obstacle { $0.activation = .relu } == nil)
+        #expect(obstacle { $0.vocabulary = 1 << 21 } == nil)
+        #expect(obstacle { $0.layers = 0 } == "at least one layer (found none)")
+        #expect(obstacle(width: 315) == "at least 320 channels (found 315)")
+        #expect(obstacle(heads: 20) == "heads of at least 32 channels (found 16)")
+        let changes: [(text: String, change: (inout GPTConfiguration) -> Void)] = [
+            ("a head that is not tied to the token embedding", { $0.isTied = true }), ("learned positions", { $0.positions = .rotary }),
+            ("layer norms and biases", { $0.norm = .rms }), ("layer norms and biases", { $0.hasBias = false }),
+            ("queries and keys without QK-norm", { $0.qkNorm = .unit }),
+            ("as many heads of keys as of queries, width / heads wide", { $0.keyValueHeads = 1 }),
+            ("as many heads of keys as of queries, width / heads wide", { $0.headWidth = 32 }),
+            ("an MLP of four times the width without gates", { $0.hiddenWidth = 960 }),
+            ("an MLP of four times the width without gates", { $0.isGated = true }),
+            ("blocks like GPT-2's", { $0.hasPostNorms = true }), ("blocks like GPT-2's", { $0.isParallel = true }),
+            ("blocks like GPT-2's", { $0.experts = Experts(count: 2, active: 1) }),
+            ("scores and logits without a soft cap", { $0.scoreCap = 50 }), ("scores and logits without a soft cap", { $0.logitCap = 50 }),
+            ("GELU or ReLU", { $0.activation = .silu }), ("at most 2097152 tokens", { $0.vocabulary = 1 << 21 + 1 }),
+        ]
+        for (text, change) in changes { #expect(obstacle(change) == text) }
+    }
+
+    @Test func `weights from counts change slowly, and attention at the full rate`() {
+        let list = ParameterList(of: GPTConfiguration(layers: 1, heads: 5, width: 320, context: 8, vocabulary: 100)).parameters
+        for parameter in list {
+            let isAttention = ["layer0.qkv.weight", "layer0.output.weight"].contains(parameter.name)
+            let expected: Float = parameter.name.hasSuffix(".bias") || parameter.name.contains("norm") ? 0.3 : isAttention ? 1 : 0.1
+            #expect(NGramInitialization.learningRateScale(of: parameter) == expected, "\(parameter.name)")
+        }
     }
 
     /// The frequencies of the position waves rise from 0 to half a turn, and the copying heads undo the division by the first layer norm.
@@ -342,11 +450,48 @@ import Train
         try expectMismatch(1, ["ngrams/bigrams/numbers": .integers([40 << 6]), "ngrams/bigrams/counts": .integers([1])])
         try expectMismatch(1, ["ngrams/trigrams/numbers": .integers([40 << 12]), "ngrams/trigrams/counts": .integers([1])])
         try expectMismatch(1, ["ngrams/bigrams/numbers": .integers([1]), "ngrams/bigrams/counts": .integers([Int(UInt32.max)])])
+        for (numbers, counts) in [([-1], [1]), ([1], [0]), ([1, 2], [1])] {
+            try expectMismatch(1, ["ngrams/bigrams/numbers": .integers(numbers), "ngrams/bigrams/counts": .integers(counts)])
+        }
         // The loss of the fit is that of the text, in nats per token: no gradient is large.
         let moments = try Self.stored(configuration, of: tokens, calls: 6).checkpoint.floats("ngrams/table/first")
         #expect((1e-6..<1).contains(moments.map { abs($0) }.max() ?? 0))
         try expectMismatch(6, ["ngrams/after_token/backoff": .floats([0.5])])
         try expectMismatch(6, ["ngrams/after_token/probabilities": .floats([0.5])])
+    }
+
+    @Test func `numbers of a stored n-gram model that no text has are reported`() throws {
+        let V = 40, configuration = GPTConfiguration(layers: 1, heads: 5, width: 320, context: 64, vocabulary: V)
+        let tokens = try file(Self.text(5_000, vocabulary: V, seed: 1), vocabulary: V)
+        let made = try Self.stored(configuration, of: tokens, calls: 6), stored = made.checkpoint
+        var preparation = made.preparation
+        func expectMismatch(_ name: String, _ change: (inout [Int]) -> Void) throws {
+            var damaged = stored, numbers = try stored.integers("ngrams/" + name)
+            change(&numbers)
+            damaged.training["ngrams/" + name] = .integers(numbers)
+            #expect(throws: CheckpointError.self, "\(name)") { try preparation.restore(damaged) }
+        }
+        try expectMismatch("after_token/totals") { $0[1] = 0 }
+        try expectMismatch("after_token/totals") { $0.removeLast() }
+        try expectMismatch("after_token/contexts") { $0[0] = -1 }
+        try expectMismatch("after_token/contexts") { $0[$0.count - 1] = V }
+        try expectMismatch("after_token/contexts") { $0.removeLast() }
+        try expectMismatch("after_token/tokens") { $0[0] = V }
+        try expectMismatch("after_token/tokens") { $0[0] = -1 }
+        try expectMismatch("after_token/starts") { $0[0] = 1 }
+        try expectMismatch("after_token/starts") { $0[$0.count - 1] -= 1 }
+        try expectMismatch("after_token/starts") { $0.swapAt(1, 2) }
+        try expectMismatch("after_token/starts") { $0.insert(0, at: 0) }
+        // Pairs whose first or second token the vocabulary of 40 tokens, with ids of 6 bits, does not have.
+        for pair in [40 << 6, 40] { try expectMismatch("after_pair/contexts") { $0[0] = pair } }
+        // 4,096 contexts are four steps.
+        for (step, isPossible) in [(-1, false), (0, true), (4, true), (5, false)] {
+            var changed = stored
+            changed.training["ngrams/step"] = .integer(step)
+            if isPossible { try preparation.restore(changed) } else {
+                #expect(throws: CheckpointError.self) { try preparation.restore(changed) }
+            }
+        }
     }
 
     @Test func `the time of a stopped initialization counts towards the limit`() throws {
@@ -366,5 +511,13 @@ import Train
                 of: tokens, on: processor, precision: .float32, clock: { now += 5; return now }, shouldStop: { true }) { _ in }
             #expect(run.state.seconds == seconds)
         }
+        // A plan without such an initialization counts nothing.
+        plan.nGramContexts = 0
+        let plain = try TrainingRun(
+            Trainer(configuration, on: processor, precision: .float32, seed: 3), plan,
+            training: RandomWindows(tokens, rows: 2, context: 64, seed: 1), validation: nil, vocabulary: vocabulary, chatTemplate: nil,
+            folder: folder.path)
+        try plain.initializeFromNGrams(of: tokens, on: processor, precision: .float32, clock: { now }, shouldStop: { false }) { _ in }
+        #expect(plain.state.nGramPairs == nil && plain.state.seconds == 0)
     }
 }

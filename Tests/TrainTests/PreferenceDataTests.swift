@@ -24,7 +24,8 @@ import Train
     private func text(_ ids: [Int32]) -> String { String(decoding: ids.filter { $0 > 3 }.map { UInt8($0 - 4) }, as: UTF8.self) }
 
     @Test func `the method suits the data, and DPO refuses ratings`() throws {
-        #expect(try data([pair("a"), pair("b")]).method == .dpo)
+        let pairs = try data([pair("a"), pair("b")])
+        #expect(pairs.method == .dpo && pairs.pairs == 2 && pairs.good == 0 && pairs.bad == 0)
         let mixed = try data([pair("a"), rating("b", true), pair("c")])
         #expect(mixed.method == .kto && mixed.good == 3 && mixed.bad == 2 && mixed.pairs == 0)
         #expect(throws: PreferenceError.ratingForDPO(path: folder("p.jsonl"), line: 2)) { try data([pair("a"), rating("b", true)], .dpo) }
@@ -67,6 +68,22 @@ import Train
         }
         let same = try self.data((0..<6).map { pair("one question", "answer \($0)") })
         #expect(same.validation.isEmpty && same.examples.allSatisfy { $0.mismatched == nil })
+    }
+
+    @Test func `a part of the held-out preferences has at least so many tokens, and a batch so many examples`() throws {
+        let data = try data((0..<60).map { pair("question \($0)") })
+        let batches = PreferenceBatches(
+            data, PreferenceObjective(.dpo), reference: Array(repeating: 0, count: data.sequences.count), rows: 4, seed: 1)
+        let set = try #require(batches.validationSet), one = set.part(of: 1)
+        #expect(one.count == 1 && !one.isWhole && one.tokens > 1 && set.part(of: 0) == one && set.part(of: one.tokens) == one)
+        #expect(set.part(of: one.tokens + 1).count == 2 && set.part(of: one.tokens + 1).fingerprint != one.fingerprint)
+        let whole = set.part(of: .max)
+        #expect(whole.isWhole && whole.count == data.validation.count && whole.tokens == set.tokens && set.part(of: set.tokens) == whole)
+        #expect(set.tokens == data.tokens(of: data.validation))
+        // Both answers of four pairs, each in a row of its own.
+        #expect(try batches.batch(at: 0).rows == 8 && batches.batch(at: 0).documentStarts == nil)
+        let mean = Double(data.tokens(of: data.training)) / Double(data.training.count)
+        #expect(batches.tokensPerStep == Int((4 * mean).rounded()) && batches.stepsPerEpoch == Double(data.training.count) / 4)
     }
 
     @Test func `the loss of the reference model is log 2 for pairs and a half for ratings`() {

@@ -139,6 +139,7 @@ import Train
         }
         let metrics = try Checkpoint(reading: folder("whole/best.h5")).metrics
         #expect(metrics["preference_accuracy"] != nil && metrics["base_preference_accuracy"] != nil && metrics["bits_per_byte"] == nil)
+        for name in ["preference_margin", "base_preference_margin", "preference_kl"] { #expect(metrics[name] != nil, "\(name)") }
     }
 
     @Test func `without a reference model, log-probabilities are the rewards`() throws {
@@ -198,8 +199,12 @@ import Train
         var settings = settings(method, steps: 7, lora: false)
         settings.dropout = 0.1
         let shared = settings
-        let train = { @Sendable (ranks: RankGroup?, name: String) -> [Double]? in
-            var plan = TrainingPlan(), losses: [Double] = []
+        struct Found: Equatable, Sendable {
+            var losses: [Double] = []
+            var steps: [PreferenceMetrics] = []
+        }
+        let train = { @Sendable (ranks: RankGroup?, name: String) -> Found? in
+            var plan = TrainingPlan(), found = Found()
             plan.batch = 8
             plan.lossScope = .assistant
             plan.evalEvery = 3
@@ -211,15 +216,18 @@ import Train
                     of: FinetuningBase(base, on: processor), shared, plan, in: "\(path)/\(name)", on: processor, precision: .float32,
                     over: ranks)
                 try finetuning.run.train { event in
-                    if case .evaluated(_, let validation?, _, _, _) = event { losses.append(validation.loss) }
+                    if case .evaluated(_, let validation?, _, _, _) = event { found.losses.append(validation.loss) }
+                    if case .step(let report, _, _) = event, let metrics = report.preferences { found.steps.append(metrics) }
                 }
             } catch {
                 fatalError("\(error)")
             }
-            return losses
+            return found
         }
         let alone = try #require(train(nil, "alone")), weights = try Checkpoint(reading: folder("alone/last.h5")).weightsDigest
-        #expect(alone.count >= 3 && Set(alone).count == alone.count)
+        #expect(alone.losses.count >= 3 && Set(alone.losses).count == alone.losses.count)
+        #expect(alone.steps.count == 7 && alone.steps.allSatisfy { $0.examples == 8 && $0.margin != nil })
+        #expect(alone.steps.allSatisfy { ($0.kl != nil) == (method == .kto) })
         for count in [1, 2, 3] {
             let found = try withRanks(count) { train($0, "ranks \(count)") }
             #expect(found[0] == alone, "\(count) ranks")

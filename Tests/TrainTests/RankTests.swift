@@ -1,9 +1,12 @@
 import Autograd
+import Checkpoint
 import Distributed
+import Files
 import Kernels
 import Model
 import TestSupport
 import Testing
+import Tokenize
 import Train
 
 /// Training by several ranks, which are threads here. `CommandLineTests` and `Tests/Peers/check_ranks.py` run processes of mpirun.
@@ -67,10 +70,84 @@ import Train
             let seconds = try withRanks(ranks) { ranks -> Double in
                 guard let processor = try? Processor(threads: 1) else { return -1 }
                 let trainer = Trainer(Self.configuration, on: processor, precision: .float32, seed: 3)
-                return GradientGroups(groups, of: trainer, over: ranks).measureExchange()
+                let plain = Trainer(Self.configuration, on: processor, precision: .float32, seed: 3)
+                let sums = GradientGroups(groups, of: trainer, over: ranks)
+                trainer.groups = sums
+                plain.groups = GradientGroups(groups, of: plain, over: ranks)
+                func steps(_ number: Int) -> [Float] {
+                    [trainer, plain].map { $0.step(Self.batch(step: number, rows: groups), rate: 1e-2).gradientNorm }
+                }
+                _ = steps(0)
+                let seconds = sums.measureExchange(), norms = steps(1)
+                // The next step begins with gradients of 0.
+                return norms[0] == norms[1] ? seconds : -1
             }
             #expect(seconds.allSatisfy { $0 >= 0 })
         }
+    }
+
+    @Test func `ranks of another version of slm are refused on all ranks`() throws {
+        let errors = try withRanks(2) { ranks -> [String] in
+            ["1.0", ranks.isFirst ? "1.0" : "1.1"].map { version in
+                do { try ranks.checkProgram(version: version) } catch { return "\(error)" }
+                return "accepted"
+            }
+        }
+        for found in errors {
+            #expect(found[0] == "accepted" && found[1].hasPrefix("all ranks need the same version of slm: rank 0 has 1.0, "), "\(found)")
+        }
+    }
+
+    private struct Batches: TrainingBatches {
+        let stepsPerEpoch = 10.0
+
+        func batch(at step: Int) -> Batch { RankTests.batch(step: step) }
+    }
+
+    /// A run of four steps that evaluates and saves after two.
+    private static func run(over ranks: RankGroup?, in folder: String, seed: Int = 1) throws -> TrainingRun {
+        var plan = TrainingPlan()
+        plan.length = .steps(4)
+        plan.batch = 6
+        plan.warmup = 0
+        plan.seed = seed
+        plan.evalEvery = 2
+        plan.gradientGroups = 2
+        plan.shardsOptimizer = true
+        try Folder.create(folder)
+        return try TrainingRun(
+            Trainer(configuration, on: Processor(threads: 1), precision: .float32, seed: 3), plan, training: Batches(), validation: nil,
+            vocabulary: .ofBytes(), chatTemplate: nil, folder: folder, over: ranks)
+    }
+
+    /// Each rank returns the memory of other ranks' moments to the system after it has saved.
+    @Test func `a run with the moments of a part of the weights on each rank is that of one process`() throws {
+        let folder = TemporaryFolder(), path = folder.path
+        let train = { @Sendable (ranks: RankGroup?, name: String) -> [Evaluation] in
+            var evaluations: [Evaluation] = []
+            do {
+                let run = try Self.run(over: ranks, in: "\(path)/\(name)")
+                try run.checkRanks()
+                try run.train { if case .evaluated(let training, _, _, _, _) = $0 { evaluations.append(training) } }
+            } catch { fatalError("\(error)") }
+            return evaluations
+        }
+        let alone = train(nil, "alone"), expected = try Checkpoint(reading: folder("alone/last.h5"))
+        #expect(alone.count == 2 && alone[0].targets > 0 && alone[0].correct <= alone[0].targets)
+        for count in [1, 2] {
+            #expect(try withRanks(count) { train($0, "ranks \(count)") }[0] == alone)
+            let found = try Checkpoint(reading: folder("ranks \(count)/last.h5"))
+            for (a, b) in zip(found.everything, expected.everything) { #expect(a.path == b.path && a.bits == b.bits, "\(a.path)") }
+        }
+    }
+
+    @Test func `ranks with another seed are refused`() throws {
+        let folder = TemporaryFolder(), path = folder.path
+        let errors = try withRanks(2) { ranks -> String in
+            do { try Self.run(over: ranks, in: "\(path)/\(ranks.rank)", seed: 1 + ranks.rank).checkRanks() } catch { return "\(error)" }
+            return "accepted"
+        }
+        #expect(errors.allSatisfy { $0.hasPrefix("all ranks need the same --seed: rank 0 has 1, ") }, "\(errors)")
     }
 
     @Test(arguments: [

@@ -31,6 +31,21 @@ import Train
         }
     }
 
+    @Test func `plain text is completed from its beginning, at most half of the context or 24 tokens`() throws {
+        for (context, count) in [(1, 1), (20, 10), (128, 24)] {
+            var asked: [[TokenID]] = []
+            let samples = try SampleAnswers([], else: tokens(), nil, vocabulary, context: context) { prompts, most in
+                asked += prompts
+                #expect(most == 40)
+                return prompts.map { _ in "…" }
+            }
+            let answers = samples.answers()
+            #expect(answers.map(\.expected) == [nil] && asked.map(\.count) == [count])
+            // The first token is that of the user's role.
+            #expect(answers.first?.question == String(String(repeating: "long ", count: 6).prefix(count - 1)))
+        }
+    }
+
     @Test func `questions of the user are prompts of a chat, or of a model for plain text the text itself`() throws {
         for template in [nil, ChatTemplate.specialTokens] {
             var prompts: [[TokenID]] = []

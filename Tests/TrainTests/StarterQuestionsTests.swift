@@ -31,6 +31,14 @@ import Train
         #expect(try questions(chats, template: template) == ["How do birds fly?", "What is ünüsual?", "Tell me a joke.", "Where is Rome?"])
     }
 
+    @Test func `questions have 8 to 60 characters`() throws {
+        func long(_ first: String, _ end: String) -> String { "\(first) \(String(repeating: "so ", count: 18))\(end)?" }
+        let longest = long("How", "o")
+        #expect(longest.count == 60)
+        let chats = [chat("Who is?"), chat("Why not?"), chat(long("See", "on")), chat(longest)]
+        #expect(try questions(chats.joined()) == ["Why not?", longest])
+    }
+
     @Test func `chats that a server has collected are never shown`() throws {
         let line = #"{"user":"How do birds fly?","assistant":"With wings.","timestamp":"2026-01-01T00:00:00Z"}"# + "\n"
         #expect(try questions(line, name: "val.jsonl").isEmpty)

@@ -60,7 +60,12 @@ import Train
         guessed.microBatchTokens = 24
         plain.microBatchTokens = 24
         // Two micro-batches; a forward and a backward pass take one second of this clock, as clearing the gradients does.
-        #expect(guessed.estimatedStepSeconds(for: batch()) { reads += 1; return reads } == 2 + 8)
+        #expect(guessed.estimatedStepSeconds(for: batch()) { reads += 1; return reads } == 2 + 8 && reads == 4)
+        // A pass of half a second is measured again. Muon's directions take as long.
+        let muon = try trainer()
+        muon.microBatchTokens = 24
+        muon.useMuon(rateRatio: 20)
+        #expect(muon.estimatedStepSeconds(for: batch()) { reads += 0.5; return reads } == 1 + 4 + 0.5 && reads == 4 + 8 * 0.5)
         for _ in 0..<2 { #expect(guessed.step(batch(), rate: 1e-3).loss == plain.step(batch(), rate: 1e-3).loss) }
         #expect(weights(of: guessed) == weights(of: plain))
     }

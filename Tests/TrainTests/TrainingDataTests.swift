@@ -150,6 +150,20 @@ import Train
         #expect(try numbers(in: data.training) == Array(0..<20) && numbers(in: data.validation) == [77])
     }
 
+    @Test func `malformed lines are errors unless they are skipped`() throws {
+        var source = source(#"{"user": "1", "assistant": "a"}"# + "\n{\n" + #"{"user": "2", "assistant": "a"}"# + "\n", "chats.jsonl")
+        #expect(throws: CorpusError.self) { try data(source) }
+        source.skipsBad = true
+        #expect(try data(source).report?.malformed == 1)
+    }
+
+    @Test func `the memory of the data is that of tokens, turns and packed conversations`() throws {
+        let data = try data(source(chats(20)))
+        // Each conversation has a turn of the user and one of the assistant.
+        let turns = DatasetSplit.allCases.reduce(0) { $0 + data.meta.counts(of: $1).turns }
+        #expect(data.memoryBytes == Double(data.training.residentBytes + data.validation.residentBytes + turns * 8 + 20 * 48) && turns >= 40)
+    }
+
     @Test func `the digest depends on the chats and on the split`() throws {
         let digest = try data(source(chats(100))).digest
         #expect(try data(source(chats(100))).digest == digest)

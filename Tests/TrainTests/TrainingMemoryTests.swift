@@ -38,6 +38,20 @@ import Train
             bytes.append(memory.bytes(for: configuration) - parameters)
         }
         #expect(abs((bytes[1] - bytes[0]) / 100_000 - (2 * 16 * 160 + 6 * 1_024)) < 1)
+        // The program, 24 bytes for each counted token, and a row of the table for each hidden unit of the model.
+        let table = 16 * (2 * 100_000 + 4.0 * 320) * 160
+        #expect(abs(bytes[0] - (40e6 + 24 * 1_000 + table + 6 * 1_024 * 100_000)) < 1)
+        memory.nGramTokens = 1 << 30                          // a sample of 2^25 is counted
+        configuration.vocabulary = 100_000
+        let more = memory.bytes(for: configuration) - 16 * Double(configuration.parameterCount) - bytes[0]
+        #expect(abs(more - 24 * Double(1 << 25 - 1_000)) < 1)
+    }
+
+    @Test func `the memory of the token files is added`() {
+        var memory = TrainingMemory(.float32, rows: 1)
+        let without = memory.bytes(for: .tiny)
+        memory.dataBytes = 1e9
+        #expect(memory.bytes(for: .tiny) == without + 1e9)
     }
 
     @Test func `advised settings fit, and there are none if nothing fits`() {
@@ -53,6 +67,7 @@ import Train
         // A setting that needs exactly the memory that there is fits.
         #expect(memory.advice(for: .gpt2, within: memory.bytes(for: half)).contains { $0.setting == "--context \(half.context)" })
         #expect(memory.advice(for: .gpt2, within: 1e12).first?.setting == "--recompute")
+        #expect(!memory.advice(for: .gpt2, within: 1e12).contains { $0.setting == "--preset gpt2" })
         var absurd = GPTConfiguration.gpt2
         absurd.layers = 1_000
         absurd.context = 1_048_576

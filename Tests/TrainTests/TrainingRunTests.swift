@@ -92,6 +92,14 @@ import Train
         #expect(try TrainingPlan(from: run(plan, in: "plan").checkpoint) == plan)
     }
 
+    @Test(arguments: [(1e-3, 20), (0, 0)] as [(Float, Float)]) func `Muon has a learning rate of its own`(lr: Float, ratio: Float) throws {
+        var plan = plan
+        plan.lr = lr
+        #expect(try run(plan, in: "adamw").trainer.optimizer.muon == nil)
+        plan.optimizer = .muon
+        #expect(try run(plan, in: "muon").trainer.optimizer.muon?.rateRatio == ratio)
+    }
+
     @Test func `the steps of a plan follow from its length`() {
         var plan = TrainingPlan()
         let lengths: [(TrainingPlan.Length, Int?)] = [

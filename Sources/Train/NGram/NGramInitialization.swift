@@ -154,7 +154,7 @@ package struct NGramInitialization {
             guard isCopying(r) else { return old }
             if part == 2 { return r < channels.code && j == channels.codes.lowerBound + r ? own : 0 }
             let (i, k) = (r % perHead, j - channels.waves.lowerBound)
-            guard i < channels.wave, channels.waves.contains(j), k / 2 == i / 2 else { return 0 }
+            guard channels.waves.contains(j), k / 2 == i / 2 else { return 0 }
             if part == 1 { return i == k ? 1 : 0 }
             let angle = frequency(i / 2)
             return sharpness * (i == k ? cos(angle) : i % 2 == 0 ? sin(angle) : -sin(angle))
