@@ -94,16 +94,16 @@ package struct CheckpointHeader: Equatable {
     private static let pieceSize = 256 << 10
     private static let magic = "slm checkpoint, version "
 
-    /// Reads a decimal number that ends with a line break.
+    /// Reads a decimal number that ends with a line break. An empty line is 0, which is neither a version nor a length.
     private static func decimalLine(in bytes: Span<UInt8>, at offset: Int) -> Int? {
         var result = 0, i = offset
-        while i < bytes.count, i < offset + 20, bytes[i] >= 48, bytes[i] <= 57 {
+        while i < bytes.count, bytes[i] >= 48, bytes[i] <= 57 {
             let (tenfold, productOverflows) = result.multipliedReportingOverflow(by: 10)
             let (sum, sumOverflows) = tenfold.addingReportingOverflow(Int(bytes[i] - 48))
             if productOverflows || sumOverflows { return nil }
             result = sum
             i += 1
         }
-        return i > offset && i < bytes.count && bytes[i] == 10 ? result : nil
+        return i < bytes.count && bytes[i] == 10 ? result : nil
     }
 }

@@ -3,7 +3,7 @@ import Files
 /// The layout of an HDF5 file before any numbers are written: with it, the file can be written from front to back in one pass.
 ///
 ///     let layout = try H5Layout(of: arrays, in: ["weights"])
-///     layout.bytes(0..<512)                                    // HDF5's bytes between the arrays
+///     layout.bytes(512..<2_048)                                // HDF5's bytes between the arrays
 ///     layout.offsets[3]                                        // the offset of the fourth array's numbers
 ///
 /// All descriptions (superblock 2, object headers 2, links in the headers: the format of HDF5 1.8) come before all numbers.
@@ -48,12 +48,10 @@ struct H5Layout {
         descriptions = bytes
     }
 
-    /// HDF5's bytes in a range of the file, padded with zeros.
+    /// HDF5's bytes in a range of the file after its user block, padded with zeros.
     func bytes(_ range: Range<Int>) -> [UInt8] {
-        let first = max(0, range.lowerBound - Self.start), last = min(max(first, range.upperBound - Self.start), descriptions.count)
-        let before = min(range.count, max(0, Self.start - range.lowerBound))
-        let known = first < last ? descriptions[first..<last] : []
-        return [UInt8](repeating: 0, count: before) + known + [UInt8](repeating: 0, count: range.count - before - known.count)
+        let known = descriptions.dropFirst(range.lowerBound - Self.start).prefix(range.count)
+        return known + [UInt8](repeating: 0, count: range.count - known.count)
     }
 
     private static func aligned(_ offset: Int) -> Int { (offset + alignment - 1) / alignment * alignment }

@@ -106,6 +106,9 @@ import Tokenize
                 + "\(sample.base.weightsDigest), found \(digest). Give the path of the base model: --base CHECKPOINT")
         let message = refusal(sample.adapter, base: folder("adapter.h5"))
         #expect(message.contains("folder/adapter.h5 cannot be used: it is a LoRA adapter itself."))
+        // Also where the adapter finds it.
+        try Checkpoint(reading: folder("other.h5")).write(to: folder("base.h5"))
+        #expect(refusal(sample.adapter).hasPrefix("folder/adapter.h5 is a LoRA adapter for another model than folder/base.h5: "))
     }
 
     @Test func `the weights digest depends on nothing but the weights`() throws {
@@ -121,12 +124,38 @@ import Tokenize
         #expect(sample.weightsDigest != digest)
     }
 
+    @Test func `the weights digest depends on names, shapes and precisions`() throws {
+        let processor = try Processor(threads: 1), numbers = processor.zeros(64 * 2)
+        let configuration = GPTConfiguration(layers: 0, heads: 1, width: 1, context: 1, vocabulary: 1)
+        func digest(_ name: String, _ shape: Shape) -> String {
+            Checkpoint(configuration, weights: [name: FloatArray(numbers, shape: shape)]).weightsDigest
+        }
+        #expect(Set([digest("a", [128]), digest("b", [128]), digest("a", [2, 64]), digest("a", [64, 2])]).count == 4)
+        #expect(digest("a", [128]) == digest("a", [128]))
+        func quantized(_ name: String, _ precision: WeightPrecision, outputs: Int = 2) -> String {
+            var checkpoint = Checkpoint(configuration, weights: [:])
+            checkpoint.quantized[name] = processor.quantize(numbers[0..<outputs * 64], outputs: outputs, inputs: 64, to: precision)
+            return checkpoint.weightsDigest
+        }
+        let digests = [quantized("a", .int8), quantized("b", .int8), quantized("a", .int8, outputs: 1), quantized("a", .int4)]
+        #expect(Set(digests + [digest("a", [2, 64])]).count == 5)
+    }
+
     @Test func `blocks of an adapter are checked`() throws {
         var sample = try SampleAdapter(in: folder).adapter, found = try #require(sample.adapter)
         found.shape.blocks = ["qkv": [LoRABlock(rows: 8, rank: 1), LoRABlock(rows: 16, rank: 1)], "layer0.up": []]
         #expect(found.values["blocks"] == .text("layer0.up=,qkv=1:8+1:16"))
         #expect(try LoRAAdapter(found.values, principals: [:], path: "a.h5").shape == found.shape)
-        for text in ["qkv", "=", "up=2", "up=-1:32", "up=1:0", "up=65537:32", "up=1:32,up=1:32", "up=a:32", ""] {
+        let many = Array(repeating: "1:1", count: 65).joined(separator: "+")
+        for text in ["up=65536:1", "up=32768:1+32768:1", "up=0:2147483648", "up=" + String(many.dropLast(4))] {
+            var values = found.values
+            values["blocks"] = .text(text)
+            #expect(try LoRAAdapter(values, principals: [:], path: "a.h5").values["blocks"] == .text(text))
+        }
+        for text in [
+            "qkv", "=", "up=2", "up=-1:32", "up=1:0", "up=65537:32", "up=1:32,up=1:32", "up=a:32", "", "=1:32", "up=1:32=",
+            "up=65536:1+1:1", "up=0:2147483649", "up=" + many,
+        ] {
             var values = found.values
             values["blocks"] = .text(text)
             let error = #expect(throws: CheckpointError.self) { _ = try LoRAAdapter(values, principals: [:], path: "a.h5") }
@@ -135,6 +164,34 @@ import Tokenize
         }
         sample.adapter?.shape.blocks = ["qkv": [LoRABlock(rows: 8, rank: 1), LoRABlock(rows: 15, rank: 1)]]
         #expect(refusal(sample) == "folder/adapter.h5: adapter/blocks: expected 24 rows of layer0.qkv.weight, found 23.")
+    }
+
+    @Test func `fields of an adapter that no adapter has are errors`() throws {
+        let found = try #require(try SampleAdapter(in: folder).adapter.adapter)
+        func error(_ name: String, _ value: CheckpointValue?, wholeLayers: String? = nil) -> String? {
+            var values = found.values
+            values[name] = value
+            if let wholeLayers { values["whole_layers"] = .text(wholeLayers) }
+            do throws(CheckpointError) { _ = try LoRAAdapter(values, principals: [:], path: "a.h5") } catch { return error.description }
+            return nil
+        }
+        for value in [1e-3, 1e9.nextDown] { #expect(error("alpha", .number(value)) == nil) }
+        for value in [0, 1e9, .nan] { #expect(error("alpha", .number(value))?.contains("alpha: expected a number above 0") == true) }
+        #expect(error("dropout", .number(0.5)) == nil)
+        // 1 as a Float.
+        for value in [0, 1, 0.999_999_999_99] {
+            #expect(error("dropout", .number(value))?.contains("dropout: expected a number between 0 and 1") == true)
+        }
+        #expect(error("dora", 1) == nil && error("dora", 0)?.contains("dora: expected 1, or no such field, found 0") == true)
+        #expect(error("whole_layers", "norm,head") == nil)
+        #expect(error("whole_layers", ",")?.contains("whole_layers: expected names of layers") == true)
+        for rows in [[1, 0], [1 << 31, 1 << 31]] { #expect(error("added_tokens", .integers(rows), wholeLayers: "tokens") == nil) }
+        for rows in [[0, 0], [1 << 31 + 1, 0], [1, -1], [1, 1 << 31 + 1], [1], [1, 1, 1]] {
+            let reason = error("added_tokens", .integers(rows), wholeLayers: "tokens")
+            #expect(reason?.contains("added_tokens: expected the rows of the base's embedding") == true, "\(rows)")
+        }
+        #expect(error("added_tokens", .integers([1, 0]), wholeLayers: "head") != nil && error("targets", nil) != nil)
+        #expect(error("later", 1)?.contains("adapter/later: expected no such field in version 1") == true)
     }
 
     @Test func `the rank of an adapter is a number from 1 to 65536`() throws {

@@ -217,6 +217,22 @@ import Tokenize
         #expect(try Checkpoint(reading: folder("jinja.h5")).chatTemplate == .jinja(template))
     }
 
+    @Test func `the defaults of a server are stored`() throws {
+        var sample = try SampleCheckpoint().checkpoint
+        #expect(sample.servingDefaults == ServingDefaults())
+        for sampling in [SamplingDefaults.smallModels, .remoteModels] {
+            sample.servingDefaults = ServingDefaults(starterQuestions: ["Why?", "Wo ist Köln?"], sampling: sampling, endTokens: [3, 257])
+            try sample.write(to: folder("a.h5"))
+            #expect(try Checkpoint(reading: folder("a.h5")).servingDefaults == sample.servingDefaults)
+        }
+        sample.servingDefaults = ServingDefaults()
+        #expect(try sample.training == SampleCheckpoint().checkpoint.training)
+        // Numbers out of range are those of transformers.
+        let author = SamplingDefaults(temperature: 0, topK: -1, topP: 1.5, minP: -0.1, repetitionPenalty: 0)
+        #expect(author == SamplingDefaults(temperature: 0, topK: 50, topP: 1, minP: 0, repetitionPenalty: 1))
+        #expect(SamplingDefaults(temperature: 2.5, topK: nil, topP: nil, minP: nil, repetitionPenalty: nil) == nil)
+    }
+
     @Test func `checkpoints can be written on several threads at once`() async throws {
         let folder = folder
         try await withThrowingTaskGroup(of: Void.self) { group in

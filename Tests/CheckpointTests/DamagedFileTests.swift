@@ -124,6 +124,25 @@ import Formats
         }
     }
 
+    @Test func `versions and lengths that no file has are errors`() throws {
+        let bytes = try sample(), version = 24, length = 33
+        func changed(_ text: String, at offset: Int, count: Int? = nil) -> [UInt8] {
+            var file = Array(bytes.prefix(count ?? bytes.count))
+            file.replaceSubrange(offset..<offset + text.utf8.count, with: text.utf8)
+            return file
+        }
+        #expect(sentence(changed("9", at: version)).contains("is a checkpoint of version 9, and this slm reads up to version 1"))
+        for text in ["0", "\n", ":", "/"] {
+            #expect(sentence(changed(text, at: version)).contains("at byte 24 expected a version, found no number."), "\(text)")
+        }
+        // The header is needed to tell a damaged version from a truncated file.
+        #expect(sentence(changed("x", at: version, count: 512)).contains("at byte 24 expected a version, found no number."))
+        #expect(sentence(changed("x", at: version, count: 511)).contains("expected 512 bytes, found 511; the file is truncated"))
+        #expect(sentence(changed("00000000000000000511", at: length)).contains("at byte 33 expected a length, found no number."))
+        let header = changed("00000000000000000512", at: length, count: 512)
+        #expect(sentence(header).contains("is damaged: expected the checksum "))
+    }
+
     /// 2^64 + 1 is 1 in 64 bits.
     @Test func `a version that is too large for an integer is an error`() throws {
         let bytes = try sample(), line = Array("slm checkpoint, version 18446744073709551617\n".utf8)
@@ -139,10 +158,32 @@ import Formats
         }
     }
 
-    @Test func `a missing file and a folder have their own messages`() {
+    @Test func `sizes that are the same in megabytes are told apart in bytes, and the free space may be unknown`() {
+        func text(needed: Int, free: Int?) -> String {
+            "\(CheckpointError.diskFull(path: "a", reason: "r", needed: needed, free: free))"
+        }
+        #expect(text(needed: 12_300_000, free: 12_200_000).contains(": 12,300,000 bytes needed, 12,200,000 bytes free (r)."))
+        #expect(text(needed: 9_999_999, free: 0).contains(": 10,000 kB needed, 0 kB free (r)."))
+        #expect(text(needed: 10_000_000, free: 1).contains(": 10 MB needed, 1 kB free (r)."))
+        #expect(text(needed: 2_000, free: nil).contains(": 2 kB needed (r)."))
+    }
+
+    @Test func `values in messages are on one line, without control characters`() {
+        #expect(CheckpointValue.text("a\n\nb\u{7}").displayText == "'a', '', 'b\u{FFFD}'" && CheckpointValue.integer(-7).displayText == "-7")
+        #expect(CheckpointValue.number(0.5).displayText == "0.5" && CheckpointValue.bytes([1, 2]).displayText == "2 bytes")
+        #expect(CheckpointValue.integers([1]).displayText == "1 whole numbers")
+    }
+
+    @Test func `a missing file and a folder have their own messages`() throws {
+        for name in ["run/best.h5", "peft/adapter_config.json"] {
+            try Folder.create(forFileAt: folder(name))
+            folder.write("{}", to: name)
+        }
         for (path, reason) in [
             (folder("none.h5"), "No such file or directory"),
             (folder.path, "it is a folder without config.json, which a Hugging Face model has"),
+            (folder("run"), "it is the folder of a run; give best.h5 or last.h5 in it"),
+            (folder("peft"), "it is the folder of a PEFT adapter; import it: slm import \(folder("peft")) --base MODEL --out FILE"),
             ("/dev/null", "it is not a regular file"),
         ] {
             #expect(throws: CheckpointError.unreadable(path: path, reason: reason)) { _ = try Checkpoint(reading: path) }

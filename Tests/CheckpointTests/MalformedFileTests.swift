@@ -73,6 +73,13 @@ import TestSupport
         #expect(fault(7, at: start + 28).hasPrefix("\(start + 28): expected the file's length, \(whole.count), found "))
         #expect(fault(-1, at: start + 36) == "\(start + 36): expected a root group, found none")
         #expect(fault(0, at: start + 36).hasPrefix("\(start): expected an object header of version 2 with 79, found 137"))
+        // The end of the file is a place in it, at which there are no bytes.
+        let last = whole.count - start
+        #expect(fault(last, at: start + 36) == "\(whole.count): expected 5 bytes of an object header of version 2, found 0")
+        #expect(fault(last + 1, at: start + 36) == "\(start + 36): expected the offset of the root group in the file, found \(last + 1)")
+        // No size is larger than 2^48.
+        #expect(fault(1 << 48, at: start + 28).contains("expected the file's length, \(whole.count), found \(1 << 48)"))
+        #expect(fault(1 << 48 + 1, at: start + 28) == "\(start + 28): expected the end of the file, found \(1 << 48 + 1)")
     }
 
     @Test func `an array's place and size`() {
@@ -113,6 +120,56 @@ import TestSupport
         #expect(fault(Array(root), at: link.upperBound).hasSuffix(": expected at most 16 nested groups, found more"))
     }
 
+    @Test func `groups are nested up to fifteen times`() throws {
+        var sample = try SampleCheckpoint(layers: 0).checkpoint
+        func name(_ count: Int) -> String { Array(repeating: "a", count: count).joined(separator: "/") }
+        sample.training[name(14)] = 1
+        try sample.write(to: folder("deep.h5"))
+        #expect(try Checkpoint(reading: folder("deep.h5")).training[name(14)] == 1)
+        sample.training[name(14)] = nil
+        sample.training[name(15)] = 1
+        try sample.write(to: folder("deep.h5"))
+        let error = #expect(throws: CheckpointError.self) { try Checkpoint(reading: folder("deep.h5")) }
+        #expect("\(try #require(error))".contains("expected at most 16 nested groups, found more"))
+    }
+
+    /// The version of a link, its flags, its order in 8 bytes, its character set, and the length of its name come before the name.
+    @Test func `a link`() throws {
+        let link = try #require(whole.firstRange(of: [7] + Array("weights".utf8))), start = link.lowerBound - 11
+        #expect(fault([2], at: start) == "\(start): expected a link of version 1 with 1, found 2")
+        #expect(fault([2], at: start - 1) == "\(start - 1): expected a message that is not shared, found a shared one")
+        #expect(fault(-1, at: link.upperBound) == "\(link.upperBound): expected the offset of weights, found none")
+        let name = link.lowerBound + 1
+        for sign in ["/", "\u{7F}"] {
+            #expect(fault(Array(sign.utf8), at: name) == "\(name): expected a valid name, found 7 other bytes")
+        }
+        #expect(fault(Array("metrics".utf8), at: name).hasSuffix(": expected distinct names, found a duplicate"))
+        // Members are in the order of their numbers, wherever their links lie.
+        let names = try Checkpoint(reading: folder("whole.h5")).training.names, first = try #require(names.first)
+        let member = try #require(whole.firstRange(of: [UInt8(first.utf8.count)] + Array(first.utf8)))
+        #expect(fault(1_000, at: member.lowerBound - 9) == "accepted")
+        #expect(try Checkpoint(reading: folder("a.h5")).training.names == Array(names.dropFirst()) + [first])
+    }
+
+    @Test func `a type of another version or class`() throws {
+        let type = try #require(whole.firstRange(of: [0x11, 0x20, 31, 0, 4, 0, 0, 0])).lowerBound
+        #expect(fault([0x31], at: type) == "accepted")
+        for version in [0, 4] as [UInt8] {
+            #expect(fault([version << 4 | 1], at: type) == "\(type): expected a type of version 1 to 3, found \(version)")
+        }
+        #expect(fault([0x12], at: type) == "\(type): expected f32, f64, i64, u8 or a string, found a type of 4 bytes")
+        #expect(fault([1], at: type + 8) == "\(type + 8): expected f32 with 0, found 1")
+    }
+
+    /// The first message of a header begins after ten bytes: its signature, its version, its flags and its size.
+    @Test func `an object that is no group, and arrays without a shape or with two types`() throws {
+        let root = try #require(whole.firstRange(of: Array("OHDR".utf8))).lowerBound
+        #expect(fault([0], at: root + 10) == "\(root): expected a group or an array, found neither")
+        let array = try #require(whole[..<first.address].ranges(of: Array("OHDR".utf8)).last).lowerBound
+        #expect(fault([0], at: array + 10) == "\(array): expected an array with one space, found 0")
+        #expect(fault([3], at: array + 10) == "\(array): expected an array with one type, found 2")
+    }
+
     @Test func `a group whose links are outside its header`() throws {
         let none = [UInt8](repeating: 0xFF, count: 16), heap = try #require(whole.firstRange(of: none)).lowerBound
         #expect(fault(0, at: heap).hasPrefix("\(heap): expected a group whose links are in its header with 255, found 0"))
@@ -122,6 +179,7 @@ import TestSupport
         let rank = try #require(try Checkpoint(reading: folder("whole.h5")).everything.first { $0.path == first.path }).shape.count
         let kind = try #require(whole[..<first.address].ranges(of: [2, UInt8(rank), 1, 1]).last).lowerBound + 3
         #expect(fault([2], at: kind).hasPrefix("\(kind): expected a simple dataspace with 1, found 2"))
+        #expect(fault([5], at: kind - 2) == "\(kind - 2): expected at most 4 dimensions, found 5")
     }
 
     /// The root group of the file of HDF5's library continues in a second block, and that one in a third.
@@ -130,5 +188,8 @@ import TestSupport
         let block = try #require(file.firstRange(of: Array("OCHK".utf8) + [16, 16, 0, 0]))
         let sentence = fault(block.lowerBound - CheckpointHeader.size, at: block.upperBound, in: file)
         #expect(sentence.hasSuffix(": expected headers that are no larger than the file, found a cycle"), "\(sentence)")
+        #expect(fault(-1, at: block.upperBound, in: file) == "\(block.upperBound): expected a continuation block, found none")
+        // A block has a signature and a checksum of four bytes each.
+        #expect(fault(7, at: block.upperBound + 8, in: file).hasSuffix(": expected -1 bytes of a continuation block, found 3"))
     }
 }

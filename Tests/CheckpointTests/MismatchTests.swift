@@ -126,6 +126,92 @@ import Tokenize
         }
     }
 
+    @Test func `every field of a configuration reads back`() throws {
+        var configuration = GPTConfiguration.gemma3
+        configuration.dropout = 0.25
+        configuration.hasQKVBias = true
+        configuration.hasNormBias = true
+        configuration.hasPreNorms = false
+        configuration.residualScale = 0.5
+        configuration.logitScale = 0.25
+        configuration.isParallel = true
+        configuration.scoreCap = 50
+        configuration.logitCap = 30
+        configuration.hasAttentionSinks = true
+        configuration.rotary.scaling = .yarn(factor: 4, fast: 32, slow: 1, context: 32_768, magnitude: 1.5, truncates: false)
+        configuration.experts = Experts(count: 4, active: 2)
+        configuration.experts?.normalizesWeights = true
+        configuration.experts?.balance = 0.125
+        #expect(try GPTConfiguration(configuration.values, path: "a.h5") == configuration)
+        configuration.experts?.normalizesWeights = false
+        configuration.rotary.width = 0
+        #expect(try GPTConfiguration(configuration.values, path: "a.h5") == configuration)
+        // What is as in GPT-2 is not written.
+        let plain = GPTConfiguration(layers: 1, heads: 2, width: 8, context: 6, vocabulary: 262).values
+        #expect(plain.count == 12)
+    }
+
+    @Test func `the largest numbers of a configuration are read, and larger ones are errors`() throws {
+        var configuration = GPTConfiguration.gemma3
+        configuration.experts = Experts(count: 1_024, active: 1)
+        configuration.layers = 64
+        configuration.attentionScale = 1
+        func isPossible(_ changes: OrderedDictionary<CheckpointValue>) -> Bool {
+            var values = configuration.values
+            for (name, value) in changes { values[name] = value }
+            return (try? GPTConfiguration(values, path: "a.h5")) != nil
+        }
+        #expect(isPossible([:]) && !isPossible(["layers": 65]))
+        for (name, most) in [
+            ("norm_epsilon", 1), ("residual_scale", 1e6), ("logit_scale", 1e6), ("attention_scale", 1_000), ("embedding_scale", 1e6),
+            ("expert_balance", 1_000), ("score_cap", 1e6), ("logit_cap", 1e6),
+        ] as [(String, Double)] {
+            #expect(isPossible([name: .number(most)]) && !isPossible([name: .number(most.nextUp)]), "\(name)")
+        }
+        let full = { (count: Int) in CheckpointValue.text(Array(repeating: "full", count: count).joined(separator: ",")) }
+        #expect(isPossible(["layer_attention": full(1_024)]) && !isPossible(["layer_attention": full(1_025)]))
+        // QK-norm of whole rows needs as many heads of keys as of queries.
+        #expect(isPossible(["qk_norm": 3, "kv_heads": 4]) && !isPossible(["qk_norm": 3, "kv_heads": 2]))
+        // The width of a head follows from the others only if they divide it.
+        var plain = GPTConfiguration(layers: 1, heads: 2, width: 12, context: 6, vocabulary: 262).values
+        plain["width"] = 13
+        let error = #expect(throws: CheckpointError.self) { try GPTConfiguration(plain, path: "a.h5") }
+        #expect(error?.description == "a.h5: configuration/width: expected a multiple of the 2 heads, found 13.")
+        plain["head_width"] = 7
+        #expect(try GPTConfiguration(plain, path: "a.h5").headWidth == 7)
+    }
+
+    @Test func `rotary positions are read up to their limits`() throws {
+        let values = GPTConfiguration.gemma3.values          // heads of 256 channels
+        func isPossible(_ text: String) -> Bool {
+            var values = values
+            values["rotary"] = .text(text)
+            return (try? GPTConfiguration(values, path: "a.h5")) != nil
+        }
+        let factors = { (count: Int) in Array(repeating: "1.5", count: count).joined(separator: ",") }
+        let long = { (width: Int, short: String, long: String, context: String) in
+            "base=10 width=\(width) scaling=long short=\(short) long=\(long) context=\(context) magnitude=1"
+        }
+        for text in [
+            "base=1", "base=1e12", "base=10 width=0", "base=10 width=256", "base=10 scaling=linear factor=1e9",
+            "base=10 scaling=llama3 factor=2 low=1 high=1.5 context=8",
+            "base=10 scaling=yarn factor=4 fast=32 slow=1 context=8 magnitude=1 truncates=0",
+            long(4, "1.5,1e9", "1e-6,2", "16777216"), long(256, factors(128), factors(128), "1"),
+        ] {
+            #expect(isPossible(text), "\(text)")
+        }
+        for text in [
+            "base=0.5", "base=1e13", "base=10 width=-2", "base=10 width=258", "base=10 width=2.0", "base=10 scaling=linear factor=2e9",
+            "base=10 scaling=llama3 factor=2 low=1 high=1 context=8",
+            "base=10 scaling=yarn factor=4 fast=32 slow=1 context=8 magnitude=1 truncates=2",
+            long(4, "1.5", "1.5", "8"), long(4, "1.5,1.5", "1.5", "8"), long(4, "1.5,0", "1.5,1.5", "8"), long(4, "1.5,x", "1.5,1.5", "8"),
+            long(4, "", "", "8"), long(4, "1.5,1.5", "1.5,1.5", "16777217"), long(4, "1.5,1.5", "1.5,1.5", "0.5"),
+            long(258, factors(129), factors(129), "8"),
+        ] {
+            #expect(!isPossible(text), "\(text)")
+        }
+    }
+
     @Test func `tokens of another vocabulary are an error`() throws {
         let checkpoint = try SampleCheckpoint().checkpoint
         try checkpoint.check(fingerprint: SampleCheckpoint.vocabulary.fingerprint)

@@ -1,5 +1,6 @@
 import Autograd
 import Checkpoint
+import Files
 import Kernels
 import Model
 import Testing
@@ -76,11 +77,32 @@ import Tokenize
             precision, outputs: 264, inputs: 66, codes: stored.codes, scales: stored.scales)
         #expect(without.weightsDigest != read.weightsDigest)
 
+        // Scales of a name that no matrix has.
+        var bytes = try InputFile.contents(of: path)
+        let name = try #require(bytes.firstRange(of: Array("input_scales".utf8)))
+        bytes.replaceSubrange(name, with: "other_scales".utf8)
+        bytes.replaceSubrange(0..<CheckpointHeader.size, with: CheckpointHeader(for: bytes).bytes)
+        let unknown = #expect(throws: CheckpointError.self) { try Checkpoint(reading: folder.write(bytes, to: "other.h5")) }
+        let sentence = unknown.map { "\($0)" } ?? ""
+        #expect(sentence.contains("rounded/layer0.up.weight/other_scales: expected scales with their codes, found f32 [66]."), "\(sentence)")
+
         scales.write { $0[9] = 0 }
         try read.write(to: path)
         let error = #expect(throws: CheckpointError.self) { try Checkpoint(reading: path) }
         let text = error.map { "\($0)" } ?? ""
         #expect(text.contains("rounded/layer0.up.weight/input_scales: expected numbers above 0"), "\(text)")
+    }
+
+    @Test func `matrices are quantized, of which embedding and head keep more bits, and small arrays are not`() {
+        for name in ["tokens.weight", "head.weight", "layer0.qkv.weight", "layer3.up.weight"] {
+            #expect(Checkpoint.isMatrix(name, [8, 6]) && !Checkpoint.isMatrix(name, [8, 1]) && !Checkpoint.isMatrix(name, [8]))
+            #expect(Checkpoint.precision(of: name, as: .int8) == .int8 && Checkpoint.precision(of: name, as: .int6) == .int6)
+            let isWide = !name.hasPrefix("layer")
+            #expect(Checkpoint.precision(of: name, as: .int4) == (isWide ? .int8 : .int4))
+            #expect(Checkpoint.precision(of: name, as: .int4, isCalibrated: true) == (isWide ? .int6 : .int4))
+        }
+        for name in ["positions.weight", "layer0.qknorm.weight", "layer0.router.weight"] { #expect(!Checkpoint.isMatrix(name, [8, 6])) }
+        #expect(Checkpoint.precision(of: "layer0.router.weight", as: .int8) == .float32)
     }
 
     @Test func `a quantized checkpoint keeps its tokenizer, chat template and metrics`() throws {

@@ -177,7 +177,7 @@ import Train
 
     @Test func `evaluations add up, and have means`() {
         var one = Evaluation()
-        #expect([one.loss, one.accuracy, one.bitsPerByte, one.turnEndLoss, one.textLoss].allSatisfy(\.isNaN))
+        #expect([one.loss, one.accuracy, one.bitsPerByte, one.turnEndLoss, one.textLoss].allSatisfy { $0.isNaN })
         one.nats = 12
         one.targets = 8
         one.correct = 2

@@ -81,7 +81,7 @@ import Train
         #expect(whole.isWhole && whole.count == data.validation.count && whole.tokens == set.tokens && set.part(of: set.tokens) == whole)
         #expect(set.tokens == data.tokens(of: data.validation))
         // Both answers of four pairs, each in a row of its own.
-        #expect(try batches.batch(at: 0).rows == 8 && batches.batch(at: 0).documentStarts == nil)
+        #expect(batches.batch(at: 0).rows == 8 && batches.batch(at: 0).documentStarts == nil)
         let mean = Double(data.tokens(of: data.training)) / Double(data.training.count)
         #expect(batches.tokensPerStep == Int((4 * mean).rounded()) && batches.stepsPerEpoch == Double(data.training.count) / 4)
     }

@@ -92,9 +92,10 @@ import Train
         #expect(try TrainingPlan(from: run(plan, in: "plan").checkpoint) == plan)
     }
 
-    @Test(arguments: [(1e-3, 20), (0, 0)] as [(Float, Float)]) func `Muon has a learning rate of its own`(lr: Float, ratio: Float) throws {
+    @Test(arguments: [(0.25, 2), (0, 0)] as [(Float, Float)]) func `Muon has a learning rate of its own`(lr: Float, ratio: Float) throws {
         var plan = plan
         plan.lr = lr
+        plan.muonLR = 0.5
         #expect(try run(plan, in: "adamw").trainer.optimizer.muon == nil)
         plan.optimizer = .muon
         #expect(try run(plan, in: "muon").trainer.optimizer.muon?.rateRatio == ratio)
