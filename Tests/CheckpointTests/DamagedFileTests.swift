@@ -158,7 +158,7 @@ import Formats
         }
     }
 
-    @Test func `sizes that are the same in megabytes are told apart in bytes, and the free space may be unknown`() {
+    @Test func `sizes that are the same in megabytes are printed in bytes, and the free space may be unknown`() {
         func text(needed: Int, free: Int?) -> String {
             "\(CheckpointError.diskFull(path: "a", reason: "r", needed: needed, free: free))"
         }
@@ -169,7 +169,8 @@ import Formats
     }
 
     @Test func `values in messages are on one line, without control characters`() {
-        #expect(CheckpointValue.text("a\n\nb\u{7}").displayText == "'a', '', 'b\u{FFFD}'" && CheckpointValue.integer(-7).displayText == "-7")
+        #expect(CheckpointValue.text("a\n\nb\u{7}").displayText == "'a', '', 'b\u{FFFD}'")
+        #expect(CheckpointValue.integer(-7).displayText == "-7")
         #expect(CheckpointValue.number(0.5).displayText == "0.5" && CheckpointValue.bytes([1, 2]).displayText == "2 bytes")
         #expect(CheckpointValue.integers([1]).displayText == "1 whole numbers")
     }

@@ -49,6 +49,16 @@ struct BackupFile {
         return copy.archive
     }
 
+    /// The archive with a changed header of its first file, whose checksum is right.
+    func changingHeader(_ change: (inout [UInt8]) -> Void) -> [UInt8] {
+        var bytes = archive, header = Array(bytes[..<512])
+        change(&header)
+        header.replaceSubrange(148..<156, with: "        ".utf8)
+        header.replaceSubrange(148..<155, with: (String(format: "%06o", header.reduce(0) { $0 + Int($1) }) + "\0").utf8)
+        bytes.replaceSubrange(..<512, with: header)
+        return bytes
+    }
+
     /// The archive, with new checksums.
     var archive: [UInt8] {
         let files = members.filter { $0.name != "SHA256SUMS" }

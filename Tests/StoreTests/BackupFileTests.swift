@@ -44,6 +44,39 @@ import Threads
         #expect(file.members[file.names.count - 2].bytes == Array("weights of a model".utf8))
     }
 
+    @Test func `headers are read as other programs write them`() throws {
+        let file = try BackupFile(path), size = file.members[0].bytes.count, octal = String(size, radix: 8)
+        let binary: [UInt8] = [0x80, 0, 0, 0] + (0..<8).map { UInt8(truncatingIfNeeded: size >> (56 - 8 * $0)) }
+        func field(_ bytes: [UInt8], at offset: Int) -> StoreError? {
+            error(file.changingHeader { $0.replaceSubrange(offset..<offset + bytes.count, with: bytes) })
+        }
+        func padded(_ text: String) -> [UInt8] { Array((String(repeating: " ", count: 12 - text.utf8.count) + text).utf8) }
+        for size in [binary, padded(octal), padded(octal + " "), padded(octal + "\0"), padded(octal + " \0")] {
+            #expect(field(size, at: 124) == nil, "\(size)")
+        }
+        let tooLarge: [UInt8] = [0x80, 0, 0, 0, 0x80] + binary[5...]
+        for size in [padded(octal + "x"), padded(octal + " 1"), padded(""), padded("8"), [0x80, 0, 1, 0] + binary[4...], tooLarge] {
+            #expect(field(size, at: 124)?.description.contains("byte 0 is not the beginning of a file") == true, "\(size)")
+        }
+        // The kind of a regular file, and the end of the prefix of a name.
+        for (offset, byte, isAccepted) in [(156, 0, true), (156, 0x35, false), (345, 1, false), (499, 1, false), (500, 1, true)] {
+            #expect((field([UInt8(byte)], at: offset) == nil) == isAccepted, "\(offset)")
+        }
+        #expect(field(Array("ustar ".utf8), at: 257) == nil && field(Array("istar".utf8), at: 257) != nil)
+        #expect(field(Array("ustax".utf8), at: 257) != nil)
+    }
+
+    /// Eleven octal digits hold 33 bits.
+    @Test func `a time after the year 2242 is a binary number`() throws {
+        for (seconds, field) in [((1 << 33) - 1, Array("77777777777\0".utf8)), (1 << 33, [0x80, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0])] {
+            var options = StoreOptions()
+            options.now = { Timestamp(milliseconds: Int64(seconds) * 1_000) }
+            try Backup.write(DatabaseURL(source.url), to: folder("late.tar"), by: "test", options)
+            let bytes = Array(try Data(contentsOf: URL(filePath: folder("late.tar"))))
+            #expect(Array(bytes[136..<148]) == field && error(bytes) == nil)
+        }
+    }
+
     @Test func `the checkpoints are copied out, and existing files are kept`() throws {
         let name = try #require(try Backup.verify(path).manifest.checkpoints.first)
         let paths = try Backup.extractCheckpoints(of: path, to: folder("models"), replaces: false)
@@ -131,6 +164,33 @@ import Threads
         #expect(sentence(more).contains("table users has more than its 1 rows."))
         let invalid = try file.changingLines(of: "users") { $0[0] = UInt8(ascii: "x") }
         #expect(sentence(invalid).contains("table users, row 1: "))
+        for (old, new, reason) in [
+            (#""slm backup""#, #""backup""#, "another text"),
+            (#""format_version": 1"#, #""format_version": 0"#, "a version is not positive"),
+            (#""schema_version": \#(Store.schemaVersion)"#, #""schema_version": 0"#, "a version is not positive"),
+            (#""sessions""#, #""settings""#, "a name appears twice"),
+            (#""rows": 20"#, #""rows": -20"#, "a table has an invalid name or number of rows"),
+            (#""sessions""#, #""../sessions""#, "a table has an invalid name or number of rows"),
+        ] {
+            #expect(sentence(try file.changingManifest { $0.replacing(old, with: new) }).contains(reason), "\(new)")
+        }
+        folder.write(try file.changingManifest { $0.replacing(#""sessions""#, with: #""seasons""#) }, to: "unknown.tar")
+        let unknown = #expect(throws: StoreError.self) {
+            try Backup.restore(folder("unknown.tar"), into: DatabaseURL("sqlite:" + folder("unknown.db")))
+        }
+        #expect(unknown?.description.contains("slm has no table seasons") == true)
+        let whole = try bytes(), borders = file.borders, zeros = { (count: Int) in [UInt8](repeating: 0, count: count) }
+        for (offset, reason) in [
+            (borders[3] + 257, "byte \(borders[3]) is not the beginning of a file in the archive"),
+            (borders[2], "bytes follow the end of backup.json"),
+        ] {
+            var changed = whole
+            changed[offset] ^= 1
+            #expect(sentence(changed).contains(reason), "\(reason)")
+        }
+        // Other programs fill the last record with zeros.
+        #expect(error(whole + zeros(512)) == nil && error(whole + zeros(10_240)) == nil)
+        for more in [zeros(100), [1], zeros(511) + [1]] { #expect(sentence(whole + more).contains("bytes follow the end of the archive")) }
         var swapped = file
         swapped.members.swapAt(1, 2)
         #expect(sentence(swapped.archive).contains("the file tables/users.jsonl.gz is missing."))
@@ -203,9 +263,14 @@ import Threads
         let times = (0..<5).map { Timestamp(milliseconds: 1_763_648_385_000 + $0 * 86_400_000) }
         for time in times { folder.write("x", to: String(backups.path(at: time).split(separator: "/").last ?? "")) }
         #expect(backups.names.first == "slm-20251120T141945Z.tar" && backups.names.count == 5)
-        folder.write("x", to: "slm-2025.tar")
+        let others = [
+            "slm-2025.tar", "slm-20251120141945Z.tar", "slm-2025112T1141945Z.tar", "slm-2025112aT141945Z.tar", "slm-20251120T1419450Z.tar",
+            "slm-20251120T141945.tar", "slm-20251120T141945Z.tar.part", "other-20251120T141945Z.tar",
+        ]
+        for name in others { folder.write("x", to: name) }
         #expect(try backups.keep(newest: 2) == times.prefix(3).map { backups.path(at: $0) })
-        #expect(folder.names == ["backup.tar", "best.h5", "slm-2025.tar", "slm-20251123T141945Z.tar", "slm-20251124T141945Z.tar"])
+        let kept = ["backup.tar", "best.h5", "slm-20251123T141945Z.tar", "slm-20251124T141945Z.tar"]
+        #expect(folder.names == (kept + others).sorted())
         #expect(try backups.keep(newest: 2) == [])
     }
 

@@ -141,6 +141,21 @@ import Testing
         #expect(abs(now.milliseconds / 1_000 - seconds) <= 60)
     }
 
+    @Test func `timestamps are moved by durations, and have whole seconds`() {
+        let time = Timestamp(milliseconds: 10_000)
+        #expect(time.advanced(by: .milliseconds(1_500)).milliseconds == 11_500)
+        #expect(time.advanced(by: .zero - .milliseconds(2_250)).milliseconds == 7_750)
+        #expect(time.advanced(by: .microseconds(1_999)).milliseconds == 10_001 && Timestamp(milliseconds: 1_999).seconds == 1)
+        #expect(time < time.advanced(by: .milliseconds(1)) && !(time < time))
+    }
+
+    @Test func `dates and times are read with or without milliseconds`() {
+        let day = Timestamp(milliseconds: 1_709_164_800_000), noon = day.advanced(by: .seconds(43_200))
+        #expect(Timestamp(dateOrTime: "2024-02-29") == day && Timestamp(dateOrTime: "2024-02-29T00:00:00.000Z") == day)
+        #expect(Timestamp(dateOrTime: "2024-02-29T12:00:00Z") == noon && Timestamp(dateOrTime: "2024-02-29T12:00:00") == noon)
+        for text in ["", "Z", "2024-02-30", "2024-02-29Z", "2024-02-29 12:00:00"] { #expect(Timestamp(dateOrTime: text) == nil, "\(text)") }
+    }
+
     @Test func `timestamps are read as they are written`() {
         for milliseconds in [0, 1_709_210_096_789, -1] as [Int64] {
             let time = Timestamp(milliseconds: milliseconds)

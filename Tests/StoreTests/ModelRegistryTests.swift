@@ -127,6 +127,21 @@ extension Store {
         #expect(actors == ["ada", "command line of a:1"])
     }
 
+    @Test(arguments: Backend.allCases) func `the command line of a server that has not started for a year is forgotten`(
+        _ backend: Backend
+    ) throws {
+        let db = try TestDatabase(backend), store = try db.store()
+        func servers(afterStartOf server: String, in time: Duration) throws -> [[SQLValue]] {
+            db.advanceClock(by: time)
+            _ = try commandLine(store, "first", server: server)
+            return try store.sql("SELECT server FROM command_line_models ORDER BY server")
+        }
+        #expect(try servers(afterStartOf: "a:1", in: .zero).count == 1)
+        #expect(try servers(afterStartOf: "b:1", in: .seconds(300 * 86_400)).count == 2)
+        #expect(try servers(afterStartOf: "c:1", in: .seconds(65 * 86_400)).count == 3)
+        #expect(try servers(afterStartOf: "c:1", in: .milliseconds(1)) == [[.text("b:1")], [.text("c:1")]])
+    }
+
     @Test(arguments: Backend.allCases) func `the canary and pinned models are loaded and kept`(_ backend: Backend) throws {
         let store = try TestDatabase(backend).store(), ada = try store.addTestUser("ada")
         _ = try commandLine(store, "first")

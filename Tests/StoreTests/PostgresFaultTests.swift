@@ -95,6 +95,7 @@ private func killThrice(_ server: PostgresServer, _ progress: Progress) throws {
             try other.sql("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'closing'")
         }
         #expect(try store.conversations(of: ada, containing: "rain").conversations.isEmpty)
+        try store.database.transaction(.transient) { connection throws(StoreError) in _ = try connection.execute("SELECT 1", []) }
         #expect(try connections() != [[.integer(0)]])
         store.close()
         let deadline = ContinuousClock.now + .seconds(30)
@@ -130,11 +131,35 @@ private func killThrice(_ server: PostgresServer, _ progress: Progress) throws {
         _ = try store.sql("CREATE TRIGGER clash BEFORE INSERT ON messages FOR EACH ROW EXECUTE FUNCTION clash()")
         try store.append(NewMessage(.user, "hello"), to: chat, of: ada)
         #expect(try store.contents(of: chat, ada) == ["hello"] && store.sql("SELECT last_value FROM tries") == [[.integer(4)]])
+        // A transaction that fails six times is given up.
+        _ = try store.sql("ALTER SEQUENCE tries RESTART")
+        _ = try store.sql("""
+            CREATE OR REPLACE FUNCTION clash() RETURNS trigger LANGUAGE plpgsql AS
+                $$ BEGIN IF nextval('tries') > 0 THEN RAISE EXCEPTION USING ERRCODE = '40001'; END IF; RETURN NEW; END $$
+            """)
+        let error = #expect(throws: StoreError.self) { try store.append(NewMessage(.user, "lost"), to: chat, of: ada) }
+        guard case .busy? = error else { Issue.record("\(String(describing: error))"); return }
+        #expect(try store.contents(of: chat, ada) == ["hello"] && store.sql("SELECT last_value FROM tries") == [[.integer(6)]])
+    }
+
+    /// Longer than what the system buffers of a connection.
+    @Test func `a message of megabytes comes back`() throws {
+        let (store, ada, chat) = try sample(PostgresServer.shared.get().freshSchemaURL(), timeout: .seconds(60))
+        let text = (0..<300_000).map { "ü \($0) " }.joined().prefix(1_900_000)
+        try store.append(NewMessage(.user, String(text)), to: chat, of: ada)
+        #expect(try store.contents(of: chat, ada) == [String(text)])
     }
 
     @Test func `synchronous_commit is on, whatever the server's default`() throws {
         let url = try PostgresServer.shared.get().freshSchemaURL() + "%20-csynchronous_commit%3Doff", (store, _, _) = try sample(url)
         #expect(try store.sql("SELECT current_setting('synchronous_commit')") == [[.text("on")]])
+    }
+
+    @Test func `locks are waited for half of the time limit, and transactions that wait for a client end after a minute`() throws {
+        let (store, _, _) = try sample(PostgresServer.shared.get().freshSchemaURL(), timeout: .milliseconds(5_500))
+        let settings = ["lock_timeout", "idle_in_transaction_session_timeout", "jit"].map { "current_setting('\($0)', true)" }
+        let found = try store.sql("SELECT " + settings.joined(separator: ", "))
+        #expect(found.first?.prefix(2) == [.text("2750ms"), .text("1min")] && found.first?.last != .text("on"))
     }
 
     @Test func `a database that is missing or has no UTF-8 or no schema is rejected`() throws {

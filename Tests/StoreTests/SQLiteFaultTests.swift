@@ -39,7 +39,13 @@ func outputOfStoreWriter(_ mode: String, _ url: String, file: String) throws -> 
                 #expect(try connection.execute("PRAGMA synchronous", []).map(\.values) == [[.integer(2)]])           // FULL
                 #expect(try connection.execute("PRAGMA journal_mode", []).map(\.values) == [[.text("wal")]])
                 #expect(try connection.execute("PRAGMA foreign_keys", []).map(\.values) == [[.integer(1)]])
+                #expect(try connection.execute("PRAGMA secure_delete", []).map(\.values) == [[.integer(1)]])
+                #expect(try connection.execute("PRAGMA trusted_schema", []).map(\.values) == [[.integer(0)]])
             }
+        }
+        // Heartbeats may be lost with the machine, so they do not wait.
+        try store.database.transaction(.transient) { connection throws(StoreError) in
+            #expect(try connection.execute("PRAGMA synchronous", []).map(\.values) == [[.integer(1)]])               // NORMAL
         }
         _ = try store.addTestUser("ada")
         for name in folder.names {
@@ -47,6 +53,10 @@ func outputOfStoreWriter(_ mode: String, _ url: String, file: String) throws -> 
             #expect(stat(folder(name), &status) == 0 && status.st_mode & 0o777 == 0o600, "\(name)")
         }
         #expect(folder.names == ["chat.db", "chat.db-shm", "chat.db-wal"])
+        // SQLite removes both with the last connection.
+        try store.database.transaction(.search) { connection throws(StoreError) in _ = try connection.execute("SELECT 1", []) }
+        store.close()
+        #expect(folder.names == ["chat.db"])
         #expect(throws: StoreError.self) {
             try store.database.transaction(.read) { connection throws(StoreError) in _ = try connection.execute("DELETE FROM users", []) }
         }

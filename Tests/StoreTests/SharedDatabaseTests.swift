@@ -129,4 +129,43 @@ import Testing
         #expect(try !listener.wait(upTo: .milliseconds(50)))
         #expect(try TestDatabase(.sqlite).store().database.listener() == nil)
     }
+
+    /// Without a notification, other servers notice these changes half a second later.
+    @Test func `other servers are notified of what they have to know`() throws {
+        let store = try TestDatabase(.postgresql).store(), owner = store.owner, server = ServerID()
+        let ada = try store.addUser("ada", passwordHash: "h"), bob = try store.addUser("bob", passwordHash: "h")
+        let eve = try store.addTestUser("eve")
+        func session() throws -> LoginSession {
+            try #require(try store.startSession(of: ada, from: "::1", userAgent: "", lifetime: .seconds(60)))
+        }
+        let first = try session(), key = try store.addAPIKey("laptop", hash: "k", for: ada.id), chat = ConversationID()
+        _ = try store.register(server, name: "s", version: "1", keyDigest: "k")
+        _ = try store.appendAndRead(
+            NewMessage(.user, "a"), to: chat, of: ada.id, creating: "Rain", taking: AnswerLease(answer: MessageID(), server: server))
+        let run = try #require(try store.addTrainingRun(NewTrainingRun(
+            name: "first", settings: "{}", base: nil, basePath: "/base.h5", machine: "m", folder: "/runs"), by: owner))
+        let model = try store.candidate("first")
+        try store.promote(model, forcedBecause: "a test", by: owner)
+        let second = try store.candidate("second")
+        let listener = try #require(try store.database.listener())
+        let changes: [(what: String, make: () throws -> Void)] = [
+            ("stop", { _ = try store.requestStop(in: chat, of: ada.id) }), ("session", { try store.endSession(first.id, of: ada.id) }),
+            ("key", { try store.revokeAPIKey(key.id, of: ada.id) }), ("keys", { try store.admin.revokeAPIKeys(of: ada.id, by: owner) }),
+            ("password", { _ = try store.changePassword(of: bob, to: "new") }), ("sessions", { try store.endAllSessions(of: ada.id) }),
+            ("user", { try store.deleteUser(eve) }), ("user by an admin", { try store.admin.deleteUser(bob.id, by: owner) }),
+            ("reload", { try store.requestReload(by: owner) }),
+            ("promotion", { try store.promote(second, forcedBecause: "a test", by: owner) }),
+            ("comparison", { _ = try store.addComparison(of: model, gate: "{}", on: "here", by: owner) }),
+            ("schedule", { _ = try store.changeTrainingSchedule(by: owner) { $0.isEnabled = true } }),
+            ("stop of a run", { _ = try store.requestStop(ofRun: run.id, by: owner) }),
+            ("new run", {
+                _ = try store.addTrainingRun(NewTrainingRun(
+                    name: "other", settings: "{}", base: nil, basePath: "/base.h5", machine: "m", folder: "/other"), by: owner)
+            }),
+        ]
+        for (what, make) in changes {
+            try make()
+            #expect(try listener.wait(upTo: .seconds(30)), "\(what)")
+        }
+    }
 }

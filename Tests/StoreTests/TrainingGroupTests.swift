@@ -132,6 +132,21 @@ import Testing
         #expect(try store.admin.auditLog().items.map(\.targetName) == ["3 chats", "4 chats"])
     }
 
+    @Test(arguments: Backend.allCases)
+    func `chats that differ only in how a message is marked are imported apart`(_ backend: Backend) throws {
+        let store = try TestDatabase(backend).store(), owner = TrainingChatTests.owner
+        let marks: [(inout CopiedMessage) -> Void] = [
+            { _ in }, { $0.isActive = false }, { $0.isContext = true }, { $0.isChosen = true }, { $0.rating = .good }, { $0.rating = .bad },
+        ]
+        let chats = marks.map { mark in
+            var first = CopiedMessage(.assistant, "first")
+            mark(&first)
+            return ImportedChat([CopiedMessage(.user, "Which?"), first, CopiedMessage(.assistant, "second")])
+        }
+        #expect(try store.importTrainingChats(chats, by: owner) == (6, 0))
+        #expect(try store.importTrainingChats(chats, by: owner) == (0, 6))
+    }
+
     /// The rows are those that a new database would make, whatever happened before and on which server.
     @Test(arguments: Backend.allCases) func `random changes by two servers leave the rows of a fresh start`(_ backend: Backend) throws {
         let db = try TestDatabase(backend)

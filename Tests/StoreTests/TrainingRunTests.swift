@@ -43,6 +43,7 @@ import Threads
         progress.tokensPerSecond = 100
         var output = TrainingRunOutput()
         output.curve = "[1]"
+        output.samples = "[2]"
         output.log = "line\nü"
         #expect(try store.setProgress(progress, output, of: added.id, by: server, hasProgressed: false))
         let running = try store.trainingRun(added.id)
@@ -68,7 +69,9 @@ import Threads
     @Test(arguments: Backend.allCases) func `a run is stopped and resumed`(_ backend: Backend) throws {
         let db = try TestDatabase(backend), store = try db.store(), server = try server(store)
         let waiting = try add(store, "waiting")
+        #expect(try store.resumeTrainingRun(waiting.id, by: Self.owner) == waiting && !waiting.canResume)
         #expect(try store.requestStop(ofRun: waiting.id, by: Self.owner).state == .stopped)
+        #expect(try store.trainingRun(waiting.id).canResume)
         #expect(try store.begin(waiting.id, by: server, on: "m") == nil)
         #expect(try store.resumeTrainingRun(waiting.id, by: Self.owner)?.state == .queued)
         #expect(try store.begin(waiting.id, by: server, on: "m") != nil)
@@ -85,6 +88,18 @@ import Threads
         #expect(try actions(store) == ["run.create", "run.stop", "run.resume", "run.stop", "run.resume", "run.stop"])
     }
 
+    @Test(arguments: Backend.allCases) func `a run that has failed before it had a base cannot be resumed`(_ backend: Backend) throws {
+        let store = try TestDatabase(backend).store()
+        for (base, canResume) in [("", false), ("/base.h5", true)] {
+            var new = NewTrainingRun(name: "run" + base, settings: "{}", base: nil, basePath: base, machine: "m", folder: "/runs")
+            new.failure = "no chats"
+            let run = try #require(try store.addTrainingRun(new, by: Self.owner))
+            #expect(run.state == .failed && run.message == "no chats" && run.canResume == canResume && run.finishedAt != nil)
+        }
+        #expect(TrainingRunRecord.State.allCases.filter(\.isInProgress) == [.running, .stopping])
+        #expect(TrainingRunRecord.State.allCases.filter(\.hasEnded) == [.stopped, .finished, .failed])
+    }
+
     @Test(arguments: Backend.allCases) func `one run of a machine is in progress`(_ backend: Backend) throws {
         let db = try TestDatabase(backend), store = try db.store(), server = try server(store)
         let runs = try (0..<6).map { try add(store, "run\($0)", on: $0 == 5 ? "other" : "m") }
@@ -97,6 +112,7 @@ import Threads
         #expect(try store.begin(runs[5].id, by: server, on: "other") != nil)
         let (page, next, total) = try store.trainingRuns(limit: 4)
         #expect(page.count == 4 && total == 6 && next == page.last?.id)
+        #expect(try store.trainingRuns(limit: 6).next == nil && store.trainingRuns(limit: 5).next != nil)
         let rest = try store.trainingRuns(after: next, limit: 4)
         #expect(rest.runs.count == 2 && rest.next == nil && Set((page + rest.runs).map(\.id)) == Set(runs.map(\.id)))
     }

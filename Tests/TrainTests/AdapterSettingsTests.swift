@@ -15,8 +15,8 @@ import Train
         }
         #expect(settings(false).scaledAlpha == 15 && text("lora-alpha", settings(false)) == "15.0")
         #expect(settings(true).scaledAlpha == 15 && text("lora-alpha", settings(true)) == "5.0")
-        #expect(text("rslora", settings(true)) == "on" && text("lora", settings(true)) == "9" && text("lora-init", settings(true)) == "plain")
-        #expect(text("lora-targets", settings(true)) == "qkv,up")
+        #expect(text("rslora", settings(true)) == "on" && text("rslora", settings(false)) == "off" && text("lora", settings(true)) == "9")
+        #expect(text("lora-targets", settings(true)) == "qkv,up" && text("lora-init", settings(true)) == "plain")
         // Without an option it is the rank.
         var new = AdapterSettings()
         #expect(new.scaledAlpha == nil)

@@ -49,15 +49,6 @@ import Train
         #expect(parts.numbers == counted.numbers && parts.counts == counted.counts)
     }
 
-    /// A float counts to 2^24 and no further: 2^24 + 1 is 2^24.
-    @Test func `counts above 2^24 are exact`() {
-        var counts = SortedCounts([3 << 4 | 1, 3 << 4 | 2], bits: 8)
-        for _ in 0..<24 { counts.add(counts) }
-        counts.add(SortedCounts([3 << 4 | 1], bits: 8))
-        let model = KneserNeyModel(counts, bits: 4)
-        #expect(model.totals == [1 << 25 + 1])
-    }
-
     @Test func `all n-grams of a text are counted, also across the borders of its parts`() throws {
         let V = 50, text = Self.text(200_000, vocabulary: V, seed: 5)
         let counted = try counting(of: file(text, vocabulary: V), vocabulary: V)
@@ -124,54 +115,6 @@ import Train
         #expect(model.totals.reduce(0, +) <= 8_192 && model.contexts == Array(0..<7) + Array(10..<15))
         let late = zip(model.contexts, model.totals).filter { $0.0 >= 10 }.map(\.1).reduce(0, +)
         #expect(abs(Double(late) / Double(model.totals.reduce(0, +)) - 0.25) < 0.01)
-    }
-
-    @Test func `the probabilities after a context and its backoff mass add up to 1`() {
-        var noise = TestRandom(2)
-        let model = KneserNeyModel(
-            SortedCounts((0..<4_000).map { _ in noise.next() % 40 << 5 | (noise.next() % 32) * (noise.next() % 32) / 32 }, bits: 16),
-            bits: 5)
-        #expect(model.contexts == Array(0..<40))
-        for i in model.contexts.indices {
-            var sum = model.backoff[i]
-            model.forEach(after: i) { _, probability in
-                #expect(probability > 0)
-                sum += probability
-            }
-            #expect(abs(sum - 1) < 1e-5)
-        }
-    }
-
-    /// Eight n-grams with count 1, four with 2, two with 3 and one with 4: y = 8 / (8 + 2·4) = 0.5.
-    @Test func `discounts are those of Chen and Goodman`() {
-        let occurrences = [Int](repeating: 1, count: 8) + [2, 2, 2, 2, 3, 3, 4]
-        let numbers = occurrences.enumerated().flatMap { token, count in [UInt64](repeating: 1 << 4 | UInt64(token), count: count) }
-        let model = KneserNeyModel(SortedCounts(numbers, bits: 5), bits: 4)
-        // 1 - 2y·4/8, 2 - 3y·2/4, 3 - 4y·1/2
-        let discounts: [Float] = [0, 0.5, 1.25, 2, 2]
-        var found: [Float] = []
-        model.forEach(after: 0) { found.append($1) }
-        #expect(zip(found, occurrences).allSatisfy { abs($0 - (Float($1) - discounts[$1]) / 26) < 1e-6 } && found.count == 15)
-        #expect(abs(model.backoff[0] - (8 * 0.5 + 4 * 1.25 + 3 * 2) / 26) < 1e-6)
-    }
-
-    /// The estimates are 1 − 2y·1/40 = 0.95, 2 − 3y·1/1 = −0.86 and 3 − 4y·0 = 3 with y = 40/42.
-    @Test func `discounts leave a tenth of a count, and take a tenth`() {
-        let occurrences = [Int](repeating: 1, count: 40) + [2, 3]
-        let numbers = occurrences.enumerated().flatMap { token, count in [UInt64](repeating: 1 << 6 | UInt64(token), count: count) }
-        var found: [Float] = []
-        KneserNeyModel(SortedCounts(numbers, bits: 7), bits: 6).forEach(after: 0) { found.append($1) }
-        expectClose(found, [Float](repeating: 0.1 / 45, count: 40) + [1.9 / 45, 0.1 / 45], within: .forward)
-    }
-
-    @Test(arguments: [[2, 3, 4], [1, 3, 4], [1, 2, 4]])
-    func `discounts are three quarters if the counts are too few for an estimate`(occurrences: [Int]) {
-        let numbers = occurrences.enumerated().flatMap { token, count in [UInt64](repeating: 1 << 4 | UInt64(token), count: count) }
-        let model = KneserNeyModel(SortedCounts(numbers, bits: 5), bits: 4), total = Float(occurrences.reduce(0, +))
-        var found: [Float] = []
-        model.forEach(after: 0) { found.append($1) }
-        expectClose(found, occurrences.map { (Float($0) - 0.75) / total }, within: .forward)
-        expectClose(model.backoff, [3 * 0.75 / total], within: .forward)
     }
 
     /// The target of a context is the discounted distribution after it, plus its backoff mass times that after its last token.
@@ -279,42 +222,6 @@ import Train
         try checkPositions(trainer.parameters, configuration)
 
         #expect(!NGramInitialization.isPossible(for: .tiny) && NGramInitialization.isPossible(for: .eugpt))
-    }
-
-    @Test func `a model that cannot be initialized from counts is refused with the first reason`() {
-        func obstacle(heads: Int = 5, width: Int = 320, _ change: (inout GPTConfiguration) -> Void = { _ in }) -> String? {
-            var configuration = GPTConfiguration(layers: 1, heads: heads, width: width, context: 8, vocabulary: 100)
-            change(&configuration)
-            return NGramInitialization.obstacle(for: configuration)
-        }
-        #expect(obstacle() == nil && obstacle(heads: 10) == nil && obstacle { $0.activation = .relu } == nil)
-        #expect(obstacle { $0.vocabulary = 1 << 21 } == nil)
-        #expect(obstacle { $0.layers = 0 } == "at least one layer (found none)")
-        #expect(obstacle(width: 315) == "at least 320 channels (found 315)")
-        #expect(obstacle(heads: 20) == "heads of at least 32 channels (found 16)")
-        let changes: [(text: String, change: (inout GPTConfiguration) -> Void)] = [
-            ("a head that is not tied to the token embedding", { $0.isTied = true }), ("learned positions", { $0.positions = .rotary }),
-            ("layer norms and biases", { $0.norm = .rms }), ("layer norms and biases", { $0.hasBias = false }),
-            ("queries and keys without QK-norm", { $0.qkNorm = .unit }),
-            ("as many heads of keys as of queries, width / heads wide", { $0.keyValueHeads = 1 }),
-            ("as many heads of keys as of queries, width / heads wide", { $0.headWidth = 32 }),
-            ("an MLP of four times the width without gates", { $0.hiddenWidth = 960 }),
-            ("an MLP of four times the width without gates", { $0.isGated = true }),
-            ("blocks like GPT-2's", { $0.hasPostNorms = true }), ("blocks like GPT-2's", { $0.isParallel = true }),
-            ("blocks like GPT-2's", { $0.experts = Experts(count: 2, active: 1) }),
-            ("scores and logits without a soft cap", { $0.scoreCap = 50 }), ("scores and logits without a soft cap", { $0.logitCap = 50 }),
-            ("GELU or ReLU", { $0.activation = .silu }), ("at most 2097152 tokens", { $0.vocabulary = 1 << 21 + 1 }),
-        ]
-        for (text, change) in changes { #expect(obstacle(change) == text) }
-    }
-
-    @Test func `weights from counts change slowly, and attention at the full rate`() {
-        let list = ParameterList(of: GPTConfiguration(layers: 1, heads: 5, width: 320, context: 8, vocabulary: 100)).parameters
-        for parameter in list {
-            let isAttention = ["layer0.qkv.weight", "layer0.output.weight"].contains(parameter.name)
-            let expected: Float = parameter.name.hasSuffix(".bias") || parameter.name.contains("norm") ? 0.3 : isAttention ? 1 : 0.1
-            #expect(NGramInitialization.learningRateScale(of: parameter) == expected, "\(parameter.name)")
-        }
     }
 
     /// The frequencies of the position waves rise from 0 to half a turn, and the copying heads undo the division by the first layer norm.
