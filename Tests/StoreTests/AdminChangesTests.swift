@@ -45,6 +45,13 @@ import Testing
         #expect(actions == (0..<10).map { $0 % 2 == 0 ? .enableUser : .disableUser })
     }
 
+    @Test func `owners read what was done in the training area, not what was done to accounts`() {
+        let area = Set(AdminQueries.Action.ofTraining)
+        #expect(area.isSuperset(of: [.setRole, .reloadModel, .setCanary, .setKeyModel, .stopRun, .setSchedule, .vote, .setGate, .addQuestion]))
+        #expect(area.isSuperset(of: [.exportChats, .deleteImport]) && !area.contains(.deleteUser) && !area.contains(.readMessages))
+        #expect(area.isDisjoint(with: [.endSessions, .addInvitation, .listConversations, .warnUnusedUser]))
+    }
+
     @Test(arguments: Backend.allCases) func `two registrations with one invitation make one user`(_ backend: Backend) throws {
         let db = try TestDatabase(backend), store = try db.store()
         _ = try store.admin.addInvitation("digest", email: nil, lifetime: .seconds(60), by: request)

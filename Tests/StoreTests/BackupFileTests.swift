@@ -97,13 +97,30 @@ import Threads
         }
     }
 
-    @Test func `copying a checkpoint reports its progress`() throws {
+    @Test func `saving tables and copying a checkpoint report their progress`() throws {
         folder.write([UInt8](repeating: 7, count: 2_500_000), to: "large.h5")
-        var shares: [Double] = []
-        try Backup.write(DatabaseURL(source.url), to: folder("large.tar"), checkpoints: [folder("large.h5")], by: "test") { stage, share in
-            if stage == .copying { shares.append(share) }
+        var shares: [Backup.Stage: [Double]] = [:]
+        let summary = try Backup.write(
+            DatabaseURL(source.url), to: folder("large.tar"), checkpoints: [folder("large.h5")], by: "test"
+        ) { stage, share in shares[stage, default: []].append(share) }
+        for stage in [Backup.Stage.saving, .copying] {
+            let found = try #require(shares[stage])
+            #expect(found.count > 1 && found == found.sorted() && found.last == 1 && found[0] > 0, "\(stage): \(found)")
         }
-        #expect(shares.count > 1 && shares == shares.sorted() && shares.last == 1 && shares[0] > 0, "\(shares)")
+        #expect(try summary.bytes == Data(contentsOf: URL(filePath: folder("large.tar"))).count && summary.manifest.rows > 40)
+    }
+
+    /// A header has 100 bytes for "checkpoints/", the folder and the name.
+    @Test func `the name of a checkpoint has at most 88 bytes with its folder`() throws {
+        let length = 87 - (folder.path.split(separator: "/").last?.utf8.count ?? 0)
+        let names = [length, length + 1].map { String(repeating: "n", count: $0) }
+        for name in names { folder.write("weights", to: name) }
+        try Backup.write(DatabaseURL(source.url), to: folder("long.tar"), checkpoints: [folder(names[0])], by: "test")
+        #expect(try Backup.verify(folder("long.tar")).manifest.checkpoints.first?.utf8.count == 88)
+        let error = #expect(throws: StoreError.self) {
+            try Backup.write(DatabaseURL(source.url), to: folder("long.tar"), checkpoints: [folder(names[1])], by: "test")
+        }
+        #expect(error?.description.contains("its name is too long for a backup") == true)
     }
 
     /// A pipe holds less than a part of an archive, so that the reader gets parts in pieces.

@@ -149,6 +149,14 @@ import Testing
         try store.review(.filter(TrainingFilter()), review, by: Self.owner)
         #expect(try store.trainingTags().map(\.chats) == [2])
         #expect(try store.admin.auditLog().items.map(\.targetName) == ["2 chats set tags: x; untagged: y", "1 chat tagged: colors, b"])
+        review = Store.Review()
+        review.state = .excluded
+        try store.review(.filter(TrainingFilter()), review, by: Self.owner)
+        for (state, text) in [(TrainingChat.State.new, "2 chats marked as new"), (.excluded, "2 chats excluded")] {
+            review.state = state
+            #expect(try store.review(.filter(TrainingFilter()), review, by: Self.owner) == 2)
+            #expect(try store.admin.auditLog().items.first?.targetName == text)
+        }
     }
 
     @Test(arguments: Backend.allCases) func `an owner's correction wins over the user's, and neither replaces the original`(

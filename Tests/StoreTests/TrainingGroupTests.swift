@@ -132,6 +132,19 @@ import Testing
         #expect(try store.admin.auditLog().items.map(\.targetName) == ["3 chats", "4 chats"])
     }
 
+    @Test func `the title of a chat is one line of at most 60 characters of its first question`() throws {
+        let store = try TestDatabase(.sqlite).store()
+        let long = String(repeating: "o", count: 60), words = Array(repeating: "a", count: 25)
+        for (question, title) in [
+            (long, long), (long + "!", String(long.dropLast()) + "…"),
+            (words.joined(separator: "\n"), words.prefix(20).joined(separator: " ")),
+        ] {
+            let chat = ImportedChat([CopiedMessage(.system, "Be kind."), CopiedMessage(.user, question), CopiedMessage(.assistant, "a")])
+            try store.importTrainingChats([chat], by: TrainingChatTests.owner)
+            #expect(try store.trainingChats().chats.contains { $0.title == title }, "\(title)")
+        }
+    }
+
     @Test(arguments: Backend.allCases)
     func `chats that differ only in how a message is marked are imported apart`(_ backend: Backend) throws {
         let store = try TestDatabase(backend).store(), owner = TrainingChatTests.owner

@@ -41,6 +41,8 @@ import Threads
         progress.loss = 1.5
         progress.secondsLeft = 3
         progress.tokensPerSecond = 100
+        progress.validationLoss = 1.25
+        progress.bestValidationLoss = 1.125
         var output = TrainingRunOutput()
         output.curve = "[1]"
         output.samples = "[2]"

@@ -84,6 +84,12 @@ import Train
         let one = try table([1]), two = try table([1, 2])
         let ratios: [Double] = [log(5.0 / 3) / log(1.5), log(2.0) / log(1.5), 1, log(3.0) / log(2.0)]
         expectClose(zip(two, one).map { $0 / $1 }, ratios.flatMap { [$0, $0, $0, $0] }, within: .forward)
+        // A vector of a token in no example has the length log 2 on average.
+        var examples = EmbeddingExamples()
+        examples.add(question: [0], passage: [1])
+        let all = EmbeddingTrainer(examples, vocabulary: 1_000, EmbeddingTrainer.Settings(), on: try Processor(threads: 1)).table.numbers
+        let squares = all.dropFirst(2 * 256).reduce(0.0) { $0 + Double($1) * Double($1) } / 998
+        #expect(abs(squares.squareRoot() - log(2.0)) < 0.02)
     }
 
     @Test func `a step trains on a batch, and moves no token that it lacks`() throws {

@@ -258,6 +258,18 @@ import Train
         #expect(errorMessage(settings).hasPrefix("folder/none.jsonl:1: the file is empty"))
     }
 
+    @Test func `malformed chats are errors unless they are skipped, also by a resumed run`() throws {
+        try base()
+        let lines = (0..<20).map { #"{"user": "my name is \#($0)", "assistant": "good day!"}"# + "\n" }
+        var settings = Finetuning.Settings(data: [folder.write(lines.joined() + "{\n", to: "bad.jsonl")])
+        settings.length = .steps(4)
+        #expect(errorMessage(settings).hasPrefix("folder/bad.jsonl:21: "))
+        settings.skipsBad = true
+        #expect(try finetuning(settings, in: "skips").run.train(until: 2) == .stopped)
+        let resumed = try Finetuning(resuming: folder("skips"), on: Processor(threads: 2), precision: .float32)
+        #expect(resumed.run.state.step == 2 && resumed.data.report?.malformed == 1)
+    }
+
     @Test(arguments: [Kind.plain, .pissa]) func `an adapter is trained further from its own A and B`(kind: Kind) throws {
         try base(steps: 20)
         try finetuning(settings(kind, steps: 12), in: "first").run.train()

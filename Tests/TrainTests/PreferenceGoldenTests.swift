@@ -16,6 +16,7 @@ import Train
         let golden: GoldenTensors
         let trainer: Trainer
         let batches: PreferenceBatches
+        let reference: [Double]
 
         init(_ variant: Variant, _ kernels: KernelVariant, recomputing: Bool = false) throws {
             golden = try GoldenTensors.golden("preferences")
@@ -36,6 +37,7 @@ import Train
             #expect(data.sequences.count == (variant == .kto ? 10 : 9) && data.validation.isEmpty)
             // DPO does not use the answers to other prompts.
             reference += Array(repeating: 0, count: data.sequences.count - reference.count)
+            self.reference = reference
             batches = PreferenceBatches(data, objective, reference: reference, rows: data.examples.count, seed: 1)
         }
 
@@ -82,6 +84,19 @@ import Train
                 golden.check(variant, kernels, "in micro-batches of \(tokens) tokens, recomputing: \(recomputing)")
             }
         }
+    }
+
+    @Test func `the loss per token of chosen answers is added, times a weight`() throws {
+        let golden = try Case(.dpo, KernelVariant.standard[0]), data = golden.batches.data
+        var objective = golden.batches.objective
+        objective.sftWeight = 2
+        let batches = PreferenceBatches(data, objective, reference: golden.reference, rows: data.examples.count, seed: 1)
+        let found = try Evaluator(context: 64) { golden.trainer.tokenLosses(of: $0) }.logProbabilities(of: data) { _ in }
+        let losses = data.examples.map(\.sequences[0]).map { -found[$0] / Double(data.sequences[$0].answerTokens) }
+        let plain = golden.batches.accumulateGradients(at: 0, with: golden.trainer).metrics
+        let both = batches.accumulateGradients(at: 0, with: golden.trainer).metrics
+        expectClose([Float(both.loss - plain.loss)], [2 * losses.reduce(0, +) / Double(losses.count)], within: .gradient)
+        #expect(both.accuracy == plain.accuracy && both.margin == plain.margin)
     }
 
     @Test func `the log-probabilities are those of the answers' tokens alone`() throws {

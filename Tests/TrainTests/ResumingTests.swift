@@ -143,6 +143,21 @@ import Train
         }
     }
 
+    @Test func `a length that a run has passed is refused in the unit of the new one`() throws {
+        var plan = plan
+        for (name, length, half, option) in [
+            ("tokens", .tokens(640), .tokens(320), "--train-tokens"), ("epochs", .epochs(1), .epochs(0.5), "--epochs"),
+        ] as [(String, TrainingPlan.Length, TrainingPlan.Length, String)] {
+            plan.length = length
+            let first = try run(plan, in: name)
+            try first.train()
+            let done = name == "tokens" ? "640 tokens" : "\(Double(first.state.step) / first.training.stepsPerEpoch) epochs"
+            #expect(throws: TrainingError.lengthPassed(option: option, done: done, given: "\(half)")) {
+                try resume(name) { $0.length = half }
+            }
+        }
+    }
+
     @Test func `a longer run evaluates as often as if it had had its length from the start`() throws {
         var plan = plan
         plan.evalEvery = nil

@@ -112,6 +112,11 @@ import Train
         #expect(throws: TrainingError.tooFewTokens(path: tokens.path, count: 8, needed: 385)) {
             try RandomWindows(tokens, rows: 1, context: 384, seed: 1)
         }
+        // A window has a target more than inputs.
+        #expect(throws: TrainingError.tooFewTokens(path: tokens.path, count: 8, needed: 9)) {
+            try RandomWindows(tokens, rows: 1, context: 8, seed: 1)
+        }
+        #expect(try RandomWindows(tokens, rows: 1, context: 7, seed: 1).batch(at: 0).inputs.count == 7)
     }
 
     /// nanoGPT's get_lr, which divides by warmup + 1, with its defaults (peak 6e-4, minimum 6e-5).

@@ -47,6 +47,32 @@ import Train
         #expect(abs(more - 24 * Double(1 << 25 - 1_000)) < 1)
     }
 
+    /// A block keeps for a token: queries, keys, values and attention (4C), two norms (2C) and the MLP (2F) in the type of matmuls, and the
+    /// residual stream twice in f32.
+    @Test func `activations grow with what an architecture has in addition`() {
+        let configuration = GPTConfiguration(layers: 2, heads: 12, width: 768, context: 1_024, vocabulary: 1_000)
+        let T = 4_096.0, L = 2.0, C = 768.0, F = 4 * C, logits = 1_536 * 1_000.0
+        func activations(
+            _ precision: DataType = .float32, recompute: Bool = false, with change: (inout GPTConfiguration) -> Void = { _ in }
+        ) -> Double {
+            var changed = configuration
+            change(&changed)
+            let memory = TrainingMemory(precision, rows: 4, microBatchTokens: 4_096, recompute: recompute)
+            return memory.bytes(for: changed) - 40e6 - 16 * Double(changed.parameterCount)
+        }
+        let block = 4 * (6 * C + 2 * F) + 8 * C, plain = L * T * block + 4 * logits
+        #expect(activations() == plain)
+        #expect(activations(.bfloat16) == L * T * (2 * (6 * C + 2 * F) + 8 * C) + 6 * logits)
+        #expect(activations(recompute: true) == T * block + L * T * 4 * C + 4 * logits)
+        let changes: [(more: Double, change: (inout GPTConfiguration) -> Void)] = [
+            (3 * C, { $0.positions = .rotary }), (F, { $0.isGated = true }), (2 * C, { $0.hasPostNorms = true }),
+            (2 * F + 4 * C, { $0.experts = Experts(count: 4, active: 2) }),
+            (4 * F + 4 * C, { $0.experts = Experts(count: 4, active: 2); $0.isGated = true }),
+        ]
+        for (more, change) in changes { #expect(activations(with: change) == plain + L * T * 4 * more) }
+        #expect(activations(with: { $0.logitCap = 30 }) == plain + 4 * logits)
+    }
+
     @Test func `the memory of the token files is added`() {
         var memory = TrainingMemory(.float32, rows: 1)
         let without = memory.bytes(for: .tiny)

@@ -208,6 +208,17 @@ import Train
         #expect(run.state.evaluations >= 2)
     }
 
+    @Test func `a resumed run of limited time has spent the time of its checkpoint`() throws {
+        var plan = plan, now = 50.0
+        plan.length = .seconds(100)
+        let first = try run(plan, in: "time")
+        let ending = try first.run(clock: { now += 0.1; return now }, shouldStop: { $0.step >= 6 }) { _ in }
+        #expect(ending == .stopped && first.state.seconds > 0.5 && first.state.evaluationSeconds > 0)
+        let second = try run(plan, in: "time")
+        try second.restore(Checkpoint(reading: folder("time/last.h5")))
+        #expect(second.state == first.state)
+    }
+
     @Test func `without validation data the training loss selects the best checkpoint`() throws {
         let run = try run(plan, in: "alone", validating: false)
         #expect(try run.train() == .finished)
