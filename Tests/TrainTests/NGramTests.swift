@@ -98,8 +98,12 @@ import Train
         let text = try file([0, 1, 2, 3], vocabulary: 4)
         #expect(NGramCounting(of: text, vocabulary: 1 << 21).share == 0)
         let result = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
-            let folder = TemporaryFolder(), path = folder.write([0, 0, 1, 0] as [UInt8], to: "text.bin")
-            _ = NGramCounting(of: try TokenFile(path, vocabularySize: 4), vocabulary: 1 << 21 + 1)
+            // The folder is removed before the program stops.
+            func text() throws -> TokenFile {
+                let folder = TemporaryFolder()
+                return try TokenFile(folder.write([0, 0, 1, 0] as [UInt8], to: "text.bin"), vocabularySize: 4)
+            }
+            _ = NGramCounting(of: try text(), vocabulary: 1 << 21 + 1)
         }
         let output = String(decoding: result?.standardErrorContent ?? [], as: UTF8.self)
         #expect(output.contains("do not fit into 63 bits"), "\(output.prefix(200))")
