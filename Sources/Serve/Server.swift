@@ -34,6 +34,9 @@ package final class Server: Sendable {
         return all.allSatisfy(\.isResponsive) && !(isLocal && app.health.status.engine == .failing)
     }
 
+    /// Whether no answer is in progress, and nothing is left to store.
+    package var isIdle: Bool { app.isIdle }
+
     /// A server of one model that is in no registry, such as that of another server.
     ///
     /// - Parameter open: Opens the model. `load` calls it on a thread of its own.
@@ -138,7 +141,7 @@ package final class Server: Sendable {
         app.admission.cancelAll()
         for server in all { server.stop(within: .seconds(5)) }
         // Also stores answers whose clients have disconnected, collected chats and token counts.
-        Self.wait(upTo: .seconds(5)) { app.isIdle }
+        Self.wait(upTo: .seconds(5)) { isIdle }
         app.leave()
         stopped.put(true)
     }

@@ -6,20 +6,22 @@ import Threads
 ///
 ///     let saver = UnfinishedAnswerSaver()
 ///     if saver.begin() { pool.run { store.save(…); saver.end() } }
-final class UnfinishedAnswerSaver: Sendable {
+package final class UnfinishedAnswerSaver: Sendable {
     /// Between two saves of one answer.
-    static let interval = Duration.seconds(2)
+    package static let interval = Duration.seconds(2)
 
-    private let state = Mutex((next: ContinuousClock.now + interval, isSaving: false))
+    private let state: Mutex<(next: ContinuousClock.Instant, isSaving: Bool)>
+
+    package init(at now: ContinuousClock.Instant = .now) { state = Mutex((now + Self.interval, false)) }
 
     /// Returns whether the answer should be saved now.
-    func begin() -> Bool {
+    package func begin(at now: ContinuousClock.Instant = .now) -> Bool {
         state.withLock { state in
-            if state.isSaving || state.next > .now { return false }
+            if state.isSaving || state.next > now { return false }
             state.isSaving = true
             return true
         }
     }
 
-    func end() { state.withLock { $0 = (.now + Self.interval, false) } }
+    package func end(at now: ContinuousClock.Instant = .now) { state.withLock { $0 = (now + Self.interval, false) } }
 }

@@ -57,11 +57,11 @@ extension ChatLogFiles {
             descriptor = open(path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0o600)
             self.path = path
             size = 0
-            guard descriptor >= 0 else { throw .writing(path, after: nil) }
+            guard descriptor != -1 else { throw .writing(path, after: nil) }
             size = try Self.repairEnd(descriptor, path)
         }
 
-        deinit { if descriptor >= 0 { close(descriptor) } }
+        deinit { if descriptor != -1 { close(descriptor) } }
 
         /// Whether the path still names this file.
         func isAt(_ path: String) -> Bool { Folder.isSame(path, descriptor) }

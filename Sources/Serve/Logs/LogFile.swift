@@ -34,7 +34,7 @@ package final class LogFile: Sendable {
 
     private static func open(_ path: String) throws(FileError) -> Int32 {
         let descriptor = Glibc.open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0o640)
-        guard descriptor >= 0 else { throw .notWritten(path: path, reason: systemErrorMessage()) }
+        guard descriptor != -1 else { throw .notWritten(path: path, reason: systemErrorMessage()) }
         return descriptor
     }
 }

@@ -123,5 +123,5 @@ extension [UInt8] {
 
 extension Float {
     /// At least -9,999, which OpenAI's API uses for very unlikely tokens. JSON has no infinity.
-    fileprivate var jsonValue: Double { self > -9_999 ? Double(description) ?? -9_999 : -9_999 }
+    fileprivate var jsonValue: Double { max(-9_999, Double(description) ?? -9_999) }
 }

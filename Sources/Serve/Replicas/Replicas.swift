@@ -8,7 +8,7 @@ import Threads
 ///
 ///     let replicas = Replicas(settings, store, keyDigest: digest)
 ///     try replicas.start(name: "a:8000", actions)
-///     replicas.others                                          // the other servers, as of the last heartbeats
+///     replicas.servers                                         // with this one, as of the last heartbeats
 ///     replicas.stop()
 ///
 /// Requests of other servers are rows of the database, such as a lease that shall stop. A notification (PostgreSQL) makes the servers
@@ -68,7 +68,6 @@ final class Replicas: Sendable {
 
     /// All servers that share the database and are alive, as of the last heartbeat.
     var servers: [ServerRecord] { state.withLock(\.servers) }
-    var others: [ServerRecord] { servers.filter { $0.id != id } }
     /// The name of this server; empty before `start`.
     var name: String { state.withLock(\.name) }
     /// What this server would publish now.

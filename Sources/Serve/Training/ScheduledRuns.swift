@@ -12,7 +12,7 @@ package struct ScheduledRuns {
     static let longestDelay = Duration.seconds(3_600)
     static let interval = Duration.seconds(5)
     /// After this, a server of another machine than the schedule's starts the run: that one may be gone.
-    static let patience = Duration.seconds(60)
+    package static let patience = Duration.seconds(60)
 
     init(_ supervisor: TrainingSupervisor) { self.supervisor = supervisor }
 
@@ -46,6 +46,11 @@ package struct ScheduledRuns {
         return .run(next: next)
     }
 
+    /// Whether a run that is due is left to the schedule's machine.
+    package static func waits(
+        for schedule: TrainingSchedule, on machine: String, since dueSince: ContinuousClock.Instant, at now: ContinuousClock.Instant
+    ) -> Bool { schedule.machine != machine && dueSince + patience > now }
+
     mutating func startIfDue() throws {
         guard nextCheck <= .now else { return }
         nextCheck = .now + Self.interval
@@ -57,7 +62,7 @@ package struct ScheduledRuns {
             try store.includedChatCount(since: schedule.countedFrom ?? Timestamp(milliseconds: 0))
         }, isFree: isFree)
         if case .run = step { dueSince = dueSince ?? .now } else { dueSince = nil }
-        if let dueSince, schedule.machine != configuration.machine, dueSince + Self.patience > .now { return }
+        if let dueSince, Self.waits(for: schedule, on: configuration.machine, since: dueSince, at: .now) { return }
         dueSince = nil
         switch step {
         case .nothing: return

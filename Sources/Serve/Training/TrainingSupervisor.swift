@@ -151,10 +151,7 @@ extension TrainingSupervisor {
             // A small model learns all its weights in minutes, and needs no adapter that has to be served with it.
             let isSmall = estimate.parameters <= Self.mostParametersTrainedWhole
             settings.method = isSmall && estimate.memoryBytes < estimate.availableBytes / 2 ? .full : .lora
-            if settings.method == .lora {
-                settings[.rank] = Double(RunNumber.usualRank)
-                estimate = try self.estimate(settings, base, data: nil)
-            }
+            if settings.method == .lora { estimate = try self.estimate(settings, base, data: nil) }
         }
         if settings.method == .lora, base.adapter == nil { settings[.rank] = settings[.rank] ?? Double(RunNumber.usualRank) }
         if RunNumber.lengths.allSatisfy({ settings[$0] == nil }) { settings[.minutes] = Double(RunNumber.usualMinutes) }
