@@ -6,30 +6,16 @@ import Testing
 
 /// Every field of the responses, with its value: a client relies on all of them.
 @Suite struct ResponseFieldsTests {
-    /// The text of a JSON value. Times, ids, codes and durations, which differ from run to run, are replaced by their kind.
-    private func described(_ value: JSONElement, _ name: String = "") -> String {
-        if let members = value.members {
-            return "{" + members.map { "\($0.key.string ?? ""): \(described($0.value, $0.key.string ?? ""))" }.joined(separator: ", ") + "}"
-        }
-        if let elements = value.elements { return "[" + elements.map { described($0) }.joined(separator: ", ") + "]" }
-        if ["seconds", "tokens_per_s", "first_token_seconds", "uptime_seconds", "created"].contains(name) {
-            return (value.number ?? -1) >= 0 ? "number" : "no number"
-        }
-        if let text = value.string {
-            if ["code", "key", "access_token"].contains(name), text.count >= 16 { return "secret" }
-            if ConversationID(text) != nil { return "id" }
-            return (try? /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z/.wholeMatch(in: text)) != nil ? "time" : text
-        }
-        return value.isNull ? "null" : value.boolean.map { "\($0)" } ?? value.integer.map { "\($0)" } ?? "\(value.number ?? .nan)"
-    }
-
     private let server: TestServer
     private let connection: RawHTTPConnection
     private let ada: [String: String]
     private let admin = ["X-Admin-Key": "the owner's key"]
 
     init() throws {
-        server = try TestServer(collecting: true) { $0.adminKey = "the owner's key" }
+        server = try TestServer(collecting: true) {
+            $0.adminKey = "the owner's key"
+            $0.serverName = "one"
+        }
         connection = try server.connect()
         let body = #"{"username":"ada","password":"correct horse","email":"ada@example.org"}"#
         let token = try #require(try connection.post("/api/auth/register", body)?.json()["access_token"]?.string)
@@ -136,5 +122,73 @@ import Testing
         let model = "{id: test-model, object: model, created: number, owned_by: slm, context_length: 64}"
         #expect(try response("GET", "/v1/models") == "200 {object: list, data: [\(model)]}")
         #expect(try response("GET", "/v1/models/test-model") == "200 \(model)")
+    }
+
+    @Test func `the server's state for the administrator`() throws {
+        try server.chat(#"{"message":"Hi there"}"#, as: ada)
+        #expect(connection.ask("GET", "/nothing")?.status == 404)
+        func state() throws -> JSONElement { try #require(connection.ask("GET", "/api/admin/server", admin)).json() }
+        try eventually { try state()["checks"].map { described($0) } == "{model: ok, engine: ok, database: ok}" }
+        #expect(try described(state(), varying: ["requests"]) == """
+            {version: test, name: one, status: ready, uptime_seconds: number, checks: {model: ok, engine: ok, database: ok}, \
+            model: {name: test-model, context: 64, adapters: [], remote: true, loaded_at: number}, registry: null, \
+            queue: {running: 0, slots: 64, waiting: 0, max_waiting: 256}, \
+            process: {resident_bytes: number, cpu_seconds: number, open_files: number, max_files: number, cores: number}, \
+            tokens_generated: 10, prompt_tokens: 9, requests: number, errors: [{status: 404, method: GET, route: other, count: 1}], \
+            limits: {answers_per_client: 64, chats_per_minute: 0, sign_ins_per_minute: 0, changes_per_minute: 0, \
+            searches_per_minute: 0, conversations: 10000, stored_characters: 20000000, api_keys: 25, session_seconds: 604800, \
+            guests: true, registration: true, requires_api_key: false}}
+            """)
+        #expect(try response("GET", "/api/admin/servers", admin) == """
+            200 {servers: [{id: id, name: one, version: test, started_at: time, heartbeat_at: time, model: test-model, slots: 64, \
+            running: 0, waiting: 0, generated_tokens: 10, memory_bytes: number, current: true}]}
+            """)
+    }
+
+    @Test func `one user for the administrator`() throws {
+        let user = try #require(try server.store.user(named: "ada")).id.description
+        func details(_ role: String) -> String {
+            "200 {id: id, username: ada, email: ada@example.org, joined: time, last_active: time, conversations: 0, messages: 0, "
+                + "generations: 0, tokens: 0, disabled: false, role: \(role), sessions: 1, api_keys: 0}"
+        }
+        #expect(try response("GET", "/api/admin/users/\(user)", admin) == details("user"))
+        #expect(try response("PUT", "/api/admin/users/\(user)/role", admin, #"{"role":"owner"}"#) == details("owner"))
+        let missing = "/api/admin/users/\(UserID())"
+        #expect(try response("GET", missing, admin).hasPrefix("404 {error: {code: not_found, message: No such user."))
+        #expect(try response("PUT", missing + "/role", admin, #"{"role":"owner"}"#).hasPrefix("404 "))
+    }
+
+    @Test func `libraries and their files`() throws {
+        let library = "id: id, name: Garden, owner: ada, is_own: true, access: private, readers: [], file_count"
+        let made = try #require(connection.post("/api/libraries", #"{"name":"Garden"}"#, ada)).json()
+        #expect(described(made) == "{\(library): 0, waiting: 0, bytes: 0, passages: 0, created_at: time, updated_at: time}")
+        let path = "/api/libraries/\(try #require(made["id"]?.string))", text = "Hold the red button.\n"
+        let file = "id: id, name: notes/pump.md, bytes: 21, created_at: time, state"
+        #expect(try response("POST", "\(path)/files?name=notes%2Fpump.md", ada, text) == "201 {\(file): waiting}")
+        func read() throws { try eventually { try server.ask("GET", path, nil, ada).json()["waiting"]?.integer == 0 } }
+        try read()
+        #expect(try response("GET", path, ada) == """
+            200 {\(library): 1, waiting: 0, bytes: 21, passages: 1, created_at: time, updated_at: time, \
+            files: [{\(file): ready, passages: 1}]}
+            """)
+        #expect(try response("GET", "/api/documents", ada) == """
+            200 {documents: [{id: id, name: Garden, files: 1, passages: 1, waiting: 0, owner: ada, is_own: true}], \
+            uploads: {bytes: 104857600, used_bytes: number, file_bytes: 50000000}}
+            """)
+        #expect(try response("POST", "\(path)/files?name=x.bin", ada, "\u{0}\u{1}").hasPrefix("201 "))
+        try read()
+        let skipped = "{id: id, name: x.bin, bytes: 2, created_at: time, state: skipped, message: Not a text.}"
+        #expect(try response("GET", path, ada).hasSuffix("files: [{\(file): ready, passages: 1}, \(skipped)]}"))
+        // The names of all files and libraries have their limits.
+        let name = Array(repeating: "x", count: 16).joined(separator: "/"), part = String(repeating: "x", count: 200)
+        for (name, status) in [
+            (name, "201"), (name + "/x", "422"), (part, "201"), ("\(part)x", "422"), ("a%7F", "422"), ("%1F", "422"), ("%20", "201"),
+            (Array(repeating: part.dropLast(), count: 5).joined(separator: "/"), "201"),
+            (Array(repeating: part, count: 5).joined(separator: "/"), "422"),
+        ] { #expect(try response("POST", "\(path)/files?name=\(name)", ada, "x").hasPrefix(status), "\(name)") }
+        for (count, status) in [(100, "201"), (101, "422")] {
+            let body = #"{"name":"\#(String(repeating: "x", count: count))"}"#
+            #expect(try response("POST", "/api/libraries", ada, body).hasPrefix(status))
+        }
     }
 }
