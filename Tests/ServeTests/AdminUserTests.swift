@@ -97,10 +97,17 @@ import Testing
         let third = try code(#"{"expires_in":60}"#)
         clock.advance(60_000)
         #expect(try reset(third).error.code == "wrong_code")
-        for wrong in ["59", "1e9", #""x""#] {
+        for wrong in ["59", "7776001", #""x""#] {
             #expect(try send(server, "POST", target, #"{"expires_in":\#(wrong)}"#).error.field == "expires_in")
         }
-        #expect(try audit(server) == Array(repeating: "admin user.reset_password ada", count: 3))
+        // Without a time, a code is valid for a week.
+        for (days, status) in [(6, 200), (7, 403)] {
+            let code = try code()
+            clock.advance(days * 86_400_000)
+            #expect(try reset(code).status == status)
+        }
+        #expect(try code(#"{"expires_in":7776000}"#) != "")
+        #expect(try audit(server) == Array(repeating: "admin user.reset_password ada", count: 6))
     }
 
     @Test func `guessing codes is limited like guessing passwords`() throws {

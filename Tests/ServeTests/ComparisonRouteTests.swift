@@ -1,4 +1,5 @@
 import Foundation
+import Glibc
 import JSON
 import Serve
 import Store
@@ -17,7 +18,12 @@ import Testing
         let path = folder.write("""
             #!/bin/sh
             echo "$@" > \(folder("arguments"))
-            for word in "$@"; do case "$word" in */questions.jsonl) cp "$word" \(folder("questions"));; esac; done
+            for word in "$@"; do
+                case "$word" in
+                    */questions.jsonl) cp -p "$word" \(folder("questions"));;
+                    */held-out.jsonl) cp -p "$word" \(folder("held-out"));;
+                esac
+            done
             cat \(folder("result"))
             exit \(status)
             """, to: "program")
@@ -26,7 +32,7 @@ import Testing
     }
 
     private func server(_ program: String) throws -> (server: TestServer, candidate: ModelID) {
-        let server = try TestServer {
+        let server = try TestServer(store: .with { $0.tellsAboutTraining = true }) {
             $0.adminKey = "the owner's key"
             $0.trainingDirectory = folder("training")
             $0.trainingProgram = program
@@ -64,7 +70,7 @@ import Testing
     @Test func `a candidate is compared, the answers are voted on blindly, and the verdict lets it be promoted`() throws {
         let (server, candidate) = try server(program("reading…\n" + result))
         let added = try ask(server, "POST", "/api/training/questions", #"{"text": "What color is snow?", "expected": "white"}"#)
-        #expect(added.status == 201)
+        #expect(try added.status == 201 && described(added.json()) == "{id: id, text: What color is snow?, expected: white}")
         let gate = try ask(server, "PUT", "/api/training/gate", #"{"min_right_answers": 0.8, "general": ["\#(folder.path)"]}"#)
         #expect(try gate.status == 200 && gate.json()["max_replay_loss_rise"]?.number == 0.01)
         let begun = try ask(server, "POST", "/api/training/models/\(candidate)/compare")
@@ -73,6 +79,13 @@ import Testing
         #expect(found["state"]?.string == "finished" && found["verdict"]?.string == "better" && found["passed"]?.boolean == true)
         #expect(found["reasons"]?.elements?.compactMap(\.string) == ["Held-out chats: fewer bits."])
         #expect(found["held_out"]?["chats"]?.integer == 12 && found["gate"]?["min_right_answers"]?.number == 0.8)
+        let limits = "max_replay_loss_rise: 0.01, min_held_out_gain: 0.0, min_right_answers: 0.8, significance: 0.05"
+        #expect(described(found).hasPrefix("""
+            {id: id, candidate: id, active: id, state: finished, verdict: better, passed: true, message: null, created_at: time, \
+            created_by: admin, finished_at: time, gate: {\(limits), requires_better: false, general: […]}, \
+            reasons: [Held-out chats: fewer bits.], missing: [], held_out: {chats: 12, difference: -0.5}, replay: null, own_text: null, \
+            speed: {candidate_tokens_per_s: 10}, size: {}, questions: [{id: q1,
+            """), "\(described(found))")
         let arguments = try String(contentsOfFile: folder("arguments"), encoding: .utf8)
         #expect(arguments.hasPrefix("gate /second.h5 --against /first.h5 --json --quiet --background --max-replay-loss-rise 0.01"))
         #expect(
@@ -102,6 +115,38 @@ import Testing
         #expect(try ask(server, "POST", votes, #"{"question": "q1", "choice": "both"}"#).status == 422)
         #expect(try server.store.promote(candidate, by: owner).state == .active)
         #expect(try ask(server, "POST", "/api/training/models/\(candidate)/compare").status == 409)
+    }
+
+    @Test func `held-out chats and questions are read from files that others cannot read, and thresholds become options`() throws {
+        let (server, candidate) = try server(program(result)), store = server.store
+        let ada = try store.addUser("ada", passwordHash: "!").id
+        for i in 0..<3 {
+            let id = try store.createConversation("chat", for: ada, question: NewMessage(.user, "What is thing \(i)?")).0.id
+            try store.append(NewMessage(.assistant, "Thing \(i) is red."), to: id, of: ada)
+        }
+        var review = Store.Review()
+        review.state = .included
+        try store.review(.filter(TrainingFilter()), review, by: owner)
+        try store.database.transaction(.write) { connection throws(StoreError) in
+            _ = try connection.execute("UPDATE training_chats SET held_out = 1", [])
+        }
+        _ = try ask(server, "POST", "/api/training/questions", #"{"text": "Why?"}"#)
+        let gate = #"{"max_replay_loss_rise":0.5,"min_held_out_gain":2,"min_right_answers":1,"significance":0.25,"requires_better":true}"#
+        #expect(try ask(server, "PUT", "/api/training/gate", gate).status == 200)
+        let id = try #require(try ask(server, "POST", "/api/training/models/\(candidate)/compare").json()["id"]?.string)
+        #expect(try ended(id, on: server)["state"]?.string == "finished")
+        let files = folder("training/comparisons/\(id)")
+        #expect(try String(contentsOfFile: folder("arguments"), encoding: .utf8) == """
+            gate /second.h5 --against /first.h5 --json --quiet --background --max-replay-loss-rise 0.5 --min-held-out-gain 2.0 \
+            --min-right-answers 1.0 --significance 0.25 --require-better --data \(files)/held-out.jsonl --questions \(files)/questions.jsonl
+
+            """)
+        for (name, count, text) in [("held-out", 3, "Thing 1 is red."), ("questions", 1, "Why?")] {
+            let found = try String(contentsOfFile: folder(name), encoding: .utf8)
+            #expect(found.split(separator: "\n").count == count && found.contains(text), "\(found)")
+            var info = stat()
+            #expect(stat(folder(name), &info) == 0 && info.st_mode & 0o777 == 0o600, "\(name)")
+        }
     }
 
     @Test func `what slm gate reports is the message of a failed comparison`() throws {
@@ -150,9 +195,19 @@ import Testing
             #expect(try ask(server, "POST", "/api/training/questions", body).status == 422, "\(body)")
         }
         let question = try ask(server, "POST", "/api/training/questions", #"{"text": "Why?"}"#).json()
-        #expect(try ask(server, "GET", "/api/training/questions").json()["total"]?.integer == 1)
+        #expect(try described(ask(server, "GET", "/api/training/questions").json())
+            == "{items: [{id: id, text: Why?, expected: null}], next: null, total: 1}")
         #expect(try ask(server, "DELETE", "/api/training/questions/\(question["id"]?.string ?? "")").status == 204)
         #expect(try ask(server, "GET", "/api/training/questions").json()["total"]?.integer == 0)
+        for (number, lowest, below, highest, above) in [
+            ("max_replay_loss_rise", 0, -0.1, 10, 10.1), ("min_held_out_gain", 0, -0.1, 100, 100.1),
+            ("min_right_answers", 0, -0.1, 1, 1.1), ("significance", 0.0001, 0.00009, 0.5, 0.51),
+        ] {
+            for (value, status) in [(lowest, 200), (below, 422), (highest, 200), (above, 422)] {
+                let answer = try ask(server, "PUT", "/api/training/gate", "{\"\(number)\": \(value)}")
+                #expect(answer.status == status, "\(number) \(value)")
+            }
+        }
         for body in [#"{"significance": 1}"#, #"{"general": "a"}"#, #"{"general": ["/nowhere"]}"#, #"{"loss": 1}"#] {
             #expect(try ask(server, "PUT", "/api/training/gate", body).status == 422, "\(body)")
         }

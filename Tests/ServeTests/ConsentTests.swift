@@ -104,5 +104,8 @@ import Testing
         #expect(other["previous_id"]?.string == question)
         let preference = try #require(chat["preferences"]?.elements.flatMap { Array($0).first })
         #expect(preference["rejected_ids"]?.elements.map { $0.compactMap(\.string) } == [answer])
+        let chosen = chat["messages"]?.elements.flatMap { Array($0).dropFirst().first }?["id"]?.string
+        #expect(preference["question_id"]?.string == question && chosen != nil && preference["chosen_id"]?.string == chosen)
+        #expect(preference["chosen_at"]?.string.flatMap { Timestamp(dateOrTime: $0) } != nil)
     }
 }

@@ -3,6 +3,7 @@ import Glibc
 import Infer
 import JSON
 import Serve
+import Store
 import TestSupport
 import Testing
 
@@ -98,6 +99,10 @@ import Testing
         let answer = try #require(try later.connect().post("/api/chat", #"{"message":"pump","conversation_id":"\#(id)"}"#, ada))
         #expect(answer.status == 404 && answer.error.code == "documents_not_found")
         #expect(answer.error.message == "Unknown documents 'notes': this server has none.")
+        let library = LibraryID().description, body = #"{"message":"x","documents":["\#(library)"]}"#
+        let unknown = try later.ask("POST", "/api/chat", body, ada)
+        #expect(unknown.status == 404 && unknown.error.code == "documents_not_found" && unknown.error.field == "documents")
+        #expect(unknown.error.message == "Unknown documents '\(library)': they were deleted, or are not shared with you.")
         #expect(try messages(id, ada).count == 2)
     }
 

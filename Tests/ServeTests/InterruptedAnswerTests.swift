@@ -36,6 +36,36 @@ import Testing
         #expect(try server.messages(of: id, as: ada) == ["user: Hi", "assistant: 0123456789"])
     }
 
+    @Test func `an answer is saved again and again, at an interval after the last time`() {
+        let start = ContinuousClock.now, interval = UnfinishedAnswerSaver.interval, saver = UnfinishedAnswerSaver(at: start)
+        #expect(!saver.begin(at: start) && !saver.begin(at: start + interval - .nanoseconds(1)))
+        #expect(saver.begin(at: start + interval))
+        // It is being saved.
+        #expect(!saver.begin(at: start + interval * 5))
+        let later = start + interval * 5
+        saver.end(at: later)
+        #expect(!saver.begin(at: later + interval - .nanoseconds(1)) && saver.begin(at: later + interval))
+    }
+
+    @Test func `the saved text grows with the answer`() throws {
+        let isRead = CancelFlag()
+        let slow = ScriptedBackend(String(repeating: "x", count: 900), context: 1_000) { _ in if !isRead.isCancelled { usleep(50_000) } }
+        let server = try TestServer(slow), ada = try server.account("ada")
+        let stream = try server.openStream("/api/chat", #"{"message":"Hi"}"#, ada)
+        func saved() throws -> Int {
+            try server.store.database.transaction(.read) { connection throws(StoreError) in
+                try connection.execute("SELECT length(content) FROM unfinished_answers", []).map { row throws(StoreError) in
+                    Int(try row.integer(0))
+                }.first ?? 0
+            }
+        }
+        try eventually { try saved() > 0 }
+        let first = try saved()
+        try eventually { try saved() > first }
+        isRead.cancel()
+        #expect(try stream.read().last?.name == "done" && saved() == 0)
+    }
+
     @Test func `the saved text becomes a message, marked as interrupted, when its server has gone`() throws {
         let server = try TestServer()
         let ada = try server.account("ada")

@@ -105,6 +105,25 @@ import Testing
         try eventually { try value(#"slm_http_requests_total{route="/chat",method="POST",status="200"}"#) == "2" }
     }
 
+    @Test func `guesses are counted, right and wrong ones apart`() throws {
+        let script = ScriptedBackend()
+        let server = try TestServer(ClosureBackend(context: 64) { request, deliver throws(GenerationError) in
+            try script.start(request) { event in
+                guard case .ended(var end) = event else { return deliver(event) }
+                end.guesses.checked = 5
+                end.guesses.right = 3
+                deliver(.ended(end))
+            }
+        })
+        let connection = try server.connect()
+        for _ in 0..<2 { #expect(connection.post("/chat", #"{"message":"Hi"}"#)?.status == 200) }
+        try eventually {
+            let lines = try #require(connection.ask("GET", "/metrics")).text.split(separator: "\n")
+            return lines.contains(#"slm_guessed_tokens_total{result="right"} 6"#)
+                && lines.contains(#"slm_guessed_tokens_total{result="wrong"} 4"#)
+        }
+    }
+
     @Test func `SQLite's memory is written with SQLite only`() throws {
         #expect(!metrics().text.contains("slm_sqlite_memory_bytes"))
         let server = try TestServer(), text = try #require(server.connect().ask("GET", "/metrics")).text

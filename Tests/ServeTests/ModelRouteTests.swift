@@ -104,7 +104,8 @@ import Testing
         for (method, path, body) in [
             ("GET", "models", nil), ("POST", "models", #"{"path":"x","name":"y"}"#), ("GET", "models/\(ModelID())", nil),
             ("POST", "models/\(ModelID())/promote", "{}"), ("POST", "rollback", "{}"), ("PUT", "canary", #"{"model":"x","share":1}"#),
-            ("GET", "keys", nil), ("POST", "models/clean-up", "{}"),
+            ("GET", "keys", nil), ("POST", "models/clean-up", "{}"), ("POST", "models/\(ModelID())/archive", "{}"),
+            ("DELETE", "models/\(ModelID())", nil), ("DELETE", "canary", nil), ("PUT", "keys/x", #"{"model":null}"#),
         ] as [(String, String, String?)] {
             let answer = try models.ask(server, method, path, body)
             #expect(answer.status == 409 && answer.error.code == "no_registry", "\(path)")

@@ -237,6 +237,15 @@ import Threads
         for server in servers { try eventually { try models.answer(server) == "first" } }
     }
 
+    @Test func `a copy of the command line's model is another model`() throws {
+        let models = try RegistryModels("first"), server = try models.server()
+        #expect(models.lastOpened?.isCommandLine == true)
+        try models.write("copy", generation: 1)
+        try models.promote(models.register("copy", on: server), on: server)
+        let opened = try #require(models.lastOpened)
+        #expect(opened.path == models.path("copy") && !opened.isCommandLine)
+    }
+
     @Test func `LoRA adapters share the weights of a base that is served`() throws {
         let models = try RegistryModels("first")
         _ = try SampleAdapter(in: models.folder)

@@ -4,7 +4,7 @@ import Testing
 /// Arguments that only a mistake in the program can cause.
 @Suite struct PreconditionTests {
     enum Mistake: String, CaseIterable, Codable {
-        case noBurst, noRate, noBounds, fallingBounds, noSlots, noAnswerPerClient, negativeQueue, noShare
+        case noBurst, noRate, noBounds, fallingBounds, noSlots, noAnswerPerClient, negativeQueue, noShare, noClients, tooManyClients
 
         func make() {
             switch self {
@@ -16,6 +16,8 @@ import Testing
             case .noAnswerPerClient: _ = Admission(.init(perClient: 0)) { $0() }
             case .negativeQueue: _ = Admission(.init(maxWaiting: -1)) { $0() }
             case .noShare: _ = Admission(.init(share: 0)) { $0() }
+            case .noClients: _ = RateLimiter(.init(burst: 1, perMinute: 1), maxClients: 0)
+            case .tooManyClients: _ = RateLimiter(.init(burst: 1, perMinute: 1), maxClients: Int(Int32.max))
             }
         }
     }

@@ -116,6 +116,35 @@ import Testing
         #expect(try log.read() && log.progress(hasEnded: false).step == 7)
     }
 
+    @Test func `the metrics of the best checkpoint, and those of the base`() throws {
+        func evaluation(_ step: Int, _ losses: String, isBest: Bool) -> String {
+            #"{"event":"evaluated","step":\#(step),\#(losses),"best":\#(isBest ? 1 : 0),"tokens":\#(step),"seconds":\#(step)}"#
+        }
+        func metrics(_ lines: [String]) throws -> String {
+            var log = RunLog("/none")
+            log.add(Array((([Self.start] + lines).joined(separator: "\n") + "\n").utf8))
+            return try described(JSONElement(parsing: log.metrics))
+        }
+        #expect(try metrics([
+            evaluation(0, #""train_loss":3.5,"val_loss":3.25,"replay_loss":1.5"#, isBest: true), Self.step(10),
+            evaluation(10, #""train_loss":2.5,"val_loss":2.25,"replay_loss":1.75,"val_accuracy":0.75,"val_margin":1"#, isBest: true),
+            evaluation(20, #""train_loss":1.5,"val_loss":2.75,"replay_loss":1.25"#, isBest: false),
+        ]) == """
+            {step: 10, val_loss: 2.25, train_loss: 2.5, replay_loss: 1.75, base_val_loss: 3.25, base_replay_loss: 1.5, \
+            preference_accuracy: 0.75}
+            """)
+        #expect(try metrics([Self.step(7)]) == "{step: 7}")
+    }
+
+    @Test func `the end of a text file`() {
+        let folder = TemporaryFolder(in: TemporaryFolder.inMemory), path = folder.write("aaa\nbb\nc\n", to: "text")
+        #expect(FileTail.lines(of: path, 2) == ["bb", "c"] && FileTail.lines(of: path, 9) == ["aaa", "bb", "c"])
+        // A line of which only the end is read is left out.
+        #expect(FileTail.lines(of: path, 9, within: 4) == ["c"] && FileTail.lines(of: path, 9, within: 9) == ["aaa", "bb", "c"])
+        #expect(FileTail.lines(of: path, 9, from: 4) == ["bb", "c"] && FileTail.lines(of: path, 9, within: 3, from: 4) == ["c"])
+        #expect(FileTail.lines(of: folder.write("a\n\nb", to: "open"), 9) == ["a", "", "b"] && FileTail.lines(of: folder("none"), 9) == [])
+    }
+
     @Test func `damaged logs do no harm`() {
         let seed = Array(Self.sample.utf8)
         var random = TestRandom(19)

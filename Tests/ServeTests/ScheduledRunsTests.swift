@@ -52,6 +52,15 @@ import Testing
         #expect(step(schedule(at: minute, newChats: nil), noon) == .wait(until: LocalTime(noon).next(minuteOfDay: minute)))
     }
 
+    @Test func `another machine waits a minute for that of the schedule`() {
+        let due = ContinuousClock.now, patience = ScheduledRuns.patience
+        var schedule = schedule(at: nil, newChats: 1)
+        schedule.machine = "a"
+        for (machine, time, waits) in [
+            ("a", Duration.zero, false), ("b", .zero, true), ("b", patience - .nanoseconds(1), true), ("b", patience, false),
+        ] { #expect(ScheduledRuns.waits(for: schedule, on: machine, since: due, at: due + time) == waits, "\(machine) \(time)") }
+    }
+
     @Test func `the next time is the minute of a day, at most a day away`() {
         var time = noon
         for minute in [0, 1, 180, 719, 720, 1_439] {

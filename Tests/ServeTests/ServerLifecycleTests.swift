@@ -92,6 +92,26 @@ import Threads
         #expect(try stored(server, id) == ["one", OneSentenceModel.sentence])
     }
 
+    @Test func `a server is busy until the last event of an answer was handled, and can be stopped twice`() throws {
+        let gate = GenerationGate(beforeCharacter: 1), server = try TestServer(RecordingBackend(gate: gate)) { $0.handover = .seconds(2) }
+        let ada = try server.account("ada"), stream = try server.openStream("/api/chat", #"{"message":"Hi"}"#, ada)
+        #expect(!server.server.isIdle)
+        gate.open()
+        _ = try stream.read()
+        try eventually { server.server.isIdle }
+        let local = try TestServer(of: OneSentenceModel.checkpoint())
+        #expect(try local.connect().post("/v1/embeddings", #"{"input":"Hi"}"#)?.status == 200)
+        try eventually { local.server.isIdle }
+        let failing = try TestServer(ClosureBackend { _, _ throws(GenerationError) in throw .unsupported("no") })
+        #expect(try failing.connect().post("/v1/chat/completions", #"{"messages":[{"role":"user","content":"Hi"}]}"#)?.status != 200)
+        try eventually { failing.server.isIdle }
+        server.server.stop(within: .seconds(10))
+        // The handover is not repeated.
+        #expect(ContinuousClock().measure { server.server.stop(within: .seconds(10)) } < .milliseconds(1_500))
+        #expect(server.server.isIdle && RawHTTPConnection(to: server.port) == nil)
+        #expect(try server.store.admin.totals().generations == 1)
+    }
+
     @Test func `an answer that takes longer than the drain time is canceled and stored`() throws {
         let slow = ScriptedBackend("0123456789abcdefghijklmnopqrstuvwxyz") { if $0 > 4 { usleep(20_000) } }
         let server = try TestServer(slow) { $0.slots = 1 }
