@@ -237,6 +237,29 @@ import Threads
         for server in servers { try eventually { try models.answer(server) == "first" } }
     }
 
+    @Test func `a promoted model answers before the canary is loaded`() throws {
+        let models = try RegistryModels("first", "second", "slow"), server = try models.server()
+        let ids = try ["second", "slow"].map { try #require(ModelID(try models.register($0, on: server))) }
+        models.opening.close()
+        // One load for both changes, unless the server looks in between.
+        let owner = AdminRequest(actor: "admin", address: "")
+        _ = try server.store.promote(ids[0], forcedBecause: "a test", by: owner)
+        _ = try server.store.setCanary(ids[1], share: 1, by: owner)
+        try eventually { try models.answer(server) == "second" }
+        models.opening.open()
+        try eventually { try models.answer(server) == "slow" }
+    }
+
+    @Test func `of the loads during a load, only the last one follows`() throws {
+        let models = try RegistryModels("slow"), server = try models.server("slow"), ended = Mailbox<Int>()
+        models.opening.close()
+        for number in 0..<4 { server.server.load { _ in ended.put(number) } }
+        models.opening.open()
+        var numbers: [Int] = []
+        while let number = ended.take(within: numbers.last == 3 ? .milliseconds(50) : .seconds(30)) { numbers.append(number) }
+        #expect(numbers.last == 3 && !numbers.contains(1) && !numbers.contains(2), "\(numbers)")
+    }
+
     @Test func `a copy of the command line's model is another model`() throws {
         let models = try RegistryModels("first"), server = try models.server()
         #expect(models.lastOpened?.isCommandLine == true)

@@ -20,11 +20,14 @@ final class RegistryModels {
     private let opened = OpenedModels()
     let clock = ManualClock()
     private let gate: GenerationGate?
+    /// Models whose names begin with "slow" are opened when this gate is open, as it is at first.
+    let opening = GenerationGate(beforeCharacter: 0)
 
     /// - Parameter gate: Each answer waits here.
     init(_ names: String..., gate: GenerationGate? = nil) throws {
         secret = try Secret(validating: Secret.generate(), source: "a test")
         self.gate = gate
+        opening.open()
         for (index, name) in names.enumerated() { try write(name, generation: index + 1) }
     }
 
@@ -46,12 +49,13 @@ final class RegistryModels {
     func server(
         _ name: String = "first", database: String? = nil, with change: (inout ServeSettings) -> Void = { _ in }
     ) throws -> TestServer {
-        let path = path(name), gate = gate
+        let path = path(name), gate = gate, opening = opening
         let opened = opened
         let source = ModelSource(commandLine: {
             ModelSource.CommandLineFile(name: name, path: path, isFinished: true)
         }, open: { files in
             for path in [files.path, files.base].compactMap({ $0 }) + files.adapters.map(\.path) { try Checkpoint.open(path).check.wait() }
+            if files.name.hasPrefix("slow") { opening.wait(character: 0) }
             opened.files.withLock { $0.append(files) }
             let adapters = files.adapters.map { ServedModel(name: $0.name, ScriptedBackend($0.name), nil) }
             return ServedModel(name: files.name, RecordingBackend(files.name, gate: gate), nil, adapters: adapters)
