@@ -205,6 +205,8 @@ import Testing
             let number = try #require(answer["metrics"]?[name]?.number)
             #expect(number == chat.end.data[name]?.number && number > 0, "\(name)")
         }
+        let seconds = try #require(answer["metrics"]?["seconds"]?.number)
+        #expect(seconds < 600 && abs(seconds * 1e6 - (seconds * 1e6).rounded()) < 1e-3, "rounded")
     }
 
     /// Not always before the response to the request: the first text may arrive while the backend still starts the answer.

@@ -6,6 +6,7 @@ import Store
 import Synchronization
 import TestSupport
 import Testing
+import Tokenize
 
 /// Readiness: what a load balancer asks.
 @Suite struct HealthTests {
@@ -57,6 +58,19 @@ import Testing
         let ready = try #require(try server.connect().ask("GET", "/api/ready"))
         #expect(try ready.json()["status"]?.string == "failing" && ready.headers["retry-after"] != nil)
         #expect(try server.connect().ask("GET", "/api/health")?.status == 200)
+    }
+
+    @Test func `a watchdog restarts a server whose own engine hangs, not one whose backend is lost`() throws {
+        let tokenizer = try Tokenizer(SampleCheckpoint.vocabulary)
+        let info = ModelInfo(name: "local", context: 64, tokenizer, try ChatRenderer(.specialTokens, for: tokenizer))
+        for modelInfo in [info, nil] {
+            let backend = ProbedBackend(), server = try TestServer(backend, modelInfo: modelInfo) { $0.health.interval = .milliseconds(20) }
+            try eventually { try check(server).engine == "ok" }
+            #expect(server.server.isResponsive)
+            backend.set(.fails)
+            try eventually { try check(server).engine == "failing" }
+            #expect(server.server.isResponsive == (modelInfo == nil))
+        }
     }
 
     @Test func `a server that has stopped checks nothing`() throws {

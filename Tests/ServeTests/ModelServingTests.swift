@@ -250,6 +250,17 @@ import Threads
         try eventually { try models.answer(server) == "slow" }
     }
 
+    @Test func `the response to a promotion comes when the model answers`() throws {
+        let models = try RegistryModels("first", "slow"), server = try models.server(), slow = try models.register("slow", on: server)
+        models.opening.close()
+        try BackgroundThread.run { [opening = models.opening] in
+            usleep(300_000)
+            opening.open()
+        }
+        #expect(try models.ask(server, "POST", "models/\(slow)/promote", #"{"force":true,"reason":"a test"}"#).status == 200)
+        #expect(try models.answer(server) == "slow")
+    }
+
     @Test func `of the loads during a load, only the last one follows`() throws {
         let models = try RegistryModels("slow"), server = try models.server("slow"), ended = Mailbox<Int>()
         models.opening.close()

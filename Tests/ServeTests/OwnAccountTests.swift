@@ -156,6 +156,12 @@ import Testing
         for secret in ["$2b$", try #require(made["key"]?.string), "Eve's secret", "Bearer"] { #expect(!answer.text.contains(secret)) }
     }
 
+    @Test func `exports have a limit of their own`() throws {
+        let server = try TestServer { $0.chatsPerMinute = 1 }, ada = try server.account("ada")
+        #expect(try server.ask("POST", "/api/chat", #"{"message":"Hi"}"#, ada).status == 200)
+        #expect(try (0..<2).map { _ in try status(server, ada, "/api/me/export") } == [200, 429])
+    }
+
     @Test func `an account is deleted with its password, and its running answer is canceled`() throws {
         let gate = GenerationGate(beforeCharacter: 1), backend = RecordingBackend(gate: gate), server = try TestServer(backend)
         let ada = try server.account("ada"), connection = try server.connect()

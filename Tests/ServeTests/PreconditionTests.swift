@@ -22,6 +22,12 @@ import Testing
         }
     }
 
+    @Test func `the smallest and largest limits are possible`() {
+        for clients in [1, Int(Int32.max) - 1] { _ = RateLimiter(.init(burst: 1, perMinute: 0.1), maxClients: clients) }
+        _ = Admission(.init(slots: 1, maxWaiting: 0, perClient: 1, share: 1)) { $0() }
+        _ = Histogram(bounds: [0])
+    }
+
     @Test(arguments: Mistake.allCases) func `impossible limits stop the program`(mistake: Mistake) async {
         await #expect(processExitsWith: .failure) { [mistake] in mistake.make() }
     }

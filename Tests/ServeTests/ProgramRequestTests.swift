@@ -79,6 +79,7 @@ import Tokenize
         #expect(try prompt("/v1/responses", #"{"instructions":"I","input":[\#(items),{"role":"user","content":"e"}]}"#)
             == expected + ["user: e"])
         #expect(try prompt("/v1/responses", #"{"input":"e"}"#) == ["user: e"])
+        #expect(try prompt("/v1/completions", #"{"prompt":"e"}"#) == [] && requests.last?.continuesAnswer == false)
     }
 
     @Test func `the blocks of Anthropic's messages`() throws {

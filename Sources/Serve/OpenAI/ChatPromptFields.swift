@@ -19,7 +19,7 @@ extension RequestFields {
     /// - Parameter grammar: What answers must consist of: an answer that has begun cannot be checked from its beginning.
     func continuesAnswer(_ messages: [ChatMessage], grammar: Grammar?) throws(APIError) -> Bool {
         let asked = try boolean("continue_final_message"), prompts = try boolean("add_generation_prompt")
-        let canContinue = messages.last.map { $0.role == .assistant && $0.toolCalls.isEmpty } ?? false
+        let last = messages.last, canContinue = last?.role == .assistant && last?.toolCalls.isEmpty == true
         if asked == true {
             guard canContinue else {
                 throw .invalid("continue_final_message", "expected a last message of the assistant, without tool calls.")
