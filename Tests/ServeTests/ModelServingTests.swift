@@ -239,12 +239,13 @@ import Threads
 
     @Test func `a promoted model answers before the canary is loaded`() throws {
         let models = try RegistryModels("first", "second", "slow"), server = try models.server()
-        let ids = try ["second", "slow"].map { try #require(ModelID(try models.register($0, on: server))) }
+        let second = try models.register("second", on: server), slow = try models.register("slow", on: server)
+        let promoted = try #require(ModelID(second)), canary = try #require(ModelID(slow))
         models.opening.close()
         // One load for both changes, unless the server looks in between.
         let owner = AdminRequest(actor: "admin", address: "")
-        _ = try server.store.promote(ids[0], forcedBecause: "a test", by: owner)
-        _ = try server.store.setCanary(ids[1], share: 1, by: owner)
+        _ = try server.store.promote(promoted, forcedBecause: "a test", by: owner)
+        _ = try server.store.setCanary(canary, share: 1, by: owner)
         try eventually { try models.answer(server) == "second" }
         models.opening.open()
         try eventually { try models.answer(server) == "slow" }

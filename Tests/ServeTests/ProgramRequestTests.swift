@@ -75,9 +75,15 @@ import Tokenize
         ]
         #expect(try prompt("/v1/responses", #"{"instructions":"I","input":[\#(items)]}"#) == expected)
         // A message of the assistant at the end is a whole one.
-        #expect(requests.last?.continuesAnswer == false)
-        #expect(try prompt("/v1/responses", #"{"instructions":"I","input":[\#(items),{"role":"user","content":"e"}]}"#)
-            == expected + ["user: e"])
+        func forwarded() -> [String]? { requests.last?.forwardedFields.map(\.name) }
+        #expect(requests.last?.continuesAnswer == false && forwarded() == ["continue_final_message"])
+        for (item, message) in [
+            (#"{"role":"user","content":"e"}"#, "user: e"),
+            (#"{"type":"function_call_output","call_id":"c3","output":"e"}"#, "tool: e | of c3"),
+        ] {
+            #expect(try prompt("/v1/responses", #"{"instructions":"I","input":[\#(items),\#(item)]}"#) == expected + [message])
+            #expect(forwarded() == [])
+        }
         #expect(try prompt("/v1/responses", #"{"input":"e"}"#) == ["user: e"])
         #expect(try prompt("/v1/completions", #"{"prompt":"e"}"#) == [] && requests.last?.continuesAnswer == false)
     }

@@ -120,7 +120,8 @@ import Testing
         func arguments(_ settings: String) throws -> String {
             let run = try area.add(settings)
             _ = try area.wait(for: "finished", of: #require(run["id"]?.string))
-            return try #require(try area.lines("starts", of: #require(run["name"]?.string)).first)
+            let starts = try area.lines("starts", of: #require(run["name"]?.string))
+            return try #require(starts.first)
         }
         let base = area.folder("base.h5")
         func begins(_ name: String, _ model: String = "") -> String {

@@ -19,6 +19,8 @@ struct ResponseMessages {
 
     /// JSON objects.
     private(set) var messages: [String] = []
+    /// Whether the last message is an answer without calls.
+    private(set) var endsWithAnswer = false
     /// Whether the last message is a user's.
     private(set) var endsWithQuestion = false
     /// What the assistant has said since the last message.
@@ -44,6 +46,7 @@ struct ResponseMessages {
                 $0["tool_call_id"] = id
                 $0["content"] = output
             })
+            endsWithAnswer = false
             endsWithQuestion = false
         default:
             throw .invalid("\(path).type", "expected message, reasoning, function_call, function_call_output or file_search_call.")
@@ -53,6 +56,7 @@ struct ResponseMessages {
     mutating func add(_ role: String, _ text: String) {
         endTurn()
         messages.append(Self.object { $0["role"] = role; $0["content"] = text })
+        endsWithAnswer = false
         endsWithQuestion = role == "user"
     }
 
@@ -66,6 +70,7 @@ struct ResponseMessages {
             if turn.calls.isEmpty { return }
             message.array("tool_calls") { list in for (id, call) in turn.calls { list.toolCall(call, id: id) } }
         })
+        endsWithAnswer = turn.calls.isEmpty
         endsWithQuestion = false
         turn = Turn()
     }

@@ -124,7 +124,7 @@ struct ResponsesRequest {
             if let limit = fileSearch.passageLimit { body["max_passages"] = limit }
         }
         // A message of the assistant at the end is a whole one.
-        body["continue_final_message"] = false
+        if chat.endsWithAnswer { body["continue_final_message"] = false }
     }
 
     /// Writes the tools that the answer may call: the model sees no others.
