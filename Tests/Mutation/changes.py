@@ -19,7 +19,8 @@ KEYWORDS = re.compile(r"^\s*(?:_ = )?(?:return|let|var|if|guard|else|for|while|s
                       r"repeat|import|package|private|fileprivate|static|struct|enum|class|extension|precondition|fatalError|require)\b")
 # Lines that only reserve memory, pause, end the pause of a thread that looks again anyway, or write to the log: no answer depends on them.
 # What decides about access, such as `checkAnswersNow`, stays.
-ARID = re.compile(r"\.reserveCapacity\(|^\s*(?:usleep\(|Log\.(?:info|error)\(|(?:\w+\.)*(?:indexer\?|thread)\.wake\(\)$|(?:\w+\.)?lookNow\(\)$)")
+ARID = re.compile(r"\.reserveCapacity\(|^\s*(?:usleep\(|Log\.(?:info|error)\(|"
+                  r"(?:\w+\.)*(?:indexer\?|thread)\.wake\(\)$|(?:\w+\.)?lookNow\(\)$)")
 
 
 @dataclasses.dataclass(frozen=True)
