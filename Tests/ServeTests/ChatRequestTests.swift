@@ -5,6 +5,7 @@ import Serve
 import Store
 import TestSupport
 import Testing
+import Tokenize
 
 /// Chat requests, valid and invalid.
 @Suite struct ChatRequestTests {
@@ -142,6 +143,19 @@ import Testing
         #expect(other?.status == 405 && other?.headers["allow"] == "POST" && other?.error.code == "method_not_allowed")
         let head = connection.ask("HEAD", "/api/health")
         #expect(head?.status == 200 && head?.body.isEmpty ?? false)
+    }
+
+    @Test func `a request with variables of the template is not answered from the cache`() throws {
+        let tokenizer = try Tokenizer(SampleCheckpoint.vocabulary), backend = RecordingBackend()
+        let info = ModelInfo(name: "local", context: 64, tokenizer, try ChatRenderer(.specialTokens, for: tokenizer))
+        let server = try TestServer(backend, modelInfo: info) { $0.cachedAnswers = 8 }, connection = try server.connect()
+        for (fields, starts) in [("", 1), (#","chat_template_kwargs":{"enable_thinking":false}"#, 3)] {
+            for _ in 0..<2 {
+                let body = #"{"temperature":0,"messages":[{"role":"user","content":"Hi"}]\#(fields)}"#
+                #expect(connection.post("/v1/chat/completions", body)?.status == 200)
+            }
+            #expect(backend.prompts.count == starts, "\(fields)")
+        }
     }
 
     @Test func `a greedy request is answered from the cache`() throws {

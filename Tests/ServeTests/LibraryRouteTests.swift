@@ -172,12 +172,18 @@ import Testing
 
     @Test func `requests that are wrong say why`() throws {
         let fixture = try Fixture(store: .with { $0.maxUploadedBytes = 20; $0.maxLibraries = 1 })
-        for name in ["", "/a", "a/", "a//b", "../a", "a/..", ".hidden", "a\u{0}b", "a\nb", String(repeating: "x", count: 201)] {
+        func path(_ lengths: [Int]) -> String { lengths.map { String(repeating: "x", count: $0) }.joined(separator: "/") }
+        let parts = Array(repeating: 1, count: 16), long = [199, 199, 199, 199, 200]
+        for name in [
+            "", "/a", "a/", "a//b", "../a", "a/..", ".hidden", "a\u{0}b", "a\nb", "a\u{7f}", path([201]), path(parts + [1]), path(long) + "x",
+            path([199, 199, 199, 200, 200]),
+        ] {
             let answer = try fixture.upload(name, "x")
             // A path with NUL is refused before.
             let isRefused = answer.status == 422 && answer.error.field == "name" || name.contains("\u{0}") && answer.status == 400
             #expect(isRefused, "\(name): \(answer.status) \(answer.text)")
         }
+        for lengths in [parts, [200], long] { #expect(try fixture.upload(path(lengths), "x").status == 201, "\(lengths)") }
         #expect(try fixture.upload("a", "").status == 400)
         let full = try fixture.upload("a", String(repeating: "x", count: 21))
         #expect(full.status == 403 && full.error.code == "quota_exceeded")

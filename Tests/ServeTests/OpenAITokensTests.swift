@@ -107,6 +107,7 @@ struct OpenAITokensTests {
         }
         #expect(try connection.post("/detokenize", #"{"tokens":[72,195,169]}"#)?.json()["text"]?.string == "Hé")
         #expect(try connection.post("/detokenize", #"{"tokens":[]}"#)?.json()["text"]?.string == "")
+        #expect(connection.post("/v1/completions", #"{"prompt":[0,72],"max_tokens":1}"#)?.status == 200)
         #expect(try connection.post("/detokenize", #"{"tokens":[0,72]}"#)?.json()["text"]?.string == "\u{0}H")
         for (list, field) in [("\"x\"", "tokens"), ("[72,260]", "tokens[1]"), ("[-1]", "tokens[0]"), ("[1.5]", "tokens[0]")] {
             let answer = connection.post("/detokenize", #"{"tokens":\#(list)}"#)

@@ -182,7 +182,7 @@ import Tokenize
     private static let chat = sampling + [
         Field("functions", "[]", or: "[{}]"), Field("function_call", #""none""#, or: #""f""#),
         Field("function_call", #""auto""#, or: #"{"name":"f"}"#), Field("modalities", #"["text"]"#, or: #"["text","audio"]"#),
-        Field("audio", nil, or: "{}"), Field("web_search_options", nil, or: "{}"),
+        Field("modalities", nil, or: #""text""#), Field("audio", nil, or: "{}"), Field("web_search_options", nil, or: "{}"),
     ]
 
     private static let text = sampling + [Field("documents", "[]", or: #"["x"]"#), Field("suffix", #""""#, or: #""x""#)]
@@ -196,7 +196,7 @@ import Tokenize
 
     private static let embeddings = [
         Field("messages", nil, or: "[]"), Field("truncate_prompt_tokens", nil, or: "1"), Field("add_special_tokens", "true", or: "false"),
-        Field("normalize", "true", or: "false"),
+        Field("normalize", "true", or: "false"), Field("user", #""ada""#, or: "5"),
     ]
 
     private static let ollama = [Field("logprobs", "false", or: "true"), Field("top_logprobs", "0", or: "1")]

@@ -173,5 +173,11 @@ import Testing
         long.add([UInt8](repeating: UInt8(ascii: "x"), count: 3 << 20))
         long.add([10] + Array((Self.step(3) + "\n").utf8))
         #expect(long.progress(hasEnded: false).step == 3)
+        // The rest of a line that is too long is no line of its own.
+        long.add([UInt8](repeating: UInt8(ascii: "x"), count: 2 << 20))
+        long.add(Array((Self.step(4) + "\n").utf8))
+        #expect(long.progress(hasEnded: false).step == 3)
+        long.add(Array((Self.step(5) + "\n").utf8))
+        #expect(long.progress(hasEnded: false).step == 5)
     }
 }

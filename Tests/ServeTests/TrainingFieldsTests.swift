@@ -1,9 +1,12 @@
+import Files
 import Foundation
+import Glibc
 import JSON
 import Serve
 import Store
 import TestSupport
 import Testing
+import Threads
 
 /// Every field of the responses of the training area.
 @Suite struct TrainingFieldsTests {
@@ -222,6 +225,21 @@ import Testing
         }
         #expect(try response("PUT", "schedule", #"{"enabled":true,"at":"23:59"}"#).contains("at: 23:59, new_chats: null"))
         #expect(try response("PUT", "schedule", #"{"enabled":false,"at":"23:59"}"#).hasSuffix("last_run: null, next_at: null}"))
+    }
+
+    @Test func `one estimate is made at a time`() throws {
+        let area = try TrainingArea(), held = area.folder.write("", to: "hold"), first = Mailbox<Int>(), port = area.server.port
+        let body = #"{"epochs":1}"#
+        try BackgroundThread.run {
+            let headers = TrainingArea.key.merging(["Content-Type": "application/json"]) { $1 }
+            first.put(RawHTTPConnection(to: port)?.ask("POST", "/api/training/estimate", headers, body: body)?.status ?? 0)
+        }
+        try eventually { Folder.contains("estimates", in: area.folder.path) }
+        let second = try area.ask("POST", "estimate", body)
+        #expect(second.status == 503 && second.error.code == "busy")
+        unlink(held)
+        #expect(first.take(within: .seconds(60)) == 200)
+        #expect(try area.ask("POST", "estimate", body).status == 200)
     }
 
     /// Those of the program, and of the data twice: in the run's folder and in its memory.
