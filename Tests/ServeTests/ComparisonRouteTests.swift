@@ -176,6 +176,21 @@ import Testing
         #expect(try server.store.admin.auditLog().items.first?.reason == "it answers my questions")
     }
 
+    @Test(arguments: ["{}", #"{"verdict": "good", "passed": true}"#, "{", ""])
+    func `a result without a verdict is none`(output: String) throws {
+        let (server, candidate) = try server(program(output + "\n"))
+        let id = try #require(try ask(server, "POST", "/api/training/models/\(candidate)/compare").json()["id"]?.string)
+        let found = try ended(id, on: server)
+        #expect(found["state"]?.string == "failed" && found["message"]?.string == "The comparison has ended without a result.")
+    }
+
+    @Test func `a result that does not say so has not passed the gate`() throws {
+        let (server, candidate) = try server(program(#"{"verdict": "better"}"# + "\n"))
+        let id = try #require(try ask(server, "POST", "/api/training/models/\(candidate)/compare").json()["id"]?.string)
+        let found = try ended(id, on: server)
+        #expect(found["verdict"]?.string == "better" && found["passed"]?.boolean == false)
+    }
+
     @Test func `texts that a killed server has left are removed`() throws {
         let (server, candidate) = try server(program(result))
         _ = try ask(server, "POST", "/api/training/questions", #"{"text": "What color is snow?", "expected": "white"}"#)

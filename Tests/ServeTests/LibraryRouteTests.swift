@@ -175,8 +175,8 @@ import Testing
         func path(_ lengths: [Int]) -> String { lengths.map { String(repeating: "x", count: $0) }.joined(separator: "/") }
         let parts = Array(repeating: 1, count: 16), long = [199, 199, 199, 199, 200]
         for name in [
-            "", "/a", "a/", "a//b", "../a", "a/..", ".hidden", "a\u{0}b", "a\nb", "a\u{7f}", path([201]), path(parts + [1]), path(long) + "x",
-            path([199, 199, 199, 200, 200]),
+            "", "/a", "a/", "a//b", "../a", "a/..", ".hidden", "a\u{0}b", "a\nb", "a\u{7f}", path([201]), path(parts + [1]),
+            path(long) + "x", path([199, 199, 199, 200, 200]),
         ] {
             let answer = try fixture.upload(name, "x")
             // A path with NUL is refused before.

@@ -163,6 +163,12 @@ import Testing
         let body = #"{\#(question),"documents":["\#(store.dropFirst(3))"],"max_passages":1}"#
         let sources = try ask("POST", "/v1/chat/completions", body).json()["sources"]
         #expect(sources?["passages"]?.elements.map { Array($0).count } == 1)
+        // Of all stores that were chosen.
+        let other = try makeStore([upload("valve.md", "Reset the part of the valve.\n")])
+        let both = [store, other, store].map { "\"\($0.dropFirst(3))\"" }.joined(separator: ",")
+        let found = try ask("POST", "/v1/chat/completions", #"{\#(question),"documents":[\#(both)],"max_passages":20}"#).json()["sources"]
+        let files = found?["passages"]?.elements.map { $0.compactMap { $0["file"]?.string } } ?? []
+        #expect(files.contains("valve.md") && Set(files).count > 1, "\(files)")
     }
 
     @Test func `damaged forms are refused or stored whole`() throws {
