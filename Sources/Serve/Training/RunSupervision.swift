@@ -55,7 +55,6 @@ struct RunSupervision {
     private mutating func supervise(_ run: TrainingRunRecord) throws {
         let files = RunFiles(run)
         var run = run, state = watched[run.id] ?? WatchedRun(log: RunLog(run.folder))
-        defer { watched[run.id] = state }
         let isRunning = try FileLock.isHeld(files.lock)
         // After the lock: what the process wrote before it ended is read, too.
         let isNew = try state.log.read()
@@ -66,10 +65,13 @@ struct RunSupervision {
             run = try store.trainingRun(run.id)
         }
         if !isRunning {
-            let ending = state.child?.takeEnding()
+            // A process that ends releases its lock a moment before the system knows how it has ended.
+            let ending = state.child?.end(within: .seconds(5))
             state.child = nil
+            watched[run.id] = state                              // before another process takes its place
             return try resolve(run, files, state.log, ending)
         }
+        defer { watched[run.id] = state }
         if run.process == nil, let process = BackgroundProcess.holder(of: files.lock) {
             let id = TrainingRunRecord.ProcessID(id: Int(process.id), ticks: process.startTicks)
             guard try store.setProcess(id, of: run.id, by: server) else { return }
