@@ -102,13 +102,13 @@ import Testing
         let server = try TestServer(backend)
         let ada = try server.account("ada"), other = try #require(try signIn(server, "ada")), eve = try server.account("eve")
         let stream = try server.openStream("/api/chat", #"{"message":"one"}"#, other)
-        let strangers = try server.openStream("/api/chat", #"{"message":"two"}"#, eve)
+        let others = try server.openStream("/api/chat", #"{"message":"two"}"#, eve)
         try eventually { backend.prompts.count == 2 }
         #expect(try server.connect().ask("DELETE", "/api/me/sessions", ada)?.status == 204)
         // An answer that is just starting is canceled when it has started.
         try eventually { backend.cancellations.value > 0 }
         gate.open()
-        #expect(try stream.read().last?.data["reason"]?.string == "cancelled" && strangers.read().last?.data["reason"]?.string == "stop")
+        #expect(try stream.read().last?.data["reason"]?.string == "cancelled" && others.read().last?.data["reason"]?.string == "stop")
         #expect(try status(server, ada) == 401 && status(server, other) == 401 && status(server, eve) == 200)
         #expect(try signIn(server, "ada") != nil)
     }

@@ -119,12 +119,12 @@ import Threads
     }
 
     @Test func `imports`() throws {
-        let (server, _) = try chatServer(), text = "[INST] a [/INST] b\n[INST] broken\n"
+        let (server, _) = try chatServer(), text = "[INST] a [/INST] b\nbroken\n"
         let result = try response(server, "POST", "chats/import", text)
         #expect(result.hasPrefix("{import: id, added: 1, duplicates: 0, skipped: 1, errors: [{line: 2, message: "), "\(result)")
         #expect(try response(server, "GET", "imports") == "{items: [{id: id, created_at: time, chats: number, included: 0}]}")
         // Ten errors are listed, and all are counted.
-        let lines = String(repeating: "[INST] broken\n", count: 12) + "[INST] c [/INST] d\n"
+        let lines = String(repeating: "broken\n", count: 12) + "[INST] c [/INST] d\n"
         let many = try server.ask("POST", "/api/training/chats/import", lines, ["X-Admin-Key": "the owner's key"]).json()
         #expect(many["errors"]?.elements.map { Array($0).count } == 10 && many["skipped"]?.integer == 12)
     }
