@@ -14,6 +14,8 @@ package final class Optimizer {
     package var decay: Float = 0.1
     /// Updates the weights of linear layers instead of AdamW.
     package var muon: Muon?
+    /// Whether AdamW decays matrices beside ``muon``: embeddings and the head.
+    package var decaysEmbeddings = true
     /// The factor of the learning rate for each parameter.
     package var learningRateScale: (Parameter) -> Float = { _ in 1 }
     /// The number of updates so far.
@@ -35,6 +37,12 @@ package final class Optimizer {
     package static func loraPlusScale(of parameter: Parameter, ratio: Float) -> Float {
         let isFast = parameter.name.hasSuffix(".lora_B") || parameter.name.hasSuffix(".lora_magnitude")
         return isFast && !parameter.name.hasPrefix("tokens.") ? ratio : 1
+    }
+
+    /// The factor of the learning rate beside Muon: 4 for the embedding of tokens, unless it is also the head. A row of it has a gradient
+    /// only if its token occurs in the batch (Documentation/decisions/rate.md).
+    package static func scaleBesideMuon(of parameter: Parameter, isTied: Bool) -> Float {
+        parameter.name == "tokens.weight" && !isTied ? 4 : 1
     }
 
     /// Updates the weights and resets the gradients to zero.
@@ -117,7 +125,7 @@ package final class Optimizer {
     private var adamWGroups: [(range: Range<Int>, decays: Bool, scale: Float)] {
         var result: [(range: Range<Int>, decays: Bool, scale: Float)] = []
         for parameter in withSecondMoment {
-            let decays = parameter.kind.isMatrix
+            let decays = parameter.kind.isMatrix && (decaysEmbeddings || muon == nil)
             let scale = learningRateScale(parameter)
             if let last = result.last, last.decays == decays, last.scale == scale, parameter.start - last.range.upperBound < 16 {
                 result[result.count - 1].range = last.range.lowerBound..<parameter.range.upperBound

@@ -78,11 +78,15 @@ package struct TrainingPlan: Sendable, Equatable {
     /// The peak learning rate of a model that starts at random without a recipe. Narrow models end at a lower loss with a higher one, and
     /// beside Muon, which has a rate of its own, with a still higher one (Documentation/decisions/rate.md).
     package static func usualRate(width: Int, _ optimizer: OptimizerKind) -> Float {
-        width <= 128 ? optimizer == .muon ? 2e-2 : 5e-3 : width <= 256 ? 2.5e-3 : 1e-3
+        let alone: Float = width <= 128 ? 5e-3 : width <= 256 ? 2.5e-3 : 1e-3
+        return isTuned(width, beside: optimizer) ? 4 * alone : alone
     }
 
     /// The weight decay of such a model. A step decays weights by this times the learning rate.
-    package static func usualDecay(width: Int, _ optimizer: OptimizerKind) -> Float { width <= 128 && optimizer == .muon ? 0.025 : 0.1 }
+    package static func usualDecay(width: Int, _ optimizer: OptimizerKind) -> Float { isTuned(width, beside: optimizer) ? 0.025 : 0.1 }
+
+    /// Wider models were not trained with other rates beside Muon.
+    private static func isTuned(_ width: Int, beside optimizer: OptimizerKind) -> Bool { optimizer == .muon && width <= 256 }
 
     /// The batch of a model that starts at random without a recipe: about 1,536 tokens, as in the runs of Documentation/decisions/size.md.
     /// More would mean fewer steps in the same time.

@@ -112,7 +112,12 @@ package final class TrainingRun {
         trainer.optimizer.decay = plan.weightDecay
         trainer.optimizer.beta1 = plan.beta1
         trainer.optimizer.beta2 = plan.beta2
-        if plan.optimizer == .muon { trainer.useMuon(rateRatio: plan.lr > 0 ? plan.muonLR / plan.lr : 0) }
+        if plan.optimizer == .muon {
+            trainer.useMuon(rateRatio: plan.lr > 0 ? plan.muonLR / plan.lr : 0)
+            trainer.optimizer.decaysEmbeddings = false
+            let isTied = trainer.model.configuration.isTied
+            trainer.optimizer.learningRateScale = { Optimizer.scaleBesideMuon(of: $0, isTied: isTied) }
+        }
         trainer.discardMomentsOfOthers()
         trainer.model.noiseAlpha = plan.neftune
         let ratio = plan.loraPlusRatio

@@ -104,8 +104,8 @@ import TestSupport
     @Test func `narrow models have a higher learning rate, and a lower decay beside Muon, unless a recipe or an option sets it`() throws {
         try folder.writeTokens()
         for (name, options, rate, decay) in [
-            ("narrow", ["--width", "128"], 2e-2, 0.025), ("medium", [], 2.5e-3, 0.1), ("wide", ["--width", "260"], 1e-3, 0.1),
-            ("AdamW", ["--width", "128", "--optimizer", "adamw"], 5e-3, 0.1),
+            ("narrow", ["--width", "128"], 2e-2, 0.025), ("medium", [], 1e-2, 0.025), ("wide", ["--width", "260"], 1e-3, 0.1),
+            ("AdamW", ["--width", "128", "--optimizer", "adamw"], 5e-3, 0.1), ("medium AdamW", ["--optimizer", "adamw"], 2.5e-3, 0.1),
             ("recipe", ["--recipe", "nanogpt"], 1e-3, 0.1), ("option", ["--lr", "0.02", "--weight-decay", "0.05"], 0.02, 0.05),
         ] {
             let arguments = ["--layers", "1", "--heads", "2", "--width", "256", "--context", "32", "--batch", "1", "--threads", "1"]

@@ -49,6 +49,22 @@ import Train
         run.trainer.parameters.list.flatMap { run.trainer.parameters.value(of: $0).floats }
     }
 
+    @Test func `beside Muon, embeddings and head have no weight decay, and the embedding has four times the rate`() throws {
+        var plan = plan
+        plan.optimizer = .muon
+        plan.weightDecay = 0.5
+        let run = try run(plan, in: "muon"), parameters = run.trainer.parameters, optimizer = run.trainer.optimizer
+        let before = parameters.list.map { parameters.value(of: $0).floats }
+        optimizer.update(rate: 0.1)                              // all gradients are 0
+        let decayed = zip(parameters.list, before).filter { parameters.value(of: $0.0).floats != $0.1 }.map(\.0.name)
+        #expect(Set(decayed) == ["layer0.qkv.weight", "layer0.output.weight", "layer0.up.weight", "layer0.down.weight"])
+        let scales = parameters.list.map { ($0.name, optimizer.learningRateScale($0)) }
+        #expect(scales.filter { $0.1 != 1 }.map(\.0) == ["tokens.weight"])
+        let embedding = try #require(parameters.list.first { $0.name == "tokens.weight" })
+        #expect(optimizer.learningRateScale(embedding) == 4)
+        #expect(Optimizer.scaleBesideMuon(of: embedding, isTied: true) == 1)
+    }
+
     @Test(arguments: [1, 4, 7, 11], OptimizerKind.allCases) func `a resumed run equals an uninterrupted one bit for bit`(
         stop: Int, optimizer: OptimizerKind
     ) throws {

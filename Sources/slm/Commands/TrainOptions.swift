@@ -76,8 +76,8 @@ extension TrainOptions {
             "loss-scope": defaultLossScope.rawValue,
             "batch": "about 1,536 tokens; 12 with --recipe nanogpt",
             "optimizer": "muon; adamw with a recipe",
-            "lr": "1e-3; without --recipe 2.5e-3 up to 256 channels, 2e-2 up to 128 (5e-3 with --optimizer adamw)",
-            "weight-decay": "0.1; 0.025 with Muon up to 128 channels",
+            "lr": "1e-3; without --recipe 1e-2 up to 256 channels and 2e-2 up to 128, a quarter with --optimizer adamw",
+            "weight-decay": "0.1; 0.025 with Muon up to 256 channels",
         ]
     }
 }
