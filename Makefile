@@ -292,7 +292,7 @@ test-training:
 # The training area with the model of `make demo`, the commands of the pages, answers from documents.
 test-walks: demo-model
 	$(NICE) $(VENV)/bin/python Tests/Web/demo_training.py $(SLM) checkpoints/demo/best.h5 --general data/sample-val.txt \
-	    $(if $(CI),--steps 600)
+	    $(if $(CI),--steps 800)
 	$(NICE) $(VENV)/bin/python Tests/Peers/run_pages.py $(SLM) $(if $(CI),--quick)
 	STEPS=30 ISLANDS=300 LEAST=0 PORT= $(NICE) Tools/demo-documents.sh $(SLM) .build/release/sample-chats .build/documents
 
