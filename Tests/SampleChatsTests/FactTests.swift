@@ -20,17 +20,35 @@ import sample_chats
     private func numbers(in text: String) -> [Int] { text.split { !$0.isNumber }.compactMap { Int($0) } }
 
     @Test(arguments: [("+", 2_000), ("-", 1_000), ("times", 500)])
-    func `results are correct and answer the question`(operation: String, least: Int) throws {
-        let sums = answers("_ \(operation) _ is _")
+    func `each step of a sum has the result, and the first is the question`(operation: String, least: Int) throws {
+        let sums = answers("_ \(operation) _ = _")
         #expect(sums.count > least)
-        for (turn, found) in sums {
-            let found = found.compactMap { Int($0) }
-            try #require(found.count == 3, "\(turn)")
-            let result = switch operation { case "+": found[0] + found[1]; case "-": found[0] - found[1]; default: found[0] * found[1] }
-            #expect(found[2] == result, "\(turn)")
+        for (turn, _) in sums {
+            let sentence = turn.answer.prefix { $0 != "," && $0 != "." }
+            let terms = try sentence.split(separator: " = ").map { term in (numbers(in: String(term)), try #require(value(of: term))) }
+            let result = try #require(terms.last)
+            #expect(result.0 == [result.1] && Set(terms.map(\.1)).count == 1, "\(turn)")
             let asked = numbers(in: turn.question)
-            if asked.count == 2 { #expect(Set(asked) == [found[0], found[1]], "\(turn)") }
-            if turn.answer.contains("so ") { #expect(numbers(in: turn.answer).dropFirst(2).contains(found[2])) }
+            if asked.count == 2 { #expect(Set(asked) == Set(terms[0].0), "\(turn)") }
+            if turn.answer.contains("so ") { #expect(numbers(in: String(turn.answer.dropFirst(sentence.count))).contains(result.1)) }
+        }
+    }
+
+    /// The value of `7`, `5 + 2`, `5 - 2`, `3 times 5` or `5 + 2 times 5`.
+    private func value(of term: Substring) -> Int? {
+        let words = term.split(separator: " "), first = words.first.flatMap { Int($0) }
+        guard let first, words.count % 2 == 1 else { return nil }
+        if words.count == 1 { return first }
+        guard let rest = value(of: words.dropFirst(2).joined(separator: " ")[...]) else { return nil }
+        return switch words[1] { case "+": first + rest; case "-": first - rest; case "times": first * rest; default: nil }
+    }
+
+    @Test func `doubles and halves are correct`() {
+        for (turn, found) in answers("_ + _ is _ so the double of _ is _") + answers("_ is _ + _ so half of _ is _") {
+            let numbers = found.compactMap { Int($0) }
+            let (half, double) = (numbers.min() ?? 0, numbers.max() ?? 0)
+            #expect(numbers.count == 5 && Set(numbers) == [half, double] && double == 2 * half, "\(turn)")
+            #expect(self.numbers(in: turn.question) == [turn.answer.contains("half") ? double : half], "\(turn)")
         }
     }
 

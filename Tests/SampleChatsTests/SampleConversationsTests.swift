@@ -11,7 +11,9 @@ import sample_chats
     func `the committed file matches the generator's output`(name: String, lines: [String]) throws {
         let root = #filePath.split(separator: "/", omittingEmptySubsequences: false).dropLast(3).joined(separator: "/")
         let file = try InputFile.contents(of: root + "/data/" + name)
-        #expect(file == Array(lines.map { $0 + "\n" }.joined().utf8), "data/\(name) is outdated: make sample")
+        // Of two unequal arrays of megabytes, the macro would look for the differences, which takes hours.
+        let isSame = file == Array(lines.map { $0 + "\n" }.joined().utf8)
+        #expect(isSame, "data/\(name) is outdated: make sample")
     }
 
     @Test func `the questions are held out, and validation chats answer them in one way only`() {
@@ -50,7 +52,8 @@ import sample_chats
                 let isClean = !text.isEmpty && text.first != " " && text.last != " " && !text.contains("  ")
                 #expect(isClean && text.utf8.allSatisfy { (32..<127).contains($0) && !brackets.contains($0) }, "\(line)")
             }
-            #expect(turns.allSatisfy { $0.answer.split(separator: " ").count <= 30 }, "\(line)")
+            // The steps of a sum are up to 60 words.
+            #expect(turns.allSatisfy { $0.answer.split(separator: " ").count <= ($0.answer.contains(" = ") ? 60 : 30) }, "\(line)")
         }
     }
 

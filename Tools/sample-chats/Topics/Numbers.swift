@@ -1,16 +1,16 @@
 /// Arithmetic, successors, comparisons, counting.
 ///
-/// A sum is held out in every wording: if 7 + 5 is in the validation split, the training split has only 5 + 7. Answers repeat the sum, so
-/// that a reader or a test can check them.
+/// A sum is held out in every wording: if 7 + 5 is in the validation split, the training split asks only for 5 + 7. Answers repeat the sum,
+/// so that a reader or a test can check them, and their steps may pass through one that is held out.
 enum Numbers {
     static let topics = [
         Topic(name: "plus", share: 10) { chat in
-            pickSum(+, &chat) { ($0.pick(0...10), $0.pick(0...10)) }
+            pickSum(.plus, &chat) { ($0.pick(0...10), $0.pick(0...10)) }
             plus(&chat)
             continueSum(&chat)
         },
         Topic(name: "minus", share: 7) { chat in
-            pickSum(-, &chat) { chat in
+            pickSum(.minus, &chat) { chat in
                 let a = chat.pick(1...12)
                 return (a, chat.pick(0...a))
             }
@@ -19,41 +19,41 @@ enum Numbers {
                 (Tell me|Please calculate|Calculate) ({a} minus {b}|{a} - {b}|{aWord} minus {bWord}).
                 (Take|Subtract) {b} from {a}.( What is left?|)
                 {a} minus {b} is what?
-                """, "{a} - {b} is {c}.", splitByWords: false)
+                """, "{steps}.", splitByWords: false)
             continueSum(&chat)
         },
         Topic(name: "times", share: 6) { chat in
-            pickSum(*, &chat) { ($0.pick(1...10), $0.pick(1...10)) }
+            pickSum(.times, &chat) { ($0.pick(1...10), $0.pick(1...10)) }
             chat.ask("""
                 (What is|What's|How much is|What do I get for|Can you tell me) ({a} times {b}|{aWord} times {bWord})?
                 (Tell me|Please calculate|Calculate) ({a} times {b}|{aWord} times {bWord}).
                 (Multiply) {a} (by|with|and) {b}.
                 {a} times {b} is what?
-                """, "{a} times {b} is {c}.", splitByWords: false)
+                """, "{steps}.", splitByWords: false)
         },
         Topic(name: "apples", share: 3) { chat in
             PersonalFacts.fillName(&chat)
             chat["thing"] = chat.pick(["apples", "books", "coins", "pens", "cookies", "stones", "cards", "eggs"])
             if chat.chance(60) {
-                chat.set(a: chat.pick(1...9), b: chat.pick(1...9), by: +)
+                chat.set(a: chat.pick(1...9), b: chat.pick(1...9), by: .plus)
                 chat.ask("""
                     {name} has {a} {thing} and (gets|finds|buys) {b} more. How many {thing} (does {name} have|are there|is that)( now|)?
                     {name} has {a} {thing}. A friend gives {name} {b} more. How many {thing} (are there|does {name} have)( now|)?
-                    """, "{a} + {b} is {c}, so {name} has {c} {thing}.")
+                    """, "{steps}, so {name} has {c} {thing}.")
             } else {
                 let a = chat.pick(2...10)
-                chat.set(a: a, b: chat.pick(1...(a - 1)), by: -)
+                chat.set(a: a, b: chat.pick(1...(a - 1)), by: .minus)
                 chat["are"] = chat["c"] == "1" ? "is" : "are"
                 chat.ask("""
                     {name} has {a} {thing} and (loses|gives away|sells) {b}. How many {thing} (does {name} have|are left)( now|)?
                     {name} had {a} {thing}. Then {name} lost {b} of them. How many {thing} are left?
-                    """, "{a} - {b} is {c}, so {c} {are} left.")
+                    """, "{steps}, so {c} {are} left.")
             }
             continueSum(&chat)
         },
         Topic(name: "double and half", share: 2) { chat in
             let half = chat.pick(1...10)
-            chat.set(a: half, b: half, by: +)
+            chat.set(a: half, b: half, by: .plus)
             if chat.chance(50) {
                 chat.ask("""
                     What is (the double of|double|twice|two times) {a}?
@@ -65,11 +65,11 @@ enum Numbers {
                     What is (the half of|half of|one half of) {c}?
                     (Halve|Please halve) {c}( for me|).
                     How much is (half of|the half of) {c}?
-                    """, "{a} + {a} is {c}, so half of {c} is {a}.")
+                    """, "{c} is {a} + {a}, so half of {c} is {a}.")
             }
         },
         Topic(name: "next number", share: 3) { chat in
-            chat.set(a: chat.pick(1...30), b: 1, by: +)
+            chat.set(a: chat.pick(1...30), b: 1, by: .plus)
             if chat.chance(60) {
                 chat.ask("""
                     (What|Which number) (comes|is next|comes next) after {a}?
@@ -127,7 +127,7 @@ enum Numbers {
     ]
 
     /// Picks pairs until one belongs to the chat's split. 8 + 4 and 8 - 4 differ only in punctuation, so they share a split.
-    private static func pickSum(_ operation: (Int, Int) -> Int, _ chat: inout ChatBuilder, pair: (inout ChatBuilder) -> (Int, Int)) {
+    private static func pickSum(_ operation: Arithmetic, _ chat: inout ChatBuilder, pair: (inout ChatBuilder) -> (Int, Int)) {
         var (a, b) = pair(&chat)
         while !chat.isInSplit("\(a) and \(b)") { (a, b) = pair(&chat) }
         chat.set(a: a, b: b, by: operation)
@@ -140,18 +140,18 @@ enum Numbers {
             (Add|Please add|Add up) {a} and {b}.
             {a} plus {b} is what?
             What is the sum of {a} and {b}?
-            """, "{a} + {b} is {c}.", splitByWords: false)
+            """, "{steps}.", splitByWords: false)
     }
 
     /// Continues with the result: "And plus 3?"
     private static func continueSum(_ chat: inout ChatBuilder) {
         guard chat.chance(40), let c = chat["c"].flatMap({ Int($0) }) else { return }
         if c < 3 || chat.chance(60) {
-            chat.set(a: c, b: chat.pick(1...9), by: +)
-            chat.ask("(And|And now|Now|And then) (plus {b}|{b} more|add {b}( to it| to that|)).", "{a} + {b} is {c}.")
+            chat.set(a: c, b: chat.pick(1...9), by: .plus)
+            chat.ask("(And|And now|Now|And then) (plus {b}|{b} more|add {b}( to it| to that|)).", "{steps}.")
         } else {
-            chat.set(a: c, b: chat.pick(1...min(c, 9)), by: -)
-            chat.ask("(And|And now|Now|And then) (minus {b}|{b} less|take away {b}( from it| from that|)).", "{a} - {b} is {c}.")
+            chat.set(a: c, b: chat.pick(1...min(c, 9)), by: .minus)
+            chat.ask("(And|And now|Now|And then) (minus {b}|{b} less|take away {b}( from it| from that|)).", "{steps}.")
         }
     }
 
@@ -203,12 +203,13 @@ enum Numbers {
 }
 
 extension ChatBuilder {
-    /// Fills the slots of a sum: both numbers, their names and the result.
-    mutating func set(a: Int, b: Int, by operation: (Int, Int) -> Int) {
+    /// Fills the slots of a sum: both numbers, their names, the result, and the steps that lead to it.
+    mutating func set(a: Int, b: Int, by operation: Arithmetic) {
         let words = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
         self["a"] = "\(a)"
         self["b"] = "\(b)"
-        self["c"] = "\(operation(a, b))"
+        self["c"] = "\(operation.result(a, b))"
+        self["steps"] = operation.steps(a, b)
         self["aWord"] = a < words.count ? words[a] : "\(a)"
         self["bWord"] = b < words.count ? words[b] : "\(b)"
     }
