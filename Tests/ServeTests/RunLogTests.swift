@@ -8,7 +8,7 @@ import Testing
 /// The log of a run, read while the run writes it.
 @Suite struct RunLogTests {
     private static let start = #"""
-        {"event":"started","step":0,"data":{"train_tokens":900,"val_tokens":100},"learning":{"length":"40 steps","steps":40}}
+        {"event":"started","step":0,"data":{"train_tokens":900,"val_tokens":100},"plan":{"length":"40 steps","steps":40}}
         """#
 
     private static func step(_ step: Int, loss: Double = 2) -> String {
@@ -91,7 +91,7 @@ import Testing
         var steps = try elements(log.output.curve).compactMap { $0["step"]?.integer }
         #expect((400...500).contains(steps.count) && steps == steps.sorted() && steps.last == 5_000)
         // It was killed, and goes on from a checkpoint.
-        log.add(Array(#"{"event":"started","step":4000,"learning":{"length":"1:00","seconds":3000}}"#.utf8) + [10])
+        log.add(Array(#"{"event":"started","step":4000,"plan":{"length":"1:00","seconds":3000}}"#.utf8) + [10])
         #expect(log.ending(after: 0) == nil && log.progress(hasEnded: false).step == 4_000)
         #expect(log.progress(hasEnded: false).secondsLeft == 1_000)
         log.add(Array((Self.step(4_001) + "\n" + #"{"event":"stopped","step":4001}"# + "\n").utf8))

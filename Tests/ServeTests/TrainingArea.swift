@@ -39,7 +39,7 @@ final class TrainingArea {
             case $name in quiet*) ;; *) echo "slm: starting $name";; esac
             echo "$all" > $run/arguments
             echo "$all" >> $run/starts
-            log '{"event":"started","step":0,"data":{"train_tokens":90,"val_tokens":10},"learning":{"steps":9}}'
+            log '{"event":"started","step":0,"data":{"train_tokens":90,"val_tokens":10},"plan":{"steps":9}}'
             log '{"event":"step","step":1,"loss":2.5,"gradient_norm":1,"lr":0.1,"tokens":10,"seconds":1}'
             log '{"event":"evaluated","step":2,"val_loss":1.5,"train_loss":1.4,"best":1,"tokens":20,"seconds":2}'
             cp \(base) $run/best.h5

@@ -95,7 +95,7 @@ package struct RunLog {
     package func progress(hasEnded: Bool) -> TrainingRunRecord.Progress {
         var progress = TrainingRunRecord.Progress()
         progress.step = log.lastStep
-        if case .whole(let steps)? = log.setting("learning", "steps") { progress.steps = steps }
+        if case .whole(let steps)? = log.setting("plan", "steps") { progress.steps = steps }
         // As the run itself shows it: over the last ten steps or so.
         var smoothed: Double?
         for step in log.steps.suffix(60) { smoothed = smoothed.map { 0.9 * $0 + 0.1 * step.loss } ?? step.loss }
@@ -107,9 +107,9 @@ package struct RunLog {
         guard let first = recent.first, let last = recent.last, last.seconds > first.seconds else { return progress }
         progress.tokensPerSecond = max(0, Double(last.tokens - first.tokens) / (last.seconds - first.seconds))
         if hasEnded { return progress }
-        if case .number(let seconds)? = log.setting("learning", "seconds") {
+        if case .number(let seconds)? = log.setting("plan", "seconds") {
             progress.secondsLeft = max(0, seconds - log.seconds)
-        } else if case .whole(let seconds)? = log.setting("learning", "seconds") {
+        } else if case .whole(let seconds)? = log.setting("plan", "seconds") {
             progress.secondsLeft = max(0, Double(seconds) - log.seconds)
         } else if let steps = progress.steps, last.step > first.step {
             progress.secondsLeft = Double(max(0, steps - last.step)) * (last.seconds - first.seconds) / Double(last.step - first.step)

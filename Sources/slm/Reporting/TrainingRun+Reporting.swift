@@ -104,14 +104,14 @@ extension TrainingRun {
 
     /// The length as a number, for programs that show how far the run is.
     private var exactLength: [RunSetting] {
-        if case .seconds(let seconds) = plan.length { return [RunSetting("learning", "seconds", .number(seconds))] }
-        return steps.map { [RunSetting("learning", "steps", .whole($0))] } ?? []
+        if case .seconds(let seconds) = plan.length { return [RunSetting("plan", "seconds", .number(seconds))] }
+        return steps.map { [RunSetting("plan", "steps", .whole($0))] } ?? []
     }
 
     private var planSettings: [RunSetting] {
-        [RunSetting("learning", "length", .text(plan.length.text))] + exactLength
-            + [RunSetting("learning", "tokens_per_step", .whole(tokensPerStep))]
-            + TrainingPlan.settings.filter { $0.kind != .machine }.compactMap { RunSetting("learning", $0, of: plan) }
+        [RunSetting("plan", "length", .text(plan.length.text))] + exactLength
+            + [RunSetting("plan", "tokens_per_step", .whole(tokensPerStep))]
+            + TrainingPlan.settings.filter { $0.kind != .machine }.compactMap { RunSetting("plan", $0, of: plan) }
     }
 }
 
