@@ -21,7 +21,7 @@ enum RunArguments {
     static func resume(_ run: TrainingRunRecord) -> [String] { ["finetune", "--resume", run.folder, "--background"] }
 
     static func model(_ settings: TrainingRunSettings, _ base: TrainingBase) -> [String] {
-        let lora = settings.method == .lora && base.adapter == nil ? settings.argument(.rank, otherwise: Double(RunNumber.usualRank)) : []
+        let lora = settings.method == .lora && base.adapter == nil ? settings.argument(.rank) : []
         return [base.path] + (base.adapter.map { ["--init-adapter", $0] } ?? lora)
     }
 

@@ -73,6 +73,11 @@ package struct TrainingRunSettings: Equatable {
         set { numbers[number.name] = newValue }
     }
 
+    /// Gives a run that trains a new LoRA adapter the usual rank if it has none.
+    mutating func completeRank(_ base: TrainingBase) {
+        if method == .lora, base.adapter == nil { self[.rank] = self[.rank] ?? Double(RunNumber.usualRank) }
+    }
+
     /// The option of `slm finetune` for a number; none if it has no value.
     func argument(_ number: RunNumber, otherwise value: Double? = nil) -> [String] {
         (self[number] ?? value).map { [number.option, number.text(of: $0) + number.unit] } ?? []

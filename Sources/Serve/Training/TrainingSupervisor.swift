@@ -146,14 +146,17 @@ extension TrainingSupervisor {
     private func complete(_ settings: inout TrainingRunSettings, _ base: TrainingBase) throws -> TrainingEstimate {
         // A run that trains an adapter further keeps its shape.
         if base.adapter != nil { settings.method = .lora } else if settings[.rank] != nil { settings.method = .lora }
+        settings.completeRank(base)
         var estimate = try self.estimate(settings, base, data: nil)
         if settings.method == nil {
             // A small model learns all its weights in minutes, and needs no adapter that has to be served with it.
             let isSmall = estimate.parameters <= Self.mostParametersTrainedWhole
             settings.method = isSmall && estimate.memoryBytes < estimate.availableBytes / 2 ? .full : .lora
-            if settings.method == .lora { estimate = try self.estimate(settings, base, data: nil) }
+            if settings.method == .lora {
+                settings.completeRank(base)
+                estimate = try self.estimate(settings, base, data: nil)
+            }
         }
-        if settings.method == .lora, base.adapter == nil { settings[.rank] = settings[.rank] ?? Double(RunNumber.usualRank) }
         if RunNumber.lengths.allSatisfy({ settings[$0] == nil }) { settings[.minutes] = Double(RunNumber.usualMinutes) }
         if settings.objective == .chats {
             let replay = settings.replay ?? (estimate.knownData.isEmpty ? [GeneratedText.replayName] : estimate.knownData)
