@@ -106,7 +106,7 @@ package struct Finetuning {
         if settings.fitsBatchToChats, preferences == nil {
             plan.batch = min(plan.batch, max(plan.gradientGroups, examples.rowsPerEpoch / FinetuningData.wantedSteps))
         }
-        plan.evaluatesBeforeTraining = true
+        plan.evaluatesFirst = true
         try Folder.create(folder)
         let (trainer, adapter) = try Self.trainer(
             of: start, settings, basePath: try RelativePath.of(path, from: folder), on: processor, precision,

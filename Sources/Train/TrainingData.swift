@@ -168,7 +168,7 @@ extension TrainingData {
 
     /// The batches of a set: packed conversations or, for plain text or if the plan says so, random windows.
     package func batches(_ split: DatasetSplit, _ plan: TrainingPlan, context: Int) throws(TrainingError) -> any TrainingBatches {
-        if !plan.windows, meta.template != nil { return try packedBatches(split, plan, context: context) }
+        if !plan.usesWindows, meta.template != nil { return try packedBatches(split, plan, context: context) }
         return try RandomWindows(
             tokens(split), rows: plan.batch, context: context, seed: seed(split, plan), lossScope: plan.lossScope
         )

@@ -15,7 +15,7 @@ extension TrainingPlan: StoredSettings {
         .integer("ngram-contexts", .fixed, .recipe, \.nGramContexts, in: 0...1_000_000_000, "Fit the n-gram initialization to N contexts.",
                  default: "\(Recipe.counts.plan.nGramContexts), at most 2/3 of the tokens"),
         .integer("batch", .fixed, .main, \.batch, in: 1...65_536, "Set the sequences per batch."),
-        .flag("windows", .fixed, .windows, \.windows,
+        .flag("windows", .fixed, .windows, \.usesWindows,
               "Train on windows at random positions, like nanoGPT, instead of packed conversations."),
         .choice("loss-scope", .fixed, .data, \.lossScope, "Compute the loss on the tokens of this role.", default: ""),
         .integer("seed", .fixed, .schedule, \.seed, in: Int.min...Int.max,

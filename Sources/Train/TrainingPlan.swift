@@ -38,14 +38,14 @@ package struct TrainingPlan: Sendable, Equatable {
     /// Whether each rank has the optimizer's moments of a part of the weights only. Changes memory and time, but no bits.
     package var shardsOptimizer = false
     /// Whether rows are windows at random positions instead of whole packed conversations.
-    package var windows = false
+    package var usesWindows = false
     package var lossScope = LossScope.all
     /// Steps between evaluations; nil for twenty evaluations in all.
     package var evalEvery: Int?
     /// The number of validation tokens per evaluation.
     package var evalTokens = 65_536
     /// Whether to evaluate before the first step, as fine-tuning does.
-    package var evaluatesBeforeTraining = false
+    package var evaluatesFirst = false
     /// Steps between checkpoints, in addition to those at evaluations.
     package var saveEvery: Int?
     /// Early stopping: the number of evaluations without improvement that ends the run; nil for no early stopping.
@@ -117,7 +117,7 @@ package enum Recipe: String, Sendable, CaseIterable {
             plan.lr = 1e-3
             plan.minLR = 0
             plan.nGramContexts = 819_200
-        case .nanogpt: plan.windows = true
+        case .nanogpt: plan.usesWindows = true
         }
         return plan
     }
@@ -126,7 +126,7 @@ package enum Recipe: String, Sendable, CaseIterable {
 extension TrainingPlan {
     /// The plan as fields of a checkpoint.
     package var values: OrderedDictionary<CheckpointValue> {
-        var values: OrderedDictionary<CheckpointValue> = ["plan/evaluates_first": .integer(evaluatesBeforeTraining ? 1 : 0)]
+        var values: OrderedDictionary<CheckpointValue> = ["plan/evaluates_first": .integer(evaluatesFirst ? 1 : 0)]
         for setting in Self.lengths + Self.settings { setting.write(self, to: &values) }
         if let machine { for setting in TrainingMachine.settings { setting.write(machine, to: &values) } }
         return values
@@ -134,7 +134,7 @@ extension TrainingPlan {
 
     /// The plan of a checkpoint's run. Settings that it does not store have their defaults.
     package init(from checkpoint: Checkpoint) throws(CheckpointError) {
-        evaluatesBeforeTraining = try checkpoint.integer("plan/evaluates_first") != 0
+        evaluatesFirst = try checkpoint.integer("plan/evaluates_first") != 0
         _ = try checkpoint.integer("plan/batch")                            // each run has it
         for setting in Self.lengths + Self.settings { try setting.read(from: checkpoint, into: &self) }
         machine = try TrainingMachine(from: checkpoint)

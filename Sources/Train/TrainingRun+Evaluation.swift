@@ -103,7 +103,7 @@ extension TrainingRun {
     /// Whether a step is followed by an evaluation. In a run of limited time, evaluations that are expensive are fewer.
     func isEvaluationDue(_ clock: () -> Double, _ report: (Event) throws -> Void) throws -> Bool {
         if let every = plan.evalEvery { return state.step % every == 0 }
-        let count = state.evaluations + (plan.evaluatesBeforeTraining ? 0 : 1)
+        let count = state.evaluations + (plan.evaluatesFirst ? 0 : 1)
         guard progress * Double(EvaluationSchedule.usualCount) >= Double(count) else { return false }
         guard case .seconds(let all) = plan.length else { return true }
         try chooseEvaluationTokens(clock, report)

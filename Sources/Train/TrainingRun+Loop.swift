@@ -22,7 +22,7 @@ extension TrainingRun {
             return .stopped
         }
         let begin = clock() - state.seconds
-        if plan.evaluatesBeforeTraining, state.evaluations == 0 { try evaluate(clock, report) }
+        if plan.evaluatesFirst, state.evaluations == 0 { try evaluate(clock, report) }
         while progress < 1 {
             if shouldStop(state) {
                 try saveIfFinite(report)

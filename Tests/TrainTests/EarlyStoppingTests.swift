@@ -61,7 +61,7 @@ import Train
         plan.batch = 1
         plan.warmup = 0
         plan.evalEvery = 2
-        plan.evaluatesBeforeTraining = true
+        plan.evaluatesFirst = true
         plan.patience = 2
         let configuration = GPTConfiguration(layers: 1, heads: 1, width: 8, context: 4, vocabulary: vocabulary.count)
         return try TrainingRun(

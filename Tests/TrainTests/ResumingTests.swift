@@ -120,7 +120,7 @@ import Train
         #expect(refused { $0.batch = 4 } == .cannotChange(option: "--batch", stored: "2", given: "4"))
         #expect(refused { $0.seed = 2 } == .cannotChange(option: "--seed", stored: "1", given: "2"))
         #expect(refused { $0.lossScope = .assistant } == .cannotChange(option: "--loss-scope", stored: "all", given: "assistant"))
-        #expect(refused { $0.windows = true } == .cannotChange(option: "--windows", stored: "off", given: "on"))
+        #expect(refused { $0.usesWindows = true } == .cannotChange(option: "--windows", stored: "off", given: "on"))
         #expect(refused { $0.nGramContexts = 1_024 } == .cannotChange(option: "--ngram-contexts", stored: "0", given: "1024"))
         #expect(
             refused { $0.batch = 4 }?.description

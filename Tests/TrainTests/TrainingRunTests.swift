@@ -90,7 +90,7 @@ import Train
     func `a checkpoint stores every setting of the plan`(length: TrainingPlan.Length) throws {
         var plan = TrainingPlan()
         plan.length = length
-        plan.evaluatesBeforeTraining = true
+        plan.evaluatesFirst = true
         for setting in TrainingPlan.settings {
             let before = plan
             switch setting.type {
@@ -102,7 +102,7 @@ import Train
             }
             #expect(plan != before, "\(setting.name)")
         }
-        #expect(plan.batch == 3 && plan.seed == 3 && plan.windows && plan.lossScope == .assistant && plan.schedule == .constant)
+        #expect(plan.batch == 3 && plan.seed == 3 && plan.usesWindows && plan.lossScope == .assistant && plan.schedule == .constant)
         #expect(plan.weightDecay == 0.25 && plan.patience == 3 && plan.recipe == .nanogpt && plan.preset == "tiny")
         plan.machine = try TrainingMachine(Processor(threads: 1), .float32)
         #expect(try TrainingPlan(from: run(plan, in: "plan").checkpoint) == plan)
