@@ -32,7 +32,7 @@ package struct AdapterSettings: Sendable {
         usesDoRA = shape.usesDoRA
         dropout = shape.dropout
         targets = shape.targetNames.joined(separator: ",")
-        initialization = adapter.principals.count == 0 ? .plain : .pissa
+        initialization = adapter.initialization
     }
 
     /// α of an adapter whose scale is α/r: of a rank-stabilized one √r times the option. nil for the rank.
@@ -40,6 +40,11 @@ package struct AdapterSettings: Sendable {
         guard isRankStabilized, let rank else { return alpha }
         return (alpha ?? Float(rank)) * Float(rank).squareRoot()
     }
+}
+
+extension LoRAAdapter {
+    /// How it was initialized.
+    package var initialization: AdapterSettings.Initialization { principals.count == 0 ? .plain : .pissa }
 }
 
 extension AdapterSettings: Configurable {

@@ -30,8 +30,7 @@ package struct Finetuning {
         package var fitsBatchToChats = false
         /// Trains a LoRA adapter instead of the whole model.
         package var lora: LoRAConfiguration?
-        /// Whether to initialize the adapter with PiSSA.
-        package var usesPiSSA = false
+        package var loraInitialization = AdapterSettings.Initialization.plain
         /// How the frozen weights of an adapter's base are kept; nil for as they are stored.
         package var basePrecision: WeightPrecision?
         /// nil for three epochs, or two of chats of fewer than 8,192 tokens; but at least 20 steps, or a hundred with
@@ -80,7 +79,7 @@ package struct Finetuning {
         let path = start.path, base = start.checkpoint
         var settings = settings
         settings.lora = try start.shape(settings.lora)
-        if start.adapter != nil { settings.usesPiSSA = false }
+        if start.adapter != nil { settings.loraInitialization = .plain }
         if base.adapter != nil { throw TrainingError.adapterAsBase(path: path) }
         let vocabulary = try FinetuningVocabulary(base, start.chatTemplate)
         var context = settings.context(of: base.configuration)
@@ -263,7 +262,7 @@ package struct Finetuning {
         var adapter = LoRAAdapter(lora, baseDigest: base.weightsDigest, basePath: basePath)
         let given = try initial?.adapter.map { try $0.principalValues(of: list.trainable, path: initial?.name ?? "", on: processor) } ?? nil
         // A quantized base stays quantized (QLoRA), unless PiSSA has to change it.
-        let keepsQuantized = !settings.usesPiSSA && given == nil
+        let keepsQuantized = settings.loraInitialization == .plain && given == nil
         let kept = try base.keeping(keepsQuantized ? settings.basePrecision : nil, on: processor)
         let frozen = try kept.values(of: list.frozen, keepingQuantized: keepsQuantized, on: processor)
         let quantized = keepsQuantized ? kept.quantizedWeights(of: list.frozen) : [:]
@@ -272,7 +271,7 @@ package struct Finetuning {
         for parameter in list.parameters where lora.addedTokens != nil && lora.trainsWhole(parameter.name) {
             if let rows = start.checkpoint.weights[parameter.name] { parameters.values[parameter.range].copy(from: rows.values) }
         }
-        if settings.usesPiSSA {
+        if settings.loraInitialization == .pissa {
             let layers = list.loraLayers
             let principals = try parameters.initializeWithPiSSA(of: layers) { preparing(Double($0) / Double(layers.count)) }
             guard let principals else { throw TrainingError.notFinite(path: base.path ?? "") }

@@ -64,7 +64,7 @@ import Train
         var settings = Finetuning.Settings(data: [chats(.names, 20, in: "names.jsonl")])
         settings.length = .steps(steps)
         if kind != .full { settings.lora = LoRAConfiguration(rank: 3, alpha: 6) }
-        settings.usesPiSSA = kind == .pissa
+        settings.loraInitialization = kind == .pissa ? .pissa : .plain
         if replay { settings.replay = [chats(.sums, 40, in: "older.jsonl")] }
         return settings
     }

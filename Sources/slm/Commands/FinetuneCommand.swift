@@ -74,7 +74,7 @@ struct FinetuneCommand {
             memory.rows = 2 * plan.batch
             memory.microBatchTokens = max(memory.microBatchTokens, 2 * configuration.context)
         }
-        let changesBase = settings.usesPiSSA || start.adapter?.adapter?.principals.count ?? 0 > 0
+        let changesBase = settings.loraInitialization == .pissa || start.adapter?.adapter?.initialization == .pissa
         memory.frozenPrecision = changesBase ? .float32 : settings.basePrecision ?? checkpoint.quantizedPrecision ?? .float32
         if !changesBase, settings.basePrecision == nil {
             memory.storedBytesPerWeight = checkpoint.quantized.map(\.element).storedBytesPerWeight
@@ -201,7 +201,7 @@ struct FinetuneCommand {
         let trained = run.adapter.map {
             "\(parameters.count) parameters: a \($0.shape.usesDoRA ? "DoRA" : "LoRA") adapter of rank \($0.shape.rank) for "
                 + $0.shape.targetNames.joined(separator: ", ")
-                + ($0.principals.count > 0 ? ", initialized with PiSSA" : "") + "; \(parameters.frozenCount) are frozen"
+                + ($0.initialization == .pissa ? ", initialized with PiSSA" : "") + "; \(parameters.frozenCount) are frozen"
         } ?? "all \(parameters.count) parameters"
         let context = run.trainer.context
         func text(_ data: TrainingData) -> String {

@@ -108,7 +108,7 @@ extension FinetuneOptions {
         run.plan.apply(to: &settings)
         settings.fitsBatchToChats = !run.plan.has("batch")
         settings.lora = try loraConfiguration(for: configuration)
-        settings.usesPiSSA = adapter.initialization == .pissa
+        settings.loraInitialization = adapter.initialization
         try checkBasePrecision(settings.basePrecision)
         settings.length = try run.length(for: "finetune")
         settings.warmup = run.plan[integer: "warmup"]
@@ -140,7 +140,7 @@ extension FinetuneOptions {
     }
 
     private func loraConfiguration(for configuration: GPTConfiguration) throws -> LoRAConfiguration? {
-        let adapter = adapter, usesPiSSA = adapter.initialization == .pissa
+        let adapter = adapter, isPiSSA = adapter.initialization == .pissa
         guard let rank = adapter.rank else { return nil }
         let known = GPT.loraTargetNames
         let names = adapter.targets?.split(separator: ",").map(String.init) ?? GPT.loraTargets(of: configuration)
@@ -158,10 +158,10 @@ extension FinetuneOptions {
         var shape = LoRAConfiguration(rank: rank, alpha: adapter.scaledAlpha, names: names, of: configuration)
         shape.dropout = adapter.dropout
         shape.usesDoRA = adapter.usesDoRA
-        if usesPiSSA, shape.adaptsVocabulary {
+        if isPiSSA, shape.adaptsVocabulary {
             throw UsageError("slm finetune: --lora-init pissa: it changes the base's weights, and cannot adapt the head or the embedding.")
         }
-        let special = usesPiSSA ? "--lora-init pissa" : shape.adaptsVocabulary ? "--lora-targets head,embedding" : nil
+        let special = isPiSSA ? "--lora-init pissa" : shape.adaptsVocabulary ? "--lora-targets head,embedding" : nil
         if addTokens != .none, let special { throw UsageError("slm finetune: --add-tokens cannot be combined with \(special).") }
         if shape.usesDoRA, let other = special ?? (shape.dropout > 0 ? "--lora-dropout" : nil) {
             throw UsageError("slm finetune: --dora cannot be combined with \(other).")

@@ -83,7 +83,7 @@ extension TrainingRun {
             "model", parameters: adapter == nil ? parameters.count : parameters.frozenCount, trainer.model.configuration.values)
         guard let adapter else { return model }
         return model + settings("adapter", parameters: parameters.count, adapter.values)
-            + [RunSetting("adapter", "pissa", .text(adapter.principals.count > 0 ? "on" : "off"))]
+            + [RunSetting("adapter", "lora_init", .text(adapter.initialization.rawValue))]
     }
 
     /// What the checkpoints of a fine-tuning run store besides the paths of its data.
