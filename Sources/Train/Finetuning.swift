@@ -112,7 +112,7 @@ package struct Finetuning {
             seed: UInt64(bitPattern: Int64(plan.seed)), { preparing(.initialization, $0) }
         )
         trainer.context = context
-        trainer.model.recomputesBlocks = plan.machine?.recompute ?? false
+        trainer.model.recomputesBlocks = plan.machine?.recomputesBlocks ?? false
         let training: any TrainingBatches = switch examples {
         case .preferences(let preferences):
             try preferences.batches(plan, trainer, in: folder, over: ranks) { preparing(.scoring, $0) }
@@ -162,7 +162,7 @@ package struct Finetuning {
         let seed = UInt64(bitPattern: Int64(plan.seed))
         let trainer = Trainer(model, parameters, on: processor, precision: precision, seed: seed)
         trainer.context = context
-        trainer.model.recomputesBlocks = plan.machine?.recompute ?? false
+        trainer.model.recomputesBlocks = plan.machine?.recomputesBlocks ?? false
         let training: any TrainingBatches = switch examples {
         case .preferences(let preferences): try preferences.batches(resuming: plan, in: folder, over: ranks)
         case .chats(let packed): try chats.batches(of: packed, plan, replayShare: settings.replayShare ?? Settings.usualReplayShare)

@@ -44,13 +44,13 @@ package final class Trainer {
 
     /// Creates a model with random weights.
     ///
-    /// - Parameter recomputing: Whether the backward pass recomputes the blocks instead of storing their activations.
+    /// - Parameter recomputesBlocks: Whether the backward pass recomputes the blocks instead of storing their activations.
     package convenience init(
-        _ configuration: GPTConfiguration, on processor: Processor, precision: DataType, recomputing: Bool = false, seed: UInt64
+        _ configuration: GPTConfiguration, on processor: Processor, precision: DataType, recomputesBlocks: Bool = false, seed: UInt64
     ) {
         var list = ParameterList()
         var model = GPT(configuration, in: &list)
-        model.recomputesBlocks = recomputing
+        model.recomputesBlocks = recomputesBlocks
         self.init(model, Parameters(list, on: processor, seed: seed), on: processor, precision: precision, seed: seed)
     }
 

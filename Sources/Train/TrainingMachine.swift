@@ -10,7 +10,7 @@ package struct TrainingMachine: Sendable, Equatable {
     /// The type of matmuls and stored activations.
     package var dtype = DataType.float32
     /// Whether the backward pass recomputes the blocks. Changes memory and time, but no bits.
-    package var recompute = false
+    package var recomputesBlocks = false
     package var threads = 1
     package var cpu = "plain"
     package var blas = BLAS.slm
@@ -19,9 +19,9 @@ package struct TrainingMachine: Sendable, Equatable {
 
     private init() {}
 
-    package init(_ processor: Processor, _ dtype: DataType, recompute: Bool = false) {
+    package init(_ processor: Processor, _ dtype: DataType, recomputesBlocks: Bool = false) {
         self.dtype = dtype
-        self.recompute = recompute
+        self.recomputesBlocks = recomputesBlocks
         threads = processor.threads
         cpu = processor.instructionSet
         blas = processor.blas
@@ -34,7 +34,7 @@ extension TrainingMachine: StoredSettings {
     /// Each command declares the options, since not only training has them.
     package static let settings: [Setting<TrainingMachine>] = [
         .choice("dtype", .machine, nil, \.dtype, among: [DataType.float32, .bfloat16].map { ($0.rawValue, $0) }),
-        .flag("recompute", .machine, nil, \.recompute),
+        .flag("recompute", .machine, nil, \.recomputesBlocks),
         .integer("threads", .machine, nil, \.threads, in: 1...1_024),
         .text("cpu", .machine, \.cpu),
         .choice("blas", .machine, nil, \.blas),

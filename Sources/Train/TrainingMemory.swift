@@ -12,7 +12,7 @@ package struct TrainingMemory: Sendable {
     package var rows: Int
     package var microBatchTokens: Int
     /// Whether the backward pass recomputes the blocks.
-    package var recompute: Bool
+    package var recomputesBlocks: Bool
     /// The LoRA configuration, if only an adapter is trained: frozen weights have neither gradients nor moments.
     package var lora: LoRAConfiguration?
     /// How the frozen weights of an adapter's base are kept.
@@ -26,11 +26,11 @@ package struct TrainingMemory: Sendable {
 
     /// - Parameter microBatchTokens: The trainer's default if nil.
     package init(
-        _ precision: DataType, rows: Int, microBatchTokens: Int? = nil, recompute: Bool = false, lora: LoRAConfiguration? = nil
+        _ precision: DataType, rows: Int, microBatchTokens: Int? = nil, recomputesBlocks: Bool = false, lora: LoRAConfiguration? = nil
     ) {
         self.precision = precision
         self.rows = rows
-        self.recompute = recompute
+        self.recomputesBlocks = recomputesBlocks
         self.lora = lora
         self.microBatchTokens = microBatchTokens ?? Trainer.defaultMicroBatchTokens(usesLoRA: lora != nil)
     }
@@ -52,10 +52,10 @@ package struct TrainingMemory: Sendable {
         let experts = c.experts.map { Double($0.active) * ((c.isGated ? 3 : 2) * F + 2 * C) }
         let mlp = (experts ?? (c.isGated ? 3 : 2) * F) + (c.hasPostNorms ? 4 : 2) * C
         let block = tokens * ((qkv + mlp) * stored + 8 * C)
-        let blocks = recompute ? min(L, 1) * block + L * tokens * C * 4 : L * block
+        let blocks = recomputesBlocks ? min(L, 1) * block + L * tokens * C * 4 : L * block
         // The logits in f32, and the copy of their gradient that the matmuls read. In f32 the gradient takes the place of the logits,
         // unless the derivative of their soft cap needs both.
-        let logitRows = recompute && lora == nil ? Tape.fewLogitRows(of: c.vocabulary) : Tape.logitRows(of: c.vocabulary)
+        let logitRows = recomputesBlocks && lora == nil ? Tape.fewLogitRows(of: c.vocabulary) : Tape.logitRows(of: c.vocabulary)
         let logits = min(tokens, Double(logitRows)) * V * (precision == .bfloat16 ? 6 : c.logitCap == nil ? 4 : 8)
         let hasNGrams = nGramTokens > 0 && NGramInitialization.isPossible(for: c)
         let initialization = hasNGrams ? NGramInitialization.bytes(for: c, counting: nGramTokens) : 0
@@ -95,8 +95,8 @@ package struct TrainingMemory: Sendable {
     package func advice(for c: GPTConfiguration, within bytes: Double) -> [(setting: String, bytes: Double)] {
         var result: [(String, Double)] = []
         var recomputing = self
-        recomputing.recompute = true
-        if !recompute { result.append(("--recompute", recomputing.bytes(for: c))) }
+        recomputing.recomputesBlocks = true
+        if !recomputesBlocks { result.append(("--recompute", recomputing.bytes(for: c))) }
         var context = c.context / 2
         while context >= 64 {
             var smaller = c

@@ -28,7 +28,7 @@ import Train
         arguments += ["--steps", "1", "--warmup", "2", "--json"] + (recomputing ? ["--recompute"] : [])
         let outcome = try slm(arguments)
         let measured = Double(try #require(try JSONElement(parsing: outcome.output)["peak_rss_mb"]?.integer, "\(outcome.errors)"))
-        let memory = TrainingMemory(type, rows: rows, recompute: recomputing)
+        let memory = TrainingMemory(type, rows: rows, recomputesBlocks: recomputing)
         let estimate = memory.bytes(for: preset == "tiny" ? .tiny : .eugpt) / 1_048_576
         #expect(abs(estimate - measured) <= 0.1 * measured + (measured < 200 ? 15 : 0), "\(estimate) for \(measured)")
     }

@@ -99,7 +99,7 @@ import Train
         var settings = settings(.plain, steps: 8, replay: true)
         settings.context = 32
         var plan = plan
-        plan.machine = TrainingMachine(processor, .float32, recompute: true)
+        plan.machine = TrainingMachine(processor, .float32, recomputesBlocks: true)
         let whole = try finetuning(settings, plan, in: "whole")
         #expect(whole.run.trainer.parameters.frozenPrecision == .int8)
         #expect(whole.run.trainer.context == 32 && whole.run.trainer.model.recomputesBlocks && whole.run.tokensPerStep == 64)

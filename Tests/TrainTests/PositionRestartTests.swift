@@ -16,7 +16,7 @@ import Train
     private func trainer(_ positions: GPTConfiguration.Positions = .learned, recomputing: Bool = false) throws -> Trainer {
         var configuration = GPTConfiguration(layers: 2, heads: 2, width: 16, context: Self.context, vocabulary: Self.V)
         configuration.positions = positions
-        return try Trainer(configuration, on: Processor(threads: 1), precision: .float32, recomputing: recomputing, seed: 7)
+        return try Trainer(configuration, on: Processor(threads: 1), precision: .float32, recomputesBlocks: recomputing, seed: 7)
     }
 
     /// One row that holds the conversations one after the other, with padding at its end.

@@ -70,7 +70,7 @@ import Train
         plan.weightDecay = 0
         plan.lossScope = .assistant
         plan.evalEvery = 5
-        plan.machine = TrainingMachine(processor, .float32, recompute: recomputing)
+        plan.machine = TrainingMachine(processor, .float32, recomputesBlocks: recomputing)
         let base = try FinetuningBase(folder("base.h5"), on: processor)
         return try Finetuning(of: base, settings, plan, in: folder(name), on: processor, precision: .float32)
     }

@@ -21,7 +21,8 @@ import Train
         init(_ variant: Variant, _ kernels: KernelVariant, recomputing: Bool = false) throws {
             golden = try GoldenTensors.golden("preferences")
             let configuration = GPTConfiguration(layers: 2, heads: 4, width: 16, context: 64, vocabulary: vocabulary.count)
-            trainer = Trainer(configuration, on: try kernels.processor(), precision: kernels.precision, recomputing: recomputing, seed: 1)
+            trainer = Trainer(
+                configuration, on: try kernels.processor(), precision: kernels.precision, recomputesBlocks: recomputing, seed: 1)
             for parameter in trainer.parameters.list {
                 let weights = golden.floats("weights/\(parameter.name)")
                 trainer.parameters.values[parameter.range].write { span in for i in span.indices { span[i] = weights[i] } }

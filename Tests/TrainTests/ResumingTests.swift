@@ -51,14 +51,14 @@ import Train
     @Test func `a checkpoint stores the type of matmuls, recomputation, threads and kernels`() throws {
         var plan = plan
         let processor = try Processor(threads: 2, instructionSet: "plain")
-        plan.machine = TrainingMachine(processor, .float32, recompute: true)
+        plan.machine = TrainingMachine(processor, .float32, recomputesBlocks: true)
         plan.recipe = .nanogpt
         plan.preset = "tiny"
         plan.vocabularySize = 300
         try run(plan, in: "run").train(until: 3)
         let stored = try TrainingPlan(from: Checkpoint(reading: folder("run/last.h5")))
         #expect(stored == plan)
-        #expect(stored.machine?.dtype == .float32 && stored.machine?.recompute == true && stored.machine?.threads == 2)
+        #expect(stored.machine?.dtype == .float32 && stored.machine?.recomputesBlocks == true && stored.machine?.threads == 2)
         #expect(stored.machine?.cpu == "plain" && stored.machine?.blas == .slm)
     }
 

@@ -17,7 +17,7 @@ import Train
     private func trainer(threads: Int = 2, dropout: Float = 0, recomputing: Bool = false, seed: UInt64 = 3) throws -> Trainer {
         var configuration = configuration
         configuration.dropout = dropout
-        return try Trainer(configuration, on: Processor(threads: threads), precision: .float32, recomputing: recomputing, seed: seed)
+        return try Trainer(configuration, on: Processor(threads: threads), precision: .float32, recomputesBlocks: recomputing, seed: seed)
     }
 
     private func weights(of trainer: Trainer) -> [Float] { trainer.parameters.list.flatMap { trainer.parameters.value(of: $0).floats } }

@@ -14,7 +14,7 @@ import Train
     func `the estimate is within a tenth of the figures of the documentation`(
         model: GPTConfiguration, type: DataType, rows: Int, recomputing: Bool, measured: Double
     ) {
-        let estimate = TrainingMemory(type, rows: rows, recompute: recomputing).bytes(for: model) / 1_048_576
+        let estimate = TrainingMemory(type, rows: rows, recomputesBlocks: recomputing).bytes(for: model) / 1_048_576
         #expect(abs(estimate - measured) <= 0.1 * measured, "\(estimate) for \(measured)")
     }
 
@@ -57,7 +57,7 @@ import Train
         ) -> Double {
             var changed = configuration
             change(&changed)
-            let memory = TrainingMemory(precision, rows: 4, microBatchTokens: 4_096, recompute: recompute)
+            let memory = TrainingMemory(precision, rows: 4, microBatchTokens: 4_096, recomputesBlocks: recompute)
             return memory.bytes(for: changed) - 40e6 - 16 * Double(changed.parameterCount)
         }
         let block = 4 * (6 * C + 2 * F) + 8 * C, plain = L * T * block + 4 * logits

@@ -105,7 +105,7 @@ extension BenchTrainOptions {
         if lora == nil, basePrecision != .float32 { throw UsageError("slm bench train: --base-dtype needs --lora RANK.") }
         let adapter = lora.map { LoRAConfiguration(rank: $0) }
         var memory = TrainingMemory(
-            type, rows: batch, microBatchTokens: tokensAtOnce, recompute: recompute, lora: adapter)
+            type, rows: batch, microBatchTokens: tokensAtOnce, recomputesBlocks: recompute, lora: adapter)
         memory.frozenPrecision = basePrecision
         try check(memory, for: configuration)
         var list = ParameterList(lora: adapter)

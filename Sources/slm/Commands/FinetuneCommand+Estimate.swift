@@ -50,7 +50,7 @@ extension FinetuneOptions {
         get throws {
             let processor = try run.processor()
             let type = processor.dataType(for: run.dtype, isChosen: run.dtype == .bf16)
-            return (processor, TrainingMachine(processor, type, recompute: run.recompute ?? false))
+            return (processor, TrainingMachine(processor, type, recomputesBlocks: run.recompute ?? false))
         }
     }
 }

@@ -68,7 +68,7 @@ struct FinetuneCommand {
                 + "another --name.")
         }
         configuration.context = settings.context(of: configuration)
-        var memory = TrainingMemory(type, rows: plan.batch, recompute: machine.recompute, lora: settings.lora)
+        var memory = TrainingMemory(type, rows: plan.batch, recomputesBlocks: machine.recomputesBlocks, lora: settings.lora)
         if settings.preferences != nil {
             // Both answers of a pair are in one micro-batch.
             memory.rows = 2 * plan.batch
@@ -210,7 +210,7 @@ struct FinetuneCommand {
                 + "\(data.exampleCount(.val, context: context)) (\(data.validation.count)) for validation"
         }
         var memory = TrainingMemory(
-            type, rows: run.plan.batch, recompute: run.trainer.model.recomputesBlocks, lora: run.adapter?.shape)
+            type, rows: run.plan.batch, recomputesBlocks: run.trainer.model.recomputesBlocks, lora: run.adapter?.shape)
         memory.frozenPrecision = run.trainer.parameters.frozenPrecision
         memory.storedBytesPerWeight = run.trainer.parameters.storedBytesPerWeight
         if finetuning.preferences != nil {

@@ -63,12 +63,13 @@ struct TrainCommand {
         var plan = preparedPlan
         let changes = resumed?.changes ?? []
         let type = machine.dtype
-        var memory = TrainingMemory(type, rows: plan.batch, recompute: machine.recompute)
+        var memory = TrainingMemory(type, rows: plan.batch, recomputesBlocks: machine.recomputesBlocks)
         memory.dataBytes = tokens.memoryBytes
         if plan.nGramContexts > 0, try stored?.integer("step") ?? 0 == 0 { memory.nGramTokens = tokens.meta.counts(of: .train).tokens }
         try check(memory, for: configuration)
         let trainer = Trainer(
-            configuration, on: processor, precision: type, recomputing: machine.recompute, seed: UInt64(bitPattern: Int64(plan.seed)))
+            configuration, on: processor, precision: type, recomputesBlocks: machine.recomputesBlocks,
+            seed: UInt64(bitPattern: Int64(plan.seed)))
         let training = try tokens.batches(.train, plan, context: configuration.context)
         let validation = try tokens.validationSet(plan.lossScope)
         if stored == nil {

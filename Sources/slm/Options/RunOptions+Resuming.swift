@@ -57,9 +57,9 @@ extension RunOptions {
             options.machine.blas = .slm
             processor = try options.processor()
         }
-        let recompute = self.recompute ?? stored?.recompute ?? false
+        let recompute = self.recompute ?? stored?.recomputesBlocks ?? false
         let type = processor.dataType(for: options.dtype, isChosen: dtype == .bf16)
-        return (processor, TrainingMachine(processor, type, recompute: recompute))
+        return (processor, TrainingMachine(processor, type, recomputesBlocks: recompute))
     }
 
     /// The bits of a run depend on its number of threads, so a resumed run keeps it where the machine has as many cores.
