@@ -3,7 +3,7 @@
     .venv/bin/pip install rank_bm25==0.2.2
     .venv/bin/python Benchmarks/retrieval.py                    three sets of questions, with and without stemming
     .venv/bin/python Benchmarks/retrieval.py --weights          other weights of titles and headings, and all words of the questions, too
-    .venv/bin/python Benchmarks/retrieval.py --embedding-model FOLDER       search by vectors, and by both, too
+    .venv/bin/python Benchmarks/retrieval.py --embedding-model MODEL        search by vectors, and by both, too
     .venv/bin/python Benchmarks/retrieval.py --only-vectors --train         the same with a model that slm trains on the passages of each set
     .venv/bin/python Benchmarks/retrieval.py --coverage         how much of a question the best passages have, if the index has its answer and if not
 

@@ -63,7 +63,7 @@ extension DocumentError: CustomStringConvertible {
             "\(path) has vectors of the embedding model \(model), which is not there. Give its folder with --embedding-model, or build the "
                 + "index again."
         case .noVectors(let path):
-            "\(path) was built without an embedding model. Build it again: slm index build FILE… --embedding-model FOLDER --out \(path)"
+            "\(path) was built without an embedding model. Build it again: slm index build FILE… --embedding-model MODEL --out \(path)"
         case .busy(let path): "\(path) is locked: another program is writing it. Try again."
         case .diskFull(let path, let reason): "no space left for \(path): \(reason). The index is unchanged; free some space and try again."
         case .damaged(let path, let reason): "\(path) is damaged: \(reason). Build it again: slm index build FILE… --out \(path)"

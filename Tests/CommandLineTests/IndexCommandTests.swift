@@ -24,7 +24,7 @@ import TestSupport
         let built = try build()
         #expect(built.status == 0 && built.output.hasPrefix("\(index): 2 files, 1 skipped, 2 passages of 0.0 MB, in "))
         #expect(built.errors == "slm: skipped notes/a.png: not a text\nslm: passages are found by their words. With --embedding-model "
-            + "FOLDER, also those that say the same in other words.\nSearch it: slm index search \(index) 'a question'\n")
+            + "MODEL, also those that say the same in other words.\nSearch it: slm index search \(index) 'a question'\n")
         let found = try slm("index", "search", index, "how", "do", "I", "reset", "the", "pump?")
         #expect(found.output.hasPrefix("[1] notes/pump.md:3, Pump > Reset  (") && found.output.hasSuffix(")\n    Hold the red button.\n\n"))
         #expect(found.status == 0 && found.errors.isEmpty)
@@ -110,7 +110,7 @@ import TestSupport
         try FileManager.default.moveItem(atPath: bert, toPath: folder("moved"))
         let words = try slm("index", "search", index, "reset")
         #expect(words.status == 0 && words.errors == "slm: searching by words only: the embedding model of \(index) is not at \(bert). "
-            + "If it is elsewhere: --embedding-model FOLDER\n", "\(words)")
+            + "If it is elsewhere: --embedding-model MODEL\n", "\(words)")
         let needed = "slm: \(index) has vectors of the embedding model \(bert), which is not there. Give its folder with "
             + "--embedding-model, or build the index again.\n"
         #expect(try slm("index", "search", index, "reset", "--by", "vectors").errors == needed)
@@ -144,7 +144,7 @@ import TestSupport
         #expect(try slm("rerank", ranking, "pump?").status == 2 && slm("rerank", bert, "pump?", "x").status == 1)
         #expect(try slm("info", ranking).output.contains("a reranker"))
         let chat = try slm("chat", bert)
-        #expect(chat.status == 1 && chat.errors.contains("an embedding model or a reranker: --embedding-model FOLDER"), "\(chat)")
+        #expect(chat.status == 1 && chat.errors.contains("an embedding model or a reranker: --embedding-model MODEL"), "\(chat)")
     }
 
     @Test func `wrong arguments are reported`() throws {

@@ -298,7 +298,7 @@ import Tokenize
     @Test func `a folder without a model that generates text is refused`() throws {
         let path = sample.write(to: folder, "bert"), error = #expect(throws: CheckpointError.self) { try ModelFile(path) }
         #expect(error?.description == "\(path)/config.json: model_type: expected a model that generates text, found 'bert', "
-            + "an embedding model or a reranker: --embedding-model FOLDER, or --reranker FOLDER.")
+            + "an embedding model or a reranker: --embedding-model MODEL, or --reranker MODEL.")
     }
 
     @Test(arguments: SampleBERT.Family.allCases) func `damaged folders are read or refused`(family: SampleBERT.Family) throws {

@@ -91,7 +91,7 @@ import Train
         folder.write("{}", to: "cache/\(cachedFolder)/meta.json")
         #expect(try TrainingData(source, vocabulary: vocabulary, storage: cache, on: pool).report?.kept == 100)
         #expect(stored.fingerprint == vocabulary.fingerprint)
-        // As slm tokenize corpus, then slm train --data FOLDER.
+        // As slm tokenize corpus, then slm train --data DIR.
         try CorpusEncoder(Tokenizer(vocabulary), file: "tokenizer.json", template: .specialTokens)
             .write(source.paths, to: folder("tokens"), on: pool)
         let prepared = try data(.init([folder("tokens")]))

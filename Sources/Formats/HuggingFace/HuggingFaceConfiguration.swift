@@ -14,7 +14,7 @@ extension HuggingFaceFamily {
             if EncoderFamily(rawValue: type) != nil {
                 throw fields.file.mismatch(
                     "model_type", "a model that generates text",
-                    "'\(type)', an embedding model or a reranker: --embedding-model FOLDER, or --reranker FOLDER")
+                    "'\(type)', an embedding model or a reranker: --embedding-model MODEL, or --reranker MODEL")
             }
             let known = Self.allCases.map(\.rawValue).joined(separator: ", ")
             throw fields.file.mismatch("model_type", "one of \(known)", type.isEmpty ? "nothing" : String(type.prefix(60)).quoted)

@@ -35,7 +35,7 @@ extension Command {
             EmbedOptions(),
             [
                 OptionGroup("Main options", [
-                    .option("model", \.model, value: "FOLDER", "Use this embedding model: a folder or a GGUF file.").positional(),
+                    .option("model", \.model, value: "MODEL", "Use this embedding model: a folder or a GGUF file.").positional(),
                     .list("text", \.texts, value: "TEXT", "Print the vector of TEXT.").positionalOnly(),
                     .option("file", \.file, value: "FILE",
                             "Print the vectors of the lines of FILE, or of standard input (-); \\n means a line break."),
@@ -47,7 +47,7 @@ extension Command {
             ],
             examples: ["slm embed all-MiniLM-L6-v2 'how do I reset the pump'"]
         ) { options in
-            guard let path = options.model else { throw UsageError("slm embed: expected a model: slm embed FOLDER TEXT.") }
+            guard let path = options.model else { throw UsageError("slm embed: expected a model: slm embed MODEL TEXT.") }
             let texts = try options.texts + EmbedOptions.texts(of: options.file)
             if texts.isEmpty { throw UsageError("slm embed: expected a text: slm embed \(path.shellWord) TEXT, or --file FILE.") }
             let folder = try EncoderFile(path, for: .embedding)

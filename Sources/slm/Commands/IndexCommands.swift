@@ -89,7 +89,7 @@ extension Command {
                 try builder.build(options.paths, at: out, passageTokens: options.passageTokens, stemming: options.stemming)
             }
             if embedder == nil, !options.quiet, !options.json {
-                printNote("passages are found by their words. With --embedding-model FOLDER, also those that say the same in other words.")
+                printNote("passages are found by their words. With --embedding-model MODEL, also those that say the same in other words.")
             }
             printNextStep("Search it", "slm index search \(out.shellWord) 'a question'", unless: options.quiet || options.json)
         }

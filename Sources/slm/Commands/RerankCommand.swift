@@ -20,7 +20,7 @@ extension Command {
             RerankOptions(),
             [
                 OptionGroup("Main options", [
-                    .option("model", \.model, value: "FOLDER", "Use this reranker: a folder with a BERT that scores.").positional(),
+                    .option("model", \.model, value: "MODEL", "Use this reranker: a folder with a BERT that scores.").positional(),
                     .option("question", \.question, value: "TEXT", "Compare passages with this question.").positional(),
                     .list("passage", \.texts, value: "PASSAGE", "Score PASSAGE.").positionalOnly(),
                     .option("file", \.file, value: "FILE",
@@ -32,7 +32,7 @@ extension Command {
             examples: ["slm rerank ms-marco-MiniLM-L6-v2 'how do I reset the pump' 'Hold both keys.' 'Water the tomatoes.'"]
         ) { options in
             guard let path = options.model, let question = options.question else {
-                throw UsageError("slm rerank: expected a model and a question: slm rerank FOLDER QUESTION PASSAGE….")
+                throw UsageError("slm rerank: expected a model and a question: slm rerank MODEL QUESTION PASSAGE….")
             }
             let texts = try options.texts + EmbedOptions.texts(of: options.file)
             if texts.isEmpty { throw UsageError("slm rerank: expected passages after the question, or --file FILE.") }

@@ -33,7 +33,7 @@ extension ServeOptions {
     /// How the files that accounts upload are indexed: with vectors of `--embedding-model`.
     func librarySettings(_ models: QueryModels, _ reranker: EmbeddingBackend?) throws -> LibrarySettings {
         var settings = libraries
-        settings.directory = try documentsFolder ?? ownFile(".documents")
+        settings.directory = try documentsDirectory ?? ownFile(".documents")
         settings.embeddingModel = models.given
         settings.openEmbedder = { try models.embedder(of: $0) }
         settings.reranker = TextReranker.opening(reranker)
@@ -77,7 +77,7 @@ final class QueryModels: Sendable {
         if let known { return TextEmbedder(known, wanted) }
         guard EncoderFile.isEncoder(wanted.path) else {
             Log.info(.note, "\(index.path) is searched by words only: its embedding model is not at \(wanted.path). If it is elsewhere: "
-                + "--embedding-model FOLDER")
+                + "--embedding-model MODEL")
             return nil
         }
         let digest = try EncoderFile(wanted.path).digest

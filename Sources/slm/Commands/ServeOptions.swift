@@ -15,7 +15,7 @@ struct ServeOptions: MachineOptions {
     var reranker: String?
     var documents: [String] = []
     var maxPassages = ServedDocuments.usualPassageLimit
-    var documentsFolder: String?
+    var documentsDirectory: String?
     var noUploads = false
     var libraries = LibrarySettings()
     var name: String?
@@ -101,7 +101,7 @@ extension ServeOptions {
             OptionGroup("Model", ModelOptions.options(
                 \.model, adapterHelp: "Serve this LoRA adapter of the checkpoint, too, as the model MODEL:NAME, with the same weights.") + [
                 .embeddingModel(\.embeddingModel, "Answer /v1/embeddings with this embedding model: a folder or a GGUF file."),
-                .option("reranker", \.reranker, value: "FOLDER",
+                .option("reranker", \.reranker, value: "MODEL",
                         "Answer /v1/rerank with this reranker, and let it put the 30 best passages of documents in order."),
             ]),
             OptionGroup("Documents", [
@@ -114,7 +114,8 @@ extension ServeOptions {
                 .option("no-uploads", \.noUploads, "Let accounts upload no files.").excluding("uploads"),
                 .option("reading-memory", \.libraries.readingMemory.byteCount,
                         "Let the program that reads uploaded files have SIZE of memory."),
-                .option("documents-dir", \.documentsFolder, value: "DIR", "Keep the files that accounts upload, and their indexes, in DIR.",
+                .option("documents-dir", \.documentsDirectory, value: "DIR",
+                        "Keep the files that accounts upload, and their indexes, in DIR.",
                         default: "the database's file with .documents at the end, or slm_chat.documents"),
             ]),
             OptionGroup("Chat page", [

@@ -26,7 +26,7 @@ extension Command {
                 OptionGroup("Main options", [
                     .list("documents", \.documents, value: "INDEX", "Train on the passages of this index: a part of each finds the rest."),
                     .list("data", \.data, value: "FILE", "Train on questions and passages: a JSON object per line.").short("d"),
-                    .option("out", \.out, value: "FOLDER", "Write the model to FOLDER.").short("o"),
+                    .option("out", \.out, value: "DIR", "Write the model to DIR.").short("o"),
                     .json(\.json, "Print one JSON object."),
                     .quiet(\.quiet),
                 ]),
@@ -50,7 +50,7 @@ extension Command {
         ) { options in
             guard !options.documents.isEmpty || !options.data.isEmpty, let out = options.out else {
                 throw UsageError("slm train --embedding: expected documents or data, and a folder to write: "
-                    + "slm train --embedding --documents INDEX --out FOLDER.")
+                    + "slm train --embedding --documents INDEX --out DIR.")
             }
             try options.train(to: out)
         }

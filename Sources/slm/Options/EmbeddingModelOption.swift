@@ -8,11 +8,11 @@ extension CommandOption {
     static func embeddingModel(
         _ path: WritableKeyPath<Options, String?>, _ help: String, default defaultText: String = ""
     ) -> CommandOption {
-        option("embedding-model", path, value: "FOLDER", help, default: defaultText)
+        option("embedding-model", path, value: "MODEL", help, default: defaultText)
     }
 
     static func reranker(_ path: WritableKeyPath<Options, String?>) -> CommandOption {
-        option("reranker", path, value: "FOLDER", "Let this reranker put the 30 best passages in order: a folder with a BERT that scores.")
+        option("reranker", path, value: "MODEL", "Let this reranker put the 30 best passages in order: a folder with a BERT that scores.")
     }
 }
 
@@ -47,7 +47,7 @@ extension TextEmbedder {
         guard path != nil || EncoderFile.isEncoder(model.path) else {
             if isNeeded { throw DocumentError.needsModel(path: index.path, model: model.path) }
             printNote("searching by words only: the embedding model of \(index.path) is not at \(model.path). "
-                + "If it is elsewhere: --embedding-model FOLDER")
+                + "If it is elsewhere: --embedding-model MODEL")
             return nil
         }
         try self.init(path ?? model.path, on: machine)
