@@ -48,7 +48,7 @@ import Testing
         #expect(try Store(other).user(named: "ada") != nil && Store(other).user(named: "bob") == nil)
     }
 
-    @Test func `a directory keeps the newest backups`() throws {
+    @Test func `a folder keeps the newest backups`() throws {
         let url = try database("a.db", user: "ada"), backups = folder("backups")
         for _ in 0..<3 {
             let written = try slm("admin", "backup", "--database", url, "--out", backups + "/", "--keep", "1", "--json")
@@ -57,7 +57,7 @@ import Testing
         let names = TemporaryFolder.names(in: backups)
         #expect(names.count == 1 && names[0].hasPrefix("slm-20") && names[0].hasSuffix("Z.tar"))
         let file = try slm("admin", "backup", "--database", url, "--out", folder("x.tar"), "--keep", "3")
-        #expect(file.status == 2 && file.errors.contains("--keep: expected a directory"))
+        #expect(file.status == 2 && file.errors.contains("--keep: expected a folder"))
     }
 
     @Test func `what is missing or wrong is one sentence`() throws {

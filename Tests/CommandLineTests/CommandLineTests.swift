@@ -125,7 +125,7 @@ import TestSupport
         #expect(outcome.output.contains("10 of these 10 answers, and "), "\(outcome.output.suffix(600))")
     }
 
-    @Test func `the demo overwrites its own directory, and no other`() throws {
+    @Test func `the demo overwrites its own folder, and no other`() throws {
         let folder = TemporaryFolder()
         folder.write("[INST] a [/INST] b\n", to: "chats.txt")
         try FileManager.default.createDirectory(atPath: folder("run"), withIntermediateDirectories: true)
@@ -137,12 +137,12 @@ import TestSupport
         }
         let refused = try demo("run")
         #expect(
-            refused.status == 1 && refused.errors.contains("run is not the directory of a demo, which would overwrite it."),
+            refused.status == 1 && refused.errors.contains("run is not the folder of a demo, which would overwrite it."),
             "\(refused.errors)")
         #expect(TemporaryFolder.names(in: folder("run")) == ["best.h5"])
         // The chat is too small for a run, so the demo stops after the token files.
         _ = try demo("own")
         #expect(TemporaryFolder.names(in: folder("own")).contains(".slm-demo"))
-        #expect(try !demo("own").errors.contains("is not the directory of a demo"))
+        #expect(try !demo("own").errors.contains("is not the folder of a demo"))
     }
 }

@@ -24,7 +24,7 @@ import TestSupport
     }
 
     /// A server may be started anywhere; the log of a training run has the path that it was given.
-    @Test func `the data of a base is found from other directories`() throws {
+    @Test func `the data of a base is found from other folders`() throws {
         try prepare()
         let trained = try slm(
             ["train", "--data", "data", "--out", "runs/relative", "--max-steps", "3", "--threads", "2"] + smallModel, in: folder(""))

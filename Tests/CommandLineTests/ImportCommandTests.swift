@@ -87,7 +87,7 @@ import Formats
             (["import", folder("peft"), "--base", folder("adapter.h5"), "--out", folder("x.h5")], 1, "expected a whole model, found"),
             (["import", folder("base.h5"), "--base", folder("base.h5"), "--out", folder("x.h5")], 2, "--base: expected a PEFT adapter"),
             (["export", folder("base.h5"), "--peft", "--out", folder("x")], 1, "PEFT adapter cannot hold this model: it is a whole"),
-            (["export", folder("adapter.h5"), "--peft", "--out", folder("x.gguf")], 2, "--peft writes a directory, found --out"),
+            (["export", folder("adapter.h5"), "--peft", "--out", folder("x.gguf")], 2, "--peft writes a folder, found --out"),
             (["export", folder("adapter.h5"), "--peft", "--out", folder("x"), "--dtype", "q8_0"], 2, "expected f32, f16, bf16 for a PEFT"),
             (["export", folder("base.h5"), "--base-name", "x", "--out", folder("x")], 2, "--base-name needs --peft"),
         ] {
@@ -148,7 +148,7 @@ import Formats
         for (arguments, status, message) in [
             (["--out", matrix, "--dtype", "q8_0"], 2, "an importance matrix has no weights: expected neither --dtype nor --check"),
             (["--out", folder("c.imatrix"), "--calibrate", matrix], 2, "--calibrate: expected a text or chats for "),
-            (["--out", matrix, "--peft"], 2, "--peft writes a directory, found --out"),
+            (["--out", matrix, "--peft"], 2, "--peft writes a folder, found --out"),
             (["--out", folder("b.gguf"), "--calibrate", matrix], 2, "or FILE.imatrix, found \(folder("b.gguf")) with f32."),
             (
                 ["--out", folder("c.gguf"), "--dtype", "q4_k_m", "--calibrate", folder("b.gguf")], 1,
@@ -191,12 +191,12 @@ import Formats
             ),
             (
                 ["export", folder("a.h5"), "--out", folder("b"), "--dtype", "q8_0"], 2,
-                "--dtype: expected f32, f16, bf16 for a Hugging Face directory, found q8_0."
+                "--dtype: expected f32, f16, bf16 for a Hugging Face folder, found q8_0."
             ),
-            (["export", folder("a.h5"), "--out", folder("x.bin")], 2, "For a directory whose name ends in .bin: --out \(folder("x.bin"))/"),
+            (["export", folder("a.h5"), "--out", folder("x.bin")], 2, "For a folder whose name ends in .bin: --out \(folder("x.bin"))/"),
             (
                 ["export", folder("a.h5"), "--out", folder("x.GGUF")], 2,
-                "--out: expected FILE.gguf, FILE.h5, FILE.imatrix or a directory, found"
+                "--out: expected FILE.gguf, FILE.h5, FILE.imatrix or a folder, found"
             ),
             (["import", folder("none"), "--out", "x"], 1, "none: cannot be read"),
             (["import", folder.path, "--out", "x"], 1, "found a folder without config.json."),

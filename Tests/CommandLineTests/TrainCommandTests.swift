@@ -142,14 +142,14 @@ import TestSupport
         let again = try train("run")
         #expect(
             again.status == 1
-                && again.errors.contains("holds a training run already. Continue it with --resume, or choose another directory with --out.")
+                && again.errors.contains("holds a training run already. Continue it with --resume, or choose another folder with --out.")
         )
         #expect(try train("a b's", "--stop-after", "1").errors.hasSuffix(#" --out '"# + folder(#"a b'\''s' --resume"#) + "\n"))
         let other = try train("other", "--tokenizer", "nothing.json")
         #expect(other.status == 1 && other.errors.contains("nothing.json: cannot be read"))
         #expect(
             try slm("train", "--out", folder("x")).errors
-                == "slm train: expected chats, text or a directory of token files: --data FILE.\n")
+                == "slm train: expected chats, text or a folder of token files: --data FILE.\n")
         #expect(
             try train("x", "--train-tokens", "5").errors
                 == "slm train: expected one of --time, --max-steps, --epochs, --train-tokens, found 2.\n")

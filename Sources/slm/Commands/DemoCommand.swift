@@ -76,11 +76,11 @@ private struct Demo {
     private func prepareFolder() throws {
         let names = Folder.names(in: out) ?? []
         guard names.isEmpty || names.contains(Self.mark) else {
-            throw CommandError(description: "\(out) is not the directory of a demo, which would overwrite it. "
+            throw CommandError(description: "\(out) is not the folder of a demo, which would overwrite it. "
                 + "Choose another one with --out, or delete it.")
         }
         try Folder.create(out)
-        try AtomicFile.write("slm demo overwrites this directory.\n", to: "\(out)/\(Self.mark)")
+        try AtomicFile.write("slm demo overwrites this folder.\n", to: "\(out)/\(Self.mark)")
     }
 
     func run() throws {

@@ -47,7 +47,7 @@ extension Command {
                 OptionGroup("Main options", [
                     .checkpoint(\.checkpoint, "Evaluate this model."),
                     .list("data", \.data, value: "FILE",
-                            "Evaluate on chats, text or preferences: files, directories, - for standard input, or token files.").short("d"),
+                            "Evaluate on chats, text or preferences: files, folders, - for standard input, or token files.").short("d"),
                     .list("task", \.tasks, value: "FILE", "Count right answers to these questions: JSON lines with choices or an answer."),
                     .list("compare", \.compare, value: "CHECKPOINT", "Evaluate a second model and test whether the difference is noise."),
                     .option("loss-scope", \.lossScope, value: "ROLE", "Count the tokens of this role.",

@@ -34,7 +34,7 @@ extension Command {
                     .checkpoint(\.checkpoint, "Export this model."),
                     .option(
                         "out", \.to, value: "PATH",
-                        "Write a directory for Hugging Face transformers, X.gguf for llama.cpp, X.h5, or an importance matrix, X.imatrix."
+                        "Write a folder for Hugging Face transformers, X.gguf for llama.cpp, X.h5, or an importance matrix, X.imatrix."
                     )
                         .short("o"),
                     .option("dtype", \.dtype, "Store the weights in this data type; q8_0 to q4_0 in GGUF, int8, int6 and int4 in .h5."),
@@ -44,9 +44,9 @@ extension Command {
                     .option("check", \.check, value: "FILE", "Print the loss on this text or these chats, and that of the model in f32."),
                     .option("base", \.base, value: "CHECKPOINT", "Take the base model of a LoRA adapter from this file.",
                             default: "the path stored in the adapter"),
-                    .option("peft", \.peft, "Write a LoRA adapter alone, as a directory for PEFT, instead of merging it into its base."),
+                    .option("peft", \.peft, "Write a LoRA adapter alone, as a folder for PEFT, instead of merging it into its base."),
                     .option("base-name", \.baseName, value: "NAME",
-                            "Name the base model in adapter_config.json: a directory or repository that transformers can load."),
+                            "Name the base model in adapter_config.json: a folder or repository that transformers can load."),
                 ]),
                 OptionGroup("Output", [.quiet(\.quiet)]),
             ],
@@ -69,8 +69,8 @@ extension ExportOptions {
         guard let path = checkpoint else { throw UsageError("slm export: expected a model: slm export CHECKPOINT --out PATH") }
         guard let to else { throw UsageError("slm export: expected where to write: --out DIR, FILE.gguf, FILE.h5 or FILE.imatrix") }
         if let ending = Self.unknownEnding(of: to) {
-            throw UsageError("slm export: --out: expected FILE.gguf, FILE.h5, FILE.imatrix or a directory, found '\(to)'. "
-                + "For a directory whose name ends in .\(ending): --out \((to + "/").shellWord)")
+            throw UsageError("slm export: --out: expected FILE.gguf, FILE.h5, FILE.imatrix or a folder, found '\(to)'. "
+                + "For a folder whose name ends in .\(ending): --out \((to + "/").shellWord)")
         }
         if Folder.isSame(path, to) {
             throw UsageError("slm export: --out: expected another path than the model itself, which would be overwritten: \(to)")
@@ -107,7 +107,7 @@ extension ExportOptions {
     }
 
     /// The ending of a path that looks like a file of a format that slm cannot write, such as "x.bin"; nil for other paths, and for a
-    /// directory that exists.
+    /// folder that exists.
     static func unknownEnding(of path: String) -> Substring? {
         guard let name = path.split(separator: "/", omittingEmptySubsequences: false).last, let dot = name.lastIndex(of: "."),
               dot > name.startIndex else { return nil }
@@ -119,7 +119,7 @@ extension ExportOptions {
 
     private func writeAdapter(_ checkpoint: Checkpoint, to path: String) throws {
         if [".gguf", ".h5", ".imatrix"].contains(where: path.hasSuffix) {
-            throw UsageError("slm export: --peft writes a directory, found --out '\(path)'.")
+            throw UsageError("slm export: --peft writes a folder, found --out '\(path)'.")
         }
         guard let format = WeightFormat(rawValue: dtype.rawValue) else {
             throw UsageError("slm export: --dtype: expected f32, f16, bf16 for a PEFT adapter, found \(dtype.rawValue).")
@@ -150,7 +150,7 @@ extension ExportOptions {
             try Folder.create(forFileAt: path)
             return try (precision == .float32 ? checkpoint : quantized(checkpoint, to: precision, on: Processor())).write(to: path)
         }
-        guard let format = WeightFormat(rawValue: dtype.rawValue) else { throw error("a Hugging Face directory", ["f32", "f16", "bf16"]) }
+        guard let format = WeightFormat(rawValue: dtype.rawValue) else { throw error("a Hugging Face folder", ["f32", "f16", "bf16"]) }
         try HuggingFace.write(checkpoint, to: path, as: format)
     }
 }

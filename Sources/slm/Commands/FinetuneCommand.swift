@@ -125,7 +125,7 @@ struct FinetuneCommand {
         try train(finetuning, folder, machine.dtype, processor)
     }
 
-    /// The directory of the run to continue; nil for a new run.
+    /// The folder of the run to continue; nil for a new run.
     private func resumedFolder() throws -> String? {
         switch options.resume {
         case .no: return nil

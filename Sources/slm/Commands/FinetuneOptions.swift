@@ -31,9 +31,9 @@ extension FinetuneOptions {
             OptionGroup("Main options", [
                 .option("base", \.base, value: "CHECKPOINT", "Fine-tune this model: a checkpoint, a Hugging Face folder or a GGUF file.")
                     .short("c").positional(),
-                .list("data", \.data, value: "FILE", "Train on these chats: files or directories.").short("d"),
-                .option("out", \.out, value: "DIR", "Create the run's directory in DIR.", default: "checkpoints").short("o"),
-                .option("name", \.name, value: "NAME", "Name the run's directory.", default: "finetuned_YYYYMMDD_HHMMSS"),
+                .list("data", \.data, value: "FILE", "Train on these chats: files or folders.").short("d"),
+                .option("out", \.out, value: "DIR", "Create the run's folder in DIR.", default: "checkpoints").short("o"),
+                .option("name", \.name, value: "NAME", "Name the run's folder.", default: "finetuned_YYYYMMDD_HHMMSS"),
             ] + settings(.rank) + settings(.main) + [
                 .option("resume", \.resume, "Continue RUN, or the newest fine-tuning run in --out."),
             ]),
@@ -47,7 +47,7 @@ extension FinetuneOptions {
             ] + dataOptions),
             OptionGroup("LoRA adapter", settings(.newAdapter) + [
                 .option("init-adapter", \.initAdapter, value: "ADAPTER",
-                        "Train this adapter of the base model further: a checkpoint, or a directory of PEFT."),
+                        "Train this adapter of the base model further: a checkpoint, or a PEFT folder."),
             ] + settings(.frozen) + settings(.adapter)),
             preferenceGroup,
             scheduleGroup,
@@ -171,7 +171,7 @@ extension FinetuneOptions {
 }
 
 extension FinetuneOptions {
-    /// The directory in which runs are created.
+    /// The folder in which runs are created.
     var runs: String { out ?? "checkpoints" }
 
     /// The plan of a run to resume, with the options that are set.

@@ -38,7 +38,7 @@ extension Command {
                 OptionGroup("Main options", [
                     .checkpoint(\.candidate, "Judge this model."),
                     .option("against", \.active, value: "CHECKPOINT", "Compare it with this model, which answers now."),
-                    .list("data", \.data, value: "FILE", "Compare on these held-out chats: files or directories.").short("d"),
+                    .list("data", \.data, value: "FILE", "Compare on these held-out chats: files or folders.").short("d"),
                     .list("replay", \.replay, value: "FILE",
                           "Compare on these general chats, which must not be forgotten, not on text that the active model generates."),
                     .option("questions", \.questions, value: "FILE",

@@ -26,7 +26,7 @@ extension Command {
             [
                 OptionGroup("Main options", [
                     .option("source", \.source, value: "SOURCE",
-                            "Read a Hugging Face directory (config.json, model.safetensors, tokenizer), a GGUF file, or a .pt of nanoGPT.")
+                            "Read a Hugging Face folder (config.json, model.safetensors, tokenizer), a GGUF file, or a .pt of nanoGPT.")
                         .positional(),
                     .option("base", \.base, value: "CHECKPOINT",
                             "Read a PEFT adapter (adapter_config.json, adapter_model.safetensors) for this base model."),

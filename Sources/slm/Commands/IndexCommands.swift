@@ -60,7 +60,7 @@ extension Command {
             IndexBuildOptions(),
             [
                 OptionGroup("Main options", [
-                    .list("files", \.paths, value: "FILE", "Read these files, and all files in these directories.").positionalOnly(),
+                    .list("files", \.paths, value: "FILE", "Read these files, and all files in these folders.").positionalOnly(),
                     .option("out", \.out, value: "FILE", "Write the index to FILE.").short("o"),
                     .embeddingModel(\.embeddingModel, "Store a vector of this embedding model for each passage: a folder or a GGUF file."),
                     .allowEmpty(\.allowsEmpty),

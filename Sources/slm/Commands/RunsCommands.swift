@@ -37,13 +37,13 @@ extension Command {
             RunsCompareOptions(),
             [
                 OptionGroup("Main options", [
-                    .list("runs", \.runs, value: "RUN", "Compare these directories.").positionalOnly(),
+                    .list("runs", \.runs, value: "RUN", "Compare these folders.").positionalOnly(),
                     .option("out", \.out, value: "FILE", "Write the report to FILE.").short("o"),
                 ]),
             ],
             examples: ["slm runs compare checkpoints/first checkpoints/second --out both.html"]
         ) { options in
-            if options.runs.isEmpty { throw UsageError("slm runs compare: expected the directories of runs: slm runs compare RUN RUN…") }
+            if options.runs.isEmpty { throw UsageError("slm runs compare: expected the folders of runs: slm runs compare RUN RUN…") }
             try options.run()
         }
     }
@@ -63,7 +63,7 @@ extension RunsCompareOptions {
 
 extension RunsListOptions {
     fileprivate func run() throws {
-        guard Folder.contains("", in: folder) else { throw FileError.unreadable(path: folder, reason: "no such directory") }
+        guard Folder.contains("", in: folder) else { throw FileError.unreadable(path: folder, reason: "no such folder") }
         let runs = TrainingRunListing.all(in: folder)
         // Losses on different tokens cannot be ranked.
         let validated = runs.filter { $0.validationLoss != nil }

@@ -58,7 +58,7 @@ struct ServeCommand {
         _ = try options.model.adapterFiles(for: "serve")
         let first = options.settings.trainingDirectory.split(separator: "/").first { $0 != "." }
         if !options.settings.trainingDirectory.hasPrefix("/"), first == "checkpoints" {
-            throw UsageError("slm serve: --training-dir: expected a directory outside of checkpoints, whose newest model is served.")
+            throw UsageError("slm serve: --training-dir: expected a folder outside of checkpoints, whose newest model is served.")
         }
         if let key = adminKey, key.utf8.count < 16 {
             throw UsageError("slm serve: ADMIN_API_KEY: expected at least 16 characters, found \(key.utf8.count). Generate one: "

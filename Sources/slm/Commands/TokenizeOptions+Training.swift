@@ -107,7 +107,7 @@ extension TokenizeOptions {
 
     func writeTokens(with vocabulary: Vocabulary, to folder: String) throws {
         try Folder.create(folder)
-        // The directory is complete: slm train finds the tokenizer in it. --out may have written the same file before.
+        // The folder is complete: slm train finds the tokenizer in it. --out may have written the same file before.
         let own = folder + "/tokenizer.json"
         if out == nil || (try? FileStamp(own)) != (try? FileStamp(out ?? own)) { try vocabulary.write(to: own) }
         let tokenizer = try Tokenizer(vocabulary)

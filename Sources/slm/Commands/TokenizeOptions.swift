@@ -35,7 +35,7 @@ struct TokenizeOptions {
     var quiet = false
     /// Whether to print no results, because the work is part of another command.
     var isSilent = false
-    /// Whether to leave the directory of the token files out of the output, because it is temporary.
+    /// Whether to leave the folder of the token files out of the output, because it is temporary.
     var hidesFolder = false
 
     /// `--characters`: one token for each character of the data, instead of BPE.
@@ -60,19 +60,19 @@ extension TokenizeOptions {
     typealias Option = CommandOption<TokenizeOptions>
 
     static var data: Option {
-        .list("data", \.data, value: "FILE", "Read chats or text: files, directories, or - for standard input.").short("d")
+        .list("data", \.data, value: "FILE", "Read chats or text: files, folders, or - for standard input.").short("d")
     }
 
     static var tokenizer: Option {
         .option("tokenizer", \.tokenizer, value: "TOKENIZER",
-                "Use this tokenizer: tokenizer.json, tokenizer.model, a .tiktoken or GGUF file, a directory with vocab.json and "
+                "Use this tokenizer: tokenizer.json, tokenizer.model, a .tiktoken or GGUF file, a folder with vocab.json and "
                     + "merges.txt, or 'bytes'.")
     }
 
     /// The tokenizer of a command that reads data, from which it can make one.
     static var tokenizerOrCharacters: Option {
         .option("tokenizer", \.tokenizer, value: "TOKENIZER",
-                "Use this tokenizer: a file, a directory, 'bytes', or 'characters' for one token per character of the data.")
+                "Use this tokenizer: a file, a folder, 'bytes', or 'characters' for one token per character of the data.")
     }
 
     static var vocabularySize: Option {

@@ -136,7 +136,7 @@ extension Command {
             ]
         ) { options in
             if options.data.isEmpty { throw UsageError("slm tokenize corpus: expected chats or text: --data FILE.") }
-            if options.tokens == nil { throw UsageError("slm tokenize corpus: expected a directory to write: --out DIR.") }
+            if options.tokens == nil { throw UsageError("slm tokenize corpus: expected a folder to write: --out DIR.") }
             guard (options.tokenizer == nil) != (options.vocabularySize == nil) else {
                 throw UsageError("slm tokenize corpus: expected one of --tokenizer FILE (use it) and --vocab-size N (train a tokenizer).")
             }

@@ -42,7 +42,7 @@ struct TrainCommand {
 
     func run() throws {
         if options.estimates {
-            // Token files that are not cached yet are written to a directory that is removed afterwards.
+            // Token files that are not cached yet are written to a folder that is removed afterwards.
             let scratch = try ScratchFolder()
             var estimateOptions = options
             estimateOptions.cacheRoot = scratch.path
@@ -161,7 +161,7 @@ struct TrainCommand {
             guard TrainingRun.exists(in: folder) else { return nil }
             if options.estimates { return nil }
             throw CommandError(description: "\(folder) holds a training run already. Continue it with --resume, or choose another "
-                + "directory with --out.")
+                + "folder with --out.")
         }
         let stored = try TrainingRun.checkpoint(toResume: folder)
         if stored.isFinetuned {

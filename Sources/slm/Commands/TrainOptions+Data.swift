@@ -15,7 +15,7 @@ extension TrainOptions {
     /// - Parameter stored: The checkpoint to resume.
     func trainingData(resuming stored: Checkpoint?) throws -> TrainingData {
         guard let first = data.first else {
-            throw UsageError("slm train: expected chats, text or a directory of token files: --data FILE.")
+            throw UsageError("slm train: expected chats, text or a folder of token files: --data FILE.")
         }
         var source = TrainingData.Source(data)
         source.validation = validation

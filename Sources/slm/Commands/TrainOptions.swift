@@ -31,7 +31,7 @@ extension TrainOptions {
 
     private static var mainGroup: OptionGroup<TrainOptions> {
         OptionGroup("Main options", [
-            .list("data", \.data, value: "FILE", "Train on chats or text: files, directories, or one directory of token files.").short("d"),
+            .list("data", \.data, value: "FILE", "Train on chats or text: files, folders, or one folder of token files.").short("d"),
             .option(
                 "preset", \.preset, value: "NAME", "Choose the size of the model. With --time, tiny or small is chosen.",
                 default: defaultPreset
@@ -86,7 +86,7 @@ extension TrainOptions {
     static var defaultPreset: String { "tiny" }
     var presetName: String { preset ?? Self.defaultPreset }
 
-    /// The directory of the run.
+    /// The folder of the run.
     var folder: String {
         if case .run(let folder) = resume { return folder }
         return out ?? "checkpoints/\(presetName)"

@@ -3,7 +3,7 @@ import Files
 import Report
 import Train
 
-/// The facts about a training run on disk: a directory with best.h5 or last.h5, and log.jsonl.
+/// The facts about a training run on disk: a folder with best.h5 or last.h5, and log.jsonl.
 struct TrainingRunListing {
     let name: String
     let path: String
@@ -22,12 +22,12 @@ struct TrainingRunListing {
     /// The size of all files.
     let bytes: Int
 
-    /// All runs in a directory, the newest first.
+    /// All runs in a folder, the newest first.
     static func all(in folder: String) -> [TrainingRunListing] {
         (Folder.names(in: folder) ?? []).sorted().compactMap { TrainingRunListing($0, in: folder) }.sorted { $0.seconds > $1.seconds }
     }
 
-    /// nil if the directory is no run.
+    /// nil if the folder is no run.
     private init?(_ name: String, in folder: String) {
         let path = "\(folder)/\(name)"
         guard let files = Folder.names(in: path) else { return nil }

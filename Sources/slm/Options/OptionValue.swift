@@ -157,5 +157,5 @@ enum Resume: OptionValue, Equatable {
 
     static var arity: OptionInfo.Arity { .optionalValue }
     static var metavariable: String { "RUN" }
-    static var expectation: String { "the directory of a run" }
+    static var expectation: String { "the folder of a run" }
 }

@@ -23,8 +23,8 @@ extension Command {
                 OptionGroup("Main options", [
                     .option("database", \.database, value: "URL", "Back up sqlite:FILE or postgresql://user:password@host/database."),
                     .option("out", \.out, value: "PATH", "Write the backup to this file, or to a file with the time in its name in this "
-                        + "directory.").short("o"),
-                    .option("keep", \.keep, in: 1...1_000_000, "Keep the N newest backups of the directory and delete older ones.",
+                        + "folder.").short("o"),
+                    .option("keep", \.keep, in: 1...1_000_000, "Keep the N newest backups of the folder and delete older ones.",
                             default: "all"),
                     .list("checkpoint", \.checkpoints, value: "FILE", "Add these checkpoints.").onCommandLineOnly(),
                     .option("with-model", \.includesServedModel, "Add the checkpoint that slm serve takes here if none is named."),
@@ -55,7 +55,7 @@ extension AdminBackupOptions {
         guard let out else { throw UsageError("slm admin backup: expected a file to write: --out FILE") }
         let isFolder = out.hasSuffix("/") || FileStatus(out)?.kind == .folder
         guard keep == nil || isFolder else {
-            throw UsageError("slm admin backup: --keep: expected a directory with --out, found the file '\(out)'.")
+            throw UsageError("slm admin backup: --keep: expected a folder with --out, found the file '\(out)'.")
         }
         let folder = BackupFolder(out.count > 1 && out.hasSuffix("/") ? String(out.dropLast()) : out)
         let path = isFolder ? folder.path(at: .now()) : out

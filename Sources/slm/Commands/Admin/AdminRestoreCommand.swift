@@ -27,7 +27,7 @@ extension Command {
                         .onCommandLineOnly(),
                     .option("end-sessions", \.endsSessions, "Require all users to sign in again."),
                     .option("keep-schema", \.keepsSchema, "Do not migrate the tables to the schema of this version, for an earlier slm."),
-                    .option("checkpoints", \.checkpoints, value: "DIR", "Copy the checkpoints of the backup into this directory.",
+                    .option("checkpoints", \.checkpoints, value: "DIR", "Copy the checkpoints of the backup into this folder.",
                             default: "not copied"),
                     .option("dry-run", \.isDryRun, "Check the backup and the database, and change nothing."),
                 ]),
