@@ -109,7 +109,7 @@ import Train
         }
         evidence.heldOut = try pair(zip(active, [1.0, -1, 2, -2, 1, -1]).map { $0 + $1 }, Array(active.prefix(6)))
         #expect(gate.decision(on: evidence).verdict == .noWorse && gate.decision(on: evidence).missing.isEmpty)
-        // Without a general set, the candidate may have forgotten everything else.
+        // Without general chats, the candidate may have forgotten everything else.
         evidence.ownText = nil
         #expect(gate.decision(on: evidence).verdict == .notEnough && gate.decision(on: evidence).missing == [.generalText])
         evidence.heldOut = try pair(better, active)

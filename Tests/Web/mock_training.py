@@ -263,7 +263,7 @@ class TrainingRoutes:
     def finish(self, area, one):
         bits = {"candidate": 1.1, "active": 1.2}
         one |= {"state": "finished", "verdict": area.verdict, "finished_at": timestamp(),
-                "reasons": ["The loss on held-out chats fell by 0.2000 (0.1500 to 0.2500, p = 0.001).", "The loss on general text rose by 0.4 %; 1 % is allowed."],
+                "reasons": ["The loss on held-out chats fell by 0.2000 (0.1500 to 0.2500, p = 0.001).", "The loss on general chats rose by 0.4 %; 1 % is allowed."],
                 "held_out": {"chats": 12, "tokens": 900, "candidate_loss": 1.1, "active_loss": 1.3, "difference": -0.2, "interval": [-0.25, -0.15],
                              "p": 0.001, "bits_per_byte": bits},
                 "replay": {"chats": None, "tokens": 5000, "candidate_loss": 2.01, "active_loss": 2.0, "difference": 0.01, "interval": [0, 0.02],

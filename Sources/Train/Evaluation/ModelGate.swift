@@ -10,7 +10,7 @@ import Glibc
 /// the general chats than allowed, or if it answers fewer questions right than the active model, or too few. It is better if it predicts
 /// held-out chats significantly better, or answers significantly more questions right, and nothing is worse.
 ///
-/// Without evidence there is no verdict: it takes a general set, and held-out chats or questions that could have shown a difference.
+/// Without evidence there is no verdict: it takes general chats, and held-out chats or questions that could have shown a difference.
 package struct ModelGate: Sendable, Equatable {
     /// How much the loss on general chats may rise, as a share of the active model's.
     package var maxReplayLossRise = 0.01

@@ -53,7 +53,7 @@ struct GateReport {
     /// Either of held-out chats and questions is enough.
     private func missingText(_ missing: [ModelGate.Missing]) -> String {
         var texts: [String] = []
-        if missing.contains(.generalText) { texts.append("a general set, since the active model generates no text.") }
+        if missing.contains(.generalText) { texts.append("general chats, since the active model generates no text.") }
         if missing.contains(.heldOutChats) {
             texts.append("\(gate.minHeldOutChats) held-out chats (found \(evidence.heldOut?.comparison.count ?? 0)), or questions with "
                 + "known answers of which the candidate answers one right.")

@@ -26,7 +26,7 @@ function overview(area) {
   return {
     reload: load,
     element: section("Compare", [],
-      "A candidate is compared with the active model on chats that neither was trained on, on general text, and on your questions.",
+      "A candidate is compared with the active model on chats that neither was trained on, on general chats, and on your questions.",
       models, el("h3", {}, "Gate"), gate, el("h3", {}, "Your questions"),
       el("p", { class: "help" },
         "Both models answer them in every comparison. You choose the better answer without knowing which model gave it."), questions),

@@ -145,7 +145,7 @@ function figures({ held_out: heldOut, replay, own_text: ownText, speed, size, vo
     (typeof value === "number" ? `${value > 0 ? "+" : value < 0 ? "−" : ""}${loss(Math.abs(value))}` : "–");
   const rows = [];
   /** @type {[string, any][]} */
-  const sets = [["Held-out chats", heldOut], ["General text", replay], ["Generated text", ownText]];
+  const sets = [["Held-out chats", heldOut], ["General chats", replay], ["Generated text", ownText]];
   for (const [name, found] of sets) {
     if (!found) continue;
     const p = typeof found.p !== "number" ? "" : found.p < 0.0005 ? ", p < 0.001" : `, p = ${decimal(found.p, 3)}`;
