@@ -142,7 +142,7 @@ package struct ReplicaRecord: Sendable, Equatable {
         running = try json.integer("running")
         slots = try json.integer("slots")
         waiting = try json.integer("waiting")
-        tokens = try json.integer("generated_tokens")
+        tokens = try json.integer("answer_tokens")
         memoryBytes = try json.integer("memory_bytes")
         self.json = json.json
     }

@@ -77,7 +77,7 @@ import TestSupport
         }
         func lengths(_ outcome: Outcome) throws -> [Int?] {
             let record = try JSONSerialization.jsonObject(with: Data(outcome.output.utf8)) as? [String: Any]
-            return [record?["prompt_tokens"] as? Int, record?["generated_tokens"] as? Int]
+            return [record?["prompt_tokens"] as? Int, record?["answer_tokens"] as? Int]
         }
         let usual = try bench()
         #expect(try usual.status == 0 && lengths(usual) == [24, 40], "\(usual.output) \(usual.errors)")

@@ -62,7 +62,7 @@ struct FakeAdminServer {
                 """
                 {"id":"s\(number)","name":\(quoted(name)),"version":"9.\(9 - number)","model":"tiny",\
                 "started_at":"2026-11-21T10:00:00.000Z","heartbeat_at":"2026-11-21T11:59:5\(9 - number).000Z",\
-                "running":\(3 + number),"slots":4,"waiting":5,"generated_tokens":1000,"memory_bytes":512000000}
+                "running":\(3 + number),"slots":4,"waiting":5,"answer_tokens":1000,"memory_bytes":512000000}
                 """
             })
         case .users(let list):

@@ -141,7 +141,7 @@ import Testing
             """)
         #expect(try response("GET", "/api/admin/servers", admin) == """
             200 {servers: [{id: id, name: one, version: test, started_at: time, heartbeat_at: time, model: test-model, slots: 64, \
-            running: 0, waiting: 0, generated_tokens: 10, memory_bytes: number, current: true}]}
+            running: 0, waiting: 0, answer_tokens: 10, memory_bytes: number, current: true}]}
             """)
     }
 

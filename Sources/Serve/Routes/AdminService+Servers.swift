@@ -63,7 +63,7 @@ extension ServerRecord {
         object["slots"] = status.slots
         object["running"] = status.running
         object["waiting"] = status.waiting
-        object["generated_tokens"] = status.answerTokens
+        object["answer_tokens"] = status.answerTokens
         object["memory_bytes"] = status.memoryBytes
     }
 }

@@ -170,7 +170,7 @@ extension BenchGenerateOptions {
                 "threads": .whole(runner.processor.threads),
                 "kernels": .text(runner.processor.instructionSet),
                 "prompt_tokens": .whole(prompt.tokens),
-                "generated_tokens": .whole(answer.tokens),
+                "answer_tokens": .whole(answer.tokens),
                 "prompt_tokens_per_s": .number(promptSpeed),
                 "tokens_per_s": .number(speed),
                 "load_s": .number(load),
