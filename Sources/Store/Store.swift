@@ -47,7 +47,7 @@ package final class Store: Sendable {
     @discardableResult
     package func purge() throws(StoreError) -> Int {
         let now = options.now()
-        let end = now.advanced(by: .zero - options.undoWindow)
+        let end = now.advanced(by: .zero - options.deletedRetention)
         try deleteInBatches("sessions", where: "expires_at <= $1", now, batch: 1_000)
         try deleteInBatches("one_time_codes", where: "expires_at <= $1", now, batch: 1_000)
         let deleted = try deleteInBatches("conversations", where: "deleted_at IS NOT NULL AND deleted_at <= $1", end, batch: 20)

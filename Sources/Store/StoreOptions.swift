@@ -8,7 +8,7 @@ package struct StoreOptions: Sendable {
     /// How long a call waits for a lock, a connection, the server's response, or a lost server to come back.
     package var timeout = Duration.seconds(5)
     /// How long a deleted conversation can be restored.
-    package var undoWindow = Duration.seconds(60)
+    package var deletedRetention = Duration.seconds(60)
     /// The limit of a conversation, with all alternatives, in characters (Unicode scalars, up to four bytes each). Later user messages are
     /// rejected.
     package var maxCharacters = 2_000_000

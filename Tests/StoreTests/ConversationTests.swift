@@ -70,7 +70,7 @@ import Testing
     }
 
     @Test(arguments: Backend.allCases) func `a deleted conversation can be restored until the undo window ends`(_ backend: Backend) throws {
-        let db = try TestDatabase(backend), store = try db.store { $0.undoWindow = .seconds(60) }, ada = try store.addTestUser("ada")
+        let db = try TestDatabase(backend), store = try db.store { $0.deletedRetention = .seconds(60) }, ada = try store.addTestUser("ada")
         let chat = try store.createConversation("chat", for: ada, question: NewMessage(.user, "hello")).0.id
         let other = try store.createConversation("other", for: ada).0.id
         try store.delete(chat, of: ada)

@@ -95,7 +95,7 @@ import Testing
     }
 
     @Test(arguments: Backend.allCases) func `an edited message takes the place of all later messages, too`(_ backend: Backend) throws {
-        let db = try TestDatabase(backend), store = try db.store { $0.undoWindow = .seconds(60) }, ada = try store.addTestUser("ada")
+        let db = try TestDatabase(backend), store = try db.store { $0.deletedRetention = .seconds(60) }, ada = try store.addTestUser("ada")
         let chat = try store.createConversation("chat", for: ada).0.id
         let messages = try ["q1", "a1", "q2", "a2"].enumerated().map {
             try store.append(NewMessage($0 % 2 == 0 ? .user : .assistant, $1), to: chat, of: ada)

@@ -107,7 +107,7 @@ private struct RandomRun {
         let window = window
         db = try TestDatabase(backend)
         random = TestRandom(seed)
-        store = try db.store { $0.undoWindow = window; $0.conversationsReadFirst = 3 }
+        store = try db.store { $0.deletedRetention = window; $0.conversationsReadFirst = 3 }
         for i in 0..<3 { users.append(try store.addTestUser("user \(i)")) }
         model.users = 3
     }

@@ -159,7 +159,7 @@ func outputOfStoreWriter(_ mode: String, _ url: String, file: String) throws -> 
 
     @Test func `a purged conversation is overwritten in the file`() throws {
         var options = StoreOptions()
-        options.undoWindow = .zero
+        options.deletedRetention = .zero
         do {
             let store = try Store("sqlite:" + folder("chat.db"), options), ada = try store.addTestUser("ada")
             let chat = try store.createConversation("chat", for: ada, question: NewMessage(.user, "do not remember this")).0.id

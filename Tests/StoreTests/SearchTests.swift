@@ -79,7 +79,7 @@ import Threads
     }
 
     @Test func `the index of SQLite is rewritten at most once a day`() throws {
-        let db = try TestDatabase(.sqlite), store = try db.store { $0.undoWindow = .zero }, ada = try store.addTestUser("ada")
+        let db = try TestDatabase(.sqlite), store = try db.store { $0.deletedRetention = .zero }, ada = try store.addTestUser("ada")
         func deleteChat() throws {
             let chat = try store.createConversation("Rain", for: ada, question: NewMessage(.user, "umbrella")).0.id
             try store.purge()                                    // adds it to the index

@@ -92,7 +92,7 @@ extension Store {
         }
     }
 
-    /// Hides a conversation. `restore` undoes this within `StoreOptions.undoWindow`; later, `purge` deletes it permanently.
+    /// Hides a conversation. `restore` undoes this within `StoreOptions.deletedRetention`; later, `purge` deletes it permanently.
     package func delete(_ id: ConversationID, of owner: UserID) throws(StoreError) {
         let now = options.now()
         // `deleted_at = $3` makes the statement idempotent if the transaction runs again after a lost connection.
@@ -101,7 +101,7 @@ extension Store {
 
     /// Undoes `delete`. Has no effect on a conversation that is not deleted.
     package func restore(_ id: ConversationID, of owner: UserID) throws(StoreError) {
-        let end = options.now().advanced(by: .zero - options.undoWindow)
+        let end = options.now().advanced(by: .zero - options.deletedRetention)
         try update(id, of: owner, "SET deleted_at = NULL", where: "deleted_at IS NULL OR deleted_at > $3", end)
     }
 

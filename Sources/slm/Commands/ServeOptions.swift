@@ -185,7 +185,7 @@ extension ServeOptions {
                         "Keep an account for N days after its last use, then delete it; 0 for ever."),
                 .option("account-warning", \.store.unusedAccountWarning.days, in: 0...36_500,
                         "Announce the deletion of an unused account in the audit log at least N days before."),
-                .option("keep-deleted", \.store.undoWindow, "Keep deleted conversations and replaced messages for DURATION."),
+                .option("keep-deleted", \.store.deletedRetention, "Keep deleted conversations and replaced messages for DURATION."),
                 .option("drain", \.drain, "On shutdown, wait up to DURATION for running answers."),
                 .option("handover", \.handover, "On shutdown, first serve for DURATION while /api/ready says 503, for a load balancer.",
                         default: "0s; 3s with sockets of systemd"),
