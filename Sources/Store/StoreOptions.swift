@@ -44,7 +44,7 @@ package struct StoreOptions: Sendable {
     /// A server that has sent no heartbeat for this long is dead: its conversations can be continued on another one.
     package var leaseTime = Duration.seconds(6)
     /// Whether the page says that chats may be used for training. Only messages that are stored meanwhile may be.
-    package var tellsAboutTraining = false
+    package var showsTrainingNotice = false
     /// The migrations of the schema; tests have others.
     package var migrations = Migration.all
     package var now: @Sendable () -> Timestamp = Timestamp.now

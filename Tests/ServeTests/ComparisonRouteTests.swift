@@ -32,7 +32,7 @@ import Testing
     }
 
     private func server(_ program: String) throws -> (server: TestServer, candidate: ModelID) {
-        let server = try TestServer(store: .with { $0.tellsAboutTraining = true }) {
+        let server = try TestServer(store: .with { $0.showsTrainingNotice = true }) {
             $0.adminKey = "the owner's key"
             $0.trainingDirectory = folder("training")
             $0.trainingProgram = program

@@ -17,7 +17,7 @@ import Testing
             try server.connect().ask("GET", "/api/health")?.json()["training"]?.boolean
         }
         #expect(try training(TestServer()) == false && training(TestServer(collecting: true)) == true)
-        #expect(try training(TestServer(store: .with { $0.tellsAboutTraining = true })) == true)
+        #expect(try training(TestServer(store: .with { $0.showsTrainingNotice = true })) == true)
     }
 
     /// Chats are collected after the end of their stream, and before the server has stopped.

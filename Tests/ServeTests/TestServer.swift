@@ -70,7 +70,7 @@ final class TestServer {
         change(&settings)
         var storeOptions = storeOptions
         storeOptions.now = { clock.now }
-        storeOptions.tellsAboutTraining = storeOptions.tellsAboutTraining || collecting
+        storeOptions.showsTrainingNotice = storeOptions.showsTrainingNotice || collecting
         store = try Store(database ?? "sqlite:" + folder("chats.db"), storeOptions)
         self.secret = try secret ?? Secret(validating: Secret.generate(), source: "a test")
         let loads = AtomicCounter()

@@ -72,7 +72,7 @@ final class TrainingArea {
         chmod(program, 0o755)
         let directory = folder("training")
         server = try TestServer(
-            clock: clock, database: database, secret: secret, store: .with { $0.tellsAboutTraining = true }
+            clock: clock, database: database, secret: secret, store: .with { $0.showsTrainingNotice = true }
         ) { settings in
             settings.adminKey = "the owner's key"
             settings.trainingDirectory = directory

@@ -14,7 +14,7 @@ import Testing
     private let admin = ["X-Admin-Key": "the owner's key"]
 
     init() throws {
-        server = try TestServer(store: .with { $0.tellsAboutTraining = true }) { $0.adminKey = "the owner's key" }
+        server = try TestServer(store: .with { $0.showsTrainingNotice = true }) { $0.adminKey = "the owner's key" }
         ada = try server.store.addUser("ada", passwordHash: "x").id
         owner = try server.account("olga")
         olga = try #require(try server.store.user(named: "olga")).id

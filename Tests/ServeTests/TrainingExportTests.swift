@@ -12,7 +12,7 @@ import Testing
     private var store: Store { server.store }
 
     init() throws {
-        server = try TestServer(store: .with { $0.tellsAboutTraining = true }) { $0.adminKey = "the owner's key" }
+        server = try TestServer(store: .with { $0.showsTrainingNotice = true }) { $0.adminKey = "the owner's key" }
         ada = try server.store.addUser("ada", passwordHash: "x").id
     }
 

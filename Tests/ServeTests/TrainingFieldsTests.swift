@@ -55,7 +55,7 @@ import Threads
     }
 
     private func chatServer() throws -> (server: TestServer, ada: UserID) {
-        let server = try TestServer(store: .with { $0.tellsAboutTraining = true }) { $0.adminKey = "the owner's key" }
+        let server = try TestServer(store: .with { $0.showsTrainingNotice = true }) { $0.adminKey = "the owner's key" }
         return (server, try server.store.addUser("ada", passwordHash: "x").id)
     }
 

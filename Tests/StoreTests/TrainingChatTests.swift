@@ -6,7 +6,7 @@ import Testing
 @Suite struct TrainingChatTests {
     static let owner = AdminRequest(actor: "olga", address: "127.0.0.1")
 
-    private func opened(_ backend: Backend) throws -> Store { try TestDatabase(backend).store { $0.tellsAboutTraining = true } }
+    private func opened(_ backend: Backend) throws -> Store { try TestDatabase(backend).store { $0.showsTrainingNotice = true } }
 
     @discardableResult
     private func chat(_ store: Store, _ owner: UserID, _ texts: String...) throws -> TrainingChatID {
@@ -216,7 +216,7 @@ import Testing
     }
 
     @Test(arguments: Backend.allCases) func `pages have each chat once in every order`(_ backend: Backend) throws {
-        let db = try TestDatabase(backend), store = try db.store { $0.tellsAboutTraining = true }, ada = try store.addTestUser("ada")
+        let db = try TestDatabase(backend), store = try db.store { $0.showsTrainingNotice = true }, ada = try store.addTestUser("ada")
         for i in 0..<7 {
             try chat(store, ada, "question \(i)", String(repeating: "answer ", count: i % 3 + 1))
             if i % 2 == 0 { db.advanceClock(by: .seconds(1)) }

@@ -57,7 +57,7 @@ import Testing
 
     /// A chat that becomes similar to a held-out one is in neither part of the training set.
     @Test(arguments: Backend.allCases) func `a chat that comes near a held-out one is not trained on`(_ backend: Backend) throws {
-        let store = try TestDatabase(backend).store { $0.tellsAboutTraining = true }, ada = try store.addTestUser("ada")
+        let store = try TestDatabase(backend).store { $0.showsTrainingNotice = true }, ada = try store.addTestUser("ada")
         func chat(_ texts: [String]) throws -> TrainingChatID {
             let id = try store.createConversation("c", for: ada).0.id
             for (i, text) in texts.enumerated() { try store.append(NewMessage(i % 2 == 0 ? .user : .assistant, text), to: id, of: ada) }
@@ -163,7 +163,7 @@ import Testing
     /// The rows are those that a new database would make, whatever happened before and on which server.
     @Test(arguments: Backend.allCases) func `random changes by two servers leave the rows of a fresh start`(_ backend: Backend) throws {
         let db = try TestDatabase(backend)
-        let stores = try [db.store { $0.tellsAboutTraining = true }, db.store { $0.tellsAboutTraining = true }]
+        let stores = try [db.store { $0.showsTrainingNotice = true }, db.store { $0.showsTrainingNotice = true }]
         var random = TestRandom(backend == .sqlite ? 1 : 2)
         let users = try ["ada", "bob"].map { try stores[0].addTestUser($0) }
         var chats: [(id: ConversationID, owner: UserID)] = []
@@ -228,7 +228,7 @@ import Testing
 
     @Test(arguments: Backend.allCases) func `servers that write and refresh at the same time lose no change`(_ backend: Backend) throws {
         let db = try TestDatabase(backend)
-        let stores = try (0..<3).map { _ in try db.store { $0.tellsAboutTraining = true } }
+        let stores = try (0..<3).map { _ in try db.store { $0.showsTrainingNotice = true } }
         let ada = try stores[0].addTestUser("ada")
         let chats = try (0..<6).map { try stores[0].createConversation("\($0)", for: ada, question: NewMessage(.user, "q")).0.id }
         try inThreads(4) { thread in
@@ -245,7 +245,7 @@ import Testing
 
     /// Statements of another program, which knows none of the tables.
     @Test(arguments: Backend.allCases) func `changes by another program are noticed`(_ backend: Backend) throws {
-        let store = try TestDatabase(backend).store { $0.tellsAboutTraining = true }, ada = try store.addTestUser("ada")
+        let store = try TestDatabase(backend).store { $0.showsTrainingNotice = true }, ada = try store.addTestUser("ada")
         let id = try store.createConversation("c", for: ada, question: NewMessage(.user, "q")).0.id
         let answer = try store.append(NewMessage(.assistant, "a"), to: id, of: ada)
         #expect(try store.trainingChats().chats.map(\.good) == [0])

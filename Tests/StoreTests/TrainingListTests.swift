@@ -21,7 +21,7 @@ import Testing
     }
 
     @Test(arguments: Backend.allCases) func `the index finds what a comparison of all texts finds`(_ backend: Backend) throws {
-        let db = try TestDatabase(backend), store = try db.store { $0.tellsAboutTraining = true }, ada = try store.addTestUser("ada")
+        let db = try TestDatabase(backend), store = try db.store { $0.showsTrainingNotice = true }, ada = try store.addTestUser("ada")
         let parts = ["rain", "Rain ", "snow", "\"quo", "te\"", "100%", "_x_", "a\\b", "Ü", "ber", "日本語", "ЖУК ", "'", " ", "OR", "*"]
         var random = TestRandom(7), chats: [(id: String, texts: [String])] = []
         func text() -> String { (0...random.below(4)).map { _ in parts[random.below(parts.count)] }.joined() }

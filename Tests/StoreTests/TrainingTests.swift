@@ -15,7 +15,7 @@ import Testing
     }
 
     @Test(arguments: Backend.allCases) func `only chats with the notice are used, if not left out`(_ backend: Backend) throws {
-        let db = try TestDatabase(backend), silent = try db.store(), store = try db.store { $0.tellsAboutTraining = true }
+        let db = try TestDatabase(backend), silent = try db.store(), store = try db.store { $0.showsTrainingNotice = true }
         let ada = try store.addTestUser("ada"), bob = try store.addTestUser("bob")
         let before = try chat(silent, ada), first = try chat(store, ada), second = try chat(store, ada), bobs = try chat(store, bob)
         _ = try store.createConversation("empty", for: ada)
@@ -41,7 +41,7 @@ import Testing
     }
 
     @Test(arguments: Backend.allCases) func `a conversation has all its branches with feedback`(_ backend: Backend) throws {
-        let db = try TestDatabase(backend), store = try db.store { $0.tellsAboutTraining = true }, ada = try store.addTestUser("ada")
+        let db = try TestDatabase(backend), store = try db.store { $0.showsTrainingNotice = true }, ada = try store.addTestUser("ada")
         let id = try chat(store, ada), messages = try store.conversation(id, of: ada).1
         _ = try store.update(id, of: ada, title: "sum") { $0.systemPrompt = "Be exact."; $0.model = "tiny:exact" }
         let better = try store.append(
@@ -66,7 +66,7 @@ import Testing
     }
 
     @Test(arguments: Backend.allCases) func `pages have each conversation once`(_ backend: Backend) throws {
-        let store = try TestDatabase(backend).store { $0.tellsAboutTraining = true }, ada = try store.addTestUser("ada")
+        let store = try TestDatabase(backend).store { $0.showsTrainingNotice = true }, ada = try store.addTestUser("ada")
         let all = try (0..<7).map { try chat(store, ada, "\($0)") }
         var found: [ConversationID] = [], next: ConversationID?
         repeat {

@@ -46,7 +46,7 @@ struct StatusService: Sendable {
             }
             health["registration"] = settings.allowsRegistration ? "open" : "invitation"
             // Whether chats may be used for training, as the page says.
-            health["training"] = store.options.tellsAboutTraining
+            health["training"] = store.options.showsTrainingNotice
             health["uptime_seconds"] = uptime.rounded(toPlaces: 3)
             health["servers"] = max(1, replicas.servers.count)
             // Those of this server; /api/admin/stats has those of all servers.

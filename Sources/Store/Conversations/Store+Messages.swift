@@ -71,7 +71,7 @@ extension Store {
                 .text(generation?.reason), generation.map { .integer($0.answerTokens) } ?? .null,
                 generation.map { .real($0.seconds) } ?? .null, generation?.firstTokenSeconds.map { .real($0) } ?? .null,
                 parent.map { .text($0) } ?? .null, previous.map { .text($0) } ?? .null, .integer(ordinal), .text(generation?.model),
-                options.tellsAboutTraining ? .integer(1) : .null, .text(message.sources),
+                options.showsTrainingNotice ? .integer(1) : .null, .text(message.sources),
             ])
         // Going on from an answer chooses it over its alternatives.
         if message.role == .user, let previous { try prefer(previous, by: owner, at: now, on: connection) }

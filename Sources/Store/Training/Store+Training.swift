@@ -50,7 +50,7 @@ package struct TrainingMessage: Sendable, Equatable {
 
 extension Store {
     /// Returns conversations of all accounts that may be used for training: all their messages were stored while the page
-    /// said so (`StoreOptions.tellsAboutTraining`), neither the conversation nor the account is left out or deleted, and no owner has
+    /// said so (`StoreOptions.showsTrainingNotice`), neither the conversation nor the account is left out or deleted, and no owner has
     /// excluded them. An owner need not have included them: `trainingSet` returns only those.
     ///
     /// - Parameters:

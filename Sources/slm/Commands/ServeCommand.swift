@@ -66,7 +66,7 @@ struct ServeCommand {
         }
         let database = try DatabaseURL(options.database)
         var storeOptions = options.store
-        if options.collect != nil || options.collectsInDatabase { storeOptions.tellsAboutTraining = true }
+        if options.collect != nil || options.collectsInDatabase { storeOptions.showsTrainingNotice = true }
         let store = try Store(database, storeOptions)
         if let version = store.migratedFrom {
             Log.info(.migrated, "migrated \(database) from schema version \(version) to \(Store.schemaVersion).")

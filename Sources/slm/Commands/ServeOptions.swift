@@ -92,7 +92,7 @@ extension ServeOptions {
                 .option("name", \.name, value: "NAME", "Set the model's name in the API.", default: "the name of its run"),
                 .option("collect", \.collect, value: "FILE", "Collect finished chats in the database and in FILE, for slm finetune."),
                 .option("collect-in-database", \.collectsInDatabase, "Collect finished chats in the database only."),
-                .option("use-chats", \.store.tellsAboutTraining,
+                .option("use-chats", \.store.showsTrainingNotice,
                         "Let chats be used for training, and say so on the chat page. --collect does so, too."),
                 .option("training-dir", \.settings.trainingDirectory, value: "DIR",
                         "Create the fine-tuning runs of the training area in DIR."),
