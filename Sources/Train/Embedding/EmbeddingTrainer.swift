@@ -20,7 +20,7 @@ package final class EmbeddingTrainer {
         package var batch = 256
         package var epochs = 30
         /// The learning rate of the first step, from which it falls to 0.
-        package var rate = 0.01
+        package var lr = 0.01
         package var temperature = 0.05
         package var seed = 1
 
@@ -50,7 +50,7 @@ package final class EmbeddingTrainer {
         heldOut = training.split(min(Self.mostHeldOut, Int(Self.heldOutShare * Double(examples.count))), &random)
         self.training = training
         stepsPerEpoch = max(1, training.count / settings.batch)
-        schedule = LearningRateSchedule(.linear, peak: Float(settings.rate), warmup: 0, steps: settings.epochs * stepsPerEpoch, floor: 0)
+        schedule = LearningRateSchedule(.linear, peak: Float(settings.lr), warmup: 0, steps: settings.epochs * stepsPerEpoch, floor: 0)
         var list = ParameterList()
         let C = settings.width
         rows = list.add("tokens.weight", [vocabulary, C], .normal(deviation: 1 / Float(C).squareRoot()))

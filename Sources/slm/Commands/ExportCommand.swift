@@ -6,7 +6,7 @@ import Train
 
 struct ExportOptions {
     var checkpoint: String?
-    var to: String?
+    var out: String?
     var base: String?
     var dtype = ExportType.f32
     var calibrate: String?
@@ -33,7 +33,7 @@ extension Command {
                 OptionGroup("Main options", [
                     .checkpoint(\.checkpoint, "Export this model."),
                     .option(
-                        "out", \.to, value: "PATH",
+                        "out", \.out, value: "PATH",
                         "Write a folder for Hugging Face transformers, X.gguf for llama.cpp, X.h5, or an importance matrix, X.imatrix."
                     )
                         .short("o"),
@@ -67,42 +67,42 @@ extension Command {
 extension ExportOptions {
     fileprivate func run() throws {
         guard let path = checkpoint else { throw UsageError("slm export: expected a model: slm export CHECKPOINT --out PATH") }
-        guard let to else { throw UsageError("slm export: expected where to write: --out DIR, FILE.gguf, FILE.h5 or FILE.imatrix") }
-        if let ending = Self.unknownEnding(of: to) {
-            throw UsageError("slm export: --out: expected FILE.gguf, FILE.h5, FILE.imatrix or a folder, found '\(to)'. "
-                + "For a folder whose name ends in .\(ending): --out \((to + "/").shellWord)")
+        guard let out else { throw UsageError("slm export: expected where to write: --out DIR, FILE.gguf, FILE.h5 or FILE.imatrix") }
+        if let ending = Self.unknownEnding(of: out) {
+            throw UsageError("slm export: --out: expected FILE.gguf, FILE.h5, FILE.imatrix or a folder, found '\(out)'. "
+                + "For a folder whose name ends in .\(ending): --out \((out + "/").shellWord)")
         }
-        if Folder.isSame(path, to) {
-            throw UsageError("slm export: --out: expected another path than the model itself, which would be overwritten: \(to)")
+        if Folder.isSame(path, out) {
+            throw UsageError("slm export: --out: expected another path than the model itself, which would be overwritten: \(out)")
         }
         let file = try ModelFile(path, base: base)
         try file.verify()
         var checkpoint = file.checkpoint
-        if peft { return try writeAdapter(checkpoint, to: to) }
+        if peft { return try writeAdapter(checkpoint, to: out) }
         if baseName != nil { throw UsageError("slm export: --base-name needs --peft.") }
         // A LoRA adapter is merged into its base model.
         if checkpoint.adapter != nil { checkpoint = try checkpoint.merged(over: file.base, on: try Processor()) }
-        if to.hasSuffix(".imatrix") { return try writeImportanceMatrix(of: checkpoint, to: to) }
+        if out.hasSuffix(".imatrix") { return try writeImportanceMatrix(of: checkpoint, to: out) }
         // To int8, int6 and int4, one matrix at a time is converted.
-        let isQuantizing = to.hasSuffix(".h5") && dtype.rawValue.hasPrefix("int")
-        let isFitted = to.hasSuffix(".gguf") && GGUFFormat(rawValue: dtype.rawValue)?.isFitted == true
+        let isQuantizing = out.hasSuffix(".h5") && dtype.rawValue.hasPrefix("int")
+        let isFitted = out.hasSuffix(".gguf") && GGUFFormat(rawValue: dtype.rawValue)?.isFitted == true
         if calibrate != nil, !isQuantizing, !isFitted {
             throw UsageError(
                 "slm export: --calibrate: expected --out FILE.h5 with --dtype int8, int6 or int4, FILE.gguf with q6_k, q5_k_m, "
-                    + "q4_k_m or iq4_xs, or FILE.imatrix, found \(to) with \(dtype.rawValue).")
+                    + "q4_k_m or iq4_xs, or FILE.imatrix, found \(out) with \(dtype.rawValue).")
         }
         if checkpoint.quantized.count > 0, !isQuantizing { checkpoint = try checkpoint.dequantized(on: Processor()) }
         // Read before the work of minutes, so that a wrong name is found first.
         if let check, checkpoint.tokenizer != nil { _ = try EvaluationReader(checkpoint, on: Processor().pool).text(at: check) }
-        try write(checkpoint, to: to)
-        printLine("\(to): \(ModelSummary(checkpoint)), \(dtype.rawValue)")
-        try printLoss(of: to, beside: path)
-        if to.hasSuffix(".gguf") {
-            printNextStep("Run it in llama.cpp", "llama-cli --model \(to.shellWord)", unless: quiet || checkpoint.tokenizer == nil)
-        } else if to.hasSuffix(".h5") {
-            printNextStep("Measure its speed", "slm bench generate \(to.shellWord)", unless: quiet)
+        try write(checkpoint, to: out)
+        printLine("\(out): \(ModelSummary(checkpoint)), \(dtype.rawValue)")
+        try printLoss(of: out, beside: path)
+        if out.hasSuffix(".gguf") {
+            printNextStep("Run it in llama.cpp", "llama-cli --model \(out.shellWord)", unless: quiet || checkpoint.tokenizer == nil)
+        } else if out.hasSuffix(".h5") {
+            printNextStep("Measure its speed", "slm bench generate \(out.shellWord)", unless: quiet)
         } else {
-            printNextStep("Load it in Python", "transformers.AutoModelForCausalLM.from_pretrained('\(to)')", unless: quiet)
+            printNextStep("Load it in Python", "transformers.AutoModelForCausalLM.from_pretrained('\(out)')", unless: quiet)
         }
     }
 

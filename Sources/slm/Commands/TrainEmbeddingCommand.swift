@@ -37,7 +37,7 @@ extension Command {
                 OptionGroup("Schedule", [
                     .option("epochs", \.settings.epochs, in: 1...10_000, "Train for N passes over the data."),
                     .option("batch", \.settings.batch, in: 2...65_536, "Set the questions per batch, each with its passage."),
-                    .option("lr", \.settings.rate, in: 0...10, "Set the first learning rate. It falls to 0."),
+                    .option("lr", \.settings.lr, in: 0...10, "Set the first learning rate. It falls to 0."),
                     .option("temperature", \.settings.temperature, in: 0.001...10, "Divide similarities by this."),
                     .option("seed", \.settings.seed, "Draw the same random numbers every time."),
                 ]),
