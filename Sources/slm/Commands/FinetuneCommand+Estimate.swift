@@ -94,7 +94,7 @@ private struct RunEstimate {
             }
             if let chats {
                 object["chats"] = chats.training
-                object["validation_chats"] = chats.validation
+                object["val_chats"] = chats.validation
                 object["tokens"] = chats.tokens
             }
         }
