@@ -29,7 +29,7 @@ extension Command {
                 OptionGroup("Main options", [
                     .option("text", \.text, value: "FILE", "Read FILE as plain text. Required."),
                     .option("tokenizer", \.tokenizer, value: "TOKENIZER", "Encode with this tokenizer.", default: "the trained one"),
-                    .option("vocab-size", \.vocabularySize, in: 256...100_000_000, "Train N tokens."),
+                    .option("vocab-size", \.vocabularySize, in: 256...100_000_000, "Train a tokenizer with N tokens."),
                     .option("pattern", \.pattern, value: "PATTERN",
                             "Split text into words with gpt2, gpt4, llama3, qwen2, smollm, none or a regular expression."),
                     .option("only", \.only, "Measure one case, so that the peak memory is its own."),

@@ -52,7 +52,7 @@ extension Command {
                     .option("qk-norm", \.qkNorm, "Normalize queries and keys."),
                 ]),
                 OptionGroup("LoRA adapter", [
-                    .option("lora", \.lora, value: "RANK", in: 1...65_536, "Train a LoRA adapter of this rank, on frozen weights."),
+                    .option("lora", \.lora, in: 1...65_536, "Train a LoRA adapter of rank N, on frozen weights."),
                     .option("base-dtype", \.basePrecision, "Keep the frozen weights in this data type."),
                 ]),
                 OptionGroup("Machine", [

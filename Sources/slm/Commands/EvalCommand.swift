@@ -50,7 +50,7 @@ extension Command {
                             "Evaluate on chats, text or preferences: files, folders, - for standard input, or token files.").short("d"),
                     .list("task", \.tasks, value: "FILE", "Count right answers to these questions: JSON lines with choices or an answer."),
                     .list("compare", \.compare, value: "CHECKPOINT", "Evaluate a second model and test whether the difference is noise."),
-                    .option("loss-scope", \.lossScope, value: "ROLE", "Count the tokens of this role.",
+                    .option("loss-scope", \.lossScope, "Count the tokens of this role.",
                             default: "those that the model was trained on"),
                     .quiet(\.quiet),
                     .json(\.json),

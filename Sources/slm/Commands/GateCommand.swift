@@ -59,7 +59,7 @@ extension Command {
                     .option("require-better", \.gate.requiresBetter, "Fail if the candidate is no worse, but not better either."),
                 ]),
                 OptionGroup("Data", [
-                    .option("loss-scope", \.lossScope, value: "ROLE", "Count the tokens of this role.",
+                    .option("loss-scope", \.lossScope, "Count the tokens of this role.",
                             default: "those that the models were trained on"),
                     .option("context", \.context, value: "N", in: 1...1_048_576, "Predict each token from at most N tokens.",
                             default: "1,024, or the model's context"),

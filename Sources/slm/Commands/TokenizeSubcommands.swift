@@ -12,8 +12,8 @@ extension Command {
             [
                 OptionGroup("Main options", [
                     TokenizeOptions.data,
-                    .option("vocab-size", \.vocabularySize, in: 256...100_000_000, "Train N tokens, special tokens included.",
-                            default: "\(GPTConfiguration.tiny.vocabulary)"),
+                    .option("vocab-size", \.vocabularySize, in: 256...100_000_000,
+                            "Train a tokenizer with N tokens, special tokens included.", default: "\(GPTConfiguration.tiny.vocabulary)"),
                     TokenizeOptions.outFile,
                     .option("characters", \.usesCharacters, "Make each character of the data a token, instead of training BPE."),
                 ]),

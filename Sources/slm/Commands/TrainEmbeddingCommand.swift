@@ -31,7 +31,7 @@ extension Command {
                     .quiet(\.quiet),
                 ]),
                 OptionGroup("Model", [
-                    .option("vocab-size", \.vocabularySize, in: 256...1_000_000, "Train N tokens."),
+                    .option("vocab-size", \.vocabularySize, in: 256...1_000_000, "Train a tokenizer with N tokens."),
                     .option("width", \.settings.width, in: 16...4_096, "Give a vector N numbers."),
                 ]),
                 OptionGroup("Schedule", [
@@ -39,7 +39,7 @@ extension Command {
                     .option("batch", \.settings.batch, in: 2...65_536, "Set the questions per batch, each with its passage."),
                     .option("lr", \.settings.lr, in: 0...10, "Set the first learning rate. It falls to 0."),
                     .option("temperature", \.settings.temperature, in: 0.001...10, "Divide similarities by this."),
-                    .option("seed", \.settings.seed, "Draw the same random numbers every time."),
+                    .option("seed", \.settings.seed, "Seed the weights and the order of the data."),
                 ]),
                 OptionGroup("Machine", TrainEmbeddingOptions.machineOptions),
             ],
