@@ -16,7 +16,7 @@ final class Communication: @unchecked Sendable {
     /// MPI counts the bytes of a message in 32 bits.
     private static let longestMessage = 1 << 30
     /// The default of ``answerTime``. mpirun kills a process one second after SIGTERM.
-    static let usualAnswerTime = 0.6
+    static let defaultAnswerTime = 0.6
     /// How much longer the ranks that report nothing answer those that ask late.
     private static let lateAnswerTime = 0.2
 

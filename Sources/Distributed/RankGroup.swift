@@ -37,7 +37,7 @@ package final class RankGroup: @unchecked Sendable {
         count = transport.count
         hosts = try Self.exchangeHosts(transport)
         communication = Communication(
-            transport, hosts: hosts, whenLost: whenLost, isEnding: isEnding, answerTime: answerTime ?? Communication.usualAnswerTime,
+            transport, hosts: hosts, whenLost: whenLost, isEnding: isEnding, answerTime: answerTime ?? Communication.defaultAnswerTime,
             whenEnding: whenEnding)
         try communication.start()
     }

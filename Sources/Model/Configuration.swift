@@ -137,7 +137,7 @@ package struct GPTConfiguration: Sendable, Equatable {
     }
 
     /// The context unless another one is asked for. LongRoPE computes short sequences less exactly where longer ones are possible.
-    package var usualContext: Int {
+    package var defaultContext: Int {
         guard positions == .rotary, case .long(let factors) = rotary.scaling else { return context }
         return min(context, factors.context)
     }

@@ -3,7 +3,7 @@
 /// Half of that is for the evaluations during the run, and half for the one at its end.
 package enum EvaluationSchedule {
     /// The usual number of evaluations during a run.
-    static let usualCount = 20
+    static let defaultCount = 20
     private static let leastCount = 5
     /// The share of the run for the evaluations during it; as much again is for the one at its end.
     static let share = 0.05
@@ -14,13 +14,13 @@ package enum EvaluationSchedule {
     /// The training tokens that are evaluated for each validation token.
     static let trainingShare = 0.25
 
-    /// The tokens of an evaluation in a run of limited time: the most of `most`, its half, its quarter …, of which `usualCount`
+    /// The tokens of an evaluation in a run of limited time: the most of `most`, its half, its quarter …, of which `defaultCount`
     /// evaluations fit, and below `fewTokens` the most of which `leastCount` fit.
     package static func tokens(most: Int, within seconds: Double, secondsPerToken: Double) -> Int {
         let budget = seconds * share / (secondsPerToken * (1 + trainingShare))
         let fits = { (tokens: Int, count: Int) in Double(tokens * count) <= budget }
         var tokens = most
-        while tokens > fewestTokens, !fits(tokens, tokens > fewTokens ? usualCount : leastCount) {
+        while tokens > fewestTokens, !fits(tokens, tokens > fewTokens ? defaultCount : leastCount) {
             tokens = max(min(tokens, fewestTokens), tokens / 2)
         }
         return tokens
@@ -30,7 +30,7 @@ package enum EvaluationSchedule {
     package static func tokens(most: Int, trainingTokens: Int) -> Int {
         let budget = Double(trainingTokens) * 2 * share * trainingCost / (1 + trainingShare)
         var tokens = most
-        while tokens > fewTokens / 2, Double(tokens * usualCount) > budget { tokens = max(fewTokens / 2, tokens / 2) }
+        while tokens > fewTokens / 2, Double(tokens * defaultCount) > budget { tokens = max(fewTokens / 2, tokens / 2) }
         return tokens
     }
 

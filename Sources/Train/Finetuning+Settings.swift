@@ -7,7 +7,7 @@ extension Finetuning.Settings: StoredSettings {
     package static let fieldGroup = "finetune"
     package static let settings: [Setting<Finetuning.Settings>] = [
         .number("replay-share", .fixed, .replay, \.replayShare, in: 0.01...0.9, "Take this share of each batch from the --replay chats.",
-                default: "\(usualReplayShare); 0.5 of generated ones"),
+                default: "\(defaultReplayShare); 0.5 of generated ones"),
         .number("dropout", .fixed, .rows, \.dropout, in: 0...0.99, "Set the dropout rate.", default: "the base's; 0 with --preferences"),
         .integer("context", .fixed, .rows, \.context, in: 16...1_048_576, "Train on rows of N tokens, at most the model's context.",
                  default: "1,024, or the model's context; less for few chats"),
@@ -15,7 +15,7 @@ extension Finetuning.Settings: StoredSettings {
                 default: "as the base is stored"),
     ]
 
-    package static let usualReplayShare = 0.2
+    package static let defaultReplayShare = 0.2
 
     /// Those of a run, which its checkpoint stores.
     package init(of stored: Checkpoint) throws(CheckpointError) {
@@ -34,7 +34,7 @@ extension Finetuning.Settings: StoredSettings {
         var settings = self
         settings.dropout = nil
         settings.context = trainer.context == trainer.model.configuration.context ? nil : trainer.context
-        settings.replayShare = hasReplay ? replayShare ?? Self.usualReplayShare : nil
+        settings.replayShare = hasReplay ? replayShare ?? Self.defaultReplayShare : nil
         return settings
     }
 

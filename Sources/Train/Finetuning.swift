@@ -116,16 +116,16 @@ package struct Finetuning {
         let training: any TrainingBatches = switch examples {
         case .preferences(let preferences):
             try preferences.batches(plan, trainer, in: folder, over: ranks) { preparing(.scoring, $0) }
-        case .chats(let packed): try chats.batches(of: packed, plan, replayShare: settings.replayShare ?? Settings.usualReplayShare)
+        case .chats(let packed): try chats.batches(of: packed, plan, replayShare: settings.replayShare ?? Settings.defaultReplayShare)
         }
         plan.length = settings.length ?? .steps(
             preferences == nil
-                ? max(20, Int((chats.usualEpochs * training.stepsPerEpoch).rounded(.up)))
+                ? max(20, Int((chats.defaultEpochs * training.stepsPerEpoch).rounded(.up)))
                 : max(100, Int((3 * training.stepsPerEpoch).rounded(.up))))
         let tokensPerStep = (training as? PreferenceBatches)?.tokensPerStep ?? plan.batch * context
         let steps = try plan.steps(perEpoch: training.stepsPerEpoch, tokensPerStep: tokensPerStep)
             ?? Self.steps(of: plan, training, trainer, { ranks?.fromFirst(clock()) ?? clock() })
-        plan.warmup = settings.warmup ?? TrainingPlan.usualWarmup(for: steps)
+        plan.warmup = settings.warmup ?? TrainingPlan.defaultWarmup(for: steps)
         let model = TrainedModel(
             trainer: trainer, adapter: adapter, base: .text(try RelativePath.of(path, from: folder)), servingDefaults: base.servingDefaults)
         let data = TrainedData(chats: chats, preferences: preferences, batches: training, vocabulary: vocabulary)
@@ -165,7 +165,7 @@ package struct Finetuning {
         trainer.model.recomputesBlocks = plan.machine?.recomputesBlocks ?? false
         let training: any TrainingBatches = switch examples {
         case .preferences(let preferences): try preferences.batches(resuming: plan, in: folder, over: ranks)
-        case .chats(let packed): try chats.batches(of: packed, plan, replayShare: settings.replayShare ?? Settings.usualReplayShare)
+        case .chats(let packed): try chats.batches(of: packed, plan, replayShare: settings.replayShare ?? Settings.defaultReplayShare)
         }
         let trained = TrainedModel(
             trainer: trainer, adapter: stored.adapter, base: stored.training["finetune/base"], servingDefaults: stored.servingDefaults)

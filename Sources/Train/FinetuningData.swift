@@ -56,7 +56,7 @@ struct FinetuningData {
     }
 
     /// The epochs of a run: a third one over few chats learns them by heart (decisions/finetuning.md).
-    var usualEpochs: Double { data.tokens(.train).count < Self.wantedSteps * 1_024 ? 2 : 3 }
+    var defaultEpochs: Double { data.tokens(.train).count < Self.wantedSteps * 1_024 ? 2 : 3 }
 
     /// Halves the length of rows until an epoch of single rows has about the wanted steps, as long as no conversation is cut.
     mutating func shortenRows() {

@@ -5,7 +5,7 @@ package import Model
 /// The settings of a new model, which begins with those of a preset.
 extension GPTConfiguration: Configurable {
     /// The experts of a model that a preset without experts gets.
-    private static let usualExperts = Experts(count: 2, active: 2)
+    private static let defaultExperts = Experts(count: 2, active: 2)
     package static let settings: [Setting<GPTConfiguration>] = [
         .integer("context", .fixed, .context, \.context, in: 1...1_048_576, "Set the context length in tokens.", default: "the preset's"),
         .integer("layers", .fixed, .model, \.layers, in: 0...1_000, "Set the number of layers."),
@@ -24,9 +24,9 @@ extension GPTConfiguration: Configurable {
         .integer("experts", .fixed, .model, \.expertCount, in: 0...1_024,
                  "Replace the MLP by N experts, of which each token uses some (0: none).", default: "the preset's"),
         .integer("active-experts", .fixed, .model, \.activeExpertCount, in: 1...1_024, "Let N experts process each token.",
-                 default: "\(usualExperts.active)"),
+                 default: "\(defaultExperts.active)"),
         .number("expert-balance", .fixed, .model, \.expertBalance, in: 0...1_000, "Set the factor of the load-balancing loss.",
-                default: usualExperts.balance.defaultText),
+                default: defaultExperts.balance.defaultText),
         .flag("gated", .fixed, .model, \.isGated,
               "Multiply the MLP's activations by a second projection (SwiGLU with --activation silu)."),
     ]
@@ -55,7 +55,7 @@ extension GPTConfiguration: Configurable {
     private var expertCount: Int {
         get { experts?.count ?? 0 }
         set {
-            experts = newValue == 0 ? nil : experts ?? Self.usualExperts
+            experts = newValue == 0 ? nil : experts ?? Self.defaultExperts
             experts?.count = newValue
         }
     }

@@ -71,7 +71,7 @@ extension TrainingRun {
                 throw TrainingError.lengthPassed(option: plan.length.option, done: "\(trained)", given: "\(plan.length)")
             }
             // The evaluations of the new length, as if it had been the length from the start.
-            let usual = max(1, Int(progress * Double(EvaluationSchedule.usualCount)))
+            let usual = max(1, Int(progress * Double(EvaluationSchedule.defaultCount)))
             state.evaluations = min(state.evaluations, usual)
         }
         // Chosen again.

@@ -4,7 +4,7 @@ extension TrainingPlan: StoredSettings {
     package static let fieldGroup = "plan"
     private static let initial = TrainingPlan()
     /// The evaluations without improvement that end a run of `slm train` and `slm finetune`.
-    package static let usualPatience = 5
+    package static let defaultPatience = 5
     /// All settings but the length of the run: see ``lengths``.
     package static let settings: [Setting<TrainingPlan>] = [
         .text("preset", .fixed, nil, \.preset),
@@ -45,7 +45,7 @@ extension TrainingPlan: StoredSettings {
         .number("min-gain", .changeable, .schedule, \.minGain, in: 0...100, "Ignore improvements below X nats per token (early stopping).",
                 default: initial.minGain.defaultText),
         .integer("patience", .changeable, .schedule, \.patience, in: 0...1_000_000, none: 0,
-                 "Stop after N evaluations that rule a gain out; 0 for never.", default: "\(usualPatience)"),
+                 "Stop after N evaluations that rule a gain out; 0 for never.", default: "\(defaultPatience)"),
         .integer("eval-every", .changeable, .evaluation, \.evalEvery, in: 1...1_000_000_000, "Evaluate every N steps.",
                  default: "a twentieth of the run"),
         .integer("eval-tokens", .changeable, .evaluation, \.evalTokens, in: 1...1_000_000_000_000,

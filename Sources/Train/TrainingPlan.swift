@@ -77,23 +77,23 @@ package struct TrainingPlan: Sendable, Equatable {
 
     /// The peak learning rate of a model that starts at random without a recipe. Narrow models end at a lower loss with a higher one, and
     /// beside Muon, which has a rate of its own, with a still higher one (Documentation/decisions/rate.md).
-    package static func usualRate(width: Int, _ optimizer: OptimizerKind) -> Float {
+    package static func defaultRate(width: Int, _ optimizer: OptimizerKind) -> Float {
         let alone: Float = width <= 128 ? 5e-3 : width <= 256 ? 2.5e-3 : 1e-3
         return isTuned(width, beside: optimizer) ? 4 * alone : alone
     }
 
     /// The weight decay of such a model. A step decays weights by this times the learning rate.
-    package static func usualDecay(width: Int, _ optimizer: OptimizerKind) -> Float { isTuned(width, beside: optimizer) ? 0.025 : 0.1 }
+    package static func defaultDecay(width: Int, _ optimizer: OptimizerKind) -> Float { isTuned(width, beside: optimizer) ? 0.025 : 0.1 }
 
     /// Wider models were not trained with other rates beside Muon.
     private static func isTuned(_ width: Int, beside optimizer: OptimizerKind) -> Bool { optimizer == .muon && width <= 256 }
 
     /// The batch of a model that starts at random without a recipe: about 1,536 tokens, as in the runs of Documentation/decisions/size.md.
     /// More would mean fewer steps in the same time.
-    package static func usualBatch(context: Int) -> Int { min(12, max(1, 1_536 / context)) }
+    package static func defaultBatch(context: Int) -> Int { min(12, max(1, 1_536 / context)) }
 
     /// 100 steps, or a tenth of a short run.
-    package static func usualWarmup(for steps: Int?) -> Int { max(1, min(100, (steps ?? 1_000) / 10)) }
+    package static func defaultWarmup(for steps: Int?) -> Int { max(1, min(100, (steps ?? 1_000) / 10)) }
 }
 
 /// How the weights of linear layers are updated. All others are updated by AdamW.

@@ -104,7 +104,7 @@ extension TrainingRun {
     func isEvaluationDue(_ clock: () -> Double, _ report: (Event) throws -> Void) throws -> Bool {
         if let every = plan.evalEvery { return state.step % every == 0 }
         let count = state.evaluations + (plan.evaluatesFirst ? 0 : 1)
-        guard progress * Double(EvaluationSchedule.usualCount) >= Double(count) else { return false }
+        guard progress * Double(EvaluationSchedule.defaultCount) >= Double(count) else { return false }
         guard case .seconds(let all) = plan.length else { return true }
         try chooseEvaluationTokens(clock, report)
         return state.evaluationSeconds + secondsPerEvaluation <= progress * all * EvaluationSchedule.share

@@ -339,8 +339,8 @@ import Train
             seconds += 2
             return seconds
         }).run
-        #expect(run.plan.warmup == TrainingPlan.usualWarmup(for: 100) && run.plan.length == .seconds(1_800))
-        #expect(run.plan.warmup < TrainingPlan.usualWarmup(for: 1_000))
+        #expect(run.plan.warmup == TrainingPlan.defaultWarmup(for: 100) && run.plan.length == .seconds(1_800))
+        #expect(run.plan.warmup < TrainingPlan.defaultWarmup(for: 1_000))
     }
 
     @Test func `few chats have short rows and small batches, so that an epoch has several steps`() throws {

@@ -110,7 +110,7 @@ extension GPTConfiguration {
 
     private func writePhi3(to object: inout JSONWriter) {
         object["partial_rotary_factor"] = rotaryShare
-        object["original_max_position_embeddings"] = usualContext
+        object["original_max_position_embeddings"] = defaultContext
     }
 
     /// The share of a head's channels that rotate. transformers rounds its product with the width down.

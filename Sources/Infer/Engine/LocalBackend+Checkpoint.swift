@@ -114,8 +114,10 @@ extension ModelInfo {
     package init(of checkpoint: Checkpoint, name: String, context: Int? = nil) throws {
         let tokenizer = try Tokenizer(checkpoint.vocabulary())
         let renderer = try checkpoint.chatTemplate.map { try ChatRenderer($0, for: tokenizer) }
-        let most = checkpoint.configuration.context, usual = checkpoint.configuration.usualContext
-        self.init(name: name, context: min(context ?? usual, most), tokenizer, renderer, checkpoint.servingDefaults)
+        let configuration = checkpoint.configuration
+        self.init(
+            name: name, context: min(context ?? configuration.defaultContext, configuration.context), tokenizer, renderer,
+            checkpoint.servingDefaults)
         templateError = checkpoint.chatTemplateError
         isTemplateAssumed = checkpoint.isChatTemplateAssumed
         importNotes = checkpoint.importNotes

@@ -83,7 +83,7 @@ package final class ModelRunner: Executor {
         let c = model.configuration
         cachePrecision = cache.precision(weights: precision, hasQKVBias: c.hasQKVBias)
         self.context = processor.kvCacheCapacity(
-            layers: c.layers, heads: c.keyValueHeads, headWidth: c.headWidth, upTo: min(context ?? c.usualContext, c.context),
+            layers: c.layers, heads: c.keyValueHeads, headWidth: c.headWidth, upTo: min(context ?? c.defaultContext, c.context),
             cachePrecision)
         weights = InferenceWeights(parameters, on: processor, precision: precision)
         self.adapters = AdapterWeights(adapters, on: processor, precision: precision)

@@ -12,10 +12,10 @@ package struct ServedDocuments: Sendable {
     /// The most passages of a prompt.
     var passageLimit: Int
 
-    package static let usualPassageLimit = 4
+    package static let defaultPassageLimit = 4
     package static let mostPassages = 50
 
-    package init(_ indexes: [SharedIndex] = [], passageLimit: Int = usualPassageLimit) {
+    package init(_ indexes: [SharedIndex] = [], passageLimit: Int = defaultPassageLimit) {
         self.init(indexes.map { ServedIndex($0) }, passageLimit)
     }
 

@@ -10,7 +10,7 @@ package struct GateThresholds: Equatable {
     var general: [String]?
 
     /// By their names in requests, which are those of the options of `slm gate` and `slm training gate`.
-    package static let numbers: [(name: String, range: ClosedRange<Double>, usual: Double, help: String)] = [
+    package static let numbers: [(name: String, range: ClosedRange<Double>, defaultValue: Double, help: String)] = [
         ("max_replay_loss_rise", 0...10, 0.01, "Fail if the loss on general chats rises by more than this share."),
         ("min_held_out_gain", 0...100, 0, "Call a candidate better only if it needs X bits per byte fewer."),
         ("min_right_answers", 0...1, 0, "Fail if it answers less than this share of the questions right."),
@@ -22,7 +22,7 @@ package struct GateThresholds: Equatable {
 
     /// Fields that are missing keep their defaults.
     init(_ fields: RequestFields) throws(APIError) {
-        for (name, range, usual, _) in Self.numbers { numbers[name] = try fields.number(name, range) ?? usual }
+        for (name, range, defaultValue, _) in Self.numbers { numbers[name] = try fields.number(name, range) ?? defaultValue }
         requiresBetter = try fields.boolean("requires_better") ?? requiresBetter
         if let value = fields["general"] {
             guard let elements = value.elements else { throw .invalid("general", "expected a list of paths.") }
@@ -43,7 +43,7 @@ package struct GateThresholds: Equatable {
     }
 
     func write(to object: inout JSONWriter) {
-        for (name, _, usual, _) in Self.numbers { object[name] = numbers[name] ?? usual }
+        for (name, _, defaultValue, _) in Self.numbers { object[name] = numbers[name] ?? defaultValue }
         object["requires_better"] = requiresBetter
         object["general"] = general
     }
@@ -54,7 +54,7 @@ package struct GateThresholds: Equatable {
 
     /// For `slm gate`.
     var arguments: [String] {
-        Self.numbers.flatMap { name, _, usual, _ in ["--" + name.replacing("_", with: "-"), "\(numbers[name] ?? usual)"] }
+        Self.numbers.flatMap { name, _, defaultValue, _ in ["--" + name.replacing("_", with: "-"), "\(numbers[name] ?? defaultValue)"] }
             + (requiresBetter ? ["--require-better"] : [])
     }
 }

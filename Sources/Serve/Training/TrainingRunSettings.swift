@@ -75,7 +75,7 @@ package struct TrainingRunSettings: Equatable {
 
     /// Gives a run that trains a new LoRA adapter the usual rank if it has none.
     mutating func completeRank(_ base: TrainingBase) {
-        if method == .lora, base.adapter == nil { self[.rank] = self[.rank] ?? Double(RunNumber.usualRank) }
+        if method == .lora, base.adapter == nil { self[.rank] = self[.rank] ?? Double(RunNumber.defaultRank) }
     }
 
     /// The option of `slm finetune` for a number; none if it has no value.
@@ -126,19 +126,19 @@ package struct RunNumber: Sendable {
     package var defaultText = ""
 
     /// What a run has whose request does not set them.
-    static let usualRank = 16, usualMinutes = 10, usualReplayShare = 0.8
+    static let defaultRank = 16, defaultMinutes = 10, defaultReplayShare = 0.8
 
     static let rank = RunNumber(
         name: "rank", option: "--lora", isWhole: true, range: 1...4_096, help: "Train a LoRA adapter of this rank.",
-        defaultText: "\(usualRank)")
+        defaultText: "\(defaultRank)")
     static let minutes = RunNumber(
         name: "minutes", option: "--time", unit: "m", range: 0.01...100_000, help: "Train for X minutes.",
-        defaultText: "\(usualMinutes)")
+        defaultText: "\(defaultMinutes)")
     static let epochs = RunNumber("epochs", in: TrainingPlan.lengths)
     static let maxSteps = RunNumber("max-steps", in: TrainingPlan.lengths)
     static let replayShare = RunNumber(
         "replay-share", in: Finetuning.Settings.settings,
-        defaultText: "\(usualReplayShare); \(GeneratedText.replayShare) of generated ones")
+        defaultText: "\(defaultReplayShare); \(GeneratedText.replayShare) of generated ones")
     static let learningRate = RunNumber("lr", in: TrainingPlan.settings, defaultText: "as slm finetune")
     /// A run has at most one of them.
     static let lengths = [minutes, epochs, maxSteps]

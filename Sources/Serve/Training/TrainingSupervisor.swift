@@ -157,7 +157,7 @@ extension TrainingSupervisor {
                 estimate = try self.estimate(settings, base, data: nil)
             }
         }
-        if RunNumber.lengths.allSatisfy({ settings[$0] == nil }) { settings[.minutes] = Double(RunNumber.usualMinutes) }
+        if RunNumber.lengths.allSatisfy({ settings[$0] == nil }) { settings[.minutes] = Double(RunNumber.defaultMinutes) }
         if settings.objective == .chats {
             let replay = settings.replay ?? (estimate.knownData.isEmpty ? [GeneratedText.replayName] : estimate.knownData)
             settings.replay = try replay.map { path in
@@ -168,7 +168,7 @@ extension TrainingSupervisor {
                 return absolute
             }
             // Collected chats are few, and the model must not forget the rest: see `decisions/background-training.md`.
-            let share = settings[.replayShare] ?? GeneratedText.replayShare(of: replay, otherwise: RunNumber.usualReplayShare)
+            let share = settings[.replayShare] ?? GeneratedText.replayShare(of: replay, otherwise: RunNumber.defaultReplayShare)
             settings[.replayShare] = replay.isEmpty ? nil : share
         } else {
             settings.replay = nil

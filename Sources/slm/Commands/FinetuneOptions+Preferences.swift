@@ -32,7 +32,7 @@ extension FinetuneOptions {
                 }
             }
             var settings = PreferenceSettings(preferences.method)
-            settings.objective.sftWeight = PreferenceObjective.usualSFTWeight
+            settings.objective.sftWeight = PreferenceObjective.defaultSFTWeight
             run.plan.apply(to: &settings.objective)
             return settings
         }

@@ -103,7 +103,7 @@ extension FinetuneOptions {
     func settings(for configuration: GPTConfiguration) throws -> Finetuning.Settings {
         try checkAdapterOptions()
         var settings = Finetuning.Settings(data: data)
-        settings.replayShare = GeneratedText.replayShare(of: replay, otherwise: Finetuning.Settings.usualReplayShare)
+        settings.replayShare = GeneratedText.replayShare(of: replay, otherwise: Finetuning.Settings.defaultReplayShare)
         settings.preferences = try preferenceSettings
         run.plan.apply(to: &settings)
         settings.fitsBatchToChats = !run.plan.has("batch")

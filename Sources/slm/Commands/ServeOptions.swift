@@ -14,7 +14,7 @@ struct ServeOptions: MachineOptions {
     var embeddingModel: String?
     var reranker: String?
     var documents: [String] = []
-    var maxPassages = ServedDocuments.usualPassageLimit
+    var maxPassages = ServedDocuments.defaultPassageLimit
     var documentsDirectory: String?
     var noUploads = false
     var libraries = LibrarySettings()

@@ -74,7 +74,7 @@ struct TrainCommand {
         let validation = try tokens.validationSet(plan.lossScope)
         if stored == nil {
             let steps = try steps(of: plan, training, trainer)
-            plan.warmup = options.run.plan[integer: "warmup"] ?? TrainingPlan.usualWarmup(for: steps)
+            plan.warmup = options.run.plan[integer: "warmup"] ?? TrainingPlan.defaultWarmup(for: steps)
             plan.nGramContexts = nGramContexts(for: plan, steps: steps, context: configuration.context)
         }
         let run = try TrainingRun(

@@ -151,9 +151,9 @@ extension TrainOptions {
         var plan = defaultPlan(recipe?.plan ?? TrainingPlan())
         if recipe == nil {
             plan.optimizer = run.plan[text: "optimizer"].flatMap { OptimizerKind(rawValue: $0) } ?? .muon
-            plan.lr = TrainingPlan.usualRate(width: configuration.width, plan.optimizer)
-            plan.weightDecay = TrainingPlan.usualDecay(width: configuration.width, plan.optimizer)
-            plan.batch = TrainingPlan.usualBatch(context: configuration.context)
+            plan.lr = TrainingPlan.defaultRate(width: configuration.width, plan.optimizer)
+            plan.weightDecay = TrainingPlan.defaultDecay(width: configuration.width, plan.optimizer)
+            plan.batch = TrainingPlan.defaultBatch(context: configuration.context)
         }
         plan.preset = presetName
         return try changed(plan)

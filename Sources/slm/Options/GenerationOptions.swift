@@ -95,7 +95,7 @@ struct SamplingOptions {
 }
 
 extension GenerationOptions {
-    private static var usual: SamplingDefaults { .smallModels }
+    private static var defaults: SamplingDefaults { .smallModels }
 
     /// The options that are most used.
     static var mainGenerationOptions: [CommandOption<Self>] {
@@ -104,7 +104,7 @@ extension GenerationOptions {
             .option("system", \.generation.system, value: "TEXT", "Set the system message of the chat."),
             .option("temperature", \.generation.sampling.temperature,
                     "Set the sampling temperature, 0 to 2; 0 always takes the most likely token.",
-                    default: "the model's, or \(usual.temperature.optionText)"),
+                    default: "the model's, or \(defaults.temperature.optionText)"),
             .option("max-tokens", \.generation.sampling.maxTokens, "Generate at most N tokens.", default: "what fits the context"),
         ]
     }
@@ -113,13 +113,13 @@ extension GenerationOptions {
         [
             OptionGroup("Sampling", [
                 .option("top-k", \.generation.sampling.topK, "Sample from the N most likely tokens; 0 for all.",
-                        default: "the model's, or \(usual.topK.optionText)"),
+                        default: "the model's, or \(defaults.topK.optionText)"),
                 .option("top-p", \.generation.sampling.topP, "Sample from the most likely tokens with a total probability of X.",
-                        default: "the model's, or \(usual.topP.optionText)"),
+                        default: "the model's, or \(defaults.topP.optionText)"),
                 .option("min-p", \.generation.sampling.minP, "Drop tokens less likely than X times the most likely one.",
-                        default: "the model's, or \(usual.minP.optionText)"),
+                        default: "the model's, or \(defaults.minP.optionText)"),
                 .option("repetition-penalty", \.generation.sampling.repetitionPenalty, "Divide the logits of tokens that occurred by X.",
-                        default: "the model's, or \(usual.repetitionPenalty.optionText)"),
+                        default: "the model's, or \(defaults.repetitionPenalty.optionText)"),
                 .option("frequency-penalty", \.generation.sampling.frequencyPenalty,
                         "Subtract X from a token's logit for each time it occurred in the answer."),
                 .option("presence-penalty", \.generation.sampling.presencePenalty,

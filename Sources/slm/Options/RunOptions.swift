@@ -76,7 +76,7 @@ extension RunCommandOptions {
     func defaultPlan(_ plan: TrainingPlan = TrainingPlan()) -> TrainingPlan {
         var plan = plan
         plan.lossScope = Self.defaultLossScope
-        plan.patience = TrainingPlan.usualPatience
+        plan.patience = TrainingPlan.defaultPatience
         return plan
     }
 }

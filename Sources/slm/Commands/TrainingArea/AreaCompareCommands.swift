@@ -146,7 +146,9 @@ extension AreaGateOptions {
         var shown = now
         if !numbers.isEmpty || requiresBetter != nil || !general.isEmpty {
             shown = try client.document("PUT", "gate") { object in
-                for (name, _, usual, _) in GateThresholds.numbers { object[name] = numbers[name] ?? now[name]?.number ?? usual }
+                for (name, _, defaultValue, _) in GateThresholds.numbers {
+                    object[name] = numbers[name] ?? now[name]?.number ?? defaultValue
+                }
                 object["requires_better"] = requiresBetter ?? now["requires_better"]?.boolean ?? false
                 object.key("general")
                 if general.isEmpty, let stored = now["general"] {
