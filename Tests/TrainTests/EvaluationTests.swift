@@ -237,7 +237,7 @@ import Train
             try pieces(checkpoint, try reader.text(at: chats()), stride: 25)
         }
         checkpoint.tokenizer = nil
-        #expect(throws: EvaluationError.noVocabulary(checkpoint: "the checkpoint")) {
+        #expect(throws: EvaluationError.noTokenizer(checkpoint: "the checkpoint")) {
             try EvaluationReader(checkpoint, on: WorkerPool(threads: 1))
         }
     }

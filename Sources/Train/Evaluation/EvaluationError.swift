@@ -1,6 +1,6 @@
 /// Why a model cannot be evaluated on a text.
 package enum EvaluationError: Error, Equatable {
-    case noVocabulary(checkpoint: String)
+    case noTokenizer(checkpoint: String)
     /// No token of the file is a target.
     case noTargets(path: String, scope: LossScope)
     /// The tokens were written with a chat template other than the model's.
@@ -19,8 +19,8 @@ package enum EvaluationError: Error, Equatable {
 extension EvaluationError: CustomStringConvertible {
     package var description: String {
         switch self {
-        case .noVocabulary(let checkpoint):
-            "\(checkpoint) contains no vocabulary. Import it again with its tokenizer: slm import FILE --tokenizer TOKENIZER"
+        case .noTokenizer(let checkpoint):
+            "\(checkpoint) contains no tokenizer. Import it again with its tokenizer: slm import FILE --tokenizer TOKENIZER"
         case .noTargets(let path, .assistant):
             "\(path): expected assistant messages, found none. Evaluate all tokens: --loss-scope all."
         case .noTargets(let path, .all):

@@ -23,7 +23,7 @@ package struct EvaluationReader {
 
     package init(_ checkpoint: Checkpoint, on pool: WorkerPool) throws {
         guard checkpoint.tokenizer != nil else {
-            throw EvaluationError.noVocabulary(checkpoint: checkpoint.path ?? "the checkpoint")
+            throw EvaluationError.noTokenizer(checkpoint: checkpoint.path ?? "the checkpoint")
         }
         let vocabulary = try checkpoint.vocabulary()
         self.checkpoint = checkpoint

@@ -44,7 +44,7 @@ extension EvalCommand {
 
     private func scores(of file: String, by model: ModelFile) throws -> Scores {
         let checkpoint = model.checkpoint
-        guard checkpoint.tokenizer != nil else { throw EvaluationError.noVocabulary(checkpoint: checkpoint.path ?? "the checkpoint") }
+        guard checkpoint.tokenizer != nil else { throw EvaluationError.noTokenizer(checkpoint: checkpoint.path ?? "the checkpoint") }
         let processor = try options.processor()
         let context = Evaluator.context(options.context, of: checkpoint.configuration)
         let data = try PreferenceData(
