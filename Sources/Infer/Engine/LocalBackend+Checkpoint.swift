@@ -114,16 +114,14 @@ extension ModelInfo {
     package init(of checkpoint: Checkpoint, name: String, context: Int? = nil) throws {
         let tokenizer = try Tokenizer(checkpoint.vocabulary())
         let renderer = try checkpoint.chatTemplate.map { try ChatRenderer($0, for: tokenizer) }
-        let configuration = checkpoint.configuration
-        self.init(
-            name: name, context: min(context ?? configuration.defaultContext, configuration.context), tokenizer, renderer,
-            checkpoint.servingDefaults)
+        let most = checkpoint.configuration.context, defaultContext = checkpoint.configuration.defaultContext
+        self.init(name: name, context: min(context ?? defaultContext, most), tokenizer, renderer, checkpoint.servingDefaults)
         templateError = checkpoint.chatTemplateError
         isTemplateAssumed = checkpoint.isChatTemplateAssumed
         importNotes = checkpoint.importNotes
-        if context == nil, usual < most {
-            importNotes.append("the context is \(usual) tokens, for which the model was trained first; --context N allows up to \(most), "
-                + "with other rotary positions (LongRoPE)")
+        if context == nil, defaultContext < most {
+            importNotes.append("the context is \(defaultContext) tokens, for which the model was trained first; --context N allows up to "
+                + "\(most), with other rotary positions (LongRoPE)")
         }
     }
 
