@@ -17,33 +17,30 @@ extension Processor {
         }
     }
 
-    /// Runs many independent matmuls of one shape and precision, such as one per attention head. Each runs on a single thread.
+    /// Runs many independent matmuls of one shape, such as one per attention head. Each runs on a single thread.
     package func run(_ matmuls: [Matmul], as name: StaticString) {
-        guard let first = matmuls.first, matmuls.count > 1, gpu == nil, first.a.columns > 0 else {
+        guard let first = matmuls.first, matmuls.count > 1, library == nil, gpu == nil else {
             for matmul in matmuls { run(matmul, as: name) }
             return
         }
-        if first.c.rows == 0 || first.c.columns == 0 { return }
-        first.checkPrecision(on: self, as: name)
         for matmul in matmuls { matmul.checkOperands() }
         var all = matmuls.map { $0.arguments() }
-        measured(name, flops: matmuls.reduce(0) { $0 + $1.flops }, bytes: matmuls.reduce(0) { $0 + $1.bytes }) {
-            if let library, library.supports(first.precision) { run(all, with: library) } else { runInBlocks(&all) }
-        }
-    }
-
-    private func runInBlocks(_ all: inout [slm_matmul]) {
+        if first.c.rows == 0 || first.c.columns == 0 { return }
         for i in all.indices {
             if i > 0, all[i].hasShape(of: all[0]) { all[i].copyPlan(of: all[0]) } else { table.matmul_plan(&all[i], 1, [caches]) }
         }
         let rightBytes = all.map(\.right_bytes).max() ?? 0
         let scratch = scratch(rightBytes + (all.map(\.left_bytes).max() ?? 0))
-        parallelFor(all.count) { item, thread in
-            withUnsafePointer(to: all[item]) { p in
-                forEachBlock(of: p.pointee) { n, k, columns in
-                    table.matmul_pack(p, n, n + columns, k, scratch[thread])
-                    for m in stride(from: 0, to: p.pointee.M, by: p.pointee.m_block) {
-                        table.matmul_rows(p, m, n, k, scratch[thread], scratch[thread] + rightBytes)
+        let flops = matmuls.reduce(0) { $0 + $1.flops }
+        first.checkPrecision(on: self, as: name)
+        measured(name, flops: flops) {
+            parallelFor(matmuls.count) { item, thread in
+                withUnsafePointer(to: all[item]) { p in
+                    forEachBlock(of: p.pointee) { n, k, columns in
+                        table.matmul_pack(p, n, n + columns, k, scratch[thread])
+                        for m in stride(from: 0, to: p.pointee.M, by: p.pointee.m_block) {
+                            table.matmul_rows(p, m, n, k, scratch[thread], scratch[thread] + rightBytes)
+                        }
                     }
                 }
             }
@@ -98,49 +95,31 @@ extension Processor {
         }
     }
 
-    /// The library computes one slice of rows per thread.
+    /// The library computes the sums of one slice of rows per thread; the kernels apply the fused operations.
     private func run(_ whole: slm_matmul, with library: any MatmulLibrary) {
+        let hasFusedOperations =
+            whole.c_type != DataType.float32.code || whole.scale != 1 || whole.bias != nil || whole.activation != 0
+            || whole.pre_activation != nil || whole.plus != nil
         let operands = MatmulOperands(whole, on: self)
         let slice = (whole.M + concurrency - 1) / concurrency
-        let scratch = whole.hasFusedOperations ? scratch(slice * whole.N * 4) : []
-        parallelFor((whole.M + slice - 1) / slice) { item, thread in
-            let rows = item * slice..<min((item + 1) * slice, whole.M)
-            multiply(whole, operands, rows, with: library, whole.hasFusedOperations ? scratch[thread] : nil)
-        }
-    }
-
-    private func run(_ all: [slm_matmul], with library: any MatmulLibrary) {
-        let operands = all.map { MatmulOperands($0, on: self) }
-        let needsSums = all.contains { $0.hasFusedOperations }
-        let scratch = needsSums ? scratch((all.map { $0.M * $0.N }.max() ?? 0) * 4) : []
-        parallelFor(all.count) { item, thread in
-            multiply(all[item], operands[item], 0..<all[item].M, with: library, needsSums ? scratch[thread] : nil)
-        }
-    }
-
-    /// The library computes the sums of some rows; the kernels apply the fused operations.
-    private func multiply(
-        _ whole: slm_matmul, _ operands: MatmulOperands, _ rows: Range<Int>, with library: any MatmulLibrary, _ scratch: UnsafeMutableRawPointer?
-    ) {
-        withExtendedLifetime(operands) {
-            if whole.hasFusedOperations, let scratch {
-                let sums = scratch.assumingMemoryBound(to: Float.self)
-                library.multiply(operands, rows: rows, into: sums, stride: whole.N, adding: false)
-                withUnsafePointer(to: whole) { table.matmul_finish($0, sums, rows.lowerBound, rows.upperBound) }
-            } else {
-                let c = whole.c.assumingMemoryBound(to: Float.self) + rows.lowerBound * whole.c_stride
-                library.multiply(operands, rows: rows, into: c, stride: whole.c_stride, adding: whole.accumulate)
+        let scratch = hasFusedOperations ? scratch(slice * whole.N * 4) : []
+        withUnsafePointer(to: whole) { whole in withExtendedLifetime(operands) {
+            parallelFor((whole.pointee.M + slice - 1) / slice) { item, thread in
+                let rows = item * slice..<min((item + 1) * slice, whole.pointee.M)
+                if hasFusedOperations {
+                    let sums = scratch[thread].assumingMemoryBound(to: Float.self)
+                    library.multiply(operands, rows: rows, into: sums, stride: whole.pointee.N, adding: false)
+                    table.matmul_finish(whole, sums, rows.lowerBound, rows.upperBound)
+                } else {
+                    let c = whole.pointee.c.assumingMemoryBound(to: Float.self) + rows.lowerBound * whole.pointee.c_stride
+                    library.multiply(operands, rows: rows, into: c, stride: whole.pointee.c_stride, adding: whole.pointee.accumulate)
+                }
             }
-        }
+        } }
     }
 }
 
 extension slm_matmul {
-    /// Whether the result is more than the sums, added to C or not.
-    fileprivate var hasFusedOperations: Bool {
-        c_type != DataType.float32.code || scale != 1 || bias != nil || activation != 0 || pre_activation != nil || plus != nil
-    }
-
     fileprivate func hasShape(of other: slm_matmul) -> Bool {
         M == other.M && N == other.N && K == other.K && precision == other.precision && slm_can_split_sum(self) == slm_can_split_sum(other)
     }

@@ -100,19 +100,19 @@ package final class Optimizer {
         }
         // A matrix has to be whole. Each rank then computes the same weights.
         groups?.gather(gradients, linear.map(\.range))
-        let rate = { rate * self.learningRateScale($0) }
-        for group in Muon.groups(of: linear) {
+        for parameter in linear {
             muon.update(
-                group, weights: parameters.values, directions: gradients, rate: { muon.rateRatio * rate($0) },
-                decay: { self.decay * rate($0) }, on: processor)
+                parameter, weights: parameters.values[parameter.range], directions: gradients[parameter.range],
+                rate: muon.rateRatio * rate * learningRateScale(parameter), decay: decay * rate * learningRateScale(parameter),
+                on: processor)
         }
     }
 
     /// Computes Muon's directions of the gradients and drops them, so that their time can be measured.
     func rehearseMuon() {
         guard let muon else { return }
-        for group in Muon.groups(of: parameters.list.filter(isForMuon)) {
-            _ = muon.orthogonalized(group.map { parameters.gradients[$0.range] }, group[0].rows, group[0].columns, on: processor)
+        for parameter in parameters.list where isForMuon(parameter) {
+            muon.forEachDirection(of: parameter, parameters.gradients[parameter.range], on: processor) { _, _ in }
         }
     }
 

@@ -33,7 +33,7 @@ import Train
     func `a direction has orthogonal rows or columns`(rows: Int, columns: Int) throws {
         let processor = try Processor(threads: 2), x = processor.zeros(rows * columns)
         processor.normal(into: x, seed: 7)
-        let u = numbers(Muon(rateRatio: 1).orthogonalized([x], rows, columns, on: processor)[0])
+        let u = numbers(Muon(rateRatio: 1).orthogonalized(x, rows: rows, columns: columns, on: processor))
         let vectors = rows <= columns
             ? (0..<rows).map { i in Array(u[i * columns..<(i + 1) * columns]) }
             : (0..<columns).map { j in stride(from: j, to: u.count, by: columns).map { u[$0] } }
@@ -48,7 +48,7 @@ import Train
 
     @Test func `a matrix without a gradient stays as it is`() throws {
         let processor = try Processor(threads: 1)
-        let u = numbers(Muon(rateRatio: 1).orthogonalized([processor.zeros(12)], 3, 4, on: processor)[0])
+        let u = numbers(Muon(rateRatio: 1).orthogonalized(processor.zeros(12), rows: 3, columns: 4, on: processor))
         #expect(u == Array(repeating: 0, count: 12))
     }
 
