@@ -41,11 +41,13 @@ struct AnswerReader: Sendable {
 
     /// - Parameter parts: The text's thought and its content; nil if it is all content.
     private mutating func output(of piece: TextPiece, in parts: (thought: [UInt8], content: [UInt8])?) -> Output {
-        var piece = piece, output = Output(reasoning: piece.reasoning)
+        var piece = piece, output = Output()
         if let parts {
-            output.reasoning += String(decoding: parts.thought, as: UTF8.self)
+            output.reasoning = String(decoding: parts.thought, as: UTF8.self)
             piece.text = String(decoding: parts.content, as: UTF8.self)
         }
+        // Thoughts that come apart are those behind the one in the text.
+        output.reasoning += piece.reasoning
         (output.content, output.calls) = tools?.add(piece) ?? (piece.text, [])
         return output
     }
