@@ -90,6 +90,23 @@ import Tokenize
         #expect(text.tokens == [GeneratedToken(nil, [97], logProbability: -0.25, alternatives: alternatives)])
     }
 
+    @Test(arguments: [
+        // Without the server's count, its pieces are counted.
+        (#","completion_tokens_details":{"reasoning_tokens":5}"#, 5), ("", 2), (#","completion_tokens_details":null"#, 2),
+        (#","completion_tokens_details":{"reasoning_tokens":50}"#, 9),
+    ]) func `thoughts and their tokens are parsed`(details: String, count: Int) throws {
+        // vLLM and Ollama have another name for the text.
+        let found = try result(
+            Self.streamHead,
+            "data: {\"choices\":[{\"delta\":{\"reasoning_content\":\"Two\",\"reasoning\":\"Two\"}}]}\n\n",
+            "data: {\"choices\":[{\"delta\":{\"content\":\"\",\"reasoning_content\":null,\"reasoning\":\" and\"}}]}\n\n",
+            "data: {\"choices\":[{\"delta\":{\"content\":\"Four\"},\"finish_reason\":\"stop\"}]}\n\n",
+            "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":9\(details)}}\n\ndata: [DONE]\n\n"
+        )
+        #expect(found.reasoning == "Two and" && found.text == "Four")
+        #expect(found.end.answerTokens == 9 && found.end.reasoningTokens == count)
+    }
+
     @Test func `the log-probabilities of a prompt are requested and parsed`() throws {
         let requests = Mailbox<ScriptedServer.Request>()
         let scores = #"[null,{"5":{"logprob":-0.5,"rank":1,"decoded_token":"o"}},{"6":{"logprob":null,"decoded_token":"k"}}]"#

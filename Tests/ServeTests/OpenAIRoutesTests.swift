@@ -30,7 +30,8 @@ struct OpenAIRoutesTests {
             Self.normalized(answer.text) == """
                 {"id":"…","object":"chat.completion","created":0,"model":"test-model","choices":[{"index":0,\
                 "message":{"role":"assistant","content":"Hi, you!é日"},"logprobs":null,"finish_reason":"stop"}],"usage":{"prompt_tokens":6,\
-                "completion_tokens":10,"total_tokens":16,"prompt_tokens_details":{"cached_tokens":0}}}
+                "completion_tokens":10,"total_tokens":16,"prompt_tokens_details":{"cached_tokens":0},\
+                "completion_tokens_details":{"reasoning_tokens":0}}}
                 """)
     }
 
@@ -52,8 +53,8 @@ struct OpenAIRoutesTests {
         var expected = deltas.map { head + #"{"index":0,"delta":\#($0.0),"logprobs":null,"finish_reason":\#($0.1)}"# + tail }
         if includesUsage {
             expected.append(
-                head + #"],"usage":{"prompt_tokens":6,"completion_tokens":2,"total_tokens":8,"prompt_tokens_details":{"cached_tokens":0}}}"#
-            )
+                head + #"],"usage":{"prompt_tokens":6,"completion_tokens":2,"total_tokens":8,"prompt_tokens_details":{"cached_tokens":0},"#
+                    + #""completion_tokens_details":{"reasoning_tokens":0}}}"#)
         }
         #expect(answer.data.map(Self.normalized) == expected + ["[DONE]"])
         #expect(Set(answer.data.dropLast().map { $0.prefix(60) }).count == 1, "expected one id in all chunks")

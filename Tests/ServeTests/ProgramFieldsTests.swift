@@ -141,7 +141,7 @@ import Tokenize
         let server = try TestServer(Self.shortening())
         let whole = try response(server, "/v1/chat/completions", "{\(Self.question)}")
         #expect(whole.contains("finish_reason: stop, warning: {dropped_turns: 2, cut: true}}], usage: {prompt_tokens: 6"))
-        #expect(whole.hasSuffix("prompt_tokens_details: {cached_tokens: 4}}}"))
+        #expect(whole.hasSuffix("prompt_tokens_details: {cached_tokens: 4}, completion_tokens_details: {reasoning_tokens: 0}}}"))
         let first = try events(server, "/v1/chat/completions", #"{"stream":true,\#(Self.question)}"#).first
         #expect(first?.contains("delta: {role: assistant, content: }, warning: {dropped_turns: 2, cut: true}, logprobs: null") == true)
     }

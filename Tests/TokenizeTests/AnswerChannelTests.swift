@@ -140,6 +140,18 @@ import Tokenize
     }
 
     @Test(arguments: [
+        ("<|channel|>analysis<|message|>Hm.\(next)<|channel|>commentary<|message|>B\(next)<|channel|>analysis<|message|>C", 4),
+        ("<|channel|>analysis<|message|>Hm.\(next) to=functions.f<|channel|>commentary json<|message|>{}<|call|>", 3),
+        ("<|channel|>final<|message|>Four.<|return|>", 0), ("Four.", 0),
+    ]) func `the tokens inside of thoughts are counted`(answer: String, count: Int) throws {
+        for isApart in [false, true] {
+            var reader = ChannelReader(try #require(renderer.channels), callsFunctions: true, separatesThoughts: isApart)
+            for token in tokens(answer, textLength: 1) { _ = reader.add(token.id, token.text) }
+            #expect(reader.thoughtTokens == count)
+        }
+    }
+
+    @Test(arguments: [
         (false, " four.<|end|>", " four.", true), (true, " Easy.\(next)<|channel|>final<|message|>4", " Easy.</think>4", false),
         (true, " Easy.\(next)<|channel|>analysis<|message|>B", " Easy.\n\nB", false),
     ] as [(Bool, String, String, Bool)])

@@ -88,6 +88,8 @@ package struct GenerationEnd: Sendable, Equatable {
     package var promptTokens: Int
     /// All sampled tokens except the one that ended the turn.
     package var answerTokens: Int
+    /// Those of `answerTokens` inside of thoughts, without the tokens of their marks.
+    package var reasoningTokens = 0
     package var timings: GenerationTimings
     /// The text of the request's `stop` that ended the answer.
     package var stopText: String?

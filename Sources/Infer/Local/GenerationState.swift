@@ -117,8 +117,10 @@ package struct GenerationState: Sendable {
                 $0, callsFunctions: callsFunctions, separatesThoughts: request.grammar != nil, continuesAnswer: request.continuesAnswer,
                 isThinking: start.isThinking)
         }
+        let marks: ThoughtMarks? = if case .chat = request.prompt, request.grammar == nil { model.renderer?.thoughtMarks } else { nil }
+        let thoughts = marks.map { ThoughtTokenCounter($0, isOpen: start.isThinking, continuesAnswer: request.continuesAnswer) }
         text = TextStreamer(
-            vocabulary, rules, channels: reader, continuesText: request.continuesAnswer,
+            vocabulary, rules, channels: reader, thoughts: thoughts, continuesText: request.continuesAnswer,
             keepsStopToken: config.promptLogProbabilities != nil)
     }
 
@@ -179,6 +181,7 @@ package struct GenerationState: Sendable {
     package func end(_ timings: GenerationTimings, guesses: GuessCounts = GuessCounts()) -> GenerationEnd {
         var end = GenerationEnd(reason ?? .canceled, promptTokens: prompt.count, answerTokens: answerTokens, timings: timings)
         end.stopText = text.stopText
+        end.reasoningTokens = text.thoughtTokens
         end.guesses = guesses
         return end
     }

@@ -16,11 +16,14 @@ struct OpenAIStream: ~Copyable {
     /// The body of a response that is not a stream: an error.
     private var errorBody: [UInt8] = []
     private var pieceCount = 0
+    /// Those of `pieceCount` that are thoughts.
+    private var reasoningCount = 0
     private var finishReason: String?
     /// `stop_reason`, a field of vLLM's and slm's servers.
     private var stopText: String?
     private var isDone = false
-    private var usage: (prompt: Int, answer: Int)?
+    /// `reasoning` is nil if the server does not count it.
+    private var usage: (prompt: Int, answer: Int, reasoning: Int?)?
     private var failure: RemoteError?
     private var calls: [(name: String, arguments: [UInt8])] = []
     /// nil if whitespace is part of the answer.
@@ -59,6 +62,7 @@ struct OpenAIStream: ~Copyable {
     var end: GenerationEnd {
         let reason: FinishReason = if let error { .error(.remote(error)) } else { finishReason == "length" ? .length : .stop }
         var end = GenerationEnd(reason, promptTokens: usage?.prompt ?? 0, answerTokens: usage?.answer ?? pieceCount)
+        end.reasoningTokens = min(usage?.reasoning ?? reasoningCount, end.answerTokens)
         end.stopText = stopText
         return end
     }
@@ -83,7 +87,9 @@ struct OpenAIStream: ~Copyable {
                 return failure = .invalidResponse(address: address, reason: "the server reports an error: \(message)")
             }
             if let usage = chunk["usage"], usage.kind == .object {
-                self.usage = (try usage.integer("prompt_tokens", default: 0), try usage.integer("completion_tokens", default: 0))
+                self.usage = (
+                    try usage.integer("prompt_tokens", default: 0), try usage.integer("completion_tokens", default: 0),
+                    usage["completion_tokens_details"]?["reasoning_tokens"]?.integer)
             }
             guard let choice = chunk["choices"]?.elements?.first(where: { _ in true }) else { return }
             if let reason = choice["finish_reason"]?.string { finishReason = reason }
@@ -92,8 +98,10 @@ struct OpenAIStream: ~Copyable {
             if let delta = choice["delta"] {
                 text = try delta.string("content", default: "")
                 if let calls = delta["tool_calls"]?.elements { try add(calls) }
-                if let reasoning = delta["reasoning_content"]?.string, !reasoning.isEmpty {
+                // `reasoning` in vLLM and Ollama.
+                if let reasoning = delta["reasoning_content"]?.string ?? delta["reasoning"]?.string, !reasoning.isEmpty {
                     pieceCount += 1
+                    reasoningCount += 1
                     var piece = TextPiece("")
                     piece.reasoning = reasoning
                     deliver(piece)

@@ -31,7 +31,7 @@ struct CompletionEncoder: AnswerEncoder {
                 }
             }
             response.key("usage")
-            CompletionUsage(of: answers, answersPerPrompt: request.generatedPerPrompt).write(to: &response)
+            CompletionUsage(of: answers, to: request).write(to: &response)
             write(request.sources, to: &response)
             if isChat, let count = request.promptAlternatives, let answer = answers.first {
                 answer.promptTokens.writePromptLogProbabilities(alternatives: count, to: &response)
@@ -59,7 +59,7 @@ struct CompletionEncoder: AnswerEncoder {
             writeHead(isChat ? "chat.completion.chunk" : "text_completion", to: &event)
             event.array("choices") { _ in }
             event.key("usage")
-            CompletionUsage(of: answers, answersPerPrompt: request.generatedPerPrompt).write(to: &event)
+            CompletionUsage(of: answers, to: request).write(to: &event)
         }
     }
 
@@ -195,11 +195,14 @@ private struct CompletionUsage {
     private var prompt = 0
     private var answer = 0
     private var cached = 0
+    /// nil for completions of texts, which have no thoughts.
+    private var reasoning: Int?
 
-    init(of answers: [GenerationResult], answersPerPrompt: Int) {
+    init(of answers: [GenerationResult], to request: CompletionRequest) {
+        if request.kind == .chat { reasoning = answers.reduce(0) { $0 + $1.end.reasoningTokens } }
         for (index, answer) in answers.enumerated() {
             self.answer += answer.end.answerTokens
-            guard index % answersPerPrompt == 0 else { continue }
+            guard index % request.generatedPerPrompt == 0 else { continue }
             prompt += answer.end.promptTokens
             cached += answer.start.cachedTokens
         }
@@ -211,6 +214,7 @@ private struct CompletionUsage {
             $0["completion_tokens"] = answer
             $0["total_tokens"] = prompt + answer
             $0.object("prompt_tokens_details") { $0["cached_tokens"] = cached }
+            if let reasoning { $0.object("completion_tokens_details") { $0["reasoning_tokens"] = reasoning } }
         }
     }
 }

@@ -42,7 +42,6 @@ struct ResponseObject: Sendable {
     /// An answer, or the part of it that there is.
     struct Answer {
         var items: [ResponseItem] = []
-        var reasoningTokens = 0
         /// nil while it is in progress, and of an answer that has failed.
         var start: GenerationStart?
         var end: GenerationEnd?
@@ -93,7 +92,7 @@ struct ResponseObject: Sendable {
                 $0["cache_write_tokens"] = 0
             }
             $0["output_tokens"] = end.answerTokens
-            $0.object("output_tokens_details") { $0["reasoning_tokens"] = answer.reasoningTokens }
+            $0.object("output_tokens_details") { $0["reasoning_tokens"] = end.reasoningTokens }
             $0["total_tokens"] = end.promptTokens + end.answerTokens
         }
     }

@@ -48,9 +48,7 @@ final class ResponsesEncoder: AnswerEncoder {
                 return snapshot("response.created", &state) + snapshot("response.in_progress", &state) + search(&state)
             case .prompt: return []
             case .text(let piece, _): return add(piece.text, piece.tokens, to: .message, &state)
-            case .reasoning(let text, let tokens):
-                state.answer.reasoningTokens += tokens.count
-                return add(text, [], to: .reasoning, &state)
+            case .reasoning(let text, _): return add(text, [], to: .reasoning, &state)
             case .toolCalls(let calls): return calls.reduce(into: []) { $0 += add($1, &state) }
             case .finish(let end, _):
                 // A client finds the text, if it is empty, in the same place.
@@ -91,14 +89,12 @@ extension ResponsesEncoder {
         var answer = ResponseObject.Answer()
         answer.start = result.start
         answer.end = result.end
-        let (reasoningTokens, tokens) = contentTokens(of: result)
         if let search { answer.items.append(ResponseItem(search, 0, of: object.id, .completed)) }
         if !read.reasoning.isEmpty {
             answer.items.append(ResponseItem(.reasoning, answer.items.count, of: object.id, text: read.reasoning, .completed))
-            answer.reasoningTokens = reasoningTokens
         }
         if !read.content.isEmpty || (read.reasoning.isEmpty && read.calls.isEmpty) {
-            let tokens = request.includesLogProbabilities ? tokens : nil
+            let tokens = request.includesLogProbabilities ? contentTokens(of: result) : nil
             let item = ResponseItem(
                 .message, answer.items.count, of: object.id, text: read.content, tokens: tokens, sources: request.sources, .completed)
             answer.items.append(item)
@@ -108,16 +104,11 @@ extension ResponsesEncoder {
         return answer
     }
 
-    /// The number of tokens with text of thoughts, and the tokens of what follows.
-    private func contentTokens(of result: GenerationResult) -> (reasoning: Int, content: [GeneratedToken]) {
-        guard let marks = request.thoughtMarks else { return (0, result.tokens) }
-        var parser = ThoughtParser(marks, isOpen: result.start.isThinking), reasoning = 0, content: [GeneratedToken] = []
-        for token in result.tokens {
-            let read = parser.add(token.bytes)
-            if !read.thought.isEmpty { reasoning += 1 }
-            if !read.content.isEmpty { content.append(token) }
-        }
-        return (reasoning, content)
+    /// The tokens behind the thought.
+    private func contentTokens(of result: GenerationResult) -> [GeneratedToken] {
+        guard let marks = request.thoughtMarks else { return result.tokens }
+        var parser = ThoughtParser(marks, isOpen: result.start.isThinking)
+        return result.tokens.filter { !parser.add($0.bytes).content.isEmpty }
     }
 }
 

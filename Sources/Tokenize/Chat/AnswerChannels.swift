@@ -80,6 +80,8 @@ package struct ChannelReader: Sendable {
     private var isThoughtOpen: Bool
     private var separatesThoughts: Bool
     package private(set) var isFinished = false
+    /// The tokens inside of thoughts, without those that divide the answer.
+    package private(set) var thoughtTokens = 0
 
     /// - Parameters:
     ///   - callsFunctions: Whether messages to functions are calls. Otherwise they are thoughts, as those to tools that slm does not have.
@@ -186,6 +188,7 @@ package struct ChannelReader: Sendable {
     }
 
     private mutating func inside(_ text: String) -> Part {
+        if message == .thought { thoughtTokens += 1 }
         switch message {
         case .thought? where !isThoughtOpen: return Part(thought: text)
         case .call?:
