@@ -120,6 +120,15 @@ import Testing
         #expect(answer.text.hasPrefix("event: message_start\n"))
     }
 
+    @Test func `a stream from another server ends with the counts of its prompt`() throws {
+        let front = try TestServer(OpenAIBackend(address: "http://127.0.0.1:\(server.port)", model: nil, key: nil))
+        let body = #"{"max_tokens":200,"temperature":0,"messages":[\#(Self.question)]"#, connection = try front.connect()
+        let whole = try #require(connection.post("/v1/messages", body + "}")).json()["usage"]
+        let stream = try #require(connection.post("/v1/messages", body + #","stream":true}"#))
+        let end = try stream.data.map { try JSONElement(parsing: $0) }.first { $0["type"]?.string == "message_delta" }?["usage"]
+        #expect(end.map { described($0) } == whole.map { described($0) } && end?["input_tokens"]?.integer ?? 0 > 0, "\(stream.text)")
+    }
+
     @Test func `tokens are counted as they are in an answer`() throws {
         let usage = try #require(try ask(Self.question).json()["usage"])
         let prompt = (usage["input_tokens"]?.integer ?? 0) + (usage["cache_read_input_tokens"]?.integer ?? 0)

@@ -123,7 +123,8 @@ import Tokenize
             "{type: content_block_start, index: 0, content_block: {type: text, text: }}",
             "{type: content_block_delta, index: 0, delta: {type: text_delta, text: H}}",
             "{type: content_block_stop, index: 0}",
-            "{type: message_delta, delta: {stop_reason: max_tokens, stop_sequence: null}, usage: {output_tokens: 1}}",
+            "{type: message_delta, delta: {stop_reason: max_tokens, stop_sequence: null}, "
+                + "usage: {input_tokens: 2, cache_creation_input_tokens: 0, cache_read_input_tokens: 4, output_tokens: 1}}",
             "{type: message_stop}",
         ])
         let thinking = try TestServer(of: ThinkingModel.checkpoint())

@@ -74,12 +74,16 @@ final class MessagesEncoder: AnswerEncoder {
     }
 
     func end(of answers: [GenerationResult]) -> [UInt8] {
-        let end = answers.first?.end ?? GenerationResult().end, callsTools = state.withLock(\.callsTools)
+        let answer = answers.first ?? GenerationResult(), callsTools = state.withLock(\.callsTools)
         return Self.event("message_delta") { event in
             event.object("delta") {
-                Self.write(end, callsTools: callsTools, to: &$0)
+                Self.write(answer.end, callsTools: callsTools, to: &$0)
             }
-            event.object("usage") { $0["output_tokens"] = end.answerTokens }
+            // The counts of the whole message: another server reports those of its prompt at the end only.
+            event.object("usage") {
+                Self.writeInput(answer.end.promptTokens, answer.start, to: &$0)
+                $0["output_tokens"] = answer.end.answerTokens
+            }
         } + Self.event("message_stop") { _ in }
     }
 
