@@ -41,6 +41,8 @@ def check_answers(client):
     assert text.response.strip() == "I cannot" and text.done_reason == "stop", text
     raw = "".join(piece.response for piece in client.generate("tools", "Weather?\n", raw=True, options=GREEDY, stream=True))
     assert raw == "I cannot know.", raw
+    for think in (True, False, "low", "high"):
+        assert client.chat("tools", [QUESTION], think=think, options=GREEDY).message.content == "I cannot know."
     assert client.generate("tools").done_reason == "load" and client.chat("tools", []).done
 
     async def several():
@@ -75,6 +77,17 @@ def check_models(client):
     assert shown.capabilities == ["completion", "tools"] and shown.modelinfo["slm.context_length"] == 2_048 and shown.details.format == "slm", shown
 
 
+def check_thoughts(server):
+    client, request = ollama.Client(server.url + "/ollama"), {"model": "thinking", "messages": [{"role": "user", "content": "2 + 2?"}], "options": GREEDY}
+    for think in (None, True, "low"):
+        message = client.chat(**request, think=think).message
+        assert (message.thinking, message.content) == ("Two and two.", "Four."), message
+    message = client.chat(**request, think=False).message
+    assert (message.thinking, message.content) == (None, "Just four."), message
+    status, error = server.ask("POST", "/ollama/api/chat", request | {"think": "huge"})
+    assert status == 400 and error["error"].startswith("think: "), error
+
+
 def check_embeddings(client, server):
     both = client.embed("tools", ["Rome", "Paris"])
     _, expected = server.ask("POST", "/v1/embeddings", {"input": ["Rome", "Paris"]})
@@ -98,7 +111,6 @@ def check_errors(client):
         ("options.temprature: unknown option", lambda: client.chat("tools", [QUESTION], options={"temprature": 1})),
         ("temperature: ", lambda: client.chat("tools", [QUESTION], options={"temperature": 3})),
         ("suffix: ", lambda: client.generate("tools", "x", suffix="y")),
-        ("think: ", lambda: client.chat("tools", [QUESTION], think="high")),
     ]:
         refused(400, words, call)
     refused(404, "Unknown model", lambda: client.chat("llama3", [QUESTION]))
@@ -121,12 +133,15 @@ def main():
                 check_errors(client)
             taken = subprocess.run([slm, "serve", checkpoint, "--database", f"sqlite:{folder}/other.db", "--port", "0", "--ollama-port", str(port)], capture_output=True, text=True)
             assert taken.returncode == 1 and f"another port: --ollama-port {port + 1}" in taken.stderr, taken
+        run(writer, "thinking", folder / "thinking.h5")
+        with Server(slm, folder / "thinking.h5", "--chats-per-minute", "0") as server:
+            check_thoughts(server)
         port = free_port()
         with Server(slm, checkpoint, "--require-key", "--ollama-port", port) as server:
             refused(401, "API key", lambda: ollama.Client(f"127.0.0.1:{port}").chat("tools", [QUESTION]))
             headers = {"Authorization": f"Bearer {server.account('ada')}"}
             assert ollama.Client(f"127.0.0.1:{port}", headers=headers).chat("tools", [QUESTION], options=GREEDY).message.content == "I cannot know."
-    print(f"Ollama's client {importlib.metadata.version('ollama')}: answers, streams, tools, formats, embeddings, models, keys and errors")
+    print(f"Ollama's client {importlib.metadata.version('ollama')}: answers, streams, tools, thoughts, formats, embeddings, models, keys and errors")
 
 
 if __name__ == "__main__":

@@ -89,6 +89,22 @@ def check_formats(client):
     assert isinstance(json.loads(client.responses.create(model="tools", input="Where?", max_output_tokens=100, text={"format": {"type": "json_object"}}).output_text), dict)
 
 
+def check_thoughts(client):
+    question = [{"role": "user", "content": "2 + 2?"}]
+    request, chat = {"model": "thinking", "temperature": 0, "input": question}, {"model": "thinking", "temperature": 0, "messages": question}
+    whole, last = client.responses.create(**request), list(client.responses.create(**request, stream=True))[-1].response
+    for response in (whole, last):
+        assert [item.type for item in response.output] == ["reasoning", "message"] and response.output_text == "Four.", response
+        assert response.usage.output_tokens_details.reasoning_tokens == 1, response.usage
+    chunks = list(client.chat.completions.create(**chat, stream=True, stream_options={"include_usage": True}))
+    for usage in (client.chat.completions.create(**chat).usage, chunks[-1].usage):
+        assert (usage.completion_tokens, usage.completion_tokens_details.reasoning_tokens) == (4, 1), usage
+    assert client.responses.create(**request, reasoning={"effort": "none"}).output_text == "Just four."
+    for effort, text in (("none", "Just four."), ("low", "Four.")):
+        assert client.chat.completions.create(**chat, reasoning_effort=effort).choices[0].message.content == text
+    refused(openai.BadRequestError, "reasoning.effort", lambda: client.responses.create(**request, reasoning={"effort": "huge"}))
+
+
 def check_long_answers(server, client):
     short = client.responses.create(model="parrot", input="Hello", temperature=0, max_output_tokens=2)
     assert short.status == "incomplete" and short.incomplete_details.reason == "max_output_tokens" and short.output_text == "Hi", short
@@ -180,8 +196,9 @@ def check_stored(slm, checkpoint):
 def main():
     slm, writer = map(os.path.abspath, sys.argv[1:3])
     with scratch_folder() as folder:
-        tools, parrot = folder / "tools.h5", folder / "parrot.h5"
+        tools, parrot, thinking = folder / "tools.h5", folder / "parrot.h5", folder / "thinking.h5"
         run(writer, "tools", tools)
+        run(writer, "thinking", thinking)
         run(writer, "parrot", parrot, "100000")
         with Server(slm, tools, "--chats-per-minute", "0") as server, Server(slm, None, "--chats-per-minute", "0", "--backend", f"openai:{server.url}") as front:
             for url in (server.url, front.url):
@@ -190,12 +207,14 @@ def main():
                         check_answers(client)
                         check_formats(client)
                     check_tools(client)
+        with Server(slm, thinking, "--chats-per-minute", "0") as server, openai.OpenAI(base_url=server.url + "/v1", api_key="any", max_retries=0) as client:
+            check_thoughts(client)
         with Server(slm, parrot, "--chats-per-minute", "0") as server, openai.OpenAI(base_url=server.url + "/v1", api_key="any", max_retries=0) as client:
             check_long_answers(server, client)
             asyncio.run(check_many(server))
             check_errors(client)
         check_stored(slm, tools)
-    print(f"OpenAI's client {openai.__version__}: responses, streams, tools (also with a server as the backend), structured output, stored responses, keys and errors")
+    print(f"OpenAI's client {openai.__version__}: responses, streams, tools (also with a server as the backend), structured output, thoughts, stored responses, keys and errors")
 
 
 if __name__ == "__main__":

@@ -110,7 +110,7 @@ import Testing
             "messages[0].tool_calls[0].function.arguments"),
         (#"{"messages":[\#(OllamaTests.question)],"temperature":1}"#, "temperature"),
         (#"{"messages":[\#(OllamaTests.question)],"format":"xml"}"#, "format"),
-        (#"{"messages":[\#(OllamaTests.question)],"think":"high"}"#, "think"),
+        (#"{"messages":[\#(OllamaTests.question)],"think":"huge"}"#, "think"),
         (#"{"messages":[\#(OllamaTests.question)],"logprobs":true}"#, "logprobs"),
         (#"{"messages":[\#(OllamaTests.question)],"options":[]}"#, "options"), (#"{}"#, "messages"),
         (#"{"messages":[],"stream":1}"#, "stream"), (#"{"messages":[{"role":"user","content":[]}]}"#, "messages[0].content"),

@@ -136,6 +136,7 @@ package struct GenerationRequest: Sendable, Equatable {
 package struct ForwardedField: Sendable, Equatable {
     package static let responseFormat = "response_format"
     package static let templateArguments = "chat_template_kwargs"
+    package static let reasoningEffort = "reasoning_effort"
     /// What answers must consist of: at most one of them.
     package static let answerFormats = [
         responseFormat, "grammar", "structured_outputs", "guided_json", "guided_regex", "guided_choice", "guided_grammar",

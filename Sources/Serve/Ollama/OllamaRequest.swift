@@ -29,6 +29,7 @@ struct OllamaRequest {
         let body = try completion { (body: inout JSONWriter) throws(APIError) in
             if isRaw {
                 if !system.isEmpty { throw .invalid("system", "expected a model with a chat template, and no raw prompt.") }
+                _ = try thinking
                 body["prompt"] = prompt
                 return
             }
@@ -126,11 +127,27 @@ struct OllamaRequest {
         }
     }
 
-    /// Templates of models that think have a variable for it.
+    private enum Thinking {
+        case on(Bool)
+        case level(String)
+    }
+
+    private var thinking: Thinking? {
+        get throws(APIError) {
+            guard let think = fields["think"] else { return nil }
+            if let thinks = think.boolean { return .on(thinks) }
+            if let level = think.string, ["low", "medium", "high", "max"].contains(level) { return .level(level) }
+            throw .invalid("think", "expected true, false, low, medium, high or max.")
+        }
+    }
+
+    /// Templates of models that think have a variable for it, and some another one for a level. A model without levels thinks with any.
     private func writeThinking(to body: inout JSONWriter) throws(APIError) {
-        guard let think = fields["think"] else { return }
-        guard let thinks = think.boolean else { throw .invalid("think", "expected true or false: there are no levels of thinking.") }
-        body.object("chat_template_kwargs") { $0["enable_thinking"] = thinks }
+        switch try thinking {
+        case nil: break
+        case .on(let thinks): body.object("chat_template_kwargs") { $0["enable_thinking"] = thinks }
+        case .level(let level): body["reasoning_effort"] = level
+        }
     }
 
     // MARK: Messages

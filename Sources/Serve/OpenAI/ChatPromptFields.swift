@@ -2,15 +2,31 @@ import Infer
 import JSON
 import Tokenize
 
+/// How much a model thinks before it answers: OpenAI's `reasoning_effort`.
+private enum ReasoningEffort: String, CaseIterable {
+    case off = "none"
+    case minimal, low, medium, high, xhigh, max
+}
+
 /// The fields of a chat request that concern how the model's chat template writes the prompt, and how its answer is read.
 extension RequestFields {
-    /// Parses `chat_template_kwargs`, which vLLM and llama.cpp have, too.
+    /// Parses `chat_template_kwargs`, which vLLM and llama.cpp have, too, and `reasoning_effort`, a field of OpenAI's API. The effort sets
+    /// the variables that templates of models that think have, unless the other field sets them.
     func templateArguments() throws(APIError) -> TemplateArguments? {
-        let field = ForwardedField.templateArguments
-        guard let value = self[field] else { return nil }
-        do throws(TemplateArguments.Failure) { return try TemplateArguments(value) } catch {
-            throw .invalid(error.name.map { "\(field).\($0)" } ?? field, error.reason)
-        }
+        let field = ForwardedField.templateArguments, given = self[field]
+        let effort: ReasoningEffort? = try choice(ForwardedField.reasoningEffort)
+        do throws(TemplateArguments.Failure) {
+            let arguments = try given.map { value throws(TemplateArguments.Failure) in try TemplateArguments(value) }
+            guard let effort else { return arguments }
+            var writer = JSONWriter()
+            writer.object { object in
+                if given?["enable_thinking"] == nil { object["enable_thinking"] = effort != .off }
+                if given?["reasoning_effort"] == nil { object["reasoning_effort"] = effort.rawValue }
+                if let members = given?.members { for (key, value) in members { object.element(key.string ?? "", value) } }
+            }
+            guard let variables = try? JSONElement(parsing: writer.bytes) else { return arguments }
+            return try TemplateArguments(variables)
+        } catch { throw .invalid(error.name.map { "\(field).\($0)" } ?? field, error.reason) }
     }
 
     /// Parses `continue_final_message` and `add_generation_prompt`, as in vLLM: whether the answer continues the last message. By

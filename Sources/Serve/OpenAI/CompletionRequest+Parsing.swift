@@ -162,7 +162,7 @@ extension RequestFields {
     fileprivate func forwarded(withTools hasTools: Bool) -> [ForwardedField] {
         let names = ForwardedField.answerFormats + [
             ForwardedField.templateArguments, "continue_final_message", "add_generation_prompt",
-            "reasoning_format",
+            "reasoning_format", ForwardedField.reasoningEffort,
         ] + (hasTools ? ["tool_choice", "parallel_tool_calls"] : [])
         return names.compactMap { name in self[name].map { ForwardedField(name, $0.json) } }
     }

@@ -86,7 +86,7 @@ struct ResponsesRequest {
             try writeMessages(to: &body)
             try writeTools(to: &body)
             try writeFormat(to: &body)
-            try writeReasoning(to: &body)
+            if let effort = fields["reasoning"]?["effort"], !effort.isNull { body.element("reasoning_effort", effort) }
         }
         return RequestFields(try JSONElement.parsed(body.bytes))
     }
@@ -95,7 +95,7 @@ struct ResponsesRequest {
         "model", "temperature", "top_p", "top_logprobs", "stream", "truncation", "user", "parallel_tool_calls",
         // Fields of chat completions, and of other servers.
         "top_k", "min_p", "repetition_penalty", "frequency_penalty", "presence_penalty", "seed", "stop", "logit_bias", "ignore_eos",
-        "reasoning_format",
+        "reasoning_format", "chat_template_kwargs",
     ]
 
     private var asksForLogProbabilities: Bool {
@@ -234,24 +234,6 @@ struct ResponsesRequest {
             object.object("json_schema") { Self.copy(["name", "description", "schema", "strict"], of: format, to: &$0) }
         }
     }
-
-    /// Templates of models that think have variables for it.
-    private func writeReasoning(to body: inout JSONWriter) throws(APIError) {
-        guard let reasoning = fields["reasoning"], let effort = reasoning["effort"], !effort.isNull else {
-            if let value = fields["chat_template_kwargs"] { body.element("chat_template_kwargs", value) }
-            return
-        }
-        guard let text = effort.string, ["none", "minimal", "low", "medium", "high", "xhigh", "max"].contains(text) else {
-            throw .invalid("reasoning.effort", "expected none, minimal, low, medium, high, xhigh or max.")
-        }
-        if fields["chat_template_kwargs"] != nil {
-            throw .invalid("chat_template_kwargs", "not supported together with reasoning.effort.")
-        }
-        body.object("chat_template_kwargs") {
-            $0["enable_thinking"] = text != "none"
-            $0["reasoning_effort"] = text
-        }
-    }
 }
 
 extension JSONElement {
@@ -273,7 +255,7 @@ extension ResponsesRequest {
         }
         for (chat, response) in [
             ("response_format.json_schema", "text.format"), ("response_format", "text.format"),
-            ("max_completion_tokens", "max_output_tokens"), ("max_tokens", "max_output_tokens"),
+            ("max_completion_tokens", "max_output_tokens"), ("max_tokens", "max_output_tokens"), ("reasoning_effort", "reasoning.effort"),
         ] where field.hasPrefix(chat) { return response + field.dropFirst(chat.count) }
         return field
     }
