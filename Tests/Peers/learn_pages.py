@@ -100,7 +100,7 @@ def pictures(folder, environment):
         y += 66
     svg("tokens", 560, y - 20, "One sentence cut into tokens by vocabularies of 260, 270, 300 and 512 tokens", body)
 
-    result = explain(*CHAT, "--gradient", "head.weight[337,0]")
+    result = explain(*CHAT, "--gradient", "head.weight[342,0]")
     names = [t["text"] for t in result["tokens"]]
 
     # Chapter 2: embeddings as a heat map.
@@ -125,7 +125,7 @@ def pictures(folder, environment):
             body.append(f'<text x="{x}" y="{y}" class="small mono" text-anchor="end" transform="rotate(-60 {x} {y})">{html.escape(name)}</text>')
     svg("attention", 240 + 2 * side * len(names), 110 + side * len(names), "Attention weights of two heads", body)
 
-    # Chapter 4: losses, and the prediction after "lives".
+    # Chapter 4: the loss of each token.
     body = [text(0, 14, "loss of each token in nats")]
     for i, t in enumerate(result["tokens"][1:], 1):
         y = 4 + 20 * i
@@ -143,8 +143,8 @@ def pictures(folder, environment):
     tangent = [(x, min(max(v, ys[0]), ys[1])) for x, v in ((g["weight"] + d, g["loss"] + g["backward"] * d) for d in (-1.2, 1.2))]
     px = box[0] + (g["weight"] - xs[0]) / (xs[1] - xs[0]) * box[2]
     py = box[1] + box[3] - (g["loss"] - ys[0]) / (ys[1] - ys[0]) * box[3]
-    svg("gradient", 520, 280, "Loss as a function of head.weight[337,0], with its tangent",
-        axes(box, [round(x, 2) for x in xs], ys, "head.weight[337, 0]", "mean loss in nats", 3)
+    svg("gradient", 520, 280, "Loss as a function of head.weight[342,0], with its tangent",
+        axes(box, [round(x, 2) for x in xs], ys, "head.weight[342, 0]", "mean loss in nats", 3)
         + [curve(points, box, xs, ys), curve(tangent, box, xs, ys, "line second"), f'<circle cx="{px:.1f}" cy="{py:.1f}" r="4" fill="#bc4c00"/>', text(px + 8, py - 8, f"slope {g['backward']:.4f}", "small")])
 
     # Chapter 6: the run's losses.
@@ -152,7 +152,7 @@ def pictures(folder, environment):
     steps = [(e["step"], e["loss"]) for e in log if e["event"] == "step"]
     steps = [(sum(s for s, _ in part) / len(part), sum(l for _, l in part) / len(part)) for part in (steps[i:i + 20] for i in range(0, len(steps), 20))]
     evaluated = [(e["step"], e["val_loss"]) for e in log if e["event"] == "evaluated"]
-    box, xs, ys = (50, 30, 430, 200), (0, 3000), (0, 6.5)
+    box, xs, ys = (50, 30, 430, 200), (0, 4500), (0, 6.5)
     svg("training", 520, 280, "Training loss falls from 6.2 to 0.2", axes(box, xs, ys, "step", "loss in nats per token")
         + [curve(steps, box, xs, ys), curve(evaluated, box, xs, ys, "line second"), text(330, 60, "training", "small"), text(330, 78, "validation", "small"),
            '<path class="line" d="M300 56h24"/>', '<path class="line second" d="M300 74h24"/>'])
