@@ -70,7 +70,7 @@ package enum AdminAnswer: Sendable, Equatable {
     case totals(AdminTotals)
     case server(ProcessRecord)
     /// Empty if the server is of a version without this list.
-    case servers([ServerRecord])
+    case servers([ReplicaRecord])
     case user(UserRecord)
     case rows([AdminRow], total: Int)
     case messages([MessageRecord], total: Int)
@@ -81,7 +81,7 @@ package enum AdminAnswer: Sendable, Equatable {
         case .totals: self = .totals(try AdminTotals(json))
         case .server: self = .server(try ProcessRecord(json))
         case .servers:
-            self = .servers(try json.array("servers").map { server throws(JSONError) in try ServerRecord(server) })
+            self = .servers(try json.array("servers").map { server throws(JSONError) in try ReplicaRecord(server) })
         case .user: self = .user(try UserRecord(json))
         case .users:
             let rows = try Self.rows(json, "users") { row throws(JSONError) in .user(try UserRecord(row)) }

@@ -123,7 +123,7 @@ package struct InvitationRecord: Sendable, Equatable {
 }
 
 /// One of the servers that share the database.
-package struct ServerRecord: Sendable, Equatable {
+package struct ReplicaRecord: Sendable, Equatable {
     package let id, name, version: String
     package let model: String?
     /// Milliseconds since 1970.
@@ -148,9 +148,9 @@ package struct ServerRecord: Sendable, Equatable {
     }
 }
 
-extension [ServerRecord] {
+extension [ReplicaRecord] {
     /// How long ago a server sent its last heartbeat, by the clock of the server that has answered: its own heartbeat is the newest one.
-    package func heartbeatAge(of server: ServerRecord) -> String {
+    package func heartbeatAge(of server: ReplicaRecord) -> String {
         guard let newest = compactMap(\.heartbeat).max(), let heartbeat = server.heartbeat else { return "-" }
         return "\((newest - heartbeat) / 1_000) s ago"
     }

@@ -50,7 +50,7 @@ package struct DashboardState: Sendable {
     var audit = RecordTable(.audit)
     var totals: AdminTotals?
     var server: ProcessRecord?
-    var servers: [ServerRecord] = []
+    var servers: [ReplicaRecord] = []
     /// The first visible line of the server screen.
     var serverTop = 0
     /// Tokens per second at the last refreshes.

@@ -34,7 +34,7 @@ extension DashboardState {
     /// The servers that share the database.
     private var listLines: [ServerLine] {
         if servers.count < 2 { return [] }
-        let columns: [(title: String, minWidth: Int, text: (ServerRecord) -> String)] = [
+        let columns: [(title: String, minWidth: Int, text: (ReplicaRecord) -> String)] = [
             ("SERVER", 0, { $0.name }), ("MODEL", 70, { $0.model ?? "none" }),
             ("#RUNNING", 0, { "\($0.running.grouped)/\($0.slots.grouped)" }), ("#WAITING", 0, { $0.waiting.grouped }),
             ("#TOKENS", 90, { $0.tokens.short(9) }), ("#MEMORY", 80, { $0.memoryBytes.bytesText }),

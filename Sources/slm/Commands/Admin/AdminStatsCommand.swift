@@ -43,7 +43,7 @@ extension Command {
     }
 
     /// The table of all servers, if there are several; the lines above it are about the one that has answered.
-    private static func printServers(_ servers: [ServerRecord]) {
+    private static func printServers(_ servers: [ReplicaRecord]) {
         var table = TextTable(["SERVER", "MODEL", "#RUNNING", "#WAITING", "#TOKENS", "#MB", "#SEEN", "VERSION"])
         for server in servers {
             table.add([
@@ -57,7 +57,7 @@ extension Command {
     }
 
     /// The records as the server sent them; the totals are members of the whole.
-    private static func json(_ totals: AdminTotals, _ server: ProcessRecord, _ servers: [ServerRecord]) throws -> String {
+    private static func json(_ totals: AdminTotals, _ server: ProcessRecord, _ servers: [ReplicaRecord]) throws -> String {
         var writer = JSONWriter(.pretty), parser = JSONParser()
         try writer.object { all throws(JSONError) in
             if let members = try parser.parse(totals.json).members {
