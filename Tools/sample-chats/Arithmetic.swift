@@ -1,7 +1,7 @@
 /// An operation on two small numbers. Answers write it in steps that follow from each other, since a small model computes each of them
 /// better than the result at once (Documentation/decisions/sums.md).
-enum Arithmetic {
-    case plus, minus, times
+enum Arithmetic: String {
+    case plus = "+", minus = "-", times
 
     func result(_ a: Int, _ b: Int) -> Int {
         switch self {
@@ -14,9 +14,9 @@ enum Arithmetic {
     /// Equal terms, from the question to the result: `2 + 3 = 3 + 2 = 4 + 1 = 5`, `5 - 2 = 4 - 1 = 3`,
     /// `5 times 3 = 3 times 5 = 5 + 2 times 5 = 10 + 1 times 5 = 15`. The smaller number counts down.
     func steps(_ a: Int, _ b: Int) -> String {
-        var terms = ["\(a) \(sign) \(b)"]
+        var terms = ["\(a) \(rawValue) \(b)"]
         let isSwapped = self == .plus && a < b || self == .times && a > b
-        if isSwapped { terms.append("\(b) \(sign) \(a)") }
+        if isSwapped { terms.append("\(b) \(rawValue) \(a)") }
         let (first, second) = isSwapped ? (b, a) : (a, b)
         switch self {
         case .plus: for i in 1..<max(1, second) { terms.append("\(first + i) + \(second - i)") }
@@ -24,13 +24,5 @@ enum Arithmetic {
         case .times: for i in 1..<max(1, first) { terms.append("\(i * second) + \(first - i) times \(second)") }
         }
         return (terms + ["\(result(a, b))"]).joined(separator: " = ")
-    }
-
-    private var sign: String {
-        switch self {
-        case .plus: "+"
-        case .minus: "-"
-        case .times: "times"
-        }
     }
 }
