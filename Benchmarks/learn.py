@@ -1,9 +1,11 @@
-"""Validation loss after a given training time: `slm train --time` and nanoGPT's recipe in compiled bf16 PyTorch, on the same tokens.
+"""Validation loss after a given training time: `slm train --time` and a recipe in compiled PyTorch, on the same text.
 
     .venv/bin/python Benchmarks/learn.py data --minutes 10 --seeds 1,2,3
+    .venv/bin/python Benchmarks/learn.py data --peer strong --dtype f32 --preset small --slm-data data-4096
 
-`data` is a folder written by `slm tokenize corpus` with a vocabulary of 16,387. Prints bits per byte of all of val.bin: in windows of 384 tokens without overlap,
-as in the PyTorch script, and by conversation, as in `slm eval`. Run it on an otherwise idle machine. It takes the given minutes for each seed and for PyTorch.
+`data` is a folder written by `slm tokenize corpus` with a vocabulary of 16,387. Prints bits per byte of all of val.bin: in windows without overlap, which are
+as long as the model's context, as in the PyTorch script, and by conversation, as in `slm eval`. Bits per byte can be compared between vocabularies. Run it on an
+otherwise idle machine. It takes the given minutes for each seed and for PyTorch.
 """
 import argparse
 import json
@@ -22,11 +24,13 @@ def lines(command):
     return [json.loads(line) for line in output.splitlines() if line.startswith("{")]
 
 
-def ours(data, minutes, seed, folder):
-    lines([SLM, "train", "--preset", "eugpt", "--data", data, "--out", folder, "--time", f"{minutes}m", "--seed", seed, "--json"])
+def ours(data, options, seed, folder):
+    dtype = ["--dtype", options.dtype] if options.dtype else []
+    lines([SLM, "train", "--preset", options.preset, "--data", data, "--out", folder, "--time", f"{options.minutes}m", "--seed", seed, "--json"] + dtype)
     log = [json.loads(line) for line in (Path(folder) / "log.jsonl").read_text().splitlines()]
     evaluated = [(entry["seconds"], entry["bits_per_byte"], entry["tokens"]) for entry in log if entry["event"] == "evaluated"]
-    windows = lines([SLM, "eval", "--checkpoint", f"{folder}/best.h5", "--data", data, "--stream", "--stride", 384, "--json"])[-1]
+    context = lines([SLM, "info", f"{folder}/best.h5", "--json"])[-1]["configuration"]["context"]
+    windows = lines([SLM, "eval", "--checkpoint", f"{folder}/best.h5", "--data", data, "--stream", "--stride", context, "--json"])[-1]
     chats = lines([SLM, "eval", "--checkpoint", f"{folder}/best.h5", "--data", data, "--json"])[-1]
     return evaluated, windows, chats
 
@@ -36,15 +40,19 @@ def main():
     arguments.add_argument("data")
     arguments.add_argument("--minutes", type=float, default=10)
     arguments.add_argument("--seeds", default="1,2,3")
-    arguments.add_argument("--no-peer", action="store_true")
+    arguments.add_argument("--preset", default="eugpt")
+    arguments.add_argument("--slm-data", help="token files of the same text with the vocabulary of another preset")
+    arguments.add_argument("--dtype", choices=("bf16", "f32"), help="of both; default: slm's choice, and bf16")
+    arguments.add_argument("--peer", choices=("nanogpt", "strong", "none"), default="nanogpt", help="the peer's recipe")
     options = arguments.parse_args()
     peer = None
-    if not options.no_peer:
-        peer = lines([sys.executable, HERE / "torch_learn.py", options.data, "--minutes", options.minutes])[-1]
+    if options.peer != "none":
+        command = [sys.executable, HERE / "torch_learn.py", options.data, "--minutes", options.minutes, "--recipe", options.peer]
+        peer = lines(command + ["--dtype", options.dtype or "bf16"])[-1]
         print(f"torch        {peer['val']:.4f} nats per token  {peer['bits_per_byte']:.4f} bits per byte  {peer['tokens']} tokens")
     for seed in options.seeds.split(","):
         with tempfile.TemporaryDirectory() as folder:
-            evaluated, windows, chats = ours(options.data, options.minutes, seed, folder + "/run")
+            evaluated, windows, chats = ours(options.slm_data or options.data, options, seed, folder + "/run")
         line = f"slm, seed {seed}  {windows['loss']:.4f} nats per token  {windows['bits_per_byte']:.4f} bits per byte  {chats['bits_per_byte']:.4f} by conversation  {evaluated[-1][2]} tokens"
         if peer:
             first = next((seconds for seconds, bits, _ in evaluated if bits <= peer["bits_per_byte"]), None)

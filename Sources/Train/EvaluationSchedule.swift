@@ -1,4 +1,4 @@
-/// Chooses on how many tokens a run evaluates, so that its evaluations take about a tenth of it.
+/// Chooses on how many tokens a run evaluates, so that its evaluations take about 3 % of it.
 ///
 /// Half of that is for the evaluations during the run, and half for the one at its end.
 package enum EvaluationSchedule {
@@ -6,7 +6,7 @@ package enum EvaluationSchedule {
     static let defaultCount = 20
     private static let leastCount = 5
     /// The share of the run for the evaluations during it; as much again is for the one at its end.
-    static let share = 0.05
+    static let share = 0.015
     /// Below these tokens, fewer evaluations are better than smaller ones; and the smallest evaluation.
     private static let fewTokens = 8_192, fewestTokens = 1_024
     /// Evaluating a token takes about a third of the time of training on it.

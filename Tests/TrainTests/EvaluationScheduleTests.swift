@@ -58,7 +58,7 @@ import Train
 
     /// The first machine is one on which an evaluation of 7,680 tokens took 5.8 s and a step 1.9 s.
     @Test(arguments: [60.0, 120, 300, 1_200], [(1.9, 0.755e-3), (0.4, 0.02e-3), (6, 4e-3)])
-    func `evaluations take at most a tenth of the time, and the promised steps hold`(
+    func `evaluations take about 3 % of the time, and the promised steps hold`(
         seconds: Double, _ speed: (step: Double, token: Double)
     ) throws {
         var plan = TrainingPlan()
@@ -74,42 +74,42 @@ import Train
         let ending = try run.run(clock: { machine.now }, shouldStop: { _ in false }) { machine.add($0) }
         #expect(ending == .finished && machine.evaluations >= 1 && machine.evaluations <= 21)
         // On the slowest machine, the smallest evaluation takes seven seconds.
-        #expect(machine.evaluating <= max(0.1 * seconds, 3 * 1_600 * speed.token), "\(machine.evaluating) s of \(seconds) s")
+        #expect(machine.evaluating <= max(0.03 * seconds, 3 * 1_600 * speed.token), "\(machine.evaluating) s of \(seconds) s")
         #expect(abs(Double(machine.steps - promised)) <= max(2, 0.2 * Double(promised)), "\(machine.steps) steps, promised \(promised)")
         if seconds >= 300, speed.step < 6 { #expect(machine.evaluations >= 4) }
-        // The whole set takes less than a second on the fast machine, and more than a twentieth of a minute on the others.
+        // The whole set takes less than a second on the fast machine, and more than 3 % of a minute on the others.
         if speed.token < 1e-4 { #expect(machine.result?.part.isWhole == true) }
         if seconds == 60, speed.token > 1e-4 { #expect(machine.result?.part.isWhole == false) }
     }
 
-    @Test func `an estimate leaves a tenth of the time for evaluations, and a fifth of a step's time for each fitted context`() throws {
+    @Test func `an estimate leaves 3 % of the time for evaluations, and a fifth of a step's time for each fitted context`() throws {
         var plan = TrainingPlan()
         plan.batch = 2
         plan.warmup = 2
-        plan.length = .seconds(111)
-        #expect(try run(plan).estimate(secondsPerStep: 1) == (100, 111))
+        plan.length = .seconds(104)
+        #expect(try run(plan).estimate(secondsPerStep: 1) == (100, 104))
         plan.nGramContexts = 5 * 2 * 48 * 11        // eleven steps of 2 × 48 tokens
-        #expect(try run(plan).estimate(secondsPerStep: 1) == (90, 111))
+        #expect(try run(plan).estimate(secondsPerStep: 1) == (90, 104))
         plan.length = .steps(20)
         let estimate = try run(plan).estimate(secondsPerStep: 2)
-        #expect(estimate.steps == 20 && abs(estimate.seconds - (22 + 44)) < 1e-9)
+        #expect(estimate.steps == 20 && abs(estimate.seconds - (22 + 40 * 1.03)) < 1e-9)
     }
 
-    /// 20 evaluations, or five if they are small, with a quarter of their tokens again of the training data, take a twentieth of the run.
+    /// 20 evaluations, or five if they are small, with a quarter of their tokens again of the training data, take 1.5 % of the run.
     @Test(arguments: [600, 1_024, 16_384, 262_144, 1 << 20], [1e-7, 2e-5, 1e-4, 4e-3])
     func `evaluations have the most tokens that fit the run`(most: Int, secondsPerToken: Double) {
         for seconds in [10.0, 120, 3_600] {
             let tokens = EvaluationSchedule.tokens(most: most, within: seconds, secondsPerToken: secondsPerToken)
             let share = { (tokens: Int) in Double(tokens * (tokens > 8_192 ? 20 : 5)) * 1.25 * secondsPerToken / seconds }
-            #expect(share(tokens) <= 0.05 || tokens == min(most, 1_024), "\(tokens)")
-            #expect(tokens == most || share(2 * tokens) > 0.05, "\(tokens)")
+            #expect(share(tokens) <= 0.015 || tokens == min(most, 1_024), "\(tokens)")
+            #expect(tokens == most || share(2 * tokens) > 0.015, "\(tokens)")
         }
         // An evaluated token takes a third of the time of a training token.
         for trainingTokens in [10_000, 1_000_000, 20_000_000, 1_000_000_000] {
             let tokens = EvaluationSchedule.tokens(most: most, trainingTokens: trainingTokens)
             let share = { (tokens: Int) in Double(tokens * 20) * 1.25 / 3 / Double(trainingTokens) }
-            #expect(share(tokens) <= 0.1 || tokens == min(most, 4_096), "\(tokens)")
-            #expect(tokens == most || share(2 * tokens) > 0.1, "\(tokens)")
+            #expect(share(tokens) <= 0.03 || tokens == min(most, 4_096), "\(tokens)")
+            #expect(tokens == most || share(2 * tokens) > 0.03, "\(tokens)")
         }
     }
 
