@@ -6,15 +6,19 @@ import Store
 extension ConversationService {
     private static let maxCommentLength = 2_000
 
-    private static let message = "/api/conversations/{id}/messages/{message}"
-
     static let messageRoutes: [Route] = [
-        Route("GET", message + "/alternatives", access: .account) { try $0.conversations.alternatives($1) },
-        Route("POST", message + "/activate", access: .account) { try $0.conversations.activate($1) },
-        Route("PUT", message + "/rating", access: .account) { try $0.conversations.rate($1) },
-        Route("DELETE", message + "/rating", access: .account) { app, context in try app.conversations.rate(context, nil) },
-        Route("PUT", message + "/correction", access: .account, body: .message) { try $0.conversations.correct($1) },
-        Route("DELETE", message + "/correction", access: .account) { app, context in try app.conversations.correct(context, to: nil) },
+        Route("GET", "/api/conversations/{id}/messages/{message}/alternatives", access: .account) { try $0.conversations.alternatives($1) },
+        Route("POST", "/api/conversations/{id}/messages/{message}/activate", access: .account) { try $0.conversations.activate($1) },
+        Route("PUT", "/api/conversations/{id}/messages/{message}/rating", access: .account) { try $0.conversations.rate($1) },
+        Route("DELETE", "/api/conversations/{id}/messages/{message}/rating", access: .account) { app, context in
+            try app.conversations.rate(context, nil)
+        },
+        Route("PUT", "/api/conversations/{id}/messages/{message}/correction", access: .account, body: .message) {
+            try $0.conversations.correct($1)
+        },
+        Route("DELETE", "/api/conversations/{id}/messages/{message}/correction", access: .account) { app, context in
+            try app.conversations.correct(context, to: nil)
+        },
     ]
 
     private struct Target {

@@ -7,17 +7,15 @@ struct ComparisonService: Sendable {
     let store: Store
     let runner: ComparisonRunner
 
-    private static let path = "/api/training/comparisons/{id}", questions = "/api/training/questions", gate = "/api/training/gate"
-
     static let routes: [Route] = [
         Route("POST", "/api/training/models/{id}/compare", access: .owner) { try $0.comparisons.compare($1) },
-        Route("GET", path, access: .owner) { try $0.comparisons.show($1) },
-        Route("POST", path + "/votes", access: .owner) { try $0.comparisons.vote($1) },
-        Route("GET", questions, access: .owner) { app, _ in try app.comparisons.listQuestions() },
-        Route("POST", questions, access: .owner) { try $0.comparisons.addQuestion($1) },
-        Route("DELETE", questions + "/{id}", access: .owner) { try $0.comparisons.deleteQuestion($1) },
-        Route("GET", gate, access: .owner) { app, _ in try app.comparisons.showGate() },
-        Route("PUT", gate, access: .owner) { try $0.comparisons.setGate($1) },
+        Route("GET", "/api/training/comparisons/{id}", access: .owner) { try $0.comparisons.show($1) },
+        Route("POST", "/api/training/comparisons/{id}/votes", access: .owner) { try $0.comparisons.vote($1) },
+        Route("GET", "/api/training/questions", access: .owner) { app, _ in try app.comparisons.listQuestions() },
+        Route("POST", "/api/training/questions", access: .owner) { try $0.comparisons.addQuestion($1) },
+        Route("DELETE", "/api/training/questions/{id}", access: .owner) { try $0.comparisons.deleteQuestion($1) },
+        Route("GET", "/api/training/gate", access: .owner) { app, _ in try app.comparisons.showGate() },
+        Route("PUT", "/api/training/gate", access: .owner) { try $0.comparisons.setGate($1) },
     ]
 
     private func compare(_ context: RequestContext) throws -> Response {

@@ -13,16 +13,14 @@ struct ModelRegistryService: Sendable {
     /// Where runs write their models.
     let directory: String
 
-    private static let path = "/api/training/models"
-
     static let routes: [Route] = [
-        Route("GET", path, access: .owner) { app, _ in try app.registry.list() },
-        Route("POST", path, access: .owner) { try $0.registry.register($1) },
-        Route("POST", path + "/clean-up", access: .owner) { try $0.registry.cleanUp($1) },
-        Route("GET", path + "/{id}", access: .owner) { try $0.registry.show($1) },
-        Route("DELETE", path + "/{id}", access: .owner) { try $0.registry.delete($1) },
-        Route("POST", path + "/{id}/promote", access: .owner) { try $0.registry.promote($1) },
-        Route("POST", path + "/{id}/archive", access: .owner) { try $0.registry.archive($1) },
+        Route("GET", "/api/training/models", access: .owner) { app, _ in try app.registry.list() },
+        Route("POST", "/api/training/models", access: .owner) { try $0.registry.register($1) },
+        Route("POST", "/api/training/models/clean-up", access: .owner) { try $0.registry.cleanUp($1) },
+        Route("GET", "/api/training/models/{id}", access: .owner) { try $0.registry.show($1) },
+        Route("DELETE", "/api/training/models/{id}", access: .owner) { try $0.registry.delete($1) },
+        Route("POST", "/api/training/models/{id}/promote", access: .owner) { try $0.registry.promote($1) },
+        Route("POST", "/api/training/models/{id}/archive", access: .owner) { try $0.registry.archive($1) },
         Route("POST", "/api/training/rollback", access: .owner) { try $0.registry.rollBack($1) },
         Route("PUT", "/api/training/canary", access: .owner) { try $0.registry.setCanary($1) },
         Route("DELETE", "/api/training/canary", access: .owner) { try $0.registry.endCanary($1) },

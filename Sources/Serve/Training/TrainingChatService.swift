@@ -7,8 +7,6 @@ import Store
 struct TrainingChatService: Sendable {
     let store: Store
 
-    private static let chat = "/api/training/chats/{id}"
-
     static let routes: [Route] = [
         Route("GET", "/api/admin/training-chats", access: .admin) { try $0.trainingChats.exportIncludedChats($1) },
         Route("GET", "/api/training/chats", access: .owner) { try $0.trainingChats.list($1) },
@@ -17,13 +15,13 @@ struct TrainingChatService: Sendable {
         Route("GET", "/api/training/imports", access: .owner) { app, _ in try app.trainingChats.imports() },
         Route("DELETE", "/api/training/imports/{id}", access: .owner) { try $0.trainingChats.deleteImport($1) },
         Route("POST", "/api/training/chats/bulk", access: .owner, body: .message) { try $0.trainingChats.changeAll($1) },
-        Route("GET", chat, access: .owner) { app, context in try app.trainingChats.show(try context.id(of: "chat")) },
-        Route("PUT", chat, access: .owner) { try $0.trainingChats.change($1) },
-        Route("PUT", chat + "/corrections/{message}", access: .owner, body: .message) { app, context in
+        Route("GET", "/api/training/chats/{id}", access: .owner) { app, context in try app.trainingChats.show(try context.id(of: "chat")) },
+        Route("PUT", "/api/training/chats/{id}", access: .owner) { try $0.trainingChats.change($1) },
+        Route("PUT", "/api/training/chats/{id}/corrections/{message}", access: .owner, body: .message) { app, context in
             let fields = try RequestFields(of: context.request, known: ["content"])
             return try app.trainingChats.correct(context, to: try fields.text("content", 1...100_000))
         },
-        Route("DELETE", chat + "/corrections/{message}", access: .owner) { app, context in
+        Route("DELETE", "/api/training/chats/{id}/corrections/{message}", access: .owner) { app, context in
             try app.trainingChats.correct(context, to: nil)
         },
         Route("GET", "/api/training/tags", access: .owner) { app, _ in try app.trainingChats.tags() },
