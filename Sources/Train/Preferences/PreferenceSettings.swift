@@ -20,7 +20,8 @@ extension PreferenceObjective: StoredSettings {
     package static let defaultSFTWeight = 1.0
     /// All settings but the method, which the data chooses.
     package static let settings: [Setting<PreferenceObjective>] = [
-        .number("beta", .fixed, .preferences, \.beta, in: 0.0001...100, "Hold the model to the reference model by X.",
+        .number("beta", .fixed, .preferences, \.beta, in: 0.0001...100,
+                "Set β: the larger, the closer the model stays to the reference model.",
                 default: initial.beta.defaultText),
         .number("sft-weight", .fixed, .preferences, \.sftWeight, in: 0...1_000,
                 "Add X times the loss per token of the preferred answers, so that they stay likely; 0 for plain DPO or KTO.",

@@ -32,9 +32,10 @@ struct IndexOptions: MachineOptions {
     var json = false
     var quiet = false
 
-    static var index: CommandOption<IndexOptions> { .option("index", \.index, value: "INDEX", "The index.").positional() }
+    static var index: CommandOption<IndexOptions> { .option("index", \.index, value: "INDEX", "Use this index.").positional() }
     static var model: CommandOption<IndexOptions> {
-        .embeddingModel(\.embeddingModel, "The embedding model of the index.", default: "where it was when the index was built")
+        .embeddingModel(
+            \.embeddingModel, "Take the embedding model of the index from this file.", default: "where it was when the index was built")
     }
 }
 

@@ -27,7 +27,7 @@ extension Command {
             IndexQuestionsOptions(),
             [
                 OptionGroup("Main options", [
-                    .option("index", \.index, value: "INDEX", "The index.").positional(),
+                    .option("index", \.index, value: "INDEX", "Use this index.").positional(),
                     .list("data", \.data, value: "FILE", "Read chats with questions about the documents, and their answers.").short("d"),
                     .option("out", \.out, value: "FILE", "Write the chats with passages to FILE, for slm train.").short("o"),
                     .option("otherwise", \.otherwise, value: "TEXT", "Answer TEXT where no passage has the words of an answer.",
@@ -39,7 +39,8 @@ extension Command {
                     .option("max-passages", \.maxPassages, in: 1...50, "Put at most N passages before a question."),
                     .option("context", \.context, in: 64...1_048_576, "Fill at most half of a context of N tokens with passages."),
                     .embeddingModel(
-                        \.embeddingModel, "The embedding model of the index.", default: "where it was when the index was built"),
+                        \.embeddingModel, "Take the embedding model of the index from this file.",
+                        default: "where it was when the index was built"),
                     .reranker(\.reranker),
                 ]),
                 OptionGroup("Machine", IndexQuestionsOptions.machineOptions),

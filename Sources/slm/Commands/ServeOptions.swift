@@ -96,7 +96,8 @@ extension ServeOptions {
                         "Let chats be used for training, and say so on the chat page. --collect does so, too."),
                 .option("training-dir", \.settings.trainingDirectory, value: "DIR",
                         "Create the fine-tuning runs of the training area in DIR."),
-                .option("reload", \.reloads, "Reload when a run has finished a newer checkpoint. Without it, SIGHUP reloads once."),
+                .option("reload", \.reloads,
+                        "Load the model again when a run has finished a newer checkpoint. Without it, only SIGHUP does so."),
             ]),
             OptionGroup("Model", ModelOptions.options(
                 \.model, adapterHelp: "Serve this LoRA adapter of the checkpoint, too, as the model MODEL:NAME, with the same weights.") + [

@@ -61,7 +61,7 @@ struct ModelOptions {
             .option("dtype", path.appending(path: \.dtype), "Store the weights in this data type."),
             .kvPrecision(path.appending(path: \.kvPrecision)),
             .option("context", path.appending(path: \.context), value: "N", in: 16...16_777_216,
-                    "Use at most N tokens for a prompt and its answer.", default: "the model's context"),
+                    "Use at most N tokens of the model's context for a prompt and its answer.", default: "all of it"),
             .option("speculate", path.appending(path: \.speculation),
                     "Guess the next tokens where the text repeats the prompt or itself, and check them together. Answers stay the same."),
             .option("draft", path.appending(path: \.draft), value: "MODEL",
