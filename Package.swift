@@ -104,7 +104,7 @@ let package = Package(
         module("Tokenize", ["CPreTokenize", "CPCRE2", "Base64", "Jinja", "JSON", "Files"], exclude: ["C"]),
 
         // The GPT; chat files and the token files made from them.
-        module("Model", ["Autograd"], settings: safe),
+        module("Model", ["Autograd", "Kernels"], settings: safe),
         module("Corpus", ["Tokenize", "Kernels", "Hashing", "JSON", "Files", "Random"], settings: safe),
 
         // slm's own file format, and those of other programs.
