@@ -47,6 +47,13 @@ package struct GenerationResult: Sendable, Equatable {
     package var toolCalls: [ToolCall] = []
     package var reasoning = ""
     package var end = GenerationEnd(.canceled, promptTokens: 0, answerTokens: 0)
+    /// Of what was added, in order.
+    private var pieceSizes: [PieceSize] = []
+
+    /// The part of an answer that a piece has: bytes of texts, and counts.
+    private struct PieceSize: Sendable, Equatable {
+        let text, reasoning, tokens, toolCalls: Int
+    }
 
     package init() {}
 
@@ -59,7 +66,38 @@ package struct GenerationResult: Sendable, Equatable {
             promptTokens += piece.promptTokens
             toolCalls += piece.toolCalls
             reasoning += piece.reasoning
+            if piece.promptTokens.isEmpty {
+                pieceSizes.append(PieceSize(
+                    text: piece.text.utf8.count, reasoning: piece.reasoning.utf8.count, tokens: piece.tokens.count,
+                    toolCalls: piece.toolCalls.count))
+            }
         case .ended(let end): self.end = end
+        }
+    }
+
+    /// The whole answer as one piece, without the tokens of the prompt.
+    package var joinedPiece: TextPiece {
+        var piece = TextPiece(text, tokens, toolCalls: toolCalls)
+        piece.reasoning = reasoning
+        return piece
+    }
+
+    /// The pieces in which the answer came, without those of the prompt: they tell which tokens belong to which text.
+    package var pieces: [TextPiece] {
+        var text = self.text.utf8[...], reasoning = self.reasoning.utf8[...]
+        var tokens = self.tokens[...], toolCalls = self.toolCalls[...]
+        return pieceSizes.map { size in
+            defer {
+                text = text.dropFirst(size.text)
+                reasoning = reasoning.dropFirst(size.reasoning)
+                tokens = tokens.dropFirst(size.tokens)
+                toolCalls = toolCalls.dropFirst(size.toolCalls)
+            }
+            var piece = TextPiece(
+                String(decoding: text.prefix(size.text), as: UTF8.self), Array(tokens.prefix(size.tokens)),
+                toolCalls: Array(toolCalls.prefix(size.toolCalls)))
+            piece.reasoning = String(decoding: reasoning.prefix(size.reasoning), as: UTF8.self)
+            return piece
         }
     }
 }

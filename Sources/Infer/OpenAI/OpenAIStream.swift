@@ -94,6 +94,7 @@ struct OpenAIStream: ~Copyable {
             guard let choice = chunk["choices"]?.elements?.first(where: { _ in true }) else { return }
             if let reason = choice["finish_reason"]?.string { finishReason = reason }
             if let text = choice["stop_reason"]?.string { stopText = text }
+            var tokens = choice["logprobs"].map(Self.tokens) ?? []
             let text: String
             if let delta = choice["delta"] {
                 text = try delta.string("content", default: "")
@@ -104,12 +105,16 @@ struct OpenAIStream: ~Copyable {
                     reasoningCount += 1
                     var piece = TextPiece("")
                     piece.reasoning = reasoning
+                    // Without text in the chunk, its tokens are those of the thought.
+                    if text.isEmpty {
+                        piece.tokens = tokens
+                        tokens = []
+                    }
                     deliver(piece)
                 }
             } else {
                 text = try choice.string("text", default: "")
             }
-            let tokens = choice["logprobs"].map(Self.tokens) ?? []
             guard !text.isEmpty || !tokens.isEmpty else { return }
             pieceCount += 1
             let piece = TextPiece(text, tokens)

@@ -14,6 +14,8 @@ struct TrimmedPieces {
     private var hasBegun = false
 
     mutating func add(_ piece: TextPiece) -> TextPiece? {
+        // Tokens of whole characters without text, such as the marks of thoughts, are no part of the text that follows.
+        if !hasBegun, pending.isEmpty, piece.text.isEmpty, piece.tokens.allSatisfy(\.isWholeText) { return piece }
         held += piece.text.utf8
         pending += piece.tokens
         let range = held.trimmed(held.indices)
@@ -32,4 +34,8 @@ struct TrimmedPieces {
         defer { pending = [] }
         return pending.isEmpty ? nil : TextPiece("", pending)
     }
+}
+
+extension GeneratedToken {
+    fileprivate var isWholeText: Bool { String(validating: bytes, as: UTF8.self) != nil }
 }

@@ -46,7 +46,8 @@ package final class CachingBackend: ChatBackend {
     ) throws(GenerationError) -> any GenerationHandle {
         guard let key = Key(request, isShared: isShared) else { return try backend.start(request, deliver: deliver) }
         if let cached = answers.withLock({ $0[key] }) {
-            replay(cached, to: deliver)
+            // Only with log-probabilities does it matter which tokens belong to which text.
+            replay(cached, in: request.config.logProbabilities == nil ? [cached.joinedPiece] : cached.pieces, to: deliver)
             return FinishedGeneration()
         }
         let accumulator = AnswerAccumulator()
@@ -67,16 +68,14 @@ package final class CachingBackend: ChatBackend {
         try backend.embed(texts, deliver: deliver)
     }
 
-    private func replay(_ answer: GenerationResult, to deliver: (GenerationEvent) -> Void) {
+    private func replay(_ answer: GenerationResult, in pieces: [TextPiece], to deliver: (GenerationEvent) -> Void) {
         var beginning = answer.start
         var end = answer.end
         // With a shared cache, the prompt may have come from another user.
         beginning.cachedTokens = isShared ? 0 : beginning.promptTokens ?? 0
         end.timings = GenerationTimings()
         deliver(.began(beginning))
-        var piece = TextPiece(answer.text, answer.tokens)
-        piece.reasoning = answer.reasoning
-        if piece != TextPiece("") { deliver(.piece(piece)) }
+        for piece in pieces where piece != TextPiece("") { deliver(.piece(piece)) }
         deliver(.ended(end))
     }
 

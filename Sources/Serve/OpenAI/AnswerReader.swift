@@ -7,6 +7,9 @@ struct AnswerReader: Sendable {
         var reasoning = ""
         var content = ""
         var calls: [ToolCallReader.Call] = []
+
+        /// Whether the tokens of the piece are those of a thought.
+        var isThought: Bool { content.isEmpty && !reasoning.isEmpty }
     }
 
     private var thoughts: ThoughtParser?
@@ -54,13 +57,24 @@ struct AnswerReader: Sendable {
 
     /// Reads a whole answer.
     static func read(_ answer: GenerationResult, _ request: CompletionRequest) -> Output {
-        var reader = AnswerReader(request, answer.start), piece = TextPiece(answer.text, toolCalls: answer.toolCalls)
-        piece.reasoning = answer.reasoning
-        var output = reader.add(piece)
+        var reader = AnswerReader(request, answer.start), output = reader.add(answer.joinedPiece)
         let last = reader.finish(isCut: answer.end.reason == .length)
         output.reasoning += last.reasoning
         output.content += last.content
         output.calls += last.calls
         return output
+    }
+
+    /// The tokens of the content of a whole answer. Tokens without text, such as the marks of thoughts, belong to it behind text only.
+    static func contentTokens(of answer: GenerationResult, _ request: CompletionRequest) -> [GeneratedToken] {
+        var reader = AnswerReader(request, answer.start), tokens: [GeneratedToken] = [], followsText = false
+        for piece in answer.pieces {
+            let output = reader.add(piece)
+            if output.isThought { followsText = false }
+            followsText = followsText || !output.content.isEmpty
+            if followsText { tokens += piece.tokens }
+            if !output.calls.isEmpty { followsText = false }
+        }
+        return tokens
     }
 }

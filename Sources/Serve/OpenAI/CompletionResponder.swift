@@ -96,11 +96,10 @@ final class CompletionResponder: Sendable {
 
     /// - Parameter tokens: They go with the text, if there is some.
     private func write(_ output: AnswerReader.Output, _ tokens: [GeneratedToken], _ offset: Int, _ isFirst: Bool, _ answer: Int) {
-        let isThought = output.content.isEmpty && !output.reasoning.isEmpty
         if !output.reasoning.isEmpty {
-            stream.write(encoder.event(.reasoning(output.reasoning, isThought ? tokens : []), of: answer), flush: isFirst)
+            stream.write(encoder.event(.reasoning(output.reasoning, output.isThought ? tokens : []), of: answer), flush: isFirst)
         }
-        if !isThought { writeText(TextPiece(output.content, tokens), offset, isFirst, answer) }
+        if !output.isThought { writeText(TextPiece(output.content, tokens), offset, isFirst, answer) }
         if !output.calls.isEmpty { stream.write(encoder.event(.toolCalls(output.calls), of: answer), flush: true) }
     }
 

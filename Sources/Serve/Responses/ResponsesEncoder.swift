@@ -94,7 +94,7 @@ extension ResponsesEncoder {
             answer.items.append(ResponseItem(.reasoning, answer.items.count, of: object.id, text: read.reasoning, .completed))
         }
         if !read.content.isEmpty || (read.reasoning.isEmpty && read.calls.isEmpty) {
-            let tokens = request.includesLogProbabilities ? contentTokens(of: result) : nil
+            let tokens = request.includesLogProbabilities ? AnswerReader.contentTokens(of: result, request) : nil
             let item = ResponseItem(
                 .message, answer.items.count, of: object.id, text: read.content, tokens: tokens, sources: request.sources, .completed)
             answer.items.append(item)
@@ -102,13 +102,6 @@ extension ResponsesEncoder {
         for call in read.calls { answer.items.append(ResponseItem(.call(call), answer.items.count, of: object.id, .completed)) }
         if isCut { answer.items[answer.items.count - 1].status = .incomplete }
         return answer
-    }
-
-    /// The tokens behind the thought.
-    private func contentTokens(of result: GenerationResult) -> [GeneratedToken] {
-        guard let marks = request.thoughtMarks else { return result.tokens }
-        var parser = ThoughtParser(marks, isOpen: result.start.isThinking)
-        return result.tokens.filter { !parser.add($0.bytes).content.isEmpty }
     }
 }
 
