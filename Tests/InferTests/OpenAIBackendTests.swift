@@ -107,6 +107,16 @@ import Tokenize
         #expect(found.end.answerTokens == 9 && found.end.reasoningTokens == count)
     }
 
+    @Test(arguments: [
+        (#","prompt_tokens_details":{"cached_tokens":7}"#, 7), (#","prompt_tokens_details":{"cached_tokens":70}"#, 9),
+        (#","prompt_tokens_details":null"#, nil), ("", nil),
+    ] as [(String, Int?)]) func `cached tokens of the prompt are parsed`(details: String, count: Int?) throws {
+        let found = try result(
+            Self.streamHead, Self.chunk("Hi"), "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n",
+            "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":9,\"completion_tokens\":1\(details)}}\n\ndata: [DONE]\n\n")
+        #expect(found.end.cachedTokens == count && found.start.cachedTokens == count ?? 0)
+    }
+
     @Test func `the log-probabilities of a prompt are requested and parsed`() throws {
         let requests = Mailbox<ScriptedServer.Request>()
         let scores = #"[null,{"5":{"logprob":-0.5,"rank":1,"decoded_token":"o"}},{"6":{"logprob":null,"decoded_token":"k"}}]"#

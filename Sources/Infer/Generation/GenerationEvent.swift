@@ -90,6 +90,9 @@ package struct GenerationEnd: Sendable, Equatable {
     package var answerTokens: Int
     /// Those of `answerTokens` inside of thoughts, without the tokens of their marks.
     package var reasoningTokens = 0
+    /// The prompt tokens that another server has reused from its cache, which it reports at the end. nil if it does not, and for a model
+    /// on this machine: those are in the start.
+    package var cachedTokens: Int?
     package var timings: GenerationTimings
     /// The text of the request's `stop` that ended the answer.
     package var stopText: String?

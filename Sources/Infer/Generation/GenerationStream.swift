@@ -71,7 +71,9 @@ package struct GenerationResult: Sendable, Equatable {
                     text: piece.text.utf8.count, reasoning: piece.reasoning.utf8.count, tokens: piece.tokens.count,
                     toolCalls: piece.toolCalls.count))
             }
-        case .ended(let end): self.end = end
+        case .ended(let end):
+            self.end = end
+            if let cached = end.cachedTokens { start.cachedTokens = cached }
         }
     }
 

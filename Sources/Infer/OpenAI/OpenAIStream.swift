@@ -22,8 +22,8 @@ struct OpenAIStream: ~Copyable {
     /// `stop_reason`, a field of vLLM's and slm's servers.
     private var stopText: String?
     private var isDone = false
-    /// `reasoning` is nil if the server does not count it.
-    private var usage: (prompt: Int, answer: Int, reasoning: Int?)?
+    /// `reasoning` and `cached` are nil if the server does not count them.
+    private var usage: (prompt: Int, answer: Int, reasoning: Int?, cached: Int?)?
     private var failure: RemoteError?
     private var calls: [(name: String, arguments: [UInt8])] = []
     /// nil if whitespace is part of the answer.
@@ -63,6 +63,7 @@ struct OpenAIStream: ~Copyable {
         let reason: FinishReason = if let error { .error(.remote(error)) } else { finishReason == "length" ? .length : .stop }
         var end = GenerationEnd(reason, promptTokens: usage?.prompt ?? 0, answerTokens: usage?.answer ?? pieceCount)
         end.reasoningTokens = min(usage?.reasoning ?? reasoningCount, end.answerTokens)
+        end.cachedTokens = usage?.cached.map { max(0, min($0, end.promptTokens)) }
         end.stopText = stopText
         return end
     }
@@ -89,7 +90,8 @@ struct OpenAIStream: ~Copyable {
             if let usage = chunk["usage"], usage.kind == .object {
                 self.usage = (
                     try usage.integer("prompt_tokens", default: 0), try usage.integer("completion_tokens", default: 0),
-                    usage["completion_tokens_details"]?["reasoning_tokens"]?.integer)
+                    usage["completion_tokens_details"]?["reasoning_tokens"]?.integer,
+                    usage["prompt_tokens_details"]?["cached_tokens"]?.integer)
             }
             guard let choice = chunk["choices"]?.elements?.first(where: { _ in true }) else { return }
             if let reason = choice["finish_reason"]?.string { finishReason = reason }

@@ -72,7 +72,8 @@ package final class CachingBackend: ChatBackend {
         var beginning = answer.start
         var end = answer.end
         // With a shared cache, the prompt may have come from another user.
-        beginning.cachedTokens = isShared ? 0 : beginning.promptTokens ?? 0
+        beginning.cachedTokens = isShared ? 0 : beginning.promptTokens ?? end.promptTokens
+        end.cachedTokens = nil
         end.timings = GenerationTimings()
         deliver(.began(beginning))
         for piece in pieces where piece != TextPiece("") { deliver(.piece(piece)) }

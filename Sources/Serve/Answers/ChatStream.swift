@@ -100,7 +100,7 @@ final class ChatStream: Sendable {
             event["reason"] = end.reason.name
             event["prompt_tokens"] = end.promptTokens
             event["answer_tokens"] = end.answerTokens
-            event["cached_tokens"] = cached
+            event["cached_tokens"] = end.cachedTokens ?? cached
             event["seconds"] = seconds.rounded(toPlaces: 4)
             event["tokens_per_s"] = (Double(end.answerTokens) / max(seconds, 1e-6)).rounded(toPlaces: 1)
             if let first = firstTokenSeconds { event["first_token_seconds"] = first.rounded(toPlaces: 4) }

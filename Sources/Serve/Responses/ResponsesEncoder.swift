@@ -60,6 +60,8 @@ final class ResponsesEncoder: AnswerEncoder {
 
     func end(of answers: [GenerationResult]) -> [UInt8] {
         let answer = state.withLock { state in
+            // Another server reports at the end how much of the prompt it had in its cache.
+            state.answer.start = answers.first?.start ?? state.answer.start
             state.answer.end = answers.first?.end
             return state.answer
         }
