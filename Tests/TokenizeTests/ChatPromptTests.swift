@@ -109,6 +109,26 @@ import Tokenize
     }
 
     @Test(arguments: [
+        // As in Granite's template.
+        ("{% if thinking %}on{% endif %}", #"{"enable_thinking": true}"#, "on"),
+        ("{% if thinking %}on{% endif %}", #"{"enable_thinking": false}"#, ""),
+        ("{% if thinking %}on{% endif %}", #"{"enable_thinking": true, "thinking": false}"#, ""),
+        ("{% if thinking %}on{% endif %}", "{}", ""),
+        // As in DeepSeek V3.1's.
+        ("{% if not thinking is defined %}{% set thinking = true %}{% endif %}{{ thinking }}", #"{"enable_thinking": false}"#, "False"),
+        ("{% if not thinking is defined %}{% set thinking = true %}{% endif %}{{ thinking }}", "{}", "True"),
+        // A template that reads both decides itself; a member with this name is another thing.
+        ("{{ enable_thinking }}{{ thinking is defined }}", #"{"enable_thinking": true}"#, "TrueFalse"),
+        ("{{ messages[0].thinking is defined }}", #"{"enable_thinking": true}"#, "False"),
+    ])
+    func `thinking is switched by the variable that a template reads`(end: String, variables: String, expected: String) throws {
+        var form = ChatPromptForm()
+        form.arguments = try arguments(variables)
+        let template = "{% for m in messages %}{{ m.content }}{% endfor %}{% if add_generation_prompt %}{{ ': ' }}" + end + "{% endif %}"
+        #expect(try prompt([.init(.user, "Hi")], .jinja(JinjaChatTemplate(template)), form) == "Hi: " + expected)
+    }
+
+    @Test(arguments: [
         ("[]", nil, "expected an object, found an array."), (#"{"messages": []}"#, "messages", "not allowed: it is set for every chat."),
         (#"{"a": 1, "bos_token": ""}"#, "bos_token", "not allowed: it is set for every chat."),
     ] as [(String, String?, String)])

@@ -11,6 +11,7 @@ struct JinjaParser {
     private var outsideOfLoops: [JinjaError] = []
     /// The names that are read in each open macro.
     private var namesRead: [Set<String>] = []
+    private var allNamesRead: Set<String> = []
     /// Filters and tests that do not exist. Inside of a condition they fail when they are used, else before rendering starts.
     var unknown: [(message: String, line: Int, isConditional: Bool)] = []
     var conditionDepth = 0
@@ -18,7 +19,8 @@ struct JinjaParser {
     /// Nested statements and expressions.
     static let maxDepth = 120
 
-    static func statements(of template: String) throws(JinjaError) -> [JinjaStatement] {
+    /// Parses a template. `namesRead` are those of variables, functions and macros in its expressions.
+    static func parsed(_ template: String) throws(JinjaError) -> (statements: [JinjaStatement], namesRead: Set<String>) {
         let (tokens, lexicalError) = try JinjaLexer.tokens(of: template)
         var parser = JinjaParser(tokens: tokens)
         do throws(JinjaError) {
@@ -28,7 +30,7 @@ struct JinjaParser {
                 throw JinjaError(.syntax, unknown.message, line: unknown.line)
             }
             if let outside = parser.outsideOfLoops.first { throw outside }
-            return body
+            return (body, parser.allNamesRead)
         } catch {
             // What the parser says before it reaches the place of the lexical error comes first.
             if let lexicalError, parser.current.kind == .end { throw lexicalError }
@@ -94,6 +96,7 @@ struct JinjaParser {
     mutating func leave() { depth -= 1 }
 
     mutating func noteRead(_ name: String) {
+        allNamesRead.insert(name)
         if let last = namesRead.indices.last { namesRead[last].insert(name) }
     }
 

@@ -8,11 +8,15 @@
 /// one.
 package struct JinjaTemplate: Sendable {
     package let source: String
+    /// The names of variables, functions and macros in its expressions.
+    package let namesRead: Set<String>
     private let statements: [JinjaStatement]
 
     package init(_ source: String) throws(JinjaError) {
         self.source = source
-        statements = try JinjaParser.statements(of: source)
+        let parsed = try JinjaParser.parsed(source)
+        statements = parsed.statements
+        namesRead = parsed.namesRead
     }
 
     package func render(

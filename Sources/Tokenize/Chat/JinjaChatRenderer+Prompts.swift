@@ -3,12 +3,19 @@ import JSON
 
 extension JinjaChatRenderer {
     /// Sets variables that a request gives. Their text is never a special token: it does not come from the template.
-    static func set(_ arguments: TemplateArguments, in variables: inout [String: JinjaValue]) throws(TokenizeError) {
+    static func set(
+        _ arguments: TemplateArguments, of template: JinjaTemplate, in variables: inout [String: JinjaValue]
+    ) throws(TokenizeError) {
         guard let members = (try? JSONElement(parsing: arguments.json))?.members else { return }
         for (key, value) in members {
             do throws(JinjaError) { variables[key.string ?? ""] = try JinjaValue(value, source: toolsSource) } catch {
                 throw .chatTemplate(error.description)
             }
+        }
+        // Templates such as those of Granite and DeepSeek V3.1 have another name for the variable that switches thinking.
+        let switches = ["enable_thinking", "thinking"]
+        if switches.filter(template.namesRead.contains) == ["thinking"], variables["thinking"] == nil {
+            variables["thinking"] = variables["enable_thinking"]
         }
     }
 

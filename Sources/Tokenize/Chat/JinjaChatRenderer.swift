@@ -130,7 +130,7 @@ struct JinjaChatRenderer: MessageRenderer {
         ]
         if let tools { variables["tools"] = try value(of: tools, describesAll: template.dividesThoughts) }
         for (name, text) in template.tokens { variables[name] = .string(text) }
-        if let arguments { try set(arguments, in: &variables) }
+        if let arguments { try set(arguments, of: jinja, in: &variables) }
         let text: JinjaText
         do throws(JinjaError) { text = try jinja.render(variables, clock: clock) } catch { throw .chatTemplate(error.description) }
         var result = Rendered()
