@@ -158,6 +158,21 @@ struct OpenAIRoutesTests {
         #expect(answer.status == 400 && answer.error("param") == field, "\(answer.text)")
     }
 
+    @Test(
+        "options of a stream are refused without one",
+        arguments: [
+            #","stream_options":{"include_usage":true}"#, #","stream_options":{}"#, #","stream":false,"stream_options":{}"#,
+            #","stream":null,"stream_options":{}"#,
+        ])
+    func streamOptions(fields: String) throws {
+        let server = try TestServer(), connection = try server.connect()
+        for (path, prompt) in [("chat/completions", Self.question), ("completions", #""prompt":"a""#)] {
+            let answer = try #require(connection.post("/v1/" + path, "{\(prompt)\(fields)}"))
+            #expect(answer.status == 400 && answer.error("param") == "stream_options", "\(answer.text)")
+            #expect(answer.error("type") == "invalid_request_error")
+        }
+    }
+
     @Test("unsupported fields with their default values are accepted")
     func harmless() throws {
         let server = try TestServer()

@@ -18,7 +18,8 @@ import Tokenize
 
     private func chatUsage(_ server: TestServer, streams: Bool, _ fields: String = "") throws -> JSONElement? {
         let body = #""messages":[{"role":"user","content":"\#(Self.question)"}],"stream":\#(streams)\#(fields)"#
-        return try post(server, "/v1/chat/completions", body + #","stream_options":{"include_usage":true}"#).objects().last?["usage"]
+        let options = streams ? #","stream_options":{"include_usage":true}"# : ""
+        return try post(server, "/v1/chat/completions", body + options).objects().last?["usage"]
     }
 
     private func chatCount(_ server: TestServer, streams: Bool, _ fields: String = "") throws -> Int? {

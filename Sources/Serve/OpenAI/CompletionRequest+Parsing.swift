@@ -117,7 +117,9 @@ extension CompletionRequest {
         }
         self.config = config
         policy = try fields.truncationPolicy()
-        includesUsage = try fields.object("stream_options")?.boolean("include_usage") ?? false
+        let streamOptions = try fields.object("stream_options")
+        includesUsage = try streamOptions?.boolean("include_usage") ?? false
+        if streamOptions != nil, !streams { throw .invalid("stream_options", "expected together with stream: true only.") }
     }
 }
 
