@@ -65,6 +65,9 @@ def check_thoughts(client, model):
     assert final.content[0].thinking == thought.thinking and final.content[1].text == said.text and final.stop_reason == "end_turn", final
     history = [*request["messages"], {"role": "assistant", "content": [thought.model_dump(), said.model_dump()]}, *request["messages"]]
     assert client.messages.create(**request | {"messages": history}).content[1].text == said.text
+    for thinking in ({"type": "adaptive"}, {"type": "adaptive", "display": "omitted"}):
+        thought, said = client.messages.create(**request, thinking=thinking, output_config={"effort": "low"}).content
+        assert (thought.type, thought.thinking) == ("thinking", "" if "display" in thinking else "Two and two.") and said.text == "Four.", thought
     quick, = client.messages.create(**request, thinking={"type": "disabled"}).content
     assert quick.text == "Just four.", quick
 
@@ -80,6 +83,8 @@ def check_errors(client, model):
     refused(anthropic.BadRequestError, "messages[0].content[0].type", lambda: create(model=model, max_tokens=5, messages=[image]))
     refused(anthropic.BadRequestError, "temperature", lambda: create(model=model, max_tokens=5, messages=[QUESTION], extra_body={"temperature": 3}))
     refused(anthropic.BadRequestError, "stop_sequences: ", lambda: create(model=model, max_tokens=5, messages=[QUESTION], stop_sequences=[""]))
+    refused(anthropic.BadRequestError, "output_config.effort: ", lambda: create(
+        model=model, max_tokens=5, messages=[QUESTION], output_config={"effort": "none"}))
     schema = {"type": "object", "properties": {"a": {"type": "x"}}}
     refused(anthropic.BadRequestError, "tools[0].input_schema.properties.a.type: ", lambda: create(
         model=model, max_tokens=5, messages=[QUESTION], tools=[{"name": "f", "input_schema": schema}], tool_choice={"type": "any"}))

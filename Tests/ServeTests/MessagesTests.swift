@@ -78,6 +78,8 @@ import Testing
         let thought = [["thinking", ThinkingModel.thought], ["text", ThinkingModel.answer]]
         #expect(try blocks() == thought)
         #expect(try blocks(#","thinking":{"type":"enabled","budget_tokens":1024}"#) == thought)
+        #expect(try blocks(#","thinking":{"type":"adaptive","display":"summarized"}"#) == thought)
+        #expect(try blocks(#","thinking":{"type":"adaptive","display":"omitted"}"#) == [["thinking", ""], thought[1]])
         #expect(try blocks(#","thinking":{"type":"disabled"}"#) == [["text", ThinkingModel.quick]])
         let said = #"{"type":"thinking","thinking":"T","signature":""},{"type":"text","text":"4"}"#
         let history = #"{"role":"user","content":"2?"},{"role":"assistant","content":[\#(said)]},"#

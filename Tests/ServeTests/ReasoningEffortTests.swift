@@ -6,9 +6,11 @@ import TestSupport
 import Testing
 import Tokenize
 
-/// How much a model thinks: `reasoning_effort` and `reasoning.effort` of OpenAI's APIs, `think` of Ollama's.
+/// How much a model thinks: `reasoning_effort` and `reasoning.effort` of OpenAI's APIs, `think` of Ollama's, `output_config.effort` and
+/// `thinking` of Anthropic's.
 @Suite struct ReasoningEffortTests {
     private static let messages = #""messages":[{"role":"user","content":"Hi"}]"#
+    private static let anthropic = #""max_tokens":100,\#(messages)"#
 
     @Test(
         "the effort sets variables of the template, and another server gets it as it is",
@@ -31,6 +33,16 @@ import Tokenize
             ("/ollama/api/generate", #""prompt":"Hi","think":"max""#, "{enable_thinking: true, reasoning_effort: max}", "max"),
             ("/ollama/api/chat", #"\#(messages),"think":true"#, "{enable_thinking: true}", nil),
             ("/ollama/api/chat", #"\#(messages),"think":false"#, "{enable_thinking: false}", nil),
+            ("/v1/messages", #"\#(anthropic),"output_config":{"effort":"max"}"#, "{enable_thinking: true, reasoning_effort: max}", "max"),
+            ("/v1/messages", #"\#(anthropic),"output_config":{"effort":"xhigh"},"thinking":{"type":"adaptive"}"#,
+                "{reasoning_effort: xhigh, enable_thinking: true}", "xhigh"),
+            ("/v1/messages", #"\#(anthropic),"output_config":{"effort":"low"},"thinking":{"type":"disabled"}"#,
+                "{reasoning_effort: low, enable_thinking: false}", "low"),
+            ("/v1/messages", #"\#(anthropic),"output_config":{"effort":null},"thinking":{"type":"disabled"}"#,
+                "{enable_thinking: false}", nil),
+            ("/v1/messages", #"\#(anthropic),"thinking":{"type":"adaptive","display":"summarized"}"#, "{enable_thinking: true}", nil),
+            ("/v1/messages", #"\#(anthropic),"thinking":{"type":"enabled","budget_tokens":1024}"#, "{enable_thinking: true}", nil),
+            ("/v1/messages", #"\#(anthropic),"thinking":null,"output_config":{}"#, nil, nil),
         ] as [(String, String, String?, String?)])
     func effort(path: String, fields: String, variables: String?, forwarded: String?) throws {
         let last = Mutex<GenerationRequest?>(nil), script = ScriptedBackend()
@@ -68,6 +80,8 @@ import Tokenize
             let ollama = try answer(
                 "/ollama/api/chat", #"\#(Self.messages),"stream":false,"options":{"temperature":0},"think":"\#(effort)""#)
             #expect(ollama["message"]?["content"]?.string == String(expected))
+            let message = try answer("/v1/messages", #"\#(Self.anthropic),"temperature":0,"output_config":{"effort":"\#(effort)"}"#)
+            #expect(message["content"]?.elements?.first { _ in true }?["text"]?.string == String(expected))
         }
     }
 
@@ -79,6 +93,11 @@ import Tokenize
             ("/v1/responses", #""input":"Hi","reasoning":{"effort":"huge"}"#, "reasoning.effort"),
             ("/v1/responses", #""input":"Hi","reasoning":{"effort":true}"#, "reasoning.effort"),
             ("/ollama/api/chat", #"\#(messages),"think":"huge""#, "think"), ("/ollama/api/chat", #"\#(messages),"think":1"#, "think"),
+            ("/v1/messages", #"\#(anthropic),"output_config":{"effort":"none"}"#, "output_config.effort"),
+            ("/v1/messages", #"\#(anthropic),"output_config":{"effort":1}"#, "output_config.effort"),
+            ("/v1/messages", #"\#(anthropic),"output_config":[]"#, "output_config"),
+            ("/v1/messages", #"\#(anthropic),"thinking":{"type":"on"}"#, "thinking.type"),
+            ("/v1/messages", #"\#(anthropic),"thinking":{"type":"adaptive","display":"all"}"#, "thinking.display"),
             ("/ollama/api/generate", #""prompt":"Hi","think":"none""#, "think"),
             ("/ollama/api/generate", #""prompt":"Hi","raw":true,"think":"none""#, "think"),
         ])

@@ -21,12 +21,15 @@ final class MessagesEncoder: AnswerEncoder {
 
     private let request: CompletionRequest
     private let model: String
+    /// Whether blocks of thoughts have their text.
+    private let showsThoughts: Bool
     private let id = String.randomID("msg_")
     private let state = Mutex(State())
 
-    init(_ request: CompletionRequest, model: String) {
+    init(_ request: CompletionRequest, model: String, showsThoughts: Bool) {
         self.request = request
         self.model = model
+        self.showsThoughts = showsThoughts
     }
 
     let heartbeat = "event: ping\ndata: {\"type\":\"ping\"}\n\n"
@@ -39,7 +42,7 @@ final class MessagesEncoder: AnswerEncoder {
                 if !read.reasoning.isEmpty {
                     list.object {
                         $0["type"] = "thinking"
-                        $0["thinking"] = read.reasoning
+                        $0["thinking"] = showsThoughts ? read.reasoning : ""
                         $0["signature"] = ""
                     }
                 }
@@ -64,7 +67,8 @@ final class MessagesEncoder: AnswerEncoder {
             case .text(let piece, _):
                 return enter(.text, &state) + Self.delta(state.count - 1, "text_delta", "text", piece.text)
             case .reasoning(let text, _):
-                return enter(.thinking, &state) + Self.delta(state.count - 1, "thinking_delta", "thinking", text)
+                let start = enter(.thinking, &state)
+                return showsThoughts ? start + Self.delta(state.count - 1, "thinking_delta", "thinking", text) : start
             case .toolCalls(let calls):
                 state.callsTools = true
                 return calls.reduce(into: []) { $0 += event(of: $1, &state) }

@@ -27,6 +27,7 @@ struct MessagesRequest {
             }
             try writeTools(to: &body)
             try writeThinking(to: &body)
+            try writeEffort(to: &body)
         }
         return RequestFields(try JSONElement.parsed(body.bytes))
     }
@@ -47,6 +48,7 @@ struct MessagesRequest {
         }
         return [
             "stop": "stop_sequences", "tool_choice.function.name": "tool_choice.name", "chat_template_kwargs": "thinking",
+            "reasoning_effort": "output_config.effort",
         ][field] ?? field
     }
 
@@ -101,7 +103,7 @@ struct MessagesRequest {
         for (block, path) in try blocks(content, path) {
             switch kind(of: block) {
             case "text": texts.append(try text(ofBlock: block, path))
-            case "thinking": thoughts.append(block["thinking"]?.string ?? "")
+            case "thinking": if let text = block["thinking"]?.string, !text.isEmpty { thoughts.append(text) }
             case "redacted_thinking": break
             case "tool_use":
                 guard let id = block["id"]?.string else { throw .invalid("\(path).id", "expected a string.") }
@@ -189,9 +191,22 @@ struct MessagesRequest {
         if choice["disable_parallel_tool_use"]?.boolean == true { body["parallel_tool_calls"] = false }
     }
 
-    /// Templates of models that think have a variable for it.
+    /// Whether the client gets the text of thoughts.
+    var showsThoughts: Bool {
+        get throws(APIError) {
+            guard let display = fields["thinking"]?["display"], !display.isNull else { return true }
+            switch display.string {
+            case "summarized": return true
+            case "omitted": return false
+            default: throw .invalid("thinking.display", "expected summarized or omitted.")
+            }
+        }
+    }
+
+    /// Templates of models that think have a variable for it. How many tokens a thought may have (`budget_tokens`), the model decides.
     private func writeThinking(to body: inout JSONWriter) throws(APIError) {
         guard let thinking = fields["thinking"] else { return }
+        _ = try showsThoughts
         let isEnabled: Bool
         switch thinking["type"]?.string {
         case "enabled", "adaptive": isEnabled = true
@@ -199,5 +214,22 @@ struct MessagesRequest {
         default: throw .invalid("thinking.type", "expected enabled, adaptive or disabled.")
         }
         body.object("chat_template_kwargs") { $0["enable_thinking"] = isEnabled }
+    }
+
+    /// Some templates have a variable for a level.
+    private func writeEffort(to body: inout JSONWriter) throws(APIError) {
+        guard let effort = try outputConfig?["effort"] else { return }
+        guard let level = effort.string, ["low", "medium", "high", "xhigh", "max"].contains(level) else {
+            throw .invalid("output_config.effort", "expected low, medium, high, xhigh or max.")
+        }
+        body["reasoning_effort"] = level
+    }
+
+    private var outputConfig: RequestFields? {
+        get throws(APIError) {
+            guard let value = fields["output_config"] else { return nil }
+            guard value.kind == .object else { throw .invalid("output_config", "expected an object, found \(value.kind.rawValue).") }
+            return RequestFields(value)
+        }
     }
 }

@@ -12,20 +12,23 @@ extension APIService {
     ]
 
     private func createMessage(_ context: RequestContext) throws -> Response? {
-        let (request, model) = try chatRequest(context)
-        return try complete(request, model, MessagesEncoder(request, model: model.name), context)
+        let message = try MessagesRequest(RequestFields(of: context.request, known: nil)), (request, model) = try chat(message, context)
+        let encoder = MessagesEncoder(request, model: model.name, showsThoughts: try message.showsThoughts)
+        return try complete(request, model, encoder, context)
     }
 
     private func countMessageTokens(_ context: RequestContext) throws -> Response? {
-        let (request, model) = try chatRequest(context, countsOnly: true), info = try model.info
+        let message = try MessagesRequest(RequestFields(of: context.request, known: nil))
+        let (request, model) = try chat(message, context, countsOnly: true), info = try model.info
         try rateLimits.checkChat(context.client.key)
         let count = try info.promptTokenCount(of: request[0])
         return Response.json { $0["input_tokens"] = count }
     }
 
-    private func chatRequest(_ context: RequestContext, countsOnly: Bool = false) throws -> (CompletionRequest, ServedModel) {
-        let served = try generator.servedModels
-        let fields = try MessagesRequest(RequestFields(of: context.request, known: nil)).chatCompletion(countsOnly: countsOnly)
+    private func chat(
+        _ message: MessagesRequest, _ context: RequestContext, countsOnly: Bool = false
+    ) throws -> (CompletionRequest, ServedModel) {
+        let served = try generator.servedModels, fields = try message.chatCompletion(countsOnly: countsOnly)
         let model = try served.selected(by: fields, for: ServedModels.Sender(context.client)).forChats()
         do throws(APIError) { return (try CompletionRequest(chat: fields, for: model, maxAnswers: 1), model) } catch {
             throw error.renamed(MessagesRequest.name(of:))
