@@ -1,9 +1,10 @@
-"""Checks `/v1/messages` of `slm serve` with Anthropic's Python client: answers, streams, tools, thoughts, token counts, keys and errors.
+"""Checks `/v1/messages` of `slm serve` with Anthropic's Python client: answers, streams, tools, formats, thoughts, token counts, keys and errors.
 
     Tests/Peers/check_anthropic.py .build/release/slm .build/release/CheckpointWriter
 
 The model calls the function `weather` if it is given tools, and repeats its result in words.
 """
+import json
 import os
 import sys
 
@@ -54,6 +55,14 @@ def check_tools(client, model):
     assert plain.content[0].text == "I cannot know." and plain.stop_reason == "end_turn", plain
 
 
+def check_formats(client, model):
+    request = {"model": model, "max_tokens": 300, "messages": [QUESTION], "output_config": {"format": {"type": "json_schema", "schema": SCHEMA}}}
+    for _ in range(5):
+        jsonschema.validate(json.loads(client.messages.create(**request, extra_body={"temperature": 1}).content[0].text), SCHEMA)
+    with client.messages.stream(**request) as stream:
+        jsonschema.validate(json.loads("".join(stream.text_stream)), SCHEMA)
+
+
 def check_thoughts(client, model):
     request = {"model": model, "max_tokens": 50, **GREEDY, "messages": [{"role": "user", "content": "2 + 2?"}]}
     thought, said = client.messages.create(**request, thinking={"type": "enabled", "budget_tokens": 1024}).content
@@ -100,12 +109,13 @@ def main():
         with Server(slm, checkpoint, "--chats-per-minute", "0") as server, anthropic.Anthropic(base_url=server.url, api_key="any", max_retries=0) as client:
             check_answers(client, "tools")
             check_tools(client, "tools")
+            check_formats(client, "tools")
             check_errors(client, "tools")
         with Server(slm, thinking, "--chats-per-minute", "0") as server, anthropic.Anthropic(base_url=server.url, api_key="any", max_retries=0) as client:
             check_thoughts(client, "thinking")
         with Server(slm, checkpoint, "--require-key") as server, anthropic.Anthropic(base_url=server.url, api_key="wrong", max_retries=0) as client:
             refused(anthropic.AuthenticationError, "", lambda: client.messages.create(model="tools", max_tokens=5, messages=[QUESTION]))
-    print(f"Anthropic's client {anthropic.__version__}: answers, streams, tools, thoughts, token counts, keys and errors")
+    print(f"Anthropic's client {anthropic.__version__}: answers, streams, tools, formats, thoughts, token counts, keys and errors")
 
 
 if __name__ == "__main__":

@@ -106,6 +106,17 @@ import Testing
         #expect(content.count == 1 && content.first?["input"]?["city"]?.string == "Rome")
     }
 
+    @Test(arguments: [false, true]) func `a format is a schema`(streams: Bool) throws {
+        let schema = #"{"type":"object","properties":{"city":{"enum":["Rome"]}},"required":["city"],"additionalProperties":false}"#
+        let format = #""output_config":{"format":{"type":"json_schema","schema":\#(schema)}}"#
+        let answer = try ask(Self.question, format + #","stream":\#(streams)"#)
+        let text = streams
+            ? try answer.data.map { try JSONElement(parsing: $0) }.compactMap { $0["delta"]?["text"]?.string }.joined()
+            : try blocks(answer).first?["text"]?.string ?? ""
+        #expect(try JSONElement(parsing: text)["city"]?.string == "Rome", "\(answer.text)")
+        #expect(try ask(Self.question, #""output_config":{"format":null}"#).status == 200)
+    }
+
     @Test func `a stream has Anthropic's events in their order`() throws {
         let answer = try ask(Self.question, Self.tools + #","stream":true"#)
         let events = try answer.data.map { try JSONElement(parsing: $0) }
@@ -159,6 +170,16 @@ import Testing
                 "tools[0].input_schema.properties.function.type"),
             (#"{"max_tokens":1,"messages":[\#(MessagesTests.question)],"tool_choice":{"type":"tool","name":"g"},"#
                 + #""tools":[{"name":"f"}]}"#, "tool_choice.name"),
+            (#"{"max_tokens":1,"messages":[\#(MessagesTests.question)],"output_config":{"format":{"type":"json"}}}"#,
+                "output_config.format.type"),
+            (#"{"max_tokens":1,"messages":[\#(MessagesTests.question)],"output_config":{"format":"json"}}"#, "output_config.format.type"),
+            (#"{"max_tokens":1,"messages":[\#(MessagesTests.question)],"output_config":{"format":{"type":"json_schema"}}}"#,
+                "output_config.format.schema"),
+            (#"{"max_tokens":1,"messages":[\#(MessagesTests.question)],"#
+                + #""output_config":{"format":{"type":"json_schema","schema":{"type":"object","properties":{"a":{"type":"x"}}}}}}"#,
+                "output_config.format.schema.properties.a.type"),
+            (#"{"max_tokens":1,"messages":[\#(MessagesTests.question)],"tools":[{"name":"f"}],"#
+                + #""output_config":{"format":{"type":"json_schema","schema":{}}}}"#, "output_config.format"),
         ])
     func invalid(body: String, field: String) throws {
         let answer = try #require(server.connect().post("/v1/messages", body)), root = try answer.json()

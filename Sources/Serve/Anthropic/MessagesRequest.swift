@@ -28,6 +28,7 @@ struct MessagesRequest {
             try writeTools(to: &body)
             try writeThinking(to: &body)
             try writeEffort(to: &body)
+            try writeFormat(to: &body)
         }
         return RequestFields(try JSONElement.parsed(body.bytes))
     }
@@ -45,6 +46,9 @@ struct MessagesRequest {
         if field.hasPrefix("tools[") {
             let schema = field.replacing(".function.parameters", with: ".input_schema", maxReplacements: 1)
             return schema != field ? schema : field.replacing(".function", with: "", maxReplacements: 1)
+        }
+        for format in ["response_format.json_schema", "response_format"] where field.hasPrefix(format) {
+            return "output_config.format" + field.dropFirst(format.count)
         }
         return [
             "stop": "stop_sequences", "tool_choice.function.name": "tool_choice.name", "chat_template_kwargs": "thinking",
@@ -223,6 +227,18 @@ struct MessagesRequest {
             throw .invalid("output_config.effort", "expected low, medium, high, xhigh or max.")
         }
         body["reasoning_effort"] = level
+    }
+
+    private func writeFormat(to body: inout JSONWriter) throws(APIError) {
+        guard let format = try outputConfig?["format"] else { return }
+        guard format["type"]?.isString("json_schema") == true else { throw .invalid("output_config.format.type", "expected json_schema.") }
+        guard let schema = format["schema"], schema.kind == .object else {
+            throw .invalid("output_config.format.schema", "expected a JSON schema.")
+        }
+        body.object("response_format") { response in
+            response["type"] = "json_schema"
+            response.object("json_schema") { $0["name"] = "answer"; $0.element("schema", schema) }
+        }
     }
 
     private var outputConfig: RequestFields? {
