@@ -41,6 +41,10 @@ def check_answers(client):
     assert text.response.strip() == "I cannot" and text.done_reason == "stop", text
     raw = "".join(piece.response for piece in client.generate("tools", "Weather?\n", raw=True, options=GREEDY, stream=True))
     assert raw == "I cannot know.", raw
+    for scored in (client.chat("tools", [QUESTION], options=GREEDY, logprobs=True, top_logprobs=3),
+                   client.generate("tools", "Weather?\n", raw=True, options=GREEDY, logprobs=True, top_logprobs=3)):
+        assert "".join(token.token for token in scored.logprobs) == "I cannot know." and scored.logprobs[0].logprob <= 0, scored
+        assert len(scored.logprobs[0].top_logprobs) == 3 and scored.logprobs[0].top_logprobs[0].token == scored.logprobs[0].token, scored
     for think in (True, False, "low", "high"):
         assert client.chat("tools", [QUESTION], think=think, options=GREEDY).message.content == "I cannot know."
     assert client.generate("tools").done_reason == "load" and client.chat("tools", []).done

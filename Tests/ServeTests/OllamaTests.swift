@@ -111,7 +111,9 @@ import Testing
         (#"{"messages":[\#(OllamaTests.question)],"temperature":1}"#, "temperature"),
         (#"{"messages":[\#(OllamaTests.question)],"format":"xml"}"#, "format"),
         (#"{"messages":[\#(OllamaTests.question)],"think":"huge"}"#, "think"),
-        (#"{"messages":[\#(OllamaTests.question)],"logprobs":true}"#, "logprobs"),
+        (#"{"messages":[\#(OllamaTests.question)],"logprobs":1}"#, "logprobs"),
+        (#"{"messages":[\#(OllamaTests.question)],"top_logprobs":1}"#, "top_logprobs"),
+        (#"{"messages":[\#(OllamaTests.question)],"logprobs":true,"top_logprobs":21}"#, "top_logprobs"),
         (#"{"messages":[\#(OllamaTests.question)],"options":[]}"#, "options"), (#"{}"#, "messages"),
         (#"{"messages":[],"stream":1}"#, "stream"), (#"{"messages":[{"role":"user","content":[]}]}"#, "messages[0].content"),
     ]) func `an error has Ollama's form and names the field`(body: String, field: String) throws {
@@ -138,6 +140,25 @@ import Testing
             let text = try ask("/api/chat", body).json()["message"]?["content"]?.string ?? ""
             let object = try JSONElement(parsing: text)
             #expect(object.kind == .object && (format.hasPrefix("\"") || object["a"]?.integer != nil), "\(text)")
+        }
+    }
+
+    @Test(arguments: [
+        ("/api/chat", #""messages":[\#(OllamaTests.question)]"#), ("/api/generate", #""prompt":"Weather?""#),
+        ("/api/generate", #""prompt":"Weather?\n","raw":true"#),
+    ]) func `log-probabilities are those of all tokens`(path: String, fields: String) throws {
+        func tokens(_ rest: String) throws -> [JSONElement] {
+            let body = #"{"options":{"temperature":0},\#(fields)\#(rest)}"#
+            return try lines(ask(path, body)).flatMap { $0["logprobs"]?.elements.map { Array($0) } ?? [] }
+        }
+        for streams in [false, true] {
+            let found = try tokens(#","stream":\#(streams),"logprobs":true,"top_logprobs":2"#), token = try #require(found.first)
+            #expect(found.compactMap { $0["token"]?.string }.joined() == ToolCallModel.plain && found.count == 1)
+            #expect(token["logprob"]?.number ?? 1 <= 0 && token["bytes"]?.elements?.compactMap(\.integer).isEmpty == false)
+            #expect(token["top_logprobs"]?.elements?.map { $0["token"]?.string }.first == ToolCallModel.plain)
+            #expect(token["top_logprobs"]?.elements.map { Array($0).count } == 2)
+            #expect(try tokens(#","stream":\#(streams),"logprobs":false,"top_logprobs":0"#).isEmpty)
+            #expect(try tokens(#","stream":\#(streams)"#).isEmpty)
         }
     }
 

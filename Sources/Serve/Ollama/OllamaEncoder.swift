@@ -20,20 +20,20 @@ struct OllamaEncoder: AnswerEncoder {
     func response(_ answers: [GenerationResult]) -> [UInt8] {
         let answer = answers.first ?? GenerationResult()
         let read = request.kind == .chat ? AnswerReader.read(answer, request) : AnswerReader.Output(content: answer.text)
-        return last(read, answer.end)
+        return last(read, answer.end, answer.tokens)
     }
 
     func event(_ chunk: AnswerChunk, of answer: Int) -> [UInt8] {
         switch chunk {
         case .start, .prompt, .finish: []
-        case .text(let piece, _): line(AnswerReader.Output(content: piece.text))
-        case .reasoning(let text, _): line(AnswerReader.Output(reasoning: text))
-        case .toolCalls(let calls): line(AnswerReader.Output(calls: calls))
+        case .text(let piece, _): line(AnswerReader.Output(content: piece.text), piece.tokens)
+        case .reasoning(let text, let tokens): line(AnswerReader.Output(reasoning: text), tokens)
+        case .toolCalls(let calls): line(AnswerReader.Output(calls: calls), [])
         }
     }
 
     func end(of answers: [GenerationResult]) -> [UInt8] {
-        last(AnswerReader.Output(), answers.first?.end ?? GenerationResult().end) + [10]
+        last(AnswerReader.Output(), answers.first?.end ?? GenerationResult().end, []) + [10]
     }
 
     func event(of error: APIError) -> [UInt8] {
@@ -50,11 +50,20 @@ struct OllamaEncoder: AnswerEncoder {
         }
     }
 
-    private func line(_ output: AnswerReader.Output) -> [UInt8] {
-        Self.object(output, model: model, isChat: isChat) { $0["done"] = false } + [10]
+    private func line(_ output: AnswerReader.Output, _ tokens: [GeneratedToken]) -> [UInt8] {
+        return Self.object(output, model: model, isChat: isChat) {
+            $0["done"] = false
+            writeLogProbabilities(tokens, to: &$0)
+        } + [10]
     }
 
-    private func last(_ output: AnswerReader.Output, _ end: GenerationEnd) -> [UInt8] {
+    private func writeLogProbabilities(_ tokens: [GeneratedToken], to object: inout JSONWriter) {
+        guard request.includesLogProbabilities, tokens.contains(where: { $0.logProbability != nil }) else { return }
+        object.key("logprobs"); tokens.writeLogProbabilityList(to: &object)
+    }
+
+    /// - Parameter tokens: Those of the whole answer; none at the end of a stream.
+    private func last(_ output: AnswerReader.Output, _ end: GenerationEnd, _ tokens: [GeneratedToken]) -> [UInt8] {
         let timings = end.timings
         // Never 0, because clients divide by it.
         func nanoseconds(_ seconds: Double) -> Int { max(1, Int(seconds * 1e9)) }
@@ -67,6 +76,7 @@ struct OllamaEncoder: AnswerEncoder {
             $0["prompt_eval_duration"] = nanoseconds(timings.prefill)
             $0["eval_count"] = end.answerTokens
             $0["eval_duration"] = nanoseconds(timings.decode)
+            writeLogProbabilities(tokens, to: &$0)
         }
     }
 

@@ -1,3 +1,4 @@
+import Infer
 import JSON
 import Tokenize
 
@@ -15,6 +16,7 @@ struct OllamaRequest {
             try body.array("messages") { (list: inout JSONWriter) throws(APIError) in try writeMessages(to: &list) }
             if let tools = fields["tools"] { body.element("tools", tools) }
             try writeThinking(to: &body)
+            try writeLogProbabilities(isChat: true, to: &body)
         }
         return fields["messages"]?.isEmptyList == true ? nil : body
     }
@@ -31,7 +33,7 @@ struct OllamaRequest {
                 if !system.isEmpty { throw .invalid("system", "expected a model with a chat template, and no raw prompt.") }
                 _ = try thinking
                 body["prompt"] = prompt
-                return
+                return try writeLogProbabilities(isChat: false, to: &body)
             }
             body.array("messages") { list in
                 for (role, text) in [("system", system), ("user", prompt)] where !text.isEmpty {
@@ -39,6 +41,7 @@ struct OllamaRequest {
                 }
             }
             try writeThinking(to: &body)
+            try writeLogProbabilities(isChat: true, to: &body)
         }
         return prompt.isEmpty ? nil : body
     }
@@ -57,7 +60,6 @@ struct OllamaRequest {
     }
 
     private func completion(_ write: (inout JSONWriter) throws(APIError) -> Void) throws(APIError) -> RequestFields {
-        try fields.rejectUnsupported(UnsupportedField.ollama)
         return try Self.parsed { (body: inout JSONWriter) throws(APIError) in
             body["stream"] = try fields.boolean("stream") ?? true
             body["truncation"] = try fields.boolean("truncate") ?? true ? "auto" : "disabled"
@@ -148,6 +150,17 @@ struct OllamaRequest {
         case .on(let thinks): body.object("chat_template_kwargs") { $0["enable_thinking"] = thinks }
         case .level(let level): body["reasoning_effort"] = level
         }
+    }
+
+    /// - Parameter isChat: Completions of texts have the number of alternatives in `logprobs`.
+    private func writeLogProbabilities(isChat: Bool, to body: inout JSONWriter) throws(APIError) {
+        let alternatives = try fields.integer("top_logprobs", 0...GenerationConfig.maxAlternatives) ?? 0
+        guard try fields.boolean("logprobs") ?? false else {
+            if alternatives > 0 { throw .invalid("top_logprobs", "expected together with logprobs: true only.") }
+            return
+        }
+        if isChat { body["logprobs"] = true }
+        body[isChat ? "top_logprobs" : "logprobs"] = alternatives
     }
 
     // MARK: Messages

@@ -80,11 +80,6 @@ struct UnsupportedField: Sendable {
         UnsupportedField("normalize", "embeddings always have the length 1.") { $0.boolean == true },
     ]
 
-    /// Ollama's, on both of its endpoints.
-    static let ollama = [
-        UnsupportedField("logprobs", "not supported: use /v1/chat/completions.") { $0.boolean == false }, number("top_logprobs", 0),
-    ]
-
     static let ollamaGenerate = [
         UnsupportedField("images", "images are not supported: this model reads text only.") { $0.isEmptyList },
         UnsupportedField("suffix", "inserting text before a suffix is not supported.") { $0.isString("") },
