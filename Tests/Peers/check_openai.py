@@ -230,7 +230,8 @@ def check_required_calls(client, request):
     zone = {"type": "object", "properties": {"zone": {"enum": ["UTC", "CET"]}, "hours": {"type": "integer"}}, "required": ["zone"]}
     tools = [WEATHER, {"type": "function", "function": {"name": "time", "parameters": zone}}]
     named = {"type": "function", "function": {"name": "time"}}
-    for choice, names in [("required", {"weather", "time"}), (named, {"time"})]:
+    allowed = {"type": "allowed_tools", "allowed_tools": {"mode": "required", "tools": [named]}}
+    for choice, names in [("required", {"weather", "time"}), (named, {"time"}), (allowed, {"time"})]:
         answer = client.chat.completions.create(**request | {"tools": tools}, tool_choice=choice, max_tokens=300).choices[0]
         assert answer.finish_reason == "tool_calls" and not answer.message.content, answer
         for call in answer.message.tool_calls:

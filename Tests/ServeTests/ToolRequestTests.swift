@@ -125,6 +125,34 @@ import Tokenize
         #expect(refused.status >= 400, "\(refused.text)")
     }
 
+    @Test func `an answer can call the allowed functions only`() throws {
+        let tools = #""tools":[\#(Self.tool("weather", "city", "Rome")),\#(Self.tool("time", "zone", "UTC"))]"#
+        func ask(_ mode: String, _ names: String...) throws -> RawHTTPConnection.Answer {
+            let list = names.map { #"{"type":"function","function":{"name":"\#($0)"}}"# }.joined(separator: ",")
+            let choice = #"{"type":"allowed_tools","allowed_tools":{"mode":"\#(mode)","tools":[\#(list)]}}"#
+            return try chat(Self.question, tools + #","max_tokens":200,"tool_choice":\#(choice)"#)
+        }
+        func called(_ answer: RawHTTPConnection.Answer) throws -> [String?] {
+            try choice(answer)["message"]?["tool_calls"]?.elements?.map { $0["function"]?["name"]?.string } ?? []
+        }
+        #expect(try called(ask("required", "time")) == ["time"])
+        #expect(try called(ask("required", "weather")) == ["weather"])
+        let free = try ask("auto", "weather"), all = try chat(Self.question, tools)
+        #expect(try called(free) == ["weather"])
+        // The prompt has no other tools.
+        func promptTokens(_ answer: RawHTTPConnection.Answer) throws -> Int? { try answer.json()["usage"]?["prompt_tokens"]?.integer }
+        #expect(try promptTokens(free) ?? .max < promptTokens(all) ?? 0)
+        #expect(try promptTokens(ask("auto", "weather", "time")) == promptTokens(all))
+        for (choice, field) in [
+            (#"{"mode":"none","tools":[{"type":"function","function":{"name":"time"}}]}"#, "mode"), (#"{"mode":"auto"}"#, "tools"),
+            (#"{"mode":"auto","tools":[]}"#, "tools"),
+            (#"{"mode":"auto","tools":[{"type":"function","function":{"name":"f"}}]}"#, "tools[0].function.name"),
+        ] {
+            let answer = try chat(Self.question, tools + #","tool_choice":{"type":"allowed_tools","allowed_tools":\#(choice)}"#)
+            #expect(answer.status == 400 && answer.error("param") == "tool_choice.allowed_tools." + field, "\(answer.text)")
+        }
+    }
+
     @Test(
         "an invalid field is named",
         arguments: [

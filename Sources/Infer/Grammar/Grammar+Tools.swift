@@ -6,13 +6,15 @@ extension Grammar {
     ///
     /// - Parameters:
     ///   - name: The function to call; nil for any of them.
+    ///   - allowed: The names of the functions that may be called; nil for all.
     ///   - allowsSeveral: Whether further calls may follow the first. Only the format of Hermes has an end of each call.
     package init(
-        callsOf tools: ChatTools, named name: String?, _ format: ToolCallFormat, _ shape: ToolCallShape, allowsSeveral: Bool
+        callsOf tools: ChatTools, named name: String?, among allowed: Set<String>? = nil, _ format: ToolCallFormat,
+        _ shape: ToolCallShape, allowsSeveral: Bool
     ) throws(JSONSchemaError) {
         var parser = JSONParser(), grammar = Grammar(), calls: [[Element]] = []
         let list = (try? parser.parse(tools.json))?.elements.map(Array.init) ?? []
-        for (index, toolName) in tools.names.enumerated() where name == nil || toolName == name {
+        for (index, toolName) in tools.names.enumerated() where (name == nil || toolName == name) && allowed?.contains(toolName) != false {
             let function = list[index]["function"], parameters = function?["parameters"]
             var arguments = grammar.rule([Grammar.text("{}")])
             if let parameters, !parameters.isNull {

@@ -12,14 +12,14 @@ extension RequestFields {
             throw .invalid("tools\(error.path)", error.reason)
         }
         let choice = try toolChoice()
-        guard let tools = list else {
+        guard let all = list else {
             if case .required = choice { throw .invalid("tool_choice", "expected together with tools only.") }
             return nil
         }
-        guard let info = model.modelInfo else { return forwarded(tools, choice) }
+        guard let info = model.modelInfo else { return forwarded(all, choice) }
         // A model without a chat template refuses chats.
         guard let renderer = info.renderer else { return nil }
-        let format = renderer.toolCallFormat
+        let allowed = try allowedNames(of: all), tools = allowed.map(all.only) ?? all, format = renderer.toolCallFormat
         let allowsSeveral = try boolean("parallel_tool_calls") ?? true
         switch choice {
         case .none: return nil
@@ -33,7 +33,8 @@ extension RequestFields {
             }
             let grammar: Grammar
             do throws(JSONSchemaError) {
-                grammar = try Grammar(callsOf: tools, named: name, format, shape, allowsSeveral: allowsSeveral && name == nil)
+                grammar = try Grammar(
+                    callsOf: all, named: name, among: allowed, format, shape, allowsSeveral: allowsSeveral && name == nil)
             } catch { throw .invalid("tools\(error.path)", error.reason) }
             return CompletionRequest.Tools(tools: tools, format: format, allowsSeveral: allowsSeveral, grammar: grammar)
         }
@@ -58,12 +59,41 @@ extension RequestFields {
         case "auto": return .auto
         case "required": return .required(nil)
         default:
+            if let allowed = allowedTools {
+                switch allowed["mode"]?.string {
+                case "auto": return .auto
+                case "required": return .required(nil)
+                default: throw .invalid("tool_choice.allowed_tools.mode", "expected auto or required.")
+                }
+            }
             guard value["type"]?.isString("function") == true, let name = value["function"]?["name"]?.string else {
-                let example = #"{"type": "function", "function": {"name": …}}"#
-                throw .invalid("tool_choice", "expected none, auto, required, or \(example).")
+                let examples = #"{"type": "function", "function": {"name": …}} or {"type": "allowed_tools", "allowed_tools": …}"#
+                throw .invalid("tool_choice", "expected none, auto, required, \(examples).")
             }
             return .required(name)
         }
+    }
+
+    private var allowedTools: JSONElement? {
+        guard let choice = self["tool_choice"], choice["type"]?.isString("allowed_tools") == true else { return nil }
+        return choice["allowed_tools"]
+    }
+
+    /// The names of the tools that `tool_choice` allows, so that the model sees no others; nil if it has no list of them.
+    private func allowedNames(of tools: ChatTools) throws(APIError) -> Set<String>? {
+        guard let allowed = allowedTools else { return nil }
+        let field = "tool_choice.allowed_tools.tools"
+        guard let list = allowed["tools"]?.elements.map({ Array($0) }), !list.isEmpty else {
+            throw .invalid(field, "expected a list of at least one tool.")
+        }
+        var names: Set<String> = []
+        for (position, tool) in list.enumerated() {
+            guard let name = tool["function"]?["name"]?.string, tools.names.contains(name) else {
+                throw .invalid("\(field)[\(position)].function.name", "expected the name of one of the tools.")
+            }
+            names.insert(name)
+        }
+        return names
     }
 
     /// Parses a message of the role `tool`, or an answer with `tool_calls`. nil for other messages.

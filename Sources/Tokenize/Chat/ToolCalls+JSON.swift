@@ -28,6 +28,16 @@ extension ChatTools {
         self.init(json: json.bytes, names: names)
     }
 
+    /// Those with certain names.
+    package func only(_ allowed: Set<String>) -> ChatTools {
+        let list = (try? JSONElement(parsing: json))?.elements.map { Array($0) } ?? []
+        var writer = JSONWriter()
+        writer.array { array in
+            for (name, tool) in zip(names, list) where allowed.contains(name) { array.element(tool) }
+        }
+        return ChatTools(json: writer.bytes, names: names.filter(allowed.contains))
+    }
+
     private static func name(of tool: JSONElement, at index: Int) throws(ToolFieldError) -> String {
         guard index < maxTools else { throw ToolFieldError(path: "", reason: "expected at most \(maxTools) tools.") }
         guard tool["type"]?.isString("function") == true, let function = tool["function"], function.kind == .object else {
