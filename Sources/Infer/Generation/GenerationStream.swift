@@ -47,7 +47,7 @@ package struct GenerationResult: Sendable, Equatable {
     package var toolCalls: [ToolCall] = []
     package var reasoning = ""
     package var end = GenerationEnd(.canceled, promptTokens: 0, answerTokens: 0)
-    /// Of what was added, in order.
+    /// The sizes of the pieces that were added, in order.
     private var pieceSizes: [PieceSize] = []
 
     /// The part of an answer that a piece has: bytes of texts, and counts.
