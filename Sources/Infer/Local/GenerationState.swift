@@ -118,7 +118,7 @@ package struct GenerationState: Sendable {
                 isThinking: start.isThinking)
         }
         let marks: ThoughtMarks? = if case .chat = request.prompt, request.grammar == nil { model.renderer?.thoughtMarks } else { nil }
-        let thoughts = marks.map { ThoughtTokenCounter($0, isOpen: start.isThinking, continuesAnswer: request.continuesAnswer) }
+        let thoughts = marks.map { ThoughtParser($0, isOpen: start.isThinking, continuesAnswer: request.continuesAnswer) }
         text = TextStreamer(
             vocabulary, rules, channels: reader, thoughts: thoughts, continuesText: request.continuesAnswer,
             keepsStopToken: config.promptLogProbabilities != nil)

@@ -18,7 +18,7 @@ package struct TextStreamer: Sendable {
     private let rules: StopRules
     private var decoder: StreamDecoder
     private var channels: ChannelReader?
-    private var thoughts: ThoughtTokenCounter?
+    private var thoughts: ThoughtParser?
     /// What the answer has in channels beside its text, and was not returned yet.
     private var apart = ChannelReader.Part()
     /// UTF-8 that was not returned yet.
@@ -35,11 +35,11 @@ package struct TextStreamer: Sendable {
 
     /// - Parameters:
     ///   - channels: Reads the channels into which the answer is divided.
-    ///   - thoughts: Counts the tokens of a thought between marks.
+    ///   - thoughts: Counts the tokens of a thought between marks, which stays in the text.
     ///   - continuesText: Whether white space at the beginning belongs to a text that the prompt has begun.
     ///   - keepsStopToken: Whether the last piece has the stop token, which adds no text.
     package init(
-        _ vocabulary: Vocabulary, _ rules: StopRules, channels: ChannelReader? = nil, thoughts: ThoughtTokenCounter? = nil,
+        _ vocabulary: Vocabulary, _ rules: StopRules, channels: ChannelReader? = nil, thoughts: ThoughtParser? = nil,
         continuesText: Bool = false, keepsStopToken: Bool = false
     ) {
         self.channels = channels
@@ -52,7 +52,7 @@ package struct TextStreamer: Sendable {
     }
 
     /// The tokens inside of thoughts, without marks.
-    package var thoughtTokens: Int { channels?.thoughtTokens ?? thoughts?.count ?? 0 }
+    package var thoughtTokens: Int { channels?.thoughtTokens ?? thoughts?.thoughtPieces ?? 0 }
 
     /// Adds a token and returns the text that can be shown now. nil if there is none, and after the end.
     package mutating func add(_ choice: Sampler.Choice) -> TextPiece? {
@@ -62,7 +62,7 @@ package struct TextStreamer: Sendable {
             return finish()
         }
         pending.append((offset + held.count, token(choice)))
-        thoughts?.add(vocabulary.bytes(of: choice.id))
+        _ = thoughts?.add(vocabulary.bytes(of: choice.id))
         let text = decoder.add(choice.id)
         take(channels?.add(choice.id, text) ?? ChannelReader.Part(text: text))
         if channels?.isFinished == true { return finish() }

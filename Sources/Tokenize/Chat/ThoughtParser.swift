@@ -22,7 +22,7 @@ package struct ThoughtMarks: Sendable, Equatable {
 ///     let last = parser.finish()
 ///
 /// The result does not depend on how the answer is divided into pieces. White space around the thought is dropped. An answer that ends
-/// before its thought does is all thought.
+/// before its thought does is all thought. If each piece is the text of a token, `thoughtPieces` is the number of tokens of the thought.
 package struct ThoughtParser: Sendable {
     package typealias Output = (thought: [UInt8], content: [UInt8])
 
@@ -43,6 +43,10 @@ package struct ThoughtParser: Sendable {
     private let isOpen: Bool
     /// Text that was not returned yet.
     private var held: [UInt8] = []
+    /// The offsets in `held` at which pieces begin.
+    private var pieceStarts: [Int] = []
+    /// The pieces of the thought that begin before `held`.
+    private var earlierPieces = 0
 
     /// - Parameters:
     ///   - isOpen: Whether the prompt ends with the mark that begins a thought, or inside of a thought.
@@ -54,18 +58,30 @@ package struct ThoughtParser: Sendable {
         state = !continuesAnswer ? .beginning : isOpen ? .thought(hasText: true) : .content
     }
 
+    /// The pieces so far that begin between the marks, with the white space around the thought. A mark that is not complete counts as a
+    /// part of the thought.
+    package var thoughtPieces: Int {
+        switch state {
+        case .beginning: isOpen ? pieceStarts.count : 0
+        case .thought: earlierPieces + pieceStarts.count
+        case .gap, .content: earlierPieces
+        }
+    }
+
     package mutating func add(_ text: [UInt8]) -> Output {
+        pieceStarts.append(held.count)
         held += text
         var output: Output = ([], [])
         if case .beginning = state { begin() }
         if case .thought = state { readThought(into: &output) }
         if case .gap = state {
-            held = Array(held.drop(while: \.isSpace))
+            drop(held.prefix(while: \.isSpace).count)
             if !held.isEmpty { state = .content }
         }
         if case .content = state {
             output.content += held
             held = []
+            pieceStarts = []
         }
         return output
     }
@@ -83,7 +99,7 @@ package struct ThoughtParser: Sendable {
     private mutating func begin() {
         let text = held.drop(while: \.isSpace)
         if text.starts(with: start) {
-            held = Array(text.dropFirst(start.count))
+            drop(text.startIndex + start.count)
             state = .thought(hasText: false)
         } else if !start.starts(with: text) {
             state = isOpen ? .thought(hasText: false) : .content
@@ -97,7 +113,8 @@ package struct ThoughtParser: Sendable {
         }
         if let close = held.range(of: end) {
             output.thought += shown(held[..<close.lowerBound])
-            held.removeFirst(close.upperBound)
+            earlierPieces += drop(close.lowerBound)
+            drop(end.count)
             state = .gap
             return
         }
@@ -107,10 +124,18 @@ package struct ThoughtParser: Sendable {
         let visible = shown(text)
         guard !visible.isEmpty else { return }
         let last = text.lastIndex { !$0.isSpace } ?? 0
-        held.removeFirst(last + 1)
+        earlierPieces += drop(last + 1)
         hasText = true
         state = .thought(hasText: true)
         output.thought += visible
+    }
+
+    /// Removes the first bytes of the held text, and returns the number of pieces that begin in them.
+    @discardableResult private mutating func drop(_ count: Int) -> Int {
+        let all = pieceStarts.count
+        held.removeFirst(count)
+        pieceStarts = pieceStarts.filter { $0 >= count }.map { $0 - count }
+        return all - pieceStarts.count
     }
 }
 
