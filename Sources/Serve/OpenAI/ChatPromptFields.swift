@@ -1,5 +1,4 @@
 import Infer
-import JSON
 import Tokenize
 
 /// How much a model thinks before it answers: OpenAI's `reasoning_effort`.
@@ -16,16 +15,11 @@ extension RequestFields {
         let field = ForwardedField.templateArguments, given = self[field]
         let effort: ReasoningEffort? = try choice(ForwardedField.reasoningEffort)
         do throws(TemplateArguments.Failure) {
-            let arguments = try given.map { value throws(TemplateArguments.Failure) in try TemplateArguments(value) }
-            guard let effort else { return arguments }
-            var writer = JSONWriter()
-            writer.object { object in
-                if given?["enable_thinking"] == nil { object["enable_thinking"] = effort != .off }
-                if given?["reasoning_effort"] == nil { object["reasoning_effort"] = effort.rawValue }
-                if let members = given?.members { for (key, value) in members { object.element(key.string ?? "", value) } }
+            guard let effort else {
+                return try given.map { value throws(TemplateArguments.Failure) in try TemplateArguments(value) }
             }
-            guard let variables = try? JSONElement(parsing: writer.bytes) else { return arguments }
-            return try TemplateArguments(variables)
+            return try TemplateArguments(
+                given, defaults: ["enable_thinking": effort == .off ? "false" : "true", "reasoning_effort": "\"\(effort.rawValue)\""])
         } catch { throw .invalid(error.name.map { "\(field).\($0)" } ?? field, error.reason) }
     }
 

@@ -39,15 +39,22 @@ package struct TemplateArguments: Sendable, Equatable {
     /// An object, as JSON.
     package let json: [UInt8]
 
-    package init(_ element: JSONElement) throws(Failure) {
-        guard let members = element.members else {
+    /// - Parameters:
+    ///   - element: An object; nil for one without members.
+    ///   - defaults: The values, as JSON, of variables that the object may set itself.
+    package init(_ element: JSONElement?, defaults: KeyValuePairs<String, String> = [:]) throws(Failure) {
+        if let element, element.kind != .object {
             throw Failure(name: nil, reason: "expected an object, found \(element.kind.rawValue).")
         }
-        for (key, _) in members {
-            let name = key.string ?? ""
-            if Self.reserved.contains(name) { throw Failure(name: name, reason: "not allowed: it is set for every chat.") }
+        json = try JSONWriter.bytes { object throws(Failure) in
+            for (name, value) in defaults where element?[name] == nil { object.json(name, value) }
+            guard let members = element?.members else { return }
+            for (key, value) in members {
+                let name = key.string ?? ""
+                if Self.reserved.contains(name) { throw Failure(name: name, reason: "not allowed: it is set for every chat.") }
+                object.element(name, value)
+            }
         }
-        json = element.json
         guard json.count <= Self.maxBytes else { throw Failure(name: nil, reason: "expected at most \(Self.maxBytes) bytes of JSON.") }
     }
 }
