@@ -38,10 +38,10 @@ final class App: Sendable {
     let comparisons: ComparisonService
     let webFiles = WebFiles()
 
-    init(_ settings: ServeSettings, _ store: Store, _ secret: Secret, _ collector: ChatCollector?, _ models: ModelHolder) throws {
+    init(_ settings: ServeSettings, _ store: Store, _ signingKey: SigningKey, _ collector: ChatCollector?, _ models: ModelHolder) throws {
         self.settings = settings
         self.models = models
-        let replicas = Replicas(settings, store, keyDigest: secret.digest)
+        let replicas = Replicas(settings, store, keyDigest: signingKey.digest)
         self.replicas = replicas
         let pools = try ThreadPools(searches: store.searchConnections)
         self.pools = pools
@@ -66,12 +66,11 @@ final class App: Sendable {
         let catalog = DocumentCatalog(served: settings.documents, libraries: indexes, store: store)
         let indexer = indexes.map { LibraryIndexer(store, $0) }
         self.indexer = indexer
-        let signer = SessionTokenSigner(secret)
         let passwordHasher = PasswordHasher(cost: settings.passwordCost, onHash: settings.onPasswordHash)
         let conversationLocks = ConversationLocks()
         let generator = AnswerGenerator(models, admission, metrics, parsing: pools.parsing)
         let training = TrainingSupervisor.Configuration(settings, store, replicas.id)
-        authenticator = Authenticator(settings: settings, store: store, rateLimits: rateLimits, signer: signer)
+        authenticator = Authenticator(settings: settings, store: store, rateLimits: rateLimits, signingKey: signingKey)
         status = StatusService(
             settings: settings, store: store, models: models, admission: admission, metrics: metrics, health: health, replicas: replicas)
         accountChats = AccountChatService(
@@ -90,7 +89,7 @@ final class App: Sendable {
         libraries = LibraryService(documents: catalog, indexer: indexer)
         vectorStores = VectorStoreService(libraries: libraries, rateLimits: rateLimits)
         signIns = SignInService(
-            settings: settings, store: store, signer: signer, passwordHasher: passwordHasher, rateLimits: rateLimits)
+            settings: settings, store: store, signingKey: signingKey, passwordHasher: passwordHasher, rateLimits: rateLimits)
         account = AccountService(
             store: store, models: models, rateLimits: rateLimits, signIns: signIns, conversationLocks: conversationLocks,
             replicas: replicas)

@@ -7,7 +7,7 @@ import Threads
 
 /// The chat server: the web page, accounts, conversations and OpenAI's API.
 ///
-///     let server = try Server(settings, store: store, secret: secret, collector: nil) { try open(checkpoint) }
+///     let server = try Server(settings, store: store, signingKey: key, collector: nil) { try open(checkpoint) }
 ///     server.load { … }
 ///     server.stop(within: .seconds(30))
 package final class Server: Sendable {
@@ -43,7 +43,7 @@ package final class Server: Sendable {
     package convenience init(
         _ settings: ServeSettings,
         store: Store,
-        secret: Secret,
+        signingKey: SigningKey,
         collector: ChatCollector?,
         open: @escaping @Sendable () throws -> ServedModel
     ) throws {
@@ -51,16 +51,16 @@ package final class Server: Sendable {
             if let current, !isReload { return current }
             return ServedModels(Self.withCache(settings)(try open()))
         }
-        try self.init(settings, store, secret, collector, models)
+        try self.init(settings, store, signingKey, collector, models)
     }
 
     /// A server of the models in the database's registry.
     package convenience init(
-        _ settings: ServeSettings, store: Store, secret: Secret, collector: ChatCollector?, models source: ModelSource
+        _ settings: ServeSettings, store: Store, signingKey: SigningKey, collector: ChatCollector?, models source: ModelSource
     ) throws {
         let registry = ModelRegistry(store, source, wrap: Self.withCache(settings))
         let models = ModelHolder(of: registry) { try registry.load(after: $0, isReload: $1, publish: $2) }
-        try self.init(settings, store, secret, collector, models)
+        try self.init(settings, store, signingKey, collector, models)
     }
 
     /// Returns a function that adds caches of answers to a model.
@@ -73,8 +73,10 @@ package final class Server: Sendable {
         }
     }
 
-    private init(_ settings: ServeSettings, _ store: Store, _ secret: Secret, _ collector: ChatCollector?, _ models: ModelHolder) throws {
-        let app = try App(settings, store, secret, collector, models)
+    private init(
+        _ settings: ServeSettings, _ store: Store, _ signingKey: SigningKey, _ collector: ChatCollector?, _ models: ModelHolder
+    ) throws {
+        let app = try App(settings, store, signingKey, collector, models)
         let dispatcher = try Dispatcher(app, Router(routes: App.routes))
         var http = settings.http
         http.responseToRejected = { dispatcher.response(to: $0) }

@@ -7,8 +7,8 @@ import Testing
 @Suite struct SecretTests {
     let folder = TemporaryFolder()
 
-    private func weakness(of text: String) -> SecretWeakness? {
-        do throws(SecretError) { _ = try Secret(validating: text, source: "SLM_JWT_SECRET") } catch {
+    private func weakness(of text: String) -> SigningKeyWeakness? {
+        do throws(SigningKeyError) { _ = try SigningKey(validating: text, source: "SLM_JWT_SECRET") } catch {
             if case .weak("SLM_JWT_SECRET", let weakness) = error { return weakness }
         }
         return nil
@@ -36,21 +36,21 @@ import Testing
     }
 
     @Test func `a secret is generated once and readable by its owner only`() throws {
-        let first = SessionTokenSigner(try Secret(storedAt: folder("jwt")))
-        let second = SessionTokenSigner(try Secret(storedAt: folder("jwt")))
+        let first = try SigningKey(storedAt: folder("jwt"))
+        let second = try SigningKey(storedAt: folder("jwt"))
         var status = stat()
         #expect(stat(folder("jwt"), &status) == 0 && status.st_mode & 0o7777 == 0o600 && status.st_size == 44)
         #expect(folder.names == ["jwt"])
         let text = first.text(of: SessionToken(for: "ada", at: 0, lifetime: 9))
         #expect(try second.token(text, at: 1).subject == "ada")
-        let other = SessionTokenSigner(try Secret(storedAt: folder("other")))
+        let other = try SigningKey(storedAt: folder("other"))
         #expect(throws: SessionTokenError.forged) { try other.token(text, at: 1) }
     }
 
     @Test func `tasks that start at once share one secret`() async throws {
         let path = folder("jwt"), token = SessionToken(for: "ada", at: 0, lifetime: 9)
         let texts = try await withThrowingTaskGroup(of: String.self) { group in
-            for _ in 0..<16 { group.addTask { SessionTokenSigner(try Secret(storedAt: path)).text(of: token) } }
+            for _ in 0..<16 { group.addTask { try SigningKey(storedAt: path).text(of: token) } }
             return try await group.reduce(into: Set()) { $0.insert($1) }
         }
         #expect(texts.count == 1 && folder.names == ["jwt"])
@@ -58,35 +58,34 @@ import Testing
 
     @Test(arguments: [0o640, 0o604, 0o620, 0o666] as [mode_t])
     func `a file that others can read or change is rejected`(_ mode: mode_t) throws {
-        _ = try Secret(storedAt: folder("jwt"))
+        _ = try SigningKey(storedAt: folder("jwt"))
         chmod(folder("jwt"), mode)
-        let error = SecretError.insecurePermissions(path: folder("jwt"), mode: String(mode, radix: 8))
-        #expect(throws: error) { try Secret(storedAt: folder("jwt")) }
+        let error = SigningKeyError.insecurePermissions(path: folder("jwt"), mode: String(mode, radix: 8))
+        #expect(throws: error) { try SigningKey(storedAt: folder("jwt")) }
     }
 
     @Test func `short secrets, symbolic links, FIFOs and folders are rejected`() throws {
         folder.write("short\n", to: "short")
         folder.write("", to: "empty")
         for name in ["short", "empty"] { chmod(folder(name), 0o600) }
-        #expect(throws: SecretError.weak(source: folder("short"), .short(bytes: 5))) { try Secret(storedAt: folder("short")) }
-        #expect(throws: SecretError.weak(source: folder("empty"), .short(bytes: 0))) { try Secret(storedAt: folder("empty")) }
-        _ = try Secret(storedAt: folder("jwt"))
+        #expect(throws: SigningKeyError.weak(source: folder("short"), .short(bytes: 5))) { try SigningKey(storedAt: folder("short")) }
+        #expect(throws: SigningKeyError.weak(source: folder("empty"), .short(bytes: 0))) { try SigningKey(storedAt: folder("empty")) }
+        _ = try SigningKey(storedAt: folder("jwt"))
         #expect(symlink(folder("jwt"), folder("link")) == 0 && mkfifo(folder("pipe"), 0o600) == 0)
-        let isLink = SecretError.unreadable(path: folder("link"), reason: "it is a symbolic link")
-        #expect(throws: isLink) { try Secret(storedAt: folder("link")) }
+        let isLink = SigningKeyError.unreadable(path: folder("link"), reason: "it is a symbolic link")
+        #expect(throws: isLink) { try SigningKey(storedAt: folder("link")) }
         for path in [folder("pipe"), folder.path] {
-            #expect(throws: SecretError.unreadable(path: path, reason: "it is not a regular file")) { try Secret(storedAt: path) }
+            #expect(throws: SigningKeyError.unreadable(path: path, reason: "it is not a regular file")) { try SigningKey(storedAt: path) }
         }
-        let noFolder = SecretError.notWritten(path: folder("no/jwt"), reason: "No such file or directory")
-        #expect(throws: noFolder) { try Secret(storedAt: folder("no/jwt")) }
+        let noFolder = SigningKeyError.notWritten(path: folder("no/jwt"), reason: "No such file or directory")
+        #expect(throws: noFolder) { try SigningKey(storedAt: folder("no/jwt")) }
     }
 
     @Test func `secrets and API keys are never printed`() throws {
-        let text = "kJ8vXq2LmZ0pRt5WyB7nCd3FgH6sUa9E", secret = try Secret(validating: text, source: "a test")
+        let text = "kJ8vXq2LmZ0pRt5WyB7nCd3FgH6sUa9E", secret = try SigningKey(validating: text, source: "a test")
         var dumped = ""
-        dump(secret, to: &dumped)
-        dump([SessionTokenSigner(secret)], to: &dumped)
-        for printed in ["\(secret)", String(reflecting: secret), String(describing: [secret]), "\(SessionTokenSigner(secret))", dumped] {
+        dump([secret], to: &dumped)
+        for printed in ["\(secret)", String(reflecting: secret), String(describing: [secret]), dumped] {
             #expect(!printed.contains("kJ8v") && !printed.contains("107"))                   // 107 is the byte k
         }
         let key = APIKeyToken()

@@ -5,9 +5,9 @@ import Testing
 
 @Suite struct SessionTokenTests {
     static let key = "kJ8vXq2LmZ0pRt5WyB7nCd3FgH6sUa9E-golden"
-    let signer: SessionTokenSigner
+    let signingKey: SigningKey
 
-    init() throws { signer = SessionTokenSigner(try Secret(validating: Self.key, source: "a test")) }
+    init() throws { signingKey = try SigningKey(validating: Self.key, source: "a test") }
 
     /// Created by Python's hmac and json with the same key.
     static let golden = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9." + payload
@@ -19,13 +19,13 @@ import Testing
         + "MDAwMDAwMCwiZXhwIjoxNzAwMDAzNjAwLCJqdGkiOiJvbmUiLCJlcG9jaCI6M30"
 
     private func error(for text: String, at now: Int = 1_700_000_000) -> SessionTokenError? {
-        do throws(SessionTokenError) { _ = try signer.token(text, at: now) } catch { return error }
+        do throws(SessionTokenError) { _ = try signingKey.token(text, at: now) } catch { return error }
         return nil
     }
 
     @Test func `a signed token is valid until it expires`() throws {
-        let token = SessionToken(for: "ada", at: 1_000, lifetime: 60), text = signer.text(of: token)
-        #expect(try signer.token(text, at: 1_000) == token && signer.token(text, at: 1_059) == token)
+        let token = SessionToken(for: "ada", at: 1_000, lifetime: 60), text = signingKey.text(of: token)
+        #expect(try signingKey.token(text, at: 1_000) == token && signingKey.token(text, at: 1_059) == token)
         #expect(error(for: text, at: 1_060) == .expired(since: 1_060) && error(for: text, at: .max) == .expired(since: 1_060))
         #expect(SessionToken(for: "ada", at: 1_000, lifetime: 60).id != token.id)
         #expect(text.split(separator: ".").count == 3 && !text.contains("="))
@@ -34,23 +34,23 @@ import Testing
     @Test func `tokens match those of other implementations`() throws {
         #expect(signed(Self.golden.split(separator: ".")[..<2].joined(separator: ".")) == Self.golden)
         for text in [Self.golden, Self.reorderedHeader] {
-            let token = try signer.token(text, at: 1_700_003_599)
+            let token = try signingKey.token(text, at: 1_700_003_599)
             #expect(token.subject == "5h1vkz0w7c4m8q2r9t3e6y0bna" && token.id == "one" && token.epoch == 3)
             #expect(token.issuedAt == 1_700_000_000 && token.expiresAt == 1_700_003_600)
-            #expect(signer.text(of: token) == Self.golden)
+            #expect(signingKey.text(of: token) == Self.golden)
         }
     }
 
     @Test func `a token with a wrong signature is rejected`() throws {
-        let other = SessionTokenSigner(try Secret(validating: Self.key + "!", source: "a test"))
+        let other = try SigningKey(validating: Self.key + "!", source: "a test")
         let token = SessionToken(for: "ada", at: 1_000, lifetime: 60)
         #expect(error(for: other.text(of: token)) == .forged)
-        let valid = signer.text(of: token).split(separator: ".")
-        let eve = signer.text(of: SessionToken(for: "eve", at: 1_000, lifetime: 60)).split(separator: ".")
+        let valid = signingKey.text(of: token).split(separator: ".")
+        let eve = signingKey.text(of: SessionToken(for: "eve", at: 1_000, lifetime: 60)).split(separator: ".")
         #expect(error(for: "\(valid[0]).\(eve[1]).\(valid[2])") == .forged)
         #expect(error(for: "\(valid[0]).\(valid[1]).") == .forged)
         #expect(error(for: "\(valid[0]).\(valid[1]).\(valid[2].dropLast(3))") == .forged)
-        #expect(error(for: signer.text(of: token), at: 2_000) == .expired(since: 1_060))
+        #expect(error(for: signingKey.text(of: token), at: 2_000) == .expired(since: 1_060))
         // The signature is checked before the expiry.
         #expect(error(for: other.text(of: token), at: 2_000) == .forged)
     }

@@ -138,16 +138,16 @@ import Testing
         /// Invalid credentials by kind.
         func badTokens() throws -> [(kind: String, headers: [String: String])] {
             let now = Int(time(nil))
-            let signer = SessionTokenSigner(server.secret)
-            let other = SessionTokenSigner(try Secret(validating: Secret.generate(), source: "another server"))
-            let good = signer.text(of: SessionToken(for: user, at: now, lifetime: 60))
+            let key = server.signingKey
+            let other = try SigningKey(validating: SigningKey.generate(), source: "another server")
+            let good = key.text(of: SessionToken(for: user, at: now, lifetime: 60))
             let parts = good.split(separator: ".").map(String.init)
             let unsigned = "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0.\(parts[1])."
             let texts = [
                 ("forged", other.text(of: SessionToken(for: user, at: now, lifetime: 60))),
-                ("expired", signer.text(of: SessionToken(for: user, at: now - 100, lifetime: 99))),
+                ("expired", key.text(of: SessionToken(for: user, at: now - 100, lifetime: 99))),
                 ("unsigned", unsigned), ("cut", parts[0] + "." + parts[1]),
-                ("unknown user", signer.text(of: SessionToken(for: "unknown", at: now, lifetime: 60))), ("noise", "x"),
+                ("unknown user", key.text(of: SessionToken(for: "unknown", at: now, lifetime: 60))), ("noise", "x"),
             ]
             return texts.map { ($0.0, ["Authorization": "Bearer \($0.1)"]) }
                 + [

@@ -180,7 +180,7 @@ import Testing
         let shared = try TestServer(adapters: [("poems", ScriptedBackend())]), ada = try shared.account("ada")
         let start = try shared.chat(#"{"message":"Hi","model":"test-model:poems"}"#, as: ada).start
         let id = try #require(start["conversation_id"]?.string)
-        let later = try TestServer(database: "sqlite:" + shared.folder("chats.db"), secret: shared.secret)
+        let later = try TestServer(database: "sqlite:" + shared.folder("chats.db"), signingKey: shared.signingKey)
         #expect(try later.chat(#"{"message":"Ho","conversation_id":"\#(id)"}"#, as: ada).start["model"]?.string == "test-model")
     }
 

@@ -95,7 +95,7 @@ import Testing
         let ada = try server.account("ada")
         let start = try events("/api/chat", #"{"message":"valve","documents":["notes"]}"#, ada)["start"]
         let id = try #require(start?["conversation_id"]?.string)
-        let later = try TestServer(database: "sqlite:" + server.folder("chats.db"), secret: server.secret)
+        let later = try TestServer(database: "sqlite:" + server.folder("chats.db"), signingKey: server.signingKey)
         let answer = try #require(try later.connect().post("/api/chat", #"{"message":"pump","conversation_id":"\#(id)"}"#, ada))
         #expect(answer.status == 404 && answer.error.code == "documents_not_found")
         #expect(answer.error.message == "Unknown documents 'notes': this server has none.")

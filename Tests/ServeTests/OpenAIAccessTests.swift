@@ -37,8 +37,8 @@ struct OpenAIAccessTests {
         let kept = try key(), revoked = try key()
         #expect(connection.ask("DELETE", "/api/keys/\(revoked.id)", header)?.status == 204)
         let ada = try #require(try server.store.user(named: "ada")).id.description
-        let foreign = SessionTokenSigner(try Secret(validating: Secret.generate(), source: "another"))
-        let ours = SessionTokenSigner(server.secret)
+        let foreign = try SigningKey(validating: SigningKey.generate(), source: "another")
+        let ours = server.signingKey
         let parts = token.split(separator: ".")
         let wrong = [
             "", "nonsense", "sk-1234", "slm_", "slm_" + String(repeating: "A", count: 43),

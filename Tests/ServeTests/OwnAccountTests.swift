@@ -125,7 +125,7 @@ import Testing
         _ = try server.account("ada")
         let id = try #require(try server.store.user(named: "ada")).id, now = Int(time(nil))
         let unknown = SessionToken(for: id.description, id: SessionID().description, at: now, lifetime: 60)
-        let text = SessionTokenSigner(server.secret).text(of: unknown)
+        let text = server.signingKey.text(of: unknown)
         #expect(try status(server, ["Authorization": "Bearer \(text)"]) == 401)
     }
 

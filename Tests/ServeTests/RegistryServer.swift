@@ -16,7 +16,7 @@ import Threads
 ///     let second = try models.register("second", on: server)
 final class RegistryModels {
     let folder = TemporaryFolder(in: TemporaryFolder.inMemory)
-    let secret: Secret
+    let signingKey: SigningKey
     private let opened = OpenedModels()
     let clock = ManualClock()
     private let gate: GenerationGate?
@@ -25,7 +25,7 @@ final class RegistryModels {
 
     /// - Parameter gate: Each answer waits here.
     init(_ names: String..., gate: GenerationGate? = nil) throws {
-        secret = try Secret(validating: Secret.generate(), source: "a test")
+        signingKey = try SigningKey(validating: SigningKey.generate(), source: "a test")
         self.gate = gate
         opening.open()
         for (index, name) in names.enumerated() { try write(name, generation: index + 1) }
@@ -61,7 +61,7 @@ final class RegistryModels {
             return ServedModel(name: files.name, RecordingBackend(files.name, gate: gate), nil, adapters: adapters)
         })
         return try TestServer(
-            clock: clock, database: database ?? "sqlite:" + folder("chats.db"), secret: secret, models: source
+            clock: clock, database: database ?? "sqlite:" + folder("chats.db"), signingKey: signingKey, models: source
         ) { settings in
             settings.adminKey = Self.admin["X-Admin-Key"]
             settings.serverName = "test-\(name)"

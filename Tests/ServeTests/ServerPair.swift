@@ -20,9 +20,9 @@ final class ServerPair {
         with change: (inout ServeSettings) -> Void = { _ in }
     ) throws {
         url = isSQLite ? "sqlite:" + folder("chats.db") : try PostgresServer.shared.get().freshSchemaURL()
-        let (url, secret) = (url, try Secret(validating: Secret.generate(), source: "a test"))
+        let (url, key) = (url, try SigningKey(validating: SigningKey.generate(), source: "a test"))
         func server(_ backend: any ChatBackend) throws -> TestServer {
-            try TestServer(backend, next: next, collecting: collecting, database: url, secret: secret, store: .with { options in
+            try TestServer(backend, next: next, collecting: collecting, database: url, signingKey: key, store: .with { options in
                 options.timeout = .seconds(60)
                 // Other tests may keep the threads that send heartbeats waiting.
                 options.leaseTime = .seconds(60)

@@ -38,7 +38,7 @@ import Tokenize
         for _ in 0..<5 { #expect(try signIn(servers.first, "correct horse") == 200) }
         for server in [servers.first, servers.second, servers.first] { #expect(try signIn(server, "wrong") == 401) }
         #expect(try signIn(servers.second, "correct horse") == 429 && signIn(servers.first, "correct horse") == 429)
-        let restarted = try TestServer(database: servers.url, secret: servers.first.secret) { $0.signInsPerMinute = 3 }
+        let restarted = try TestServer(database: servers.url, signingKey: servers.first.signingKey) { $0.signInsPerMinute = 3 }
         #expect(try signIn(restarted, "correct horse") == 429)
     }
 
@@ -66,7 +66,7 @@ import Tokenize
         // Its key was not noted as the current one.
         let path = folder("other.secret")
         #expect(throws: SigningKeyError.self) {
-            try Secret(signingKeyIn: path, environment: nil, Store(url, store)) { _ in }
+            try SigningKey(in: path, environment: nil, Store(url, store)) { _ in }
         }
         first.server.stop(within: .zero)
         _ = try TestServer(database: url)

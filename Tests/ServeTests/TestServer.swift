@@ -30,7 +30,7 @@ extension StoreOptions {
 final class TestServer {
     let server: Server
     let store: Store
-    let secret: Secret
+    let signingKey: SigningKey
     /// Contains chats.db.
     let folder = TemporaryFolder(in: TemporaryFolder.inMemory)
 
@@ -42,7 +42,7 @@ final class TestServer {
     ///   - next: The model after `load` was called again.
     ///   - collecting: Whether there is a chat log.
     ///   - database: The URL of a database that several servers share; nil for a new one.
-    ///   - secret: The key that several servers share; nil for a new one.
+    ///   - signingKey: The key that several servers share; nil for a new one.
     ///   - models: The models of a registry, instead of `backend`.
     init(
         _ backend: (any ChatBackend)? = ScriptedBackend(),
@@ -52,7 +52,7 @@ final class TestServer {
         collecting: Bool = false,
         clock: ManualClock = ManualClock(),
         database: String? = nil,
-        secret: Secret? = nil,
+        signingKey: SigningKey? = nil,
         models: ModelSource? = nil,
         store storeOptions: StoreOptions = StoreOptions(),
         with change: (inout ServeSettings) -> Void = { _ in }
@@ -72,15 +72,15 @@ final class TestServer {
         storeOptions.now = { clock.now }
         storeOptions.showsTrainingNotice = storeOptions.showsTrainingNotice || collecting
         store = try Store(database ?? "sqlite:" + folder("chats.db"), storeOptions)
-        self.secret = try secret ?? Secret(validating: Secret.generate(), source: "a test")
+        self.signingKey = try signingKey ?? SigningKey(validating: SigningKey.generate(), source: "a test")
         let loads = AtomicCounter()
         let collector = collecting ? ChatCollector(store, file: try ChatLog(folder("chat_history.jsonl"))) : nil
         if let models {
-            server = try Server(settings, store: store, secret: self.secret, collector: collector, models: models)
+            server = try Server(settings, store: store, signingKey: self.signingKey, collector: collector, models: models)
             load()
             return
         }
-        server = try Server(settings, store: store, secret: self.secret, collector: collector) {
+        server = try Server(settings, store: store, signingKey: self.signingKey, collector: collector) {
             guard let backend else { throw GenerationError.unsupported("this test has no model") }
             if let next, loads.increment() > 1 { return ServedModel(name: "next-model", next, modelInfo) }
             let adapted = adapters.map { ServedModel(name: "test-model:\($0.name)", $0.backend, modelInfo) }

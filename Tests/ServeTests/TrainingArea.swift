@@ -17,7 +17,7 @@ final class TrainingArea {
 
     init(
         chats: Int = 30, estimate: String = #""memory_bytes":1000"#, clock: ManualClock = ManualClock(), database: String? = nil,
-        secret: Secret? = nil
+        signingKey: SigningKey? = nil
     ) throws {
         let base = folder("base.h5")
         try SampleCheckpoint().checkpoint.write(to: base)
@@ -72,7 +72,7 @@ final class TrainingArea {
         chmod(program, 0o755)
         let directory = folder("training")
         server = try TestServer(
-            clock: clock, database: database, secret: secret, store: .with { $0.showsTrainingNotice = true }
+            clock: clock, database: database, signingKey: signingKey, store: .with { $0.showsTrainingNotice = true }
         ) { settings in
             settings.adminKey = "the owner's key"
             settings.trainingDirectory = directory

@@ -91,7 +91,7 @@ import Testing
         // The files stay as long as the first area.
         let files = area
         area?.server.server.stop(within: .zero)
-        area = try Area(chats: 0, database: database, secret: files?.server.secret)
+        area = try Area(chats: 0, database: database, signingKey: files?.server.signingKey)
         #expect(try area?.ask("GET", "runs/\(id)").json()["state"]?.string == "running")
         #expect(try area?.ask("POST", "runs/\(id)/stop", "{}").status == 200)
         #expect(try area?.wait(for: "stopped", of: id)["step"]?.integer == 2)

@@ -1,5 +1,6 @@
 import Infer
 import JSON
+import Secrets
 import Store
 import Synchronization
 import Threads
@@ -77,7 +78,7 @@ final class Replicas: Sendable {
 
     /// Registers this server. Throws if another one signs session tokens with another key.
     func start(name: String, _ actions: Actions) throws {
-        try SigningKeyError.check(keyDigest, store)
+        try SigningKey.checkServers(of: store, have: keyDigest)
         let others = try store.register(id, name: name, version: version, keyDigest: keyDigest)
         if !others.isEmpty { throw SigningKeyError.differs(from: others) }
         state.withLock { state in

@@ -7,7 +7,7 @@ import Store
 struct SignInService: Sendable {
     let settings: ServeSettings
     let store: Store
-    let signer: SessionTokenSigner
+    let signingKey: SigningKey
     let passwordHasher: PasswordHasher
     let rateLimits: RateLimits
 
@@ -119,7 +119,7 @@ struct SignInService: Sendable {
         let token = SessionToken(
             for: user.id.description, id: session.id.description, epoch: user.tokenEpoch, at: unixTime(), lifetime: lifetime)
         return Response.json(status) {
-            $0["access_token"] = signer.text(of: token)
+            $0["access_token"] = signingKey.text(of: token)
             $0["token_type"] = "bearer"
             $0["expires_in"] = lifetime
         }

@@ -7,7 +7,7 @@ struct Authenticator: Sendable {
     let settings: ServeSettings
     let store: Store
     let rateLimits: RateLimits
-    let signer: SessionTokenSigner
+    let signingKey: SigningKey
 
     /// Returns the sender of a request. Throws 401 if it does not have the access that the route needs.
     func authenticate(_ request: Request, for access: Route.Access) throws -> Client {
@@ -96,7 +96,7 @@ struct Authenticator: Sendable {
         let account: UserID
         let session: SessionID
         do throws(SessionTokenError) {
-            token = try signer.token(text, at: unixTime())
+            token = try signingKey.token(text, at: unixTime())
             guard let subject = UserID(token.subject), let id = SessionID(token.id) else { throw SessionTokenError.forged }
             account = subject
             session = id

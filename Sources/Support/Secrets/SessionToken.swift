@@ -3,8 +3,8 @@ import Base64
 /// The claims of a session token (JWT): the user who signed in, and when the session expires.
 ///
 ///     let token = SessionToken(for: user.description, id: session.description, epoch: 0, at: now, lifetime: 86_400)
-///     let text = signer.text(of: token)                        // "eyJhbGci….eyJzdWIi….k3Jx…"
-///     try signer.token(text, at: now).subject                  // throws if the token is invalid
+///     let text = key.text(of: token)                           // "eyJhbGci….eyJzdWIi….k3Jx…"
+///     try key.token(text, at: now).subject                     // throws if the token is invalid
 package struct SessionToken: Sendable, Equatable {
     package let subject: String
     /// Seconds since 1970-01-01 UTC. At `expiresAt` the token is no longer valid.
@@ -27,7 +27,7 @@ extension SessionToken {
 package enum SessionTokenError: Error, Equatable, CustomStringConvertible {
     /// Not a JSON Web Token of the expected kind.
     case malformed(reason: String)
-    /// Not signed with this server's secret.
+    /// Not signed with this server's key.
     case forged
     /// `since` is in seconds since 1970-01-01 UTC.
     case expired(since: Int)

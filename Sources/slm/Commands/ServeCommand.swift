@@ -73,14 +73,14 @@ struct ServeCommand {
         }
         let chatLog = try options.collect.map { try ChatLog($0) }
         let collector = options.collectsInDatabase || chatLog != nil ? ChatCollector(store, file: chatLog) : nil
-        let secret = try secret(store)
+        let key = try signingKey(store)
         let settings = try settings(sockets, logs: logs)
         let server: Server
         switch location {
         case .success(.url(let url)):
-            server = try Server(settings, store: store, secret: secret, collector: collector) { try open(url: url) }
+            server = try Server(settings, store: store, signingKey: key, collector: collector) { try open(url: url) }
         case .failure(let error) where try store.activeModel() == nil: throw error
-        default: server = try Server(settings, store: store, secret: secret, collector: collector, models: modelSource)
+        default: server = try Server(settings, store: store, signingKey: key, collector: collector, models: modelSource)
         }
         let failure = LoadFailure()
         server.load { result in
@@ -252,9 +252,9 @@ struct ServeCommand {
     }
 
     /// The key that signs session tokens: from the environment, else from a file, which is beside the database if that is a file.
-    private func secret(_ store: Store) throws -> Secret {
+    private func signingKey(_ store: Store) throws -> SigningKey {
         let path = try options.secretFile ?? options.ownFile(".secret")
-        return try Secret(signingKeyIn: path, environment: environment["SLM_JWT_SECRET"], store) { Log.info(.note, $0) }
+        return try SigningKey(in: path, environment: environment["SLM_JWT_SECRET"], store) { Log.info(.note, $0) }
     }
 
     /// The error of the first load. Written before the signal that ends the wait, read after it.

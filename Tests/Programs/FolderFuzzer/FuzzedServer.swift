@@ -34,8 +34,8 @@ struct FuzzedServer {
         settings.version = "fuzz"
         let next = Box()
         self.next = next
-        let secret = try Secret(validating: Secret.generate(), source: "the fuzzer")
-        server = try Server(settings, store: try Store("sqlite:" + folder("chats.db")), secret: secret, collector: nil) {
+        let key = try SigningKey(validating: SigningKey.generate(), source: "the fuzzer")
+        server = try Server(settings, store: try Store("sqlite:" + folder("chats.db")), signingKey: key, collector: nil) {
             guard let model = next.model.withLock({ $0 }) else { throw NoModel() }
             return model
         }

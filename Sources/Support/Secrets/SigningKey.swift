@@ -1,34 +1,34 @@
 import Base64
 
-/// The key that signs session tokens. Its description is "(secret)", so it cannot be printed by accident.
+/// The key that signs and verifies session tokens. Its description is "(secret)", so it cannot be printed by accident.
 ///
-///     let secret = try Secret(validating: environment, source: "SLM_JWT_SECRET")
-///     let secret = try Secret(storedAt: "slm_chat.secret")       // generated at the first start, readable by its owner only
-package struct Secret: Sendable, CustomStringConvertible, CustomReflectable {
+///     let key = try SigningKey(validating: environment, source: "SLM_JWT_SECRET")
+///     let key = try SigningKey(storedAt: "slm_chat.secret")      // generated at the first start, readable by its owner only
+///     let text = key.text(of: token)
+package struct SigningKey: Sendable, CustomStringConvertible, CustomReflectable {
+    /// At least 32 bytes. HMAC hashes a key longer than its block of 64 bytes.
     let bytes: [UInt8]
 
-    init(_ bytes: [UInt8]) { self.bytes = bytes }
-
-    /// Checks that a secret is hard to guess.
+    /// Checks that a key is hard to guess.
     ///
     /// - Parameter source: The origin of the text, for error messages.
-    package init(validating text: String, source: String) throws(SecretError) {
-        if let weakness = SecretWeakness(of: text) { throw .weak(source: source, weakness) }
+    package init(validating text: String, source: String) throws(SigningKeyError) {
+        if let weakness = SigningKeyWeakness(of: text) { throw .weak(source: source, weakness) }
         bytes = Array(text.utf8)
     }
 
-    /// Returns the text of a new secret of 256 random bits.
+    /// Returns the text of a new key of 256 random bits.
     package static func generate() -> String { Base64.text(of: RandomBytes.make(32)) }
 
-    /// Tells secrets apart without revealing them: 64 bits of a SHA-256.
+    /// Tells keys apart without revealing them: 64 bits of a SHA-256.
     package var digest: String { String(SHA256.hex(of: Array("slm secret ".utf8) + bytes).prefix(16)) }
 
     package var description: String { "(secret)" }
     package var customMirror: Mirror { Mirror(self, children: []) }
 }
 
-/// A reason why a secret is easy to guess.
-package enum SecretWeakness: Sendable, Equatable, CustomStringConvertible {
+/// A reason why a key is easy to guess.
+package enum SigningKeyWeakness: Sendable, Equatable, CustomStringConvertible {
     case short(bytes: Int)
     case fewDistinct(bytes: Int)
     case repeated
@@ -84,14 +84,16 @@ package enum SecretWeakness: Sendable, Equatable, CustomStringConvertible {
     }
 }
 
-/// Why a secret cannot be used. Descriptions contain no part of the secret, except a common word.
-package enum SecretError: Error, Equatable, CustomStringConvertible {
-    case weak(source: String, SecretWeakness)
+/// Why a key cannot be used. Descriptions contain no part of the key, except a common word.
+package enum SigningKeyError: Error, Equatable, CustomStringConvertible {
+    case weak(source: String, SigningKeyWeakness)
     case unreadable(path: String, reason: String)
     case notWritten(path: String, reason: String)
     /// Users other than the owner can read or write the file. `mode` is octal.
     case insecurePermissions(path: String, mode: String)
     case wrongOwner(path: String, owner: UInt32)
+    /// Servers that share a database have different keys. Has the names of the others.
+    case differs(from: [String])
 
     package var description: String {
         switch self {
@@ -106,6 +108,10 @@ package enum SecretError: Error, Equatable, CustomStringConvertible {
             """
         case .wrongOwner(let path, let owner):
             "\(path): the file belongs to user \(owner), who could change the secret. Remove it, or run as that user."
+        case .differs(let servers):
+            "expected the key that signs session tokens on \(servers.joined(separator: ", ")), found another one: users would be signed "
+                + "out at random. Set SLM_JWT_SECRET to the same value on all servers of the database, or copy the key's file "
+                + "(--secret-file)."
         }
     }
 }

@@ -2,11 +2,11 @@ import Base64
 import Files
 import Glibc
 
-extension Secret {
-    /// Reads the secret from a file that only its owner can access. Generates it if the file does not exist.
+extension SigningKey {
+    /// Reads the key from a file that only its owner can access. Generates it if the file does not exist.
     ///
-    /// Several processes that start at once all get the secret of the first.
-    package init(storedAt path: String) throws(SecretError) {
+    /// Several processes that start at once all get the key of the first.
+    package init(storedAt path: String) throws(SigningKeyError) {
         if let stored = try Self.read(path) {
             self = stored
             return
@@ -17,7 +17,7 @@ extension Secret {
     }
 
     /// Returns nil if the file does not exist.
-    private static func read(_ path: String) throws(SecretError) -> Secret? {
+    private static func read(_ path: String) throws(SigningKeyError) -> SigningKey? {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)          // do not wait for the writer of a FIFO
         guard descriptor >= 0 else {
             if errno == ENOENT { return nil }
@@ -29,10 +29,10 @@ extension Secret {
         let count = Glibc.read(descriptor, &bytes, bytes.count)
         guard count >= 0 else { throw .unreadable(path: path, reason: systemErrorMessage()) }
         let text = String(decoding: bytes[..<count], as: UTF8.self)
-        return try Secret(validating: String(text.prefix { !$0.isNewline }), source: path)
+        return try SigningKey(validating: String(text.prefix { !$0.isNewline }), source: path)
     }
 
-    private static func checkOwner(of descriptor: Int32, _ path: String) throws(SecretError) {
+    private static func checkOwner(of descriptor: Int32, _ path: String) throws(SigningKeyError) {
         var status = stat()
         guard fstat(descriptor, &status) == 0 else { throw .unreadable(path: path, reason: systemErrorMessage()) }
         guard status.st_mode & S_IFMT == S_IFREG else { throw .unreadable(path: path, reason: "it is not a regular file") }
@@ -40,8 +40,8 @@ extension Secret {
         guard status.st_mode & 0o077 == 0 else { throw .insecurePermissions(path: path, mode: String(status.st_mode & 0o777, radix: 8)) }
     }
 
-    /// Writes a temporary file and links it to `path`, unless another process was faster. A killed process leaves no incomplete secret.
-    private static func create(_ path: String, _ text: String) throws(SecretError) {
+    /// Writes a temporary file and links it to `path`, unless another process was faster. A killed process leaves no incomplete key.
+    private static func create(_ path: String, _ text: String) throws(SigningKeyError) {
         let temporary = "\(path).\(Base64.text(of: RandomBytes.make(6)))"
         let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o600)
         guard descriptor >= 0 else { throw .notWritten(path: path, reason: systemErrorMessage()) }

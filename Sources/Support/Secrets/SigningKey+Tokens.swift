@@ -2,19 +2,12 @@ import Base64
 import CSodium
 import JSON
 
-/// Signs and verifies session tokens: JSON Web Tokens (RFC 7519) with HMAC-SHA-256 (`HS256`).
-///
-///     let signer = SessionTokenSigner(secret)
-///
-/// Other algorithms, including `none`, are rejected. Claims are parsed only after the signature has been verified.
-package struct SessionTokenSigner: Sendable {
-    private let secret: Secret
+/// Session tokens are JSON Web Tokens (RFC 7519) with HMAC-SHA-256 (`HS256`). Other algorithms, including `none`, are rejected. Claims are
+/// parsed only after the signature has been verified.
+extension SigningKey {
     /// Typical tokens have 250 bytes.
     private static let maxBytes = 2_048
     private static let header = Base64.text(of: Array(#"{"alg":"HS256","typ":"JWT"}"#.utf8))
-
-    /// - Parameter secret: At least 32 bytes. HMAC hashes a key longer than its block of 64 bytes.
-    package init(_ secret: Secret) { self.secret = secret }
 
     package func text(of token: SessionToken) -> String {
         var claims = JSONWriter()
@@ -70,7 +63,7 @@ package struct SessionTokenSigner: Sendable {
     private func signature(of text: String) -> [UInt8] {
         let message = Array(text.utf8)
         var state = crypto_auth_hmacsha256_state()
-        crypto_auth_hmacsha256_init(&state, secret.bytes, secret.bytes.count)
+        crypto_auth_hmacsha256_init(&state, bytes, bytes.count)
         crypto_auth_hmacsha256_update(&state, message, UInt64(message.count))
         var signature = [UInt8](repeating: 0, count: Int(crypto_auth_hmacsha256_BYTES))
         crypto_auth_hmacsha256_final(&state, &signature)
