@@ -57,7 +57,7 @@ package final class EmbeddingBackend: ChatBackend {
                 let folder = try EncoderFile(path, for: purpose), processor = try makeProcessor()
                 let model = try EmbeddingModel(folder, on: processor, precision: precision), encode: Encoder
                 switch purpose {
-                case .embedding: encode = { texts in model.step(texts).map(\.normalized) }
+                case .embedding: encode = { model.step($0, isNormalized: true) }
                 case .reranking: encode = { pairs in model.scoreStep(pairs).map { [$0] } }
                 }
                 // Packs the weights, so that the first request does not wait for it.

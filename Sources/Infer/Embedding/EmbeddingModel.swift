@@ -67,7 +67,7 @@ package final class EmbeddingModel {
 
     /// - Parameter texts: Each of at most as many tokens as the context.
     package func vectors(of texts: [[TokenID]]) -> [[Float]] {
-        Self.inSteps(texts, step)
+        Self.inSteps(texts) { step($0, isNormalized: folder.pooling.isNormalized) }
     }
 
     /// The score of each passage: the larger, the better. From 0 to 1, unless the model's scores are its logits.
@@ -94,7 +94,8 @@ package final class EmbeddingModel {
         return end
     }
 
-    func step(_ texts: [[TokenID]]) -> [[Float]] {
+    /// - Parameter isNormalized: Whether the vectors get the length 1.
+    func step(_ texts: [[TokenID]], isNormalized: Bool) -> [[Float]] {
         let vectors: [[Float]], C = width
         switch runner {
         case .bert(let runner):
@@ -102,7 +103,7 @@ package final class EmbeddingModel {
             vectors = pooled.elements.read { span in texts.indices.map { i in (i * C..<(i + 1) * C).map { span[$0] } } }
         case .gpt(let encoder): vectors = encoder.lastStates(of: texts)
         }
-        return folder.pooling.isNormalized ? vectors.map(\.normalized) : vectors
+        return isNormalized ? vectors.map(\.normalized) : vectors
     }
 
     /// - Parameter pairs: The tokens of a question and a passage, each pair of at most as many as the context.
