@@ -83,7 +83,13 @@ struct SLM {
         }
         let (command, words) = try command(in: arguments)
         warnAboutMisspelledVariables(in: environment)
-        do { try command.run(Array(arguments.dropFirst(words)), environment: environment) } catch let error as CorpusError {
+        var rest = Array(arguments.dropFirst(words))
+        // The last word of `slm help train --embedding` is part of a command's name and no option of help.
+        if command.name == "help", rest.count > 1, !rest.contains("--"),
+            commands.contains(where: { $0.name == rest.suffix(2).joined(separator: " ") }) {
+            rest.insert("--", at: rest.count - 2)
+        }
+        do { try command.run(rest, environment: environment) } catch let error as CorpusError {
             guard case .malformed = error, command.options.contains(where: { $0.name == "skip-bad" }) else { throw error }
             throw CommandError(description: "\(error) To skip and count such records: --skip-bad")
         }
