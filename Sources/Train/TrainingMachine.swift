@@ -8,7 +8,7 @@ package struct TrainingMachine: Sendable, Equatable {
     package enum Device: String, CaseIterable, Sendable { case cpu, vulkan }
 
     /// The type of matmuls and stored activations.
-    package var dtype = DataType.float32
+    package var precision = DataType.float32
     /// Whether the backward pass recomputes the blocks. Changes memory and time, but no bits.
     package var recomputesBlocks = false
     package var threads = 1
@@ -19,8 +19,8 @@ package struct TrainingMachine: Sendable, Equatable {
 
     private init() {}
 
-    package init(_ processor: Processor, _ dtype: DataType, recomputesBlocks: Bool = false) {
-        self.dtype = dtype
+    package init(_ processor: Processor, _ precision: DataType, recomputesBlocks: Bool = false) {
+        self.precision = precision
         self.recomputesBlocks = recomputesBlocks
         threads = processor.threads
         cpu = processor.instructionSet
@@ -33,7 +33,7 @@ extension TrainingMachine: StoredSettings {
     package static let fieldGroup = "plan"
     /// Each command declares the options, since not only training has them.
     package static let settings: [Setting<TrainingMachine>] = [
-        .choice("dtype", .machine, nil, \.dtype, among: [DataType.float32, .bfloat16].map { ($0.rawValue, $0) }),
+        .choice("dtype", .machine, nil, \.precision, among: [DataType.float32, .bfloat16].map { ($0.rawValue, $0) }),
         .flag("recompute", .machine, nil, \.recomputesBlocks),
         .integer("threads", .machine, nil, \.threads, in: 1...1_024),
         .text("cpu", .machine, \.cpu),

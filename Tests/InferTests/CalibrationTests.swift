@@ -39,7 +39,7 @@ import Testing
         #expect(expertTokens.values.reduce(0) { $0 + $1.counts[0] } == (configuration.experts == nil ? 0 : 66))
         for (name, entry) in squares where !name.contains(".expert") { #expect(entry.counts == [33], "\(name)") }
         #expect(squares["layer0.qkv.weight"]?.sums.count == 32 && squares["tokens.weight"] == nil)
-        let runner = try ModelRunner(of: exact, on: p, precision: PrecisionOption.auto.precision(on: p))
+        let runner = try ModelRunner(of: exact, on: p, precision: PrecisionOption.auto.resolved(on: p))
         var totals: [String: Double] = [:]
         runner.observeInputs = { weight, x, _ in totals[weight.name, default: 0] += p.sumOfSquares(x) }
         for window in windows { _ = runner.logits(for: [.init(runner.makeKVCache(), from: 0, ids: window, logits: .all)]) }

@@ -58,7 +58,7 @@ import Train
         try run(plan, in: "run").train(until: 3)
         let stored = try TrainingPlan(from: Checkpoint(reading: folder("run/last.h5")))
         #expect(stored == plan)
-        #expect(stored.machine?.dtype == .float32 && stored.machine?.recomputesBlocks == true && stored.machine?.threads == 2)
+        #expect(stored.machine?.precision == .float32 && stored.machine?.recomputesBlocks == true && stored.machine?.threads == 2)
         #expect(stored.machine?.cpu == "plain" && stored.machine?.blas == .slm)
     }
 

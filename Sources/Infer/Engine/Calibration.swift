@@ -29,7 +29,7 @@ package final class Calibration {
         of checkpoint: Checkpoint, on windows: [[TokenID]]? = nil, with processor: Processor, progress: (Double) -> Void = { _ in }
     ) throws {
         algebra = try LinearAlgebra(for: processor.instructionSet)
-        let precision = PrecisionOption.auto.precision(on: processor)
+        let precision = PrecisionOption.auto.resolved(on: processor)
         runner = try ModelRunner(of: checkpoint, on: processor, precision: precision)
         self.windows = try windows ?? Self.generatedText(by: runner, progress)
     }

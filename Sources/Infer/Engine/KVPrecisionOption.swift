@@ -11,7 +11,7 @@ package enum KVPrecisionOption: String, Sendable, CaseIterable {
     /// - Parameters:
     ///   - weights: The precision of the weights.
     ///   - hasQKVBias: Whether queries, keys and values have biases, unlike other layers, as in Qwen2.
-    package func precision(weights: WeightPrecision, hasQKVBias: Bool) -> WeightPrecision {
+    package func resolved(weights: WeightPrecision, hasQKVBias: Bool) -> WeightPrecision {
         switch self {
         case .bf16: .bfloat16
         case .int8: .int8

@@ -49,7 +49,7 @@ extension LocalBackend {
             let file = try ModelFile(path, base: base, chatTemplate: chatTemplate), stored = file.storedPrecision
             let tuned = option == .auto && stored == nil ? try tuned() : nil
             let processor = try tuned?.makeProcessor() ?? makeProcessor()
-            let precision = tuned?.precision ?? option.precision(on: processor, stored: stored)
+            let precision = tuned?.precision ?? option.resolved(on: processor, stored: stored)
             let loaded = Result {
                 var info = try ModelInfo(of: file.checkpoint, name: path, context: context)
                 let updates = try info.load(adapters, of: file.checkpoint, on: processor)
@@ -85,7 +85,7 @@ extension ModelRunner {
             throw CheckpointError.otherVocabulary(of: path, found, than: model.name, model.tokenizer.vocabulary.tokens)
         }
         try self.init(
-            of: file.checkpoint, over: file.base, on: processor, precision: option.precision(on: processor, stored: file.storedPrecision),
+            of: file.checkpoint, over: file.base, on: processor, precision: option.resolved(on: processor, stored: file.storedPrecision),
             cache: cache, context: model.context, isAlone: false)
         try file.verify()
     }

@@ -81,7 +81,7 @@ package final class ModelRunner: Executor {
         self.processor = processor
         self.precision = precision
         let c = model.configuration
-        cachePrecision = cache.precision(weights: precision, hasQKVBias: c.hasQKVBias)
+        cachePrecision = cache.resolved(weights: precision, hasQKVBias: c.hasQKVBias)
         self.context = processor.kvCacheCapacity(
             layers: c.layers, heads: c.keyValueHeads, headWidth: c.headWidth, upTo: min(context ?? c.defaultContext, c.context),
             cachePrecision)

@@ -9,7 +9,7 @@ package enum PrecisionOption: String, Sendable, CaseIterable {
     /// The precision on this machine. Kernels without bf16 instructions widen bf16 weights to f32.
     ///
     /// - Parameter stored: The precision of quantized weights in the file.
-    package func precision(on processor: Processor, stored: WeightPrecision? = nil) -> WeightPrecision {
+    package func resolved(on processor: Processor, stored: WeightPrecision? = nil) -> WeightPrecision {
         switch self {
         case .auto: stored ?? (processor.hasBFloat16 ? .bfloat16 : .float32)
         case .f32, .bf16, .int8, .int6, .int4: WeightPrecision(rawValue: rawValue) ?? .float32

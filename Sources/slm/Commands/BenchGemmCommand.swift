@@ -2,7 +2,7 @@ import Kernels
 
 struct BenchGemmOptions: MachineOptions {
     var machine = MachineSettings()
-    var dtype: Precision?
+    var precision: TrainingPrecisionOption?
     var json = false
     var runs = 7
     var only = ""
@@ -16,7 +16,7 @@ extension Command {
             BenchGemmOptions(),
             [
                 OptionGroup("Main options", [
-                    .option("dtype", \.dtype, "Measure only this data type.", default: "all that the CPU supports"),
+                    .option("dtype", \.precision, "Measure only this data type.", default: "all that the CPU supports"),
                     .option("only", \.only, value: "TEXT", "Measure only matmuls whose name contains TEXT."),
                     .runs(\.runs, in: 1...10_000),
                     .json(\.json),
@@ -48,7 +48,7 @@ extension BenchGemmOptions {
             let names = GemmShape.all.map(\.name).joined(separator: "; ")
             throw UsageError("slm bench gemm: --only: no matmul is named '\(only)'. Names: \(names).")
         }
-        let types: [DataType] = switch dtype {
+        let types: [DataType] = switch precision {
         case nil, .auto: processor.hasBFloat16 ? [.float32, .bfloat16] : [.float32]
         case .f32?: [.float32]
         case .bf16?: [processor.dataType(for: .bf16)]

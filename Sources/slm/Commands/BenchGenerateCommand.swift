@@ -11,7 +11,7 @@ struct BenchGenerateOptions: MachineOptions {
     var machine = MachineSettings()
     var checkpoint: String?
     var preset = "eugpt"
-    var dtype = PrecisionOption.auto
+    var precision = PrecisionOption.auto
     var kvPrecision = KVPrecisionOption.auto
     var batch = 1
     var adapters = 0
@@ -33,7 +33,7 @@ extension Command {
                     .checkpoint(\.checkpoint, "Measure this model.", default: "random weights of the --preset"),
                     .option("preset", \.preset, value: "NAME", "Choose the size of the model if there is no checkpoint.")
                         .choices(GPTConfiguration.presets.map(\.name)),
-                    .option("dtype", \.dtype, "Store the weights in this data type."),
+                    .option("dtype", \.precision, "Store the weights in this data type."),
                     .kvPrecision(\.kvPrecision),
                     .option("batch", \.batch, in: 1...4_096, "Generate N sequences at once."),
                     .option("adapters", \.adapters, in: 0...4_096,
@@ -49,7 +49,7 @@ extension Command {
             ],
             examples: ["slm bench generate best.h5 --dtype int8 --batch 16 --prompt 128 --generate 200 --json"]
         ) { options in
-            let tuned = try options.tunedInference(options.dtype, isQuiet: false)()
+            let tuned = try options.tunedInference(options.precision, isQuiet: false)()
             var runner: ModelRunner?
             let load = try measureSeconds { runner = try options.open(tuned) }
             guard let runner else { return }
@@ -65,7 +65,7 @@ extension BenchGenerateOptions {
         let stored = file?.storedPrecision
         let tuned = stored == nil ? tuned : nil
         let processor = try tuned?.makeProcessor() ?? processor()
-        let precision = tuned?.precision ?? dtype.precision(on: processor, stored: stored)
+        let precision = tuned?.precision ?? self.precision.resolved(on: processor, stored: stored)
         let configuration = try file?.checkpoint.configuration ?? GPTConfiguration.preset(preset, for: "bench generate")
         let adapters = (0..<adapters).map { Self.randomAdapter(of: configuration, seed: UInt64($0), on: processor) }
         if let file {

@@ -9,7 +9,7 @@ struct BenchTrainOptions: MachineOptions {
     var machine = MachineSettings()
     var synthetic = false
     var preset = "eugpt"
-    var dtype = Precision.auto
+    var precision = TrainingPrecisionOption.auto
     var batch = 12
     var context: Int?
     var positions: GPTConfiguration.Positions?
@@ -38,7 +38,7 @@ extension Command {
                     .option("synthetic", \.synthetic, "Train on random tokens: the speed depends on shapes only. Required."),
                     .option("preset", \.preset, value: "NAME", "Choose the size of the model.")
                         .choices(GPTConfiguration.presets.map(\.name)),
-                    .option("dtype", \.dtype, "Store activations in this data type, and multiply matrices in it where the CPU can."),
+                    .option("dtype", \.precision, "Store activations in this data type, and multiply matrices in it where the CPU can."),
                     .option("optimizer", \.optimizer, "Choose the optimizer of the linear layers' weights."),
                     .option("batch", \.batch, in: 1...65_536, "Set the sequences per batch."),
                     .option("context", \.context, in: 1...1_048_576, "Set the context length in tokens.", default: "the preset's"),
@@ -95,12 +95,12 @@ extension BenchTrainOptions {
     fileprivate func measure() throws {
         let configuration = try configuration
         var tunedOptions = self
-        if let tuned = try tunedTraining(width: configuration.width, dtype, isQuiet: false) {
+        if let tuned = try tunedTraining(width: configuration.width, precision, isQuiet: false) {
             tunedOptions.machine.use(tuned)
-            tunedOptions.dtype = Precision(tuned.precision)
+            tunedOptions.precision = TrainingPrecisionOption(tuned.precision)
         }
         let processor = try tunedOptions.processor()
-        let type = processor.dataType(for: tunedOptions.dtype, isChosen: dtype == .bf16)
+        let type = processor.dataType(for: tunedOptions.precision, isChosen: precision == .bf16)
         if lora != nil, optimizer == .muon { throw UsageError("slm bench train: --optimizer muon updates no adapter: remove --lora.") }
         if lora == nil, basePrecision != .float32 { throw UsageError("slm bench train: --base-dtype needs --lora RANK.") }
         let adapter = lora.map { LoRAConfiguration(rank: $0) }

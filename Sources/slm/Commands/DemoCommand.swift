@@ -198,16 +198,16 @@ private struct Demo {
         try EvalCommand(eval).run()
     }
 
-    private func serve(_ checkpoint: String, as step: String, _ dtype: PrecisionOption = .auto) throws {
+    private func serve(_ checkpoint: String, as step: String, _ precision: PrecisionOption = .auto) throws {
         let database = "sqlite:\(out)/slm_chat.db"
         let chats = "\(out)/chat_history.jsonl"
-        let model = checkpoint + (dtype == .auto ? "" : " --dtype \(dtype.rawValue)")
+        let model = checkpoint + (precision == .auto ? "" : " --dtype \(precision.rawValue)")
         printLine("\(step)Serve a chat page until Ctrl-C: slm serve \(model) --database \(database) --collect \(chats)")
         printLine("   Open the following address in a browser, or chat in a terminal: slm chat \(model)\n")
         var serve = ServeOptions()
         serve.machine = options.machine
         serve.model.checkpoint = checkpoint
-        serve.model.dtype = dtype
+        serve.model.precision = precision
         serve.port = options.port
         serve.database = database
         serve.collect = chats

@@ -12,7 +12,7 @@ struct EmbedOptions: MachineOptions {
     var texts: [String] = []
     var file: String?
     var role = EmbeddingInput.Role.plain
-    var dtype = WeightPrecision.float32
+    var precision = WeightPrecision.float32
     var printsTokens = false
 }
 
@@ -41,7 +41,7 @@ extension Command {
                             "Print the vectors of the lines of FILE, or of standard input (-); \\n means a line break."),
                     .option("role", \.role, "Put the model's prefix for queries or for passages before each text."),
                     .option("tokens", \.printsTokens, "Print the ids of each text's tokens instead."),
-                    .encoderPrecision(\.dtype),
+                    .encoderPrecision(\.precision),
                 ]),
                 OptionGroup("Machine", EmbedOptions.machineOptions),
             ],
@@ -57,7 +57,7 @@ extension Command {
                 }) }
                 return
             }
-            let model = try EmbeddingModel(folder, on: options.processor(), precision: options.dtype)
+            let model = try EmbeddingModel(folder, on: options.processor(), precision: options.precision)
             // In groups, so that a long file needs no memory for all vectors.
             for first in stride(from: 0, to: texts.count, by: 256) {
                 for vector in model.vectors(of: Array(texts[first..<min(first + 256, texts.count)]), as: options.role) {

@@ -55,7 +55,7 @@ extension EvalCommand {
 
     /// The options that change the answers of a model.
     private var taskSettings: String {
-        var settings = ["--max-tokens \(options.answerTokens)", "--dtype \(options.dtype)", "--kv-dtype \(options.kvPrecision)"]
+        var settings = ["--max-tokens \(options.answerTokens)", "--dtype \(options.precision)", "--kv-dtype \(options.kvPrecision)"]
         if let context = options.context { settings.append("--context \(context)") }
         let documents = options.documents
         if let index = documents.path { settings.append("--documents \(index) --max-passages \(documents.maxPassages)") }
@@ -76,7 +76,7 @@ extension EvalCommand {
         limits.sharedPrefillChunk = limits.solePrefillChunk
         limits.cacheBudget = .max                           // the limit of all KV memory is enough
         return try LocalBackend(
-            checkpoint: path, base: options.base, options.dtype, cache: options.kvPrecision, context: options.context, limits: limits,
+            checkpoint: path, base: options.base, options.precision, cache: options.kvPrecision, context: options.context, limits: limits,
             on: options.makeProcessor)
     }
 

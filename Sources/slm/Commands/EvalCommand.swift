@@ -10,7 +10,7 @@ import Train
 
 struct EvalOptions: MachineOptions {
     var machine = MachineSettings()
-    var dtype = PrecisionOption.auto
+    var precision = PrecisionOption.auto
     var kvPrecision = KVPrecisionOption.auto
     var checkpoint: String?
     var base: String?
@@ -84,7 +84,7 @@ extension Command {
                 OptionGroup("Machine", [
                     .option("base", \.base, value: "CHECKPOINT", "Take the base model of a LoRA adapter from this file.",
                             default: "the path stored in the adapter"),
-                    .option("dtype", \.dtype, "Compute matmuls in this data type; int8, int6 and int4 quantize the weights first."),
+                    .option("dtype", \.precision, "Compute matmuls in this data type; int8, int6 and int4 quantize the weights first."),
                     .option("kv-dtype", \.kvPrecision,
                             "Read the text in order through a KV cache of this data type; auto does so only with quantized weights."),
                     .option("batch", \.batch, in: 1...65_536, "Evaluate N sequences at once.", default: "what fits the cache"),
@@ -238,7 +238,7 @@ struct EvalCommand {
         try ranks.check([
             ("number of files", "\(files)"), ("number of files with preferences", "\(preferences)"),
             ("--kv-dtype", options.kvPrecision.rawValue),
-            ("--dtype", list { options.dtype.precision(on: processor, stored: $0.storedPrecision).rawValue }),
+            ("--dtype", list { options.precision.resolved(on: processor, stored: $0.storedPrecision).rawValue }),
             ("kernels", processor.instructionSet), ("matmul library", processor.blas.rawValue),
             ("models", list(\.base.weightsDigest)),
             ("adapters", list { $0.checkpoint.adapter == nil ? "none" : $0.checkpoint.weightsDigest }),
@@ -246,7 +246,7 @@ struct EvalCommand {
     }
 
     func evaluator(of model: ModelFile, on processor: Processor) throws -> Evaluator {
-        let checkpoint = model.checkpoint, precision = options.dtype.precision(on: processor, stored: model.storedPrecision)
+        let checkpoint = model.checkpoint, precision = options.precision.resolved(on: processor, stored: model.storedPrecision)
         if options.kvPrecision == .auto, precision == .float32 || precision == .bfloat16 {
             let type = processor.dataType(for: precision == .float32 ? .f32 : .bf16)
             return try Evaluator(checkpoint, over: model.base, context: options.context, on: processor, precision: type)

@@ -8,7 +8,7 @@ struct ExportOptions {
     var checkpoint: String?
     var out: String?
     var base: String?
-    var dtype = ExportType.f32
+    var type = ExportType.f32
     var calibrate: String?
     var check: String?
     var peft = false
@@ -37,7 +37,7 @@ extension Command {
                         "Write a folder for Hugging Face transformers, X.gguf for llama.cpp, X.h5, or an importance matrix, X.imatrix."
                     )
                         .short("o"),
-                    .option("dtype", \.dtype, "Store the weights in this data type; q8_0 to q4_0 in GGUF, int8, int6 and int4 in .h5."),
+                    .option("dtype", \.type, "Store the weights in this data type; q8_0 to q4_0 in GGUF, int8, int6 and int4 in .h5."),
                     .option("calibrate", \.calibrate, value: "FILE",
                             "Fit quantized weights to the activations on this text or chats, or to this importance matrix.",
                             default: "text that the model generates"),
@@ -84,18 +84,18 @@ extension ExportOptions {
         if checkpoint.adapter != nil { checkpoint = try checkpoint.merged(over: file.base, on: try Processor()) }
         if out.hasSuffix(".imatrix") { return try writeImportanceMatrix(of: checkpoint, to: out) }
         // To int8, int6 and int4, one matrix at a time is converted.
-        let isQuantizing = out.hasSuffix(".h5") && dtype.rawValue.hasPrefix("int")
-        let isFitted = out.hasSuffix(".gguf") && GGUFFormat(rawValue: dtype.rawValue)?.isFitted == true
+        let isQuantizing = out.hasSuffix(".h5") && type.rawValue.hasPrefix("int")
+        let isFitted = out.hasSuffix(".gguf") && GGUFFormat(rawValue: type.rawValue)?.isFitted == true
         if calibrate != nil, !isQuantizing, !isFitted {
             throw UsageError(
                 "slm export: --calibrate: expected --out FILE.h5 with --dtype int8, int6 or int4, FILE.gguf with q6_k, q5_k_m, "
-                    + "q4_k_m or iq4_xs, or FILE.imatrix, found \(out) with \(dtype.rawValue).")
+                    + "q4_k_m or iq4_xs, or FILE.imatrix, found \(out) with \(type.rawValue).")
         }
         if checkpoint.quantized.count > 0, !isQuantizing { checkpoint = try checkpoint.dequantized(on: Processor()) }
         // Read before the work of minutes, so that a wrong name is found first.
         if let check, checkpoint.tokenizer != nil { _ = try EvaluationReader(checkpoint, on: Processor().pool).text(at: check) }
         try write(checkpoint, to: out)
-        printLine("\(out): \(ModelSummary(checkpoint)), \(dtype.rawValue)")
+        printLine("\(out): \(ModelSummary(checkpoint)), \(type.rawValue)")
         try printLoss(of: out, beside: path)
         if out.hasSuffix(".gguf") {
             printNextStep("Run it in llama.cpp", "llama-cli --model \(out.shellWord)", unless: quiet || checkpoint.tokenizer == nil)
@@ -121,20 +121,20 @@ extension ExportOptions {
         if [".gguf", ".h5", ".imatrix"].contains(where: path.hasSuffix) {
             throw UsageError("slm export: --peft writes a folder, found --out '\(path)'.")
         }
-        guard let format = WeightFormat(rawValue: dtype.rawValue) else {
-            throw UsageError("slm export: --dtype: expected f32, f16, bf16 for a PEFT adapter, found \(dtype.rawValue).")
+        guard let format = WeightFormat(rawValue: type.rawValue) else {
+            throw UsageError("slm export: --dtype: expected f32, f16, bf16 for a PEFT adapter, found \(type.rawValue).")
         }
         try PEFT.write(checkpoint, to: path, as: format, baseModel: baseName, on: Processor())
-        printLine("\(path): a PEFT adapter, \(dtype.rawValue)")
+        printLine("\(path): a PEFT adapter, \(type.rawValue)")
         printNextStep("Load it in Python", "peft.PeftModel.from_pretrained(model, '\(path)')", unless: quiet)
     }
 
     private func write(_ checkpoint: Checkpoint, to path: String) throws {
         func error(_ format: String, _ types: [String]) -> UsageError {
-            UsageError("slm export: --dtype: expected \(types.joined(separator: ", ")) for \(format), found \(dtype.rawValue).")
+            UsageError("slm export: --dtype: expected \(types.joined(separator: ", ")) for \(format), found \(type.rawValue).")
         }
         if path.hasSuffix(".gguf") {
-            guard let format = GGUFFormat(rawValue: dtype.rawValue) else { throw error("a GGUF file", GGUFFormat.allCases.map(\.rawValue)) }
+            guard let format = GGUFFormat(rawValue: type.rawValue) else { throw error("a GGUF file", GGUFFormat.allCases.map(\.rawValue)) }
             try Folder.create(forFileAt: path)
             let name = path.split(separator: "/").last.map { String($0.dropLast(5)) } ?? "slm"
             if !format.isFitted { return try checkpoint.writeGGUF(to: path, as: format, name: name) }
@@ -144,13 +144,13 @@ extension ExportOptions {
             }
         }
         if path.hasSuffix(".h5") {
-            guard let precision = WeightPrecision(rawValue: dtype.rawValue), precision != .bfloat16 else {
+            guard let precision = WeightPrecision(rawValue: type.rawValue), precision != .bfloat16 else {
                 throw error("a checkpoint", ["f32", "int8", "int6", "int4"])
             }
             try Folder.create(forFileAt: path)
             return try (precision == .float32 ? checkpoint : quantized(checkpoint, to: precision, on: Processor())).write(to: path)
         }
-        guard let format = WeightFormat(rawValue: dtype.rawValue) else { throw error("a Hugging Face folder", ["f32", "f16", "bf16"]) }
+        guard let format = WeightFormat(rawValue: type.rawValue) else { throw error("a Hugging Face folder", ["f32", "f16", "bf16"]) }
         try HuggingFace.write(checkpoint, to: path, as: format)
     }
 }

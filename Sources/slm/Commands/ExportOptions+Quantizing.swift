@@ -56,7 +56,7 @@ extension ExportOptions {
 
     /// Writes the sums of the squared inputs of the model's matmuls on --calibrate, or on text that the model generates.
     func writeImportanceMatrix(of checkpoint: Checkpoint, to path: String) throws {
-        if dtype != .f32 || check != nil {
+        if type != .f32 || check != nil {
             throw UsageError("slm export: an importance matrix has no weights: expected neither --dtype nor --check with --out \(path).")
         }
         if let calibrate, try ImportanceMatrix(at: calibrate) != nil {
@@ -93,7 +93,7 @@ extension ExportOptions {
             evaluation.checkpoint = path
             evaluation.base = path == original ? base : nil
             evaluation.data = [check]
-            evaluation.dtype = type
+            evaluation.precision = type
             evaluation.quiet = quiet
             let model = try ModelFile(path, base: evaluation.base)
             try model.verify()

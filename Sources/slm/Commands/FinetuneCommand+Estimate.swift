@@ -49,7 +49,7 @@ extension FinetuneOptions {
     var untunedMachine: (processor: Processor, machine: TrainingMachine) {
         get throws {
             let processor = try run.processor()
-            let type = processor.dataType(for: run.dtype, isChosen: run.dtype == .bf16)
+            let type = processor.dataType(for: run.precision, isChosen: run.precision == .bf16)
             return (processor, TrainingMachine(processor, type, recomputesBlocks: run.recompute ?? false))
         }
     }

@@ -32,7 +32,7 @@ extension FinetuneCommand {
     /// JSON lines.
     private func generatedChats(of start: FinetuningBase, on processor: Processor) throws -> String {
         let model = start.adapter ?? start.checkpoint
-        let precision = PrecisionOption.auto.precision(on: processor, stored: model.storedPrecision(over: start.checkpoint))
+        let precision = PrecisionOption.auto.resolved(on: processor, stored: model.storedPrecision(over: start.checkpoint))
         let runner = try ModelRunner(of: model, over: start.checkpoint, on: processor, precision: precision)
         let tokenizer = try Tokenizer(start.checkpoint.vocabulary())
         let renderer = try ChatRenderer(start.chatTemplate, for: tokenizer)

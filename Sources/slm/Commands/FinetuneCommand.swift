@@ -51,7 +51,7 @@ struct FinetuneCommand {
         let file = try ModelFile(base), width = file.checkpoint.configuration.width
         let (processor, machine) = try options.estimate == .memory
             ? options.untunedMachine : options.run.openMachine(resuming: nil, width: width)
-        let type = machine.dtype
+        let type = machine.precision
         var start = try FinetuningBase(base, options.chatTemplate, adding: options.addTokens.choice, file: file, on: processor)
         let checkpoint = start.checkpoint
         var configuration = checkpoint.configuration
@@ -119,10 +119,10 @@ struct FinetuneCommand {
         let (plan, machine, processor) = try options.run.setup(
             options.plan(resuming: storedPlan), resuming: storedPlan, width: stored.configuration.width)
         let finetuning = try Finetuning(
-            resuming: folder, plan, base: options.base, on: processor, precision: machine.dtype, over: Ranks.current)
+            resuming: folder, plan, base: options.base, on: processor, precision: machine.precision, over: Ranks.current)
         printChanges(finetuning.changes)
         printExtension(of: finetuning.run)
-        try train(finetuning, folder, machine.dtype, processor)
+        try train(finetuning, folder, machine.precision, processor)
     }
 
     /// The folder of the run to continue; nil for a new run.

@@ -48,7 +48,7 @@ extension GateCommand {
 
     /// JSON lines.
     private func ownText(of model: ModelFile) throws -> [String] {
-        let processor = try options.processor(), precision = options.dtype.precision(on: processor, stored: model.storedPrecision)
+        let processor = try options.processor(), precision = options.precision.resolved(on: processor, stored: model.storedPrecision)
         let runner = try ModelRunner(of: model.checkpoint, over: model.base, on: processor, precision: precision)
         let tokenizer = try Tokenizer(model.checkpoint.vocabulary())
         guard let template = model.checkpoint.chatTemplate else {

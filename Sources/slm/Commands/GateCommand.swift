@@ -12,7 +12,7 @@ import Train
 
 struct GateOptions: MachineOptions {
     var machine = MachineSettings()
-    var dtype = PrecisionOption.auto
+    var precision = PrecisionOption.auto
     var candidate: String?
     var active: String?
     var base: String?
@@ -69,7 +69,7 @@ extension Command {
                     .option("base", \.base, value: "CHECKPOINT", "Take the base model of LoRA adapters from this file.",
                             default: "the path stored in the adapter"),
                     .background(\.background),
-                    .option("dtype", \.dtype, "Compute matmuls in this data type; int8, int6 and int4 quantize the weights first."),
+                    .option("dtype", \.precision, "Compute matmuls in this data type; int8, int6 and int4 quantize the weights first."),
                 ] + GateOptions.machineOptions),
             ],
             examples: ["slm gate checkpoints/tuned/best.h5 --against checkpoints/first/best.h5 --data held-out.jsonl --replay general.txt"]
@@ -146,7 +146,7 @@ struct GateCommand {
     func evaluation(of paths: [String]) throws -> EvalCommand {
         var eval = EvalOptions()
         eval.machine = options.machine
-        eval.dtype = options.dtype
+        eval.precision = options.precision
         eval.context = options.context
         eval.lossScope = options.lossScope
         eval.quiet = options.quiet || options.json
@@ -159,7 +159,7 @@ struct GateCommand {
     private func ask(_ questions: [GateQuestion], _ report: inout GateReport) throws -> [GateReport.Answer] {
         let backends = try [candidate, active].map { path in
             try LocalBackend(
-                checkpoint: path, base: options.base, options.dtype, tuned: options.tunedInference(options.dtype, isQuiet: true),
+                checkpoint: path, base: options.base, options.precision, tuned: options.tunedInference(options.precision, isQuiet: true),
                 on: options.makeProcessor)
         }
         let config = try GenerationConfig { $0.maxTokens = options.answerTokens; $0.temperature = 0 }

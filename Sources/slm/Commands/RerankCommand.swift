@@ -9,7 +9,7 @@ struct RerankOptions: MachineOptions {
     var question: String?
     var texts: [String] = []
     var file: String?
-    var dtype = WeightPrecision.float32
+    var precision = WeightPrecision.float32
 }
 
 extension Command {
@@ -25,7 +25,7 @@ extension Command {
                     .list("passage", \.texts, value: "PASSAGE", "Score PASSAGE.").positionalOnly(),
                     .option("file", \.file, value: "FILE",
                             "Score the lines of FILE, or of standard input (-); \\n means a line break."),
-                    .encoderPrecision(\.dtype),
+                    .encoderPrecision(\.precision),
                 ]),
                 OptionGroup("Machine", RerankOptions.machineOptions),
             ],
@@ -36,7 +36,7 @@ extension Command {
             }
             let texts = try options.texts + EmbedOptions.texts(of: options.file)
             if texts.isEmpty { throw UsageError("slm rerank: expected passages after the question, or --file FILE.") }
-            let model = try EmbeddingModel(path, for: .reranking, on: try options.processor(), precision: options.dtype)
+            let model = try EmbeddingModel(path, for: .reranking, on: try options.processor(), precision: options.precision)
             let scores = model.scores(of: texts, for: question)
             for i in scores.indices.sorted(by: { scores[$0] > scores[$1] }) {
                 printLine(JSONLine(["score": .exact(Double(scores[i])), "index": .whole(i), "text": .text(texts[i])]))

@@ -62,7 +62,7 @@ struct TrainCommand {
             ?? options.run.setup(options.plan(for: configuration), width: configuration.width)
         var plan = preparedPlan
         let changes = resumed?.changes ?? []
-        let type = machine.dtype
+        let type = machine.precision
         var memory = TrainingMemory(type, rows: plan.batch, recomputesBlocks: machine.recomputesBlocks)
         memory.dataBytes = tokens.memoryBytes
         if plan.nGramContexts > 0, try stored?.integer("step") ?? 0 == 0 { memory.nGramTokens = tokens.meta.counts(of: .train).tokens }

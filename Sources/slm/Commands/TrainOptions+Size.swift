@@ -35,7 +35,8 @@ extension TrainOptions {
         let configuration = try presetConfiguration
         let (plan, machine, processor) = try run.setup(plan(for: configuration), width: configuration.width)
         run.opened = (configuration.width, processor, machine)
-        let trainer = Trainer(configuration, on: processor, precision: machine.dtype, recomputesBlocks: machine.recomputesBlocks, seed: 1)
+        let trainer = Trainer(
+            configuration, on: processor, precision: machine.precision, recomputesBlocks: machine.recomputesBlocks, seed: 1)
         if plan.optimizer == .muon { trainer.useMuon(rateRatio: 1) }
         let batch = Batch.random(rows: plan.batch, of: configuration)
         return Double(batch.inputs.count) / max(1e-9, trainer.estimatedStepSeconds(for: batch, clock: now))

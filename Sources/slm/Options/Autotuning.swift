@@ -79,22 +79,22 @@ extension MachineOptions {
     var threadCount: Int { machine.threads ?? min(CPU.availableCores, 1_024) }
 
     /// The measured choice for training; nil to use what the CPU's features suggest.
-    func tunedTraining(width: Int, _ dtype: Precision, isQuiet: Bool) throws -> KernelChoice? {
+    func tunedTraining(width: Int, _ precision: TrainingPrecisionOption, isQuiet: Bool) throws -> KernelChoice? {
         // What is measured are the CPU's kernels.
         if case .vulkan = machine.device { return nil }
         let cpu = machine.cpu, blas = machine.blas
-        if cpu != nil, blas != nil, dtype != .auto { return nil }
+        if cpu != nil, blas != nil, precision != .auto { return nil }
         return try Autotuning.result(for: .forTraining(modelOfWidth: width), threads: threadCount, isQuiet: isQuiet)?.best { choice in
             (cpu == nil || choice.instructionSet == cpu) && (blas == nil || choice.blas == blas)
-                && (dtype == .auto || choice.precision == (dtype == .bf16 ? .bfloat16 : .float32))
+                && (precision == .auto || choice.precision == (precision == .bf16 ? .bfloat16 : .float32))
         }
     }
 
     /// Finds the measured choice for a model whose weights are not quantized, if `--dtype` is not given.
-    func tunedInference(_ dtype: PrecisionOption, isQuiet: Bool) -> @Sendable () throws -> TunedInference? {
+    func tunedInference(_ precision: PrecisionOption, isQuiet: Bool) -> @Sendable () throws -> TunedInference? {
         let machine = machine, threadCount = threadCount, usesCPU = machine.device == nil || machine.device == .cpu
         return {
-            guard dtype == .auto, usesCPU else { return nil }
+            guard precision == .auto, usesCPU else { return nil }
             let choice = try Autotuning.result(for: .inference, threads: threadCount, isQuiet: isQuiet)?.best { choice in
                 machine.cpu == nil || choice.instructionSet == machine.cpu
             }

@@ -45,8 +45,8 @@ enum DeviceChoice: OptionValue, Equatable, Sendable {
     static var expectation: String { "cpu, vulkan or vulkan:N" }
 }
 
-/// The data type of matmuls in training.
-enum Precision: String, CaseIterable, OptionValue {
+/// The precision of matmuls in training, as a user chooses it.
+enum TrainingPrecisionOption: String, CaseIterable, OptionValue {
     case auto, bf16, f32
 
     static var metavariable: String { "TYPE" }
@@ -114,7 +114,7 @@ extension Processor {
     /// The type of activations. Chosen by the CPU's features, bf16 if it has instructions for it.
     ///
     /// - Parameter isChosen: Whether the user has chosen it, and not a measurement. A note then says what the CPU lacks.
-    func dataType(for precision: Precision, isChosen: Bool = true) -> DataType {
+    func dataType(for precision: TrainingPrecisionOption, isChosen: Bool = true) -> DataType {
         let type: DataType = precision == .bf16 || (precision == .auto && hasBFloat16) ? .bfloat16 : .float32
         if type == .bfloat16, isChosen, !hasBFloat16 {
             printNote("\(instructionSet) kernels have no bf16 instructions: activations are stored in bf16 and multiplied in f32.")

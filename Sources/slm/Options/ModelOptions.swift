@@ -30,7 +30,7 @@ struct ModelOptions {
     var adapters: [String] = []
     var backend: String?
     var backendModel: String?
-    var dtype = PrecisionOption.auto
+    var precision = PrecisionOption.auto
     var kvPrecision = KVPrecisionOption.auto
     var context: Int?
     var speculation = Speculation.auto
@@ -58,7 +58,7 @@ struct ModelOptions {
                     default: "the path stored in the adapter"),
             .list("adapter", path.appending(path: \.adapters), value: "NAME=FILE", adapterHelp, separator: ","),
             .chatTemplate(path.appending(path: \.chatTemplate)),
-            .option("dtype", path.appending(path: \.dtype), "Store the weights in this data type."),
+            .option("dtype", path.appending(path: \.precision), "Store the weights in this data type."),
             .kvPrecision(path.appending(path: \.kvPrecision)),
             .option("context", path.appending(path: \.context), value: "N", in: 16...16_777_216,
                     "Use at most N tokens of the model's context for a prompt and its answer.", default: "all of it"),
@@ -107,8 +107,8 @@ struct ModelOptions {
         var limits = limits
         limits.speculation = speculation
         return try LocalBackend(
-            checkpoint: path, base: base, adapters: adapters, draft: speculation == .never ? nil : draft, dtype, cache: kvPrecision,
-            context: context, chatTemplate: chatTemplate, limits: limits, tuned: machine.tunedInference(dtype, isQuiet: isQuiet),
+            checkpoint: path, base: base, adapters: adapters, draft: speculation == .never ? nil : draft, precision, cache: kvPrecision,
+            context: context, chatTemplate: chatTemplate, limits: limits, tuned: machine.tunedInference(precision, isQuiet: isQuiet),
             on: machine.makeProcessor)
     }
 

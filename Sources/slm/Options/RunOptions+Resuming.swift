@@ -25,21 +25,21 @@ extension RunOptions {
         if stored == nil, let opened, opened.width == width { return (opened.processor, opened.machine) }
         guard let ranks = Ranks.current else { return try ownMachine(stored, width) }
         let first = ranks.isFirst ? try ownMachine(stored, width) : nil
-        let words = first.map { "\($0.machine.cpu) \($0.machine.blas.rawValue) \($0.machine.dtype.rawValue)" } ?? ""
+        let words = first.map { "\($0.machine.cpu) \($0.machine.blas.rawValue) \($0.machine.precision.rawValue)" } ?? ""
         let chosen = ranks.fromFirst(words).split(separator: " ").map(String.init)
         if let first { return first }
         var options = self
         options.machine.cpu = chosen[0]
         options.machine.blas = BLAS(rawValue: chosen[1])
-        options.dtype = chosen[2] == DataType.bfloat16.rawValue ? .bf16 : .f32
+        options.precision = chosen[2] == DataType.bfloat16.rawValue ? .bf16 : .f32
         return try options.ownMachine(stored, width)
     }
 
     private func ownMachine(_ stored: TrainingMachine?, _ width: Int) throws -> (processor: Processor, machine: TrainingMachine) {
         var options = self
-        if stored == nil, let tuned = try tunedTraining(width: width, dtype, isQuiet: quiet) {
+        if stored == nil, let tuned = try tunedTraining(width: width, precision, isQuiet: quiet) {
             options.machine.use(tuned)
-            options.dtype = Precision(tuned.precision)
+            options.precision = TrainingPrecisionOption(tuned.precision)
         }
         if let stored {
             if machine.threads == nil { options.machine.threads = threads(resuming: stored) }
@@ -48,7 +48,7 @@ extension RunOptions {
                 options.machine.cpu = stored.cpu
             }
             options.machine.blas = machine.blas ?? stored.blas
-            if dtype == .auto { options.dtype = Precision(stored.dtype) }
+            if precision == .auto { options.precision = TrainingPrecisionOption(stored.precision) }
         }
         let processor: Processor
         do {
@@ -58,7 +58,7 @@ extension RunOptions {
             processor = try options.processor()
         }
         let recompute = self.recompute ?? stored?.recomputesBlocks ?? false
-        let type = processor.dataType(for: options.dtype, isChosen: dtype == .bf16)
+        let type = processor.dataType(for: options.precision, isChosen: precision == .bf16)
         return (processor, TrainingMachine(processor, type, recomputesBlocks: recompute))
     }
 

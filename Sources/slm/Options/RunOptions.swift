@@ -8,7 +8,7 @@ struct RunOptions: MachineOptions {
     /// The settings that options set.
     var plan = PlanOptions()
     var machine = MachineSettings()
-    var dtype = Precision.auto
+    var precision = TrainingPrecisionOption.auto
     var recompute: Bool?
     /// The machine of a new run with a model of this width, if it was opened to measure its speed.
     var opened: (width: Int, processor: Processor, machine: TrainingMachine)?
@@ -55,7 +55,7 @@ extension RunCommandOptions {
 
     static var machineRunOptions: [CommandOption<Self>] {
         [
-            .option("dtype", \.run.dtype, "Store activations in this data type, and multiply matrices in it where the CPU can."),
+            .option("dtype", \.run.precision, "Store activations in this data type, and multiply matrices in it where the CPU can."),
         ] + RunOptions.machineOptions.map { $0.inside(\.run) } + [
             .option("recompute", \.run.recompute, "Recompute activations in the backward pass: uses less memory, takes a third longer."),
         ]
