@@ -190,3 +190,14 @@ struct DrivenDashboard {
         return row.map { grid.text(ofRow: $0) }
     }
 }
+
+extension CellGrid {
+    /// The text of a row, without spaces at its end.
+    func text(ofRow row: Int) -> String {
+        var text = cells[row * columns..<(row + 1) * columns].map(\.text).joined()
+        while text.last == " " { text.removeLast() }
+        return text
+    }
+
+    var text: String { (0..<rows).map { text(ofRow: $0) }.joined(separator: "\n") }
+}

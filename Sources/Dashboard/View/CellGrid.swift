@@ -101,13 +101,4 @@ package struct CellGrid: Sendable, Equatable {
         cells[i] = cell
         if cell.columns == 2, column + 1 < columns { cells[i + 1] = Cell(text: "", columns: 0, style: cell.style) }
     }
-
-    /// The text of a row, without spaces at its end.
-    package func text(ofRow row: Int) -> String {
-        var text = cells[row * columns..<(row + 1) * columns].map(\.text).joined()
-        while text.last == " " { text.removeLast() }
-        return text
-    }
-
-    package var text: String { (0..<rows).map { text(ofRow: $0) }.joined(separator: "\n") }
 }

@@ -107,12 +107,4 @@ package struct GenerationResult: Sendable, Equatable {
 extension ChatBackend {
     /// Starts a generation and returns its events.
     package func stream(_ request: GenerationRequest) throws(GenerationError) -> GenerationStream { try GenerationStream(self, request) }
-
-    /// Generates a whole answer and returns it. Throws if the generation ended with an error.
-    package func generate(_ request: GenerationRequest) throws(GenerationError) -> GenerationResult {
-        var result = GenerationResult()
-        for event in try stream(request) { result.add(event) }
-        if case .error(let error) = result.end.reason { throw error }
-        return result
-    }
 }
