@@ -68,14 +68,13 @@ package struct ConversationRecord: Sendable, Equatable {
 }
 
 package struct MessageRecord: Sendable, Equatable {
-    package let id, role, content: String
+    package let role, content: String
     package let created: Int?
     /// The figures of an answer.
     package let tokens: Int?
     package let seconds: Double?
 
     init(_ json: JSONElement) throws(JSONError) {
-        id = try json.string("id")
         role = try json.string("role")
         content = try json.string("content")
         created = json["created_at"]?.string.flatMap(milliseconds)
@@ -124,7 +123,7 @@ package struct InvitationRecord: Sendable, Equatable {
 
 /// One of the servers that share the database.
 package struct ReplicaRecord: Sendable, Equatable {
-    package let id, name, version: String
+    package let name, version: String
     package let model: String?
     /// Milliseconds since 1970.
     package let started, heartbeat: Int?
@@ -133,7 +132,6 @@ package struct ReplicaRecord: Sendable, Equatable {
     package let json: [UInt8]
 
     init(_ json: JSONElement) throws(JSONError) {
-        id = try json.string("id")
         name = try json.string("name")
         version = try json.string("version")
         model = json["model"]?.string

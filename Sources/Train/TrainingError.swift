@@ -1,12 +1,10 @@
 package import Checkpoint
-package import Corpus
 package import Distributed
 package import Tokenize
 
 /// Why a training run cannot start or continue.
 package enum TrainingError: Error, Equatable {
     case tooFewTokens(path: String, count: Int, needed: Int)
-    case corpus(CorpusError)
     case tokenizer(TokenizeError)
     case checkpoint(CheckpointError)
     case tooFewChats(paths: [String], count: Int, needed: Int)
@@ -30,8 +28,8 @@ package enum TrainingError: Error, Equatable {
     case otherTokens(found: String, expected: String)
     /// An option for a resumed run has another value than the run was started with, and cannot change.
     case cannotChange(option: String, stored: String, given: String)
-    /// The length for a resumed run is not longer than what it has trained for.
     case ranks(RankError)
+    /// The length for a resumed run is not longer than what it has trained for.
     case lengthPassed(option: String, done: String, given: String)
 }
 
@@ -40,7 +38,6 @@ extension TrainingError: CustomStringConvertible {
         switch self {
         case .tooFewTokens(let path, let count, let needed):
             "\(path): expected at least \(needed) tokens, found \(count). Provide more text, or use a shorter context."
-        case .corpus(let error): error.description
         case .tokenizer(let error): error.description
         case .checkpoint(let error): error.description
         case .ranks(let error): error.description

@@ -17,8 +17,6 @@ package struct TrainingMachine: Sendable, Equatable {
     /// A run may change it.
     package var device = Device.cpu
 
-    private init() {}
-
     package init(_ processor: Processor, _ precision: DataType, recomputesBlocks: Bool = false) {
         self.precision = precision
         self.recomputesBlocks = recomputesBlocks

@@ -69,14 +69,6 @@ package final class SharedIndex: SearchedIndex, Sendable {
         }
     }
 
-    /// What was indexed, and why files were skipped.
-    package func files() throws(DocumentError) -> [IndexedFile] {
-        try state.withLock { opened throws(DocumentError) in
-            try refresh(&opened)
-            return try opened.index.files()
-        }
-    }
-
     /// See ``DocumentIndex/passages(ofFileEndingWith:from:limit:)``.
     package func passages(ofFileEndingWith file: String, from start: Int, limit: Int) throws(DocumentError) -> (total: Int, [Passage]) {
         try state.withLock { opened throws(DocumentError) in

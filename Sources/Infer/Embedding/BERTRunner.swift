@@ -12,7 +12,6 @@ package import Tokenize
 /// text ends. The states of a text do not depend, bit for bit, on the other texts.
 package final class BERTRunner {
     package let model: BERT
-    package let precision: WeightPrecision
     package let processor: Processor
     private var weights: InferenceWeights
     /// The embedding of each position, with that of tokens of the first text; of a reranker, also with that of the second one.
@@ -28,7 +27,6 @@ package final class BERTRunner {
     package init(of model: BERT, _ parameters: Parameters, on processor: Processor, precision: WeightPrecision) {
         self.model = model
         self.processor = processor
-        self.precision = precision
         weights = InferenceWeights(parameters, on: processor, precision: precision)
         let (T, C) = (model.configuration.context, model.configuration.width)
         let first = model.configuration.firstPosition * C

@@ -21,8 +21,6 @@ struct CodePointSet: Sendable, Hashable {
 
     init(_ characters: String) { self.init(characters.unicodeScalars.map { $0.value...$0.value }) }
 
-    var isEmpty: Bool { ranges.isEmpty }
-
     var inverted: CodePointSet {
         var gaps: [ClosedRange<UInt32>] = [], next: UInt32 = 0
         for range in ranges {

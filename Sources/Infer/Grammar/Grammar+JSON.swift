@@ -53,7 +53,6 @@ struct JSONGrammarBuilder {
     let number: Grammar.Element
     let boolean: Grammar.Element
     let object: Grammar.Element
-    let array: Grammar.Element
     /// Any value.
     let value: Grammar.Element
 
@@ -82,7 +81,6 @@ struct JSONGrammarBuilder {
         g.define(object, Self.list("{", "}", of: member, space, &g))
         g.define(array, Self.list("[", "]", of: value, space, &g))
         self.object = .rule(object)
-        self.array = .rule(array)
         self.value = value
         self.space = space
         self.optionalSpace = optionalSpace

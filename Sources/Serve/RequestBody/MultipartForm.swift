@@ -11,9 +11,6 @@ struct MultipartForm {
         /// nil for a field.
         let fileName: String?
         let bytes: ArraySlice<UInt8>
-
-        /// The text of a field.
-        var text: String { String(decoding: bytes, as: UTF8.self) }
     }
 
     let parts: [Part]

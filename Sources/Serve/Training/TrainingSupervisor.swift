@@ -119,7 +119,7 @@ extension TrainingSupervisor {
         if !estimate.fits {
             throw .refused("not_enough_memory", "Training needs about \(Self.gigabytes(estimate.memoryBytes)) of memory, and "
                 + "\(Self.gigabytes(min(estimate.totalBytes, estimate.availableBytes))) are free."
-                + (prepared.advice.map { " \($0)" } ?? ""))
+                + " \(prepared.advice)")
         }
         if prepared.diskBytes > prepared.freeDiskBytes {
             throw .refused("disk_full", "The run needs about \(Self.gigabytes(prepared.diskBytes)) on the disk of "
@@ -216,17 +216,9 @@ extension TrainingSupervisor {
 
 extension TrainingSupervisor.Prepared {
     /// A smaller setting.
-    var advice: String? {
+    var advice: String {
         if settings.method == .full { return "Train a LoRA adapter instead, or wait until less memory is in use." }
         return "Use a smaller base model, or wait until less memory is in use."
-    }
-}
-
-extension TrainingEstimate {
-    init?(line: String) {
-        guard line.hasPrefix("{"), let element = try? JSONElement(parsing: line), let estimate = TrainingEstimate(element)
-        else { return nil }
-        self = estimate
     }
 }
 

@@ -26,9 +26,6 @@ struct BackupWriter: ~Copyable {
         self.time = Int(time.milliseconds / 1_000)
     }
 
-    /// The size so far.
-    var count: Int { file.count }
-
     mutating func add(_ name: String, _ bytes: [UInt8]) throws(StoreError) {
         try begin(name)
         try write(bytes)

@@ -9,8 +9,6 @@ package struct ModelComparisonRecord: Sendable, Equatable {
     package let id: ComparisonID
     package let candidate, active: ModelID
     package let state: State
-    /// The machine that compares, because the files are there.
-    package let machine: String
     package let attempts: Int
     package let createdAt: Timestamp
     package let createdBy: String
@@ -36,14 +34,14 @@ package struct StoredGateQuestion: Sendable, Equatable {
 
 extension ModelComparisonRecord {
     static let columns = """
-        id, candidate_id, active_id, state, machine, attempts, created_at, created_by, finished_at, verdict, passed, gate, result, votes,
+        id, candidate_id, active_id, state, attempts, created_at, created_by, finished_at, verdict, passed, gate, result, votes,
         message
         """
 
     init(_ row: Row) throws(StoreError) {
         guard let state = State(rawValue: try row.text("state")) else { throw row.unexpected("state", "a state") }
         try self.init(
-            id: row.id("id"), candidate: row.id("candidate_id"), active: row.id("active_id"), state: state, machine: row.text("machine"),
+            id: row.id("id"), candidate: row.id("candidate_id"), active: row.id("active_id"), state: state,
             attempts: row.integer("attempts"), createdAt: row.timestamp("created_at"), createdBy: row.text("created_by"),
             finishedAt: row.optionalTimestamp("finished_at"),
             verdict: row.optionalText("verdict").flatMap(RegisteredModel.Verdict.init(rawValue:)),
