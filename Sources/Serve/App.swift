@@ -86,7 +86,7 @@ final class App: Sendable {
             store: store, models: models, documents: catalog, rateLimits: rateLimits, conversationLocks: conversationLocks,
             searches: pools.search)
         documents = DocumentService(documents: catalog, rateLimits: rateLimits)
-        libraries = LibraryService(documents: catalog, indexer: indexer)
+        libraries = LibraryService(documents: catalog, indexer: indexer, rateLimits: rateLimits)
         vectorStores = VectorStoreService(libraries: libraries, rateLimits: rateLimits)
         signIns = SignInService(
             settings: settings, store: store, signingKey: signingKey, passwordHasher: passwordHasher, rateLimits: rateLimits)

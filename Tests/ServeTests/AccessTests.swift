@@ -174,6 +174,22 @@ import Testing
         try fixture.checkUntouched()
     }
 
+    @Test func `routes for accounts and guests reject invalid credentials, and guests where they may not chat`() throws {
+        let open = try AdaFixture(), closed = try AdaFixture { $0.allowsGuests = false }
+        let routes = Server.routes.filter { $0.access == .accountOrGuest }
+        #expect(routes.count >= 5)
+        for route in routes {
+            for (kind, headers) in try closed.badTokens() {
+                let answer = try closed.ask(route, headers)
+                #expect(answer.status == 401 && !answer.text.contains(AdaFixture.marker), "\(route.pattern), \(kind): \(answer.text)")
+            }
+            // Where guests may chat, a session that has ended does not make its owner a guest.
+            for (kind, headers) in try open.badTokens() where headers["Authorization"] != nil {
+                #expect(try open.ask(route, headers).status == 401, "\(route.pattern), \(kind)")
+            }
+        }
+    }
+
     @Test func `no route shows or changes another account's data`() throws {
         let fixture = try AdaFixture()
         for (index, route) in Server.routes.enumerated() where route.access != .admin {

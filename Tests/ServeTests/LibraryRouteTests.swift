@@ -141,10 +141,9 @@ import Testing
         func readers() throws -> [String] {
             try [("ada", fixture.ada), ("bob", bob), ("eve", eve), ("guest", [:])].filter { name, headers in
                 let isFound = try !fixture.search("gauge", headers).isEmpty
-                if name != "guest" {
-                    for path in [path, "\(path)/files/\(file)", "\(path)/files/\(file)/passages"] {
-                        #expect(try (fixture.ask("GET", path, headers).status == 200) == isFound, "\(name) \(path)")
-                    }
+                for path in [path, "\(path)/files/\(file)", "\(path)/files/\(file)/passages"] {
+                    let answer = try fixture.ask("GET", path, headers)
+                    #expect((answer.status == 200) == isFound && [200, 404].contains(answer.status), "\(name) \(path): \(answer.text)")
                 }
                 let body = #"{"message":"gauge","documents":["\#(fixture.id)"]}"#, guest = name == "guest"
                 let chat = try fixture.ask("POST", guest ? "/api/chat/guest" : "/api/chat", headers, body)
@@ -168,6 +167,39 @@ import Testing
         #expect(try readers() == ["ada", "bob", "eve", "guest"])
         _ = try fixture.ask("PATCH", path, nil, #"{"access":"private"}"#)
         #expect(try readers() == ["ada"])
+    }
+
+    @Test func `a guest opens a cited passage in its file, of a library for everyone`() throws {
+        let fixture = try Fixture { $0.searchesPerMinute = 3 }, path = "/api/libraries/\(fixture.id)"
+        try fixture.upload("manual.md", "# Pump\n## Reset\nHold the red button.\n\n## Errors\nE2 is heat.\n")
+        #expect(try fixture.files() == ["manual.md": "2"])
+        _ = try fixture.ask("PATCH", path, nil, #"{"access":"everyone"}"#)
+        let cited = try #require(try fixture.search("heat", [:]).first)
+        let file = try #require(cited["file_id"]?.string), position = try #require(cited["position"]?.integer)
+        #expect(cited["library_id"]?.string == fixture.id && cited["heading"]?.string == "Pump > Errors")
+        let found = try fixture.ask("GET", "\(path)/files/\(file)/passages?from=\(position)&limit=1", [:]).json()
+        #expect(found["total"]?.integer == 2 && found.passageTexts == ["E2 is heat."])
+        let library = try fixture.ask("GET", path, [:]).json()
+        #expect(library["is_own"]?.boolean == false && library["readers"] == nil && library["files"]?.elements.map { Array($0).count } == 1)
+        // Downloads count as searches.
+        let statuses = try (0..<3).map { _ in try fixture.ask("GET", "\(path)/files/\(file)", [:]).status }
+        #expect(statuses == [200, 200, 429])
+        #expect(try fixture.ask("GET", "\(path)/files/\(file)").status == 200, "the downloads of guests limit an account")
+        // A guest changes nothing, and has no libraries.
+        for (method, path, body) in [
+            ("PATCH", path, #"{"access":"private"}"#), ("DELETE", path, nil), ("DELETE", "\(path)/files/\(file)", nil),
+            ("POST", "\(path)/reindex", "{}"), ("POST", "\(path)/files?name=x", "text"), ("POST", "/api/libraries", #"{"name":"x"}"#),
+        ] { #expect(try fixture.ask(method, path, [:], body).status == 401, "\(method) \(path)") }
+    }
+
+    @Test func `where guests may not chat, they read no library`() throws {
+        let fixture = try Fixture { $0.allowsGuests = false }, path = "/api/libraries/\(fixture.id)"
+        try fixture.upload("a.txt", "The gauge.")
+        _ = try fixture.ask("PATCH", path, nil, #"{"access":"everyone"}"#)
+        let file = try fixture.fileID
+        for path in [path, "\(path)/files/\(file)", "\(path)/files/\(file)/passages"] {
+            #expect(try fixture.ask("GET", path, [:]).status == 401 && fixture.ask("GET", path).status == 200, "\(path)")
+        }
     }
 
     @Test func `requests that are wrong say why`() throws {

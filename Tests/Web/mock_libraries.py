@@ -107,13 +107,13 @@ class LibraryRoutes:
 
     def library(self, id):
         found = self.world.libraries.libraries.get(id)
-        if not found or not may_read(found, self.user()):
+        if not found or not may_read(found, self.reader):
             self.fail(404, "not_found", "No such library.")
         return found
 
     def own_library(self, id):
-        found = self.library(id)
-        if found["owner"] != self.user():
+        name, found = self.user(), self.library(id)
+        if found["owner"] != name:
             self.fail(404, "not_found", "No such library.")
         return found
 

@@ -442,7 +442,7 @@ def test_library_of_another_account(stage):
     libraries = stage.world.libraries
     private = libraries.add("bob", "Private", {"a.md": "One."})
     shared = libraries.add("bob", "Workshop", {"saw.md": "The saw is sharp.", "empty.txt": ""}, access="chosen", readers=[name])
-    libraries.add("bob", "Public", {"pump.md": MANUAL}, access="everyone")
+    public = libraries.add("bob", "Public", {"pump.md": MANUAL}, access="everyone")
     page.click("#choose-documents")
     page.wait_for_selector(".document-row >> nth=1")
     assert page.locator(".document-row label").all_inner_texts() == ["Public 1 file, 60 passages · by bob", "Workshop 2 files, 1 passage · by bob"]
@@ -467,17 +467,31 @@ def test_library_of_another_account(stage):
     page.click("role=button[name='View Workshop']")
     status(page, "No such library.")
     page.keyboard.press("Escape")
-    # A guest can use those for everyone, but not read their files.
+    # A guest reads those for everyone.
     page.click("#log-out")
     page.wait_for_selector("#guest:not([hidden])")
     page.click("#choose-documents")
     page.click("#document-choices label >> text=Public")
     page.click("#documents .primary")
     ask(page, "How do I reset the pump?")
-    assert stage.world.requests[-1]["documents"] == [next(id for id, one in libraries.libraries.items() if one["name"] == "Public")]
+    assert stage.world.requests[-1]["documents"] == [public]
+    reload(page, ".sources")
     page.click(".source >> nth=0")
-    assert page.is_hidden("#passage-foot") and page.locator(".document-row .button:visible").count() == 0
-    assert private not in page.content()
+    page.click("#passage-document")
+    page.wait_for_selector(".document-part[aria-current]")
+    with page.expect_download() as download:
+        page.click("#passage-download")
+    assert download.value.suggested_filename == "pump.md" and download.value.path().read_text() == MANUAL
+    page.keyboard.press("Escape")
+    open_library(page, "Public")
+    assert page.inner_text(".library-head").startswith("by bob · 1 file · 60 passages") and private not in page.content()
+    assert page.locator("#library :is(input, summary, .delete, .space, .library-tools)").count() == 0, "a guest can change a library"
+    page.keyboard.press("Escape")
+    # Once it is not shared with guests any more.
+    libraries.libraries[public]["access"] = "chosen"
+    page.click(".source >> nth=0")
+    page.click("#passage-document")
+    page.wait_for_selector("#passage-status >> text=No such library.")
 
 
 @scripted

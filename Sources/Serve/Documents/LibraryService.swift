@@ -4,23 +4,26 @@ import HTTPServer
 import JSON
 import Store
 
-/// The libraries of accounts: files that they upload, and that chats can answer from. One that an account may not read is not found, and
-/// only its owner changes it.
+/// The libraries of accounts: files that they upload, and that chats can answer from. One that a client may not read is not found, and
+/// only its owner changes it. Guests read those for everyone.
 struct LibraryService: Sendable {
     let documents: DocumentCatalog
     /// nil if accounts upload no files.
     let indexer: LibraryIndexer?
+    let rateLimits: RateLimits
 
     static let routes: [Route] = [
         Route("POST", "/api/libraries", access: .account) { try $0.libraries.create($1) },
-        Route("GET", "/api/libraries/{id}", access: .account) { try $0.libraries.show($1) },
+        Route("GET", "/api/libraries/{id}", access: .accountOrGuest) { try $0.libraries.show($1) },
         Route("PATCH", "/api/libraries/{id}", access: .account) { try $0.libraries.change($1) },
         Route("DELETE", "/api/libraries/{id}", access: .account) { try $0.libraries.delete($1) },
         Route("POST", "/api/libraries/{id}/reindex", access: .account) { try $0.libraries.reread($1) },
         Route("POST", "/api/libraries/{id}/files", access: .account, body: .file) { try $0.libraries.addFile($1) },
-        Route("GET", "/api/libraries/{id}/files/{upload}", access: .account) { try $0.libraries.download($1) },
+        Route("GET", "/api/libraries/{id}/files/{upload}", access: .accountOrGuest, limit: .checkedByHandler) {
+            try $0.libraries.download($1)
+        },
         Route("DELETE", "/api/libraries/{id}/files/{upload}", access: .account) { try $0.libraries.removeFile($1) },
-        Route("GET", "/api/libraries/{id}/files/{upload}/passages", access: .account) { try $0.libraries.passages($1) },
+        Route("GET", "/api/libraries/{id}/files/{upload}/passages", access: .accountOrGuest) { try $0.libraries.passages($1) },
     ]
 
     /// What `DocumentReader` reads.
@@ -120,6 +123,8 @@ struct LibraryService: Sendable {
 
     private func download(_ context: RequestContext) throws -> Response {
         let library = try readable(context), upload = try store.file(try context.id(of: "file", at: 1), of: library.id).upload
+        // A file may have 50 MB, and a guest is only known by the address.
+        if context.client.account == nil { try rateLimits.checkDownload(context.client.key) }
         return .file(upload, try store.contents(of: upload.id))
     }
 
@@ -144,7 +149,7 @@ struct LibraryService: Sendable {
 
     private func readable(_ context: RequestContext) throws -> Library {
         try checkEnabled()
-        return try store.library(try context.id(of: "library"), readableBy: try context.account)
+        return try store.library(try context.id(of: "library"), readableBy: context.client.account)
     }
 
     private func response(

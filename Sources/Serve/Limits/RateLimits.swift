@@ -46,6 +46,8 @@ struct RateLimits: Sendable {
 
     func checkChange(_ client: ClientKey) throws(APIError) { try Self.check(changes, client, "Too many changes.") }
     func checkSearch(_ client: ClientKey) throws(APIError) { try Self.check(searches, client, "Too many searches.") }
+    /// Counts a download of a guest as a search.
+    func checkDownload(_ client: ClientKey) throws(APIError) { try Self.check(searches, client, "Too many downloads.") }
     func checkExport(_ client: ClientKey) throws(APIError) { try Self.check(exports, client, "Too many exports.") }
 
     /// What is locked after too many failed attempts. The two kinds never share a counter, whatever the username.

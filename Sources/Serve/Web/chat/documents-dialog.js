@@ -157,8 +157,7 @@ export class DocumentsDialog {
       if (this.changes === 0) box.checked = this.page.conversation.documents.includes(id);
       name.textContent = visible(item.name);
       details.textContent = visible(extent(item));
-      // The server shows the files of libraries to accounts only.
-      open.hidden = item.owner === undefined || this.page.session.isGuest;
+      open.hidden = item.owner === undefined;
       open.textContent = item.is_own ? "Manage" : "View";
       open.setAttribute("aria-label", `${open.textContent} ${name.textContent}`);
     };

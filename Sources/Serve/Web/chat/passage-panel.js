@@ -38,8 +38,7 @@ export class PassagePanel {
     // Headings begin with the title, if the document has one.
     const name = title === passage.file || heading.startsWith(title) ? "" : title;
     const where = [documents, name, heading, place(passage)].filter(Boolean).join(" · ");
-    // The server shows the files of libraries to accounts only.
-    const file = library_id && file_id && !this.api.session.isGuest ? { name: passage.file, path: filePath(library_id, file_id) } : null;
+    const file = library_id && file_id ? { name: passage.file, path: filePath(library_id, file_id) } : null;
     this.#open(`[${index + 1}] ${visible(passage.file)}`, visible(where), file, ...marked(visibleCode(passage.text), words));
     this.openDocument = () => this.#showDocument(passage, words);
   }

@@ -6,7 +6,7 @@ import { showFieldError, submit } from "../common/forms.js";
 /** @typedef {import("./library-view.js").Library} Library */
 
 /** @type {[Library["access"], string][]} */
-const ACCESS = [["private", "Only you"], ["chosen", "You and the accounts that you choose"], ["everyone", "Everyone on this server"]];
+const ACCESS = [["private", "Only you"], ["chosen", "You and the accounts that you choose"], ["everyone", "Everyone who can chat here"]];
 
 /** Who can read a library, as a fact. @param {Library} library */
 export const accessText = ({ access, readers = [] }) =>
