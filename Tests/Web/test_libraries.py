@@ -413,6 +413,46 @@ def ask_and_delete(page, answer):
 
 
 @scripted
+def test_libraries_in_two_tabs(stage):
+    """A tab shows what another tab and another device have changed, and keeps what is being edited in it."""
+    page, _ = open_account(stage)
+    second = page.context.new_page()
+    stage.watch(second)
+    second.goto(stage.url + "/")
+    second.click("#choose-documents")
+    create(page)
+    second.wait_for_selector(".document-row >> text=Garden")
+    second.click("role=button[name='Manage Garden']")
+    second.wait_for_selector("#library .library")
+    stage.world.libraries.reading = 3600
+    add(page, a_file("pump.md", MANUAL), a_file("valve.md", "Turn it."))
+    eventually(lambda: len(rows(second)) == 2)
+    assert rows(second)[0].endswith("reading…"), rows(second)
+    for file in only_library(stage)["files"].values():
+        file["ready_at"] = 0
+    second.wait_for_selector("#library >> text=60 passages")
+    delete(page, "[aria-label='Delete valve.md']")
+    eventually(lambda: len(rows(second)) == 1)
+    second.click("text=Name, sharing and more")
+    second.fill("#library-rename", "Roof")
+    page.click("text=Name, sharing and more")
+    page.check("#library [value=everyone]")
+    page.click("#library .primary")
+    second.wait_for_selector(".library-head p >> text=for everyone")
+    assert second.is_checked("#library [value=everyone]"), "saving in this tab would undo what the other has saved"
+    assert second.input_value("#library-rename") == "Roof" and second.inner_text("#documents-title") == "Garden"
+    # Another device.
+    mock_libraries.store(only_library(stage), "gauge.md", b"One.", 0)
+    second.evaluate("dispatchEvent(new Event('focus'))")
+    second.wait_for_selector("#library >> text=gauge.md")
+    stage.allowed.append("404")
+    page.click("#library >> text=Delete library")
+    page.locator("dialog", has_text="cannot be undone").get_by_role("button", name="Delete library").click()
+    status(second, "Garden was deleted, or is not shared with you any more.")
+    assert second.locator("#library .library").count() == 0 and second.is_visible("#documents-list")
+
+
+@scripted
 def test_deleted_library_of_a_conversation(stage):
     page, name = open_account(stage)
     create(page)

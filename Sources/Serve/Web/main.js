@@ -93,6 +93,7 @@ session.addEventListener("change", () => {
   page.userChanged();
 });
 tabs.addEventListener("changed", (event) => page.changedElsewhere(/** @type {CustomEvent} */ (event).detail));
+tabs.addEventListener("libraries", () => documents.changedElsewhere());
 sidebar.addEventListener("changed", (event) => tabs.announce(/** @type {CustomEvent} */ (event).detail.id));
 sidebar.addEventListener("deleted", (event) => {
   if (page.showsChat && /** @type {CustomEvent} */ (event).detail.id === page.conversation.id) page.go("#/");

@@ -9,6 +9,9 @@ import { LIBRARY, loadDocuments, nameOf, POLL } from "./documents.js";
 
 /** @typedef {import("./documents.js").Documents} Documents */
 
+/** For so many milliseconds, changes in other tabs are collected: a folder with many files is many changes. */
+const COLLECTED = 300;
+
 /** The dialog that chooses the documents of the open conversation, and shows one of the libraries among them. */
 export class DocumentsDialog {
   /** @param {import("../page.js").Page} page @param {import("./passage-panel.js").PassagePanel} panel */
@@ -25,6 +28,8 @@ export class DocumentsDialog {
     /** How many changes of the choice the server has not confirmed yet. */
     this.changes = 0;
     this.timer = 0;
+    /** Runs while changes in other tabs are collected. */
+    this.collecting = 0;
     /** @type {Rows<Documents>} */
     this.rows = new Rows(byId("document-choices"), ({ id }) => id, ({ id }) => this.#row(id));
     this.element.addEventListener("close", () => this.#leave());
@@ -113,6 +118,19 @@ export class DocumentsDialog {
     if (this.page.conversation.documents.includes(id)) await this.choose((ids) => ids);
   }
 
+  /** Tells the other tabs that a library or its files have changed. */
+  announce() { this.page.tabs.announceLibraries(); }
+
+  /** Shows what another tab or device has changed. */
+  changedElsewhere() {
+    this.collecting ||= setTimeout(async () => {
+      this.collecting = 0;
+      await this.library?.changedElsewhere();
+      await this.#refresh();
+      this.library?.show();
+    }, COLLECTED);
+  }
+
   #leave() {
     clearTimeout(this.timer);
     this.library?.close();
@@ -178,6 +196,7 @@ export class DocumentsDialog {
     if (showFieldError(input, name === "" ? "Enter a name, such as the subject of the documents." : "")) return input.focus();
     const { id } = await this.page.api.request("POST", "/api/libraries", { name });
     input.value = "";
+    this.announce();
     await loadDocuments(this.page);
     const isChosen = await this.attempt(() => this.choose((ids) => [...ids, id]));
     await this.openLibrary(id, isChosen ? "Created, and chosen for this conversation." : "Created, but not chosen for this conversation.");
@@ -185,6 +204,7 @@ export class DocumentsDialog {
 
   /** @param {import("../libraries/uploads.js").Uploads} uploads */
   #observed(uploads) {
+    uploads.addEventListener("stored", () => this.announce());
     uploads.addEventListener("done", (event) => this.#reportUploads(uploads, /** @type {CustomEvent} */ (event).detail));
     return uploads;
   }

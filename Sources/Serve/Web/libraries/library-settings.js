@@ -12,13 +12,17 @@ const ACCESS = [["private", "Only you"], ["chosen", "You and the accounts that y
 export const accessText = ({ access, readers = [] }) =>
   ({ private: "only for you", chosen: `shared with ${readers.join(", ") || "no account yet"}`, everyone: "for everyone" })[access];
 
-/** The name of a library, who can read it, and what else its owner can do with it. @param {import("./library-view.js").LibraryView} view */
+/**
+ * The name of a library, who can read it, and what else its owner can do with it. `update()` shows what was changed elsewhere.
+ * @param {import("./library-view.js").LibraryView} view
+ */
 export function settingsForm(view) {
   const { library, dialog } = view;
   const text = (/** @type {string} */ id, /** @type {string} */ value, /** @type {Record<string, any>} */ attributes) =>
     el("input", { id, value, dir: "auto", autocomplete: "off", "aria-describedby": `${id}-error`, ...attributes });
-  const name = text("library-rename", library.name, { maxlength: 100, required: true });
-  const readers = text("library-readers", (library.readers ?? []).join(", "),
+  let shown = valuesOf(library);
+  const name = text("library-rename", shown.name, { maxlength: 100, required: true });
+  const readers = text("library-readers", shown.readers,
     { autocapitalize: "none", spellcheck: "false", "aria-describedby": "library-readers-help library-readers-error" });
   const readersField = el("div", { class: "field" }, el("label", { for: readers.id }, "Usernames"), readers,
     el("p", { class: "help", id: "library-readers-help" }, "Separated by commas."), error(readers));
@@ -44,6 +48,8 @@ export function settingsForm(view) {
       if (showFieldError(readers, isMissing ? "Enter at least one username." : "")) return readers.focus();
       const found = await view.api.request("PATCH", view.path, { ...changes, ...(changes.access === "chosen" ? { readers: names } : {}) });
       view.show(found);
+      dialog.announce();
+      shown = valuesOf(found);
       readers.value = (found.readers ?? []).join(", ");
       dialog.setTitle(found.name);
       await loadDocuments(view.page);
@@ -53,8 +59,20 @@ export function settingsForm(view) {
     if (document.activeElement === document.body) save.focus();
   });
   showReaders();
-  return el("details", { class: "fold library-settings" }, el("summary", {}, "Name, sharing and more"), form);
+  // What is being edited here stays. What is not must not undo, with the next Save, what was changed elsewhere.
+  const update = () => {
+    const found = valuesOf(view.library);
+    if (name.value === shown.name) name.value = found.name;
+    if (readers.value === shown.readers) readers.value = found.readers;
+    if (access() === shown.access) form.elements["library-access"].value = found.access;
+    shown = found;
+    showReaders();
+  };
+  return { element: el("details", { class: "fold library-settings" }, el("summary", {}, "Name, sharing and more"), form), update };
 }
+
+/** What the form shows of a library. @param {Library} library */
+const valuesOf = ({ name, access, readers = [] }) => ({ name, access, readers: readers.join(", ") });
 
 /** The place of the errors of an input. @param {HTMLInputElement} input */
 const error = (input) => el("p", { id: input.id + "-error", class: "field-error", role: "alert", hidden: true });

@@ -1,6 +1,7 @@
 // @ts-check
 import { loadDocuments, POLL } from "../chat/documents.js";
 import { filePath } from "../chat/passage-panel.js";
+import { APIError } from "../common/api.js";
 import { confirmed } from "../common/dialog.js";
 import { el } from "../common/dom.js";
 import { bytes, count } from "../common/quantities.js";
@@ -66,8 +67,9 @@ export class LibraryView {
     const mayUpload = library.is_own && this.page.settings.uploads !== null;
     this.uploads.forgetStored(library.id);
     this.lists = el("div", {}, this.nothing, this.added.host, ...this.files.hosts);
+    this.settings = library.is_own ? settingsForm(this) : null;
     this.element = el("div", { class: "library" }, el("div", { class: "library-head" }, this.facts, mayUpload && this.space),
-      mayUpload && this.#tools(), library.is_own && settingsForm(this), this.lists);
+      mayUpload && this.#tools(), this.settings?.element, this.lists);
     this.show();
     this.#poll();
   }
@@ -115,10 +117,27 @@ export class LibraryView {
     if (!this.#closing.signal.aborted && changes === this.#changes) this.show(found);
   }
 
+  /** Shows what another tab or device has changed. */
+  async changedElsewhere() {
+    try {
+      await this.reload();
+    } catch (error) {
+      const isGone = error instanceof APIError && error.status === 404 && !this.#closing.signal.aborted;
+      // What another error has hidden is shown by the next change.
+      if (isGone) this.dialog.showList(`${this.library.name} was deleted, or is not shared with you any more.`);
+      return;
+    }
+    if (this.#closing.signal.aborted) return;
+    this.dialog.setTitle(this.library.name);
+    this.settings?.update();
+    this.#poll();
+  }
+
   /** Reads all files again. */
   readAgain() {
     return this.dialog.attempt(async () => {
       await this.api.request("POST", this.path + "/reindex", {});
+      this.dialog.announce();
       await this.reload();
       this.dialog.say("All files are read again.");
       this.#poll();
@@ -134,6 +153,7 @@ export class LibraryView {
     await this.dialog.attempt(async () => {
       this.uploads.cancelAll(this.library.id);
       await this.api.request("DELETE", this.path);
+      this.dialog.announce();
       await this.dialog.forget(this.library.id);
       this.dialog.showList(`${name} was deleted.`);
     });
@@ -167,6 +187,7 @@ export class LibraryView {
   async #remove(id) {
     const isDeleted = await this.dialog.attempt(() => this.api.request("DELETE", filePath(this.library.id, id)));
     if (!isDeleted) return false;
+    this.dialog.announce();
     // The next button that deletes a file, for the keyboard.
     const buttons = [...this.lists.querySelectorAll(".delete")], place = buttons.findIndex((button) => button === document.activeElement);
     this.#changes += 1;
