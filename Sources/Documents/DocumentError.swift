@@ -13,6 +13,8 @@ package enum DocumentError: Error, Equatable {
     case missingRoot(root: String, index: String)
     case noText(paths: [String], skipped: [SkippedFile])
     case noSuchFile(name: String, index: String, suggestion: String?)
+    /// Files of different folders have the same name below what was indexed.
+    case ambiguousFile(name: String, index: String, count: Int)
     /// The vectors of the index were made by another embedding model.
     case otherModel(path: String, model: String, found: String)
     /// The index has vectors, which cannot be updated without their model.
@@ -56,6 +58,9 @@ extension DocumentError: CustomStringConvertible {
         case .noSuchFile(let name, let index, let suggestion):
             "\(index): no file '\(name)'\(suggestion.map { "; did you mean '\($0)'?" } ?? ".") "
                 + "List all files: slm index show \(index) --files"
+        case .ambiguousFile(let name, let index, let count):
+            "\(index): expected one file '\(name)', found \(count) in different folders. Build the index of their common folder: "
+                + "slm index build FOLDER --out \(index)"
         case .otherModel(let path, let model, let found):
             "\(path) has vectors of the embedding model \(model); \(found) is another one. Give that model with --embedding-model, or "
                 + "build the index again."

@@ -59,6 +59,48 @@ import TestSupport
         #expect(names.sorted() == ["b.txt", "c.txt", "d.txt", "deep/a.txt"])
     }
 
+    @Test func `a file has its passages in order, and what has become of it since it was indexed`() throws {
+        for name in ["notes", "notes/deep"] { mkdir(folder(name), 0o755) }
+        folder.write("# One\nThe pump.\n# Two\nThe valve.\n", to: "notes/a.md")
+        folder.write("The gauge.\n", to: "notes/deep/a.md")
+        folder.write("", to: "notes/empty.md")
+        try builder.build([folder("notes")], at: path)
+        let index = try SharedIndex(path, named: "x")
+        func state() throws -> SourceState { try index.passages(of: "a.md", from: 0, limit: 1).state }
+        let found = try index.passages(of: "a.md", from: 1, limit: 5)
+        #expect(found.total == 2 && found.passages.map(\.text) == ["The valve."] && found.state == .unchanged)
+        #expect(found.passages.map(\.file) == ["a.md"] && found.passages.map(\.documents) == ["x"] && found.passages.map(\.position) == [1])
+        #expect(try index.passages(of: "deep/a.md", from: 0, limit: 5).passages.map(\.text) == ["The gauge."])
+        for name in ["b.md", "", "notes/a.md", folder("notes/a.md"), "empty.md"] {
+            #expect(throws: DocumentError.noSuchFile(name: name, index: path, suggestion: nil)) {
+                try index.passages(of: name, from: 0, limit: 1)
+            }
+        }
+        // A copy of the same contents has another time.
+        folder.write("# One\nThe pump.\n# Two\nThe valve.\n", to: "notes/a.md")
+        #expect(try state() == .unchanged)
+        folder.write("# One\nThe pipe.\n# Two\nThe valve.\n", to: "notes/a.md")
+        #expect(try state() == .changed)
+        folder.write("Longer than before: the pump, the pipe and the valve.\n", to: "notes/a.md")
+        #expect(try state() == .changed)
+        unlink(folder("notes/a.md"))
+        #expect(try state() == .missing)
+        mkdir(folder("notes/a.md"), 0o755)
+        #expect(try state() == .missing)
+    }
+
+    @Test func `files of different folders may have the same name`() throws {
+        for name in ["one", "two"] {
+            mkdir(folder(name), 0o755)
+            folder.write("The pump of \(name).\n", to: "\(name)/README.md")
+        }
+        try builder.build([folder("one"), folder("two")], at: path)
+        let index = try SharedIndex(path, named: "x")
+        #expect(throws: DocumentError.ambiguousFile(name: "README.md", index: path, count: 2)) {
+            try index.passages(of: "README.md", from: 0, limit: 1)
+        }
+    }
+
     @Test func `other searches go on while a reranker reads`() throws {
         let texts = ["a.txt": "The old pump.", "b.txt": "A pump.", "c.txt": "The very old pump."]
         for (name, text) in texts { folder.write(text, to: name) }

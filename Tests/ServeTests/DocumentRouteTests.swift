@@ -54,6 +54,7 @@ import Testing
         let documents = try DocumentServer { $0.searchesPerMinute = 2 }, server = documents.server
         let chat = #"{"messages":[{"role":"user","content":"pump"}],"documents":["notes"]}"#
         #expect(try search(server, #"{"query":"pump"}"#).status == 200 && documents.post("/v1/chat/completions", chat).status == 200)
+        #expect(try server.ask("GET", "/api/documents/notes/passages?file=pump.md").status == 429)
         #expect(try search(server, #"{"query":"pump"}"#).status == 429 && documents.post("/v1/chat/completions", chat).status == 429)
     }
 
@@ -100,6 +101,54 @@ import Testing
         let stored = try #require(server.connect().ask("GET", "/api/conversations/\(id)", ada))
         #expect(stored.text.contains("valve.txt") && documents.lastPrompt.contains("(gauge.txt)"))
         for text in [found.text, stored.text, documents.lastPrompt] { #expect(!text.contains(documents.folder.path), "\(text)") }
+    }
+
+    @Test func `a cited passage is shown in its file, with what has become of the file`() throws {
+        let documents = try DocumentServer(), server = documents.server
+        func show(_ query: String, _ id: String = "notes") throws -> RawHTTPConnection.Answer {
+            try #require(server.connect().ask("GET", "/api/documents/\(id)/passages?\(query)"))
+        }
+        let found = try show("file=pump.md&from=0&limit=5").json()
+        #expect(found["total"]?.integer == 1 && found.passageTexts == ["Hold the red button."])
+        #expect(found["file_state"]?.string == "unchanged")
+        documents.folder.write("# Pump\n## Reset\nHold the blue button, for longer.\n", to: "notes/pump.md")
+        #expect(try show("file=pump.md").json()["file_state"]?.string == "changed")
+        unlink(documents.folder("notes/pump.md"))
+        // The passages are those that were indexed.
+        let old = try show("file=pump.md").json()
+        #expect(old["file_state"]?.string == "missing" && old.passageTexts == ["Hold the red button."])
+        try IndexBuilder(reader: DocumentReader(programs: "")).update(documents.index)
+        let gone = try show("file=pump.md")
+        #expect(gone.status == 404 && gone.error.code == "file_not_found" && gone.error.field == "file")
+        #expect(gone.text.contains("have no file 'pump.md': it was deleted or renamed") && !gone.text.contains(documents.folder.path))
+        for (query, field) in [
+            ("from=0", "file"), ("file=", "file"), ("file=valve.txt&limit=201", "limit"), ("file=valve.txt&from=-1", "from"),
+        ] {
+            let answer = try show(query)
+            #expect(answer.status == 422 && answer.error.field == field, "\(query): \(answer.text)")
+        }
+        #expect(try show("file=valve.txt", "manuals").error.code == "documents_not_found")
+        unlink(documents.index)
+        let unavailable = try show("file=valve.txt")
+        #expect(unavailable.status == 503 && unavailable.error.code == "documents_unavailable")
+    }
+
+    @Test func `files of one name in different folders are an error that says what to do`() throws {
+        let documents = try DocumentServer(), folder = documents.folder
+        mkdir(folder("more"), 0o755)
+        folder.write("The gauge.\n", to: "more/pump.md")
+        try IndexBuilder(reader: DocumentReader(programs: "")).build([folder("notes"), folder("more")], at: documents.index)
+        let answer = try #require(documents.server.connect().ask("GET", "/api/documents/notes/passages?file=pump.md"))
+        #expect(answer.status == 409 && answer.error.code == "ambiguous_file")
+        #expect(answer.text.contains("have 2 files 'pump.md', expected one."))
+    }
+
+    @Test func `files of libraries are found by their ids only`() throws {
+        let server = try TestServer(), ada = try server.account("ada")
+        let id = try #require(try server.connect().post("/api/libraries", #"{"name":"Garden"}"#, ada)?.json()["id"]?.string)
+        let own = try server.ask("GET", "/api/documents/\(id)/passages?file=a.md", nil, ada)
+        #expect(own.status == 422 && own.error.field == "id")
+        #expect(try server.ask("GET", "/api/documents/\(id)/passages?file=a.md").status == 404)
     }
 
     @Test func `another account sees neither the sources nor the choice`() throws {

@@ -6,6 +6,15 @@ PASSAGES = [
 ]
 
 
+def passages_of(documents, file):
+    """The passages of a file in the order of the text; empty if there is no such file."""
+    cited = next((passage for passage in PASSAGES if passage["file"] == file), None)
+    if not cited:
+        return []
+    before = [cited | {"position": n, "text": f"Paragraph {n}."} for n in range(cited["position"])]
+    return [{"documents": documents} | passage for passage in [*before, cited]]
+
+
 def sources(names, question, found=()):
     """The `AnswerSources` of openapi.yaml. `found` are passages of libraries, which take the place of the two."""
     passages = list(found) or ([] if "zither" in question else [{"documents": names[0]} | passage for passage in PASSAGES])

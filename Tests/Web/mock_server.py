@@ -69,6 +69,8 @@ class World:
         self.adapters = []
         # Those of the operator, and those of accounts.
         self.documents, self.libraries = [], mock_libraries.LibraryWorld()
+        # What has become of the files of documents since they were indexed.
+        self.file_state = "unchanged"
         self.sampling = {"temperature": 0.8, "top_k": 50, "top_p": 0.95, "min_p": 0.1}
         # Settings of adapters that have some of their own, by name.
         self.adapter_sampling = {}
@@ -625,6 +627,14 @@ class Handler(mock_training.TrainingRoutes, mock_libraries.LibraryRoutes, http.s
         found = mock_documents.sources(names, text_field(self.body, "query", 10_000))["passages"] if names else []
         self.reply(200, {"passages": found[:self.body.get("limit", 5)]})
 
+    def list_document_passages(self, name):
+        name, file = urllib.parse.unquote(name), self.query.get("file", "")
+        self.check_documents([name])
+        found, start, limit = mock_documents.passages_of(name, file), int(self.query.get("from", 0)), int(self.query.get("limit", 50))
+        if not found:
+            raise APIError(404, "file_not_found", f"The documents {name} have no file '{file}'.", "file")
+        self.reply(200, {"total": len(found), "file_state": self.world.file_state, "passages": found[start:start + limit]})
+
     # Other endpoints
 
     def health(self):
@@ -664,6 +674,7 @@ ROUTES = [
     ("PUT", r"/api/conversations/(\w+)/messages/(\w+)/correction", Handler.correct),
     ("DELETE", r"/api/conversations/(\w+)/messages/(\w+)/correction", Handler.uncorrect),
     ("GET", r"/api/documents", Handler.list_documents), ("POST", r"/api/documents/search", Handler.search_documents),
+    ("GET", r"/api/documents/([^/]+)/passages", Handler.list_document_passages),
     ("POST", r"/api/chat", Handler.chat), ("POST", r"/api/chat/guest", Handler.guest_chat),
     ("GET", r"/api/health", Handler.health), ("GET", r"/stats", Handler.stats), ("POST", r"/tokenize", Handler.tokenize), *mock_training.ROUTES,
     *mock_libraries.ROUTES,

@@ -3,6 +3,7 @@ import json
 import pathlib
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 
 import jsonschema
@@ -149,6 +150,12 @@ def check_documents(ask):
     assert len(found) <= min(1, len(names))
     assert ask("POST", "/api/documents/search", {"query": "pump", "documents": ["nowhere"]}, expected=404)["error"]["field"] == "documents"
     assert ask("POST", "/api/chat", {"message": "x", "documents": ["nowhere"]}, expected=404)["error"]["code"] == "documents_not_found"
+    if found and "library_id" not in found[0]:
+        one, file = f"/api/documents/{found[0]['documents']}/passages", urllib.parse.quote(found[0]["file"])
+        listed = ask("GET", f"{one}?file={file}&from={found[0]['position']}&limit=1", template="/api/documents/{id}/passages")
+        assert listed["passages"][0]["text"] == found[0]["text"] and listed["file_state"] == "unchanged"
+        missing = ask("GET", f"{one}?file=nowhere", template="/api/documents/{id}/passages", expected=404)["error"]
+        assert (missing["code"], missing["field"]) == ("file_not_found", "file")
     if names:
         start = check_stream(ask("POST", "/api/chat", {"message": "pump", "documents": names, "max_tokens": 4}), guest=False)
         path = f"/api/conversations/{start['conversation_id']}"

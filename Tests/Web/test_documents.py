@@ -106,6 +106,39 @@ def test_sources(stage):
 
 
 @scripted
+def test_file_of_a_source(stage):
+    """A source opens its file, as it was indexed, and says what has become of the file since."""
+    stage.world.documents = [NOTES]
+    page = stage.open()
+    page.wait_for_selector("#choose-documents:not([hidden])")
+    choose(page, "notes")
+    ask(page, "/cite reset pump")
+
+    def shown(source, state, said):
+        stage.world.file_state = state
+        page.click(f".source >> nth={source}")
+        eventually(lambda: page.inner_text("#passage-status") == said)
+        assert page.is_hidden("#passage-download"), "the server does not send files of its own"
+        page.click("#passage-document")
+        page.wait_for_selector(".document-part[aria-current]")
+        assert page.locator(".document-view .notice:visible").all_inner_texts() == ([said] if said else [])
+        texts = page.locator(".document-text").all_inner_texts()
+        page.keyboard.press("Escape")
+        return texts
+
+    texts = shown(1, "unchanged", "")
+    assert texts[:-1] == [f"Paragraph {n}." for n in range(2, 7)] and texts[-1].startswith("Turn the valve."), texts
+    shown(1, "changed", "The file has changed since it was indexed. This is its text as it was then.")
+    shown(0, "missing", "The server does not have this file any more. This is its text as it was indexed.")
+    # Documents that the server does not have any more.
+    stage.allowed.append("404")
+    stage.world.documents = []
+    page.click(".source >> nth=0")
+    page.wait_for_selector("#passage-status >> text=Unknown documents notes.")
+    assert "hold the red button" in page.inner_text("#passage-text")
+
+
+@scripted
 def test_documents_are_accessible(stage):
     stage.world.documents = [NOTES]
     for scheme, width in (("light", 1180), ("dark", 360)):

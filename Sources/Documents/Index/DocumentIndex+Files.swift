@@ -110,9 +110,20 @@ extension DocumentIndex {
     ///
     /// - Parameter file: What the name of the file ends with.
     package func passages(ofFileEndingWith file: String, from start: Int, limit: Int) throws(DocumentError) -> (total: Int, [Passage]) {
+        try passages(where: "substr(files.name, -length($1)) = $1", file, from: start, limit: limit)
+    }
+
+    /// - Parameter file: The whole name of the file.
+    func passages(of file: String, from start: Int, limit: Int) throws(DocumentError) -> (total: Int, [Passage]) {
+        try passages(where: "files.name = $1", file, from: start, limit: limit)
+    }
+
+    private func passages(
+        where condition: String, _ file: String, from start: Int, limit: Int
+    ) throws(DocumentError) -> (total: Int, [Passage]) {
         try run { () throws(SQLiteError) in
             var total = 0, passages: [Passage] = []
-            let source = "FROM passages JOIN files ON files.id = passages.file WHERE substr(files.name, -length($1)) = $1"
+            let source = "FROM passages JOIN files ON files.id = passages.file WHERE \(condition)"
             try connection.execute("SELECT count(*) AS count \(source)", [.text(file)]) { row in total = row.integer("count") }
             try connection.execute(
                 "SELECT \(Self.passageColumns) \(source) ORDER BY passages.position LIMIT $3 OFFSET $2",

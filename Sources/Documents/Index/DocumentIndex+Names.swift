@@ -14,7 +14,7 @@ extension DocumentIndex {
         }
     }
 
-    private static func name(of file: String, below roots: [IndexRoot]) -> String {
+    static func name(of file: String, below roots: [IndexRoot]) -> String {
         guard file.hasPrefix("/") else { return file }
         let folder = roots.map(\.prefix).filter { $0.hasPrefix("/") && file.hasPrefix($0) }.max { $0.utf8.count < $1.utf8.count }
         guard let folder else { return file.split(separator: "/").last.map(String.init) ?? file }

@@ -26,6 +26,9 @@ struct IndexRoot: Sendable, Equatable {
     var prefix: String { name == "." ? "" : name.hasSuffix("/") ? name : name + "/" }
 
     func contains(_ file: String) -> Bool { file == name || file.hasPrefix(prefix) }
+
+    /// The absolute path of a file that the root contains.
+    func path(of file: String) -> String { file == name ? path : "\(path)/\(file.dropFirst(prefix.count))" }
 }
 
 /// Looks for files in folders, sorted by the bytes of their names.

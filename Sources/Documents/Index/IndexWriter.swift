@@ -28,6 +28,17 @@ struct StoredFile: Sendable, Equatable {
     }
 }
 
+extension StoredFile {
+    static let columns = "name, id, size, modified, checked, hash, skipped"
+
+    /// - Parameter row: Has `columns`.
+    init(_ row: SQLiteStatement) {
+        self.init(
+            id: row.integer("id"), size: row.integer("size"), modified: row.integer("modified"), checked: row.integer("checked"),
+            hash: row.text("hash"), skipped: row.optionalText("skipped"))
+    }
+}
+
 /// The changes of an index. All of them happen in a transaction of the caller.
 struct IndexWriter {
     let connection: SQLiteConnection
@@ -64,11 +75,7 @@ struct IndexWriter {
     /// All files by their names.
     func files() throws(SQLiteError) -> [String: StoredFile] {
         var files: [String: StoredFile] = [:]
-        try connection.execute("SELECT name, id, size, modified, checked, hash, skipped FROM files") { row in
-            files[row.text("name")] = StoredFile(
-                id: row.integer("id"), size: row.integer("size"), modified: row.integer("modified"), checked: row.integer("checked"),
-                hash: row.text("hash"), skipped: row.optionalText("skipped"))
-        }
+        try connection.execute("SELECT \(StoredFile.columns) FROM files") { row in files[row.text("name")] = StoredFile(row) }
         return files
     }
 

@@ -77,6 +77,22 @@ package final class SharedIndex: SearchedIndex, Sendable {
         }
     }
 
+    /// Some passages of a file in the order of the text, and what has become of the file since it was indexed.
+    ///
+    /// - Parameter file: Its name in ``passages(for:limit:)``.
+    package func passages(of file: String, from start: Int, limit: Int) throws(DocumentError) -> FilePassages {
+        let (source, total, found) = try state.withLock { opened throws(DocumentError) in
+            try refresh(&opened)
+            let index = opened.index, source = try index.source(named: file)
+            let (total, found) = try index.passages(of: source.name, from: start, limit: limit)
+            return (source, total, try index.withoutFolders(found))
+        }
+        var passages = found
+        for i in passages.indices { passages[i].documents = name }
+        // Other searches need not wait while the file is looked at.
+        return FilePassages(total: total, passages: passages, state: source.state)
+    }
+
     private func refresh(_ opened: inout Opened) throws(DocumentError) {
         let stamp: FileStamp
         do throws(FileError) { stamp = try FileStamp(path) } catch { throw .file(error) }

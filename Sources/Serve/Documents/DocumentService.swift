@@ -11,6 +11,9 @@ struct DocumentService: Sendable {
     static let routes: [Route] = [
         Route("GET", "/api/documents", access: .accountOrGuest) { try $0.documents.list($1) },
         Route("POST", "/api/documents/search", access: .accountOrGuest, limit: .checkedByHandler) { try $0.documents.search($1) },
+        Route("GET", "/api/documents/{id}/passages", access: .accountOrGuest, limit: .checkedByHandler) {
+            try $0.documents.passages($1)
+        },
     ]
 
     private static let maxQueryLength = 10_000
@@ -51,6 +54,29 @@ struct DocumentService: Sendable {
         let passages = try chosen.passages(for: query, limit: limit)
         return Response.json { found in
             found.array("passages") { list in for passage in passages { list.object { passage.write(to: &$0) } } }
+        }
+    }
+
+    /// A file of the operator, as it was indexed, and what has become of it since.
+    private func passages(_ context: RequestContext) throws -> Response {
+        guard let file = context.request.query("file"), !file.isEmpty else {
+            throw APIError.invalid("file", "expected the name of a file, as passages have it.")
+        }
+        let start = try context.request.integer("from", 0...Int(Int32.max), default: 0)
+        let limit = try context.request.integer("limit", 1...200, default: 50)
+        let index = try documents.readable(by: context.client.account).named(context.parameters).indexes.first
+        try rateLimits.checkSearch(context.client.key)
+        let found = try ServedDocuments.finding(index?.name ?? "") { () throws(DocumentError) in
+            try index?.passages(ofFileNamed: file, from: start, limit: limit)
+        }
+        guard let found else {
+            let advice = "Its files have ids: see /api/libraries/{id}/files/{file}/passages."
+            throw APIError.invalid("id", "expected an index of the server, found a library. \(advice)")
+        }
+        return Response.json { whole in
+            whole["total"] = found.total
+            whole["file_state"] = found.state.rawValue
+            whole.array("passages") { list in for passage in found.passages { list.object { passage.write(to: &$0) } } }
         }
     }
 }

@@ -56,10 +56,30 @@ package struct ServedDocuments: Sendable {
     /// Hides the paths of indexes, which are for the operator.
     static func finding<Result>(_ names: String, _ body: () throws(DocumentError) -> Result) throws(APIError) -> Result {
         do throws(DocumentError) { return try body() } catch {
+            if let failure = APIError(error, in: names) { throw failure }
             var failure = APIError.serviceUnavailable(
                 "documents_unavailable", "The documents \(names) cannot be read at the moment.", retryAfter: 5)
             failure.cause = "\(error)"
             throw failure
+        }
+    }
+}
+
+extension APIError {
+    /// An error of the file that a client has named; nil for others.
+    fileprivate init?(_ error: DocumentError, in documents: String) {
+        switch error {
+        case .noSuchFile(let name, _, _):
+            let reason = "it was deleted or renamed, and the documents were indexed again. Ask again for an answer from what they have now."
+            self.init(
+                status: .notFound, code: "file_not_found",
+                message: "The documents \(documents) have no file '\(name.prefix(200))': \(reason)", field: "file")
+        case .ambiguousFile(let name, _, let count):
+            let advice = "The operator of this server can index their common folder instead, so that their names differ."
+            self.init(
+                status: .conflict, code: "ambiguous_file",
+                message: "The documents \(documents) have \(count) files '\(name.prefix(200))', expected one. \(advice)", field: "file")
+        default: return nil
         }
     }
 }

@@ -62,6 +62,12 @@ struct ServedIndex: SearchedIndex, Sendable {
         return (total, found.map { named($0, file.name, file.id) })
     }
 
+    /// The passages of a file of the operator, by the name that passages have; nil for a library, whose files have ids.
+    func passages(ofFileNamed file: String, from start: Int, limit: Int) throws(DocumentError) -> FilePassages? {
+        guard library == nil else { return nil }
+        return try index?.passages(of: file, from: start, limit: limit)
+    }
+
     /// The files that have passages, and the passages. nil while an index cannot be read: others can.
     var counts: (files: Int, passages: Int)? {
         if let library { return (library.fileCount, library.passages) }

@@ -1,17 +1,15 @@
 // @ts-check
+import { changeOf, LIMIT, startOf } from "../chat/passage-panel.js";
 import { marked, place } from "../chat/sources.js";
 import { byId, el } from "../common/dom.js";
 import { visible, visibleCode } from "../common/sanitize.js";
 
 /** @typedef {import("../chat/sources.js").Passage} Passage */
 
-// How many passages a request asks for, and how many of the first ones are before the cited one.
-const LIMIT = 11, BEFORE = 5;
-
 /**
  * The passages of a file in their order, from around a cited one on in both directions.
  *
- *     const view = new DocumentView(api, path, passage, words);
+ *     const view = new DocumentView(api, path, query, passage, words);
  *     await view.load();
  *     panel.append(view.element);
  *     view.reveal();
@@ -19,18 +17,20 @@ const LIMIT = 11, BEFORE = 5;
 export class DocumentView {
   /**
    * @param {import("../common/api.js").API} api @param {string} path of the passages of the file
+   * @param {Record<string, string> | undefined} query what their requests have besides
    * @param {Passage | null} cited @param {string[]} words of the question, which are marked in the cited passage
    */
-  constructor(api, path, cited, words) {
+  constructor(api, path, query, cited, words) {
     this.api = api;
     this.path = path;
+    this.query = query;
     this.cited = cited;
     this.words = words;
     this.total = 0;
     /** The positions that are shown: from `start` until `end`. */
-    this.start = this.end = Math.max(0, (cited?.position ?? 0) - BEFORE);
+    this.start = this.end = startOf(cited);
     this.list = el("ol", { class: "document" });
-    this.note = el("p", { class: "notice", hidden: true }, "The file has changed since this answer: the passage is not in it any more.");
+    this.note = el("p", { class: "notice", hidden: true });
     this.earlier = el("button", { type: "button", class: "button", onclick: () => this.#extend(true) }, "Earlier");
     this.later = el("button", { type: "button", class: "button", onclick: () => this.#extend(false) }, "Later");
     this.status = el("p", { class: "help", role: "status" });
@@ -39,9 +39,10 @@ export class DocumentView {
 
   /** Loads the first passages. */
   async load() {
-    const passages = await this.#request(this.start, LIMIT);
+    const found = await this.#request(this.start, LIMIT), { passages } = found;
     const cited = passages.find(({ text }) => text === this.cited?.text);
-    this.note.hidden = !this.cited || cited !== undefined;
+    this.note.textContent = changeOf(found, this.cited);
+    this.note.hidden = this.note.textContent === "";
     this.end = this.start + passages.length;
     this.list.replaceChildren(...passages.map((passage) => this.#part(passage, passage === cited)));
     this.#showRange();
@@ -50,11 +51,11 @@ export class DocumentView {
   /** Scrolls to the cited passage. */
   reveal() { this.list.querySelector("[aria-current]")?.scrollIntoView({ block: "center" }); }
 
-  /** @param {number} from @param {number} limit @returns {Promise<Passage[]>} */
+  /** @param {number} from @param {number} limit @returns {Promise<import("../chat/passage-panel.js").FilePassages>} */
   async #request(from, limit) {
-    const { total, passages } = await this.api.get(this.path, { from, limit });
-    this.total = total;
-    return passages;
+    const found = await this.api.get(this.path, { ...this.query, from, limit });
+    this.total = found.total;
+    return found;
   }
 
   /** Shows the passages before or after those that are shown. @param {boolean} isBefore */
@@ -62,7 +63,7 @@ export class DocumentView {
     const button = isBefore ? this.earlier : this.later, from = isBefore ? Math.max(0, this.start - LIMIT) : this.end;
     button.disabled = true;
     try {
-      const passages = await this.#request(from, isBefore ? this.start - from : LIMIT);
+      const { passages } = await this.#request(from, isBefore ? this.start - from : LIMIT);
       const parts = passages.map((passage) => this.#part(passage, false));
       if (isBefore) this.#prepend(parts);
       else this.list.append(...parts);
