@@ -124,6 +124,28 @@ import Testing
         #expect(try fixture.files()["bad.txt"] == crashed && fixture.search("gauge").count == 1)
     }
 
+    @Test func `one file is read again, without the others`() throws {
+        let fixture = try Fixture()
+        try fixture.upload("good.txt", "The gauge.")
+        try fixture.upload("bad.txt", "crash me")
+        let library = try #require(LibraryID(fixture.id)), store = fixture.server.store
+        #expect(try fixture.files()["good.txt"] == "1")
+        let before = try #require(try store.libraryRevisions().first)
+        let bad = try #require(try store.files(of: library).first { $0.upload.name == "bad.txt" }).upload.id
+        let path = "/api/libraries/\(fixture.id)/files/\(bad)/reindex"
+        // The answer may come after the file was read.
+        let answer = try fixture.ask("POST", path, nil, "{}"), file = try answer.json(), state = file["state"]?.string
+        #expect(answer.status == 200 && file["id"]?.string == bad.description && (state == "waiting" || state == "skipped"))
+        let crashed = "The program that reads files crashed, took too long, or needed too much memory."
+        #expect(try fixture.files() == ["good.txt": "1", "bad.txt": crashed] && fixture.search("gauge").count == 1)
+        let after = try #require(try store.libraryRevisions().first)
+        #expect(after.revision > before.revision && after.rereadRevision == before.rereadRevision)
+        let eve = try fixture.server.account("eve")
+        #expect(try fixture.ask("POST", path, eve, "{}").status == 404 && fixture.ask("POST", path, [:], "{}").status == 401)
+        let unknown = "/api/libraries/\(fixture.id)/files/\(UploadID())/reindex"
+        #expect(try fixture.ask("POST", unknown, nil, "{}").error.message == "No such file.")
+    }
+
     @Test func `files that need more memory than the program may have are left out`() throws {
         let fixture = try Fixture { $0.libraries?.readingMemory = 1 << 29 }
         try fixture.upload("large.txt", "fill memory")

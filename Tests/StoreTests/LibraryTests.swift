@@ -47,6 +47,13 @@ import Testing
         let after = try #require(try state(store, library))
         #expect(after.revision == before.revision + 1 && after.rereadRevision == after.revision)
         #expect(try store.files(of: library).map(\.state) == [.waiting, .waiting])
+        // One file alone.
+        try store.set([new.id: .skipped(reason: "crashed"), valve.id: .ready(passages: 1)], in: library)
+        try store.rereadFile(new.id, of: library, of: ada)
+        #expect(try store.files(of: library).map(\.state) == [.waiting, .ready(passages: 1)])
+        let last = try #require(try state(store, library))
+        #expect(last.revision == after.revision + 1 && last.rereadRevision == after.rereadRevision)
+        #expect(throws: StoreError.notFound(.file)) { try store.rereadFile(pump.id, of: library, of: ada) }
         // One that another library has stays.
         try store.removeFile(valve.id, from: library, of: ada, deletes: true)
         #expect(try store.upload(valve.id, of: ada) == valve && store.files(of: library).map(\.upload.id) == [new.id])
@@ -95,6 +102,7 @@ import Testing
         #expect(throws: denied) { try store.updateLibrary(library, of: eve, name: "x") }
         #expect(throws: denied) { try store.deleteLibrary(library, of: eve) }
         #expect(throws: denied) { try store.rereadLibrary(library, of: eve) }
+        #expect(throws: denied) { try store.rereadFile(file, of: library, of: eve) }
         #expect(throws: denied) { try store.removeFile(file, from: library, of: eve, deletes: true) }
         #expect(throws: denied) { try store.addFiles([own], to: library, of: eve) }
         #expect(throws: denied) { try store.addUpload("x", [1], of: eve, to: library) }

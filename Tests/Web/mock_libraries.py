@@ -180,6 +180,11 @@ class LibraryRoutes:
         found, start, limit = passages_of(library, self.file_of(library, file)), int(self.query.get("from", 0)), int(self.query.get("limit", 50))
         self.reply(200, {"total": len(found), "passages": found[start:start + limit]})
 
+    def reindex_file(self, id, file):
+        found = self.file_of(self.own_library(id), file)
+        found["ready_at"] = time.time() + self.world.libraries.reading
+        self.reply(200, shown_file(found))
+
     def reindex_library(self, id):
         library = self.own_library(id)
         self.world.libraries.reindexed += 1
@@ -195,5 +200,6 @@ ROUTES = [
     ("DELETE", r"/api/libraries/(\w+)/files/(\w+)", LibraryRoutes.delete_file),
     ("GET", r"/api/libraries/(\w+)/files/(\w+)", LibraryRoutes.download_file),
     ("GET", r"/api/libraries/(\w+)/files/(\w+)/passages", LibraryRoutes.list_passages),
+    ("POST", r"/api/libraries/(\w+)/files/(\w+)/reindex", LibraryRoutes.reindex_file),
     ("POST", r"/api/libraries/(\w+)/reindex", LibraryRoutes.reindex_library),
 ]

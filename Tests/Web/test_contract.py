@@ -195,6 +195,7 @@ def check_libraries(ask, name):
     changed = ask("PATCH", path, {"name": "Pumps", "access": "everyone"}, one)
     assert changed["name"] == "Pumps" and changed["access"] == "everyone"
     ask("POST", path + "/reindex", {}, one + "/reindex")
+    assert ask("POST", f"{path}/files/{file['id']}/reindex", {}, any_file + "/reindex")["name"] == "notes/pump.md"
     ask("DELETE", f"{path}/files/{file['id']}", template=any_file, expected=204)
     ask("DELETE", path, template=one, expected=204)
     ask("GET", path, template=one, expected=404)

@@ -249,6 +249,43 @@ def test_folders_of_a_library(stage):
     check_axe(page, "folders")
 
 
+@scripted
+def test_files_are_found(stage):
+    """Many files have a filter: by words of their names, and those that were skipped, which can be read again one by one."""
+    page, name = open_account(stage)
+    libraries, find = stage.world.libraries, "#library [type=search]"
+    files = {f"manuals/pump {n}.md": "One." for n in range(20)} | {"manuals/Valve.md": "Two.", "scan.pdf": "", "notes/scan 2.pdf": ""}
+    libraries.add(name, "Garden", files)
+    libraries.add(name, "Small", {"a.md": "One.", "b.md": ""})
+    open_library(page, "Small")
+    assert page.locator(find).count() == 0
+    page.click("#documents-back")
+    page.click("role=button[name='Manage Garden']")
+    page.wait_for_selector(find)
+    assert page.locator(".folders details[open]").count() == 0 and page.inner_text(".file-filter [role=status]") == ""
+    page.fill(find, "VALVE man")
+    assert rows(page) == ["Valve.md 4 bytes · 1 passage"] and page.inner_text(".file-filter [role=status]") == "1 of 23 files"
+    # The button of a folder would delete files that are not shown.
+    assert page.is_hidden("[aria-label='Delete the folder manuals']")
+    page.fill(find, "nowhere")
+    assert rows(page) == [] and page.inner_text(".file-filter [role=status]") == "0 of 23 files" and page.is_hidden("text=No files yet")
+    page.fill(find, "")
+    assert page.is_visible("[aria-label='Delete the folder manuals']")
+    page.click("text=Only 2 skipped files")
+    skipped = ["scan.pdf 0 bytes · skipped: no text in it", "scan 2.pdf 0 bytes · skipped: no text in it"]
+    assert rows(page) == skipped, rows(page)
+    check_axe(page, "filter")
+    libraries.reading = 3600
+    page.click("[aria-label='Read scan.pdf again']")
+    status(page, "scan.pdf is read again.")
+    assert rows(page) == skipped[1:] and page.is_visible("text=Only 1 skipped file")
+    scan = next(file for library in libraries.libraries.values() for file in library["files"].values() if file["name"] == "scan.pdf")
+    scan.update(content=b"Text.", ready_at=0)
+    status(page, "All files have been read.")
+    page.click("text=Only 1 skipped file")
+    assert rows(page)[0] == "scan.pdf 5 bytes · 1 passage" and page.is_hidden("[aria-label='Read scan.pdf again']")
+
+
 def drop(page, *paths):
     """Drags files and folders from the desktop onto the library, and drops them."""
     devtools, box = page.context.new_cdp_session(page), page.locator("#library").bounding_box()

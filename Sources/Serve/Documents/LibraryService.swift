@@ -23,6 +23,7 @@ struct LibraryService: Sendable {
             try $0.libraries.download($1)
         },
         Route("DELETE", "/api/libraries/{id}/files/{upload}", access: .account) { try $0.libraries.removeFile($1) },
+        Route("POST", "/api/libraries/{id}/files/{upload}/reindex", access: .account) { try $0.libraries.rereadFile($1) },
         Route("GET", "/api/libraries/{id}/files/{upload}/passages", access: .accountOrGuest) { try $0.libraries.passages($1) },
     ]
 
@@ -91,6 +92,15 @@ struct LibraryService: Sendable {
         let library = try store.rereadLibrary(try context.id(of: "library"), of: try context.account)
         indexer?.wake()
         return try response(library, .ok, context)
+    }
+
+    private func rereadFile(_ context: RequestContext) throws -> Response {
+        try checkEnabled()
+        let library: LibraryID = try context.id(of: "library"), file: UploadID = try context.id(of: "file", at: 1)
+        try store.rereadFile(file, of: library, of: try context.account)
+        indexer?.wake()
+        let reread = try store.file(file, of: library)
+        return Response.json { reread.write(to: &$0) }
     }
 
     private func addFile(_ context: RequestContext) throws -> Response {

@@ -109,6 +109,8 @@ static const slm_web_file files[] = {
 #include "WebFile.h"
 #define FILE "../Web/libraries/document-view.js"
 #include "WebFile.h"
+#define FILE "../Web/libraries/file-filter.js"
+#include "WebFile.h"
 #define FILE "../Web/libraries/folder-rows.js"
 #include "WebFile.h"
 #define FILE "../Web/libraries/library-rows.js"

@@ -101,6 +101,18 @@ extension Store {
         }
     }
 
+    /// Lets one file of a library be read again, as one that crashed the program that reads files.
+    package func rereadFile(_ id: UploadID, of library: LibraryID, of owner: UserID) throws(StoreError) {
+        try database.transaction(.write) { connection throws(StoreError) in
+            try Self.lockLibrary(library, of: owner, on: connection, database.dialect)
+            let row = try connection.firstRow("""
+                UPDATE library_files SET passages = NULL, message = NULL WHERE library_id = $1 AND upload_id = $2 RETURNING upload_id
+                """, [.text(library), .text(id)])
+            guard row != nil else { throw .notFound(.file) }
+            try connection.execute("UPDATE libraries SET revision = revision + 1 WHERE id = $1", [.text(library)])
+        }
+    }
+
     static func library(_ id: LibraryID, of owner: UserID, on connection: any Connection) throws(StoreError) -> Library {
         let row = try connection.firstRow(
             "SELECT \(Library.columns) FROM \(Library.source) WHERE libraries.id = $1 AND owner_id = $2", [.text(id), .text(owner)])

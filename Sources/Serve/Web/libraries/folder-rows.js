@@ -6,10 +6,10 @@ import { visible } from "../common/sanitize.js";
 import { fileRow } from "./library-rows.js";
 
 /** @typedef {import("./library-view.js").LibraryFile} LibraryFile */
-/** @typedef {{ path: string, files: LibraryFile[] }} Folder */
+/** @typedef {{ path: string, files: LibraryFile[], isFiltered?: boolean }} Folder the files that are shown: with a filter, not all */
 
-/** So many files of a library are shown at once. With more, its folders are closed at first. */
-const FEW = 20;
+/** So many files of a library are shown at once. With more, its folders are closed at first, and a filter finds files. */
+export const FEW = 20;
 
 /**
  * The folder of a file, "" for one without.
@@ -26,13 +26,14 @@ export function folderList(view) {
   const files = fileRows(view, "Files", false);
   /** @type {Rows<Folder>} */
   const folders = new Rows(el("ul", { class: "folders" }), ({ path }) => path, ({ path }) => folderRow(view, path, isShort));
-  /** Shows files that are sorted by name. @param {LibraryFile[]} found */
-  const show = (found) => {
-    isShort = found.length <= FEW;
-    const byFolder = grouped(found);
+  /** Shows files that are sorted by name. @param {LibraryFile[]} all @param {boolean} isFiltered whether they are not all files */
+  const show = (all, isFiltered) => {
+    isShort = all.length <= FEW;
+    const byFolder = grouped(all);
     files.show(byFolder.get("")?.files ?? []);
     byFolder.delete("");
-    folders.show([...byFolder.values()].sort((one, other) => (one.path < other.path ? -1 : 1)));
+    const found = [...byFolder.values()].map((folder) => ({ ...folder, isFiltered }));
+    folders.show(found.sort((one, other) => (one.path < other.path ? -1 : 1)));
   };
   return { hosts: [files.host, folders.host], show };
 }
@@ -61,9 +62,13 @@ function folderRow(view, path, isOpen) {
   const rows = fileRows(view, `Files in ${visible(path)}`, true), facts = el("small", {});
   const summary = el("summary", {}, el("span", { dir: "auto" }, visible(path)), " ", facts);
   const remove = iconButton(`Delete the folder ${visible(path)}`, "trash", () => view.deleteFolder(path), { class: "icon-button delete" });
-  const element = el("li", { class: "folder" }, el("details", { open: isOpen }, summary, rows.host), view.library.is_own && remove);
-  const update = (/** @type {Folder} */ { files }) => {
+  const details = el("details", { open: isOpen }, summary, rows.host);
+  const element = el("li", { class: "folder" }, details, view.library.is_own && remove);
+  const update = (/** @type {Folder} */ { files, isFiltered = false }) => {
     rows.show(files);
+    // The button deletes all files of the folder.
+    remove.hidden = isFiltered;
+    if (isFiltered) details.open = true;
     const inState = (/** @type {LibraryFile["state"]} */ wanted) => files.filter(({ state }) => state === wanted).length;
     const waiting = inState("waiting"), skipped = inState("skipped");
     const size = files.reduce((sum, file) => sum + file.bytes, 0);

@@ -9,7 +9,7 @@ import { visible } from "../common/sanitize.js";
 /** @typedef {import("./uploads.js").Upload} Upload */
 
 /**
- * A file of a library, with buttons that show its passages, download it and delete it.
+ * A file of a library, with buttons that show its passages, read it again if it was skipped, download it and delete it.
  * @param {import("./library-view.js").LibraryView} view @param {string} id
  * @param {boolean} [isInFolder] whether the name is shown without its folders
  */
@@ -24,7 +24,12 @@ export function fileRow(view, id, isInFolder = false) {
     saveFile(await view.api.download(filePath(library.id, id)), file.name);
   }));
   const remove = iconButton("", "trash", () => view.deleteFile(id), { class: "icon-button delete" });
-  const element = el("li", {}, el("div", {}, name, state), download, library.is_own && remove);
+  const again = iconButton("", "again", async () => {
+    await view.readFileAgain(file);
+    // A button that is hidden has lost the focus.
+    if (again.hidden && [again, document.body].includes(document.activeElement)) remove.focus();
+  });
+  const element = el("li", {}, el("div", {}, name, state), library.is_own && again, download, library.is_own && remove);
   let shown = "";
   const update = (/** @type {LibraryFile} */ found) => {
     if (shown === JSON.stringify(found)) return;
@@ -34,6 +39,8 @@ export function fileRow(view, id, isInFolder = false) {
     name.disabled = file.state !== "ready";
     label(download, `Download ${visible(file.name)}`);
     label(remove, `Delete ${visible(file.name)}`);
+    label(again, `Read ${visible(file.name)} again`);
+    again.hidden = file.state !== "skipped";
     state.textContent = `${bytes(file.bytes)} · ${stateText(file)}`;
     state.className = file.state;
   };

@@ -7,7 +7,8 @@ import { el } from "../common/dom.js";
 import { bytes, count } from "../common/quantities.js";
 import { Rows } from "../common/rows.js";
 import { visible } from "../common/sanitize.js";
-import { folderList, folderOf } from "./folder-rows.js";
+import { FileFilter } from "./file-filter.js";
+import { FEW, folderList, folderOf } from "./folder-rows.js";
 import { uploadRow } from "./library-rows.js";
 import { accessText, settingsForm } from "./library-settings.js";
 import { chosenFiles, droppedFiles, withoutHidden } from "./uploads.js";
@@ -57,6 +58,9 @@ export class LibraryView {
     this.space = el("div", { class: "space" });
     this.nothing = el("p", { class: "help" }, "No files yet. Text, Markdown, PDF, DOCX, EPUB, HTML, tables and source code can be read.");
     this.files = folderList(this);
+    /** Of a library that has had many files. @type {FileFilter | null} */
+    this.filter = null;
+    this.filterPlace = el("div", {});
     /** The files that were added while the library is shown. @type {Rows<import("./uploads.js").Upload>} */
     this.added = new Rows(el("ul", { class: "library-files", "aria-label": "Added files" }), ({ key }) => key,
       (upload) => uploadRow(this, upload));
@@ -69,7 +73,7 @@ export class LibraryView {
     this.lists = el("div", {}, this.nothing, this.added.host, ...this.files.hosts);
     this.settings = library.is_own ? settingsForm(this) : null;
     this.element = el("div", { class: "library" }, el("div", { class: "library-head" }, this.facts, mayUpload && this.space),
-      mayUpload && this.#tools(), this.settings?.element, this.lists);
+      mayUpload && this.#tools(), this.settings?.element, this.filterPlace, this.lists);
     this.show();
     this.#poll();
   }
@@ -96,14 +100,25 @@ export class LibraryView {
     // Without those that were added and deleted again, and of those that were added twice only the last.
     const uploads = this.uploads.of(id).filter(({ stored }) => !stored || this.byID.has(stored));
     const added = new Map(uploads.map((upload) => [upload.stored || upload.key, upload]));
-    this.added.show([...added.values()]);
-    this.files.show(files.filter((file) => !added.has(file.id)));
+    const found = new Set(this.#found(files)), isFiltered = this.filter?.isSet ?? false;
+    const isFound = (/** @type {import("./uploads.js").Upload} */ { stored }) => !stored || found.has(this.byID.get(stored));
+    this.added.show([...added.values()].filter(isFound));
+    this.files.show(files.filter((file) => found.has(file) && !added.has(file.id)), isFiltered);
     this.nothing.hidden = files.length + added.size > 0;
     const left = uploads.filter(({ state }) => state === "waiting" || state === "running").length;
     this.sending.hidden = left === 0;
     this.dropHelp.hidden = left > 0;
     this.left.textContent = `${count(left, "file")} left`;
     if (hadFocus && document.activeElement === document.body) this.#focusTools();
+  }
+
+  /** The files that the filter lets through. @param {LibraryFile[]} files @returns {(LibraryFile | undefined)[]} */
+  #found(files) {
+    if (!this.filter && files.length > FEW) {
+      this.filter = new FileFilter(() => this.#showFiles());
+      this.filterPlace.append(this.filter.element);
+    }
+    return this.filter?.matching(files) ?? files;
   }
 
   #focusTools() { this.element.querySelector(".library-tools button")?.focus({ preventScroll: true }); }
@@ -140,6 +155,17 @@ export class LibraryView {
       this.dialog.announce();
       await this.reload();
       this.dialog.say("All files are read again.");
+      this.#poll();
+    });
+  }
+
+  /** Reads a file again that was skipped. @param {LibraryFile} file */
+  readFileAgain({ id, name }) {
+    return this.dialog.attempt(async () => {
+      await this.api.request("POST", filePath(this.library.id, id) + "/reindex", {});
+      this.dialog.announce();
+      await this.reload();
+      this.dialog.say(`${name} is read again.`);
       this.#poll();
     });
   }
