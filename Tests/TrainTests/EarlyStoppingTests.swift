@@ -115,6 +115,12 @@ import Train
         #expect(outcome.ending == .earlyStopped && outcome.state.step == 6 && outcome.best == 2)
     }
 
+    @Test func `a rise of 5 % on few conversations can be chance`() throws {
+        let noisy = (0..<8).map { $0 % 2 == 0 ? 12.0 : 30 }                  // 21 on average
+        let outcome = try outcome([Array(repeating: 30, count: 8), Array(repeating: 20, count: 8), noisy])
+        #expect(outcome.ending == .finished && outcome.state.evaluationsSinceBest == 0 && outcome.best == 20)
+    }
+
     @Test func `losses that are not numbers count towards early stopping`() throws {
         let outcome = try outcome([losses(3), losses(2.5), losses(.nan)])
         #expect(outcome.ending == .earlyStopped && outcome.best == 2)

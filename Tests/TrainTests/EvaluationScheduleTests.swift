@@ -13,7 +13,7 @@ import Train
     private let folder = TemporaryFolder()
     private let vocabulary = Vocabulary.ofBytes(specialTokens: ["<|user|>", "<|assistant|>", "<|eos|>", "<|pad|>"])
 
-    private func run(_ plan: TrainingPlan) throws -> TrainingRun {
+    private func run(_ plan: TrainingPlan, validating: Bool = true) throws -> TrainingRun {
         let lines = (0..<900).map { "[INST] what is \($0)? [/INST] it is \($0 * $0)\n" }
         var source = TrainingData.Source([folder.write(lines.joined(), to: "chats.txt")])
         source.validationShare = 0.5
@@ -22,7 +22,7 @@ import Train
         let trainer = try Trainer(configuration, on: Processor(threads: 1), precision: .float32, seed: 3)
         try Folder.create(folder("run"))
         return try TrainingRun(
-            trainer, plan, training: data.batches(.train, plan, context: 48), validation: data.validationSet(.all),
+            trainer, plan, training: data.batches(.train, plan, context: 48), validation: validating ? data.validationSet(.all) : nil,
             vocabulary: vocabulary, chatTemplate: .specialTokens, folder: folder("run"))
     }
 
@@ -111,6 +111,45 @@ import Train
             #expect(share(tokens) <= 0.03 || tokens == min(most, 4_096), "\(tokens)")
             #expect(tokens == most || share(2 * tokens) > 0.03, "\(tokens)")
         }
+    }
+
+    /// Without validation data, training rows of as many tokens are evaluated, otherwise of a quarter: at least a row, which has 48 tokens,
+    /// and at most an epoch.
+    @Test(arguments: [(432, false, 432), (432, true, 96), (100, true, 48), (1 << 20, false, nil)] as [(Int, Bool, Int?)])
+    func `the progress of an evaluation rises to the number of its tokens`(most: Int, validating: Bool, rowTokens: Int?) throws {
+        var plan = TrainingPlan()
+        plan.length = .tokens(1 << 30)                // long enough for 2^20 tokens in each evaluation
+        plan.batch = 2
+        plan.evalTokens = most
+        plan.evaluatesFirst = true
+        let run = try run(plan, validating: validating), epoch = 2 * 48 * Int(run.training.stepsPerEpoch.rounded(.up))
+        var shown: [Int] = [], sizes: Set<Int> = [], training = 0, validation = 0
+        try run.train(until: 0) { event in
+            switch event {
+            case .evaluating(let tokens, let all):
+                shown.append(tokens)
+                sizes.insert(all)
+            case .evaluated(let onTraining, let held, _, _, _):
+                training = onTraining.targets
+                validation = held?.targets ?? 0
+            default: break
+            }
+        }
+        let size = validation + (rowTokens ?? epoch)
+        #expect(sizes == [size] && shown.last == size, "\(shown) of \(sizes)")
+        #expect(shown.count > 1 && shown[0] > 0 && zip(shown, shown.dropFirst()).allSatisfy { $0 < $1 }, "\(shown)")
+        // Rows have padding.
+        #expect(training > (rowTokens ?? epoch) / 3 && training <= rowTokens ?? epoch && (validation >= most) == validating)
+    }
+
+    @Test func `without validation data, training rows are evaluated in 3 % of the time`() throws {
+        var plan = TrainingPlan()
+        plan.length = .seconds(120)
+        plan.batch = 2
+        let run = try run(plan, validating: false)
+        var machine = Machine(secondsPerStep: 1.9, secondsPerToken: 0.755e-3)
+        #expect(try run.run(clock: { machine.now }, shouldStop: { _ in false }) { machine.add($0) } == .finished)
+        #expect(machine.evaluations > 1 && machine.evaluating <= 0.03 * 120 && machine.result == nil, "\(machine.evaluating) s")
     }
 
     @Test func `early stopping does not count evaluations during the warmup and the first tenth of a run`() throws {

@@ -125,6 +125,15 @@ import Train
         expectClose([Float(alone.loss)], [(4 * alone.textLoss + alone.turnEndLoss) / 5], within: .forward)
     }
 
+    @Test(arguments: LossScope.allCases) func `in the human-assistant template, the line end of an answer ends a turn`(
+        lossScope: LossScope
+    ) throws {
+        let checkpoint = try checkpoint(form: .humanAssistant)
+        let found = try pieces(checkpoint, reader(checkpoint, lossScope: lossScope).text(at: chats()))
+        // Two answers.
+        #expect(found.count == 10 && found.allSatisfy { $0.turnEnds == 2 && $0.targets > 10 }, "\(found.map(\.turnEnds))")
+    }
+
     @Test func `windows without overlap match nanoGPT's evaluation`() throws {
         let checkpoint = try checkpoint(), reference = try ReferenceEvaluator(checkpoint)
         let text = try reader(checkpoint, joins: true).text(at: chats())

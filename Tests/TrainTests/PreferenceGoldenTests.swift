@@ -102,8 +102,11 @@ import Train
 
     @Test func `the log-probabilities are those of the answers' tokens alone`() throws {
         let golden = try Case(.dpo, KernelVariant.standard[0])
-        let evaluator = Evaluator(context: 64) { golden.trainer.tokenLosses(of: $0) }
-        let found = try evaluator.logProbabilities(of: golden.batches.data) { _ in }
+        var evaluator = Evaluator(context: 64) { golden.trainer.tokenLosses(of: $0) }, shares: [Double] = []
+        evaluator.rows = 1
+        let found = try evaluator.logProbabilities(of: golden.batches.data) { shares.append($0) }
         expectClose(found.prefix(6).map { Float($0) }, golden.golden.floats("dpo/log_probabilities"), within: .gradient)
+        // The progress.
+        #expect(shares.count > 1 && shares[0] > 0 && shares.last == 1 && shares == shares.sorted(), "\(shares)")
     }
 }

@@ -51,14 +51,14 @@ import Train
     @Test func `a checkpoint stores the type of matmuls, recomputation, threads and kernels`() throws {
         var plan = plan
         let processor = try Processor(threads: 2, instructionSet: "plain")
-        plan.machine = TrainingMachine(processor, .float32, recomputesBlocks: true)
+        plan.machine = TrainingMachine(processor, .bfloat16, recomputesBlocks: true)
         plan.recipe = .nanogpt
         plan.preset = "tiny"
         plan.vocabularySize = 300
         try run(plan, in: "run").train(until: 3)
         let stored = try TrainingPlan(from: Checkpoint(reading: folder("run/last.h5")))
         #expect(stored == plan)
-        #expect(stored.machine?.precision == .float32 && stored.machine?.recomputesBlocks == true && stored.machine?.threads == 2)
+        #expect(stored.machine?.precision == .bfloat16 && stored.machine?.recomputesBlocks == true && stored.machine?.threads == 2)
         #expect(stored.machine?.cpu == "plain" && stored.machine?.blas == .slm)
     }
 
@@ -169,6 +169,21 @@ import Train
         #expect(longer.state.evaluations == 2)
         try longer.train()
         #expect(longer.state.evaluations == 20)
+    }
+
+    @Test func `only another number of evaluation tokens changes what a resumed run evaluates on`() throws {
+        var plan = plan, targets: [Int] = []
+        plan.evalTokens = 1
+        func report(_ event: TrainingRun.Event) { if case .evaluated(_, let held?, _, _, _) = event { targets.append(held.targets) } }
+        try run(plan, in: "run").train(until: 5, report)
+        let slower = try resume("run") { $0.lr = 1e-3 }.run
+        #expect(slower.state.evaluationTokens == 1)
+        try slower.train(until: 9, report)
+        let longer = try resume("run") { $0.evalTokens = 1_000_000 }.run
+        try longer.train(report)
+        // After steps 4 and 8 on one conversation, and after the last step on all.
+        #expect(try targets.count == 3 && targets[0] == targets[1] && targets[2] == data().validationSet(.all)?.tokens, "\(targets)")
+        #expect(targets[0] < targets[2])
     }
 
     @Test func `a run that early stopping has ended continues with more patience or another rate`() throws {

@@ -73,6 +73,19 @@ import Train
         #expect(activations(with: { $0.logitCap = 30 }) == plain + 4 * logits)
     }
 
+    /// They need more than training where rows are few and short.
+    @Test func `sample answers need the weights once more, and the keys and values of a row`() {
+        var configuration = GPTConfiguration(layers: 3, heads: 2, width: 64, context: 8, vocabulary: 1_000)
+        for (heads, width) in [(2, 64.0), (1, 32)] {
+            configuration.keyValueHeads = heads
+            let weights = Double(configuration.parameterCount)
+            for (precision, bytes) in [(DataType.float32, 4.0), (.bfloat16, 2)] {
+                let samples = TrainingMemory(precision, rows: 1).bytes(for: configuration) - 40e6 - 16 * weights
+                #expect(samples == bytes * (weights + 2 * 3 * 8 * width), "\(heads) heads, \(precision)")
+            }
+        }
+    }
+
     @Test func `the memory of the token files is added`() {
         var memory = TrainingMemory(.float32, rows: 1)
         let without = memory.bytes(for: .tiny)

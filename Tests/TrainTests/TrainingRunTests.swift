@@ -117,6 +117,14 @@ import Train
         #expect(try run(plan, in: "muon").trainer.optimizer.muon?.rateRatio == ratio)
     }
 
+    /// See the table of recipes in Documentation/Reference/Training.md.
+    @Test func `recipes differ in rows, batch, rate and initialization`() {
+        let nanogpt = Recipe.nanogpt.plan, counts = Recipe.counts.plan
+        #expect(nanogpt.recipe == .nanogpt && nanogpt.usesWindows && nanogpt.batch == 12 && nanogpt.lr == 1e-3 && nanogpt.minLR == 0.1)
+        #expect(counts.recipe == .counts && !counts.usesWindows && counts.batch == 4 && counts.lr == 1e-3 && counts.minLR == 0)
+        #expect(nanogpt.nGramContexts == 0 && counts.nGramContexts == 819_200)
+    }
+
     @Test func `the steps of a plan follow from its length`() {
         var plan = TrainingPlan()
         let lengths: [(TrainingPlan.Length, Int?)] = [
