@@ -23,6 +23,8 @@ import Tokenize
         return tape.withoutRecording { model.logits(of: tape.ids([3, 1, 4, 1, 5], [1, 5]), on: tape) }.floats
     }
 
+    private func floats(_ array: FloatArray?) -> [Float] { array?.values.read { span in span.indices.map { span[$0] } } ?? [] }
+
     private func refusal(_ checkpoint: Checkpoint, base: String? = nil) -> String {
         do { _ = try logits(checkpoint, base: base) } catch { return "\(error)".replacing(folder.path, with: "folder") }
         return "accepted"
@@ -55,7 +57,6 @@ import Tokenize
             read.adapter == nil && read.weights.names == sample.base.weights.names && read.tokenizer == sample.base.tokenizer
                 && read.chatTemplate == .specialTokens)
         expectClose(try logits(read), try logits(sample.adapter), within: .gradient, "logits")
-        let floats = { (array: FloatArray?) in array?.values.read { span in span.indices.map { span[$0] } } ?? [] }
         var changed = 0
         for name in sample.base.weights.names {
             var expected = floats(sample.base.weights[name])
@@ -72,6 +73,58 @@ import Tokenize
         }
         #expect(changed == (withPrincipals ? 16 : 8))
         #expect(try InputFile.contents(of: folder("base.h5")) == bytes)
+    }
+
+    @Test(arguments: [false, true]) func `whole layers of an adapter are those of the merged model, which has a head of its own`(
+        isTied: Bool
+    ) throws {
+        var shape = LoRAConfiguration(rank: 2, alpha: 3)
+        shape.wholeLayers = ["norm", "head"]
+        let sample = try SampleAdapter(in: folder, shape, isTied: isTied), merged = try sample.adapter.merged(on: Processor(threads: 1))
+        #expect(merged.adapter == nil && !merged.configuration.isTied)
+        #expect(Set(merged.weights.names) == Set(sample.base.weights.names + ["head.weight"]))
+        for name in ["norm.weight", "head.weight"] { #expect(floats(merged.weights[name]) == floats(sample.adapter.weights[name])) }
+        expectClose(try logits(merged), try logits(sample.adapter), within: .gradient, "logits")
+    }
+
+    @Test(arguments: [false, true]) func `the updates of an adapter are what merging adds to the weights`(withPrincipals: Bool) throws {
+        let sample = try SampleAdapter(in: folder, withPrincipals: withPrincipals), processor = try Processor(threads: 1)
+        let updates = try sample.adapter.loraUpdates(of: sample.base, digest: sample.base.weightsDigest, on: processor)
+        let merged = try sample.adapter.merged(on: processor)
+        #expect(updates.map(\.weight) == ["qkv", "output", "up", "down"].map { "layer0.\($0).weight" })
+        for update in updates {
+            var expected = floats(sample.base.weights[update.weight])
+            let a = floats(update.a), b = floats(update.b), R = update.a.shape[0], I = update.a.shape[1]
+            for i in expected.indices { for r in 0..<R { expected[i] += update.scale * b[i / I * R + r] * a[r * I + i % I] } }
+            expectClose(floats(merged.weights[update.weight]), expected, within: .gradient, update.weight)
+        }
+    }
+
+    @Test func `there are no updates of adapters that do not fit a base, or that are more than A and B`() throws {
+        let sample = try SampleAdapter(in: folder), processor = try Processor(threads: 1), digest = sample.base.weightsDigest
+        func refusal(_ checkpoint: Checkpoint, digest: String, _ change: (inout LoRAConfiguration) -> Void = { _ in }) -> String {
+            var changed = checkpoint
+            if var shape = checkpoint.adapter?.shape {
+                change(&shape)
+                changed.adapter?.shape = shape
+            }
+            do { _ = try changed.loraUpdates(of: sample.base, digest: digest, on: processor) } catch {
+                return "\(error)".replacing(folder("adapter.h5: "), with: "").replacing(folder.path, with: "folder")
+            }
+            return "accepted"
+        }
+        #expect(refusal(sample.adapter, digest: digest) == "accepted")
+        #expect(
+            refusal(sample.base, digest: digest)
+                == "folder/base.h5: adapter: expected a LoRA adapter of folder/base.h5, found a whole model.")
+        #expect(refusal(sample.adapter, digest: "x").hasPrefix("adapter/base_digest: expected x, the weights of folder/base.h5, found "))
+        let shared = "expected A and B alone, to share the weights of folder/base.h5, found "
+        #expect(refusal(sample.adapter, digest: digest) { $0.usesDoRA = true }.hasPrefix("adapter/dora: \(shared)DoRA: "))
+        #expect(
+            refusal(sample.adapter, digest: digest) { $0.wholeLayers = ["norm"] }.hasPrefix("adapter/whole_layers: \(shared)norm: "))
+        #expect(
+            refusal(sample.adapter, digest: digest) { $0.blocks = ["qkv": [LoRABlock(rows: 23, rank: 2)]] }
+                == "adapter/blocks: expected 24 rows of layer0.qkv.weight, found 23.")
     }
 
     @Test func `an adapter finds its base by its relative path, or at a given one`() throws {

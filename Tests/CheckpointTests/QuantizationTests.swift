@@ -125,6 +125,20 @@ import Tokenize
         }
     }
 
+    @Test func `a base is kept in another precision, but not rounded twice`() throws {
+        let processor = try Processor(threads: 1), exact = try exact(processor), small = try exact.quantized(to: .int8, on: processor)
+        for precision in [nil, .int8] as [WeightPrecision?] {
+            #expect(try small.keeping(precision, on: processor).weightsDigest == small.weightsDigest)
+        }
+        for precision in [nil, .float32] as [WeightPrecision?] { #expect(try exact.keeping(precision, on: processor).quantized.count == 0) }
+        let rounded = try exact.keeping(.bfloat16, on: processor), wide = try small.keeping(.float32, on: processor)
+        #expect(try rounded.quantizedPrecision == .bfloat16 && rounded.keeping(.int4, on: processor).quantizedPrecision == .int4)
+        #expect(wide.quantized.count == 0 && wide.weights.names == exact.weights.names)
+        let error = #expect(throws: CheckpointError.self) { try small.keeping(.int4, on: processor) }
+        let text = error.map { "\($0)" } ?? ""
+        #expect(text.contains("expected f32 or bf16 weights to keep in int4 (--base-dtype), found int8 ones"), "\(text)")
+    }
+
     @Test func `arrays that do not match the model are reported by name`() throws {
         let processor = try Processor(threads: 1), quantized = try exact(processor).quantized(to: .int8, on: processor),
             path = folder("wrong.h5")

@@ -1,4 +1,4 @@
-import Autograd
+package import Autograd
 package import Checkpoint
 import Kernels
 import Model
@@ -8,22 +8,27 @@ package struct SampleAdapter {
     package let base: Checkpoint
     package let adapter: Checkpoint
 
-    package init(in folder: TemporaryFolder, layers: Int = 1, withPrincipals: Bool = false) throws {
+    package init(
+        in folder: TemporaryFolder, _ shape: LoRAConfiguration = LoRAConfiguration(rank: 2, alpha: 3), layers: Int = 1,
+        withPrincipals: Bool = false, isTied: Bool = false
+    ) throws {
         var sample = try SampleCheckpoint(layers: layers).checkpoint
+        sample.configuration.isTied = isTied
+        if isTied { sample.weights["head.weight"] = nil }
         sample.optimizer = [:]
         sample.training = [:]
         sample.metrics = [:]
         try sample.write(to: folder("base.h5"))
         base = try Checkpoint(reading: folder("base.h5"))
         let processor = try Processor(threads: 1)
-        let list = ParameterList(of: base.configuration, lora: LoRAConfiguration(rank: 2, alpha: 3))
+        let list = ParameterList(of: base.configuration, lora: shape)
         func values(_ seed: UInt64) -> OrderedDictionary<FloatArray> {
             let buffer = processor.zeros(list.count)
             processor.normal(into: buffer, seed: seed)
             return OrderedDictionary(buffer, of: list.parameters)
         }
         var adapter = Checkpoint(base.configuration, weights: values(1))
-        adapter.adapter = LoRAAdapter(LoRAConfiguration(rank: 2, alpha: 3), baseDigest: base.weightsDigest, basePath: "base.h5")
+        adapter.adapter = LoRAAdapter(shape, baseDigest: base.weightsDigest, basePath: "base.h5")
         if withPrincipals { adapter.adapter?.principals = values(2) }
         adapter.tokenizer = base.tokenizer
         adapter.chatTemplate = base.chatTemplate
